@@ -1,0 +1,1 @@
+"""Checkpoints that carry all that a prediction needs."""

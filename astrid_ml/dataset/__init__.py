@@ -1,0 +1,1 @@
+"""The prepared dataset: index, arrays, fingerprint, Croissant."""

@@ -1,0 +1,21 @@
+"""The one exception for a user's mistake: what was expected, what came, what to do."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """A mistake that the user can mend. The command line prints it without a traceback and exits with 2.
+
+    Args:
+        expected: what the program needed, as a short sentence.
+        got: what it found instead.
+        fix: what the user can do now.
+    """
+
+    def __init__(self, expected: str, got: str, fix: str) -> None:
+        self.expected, self.got, self.fix = expected, got, fix
+        super().__init__(f"expected {expected}; got {got}. To mend it: {fix}")
+
+    def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str]]:
+        """Keep the three parts when the error crosses a process border."""
+        return (type(self), (self.expected, self.got, self.fix))

@@ -1,0 +1,1 @@
+"""The runs behind the commands: train, predict, evaluate."""

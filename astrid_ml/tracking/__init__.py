@@ -1,0 +1,1 @@
+"""Run records, and the trackers that mirror them."""

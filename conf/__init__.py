@@ -1,0 +1,1 @@
+"""Every choice that a user makes, as Hydra configuration."""

@@ -1,0 +1,1 @@
+"""LightningDataModules: a prepared dataset and a split become batches."""

@@ -1,0 +1,1 @@
+"""Networks (pure torch) and the tasks that train them."""

@@ -1,0 +1,1 @@
+"""Raw data become prepared datasets: one folder for each science domain."""

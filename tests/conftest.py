@@ -1,0 +1,31 @@
+"""What all tests share: one thread each, the folder of real files, quiet third-party warnings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("WANDB_MODE", "offline")
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real files; skips, with the reason, where it is absent."""
+    shared = Path(os.environ.get("ASTRID_SHARED", REPOSITORY.parent / "shared"))
+    folder = shared / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real files at {folder}; set ASTRID_SHARED to the folder that holds data/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The project's root."""
+    return REPOSITORY
