@@ -1,0 +1,44 @@
+"""What an evaluation hands to the run record, the report and the trackers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Numbers, tables and sentences of one evaluation on one fold.
+
+    Args:
+        metrics: flat names without the fold (``aucpr``, ``leaf/macro_f1/64d``) -> value; undefined is None.
+        why: name -> the reason, for each metric that is None.
+        intervals: name -> (low, high), 95 % unless said otherwise; only for metrics that have one.
+        tables: name -> table. Known to the report: ``pr_curve`` (threshold, precision, recall), ``thresholds``,
+            ``confusion``, ``reliability``, ``prevalence``, ``breakdown/<column>``; others are shown as they are.
+        figures: title -> a function that draws it on demand (domains add their own).
+        remarks: sentences that the reader must see (an all-bogus model, a proxy label, a confounded split).
+        headline: the metric that the run is judged by.
+    """
+
+    metrics: dict[str, float | None]
+    why: dict[str, str] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    figures: dict[str, Callable[[], Figure]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    headline: str = "aucpr"
+
+    def flat(self, fold: str) -> dict[str, float | str | None]:
+        """The form of ``metrics.json``: ``<fold>/<name>``, with ``_low``, ``_high`` and ``/why`` beside it."""
+        out: dict[str, float | str | None] = {}
+        for name, value in self.metrics.items():
+            out[f"{fold}/{name}"] = value
+            if name in self.intervals:
+                out[f"{fold}/{name}_low"], out[f"{fold}/{name}_high"] = self.intervals[name]
+            if value is None:
+                out[f"{fold}/{name}/why"] = self.why.get(name, "undefined")
+        return out
