@@ -1,0 +1,104 @@
+"""The one place that turns configuration into objects.
+
+``build`` accepts a ``_target_`` only if it is named in the project's own configuration (an exact registry: a list
+of allowed prefixes is bypassable, ``<ours>.torch.load`` would run code) or if the user trusts it by name.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.errors import UserError
+
+_TARGET = re.compile(r"""_target_:\s*["']?([A-Za-z_][\w.]*)""")
+
+# Objects that the code itself records in checkpoints without a configuration file of their own.
+_EXTRA_TARGETS: frozenset[str] = frozenset()
+
+
+def conf_folder() -> Path:
+    """The folder of the packaged configuration."""
+    import conf
+
+    return Path(str(conf.__file__)).parent
+
+
+@functools.cache
+def registry() -> frozenset[str]:
+    """Every ``_target_`` that the packaged configuration names."""
+    found: set[str] = set(_EXTRA_TARGETS)
+    for path in sorted(conf_folder().rglob("*.yaml")):
+        found.update(_TARGET.findall(path.read_text(encoding="utf-8")))
+    return frozenset(found)
+
+
+def targets(node: Any) -> Iterator[str]:
+    """All ``_target_`` values in a tree of plain containers."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        for value in node.values():
+            yield from targets(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from targets(value)
+
+
+def _resolve(target: str) -> Any:
+    module, _, name = target.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def check_targets(node: Any, trust: Iterable[str] = ()) -> None:
+    """Refuse a tree that names anything but registered or trusted classes.
+
+    Raises:
+        UserError: a target is neither registered nor trusted, or resolves to an object that lives elsewhere.
+    """
+    trusted = set(trust)
+    for target in sorted(set(targets(node))):
+        if target not in registry() and target not in trusted:
+            raise UserError(
+                "a configuration or checkpoint that names only classes of this project",
+                f"_target_: {target}",
+                f"if you wrote that class and trust it, add trust=[{target}]",
+            )
+        try:
+            found = _resolve(target)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UserError(f"a class or function at {target}", str(error), "check the spelling of _target_") from error
+        true_name = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', '?')}"
+        if true_name != target:
+            raise UserError("_target_ written with the true home of the class", target, f"write _target_: {true_name}")
+
+
+def plain(cfg: Any) -> Any:
+    """Resolve an OmegaConf node to plain containers; plain containers pass through."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(cfg, resolve=True) if OmegaConf.is_config(cfg) else cfg
+
+
+def build(cfg: Any, trust: Iterable[str] = (), **extra: Any) -> Any:
+    """Turn a configuration node into the object that it describes.
+
+    Args:
+        cfg: a mapping with ``_target_`` (DictConfig or plain); None gives None.
+        trust: further ``_target_`` names that are allowed.
+        extra: arguments added to the outermost call.
+
+    Returns:
+        The object. Nested nodes are built first; lists and mappings arrive as plain Python.
+    """
+    if cfg is None:
+        return None
+    node = plain(cfg)
+    check_targets(node, trust)
+    from hydra.utils import instantiate
+
+    return instantiate(node, _convert_="all", **extra)

@@ -1,0 +1,178 @@
+"""The base of all datamodules: a prepared dataset and a split become whole-batch loaders.
+
+A batch is fetched in one call (``__getitems__``), never sample by sample: one sorted read from memory-mapped
+shards instead of thousands of small ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
+
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.contracts import SampleSource
+
+Rows = npt.NDArray[np.int64]
+Batch = dict[str, Tensor]
+MakeBatch = Callable[[Rows, torch.Generator | None], Batch]
+
+
+class RowDataset(Dataset[Batch]):
+    """Positions in an index; a list of them is fetched as one batch.
+
+    Args:
+        rows: positions in the source's index, shape (n,).
+        make_batch: turns (positions, generator) into a batch.
+        random: give ``make_batch`` a generator (training) or None (everything else).
+    """
+
+    def __init__(self, rows: Rows, make_batch: MakeBatch, random: bool) -> None:
+        self.rows, self.make_batch, self.random = rows, make_batch, random
+        self._generator: torch.Generator | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, positions: list[int]) -> Batch:
+        """Fetch one batch. Sorted positions make the reads from disk sequential."""
+        if self.random and self._generator is None:
+            # initial_seed differs between workers and epochs, and follows Lightning's seed.
+            self._generator = torch.Generator().manual_seed(torch.initial_seed() % 2**63)
+        return self.make_batch(self.rows[np.asarray(positions, dtype=np.int64)], self._generator)
+
+
+def keep(batch: Any) -> Any:
+    """The collate function of batches that are made whole."""
+    return batch
+
+
+class PreparedDataModule(LightningDataModule):
+    """Loaders over a prepared dataset. Subclasses say how rows become a batch.
+
+    Args:
+        batch_size: samples in a training batch.
+        eval_batch_size: samples in a batch of validation, test and prediction.
+        num_workers: worker processes of the training loader; 0 reads in the main process.
+        balance: ``none``, ``oversample`` (each class is drawn equally often) or ``undersample`` (the majority
+            is cut to ``undersample_ratio`` times the minority). Training fold only.
+        undersample_ratio: majority to minority after undersampling.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 256,
+        eval_batch_size: int = 1024,
+        num_workers: int = 0,
+        balance: str = "none",
+        undersample_ratio: float = 3.0,
+    ) -> None:
+        super().__init__()
+        if balance not in ("none", "oversample", "undersample"):
+            raise UserError("datamodule.balance of none, oversample or undersample", balance, "choose one of them")
+        self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
+        self.balance, self.undersample_ratio = balance, undersample_ratio
+        self.statistics: dict[str, Any] = {}
+        self.rows: dict[str, Rows] = {}
+        self.source: SampleSource | None = None
+
+    # ---- what a subclass provides -------------------------------------------------------------------------
+
+    def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
+        """Rows of ``source`` as a batch of tensors; ``generator`` drives augmentation where ``train`` is true."""
+        raise TypeError(f"{type(self).__name__} must define make_batch")
+
+    def fit_statistics(self, source: SampleSource, train_rows: Rows) -> dict[str, Any]:
+        """Normalisation fitted on the training fold only, as plain containers (it goes into the checkpoint)."""
+        return {}
+
+    def usable(self, index: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Which samples can train and be scored: by default those with a label."""
+        return index["label"].notna().to_numpy()
+
+    # ---- what the framework calls -------------------------------------------------------------------------
+
+    def attach(self, source: SampleSource, folds: pd.DataFrame, seed: int = 0) -> None:
+        """Apply a split: ``folds`` has ``id`` and ``fold`` (train, val, test; others are left out)."""
+        fold = source.index["id"].map(folds.set_index("id")["fold"])
+        usable = self.usable(source.index)
+        self.source = source
+        self.rows = {
+            name: np.flatnonzero((fold == name).to_numpy() & usable).astype(np.int64)
+            for name in ("train", "val", "test")
+        }
+        if self.balance == "undersample":
+            self.rows["train"] = self._undersample(self.rows["train"], seed)
+        if len(self.rows["train"]):
+            self.statistics = self.fit_statistics(source, self.rows["train"])
+
+    def load_statistics(self, statistics: dict[str, Any]) -> None:
+        """Take the statistics from a checkpoint."""
+        self.statistics = statistics
+
+    def batches(
+        self, source: SampleSource, rows: Rows | None = None, train: bool = False
+    ) -> Iterator[tuple[Rows, Batch]]:
+        """Plain iteration for prediction and evaluation: (positions, batch), in order."""
+        rows = np.arange(len(source.index), dtype=np.int64) if rows is None else rows
+        for start in range(0, len(rows), self.eval_batch_size):
+            chosen = rows[start : start + self.eval_batch_size]
+            yield chosen, self.make_batch(source, chosen, None, train)
+
+    def _labels(self, rows: Rows) -> npt.NDArray[np.object_]:
+        assert self.source is not None
+        return self.source.index["label"].to_numpy(dtype=object)[rows]
+
+    def _undersample(self, rows: Rows, seed: int) -> Rows:
+        labels = self._labels(rows)
+        values, counts = np.unique(labels.astype(str), return_counts=True)
+        limit = int(np.ceil(counts.min() * self.undersample_ratio))
+        random = np.random.default_rng([seed, 1])
+        kept = [
+            random.permutation(rows[labels.astype(str) == value])[: limit if count > limit else count]
+            for value, count in zip(values, counts, strict=True)
+        ]
+        return np.sort(np.concatenate(kept))
+
+    def _sampler(self) -> WeightedRandomSampler | None:
+        if self.balance != "oversample":
+            return None
+        labels = self._labels(self.rows["train"]).astype(str)
+        _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        return WeightedRandomSampler((1.0 / counts[inverse]).tolist(), num_samples=len(labels), replacement=True)
+
+    def _loader(self, fold: str) -> DataLoader[Batch]:
+        source = self.source
+        if source is None:
+            raise RuntimeError("attach(source, folds) must come before a loader is asked for")
+        train = fold == "train"
+        dataset = RowDataset(
+            self.rows[fold], lambda rows, generator: self.make_batch(source, rows, generator, train), random=train
+        )
+        sampler = self._sampler() if train else None
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size if train else self.eval_batch_size,
+            shuffle=train and sampler is None,
+            sampler=sampler,
+            collate_fn=keep,
+            num_workers=self.num_workers if train else 0,
+            persistent_workers=train and self.num_workers > 0,
+            multiprocessing_context="fork" if train and self.num_workers > 0 else None,
+        )
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        return self._loader("train")
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        return self._loader("test")

@@ -1,0 +1,84 @@
+"""Stamps (science, reference, difference) and tabular features as batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.contracts import SampleSource
+from datamodules.features import Standardiser
+from datamodules.prepared import Batch, PreparedDataModule, Rows
+from preprocessing.channels import Channels
+
+
+class StampDataModule(PreparedDataModule):
+    """Batches of ``x`` (B, C, size, size) float32, ``y`` (B,) float32 and, where asked for, ``features`` (B, F).
+
+    Args:
+        channels: which channels, which size, which normalisation; stateless, always from the checkpoint.
+        features: columns of the index that go beside the images, standardised on the training fold.
+        augment: (images, generator) -> images, in training only.
+        other: the arguments of :class:`PreparedDataModule`.
+    """
+
+    def __init__(
+        self,
+        channels: Channels,
+        features: Sequence[str] = (),
+        augment: Callable[[Tensor, torch.Generator | None], Tensor] | None = None,
+        **other: Any,
+    ) -> None:
+        super().__init__(**other)
+        self.channels, self.augment = channels, augment
+        self.standardiser = Standardiser(tuple(features))
+
+    def fit_statistics(self, source: SampleSource, train_rows: Rows) -> dict[str, Any]:
+        return self.standardiser.fit(source.index.iloc[train_rows])
+
+    def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
+        images = self._images(source, rows)
+        if train and self.augment is not None:
+            images = self.augment(images, generator)
+        index = source.index.iloc[rows]
+        batch = {"x": images, "y": labels(index)}
+        if self.standardiser.columns:
+            batch["features"] = self.standardiser.apply(index, self.statistics)
+        return batch
+
+    def _images(self, source: SampleSource, rows: Rows) -> Tensor:
+        available = stamp_channels(source)
+        index = source.index
+        sizes = index[["stamp_h", "stamp_w"]].to_numpy(dtype=np.int64)[rows] if "stamp_h" in index else None
+        parts = source.groups("stamps", rows)
+        out: Tensor | None = None
+        for positions, stamps in parts:
+            valid = None if sizes is None else torch.from_numpy(sizes[positions])
+            made = self.channels.apply(torch.from_numpy(np.ascontiguousarray(stamps)), valid, available)
+            if len(parts) == 1 and len(positions) == len(rows) and (positions == np.arange(len(rows))).all():
+                return made
+            if out is None:
+                out = made.new_empty((len(rows), *made.shape[1:]))
+            out[torch.from_numpy(positions)] = made
+        if out is None:
+            raise UserError("samples with stamps", "none", "prepare the dataset with a pipeline that cuts stamps")
+        return out
+
+
+def stamp_channels(source: SampleSource) -> list[str]:
+    """Names of the stamps' channels, from the dataset's description; science, reference, difference by default."""
+    meta: dict[str, Any] = getattr(source, "meta", {}) or {}
+    description = meta.get("description", meta)
+    return list(description.get("channels", ("science", "reference", "difference")))
+
+
+def labels(index: pd.DataFrame) -> Tensor:
+    """Labels as float32; a missing label is NaN (at prediction nobody knows it)."""
+    if "label" not in index:
+        return torch.full((len(index),), float("nan"))
+    return torch.from_numpy(index["label"].astype("Float32").to_numpy(dtype=np.float32, na_value=np.nan).copy())
