@@ -1,0 +1,98 @@
+"""From a checkpoint file to a network that can be asked, without running anything that the file brings."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from astrid_ml.build import build
+from astrid_ml.checkpoint.files import write_whole
+from astrid_ml.checkpoint.record import SCHEMA, Record
+from astrid_ml.errors import UserError
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checkpoint, ready to score.
+
+    Args:
+        task: the Lightning module, with its weights, in evaluation mode.
+        datamodule: makes batches as in training (channels, statistics), without a dataset attached.
+        record: all else.
+        path: the file.
+    """
+
+    task: Any
+    datamodule: Any
+    record: Record
+    path: Path
+
+
+def save_model(path: Path, state_dict: dict[str, Any], record: Record) -> None:
+    """Write ``best.ckpt``: the task's weights and the record."""
+    from pytorch_lightning.__version__ import version as lightning_version
+
+    write_whole(
+        {
+            "state_dict": {name: value.detach().cpu().contiguous() for name, value in state_dict.items()},
+            "pytorch-lightning_version": lightning_version,
+            "astrid": record.to_plain(),
+        },
+        path,
+    )
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of this project safely (``weights_only=True``).
+
+    Raises:
+        UserError: the file is missing, is no checkpoint, has no ``astrid`` entry, or is from a newer schema.
+    """
+    if not path.is_file():
+        raise UserError("a checkpoint file", f"nothing at {path}", "give ckpt_path=RUN/checkpoints/best.ckpt")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise UserError("a checkpoint of astrid_ml", f"{path}: {reason}", "give the best.ckpt of a run") from error
+    if not isinstance(content, dict) or "astrid" not in content or "state_dict" not in content:
+        raise UserError(
+            "a checkpoint with the entry 'astrid'",
+            f"{path} without it (last.ckpt is for resuming only)",
+            "give checkpoints/best.ckpt, which a run writes when it ends",
+        )
+    schema = content["astrid"].get("schema")
+    if schema != SCHEMA:
+        raise UserError(f"a checkpoint of schema {SCHEMA}", f"schema {schema} in {path}", "update astrid_ml")
+    return content
+
+
+def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | None = None) -> LoadedModel:
+    """Load a checkpoint for scoring.
+
+    Args:
+        path: ``best.ckpt``.
+        trust: classes outside this project that its configuration may name.
+        config: replaces the recorded configuration (a merge of it with the user's overrides).
+    """
+    content = read_checkpoint(Path(path))
+    record = Record.from_plain(content["astrid"])
+    tree = record.config if config is None else config
+    task = build(tree["model"]["task"], trust)
+    missing, unexpected = task.load_state_dict(content["state_dict"], strict=False)
+    lost = [name for name in missing if name.startswith("network.")]
+    if lost or any(name.startswith("network.") for name in unexpected):
+        raise UserError(
+            "weights that fit the recorded network",
+            f"missing {lost[:3]}, unexpected {unexpected[:3]}",
+            "use the version of astrid_ml that wrote it",
+        )
+    datamodule = build(tree["datamodule"], trust)
+    datamodule.load_statistics(record.statistics)
+    task.eval()
+    return LoadedModel(task, datamodule, record, Path(path))

@@ -1,0 +1,116 @@
+"""What a checkpoint carries beside its weights, all in plain containers and tensors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class TrainingDigest:
+    """Which samples the training and validation folds held, as hashes and positions.
+
+    It lets ``astrid evaluate`` leave out rows of another dataset that the model has seen, without carrying them.
+
+    Args:
+        ids: 64-bit hashes of the ids, shape (n,).
+        groups: 64-bit hashes of the group ids, shape (m,).
+        positions: ra, dec in degrees (ICRS), shape (k, 2).
+    """
+
+    ids: torch.Tensor
+    groups: torch.Tensor
+    positions: torch.Tensor
+
+    @classmethod
+    def of(cls, index: pd.DataFrame) -> TrainingDigest:
+        """The digest of these rows of an index."""
+        positions = np.zeros((0, 2))
+        if {"ra", "dec"} <= set(index.columns):
+            positions = index[["ra", "dec"]].to_numpy(dtype=np.float64, na_value=np.nan)
+            positions = np.unique(positions[np.isfinite(positions).all(axis=1)], axis=0)
+        return cls(hashes(index["id"]), hashes(index["group_id"].unique()), torch.from_numpy(positions))
+
+    def seen(self, index: pd.DataFrame, radius_arcsec: float = 1.0) -> pd.Series:
+        """Which rows of another index share an id, a group or a position with training."""
+        known = np.isin(hashes(index["id"]).numpy(), self.ids.numpy())
+        known |= np.isin(hashes(index["group_id"]).numpy(), self.groups.numpy())
+        if len(self.positions) and {"ra", "dec"} <= set(index.columns):
+            known |= near(index, self.positions.numpy(), radius_arcsec)
+        return pd.Series(known, index=index.index)
+
+
+def near(index: pd.DataFrame, positions: np.ndarray[Any, Any], radius_arcsec: float) -> np.ndarray[Any, Any]:
+    """Which rows lie within ``radius_arcsec`` of any position (degrees)."""
+    from scipy.spatial import cKDTree
+
+    sky = index[["ra", "dec"]].to_numpy(dtype=np.float64, na_value=np.nan)
+    usable = np.isfinite(sky).all(axis=1)
+    out = np.zeros(len(index), dtype=bool)
+    chord = 2 * np.sin(np.radians(radius_arcsec / 3600) / 2)
+    distance, _ = cKDTree(unit_vectors(positions)).query(unit_vectors(sky[usable]), distance_upper_bound=chord)
+    out[usable] = np.isfinite(distance)
+    return out
+
+
+def unit_vectors(sky: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """(n, 2) ra, dec in degrees -> (n, 3) unit vectors."""
+    ra, dec = np.radians(sky[:, 0]), np.radians(sky[:, 1])
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+
+
+def hashes(values: Iterable[Any]) -> torch.Tensor:
+    """64-bit hashes of texts, as int64."""
+    digests = [hashlib.blake2b(str(value).encode(), digest_size=8).digest() for value in values]
+    return torch.from_numpy(np.frombuffer(b"".join(digests), dtype=np.int64).copy())
+
+
+@dataclass(frozen=True)
+class Record:
+    """The entry ``astrid`` of a checkpoint.
+
+    Args:
+        domain: which pipeline made the samples (``alerts``, ``differencing``, ``ramps``, ...).
+        config: the nodes that prediction needs: preprocessing, channels, datamodule, model, evaluation.
+        channels: names of the channels that the samples must offer.
+        statistics: normalisation fitted on the training fold.
+        calibration: what the evaluation's ``fit`` returned: {kind, parameters}, threshold, its rule; {} if none.
+        calibrated: whether ``probability`` may be given.
+        dataset_fingerprint: of the dataset it was trained on; None for imported weights.
+        digest: of the training and validation folds; None for imported weights.
+        classes: class names or the taxonomy, where the task has them.
+        versions: package -> version at training time.
+        note: where the weights come from, in words.
+    """
+
+    domain: str
+    config: dict[str, Any]
+    channels: list[str] = field(default_factory=list)
+    statistics: dict[str, Any] = field(default_factory=dict)
+    calibration: dict[str, Any] = field(default_factory=dict)
+    calibrated: bool = False
+    dataset_fingerprint: str | None = None
+    digest: TrainingDigest | None = None
+    classes: list[str] | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain containers and tensors, which load with ``weights_only=True``."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def from_plain(cls, entry: dict[str, Any]) -> Record:
+        """The inverse of :meth:`to_plain`."""
+        values = {name: value for name, value in entry.items() if name != "schema"}
+        if values.get("digest") is not None:
+            values["digest"] = TrainingDigest(**values["digest"])
+        return cls(**values)

@@ -1,0 +1,139 @@
+"""Runs a verb through Hydra: overrides in, a composed configuration out, Hydra's complaints made readable."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.cli.nearest import nearest
+from astrid_ml.cli.overrides import rewrite
+from astrid_ml.cli.verbs import Verb
+from astrid_ml.errors import UserError
+
+# Exit codes of the jobs that ran in this process, and the failures that a sweep's callback counted.
+_codes: list[int] = []
+
+
+def report_failures(count: int) -> None:
+    """Let a sweep that ended with failed jobs end with exit code 1."""
+    _codes.append(1 if count else 0)
+
+
+def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
+    """Compose the configuration of a verb and run it, once or as a sweep.
+
+    Returns:
+        The largest exit code of the jobs.
+    """
+    overrides = rewrite(arguments, verb.config, conf)
+    command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.{verb.module}").command
+    import hydra
+
+    original = list(sys.argv)
+
+    def job(cfg: Any) -> None:
+        # Lightning starts further DDP processes from sys.argv: give it back what the user typed.
+        with _argv(relaunch_arguments(original, verb.name, arguments)):
+            _codes.append(command(cfg))
+
+    _codes.clear()
+    job.__module__ = f"astrid_ml.cli.{verb.module}"
+    entry = hydra.main(version_base="1.3", config_path="pkg://conf", config_name=verb.config)(job)
+    with _argv([original[0], *overrides]):
+        try:
+            entry()
+        except (UserError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            explained = explain(error, conf, verb)
+            if explained is None:
+                raise
+            raise explained from error
+    return max(_codes, default=0)
+
+
+def relaunch_arguments(argv: Sequence[str], verb: str, arguments: Sequence[str]) -> list[str]:
+    """``sys.argv`` as it was typed, with paths quoted again by the new process itself."""
+    script_has_verb = Path(argv[0]).name in ("train.py", "predict.py")
+    return [argv[0], *([] if script_has_verb else [verb]), *arguments]
+
+
+@contextmanager
+def _argv(arguments: list[str]) -> Iterator[None]:
+    before, sys.argv = sys.argv, arguments
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
+    """Turn Hydra's and OmegaConf's errors about a user's input into one clear message."""
+    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+    from omegaconf.errors import OmegaConfBaseException
+
+    text = str(error).strip()
+    cause = str(error.__cause__ or "")
+    if isinstance(error, MissingConfigException) and (found := re.search(r"Could not find '([^']+)'", text)):
+        group, _, option = found.group(1).rpartition("/")
+        known = sorted(path.stem for path in (conf / group).glob("*.yaml"))
+        return UserError(
+            f"{group or 'a configuration'}: one of {', '.join(known)}",
+            option,
+            nearest(option, known) or "choose one of them",
+        )
+    if isinstance(error, OverrideParseException):
+        return UserError(
+            "key=value, with quotes around values that hold special characters",
+            text.splitlines()[0],
+            "quote it, for instance 'key=\"a b\"'",
+        )
+    if found := re.search(r"Could not override '([^']+)'", text) or re.search(
+        r"Key '([^']+)' is not in struct", text + cause
+    ):
+        key = found.group(1)
+        known = known_keys(conf, verb)
+        return UserError(
+            f"a key of astrid {verb.name}",
+            key,
+            nearest(key, known) or f"see astrid {verb.name} --help (a new key needs a + before it)",
+        )
+    if isinstance(error, OmegaConfBaseException) and (found := re.search(r"Missing mandatory value: ([\w.]+)", text)):
+        return UserError(
+            f"{found.group(1)}=...", "nothing", f"add {found.group(1)}=VALUE; see astrid {verb.name} --help"
+        )
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return UserError("a configuration that can be composed", text.splitlines()[0], f"see astrid {verb.name} --help")
+    return None
+
+
+def known_keys(conf: Path, verb: Verb) -> list[str]:
+    """Every key that can be set, as dotted names: from the files of the configuration."""
+    import yaml
+
+    names: set[str] = set()
+    for path in conf.rglob("*.yaml"):
+        prefix = (
+            ""
+            if path.parent == conf or path.parent.name == "experiment"
+            else ".".join(path.relative_to(conf).parts[:1]) + "."
+        )
+        if path.parent == conf and path.stem not in (verb.config, "_run"):
+            continue
+        if path.parent != conf:
+            names.add(prefix.rstrip(".") or path.parent.name)
+        names.update(prefix + name for name in _dotted(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
+    return sorted(names)
+
+
+def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key not in ("defaults", "_target_", "_partial_"):
+                yield f"{prefix}{key}"
+                yield from _dotted(value, f"{prefix}{key}.")

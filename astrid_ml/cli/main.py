@@ -1,0 +1,94 @@
+"""``astrid VERB key=value ...``: finds the verb, reports errors, sets the exit code.
+
+Exit codes: 0 all done; 1 ran, but units or jobs failed; 2 the user's mistake; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from astrid_ml.errors import UserError
+
+DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None, verb: str | None = None) -> None:
+    """Entry point of ``astrid``, ``python -m astrid_ml``, ``train.py`` and ``predict.py``; ends the process.
+
+    Args:
+        arguments: without the program's name; ``sys.argv[1:]`` by default.
+        verb: fixed by the scripts at the project's root.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run([verb, *given] if verb else given))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what the arguments ask and return the exit code."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's own printer
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _dispatch(list(arguments))
+    except UserError as error:
+        print(f"astrid: expected {error.expected}\n        got {error.got}\n        {error.fix}", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        print("astrid: interrupted; run the same command again to carry on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return DONE
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _dispatch(arguments: list[str]) -> int:
+    from astrid_ml.cli.help import of_verb, overview
+    from astrid_ml.cli.verbs import all_verbs
+
+    conf = _conf_folder()
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview(conf))
+        return DONE
+    if arguments[0] == "--version":
+        from astrid_ml import __version__
+
+        print(__version__)
+        return DONE
+    verbs = all_verbs(conf)
+    name, rest = arguments[0], arguments[1:]
+    if name not in verbs:
+        from astrid_ml.cli.nearest import nearest
+
+        raise UserError(f"a command: {', '.join(verbs)}", name, nearest(name, verbs) or "see astrid --help")
+    if any(argument in ("-h", "--help") for argument in rest):
+        print(of_verb(verbs[name], conf))
+        return DONE
+    from astrid_ml.cli.compose import run_verb
+
+    return run_verb(verbs[name], rest, conf)
+
+
+def _conf_folder() -> Path:
+    """The packaged configuration; says so if a folder of the user's hides it."""
+    here = Path(__file__).resolve().parents[2] / "conf"
+    try:
+        import conf
+    except ImportError as error:
+        raise UserError(
+            "the package conf, which ships with astrid_ml", str(error), "install astrid_ml again"
+        ) from error
+    found = Path(conf.__file__).resolve().parent if conf.__file__ else Path("a folder without __init__.py")
+    if found != here:
+        raise UserError(
+            f"the package conf at {here}",
+            f"another one at {found}, which hides it",
+            "run from another folder, or rename yours (the same goes for models, datamodules, preprocessing)",
+        )
+    return here
