@@ -27,7 +27,9 @@ class Standardiser:
         absent = [name for name in self.columns if name not in index]
         if absent:
             raise UserError(
-                f"the feature columns {list(self.columns)}", f"no column {absent}", "choose datamodule.features of the data"
+                f"the feature columns {list(self.columns)}",
+                f"no column {absent}",
+                "choose datamodule.features of the data",
             )
         values = index[list(self.columns)].to_numpy(dtype=np.float64, na_value=np.nan)
         return np.where(np.isfinite(values), values, np.nan)

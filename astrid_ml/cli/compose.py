@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,10 +38,18 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
 
     original = list(sys.argv)
 
+    stopped: list[Exception] = []
+
     def job(cfg: Any) -> None:
         # Lightning starts further DDP processes from sys.argv: give it back what the user typed.
         with _argv(relaunch_arguments(original, verb.name, arguments)):
-            _codes.append(command(cfg))
+            try:
+                _codes.append(command(cfg))
+            except Exception as error:
+                if in_sweep():
+                    record_failed_job(error)  # and the other jobs go on
+                else:
+                    stopped.append(error)  # raised below: Hydra would print its own lines first
 
     _codes.clear()
     job.__module__ = f"astrid_ml.cli.{verb.module}"
@@ -47,6 +57,8 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
     with _argv([original[0], *overrides]):
         try:
             entry()
+            if stopped:
+                raise stopped[0]
         except (UserError, KeyboardInterrupt):
             raise
         except Exception as error:
@@ -55,6 +67,33 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
                 raise
             raise explained from error
     return max(_codes, default=0)
+
+
+def in_sweep() -> bool:
+    """Whether this job is one of a multirun."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def record_failed_job(error: Exception) -> None:
+    """Leave ``run.json`` with the reason in the job's folder, for the table of the sweep."""
+    from hydra.core.hydra_config import HydraConfig
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    overrides = list(HydraConfig.get().overrides.task)
+    if not isinstance(error, UserError):
+        traceback.print_exception(error)
+    print(f"astrid: this job failed and the others go on: {error}", file=sys.stderr)
+    record = {
+        "status": "failed",
+        "reason": f"{type(error).__name__}: {error}",
+        "overrides": overrides,
+        "run_dir": str(folder),
+    }
+    (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def relaunch_arguments(argv: Sequence[str], verb: str, arguments: Sequence[str]) -> list[str]:

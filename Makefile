@@ -1,0 +1,58 @@
+# Two commands are all that a newcomer needs: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt
+export OMP_NUM_THREADS ?= 1
+DEMO := demo
+
+.PHONY: demo test test-slow install lint types docs bench wheel clean help
+
+help:
+	@echo "make demo     set up, simulate, train, evaluate: prints held-out AUCPR and where the report is"
+	@echo "make test     set up and run the tests"
+	@echo "make lint types docs bench wheel clean"
+
+# The core alone: what a user needs.
+$(VENV)/.core: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) torch -c constraints.txt
+	$(PIP) -e .
+	touch $@
+
+# What the tests need on top, in the same environment.
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) -e ".[dev,mlflow,sweep]"
+	touch $@
+
+demo: $(VENV)/.core
+	OMP_NUM_THREADS=2 $(BIN)/python -m astrid_ml train experiment=realbogus_sim \
+	    paths.run_dir=$(DEMO)/run paths.data=$(DEMO)/data
+
+install: $(VENV)/.dev
+
+test: install
+	$(BIN)/python -m pytest -n 2 -q -m "not slow"
+
+test-slow: install
+	$(BIN)/python -m pytest -n 2 -q -m slow
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+docs: install
+	$(BIN)/python docs/build.py
+
+bench: install
+	$(BIN)/python benchmarks/run_all.py
+
+# The wheel, installed with its dependencies' pins into an environment of its own and tried in an empty folder.
+wheel: install
+	sh tests/wheel.sh $(BIN)/python
+
+clean:
+	rm -rf $(DEMO) dist build .pytest_cache .mypy_cache .ruff_cache

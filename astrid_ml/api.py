@@ -1,0 +1,95 @@
+"""The framework from a notebook: train, predict, load a checkpoint, open a prepared dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.checkpoint.load import LoadedModel, load_model
+from astrid_ml.checkpoint.record import Record
+from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.errors import UserError
+
+__all__ = ["PreparedDataset", "compose", "load_checkpoint", "predict", "train"]
+
+
+def compose(*overrides: str) -> Any:
+    """The configuration of ``astrid train`` with these overrides: ``compose("experiment=realbogus_sim")``."""
+    from astrid_ml.config import compose as compose_config
+
+    return compose_config("train", overrides)
+
+
+def train(cfg: Any) -> dict[str, Any]:
+    """Run a training as ``astrid train`` does.
+
+    Args:
+        cfg: from :func:`compose`, or what a Hydra job receives.
+
+    Returns:
+        The content of ``metrics.json``; ``run_dir`` in it says where all else is.
+    """
+    from astrid_ml.build import plain
+    from astrid_ml.run.train import train as run_train
+
+    return run_train(plain(cfg))
+
+
+def load_checkpoint(path: str | Path, trust: Sequence[str] = ()) -> LoadedModel:
+    """Load ``best.ckpt`` for scoring, without running anything that the file brings."""
+    return load_model(Path(path), trust)
+
+
+def predict(
+    ckpt_path: str | Path,
+    inputs: str | Path | Sequence[str | Path],
+    output_dir: str | Path,
+    *,
+    reader: str = "auto",
+    trust: Sequence[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Score raw files.
+
+    Args:
+        ckpt_path: ``checkpoints/best.ckpt`` of a run, or imported weights.
+        inputs: a file, a folder that is walked through, or several.
+        output_dir: gets ``predictions.parquet``, ``report.json`` and a contact sheet.
+        reader: ``auto``, or the domain whose pipeline reads the files.
+        trust: classes outside this project that the checkpoint may name.
+        overrides: nodes (``preprocessing``, ``evaluation``, ``datamodule``) merged onto the checkpoint's
+            configuration; an unknown key is refused.
+
+    Returns:
+        The content of ``report.json``.
+    """
+    from astrid_ml.checkpoint.load import read_checkpoint
+    from astrid_ml.run.predict import predict_files
+    from astrid_ml.run.readers import choose_reader
+
+    record = Record.from_plain(read_checkpoint(Path(ckpt_path))["astrid"])
+    config = merged(record.config, overrides or {})
+    model = load_model(Path(ckpt_path), trust, config)
+    paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
+    chosen = choose_reader(reader, record.domain, config["preprocessing"], paths, list(trust))
+    return predict_files(model, config, chosen, Path(output_dir))
+
+
+def merged(config: dict[str, Any], overrides: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """Merge values onto a checkpoint's configuration; a key that it does not know is the user's mistake."""
+    out = dict(config)
+    for key, value in overrides.items():
+        if key not in out:
+            raise UserError(
+                f"a key of the checkpoint's {where or 'configuration'}: {', '.join(map(str, out))}",
+                f"{where}{key}",
+                "check the spelling",
+            )
+        if isinstance(value, Mapping) and "_target_" in value:
+            out[key] = dict(value)
+        elif isinstance(value, Mapping) and isinstance(out[key], Mapping):
+            out[key] = merged(dict(out[key]), value, f"{where}{key}.")
+        else:
+            out[key] = value
+    return out

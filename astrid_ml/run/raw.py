@@ -1,0 +1,58 @@
+"""Raw files of a run: the user's, or simulated once and kept in the store."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.build import build
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.fingerprint import fingerprint
+
+
+def raw_paths(config: dict[str, Any]) -> list[Path]:
+    """The raw files and folders of a configuration; simulates them first where the experiment says so.
+
+    Raises:
+        UserError: neither ``paths.raw`` nor a simulation, or a path that does not exist.
+    """
+    raw = config["paths"]["raw"]
+    if raw is None:
+        if not config.get("simulate"):
+            raise UserError(
+                "paths.raw=FOLDER with raw files", "none, and the experiment simulates nothing", "add paths.raw=FOLDER"
+            )
+        return [simulated(config)]
+    paths = [Path(raw)] if isinstance(raw, str) else [Path(path) for path in raw]
+    absent = [str(path) for path in paths if not path.exists()]
+    if absent:
+        raise UserError("paths.raw that exists", f"nothing at {', '.join(absent)}", "check the path")
+    return paths
+
+
+def simulated(config: dict[str, Any]) -> Path:
+    """Simulate into ``STORE/raw/<fingerprint>``, once: a training seed does not change it, ``data.seed`` does."""
+    simulator = build(config["simulate"], config.get("trust", []))
+    seed = int(config["data"]["seed"])
+    kind = type(simulator).__name__.removeprefix("Simulate").lower()
+    target = Path(config["paths"]["data"]) / "raw" / f"{kind}-{fingerprint(simulator, seed)[:12]}"
+    if (target / "simulated.json").is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        summary = simulator.run(work, seed)
+        (work / "simulated.json").write_text(json.dumps({"seed": seed, **summary}, indent=2, default=str) + "\n")
+        work.chmod(0o755)
+        try:
+            os.rename(work, target)
+        except OSError:
+            if not (target / "simulated.json").is_file():  # another process was faster: its bytes are the same
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return target

@@ -1,0 +1,66 @@
+"""The command line: help at once, clear mistakes, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from astrid_ml.cli.main import run
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from astrid_ml.cli.main import run; run(['--help']); run(['train', '--help']);"
+        "print('HEAVY', sorted({'torch', 'hydra', 'numpy', 'pandas', 'astropy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "HEAVY []" in done.stdout
+    assert "experiment=" in done.stdout
+
+
+def test_a_misspelt_command_gets_the_right_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["trian"]) == 2
+    assert "did you mean train?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "optimizer=adamx"], "adam"),
+        (["train", "tariner.max_epochs=3"], "trainer.max_epochs"),
+        (["train", "experiment=realbogus_sin"], "realbogus_sim"),
+        (["predict", "input=x", "output_dir=y"], "ckpt_path"),
+        (["predict", "ckpt_path=nothing.ckpt", "input=x", "output_dir=y"], "nothing.ckpt"),
+        (["simulate", "what=triplets"], "output_dir"),
+    ],
+)
+def test_a_mistake_is_explained(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run([*arguments]) == 2
+    message = capsys.readouterr().err
+    assert words in message
+    assert "Traceback" not in message
+
+
+def test_a_package_of_the_users_that_hides_ours_is_named(tmp_path: Path, repository: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "__init__.py").touch()
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(repository)!r}]; "
+    code += "from astrid_ml.cli.main import main; main(['doctor'])"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            code,
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "hides it" in done.stderr

@@ -1,0 +1,74 @@
+"""What a user types becomes what Hydra reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astrid_ml.cli.overrides import quote, rewrite
+from astrid_ml.errors import UserError
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+def parsed(override: str) -> object:
+    return OverridesParser.create().parse_override(override).value()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "epoch=3-step=4.ckpt",
+        "run (1)/best.ckpt",
+        "données/é.fits",
+        "a,b.fits",
+        "${x}",
+        "it's",
+        'say "hi"',
+        "C:\\x\\",
+        "a=b",
+    ],
+)
+def test_a_path_survives_hydras_parser(path: str) -> None:
+    [override] = rewrite([f"ckpt_path={path}"], "predict", CONF)
+    value = parsed(override)
+    assert getattr(value, "text", value) == path
+
+
+@given(
+    st.text(alphabet=st.characters(blacklist_categories=("Cc", "Cs")), min_size=1).filter(lambda s: s[0] not in "~['\"")
+)
+def test_any_text_can_be_quoted(text: str) -> None:
+    value = parsed(f"input={quote(text)}")
+    assert getattr(value, "text", value) == text
+
+
+def test_a_list_is_quoted_element_by_element() -> None:
+    [override] = rewrite(["input=[a (1).fits, b=2.fits]"], "predict", CONF)
+    assert [getattr(part, "text", part) for part in parsed(override)] == ["a (1).fits", "b=2.fits"]  # type: ignore[attr-defined]
+
+
+def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert rewrite(["input=~/x"], "predict", CONF) == ['input="/home/someone/x"']
+
+
+def test_the_short_form_of_an_image_node() -> None:
+    assert rewrite(["science.gain=1.2", "science=A.fits"], "difference", CONF) == [
+        "science.gain=1.2",
+        'science.path="A.fits"',
+    ]
+
+
+def test_what_chooses_the_simulation() -> None:
+    assert rewrite(["what=triplets", "simulate.n=5"], "simulate", CONF) == ["simulate=triplets", "simulate.n=5"]
+
+
+def test_a_slot_of_another_domain_is_refused() -> None:
+    with pytest.raises(UserError) as caught:
+        rewrite(["preprocessing=triplets", "preprocessing/nosuchslot=x"], "train", CONF)
+    assert "triplets" in caught.value.expected
