@@ -45,7 +45,7 @@ types: install
 	$(BIN)/mypy
 
 docs: install
-	$(BIN)/python docs/build.py
+	$(BIN)/mkdocs build --quiet
 
 bench: install
 	$(BIN)/python benchmarks/run_all.py

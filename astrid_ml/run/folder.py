@@ -1,0 +1,65 @@
+"""A run's folder: fresh, to be resumed, or already finished; never silently overwritten."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from astrid_ml.errors import UserError
+
+# Where things stand and how they are shown does not change what a run computes.
+_FREE = ("paths", "logger", "dry_run", "executor", "trainer.enable_progress_bar", "trainer.log_every_n_steps")
+
+
+def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | None:
+    """Make the folder ready for a run with this configuration.
+
+    Returns:
+        The metrics of the run if it is already finished there, else None.
+
+    Raises:
+        UserError: another run (another configuration) lives there, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        known = folder / "config.yaml"
+        if known.is_file():
+            _refuse_other(known, config)
+        else:
+            temporary = folder / f".config.yaml.{os.getpid()}"
+            temporary.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+            os.replace(temporary, known)
+    except OSError as error:
+        raise UserError(
+            "a run folder that can be written", f"{folder}: {error.strerror}", "choose another paths.run_dir"
+        ) from error
+    finished = folder / "metrics.json"
+    return json.loads(finished.read_text(encoding="utf-8")) if finished.is_file() else None
+
+
+def _refuse_other(known: Path, config: dict[str, Any]) -> None:
+    before = dict(_flat(yaml.safe_load(known.read_text(encoding="utf-8")) or {}))
+    now = dict(_flat(config))
+    changed = sorted(
+        key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and not key.startswith(_FREE)
+    )
+    if changed:
+        shown = ", ".join(f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in changed[:5])
+        raise UserError(
+            "the configuration that this run folder began with (a rerun there resumes it)",
+            f"{len(changed)} changed: {shown}",
+            "choose another paths.run_dir, or set the keys back",
+        )
+
+
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node
