@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from astrid_ml.metrics import AveragePrecision
+from models.losses import WeightedBCE
 from models.task import Batch, Task
 
 
@@ -43,6 +44,11 @@ class RealBogusTask(Task):
 
     def configure_metrics(self) -> None:
         self.val_aucpr = AveragePrecision()
+
+    def prepare_for(self, datamodule: Any) -> None:
+        if isinstance(self.loss, WeightedBCE):
+            labels = datamodule.source.index["label"].iloc[datamodule.rows["train"]].astype(int)
+            self.loss.set_class_counts(int((labels == 0).sum()), int((labels == 1).sum()))
 
     def logits(self, batch: Batch) -> Tensor:
         """The network's answer, (B,)."""

@@ -62,6 +62,9 @@ class Task(LightningModule):
     def configure_metrics(self) -> None:
         """Make validation metrics; called once by ``__init__``."""
 
+    def prepare_for(self, datamodule: Any) -> None:
+        """Look at the training fold before the fit (class counts for a balanced loss, for instance)."""
+
     def update_metrics(self, batch: Batch) -> None:
         """Add a validation batch to the metrics."""
 

@@ -1,0 +1,26 @@
+"""``astrid prepare experiment=E paths.raw=RAW paths.data=STORE [dry_run=true]``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from astrid_ml.build import plain
+
+
+def command(cfg: Any) -> int:
+    """Prepare a dataset, or only plan it."""
+    from astrid_ml.run.prepare import plan, prepare
+
+    config = plain(cfg)
+    if config["dry_run"]:
+        print(f"plan: {plan(config)}")
+        return 0
+    dataset, outcome = prepare(config)
+    print(f"dataset: {dataset.path}")
+    print(f"samples: {len(dataset.index)}")
+    if outcome is None:
+        return 0
+    print(f"units: {outcome.units_done} done, {outcome.units_reused} found again, {len(outcome.units_failed)} failed")
+    for drop in outcome.units_failed[:10]:
+        print(f"  failed {drop.id}: {drop.reason}")
+    return 1 if outcome.units_failed else 0

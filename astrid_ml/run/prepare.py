@@ -1,0 +1,69 @@
+"""From a configuration to a prepared dataset: found, reused or made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.build import build
+from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.engine import PrepareOutcome, plan_dataset, prepare_dataset
+from astrid_ml.run.raw import raw_paths
+
+
+def prepare(config: dict[str, Any], progress: bool = True) -> tuple[PreparedDataset, PrepareOutcome | None]:
+    """Open ``dataset=DIR`` or prepare the raw files of the configuration.
+
+    Returns:
+        The dataset, and what preparing did (None where a given dataset was opened).
+
+    Raises:
+        UserError: the dataset is of another domain than the experiment's pipeline.
+    """
+    if config.get("dataset"):
+        dataset = PreparedDataset(Path(config["dataset"]))
+        check_domain(dataset, config)
+        return dataset, None
+    outcome = prepare_dataset(
+        **_arguments(config),
+        max_failed=config["max_failed"],
+        executor=build(config["executor"]),
+        config=recorded(config),
+        progress=progress,
+    )
+    return PreparedDataset(outcome.path), outcome
+
+
+def plan(config: dict[str, Any]) -> Path:
+    """``dry_run=true``: write ``plan.json`` into the store and return its path."""
+    return plan_dataset(**_arguments(config))
+
+
+def _arguments(config: dict[str, Any]) -> dict[str, Any]:
+    trust = config.get("trust", [])
+    return {
+        "pipeline": build(config["preprocessing"], trust),
+        "raw": raw_paths(config),
+        "store": Path(config["paths"]["data"]),
+        "name": config["name"],
+        "labeller": build(config.get("label"), trust),
+        "data_seed": int(config["data"]["seed"]),
+        "hash_inputs": bool(config["hash_inputs"]),
+    }
+
+
+def recorded(config: dict[str, Any]) -> dict[str, Any]:
+    """What of the configuration stands in ``dataset.json``: all that decides its bytes, nothing of a run."""
+    return {name: config.get(name) for name in ("name", "preprocessing", "label", "simulate", "data")}
+
+
+def check_domain(dataset: PreparedDataset, config: dict[str, Any]) -> None:
+    """Refuse a dataset that another domain's pipeline made."""
+    wanted = type(build(config["preprocessing"], config.get("trust", []))).domain
+    found = dataset.meta.get("domain")
+    families = {"alerts", "triplets", "differencing"}  # all three make the same stamps
+    if found != wanted and not {found, wanted} <= families:
+        raise UserError(
+            f"a dataset of the domain {wanted!r}", f"{found!r} at {dataset.path}", "choose an experiment of that domain"
+        )
