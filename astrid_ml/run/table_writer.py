@@ -57,3 +57,10 @@ class TableWriter:
 def _guess(name: str) -> Any:
     """The type of a column of which the first unit knew nothing."""
     return pa.string() if name in ("mission", "survey", "filter", "source", "threshold_on") else pa.float64()
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write one table whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TableWriter(path) as writer:
+        writer.write(table)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
+
 from astrid_ml.build import check_targets, plain, targets
 from astrid_ml.config import compose
-from omegaconf import OmegaConf
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 PRIMARIES = sorted(path.stem for path in CONF.glob("*.yaml") if not path.stem.startswith("_"))
