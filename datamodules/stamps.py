@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from preprocessing.channels import Channels
 from torch import Tensor
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import SampleSource
 from datamodules.features import Standardiser
 from datamodules.prepared import Batch, PreparedDataModule, Rows
+from preprocessing.channels import Channels
 
 
 class StampDataModule(PreparedDataModule):

@@ -1,0 +1,140 @@
+"""The one reader of prepared datasets: an index, and arrays that stay on disk until a batch asks for them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.contracts import Array
+
+SCHEMA = 1
+
+
+class ShardedSource:
+    """Samples in shards: ``index.array`` names the shard, ``index.row`` the row in each of its arrays.
+
+    Subclasses say where a shard's array is.
+    """
+
+    index: pd.DataFrame
+    meta: dict[str, Any]
+
+    def shard(self, name: str, kind: str) -> Array:
+        """The array of one shard and kind; KeyError where the shard has no such kind."""
+        raise KeyError(kind)
+
+    def _by_shard(self, rows: npt.NDArray[np.int64]) -> list[tuple[str, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        """[(shard, positions within ``rows``, rows within the shard)], rows ascending for sequential reads."""
+        names = self._codes()[rows]
+        within = self._rows()[rows]
+        order = np.lexsort((within, names))
+        cuts = np.flatnonzero(np.diff(names[order])) + 1
+        return [
+            (self._shard_names[int(names[part[0]])], part.astype(np.int64), within[part])
+            for part in np.split(order, cuts)
+            if len(part)
+        ]
+
+    def _codes(self) -> npt.NDArray[np.int64]:
+        if getattr(self, "_cached_for", None) is not self.index:
+            codes, names = pd.factorize(self.index["array"])
+            self._shard_codes = codes.astype(np.int64)
+            self._shard_names = [str(name) for name in names]
+            self._shard_rows = self.index["row"].to_numpy(dtype=np.int64)
+            self._cached_for = self.index
+        return self._shard_codes
+
+    def _rows(self) -> npt.NDArray[np.int64]:
+        self._codes()
+        return self._shard_rows
+
+    def groups(self, kind: str, rows: npt.NDArray[np.int64]) -> list[tuple[npt.NDArray[np.int64], Array]]:
+        """Arrays apart for each trailing shape: [(positions within ``rows``, (m, ...) array), ...]."""
+        found: dict[tuple[tuple[int, ...], str], list[tuple[npt.NDArray[np.int64], Array]]] = {}
+        for name, positions, within in self._by_shard(rows):
+            array = self.shard(name, kind)
+            found.setdefault((array.shape[1:], array.dtype.str), []).append((positions, array[within]))
+        merged = []
+        for parts in found.values():
+            positions = np.concatenate([part[0] for part in parts])
+            values = np.concatenate([part[1] for part in parts])
+            order = np.argsort(positions)
+            merged.append((positions[order], values[order]))
+        return merged
+
+    def gather(self, kind: str, rows: npt.NDArray[np.int64]) -> Array:
+        """Arrays of equal shape, stacked in the order of ``rows``: (n, ...)."""
+        groups = self.groups(kind, rows)
+        if len(groups) != 1:
+            raise ValueError(f"{kind} has {len(groups)} shapes among these rows; use groups()")
+        return groups[0][1]
+
+    def ragged(self, kind: str, rows: npt.NDArray[np.int64]) -> tuple[Array, npt.NDArray[np.int64]]:
+        """Flat values (sum of lengths, ...) and offsets (n + 1,) in the order of ``rows``."""
+        pieces: list[Array] = [np.empty(0)] * len(rows)
+        for name, positions, within in self._by_shard(rows):
+            values, offsets = self.shard(name, f"{kind}.values"), self.shard(name, f"{kind}.offsets")
+            for position, row in zip(positions, within, strict=True):
+                pieces[int(position)] = values[offsets[row] : offsets[row + 1]]
+        lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
+        flat = np.concatenate(pieces) if pieces else np.empty(0)
+        return flat, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+class PreparedDataset(ShardedSource):
+    """A published dataset: immutable, memory-mapped.
+
+    Args:
+        path: the folder with ``dataset.json``, ``index.parquet`` and ``arrays/``.
+
+    Raises:
+        UserError: the folder is missing, unfinished, damaged, or from a newer schema.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.meta: dict[str, Any] = _read_meta(self.path)
+        self.index = pd.read_parquet(self.path / "index.parquet")
+        self._open: dict[tuple[str, str], Array] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the pipeline, its inputs and its labels."""
+        return str(self.meta["fingerprint"])
+
+    def shard(self, name: str, kind: str) -> Array:
+        """A memory-mapped array; opened once."""
+        key = (name, kind)
+        if key not in self._open:
+            file = self.path / "arrays" / f"{name}.{kind}.npy"
+            if not file.is_file():
+                raise KeyError(kind)
+            self._open[key] = np.load(file, mmap_mode="r")
+        return self._open[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Maps are opened again in another process."""
+        return {**self.__dict__, "_open": {}}
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    if not path.is_dir():
+        raise UserError("a prepared dataset's folder", f"nothing at {path}", "run astrid prepare, or check dataset=")
+    file = path / "dataset.json"
+    if not file.is_file():
+        inside = sorted(child.name for child in path.iterdir())[:5]
+        raise UserError(
+            f"{path} to be a prepared dataset (with dataset.json)",
+            f"a folder with {', '.join(inside) or 'nothing'} in it",
+            "give the folder that astrid prepare printed; one without dataset.json is unfinished: run prepare again",
+        )
+    meta: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if meta.get("schema") != SCHEMA:
+        raise UserError(f"a dataset of schema {SCHEMA}", f"schema {meta.get('schema')} at {path}", "update astrid_ml")
+    return meta

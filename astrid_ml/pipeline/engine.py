@@ -1,0 +1,257 @@
+"""Runs a pipeline's units, finds finished ones again, and publishes the result as a prepared dataset."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.contracts import DomainPipeline, Drop, Labeller, Unit
+from astrid_ml.pipeline.executors import Executor, Serial
+from astrid_ml.pipeline.fingerprint import fingerprint, input_fingerprint
+from astrid_ml.pipeline.lock import Lock
+from astrid_ml.pipeline.publish import publish
+from astrid_ml.pipeline.units import Job, do_unit, failed_drop, make_jobs
+
+
+@dataclass(frozen=True)
+class PrepareOutcome:
+    """What preparing did.
+
+    Args:
+        path: the published dataset.
+        reused: the dataset was there already.
+        units_done: units processed now.
+        units_reused: units found finished in the store.
+        units_failed: failed or incomplete units with their reasons.
+        waited: another process was preparing the same dataset.
+    """
+
+    path: Path
+    reused: bool
+    units_done: int = 0
+    units_reused: int = 0
+    units_failed: list[Drop] = field(default_factory=list)
+    waited: bool = False
+
+
+def prepare_dataset(
+    pipeline: DomainPipeline,
+    raw: Sequence[Path],
+    store: Path,
+    *,
+    name: str,
+    labeller: Labeller | None = None,
+    data_seed: int = 1,
+    executor: Executor | None = None,
+    max_failed: float = 0.05,
+    config: dict[str, Any] | None = None,
+    hash_inputs: bool = False,
+    progress: bool = True,
+) -> PrepareOutcome:
+    """Prepare a dataset, or find it again.
+
+    Args:
+        pipeline: the domain's pipeline.
+        raw: files and folders.
+        store: gets ``<name>-<fingerprint12>/``, ``units/`` and ``latest.json``.
+        name: the experiment's name.
+        labeller: joins labels to the index; None keeps those that the pipeline set.
+        data_seed: seeds each unit together with its id.
+        executor: where units run; serial by default.
+        max_failed: share of failed units up to which the dataset is published.
+        config: stands in ``dataset.json``.
+        hash_inputs: fingerprint inputs by content instead of size and mtime.
+        progress: show a bar.
+
+    Raises:
+        UserError: nothing found, too many units failed, the disk is full.
+    """
+    units = _planned(pipeline, raw)
+    jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
+    mark = dataset_fingerprint(pipeline, units, jobs, labeller)
+    target = store / f"{name}-{mark[:12]}"
+    if (target / "dataset.json").is_file():
+        return _reuse(store, target)
+    try:
+        with Lock(store / "locks" / mark[:24], f"the dataset {target.name}") as lock:
+            if (target / "dataset.json").is_file():
+                return PrepareOutcome(target, True, waited=lock.waited)
+            started = time.time()
+            summaries, reused = _run(jobs, executor or Serial(), progress)
+            failed = [Drop(unit.id, "missing " + ", ".join(unit.missing)) for unit in units if unit.missing]
+            failed += [failed_drop(summary) for summary in summaries if "error" in summary]
+            _refuse_failures(failed, len(units), max_failed)
+            finished = [(job, summary) for job, summary in zip(jobs, summaries, strict=True) if "error" not in summary]
+            publish(pipeline, finished, failed, labeller, target, fingerprint=mark, name=name, config=config or {})
+            _write_report(target, started, len(jobs) - reused, reused)
+            _point_to_latest(store, target)
+            return PrepareOutcome(target, False, len(finished) - reused, reused, failed, lock.waited)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise UserError(
+                "room on the disk for the prepared dataset",
+                f"{store}: {error.strerror}",
+                "free space or set paths.data to another disk, and run again: finished units are kept",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise UserError(
+                "a store that can be written", f"{store}: {error.strerror}", "set paths.data to a folder of yours"
+            ) from error
+        raise
+
+
+def plan_dataset(
+    pipeline: DomainPipeline,
+    raw: Sequence[Path],
+    store: Path,
+    *,
+    name: str,
+    labeller: Labeller | None = None,
+    data_seed: int = 1,
+    hash_inputs: bool = False,
+) -> Path:
+    """Write ``plan.json``: what would be done, without doing it."""
+    units = _planned(pipeline, raw)
+    jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
+    finished = {job.unit.id for job in jobs if job.done() is not None}
+    mark = dataset_fingerprint(pipeline, units, jobs, labeller)
+    store.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {
+            "name": unit.id,
+            "status": "incomplete" if unit.missing else "ready",
+            "missing": list(unit.missing),
+            "finished": unit.id in finished,
+            "bytes": unit.bytes_needed,
+        }
+        for unit in units
+    ]
+    content = {
+        "dataset": f"{name}-{mark[:12]}",
+        "units": rows,
+        "ready": sum(not unit.missing for unit in units),
+        "incomplete": sum(bool(unit.missing) for unit in units),
+        "bytes_needed": sum(unit.bytes_needed for unit in units if unit.id not in finished),
+        "bytes_free": shutil.disk_usage(store).free,
+    }
+    path = store / "plan.json"
+    _write_json(path, content)
+    return path
+
+
+def dataset_fingerprint(
+    pipeline: DomainPipeline, units: Sequence[Unit], jobs: Sequence[Job], labeller: Labeller | None
+) -> str:
+    """Over the units (pipeline, inputs, seeds), the incomplete ones, and the labels with their files."""
+    labels = None if labeller is None else [fingerprint(labeller), input_fingerprint(labeller.inputs(), [], True)]
+    incomplete = [[unit.id, list(unit.missing)] for unit in units if unit.missing]
+    return fingerprint([job.fingerprint for job in jobs], incomplete, labels)
+
+
+def _planned(pipeline: DomainPipeline, raw: Sequence[Path]) -> list[Unit]:
+    units = pipeline.plan(list(raw))
+    if not units:
+        where = ", ".join(str(path) for path in raw)
+        raise UserError(
+            f"raw files for the pipeline {pipeline.domain!r}", f"none in {where}", "check paths.raw and the experiment"
+        )
+    names = [unit.id for unit in units]
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})[:3]
+        raise UserError("each unit's name once", f"{', '.join(twice)} twice", "give each raw folder once")
+    return units
+
+
+def _run(jobs: Sequence[Job], executor: Executor, progress: bool) -> tuple[list[dict[str, Any]], int]:
+    """Summaries in the order of the jobs, and how many were found finished."""
+    summaries: dict[int, dict[str, Any]] = {}
+    for position, job in enumerate(jobs):
+        found = job.done()
+        if found is not None:
+            summaries[position] = found
+    reused = len(summaries)
+    todo = [position for position in range(len(jobs)) if position not in summaries]
+    shown = _Progress(len(jobs), reused, progress)
+    for order, result in executor.map(do_unit, [jobs[position] for position in todo]):
+        position = todo[order]
+        if isinstance(result, OSError):
+            raise result
+        if isinstance(result, Exception):
+            result = {"id": jobs[position].unit.id, "error": f"{type(result).__name__}: {result}"[:500]}
+        summaries[position] = result
+        shown.step(result)
+    shown.close()
+    return [summaries[position] for position in range(len(jobs))], reused
+
+
+class _Progress:
+    """A bar on a terminal; elsewhere a line at every tenth of the work."""
+
+    def __init__(self, total: int, done: int, wanted: bool) -> None:
+        from tqdm import tqdm
+
+        self.total, self.done, self.wanted = total, done, wanted
+        self.terminal = sys.stderr.isatty()
+        self.bar = tqdm(
+            total=total, initial=done, desc="preparing", unit="unit", disable=not (wanted and self.terminal)
+        )
+
+    def step(self, summary: dict[str, Any]) -> None:
+        before, self.done = self.done, self.done + 1
+        self.bar.update()
+        tenth = max(1, self.total // 10)
+        if self.wanted and not self.terminal and before // tenth != self.done // tenth:
+            print(f"preparing: {self.done} of {self.total} units", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+def _refuse_failures(failed: Sequence[Drop], total: int, max_failed: float) -> None:
+    if len(failed) > max_failed * total:
+        shown = "; ".join(f"{drop.id}: {drop.reason}" for drop in failed[:3])
+        raise UserError(
+            f"at most {max_failed:.0%} of the units to fail",
+            f"{len(failed)} of {total} failed ({shown})",
+            "mend or remove those files (finished units are kept), or raise max_failed",
+        )
+
+
+def _reuse(store: Path, target: Path) -> PrepareOutcome:
+    _point_to_latest(store, target)
+    return PrepareOutcome(target, True)
+
+
+def _point_to_latest(store: Path, target: Path) -> None:
+    pointer = store / "latest.json"
+    content = {"dataset": target.name}
+    if not pointer.is_file() or json.loads(pointer.read_text(encoding="utf-8") or "{}") != content:
+        _write_json(pointer, content)
+
+
+def _write_report(target: Path, started: float, done: int, reused: int) -> None:
+    """Times and hosts: beside the dataset's bytes, never in them."""
+    content = {
+        "host": platform.node(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 3),
+        "units_done": done,
+        "units_reused": reused,
+    }
+    _write_json(target / "report.json", content)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

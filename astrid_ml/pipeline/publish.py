@@ -1,0 +1,135 @@
+"""Finished units become one dataset: hard links, one index, labels, and ``dataset.json`` as the commit point."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml.dataset.prepared import SCHEMA
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.contracts import DomainPipeline, Drop, Labeller
+from astrid_ml.pipeline.units import Job
+
+Finished = tuple[Job, dict[str, Any]]
+
+
+def publish(
+    pipeline: DomainPipeline,
+    finished: Sequence[Finished],
+    failed: Sequence[Drop],
+    labeller: Labeller | None,
+    target: Path,
+    *,
+    fingerprint: str,
+    name: str,
+    config: dict[str, Any],
+) -> None:
+    """Write the dataset into a temporary folder beside ``target`` and rename it whole.
+
+    Raises:
+        UserError: no sample is left, ids are not unique, or a labeller refuses.
+    """
+    index, dropped, account = make_index(pipeline, finished, labeller)
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        (work / "arrays").mkdir()
+        used = set(index["array"].astype(str))
+        for job, _ in finished:
+            for path in sorted(job.target.glob("*.npy")):
+                if path.name.split(".")[0] in used:
+                    link(path, work / "arrays" / path.name)
+        index.to_parquet(work / "index.parquet", index=False)
+        meta = describe(pipeline, finished, failed, dropped, account, index)
+        meta = {"schema": SCHEMA, "name": name, "fingerprint": fingerprint, "config": config, **meta}
+        (work / "dataset.json").write_text(
+            json.dumps(meta, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8"
+        )
+        work.chmod(0o755)
+        if target.exists():  # an unfinished one from an older version of the program
+            shutil.rmtree(target)
+        os.rename(work, target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def make_index(
+    pipeline: DomainPipeline, finished: Sequence[Finished], labeller: Labeller | None
+) -> tuple[pd.DataFrame, list[Drop], dict[str, Any]]:
+    """The dataset's index: records of all units, finalised by the domain, with labels."""
+    tables = [pd.read_parquet(job.target / "records.parquet") for job, _ in finished]
+    index = pd.concat([table for table in tables if len(table)], ignore_index=True) if any(map(len, tables)) else None
+    reasons = Counter(drop["reason"] for _, summary in finished for drop in summary["drops"])
+    if index is None:
+        raise UserError(
+            "at least one usable sample",
+            f"none; dropped: {dict(reasons) or 'nothing'}",
+            "see the reasons, and check paths.raw",
+        )
+    index, dropped = pipeline.finalise(index)
+    index = index.reset_index(drop=True)
+    index["id"], index["group_id"] = index["id"].astype(str), index["group_id"].astype(str)
+    repeated = index["id"][index["id"].duplicated()].unique()
+    if len(repeated):
+        raise UserError(
+            "each sample's id once",
+            f"{len(repeated)} ids more than once ({', '.join(repeated[:3])})",
+            "remove files that hold the same samples",
+        )
+    account: dict[str, Any] = {"source": "none"}
+    if labeller is not None:
+        index, account = labeller.apply(index)
+    if "label" not in index:
+        index["label"] = pd.array([pd.NA] * len(index), dtype="Int8")
+    return index, dropped, account
+
+
+def describe(
+    pipeline: DomainPipeline,
+    finished: Sequence[Finished],
+    failed: Sequence[Drop],
+    dropped: Sequence[Drop],
+    account: dict[str, Any],
+    index: pd.DataFrame,
+) -> dict[str, Any]:
+    """The counts of ``dataset.json``; nothing that differs between machines or runs."""
+    drops = [Drop(drop["id"], drop["reason"]) for _, summary in finished for drop in summary["drops"]] + list(dropped)
+    counts: Counter[str] = Counter()
+    for _, summary in finished:
+        counts.update(summary["counts"])
+    labels = index["label"].value_counts(dropna=False)
+    return {
+        "domain": pipeline.domain,
+        "description": pipeline.describe(),
+        "labels": account,
+        "counts": {
+            "units": len(finished),
+            "units_failed": len(failed),
+            "samples": len(index),
+            "groups": int(index["group_id"].nunique()),
+            "dropped": len(drops),
+            "by_label": {
+                str(label): int(number) for label, number in sorted(labels.items(), key=lambda item: str(item[0]))
+            },
+            **dict(sorted(counts.items())),
+        },
+        "units": [summary["id"] for _, summary in finished],
+        "failed": [{"id": drop.id, "reason": drop.reason} for drop in failed],
+        "drops_by_reason": dict(sorted(Counter(drop.reason for drop in drops).items())),
+        "drops": [{"id": drop.id, "reason": drop.reason} for drop in drops],
+    }
+
+
+def link(source: Path, target: Path) -> None:
+    """A hard link; a copy where the file system has none."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,199 @@
+"""The two places where a unit's samples go: memory (prediction) and disk (preparing)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from astrid_ml.dataset.prepared import ShardedSource
+from astrid_ml.pipeline.contracts import Array, Drop
+
+Signature = tuple[tuple[str, tuple[int, ...], str], ...]
+
+
+@dataclass
+class OpenShard:
+    """Arrays that are filled in place."""
+
+    name: str
+    arrays: Mapping[str, Array]
+
+
+class BaseWriter:
+    """Collects records, shards, drops and counts; a subclass says where open shards live.
+
+    Args:
+        prefix: begins the name of every shard.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.records: list[pd.DataFrame] = []
+        self.drops: list[Drop] = []
+        self.counts: Counter[str] = Counter()
+        self.parts: dict[str, dict[str, list[Array]]] = {}
+        self._names: dict[Signature, str] = {}
+        self._lengths: Counter[str] = Counter()
+        self._number = 0
+
+    def drop(self, id: str, reason: str) -> None:
+        """Count a record that is left out."""
+        self.drops.append(Drop(str(id), reason))
+
+    def count(self, name: str, n: int = 1) -> None:
+        """Add to a named counter."""
+        self.counts[name] += n
+
+    def add(self, records: pd.DataFrame, arrays: Mapping[str, Array]) -> None:
+        """Append n samples with arrays of shape (n, ...)."""
+        self._check(records, arrays)
+        if not len(records):
+            return
+        signature = tuple((kind, array.shape[1:], array.dtype.str) for kind, array in sorted(arrays.items()))
+        name = self._shard_for(signature)
+        for kind, array in arrays.items():
+            self.parts[name].setdefault(kind, []).append(np.ascontiguousarray(array))
+        self._append(records, name)
+
+    def add_ragged(self, records: pd.DataFrame, values: Mapping[str, Sequence[Array]]) -> None:
+        """Append n samples of unequal length: flat values and lengths."""
+        self._check(records, values)
+        if not len(records):
+            return
+        shapes = {kind: np.asarray(arrays[0]) for kind, arrays in values.items()}
+        signature = tuple(
+            (f"{kind}.ragged", first.shape[1:], first.dtype.str) for kind, first in sorted(shapes.items())
+        )
+        name = self._shard_for(signature)
+        for kind, arrays in values.items():
+            self.parts[name].setdefault(f"{kind}.values", []).append(np.concatenate(arrays))
+            lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+            self.parts[name].setdefault(f"{kind}.lengths", []).append(lengths)
+        self._append(records, name)
+
+    def open_shard(self, arrays: Mapping[str, tuple[tuple[int, ...], npt.DTypeLike]]) -> OpenShard:
+        """Open arrays to be filled in place."""
+        name = self._next_name()
+        return OpenShard(
+            name, {kind: self._create(name, kind, shape, dtype) for kind, (shape, dtype) in arrays.items()}
+        )
+
+    def add_rows(self, records: pd.DataFrame, shard: Any) -> None:
+        """Append samples that point into an open shard by their column ``row``."""
+        self._check(records, {})
+        if "row" not in records:
+            raise ValueError("records of an open shard need the column row")
+        self.records.append(records.assign(array=shard.name))
+
+    def finished_parts(self) -> dict[str, dict[str, Array]]:
+        """shard -> kind -> array, with lengths turned into offsets."""
+        out: dict[str, dict[str, Array]] = {}
+        for name, kinds in self.parts.items():
+            out[name] = {}
+            for kind, pieces in kinds.items():
+                array = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+                if kind.endswith(".lengths"):
+                    kind, array = kind.removesuffix("lengths") + "offsets", np.concatenate([[0], np.cumsum(array)])
+                out[name][kind] = array
+        return out
+
+    def table(self) -> pd.DataFrame:
+        """All records, or an empty table."""
+        if not self.records:
+            return pd.DataFrame({"id": [], "group_id": [], "array": [], "row": []})
+        return pd.concat(self.records, ignore_index=True)
+
+    def _create(self, name: str, kind: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        raise TypeError("a writer must say where open shards live")
+
+    def _append(self, records: pd.DataFrame, name: str) -> None:
+        start = self._lengths[name]
+        self._lengths[name] += len(records)
+        self.records.append(records.assign(array=name, row=np.arange(start, start + len(records), dtype=np.int64)))
+
+    def _shard_for(self, signature: Signature) -> str:
+        if signature not in self._names:
+            self._names[signature] = self._next_name()
+            self.parts[self._names[signature]] = {}
+        return self._names[signature]
+
+    def _next_name(self) -> str:
+        name = f"{self.prefix}-{self._number}"
+        self._number += 1
+        return name
+
+    @staticmethod
+    def _check(records: pd.DataFrame, arrays: Mapping[str, Any]) -> None:
+        absent = {"id", "group_id"} - set(records.columns)
+        if absent:
+            raise ValueError(f"records lack {sorted(absent)}")
+        wrong = {kind: len(array) for kind, array in arrays.items() if len(array) != len(records)}
+        if wrong:
+            raise ValueError(f"{len(records)} records, but arrays of {wrong}")
+
+
+class MemorySource(ShardedSource):
+    """One unit's samples in memory."""
+
+    def __init__(self, index: pd.DataFrame, arrays: dict[str, dict[str, Array]], meta: dict[str, Any]) -> None:
+        self.index, self.arrays, self.meta = index, arrays, meta
+
+    def shard(self, name: str, kind: str) -> Array:
+        """The array; KeyError where there is none."""
+        return self.arrays[name][kind]
+
+
+class MemoryUnitWriter(BaseWriter):
+    """Keeps a unit's samples in memory, for prediction.
+
+    Args:
+        meta: what ``describe`` of the pipeline says, given on to the source.
+    """
+
+    def __init__(self, meta: dict[str, Any] | None = None) -> None:
+        super().__init__("memory")
+        self.meta = meta or {}
+        self.opened: dict[str, dict[str, Array]] = {}
+
+    def _create(self, name: str, kind: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        array = np.zeros(shape, dtype=dtype)
+        self.opened.setdefault(name, {})[kind] = array
+        return array
+
+    def source(self) -> MemorySource:
+        """The samples so far."""
+        return MemorySource(self.table(), {**self.opened, **self.finished_parts()}, {"description": self.meta})
+
+
+class DiskUnitWriter(BaseWriter):
+    """Writes a unit's samples into a folder: ``<shard>.<kind>.npy`` and ``records.parquet``.
+
+    Args:
+        folder: an existing folder that nobody else writes.
+        prefix: begins the shard names; unique among units.
+    """
+
+    def __init__(self, folder: Path, prefix: str) -> None:
+        super().__init__(prefix)
+        self.folder = folder
+
+    def _create(self, name: str, kind: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        path = self.folder / f"{name}.{kind}.npy"
+        array: Array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
+        return array
+
+    def close(self) -> int:
+        """Write everything that is not on disk yet and return the number of records."""
+        for name, kinds in self.finished_parts().items():
+            for kind, array in kinds.items():
+                np.save(self.folder / f"{name}.{kind}.npy", array)
+        table = self.table()
+        table.to_parquet(self.folder / "records.parquet", index=False)
+        return len(table)
