@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from astrid_ml.sky import unit_vectors
+
 SCHEMA = 1
 
 
@@ -59,12 +61,6 @@ def near(index: pd.DataFrame, positions: np.ndarray[Any, Any], radius_arcsec: fl
     distance, _ = cKDTree(unit_vectors(positions)).query(unit_vectors(sky[usable]), distance_upper_bound=chord)
     out[usable] = np.isfinite(distance)
     return out
-
-
-def unit_vectors(sky: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """(n, 2) ra, dec in degrees -> (n, 3) unit vectors."""
-    ra, dec = np.radians(sky[:, 0]), np.radians(sky[:, 1])
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
 
 
 def hashes(values: Iterable[Any]) -> torch.Tensor:

@@ -1,0 +1,138 @@
+"""Scores become probabilities: fitted on validation, kept in the checkpoint, judged on test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from astrid_ml.errors import UserError
+from astrid_ml.metrics.binary import check_scores
+
+Floats = npt.NDArray[np.float64]
+# Scores of exactly 0 or 1 have no logit; this is the float32 sigmoid's own resolution.
+EDGE = 1e-7
+
+
+class Calibration(Protocol):
+    """A kind of calibration: ``fit`` gives {kind, parameters}, :func:`calibrated` applies it."""
+
+    def fit(self, scores: Any, labels: Any) -> dict[str, Any]:
+        """Fit on the validation fold."""
+
+
+def logits_of(scores: Any) -> Floats:
+    """The logit of scores in [0, 1]."""
+    out: Floats = logit(np.clip(np.asarray(scores, dtype=np.float64), EDGE, 1 - EDGE))
+    return out
+
+
+def negative_log_likelihood(probability: Any, labels: Any) -> float:
+    """Mean of -log p of the true class."""
+    p = np.clip(np.asarray(probability, dtype=np.float64), EDGE, 1 - EDGE)
+    y = np.asarray(labels, dtype=bool)
+    return float(-np.mean(np.where(y, np.log(p), np.log1p(-p))))
+
+
+def brier(probability: Any, labels: Any) -> float:
+    """Mean squared difference between probability and truth."""
+    return float(np.mean((np.asarray(probability, dtype=np.float64) - np.asarray(labels, dtype=np.float64)) ** 2))
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """p = sigmoid(logit / T + b) (Guo et al. 2017, arXiv:1706.04599, with an offset).
+
+    Args:
+        offset: fit b as well. A loss with class weights or balanced batches shifts all logits, which no
+            temperature mends; without it the offset is 0.
+    """
+
+    offset: bool = True
+
+    def fit(self, scores: Any, labels: Any) -> dict[str, Any]:
+        """Minimise the negative log-likelihood on validation; T stays positive."""
+        _, y = check_scores(scores, labels, soft=True)
+        x = logits_of(scores)
+
+        def loss(parameters: Floats) -> float:
+            scale, shift = np.exp(parameters[0]), parameters[1] if self.offset else 0.0
+            z = x * scale + shift
+            return float(np.mean(np.logaddexp(0, z) - y * z))
+
+        found = minimize(
+            loss,
+            np.zeros(2 if self.offset else 1),
+            method="L-BFGS-B",
+            bounds=[(-7, 7), (-30, 30)][: 2 if self.offset else 1],
+        )
+        shift = float(found.x[1]) if self.offset else 0.0
+        return {"kind": "temperature", "parameters": {"temperature": float(np.exp(-found.x[0])), "offset": shift}}
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """A rising step function (pool adjacent violators), for thousands of validation samples or more."""
+
+    def fit(self, scores: Any, labels: Any) -> dict[str, Any]:
+        """Knots of the step function, as plain lists."""
+        from sklearn.isotonic import IsotonicRegression
+
+        s, y = check_scores(scores, labels, soft=True)
+        model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(s, y.astype(float))
+        knots = {"x": model.X_thresholds_.tolist(), "y": model.y_thresholds_.tolist()}
+        return {"kind": "isotonic", "parameters": knots}
+
+
+@dataclass(frozen=True)
+class NoCalibration:
+    """Scores stay scores; ``probability`` is null."""
+
+    def fit(self, scores: Any, labels: Any) -> dict[str, Any]:
+        """Nothing to fit."""
+        return {"kind": "none", "parameters": {}}
+
+
+def calibrated(scores: Any, fitted: dict[str, Any] | None) -> Floats | None:
+    """Apply a fitted calibration; None where there is none.
+
+    Raises:
+        UserError: a kind that this version does not know.
+    """
+    if not fitted or fitted["kind"] == "none":
+        return None
+    parameters = fitted["parameters"]
+    if fitted["kind"] == "temperature":
+        out: Floats = expit(logits_of(scores) / parameters["temperature"] + parameters["offset"])
+        return out
+    if fitted["kind"] == "isotonic":
+        return np.interp(np.asarray(scores, dtype=np.float64), parameters["x"], parameters["y"])
+    raise UserError("a calibration of the kind temperature or isotonic", str(fitted["kind"]), "update astrid_ml")
+
+
+def reliability(probability: Any, labels: Any, bins: int = 15) -> pd.DataFrame:
+    """Equal-mass bins: ``n, predicted, observed``, from the least to the most probable."""
+    p, y = np.asarray(probability, dtype=np.float64), np.asarray(labels, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    parts = [part for part in np.array_split(order, min(bins, max(len(order), 1))) if len(part)]
+    rows = [{"n": len(part), "predicted": float(p[part].mean()), "observed": float(y[part].mean())} for part in parts]
+    return pd.DataFrame(rows, columns=["n", "predicted", "observed"])
+
+
+def expected_calibration_error(probability: Any, labels: Any, bins: int = 15) -> float:
+    """Mean |observed - predicted| over equal-mass bins, weighted by their size."""
+    table = reliability(probability, labels, bins)
+    return float((table["n"] * (table["observed"] - table["predicted"]).abs()).sum() / table["n"].sum())
+
+
+def excess_calibration_error(probability: Any, labels: Any, bins: int = 15, draws: int = 50, seed: int = 0) -> float:
+    """The calibration error minus what perfect predictions of this size would show (labels drawn from them)."""
+    p = np.asarray(probability, dtype=np.float64)
+    random = np.random.default_rng(seed)
+    null = np.mean([expected_calibration_error(p, random.random(len(p)) < p, bins) for _ in range(draws)])
+    return expected_calibration_error(p, labels, bins) - float(null)

@@ -1,0 +1,74 @@
+"""Rules that choose the operating threshold on validation; what it costs is measured on test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from astrid_ml.metrics.binary import steps
+
+
+@dataclass(frozen=True)
+class MaxF1:
+    """The threshold with the largest F1."""
+
+    def choose(self, scores: Any, labels: Any) -> tuple[float, str]:
+        """(threshold, the rule in words)."""
+        at = steps(scores, labels)
+        f1 = 2 * at.true / (at.true + at.false + at.positives)
+        return float(at.threshold[int(np.argmax(f1))]), "largest F1 on validation"
+
+
+@dataclass(frozen=True)
+class MaxFNR:
+    """The highest threshold that misses at most a share of the real ones: permissive, ZTF's choice for alerts.
+
+    Args:
+        fnr: allowed false negative rate.
+    """
+
+    fnr: float = 0.02
+
+    def choose(self, scores: Any, labels: Any) -> tuple[float, str]:
+        """(threshold, the rule in words)."""
+        at = steps(scores, labels)
+        enough = np.flatnonzero(1 - at.true / at.positives <= self.fnr + 1e-12)
+        return float(at.threshold[enough[0]]), f"false negative rate <= {self.fnr:g} on validation"
+
+
+@dataclass(frozen=True)
+class MaxFPR:
+    """The lowest threshold that lets at most a share of the bogus ones through.
+
+    Args:
+        fpr: allowed false positive rate.
+    """
+
+    fpr: float = 0.01
+
+    def choose(self, scores: Any, labels: Any) -> tuple[float, str]:
+        """(threshold, the rule in words)."""
+        at = steps(scores, labels)
+        allowed = np.flatnonzero(at.false / at.negatives <= self.fpr + 1e-12)
+        rule = f"false positive rate <= {self.fpr:g} on validation"
+        # No score is high enough: choose nothing at all rather than break the promise.
+        return (
+            float(at.threshold[allowed[-1]]) if len(allowed) else float(np.nextafter(at.threshold[0], np.inf))
+        ), rule
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A threshold that the user gives.
+
+    Args:
+        value: on the probability where calibrated, else on the score.
+    """
+
+    value: float = 0.5
+
+    def choose(self, scores: Any, labels: Any) -> tuple[float, str]:
+        """(threshold, the rule in words)."""
+        return self.value, "given"

@@ -1,0 +1,226 @@
+"""Binary metrics on scores and labels, exact with ties; undefined ones say why instead of being 0.
+
+All functions take scores of shape (n,) and labels of shape (n,) in {0, 1} (numpy arrays, tensors or sequences) and,
+where it makes sense, ``weights`` (n,), which the bootstrap and the re-weighting to other prevalences use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from astrid_ml.errors import UserError
+
+Floats = npt.NDArray[np.float64]
+
+
+class UndefinedError(ValueError):
+    """A metric that these samples cannot define; the message says why."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Cumulative weights at each distinct score, from the highest down.
+
+    Args:
+        threshold: the distinct scores, descending, shape (k,).
+        true: weight of positives with score >= threshold, shape (k,).
+        false: weight of negatives with score >= threshold, shape (k,).
+    """
+
+    threshold: Floats
+    true: Floats
+    false: Floats
+
+    @property
+    def positives(self) -> float:
+        """All positives' weight."""
+        return float(self.true[-1])
+
+    @property
+    def negatives(self) -> float:
+        """All negatives' weight."""
+        return float(self.false[-1])
+
+
+def _numpy(values: Any) -> npt.NDArray[Any]:
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+
+
+def check_scores(scores: Any, labels: Any, *, soft: bool = False) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Scores as float64 and labels as bool.
+
+    Args:
+        scores: (n,).
+        labels: (n,) in {0, 1}.
+        soft: also refuse scores outside [0, 1] and hard labels in place of scores, which make every curve one
+            point and hide the ranking.
+
+    Raises:
+        UserError: shapes differ, a score is NaN, a label is not 0 or 1, or the scores are no scores.
+    """
+    s, y = _numpy(scores).astype(np.float64).ravel(), _numpy(labels).ravel()
+    if s.shape != y.shape:
+        raise UserError("as many scores as labels", f"{len(s)} scores and {len(y)} labels", "give one score a label")
+    if np.isnan(s).any():
+        raise UserError(
+            "scores that are numbers",
+            f"{int(np.isnan(s).sum())} NaN of {len(s)}",
+            "look at the inputs of those samples",
+        )
+    if not np.isin(y, (0, 1)).all():
+        raise UserError("labels of 0 and 1", f"{np.unique(y)[:5].tolist()}", "map the labels to 0 (bogus) and 1 (real)")
+    if soft and len(s):
+        if s.min() < 0 or s.max() > 1:
+            raise UserError(
+                "scores in [0, 1]", f"{s.min():.4g} to {s.max():.4g}", "give probabilities (sigmoid of the logits)"
+            )
+        if len(s) > 20 and np.isin(s, (0.0, 1.0)).all():
+            raise UserError("scores, not decisions", "only the values 0 and 1", "give the score before the threshold")
+    return s, y.astype(bool)
+
+
+def steps(scores: Any, labels: Any, weights: Any = None) -> Steps:
+    """Cumulative counts at each distinct score; ties move together.
+
+    Raises:
+        UndefinedError: there are no samples.
+    """
+    s, y = check_scores(scores, labels)
+    if not len(s):
+        raise UndefinedError("there are no samples")
+    w = np.ones(len(s)) if weights is None else _numpy(weights).astype(np.float64).ravel()
+    order = np.argsort(-s, kind="stable")
+    s, y, w = s[order], y[order], w[order]
+    last = np.append(np.flatnonzero(np.diff(s)), len(s) - 1)
+    return Steps(s[last], np.cumsum(w * y)[last], np.cumsum(w * ~y)[last])
+
+
+def _need_both(at: Steps, negatives: bool = True) -> None:
+    if at.positives <= 0:
+        raise UndefinedError("there is no positive sample")
+    if negatives and at.negatives <= 0:
+        raise UndefinedError("there is no negative sample")
+
+
+def average_precision(scores: Any, labels: Any, weights: Any = None) -> float:
+    """Average precision: sum over thresholds of (R_n - R_(n-1)) P_n.
+
+    Raises:
+        UndefinedError: no positive or no negative sample (with positives alone it would be 1 whatever the scores).
+    """
+    at = steps(scores, labels, weights)
+    _need_both(at)
+    return from_steps(at)
+
+
+def from_steps(at: Steps, ratio: float = 1.0) -> float:
+    """Average precision of cumulative counts, negatives weighted by ``ratio``."""
+    found = at.true + ratio * at.false
+    precision = np.divide(at.true, found, out=np.zeros_like(found), where=found > 0)
+    return float(np.sum(np.diff(at.true, prepend=0.0) * precision) / at.positives)
+
+
+def negative_weight(at: Steps, prevalence: float) -> float:
+    """The weight of a negative that turns the sample's prevalence into ``prevalence``."""
+    return at.positives / at.negatives * (1 - prevalence) / prevalence
+
+
+def precision_at_prevalence(scores: Any, labels: Any, prevalence: float, threshold: float) -> tuple[float, float]:
+    """(AUCPR, precision at a threshold) as they would be where one in 1/prevalence samples is real.
+
+    The score distributions within each class stay; only the mixture changes.
+    """
+    at = steps(scores, labels)
+    _need_both(at)
+    ratio = negative_weight(at, prevalence)
+    above = at.threshold >= threshold
+    if not above.any():
+        return from_steps(at, ratio), float("nan")
+    k = int(np.flatnonzero(above)[-1])
+    return from_steps(at, ratio), float(at.true[k] / (at.true[k] + ratio * at.false[k]))
+
+
+def roc_auc(scores: Any, labels: Any, weights: Any = None) -> float:
+    """Area under the ROC curve by the trapezoid rule (ties count one half)."""
+    at = steps(scores, labels, weights)
+    _need_both(at)
+    fpr = np.concatenate([[0.0], at.false / at.negatives])
+    tpr = np.concatenate([[0.0], at.true / at.positives])
+    return float(np.sum(np.diff(fpr) * (tpr[1:] + tpr[:-1]) / 2))
+
+
+def fnr_at_fpr(scores: Any, labels: Any, fpr: float) -> float:
+    """The smallest false negative rate that keeps the false positive rate at or below ``fpr``."""
+    at = steps(scores, labels)
+    _need_both(at)
+    allowed = at.false / at.negatives <= fpr
+    return 1.0 - float(at.true[allowed].max() / at.positives) if allowed.any() else 1.0
+
+
+def pr_curve(scores: Any, labels: Any, points: int = 0) -> pd.DataFrame:
+    """Columns ``threshold, precision, recall``, from the highest threshold down.
+
+    Args:
+        scores: (n,).
+        labels: (n,).
+        points: keep about so many rows, evenly spread in recall (0 keeps all).
+    """
+    at = steps(scores, labels)
+    _need_both(at, negatives=False)
+    table = pd.DataFrame(
+        {"threshold": at.threshold, "precision": at.true / (at.true + at.false), "recall": at.true / at.positives}
+    )
+    return thin(table, "recall", points)
+
+
+def roc_curve(scores: Any, labels: Any, points: int = 0) -> pd.DataFrame:
+    """Columns ``threshold, fpr, tpr``."""
+    at = steps(scores, labels)
+    _need_both(at)
+    table = pd.DataFrame({"threshold": at.threshold, "fpr": at.false / at.negatives, "tpr": at.true / at.positives})
+    return thin(table, "tpr", points)
+
+
+def thin(table: pd.DataFrame, column: str, points: int) -> pd.DataFrame:
+    """Rows at evenly spaced values of a rising column, the first and the last among them."""
+    if not points or len(table) <= points:
+        return table
+    wanted = np.linspace(table[column].iloc[0], table[column].iloc[-1], points)
+    rows = np.unique(np.concatenate([np.searchsorted(table[column].to_numpy(), wanted), [0, len(table) - 1]]))
+    return table.iloc[rows[rows < len(table)]].reset_index(drop=True)
+
+
+def confusion_at(scores: Any, labels: Any, threshold: float) -> dict[str, float | None]:
+    """Counts and rates of the decision ``score >= threshold``; a rate without a denominator is None."""
+    s, y = check_scores(scores, labels)
+    chosen = s >= threshold
+    tp, fp = int((chosen & y).sum()), int((chosen & ~y).sum())
+    fn, tn = int((~chosen & y).sum()), int((~chosen & ~y).sum())
+    precision = tp / (tp + fp) if tp + fp else None
+    recall = tp / (tp + fn) if tp + fn else None
+    f1 = 2 * tp / (2 * tp + fp + fn) if 2 * tp + fp + fn else None
+    product = float(tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    mcc = (tp * tn - fp * fn) / np.sqrt(product) if product else None
+    return {
+        "tp": tp,
+        "fp": fp,
+        "fn": fn,
+        "tn": tn,
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "mcc": None if mcc is None else float(mcc),
+        "fpr": fp / (fp + tn) if fp + tn else None,
+        "fnr": fn / (tp + fn) if tp + fn else None,
+    }
+
+
+def threshold_table(scores: Any, labels: Any, thresholds: Any) -> pd.DataFrame:
+    """One row a threshold: counts, precision, recall, F1, MCC, FPR, FNR."""
+    rows = [{"threshold": float(t), **confusion_at(scores, labels, float(t))} for t in _numpy(thresholds)]
+    return pd.DataFrame(rows)

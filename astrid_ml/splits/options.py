@@ -1,0 +1,290 @@
+"""The splits that a user can choose. Each is a frozen dataclass whose ``plan(index)`` gives a SplitPlan.
+
+Common fields: ``seed`` (another assignment), ``val`` and ``test`` (shares of groups), ``link_radius`` (arcsec within
+which groups are joined, so that one object with two names is never cut).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.sky import healpix
+from astrid_ml.splits.groups import assign, linked_groups
+from astrid_ml.splits.plan import SplitPlan, check_disjoint
+
+PARTS = np.array(["train", "val", "test"])
+
+
+def strata_of(index: pd.DataFrame) -> pd.Series:
+    """Label and mission together: each fold gets its share of both."""
+    label = index["label"].astype(str) if "label" in index else pd.Series("", index=index.index)
+    mission = index["mission"].astype(str) if "mission" in index else pd.Series("", index=index.index)
+    return label + "|" + mission
+
+
+def one_round(index: pd.DataFrame, folds: npt.NDArray[Any]) -> list[pd.DataFrame]:
+    """A single round; refuses groups that cross."""
+    rounds = [pd.DataFrame({"id": index["id"].astype(str), "fold": folds})]
+    check_disjoint(index, rounds)
+    return rounds
+
+
+def need(index: pd.DataFrame, columns: Sequence[str], why: str) -> None:
+    """The columns stand in the index and are not all null."""
+    absent = [name for name in columns if name not in index or index[name].isna().all()]
+    if absent:
+        raise UserError(f"the column {', '.join(absent)} for {why}", "none in this dataset", "choose another split")
+
+
+def check_shares(val: float, test: float) -> None:
+    """Shares leave something to train on."""
+    if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
+        raise UserError(
+            "split.val and split.test that leave a share for training", f"{val} and {test}", "for instance 0.15 and 0.2"
+        )
+
+
+@dataclass(frozen=True)
+class GroupSplit:
+    """Whole groups at random, stratified by label and mission."""
+
+    seed: int = 1
+    val: float = 0.15
+    test: float = 0.2
+    link_radius: float = 1.0
+
+    def plan(self, index: pd.DataFrame) -> SplitPlan:
+        """Share out the groups."""
+        check_shares(self.val, self.test)
+        groups = linked_groups(index, self.link_radius)
+        part = assign(groups, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)
+        return SplitPlan(
+            "group", one_round(index, PARTS[part]), {"linked": int(index["group_id"].nunique() - groups.nunique())}
+        )
+
+
+@dataclass(frozen=True)
+class SkySplit:
+    """Whole cells of the sky (HEALPix nested) at random: neighbours, hosts and frames stay together.
+
+    Args:
+        order: 12 * 4**order cells; 6 has cells of 55 arcmin.
+    """
+
+    seed: int = 1
+    val: float = 0.15
+    test: float = 0.2
+    link_radius: float = 1.0
+    order: int = 6
+
+    def plan(self, index: pd.DataFrame) -> SplitPlan:
+        """Share out the cells; a group goes where its first sample lies."""
+        check_shares(self.val, self.test)
+        need(index, ["ra", "dec"], "a split by sky")
+        groups = linked_groups(index, self.link_radius)
+        cells = pd.Series(
+            healpix(index["ra"].to_numpy(float), index["dec"].to_numpy(float), self.order), index=index.index
+        )
+        home = cells.groupby(groups).first()
+        of_group = groups.map(home).astype(str)
+        part = assign(of_group, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)
+        return SplitPlan("sky", one_round(index, PARTS[part]), {"cells": int(of_group.nunique()), "order": self.order})
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """Earlier trains, later tests. An object that crosses a boundary belongs to its first detection.
+
+    Args:
+        column: the time, MJD.
+    """
+
+    seed: int = 1
+    val: float = 0.15
+    test: float = 0.2
+    link_radius: float = 1.0
+    column: str = "mjd"
+
+    def plan(self, index: pd.DataFrame) -> SplitPlan:
+        """Cut the objects' first detections at two quantiles."""
+        check_shares(self.val, self.test)
+        need(index, [self.column], "a split by time")
+        groups = linked_groups(index, self.link_radius)
+        first = index[self.column].astype(float).groupby(groups).min()
+        cuts = first.quantile([1 - self.val - self.test, 1 - self.test]).to_numpy()
+        part = np.searchsorted(cuts, first.to_numpy(), side="right")
+        of_row = groups.map(pd.Series(part, index=first.index)).to_numpy(dtype=np.int64)
+        account = {"boundaries": [float(cut) for cut in cuts], "column": self.column}
+        return SplitPlan("time", one_round(index, PARTS[of_row]), account, time_ordered=True)
+
+
+@dataclass(frozen=True)
+class KFold:
+    """Each group is tested once: k rounds, out-of-fold predictions pooled.
+
+    Args:
+        k: number of folds.
+    """
+
+    seed: int = 1
+    k: int = 5
+    val: float = 0.15
+    link_radius: float = 1.0
+
+    def plan(self, index: pd.DataFrame) -> SplitPlan:
+        """k rounds; the validation groups come from the training part."""
+        if self.k < 2:
+            raise UserError("split.k of at least 2", str(self.k), "for instance split.k=5")
+        groups = linked_groups(index, self.link_radius)
+        strata = strata_of(index)
+        part = assign(groups, strata, [1 / self.k] * self.k, self.seed)
+        rounds = []
+        for fold in range(self.k):
+            folds = np.full(len(index), "test", dtype="<U5")
+            rest = part != fold
+            inner = assign(groups[rest], strata[rest], [1 - self.val, self.val], self.seed + 1000 * (fold + 1))
+            folds[rest] = PARTS[inner]
+            rounds += one_round(index, folds)
+        return SplitPlan("kfold", rounds, {"k": self.k})
+
+
+@dataclass(frozen=True)
+class MissionSplit:
+    """Train on some missions, test on others; validation comes from the training missions.
+
+    Args:
+        train: missions to train on; empty means all that are not tested.
+        test: missions to test on.
+        allow_mixed_labels: accept missions whose labels come from different sources.
+    """
+
+    seed: int = 1
+    val: float = 0.2
+    link_radius: float = 1.0
+    train: tuple[str, ...] | list[str] = ()
+    test: tuple[str, ...] | list[str] = ()
+    allow_mixed_labels: bool = False
+
+    def plan(self, index: pd.DataFrame) -> SplitPlan:
+        """Missions decide; a group seen by a tested mission is never trained on."""
+        need(index, ["mission"], "a split by mission")
+        mission = index["mission"].astype(str)
+        known = sorted(mission.unique())
+        train = list(self.train) or [name for name in known if name not in self.test]
+        unknown = sorted({*self.train, *self.test} - set(known))
+        if unknown or not self.test or not train or set(train) & set(self.test):
+            got = f"train {train}, test {list(self.test)}" + (f", unknown {unknown}" if unknown else "")
+            raise UserError(
+                f"split.train and split.test, apart, among {', '.join(known)}", got, "name missions of this dataset"
+            )
+        check_label_sources(index, [*train, *self.test], self.allow_mixed_labels)
+        groups = linked_groups(index, self.link_radius)
+        folds = np.full(len(index), "unused", dtype="<U6")
+        tested = mission.isin(list(self.test)).to_numpy()
+        seen_there = groups.isin(groups[tested]).to_numpy()
+        usable = mission.isin(train).to_numpy() & ~seen_there
+        folds[tested] = "test"
+        if usable.any():
+            part = assign(groups[usable], strata_of(index)[usable], [1 - self.val, self.val], self.seed)
+            folds[usable] = PARTS[part]
+        account = {"train": train, "test": list(self.test), "left_out_shared": int((seen_there & ~tested).sum())}
+        return SplitPlan("missions", one_round(index, folds), account)
+
+
+@dataclass(frozen=True)
+class LeaveOneMissionOut:
+    """Train on all missions but one and test on that one; ``none`` pools them (a group split).
+
+    Args:
+        held_out: a mission, or ``none``.
+        test: share of the groups tested when pooled.
+        allow_mixed_labels: accept missions whose labels come from different sources.
+    """
+
+    seed: int = 1
+    val: float = 0.2
+    test: float = 0.2
+    link_radius: float = 1.0
+    held_out: str | None = "none"
+    allow_mixed_labels: bool = False
+
+    def plan(self, index: pd.DataFrame) -> SplitPlan:
+        """One round for the chosen mission."""
+        need(index, ["mission"], "a split by mission")
+        known = sorted(index["mission"].astype(str).unique())
+        if self.held_out in (None, "none"):
+            check_label_sources(index, known, self.allow_mixed_labels)
+            pooled = GroupSplit(self.seed, self.val, self.test, self.link_radius).plan(index)
+            return SplitPlan("leave_one_mission_out", pooled.rounds, {"held_out": "none", **pooled.account})
+        if self.held_out not in known:
+            raise UserError(
+                f"split.held_out=none or one of {', '.join(known)}", str(self.held_out), "choose one of them"
+            )
+        split = MissionSplit(self.seed, self.val, self.link_radius, (), (self.held_out,), self.allow_mixed_labels)
+        plan = split.plan(index)
+        return SplitPlan("leave_one_mission_out", plan.rounds, {"held_out": self.held_out, **plan.account})
+
+
+@dataclass(frozen=True)
+class ColumnSplit:
+    """Whole values of a column (field, detector, filter, job) are tested; refused where objects recur over them.
+
+    Args:
+        column: a column of the index.
+        test_values: values to test on; empty shares them out at random.
+    """
+
+    seed: int = 1
+    val: float = 0.15
+    test: float = 0.2
+    link_radius: float = 1.0
+    column: str = "field"
+    test_values: tuple[str, ...] | list[str] = ()
+
+    def plan(self, index: pd.DataFrame) -> SplitPlan:
+        """Values decide; an object that recurs over folds is refused by name."""
+        need(index, [self.column], f"a split by {self.column}")
+        values = index[self.column].astype(str)
+        linked = index.assign(group_id=linked_groups(index, self.link_radius))
+        if self.test_values:
+            unknown = sorted(set(map(str, self.test_values)) - set(values))
+            if unknown:
+                raise UserError(
+                    f"values of {self.column}",
+                    ", ".join(unknown),
+                    f"choose among {', '.join(sorted(set(values))[:10])}",
+                )
+            folds = np.full(len(index), "test", dtype="<U5")
+            rest = ~values.isin([str(value) for value in self.test_values]).to_numpy()
+            part = assign(linked["group_id"][rest], strata_of(index)[rest], [1 - self.val, self.val], self.seed)
+            folds[rest] = PARTS[part]
+        else:
+            check_shares(self.val, self.test)
+            part = assign(values, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)
+            folds = PARTS[part]
+        return SplitPlan(f"column {self.column}", one_round(linked, folds), {"column": self.column})
+
+
+def check_label_sources(index: pd.DataFrame, missions: Sequence[str], allowed: bool) -> None:
+    """Missions labelled in different ways measure the labelling, not the sky.
+
+    Raises:
+        UserError: ``label_source`` differs between missions and that is not allowed.
+    """
+    if allowed or "label_source" not in index:
+        return
+    chosen = index[index["mission"].isin(missions) & index["label"].notna()]
+    sources = chosen.groupby("mission")["label_source"].agg(lambda column: ", ".join(sorted(set(column.astype(str)))))
+    if sources.nunique() > 1:
+        raise UserError(
+            "one source of labels for all missions",
+            "; ".join(f"{mission}: {source}" for mission, source in sources.items()),
+            "label them alike, or accept it with split.allow_mixed_labels=true (the report says so)",
+        )
