@@ -111,7 +111,8 @@ def calibrated(scores: Any, fitted: dict[str, Any] | None) -> Floats | None:
         out: Floats = expit(logits_of(scores) / parameters["temperature"] + parameters["offset"])
         return out
     if fitted["kind"] == "isotonic":
-        return np.interp(np.asarray(scores, dtype=np.float64), parameters["x"], parameters["y"])
+        steps: Floats = np.interp(np.asarray(scores, dtype=np.float64), parameters["x"], parameters["y"])
+        return steps
     raise UserError("a calibration of the kind temperature or isotonic", str(fitted["kind"]), "update astrid_ml")
 
 

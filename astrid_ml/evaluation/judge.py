@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
+from astrid_ml.evaluation.binary import BinaryEvaluation
+from astrid_ml.evaluation.calibration import Calibration, calibrated
 from astrid_ml.evaluation.result import EvaluationResult
 
 
@@ -20,3 +24,49 @@ class Judge(Protocol):
 
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
         """Metrics with intervals, tables and remarks of one fold."""
+
+
+class ThresholdRule(Protocol):
+    """Chooses the operating threshold on validation."""
+
+    def choose(self, scores: Any, labels: Any) -> tuple[float, str]:
+        """(threshold, the rule in words)."""
+
+
+@dataclass(frozen=True)
+class BinaryJudge:
+    """One score a sample, real or bogus.
+
+    Args:
+        calibration: fitted on validation.
+        threshold: rule, applied on validation to the probability where calibrated, else to the score.
+        evaluation: the metrics.
+    """
+
+    calibration: Calibration
+    threshold: ThresholdRule
+    evaluation: BinaryEvaluation
+
+    def fit(self, validation: pd.DataFrame) -> dict[str, Any]:
+        """{kind, parameters, calibrated, threshold, rule}."""
+        known = validation[validation["label"].notna()]
+        labels = known["label"].astype(int).to_numpy()
+        fitted = self.calibration.fit(known["score"], labels)
+        probability = calibrated(known["score"], fitted)
+        threshold, rule = self.threshold.choose(known["score"] if probability is None else probability, labels)
+        return {**fitted, "calibrated": probability is not None, "threshold": threshold, "rule": rule}
+
+    def apply(self, predictions: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
+        """The threshold applies to ``probability`` where calibrated, else to ``score``; ``threshold_on`` says which."""
+        out = predictions.copy()
+        probability = calibrated(out["score"], fitted if "kind" in fitted else None)
+        on = "score" if probability is None else "probability"
+        out["probability"] = np.full(len(out), np.nan) if probability is None else probability
+        out["threshold"] = float(fitted.get("threshold", 0.5))
+        out["threshold_on"] = on
+        out["decision"] = (out[on] >= out["threshold"]).astype(np.int8)
+        return out
+
+    def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
+        """See :class:`BinaryEvaluation`."""
+        return self.evaluation.evaluate(predictions)

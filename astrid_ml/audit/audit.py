@@ -1,0 +1,224 @@
+"""All checks of a split, and what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from astrid_ml.audit.confounding import Confounding
+from astrid_ml.audit.duplicates import DuplicateSearch
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.contracts import SampleSource
+from astrid_ml.sky import unit_vectors
+from astrid_ml.splits.plan import SplitPlan
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of leak.
+
+    Args:
+        kind: ``shared id``, ``shared group``, ``same position``, ``duplicate stamps``, ``overlapping pixels``,
+            ``time order``.
+        message: a sentence with the number.
+        pairs: ``train`` and ``test`` ids, and a measure; the worst first.
+    """
+
+    kind: str
+    message: str
+    pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What the audit found.
+
+    Args:
+        findings: leaks; empty when clean.
+        confounding: how far metadata alone get (AUCPR beside the prevalence), or why that was not measured.
+        checked: the checks that could run on this dataset.
+        mode: ``fail``, ``warn`` or ``off``.
+    """
+
+    findings: list[Finding]
+    confounding: dict[str, Any]
+    checked: list[str]
+    mode: str = "fail"
+
+    @property
+    def ok(self) -> bool:
+        """Nothing leaks."""
+        return not self.findings
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``run.json``."""
+        found = [
+            {"kind": f.kind, "message": f.message, "pairs": f.pairs.head(20).to_dict("records")} for f in self.findings
+        ]
+        return {
+            "ok": self.ok,
+            "mode": self.mode,
+            "checked": self.checked,
+            "findings": found,
+            "confounding": self.confounding,
+        }
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Run before every fit.
+
+    Args:
+        mode: ``fail`` stops the run on a leak, ``warn`` lets it go on and the report shows it, ``off`` skips.
+        radius: arcsec within which two positions are one.
+        duplicates: near-duplicate stamps; None skips them.
+        confounding: the classifier on metadata alone; None skips it.
+    """
+
+    mode: str = "fail"
+    radius: float = 1.0
+    duplicates: DuplicateSearch | None = field(default_factory=DuplicateSearch)
+    confounding: Confounding | None = field(default_factory=Confounding)
+
+    def run(self, source: SampleSource, plan: SplitPlan) -> AuditResult:
+        """Check all rounds of a split.
+
+        Raises:
+            UserError: the mode is ``fail`` and something leaks; the message names it.
+        """
+        if self.mode not in ("fail", "warn", "off"):
+            raise UserError("audit=fail, warn or off", self.mode, "choose one of them")
+        if self.mode == "off":
+            return AuditResult([], {"why": "the audit is off"}, [], "off")
+        findings: list[Finding] = []
+        checked: list[str] = []
+        for number, folds in enumerate(plan.rounds):
+            found, names = self._one_round(source, folds, plan.time_ordered)
+            prefix = f"round {number}: " if len(plan.rounds) > 1 else ""
+            findings += [Finding(f.kind, prefix + f.message, f.pairs) for f in found]
+            checked = names
+        confounded = self.confounding.measure(source.index, plan.rounds[0]) if self.confounding else {"why": "off"}
+        result = AuditResult(findings, confounded, checked, self.mode)
+        if self.mode == "fail" and not result.ok:
+            raise UserError(
+                "a split that leaks nothing from training to test",
+                " ".join(f.message for f in findings),
+                "split by group or sky, raise split.link_radius, or accept it with audit=warn (the report shows it)",
+            )
+        return result
+
+    def _one_round(self, source: SampleSource, folds: pd.DataFrame, ordered: bool) -> tuple[list[Finding], list[str]]:
+        fold = source.index["id"].map(folds.drop_duplicates("id").set_index("id")["fold"])
+        train = np.flatnonzero(fold.isin(["train", "val"]).to_numpy()).astype(np.int64)
+        test = np.flatnonzero((fold == "test").to_numpy()).astype(np.int64)
+        index = source.index
+        checks = [("ids", shared(folds, index, "id")), ("groups", shared(folds, index, "group_id"))]
+        if {"ra", "dec"} <= set(index.columns):
+            checks.append(("positions", same_position(index, train, test, self.radius)))
+        if {"frame", "x", "y", "stamp_h"} <= set(index.columns):
+            checks.append(("overlapping pixels", overlapping(index, train, test)))
+        if ordered and "mjd" in index:
+            checks.append(("time order", out_of_order(index, train, test)))
+        if self.duplicates is not None and has_stamps(source):
+            checks.append(("duplicate stamps", self._duplicates(source, train, test)))
+        return [finding for _, finding in checks if finding is not None], [name for name, _ in checks]
+
+    def _duplicates(self, source: SampleSource, train: Rows, test: Rows) -> Finding | None:
+        assert self.duplicates is not None
+        found = self.duplicates.find(source, train, test)
+        ids = source.index["id"]
+        return _finding(
+            "duplicate stamps",
+            "near-duplicate stamps stand in training and test",
+            ids,
+            [(a, b) for a, b, _ in found],
+            [r for *_, r in found],
+        )
+
+
+def has_stamps(source: SampleSource) -> bool:
+    """Whether the source offers stamps."""
+    try:
+        source.groups("stamps", np.arange(min(1, len(source.index)), dtype=np.int64))
+    except KeyError:
+        return False
+    return True
+
+
+def _finding(
+    kind: str, words: str, ids: pd.Series, pairs: Sequence[tuple[int, int]], measure: Sequence[float] = ()
+) -> Finding | None:
+    if not len(pairs):
+        return None
+    table = pd.DataFrame({"train": [ids.iloc[a] for a, _ in pairs], "test": [ids.iloc[b] for _, b in pairs]})
+    if len(measure):
+        table["measure"] = list(measure)
+    shown = ", ".join(f"{row.train} ~ {row.test}" for row in table.head(3).itertuples())
+    return Finding(kind, f"{len(table)} pairs of {words} ({shown}).", table)
+
+
+def shared(folds: pd.DataFrame, index: pd.DataFrame, column: str) -> Finding | None:
+    """Ids or groups that stand both in training (or validation) and in test."""
+    if column == "id":
+        table = folds[["id", "fold"]].assign(key=folds["id"])
+    else:
+        table = folds.merge(index[["id", column]].drop_duplicates(), on="id").rename(columns={column: "key"})
+    learned = set(table.loc[table["fold"].isin(["train", "val"]), "key"])
+    both = sorted(set(table.loc[table["fold"] == "test", "key"]) & learned)
+    if not both:
+        return None
+    what = "ids" if column == "id" else "groups"
+    shown = ", ".join(map(str, both[:3]))
+    return Finding(
+        f"shared {what[:-1]}",
+        f"{len(both)} {what} stand in training and test ({shown}).",
+        pd.DataFrame({"train": both, "test": both}),
+    )
+
+
+def same_position(index: pd.DataFrame, train: Rows, test: Rows, radius: float) -> Finding | None:
+    """Pairs within ``radius`` arcsec on the sky."""
+    sky = index[["ra", "dec"]].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = np.isfinite(sky).all(axis=1)
+    train, test = train[known[train]], test[known[test]]
+    if not len(train) or not len(test):
+        return None
+    chord = 2 * np.sin(np.radians(radius / 3600) / 2)
+    distance, place = cKDTree(unit_vectors(sky[train])).query(unit_vectors(sky[test]), distance_upper_bound=chord)
+    hit = np.flatnonzero(np.isfinite(distance))
+    arcsec = np.degrees(distance[hit]) * 3600
+    pairs = [(int(train[place[i]]), int(test[i])) for i in hit]
+    return _finding("same position", f'samples within {radius:g}" of each other', index["id"], pairs, arcsec.tolist())
+
+
+def overlapping(index: pd.DataFrame, train: Rows, test: Rows) -> Finding | None:
+    """Cutouts of one frame that share pixels: distance below the stamp's size in both axes."""
+    pairs: list[tuple[int, int]] = []
+    frames = index["frame"].astype(str).to_numpy()
+    place = index[["x", "y"]].to_numpy(dtype=np.float64)
+    for frame in np.intersect1d(frames[train], frames[test]):
+        a, b = train[frames[train] == frame], test[frames[test] == frame]
+        size = float(index["stamp_h"].iloc[a].max())
+        near = cKDTree(place[a]).query_ball_point(place[b], size - 1e-6, p=np.inf)
+        pairs += [(int(a[i]), int(b[j])) for j, hits in enumerate(near) for i in hits]
+    return _finding("overlapping pixels", "cutouts share pixels of one frame", index["id"], pairs)
+
+
+def out_of_order(index: pd.DataFrame, train: Rows, test: Rows) -> Finding | None:
+    """Groups first seen in training after the first test group, where the split claims order."""
+    first = index["mjd"].astype(float).groupby(index["group_id"]).transform("min").to_numpy()
+    if not len(train) or not len(test):
+        return None
+    late = train[first[train] > first[test].min() + 1e-9]
+    earliest = int(test[np.argmin(first[test])])
+    return _finding(
+        "time order", "training samples later than test", index["id"], [(int(row), earliest) for row in late]
+    )

@@ -1,0 +1,230 @@
+"""The evaluation of a binary task: every headline with its interval, its prevalence and a trivial baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from astrid_ml.evaluation import calibration as cal
+from astrid_ml.evaluation.bootstrap import Bootstrap, area, roc_area
+from astrid_ml.evaluation.breakdown import breakdown
+from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.metrics.binary import (
+    UndefinedError,
+    average_precision,
+    check_scores,
+    confusion_at,
+    fnr_at_fpr,
+    pr_curve,
+    precision_at_prevalence,
+    roc_auc,
+    roc_curve,
+    threshold_table,
+)
+
+PREVALENCES = (0.1, 0.01, 0.001, 0.0001)
+
+
+@dataclass(frozen=True)
+class BinaryEvaluation:
+    """Metrics, intervals, tables and remarks of one fold.
+
+    Args:
+        bootstrap: how intervals are made.
+        breakdown_columns: columns of the index to break the result down by; absent ones are passed over.
+        baseline_column: a trivial score to beat (peak S/N of the difference); None where there is none.
+        curve_points: rows kept of the PR and ROC curves.
+        positive: the class whose AUCPR is the headline: 1 (real), or 0 where bogus is the rare one.
+    """
+
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    breakdown_columns: tuple[str, ...] | list[str] = ("mission", "filter", "snr", "magpsf", "injected", "field")
+    baseline_column: str | None = None
+    curve_points: int = 400
+    positive: int = 1
+
+    def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
+        """Evaluate predictions with ``label``, ``group_id``, ``score`` and, where applied, ``probability``,
+        ``threshold``, ``decision``.
+
+        Raises:
+            UserError: scores are NaN or outside [0, 1], or are decisions.
+        """
+        known = predictions[predictions["label"].notna()].reset_index(drop=True)
+        scores, labels = check_scores(known["score"], known["label"].astype(int), soft=True)
+        if self.positive == 0:
+            scores, labels = 1 - scores, ~labels
+        result = EvaluationResult(metrics={"n": float(len(known)), "groups": float(known["group_id"].nunique())})
+        result.metrics["prevalence"] = float(labels.mean()) if len(labels) else None
+        self._ranking(result, known, scores, labels)
+        self._decisions(result, known, labels)
+        self._calibration(result, known, labels)
+        self._baseline(result, known, labels)
+        for column in self.breakdown_columns:
+            table = breakdown(known, scores, labels, column, self.bootstrap)
+            if table is not None:
+                result.tables[f"breakdown/{column}"] = table
+                if column == "mission":
+                    _mission_metrics(result, table)
+        result.remarks.extend(remarks(result, known))
+        return result
+
+    def _ranking(self, result: EvaluationResult, known: pd.DataFrame, scores: Any, labels: Any) -> None:
+        """Metrics of the order of the scores alone."""
+        group = known["group_id"]
+        self._put(
+            result,
+            "aucpr",
+            lambda: average_precision(scores, labels),
+            lambda: self.bootstrap.curves(scores, labels, group, area),
+        )
+        self._put(
+            result,
+            "roc_auc",
+            lambda: roc_auc(scores, labels),
+            lambda: self.bootstrap.curves(scores, labels, group, roc_area),
+        )
+        for fpr in (0.01, 0.001):
+            self._put(result, f"fnr_at_fpr_{fpr:g}", lambda fpr=fpr: fnr_at_fpr(scores, labels, fpr))  # type: ignore[misc]
+        try:
+            result.tables["pr_curve"] = pr_curve(scores, labels, self.curve_points)
+            result.tables["roc_curve"] = roc_curve(scores, labels, self.curve_points)
+        except UndefinedError:
+            return
+        threshold = float(known["threshold"].iloc[0]) if "threshold" in known else 0.5
+        column = "probability" if _has(known, "probability") else "score"
+        decided = known[column].to_numpy(dtype=float)
+        decided = 1 - decided if self.positive == 0 else decided
+        threshold = 1 - threshold if self.positive == 0 else threshold
+        rows = []
+        for prevalence in (float(np.mean(labels)), *PREVALENCES):
+            ap, precision = precision_at_prevalence(decided, labels, prevalence, threshold)
+            rows.append({"prevalence": prevalence, "aucpr": ap, "precision_at_threshold": precision})
+        result.tables["prevalence"] = pd.DataFrame(rows)
+        result.metrics["aucpr_at_1_in_100"] = float(rows[2]["aucpr"])
+
+    def _decisions(self, result: EvaluationResult, known: pd.DataFrame, labels: npt.NDArray[np.bool_]) -> None:
+        """Metrics of the decisions at the chosen threshold, and a table of other thresholds."""
+        if "decision" not in known:
+            return
+        chosen = known["decision"].to_numpy(dtype=bool)
+        chosen = ~chosen if self.positive == 0 else chosen
+        at = confusion_at(chosen.astype(float), labels, 0.5)
+        for name in ("precision", "recall", "f1", "mcc", "fpr", "fnr", "tp", "fp", "fn", "tn"):
+            result.metrics[name] = at[name]
+            if at[name] is None:
+                result.why[name] = "its denominator is zero at this threshold"
+        result.metrics["accuracy"] = float((chosen == labels).mean()) if len(labels) else None
+        if len(labels):
+            for name, values in self.bootstrap.at_threshold(chosen, labels, known["group_id"]).items():
+                interval = self.bootstrap.interval(values)
+                if interval is not None and result.metrics[name] is not None:
+                    result.intervals[name] = interval
+        result.tables["confusion"] = pd.DataFrame(
+            {
+                "truth": ["real", "bogus"] if self.positive else ["bogus", "real"],
+                "called so": [at["tp"], at["tn"]],
+                "called otherwise": [at["fn"], at["fp"]],
+            }
+        )
+        column = "probability" if _has(known, "probability") else "score"
+        values = known[column].to_numpy(dtype=float)
+        values = 1 - values if self.positive == 0 else values
+        own = float(known["threshold"].iloc[0]) if len(known) else 0.5
+        grid = np.unique(
+            np.round(
+                [0.01, 0.02, 0.05, *np.arange(0.1, 1.0, 0.1), 0.95, 0.98, 0.99, 1 - own if self.positive == 0 else own],
+                6,
+            )
+        )
+        result.tables["thresholds"] = threshold_table(values, labels, grid)
+
+    def _calibration(self, result: EvaluationResult, known: pd.DataFrame, labels: npt.NDArray[np.bool_]) -> None:
+        """Calibration of the raw score (before) and of the probability (after)."""
+        truth = known["label"].astype(int).to_numpy()
+        if not len(truth):
+            return
+        pairs = [("", "probability")] if _has(known, "probability") else []
+        for suffix, column in [*pairs, ("_uncalibrated", "score")]:
+            p = known[column].to_numpy(dtype=float)
+            result.metrics[f"ece{suffix}"] = cal.excess_calibration_error(p, truth)
+            result.metrics[f"nll{suffix}"] = cal.negative_log_likelihood(p, truth)
+            result.metrics[f"brier{suffix}"] = cal.brier(p, truth)
+            result.tables[f"reliability{suffix}"] = cal.reliability(p, truth)
+
+    def _baseline(self, result: EvaluationResult, known: pd.DataFrame, labels: Any) -> None:
+        """A trivial score: its AUCPR with an interval beside the headline."""
+        column = self.baseline_column
+        if column is None or not _has(known, column):
+            return
+        trivial = known[column].astype(float).fillna(known[column].astype(float).min()).to_numpy()
+        self._put(
+            result,
+            "baseline_aucpr",
+            lambda: average_precision(trivial, labels),
+            lambda: self.bootstrap.curves(trivial, labels, known["group_id"], area),
+        )
+
+    def _put(
+        self,
+        result: EvaluationResult,
+        name: str,
+        value: Callable[[], float],
+        replicates: Callable[[], Any] | None = None,
+    ) -> None:
+        """A metric with its interval, or None with the reason."""
+        try:
+            result.metrics[name] = value()
+        except UndefinedError as reason:
+            result.metrics[name], result.why[name] = None, str(reason)
+            return
+        interval = None if replicates is None else self.bootstrap.interval(replicates())
+        if interval is not None:
+            result.intervals[name] = interval
+
+
+def _has(table: pd.DataFrame, column: str) -> bool:
+    return column in table and bool(table[column].notna().any())
+
+
+def _mission_metrics(result: EvaluationResult, table: pd.DataFrame) -> None:
+    """``aucpr/<mission>`` for the table of a sweep."""
+    for row in table.to_dict("records"):
+        name = f"aucpr/{row['value']}"
+        value, low, high = float(row["aucpr"]), float(row["low"]), float(row["high"])
+        result.metrics[name] = None if np.isnan(value) else value
+        if np.isnan(value):
+            result.why[name] = "a class is absent in this mission"
+        elif not np.isnan(low):
+            result.intervals[name] = (low, high)
+
+
+def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
+    """What must be said in words."""
+    said = []
+    metrics, prevalence = result.metrics, result.metrics["prevalence"]
+    ap, recall = metrics.get("aucpr"), metrics.get("recall")
+    if ap is None:
+        said.append(f"AUCPR is undefined: {result.why.get('aucpr', 'too few samples')}.")
+    elif prevalence is not None:
+        low = result.intervals.get("aucpr", (ap, ap))[0]
+        if recall == 0:
+            said.append(
+                "This model calls everything bogus: recall is 0. "
+                f"Its accuracy of {metrics['accuracy']:.1%} only repeats that {1 - prevalence:.1%} are bogus."
+            )
+        if low <= prevalence:
+            said.append(
+                f"AUCPR {ap:.3f} is not above the prevalence {prevalence:.3f}: the ranking holds no information."
+            )
+    baseline = metrics.get("baseline_aucpr")
+    if ap is not None and baseline is not None and ap <= baseline:
+        said.append(f"The trivial baseline (AUCPR {baseline:.3f}) is as good as the model ({ap:.3f}).")
+    if known["group_id"].nunique() < 30:
+        said.append(f"Only {known['group_id'].nunique()} groups: intervals from so few are too narrow.")
+    return said

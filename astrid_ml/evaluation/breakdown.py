@@ -1,0 +1,80 @@
+"""A result broken down by a column: each cell with its counts and interval, empty cells left empty."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from astrid_ml.evaluation.bootstrap import Bootstrap, area
+from astrid_ml.metrics.binary import UndefinedError, average_precision
+
+COLUMNS = ["value", "n", "positives", "groups", "aucpr", "low", "high", "recall"]
+
+
+def breakdown(
+    known: pd.DataFrame,
+    scores: npt.NDArray[np.float64],
+    labels: npt.NDArray[np.bool_],
+    column: str,
+    bootstrap: Bootstrap,
+    most: int = 12,
+) -> pd.DataFrame | None:
+    """AUCPR and recall for each value of a column; numbers with many values are cut at their quantiles.
+
+    Args:
+        known: labelled predictions.
+        scores: (n,).
+        labels: (n,).
+        column: its name.
+        bootstrap: for intervals; a tenth of its replicates at least 200.
+        most: the number of values shown.
+
+    Returns:
+        A table, or None where the column is missing, all null, or has one value only.
+    """
+    if column not in known or known[column].isna().all():
+        return None
+    cells = cells_of(known[column])
+    if cells.nunique(dropna=True) < 2:
+        return None
+    fewer = Bootstrap(max(200, bootstrap.replicates // 5), bootstrap.seed, bootstrap.level)
+    order = cells.cat.categories if isinstance(cells.dtype, pd.CategoricalDtype) else cells.value_counts().index[:most]
+    decision = known["decision"].to_numpy(dtype=bool) if "decision" in known else None
+    rows = []
+    for value in order:
+        inside = (cells == value).to_numpy()
+        rows.append({"value": str(value), **_cell(inside, known, scores, labels, decision, fewer)})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def cells_of(values: pd.Series) -> pd.Series:
+    """Text as it is; numbers of more than 8 values in five cells of equal size."""
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if numeric and values.nunique() > 8:
+        return pd.qcut(values.astype(float), 5, duplicates="drop", precision=2)
+    return values.astype("string")
+
+
+def _cell(
+    inside: npt.NDArray[np.bool_],
+    known: pd.DataFrame,
+    scores: npt.NDArray[np.float64],
+    labels: npt.NDArray[np.bool_],
+    decision: npt.NDArray[np.bool_] | None,
+    bootstrap: Bootstrap,
+) -> dict[str, float]:
+    group = known["group_id"][inside]
+    positives = int(labels[inside].sum())
+    row = {"n": float(inside.sum()), "positives": float(positives), "groups": float(group.nunique())}
+    row |= {"aucpr": np.nan, "low": np.nan, "high": np.nan, "recall": np.nan}
+    try:
+        row["aucpr"] = average_precision(scores[inside], labels[inside])
+    except UndefinedError:
+        return row
+    interval = bootstrap.interval(bootstrap.curves(scores[inside], labels[inside], group, area))
+    if interval is not None:
+        row["low"], row["high"] = interval
+    if decision is not None and positives:
+        row["recall"] = float(decision[inside & labels].mean())
+    return row
