@@ -71,17 +71,20 @@ def write_croissant(
 
     dataset, declared = PreparedDataset(dataset_path), _declared(provenance)
     tables = write_sample_tables(dataset)
-    files = {"index": "index.parquet"} | {f"table-{table.kind}": table.file for table in tables}
+    files = {"index": "index.parquet"} | {f"array-table-{table.kind}": table.file for table in tables}
     if splits is not None:
-        files["split"] = _write_split(dataset.path, splits)
-    context = mlc.Context(conforms_to=mlc.constants.CroissantVersion.V_1_1)
+        files["table-split"] = _write_split(dataset.path, splits)
+    version = type(mlc.Context().conforms_to)  # the library keeps its table of versions private
+    context = mlc.Context(conforms_to=version.V_1_1)
     objects = [_file(context, dataset.path, name, file, PARQUET) for name, file in files.items()]
-    for array in sorted((dataset.path / "arrays").glob("*.npy")):
-        objects.append(_file(context, dataset.path, array.stem, f"arrays/{array.name}", NUMPY))
+    arrays = sorted((dataset.path / "arrays").glob("*.npy"))
+    objects += [_file(context, dataset.path, array.stem, f"arrays/{array.name}", NUMPY) for array in arrays]
     records = [_columns(context, dataset.path, "samples", "index", files["index"], "One row for each sample.")]
     records += [_samples(context, dataset.path, table) for table in tables]
     if splits is not None:
-        records.append(_columns(context, dataset.path, "split", "split", files["split"], "The fold of each sample."))
+        records.append(
+            _columns(context, dataset.path, "split", "table-split", files["table-split"], "The fold of each sample.")
+        )
     metadata = mlc.Metadata(
         ctx=context,
         name=str(dataset.meta.get("name", dataset.path.name)),
@@ -118,12 +121,12 @@ def check_croissant(path: Path) -> list[str]:
 
 def first_records(path: Path) -> dict[str, dict[str, Any]]:
     """RecordSet -> its first record, read by mlcroissant; text as str, keys without the RecordSet's name."""
-    import mlcroissant as mlc
-
-    dataset = mlc.Dataset(jsonld=str(path / "croissant.json" if path.is_dir() else path))
+    dataset = _open(path / "croissant.json" if path.is_dir() else path)
     out = {}
     for record_set in dataset.metadata.record_sets:
-        record = next(iter(islice(dataset.records(record_set.id), 1)), None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # mlcroissant's own use of pandas
+            record = next(iter(islice(dataset.records(record_set.id), 1)), None)
         if record is None:
             raise ValueError(f"RecordSet {record_set.id} has no record")
         out[record_set.id] = {
@@ -131,6 +134,14 @@ def first_records(path: Path) -> dict[str, dict[str, Any]]:
             for key, value in record.items()
         }
     return out
+
+
+def _open(file: Path) -> Any:
+    import mlcroissant as mlc
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the RDF library below mlcroissant
+        return mlc.Dataset(jsonld=str(file))
 
 
 def _check_files(folder: Path, content: Mapping[str, Any]) -> list[str]:
@@ -145,14 +156,10 @@ def _check_files(folder: Path, content: Mapping[str, Any]) -> list[str]:
 
 
 def _check_records(file: Path) -> list[str]:
-    import mlcroissant as mlc
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            issues = mlc.Dataset(jsonld=str(file)).metadata.ctx.issues
-            found = [f"error: {text}" for text in issues.errors] + [f"warning: {text}" for text in issues.warnings]
-            first_records(file)
+        issues = _open(file).metadata.ctx.issues
+        found = [f"error: {text}" for text in issues.errors] + [f"warning: {text}" for text in issues.warnings]
+        first_records(file)
     except Exception as error:  # mlcroissant raises many kinds; each of them is a finding
         return [f"{type(error).__name__}: {error}"]
     return found
@@ -214,7 +221,7 @@ def _columns(context: Any, folder: Path, name: str, source: str, file: str, text
 def _samples(context: Any, folder: Path, table: SampleTable) -> Any:
     import mlcroissant as mlc
 
-    name, source = f"array-{table.kind}", f"table-{table.kind}"
+    name, source = f"array-{table.kind}", f"array-table-{table.kind}"
     what = "large: np.load(path)[row]" if table.by_path else "flattened row-major; shape restores it"
     schema = pq.read_schema(folder / table.file)
     parts = [
@@ -236,23 +243,23 @@ def _field(context: Any, record_set: str, source: str, column: str, kind: str | 
         id=f"{record_set}/{column}",
         name=column,
         description=f"The column {column}.",
-        data_types=[kind],
+        data_types=[getattr(mlc.DataType, kind or "TEXT")],
         source=mlc.Source(ctx=context, file_object=source, extract=mlc.Extract(ctx=context, column=column)),
         **extra,
     )
 
 
 def _data_type(kind: pa.DataType) -> str | None:
-    """The Croissant type of a column; None where it holds no plain value."""
+    """The name of a column's type in mlcroissant; None where it holds no plain value."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_boolean(kind):
-        return "sc:Boolean"
+        return "BOOL"
     if pa.types.is_integer(kind):
-        return "sc:Integer"
+        return "INTEGER"
     if pa.types.is_floating(kind):
-        return "sc:Float"
-    return "sc:Text" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else None
+        return "FLOAT"
+    return "TEXT" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else None
 
 
 def _write(path: Path, text: str) -> Path:

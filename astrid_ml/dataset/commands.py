@@ -1,0 +1,43 @@
+"""Verbs over prepared datasets: ``astrid croissant path=DATASET``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.errors import UserError
+
+
+@dataclass(frozen=True)
+class CroissantCommand:
+    """Write a dataset's ``croissant.json`` where it has none, and check it.
+
+    Args:
+        path: a prepared dataset's folder, or any ``croissant.json``, which is only checked.
+        rewrite: write it anew, with these splits and this provenance.
+        splits: a parquet file with the columns ``id, fold``.
+        provenance: fields of :class:`astrid_ml.dataset.croissant.Provenance`.
+    """
+
+    path: str
+    rewrite: bool = False
+    splits: str | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def run(self) -> dict[str, Any]:
+        """Return the file, whether it was written, and what is wrong with it; ``failed`` counts that."""
+        import pandas as pd
+
+        from astrid_ml.dataset.croissant import check_croissant, write_croissant
+
+        path = Path(self.path)
+        file = path if path.suffix == ".json" else path / "croissant.json"
+        write = path.suffix != ".json" and (self.rewrite or not file.is_file())
+        if self.splits is not None and not Path(self.splits).is_file():
+            raise UserError("splits=FILE.parquet that exists", f"nothing at {self.splits}", "check the path")
+        if write:
+            splits = None if self.splits is None else pd.read_parquet(self.splits)
+            write_croissant(path, splits=splits, provenance=self.provenance)
+        wrong = check_croissant(file)
+        return {"croissant": str(file), "written": write, "failed": len(wrong), "wrong": wrong}
