@@ -192,7 +192,8 @@ def same_position(index: pd.DataFrame, train: Rows, test: Rows, radius: float) -
     if not len(train) or not len(test):
         return None
     chord = 2 * np.sin(np.radians(radius / 3600) / 2)
-    distance, place = cKDTree(unit_vectors(sky[train])).query(unit_vectors(sky[test]), distance_upper_bound=chord)
+    found = cKDTree(unit_vectors(sky[train])).query(unit_vectors(sky[test]), distance_upper_bound=chord)
+    distance, place = np.asarray(found[0]), np.asarray(found[1])
     hit = np.flatnonzero(np.isfinite(distance))
     arcsec = np.degrees(distance[hit]) * 3600
     pairs = [(int(train[place[i]]), int(test[i])) for i in hit]

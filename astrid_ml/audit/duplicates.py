@@ -66,7 +66,7 @@ class DuplicateSearch:
         out = []
         for start in range(0, len(pairs), 512):
             part = pairs[start : start + 512]
-            stamps = {row: stamp for row, stamp in _stamps(source, sorted({row for pair in part for row in pair}))}
+            stamps = dict(_stamps(source, sorted({row for pair in part for row in pair})))
             for a, b in part:
                 if stamps[a].shape == stamps[b].shape:
                     out.append((a, b, best_correlation(stamps[a], stamps[b])))
@@ -88,7 +88,8 @@ def normalised(stamps: Array) -> Floats:
     x = np.nan_to_num(x - np.nan_to_num(centre), nan=0.0, posinf=0.0, neginf=0.0)
     x = x - x.mean(axis=(-2, -1), keepdims=True)
     norm = np.sqrt((x**2).sum(axis=(-2, -1), keepdims=True))
-    return x / np.where(norm > 0, norm, 1.0)
+    out: Floats = x / np.where(norm > 0, norm, 1.0)
+    return out
 
 
 def descriptor(stamps: Array, rings: int = 8) -> Floats:
@@ -101,14 +102,14 @@ def descriptor(stamps: Array, rings: int = 8) -> Floats:
     centre = np.nanmedian(x, axis=(-2, -1), keepdims=True)
     x = np.nan_to_num(x - np.nan_to_num(centre), nan=0.0, posinf=0.0, neginf=0.0)
     norm = np.sqrt((x**2).mean(axis=(-2, -1), keepdims=True))
-    x = x / np.where(norm > 0, norm, 1.0)
+    x = (x / np.where(norm > 0, norm, 1.0)).astype(np.float32)
     height, width = x.shape[-2:]
     yy, xx = np.mgrid[:height, :width]
     radius = np.hypot(yy - (height - 1) / 2, xx - (width - 1) / 2)
     ring = np.minimum((radius / (min(height, width) / 2) * rings).astype(int), rings - 1).ravel()
     weights = np.zeros((height * width, rings), dtype=np.float32)
     weights[np.arange(height * width), ring] = 1.0
-    weights /= np.maximum(weights.sum(axis=0), 1)
+    weights /= np.maximum(weights.sum(axis=0), 1).astype(np.float32)
     flat = x.reshape(*x.shape[:2], -1)
     power = np.log1p(np.square(flat) @ weights)
     mean = flat @ weights

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -69,6 +71,11 @@ class Processes:
                 if isinstance(error, BrokenProcessPool):
                     raise error
                 yield futures[future], error if error is not None else future.result()
+        except BaseException:
+            # Ctrl-C, an error, or a reader that stops: units under way are lost, finished ones are kept.
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -83,9 +90,17 @@ class Processes:
 def _start_worker(threads: int) -> None:
     # Ctrl-C goes to the whole process group: the parent decides, workers finish or are ended by it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     try:
         import torch
     except ImportError:
         return
     torch.set_num_threads(threads)
+
+
+def _end_with_parent(parent: int) -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

@@ -53,9 +53,11 @@ def publish(
             json.dumps(meta, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8"
         )
         work.chmod(0o755)
-        if target.exists():  # an unfinished one from an older version of the program
-            shutil.rmtree(target)
-        os.rename(work, target)
+        try:
+            os.rename(work, target)
+        except OSError:
+            if not (target / "dataset.json").is_file():  # else another process was faster: its bytes are the same
+                raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

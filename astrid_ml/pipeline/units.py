@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -70,14 +71,14 @@ def do_unit(job: Job) -> dict[str, Any]:
         Its summary: ``id``, ``records``, ``drops``, ``counts``; with ``error`` where the unit failed.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{job.fingerprint}.", dir=job.folder))
+    work = Path(tempfile.mkdtemp(prefix=f".{job.fingerprint}.{os.getpid()}.", dir=job.folder))
     try:
         writer = DiskUnitWriter(work, job.fingerprint[:12])
         try:
             job.pipeline.process(job.unit, writer, job.seed)
             records = writer.close()
         except OSError as error:
-            if error.errno == 28:  # no space left: not this unit's fault, stop the run
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):  # not this unit's fault: stop the run
                 raise
             return _failure(job, error)
         except Exception as error:

@@ -11,7 +11,6 @@ import pandas as pd
 
 from astrid_ml.audit import AuditResult
 from astrid_ml.build import build
-from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.run.folder import open_run_folder
 from astrid_ml.run.prepare import prepare
@@ -58,22 +57,11 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
     for fold, table in (("val", validation), ("test", test)):
         if len(table):
             write_table(table, folder / "predictions" / f"{fold}.parquet")
-    return publish(
-        Publication(
-            config,
-            list(overrides),
-            folder,
-            dataset,
-            plan,
-            audit,
-            rounds,
-            results,
-            validation,
-            test,
-            loggers,
-            time.perf_counter() - started,
-        )
+    seconds = time.perf_counter() - started
+    done = Publication(
+        config, list(overrides), folder, dataset, plan, audit, rounds, results, validation, test, loggers, seconds
     )
+    return publish(done)
 
 
 def pooled(rounds: Sequence[Round]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -89,9 +77,3 @@ def evaluate_folds(judge: Any, validation: pd.DataFrame, test: pd.DataFrame) -> 
     if len(test):
         results["test"] = judge.evaluate(test)
     return results
-
-
-def label_account(dataset: PreparedDataset) -> dict[str, Any]:
-    """What the dataset says of its labels: their source, and whether they are a proxy."""
-    account: dict[str, Any] = dataset.meta.get("labels") or {}
-    return account

@@ -1,0 +1,134 @@
+"""What a run leaves: the record, the metrics, the report, the mirrors."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml.audit import AuditResult
+from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.run.predict import write_json
+from astrid_ml.run.rounds import Round
+from astrid_ml.run.versions import versions
+from astrid_ml.splits.plan import SplitPlan
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Everything that a finished run knows."""
+
+    config: dict[str, Any]
+    overrides: list[str]
+    folder: Path
+    dataset: PreparedDataset
+    plan: SplitPlan
+    audit: AuditResult
+    rounds: list[Round]
+    results: dict[str, EvaluationResult]
+    validation: pd.DataFrame
+    test: pd.DataFrame
+    loggers: list[Any]
+    wall_seconds: float
+
+
+def publish(run: Publication) -> dict[str, Any]:
+    """Write ``run.json``, the report and, last of all, ``metrics.json``: its presence means that the run is done.
+
+    Returns:
+        The metrics, with ``run_dir`` and ``summary`` (lines for the terminal).
+    """
+    metrics: dict[str, Any] = {}
+    for fold, result in run.results.items():
+        metrics |= result.flat(fold)
+    record = run_record(run)
+    write_json(run.folder / "run.json", record)
+    write_json(run.folder / "metrics.json", metrics)
+    return {**metrics, "run_dir": str(run.folder), "summary": summary(run, record)}
+
+
+def run_record(run: Publication) -> dict[str, Any]:
+    """The content of ``run.json``."""
+    meta = run.dataset.meta
+    first = run.rounds[0].record
+    calibration = first.calibration if first is not None else {}
+    return {
+        "status": "done",
+        "name": run.config["name"],
+        "overrides": run.overrides,
+        "run_dir": str(run.folder),
+        "seeds": {
+            "seed": run.config["seed"],
+            "data.seed": run.config["data"]["seed"],
+            "split.seed": run.config["split"].get("seed"),
+        },
+        "dataset": {
+            "path": str(run.dataset.path),
+            "fingerprint": run.dataset.fingerprint,
+            "domain": meta.get("domain"),
+            "counts": meta.get("counts"),
+            "drops_by_reason": meta.get("drops_by_reason"),
+            "failed": meta.get("failed"),
+        },
+        "labels": meta.get("labels"),
+        "split": {
+            "name": run.plan.name,
+            "hash": run.plan.hash,
+            "account": run.plan.account,
+            "counts": run.plan.counts(run.dataset.index).to_dict("records"),
+        },
+        "audit": run.audit.to_plain(),
+        "calibration": {
+            name: value
+            for name, value in calibration.items()
+            if name != "parameters" or calibration.get("kind") == "temperature"
+        },
+        "epochs": [len(done.history) for done in run.rounds],
+        "cost": {
+            "wall_seconds": round(run.wall_seconds, 2),
+            "fit_seconds": round(sum(done.fit_seconds for done in run.rounds), 2),
+            "forward_seconds": round(sum(done.forward_seconds for done in run.rounds), 2),
+            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        },
+        "remarks": {fold: result.remarks for fold, result in run.results.items()},
+        "versions": versions(),
+    }
+
+
+def summary(run: Publication, record: dict[str, Any]) -> list[str]:
+    """What the terminal shows: the headline with its interval, prevalence and baseline; where the report is."""
+    fold = "test" if "test" in run.results else "val"
+    result = run.results[fold]
+    lines = [headline(result, "held-out" if fold == "test" else "validation (no test fold)")]
+    labels = record["labels"] or {}
+    if labels.get("proxy"):
+        lines.append(f"labels are a proxy: {labels.get('words', labels.get('source'))}")
+    lines += [f"note: {remark}" for remark in result.remarks]
+    confounded = run.audit.confounding
+    if confounded.get("alarm"):
+        lines.append(
+            f"note: metadata alone ({', '.join(confounded['columns'])}) reach ROC AUC {confounded['roc_auc']:.3f}: "
+            "the label is confounded with them"
+        )
+    lines.append(f"report: {run.folder / 'report.html'}")
+    return lines
+
+
+def headline(result: EvaluationResult, where: str) -> str:
+    """``held-out aucpr 0.971 (95 % 0.964 to 0.977), prevalence 0.100, trivial baseline 0.212``."""
+    value = result.metrics.get(result.headline)
+    if value is None:
+        return f"{where} {result.headline}: undefined ({result.why.get(result.headline, 'no samples')})"
+    interval = result.intervals.get(result.headline)
+    shown = f"{where} {result.headline.upper() if '/' not in result.headline else result.headline} {value:.4f}"
+    if interval:
+        shown += f" (95 % interval {interval[0]:.4f} to {interval[1]:.4f})"
+    for name, words in (("prevalence", "prevalence"), ("baseline_aucpr", "trivial baseline")):
+        other = result.metrics.get(name)
+        if other is not None:
+            shown += f", {words} {other:.4f}"
+    return shown
