@@ -14,6 +14,8 @@ class WeightedBCE(nn.Module):
         positive_weight: a number, or ``balanced`` (negatives over positives of the training fold), or None.
     """
 
+    weight: Tensor
+
     def __init__(self, positive_weight: float | str | None = None) -> None:
         super().__init__()
         self.rule = positive_weight

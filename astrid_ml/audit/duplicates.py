@@ -7,6 +7,7 @@ comparison over the 8 symmetries and the 9 shifts decides.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt

@@ -1,0 +1,93 @@
+"""The Braai networks: VGG6 as published, and a wider one; both take any channels, any stamp size, and features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class BraaiVGG6(nn.Module):
+    """VGG6 of Duev et al. 2019 (arXiv:1907.11259, figure 5): 312,081 parameters at its defaults.
+
+    Two 3 x 3 convolutions of 16, max-pool 2, two of 32, max-pool 4, Dense(256), one logit. No padding; the flattened
+    order is (H, W, C), as in Keras, so that published weights can be loaded as they are.
+
+    Args:
+        in_channels: channels of a stamp.
+        size: pixels on a side.
+        n_features: tabular features fused before the head; 0 for none.
+        dropout: after each pooling, and twice that before the last layer.
+    """
+
+    def __init__(self, in_channels: int = 3, size: int = 63, n_features: int = 0, dropout: float = 0.25) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, 16, 3)
+        self.conv2 = nn.Conv2d(16, 16, 3)
+        self.conv3 = nn.Conv2d(16, 32, 3)
+        self.conv4 = nn.Conv2d(32, 32, 3)
+        self.drop, self.drop_head = nn.Dropout(dropout), nn.Dropout(2 * dropout)
+        side = ((size - 4) // 2 - 4) // 4
+        if side < 1:
+            raise ValueError(f"stamps of {size} pixels are too small for VGG6: at least 20")
+        self.fc1 = nn.Linear(32 * side * side + n_features, 256)
+        self.fc2 = nn.Linear(256, 1)
+
+    def forward(
+        self, images: Float[Tensor, "B C H W"], features: Float[Tensor, "B F"] | None = None
+    ) -> Float[Tensor, " B"]:
+        """Logits, (B,)."""
+        x = torch.relu(self.conv2(torch.relu(self.conv1(images))))
+        x = self.drop(torch.max_pool2d(x, 2))
+        x = torch.relu(self.conv4(torch.relu(self.conv3(x))))
+        x = self.drop(torch.max_pool2d(x, 4))  # (B, 32, 6, 6)
+        x = x.permute(0, 2, 3, 1).flatten(1)  # (B, 1152), rows, columns, channels
+        if features is not None:
+            x = torch.cat([x, features.to(x.dtype)], dim=1)
+        out: Tensor = self.fc2(self.drop_head(torch.relu(self.fc1(x)))).squeeze(-1)
+        return out
+
+
+class BraaiWide(nn.Module):
+    """The wider network: 3 x 3 convolutions of 32, 64, 128, each padded and max-pooled by 2, Dense(256), Dropout(0.5).
+
+    Args:
+        in_channels: channels of a stamp.
+        size: pixels on a side.
+        n_features: tabular features fused before the head; 0 for none.
+        widths: of the convolutions.
+        hidden: of the dense layer.
+        dropout: before the last layer.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        size: int = 63,
+        n_features: int = 0,
+        widths: Sequence[int] = (32, 64, 128),
+        hidden: int = 256,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before, side = in_channels, size
+        for width in widths:
+            layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+            before, side = width, side // 2
+        self.convolutions = nn.Sequential(*layers)
+        self.dense = nn.Linear(before * side * side + n_features, hidden)
+        self.drop = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden, 1)
+
+    def forward(
+        self, images: Float[Tensor, "B C H W"], features: Float[Tensor, "B F"] | None = None
+    ) -> Float[Tensor, " B"]:
+        """Logits, (B,)."""
+        x = self.convolutions(images).flatten(1)  # (B, 128 * 7 * 7)
+        if features is not None:
+            x = torch.cat([x, features.to(x.dtype)], dim=1)
+        out: Tensor = self.head(self.drop(torch.relu(self.dense(x)))).squeeze(-1)
+        return out

@@ -1,0 +1,128 @@
+"""Channels of a stamp: which, how large, how normalised. Stateless, and always taken from the checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from astrid_ml.errors import UserError
+
+NORMALISATIONS = ("row_l2", "stamp_l2", "sigma", "none")
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Stamps of any size and order -> (B, C, size, size).
+
+    Args:
+        names: channels in the order that the network wants.
+        size: pixels on a side of what the network gets.
+        normalisation: ``row_l2`` divides each image row by its L2 norm (Braai d6_m7), ``stamp_l2`` each stamp by
+            its L2 norm (Braai d6_m9), ``sigma`` subtracts the median, divides by the robust sigma and compresses
+            by asinh (comparable over missions), ``none`` leaves the values.
+        pad_value: for pixels beyond the valid ones, set after normalising, as Braai does.
+        softening: sigma only: where asinh turns from linear to logarithmic, in sigma.
+    """
+
+    names: tuple[str, ...] | list[str] = ("science", "reference", "difference")
+    size: int = 63
+    normalisation: str = "row_l2"
+    pad_value: float = 1e-9
+    softening: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.normalisation not in NORMALISATIONS:
+            raise UserError(
+                f"channels.normalisation of {', '.join(NORMALISATIONS)}", self.normalisation, "choose one of them"
+            )
+
+    def apply(
+        self,
+        stamps: Float[Tensor, "B C h w"],
+        valid: Int[Tensor, "B 2"] | None = None,
+        available: Sequence[str] = ("science", "reference", "difference"),
+    ) -> Float[Tensor, "B K size size"]:
+        """Choose, normalise, then crop or pad.
+
+        Args:
+            stamps: raw values; NaN counts as 0 (for ``sigma``: as the median).
+            valid: height and width of the pixels that hold data, from the top left; None: all.
+            available: names of the stamps' channels.
+
+        Raises:
+            UserError: a channel is not among the available ones.
+        """
+        absent = [name for name in self.names if name not in available]
+        if absent:
+            raise UserError(
+                f"the channels {', '.join(self.names)}",
+                f"only {', '.join(available)}",
+                "give data with all channels of the checkpoint",
+            )
+        chosen = stamps[:, [list(available).index(name) for name in self.names]]
+        inside = None if valid is None else valid_mask(valid, stamps.shape[-2], stamps.shape[-1])
+        normalised = normalise(chosen, self.normalisation, inside, self.softening)
+        if inside is not None:
+            normalised = torch.where(inside[:, None], normalised, torch.full_like(normalised, self.pad_value))
+        return resize(normalised, self.size, self.pad_value)
+
+
+def valid_mask(valid: Int[Tensor, "B 2"], height: int, width: int) -> Tensor:
+    """(B, h, w) bool: rows below the valid height and columns below the valid width."""
+    rows = torch.arange(height, device=valid.device)[None, :, None] < valid[:, 0, None, None]
+    columns = torch.arange(width, device=valid.device)[None, None, :] < valid[:, 1, None, None]
+    return rows & columns
+
+
+def normalise(
+    stamps: Float[Tensor, "B C h w"], kind: str, inside: Tensor | None = None, softening: float = 3.0
+) -> Float[Tensor, "B C h w"]:
+    """Apply one normalisation; see :class:`Channels`."""
+    if kind == "sigma":
+        return asinh_sigma(stamps, inside, softening)
+    filled = torch.nan_to_num(stamps, nan=0.0, posinf=0.0, neginf=0.0)
+    if inside is not None:
+        filled = filled * inside[:, None]
+    if kind == "none":
+        return filled
+    # Norms in double, as production did: the square of a bright star's row overflows the digits of a float.
+    axes = (-1,) if kind == "row_l2" else (-2, -1)
+    norm = torch.linalg.vector_norm(filled.double(), dim=axes, keepdim=True)
+    return (filled.double() / torch.where(norm > 0, norm, torch.ones_like(norm))).to(stamps.dtype)
+
+
+def asinh_sigma(stamps: Tensor, inside: Tensor | None, softening: float) -> Tensor:
+    """asinh((x - median) / (softening sigma)), sigma = 1.4826 MAD of the finite, valid pixels of each channel."""
+    finite = torch.isfinite(stamps)
+    if inside is not None:
+        finite = finite & inside[:, None]
+    values = torch.where(finite, stamps, torch.full_like(stamps, float("nan"))).flatten(2)  # (B, C, h w)
+    median = torch.nan_to_num(values.nanmedian(dim=-1, keepdim=True).values)
+    spread = 1.4826 * torch.nan_to_num((values - median).abs().nanmedian(dim=-1, keepdim=True).values)
+    # A channel of one value (a flat or empty reference) has no noise to measure: it becomes all zeros.
+    scaled = torch.where(spread > 0, (values - median) / (softening * spread), torch.zeros_like(values))
+    return torch.asinh(torch.nan_to_num(scaled)).reshape(stamps.shape)
+
+
+def resize(stamps: Float[Tensor, "B C h w"], size: int, value: float) -> Float[Tensor, "B C size size"]:
+    """Crop or pad around the central pixel, so that the source stays in the centre."""
+    height, width = stamps.shape[-2:]
+    if (height, width) == (size, size):
+        return stamps
+    top, left = _offset(height, size), _offset(width, size)
+    out = stamps.new_full((*stamps.shape[:2], size, size), value)
+    source_y, source_x = max(-top, 0), max(-left, 0)
+    rows, columns = min(height, size), min(width, size)
+    out[..., max(top, 0) : max(top, 0) + rows, max(left, 0) : max(left, 0) + columns] = stamps[
+        ..., source_y : source_y + rows, source_x : source_x + columns
+    ]
+    return out
+
+
+def _offset(have: int, want: int) -> int:
+    """Where the stamp begins in the frame (negative: where the frame begins in the stamp); odd sizes share a centre."""
+    return (want // 2) - (have // 2)
