@@ -1,0 +1,204 @@
+"""Where labels come from: the truth beside simulated data, a table, a column of the packet, or a model's score.
+
+A threshold on another model's score is a proxy, and its account says so in words: such labels measure agreement with
+that model, not with the sky.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.errors import UserError
+
+
+def _counts(index: pd.DataFrame) -> dict[str, int]:
+    known = index["label"].notna()
+    return {"labelled": int(known.sum()), "unlabelled": int((~known).sum())}
+
+
+@dataclass(frozen=True)
+class TruthLabel:
+    """The label that stands in the raw files already (simulations, injections, matched truth)."""
+
+    version: ClassVar[int] = 1
+
+    def inputs(self) -> tuple[Path, ...]:
+        """No file of its own."""
+        return ()
+
+    def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Keep the labels; refuse a dataset without any.
+
+        Raises:
+            UserError: there is no label at all.
+        """
+        if "label" not in index or index["label"].isna().all():
+            raise UserError(
+                "raw files that hold their truth", "no label in them", "give a table: label=table label.path=LABELS.csv"
+            )
+        return index, {"source": "truth in the raw files", "proxy": False, **_counts(index)}
+
+
+@dataclass(frozen=True)
+class TableLabel:
+    """Labels joined from a CSV or parquet table.
+
+    Args:
+        path: the table.
+        id_column: its column that equals the samples' ``id``.
+        label_column: 0 or 1 (or a class name for other tasks).
+        source: named in the account and in ``label_source``.
+    """
+
+    path: str
+    id_column: str = "id"
+    label_column: str = "label"
+    source: str = "table"
+    version: ClassVar[int] = 1
+
+    def inputs(self) -> tuple[Path, ...]:
+        """The table: another content gives another dataset."""
+        if not Path(self.path).is_file():
+            raise UserError("label.path=TABLE (CSV or parquet)", f"nothing at {self.path}", "check the path")
+        return (Path(self.path),)
+
+    def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Join on the id as text; samples without a row stay unlabelled and are counted.
+
+        Raises:
+            UserError: a column is missing, an id has two different labels, or nothing matches.
+        """
+        table = self._read()
+        clash = table.groupby(self.id_column)[self.label_column].nunique()
+        if (clash > 1).any():
+            names = ", ".join(clash[clash > 1].index[:3])
+            raise UserError(
+                "one label for each id", f"{int((clash > 1).sum())} ids with two ({names})", "mend the table"
+            )
+        labels = table.drop_duplicates(self.id_column).set_index(self.id_column)[self.label_column]
+        out = index.copy()
+        out["label"] = out["id"].astype(str).map(labels)
+        matched = int(out["label"].notna().sum())
+        if not matched:
+            shown = f"table: {', '.join(labels.index[:2])}; samples: {', '.join(out['id'].astype(str)[:2])}"
+            raise UserError(
+                "a table whose ids match the samples",
+                f"none of {len(labels)} does ({shown})",
+                "set label.id_column, and read ids as text",
+            )
+        if out["label"].dropna().isin([0, 1]).all():
+            out["label"] = out["label"].astype("Int8")
+        out["label_source"] = self.source
+        unused = int((~labels.index.isin(out["id"].astype(str))).sum())
+        return out, {
+            "source": f"table {Path(self.path).name}",
+            "proxy": False,
+            "rows_without_sample": unused,
+            **_counts(out),
+        }
+
+    def _read(self) -> pd.DataFrame:
+        [path] = self.inputs()
+        try:
+            table = (
+                pd.read_parquet(path)
+                if path.suffix in (".parquet", ".pq")
+                else pd.read_csv(path, dtype={self.id_column: str})
+            )
+        except (ValueError, OSError) as error:
+            raise UserError("a table in CSV or parquet", f"{path}: {str(error)[:120]}", "check the file") from error
+        absent = [name for name in (self.id_column, self.label_column) if name not in table]
+        if absent:
+            raise UserError(
+                f"the columns {self.id_column}, {self.label_column}",
+                f"{', '.join(map(str, table.columns[:8]))}",
+                "set label.id_column and label.label_column",
+            )
+        table = table[table[self.label_column].notna()]
+        return table.assign(**{self.id_column: table[self.id_column].astype(str).str.strip()})
+
+
+@dataclass(frozen=True)
+class ColumnLabel:
+    """Labels from a column of the packets.
+
+    Args:
+        column: of the index.
+        mapping: value (as text) -> 0 or 1; values outside it stay unlabelled. Empty: the column is the label.
+    """
+
+    column: str
+    mapping: Mapping[str, int] = field(default_factory=dict)
+    version: ClassVar[int] = 1
+
+    def inputs(self) -> tuple[Path, ...]:
+        """No file of its own."""
+        return ()
+
+    def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Map the column.
+
+        Raises:
+            UserError: the column is missing or no value is in the mapping.
+        """
+        values = _column(index, self.column)
+        labels = values.astype("string").map(dict(self.mapping)) if self.mapping else values
+        if labels.isna().all():
+            found = ", ".join(values.dropna().astype(str).unique()[:5])
+            raise UserError(f"values of {self.column} in label.mapping", found or "all null", "mend label.mapping")
+        out = index.assign(label=labels.astype("Int8"), label_source=f"column {self.column}")
+        return out, {"source": f"column {self.column}", "proxy": False, **_counts(out)}
+
+
+@dataclass(frozen=True)
+class ScoreThresholdLabel:
+    """A proxy: another model's score, cut at a threshold.
+
+    Args:
+        column: the score.
+        threshold: real at or above it.
+        judged: scores that the run will judge; a label made from one of them is refused.
+    """
+
+    column: str = "drb"
+    threshold: float = 0.5
+    judged: tuple[str, ...] | list[str] = ()
+    version: ClassVar[int] = 1
+
+    def inputs(self) -> tuple[Path, ...]:
+        """No file of its own."""
+        return ()
+
+    def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Cut the score; samples without it stay unlabelled.
+
+        Raises:
+            UserError: the score is missing, or it is the very score that is being judged.
+        """
+        if self.column in self.judged:
+            raise UserError(
+                "labels from another source than the score that is judged",
+                f"both are {self.column}",
+                "choose other labels",
+            )
+        values = _column(index, self.column).astype(float)
+        if values.isna().all():
+            raise UserError(f"packets with {self.column}", "none has it", "choose other labels")
+        labels = pd.array(np.where(values.isna(), -1, values >= self.threshold), dtype="Int8")
+        labels[values.isna().to_numpy()] = pd.NA
+        source = f"{self.column} >= {self.threshold:g}"
+        out = index.assign(label=labels, label_source=source)
+        words = f"{source}: another model's score, not human truth. Metrics measure agreement with that model."
+        return out, {"source": source, "proxy": True, "words": words, **_counts(out)}
+
+
+def _column(index: pd.DataFrame, name: str) -> pd.Series:
+    if name not in index:
+        raise UserError(f"the column {name}", f"{', '.join(index.columns[:12])}", "choose one of the index's columns")
+    return index[name]

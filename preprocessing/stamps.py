@@ -1,0 +1,32 @@
+"""What can be measured on any difference stamp, whoever cut it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def peak_snr(difference: npt.NDArray[Any], half: int = 4) -> npt.NDArray[np.float32]:
+    """Peak of the central box over the stamp's robust noise: the trivial score that a classifier must beat.
+
+    Args:
+        difference: (n, h, w); NaN where there are no data.
+        half: half-width of the central box, pixels.
+
+    Returns:
+        (n,) float32; NaN where the stamp has no noise to measure or no data in the box.
+    """
+    x = np.where(np.isfinite(difference), difference, np.nan).astype(np.float64)
+    flat = x.reshape(len(x), -1)
+    row, column = x.shape[1] // 2, x.shape[2] // 2
+    box = x[:, max(row - half, 0) : row + half + 1, max(column - half, 0) : column + half + 1].reshape(len(x), -1)
+    out = np.full(len(x), np.nan)
+    usable = np.isfinite(flat).any(axis=1) & np.isfinite(box).any(axis=1)
+    if usable.any():
+        median = np.nanmedian(flat[usable], axis=1)
+        sigma = 1.4826 * np.nanmedian(np.abs(flat[usable] - median[:, None]), axis=1)
+        peak = np.nanmax(box[usable], axis=1) - median
+        out[usable] = np.divide(peak, sigma, out=np.full_like(peak, np.nan), where=sigma > 0)
+    return out.astype(np.float32)

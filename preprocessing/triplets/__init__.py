@@ -1,0 +1,1 @@
+"""Simulated triplets of four missions: stars, galaxies, transients and artefacts, with truth."""

@@ -1,0 +1,102 @@
+"""``astrid simulate what=triplets``: labelled triplets of four missions at any number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from preprocessing.triplets.missions import MISSIONS
+from preprocessing.triplets.scene import simulate_batch
+
+
+@dataclass(frozen=True)
+class SimulateTriplets:
+    """Triplets and their truth, a pair of files for each mission and part.
+
+    Args:
+        n: triplets in all, shared out over the missions.
+        missions: among ZTF, PS1, SWIFT, GALEX.
+        prevalence: share of transients; the rest are artefacts.
+        snr: range of the matched filter's S/N, drawn log-uniformly, alike for both classes.
+        part: triplets in a file.
+    """
+
+    n: int = 12000
+    missions: tuple[str, ...] | list[str] = ("ZTF", "PS1", "SWIFT", "GALEX")
+    prevalence: float = 0.10
+    snr: tuple[float, float] | list[float] = (4.0, 40.0)
+    part: int = 1000
+
+    def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
+        """Write ``triplets_<mission>_<part>.npy`` and ``.parquet``.
+
+        Raises:
+            UserError: an unknown mission, or numbers that make no sense.
+        """
+        unknown = sorted(set(self.missions) - set(MISSIONS))
+        if unknown or not self.missions:
+            raise UserError(
+                f"simulate.missions among {', '.join(MISSIONS)}", f"{unknown or 'none'}", "choose some of them"
+            )
+        if self.n < 1 or not 0 < self.prevalence < 1:
+            raise UserError(
+                "simulate.n of at least 1 and a prevalence between 0 and 1",
+                f"{self.n} and {self.prevalence}",
+                "mend them",
+            )
+        counts = {"triplets": 0, "real": 0}
+        for place, mission in enumerate(self.missions):
+            share = self.n // len(self.missions) + (place < self.n % len(self.missions))
+            for part, start in enumerate(range(0, share, self.part)):
+                size = min(self.part, share - start)
+                table = self._write(
+                    output_dir, mission, part, size, np.random.default_rng([seed, list(MISSIONS).index(mission), part])
+                )
+                counts["triplets"] += size
+                counts["real"] += int(table["label"].sum())
+        return {**counts, "missions": list(self.missions), "seed": seed}
+
+    def _write(self, folder: Path, name: str, part: int, size: int, random: np.random.Generator) -> pd.DataFrame:
+        mission = MISSIONS[name]
+        table = self._objects(name, part, size, random)
+        table["filter"] = random.choice(mission.filters, size)
+        parts = []
+        for start in range(0, size, 250):
+            rows = slice(start, start + 250)
+            stamps, facts = simulate_batch(
+                mission, table["label"].to_numpy(bool)[rows], table["snr"].to_numpy(np.float32)[rows], random
+            )
+            parts.append((stamps, facts))
+        table = pd.concat([table, pd.concat([facts for _, facts in parts], ignore_index=True)], axis=1)
+        table["host_distance"] *= mission.pixel_scale
+        np.save(folder / f"triplets_{name}_{part:03d}.npy", np.concatenate([stamps for stamps, _ in parts]))
+        table.to_parquet(folder / f"triplets_{name}_{part:03d}.parquet", index=False)
+        return table
+
+    def _objects(self, mission: str, part: int, size: int, random: np.random.Generator) -> pd.DataFrame:
+        """Objects of one to three epochs: transients evolve, artefacts of one place recur."""
+        epochs = random.choice([1, 2, 3], size, p=[0.6, 0.25, 0.15])
+        owner = np.repeat(np.arange(size), epochs)[:size]
+        objects = int(owner.max()) + 1
+        label = (random.random(objects) < self.prevalence).astype(np.int8)
+        snr = np.exp(random.uniform(np.log(self.snr[0]), np.log(self.snr[1]), size))
+        ra, dec = random.uniform(0, 360, objects), np.degrees(np.arcsin(random.uniform(-0.5, 0.9, objects)))
+        names = np.array([f"{mission}-{part:03d}-{number:05d}" for number in range(objects)])
+        epoch = pd.Series(owner).groupby(owner).cumcount().to_numpy()
+        return pd.DataFrame(
+            {
+                "id": [f"{names[o]}-{e}" for o, e in zip(owner, epoch, strict=True)],
+                "group_id": names[owner],
+                "label": label[owner],
+                "mission": mission,
+                "mjd": np.round(59000 + random.uniform(0, 700, objects)[owner] + 4.0 * epoch, 5),
+                "ra": ra[owner],
+                "dec": dec[owner],
+                "snr": snr.astype(np.float32),
+            }
+        )
