@@ -21,6 +21,7 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.pipeline.contracts import Array
 
 LARGEST = 1 << 20  # bytes of one sample up to which its values stand in the table
+Samples = dict[str, tuple[list[str], npt.NDArray[np.int64]]]
 BATCH = 1 << 25  # bytes written at a time
 
 
@@ -63,10 +64,11 @@ def write_sample_tables(dataset: PreparedDataset) -> list[SampleTable]:
     """Write one table for each kind, a piece at a time, each whole or not at all."""
     folder = dataset.path / "croissant"
     folder.mkdir(exist_ok=True)
-    return [_write(dataset, kind, shards) for kind, shards in kinds_of(dataset).items()]
+    samples = _samples(dataset)
+    return [_write(dataset, kind, shards, samples) for kind, shards in kinds_of(dataset).items()]
 
 
-def _write(dataset: PreparedDataset, kind: str, shards: list[tuple[str, bool]]) -> SampleTable:
+def _write(dataset: PreparedDataset, kind: str, shards: list[tuple[str, bool]], samples: Samples) -> SampleTable:
     arrays = [dataset.shard(shard, f"{kind}.values" if ragged else kind) for shard, ragged in shards]
     dtypes = {np.dtype(array.dtype).str for array in arrays}
     dtype = np.result_type(*(array.dtype for array in arrays))
@@ -83,7 +85,11 @@ def _write(dataset: PreparedDataset, kind: str, shards: list[tuple[str, bool]]) 
     try:
         with pq.ParquetWriter(temporary, schema) as writer:
             for shard, is_ragged in shards:
-                pieces = _paths(dataset, kind, shard) if by_path else _values(dataset, kind, shard, is_ragged, dtype)
+                pieces = (
+                    _paths(dataset, kind, shard, samples)
+                    if by_path
+                    else _values(dataset, kind, shard, samples, is_ragged, dtype)
+                )
                 for piece in pieces:
                     writer.write_table(pa.table(piece, schema=schema))
         os.replace(temporary, dataset.path / file)
@@ -93,22 +99,24 @@ def _write(dataset: PreparedDataset, kind: str, shards: list[tuple[str, bool]]) 
     return SampleTable(kind, file, by_path, dtype.name if len(dtypes) > 1 else arrays[0].dtype.name, same)
 
 
-def _samples(dataset: PreparedDataset, shard: str) -> tuple[list[str], npt.NDArray[np.int64]]:
-    mine = dataset.index[dataset.index["array"].astype(str) == shard]
-    return mine["id"].astype(str).tolist(), mine["row"].to_numpy(dtype=np.int64)
+def _samples(dataset: PreparedDataset) -> Samples:
+    """shard -> (ids, rows), in one pass over the index."""
+    ids, rows = dataset.index["id"].astype(str).to_numpy(), dataset.index["row"].to_numpy(dtype=np.int64)
+    where = dataset.index["array"].astype(str).reset_index(drop=True).groupby(dataset.index["array"].to_numpy()).indices
+    return {str(shard): (ids[at].tolist(), rows[at]) for shard, at in where.items()}
 
 
-def _paths(dataset: PreparedDataset, kind: str, shard: str) -> Iterator[dict[str, Any]]:
-    ids, rows = _samples(dataset, shard)
+def _paths(dataset: PreparedDataset, kind: str, shard: str, samples: Samples) -> Iterator[dict[str, Any]]:
+    ids, rows = samples[shard]
     shape = _text(dataset.shard(shard, kind).shape[1:])
     path = f"arrays/{shard}.{kind}.npy"
     yield {"id": ids, "shape": [shape] * len(ids), "path": [path] * len(ids), "row": rows}
 
 
 def _values(
-    dataset: PreparedDataset, kind: str, shard: str, ragged: bool, dtype: np.dtype[Any]
+    dataset: PreparedDataset, kind: str, shard: str, samples: Samples, ragged: bool, dtype: np.dtype[Any]
 ) -> Iterator[dict[str, Any]]:
-    ids, rows = _samples(dataset, shard)
+    ids, rows = samples[shard]
     array = dataset.shard(shard, f"{kind}.values" if ragged else kind)
     starts, stops = rows, rows + 1
     if ragged:

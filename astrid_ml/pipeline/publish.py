@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.prepared import SCHEMA
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import DomainPipeline, Drop, Labeller
@@ -52,6 +53,7 @@ def publish(
         (work / "dataset.json").write_text(
             json.dumps(meta, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8"
         )
+        write_croissant(work)
         work.chmod(0o755)
         try:
             os.rename(work, target)

@@ -90,6 +90,7 @@ def test_damage_and_missing_fields_are_found(dataset: PreparedDataset) -> None:
 
 
 def test_the_command_writes_then_checks(dataset: PreparedDataset) -> None:
+    (dataset.path / "croissant.json").unlink()
     assert CroissantCommand(str(dataset.path)).run()["written"]
     again = CroissantCommand(str(dataset.path)).run()
     assert (again["written"], again["failed"]) == (False, 0)
