@@ -11,6 +11,8 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 
+# Some surveys mark missing pixels with the largest float; nothing real is that bright.
+NO_DATA = 1e37
 NORMALISATIONS = ("row_l2", "stamp_l2", "sigma", "none")
 
 
@@ -89,15 +91,16 @@ def normalise(
         filled = filled * inside[:, None]
     if kind == "none":
         return filled
-    # Norms in double, as production did: the square of a bright star's row overflows the digits of a float.
+    # In single precision, as production did: a row with the sentinel -3.4e38 (no data) has an infinite norm and
+    # becomes zeros, while its other pixels keep no value that means anything.
     axes = (-1,) if kind == "row_l2" else (-2, -1)
-    norm = torch.linalg.vector_norm(filled.double(), dim=axes, keepdim=True)
-    return (filled.double() / torch.where(norm > 0, norm, torch.ones_like(norm))).to(stamps.dtype)
+    norm = (filled * filled).sum(dim=axes, keepdim=True).sqrt()
+    return filled / torch.where(norm > 0, norm, torch.ones_like(norm))
 
 
 def asinh_sigma(stamps: Tensor, inside: Tensor | None, softening: float) -> Tensor:
     """asinh((x - median) / (softening sigma)), sigma = 1.4826 MAD of the finite, valid pixels of each channel."""
-    finite = torch.isfinite(stamps)
+    finite = torch.isfinite(stamps) & (stamps.abs() < NO_DATA)
     if inside is not None:
         finite = finite & inside[:, None]
     values = torch.where(finite, stamps, torch.full_like(stamps, float("nan"))).flatten(2)  # (B, C, h w)

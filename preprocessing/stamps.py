@@ -18,7 +18,7 @@ def peak_snr(difference: npt.NDArray[Any], half: int = 4) -> npt.NDArray[np.floa
     Returns:
         (n,) float32; NaN where the stamp has no noise to measure or no data in the box.
     """
-    x = np.where(np.isfinite(difference), difference, np.nan).astype(np.float64)
+    x = np.where(np.abs(difference) < 1e37, difference, np.nan).astype(np.float64)
     flat = x.reshape(len(x), -1)
     row, column = x.shape[1] // 2, x.shape[2] // 2
     box = x[:, max(row - half, 0) : row + half + 1, max(column - half, 0) : column + half + 1].reshape(len(x), -1)

@@ -1,7 +1,9 @@
-"""Near-duplicate stamps: the same pixels turned, mirrored, shifted by a pixel, or copied with a little noise.
+"""Duplicate stamps: the same pixels, also turned, mirrored or shifted by a pixel, under two names.
 
-A coarse description that no symmetry of the square changes finds candidates by nearest neighbours; an exact
-comparison over the 8 symmetries and the 9 shifts decides.
+Every 3 x 3 block of a stamp gets a hash that no symmetry of the square changes (sums over its edges and over its
+corners); the smallest hashes of a stamp are its signature (min-wise hashing, Broder 1997). Copies share most of
+their blocks and so most of their signature; unrelated noise shares none. Candidates are then compared exactly, on
+the pixel-to-pixel noise that only a copy shares.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
+import pandas as pd
 
 from astrid_ml.pipeline.contracts import Array, SampleSource
 
 Floats = npt.NDArray[np.float32]
+Hashes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
+EMPTY = np.uint64(2**64 - 1)
 
 
 @dataclass(frozen=True)
@@ -24,118 +28,128 @@ class DuplicateSearch:
     """How near is a duplicate.
 
     Args:
-        correlation: of the pixels, over the best symmetry and shift, all channels together.
-        neighbours: candidates looked at for each stamp.
+        correlation: of the pixel noise over the best symmetry and shift.
+        signature: hashes kept of a stamp.
+        shared: hashes that two stamps must share to be compared.
+        most: pairs compared exactly; beyond it the finding says that there are more.
         batch: stamps read at a time.
     """
 
-    correlation: float = 0.98
-    neighbours: int = 4
-    batch: int = 4096
+    correlation: float = 0.9
+    signature: int = 12
+    shared: int = 2
+    most: int = 2000
+    batch: int = 2048
 
     def find(self, source: SampleSource, first: Rows, second: Rows) -> list[tuple[int, int, float]]:
         """Pairs (row of ``first``, row of ``second``, correlation) of duplicates across two folds."""
-        known = {"a": self._describe(source, first), "b": self._describe(source, second)}
-        if not len(known["a"]) or not len(known["b"]):
+        if not len(first) or not len(second):
             return []
-        scale = np.vstack([known["a"], known["b"]]).std(axis=0) + 1e-12
-        tree = cKDTree(known["a"] / scale)
-        k = min(self.neighbours, len(first))
-        # Only pairs far closer than unrelated stamps are: the descriptors of a copy agree to a few per cent.
-        distance, place = tree.query(
-            known["b"] / scale, k=k, distance_upper_bound=0.5 * np.sqrt(scale.size), workers=-1
-        )
-        distance, place = distance.reshape(len(second), k), place.reshape(len(second), k)
-        rows_b, column = np.nonzero(np.isfinite(distance))
-        pairs = [(int(first[place[i, j]]), int(second[i])) for i, j in zip(rows_b, column, strict=True)]
+        pairs = self._candidates(self._signatures(source, first), self._signatures(source, second))
+        pairs = [(int(first[a]), int(second[b])) for a, b in pairs[: self.most]]
         return [(a, b, r) for a, b, r in self._compare(source, pairs) if r >= self.correlation]
 
-    def _describe(self, source: SampleSource, rows: Rows) -> Floats:
-        parts = []
+    def _signatures(self, source: SampleSource, rows: Rows) -> Hashes:
+        out = np.full((len(rows), self.signature), EMPTY, dtype=np.uint64)
         for start in range(0, len(rows), self.batch):
-            chosen = rows[start : start + self.batch]
-            out = np.empty((len(chosen), 0), dtype=np.float32)
-            for positions, stamps in source.groups("stamps", chosen):
-                made = descriptor(stamps)
-                if not out.shape[1]:
-                    out = np.zeros((len(chosen), made.shape[1]), dtype=np.float32)
-                out[positions] = made
-            parts.append(out)
-        return np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+            for positions, stamps in source.groups("stamps", rows[start : start + self.batch]):
+                out[start + positions] = signatures(stamps, self.signature)
+        return out
+
+    def _candidates(self, first: Hashes, second: Hashes) -> list[tuple[int, int]]:
+        """Positions whose signatures share enough hashes, the most alike first."""
+        tables = []
+        for name, hashes in (("a", first), ("b", second)):
+            row, column = np.nonzero(hashes != EMPTY)
+            tables.append(pd.DataFrame({"hash": hashes[row, column], name: row}))
+        a, b = tables
+        # A hash that very many stamps share (a saturated or quantised pattern) says nothing and costs a product.
+        for table in tables:
+            table["times"] = table.groupby("hash")["hash"].transform("size")
+        joined = a[a["times"] <= 50].merge(b[b["times"] <= 50], on="hash")
+        counted = joined.groupby(["a", "b"]).size()
+        counted = counted[counted >= self.shared].sort_values(ascending=False, kind="stable")
+        return [(int(a), int(b)) for a, b in counted.index]
 
     def _compare(self, source: SampleSource, pairs: list[tuple[int, int]]) -> list[tuple[int, int, float]]:
         out = []
         for start in range(0, len(pairs), 512):
             part = pairs[start : start + 512]
             stamps = dict(_stamps(source, sorted({row for pair in part for row in pair})))
-            for a, b in part:
-                if stamps[a].shape == stamps[b].shape:
-                    out.append((a, b, best_correlation(stamps[a], stamps[b])))
+            out += [
+                (a, b, best_correlation(stamps[a], stamps[b])) for a, b in part if stamps[a].shape == stamps[b].shape
+            ]
         return out
 
 
 def _stamps(source: SampleSource, rows: list[int]) -> list[tuple[int, Array]]:
     wanted = np.array(rows, dtype=np.int64)
-    found = []
-    for positions, stamps in source.groups("stamps", wanted):
-        found += [(int(wanted[position]), stamp) for position, stamp in zip(positions, stamps, strict=True)]
-    return found
+    return [
+        (int(wanted[position]), stamp)
+        for positions, stamps in source.groups("stamps", wanted)
+        for position, stamp in zip(positions, stamps, strict=True)
+    ]
 
 
-def normalised(stamps: Array) -> Floats:
-    """(n, C, h, w) with zero mean and unit norm in each channel; NaN counts as the median."""
-    x = np.asarray(stamps, dtype=np.float32)
-    centre = np.nanmedian(x, axis=(-2, -1), keepdims=True)
-    x = np.nan_to_num(x - np.nan_to_num(centre), nan=0.0, posinf=0.0, neginf=0.0)
-    x = x - x.mean(axis=(-2, -1), keepdims=True)
-    norm = np.sqrt((x**2).sum(axis=(-2, -1), keepdims=True))
-    out: Floats = x / np.where(norm > 0, norm, 1.0)
+def signatures(stamps: Array, keep: int) -> Hashes:
+    """The ``keep`` smallest block hashes of each stamp's last channel, (n, keep); EMPTY where there are fewer."""
+    image = np.ascontiguousarray(stamps[:, -1], dtype=np.float32)
+    finite = np.isfinite(image)
+    value = _mix(np.where(finite, image, 0).astype(np.float32).view(np.uint32).astype(np.uint64) + np.uint64(1))
+    edges = value[:, :-2, 1:-1] + value[:, 2:, 1:-1] + value[:, 1:-1, :-2] + value[:, 1:-1, 2:]
+    corners = value[:, :-2, :-2] + value[:, :-2, 2:] + value[:, 2:, :-2] + value[:, 2:, 2:]
+    centre = value[:, 1:-1, 1:-1]
+    block = _mix(centre + _mix(edges) + _mix(corners ^ np.uint64(0x9E3779B97F4A7C15)))
+    # Blocks without data, or flat ones, stand in many stamps.
+    flat = (edges == 4 * centre) | ~finite[:, 1:-1, 1:-1]
+    block[flat] = EMPTY
+    block = block.reshape(len(stamps), -1)
+    if block.shape[1] > keep:
+        block = np.partition(block, keep - 1, axis=1)[:, :keep]
+    out = np.full((len(stamps), keep), EMPTY, dtype=np.uint64)
+    out[:, : block.shape[1]] = block
     return out
 
 
-def descriptor(stamps: Array, rings: int = 8) -> Floats:
-    """Mean, second and third moments in rings around the centre, for each channel: no symmetry changes them.
+def _mix(value: Hashes) -> Hashes:
+    """A 64-bit finaliser (splitmix64): every input bit reaches every output bit. Sums wrap around, as they should."""
+    with np.errstate(over="ignore"):
+        value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    out: Hashes = value ^ (value >> np.uint64(31))
+    return out
 
-    Returns:
-        (n, C * rings * 2) float32.
-    """
-    x = np.asarray(stamps, dtype=np.float32)
-    centre = np.nanmedian(x, axis=(-2, -1), keepdims=True)
-    x = np.nan_to_num(x - np.nan_to_num(centre), nan=0.0, posinf=0.0, neginf=0.0)
-    norm = np.sqrt((x**2).mean(axis=(-2, -1), keepdims=True))
-    x = (x / np.where(norm > 0, norm, 1.0)).astype(np.float32)
-    height, width = x.shape[-2:]
-    yy, xx = np.mgrid[:height, :width]
-    radius = np.hypot(yy - (height - 1) / 2, xx - (width - 1) / 2)
-    ring = np.minimum((radius / (min(height, width) / 2) * rings).astype(int), rings - 1).ravel()
-    weights = np.zeros((height * width, rings), dtype=np.float32)
-    weights[np.arange(height * width), ring] = 1.0
-    weights /= np.maximum(weights.sum(axis=0), 1).astype(np.float32)
-    flat = x.reshape(*x.shape[:2], -1)
-    power = np.log1p(np.square(flat) @ weights)
-    mean = flat @ weights
-    return np.concatenate([mean, power], axis=-1).reshape(len(x), -1).astype(np.float32)
+
+def noise_of(stamp: Array) -> Floats:
+    """(C, h, w): each pixel minus the mean of its four neighbours, in robust sigma, clipped: what a copy shares."""
+    x = np.asarray(stamp, dtype=np.float32)
+    x = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    around = (padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1] + padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]) / 4
+    rough = x - around
+    sigma = 1.4826 * np.median(np.abs(rough), axis=(-2, -1), keepdims=True)
+    out: Floats = np.clip(rough / np.where(sigma > 0, sigma, 1.0), -4, 4).astype(np.float32)
+    return out
 
 
 def best_correlation(first: Array, second: Array) -> float:
-    """Largest correlation over 8 symmetries and shifts of up to one pixel, the mean of the channels."""
-    a = normalised(first[None])[0]
-    b = np.asarray(second)
+    """Largest correlation of the pixel noise over 8 symmetries and shifts of up to one pixel, channels averaged."""
+    a, b = noise_of(first), noise_of(second)
     best = -1.0
     for turn in range(4):
         turned = np.rot90(b, turn, axes=(-2, -1))
         for image in (turned, turned[..., ::-1]):
-            if image.shape != a.shape:
-                continue
-            other = normalised(image[None])[0]
-            best = max(best, *(_shifted(a, other, dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)))
+            if image.shape == a.shape:
+                best = max(best, *(_shifted(a, image, dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)))
     return best
 
 
-def _shifted(a: Floats, b: Floats, dy: int, dx: int) -> float:
+def _shifted(a: Floats, b: Any, dy: int, dx: int) -> float:
     height, width = a.shape[-2:]
-    one = a[:, max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
-    two = b[:, max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
+    # The frame's border has no neighbours to compare with: leave two pixels.
+    one = a[:, 2 + max(dy, 0) : height - 2 + min(dy, 0), 2 + max(dx, 0) : width - 2 + min(dx, 0)]
+    two = b[:, 2 + max(-dy, 0) : height - 2 + min(-dy, 0), 2 + max(-dx, 0) : width - 2 + min(-dx, 0)]
     norm = np.sqrt((one**2).sum(axis=(-2, -1)) * (two**2).sum(axis=(-2, -1)))
     product = (one * two).sum(axis=(-2, -1))
-    return float(np.mean(np.divide(product, norm, out=np.zeros_like(norm), where=norm > 0)))
+    usable = norm > 0
+    return float(np.mean(product[usable] / norm[usable])) if usable.any() else -1.0

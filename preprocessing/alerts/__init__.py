@@ -1,0 +1,1 @@
+"""Alert packets of ZTF, Gattini, WINTER, DECam and Rubin -> samples."""

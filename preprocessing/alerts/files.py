@@ -1,0 +1,163 @@
+"""Alert files of every kind, found and read packet by packet."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+# Either spelling; Rubin's and everyone else's.
+CUTOUT_KEYS = (
+    ("cutoutScience", "cutoutTemplate", "cutoutDifference"),
+    ("cutout_science", "cutout_template", "cutout_difference"),
+)
+LOOSE = (".avro", ".json")
+PARQUET = (".parquet", ".pq")
+TARS = (".tar.gz", ".tgz", ".tar")
+
+
+class PacketFileError(ValueError):
+    """A file that holds no packets; the message says why."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Alert files below some paths, each sorted.
+
+    Args:
+        loose: Avro and JSON files, a few packets each.
+        tables: parquet files with cutout columns.
+        tars: archives of Avro files.
+    """
+
+    loose: list[Path]
+    tables: list[Path]
+    tars: list[Path]
+
+
+def find(raw: Sequence[Path]) -> Found:
+    """Walk files and folders; parquet files without cutouts and unfinished tables are passed over."""
+    files = sorted(
+        {path for place in raw for path in ([place] if place.is_file() else place.rglob("*")) if path.is_file()}
+    )
+    return Found(
+        [path for path in files if path.suffix.lower() in LOOSE],
+        [path for path in files if path.suffix.lower() in PARQUET and has_cutouts(path)],
+        [path for path in files if path.name.lower().endswith(TARS)],
+    )
+
+
+def has_cutouts(path: Path) -> bool:
+    """Whether a parquet file has columns of cutouts."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        names = set(pq.read_schema(path).names)
+    except (pa.ArrowInvalid, OSError):
+        return False
+    return any(set(keys) <= names for keys in CUTOUT_KEYS)
+
+
+def row_groups(path: Path, rows: int) -> list[tuple[int, int]]:
+    """Row groups of a parquet file in runs of at most ``rows`` rows (or one group): [(first, past the last), ...]."""
+    import pyarrow.parquet as pq
+
+    meta = pq.read_metadata(path)
+    runs, start, size = [], 0, 0
+    for number in range(meta.num_row_groups):
+        count = meta.row_group(number).num_rows
+        if size and size + count > rows:
+            runs.append((start, number))
+            start, size = number, 0
+        size += count
+    return [*runs, (start, meta.num_row_groups)] if meta.num_row_groups else []
+
+
+def read_parquet(path: Path, groups: tuple[int, int]) -> Iterator[dict[str, Any]]:
+    """Packets of some row groups; histories are left on disk."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    unused = ("prv", "fp_hists", "mulens", "mpc_orbits")
+    columns = [name for name in file.schema_arrow.names if not name.startswith(unused)]
+    for batch in file.iter_batches(batch_size=256, row_groups=list(range(*groups)), columns=columns):
+        yield from batch.to_pylist()
+
+
+def read_loose(path: Path) -> Iterator[dict[str, Any]]:
+    """Packets of an Avro or mongo-JSON file.
+
+    Raises:
+        PacketFileError: the file is neither, or is damaged.
+    """
+    if path.suffix.lower() == ".json":
+        yield from _read_json(path)
+        return
+    with path.open("rb") as stream:
+        yield from read_avro(stream)
+
+
+def read_tar(path: Path) -> Iterator[tuple[str, dict[str, Any] | PacketFileError]]:
+    """(member, packet or what is wrong with that member) of an archive.
+
+    Raises:
+        PacketFileError: the archive itself is damaged.
+    """
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            for member in archive:
+                stream = archive.extractfile(member) if member.isfile() and member.name.endswith(".avro") else None
+                if stream is None:
+                    continue
+                try:
+                    yield from ((member.name, packet) for packet in read_avro(stream))
+                except PacketFileError as error:
+                    yield member.name, error
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise PacketFileError(f"damaged archive ({error})") from error
+
+
+def read_avro(stream: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """Packets of an Avro stream (null, deflate, snappy).
+
+    Raises:
+        PacketFileError: it is no Avro file, or is truncated.
+    """
+    import fastavro
+
+    try:
+        for record in fastavro.reader(stream):
+            if isinstance(record, dict):
+                yield record
+    except ImportError as error:
+        raise PacketFileError(f"a codec that is not installed: {error}") from error
+    except Exception as error:  # fastavro raises anything from ValueError to struct.error on damaged files
+        raise PacketFileError(f"no Avro file, or a damaged one ({type(error).__name__}: {str(error)[:80]})") from error
+
+
+def _read_json(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise PacketFileError("no JSON file") from error
+    packets = content if isinstance(content, list) else [content]
+    for packet in packets:
+        if isinstance(packet, dict) and any(keys[0] in packet for keys in CUTOUT_KEYS):
+            yield packet
+        else:
+            raise PacketFileError("JSON without cutouts")
+
+
+def cutout_bytes(value: Any) -> bytes | None:
+    """The bytes of a cutout in any of its wrappings; None where there is none."""
+    if isinstance(value, dict):
+        value = value.get("stampData", value.get("$binary"))
+        return cutout_bytes(value["$binary"] if isinstance(value, dict) and "$binary" in value else value)
+    if isinstance(value, str):
+        return base64.b64decode(value)
+    return bytes(value) if isinstance(value, bytes | bytearray | memoryview) and len(value) else None

@@ -1,0 +1,166 @@
+"""Alert files -> samples: a parquet table or an archive is a unit, loose files are chunked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
+from astrid_ml.pipeline.fingerprint import relative
+from preprocessing.alerts import files
+from preprocessing.alerts.packet import PacketError, read_packet
+from preprocessing.alerts.rubin import rubin_planes
+from preprocessing.stamps import peak_snr
+
+Stamps = npt.NDArray[np.float32]
+FLOATS = (
+    "mjd",
+    "ra",
+    "dec",
+    "snr",
+    "magpsf",
+    "sigmapsf",
+    "magzpsci",
+    "rb",
+    "drb",
+    "fwhm",
+    "classtar",
+    "distnr",
+    "sgscore1",
+    "distpsnr1",
+    "ssdistnr",
+    "reliability",
+)
+TEXTS = ("filter", "field", "detector", "drbversion", "rbversion", "time_ref")
+
+
+@dataclass(frozen=True)
+class AlertsPipeline:
+    """Reads Avro, mongo-JSON, parquet and tar archives of alert packets.
+
+    Args:
+        files_per_unit: loose files in a unit; a new file changes only the last unit of its folder.
+        rows_per_unit: packets of a parquet file in a unit, as whole row groups.
+    """
+
+    files_per_unit: int = 256
+    rows_per_unit: int = 4000
+    domain: ClassVar[str] = "alerts"
+    version: ClassVar[int] = 1
+
+    def plan(self, raw: Sequence[Path]) -> list[Unit]:
+        """Units in a stable order; reads names and parquet footers only.
+
+        Raises:
+            UserError: no alert file below the paths.
+        """
+        found = files.find(raw)
+        units = [self._loose(chunk, raw) for chunk in self._chunks(found.loose)]
+        for path in found.tables:
+            name, size = relative(path, raw), path.stat().st_size
+            for first, past in files.row_groups(path, self.rows_per_unit):
+                units.append(
+                    Unit(f"{name}#{first}", (path,), {"kind": "table", "groups": [first, past]}, bytes_needed=3 * size)
+                )
+        units += [
+            Unit(relative(path, raw), (path,), {"kind": "tar"}, bytes_needed=4 * path.stat().st_size)
+            for path in found.tars
+        ]
+        if not units:
+            where = ", ".join(str(path) for path in raw)
+            raise UserError(
+                "alert packets (.avro, .json, .parquet with cutouts, .tar.gz)", f"none in {where}", "check the path"
+            )
+        return units
+
+    def _chunks(self, paths: Sequence[Path]) -> Iterator[list[Path]]:
+        """Files of one folder, in runs."""
+        by_folder: dict[Path, list[Path]] = {}
+        for path in paths:
+            by_folder.setdefault(path.parent, []).append(path)
+        for group in by_folder.values():
+            yield from (
+                group[start : start + self.files_per_unit] for start in range(0, len(group), self.files_per_unit)
+            )
+
+    def _loose(self, chunk: list[Path], raw: Sequence[Path]) -> Unit:
+        size = sum(path.stat().st_size for path in chunk)
+        return Unit(
+            f"{relative(chunk[0], raw)}+{len(chunk) - 1}", tuple(chunk), {"kind": "loose"}, bytes_needed=2 * size
+        )
+
+    def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
+        """Read the packets of a unit; what cannot be used is dropped with its reason."""
+        records: list[dict[str, Any]] = []
+        stamps: list[Stamps] = []
+        planes: list[dict[str, Stamps]] = []
+        for name, packet in self._packets(unit, writer):
+            try:
+                record, images = read_packet(packet)
+            except PacketError as error:
+                writer.drop(str(packet.get("candid") or packet.get("diaSourceId") or name), str(error))
+                continue
+            record["source"] = name
+            if record["n_nan"]:
+                writer.count("stamps_with_nan_pixels")
+            if (record["stamp_h"], record["stamp_w"]) != images.shape[1:]:
+                writer.count("stamps_cut_at_an_edge")
+            records.append(record)
+            stamps.append(images)
+            planes.append(rubin_planes(packet) if record["survey"] == "Rubin" else {})
+            writer.count(f"read_{record['survey']}")
+        write_samples(records, stamps, planes, writer)
+
+    def _packets(self, unit: Unit, writer: UnitWriter) -> Iterator[tuple[str, dict[str, Any]]]:
+        kind = unit.parameters["kind"]
+        if kind == "table":
+            first, past = unit.parameters["groups"]
+            yield from ((unit.inputs[0].name, packet) for packet in files.read_parquet(unit.inputs[0], (first, past)))
+        elif kind == "tar":
+            for name, packet in files.read_tar(unit.inputs[0]):
+                if isinstance(packet, files.PacketFileError):
+                    writer.drop(name, str(packet))
+                else:
+                    yield name, packet
+        else:
+            for path in unit.inputs:
+                try:
+                    yield from ((path.name, packet) for packet in files.read_loose(path))
+                except files.PacketFileError as error:
+                    writer.drop(path.name, str(error))
+
+    def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
+        """A packet that lies in two files counts once."""
+        repeated = index["id"].duplicated()
+        drops = [Drop(str(name), "the same packet stands in another file") for name in index["id"][repeated]]
+        return index[~repeated].reset_index(drop=True), drops
+
+    def describe(self) -> dict[str, Any]:
+        """Channels in the order of the stamps; values are the survey's own (DN, nJy for Rubin)."""
+        return {"channels": ["science", "reference", "difference"], "units": {"stamps": "DN; nJy for Rubin"}}
+
+
+def write_samples(
+    records: list[dict[str, Any]], stamps: list[Stamps], planes: list[dict[str, Stamps]], writer: UnitWriter
+) -> None:
+    """Samples of one shape and kind together, in the order in which they came."""
+    kinds: dict[tuple[Any, ...], list[int]] = {}
+    for number, (image, extra) in enumerate(zip(stamps, planes, strict=True)):
+        kinds.setdefault((image.shape, *sorted((name, part.shape) for name, part in extra.items())), []).append(number)
+    for rows in kinds.values():
+        stacked = np.stack([stamps[row] for row in rows])
+        table = pd.DataFrame([records[row] for row in rows])
+        for name in FLOATS:
+            table[name] = pd.to_numeric(table[name]).astype(np.float64) if name in table else np.nan
+        for name in TEXTS:
+            table[name] = table[name].astype("string")
+        table["peak_snr"] = peak_snr(stacked[:, 2])
+        extra = {name: np.stack([planes[row][name] for row in rows]) for name in planes[rows[0]]}
+        writer.add(table, {"stamps": stacked, **extra})

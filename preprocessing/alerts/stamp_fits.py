@@ -1,0 +1,118 @@
+"""Cutouts in alert packets: one small FITS image each, usually gzipped.
+
+A lean parser reads the one-HDU images that nearly all packets hold; anything else goes to astropy.io.fits.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+BLOCK = 2880
+CARD = 80
+DTYPES = {-32: ">f4", -64: ">f8"}
+
+
+class StampError(ValueError):
+    """A cutout that cannot be read; the message says why."""
+
+
+def unpacked(content: bytes) -> bytes:
+    """FITS bytes from gzipped or plain ones.
+
+    Raises:
+        StampError: the gzip stream is damaged or truncated.
+    """
+    if content[:2] != b"\x1f\x8b":
+        return content
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        out = stream.decompress(content)
+    except zlib.error as error:
+        raise StampError("damaged gzip") from error
+    if not stream.eof:
+        raise StampError("truncated gzip")
+    return out
+
+
+def read_stamp(content: bytes) -> npt.NDArray[np.float32]:
+    """The image of a cutout, (h, w) float32, native byte order.
+
+    Raises:
+        StampError: empty, damaged, or no two-dimensional image.
+    """
+    if not content:
+        raise StampError("empty cutout")
+    fits = unpacked(content)
+    lean = read_lean(fits)
+    return read_with_astropy(fits) if lean is None else lean
+
+
+def read_lean(fits: bytes) -> npt.NDArray[np.float32] | None:
+    """A single primary HDU of float32 or float64, two axes, no scaling; None for anything else."""
+    cards = _cards(fits)
+    if cards is None:
+        return None
+    bitpix, axes = cards.get(b"BITPIX"), cards.get(b"NAXIS")
+    if bitpix not in DTYPES or axes != 2 or cards.get(b"scaled") or cards.get(b"extended"):
+        return None
+    shape = (cards[b"NAXIS2"], cards[b"NAXIS1"])
+    start, size = cards[b"start"], abs(bitpix) // 8 * shape[0] * shape[1]
+    if size == 0 or len(fits) < start + size or len(fits) > start + -(-size // BLOCK) * BLOCK:
+        return None
+    image = np.frombuffer(fits, dtype=DTYPES[bitpix], count=shape[0] * shape[1], offset=start)
+    return image.reshape(shape).astype(np.float32)
+
+
+def _cards(fits: bytes) -> dict[bytes, int] | None:
+    """The integers that matter of a primary header, and where the data start."""
+    if fits[:6] != b"SIMPLE":
+        return None
+    found: dict[bytes, int] = {}
+    for place in range(0, len(fits) - CARD + 1, CARD):
+        card = fits[place : place + CARD]
+        key = card[:8].rstrip()
+        if key == b"END":
+            found[b"start"] = -(-(place + CARD) // BLOCK) * BLOCK
+            return found
+        if key in (b"BITPIX", b"NAXIS", b"NAXIS1", b"NAXIS2"):
+            try:
+                found[key] = int(card[10:].split(b"/")[0])
+            except ValueError:
+                return None
+        elif key in (b"BSCALE", b"BZERO", b"BLANK"):
+            found[b"scaled"] = 1
+        elif key == b"EXTEND" and card[10:30].strip() == b"T":
+            found[b"extended"] = 1
+    return None
+
+
+def open_fits(fits: bytes) -> Any:
+    """An HDU list; the SIMPLE card of ZTF's cutouts is not standard, and astropy's word on that is not news."""
+    from astropy.io import fits as astropy_fits
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return astropy_fits.open(io.BytesIO(fits), ignore_missing_simple=True, memmap=False)
+        except (OSError, ValueError) as error:
+            raise StampError("no FITS file") from error
+
+
+def read_with_astropy(fits: bytes) -> npt.NDArray[np.float32]:
+    """The first two-dimensional image of any FITS file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with open_fits(fits) as hdus:
+            try:
+                for hdu in hdus:
+                    if getattr(hdu, "data", None) is not None and np.ndim(hdu.data) == 2:
+                        return np.asarray(hdu.data, dtype=np.float32)
+            except (OSError, ValueError, TypeError) as error:
+                raise StampError("damaged FITS file") from error
+    raise StampError("no two-dimensional image in the cutout")
