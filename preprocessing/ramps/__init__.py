@@ -1,0 +1,1 @@
+"""Up-the-ramp exposures of infrared detectors: cosmic rays, telegraph noise, snowballs."""

@@ -1,0 +1,1 @@
+"""Readers of up-the-ramp exposures, one file format a module."""

@@ -1,0 +1,64 @@
+"""Which reader fits a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from astropy.io import fits
+
+from astrid_ml.errors import UserError
+from preprocessing.ramps.ramp import Ramp
+from preprocessing.ramps.readers.cube import read_extensions, read_fits_cube, read_npy
+from preprocessing.ramps.readers.jwst import read_jwst
+from preprocessing.ramps.readers.options import RampOptions
+from preprocessing.ramps.readers.wfc3 import is_wfc3_ima, read_wfc3
+
+READERS: dict[str, Callable[[Path, RampOptions], Ramp]] = {
+    "cube": read_fits_cube,
+    "jwst": read_jwst,
+    "wfc3": read_wfc3,
+    "npy": read_npy,
+    "extensions": read_extensions,
+}
+SUFFIXES = (".fits", ".fits.gz", ".fit", ".npy")
+
+
+def read_ramp(path: Path | str, options: RampOptions | None = None) -> Ramp:
+    """Read an up-the-ramp exposure.
+
+    Args:
+        path: a FITS or ``.npy`` file.
+        options: what the header does not say; ``format=auto`` recognises all but one-read-per-HDU files.
+
+    Raises:
+        UserError: no file, an unknown format, or anything that the format's reader refuses.
+    """
+    path, options = Path(path), options or RampOptions()
+    if not path.is_file():
+        raise UserError("a file with a ramp", f"nothing at {path}", "check the path")
+    name = options.format if options.format != "auto" else recognise(path)
+    if name not in READERS:
+        raise UserError(f"format=auto or one of {', '.join(READERS)}", name, "choose one of them")
+    try:
+        return READERS[name](path, options)
+    except OSError as error:
+        raise UserError(f"a FITS file that can be read at {path.name}", str(error), "fetch the file again") from error
+
+
+def recognise(path: Path) -> str:
+    """The format of a file, from its suffix and primary header."""
+    if path.suffix == ".npy":
+        return "npy"
+    try:
+        header = fits.getheader(path, 0)
+    except OSError as error:
+        raise UserError("a FITS or .npy file", f"{path.name}: {error}", "give a ramp") from error
+    if is_wfc3_ima(header):
+        return "wfc3"
+    return "jwst" if header.get("TELESCOP") == "JWST" else "cube"
+
+
+def is_ramp_file(path: Path) -> bool:
+    """Whether the name is one that a ramp may have (truth files of the simulator are not ramps)."""
+    return path.name.endswith(SUFFIXES) and not path.name.endswith(("_truth.npz", "_truth.fits", "_mask.fits"))

@@ -1,0 +1,146 @@
+"""FITS cubes, ``.npy`` cubes, and one read per HDU (by explicit choice only)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from astropy.io import fits
+
+from astrid_ml.errors import UserError
+from preprocessing.ramps.codes import REFERENCE_PIXEL
+from preprocessing.ramps.ramp import Ramp, in_time_order, refuse_wrong_axes
+from preprocessing.ramps.readers.options import (
+    RampOptions,
+    border_mask,
+    first_of,
+    number,
+    read_noise_of,
+    times_of,
+    unit_of,
+)
+
+GAIN_KEYS = ("GAIN", "CONVGAIN", "EGAIN", "CCDGAIN")
+
+
+def read_fits_cube(path: Path, options: RampOptions) -> Ramp:
+    """A FITS file with one 3D (n_groups, y, x) or 4D (n_ints, n_groups, y, x) image, and optionally GROUPDQ.
+
+    Raises:
+        UserError: no such image, several, a suspicious order of axes, or missing unit, gain, read noise, times.
+    """
+    with fits.open(path, memmap=True) as hdus:
+        header, index = _cube_hdu(hdus, path)
+        data = _ordered(_mapped(path, hdus, index), path, options)
+        dq = np.asarray(hdus["GROUPDQ"].data).astype(np.uint32) if "GROUPDQ" in hdus else None
+        pixel_dq = np.asarray(hdus["PIXELDQ"].data).astype(np.uint32) if "PIXELDQ" in hdus else None
+    return build_ramp(path, data, header, options, dq, pixel_dq)
+
+
+def read_npy(path: Path, options: RampOptions) -> Ramp:
+    """A ``.npy`` cube, memory-mapped; everything a header would say comes from ``options``."""
+    data = _ordered(np.load(path, mmap_mode="r"), path, options)
+    return build_ramp(path, data, {}, options, None, None)
+
+
+def read_extensions(path: Path, options: RampOptions) -> Ramp:
+    """One read per image HDU, in the file's order. Only by ``format=extensions``: an IMA's ERR would pass as a read."""
+    with fits.open(path) as hdus:
+        frames = [hdu.data for hdu in hdus if hdu.is_image and hdu.data is not None]
+        header = dict(hdus[0].header)
+        header |= {key: value for key, value in hdus[-1].header.items() if key == "BUNIT"}
+    shapes = {frame.shape for frame in frames}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 2:
+        raise UserError(
+            "2D images of one shape, a read in each HDU", f"shapes {sorted(map(str, shapes))}", "see format="
+        )
+    return build_ramp(path, np.stack(frames)[None], header, options, None, None)
+
+
+def build_ramp(
+    path: Path,
+    data: npt.NDArray[Any],
+    header: Mapping[str, Any],
+    options: RampOptions,
+    dq: npt.NDArray[np.uint32] | None,
+    pixel_dq: npt.NDArray[np.uint32] | None,
+) -> Ramp:
+    """Join data, header and options."""
+    n_groups = data.shape[1]
+    unit, rate = unit_of(options.unit, header)
+    times = times_of(options, header, n_groups)
+    if rate:
+        data = np.asarray(data, np.float32) * times.astype(np.float32)[:, None, None]
+    gain = 1.0 if unit == "e-" else number(options.gain, header, GAIN_KEYS, "the gain in e-/DN", "gain")
+    reads = int(first_of(header, ("NFRAMES", "NREADS")) or options.reads_per_group)
+    border = options.border if options.border is not None else int(header.get("REFPIX", 0))
+    reference = border_mask(data.shape[2], data.shape[3], border)
+    if reference is None and pixel_dq is not None and (pixel_dq & REFERENCE_PIXEL).any():
+        reference = (pixel_dq & REFERENCE_PIXEL) != 0
+    return Ramp(
+        data=data,
+        group_times=times,
+        unit=unit,
+        gain=gain,
+        read_noise=read_noise_of(options, header),
+        reads_per_group=np.full(n_groups, reads, dtype=np.int64),
+        dq=None if dq is None else np.broadcast_to(dq.reshape(-1, *dq.shape[-3:]), data.shape),
+        pixel_dq=pixel_dq,
+        reference=reference,
+        name=path.name.split(".")[0],
+        meta=_meta(path, header),
+    )
+
+
+def _meta(path: Path, header: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "mission": first_of(header, ("TELESCOP", "MISSION")),
+        "detector": first_of(header, ("DETECTOR", "SCA", "INSTRUME")),
+        "filter": first_of(header, ("FILTER",)),
+        "mjd": first_of(header, ("MJD-AVG", "EXPMID", "MJD-OBS")),
+    }
+
+
+def _cube_hdu(hdus: Any, path: Path) -> tuple[dict[str, Any], int]:
+    """The one cube of the file: the extension SCI, else the only image of 3 or 4 axes."""
+    cubes = [i for i, hdu in enumerate(hdus) if hdu.is_image and hdu.header.get("NAXIS", 0) in (3, 4)]
+    named = [i for i in cubes if hdus[i].name in ("SCI", "RAMP")] or [i for i in cubes if hdus[i].name != "GROUPDQ"]
+    if len(named) != 1:
+        flat = sum(1 for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS", 0) == 2)
+        raise UserError(
+            f"one 3D or 4D image in {path.name}",
+            f"{len(named)} cubes and {flat} flat images",
+            "if every HDU is one read, say so: +preprocessing.load.format=extensions" if flat else "name the format",
+        )
+    header = dict(hdus[0].header)
+    header.update({k: v for k, v in hdus[named[0]].header.items() if k not in ("SIMPLE", "XTENSION")})
+    return header, named[0]
+
+
+def _mapped(path: Path, hdus: Any, index: int) -> npt.NDArray[Any]:
+    """The image as a memory map, so that a cube larger than memory can be read tile by tile."""
+    header = hdus[index].header
+    if header.get("BSCALE", 1) != 1 or header.get("BZERO", 0) != 0 or path.name.endswith(".gz"):
+        # Scaled integers cannot be mapped as numbers: read whole, unsigned 16-bit as such (2 bytes a value).
+        scaled: npt.NDArray[Any] = np.asarray(hdus[index].data)
+        return scaled
+    kinds = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+    shape = tuple(header[f"NAXIS{i}"] for i in range(header["NAXIS"], 0, -1))
+    offset = int(hdus[index].fileinfo()["datLoc"])
+    return np.memmap(path, dtype=kinds[header["BITPIX"]], mode="r", offset=offset, shape=shape)
+
+
+def _ordered(data: npt.NDArray[Any], path: Path, options: RampOptions) -> npt.NDArray[Any]:
+    """To (n_ints, n_groups, n_rows, n_cols), refusing a suspicious order unless the user named it."""
+    if data.ndim not in (3, 4):
+        raise UserError("a cube of 3 or 4 axes", f"{data.ndim} axes in {path.name}", "give a ramp, not an image")
+    if data.ndim == 4:
+        return data
+    if options.axes == "auto":
+        refuse_wrong_axes(data.shape, path.name)
+        return data[None]
+    return in_time_order(data, options.axes)[None]

@@ -1,0 +1,108 @@
+"""HST WFC3/IR intermediate (IMA) files: five extensions a read, the last read first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from astrid_ml.errors import UserError
+from preprocessing.ramps.codes import DO_NOT_USE, SATURATED
+from preprocessing.ramps.ramp import Ramp
+from preprocessing.ramps.readers.options import RampOptions, border_mask
+
+BORDER = 5
+# WFC3 data handbook: 4 bad detector pixel, 16 hot, 32 unstable, 512 blob or bad flat, 2048 signal in the zero read.
+UNRELIABLE = 4 | 16 | 32 | 512 | 2048
+FULL_WELL = 256
+# 8192 (a cosmic ray found by calwf3's own ramp fit) is an answer, not an input: it is never read.
+
+
+def is_wfc3_ima(header: Any) -> bool:
+    """Whether a primary header belongs to a WFC3/IR exposure."""
+    return bool(header.get("INSTRUME") == "WFC3" and header.get("DETECTOR") == "IR")
+
+
+def read_wfc3(path: Path, options: RampOptions) -> Ramp:
+    """Read an IMA file: accumulated electrons are SCI x TIME, EXTVER 1 is the LAST read.
+
+    The read noise in the header (READNSEA to D) is that of a difference of two reads; one read has 1/sqrt(2) of it.
+
+    Raises:
+        UserError: no SCI extensions, a unit that is not a rate or counts of electrons, times that do not rise.
+    """
+    with fits.open(path, memmap=False) as hdus:
+        header = dict(hdus[0].header)
+        versions = sorted((hdu.ver for hdu in hdus if hdu.name == "SCI"), reverse=True)
+        if not versions:
+            raise UserError(f"SCI extensions in {path.name}", "none", "give the _ima.fits file, not _raw or _flt")
+        times = np.array([_time(hdus, version) for version in versions])
+        order = np.argsort(times, kind="stable")
+        reads = [_accumulated(hdus, versions[i], float(times[i])) for i in order]
+        quality = np.stack([_quality(hdus, versions[i], reads[0].shape) for i in order])
+        unit = str(hdus["SCI", versions[0]].header.get("BUNIT", ""))
+    data = np.stack(reads)[None].astype(np.float32)
+    electrons = unit.upper().startswith("ELECTRON")
+    n_groups, n_rows, n_cols = data.shape[1:]
+    border = BORDER if options.border is None else options.border
+    return Ramp(
+        data=data,
+        group_times=times[order],
+        unit="e-" if electrons else "DN",
+        gain=1.0 if electrons else float(options.gain or np.mean([header[f"ATODGN{q}"] for q in "ABCD"])),
+        read_noise=_one_read_noise(header, options),
+        reads_per_group=np.ones(n_groups, dtype=np.int64),
+        dq=quality[None],
+        reference=border_mask(n_rows, n_cols, border),
+        name=path.name.split(".")[0],
+        meta={
+            "file": str(path),
+            "mission": header.get("TELESCOP", "HST"),
+            "detector": "WFC3/IR",
+            "filter": header.get("FILTER"),
+            "mjd": (header.get("EXPSTART", np.nan) + header.get("EXPEND", np.nan)) / 2,
+        },
+    )
+
+
+def _one_read_noise(header: dict[str, Any], options: RampOptions) -> float:
+    if options.read_noise is not None:
+        return options.read_noise / float(np.sqrt(2)) if options.read_noise_is_cds else options.read_noise
+    values = [header.get(f"READNSE{q}") for q in "ABCD"]
+    if any(value is None for value in values):
+        raise UserError("READNSEA to READNSED", "none", "give +preprocessing.load.read_noise=VALUE")
+    return float(np.mean([float(value) for value in values if value is not None]) / np.sqrt(2))
+
+
+def _time(hdus: Any, version: int) -> float:
+    """Seconds since the reset; constant arrays are stored as a header with PIXVALUE and no pixels."""
+    sample_time = hdus["SCI", version].header.get("SAMPTIME")
+    pixel_value = hdus["TIME", version].header.get("PIXVALUE") if ("TIME", version) in hdus else None
+    value = sample_time if sample_time is not None else pixel_value
+    if value is None:
+        raise UserError("SAMPTIME or a TIME extension", f"neither for EXTVER {version}", "give a whole IMA file")
+    return float(value)
+
+
+def _accumulated(hdus: Any, version: int, seconds: float) -> Any:
+    """Accumulated signal of one read: a rate is multiplied by the pixels' own exposure time."""
+    sci = hdus["SCI", version]
+    if not str(sci.header.get("BUNIT", "")).upper().endswith("/S"):
+        return np.asarray(sci.data, np.float32)
+    time = hdus["TIME", version].data if ("TIME", version) in hdus else None
+    return np.asarray(sci.data, np.float32) * (np.float32(seconds) if time is None else np.asarray(time, np.float32))
+
+
+def _quality(hdus: Any, version: int, shape: tuple[int, ...]) -> Any:
+    """calwf3's bits as ours. A constant DQ extension has no pixels."""
+    if ("DQ", version) not in hdus:
+        return np.zeros(shape, np.uint32)
+    bits = hdus["DQ", version].data
+    if bits is None:
+        bits = np.full(shape, int(hdus["DQ", version].header.get("PIXVALUE", 0)))
+    bits = np.asarray(bits).astype(np.int64)
+    bad = np.where(bits & UNRELIABLE, DO_NOT_USE, 0)
+    full = np.where(bits & FULL_WELL, SATURATED, 0)
+    return (bad | full).astype(np.uint32)
