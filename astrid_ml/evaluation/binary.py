@@ -13,6 +13,7 @@ import pandas as pd
 from astrid_ml.evaluation import calibration as cal
 from astrid_ml.evaluation.bootstrap import Bootstrap, area, roc_area
 from astrid_ml.evaluation.breakdown import breakdown
+from astrid_ml.evaluation.prevalence import prevalence_table
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.binary import (
     UndefinedError,
@@ -21,13 +22,13 @@ from astrid_ml.metrics.binary import (
     confusion_at,
     fnr_at_fpr,
     pr_curve,
-    precision_at_prevalence,
     roc_auc,
     roc_curve,
     threshold_table,
 )
 
 PREVALENCES = (0.1, 0.01, 0.001, 0.0001)
+GRID = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class BinaryEvaluation:
         self._calibration(result, known, labels)
         self._baseline(result, known, labels)
         for column in self.breakdown_columns:
-            table = breakdown(known, scores, labels, column, self.bootstrap)
+            table = breakdown(known, scores, labels, column, self.bootstrap, chosen=self._chosen(known))
             if table is not None:
                 result.tables[f"breakdown/{column}"] = table
                 if column == "mission":
@@ -96,24 +97,23 @@ class BinaryEvaluation:
             result.tables["roc_curve"] = roc_curve(scores, labels, self.curve_points)
         except UndefinedError:
             return
-        threshold = float(known["threshold"].iloc[0]) if "threshold" in known else 0.5
-        column = "probability" if _has(known, "probability") else "score"
-        decided = known[column].to_numpy(dtype=float)
-        decided = 1 - decided if self.positive == 0 else decided
-        threshold = 1 - threshold if self.positive == 0 else threshold
-        rows = []
-        for prevalence in (float(np.mean(labels)), *PREVALENCES):
-            ap, precision = precision_at_prevalence(decided, labels, prevalence, threshold)
-            rows.append({"prevalence": prevalence, "aucpr": ap, "precision_at_threshold": precision})
-        result.tables["prevalence"] = pd.DataFrame(rows)
-        result.metrics["aucpr_at_1_in_100"] = float(rows[2]["aucpr"])
+        # The ranking is the score's; precision is that of the decisions, whatever their threshold was applied to.
+        table = prevalence_table(scores, labels, self._chosen(known), (float(np.mean(labels)), *PREVALENCES))
+        result.tables["prevalence"] = table
+        result.metrics["aucpr_at_1_in_100"] = float(table["aucpr"].iloc[1 + PREVALENCES.index(0.01)])
+
+    def _chosen(self, known: pd.DataFrame) -> npt.NDArray[np.bool_] | None:
+        """Which samples were called the positive class; None before a threshold was applied."""
+        if "decision" not in known:
+            return None
+        chosen = known["decision"].to_numpy(dtype=bool)
+        return ~chosen if self.positive == 0 else chosen
 
     def _decisions(self, result: EvaluationResult, known: pd.DataFrame, labels: npt.NDArray[np.bool_]) -> None:
         """Metrics of the decisions at the chosen threshold, and a table of other thresholds."""
-        if "decision" not in known:
+        chosen = self._chosen(known)
+        if chosen is None:
             return
-        chosen = known["decision"].to_numpy(dtype=bool)
-        chosen = ~chosen if self.positive == 0 else chosen
         at = confusion_at(chosen.astype(float), labels, 0.5)
         for name in ("precision", "recall", "f1", "mcc", "fpr", "fnr", "tp", "fp", "fn", "tn"):
             result.metrics[name] = at[name]
@@ -135,14 +135,10 @@ class BinaryEvaluation:
         column = "probability" if _has(known, "probability") else "score"
         values = known[column].to_numpy(dtype=float)
         values = 1 - values if self.positive == 0 else values
-        own = float(known["threshold"].iloc[0]) if len(known) else 0.5
-        grid = np.unique(
-            np.round(
-                [0.01, 0.02, 0.05, *np.arange(0.1, 1.0, 0.1), 0.95, 0.98, 0.99, 1 - own if self.positive == 0 else own],
-                6,
-            )
-        )
-        result.tables["thresholds"] = threshold_table(values, labels, grid)
+        own = known["threshold"].astype(float).unique() if "threshold" in known else np.array([])
+        # The table's row at the run's own threshold must repeat its decisions, so that one is never rounded.
+        own = np.nextafter(1 - own, 2) if self.positive == 0 else own
+        result.tables["thresholds"] = threshold_table(values, labels, np.unique([*GRID, *own]))
 
     def _calibration(self, result: EvaluationResult, known: pd.DataFrame, labels: npt.NDArray[np.bool_]) -> None:
         """Calibration of the raw score (before) and of the probability (after)."""

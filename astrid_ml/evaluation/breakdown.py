@@ -19,6 +19,7 @@ def breakdown(
     column: str,
     bootstrap: Bootstrap,
     most: int = 12,
+    chosen: npt.NDArray[np.bool_] | None = None,
 ) -> pd.DataFrame | None:
     """AUCPR and recall for each value of a column; numbers with many values are cut at their quantiles.
 
@@ -29,6 +30,7 @@ def breakdown(
         column: its name.
         bootstrap: for intervals; a tenth of its replicates at least 200.
         most: the number of values shown.
+        chosen: (n,) decisions for the positive class; None leaves the recall empty.
 
     Returns:
         A table, or None where the column is missing, all null, or has one value only.
@@ -40,11 +42,10 @@ def breakdown(
         return None
     fewer = Bootstrap(max(200, bootstrap.replicates // 5), bootstrap.seed, bootstrap.level)
     order = cells.cat.categories if isinstance(cells.dtype, pd.CategoricalDtype) else cells.value_counts().index[:most]
-    decision = known["decision"].to_numpy(dtype=bool) if "decision" in known else None
     rows = []
     for value in order:
-        inside = (cells == value).to_numpy()
-        rows.append({"value": str(value), **_cell(inside, known, scores, labels, decision, fewer)})
+        inside = (cells == value).fillna(False).to_numpy(dtype=bool)
+        rows.append({"value": str(value), **_cell(inside, known, scores, labels, chosen, fewer)})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -52,7 +53,8 @@ def cells_of(values: pd.Series) -> pd.Series:
     """Text as it is; numbers of more than 8 values in five cells of equal size."""
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if numeric and values.nunique() > 8:
-        return pd.qcut(values.astype(float), 5, duplicates="drop", precision=2)
+        finite = values.astype(float).replace([np.inf, -np.inf], np.nan)
+        return pd.qcut(finite, 5, duplicates="drop", precision=2)
     return values.astype("string")
 
 

@@ -7,7 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from astrid_ml.metrics.binary import steps
+from astrid_ml.errors import UserError
+from astrid_ml.metrics.binary import Steps, UndefinedError, steps
+
+
+def steps_of_both(scores: Any, labels: Any) -> Steps:
+    """Cumulative counts on validation.
+
+    Raises:
+        UserError: a class is absent there, so no rule can weigh one against the other.
+    """
+    try:
+        at = steps(scores, labels)
+    except UndefinedError as reason:
+        raise UserError("a validation fold with samples", str(reason), "enlarge split.val") from reason
+    if at.positives <= 0 or at.negatives <= 0:
+        got = f"{at.positives:.0f} real and {at.negatives:.0f} bogus"
+        raise UserError(
+            "both classes on validation to choose a threshold", got, "enlarge split.val, or threshold=fixed"
+        )
+    return at
 
 
 @dataclass(frozen=True)
@@ -16,7 +35,7 @@ class MaxF1:
 
     def choose(self, scores: Any, labels: Any) -> tuple[float, str]:
         """(threshold, the rule in words)."""
-        at = steps(scores, labels)
+        at = steps_of_both(scores, labels)
         f1 = 2 * at.true / (at.true + at.false + at.positives)
         return float(at.threshold[int(np.argmax(f1))]), "largest F1 on validation"
 
@@ -33,7 +52,7 @@ class MaxFNR:
 
     def choose(self, scores: Any, labels: Any) -> tuple[float, str]:
         """(threshold, the rule in words)."""
-        at = steps(scores, labels)
+        at = steps_of_both(scores, labels)
         enough = np.flatnonzero(1 - at.true / at.positives <= self.fnr + 1e-12)
         return float(at.threshold[enough[0]]), f"false negative rate <= {self.fnr:g} on validation"
 
@@ -50,7 +69,7 @@ class MaxFPR:
 
     def choose(self, scores: Any, labels: Any) -> tuple[float, str]:
         """(threshold, the rule in words)."""
-        at = steps(scores, labels)
+        at = steps_of_both(scores, labels)
         allowed = np.flatnonzero(at.false / at.negatives <= self.fpr + 1e-12)
         rule = f"false positive rate <= {self.fpr:g} on validation"
         # No score is high enough: choose nothing at all rather than break the promise.

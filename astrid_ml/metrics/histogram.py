@@ -1,7 +1,8 @@
 """Average precision in constant memory, from a histogram of logits: for streams of 1e8 scores and many processes.
 
-Within a bin the order of positives and negatives is unknown, so the answer is a bracket: the largest value (all
-positives of a bin before its negatives) and the smallest (after them), and an estimate between.
+Within a bin the order and the ties of the scores are unknown, so the answer is a bracket: the largest value (a bin's
+positives tied, before its negatives), the smallest (its negatives first, then its positives one by one: apart they
+meet a lower precision than tied), and an estimate between (the bin's samples tied).
 """
 
 from __future__ import annotations
@@ -67,13 +68,13 @@ class HistogramAveragePrecision(Metric):
         true, false = np.cumsum(positive), np.cumsum(negative)
         before_true, before_false = true - positive, false - negative
         tied = positive * true / (true + false)
-        high = _ordered(before_true, before_false, positive)
-        low = _ordered(before_true, false, positive)
+        high = np.divide(positive * true, true + before_false, out=np.zeros_like(true), where=positive > 0)
+        low = _one_by_one(before_true, false, positive)
         total = true[-1]
         return Bracket(float(low.sum() / total), float(tied.sum() / total), float(high.sum() / total))
 
 
-def _ordered(true: np.ndarray, false: np.ndarray, positive: np.ndarray) -> np.ndarray:
+def _one_by_one(true: np.ndarray, false: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """Sum over k = 1..p of (t + k) / (t + k + f) for each bin: p - f (digamma(t + p + f + 1) - digamma(t + f + 1))."""
     from scipy.special import digamma
 

@@ -16,7 +16,7 @@ class AveragePrecision(Metric):
     """Exact average precision of (B,) scores and labels, gathered over processes.
 
     Where a class is absent the value is NaN and ``why`` says so: a run checks its folds before the fit, so that
-    early stopping never meets it.
+    early stopping never meets it; Lightning's ``EarlyStopping(check_finite=True)`` stops on NaN rather than wait.
     """
 
     full_state_update = False
@@ -41,7 +41,7 @@ class AveragePrecision(Metric):
         """The average precision, or NaN with the reason in ``why``."""
         self.why = None
         try:
-            if not self.scores:
+            if not len(self.scores):  # a list of batches, or one tensor once processes have gathered
                 raise UndefinedError("there are no samples")
             value = average_precision(dim_zero_cat(self.scores), dim_zero_cat(self.labels))
         except UndefinedError as reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,18 @@ from typing import Any
 import pandas as pd
 
 from astrid_ml.audit import AuditResult
+from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.report.content import RunReport
+from astrid_ml.report.write import write_model_card, write_report
+from astrid_ml.run.pictures import notable
 from astrid_ml.run.predict import write_json
 from astrid_ml.run.rounds import Round
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.tracking.figures import tracker_figures
+from astrid_ml.tracking.mirror import mirror
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,37 @@ def publish(run: Publication) -> dict[str, Any]:
         metrics |= result.flat(fold)
     record = run_record(run)
     write_json(run.folder / "run.json", record)
+    report = run_report(run, record)
+    write_report(run.folder / "report.html", report)
+    write_model_card(run.folder, report)
+    mirror(run.loggers, run.config, metrics, tracker_figures(run.results))
+    describe_dataset(run)
     write_json(run.folder / "metrics.json", metrics)
     return {**metrics, "run_dir": str(run.folder), "summary": summary(run, record)}
+
+
+def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
+    """The report's content, the test fold first."""
+    order: list[str] = [fold for fold in ("test", "val") if fold in run.results]
+    results = {fold: run.results[fold] for fold in order}
+    predictions = run.test if len(run.test) else run.validation
+    samples = notable(predictions, run.dataset, run.rounds[0].datamodule)
+    histories = [done.history.assign(round=i) for i, done in enumerate(run.rounds)]
+    history = histories[0].drop(columns="round") if len(histories) == 1 else pd.DataFrame()
+    return RunReport(str(run.config["name"]), record, results, history, samples, repeat_command(run))
+
+
+def repeat_command(run: Publication) -> str:
+    """What to type to run it again."""
+    overrides = run.overrides or [f"experiment={run.config['name']}"]
+    return "astrid train " + " ".join(shlex.quote(text) for text in overrides)
+
+
+def describe_dataset(run: Publication) -> None:
+    """The first run's split becomes the split RecordSet of the dataset's Croissant file."""
+    described = run.dataset.path / "croissant.json"
+    if described.is_file() and '"splits"' not in described.read_text(encoding="utf-8") and len(run.plan.rounds) == 1:
+        write_croissant(run.dataset.path, splits=run.plan.rounds[0])
 
 
 def run_record(run: Publication) -> dict[str, Any]:

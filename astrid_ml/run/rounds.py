@@ -95,7 +95,7 @@ def run_round(
 def predictions(task: Any, datamodule: Any, dataset: PreparedDataset, fold: str) -> pd.DataFrame:
     """The task's table for a fold beside the index columns (``label`` included)."""
     rows = datamodule.rows[fold]
-    table = task.predict_table(datamodule, dataset, rows)
+    table: pd.DataFrame = task.predict_table(datamodule, dataset, rows)
     if not len(table):
         return pd.DataFrame()
     index = dataset.index.iloc[table["row"].to_numpy()].reset_index(drop=True)

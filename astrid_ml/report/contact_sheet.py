@@ -1,0 +1,81 @@
+"""Stamps drawn for people: each channel in its own stretch, missing pixels marked."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from astrid_ml.pipeline.contracts import Array
+
+MISSING = (0.35, 0.15, 0.2)
+
+
+def stretched(channel: Array) -> npt.NDArray[np.float64]:
+    """(h, w) -> (h, w, 3) in [0, 1]: robust linear stretch from -2 sigma below the median to the 99.7th percentile."""
+    known = np.abs(channel) < 1e37
+    values = channel[known].astype(np.float64)
+    out = np.empty((*channel.shape, 3))
+    out[:] = MISSING
+    if values.size:
+        median = np.median(values)
+        sigma = 1.4826 * np.median(np.abs(values - median))
+        low, high = median - 2 * sigma, max(np.percentile(values, 99.7), median + 3 * sigma)
+        scaled = np.clip((channel - low) / (high - low), 0, 1) if high > low else np.zeros(channel.shape)
+        out[known] = np.nan_to_num(scaled)[known][:, None]
+    return out
+
+
+def stamp_png(stamp: Array, scale: int = 3) -> bytes:
+    """All channels side by side, with a white rule between them, as PNG."""
+    from matplotlib.image import imsave
+
+    rule = np.ones((stamp.shape[1], 1, 3))
+    parts: list[npt.NDArray[np.float64]] = []
+    for channel in stamp:
+        parts += [stretched(np.asarray(channel)), rule]
+    picture = np.concatenate(parts[:-1], axis=1)[::-1].repeat(scale, axis=0).repeat(scale, axis=1)
+    buffer = io.BytesIO()
+    imsave(buffer, np.ascontiguousarray(picture), format="png")
+    return buffer.getvalue()
+
+
+def write_contact_sheet(path: Path, rows: Mapping[str, Sequence[tuple[str, Array]]], channels: Sequence[str]) -> None:
+    """A picture with one block of stamps for each kind.
+
+    Args:
+        path: PNG, written whole.
+        rows: kind -> [(caption, stamp (C, h, w)), ...].
+        channels: their names, for the title.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    across = 4
+    blocks = [(kind, items, -(-len(items) // across)) for kind, items in rows.items() if items]
+    lines = sum(count for *_, count in blocks)
+    figure = Figure(figsize=(13, 1.55 * lines + 0.55 * len(blocks) + 0.5))
+    FigureCanvasAgg(figure)
+    height = figure.get_figheight()
+    top = 1 - 0.35 / height
+    figure.text(0.015, top, f"each sample: {', '.join(channels)}", fontsize=10, va="center", color="0.35")
+    for kind, items, count in blocks:
+        top -= 0.5 / height
+        figure.text(0.015, top, kind, fontsize=13, weight="bold", va="center")
+        for place, (caption, stamp) in enumerate(items):
+            row, column = divmod(place, across)
+            bottom = top - (row + 1) * 1.55 / height + 0.02
+            axes = figure.add_axes((0.015 + column * 0.247, bottom, 0.235, 1.1 / height))
+            gap = np.ones((stamp.shape[1], 2, 3))
+            parts = [piece for channel in stamp for piece in (stretched(np.asarray(channel)), gap)][:-1]
+            axes.imshow(np.concatenate(parts, axis=1), origin="lower", interpolation="nearest")
+            axes.set_axis_off()
+            axes.set_title(caption.replace("\n", "   "), fontsize=8, pad=3)
+        top -= count * 1.55 / height
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.png")
+    figure.savefig(temporary, dpi=110, facecolor="white")
+    os.replace(temporary, path)
