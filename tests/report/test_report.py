@@ -1,0 +1,174 @@
+"""Reports of a good, an all-bogus and a leaky run: complete, self-contained, and honest in words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from astrid_ml.evaluation.binary import BinaryEvaluation
+from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.calibration import Temperature
+from astrid_ml.evaluation.judge import BinaryJudge
+from astrid_ml.evaluation.thresholds import Fixed, MaxF1
+from astrid_ml.report.contact_sheet import stamp_png
+from astrid_ml.report.content import RunReport, SamplePicture
+from astrid_ml.report.write import write_model_card, write_report
+
+
+def predictions(kind: str, n: int = 600) -> pd.DataFrame:
+    random = np.random.default_rng(3)
+    label = (random.random(n) < 0.1).astype(int)
+    logit = random.normal(size=n) + (3.0 * label if kind != "all bogus" else 0.0) - (0 if kind != "all bogus" else 12)
+    table = pd.DataFrame(
+        {"id": [f"s<{i}>" for i in range(n)], "group_id": [f"g{i // 2}" for i in range(n)], "label": label}
+    )
+    table["score"] = 1 / (1 + np.exp(-logit))
+    table["mission"] = random.choice(["ZTF", "PS1"], n)
+    table["snr"] = random.uniform(4, 40, n)
+    return table
+
+
+def report_of(kind: str) -> RunReport:
+    rule = Fixed(0.5) if kind == "all bogus" else MaxF1()
+    judge = BinaryJudge(Temperature(), rule, BinaryEvaluation(Bootstrap(replicates=100)))
+    table = predictions(kind)
+    fitted = judge.fit(table)
+    result = judge.evaluate(judge.apply(table, fitted))
+    findings = []
+    if kind == "leaky":
+        findings = [
+            {
+                "kind": "shared group",
+                "message": "1 groups stand in training and test (SN2020x).",
+                "pairs": [{"train": "a", "test": "b"}],
+            }
+        ]
+    record: dict[str, Any] = {
+        "name": kind,
+        "labels": {"source": "drb >= 0.5", "proxy": kind == "good", "words": "another model's score, not human truth"},
+        "dataset": {
+            "fingerprint": "abc123",
+            "domain": "alerts",
+            "counts": {"samples": 600, "groups": 300},
+            "drops_by_reason": {"no candid": 2},
+        },
+        "split": {"name": "group", "hash": "h", "account": {}, "counts": [{"fold": "train", "samples": 400}]},
+        "audit": {
+            "ok": not findings,
+            "mode": "warn",
+            "checked": ["ids"],
+            "findings": findings,
+            "confounding": {"why": "off"},
+        },
+        "calibration": fitted,
+        "versions": {"torch": "2"},
+        "cost": {"wall_seconds": 1.0},
+    }
+    history = pd.DataFrame(
+        {"epoch": [0.0, 1.0], "train/loss": [1.0, 0.5], "val/loss": [1.1, 0.6], "val/aucpr": [0.3, 0.5]}
+    )
+    picture = SamplePicture(
+        "s1; bogus, score 0.99", stamp_png(np.random.default_rng(0).normal(size=(3, 21, 21)), scale=2)
+    )
+    return RunReport(
+        kind, record, {"test": result}, history, {"Nearest to the threshold": [picture]}, "astrid train experiment=x"
+    )
+
+
+class Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attrs if name in ("src", "href") and value]
+
+
+@pytest.mark.parametrize("kind", ["good", "all bogus", "leaky"])
+def test_a_report_is_complete_and_asks_the_network_for_nothing(kind: str, tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html", report_of(kind))
+    page = (tmp_path / "report.html").read_text()
+    for heading in (
+        "Numbers",
+        "Curves",
+        "Operating point",
+        "Breakdown",
+        "Samples",
+        "Training",
+        "Data and split",
+        "Leak audit",
+        "Cost",
+    ):
+        assert f"<h2>{heading}" in page, heading
+    parser = Links()
+    parser.feed(page)
+    assert all(link.startswith("data:") for link in parser.found)
+    assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
+
+
+def test_an_all_bogus_model_is_called_out(tmp_path: Path) -> None:
+    report = report_of("all bogus")
+    result = report.results["test"]
+    assert result.metrics["recall"] == 0
+    aucpr, prevalence = result.metrics["aucpr"], result.metrics["prevalence"]
+    assert aucpr is not None
+    assert prevalence is not None
+    assert aucpr < 2 * prevalence
+    write_report(tmp_path / "report.html", report)
+    page = (tmp_path / "report.html").read_text()
+    assert "calls everything bogus" in page
+    assert "recall is 0" in page
+
+
+def test_a_leak_and_a_proxy_stand_at_the_top(tmp_path: Path) -> None:
+    write_report(tmp_path / "leaky.html", report_of("leaky"))
+    assert "The split leaks" in (tmp_path / "leaky.html").read_text().split("<h2>")[0]
+    write_report(tmp_path / "good.html", report_of("good"))
+    assert "Labels are a proxy" in (tmp_path / "good.html").read_text().split("<h2>")[0]
+
+
+def test_texts_are_escaped(tmp_path: Path) -> None:
+    report = report_of("good")
+    write_report(tmp_path / "report.html", replace(report, title="<script>alert(1)</script>"))
+    assert "<script>alert" not in (tmp_path / "report.html").read_text()
+
+
+def test_an_undefined_headline_is_said_with_its_reason(tmp_path: Path) -> None:
+    table = predictions("good")
+    table["label"] = 0
+    judge = BinaryJudge(Temperature(), Fixed(0.5), BinaryEvaluation(Bootstrap(replicates=50)))
+    applied = judge.apply(table, {"threshold": 0.5})
+    result = judge.evaluate(applied)
+    assert result.metrics["aucpr"] is None
+    assert "no positive" in result.why["aucpr"]
+    write_report(tmp_path / "report.html", replace(report_of("good"), results={"test": result}))
+    assert "undefined" in (tmp_path / "report.html").read_text()
+
+
+def test_the_model_card_says_what_the_report_says(tmp_path: Path) -> None:
+    report = report_of("good")
+    write_model_card(tmp_path, report)
+    card = json.loads((tmp_path / "model_card.json").read_text())
+    assert card["How well it does"]["AUCPR"].startswith(f"{report.results['test'].metrics['aucpr']:.4f}")
+    assert "proxy" in (tmp_path / "model_card.md").read_text()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", ["good", "all bogus", "leaky"])
+def test_a_browser_shows_it_without_errors(kind: str, tmp_path: Path, browse: Callable[..., str]) -> None:
+    page = tmp_path / "report.html"
+    write_report(page, report_of(kind))
+    dom = browse(page)
+    assert dom.count("<svg") >= 4
+    picture = tmp_path / "wide.png"
+    browse(page, "--window-size=1200,1600", screenshot=picture)
+    assert picture.stat().st_size > 30_000
