@@ -1,0 +1,133 @@
+"""The evaluation of a binary task, on good and on hopeless predictions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, f1_score, recall_score
+
+from astrid_ml.errors import UserError
+from astrid_ml.evaluation.binary import BinaryEvaluation
+from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.prevalence import prevalence_table
+
+EVALUATION = BinaryEvaluation(Bootstrap(200), ("mission", "snr", "injected", "absent", "empty"), "peak_snr")
+
+
+def predictions(n: int = 2000, separation: float = 3.0, seed: int = 0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    label = random.random(n) < 0.1
+    score = 1 / (1 + np.exp(-random.normal(separation * label - 2, 1)))
+    table = pd.DataFrame({"id": np.arange(n).astype(str), "group_id": (np.arange(n) // 2).astype(str)})
+    table["label"], table["score"], table["probability"] = label.astype(float), score, score**1.2
+    table["threshold"], table["decision"] = 0.4, (score**1.2 >= 0.4).astype(np.int8)
+    table["mission"] = np.array(["PS1", "ZTF", "SWIFT", None], dtype=object)[np.arange(n) % 4]
+    table["snr"], table["injected"], table["empty"] = random.lognormal(2, 1, n), np.arange(n) % 2 == 0, np.nan
+    table["peak_snr"] = random.normal(label, 2)
+    return table
+
+
+def test_headline_interval_and_baseline() -> None:
+    table = predictions()
+    result = EVALUATION.evaluate(table)
+    exact = average_precision_score(table["label"], table["score"])
+    low, high = result.intervals["aucpr"]
+    assert result.metrics["aucpr"] == pytest.approx(exact, abs=1e-9)
+    assert low < exact < high
+    assert result.metrics["prevalence"] == table["label"].mean()
+    assert result.metrics["f1"] == pytest.approx(f1_score(table["label"], table["decision"]))
+    assert result.metrics["baseline_aucpr"] == pytest.approx(average_precision_score(table["label"], table["peak_snr"]))
+    assert result.metrics["aucpr_at_1_in_100"] < exact  # type: ignore[operator]
+    flat = result.flat("test")
+    assert flat["test/aucpr_low"] == low
+    assert "test/aucpr/ZTF" in flat
+
+
+def test_breakdown_has_counts_and_skips_what_is_missing() -> None:
+    table = predictions()
+    table.loc[table["mission"] == "SWIFT", "label"] = 0.0
+    result = EVALUATION.evaluate(table)
+    assert {name for name in result.tables if name.startswith("breakdown/")} == {
+        "breakdown/mission",
+        "breakdown/snr",
+        "breakdown/injected",
+    }
+    cells = result.tables["breakdown/mission"].set_index("value")
+    assert cells.loc["SWIFT", ["aucpr", "low", "high", "recall"]].isna().all()
+    assert cells.loc["SWIFT", "n"] == 500
+    ztf = table[table["mission"] == "ZTF"]
+    assert cells.loc["ZTF", "aucpr"] == pytest.approx(average_precision_score(ztf["label"], ztf["score"]))
+    assert cells.loc["ZTF", "recall"] == pytest.approx(recall_score(ztf["label"], ztf["decision"]))
+    assert result.metrics["aucpr/SWIFT"] is None
+    assert "class is absent" in result.why["aucpr/SWIFT"]
+    assert result.tables["breakdown/snr"]["n"].sum() == len(table)
+
+
+def test_bogus_as_the_rare_class_mirrors_everything() -> None:
+    table = predictions()
+    table["label"] = 1 - table["label"]
+    result = BinaryEvaluation(Bootstrap(50), ("mission",), None, positive=0).evaluate(table)
+    assert result.metrics["aucpr"] == pytest.approx(average_precision_score(1 - table["label"], 1 - table["score"]))
+    assert result.metrics["recall"] == pytest.approx(recall_score(1 - table["label"], 1 - table["decision"]))
+    ztf = table[table["mission"] == "ZTF"]
+    cells = result.tables["breakdown/mission"].set_index("value")
+    assert cells.loc["ZTF", "recall"] == pytest.approx(recall_score(1 - ztf["label"], 1 - ztf["decision"]))
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+def test_the_threshold_table_repeats_the_decisions_at_the_runs_threshold(positive: int) -> None:
+    table = predictions()
+    threshold = float(table["probability"].sort_values().iloc[-150])  # a sample's own value, as max F1 chooses
+    table["threshold"], table["decision"] = threshold, (table["probability"] >= threshold).astype(np.int8)
+    result = BinaryEvaluation(Bootstrap(20), (), None, positive=positive).evaluate(table)
+    own = threshold if positive else 1 - threshold
+    rows = result.tables["thresholds"]
+    row = rows.iloc[(rows["threshold"] - own).abs().argmin()]
+    assert (row["tp"], row["fp"]) == (result.metrics["tp"], result.metrics["fp"])
+
+
+def test_prevalence_table_uses_the_scores_ranking_and_the_decisions() -> None:
+    table = predictions()
+    table["probability"] = np.round(table["probability"])  # a calibration that ties must not change the ranking
+    rows = EVALUATION.evaluate(table).tables["prevalence"]
+    assert rows["aucpr"].iloc[0] == pytest.approx(average_precision_score(table["label"], table["score"]))
+    chosen, label = table["decision"].to_numpy(bool), table["label"].to_numpy(bool)
+    assert rows["precision_at_threshold"].iloc[0] == pytest.approx(label[chosen].mean())
+    assert rows["aucpr"].is_monotonic_decreasing
+    assert len(rows) == 5
+    none = prevalence_table(table["score"], label, np.zeros(len(label), bool), [0.01])
+    assert none["precision_at_threshold"].isna().all()
+
+
+def test_an_all_bogus_model_is_called_out() -> None:
+    table = predictions()
+    table["score"], table["probability"], table["decision"] = 0.05, 0.05, 0
+    result = EVALUATION.evaluate(table)
+    assert result.metrics["aucpr"] == pytest.approx(table["label"].mean())
+    assert result.metrics["recall"] == 0
+    said = " ".join(result.remarks)
+    assert "calls everything bogus" in said
+    assert "holds no information" in said
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0, np.nan])
+def test_one_class_or_no_label_is_undefined_not_zero(label: float) -> None:
+    table = predictions(200).assign(label=label)
+    result = EVALUATION.evaluate(table)
+    assert result.metrics["aucpr"] is None
+    assert result.why["aucpr"]
+    assert any("AUCPR is undefined" in line for line in result.remarks)
+
+
+def test_ten_samples_have_a_warning() -> None:
+    table = predictions(10).assign(label=[1.0, 0, 0, 0, 0, 1, 0, 0, 0, 0])
+    assert any("groups" in line for line in EVALUATION.evaluate(table).remarks)
+
+
+def test_nan_scores_and_decisions_are_refused() -> None:
+    table = predictions(100)
+    with pytest.raises(UserError, match="NaN"):
+        EVALUATION.evaluate(table.assign(score=np.nan))
+    with pytest.raises(UserError, match="only the values"):
+        EVALUATION.evaluate(table.assign(score=table["decision"].astype(float)))
