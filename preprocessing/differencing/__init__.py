@@ -1,0 +1,1 @@
+"""Difference images: from two FITS files to detected candidates and their cutouts."""

@@ -1,0 +1,106 @@
+"""The image that passes between the stages of differencing, and its conversion at the border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
+from astropy.wcs import WCS
+
+
+@dataclass(frozen=True)
+class Image:
+    """One frame with its noise and its calibration. Pixels are 0-based (x, y) with centres at integers.
+
+    Args:
+        data: (H, W) float32, in ``unit``.
+        variance: (H, W) float32, in ``unit`` squared. Never sigma.
+        mask: (H, W) bool, True where the pixel must not be used.
+        wcs: celestial world coordinates (ICRS degrees), None for frames that are already aligned.
+        psf: (k, k) float32, k odd, centred, sum 1; or (ty, tx, k, k) for PSFs of a regular grid of tiles.
+        gain: effective gain, e- per unit of ``data`` (a mean of N exposures has N times the detector's).
+        read_noise: e- per pixel of the whole frame.
+        zero_point: AB magnitude of one unit of flux.
+        unit: unit of ``data`` as text.
+        mission, filter: as in the per-mission table; None where unknown.
+        mjd: mid-exposure, UTC, whatever the header held. ``time_ref`` says what it held.
+        exposure_time: seconds.
+        variance_includes_source: whether ``variance`` holds the Poisson noise of the sources.
+        name: what messages and tables call the frame.
+    """
+
+    data: torch.Tensor
+    variance: torch.Tensor
+    mask: torch.Tensor
+    wcs: WCS | None = None
+    psf: torch.Tensor | None = None
+    gain: float = 1.0
+    read_noise: float = 0.0
+    zero_point: float | None = None
+    unit: str = "electron"
+    mission: str | None = None
+    filter: str | None = None
+    mjd: float | None = None
+    time_ref: str = "UTC mid-exposure"
+    exposure_time: float | None = None
+    variance_includes_source: bool = True
+    name: str = ""
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Hold the shapes and types that every stage relies on."""
+        if self.data.ndim != 2 or self.variance.shape != self.data.shape or self.mask.shape != self.data.shape:
+            raise ValueError(f"{self.name}: data, variance and mask must share one shape (H, W)")
+        if self.data.dtype != torch.float32 or self.variance.dtype != torch.float32 or self.mask.dtype != torch.bool:
+            raise ValueError(f"{self.name}: data and variance must be float32, mask bool")
+        if self.psf is not None and (self.psf.ndim not in (2, 4) or min(k % 2 for k in self.psf.shape[-2:]) == 0):
+            raise ValueError(f"{self.name}: psf must be (k, k) or (ty, tx, k, k) with odd k")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return (self.data.shape[0], self.data.shape[1])
+
+    def with_(self, **changes: Any) -> Image:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)
+
+
+def to_ccddata(image: Image) -> CCDData:
+    """The image as astropy's CCDData, variance as its uncertainty."""
+    meta = {"gain": image.gain, "rdnoise": image.read_noise, "filter": image.filter, "mjd": image.mjd}
+    return CCDData(
+        image.data.numpy(),
+        unit=image.unit,
+        wcs=image.wcs,
+        mask=image.mask.numpy(),
+        uncertainty=VarianceUncertainty(image.variance.numpy()),
+        meta=meta,
+    )
+
+
+def from_ccddata(ccd: CCDData, **fields: Any) -> Image:
+    """An image from astropy's CCDData; its uncertainty must be there, as sigma or variance.
+
+    Raises:
+        ValueError: no uncertainty, or one of another kind.
+    """
+    if isinstance(ccd.uncertainty, StdDevUncertainty):
+        variance = np.square(ccd.uncertainty.array)
+    elif isinstance(ccd.uncertainty, VarianceUncertainty):
+        variance = ccd.uncertainty.array
+    else:
+        raise ValueError("CCDData needs a standard deviation or variance as its uncertainty")
+    data = np.array(ccd.data, dtype=np.float32)
+    mask = ~np.isfinite(data) if ccd.mask is None else np.array(ccd.mask, dtype=bool) | ~np.isfinite(data)
+    return Image(
+        data=torch.from_numpy(data),
+        variance=torch.from_numpy(np.array(variance, dtype=np.float32)),
+        mask=torch.from_numpy(mask),
+        wcs=ccd.wcs,
+        unit=str(ccd.unit),
+        **fields,
+    )
