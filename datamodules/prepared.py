@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
 from astrid_ml.errors import UserError
+from astrid_ml.evaluation.drift import input_statistics
 from astrid_ml.pipeline.contracts import SampleSource
 
 Rows = npt.NDArray[np.int64]
@@ -111,7 +112,9 @@ class PreparedDataModule(LightningDataModule):
         if self.balance == "undersample":
             self.rows["train"] = self._undersample(self.rows["train"], seed)
         if len(self.rows["train"]):
-            self.statistics = self.fit_statistics(source, self.rows["train"])
+            # The quantiles of the inputs let a later evaluation measure how far its data have drifted.
+            inputs = input_statistics(source, self.rows["train"])
+            self.statistics = {**self.fit_statistics(source, self.rows["train"]), "inputs": inputs}
 
     def load_statistics(self, statistics: dict[str, Any]) -> None:
         """Take the statistics from a checkpoint."""

@@ -1,26 +1,39 @@
-"""Duplicate stamps: the same pixels, also turned, mirrored or shifted by a pixel, under two names.
+"""Near-duplicate stamps: the same pixels turned, mirrored, shifted by a pixel, or copied with a little noise.
 
-Every 3 x 3 block of a stamp gets a hash that no symmetry of the square changes (sums over its edges and over its
-corners); the smallest hashes of a stamp are its signature (min-wise hashing, Broder 1997). Copies share most of
-their blocks and so most of their signature; unrelated noise shares none. Candidates are then compared exactly, on
-the pixel-to-pixel noise that only a copy shares.
+What identifies a stamp is its noise: two stars of one PSF look alike, their noise does not. So stamps are compared by
+their texture, a high-pass filtered image in units of its own noise, clipped so that no source outweighs it. A power
+spectrum that neither a symmetry of the square nor a shift changes finds candidates; a comparison of the pixels over the
+8 symmetries and 9 shifts decides.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+from scipy import fft
 
 from astrid_ml.pipeline.contracts import Array, SampleSource
 
 Floats = npt.NDArray[np.float32]
-Hashes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
-EMPTY = np.uint64(2**64 - 1)
+# Below so many stamps the data's own mean spectrum cannot be told from a stamp's.
+FEW = 50
+CLIP = 3.0
+
+
+@dataclass(frozen=True)
+class Described:
+    """Spectra of the stamps of one shape.
+
+    Args:
+        rows: positions in the index, ascending, shape (n,).
+        features: unit vectors, shape (n, d).
+    """
+
+    rows: Rows
+    features: Floats
 
 
 @dataclass(frozen=True)
@@ -28,128 +41,154 @@ class DuplicateSearch:
     """How near is a duplicate.
 
     Args:
-        correlation: of the pixel noise over the best symmetry and shift.
-        signature: hashes kept of a stamp.
-        shared: hashes that two stamps must share to be compared.
-        most: pairs compared exactly; beyond it the finding says that there are more.
+        correlation: of the textures over the best symmetry and shift, the mean of the channels. Unrelated stamps
+            reach a few times 1/sqrt(pixels), a copy with a fifth of its noise added 0.95.
+        similarity: cosine of two spectra from which the pixels are compared.
+        neighbours: candidates looked at for each stamp.
         batch: stamps read at a time.
     """
 
     correlation: float = 0.9
-    signature: int = 12
-    shared: int = 2
-    most: int = 2000
-    batch: int = 2048
+    similarity: float = 0.7
+    neighbours: int = 4
+    batch: int = 1024
 
     def find(self, source: SampleSource, first: Rows, second: Rows) -> list[tuple[int, int, float]]:
         """Pairs (row of ``first``, row of ``second``, correlation) of duplicates across two folds."""
-        if not len(first) or not len(second):
-            return []
-        pairs = self._candidates(self._signatures(source, first), self._signatures(source, second))
-        pairs = [(int(first[a]), int(second[b])) for a, b in pairs[: self.most]]
-        return [(a, b, r) for a, b, r in self._compare(source, pairs) if r >= self.correlation]
+        return self.match(source, self.describe(source, np.union1d(first, second)), first, second)
 
-    def _signatures(self, source: SampleSource, rows: Rows) -> Hashes:
-        out = np.full((len(rows), self.signature), EMPTY, dtype=np.uint64)
+    def describe(self, source: SampleSource, rows: Rows) -> list[Described]:
+        """Spectra of these stamps, apart for each shape; once for all rounds of a split."""
+        parts: dict[tuple[int, ...], list[tuple[Rows, Floats]]] = {}
         for start in range(0, len(rows), self.batch):
-            for positions, stamps in source.groups("stamps", rows[start : start + self.batch]):
-                out[start + positions] = signatures(stamps, self.signature)
+            chosen = rows[start : start + self.batch]
+            for positions, stamps in source.groups("stamps", chosen):
+                parts.setdefault(stamps.shape[1:], []).append((chosen[positions], spectrum(texture(stamps))))
+        out = []
+        for found in parts.values():
+            place, features = np.concatenate([p[0] for p in found]), np.concatenate([p[1] for p in found])
+            order = np.argsort(place)
+            out.append(Described(place[order], standardised(features[order])))
         return out
 
-    def _candidates(self, first: Hashes, second: Hashes) -> list[tuple[int, int]]:
-        """Positions whose signatures share enough hashes, the most alike first."""
-        tables = []
-        for name, hashes in (("a", first), ("b", second)):
-            row, column = np.nonzero(hashes != EMPTY)
-            tables.append(pd.DataFrame({"hash": hashes[row, column], name: row}))
-        a, b = tables
-        # A hash that very many stamps share (a saturated or quantised pattern) says nothing and costs a product.
-        for table in tables:
-            table["times"] = table.groupby("hash")["hash"].transform("size")
-        joined = a[a["times"] <= 50].merge(b[b["times"] <= 50], on="hash")
-        counted = joined.groupby(["a", "b"]).size()
-        counted = counted[counted >= self.shared].sort_values(ascending=False, kind="stable")
-        return [(int(a), int(b)) for a, b in counted.index]
+    def match(
+        self, source: SampleSource, described: list[Described], first: Rows, second: Rows
+    ) -> list[tuple[int, int, float]]:
+        """Duplicates between two sets of rows, among stamps that were described."""
+        pairs = [pair for part in described for pair in self._candidates(part, first, second)]
+        return [found for found in self._compare(source, pairs) if found[2] >= self.correlation]
+
+    def _candidates(self, part: Described, first: Rows, second: Rows) -> list[tuple[int, int]]:
+        a, b = (np.flatnonzero(np.isin(part.rows, rows)) for rows in (first, second))
+        least = self.similarity if len(part.rows) >= FEW else -1.0
+        pairs = []
+        for start in range(0, len(b), 512):
+            chosen = b[start : start + 512]
+            likeness = part.features[chosen] @ part.features[a].T
+            of, to = np.nonzero(likeness >= least)
+            order = np.lexsort((-likeness[of, to], of))
+            of, to = of[order], to[order]
+            rank = np.arange(len(of)) - np.searchsorted(of, of)
+            near = rank < self.neighbours
+            pairs += zip(part.rows[a[to[near]]].tolist(), part.rows[chosen[of[near]]].tolist(), strict=True)
+        return pairs
 
     def _compare(self, source: SampleSource, pairs: list[tuple[int, int]]) -> list[tuple[int, int, float]]:
         out = []
-        for start in range(0, len(pairs), 512):
-            part = pairs[start : start + 512]
-            stamps = dict(_stamps(source, sorted({row for pair in part for row in pair})))
-            out += [
-                (a, b, best_correlation(stamps[a], stamps[b])) for a, b in part if stamps[a].shape == stamps[b].shape
-            ]
+        for start in range(0, len(pairs), self.batch // 2):
+            part = pairs[start : start + self.batch // 2]
+            textures = _textures(source, sorted({row for pair in part for row in pair}))
+            out += [(a, b, best_correlation(textures[a], textures[b])) for a, b in part]
         return out
 
 
-def _stamps(source: SampleSource, rows: list[int]) -> list[tuple[int, Array]]:
+def _textures(source: SampleSource, rows: list[int]) -> dict[int, Floats]:
     wanted = np.array(rows, dtype=np.int64)
-    return [
-        (int(wanted[position]), stamp)
-        for positions, stamps in source.groups("stamps", wanted)
-        for position, stamp in zip(positions, stamps, strict=True)
-    ]
+    found: dict[int, Floats] = {}
+    for positions, stamps in source.groups("stamps", wanted):
+        found |= {int(wanted[at]): one for at, one in zip(positions, texture(stamps), strict=True)}
+    return found
 
 
-def signatures(stamps: Array, keep: int) -> Hashes:
-    """The ``keep`` smallest block hashes of each stamp's last channel, (n, keep); EMPTY where there are fewer."""
-    image = np.ascontiguousarray(stamps[:, -1], dtype=np.float32)
-    finite = np.isfinite(image)
-    value = _mix(np.where(finite, image, 0).astype(np.float32).view(np.uint32).astype(np.uint64) + np.uint64(1))
-    edges = value[:, :-2, 1:-1] + value[:, 2:, 1:-1] + value[:, 1:-1, :-2] + value[:, 1:-1, 2:]
-    corners = value[:, :-2, :-2] + value[:, :-2, 2:] + value[:, 2:, :-2] + value[:, 2:, 2:]
-    centre = value[:, 1:-1, 1:-1]
-    block = _mix(centre + _mix(edges) + _mix(corners ^ np.uint64(0x9E3779B97F4A7C15)))
-    # Blocks without data, or flat ones, stand in many stamps.
-    flat = (edges == 4 * centre) | ~finite[:, 1:-1, 1:-1]
-    block[flat] = EMPTY
-    block = block.reshape(len(stamps), -1)
-    if block.shape[1] > keep:
-        block = np.partition(block, keep - 1, axis=1)[:, :keep]
-    out = np.full((len(stamps), keep), EMPTY, dtype=np.uint64)
-    out[:, : block.shape[1]] = block
+def texture(stamps: Array) -> Floats:
+    """What is not smooth, in units of its own scatter.
+
+    Args:
+        stamps: (n, C, h, w); NaN counts as the median.
+
+    Returns:
+        (n, C, h - 2, w - 2): the five-point Laplacian over 1.48 times its median absolute value, clipped at +-3; zero in
+        a channel without structure.
+    """
+    x = np.asarray(stamps, dtype=np.float32)
+    if not np.isfinite(x).all():
+        x = np.where(np.isfinite(x), x, np.nan)
+        empty = np.isnan(x).all(axis=(-2, -1), keepdims=True)
+        centre = np.nanmedian(np.where(empty, 0.0, x), axis=(-2, -1), keepdims=True)
+        x = np.where(np.isnan(x), centre, x).astype(np.float32)
+    out = 4 * x[..., 1:-1, 1:-1] - x[..., :-2, 1:-1] - x[..., 2:, 1:-1] - x[..., 1:-1, :-2] - x[..., 1:-1, 2:]
+    flat = np.abs(out).reshape(*out.shape[:2], -1)
+    scale = 1.4826 * np.partition(flat, flat.shape[-1] // 2, axis=-1)[..., flat.shape[-1] // 2]
+    scale = np.where(scale > 0, scale, flat.max(axis=-1) / CLIP)[..., None, None]
+    clipped: Floats = np.clip(out / np.where(scale > 0, scale, 1.0), -CLIP, CLIP).astype(np.float32)
+    return clipped
+
+
+def spectrum(textures: Floats, most: int = 32) -> Floats:
+    """Log power of the windowed texture, averaged over the symmetries of the square.
+
+    Args:
+        textures: (n, C, h, w).
+        most: frequencies kept for each channel, spread over a tenth to a third of the sampling frequency.
+
+    Returns:
+        (n, C * at most ``most``).
+    """
+    size = min(textures.shape[-2:]) // 2 * 2
+    top, left = ((side - size) // 2 for side in textures.shape[-2:])
+    window = np.hanning(size + 1)[:-1].astype(np.float32) + np.float32(1e-3)
+    part = textures[..., top : top + size, left : left + size] * (window[:, None] * window)
+    power = np.square(np.abs(fft.rfft2(part)))
+    half = size // 2
+    folded = (power[..., : half + 1, :] + power[..., -np.arange(half + 1) % size, :]) / 2
+    folded = (folded + folded.swapaxes(-1, -2)) / 2
+    a, b = np.triu_indices(half + 1)
+    radius = np.hypot(a, b) / size
+    kept = np.flatnonzero((radius >= 0.1) & (radius <= 0.34))
+    kept = kept[np.unique(np.linspace(0, len(kept) - 1, most).round().astype(int))] if len(kept) > most else kept
+    values = folded[..., a[kept], b[kept]]
+    floor = 1e-3 * values.mean(axis=-1, keepdims=True) + 1e-6
+    return np.log(values + floor).reshape(len(textures), -1).astype(np.float32)
+
+
+def standardised(features: Floats) -> Floats:
+    """Unit vectors of what sets a stamp's spectrum apart from the data's mean (of few stamps: from its own mean)."""
+    if len(features) >= FEW:
+        centred = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 0.05)
+    else:
+        centred = features - features.mean(axis=1, keepdims=True)
+    norm = np.linalg.norm(centred, axis=1, keepdims=True)
+    out: Floats = (centred / np.where(norm > 0, norm, 1.0)).astype(np.float32)
     return out
 
 
-def _mix(value: Hashes) -> Hashes:
-    """A 64-bit finaliser (splitmix64): every input bit reaches every output bit. Sums wrap around, as they should."""
-    with np.errstate(over="ignore"):
-        value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    out: Hashes = value ^ (value >> np.uint64(31))
-    return out
-
-
-def noise_of(stamp: Array) -> Floats:
-    """(C, h, w): each pixel minus the mean of its four neighbours, in robust sigma, clipped: what a copy shares."""
-    x = np.asarray(stamp, dtype=np.float32)
-    x = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    around = (padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1] + padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]) / 4
-    rough = x - around
-    sigma = 1.4826 * np.median(np.abs(rough), axis=(-2, -1), keepdims=True)
-    out: Floats = np.clip(rough / np.where(sigma > 0, sigma, 1.0), -4, 4).astype(np.float32)
-    return out
-
-
-def best_correlation(first: Array, second: Array) -> float:
-    """Largest correlation of the pixel noise over 8 symmetries and shifts of up to one pixel, channels averaged."""
-    a, b = noise_of(first), noise_of(second)
+def best_correlation(first: Floats, second: Floats) -> float:
+    """Largest correlation of two textures (C, h, w) over 8 symmetries and shifts of up to one pixel."""
     best = -1.0
     for turn in range(4):
-        turned = np.rot90(b, turn, axes=(-2, -1))
+        turned = np.rot90(second, turn, axes=(-2, -1))
+        if turned.shape != first.shape:
+            continue
         for image in (turned, turned[..., ::-1]):
-            if image.shape == a.shape:
-                best = max(best, *(_shifted(a, image, dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)))
+            best = max(best, *(_shifted(first, image, dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)))
     return best
 
 
-def _shifted(a: Floats, b: Any, dy: int, dx: int) -> float:
+def _shifted(a: Floats, b: Floats, dy: int, dx: int) -> float:
+    """Mean over the channels that have structure in both."""
     height, width = a.shape[-2:]
-    # The frame's border has no neighbours to compare with: leave two pixels.
-    one = a[:, 2 + max(dy, 0) : height - 2 + min(dy, 0), 2 + max(dx, 0) : width - 2 + min(dx, 0)]
-    two = b[:, 2 + max(-dy, 0) : height - 2 + min(-dy, 0), 2 + max(-dx, 0) : width - 2 + min(-dx, 0)]
-    norm = np.sqrt((one**2).sum(axis=(-2, -1)) * (two**2).sum(axis=(-2, -1)))
-    product = (one * two).sum(axis=(-2, -1))
-    usable = norm > 0
-    return float(np.mean(product[usable] / norm[usable])) if usable.any() else -1.0
+    one = a[:, max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+    two = b[:, max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
+    norm = np.sqrt(np.einsum("cij,cij->c", one, one) * np.einsum("cij,cij->c", two, two))
+    product = np.einsum("cij,cij->c", one, two)
+    return float(np.mean(product[norm > 0] / norm[norm > 0])) if (norm > 0).any() else -1.0

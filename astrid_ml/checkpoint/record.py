@@ -26,20 +26,26 @@ class TrainingDigest:
         ids: 64-bit hashes of the ids, shape (n,).
         groups: 64-bit hashes of the group ids, shape (m,).
         positions: ra, dec in degrees (ICRS), shape (k, 2).
+        tested: 64-bit hashes of the test fold's ids: on the training dataset only these are evaluated.
     """
 
     ids: torch.Tensor
     groups: torch.Tensor
     positions: torch.Tensor
+    tested: torch.Tensor
 
     @classmethod
-    def of(cls, index: pd.DataFrame) -> TrainingDigest:
-        """The digest of these rows of an index."""
+    def of(cls, index: pd.DataFrame, tested: Iterable[Any] = ()) -> TrainingDigest:
+        """The digest of these rows of an index, and of the test fold's ids."""
         positions = np.zeros((0, 2))
         if {"ra", "dec"} <= set(index.columns):
             positions = index[["ra", "dec"]].to_numpy(dtype=np.float64, na_value=np.nan)
             positions = np.unique(positions[np.isfinite(positions).all(axis=1)], axis=0)
-        return cls(hashes(index["id"]), hashes(index["group_id"].unique()), torch.from_numpy(positions))
+        return cls(hashes(index["id"]), hashes(index["group_id"].unique()), torch.from_numpy(positions), hashes(tested))
+
+    def in_test(self, index: pd.DataFrame) -> pd.Series:
+        """Which rows of the training dataset belong to the run's test fold."""
+        return pd.Series(np.isin(hashes(index["id"]).numpy(), self.tested.numpy()), index=index.index)
 
     def seen(self, index: pd.DataFrame, radius_arcsec: float = 1.0) -> pd.Series:
         """Which rows of another index share an id, a group or a position with training."""

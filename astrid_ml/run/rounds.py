@@ -131,7 +131,7 @@ def make_record(
         calibration=calibration,
         calibrated=bool(calibration.get("calibrated", False)),
         dataset_fingerprint=dataset.fingerprint,
-        digest=TrainingDigest.of(index),
+        digest=TrainingDigest.of(index, folds.loc[folds["fold"] == "test", "id"]),
         classes=getattr(datamodule, "classes", None),
         versions=versions(),
     )

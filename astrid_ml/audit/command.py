@@ -1,0 +1,55 @@
+"""``astrid audit dataset=D [split=...]``."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from astrid_ml.audit.audit import Audit
+from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.splits.plan import SplitPlan
+
+
+class Split(Protocol):
+    """Any split option."""
+
+    def plan(self, index: pd.DataFrame) -> SplitPlan:
+        """The rounds."""
+
+
+@dataclass(frozen=True)
+class AuditCommand:
+    """Audit a split of a prepared dataset.
+
+    Args:
+        dataset: the prepared dataset.
+        split: how it would be split.
+        audit: the checks; a leak is reported, not raised.
+        output_dir: gets ``audit.json``; null prints only.
+    """
+
+    dataset: str
+    split: Split
+    audit: Audit
+    output_dir: str | None = None
+
+    def run(self) -> dict[str, Any]:
+        """Check and print; ``failed`` is the number of findings."""
+        source = PreparedDataset(self.dataset)
+        plan = self.split.plan(source.index)
+        result = replace(self.audit, mode="warn").run(source, plan)
+        content = result.to_plain()
+        if self.output_dir is not None:
+            folder = Path(self.output_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary = folder / f".audit.json.{os.getpid()}"
+            temporary.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+            os.replace(temporary, folder / "audit.json")
+        found = {finding.kind: finding.message for finding in result.findings}
+        summary = {"split": f"{plan.name} {plan.hash}", "checked": ", ".join(result.checked), **found}
+        return summary | {"confounding": result.confounding, "failed": len(result.findings)}

@@ -1,0 +1,111 @@
+"""``astrid compare RUN RUN ...``: a table with paired intervals, and overlaid PR curves."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.evaluation.bootstrap import Bootstrap, paired
+from astrid_ml.metrics.binary import average_precision, pr_curve
+
+
+@dataclass(frozen=True)
+class CompareCommand:
+    """Compare runs on the samples that all of them tested.
+
+    Args:
+        runs: run folders; the first is what the others are compared with.
+        output_dir: gets ``compare.parquet``, ``compare.json`` and ``compare.png``.
+        replicates: of the paired bootstrap by group.
+    """
+
+    runs: tuple[str, ...] | list[str]
+    output_dir: str = "compare"
+    replicates: int = 1000
+
+    def run(self) -> dict[str, Any]:
+        """Write the table and the figure.
+
+        Raises:
+            UserError: fewer than two runs, a run without test predictions, or no sample in common.
+        """
+        tables = {name: test_predictions(Path(name)) for name in self.runs}
+        if len(tables) < 2:
+            raise UserError("runs=[RUN1,RUN2,...], at least two", str(list(self.runs)), "give two run folders")
+        common = sorted(set.intersection(*(set(table.index) for table in tables.values())))
+        if not common:
+            raise UserError(
+                "runs that tested the same samples", "none in common", "use the same dataset and split.seed"
+            )
+        tables = {name: table.loc[common] for name, table in tables.items()}
+        rows = comparison(tables, Bootstrap(self.replicates))
+        folder = Path(self.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix, write in (
+            ("parquet", rows.to_parquet),
+            ("json", lambda path: rows.to_json(path, orient="records", indent=2)),
+        ):
+            temporary = folder / f".compare.{suffix}.{os.getpid()}"
+            write(temporary)
+            os.replace(temporary, folder / f"compare.{suffix}")
+        draw(tables, folder / "compare.png")
+        lines = {row["run"]: _words(row) for row in rows.to_dict("records")}
+        return {"samples": len(common), **lines, "table": str(folder / "compare.parquet")}
+
+
+def test_predictions(run: Path) -> pd.DataFrame:
+    """Labelled predictions of a run's test fold, by id."""
+    path = run / "predictions" / "test.parquet"
+    if not path.is_file():
+        raise UserError(
+            f"a finished run with a test fold at {run}",
+            "no predictions/test.parquet",
+            "give a folder that astrid train left",
+        )
+    table = pd.read_parquet(path, columns=["id", "group_id", "label", "score"])
+    return table[table["label"].notna()].drop_duplicates("id").set_index("id")
+
+
+def comparison(tables: dict[str, pd.DataFrame], bootstrap: Bootstrap) -> pd.DataFrame:
+    """One row a run: AUCPR, and its difference from the first with a paired 95 % interval."""
+    first = next(iter(tables.values()))
+    labels, groups = first["label"].astype(int), first["group_id"]
+    rows = []
+    for place, (name, table) in enumerate(tables.items()):
+        row: dict[str, Any] = {"run": name, "aucpr": average_precision(table["score"], labels)}
+        found = paired(table["score"], first["score"], labels, groups, bootstrap) if place else None
+        row |= (
+            {"difference": found.value, "low": found.low, "high": found.high}
+            if found
+            else {"difference": None, "low": None, "high": None}
+        )
+        rows.append(row)
+    return pd.DataFrame(rows).astype({"difference": "Float64", "low": "Float64", "high": "Float64"})
+
+
+def draw(tables: dict[str, pd.DataFrame], path: Path) -> None:
+    """Overlaid PR curves."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, table in tables.items():
+        curve = pr_curve(table["score"], table["label"].astype(int), 500)
+        axes.step(curve["recall"], curve["precision"], where="post", label=name)
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.png")
+    figure.savefig(temporary, dpi=130)
+    os.replace(temporary, path)
+
+
+def _words(row: dict[Any, Any]) -> str:
+    if pd.isna(row["difference"]):
+        return f"AUCPR {row['aucpr']:.4f}"
+    return f"AUCPR {row['aucpr']:.4f}, {row['difference']:+.4f} (95 % {row['low']:+.4f} to {row['high']:+.4f})"
