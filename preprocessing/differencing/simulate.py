@@ -65,7 +65,7 @@ def moffat_stamp(fwhm: float, beta: float, radius: int = 25) -> Array:
     """Centred (2r+1, 2r+1) Moffat of sum 1."""
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(float)
     stamp = moffat(x, y, fwhm, beta)
-    return stamp / stamp.sum()
+    return np.asarray(stamp / stamp.sum())
 
 
 def add_points(image: Array, x: Array, y: Array, flux: Array, fwhm: float, beta: float) -> None:
@@ -97,18 +97,19 @@ def galaxy_layer(shape: tuple[int, int], cat: pd.DataFrame, x: Array, y: Array, 
     """All galaxies, convolved with the PSF through one FFT; flux in e-, positions in this image's pixels."""
     pad, layer = 64, np.zeros((shape[0] + 128, shape[1] + 128))
     for i, row in enumerate(cat.itertuples()):
-        radius = int(min(8 + 6 * float(row.r_e), 60))  # type: ignore[arg-type]
+        flux, r_e, n, q, theta = (float(getattr(row, name)) for name in ("flux", "r_e", "n", "q", "theta"))
+        radius = int(min(8 + 6 * r_e, 60))
         rows, cols = _window(layer.shape, x[i] + pad, y[i] + pad, radius)
         if not (rows.size and cols.size):
             continue
         dx, dy = cols[None, :] - x[i] - pad, rows[:, None] - y[i] - pad
-        c, s = np.cos(row.theta), np.sin(row.theta)  # type: ignore[call-overload]
+        c, s = np.cos(theta), np.sin(theta)
         u2, v2 = (c * dx + s * dy) ** 2, (c * dy - s * dx) ** 2
         total = np.zeros_like(u2)
-        for weight, sigma in zip(sersic_gaussians(row.n), _SIGMAS * row.r_e, strict=True):  # type: ignore[arg-type, operator]
-            a2, b2 = sigma**2 + _PRE**2, (sigma * row.q) ** 2 + _PRE**2
+        for weight, sigma in zip(sersic_gaussians(n), _SIGMAS * r_e, strict=True):
+            a2, b2 = sigma**2 + _PRE**2, (sigma * q) ** 2 + _PRE**2
             total += weight / (2 * np.pi * np.sqrt(a2 * b2)) * np.exp(-0.5 * (u2 / a2 + v2 / b2))
-        layer[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] += row.flux * total  # type: ignore[operator]
+        layer[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] += flux * total
     ky, kx = np.fft.fftfreq(layer.shape[0])[:, None], np.fft.rfftfreq(layer.shape[1])[None, :]
     kernel = np.zeros_like(layer)
     kernel[:51, :51] = moffat_stamp(*psf)
@@ -184,7 +185,7 @@ def _stars(config: SkyConfig, rng: np.random.Generator) -> tuple[Array, Array, A
     h, w = config.shape
     m = rng.poisson(config.stars * h * w / 1e6)
     low, high = np.array(config.star_flux) ** -0.8  # dN/dF ~ F^-1.8, a Galactic field's counts
-    flux = rng.uniform(high, low, m) ** (-1 / 0.8)
+    flux = rng.uniform(float(high), float(low), m) ** (-1 / 0.8)
     return rng.uniform(-20, w + 20, m), rng.uniform(-20, h + 20, m), flux
 
 
@@ -222,7 +223,8 @@ def simulate_pair(config: SkyConfig, seed: int) -> SkyPair:
     )
 
     def to_frame(i: int, px: Any, py: Any) -> tuple[Array, Array]:
-        return tuple(frames[i].all_world2pix(*frames[0].all_pix2world(px, py, 0), 0))  # type: ignore[return-value]
+        ox, oy = frames[i].all_world2pix(*frames[0].all_pix2world(px, py, 0), 0)
+        return np.asarray(ox), np.asarray(oy)
 
     psfs = [moffat_stamp(fwhm, config.beta) for fwhm in config.fwhm]
     means, local = [], []
