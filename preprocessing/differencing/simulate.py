@@ -236,7 +236,7 @@ def simulate_pair(config: SkyConfig, seed: int) -> SkyPair:
         means.append(np.maximum(mean, 0.0))
         tx, ty = to_frame(i, truth.x.to_numpy(), truth.y.to_numpy())
         local.append(_local(means[i] + config.read_noise[i] ** 2, tx, ty, psfs[i]) / scale**2)
-    truth["snr_opt"] = np.exp(rng.uniform(*np.log(config.snr), len(truth)))
+    truth["snr_opt"] = np.exp(rng.uniform(np.log(config.snr[0]), np.log(config.snr[1]), len(truth)))
     cube = np.sum(psfs[0] ** 3) / np.sum(psfs[0] ** 2)  # own Poisson noise under the squared PSF, per e-
     new = np.zeros(len(truth))
     for _ in range(30):
