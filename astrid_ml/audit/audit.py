@@ -12,10 +12,11 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from astrid_ml.audit.confounding import Confounding
-from astrid_ml.audit.duplicates import DuplicateSearch
+from astrid_ml.audit.duplicates import Described, DuplicateSearch
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import SampleSource
 from astrid_ml.sky import unit_vectors
+from astrid_ml.splits.groups import linked_groups
 from astrid_ml.splits.plan import SplitPlan
 
 Rows = npt.NDArray[np.int64]
@@ -100,12 +101,14 @@ class Audit:
             return AuditResult([], {"why": "the audit is off"}, [], "off")
         findings: list[Finding] = []
         checked: list[str] = []
+        described = self._described(source)
+        ordered = str(plan.account.get("column", "mjd")) if plan.time_ordered else None
         for number, folds in enumerate(plan.rounds):
-            found, names = self._one_round(source, folds, plan.time_ordered)
+            found, names = self._one_round(source, folds, ordered, described)
             prefix = f"round {number}: " if len(plan.rounds) > 1 else ""
             findings += [Finding(f.kind, prefix + f.message, f.pairs) for f in found]
             checked = names
-        confounded = self.confounding.measure(source.index, plan.rounds[0]) if self.confounding else {"why": "off"}
+        confounded = self.confounding.measure(source.index) if self.confounding else {"why": "off"}
         result = AuditResult(findings, confounded, checked, self.mode)
         if self.mode == "fail" and not result.ok:
             raise UserError(
@@ -115,7 +118,15 @@ class Audit:
             )
         return result
 
-    def _one_round(self, source: SampleSource, folds: pd.DataFrame, ordered: bool) -> tuple[list[Finding], list[str]]:
+    def _described(self, source: SampleSource) -> list[Described] | None:
+        """What the search for duplicates needs of each stamp, read once for all rounds; None without stamps."""
+        if self.duplicates is None or not has_stamps(source):
+            return None
+        return self.duplicates.describe(source, np.arange(len(source.index), dtype=np.int64))
+
+    def _one_round(
+        self, source: SampleSource, folds: pd.DataFrame, ordered: str | None, described: list[Described] | None
+    ) -> tuple[list[Finding], list[str]]:
         fold = source.index["id"].map(folds.drop_duplicates("id").set_index("id")["fold"])
         train = np.flatnonzero(fold.isin(["train", "val"]).to_numpy()).astype(np.int64)
         test = np.flatnonzero((fold == "test").to_numpy()).astype(np.int64)
@@ -125,23 +136,12 @@ class Audit:
             checks.append(("positions", same_position(index, train, test, self.radius)))
         if {"frame", "x", "y", "stamp_h"} <= set(index.columns):
             checks.append(("overlapping pixels", overlapping(index, train, test)))
-        if ordered and "mjd" in index:
-            checks.append(("time order", out_of_order(index, train, test)))
-        if self.duplicates is not None and has_stamps(source):
-            checks.append(("duplicate stamps", self._duplicates(source, train, test)))
+        if ordered is not None and ordered in index:
+            checks.append(("time order", out_of_order(index, train, test, ordered, self.radius)))
+        if self.duplicates is not None and described is not None:
+            found = self.duplicates.match(source, described, train, test)
+            checks.append(("duplicate stamps", _duplicates(index["id"], found)))
         return [finding for _, finding in checks if finding is not None], [name for name, _ in checks]
-
-    def _duplicates(self, source: SampleSource, train: Rows, test: Rows) -> Finding | None:
-        assert self.duplicates is not None
-        found = self.duplicates.find(source, train, test)
-        ids = source.index["id"]
-        return _finding(
-            "duplicate stamps",
-            "near-duplicate stamps stand in training and test",
-            ids,
-            [(a, b) for a, b, _ in found],
-            [r for *_, r in found],
-        )
 
 
 def has_stamps(source: SampleSource) -> bool:
@@ -163,6 +163,12 @@ def _finding(
         table["measure"] = list(measure)
     shown = ", ".join(f"{row.train} ~ {row.test}" for row in table.head(3).itertuples())
     return Finding(kind, f"{len(table)} pairs of {words} ({shown}).", table)
+
+
+def _duplicates(ids: pd.Series, found: list[tuple[int, int, float]]) -> Finding | None:
+    ranked = sorted(found, key=lambda pair: -pair[2])
+    words = "near-duplicate stamps stand in training and test"
+    return _finding("duplicate stamps", words, ids, [(a, b) for a, b, _ in ranked], [r for *_, r in ranked])
 
 
 def shared(folds: pd.DataFrame, index: pd.DataFrame, column: str) -> Finding | None:
@@ -201,21 +207,33 @@ def same_position(index: pd.DataFrame, train: Rows, test: Rows, radius: float) -
 
 
 def overlapping(index: pd.DataFrame, train: Rows, test: Rows) -> Finding | None:
-    """Cutouts of one frame that share pixels: distance below the stamp's size in both axes."""
+    """Cutouts of one frame that share pixels: centres nearer than half their sizes together, on both axes."""
     pairs: list[tuple[int, int]] = []
+    sizes = ["stamp_h", "stamp_w"] if "stamp_w" in index else ["stamp_h", "stamp_h"]
+    place = index[["x", "y"]].to_numpy(dtype=np.float64, na_value=np.nan)
+    height, width = (index[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in sizes)
+    usable = index["frame"].notna().to_numpy() & np.isfinite(place).all(axis=1) & np.isfinite(height + width)
     frames = index["frame"].astype(str).to_numpy()
-    place = index[["x", "y"]].to_numpy(dtype=np.float64)
+    train, test = train[usable[train]], test[usable[test]]
     for frame in np.intersect1d(frames[train], frames[test]):
         a, b = train[frames[train] == frame], test[frames[test] == frame]
-        size = float(index["stamp_h"].iloc[a].max())
-        near = cKDTree(place[a]).query_ball_point(place[b], size - 1e-6, p=np.inf)
-        pairs += [(int(a[i]), int(b[j])) for j, hits in enumerate(near) for i in hits]
+        widest = max(height[a].max(), width[a].max(), height[b].max(), width[b].max())
+        near = cKDTree(place[a]).query_ball_point(place[b], widest, p=np.inf)
+        found = [(int(a[i]), int(b[j])) for j, hits in enumerate(near) for i in hits]
+        for one, other in found:
+            dx, dy = np.abs(place[one] - place[other])
+            if dx < (width[one] + width[other]) / 2 and dy < (height[one] + height[other]) / 2:
+                pairs.append((one, other))
     return _finding("overlapping pixels", "cutouts share pixels of one frame", index["id"], pairs)
 
 
-def out_of_order(index: pd.DataFrame, train: Rows, test: Rows) -> Finding | None:
-    """Groups first seen in training after the first test group, where the split claims order."""
-    first = index["mjd"].astype(float).groupby(index["group_id"]).transform("min").to_numpy()
+def out_of_order(index: pd.DataFrame, train: Rows, test: Rows, column: str, radius: float) -> Finding | None:
+    """Objects first seen after the first object of the test fold, yet trained on, where the split claims order.
+
+    One object under two names counts from the first detection under either.
+    """
+    first = index[column].astype(float).groupby(linked_groups(index, radius)).transform("min").to_numpy()
+    train, test = train[np.isfinite(first[train])], test[np.isfinite(first[test])]
     if not len(train) or not len(test):
         return None
     late = train[first[train] > first[test].min() + 1e-9]

@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.metrics.binary import average_precision, roc_auc
+from astrid_ml.splits.groups import assign
+
+PARTS = 5
 
 
 @dataclass(frozen=True)
 class Confounding:
-    """Gradient boosting on metadata columns, fitted on training, judged on test.
+    """Gradient boosting on metadata columns, judged out of fold: whole groups in five parts, whatever the run's split.
 
     Args:
         columns: candidates; those present are used.
@@ -23,20 +27,21 @@ class Confounding:
     columns: tuple[str, ...] | list[str] = ("mission", "survey", "filter", "detector", "field", "source", "mjd")
     alarm: float = 0.7
 
-    def measure(self, index: pd.DataFrame, folds: pd.DataFrame) -> dict[str, Any]:
+    def measure(self, index: pd.DataFrame) -> dict[str, Any]:
         """AUCPR and ROC AUC of the metadata beside the prevalence; ``why`` where it cannot be measured."""
-        known = index[index["label"].notna()].merge(folds, on="id")
+        if "label" not in index:
+            return {"why": "there is no label"}
+        known = index[index["label"].notna()]
         labels = pd.to_numeric(known["label"], errors="coerce")
         columns = [name for name in self.columns if name in known and known[name].nunique(dropna=False) > 1]
         if not columns:
             return {"why": "no metadata column varies"}
         if not labels.isin([0, 1]).all():
             return {"why": "measured for binary labels only"}
-        train, test = (known["fold"] == "train").to_numpy(), (known["fold"] == "test").to_numpy()
-        if labels[train].nunique() < 2 or labels[test].nunique() < 2:
-            return {"why": "a class is absent in training or test", "columns": columns}
-        score = self._score(known[columns], labels, train, test)
-        y = labels[test].to_numpy().astype(int)
+        y, groups = labels.to_numpy().astype(int), known["group_id"].astype(str)
+        if min(groups[y == value].nunique() for value in (0, 1)) < PARTS:
+            return {"why": f"fewer than {PARTS} groups of a class", "columns": columns}
+        score = self._score(known[columns], y, assign(groups, labels.astype(str), [1 / PARTS] * PARTS, 0))
         auc = roc_auc(score, y)
         return {
             "columns": columns,
@@ -47,7 +52,7 @@ class Confounding:
         }
 
     @staticmethod
-    def _score(table: pd.DataFrame, labels: pd.Series, train: Any, test: Any) -> Any:
+    def _score(table: pd.DataFrame, y: npt.NDArray[np.int64], part: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         encoded = pd.DataFrame(
@@ -59,5 +64,9 @@ class Confounding:
             }
         ).to_numpy(dtype=float)
         model = HistGradientBoostingClassifier(max_iter=50, max_leaf_nodes=8, random_state=0, min_samples_leaf=5)
-        model.fit(encoded[train], labels[train].astype(int))
-        return np.asarray(model.predict_proba(encoded[test]))[:, 1]
+        score = np.full(len(y), y.mean())
+        for number in range(PARTS):
+            train, test = part != number, part == number
+            if test.any() and len(np.unique(y[train])) == 2:
+                score[test] = model.fit(encoded[train], y[train]).predict_proba(encoded[test])[:, 1]
+        return score

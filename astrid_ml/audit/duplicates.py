@@ -49,7 +49,7 @@ class DuplicateSearch:
     """
 
     correlation: float = 0.9
-    similarity: float = 0.7
+    similarity: float = 0.9
     neighbours: int = 4
     batch: int = 1024
 
@@ -81,7 +81,7 @@ class DuplicateSearch:
     def _candidates(self, part: Described, first: Rows, second: Rows) -> list[tuple[int, int]]:
         a, b = (np.flatnonzero(np.isin(part.rows, rows)) for rows in (first, second))
         least = self.similarity if len(part.rows) >= FEW else -1.0
-        pairs = []
+        pairs: list[tuple[int, int]] = []
         for start in range(0, len(b), 512):
             chosen = b[start : start + 512]
             likeness = part.features[chosen] @ part.features[a].T
@@ -117,8 +117,8 @@ def texture(stamps: Array) -> Floats:
         stamps: (n, C, h, w); NaN counts as the median.
 
     Returns:
-        (n, C, h - 2, w - 2): the five-point Laplacian over 1.48 times its median absolute value, clipped at +-3; zero in
-        a channel without structure.
+        (n, C, h - 2, w - 2): the five-point Laplacian over 1.48 times its median absolute value, clipped at +-3;
+        zero in a channel without structure.
     """
     x = np.asarray(stamps, dtype=np.float32)
     if not np.isfinite(x).all():
@@ -158,7 +158,8 @@ def spectrum(textures: Floats, most: int = 32) -> Floats:
     kept = kept[np.unique(np.linspace(0, len(kept) - 1, most).round().astype(int))] if len(kept) > most else kept
     values = folded[..., a[kept], b[kept]]
     floor = 1e-3 * values.mean(axis=-1, keepdims=True) + 1e-6
-    return np.log(values + floor).reshape(len(textures), -1).astype(np.float32)
+    out: Floats = np.log(values + floor).reshape(len(textures), -1).astype(np.float32)
+    return out
 
 
 def standardised(features: Floats) -> Floats:

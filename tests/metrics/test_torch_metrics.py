@@ -27,8 +27,9 @@ def test_batches_add_up_to_the_exact_value() -> None:
     assert float(metric.compute()) == pytest.approx(average_precision_score(labels, scores), abs=1e-9)
     metric.reset()
     with pytest.warns(UserWarning, match="before the ``update``"):
-        assert bool(torch.isnan(metric.compute()))
-        assert metric.why == "there are no samples"
+        value = metric.compute()
+    assert bool(torch.isnan(value))
+    assert metric.why == "there are no samples"
 
 
 def test_an_absent_class_is_nan_with_its_reason() -> None:
