@@ -46,7 +46,7 @@ def reliability(result: EvaluationResult) -> str:
         if table is not None and len(table):
             lines.append(Line(table["predicted"].tolist(), table["observed"].tolist(), words, style))
             lines.append(Line(table["predicted"].tolist(), table["observed"].tolist(), "", style, points=True))
-    return plot(lines, "predicted probability", "observed share", "Reliability diagram", UNIT, UNIT)
+    return plot(lines, "predicted probability", "observed share", "Reliability diagram", UNIT, UNIT, legend_on_top=True)
 
 
 def breakdown(table: pd.DataFrame, column: str) -> str:

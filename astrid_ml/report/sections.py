@@ -91,37 +91,32 @@ def cards(result: EvaluationResult, fold: str) -> str:
 
 
 def numbers(report: RunReport) -> str:
-    """Every headline metric of every fold with its interval, and why some are undefined."""
+    """Every metric of every fold with its interval, and why some are undefined."""
+    return "<h2>Numbers</h2><div class=grid2>" + "".join(_numbers(*item) for item in report.results.items()) + "</div>"
+
+
+def _numbers(fold: str, result: EvaluationResult) -> str:
+    known = dict(SHOWN)
+    names = [name for name, _ in SHOWN if name in result.metrics]
+    names += [
+        name
+        for name in result.metrics
+        if name not in known and ("/" in name or name in ("n", "groups")) and not name.startswith("aucpr/")
+    ]
     rows = []
-    for fold, result in report.results.items():
-        known = dict(SHOWN)
-        names = [name for name, _ in SHOWN if name in result.metrics]
-        names += [
-            name
-            for name in result.metrics
-            if name not in known and ("/" in name or name == "n") and not name.startswith("aucpr/")
-        ]
-        for name in names[:60]:
-            low, high = result.intervals.get(name, (None, None))
-            value = result.metrics[name]
-            rows.append(
-                {
-                    "fold": fold,
-                    "metric": known.get(name, name),
-                    "value": value,
-                    "low": low,
-                    "high": high,
-                    "why undefined": result.why.get(name, "") if value is None else "",
-                }
-            )
+    for name in names[:60]:
+        low, high = result.intervals.get(name, (None, None))
+        value = result.metrics[name]
+        why = result.why.get(name, "") if value is None else ""
+        rows.append({"metric": known.get(name, name), "value": value, "low": low, "high": high, "why undefined": why})
     table = pd.DataFrame(rows).astype({"value": "Float64", "low": "Float64", "high": "Float64"})
     if (table["why undefined"] == "").all():
         table = table.drop(columns="why undefined")
-    return "<h2>Numbers</h2>" + html.table(
-        _floats(table),
-        "Metrics with 95 % intervals from resampled groups, where one can be made.",
-        {"low": "from", "high": "to"},
+    where = {"test": "Held-out test fold", "val": "Validation fold (it chose the weights and the threshold)"}.get(
+        fold, fold
     )
+    caption = f"{where}. From and to: 95 % intervals by resampled groups, where one can be made."
+    return html.table(_floats(table), caption, {"low": "from", "high": "to"})
 
 
 def _floats(table: pd.DataFrame) -> pd.DataFrame:
@@ -316,4 +311,4 @@ def cost(report: RunReport) -> str:
     return "".join(parts)
 
 
-ALL = (head, numbers, curves, operating, breakdowns, samples, training, data, audit, further, cost)
+ALL = (head, curves, operating, numbers, breakdowns, samples, training, data, audit, further, cost)

@@ -45,6 +45,7 @@ def plot(
     title: str,
     x_range: tuple[float, float],
     y_range: tuple[float, float],
+    legend_on_top: bool = False,
 ) -> str:
     """An SVG plot; ``title`` is its text for screen readers."""
     if x_range[1] <= x_range[0]:
@@ -60,7 +61,7 @@ def plot(
 
     parts = [_axes(px, py, x_range, y_range, x_label, y_label)]
     parts += [_points(line, px, py) if line.points else _path(line, px, py) for line in lines]
-    parts.append(_legend([line for line in lines if line.name]))
+    parts.append(_legend([line for line in lines if line.name], legend_on_top))
     head = f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title, quote=True)}"'
     return f'<svg class="plot" {head}>{"".join(parts)}</svg>'
 
@@ -113,10 +114,10 @@ def _points(line: Line, px: Place, py: Place) -> str:
     return "".join(out)
 
 
-def _legend(lines: Sequence[Line]) -> str:
+def _legend(lines: Sequence[Line], top: bool) -> str:
     out = []
     for place, line in enumerate(lines):
-        y = HEIGHT - BOTTOM - 12 - 18 * (len(lines) - 1 - place)
+        y = TOP + 18 + 18 * place if top else HEIGHT - BOTTOM - 12 - 18 * (len(lines) - 1 - place)
         out.append(f'<line class="line {line.style}" x1="{LEFT + 10}" x2="{LEFT + 30}" y1="{y - 4}" y2="{y - 4}"/>')
         out.append(f'<text class="note" x="{LEFT + 36}" y="{y}">{escape(line.name)}</text>')
     return "".join(out)

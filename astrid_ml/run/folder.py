@@ -28,9 +28,10 @@ def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | No
     try:
         folder.mkdir(parents=True, exist_ok=True)
         known = folder / "config.yaml"
-        if known.is_file():
+        begun = any(folder.glob("**/checkpoints/last.ckpt")) or (folder / "metrics.json").is_file()
+        if known.is_file() and begun:
             _refuse_other(known, config)
-        else:
+        else:  # a run that stopped before its first epoch (a mistake that was mended since) binds nobody
             temporary = folder / f".config.yaml.{os.getpid()}"
             temporary.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
             os.replace(temporary, known)
