@@ -168,8 +168,7 @@ class SimulateRamps:
                 persisted[part] = self.persistence_fraction * np.clip(end - 0.5 * detector.full_well, 0, None)
             tables.append(truth.assign(integration=integration))
             records.append(events.assign(integration=integration))
-        cube.flush()
-        del cube
+        del cube  # closing the map writes it out
         os.replace(temporary, folder / f"{stem}.fits")
         _write_truth(folder, stem, pd.concat(tables), pd.concat(records), (h, w), detector)
         return stem

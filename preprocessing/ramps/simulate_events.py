@@ -146,4 +146,5 @@ def with_ipc(table: pd.DataFrame, scene: Scene) -> pd.DataFrame:
     kinds = kinds.assign(size=kinds.charge.abs()).sort_values([*keys, "size"], kind="stable")
     strongest = kinds.drop_duplicates(keys, keep="last").drop(columns=["charge", "size"])
     total = kinds.groupby(keys, as_index=False)["charge"].sum()
-    return strongest.merge(total, on=keys).sort_values(keys, kind="stable").reset_index(drop=True)
+    joined: pd.DataFrame = strongest.merge(total, on=keys).sort_values(keys, kind="stable")
+    return joined.reset_index(drop=True)

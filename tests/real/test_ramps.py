@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from preprocessing.ramps.likelihood import Sampling
+from preprocessing.ramps.predict import PredictRamps
 from preprocessing.ramps.readers.auto import read_ramp
 from preprocessing.ramps.steps import StepDetector
 from preprocessing.ramps.twopoint import TwoPoint
@@ -42,3 +44,13 @@ def test_the_cosmic_ray_of_calwf3_is_found(real_data: Path) -> None:
     flagged = {tuple(place) for place in (flags[0] != 0).nonzero().tolist()}
     assert (3, 18, 225) in flagged
     assert len(flagged) <= 6
+
+
+@pytest.mark.real_data
+def test_prediction_of_the_ima_lists_the_cosmic_ray(real_data: Path, tmp_path: Path) -> None:
+    PredictRamps(str(real_data / "wfc3_ramps" / "ibxy07p9q_ima.fits"), str(tmp_path)).run()
+    jumps = pd.read_parquet(tmp_path / "ibxy07p9q_ima" / "jumps.parquet")
+    rays = {(int(g), int(y), int(x)) for g, y, x in zip(jumps.group, jumps.y, jumps.x, strict=True)}
+    assert (3, 18, 225) in rays
+    assert len(rays) <= 6
+    assert np.load(tmp_path / "ibxy07p9q_ima" / "prediction_mask.npy")[18, 225] == 1

@@ -102,6 +102,7 @@ def _meta(path: Path, header: Mapping[str, Any]) -> dict[str, Any]:
         "detector": first_of(header, ("DETECTOR", "SCA", "INSTRUME")),
         "filter": first_of(header, ("FILTER",)),
         "mjd": first_of(header, ("MJD-AVG", "EXPMID", "MJD-OBS")),
+        "saturation_dn": first_of(header, ("SATURATE",)),
     }
 
 
@@ -114,7 +115,7 @@ def _cube_hdu(hdus: Any, path: Path) -> tuple[dict[str, Any], int]:
         raise UserError(
             f"one 3D or 4D image in {path.name}",
             f"{len(named)} cubes and {flat} flat images",
-            "if every HDU is one read, say so: +preprocessing.load.format=extensions" if flat else "name the format",
+            "if every HDU is one read, say so: preprocessing.load.format=extensions" if flat else "name the format",
         )
     header = dict(hdus[0].header)
     header.update({k: v for k, v in hdus[named[0]].header.items() if k not in ("SIMPLE", "XTENSION")})

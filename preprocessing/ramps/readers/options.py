@@ -57,7 +57,7 @@ def number(given: float | None, header: Mapping[str, Any], keys: Sequence[str], 
     """
     value = given if given is not None else first_of(header, keys)
     if value is None:
-        raise UserError(what, f"none of the keywords {', '.join(keys)}", f"give +preprocessing.load.{key}=VALUE")
+        raise UserError(what, f"none of the keywords {', '.join(keys)}", f"give preprocessing.load.{key}=VALUE")
     return float(value)
 
 
@@ -85,7 +85,7 @@ def unit_of(given: str | None, header: Mapping[str, Any]) -> tuple[str, bool]:
     """
     text = given if given is not None else first_of(header, ("BUNIT",))
     if text is None:
-        raise UserError("the unit of the ramp", "no BUNIT", "give +preprocessing.load.unit=DN (or e-)")
+        raise UserError("the unit of the ramp", "no BUNIT", "give preprocessing.load.unit=DN (or e-)")
     plain = str(text).strip().lower().replace(" ", "")
     rate = plain.endswith(("/s", "/sec", "s-1"))
     stem = plain.removesuffix("/s").removesuffix("/sec").removesuffix("s-1").rstrip(".*")
@@ -93,7 +93,7 @@ def unit_of(given: str | None, header: Mapping[str, Any]) -> tuple[str, bool]:
         return "DN", rate
     if stem in ("e-", "e", "electron", "electrons"):
         return "e-", rate
-    raise UserError("a ramp in DN, e-, DN/s or e-/s", str(text), "give +preprocessing.load.unit=DN (or e-)")
+    raise UserError("a ramp in DN, e-, DN/s or e-/s", str(text), "give preprocessing.load.unit=DN (or e-)")
 
 
 def border_mask(n_rows: int, n_cols: int, width: int) -> npt.NDArray[np.bool_] | None:

@@ -72,7 +72,7 @@ def _one_read_noise(header: dict[str, Any], options: RampOptions) -> float:
         return options.read_noise / float(np.sqrt(2)) if options.read_noise_is_cds else options.read_noise
     values = [header.get(f"READNSE{q}") for q in "ABCD"]
     if any(value is None for value in values):
-        raise UserError("READNSEA to READNSED", "none", "give +preprocessing.load.read_noise=VALUE")
+        raise UserError("READNSEA to READNSED", "none", "give preprocessing.load.read_noise=VALUE")
     return float(np.mean([float(value) for value in values if value is not None]) / np.sqrt(2))
 
 

@@ -1,0 +1,102 @@
+"""Speed of the jump detectors at 512 x 512 x 50 groups, one thread, interleaved medians, against stcal 1.20.0.
+
+stcal is a development-time peer: pip install --no-deps --target /tmp/stcal stcal==1.20.0, then
+PYTHONPATH=.:/tmp/stcal python benchmarks/ramps_speed.py (its likelihood fit also imports scikit-image).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from preprocessing.ramps.likelihood import Sampling
+from preprocessing.ramps.steps import StepDetector
+from preprocessing.ramps.twopoint import TwoPoint
+
+torch.set_num_threads(1)
+SIZE, GROUPS, NOISE, REPEATS = 512, 50, 12.0, 5
+
+
+def exposure() -> npt.NDArray[np.float32]:
+    """Sky of 2 e- a group, and cosmic rays of 3 to 30 read noises in 2 % of the pixels."""
+    random = np.random.default_rng(1)
+    data = np.cumsum(random.poisson(2.0, (GROUPS, SIZE, SIZE)), axis=0) + random.normal(0, NOISE, (GROUPS, SIZE, SIZE))
+    pixels = random.choice(SIZE * SIZE, SIZE * SIZE // 50, replace=False)
+    groups, sizes = random.integers(1, GROUPS, len(pixels)), NOISE * random.uniform(3, 30, len(pixels))
+    flat = data.reshape(GROUPS, -1)
+    flat[:, pixels] += (np.arange(GROUPS)[:, None] >= groups) * sizes
+    return data.astype(np.float32)
+
+
+def stcal_two_point(data: npt.NDArray[np.float32]) -> Callable[[], Any]:
+    from stcal.jump.twopoint_difference import find_crs
+    from stcal.jump.twopoint_difference_class import TwoPointParams
+
+    p = TwoPointParams()
+    p.normal_rej_thresh, p.two_diff_rej_thresh, p.three_diff_rej_thresh, p.nframes = 4.0, 6.0, 5.0, 1
+    p.flag_4_neighbors, p.max_jump_to_flag_neighbors, p.min_jump_to_flag_neighbors = True, 1000, 10
+    p.fl_good, p.fl_sat, p.fl_jump, p.fl_ngv, p.fl_dnu, p.fl_ref = 0, 2, 4, 8, 1, 2**31
+    p.after_jump_flag_e1 = p.after_jump_flag_e2 = 0.0
+    p.after_jump_flag_n1 = p.after_jump_flag_n2 = 0
+    p.minimum_groups, p.minimum_sigclip_groups, p.only_use_ints, p.min_diffs_single_pass = 3, 10**6, True, 10
+    p.dt_group, p.n_reads_groupdiff = np.array([1.0]), np.array([2.0])
+    noise = np.full((SIZE, SIZE), NOISE * np.sqrt(2), np.float32)
+
+    def run() -> Any:
+        return find_crs(data[None].copy(), np.zeros((1, *data.shape), np.uint8), noise, p)[0]
+
+    return run
+
+
+def stcal_likelihood(data: npt.NDArray[np.float32]) -> Callable[[], Any]:
+    """The fit with jump detection, row by row, as ``likely_ramp_fit`` calls it."""
+    from stcal.ramp_fitting.likely_algo_classes import Covar
+    from stcal.ramp_fitting.likely_fit import mask_jumps
+
+    covariance = Covar([float(i) for i in range(1, GROUPS + 1)])
+    difference = np.diff(data.astype(np.float64), axis=0)
+    noise = np.full(SIZE, NOISE)
+
+    def run() -> Any:
+        for row in range(SIZE):
+            mask_jumps(difference[:, row], covariance, noise, np.ones(SIZE), 20.25, 23.8)
+
+    return run
+
+
+def main() -> None:
+    data = exposure()
+    reads, noise = torch.from_numpy(data), torch.full((SIZE, SIZE), NOISE)
+    dq = torch.zeros((1, *data.shape), dtype=torch.uint8)
+    sampling = Sampling(torch.arange(1, GROUPS + 1).double(), torch.ones(GROUPS).double())
+    runs: dict[str, Callable[[], Any]] = {
+        "two-point": lambda: TwoPoint()(reads[None], dq, noise)[0].numpy(),
+        "likelihood steps": lambda: StepDetector()(reads, noise, sampling),
+    }
+    try:
+        runs["stcal two-point"] = stcal_two_point(data)
+        runs["stcal likelihood"] = stcal_likelihood(data)
+    except ImportError as error:
+        print(f"without the peer: {error}")
+    spent: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(REPEATS):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            spent[name].append(time.perf_counter() - start)
+    speed = {name: data.size / 1e6 / float(np.median(times)) for name, times in spent.items()}
+    for name, value in speed.items():
+        print(f"{name}: {value:.1f} Mpix-frame/s")
+    if "stcal two-point" in runs:
+        equal = bool((runs["two-point"]() == runs["stcal two-point"]()).all())
+        print(f"two-point / stcal: {speed['two-point'] / speed['stcal two-point']:.2f}; identical flags: {equal}")
+        print(f"likelihood steps / stcal likelihood: {speed['likelihood steps'] / speed['stcal likelihood']:.2f}")
+
+
+if __name__ == "__main__":
+    main()

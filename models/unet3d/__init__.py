@@ -1,0 +1,1 @@
+"""3D U-Net for detector ramps."""

@@ -1,0 +1,187 @@
+"""A whole exposure, strip by strip: correction, detection, and maps that are small enough to keep."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from preprocessing.ramps.codes import SNOWBALL
+from preprocessing.ramps.config import DetectorConfig
+from preprocessing.ramps.detect import StripDetector
+from preprocessing.ramps.likelihood import Sampling
+from preprocessing.ramps.ramp import Ramp
+from preprocessing.ramps.reference_pixels import ReferenceCorrection
+from preprocessing.ramps.snowballs import Snowball, find_snowballs
+from preprocessing.ramps.steps import StepDetector
+from preprocessing.ramps.twopoint import TwoPoint
+
+STRIP_BYTES = 64 * 2**20  # of reads; the work on them takes a few times as much
+
+
+@dataclass(frozen=True)
+class Processing:
+    """How an exposure is processed.
+
+    Args:
+        reference: reference-pixel correction; None leaves the border unused.
+        steps: likelihood detection.
+        twopoint: two-point differences as the rules' second opinion, or None.
+        config: thresholds of the rules.
+        saturation_dn: reads at or above it are saturated, DN; None takes SATURATE's value from the ramp, if any.
+        nonlinearity: coefficients (c2, c3, ...) of the correction s + c2 s^2 + ... of the signal above the first
+            read, in e-; empty leaves the signal as it is.
+    """
+
+    reference: ReferenceCorrection | None = field(default_factory=ReferenceCorrection)
+    steps: StepDetector = field(default_factory=StepDetector)
+    twopoint: TwoPoint | None = field(default_factory=TwoPoint)
+    config: DetectorConfig = field(default_factory=DetectorConfig)
+    saturation_dn: float | None = None
+    nonlinearity: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Processed:
+    """What an exposure gives.
+
+    Args:
+        jumps: integration, group, y, x, type, amplitude (e-), snr, found_by.
+        telegraph: integration, y, x, amplitude, transitions, r2, first_frame.
+        snowballs: events.
+        features: name -> (n_ints, n_rows, n_cols) float32.
+        counts: pixels that could not be used, and the like.
+    """
+
+    jumps: pd.DataFrame
+    telegraph: pd.DataFrame
+    snowballs: list[Snowball]
+    features: dict[str, npt.NDArray[np.float32]]
+    counts: dict[str, int]
+
+
+def sampling_of(ramp: Ramp) -> Sampling:
+    """The ramp's times and reads for the fits; reads of a group are taken as evenly spaced, without gaps."""
+    reads = torch.from_numpy(ramp.reads_per_group).double()
+    frame = float(ramp.meta.get("frame_time") or np.mean(ramp.steps) / float(reads.max()))
+    return Sampling(torch.from_numpy(np.asarray(ramp.group_times, np.float64)), reads, frame)
+
+
+def process(ramp: Ramp, settings: Processing, cube: Path | None = None) -> Processed:
+    """Detect in every integration.
+
+    Args:
+        ramp: the exposure; a memory-mapped one is never read whole.
+        settings: how.
+        cube: where to write the processed cube (float32, e-, first read subtracted), or None.
+    """
+    target, temporary = _open_cube(ramp, cube)
+    parts = [_integration(ramp, settings, i, target) for i in range(ramp.shape[0])]
+    if cube is not None and temporary is not None:
+        del target
+        os.replace(temporary, cube)
+    features = {name: np.stack([part.features[name] for part in parts]) for name in parts[0].features}
+    counts = {name: sum(part.counts[name] for part in parts) for name in parts[0].counts}
+    return Processed(
+        pd.concat([part.jumps for part in parts], ignore_index=True),
+        pd.concat([part.telegraph for part in parts], ignore_index=True),
+        [ball for part in parts for ball in part.snowballs],
+        features,
+        counts,
+    )
+
+
+def _open_cube(ramp: Ramp, cube: Path | None) -> tuple[Any, Path | None]:
+    if cube is None:
+        return None, None
+    temporary = cube.with_name(f".{cube.name}.{os.getpid()}")
+    return np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=ramp.shape), temporary
+
+
+def strips(ramp: Ramp, settings: Processing, integration: int) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+    """Strips of rows as reads in e- with the first read subtracted: (rows, (n_groups, h, n_cols)); NaN unusable."""
+    levels = settings.reference.measure(ramp, integration) if settings.reference else None
+    _, n_groups, n_rows, n_cols = ramp.shape
+    height = max(1, STRIP_BYTES // (4 * n_groups * n_cols))
+    limit = settings.saturation_dn if settings.saturation_dn is not None else ramp.meta.get("saturation_dn")
+    gain = np.asarray(ramp.gain, np.float32)
+    for start in range(0, n_rows, height):
+        rows = slice(start, min(start + height, n_rows))
+        reads = ramp.electrons(integration, rows, slice(None))
+        if limit is not None:
+            scale = gain if gain.ndim == 0 else gain[rows]
+            reads[np.maximum.accumulate(reads >= limit * scale, axis=0)] = np.nan
+        reads = levels.subtract(reads, rows) if levels is not None else reads
+        # The first read that can be used is the zero: a pixel whose first read is lost is not lost with it.
+        zero = reads[0].copy()
+        if np.isnan(zero).any():
+            zero = np.where(np.isnan(zero), np.nan_to_num(np.nanmin(np.nan_to_num(reads, nan=np.inf), axis=0)), zero)
+        reads -= zero
+        for power, coefficient in enumerate(settings.nonlinearity, start=2):
+            reads += np.float32(coefficient) * reads**power
+        yield rows, reads
+
+
+def _integration(ramp: Ramp, settings: Processing, integration: int, target: Any) -> Processed:
+    sampling, gain = sampling_of(ramp), float(np.mean(ramp.gain))
+    detector = StripDetector(settings.steps, settings.twopoint, settings.config)
+    n_groups, n_rows, n_cols = ramp.shape[1:]
+    first_saturated = np.full((n_rows, n_cols), n_groups, np.int64)
+    jumps: list[pd.DataFrame] = []
+    telegraph: list[pd.DataFrame] = []
+    maps: list[dict[str, npt.NDArray[np.float32]]] = []
+    for rows, reads in strips(ramp, settings, integration):
+        if target is not None:
+            target[integration, :, rows] = reads
+        if ramp.reference is not None:
+            reads[:, ramp.reference[rows]] = np.nan
+        noise = torch.from_numpy(ramp.noise(rows, slice(None)))
+        first_saturated[rows] = _first_lost(reads)
+        result = detector(torch.from_numpy(reads), noise, sampling, gain)
+        jumps.append(result.jumps.assign(y=result.jumps.y + rows.start))
+        telegraph.append(result.telegraph.assign(y=result.telegraph.y + rows.start))
+        maps.append(result.features)
+    table = pd.concat(jumps, ignore_index=True)
+    balls = find_snowballs(first_saturated, table, gain, settings.config, integration)
+    table = _claimed(table, balls)
+    features = {name: np.concatenate([part[name] for part in maps]) for name in maps[0]}
+    unusable = int(np.isnan(features["slope"]).sum())
+    flickers = pd.concat(telegraph, ignore_index=True)
+    order = ["integration", "group", "y", "x", "type", "amplitude", "snr", "found_by"]
+    return Processed(
+        table.assign(integration=integration)[order],
+        flickers.assign(integration=integration),
+        balls,
+        features,
+        {"pixels": n_rows * n_cols, "pixels_unusable": unusable},
+    )
+
+
+def _first_lost(reads: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """First group from which a pixel is lost to the end (saturated); n_groups for pixels that keep their last read."""
+    lost = np.isnan(reads)
+    tail = np.logical_and.accumulate(lost[::-1], axis=0).sum(0)
+    first: npt.NDArray[np.int64] = len(reads) - tail.astype(np.int64)
+    return first
+
+
+def _claimed(jumps: pd.DataFrame, balls: list[Snowball]) -> pd.DataFrame:
+    """Jumps within a snowball, from its group to the end of its growth, are the snowball's."""
+    table = jumps.copy()
+    for ball in balls:
+        near = table[table.group.between(ball.group - 1, ball.group + 1 + ball.growth)]
+        reach = 2.0 * ball.core_radius + 3.0 if ball.core_radius else ball.radius + 1.0
+        inside = near[np.hypot(near.y - ball.y, near.x - ball.x) <= reach]
+        own = {(int(a), int(b)) for a, b in ball.pixels}
+        member = [(int(a), int(b)) in own for a, b in zip(near.y, near.x, strict=True)]
+        chosen = near.index[member].union(inside.index)
+        table.loc[chosen, "type"] = SNOWBALL
+        table.loc[chosen, "found_by"] = "rules"
+    return table

@@ -1,0 +1,136 @@
+"""A simulated exposure through ``task=ramps``: every output, and how good it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+
+from astrid_ml.errors import UserError
+from preprocessing.ramps import process as processing_module
+from preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from preprocessing.ramps.predict import PredictRamps
+from preprocessing.ramps.readers.options import RampOptions
+from preprocessing.ramps.score import Truth, completeness, false_positives, match_snowballs, telegraph_called
+from preprocessing.ramps.simulate import SimulateRamps
+
+SIMULATION = SimulateRamps(
+    gain_library={"held": 1.8},
+    n=2,
+    num_baseline_exposures=0,
+    image_shape=(160, 160),
+    num_frames=40,
+    num_integrations=2,
+    exp_time=4000.0,
+    cosmic_ray_per_exp_range=(150, 150),
+    cosmic_ray_charge_range=(60.0, 3000.0),
+    rtn_per_exp_range=(50, 50),
+    rtn_period_range=(8.0, 30.0),
+    rtn_offset_range=(120.0, 300.0),
+    snowballs_per_exp_range=(1, 1),
+    snowball_radius_range=(5.0, 9.0),
+    snowball_halo_decay_scale_range=(2.0, 4.0),
+)
+
+
+@pytest.fixture(scope="module")
+def predicted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("ramps")
+    SIMULATION.run(folder / "raw", 11)
+    assert PredictRamps(str(folder / "raw"), str(folder / "out")).run()["failed"] == 0
+    return folder / "raw", folder / "out"
+
+
+def test_every_output_is_there_and_consistent(predicted: tuple[Path, Path]) -> None:
+    raw, out = predicted
+    folder = out / "held_0000"
+    mask = np.load(folder / "prediction_mask.npy")
+    assert (mask.shape, mask.dtype) == ((160, 160), np.uint8)
+    np.testing.assert_array_equal(fits.getdata(folder / "prediction_mask.fits"), mask)
+    jumps = pd.read_parquet(folder / "jumps.parquet")
+    names = ["integration", "group", "y", "x", "type", "amplitude", "snr", "probability", "found_by"]
+    assert list(jumps.columns) == names
+    assert set(jumps.type) == {COSMIC_RAY, TELEGRAPH_NOISE, SNOWBALL}
+    assert (mask[jumps.y, jumps.x] >= jumps.type).all()  # the mask's order of classes is that of the codes
+    assert jumps.probability.between(0, 1).all()
+    events = json.loads((folder / "detections.json").read_text())
+    assert {event["type"] for event in events} == {"cosmic_ray", "telegraph_noise", "snowball"}
+    for event in events:
+        assert {"first_frame", "mean_intensity", "max_intensity", "spatial_extent", "confidence"} <= set(event)
+        assert ("centroid" in event) or ("position" in event)
+    cube = np.load(folder / "held_0000_processed.npy", mmap_mode="r")
+    assert cube.shape == (2, 40, 160, 160)
+    assert not np.nan_to_num(cube[:, 0]).any()  # the first read is the zero
+    features = np.load(folder / "held_0000_temporal.npz")
+    wanted = {"first_appearance", "persistence_count", "max_intensity", "intensity_variance", "transition_count"}
+    assert wanted | {"slope", "chi2", "largest_step_group", "two_state_r2"} <= set(features.files)
+    assert raw.is_dir()
+
+
+def test_quality_against_the_truth(predicted: tuple[Path, Path]) -> None:
+    raw, out = predicted
+    false, area, found = 0, 0.0, []
+    called = {"decidable": 0, "telegraph": 0}
+    for name in ("held_0000", "held_0001"):
+        truth = Truth.read(raw / f"{name}.fits")
+        jumps = pd.read_parquet(out / name / "jumps.parquet")
+        usable = np.isfinite(np.load(out / name / f"{name}_temporal.npz")["slope"])
+        n, million = false_positives(truth, jumps, usable, 40)
+        false, area = false + n, area + million
+        found.append(completeness(truth, jumps).set_index("low"))
+        for key in called:
+            called[key] += telegraph_called(truth, jumps)[key]
+        events = json.loads((out / name / "detections.json").read_text())
+        assert match_snowballs(truth, events)["matched"] >= 1
+    assert false <= 10 * area + 3 * np.sqrt(10 * area)
+    total = found[0] + found[1]
+    share = total.found / total.n
+    assert share[3.0] > 0.75
+    assert share[5.0] > 0.95
+    assert share[7.0] > 0.99
+    assert called["telegraph"] >= 0.8 * called["decidable"] > 0
+
+
+def test_strips_do_not_change_the_answer(
+    predicted: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, out = predicted
+    monkeypatch.setattr(processing_module, "STRIP_BYTES", 40 * 160 * 4 * 7)  # seven rows
+    PredictRamps(str(raw / "held_0000.fits"), str(tmp_path)).run()
+    one = pd.read_parquet(out / "held_0000" / "jumps.parquet")
+    two = pd.read_parquet(tmp_path / "held_0000" / "jumps.parquet")
+    keys = ["integration", "group", "y", "x", "type"]
+    pd.testing.assert_frame_equal(one[keys], two[keys])
+    np.testing.assert_allclose(one.amplitude, two.amplitude, rtol=1e-3)
+
+
+def test_an_npy_of_the_same_reads_gives_the_same_jumps(predicted: tuple[Path, Path], tmp_path: Path) -> None:
+    raw, out = predicted
+    header = fits.getheader(raw / "held_0000.fits")
+    np.save(tmp_path / "held_0000.npy", fits.getdata(raw / "held_0000.fits").astype(np.float32))
+    load = RampOptions(unit="DN", gain=header["GAIN"], read_noise=header["READNOIS"], group_time=100.0, border=4)
+    base = PredictRamps(str(tmp_path / "held_0000.npy"), str(tmp_path / "out"), load=load)
+    saturated = replace(base, processing=replace(base.processing, saturation_dn=65535.0))
+    saturated.run()
+    one = pd.read_parquet(out / "held_0000" / "jumps.parquet")
+    two = pd.read_parquet(tmp_path / "out" / "held_0000" / "jumps.parquet")
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_user_mistakes(predicted: tuple[Path, Path], tmp_path: Path) -> None:
+    raw, _ = predicted
+    with pytest.raises(UserError, match="without a checkpoint"):
+        PredictRamps(str(raw), str(tmp_path), ckpt_path="best.ckpt").run()
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UserError, match="input with FITS"):
+        PredictRamps(str(tmp_path / "none"), str(tmp_path)).run()
+    np.save(tmp_path / "full.npy", np.full((5, 20, 20), 65535, np.float32))
+    load = RampOptions(unit="DN", gain=1.0, read_noise=10.0, group_time=1.0)
+    whole = PredictRamps(str(tmp_path / "full.npy"), str(tmp_path), load=load)
+    with pytest.raises(UserError, match="usable ramp"):
+        replace(whole, processing=replace(whole.processing, saturation_dn=60000.0)).run()
