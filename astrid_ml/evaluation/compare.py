@@ -43,6 +43,7 @@ class CompareCommand:
                 "runs that tested the same samples", "none in common", "use the same dataset and split.seed"
             )
         tables = {name: table.loc[common] for name, table in tables.items()}
+        check_labels(tables)
         rows = comparison(tables, Bootstrap(self.replicates))
         folder = Path(self.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,8 +68,29 @@ def test_predictions(run: Path) -> pd.DataFrame:
             "no predictions/test.parquet",
             "give a folder that astrid train left",
         )
-    table = pd.read_parquet(path, columns=["id", "group_id", "label", "score"])
+    table = pd.read_parquet(path)
+    absent = [name for name in ("id", "group_id", "label", "score") if name not in table]
+    if absent:
+        got = f"no {', '.join(absent)} in {path}"
+        raise UserError("binary predictions: id, group_id, label, score", got, "compare runs of a real/bogus task")
     return table[table["label"].notna()].drop_duplicates("id").set_index("id")
+
+
+def check_labels(tables: dict[str, pd.DataFrame]) -> None:
+    """Runs judged by different truths cannot be compared, nor can one class be ranked.
+
+    Raises:
+        UserError: labels differ between runs (the ids are named), or a class is absent.
+    """
+    labels = pd.DataFrame({name: table["label"].astype(int) for name, table in tables.items()})
+    differing = labels.index[labels.nunique(axis=1) > 1]
+    if len(differing):
+        got = f"{len(differing)} samples differ ({', '.join(map(str, differing[:3]))})"
+        raise UserError("one label a sample in all runs", got, "compare runs on one labelled dataset")
+    if labels.iloc[:, 0].nunique() < 2:
+        raise UserError(
+            "both classes among the common samples", "one class only", "compare runs with larger test folds"
+        )
 
 
 def comparison(tables: dict[str, pd.DataFrame], bootstrap: Bootstrap) -> pd.DataFrame:

@@ -83,7 +83,8 @@ def test_every_group_is_tested_once_in_k_folds() -> None:
     index = index_of()
     plan = options.KFold(k=5).plan(index)
     tested = sum((fold_of(index, plan, number) == "test").to_numpy().astype(int) for number in range(5))
-    assert len(plan.rounds) == 5 and (tested == 1).all()
+    assert len(plan.rounds) == 5
+    assert (tested == 1).all()
 
 
 def test_positional_duplicates_of_two_missions_share_a_group() -> None:
@@ -92,7 +93,8 @@ def test_positional_duplicates_of_two_missions_share_a_group() -> None:
     index.loc[6, ["ra", "dec"]] = index.loc[5, "ra"] + 0.5 / 3600, index.loc[5, "dec"]
     index.loc[7, ["ra", "dec"]] = np.nan
     linked = linked_groups(index, 1.0)
-    assert linked[2] == linked[5] == linked[6] and linked.nunique() == 6
+    assert linked[2] == linked[5] == linked[6]
+    assert linked.nunique() == 6
     assert linked_groups(index, 0).nunique() == 8
     across = pd.DataFrame({"group_id": ["a", "b"], "ra": [0.0, 360 - 1e-5], "dec": [0.0, 0.0]})
     assert linked_groups(across, 1.0).nunique() == 1
@@ -103,16 +105,19 @@ def test_an_object_that_crosses_a_boundary_belongs_to_its_first_detection() -> N
     plan = options.TimeSplit().plan(index)
     fold, first = fold_of(index, plan), index["mjd"].groupby(index["group_id"]).transform("min")
     low, high = plan.account["boundaries"]
-    assert (first[fold == "train"] < low).all() and (first[fold == "test"] >= high).all()
+    assert (first[fold == "train"] < low).all()
+    assert (first[fold == "test"] >= high).all()
     assert first[fold == "val"].between(low, high, inclusive="left").all()
-    assert plan.time_ordered and (index["mjd"][fold == "train"] > low).any()
+    assert plan.time_ordered
+    assert (index["mjd"][fold == "train"] > low).any()
 
 
 def test_sky_cells_stay_whole() -> None:
     index = index_of(900, 1)
     fold = fold_of(index, options.SkySplit(order=1, link_radius=0).plan(index))
     cell = healpix(index["ra"].to_numpy(), index["dec"].to_numpy(), 1)
-    assert fold.groupby(cell).nunique().max() == 1 and len(np.unique(cell)) == 48
+    assert fold.groupby(cell).nunique().max() == 1
+    assert len(np.unique(cell)) == 48
 
 
 def test_known_healpix_cells() -> None:
@@ -128,7 +133,8 @@ def test_missions_train_validate_and_test_where_they_should() -> None:
     fold = fold_of(index, plan)
     assert set(index["mission"][fold == "test"]) == {"GALEX"}
     assert set(index["mission"][fold == "val"]) == set(index["mission"][fold == "train"]) == {"SWIFT", "PS1"}
-    assert fold[1] == fold[2] == "unused" and set(fold[index["mission"] == "ZTF"]) == {"unused"}
+    assert fold[1] == fold[2] == "unused"
+    assert set(fold[index["mission"] == "ZTF"]) == {"unused"}
     assert plan.account["left_out_shared"] == 2
     left_out = options.LeaveOneMissionOut(held_out="GALEX").plan(index)
     assert set(index["mission"][fold_of(index, left_out) == "train"]) == {"SWIFT", "PS1", "ZTF"}
@@ -181,4 +187,5 @@ def test_the_split_file_stands_beside_the_dataset_and_in_the_run(tmp_path: Path)
         pd.testing.assert_frame_equal(pd.read_parquet(path), plan.rounds[0])
     assert len(list((tmp_path / "data-splits").iterdir())) == 1
     counts = plan.counts(index)
-    assert counts["samples"].sum() == len(index) and counts["positives"].sum() == index["label"].sum()
+    assert counts["samples"].sum() == len(index)
+    assert counts["positives"].sum() == index["label"].sum()
