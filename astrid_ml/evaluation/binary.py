@@ -72,6 +72,8 @@ class BinaryEvaluation:
                 result.tables[f"breakdown/{column}"] = table
                 if column == "mission":
                     _mission_metrics(result, table)
+        if self.positive == 0:
+            result.remarks.append("The bogus are the rarer class here: AUCPR, precision and recall are theirs.")
         result.remarks.extend(remarks(result, known))
         return result
 

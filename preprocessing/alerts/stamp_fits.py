@@ -54,12 +54,15 @@ def read_stamp(content: bytes) -> npt.NDArray[np.float32]:
 
 
 def read_lean(fits: bytes) -> npt.NDArray[np.float32] | None:
-    """A single primary HDU of float32 or float64, two axes, no scaling; None for anything else."""
+    """A single primary HDU of float32 or float64, two axes, no scaling; None for anything else.
+
+    The file's length tells whether anything follows the image; EXTEND = T alone does not.
+    """
     cards = _cards(fits)
     if cards is None:
         return None
     bitpix, axes = cards.get(b"BITPIX"), cards.get(b"NAXIS")
-    if bitpix not in DTYPES or axes != 2 or cards.get(b"scaled") or cards.get(b"extended"):
+    if bitpix not in DTYPES or axes != 2 or cards.get(b"scaled"):
         return None
     shape = (cards[b"NAXIS2"], cards[b"NAXIS1"])
     start, size = cards[b"start"], abs(bitpix) // 8 * shape[0] * shape[1]
@@ -87,8 +90,6 @@ def _cards(fits: bytes) -> dict[bytes, int] | None:
                 return None
         elif key in (b"BSCALE", b"BZERO", b"BLANK"):
             found[b"scaled"] = 1
-        elif key == b"EXTEND" and card[10:30].strip() == b"T":
-            found[b"extended"] = 1
     return None
 
 

@@ -1,0 +1,89 @@
+"""The published network to its last parameter, and what it can be fed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import conv2d, max_pool2d
+
+from astrid_ml.errors import UserError
+from models.braai.import_weights import LAYERS, ImportWeights, read_keras_weights
+from models.braai.network import BraaiVGG6, BraaiWide
+
+KERAS = {
+    "conv1": (3, 3, 3, 16),
+    "conv2": (3, 3, 16, 16),
+    "conv3": (3, 3, 16, 32),
+    "conv4": (3, 3, 32, 32),
+    "fc_1": (1152, 256),
+    "fc_out": (256, 1),
+}
+
+
+def write_keras(path: Path, leave_out: str = "") -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    random = np.random.default_rng(0)
+    weights = {}
+    with h5py.File(path, "w") as file:
+        for name, shape in KERAS.items():
+            if name != leave_out:
+                weights[name] = random.normal(0, 0.1, shape).astype(np.float32)
+                weights[f"{name}/bias"] = random.normal(0, 0.1, shape[-1]).astype(np.float32)
+                file[f"{name}/{name}/kernel:0"] = weights[name]
+                file[f"{name}/{name}/bias:0"] = weights[f"{name}/bias"]
+    return weights
+
+
+def test_vgg6_has_the_published_number_of_parameters() -> None:
+    assert sum(p.numel() for p in BraaiVGG6().parameters()) == 312_081
+
+
+def test_imported_weights_compute_what_keras_computes(tmp_path: Path) -> None:
+    w = write_keras(tmp_path / "w.h5")
+    network = BraaiVGG6().eval()
+    network.load_state_dict(read_keras_weights(tmp_path / "w.h5"))
+    images = torch.randn(5, 3, 63, 63)
+
+    def convolve(x: torch.Tensor, name: str) -> torch.Tensor:
+        kernel = torch.from_numpy(w[name].transpose(3, 2, 0, 1).copy())
+        return torch.relu(conv2d(x, kernel, torch.from_numpy(w[f"{name}/bias"])))
+
+    x = max_pool2d(convolve(convolve(images, "conv1"), "conv2"), 2)
+    x = max_pool2d(convolve(convolve(x, "conv3"), "conv4"), 4)
+    flat = x.permute(0, 2, 3, 1).reshape(5, -1).numpy()  # Keras flattens rows, columns, channels
+    hidden = np.maximum(flat @ w["fc_1"] + w["fc_1/bias"], 0)
+    expected = (hidden @ w["fc_out"] + w["fc_out/bias"])[:, 0]
+    with torch.no_grad():
+        assert network(images).numpy() == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", [BraaiVGG6, BraaiWide])
+@pytest.mark.parametrize(("channels", "size", "features"), [(3, 63, 0), (4, 64, 16), (2, 41, 3)])
+def test_any_channels_size_and_features(kind: type[BraaiVGG6], channels: int, size: int, features: int) -> None:
+    network = kind(channels, size, features)
+    table = torch.randn(2, features) if features else None
+    out = network(torch.randn(2, channels, size, size), table)
+    assert out.shape == (2,)
+    out.sum().backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_stamps_too_small_for_vgg6_are_refused() -> None:
+    with pytest.raises(ValueError, match="too small"):
+        BraaiVGG6(size=16)
+
+
+def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.h5").write_text("no")
+    with pytest.raises(UserError, match="HDF5"):
+        read_keras_weights(tmp_path / "text.h5")
+    write_keras(tmp_path / "part.h5", leave_out="conv4")
+    with pytest.raises(UserError, match="VGG6"):
+        read_keras_weights(tmp_path / "part.h5")
+    write_keras(tmp_path / "w.h5")
+    with pytest.raises(UserError, match="variant"):
+        ImportWeights(str(tmp_path / "w.h5"), "d7", str(tmp_path / "o.ckpt")).run()
+    assert len(LAYERS) == 6

@@ -1,0 +1,90 @@
+"""Simulated triplets: the stated prevalence and S/N, alike for both classes, the same bytes for the same seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ks_2samp
+
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.writer import MemoryUnitWriter
+from preprocessing.triplets.artefacts import ARTEFACTS
+from preprocessing.triplets.missions import MISSIONS
+from preprocessing.triplets.pipeline import TripletsPipeline
+from preprocessing.triplets.render import galaxy, moffat
+from preprocessing.triplets.scene import simulate_batch
+from preprocessing.triplets.simulate import SimulateTriplets
+
+
+def ones(value: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    return np.array([value], dtype=np.float32)
+
+
+def test_a_psf_and_a_galaxy_hold_their_flux() -> None:
+    psf = moffat(ones(31), ones(31), ones(2.5), 3.0)
+    assert psf.sum() == pytest.approx(1, abs=0.01)
+    half = psf[0, 31, 31] / 2
+    assert psf[0, 31, 32] > half > psf[0, 31, 33]  # FWHM 2.5: half the peak at 1.25 pixels
+    light = galaxy(ones(31), ones(31), ones(4), ones(2.5), ones(0.3), ones(0.4))
+    assert light.sum() == pytest.approx(1, rel=0.1)
+
+
+def test_the_transients_matched_filter_sees_the_drawn_snr() -> None:
+    n = 300
+    snr = np.full(n, 20.0, dtype=np.float32)
+    stamps, facts = simulate_batch(MISSIONS["ZTF"], np.ones(n, dtype=bool), snr, np.random.default_rng(0))
+    lonely = facts["host_distance"].isna().to_numpy()
+    flux_errors = []
+    for stamp, fwhm in zip(stamps[lonely], facts["fwhm"][lonely], strict=True):
+        difference = stamp[2] - np.median(stamp[2])
+        psf = moffat(ones(31), ones(31), ones(fwhm), MISSIONS["ZTF"].beta)[0]
+        sigma = 1.4826 * np.median(np.abs(difference))
+        flux_errors.append((psf * difference).sum() / np.sqrt((psf**2).sum()) / sigma)
+    # Off-centre by up to half a pixel and with its own photon noise, a filter at the centre sees a little less.
+    assert 14 < np.median(flux_errors) < 21
+
+
+def test_both_classes_share_the_snr_and_the_hosts(tmp_path: Path) -> None:
+    SimulateTriplets(n=2400, prevalence=0.3).run(tmp_path, seed=5)
+    table = pd.concat([pd.read_parquet(path) for path in tmp_path.glob("*.parquet")])
+    real, bogus = table[table["label"] == 1], table[table["label"] == 0]
+    assert 0.22 < table["label"].mean() < 0.38
+    assert ks_2samp(real["snr"], bogus["snr"]).pvalue > 0.001
+    assert ks_2samp(real["host_distance"].dropna(), bogus["host_distance"].dropna()).pvalue > 0.001
+    assert table["snr"].between(4, 40).all()
+    assert set(bogus["artefact"]) == set(ARTEFACTS)
+    assert set(table["mission"]) == set(MISSIONS)
+    assert table.groupby("group_id")["label"].nunique().max() == 1
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        (tmp_path / name).mkdir()
+        SimulateTriplets(n=40, part=10).run(tmp_path / name, seed)
+    contents = {name: {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "abc"}
+    assert contents["a"] == contents["b"]
+    assert contents["a"] != contents["c"]
+
+
+def test_the_pipeline_reads_what_the_simulator_wrote(tmp_path: Path) -> None:
+    SimulateTriplets(n=40, part=10, missions=["ZTF"]).run(tmp_path, 1)
+    (tmp_path / "triplets_ZTF_003.parquet").unlink()
+    pipeline = TripletsPipeline()
+    units = pipeline.plan([tmp_path])
+    assert [unit.missing for unit in units] == [(), (), (), ("triplets_ZTF_003.parquet",)]
+    writer = MemoryUnitWriter()
+    pipeline.process(units[0], writer, 0)
+    source = writer.source()
+    assert len(source.index) == 10
+    assert np.isfinite(source.index["peak_snr"]).all()
+    assert np.array_equal(source.gather("stamps", np.arange(10)), np.load(tmp_path / "triplets_ZTF_000.npy"))
+
+
+def test_numbers_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="missions"):
+        SimulateTriplets(missions=["HUBBLE"]).run(tmp_path, 1)
+    with pytest.raises(UserError, match="prevalence"):
+        SimulateTriplets(prevalence=1.5).run(tmp_path, 1)
