@@ -150,7 +150,7 @@ def _integration(ramp: Ramp, settings: Processing, integration: int, target: Any
         maps.append(result.features)
     table = pd.concat(jumps, ignore_index=True)
     balls = find_snowballs(first_saturated, table, gain, settings.config, integration)
-    table = _claimed(table, balls)
+    table = _claimed(table, balls, (n_rows, n_cols))
     features = {name: np.concatenate([part[name] for part in maps]) for name in maps[0]}
     unusable = int(np.isnan(features["slope"]).sum())
     flickers = pd.concat(telegraph, ignore_index=True)
@@ -172,16 +172,38 @@ def _first_lost(reads: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     return first
 
 
-def _claimed(jumps: pd.DataFrame, balls: list[Snowball]) -> pd.DataFrame:
-    """Jumps within a snowball, from its group to the end of its growth, are the snowball's."""
+def _claimed(jumps: pd.DataFrame, balls: list[Snowball], shape: tuple[int, int]) -> pd.DataFrame:
+    """Jumps of a snowball's core, rim and halo, from its group to the end of its growth, are the snowball's."""
     table = jumps.copy()
     for ball in balls:
         near = table[table.group.between(ball.group - 1, ball.group + 1 + ball.growth)]
-        reach = 2.0 * ball.core_radius + 3.0 if ball.core_radius else ball.radius + 1.0
-        inside = near[np.hypot(near.y - ball.y, near.x - ball.x) <= reach]
+        r = np.hypot(near.y.to_numpy() - ball.y, near.x.to_numpy() - ball.x)
         own = {(int(a), int(b)) for a, b in ball.pixels}
-        member = [(int(a), int(b)) in own for a, b in zip(near.y, near.x, strict=True)]
-        chosen = near.index[member].union(inside.index)
+        member = np.array([(int(a), int(b)) in own for a, b in zip(near.y, near.x, strict=True)], dtype=bool)
+        halo = (r <= halo_radius(ball, near[near.group == ball.group], shape)) & (near.group.to_numpy() == ball.group)
+        rim = r <= 2.0 * ball.core_radius + 3.0 if ball.core_radius else r <= ball.radius + 1.0
+        chosen = near.index[member | halo | rim]
         table.loc[chosen, "type"] = SNOWBALL
         table.loc[chosen, "found_by"] = "rules"
     return table
+
+
+def halo_radius(ball: Snowball, jumps: pd.DataFrame, shape: tuple[int, int], share: float = 0.02) -> float:
+    """Radius in pixels out to which at least ``share`` of the pixels jump in the snowball's group.
+
+    The faint halo breaks up into single pixels, which alone would look like cosmic rays.
+
+    Args:
+        ball: the event.
+        jumps: jumps of its group.
+        shape: rows and columns of the frame.
+        share: smallest share of a ring five pixels wide; unrelated jumps of one group are ten times rarer.
+    """
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    rings = np.hypot(y - ball.y, x - ball.x).astype(np.int64)
+    pixels = np.bincount(rings.ravel())
+    found = np.bincount(rings[jumps.y.to_numpy(int), jumps.x.to_numpy(int)], minlength=len(pixels))
+    smooth = np.convolve(found, np.ones(5), "same") / np.convolve(pixels, np.ones(5), "same")
+    start = int(ball.core_radius) + 2
+    beyond = np.flatnonzero(smooth[start:] < share)
+    return float(start + beyond[0]) if len(beyond) else float(len(pixels))

@@ -110,8 +110,8 @@ def snowball(
     r0, ratio, scale = (float(random.uniform(*limits)) for limits in (radius, amplitude, decay))
     cy, cx = (float(v[0]) for v in scene.place(random, 1))
     group = int(random.integers(1, scene.n_groups))
-    # The halo is followed to where it falls below a thousandth of its amplitude, or 60 pixels.
-    reach = r0 + min(scale * np.log(1000.0), 60.0)
+    # The halo is followed to where it falls to an electron: cut earlier, it would have a visible edge.
+    reach = r0 + scale * np.log(max(ratio * scene.full_well, np.e))
     y, x = np.mgrid[int(cy - reach) : int(cy + reach) + 2, int(cx - reach) : int(cx + reach) + 2]
     r = np.hypot(y - cy, x - cx)
     core, halo = r <= r0, (r > r0) & (r <= reach)
