@@ -51,7 +51,8 @@ def transform(stamp: Tensor, shape: tuple[int, int]) -> Tensor:
     rows = torch.fft.rfft(torch.roll(rows, -(k_x // 2), -1))
     full = torch.zeros((*stamp.shape[:-2], h, rows.shape[-1]), dtype=rows.dtype, device=stamp.device)
     full[..., :k_y, :] = rows
-    return torch.fft.fft(torch.roll(full, -(k_y // 2), -2), dim=-2)
+    columns: Tensor = torch.fft.fft(torch.roll(full, -(k_y // 2), -2), dim=-2)
+    return columns
 
 
 def stamp_of(spectrum: Tensor, shape: tuple[int, int], size: int) -> Tensor:
@@ -92,7 +93,7 @@ class _Filters:
 def _filters(
     p_n: Tensor, p_r: Tensor, q_n: Tensor, q_r: Tensor, scale: tuple[Tensor, Tensor], f_r: float, zero: Tensor
 ) -> _Filters:
-    """Filters of eqs. 12-15 with F_n = 1 and F_r = 1 / flux_ratio; ``q`` are power spectra, ``scale`` their variances."""
+    """Filters of eqs. 12-15 with F_n = 1, F_r = 1 / flux_ratio; ``q``: power spectra, ``scale``: their variances."""
     n2, r2 = p_n.real.square() + p_n.imag.square(), p_r.real.square() + p_r.imag.square()
     denominator = q_n * f_r**2 * r2 + q_r * n2
     inverse = denominator.clamp_min(1e-12 * float(zero)).reciprocal()

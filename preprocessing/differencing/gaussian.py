@@ -1,0 +1,92 @@
+"""Subtraction after convolution with a kernel on each side: PSF matching by a Gaussian, or none at all."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from preprocessing.differencing.zogy import padded_shape, power, stamp_of, transform
+
+
+def gaussian_stamp(sigma: float, size: int) -> Tensor:
+    """(size, size) Gaussian, centred, sum 1; a delta for sigma below 0.05 px."""
+    t = torch.arange(size) - size // 2
+    stamp = torch.exp(-(t[:, None] ** 2 + t[None, :] ** 2) / (2 * max(sigma, 0.05) ** 2))
+    return stamp / stamp.sum()
+
+
+def matching_sigma(wide: Tensor, narrow: Tensor) -> float:
+    """The sigma (px) of the Gaussian that brings ``narrow`` nearest to ``wide``; 0 where none helps."""
+    size = wide.shape[-1]
+    box = padded_shape((2 * size, 2 * size), size)
+    target, source = transform(wide, box), transform(narrow, box)
+    low, high = 0.0, size / 6
+    for _ in range(6):  # each round narrows the bracket fivefold
+        trial = torch.linspace(low, high, 11)
+        kernels = torch.stack([transform(gaussian_stamp(float(s), size), box) for s in trial])
+        best = int((source * kernels - target).abs().square().sum((-2, -1)).argmin())
+        low, high = float(trial[max(best - 1, 0)]), float(trial[min(best + 1, 10)])
+    sigma = (low + high) / 2
+    return sigma if sigma > 0.06 else 0.0
+
+
+def matching_kernels(psfs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Gaussian kernels for science and reference; the one with the wider PSF gets a delta."""
+    size = psfs[0].shape[-1]
+    return (
+        gaussian_stamp(matching_sigma(psfs[1], psfs[0]), size),
+        gaussian_stamp(matching_sigma(psfs[0], psfs[1]), size),
+    )
+
+
+def convolved_difference(
+    science: Tensor,
+    reference: Tensor,
+    psfs: tuple[Tensor, Tensor],
+    noises: tuple[Tensor | float, Tensor | float],
+    variances: tuple[Tensor, Tensor],
+    kernels: tuple[Tensor, Tensor],
+    flux_ratio: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """DIFF = K_n * N - flux_ratio K_r * R and its matched filter's significance.
+
+    The significance is divided by the noise of the filtered difference, correlations included: each image's variance
+    map goes through the square of its whole filter, as in eqs. 26-29 of Zackay, Ofek & Gal-Yam (2016).
+
+    Args:
+        science, reference, psfs, noises, variances, flux_ratio: as in ``zogy``.
+        kernels: (k, k), of science and reference, sum 1; (k, k) as the PSFs.
+
+    Returns:
+        DIFF (H, W) in science units, significance (H, W), PSF of DIFF (k, k) and the variance per pixel of DIFF.
+    """
+    h, w = science.shape[-2:]
+    size = psfs[0].shape[-1]
+    shape, box = padded_shape((h, w), 2 * size), padded_shape((4 * size, 4 * size), size)
+    psf = stamp_of(transform(psfs[0], box) * transform(kernels[0], box), box, size)
+    matched, matched_small = transform(psf, shape).conj(), transform(psf, box).conj()
+    sign, diff_hat, total, pixel = 1.0, torch.zeros(()), torch.zeros(()), torch.zeros(())
+    for image, noise, variance, kernel in zip((science, reference), noises, variances, kernels, strict=True):
+        scale = 1.0 if sign > 0 else flux_ratio
+        diff_hat = diff_hat + sign * scale * transform(kernel, shape) * torch.fft.rfft2(image, s=shape)
+        colour = (power(noise, box, psf) / _zero_lag(noise)).sqrt() * transform(kernel, box) * scale
+        for which, filter_ in enumerate((colour * matched_small, colour)):
+            squared = stamp_of(filter_, box, 2 * size - 1).square()
+            propagated = _propagate(variance, squared, shape)
+            total, pixel = (total + propagated, pixel) if which == 0 else (total, pixel + propagated)
+        sign = -1.0
+    diff = torch.fft.irfft2(diff_hat, s=shape)[..., :h, :w]
+    score = torch.fft.irfft2(diff_hat * matched, s=shape)[..., :h, :w]
+    return diff, score / total.sqrt(), psf, pixel
+
+
+def _zero_lag(noise: Tensor | float) -> Tensor:
+    value = torch.as_tensor(noise)
+    return value if value.ndim < 2 else value[value.shape[-2] // 2, value.shape[-1] // 2]
+
+
+def _propagate(variance: Tensor, kernel: Tensor, shape: tuple[int, int]) -> Tensor:
+    h, w = variance.shape[-2:]
+    level = variance.mean()
+    v = torch.fft.irfft2(torch.fft.rfft2(variance - level, s=shape) * transform(kernel, shape), s=shape)
+    return torch.maximum(v[..., :h, :w] + level * kernel.sum(), 1e-3 * level * kernel.sum())
