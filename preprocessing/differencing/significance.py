@@ -1,0 +1,111 @@
+"""Is the significance what it says? Figures of blank sky before any rescaling, and the rescaling."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_LAGS = ((0, 1), (1, 0), (1, 1))
+
+
+def robust_mean_std(values: Tensor, clip: float = 4.0) -> tuple[float, float]:
+    """Mean and standard deviation after clipping at ``clip`` sigma, corrected for the Gaussian's lost tails.
+
+    NaN for fewer than 16 values.
+    """
+    v = values.double().flatten()
+    if v.numel() < 16:
+        return math.nan, math.nan
+    centre = float(v.median())
+    std = float((v - centre).abs().median()) * 1.4826
+    lost = math.sqrt(2 / math.pi) * clip * math.exp(-(clip**2) / 2) / math.erf(clip / math.sqrt(2))
+    for _ in range(5):
+        kept = v[(v - centre).abs() <= clip * std]
+        if kept.numel() < 2:
+            return centre, std
+        centre, std = float(kept.mean()), float(kept.std()) / math.sqrt(1 - lost)
+    return centre, std
+
+
+def neighbour_correlation(diff: Tensor, blank: Tensor) -> dict[tuple[int, int], tuple[float, float]]:
+    """Correlation of (H, W) ``diff`` with itself at lags (dy, dx) over ``blank`` pixels, and its standard error."""
+    centre, std = robust_mean_std(diff[blank])
+    good = blank & ((diff - centre).abs() < 5 * std)
+    z = torch.where(good, (diff - centre) / std, torch.zeros_like(diff)).double()
+    h, w = diff.shape
+    out = {}
+    for dy, dx in _LAGS:
+        both = good[dy:, dx:] & good[: h - dy, : w - dx]
+        n = max(int(both.sum()), 1)
+        products = (z[dy:, dx:] * z[: h - dy, : w - dx])[both]
+        out[(dy, dx)] = (float(products.sum() / n), 1 / math.sqrt(n))
+    return out
+
+
+def tail_counts(significance: Tensor, blank: Tensor) -> dict[str, float]:
+    """Pixels beyond +-3, 4, 5 in blank sky and what a Gaussian expects (pixels are correlated: a mean, not a test)."""
+    values, out = significance[blank], {}
+    for level in (3, 4, 5):
+        out[f"above_{level}"] = float((values > level).sum())
+        out[f"below_{level}"] = float((values < -level).sum())
+        out[f"expected_{level}"] = values.numel() * math.erfc(level / math.sqrt(2)) / 2
+    return out
+
+
+def tile_std(significance: Tensor, blank: Tensor, tiles: int = 4) -> list[float]:
+    """Standard deviation in each of tiles x tiles parts, row by row; NaN where hardly any blank sky is left."""
+    rows, columns = torch.tensor_split(significance, tiles), torch.tensor_split(blank, tiles)
+    return [
+        robust_mean_std(s[b])[1]
+        for row, mask in zip(rows, columns, strict=True)
+        for s, b in zip(torch.tensor_split(row, tiles, 1), torch.tensor_split(mask, tiles, 1), strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Significance:
+    """Checks the significance on blank sky and rescales it where that is asked for.
+
+    Args:
+        rescale: divide by the blank sky's standard deviation.
+        tolerance: a warning is due where that deviation is further than this from 1 before rescaling.
+        max_correlation: and where a neighbour correlation of the difference exceeds this.
+        tiles: the frame is cut into tiles x tiles parts for the std per tile.
+    """
+
+    rescale: bool = True
+    tolerance: float = 0.1
+    max_correlation: float = 0.05
+    tiles: int = 4
+
+    def __call__(self, significance: Tensor, diff: Tensor, blank: Tensor) -> tuple[Tensor, dict[str, object]]:
+        """Rescaled (H, W) significance and the quality record; ``blank`` is True on sky without sources or masks."""
+        mean, raw = robust_mean_std(significance[blank])
+        scale = raw if self.rescale and math.isfinite(raw) and raw > 0 else 1.0
+        correlation = neighbour_correlation(diff, blank)
+        worst = max(correlation.values(), key=lambda pair: abs(pair[0]))
+        scaled = significance / scale
+        quality: dict[str, object] = {
+            "sig_mean": mean / scale,
+            "sig_std_raw": raw,
+            "sig_scale": scale,
+            "sig_std": robust_mean_std(scaled[blank])[1],
+            "sig_std_tiles": tile_std(scaled, blank, self.tiles),
+            "neighbour_corr": worst[0],
+            "neighbour_corr_err": worst[1],
+            "neighbour_corr_lags": {f"{dy},{dx}": list(value) for (dy, dx), value in correlation.items()},
+            **tail_counts(scaled, blank),
+        }
+        quality["warnings"] = self._warnings(raw, worst[0])
+        return scaled, quality
+
+    def _warnings(self, raw: float, correlation: float) -> list[str]:
+        found = []
+        if not abs(raw - 1) <= self.tolerance:
+            found.append(f"the significance's standard deviation in blank sky is {raw:.3f}, not 1")
+        if not abs(correlation) <= self.max_correlation:
+            found.append(f"neighbouring pixels of the difference correlate by {correlation:.3f}")
+        return found
