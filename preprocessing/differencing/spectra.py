@@ -21,4 +21,5 @@ def autocovariance(image: Tensor, blank: Tensor, reach: int = 6) -> Tensor:
     )
     lags = (sums / pairs.clamp_min(1.0)).roll((reach - 1, reach - 1), (0, 1))[: 2 * reach - 1, : 2 * reach - 1]
     taper = 1 - torch.arange(1 - reach, reach).abs().double() / reach
-    return (lags * taper[:, None] * taper[None, :]).float()
+    tapered: Tensor = lags * taper[:, None] * taper[None, :]
+    return tapered.float()
