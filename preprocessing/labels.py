@@ -148,10 +148,15 @@ class ColumnLabel:
             UserError: the column is missing or no value is in the mapping.
         """
         values = _column(index, self.column)
-        labels = values.astype("string").map(dict(self.mapping)) if self.mapping else values
+        labels = values.astype("string").map(dict(self.mapping)) if self.mapping else _numbers(values)
         if labels.isna().all():
             found = ", ".join(values.dropna().astype(str).unique()[:5])
             raise UserError(f"values of {self.column} in label.mapping", found or "all null", "mend label.mapping")
+        if not labels.dropna().isin([0, 1]).all():
+            strange = ", ".join(labels[~labels.isin([0, 1])].dropna().astype(str).unique()[:5])
+            raise UserError(
+                "labels 0 and 1", f"{self.column} gives {strange}", "set label.mapping={value: 0 or 1, ...}"
+            )
         out = index.assign(label=labels.astype("Int8"), label_source=f"column {self.column}")
         return out, {"source": f"column {self.column}", "proxy": False, **_counts(out)}
 
@@ -187,7 +192,7 @@ class ScoreThresholdLabel:
                 f"both are {self.column}",
                 "choose other labels",
             )
-        values = _column(index, self.column).astype(float)
+        values = _numbers(_column(index, self.column))
         if values.isna().all():
             raise UserError(f"packets with {self.column}", "none has it", "choose other labels")
         labels = pd.array(np.where(values.isna(), -1, values >= self.threshold), dtype="Int8")
@@ -202,3 +207,15 @@ def _column(index: pd.DataFrame, name: str) -> pd.Series:
     if name not in index:
         raise UserError(f"the column {name}", f"{', '.join(index.columns[:12])}", "choose one of the index's columns")
     return index[name]
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    try:
+        return pd.to_numeric(values).astype(float)
+    except (ValueError, TypeError) as error:
+        shown = ", ".join(values.dropna().astype(str).unique()[:5])
+        raise UserError(
+            f"numbers in the column {values.name}",
+            shown,
+            "choose another column, or map its values: label=column label.mapping={...}",
+        ) from error

@@ -32,34 +32,38 @@ class Found:
         loose: Avro and JSON files, a few packets each.
         tables: parquet files with cutout columns.
         tars: archives of Avro files.
+        damaged: files named parquet whose footer cannot be read.
     """
 
     loose: list[Path]
     tables: list[Path]
     tars: list[Path]
+    damaged: list[Path]
 
 
 def find(raw: Sequence[Path]) -> Found:
-    """Walk files and folders; parquet files without cutouts and unfinished tables are passed over."""
+    """Walk files and folders; parquet files without cutouts are passed over."""
     files = sorted(
         {path for place in raw for path in ([place] if place.is_file() else place.rglob("*")) if path.is_file()}
     )
+    tables = {path: has_cutouts(path) for path in files if path.suffix.lower() in PARQUET}
     return Found(
         [path for path in files if path.suffix.lower() in LOOSE],
-        [path for path in files if path.suffix.lower() in PARQUET and has_cutouts(path)],
+        [path for path, holds in tables.items() if holds],
         [path for path in files if path.name.lower().endswith(TARS)],
+        [path for path, holds in tables.items() if holds is None],
     )
 
 
-def has_cutouts(path: Path) -> bool:
-    """Whether a parquet file has columns of cutouts."""
+def has_cutouts(path: Path) -> bool | None:
+    """Whether a parquet file has columns of cutouts; None where its footer cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         names = set(pq.read_schema(path).names)
     except (pa.ArrowInvalid, OSError):
-        return False
+        return None
     return any(set(keys) <= names for keys in CUTOUT_KEYS)
 
 
@@ -156,8 +160,8 @@ def _read_json(path: Path) -> Iterator[dict[str, Any]]:
 def cutout_bytes(value: Any) -> bytes | None:
     """The bytes of a cutout in any of its wrappings; None where there is none."""
     if isinstance(value, dict):
-        value = value.get("stampData", value.get("$binary"))
-        return cutout_bytes(value["$binary"] if isinstance(value, dict) and "$binary" in value else value)
+        # Mongo's two JSON spellings: {"$binary": text, "$type": "00"} and {"$binary": {"base64": text, ...}}.
+        return cutout_bytes(next((value[key] for key in ("stampData", "$binary", "base64") if key in value), None))
     if isinstance(value, str):
         return base64.b64decode(value)
     return bytes(value) if isinstance(value, bytes | bytearray | memoryview) and len(value) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,10 +91,14 @@ def read_packet(packet: dict[str, Any]) -> tuple[dict[str, Any], npt.NDArray[np.
     data. The difference is positive at the centre for negative detections too: ``sign`` says which they are.
 
     Raises:
-        PacketError: no candidate, no id, missing or damaged cutouts, or no finite pixel in one.
+        PacketError: no candidate, no id, a value of the wrong type, missing or damaged cutouts, or no finite pixel in
+            one.
     """
     survey = survey_of(packet)
-    record = rubin_record(packet) if survey.name == "Rubin" else candidate_record(packet, survey)
+    try:
+        record = rubin_record(packet) if survey.name == "Rubin" else candidate_record(packet, survey)
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise PacketError(f"a value that cannot be read ({str(error)[:80]})") from error
     images = read_cutouts(packet)
     height, width = images[0].shape
     if height > survey.size or width > survey.size:
@@ -111,11 +116,13 @@ def read_cutouts(packet: dict[str, Any]) -> list[npt.NDArray[np.float32]]:
     keys = next((keys for keys in CUTOUT_KEYS if keys[0] in packet), CUTOUT_KEYS[0])
     images = []
     for key in keys:
-        content = cutout_bytes(packet.get(key))
-        if content is None:
-            raise PacketError(f"no {key}")
         try:
+            content = cutout_bytes(packet.get(key))
+            if content is None:
+                raise PacketError(f"no {key}")
             image = read_stamp(content)
+        except binascii.Error as error:
+            raise PacketError(f"{key}: damaged base64") from error
         except StampError as error:
             raise PacketError(f"{key}: {error}") from error
         if not np.isfinite(image).any():
@@ -145,11 +152,11 @@ def candidate_record(packet: dict[str, Any], survey: Survey) -> dict[str, Any]:
         "filter": survey.only_filter or survey.filters.get(-1 if fid is None else int(fid)),
         "mjd": None if start is None else float(start) - 2400000.5 + half,
         "time_ref": "mid-exposure" if exposure else "start of exposure",
-        "ra": candidate.get("ra"),
-        "dec": candidate.get("dec"),
+        "ra": _number(candidate.get("ra")),
+        "dec": _number(candidate.get("dec")),
         "field": None if candidate.get("field") is None else str(candidate["field"]),
         "detector": None if candidate.get("rcid") is None else str(candidate["rcid"]),
-        "snr": candidate.get("scorr"),
+        "snr": _number(candidate.get("scorr")),
         "sign": sign_of(candidate.get("isdiffpos")),
         "drbversion": candidate.get("drbversion") or None,
         "rbversion": candidate.get("rbversion") or None,
@@ -170,12 +177,12 @@ def rubin_record(packet: dict[str, Any]) -> dict[str, Any]:
     known = owner is not None and np.isfinite(float(owner)) and float(owner) != 0
     return {
         "id": str(identifier),
-        "group_id": str(int(owner)) if known else str(identifier),
+        "group_id": str(identifier) if owner is None or not known else str(int(owner)),
         "filter": source.get("band"),
         "mjd": None if middle is None else float(middle) - TAI_MINUS_UTC,
         "time_ref": "mid-exposure",
-        "ra": source.get("ra"),
-        "dec": source.get("dec"),
+        "ra": _number(source.get("ra")),
+        "dec": _number(source.get("dec")),
         "field": None,
         "detector": None if source.get("detector") is None else str(source["detector"]),
         "snr": _number(source.get("snr")),

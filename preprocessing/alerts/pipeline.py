@@ -17,6 +17,7 @@ from astrid_ml.pipeline.fingerprint import relative
 from preprocessing.alerts import files
 from preprocessing.alerts.packet import PacketError, read_packet
 from preprocessing.alerts.rubin import rubin_planes
+from preprocessing.alerts.stamp_fits import StampError
 from preprocessing.stamps import peak_snr
 
 Stamps = npt.NDArray[np.float32]
@@ -73,6 +74,7 @@ class AlertsPipeline:
             Unit(relative(path, raw), (path,), {"kind": "tar"}, bytes_needed=4 * path.stat().st_size)
             for path in found.tars
         ]
+        units += [Unit(relative(path, raw), (path,), missing=("a readable parquet footer",)) for path in found.damaged]
         if not units:
             where = ", ".join(str(path) for path in raw)
             raise UserError(
@@ -104,7 +106,8 @@ class AlertsPipeline:
         for name, packet in self._packets(unit, writer):
             try:
                 record, images = read_packet(packet)
-            except PacketError as error:
+                extra = rubin_planes(packet) if record["survey"] == "Rubin" else {}
+            except (PacketError, StampError) as error:
                 writer.drop(str(packet.get("candid") or packet.get("diaSourceId") or name), str(error))
                 continue
             record["source"] = name
@@ -114,7 +117,7 @@ class AlertsPipeline:
                 writer.count("stamps_cut_at_an_edge")
             records.append(record)
             stamps.append(images)
-            planes.append(rubin_planes(packet) if record["survey"] == "Rubin" else {})
+            planes.append(extra)
             writer.count(f"read_{record['survey']}")
         write_samples(records, stamps, planes, writer)
 

@@ -9,13 +9,24 @@ import numpy as np
 import numpy.typing as npt
 
 from preprocessing.alerts.files import CUTOUT_KEYS, cutout_bytes
-from preprocessing.alerts.stamp_fits import open_fits, unpacked
+from preprocessing.alerts.stamp_fits import DAMAGE, StampError, open_fits, unpacked
 
 PSF_SIZE = 49  # the largest that is sent; smaller ones are padded around their centre
 
 
 def rubin_planes(packet: dict[str, Any]) -> dict[str, npt.NDArray[np.float32]]:
-    """``variance`` (3, 30, 30) in nJy^2 and ``psf`` (3, 49, 49), each PSF of sum 1; empty where a cutout has none."""
+    """``variance`` (3, 30, 30) in nJy^2 and ``psf`` (3, 49, 49), each PSF of sum 1; empty where a cutout has none.
+
+    Raises:
+        StampError: the variance or the PSF of a cutout cannot be read.
+    """
+    try:
+        return _planes(packet)
+    except DAMAGE as error:
+        raise StampError("damaged variance or PSF") from error
+
+
+def _planes(packet: dict[str, Any]) -> dict[str, npt.NDArray[np.float32]]:
     variances, psfs = [], []
     for key in CUTOUT_KEYS[0]:
         content = cutout_bytes(packet.get(key))

@@ -16,6 +16,8 @@ import numpy.typing as npt
 BLOCK = 2880
 CARD = 80
 DTYPES = {-32: ">f4", -64: ">f8"}
+# What astropy.io.fits raises on a damaged header: a missing or misspelt card, a value of another type, a short file.
+DAMAGE = (OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError)
 
 
 class StampError(ValueError):
@@ -64,9 +66,9 @@ def read_lean(fits: bytes) -> npt.NDArray[np.float32] | None:
     bitpix, axes = cards.get(b"BITPIX"), cards.get(b"NAXIS")
     if bitpix not in DTYPES or axes != 2 or cards.get(b"scaled"):
         return None
-    shape = (cards[b"NAXIS2"], cards[b"NAXIS1"])
+    shape = (cards.get(b"NAXIS2", 0), cards.get(b"NAXIS1", 0))
     start, size = cards[b"start"], abs(bitpix) // 8 * shape[0] * shape[1]
-    if size == 0 or len(fits) < start + size or len(fits) > start + -(-size // BLOCK) * BLOCK:
+    if min(shape) < 1 or len(fits) < start + size or len(fits) > start + -(-size // BLOCK) * BLOCK:
         return None
     image = np.frombuffer(fits, dtype=DTYPES[bitpix], count=shape[0] * shape[1], offset=start)
     return image.reshape(shape).astype(np.float32)
@@ -94,14 +96,18 @@ def _cards(fits: bytes) -> dict[bytes, int] | None:
 
 
 def open_fits(fits: bytes) -> Any:
-    """An HDU list; the SIMPLE card of ZTF's cutouts is not standard, and astropy's word on that is not news."""
+    """An HDU list; the SIMPLE card of ZTF's cutouts is not standard, and astropy's word on that is not news.
+
+    Raises:
+        StampError: astropy cannot make an HDU list of it.
+    """
     from astropy.io import fits as astropy_fits
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return astropy_fits.open(io.BytesIO(fits), ignore_missing_simple=True, memmap=False)
-        except (OSError, ValueError) as error:
+        except DAMAGE as error:
             raise StampError("no FITS file") from error
 
 
@@ -114,6 +120,6 @@ def read_with_astropy(fits: bytes) -> npt.NDArray[np.float32]:
                 for hdu in hdus:
                     if getattr(hdu, "data", None) is not None and np.ndim(hdu.data) == 2:
                         return np.asarray(hdu.data, dtype=np.float32)
-            except (OSError, ValueError, TypeError) as error:
+            except DAMAGE as error:
                 raise StampError("damaged FITS file") from error
     raise StampError("no two-dimensional image in the cutout")

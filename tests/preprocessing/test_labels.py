@@ -68,6 +68,21 @@ def test_a_column_is_mapped_and_other_values_stay_unlabelled() -> None:
         ColumnLabel("kind", {"q": 1}).apply(index())
 
 
+def test_a_column_of_numbers_or_booleans_is_the_label_itself() -> None:
+    frame = index().assign(flag=[True, False, True], known=[1.0, np.nan, 0.0])
+    assert ColumnLabel("flag").apply(frame)[0]["label"].tolist() == [1, 0, 1]
+    out = ColumnLabel("known").apply(frame)[0]["label"]
+    assert (out.iloc[0], out.isna().tolist()) == (1, [False, True, False])
+
+
+def test_values_that_are_no_labels_are_the_users_mistake() -> None:
+    with pytest.raises(UserError, match=r"gives 0\.9, 0\.2"):
+        ColumnLabel("drb").apply(index())
+    for labeller in (ColumnLabel("kind"), ScoreThresholdLabel("kind")):
+        with pytest.raises(UserError, match="numbers in the column kind"):
+            labeller.apply(index())
+
+
 def test_truth_must_be_there() -> None:
     with pytest.raises(UserError, match="no label"):
         TruthLabel().apply(index())

@@ -202,3 +202,55 @@ def test_the_lean_parser_equals_astropy_or_leaves_it_to_astropy() -> None:
 def test_what_is_no_stamp_is_refused(content: bytes) -> None:
     with pytest.raises(StampError):
         read_stamp(content)
+
+
+def test_a_damaged_header_never_ends_in_anything_but_a_reason(make_packet: Any) -> None:
+    content = gzip.decompress(make_packet(1)["cutoutScience"]["stampData"])
+    random = np.random.default_rng(1)
+    refused = 0
+    for _ in range(300):
+        damaged = np.frombuffer(content, dtype=np.uint8).copy()
+        places = random.integers(0, 560, random.choice([1, 3, 10]))
+        damaged[places] = random.choice(np.frombuffer(b" 0123456789-TFABNXIS=.'", dtype=np.uint8), len(places))
+        try:
+            read_stamp(damaged.tobytes())
+        except StampError:
+            refused += 1
+    assert refused > 50
+    for missing in (b"NAXIS1", b"NAXIS2", b"BITPIX"):
+        with pytest.raises(StampError):
+            read_stamp(content.replace(missing, b"COMMEN"))
+
+
+@pytest.mark.parametrize(("field", "value"), [("jd", "abc"), ("ra", [1.0]), ("fid", "x"), ("drb", {}), ("jd", 10**400)])
+def test_a_value_of_the_wrong_type_drops_its_packet_alone(field: str, value: Any, make_packet: Any) -> None:
+    with pytest.raises(PacketError, match="cannot be read"):
+        read_packet(make_packet(1, **{field: value}))
+
+
+def test_damaged_base64_drops_its_packet_and_keeps_the_rest(tmp_path: Path, make_packet: Any) -> None:
+    packets = []
+    for number in (1, 2):
+        packet = make_packet(number)
+        for key in ("cutoutScience", "cutoutTemplate", "cutoutDifference"):
+            content = base64.b64encode(packet[key]["stampData"]).decode()
+            # Mongo's newer spelling; the older one is in the test of all wrappings.
+            packet[key] = {"stampData": {"$binary": {"base64": content, "subType": "00"}}}
+        packets.append(packet)
+    packets[0]["cutoutTemplate"]["stampData"]["$binary"]["base64"] = "a"
+    (tmp_path / "two.json").write_text(json.dumps(packets))
+    source, writer = read(tmp_path)
+    assert source.index["id"].tolist() == ["2"]
+    assert [(drop.id, drop.reason) for drop in writer.drops] == [("1", "cutoutTemplate: damaged base64")]
+
+
+def test_a_truncated_table_is_an_incomplete_unit(tmp_path: Path, make_packet: Any) -> None:
+    pq.write_table(pa.Table.from_pylist([make_packet(7)]), tmp_path / "a.parquet")
+    content = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "b.parquet").write_bytes(content[: len(content) // 2])
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "other.parquet")
+    units = AlertsPipeline().plan([tmp_path])
+    assert [(unit.id, unit.missing) for unit in units] == [
+        ("a.parquet#0", ()),
+        ("b.parquet", ("a readable parquet footer",)),
+    ]
