@@ -1,0 +1,210 @@
+"""A tree of classes: validated, with the labels of a survey mapped onto its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from astrid_ml.errors import UserError
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """A tree of classes.
+
+    Args:
+        name: of the tree.
+        root: its one root.
+        children: node -> its children, in order.
+        labels: node -> labels of the survey that mean it; a node's own name always does. Labels of inner nodes are
+            allowed: such objects train the levels that they know.
+
+    Raises:
+        UserError: a cycle, two parents, a second root, a label of two nodes or of none.
+    """
+
+    name: str
+    root: str
+    children: Mapping[str, Sequence[str]]
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for problem in problems_of(self):
+            raise UserError(f"a taxonomy {self.name!r} that is one tree", problem, "mend its YAML file")
+
+    @cached_property
+    def nodes(self) -> tuple[str, ...]:
+        """All nodes, breadth first: the root is 0, and siblings stand together."""
+        order, place = [self.root], 0
+        while place < len(order):
+            order += self.children.get(order[place], ())
+            place += 1
+        return tuple(order)
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Node -> its place in ``nodes``."""
+        return {name: number for number, name in enumerate(self.nodes)}
+
+    @cached_property
+    def parent(self) -> Ints:
+        """Place of each node's parent, shape (n_nodes,); the root's is itself."""
+        out = np.zeros(len(self.nodes), dtype=np.int64)
+        for name, below in self.children.items():
+            for child in below:
+                out[self.position[child]] = self.position[name]
+        return out
+
+    @cached_property
+    def depth(self) -> Ints:
+        """Steps from the root, shape (n_nodes,); the root's is 0."""
+        out = np.zeros(len(self.nodes), dtype=np.int64)
+        for number in range(1, len(out)):  # breadth first: a parent stands before its children
+            out[number] = out[self.parent[number]] + 1
+        return out
+
+    @cached_property
+    def sibling_groups(self) -> tuple[tuple[int, ...], ...]:
+        """Places of the children of each inner node, breadth first."""
+        inner = [name for name in self.nodes if self.children.get(name)]
+        return tuple(tuple(self.position[child] for child in self.children[name]) for name in inner)
+
+    @cached_property
+    def leaves(self) -> tuple[str, ...]:
+        """Nodes without children, breadth first."""
+        return tuple(name for name in self.nodes if not self.children.get(name))
+
+    @cached_property
+    def ancestors(self) -> npt.NDArray[np.bool_]:
+        """(n_nodes, n_nodes): ``[i, j]`` is whether j is i or above it."""
+        out = np.eye(len(self.nodes), dtype=bool)
+        for number in range(1, len(out)):
+            out[number] |= out[self.parent[number]]
+        return out
+
+    @cached_property
+    def node_of_label(self) -> dict[str, str]:
+        """Label (or node name) -> node."""
+        out = {name: name for name in self.nodes}
+        out.update({str(label): node for node, names in self.labels.items() for label in names})
+        return out
+
+    def encode(self, labels: Sequence[object]) -> Ints:
+        """Place of each label's node, shape (n,); -1 where the label is missing or unknown here."""
+        known = {label: self.position[node] for label, node in self.node_of_label.items()}
+        return np.array([known.get(str(label), -1) if label is not None else -1 for label in labels], dtype=np.int64)
+
+    def at_level(self, nodes: Ints, level: int) -> Ints:
+        """Each node's ancestor at a depth (a leaf above it stands for itself); -1 for nodes that do not reach it.
+
+        Args:
+            nodes: places, shape (n,); -1 stays -1.
+            level: depth, 1 or more.
+        """
+        table = np.full((len(self.nodes) + 1,), -1, dtype=np.int64)
+        for number, name in enumerate(self.nodes):
+            if self.depth[number] >= level:
+                table[number] = next(a for a in np.flatnonzero(self.ancestors[number]) if self.depth[a] == level)
+            elif not self.children.get(name):
+                table[number] = number
+        return table[nodes]
+
+    def level_nodes(self, level: int) -> Ints:
+        """The classes of a level: nodes at that depth and leaves above it, breadth first."""
+        chosen = [
+            number
+            for number, name in enumerate(self.nodes)
+            if self.depth[number] == level or (self.depth[number] < level and not self.children.get(name))
+        ]
+        return np.array(chosen, dtype=np.int64)
+
+    @cached_property
+    def n_levels(self) -> int:
+        """The largest depth; level ``n_levels`` holds all leaves."""
+        return int(self.depth.max())
+
+    def probabilities(self, conditional: Floats) -> Floats:
+        """Node probabilities from conditional ones: p(node) = p(node | parent) p(parent), shape (n, n_nodes)."""
+        out = np.array(conditional, dtype=np.float64)
+        out[:, 0] = 1.0
+        for number in range(1, out.shape[1]):
+            out[:, number] *= out[:, self.parent[number]]
+        return out
+
+    def deepest_confident(self, probability: Floats, confidence: float) -> Ints:
+        """From the root down the most probable child, as long as its probability is at least ``confidence``.
+
+        Args:
+            probability: (n, n_nodes), consistent.
+            confidence: in (0, 1]; 0 always ends at a leaf.
+        """
+        at = np.zeros(len(probability), dtype=np.int64)
+        for group in self.sibling_groups:
+            below = np.array(group)
+            here = at == self.parent[below[0]]
+            best = below[np.argmax(probability[:, below], axis=1)]
+            sure = probability[np.arange(len(at)), best] >= confidence
+            at = np.where(here & sure, best, at)
+        return at
+
+
+def problems_of(tree: Taxonomy) -> list[str]:
+    """What is wrong with a tree, in words."""
+    below = [child for names in tree.children.values() for child in names]
+    twice = sorted({name for name in below if below.count(name) > 1})
+    if twice:
+        return [f"{', '.join(twice)} with two parents"]
+    if tree.root in below:
+        return [
+            f"the root {tree.root!r} below {next(n for n, c in tree.children.items() if tree.root in c)!r}: a cycle"
+        ]
+    reached, front = {tree.root}, [tree.root]
+    while front:
+        front = [child for name in front for child in tree.children.get(name, ())]
+        reached |= set(front)
+    lost = sorted((set(tree.children) | set(below)) - reached)
+    if lost:
+        return [f"{', '.join(lost)} out of reach of the root {tree.root!r} (a cycle, or a second root)"]
+    unknown = sorted(set(tree.labels) - reached)
+    if unknown:
+        return [f"labels of the unknown node {', '.join(unknown)}"]
+    names = [str(label) for node, labels in tree.labels.items() for label in labels if str(label) != node]
+    shared = sorted({name for name in names if names.count(name) > 1 or name in reached})
+    return [f"the label {', '.join(shared)} at two nodes"] if shared else []
+
+
+def known_taxonomies() -> list[str]:
+    """Names of the trees that are shipped."""
+    return sorted(path.stem for path in (Path(__file__).parent / "taxonomies").glob("*.yaml"))
+
+
+def load_taxonomy(source: str) -> Taxonomy:
+    """A shipped tree by name, or a YAML file with ``name, root, children, labels``.
+
+    Raises:
+        UserError: no such tree, or a file that is not one.
+    """
+    import yaml
+
+    path = (
+        Path(source) if source.endswith((".yaml", ".yml")) else Path(__file__).parent / "taxonomies" / f"{source}.yaml"
+    )
+    if not path.is_file():
+        raise UserError(f"a taxonomy: {', '.join(known_taxonomies())} or a YAML file", source, "choose one of them")
+    content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or not {"name", "root", "children"} <= set(content):
+        raise UserError(
+            f"{path.name} with name, root, children and labels", "another content", "see docs/lightcurves.md"
+        )
+    return Taxonomy(
+        str(content["name"]), str(content["root"]), dict(content["children"]), dict(content.get("labels") or {})
+    )

@@ -1,0 +1,1 @@
+"""The hierarchy of classes in training: the weighted hierarchical cross-entropy."""

@@ -1,0 +1,1 @@
+"""Light curves: readers of survey files, selection of epochs, windows, the simulator, the pipeline."""

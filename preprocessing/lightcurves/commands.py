@@ -1,0 +1,118 @@
+"""``astrid convert``: survey files to parquet, one row an object."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.executors import Executor, Serial
+from preprocessing.lightcurves.exchange import ExchangeWriter
+from preprocessing.lightcurves.ingest import Account
+from preprocessing.lightcurves.readers import CurveSource, find_sources
+
+
+@dataclass(frozen=True)
+class ConvertCommand:
+    """Convert every light-curve file of a folder.
+
+    Args:
+        input: a file, a folder, or several.
+        output_dir: gets ``objects/part-*.parquet`` (one for each source) and ``report.json``.
+        executor: where the files are read; None reads them one after the other.
+        wavelengths: effective wavelengths (micrometres) of bands by name, over the built-in ones.
+        row_group: objects in a row group.
+    """
+
+    input: str | list[str]
+    output_dir: str
+    executor: Executor | None = None
+    wavelengths: dict[str, float] = field(default_factory=dict)
+    row_group: int = 5000
+
+    def run(self) -> dict[str, Any]:
+        """Convert; ``failed`` counts the sources that could not be read at all."""
+        places = [Path(place) for place in ([self.input] if isinstance(self.input, str) else self.input)]
+        absent = [str(place) for place in places if not place.exists()]
+        if absent:
+            raise UserError("input=FILE or FOLDER that exists", f"nothing at {', '.join(absent)}", "check the path")
+        sources = find_sources(places)
+        folder = Path(self.output_dir) / "objects"
+        folder.mkdir(parents=True, exist_ok=True)
+        jobs = [
+            Job(source, folder / f"part-{number:05d}.parquet", self.wavelengths, self.row_group)
+            for number, source in enumerate(sources)
+        ]
+        results = dict((self.executor or Serial()).map(convert_one, jobs))
+        report = summarise(sources, [results[number] for number in range(len(jobs))])
+        write_report(Path(self.output_dir) / "report.json", report)
+        if not report["objects"]:
+            raise UserError("at least one usable curve", json.dumps(report["failed_sources"][:3]), "see report.json")
+        hidden = ("drops", "repairs", "failed_sources")
+        return {name: value for name, value in report.items() if name not in hidden} | {"output_dir": self.output_dir}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One source and where it goes."""
+
+    source: CurveSource
+    target: Path
+    wavelengths: Mapping[str, float]
+    row_group: int
+
+
+def convert_one(job: Job) -> tuple[int, int, Account]:
+    """Read a source and write its part; returns objects, epochs and the account."""
+    if job.source.missing:
+        raise UserError(
+            f"{', '.join(job.source.missing)} beside {job.source.path.name}", "none", "fetch the whole pair"
+        )
+    account, epochs = Account(), 0
+    with ExchangeWriter(job.target, job.row_group) as writer:
+        for table in job.source.read(account, job.wavelengths):
+            writer.write(table)
+            epochs += len(table.mjd)
+    return writer.objects, epochs, account
+
+
+def summarise(sources: Sequence[CurveSource], results: Sequence[Any]) -> dict[str, Any]:
+    """The content of ``report.json``."""
+    total, objects, epochs = Account(), 0, 0
+    failed = []
+    for source, result in zip(sources, results, strict=True):
+        if isinstance(result, BaseException):
+            failed.append({"source": str(source.path), "reason": f"{type(result).__name__}: {result}"})
+            continue
+        objects, epochs = objects + result[0], epochs + result[1]
+        name = source.path.name
+        result[2].dropped = [{**drop, "source": name} for drop in result[2].dropped]
+        result[2].repaired = [{**mended, "source": name} for mended in result[2].repaired]
+        total.merge(result[2])
+    return {
+        "sources": len(sources),
+        "read": total.read,
+        "objects": objects,
+        "epochs": epochs,
+        "repaired": len(total.repaired),
+        "dropped": len(total.dropped),
+        "dropped_by_reason": dict(sorted(Counter(drop["reason"] for drop in total.dropped).items())),
+        "repaired_by_reason": dict(sorted(Counter(mended["reason"] for mended in total.repaired).items())),
+        "counts": {name: number for name, number in sorted(total.counts.items()) if number},
+        "failed": len(failed),
+        "failed_sources": failed,
+        "drops": total.dropped,
+        "repairs": total.repaired,
+    }
+
+
+def write_report(path: Path, report: dict[str, Any]) -> None:
+    """Write JSON whole."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, path)

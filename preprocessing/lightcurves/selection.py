@@ -1,0 +1,147 @@
+"""Which epochs of a light curve are used: saturation, triggers, non-detections; time zero; windows of days.
+
+All functions work on whole tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from astrid_ml.errors import UserError
+from preprocessing.lightcurves.table import CurveTable, first_true, last_true
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+WINDOWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+TRIGGER_RULES = ("flags", "snr", "first_epoch")
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Bits of PHOTFLAG; each survey has its own (FORMATS: ELAsTiCC 2 has 1024, 2048, 4096).
+
+    Args:
+        saturate: a saturated epoch; 0 where the survey has no such bit.
+        trigger: the epoch that triggered; 0: the first detection is the trigger.
+        detect: a detection.
+    """
+
+    saturate: int = 1024
+    trigger: int = 2048
+    detect: int = 4096
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which epochs are kept, and when an object begins.
+
+    Args:
+        flags: the survey's bits.
+        rule: ``flags`` uses the detection bit; ``snr`` calls |flux| / error >= ``snr`` a detection (for surveys
+            without PHOTFLAG); ``first_epoch`` calls every epoch one. Never chosen by itself.
+        snr: the threshold of the rule ``snr``.
+        last_non_detection: keep the last non-detection before the trigger (and drop all before it).
+        drop_after_last_detection: drop what follows the last detection.
+        max_error: an error of this size or more marks a lost epoch (SNANA writes 1e8).
+    """
+
+    flags: Flags = Flags()
+    rule: str = "flags"
+    snr: float = 5.0
+    last_non_detection: bool = True
+    drop_after_last_detection: bool = True
+    max_error: float = 1e7
+
+    def __post_init__(self) -> None:
+        if self.rule not in TRIGGER_RULES:
+            raise UserError(f"selection.rule of {', '.join(TRIGGER_RULES)}", self.rule, "choose one of them")
+
+    def detections(self, table: CurveTable) -> Mask:
+        """Which epochs are detections, shape (N,)."""
+        if self.rule == "flags":
+            found: Mask = (table.phot_flag & self.flags.detect) != 0
+        elif self.rule == "snr":
+            found = np.abs(table.flux) >= self.snr * table.flux_err
+        else:
+            found = np.ones(len(table.mjd), dtype=bool)
+        return found
+
+    def triggers(self, table: CurveTable) -> Ints:
+        """Row of each object's trigger, shape (n,); -1 where there is none."""
+        first = first_true(self.detections(table), table.offsets)
+        if self.rule != "flags" or not self.flags.trigger:
+            return first
+        flagged = first_true((table.phot_flag & self.flags.trigger) != 0, table.offsets)
+        return np.where(flagged >= 0, flagged, first)
+
+    def without_saturation(self, table: CurveTable) -> CurveTable:
+        """Without saturated epochs and lost ones."""
+        return table.keep_epochs(((table.phot_flag & self.flags.saturate) == 0) & (table.flux_err < self.max_error))
+
+    def apply(self, table: CurveTable) -> tuple[CurveTable, npt.NDArray[np.float64], Mask]:
+        """Select epochs.
+
+        Returns:
+            The table (objects without a trigger keep all their epochs), the time zero of each object (MJD of the
+            trigger, NaN without one) of shape (n,), and the detections (N,) of the returned table.
+        """
+        table = self.without_saturation(table)
+        trigger = self.triggers(table)
+        found = self.detections(table)
+        keep = keep_around_trigger(table, trigger, found, self.last_non_detection, self.drop_after_last_detection)
+        start = np.where(trigger >= 0, table.mjd[np.maximum(trigger, 0)] if len(table.mjd) else np.nan, np.nan)
+        return table.keep_epochs(keep), start, found[keep]
+
+
+def keep_around_trigger(table: CurveTable, trigger: Ints, detected: Mask, last_before: bool, drop_after: bool) -> Mask:
+    """Epochs from the trigger to the last detection, and the one non-detection before it.
+
+    Args:
+        table: time-sorted.
+        trigger: row of each object's trigger, -1 where there is none (all its epochs stay).
+        detected: (N,) detections.
+        last_before: keep only the last non-detection before the trigger; False keeps everything before it.
+        drop_after: drop what follows the last detection.
+    """
+    owner = table.owner
+    row = np.arange(len(table.mjd))
+    has = trigger >= 0
+    begin = trigger.copy()
+    if last_before:
+        before = (row < trigger[owner]) & ~detected
+        begin = np.where(last_true(before, table.offsets) >= 0, last_true(before, table.offsets), trigger)
+        after_begin = (row >= trigger[owner]) | (row == begin[owner])
+    else:
+        after_begin = np.ones(len(row), dtype=bool)
+    last = last_true(detected, table.offsets)
+    before_end = row <= last[owner] if drop_after else np.ones(len(row), dtype=bool)
+    kept: Mask = (after_begin & before_end) | ~has[owner]
+    return kept
+
+
+def window(table: CurveTable, start: npt.NDArray[np.float64], days: float) -> CurveTable:
+    """Epochs with t - start <= days, those before the start included.
+
+    Args:
+        table: time-sorted.
+        start: time zero of each object, MJD, shape (n,).
+        days: length of the window.
+    """
+    return table.keep_epochs(table.mjd - start[table.owner] <= days)
+
+
+def window_lengths(times: npt.NDArray[np.float64], offsets: Ints, days: npt.NDArray[np.float64] | float) -> Ints:
+    """How many epochs of each object lie within ``days`` of its time zero; epochs ascend, so a window is a prefix.
+
+    Args:
+        times: (N,) days since time zero.
+        offsets: (n + 1,).
+        days: one number, or (n,) for a window of its own for each object.
+    """
+    inside = times <= np.repeat(np.broadcast_to(days, len(offsets) - 1), np.diff(offsets))
+    counted = np.concatenate([[0], np.cumsum(inside)])
+    out: Ints = counted[offsets[1:]] - counted[offsets[:-1]]
+    return out

@@ -1,0 +1,156 @@
+"""SNANA files written by hand and ``astrid convert``: dialects, bad input, the report."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+
+from astrid_ml.errors import UserError
+from preprocessing.lightcurves.commands import ConvertCommand
+from preprocessing.lightcurves.exchange import from_arrow, read_exchange, to_arrow
+from preprocessing.lightcurves.ingest import Account
+from preprocessing.lightcurves.long_tables import read_ztf
+from preprocessing.lightcurves.snana import read_snana
+
+
+def write_pair(folder: Path, curves: list[dict[str, Any]], band: str = "BAND", width: int = 2, **head: Any) -> Path:
+    """A HEAD/PHOT pair: curves have ``SNID`` and lists ``MJD, BAND, FLUXCAL, FLUXCALERR``."""
+    rows: dict[str, list[Any]] = {"MJD": [], "BAND": [], "FLUXCAL": [], "FLUXCALERR": [], "PHOTFLAG": []}
+    first, last = [], []
+    for curve in curves:
+        first.append(len(rows["MJD"]) + 1)
+        n = len(curve["MJD"])
+        for name in ("MJD", "BAND", "FLUXCAL", "FLUXCALERR"):
+            rows[name] += [*curve[name], {"MJD": -777.0, "BAND": "-"}.get(name, -777.0)]
+        rows["PHOTFLAG"] += [*curve.get("PHOTFLAG", [4096] * n), 0]
+        last.append(len(rows["MJD"]) - 1)
+    columns = [
+        fits.Column("SNID", "16A", array=[str(c["SNID"]) for c in curves]),
+        fits.Column("DECL", "D", array=[-9.0] * len(curves)),
+        fits.Column("RA", "D", array=[10.0] * len(curves)),
+        fits.Column("REDSHIFT_HELIO", "E", array=[-9.0] * len(curves)),
+        fits.Column("SNTYPE", "J", array=[101] * len(curves)),
+        fits.Column("NOBS", "J", array=[len(c["MJD"]) for c in curves]),
+        fits.Column("PTROBS_MIN", "J", array=first),
+        fits.Column("PTROBS_MAX", "J", array=last),
+    ]
+    primary = fits.PrimaryHDU(header=fits.Header(head))
+    path = folder / "a_HEAD.FITS"
+    fits.HDUList([primary, fits.BinTableHDU.from_columns(columns)]).writeto(path)
+    formats = {"MJD": "D", "BAND": f"{width}A", "FLUXCAL": "E", "FLUXCALERR": "E", "PHOTFLAG": "J"}
+    phot = [fits.Column(band if k == "BAND" else k, formats[k], array=rows[k]) for k in rows]
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(phot)]).writeto(folder / "a_PHOT.FITS")
+    return path
+
+
+def curve(name: object, **changes: Any) -> dict[str, Any]:
+    base = {
+        "SNID": name, "MJD": [60001.0, 60000.0, 60002.0], "BAND": ["g ", "r ", "g "],
+        "FLUXCAL": [10.0, 20.0, 30.0], "FLUXCALERR": [1.0, 2.0, 3.0],
+    }  # fmt: skip
+    return base | changes
+
+
+@pytest.mark.parametrize(("band", "width"), [("BAND", 2), ("FLT", 20)])
+def test_a_pair_is_read_sorted_and_with_missing_values_masked(tmp_path: Path, band: str, width: int) -> None:
+    account = Account()
+    table = read_snana(write_pair(tmp_path, [curve("a"), curve("b")], band, width, SURVEY="LSST"), account)
+    assert table.objects["object_id"].tolist() == ["a", "b"]
+    assert table.mjd[:3].tolist() == [60000.0, 60001.0, 60002.0]
+    assert table.flux[:3].tolist() == [20.0, 10.0, 30.0]
+    assert [table.bands[code] for code in table.band[:3]] == ["r", "g", "g"]
+    assert table.objects["DEC"].tolist() == [-9.0, -9.0]  # a declination, not a missing value
+    assert table.objects["REDSHIFT_HELIO"].isna().all()
+    assert table.objects["label"].tolist() == ["101", "101"]
+    assert account.counts["objects_sorted_by_time"] == 2
+
+
+def test_bad_curves_are_dropped_by_name_and_bad_rows_counted(tmp_path: Path) -> None:
+    nan = float("nan")
+    curves = [
+        curve("good"),
+        curve("all nan", FLUXCAL=[nan, nan, nan]),
+        curve("negative error", FLUXCALERR=[-1.0, 2.0, 3.0]),
+        curve("good"),
+        curve("one band", BAND=["g", "g", "g"]),
+        curve("lost epoch", FLUXCALERR=[1e8, 2.0, 3.0]),
+        curve("unknown band", BAND=["q", "q", "q"]),
+    ]
+    write_pair(tmp_path, curves)
+    summary = ConvertCommand(str(tmp_path), str(tmp_path / "out")).run()
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert summary["read"] == 7
+    assert summary["objects"] == 5
+    assert {drop["object_id"]: drop["reason"].split(";")[0].split(":")[0] for drop in report["drops"]} == {
+        "all nan": "no usable observation",
+        "good": "object_id more than once in this file",
+    }
+    assert report["counts"]["rows_flux_not_finite"] == 3
+    assert report["counts"]["rows_error_not_positive"] == 1
+    assert report["counts"]["rows_band_of_unknown_wavelength"] == 3
+    written = pd.read_parquet(tmp_path / "out" / "objects")
+    assert written.set_index("object_id")["flux"]["negative error"].tolist() == [20.0, 30.0]
+
+
+def test_labels_of_a_compilation_are_no_filters(tmp_path: Path) -> None:
+    path = write_pair(tmp_path, [curve("a", BAND=["g", "H", "g"])], FILTERS="bcdgH")
+    assert np.isnan(read_snana(path, Account()).wavelengths).all()
+    given = read_snana(path, Account(), {"g": 0.5, "H": 0.44})
+    assert dict(zip(given.bands, given.wavelengths.round(2).tolist(), strict=True)) == pytest.approx(
+        {"g": 0.5, "H": 0.44}, abs=1e-6
+    )
+
+
+def test_a_head_without_phot_and_a_truncated_file_are_clear(tmp_path: Path) -> None:
+    path = write_pair(tmp_path, [curve("a")])
+    phot = tmp_path / "a_PHOT.FITS"
+    whole = phot.read_bytes()
+    phot.unlink()
+    with pytest.raises(UserError, match="PHOT file"):
+        read_snana(path, Account())
+    (tmp_path / "a_PHOT.FITS.gz").write_bytes(gzip.compress(whole)[:-200])
+    with pytest.raises(UserError, match="cut off"):
+        read_snana(path, Account())
+
+
+def test_a_broken_source_fails_alone(tmp_path: Path) -> None:
+    write_pair(tmp_path, [curve("a")])
+    other = tmp_path / "b"
+    other.mkdir()
+    write_pair(other, [curve("b")])
+    (other / "a_PHOT.FITS").unlink()
+    summary = ConvertCommand(str(tmp_path), str(tmp_path / "out")).run()
+    assert summary["failed"] == 1
+    assert summary["objects"] == 1
+    with pytest.raises(UserError, match="light-curve"):
+        ConvertCommand(str(tmp_path / "out" / "report.json"), str(tmp_path / "o")).run()
+
+
+def test_the_exchange_form_gives_back_what_it_got(tmp_path: Path) -> None:
+    table = read_snana(write_pair(tmp_path, [curve("a"), curve("b", BAND=["i", "i", "z"])], SURVEY="T"), Account())
+    again = from_arrow(to_arrow(table))
+    for name in ("mjd", "flux", "flux_err", "phot_flag"):
+        assert (getattr(again, name) == getattr(table, name)).all()
+    assert [again.bands[code] for code in again.band] == [table.bands[code] for code in table.band]
+    pd.testing.assert_frame_equal(again.objects, table.objects, check_dtype=False)
+    ConvertCommand(str(tmp_path), str(tmp_path / "out")).run()
+    (block,) = read_exchange(tmp_path / "out" / "objects" / "part-00000.parquet")
+    assert (block.flux == table.flux).all()
+
+
+def test_ztf_signs_and_limits(tmp_path: Path) -> None:
+    found = {"objectId": ["Z", "Z"], "mjd": [1.0, 3.0], "fid": [1, 2], "magpsf": [20.0, 20.0], "sigmapsf": [0.1, 0.1]}
+    pd.DataFrame({**found, "isdiffpos": ["t", "f"]}).to_csv(tmp_path / "x_detections.csv", index=False)
+    limits = {"objectId": ["Z"], "jd": [2400002.5], "fid": [1], "diffmaglim": [20.5]}
+    pd.DataFrame(limits).to_csv(tmp_path / "x_non_detections.csv", index=False)
+    table = read_ztf(tmp_path / "x_detections.csv", tmp_path / "x_non_detections.csv", None, Account())
+    assert table.flux.tolist() == pytest.approx([1000.0, 0.0, -1000.0])
+    assert table.flux_err.tolist() == pytest.approx([92.1034, 10 ** (0.4 * 7) / 5, 92.1034], rel=1e-5)
+    assert table.phot_flag.tolist() == [4096, 0, 4096]
