@@ -3,82 +3,87 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.report.svg import Line, plot
 
 UNIT = (0.0, 1.0)
+Floats = npt.NDArray[np.float64]
 
 
 def pr(result: EvaluationResult) -> str:
     """Precision against recall, with the operating point and what a guess would give."""
     table = result.tables["pr_curve"]
-    lines = [Line(table["recall"].tolist(), table["precision"].tolist(), "model", "a")]
+    recall, precision = table["recall"].astype(float).tolist(), table["precision"].astype(float).tolist()
+    # From no recall at the first precision: the area under these steps is the average precision.
+    lines = [Line([0.0, *recall], [precision[0], *precision], "model", "a", steps=True)]
     prevalence = result.metrics.get("prevalence")
     if prevalence is not None:
-        lines.append(Line([0, 1], [prevalence, prevalence], "guessing (prevalence)", "ref"))
-    recall, precision = result.metrics.get("recall"), result.metrics.get("precision")
-    if recall is not None and precision is not None:
-        label = f"precision {precision:.3f}, recall {recall:.3f}"
-        lines.append(Line([recall], [precision], "", "b", points=True, label=label))
-    return plot(lines, "recall", "precision", "Precision-recall curve with its operating point", UNIT, UNIT)
+        lines.append(Line([0, 1], [prevalence, prevalence], "a guess (prevalence)", "ref"))
+    r, p = result.metrics.get("recall"), result.metrics.get("precision")
+    if r is not None and p is not None:
+        label = f"precision {p:.3f}, recall {r:.3f}"
+        lines.append(Line([r], [p], "threshold", "b", points=True, label=label))
+    return plot(lines, "recall", "precision", "Precision against recall, with the operating point", UNIT, UNIT)
 
 
 def roc(result: EvaluationResult) -> str:
     """True against false positive rate, the latter on a logarithmic axis: what matters lies at the left."""
     table = result.tables["roc_curve"]
     floor = -4.0
-    x = np.maximum(np.log10(np.maximum(table["fpr"].to_numpy(), 10**floor)), floor)
-    diagonal = np.linspace(floor, 0, 60)
+    diagonal = np.logspace(floor, 0, 60)
     lines = [
-        Line(x.tolist(), table["tpr"].tolist(), "model", "a"),
-        Line(diagonal.tolist(), (10**diagonal).tolist(), "guessing", "ref"),
+        Line(table["fpr"].astype(float).tolist(), table["tpr"].astype(float).tolist(), "model", "a"),
+        Line(diagonal.tolist(), diagonal.tolist(), "a guess", "ref"),
     ]
-    return plot(lines, "log10 false positive rate", "true positive rate", "ROC curve", (floor, 0.0), UNIT)
+    fpr, recall = result.metrics.get("fpr"), result.metrics.get("recall")
+    if fpr is not None and recall is not None:
+        lines.append(Line([fpr], [recall], "threshold", "b", points=True))
+    title = "ROC curve, false positive rate on a logarithmic axis"
+    return plot(lines, "false positive rate", "recall (true positive rate)", title, (floor, 0.0), UNIT, x_log=True)
 
 
 def reliability(result: EvaluationResult) -> str:
     """Observed against predicted share of real ones, before and after calibration."""
     lines = [Line([0, 1], [0, 1], "perfect", "ref")]
-    for name, words, style in (("reliability_uncalibrated", "raw score", "b"), ("reliability", "calibrated", "a")):
-        table = result.tables.get(name)
-        if table is not None and len(table):
-            lines.append(Line(table["predicted"].tolist(), table["observed"].tolist(), words, style))
-            lines.append(Line(table["predicted"].tolist(), table["observed"].tolist(), "", style, points=True))
-    return plot(lines, "predicted probability", "observed share", "Reliability diagram", UNIT, UNIT, legend_on_top=True)
+    before, after = (result.tables.get(name) for name in ("reliability_uncalibrated", "reliability"))
+    if before is not None and len(before):
+        x, y = before["predicted"].astype(float).tolist(), before["observed"].astype(float).tolist()
+        lines.append(Line(x, y, "raw score", "b", points=True, hollow=True))
+    if after is not None and len(after):
+        x, y = after["predicted"].astype(float).tolist(), after["observed"].astype(float).tolist()
+        low, high = wilson(after["observed"].to_numpy(dtype=float), after["n"].to_numpy(dtype=float))
+        lines.append(Line(x, y, "calibrated", "a", points=True, low=low.tolist(), high=high.tolist()))
+    title = "Reliability: observed share of real ones against the predicted probability"
+    return plot(lines, "predicted probability", "observed share", title, UNIT, UNIT)
 
 
-def breakdown(table: pd.DataFrame, column: str) -> str:
-    """AUCPR with its interval in each cell that has one."""
-    place = list(range(1, len(table) + 1))
-    lines = [
-        Line(
-            [float(x) for x in place],
-            table["aucpr"].tolist(),
-            "",
-            "a",
-            points=True,
-            low=table["low"].tolist(),
-            high=table["high"].tolist(),
-        )
-    ]
-    words = f"AUCPR by {column}: " + ", ".join(str(value) for value in table["value"])
-    return plot(lines, f"{column} (rows of the table, from 1)", "AUCPR", words, (0.5, len(table) + 0.5), UNIT)
+def wilson(share: Floats, n: Floats, z: float = 1.96) -> tuple[Floats, Floats]:
+    """Wilson's 95 % interval of a share (Wilson 1927, JASA 22, 209)."""
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return np.minimum(centre - half, share), np.maximum(centre + half, share)
 
 
 def training(history: pd.DataFrame, names: list[str], y_label: str) -> str:
-    """Columns of the history against the epoch."""
-    epoch = (history["epoch"] + 1).tolist()
-    lines = []
-    for style, name in zip("abcd", names, strict=False):
-        known = history[name].astype(float)
-        lines.append(Line(epoch, known.tolist(), name, style))
+    """Columns of the history against the epoch, one line a round; empty where nothing is finite."""
     values = history[names].astype(float).to_numpy()
     finite = values[np.isfinite(values)]
     if not finite.size:
         return ""
+    rounds = [part for _, part in history.groupby("round")] if "round" in history else [history]
+    lines = []
+    for style, name in zip("abcd", names, strict=False):
+        for place, part in enumerate(rounds):
+            epoch = (part["epoch"].astype(float) + 1).tolist()
+            css = f"{style} thin" if len(rounds) > 1 else style
+            lines.append(Line(epoch, part[name].astype(float).tolist(), name if place == 0 else "", css))
+            if len(epoch) == 1:
+                lines.append(Line(epoch, part[name].astype(float).tolist(), "", style, points=True))
     low, high = float(finite.min()), float(finite.max())
-    pad = 0.06 * (high - low or 1.0)
-    span = (float(min(epoch)), float(max(max(epoch), min(epoch) + 1)))
+    pad = 0.06 * ((high - low) or 1.0)
+    last = float(history["epoch"].astype(float).max()) + 1
+    span = (1.0, max(last, 2.0))
     return plot(lines, "epoch", y_label, f"{y_label} over training", span, (low - pad, high + pad))

@@ -104,9 +104,7 @@ def body(folder: Path, jobs: pd.DataFrame) -> str:
     shown = jobs[["job", "status", *keys, *metrics]].copy()
     for name in metrics:
         shown[name] = shown[name].astype(float)
-    text = html.table(shown, "A click on a heading sorts. Low and high are ends of 95 % intervals.").replace(
-        "<table>", '<table class="sortable">'
-    )
+    text = html.table(shown, "A click on a heading sorts. Low and high are ends of 95 % intervals.", css="sortable")
     parts.append(text + _bars(jobs, keys))
     matrix = cross_missions(jobs)
     if matrix is not None:
