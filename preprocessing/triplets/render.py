@@ -14,9 +14,10 @@ SIZE = 63
 def offsets(x: Values, y: Values, size: int = SIZE) -> tuple[Images, Images]:
     """Pixel distances dx, dy from (x, y); the centre of the first pixel is 0, 0."""
     grid = np.arange(size, dtype=np.float32)
-    dx = grid[None, None, :] - x[:, None, None]
-    dy = grid[None, :, None] - y[:, None, None]
-    return np.broadcast_to(dx, (len(x), size, size)), np.broadcast_to(dy, (len(x), size, size))
+    dx = grid[None, None, :] - x.astype(np.float32)[:, None, None]
+    dy = grid[None, :, None] - y.astype(np.float32)[:, None, None]
+    shape = (len(x), size, size)
+    return np.broadcast_to(dx, shape).astype(np.float32), np.broadcast_to(dy, shape).astype(np.float32)
 
 
 def moffat(
@@ -35,7 +36,9 @@ def stretched(dx: Images, dy: Images, ellipticity: Values, angle: Values) -> tup
     """Elliptical coordinates of the same area: the axis ratio is 1 - ellipticity."""
     cosine, sine = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
     root = np.sqrt(1 - ellipticity)[:, None, None]
-    return (dx * cosine + dy * sine) * root, (dy * cosine - dx * sine) / root
+    along = (dx * cosine + dy * sine) * root
+    across = (dy * cosine - dx * sine) / root
+    return along.astype(np.float32), across.astype(np.float32)
 
 
 def galaxy(x: Values, y: Values, radius: Values, fwhm: Values, ellipticity: Values, angle: Values) -> Images:
@@ -51,10 +54,12 @@ def galaxy(x: Values, y: Values, radius: Values, fwhm: Values, ellipticity: Valu
     """
     dx, dy = stretched(*offsets(x, y), ellipticity, angle)
     scale = (np.hypot(radius, fwhm / 2.355) / 1.678)[:, None, None]
-    # The square root rounds the cusp over the seeing; a raw exponential has an unphysical peak pixel.
-    r = np.sqrt(dx * dx + dy * dy + (0.3 * fwhm[:, None, None]) ** 2)
-    light = np.exp(-r / scale)
-    return (light / (2 * np.pi * scale**2) * np.exp(0.3 * fwhm[:, None, None] / scale)).astype(np.float32)
+    # The square root rounds the cusp over the seeing; a raw exponential has an unphysical peak pixel. The integral of
+    # exp(-sqrt(r^2 + s^2) / h) over the plane is 2 pi h (h + s) exp(-s / h).
+    soft = 0.3 * fwhm[:, None, None]
+    light = np.exp((soft - np.sqrt(dx * dx + dy * dy + soft**2)) / scale)
+    out: Images = (light / (2 * np.pi * scale * (scale + soft))).astype(np.float32)
+    return out
 
 
 def line(x: Values, y: Values, angle: Values, half_length: Values, sigma: Values) -> Images:
@@ -64,7 +69,8 @@ def line(x: Values, y: Values, angle: Values, half_length: Values, sigma: Values
     along, across = np.abs(dx * cosine + dy * sine), dy * cosine - dx * sine
     width = sigma[:, None, None]
     beyond = np.maximum(along - half_length[:, None, None], 0)
-    return np.exp(-0.5 * (across**2 + beyond**2) / width**2).astype(np.float32)
+    out: Images = np.exp(-0.5 * (across**2 + beyond**2) / width**2).astype(np.float32)
+    return out
 
 
 def ring(x: Values, y: Values, radius: Values, hole: Values) -> Images:
@@ -72,4 +78,5 @@ def ring(x: Values, y: Values, radius: Values, hole: Values) -> Images:
     dx, dy = offsets(x, y)
     r = np.hypot(dx, dy)
     outer, inner = radius[:, None, None], (radius * hole)[:, None, None]
-    return (1 / (1 + np.exp((r - outer) / 0.8)) * (1 - 0.7 / (1 + np.exp((r - inner) / 0.8)))).astype(np.float32)
+    out: Images = (1 / (1 + np.exp((r - outer) / 0.8)) * (1 - 0.7 / (1 + np.exp((r - inner) / 0.8)))).astype(np.float32)
+    return out
