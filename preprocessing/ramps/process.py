@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from preprocessing.ramps.codes import SNOWBALL
+from preprocessing.ramps.codes import SNOWBALL, TELEGRAPH_NOISE
 from preprocessing.ramps.config import DetectorConfig
 from preprocessing.ramps.detect import StripDetector
 from preprocessing.ramps.likelihood import Sampling
@@ -176,11 +176,12 @@ def _claimed(jumps: pd.DataFrame, balls: list[Snowball], shape: tuple[int, int])
     """Jumps of a snowball's core, rim and halo, from its group to the end of its growth, are the snowball's."""
     table = jumps.copy()
     for ball in balls:
-        near = table[table.group.between(ball.group - 1, ball.group + 1 + ball.growth)]
+        # The group of a faint step is known to within two or so.
+        near = table[table.group.between(ball.group - 2, ball.group + 2 + ball.growth)]
         r = np.hypot(near.y.to_numpy() - ball.y, near.x.to_numpy() - ball.x)
         own = {(int(a), int(b)) for a, b in ball.pixels}
         member = np.array([(int(a), int(b)) in own for a, b in zip(near.y, near.x, strict=True)], dtype=bool)
-        halo = (r <= halo_radius(ball, near[near.group == ball.group], shape)) & (near.group.to_numpy() == ball.group)
+        halo = (r <= halo_radius(ball, near, shape)) & (near.type.to_numpy() != TELEGRAPH_NOISE)
         rim = r <= 2.0 * ball.core_radius + 3.0 if ball.core_radius else r <= ball.radius + 1.0
         chosen = near.index[member | halo | rim]
         table.loc[chosen, "type"] = SNOWBALL
@@ -195,7 +196,7 @@ def halo_radius(ball: Snowball, jumps: pd.DataFrame, shape: tuple[int, int], sha
 
     Args:
         ball: the event.
-        jumps: jumps of its group.
+        jumps: jumps of its group and those around it.
         shape: rows and columns of the frame.
         share: smallest share of a ring five pixels wide; unrelated jumps of one group are ten times rarer.
     """

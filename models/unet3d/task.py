@@ -1,0 +1,94 @@
+"""Training a 3D U-Net on ramps: watched by the mean over the anomaly classes of voxel AUCPR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from astrid_ml.metrics.histogram import HistogramAveragePrecision
+from models.task import Batch, Task
+from models.unet3d.losses import IGNORE
+
+CLASSES = ("cosmic_ray", "telegraph_noise", "snowball")
+BINS, LIMIT = 400, 20.0  # of the histograms that go into the predictions
+
+
+class VoxelTask(Task):
+    """Classification of voxels into background and three anomalies.
+
+    Predictions hold, for each tile, ``score`` (the largest anomaly probability) and two histograms a class of the
+    voxels' logits, ``<class>_true`` and ``<class>_false``: enough for exact sums over tiles without keeping voxels.
+
+    Args:
+        network: (B, C, T, H, W) -> (B, 4, T, H, W) logits.
+        loss: (logits, codes) -> scalar.
+        optimizer: parameters -> optimizer.
+        scheduler: optimizer -> scheduler or None.
+    """
+
+    monitor: ClassVar[str] = "val/aucpr_mean"
+    monitor_mode: ClassVar[str] = "max"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module | None = None,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
+        scheduler: Callable[[Optimizer], Any] | None = None,
+    ) -> None:
+        super().__init__(network, optimizer, scheduler)
+        self.loss = loss
+
+    def configure_metrics(self) -> None:
+        self.val_aucpr = nn.ModuleList(HistogramAveragePrecision(bins=20_000, limit=LIMIT) for _ in CLASSES)
+
+    def compute_loss(self, batch: Batch) -> Tensor:
+        if self.loss is None:
+            raise RuntimeError("a task without a loss can predict, not train")
+        logits = self.network(batch["x"])
+        several = logits if isinstance(logits, list) else [logits]
+        total: Tensor = self.loss(several[0], batch["y"])
+        for level, coarse in enumerate(several[1:], start=1):
+            target = nn.functional.interpolate(batch["y"][:, None].float(), size=coarse.shape[2:])[:, 0]
+            total = total + 0.5**level * self.loss(coarse, target)
+        return total
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        logits = self.network(batch["x"]).float()
+        out = {"score": 1 - logits.softmax(1)[:, 0].flatten(1).amin(1)}
+        odds = class_logits(logits)
+        for i, name in enumerate(CLASSES):
+            place = ((odds[:, i] + LIMIT) * (BINS / (2 * LIMIT))).floor().clamp(0, BINS - 1).long()
+            for suffix, member in (("true", batch["y"] == i + 1), ("false", known(batch["y"]) & (batch["y"] != i + 1))):
+                flat = [torch.bincount(p[m], minlength=BINS) for p, m in zip(place, member, strict=True)]
+                out[f"{name}_{suffix}"] = torch.stack(flat)
+        return out
+
+    def update_metrics(self, batch: Batch) -> None:
+        odds, decided = class_logits(self.network(batch["x"]).float()), known(batch["y"])
+        for i, metric in enumerate(self.val_aucpr):
+            metric(odds[:, i][decided].clamp(-LIMIT, LIMIT), (batch["y"] == i + 1)[decided])
+
+    def compute_metrics(self) -> dict[str, Tensor | float]:
+        values = {}
+        for name, metric in zip(CLASSES, self.val_aucpr, strict=True):
+            assert isinstance(metric, HistogramAveragePrecision)
+            values[f"val/{name}/aucpr"] = float(metric.compute())
+            metric.reset()
+        defined = [value for value in values.values() if value == value]
+        return {**values, "val/aucpr_mean": sum(defined) / len(defined) if defined else 0.0}
+
+
+def class_logits(logits: Tensor) -> Tensor:
+    """(B, 4, ...) logits -> (B, 3, ...) log-odds of each anomaly against everything else."""
+    others = [torch.logsumexp(torch.cat([logits[:, :i], logits[:, i + 1 :]], dim=1), dim=1) for i in (1, 2, 3)]
+    return logits[:, 1:] - torch.stack(others, dim=1)
+
+
+def known(codes: Tensor) -> Tensor:
+    """Voxels whose class is decided."""
+    return codes != IGNORE

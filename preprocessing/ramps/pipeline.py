@@ -1,0 +1,144 @@
+"""Exposures -> samples of a prepared dataset: tiles of reads in units of read noise, and the class of every voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
+from preprocessing.ramps.codes import CLASS_NAMES
+from preprocessing.ramps.process import Processing, strips
+from preprocessing.ramps.ramp import Ramp
+from preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
+from preprocessing.ramps.readers.options import RampOptions
+from preprocessing.ramps.reference_pixels import ReferenceCorrection
+
+IGNORE = 255  # voxels whose class cannot be decided
+
+
+@dataclass(frozen=True)
+class RampsPipeline:
+    """Cut exposures into tiles.
+
+    Kinds: ``cube`` (n_groups, tile, tile) float32, signal since the first read over the noise of one read, NaN where
+    unusable; ``truth`` (n_groups, tile, tile) uint8, class codes of the steps, 255 where undecided or unknown.
+
+    Args:
+        load: what the headers do not say.
+        reference: reference-pixel correction, or None.
+        saturation_dn: reads at or above it are saturated; None takes the header's SATURATE.
+        tile: rows and columns of a tile; tiles of one exposure never overlap.
+        undecided_sigma: steps smaller than this many read noises are undecided.
+        group_by: ``exposure``, or ``detector``: a split then holds out whole detectors.
+    """
+
+    load: RampOptions = field(default_factory=RampOptions)
+    reference: ReferenceCorrection | None = field(default_factory=ReferenceCorrection)
+    saturation_dn: float | None = None
+    tile: int = 64
+    undecided_sigma: float = 2.0
+    group_by: str = "exposure"
+    domain: ClassVar[str] = "ramps"
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.group_by not in ("exposure", "detector"):
+            raise UserError("group_by of exposure or detector", self.group_by, "choose one of them")
+
+    def plan(self, raw: Sequence[Path]) -> list[Unit]:
+        """One unit an exposure; its truth, where there is one, is an input too.
+
+        Raises:
+            UserError: there are no exposures.
+        """
+        units = []
+        for place in raw:
+            files = [place] if place.is_file() else sorted(p for p in place.rglob("*") if is_ramp_file(p))
+            for path in files:
+                name = path.name if place.is_file() else str(path.relative_to(place))
+                truth = _truth_of(path)
+                inputs = (path, truth) if truth.is_file() else (path,)
+                units.append(Unit(name, inputs, bytes_needed=2 * path.stat().st_size))
+        if not units:
+            raise UserError("FITS or .npy files with ramps", "none", "make some: astrid simulate what=ramps")
+        return units
+
+    def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
+        """Correct the exposure and write its tiles; tiles without a usable pixel are dropped."""
+        ramp = read_ramp(unit.inputs[0], self.load)
+        for integration in range(ramp.shape[0]):
+            cube = self._corrected(ramp, integration)
+            codes = self._codes(_truth_of(unit.inputs[0]), ramp, integration)
+            codes[np.isnan(cube)] = IGNORE
+            for y in self._starts(ramp.shape[2]):
+                for x in self._starts(ramp.shape[3]):
+                    part = (slice(None), slice(y, y + self.tile), slice(x, x + self.tile))
+                    record = self._record(ramp, unit.id, integration, y, x, codes[part])
+                    if np.isnan(cube[part]).all():
+                        writer.drop(record["id"], "no usable pixel")
+                        continue
+                    writer.add(pd.DataFrame([record]), {"cube": cube[part][None], "truth": codes[part][None]})
+
+    def _starts(self, length: int) -> range:
+        """Where the tiles begin along an axis: as many as fit, in the middle, so that the border is cut first."""
+        whole = length // self.tile * self.tile
+        return range((length - whole) // 2, (length - whole) // 2 + whole, self.tile)
+
+    def _corrected(self, ramp: Ramp, integration: int) -> npt.NDArray[np.float32]:
+        settings = Processing(reference=self.reference, saturation_dn=self.saturation_dn)
+        out = np.empty(ramp.shape[1:], np.float32)
+        for rows, reads in strips(ramp, settings, integration):
+            out[:, rows] = reads / ramp.noise(rows, slice(None))
+        if ramp.reference is not None:
+            out[:, ramp.reference] = np.nan
+        return out
+
+    def _codes(self, truth: Path, ramp: Ramp, integration: int) -> npt.NDArray[np.uint8]:
+        """Class of the step at each voxel; all undecided where there is no truth."""
+        if not truth.is_file():
+            return np.full(ramp.shape[1:], IGNORE, np.uint8)
+        codes = np.zeros(ramp.shape[1:], np.uint8)
+        with np.load(truth) as file:
+            mine = file["integration"] == integration
+            place = tuple(file[name][mine] for name in ("group", "y", "x"))
+            clear = np.abs(file["charge"][mine]) >= self.undecided_sigma * float(file["read_noise"])
+            codes[place] = np.where(clear, file["type"][mine], IGNORE)
+        return codes
+
+    def _record(
+        self, ramp: Ramp, unit: str, integration: int, y: int, x: int, codes: npt.NDArray[np.uint8]
+    ) -> dict[str, Any]:
+        counts = np.bincount(codes.ravel(), minlength=256)
+        known = counts[IGNORE] < codes.size
+        detector = str(ramp.meta.get("detector"))
+        record = {
+            "id": f"{unit}:{integration}:{y}:{x}",
+            "group_id": detector if self.group_by == "detector" else unit,
+            "label": int(counts[1:4].sum() > 0) if known else None,
+            "mission": ramp.meta.get("mission"),
+            "detector": detector,
+            "integration": integration,
+            "y": y,
+            "x": x,
+            "source": Path(str(ramp.meta.get("file"))).name,
+        }
+        return record | {f"n_{name}": int(counts[i]) for i, name in enumerate(CLASS_NAMES)}
+
+    def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
+        """Tiles do not overlap: nothing to remove."""
+        return index, []
+
+    def describe(self) -> dict[str, Any]:
+        """Classes and units."""
+        return {"classes": list(CLASS_NAMES), "ignore": IGNORE, "units": {"cube": "read noise of one read"}}
+
+
+def _truth_of(path: Path) -> Path:
+    return path.with_name(f"{path.name.split('.')[0]}_truth.npz")
