@@ -16,17 +16,33 @@ MISSING = (0.35, 0.15, 0.2)
 
 
 def stretched(channel: Array) -> npt.NDArray[np.float64]:
-    """(h, w) -> (h, w, 3) in [0, 1]: robust linear stretch from -2 sigma below the median to the 99.7th percentile."""
-    known = np.abs(channel) < 1e37
-    values = channel[known].astype(np.float64)
+    """(h, w) -> (h, w, 3) in [0, 1]: an asinh stretch about the median in units of the robust noise.
+
+    Faint residuals, their negative lobes and bright neighbours show at once; pixels that are NaN, infinite or a
+    fill value get a colour of their own.
+    """
+    with np.errstate(invalid="ignore"):
+        known = np.abs(channel) < 1e37
     out = np.empty((*channel.shape, 3))
     out[:] = MISSING
+    values = channel[known].astype(np.float64)
     if values.size:
-        median = np.median(values)
-        sigma = 1.4826 * np.median(np.abs(values - median))
-        low, high = median - 2 * sigma, max(np.percentile(values, 99.7), median + 3 * sigma)
-        scaled = np.clip((channel - low) / (high - low), 0, 1) if high > low else np.zeros(channel.shape)
-        out[known] = np.nan_to_num(scaled)[known][:, None]
+        out[known] = _scaled(values)[:, None]
+    return out
+
+
+def _scaled(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(n,) -> (n,) in [0, 1]; mid-grey where all are equal."""
+    centred = values - np.median(values)
+    # Where more than half of the pixels are equal (saturated, padded) the spread of all must do.
+    sigma = float(1.4826 * np.median(np.abs(centred)) or np.std(centred))
+    if sigma == 0:
+        return np.full(values.shape, 0.5)
+    z = centred / sigma
+    low = np.clip(np.percentile(z, 0.3), -30, -3)
+    high = max(float(np.percentile(z, 99.7)), 5.0)
+    first, last = np.arcsinh(low / 3), np.arcsinh(high / 3)
+    out: npt.NDArray[np.float64] = np.clip((np.arcsinh(z / 3) - first) / (last - first), 0, 1)
     return out
 
 

@@ -36,6 +36,11 @@ def metric(name: str) -> str:
     return METRICS.get(name, name)
 
 
+def column(name: str) -> str:
+    """A column of the index in words."""
+    return {"snr": "S/N", "magpsf": "magnitude"}.get(name, name.replace("_", " "))
+
+
 def short(name: str) -> str:
     """For headlines."""
     return "AUCPR" if name == "aucpr" else name

@@ -31,15 +31,22 @@ def curves(report: RunReport) -> str:
             "Reliability in 15 bins of equal size, with 95 % intervals. On the line, a probability of 0.7 is right "
             "7 times in 10."
         )
-        figures.append(html.figure(plots.reliability(result), words + _calibration_words(result)))
+        figures.append(html.figure(plots.reliability(result), words))
+        figures.append(_calibration(result))
     return f"{html.heading('Curves')}<div class=grid2>{''.join(figures)}</div>" if figures else ""
 
 
-def _calibration_words(result: EvaluationResult) -> str:
-    before, after = result.metrics.get("ece_uncalibrated"), result.metrics.get("ece")
-    if before is None or after is None:
+def _calibration(result: EvaluationResult) -> str:
+    """Before and after, beside the diagram."""
+    rows = []
+    for name, words in (("ece", "calibration error"), ("nll", "negative log-likelihood"), ("brier", "Brier score")):
+        before, after = result.metrics.get(f"{name}_uncalibrated"), result.metrics.get(name)
+        if before is not None:
+            rows.append({"": words, "raw score": html.fixed(before, 4), "calibrated": html.fixed(after, 4)})
+    if not rows:
         return ""
-    return f" Calibration error {html.fixed(before, 4)} before, {html.fixed(after, 4)} after."
+    caption = "Smaller is better. The calibration error is less its null: what a perfect model shows by chance is 0."
+    return html.table(pd.DataFrame(rows), caption)
 
 
 def operating(report: RunReport) -> str:
@@ -89,8 +96,7 @@ def _prevalence(table: pd.DataFrame) -> str:
     shown = pd.DataFrame(
         {
             "real": [
-                ("this fold: " if place == 0 else "")
-                + (f"1 in {1 / p:,.{0 if 1 / p >= 20 or p in (0.1,) else 1}f}" if p else "none")
+                ("this fold: " if place == 0 else "") + (f"1 in {html.show(round(1 / p, 1))}" if p else "none")
                 for place, p in enumerate(table["prevalence"].astype(float))
             ],
             "AUCPR": [html.fixed(value) for value in table["aucpr"].astype(float)],
@@ -112,7 +118,8 @@ def _thresholds(table: pd.DataFrame, own: float | None) -> str:
     for name in ("precision", "recall", "f1", "mcc", "fpr", "fnr"):
         if name in shown:
             shown[name] = [html.fixed(value, 4) for value in shown[name]]
-    titles = {"tp": "real kept", "fp": "bogus kept", "fn": "real lost", "tn": "bogus refused", "f1": "F1", "mcc": "MCC"}
+    titles = {"tp": "real kept", "fp": "bogus kept", "fn": "real lost", "tn": "bogus refused"}
+    titles |= {"f1": "F1", "mcc": "MCC", "fpr": "FPR", "fnr": "FNR"}
 
     def here(row: Any) -> str:
         return "here" if own is not None and abs(float(row["threshold"]) - own) < 1e-6 else ""
@@ -159,7 +166,9 @@ def breakdowns(report: RunReport) -> str:
     for name, table in result.tables.items():
         if name.startswith("breakdown/"):
             column = name.removeprefix("breakdown/")
-            parts.append(f"<h3>By {escape(column)}</h3>{_breakdown(table, column, result.metrics.get('aucpr'))}")
+            parts.append(
+                f"<h3>By {escape(names.column(column))}</h3>{_breakdown(table, column, result.metrics.get('aucpr'))}"
+            )
     if not parts:
         return ""
     words = (
@@ -177,7 +186,7 @@ def _breakdown(table: pd.DataFrame, column: str, whole: float | None) -> str:
         whisker(a, b, c, (low, 1.0), whole, f"{value}: AUCPR {a:.3f}, {b:.3f} to {c:.3f}")
         for value, (a, b, c) in zip(table["value"], ends.tolist(), strict=True)
     ]
-    shown = pd.DataFrame({column: table["value"].astype(str)})
+    shown = pd.DataFrame({column: [_range(str(value)) for value in table["value"]]})
     for name, title in (("n", "samples"), ("positives", "real"), ("groups", "groups")):
         if name in table:
             shown[title] = table[name].astype(float)
@@ -187,7 +196,17 @@ def _breakdown(table: pd.DataFrame, column: str, whole: float | None) -> str:
     shown[scale] = drawn
     if "recall" in table:
         shown["recall"] = [html.fixed(value) for value in table["recall"].astype(float)]
-    return html.table(shown, f"AUCPR by {column}, with counts and 95 % intervals.", raw=(scale,))
+    perfect = bool(((ends[:, 1] == ends[:, 2]) & pd.notna(ends[:, 1])).any())
+    caption = f"AUCPR by {names.column(column)}, with counts and 95 % intervals."
+    caption += " Where an interval has no width, all resamples ranked alike: too few samples to know more." * perfect
+    return html.table(shown, caption, {column: names.column(column)}, raw=(scale,))
+
+
+def _range(cell: str) -> str:
+    """``(4.0, 6.2]`` -> ``4.0 to 6.2``; other values as they are."""
+    if cell.startswith("(") and cell.endswith("]") and cell.count(",") == 1:
+        return cell[1:-1].replace(", ", " to ")
+    return cell
 
 
 def samples(report: RunReport) -> str:
