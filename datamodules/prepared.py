@@ -47,7 +47,8 @@ class RowDataset(Dataset[Batch]):
         if self.random and self._generator is None:
             # initial_seed differs between workers and epochs, and follows Lightning's seed.
             self._generator = torch.Generator().manual_seed(torch.initial_seed() % 2**63)
-        return self.make_batch(self.rows[np.asarray(positions, dtype=np.int64)], self._generator)
+        # Within a batch the order does not matter, on disk it does.
+        return self.make_batch(np.sort(self.rows[np.asarray(positions, dtype=np.int64)]), self._generator)
 
 
 def keep(batch: Any) -> Any:

@@ -56,17 +56,11 @@ class ShardedSource:
 
     def groups(self, kind: str, rows: npt.NDArray[np.int64]) -> list[tuple[npt.NDArray[np.int64], Array]]:
         """Arrays apart for each trailing shape: [(positions within ``rows``, (m, ...) array), ...]."""
-        found: dict[tuple[tuple[int, ...], str], list[tuple[npt.NDArray[np.int64], Array]]] = {}
-        for name, positions, within in self._by_shard(rows):
-            array = self.shard(name, kind)
-            found.setdefault((array.shape[1:], array.dtype.str), []).append((positions, array[within]))
-        merged = []
-        for parts in found.values():
-            positions = np.concatenate([part[0] for part in parts])
-            values = np.concatenate([part[1] for part in parts])
-            order = np.argsort(positions)
-            merged.append((positions[order], values[order]))
-        return merged
+        parts = [(positions, within, self.shard(name, kind)) for name, positions, within in self._by_shard(rows)]
+        shapes: dict[tuple[tuple[int, ...], str], list[int]] = {}
+        for number, (_, _, array) in enumerate(parts):
+            shapes.setdefault((array.shape[1:], array.dtype.str), []).append(number)
+        return [_stacked([parts[number] for number in numbers]) for numbers in shapes.values()]
 
     def gather(self, kind: str, rows: npt.NDArray[np.int64]) -> Array:
         """Arrays of equal shape, stacked in the order of ``rows``: (n, ...)."""
@@ -85,6 +79,27 @@ class ShardedSource:
         lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
         flat = np.concatenate(pieces) if pieces else np.empty(0)
         return flat, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _stacked(
+    parts: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Array]],
+) -> tuple[npt.NDArray[np.int64], Array]:
+    """(positions, within, array) of several shards -> positions ascending and one array in their order.
+
+    Where each shard's positions are a run (sorted rows, as a training batch has them) every sample is copied once.
+    """
+    positions = np.concatenate([part[0] for part in parts])
+    first = parts[0][2]
+    out = np.empty((len(positions), *first.shape[1:]), dtype=first.dtype)
+    ordered = np.sort(positions)
+    for place, within, array in parts:
+        start = int(np.searchsorted(ordered, place[0]))
+        stop = start + len(place)
+        if stop <= len(ordered) and np.array_equal(place, ordered[start:stop]):
+            np.take(array, within, axis=0, out=out[start:stop], mode="clip")  # "raise" would buffer a copy
+        else:
+            out[np.searchsorted(ordered, place)] = array[within]
+    return ordered, out
 
 
 class PreparedDataset(ShardedSource):
