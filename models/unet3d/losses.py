@@ -24,7 +24,7 @@ class CrossEntropyDice(nn.Module):
         self, weights: Sequence[float] = (1.0, 10.0, 10.0, 10.0), dice: float = 1.0, smooth: float = 1.0
     ) -> None:
         super().__init__()
-        self.register_buffer("weights", torch.tensor(list(weights)), persistent=False)
+        self.register_buffer("weights", torch.tensor([float(weight) for weight in weights]), persistent=False)
         self.dice, self.smooth = dice, smooth
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class Focal(nn.Module):
 
     def __init__(self, weights: Sequence[float] = (1.0, 10.0, 10.0, 10.0), gamma: float = 2.0) -> None:
         super().__init__()
-        self.register_buffer("weights", torch.tensor(list(weights)), persistent=False)
+        self.register_buffer("weights", torch.tensor([float(weight) for weight in weights]), persistent=False)
         self.gamma = gamma
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
