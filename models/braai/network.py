@@ -39,10 +39,11 @@ class BraaiVGG6(nn.Module):
         self, images: Float[Tensor, "B C H W"], features: Float[Tensor, "B F"] | None = None
     ) -> Float[Tensor, " B"]:
         """Logits, (B,)."""
-        x = torch.relu(self.conv2(torch.relu(self.conv1(images))))
-        x = self.drop(torch.max_pool2d(x, 2))
-        x = torch.relu(self.conv4(torch.relu(self.conv3(x))))
-        x = self.drop(torch.max_pool2d(x, 4))  # (B, 32, 6, 6)
+        # ReLU and max-pooling commute exactly; pooled first, ReLU has 4 and 16 times fewer pixels to do.
+        x = self.conv2(torch.relu(self.conv1(images)))
+        x = self.drop(torch.relu(torch.max_pool2d(x, 2)))
+        x = self.conv4(torch.relu(self.conv3(x)))
+        x = self.drop(torch.relu(torch.max_pool2d(x, 4)))  # (B, 32, 6, 6)
         x = x.permute(0, 2, 3, 1).flatten(1)  # (B, 1152), rows, columns, channels
         if features is not None:
             x = torch.cat([x, features.to(x.dtype)], dim=1)
@@ -75,7 +76,8 @@ class BraaiWide(nn.Module):
         layers: list[nn.Module] = []
         before, side = in_channels, size
         for width in widths:
-            layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+            # ReLU and max-pooling commute exactly; pooled first, ReLU has a quarter of the pixels to do.
+            layers += [nn.Conv2d(before, width, 3, padding=1), nn.MaxPool2d(2), nn.ReLU()]
             before, side = width, side // 2
         self.convolutions = nn.Sequential(*layers)
         self.dense = nn.Linear(before * side * side + n_features, hidden)
