@@ -42,7 +42,7 @@ def write_report(path: Path, report: RunReport) -> None:
 
 def contents(body: str) -> str:
     """Links to the sections."""
-    links = "".join(
+    links = " ".join(
         f'<a href="#{place}">{text}</a>' for place, text in re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', body)
     )
     return f'<nav aria-label="Sections">{links}</nav>'
