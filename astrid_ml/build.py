@@ -81,7 +81,7 @@ def plain(cfg: Any) -> Any:
     """Resolve an OmegaConf node to plain containers; plain containers pass through."""
     from omegaconf import OmegaConf
 
-    return OmegaConf.to_container(cfg, resolve=True) if OmegaConf.is_config(cfg) else cfg
+    return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True) if OmegaConf.is_config(cfg) else cfg
 
 
 def build(cfg: Any, trust: Iterable[str] = (), **extra: Any) -> Any:

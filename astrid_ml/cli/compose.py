@@ -142,7 +142,9 @@ def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
             key,
             nearest(key, known) or f"see astrid {verb.name} --help (a new key needs a + before it)",
         )
-    if isinstance(error, OmegaConfBaseException) and (found := re.search(r"Missing mandatory value: ([\w.]+)", text)):
+    if isinstance(error, OmegaConfBaseException) and (
+        found := re.search(r"[Mm]issing mandatory value:? ([\w.]+)|full_key: ([\w.]+)", text)
+    ):
         return UserError(
             f"{found.group(1)}=...", "nothing", f"add {found.group(1)}=VALUE; see astrid {verb.name} --help"
         )

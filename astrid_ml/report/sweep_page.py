@@ -137,7 +137,7 @@ def _matrix(matrix: pd.DataFrame) -> str:
     ]
     side = ["none (pooled)" if str(held) == "none" else f"{held} held out" for held in matrix.index]
     caption = (
-        "AUCPR on each mission, the stronger the colour the higher. A held-out mission is scored by a model that never saw it; "
-        "the pooled row is what it loses against."
+        "AUCPR on each mission, the stronger the colour the higher. "
+        "A held-out mission is scored by a model that never saw it; the pooled row is what it loses against."
     )
     return html.heading("Across missions") + html.heat(cells, [str(name) for name in matrix.columns], side, caption)

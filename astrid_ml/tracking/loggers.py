@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import logging
+import netrc
 import os
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 from pytorch_lightning.loggers import Logger
 
 from astrid_ml.errors import UserError
 
 KNOWN = ("csv", "tensorboard", "wandb", "mlflow")
+MLFLOW_ATTEMPTS = 4
 MISSING = {
     "mlflow": "pip install 'astrid-ml[mlflow]' -c constraints.txt",
     "wandb": "pip install 'wandb<0.30' -c constraints.txt",
@@ -75,7 +81,7 @@ def build_loggers(config: Mapping[str, Any], folder: Path, name: str) -> list[Sa
         name: the experiment's name.
 
     Raises:
-        UserError: an unknown tracker, or one whose package is not installed.
+        UserError: an unknown tracker, one whose package is not installed, or wandb online without a key.
     """
     loggers = []
     for kind in config["trackers"]:
@@ -83,6 +89,8 @@ def build_loggers(config: Mapping[str, Any], folder: Path, name: str) -> list[Sa
             raise UserError(f"logger.trackers among {', '.join(KNOWN)}", kind, "choose some of them")
         if kind in MISSING and importlib.util.find_spec(kind) is None:
             raise UserError(f"the package {kind} for the tracker {kind}", "it is not installed", MISSING[kind])
+        if kind == "wandb":
+            _check_key(config)
         loggers.append(_safely(kind, config, folder, name))
     return loggers
 
@@ -100,27 +108,87 @@ def _safely(kind: str, config: Mapping[str, Any], folder: Path, name: str) -> Sa
 
 
 def _make(kind: str, config: Mapping[str, Any], folder: Path, name: str) -> Logger:
+    """The real logger. All of them call the run ``<experiment>-<its folder>``."""
     from pytorch_lightning import loggers
 
     folder.mkdir(parents=True, exist_ok=True)
     if kind == "csv":
-        return loggers.CSVLogger(str(folder), name="csv", version="")
+        return loggers.CSVLogger(str(folder), name="csv", version=_unused(folder / "csv"))
     if kind == "tensorboard":
-        return loggers.TensorBoardLogger(str(folder), name="tensorboard", version="")
+        return loggers.TensorBoardLogger(str(folder), name="tensorboard", version="", default_hp_metric=False)
     label = f"{name}-{folder.name}"
-    if kind == "wandb":
-        os.environ.setdefault("WANDB_SILENT", "true")
-        offline = config["wandb_mode"] != "online"
+    return _wandb(config, folder, label) if kind == "wandb" else _mlflow(config, folder, label)
+
+
+def _unused(folder: Path) -> str:
+    """The folder itself; ``resumed_1`` and so on inside it where an interrupted run left its rows."""
+    if not (folder / "metrics.csv").is_file():
+        return ""
+    return next(f"resumed_{n}" for n in itertools.count(1) if not (folder / f"resumed_{n}").exists())
+
+
+def _wandb(config: Mapping[str, Any], folder: Path, label: str) -> Logger:
+    # Set before wandb is imported: no report of errors goes out, and nothing is printed.
+    os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    import wandb
+    from pytorch_lightning.loggers import WandbLogger
+
+    # System statistics would ask the cloud's metadata address; what the machine is stands in run.json.
+    settings = wandb.Settings(
+        console="off", disable_git=True, x_disable_stats=True, x_disable_machine_info=True, init_timeout=30
+    )
+    return WandbLogger(
+        name=label,
+        project=config["project"],
+        save_dir=str(folder),
+        offline=config["wandb_mode"] != "online",
         # A run of its own even where several live in one process, as the jobs of a sweep do.
-        return loggers.WandbLogger(
-            name=label, project=config["project"], save_dir=str(folder), offline=offline, reinit="create_new"
-        )
+        reinit="create_new",
+        settings=settings,
+    )
+
+
+def _mlflow(config: Mapping[str, Any], folder: Path, label: str) -> Logger:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from pytorch_lightning.loggers import MLFlowLogger
+
+    for name in ("alembic", "mlflow"):  # they tell of every migration of a new store
+        logging.getLogger(name).setLevel(logging.WARNING)
     store = Path(config["mlflow_store"] or folder / "mlflow").absolute()
     store.mkdir(parents=True, exist_ok=True)
-    return loggers.MLFlowLogger(
-        experiment_name=config["project"],
-        run_name=label,
-        tracking_uri=f"sqlite:///{store / 'mlflow.db'}",
-        artifact_location=(store / "artifacts").as_uri(),
-    )
+    for attempt in range(MLFLOW_ATTEMPTS):
+        try:
+            made = MLFlowLogger(
+                experiment_name=config["project"],
+                run_name=label,
+                tracking_uri=f"sqlite:///{store / 'mlflow.db'}",
+                artifact_location=(store / "artifacts").as_uri(),
+            )
+            made.experiment  # noqa: B018  creates the tables, the experiment and the run
+            return made
+        except Exception:
+            # Two jobs of a sweep that share a store may create its tables at once: the later one tries again.
+            if attempt == MLFLOW_ATTEMPTS - 1:
+                raise
+            time.sleep(0.5 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def _check_key(config: Mapping[str, Any]) -> None:
+    """wandb would ask for a key on the terminal; a run must never wait there."""
+    if config["wandb_mode"] not in ("online", "offline"):
+        raise UserError("logger.wandb_mode=online or offline", str(config["wandb_mode"]), "choose one of them")
+    if config["wandb_mode"] == "offline" or os.environ.get("WANDB_API_KEY"):
+        return
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        known = netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        known = False
+    if not known:
+        raise UserError(
+            "a key for wandb, since logger.wandb_mode=online",
+            f"no WANDB_API_KEY and none for {host} in .netrc",
+            "run wandb login once, or keep logger.wandb_mode=offline and send the run later with wandb sync",
+        )
