@@ -79,7 +79,8 @@ def _fit(logs: Floats, y: Ints, t: Floats, start: Floats) -> Floats:
 def _logits(parameters: Floats, logs: Floats, t: Floats) -> Floats:
     k = logs.shape[1]
     scale = parameters[0] + parameters[1] * t
-    return scale[:, None] * logs + parameters[2 : 2 + k] + parameters[2 + k :] * t[:, None]
+    out: Floats = scale[:, None] * logs + parameters[2 : 2 + k] + parameters[2 + k :] * t[:, None]
+    return out
 
 
 def apply_nodes(tree: Taxonomy, p: Floats, days: Floats, parameters: dict[str, Any]) -> Floats:

@@ -1,0 +1,1 @@
+"""Networks on light curves: a GRU and a time-aware transformer."""

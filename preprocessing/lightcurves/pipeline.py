@@ -1,0 +1,137 @@
+"""Light-curve files to prepared samples: ragged epochs and static columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
+from preprocessing.lightcurves.extinction import ExtinctionCorrection
+from preprocessing.lightcurves.ingest import Account
+from preprocessing.lightcurves.missing import OTHER_FEATURES
+from preprocessing.lightcurves.readers import find_sources, recognise
+from preprocessing.lightcurves.selection import Selection
+from preprocessing.lightcurves.table import CurveTable
+
+# Columns of the ragged kind ``epochs``.
+FEATURES = ("days", "flux", "flux_err", "detected", "wavelength")
+# Beside the static features: text, truth and times that an index may hold, never an input of a network.
+_KEPT = ("part", "PEAKMJD", "SIM_TYPE_NAME", "SIM_MODEL_NAME")
+
+
+@dataclass(frozen=True)
+class LightcurvesPipeline:
+    """Read, select epochs, correct for dust; one sample an object.
+
+    Args:
+        selection: which epochs are used and when an object begins.
+        extinction: correction for the Galaxy's dust, or None.
+        wavelengths: micrometres of bands by name, over the built-in ones.
+    """
+
+    domain: ClassVar[str] = "lightcurves"
+    version: ClassVar[int] = 1
+
+    selection: Selection = field(default_factory=Selection)
+    extinction: ExtinctionCorrection | None = None
+    wavelengths: dict[str, float] = field(default_factory=dict)
+
+    def plan(self, raw: Sequence[Path]) -> list[Unit]:
+        """One unit a source; a HEAD without PHOT is incomplete."""
+        sources = find_sources(raw)
+        roots = [path if path.is_dir() else path.parent for path in raw]
+        units = []
+        for source in sources:
+            root = next((root for root in roots if source.path.is_relative_to(root)), source.path.parent)
+            size = sum(path.stat().st_size for path in source.inputs)
+            name = str(source.path.relative_to(root))
+            units.append(Unit(name, source.inputs, missing=source.missing, bytes_needed=size))
+        return units
+
+    def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
+        """Read one source and write its objects; each object that is left out is named with the reason."""
+        source = recognise(unit.inputs[0])
+        assert source is not None  # the plan found it
+        account = Account()
+        for table in source.read(account, self.wavelengths):
+            self._write(table, writer)
+        for drop in account.dropped:
+            writer.drop(drop["object_id"], drop["reason"])
+        for mended in account.repaired:
+            writer.count(f"repaired: {mended['reason']}")
+        for name, number in account.counts.items():
+            writer.count(name, number)
+
+    def _write(self, table: CurveTable, writer: UnitWriter) -> None:
+        known = np.isfinite(table.wavelengths)[table.band]
+        table = table.keep_epochs(known)
+        table, start, detected = self.selection.apply(table)
+        if self.extinction is not None:
+            table = self.extinction.apply(table)
+        names = table.objects["object_id"].to_numpy()
+        reasons = np.where(
+            table.lengths == 0, "no epoch in a band of known wavelength", NO_TRIGGER[self.selection.rule]
+        )
+        usable = (table.lengths > 0) & np.isfinite(start)
+        for number in np.flatnonzero(~usable):
+            writer.drop(str(names[number]), str(reasons[number]))
+        rows = np.flatnonzero(usable)
+        if not len(rows):
+            return
+        epochs = epochs_of(table, start, detected)
+        pieces = [epochs[table.offsets[row] : table.offsets[row + 1]] for row in rows]
+        writer.add_ragged(records_of(table, start, detected).iloc[rows].reset_index(drop=True), {"epochs": pieces})
+
+    def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
+        """An object that several files hold counts once, in the file that comes first."""
+        twice = index["id"].duplicated()
+        drops = [Drop(str(name), "object_id in another file as well; the first is kept") for name in index["id"][twice]]
+        return index[~twice].reset_index(drop=True), drops
+
+    def describe(self) -> dict[str, Any]:
+        """The columns of ``epochs`` and the rule that set time zero."""
+        return {
+            "features": list(FEATURES),
+            "units": {"days": "d", "flux": "FLUXCAL (zero point 27.5)", "wavelength": "um"},
+            "time_zero": self.selection.rule,
+        }
+
+
+NO_TRIGGER = {
+    "flags": "no detection in PHOTFLAG: a survey without flags needs preprocessing.selection.rule=snr or first_epoch",
+    "snr": "no epoch above the S/N threshold",
+    "first_epoch": "no epoch",
+}
+
+
+def epochs_of(
+    table: CurveTable, start: npt.NDArray[np.float64], detected: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
+    """(N, 5) float32: days since time zero, flux, error, detected (0 or 1), wavelength."""
+    days = table.mjd - start[table.owner]
+    columns = (days, table.flux, table.flux_err, detected, table.wavelengths[table.band])
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def records_of(table: CurveTable, start: npt.NDArray[np.float64], detected: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """The index's rows; every static feature is there, NaN where the survey has none."""
+    objects = table.objects
+    found = np.bincount(table.owner[detected], minlength=len(table))
+    names = objects["object_id"].astype(str)
+    columns: dict[str, Any] = {"id": names, "group_id": names, "mjd": start, "n_epochs": table.lengths}
+    columns["n_detections"] = found
+    for name in ("label", "survey", "flux_kind"):
+        columns[name] = objects[name].astype(object) if name in objects else None
+    columns["mission"] = columns["survey"]
+    for name, source in (("ra", "RA"), ("dec", "DEC")):
+        columns[name] = objects.get(source, np.nan)
+    for name in OTHER_FEATURES:
+        columns[name] = objects[name].astype(np.float64) if name in objects else np.nan
+    columns.update({name: objects[name] for name in _KEPT if name in objects})
+    return pd.DataFrame(columns, index=objects.index)

@@ -1,0 +1,83 @@
+"""The simulator's files, and the whole way from them to predictions."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.table import Table
+
+from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.taxonomy import load_taxonomy
+from preprocessing.lightcurves.hosts import distance_modulus
+from preprocessing.lightcurves.ingest import Account
+from preprocessing.lightcurves.pipeline import LightcurvesPipeline
+from preprocessing.lightcurves.readers import find_sources
+from preprocessing.lightcurves.selection import Selection
+from preprocessing.lightcurves.simulate import SimulateLightcurves
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sim")
+    SimulateLightcurves(n=300, templates=20).run(folder, 5)
+    return folder
+
+
+def test_files_are_right_snana_files_of_every_leaf(simulated: Path) -> None:
+    account = Account()
+    tables = [table for source in find_sources([simulated]) for table in source.read(account)]
+    assert sum(map(len, tables)) == len(pd.read_parquet(simulated / "truth.parquet")) >= 300
+    assert not account.dropped
+    assert not account.repaired  # the pointers hold
+    labels = {str(label) for table in tables for label in table.objects["label"]}
+    tree = load_taxonomy("elasticc2")
+    assert {tree.nodes[k] for k in tree.encode(sorted(labels))} == set(tree.leaves)
+    for table in tables:
+        detected = (table.phot_flag & 4096) != 0
+        assert (np.bincount(table.owner[detected], minlength=len(table)) >= 2).all()
+        assert (np.bincount(table.owner[(table.phot_flag & 2048) != 0], minlength=len(table)) == 1).all()
+    phot = Table.read(next(simulated.rglob("*TRAIN*EB_PHOT*")), hdu=1)
+    assert (np.asarray(phot["FLUXCAL"])[np.asarray(phot["MJD"]) == -777.0] == -777.0).all()
+
+
+def test_the_same_seed_gives_the_same_bytes(simulated: Path, tmp_path: Path) -> None:
+    SimulateLightcurves(n=300, templates=20).run(tmp_path, 5)
+    for path in sorted(simulated.rglob("*EB*.gz")):
+        assert path.read_bytes() == (tmp_path / path.relative_to(simulated)).read_bytes()
+    other = SimulateLightcurves(n=40, templates=20).run(tmp_path / "other", 6)
+    assert set(other["parts"]) == {"train", "test"}
+
+
+def test_the_pipeline_keeps_truth_out_of_the_inputs_and_names_what_it_drops(simulated: Path) -> None:
+    pipeline = LightcurvesPipeline()
+    units = pipeline.plan([simulated])
+    assert len(units) == 38
+    writer = MemoryUnitWriter(pipeline.describe())
+    for unit in units[:3]:
+        pipeline.process(unit, writer, 0)
+    made = writer.source()
+    assert {"id", "group_id", "label", "part", "mjd", "MWEBV"} <= set(made.index.columns)
+    values, offsets = made.ragged("epochs", np.arange(len(made.index)))
+    assert values.shape[1] == 5
+    first_detection = [values[a:b][values[a:b, 3] > 0, 0].min() for a, b in pairwise(offsets)]
+    assert np.allclose(first_detection, 0)
+    assert (np.add.reduceat(values[:, 0] < 0, offsets[:-1]) <= 1).all()  # one non-detection before the trigger
+    strict = LightcurvesPipeline(selection=Selection(rule="snr", snr=1e6))
+    nothing = MemoryUnitWriter()
+    strict.process(units[0], nothing, 0)
+    assert {drop.reason for drop in nothing.drops} == {"no epoch above the S/N threshold"}
+    twice, drops = pipeline.finalise(pd.concat([made.index, made.index[:2]], ignore_index=True))
+    assert len(twice) == len(made.index)
+    assert len(drops) == 2
+
+
+def test_distances_equal_astropys() -> None:
+    from astropy.cosmology import FlatLambdaCDM
+
+    z = np.array([0.01, 0.1, 0.5, 1.5])
+    expected = FlatLambdaCDM(H0=70, Om0=0.3, Tcmb0=0).distmod(z).value
+    assert distance_modulus(z) == pytest.approx(expected, abs=2e-3)
