@@ -12,12 +12,11 @@ SIZE = 63
 
 
 def offsets(x: Values, y: Values, size: int = SIZE) -> tuple[Images, Images]:
-    """Pixel distances dx, dy from (x, y); the centre of the first pixel is 0, 0."""
+    """Pixel distances dx (n, 1, size) and dy (n, size, 1) from (x, y); the centre of the first pixel is 0, 0."""
     grid = np.arange(size, dtype=np.float32)
     dx = grid[None, None, :] - x.astype(np.float32)[:, None, None]
     dy = grid[None, :, None] - y.astype(np.float32)[:, None, None]
-    shape = (len(x), size, size)
-    return np.broadcast_to(dx, shape).astype(np.float32), np.broadcast_to(dy, shape).astype(np.float32)
+    return dx, dy
 
 
 def moffat(
@@ -27,8 +26,10 @@ def moffat(
     dx, dy = offsets(x, y)
     if ellipticity is not None and angle is not None:
         dx, dy = stretched(dx, dy, ellipticity, angle)
-    a2 = (fwhm / (2 * np.sqrt(2 ** (1 / beta) - 1)))[:, None, None] ** 2
-    out: Images = ((beta - 1) / np.pi / a2 * (1 + (dx * dx + dy * dy) / a2) ** -beta).astype(np.float32)
+    a2 = (fwhm / (2 * np.sqrt(2 ** (1 / beta) - 1))).astype(np.float32)[:, None, None] ** 2
+    dx2, dy2 = dx * dx / a2, dy * dy / a2
+    out: Images = np.exp(np.float32(-beta) * np.log1p(dx2 + dy2)).astype(np.float32)
+    out *= np.float32((beta - 1) / np.pi) / a2
     return out
 
 

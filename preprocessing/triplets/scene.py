@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -15,31 +15,57 @@ from preprocessing.triplets.render import SIZE, Images, Values, galaxy, moffat
 CENTRE = SIZE // 2
 # Patterns that do not peak where the detection is: the filter looks for their best response around it.
 REACH = 2
+STARS = 3
 
 
 @dataclass(frozen=True)
-class Hosts:
-    """The galaxy of each sample, each (n,): real and bogus draw from one distribution."""
+class Fields:
+    """What surrounds each detection, the same in all epochs of an object; real and bogus draw from one distribution.
 
-    present: npt.NDArray[np.bool_]
+    Args:
+        host: whether it lies on a galaxy, (n,).
+        distance: of the galaxy's centre, pixels, (n,).
+        direction: of the galaxy's centre, radians, (n,).
+        flux: of the galaxy, electrons, (n,).
+        radius: half-light, pixels, (n,).
+        ellipticity: one minus the axis ratio, (n,).
+        angle: of the galaxy's major axis, radians, (n,).
+        star_x: from the detection, pixels, (n, 3).
+        star_y: from the detection, pixels, (n, 3).
+        star_flux: electrons, 0 where there is no star, (n, 3).
+    """
+
+    host: npt.NDArray[np.bool_]
     distance: Values
-    angle: Values
+    direction: Values
     flux: Values
     radius: Values
     ellipticity: Values
-    position_angle: Values
+    angle: Values
+    star_x: Values
+    star_y: Values
+    star_flux: Values
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Fields:
+        """The fields of these objects, one for each row."""
+        return Fields(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-def draw_hosts(n: int, mission: Mission, random: np.random.Generator) -> Hosts:
-    """Six in ten detections lie on a galaxy, near its light more often than far."""
+def draw_fields(n: int, mission: Mission, random: np.random.Generator) -> Fields:
+    """Six in ten detections lie on a galaxy, near its light more often than far; about one star stands beside."""
 
-    def u(low: float, high: float) -> Values:
-        return random.uniform(low, high, n).astype(np.float32)
+    def u(low: float, high: float, shape: int | tuple[int, int] = n) -> Values:
+        return random.uniform(low, high, shape).astype(np.float32)
 
     fwhm = float(np.mean(mission.fwhm))
+    noise = np.sqrt(mission.sky + mission.read_noise**2)
     radius = np.exp(u(np.log(0.5), np.log(2.5))) * np.float32(fwhm)
-    flux = np.exp(u(np.log(30.0), np.log(3000.0))) * np.float32(np.sqrt(mission.sky + mission.read_noise**2) * fwhm)
-    return Hosts(
+    flux = np.exp(u(np.log(30.0), np.log(3000.0))) * np.float32(noise * fwhm)
+    star_x, star_y = u(-SIZE / 2, SIZE / 2, (n, STARS)), u(-SIZE / 2, SIZE / 2, (n, STARS))
+    # A star on the detection itself is the artefacts' business.
+    shown = (random.random((n, STARS)) < 0.45) & (np.hypot(star_x, star_y) > 2.5 * mission.fwhm[1])
+    star_flux = np.exp(u(np.log(100), np.log(20000), (n, STARS))) * np.float32(noise) * shown
+    return Fields(
         random.random(n) < 0.6,
         np.abs(random.normal(0, 1.2, n)).astype(np.float32) * radius,
         u(0, 6.2832),
@@ -47,31 +73,34 @@ def draw_hosts(n: int, mission: Mission, random: np.random.Generator) -> Hosts:
         radius,
         u(0, 0.7),
         u(0, 3.1416),
+        star_x,
+        star_y,
+        star_flux,
     )
 
 
 def simulate_batch(
-    mission: Mission, real: npt.NDArray[np.bool_], snr: Values, random: np.random.Generator
+    mission: Mission, kinds: npt.NDArray[np.object_], snr: Values, around: Fields, random: np.random.Generator
 ) -> tuple[Images, pd.DataFrame]:
     """Simulate n triplets.
 
     Args:
         mission: pixels, PSF, noise.
-        real: which are transients, (n,).
+        kinds: the artefact of each, "" for a transient, (n,).
         snr: S/N of the matched filter at the detection, (n,), for transients and artefacts alike.
+        around: host and stars of each.
         random: the generator.
 
     Returns:
         Stamps (n, 3, 63, 63): science, reference, difference, in electrons, sky subtracted; and a table with
-        ``artefact``, ``host_distance`` (pixels; NaN without a host) and ``fwhm``.
+        ``host_distance`` (pixels; NaN without a host) and ``fwhm`` (pixels).
     """
-    n = len(real)
+    n, real = len(kinds), kinds == ""
     x, y = (CENTRE + random.uniform(-0.5, 0.5, (2, n))).astype(np.float32)
     fwhm = random.uniform(*mission.fwhm, n).astype(np.float32)
     fwhm_reference = (fwhm * random.uniform(0.75, 1.1, n)).astype(np.float32)
     ellipticity, angle = random.uniform(0, 0.12, n).astype(np.float32), random.uniform(0, 3.1416, n).astype(np.float32)
-    hosts = draw_hosts(n, mission, random)
-    static, static_reference, mismatch = _static(mission, hosts, x, y, fwhm, fwhm_reference, random)
+    static, static_reference, mismatch = _static(mission, around, x, y, fwhm, fwhm_reference, random)
 
     psf = moffat(x, y, fwhm, mission.beta, ellipticity, angle)
     floor = np.float32(mission.sky + mission.read_noise**2)
@@ -82,9 +111,7 @@ def simulate_batch(
     science, difference, reference = np.zeros_like(psf), np.zeros_like(psf), np.zeros_like(psf)
     flux = snr / np.sqrt((psf**2 / variance).sum(axis=(1, 2)))
     science[real] = difference[real] = (flux[:, None, None] * psf)[real]
-    kind = _add_artefacts(
-        science, difference, reference, ~real, snr, Optics(fwhm, mission.beta, x, y), psf, variance, random
-    )
+    _add_artefacts(science, difference, reference, kinds, snr, Optics(fwhm, mission.beta, x, y), psf, variance, random)
 
     noise = np.sqrt(variance_science + np.maximum(science, 0)) * random.standard_normal(psf.shape).astype(np.float32)
     deep = np.sqrt(variance_reference + np.maximum(reference, 0) / np.float32(mission.reference_depth))
@@ -98,13 +125,13 @@ def simulate_batch(
         axis=1,
     ).astype(np.float32)
     stamps += random.normal(0, 0.05, (n, 3, 1, 1)).astype(np.float32) * np.sqrt(floor)
-    distance = np.where(hosts.present, hosts.distance, np.nan)
-    return stamps, pd.DataFrame({"artefact": kind, "host_distance": distance, "fwhm": fwhm})
+    distance = np.where(around.host, around.distance, np.nan)
+    return stamps, pd.DataFrame({"host_distance": distance, "fwhm": fwhm})
 
 
 def _static(
     mission: Mission,
-    hosts: Hosts,
+    around: Fields,
     x: Values,
     y: Values,
     fwhm: Values,
@@ -113,30 +140,25 @@ def _static(
 ) -> tuple[Images, Images, Images]:
     """Host and field stars in the science and the reference, and what a good subtraction leaves of them."""
     n = len(x)
-    host_x, host_y = x + hosts.distance * np.cos(hosts.angle), y + hosts.distance * np.sin(hosts.angle)
-    amount = (hosts.flux * hosts.present)[:, None, None]
-    shape = (hosts.radius, hosts.ellipticity, hosts.position_angle)
-
-    def host(dx: Values, dy: Values, seeing: Values) -> Images:
-        return amount * galaxy(host_x + dx, host_y + dy, shape[0], seeing, shape[1], shape[2])
-
-    zero = np.zeros(n, dtype=np.float32)
     jitter_x, jitter_y = random.normal(0, 0.06, (2, n)).astype(np.float32)
     width = fwhm * (1 + random.normal(0, 0.01, n)).astype(np.float32)
-    science, reference, matched = (
-        host(zero, zero, fwhm),
-        host(zero, zero, fwhm_reference),
-        host(jitter_x, jitter_y, width),
-    )
-    for _ in range(3):
-        there = random.random(n) < 0.45
-        sx, sy = random.uniform(0, SIZE, (2, n)).astype(np.float32)
-        beside = np.hypot(sx - x, sy - y) > 2.5 * fwhm  # a star on the detection itself is the artefacts' business
-        level = np.exp(random.uniform(np.log(100), np.log(20000), n)) * np.sqrt(mission.sky + mission.read_noise**2)
-        flux = (level * there * beside).astype(np.float32)[:, None, None]
-        science += flux * moffat(sx, sy, fwhm, mission.beta)
-        reference += flux * moffat(sx, sy, fwhm_reference, mission.beta)
-        matched += flux * moffat(sx + jitter_x, sy + jitter_y, width, mission.beta)
+    zero = np.zeros(n, dtype=np.float32)
+    views = ((zero, zero, fwhm), (zero, zero, fwhm_reference), (jitter_x, jitter_y, width))
+    images = [np.zeros((n, SIZE, SIZE), dtype=np.float32) for _ in views]
+    host = np.flatnonzero(around.host)
+    centre_x = x + around.distance * np.cos(around.direction)
+    centre_y = y + around.distance * np.sin(around.direction)
+    shape = around.radius[host], around.ellipticity[host], around.angle[host]
+    for image, (dx, dy, seeing) in zip(images, views, strict=True):
+        # Only what is there is drawn: most of the time goes into the profiles.
+        light = galaxy((centre_x + dx)[host], (centre_y + dy)[host], shape[0], seeing[host], shape[1], shape[2])
+        image[host] += around.flux[host, None, None] * light
+        for star in range(STARS):
+            rows = np.flatnonzero(around.star_flux[:, star])
+            star_x, star_y = (x + dx + around.star_x[:, star])[rows], (y + dy + around.star_y[:, star])[rows]
+            flux = around.star_flux[rows, star, None, None]
+            image[rows] += flux * moffat(star_x, star_y, seeing[rows], mission.beta)
+    science, reference, matched = images
     return science, reference, science - matched
 
 
@@ -144,16 +166,14 @@ def _add_artefacts(
     science: Images,
     difference: Images,
     reference: Images,
-    bogus: npt.NDArray[np.bool_],
+    kinds: npt.NDArray[np.object_],
     snr: Values,
     at: Optics,
     psf: Images,
     variance: Images,
     random: np.random.Generator,
-) -> npt.NDArray[np.object_]:
-    """Give each bogus sample an artefact, scaled to its S/N; returns the kinds ("" for transients)."""
-    kinds = np.full(len(bogus), "", dtype=object)
-    kinds[bogus] = random.choice(list(ARTEFACTS), int(bogus.sum()))
+) -> None:
+    """Add each bogus sample's artefact to the three images, scaled to its S/N."""
     for kind, make in ARTEFACTS.items():
         rows = np.flatnonzero(kinds == kind)
         if not len(rows):
@@ -164,7 +184,6 @@ def _add_artefacts(
         science[rows] += scale * pattern.science
         difference[rows] += scale * pattern.difference
         reference[rows] += scale * pattern.reference
-    return kinds
 
 
 def best_response(pattern: Images, psf: Images, variance: Images) -> Values:

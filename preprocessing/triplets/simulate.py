@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from preprocessing.triplets.artefacts import ARTEFACTS
 from preprocessing.triplets.missions import MISSIONS
-from preprocessing.triplets.scene import simulate_batch
+from preprocessing.triplets.scene import draw_fields, simulate_batch
+
+BATCH = 250  # triplets drawn at once
 
 
 @dataclass(frozen=True)
@@ -65,25 +69,31 @@ class SimulateTriplets:
         mission = MISSIONS[name]
         table = self._objects(name, part, size, random)
         table["filter"] = random.choice(mission.filters, size)
+        owner, _ = pd.factorize(table["group_id"])
+        around = draw_fields(int(owner.max()) + 1, mission, random).take(owner)
+        kinds, snr = table["artefact"].to_numpy(object), table["snr"].to_numpy(np.float32)
         parts = []
-        for start in range(0, size, 250):
-            rows = slice(start, start + 250)
-            stamps, facts = simulate_batch(
-                mission, table["label"].to_numpy(bool)[rows], table["snr"].to_numpy(np.float32)[rows], random
-            )
-            parts.append((stamps, facts))
+        for start in range(0, size, BATCH):
+            rows = np.arange(start, min(start + BATCH, size))
+            parts.append(simulate_batch(mission, kinds[rows], snr[rows], around.take(rows), random))
         table = pd.concat([table, pd.concat([facts for _, facts in parts], ignore_index=True)], axis=1)
         table["host_distance"] *= mission.pixel_scale
-        np.save(folder / f"triplets_{name}_{part:03d}.npy", np.concatenate([stamps for stamps, _ in parts]))
-        table.to_parquet(folder / f"triplets_{name}_{part:03d}.parquet", index=False)
+        stem = folder / f"triplets_{name}_{part:03d}"
+        # Written whole or not at all, the stamps last: a pair that has its stamps is complete.
+        table.to_parquet(stem.with_suffix(".parquet.part"), index=False)
+        os.replace(stem.with_suffix(".parquet.part"), stem.with_suffix(".parquet"))
+        with stem.with_suffix(".npy.part").open("wb") as file:
+            np.save(file, np.concatenate([stamps for stamps, _ in parts]))
+        os.replace(stem.with_suffix(".npy.part"), stem.with_suffix(".npy"))
         return table
 
     def _objects(self, mission: str, part: int, size: int, random: np.random.Generator) -> pd.DataFrame:
-        """Objects of one to three epochs: transients evolve, artefacts of one place recur."""
+        """Objects of one to three epochs, of one field and one kind of artefact; each epoch has its own S/N."""
         epochs = random.choice([1, 2, 3], size, p=[0.6, 0.25, 0.15])
         owner = np.repeat(np.arange(size), epochs)[:size]
         objects = int(owner.max()) + 1
         label = (random.random(objects) < self.prevalence).astype(np.int8)
+        artefact = np.where(label == 1, "", random.choice(list(ARTEFACTS), objects)).astype(object)
         snr = np.exp(random.uniform(np.log(self.snr[0]), np.log(self.snr[1]), size))
         ra, dec = random.uniform(0, 360, objects), np.degrees(np.arcsin(random.uniform(-0.5, 0.9, objects)))
         names = np.array([f"{mission}-{part:03d}-{number:05d}" for number in range(objects)])
@@ -93,6 +103,7 @@ class SimulateTriplets:
                 "id": [f"{names[o]}-{e}" for o, e in zip(owner, epoch, strict=True)],
                 "group_id": names[owner],
                 "label": label[owner],
+                "artefact": artefact[owner],
                 "mission": mission,
                 "mjd": np.round(59000 + random.uniform(0, 700, objects)[owner] + 4.0 * epoch, 5),
                 "ra": ra[owner],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from preprocessing.triplets.artefacts import ARTEFACTS
 from preprocessing.triplets.missions import MISSIONS
 from preprocessing.triplets.pipeline import TripletsPipeline
 from preprocessing.triplets.render import galaxy, moffat
-from preprocessing.triplets.scene import simulate_batch
+from preprocessing.triplets.scene import best_response, draw_fields, simulate_batch
 from preprocessing.triplets.simulate import SimulateTriplets
 
 
@@ -35,7 +36,9 @@ def test_a_psf_and_a_galaxy_hold_their_flux() -> None:
 def test_the_transients_matched_filter_sees_the_drawn_snr() -> None:
     n = 300
     snr = np.full(n, 20.0, dtype=np.float32)
-    stamps, facts = simulate_batch(MISSIONS["ZTF"], np.ones(n, dtype=bool), snr, np.random.default_rng(0))
+    random = np.random.default_rng(0)
+    around = draw_fields(n, MISSIONS["ZTF"], random)
+    stamps, facts = simulate_batch(MISSIONS["ZTF"], np.full(n, "", dtype=object), snr, around, random)
     lonely = facts["host_distance"].isna().to_numpy()
     flux_errors = []
     for stamp, fwhm in zip(stamps[lonely], facts["fwhm"][lonely], strict=True):
@@ -57,7 +60,27 @@ def test_both_classes_share_the_snr_and_the_hosts(tmp_path: Path) -> None:
     assert table["snr"].between(4, 40).all()
     assert set(bogus["artefact"]) == set(ARTEFACTS)
     assert set(table["mission"]) == set(MISSIONS)
-    assert table.groupby("group_id")["label"].nunique().max() == 1
+    assert table["id"].is_unique
+    objects = table.groupby("group_id")
+    assert 1.3 < objects.size().mean() < 1.8
+    # The epochs of an object share its host and what it is, not its brightness.
+    for column in ("label", "artefact", "host_distance", "ra"):
+        assert objects[column].nunique(dropna=False).max() == 1
+    assert objects["snr"].nunique().max() == 3
+
+
+def test_the_artefacts_matched_filter_sees_the_drawn_snr() -> None:
+    mission, n = MISSIONS["PS1"], 200
+    random = np.random.default_rng(2)
+    kinds = np.array(list(ARTEFACTS), dtype=object)[np.arange(n) % len(ARTEFACTS)]
+    empty = replace(draw_fields(n, mission, random), host=np.zeros(n, dtype=bool), star_flux=np.zeros((n, 3), "f4"))
+    stamps, facts = simulate_batch(mission, kinds, np.full(n, 25.0, dtype=np.float32), empty, random)
+    variance = (mission.sky + mission.read_noise**2) * (1 + 1 / mission.reference_depth)
+    psf = moffat(np.full(n, 31, "f4"), np.full(n, 31, "f4"), facts["fwhm"].to_numpy(np.float32), mission.beta)
+    snr = best_response(stamps[:, 2], psf, np.full_like(psf, variance))
+    for kind in ARTEFACTS:
+        # The artefact's own photons widen the scatter; 25 each draw tells a mean to a few per cent.
+        assert np.median(snr[kinds == kind]) == pytest.approx(25, rel=0.12), kind
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
