@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable
@@ -166,11 +167,55 @@ def test_the_model_card_says_what_the_report_says(tmp_path: Path) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("kind", ["good", "all bogus", "leaky"])
-def test_a_browser_shows_it_without_errors(kind: str, tmp_path: Path, browse: Callable[..., str]) -> None:
+def test_a_browser_shows_it_without_errors(kind: str, tmp_path: Path, visit: Callable[[Path], Any]) -> None:
     page = tmp_path / "report.html"
     write_report(page, report_of(kind))
-    dom = browse(page)
-    assert dom.count("<svg") >= 4
-    picture = tmp_path / "wide.png"
-    browse(page, "--window-size=1200,1600", screenshot=picture)
-    assert picture.stat().st_size > 30_000
+    seen = visit(page)
+    assert seen.console == []
+    assert seen.requests == set()
+    assert seen.dom.count('<svg class="plot"') >= 5
+    assert all(f'id="{place}"' in seen.dom for place in re.findall(r'href="#([^"]+)"', seen.dom))
+
+
+@pytest.mark.browser
+def test_the_browser_would_tell_of_errors_and_requests(tmp_path: Path, visit: Callable[[Path], Any]) -> None:
+    page = tmp_path / "bad.html"
+    page.write_text('<!doctype html><script>nothing()</script><img src="http://127.0.0.1:9/x.png">')
+    seen = visit(page)
+    assert any("nothing is not defined" in line for line in seen.console)
+    assert seen.requests == {"http://127.0.0.1:9/x.png"}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [360, 1200])
+def test_nothing_sticks_out_of_the_page(width: int, tmp_path: Path, browse: Callable[..., str]) -> None:
+    write_report(tmp_path / "report.html", report_of("leaky"))
+    # A frame is as narrow as a phone, which the window of a browser cannot be.
+    inner = html.escape(
+        (tmp_path / "report.html").read_text().replace("default-src 'none'", "default-src 'self'"), quote=True
+    )
+    frame = tmp_path / "frame.html"
+    script = (
+        "<script>onload = () => { const d = document.querySelector('iframe').contentDocument.documentElement;"
+        "document.title = 'wide ' + d.scrollWidth; }</script>"
+    )
+    frame.write_text(
+        f'<!doctype html><iframe width="{width}" height="800" style="border:0" srcdoc="{inner}"></iframe>{script}'
+    )
+    found = re.search(r"<title>wide (\d+)</title>", browse(frame))
+    assert found is not None
+    assert int(found[1]) <= width
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_dark_and_light_differ_and_have_contrast(scheme: int, tmp_path: Path, browse: Callable[..., str]) -> None:
+    from matplotlib.image import imread
+
+    page, picture = tmp_path / "report.html", tmp_path / "seen.png"
+    write_report(page, report_of("good"))
+    browse(page, f"--blink-settings=preferredColorScheme={scheme}", "--window-size=900,900", screenshot=picture)
+    grey = imread(picture)[..., :3].mean(axis=-1)
+    paper = float(np.median(grey))
+    assert (paper < 0.2) == (scheme == 0)
+    assert float(np.abs(grey - paper).max()) > 0.6

@@ -1,0 +1,193 @@
+"""The pieces of a report against what they should show."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+from scipy.stats import binomtest
+
+from astrid_ml.evaluation.binary import BinaryEvaluation
+from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.metrics.binary import average_precision, pr_curve
+from astrid_ml.report import html, plots, sections_head, sections_results, sections_run
+from astrid_ml.report.contact_sheet import MISSING, stamp_png, stretched, write_contact_sheet
+from astrid_ml.report.content import RunReport, SamplePicture
+from astrid_ml.report.model_card import card_text
+from astrid_ml.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, Line, plot, ticks, whisker
+
+
+def result_of(n: int = 300) -> EvaluationResult:
+    random = np.random.default_rng(1)
+    label = (random.random(n) < 0.2).astype(int)
+    score = 1 / (1 + np.exp(-random.normal(size=n) - 2 * label))
+    table = pd.DataFrame({"label": label, "score": score, "threshold": 0.5, "decision": (score >= 0.5).astype(int)})
+    table["group_id"] = [f"g{i}" for i in range(n)]
+    table["mission"] = np.where(np.arange(n) % 3 == 0, "A", "B")
+    return BinaryEvaluation(Bootstrap(replicates=50)).evaluate(table)
+
+
+def report_of(result: EvaluationResult, **record: object) -> RunReport:
+    return RunReport("r", {"name": "r", **record}, {"test": result})
+
+
+def test_the_area_under_the_drawn_steps_is_the_average_precision() -> None:
+    random = np.random.default_rng(0)
+    label = random.random(200) < 0.3
+    score = np.round(random.random(200) + 0.3 * label, 1)  # heavy ties
+    curve = pr_curve(score, label)
+    result = EvaluationResult({"aucpr": 0.5}, tables={"pr_curve": curve})
+    drawn = re.search(r'class="line a" d="([^"]+)"', plots.pr(result))
+    assert drawn is not None
+    top = 10 + 20  # one row of legend
+    x_scale, y_scale = WIDTH - LEFT - RIGHT, HEIGHT - top - BOTTOM
+    area, x = 0.0, float(LEFT)
+    for y_text, x_text in re.findall(r"V([\d.]+)H([\d.]+)", drawn[1]):
+        area += (float(x_text) - x) / x_scale * (HEIGHT - BOTTOM - float(y_text)) / y_scale
+        x = float(x_text)
+    assert area == pytest.approx(average_precision(score, label), abs=2e-3)
+
+
+def test_the_intervals_of_the_reliability_diagram_are_wilsons() -> None:
+    low, high = plots.wilson(np.array([0.0, 0.3, 1.0]), np.array([20.0, 50.0, 10.0]))
+    for place, (k, n) in enumerate(((0, 20), (15, 50), (10, 10))):
+        expected = binomtest(k, n).proportion_ci(0.95, method="wilson")
+        assert (low[place], high[place]) == pytest.approx((expected.low, expected.high), abs=2e-4)
+
+
+def test_plots_leave_out_what_is_not_finite_and_escape_names() -> None:
+    drawn = plot([Line([0, 1, 2], [0.5, float("nan"), 0.7], "<b>", points=True)], "x&y", "y", 't"', (0, 2), (0, 1))
+    assert drawn.count("<circle") == 3  # two points and the legend's
+    assert "nan" not in drawn
+    assert "&lt;b&gt;" in drawn
+    assert "x&amp;y" in drawn
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-4.0, 0.0), (0.031, 0.0312), (3.0, 47000.0)])
+def test_ticks_are_round_and_inside(low: float, high: float) -> None:
+    values = ticks(low, high)
+    assert 2 <= len(values) <= 6
+    assert all(low - 1e-9 <= value <= high + 1e-9 for value in values)
+
+
+def test_a_whisker_without_a_value_is_empty_and_one_outside_stays_inside() -> None:
+    assert whisker(float("nan"), 0, 1, (0, 1), None, "") == ""
+    drawn = whisker(0.5, -9.0, 9.0, (0, 1), None, "words")
+    assert all(6 <= float(x) <= 174 for x in re.findall(r'x[12]="([\d.]+)"', drawn))
+
+
+def test_numbers_are_shown_short_and_missing_ones_empty() -> None:
+    assert [html.show(v) for v in (None, float("nan"), pd.NA)] == ["", "", ""]
+    assert [html.show(v) for v in (12000.0, 0.123456, True, 12000, float("inf"))] == [
+        "12,000",
+        "0.1235",
+        "yes",
+        "12,000",
+        "inf",
+    ]
+    assert html.fixed(0.00001) == "1.0e-05"
+    assert html.fixed(0.0) == "0.000"
+    assert html.show({"real": 3, "bogus": 12000}) == "real: 3, bogus: 12,000"
+
+
+def test_the_confusion_matrix_puts_counts_in_their_cells() -> None:
+    result = result_of()
+    shown = sections_results.operating(report_of(result))
+    cells = [int(text.replace(",", "")) for text in re.findall(r'class="heat"[^>]*>([\d,]+)<', shown)]
+    metrics = result.metrics
+    assert cells == [metrics["tp"], metrics["fn"], metrics["fp"], metrics["tn"]]
+
+
+def test_a_confusion_matrix_of_many_classes_is_shown_as_it_is() -> None:
+    table = pd.DataFrame({"truth": ["a", "b", "c"], "a": [5, 0, 1], "b": [0, 7, 1], "c": [0, 0, 0]})
+    shown = sections_results.operating(report_of(EvaluationResult({}, tables={"confusion": table})))
+    assert re.findall(r'class="heat"[^>]*>([\d,]+)<', shown) == ["5", "0", "0", "0", "7", "0", "1", "1", "0"]
+
+
+def test_a_breakdown_cell_with_one_class_stays_empty() -> None:
+    rows = {"value": ["A", "(4.0, 6.2]"], "n": [10.0, 20.0], "positives": [0.0, 4.0], "groups": [5.0, 9.0]}
+    rows |= {"aucpr": [np.nan, 0.8], "low": [np.nan, 0.8], "high": [np.nan, 0.8], "recall": [np.nan, 0.5]}
+    result = EvaluationResult({"aucpr": 0.7}, tables={"breakdown/mission": pd.DataFrame(rows)})
+    shown = sections_results.breakdowns(report_of(result))
+    assert shown.count('class="whisker"') == 1
+    assert "4.0 to 6.2" in shown
+    assert "no width" in shown
+    assert "nan" not in shown
+
+
+def test_a_result_without_anything_known_is_still_a_report() -> None:
+    result = EvaluationResult({"leaf/macro_f1/64d": 0.4, "odd": None}, headline="leaf/macro_f1/64d", why={"odd": "few"})
+    report = report_of(result)
+    assert "leaf/macro_f1/64d is 0.400 (no interval" in sections_head.sentence(report)
+    assert "few" in sections_results.numbers(report)
+    assert sections_results.curves(report) == sections_results.operating(report) == sections_run.training(report) == ""
+
+
+def test_an_audit_that_is_off_or_leaks_is_an_alarm() -> None:
+    result = result_of()
+    off = report_of(
+        result, audit={"ok": True, "mode": "off", "checked": [], "findings": [], "confounding": {"why": "off"}}
+    )
+    assert "switched off" in sections_head.alarms(off)[0]
+    finding = {"kind": "duplicate stamps", "message": "1 pair.", "pairs": [{"train": "a", "test": "b"}]}
+    leaky = report_of(result, audit={"ok": False, "mode": "warn", "checked": ["ids"], "findings": [finding]})
+    assert "1 pair." in sections_head.alarms(leaky)[0]
+    pictures = [SamplePicture("a ~ b", stamp_png(np.ones((1, 5, 5))))]
+    assert "Pairs that leak" in sections_run.audit(replace(leaky, audit_pictures=pictures))
+
+
+def test_each_round_of_a_k_fold_run_is_drawn() -> None:
+    rows = [
+        {"round": r, "epoch": float(e), "train/loss": 1.0 / (e + 1), "val/loss": 2.0}
+        for r in range(3)
+        for e in range(4)
+    ]
+    drawn = sections_run.training(replace(report_of(result_of()), history=pd.DataFrame(rows)))
+    assert drawn.count('<path class="line a thin"') == 3
+    assert drawn.count(">train/loss<") == 1
+
+
+def test_a_stretch_shows_faint_and_bright_and_marks_what_is_missing() -> None:
+    random = np.random.default_rng(0)
+    stamp = random.normal(size=(31, 31))
+    stamp[9:12, 9:12] = 5000.0
+    stamp[5, 5], stamp[0, 0], stamp[1, 1] = 8.0, np.nan, np.inf
+    stamp[20, 20] = -8.0
+    shown = stretched(stamp)
+    assert shown.min() >= 0
+    assert shown.max() <= 1
+    assert shown[0, 0].tolist() == shown[1, 1].tolist() == list(MISSING)
+    grey = shown[..., 0]
+    assert grey[20, 20] < np.median(grey) < grey[5, 5] < grey[10, 10]
+    assert grey[5, 5] - np.median(grey) > 0.1
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, 1e6])
+def test_a_stamp_of_one_value_can_be_drawn(value: float) -> None:
+    png = stamp_png(np.full((3, 9, 9), value), scale=1)
+    assert imread(io.BytesIO(png)).shape[:2] == (9, 29)
+
+
+def test_a_contact_sheet_takes_stamps_of_several_sizes(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = {"surely real": [("a\n0.99", random.normal(size=(3, 63, 63))), ("b\n0.98", random.normal(size=(3, 30, 30)))]}
+    write_contact_sheet(tmp_path / "sheet.png", rows, ("science", "reference", "difference"))
+    assert imread(tmp_path / "sheet.png").shape[0] > 100
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+
+
+def test_a_model_card_is_strict_json_and_its_markdown_cannot_be_broken_out_of() -> None:
+    report = report_of(result_of(), cost={"wall_seconds": float("nan")}, labels={"source": "<img src=x> [a](b)"})
+    text = card_text(report)
+    card = json.loads(text["model_card.json"], parse_constant=lambda name: pytest.fail(name))
+    assert card["Cost"]["wall_seconds"] is None
+    assert card["Where it does well and where not"]["mission A"].startswith("AUCPR 0.")
+    assert "<img" not in text["model_card.md"].replace("\\<img", "")
