@@ -1,0 +1,30 @@
+"""The sky is found under stars, with its noise."""
+
+import numpy as np
+import pytest
+import torch
+
+from preprocessing.differencing.background import SubtractBackground
+from preprocessing.differencing.image import Image
+from preprocessing.differencing.simulate import SkyConfig, simulate_pair
+
+
+@pytest.mark.parametrize("method", ["sep", "photutils"])
+def test_a_tilted_sky_is_found_under_stars(method: str) -> None:
+    pair = simulate_pair(SkyConfig(shape=(512, 512), galaxies=0, stars=800, transients=0), seed=3)
+    tilt = torch.linspace(0, 40, 512)[None, :].expand(512, 512)
+    image = pair.science.with_(data=pair.science.data + tilt)
+    done = SubtractBackground(method=method)(image)
+    # The sky is 200 e- plus the tilt; its noise sqrt(225) = 15 e-; wings of stars may lift it a little.
+    error = (done.meta["background"] - 200 - tilt)[32:-32, 32:-32]
+    assert float(error.mean().abs()) < 2.0 and float(error.std()) < 3.0
+    assert done.meta["sky_rms"] == pytest.approx(15.0, rel=0.1)
+
+
+def test_masked_pixels_do_not_pull_the_sky() -> None:
+    data = torch.from_numpy(np.random.default_rng(0).normal(50, 2, (128, 128)).astype(np.float32))
+    mask = torch.zeros(128, 128, dtype=torch.bool)
+    mask[:, 20:60] = True
+    data[:, 20:60] = 1e5
+    done = SubtractBackground(box=32)(Image(data=data, variance=torch.full_like(data, 4.0), mask=mask))
+    assert float(done.data[~mask].mean().abs()) < 0.3 and float(done.data[mask].abs().max()) == 0
