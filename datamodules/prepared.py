@@ -95,6 +95,10 @@ class PreparedDataModule(LightningDataModule):
         """Normalisation fitted on the training fold only, as plain containers (it goes into the checkpoint)."""
         return {}
 
+    def count_classes(self, source: SampleSource, rows: Rows) -> int:
+        """How many classes these samples hold; fewer than two can teach nothing."""
+        return int(source.index["label"].iloc[rows].dropna().nunique())
+
     def usable(self, index: pd.DataFrame) -> npt.NDArray[np.bool_]:
         """Which samples can train and be scored: by default those with a label."""
         return index["label"].notna().to_numpy()

@@ -18,6 +18,10 @@ class RampDataModule(PreparedDataModule):
     and mirrored at random; time is never reversed.
     """
 
+    def count_classes(self, source: SampleSource, rows: Rows) -> int:
+        """Classes of voxels: one tile can hold all of them."""
+        return len(np.unique(source.gather("truth", rows[:32]))) if len(rows) else 0
+
     def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
         cube = torch.from_numpy(np.ascontiguousarray(source.gather("cube", rows)))
         truth = torch.from_numpy(np.ascontiguousarray(source.gather("truth", rows)))

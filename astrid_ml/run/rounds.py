@@ -105,10 +105,9 @@ def predictions(task: Any, datamodule: Any, dataset: PreparedDataset, fold: str)
 
 def check_folds(datamodule: Any, dataset: PreparedDataset) -> None:
     """A training or validation fold with one class only cannot teach or choose anything: say so before the fit."""
-    labels = dataset.index["label"]
     for fold in ("train", "val"):
         rows = datamodule.rows[fold]
-        classes = labels.iloc[rows].dropna().nunique()
+        classes = datamodule.count_classes(dataset, rows)
         if classes < 2:
             raise UserError(
                 f"at least two classes in the {fold} fold",
