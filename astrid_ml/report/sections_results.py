@@ -69,7 +69,7 @@ def operating(report: RunReport) -> str:
     return "".join(parts)
 
 
-def _confusion(table: pd.DataFrame) -> str:
+def _confusion(table: pd.DataFrame, title: str = "Confusion matrix at the threshold") -> str:
     """Counts and shares of each true class; shaded by the share."""
     if list(table.columns) == ["truth", "called so", "called otherwise"] and len(table) == 2:
         first, second = (str(name) for name in table["truth"])
@@ -84,8 +84,7 @@ def _confusion(table: pd.DataFrame) -> str:
         total = sum(value for value in row if math.isfinite(value))
         shares = [value / total if total else None for value in row]
         cells.append([_cell(value, share) for value, share in zip(row, shares, strict=True)])
-    caption = "Confusion matrix at the threshold: rows are the truth, with the share of each row."
-    return html.heat(cells, head, side, caption)
+    return html.heat(cells, head, side, f"{title}: rows are the truth, with the share of each row.")
 
 
 def _cell(count: float, share: float | None) -> tuple[str, float | None]:
@@ -222,15 +221,20 @@ def gallery(pictures: list[Any]) -> str:
 
 
 def further(report: RunReport) -> str:
-    """Tables and figures that a domain adds."""
-    parts = [html.table(table, name) for name, table in report.cross.items()]
+    """Figures and tables that a domain adds; a confusion matrix once, in the page's own colours."""
     result = report.headline
+    matrices = [name.removeprefix("confusion/") for name in result.tables if name.startswith("confusion/")]
+    drawn = tuple(f"Confusion, {name}" for name in matrices)
+    figures = [(title, draw) for title, draw in result.figures.items() if not title.startswith(drawn)]
+    parts = [html.figure(html.image(figure_png(draw), title), title) for title, draw in figures]
+    parts += [html.table(table, name) for name, table in report.cross.items()]
     for name, table in result.tables.items():
-        if name not in CURVES and not name.startswith(("breakdown/", "reliability")):
+        if name.startswith("confusion/"):
+            parts.append(_confusion(table, f"Confusion matrix, {name.removeprefix('confusion/')}"))
+        elif name not in CURVES and not name.startswith(("breakdown/", "reliability")):
             more = f" The first 200 of {len(table):,} rows." if len(table) > 200 else ""
-            parts.append(html.table(table.head(200), f"{name}.{more}"))
-    parts += [html.figure(html.image(figure_png(draw), title), title) for title, draw in result.figures.items()]
-    return html.heading("More") + "".join(parts) if parts else ""
+            parts.append(html.table(table.head(200), f"{name.replace('_', ' ')}.{more}"))
+    return html.heading("Further results") + "".join(parts) if parts else ""
 
 
 def figure_png(draw: Any) -> bytes:

@@ -136,9 +136,9 @@ def _wandb(config: Mapping[str, Any], folder: Path, label: str) -> Logger:
 
     # System statistics would ask the cloud's metadata address; what the machine is stands in run.json.
     settings = wandb.Settings(
-        console="off", disable_git=True, x_disable_stats=True, x_disable_machine_info=True, init_timeout=30
+        silent=True, console="off", disable_git=True, x_disable_stats=True, x_disable_machine_info=True, init_timeout=30
     )
-    return WandbLogger(
+    made = WandbLogger(
         name=label,
         project=config["project"],
         save_dir=str(folder),
@@ -147,14 +147,19 @@ def _wandb(config: Mapping[str, Any], folder: Path, label: str) -> Logger:
         reinit="create_new",
         settings=settings,
     )
+    # Lightning always passes an argument on that wandb has given up, and wandb warns of it in each run.
+    vars(made).get("_wandb_init", {}).pop("anonymous", None)
+    return made
 
 
 def _mlflow(config: Mapping[str, Any], folder: Path, label: str) -> Logger:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import mlflow  # noqa: F401  sets up its logging, which the next lines quieten
     from pytorch_lightning.loggers import MLFlowLogger
 
-    for name in ("alembic", "mlflow"):  # they tell of every migration of a new store
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # They tell of every table of a new store, and that its experiment is new.
+    for name in ("alembic", "mlflow", "mlflow.store.db.utils", "pytorch_lightning.loggers.mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     store = Path(config["mlflow_store"] or folder / "mlflow").absolute()
     store.mkdir(parents=True, exist_ok=True)
     for attempt in range(MLFLOW_ATTEMPTS):

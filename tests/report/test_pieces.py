@@ -191,3 +191,20 @@ def test_a_model_card_is_strict_json_and_its_markdown_cannot_be_broken_out_of() 
     assert card["Cost"]["wall_seconds"] is None
     assert card["Where it does well and where not"]["mission A"].startswith("AUCPR 0.")
     assert "<img" not in text["model_card.md"].replace("\\<img", "")
+
+
+def test_a_domains_figures_and_matrices_are_shown_once() -> None:
+    from matplotlib.figure import Figure
+
+    def draw() -> Figure:
+        figure = Figure(figsize=(1, 1))
+        figure.subplots()
+        return figure
+
+    matrix = pd.DataFrame({"truth": ["a", "b"], "a": [5, 1], "b": [2, 7]})
+    tables = {"confusion/leaf": matrix, "metrics_over_days": pd.DataFrame({"days": [4, 16], "f1": [0.2, 0.3]})}
+    figures = {"Confusion, leaf, 64 days": draw, "Metrics over days": draw}
+    shown = sections_results.further(report_of(EvaluationResult({}, tables=tables, figures=figures)))
+    assert re.findall(r'class="heat"[^>]*>([\d,]+)<', shown) == ["5", "2", "1", "7"]
+    assert shown.count("<img") == 1
+    assert "metrics over days." in shown
