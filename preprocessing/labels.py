@@ -200,7 +200,7 @@ class ScoreThresholdLabel:
         source = f"{self.column} >= {self.threshold:g}"
         out = index.assign(label=labels, label_source=source)
         words = f"{source}: another model's score, not human truth. Metrics measure agreement with that model."
-        return out, {"source": source, "proxy": True, "words": words, **_counts(out)}
+        return out, {"source": source, "proxy": True, "score": self.column, "words": words, **_counts(out)}
 
 
 def _column(index: pd.DataFrame, name: str) -> pd.Series:

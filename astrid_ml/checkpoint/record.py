@@ -91,6 +91,7 @@ class Record:
         classes: class names or the taxonomy, where the task has them.
         versions: package -> version at training time.
         note: where the weights come from, in words.
+        known_as: names under which surveys publish this very score (``drb``); labels made from it are refused.
     """
 
     domain: str
@@ -104,6 +105,7 @@ class Record:
     classes: list[str] | None = None
     versions: dict[str, str] = field(default_factory=dict)
     note: str = ""
+    known_as: list[str] = field(default_factory=list)
 
     def to_plain(self) -> dict[str, Any]:
         """Plain containers and tensors, which load with ``weights_only=True``."""

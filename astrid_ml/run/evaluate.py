@@ -81,6 +81,7 @@ def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Seque
 def usable_rows(model: LoadedModel, dataset: PreparedDataset) -> tuple[Any, dict[str, Any]]:
     """Positions that may be judged, and what was left out."""
     index, digest = dataset.index, model.record.digest
+    refuse_own_score(model.record, dataset.meta.get("labels") or {})
     labelled = model.datamodule.usable(index)
     if not labelled.any():
         raise UserError("a dataset with labels", f"none of {len(index)} samples has one", "prepare it with label=...")
@@ -103,6 +104,20 @@ def usable_rows(model: LoadedModel, dataset: PreparedDataset) -> tuple[Any, dict
             "give another dataset",
         )
     return rows, account
+
+
+def refuse_own_score(record: Record, labels: dict[str, Any]) -> None:
+    """Labels cut from the very score that is judged would praise it for agreeing with itself.
+
+    Raises:
+        UserError: they are.
+    """
+    if labels.get("score") in record.known_as:
+        raise UserError(
+            "labels from another source than the score that is judged",
+            f"labels {labels['source']}, and this checkpoint is what computes {labels['score']}",
+            "prepare the dataset with other labels (label=table label.path=...)",
+        )
 
 
 def evaluation_record(

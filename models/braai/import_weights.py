@@ -18,6 +18,7 @@ from astrid_ml.errors import UserError
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2")
 # What each published model does to a stamp before the network (FORMATS of Braai's own code, checked on its scores).
+KNOWN_AS = {"d6_m7": ["drb"], "d6_m9": []}
 VARIANTS = {"d6_m7": "braai_d6_m7", "d6_m9": "braai_d6_m9"}
 
 
@@ -130,7 +131,14 @@ class ImportWeights:
             "threshold": 0.5,
             "rule": "0.5, not chosen on data",
         }
-        record = Record("alerts", nodes, list(config["channels"]["names"]), calibration=calibration, note=note)
+        record = Record(
+            "alerts",
+            nodes,
+            list(config["channels"]["names"]),
+            calibration=calibration,
+            note=note,
+            known_as=KNOWN_AS[self.variant],
+        )
         save_model(Path(self.output), state, record)
         return {
             "checkpoint": self.output,

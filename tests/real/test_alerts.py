@@ -13,11 +13,15 @@ import pandas as pd
 import pytest
 
 from astrid_ml.api import predict
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.run.evaluate import evaluate
 from models.braai.import_weights import ImportWeights
 from preprocessing.alerts import files
 from preprocessing.alerts.pipeline import AlertsPipeline
 from preprocessing.alerts.stamp_fits import read_lean, read_with_astropy, unpacked
+from preprocessing.labels import ScoreThresholdLabel
 
 pytestmark = pytest.mark.real_data
 
@@ -125,3 +129,10 @@ def test_mongo_json_and_avro_agree(real_data: Path) -> None:
     assert files.cutout_bytes(content["cutoutScience"]) == base64.b64decode(
         content["cutoutScience"]["stampData"]["$binary"]
     )
+
+
+def test_weights_are_not_judged_by_labels_from_their_own_score(real_data: Path, d6_m7: Path, tmp_path: Path) -> None:
+    pipeline, label = AlertsPipeline(), ScoreThresholdLabel("drb", 0.5)
+    outcome = prepare_dataset(pipeline, [real_data / "ztf"], tmp_path, name="ztf", labeller=label, progress=False)
+    with pytest.raises(UserError, match="what computes drb"):
+        evaluate(d6_m7, outcome.path, tmp_path / "out")
