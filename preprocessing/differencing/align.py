@@ -1,0 +1,99 @@
+"""The reference onto the science grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from astrid_ml.errors import UserError
+from preprocessing.differencing.image import Image
+from preprocessing.differencing.resample import noise_autocorrelation, pixel_area, pixel_map, resample
+
+
+@dataclass(frozen=True)
+class Align:
+    """Resample the reference.
+
+    Args:
+        method: ``lanczos`` (torch), or ``interp`` (bicubic) and ``adaptive`` of the reproject package.
+        min_overlap: least fraction of science pixels that the reference must cover.
+        step: px between exact WCS evaluations (``lanczos``).
+        order: half the Lanczos taps per axis. 5 is nearer the truth than cubic splines at FWHM 3.5 px; 3 is not.
+    """
+
+    method: Literal["lanczos", "interp", "adaptive"] = "lanczos"
+    min_overlap: float = 0.85
+    step: int = 16
+    order: int = 5
+
+    def __call__(self, science: Image, reference: Image) -> Image:
+        """The reference on the science grid; ``meta``: ``overlap``, and ``noise_autocorrelation`` for ``lanczos``.
+
+        Fluxes are kept: values per pixel are scaled by the pixel's area, surface brightnesses (``/sr``) are not.
+
+        Raises:
+            UserError: a frame without WCS, or too little overlap.
+        """
+        if science.wcs is None or reference.wcs is None:
+            raise UserError("two frames with a celestial WCS", "one without", "use preprocessing/align=none if aligned")
+        at = pixel_map(science.wcs, reference.wcs, science.shape, self.step)
+        h, w = reference.shape
+        inside = (at[0] >= -0.5) & (at[0] <= w - 0.5) & (at[1] >= -0.5) & (at[1] <= h - 0.5)
+        overlap = float(inside.double().mean())
+        check_overlap(overlap, self.min_overlap, reference.name)
+        meta = {**reference.meta, "overlap": overlap}
+        if self.method == "lanczos":
+            data, variance, mask = resample(reference.data, reference.variance, reference.mask, at, self.order)
+            meta["noise_autocorrelation"] = noise_autocorrelation(at, self.order).float()
+        else:
+            data, variance, mask = _reproject(science, reference, self.method)
+        area = torch.ones(()) if "/sr" in reference.unit.lower() else pixel_area(at).float()
+        return reference.with_(
+            data=torch.where(mask, 0.0, data * area),
+            variance=torch.where(mask, reference.variance.median(), variance * area.square()),
+            mask=mask,
+            wcs=science.wcs,
+            meta=meta,
+        )
+
+
+@dataclass(frozen=True)
+class AlignNone:
+    """Frames that share their pixels already."""
+
+    def __call__(self, science: Image, reference: Image) -> Image:
+        """The reference as it is, on the science image's WCS; unequal shapes are a UserError."""
+        if science.shape != reference.shape:
+            raise UserError(f"frames of one shape {science.shape}", f"{reference.shape}", "align them by their WCS")
+        return reference.with_(wcs=science.wcs, meta={**reference.meta, "overlap": 1.0})
+
+
+def check_overlap(overlap: float, least: float, name: str) -> None:
+    """Refuse a reference that covers too little of the science image."""
+    if overlap < least:
+        fix = "choose a reference of this field, or lower preprocessing.align.min_overlap"
+        raise UserError(f"at least {least:.2f} of the science image covered", f"{overlap:.3f} by {name}", fix)
+
+
+def _reproject(science: Image, reference: Image, method: str) -> tuple[Tensor, Tensor, Tensor]:
+    from reproject import reproject_adaptive, reproject_interp
+
+    def run(plane: npt.NDArray[np.float64], order: str) -> npt.NDArray[np.float64]:
+        source = (plane, reference.wcs)
+        if method == "adaptive":
+            return np.asarray(reproject_adaptive(source, science.wcs, science.shape, return_footprint=False))
+        out = reproject_interp(source, science.wcs, science.shape, order=order, return_footprint=False)
+        return np.asarray(out)
+
+    data = run(reference.data.double().numpy(), "bicubic")
+    variance = run(reference.variance.double().numpy(), "bilinear")
+    bad = run(reference.mask.double().numpy(), "bilinear")
+    mask = ~np.isfinite(data) | ~np.isfinite(variance) | ~(bad < 0.02)
+    planes = (torch.from_numpy(np.nan_to_num(p).astype(np.float32)) for p in (data, variance))
+    value, noise = planes
+    return value, noise, torch.from_numpy(mask)
