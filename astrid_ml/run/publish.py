@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ from astrid_ml.audit import AuditResult
 from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.report.content import RunReport
+from astrid_ml.report.content import RunReport, SamplePicture
 from astrid_ml.report.write import write_model_card, write_report
-from astrid_ml.run.pictures import notable
+from astrid_ml.run.pictures import draw_rows, notable
 from astrid_ml.run.predict import write_json
 from astrid_ml.run.rounds import Round
 from astrid_ml.run.versions import versions
@@ -40,7 +39,7 @@ class Publication:
     validation: pd.DataFrame
     test: pd.DataFrame
     loggers: list[Any]
-    wall_seconds: float
+    cost: dict[str, float]
 
 
 def publish(run: Publication) -> dict[str, Any]:
@@ -70,8 +69,31 @@ def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
     predictions = run.test if len(run.test) else run.validation
     samples = notable(predictions, run.dataset, run.rounds[0].datamodule)
     histories = [done.history.assign(round=i) for i, done in enumerate(run.rounds)]
-    history = histories[0].drop(columns="round") if len(histories) == 1 else pd.DataFrame()
-    return RunReport(str(run.config["name"]), record, results, history, samples, repeat_command(run))
+    history = histories[0].drop(columns="round") if len(histories) == 1 else pd.concat(histories, ignore_index=True)
+    return RunReport(
+        str(run.config["name"]),
+        record,
+        results,
+        history,
+        samples,
+        repeat_command(run),
+        audit_pictures=leak_pictures(run),
+        config=run.config,
+    )
+
+
+def leak_pictures(run: Publication, most: int = 6) -> list[SamplePicture]:
+    """The first leaking pairs, drawn side by side: training left, test right."""
+    place = pd.Series(range(len(run.dataset.index)), index=run.dataset.index["id"].astype(str))
+    out = []
+    for finding in run.audit.findings:
+        for pair in finding.pairs.head(most).to_dict("records"):
+            for fold in ("train", "test"):
+                name = str(pair[fold])
+                if name in place.index:
+                    drawn = draw_rows(run.dataset, [int(place[name])], run.rounds[0].datamodule)
+                    out += [SamplePicture(f"{finding.kind}, {fold}: {name}", png) for png in drawn]
+    return out[: 2 * most]
 
 
 def repeat_command(run: Publication) -> str:
@@ -129,10 +151,9 @@ def run_record(run: Publication) -> dict[str, Any]:
         },
         "epochs": [len(done.history) for done in run.rounds],
         "cost": {
-            "wall_seconds": round(run.wall_seconds, 2),
+            **run.cost,
             "fit_seconds": round(sum(done.fit_seconds for done in run.rounds), 2),
             "forward_seconds": round(sum(done.forward_seconds for done in run.rounds), 2),
-            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         },
         "remarks": {fold: result.remarks for fold, result in run.results.items()},
         "versions": versions(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from astrid_ml.run.publish import Publication, publish
 from astrid_ml.run.rounds import Round, run_round
 from astrid_ml.run.table_writer import write_table
 from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.tracking.cost import CostMeter
 from astrid_ml.tracking.loggers import build_loggers
 
 
@@ -39,7 +39,11 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
     finished = open_run_folder(folder, config)
     if finished is not None:
         return {**finished, "run_dir": str(folder), "summary": [f"already finished: {folder / 'report.html'}"]}
-    started = time.perf_counter()
+    with CostMeter() as meter:
+        return _train(config, list(overrides), folder, meter)
+
+
+def _train(config: dict[str, Any], overrides: list[str], folder: Path, meter: CostMeter) -> dict[str, Any]:
     dataset, _ = prepare(config)
     plan: SplitPlan = build(config["split"]).plan(dataset.index)
     plan.write(dataset.path, folder)
@@ -57,9 +61,9 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
     for fold, table in (("val", validation), ("test", test)):
         if len(table):
             write_table(table, folder / "predictions" / f"{fold}.parquet")
-    seconds = time.perf_counter() - started
+    cost = meter.account()
     done = Publication(
-        config, list(overrides), folder, dataset, plan, audit, rounds, results, validation, test, loggers, seconds
+        config, overrides, folder, dataset, plan, audit, rounds, results, validation, test, loggers, cost
     )
     return publish(done)
 
