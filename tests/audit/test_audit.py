@@ -73,7 +73,7 @@ def test_same_position_within_the_radius_only() -> None:
     index = clean()
     index.loc[299, ["ra", "dec"]] = index.loc[0, ["ra", "dec"]] + [0.0, 0.9 / 3600]
     assert kinds(index) == {"same position"}
-    index.loc[299, "dec"] += 0.2 / 3600
+    index.loc[299, ["dec"]] = float(index["dec"].iloc[299]) + 0.2 / 3600
     assert kinds(index) == set()
 
 

@@ -52,7 +52,9 @@ def one_process(rank: int, store: str, out: str) -> None:
 
 
 def test_two_processes_see_the_whole(tmp_path: Path) -> None:
-    mp.spawn(one_process, args=(str(tmp_path / "store"), str(tmp_path / "out")), nprocs=2)
+    mp.spawn(  # type: ignore[attr-defined, no-untyped-call]
+        one_process, args=(str(tmp_path / "store"), str(tmp_path / "out")), nprocs=2
+    )
     scores, labels = sample()
     exact = average_precision_score(labels, scores)
     for rank in (0, 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,7 +63,9 @@ def test_no_group_is_cut_and_the_same_seed_gives_the_same_folds(split: options.G
 @given(st.integers(2, 80), st.integers(1, 6), st.integers(0, 5), st.sampled_from(["group", "time", "kfold"]))
 def test_random_datasets_are_never_cut(groups: int, per_group: int, seed: int, kind: str) -> None:
     index = index_of(groups * per_group, per_group, seed)
-    split = {"group": options.GroupSplit(seed), "time": options.TimeSplit(), "kfold": options.KFold(seed, k=2)}[kind]
+    split: Any = {"group": options.GroupSplit(seed), "time": options.TimeSplit(), "kfold": options.KFold(seed, k=2)}[
+        kind
+    ]
     plan = split.plan(index)
     for number in range(len(plan.rounds)):
         assert fold_of(index, plan, number).groupby(index["group_id"]).nunique().max() == 1
@@ -82,15 +85,16 @@ def test_shares_and_strata() -> None:
 def test_every_group_is_tested_once_in_k_folds() -> None:
     index = index_of()
     plan = options.KFold(k=5).plan(index)
-    tested = sum((fold_of(index, plan, number) == "test").to_numpy().astype(int) for number in range(5))
+    tested = np.sum([(fold_of(index, plan, number) == "test").to_numpy() for number in range(5)], axis=0)
     assert len(plan.rounds) == 5
     assert (tested == 1).all()
 
 
 def test_positional_duplicates_of_two_missions_share_a_group() -> None:
     index = index_of(8, 1)
-    index.loc[5, ["ra", "dec"]] = index.loc[2, "ra"] + 0.5 / 3600, index.loc[2, "dec"]
-    index.loc[6, ["ra", "dec"]] = index.loc[5, "ra"] + 0.5 / 3600, index.loc[5, "dec"]
+    ra, dec = float(index["ra"].iloc[2]), float(index["dec"].iloc[2])
+    index.loc[5, ["ra", "dec"]] = ra + 0.5 / 3600, dec
+    index.loc[6, ["ra", "dec"]] = ra + 1.0 / 3600, dec
     index.loc[7, ["ra", "dec"]] = np.nan
     linked = linked_groups(index, 1.0)
     assert linked[2] == linked[5] == linked[6]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -24,7 +25,7 @@ KERAS = {
 }
 
 
-def write_keras(path: Path, leave_out: str = "") -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def write_keras(path: Path, leave_out: str = "") -> dict[str, Any]:
     random = np.random.default_rng(0)
     weights = {}
     with h5py.File(path, "w") as file:

@@ -1,5 +1,7 @@
 """The sky is found under stars, with its noise."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from preprocessing.differencing.simulate import SkyConfig, simulate_pair
 
 
 @pytest.mark.parametrize("method", ["sep", "photutils"])
-def test_a_tilted_sky_is_found_under_stars(method: str) -> None:
+def test_a_tilted_sky_is_found_under_stars(method: Literal["sep", "photutils"]) -> None:
     pair = simulate_pair(SkyConfig(shape=(512, 512), galaxies=0, stars=800, transients=0), seed=3)
     tilt = torch.linspace(0, 40, 512)[None, :].expand(512, 512)
     image = pair.science.with_(data=pair.science.data + tilt)

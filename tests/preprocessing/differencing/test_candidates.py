@@ -21,9 +21,9 @@ def bump(x: float, y: float, height: float, shape: tuple[int, int] = (120, 140))
 
 def test_peaks_of_both_signs_are_found_between_pixels() -> None:
     table = Peaks()(bump(50.3, 60.4, 20) + bump(90.0, 30.0, -9), torch.zeros(120, 140, dtype=torch.bool))
-    assert tuple(table.columns) == PEAK_COLUMNS and list(table["sign"]) == [1, -1]
-    assert np.allclose(table[["x", "y"]], [[50.3, 60.4], [90, 30]], atol=0.02)
-    assert np.allclose(table["snr"], [20, -9], rtol=0.01) and list(table["flags"]) == [0, 0]
+    assert tuple(table.columns) == PEAK_COLUMNS and table["sign"].tolist() == [1, -1]
+    assert np.allclose(table[["x", "y"]].to_numpy(), [[50.3, 60.4], [90, 30]], atol=0.02)
+    assert np.allclose(table["snr"].to_numpy(), [20, -9], rtol=0.01) and table["flags"].tolist() == [0, 0]
 
 
 def test_masked_peaks_are_left_out_and_neighbours_are_flagged() -> None:
@@ -31,7 +31,7 @@ def test_masked_peaks_are_left_out_and_neighbours_are_flagged() -> None:
     mask[60, 50] = mask[28, 90] = True
     image = bump(50, 60, 20) + bump(90, 30, 9) + bump(3, 100, 8) + bump(60, 100, 30) - bump(65, 100, 25)
     table = Peaks(radius=4)(image, mask)
-    flags = {(round(r.x), round(r.y)): int(r.flags) for r in table.itertuples()}
+    flags = {(round(x), round(y)): int(f) for x, y, f in table[["x", "y", "flags"]].to_numpy()}
     assert flags[(90, 30)] == NEAR_MASK and flags[(3, 100)] == EDGE and (50, 60) not in flags
     assert [f for (_, y), f in flags.items() if y == 100 and f != EDGE] == [DIPOLE, DIPOLE]
 
@@ -54,7 +54,8 @@ def test_cutouts_are_centred_at_the_edge_and_lack_only_what_is_not_there() -> No
 
 
 def test_negative_candidates_have_their_difference_turned() -> None:
-    planes = tuple(torch.full((9, 9), float(i)) for i in (1, 2, 3, 4))
+    one, two, three, four = (torch.full((9, 9), float(i)) for i in (1, 2, 3, 4))
+    planes = (one, two, three, four)
     where = torch.tensor([4.0, 4.0])
     stamps, _ = Cutout(5, significance=True)(planes, where, where, torch.tensor([1, -1]))
     assert stamps[:, :, 2, 2].tolist() == [[1, 2, 3, 4], [1, 2, -3, -4]]

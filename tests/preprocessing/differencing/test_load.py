@@ -1,6 +1,7 @@
 """Loading: layouts, calibration, and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_mid_exposure_zero_point_and_gain() -> None:
         (np.zeros((3, 60, 60)), {}, "2-D"),
     ],
 )
-def test_bad_frames_are_the_users_mistake(tmp_path: Path, data: np.ndarray, cards: dict, words: str) -> None:
+def test_bad_frames_are_the_users_mistake(tmp_path: Path, data: np.ndarray, cards: dict[str, Any], words: str) -> None:
     fits.PrimaryHDU(data, _header(**cards) if data.ndim == 2 else None).writeto(tmp_path / "c.fits")
     with pytest.raises(UserError, match=words):
         LoadFits()(Frame(str(tmp_path / "c.fits")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from torch import Tensor
 from preprocessing.differencing.gaussian import gaussian_stamp, matching_sigma
 from preprocessing.differencing.subtract import Direct, Gaussian, Subtract, SubtractionInput, Zogy, fill, grow
 
-STEPS = [Zogy(), Gaussian(), Direct()]
+STEPS: tuple[Any, ...] = [Zogy(), Gaussian(), Direct()]
 
 
 def pair(flux: float = 0.0) -> SubtractionInput:
