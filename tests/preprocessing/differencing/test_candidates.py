@@ -22,7 +22,7 @@ def bump(x: float, y: float, height: float, shape: tuple[int, int] = (120, 140))
 def test_peaks_of_both_signs_are_found_between_pixels() -> None:
     table = Peaks()(bump(50.3, 60.4, 20) + bump(90.0, 30.0, -9), torch.zeros(120, 140, dtype=torch.bool))
     assert tuple(table.columns) == PEAK_COLUMNS and table["sign"].tolist() == [1, -1]
-    assert np.allclose(table[["x", "y"]].to_numpy(), [[50.3, 60.4], [90, 30]], atol=0.02)
+    assert np.allclose(table[["x", "y"]].to_numpy(), [[50.3, 60.4], [90.0, 30.0]], atol=0.02)
     assert np.allclose(table["snr"].to_numpy(), [20, -9], rtol=0.01) and table["flags"].tolist() == [0, 0]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from preprocessing.differencing.gaussian import gaussian_stamp, matching_sigma
 from preprocessing.differencing.subtract import Direct, Gaussian, Subtract, SubtractionInput, Zogy, fill, grow
 
-STEPS: tuple[Any, ...] = [Zogy(), Gaussian(), Direct()]
+STEPS: list[Any] = [Zogy(), Gaussian(), Direct()]
 
 
 def pair(flux: float = 0.0) -> SubtractionInput:
