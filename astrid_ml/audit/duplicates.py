@@ -21,6 +21,8 @@ Rows = npt.NDArray[np.int64]
 # Below so many stamps the data's own mean spectrum cannot be told from a stamp's.
 FEW = 50
 CLIP = 3.0
+# Some surveys mark missing pixels with the largest float.
+NO_DATA = 1e37
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,9 @@ def texture(stamps: Array) -> Floats:
         zero in a channel without structure.
     """
     x = np.asarray(stamps, dtype=np.float32)
-    if not np.isfinite(x).all():
-        x = np.where(np.isfinite(x), x, np.nan)
+    known = np.abs(x) < NO_DATA
+    if not known.all():
+        x = np.where(known, x, np.nan)
         empty = np.isnan(x).all(axis=(-2, -1), keepdims=True)
         centre = np.nanmedian(np.where(empty, 0.0, x), axis=(-2, -1), keepdims=True)
         x = np.where(np.isnan(x), centre, x).astype(np.float32)
