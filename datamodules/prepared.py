@@ -15,11 +15,12 @@ import pandas as pd
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
+from torch.utils.data import DataLoader, Dataset
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import input_statistics
 from astrid_ml.pipeline.contracts import SampleSource
+from astrid_ml.splits.balance import oversampled, undersampled
 
 Rows = npt.NDArray[np.int64]
 Batch = dict[str, Tensor]
@@ -63,8 +64,8 @@ class PreparedDataModule(LightningDataModule):
         batch_size: samples in a training batch.
         eval_batch_size: samples in a batch of validation, test and prediction.
         num_workers: worker processes of the training loader; 0 reads in the main process.
-        balance: ``none``, ``oversample`` (each class is drawn equally often) or ``undersample`` (the majority
-            is cut to ``undersample_ratio`` times the minority). Training fold only.
+        balance: ``none``, ``oversample`` (rarer classes are repeated up to the largest) or ``undersample`` (larger
+            ones are cut to ``undersample_ratio`` times the smallest). Training fold only.
         undersample_ratio: majority to minority after undersampling.
     """
 
@@ -114,12 +115,11 @@ class PreparedDataModule(LightningDataModule):
             name: np.flatnonzero((fold == name).to_numpy() & usable).astype(np.int64)
             for name in ("train", "val", "test")
         }
-        if self.balance == "undersample":
-            self.rows["train"] = self._undersample(self.rows["train"], seed)
         if len(self.rows["train"]):
             # The quantiles of the inputs let a later evaluation measure how far its data have drifted.
             inputs = input_statistics(source, self.rows["train"])
             self.statistics = {**self.fit_statistics(source, self.rows["train"]), "inputs": inputs}
+        self.rows["train"] = self._balanced(self.rows["train"], seed)
 
     def load_statistics(self, statistics: dict[str, Any]) -> None:
         """Take the statistics from a checkpoint."""
@@ -134,27 +134,14 @@ class PreparedDataModule(LightningDataModule):
             chosen = rows[start : start + self.eval_batch_size]
             yield chosen, self.make_batch(source, chosen, None, train)
 
-    def _labels(self, rows: Rows) -> npt.NDArray[np.object_]:
-        assert self.source is not None
-        return self.source.index["label"].to_numpy(dtype=object)[rows]
-
-    def _undersample(self, rows: Rows, seed: int) -> Rows:
-        labels = self._labels(rows)
-        values, counts = np.unique(labels.astype(str), return_counts=True)
-        limit = int(np.ceil(counts.min() * self.undersample_ratio))
-        random = np.random.default_rng([seed, 1])
-        kept = [
-            random.permutation(rows[labels.astype(str) == value])[: limit if count > limit else count]
-            for value, count in zip(values, counts, strict=True)
-        ]
-        return np.sort(np.concatenate(kept))
-
-    def _sampler(self) -> WeightedRandomSampler | None:
-        if self.balance != "oversample":
-            return None
-        labels = self._labels(self.rows["train"]).astype(str)
-        _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
-        return WeightedRandomSampler((1.0 / counts[inverse]).tolist(), num_samples=len(labels), replacement=True)
+    def _balanced(self, rows: Rows, seed: int) -> Rows:
+        """Training rows, resampled by class where that is asked for."""
+        if self.balance == "none" or self.source is None:
+            return rows
+        classes = pd.factorize(self.source.index["label"].iloc[rows].astype(str), sort=True)[0]
+        if self.balance == "oversample":
+            return rows[oversampled(classes, seed)]
+        return rows[undersampled(classes, seed, 1 / self.undersample_ratio)]
 
     def _loader(self, fold: str) -> DataLoader[Batch]:
         source = self.source
@@ -164,12 +151,10 @@ class PreparedDataModule(LightningDataModule):
         dataset = RowDataset(
             self.rows[fold], lambda rows, generator: self.make_batch(source, rows, generator, train), random=train
         )
-        sampler = self._sampler() if train else None
         return DataLoader(
             dataset,
             batch_size=self.batch_size if train else self.eval_batch_size,
-            shuffle=train and sampler is None,
-            sampler=sampler,
+            shuffle=train,
             collate_fn=keep,
             num_workers=self.num_workers if train else 0,
             persistent_workers=train and self.num_workers > 0,

@@ -15,30 +15,13 @@ from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
 from astrid_ml.pipeline.fingerprint import relative
 from preprocessing.alerts import files
-from preprocessing.alerts.packet import PacketError, read_packet
+from preprocessing.alerts.packet import NUMBERS, PacketError, read_packet
 from preprocessing.alerts.rubin import rubin_planes
 from preprocessing.alerts.stamp_fits import StampError
 from preprocessing.stamps import peak_snr
 
 Stamps = npt.NDArray[np.float32]
-FLOATS = (
-    "mjd",
-    "ra",
-    "dec",
-    "snr",
-    "magpsf",
-    "sigmapsf",
-    "magzpsci",
-    "rb",
-    "drb",
-    "fwhm",
-    "classtar",
-    "distnr",
-    "sgscore1",
-    "distpsnr1",
-    "ssdistnr",
-    "reliability",
-)
+FLOATS = ("mjd", "ra", "dec", "snr", "reliability", *NUMBERS)
 TEXTS = ("filter", "field", "detector", "drbversion", "rbversion", "time_ref")
 
 
