@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
-from astropy.nddata import CCDData, StdDevUncertainty, VarianceUncertainty
 from astropy.wcs import WCS
 
 
@@ -67,40 +65,3 @@ class Image:
     def with_(self, **changes: Any) -> Image:
         """A copy with some fields replaced."""
         return replace(self, **changes)
-
-
-def to_ccddata(image: Image) -> CCDData:
-    """The image as astropy's CCDData, variance as its uncertainty."""
-    meta = {"gain": image.gain, "rdnoise": image.read_noise, "filter": image.filter, "mjd": image.mjd}
-    return CCDData(
-        image.data.numpy(),
-        unit=image.unit,
-        wcs=image.wcs,
-        mask=image.mask.numpy(),
-        uncertainty=VarianceUncertainty(image.variance.numpy()),
-        meta=meta,
-    )
-
-
-def from_ccddata(ccd: CCDData, **fields: Any) -> Image:
-    """An image from astropy's CCDData; its uncertainty must be there, as sigma or variance.
-
-    Raises:
-        ValueError: no uncertainty, or one of another kind.
-    """
-    if isinstance(ccd.uncertainty, StdDevUncertainty):
-        variance = np.square(ccd.uncertainty.array)
-    elif isinstance(ccd.uncertainty, VarianceUncertainty):
-        variance = ccd.uncertainty.array
-    else:
-        raise ValueError("CCDData needs a standard deviation or variance as its uncertainty")
-    data = np.array(ccd.data, dtype=np.float32)
-    mask = ~np.isfinite(data) if ccd.mask is None else np.array(ccd.mask, dtype=bool) | ~np.isfinite(data)
-    return Image(
-        data=torch.from_numpy(data),
-        variance=torch.from_numpy(np.array(variance, dtype=np.float32)),
-        mask=torch.from_numpy(mask),
-        wcs=ccd.wcs,
-        unit=str(ccd.unit),
-        **fields,
-    )

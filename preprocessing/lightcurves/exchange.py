@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -132,10 +131,3 @@ class ExchangeWriter:
             os.replace(self._part, self.path)
         else:
             self._part.unlink(missing_ok=True)
-
-
-def objects_of(path: Path) -> pd.DataFrame:
-    """The objects of an exchange file without their epochs."""
-    names = [name for name in pq.read_schema(path).names if name not in (*LISTS, "band", "wavelength")]
-    out: pd.DataFrame = pq.read_table(path, columns=names).to_pandas()
-    return out
