@@ -198,7 +198,11 @@ def test_the_lean_parser_equals_astropy_or_leaves_it_to_astropy() -> None:
     assert np.array_equal(read_stamp(gzip.compress(second)), image)
 
 
-@pytest.mark.parametrize("content", [b"", b"not fits", b"\x1f\x8bbroken", gzip.compress(b"SIMPLE  = T")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not fits", b"\x1f\x8bbroken", gzip.compress(b"SIMPLE  = T")],
+    ids=["empty", "no FITS", "broken gzip", "header cut short"],
+)
 def test_what_is_no_stamp_is_refused(content: bytes) -> None:
     with pytest.raises(StampError):
         read_stamp(content)
