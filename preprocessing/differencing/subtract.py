@@ -20,7 +20,8 @@ class SubtractionInput:
     """A pair on one grid, background-free; images and variances (H, W), masks bool, PSFs (k, k) with one odd k.
 
     ``noises`` are background variances or autocovariances (m, m); ``flux_ratio`` is science / reference;
-    ``astrometric_sigma`` the relative registration error, px per axis.
+    ``astrometric_sigma`` the relative registration error, px per axis; ``stars`` (n, 2) positions x, y of stars that
+    are in both images, isolated and not saturated.
     """
 
     science: Tensor
@@ -31,6 +32,7 @@ class SubtractionInput:
     noises: tuple[Noise, Noise]
     flux_ratio: float = 1.0
     astrometric_sigma: float = 0.0
+    stars: Tensor | None = None
 
 
 @dataclass(frozen=True)
