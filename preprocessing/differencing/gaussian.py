@@ -47,7 +47,7 @@ def convolved_difference(
     variances: tuple[Tensor, Tensor],
     kernels: tuple[Tensor, Tensor],
     flux_ratio: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """DIFF = K_n * N - flux_ratio K_r * R and its matched filter's significance.
 
     The significance is divided by the noise of the filtered difference, correlations included: each image's variance
@@ -58,7 +58,8 @@ def convolved_difference(
         kernels: (k, k), of science and reference, sum 1; (k, k) as the PSFs.
 
     Returns:
-        DIFF (H, W) in science units, significance (H, W), PSF of DIFF (k, k) and the variance per pixel of DIFF.
+        DIFF (H, W) in science units, significance (H, W), PSF of DIFF (k, k), the variance per pixel of DIFF and the
+        error of a point source's flux at each pixel.
     """
     h, w = science.shape[-2:]
     size = psfs[0].shape[-1]
@@ -77,7 +78,7 @@ def convolved_difference(
         sign = -1.0
     diff = torch.fft.irfft2(diff_hat, s=shape)[..., :h, :w]
     score = torch.fft.irfft2(diff_hat * matched, s=shape)[..., :h, :w]
-    return diff, score / total.sqrt(), psf, pixel
+    return diff, score / total.sqrt(), psf, pixel, total.sqrt() / psf.square().sum()
 
 
 def _zero_lag(noise: Tensor | float) -> Tensor:

@@ -37,13 +37,23 @@ class SubtractionInput:
 
 @dataclass(frozen=True)
 class SubtractionResult:
-    """DIFF (H, W) in science flux units; significance (H, W); PSF of DIFF; variance of DIFF; mask True = do not use."""
+    """What a subtraction gives, (H, W) each but for the PSF.
+
+    Args:
+        diff: science - reference in science flux units.
+        significance: the matched filter's, S_corr for the proper subtraction.
+        psf: (k, k) PSF of ``diff``, sum 1.
+        variance: of a pixel of ``diff``.
+        mask: True where nothing must be used.
+        flux_error: of a point source at each pixel, in science flux units: its flux is significance times this.
+    """
 
     diff: Tensor
     significance: Tensor
     psf: Tensor
     variance: Tensor
     mask: Tensor
+    flux_error: Tensor
     quality: dict[str, float] = field(default_factory=dict)
 
 
@@ -104,15 +114,16 @@ class Zogy:
         z = zogy(n, r, pair.psfs, pair.noises, variances, pair.flux_ratio, pair.astrometric_sigma)
         variance = torch.full_like(z.d, float(1 / z.flux_scale**2))
         mask = grow(pair.masks[0] | pair.masks[1], self.grow)
-        return SubtractionResult(z.d / z.flux_scale, z.score_corr, z.psf, variance, mask)
+        error = z.score_sigma / z.score_scale
+        return SubtractionResult(z.d / z.flux_scale, z.score_corr, z.psf, variance, mask, error)
 
 
 def _convolved(pair: SubtractionInput, kernels: tuple[Tensor, Tensor], radius: int) -> SubtractionResult:
     n, r, variances = _filled(pair)
-    diff, significance, psf, variance = convolved_difference(
+    diff, significance, psf, variance, error = convolved_difference(
         n, r, pair.psfs, pair.noises, variances, kernels, pair.flux_ratio
     )
-    return SubtractionResult(diff, significance, psf, variance, grow(pair.masks[0] | pair.masks[1], radius))
+    return SubtractionResult(diff, significance, psf, variance, grow(pair.masks[0] | pair.masks[1], radius), error)
 
 
 @dataclass(frozen=True)

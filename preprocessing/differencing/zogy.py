@@ -27,6 +27,7 @@ class Zogy:
         score: S (eq. 12 and 17).
         score_corr: S_corr (eq. 25), with the sources' noise and the astrometric noise of the pair.
         score_sigma: sqrt of the variance by which S was divided.
+        score_scale: F_S: a source of flux f, in units of the science image, peaks at f F_S in S.
     """
 
     d: Tensor
@@ -35,6 +36,7 @@ class Zogy:
     score: Tensor
     score_corr: Tensor
     score_sigma: Tensor
+    score_scale: Tensor
 
 
 def transform(stamp: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -88,10 +90,11 @@ class _Filters:
     white_r: Tensor
     p_d: Tensor
     flux_scale: Tensor
+    score_psf: Tensor
 
 
 def _filters(
-    p_n: Tensor, p_r: Tensor, q_n: Tensor, q_r: Tensor, scale: tuple[Tensor, Tensor], f_r: float, zero: Tensor
+    p_n: Tensor, p_r: Tensor, q_n: Tensor, q_r: Tensor, scale: tuple[Tensor, Tensor], f_r: Tensor | float, zero: Tensor
 ) -> _Filters:
     """Filters of eqs. 12-15 with F_n = 1, F_r = 1 / flux_ratio; ``q``: power spectra, ``scale``: their variances."""
     n2, r2 = p_n.real.square() + p_n.imag.square(), p_r.real.square() + p_r.imag.square()
@@ -109,11 +112,12 @@ def _filters(
         white_r=k_r * (q_r / scale[1]).sqrt(),
         p_d=p_n * p_r * (root * (f_r / flux_scale)),
         flux_scale=flux_scale,
+        score_psf=k_n * p_n,
     )
 
 
 def _pair_filters(
-    psfs: tuple[Tensor, Tensor], noises: tuple[Tensor | float, Tensor | float], f_r: float, shape: tuple[int, int]
+    psfs: tuple[Tensor, Tensor], noises: tuple[Tensor | float, Tensor | float], f_r: Tensor | float, shape: tuple[int, int]
 ) -> _Filters:
     p_n, p_r = transform(psfs[0], shape), transform(psfs[1], shape)
     like = psfs[0]
@@ -146,7 +150,7 @@ def zogy(
     psfs: tuple[Tensor, Tensor],
     noises: tuple[Tensor | float, Tensor | float],
     variances: tuple[Tensor, Tensor],
-    flux_ratio: float = 1.0,
+    flux_ratio: Tensor | float = 1.0,
     astrometric_sigma: float = 0.0,
     margin: int | None = None,
 ) -> Zogy:
@@ -183,7 +187,8 @@ def zogy(
         gradient = torch.minimum(_gradient_squared(score_n), _gradient_squared(score_r))
         variance = variance + astrometric_sigma**2 * gradient
     sigma, score = variance.sqrt(), score_n - score_r
-    return Zogy(d, stamp_of(small.p_d, box, size), f.flux_scale, score, score / sigma, sigma)
+    psf, peak = stamp_of(small.p_d, box, size), stamp_of(small.score_psf, box, 1)[..., 0, 0]
+    return Zogy(d, psf, f.flux_scale, score, score / sigma, sigma, peak)
 
 
 def _score_variance(variances: tuple[Tensor, Tensor], kernels: tuple[Tensor, Tensor], shape: tuple[int, int]) -> Tensor:

@@ -1,0 +1,124 @@
+"""Sources of one image and the stars among them that can show the point-spread function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch.nn import functional
+
+from preprocessing.differencing.image import Image
+
+Array = npt.NDArray[np.float64]
+SOURCE_COLUMNS = ("x", "y", "flux", "peak", "r50", "ellipticity", "snr", "flag")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Sources of an image: a table (``SOURCE_COLUMNS``, brightest first) and the pixels that they cover (H, W)."""
+
+    table: pd.DataFrame
+    covered: torch.Tensor
+
+
+def find_sources(image: Image, threshold: float = 3.0, max_sources: int = 50_000) -> Sources:
+    """Sources of a background-free image by ``sep`` (Bertin & Arnouts 1996; Barbary 2016), isophotes at ``threshold``.
+
+    x, y in px, flux and peak in image units, r50 the radius (px) that holds half the flux within 10 px.
+    """
+    import sep
+
+    data = np.ascontiguousarray(image.data.numpy())
+    mask = image.mask.numpy()
+    noise = image.variance[~image.mask].median().sqrt().item() if bool((~image.mask).any()) else 1.0
+    sep.set_extract_pixstack(max(1_000_000, data.size // 2))
+    found, segments = sep.extract(data, threshold, err=noise, mask=mask, minarea=5, segmentation_map=True)
+    found = found[np.isfinite(found["x"]) & (found["flux"] > 0)]
+    order = np.argsort(-found["flux"], kind="stable")[:max_sources]
+    found = found[order]
+    table = pd.DataFrame({"x": found["x"], "y": found["y"], "flux": found["flux"], "peak": found["peak"]}, dtype=float)
+    table["r50"] = _half_light(data, mask, table)
+    table["ellipticity"] = 1 - found["b"] / np.maximum(found["a"], 1e-9)
+    table["snr"] = table["flux"] / (noise * np.sqrt(np.maximum(found["npix"], 1)))
+    table["flag"] = found["flag"].astype(int)
+    return Sources(table, torch.from_numpy(segments > 0))
+
+
+def _half_light(data: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], table: pd.DataFrame) -> Array:
+    import sep
+
+    if table.empty:
+        return np.zeros(0)
+    x, y, reach = table["x"].to_numpy(copy=True), table["y"].to_numpy(copy=True), np.full(len(table), 10.0)
+    total = np.maximum(sep.sum_circle(data, x, y, 10.0, mask=mask)[0], 1e-9)
+    radius, _ = sep.flux_radius(data, x, y, reach, 0.5, normflux=total, subpix=5, mask=mask)
+    return np.asarray(radius, float)
+
+
+def half_sample_mode(values: Array) -> float:
+    """Mode of a sample by halving to the densest half (Bickel & Fruehwirth 2006); NaN where there is none."""
+    v = np.sort(values[np.isfinite(values)])
+    if v.size == 0:
+        return float("nan")
+    while v.size > 3:
+        half = (v.size + 1) // 2
+        widths = v[half - 1 :] - v[: v.size - half + 1]
+        start = int(widths.argmin())
+        v = v[start : start + half]
+    return float(v.mean())
+
+
+@dataclass(frozen=True)
+class SelectStars:
+    """Picks stars.
+
+    Args:
+        min_snr: least signal-to-noise of the isophotal flux.
+        isolation: px around a star without a neighbour of more than ``neighbour`` of its flux.
+        neighbour: see there.
+        locus: relative half-width of the accepted half-light radii around their mode.
+        max_stars: the brightest are kept.
+        margin: px to the border, and to masked pixels half of it.
+    """
+
+    min_snr: float = 30.0
+    isolation: float = 12.0
+    neighbour: float = 0.1
+    locus: float = 0.15
+    max_stars: int = 300
+    margin: int = 16
+
+    def __call__(self, image: Image, sources: Sources) -> pd.DataFrame:
+        """The rows of ``sources.table`` that are stars, brightest first; may be empty."""
+        table = sources.table
+        good = (table["snr"].to_numpy() >= self.min_snr) & (table["flag"].to_numpy() & ~1 == 0)
+        good &= table["ellipticity"].to_numpy() < 0.35
+        good &= self._inside(image, table)
+        mode = half_sample_mode(table["r50"].to_numpy()[good])
+        good &= np.abs(table["r50"].to_numpy() / mode - 1) < self.locus if np.isfinite(mode) else False
+        good &= self._isolated(table, good)
+        return table[good].head(self.max_stars).reset_index(drop=True)
+
+    def _inside(self, image: Image, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        h, w = image.shape
+        x, y = table["x"].to_numpy(), table["y"].to_numpy()
+        ok = (x >= self.margin) & (y >= self.margin) & (x <= w - 1 - self.margin) & (y <= h - 1 - self.margin)
+        reach = self.margin // 2
+        near = functional.max_pool2d(image.mask[None, None].float(), 2 * reach + 1, 1, reach)[0, 0].numpy() > 0
+        rows, columns = np.clip(np.rint(y).astype(int), 0, h - 1), np.clip(np.rint(x).astype(int), 0, w - 1)
+        return np.asarray(ok & ~near[rows, columns])
+
+    def _isolated(self, table: pd.DataFrame, candidate: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        from scipy.spatial import cKDTree
+
+        ok = np.ones(len(table), dtype=bool)
+        if len(table) < 2 or not candidate.any():
+            return ok
+        flux, points = table["flux"].to_numpy(), table[["x", "y"]].to_numpy()
+        for i, j in cKDTree(points).query_pairs(self.isolation, output_type="ndarray"):
+            ok[i] &= flux[j] < self.neighbour * flux[i]
+            ok[j] &= flux[i] < self.neighbour * flux[j]
+        return ok
