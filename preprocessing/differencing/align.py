@@ -31,10 +31,15 @@ class Align:
     step: int = 16
     order: int = 5
 
-    def __call__(self, science: Image, reference: Image) -> Image:
+    def __call__(self, science: Image, reference: Image, correction: Tensor | None = None) -> Image:
         """The reference on the science grid; ``meta``: ``overlap``, and ``noise_autocorrelation`` for ``lanczos``.
 
-        Fluxes are kept: values per pixel are scaled by the pixel's area, surface brightnesses (``/sr``) are not.
+        Fluxes are kept: values per pixel are scaled by the pixel's area, surface brightnesses (``/sr``) are not. A PSF
+        that came with the reference is turned and scaled with it.
+
+        Args:
+            science, reference: the frames.
+            correction: affine (2, 3) of (1, x, y): how far (px) the aligned reference was found off; ``lanczos`` only.
 
         Raises:
             UserError: a frame without WCS, or too little overlap.
@@ -42,6 +47,8 @@ class Align:
         if science.wcs is None or reference.wcs is None:
             raise UserError("two frames with a celestial WCS", "one without", "use preprocessing/align=none if aligned")
         at = pixel_map(science.wcs, reference.wcs, science.shape, self.step)
+        if correction is not None and self.method == "lanczos":
+            at = corrected(at, correction)
         h, w = reference.shape
         inside = (at[0] >= -0.5) & (at[0] <= w - 0.5) & (at[1] >= -0.5) & (at[1] <= h - 0.5)
         overlap = float(inside.double().mean())
@@ -58,15 +65,43 @@ class Align:
             variance=torch.where(mask, reference.variance.median(), variance * area.square()),
             mask=mask,
             wcs=science.wcs,
+            psf=None if reference.psf is None else turned(reference.psf, at),
             meta=meta,
         )
+
+
+def corrected(at: Tensor, correction: Tensor) -> Tensor:
+    """The map (2, H, W) evaluated at x + c(x): moves the aligned frame by -c, c affine in the target's pixels."""
+    h, w = at.shape[1:]
+    y, x = torch.meshgrid(torch.arange(h).double(), torch.arange(w).double(), indexing="ij")
+    dx, dy = (c[0] + c[1] * x + c[2] * y for c in correction.double())
+    out = [a + g[1] * dx + g[0] * dy for a, g in zip(at, (torch.gradient(at[0]), torch.gradient(at[1])), strict=True)]
+    return torch.stack(out)
+
+
+def turned(psf: Tensor, at: Tensor) -> Tensor:
+    """A PSF (..., k, k) of the source's pixels in the target's, by the map's Jacobian at the middle; sum 1."""
+    h, w, k = at.shape[1], at.shape[2], psf.shape[-1]
+    jacobian = torch.stack(
+        [at[:, h // 2, w // 2 + 1] - at[:, h // 2, w // 2], at[:, h // 2 + 1, w // 2] - at[:, h // 2, w // 2]], 1
+    )
+    if float((jacobian - torch.eye(2)).abs().max()) * k / 2 < 0.02:
+        return psf
+    t = torch.arange(k).double() - k // 2
+    y, x = torch.meshgrid(t, t, indexing="ij")
+    source = torch.einsum("ij,jyx->iyx", jacobian.double(), torch.stack([x, y])) + k // 2
+    flat = psf.reshape(-1, k, k)
+    pad = torch.nn.functional.pad(flat, (8, 8, 8, 8))
+    none = torch.zeros_like(pad[0], dtype=torch.bool)
+    out = torch.stack([resample(p, torch.ones_like(p), none, source + 8)[0] for p in pad]).view(psf.shape)
+    return out / out.sum((-2, -1), keepdim=True)
 
 
 @dataclass(frozen=True)
 class AlignNone:
     """Frames that share their pixels already."""
 
-    def __call__(self, science: Image, reference: Image) -> Image:
+    def __call__(self, science: Image, reference: Image, correction: Tensor | None = None) -> Image:
         """The reference as it is, on the science image's WCS; unequal shapes are a UserError."""
         if science.shape != reference.shape:
             raise UserError(f"frames of one shape {science.shape}", f"{reference.shape}", "align them by their WCS")

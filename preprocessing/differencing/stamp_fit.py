@@ -23,7 +23,8 @@ def shifted(stamp: Tensor, dx: Tensor, dy: Tensor) -> Tensor:
     f_y, f_x = torch.fft.fftfreq(size), torch.fft.rfftfreq(size)
     spectrum = torch.fft.rfft2(stamp, s=(size, size))
     angle = -2 * torch.pi * (dy.float()[:, None, None] * f_y[None, :, None] + dx.float()[:, None, None] * f_x)
-    return torch.fft.irfft2(spectrum * torch.polar(torch.ones_like(angle), angle), s=(size, size))[..., :k, :k]
+    moved: Tensor = torch.fft.irfft2(spectrum * torch.polar(torch.ones_like(angle), angle), s=(size, size))
+    return moved[..., :k, :k]
 
 
 def fractions(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -100,7 +100,8 @@ class SelectStars:
         mode = half_sample_mode(table["r50"].to_numpy()[good])
         good &= np.abs(table["r50"].to_numpy() / mode - 1) < self.locus if np.isfinite(mode) else False
         good &= self._isolated(table, good)
-        return table[good].head(self.max_stars).reset_index(drop=True)
+        stars: pd.DataFrame = table[good].head(self.max_stars).reset_index(drop=True)
+        return stars
 
     def _inside(self, image: Image, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
         h, w = image.shape

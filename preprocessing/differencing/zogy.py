@@ -99,7 +99,7 @@ def _filters(
     """Filters of eqs. 12-15 with F_n = 1, F_r = 1 / flux_ratio; ``q``: power spectra, ``scale``: their variances."""
     n2, r2 = p_n.real.square() + p_n.imag.square(), p_r.real.square() + p_r.imag.square()
     denominator = q_n * f_r**2 * r2 + q_r * n2
-    inverse = denominator.clamp_min(1e-12 * float(zero)).reciprocal()
+    inverse = denominator.clamp_min(1e-12 * float(zero.detach())).reciprocal()
     root = inverse.sqrt()
     flux_scale = f_r / zero.sqrt()
     k_n, k_r = p_n.conj() * (f_r**2 * r2 * inverse), p_r.conj() * (f_r * n2 * inverse)
@@ -117,7 +117,10 @@ def _filters(
 
 
 def _pair_filters(
-    psfs: tuple[Tensor, Tensor], noises: tuple[Tensor | float, Tensor | float], f_r: Tensor | float, shape: tuple[int, int]
+    psfs: tuple[Tensor, Tensor],
+    noises: tuple[Tensor | float, Tensor | float],
+    f_r: Tensor | float,
+    shape: tuple[int, int],
 ) -> _Filters:
     p_n, p_r = transform(psfs[0], shape), transform(psfs[1], shape)
     like = psfs[0]
@@ -142,6 +145,21 @@ def padded_shape(shape: tuple[int, int], margin: int) -> tuple[int, int]:
 
 def _variance_kernels(small: _Filters, box: tuple[int, int], size: int) -> tuple[Tensor, Tensor]:
     return stamp_of(small.white_n, box, size).square(), stamp_of(small.white_r, box, size).square()
+
+
+def proper_difference(
+    science: Tensor,
+    reference: Tensor,
+    psfs: tuple[Tensor, Tensor],
+    noises: tuple[Tensor | float, Tensor | float],
+    flux_ratio: Tensor | float = 1.0,
+) -> Tensor:
+    """D alone (eq. 13), for blocks (..., H, W) at least as large as the PSFs, taken as periodic; differentiable."""
+    shape = (science.shape[-2], science.shape[-1])
+    f = _pair_filters(psfs, noises, 1.0 / flux_ratio, shape)
+    n, r = torch.fft.rfft2(science, s=shape), torch.fft.rfft2(reference, s=shape)
+    difference: Tensor = torch.fft.irfft2(f.a_n * n - f.a_r * r, s=shape)
+    return difference
 
 
 def zogy(

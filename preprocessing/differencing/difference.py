@@ -1,0 +1,243 @@
+"""One pair of frames from loaded images to measured candidates: the order of the steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from astrid_ml.errors import UserError
+from preprocessing.differencing.align import Align
+from preprocessing.differencing.background import SubtractBackground
+from preprocessing.differencing.detect import Peaks
+from preprocessing.differencing.image import Image
+from preprocessing.differencing.measure import measure
+from preprocessing.differencing.noise import Noise
+from preprocessing.differencing.normalise import Matched, MatchStars
+from preprocessing.differencing.psf import EmpiricalPsf, EstimatePsf, PsfEstimate
+from preprocessing.differencing.refine import Refine
+from preprocessing.differencing.significance import Significance
+from preprocessing.differencing.stars import SelectStars, Sources, find_sources
+from preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult, Zogy, fill, grow
+from preprocessing.differencing.tiles import Tiles
+
+
+class AlignStep(Protocol):
+    """Puts the reference onto the science grid."""
+
+    def __call__(self, science: Image, reference: Image, correction: Tensor | None = None) -> Image:
+        """The aligned reference."""
+
+
+class RefineStep(Protocol):
+    """Corrects PSFs and flux ratio of a pair."""
+
+    def __call__(self, pair: SubtractionInput) -> tuple[SubtractionInput, dict[str, float]]:
+        """The corrected pair and what was found."""
+
+
+class DetectStep(Protocol):
+    """Finds candidates on a significance map."""
+
+    def __call__(self, significance: Tensor, mask: Tensor) -> pd.DataFrame:
+        """Table of x, y, snr, sign, flags."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A subtracted pair.
+
+    Args:
+        science, reference: background-free, on the science grid.
+        pair: what was subtracted: PSFs, noises, flux ratio.
+        result: with the significance after rescaling and the flux error to match.
+        blank: (H, W), True on sky without sources.
+        candidates: measured detections, most significant first.
+        quality: figures for ``quality.json``.
+        matched: the stars of both images.
+    """
+
+    science: Image
+    reference: Image
+    pair: SubtractionInput
+    result: SubtractionResult
+    blank: Tensor
+    candidates: pd.DataFrame
+    quality: dict[str, Any]
+    matched: Matched
+
+
+@dataclass(frozen=True)
+class Subtraction:
+    """The steps between two loaded frames and candidates.
+
+    Args:
+        background, stars, align, psf, match, noise, refine, subtract, tiles, significance, detect: the steps, in order
+            but for ``stars``, which serves ``psf`` and ``match``.
+        realign: px; the reference is resampled anew where stars show it this far off anywhere in the frame.
+        blank_margin: px around sources that are not blank sky.
+        allow_mixed: subtract frames of different filters or missions.
+    """
+
+    background: SubtractBackground = field(default_factory=SubtractBackground)
+    stars: SelectStars = field(default_factory=SelectStars)
+    align: AlignStep = field(default_factory=Align)
+    psf: EstimatePsf = field(default_factory=EmpiricalPsf)
+    match: MatchStars = field(default_factory=MatchStars)
+    noise: Noise = field(default_factory=Noise)
+    refine: RefineStep = field(default_factory=Refine)
+    subtract: Subtract = field(default_factory=Zogy)
+    tiles: Tiles = field(default_factory=Tiles)
+    significance: Significance = field(default_factory=Significance)
+    detect: DetectStep = field(default_factory=Peaks)
+    realign: float = 0.03
+    blank_margin: int = 5
+    allow_mixed: bool = False
+
+    def __call__(self, science: Image, reference: Image) -> Difference:
+        """Subtract, check, detect, measure.
+
+        Raises:
+            UserError: frames that do not belong together, or any step's refusal.
+        """
+        if not self.allow_mixed:
+            check_alike(science, reference)
+        science = self.background(science)
+        reference = self.background(reference)
+        reference = reference.with_(data=fill(reference.data, reference.mask))
+        found = find_sources(science)
+        psf = self._psf(science, found)
+        aligned, ref_found, ref_psf, matched = self._registered(science, reference, psf)
+        blank = self._blank(science, aligned, found, ref_found)
+        noises = (self.noise(science, blank), self.noise(aligned, blank))
+        pair = SubtractionInput(
+            science=science.data,
+            reference=aligned.data,
+            variances=(noises[0].variance, noises[1].variance),
+            masks=(science.mask, aligned.mask),
+            psfs=same_size(psf.psf, ref_psf.psf),
+            noises=(noises[0].autocovariance, noises[1].autocovariance),
+            flux_ratio=matched.flux_ratio,
+            astrometric_sigma=matched.sigma,
+            stars=_positions(matched),
+        )
+        pair, refined = self._refined(pair)
+        result = self.tiles(self.subtract, pair)
+        blank &= ~result.mask
+        scaled, quality = self.significance(result.significance, result.diff, blank)
+        scale = float(str(quality["sig_scale"]))
+        result = replace(result, significance=scaled, flux_error=result.flux_error * scale)
+        sources = ref_found.table[["x", "y"]].to_numpy()
+        fwhm = max(psf.fwhm, 1.5)
+        candidates = measure(self.detect(scaled, result.mask), result, science, sources, fwhm)
+        quality |= _summary(science, aligned, psf, ref_psf, matched, pair) | refined | result.quality
+        quality |= {f"science_{k}": v for k, v in noises[0].quality.items()}
+        quality |= {f"reference_{k}": v for k, v in noises[1].quality.items()}
+        warnings = [*psf.warnings, *ref_psf.warnings, *matched.warnings, *_listed(quality.pop("warnings"))]
+        quality |= {"candidates": len(candidates), "warnings": warnings}
+        return Difference(science, aligned, pair, result, blank, candidates, quality, matched)
+
+    def _psf(self, image: Image, found: Sources) -> PsfEstimate:
+        return self.psf(image, found, self.stars(image, found))
+
+    def _registered(
+        self, science: Image, reference: Image, psf: PsfEstimate
+    ) -> tuple[Image, Sources, PsfEstimate, Matched]:
+        """The reference on the science grid, resampled a second time where stars show it off."""
+        aligned = self.align(science, reference)
+        found = find_sources(aligned)
+        estimate = self._psf(aligned, found)
+        matched = self.match(science, aligned, (central(psf.psf), central(estimate.psf)), psf.positions)
+        if self.realign > 0 and _largest(matched.shift, science.shape) > self.realign and aligned is not reference:
+            again = self.align(science, reference, matched.shift)
+            if not torch.equal(again.data, aligned.data):
+                aligned = again.with_(meta={**again.meta, "realigned": 1.0})
+                found = find_sources(aligned)
+                estimate = self._psf(aligned, found)
+                matched = self.match(science, aligned, (central(psf.psf), central(estimate.psf)), psf.positions)
+        return aligned, found, estimate, matched
+
+    def _refined(self, pair: SubtractionInput) -> tuple[SubtractionInput, dict[str, float]]:
+        if pair.psfs[0].ndim == 4 or pair.psfs[1].ndim == 4:
+            return pair, {"refined": 0.0}
+        return self.refine(pair)
+
+    def _blank(self, science: Image, aligned: Image, *found: Sources) -> Tensor:
+        covered = found[0].covered | found[1].covered
+        return ~(grow(covered, self.blank_margin) | science.mask | aligned.mask)
+
+
+def check_alike(science: Image, reference: Image) -> None:
+    """Refuse frames of different filters or missions: their colours differ, so that stars leave residuals."""
+    for name in ("filter", "mission"):
+        a, b = getattr(science, name), getattr(reference, name)
+        if a and b and str(a).lower() != str(b).lower():
+            fix = (
+                "choose a reference of the same kind, or set preprocessing.allow_mixed=true and expect colour residuals"
+            )
+            raise UserError(f"two frames of one {name}", f"{a} and {b} ({science.name}, {reference.name})", fix)
+
+
+def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Two PSFs (..., k, k) padded with zeros to one odd size."""
+    size = max(a.shape[-2], a.shape[-1], b.shape[-2], b.shape[-1])
+    out = []
+    for psf in (a, b):
+        y, x = (size - psf.shape[-2]) // 2, (size - psf.shape[-1]) // 2
+        out.append(torch.nn.functional.pad(psf, (x, x, y, y)))
+    return out[0], out[1]
+
+
+def central(psf: Tensor) -> Tensor:
+    """The one PSF of (k, k), or the mean of a grid (t, t, k, k)."""
+    return psf if psf.ndim == 2 else psf.mean((0, 1))
+
+
+def _largest(shift: Tensor, shape: tuple[int, int]) -> float:
+    """Largest offset (px) of an affine (2, 3) over the corners of a frame."""
+    h, w = shape
+    corners = torch.tensor([[1.0, x, y] for x in (0, w - 1) for y in (0, h - 1)], dtype=torch.double)
+    return float((corners @ shift.double().T).abs().max())
+
+
+def _positions(matched: Matched) -> Tensor:
+    kept = matched.stars[matched.stars["kept"]] if len(matched.stars) else matched.stars
+    return torch.from_numpy(kept[["x", "y"]].to_numpy(dtype=np.float64, copy=True))
+
+
+def _listed(warnings: object) -> list[str]:
+    return [str(w) for w in warnings] if isinstance(warnings, list) else []
+
+
+def _summary(
+    science: Image, aligned: Image, psf: PsfEstimate, ref_psf: PsfEstimate, matched: Matched, pair: SubtractionInput
+) -> dict[str, Any]:
+    shift = _largest(matched.shift, science.shape)
+    return {
+        "overlap": aligned.meta.get("overlap", 1.0),
+        "realigned": aligned.meta.get("realigned", 0.0),
+        "fwhm_science": psf.fwhm,
+        "fwhm_reference": ref_psf.fwhm,
+        "psf_science_from": psf.source,
+        "psf_reference_from": ref_psf.source,
+        "psf_stars_science": psf.n_stars,
+        "psf_stars_reference": ref_psf.n_stars,
+        "matched_stars": int(matched.stars["kept"].sum()) if len(matched.stars) else 0,
+        "flux_ratio": float(pair.flux_ratio),
+        "flux_ratio_err": None if math.isnan(matched.flux_ratio_err) else matched.flux_ratio_err,
+        "astrometric_sigma": matched.sigma,
+        "registration_left": shift,
+        "background_science": science.meta["sky"],
+        "background_reference": aligned.meta["sky"],
+        "gain_known": bool(science.meta.get("gain_known", True)),
+        "variance_from": science.meta.get("variance_from", "given"),
+        "mission": science.mission,
+        "filter": science.filter,
+        "mjd_science": science.mjd,
+        "mjd_reference": aligned.mjd,
+    }

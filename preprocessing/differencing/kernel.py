@@ -1,0 +1,195 @@
+"""Subtraction by a fitted kernel that varies over the field (Alard & Lupton 1998; Alard 2000; Becker et al. 2012)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from preprocessing.differencing.detect import local_maxima
+from preprocessing.differencing.gaussian import gaussian_stamp, matching_sigma
+from preprocessing.differencing.kernel_basis import delta_basis, gaussian_basis, n_terms, polynomials, roughness
+from preprocessing.differencing.kernel_fit import KernelModel, fit_kernel, stamp_equations
+from preprocessing.differencing.subtract import SubtractionInput, SubtractionResult, filled, grow
+from preprocessing.differencing.whiten import whiten
+from preprocessing.differencing.zogy import padded_shape, transform
+
+_GOOD_SHARE = 0.7  # of a stamp's pixels
+
+
+def common_peaks(pair: SubtractionInput, threshold: float = 20.0, radius: int = 7) -> Tensor:
+    """(n, 2) x, y of the brightest pixels within ``radius`` px, above ``threshold`` sigma in both images."""
+    mask = grow(pair.masks[0] | pair.masks[1], 2)
+    a, b = (image / v.sqrt() for image, v in zip((pair.science, pair.reference), pair.variances, strict=True))
+    peaks = local_maxima(torch.minimum(a, b), mask, threshold, radius)
+    return peaks.flip(1).double()
+
+
+def spread_out(stars: Tensor, brightness: Tensor, shape: tuple[int, int], number: int) -> Tensor:
+    """At most ``number`` of (n, 2) stars: the brightest of each cell of the field first, then the second, and so on."""
+    cells = max(1, math.isqrt(max(number // 3, 1)))
+    column = (stars[:, 0] / shape[1] * cells).long().clamp(0, cells - 1)
+    cell = column + cells * (stars[:, 1] / shape[0] * cells).long().clamp(0, cells - 1)
+    order = torch.argsort(brightness, descending=True, stable=True)
+    rank, seen = torch.zeros(len(stars), dtype=torch.long), [0] * (cells * cells)
+    for i in order.tolist():
+        rank[i], seen[int(cell[i])] = seen[int(cell[i])], seen[int(cell[i])] + 1
+    chosen = order[torch.argsort(rank[order.cpu()], stable=True)]
+    return stars[chosen[:number]]
+
+
+def convolve(image: Tensor, model: KernelModel) -> Tensor:
+    """(H, W) image under a kernel that is that of the pixel where the light arrives."""
+    h, w = image.shape
+    shape = padded_shape((h, w), model.kernels.shape[-1])
+    spectrum = torch.fft.rfft2(image, s=shape)
+    return torch.einsum(
+        "shw,shw->hw",
+        torch.stack([torch.fft.irfft2(spectrum * transform(k, shape), s=shape)[:h, :w] for k in model.kernels]),
+        _terms_of_frame((h, w), model.order).to(image),
+    )
+
+
+def _terms_of_frame(shape: tuple[int, int], order: int) -> Tensor:
+    y, x = torch.meshgrid(torch.arange(shape[0]), torch.arange(shape[1]), indexing="ij")
+    return polynomials(x, y, shape, order).float().permute(2, 0, 1)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The sharper image is convolved with the kernel that matches it to the other on stamps around stars.
+
+    Quality: ``stamps``, ``stamps_rejected``, ``kernel_sum`` (mid-field; convolved to other image), ``kernel_chi2``,
+    ``convolved_reference`` (1, or 0 where the science image was the sharper), ``kernel_order`` (lower than asked for
+    where stars are few; with hardly any, the kernel is that of the two PSFs and ``stamps`` is 0).
+
+    Args:
+        basis: ``gaussian`` (three Gaussians times polynomials) or ``delta`` (every pixel free, smoothed).
+        half_size: of the kernel, px.
+        order, sky_order: of the polynomials over the field of the kernel and of the differential sky.
+        stamp_half: half-size of the stamps, px.
+        max_stamps: the brightest, spread over the field.
+        sigmas: px; None takes 0.5, 1 and 2 times the Gaussian that matches the PSFs.
+        degrees: of the polynomials on the Gaussians.
+        smoothness: of the delta basis; None is found by cross-validation over the stamps.
+        clip: stamps whose chi-square stands out by this many robust deviations are rejected.
+        flatness: a model error of this share of a pixel's flux is added to the noise of the fit.
+        nodes: the post-filter is computed at nodes x nodes places where the kernel varies.
+        grow: px by which the masks of both images are grown in the result.
+    """
+
+    basis: Literal["gaussian", "delta"] = "gaussian"
+    half_size: int = 8
+    order: int = 1
+    sky_order: int = 1
+    stamp_half: int = 12
+    max_stamps: int = 100
+    sigmas: tuple[float, ...] | None = None
+    degrees: tuple[int, ...] = (4, 3, 2)
+    smoothness: float | None = None
+    clip: float = 4.0
+    flatness: float = 0.005
+    nodes: int = 3
+    grow: int = 3
+
+    def __call__(self, pair: SubtractionInput) -> SubtractionResult:
+        """Subtract one pair."""
+        forward = bool(pair.psfs[1].square().sum() >= pair.psfs[0].square().sum())  # the reference is the sharper
+        n, r, variances = filled(pair)
+        model = self._model(pair, (n, r) if forward else (r, n), variances, forward)
+        sky = torch.einsum("t,thw->hw", model.sky.to(n), _terms_of_frame((n.shape[0], n.shape[1]), model.sky_order).to(n))
+        sums = torch.einsum(
+            "s,shw->hw", model.kernels.sum((1, 2)), _terms_of_frame((n.shape[0], n.shape[1]), model.order).to(n)
+        )
+        diff = n - convolve(r, model) - sky if forward else (convolve(n, model) + sky - r) / sums
+        delta = gaussian_stamp(0.0, 2 * self.half_size + 1).to(n)
+
+        def kernels_at(x: float, y: float) -> tuple[Tensor, Tensor]:
+            kernel = model.at(x, y)
+            return (delta, kernel) if forward else (kernel / kernel.sum(), delta / kernel.sum())
+
+        psf = pair.psfs[0] if forward else pair.psfs[1]
+        white = whiten(diff, variances, pair.noises, psf, kernels_at, self.nodes if model.order > 0 else 1)
+        sigma = white.score_variance.sqrt()
+        return SubtractionResult(
+            white.diff,
+            white.score / sigma,
+            white.psf / white.psf.sum(),
+            white.variance,
+            grow(pair.masks[0] | pair.masks[1], self.grow),
+            sigma / white.score_scale,
+            _quality(model, forward),
+        )
+
+    def _model(
+        self, pair: SubtractionInput, images: tuple[Tensor, Tensor], variances: tuple[Tensor, Tensor], forward: bool
+    ) -> KernelModel:
+        h, w = images[0].shape
+        basis = self._basis(pair, forward)
+        penalty = roughness(self.half_size).to(basis) if self.basis == "delta" else None
+        ratio = pair.flux_ratio if forward else 1 / pair.flux_ratio
+        target, source = variances if forward else variances[::-1]
+        masks = pair.masks if forward else pair.masks[::-1]
+        bad = masks[0] | grow(masks[1], self.half_size)
+        noise = target + ratio**2 * source + (self.flatness * images[0]).square()
+        weight = torch.where(bad, torch.zeros_like(noise), 1 / noise)
+        stars = self._stars(pair, bad, images)
+        order = max((o for o in range(self.order + 1) if len(stars) >= 3 * n_terms(o)), default=0)
+        orders = (order, min(self.sky_order, order))
+        if len(stars) < 3:
+            return self._from_psfs(pair, basis, ratio, forward, (h, w))
+        equations = stamp_equations(images, weight, stars, basis, 2 * self.stamp_half + 1, orders)
+        return fit_kernel(equations, basis, (h, w), orders, penalty, self.smoothness, self.clip)
+
+    def _basis(self, pair: SubtractionInput, forward: bool) -> Tensor:
+        if self.basis == "delta":
+            return delta_basis(self.half_size).to(pair.science.device)
+        wide, narrow = pair.psfs if forward else pair.psfs[::-1]
+        sigma = max(matching_sigma(wide, narrow), 0.8)
+        widths = self.sigmas or tuple(sigma * f for f in (0.5, 1.0, 2.0))
+        return gaussian_basis(widths, self.degrees, self.half_size).to(pair.science.device)
+
+    def _stars(self, pair: SubtractionInput, bad: Tensor, images: tuple[Tensor, Tensor]) -> Tensor:
+        h, w = images[0].shape
+        stars = common_peaks(pair) if pair.stars is None else pair.stars.double()
+        reach = self.stamp_half + self.half_size
+        x, y = stars[:, 0], stars[:, 1]
+        stars = stars[(x >= reach) & (y >= reach) & (x < w - reach) & (y < h - reach)]
+        if len(stars) == 0:
+            return stars
+        rows, columns = (stars[:, 1] + 0.5).long(), (stars[:, 0] + 0.5).long()
+        core = grow(bad, 2)[rows, columns]
+        brightness = torch.minimum(images[0], images[1])[rows, columns]
+        chosen = ~core & (brightness > 0)
+        return spread_out(stars[chosen], brightness[chosen], (h, w), self.max_stamps)
+
+    def _from_psfs(
+        self, pair: SubtractionInput, basis: Tensor, ratio: float, forward: bool, shape: tuple[int, int]
+    ) -> KernelModel:
+        """Without stars: the kernel that turns one PSF into the other, the same all over the field."""
+        wide, narrow = pair.psfs if forward else pair.psfs[::-1]
+        pad = [self.half_size] * 4
+        images = (torch.nn.functional.pad(ratio * wide, pad), torch.nn.functional.pad(narrow, pad))
+        size = wide.shape[-1]
+        centre = torch.full((1, 2), size // 2 + self.half_size, dtype=torch.float64)
+        one = torch.ones_like(images[0])
+        equations = stamp_equations(images, one, centre, basis, size, (0, 0))
+        penalty = roughness(self.half_size).to(basis) if self.basis == "delta" else None
+        model = fit_kernel(equations, basis, shape, (0, 0), penalty, self.smoothness or 1e-5, math.inf, 1)
+        return KernelModel(model.kernels, torch.zeros_like(model.sky), 0, 0, shape, 0, 0, 0.0, model.smoothness)
+
+
+def _quality(model: KernelModel, forward: bool) -> dict[str, float]:
+    h, w = model.shape
+    return {
+        "stamps": float(model.used),
+        "stamps_rejected": float(model.rejected),
+        "kernel_sum": float(model.at((w - 1) / 2, (h - 1) / 2).sum()),
+        "kernel_chi2": model.chi2,
+        "kernel_order": float(model.order),
+        "kernel_smoothness": model.smoothness,
+        "convolved_reference": float(forward),
+    }

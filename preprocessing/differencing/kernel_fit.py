@@ -1,0 +1,196 @@
+"""The kernel that turns one image into the other: least squares on stamps around stars, bad stamps thrown out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from preprocessing.differencing.kernel_basis import n_terms, polynomials
+from preprocessing.differencing.stamp_fit import stamps_at
+
+_SMOOTHNESS = tuple(10.0**e for e in (-7, -6, -5, -4, -3, -2, -1))  # tried where none is given
+_RIDGE = 1e-10  # of the diagonal: Gaussians that nearly repeat each other stay solvable
+
+
+@dataclass(frozen=True)
+class Equations:
+    """Normal equations of n stamps before the polynomials: m = basis functions, and a constant sky as the last.
+
+    Args:
+        matrix: (n, m, m). vector: (n, m). power: (n,), weighted sum of squares. pixels: (n,) that count.
+        kernel_terms: (n, s) polynomials at the stamps for the kernel. sky_terms: (n, t), for the sky.
+    """
+
+    matrix: Tensor
+    vector: Tensor
+    power: Tensor
+    pixels: Tensor
+    kernel_terms: Tensor
+    sky_terms: Tensor
+
+    def part(self, chosen: Tensor) -> Equations:
+        """Some of the stamps."""
+        names = ("matrix", "vector", "power", "pixels", "kernel_terms", "sky_terms")
+        return Equations(*(getattr(self, name)[chosen] for name in names))
+
+
+@dataclass(frozen=True)
+class KernelModel:
+    """A kernel that varies over the field, and the sky that it leaves: target = kernel * source + sky.
+
+    Args:
+        kernels: (s, k, k) float32, one for each polynomial term. sky: (t,) coefficients. shape: (H, W) of the frame.
+        used, rejected: stamps. chi2: median of the used stamps' chi-square per pixel. smoothness: of the penalty.
+    """
+
+    kernels: Tensor
+    sky: Tensor
+    order: int
+    sky_order: int
+    shape: tuple[int, int]
+    used: int
+    rejected: int
+    chi2: float
+    smoothness: float
+
+    def at(self, x: float, y: float) -> Tensor:
+        """(k, k) kernel at a position."""
+        terms = polynomials(torch.tensor(x), torch.tensor(y), self.shape, self.order)
+        return torch.einsum("s,sij->ij", terms.to(self.kernels), self.kernels)
+
+
+def _basis_images(source: Tensor, x: Tensor, y: Tensor, basis: Tensor, size: int) -> Tensor:
+    k = basis.shape[-1]
+    patches, _ = stamps_at(source, x, y, size + k - 1)
+    columns = functional.unfold(patches[:, None].double(), k)
+    if basis.shape[0] == k * k:  # the delta basis: nothing to multiply, only the order is reversed
+        return columns.flip(1)
+    return basis.flip(-2, -1).flatten(1) @ columns
+
+
+def stamp_equations(
+    images: tuple[Tensor, Tensor],
+    weight: Tensor,
+    stars: Tensor,
+    basis: Tensor,
+    size: int,
+    orders: tuple[int, int],
+) -> Equations:
+    """Equations of all stamps.
+
+    Args:
+        images: target and source (H, W), background-free. weight: (H, W), 1 / variance, 0 where masked.
+        stars: (n, 2) x, y px. basis: (b, k, k). size: side of a stamp, odd. orders: of the kernel and of the sky.
+    """
+    matrices, vectors, powers, pixels = [], [], [], []
+    for part in torch.split(stars, 16):
+        x, y = part[:, 0], part[:, 1]
+        data, inside = stamps_at(images[0], x, y, size)
+        w = (stamps_at(weight, x, y, size)[0] * inside).flatten(1).double()
+        d = data.flatten(1).double()
+        rows = torch.cat([_basis_images(images[1], x, y, basis, size), torch.ones_like(d)[:, None]], 1)
+        weighted = rows * w[:, None]
+        matrices.append(weighted @ rows.transpose(1, 2))
+        vectors.append((weighted @ d[:, :, None])[:, :, 0])
+        powers.append((w * d.square()).sum(1))
+        pixels.append((w > 0).sum(1))
+    shape = (images[0].shape[-2], images[0].shape[-1])
+    terms = [polynomials(stars[:, 0], stars[:, 1], shape, order) for order in orders]
+    return Equations(torch.cat(matrices), torch.cat(vectors), torch.cat(powers), torch.cat(pixels), *terms)
+
+
+def _assemble(e: Equations) -> tuple[Tensor, Tensor]:
+    """The whole matrix and vector; unknowns in the order (term, basis function), then the sky's terms."""
+    m, b = e.matrix.shape[0], e.matrix.shape[1] - 1
+    p, q = e.kernel_terms, e.sky_terms
+    s, t = p.shape[1], q.shape[1]
+    inner = (p[:, :, None] * p[:, None, :]).view(m, -1).T @ e.matrix[:, :b, :b].reshape(m, -1)
+    inner = inner.view(s, s, b, b).permute(0, 2, 1, 3).reshape(s * b, s * b)
+    side = torch.einsum("ns,nt,ni->sit", p, q, e.matrix[:, :b, b]).reshape(s * b, t)
+    corner = torch.einsum("ns,nt,n->st", q, q, e.matrix[:, b, b])
+    whole = torch.cat([torch.cat([inner, side], 1), torch.cat([side.T, corner], 1)])
+    vector = torch.cat(
+        [torch.einsum("ns,ni->si", p, e.vector[:, :b]).flatten(), torch.einsum("nt,n->t", q, e.vector[:, b])]
+    )
+    return whole, vector
+
+
+def solve(e: Equations, penalty: Tensor | None, smoothness: float) -> Tensor:
+    """Coefficients, kernel terms first. ``smoothness`` is relative to the mean diagonal of the kernel's equations."""
+    matrix, vector = _assemble(e)
+    if penalty is not None:
+        s, b = e.kernel_terms.shape[1], penalty.shape[0]
+        scale = smoothness * matrix.diagonal()[: s * b].mean() / penalty.diagonal().mean()
+        matrix[: s * b, : s * b] += torch.kron(torch.eye(s, dtype=matrix.dtype, device=matrix.device), scale * penalty)
+    norm = matrix.diagonal().clamp_min(1e-30).rsqrt()
+    scaled = matrix * norm[:, None] * norm[None, :] + _RIDGE * torch.eye(
+        len(norm), dtype=matrix.dtype, device=matrix.device
+    )
+    return torch.linalg.solve(scaled, vector * norm) * norm
+
+
+def chi_square(e: Equations, solution: Tensor) -> Tensor:
+    """(n,) chi-square per pixel of each stamp."""
+    b = e.matrix.shape[1] - 1
+    s = e.kernel_terms.shape[1]
+    kernel = e.kernel_terms @ solution[: s * b].view(s, b)
+    u = torch.cat([kernel, (e.sky_terms @ solution[s * b :])[:, None]], 1)
+    total = e.power - 2 * (u * e.vector).sum(1) + torch.einsum("ni,nij,nj->n", u, e.matrix, u)
+    return total / e.pixels.clamp_min(1)
+
+
+def choose_smoothness(e: Equations, penalty: Tensor) -> float:
+    """The smoothness that predicts stamps best which were not fitted: odd ones from even ones and the reverse."""
+    index = torch.arange(len(e.power))
+    scores = []
+    for smoothness in _SMOOTHNESS:
+        parts = []
+        for parity in (0, 1):
+            solution = solve(e.part(index % 2 == parity), penalty, smoothness)
+            parts.append(chi_square(e.part(index % 2 != parity), solution))
+        scores.append(float(torch.cat(parts).median()))
+    return _SMOOTHNESS[min(range(len(scores)), key=scores.__getitem__)]
+
+
+def fit_kernel(
+    e: Equations,
+    basis: Tensor,
+    shape: tuple[int, int],
+    orders: tuple[int, int],
+    penalty: Tensor | None = None,
+    smoothness: float | None = None,
+    clip: float = 4.0,
+    rounds: int = 5,
+) -> KernelModel:
+    """Fit, throw out stamps whose chi-square stands out by ``clip`` robust deviations, fit again.
+
+    Args:
+        e: equations of all stamps. basis: (b, k, k). penalty: (b, b) or None. smoothness: None chooses by
+            cross-validation over stamps.
+    """
+    kept = torch.ones(len(e.power), dtype=torch.bool, device=e.power.device)
+    strength = smoothness if smoothness is not None else 0.0
+    solution = chi2 = torch.zeros(0)
+    for _ in range(rounds):
+        chosen = e.part(kept)
+        if penalty is not None and smoothness is None:
+            strength = choose_smoothness(chosen, penalty) if len(chosen.power) > 3 else 1e-3
+        solution = solve(chosen, penalty, strength)
+        chi2 = chi_square(e, solution)
+        middle = chi2[kept].median()
+        spread = 1.4826 * (chi2[kept] - middle).abs().median()
+        good = chi2 <= middle + clip * torch.maximum(spread, 0.1 * middle)
+        # never so few stamps that the polynomial hangs in the air
+        if bool((good == kept).all()) or int(good.sum()) < 2 * n_terms(orders[0]):
+            break
+        kept = good
+    s, b = e.kernel_terms.shape[1], basis.shape[0]
+    kernels = torch.einsum("sb,bij->sij", solution[: s * b].view(s, b), basis).float()
+    used = int(kept.sum())
+    middle_chi2 = float(chi2[kept].median())
+    return KernelModel(
+        kernels, solution[s * b :].float(), *orders, shape, used, len(kept) - used, middle_chi2, strength
+    )

@@ -1,0 +1,155 @@
+"""Photometry and shapes of candidates."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from preprocessing.differencing.image import Image
+from preprocessing.differencing.stamp_fit import stamps_at
+from preprocessing.differencing.subtract import SubtractionResult
+
+Array = npt.NDArray[np.float64]
+MEASURED = (
+    "flux",
+    "flux_err",
+    "aperture_flux",
+    "aperture_flux_err",
+    "mag",
+    "sharpness",
+    "roundness",
+    "ellipticity",
+    "fwhm",
+    "reference_distance",
+    "ra",
+    "dec",
+)
+
+
+def bilinear(plane: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Values of (H, W) at positions in px; beyond the border the nearest."""
+    h, w = plane.shape
+    x, y = x.double().clamp(0, w - 1), y.double().clamp(0, h - 1)
+    i, j = x.long().clamp(max=max(w - 2, 0)), y.long().clamp(max=max(h - 2, 0))
+    a, b = x - i, y - j
+    top = (1 - a) * plane[j, i] + a * plane[j, (i + 1).clamp(max=w - 1)]
+    low = (j + 1).clamp(max=h - 1)
+    return (1 - b) * top + b * ((1 - a) * plane[low, i] + a * plane[low, (i + 1).clamp(max=w - 1)])
+
+
+def forced(result: SubtractionResult, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Flux, its error (science units) and significance (n,) of point sources at given positions.
+
+    The significance is interpolated between pixels by a Lanczos kernel of 5 taps on each side.
+    """
+    from preprocessing.differencing.resample import lanczos_weights
+
+    order = 5
+    stamps, inside = stamps_at(result.significance, x.double().floor(), y.double().floor(), 4 * order + 1)
+    stamps = torch.where(inside, stamps, torch.zeros_like(stamps))[
+        :, order + 1 : 3 * order + 1, order + 1 : 3 * order + 1
+    ]
+    wx, wy = (lanczos_weights((t.double() - t.double().floor()).float(), order) for t in (x, y))
+    snr = torch.einsum("nyx,yn,xn->n", stamps, wy, wx)
+    error = bilinear(result.flux_error, x, y)
+    return snr * error, error, snr
+
+
+def measure(
+    table: pd.DataFrame, result: SubtractionResult, science: Image, sources: Array, fwhm: float
+) -> pd.DataFrame:
+    """Adds the columns ``MEASURED`` to a table with x, y, snr, sign.
+
+    Args:
+        table: of detections; may be empty.
+        result: the subtraction.
+        science: gives WCS and zero point.
+        sources: (m, 2) x, y of the reference's sources.
+        fwhm: px; sets the aperture's radius (1 FWHM) and the window of the shapes.
+    """
+    out = table.copy()
+    x, y = (torch.from_numpy(table[c].to_numpy(dtype=float, copy=True)) for c in ("x", "y"))
+    error = bilinear(result.flux_error, x, y).numpy()
+    out["flux"], out["flux_err"] = table["snr"].to_numpy() * error, error
+    out["aperture_flux"], out["aperture_flux_err"] = _aperture(result, x.numpy(), y.numpy(), fwhm)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        point = np.nan if science.zero_point is None else science.zero_point
+        out["mag"] = point - 2.5 * np.log10(np.abs(out["flux"].to_numpy()))
+    sign = torch.from_numpy(table["sign"].to_numpy(dtype=np.float32, copy=True))
+    for name, values in shapes(result.diff, x, y, sign, fwhm).items():
+        out[name] = values.numpy().astype(float)
+    out["reference_distance"] = _nearest(sources, x.numpy(), y.numpy())
+    out["ra"], out["dec"] = _sky(science, x.numpy(), y.numpy())
+    return out
+
+
+def _aperture(result: SubtractionResult, x: Array, y: Array, radius: float) -> tuple[Array, Array]:
+    from photutils.aperture import CircularAperture
+
+    if len(x) == 0:
+        return np.zeros(0), np.zeros(0)
+    apertures = CircularAperture(np.column_stack([x, y]), radius)
+    total, error = apertures.do_photometry(result.diff.double().numpy(), error=result.variance.double().sqrt().numpy())
+    return np.asarray(total, float), np.asarray(error, float)
+
+
+def shapes(diff: Tensor, x: Tensor, y: Tensor, sign: Tensor, fwhm: float) -> dict[str, Tensor]:
+    """Sharpness and roundness as Stetson's (1987, PASP 99, 191), ellipticity and FWHM from Gaussian-weighted moments.
+
+    Sharpness: the central pixel above the mean of its 8 neighbours, over the peak; near 0 for flat, 1 for a hot pixel.
+    Roundness: twice the difference over the sum of the marginal heights along x and y; 0 for round.
+    """
+    half = max(3, int(np.ceil(1.5 * fwhm)))
+    stamps, inside = stamps_at(diff, x, y, 2 * half + 1)
+    stamps = torch.where(inside, stamps, torch.zeros_like(stamps)) * sign[:, None, None]
+    t = (torch.arange(2 * half + 1) - half).float()
+    centre = stamps[:, half, half]
+    ring = (stamps[:, half - 1 : half + 2, half - 1 : half + 2].sum((1, 2)) - centre) / 8
+    safe = torch.where(centre.abs() > 0, centre, torch.ones_like(centre))
+    kernel = torch.exp(-(t**2) / (2 * (fwhm / 2.355) ** 2))
+    kernel = kernel - kernel.mean()  # lowered to sum 0: the level does not count
+    band = torch.exp(-(t**2) / (2 * (fwhm / 2.355) ** 2))
+    h_x, h_y = torch.einsum("nyx,y,x->n", stamps, band, kernel), torch.einsum("nyx,y,x->n", stamps, kernel, band)
+    total = torch.where((h_x + h_y).abs() > 0, h_x + h_y, torch.ones_like(h_x))
+    window = torch.exp(-(t[:, None] ** 2 + t[None, :] ** 2) / (2 * (fwhm / 2.355) ** 2))
+    weighted = (stamps * window).clamp_min(0)
+    norm = weighted.sum((1, 2)).clamp_min(1e-30)
+    xx, yy, xy = (
+        torch.einsum("nyx,yx->n", weighted, m) / norm for m in (_grid(t, 0, 2), _grid(t, 2, 0), _grid(t, 1, 1))
+    )
+    spread = ((xx - yy) ** 2 / 4 + xy**2).sqrt()
+    major, minor = (xx + yy) / 2 + spread, ((xx + yy) / 2 - spread).clamp_min(1e-6)
+    s2 = (fwhm / 2.355) ** 2
+    # a Gaussian window of the PSF's width halves the second moment: 1 / m - 1 / s2 undoes it
+    size = (1 / (1 / (major * minor).sqrt() - 1 / s2).clamp_min(1e-3)).sqrt() * 2.355
+    return {
+        "sharpness": (centre - ring) / safe,
+        "roundness": 2 * (h_x - h_y) / total,
+        "ellipticity": 1 - (minor / major.clamp_min(1e-6)).sqrt(),
+        "fwhm": size,
+    }
+
+
+def _grid(t: Tensor, p: int, q: int) -> Tensor:
+    return t[:, None] ** p * t[None, :] ** q
+
+
+def _nearest(sources: Array, x: Array, y: Array) -> Array:
+    if len(sources) == 0 or len(x) == 0:
+        return np.full(len(x), np.nan)
+    return np.asarray(cKDTree(sources).query(np.column_stack([x, y]))[0], float)
+
+
+def _sky(science: Image, x: Array, y: Array) -> tuple[Array, Array]:
+    if science.wcs is None or len(x) == 0:
+        return np.full(len(x), np.nan), np.full(len(x), np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ra, dec = science.wcs.all_pix2world(x, y, 0)
+    return np.asarray(ra, float), np.asarray(dec, float)
