@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from scipy.optimize import minimize
 from torch import Tensor
 
 from preprocessing.differencing.stamp_fit import stamps_at
@@ -31,7 +34,7 @@ class Refine:
     Args:
         stars: the brightest this many are used.
         size: px, side of the blocks around them.
-        steps: of L-BFGS.
+        steps: of BFGS (Nocedal & Wright 2006).
         max_shift: px; a larger one is not believed.
     """
 
@@ -45,24 +48,20 @@ class Refine:
         if pair.stars is None or len(pair.stars) < 3:
             return pair, {"refined": 0.0}
         blocks = _blocks(pair, self.stars, self.size)
-        parameters = torch.zeros(3, requires_grad=True)
-        optimiser = torch.optim.LBFGS([parameters], max_iter=self.steps, line_search_fn="strong_wolfe")
-        history: list[float] = []
 
-        def closure() -> Tensor:
-            optimiser.zero_grad()
+        def value_and_gradient(at: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+            parameters = torch.tensor(at, dtype=torch.float32, requires_grad=True)
             value = _loss(pair, blocks, parameters)
-            value.backward()  # type: ignore[no-untyped-call]
-            history.append(float(value.detach()))
-            return value
+            (gradient,) = torch.autograd.grad(value, parameters)
+            return float(value.detach()), gradient.double().numpy()
 
-        optimiser.step(closure)  # type: ignore[no-untyped-call]
-        found = parameters.detach()
-        after = float(_loss(pair, blocks, found))
+        before = value_and_gradient(np.zeros(3))[0]
+        best = minimize(value_and_gradient, np.zeros(3), jac=True, method="BFGS", options={"maxiter": self.steps})
+        found = torch.tensor(best.x, dtype=torch.float32)
         sound = (
-            bool(torch.isfinite(found).all()) and float(found[:2].abs().max()) < self.max_shift and after < history[0]
+            bool(torch.isfinite(found).all()) and float(found[:2].abs().max()) < self.max_shift and best.fun < before
         )
-        quality = {"refined": float(sound), "refine_loss_before": history[0], "refine_loss_after": after}
+        quality = {"refined": float(sound), "refine_loss_before": before, "refine_loss_after": float(best.fun)}
         if not sound:
             return pair, quality
         quality |= {"refine_dx": float(found[0]), "refine_dy": float(found[1]), "refine_flux": float(found[2].exp())}

@@ -7,9 +7,10 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from preprocessing.differencing.gaussian import convolved_difference, gaussian_stamp, matching_kernels
+from preprocessing.differencing.resample import spread
+from preprocessing.differencing.stamp_fit import stamps_at
 from preprocessing.differencing.zogy import zogy
 
 Noise = Tensor | float
@@ -66,10 +67,7 @@ class Subtract(Protocol):
 
 def grow(mask: Tensor, radius: int) -> Tensor:
     """Dilate a (H, W) bool mask by a square of half-width ``radius`` px."""
-    if radius <= 0:
-        return mask
-    grown = functional.max_pool2d(mask[None, None].float(), 2 * radius + 1, 1, radius)
-    return grown[0, 0] > 0.5
+    return spread(mask, radius)
 
 
 def fill(image: Tensor, mask: Tensor, sigma: float = 2.0) -> Tensor:
@@ -79,14 +77,18 @@ def fill(image: Tensor, mask: Tensor, sigma: float = 2.0) -> Tensor:
     """
     if not bool(mask.any()):
         return image
-    size = 2 * int(3 * sigma) + 1
-    row = gaussian_stamp(sigma, size)[size // 2]
-    good = (~mask).to(image.dtype)
-    stack = torch.stack([torch.where(mask, torch.zeros_like(image), image), good])[:, None]
-    stack = functional.conv2d(stack, row.view(1, 1, 1, -1), padding=(0, size // 2))
-    stack = functional.conv2d(stack, row.view(1, 1, -1, 1), padding=(size // 2, 0))[:, 0]
-    mean = torch.where(stack[1] > 1e-6, stack[0] / stack[1].clamp_min(1e-6), torch.zeros_like(image))
-    return torch.where(mask, mean, image)
+    rows, columns = torch.nonzero(mask, as_tuple=True)
+    half = int(3 * sigma)
+    row = gaussian_stamp(sigma, 2 * half + 1)[half]
+    weight = torch.outer(row, row)
+    out = image.clone()
+    for part in torch.split(torch.arange(len(rows)), 100_000):
+        values, inside = stamps_at(image, columns[part], rows[part], 2 * half + 1)
+        good = weight * (inside & ~stamps_at(mask, columns[part], rows[part], 2 * half + 1)[0])
+        total = good.sum((1, 2))
+        mean = (good * values.nan_to_num(0.0)).sum((1, 2)) / total.clamp_min(1e-6)
+        out[rows[part], columns[part]] = torch.where(total > 1e-6, mean, torch.zeros_like(mean))
+    return out
 
 
 def _filled(pair: SubtractionInput) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
