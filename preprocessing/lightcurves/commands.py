@@ -33,7 +33,7 @@ class ConvertCommand:
     output_dir: str
     executor: Executor | None = None
     wavelengths: dict[str, float] = field(default_factory=dict)
-    row_group: int = 5000
+    row_group: int = 2000
 
     def run(self) -> dict[str, Any]:
         """Convert; ``failed`` counts the sources that could not be read at all."""

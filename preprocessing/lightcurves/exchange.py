@@ -105,7 +105,7 @@ class ExchangeWriter:
         row_group: objects in a row group: some thousand make reads of a block a few MB.
     """
 
-    def __init__(self, path: Path, row_group: int = 5000) -> None:
+    def __init__(self, path: Path, row_group: int = 2000) -> None:
         self.path, self.row_group = path, row_group
         self.objects = 0
         self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -117,7 +117,7 @@ class ExchangeWriter:
             chosen = np.arange(start, min(start + self.row_group, len(table)), dtype=np.int64)
             content = to_arrow(table if len(chosen) == len(table) else table.take(chosen))
             if self._writer is None:
-                self._writer = pq.ParquetWriter(self._part, content.schema, compression="zstd", compression_level=1)
+                self._writer = parquet_writer(self._part, content.schema)
             self._writer.write_table(content.cast(self._writer.schema), row_group_size=self.row_group)
             self.objects += len(chosen)
 
@@ -131,3 +131,18 @@ class ExchangeWriter:
             os.replace(self._part, self.path)
         else:
             self._part.unlink(missing_ok=True)
+
+
+def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Dictionaries for what repeats (text, bands, flags); split bytes for times and fluxes, which do not."""
+    measured = [f"{name}.list.element" for name in ("mjd", "flux", "flux_err")]
+    leaves = [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in schema]
+    repeating = [leaf for leaf, f in zip(leaves, schema, strict=True) if pa.types.is_string(f.type) or leaf != f.name]
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[leaf for leaf in repeating if leaf not in measured],
+        use_byte_stream_split=measured,
+    )

@@ -14,6 +14,7 @@ from preprocessing.lightcurves.bands import wavelengths_of
 from preprocessing.lightcurves.table import CurveTable
 
 Ints = npt.NDArray[np.int64]
+REPEATED = "object_id more than once in this file; the first is kept"
 
 
 @dataclass
@@ -67,7 +68,7 @@ def clean(table: CurveTable, account: Account) -> CurveTable:
     repeated = names.duplicated().to_numpy()
     account.drop(names[empty & (before == 0) & ~repeated], "no observations")
     account.drop(names[empty & (before > 0) & ~repeated], "no usable observation: see the counts of rows left out")
-    account.drop(names[repeated], "object_id more than once in this file; the first is kept")
+    account.drop(names[repeated], REPEATED)
     if (empty | repeated).any():
         table = table.take(np.flatnonzero(~(empty | repeated)))
     table, disordered = table.sorted_by_time()

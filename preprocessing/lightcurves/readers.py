@@ -10,7 +10,7 @@ from astrid_ml.errors import UserError
 from preprocessing.lightcurves import long_tables
 from preprocessing.lightcurves.exchange import is_exchange, read_exchange
 from preprocessing.lightcurves.ingest import Account
-from preprocessing.lightcurves.snana import is_head, phot_beside, read_snana
+from preprocessing.lightcurves.snana import is_head, phot_beside, snana_blocks
 from preprocessing.lightcurves.table import CurveTable
 
 _PLASTICC = {"object_id", "mjd", "flux"}
@@ -41,7 +41,7 @@ class CurveSource:
         """Tables of curves, block by block where the format allows it."""
         beside = self.companions
         if self.kind == "snana":
-            yield read_snana(self.path, account, own)
+            yield from snana_blocks(self.path, account, own)
         elif self.kind == "exchange":
             for table in read_exchange(self.path):
                 account.read += len(table)

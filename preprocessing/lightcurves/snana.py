@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from preprocessing.lightcurves.bands import short_name, wavelength_of
-from preprocessing.lightcurves.ingest import Account, clean
-from preprocessing.lightcurves.missing import static_columns
-from preprocessing.lightcurves.pointers import locate
-from preprocessing.lightcurves.table import CurveTable
+from preprocessing.lightcurves.fits_table import Table, open_table, read_columns
+from preprocessing.lightcurves.ingest import REPEATED, Account, clean
+from preprocessing.lightcurves.missing import OTHER_FEATURES, static_columns
+from preprocessing.lightcurves.pointers import Ints, Segments, locate
+from preprocessing.lightcurves.table import EPOCH_COLUMNS, CurveTable
 
 Array = npt.NDArray[Any]
 SEPARATOR_MJD = -777.0
@@ -24,6 +26,8 @@ SEPARATOR_MJD = -777.0
 _CLASS_IN_VERSION = re.compile(r"^(?:ELASTICC2?|ASTRIDSIM)_([A-Z]+)_\d+_(.+)$")
 _HEAD = re.compile(r"head(\.fits(?:\.gz)?)$", re.IGNORECASE)
 _KEPT = ("PEAKMJD", "SNTYPE", "SIM_TYPE_INDEX", "SIM_TYPE_NAME", "SIM_MODEL_NAME", "SIM_REDSHIFT_HELIO")
+POINTERS = ("PTROBS_MIN", "PTROBS_MAX", "NOBS")
+_HEAD_COLUMNS = {"SNID", "DECL", *POINTERS, *_KEPT, *OTHER_FEATURES}
 
 
 def is_head(path: Path) -> bool:
@@ -43,12 +47,25 @@ def phot_beside(head: Path) -> Path | None:
 
 
 def read_snana(head: Path, account: Account, own: Mapping[str, float] | None = None) -> CurveTable:
-    """Read a HEAD and PHOT pair.
+    """All curves of a HEAD and PHOT pair as one table; see :func:`snana_blocks`."""
+    tables = list(snana_blocks(head, account, own, size=None))
+    if not tables:
+        raise UserError(f"objects with observations in {head.name}", "none", "check the file, and its PHOT file")
+    return tables[0]
+
+
+def snana_blocks(
+    head: Path, account: Account, own: Mapping[str, float] | None = None, size: int | None = 2000
+) -> Iterator[CurveTable]:
+    """Curves of a HEAD and PHOT pair, ``size`` objects at a time (None: all at once).
+
+    Of PHOT only time, flux, error, flags and band are held (22 bytes a row), however many columns it has.
 
     Args:
         head: the HEAD file, plain or gzipped.
         account: gets the drops and repairs, each with its reason.
         own: wavelengths of bands (micrometres) that override the built-in ones.
+        size: objects in a table.
 
     Raises:
         UserError: PHOT is missing, a file is damaged, or a needed column is absent.
@@ -56,79 +73,83 @@ def read_snana(head: Path, account: Account, own: Mapping[str, float] | None = N
     phot = phot_beside(head)
     if phot is None:
         raise UserError(f"a PHOT file beside {head.name}", "none", "put both files of the pair into one folder")
-    header, objects_raw = read_table(head)
-    _, epochs = read_table(phot)
-    need(objects_raw, ("SNID", "NOBS", "PTROBS_MIN", "PTROBS_MAX"), head)
-    need(epochs, ("MJD", "FLUXCAL", "FLUXCALERR"), phot)
-    return build_table(header, objects_raw, epochs, account, own, phot)
+    with open_table(head) as table:
+        need(table, ("SNID", "NOBS", "PTROBS_MIN", "PTROBS_MAX"), head)
+        header = table.header
+        columns = read_columns(table, [name for name in table.names if name in _HEAD_COLUMNS])
+    epochs = read_phot(phot)
+    first, last, nobs = (columns[name].astype(np.int64) for name in POINTERS)
+    segments = locate(first, last, nobs, epochs.mjd == SEPARATOR_MJD)
+    objects = object_table(header, columns)
+    usable = account_for(objects["object_id"], segments, account)
+    wavelengths = band_wavelengths(header, epochs.bands, own)
+    names = tuple(short_name(name) for name in epochs.bands)
+    step = size or max(len(usable), 1)
+    for begin in range(0, len(usable), step):
+        chosen = usable[begin : begin + step]
+        offsets, rows = rows_of(segments, chosen)
+        flat: dict[str, Array] = {name: getattr(epochs, name)[rows] for name in EPOCH_COLUMNS}
+        part = objects.iloc[chosen].reset_index(drop=True)
+        yield clean(CurveTable(part, offsets, bands=names, wavelengths=wavelengths, **flat), account)
 
 
-def read_table(path: Path) -> tuple[dict[str, Any], Array]:
-    """The primary header and the first table of a file as a numpy record array, big-endian as it is stored."""
-    from astropy.io import fits
+@dataclass(frozen=True)
+class Epochs:
+    """The needed columns of PHOT, separators included: (N,) each, and the names of the bands as in the file."""
 
-    try:
-        with fits.open(path, memmap=not path.name.endswith(".gz")) as hdus:
-            tables = [hdu for hdu in hdus[1:] if isinstance(hdu, fits.BinTableHDU)]
-            if not tables:
-                raise UserError(
-                    f"a binary table in {path.name}", "none (another file, or one that is cut off)", "fetch it again"
-                )
-            rows = np.asarray(tables[0].data).view(np.ndarray)
-            return {**dict(hdus[0].header), **dict(tables[0].header)}, rows
-    except (OSError, EOFError, ValueError, TypeError) as error:
-        raise UserError(
-            f"{path.name} to be a whole FITS file", f"it is cut off or damaged: {error}"[:200], "fetch it again"
-        ) from error
+    mjd: npt.NDArray[np.float64]
+    flux: npt.NDArray[np.float32]
+    flux_err: npt.NDArray[np.float32]
+    phot_flag: npt.NDArray[np.int32]
+    band: npt.NDArray[np.int16]
+    bands: list[str]
 
 
-def need(table: Array, columns: tuple[str, ...], path: Path) -> None:
+def read_phot(path: Path) -> Epochs:
+    """PHOT's needed columns, block by block."""
+    with open_table(path) as table:
+        need(table, ("MJD", "FLUXCAL", "FLUXCALERR"), path)
+        band_column = next((name for name in ("BAND", "FLT") if name in table.names), None)
+        if band_column is None:
+            raise UserError(f"the column BAND or FLT in {path.name}", "neither", "check the file")
+        mjd, bands = np.empty(table.rows), TextCodes()
+        flux, error = np.empty(table.rows, dtype=np.float32), np.empty(table.rows, dtype=np.float32)
+        flag, codes = np.zeros(table.rows, dtype=np.int32), np.empty(table.rows, dtype=np.int16)
+        wanted: dict[str, Array] = {"MJD": mjd, "FLUXCAL": flux, "FLUXCALERR": error, "PHOTFLAG": flag}
+        for start, block in table.blocks():
+            place = slice(start, start + len(block))
+            for name, values in wanted.items():
+                if name in table.names:
+                    values[place] = table.column(block, name)
+            codes[place] = bands.encode(block[band_column])
+    return Epochs(mjd, flux, error, flag, codes, bands.names)
+
+
+def account_for(names: pd.Series[str], segments: Segments, account: Account) -> Ints:
+    """Name the objects whose rows are lost or were found again; returns the places of the usable ones."""
+    for number in np.flatnonzero(segments.problem != ""):
+        account.drop(names.iloc[number], str(segments.problem[number]))
+    for number in np.flatnonzero(segments.repair != ""):
+        account.repair(names.iloc[number], str(segments.repair[number]))
+    usable = np.flatnonzero(segments.problem == "")
+    repeated = names.iloc[usable].duplicated().to_numpy()
+    account.drop(names.iloc[usable[repeated]], REPEATED)
+    account.read += len(names) - len(usable) + int(repeated.sum())
+    return usable[~repeated]
+
+
+def rows_of(segments: Segments, chosen: Ints) -> tuple[Ints, Ints]:
+    """Offsets and rows of PHOT of some objects, one after the other."""
+    start, length = segments.start[chosen], (segments.stop - segments.start)[chosen]
+    offsets = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+    return offsets, np.arange(offsets[-1]) - np.repeat(offsets[:-1] - start, length)
+
+
+def need(table: Table, columns: tuple[str, ...], path: Path) -> None:
     """Refuse a table without these columns."""
-    absent = [name for name in columns if name not in (table.dtype.names or ())]
+    absent = [name for name in columns if name not in table.names]
     if absent:
         raise UserError(f"the columns {', '.join(columns)} in {path.name}", f"no {', '.join(absent)}", "check the file")
-
-
-def build_table(
-    header: Mapping[str, Any],
-    head: Array,
-    phot: Array,
-    account: Account,
-    own: Mapping[str, float] | None,
-    path: Path,
-) -> CurveTable:
-    """Objects and epochs as a clean table; objects whose rows cannot be found are dropped by name."""
-    mjd = native(phot["MJD"], np.float64)
-    first, last, nobs = (native(head[name], np.int64) for name in ("PTROBS_MIN", "PTROBS_MAX", "NOBS"))
-    segments = locate(first, last, nobs, mjd == SEPARATOR_MJD)
-    objects = object_table(header, head)
-    names = objects["object_id"].to_numpy()
-    for number in np.flatnonzero(segments.problem != ""):
-        account.drop(names[number], str(segments.problem[number]))
-    for number in np.flatnonzero(segments.repair != ""):
-        account.repair(names[number], str(segments.repair[number]))
-    usable = np.flatnonzero(segments.problem == "")
-    account.read += len(names) - len(usable)
-    start, length = segments.start[usable], (segments.stop - segments.start)[usable]
-    offsets = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
-    rows = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - start, length)
-    band_column = next((name for name in ("BAND", "FLT") if name in (phot.dtype.names or ())), None)
-    if band_column is None:
-        raise UserError(f"the column BAND or FLT in {path.name}", "neither", "check the file")
-    codes, raw_names = factorize_text(phot[band_column])
-    flags = native(phot["PHOTFLAG"], np.int32) if "PHOTFLAG" in (phot.dtype.names or ()) else np.zeros(len(mjd), "i4")
-    table = CurveTable(
-        objects.iloc[usable].reset_index(drop=True),
-        offsets,
-        mjd[rows],
-        native(phot["FLUXCAL"], np.float32)[rows],
-        native(phot["FLUXCALERR"], np.float32)[rows],
-        flags[rows].astype(np.int32),
-        codes[rows].astype(np.int16),
-        tuple(short_name(name) for name in raw_names),
-        band_wavelengths(header, raw_names, own),
-    )
-    return clean(table, account)
 
 
 def band_wavelengths(
@@ -144,34 +165,27 @@ def band_wavelengths(
     return np.array([wavelength_of(n, own) if k else np.nan for n, k in zip(names, known, strict=True)], np.float32)
 
 
-def object_table(header: Mapping[str, Any], head: Array) -> pd.DataFrame:
+def object_table(header: Mapping[str, Any], head: Mapping[str, Array]) -> pd.DataFrame:
     """One row an object: id, label, survey, kind of flux, static columns with NaN for what is missing."""
-    names = head.dtype.names or ()
-    numeric = {name: native(head[name], np.float64) for name in names if head[name].dtype.kind in "fiu"}
-    out = {"object_id": texts(head["SNID"]), "label": labels_of(header, head)}
     survey = str(header.get("SURVEY", "")).strip()
+    out = {"object_id": texts(head["SNID"]), "label": labels_of(header, head)}
     frame = pd.DataFrame({**out, "survey": survey or None, "flux_kind": "difference"})
     found = _CLASS_IN_VERSION.match(str(header.get("VERSION", "")).strip())
     if found:
         frame["part"] = found.group(1).lower()
-    kept = {name: numeric[name] if name in numeric else texts(head[name]) for name in _KEPT if name in names}
+    numeric = {name: values.astype(np.float64) for name, values in head.items() if values.dtype.kind in "fiu"}
+    kept = {name: numeric[name] if name in numeric else texts(head[name]) for name in _KEPT if name in head}
     return pd.concat([frame, static_columns(pd.DataFrame(numeric)), pd.DataFrame(kept)], axis=1)
 
 
-def labels_of(header: Mapping[str, Any], head: Array) -> npt.NDArray[np.object_]:
+def labels_of(header: Mapping[str, Any], head: Mapping[str, Array]) -> npt.NDArray[np.object_]:
     """The survey's label: the class in VERSION where it is named there, else SNTYPE as text; 0 and -9 are none."""
     found = _CLASS_IN_VERSION.match(str(header.get("VERSION", "")).strip())
     if found:
-        return np.full(len(head), found.group(2), dtype=object)
-    if "SNTYPE" not in (head.dtype.names or ()):
-        return np.full(len(head), None, dtype=object)
-    types = native(head["SNTYPE"], np.int64)
-    return np.array([str(value) if value > 0 else None for value in types], dtype=object)
-
-
-def native(column: Array, dtype: Any) -> Array:
-    """A big-endian column in this machine's order."""
-    return np.ascontiguousarray(column.astype(dtype))
+        return np.full(len(head["SNID"]), found.group(2), dtype=object)
+    if "SNTYPE" not in head:
+        return np.full(len(head["SNID"]), None, dtype=object)
+    return np.array([str(value) if value > 0 else None for value in head["SNTYPE"].astype(np.int64)], dtype=object)
 
 
 def texts(column: Array) -> npt.NDArray[np.object_]:
@@ -181,21 +195,34 @@ def texts(column: Array) -> npt.NDArray[np.object_]:
     return np.array([value.decode("latin-1").strip() for value in column.tolist()], dtype=object)
 
 
-def factorize_text(column: Array) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """Codes and names of a column of padded bytes, without decoding each row.
+class TextCodes:
+    """Numbers for the names in a column of padded bytes, block after block, without decoding each row.
 
     Rows are compared as 64-bit words: a band name of 20 bytes is three of them.
     """
-    width = column.dtype.itemsize
-    padded = np.zeros((len(column), -(-width // 8) * 8), dtype=np.uint8)
-    padded[:, :width] = np.ascontiguousarray(column).view(np.uint8).reshape(len(column), width)
-    words = padded.view(np.uint64)
-    codes = np.zeros(len(column), dtype=np.int64)
-    for word in range(words.shape[1]):
-        part, values = pd.factorize(words[:, word])
-        codes = codes * max(len(values), 1) + part
-        codes, _ = pd.factorize(codes)
-    first = np.unique(codes, return_index=True)[1]
-    raw = [bytes(padded[row, :width]).rstrip(b"\0").decode("latin-1").strip() for row in first]
-    merged, names = pd.factorize(np.array(raw, dtype=object))  # paddings with blanks and with zeros are one name
-    return np.asarray(merged)[codes] if len(raw) else codes, [str(name) for name in names]
+
+    def __init__(self) -> None:
+        self.codes: dict[str, int] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The names in the order of their numbers."""
+        return list(self.codes)
+
+    def encode(self, column: Array) -> npt.NDArray[np.int16]:
+        """Numbers of a block's rows, shape (n,)."""
+        width = column.dtype.itemsize
+        padded = np.zeros((len(column), -(-width // 8) * 8), dtype=np.uint8)
+        padded[:, :width] = np.ascontiguousarray(column).view(np.uint8).reshape(len(column), width)
+        words = padded.view(np.uint64)
+        local, _ = pd.factorize(words[:, 0])
+        for word in range(1, words.shape[1]):
+            part, values = pd.factorize(words[:, word])
+            local, _ = pd.factorize(local * max(len(values), 1) + part)
+        # The first row of each number: written backwards, the first one stays.
+        first = np.empty(local.max(initial=-1) + 1, dtype=np.int64)
+        first[local[::-1]] = np.arange(len(local))[::-1]
+        # Paddings with blanks and with zeros are one name.
+        raw = [bytes(padded[row, :width]).rstrip(b"\0").decode("latin-1").strip() for row in first]
+        known = [self.codes.setdefault(name, len(self.codes)) for name in raw]
+        return np.array(known or [0], dtype=np.int16)[local]
