@@ -219,3 +219,45 @@ def _numbers(values: pd.Series) -> pd.Series:
             shown,
             "choose another column, or map its values: label=column label.mapping={...}",
         ) from error
+
+
+@dataclass(frozen=True)
+class MatchLabel:
+    """Real where a candidate was matched to a known source; what the rest is, the user says.
+
+    Args:
+        unmatched: ``bogus`` where the truth of a pair is complete (simulations, injections into a subtracted pair),
+            ``unknown`` where it is not: then they stay unlabelled.
+    """
+
+    unmatched: str = "unknown"
+    version: ClassVar[int] = 1
+
+    def inputs(self) -> tuple[Path, ...]:
+        """No file of its own."""
+        return ()
+
+    def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Label the candidates of pairs that came with a truth.
+
+        Raises:
+            UserError: no pair had one, or an unknown choice.
+        """
+        if self.unmatched not in ("bogus", "unknown"):
+            raise UserError("label.unmatched=bogus or unknown", self.unmatched, "choose one of them")
+        given = _column(index, "truth_given").astype(bool)
+        if not given.any():
+            fix = "add the column truth to the manifest, or give a table: label=table label.path=LABELS.csv"
+            raise UserError("pairs with a truth table", "none", fix)
+        matched = _column(index, "match_id").notna()
+        labels = pd.array([pd.NA] * len(index), dtype="Int8")
+        labels[(given & matched).to_numpy()] = 1
+        if self.unmatched == "bogus":
+            labels[(given & ~matched).to_numpy()] = 0
+        out = index.assign(label=labels, label_source="matched to known positions")
+        return out, {
+            "source": "matched to known positions",
+            "proxy": False,
+            "unmatched": self.unmatched,
+            **_counts(out),
+        }

@@ -33,6 +33,8 @@ PATH_KEYS = frozenset(
         "reference.noise",
         "science.variance",
         "reference.variance",
+        "science.mask",
+        "reference.mask",
         "label.path",
         "truth",
         "positions",
@@ -70,7 +72,7 @@ def rewrite(arguments: Sequence[str], verb: str, conf: Path) -> list[str]:
         verb: the primary configuration's name.
         conf: the folder of the packaged configuration.
     """
-    domain = domain_of(arguments, conf)
+    domain = domain_of(arguments, conf, verb)
     return [_rewrite_one(argument, verb, conf, domain) for argument in arguments]
 
 
@@ -119,7 +121,7 @@ def expand_slot(key: str, value: str, conf: Path, domain: str | None) -> str:
     return "/".join(parts)
 
 
-def domain_of(arguments: Sequence[str], conf: Path) -> str | None:
+def domain_of(arguments: Sequence[str], conf: Path, verb: str = "") -> str | None:
     """The pipeline in use: from ``preprocessing=``, else from the experiment's file, else from the verb's default."""
     given = dict(argument.split("=", 1) for argument in arguments if "=" in argument and not argument.startswith("-"))
     if "preprocessing" in given:
@@ -131,7 +133,12 @@ def domain_of(arguments: Sequence[str], conf: Path) -> str | None:
             found = re.search(r"override\s+/preprocessing:\s*(\w+)", path.read_text(encoding="utf-8"))
             if found:
                 return found.group(1)
-    # The verbs of differencing (difference, recover, ...) know one pipeline only.
+    # A verb of one domain names its pipeline among its defaults.
+    primary = conf / f"{verb}.yaml"
+    if primary.is_file():
+        found = re.search(r"^\s*- preprocessing:\s*(\w+)", primary.read_text(encoding="utf-8"), re.MULTILINE)
+        if found:
+            return found.group(1)
     if "science" in given or "science.path" in given or "reference" in given:
         return "differencing"
     return "triplets"

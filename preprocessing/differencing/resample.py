@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from astropy.wcs import WCS
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.functional import interpolate
 
 _SHARE = 0.02  # a masked tap counts where its weight exceeds this
 _MOST_SHEAR = 0.2  # px per px of the other axis; beyond it two passes would alias
@@ -154,11 +154,13 @@ def _resample_in_passes(
 
 def spread(mask: Tensor, radius: int) -> Tensor:
     """A (H, W) bool mask dilated by a square of half-width ``radius`` px, one axis after the other."""
-    if radius <= 0:
-        return mask
-    side, plane = 2 * radius + 1, mask[None, None].float()
-    plane = max_pool2d(plane, (1, side), 1, (0, radius))
-    return max_pool2d(plane, (side, 1), 1, (radius, 0))[0, 0] > 0.5
+    for dim in (0, 1):
+        wide, length = mask.clone(), mask.shape[dim]
+        for step in range(1, min(radius, length - 1) + 1):
+            wide.narrow(dim, step, length - step).logical_or_(mask.narrow(dim, 0, length - step))
+            wide.narrow(dim, 0, length - step).logical_or_(mask.narrow(dim, step, length - step))
+        mask = wide
+    return mask
 
 
 def _resample_at_once(

@@ -1,0 +1,148 @@
+"""FITS pairs -> candidates with stamps: the differencing domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+
+from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
+from astrid_ml.pipeline.fingerprint import relative
+from astrid_ml.sky import healpix
+from preprocessing.differencing.align import Align
+from preprocessing.differencing.background import SubtractBackground
+from preprocessing.differencing.cutouts import Cutout
+from preprocessing.differencing.detect import Peaks
+from preprocessing.differencing.difference import AlignStep, DetectStep, Difference, RefineStep, Subtraction
+from preprocessing.differencing.load import Frame, LoadFits
+from preprocessing.differencing.manifest import find_pairs, frame_files
+from preprocessing.differencing.noise import Noise
+from preprocessing.differencing.normalise import MatchStars
+from preprocessing.differencing.psf import EmpiricalPsf, EstimatePsf
+from preprocessing.differencing.refine import Refine
+from preprocessing.differencing.significance import Significance
+from preprocessing.differencing.stars import SelectStars
+from preprocessing.differencing.subtract import Subtract, Zogy
+from preprocessing.differencing.tiles import Tiles
+from preprocessing.differencing.truth import label_candidates, read_truth
+from preprocessing.stamps import peak_snr
+
+_CELL = 18  # HEALPix order; cells of 0.8 arcsec
+
+
+@dataclass(frozen=True)
+class DifferencingPipeline:
+    """Loads, aligns, subtracts, detects, measures and cuts each pair of a manifest.
+
+    Args:
+        load, background, stars, align, psf, match, noise, refine, subtract, tiles, significance, detect, cutout: the
+            steps.
+        realign: px; the reference is resampled anew where stars show it this far off anywhere in the frame.
+        allow_mixed: subtract frames of different filters or missions.
+        match_radius: of candidates to the truth, in FWHM of the science image.
+    """
+
+    load: LoadFits = field(default_factory=LoadFits)
+    background: SubtractBackground = field(default_factory=SubtractBackground)
+    stars: SelectStars = field(default_factory=SelectStars)
+    align: AlignStep = field(default_factory=Align)
+    psf: EstimatePsf = field(default_factory=EmpiricalPsf)
+    match: MatchStars = field(default_factory=MatchStars)
+    noise: Noise = field(default_factory=Noise)
+    refine: RefineStep = field(default_factory=Refine)
+    subtract: Subtract = field(default_factory=Zogy)
+    tiles: Tiles = field(default_factory=Tiles)
+    significance: Significance = field(default_factory=Significance)
+    detect: DetectStep = field(default_factory=Peaks)
+    cutout: Cutout = field(default_factory=Cutout)
+    realign: float = 0.03
+    allow_mixed: bool = False
+    match_radius: float = 1.0
+    domain: ClassVar[str] = "differencing"
+    version: ClassVar[int] = 1
+
+    def plan(self, raw: Sequence[Path]) -> list[Unit]:
+        """One unit a pair; incomplete where a file is missing."""
+        units = []
+        for pair in find_pairs(raw):
+            files = [*frame_files(pair.science), *frame_files(pair.reference)]
+            files += [Path(pair.truth)] if pair.truth else []
+            there = [path for path in files if path.is_file()]
+            missing = tuple(relative(path, raw) for path in files if not path.is_file())
+            parameters = {"science": pair.science, "reference": pair.reference, "truth": pair.truth}
+            size = sum(path.stat().st_size for path in there)
+            units.append(Unit(pair.name, tuple(there), parameters, missing, bytes_needed=size // 4))
+        return units
+
+    def difference(self, science: Frame, reference: Frame) -> Difference:
+        """Load and subtract one pair."""
+        return self.subtraction()(self.load(science), self.load(reference))
+
+    def subtraction(self) -> Subtraction:
+        """The steps between loaded images and measured candidates."""
+        names = ["background", "stars", "align", "psf", "match", "noise", "refine", "subtract", "tiles"]
+        names += ["significance", "detect", "realign", "allow_mixed"]
+        return Subtraction(**{name: getattr(self, name) for name in names})
+
+    def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
+        """Subtract the pair and write its candidates; warnings of the quality record are counted."""
+        sides = (Frame(**unit.parameters["science"]), Frame(**unit.parameters["reference"]))
+        done = self.difference(*sides)
+        for warning in done.quality["warnings"]:
+            writer.count(f"warning: {_kind(warning)}")
+        writer.count("pairs")
+        truth = read_truth(unit.parameters["truth"], done.science) if unit.parameters["truth"] else None
+        table = candidate_table(done, unit.id)
+        table["source"] = Path(sides[0].path).name
+        radius = self.match_radius * float(done.quality["fwhm_science"])
+        table, account = label_candidates(table, truth, radius)
+        for name, number in account.items():
+            writer.count(name, number)
+        if len(table):
+            writer.add(*self.samples(table, done))
+
+    def samples(self, table: pd.DataFrame, done: Difference) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Index rows and stamps of candidates."""
+        x, y, sign = (torch.from_numpy(table[c].to_numpy(dtype=float, copy=True)) for c in ("x", "y", "sign"))
+        planes = (done.science.data, done.reference.data, done.result.diff, done.result.significance)
+        # a masked pixel holds no data; in the difference it is what the filling made
+        shown = [torch.where(m, torch.nan, p) for p, m in zip(planes[:2], done.pair.masks, strict=True)]
+        stamps, outside = self.cutout((shown[0], shown[1], *planes[2:]), x, y, sign)
+        out = table.assign(stamp_h=stamps.shape[-2], stamp_w=stamps.shape[-1])
+        out["stamp_outside"] = outside.float().mean((1, 2)).numpy()
+        out["peak_snr"] = peak_snr(stamps[:, 2].numpy())
+        return out, {"stamps": stamps.numpy()}
+
+    def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
+        """Groups are set by position when a pair is done; candidates of one place share a cell."""
+        return index, []
+
+    def describe(self) -> dict[str, Any]:
+        """Channels in the order of the stamps."""
+        names = ["science", "reference", "difference", *(["significance"] if self.cutout.significance else [])]
+        return {"channels": names, "units": {"stamps": "units of the science image; sigma for the significance"}}
+
+
+def candidate_table(done: Difference, name: str) -> pd.DataFrame:
+    """The candidates of a pair with what every index must hold; columns are there when it is empty too."""
+    table = done.candidates.copy()
+    number = np.arange(len(table))
+    table.insert(0, "id", [f"{name}-{i:05d}" for i in number])
+    cells = healpix(table["ra"].to_numpy(), table["dec"].to_numpy(), _CELL) if len(table) else number
+    groups = [f"sky-{c}" if c >= 0 else f"{name}-{i:05d}" for c, i in zip(cells, number, strict=True)]
+    table.insert(1, "group_id", groups)
+    table[["id", "group_id"]] = table[["id", "group_id"]].astype("string")
+    for key, value in (("mission", done.science.mission), ("filter", done.science.filter), ("field", name)):
+        table[key] = pd.array([value] * len(table), dtype="string")
+    table["mjd"] = float("nan") if done.science.mjd is None else done.science.mjd
+    return table
+
+
+def _kind(warning: str) -> str:
+    """A warning without its numbers, so that the same kind is counted together."""
+    return " ".join(word for word in warning.split() if not any(c.isdigit() for c in word))[:80]
