@@ -8,19 +8,27 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, pad
 
 from preprocessing.differencing.detect import local_maxima
 from preprocessing.differencing.gaussian import gaussian_stamp, matching_sigma
-from preprocessing.differencing.kernel_basis import delta_basis, gaussian_basis, n_terms, polynomials, roughness
+from preprocessing.differencing.kernel_basis import (
+    delta_basis,
+    gaussian_basis,
+    n_terms,
+    noise_products,
+    polynomials,
+    roughness,
+)
 from preprocessing.differencing.kernel_fit import KernelModel, fit_kernel, stamp_equations
-from preprocessing.differencing.subtract import SubtractionInput, SubtractionResult, filled, grow
+from preprocessing.differencing.subtract import SubtractionInput, SubtractionResult, fill, grow
 from preprocessing.differencing.whiten import whiten
 from preprocessing.differencing.zogy import padded_shape, transform
 
-_GOOD_SHARE = 0.7  # of a stamp's pixels
+_STARS_PER_TERM = 5  # of the polynomial over the field
 
 
-def common_peaks(pair: SubtractionInput, threshold: float = 20.0, radius: int = 7) -> Tensor:
+def common_peaks(pair: SubtractionInput, threshold: float = 10.0, radius: int = 7) -> Tensor:
     """(n, 2) x, y of the brightest pixels within ``radius`` px, above ``threshold`` sigma in both images."""
     mask = grow(pair.masks[0] | pair.masks[1], 2)
     a, b = (image / v.sqrt() for image, v in zip((pair.science, pair.reference), pair.variances, strict=True))
@@ -58,6 +66,32 @@ def _terms_of_frame(shape: tuple[int, int], order: int) -> Tensor:
     return polynomials(x, y, shape, order).float().permute(2, 0, 1)
 
 
+def residual(images: tuple[Tensor, Tensor], model: KernelModel) -> Tensor:
+    """target - kernel * source - sky, (H, W), of a target and a source."""
+    h, w = images[0].shape
+    sky = torch.einsum("t,thw->hw", model.sky.to(images[0]), _terms_of_frame((h, w), model.sky_order).to(images[0]))
+    return images[0] - convolve(images[1], model) - sky
+
+
+def changed(
+    images: tuple[Tensor, Tensor], model: KernelModel, weight: Tensor, psf: Tensor, share: float = 0.1
+) -> Tensor:
+    """(H, W) True near what is in one image alone: 4 sigma, and ``share`` of what was there.
+
+    It must not shape the kernel.
+    """
+    h, w = weight.shape
+    shape = padded_shape((h, w), psf.shape[-1])
+
+    def correlate(image: Tensor, stamp: Tensor) -> Tensor:
+        found: Tensor = torch.fft.irfft2(torch.fft.rfft2(image, s=shape) * transform(stamp, shape).conj(), s=shape)
+        return found[:h, :w]
+
+    left, there = correlate(weight * residual(images, model), psf), correlate(weight * images[0], psf)
+    error = correlate(weight, psf.square()).clamp_min(1e-30).sqrt()
+    return grow((left.abs() > 4 * error) & (left.abs() > share * there), 3)
+
+
 @dataclass(frozen=True)
 class Kernel:
     """The sharper image is convolved with the kernel that matches it to the other on stamps around stars.
@@ -82,7 +116,7 @@ class Kernel:
     """
 
     basis: Literal["gaussian", "delta"] = "gaussian"
-    half_size: int = 8
+    half_size: int = 7
     order: int = 1
     sky_order: int = 1
     stamp_half: int = 12
@@ -98,9 +132,13 @@ class Kernel:
     def __call__(self, pair: SubtractionInput) -> SubtractionResult:
         """Subtract one pair."""
         forward = bool(pair.psfs[1].square().sum() >= pair.psfs[0].square().sum())  # the reference is the sharper
-        n, r, variances = filled(pair)
+        either = pair.masks[0] | pair.masks[1]
+        n, r = fill(pair.science, either), fill(pair.reference, either)
+        variances = (fill(pair.variances[0], either), fill(pair.variances[1], either))
         model = self._model(pair, (n, r) if forward else (r, n), variances, forward)
-        sky = torch.einsum("t,thw->hw", model.sky.to(n), _terms_of_frame((n.shape[0], n.shape[1]), model.sky_order).to(n))
+        sky = torch.einsum(
+            "t,thw->hw", model.sky.to(n), _terms_of_frame((n.shape[0], n.shape[1]), model.sky_order).to(n)
+        )
         sums = torch.einsum(
             "s,shw->hw", model.kernels.sum((1, 2)), _terms_of_frame((n.shape[0], n.shape[1]), model.order).to(n)
         )
@@ -111,8 +149,7 @@ class Kernel:
             kernel = model.at(x, y)
             return (delta, kernel) if forward else (kernel / kernel.sum(), delta / kernel.sum())
 
-        psf = pair.psfs[0] if forward else pair.psfs[1]
-        white = whiten(diff, variances, pair.noises, psf, kernels_at, self.nodes if model.order > 0 else 1)
+        white = whiten(diff, variances, pair.noises, pair.psfs[0], kernels_at, self.nodes if model.order > 0 else 1)
         sigma = white.score_variance.sqrt()
         return SubtractionResult(
             white.diff,
@@ -134,15 +171,27 @@ class Kernel:
         target, source = variances if forward else variances[::-1]
         masks = pair.masks if forward else pair.masks[::-1]
         bad = masks[0] | grow(masks[1], self.half_size)
-        noise = target + ratio**2 * source + (self.flatness * images[0]).square()
+        # Weights that follow a pixel's own noise would draw the sky down: the variance is that of the neighbourhood.
+        noise = avg_pool2d((target + ratio**2 * source)[None], 5, 1, 2, count_include_pad=False)[0]
+        noise = noise + (self.flatness * images[0]).square()
         weight = torch.where(bad, torch.zeros_like(noise), 1 / noise)
         stars = self._stars(pair, bad, images)
-        order = max((o for o in range(self.order + 1) if len(stars) >= 3 * n_terms(o)), default=0)
+        order = max((o for o in range(self.order + 1) if len(stars) >= _STARS_PER_TERM * n_terms(o)), default=0)
         orders = (order, min(self.sky_order, order))
         if len(stars) < 3:
             return self._from_psfs(pair, basis, ratio, forward, (h, w))
-        equations = stamp_equations(images, weight, stars, basis, 2 * self.stamp_half + 1, orders)
-        return fit_kernel(equations, basis, (h, w), orders, penalty, self.smoothness, self.clip)
+
+        products = noise_products(basis, pair.noises[1 if forward else 0])
+
+        def fit(weight: Tensor, smoothness: float | None) -> KernelModel:
+            equations = stamp_equations(images, weight, source, products, stars, basis, 2 * self.stamp_half + 1, orders)
+            return fit_kernel(equations, basis, (h, w), orders, penalty, smoothness, self.clip)
+
+        # What the PSFs cannot explain at all is left out of the first fit, what that cannot, of the second.
+        psf, nothing = pair.psfs[0 if forward else 1], torch.zeros_like(weight)
+        rough = self._from_psfs(pair, basis, ratio, forward, (h, w))
+        first = fit(torch.where(changed(images, rough, weight, psf, 0.3), nothing, weight), self.smoothness)
+        return fit(torch.where(changed(images, first, weight, psf), nothing, weight), first.smoothness)
 
     def _basis(self, pair: SubtractionInput, forward: bool) -> Tensor:
         if self.basis == "delta":
@@ -171,12 +220,13 @@ class Kernel:
     ) -> KernelModel:
         """Without stars: the kernel that turns one PSF into the other, the same all over the field."""
         wide, narrow = pair.psfs if forward else pair.psfs[::-1]
-        pad = [self.half_size] * 4
-        images = (torch.nn.functional.pad(ratio * wide, pad), torch.nn.functional.pad(narrow, pad))
+        rim = [self.half_size] * 4
+        images = (pad(ratio * wide, rim), pad(narrow, rim))
         size = wide.shape[-1]
         centre = torch.full((1, 2), size // 2 + self.half_size, dtype=torch.float64)
         one = torch.ones_like(images[0])
-        equations = stamp_equations(images, one, centre, basis, size, (0, 0))
+        products = noise_products(basis, 0.0)
+        equations = stamp_equations(images, one, 0 * one, products, centre, basis, size, (0, 0))
         penalty = roughness(self.half_size).to(basis) if self.basis == "delta" else None
         model = fit_kernel(equations, basis, shape, (0, 0), penalty, self.smoothness or 1e-5, math.inf, 1)
         return KernelModel(model.kernels, torch.zeros_like(model.sky), 0, 0, shape, 0, 0, 0.0, model.smoothness)

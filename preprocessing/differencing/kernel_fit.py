@@ -11,7 +11,10 @@ from torch.nn import functional
 from preprocessing.differencing.kernel_basis import n_terms, polynomials
 from preprocessing.differencing.stamp_fit import stamps_at
 
-_SMOOTHNESS = tuple(10.0**e for e in (-7, -6, -5, -4, -3, -2, -1))  # tried where none is given
+_SMOOTHNESS = tuple(10.0**e for e in range(-6, 2))  # tried where none is given
+# The source's own noise in the equations draws the kernel towards nothing at the frequencies where it rules. Its
+# expectation is taken out, but not the whole of it, so that the equations stay positive.
+_NOISE_SHARE = 0.8
 _RIDGE = 1e-10  # of the diagonal: Gaussians that nearly repeat each other stay solvable
 
 
@@ -66,14 +69,16 @@ def _basis_images(source: Tensor, x: Tensor, y: Tensor, basis: Tensor, size: int
     k = basis.shape[-1]
     patches, _ = stamps_at(source, x, y, size + k - 1)
     columns = functional.unfold(patches[:, None].double(), k)
-    if basis.shape[0] == k * k:  # the delta basis: nothing to multiply, only the order is reversed
-        return columns.flip(1)
+    if basis.shape[0] == k * k + 1:  # the delta basis: nothing to multiply, only the order is reversed
+        return torch.cat([columns.flip(1), columns[:, k * k // 2, None]], 1)
     return basis.flip(-2, -1).flatten(1) @ columns
 
 
 def stamp_equations(
     images: tuple[Tensor, Tensor],
     weight: Tensor,
+    source_variance: Tensor,
+    products: Tensor,
     stars: Tensor,
     basis: Tensor,
     size: int,
@@ -83,6 +88,7 @@ def stamp_equations(
 
     Args:
         images: target and source (H, W), background-free. weight: (H, W), 1 / variance, 0 where masked.
+        source_variance: (H, W). products: (b, b) of ``noise_products`` for the source's noise.
         stars: (n, 2) x, y px. basis: (b, k, k). size: side of a stamp, odd. orders: of the kernel and of the sky.
     """
     matrices, vectors, powers, pixels = [], [], [], []
@@ -93,7 +99,10 @@ def stamp_equations(
         d = data.flatten(1).double()
         rows = torch.cat([_basis_images(images[1], x, y, basis, size), torch.ones_like(d)[:, None]], 1)
         weighted = rows * w[:, None]
-        matrices.append(weighted @ rows.transpose(1, 2))
+        matrix = weighted @ rows.transpose(1, 2)
+        noise = (w * stamps_at(source_variance, x, y, size)[0].flatten(1)).sum(1)
+        matrix[:, :-1, :-1] -= _NOISE_SHARE * noise[:, None, None] * products
+        matrices.append(matrix)
         vectors.append((weighted @ d[:, :, None])[:, :, 0])
         powers.append((w * d.square()).sum(1))
         pixels.append((w > 0).sum(1))
@@ -129,7 +138,8 @@ def solve(e: Equations, penalty: Tensor | None, smoothness: float) -> Tensor:
     scaled = matrix * norm[:, None] * norm[None, :] + _RIDGE * torch.eye(
         len(norm), dtype=matrix.dtype, device=matrix.device
     )
-    return torch.linalg.solve(scaled, vector * norm) * norm
+    solution: Tensor = torch.linalg.solve(scaled, vector * norm)
+    return solution * norm
 
 
 def chi_square(e: Equations, solution: Tensor) -> Tensor:
@@ -151,7 +161,7 @@ def choose_smoothness(e: Equations, penalty: Tensor) -> float:
         for parity in (0, 1):
             solution = solve(e.part(index % 2 == parity), penalty, smoothness)
             parts.append(chi_square(e.part(index % 2 != parity), solution))
-        scores.append(float(torch.cat(parts).median()))
+        scores.append(float(torch.cat(parts).mean()))
     return _SMOOTHNESS[min(range(len(scores)), key=scores.__getitem__)]
 
 
@@ -172,19 +182,19 @@ def fit_kernel(
             cross-validation over stamps.
     """
     kept = torch.ones(len(e.power), dtype=torch.bool, device=e.power.device)
-    strength = smoothness if smoothness is not None else 0.0
+    strength = smoothness if smoothness is not None else _SMOOTHNESS[0]
     solution = chi2 = torch.zeros(0)
-    for _ in range(rounds):
+    for i in range(rounds):
         chosen = e.part(kept)
-        if penalty is not None and smoothness is None:
-            strength = choose_smoothness(chosen, penalty) if len(chosen.power) > 3 else 1e-3
+        if penalty is not None and smoothness is None and i > 0 and len(chosen.power) > 3:
+            strength = choose_smoothness(chosen, penalty)  # not in the first round, when outliers would choose
         solution = solve(chosen, penalty, strength)
         chi2 = chi_square(e, solution)
         middle = chi2[kept].median()
         spread = 1.4826 * (chi2[kept] - middle).abs().median()
         good = chi2 <= middle + clip * torch.maximum(spread, 0.1 * middle)
         # never so few stamps that the polynomial hangs in the air
-        if bool((good == kept).all()) or int(good.sum()) < 2 * n_terms(orders[0]):
+        if int(good.sum()) < 2 * n_terms(orders[0]) or (i > 0 and bool((good == kept).all())):
             break
         kept = good
     s, b = e.kernel_terms.shape[1], basis.shape[0]

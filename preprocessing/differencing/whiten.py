@@ -47,15 +47,19 @@ def _zero_lag(noise: Noise, like: Tensor) -> Tensor:
     return value if value.ndim < 2 else value[value.shape[-2] // 2, value.shape[-1] // 2]
 
 
-def _responses(psf: Tensor, kernels: Kernels, noises: tuple[Noise, Noise], shape: tuple[int, int]) -> tuple[Tensor, ...]:
+def _responses(
+    psf: Tensor, kernels: Kernels, noises: tuple[Noise, Noise], shape: tuple[int, int]
+) -> tuple[Tensor, ...]:
     """Post-filter, matched filter and F_S / shape at the frequencies of ``shape``; coloured kernels of both images."""
     k_n, k_r = transform(kernels[0], shape), transform(kernels[1], shape)
     q_n, q_r = power(noises[0], shape, psf), power(noises[1], shape, psf)
     total = q_n * k_n.abs().square() + q_r * k_r.abs().square()
     total = total.clamp_min(1e-6 * float(total.mean()))
-    p = transform(psf, shape)
+    p = transform(psf, shape) * k_n
     white, match = (total[..., 0, 0] / total).sqrt(), p.conj() / total
-    coloured = [k * (q / _zero_lag(noise, psf)).sqrt() for k, q, noise in zip((k_n, k_r), (q_n, q_r), noises, strict=True)]
+    coloured = [
+        k * (q / _zero_lag(noise, psf)).sqrt() for k, q, noise in zip((k_n, k_r), (q_n, q_r), noises, strict=True)
+    ]
     return white, match, p, *coloured
 
 
@@ -63,7 +67,7 @@ def filters(psf: Tensor, kernels: Kernels, noises: tuple[Noise, Noise], shape: t
     """Filters of one place on a grid of ``shape``.
 
     Args:
-        psf: (k, k) PSF of the difference before whitening. kernels: of science and reference in the difference.
+        psf: (k, k) PSF of the science image. kernels: of science and reference in the difference.
         noises: variance or autocovariance (m, m) of each image.
     """
     size = psf.shape[-1]
@@ -126,7 +130,7 @@ def whiten(
 
     Args:
         diff: (H, W) = k_n * N - k_r * R, science flux units. variances: (H, W) of N and R, sources included.
-        noises: background noise of N and R. psf: (k, k) of ``diff``, sum 1.
+        noises: background noise of N and R. psf: (k, k) of N, sum 1.
         kernels_at: (k, k) kernels k_n and k_r at x, y (px).
     """
     h, w = diff.shape
@@ -145,4 +149,4 @@ def whiten(
                 sum_[rows, columns] += weight * image[top : top + len(weight_y), left : left + len(weight_x)]
     box = padded_shape((4 * psf.shape[-1],) * 2, psf.shape[-1])
     middle = filters(psf, kernels_at((w - 1) / 2, (h - 1) / 2), noises, box)
-    return Whitened(*total, middle.psf)
+    return Whitened(total[0], total[1], total[2], total[3], total[4], middle.psf)
