@@ -29,11 +29,13 @@ class Filters:
         matrix: (m + 1, m + 1) float32, to multiply m + 1 reads: m signed significances, then the slope (per second).
         read_term: the slope's variance is s^2 (read_term + r photon_term), in 1/s^2.
         photon_term: see ``read_term``.
+        amplitude_sigma: standard deviation of a step's size, in read noises, at a typical difference.
     """
 
     matrix: Tensor
     read_term: float
     photon_term: float
+    amplitude_sigma: float
 
 
 def class_of(ratio: Tensor) -> Tensor:
@@ -61,7 +63,8 @@ def filters(times: tuple[float, ...], reads: tuple[float, ...], frame_time: floa
     to_reads = np.zeros((m, m + 1))
     to_reads[np.arange(m), np.arange(m)], to_reads[np.arange(m), np.arange(m) + 1] = -1.0, 1.0
     matrix = torch.from_numpy((stacked @ to_reads).astype(np.float32))
-    return Filters(matrix, float(slope @ read @ slope), float(slope @ photon @ slope) / step)
+    size = float(np.median(1.0 / np.sqrt(np.maximum(free, 1e-300))))
+    return Filters(matrix, float(slope @ read @ slope), float(slope @ photon @ slope) / step, size)
 
 
 def _matrices(sampling: Sampling) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

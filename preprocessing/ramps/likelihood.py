@@ -64,6 +64,8 @@ class StepFit:
         snr: significance of a step at each difference (signed; its square is the fall of chi-square), (m, n); 0
             where the difference is not used.
         amplitude: size of that step in e-, (m, n).
+        amplitude_sigma: its standard deviation in e-, (m, n); infinite where the difference is not used.
+        leverage: fall of the count rate (1/s) for each e- of a step that is fitted too, (m, n).
         rate: count rate around the jumps, e-/s, (n,); NaN where nothing is left to fit.
         rate_variance: its variance, (n,).
         chi2: of the ramp without further steps, (n,).
@@ -72,6 +74,8 @@ class StepFit:
 
     snr: Tensor
     amplitude: Tensor
+    amplitude_sigma: Tensor
+    leverage: Tensor
     rate: Tensor
     rate_variance: Tensor
     chi2: Tensor
@@ -108,6 +112,8 @@ def fit_steps(difference: Tensor, used: Tensor, sampling: Sampling, noise: Tenso
     return StepFit(
         snr=torch.where(testable, residual / free.sqrt(), 0.0),
         amplitude=torch.where(testable, residual / free, 0.0),
+        amplitude_sigma=torch.where(testable, free.rsqrt(), torch.inf),
+        leverage=weight_t / information,
         rate=slope,
         rate_variance=1.0 / information,
         chi2=(right[0] * weight_d).sum(0) - slope.square() * information,

@@ -5,14 +5,17 @@ Its products are the jumps and what people want from them: the count-rate image 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
+from preprocessing.ramps.averaging import Density, Found, averaged_rates, doubtful
 from preprocessing.ramps.filters import class_of, filters
 from preprocessing.ramps.likelihood import Sampling, StepFit, fit_steps
+
+_BLOCK = 4096  # pixels averaged at once: their differences stay in the cache
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,9 @@ class Steps:
         x: column in the tile, (k,).
         amplitude: e-, signed, (k,).
         snr: signed significance, (k,).
-        rate: count rate around the jumps, e-/s, (h, w); NaN where no two neighbouring groups can be used.
-        rate_variance: (e-/s)^2, (h, w).
+        rate: count rate around the jumps, averaged over further ones that may be there, e-/s, (h, w); NaN where no two
+            neighbouring groups can be used.
+        rate_variance: its variance with the spread of what was averaged, (e-/s)^2, (h, w).
         chi2: reduced chi-square of the fits with the jumps; NaN in pixels without candidates, (h, w).
         unusable: pixels without a testable ramp, (h, w) bool.
     """
@@ -43,6 +47,29 @@ class Steps:
 
 
 @dataclass(frozen=True)
+class _Screened:
+    """What the filter bank says of n pixels, each (n,); NaN in pixels with unusable groups, but for ``peak``.
+
+    Args:
+        rate: count rate of the whole ramp, e-/s.
+        variance: its variance.
+        peak: significance of the largest step, up or down; infinite where groups are unusable.
+        rise: significance of the largest step upwards.
+        size: standard deviation of a step's size, e-.
+    """
+
+    rate: Tensor
+    variance: Tensor
+    peak: Tensor
+    rise: Tensor
+    size: Tensor
+
+    def part(self, where: slice) -> _Screened:
+        """Views of some pixels."""
+        return _Screened(*(getattr(self, item.name)[where] for item in fields(self)))
+
+
+@dataclass(frozen=True)
 class StepDetector:
     """Likelihood detection of steps.
 
@@ -50,6 +77,8 @@ class StepDetector:
         threshold: significance of a step, two-sided; 4.5 gives at most 6.8 false steps per 10^6 pixel-frames.
         retest: after a jump is found, fit it too and look for further ones; False is a single pass.
         max_jumps: jumps looked for in one pixel.
+        average: share of the probability from which a further step that is not certain counts in the cleaned slope
+            (see ``averaging``); 0 takes the slope of the fit with the found steps alone.
         screen: share of ``threshold`` at which the filter bank hands a pixel to the exact fit.
         chunk: pixels filtered at once (their reads should fit in the cache).
     """
@@ -57,6 +86,7 @@ class StepDetector:
     threshold: float = 4.5
     retest: bool = True
     max_jumps: int = 64
+    average: float = 0.02
     screen: float = 0.93
     chunk: int = 8192
 
@@ -75,8 +105,9 @@ class StepDetector:
         if n_groups < 3:
             raise UserError("at least 3 groups", f"{n_groups}", "jumps cannot be found in so short a ramp")
         flat, sigma = reads.reshape(n_groups, -1), noise.reshape(-1)
-        rate, variance, candidate = self._screen(flat, sigma, sampling)
-        chosen = candidate.nonzero()[:, 0]
+        screened = self._screen(flat, sigma, sampling)
+        rate, variance = screened.rate, screened.variance
+        chosen = (screened.peak > self.screen * self.threshold).nonzero()[:, 0]
         # Long ramps with many candidates are fitted in blocks: some tens of values a group, pixel and block.
         block = max(1024, 4_000_000 // n_groups)
         parts = [self._exact(flat, sigma, sampling, part) for part in torch.split(chosen, block)] if len(chosen) else []
@@ -91,6 +122,9 @@ class StepDetector:
         place = table[:, 1].long()
         order = torch.argsort(place * n_groups + table[:, 0].long())
         table, place = table[order], place[order]
+        if self.average > 0 and len(table):
+            found_all = Found(table[:, 0].long(), place, table[:, 3], (n_groups, h, w))
+            self._average(flat, sigma, sampling, screened, found_all)
         return Steps(
             group=table[:, 0].long(),
             y=place // w,
@@ -103,23 +137,31 @@ class StepDetector:
             unusable=rate.isnan().reshape(h, w),
         )
 
-    def _screen(self, reads: Tensor, noise: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor, Tensor]:
-        """Slope, its variance, and which pixels need the exact fit, each (n,)."""
-        rate, variance = torch.full_like(noise, torch.nan), torch.full_like(noise, torch.nan)
-        candidate = torch.zeros_like(noise, dtype=torch.bool)
+    def _average(self, reads: Tensor, noise: Tensor, sampling: Sampling, screened: _Screened, found: Found) -> None:
+        """Average the rate over further steps in the pixels that may have one, in place."""
+        density = Density.measure(found, self.threshold, screened.size)
+        mark = doubtful(screened.rise, screened.size, density.anywhere, self.average)
+        mark[found.pixel] = True
+        mark[found.beside()[1]] = True
+        for part in torch.split(mark.nonzero()[:, 0], _BLOCK):
+            rate, variance = averaged_rates(reads, noise, sampling, screened.rate, found, density, part)
+            screened.rate[part], screened.variance[part] = rate.to(noise), variance.to(noise)
+
+    def _screen(self, reads: Tensor, noise: Tensor, sampling: Sampling) -> _Screened:
+        """The filter bank over all pixels, a chunk at a time."""
+        out = _Screened(*(torch.full_like(noise, torch.nan) for _ in range(5)))
         for start in range(0, reads.shape[1], self.chunk):
             part = slice(start, start + self.chunk)
-            rate[part], variance[part], candidate[part] = self._screen_chunk(reads[:, part], noise[part], sampling)
-        return rate, variance, candidate
+            self._screen_chunk(reads[:, part], noise[part], sampling, out.part(part))
+        return out
 
-    def _screen_chunk(self, reads: Tensor, noise: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor, Tensor]:
+    def _screen_chunk(self, reads: Tensor, noise: Tensor, sampling: Sampling, out: _Screened) -> None:
         base = reads[0].clone()
         total = reads[-1] - base
         ratio = total / (len(reads) - 1) / noise.square()
         finite = reads.sum(0).isfinite()
         number = torch.where(finite, class_of(ratio.nan_to_num(0.0)), -1)
-        rate, variance = torch.full_like(noise, torch.nan), torch.full_like(noise, torch.nan)
-        candidate = ~finite
+        out.peak[~finite] = torch.inf  # always fitted exactly
         key = (tuple(sampling.times.tolist()), tuple(sampling.reads.tolist()), sampling.frame_time)
         classes = torch.unique(number).tolist()
         for value in classes:
@@ -128,12 +170,13 @@ class StepDetector:
             where: Tensor | slice = slice(None) if len(classes) == 1 else (number == value).nonzero()[:, 0]
             bank = filters(*key, int(value))
             filtered = bank.matrix.to(reads) @ (reads[:, where] - base[where])
-            limit = self.screen * self.threshold * noise[where]
-            candidate[where] = filtered[:-1].abs().amax(0) > limit
-            rate[where] = filtered[-1]
+            lowest, highest = torch.aminmax(filtered[:-1], dim=0)
+            out.rise[where] = highest / noise[where]
+            out.peak[where] = torch.maximum(-lowest, highest) / noise[where]
+            out.size[where] = noise[where] * bank.amplitude_sigma
+            out.rate[where] = filtered[-1]
             photon = ratio[where].clamp(min=0) * bank.photon_term
-            variance[where] = noise[where].square() * (bank.read_term + photon)
-        return rate, variance, candidate
+            out.variance[where] = noise[where].square() * (bank.read_term + photon)
 
     def _exact(
         self, reads: Tensor, noise: Tensor, sampling: Sampling, chosen: Tensor
@@ -162,7 +205,7 @@ class StepDetector:
         table = torch.cat(found) if found else torch.empty(0, 4, dtype=torch.float64, device=reads.device)
         table = _final_sizes(table, difference, used, sampling, sigma, state[0])
         table[:, 1] = chosen[table[:, 1].long()].double()
-        last = StepFit(fit.snr, fit.amplitude, state[0], state[1], state[2], state[3])
+        last = replace(fit, rate=state[0], rate_variance=state[1], chi2=state[2], degrees=state[3])
         return chosen, last, table
 
     @staticmethod
