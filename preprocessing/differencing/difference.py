@@ -17,7 +17,7 @@ from preprocessing.differencing.background import SubtractBackground
 from preprocessing.differencing.detect import Peaks
 from preprocessing.differencing.image import Image
 from preprocessing.differencing.measure import measure
-from preprocessing.differencing.noise import Noise
+from preprocessing.differencing.noise import ImageNoise, Noise
 from preprocessing.differencing.normalise import Matched, MatchStars
 from preprocessing.differencing.psf import EmpiricalPsf, EstimatePsf, PsfEstimate
 from preprocessing.differencing.refine import Refine
@@ -25,6 +25,13 @@ from preprocessing.differencing.significance import Significance
 from preprocessing.differencing.stars import SelectStars, Sources, find_sources
 from preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult, Zogy, fill, grow
 from preprocessing.differencing.tiles import Tiles
+
+
+class BackgroundStep(Protocol):
+    """Takes the sky away."""
+
+    def __call__(self, image: Image) -> Image:
+        """The image without its sky."""
 
 
 class AlignStep(Protocol):
@@ -84,7 +91,7 @@ class Subtraction:
         allow_mixed: subtract frames of different filters or missions.
     """
 
-    background: SubtractBackground = field(default_factory=SubtractBackground)
+    background: BackgroundStep = field(default_factory=SubtractBackground)
     stars: SelectStars = field(default_factory=SelectStars)
     align: AlignStep = field(default_factory=Align)
     psf: EstimatePsf = field(default_factory=EmpiricalPsf)
@@ -125,6 +132,7 @@ class Subtraction:
             flux_ratio=matched.flux_ratio,
             astrometric_sigma=matched.sigma,
             stars=_positions(matched),
+            difference_noises=_difference_noises(*noises),
         )
         pair, refined = self._refined(pair)
         result = self.tiles(self.subtract, pair)
@@ -208,6 +216,13 @@ def _largest(shift: Tensor, shape: tuple[int, int]) -> float:
 def _positions(matched: Matched) -> Tensor:
     kept = matched.stars[matched.stars["kept"]] if len(matched.stars) else matched.stars
     return torch.from_numpy(kept[["x", "y"]].to_numpy(dtype=np.float64, copy=True))
+
+
+def _difference_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
+    """What DIFF is whitened by, where measured noise replaced the propagated."""
+    if not any(noise.quality["noise_measured"] for noise in noises):
+        return None
+    return noises[0].propagated, noises[1].propagated
 
 
 def _listed(warnings: object) -> list[str]:

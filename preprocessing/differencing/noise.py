@@ -18,12 +18,14 @@ class ImageNoise:
 
     Args:
         autocovariance: (m, m), centred, in image units squared.
+        propagated: the same from the variance map and the resampling alone.
         variance: (H, W) of each pixel, scaled so that its median in blank sky is the autocovariance at lag zero.
         quality: ``noise_scale`` (measured over stated variance at lag zero), ``noise_lag1`` (measured correlation of
             neighbours) and whether the measured one was used.
     """
 
     autocovariance: Tensor
+    propagated: Tensor
     variance: Tensor
     quality: dict[str, float]
 
@@ -51,7 +53,7 @@ class Noise:
         propagated = image.meta.get("noise_autocorrelation", torch.ones(1, 1))
         propagated = propagated / propagated[propagated.shape[0] // 2, propagated.shape[1] // 2]
         if int(blank.sum()) < 2000:
-            return ImageNoise(propagated * level, image.variance, {"noise_measured": 0.0})
+            return ImageNoise(propagated * level, propagated * level, image.variance, {"noise_measured": 0.0})
         measured = autocovariance(image.data / image.variance.sqrt().clamp_min(1e-20), blank, self.reach)
         c = self.reach - 1
         scale, lag = float(measured[c, c]), float((measured[c, c + 1] + measured[c + 1, c]) / 2 / measured[c, c])
@@ -60,8 +62,8 @@ class Noise:
         use = self._contradicted(propagated, scale, lag)
         quality = {"noise_scale": scale, "noise_lag1": lag, "noise_measured": float(use)}
         if not use:
-            return ImageNoise(propagated * level, image.variance, quality)
-        return ImageNoise(measured * level, image.variance * scale, quality)
+            return ImageNoise(propagated * level, propagated * level, image.variance, quality)
+        return ImageNoise(measured * level, propagated * level * scale, image.variance * scale, quality)
 
     def _contradicted(self, propagated: Tensor, scale: float, lag: float) -> bool:
         if self.method != "auto":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 
 from preprocessing.differencing.image import Image
-from preprocessing.differencing.stamp_fit import fit_sources
+from preprocessing.differencing.psf_models import fwhm_of
+from preprocessing.differencing.stamp_fit import fit_sources, misfit
 
 Array = npt.NDArray[np.float64]
 
@@ -79,11 +81,13 @@ class MatchStars:
         min_stars: fewer give no affine; fewer than three no ratio either (the zero points then decide).
         max_offset: px; a star that the reference puts farther off is no match.
         default_sigma: px per axis, the registration error where it cannot be measured.
+        max_misfit: a source less like the PSF than this (``misfit``) is no star, in either image.
     """
 
     min_stars: int = 8
     max_offset: float = 2.0
     default_sigma: float = 0.1
+    max_misfit: float = 0.3
 
     def __call__(self, science: Image, reference: Image, psfs: tuple[Tensor, Tensor], at: Tensor) -> Matched:
         """Fit the stars at ``at`` (n, 2) in both images (background-free, one grid; ``psfs`` (k, k))."""
@@ -100,6 +104,9 @@ class MatchStars:
         stars["error_science"], stars["error_reference"] = e_n, e_r
         good = np.isfinite(stars.to_numpy()).all(1) & (f_n > 5 * e_n) & (f_r > 5 * e_r)
         good &= np.hypot(stars["dx"].to_numpy(), stars["dy"].to_numpy()) < self.max_offset
+        for image, psf, fit in zip((science, reference), psfs, fits, strict=True):
+            planes = (image.data, image.variance, image.mask, psf)
+            good &= misfit(*planes, fit[2], fit[3], fit[0], 1.5 * fwhm_of(psf)).nan_to_num(9).numpy() < self.max_misfit
         stars = stars[good].reset_index(drop=True)
         return self._judge(stars, science, reference)
 
@@ -130,25 +137,42 @@ class MatchStars:
 
 
 def registration(stars: pd.DataFrame) -> tuple[Tensor, float]:
-    """Affine offset of matched stars and the rms that it leaves per axis, px, above the centroids' noise."""
+    """Offset of matched stars as an affine (2, 3), and the rms that it leaves per axis, px, above the centroids' noise.
+
+    No offset, a shift or an affine: the one of the least Bayesian information criterion, with the scatter that the
+    affine leaves, so that a handful of poor centroids does not turn the frame.
+    """
     x, y = stars["x"].to_numpy(), stars["y"].to_numpy()
     noise2 = stars["spread"].to_numpy() ** 2
-    extra, weight = 0.01**2, np.ones(len(stars))
-    rows: list[Array] = []
+    extra, rows, offsets = 0.01**2, np.zeros((2, 3)), stars[["dx", "dy"]].to_numpy().T
     for _ in range(5):
         weight = 1 / (noise2 + extra)
-        rows, left = [], []
-        for column in ("dx", "dy"):
-            value = stars[column].to_numpy()
-            c = fit_affine(x, y, value, weight)
-            off = value - (c[0] + c[1] * x + c[2] * y)
-            clip = np.abs(off) < 4 * np.sqrt(1 / weight)
-            c = fit_affine(x[clip], y[clip], value[clip], weight[clip]) if clip.sum() >= 4 else c
-            rows.append(c)
-            left.append(value - (c[0] + c[1] * x + c[2] * y))
-        off2 = np.concatenate(left) ** 2
-        both = np.concatenate([weight, weight])
-        inlier = off2 * both < 16
-        excess = np.sum((both**2 * (off2 - np.concatenate([noise2, noise2])))[inlier]) / np.sum((both**2)[inlier])
-        extra = float(max(excess, 1e-6))
-    return torch.tensor(np.array(rows)), float(np.sqrt(extra))
+        inlier = np.ones(len(stars), dtype=bool)
+        models = [np.zeros((2, 3))]
+        for basis in (_constant, fit_affine):
+            model = np.stack([_clipped(basis, x, y, offset, weight) for offset in offsets])
+            models.append(model)
+            inlier &= np.all((offsets - _evaluate(model, x, y)) ** 2 * weight < 16, axis=0) | (basis is _constant)
+        scores = [
+            float(np.sum(((offsets - _evaluate(m, x, y)) ** 2 * weight)[:, inlier])) + k * np.log(2 * inlier.sum())
+            for m, k in zip(models, (0, 2, 6), strict=True)
+        ]
+        rows = models[int(np.argmin(scores))]
+        left2 = (offsets - _evaluate(rows, x, y)) ** 2
+        w2 = (weight**2 * inlier)[None]
+        extra = float(max(np.sum(w2 * (left2 - noise2)) / max(2 * np.sum(w2), 1e-30), 1e-6))
+    return torch.tensor(rows), float(np.sqrt(extra))
+
+
+def _evaluate(rows: Array, x: Array, y: Array) -> Array:
+    return np.asarray(rows[:, :1] + rows[:, 1:2] * x + rows[:, 2:3] * y)
+
+
+def _constant(x: Array, y: Array, values: Array, weight: Array) -> Array:
+    return np.array([np.sum(weight * values) / np.sum(weight), 0.0, 0.0])
+
+
+def _clipped(fit: Callable[..., Array], x: Array, y: Array, values: Array, weight: Array) -> Array:
+    c = fit(x, y, values, weight)
+    kept = (values - _evaluate(c[None], x, y)[0]) ** 2 * weight < 16
+    return fit(x[kept], y[kept], values[kept], weight[kept]) if kept.sum() >= 4 else c

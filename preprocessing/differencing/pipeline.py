@@ -18,7 +18,7 @@ from preprocessing.differencing.align import Align
 from preprocessing.differencing.background import SubtractBackground
 from preprocessing.differencing.cutouts import Cutout
 from preprocessing.differencing.detect import Peaks
-from preprocessing.differencing.difference import AlignStep, DetectStep, Difference, RefineStep, Subtraction
+from preprocessing.differencing.difference import AlignStep, BackgroundStep, DetectStep, Difference, RefineStep, Subtraction
 from preprocessing.differencing.load import Frame, LoadFits
 from preprocessing.differencing.manifest import find_pairs, frame_files
 from preprocessing.differencing.noise import Noise
@@ -48,7 +48,7 @@ class DifferencingPipeline:
     """
 
     load: LoadFits = field(default_factory=LoadFits)
-    background: SubtractBackground = field(default_factory=SubtractBackground)
+    background: BackgroundStep = field(default_factory=SubtractBackground)
     stars: SelectStars = field(default_factory=SelectStars)
     align: AlignStep = field(default_factory=Align)
     psf: EstimatePsf = field(default_factory=EmpiricalPsf)

@@ -22,7 +22,9 @@ class SubtractionInput:
 
     ``noises`` are background variances or autocovariances (m, m); ``flux_ratio`` is science / reference;
     ``astrometric_sigma`` the relative registration error, px per axis; ``stars`` (n, 2) positions x, y of stars that
-    are in both images, isolated and not saturated.
+    are in both images, isolated and not saturated. ``difference_noises`` are those that DIFF is whitened by where they
+    are not ``noises``: drizzled inputs keep their correlation in DIFF, for whitening it would sharpen noise into view,
+    while the significance takes it into account.
     """
 
     science: Tensor
@@ -34,6 +36,7 @@ class SubtractionInput:
     flux_ratio: float = 1.0
     astrometric_sigma: float = 0.0
     stars: Tensor | None = None
+    difference_noises: tuple[Noise, Noise] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,16 @@ class Zogy:
     def __call__(self, pair: SubtractionInput) -> SubtractionResult:
         """Subtract one pair; DIFF is D / F_D, in science flux units."""
         n, r, variances = _filled(pair)
-        z = zogy(n, r, pair.psfs, pair.noises, variances, pair.flux_ratio, pair.astrometric_sigma)
+        z = zogy(
+            n,
+            r,
+            pair.psfs,
+            pair.noises,
+            variances,
+            pair.flux_ratio,
+            pair.astrometric_sigma,
+            difference_noises=pair.difference_noises,
+        )
         variance = torch.full_like(z.d, float(1 / z.flux_scale**2))
         mask = grow(pair.masks[0] | pair.masks[1], self.grow)
         error = z.score_sigma / z.score_scale

@@ -171,6 +171,7 @@ def zogy(
     flux_ratio: Tensor | float = 1.0,
     astrometric_sigma: float = 0.0,
     margin: int | None = None,
+    difference_noises: tuple[Tensor | float, Tensor | float] | None = None,
 ) -> Zogy:
     """Subtract a pair of background-free, aligned images without masked pixels.
 
@@ -183,6 +184,7 @@ def zogy(
         astrometric_sigma: rms of the relative registration error, px per axis. The gradient that it multiplies is the
             lesser of the two images' (eqs. 30-33 add both): a source in one image alone cannot be misregistered.
         margin: pixels of zeros beyond the edge; by default the PSFs' size.
+        difference_noises: what D is whitened by, where that is not ``noises``; S and S_corr do not depend on it.
 
     Raises:
         ValueError: a flux ratio that is not positive, or a PSF larger than the frame.
@@ -194,7 +196,8 @@ def zogy(
     shape = padded_shape((h, w), size if margin is None else margin)
     f = _pair_filters(psfs, noises, 1.0 / flux_ratio, shape)
     n, r = torch.fft.rfft2(science, s=shape), torch.fft.rfft2(reference, s=shape)
-    d = torch.fft.irfft2(f.a_n * n - f.a_r * r, s=shape)[..., :h, :w]
+    whitening = f if difference_noises is None else _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, shape)
+    d = torch.fft.irfft2(whitening.a_n * n - whitening.a_r * r, s=shape)[..., :h, :w]
     score_n = torch.fft.irfft2(f.k_n * n, s=shape)[..., :h, :w]
     score_r = torch.fft.irfft2(f.k_r * r, s=shape)[..., :h, :w]
     # The filters are compact: on a small grid they are the same functions, at a fraction of the cost.
@@ -205,8 +208,11 @@ def zogy(
         gradient = torch.minimum(_gradient_squared(score_n), _gradient_squared(score_r))
         variance = variance + astrometric_sigma**2 * gradient
     sigma, score = variance.sqrt(), score_n - score_r
-    psf, peak = stamp_of(small.p_d, box, size), stamp_of(small.score_psf, box, 1)[..., 0, 0]
-    return Zogy(d, psf, f.flux_scale, score, score / sigma, sigma, peak)
+    p_d = small.p_d
+    if difference_noises is not None:
+        p_d = _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, box).p_d
+    psf, peak = stamp_of(p_d, box, size), stamp_of(small.score_psf, box, 1)[..., 0, 0]
+    return Zogy(d, psf, whitening.flux_scale, score, score / sigma, sigma, peak)
 
 
 def _score_variance(variances: tuple[Tensor, Tensor], kernels: tuple[Tensor, Tensor], shape: tuple[int, int]) -> Tensor:
