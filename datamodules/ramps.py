@@ -3,42 +3,116 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
+from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import SampleSource
 from datamodules.prepared import Batch, PreparedDataModule, Rows
+from preprocessing.ramps.channels import ramp_channels
+from preprocessing.ramps.codes import ANOMALIES
 
 
 class RampDataModule(PreparedDataModule):
     """Batches of ``x`` (B, 2, T, H, W) float32 and ``y`` (B, T, H, W) uint8 class codes (255: undecided).
 
-    Channel 0 is the signal above a straight line from the pixel's median step, channel 1 the step to this read from
-    the one before, both in read noises and compressed by asinh; unusable voxels are 0. Training tiles are turned
-    and mirrored at random; time is never reversed.
+    The channels are those of ``preprocessing.ramps.channels``. Training tiles are turned and mirrored at random;
+    time is never reversed. With ``crop``, a training sample is a part of its tile, mostly one around an event, each
+    class and each event of a class alike: large events do not crowd out small ones, nor common ones rare ones.
+
+    Args:
+        batch_size: samples in a training batch.
+        eval_batch_size: tiles in a batch of validation, test and prediction.
+        num_workers: worker processes of the training loader.
+        balance: see ``PreparedDataModule``.
+        undersample_ratio: see ``PreparedDataModule``.
+        crop: rows and columns of a training sample; None takes whole tiles.
+        event_share: share of the training samples that lie around an event; the others lie anywhere.
+        crops_per_tile: training samples of a tile in each epoch.
     """
+
+    def __init__(
+        self,
+        batch_size: int = 4,
+        eval_batch_size: int = 4,
+        num_workers: int = 0,
+        balance: str = "none",
+        undersample_ratio: float = 3.0,
+        crop: int | None = None,
+        event_share: float = 0.75,
+        crops_per_tile: int = 1,
+    ) -> None:
+        super().__init__(batch_size, eval_batch_size, num_workers, balance, undersample_ratio)
+        if not 0 <= event_share <= 1 or crops_per_tile < 1 or (crop is not None and crop < 1):
+            raise UserError(
+                "crop and crops_per_tile of 1 or more, event_share from 0 to 1",
+                f"crop={crop}, crops_per_tile={crops_per_tile}, event_share={event_share}",
+                "mend the datamodule",
+            )
+        self.crop, self.event_share, self.crops_per_tile = crop, event_share, crops_per_tile
 
     def count_classes(self, source: SampleSource, rows: Rows) -> int:
         """Classes of voxels: one tile can hold all of them."""
-        return len(np.unique(source.gather("truth", rows[:32]))) if len(rows) else 0
+        return len(np.unique(source.gather("truth", np.unique(rows)[:32]))) if len(rows) else 0
 
     def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
-        cube = torch.from_numpy(np.ascontiguousarray(source.gather("cube", rows)))
-        truth = torch.from_numpy(np.ascontiguousarray(source.gather("truth", rows)))
-        x = ramp_channels(cube)
+        cube = np.ascontiguousarray(source.gather("cube", rows))
+        truth = np.ascontiguousarray(source.gather("truth", rows))
+        if train and generator is not None and self.crop is not None:
+            cube, truth = self._crops(cube, truth, self.crop, generator)
+        x, y = ramp_channels(torch.from_numpy(cube)), torch.from_numpy(truth)
         if train and generator is not None:
             turns = int(torch.randint(4, (1,), generator=generator))
-            x, truth = torch.rot90(x, turns, (-2, -1)), torch.rot90(truth, turns, (-2, -1))
+            x, y = torch.rot90(x, turns, (-2, -1)), torch.rot90(y, turns, (-2, -1))
             if bool(torch.rand(1, generator=generator) < 0.5):
-                x, truth = x.flip(-1), truth.flip(-1)
-        return {"x": x.contiguous(), "y": truth.contiguous()}
+                x, y = x.flip(-1), y.flip(-1)
+        return {"x": x.contiguous(), "y": y.contiguous()}
+
+    def _balanced(self, rows: Rows, seed: int) -> Rows:
+        """Training rows, each as often as it is cropped in an epoch."""
+        return np.repeat(super()._balanced(rows, seed), self.crops_per_tile)
+
+    def _crops(
+        self, cube: npt.NDArray[np.float32], truth: npt.NDArray[np.uint8], size: int, generator: torch.Generator
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """One square part of each tile."""
+        h, w = truth.shape[-2:]
+        height, width = min(size, h), min(size, w)
+        cubes, truths = [], []
+        for signal, codes in zip(cube, truth, strict=True):
+            centre = None
+            if float(torch.rand(1, generator=generator)) < self.event_share:
+                centre = event_pixel(codes, generator)
+            y, x = centre if centre is not None else (_draw(h, generator), _draw(w, generator))
+            # The event stands anywhere in the crop, not always in its middle.
+            top = int(np.clip(y - _draw(height, generator), 0, h - height))
+            left = int(np.clip(x - _draw(width, generator), 0, w - width))
+            part = (slice(None), slice(top, top + height), slice(left, left + width))
+            cubes.append(signal[part])
+            truths.append(codes[part])
+        return np.stack(cubes), np.stack(truths)
 
 
-def ramp_channels(cube: Tensor) -> Tensor:
-    """(B, T, H, W) signal in read noises, NaN unusable -> (B, 2, T, H, W)."""
-    step = torch.diff(cube, dim=1)
-    median = step.nanmedian(dim=1, keepdim=True).values
-    times = torch.arange(cube.shape[1], dtype=cube.dtype, device=cube.device)[:, None, None]
-    raised = torch.asinh(cube - median * times)
-    change = torch.asinh(torch.cat([torch.zeros_like(step[:, :1]), step - median], dim=1))
-    return torch.stack([raised, change], dim=1).nan_to_num(0.0)
+def event_pixel(codes: npt.NDArray[np.uint8], generator: torch.Generator) -> tuple[int, int] | None:
+    """A pixel (row, column) of a randomly chosen event, or None where there is none.
+
+    A class that occurs is drawn first, then one of its events (connected pixels), then a pixel of that event.
+
+    Args:
+        codes: class of each voxel, (T, H, W).
+        generator: of the draws.
+    """
+    from scipy.ndimage import label
+
+    present = [code for code in range(1, len(ANOMALIES) + 1) if (codes == code).any()]
+    if not present:
+        return None
+    events, number = label((codes == present[_draw(len(present), generator)]).any(0), structure=np.ones((3, 3)))
+    y, x = np.nonzero(events == 1 + _draw(int(number), generator))
+    chosen = _draw(len(y), generator)
+    return int(y[chosen]), int(x[chosen])
+
+
+def _draw(n: int, generator: torch.Generator) -> int:
+    """A whole number from 0 to n - 1."""
+    return int(torch.randint(n, (1,), generator=generator))

@@ -36,6 +36,24 @@ class ConvBlock(nn.Module):
         return torch.relu(y)
 
 
+class TemporalContext(nn.Module):
+    """Adds to every voxel what its pixel does over the whole ramp: the largest and the mean value of each channel.
+
+    Deeper levels reach far in time only by losing the pixel. A pixel that steps up here and down much later is
+    telegraph noise, one that steps once is not: the two look alike within a few reads.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv3d(2 * channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, T, H, W) -> the same shape."""
+        whole = torch.cat([x.amax(2, keepdim=True), x.mean(2, keepdim=True)], dim=1)
+        y: Tensor = x + self.mix(whole)
+        return y
+
+
 class UNet3D(nn.Module):
     """Classify every voxel, or every pixel, of a stack of reads.
 
@@ -51,6 +69,7 @@ class UNet3D(nn.Module):
         residual: residual blocks instead of plain ones.
         output: ``voxel`` (B, classes, T, H, W) or ``pixel`` (B, classes, H, W), the maximum over time.
         deep_supervision: in training also return logits of the coarser decoder levels.
+        temporal_context: give each voxel a summary of its pixel's whole ramp, at full resolution.
     """
 
     def __init__(
@@ -62,6 +81,7 @@ class UNet3D(nn.Module):
         residual: bool = True,
         output: str = "voxel",
         deep_supervision: bool = False,
+        temporal_context: bool = True,
     ) -> None:
         super().__init__()
         if output not in ("voxel", "pixel"):
@@ -74,6 +94,7 @@ class UNet3D(nn.Module):
         self.encoders = nn.ModuleList(
             ConvBlock(i, o, residual) for i, o in zip([in_channels, *widths[:-1]], widths, strict=True)
         )
+        self.context = TemporalContext(widths[0]) if temporal_context else None
         self.pools = nn.ModuleList(nn.MaxPool3d(factor, ceil_mode=True) for factor in factors)
         self.decoders = nn.ModuleList(
             ConvBlock(widths[i + 1] + widths[i], widths[i], residual) for i in reversed(range(steps))
@@ -88,6 +109,8 @@ class UNet3D(nn.Module):
         skips = []
         for level, encoder in enumerate(self.encoders):
             x = encoder(self.pools[level - 1](x) if level else x)
+            if level == 0 and self.context is not None:
+                x = self.context(x)
             skips.append(x)
         sides = []
         for step, decoder in enumerate(self.decoders):

@@ -40,8 +40,12 @@ class VoxelTask(Task):
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
         scheduler: Callable[[Optimizer], Any] | None = None,
     ) -> None:
-        super().__init__(network, optimizer, scheduler)
+        super().__init__(network.to(memory_format=torch.channels_last_3d), optimizer, scheduler)  # type: ignore[call-overload]
         self.loss = loss
+
+    def logits(self, x: Tensor) -> Any:
+        """The network's output, computed with the channels innermost: several times faster in bfloat16."""
+        return self.network(x.contiguous(memory_format=torch.channels_last_3d))
 
     def configure_metrics(self) -> None:
         self.val_aucpr = nn.ModuleList(HistogramAveragePrecision(bins=20_000, limit=LIMIT) for _ in CLASSES)
@@ -49,7 +53,7 @@ class VoxelTask(Task):
     def compute_loss(self, batch: Batch) -> Tensor:
         if self.loss is None:
             raise RuntimeError("a task without a loss can predict, not train")
-        logits = self.network(batch["x"])
+        logits = self.logits(batch["x"])
         several = logits if isinstance(logits, list) else [logits]
         total: Tensor = self.loss(several[0], batch["y"])
         for level, coarse in enumerate(several[1:], start=1):
@@ -58,7 +62,7 @@ class VoxelTask(Task):
         return total
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
-        logits = self.network(batch["x"]).float()
+        logits = self.logits(batch["x"]).float()
         out = {"score": 1 - logits.softmax(1)[:, 0].flatten(1).amin(1)}
         odds = class_logits(logits)
         for i, name in enumerate(CLASSES):
@@ -69,7 +73,7 @@ class VoxelTask(Task):
         return out
 
     def update_metrics(self, batch: Batch) -> None:
-        odds, decided = class_logits(self.network(batch["x"]).float()), known(batch["y"])
+        odds, decided = class_logits(self.logits(batch["x"]).float()), known(batch["y"])
         for i, metric in enumerate(self.val_aucpr):
             metric(odds[:, i][decided].clamp(-LIMIT, LIMIT), (batch["y"] == i + 1)[decided])
 

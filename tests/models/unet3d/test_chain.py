@@ -12,10 +12,11 @@ import torch
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
-from datamodules.ramps import RampDataModule, ramp_channels
+from datamodules.ramps import RampDataModule, event_pixel
 from models.unet3d.losses import IGNORE, CrossEntropyDice
 from models.unet3d.network import UNet3D
 from models.unet3d.task import VoxelTask, class_logits
+from preprocessing.ramps.channels import ramp_channels
 from preprocessing.ramps.judge import VoxelJudge, average_precision, recall_at
 from preprocessing.ramps.pipeline import RampsPipeline
 from preprocessing.ramps.simulate import SimulateRamps
