@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.executors import Executor, Serial
 from preprocessing.lightcurves.exchange import ExchangeWriter
@@ -26,6 +29,7 @@ class ConvertCommand:
         output_dir: gets ``objects/part-*.parquet`` (one for each source) and ``report.json``.
         executor: where the files are read; None reads them one after the other.
         wavelengths: effective wavelengths (micrometres) of bands by name, over the built-in ones.
+        zero_point: of fluxes in files that do not tell it (31.4 for nJy); None trusts the files.
         row_group: objects in a row group.
     """
 
@@ -33,6 +37,7 @@ class ConvertCommand:
     output_dir: str
     executor: Executor | None = None
     wavelengths: dict[str, float] = field(default_factory=dict)
+    zero_point: float | None = None
     row_group: int = 2000
 
     def run(self) -> dict[str, Any]:
@@ -45,16 +50,18 @@ class ConvertCommand:
         folder = Path(self.output_dir) / "objects"
         folder.mkdir(parents=True, exist_ok=True)
         jobs = [
-            Job(source, folder / f"part-{number:05d}.parquet", self.wavelengths, self.row_group)
+            Job(source, folder / f"part-{number:05d}.parquet", self.wavelengths, self.row_group, self.zero_point)
             for number, source in enumerate(sources)
         ]
         results = dict((self.executor or Serial()).map(convert_one, jobs))
         report = summarise(sources, [results[number] for number in range(len(jobs))])
+        report["in_several_sources"] = repeated([(job.source.path.name, job.target) for job in jobs])
         write_report(Path(self.output_dir) / "report.json", report)
         if not report["objects"]:
             raise UserError("at least one usable curve", json.dumps(report["failed_sources"][:3]), "see report.json")
-        hidden = ("drops", "repairs", "failed_sources")
-        return {name: value for name, value in report.items() if name not in hidden} | {"output_dir": self.output_dir}
+        named = ("drops", "repairs", "failed_sources", "in_several_sources")
+        summary = {name: value for name, value in report.items() if name not in named}
+        return summary | {"in_several_sources": len(report["in_several_sources"]), "output_dir": self.output_dir}
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class Job:
     target: Path
     wavelengths: Mapping[str, float]
     row_group: int
+    zero_point: float | None = None
 
 
 def convert_one(job: Job) -> tuple[int, int, Account]:
@@ -75,7 +83,7 @@ def convert_one(job: Job) -> tuple[int, int, Account]:
         )
     account, epochs = Account(), 0
     with ExchangeWriter(job.target, job.row_group) as writer:
-        for table in job.source.read(account, job.wavelengths):
+        for table in job.source.read(account, job.wavelengths, job.zero_point):
             writer.write(table)
             epochs += len(table.mjd)
     return writer.objects, epochs, account
@@ -109,6 +117,22 @@ def summarise(sources: Sequence[CurveSource], results: Sequence[Any]) -> dict[st
         "drops": total.dropped,
         "repairs": total.repaired,
     }
+
+
+def repeated(parts: Sequence[tuple[str, Path]]) -> list[dict[str, Any]]:
+    """Objects that several sources hold, with those sources: both copies stay, a dataset keeps the first."""
+    import pyarrow.parquet as pq
+
+    columns = [
+        (source, pq.read_table(path, columns=["object_id"])["object_id"]) for source, path in parts if path.is_file()
+    ]
+    names = pd.Series([name for _, column in columns for name in column.to_pylist()], dtype=object)
+    source = np.repeat(
+        np.array([source for source, _ in columns], dtype=object), [len(column) for _, column in columns]
+    )
+    twice = names.duplicated(keep=False).to_numpy()
+    found = pd.Series(source[twice]).groupby(names[twice].to_numpy()).agg(list)
+    return [{"object_id": str(name), "sources": places} for name, places in found.items()]
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:

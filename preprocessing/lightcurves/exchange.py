@@ -12,20 +12,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from astrid_ml.errors import UserError
+from preprocessing.lightcurves.missing import OTHER_FEATURES
 from preprocessing.lightcurves.table import CurveTable
 
 LISTS = {"mjd": pa.float64(), "flux": pa.float32(), "flux_err": pa.float32(), "phot_flag": pa.int32()}
 REQUIRED = ("object_id", "mjd", "band", "flux", "flux_err")
+TEXTS = ("object_id", "label", "survey", "flux_kind", "variability", "part", "SIM_TYPE_NAME", "SIM_MODEL_NAME")
+NUMBERS = (*OTHER_FEATURES, "PEAKMJD", "SNTYPE", "SIM_TYPE_INDEX", "SIM_REDSHIFT_HELIO")
+# Of these every table has a column, be it empty.
+ALWAYS = ("object_id", "label", "survey", "flux_kind")
 
 
 def to_arrow(table: CurveTable) -> pa.Table:
-    """One row an object: its columns, then lists ``mjd, band, wavelength, flux, flux_err, phot_flag``."""
+    """One row an object: its columns, then lists ``mjd, band, wavelength, flux, flux_err, phot_flag``.
+
+    Every file has the same columns, null where a survey does not have them: files of several surveys are one table.
+    """
     offsets = pa.array(table.offsets.astype(np.int32))
     columns: dict[str, pa.Array] = {}
-    for name in table.objects:
-        values = table.objects[name]
-        text = values.dtype == object
-        columns[str(name)] = pa.array(values, type=pa.string() if text else None, from_pandas=True)
+    for name in (*TEXTS, *NUMBERS):
+        kind = pa.string() if name in TEXTS else pa.float64()
+        given = name in table.objects
+        columns[name] = pa.array(table.objects[name], kind, from_pandas=True) if given else pa.nulls(len(table), kind)
     for name, kind in LISTS.items():
         columns[name] = pa.ListArray.from_arrays(offsets, pa.array(getattr(table, name), type=kind))
     codes = pa.array(table.band.astype(np.int8) if len(table.bands) < 127 else table.band)
@@ -36,7 +44,7 @@ def to_arrow(table: CurveTable) -> pa.Table:
 
 
 def from_arrow(content: pa.Table) -> CurveTable:
-    """The inverse of :func:`to_arrow`; a missing ``phot_flag`` is 0."""
+    """The inverse of :func:`to_arrow` but for columns without any value; a missing ``phot_flag`` is 0."""
     absent = [name for name in REQUIRED if name not in content.column_names]
     if absent:
         raise UserError(f"the columns {', '.join(REQUIRED)}", f"no {', '.join(absent)}", "write them as astrid convert")
@@ -58,7 +66,8 @@ def from_arrow(content: pa.Table) -> CurveTable:
 
         wavelengths = wavelengths_of(names)
     flags = lists["phot_flag"][1].to_numpy(zero_copy_only=False) if "phot_flag" in lists else np.zeros(len(codes))
-    objects = content.drop_columns([name for name in (*LISTS, "band", "wavelength") if name in content.column_names])
+    known = {name: content[name].null_count < len(content) or name in ALWAYS for name in content.column_names}
+    objects = content.select([name for name, there in known.items() if there and name not in lists])
     frame = objects.to_pandas()
     frame["object_id"] = frame["object_id"].astype(str)
     values = {name: lists[name][1].to_numpy(zero_copy_only=False) for name in ("mjd", "flux", "flux_err")}
@@ -118,7 +127,7 @@ class ExchangeWriter:
             content = to_arrow(table if len(chosen) == len(table) else table.take(chosen))
             if self._writer is None:
                 self._writer = parquet_writer(self._part, content.schema)
-            self._writer.write_table(content.cast(self._writer.schema), row_group_size=self.row_group)
+            self._writer.write_table(content, row_group_size=self.row_group)
             self.objects += len(chosen)
 
     def __enter__(self) -> ExchangeWriter:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -14,7 +15,9 @@ from preprocessing.lightcurves.bands import PLASTICC, ZTF, short_name
 from preprocessing.lightcurves.ingest import Account, assemble
 from preprocessing.lightcurves.missing import static_columns
 from preprocessing.lightcurves.table import CurveTable
+from preprocessing.lightcurves.variability import variability_of
 
+Floats = npt.NDArray[np.float64]
 DETECTED = 4096
 # An upper limit of S/N 5 is flux 0 with an error of a fifth of it.
 LIMIT_SIGMA = 5.0
@@ -59,12 +62,56 @@ def read_snana_rows(path: Path, account: Account, own: Mapping[str, float] | Non
 
 def read_plasticc(
     path: Path, metadata: Path | None, account: Account, own: Mapping[str, float] | None = None
-) -> CurveTable:
-    """PLAsTiCC's table of epochs, with its metadata (classes, redshifts) where there is such a file beside it."""
-    rows = read_any(path)
+) -> Iterator[CurveTable]:
+    """PLAsTiCC's table of epochs, block by block, with its metadata (classes, redshifts) where that stands beside it.
+
+    The release's files have hundreds of millions of rows; an object's rows stand together in them. An object whose rows
+    appear again further down is dropped from there on, by name.
+    """
+    about = plasticc_objects(read_any(metadata)) if metadata is not None else None
+    seen: set[str] = set()
+    for rows in whole_objects(row_blocks(path), "object_id"):
+        epochs = plasticc_epochs(rows)
+        names = epochs["object_id"].unique()
+        again = [name for name in names if name in seen]
+        account.drop(again, "its rows do not stand together in the file; the first are kept")
+        seen.update(names)
+        objects = pd.DataFrame({"object_id": names, "label": None}) if about is None else known_of(about, names)
+        objects = objects[~objects["object_id"].isin(again)]
+        epochs = epochs[~epochs["object_id"].isin(again)]
+        yield assemble(objects.assign(survey="PLASTICC", flux_kind="difference"), epochs, account, own)
+
+
+def row_blocks(path: Path, rows: int = 1_000_000) -> Iterator[pd.DataFrame]:
+    """Some rows of a CSV or parquet file at a time."""
+    if path.suffix == ".parquet":
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=rows):
+                yield batch.to_pandas()
+        return
+    with pd.read_csv(path, chunksize=rows, low_memory=False) as reader:
+        yield from reader
+
+
+def whole_objects(blocks: Iterable[pd.DataFrame], name: str) -> Iterator[pd.DataFrame]:
+    """Blocks cut so that no object lies in two: the last object's rows wait for the next block."""
+    waiting: pd.DataFrame | None = None
+    for block in blocks:
+        if waiting is not None:
+            last = waiting[name] == waiting[name].iloc[-1]
+            if not last.all():
+                yield waiting[~last]
+            block = pd.concat([waiting[last], block], ignore_index=True)
+        waiting = block
+    if waiting is not None:
+        yield waiting
+
+
+def plasticc_epochs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Epochs with the project's names."""
     band = rows["passband"].map(PLASTICC) if "passband" in rows else rows["filter"].astype(str).map(short_name)
     detected = rows["detected"] if "detected" in rows else rows["detected_bool"]
-    epochs = pd.DataFrame(
+    return pd.DataFrame(
         {
             "object_id": rows["object_id"].astype(str),
             "mjd": rows["mjd"],
@@ -74,20 +121,24 @@ def read_plasticc(
             "band": band,
         }
     )
-    if metadata is None:
-        objects = pd.DataFrame({"object_id": epochs["object_id"].unique(), "label": None})
-    else:
-        meta = read_any(metadata)
-        label = meta["target"].astype(str).to_numpy(dtype=object) if "target" in meta else None
-        static = static_columns(meta.rename(columns=_PLASTICC_STATIC))
-        # A galactic object has host redshifts of exactly 0: no host, not a host at redshift 0.
-        for name in ("HOSTGAL_SPECZ", "HOSTGAL_PHOTOZ"):
-            if name in static:
-                static[name] = static[name].where(static[name] != 0)
-        objects = pd.DataFrame({"object_id": meta["object_id"].astype(str), "label": label})
-        objects = pd.concat([objects, static], axis=1)
-        objects = objects[objects["object_id"].isin(epochs["object_id"].unique())]
-    return assemble(objects.assign(survey="PLASTICC", flux_kind="difference"), epochs, account, own)
+
+
+def plasticc_objects(meta: pd.DataFrame) -> pd.DataFrame:
+    """The metadata with the project's names; the true class of a test object where that is published."""
+    target = next((name for name in ("target", "true_target") if name in meta), None)
+    static = static_columns(meta.rename(columns=_PLASTICC_STATIC))
+    # A galactic object has host redshifts of exactly 0: no host, not a host at redshift 0.
+    for name in ("HOSTGAL_SPECZ", "HOSTGAL_PHOTOZ"):
+        if name in static:
+            static[name] = static[name].where(static[name] != 0)
+    label = meta[target].astype(str).to_numpy(dtype=object) if target else None
+    objects = pd.DataFrame({"object_id": meta["object_id"].astype(str), "label": label})
+    return pd.concat([objects, static], axis=1).drop_duplicates("object_id").set_index("object_id")
+
+
+def known_of(about: pd.DataFrame, names: npt.NDArray[np.object_]) -> pd.DataFrame:
+    """Rows of the metadata for these objects; epochs of others are dropped by name later."""
+    return about.loc[about.index.intersection(list(names))].rename_axis("object_id").reset_index()
 
 
 def read_ztf(
@@ -107,9 +158,11 @@ def read_ztf(
     difference = "isdiffpos" in rows
     magnitude = rows["magpsf"] if difference else rows["magpsf_corr"]
     error = rows["sigmapsf"] if difference else rows["sigmapsf_corr"]
-    flux = 10 ** (-0.4 * (magnitude.to_numpy(dtype=np.float64, na_value=np.nan) - 27.5))
+    flux, flux_error = fluxes_of_magnitudes(
+        magnitude.to_numpy(dtype=np.float64, na_value=np.nan), error.to_numpy(float)
+    )
     sign = np.where(rows["isdiffpos"].isin([1, 1.0, "t", "1", True]), 1.0, -1.0) if difference else 1.0
-    parts = [_ztf_epochs(rows, name, sign * flux, flux * error.to_numpy(float) * np.log(10) / 2.5, DETECTED)]
+    parts = [_ztf_epochs(rows, name, sign * flux, flux_error, DETECTED)]
     if limits is not None:
         upper = read_any(limits)
         limit = 10 ** (-0.4 * (upper["diffmaglim"].to_numpy(dtype=np.float64) - 27.5))
@@ -122,8 +175,15 @@ def read_ztf(
         table = read_any(labels)
         key = name if name in table else table.columns[0]
         objects["label"] = objects["object_id"].map(table.set_index(table[key].astype(str))["classALeRCE"])
+    objects["variability"] = variability_of(objects["label"])
     kind = "difference" if difference else "total"
     return assemble(objects.assign(survey="ZTF", flux_kind=kind), pd.concat(parts, ignore_index=True), account, own)
+
+
+def fluxes_of_magnitudes(magnitude: Floats, error: Floats) -> tuple[Floats, Floats]:
+    """FLUXCAL (zero point 27.5) and its error from AB magnitudes and theirs, to first order."""
+    flux: Floats = 10 ** (-0.4 * (magnitude - 27.5))
+    return flux, flux * error * np.log(10) / 2.5
 
 
 def _ztf_epochs(rows: pd.DataFrame, name: str, flux: object, error: object, flag: int) -> pd.DataFrame:

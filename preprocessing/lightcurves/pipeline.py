@@ -15,14 +15,14 @@ from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
 from preprocessing.lightcurves.extinction import ExtinctionCorrection
 from preprocessing.lightcurves.ingest import Account
 from preprocessing.lightcurves.missing import OTHER_FEATURES
-from preprocessing.lightcurves.readers import find_sources, recognise
+from preprocessing.lightcurves.readers import find_sources, source_of
 from preprocessing.lightcurves.selection import Selection
 from preprocessing.lightcurves.table import CurveTable
 
 # Columns of the ragged kind ``epochs``.
 FEATURES = ("days", "flux", "flux_err", "detected", "wavelength")
 # Beside the static features: text, truth and times that an index may hold, never an input of a network.
-_KEPT = ("part", "PEAKMJD", "SIM_TYPE_NAME", "SIM_MODEL_NAME")
+_KEPT = ("part", "variability", "PEAKMJD", "SIM_TYPE_NAME", "SIM_MODEL_NAME")
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,16 @@ class LightcurvesPipeline:
         selection: which epochs are used and when an object begins.
         extinction: correction for the Galaxy's dust, or None.
         wavelengths: micrometres of bands by name, over the built-in ones.
+        zero_point: of fluxes in files that do not tell it (31.4 for nJy); None trusts the files.
     """
 
     domain: ClassVar[str] = "lightcurves"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     selection: Selection = field(default_factory=Selection)
     extinction: ExtinctionCorrection | None = None
     wavelengths: dict[str, float] = field(default_factory=dict)
+    zero_point: float | None = None
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """One unit a source; a HEAD without PHOT is incomplete."""
@@ -56,10 +58,9 @@ class LightcurvesPipeline:
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Read one source and write its objects; each object that is left out is named with the reason."""
-        source = recognise(unit.inputs[0])
-        assert source is not None  # the plan found it
+        source = source_of(unit.inputs)
         account = Account()
-        for table in source.read(account, self.wavelengths):
+        for table in source.read(account, self.wavelengths, self.zero_point):
             self._write(table, writer)
         for drop in account.dropped:
             writer.drop(drop["object_id"], drop["reason"])

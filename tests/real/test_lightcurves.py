@@ -75,7 +75,10 @@ def test_the_whole_folder_converts(real_data: Path, tmp_path: Path) -> None:
     assert (summary["objects"], summary["dropped"], summary["failed"]) == (319 + 620 + 345 + 185 + 2, 1, 0)
     plasticc = ConvertCommand(str(real_data / "plasticc"), str(tmp_path / "p")).run()
     assert (plasticc["objects"], plasticc["epochs"]) == (95, 15844 + 1735)
-    ztf = ConvertCommand(str(real_data / "ztf_lightcurves"), str(tmp_path / "z")).run()
+    tables = [
+        real_data / "ztf_lightcurves" / n for n in ("30_sne_detections_corr.csv", "periodic_light_curves.parquet")
+    ]
+    ztf = ConvertCommand([str(path) for path in tables], str(tmp_path / "z")).run()
     assert (ztf["objects"], ztf["epochs"]) == (55, 784 + 635 + 2663)
 
 

@@ -1,0 +1,136 @@
+"""Alerts with nested sources: Rubin's and ELAsTiCC's schemas, parquet and Avro."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from astrid_ml.errors import UserError
+from preprocessing.lightcurves.commands import ConvertCommand
+from preprocessing.lightcurves.ingest import Account
+from preprocessing.lightcurves.readers import find_sources
+from preprocessing.lightcurves.table import CurveTable
+
+SOURCE = {"diaSourceId": "long", "diaObjectId": ["null", "long"]}
+ELASTICC = {**SOURCE, "midPointTai": "double", "filterName": "string", "psFlux": "float", "psFluxErr": "float"}
+RUBIN = {**SOURCE, "midpointMjdTai": "double", "band": "string", "psfFlux": "float", "psfFluxErr": "float"}
+
+
+def point(fields: dict[str, Any], number: int, name: int | None, mjd: float, band: str, flux: float) -> dict[str, Any]:
+    return dict(zip(fields, (number, name, mjd, band, flux, 2.0), strict=True))
+
+
+def alerts(fields: dict[str, Any], about: dict[str, Any]) -> list[dict[str, Any]]:
+    """Two alerts of object 7 (the second repeats the first's history and adds forced photometry), one of nobody."""
+    one, two = point(fields, 1, 7, 60000.5, "g", 100.0), point(fields, 2, 7, 60003.5, "Y", 200.0)
+    forced = [
+        point(fields, 11, 7, 59990.5, "g", -1.0),
+        point(fields, 12, 7, 60000.5 + 1e-7, "g", 90.0),  # the visit of source 1
+        point(fields, 13, 7, 60001.5, "r", 3.0),
+    ]
+    body = point(fields, 3, None, 60000.5, "r", 50.0)
+    return [
+        {"diaSource": one, "prvDiaSources": None, "prvDiaForcedSources": forced[:1], "diaObject": about},
+        {"diaSource": two, "prvDiaSources": [one], "prvDiaForcedSources": forced, "diaObject": about},
+        {"diaSource": body, "prvDiaSources": None, "prvDiaForcedSources": None, "diaObject": None},
+    ]
+
+
+def write_avro(path: Path, fields: dict[str, Any], about: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    source = {"type": "record", "name": "s", "fields": [{"name": k, "type": v} for k, v in fields.items()]}
+    thing = {"type": "record", "name": "o", "fields": [{"name": k, "type": "double"} for k in about]}
+    schema: Any = {
+        "type": "record",
+        "name": "alert",
+        "fields": [
+            {"name": "diaSource", "type": source},
+            *({"name": n, "type": ["null", {"type": "array", "items": "s"}]} for n in list(rows[0])[1:3]),
+            {"name": "diaObject", "type": ["null", thing]},
+        ],
+    }
+    with path.open("wb") as stream:
+        fastavro.writer(stream, schema, rows)
+
+
+def read(folder: Path, **options: Any) -> tuple[CurveTable, Account]:
+    account = Account()
+    (source,) = find_sources([folder])
+    (table,) = source.read(account, **options)
+    return table, account
+
+
+HOST = {"ra": 10.0, "decl": -9.0, "hostgal_zphot": 0.5, "hostgal_zspec": -9.0, "hostgal_mag_g": 999.0}
+
+
+@pytest.mark.parametrize("kind", ["avro", "parquet", "both"])
+def test_an_objects_alerts_are_one_curve(tmp_path: Path, kind: str) -> None:
+    rows = alerts(ELASTICC, HOST)
+    if kind == "avro":
+        write_avro(tmp_path / "a.avro", ELASTICC, HOST, rows)
+    elif kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    else:  # an object's alerts lie in several files
+        write_avro(tmp_path / "a.avro", ELASTICC, HOST, rows[:1])
+        pq.write_table(pa.Table.from_pylist(rows[1:]), tmp_path / "b.parquet")
+    table, account = read(tmp_path)
+    assert table.objects["object_id"].tolist() == ["7"]
+    assert table.mjd.tolist() == [59990.5, 60000.5, 60001.5, 60003.5]
+    assert table.flux.tolist() == [-1.0, 100.0, 3.0, 200.0]  # FLUXCAL as it is; the source's flux, not the forced one
+    assert table.phot_flag.tolist() == [0, 4096 | 2048, 0, 4096]
+    assert [table.bands[code] for code in table.band] == ["g", "g", "r", "Y"]
+    about = table.objects.iloc[0]
+    assert (about["survey"], about["RA"], about["DEC"], about["HOSTGAL_PHOTOZ"]) == ("ELASTICC", 10.0, -9.0, 0.5)
+    assert pd.isna(about["HOSTGAL_SPECZ"])
+    assert pd.isna(about["HOSTGAL_MAG_g"])
+    assert [drop["object_id"] for drop in account.dropped] == ["3"]
+    assert (account.read, account.counts["alerts"], account.counts["rows_repeated_in_later_alerts"]) == (2, 3, 3)
+
+
+def test_rubins_fluxes_are_nanojansky_and_its_times_tai(tmp_path: Path) -> None:
+    write_avro(tmp_path / "a.avro", RUBIN, {"ra": 1.0, "dec": 2.0}, alerts(RUBIN, {"ra": 1.0, "dec": 2.0}))
+    table, _ = read(tmp_path)
+    assert table.flux[1] == pytest.approx(100 / 36.3078, rel=1e-5)  # 10^(0.4 (31.4 - 27.5))
+    assert table.flux_err[1] == pytest.approx(2 / 36.3078, rel=1e-5)
+    assert table.mjd[1] == pytest.approx(60000.5 - 37 / 86400, abs=1e-9)
+
+
+def test_a_schema_that_does_not_tell_its_zero_point_needs_the_users(tmp_path: Path) -> None:
+    about = {"ra": 1.0, "dec": 2.0}
+    write_avro(tmp_path / "a.avro", ELASTICC, about, alerts(ELASTICC, about))
+    with pytest.raises(UserError, match="zero point"):
+        read(tmp_path)
+    assert read(tmp_path, zero_point=27.5)[0].flux[1] == 100.0
+    assert read(tmp_path, zero_point=31.4)[0].flux[1] == pytest.approx(2.75423, rel=1e-5)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    write_avro(tmp_path / "a.avro", ELASTICC, HOST, alerts(ELASTICC, HOST))
+    whole = (tmp_path / "a.avro").read_bytes()
+    (tmp_path / "b.avro").write_bytes(whole[:-40])
+    _, account = read(tmp_path)
+    assert [drop["object_id"] for drop in account.dropped] == ["b.avro", "3"]
+
+
+@pytest.mark.real_data
+def test_real_rubin_alerts(real_data: Path, tmp_path: Path) -> None:
+    summary = ConvertCommand(str(real_data / "rubin"), str(tmp_path)).run()
+    alerts = pq.read_table(real_data / "rubin" / "dia_sources_lsst_v10_0.parquet").to_pylist()
+    wanted: dict[str, list[tuple[float, float]]] = {}
+    for alert in alerts:
+        for row in [*(alert["prvDiaSources"] or []), alert["diaSource"]]:
+            if row["diaObjectId"]:
+                time = row["midpointMjdTai"] - 37 / 86400
+                wanted.setdefault(str(row["diaObjectId"]), []).append((time, row["psfFlux"] / 10 ** (0.4 * 3.9)))
+    written = pd.read_parquet(tmp_path / "objects")
+    assert (summary["objects"], summary["dropped"]) == (len(wanted), 25 - len(wanted))
+    for name, mjd, flux in zip(written["object_id"], written["mjd"], written["flux"], strict=True):
+        times, values = np.array(sorted(wanted[name])).T
+        assert mjd == pytest.approx(times, abs=1e-9)
+        assert flux == pytest.approx(values, rel=1e-6)
