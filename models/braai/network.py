@@ -39,6 +39,13 @@ class BraaiVGG6(nn.Module):
         self, images: Float[Tensor, "B C H W"], features: Float[Tensor, "B F"] | None = None
     ) -> Float[Tensor, " B"]:
         """Logits, (B,)."""
+        out: Tensor = self.fc2(self.drop_head(self.embed(images, features))).squeeze(-1)
+        return out
+
+    def embed(
+        self, images: Float[Tensor, "B C H W"], features: Float[Tensor, "B F"] | None = None
+    ) -> Float[Tensor, "B 256"]:
+        """What the last layer sees."""
         # ReLU and max-pooling commute exactly; pooled first, ReLU has 4 and 16 times fewer pixels to do.
         x = self.conv2(torch.relu(self.conv1(images)))
         x = self.drop(torch.relu(torch.max_pool2d(x, 2)))
@@ -47,8 +54,7 @@ class BraaiVGG6(nn.Module):
         x = x.permute(0, 2, 3, 1).flatten(1)  # (B, 1152), rows, columns, channels
         if features is not None:
             x = torch.cat([x, features.to(x.dtype)], dim=1)
-        out: Tensor = self.fc2(self.drop_head(torch.relu(self.fc1(x)))).squeeze(-1)
-        return out
+        return torch.relu(self.fc1(x))
 
 
 class BraaiWide(nn.Module):
@@ -88,8 +94,14 @@ class BraaiWide(nn.Module):
         self, images: Float[Tensor, "B C H W"], features: Float[Tensor, "B F"] | None = None
     ) -> Float[Tensor, " B"]:
         """Logits, (B,)."""
+        out: Tensor = self.head(self.drop(self.embed(images, features))).squeeze(-1)
+        return out
+
+    def embed(
+        self, images: Float[Tensor, "B C H W"], features: Float[Tensor, "B F"] | None = None
+    ) -> Float[Tensor, "B D"]:
+        """What the last layer sees."""
         x = self.convolutions(images).flatten(1)  # (B, 128 * 7 * 7)
         if features is not None:
             x = torch.cat([x, features.to(x.dtype)], dim=1)
-        out: Tensor = self.head(self.drop(torch.relu(self.dense(x)))).squeeze(-1)
-        return out
+        return torch.relu(self.dense(x))

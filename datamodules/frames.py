@@ -1,0 +1,90 @@
+"""Cutouts of full frames and tabular features as batches: nothing is cut before it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from astrid_ml.pipeline.contracts import SampleSource
+from astrid_ml.report.contact_sheet import stamp_png
+from datamodules.features import Standardiser
+from datamodules.frame_channels import CHANNELS, FrameChannels
+from datamodules.frame_cutouts import FrameStore
+from datamodules.prepared import Batch, PreparedDataModule, Rows
+from datamodules.stamps import labels
+
+# What the finder measures of each detection.
+FEATURES = ("sharpness", "roundness1", "roundness2", "npix", "peak", "flux", "mag", "daofind_mag")
+
+
+class FrameDataModule(PreparedDataModule):
+    """Batches of ``x`` (B, C, size, size) float32, ``y`` (B,) float32 and ``features`` (B, 2 F): values and flags.
+
+    Ambiguous detections (``ambiguous`` in the index: they match truth fainter than the limit) neither train nor count.
+
+    Args:
+        channels: which channels, which size, which scale; always from the checkpoint.
+        features: columns of the index, standardised on the training fold; a missing value is the mean and a flag.
+        augment: (images, generator) -> images, in training only.
+        other: the arguments of :class:`PreparedDataModule`.
+    """
+
+    def __init__(
+        self,
+        channels: FrameChannels,
+        features: Sequence[str] = FEATURES,
+        augment: Callable[[Tensor, torch.Generator | None], Tensor] | None = None,
+        **other: Any,
+    ) -> None:
+        super().__init__(**other)
+        self.channels, self.augment = channels, augment
+        self.standardiser = Standardiser(tuple(features))
+        self._store: FrameStore | None = None
+
+    def usable(self, index: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Those with a label that is not ambiguous."""
+        known = super().usable(index)
+        if "ambiguous" not in index:
+            return known
+        ambiguous: npt.NDArray[np.bool_] = index["ambiguous"].fillna(False).to_numpy(dtype=bool)
+        return known & ~ambiguous
+
+    def fit_statistics(self, source: SampleSource, train_rows: Rows) -> dict[str, Any]:
+        """Of the features, and what the scaling clips on the training fold (1000 cutouts, evenly spread)."""
+        sample = train_rows[:: max(1, len(train_rows) // 1000)]
+        lost = self.channels.clipped(self._raw(source, sample), source.index.iloc[sample], frame_channels(source))
+        return {**self.standardiser.fit(source.index.iloc[train_rows]), "clipped": lost}
+
+    def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
+        index = source.index.iloc[rows]
+        images = self.channels.apply(self._raw(source, rows), index, frame_channels(source))
+        if train and self.augment is not None:
+            images = self.augment(images, generator)
+        batch = {"x": images, "y": labels(index)}
+        if self.standardiser.columns:
+            batch["features"] = self.standardiser.apply(index, self.statistics)
+        return batch
+
+    def draw(self, source: SampleSource, rows: Sequence[int]) -> list[bytes]:
+        """One PNG a row: the raw channels side by side, each in its own stretch."""
+        cutouts = self._raw(source, np.asarray(rows, dtype=np.int64)).permute(0, 3, 1, 2).numpy()
+        return [stamp_png(cutout) for cutout in cutouts]
+
+    def _raw(self, source: SampleSource, rows: Rows) -> Tensor:
+        """Raw cutouts (B, size, size, C), NaN beyond the frame."""
+        if self._store is None or self._store.source is not source or self._store.index is not source.index:
+            self._store = FrameStore(source)
+        return torch.from_numpy(self._store.cutouts(rows, self.channels.size))
+
+
+def frame_channels(source: SampleSource) -> list[str]:
+    """Names of the frames' channels, from the dataset's description; the four of a job folder by default."""
+    meta: dict[str, Any] = getattr(source, "meta", {}) or {}
+    description = meta.get("description", meta)
+    return list(description.get("channels", CHANNELS))

@@ -1,0 +1,1 @@
+"""Fusion: images and catalogue features in one classifier, and each alone."""
