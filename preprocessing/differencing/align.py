@@ -99,13 +99,34 @@ def turned(psf: Tensor, at: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class AlignNone:
-    """Frames that share their pixels already."""
+    """Frames that share their pixels already, but for what stars show.
+
+    Args:
+        order: half the Lanczos taps per axis of the second resampling, where there is one.
+    """
+
+    order: int = 5
 
     def __call__(self, science: Image, reference: Image, correction: Tensor | None = None) -> Image:
-        """The reference as it is, on the science image's WCS; unequal shapes are a UserError."""
+        """The reference on the science image's WCS; unequal shapes are a UserError.
+
+        It stays as it is, unless ``correction`` (as of ``Align``) says that stars stand off.
+        """
         if science.shape != reference.shape:
             raise UserError(f"frames of one shape {science.shape}", f"{reference.shape}", "align them by their WCS")
-        return reference.with_(wcs=science.wcs, meta={**reference.meta, "overlap": 1.0})
+        same = reference.with_(wcs=science.wcs, meta={**reference.meta, "overlap": 1.0})
+        if correction is None:
+            return same
+        h, w = science.shape
+        y, x = torch.meshgrid(torch.arange(h).double(), torch.arange(w).double(), indexing="ij")
+        at = corrected(torch.stack([x, y]), correction)
+        data, variance, mask = resample(reference.data, reference.variance, reference.mask, at, self.order)
+        return same.with_(
+            data=torch.where(mask, 0.0, data),
+            variance=torch.where(mask, reference.variance.median(), variance),
+            mask=mask,
+            meta={**same.meta, "noise_autocorrelation": noise_autocorrelation(at, self.order).float()},
+        )
 
 
 def check_overlap(overlap: float, least: float, name: str) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from astrid_ml.errors import UserError
 from preprocessing.differencing.align import Align
 from preprocessing.differencing.background import SubtractBackground
+from preprocessing.differencing.bright import BrightStars
 from preprocessing.differencing.detect import Peaks
 from preprocessing.differencing.image import Image
 from preprocessing.differencing.measure import measure
@@ -22,6 +23,7 @@ from preprocessing.differencing.normalise import Matched, MatchStars
 from preprocessing.differencing.psf import EmpiricalPsf, EstimatePsf, PsfEstimate
 from preprocessing.differencing.refine import Refine
 from preprocessing.differencing.significance import Significance
+from preprocessing.differencing.star_residuals import StarResiduals
 from preprocessing.differencing.stars import SelectStars, Sources, find_sources
 from preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult, Zogy, fill, grow
 from preprocessing.differencing.tiles import Tiles
@@ -84,8 +86,8 @@ class Subtraction:
     """The steps between two loaded frames and candidates.
 
     Args:
-        background, stars, align, psf, match, noise, refine, subtract, tiles, significance, detect: the steps, in order
-            but for ``stars``, which serves ``psf`` and ``match``.
+        background, stars, align, psf, match, bright, noise, refine, subtract, tiles, significance, residuals, detect:
+            the steps, in order but for ``stars``, which serves ``psf`` and ``match``. ``bright`` may be None.
         realign: px; the reference is resampled anew where stars show it this far off anywhere in the frame.
         blank_margin: px around sources that are not blank sky.
         allow_mixed: subtract frames of different filters or missions.
@@ -96,10 +98,12 @@ class Subtraction:
     align: AlignStep = field(default_factory=Align)
     psf: EstimatePsf = field(default_factory=EmpiricalPsf)
     match: MatchStars = field(default_factory=MatchStars)
+    bright: BrightStars | None = field(default_factory=BrightStars)
     noise: Noise = field(default_factory=Noise)
     refine: RefineStep = field(default_factory=Refine)
     subtract: Subtract = field(default_factory=Zogy)
     tiles: Tiles = field(default_factory=Tiles)
+    residuals: StarResiduals = field(default_factory=StarResiduals)
     significance: Significance = field(default_factory=Significance)
     detect: DetectStep = field(default_factory=Peaks)
     realign: float = 0.03
@@ -120,6 +124,7 @@ class Subtraction:
         found = find_sources(science)
         psf = self._psf(science, found)
         aligned, ref_found, ref_psf, matched = self._registered(science, reference, psf)
+        science, aligned = self._without_bright(science, psf), self._without_bright(aligned, ref_psf)
         blank = self._blank(science, aligned, found, ref_found)
         noises = (self.noise(science, blank), self.noise(aligned, blank))
         pair = SubtractionInput(
@@ -140,10 +145,11 @@ class Subtraction:
         scaled, quality = self.significance(result.significance, result.diff, blank)
         scale = float(str(quality["sig_scale"]))
         result = replace(result, significance=scaled, flux_error=result.flux_error * scale)
+        result, residuals = self.residuals(result, pair, matched)
         sources = ref_found.table[["x", "y"]].to_numpy()
         fwhm = max(psf.fwhm, 1.5)
-        candidates = measure(self.detect(scaled, result.mask), result, science, sources, fwhm)
-        quality |= _summary(science, aligned, psf, ref_psf, matched, pair) | refined | result.quality
+        candidates = measure(self.detect(result.significance, result.mask), result, science, sources, fwhm)
+        quality |= _summary(science, aligned, psf, ref_psf, matched, pair) | refined | residuals | result.quality
         quality |= {f"science_{k}": v for k, v in noises[0].quality.items()}
         quality |= {f"reference_{k}": v for k, v in noises[1].quality.items()}
         warnings = [*psf.warnings, *ref_psf.warnings, *matched.warnings, *_listed(quality.pop("warnings"))]
@@ -169,6 +175,15 @@ class Subtraction:
                 estimate = self._psf(aligned, found)
                 matched = self.match(science, aligned, (central(psf.psf), central(estimate.psf)), psf.positions)
         return aligned, found, estimate, matched
+
+    def _without_bright(self, image: Image, psf: PsfEstimate) -> Image:
+        """The image with the surroundings of saturated stars masked."""
+        saturated = image.meta.get("saturated")
+        if self.bright is None or saturated is None or not bool(saturated.any()):
+            return image
+        if saturated.shape != image.data.shape:  # the reference was resampled: its cores are found anew
+            image = image.with_(meta={k: v for k, v in image.meta.items() if k != "saturated"})
+        return image.with_(mask=image.mask | self.bright(image, central(psf.psf)).mask)
 
     def _refined(self, pair: SubtractionInput) -> tuple[SubtractionInput, dict[str, float]]:
         if pair.psfs[0].ndim == 4 or pair.psfs[1].ndim == 4:

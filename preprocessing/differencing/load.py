@@ -68,14 +68,16 @@ class LoadFits:
         path, ext = split_name(frame.path, frame.ext)
         with open_fits(path) as hdus:
             index = science_hdu(hdus, ext, path)
+            ceiling = integer_ceiling(hdus[index].header)
             data, header = plane(hdus[index], path), merged_header(hdus, index)
             extras = {name: _companion(hdus, index, name, data.shape) for name in ("ERR", "DQ")}
             stamp = next((np.array(h.data, float) for h in hdus if h.name == "PSF" and h.data is not None), None)
         _check(data, path)
         said = read_calibration(header)
         mask = ~np.isfinite(data) | _flagged(extras["DQ"], self._bits(said.mission))
-        if said.saturation:
-            mask |= np.nan_to_num(data) >= said.saturation
+        level = said.saturation or (0.98 * ceiling if ceiling and np.nanmax(data) >= ceiling else None)
+        saturated = np.nan_to_num(data) >= level if level else np.zeros(data.shape, bool)
+        mask |= saturated
         if frame.mask:
             mask |= _plane_of(frame.mask, data.shape) != 0
         variance, source, origin = _variance(data, mask, frame, extras["ERR"], said)
@@ -101,7 +103,12 @@ class LoadFits:
             exposure_time=said.exposure_time,
             variance_includes_source=source,
             name=Path(path).name,
-            meta={"hdu": index, "variance_from": origin, "gain_known": bool(frame.gain or said.gain)},
+            meta={
+                "hdu": index,
+                "variance_from": origin,
+                "gain_known": bool(frame.gain or said.gain),
+                "saturated": torch.from_numpy(saturated),
+            },
         )
 
     def _bits(self, mission: str | None) -> int:
@@ -250,6 +257,17 @@ def _variance(data: Array, mask: Array, frame: Frame, err: Array | None, said: C
     source = np.nan_to_num(data) - level
     # positive noise is no source: counted as one it would add 1 % to the sky's sigma
     return floor + np.where(source > 3 * floor**0.5, source, 0.0) / gain, True, "blank sky and gain"
+
+
+def integer_ceiling(header: fits.Header) -> float | None:
+    """The largest value that an 8- or 16-bit integer image can hold; None for others.
+
+    Where pixels stand at it and the header names no saturation, they are saturated.
+    """
+    bits, scale, zero = header.get("BITPIX"), header.get("BSCALE", 1), header.get("BZERO", 0)
+    if bits not in (8, 16):
+        return None
+    return float((255 if bits == 8 else 32767) * scale + zero)
 
 
 def white_sigma(data: Array, mask: Array) -> float:

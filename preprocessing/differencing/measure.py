@@ -12,10 +12,11 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from preprocessing.differencing.image import Image
-from preprocessing.differencing.stamp_fit import stamps_at
+from preprocessing.differencing.stamp_fit import shifted, stamps_at
 from preprocessing.differencing.subtract import SubtractionResult
 
 Array = npt.NDArray[np.float64]
+SHARP = 8  # bit of ``flags``; the lower ones are the detector's
 MEASURED = (
     "flux",
     "flux_err",
@@ -84,6 +85,7 @@ def measure(
     sign = torch.from_numpy(table["sign"].to_numpy(dtype=np.float32, copy=True))
     for name, values in shapes(result.diff, x, y, sign, fwhm).items():
         out[name] = values.numpy().astype(float)
+    out["flags"] = out["flags"].to_numpy() | np.where(_too_sharp(out, result.psf), SHARP, 0)
     out["reference_distance"] = _nearest(sources, x.numpy(), y.numpy())
     out["ra"], out["dec"] = _sky(science, x.numpy(), y.numpy())
     return out
@@ -134,6 +136,23 @@ def shapes(diff: Tensor, x: Tensor, y: Tensor, sign: Tensor, fwhm: float) -> dic
         "ellipticity": 1 - (minor / major.clamp_min(1e-6)).sqrt(),
         "fwhm": size,
     }
+
+
+def _too_sharp(table: pd.DataFrame, psf: Tensor) -> npt.NDArray[np.bool_]:
+    """Candidates sharper than the difference's PSF at any position within a pixel, by more than 3 sigma of noise.
+
+    Cosmic rays and hot pixels: the optics cannot make anything sharper than the PSF.
+    """
+    offsets = torch.linspace(-0.5, 0.5, 5)
+    dy, dx = (t.flatten() for t in torch.meshgrid(offsets, offsets, indexing="ij"))
+    moved = shifted(psf.detach(), dx, dy)
+    half = psf.shape[-1] // 2
+    centre = moved[:, half, half]
+    ring = (moved[:, half - 1 : half + 2, half - 1 : half + 2].sum((1, 2)) - centre) / 8
+    limit = float((1 - ring / centre).max())
+    # error of 1 - ring / centre, the centre's being the smaller part of the detection's
+    noise = 1.2 * float(psf.square().sum().sqrt() / psf.max()) / np.maximum(np.abs(table["snr"].to_numpy()), 1e-9)
+    return np.asarray(table["sharpness"].to_numpy() > limit + 3 * noise * (1 - limit) + 0.05)
 
 
 def _grid(t: Tensor, p: int, q: int) -> Tensor:

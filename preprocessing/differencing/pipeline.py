@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,11 +14,19 @@ import torch
 from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
 from astrid_ml.pipeline.fingerprint import relative
 from astrid_ml.sky import healpix
-from preprocessing.differencing.align import Align
+from preprocessing.differencing.align import Align, AlignNone
 from preprocessing.differencing.background import SubtractBackground
+from preprocessing.differencing.bright import BrightStars
 from preprocessing.differencing.cutouts import Cutout
 from preprocessing.differencing.detect import Peaks
-from preprocessing.differencing.difference import AlignStep, BackgroundStep, DetectStep, Difference, RefineStep, Subtraction
+from preprocessing.differencing.difference import (
+    AlignStep,
+    BackgroundStep,
+    DetectStep,
+    Difference,
+    RefineStep,
+    Subtraction,
+)
 from preprocessing.differencing.load import Frame, LoadFits
 from preprocessing.differencing.manifest import find_pairs, frame_files
 from preprocessing.differencing.noise import Noise
@@ -26,6 +34,7 @@ from preprocessing.differencing.normalise import MatchStars
 from preprocessing.differencing.psf import EmpiricalPsf, EstimatePsf
 from preprocessing.differencing.refine import Refine
 from preprocessing.differencing.significance import Significance
+from preprocessing.differencing.star_residuals import StarResiduals
 from preprocessing.differencing.stars import SelectStars
 from preprocessing.differencing.subtract import Subtract, Zogy
 from preprocessing.differencing.tiles import Tiles
@@ -40,8 +49,8 @@ class DifferencingPipeline:
     """Loads, aligns, subtracts, detects, measures and cuts each pair of a manifest.
 
     Args:
-        load, background, stars, align, psf, match, noise, refine, subtract, tiles, significance, detect, cutout: the
-            steps.
+        load, background, stars, align, psf, match, bright, noise, refine, subtract, tiles, residuals, significance,
+            detect, cutout: the steps; ``bright`` may be None.
         realign: px; the reference is resampled anew where stars show it this far off anywhere in the frame.
         allow_mixed: subtract frames of different filters or missions.
         match_radius: of candidates to the truth, in FWHM of the science image.
@@ -53,10 +62,12 @@ class DifferencingPipeline:
     align: AlignStep = field(default_factory=Align)
     psf: EstimatePsf = field(default_factory=EmpiricalPsf)
     match: MatchStars = field(default_factory=MatchStars)
+    bright: BrightStars | None = field(default_factory=BrightStars)
     noise: Noise = field(default_factory=Noise)
     refine: RefineStep = field(default_factory=Refine)
     subtract: Subtract = field(default_factory=Zogy)
     tiles: Tiles = field(default_factory=Tiles)
+    residuals: StarResiduals = field(default_factory=StarResiduals)
     significance: Significance = field(default_factory=Significance)
     detect: DetectStep = field(default_factory=Peaks)
     cutout: Cutout = field(default_factory=Cutout)
@@ -80,13 +91,14 @@ class DifferencingPipeline:
         return units
 
     def difference(self, science: Frame, reference: Frame) -> Difference:
-        """Load and subtract one pair."""
-        return self.subtraction()(self.load(science), self.load(reference))
+        """Load and subtract one pair; frames that share their pixels need no WCS."""
+        load = replace(self.load, need_wcs=False) if isinstance(self.align, AlignNone) else self.load
+        return self.subtraction()(load(science), load(reference))
 
     def subtraction(self) -> Subtraction:
         """The steps between loaded images and measured candidates."""
-        names = ["background", "stars", "align", "psf", "match", "noise", "refine", "subtract", "tiles"]
-        names += ["significance", "detect", "realign", "allow_mixed"]
+        names = ["background", "stars", "align", "psf", "match", "bright", "noise", "refine", "subtract"]
+        names += ["tiles", "residuals", "significance", "detect", "realign", "allow_mixed"]
         return Subtraction(**{name: getattr(self, name) for name in names})
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
