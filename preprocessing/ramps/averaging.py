@@ -10,6 +10,7 @@ track of a particle and the charge that spreads from it.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -38,6 +39,7 @@ class Found:
     snr: Tensor
     shape: tuple[int, int, int]
 
+    @functools.cached_property
     def beside(self) -> tuple[Tensor, Tensor]:
         """(difference, pixel) of the eight neighbours of rises, in the same group, each once and sorted."""
         n_groups, h, w = self.shape
@@ -73,7 +75,7 @@ class Density:
         span = 2 * threshold * size.nan_to_num(0.0).double()
         tested = float(span.sum()) * (n_groups - 1)
         anywhere = float(small.sum()) / max(tested, 1e-30)
-        difference, pixel = found.beside()
+        difference, pixel = found.beside
         key = found.pixel * n_groups + found.group - 1
         near = torch.isin(key[small], pixel * n_groups + difference)
         # As if of twenty more neighbours one had a step: what holds where there are few.
@@ -145,7 +147,7 @@ def averaged_rates(
     row, mine = _rows(found.pixel, chosen)
     used[found.group[mine] - 1, row] = False
     prior = torch.full_like(difference, density.anywhere)
-    near_difference, near_pixel = found.beside()
+    near_difference, near_pixel = found.beside
     row, mine = _rows(near_pixel, chosen)
     prior[near_difference[mine], row] = density.beside
     sigma, photons = noise[chosen].double(), rate[chosen].double().nan_to_num(0.0)

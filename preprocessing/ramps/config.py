@@ -33,6 +33,8 @@ class DetectorConfig:
         snowball_min_area: smallest area of a snowball without a saturated core, pixels.
         snowball_max_area: largest area of any, pixels.
         snowball_edge_size: near the edge, within this many pixels, no core is needed, pixels.
+        snowball_min_ring: lowest share of the pixels around a core that jump with it: around a star that saturates
+            they do not.
         snowball_sat_expand: pixels by which a saturated core is enlarged in the mask.
         snowball_time_masked_next_int: seconds of the next integration in which a core is masked.
     """
@@ -59,5 +61,6 @@ class DetectorConfig:
     snowball_min_area: int = 75
     snowball_max_area: int = 120000
     snowball_edge_size: int = 25
+    snowball_min_ring: float = 0.4
     snowball_sat_expand: int = 2
     snowball_time_masked_next_int: float = 4000.0

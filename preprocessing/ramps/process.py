@@ -16,6 +16,7 @@ import torch
 from preprocessing.ramps.codes import SNOWBALL, TELEGRAPH_NOISE
 from preprocessing.ramps.config import DetectorConfig
 from preprocessing.ramps.detect import StripDetector
+from preprocessing.ramps.dq import GroupDQFile, add_jumps, add_snowballs, lost_bits, pixel_bits
 from preprocessing.ramps.likelihood import Sampling
 from preprocessing.ramps.ramp import Ramp
 from preprocessing.ramps.reference_pixels import ReferenceCorrection
@@ -23,6 +24,7 @@ from preprocessing.ramps.snowballs import Snowball, find_snowballs
 from preprocessing.ramps.steps import StepDetector
 from preprocessing.ramps.twopoint import TwoPoint
 
+Bits = npt.NDArray[np.uint8]
 STRIP_BYTES = 64 * 2**20  # of reads; the work on them takes a few times as much
 
 
@@ -74,28 +76,68 @@ def sampling_of(ramp: Ramp) -> Sampling:
     return Sampling(torch.from_numpy(np.asarray(ramp.group_times, np.float64)), reads, frame)
 
 
-def process(ramp: Ramp, settings: Processing, cube: Path | None = None) -> Processed:
+def process(ramp: Ramp, settings: Processing, cube: Path | None = None, dq: Path | None = None) -> Processed:
     """Detect in every integration.
+
+    The cores of snowballs are left out of the next integration for ``snowball_time_masked_next_int`` seconds.
 
     Args:
         ramp: the exposure; a memory-mapped one is never read whole.
         settings: how.
         cube: where to write the processed cube (float32, e-, first read subtracted), or None.
+        dq: where to write the data-quality bits (FITS with GROUPDQ and PIXELDQ; see ``dq``), or None.
     """
     target, temporary = _open_cube(ramp, cube)
-    parts = [_integration(ramp, settings, i, target) for i in range(ramp.shape[0])]
+    parts: list[Processed] = []
+    for integration in range(ramp.shape[0]):
+        before = parts[-1].snowballs if parts else []
+        parts.append(_integration(ramp, settings, integration, target, before))
     if cube is not None and temporary is not None:
         del target
         os.replace(temporary, cube)
     features = {name: np.stack([part.features[name] for part in parts]) for name in parts[0].features}
     counts = {name: sum(part.counts[name] for part in parts) for name in parts[0].counts}
-    return Processed(
+    processed = Processed(
         pd.concat([part.jumps for part in parts], ignore_index=True),
         pd.concat([part.telegraph for part in parts], ignore_index=True),
         [ball for part in parts for ball in part.snowballs],
         features,
         counts,
     )
+    if dq is not None:
+        write_dq(dq, ramp, settings, processed)
+    return processed
+
+
+def masked_groups(ramp: Ramp, config: DetectorConfig) -> int:
+    """Groups of an integration in which the cores of the integration before are masked."""
+    since = np.asarray(ramp.group_times) - ramp.group_times[0]
+    return int(np.searchsorted(since, config.snowball_time_masked_next_int))
+
+
+def group_dq(ramp: Ramp, settings: Processing, processed: Processed, integration: int, rows: slice) -> Bits:
+    """Data-quality bits of every group, uint8 (n_groups, h, n_cols): DO_NOT_USE 1, SATURATED 2, JUMP_DET 4.
+
+    Args:
+        ramp: the exposure; only these rows of it are read.
+        settings: those of ``process``.
+        processed: its answer.
+        integration: 0-based.
+        rows: rows, with a start and a stop.
+    """
+    bits = lost_bits(ramp, integration, rows, settings.saturation_dn)
+    add_jumps(bits, processed.jumps[processed.jumps.integration == integration], rows)
+    add_snowballs(bits, processed.snowballs, integration, masked_groups(ramp, settings.config), rows)
+    return bits
+
+
+def write_dq(path: Path, ramp: Ramp, settings: Processing, processed: Processed) -> None:
+    """GROUPDQ and PIXELDQ of an exposure as FITS, strip by strip, whole or not at all."""
+    file = GroupDQFile(path, ramp.shape)
+    for integration in range(ramp.shape[0]):
+        for rows in _strip_rows(ramp):
+            file.write(integration, rows, group_dq(ramp, settings, processed, integration, rows))
+    file.close(pixel_bits(ramp, processed.features["slope"]))
 
 
 def _open_cube(ramp: Ramp, cube: Path | None) -> tuple[Any, Path | None]:
@@ -108,12 +150,9 @@ def _open_cube(ramp: Ramp, cube: Path | None) -> tuple[Any, Path | None]:
 def strips(ramp: Ramp, settings: Processing, integration: int) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
     """Strips of rows as reads in e- with the first read subtracted: (rows, (n_groups, h, n_cols)); NaN unusable."""
     levels = settings.reference.measure(ramp, integration) if settings.reference else None
-    _, n_groups, n_rows, n_cols = ramp.shape
-    height = max(1, STRIP_BYTES // (4 * n_groups * n_cols))
     limit = settings.saturation_dn if settings.saturation_dn is not None else ramp.meta.get("saturation_dn")
     gain = np.asarray(ramp.gain, np.float32)
-    for start in range(0, n_rows, height):
-        rows = slice(start, min(start + height, n_rows))
+    for rows in _strip_rows(ramp):
         reads = ramp.electrons(integration, rows, slice(None))
         if limit is not None:
             scale = gain if gain.ndim == 0 else gain[rows]
@@ -129,11 +168,23 @@ def strips(ramp: Ramp, settings: Processing, integration: int) -> Iterator[tuple
         yield rows, reads
 
 
-def _integration(ramp: Ramp, settings: Processing, integration: int, target: Any) -> Processed:
+def _strip_rows(ramp: Ramp) -> Iterator[slice]:
+    """Rows of the strips: as many at once as ``STRIP_BYTES`` of reads hold."""
+    _, n_groups, n_rows, n_cols = ramp.shape
+    height = max(1, STRIP_BYTES // (4 * n_groups * n_cols))
+    for start in range(0, n_rows, height):
+        yield slice(start, min(start + height, n_rows))
+
+
+def _integration(ramp: Ramp, settings: Processing, integration: int, target: Any, before: list[Snowball]) -> Processed:
     sampling, gain = sampling_of(ramp), float(np.mean(ramp.gain))
     detector = StripDetector(settings.steps, settings.twopoint, settings.config)
     n_groups, n_rows, n_cols = ramp.shape[1:]
     first_saturated = np.full((n_rows, n_cols), n_groups, np.int64)
+    persisting = np.zeros((n_rows, n_cols), dtype=bool)
+    for ball in before:
+        persisting[ball.core[:, 0], ball.core[:, 1]] = True
+    masked = masked_groups(ramp, settings.config)
     jumps: list[pd.DataFrame] = []
     telegraph: list[pd.DataFrame] = []
     maps: list[dict[str, npt.NDArray[np.float32]]] = []
@@ -142,6 +193,7 @@ def _integration(ramp: Ramp, settings: Processing, integration: int, target: Any
             target[integration, :, rows] = reads
         if ramp.reference is not None:
             reads[:, ramp.reference[rows]] = np.nan
+        reads[:masked, persisting[rows]] = np.nan
         noise = torch.from_numpy(ramp.noise(rows, slice(None)))
         first_saturated[rows] = _first_lost(reads)
         result = detector(torch.from_numpy(reads), noise, sampling, gain)
@@ -160,7 +212,7 @@ def _integration(ramp: Ramp, settings: Processing, integration: int, target: Any
         flickers.assign(integration=integration),
         balls,
         features,
-        {"pixels": n_rows * n_cols, "pixels_unusable": unusable},
+        {"pixels": n_rows * n_cols, "pixels_unusable": unusable, "pixels_after_snowballs": int(persisting.sum())},
     )
 
 

@@ -142,7 +142,7 @@ class StepDetector:
         density = Density.measure(found, self.threshold, screened.size)
         mark = doubtful(screened.rise, screened.size, density.anywhere, self.average)
         mark[found.pixel] = True
-        mark[found.beside()[1]] = True
+        mark[found.beside[1]] = True
         for part in torch.split(mark.nonzero()[:, 0], _BLOCK):
             rate, variance = averaged_rates(reads, noise, sampling, screened.rate, found, density, part)
             screened.rate[part], screened.variance[part] = rate.to(noise), variance.to(noise)

@@ -50,7 +50,7 @@ def test_average_equals_the_integral_over_sizes_and_groups() -> None:
 
 def test_neighbours_are_the_eight_within_the_tile() -> None:
     found = Found(torch.tensor([2, 3]), torch.tensor([0, 14]), torch.tensor([9.0, -9.0]), (5, 4, 5))
-    difference, pixel = found.beside()
+    difference, pixel = found.beside
     assert difference.tolist() == [1, 1, 1]
     assert pixel.tolist() == [1, 5, 6]
 
