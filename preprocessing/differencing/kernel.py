@@ -96,6 +96,8 @@ def changed(
 class Kernel:
     """The sharper image is convolved with the kernel that matches it to the other on stamps around stars.
 
+    The kernel moves stars as well as it widens them: ``astrometric_sigma`` does not enter the significance.
+
     Quality: ``stamps``, ``stamps_rejected``, ``kernel_sum`` (mid-field; convolved to other image), ``kernel_chi2``,
     ``convolved_reference`` (1, or 0 where the science image was the sharper), ``kernel_order`` (lower than asked for
     where stars are few; with hardly any, the kernel is that of the two PSFs and ``stamps`` is 0).
@@ -149,7 +151,8 @@ class Kernel:
             kernel = model.at(x, y)
             return (delta, kernel) if forward else (kernel / kernel.sum(), delta / kernel.sum())
 
-        white = whiten(diff, variances, pair.noises, pair.psfs[0], kernels_at, self.nodes if model.order > 0 else 1)
+        nodes = self.nodes if model.order > 0 else 1
+        white = whiten(diff, variances, pair.noises, pair.psfs[0], kernels_at, nodes, pair.difference_noises)
         sigma = white.score_variance.sqrt()
         return SubtractionResult(
             white.diff,

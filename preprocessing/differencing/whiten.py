@@ -47,33 +47,51 @@ def _zero_lag(noise: Noise, like: Tensor) -> Tensor:
     return value if value.ndim < 2 else value[value.shape[-2] // 2, value.shape[-1] // 2]
 
 
+def _spectrum(kernels: Kernels, noises: tuple[Noise, Noise], shape: tuple[int, int]) -> Tensor:
+    """Noise power of a difference."""
+    total = torch.zeros((), dtype=kernels[0].dtype, device=kernels[0].device)
+    for kernel, noise in zip(kernels, noises, strict=True):
+        total = total + power(noise, shape, kernel) * transform(kernel, shape).abs().square()
+    return total.clamp_min(1e-6 * float(total.mean()))
+
+
 def _responses(
-    psf: Tensor, kernels: Kernels, noises: tuple[Noise, Noise], shape: tuple[int, int]
+    psf: Tensor,
+    kernels: Kernels,
+    noises: tuple[Noise, Noise],
+    whitened: tuple[Noise, Noise],
+    shape: tuple[int, int],
 ) -> tuple[Tensor, ...]:
     """Post-filter, matched filter and F_S / shape at the frequencies of ``shape``; coloured kernels of both images."""
     k_n, k_r = transform(kernels[0], shape), transform(kernels[1], shape)
     q_n, q_r = power(noises[0], shape, psf), power(noises[1], shape, psf)
-    total = q_n * k_n.abs().square() + q_r * k_r.abs().square()
-    total = total.clamp_min(1e-6 * float(total.mean()))
     p = transform(psf, shape) * k_n
-    white, match = (total[..., 0, 0] / total).sqrt(), p.conj() / total
+    match = p.conj() / _spectrum(kernels, noises, shape)
+    total = _spectrum(kernels, whitened, shape)
+    white = (total[..., 0, 0] / total).sqrt()
     coloured = [
         k * (q / _zero_lag(noise, psf)).sqrt() for k, q, noise in zip((k_n, k_r), (q_n, q_r), noises, strict=True)
     ]
     return white, match, p, *coloured
 
 
-def filters(psf: Tensor, kernels: Kernels, noises: tuple[Noise, Noise], shape: tuple[int, int]) -> Filters:
+def filters(
+    psf: Tensor,
+    kernels: Kernels,
+    noises: tuple[Noise, Noise],
+    whitened: tuple[Noise, Noise],
+    shape: tuple[int, int],
+) -> Filters:
     """Filters of one place on a grid of ``shape``.
 
     Args:
         psf: (k, k) PSF of the science image. kernels: of science and reference in the difference.
-        noises: variance or autocovariance (m, m) of each image.
+        noises: variance or autocovariance (m, m) of each image. whitened: those by which the post-filter whitens.
     """
     size = psf.shape[-1]
-    white, match, *_ = _responses(psf, kernels, noises, shape)
+    white, match, *_ = _responses(psf, kernels, noises, whitened, shape)
     box = padded_shape((4 * size, 4 * size), size)
-    small_white, small_match, p, c_n, c_r = _responses(psf, kernels, noises, box)
+    small_white, small_match, p, c_n, c_r = _responses(psf, kernels, noises, whitened, box)
     squared = [
         (stamp_of(f * c_n, box, 2 * size - 1).square(), stamp_of(f * c_r, box, 2 * size - 1).square())
         for f in (small_match, small_white)
@@ -125,6 +143,7 @@ def whiten(
     psf: Tensor,
     kernels_at: Callable[[float, float], Kernels],
     nodes: int = 1,
+    whitened: tuple[Noise, Noise] | None = None,
 ) -> Whitened:
     """Whiten a difference whose kernels vary over the field: filters at nodes x nodes places, blended linearly.
 
@@ -132,6 +151,7 @@ def whiten(
         diff: (H, W) = k_n * N - k_r * R, science flux units. variances: (H, W) of N and R, sources included.
         noises: background noise of N and R. psf: (k, k) of N, sum 1.
         kernels_at: (k, k) kernels k_n and k_r at x, y (px).
+        whitened: what ``diff`` is whitened by, where that is not ``noises``; the score does not depend on it.
     """
     h, w = diff.shape
     margin = 2 * psf.shape[-1]
@@ -141,12 +161,12 @@ def whiten(
             outer = (_grown(rows, margin, h), _grown(columns, margin, w))
             part = diff[outer]
             shape = padded_shape((part.shape[0], part.shape[1]), margin)
-            f = filters(psf, kernels_at(x, y), noises, shape)
+            f = filters(psf, kernels_at(x, y), noises, whitened or noises, shape)
             found = _patch(part, (variances[0][outer], variances[1][outer]), f, shape)
             top, left = rows.start - outer[0].start, columns.start - outer[1].start
             weight = (weight_y[:, None] * weight_x[None, :]).to(diff)
             for sum_, image in zip(total, (*found, f.score_scale.expand(part.shape)), strict=True):
                 sum_[rows, columns] += weight * image[top : top + len(weight_y), left : left + len(weight_x)]
     box = padded_shape((4 * psf.shape[-1],) * 2, psf.shape[-1])
-    middle = filters(psf, kernels_at((w - 1) / 2, (h - 1) / 2), noises, box)
+    middle = filters(psf, kernels_at((w - 1) / 2, (h - 1) / 2), noises, whitened or noises, box)
     return Whitened(total[0], total[1], total[2], total[3], total[4], middle.psf)

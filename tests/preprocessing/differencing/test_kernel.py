@@ -240,3 +240,23 @@ def test_one_filter_everywhere_equals_the_blend_of_equal_filters() -> None:
     for name in ("diff", "score", "score_variance", "variance", "score_scale", "psf"):
         a, b = getattr(one, name), getattr(many, name)
         assert torch.allclose(a, b, atol=2e-3 * float(a.abs().max())), name
+
+
+def test_the_score_of_correlated_noise_does_not_depend_on_what_the_difference_is_whitened_by() -> None:
+    shape, blur = (256, 256), gaussian_stamp(0.8, 9)
+    g = torch.Generator().manual_seed(6)
+    noise = torch.fft.irfft2(torch.fft.rfft2(torch.randn(shape, generator=g)) * transform(blur, shape), s=shape)
+    auto = stamp_of(transform(blur, (32, 32)).abs().square() + 0j, (32, 32), 17)
+    v = (torch.full(shape, float(auto[8, 8])), torch.full(shape, 0.01))
+    psf, delta = gaussian_stamp(1.6, 21), gaussian_stamp(0.0, 21)
+    kernels = (delta, gaussian_stamp(0.9, 21))
+    one = whiten(noise, v, (auto, 0.01), psf, lambda x, y: kernels)
+    kept = whiten(noise, v, (auto, 0.01), psf, lambda x, y: kernels, 1, (float(auto[8, 8]), 0.01))
+    assert torch.equal(one.score, kept.score) and torch.equal(one.score_variance, kept.score_variance)
+    blank = torch.zeros(shape, dtype=torch.bool)
+    blank[20:-20, 20:-20] = True
+    lags = [neighbour_correlation(w.diff, blank)[(0, 1)][0] for w in (one, kept, replace(one, diff=noise))]
+    assert abs(lags[0]) < 0.02 and lags[1] == pytest.approx(lags[2], abs=0.02) and lags[2] > 0.5
+    pull = kept.diff[20:-20, 20:-20] / kept.variance[20:-20, 20:-20].sqrt()
+    assert float(pull.std()) == pytest.approx(1, abs=0.03)
+    assert float((one.score / one.score_variance.sqrt())[20:-20, 20:-20].std()) == pytest.approx(1, abs=0.05)
