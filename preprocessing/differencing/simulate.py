@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,20 +10,42 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from astropy.wcs import WCS
-from scipy.optimize import nnls
 
+from preprocessing.differencing.artefacts import Artefacts, add_trail, bad_mask, cosmic_rays, saturate, sky_plane
 from preprocessing.differencing.image import Image
+from preprocessing.differencing.simulate_galaxies import galaxy_layer
+from preprocessing.differencing.simulate_psf import Psf, add_points, add_sources, moffat_stamp
+from preprocessing.differencing.simulate_sources import draw_changes, draw_galaxies, draw_stars
+
+__all__ = ["SkyConfig", "SkyPair", "add_points", "moffat_stamp", "optimal_error", "simulate_pair"]
 
 Array = npt.NDArray[np.float64]
-_PRE = 1.2  # px; Gaussian pre-blur that makes galaxy profiles safe to sample before the PSF is applied
-_SIGMAS = np.geomspace(0.03, 4.0, 12)  # widths of the Gaussians of a Sersic profile, in half-light radii
+TRUTH_COLUMNS = ("object_id", "x", "y", "ra", "dec", "flux", "mag", "snr_opt", "kind", "host_distance")
 
 
 @dataclass(frozen=True)
 class SkyConfig:
     """A pair's sky and detectors. Counts are per Mpx; sizes in pixels; fluxes and sky in e- of the science image.
 
-    ``flux_ratio`` is science / reference; ``snr`` the range of ``snr_opt`` of the transients (log-uniform).
+    Pairs (a, b) are science and reference.
+
+    Args:
+        shape: (H, W).
+        fwhm, beta: Moffat PSFs; the response of the pixel included.
+        flux_ratio: science / reference, in e-.
+        shift, rotation: of the reference's grid, px and degrees; the WCS knows of them.
+        pixel_scale: arcsec; ``scale`` is reference / science pixel scale.
+        transients: new sources, a share ``in_galaxies`` of them (one in five of those at the nucleus).
+        snr: range of ``snr_opt`` of everything that changes (log-uniform).
+        saturation: full well, e-; ``saturation_reference`` is the reference's where it differs.
+        ellipticity: 1 - b/a of the PSFs, each along an angle of its own.
+        variation: growth of the PSFs' width to the corners (``Psf.variation``).
+        distortion: px; largest misregistration that the WCS does not know of, smooth over the field.
+        variables, vanished, moving: stars that vary, sources of the reference only, sources that moved.
+        separation: px; least distance between things that change.
+        zero_point: AB magnitude of one e- in the science image.
+        centre: RA, Dec (degrees) of the field.
+        artefacts: of detectors and sky.
     """
 
     shape: tuple[int, int] = (1024, 1024)
@@ -42,11 +64,29 @@ class SkyConfig:
     sky: tuple[float, float] = (200.0, 200.0)
     read_noise: tuple[float, float] = (5.0, 5.0)
     saturation: float = 1e5
+    saturation_reference: float | None = None
+    scale: float = 1.0
+    galaxy_flux: tuple[float, float] = (10**3.3, 10**4.8)
+    galaxy_radius: tuple[float, float] = (1.5, 7.0)
+    ellipticity: tuple[float, float] = (0.0, 0.0)
+    variation: tuple[float, float] = (0.0, 0.0)
+    distortion: float = 0.0
+    variables: float = 0.0
+    vanished: float = 0.0
+    moving: float = 0.0
+    separation: float = 12.0
+    zero_point: float = 25.0
+    centre: tuple[float, float] = (150.0, 20.0)
+    artefacts: Artefacts = field(default_factory=Artefacts)
+
+    def full_well(self, i: int) -> float:
+        """Saturation (e-) of the science (0) or the reference (1)."""
+        return self.saturation if i == 0 or self.saturation_reference is None else self.saturation_reference
 
 
 @dataclass(frozen=True)
 class SkyPair:
-    """A simulated pair with its truth. PSFs are (k, k), sum 1; true variances (H, W) in e-^2."""
+    """A simulated pair with its truth. PSFs (at the centre) are (k, k), sum 1; true variances (H, W) in e-^2."""
 
     science: Image
     reference: Image
@@ -55,72 +95,15 @@ class SkyPair:
     variances: tuple[torch.Tensor, torch.Tensor]
 
 
-def moffat(dx: Array, dy: Array, fwhm: float, beta: float) -> Array:
-    """Moffat profile of unit flux per px^2 at offsets in pixels (Moffat 1969); the pixel's response included."""
-    alpha2 = (fwhm / 2) ** 2 / (2 ** (1 / beta) - 1)
-    return (beta - 1) / (np.pi * alpha2) * (1 + (dx**2 + dy**2) / alpha2) ** -beta
-
-
-def moffat_stamp(fwhm: float, beta: float, radius: int = 25) -> Array:
-    """Centred (2r+1, 2r+1) Moffat of sum 1."""
-    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(float)
-    stamp = moffat(x, y, fwhm, beta)
-    return np.asarray(stamp / stamp.sum())
-
-
-def add_points(image: Array, x: Array, y: Array, flux: Array, fwhm: float, beta: float) -> None:
-    """Add point sources, sampled exactly at their sub-pixel positions; brighter ones reach farther out."""
-    for low, high, radius in ((-np.inf, 2e4, 25), (2e4, np.inf, 80)):
-        for i in np.flatnonzero((np.abs(flux) > low) & (np.abs(flux) <= high)):
-            rows, cols = _window(image.shape, x[i], y[i], radius)
-            if rows.size and cols.size:
-                profile = moffat(cols[None, :] - x[i], rows[:, None] - y[i], fwhm, beta)
-                image[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] += flux[i] * profile
-
-
-def _window(shape: tuple[int, ...], x: float, y: float, radius: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    rows = np.arange(max(0, round(y) - radius), min(shape[0], round(y) + radius + 1))
-    return rows, np.arange(max(0, round(x) - radius), min(shape[1], round(x) + radius + 1))
-
-
-def sersic_gaussians(n: float) -> Array:
-    """Flux weights (sum 1) of round Gaussians of widths ``_SIGMAS`` that add up to a Sersic profile of index n."""
-    r = np.geomspace(0.02, 6.0, 80)
-    target = np.exp(-(2 * n - 1 / 3) * (r ** (1 / n) - 1))
-    basis = np.exp(-0.5 * (r[:, None] / _SIGMAS) ** 2) / (2 * np.pi * _SIGMAS**2)
-    # Weight by radius: what matters is the flux in each ring, not the cusp.
-    weights = nnls(basis * r[:, None], target * r)[0]
-    return np.asarray(weights / weights.sum())
-
-
-def galaxy_layer(shape: tuple[int, int], cat: pd.DataFrame, x: Array, y: Array, psf: tuple[float, float]) -> Array:
-    """All galaxies, convolved with the PSF through one FFT; flux in e-, positions in this image's pixels."""
-    pad, layer = 64, np.zeros((shape[0] + 128, shape[1] + 128))
-    for i, row in enumerate(cat.itertuples()):
-        flux, r_e, n, q, theta = (float(getattr(row, name)) for name in ("flux", "r_e", "n", "q", "theta"))
-        radius = int(min(8 + 6 * r_e, 60))
-        rows, cols = _window(layer.shape, x[i] + pad, y[i] + pad, radius)
-        if not (rows.size and cols.size):
-            continue
-        dx, dy = cols[None, :] - x[i] - pad, rows[:, None] - y[i] - pad
-        c, s = np.cos(theta), np.sin(theta)
-        u2, v2 = (c * dx + s * dy) ** 2, (c * dy - s * dx) ** 2
-        total = np.zeros_like(u2)
-        for weight, sigma in zip(sersic_gaussians(n), _SIGMAS * r_e, strict=True):
-            a2, b2 = sigma**2 + _PRE**2, (sigma * q) ** 2 + _PRE**2
-            total += weight / (2 * np.pi * np.sqrt(a2 * b2)) * np.exp(-0.5 * (u2 / a2 + v2 / b2))
-        layer[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] += flux * total
-    ky, kx = np.fft.fftfreq(layer.shape[0])[:, None], np.fft.rfftfreq(layer.shape[1])[None, :]
-    kernel = np.zeros_like(layer)
-    kernel[:51, :51] = moffat_stamp(*psf)
-    kernel = np.roll(kernel, (-25, -25), (0, 1))
-    transfer = np.fft.rfft2(kernel) / np.exp(-2 * np.pi**2 * _PRE**2 * (kx**2 + ky**2))
-    return np.fft.irfft2(np.fft.rfft2(layer) * transfer, layer.shape)[pad:-pad, pad:-pad]
-
-
-def _wcs(shape: tuple[int, int], scale: float, shift: tuple[float, float], rotation: float) -> WCS:
+def _wcs(
+    shape: tuple[int, int],
+    scale: float,
+    shift: tuple[float, float],
+    rotation: float,
+    centre: tuple[float, float] = (150.0, 20.0),
+) -> WCS:
     wcs = WCS(naxis=2)
-    wcs.wcs.ctype, wcs.wcs.crval = ["RA---TAN", "DEC--TAN"], [150.0, 20.0]
+    wcs.wcs.ctype, wcs.wcs.crval = ["RA---TAN", "DEC--TAN"], list(centre)
     wcs.wcs.crpix = [(shape[1] + 1) / 2 + shift[0], (shape[0] + 1) / 2 + shift[1]]
     c, s = np.cos(np.radians(rotation)), np.sin(np.radians(rotation))
     wcs.wcs.cd = scale / 3600 * np.array([[-c, s], [s, c]])
@@ -144,106 +127,145 @@ def _local(variance: Array, x: Array, y: Array, psf: Array) -> Array:
     """Mean of the variance under the squared PSF, at each position."""
     r, weight = psf.shape[0] // 2, psf**2 / np.sum(psf**2)
     padded = np.pad(variance, r, mode="edge")
-    rows, cols = np.rint(y).astype(int), np.rint(x).astype(int)
+    h, w = variance.shape
+    rows, cols = np.clip(np.rint(y).astype(int), 0, h - 1), np.clip(np.rint(x).astype(int), 0, w - 1)
     k = 2 * r + 1
     return np.array([np.sum(weight * padded[j : j + k, i : i + k]) for j, i in zip(rows, cols, strict=True)])
 
 
-def _galaxies(config: SkyConfig, rng: np.random.Generator) -> pd.DataFrame:
-    h, w = config.shape
-    m = rng.poisson(config.galaxies * h * w / 1e6)
-    return pd.DataFrame(
-        {
-            "x": rng.uniform(0, w - 1, m),
-            "y": rng.uniform(0, h - 1, m),
-            "flux": 10 ** rng.uniform(3.3, 4.8, m),
-            "r_e": rng.uniform(1.5, 7.0, m),
-            "n": rng.choice([1.0, 1.5, 2.5, 4.0], m),
-            "q": rng.uniform(0.4, 1.0, m),
-            "theta": rng.uniform(0, np.pi, m),
-        }
+@dataclass(frozen=True)
+class _Grids:
+    """Where a position of the science image falls in each image."""
+
+    config: SkyConfig
+    wcs: tuple[WCS, WCS]
+    waves: Array  # (4,): phases of the distortion
+
+    def to(self, i: int, x: Any, y: Any) -> tuple[Array, Array]:
+        x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        if i == 0 or len(x) == 0:
+            return x, y
+        ox, oy = (np.asarray(c) for c in self.wcs[1].all_world2pix(*self.wcs[0].all_pix2world(x, y, 0), 0))
+        a, (h, w), p = self.config.distortion, self.config.shape, self.waves
+        dx = a * np.sin(2 * np.pi * (0.6 * ox / w + 0.4 * oy / h) + p[0]) * np.cos(np.pi * oy / h + p[1])
+        dy = a * np.sin(2 * np.pi * (0.6 * oy / h - 0.4 * ox / w) + p[2]) * np.cos(np.pi * ox / w + p[3])
+        return ox + dx, oy + dy
+
+
+def _psfs(config: SkyConfig, rng: np.random.Generator) -> tuple[Psf, Psf]:
+    angles = rng.uniform(0, np.pi, 2)
+    made = (
+        Psf(config.fwhm[i], config.beta, config.ellipticity[i], float(angles[i]), config.variation[i]) for i in (0, 1)
     )
+    return next(made), next(made)
 
 
-def _transients(config: SkyConfig, galaxies: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    h, w = config.shape
-    m = round(config.transients * h * w / 1e6)
-    x, y = rng.uniform(32, w - 33, m), rng.uniform(32, h - 33, m)
-    distance, kind = np.full(m, np.nan), np.full(m, "isolated", dtype=object)
-    inside = galaxies[galaxies.x.between(32, w - 33) & galaxies.y.between(32, h - 33)]
-    for i in range(round(m * config.in_galaxies) if len(inside) else 0):
-        host = inside.iloc[rng.integers(len(inside))]
-        nucleus = rng.uniform() < 0.2
-        distance[i] = 0.0 if nucleus else host.r_e * rng.uniform(0.3, 2.0)
-        angle = rng.uniform(0, 2 * np.pi)
-        x[i], y[i] = host.x + distance[i] * np.cos(angle), host.y + distance[i] * np.sin(angle)
-        kind[i] = "nucleus" if nucleus else "galaxy"
-    return pd.DataFrame({"x": x, "y": y, "kind": kind, "host_distance": distance})
-
-
-def _stars(config: SkyConfig, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    h, w = config.shape
-    m = rng.poisson(config.stars * h * w / 1e6)
-    low, high = np.array(config.star_flux) ** -0.8  # dN/dF ~ F^-1.8, a Galactic field's counts
-    flux = rng.uniform(float(high), float(low), m) ** (-1 / 0.8)
-    return rng.uniform(-20, w + 20, m), rng.uniform(-20, h + 20, m), flux
-
-
-def _frame(mean: Array, config: SkyConfig, i: int, wcs: WCS, rng: np.random.Generator) -> tuple[Image, torch.Tensor]:
-    noise = config.read_noise[i]
+def _frame(
+    mean: Array, config: SkyConfig, i: int, wcs: WCS, rng: np.random.Generator, extra: np.random.Generator
+) -> tuple[Image, torch.Tensor]:
+    noise, art = config.read_noise[i], config.artefacts
+    sigma = float(np.sqrt(config.sky[i] + noise**2))
+    if i == 0:
+        for _ in range(int(extra.poisson(art.trails))):
+            add_trail(mean, config.fwhm[0], sigma * extra.uniform(*art.trail_snr), extra)
     data = rng.poisson(mean) + rng.normal(0, noise, mean.shape)
-    mask = data >= config.saturation
+    if i == 0:
+        data += cosmic_rays(config.shape, art.cosmic_rays, art.cosmic_charge, extra)
+        for _ in range(int(extra.poisson(art.hot_pixels * mean.size / 1e6))):
+            data[extra.integers(config.shape[0]), extra.integers(config.shape[1])] += sigma * extra.uniform(10, 60)
+    data, mask = saturate(data, config.full_well(i), art.bleed)
+    bad = bad_mask(config.shape, art.bad_pixels, art.bad_columns, extra)
+    data[bad] = 0.0
     variance = torch.from_numpy((mean + noise**2).astype(np.float32))
     image = Image(
-        data=torch.from_numpy(np.minimum(data, config.saturation).astype(np.float32)),
+        data=torch.from_numpy(data.astype(np.float32)),
         variance=torch.from_numpy((np.maximum(data, 0) + noise**2).astype(np.float32)),
-        mask=torch.from_numpy(mask),
+        mask=torch.from_numpy(mask | bad),
         wcs=wcs,
         read_noise=noise,
-        zero_point=25.0 if i == 0 else float(25.0 - 2.5 * np.log10(config.flux_ratio)),
+        zero_point=config.zero_point - (2.5 * float(np.log10(config.flux_ratio)) if i else 0.0),
         name=("science", "reference")[i],
+        meta={"saturated": mask, "bad": bad},
     )
     return image, variance
+
+
+def _set_fluxes(
+    truth: pd.DataFrame, stars: pd.DataFrame, local: list[Array], psfs: tuple[Psf, Psf], config: SkyConfig
+) -> None:
+    """Set ``flux`` (e- of the science image, signed) so that each row has its ``snr_opt``.
+
+    A star that fades cannot lose more than 0.9 of its flux: its ``snr_opt`` is then the lower one that it has.
+    """
+    scale = config.scale
+    p_s, p_r = psfs[0].stamp(), psfs[1].scaled(scale).stamp()  # both on the science image's pixels
+    cube_s, cube_r = (float(np.sum(p**3) / np.sum(p**2)) for p in (p_s, psfs[1].stamp()))
+    sign, star = truth["sign"].to_numpy(), truth["star"].to_numpy()
+    fading, gone = (sign < 0) & (star >= 0), (sign < 0) & (star < 0)
+    limit = np.full(len(truth), np.inf)
+    limit[fading] = 0.9 * stars["flux"].to_numpy()[star[fading]]
+    new, error = np.zeros(len(truth)), np.ones(len(truth))
+    for _ in range(30):  # the source's own Poisson noise lies in the image where it shines
+        v_s = local[0] + new * cube_s * np.where(fading, -1.0, np.where(gone, 0.0, 1.0))
+        v_r = local[1] + np.where(gone, new * cube_r * config.flux_ratio / scale**2, 0.0)
+        error = optimal_error(p_s, p_r, v_s, v_r)
+        new = np.minimum(truth["snr_opt"].to_numpy() * error, limit)
+    truth["flux"], truth["snr_opt"] = sign * new, new / error
 
 
 def simulate_pair(config: SkyConfig, seed: int) -> SkyPair:
     """Simulate one pair.
 
     Returns:
-        science and reference as Images in e- (background not subtracted), the truth (``x, y, ra, dec, flux, mag,
-        snr_opt, kind, host_distance``; pixels and e- of the science image), true PSFs and true variances.
-        ``snr_opt`` counts the Poisson noise of sky, host, neighbours and the transient itself.
+        science and reference as Images in e- (background not subtracted), the truth (``TRUTH_COLUMNS``; pixels and
+        e- of the science image; negative fluxes for what faded, ``mag`` of the absolute flux; ``kind`` one of
+        ``KINDS``), true PSFs and true variances. ``snr_opt`` (of the absolute flux) counts the Poisson noise of sky,
+        host, neighbours and the source itself.
     """
-    rng = np.random.default_rng(seed)
-    galaxies, (x, y, flux) = _galaxies(config, rng), _stars(config, rng)
-    truth = _transients(config, galaxies, rng)
-    frames = (
-        _wcs(config.shape, config.pixel_scale, (0.0, 0.0), 0.0),
-        _wcs(config.shape, config.pixel_scale, config.shift, config.rotation),
-    )
-
-    def to_frame(i: int, px: Any, py: Any) -> tuple[Array, Array]:
-        ox, oy = frames[i].all_world2pix(*frames[0].all_pix2world(px, py, 0), 0)
-        return np.asarray(ox), np.asarray(oy)
-
-    psfs = [moffat_stamp(fwhm, config.beta) for fwhm in config.fwhm]
-    means, local = [], []
-    for i, scale in enumerate((1.0, 1 / config.flux_ratio)):
-        mean = np.full(config.shape, config.sky[i])
-        gx, gy = to_frame(i, galaxies.x.to_numpy(), galaxies.y.to_numpy())
-        mean += scale * galaxy_layer(config.shape, galaxies, gx, gy, (config.fwhm[i], config.beta))
-        add_points(mean, *to_frame(i, x, y), flux * scale, config.fwhm[i], config.beta)
-        means.append(np.maximum(mean, 0.0))
-        tx, ty = to_frame(i, truth.x.to_numpy(), truth.y.to_numpy())
-        local.append(_local(means[i] + config.read_noise[i] ** 2, tx, ty, psfs[i]) / scale**2)
+    rng, extra = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    galaxies, stars = draw_galaxies(config, rng), draw_stars(config, rng)
+    truth = draw_changes(config, galaxies, stars, rng)
     truth["snr_opt"] = np.exp(rng.uniform(np.log(config.snr[0]), np.log(config.snr[1]), len(truth)))
-    cube = np.sum(psfs[0] ** 3) / np.sum(psfs[0] ** 2)  # own Poisson noise under the squared PSF, per e-
-    new = np.zeros(len(truth))
-    for _ in range(30):
-        new = truth.snr_opt.to_numpy() * optimal_error(psfs[0], psfs[1], local[0] + new * cube, local[1])
-    truth["flux"], truth["mag"] = new, 25.0 - 2.5 * np.log10(new)
-    truth["ra"], truth["dec"] = frames[0].all_pix2world(truth.x, truth.y, 0)
-    add_points(means[0], truth.x.to_numpy(), truth.y.to_numpy(), new, config.fwhm[0], config.beta)
-    science, reference = (_frame(means[i], config, i, frames[i], rng) for i in (0, 1))
-    stamps = tuple(torch.from_numpy(p.astype(np.float32)) for p in psfs)
-    return SkyPair(science[0], reference[0], truth, (stamps[0], stamps[1]), (science[1], reference[1]))
+    psfs = _psfs(config, extra)
+    wcs = (
+        _wcs(config.shape, config.pixel_scale, (0.0, 0.0), 0.0, config.centre),
+        _wcs(config.shape, config.pixel_scale * config.scale, config.shift, config.rotation, config.centre),
+    )
+    grids = _Grids(config, wcs, extra.uniform(0, 2 * np.pi, 4))
+    scales, means, local = (1.0, 1 / config.flux_ratio), [], []
+    for i, scale in enumerate(scales):
+        mean = sky_plane(config.shape, config.sky[i], config.artefacts.gradient, extra)
+        gx, gy = grids.to(i, galaxies["x"], galaxies["y"])
+        layer = galaxies if i == 0 else galaxies.assign(r_e=galaxies["r_e"] / config.scale)
+        mean += scale * galaxy_layer(config.shape, layer, gx, gy, psfs[i])
+        add_sources(mean, *grids.to(i, stars["x"], stars["y"]), stars["flux"].to_numpy() * scale, psfs[i])
+        means.append(np.maximum(mean, 0.0))
+        place = grids.to(i, truth["x"], truth["y"])
+        area = 1.0 if i == 0 else config.scale**2
+        local.append(_local(means[i] + config.read_noise[i] ** 2, *place, psfs[i].stamp()) / scale**2 / area)
+    _set_fluxes(truth, stars, local, psfs, config)
+    _add_changes(means, truth, stars, grids, psfs, scales)
+    truth["mag"] = config.zero_point - 2.5 * np.log10(truth["flux"].abs())
+    truth["ra"], truth["dec"] = wcs[0].all_pix2world(truth["x"], truth["y"], 0) if len(truth) else (0.0, 0.0)
+    truth["object_id"] = truth["object"].astype(str)
+    science, reference = (_frame(means[i], config, i, wcs[i], rng, extra) for i in (0, 1))
+    stamps = tuple(torch.from_numpy(p.stamp().astype(np.float32)) for p in psfs)
+    table = truth[list(TRUTH_COLUMNS)].copy()
+    return SkyPair(science[0], reference[0], table, (stamps[0], stamps[1]), (science[1], reference[1]))
+
+
+def _add_changes(
+    means: list[Array],
+    truth: pd.DataFrame,
+    stars: pd.DataFrame,
+    grids: _Grids,
+    psfs: tuple[Psf, Psf],
+    scales: tuple[float, float],
+) -> None:
+    """Put the changes into the images: a fading star loses science flux, a vanished source is in the reference only."""
+    flux, star = truth["flux"].to_numpy(), truth["star"].to_numpy()
+    in_science = (flux > 0) | (star >= 0)
+    for i, chosen, value in ((0, in_science, flux), (1, ~in_science, -flux)):
+        x, y = grids.to(i, truth["x"][chosen], truth["y"][chosen])
+        add_sources(means[i], x, y, value[chosen] * scales[i], psfs[i])
+        np.maximum(means[i], 0.0, out=means[i])
