@@ -193,7 +193,9 @@ def zogy(
         raise ValueError(f"flux_ratio must be positive, got {flux_ratio}")
     h, w = science.shape[-2:]
     size = max(psfs[0].shape[-1], psfs[1].shape[-1])
-    shape = padded_shape((h, w), size if margin is None else margin)
+    margin = size if margin is None else margin
+    # the variances' kernels are twice the PSFs' size: a smaller frame is padded until they fit
+    shape = padded_shape((max(h, 2 * size - margin), max(w, 2 * size - margin)), margin)
     f = _pair_filters(psfs, noises, 1.0 / flux_ratio, shape)
     n, r = torch.fft.rfft2(science, s=shape), torch.fft.rfft2(reference, s=shape)
     whitening = f if difference_noises is None else _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, shape)
