@@ -17,6 +17,7 @@ from preprocessing.lightcurves.ingest import Account
 from preprocessing.lightcurves.missing import OTHER_FEATURES
 from preprocessing.lightcurves.readers import find_sources, source_of
 from preprocessing.lightcurves.selection import Selection
+from preprocessing.lightcurves.sky_flags import sky_flags
 from preprocessing.lightcurves.table import CurveTable
 
 # Columns of the ragged kind ``epochs``.
@@ -37,7 +38,7 @@ class LightcurvesPipeline:
     """
 
     domain: ClassVar[str] = "lightcurves"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     selection: Selection = field(default_factory=Selection)
     extinction: ExtinctionCorrection | None = None
@@ -121,7 +122,7 @@ def epochs_of(
 
 
 def records_of(table: CurveTable, start: npt.NDArray[np.float64], detected: npt.NDArray[np.bool_]) -> pd.DataFrame:
-    """The index's rows; every static feature is there, NaN where the survey has none."""
+    """The index's rows; every static feature and the five flags of the position, NaN where the survey has none."""
     objects = table.objects
     found = np.bincount(table.owner[detected], minlength=len(table))
     names = objects["object_id"].astype(str)
@@ -133,6 +134,7 @@ def records_of(table: CurveTable, start: npt.NDArray[np.float64], detected: npt.
     for name, source in (("ra", "RA"), ("dec", "DEC")):
         columns[name] = objects.get(source, np.nan)
     for name in OTHER_FEATURES:
-        columns[name] = objects[name].astype(np.float64) if name in objects else np.nan
+        columns[name] = objects[name].astype(np.float64) if name in objects else np.full(len(objects), np.nan)
+    columns.update(sky_flags(np.asarray(columns["RA"], dtype=float), np.asarray(columns["DEC"], dtype=float)))
     columns.update({name: objects[name] for name in _KEPT if name in objects})
     return pd.DataFrame(columns, index=objects.index)

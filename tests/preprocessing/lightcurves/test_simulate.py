@@ -18,6 +18,7 @@ from preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from preprocessing.lightcurves.readers import find_sources
 from preprocessing.lightcurves.selection import Selection
 from preprocessing.lightcurves.simulate import SimulateLightcurves
+from preprocessing.lightcurves.sky_flags import ENGINEERED_FEATURES
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,8 @@ def test_the_pipeline_keeps_truth_out_of_the_inputs_and_names_what_it_drops(simu
     for unit in units[:3]:
         pipeline.process(unit, writer, 0)
     made = writer.source()
-    assert {"id", "group_id", "label", "part", "mjd", "MWEBV"} <= set(made.index.columns)
+    assert {"id", "group_id", "label", "part", "mjd", "MWEBV", *ENGINEERED_FEATURES} <= set(made.index.columns)
+    assert made.index[list(ENGINEERED_FEATURES)].isin([0, 1]).all(axis=None)
     values, offsets = made.ragged("epochs", np.arange(len(made.index)))
     assert values.shape[1] == 5
     first_detection = [values[a:b][values[a:b, 3] > 0, 0].min() for a, b in pairwise(offsets)]
