@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import SampleSource
 from astrid_ml.report.contact_sheet import stamp_png
 from datamodules.features import Standardiser
@@ -33,6 +34,9 @@ class FrameDataModule(PreparedDataModule):
         features: columns of the index, standardised on the training fold; a missing value is the mean and a flag.
         augment: (images, generator) -> images, in training only.
         other: the arguments of :class:`PreparedDataModule`.
+
+    Raises:
+        UserError: the channels are those of stamps.
     """
 
     def __init__(
@@ -43,6 +47,10 @@ class FrameDataModule(PreparedDataModule):
         **other: Any,
     ) -> None:
         super().__init__(**other)
+        if not isinstance(channels, FrameChannels):
+            raise UserError(
+                "channels of frames", f"{type(channels).__name__}", "choose channels=frames_asinh, _zscale or _sigma"
+            )
         self.channels, self.augment = channels, augment
         self.standardiser = Standardiser(tuple(features))
         self._store: FrameStore | None = None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.sky import unit_vectors
+
+Codes = npt.NDArray[np.int64]
 
 
 def linked_groups(index: pd.DataFrame, radius: float) -> pd.Series:
@@ -31,18 +34,37 @@ def linked_groups(index: pd.DataFrame, radius: float) -> pd.Series:
     usable = np.isfinite(sky).all(axis=1)
     if not usable.any():
         return groups
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
 
     codes, names = pd.factorize(groups, sort=True)
     tree = cKDTree(unit_vectors(sky[usable]))
     pairs = tree.query_pairs(2 * np.sin(np.radians(radius / 3600) / 2), output_type="ndarray")
     own = codes[usable]
-    edges = coo_matrix((np.ones(len(pairs)), (own[pairs[:, 0]], own[pairs[:, 1]])), shape=(len(names), len(names)))
+    return _components(codes, names, own[pairs[:, 0]], own[pairs[:, 1]], index.index)
+
+
+def joined(groups: pd.Series, values: pd.Series) -> pd.Series:
+    """Groups whose samples share a value (one ``truth_id`` seen in several frames) become one; null joins nothing.
+
+    Returns:
+        One text a row: the smallest group id of its component.
+    """
+    codes, names = pd.factorize(groups.astype(str), sort=True)
+    known = values.notna().to_numpy()
+    shared = pd.factorize(values[known].astype(str))[0]
+    first = pd.Series(codes[known]).groupby(shared).transform("first").to_numpy(dtype=np.int64)
+    return _components(codes, names, codes[known], first, groups.index)
+
+
+def _components(codes: Codes, names: Any, one: Codes, other: Codes, index: pd.Index) -> pd.Series:
+    """The name of each row's connected component, where ``one[i]`` and ``other[i]`` are joined."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    edges = coo_matrix((np.ones(len(one)), (one, other)), shape=(len(names), len(names)))
     _, component = connected_components(edges, directed=False)
     first = pd.Series(np.arange(len(names))).groupby(component).min()  # names are sorted: the smallest code leads
-    return pd.Series(np.asarray(names)[first.to_numpy()[component[codes]]], index=index.index)
+    return pd.Series(np.asarray(names)[first.to_numpy()[component[codes]]], index=index)
 
 
 def assign(groups: pd.Series, strata: pd.Series, shares: Sequence[float], seed: int) -> npt.NDArray[np.int64]:

@@ -16,8 +16,9 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.sky import healpix
-from astrid_ml.splits.groups import assign, linked_groups
+from astrid_ml.splits.groups import assign, joined, linked_groups
 from astrid_ml.splits.plan import SplitPlan, check_disjoint
+from astrid_ml.splits.shared import refuse_crossing, without_shared
 
 PARTS = np.array(["train", "val", "test"])
 
@@ -234,11 +235,17 @@ class LeaveOneMissionOut:
 
 @dataclass(frozen=True)
 class ColumnSplit:
-    """Whole values of a column (field, detector, filter, job) are tested; refused where objects recur over them.
+    """Whole values of a column (field, detector, filter, jid) are tested, and nothing of the sky that they show is
+    trained on: an object that recurs under another value, or (for cutouts of full frames) its patch of sky, is refused
+    or left out of training.
 
     Args:
         column: a column of the index.
         test_values: values to test on; empty shares them out at random.
+        disjoint: columns that name one object over all frames; absent ones are passed over.
+        cell_order: HEALPix cells that may stand in one fold only, checked where samples are cut from frames (column
+            ``image``); 10 has cells of 3.4 arcmin. None does not check.
+        shared: ``refuse`` what recurs, or ``leave_out``: the sample nearer to training becomes unused.
     """
 
     seed: int = 1
@@ -247,29 +254,51 @@ class ColumnSplit:
     link_radius: float = 1.0
     column: str = "field"
     test_values: tuple[str, ...] | list[str] = ()
+    disjoint: tuple[str, ...] | list[str] = ("truth_id",)
+    cell_order: int | None = 10
+    shared: str = "refuse"
 
     def plan(self, index: pd.DataFrame) -> SplitPlan:
-        """Values decide; an object that recurs over folds is refused by name."""
+        """Values decide; what recurs over folds is refused by name, or left out and counted."""
         need(index, [self.column], f"a split by {self.column}")
+        if self.shared not in ("refuse", "leave_out"):
+            raise UserError("split.shared of refuse or leave_out", self.shared, "choose one of them")
+        groups = linked_groups(index, self.link_radius)
+        for name in self.disjoint:
+            groups = groups if name not in index else joined(groups, index[name])
+        cells = self._cells(index)
+        folds = self._folds(index, groups if cells is None else cells)
+        keys = [groups] if cells is None else [groups, cells]
+        account: dict[str, Any] = {"column": self.column}
+        if self.shared == "leave_out":
+            before = folds
+            folds = without_shared(folds, keys)
+            account["left_out_shared"] = int((folds != before).sum())
+        elif cells is not None:
+            refuse_crossing(folds, cells)
+        return SplitPlan(f"column {self.column}", one_round(index.assign(group_id=groups), folds), account)
+
+    def _cells(self, index: pd.DataFrame) -> pd.Series | None:
+        if self.cell_order is None or not {"image", "ra", "dec"} <= set(index.columns):
+            return None
+        cells = healpix(index["ra"].to_numpy(float), index["dec"].to_numpy(float), self.cell_order)
+        return pd.Series(cells, index=index.index).astype(str)
+
+    def _folds(self, index: pd.DataFrame, units: pd.Series) -> npt.NDArray[Any]:
+        """Folds by value; validation takes whole ``units`` of what is not tested."""
         values = index[self.column].astype(str)
-        linked = index.assign(group_id=linked_groups(index, self.link_radius))
-        if self.test_values:
-            unknown = sorted(set(map(str, self.test_values)) - set(values))
-            if unknown:
-                raise UserError(
-                    f"values of {self.column}",
-                    ", ".join(unknown),
-                    f"choose among {', '.join(sorted(set(values))[:10])}",
-                )
-            folds = np.full(len(index), "test", dtype="<U5")
-            rest = ~values.isin([str(value) for value in self.test_values]).to_numpy()
-            part = assign(linked["group_id"][rest], strata_of(index)[rest], [1 - self.val, self.val], self.seed)
-            folds[rest] = PARTS[part]
-        else:
+        if not self.test_values:
             check_shares(self.val, self.test)
-            part = assign(values, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)
-            folds = PARTS[part]
-        return SplitPlan(f"column {self.column}", one_round(linked, folds), {"column": self.column})
+            return PARTS[assign(values, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)]
+        unknown = sorted(set(map(str, self.test_values)) - set(values))
+        if unknown:
+            raise UserError(
+                f"values of {self.column}", ", ".join(unknown), f"choose among {', '.join(sorted(set(values))[:10])}"
+            )
+        folds = np.full(len(index), "test", dtype="<U5")
+        rest = ~values.isin([str(value) for value in self.test_values]).to_numpy()
+        folds[rest] = PARTS[assign(units[rest], strata_of(index)[rest], [1 - self.val, self.val], self.seed)]
+        return folds
 
 
 def check_label_sources(index: pd.DataFrame, missions: Sequence[str], allowed: bool) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource
 from astrid_ml.splits.options import SkySplit
 from datamodules.augment import Dihedral
@@ -17,6 +18,7 @@ from datamodules.frame_channels import FrameChannels
 from datamodules.frames import FrameDataModule
 from models.losses import WeightedBCE
 from models.realbogus import RealBogusTask
+from preprocessing.channels import Channels
 
 
 def module(**other: Any) -> FrameDataModule:
@@ -140,3 +142,8 @@ def test_pictures_are_drawn_from_the_raw_frame(frames: PreparedDataset) -> None:
     drawn = module().draw(frames, [0, 5])
     assert [png[:4] for png in drawn] == [b"\x89PNG"] * 2
     assert drawn[0] != drawn[1]
+
+
+def test_channels_of_stamps_are_refused() -> None:
+    with pytest.raises(UserError, match="frames_asinh"):
+        FrameDataModule(Channels())  # type: ignore[arg-type]

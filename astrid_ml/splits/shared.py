@@ -1,0 +1,60 @@
+"""What may not stand in two folds although the split did not choose by it: objects and patches of sky."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.splits.plan import FOLDS
+
+
+def crossing(folds: npt.NDArray[Any], keys: pd.Series) -> pd.Series:
+    """The keys that stand in more than one fold, with the number of folds."""
+    used = np.isin(folds, FOLDS)
+    count = pd.Series(folds[used]).groupby(keys.to_numpy()[used]).nunique()
+    return count[count > 1]
+
+
+def refuse_crossing(folds: npt.NDArray[Any], cells: pd.Series) -> None:
+    """Samples cut from frames of one patch of sky share hosts, neighbours and pixels.
+
+    Raises:
+        UserError: a cell stands in two folds.
+    """
+    both = crossing(folds, cells)
+    if len(both):
+        raise UserError(
+            "each cell of the sky in one fold",
+            f"{len(both)} of {cells.nunique()} cells in two",
+            "split=sky; or split.shared=leave_out, which trains on no cell that is tested",
+        )
+
+
+def without_shared(folds: npt.NDArray[Any], keys: Sequence[pd.Series]) -> npt.NDArray[Any]:
+    """What recurs is unused in the fold nearer to training: the test fold stays whole.
+
+    Args:
+        folds: train, val, test or unused, shape (n,).
+        keys: groups, cells, each of n values.
+
+    Raises:
+        UserError: nothing is left to train on or to choose by.
+    """
+    out = folds.astype("<U6")
+    for later, earlier in (("test", ("train", "val")), ("val", ("train",))):
+        for key in keys:
+            taken = key.isin(key[out == later].unique()).to_numpy()
+            out[taken & np.isin(out, earlier)] = "unused"
+    for fold in ("train", "val"):
+        if not (out == fold).any():
+            raise UserError(
+                f"a {fold} fold that shares no object and no patch of sky with the test fold",
+                f"all {int((folds == fold).sum())} samples share some",
+                "test fewer values, or split=sky",
+            )
+    return out
