@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from astrid_ml.errors import UserError
 from astrid_ml.metrics.histogram import HistogramAveragePrecision
+from astrid_ml.pipeline.contracts import SampleSource
+from astrid_ml.run.fit import cpu_has_bf16
 from models.task import Batch, Task
 from models.unet3d.losses import IGNORE
+from preprocessing.ramps.channels import ramp_channels
+from preprocessing.ramps.codes import ANOMALIES as CLASSES
+from preprocessing.ramps.evidence_truth import NEEDED, fold_evidence
 
-CLASSES = ("cosmic_ray", "telegraph_noise", "snowball")
 BINS, LIMIT = 400, 20.0  # of the histograms that go into the predictions
 
 
@@ -71,6 +79,43 @@ class VoxelTask(Task):
                 flat = [torch.bincount(p[m], minlength=BINS) for p, m in zip(place, member, strict=True)]
                 out[f"{name}_{suffix}"] = torch.stack(flat)
         return out
+
+    def voxel_scorer(self, precision: str = "auto") -> Callable[[Tensor, Tensor], Tensor]:
+        """The trained network as a function of the signal.
+
+        Args:
+            precision: fp32, bf16, or auto (bf16 where the processor computes in it).
+
+        Returns:
+            (signal in read noises (B, T, H, W), times of the reads in mean spacings (T,)) -> log-odds of the
+            anomalies (B, 3, T, H, W) float32.
+        """
+        if precision not in ("auto", "fp32", "bf16"):
+            raise UserError("precision of auto, fp32 or bf16", precision, "choose one of them")
+        half = precision == "bf16" or (precision == "auto" and self._device_has_bf16())
+        network = copy.deepcopy(self.network).eval().to(torch.bfloat16 if half else torch.float32)
+        weights = next(network.parameters())
+
+        def score(cube: Tensor, times: Tensor) -> Tensor:
+            with torch.inference_mode():
+                x = ramp_channels(cube.to(weights.device), times).to(weights.dtype)
+                logits = network(x.contiguous(memory_format=torch.channels_last_3d))
+                return class_logits(logits.float()).cpu()
+
+        return score
+
+    def predict_table(self, datamodule: Any, source: SampleSource, rows: Any = None) -> pd.DataFrame:
+        """Scores of tiles; where the truth is known also the evidence that fusion is fitted and judged on."""
+        table = super().predict_table(datamodule, source, rows)
+        chosen = table["row"].to_numpy(np.int64)
+        index = source.index.iloc[chosen]
+        if not len(table) or not set(NEEDED) <= set(index.columns) or index["label"].isna().any():
+            return table
+        evidence = fold_evidence(source, chosen, self.voxel_scorer())
+        return pd.concat([table.reset_index(drop=True), evidence], axis=1)
+
+    def _device_has_bf16(self) -> bool:
+        return torch.cuda.is_bf16_supported() if self.device.type == "cuda" else cpu_has_bf16()
 
     def update_metrics(self, batch: Batch) -> None:
         odds, decided = class_logits(self.logits(batch["x"]).float()), known(batch["y"])

@@ -1,16 +1,20 @@
-"""From the histograms of a voxel classifier to metrics of each class."""
+"""From the histograms of a voxel classifier to metrics of each class; fusion is fitted and judged beside it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from astrid_ml.errors import UserError
 from astrid_ml.evaluation.result import EvaluationResult
 from preprocessing.ramps.codes import ANOMALIES
+from preprocessing.ramps.evidence_truth import unpacked
+from preprocessing.ramps.fusion import FUSIONS, UNDECIDED, Fusion, FusionFit, fused_probabilities, likelihood_scores
+from preprocessing.ramps.score_curves import Ranked, interval
 
 Counts = npt.NDArray[np.float64]
 
@@ -18,6 +22,9 @@ Counts = npt.NDArray[np.float64]
 @dataclass(frozen=True)
 class VoxelJudge:
     """AUCPR of each class over voxels, and recall at a fixed false-positive rate.
+
+    Where the predictions bring evidence, the fusion of network, likelihood and rules is fitted on validation, with and
+    without the network, and its AUCPR stands beside.
 
     Args:
         false_positive_rate: at which the recall is quoted.
@@ -28,16 +35,33 @@ class VoxelJudge:
     false_positive_rate: float = 1e-5
     replicates: int = 200
     seed: int = 0
+    fusion: FusionFit = field(default_factory=FusionFit)
 
     def fit(self, validation: pd.DataFrame) -> dict[str, Any]:
-        """Voxel scores are left uncalibrated; a tile is called anomalous at a score of 0.5."""
-        return {"calibrated": False, "threshold": 0.5, "rule": "fixed at 0.5"}
+        """Tile scores are left uncalibrated, a tile is called anomalous at 0.5; the fusion's weights."""
+        fitted: dict[str, Any] = {"calibrated": False, "threshold": 0.5, "rule": "fixed at 0.5"}
+        if "evidence" not in validation:
+            return fitted
+        table, area = unpacked(validation), float(validation["quiet_area"].sum())
+        try:
+            both = {name: self.fusion(table, area, use).to_plain() for name, use in FUSIONS.items()}
+        except UserError as error:  # too small a run: it can still train and be judged
+            return fitted | {"fusion": f"not fitted: {error.got}"}
+        cadence = {name: sorted(set(validation[name].astype(float))) for name in ("n_groups", "group_time")}
+        return fitted | {"parameters": {"fusions": both, "cadence": cadence}}
 
     def apply(self, predictions: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
         """Decisions of tiles, on the score."""
         threshold = float(fitted.get("threshold", 0.5))
         decision = (predictions["score"] >= threshold).astype(np.int8)
-        return predictions.assign(probability=np.nan, threshold=threshold, threshold_on="score", decision=decision)
+        out = predictions.assign(probability=np.nan, threshold=threshold, threshold_on="score", decision=decision)
+        fusions = fitted.get("parameters", {}).get("fusions", {})
+        if "evidence" in out and fusions:
+            table = unpacked(out)
+            for name, plain in fusions.items():
+                fused = fused_probabilities(Fusion.from_plain(plain), table, self.fusion.faintest)
+                out[name] = pd.Series(_by_tile(fused, table.tile.to_numpy(np.int64), len(out)), index=out.index)
+        return out
 
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
         """Metrics ``<class>/aucpr``, ``<class>/recall`` and ``aucpr_mean`` (over the classes that occur)."""
@@ -56,8 +80,36 @@ class VoxelJudge:
         if metrics["aucpr_mean"] is None:
             why["aucpr_mean"] = "no anomalous voxel"
         intervals = self._intervals(pooled, len(names))
+        if set(FUSIONS) <= set(predictions.columns):
+            more, bounds = self._fused(predictions, np.searchsorted(names, groups), len(names))
+            metrics, intervals = metrics | more, intervals | bounds
+            why |= {key: "no step of this class" for key, value in more.items() if value is None}
         few = [] if len(names) >= 5 else [f"Intervals rest on {len(names)} groups only."]
         return EvaluationResult(metrics, why, intervals, remarks=few, headline="aucpr_mean")
+
+    def _fused(
+        self, predictions: pd.DataFrame, group: npt.NDArray[np.int64], n: int
+    ) -> tuple[dict[str, float | None], dict[str, tuple[float, float]]]:
+        """AUCPR of each class for lists of steps: ``<method>/<class>/aucpr``, with intervals."""
+        table = unpacked(predictions)
+        metrics: dict[str, float | None] = {}
+        bounds: dict[str, tuple[float, float]] = {}
+        decided = (table.label != UNDECIDED).to_numpy()
+        tile_group = group[table.tile.to_numpy(np.int64)]
+        scores = {name: np.concatenate([np.reshape(v, (-1, 4)) for v in predictions[name]]) for name in FUSIONS}
+        scores = {name: np.where(values > 0, values, -np.inf) for name, values in scores.items()}
+        scores["likelihood"] = likelihood_scores(table, self.fusion.faintest)
+        for code, name in enumerate(ANOMALIES, start=1):
+            there = np.array([np.sum(counts) for counts in predictions[f"{name}_true"]], float)
+            totals = np.bincount(group, weights=there, minlength=n).astype(np.float64)
+            right = (table.label == code).to_numpy()
+            for method, values in scores.items():
+                ranked = Ranked.of(values[decided, code], right[decided], tile_group[decided], totals)
+                key = f"{method}/{name}/aucpr"
+                metrics[key] = ranked.area()
+                bound = interval(ranked.area, n, self.replicates, self.seed)
+                bounds |= {key: bound} if bound else {}
+        return metrics, bounds
 
     def _intervals(self, pooled: dict[str, tuple[Counts, Counts]], n: int) -> dict[str, tuple[float, float]]:
         """95 % intervals from draws of whole groups."""
@@ -75,6 +127,12 @@ class VoxelJudge:
             for key, values in drawn.items()
             if values
         }
+
+
+def _by_tile(values: Counts, tile: npt.NDArray[np.int64], n: int) -> list[npt.NDArray[np.float32]]:
+    """Rows of candidates as one flat list a tile."""
+    ends = np.cumsum(np.bincount(tile, minlength=n))[:-1]
+    return [part.ravel().astype(np.float32) for part in np.split(values, ends)]
 
 
 def _pooled(table: pd.DataFrame, name: str, groups: npt.NDArray[Any], names: npt.NDArray[Any]) -> tuple[Counts, Counts]:

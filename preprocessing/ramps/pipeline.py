@@ -46,7 +46,7 @@ class RampsPipeline:
     undecided_sigma: float = 2.0
     group_by: str = "exposure"
     domain: ClassVar[str] = "ramps"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if self.group_by not in ("exposure", "detector"):
@@ -124,6 +124,10 @@ class RampsPipeline:
             "label": int(counts[1:4].sum() > 0) if known else None,
             "mission": ramp.meta.get("mission"),
             "detector": detector,
+            "read_noise": float(np.median(ramp.read_noise)),
+            "gain": float(np.mean(ramp.gain)),
+            "group_time": float(np.mean(ramp.steps)),
+            "n_groups": ramp.shape[1],
             "integration": integration,
             "y": y,
             "x": x,

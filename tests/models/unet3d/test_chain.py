@@ -12,7 +12,7 @@ import torch
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
-from datamodules.ramps import RampDataModule, event_pixel
+from datamodules.ramps import RampDataModule
 from models.unet3d.losses import IGNORE, CrossEntropyDice
 from models.unet3d.network import UNet3D
 from models.unet3d.task import VoxelTask, class_logits
