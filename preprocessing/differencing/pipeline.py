@@ -91,9 +91,13 @@ class DifferencingPipeline:
         return units
 
     def difference(self, science: Frame, reference: Frame) -> Difference:
-        """Load and subtract one pair; frames that share their pixels need no WCS."""
-        load = replace(self.load, need_wcs=False) if isinstance(self.align, AlignNone) else self.load
+        """Load and subtract one pair."""
+        load = self.loader()
         return self.subtraction()(load(science), load(reference))
+
+    def loader(self) -> LoadFits:
+        """The loader; frames that share their pixels already need no WCS."""
+        return replace(self.load, need_wcs=False) if isinstance(self.align, AlignNone) else self.load
 
     def subtraction(self) -> Subtraction:
         """The steps between loaded images and measured candidates."""
