@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from astropy.io import fits
 
 from astrid_ml.errors import UserError
 from preprocessing.ramps.codes import BACKGROUND, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from preprocessing.ramps.patches_hdf5 import write_patches
+from preprocessing.ramps.readers.auto import read_ramp
 from preprocessing.ramps.simulate_events import Scene, cosmic_ray, snowball, telegraph, with_ipc
 from preprocessing.ramps.simulate_frames import Detector, common_noise, strip
 
@@ -34,8 +36,9 @@ class SimulateRamps:
         image_shape: rows and columns, the reference border included.
         num_frames: groups of an integration (one read each).
         num_integrations: integrations of an exposure; persistence carries over.
-        patch_size: size of the patches that a training takes, recorded beside the files.
+        patch_size: size of the patches that ``write_patches`` cuts.
         overlap: overlap of those patches in pixels.
+        write_patches: also write each exposure as HDF5 patches (see ``patches_hdf5``); one integration only.
         num_exposure_events: exposures with events in each round.
         num_baseline_exposures: exposures without events in each round.
         injection_type: all, cosmic_ray, snowball or rtn.
@@ -80,6 +83,7 @@ class SimulateRamps:
     num_integrations: int = 1
     patch_size: Sequence[int] = (256, 256)
     overlap: int = 32
+    write_patches: bool = False
     num_exposure_events: int = 1
     num_baseline_exposures: int = 1
     injection_type: str = "all"
@@ -123,6 +127,8 @@ class SimulateRamps:
             raise UserError("rtn_process of markov or square", self.rtn_process, "choose one of them")
         if self.num_frames < 3:
             raise UserError("num_frames of 3 or more", str(self.num_frames), "a ramp needs at least 3 groups")
+        if self.write_patches and self.num_integrations != 1:
+            raise UserError("num_integrations=1 for patches", str(self.num_integrations), "leave write_patches out")
         if min(self.image_shape) <= 2 * self.reference_border + 2:
             raise UserError("image_shape larger than its border", str(tuple(self.image_shape)), "enlarge it")
 
@@ -170,7 +176,14 @@ class SimulateRamps:
             records.append(events.assign(integration=integration))
         del cube  # closing the map writes it out
         os.replace(temporary, folder / f"{stem}.fits")
-        _write_truth(folder, stem, pd.concat(tables), pd.concat(records), (h, w), detector)
+        listed = pd.concat(records)
+        _write_truth(folder, stem, pd.concat(tables), listed, (h, w), detector)
+        if self.write_patches:
+            kind = "events" if with_events else "baseline"
+            ramp = replace(read_ramp(folder / f"{stem}.fits"), name=f"{name}_{kind}_{self.start_index + number:04d}")
+            size = (int(self.patch_size[0]), int(self.patch_size[1]))
+            known = {"dark_current": detector.dark, "gaussian_noise": 0.0}  # READNOIS holds all of the white noise
+            write_patches(ramp, folder, size, self.overlap, listed, known)
         return stem
 
     def _detector(self, random: np.random.Generator, gain: float) -> Detector:

@@ -12,6 +12,7 @@ from preprocessing.ramps.ramp import Ramp
 from preprocessing.ramps.readers.cube import read_extensions, read_fits_cube, read_npy
 from preprocessing.ramps.readers.jwst import read_jwst
 from preprocessing.ramps.readers.options import RampOptions
+from preprocessing.ramps.readers.patches import read_patches
 from preprocessing.ramps.readers.wfc3 import is_wfc3_ima, read_wfc3
 
 READERS: dict[str, Callable[[Path, RampOptions], Ramp]] = {
@@ -20,8 +21,9 @@ READERS: dict[str, Callable[[Path, RampOptions], Ramp]] = {
     "wfc3": read_wfc3,
     "npy": read_npy,
     "extensions": read_extensions,
+    "patches": read_patches,
 }
-SUFFIXES = (".fits", ".fits.gz", ".fit", ".npy")
+SUFFIXES = (".fits", ".fits.gz", ".fit", ".npy", "_patches.h5")
 
 
 def read_ramp(path: Path | str, options: RampOptions | None = None) -> Ramp:
@@ -50,6 +52,8 @@ def recognise(path: Path) -> str:
     """The format of a file, from its suffix and primary header."""
     if path.suffix == ".npy":
         return "npy"
+    if path.name.endswith("_patches.h5"):
+        return "patches"
     try:
         header = fits.getheader(path, 0)
     except OSError as error:

@@ -17,7 +17,8 @@ class RampOptions:
     """Values for what a header does not say; a value given here wins over the header.
 
     Args:
-        format: auto, cube, jwst, wfc3, npy, or extensions (one read in each HDU; only by explicit choice).
+        format: auto, cube, jwst, wfc3, npy, patches (HDF5), or extensions (one read in each HDU; by explicit choice
+            only).
         axes: order of a cube's axes: ``tyx``; ``auto`` refuses an order that looks wrong.
         unit: DN, e-, DN/s, e-/s or None (from BUNIT).
         gain: e-/DN or None (from the header).
