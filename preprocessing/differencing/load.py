@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from astropy.wcs import WCS, FITSFixedWarning
 from astrid_ml.errors import UserError
 from preprocessing.differencing.headers import Calibration, read_calibration
 from preprocessing.differencing.image import Image
+from preprocessing.differencing.planes import afw_mask, gain_from_variance, linear_flux
 
 Array = npt.NDArray[Any]
 _NOT_DATA = ("ERR", "DQ", "VAR", "WHT", "CTX", "CON", "MASK", "PSF", "SAMP", "TIME", "NOISE")
+_BESIDE = ("ERR", "DQ", "VARIANCE", "MASK", "VAR_POISSON")
 _JUST_ONE_BIT = 1  # DO_NOT_USE of JWST and Roman
 
 
@@ -70,21 +73,26 @@ class LoadFits:
             index = science_hdu(hdus, ext, path)
             ceiling = integer_ceiling(hdus[index].header)
             data, header = plane(hdus[index], path), merged_header(hdus, index)
-            extras = {name: _companion(hdus, index, name, data.shape) for name in ("ERR", "DQ")}
+            data = linear_flux(data, header)
+            extras = {name: _companion(hdus, index, name, data.shape) for name in _BESIDE}
+            flags = next((h.header for h in hdus if h.name == "MASK"), None)
             stamp = next((np.array(h.data, float) for h in hdus if h.name == "PSF" and h.data is not None), None)
         _check(data, path)
-        said = read_calibration(header)
-        mask = ~np.isfinite(data) | _flagged(extras["DQ"], self._bits(said.mission))
+        said = read_calibration(header, Path(path).name)
+        mask = ~np.isfinite(data) | _flagged(extras["DQ"], self._bits(said.mission)) | afw_mask(extras["MASK"], flags)
         level = said.saturation or (0.98 * ceiling if ceiling and np.nanmax(data) >= ceiling else None)
         saturated = np.nan_to_num(data) >= level if level else np.zeros(data.shape, bool)
         mask |= saturated
         if frame.mask:
             mask |= _plane_of(frame.mask, data.shape) != 0
-        variance, source, origin = _variance(data, mask, frame, extras["ERR"], said)
+        variance, source, origin = _variance(data, mask, frame, _stated_variance(extras), said)
         mask |= ~(np.isfinite(variance) & (variance > 0))
         if mask.all():
             raise UserError("pixels that can be used", f"{path} with every pixel masked", "check the mask or DQ bits")
         variance = np.where(np.isfinite(variance) & (variance > 0), variance, np.median(variance[~mask]))
+        gain = frame.gain or said.gain
+        if gain is None and source:
+            gain = gain_from_variance(data, variance if extras["VAR_POISSON"] is None else extras["VAR_POISSON"], ~mask)
         psf = _stamp(_plane_of(frame.psf, None)) if frame.psf else None if stamp is None else _stamp(stamp)
         return Image(
             data=torch.from_numpy(np.where(np.isfinite(data), data, 0.0).astype(np.float32)),
@@ -92,7 +100,7 @@ class LoadFits:
             mask=torch.from_numpy(mask),
             wcs=celestial_wcs(header, path, self.need_wcs),
             psf=psf,
-            gain=frame.gain or said.gain or 1.0,
+            gain=gain or 1.0,
             read_noise=frame.read_noise if frame.read_noise is not None else said.read_noise or 0.0,
             zero_point=frame.zero_point if frame.zero_point is not None else said.zero_point,
             unit=said.unit,
@@ -106,7 +114,7 @@ class LoadFits:
             meta={
                 "hdu": index,
                 "variance_from": origin,
-                "gain_known": bool(frame.gain or said.gain),
+                "gain_known": gain is not None,
                 "saturated": torch.from_numpy(saturated),
             },
         )
@@ -238,14 +246,24 @@ def _plane_of(path: str, shape: tuple[int, ...] | None) -> Array:
     return data
 
 
-def _variance(data: Array, mask: Array, frame: Frame, err: Array | None, said: Calibration) -> tuple[Array, bool, str]:
+def _stated_variance(extras: Mapping[str, Array | None]) -> tuple[Array, str] | None:
+    """The variance that the file holds: sigma in ERR (JWST, HST, Roman), variance in VARIANCE (Rubin)."""
+    err, variance = extras["ERR"], extras["VARIANCE"]
+    if err is not None:
+        return np.square(err.astype(np.float64)), "ERR extension"
+    return None if variance is None else (variance.astype(np.float64), "VARIANCE extension")
+
+
+def _variance(
+    data: Array, mask: Array, frame: Frame, stated: tuple[Array, str] | None, said: Calibration
+) -> tuple[Array, bool, str]:
     """Variance (image units squared), whether it holds the sources' noise, and where it came from."""
     if frame.variance:
         return _plane_of(frame.variance, data.shape), True, "variance file"
     if frame.noise:
         return np.square(_plane_of(frame.noise, data.shape)), True, "noise file"
-    if err is not None:
-        return np.square(err.astype(np.float64)), True, "ERR extension"
+    if stated is not None:
+        return stated[0], True, stated[1]
     good = data[~mask]
     level = np.median(good) if good.size else 0.0
     sigma = white_sigma(data, mask)

@@ -16,7 +16,7 @@ from preprocessing.differencing.headers import RATE_ZERO_POINTS, ROMAN_BANDPASS
 _ZTF = {"g": 26.33, "r": 26.30, "i": 25.70}  # MAGZP, one DN of 30 s
 _PS1 = {"g": 24.56, "r": 24.75, "i": 24.61, "z": 24.24, "y": 23.32}  # FPA.ZP, one DN a second
 _RUBIN = {"g": 28.36, "r": 28.17, "i": 27.78, "z": 27.40}  # one e- a second
-_NIRCAM = {"F150W": 2.26, "F200W": 2.08}  # PHOTMJSR, MJy/sr for one DN a second
+PHOTMJSR = {"F150W": 2.26, "F200W": 2.08}  # PHOTMJSR, MJy/sr for one DN a second
 PIXEL_SR = {"jwst": 2.25e-14}
 ROMAN_AREA = 11.437  # ZPTMAG less 2.5 log10 of the exposure: 17.638 at 302.275 s (OpenUniverse)
 
@@ -190,7 +190,7 @@ def electron_zero_point(mission: Mission, band: str) -> float:
     if name == "ztf":
         return _ZTF[band] + 2.5 * float(np.log10(mission.gain))
     if name == "jwst":  # one e- is PHOTMJSR / gain / t in MJy/sr, over a pixel
-        jansky = 1e6 * PIXEL_SR[name] * _NIRCAM[band] / mission.gain / seconds
+        jansky = 1e6 * PIXEL_SR[name] * PHOTMJSR[band] / mission.gain / seconds
         return float(8.9 - 2.5 * np.log10(jansky))
     if name == "roman":
         return float(ROMAN_BANDPASS[band[1:]] + ROMAN_AREA + 2.5 * np.log10(seconds))

@@ -185,7 +185,7 @@ def _frame(
         read_noise=noise,
         zero_point=config.zero_point - (2.5 * float(np.log10(config.flux_ratio)) if i else 0.0),
         name=("science", "reference")[i],
-        meta={"saturated": mask, "bad": bad},
+        meta={"saturated": torch.from_numpy(mask)},
     )
     return image, variance
 
