@@ -2,7 +2,8 @@
 
 ``<exposure>_patches.h5`` holds ``patch_0000``, ``patch_0001``, ... of (n_groups - 1, height, width) in DN with the
 first read subtracted and left out; ``metadata/<detector>/<exposure>.json`` says where each lies (row, column), which
-gain and noise the exposure has, and which events were put in. A single ``metadata.json`` with all exposures is read too.
+gain and noise the exposure has, and which events were put in. A single ``metadata.json`` with all exposures is read
+too.
 """
 
 from __future__ import annotations
