@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from astropy.io import fits
-from astropy.wcs import WCS
 
 from astrid_ml.errors import UserError
 from preprocessing.differencing.forced import (
@@ -23,68 +21,17 @@ from preprocessing.differencing.forced import (
     light_curves,
     read_epoch,
 )
-from preprocessing.differencing.gaussian import gaussian_stamp
-from preprocessing.differencing.stamp_fit import render_sources
-from preprocessing.differencing.subtract import Gaussian, Subtract, SubtractionInput, Zogy
+from preprocessing.differencing.subtract import Gaussian, Subtract, Zogy
 from preprocessing.lightcurves.exchange import ExchangeWriter, is_exchange, read_exchange
 
-SHAPE, ZERO_POINT = (220, 240), 25.0
-
-
-def wcs() -> WCS:
-    out = WCS(naxis=2)
-    out.wcs.ctype, out.wcs.crval, out.wcs.crpix = ["RA---TAN", "DEC--TAN"], [359.99, 40.0], [120.0, 110.0]
-    out.wcs.cdelt = [-1 / 3600, 1 / 3600]
-    out.array_shape = SHAPE
-    return out
-
-
-def positions() -> pd.DataFrame:
-    """A grid of objects between pixels, with true fluxes of either sign and none."""
-    x, y = (a.ravel() for a in np.meshgrid(np.arange(24, 217, 32) + 0.37, np.arange(24, 197, 32) - 0.21))
-    ra, dec = wcs().all_pix2world(x, y, 0)
-    flux = np.resize([0.0, 800.0, -1500.0, 3000.0, 250.0], len(x))
-    return pd.DataFrame(
-        {"object_id": [f"o{i}" for i in range(len(x))], "ra": ra, "dec": dec, "x": x, "y": y, "flux": flux}
-    )
-
-
-@pytest.fixture
-def epoch(tmp_path: Path) -> Callable[..., Path]:
-    """Write a difference image in which the objects have their fluxes times ``share``."""
-
-    def make(seed: int, share: float = 1.0, step: Subtract | None = None, **cards: object) -> Path:
-        g = torch.Generator().manual_seed(seed)
-        psfs = (gaussian_stamp(1.5, 25), gaussian_stamp(1.2, 25))
-        table = positions()
-        x, y, flux = (torch.from_numpy(table[c].to_numpy(copy=True)) for c in ("x", "y", "flux"))
-        grown, faded = flux.clamp_min(0).float() * share, (-flux).clamp_min(0).float() * share
-        n = 10 * torch.randn(SHAPE, generator=g) + render_sources(SHAPE, psfs[0], x, y, grown)
-        r = 8 * torch.randn(SHAPE, generator=g) + render_sources(SHAPE, psfs[1], x, y, faded)
-        mask = torch.zeros(SHAPE, dtype=torch.bool)
-        mask[22:25, 23:26] = True  # on the first object
-        v = (torch.full(SHAPE, 100.0), torch.full(SHAPE, 64.0))
-        pair = SubtractionInput(n, r, v, (mask, torch.zeros_like(mask)), psfs, (100.0, 64.0))
-        result = (step or Zogy())(pair)
-        header = wcs().to_header()
-        given = {"MJD": 60000.0 + seed, "FILTER": "r", "MISSION": "ZTF", "ZP": ZERO_POINT} | cards
-        for name, value in given.items():
-            if value is not None:
-                header[name] = value
-        planes = {"DIFF": result.diff, "SIG": result.significance, "FLUXERR": result.flux_error, "VAR": result.variance}
-        hdus = [fits.PrimaryHDU(), *(fits.ImageHDU(p.numpy(), header, name=k) for k, p in planes.items())]
-        hdus += [fits.ImageHDU(result.mask.numpy().astype(np.uint8), header, name="MASK")]
-        hdus += [fits.ImageHDU(result.psf.numpy(), name="PSF")]
-        path = tmp_path / f"difference_{seed}.fits"
-        fits.HDUList(hdus).writeto(path)
-        return path
-
-    return make
+ZERO_POINT = 25.0  # of the epochs
 
 
 @pytest.mark.parametrize("step", [Zogy(), Gaussian()])
-def test_fluxes_between_pixels_are_unbiased_with_honest_errors(epoch: Callable[..., Path], step: Subtract) -> None:
-    truth = positions()
+def test_fluxes_between_pixels_are_unbiased_with_honest_errors(
+    epoch: Callable[..., Path], positions: pd.DataFrame, step: Subtract
+) -> None:
+    truth = positions
     pulls: list[pd.Series] = []
     ratios: list[pd.Series] = []
     for seed in range(4):
@@ -100,8 +47,8 @@ def test_fluxes_between_pixels_are_unbiased_with_honest_errors(epoch: Callable[.
     assert np.concatenate(ratios).mean() == pytest.approx(1, abs=0.015)
 
 
-def test_limits_detections_and_masks(epoch: Callable[..., Path]) -> None:
-    truth = positions()
+def test_limits_detections_and_masks(epoch: Callable[..., Path], positions: pd.DataFrame) -> None:
+    truth = positions
     table = forced_photometry(read_epoch(epoch(3)), truth, n_sigma=3.0)
     assert table["masked"].tolist() == [True, *[False] * (len(truth) - 1)]
     assert math.isnan(table["flux"][0]) and table["phot_flag"][0] == MASKED
@@ -124,8 +71,10 @@ def test_positions_beyond_the_frame_or_behind_the_sky_are_left_out(epoch: Callab
     assert len(forced_photometry(read_epoch(epoch(2)), far.iloc[1:])) == 0
 
 
-def test_epochs_become_curves_that_light_curve_tools_read(epoch: Callable[..., Path], tmp_path: Path) -> None:
-    truth = positions().assign(label="SN")
+def test_epochs_become_curves_that_light_curve_tools_read(
+    epoch: Callable[..., Path], positions: pd.DataFrame, tmp_path: Path
+) -> None:
+    truth = positions.assign(label="SN")
     paths = [epoch(9, 0.0), epoch(7, 1.0), epoch(8, 0.5, MISSION="PS1")]
     table = pd.concat([forced_photometry(read_epoch(path), truth) for path in paths], ignore_index=True)
     curves, account = light_curves(by_mission(table), truth)

@@ -1,0 +1,130 @@
+"""The verbs over many difference images, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from astrid_ml.cli.main import main
+from astrid_ml.errors import UserError
+from preprocessing.differencing.commands_epochs import AssociateCandidates, DepthMaps, Forced, joined_candidates
+from preprocessing.lightcurves.exchange import read_exchange
+
+
+def test_forced_makes_curves_of_a_folder_of_epochs(
+    epoch: Callable[..., Path], positions: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, share in ((1, 0.0), (2, 1.0), (3, 0.6)):
+        epoch(seed, share)
+    broken = tmp_path / "pair_9" / "difference.fits"
+    broken.parent.mkdir()
+    broken.write_text("torn")
+    positions.drop(columns=["x", "y"]).to_csv(tmp_path / "where.csv", index=False)
+    given = [f"input={tmp_path}", f"positions={tmp_path / 'where.csv'}", f"output_dir={tmp_path / 'out'}"]
+    with pytest.raises(SystemExit) as ended:
+        main(["forced", *given, "executor=serial"])
+    assert ended.value.code == 1  # one image could not be read
+    assert "failed: 1" in capsys.readouterr().out
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    n = len(positions)
+    assert (report["images"], report["objects"], report["measurements"], report["masked"]) == (4, n, 3 * n, 3)
+    assert report["failed_images"][0]["source"] == str(broken)
+    table = pd.read_parquet(tmp_path / "out" / "forced.parquet")
+    assert table.groupby("object_id")["mjd"].is_monotonic_increasing.all()
+    curves = next(read_exchange(tmp_path / "out" / "objects" / "part-00000.parquet"))
+    assert len(curves) == report["curves"] == n - 1 and curves.bands == ("ZTF-r",)
+    assert (tmp_path / "out" / "curves.png").stat().st_size > 10_000
+
+
+def test_depth_maps_every_image(epoch: Callable[..., Path], tmp_path: Path) -> None:
+    paths = [epoch(1), epoch(2, ZP=26.0)]
+    summary = DepthMaps([str(p) for p in paths], str(tmp_path / "out"), box=60).run()
+    assert summary["images"] == 2 and summary["failed"] == 0
+    assert summary["deepest"] - summary["shallowest"] == pytest.approx(1.0, abs=0.01)
+    table = pd.read_parquet(tmp_path / "out" / "depth.parquet")
+    assert len(table) == 2 * 4 * 4 and table["limit"].notna().all()
+    # white noise of 10 and 8 under PSFs of sigma 1.5 and 1.2 px: between science noise alone and both images' together
+    low, high = (25 - 2.5 * np.log10(5 * noise * np.sqrt(4 * np.pi) * 1.5) for noise in (np.hypot(10, 8), 10))
+    assert table["limit"][:16].between(low, high).all()
+    by_image = json.loads((tmp_path / "out" / "report.json").read_text())["by_image"]
+    assert by_image[0]["p05"] <= by_image[0]["median"] <= by_image[0]["p95"]
+    assert (tmp_path / "out" / "depth.png").stat().st_size > 10_000
+
+
+def candidates(folder: Path, shift: float, mjd: float, mission: str) -> None:
+    """Three candidates in a pair's folder, moved by ``shift`` arcsec in declination; their ids are always the same."""
+    folder.mkdir(parents=True)
+    table = pd.DataFrame(
+        {
+            "id": ["sci-00000", "sci-00001", "sci-00002"],
+            "group_id": ["sky-1", "sky-2", "sky-3"],
+            "ra": [10.0, 10.01, 10.02],
+            "dec": np.array([0.0, 0.001, 0.002]) + np.array([1.0, 1.0, 30.0]) * shift / 3600,
+            "snr": [9.0, -8.0, 5.5],
+            "mjd": mjd,
+            "mission": mission,
+            "filter": "r",
+        }
+    )
+    table.to_parquet(folder / "candidates.parquet", index=False)
+
+
+def test_associate_joins_pairs_and_keeps_known_names(tmp_path: Path) -> None:
+    for i, (shift, mission) in enumerate(((0.0, "ztf"), (0.3, "ps1"), (-0.3, "ztf"))):
+        candidates(tmp_path / "run" / f"pair_{i}", shift, 60000.0 + i, mission)
+    given = [f"input={tmp_path / 'run'}", f"output_dir={tmp_path / 'out'}", "radius=1.0"]
+    with pytest.raises(SystemExit) as ended:
+        main(["associate", *given])
+    assert ended.value.code == 0
+    out = pd.read_parquet(tmp_path / "out" / "candidates.parquet")
+    objects = pd.read_parquet(tmp_path / "out" / "objects.parquet")
+    assert len(out) == 9 and out["id"].is_unique and out["id"][0] == "pair_0/sci-00000"
+    assert len(objects) == 5 and sorted(objects["n_epochs"]) == [1, 1, 1, 3, 3]
+    assert (out["group_id"] == out["object_id"]).all()
+    assert set(objects[objects["n_epochs"] == 3]["missions"]) == {"ps1+ztf"}
+    candidates(tmp_path / "next" / "pair_3", 0.1, 59000.0, "ztf")  # an earlier epoch that comes later
+    again = AssociateCandidates(
+        [str(tmp_path / "run"), str(tmp_path / "next")],
+        str(tmp_path / "again"),
+        known=str(tmp_path / "out" / "objects.parquet"),
+        min_candidates=4,
+    )
+    assert again.run()["objects_kept"] == 2
+    kept = pd.read_parquet(tmp_path / "again" / "objects.parquet")
+    assert set(kept["object_id"]) == set(objects[objects["n_epochs"] == 3]["object_id"])
+    # what association leaves is what forced photometry takes
+    assert {"object_id", "ra", "dec"} <= set(kept.columns)
+
+
+def test_an_empty_image_and_one_file_twice(tmp_path: Path) -> None:
+    candidates(tmp_path / "a", 0.0, 60000.0, "ztf")
+    one = pd.read_parquet(tmp_path / "a" / "candidates.parquet")
+    (tmp_path / "b").mkdir()
+    one.head(0).to_parquet(tmp_path / "b" / "candidates.parquet", index=False)
+    both = joined_candidates([tmp_path / "b" / "candidates.parquet", tmp_path / "a" / "candidates.parquet"])
+    assert both["id"].tolist() == one["id"].tolist()
+    only = AssociateCandidates(str(tmp_path / "b"), str(tmp_path / "out")).run()
+    assert (only["candidates"], only["objects"]) == (0, 0)
+
+
+def test_mistakes_of_the_user_are_named(epoch: Callable[..., Path], tmp_path: Path) -> None:
+    path = str(epoch(1))
+    (tmp_path / "where.csv").write_text("ra,dec\n1,2\n")
+    with pytest.raises(UserError, match="object_id"):
+        Forced(path, str(tmp_path / "where.csv"), str(tmp_path / "o")).run()
+    (tmp_path / "twice.csv").write_text("object_id,ra,dec\n7,1,2\n7,1,3\n")
+    with pytest.raises(UserError, match="7 twice"):
+        Forced(path, str(tmp_path / "twice.csv"), str(tmp_path / "o")).run()
+    with pytest.raises(UserError, match="nothing at"):
+        DepthMaps(str(tmp_path / "absent"), str(tmp_path / "o")).run()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="none in"):
+        AssociateCandidates(str(tmp_path / "empty"), str(tmp_path / "o")).run()
+    with pytest.raises(UserError, match="ZP"):
+        DepthMaps(str(epoch(2, ZP=None)), str(tmp_path / "o")).run()
+    assert DepthMaps(path, str(tmp_path / "o"), zero_point=25.0).run()["failed"] == 0
