@@ -41,6 +41,8 @@ class BinaryEvaluation:
         baseline_column: a trivial score to beat (peak S/N of the difference); None where there is none.
         curve_points: rows kept of the PR and ROC curves.
         positive: the class whose AUCPR is the headline: 1 (real), or 0 where bogus is the rare one.
+        truth_columns: those of them that only real samples have (injected or natural, a true magnitude): the real ones
+            of each value are measured against all bogus.
     """
 
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
@@ -48,6 +50,7 @@ class BinaryEvaluation:
     baseline_column: str | None = None
     curve_points: int = 400
     positive: int = 1
+    truth_columns: tuple[str, ...] | list[str] = ("injected", "mag_truth")
 
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
         """Evaluate predictions with ``label``, ``group_id``, ``score`` and, where applied, ``probability``,
@@ -67,7 +70,10 @@ class BinaryEvaluation:
         self._calibration(result, known, labels)
         self._baseline(result, known, labels)
         for column in self.breakdown_columns:
-            table = breakdown(known, scores, labels, column, self.bootstrap, chosen=self._chosen(known))
+            of_truth = column in self.truth_columns and self.positive == 1
+            table = breakdown(
+                known, scores, labels, column, self.bootstrap, chosen=self._chosen(known), of_truth=of_truth
+            )
             if table is not None:
                 result.tables[f"breakdown/{column}"] = table
                 if column == "mission":

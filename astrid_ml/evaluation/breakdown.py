@@ -9,7 +9,7 @@ import pandas as pd
 from astrid_ml.evaluation.bootstrap import Bootstrap, area
 from astrid_ml.metrics.binary import UndefinedError, average_precision
 
-COLUMNS = ["value", "n", "positives", "groups", "aucpr", "low", "high", "recall"]
+COLUMNS = ["value", "n", "positives", "groups", "aucpr", "low", "high", "precision", "recall"]
 
 
 def breakdown(
@@ -20,8 +20,9 @@ def breakdown(
     bootstrap: Bootstrap,
     most: int = 12,
     chosen: npt.NDArray[np.bool_] | None = None,
+    of_truth: bool = False,
 ) -> pd.DataFrame | None:
-    """AUCPR and recall for each value of a column; numbers with many values are cut at their quantiles.
+    """AUCPR, precision and recall for each value of a column; numbers with many values are cut at their quantiles.
 
     Args:
         known: labelled predictions.
@@ -30,14 +31,16 @@ def breakdown(
         column: its name.
         bootstrap: for intervals; a tenth of its replicates at least 200.
         most: the number of values shown.
-        chosen: (n,) decisions for the positive class; None leaves the recall empty.
+        chosen: (n,) decisions for the positive class; None leaves precision and recall empty.
+        of_truth: only positives have this column (a true magnitude, injected or natural): each of its cells holds the
+            positives of a value and all negatives. The table's ``attrs["of_truth"]`` says so.
 
     Returns:
         A table, or None where the column is missing, all null, or has one value only.
     """
     if column not in known or known[column].isna().all():
         return None
-    cells = cells_of(known[column])
+    cells = cells_of(known[column].where(labels) if of_truth else known[column])
     if cells.nunique(dropna=True) < 2:
         return None
     fewer = Bootstrap(max(200, bootstrap.replicates // 5), bootstrap.seed, bootstrap.level)
@@ -45,8 +48,11 @@ def breakdown(
     rows = []
     for value in order:
         inside = (cells == value).fillna(False).to_numpy(dtype=bool)
+        inside = inside | ~labels if of_truth else inside
         rows.append({"value": str(value), **_cell(inside, known, scores, labels, chosen, fewer)})
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    table.attrs["of_truth"] = of_truth
+    return table
 
 
 def cells_of(values: pd.Series) -> pd.Series:
@@ -69,7 +75,7 @@ def _cell(
     group = known["group_id"][inside]
     positives = int(labels[inside].sum())
     row = {"n": float(inside.sum()), "positives": float(positives), "groups": float(group.nunique())}
-    row |= {"aucpr": np.nan, "low": np.nan, "high": np.nan, "recall": np.nan}
+    row |= {"aucpr": np.nan, "low": np.nan, "high": np.nan, "precision": np.nan, "recall": np.nan}
     try:
         row["aucpr"] = average_precision(scores[inside], labels[inside])
     except UndefinedError:
@@ -77,6 +83,8 @@ def _cell(
     interval = bootstrap.interval(bootstrap.curves(scores[inside], labels[inside], group, area))
     if interval is not None:
         row["low"], row["high"] = interval
-    if decision is not None and positives:
+    if decision is not None:
         row["recall"] = float(decision[inside & labels].mean())
+        called = labels[inside & decision]
+        row["precision"] = float(called.mean()) if len(called) else np.nan
     return row

@@ -193,10 +193,12 @@ def _breakdown(table: pd.DataFrame, column: str, whole: float | None) -> str:
     shown["95 % interval"] = [html.span((b, c)) if math.isfinite(b) else "" for _, b, c in ends.tolist()]
     scale = f"{low:.2g} to 1"
     shown[scale] = drawn
-    if "recall" in table:
-        shown["recall"] = [html.fixed(value) for value in table["recall"].astype(float)]
+    for name in ("precision", "recall"):
+        if name in table:
+            shown[name] = [html.fixed(value) for value in table[name].astype(float)]
     perfect = bool(((ends[:, 1] == ends[:, 2]) & pd.notna(ends[:, 1])).any())
     caption = f"AUCPR by {names.column(column)}, with counts and 95 % intervals."
+    caption += " The real ones of each value against all bogus." * bool(table.attrs.get("of_truth"))
     caption += " Where an interval has no width, all resamples ranked alike: too few samples to know more." * perfect
     return html.table(shown, caption, {column: names.column(column)}, raw=(scale,))
 

@@ -1,0 +1,84 @@
+"""Breakdowns: cells of what is known of all samples, and of what only the truth knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, precision_score, recall_score
+
+from astrid_ml.evaluation.binary import BinaryEvaluation
+from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.breakdown import breakdown
+
+
+def predictions(n: int = 3000) -> pd.DataFrame:
+    random = np.random.default_rng(5)
+    label = random.random(n) < 0.1
+    table = pd.DataFrame({"group_id": np.arange(n).astype(str), "label": label.astype(float)})
+    table["mag_truth"] = np.where(label, random.uniform(20, 26, n), np.nan)
+    # Bright ones are found, faint ones are not.
+    strength = np.where(label, 26 - table["mag_truth"].fillna(0), 0)
+    table["score"] = 1 / (1 + np.exp(-(strength - 2 + random.normal(0, 1, n))))
+    table["decision"] = (table["score"] > 0.5).astype(np.int8)
+    table["injected"] = label & (random.random(n) < 0.5)
+    table["filter"] = np.array(["R062", "H158"])[random.integers(0, 2, n)]
+    return table
+
+
+def made(table: pd.DataFrame, column: str, **other: Any) -> pd.DataFrame:
+    score, label = table["score"].to_numpy(), table["label"].to_numpy(dtype=bool)
+    found = breakdown(
+        table, score, label, column, Bootstrap(200), chosen=table["decision"].to_numpy(dtype=bool), **other
+    )
+    assert found is not None
+    return found
+
+
+def test_cells_of_a_known_column_have_precision_and_recall() -> None:
+    table = predictions()
+    cells = made(table, "filter").set_index("value")
+    for name, part in table.groupby("filter"):
+        row = cells.loc[name]
+        assert row["aucpr"] == pytest.approx(average_precision_score(part["label"], part["score"]))
+        assert row["precision"] == pytest.approx(precision_score(part["label"], part["decision"]))
+        assert row["recall"] == pytest.approx(recall_score(part["label"], part["decision"]))
+        assert row["low"] < row["aucpr"] < row["high"]
+
+
+def test_true_magnitudes_are_measured_against_all_bogus() -> None:
+    table = predictions()
+    cells = made(table, "mag_truth", of_truth=True)
+    bogus = table[table["label"] == 0]
+    real = table[table["label"] == 1]
+    assert len(cells) == 5
+    assert cells["positives"].sum() == len(real)
+    assert (cells["n"] - cells["positives"] == len(bogus)).all()
+    assert (cells["recall"].diff().dropna() < 0.01).all()
+    edges = np.quantile(real["mag_truth"], [0, 0.2])
+    part = pd.concat([real[real["mag_truth"] <= edges[1]], bogus])
+    assert cells["aucpr"].iloc[0] == pytest.approx(average_precision_score(part["label"], part["score"]), abs=1e-3)
+    assert cells["precision"].iloc[0] == pytest.approx(precision_score(part["label"], part["decision"]), abs=1e-3)
+    assert cells.attrs["of_truth"] is True
+
+
+def test_injected_and_natural_share_the_bogus_and_need_no_value_of_theirs() -> None:
+    table = predictions()
+    result = BinaryEvaluation(Bootstrap(50), ("injected", "mag_truth", "filter")).evaluate(table)
+    cells = result.tables["breakdown/injected"].set_index("value")
+    bogus = table["label"] == 0
+    for name, flag in (("True", True), ("False", False)):
+        part = table[bogus | (table["injected"] == flag) & ~bogus]
+        assert cells.loc[name, "aucpr"] == pytest.approx(average_precision_score(part["label"], part["score"]))
+        assert cells.loc[name, "recall"] == pytest.approx(recall_score(part["label"], part["decision"]))
+    unknown = table.assign(injected=table["injected"].astype("boolean").mask(bogus))
+    again = BinaryEvaluation(Bootstrap(50), ("injected",)).evaluate(unknown).tables["breakdown/injected"]
+    pd.testing.assert_frame_equal(again.set_index("value").loc[["True", "False"]], cells.loc[["True", "False"]])
+
+
+def test_where_bogus_is_the_rare_class_no_column_is_the_truths() -> None:
+    result = BinaryEvaluation(Bootstrap(50), ("injected",), positive=0).evaluate(predictions())
+    cells = result.tables["breakdown/injected"].set_index("value")
+    assert cells.loc["True", ["aucpr", "precision", "recall"]].isna().all()
