@@ -17,20 +17,24 @@ from astrid_ml.taxonomy import load_taxonomy
 from datamodules.features import Standardiser
 from datamodules.prepared import Batch, PreparedDataModule, Rows
 
-# Columns of an epoch that networks get, in order.
-N_FEATURES = 7
-
 
 class CurveDataModule(PreparedDataModule):
-    """Batches: ``values`` (N, 7), ``lengths`` (B,), ``static`` (B, 2 S), ``y`` (B,) node places, ``days`` (B,).
+    """Batches of whole curves with the questions that are asked about each.
+
+    ``values`` (N, 8) epochs, ``lengths`` (B,), ``static`` (B, 2 S), ``y`` (B,) node places, ``queries`` (B, Q) epochs
+    that a question may see, ``elapsed`` (B, Q) days since time zero that have passed at it, ``days`` (B, Q) its window.
+
+    A question at day d sees the epochs up to the last detection by that day: what the survey knew then, without the
+    non-detections that the selection kept because a later detection followed them.
 
     Args:
         taxonomy: a shipped tree or a YAML file; labels that it does not know are left out.
         static: names of static columns; each becomes a standardised value and a flag that says it is missing.
+        log_static: those of them that enter as logarithms (redshifts, distances, dust).
         windows: days since time zero at which validation and test are scored, the same objects at each.
         days: windows of prediction; empty: one row an object with all its epochs.
         softening: FLUXCAL at which asinh turns from linear to logarithmic.
-        truncate: training only: share of the batch whose window is cut at a random epoch instead of at a day.
+        extra_queries: training only: questions at random epochs of each object beside those of the windows.
         noise: training only: extra noise up to this share of each error (drawn for each object), 0 for none.
         dimming: training only: objects are dimmed by up to so many magnitudes at constant noise, 0 for none.
         batch_size: see the base class, as for what follows.
@@ -40,10 +44,11 @@ class CurveDataModule(PreparedDataModule):
         self,
         taxonomy: str = "elasticc2",
         static: Sequence[str] = (),
+        log_static: Sequence[str] = (),
         windows: Sequence[float] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
         days: Sequence[float] = (),
         softening: float = 10.0,
-        truncate: float = 0.25,
+        extra_queries: int = 3,
         noise: float = 0.0,
         dimming: float = 0.0,
         batch_size: int = 256,
@@ -60,8 +65,9 @@ class CurveDataModule(PreparedDataModule):
         self.taxonomy = load_taxonomy(taxonomy)
         self.classes = list(self.taxonomy.nodes)
         self.standardiser = Standardiser(tuple(static))
+        self.log_static = [name for name in log_static if name in self.standardiser.columns]
         self.windows, self.days = [float(day) for day in windows], [float(day) for day in days]
-        self.softening, self.truncate, self.noise, self.dimming = softening, truncate, noise, dimming
+        self.softening, self.extra_queries, self.noise, self.dimming = softening, extra_queries, noise, dimming
 
     def usable(self, index: pd.DataFrame) -> npt.NDArray[np.bool_]:
         """Objects whose label the taxonomy knows."""
@@ -78,17 +84,21 @@ class CurveDataModule(PreparedDataModule):
             return np.full(len(index), -1, dtype=np.int64)
         return self.taxonomy.encode([None if pd.isna(label) else label for label in index["label"]])
 
+    def static_columns(self, index: pd.DataFrame) -> pd.DataFrame:
+        """The static columns of ``index``, some as logarithms; what has no logarithm is missing."""
+        chosen = index[[name for name in self.standardiser.columns if name in index]].astype(np.float64)
+        for name in self.log_static:
+            values = chosen[name].to_numpy()
+            chosen[name] = np.log(np.where(values > 0, values, np.nan))
+        return chosen
+
     def fit_statistics(self, source: SampleSource, train_rows: Rows) -> dict[str, Any]:
         """Mean and spread of the static columns over the training objects."""
-        return self.standardiser.fit(source.index.iloc[train_rows])
+        return self.standardiser.fit(self.static_columns(source.index.iloc[train_rows]))
 
     def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
-        """Training: a window of its own for each object; else the windows take turns over the rows."""
-        if train and generator is not None:
-            pick = torch.randint(len(self.windows), (len(rows),), generator=generator).numpy()
-        else:
-            pick = rows % len(self.windows)
-        return self.batch_at(source, rows, np.asarray(self.windows)[pick], generator if train else None)
+        """Every object at every window; in training also at random epochs."""
+        return self.batch_at(source, rows, self.windows, generator if train else None)
 
     def batches(
         self, source: SampleSource, rows: Rows | None = None, train: bool = False
@@ -98,38 +108,51 @@ class CurveDataModule(PreparedDataModule):
         days = self.windows if source is self.source else (self.days or [np.inf])
         for start in range(0, len(rows), self.eval_batch_size):
             chosen = rows[start : start + self.eval_batch_size]
-            for day in days:
-                yield chosen, self.batch_at(source, chosen, np.full(len(chosen), day), None)
+            yield np.repeat(chosen, len(days)), self.batch_at(source, chosen, days, None)
 
     def batch_at(
-        self,
-        source: SampleSource,
-        rows: Rows,
-        days: npt.NDArray[np.float64],
-        generator: torch.Generator | None,
+        self, source: SampleSource, rows: Rows, days: Sequence[float], generator: torch.Generator | None
     ) -> Batch:
-        """Objects at windows of their own, (B,) days; a generator turns augmentation on."""
+        """Objects at all of some days (in the same order for each); a generator turns augmentation on."""
         flat, offsets = source.ragged("epochs", rows)
-        epochs, lengths = cut(torch.from_numpy(np.ascontiguousarray(flat)), offsets, days)
+        epochs, lengths = torch.from_numpy(np.array(flat)), torch.from_numpy(np.diff(offsets))
+        queries, elapsed = ask(epochs, lengths, torch.tensor(days, dtype=torch.float32))
         if generator is not None:
-            epochs, lengths = self._augment(epochs, lengths, generator)
+            more, when = self._random_queries(epochs, lengths, generator)
+            queries, elapsed = torch.cat([queries, more], dim=1), torch.cat([elapsed, when], dim=1)
+        epochs, lengths = shorten(epochs, lengths, queries.max(dim=1).values)
+        if generator is not None:
+            epochs = self._augment(epochs, lengths, generator)
         index = source.index.iloc[rows]
-        static = self.standardiser.apply(index, self.statistics) if self.standardiser.columns else None
+        static = torch.zeros((len(rows), 0))
+        if self.standardiser.columns:
+            static = self.standardiser.apply(self.static_columns(index), self.statistics)
         return {
             "values": features(epochs, lengths, self.softening),
             "lengths": lengths,
-            "static": torch.zeros((len(rows), 0)) if static is None else static,
+            "static": static,
             "y": torch.from_numpy(self._nodes(index)),
-            "days": torch.from_numpy(days.astype(np.float32)),
+            "queries": queries,
+            "elapsed": elapsed,
+            "days": torch.tensor(days, dtype=torch.float32).expand(len(rows), -1),
         }
 
-    def _augment(self, epochs: Tensor, lengths: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def seen_at(self, epochs: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """How many epochs of each object the questions at ``windows`` may see, (B, W): for models without batches."""
+        lengths = torch.from_numpy(np.diff(offsets))
+        seen, _ = ask(torch.from_numpy(np.array(epochs)), lengths, torch.tensor(self.windows))
+        out: npt.NDArray[np.int64] = seen.numpy()
+        return out
+
+    def _random_queries(self, epochs: Tensor, lengths: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Questions right after random epochs: (B, extra_queries) numbers of epochs, and the days of the last one."""
+        share = torch.rand((len(lengths), self.extra_queries), generator=generator)
+        seen = (share * lengths[:, None]).long().clamp(max=lengths[:, None] - 1) + 1
+        starts = torch.cumsum(lengths, 0) - lengths
+        return seen, epochs[starts[:, None] + seen - 1, 0].clamp(min=0.0)
+
+    def _augment(self, epochs: Tensor, lengths: Tensor, generator: torch.Generator) -> Tensor:
         n = len(lengths)
-        if self.truncate:
-            chosen = torch.rand(n, generator=generator) < self.truncate
-            share = torch.rand(n, generator=generator)
-            shorter = torch.clamp((lengths * share).ceil().long(), min=1)
-            epochs, lengths = shorten(epochs, lengths, torch.where(chosen, shorter, lengths))
         owner = torch.repeat_interleave(torch.arange(n), lengths)
         flux, error = epochs[:, 1], epochs[:, 2]
         if self.dimming:
@@ -138,22 +161,31 @@ class CurveDataModule(PreparedDataModule):
             extra = error * (self.noise * torch.rand(n, generator=generator))[owner]
             flux = flux + extra * torch.randn(len(flux), generator=generator)
             error = torch.hypot(error, extra)
-        return torch.stack([epochs[:, 0], flux, error, epochs[:, 3], epochs[:, 4]], dim=1), lengths
+        return torch.stack([epochs[:, 0], flux, error, epochs[:, 3], epochs[:, 4]], dim=1)
 
 
-def cut(epochs: Tensor, offsets: npt.NDArray[np.int64], days: npt.NDArray[np.float64]) -> tuple[Tensor, Tensor]:
-    """Epochs with t <= days of each object; time ascends, so each window is a prefix, with one epoch at least.
+def ask(epochs: Tensor, lengths: Tensor, days: Tensor) -> tuple[Tensor, Tensor]:
+    """What may be seen at each day: epochs up to the last detection by then, one at least.
 
     Args:
-        epochs: (N, 5), the first column days since time zero.
-        offsets: (B + 1,).
-        days: (B,).
+        epochs: (N, 5), ascending in time within an object: days since time zero, flux, error, detected, wavelength.
+        lengths: (B,).
+        days: (Q,); infinity asks for the whole curve, at the time of its last detection.
+
+    Returns:
+        Numbers of epochs (B, Q), and the days since time zero that have passed (B, Q).
     """
-    lengths = torch.from_numpy(np.diff(offsets))
-    limit = torch.repeat_interleave(torch.from_numpy(days).float(), lengths)
-    counted = torch.cat([torch.zeros(1, dtype=torch.int64), torch.cumsum(epochs[:, 0] <= limit, 0)])
-    ends = torch.from_numpy(offsets)
-    return shorten(epochs, lengths, torch.clamp(counted[ends[1:]] - counted[ends[:-1]], min=1))
+    n = len(lengths)
+    owner = torch.repeat_interleave(torch.arange(n), lengths)
+    starts = torch.cumsum(lengths, 0) - lengths
+    place = torch.arange(len(epochs)) - starts[owner] + 1
+    counts = place * (epochs[:, 3] > 0)  # epochs up to here, where here is a detection
+    seen = torch.ones((n, len(days)), dtype=torch.int64)
+    for column, day in enumerate(days.tolist()):
+        here = torch.where(epochs[:, 0] <= day, counts, 0)
+        seen[:, column] = torch.zeros(n, dtype=torch.int64).scatter_reduce(0, owner, here, "amax").clamp(min=1)
+    last = epochs[(starts + seen.max(dim=1).values - 1), 0].clamp(min=0.0)
+    return seen, torch.where(torch.isfinite(days), days, last[:, None])
 
 
 def shorten(epochs: Tensor, lengths: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
@@ -164,7 +196,7 @@ def shorten(epochs: Tensor, lengths: Tensor, kept: Tensor) -> tuple[Tensor, Tens
 
 
 def features(epochs: Tensor, lengths: Tensor, softening: float) -> Tensor:
-    """(N, 5) epochs -> (N, 7): time / 100 d, log gap, asinh flux, log error, asinh S/N, detected, wavelength."""
+    """(N, 5) epochs -> (N, 8), in the order of ``models.lightcurves.network``: time first, wavelength last."""
     days, flux, error, detected, wavelength = epochs.unbind(dim=1)
     gap = torch.diff(days, prepend=days[:1])
     starts = torch.cumsum(lengths, 0) - lengths
@@ -172,11 +204,12 @@ def features(epochs: Tensor, lengths: Tensor, softening: float) -> Tensor:
     snr = torch.clamp(flux / error, -1e4, 1e4)
     columns = (
         days / 100,
+        torch.asinh(days) / 4,
         torch.log1p(gap.clamp(min=0)) / 3,
         torch.asinh(flux / softening) / 3,
-        torch.log10(error.clamp(min=1e-3, max=1e7)),
+        torch.log10(error.clamp(min=1e-3, max=1e7)) - 1,
         torch.asinh(snr) / 3,
         detected,
-        (wavelength - 0.65) / 0.2,
+        torch.log(wavelength),
     )
-    return torch.stack(columns, dim=1)  # (N, 7)
+    return torch.stack(columns, dim=1)  # (N, 8)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.figure import Figure
 
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.node_calibration import apply_nodes, fit_nodes
 from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.metrics.binary import UndefinedError, average_precision, roc_auc
+from astrid_ml.evaluation.tree_figures import figure_over_days, figure_precision_recall, figure_tree_confusion
+from astrid_ml.evaluation.tree_metrics import (
+    confusion_matrix,
+    excess_ece,
+    macro,
+    macro_area_draws,
+    macro_average_precision,
+    macro_f1,
+    macro_f1_draws,
+    one_vs_rest,
+)
+from astrid_ml.metrics.binary import roc_auc
 from astrid_ml.taxonomy import Taxonomy, load_taxonomy
 
 Floats = npt.NDArray[np.float64]
@@ -21,63 +32,6 @@ Ints = npt.NDArray[np.int64]
 # Below so many objects the calibration error is mostly noise.
 ECE_MINIMUM = 5000
 _EDGE = 1e-7
-
-
-def macro_average_precision(p: Floats, truth: Ints) -> float | None:
-    """Mean one-vs-rest average precision over the classes that have objects; None where fewer than two have.
-
-    Args:
-        p: (n, k) probabilities.
-        truth: (n,) classes 0 .. k-1.
-    """
-    return _macro(average_precision, p, truth)
-
-
-def _macro(metric: Any, p: Floats, truth: Ints) -> float | None:
-    present = np.unique(truth)
-    if len(present) < 2:
-        return None
-    values = []
-    for k in present:
-        try:
-            values.append(metric(np.clip(p[:, k], 0, 1), truth == k))
-        except UndefinedError:
-            continue
-    return float(np.mean(values)) if values else None
-
-
-def confusion_matrix(truth: Ints, called: Ints, k: int, weights: Floats | None = None) -> Floats:
-    """(k, k) counts: row the truth, column what it was called."""
-    counted = np.bincount(truth * k + called, weights=weights, minlength=k * k)
-    return counted.reshape(k, k).astype(np.float64)
-
-
-def macro_f1(confusion: Floats) -> float:
-    """Mean F1 over the classes that have objects."""
-    true = np.diag(confusion)
-    total = confusion.sum(axis=0) + confusion.sum(axis=1)
-    present = confusion.sum(axis=1) > 0
-    return float(np.mean(2 * true[present] / np.maximum(total[present], 1e-300)))
-
-
-def top_label_ece(p: Floats, truth: Ints, bins: int = 15) -> float:
-    """Top-label calibration error: mean |accuracy - confidence| over bins of equal mass of the confidence."""
-    confidence, hit = p.max(axis=1), (p.argmax(axis=1) == truth).astype(np.float64)
-    order = np.argsort(confidence, kind="stable")
-    parts = np.array_split(order, bins)
-    return float(sum(abs(hit[part].sum() - confidence[part].sum()) for part in parts) / len(order))
-
-
-def excess_ece(p: Floats, truth: Ints, bins: int = 15, draws: int = 20, seed: int = 0) -> float:
-    """:func:`top_label_ece` minus its mean for labels drawn from the predictions themselves."""
-    random = np.random.default_rng(seed)
-    edges = np.cumsum(p, axis=1)
-    edges /= edges[:, -1:]
-    null = [
-        top_label_ece(p, (random.random((len(p), 1)) > edges).sum(axis=1).clip(max=p.shape[1] - 1), bins)
-        for _ in range(draws)
-    ]
-    return top_label_ece(p, truth, bins) - float(np.mean(null))
 
 
 @dataclass(frozen=True)
@@ -135,87 +89,158 @@ class HierarchicalJudge:
         return pd.concat([predictions.reset_index(drop=True), pd.DataFrame(added)], axis=1)
 
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
-        """Metrics ``<level>/<metric>/<days>d`` over the same objects at every window."""
+        """Metrics ``<level>/<metric>/<days>d`` over the same objects at every window.
+
+        At the headline's window each class stands against the rest (``<level>/aucpr_<class>/<days>d``, with
+        intervals), and the confusion of the leaves is drawn on the tree.
+        """
         tree = self.tree
         nodes = tree.encode(list(predictions["label"]))
         known = predictions[nodes >= 0].reset_index(drop=True)
-        nodes = nodes[nodes >= 0]
-        days = known["days"].to_numpy(dtype=np.float64)
         result = EvaluationResult(metrics={"n": float(known["group_id"].nunique())}, headline=self.headline)
-        p, raw = scores_of(known, tree, "p_"), scores_of(known, tree)
-        group = pd.factorize(known["group_id"])[0].astype(np.int64)
-        rows = []
-        for day in np.unique(days):
-            at = days == day
-            for level, name in levels(tree):
-                truth = tree.at_level(nodes[at], level)
-                row = self._level(tree, level, truth, p[at], raw[at], group[at], result, name, day)
-                rows.append({"level": name, "days": day, **row})
+        days = known["days"].to_numpy(dtype=np.float64)
+        shown = headline_day(self.headline, days)
+        rows, ranked, matrices = [], [], {}
+        for view in views(known, nodes[nodes >= 0], tree):
+            key = f"{view.name}/{{}}/{view.day:g}d"
+            rows.append({"level": view.name, "days": view.day, **level_metrics(view)})
+            if len(view.y) and len(np.unique(view.y)) > 1:
+                self._intervals(view, key, result, ranked=view.day == shown)
+            if view.day == shown:
+                ranked += self._ranked(view, key, result)
+                matrices[view.name] = confusion_matrix(view.y, view.p.argmax(axis=1), len(view.names))
         table = pd.DataFrame(rows)
+        for column in ("macro_f1", "macro_aucpr"):
+            for end, suffix in enumerate(("low", "high")):
+                found = [result.intervals.get(f"{r['level']}/{column}/{r['days']:g}d") for r in rows]
+                table[f"{column}_{suffix}"] = [np.nan if interval is None else interval[end] for interval in found]
         result.tables["metrics_over_days"] = table
-        for flat in table.to_dict("records"):
+        for flat in rows:
             _flatten(result, flat)
-        result.figures["Metrics over days"] = lambda: figure_over_days(table)
-        self._confusions(tree, result, nodes, days, p)
+        if len(days):
+            result.figures["Metrics over days"] = lambda: figure_over_days(table)
+            self._shown(tree, result, known, nodes[nodes >= 0], shown, ranked, matrices)
         return result
 
-    def _level(
+    def _intervals(self, view: View, key: str, result: EvaluationResult, ranked: bool) -> None:
+        """Macro-F1 at every window, macro-AUCPR at the headline's."""
+        drawn = {"macro_f1": macro_f1_draws(view.y, view.p.argmax(axis=1), len(view.names), view.group, self.bootstrap)}
+        if ranked:
+            drawn["macro_aucpr"] = macro_area_draws(view.p, view.y, view.group, self.bootstrap)
+        for name, values in drawn.items():
+            interval = self.bootstrap.interval(values)
+            if interval is not None:
+                result.intervals[key.format(name)] = interval
+
+    def _ranked(self, view: View, key: str, result: EvaluationResult) -> list[dict[str, Any]]:
+        """One-vs-rest rows of a level, also as metrics with intervals."""
+        rows = one_vs_rest(view.p, view.y, view.names, view.group, self.bootstrap)
+        for row in rows:
+            name = key.format(f"aucpr_{row['class']}")
+            defined = np.isfinite(row["aucpr"])
+            result.metrics[name] = float(row["aucpr"]) if defined else None
+            if not defined:
+                result.why[name] = "no object of the class, or no other"
+            elif np.isfinite(row["low"]):
+                result.intervals[name] = (row["low"], row["high"])
+        return [{"level": view.name, **row} for row in rows]
+
+    def _shown(
         self,
         tree: Taxonomy,
-        level: int,
-        truth: Ints,
-        p: Floats,
-        raw: Floats,
-        group: Ints,
         result: EvaluationResult,
-        name: str,
+        known: pd.DataFrame,
+        nodes: Ints,
         day: float,
-    ) -> dict[str, float | None]:
-        """Metrics of one level at one window."""
-        classes = tree.level_nodes(level)
-        known = truth >= 0
-        y = np.searchsorted(classes, truth[known])
-        q, before = p[known][:, classes], raw[known][:, classes]
-        if not len(y):
-            return {"n": 0.0}
-        called = q.argmax(axis=1)
-        confusion = confusion_matrix(y, called, len(classes))
-        out: dict[str, float | None] = {"n": float(len(y)), "accuracy": float(np.mean(called == y))}
-        out["macro_f1"] = macro_f1(confusion)
-        out["macro_aucpr"], out["macro_roc_auc"] = macro_average_precision(q, y), _macro(roc_auc, q, y)
-        prior = np.bincount(y, minlength=len(classes)) / len(y)
-        for suffix, values in (("", q), ("_uncalibrated", before), ("_prior", np.tile(prior, (len(y), 1)))):
-            out[f"nll{suffix}"] = float(-np.mean(np.log(np.clip(values[np.arange(len(y)), y], _EDGE, 1))))
-            out[f"brier{suffix}"] = float(np.mean(((values - np.eye(len(classes))[y]) ** 2).sum(axis=1)))
-        out["ece"] = excess_ece(q, y) if len(y) >= ECE_MINIMUM else None
-        if level == tree.n_levels or len(classes) == 2:
-            interval = self._interval(y, called, len(classes), group[known])
-            if interval is not None:
-                result.intervals[f"{name}/macro_f1/{day:g}d"] = interval
-        return out
-
-    def _interval(self, y: Ints, called: Ints, k: int, group: Ints) -> tuple[float, float] | None:
-        codes = pd.factorize(group)[0].astype(np.int64)
-        values = [macro_f1(confusion_matrix(y, called, k, weights)) for weights in self.bootstrap.draws(codes)]
-        return self.bootstrap.interval(np.array(values))
-
-    def _confusions(self, tree: Taxonomy, result: EvaluationResult, nodes: Ints, days: Floats, p: Floats) -> None:
-        """Confusion matrices of every level at the longest window, as tables of counts and figures."""
-        if not len(days):
+        ranked: list[dict[str, Any]],
+        matrices: dict[str, Floats],
+    ) -> None:
+        """Tables and figures at the headline's window."""
+        result.tables[f"one_vs_rest_at_{day:g}_days"] = pd.DataFrame(ranked)
+        for name, counts in matrices.items():
+            level = tree.n_levels if name == "leaf" else int(name.removeprefix("level"))
+            names = [tree.nodes[number] for number in tree.level_nodes(level)]
+            table = pd.DataFrame(counts.astype(np.int64), columns=names)
+            table.insert(0, "truth", names)
+            result.tables[f"confusion/{name}, {day:g} days"] = table
+            share = pd.DataFrame(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), columns=names).round(4)
+            share.insert(0, "truth", names)
+            result.tables[f"normalised_confusion_{name}_{day:g}_days"] = share
+        if "leaf" not in matrices:
             return
-        at = days == days.max()
+        result.figures[f"Confusion on the tree, {day:g} days"] = lambda: figure_tree_confusion(tree, matrices["leaf"])
+        view = next(v for v in views(known, nodes, tree) if v.day == day and v.name == "leaf")
+        result.figures[f"Precision and recall of each class, {day:g} days"] = lambda: figure_precision_recall(
+            tree, view.p, view.y
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """One level at one window: the objects that are known there.
+
+    Args:
+        name: of the level.
+        day: the window.
+        names: of the k classes.
+        y: (n,) true classes.
+        p: (n, k) calibrated probabilities.
+        raw: (n, k) scores before calibration.
+        group: (n,) codes of the objects.
+    """
+
+    name: str
+    day: float
+    names: list[str]
+    y: Ints
+    p: Floats
+    raw: Floats
+    group: Ints
+
+
+def views(known: pd.DataFrame, nodes: Ints, tree: Taxonomy) -> Iterator[View]:
+    """Every level at every window, days first."""
+    days = known["days"].to_numpy(dtype=np.float64)
+    p, raw = scores_of(known, tree, "p_"), scores_of(known, tree)
+    for day in np.unique(days):
+        at = days == day
         for level, name in levels(tree):
             classes = tree.level_nodes(level)
             truth = tree.at_level(nodes[at], level)
-            known = truth >= 0
-            called = p[at][known][:, classes].argmax(axis=1)
-            counts = confusion_matrix(np.searchsorted(classes, truth[known]), called, len(classes))
-            labels = [tree.nodes[number] for number in classes]
-            table = pd.DataFrame(counts.astype(np.int64), columns=labels)
-            table.insert(0, "truth", labels)
-            result.tables[f"confusion/{name}"] = table
-            title = f"Confusion, {name}, {days.max():g} days"
-            result.figures[title] = lambda counts=counts, labels=labels: figure_confusion(counts, labels)  # type: ignore[misc]
+            there = truth >= 0
+            group = pd.factorize(known["group_id"].to_numpy()[at][there])[0].astype(np.int64)
+            yield View(
+                name,
+                float(day),
+                [tree.nodes[number] for number in classes],
+                np.searchsorted(classes, truth[there]).astype(np.int64),
+                p[at][there][:, classes],
+                raw[at][there][:, classes],
+                group,
+            )
+
+
+def level_metrics(view: View) -> dict[str, float | None]:
+    """Metrics of one level at one window; NLL and Brier beside those of the prior and of the raw scores."""
+    y, k = view.y, len(view.names)
+    if not len(y):
+        return {"n": 0.0}
+    called = view.p.argmax(axis=1)
+    out: dict[str, float | None] = {"n": float(len(y)), "accuracy": float(np.mean(called == y))}
+    out["macro_f1"] = macro_f1(confusion_matrix(y, called, k))
+    out["macro_aucpr"], out["macro_roc_auc"] = macro_average_precision(view.p, y), macro(roc_auc, view.p, y)
+    prior = np.tile(np.bincount(y, minlength=k) / len(y), (len(y), 1))
+    for suffix, values in (("", view.p), ("_uncalibrated", view.raw), ("_prior", prior)):
+        out[f"nll{suffix}"] = float(-np.mean(np.log(np.clip(values[np.arange(len(y)), y], _EDGE, 1))))
+        out[f"brier{suffix}"] = float(np.mean(((values - np.eye(k)[y]) ** 2).sum(axis=1)))
+    out["ece"] = excess_ece(view.p, y) if len(y) >= ECE_MINIMUM else None
+    return out
+
+
+def headline_day(headline: str, days: Floats) -> float:
+    """The window that the headline names; the longest where it is not among ``days``."""
+    wanted = [day for day in np.unique(days) if headline.endswith(f"/{day:g}d")]
+    return float(wanted[0]) if wanted else float(days.max()) if len(days) else np.nan
 
 
 def levels(tree: Taxonomy) -> list[tuple[int, str]]:
@@ -239,41 +264,3 @@ def _flatten(result: EvaluationResult, row: dict[Any, Any]) -> None:
         if missing:
             small = f"fewer than {ECE_MINIMUM} objects" if name == "ece" else "fewer than two classes"
             result.why[key] = small
-
-
-def figure_over_days(table: pd.DataFrame) -> Figure:
-    """Accuracy, macro-F1 and macro-AUCPR of each level against days."""
-    from matplotlib.ticker import NullLocator
-
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
-    finite = table[np.isfinite(table["days"])]
-    panels = figure.subplots(1, 3, sharex=True, sharey=True)
-    names = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_aucpr": "macro-AUCPR"}
-    for axes, (column, title) in zip(panels, names.items(), strict=True):
-        for level, part in finite.groupby("level", sort=False):
-            axes.plot(part["days"], part[column].astype(float), "o-", ms=3, lw=1.2, label=str(level))
-        axes.set(title=title, xlabel="days since first detection", xscale="log", ylim=(0, 1.02))
-        ticks = [1, 4, 16, 64, 256, 1024]
-        axes.set_xticks(ticks, [str(tick) for tick in ticks])
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.grid(alpha=0.3)
-    panels[0].legend(loc="lower right")
-    return figure
-
-
-def figure_confusion(counts: Floats, labels: list[str]) -> Figure:
-    """Row-normalised confusion with the share in each cell; siblings stand together, as in the tree."""
-    size = max(3.2, 0.46 * len(labels) + 1.6)
-    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
-    axes = figure.subplots()
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), value in np.ndenumerate(share):
-        if value >= 0.005:
-            colour = "white" if value > 0.55 else "black"
-            axes.text(column, row, f"{value:.2f}".lstrip("0"), ha="center", va="center", fontsize=7, color=colour)
-    axes.set_xticks(range(len(labels)), labels, rotation=60, ha="right", fontsize=8)
-    axes.set_yticks(range(len(labels)), labels, fontsize=8)
-    axes.set(xlabel="called", ylabel="truth")
-    figure.colorbar(image, ax=axes, shrink=0.7, label="share of the true class")
-    return figure

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from astrid_ml.evaluation.hierarchical import macro_average_precision
+from astrid_ml.evaluation.tree_metrics import macro_average_precision
 from astrid_ml.taxonomy import load_taxonomy
 from models.hierarchy.loss import WHXE, sibling_log_softmax
 from models.task import Batch, Task
 
 
 class HierarchyTask(Task):
-    """Train a network that returns (B, n_nodes) logits.
+    """Train a network that returns (B, Q, n_nodes) logits: Q questions about each object, all trained at once.
 
     Args:
-        network: called with ``values`` (N, F), ``lengths`` (B,) and ``static`` (B, S) of a batch.
+        network: called with ``values`` (N, F), ``lengths`` (B,), ``static`` (B, S), ``queries`` and ``elapsed`` (B, Q).
         taxonomy: a shipped tree or a YAML file.
         alpha: decay of the loss with depth.
         weighted: inverse-frequency weights.
@@ -56,16 +56,17 @@ class HierarchyTask(Task):
         self.loss.set_counts(torch.from_numpy(datamodule.nodes_of("train")))
 
     def logits(self, batch: Batch) -> Tensor:
-        """Node logits, (B, n_nodes)."""
-        out: Tensor = self.network(batch["values"], batch["lengths"], batch["static"])
-        return out
+        """Node logits of every question, (B Q, n_nodes), the questions of an object together."""
+        names = ("values", "lengths", "static", "queries", "elapsed")
+        out: Tensor = self.network(*(batch[name] for name in names))
+        return out.flatten(0, 1)
 
     def compute_loss(self, batch: Batch) -> Tensor:
-        loss: Tensor = self.loss(self.logits(batch), batch["y"])
+        loss: Tensor = self.loss(self.logits(batch), batch["y"].repeat_interleave(batch["queries"].shape[1]))
         return loss
 
     def node_probabilities(self, batch: Batch) -> Tensor:
-        """(B, n_nodes) float64, children summing to their parent.
+        """(B Q, n_nodes) float64, children summing to their parent.
 
         The logarithm of each node's weight is taken off its logit: a weighted loss makes the network answer for a
         world in which all siblings are equally frequent (Elkan 2001).
@@ -83,10 +84,11 @@ class HierarchyTask(Task):
         """``days`` and ``score_<node>`` for every node."""
         p = self.node_probabilities(batch)
         columns = {f"score_{name}": p[:, number] for number, name in enumerate(self.taxonomy.nodes)}
-        return {"days": batch["days"], **columns}
+        return {"days": batch["days"].flatten(), **columns}
 
     def update_metrics(self, batch: Batch) -> None:
-        self._seen.append((self.node_probabilities(batch).cpu(), batch["y"].cpu()))
+        labels = batch["y"].repeat_interleave(batch["queries"].shape[1])
+        self._seen.append((self.node_probabilities(batch).cpu(), labels.cpu()))
 
     def compute_metrics(self) -> dict[str, Tensor | float]:
         p = torch.cat([part[0] for part in self._seen]).numpy()

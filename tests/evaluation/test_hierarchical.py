@@ -7,13 +7,16 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
+from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.evaluation.hierarchical import (
-    HierarchicalJudge,
+from astrid_ml.evaluation.hierarchical import HierarchicalJudge
+from astrid_ml.evaluation.tree_compare import compare_trees, figure_pair
+from astrid_ml.evaluation.tree_metrics import (
     confusion_matrix,
     excess_ece,
     macro_average_precision,
     macro_f1,
+    macro_f1_draws,
     top_label_ece,
 )
 from astrid_ml.taxonomy import Taxonomy, load_taxonomy
@@ -105,3 +108,54 @@ def test_classes_stop_at_the_deepest_sure_node_and_inner_labels_count_where_they
     assert result.metrics["leaf/n/64d"] == 250
     for draw in result.figures.values():
         draw().canvas.draw()
+
+
+def test_each_class_stands_against_the_rest() -> None:
+    tree = load_taxonomy("supernnova")
+    p, nodes = drawn(600, 7, tree)
+    judge = HierarchicalJudge("supernnova", calibrate=False, bootstrap=Bootstrap(50))
+    scored = table(p, nodes, tree)
+    result = judge.evaluate(judge.apply(scored, judge.fit(scored)))
+    ranked = result.tables["one_vs_rest_at_64_days"].set_index(["level", "class"])
+    column = tree.position["Ia"]
+    expected = average_precision_score(nodes == column, p[:, column])
+    assert ranked.loc[("level1", "Ia"), "aucpr"] == pytest.approx(expected)
+    assert result.metrics["level1/aucpr_Ia/64d"] == pytest.approx(expected)
+    low, high = result.intervals["level1/aucpr_Ia/64d"]
+    assert low < expected < high
+    leaf = ranked.loc["leaf"]
+    macro = result.metrics["leaf/macro_aucpr/64d"]
+    assert macro == pytest.approx(float(np.mean(leaf["aucpr"])))
+    shares = result.tables["normalised_confusion_leaf_64_days"].drop(columns="truth").to_numpy()
+    assert np.allclose(shares.sum(axis=1), 1, atol=1e-3)
+
+
+def test_fast_draws_equal_counting_anew() -> None:
+    random = np.random.default_rng(0)
+    y, called, groups = (random.integers(0, k, 400) for k in (5, 5, 90))
+    groups = pd.factorize(groups)[0].astype(np.int64)
+    boot = Bootstrap(30)
+    expected = [macro_f1(confusion_matrix(y, called, 5, weights)) for weights in boot.draws(groups)]
+    assert macro_f1_draws(y, called, 5, groups, boot) == pytest.approx(np.array(expected))
+
+
+def test_a_sharper_model_is_better_by_a_paired_interval_and_an_equal_one_is_not() -> None:
+    tree = load_taxonomy("bts")
+    p, nodes = drawn(1500, 8, tree)
+    judge = HierarchicalJudge("bts", calibrate=False)
+    none = judge.fit(pd.DataFrame())
+    good = judge.apply(table(p, nodes, tree).assign(id=lambda t: t["group_id"]), none)
+    blurred = tree.probabilities(np.ones_like(p))
+    for group in tree.sibling_groups:
+        own = p[:, list(group)] / p[:, [int(tree.parent[group[0]])]]
+        random = np.random.default_rng(1).dirichlet(np.ones(len(group)), len(p))
+        blurred[:, list(group)] = 0.5 * own + 0.5 * random
+    bad = judge.apply(table(tree.probabilities(blurred), nodes, tree).assign(id=lambda t: t["group_id"]), none)
+    compared = compare_trees(tree, good, bad, replicates=100).set_index("metric")
+    assert (compared["low"] > 0).all()
+    assert (compared["low"] < compared["difference"]).all()
+    same = compare_trees(tree, good, good.sample(frac=1, random_state=0), replicates=50)
+    assert (same[["difference", "low", "high"]] == 0).all(axis=None)
+    figure_pair(compared.reset_index()).canvas.draw()
+    with pytest.raises(UserError, match="same objects"):
+        compare_trees(tree, good, bad.iloc[1:], replicates=10)

@@ -1,4 +1,4 @@
-"""Networks on ragged curves: packed equals padded, and an object's answer does not depend on its batch."""
+"""Networks on ragged curves: packed equals padded, and an answer depends on its own past alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.lightcurves.network import CurveGRU, CurveTransformer, pack, pad
+from models.lightcurves.network import N_FEATURES, CurveGRU, CurveTransformer, pack, pad, scan
 
 LENGTHS = torch.tensor([3, 1, 7, 5])
 
@@ -25,20 +25,49 @@ def test_packing_equals_torchs_own() -> None:
     assert pad(values, LENGTHS, 500)[0].shape == (4, 500, 2)
 
 
-@pytest.mark.parametrize("n_static", [0, 4])
-@pytest.mark.parametrize("kind", [CurveGRU, CurveTransformer])
-def test_an_objects_answer_does_not_depend_on_its_batch(
-    kind: type[CurveGRU] | type[CurveTransformer], n_static: int
-) -> None:
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_scan_is_torchs_gru(layers: int) -> None:
     torch.manual_seed(0)
-    network = kind(7, n_static, 26).eval()
-    values, static = torch.randn(16, 7), torch.randn(4, n_static)
-    together = network(values, LENGTHS, static)
-    assert together.shape == (4, 26)
+    gru = nn.GRU(2, 6, num_layers=layers)
+    values = torch.randn(16, 2, requires_grad=True)
+    packed, _ = pack(values, LENGTHS)
+    mine, theirs = scan(gru, packed), gru(packed)[0].data
+    assert torch.allclose(mine, theirs, atol=1e-6)
+    weight = torch.randn_like(mine)
+    for parameter in (values, *gru.parameters()):
+        ours, own = (torch.autograd.grad((x * weight).sum(), parameter, retain_graph=True)[0] for x in (mine, theirs))
+        assert torch.allclose(ours, own, atol=1e-5)
+
+
+@pytest.mark.parametrize("static", [(), ("a", "b")])
+@pytest.mark.parametrize("kind", [CurveGRU, CurveTransformer])
+def test_an_answer_depends_on_nothing_but_its_own_past(
+    kind: type[CurveGRU] | type[CurveTransformer], static: tuple[str, ...]
+) -> None:
+    """Neither on the batch nor on later epochs: the state after k epochs is that of a curve which ends there."""
+    torch.manual_seed(0)
+    network = kind(static, "elasticc2").eval()
+    values, table = torch.randn(16, N_FEATURES), torch.randn(4, 2 * len(static))
+    queries = torch.tensor([[1, 3], [1, 1], [4, 6], [2, 5]])
+    elapsed = torch.tensor([[1.0, 64.0]]).expand(4, -1)
+    together = network(values, LENGTHS, table, queries, elapsed)
+    assert together.shape == (4, 2, 26)
     start = 0
     for number, length in enumerate(LENGTHS.tolist()):
-        alone = network(values[start : start + length], LENGTHS[number : number + 1], static[number : number + 1])
-        assert torch.allclose(alone[0], together[number], atol=1e-5)
+        for question, seen in enumerate(queries[number].tolist()):
+            one = slice(number, number + 1)
+            alone = network(
+                values[start : start + seen], torch.tensor([seen]), table[one], torch.tensor([[seen]]),
+                elapsed[one, question : question + 1],
+            )  # fmt: skip
+            assert torch.allclose(alone[0, 0], together[number, question], atol=1e-5)
         start += length
-    together.sum().backward()
+
+
+@pytest.mark.parametrize("kind", [CurveGRU, CurveTransformer])
+def test_training_reaches_every_weight(kind: type[CurveGRU] | type[CurveTransformer]) -> None:
+    network = kind(("a",), "supernnova").train()
+    out = network(torch.randn(16, N_FEATURES), LENGTHS, torch.randn(4, 2), LENGTHS[:, None], torch.full((4, 1), 30.0))
+    out.sum().backward()
+    assert out.shape == (4, 1, 11)
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
