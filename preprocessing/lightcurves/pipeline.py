@@ -116,9 +116,11 @@ def epochs_of(
     table: CurveTable, start: npt.NDArray[np.float64], detected: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
     """(N, 5) float32: days since time zero, flux, error, detected (0 or 1), wavelength."""
-    days = table.mjd - start[table.owner]
-    columns = (days, table.flux, table.flux_err, detected, table.wavelengths[table.band])
-    return np.stack(columns, axis=1).astype(np.float32)
+    out = np.empty((len(table.mjd), len(FEATURES)), dtype=np.float32)
+    out[:, 0] = table.mjd - np.repeat(start, table.lengths)
+    for place, column in enumerate((table.flux, table.flux_err, detected, table.wavelengths[table.band]), start=1):
+        out[:, place] = column
+    return out
 
 
 def records_of(table: CurveTable, start: npt.NDArray[np.float64], detected: npt.NDArray[np.bool_]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ All functions work on whole tables.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,17 +70,22 @@ class Selection:
             found = np.ones(len(table.mjd), dtype=bool)
         return found
 
-    def triggers(self, table: CurveTable) -> Ints:
-        """Row of each object's trigger, shape (n,); -1 where there is none."""
-        first = first_true(self.detections(table), table.offsets)
+    def triggers(self, table: CurveTable, usable: Mask) -> Ints:
+        """Row of each object's trigger among the ``usable`` (N,) epochs, shape (n,); -1 where there is none."""
+        first = first_true(self.detections(table) & usable, table.offsets)
         if self.rule != "flags" or not self.flags.trigger:
             return first
-        flagged = first_true((table.phot_flag & self.flags.trigger) != 0, table.offsets)
+        flagged = first_true(((table.phot_flag & self.flags.trigger) != 0) & usable, table.offsets)
         return np.where(flagged >= 0, flagged, first)
+
+    def usable(self, table: CurveTable) -> Mask:
+        """Which epochs are neither saturated nor lost, shape (N,)."""
+        out: Mask = ((table.phot_flag & self.flags.saturate) == 0) & (table.flux_err < self.max_error)
+        return out
 
     def without_saturation(self, table: CurveTable) -> CurveTable:
         """Without saturated epochs and lost ones."""
-        return table.keep_epochs(((table.phot_flag & self.flags.saturate) == 0) & (table.flux_err < self.max_error))
+        return table.keep_epochs(self.usable(table))
 
     def apply(self, table: CurveTable) -> tuple[CurveTable, npt.NDArray[np.float64], Mask]:
         """Select epochs.
@@ -88,38 +94,41 @@ class Selection:
             The table (objects without a trigger keep all their epochs), the time zero of each object (MJD of the
             trigger, NaN without one) of shape (n,), and the detections (N,) of the returned table.
         """
-        table = self.without_saturation(table)
-        trigger = self.triggers(table)
-        found = self.detections(table)
-        keep = keep_around_trigger(table, trigger, found, self.last_non_detection, self.drop_after_last_detection)
+        good = self.usable(table)
+        found = self.detections(table) & good
+        trigger = self.triggers(table, good)
+        keep = keep_around_trigger(
+            table.offsets, trigger, found, good, self.last_non_detection, self.drop_after_last_detection
+        )
         start = np.where(trigger >= 0, table.mjd[np.maximum(trigger, 0)] if len(table.mjd) else np.nan, np.nan)
         return table.keep_epochs(keep), start, found[keep]
 
 
-def keep_around_trigger(table: CurveTable, trigger: Ints, detected: Mask, last_before: bool, drop_after: bool) -> Mask:
-    """Epochs from the trigger to the last detection, and the one non-detection before it.
+def keep_around_trigger(
+    offsets: Ints, trigger: Ints, detected: Mask, usable: Mask, last_before: bool, drop_after: bool
+) -> Mask:
+    """Epochs from the trigger to the last detection, and the one non-detection before it, (N,).
 
     Args:
-        table: time-sorted.
-        trigger: row of each object's trigger, -1 where there is none (all its epochs stay).
+        offsets: (n + 1,), epochs ascending in time.
+        trigger: row of each object's trigger, -1 where there is none (all its usable epochs stay).
         detected: (N,) detections.
+        usable: (N,) epochs that count at all.
         last_before: keep only the last non-detection before the trigger; False keeps everything before it.
         drop_after: drop what follows the last detection.
     """
-    owner = table.owner
-    row = np.arange(len(table.mjd))
-    has = trigger >= 0
-    begin = trigger.copy()
-    if last_before:
-        before = (row < trigger[owner]) & ~detected
-        begin = np.where(last_true(before, table.offsets) >= 0, last_true(before, table.offsets), trigger)
-        after_begin = (row >= trigger[owner]) | (row == begin[owner])
-    else:
-        after_begin = np.ones(len(row), dtype=bool)
-    last = last_true(detected, table.offsets)
-    before_end = row <= last[owner] if drop_after else np.ones(len(row), dtype=bool)
-    kept: Mask = (after_begin & before_end) | ~has[owner]
-    return kept
+    rows, has = len(detected), trigger >= 0
+    begin = np.where(has & last_before, trigger, offsets[:-1])
+    end = np.where(has & drop_after, last_true(detected, offsets) + 1, offsets[1:])
+    # Runs of rows do not overlap: one cumulative sum of their edges marks them all.
+    some = end > begin
+    edges = np.bincount(begin[some], minlength=rows + 1) - np.bincount(end[some], minlength=rows + 1)
+    kept: Mask = np.cumsum(edges[:rows]).astype(bool)
+    if last_before and rows:
+        quiet = np.maximum.accumulate(np.where(usable & ~detected, np.arange(rows), -1))
+        before = np.where(has & (trigger > offsets[:-1]), quiet[np.maximum(trigger - 1, 0)], -1)
+        kept[before[before >= offsets[:-1]]] = True
+    return kept & usable
 
 
 def window(table: CurveTable, start: npt.NDArray[np.float64], days: float) -> CurveTable:
@@ -133,15 +142,18 @@ def window(table: CurveTable, start: npt.NDArray[np.float64], days: float) -> Cu
     return table.keep_epochs(table.mjd - start[table.owner] <= days)
 
 
-def window_lengths(times: npt.NDArray[np.float64], offsets: Ints, days: npt.NDArray[np.float64] | float) -> Ints:
-    """How many epochs of each object lie within ``days`` of its time zero; epochs ascend, so a window is a prefix.
+def window_lengths(times: npt.NDArray[np.float64], offsets: Ints, days: Sequence[float]) -> Ints:
+    """How many epochs of each object lie within each window, (n, W); epochs ascend, so a window is a prefix.
 
     Args:
         times: (N,) days since time zero.
         offsets: (n + 1,).
-        days: one number, or (n,) for a window of its own for each object.
+        days: (W,) lengths of the windows, ascending.
     """
-    inside = times <= np.repeat(np.broadcast_to(days, len(offsets) - 1), np.diff(offsets))
-    counted = np.concatenate([[0], np.cumsum(inside)])
-    out: Ints = counted[offsets[1:]] - counted[offsets[:-1]]
+    n, w = len(offsets) - 1, len(days)
+    # The first window that holds an epoch; beyond the last one, w.
+    first = np.searchsorted(np.asarray(days, dtype=np.float64), times, side="left")
+    owner = np.repeat(np.arange(n, dtype=np.int64), np.diff(offsets))
+    counted = np.bincount(owner * (w + 1) + first, minlength=n * (w + 1)).reshape(n, w + 1)
+    out: Ints = np.cumsum(counted[:, :w], axis=1)
     return out

@@ -57,9 +57,9 @@ class CurveTable:
         """The epochs where ``mask`` (N,) is true; objects stay, perhaps without epochs."""
         if mask.all():
             return self
-        kept = np.concatenate([[0], np.cumsum(mask)])[self.offsets]
-        columns = {name: getattr(self, name)[mask] for name in EPOCH_COLUMNS}
-        return replace(self, offsets=kept.astype(np.int64), **columns)
+        rows = np.flatnonzero(mask)
+        columns = {name: getattr(self, name)[rows] for name in EPOCH_COLUMNS}
+        return replace(self, offsets=np.searchsorted(rows, self.offsets).astype(np.int64), **columns)
 
     def take(self, chosen: Ints) -> CurveTable:
         """Objects by position, in that order."""
