@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy.table import Table
 
+from astrid_ml.pipeline.writer import MemoryUnitWriter
 from preprocessing.lightcurves.commands import ConvertCommand
 from preprocessing.lightcurves.ingest import Account
+from preprocessing.lightcurves.long_tables import plasticc_objects, read_any
+from preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from preprocessing.lightcurves.readers import find_sources
 from preprocessing.lightcurves.selection import WINDOWS, Selection, window
 from preprocessing.lightcurves.snana import read_snana
-from preprocessing.lightcurves.table import CurveTable
+from preprocessing.lightcurves.table import CurveTable, first_true, last_true
 
 pytestmark = pytest.mark.real_data
 DES = "PIP_PLUS_10REAL_SIMDESREA73fe7_SNIaMODEL0-0001"
@@ -44,19 +48,47 @@ def _of_type(real_data: Path, kind: int) -> set[str]:
 
 @pytest.mark.parametrize(("name", "count", "bands"), [(DES, 620, 4), (LOWZ, 345, 24)])
 def test_values_equal_an_independent_reading(real_data: Path, name: str, count: int, bands: int) -> None:
-    folder = real_data / "snana"
-    table = read_snana(folder / f"{name}_HEAD.FITS.gz", Account())
+    folder, account = real_data / "snana", Account()
+    table = read_snana(folder / f"{name}_HEAD.FITS.gz", account)
     assert (len(table), len(table.bands)) == (count, bands)
+    assert not account.repaired  # the pointers are valid
     head = Table.read(folder / f"{name}_HEAD.FITS.gz", hdu=1)
     phot = Table.read(folder / f"{name}_PHOT.FITS.gz", hdu=1)
-    for i in range(0, count, 37):
-        rows = phot[head["PTROBS_MIN"][i] - 1 : head["PTROBS_MAX"][i]]
-        order = np.argsort(np.asarray(rows["MJD"]), kind="stable")
+    whole = {key: np.asarray(phot[key]) for key in ("MJD", "FLUXCAL", "FLUXCALERR", "PHOTFLAG")}
+    names = np.array([str(value).strip().split("/")[-1] for value in phot["BAND"]])
+    for i in range(count):
+        rows = np.arange(head["PTROBS_MIN"][i] - 1, head["PTROBS_MAX"][i])
+        rows = rows[np.argsort(whole["MJD"][rows], kind="stable")]
         mine = slice(table.offsets[i], table.offsets[i + 1])
-        assert table.mjd[mine].tolist() == np.asarray(rows["MJD"])[order].tolist()
-        assert table.flux[mine].tolist() == np.asarray(rows["FLUXCAL"], dtype=np.float32)[order].tolist()
-        assert table.flux_err[mine].tolist() == np.asarray(rows["FLUXCALERR"], dtype=np.float32)[order].tolist()
-        assert [table.bands[code] for code in table.band[mine]] == [str(rows["BAND"][k]).strip() for k in order]
+        read: dict[str, np.ndarray] = {
+            "MJD": table.mjd,
+            "FLUXCAL": table.flux,
+            "FLUXCALERR": table.flux_err,
+            "PHOTFLAG": table.phot_flag,
+        }
+        for key, values in read.items():
+            assert np.array_equal(values[mine], whole[key][rows])
+        assert np.array_equal(np.array(table.bands)[table.band[mine]], names[rows])
+        assert table.objects["object_id"].iloc[i] == str(head["SNID"][i]).strip()
+
+
+def test_fluxes_scatter_about_the_simulations_truth_as_their_errors_say(real_data: Path) -> None:
+    table = read_snana(real_data / "snana" / f"{DES}_HEAD.FITS.gz", Account())
+    phot = Table.read(real_data / "snana" / f"{DES}_PHOT.FITS.gz", hdu=1)
+    mjd = np.asarray(phot["MJD"])
+    magnitude = np.asarray(phot["SIM_MAGOBS"])[mjd > 0]
+    assert np.array_equal(table.mjd, mjd[mjd > 0])  # simulations are in time order
+    seen = magnitude < 90
+    pulls = (table.flux - 10 ** (-0.4 * (magnitude - 27.5)))[seen] / table.flux_err[seen]
+    assert abs(pulls.mean()) < 0.01
+    assert pulls.std() == pytest.approx(0.997, abs=0.005)
+
+
+def test_two_real_supernovae_of_the_older_dialect(real_data: Path) -> None:
+    head = real_data / "snana" / "snana_fits_example_head.fits"
+    table = read_snana(head, Account())
+    assert (len(table), len(table.mjd)) == (2, 95)
+    assert "FLT" in Table.read(real_data / "snana" / "snana_fits_example_phot.fits", hdu=1).colnames
 
 
 def test_foundation_comes_out_sorted_and_has_no_trigger(real_data: Path) -> None:
@@ -68,6 +100,20 @@ def test_foundation_comes_out_sorted_and_has_no_trigger(real_data: Path) -> None
     assert (np.diff(table.mjd)[same] >= 0).all()
     assert np.isnan(Selection().apply(table)[1]).all()
     assert np.isfinite(Selection(rule="snr").apply(table)[1]).sum() > 180
+    assert not table.phot_flag.any()
+    phot = Table.read(real_data / "snana" / "DES-SN5YR_Foundation_PHOT.FITS.gz", hdu=1)
+    times = np.split(np.asarray(phot["MJD"]), np.flatnonzero(np.asarray(phot["MJD"]) == -777.0))
+    curves = [part[part > 0] for part in times if (part > 0).any()]
+    assert sum(bool((np.diff(curve) >= 0).all()) for curve in curves) == 0  # none is sorted in the file
+    assert np.array_equal(table.mjd, np.concatenate([np.sort(curve) for curve in curves]))
+
+
+def test_a_survey_without_detections_says_that_it_cannot_be_windowed(real_data: Path) -> None:
+    pipeline, writer = LightcurvesPipeline(), MemoryUnitWriter()
+    (unit,) = pipeline.plan([real_data / "snana" / "DES-SN5YR_Foundation_HEAD.FITS.gz"])
+    pipeline.process(unit, writer, 0)
+    assert len(writer.drops) == 185
+    assert all("no detection in PHOTFLAG" in drop.reason and "rule=snr" in drop.reason for drop in writer.drops)
 
 
 def test_the_whole_folder_converts(real_data: Path, tmp_path: Path) -> None:
@@ -80,6 +126,18 @@ def test_the_whole_folder_converts(real_data: Path, tmp_path: Path) -> None:
     ]
     ztf = ConvertCommand([str(path) for path in tables], str(tmp_path / "z")).run()
     assert (ztf["objects"], ztf["epochs"]) == (55, 784 + 635 + 2663)
+    labels = pd.read_parquet(tmp_path / "z" / "objects")["label"].value_counts().to_dict()
+    assert labels == {"SNIa": 19, "SNIbc": 8, "SLSN": 2, "SNII": 1} | dict.fromkeys(
+        ["Ceph", "DSCT", "EA", "LPV", "RRL"], 5
+    )
+
+
+def test_plasticc_training_objects(real_data: Path) -> None:
+    objects = plasticc_objects(read_any(real_data / "plasticc" / "plasticc_train_metadata.csv"))
+    assert len(objects) == 7848
+    counts = {90: 2313, 42: 1193, 65: 981, 16: 924, 15: 495, 62: 484, 88: 370, 92: 239, 67: 208, 52: 183, 95: 175}
+    counts |= {6: 151, 64: 102, 53: 30}
+    assert objects["label"].value_counts().to_dict() == {str(name): number for name, number in counts.items()}
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +145,17 @@ def elasticc(real_data: Path) -> CurveTable:
     (source,) = find_sources([real_data / "elasticc"])
     (table,) = source.read(Account())
     return table
+
+
+def test_elasticc_flags(elasticc: CurveTable) -> None:
+    assert dict(zip(*np.unique(elasticc.phot_flag, return_counts=True), strict=True)) == {
+        0: 8628, 1024: 2, 4096: 14830, 6144: 400
+    }  # fmt: skip
+    saturated = elasticc.phot_flag == 1024
+    assert elasticc.flux[saturated].tolist() == [0.0, 0.0]
+    assert elasticc.flux_err[saturated].tolist() == [1e8, 1e8]
+    first = first_true((elasticc.phot_flag & 4096) != 0, elasticc.offsets)
+    assert (elasticc.phot_flag[first] == 6144).all()  # the trigger is the first detection
 
 
 def test_elasticc_selection(elasticc: CurveTable) -> None:
@@ -102,6 +171,8 @@ def test_elasticc_selection(elasticc: CurveTable) -> None:
     assert (int(early.sum()), len(np.unique(clean.owner[early]))) == (2654, 300)
     assert int((np.bincount(kept.owner[(kept.phot_flag & 4096) != 0]) == 1).sum()) == 78
     assert clean.lengths.max() == 222
+    late = np.arange(len(clean.mjd)) > last_true((clean.phot_flag & 4096) != 0, clean.offsets)[clean.owner]
+    assert not late.any()  # nothing stands after the last detection in this sample
 
 
 def test_elasticc_windows(elasticc: CurveTable) -> None:
