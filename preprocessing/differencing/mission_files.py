@@ -216,13 +216,13 @@ def _rubin(p: Planes, e: Exposure) -> list[Any]:
     primary["FILTER"], primary["EXPTIME"] = f"{e.filter}_57", e.seconds
     primary["TIMESYS"], primary["DATE-AVG"] = "TAI", _iso(middle)
     bits = np.where(p.bad, 1 << _AFW["BAD"], 0) | np.where(p.saturated, 1 << _AFW["SAT"], 0)
-    named = fits.Header({f"MP_{name}": bit for name, bit in _AFW.items()})
+    named = fits.Header({f"{'' if len(name) <= 5 else 'HIERARCH '}MP_{name}": bit for name, bit in _AFW.items()})
     image = _with(p.header, BUNIT="nJy")
     options: dict[str, Any] = {"compression_type": "RICE_1", "quantize_level": 64, "dither_seed": 1}
     return [
         fits.PrimaryHDU(header=primary),
         fits.CompImageHDU(p.data.astype(np.float32), image, "IMAGE", **options),
-        fits.CompImageHDU(bits.astype(np.int32), named, "MASK", compression_type="GZIP_1"),
+        fits.CompImageHDU(bits.astype(np.int32), named, "MASK", compression_type="RICE_1"),
         fits.CompImageHDU(p.variance.astype(np.float32), fits.Header({"BUNIT": "nJy**2"}), "VARIANCE", **options),
     ]
 

@@ -179,7 +179,7 @@ def _frame(
     variance = torch.from_numpy((mean + noise**2).astype(np.float32))
     image = Image(
         data=torch.from_numpy(data.astype(np.float32)),
-        variance=torch.from_numpy((np.maximum(data, 0) + noise**2).astype(np.float32)),
+        variance=torch.from_numpy((np.maximum(data, 0.25 * config.sky[i]) + noise**2).astype(np.float32)),
         mask=torch.from_numpy(mask | bad),
         wcs=wcs,
         read_noise=noise,
