@@ -53,13 +53,14 @@ class ConvertCommand:
             Job(source, folder / f"part-{number:05d}.parquet", self.wavelengths, self.row_group, self.zero_point)
             for number, source in enumerate(sources)
         ]
-        results = dict((self.executor or Serial()).map(convert_one, jobs))
+        executor = self.executor if self.executor is not None and len(jobs) > 1 else Serial()
+        results = dict(executor.map(convert_one, jobs))
         report = summarise(sources, [results[number] for number in range(len(jobs))])
         report["in_several_sources"] = repeated([(job.source.path.name, job.target) for job in jobs])
         write_report(Path(self.output_dir) / "report.json", report)
         if not report["objects"]:
             raise UserError("at least one usable curve", json.dumps(report["failed_sources"][:3]), "see report.json")
-        named = ("drops", "repairs", "failed_sources", "in_several_sources")
+        named = ("drops", "repairs", "failed_sources", "in_several_sources", "photflag_bits")
         summary = {name: value for name, value in report.items() if name not in named}
         return summary | {"in_several_sources": len(report["in_several_sources"]), "output_dir": self.output_dir}
 
@@ -92,6 +93,7 @@ def convert_one(job: Job) -> tuple[int, int, Account]:
 def summarise(sources: Sequence[CurveSource], results: Sequence[Any]) -> dict[str, Any]:
     """The content of ``report.json``."""
     total, objects, epochs = Account(), 0, 0
+    bits: dict[str, dict[str, int]] = {}
     failed = []
     for source, result in zip(sources, results, strict=True):
         if isinstance(result, BaseException):
@@ -99,6 +101,8 @@ def summarise(sources: Sequence[CurveSource], results: Sequence[Any]) -> dict[st
             continue
         objects, epochs = objects + result[0], epochs + result[1]
         name = source.path.name
+        if result[2].bits:
+            bits[name] = result[2].bits
         result[2].dropped = [{**drop, "source": name} for drop in result[2].dropped]
         result[2].repaired = [{**mended, "source": name} for mended in result[2].repaired]
         total.merge(result[2])
@@ -112,6 +116,7 @@ def summarise(sources: Sequence[CurveSource], results: Sequence[Any]) -> dict[st
         "dropped_by_reason": dict(sorted(Counter(drop["reason"] for drop in total.dropped).items())),
         "repaired_by_reason": dict(sorted(Counter(mended["reason"] for mended in total.repaired).items())),
         "counts": {name: number for name, number in sorted(total.counts.items()) if number},
+        "photflag_bits": bits,
         "failed": len(failed),
         "failed_sources": failed,
         "drops": total.dropped,

@@ -127,6 +127,9 @@ def read_header(stream: BinaryIO) -> Header:
                 return header
             if card[8:10] == "= ":
                 header[key], last = card_value(card[10:]), key
+            elif key == "HIERARCH" and "=" in card:  # names of more than eight letters
+                name, _, content = card[8:].partition("=")
+                header[name.strip()], last = card_value(content), name.strip()
             elif key == "CONTINUE" and isinstance(header.get(last), str):
                 header[last] = header[last].removesuffix("&") + str(card_value(card[8:]))
 

@@ -19,12 +19,16 @@ REPEATED = "object_id more than once in this file; the first is kept"
 
 @dataclass
 class Account:
-    """What happened to the objects of a file: names with reasons, and counts of rows."""
+    """What happened to the objects of a file: names with reasons, and counts of rows.
+
+    ``bits`` are PHOTFLAG's as the file declares them, by the names of ``selection.Flags``; empty where it does not.
+    """
 
     read: int = 0
     dropped: list[dict[str, str]] = field(default_factory=list)
     repaired: list[dict[str, str]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    bits: dict[str, int] = field(default_factory=dict)
 
     def drop(self, ids: object, reason: str) -> None:
         """Name objects that are left out."""

@@ -62,6 +62,7 @@ class LightcurvesPipeline:
         source = source_of(unit.inputs)
         account = Account()
         for table in source.read(account, self.wavelengths, self.zero_point):
+            self.selection.agree(account.bits, source.path.name)
             self._write(table, writer)
         for drop in account.dropped:
             writer.drop(drop["object_id"], drop["reason"])

@@ -5,7 +5,7 @@ All functions work on whole tables.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +59,22 @@ class Selection:
     def __post_init__(self) -> None:
         if self.rule not in TRIGGER_RULES:
             raise UserError(f"selection.rule of {', '.join(TRIGGER_RULES)}", self.rule, "choose one of them")
+
+    def agree(self, declared: Mapping[str, int], file: str) -> None:
+        """Refuse a file whose header declares other bits than these.
+
+        Args:
+            declared: bits by the names of :class:`Flags`, as a reader found them.
+            file: its name.
+
+        Raises:
+            UserError: a bit differs, and the rule goes by flags.
+        """
+        own = {name: int(getattr(self.flags, name)) for name in declared}
+        wrong = {name: bit for name, bit in declared.items() if own[name] not in (0, bit)}
+        if self.rule == "flags" and wrong:
+            fix = " ".join(f"preprocessing.selection.flags.{name}={bit}" for name, bit in wrong.items())
+            raise UserError(f"PHOTFLAG bits as {file} declares them: {wrong}", f"{own}", fix)
 
     def detections(self, table: CurveTable) -> Mask:
         """Which epochs are detections, shape (N,)."""

@@ -81,7 +81,8 @@ def snana_blocks(
     first, last, nobs = (columns[name].astype(np.int64) for name in POINTERS)
     segments = locate(first, last, nobs, epochs.mjd == SEPARATOR_MJD)
     objects = object_table(header, columns)
-    usable = account_for(objects["object_id"], segments, account)
+    account.bits = flag_bits(header)
+    usable = account_for(objects["object_id"].to_numpy(dtype=object), segments, account)
     wavelengths = band_wavelengths(header, epochs.bands, own)
     names = tuple(short_name(name) for name in epochs.bands)
     step = size or max(len(usable), 1)
@@ -125,15 +126,22 @@ def read_phot(path: Path) -> Epochs:
     return Epochs(mjd, flux, error, flag, codes, bands.names)
 
 
-def account_for(names: pd.Series[str], segments: Segments, account: Account) -> Ints:
+def flag_bits(header: Mapping[str, Any]) -> dict[str, int]:
+    """PHOTFLAG's bits as the header declares them (SNANA since 2022), by the names of ``selection.Flags``."""
+    keys = {"detect": "PHOTFLAG_DETECT", "trigger": "PHOTFLAG_TRIGGER", "saturate": "PHOTFLAG_SATURATE"}
+    given = {name: header.get(key) for name, key in keys.items()}
+    return {name: value for name, value in given.items() if isinstance(value, int) and value > 0}
+
+
+def account_for(names: npt.NDArray[np.object_], segments: Segments, account: Account) -> Ints:
     """Name the objects whose rows are lost or were found again; returns the places of the usable ones."""
     for number in np.flatnonzero(segments.problem != ""):
-        account.drop(names.iloc[number], str(segments.problem[number]))
+        account.drop(names[number], str(segments.problem[number]))
     for number in np.flatnonzero(segments.repair != ""):
-        account.repair(names.iloc[number], str(segments.repair[number]))
+        account.repair(names[number], str(segments.repair[number]))
     usable = np.flatnonzero(segments.problem == "")
-    repeated = names.iloc[usable].duplicated().to_numpy()
-    account.drop(names.iloc[usable[repeated]], REPEATED)
+    repeated = pd.Series(names[usable]).duplicated().to_numpy()
+    account.drop(names[usable[repeated]], REPEATED)
     account.read += len(names) - len(usable) + int(repeated.sum())
     return usable[~repeated]
 

@@ -13,10 +13,13 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
+from astrid_ml.pipeline.writer import MemoryUnitWriter
 from preprocessing.lightcurves.commands import ConvertCommand
 from preprocessing.lightcurves.exchange import from_arrow, read_exchange, to_arrow
 from preprocessing.lightcurves.ingest import Account
 from preprocessing.lightcurves.long_tables import read_ztf
+from preprocessing.lightcurves.pipeline import LightcurvesPipeline
+from preprocessing.lightcurves.selection import Flags, Selection
 from preprocessing.lightcurves.snana import read_snana
 
 
@@ -156,3 +159,18 @@ def test_ztf_signs_and_limits(tmp_path: Path) -> None:
     assert table.flux.tolist() == pytest.approx([1000.0, 0.0, -1000.0])
     assert table.flux_err.tolist() == pytest.approx([92.1034, 10 ** (0.4 * 7) / 5, 92.1034], rel=1e-5)
     assert table.phot_flag.tolist() == [4096, 0, 4096]
+
+
+def test_declared_flag_bits_must_be_the_configured_ones(tmp_path: Path) -> None:
+    bits: dict[str, Any] = {"HIERARCH PHOTFLAG_DETECT": 8, "HIERARCH PHOTFLAG_TRIGGER": 0}
+    path = write_pair(tmp_path, [curve("a", PHOTFLAG=[8, 8, 0])], **bits)
+    pipeline = LightcurvesPipeline()
+    (unit,) = pipeline.plan([path])
+    with pytest.raises(UserError, match=r"preprocessing\.selection\.flags\.detect=8"):
+        pipeline.process(unit, MemoryUnitWriter(), 0)
+    writer = MemoryUnitWriter()
+    LightcurvesPipeline(selection=Selection(Flags(detect=8, trigger=0))).process(unit, writer, 0)
+    assert writer.source().index["n_detections"].tolist() == [2]
+    ConvertCommand(str(path), str(tmp_path / "out")).run()
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["photflag_bits"] == {path.name: {"detect": 8}}
