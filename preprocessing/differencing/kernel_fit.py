@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ class Equations:
 
     Args:
         matrix: (n, m, m). vector: (n, m). power: (n,), weighted sum of squares. pixels: (n,) that count.
+        noise: (n,) weighted sum of the source's variance. products: (m - 1, m - 1) of ``noise_products``.
         kernel_terms: (n, s) polynomials at the stamps for the kernel. sky_terms: (n, t), for the sky.
     """
 
@@ -31,13 +32,15 @@ class Equations:
     vector: Tensor
     power: Tensor
     pixels: Tensor
+    noise: Tensor
     kernel_terms: Tensor
     sky_terms: Tensor
+    products: Tensor
 
     def part(self, chosen: Tensor) -> Equations:
         """Some of the stamps."""
-        names = ("matrix", "vector", "power", "pixels", "kernel_terms", "sky_terms")
-        return Equations(*(getattr(self, name)[chosen] for name in names))
+        names = ("matrix", "vector", "power", "pixels", "noise", "kernel_terms", "sky_terms")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def stamp_equations(
         source_variance: (H, W). products: (b, b) of ``noise_products`` for the source's noise.
         stars: (n, 2) x, y px. basis: (b, k, k). size: side of a stamp, odd. orders: of the kernel and of the sky.
     """
-    matrices, vectors, powers, pixels = [], [], [], []
+    matrices, vectors, powers, pixels, noises = [], [], [], [], []
     for part in torch.split(stars, 16):
         x, y = part[:, 0], part[:, 1]
         data, inside = stamps_at(images[0], x, y, size)
@@ -99,16 +102,23 @@ def stamp_equations(
         d = data.flatten(1).double()
         rows = torch.cat([_basis_images(images[1], x, y, basis, size), torch.ones_like(d)[:, None]], 1)
         weighted = rows * w[:, None]
-        matrix = weighted @ rows.transpose(1, 2)
-        noise = (w * stamps_at(source_variance, x, y, size)[0].flatten(1)).sum(1)
-        matrix[:, :-1, :-1] -= _NOISE_SHARE * noise[:, None, None] * products
-        matrices.append(matrix)
+        matrices.append(weighted @ rows.transpose(1, 2))
+        noises.append((w * stamps_at(source_variance, x, y, size)[0].flatten(1)).sum(1))
         vectors.append((weighted @ d[:, :, None])[:, :, 0])
         powers.append((w * d.square()).sum(1))
         pixels.append((w > 0).sum(1))
     shape = (images[0].shape[-2], images[0].shape[-1])
     terms = [polynomials(stars[:, 0], stars[:, 1], shape, order) for order in orders]
-    return Equations(torch.cat(matrices), torch.cat(vectors), torch.cat(powers), torch.cat(pixels), *terms)
+    return Equations(
+        matrix=torch.cat(matrices),
+        vector=torch.cat(vectors),
+        power=torch.cat(powers),
+        pixels=torch.cat(pixels),
+        noise=torch.cat(noises),
+        kernel_terms=terms[0],
+        sky_terms=terms[1],
+        products=products,
+    )
 
 
 def _assemble(e: Equations) -> tuple[Tensor, Tensor]:
@@ -116,7 +126,9 @@ def _assemble(e: Equations) -> tuple[Tensor, Tensor]:
     m, b = e.matrix.shape[0], e.matrix.shape[1] - 1
     p, q = e.kernel_terms, e.sky_terms
     s, t = p.shape[1], q.shape[1]
-    inner = (p[:, :, None] * p[:, None, :]).view(m, -1).T @ e.matrix[:, :b, :b].reshape(m, -1)
+    squares = (p[:, :, None] * p[:, None, :]).view(m, -1).T
+    inner = squares @ e.matrix[:, :b, :b].reshape(m, -1)
+    inner = inner - _NOISE_SHARE * torch.outer(squares @ e.noise, e.products.flatten())
     inner = inner.view(s, s, b, b).permute(0, 2, 1, 3).reshape(s * b, s * b)
     side = torch.einsum("ns,nt,ni->sit", p, q, e.matrix[:, :b, b]).reshape(s * b, t)
     corner = torch.einsum("ns,nt,n->st", q, q, e.matrix[:, b, b])
