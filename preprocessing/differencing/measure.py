@@ -128,13 +128,13 @@ def shapes(diff: Tensor, x: Tensor, y: Tensor, sign: Tensor, fwhm: float) -> dic
     spread = ((xx - yy) ** 2 / 4 + xy**2).sqrt()
     major, minor = (xx + yy) / 2 + spread, ((xx + yy) / 2 - spread).clamp_min(1e-6)
     s2 = (fwhm / 2.355) ** 2
-    # a Gaussian window of the PSF's width halves the second moment: 1 / m - 1 / s2 undoes it
-    size = (1 / (1 / (major * minor).sqrt() - 1 / s2).clamp_min(1e-3)).sqrt() * 2.355
+    # a Gaussian window shrinks a Gaussian's moments m to (1 / m + 1 / s2)^-1; this undoes it
+    major, minor = (1 / (1 / m - 1 / s2).clamp_min(1e-3) for m in (major, minor))
     return {
         "sharpness": (centre - ring) / safe,
         "roundness": 2 * (h_x - h_y) / total,
         "ellipticity": 1 - (minor / major.clamp_min(1e-6)).sqrt(),
-        "fwhm": size,
+        "fwhm": (major * minor) ** 0.25 * 2.355,
     }
 
 

@@ -12,12 +12,15 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
+from preprocessing.differencing.gaussian import gaussian_stamp
 from preprocessing.differencing.image import Image
 from preprocessing.differencing.psf_models import fit_profile, fwhm_of, profile
 from preprocessing.differencing.stamp_fit import fit_sources, fractions, render_sources, shifted, stamps_at
 from preprocessing.differencing.stars import Sources
 
 _CLIP = 4.0  # pixels of a star's stamp further than this from the model, in sigma, hold something else
+_BLUR = 0.7  # px
+_LEAST = 3  # stars that can be stacked
 _FLATNESS = 0.03  # share of the model that a clipped pixel may differ by on top of its noise
 
 
@@ -47,7 +50,8 @@ class EmpiricalPsf:
     Args:
         radius: half-size of the stamp in FWHM.
         tiles: PSFs of tiles x tiles parts of the field; a part with too few stars takes the whole field's.
-        min_stars: with fewer a Moffat of the measured width is used, and said.
+        min_stars: with fewer a Moffat fitted to their stack is used, with fewer than three one of their
+            width, and said.
         rounds: of subtracting neighbours, fitting positions and stacking.
     """
 
@@ -58,9 +62,13 @@ class EmpiricalPsf:
 
     def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
         """The PSF, on a grid of tiles where ``tiles`` > 1."""
-        if len(stars) < self.min_stars:
+        if len(stars) < _LEAST:
             return fallback(image, stars, self.radius)
         whole = self._stack(image, sources, stars)
+        if len(stars) < self.min_stars:
+            psf, _ = fit_profile("moffat", whole.psf)
+            said = f"{len(stars)} usable stars in {image.name or 'the image'}: a Moffat fitted to them stands in"
+            return PsfEstimate(psf, fwhm_of(psf), len(stars), "moffat", (said,), whole.positions)
         if self.tiles == 1:
             return whole
         grid, warnings = [], list(whole.warnings)
@@ -113,7 +121,7 @@ def _round(
     dx, dy = fractions(x, y)
     own = flux[:, None, None] * shifted(psf, dx, dy)
     good = inside & ~stamps_at(image.mask, x, y, k)[0]
-    good &= left.abs() < _CLIP * (noise + (_FLATNESS * own).square()).sqrt() + 0.0
+    good &= left.abs() < _CLIP * (noise + (_FLATNESS * own).square()).sqrt()
     # sky noise alone weights: a star's own Poisson noise would make the stack follow its noise
     level = noise.flatten(1).median(1).values[:, None, None].clamp_min(1e-20)
     weight = good * flux[:, None, None].square() / (level + (_FLATNESS * flux[:, None, None] * psf.max()).square() / 9)
@@ -139,7 +147,20 @@ def shrink(stack: Tensor, error: Tensor) -> Tensor:
     difference = stack - float(constant) - model
     power = torch.nn.functional.avg_pool2d(difference.square()[None, None], 5, 1, 2, count_include_pad=False)[0, 0]
     kept = (1 - error.square() / power.clamp_min(1e-30)).clamp(0, 1)
-    return model + kept * difference
+    half = stack.shape[-1] // 2
+    t = (torch.arange(stack.shape[-1]) - half).float()
+    # towards the rim the model alone: an edge there would make the subtraction's filters long
+    window = ((half - (t[:, None] ** 2 + t[None, :] ** 2).sqrt()) / (0.4 * half)).clamp(0, 1)
+    smooth = _blurred(kept * difference, _BLUR)
+    return model + window * smooth
+
+
+def _blurred(stamp: Tensor, sigma: float) -> Tensor:
+    """(k, k) convolved with a Gaussian of ``sigma`` px: no optics make structure finer than this."""
+    row = gaussian_stamp(sigma, 7)[3]
+    row = row / row.sum()
+    out = torch.nn.functional.conv2d(stamp[None, None], row.view(1, 1, 1, -1), padding=(0, 3))
+    return torch.nn.functional.conv2d(out, row.view(1, 1, -1, 1), padding=(3, 0))[0, 0]
 
 
 def centred(psf: Tensor) -> Tensor:

@@ -37,13 +37,17 @@ def write_recovery_figure(path: Path, sources: dict[str, pd.DataFrame], table: p
     if has_snr:
         axes[0].set_xscale("log")
         axes[0].set_xticks([4, 5, 7, 10, 20, 40], ["4", "5", "7", "10", "20", "40"])
+        axes[0].minorticks_off()
         axes[0].axvline(5, color="#a0aec0", lw=0.8, ls=":")
     axes[0].legend(frameon=False, fontsize=9, loc="lower right" if has_snr else "lower left")
     place = np.arange(len(table))[::-1]
     axes[1].barh(place + 0.2, table["false_positives_per_mpx"].fillna(0), 0.36, color="#c53030", label="positive")
     axes[1].barh(place - 0.2, table["false_negatives_per_mpx"].fillna(0), 0.36, color="#2b6cb0", label="negative")
     axes[1].set_yticks(place, list(table["name"]))
-    axes[1].set(xlabel="false detections per Mpx, 5 sigma", xscale="symlog")
+    axes[1].set(xlabel="false detections per Mpx, 5 sigma")
+    axes[1].set_xlim(
+        0, max(2.0, 1.1 * float(table[["false_positives_per_mpx", "false_negatives_per_mpx"]].max().max()))
+    )
     axes[1].legend(frameon=False, fontsize=9)
     axes[2].axvline(1.0, color="#a0aec0", lw=0.8)
     axes[2].errorbar(

@@ -36,12 +36,14 @@ class Refine:
         size: px, side of the blocks around them.
         steps: of BFGS (Nocedal & Wright 2006).
         max_shift: px; a larger one is not believed.
+        max_flux: a larger relative change of the flux ratio is not believed.
     """
 
     stars: int = 24
     size: int = 64
     steps: int = 12
     max_shift: float = 1.0
+    max_flux: float = 0.05
 
     def __call__(self, pair: SubtractionInput) -> tuple[SubtractionInput, dict[str, float]]:
         """The pair with its reference PSF and flux ratio corrected, and what was found."""

@@ -19,6 +19,8 @@ def stamps_at(image: Tensor, x: Tensor, y: Tensor, size: int) -> tuple[Tensor, T
 def shifted(stamp: Tensor, dx: Tensor, dy: Tensor) -> Tensor:
     """(n, k, k): a (k, k) stamp, or one of each of (n, k, k), moved by (dx, dy) px (n,), by phases in Fourier space."""
     k = stamp.shape[-1]
+    if len(dx) == 0:
+        return stamp.new_zeros((0, k, k))
     size = k + 12  # what wraps around lands in the margin
     f_y, f_x = torch.fft.fftfreq(size), torch.fft.rfftfreq(size)
     spectrum = torch.fft.rfft2(stamp, s=(size, size))

@@ -1,0 +1,153 @@
+"""A pair from images to candidates: what is found, what it measures, what is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from astrid_ml.errors import UserError
+from preprocessing.differencing.align import AlignNone
+from preprocessing.differencing.difference import Difference, Subtraction, same_size
+from preprocessing.differencing.gaussian import gaussian_stamp
+from preprocessing.differencing.image import Image
+from preprocessing.differencing.measure import MEASURED, SHARP, forced, measure, shapes
+from preprocessing.differencing.recovery import magnitudes, recover, summarise, wilson
+from preprocessing.differencing.simulate import SkyPair
+from preprocessing.differencing.star_residuals import StarResiduals
+
+
+def test_transients_are_found_and_nothing_else(sky: SkyPair, subtracted: Difference) -> None:
+    row = summarise([recover(subtracted, sky.truth, 4.0, 2e4)])
+    assert row["completeness_above_7"] >= 0.95 and row["completeness_above_7_n"] >= 10
+    assert row["false_positives_per_mpx"] <= 10 and row["false_negatives_per_mpx"] <= 10
+    assert row["slope"] == pytest.approx(1.0, abs=max(4 * row["slope_err"], 0.02))
+    assert row["pull_robust"] < 2.0
+
+
+def test_blank_sky_is_unit_noise_before_any_rescaling(subtracted: Difference) -> None:
+    q = subtracted.quality
+    assert 0.95 < q["sig_std_raw"] < 1.05 and abs(q["sig_mean"]) < 0.1
+    assert abs(q["neighbour_corr"]) < 0.02 + 4 * q["neighbour_corr_err"]
+    assert q["sig_std"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_candidates_hold_what_was_promised(subtracted: Difference) -> None:
+    table = subtracted.candidates
+    assert {"x", "y", "snr", "sign", "flags", *MEASURED} <= set(table.columns)
+    strong = table[table["snr"] > 10]
+    assert np.allclose(strong["flux"] / strong["flux_err"], strong["snr"], rtol=1e-5)
+    assert strong["fwhm"].between(1.0, 8.0).mean() > 0.9 and (strong["ellipticity"] < 0.6).mean() > 0.8
+    assert table["ra"].between(149.5, 150.5).all() and (table["mag"] < 25).all()
+
+
+def test_a_subtraction_of_itself_and_the_swap(subtracted: Difference) -> None:
+    # D(N, R) = -D(R, N) where the flux ratio is 1, in the paper's normalisation
+    from preprocessing.differencing.zogy import zogy
+
+    p = replace(subtracted.pair, flux_ratio=1.0)
+    a = zogy(p.science, p.reference, p.psfs, p.noises, p.variances)
+    b = zogy(
+        p.reference, p.science, (p.psfs[1], p.psfs[0]), (p.noises[1], p.noises[0]), (p.variances[1], p.variances[0])
+    )
+    assert float((a.d + b.d).abs().max()) < 1e-4 * float(a.d.abs().max())
+
+
+def test_mixed_frames_are_refused_unless_allowed(sky: SkyPair) -> None:
+    science = sky.science.with_(filter="r", mission="ztf")
+    for change in ({"filter": "g"}, {"mission": "ps1"}):
+        with pytest.raises(UserError, match="allow_mixed"):
+            Subtraction()(science, sky.reference.with_(**{"filter": "r", "mission": "ztf"} | change))
+    done = Subtraction(allow_mixed=True)(science, sky.reference.with_(filter="g", mission="ztf"))
+    assert len(done.candidates) > 0
+
+
+def test_frames_without_stars_still_subtract() -> None:
+    generator = torch.Generator().manual_seed(4)
+    blank = [torch.randn(128, 128, generator=generator) * 10 + 200 for _ in range(2)]
+    none = torch.zeros(128, 128, dtype=torch.bool)
+    images = [
+        Image(data=d, variance=torch.full((128, 128), 100.0), mask=none, name=n, zero_point=25.0)
+        for d, n in zip(blank, ("a", "b"), strict=True)
+    ]
+    done = Subtraction(align=AlignNone())(*images)
+    assert any("give a PSF" in w for w in done.quality["warnings"])
+    assert any("flux ratio" in w for w in done.quality["warnings"])
+    assert list(done.candidates.columns)[:3] == ["x", "y", "snr"] and len(done.candidates) <= 1
+    assert set(MEASURED) <= set(done.candidates.columns)
+
+
+def test_residuals_at_stars_count_as_noise(sky: SkyPair, subtracted: Difference) -> None:
+    _, quality = StarResiduals()(subtracted.result, subtracted.pair, subtracted.matched)
+    assert quality["residual_share"] < 0.02
+    broad = replace(subtracted.pair, psfs=(subtracted.pair.psfs[0], subtracted.pair.psfs[0]))
+    from preprocessing.differencing.subtract import Zogy
+
+    wrong = Zogy()(broad)
+    mended, quality = StarResiduals()(wrong, broad, subtracted.matched)
+    assert quality["residual_share"] > 0.02
+    table = subtracted.matched.stars
+    y, x = (np.rint(table[c].to_numpy()).astype(int) for c in ("y", "x"))
+    assert float(mended.significance[y, x].abs().max()) < 0.5 * float(wrong.significance[y, x].abs().max())
+    # a source keeps its flux; only its error grows
+    assert torch.allclose(mended.significance * mended.flux_error, wrong.significance * wrong.flux_error, rtol=1e-3)
+
+
+def test_a_cosmic_ray_is_flagged_as_sharper_than_the_psf(sky: SkyPair) -> None:
+    data = sky.science.data.clone()
+    data[100, 210] += 4000.0
+    done = Subtraction()(sky.science.with_(data=data), sky.reference)
+    table = done.candidates
+    near = table[np.hypot(table["x"] - 210, table["y"] - 100) < 2]
+    assert len(near) == 1 and int(near["flags"].iloc[0]) & SHARP
+    truth = sky.truth[sky.truth["snr_opt"] > 15]
+    distance = np.hypot(
+        table["x"].to_numpy()[:, None] - truth["x"].to_numpy(), table["y"].to_numpy()[:, None] - truth["y"].to_numpy()
+    )
+    real = table[distance.min(1) < 2]
+    assert ((real["flags"].to_numpy() & SHARP) > 0).mean() < 0.15
+
+
+def test_forced_flux_between_pixels(subtracted: Difference, sky: SkyPair) -> None:
+    truth = sky.truth
+    x, y = (torch.from_numpy(truth[c].to_numpy(copy=True)) for c in ("x", "y"))
+    flux, error, snr = forced(subtracted.result, x, y)
+    ok = ~subtracted.result.mask[y.round().long(), x.round().long()]
+    assert torch.allclose(flux, snr * error)
+    assert float(((flux - torch.from_numpy(truth["flux"].to_numpy(copy=True))) / error)[ok].median().abs()) < 1.2
+
+
+def test_shapes_of_known_profiles() -> None:
+    frame = torch.zeros(80, 80)
+    frame[20 - 15 : 20 + 16, 20 - 15 : 20 + 16] = gaussian_stamp(1.5, 31)
+    t = torch.arange(31.0) - 15
+    wide = torch.exp(-(t[:, None] ** 2 / (2 * 1.2**2) + t[None, :] ** 2 / (2 * 2.4**2)))
+    frame[60 - 15 : 60 + 16, 60 - 15 : 60 + 16] = wide / wide.sum()
+    found = shapes(frame, torch.tensor([20.0, 60.0]), torch.tensor([20.0, 60.0]), torch.ones(2), 3.53)
+    assert float(found["fwhm"][0]) == pytest.approx(2.355 * 1.5, rel=0.08)
+    assert float(found["ellipticity"][0]) == pytest.approx(0.0, abs=0.02) and float(found["ellipticity"][1]) > 0.3
+    assert float(found["roundness"][0]) == pytest.approx(0.0, abs=0.02) and abs(float(found["roundness"][1])) > 0.3
+
+
+def test_empty_tables_keep_their_columns(subtracted: Difference) -> None:
+    empty = subtracted.candidates[["x", "y", "snr", "sign", "flags"]].head(0)
+    out = measure(empty, subtracted.result, subtracted.science, np.zeros((0, 2)), 3.0)
+    assert set(MEASURED) <= set(out.columns) and out.empty
+
+
+def test_psfs_of_two_sizes_get_one() -> None:
+    a, b = same_size(gaussian_stamp(1.0, 11), gaussian_stamp(1.0, 21))
+    assert a.shape == b.shape == (21, 21) and torch.allclose(a[5:16, 5:16], gaussian_stamp(1.0, 11))
+
+
+def test_intervals_and_magnitudes_against_closed_forms() -> None:
+    assert wilson(0, 0) == (None, None)
+    low, high = wilson(8, 10)
+    assert (low, high) == pytest.approx((0.4901, 0.9433), abs=1e-3)  # Newcombe 1998, table I method 3
+    rng = np.random.default_rng(2)
+    mag = rng.uniform(18, 22, 4000)
+    found = rng.uniform(size=4000) < 1 / (1 + np.exp((mag - 20.3) * 4))
+    limits = magnitudes(mag, found)
+    assert limits["m50"] == pytest.approx(20.3, abs=0.08)
+    assert limits["m80"] == pytest.approx(20.3 - np.log(4) / 4, abs=0.1)
+    assert magnitudes(mag, np.ones(4000, dtype=bool))["m50"] is None
