@@ -13,7 +13,6 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import SampleSource
-from astrid_ml.report.contact_sheet import stamp_png
 from datamodules.features import Standardiser
 from datamodules.frame_channels import CHANNELS, FrameChannels
 from datamodules.frame_cutouts import FrameStore
@@ -79,10 +78,19 @@ class FrameDataModule(PreparedDataModule):
             batch["features"] = self.standardiser.apply(index, self.statistics)
         return batch
 
-    def draw(self, source: SampleSource, rows: Sequence[int]) -> list[bytes]:
-        """One PNG a row: the raw channels side by side, each in its own stretch."""
-        cutouts = self._raw(source, np.asarray(rows, dtype=np.int64)).permute(0, 3, 1, 2).numpy()
-        return [stamp_png(cutout) for cutout in cutouts]
+    def stamps(self, source: SampleSource, rows: Rows) -> npt.NDArray[np.float32]:
+        """Raw cutouts to look at, (n, C, size, size), NaN beyond the frame."""
+        return np.ascontiguousarray(self._raw(source, rows).permute(0, 3, 1, 2).numpy())
+
+    def report_tables(self) -> dict[str, pd.DataFrame]:
+        """What the scaling clips, for the report."""
+        lost: dict[str, dict[str, float]] = self.statistics.get("clipped", {})
+        rows = [
+            {"channel": name, "pixels clipped": part["pixels"], "central pixels clipped": part["centres"]}
+            for name, part in lost.items()
+        ]
+        title = f"Clipped by the scaling {self.channels.scaling!r}, share of the training cutouts"
+        return {title: pd.DataFrame(rows)} if rows else {}
 
     def _raw(self, source: SampleSource, rows: Rows) -> Tensor:
         """Raw cutouts (B, size, size, C), NaN beyond the frame."""

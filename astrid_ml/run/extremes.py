@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.pipeline.contracts import Array, SampleSource
+from astrid_ml.run.pictures import stamp_groups
 
 KINDS = ("surely real", "uncertain", "surely bogus")
 
@@ -25,7 +26,7 @@ class Extremes:
     keep: int = 8
     held: dict[str, list[tuple[float, str, Array]]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
 
-    def offer(self, scored: pd.DataFrame, source: SampleSource) -> None:
+    def offer(self, scored: pd.DataFrame, source: SampleSource, datamodule: Any = None) -> None:
         """Look at one unit's predictions; samples without stamps are passed over."""
         if "score" not in scored or not len(scored):
             return
@@ -33,11 +34,7 @@ class Extremes:
         rank = {KINDS[0]: -score, KINDS[1]: np.abs(score - 0.5), KINDS[2]: score}
         for kind, key in rank.items():
             chosen = np.argsort(key, kind="stable")[: self.keep].astype(np.int64)
-            try:
-                groups = source.groups("stamps", chosen)
-            except KeyError:
-                return
-            for positions, stamps in groups:
+            for positions, stamps in stamp_groups(source, chosen, datamodule):
                 for position, stamp in zip(positions, stamps, strict=True):
                     row = int(chosen[position])
                     caption = f"{scored['id'].iloc[row]}\n{score[row]:.4f}"

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from astrid_ml.pipeline.contracts import SampleSource
+from astrid_ml.pipeline.contracts import Array, SampleSource
 from astrid_ml.report.contact_sheet import stamp_png
 from astrid_ml.report.content import SamplePicture
 
@@ -27,14 +28,26 @@ def draw_rows(source: SampleSource, rows: Sequence[int], datamodule: Any = None)
     if hasattr(datamodule, "draw"):
         drawn: list[bytes] = datamodule.draw(source, rows)
         return drawn
+    out: dict[int, bytes] = {}
+    for positions, stamps in stamp_groups(source, np.asarray(rows, dtype=np.int64), datamodule):
+        out |= {int(position): stamp_png(stamp) for position, stamp in zip(positions, stamps, strict=True)}
+    return [out[place] for place in range(len(rows))] if out else []
+
+
+def stamp_groups(
+    source: SampleSource, rows: npt.NDArray[np.int64], datamodule: Any = None
+) -> list[tuple[npt.NDArray[np.int64], Array]]:
+    """Raw stamps to look at: the datamodule's, where it cuts them itself, else the source's; none where neither has.
+
+    Returns:
+        [(positions within ``rows``, (m, C, h, w)), ...].
+    """
+    if hasattr(datamodule, "stamps"):
+        return [(np.arange(len(rows), dtype=np.int64), datamodule.stamps(source, rows))]
     try:
-        groups = source.groups("stamps", np.asarray(rows, dtype=np.int64))
+        return source.groups("stamps", rows)
     except KeyError:
         return []
-    out: dict[int, bytes] = {}
-    for positions, stamps in groups:
-        out |= {int(position): stamp_png(stamp) for position, stamp in zip(positions, stamps, strict=True)}
-    return [out[place] for place in range(len(rows))]
 
 
 def notable(

@@ -77,7 +77,7 @@ def predict_files(
                 scored["source"] = unit_id
             writer.write(ordered(scored))
             account.scored += len(scored)
-            extremes.offer(scored, source)
+            extremes.offer(scored, source, model.datamodule)
         if writer.empty:
             raise UserError(
                 "at least one sample that can be scored",

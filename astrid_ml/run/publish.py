@@ -67,7 +67,8 @@ def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
     order: list[str] = [fold for fold in ("test", "val") if fold in run.results]
     results = {fold: run.results[fold] for fold in order}
     predictions = run.test if len(run.test) else run.validation
-    samples = notable(predictions, run.dataset, run.rounds[0].datamodule)
+    datamodule = run.rounds[0].datamodule
+    samples = notable(predictions, run.dataset, datamodule)
     histories = [done.history.assign(round=i) for i, done in enumerate(run.rounds)]
     history = histories[0].drop(columns="round") if len(histories) == 1 else pd.concat(histories, ignore_index=True)
     return RunReport(
@@ -79,6 +80,7 @@ def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
         repeat_command(run),
         audit_pictures=leak_pictures(run),
         config=run.config,
+        cross=datamodule.report_tables() if hasattr(datamodule, "report_tables") else {},
     )
 
 

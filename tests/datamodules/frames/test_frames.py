@@ -12,6 +12,8 @@ import torch
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource
+from astrid_ml.run.extremes import Extremes
+from astrid_ml.run.pictures import draw_rows
 from astrid_ml.splits.options import SkySplit
 from datamodules.augment import Dihedral
 from datamodules.frame_channels import FrameChannels
@@ -121,6 +123,9 @@ def test_what_the_scale_clips_is_in_the_statistics(frames: PreparedDataset) -> N
     lost = zscaled.statistics["clipped"]
     assert lost["scorr"]["pixels"] == pytest.approx(0.04, abs=0.02)  # the limits are the 2 and 98 % quantiles
     assert lost["scorr"]["centres"] > 0.95
+    ((title, table),) = zscaled.report_tables().items()
+    assert "zscale" in title
+    assert table.set_index("channel").loc["scorr", "central pixels clipped"] == lost["scorr"]["centres"]
     assert "features" not in zscaled.make_batch(frames, np.array([0], dtype=np.int64), None, train=False)
 
 
@@ -139,9 +144,17 @@ def test_one_jobs_frame_in_memory_gives_the_same_batch(frames: PreparedDataset) 
 
 
 def test_pictures_are_drawn_from_the_raw_frame(frames: PreparedDataset) -> None:
-    drawn = module().draw(frames, [0, 5])
+    drawn = draw_rows(frames, [0, 5], module())
     assert [png[:4] for png in drawn] == [b"\x89PNG"] * 2
     assert drawn[0] != drawn[1]
+    scored = frames.index[["id"]].assign(score=np.linspace(0, 1, len(frames.index)))
+    extremes = Extremes(keep=3)
+    extremes.offer(scored, frames, module())
+    kept = extremes.held["surely real"]
+    assert [caption.split("\n")[0] for _, caption, _ in kept] == scored["id"].iloc[[-1, -2, -3]].tolist()
+    last = frames.index.iloc[-1]
+    frame = np.load(frames.path / last["image"])
+    assert kept[0][2][:, 16, 16].tolist() == frame[int(last["y"] + 0.5), int(last["x"] + 0.5)].tolist()
 
 
 def test_channels_of_stamps_are_refused() -> None:
