@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -139,13 +139,7 @@ class _Integration:
     def _with_rules(self, table: pd.DataFrame, reads: Tensor, rows: slice) -> pd.DataFrame:
         """The two-point ratio at each candidate, and whether the rules would have listed it."""
         rule = self.settings.twopoint if self.settings.twopoint is not None else TwoPoint()
-        plain = TwoPoint(
-            rule.threshold,
-            rule.three_difference_threshold,
-            rule.two_difference_threshold,
-            rule.min_differences_single_pass,
-            flag_neighbours=False,
-        )
+        plain = replace(rule, flag_neighbours=False)
         if table.empty:
             return table.assign(ratio=np.float32(0.0), rules=False)
         y, x = (torch.tensor(table[name].to_numpy(np.int64)) for name in ("y", "x"))

@@ -39,6 +39,7 @@ class Fusion:
         threshold: log-odds of any anomaly from which a candidate is listed.
         network_level: log-odds from which the network's own proposals are candidates.
         network_threshold: log-odds at which the network alone has the likelihood's false-positive rate.
+        faintest: significance of the faintest steps among the candidates.
         account: what it was fitted on.
     """
 
@@ -50,6 +51,7 @@ class Fusion:
     threshold: float
     network_level: float
     network_threshold: float
+    faintest: float
     account: dict[str, float]
 
     @property
@@ -91,8 +93,8 @@ class Fusion:
         """The inverse of ``to_plain``."""
         mean, scale, weights, bias = (np.asarray(plain[name], float) for name in ("mean", "scale", "weights", "bias"))
         threshold, level, alone = (float(plain[f]) for f in ("threshold", "network_level", "network_threshold"))
-        names, account = tuple(plain["names"]), dict(plain["account"])
-        return Fusion(names, mean, scale, weights, bias, threshold, level, alone, account)
+        names, account, faintest = tuple(plain["names"]), dict(plain["account"]), float(plain["faintest"])
+        return Fusion(names, mean, scale, weights, bias, threshold, level, alone, faintest, account)
 
 
 def log_odds(probabilities: Floats) -> Floats:
@@ -201,8 +203,10 @@ class FusionFit:
         target = float(np.count_nonzero(false.listed))
         empty = np.zeros(0)
         account = {"quiet_area": quiet_area, "false_positives": target}
-        level = max(_level(best, allowed), LOWEST_LEVEL)
-        blank = Fusion((), empty, empty, empty, empty, 0.0, level, _level(best, target), account)
+        level = max(level_exceeded_by(best, allowed), LOWEST_LEVEL)
+        blank = Fusion(
+            (), empty, empty, empty, empty, 0.0, level, level_exceeded_by(best, target), self.faintest, account
+        )
         shape = replace(blank, names=_NETWORK if with_network else ())
         chosen = table[shape.proposed(table, self.faintest) & (table.label != UNDECIDED).to_numpy()]
         counts = np.bincount(chosen.label.to_numpy(int), minlength=len(CLASS_NAMES))
@@ -222,15 +226,17 @@ class FusionFit:
     def _threshold(self, fusion: Fusion, false: pd.DataFrame, target: float) -> float:
         """Log-odds that let as many candidates of quiet pixels pass as the likelihood lists there."""
         own = false[fusion.proposed(false, self.faintest)]
-        return _level(log_odds(fusion.probabilities(own)), target) if len(own) else 0.0
+        return level_exceeded_by(log_odds(fusion.probabilities(own)), target) if len(own) else 0.0
 
 
-def _level(values: npt.NDArray[Any], allowed: float) -> float:
-    """The value that at most ``allowed`` of ``values`` exceed."""
+def level_exceeded_by(values: npt.NDArray[Any], allowed: float) -> float:
+    """The level that at most ``allowed`` of ``values`` exceed, halfway to the next one."""
+    ordered = np.sort(np.asarray(values, float)[np.isfinite(values)])[::-1]
     keep = int(allowed)
-    ordered = np.sort(np.asarray(values, float))[::-1]
+    if not len(ordered):
+        return 0.0
     if keep >= len(ordered):
-        return float(ordered[-1]) if len(ordered) else 0.0
+        return float(ordered[-1] - 1e-6)
     above = ordered[keep - 1] if keep else ordered[0] + 1.0
     return float(0.5 * (above + ordered[keep]))
 

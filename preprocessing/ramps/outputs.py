@@ -30,9 +30,13 @@ def with_probability(jumps: pd.DataFrame, n_tests: int) -> pd.DataFrame:
     rank = np.empty(len(size))
     rank[np.argsort(-size, kind="stable")] = np.arange(1, len(size) + 1)
     false = n_tests * erfc(size / np.sqrt(2.0))
-    out = jumps.assign(probability=np.clip(1 - false / rank, 0, 1).astype(np.float32))
+    return as_jumps(jumps.assign(probability=np.clip(1 - false / rank, 0, 1).astype(np.float32)))
+
+
+def as_jumps(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of ``jumps.parquet`` with their types."""
     types = {"integration": "int32", "group": "int32", "y": "int32", "x": "int32", "type": "uint8"}
-    return out[list(JUMP_COLUMNS)].astype(types)
+    return table[list(JUMP_COLUMNS)].astype(types | {"amplitude": "float32", "snr": "float32"})
 
 
 def prediction_mask(processed: Processed, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
@@ -59,12 +63,13 @@ def detections(processed: Processed, gain: float, step: float, config: DetectorC
     """
     events = _rays(processed.jumps, gain, config)
     for row in processed.telegraph.to_dict("records"):
-        confidence = min(max(float(row["r2"]), 0.0), 1.0)
+        # A pixel that no two-state fit describes has only the fusion's confidence.
+        confidence = min(max(float(row.get("confidence", row["r2"])), 0.0), 1.0)
         if confidence >= config.rtn_min_confidence:
             size = float(row["amplitude"]) / gain
             base = _event(TELEGRAPH_NOISE, row["integration"], row["first_frame"], size, size, 1, confidence)
             place = {"position": [int(row["x"]), int(row["y"])], "transitions": int(row["transitions"])}
-            events.append(base | place | {"fit_quality": confidence})
+            events.append(base | place | {"fit_quality": float(row["r2"]) if np.isfinite(row["r2"]) else None})
     for ball in processed.snowballs:
         own = processed.jumps[(processed.jumps.type == SNOWBALL) & (processed.jumps.integration == ball.integration)]
         own = own[np.hypot(own.y - ball.y, own.x - ball.x) <= 2 * max(ball.core_radius, ball.radius) + 3]

@@ -1,4 +1,4 @@
-"""``predict.py task=ramps``: exposures through rules and likelihood, without a checkpoint."""
+"""``predict.py task=ramps``: exposures through rules and likelihood, and through a network where one is given."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.errors import UserError
+from preprocessing.ramps.fusion_predict import RampNetwork
 from preprocessing.ramps.outputs import (
     detections,
     prediction_mask,
@@ -22,6 +23,7 @@ from preprocessing.ramps.outputs import (
 from preprocessing.ramps.process import Processing, process
 from preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from preprocessing.ramps.readers.options import RampOptions
+from preprocessing.ramps.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,10 @@ class PredictRamps:
         output_dir: gets a folder for each exposure and ``report.json``.
         load: what the headers do not say.
         processing: correction and detectors.
-        ckpt_path: must be None: no checkpoint of this project is one of this task.
+        ckpt_path: ``best.ckpt`` of a ramp experiment; None leaves rules and likelihood alone.
+        windows: in which the network sees the exposure.
+        precision: the network's: fp32, bf16, or auto (bf16 where the processor computes in it).
+        trust: classes outside this project that the checkpoint may name.
     """
 
     input: str | Sequence[str]
@@ -41,25 +46,29 @@ class PredictRamps:
     load: RampOptions = field(default_factory=RampOptions)
     processing: Processing = field(default_factory=Processing)
     ckpt_path: str | None = None
+    windows: Windows = field(default_factory=Windows)
+    precision: str = "auto"
+    trust: Sequence[str] = ()
 
     def run(self) -> dict[str, Any]:
         """Process each exposure; one that fails is named in the report and the others go on."""
-        if self.ckpt_path is not None:
-            raise UserError("task=ramps without a checkpoint", str(self.ckpt_path), "leave ckpt_path out")
         files = self._files()
+        network = RampNetwork.load(self.ckpt_path, self.precision, self.trust) if self.ckpt_path is not None else None
         output = Path(self.output_dir)
         output.mkdir(parents=True, exist_ok=True)
         done: list[dict[str, Any]] = []
         failed: list[dict[str, str]] = []
         for path in files:
             try:
-                done.append(self.exposure(path, output))
+                done.append(self.exposure(path, output, network))
             except UserError as error:
                 if len(files) == 1:
                     raise
                 failed.append({"file": str(path), "reason": str(error)})
-        write_json(output / "report.json", {"exposures": done, "failed": failed})
-        return {"exposures": len(done), "failed": len(failed), "output_dir": str(output)}
+        warned = [entry["warning"] for entry in done if "warning" in entry]
+        write_json(output / "report.json", {"exposures": done, "failed": failed, "warnings": warned})
+        summary = {"exposures": len(done), "failed": len(failed), "output_dir": str(output)}
+        return summary | ({"warnings": warned} if warned else {})
 
     def _files(self) -> list[Path]:
         given = [self.input] if isinstance(self.input, str) else list(self.input)
@@ -70,18 +79,23 @@ class PredictRamps:
             raise UserError("input with FITS or .npy ramps", f"none in {', '.join(map(str, given))}", "check the path")
         return files
 
-    def exposure(self, path: Path, output: Path) -> dict[str, Any]:
+    def exposure(self, path: Path, output: Path, network: RampNetwork | None = None) -> dict[str, Any]:
         """Process one file into ``<output>/<exposure>/``; returns its counts."""
         ramp = read_ramp(path, self.load)
         folder = output / ramp.name
         folder.mkdir(parents=True, exist_ok=True)
-        processed = process(ramp, self.processing, folder / f"{ramp.name}_processed.npy")
+        cube = folder / f"{ramp.name}_processed.npy"
+        processed = process(ramp, self.processing, cube)
         if processed.counts["pixels_unusable"] == processed.counts["pixels"]:
             raise UserError(
                 "pixels with a usable ramp", "all are saturated, flagged or NaN", "check the unit and the DQ"
             )
-        usable = processed.counts["pixels"] - processed.counts["pixels_unusable"]
-        processed = replace(processed, jumps=with_probability(processed.jumps, usable * (ramp.shape[1] - 1)))
+        if network is None:
+            usable = processed.counts["pixels"] - processed.counts["pixels_unusable"]
+            processed = replace(processed, jumps=with_probability(processed.jumps, usable * (ramp.shape[1] - 1)))
+        else:
+            reads = np.load(cube, mmap_mode="r")
+            processed = network.refine(ramp, processed, reads, self.processing, self.windows)
         gain = float(np.mean(ramp.gain))
         events = detections(processed, gain, float(np.mean(ramp.steps)), self.processing.config)
         mask = prediction_mask(processed, (ramp.shape[2], ramp.shape[3]))
@@ -92,10 +106,12 @@ class PredictRamps:
         os.replace(temporary, folder / f"{ramp.name}_temporal.npz")
         write_json(folder / "detections.json", events)
         kinds = {kind: sum(event["type"] == kind for event in events) for kind in sorted({e["type"] for e in events})}
+        warning = network.cadence_warning(ramp) if network is not None else None
         return {
             "file": str(path),
             "name": ramp.name,
             "jumps": len(processed.jumps),
             "events": kinds,
             **processed.counts,
+            **({"warning": warning} if warning else {}),
         }
