@@ -24,6 +24,7 @@ from astropy.time import Time
 
 from preprocessing.differencing.image import Image
 from preprocessing.differencing.missions import PHOTMJSR, PIXEL_SR, ROMAN_AREA, Exposure, electron_zero_point
+from preprocessing.differencing.planes import stretched_flux
 
 Array = npt.NDArray[Any]
 SUFFIXES = {
@@ -138,8 +139,7 @@ def _ps1(p: Planes, e: Exposure) -> list[Any]:
     good = ~p.bad
     soften, offset = float(np.sqrt(np.median(p.variance[good]))), float(np.median(p.data[good]))
     header["BSOFTEN"], header["BOFFSET"] = soften, offset
-    stretched = np.arcsinh((p.data - offset) / (2 * soften)) * 2.5 / math.log(10)
-    data = np.where(p.bad, np.nan, stretched).astype(np.float32)
+    data = np.where(p.bad, np.nan, stretched_flux(p.data, header)).astype(np.float32)
     # A fixed seed of the dither: the same image gives the same bytes.
     image = fits.CompImageHDU(data, header, compression_type="RICE_1", quantize_level=32, dither_seed=1)
     return [fits.PrimaryHDU(), image]

@@ -25,6 +25,12 @@ def linear_flux(data: Array, header: Header) -> Array:
     return np.asarray(float(offset) + 2 * float(soften) * np.sinh(data * math.log(10) / 2.5))
 
 
+def stretched_flux(flux: Array, header: Header) -> Array:
+    """The inverse of ``linear_flux`` for a header that has BSOFTEN and BOFFSET."""
+    scaled = (flux - float(header["BOFFSET"])) / (2 * float(header["BSOFTEN"]))
+    return np.asarray(np.arcsinh(scaled) * 2.5 / math.log(10))
+
+
 def afw_mask(mask: Array | None, header: Header | None) -> Array:
     """Bad pixels of a Rubin MASK plane, by the bits that its own header names; a header without them masks none."""
     bits = 0
