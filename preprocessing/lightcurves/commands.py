@@ -29,7 +29,7 @@ class ConvertCommand:
         output_dir: gets ``objects/part-*.parquet`` (one for each source) and ``report.json``.
         executor: where the files are read; None reads them one after the other.
         wavelengths: effective wavelengths (micrometres) of bands by name, over the built-in ones.
-        zero_point: of fluxes in files that do not tell it (31.4 for nJy); None trusts the files.
+        zero_point: of fluxes in files that do not tell it (31.4 for nJy).
         row_group: objects in a row group.
     """
 

@@ -66,7 +66,7 @@ def draw_points(
             source.flux[part],
             yerr=source.flux_err[part],
             fmt=marker,
-            ms=5,
+            ms=5 if len(source) < 80 else 3.5,
             color=colour,
             mfc=fill,
             mew=1.1,

@@ -64,12 +64,12 @@ class Dialect:
         Raises:
             UserError: neither the schema nor the user says which zero point the fluxes have.
         """
-        known = {"LSST": 31.4, "ELASTICC": 27.5}.get(self.survey)
-        if zero_point is None and known is None:
+        found = {"LSST": 31.4, "ELASTICC": 27.5}.get(self.survey, zero_point)
+        if found is None:
             raise UserError(
                 "a zero point of the fluxes", f"a schema that does not tell it in {path.name}", "zero_point=31.4 (nJy)"
             )
-        return float(10 ** (-0.4 * ((known if zero_point is None else zero_point) or 0.0) + 0.4 * 27.5))
+        return float(10 ** (-0.4 * (found - 27.5)))
 
 
 def dialect_of(fields: Mapping[str, set[str]]) -> Dialect:
@@ -116,7 +116,7 @@ def read_alerts(
         members: parquet and Avro files.
         account: gets damaged files, and sources without an object (solar-system bodies).
         own: the user's wavelengths of bands.
-        zero_point: of the fluxes; None trusts the schema.
+        zero_point: of the fluxes where the schema does not tell it.
     """
     epochs, objects = [], []
     for path in members:

@@ -34,7 +34,7 @@ class LightcurvesPipeline:
         selection: which epochs are used and when an object begins.
         extinction: correction for the Galaxy's dust, or None.
         wavelengths: micrometres of bands by name, over the built-in ones.
-        zero_point: of fluxes in files that do not tell it (31.4 for nJy); None trusts the files.
+        zero_point: of fluxes in files that do not tell it (31.4 for nJy).
     """
 
     domain: ClassVar[str] = "lightcurves"
