@@ -9,13 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import nnls
 
-from preprocessing.differencing.simulate_psf import RADIUS, Psf, window
+from preprocessing.differencing.simulate_psf import RADIUS, SHARP, Psf, window
 
 Array = npt.NDArray[np.float64]
 _PRE = 1.2  # px; Gaussian pre-blur that makes galaxy profiles safe to sample before the PSF is applied
 _SIGMAS = np.geomspace(0.03, 4.0, 12)  # widths of the Gaussians of a Sersic profile, in half-light radii
 _PAD = 64
-_SHARP = 2.4  # px; below this FWHM the layer is made on pixels of half the size
 
 
 @lru_cache(maxsize=16)
@@ -36,9 +35,10 @@ def galaxy_layer(shape: tuple[int, int], cat: pd.DataFrame, x: Array, y: Array, 
         shape: (H, W) px.
         cat: ``flux`` (e-), ``r_e`` (px), ``n`` (Sersic index), ``q`` (axis ratio), ``theta`` (radians).
         x, y: positions in this image's pixels.
-        psf: of this image; where it varies, nine PSFs are blended over the field.
+        psf: of this image; where it varies, nine PSFs are blended over the field; where it is undersampled, the
+            layer is made on pixels of half the size.
     """
-    if psf.fwhm >= _SHARP:
+    if psf.fwhm >= SHARP:
         return _layer(shape, cat, x, y, psf)
     fine = cat.assign(r_e=2 * cat["r_e"])
     layer = _layer((2 * shape[0], 2 * shape[1]), fine, 2 * x, 2 * y, psf.scaled(2))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 RADIUS = 25  # px; a PSF's flux is what falls into the (2r+1)^2 stamp, so that images and stamps agree
+SHARP = 2.4  # px; PSFs below this FWHM are undersampled
 _FAR = 80  # px; reach of the wings of bright stars
 
 
@@ -92,15 +93,22 @@ def add_points(image: Array, x: Array, y: Array, flux: Array, fwhm: float, beta:
 def add_sources(image: Array, x: Array, y: Array, flux: Array, psf: Psf) -> None:
     """Add point sources in place.
 
-    Fluxes are those within the PSF's stamp; bright stars have wings beyond it.
+    Fluxes are those within the PSF's stamp; bright stars have wings beyond it. Undersampled profiles, whose samples
+    add up to a sum that depends on the position within the pixel, are normalised each by its own.
     """
     h, w = image.shape
     t = np.arange(-RADIUS, RADIUS + 1.0)
     inside = float(psf.profile(t[None, :], t[:, None]).sum())
     for xi, yi, fi in zip(x, y, flux, strict=True):
-        rows, cols = window(image.shape, xi, yi, RADIUS if abs(fi) <= 2e4 else _FAR)
+        reach = RADIUS if abs(fi) <= 2e4 else _FAR
+        rows, cols = window(image.shape, xi, yi, reach)
         if rows.start >= rows.stop or cols.start >= cols.stop:
             continue
         dx = np.arange(cols.start, cols.stop)[None, :] - xi
         dy = np.arange(rows.start, rows.stop)[:, None] - yi
-        image[rows, cols] += fi / inside * psf.profile(dx, dy, 2 * xi / w - 1, 2 * yi / h - 1)
+        light = psf.profile(dx, dy, 2 * xi / w - 1, 2 * yi / h - 1)
+        if psf.fwhm < SHARP and light.shape == (2 * reach + 1, 2 * reach + 1):
+            core = slice(reach - RADIUS, reach + RADIUS + 1)
+            image[rows, cols] += fi / float(light[core, core].sum()) * light
+        else:
+            image[rows, cols] += fi / inside * light
