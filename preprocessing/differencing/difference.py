@@ -122,8 +122,7 @@ class Subtraction:
         reference = self.background(reference)
         reference = reference.with_(data=fill(reference.data, reference.mask))
         found = find_sources(science)
-        psf = self._psf(science, found)
-        aligned, ref_found, ref_psf, matched = self._registered(science, reference, psf)
+        aligned, psf, ref_found, ref_psf, matched = self._registered(science, reference, found)
         science, aligned = self._without_bright(science, psf), self._without_bright(aligned, ref_psf)
         blank = self._blank(science, aligned, found, ref_found)
         noises = (self.noise(science, blank), self.noise(aligned, blank))
@@ -156,25 +155,26 @@ class Subtraction:
         quality |= {"candidates": len(candidates), "warnings": warnings}
         return Difference(science, aligned, pair, result, blank, candidates, quality, matched)
 
-    def _psf(self, image: Image, found: Sources) -> PsfEstimate:
-        return self.psf(image, found, self.stars(image, found))
+    def _psf(self, image: Image, found: Sources, other: Sources) -> PsfEstimate:
+        return self.psf(image, found, self.stars(image, found, other))
 
     def _registered(
-        self, science: Image, reference: Image, psf: PsfEstimate
-    ) -> tuple[Image, Sources, PsfEstimate, Matched]:
-        """The reference on the science grid, resampled a second time where stars show it off."""
+        self, science: Image, reference: Image, found: Sources
+    ) -> tuple[Image, PsfEstimate, Sources, PsfEstimate, Matched]:
+        """The reference on the science grid, resampled a second time where stars show it off; both PSFs."""
         aligned = self.align(science, reference)
-        found = find_sources(aligned)
-        estimate = self._psf(aligned, found)
-        matched = self.match(science, aligned, (central(psf.psf), central(estimate.psf)), psf.positions)
-        if self.realign > 0 and _largest(matched.shift, science.shape) > self.realign and aligned is not reference:
+        ref_found = find_sources(aligned)
+        psf = self._psf(science, found, ref_found)
+        ref_psf = self._psf(aligned, ref_found, found)
+        matched = self.match(science, aligned, (central(psf.psf), central(ref_psf.psf)), psf.positions)
+        if self.realign > 0 and _largest(matched.shift, science.shape) > self.realign:
             again = self.align(science, reference, matched.shift)
             if not torch.equal(again.data, aligned.data):
                 aligned = again.with_(meta={**again.meta, "realigned": 1.0})
-                found = find_sources(aligned)
-                estimate = self._psf(aligned, found)
-                matched = self.match(science, aligned, (central(psf.psf), central(estimate.psf)), psf.positions)
-        return aligned, found, estimate, matched
+                ref_found = find_sources(aligned)
+                ref_psf = self._psf(aligned, ref_found, found)
+                matched = self.match(science, aligned, (central(psf.psf), central(ref_psf.psf)), psf.positions)
+        return aligned, psf, ref_found, ref_psf, matched
 
     def _without_bright(self, image: Image, psf: PsfEstimate) -> Image:
         """The image with the surroundings of saturated stars masked."""

@@ -58,17 +58,28 @@ def _half_light(data: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], tabl
     return np.asarray(radius, float)
 
 
-def half_sample_mode(values: Array) -> float:
-    """Mode of a sample by halving to the densest half (Bickel & Fruehwirth 2006); NaN where there is none."""
-    v = np.sort(values[np.isfinite(values)])
-    if v.size == 0:
+def compact_locus(radii: Array, width: float = 1.3, share: float = 0.3, least: int = 4) -> float:
+    """Half-light radius of the stars: the middle of the smallest crowd of radii; NaN where there is none.
+
+    Nothing real is smaller than a star, while galaxies may well outnumber them. A crowd holds at least ``least``
+    radii, and ``share`` of the largest crowd's, within a factor ``width``.
+    """
+    r = np.sort(radii[np.isfinite(radii) & (radii > 0)])
+    if r.size == 0:
         return float("nan")
-    while v.size > 3:
-        half = (v.size + 1) // 2
-        widths = v[half - 1 :] - v[: v.size - half + 1]
-        start = int(widths.argmin())
-        v = v[start : start + half]
-    return float(v.mean())
+    counts = np.searchsorted(r, r * width, side="right") - np.arange(r.size)
+    first = int(np.argmax(counts >= max(min(least, r.size), share * counts.max())))
+    return float(np.median(r[first : first + counts[first]]))
+
+
+def shared(sources: Sources, other: Sources, radius: float = 2.0) -> npt.NDArray[np.bool_]:
+    """Sources that another image on the same grid holds too: no cosmic rays, no transients."""
+    from scipy.spatial import cKDTree
+
+    here, there = (s.table[["x", "y"]].to_numpy() for s in (sources, other))
+    if len(here) == 0 or len(there) == 0:
+        return np.zeros(len(here), dtype=bool)
+    return np.asarray(cKDTree(there).query(here)[0] < radius)
 
 
 @dataclass(frozen=True)
@@ -79,26 +90,34 @@ class SelectStars:
         min_snr: least signal-to-noise of the isophotal flux.
         isolation: px around a star without a neighbour of more than ``neighbour`` of its flux.
         neighbour: see there.
-        locus: relative half-width of the accepted half-light radii around their mode.
+        locus: relative half-width of the accepted half-light radii around the stars'.
         max_stars: the brightest are kept.
         margin: px to the border, and to masked pixels half of it.
     """
 
-    min_snr: float = 30.0
+    min_snr: float = 20.0
     isolation: float = 12.0
     neighbour: float = 0.1
     locus: float = 0.15
     max_stars: int = 300
     margin: int = 16
 
-    def __call__(self, image: Image, sources: Sources) -> pd.DataFrame:
-        """The rows of ``sources.table`` that are stars, brightest first; may be empty."""
+    def __call__(self, image: Image, sources: Sources, other: Sources | None = None) -> pd.DataFrame:
+        """The rows of ``sources.table`` that are stars, brightest first; may be empty.
+
+        Args:
+            image: background-free.
+            sources: what was found in it.
+            other: what was found in the pair's other image, on the same grid.
+        """
         table = sources.table
         good = (table["snr"].to_numpy() >= self.min_snr) & (table["flag"].to_numpy() & ~1 == 0)
         good &= table["ellipticity"].to_numpy() < 0.35
         good &= self._inside(image, table)
-        mode = half_sample_mode(table["r50"].to_numpy()[good])
-        good &= np.abs(table["r50"].to_numpy() / mode - 1) < self.locus if np.isfinite(mode) else False
+        if other is not None:
+            good &= shared(sources, other)
+        size = compact_locus(table["r50"].to_numpy()[good])
+        good &= np.abs(table["r50"].to_numpy() / size - 1) < self.locus if np.isfinite(size) else False
         good &= self._isolated(table, good)
         stars: pd.DataFrame = table[good].head(self.max_stars).reset_index(drop=True)
         return stars

@@ -10,7 +10,7 @@ from preprocessing.differencing.psf import AnalyticPsf, EmpiricalPsf, GivenPsf, 
 from preprocessing.differencing.psf_models import fit_profile, fwhm_of, profile
 from preprocessing.differencing.simulate import SkyConfig, SkyPair, moffat_stamp, simulate_pair
 from preprocessing.differencing.stamp_fit import fit_sources, misfit, render_sources, shifted
-from preprocessing.differencing.stars import SelectStars, find_sources, half_sample_mode
+from preprocessing.differencing.stars import SelectStars, compact_locus, find_sources, shared
 
 
 def _cut(stamp: torch.Tensor, size: int) -> torch.Tensor:
@@ -107,8 +107,20 @@ def test_flux_and_position_of_stars_with_their_errors() -> None:
     assert torch.isnan(fit_sources(noisy, variance, masked, stamp, x, y)[0][0])
 
 
-def test_the_mode_of_a_mixture_is_that_of_its_narrow_part() -> None:
+def test_stars_are_the_smallest_crowd_even_among_more_galaxies() -> None:
     rng = np.random.default_rng(1)
-    mixed = np.concatenate([rng.normal(1.9, 0.05, 300), rng.uniform(1, 6, 200)])
-    assert half_sample_mode(mixed) == pytest.approx(1.9, abs=0.08)
-    assert np.isnan(half_sample_mode(np.array([])))
+    stars, galaxies = rng.normal(1.9, 0.06, 12), rng.uniform(2.4, 7, 60)
+    assert compact_locus(np.concatenate([stars, galaxies])) == pytest.approx(1.9, abs=0.25)
+    lone = np.concatenate([[0.6], stars, galaxies])  # one cosmic ray is no crowd
+    assert compact_locus(lone) == pytest.approx(1.9, abs=0.25)
+    assert np.isnan(compact_locus(np.array([])))
+
+
+def test_what_one_image_alone_holds_is_no_star(sky: SkyPair) -> None:
+    image = SubtractBackground()(sky.science)
+    data = image.data.clone()
+    data[150, 150] += 5e3
+    data[151, 150] += 5e3
+    found, other = find_sources(image.with_(data=data)), find_sources(image)
+    alone = ~shared(found, other)
+    assert alone.sum() == 1 and found.table["y"][alone].iloc[0] == pytest.approx(150.5, abs=0.5)
