@@ -15,7 +15,7 @@ from preprocessing.ramps.averaging import Density, Found, averaged_rates, doubtf
 from preprocessing.ramps.filters import class_of, filters
 from preprocessing.ramps.likelihood import Sampling, StepFit, fit_steps
 
-_BLOCK = 4096  # pixels averaged at once: their differences stay in the cache
+_BLOCK = 8192  # pixels fitted at once: some tens of values for each of their groups
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,8 @@ class StepDetector:
         screened = self._screen(flat, sigma, sampling)
         rate, variance = screened.rate, screened.variance
         chosen = (screened.peak > self.screen * self.threshold).nonzero()[:, 0]
-        # Long ramps with many candidates are fitted in blocks: some tens of values a group, pixel and block.
-        block = max(1024, 4_000_000 // n_groups)
-        parts = [self._exact(flat, sigma, sampling, part) for part in torch.split(chosen, block)] if len(chosen) else []
+        blocks = torch.split(chosen, _BLOCK) if len(chosen) else ()
+        parts = [self._exact(flat, sigma, sampling, part) for part in blocks]
         chi2 = torch.full_like(rate, torch.nan)
         jumps: list[Tensor] = []
         for part, fit, found in parts:
