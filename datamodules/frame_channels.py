@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from preprocessing.channels import asinh_sigma
+from preprocessing.channels import asinh_sigma, channel_places
 
 CHANNELS = ("science", "reference", "difference", "scorr")
 SCALINGS = ("zscale", "asinh", "sigma", "none")
@@ -98,14 +98,7 @@ class FrameChannels:
 
     def _chosen(self, cutouts: Tensor, index: pd.DataFrame, available: Sequence[str]) -> tuple[Tensor, Tensor | None]:
         """The channels in order, faded sources turned positive; and the signs (B, K) that did it."""
-        absent = [name for name in self.names if name not in available]
-        if absent:
-            raise UserError(
-                f"the channels {', '.join(self.names)}",
-                f"only {', '.join(available)}",
-                "give data with all channels of the checkpoint",
-            )
-        order = [list(available).index(name) for name in self.names]
+        order = channel_places(self.names, available)
         chosen = cutouts if order == list(range(cutouts.shape[3])) else cutouts[..., order]
         signs = self._signs(index)
         return (chosen if signs is None else chosen * signs[:, None, None, :]), signs

@@ -58,19 +58,27 @@ class Channels:
         Raises:
             UserError: a channel is not among the available ones.
         """
-        absent = [name for name in self.names if name not in available]
-        if absent:
-            raise UserError(
-                f"the channels {', '.join(self.names)}",
-                f"only {', '.join(available)}",
-                "give data with all channels of the checkpoint",
-            )
-        chosen = stamps[:, [list(available).index(name) for name in self.names]]
+        chosen = stamps[:, channel_places(self.names, available)]
         inside = None if valid is None else valid_mask(valid, stamps.shape[-2], stamps.shape[-1])
         normalised = normalise(chosen, self.normalisation, inside, self.softening)
         if inside is not None:
             normalised = torch.where(inside[:, None], normalised, torch.full_like(normalised, self.pad_value))
         return resize(normalised, self.size, self.pad_value)
+
+
+def channel_places(names: Sequence[str], available: Sequence[str]) -> list[int]:
+    """Where the named channels stand among the available ones.
+
+    Raises:
+        UserError: one is not among them.
+    """
+    if not set(names) <= set(available):
+        raise UserError(
+            f"the channels {', '.join(names)}",
+            f"only {', '.join(available)}",
+            "give data with all channels of the checkpoint",
+        )
+    return [list(available).index(name) for name in names]
 
 
 def valid_mask(valid: Int[Tensor, "B 2"], height: int, width: int) -> Tensor:
