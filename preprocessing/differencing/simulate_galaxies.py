@@ -35,8 +35,8 @@ def galaxy_layer(shape: tuple[int, int], cat: pd.DataFrame, x: Array, y: Array, 
         shape: (H, W) px.
         cat: ``flux`` (e-), ``r_e`` (px), ``n`` (Sersic index), ``q`` (axis ratio), ``theta`` (radians).
         x, y: positions in this image's pixels.
-        psf: of this image; where it varies, nine PSFs are blended over the field; where it is undersampled, the
-            layer is made on pixels of half the size.
+        psf: of this image; where it varies, to first order over the field; where it is undersampled, the layer is
+            made on pixels of half the size.
     """
     if psf.fwhm >= SHARP:
         return _layer(shape, cat, x, y, psf)
@@ -53,21 +53,22 @@ def _layer(shape: tuple[int, int], cat: pd.DataFrame, x: Array, y: Array, psf: P
     light /= np.exp(-2 * np.pi**2 * _PRE**2 * (np.fft.fftfreq(h)[:, None] ** 2 + np.fft.rfftfreq(w)[None, :] ** 2))
     keep = (slice(_PAD, _PAD + shape[0]), slice(_PAD, _PAD + shape[1]))
     if psf.variation == 0:
-        return np.asarray(irfft2(light * _transfer(psf, 0.0, 0.0, (h, w)), (h, w))[keep])
-    total = np.zeros(shape)
-    for v in (-1.0, 0.0, 1.0):
-        rows = np.clip(1 - np.abs(np.linspace(-1, 1, shape[0]) - v), 0, 1)
-        for u in (-1.0, 0.0, 1.0):
-            cols = np.clip(1 - np.abs(np.linspace(-1, 1, shape[1]) - u), 0, 1)
-            total += rows[:, None] * cols * irfft2(light * _transfer(psf, u, v, (h, w)), (h, w))[keep]
+        return np.asarray(irfft2(light * _transfer(psf.stamp(), (h, w)), (h, w))[keep])
+    u, v = np.linspace(-1, 1, shape[1])[None, :], np.linspace(-1, 1, shape[0])[:, None]
+    here, there = psf.at(u, v), psf.at(np.array(0.0), np.array(0.0))
+    weights = (np.log(here[0] / there[0]), here[1] - there[1], here[2] - there[2])
+    centre, *derivatives = psf.modes()
+    total = np.asarray(irfft2(light * _transfer(centre, (h, w)), (h, w))[keep])
+    for weight, stamp in zip(weights, derivatives, strict=True):
+        total += weight * irfft2(light * _transfer(stamp, (h, w)), (h, w))[keep]
     return total
 
 
-def _transfer(psf: Psf, u: float, v: float, shape: tuple[int, int]) -> npt.NDArray[np.complex128]:
+def _transfer(stamp: Array, shape: tuple[int, int]) -> npt.NDArray[np.complex128]:
     from scipy.fft import rfft2
 
     kernel = np.zeros(shape)
-    kernel[: 2 * RADIUS + 1, : 2 * RADIUS + 1] = psf.stamp(u, v)
+    kernel[: 2 * RADIUS + 1, : 2 * RADIUS + 1] = stamp
     return np.asarray(rfft2(np.roll(kernel, (-RADIUS, -RADIUS), (0, 1))))
 
 

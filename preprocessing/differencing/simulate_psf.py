@@ -19,6 +19,16 @@ def moffat(dx: Array, dy: Array, fwhm: float, beta: float) -> Array:
     return (beta - 1) / (np.pi * alpha2) * (1 + (dx**2 + dy**2) / alpha2) ** -beta
 
 
+def sheared(dx: Array, dy: Array, fwhm: float, beta: float, g1: float, g2: float) -> Array:
+    """Moffat profile under an area-preserving shear: axis ratio (1 - |g|) / (1 + |g|)."""
+    g = g1**2 + g2**2
+    if g == 0:
+        return moffat(dx, dy, fwhm, beta)
+    alpha2 = (fwhm / 2) ** 2 / (2 ** (1 / beta) - 1)
+    r2 = ((1 + g - 2 * g1) * dx**2 + (1 + g + 2 * g1) * dy**2 - 4 * g2 * dx * dy) / ((1 - g) * alpha2)
+    return np.asarray((beta - 1) / (np.pi * alpha2) * (1 + r2) ** -beta)
+
+
 def moffat_stamp(fwhm: float, beta: float, radius: int = RADIUS) -> Array:
     """Centred (2r+1, 2r+1) Moffat of sum 1."""
     return Psf(fwhm, beta).stamp(radius=radius)
@@ -57,19 +67,27 @@ class Psf:
     def profile(self, dx: Array, dy: Array, u: float = 0.0, v: float = 0.0) -> Array:
         """Flux per px^2 at offsets in pixels, not yet normalised to the stamp."""
         fwhm, g1, g2 = (float(value) for value in self.at(np.array(u), np.array(v)))
-        alpha2 = (fwhm / 2) ** 2 / (2 ** (1 / self.beta) - 1)
-        g = g1**2 + g2**2
-        if g == 0:
-            r2 = dx**2 + dy**2
-        else:  # an area-preserving shear: axis ratio (1 - |g|) / (1 + |g|)
-            r2 = ((1 + g) * (dx**2 + dy**2) - 2 * g1 * (dx**2 - dy**2) - 4 * g2 * dx * dy) / (1 - g)
-        return np.asarray((self.beta - 1) / (np.pi * alpha2) * (1 + r2 / alpha2) ** -self.beta)
+        return sheared(dx, dy, fwhm, self.beta, g1, g2)
 
     def stamp(self, u: float = 0.0, v: float = 0.0, radius: int = RADIUS) -> Array:
         """Centred (2r+1, 2r+1) PSF of sum 1 at a field position."""
         t = np.arange(-radius, radius + 1.0)
         stamp = self.profile(t[None, :], t[:, None], u, v)
         return np.asarray(stamp / stamp.sum())
+
+    def modes(self, radius: int = RADIUS) -> tuple[Array, Array, Array, Array]:
+        """Central stamp and its derivatives by ln FWHM, g1 and g2: the PSFs of the field to first order."""
+        fwhm, g1, g2 = (float(value) for value in self.at(np.array(0.0), np.array(0.0)))
+        t, e = np.arange(-radius, radius + 1.0), 0.01
+
+        def made(width: float, a: float, b: float) -> Array:
+            stamp = sheared(t[None, :], t[:, None], width, self.beta, a, b)
+            return np.asarray(stamp / stamp.sum())
+
+        wider = (made(fwhm * (1 + e), g1, g2) - made(fwhm * (1 - e), g1, g2)) / (2 * e)
+        along = (made(fwhm, g1 + e, g2) - made(fwhm, g1 - e, g2)) / (2 * e)
+        across = (made(fwhm, g1, g2 + e) - made(fwhm, g1, g2 - e)) / (2 * e)
+        return made(fwhm, g1, g2), wider, along, across
 
     def scaled(self, factor: float) -> Psf:
         """The same PSF on pixels that are ``factor`` times smaller."""

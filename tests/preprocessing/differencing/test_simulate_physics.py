@@ -139,3 +139,12 @@ def test_artefacts_are_there_in_numbers_and_off_by_default() -> None:
     assert float(expected.max()) > 230 and 60 < float(expected.quantile(0.95) - expected.quantile(0.05)) < 140
     reference = dirty.variances[1] - 25
     assert float(reference.max() - reference.min()) > 40  # the reference's sky bends too
+
+
+def test_a_compact_galaxy_looks_like_a_star_anywhere_in_the_field() -> None:
+    """The galaxies' first-order PSFs against the stars' exact ones."""
+    psf, at = Psf(3.0, 3.5, 0.05, 0.7, 0.06), np.array([30.2, 80.0, 140.7])
+    cat = pd.DataFrame({"flux": [1e4] * 3, "r_e": [0.01] * 3, "n": [1.0] * 3, "q": [1.0] * 3, "theta": [0.0] * 3})
+    layer, stars = galaxy_layer((160, 160), cat, at, at[::-1], psf), np.zeros((160, 160))
+    add_sources(stars, at, at[::-1], np.full(3, 1e4), psf)
+    assert np.abs(layer - stars).max() < 0.01 * stars.max()
