@@ -25,6 +25,7 @@ from preprocessing.differencing.subtract import SubtractionInput, SubtractionRes
 from preprocessing.differencing.whiten import whiten
 from preprocessing.differencing.zogy import padded_shape, transform
 
+_FEWEST = 3  # stamps
 _STARS_PER_TERM = 5  # of the polynomial over the field
 
 
@@ -96,11 +97,9 @@ def changed(
 class Kernel:
     """The sharper image is convolved with the kernel that matches it to the other on stamps around stars.
 
-    The kernel moves stars as well as it widens them: ``astrometric_sigma`` does not enter the significance.
-
     Quality: ``stamps``, ``stamps_rejected``, ``kernel_sum`` (mid-field; convolved to other image), ``kernel_chi2``,
     ``convolved_reference`` (1, or 0 where the science image was the sharper), ``kernel_order`` (lower than asked for
-    where stars are few; with hardly any, the kernel is that of the two PSFs and ``stamps`` is 0).
+    where stars are few; with fewer than three the kernel is that of the two PSFs and ``stamps`` is 0).
 
     Args:
         basis: ``gaussian`` (three Gaussians times polynomials) or ``delta`` (every pixel free, smoothed).
@@ -138,13 +137,7 @@ class Kernel:
         n, r = fill(pair.science, either), fill(pair.reference, either)
         variances = (fill(pair.variances[0], either), fill(pair.variances[1], either))
         model = self._model(pair, (n, r) if forward else (r, n), variances, forward)
-        sky = torch.einsum(
-            "t,thw->hw", model.sky.to(n), _terms_of_frame((n.shape[0], n.shape[1]), model.sky_order).to(n)
-        )
-        sums = torch.einsum(
-            "s,shw->hw", model.kernels.sum((1, 2)), _terms_of_frame((n.shape[0], n.shape[1]), model.order).to(n)
-        )
-        diff = n - convolve(r, model) - sky if forward else (convolve(n, model) + sky - r) / sums
+        diff, part = self._difference(n, r, model, forward)
         delta = gaussian_stamp(0.0, 2 * self.half_size + 1).to(n)
 
         def kernels_at(x: float, y: float) -> tuple[Tensor, Tensor]:
@@ -152,7 +145,8 @@ class Kernel:
             return (delta, kernel) if forward else (kernel / kernel.sum(), delta / kernel.sum())
 
         nodes = self.nodes if model.order > 0 else 1
-        white = whiten(diff, variances, pair.noises, pair.psfs[0], kernels_at, nodes, pair.difference_noises)
+        jitter = (part, pair.astrometric_sigma) if pair.astrometric_sigma > 0 else None
+        white = whiten(diff, variances, pair.noises, pair.psfs[0], kernels_at, nodes, pair.difference_noises, jitter)
         sigma = white.score_variance.sqrt()
         return SubtractionResult(
             white.diff,
@@ -163,6 +157,15 @@ class Kernel:
             sigma / white.score_scale,
             _quality(model, forward),
         )
+
+    def _difference(self, n: Tensor, r: Tensor, model: KernelModel, forward: bool) -> tuple[Tensor, Tensor]:
+        """The difference and the part of it that the reference is, in science flux units."""
+        if forward:
+            diff = residual((n, r), model)
+            return diff, n - diff
+        terms = _terms_of_frame((n.shape[0], n.shape[1]), model.order).to(n)
+        sums = torch.einsum("s,shw->hw", model.kernels.sum((1, 2)), terms)
+        return -residual((r, n), model) / sums, r / sums
 
     def _model(
         self, pair: SubtractionInput, images: tuple[Tensor, Tensor], variances: tuple[Tensor, Tensor], forward: bool
@@ -181,7 +184,7 @@ class Kernel:
         stars = self._stars(pair, bad, images)
         order = max((o for o in range(self.order + 1) if len(stars) >= _STARS_PER_TERM * n_terms(o)), default=0)
         orders = (order, min(self.sky_order, order))
-        if len(stars) < 3:
+        if len(stars) < _FEWEST:
             return self._from_psfs(pair, basis, ratio, forward, (h, w))
 
         products = noise_products(basis, pair.noises[1 if forward else 0])
@@ -205,17 +208,17 @@ class Kernel:
         return gaussian_basis(widths, self.degrees, self.half_size).to(pair.science.device)
 
     def _stars(self, pair: SubtractionInput, bad: Tensor, images: tuple[Tensor, Tensor]) -> Tensor:
+        """The pair's stars; where it has no list of them, whatever is bright in both images."""
+        return self._usable(common_peaks(pair) if pair.stars is None else pair.stars.double(), bad, images)
+
+    def _usable(self, stars: Tensor, bad: Tensor, images: tuple[Tensor, Tensor]) -> Tensor:
         h, w = images[0].shape
-        stars = common_peaks(pair) if pair.stars is None else pair.stars.double()
         reach = self.stamp_half + self.half_size
         x, y = stars[:, 0], stars[:, 1]
         stars = stars[(x >= reach) & (y >= reach) & (x < w - reach) & (y < h - reach)]
-        if len(stars) == 0:
-            return stars
         rows, columns = (stars[:, 1] + 0.5).long(), (stars[:, 0] + 0.5).long()
-        core = grow(bad, 2)[rows, columns]
         brightness = torch.minimum(images[0], images[1])[rows, columns]
-        chosen = ~core & (brightness > 0)
+        chosen = ~grow(bad, 2)[rows, columns] & (brightness > 0)
         return spread_out(stars[chosen], brightness[chosen], (h, w), self.max_stamps)
 
     def _from_psfs(
@@ -232,7 +235,7 @@ class Kernel:
         equations = stamp_equations(images, one, 0 * one, products, centre, basis, size, (0, 0))
         penalty = roughness(self.half_size).to(basis) if self.basis == "delta" else None
         model = fit_kernel(equations, basis, shape, (0, 0), penalty, self.smoothness or 1e-5, math.inf, 1)
-        return KernelModel(model.kernels, torch.zeros_like(model.sky), 0, 0, shape, 0, 0, 0.0, model.smoothness)
+        return KernelModel(model.kernels, torch.zeros_like(model.sky), 0, 0, shape, 0, 0, 0.0, model.smoothness, 0.0)
 
 
 def _quality(model: KernelModel, forward: bool) -> dict[str, float]:
@@ -244,5 +247,6 @@ def _quality(model: KernelModel, forward: bool) -> dict[str, float]:
         "kernel_chi2": model.chi2,
         "kernel_order": float(model.order),
         "kernel_smoothness": model.smoothness,
+        "kernel_noise_share": model.share,
         "convolved_reference": float(forward),
     }

@@ -12,9 +12,10 @@ from preprocessing.differencing.kernel_basis import n_terms, polynomials
 from preprocessing.differencing.stamp_fit import stamps_at
 
 _SMOOTHNESS = tuple(10.0**e for e in range(-6, 2))  # tried where none is given
-# The source's own noise in the equations draws the kernel towards nothing at the frequencies where it rules. Its
-# expectation is taken out, but not the whole of it, so that the equations stay positive.
-_NOISE_SHARE = 0.8
+# The source's own noise in the equations draws the kernel towards nothing at the frequencies where it rules. Of its
+# expectation as much is taken out as does no harm: never the whole of it, so that the equations stay positive.
+_SHARES = (0.8, 0.5, 0.0)
+_HARM = 1.03  # of the chi-square of stamps that were not fitted
 _RIDGE = 1e-10  # of the diagonal: Gaussians that nearly repeat each other stay solvable
 
 
@@ -50,6 +51,7 @@ class KernelModel:
     Args:
         kernels: (s, k, k) float32, one for each polynomial term. sky: (t,) coefficients. shape: (H, W) of the frame.
         used, rejected: stamps. chi2: median of the used stamps' chi-square per pixel. smoothness: of the penalty.
+        share: of the source's noise that was taken out of the equations.
     """
 
     kernels: Tensor
@@ -61,6 +63,7 @@ class KernelModel:
     rejected: int
     chi2: float
     smoothness: float
+    share: float
 
     def at(self, x: float, y: float) -> Tensor:
         """(k, k) kernel at a position."""
@@ -121,14 +124,14 @@ def stamp_equations(
     )
 
 
-def _assemble(e: Equations) -> tuple[Tensor, Tensor]:
+def _assemble(e: Equations, share: float) -> tuple[Tensor, Tensor]:
     """The whole matrix and vector; unknowns in the order (term, basis function), then the sky's terms."""
     m, b = e.matrix.shape[0], e.matrix.shape[1] - 1
     p, q = e.kernel_terms, e.sky_terms
     s, t = p.shape[1], q.shape[1]
     squares = (p[:, :, None] * p[:, None, :]).view(m, -1).T
     inner = squares @ e.matrix[:, :b, :b].reshape(m, -1)
-    inner = inner - _NOISE_SHARE * torch.outer(squares @ e.noise, e.products.flatten())
+    inner = inner - share * torch.outer(squares @ e.noise, e.products.flatten())
     inner = inner.view(s, s, b, b).permute(0, 2, 1, 3).reshape(s * b, s * b)
     side = torch.einsum("ns,nt,ni->sit", p, q, e.matrix[:, :b, b]).reshape(s * b, t)
     corner = torch.einsum("ns,nt,n->st", q, q, e.matrix[:, b, b])
@@ -139,9 +142,14 @@ def _assemble(e: Equations) -> tuple[Tensor, Tensor]:
     return whole, vector
 
 
-def solve(e: Equations, penalty: Tensor | None, smoothness: float) -> Tensor:
-    """Coefficients, kernel terms first. ``smoothness`` is relative to the mean diagonal of the kernel's equations."""
-    matrix, vector = _assemble(e)
+def solve(e: Equations, penalty: Tensor | None, smoothness: float, share: float) -> Tensor:
+    """Coefficients, kernel terms first.
+
+    Args:
+        smoothness: strength of the penalty, relative to the mean diagonal of the kernel's equations.
+        share: of the source's noise that is taken out of them.
+    """
+    matrix, vector = _assemble(e, share)
     if penalty is not None:
         s, b = e.kernel_terms.shape[1], penalty.shape[0]
         scale = smoothness * matrix.diagonal()[: s * b].mean() / penalty.diagonal().mean()
@@ -164,17 +172,23 @@ def chi_square(e: Equations, solution: Tensor) -> Tensor:
     return total / e.pixels.clamp_min(1)
 
 
-def choose_smoothness(e: Equations, penalty: Tensor) -> float:
-    """The smoothness that predicts stamps best which were not fitted: odd ones from even ones and the reverse."""
-    index = torch.arange(len(e.power))
-    scores = []
-    for smoothness in _SMOOTHNESS:
-        parts = []
-        for parity in (0, 1):
-            solution = solve(e.part(index % 2 == parity), penalty, smoothness)
-            parts.append(chi_square(e.part(index % 2 != parity), solution))
-        scores.append(float(torch.cat(parts).mean()))
-    return _SMOOTHNESS[min(range(len(scores)), key=scores.__getitem__)]
+def held_out(e: Equations, penalty: Tensor | None, smoothness: float, share: float) -> float:
+    """Mean chi-square per pixel of stamps that were not fitted: odd ones from even ones and the reverse."""
+    index, parts = torch.arange(len(e.power)), []
+    for parity in (0, 1):
+        solution = solve(e.part(index % 2 == parity), penalty, smoothness, share)
+        parts.append(chi_square(e.part(index % 2 != parity), solution))
+    return float(torch.cat(parts).mean())
+
+
+def choose(e: Equations, penalty: Tensor | None, smoothness: float | None) -> tuple[float, float]:
+    """The smoothness that predicts stamps best, where it is not given, and the largest share that does no harm."""
+    scores = [held_out(e, penalty, smoothness if smoothness is not None else 1e-2, share) for share in _SHARES]
+    share = next(s for s, score in zip(_SHARES, scores, strict=True) if score <= _HARM * min(scores))
+    if penalty is None or smoothness is not None:
+        return smoothness or 0.0, share
+    scores = [held_out(e, penalty, trial, share) for trial in _SMOOTHNESS]
+    return _SMOOTHNESS[min(range(len(scores)), key=scores.__getitem__)], share
 
 
 def fit_kernel(
@@ -194,13 +208,13 @@ def fit_kernel(
             cross-validation over stamps.
     """
     kept = torch.ones(len(e.power), dtype=torch.bool, device=e.power.device)
-    strength = smoothness if smoothness is not None else _SMOOTHNESS[0]
+    strength, share = smoothness if smoothness is not None else _SMOOTHNESS[0], 0.5
     solution = chi2 = torch.zeros(0)
     for i in range(rounds):
         chosen = e.part(kept)
-        if penalty is not None and smoothness is None and i > 0 and len(chosen.power) > 3:
-            strength = choose_smoothness(chosen, penalty)  # not in the first round, when outliers would choose
-        solution = solve(chosen, penalty, strength)
+        if i > 0 and len(chosen.power) > 3:  # not in the first round, when outliers would choose
+            strength, share = choose(chosen, penalty, smoothness)
+        solution = solve(chosen, penalty, strength, share)
         chi2 = chi_square(e, solution)
         middle = chi2[kept].median()
         spread = 1.4826 * (chi2[kept] - middle).abs().median()
@@ -214,5 +228,5 @@ def fit_kernel(
     used = int(kept.sum())
     middle_chi2 = float(chi2[kept].median())
     return KernelModel(
-        kernels, solution[s * b :].float(), *orders, shape, used, len(kept) - used, middle_chi2, strength
+        kernels, solution[s * b :].float(), *orders, shape, used, len(kept) - used, middle_chi2, strength, share
     )

@@ -119,8 +119,20 @@ def _grown(part: slice, margin: int, length: int) -> slice:
     return slice(max(part.start - margin, 0), min(part.stop + margin, length))
 
 
+def _slope_squared(image: Tensor) -> Tensor:
+    """|grad|^2 of (H, W) per px^2."""
+    if min(image.shape) < 2:
+        return torch.zeros_like(image)
+    along_y, along_x = torch.gradient(image)
+    return along_y.square() + along_x.square()
+
+
 def _patch(
-    diff: Tensor, variances: tuple[Tensor, Tensor], f: Filters, shape: tuple[int, int]
+    diff: Tensor,
+    variances: tuple[Tensor, Tensor],
+    f: Filters,
+    shape: tuple[int, int],
+    jitter: tuple[Tensor, float] | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     h, w = diff.shape
     d = torch.fft.rfft2(diff, s=shape)
@@ -133,6 +145,10 @@ def _patch(
         floor = sum(level * k.sum() for level, k in zip(levels, kernels, strict=True))
         assert isinstance(varying, Tensor) and isinstance(floor, Tensor)
         out.append(torch.maximum(torch.fft.irfft2(varying, s=shape)[:h, :w] + floor, 1e-3 * floor))
+    if jitter is not None:
+        reference = torch.fft.irfft2(torch.fft.rfft2(jitter[0], s=shape) * f.match, s=shape)[:h, :w]
+        # a source in one image alone cannot be misregistered
+        out[0] = out[0] + jitter[1] ** 2 * torch.minimum(_slope_squared(reference), _slope_squared(score + reference))
     return white, score, out[0], out[1]
 
 
@@ -144,6 +160,7 @@ def whiten(
     kernels_at: Callable[[float, float], Kernels],
     nodes: int = 1,
     whitened: tuple[Noise, Noise] | None = None,
+    jitter: tuple[Tensor, float] | None = None,
 ) -> Whitened:
     """Whiten a difference whose kernels vary over the field: filters at nodes x nodes places, blended linearly.
 
@@ -152,6 +169,8 @@ def whiten(
         noises: background noise of N and R. psf: (k, k) of N, sum 1.
         kernels_at: (k, k) kernels k_n and k_r at x, y (px).
         whitened: what ``diff`` is whitened by, where that is not ``noises``; the score does not depend on it.
+        jitter: k_r * R (H, W) and the rms of the registration error, px per axis, which then counts as noise
+            (Zackay, Ofek & Gal-Yam 2016, eqs. 30-33).
     """
     h, w = diff.shape
     margin = 2 * psf.shape[-1]
@@ -162,7 +181,8 @@ def whiten(
             part = diff[outer]
             shape = padded_shape((part.shape[0], part.shape[1]), margin)
             f = filters(psf, kernels_at(x, y), noises, whitened or noises, shape)
-            found = _patch(part, (variances[0][outer], variances[1][outer]), f, shape)
+            shaken = (jitter[0][outer], jitter[1]) if jitter is not None else None
+            found = _patch(part, (variances[0][outer], variances[1][outer]), f, shape, shaken)
             top, left = rows.start - outer[0].start, columns.start - outer[1].start
             weight = (weight_y[:, None] * weight_x[None, :]).to(diff)
             for sum_, image in zip(total, (*found, f.score_scale.expand(part.shape)), strict=True):

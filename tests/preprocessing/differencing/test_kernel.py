@@ -260,3 +260,26 @@ def test_the_score_of_correlated_noise_does_not_depend_on_what_the_difference_is
     pull = kept.diff[20:-20, 20:-20] / kept.variance[20:-20, 20:-20].sqrt()
     assert float(pull.std()) == pytest.approx(1, abs=0.03)
     assert float((one.score / one.score_variance.sqrt())[20:-20, 20:-20].std()) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("wide_first", [True, False])
+def test_registration_noise_weakens_stars_and_leaves_new_sources_alone(wide_first: bool) -> None:
+    given, _ = varying()
+    if not wide_first:
+        swapped = {name: getattr(given, name)[::-1] for name in ("variances", "psfs", "noises")}
+        given = replace(given, science=given.reference, reference=given.science, flux_ratio=0.8, **swapped)
+    step = Kernel(order=1)
+    base, shaken = step(given), step(replace(given, astrometric_sigma=0.1))
+    assert torch.equal(base.diff, shaken.diff)
+    ratio = base.significance / shaken.significance
+    stars = given.stars
+    assert stars is not None
+    at = stars.round().long()
+    bright = given.science[at[:, 1], at[:, 0]] > 1500
+    beside = ratio[at[bright, 1], (at[bright, 0] + 2).clamp(max=383)]
+    assert float(beside.median()) > 1.3 and float(ratio.median()) < 1.001
+    # a source that is in the science image alone keeps its significance
+    new = given.science.clone()
+    new[180:211, 180:211] += 3000 * given.psfs[0]
+    found = [step(replace(given, science=new, astrometric_sigma=s)).significance[195, 195] for s in (0.0, 0.1)]
+    assert float(found[1]) == pytest.approx(float(found[0]), rel=0.02)
