@@ -49,10 +49,15 @@ def breakdown(
     for value in order:
         inside = (cells == value).fillna(False).to_numpy(dtype=bool)
         inside = inside | ~labels if of_truth else inside
-        rows.append({"value": str(value), **_cell(inside, known, scores, labels, chosen, fewer)})
+        rows.append({"value": cell_name(value), **_cell(inside, known, scores, labels, chosen, fewer)})
     table = pd.DataFrame(rows, columns=COLUMNS)
     table.attrs["of_truth"] = of_truth
     return table
+
+
+def cell_name(value: object) -> str:
+    """A value as text; an interval with its ends to six digits (the first one's lower end is moved by a little)."""
+    return f"({value.left:.6g}, {value.right:.6g}]" if isinstance(value, pd.Interval) else str(value)
 
 
 def cells_of(values: pd.Series) -> pd.Series:

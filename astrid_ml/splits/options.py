@@ -18,7 +18,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.sky import healpix
 from astrid_ml.splits.groups import assign, joined, linked_groups
 from astrid_ml.splits.plan import SplitPlan, check_disjoint
-from astrid_ml.splits.shared import refuse_crossing, without_shared
+from astrid_ml.splits.shared import refuse_crossing, without_near, without_shared
 
 PARTS = np.array(["train", "val", "test"])
 
@@ -77,6 +77,8 @@ class SkySplit:
 
     Args:
         order: 12 * 4**order cells; 6 has cells of 55 arcmin.
+        buffer: arcsec; nearer than this to a tested sample nothing is trained on, so that cutouts at the borders of
+            cells share no pixels. The tested side stays whole. 0 leaves nothing out.
     """
 
     seed: int = 1
@@ -84,6 +86,7 @@ class SkySplit:
     test: float = 0.2
     link_radius: float = 1.0
     order: int = 6
+    buffer: float = 0.0
 
     def plan(self, index: pd.DataFrame) -> SplitPlan:
         """Share out the cells; a group goes where its first sample lies."""
@@ -96,7 +99,11 @@ class SkySplit:
         home = cells.groupby(groups).first()
         of_group = groups.map(home).astype(str)
         part = assign(of_group, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)
-        return SplitPlan("sky", one_round(index, PARTS[part]), {"cells": int(of_group.nunique()), "order": self.order})
+        folds = without_near(PARTS[part], index[["ra", "dec"]].to_numpy(dtype=float), self.buffer)
+        account = {"cells": int(of_group.nunique()), "order": self.order}
+        if self.buffer > 0:
+            account["left_out_near_a_border"] = int((folds == "unused").sum())
+        return SplitPlan("sky", one_round(index, folds), account)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.sky import unit_vectors
 from astrid_ml.splits.plan import FOLDS
+
+# Each fold with those that give way to it.
+NEARER_TO_TRAINING = (("test", ("train", "val")), ("val", ("train",)))
 
 
 def crossing(folds: npt.NDArray[Any], keys: pd.Series) -> pd.Series:
@@ -46,7 +50,7 @@ def without_shared(folds: npt.NDArray[Any], keys: Sequence[pd.Series]) -> npt.ND
         UserError: nothing is left to train on or to choose by.
     """
     out = folds.astype("<U6")
-    for later, earlier in (("test", ("train", "val")), ("val", ("train",))):
+    for later, earlier in NEARER_TO_TRAINING:
         for key in keys:
             taken = key.isin(key[out == later].unique()).to_numpy()
             out[taken & np.isin(out, earlier)] = "unused"
@@ -57,4 +61,27 @@ def without_shared(folds: npt.NDArray[Any], keys: Sequence[pd.Series]) -> npt.ND
                 f"all {int((folds == fold).sum())} samples share some",
                 "test fewer values, or split=sky",
             )
+    return out
+
+
+def without_near(folds: npt.NDArray[Any], sky: npt.NDArray[np.float64], radius: float) -> npt.NDArray[Any]:
+    """What lies within ``radius`` of a sample of a later fold is unused: the test fold stays whole.
+
+    Args:
+        folds: train, val, test or unused, shape (n,).
+        sky: ra, dec in degrees (ICRS), (n, 2); samples without a position stay where they are.
+        radius: arcsec; 0 changes nothing.
+    """
+    if radius <= 0:
+        return folds
+    from scipy.spatial import cKDTree
+
+    out = folds.astype("<U6")
+    known = np.isfinite(sky).all(axis=1)
+    chord = 2 * np.sin(np.radians(radius / 3600) / 2)
+    for later, earlier in NEARER_TO_TRAINING:
+        kept, giving = np.flatnonzero(known & (out == later)), np.flatnonzero(known & np.isin(out, earlier))
+        if len(kept) and len(giving):
+            distance, _ = cKDTree(unit_vectors(sky[kept])).query(unit_vectors(sky[giving]), distance_upper_bound=chord)
+            out[giving[np.isfinite(distance)]] = "unused"
     return out

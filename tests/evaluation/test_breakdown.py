@@ -62,6 +62,7 @@ def test_true_magnitudes_are_measured_against_all_bogus() -> None:
     assert cells["aucpr"].iloc[0] == pytest.approx(average_precision_score(part["label"], part["score"]), abs=1e-3)
     assert cells["precision"].iloc[0] == pytest.approx(precision_score(part["label"], part["decision"]), abs=1e-3)
     assert cells.attrs["of_truth"] is True
+    assert cells["value"].str.fullmatch(r"\(\d\d(\.\d{1,2})?, \d\d(\.\d{1,2})?\]").all()
 
 
 def test_injected_and_natural_share_the_bogus_and_need_no_value_of_theirs() -> None:

@@ -109,3 +109,25 @@ def test_groups_are_joined_through_shared_values_only() -> None:
     chained = joined(pd.Series(["a", "b", "b", "c"]), pd.Series(["x", "x", "y", "y"]))
     assert chained.tolist() == ["a"] * 4
     assert joined(groups, pd.Series([None] * 5)).tolist() == groups.tolist()
+
+
+def test_around_tested_samples_nothing_is_trained_on() -> None:
+    random = np.random.default_rng(2)
+    n = 4000  # one frame of a quarter of a degree, cut by the borders of cells
+    index = pd.DataFrame({"id": np.arange(n).astype(str), "group_id": np.arange(n).astype(str)})
+    index["ra"], index["dec"] = 10 + random.uniform(0, 0.25, n), random.uniform(0, 0.25, n)
+    index["label"] = 0.0
+    plain = folds(index, SkySplit(order=9).plan(index))
+    plan = SkySplit(order=9, buffer=10.0).plan(index)
+    fold = folds(index, plan)
+    assert (fold[plain == "test"] == "test").all()
+    assert plan.account["left_out_near_a_border"] == (fold == "unused").sum() > 0
+    place = {name: index.loc[fold == name, ["ra", "dec"]].to_numpy() * 3600 for name in ("train", "val", "test")}
+    for one, other in (("train", "test"), ("val", "test"), ("train", "val")):
+        gap = np.sqrt(((place[one][:, None] - place[other][None]) ** 2).sum(axis=2))
+        assert gap.min() > 10
+    lost = (fold == "unused").to_numpy()
+    tested = index.loc[plain != "train", ["ra", "dec"]].to_numpy() * 3600
+    near = np.sqrt(((index.loc[lost, ["ra", "dec"]].to_numpy()[:, None] * 3600 - tested[None]) ** 2).sum(axis=2))
+    assert (np.sort(near, axis=1)[:, :2].max(axis=1) < 40).all()
+    assert near.min(axis=1).max() < 10.01
