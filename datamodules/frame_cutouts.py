@@ -55,7 +55,7 @@ class FrameStore:
 
     Args:
         source: its index has ``x`` and ``y`` (0-based px); ``image`` is a frame's path within the dataset's folder.
-            A source in memory holds frames of shape (n, H, W, C) under the kind ``frame``.
+            A source in memory holds a shard's frame, (1, H, W, C), under the kind ``frame``.
 
     Raises:
         UserError: a position is missing or not finite.
@@ -63,10 +63,10 @@ class FrameStore:
 
     def __init__(self, source: SampleSource) -> None:
         self.source, self.index = source, source.index
-        absent = [name for name in ("x", "y") if name not in self.index]
+        absent = [name for name in ("x", "y", "image") if name not in self.index]
         if absent:
             raise UserError(
-                "an index with x and y, in pixels of the frames",
+                "an index with image, x and y, in pixels of the frames",
                 f"no {', '.join(absent)}",
                 "prepare job folders, or choose another datamodule",
             )
@@ -120,22 +120,16 @@ class FrameStore:
         return self._open[code]
 
     def _keys(self) -> Any:
-        """What tells frames apart: their path on disk, their shard and row in memory."""
-        if self._on_disk():
-            return self.index["image"].astype(str).to_numpy()
-        return np.array(
-            [f"{shard} {row}" for shard, row in zip(self.index["array"], self.index["row"], strict=True)], dtype=object
-        )
+        """What tells frames apart: their path on disk, their shard in memory."""
+        return self.index["image" if self._on_disk() else "array"].astype(str).to_numpy()
 
     def _on_disk(self) -> bool:
-        return getattr(self.source, "path", None) is not None and "image" in self.index
+        return getattr(self.source, "path", None) is not None
 
     def _read(self, name: str) -> Array:
         if not self._on_disk():
-            shard, _, row = name.rpartition(" ")
-            kept = self.source.shard(shard, FRAME)  # type: ignore[attr-defined]
-            frame: Array = kept[int(row)]
-            return frame
+            kept: Array = self.source.shard(name, FRAME)[0]  # type: ignore[attr-defined]
+            return kept
         path = self.source.path / name  # type: ignore[attr-defined]
         if not path.is_file():
             raise UserError("the frames beside the index", f"no {path}", "restore the folder, or prepare it again")

@@ -1,4 +1,7 @@
-"""Cutouts of full frames and tabular features as batches: nothing is cut before it is needed."""
+"""Cutouts of full frames and tabular features as batches: nothing is cut before it is needed.
+
+Where a dataset kept only stamps (n, C, h, w) they serve in the same way.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from datamodules.frame_channels import CHANNELS, FrameChannels
 from datamodules.frame_cutouts import FrameStore
 from datamodules.prepared import Batch, PreparedDataModule, Rows
 from datamodules.stamps import labels
+from preprocessing.channels import resize
 
 # What the finder measures of each detection.
 FEATURES = ("sharpness", "roundness1", "roundness2", "npix", "peak", "flux", "mag", "daofind_mag")
@@ -93,7 +97,10 @@ class FrameDataModule(PreparedDataModule):
         return {title: pd.DataFrame(rows)} if rows else {}
 
     def _raw(self, source: SampleSource, rows: Rows) -> Tensor:
-        """Raw cutouts (B, size, size, C), NaN beyond the frame."""
+        """Raw cutouts (B, size, size, C), NaN beyond the frame (or beyond the stamp, where only those were kept)."""
+        if "image" not in source.index:
+            stamps = torch.from_numpy(np.ascontiguousarray(source.gather("stamps", rows), dtype=np.float32))
+            return resize(stamps, self.channels.size, torch.nan).permute(0, 2, 3, 1).contiguous()
         if self._store is None or self._store.source is not source or self._store.index is not source.index:
             self._store = FrameStore(source)
         return torch.from_numpy(self._store.cutouts(rows, self.channels.size))

@@ -273,7 +273,7 @@ class ColumnSplit:
         groups = linked_groups(index, self.link_radius)
         for name in self.disjoint:
             groups = groups if name not in index else joined(groups, index[name])
-        cells = self._cells(index)
+        cells = self._cells(index, groups)
         folds = self._folds(index, groups if cells is None else cells)
         keys = [groups] if cells is None else [groups, cells]
         account: dict[str, Any] = {"column": self.column}
@@ -285,11 +285,12 @@ class ColumnSplit:
             refuse_crossing(folds, cells)
         return SplitPlan(f"column {self.column}", one_round(index.assign(group_id=groups), folds), account)
 
-    def _cells(self, index: pd.DataFrame) -> pd.Series | None:
+    def _cells(self, index: pd.DataFrame, groups: pd.Series) -> pd.Series | None:
+        """The cell of each sample, its group where its position is unknown; None where cells do not matter."""
         if self.cell_order is None or not {"image", "ra", "dec"} <= set(index.columns):
             return None
         cells = healpix(index["ra"].to_numpy(float), index["dec"].to_numpy(float), self.cell_order)
-        return pd.Series(cells, index=index.index).astype(str)
+        return pd.Series(cells, index=index.index).astype(str).where(cells >= 0, groups)
 
     def _folds(self, index: pd.DataFrame, units: pd.Series) -> npt.NDArray[Any]:
         """Folds by value; validation takes whole ``units`` of what is not tested."""

@@ -76,6 +76,14 @@ def test_jobs_of_one_field_share_their_patch_of_sky_without_any_object_in_common
     assert split.plan(index.drop(columns="image")).rounds
 
 
+def test_without_positions_only_objects_are_compared() -> None:
+    index = frames_index().assign(ra=np.nan, dec=np.nan)
+    fold = folds(index, ColumnSplit(column="field", test_values=["3"]).plan(index))
+    assert set(fold) == {"train", "val", "test"}
+    with pytest.raises(UserError, match="groups in two folds"):
+        ColumnSplit(column="jid", test_values=["jid3"]).plan(frames_index(recurring=True).assign(ra=np.nan, dec=np.nan))
+
+
 def test_left_out_rows_are_unused_and_the_test_fold_stays_whole() -> None:
     index = frames_index(recurring=True)
     plan = ColumnSplit(column="jid", test_values=["jid3", "jid8"], shared="leave_out").plan(index)

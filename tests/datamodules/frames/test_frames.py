@@ -17,6 +17,7 @@ from astrid_ml.run.pictures import draw_rows
 from astrid_ml.splits.options import SkySplit
 from datamodules.augment import Dihedral
 from datamodules.frame_channels import FrameChannels
+from datamodules.frame_cutouts import FrameStore
 from datamodules.frames import FrameDataModule
 from models.losses import WeightedBCE
 from models.realbogus import RealBogusTask
@@ -141,6 +142,21 @@ def test_one_jobs_frame_in_memory_gives_the_same_batch(frames: PreparedDataset) 
     assert torch.equal(batch["features"], expected["features"])
     assert batch["y"].isnan().all()
     assert len(rows) == len(job)
+
+
+@pytest.mark.parametrize(("kept", "wanted"), [(48, 32), (32, 32), (16, 32), (33, 32)])
+def test_where_only_stamps_were_kept_they_serve_alike(frames: PreparedDataset, kept: int, wanted: int) -> None:
+    rows = np.arange(40, dtype=np.int64)
+    stamps = FrameStore(frames).cutouts(rows, kept).transpose(0, 3, 1, 2)
+    index = frames.index.iloc[rows].drop(columns="image").assign(array="s", row=rows)
+    source = MemorySource(index, {"s": {"stamps": stamps}}, {})
+    data = FrameDataModule(FrameChannels(size=wanted, scaling="none"), features=[])
+    made = data.make_batch(source, rows[::-1].copy(), None, train=False)["x"]
+    expected = data.make_batch(frames, rows[::-1].copy(), None, train=False)["x"]
+    inner = min(kept, wanted) // 2
+    part = slice(wanted // 2 - inner, wanted // 2 + inner)
+    assert torch.equal(made[..., part, part], expected[..., part, part])
+    assert made.shape == expected.shape
 
 
 def test_pictures_are_drawn_from_the_raw_frame(frames: PreparedDataset) -> None:
