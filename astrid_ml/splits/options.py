@@ -281,9 +281,10 @@ class ColumnSplit:
             before = folds
             folds = without_shared(folds, keys)
             account["left_out_shared"] = int((folds != before).sum())
-        elif cells is not None:
+        rounds = one_round(index.assign(group_id=groups), folds)
+        if cells is not None:
             refuse_crossing(folds, cells)
-        return SplitPlan(f"column {self.column}", one_round(index.assign(group_id=groups), folds), account)
+        return SplitPlan(f"column {self.column}", rounds, account)
 
     def _cells(self, index: pd.DataFrame, groups: pd.Series) -> pd.Series | None:
         """The cell of each sample, its group where its position is unknown; None where cells do not matter."""
