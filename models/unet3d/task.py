@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
+from pytorch_lightning import Callback
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -17,6 +18,7 @@ from astrid_ml.metrics.histogram import HistogramAveragePrecision
 from astrid_ml.pipeline.contracts import SampleSource
 from astrid_ml.run.fit import cpu_has_bf16
 from models.task import Batch, Task
+from models.unet3d.callbacks import HistoryFile
 from models.unet3d.losses import IGNORE
 from preprocessing.ramps.channels import ramp_channels
 from preprocessing.ramps.codes import ANOMALIES as CLASSES
@@ -57,6 +59,10 @@ class VoxelTask(Task):
 
     def configure_metrics(self) -> None:
         self.val_aucpr = nn.ModuleList(HistogramAveragePrecision(bins=20_000, limit=LIMIT) for _ in CLASSES)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """The history as a file."""
+        return [HistoryFile()]
 
     def compute_loss(self, batch: Batch) -> Tensor:
         if self.loss is None:

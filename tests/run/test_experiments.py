@@ -18,11 +18,18 @@ from preprocessing.lightcurves.simulate import SimulateLightcurves
 
 COMMON = ["trainer.fast_dev_run=true", "trainer.enable_progress_bar=false", "trainer.precision=32-true", "logger=none"]
 SMALL = {
-    "realbogus_sim": ["simulate.n=240", "simulate.prevalence=0.3", "channels.size=31"],
+    "realbogus_triplets": ["simulate.n=240", "simulate.prevalence=0.3", "channels.size=31"],
+    "realbogus_sim": ["simulate.n=12", "simulate.shape=[160,160]", "simulate.transients=400", "channels.size=31"],
     "realbogus_alerts": ["split.k=2"],
     "lightcurves_sim": ["simulate.n=600", "simulate.templates=5"],
     "lightcurves_elasticc": ["executor=serial"],
     "ramp_anomalies": ["simulate.n=12", "simulate.num_frames=12", "simulate.image_shape=[72,72]"],
+    "ramp_anomalies_full": [
+        *("simulate.n=12", "simulate.num_frames=12", "simulate.image_shape=[40,40]", "preprocessing.tile=32"),
+        *("simulate.cosmic_ray_per_exp_range=[20,20]", "simulate.rtn_per_exp_range=[10,10]"),
+        *("simulate.snowballs_per_exp_range=[1,1]", "simulate.snowball_radius_range=[4,5]"),
+        *("model.network.widths=[4,8,8]", "datamodule.num_workers=0", "datamodule.crop=16"),
+    ],
 }
 EXPERIMENTS = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
 

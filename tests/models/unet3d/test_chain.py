@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ import torch
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
 from datamodules.ramps import RampDataModule
+from models.unet3d.callbacks import HistoryFile
 from models.unet3d.losses import IGNORE, CrossEntropyDice
 from models.unet3d.network import UNet3D
 from models.unet3d.task import VoxelTask, class_logits
@@ -165,3 +168,21 @@ def test_metrics_of_histograms() -> None:
     assert recall_at(true, false, 0.0) == 0.5
     assert recall_at(true, false, 0.3) == 0.75
     assert average_precision(np.zeros(3), false) is None
+
+
+def test_the_history_is_a_file_that_survives_a_resume(tmp_path: Path) -> None:
+    callback = HistoryFile()
+    for epoch in range(3):
+        trainer = SimpleNamespace(
+            current_epoch=epoch,
+            callback_metrics={"train/loss": torch.tensor(1.0 / (1 + epoch))},
+            checkpoint_callback=SimpleNamespace(dirpath=str(tmp_path / "checkpoints")),
+            is_global_zero=True,
+        )
+        resumed = HistoryFile()
+        resumed.load_state_dict(callback.state_dict())
+        resumed.on_train_epoch_end(trainer, None)  # type: ignore[arg-type]
+        callback = resumed
+    written = json.loads((tmp_path / "training_history_unet3d.json").read_text())
+    assert written["epoch"] == [0.0, 1.0, 2.0]
+    assert written["train/loss"] == pytest.approx([1.0, 0.5, 1 / 3])
