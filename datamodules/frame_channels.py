@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from preprocessing.channels import asinh_sigma, channel_places
+from preprocessing.channels import asinh_, asinh_sigma, channel_places
 
 CHANNELS = ("science", "reference", "difference", "scorr")
 SCALINGS = ("zscale", "asinh", "sigma", "none")
@@ -108,8 +108,7 @@ class FrameChannels:
         # A channel of one value has no contrast: nothing in it may become large.
         width = torch.where(high > low, high - low, torch.ones_like(high))
         if self.scaling == "asinh":
-            values = (values - (low + high) / 2).mul_(2 / (width * self.softening))
-            return torch.from_numpy(np.arcsinh(values.numpy(), out=values.numpy()))  # 50 times as fast as torch's
+            return asinh_((values - (low + high) / 2).mul_(2 / (width * self.softening)))
         missing = torch.nan_to_num(values, nan=torch.nan, posinf=torch.nan, neginf=torch.nan)
         return missing.sub_(low).div_(width).clamp_(0, 1)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
-from preprocessing.channels import Channels
+from preprocessing.channels import Channels, asinh_
 
 
 def stamps(n: int = 4, size: int = 63) -> torch.Tensor:
@@ -74,3 +74,11 @@ def test_channels_come_in_the_wanted_order_or_not_at_all() -> None:
 def test_an_unknown_normalisation_is_refused() -> None:
     with pytest.raises(UserError, match="row_l2"):
         Channels(normalisation="zscale")
+
+
+def test_asinh_in_place_is_torchs_own() -> None:
+    values = torch.randn(1000, dtype=torch.float32) * 100
+    expected = torch.asinh(values.double()).float()
+    other = values.clone().requires_grad_()
+    torch.testing.assert_close(asinh_(values), expected, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(asinh_(other * 1.0).detach(), expected, rtol=1e-6, atol=1e-7)
