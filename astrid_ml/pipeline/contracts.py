@@ -71,6 +71,16 @@ class UnitWriter(Protocol):
     def open_shard(self, arrays: Mapping[str, tuple[tuple[int, ...], npt.DTypeLike]]) -> Shard:
         """Open writable memory-mapped arrays, kind -> (shape, dtype)."""
 
+    def open_frame(self, path: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Shard:
+        """Open one whole frame, published as the file ``path`` of the dataset (``images/jid18.npy``).
+
+        Its array has the kind ``frame``. Any number of samples may point into it: give them ``row`` 0, positions of
+        their own, and a column ``image`` that holds ``path``.
+        """
+
+    def add_table(self, name: str, table: pd.DataFrame) -> None:
+        """Rows of a side table, published over all units as ``name.parquet`` beside the index."""
+
     def add_rows(self, records: pd.DataFrame, shard: Shard) -> None:
         """Append samples that point into ``shard``; ``records`` must hold the column ``row``."""
 
@@ -100,7 +110,9 @@ class SampleSource(Protocol):
 class DomainPipeline(Protocol):
     """Raw files -> samples, for one science domain. Implement as a frozen dataclass: fields are the slots.
 
-    ``version`` is raised whenever the same fields would give other bytes.
+    ``version`` is raised whenever the same fields would give other bytes. A pipeline may also have a method
+    ``complete(index, folder)``: it writes the domain's further files into a dataset that is about to be published
+    and returns what stands in ``dataset.json`` under ``account``.
     """
 
     domain: ClassVar[str]

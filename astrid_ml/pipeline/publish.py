@@ -18,6 +18,7 @@ from astrid_ml.dataset.prepared import SCHEMA
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import DomainPipeline, Drop, Labeller
 from astrid_ml.pipeline.units import Job
+from astrid_ml.pipeline.writer import FILES, TABLES
 
 Finished = tuple[Job, dict[str, Any]]
 
@@ -47,8 +48,13 @@ def publish(
             for path in sorted(job.target.glob("*.npy")):
                 if path.name.split(".")[0] in used:
                     link(path, work / "arrays" / path.name)
+        folders = [job.target for job, _ in finished]
+        link_frames(folders, index, work)
+        write_tables(folders, work)
         index.to_parquet(work / "index.parquet", index=False)
         meta = describe(pipeline, finished, failed, dropped, account, index)
+        if hasattr(pipeline, "complete"):
+            meta["account"] = pipeline.complete(index, work)
         meta = {"schema": SCHEMA, "name": name, "fingerprint": fingerprint, "config": config, **meta}
         (work / "dataset.json").write_text(
             json.dumps(meta, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8"
@@ -129,6 +135,34 @@ def describe(
         "drops_by_reason": dict(sorted(Counter(drop.reason for drop in drops).items())),
         "drops": [{"id": drop.id, "reason": drop.reason} for drop in drops],
     }
+
+
+def link_frames(folders: Sequence[Path], index: pd.DataFrame, target: Path) -> None:
+    """Frames that samples point to by the column ``image``, under that path.
+
+    Raises:
+        UserError: two units left a frame of one name.
+    """
+    wanted = set(index["image"].dropna().astype(str)) if "image" in index else set()
+    for folder in folders:
+        for path in sorted(file for file in (folder / FILES).rglob("*") if file.is_file()):
+            name = path.relative_to(folder / FILES).as_posix()
+            if name not in wanted:
+                continue
+            if (target / name).exists():
+                raise UserError("each frame's name once", f"{name} twice", "give each raw folder once")
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            link(path, target / name)
+
+
+def write_tables(folders: Sequence[Path], target: Path) -> None:
+    """Side tables of all units, each as one parquet file."""
+    parts: dict[str, list[Path]] = {}
+    for folder in folders:
+        for path in sorted((folder / TABLES).glob("*.parquet")):
+            parts.setdefault(path.name, []).append(path)
+    for name, paths in parts.items():
+        pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True).to_parquet(target / name, index=False)
 
 
 def link(source: Path, target: Path) -> None:

@@ -15,6 +15,8 @@ import pandas as pd
 from astrid_ml.dataset.prepared import ShardedSource
 from astrid_ml.pipeline.contracts import Array, Drop
 
+# Below a unit's folder: whole frames under their published paths, and side tables.
+FILES, TABLES = "files", "tables"
 Signature = tuple[tuple[str, tuple[int, ...], str], ...]
 
 
@@ -39,6 +41,7 @@ class BaseWriter:
         self.drops: list[Drop] = []
         self.counts: Counter[str] = Counter()
         self.parts: dict[str, dict[str, list[Array]]] = {}
+        self.tables: dict[str, list[pd.DataFrame]] = {}
         self._names: dict[Signature, str] = {}
         self._lengths: Counter[str] = Counter()
         self._number = 0
@@ -85,6 +88,15 @@ class BaseWriter:
             name, {kind: self._create(name, kind, shape, dtype) for kind, (shape, dtype) in arrays.items()}
         )
 
+    def open_frame(self, path: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> OpenShard:
+        """Open one whole frame: a file of its own on disk, the one sample of kind ``frame`` in memory."""
+        name = self._next_name()
+        return OpenShard(name, {"frame": self._create_frame(name, path, shape, dtype)})
+
+    def add_table(self, name: str, table: pd.DataFrame) -> None:
+        """Append rows of a side table."""
+        self.tables.setdefault(name, []).append(table)
+
     def add_rows(self, records: pd.DataFrame, shard: Any) -> None:
         """Append samples that point into an open shard by their column ``row``."""
         self._check(records, {})
@@ -112,6 +124,10 @@ class BaseWriter:
 
     def _create(self, name: str, kind: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         raise TypeError("a writer must say where open shards live")
+
+    def _create_frame(self, name: str, path: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        frame: Array = self._create(name, "frame", (1, *shape), dtype)[0]
+        return frame
 
     def _append(self, records: pd.DataFrame, name: str) -> None:
         start = self._lengths[name]
@@ -189,11 +205,20 @@ class DiskUnitWriter(BaseWriter):
         array: Array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
         return array
 
+    def _create_frame(self, name: str, path: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        file = self.folder / FILES / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        array: Array = np.lib.format.open_memmap(file, mode="w+", dtype=np.dtype(dtype), shape=shape)
+        return array
+
     def close(self) -> int:
         """Write everything that is not on disk yet and return the number of records."""
         for name, kinds in self.finished_parts().items():
             for kind, array in kinds.items():
                 np.save(self.folder / f"{name}.{kind}.npy", array)
+        for name, tables in self.tables.items():
+            (self.folder / TABLES).mkdir(exist_ok=True)
+            pd.concat(tables, ignore_index=True).to_parquet(self.folder / TABLES / f"{name}.parquet", index=False)
         table = self.table()
         table.to_parquet(self.folder / "records.parquet", index=False)
         return len(table)

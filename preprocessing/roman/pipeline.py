@@ -1,0 +1,103 @@
+"""RAPID job folders -> samples: a job is a unit. Also datasets that the old scripts left (``master_index.csv``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
+from preprocessing.roman import jobs, old_dataset
+from preprocessing.roman.frames import CHANNELS
+from preprocessing.roman.job import Catalogues, Images, process_job
+from preprocessing.roman.master_index import write_master_index
+from preprocessing.roman.match import Match
+from preprocessing.roman.names import Products, resolve
+from preprocessing.roman.report import matching_account
+from preprocessing.roman.truth import Truth
+
+
+@dataclass(frozen=True)
+class RomanPipeline:
+    """Reads job folders of the RAPID pipeline.
+
+    Args:
+        reader: which jobs.
+        images: which difference images, and what is kept of them.
+        catalogues: which detections.
+        truth: what counts as real.
+        match: detections to truth.
+    """
+
+    reader: jobs.FieldLists = field(default_factory=jobs.FieldLists)
+    images: Images = field(default_factory=Images)
+    catalogues: Catalogues = field(default_factory=Catalogues)
+    truth: Truth = field(default_factory=Truth)
+    match: Match = field(default_factory=Match)
+    domain: ClassVar[str] = "roman"
+    version: ClassVar[int] = 1
+
+    def plan(self, raw: Sequence[Path]) -> list[Unit]:
+        """One unit a job, incomplete where a product is missing; earlier runs of a job and jobs that a field list
+        names in vain stand as incomplete units of their own.
+
+        Raises:
+            UserError: no job folder.
+        """
+        tables = [table for place in raw if (table := old_dataset.find(place)) is not None]
+        if tables:
+            return [unit for table in tables for unit in old_dataset.plan(table)]
+        chosen, absent = jobs.select(jobs.find_jobs(raw), self.reader)
+        units = [self._unit(job) for job in chosen]
+        units += [
+            Unit(f"{job.name} of {path.parent.name}", (), missing=(f"a name of its own: {job.path} is a later run",))
+            for job in chosen
+            for path in job.shadows
+        ]
+        if absent:
+            named = tuple(f"the folder of {name}" for name in absent)
+            units.append(Unit("field list", (), missing=named))
+        return units
+
+    def _unit(self, job: jobs.Job) -> Unit:
+        products = resolve(job.files, self.images.family)
+        if not self.catalogues.negatives:
+            products = products.positive()
+        inputs = tuple(job.path / name for name in products.files())
+        size = inputs[0].stat().st_size if inputs else 0
+        return Unit(
+            job.name,
+            inputs,
+            {"folder": str(job.path.name), "products": products.as_dict(), "field": job.field},
+            products.missing,
+            bytes_needed=self.images.bytes_needed(size),
+        )
+
+    def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
+        """Read a job; what cannot be used is dropped with its reason, a damaged file fails the job."""
+        if "rows" in unit.parameters:
+            old_dataset.process(unit, writer)
+        else:
+            process_job(self, unit, Products.from_dict(unit.parameters["products"]), writer)
+
+    def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
+        """Groups are set job by job: the object where truth names it, else a patch of sky."""
+        return index, []
+
+    def complete(self, index: pd.DataFrame, folder: Path) -> dict[str, Any]:
+        """``master_index.csv``, and how well truth and detections agree."""
+        rows = write_master_index(index, folder / "master_index.csv") if "image" in index else 0
+        return {"master_index_rows": rows, **matching_account(index, folder, self.match)}
+
+    def describe(self) -> dict[str, Any]:
+        """Channels in the order of the frames; pixels are raw."""
+        return {
+            "channels": list(CHANNELS),
+            "units": {"frame": "science image counts; sigma for scorr; NaN where there is no data"},
+            "positions": "x, y: 0-based pixels of the PSF fit",
+            "mag_limit": self.truth.mag_limit,
+            "match": {"radius_px": self.match.radius, "policy": self.match.policy},
+        }
