@@ -20,9 +20,9 @@ for package in (astrid_ml, conf, datamodules, models, preprocessing):
     assert sys.argv[1] not in str(pathlib.Path(package.__file__).resolve()), package.__file__
 PY
 "$work/venv/bin/astrid" --help >help.txt
-grep -q realbogus_sim help.txt
+grep -q realbogus_triplets help.txt
 "$work/venv/bin/astrid" simulate what=triplets simulate.n=240 simulate.part=60 simulate.prevalence=0.3 output_dir=sim
-"$work/venv/bin/astrid" train experiment=realbogus_sim simulate.n=240 simulate.part=60 simulate.prevalence=0.3 channels.size=31 \
+"$work/venv/bin/astrid" train experiment=realbogus_triplets simulate.n=240 simulate.part=60 simulate.prevalence=0.3 channels.size=31 \
     trainer.fast_dev_run=true evaluation.evaluation.bootstrap.replicates=20 logger=none paths.run_dir=run
 test -s run/report.html
 "$work/venv/bin/astrid" predict ckpt_path=run/checkpoints/best.ckpt input=sim output_dir=out

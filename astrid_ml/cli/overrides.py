@@ -38,6 +38,7 @@ PATH_KEYS = frozenset(
         "label.path",
         "truth",
         "positions",
+        "known",
         "manifest",
         "images",
         "runs",

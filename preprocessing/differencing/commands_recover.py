@@ -15,6 +15,7 @@ import torch
 
 from astrid_ml.errors import UserError
 from preprocessing.differencing.image import Image
+from preprocessing.differencing.inject import free_places
 from preprocessing.differencing.load import Frame
 from preprocessing.differencing.manifest import find_pairs
 from preprocessing.differencing.pipeline import DifferencingPipeline
@@ -24,7 +25,6 @@ from preprocessing.differencing.recovery import Recovery, recover, summarise
 from preprocessing.differencing.recovery_figure import write_recovery_figure
 from preprocessing.differencing.stamp_fit import render_sources
 from preprocessing.differencing.stars import find_sources
-from preprocessing.differencing.subtract import grow
 from preprocessing.differencing.truth import read_truth
 
 _LOG = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Injections:
     def __call__(self, image: Image, psf: torch.Tensor, seed: int) -> tuple[Image, pd.DataFrame]:
         """The image with sources added (their Poisson noise too, where the gain is known), and their truth."""
         rng = np.random.default_rng(seed)
-        x, y = self._places(image, rng)
+        x, y = free_places(image, self.n, self.spacing, self.margin, rng)
         sky = float(image.variance[~image.mask].median())
         error = float(np.sqrt(sky / float(psf.square().sum())))
         low, high = np.log(self.snr[0]), np.log(self.snr[1])
@@ -65,21 +65,6 @@ class Injections:
         point = np.nan if image.zero_point is None else image.zero_point
         truth = pd.DataFrame({"x": x, "y": y, "flux": flux, "mag": point - 2.5 * np.log10(flux), "injected": True})
         return image.with_(data=image.data + added, variance=variance), truth
-
-    def _places(self, image: Image, rng: np.random.Generator) -> tuple[Any, Any]:
-        """Positions apart from each other and off masked pixels; fewer than asked for where the frame is full."""
-        h, w = image.shape
-        bad = grow(image.mask, 4).numpy()
-        kept: list[tuple[float, float]] = []
-        for _ in range(40 * self.n):
-            x, y = rng.uniform(self.margin, w - 1 - self.margin), rng.uniform(self.margin, h - 1 - self.margin)
-            free = all((x - a) ** 2 + (y - b) ** 2 >= self.spacing**2 for a, b in kept)
-            if free and not bad[round(y), round(x)]:
-                kept.append((x, y))
-            if len(kept) == self.n:
-                break
-        places = np.array(kept).reshape(-1, 2)
-        return places[:, 0].copy(), places[:, 1].copy()
 
 
 @dataclass(frozen=True)

@@ -299,7 +299,19 @@ def white_sigma(data: Array, mask: Array) -> float:
     second = second[np.isfinite(second)]
     if second.size == 0:
         return 0.0
-    return float(1.4826 * np.median(np.abs(second - np.median(second))) / 6)
+    return clipped_std(second) / 6
+
+
+def clipped_std(values: Array, clip: float = 4.0) -> float:
+    """Standard deviation without what lies ``clip`` sigma off; true for counts of few photons too, where no MAD is."""
+    middle = float(np.median(values))
+    sigma = 1.4826 * float(np.median(np.abs(values - middle))) or float(np.std(values))
+    for _ in range(6):
+        kept = values[np.abs(values - middle) <= clip * sigma]
+        if kept.size < 2:
+            break
+        sigma = float(np.std(kept))
+    return sigma
 
 
 def _stamp(psf: Array) -> torch.Tensor:

@@ -13,7 +13,7 @@ from astrid_ml.errors import UserError
 from preprocessing.differencing.load import Frame, split_name
 
 NAMES = ("manifest.csv", "manifest.parquet")
-_FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fts.gz")
+_FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fts.gz", ".img", ".img.gz")
 _EITHER = tuple(f.name for f in fields(Frame) if f.name not in ("path", "filter", "mission"))
 
 

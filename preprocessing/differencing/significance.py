@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_SOUND = (0.2, 5.0)  # blank-sky standard deviations that a rescaling may mend
 _LAGS = ((0, 1), (1, 0), (1, 1))
 
 
@@ -84,7 +85,8 @@ class Significance:
     def __call__(self, significance: Tensor, diff: Tensor, blank: Tensor) -> tuple[Tensor, dict[str, object]]:
         """Rescaled (H, W) significance and the quality record; ``blank`` is True on sky without sources or masks."""
         mean, raw = robust_mean_std(significance[blank])
-        scale = raw if self.rescale and math.isfinite(raw) and raw > 0 else 1.0
+        # far from 1 it is no error of the noise model: equal frames, or no sky at all
+        scale = raw if self.rescale and _SOUND[0] < raw < _SOUND[1] else 1.0
         correlation = neighbour_correlation(diff, blank)
         worst = max(correlation.values(), key=lambda pair: abs(pair[0]))
         scaled = significance / scale

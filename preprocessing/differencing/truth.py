@@ -72,7 +72,7 @@ def label_candidates(
 
     Returns:
         the table with ``label`` (1 where matched, else null), ``match_id``, ``match_distance`` (px), ``truth_given``,
-        ``injected``, ``truth_kind``, ``truth_mag``, ``truth_snr``, the object's ``group_id`` where it has a name; counts.
+        ``injected``, ``truth_kind``, ``truth_mag``, ``truth_snr``, the object's ``group_id`` where named; and counts.
     """
     out = table.copy()
     out["label"] = pd.array([pd.NA] * len(out), dtype="Int8")

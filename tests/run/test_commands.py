@@ -16,7 +16,7 @@ import pytest
 import torch
 
 TINY = [
-    "experiment=realbogus_sim",
+    "experiment=realbogus_triplets",
     "simulate.n=240",
     "simulate.part=60",
     "simulate.prevalence=0.3",
@@ -98,7 +98,7 @@ def test_predict_scores_raw_files_as_the_run_did(finished: Path) -> None:
 
 
 def test_evaluate_judges_the_test_fold_only_and_agrees_with_the_run(finished: Path) -> None:
-    [dataset] = [path for path in (finished / "store").glob("realbogus_sim-*") if not path.name.endswith("-splits")]
+    [dataset] = [path for path in (finished / "store").glob("realbogus_triplets-*") if not path.name.endswith("-splits")]
     done = astrid(
         "evaluate",
         f"ckpt_path={finished / 'run/checkpoints/best.ckpt'}",
@@ -126,7 +126,7 @@ def test_prepare_again_finds_the_dataset_and_plans_without_doing(finished: Path)
 
 
 def test_the_audit_and_the_croissant_of_the_dataset_are_clean(finished: Path) -> None:
-    [dataset] = [path for path in (finished / "store").glob("realbogus_sim-*") if not path.name.endswith("-splits")]
+    [dataset] = [path for path in (finished / "store").glob("realbogus_triplets-*") if not path.name.endswith("-splits")]
     done = astrid("audit", f"dataset={dataset}", "split=sky", cwd=finished)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "failed: 0" in done.stdout
@@ -233,5 +233,5 @@ def test_a_sweep_gives_each_job_its_folder_and_prepares_once(finished: Path, lau
     assert table["run_dir"].nunique() == 3
     assert table["test/aucpr/ZTF"].notna().tolist()[:2] == [True, True]
     assert "Across missions" in (sweep / "sweep.html").read_text()
-    datasets = [path for path in (finished / "store").glob("realbogus_sim-*") if not path.name.endswith("-splits")]
+    datasets = [path for path in (finished / "store").glob("realbogus_triplets-*") if not path.name.endswith("-splits")]
     assert len(datasets) == 1

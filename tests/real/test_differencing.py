@@ -1,0 +1,79 @@
+"""Real pairs: JWST with its noise maps and PSFs, Rubin stamps, frames without WCS."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from astropy.io import fits
+from scipy.signal import fftconvolve
+
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.writer import MemoryUnitWriter
+from preprocessing.alerts.pipeline import AlertsPipeline
+from preprocessing.differencing.align import AlignNone
+from preprocessing.differencing.load import Frame
+from preprocessing.differencing.pipeline import DifferencingPipeline
+from preprocessing.differencing.psf import GivenPsf
+from preprocessing.differencing.zogy import zogy
+
+Array = npt.NDArray[np.float64]
+pytestmark = pytest.mark.real_data
+SCIENCE = "jw02561001002-02561-o001_t003_nircam_clear-f200w_i2d_stamp"
+REFERENCE = "jw01324001001-01324-o001_t001_nircam_clear-f200w_i2d_stamp"
+
+
+def _plane(path: Path) -> Array:
+    with fits.open(path) as hdus:
+        return np.asarray(next(h.data for h in hdus if h.data is not None), dtype=float)
+
+
+@pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
+def test_nircam_noise_is_trusted_and_the_published_map_is_met(real_data: Path) -> None:
+    folder = real_data / "nircam"
+    frames = [
+        Frame(str(folder / f"{n}.fits"), noise=str(folder / f"{n}.noise.fits"), psf=str(folder / f"{n}.WebbPSF.fits"))
+        for n in (SCIENCE, REFERENCE)
+    ]
+    done = DifferencingPipeline(psf=GivenPsf()).difference(*frames)
+    published = _plane(folder / f"{SCIENCE}.crossConvd.sfftdiff.DeCorrelated.SNR.fits")
+    mask = _plane(folder / f"{SCIENCE}.mask4sfft.fits")
+    noise = np.hypot(*(_plane(folder / f"{n}.noise.fits") for n in (SCIENCE, REFERENCE)))
+    sky = (mask == 0) & np.isfinite(published) & ~done.result.mask.numpy()
+    sky[:50] = sky[-50:] = False  # the published map fades towards its border
+    sky[:, :50] = sky[:, -50:] = False
+    raw = float((done.result.significance.numpy() * done.quality["sig_scale"])[sky].std())
+    assert 0.9 < raw < 1.1 and 0.9 < done.quality["sig_std_raw"] < 1.1
+    ours = done.result.diff.numpy() / noise
+    plain = (_plane(folder / f"{SCIENCE}.fits") - _plane(folder / f"{REFERENCE}.fits")) / noise
+    r = [float(np.corrcoef(a[sky], published[sky])[0, 1]) for a in (ours, plain)]
+    assert r[0] >= 0.97 and r[1] == pytest.approx(0.959, abs=0.002)
+
+
+def test_rubin_stamps_agree_with_the_official_difference(real_data: Path) -> None:
+    pipeline, writer = AlertsPipeline(), MemoryUnitWriter()
+    [unit] = pipeline.plan([real_data / "rubin"])
+    pipeline.process(unit, writer, 0)
+    source, rows = writer.source(), np.arange(25)
+    stamps, variances, psfs = (np.nan_to_num(source.gather(k, rows)) for k in ("stamps", "variance", "psf"))
+    found = []
+    for planes, variance, psf in zip(stamps, variances, psfs, strict=True):
+        levels = [float(np.median(v[v > 0])) for v in variance[:2]]
+        maps = [torch.from_numpy(np.where(v > 0, v, n)) for v, n in zip(variance[:2], levels, strict=True)]
+        images, stamps_ = (torch.from_numpy(a.copy()) for a in (planes[:2], psf[:2]))
+        z = zogy(images[0], images[1], (stamps_[0], stamps_[1]), (levels[0], levels[1]), (maps[0], maps[1]))
+        # both at the template's resolution: pixel noise of two whitenings is not the same
+        ours, official = (
+            fftconvolve(d, psf[1], "same")[3:-3, 3:-3].ravel() for d in ((z.d / z.flux_scale).numpy(), planes[2])
+        )
+        found.append(float(np.corrcoef(ours, official)[0, 1]))
+    assert sum(r >= 0.98 for r in found) >= 18 and np.median(found) > 0.995
+
+
+def test_frames_without_wcs_are_refused_or_taken_as_aligned(real_data: Path) -> None:
+    frames = [Frame(str(real_data / "properimage" / f"aligned_eso085-030-00{n}.fit")) for n in (4, 5)]
+    with pytest.raises(UserError, match="align=none"):
+        DifferencingPipeline().difference(*frames)
+    done = DifferencingPipeline(align=AlignNone()).difference(*frames)
+    assert (done.candidates["flags"] == 0).sum() <= 10 and len(done.candidates) < 40
