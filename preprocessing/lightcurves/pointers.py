@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+# (n,) each: first row, one past the last, whether the object was placed, whether a separator beside it is missing.
+Placed = tuple[Ints, Ints, Mask, Mask]
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,10 @@ def locate(first: Ints, last: Ints, nobs: Ints, separator: Mask) -> Segments:
     """Find each object's rows.
 
     The pointers hold if each lies in the table, agrees with NOBS, has no separator inside, has a separator (or the
-    end) behind it, and no two overlap. Where one does not hold, objects are laid out by cumulative NOBS over the
-    rows that are no separators; that is unambiguous for the stretch in which each separator falls on the end of an
-    object. Beyond it, a curve is kept only if it stands alone between two separators with exactly NOBS rows.
+    end) behind it, and no two overlap. Where one does not hold, there are three ways to read the table: by those
+    pointers that hold, by separators alone (as many blocks as objects), and by cumulative NOBS for as far as the
+    separators confirm it. The one that places most objects is taken; objects that it leaves are kept only where their
+    own pointers hold in rows that nobody else has. Everything else is refused.
 
     Args:
         first: PTROBS_MIN, shape (n,), from 1.
@@ -53,19 +56,16 @@ def locate(first: Ints, last: Ints, nobs: Ints, separator: Mask) -> Segments:
     problem = np.where(nobs <= 0, "no observations (NOBS = 0)", "").astype(object)
     if valid[nobs > 0].all():
         return Segments(start, stop, problem, empty)
-    laid_start, laid_stop, anchored, joined = lay_out(nobs, separator)
-    blocks = by_blocks(nobs, separator)
-    if not anchored.all() and blocks is not None:
-        laid_start, laid_stop = blocks
-        anchored = laid_stop - laid_start == nobs
-        joined = np.zeros(len(nobs), dtype=bool)
-    alone = valid & ~anchored & _unclaimed(start, stop, laid_start, laid_stop, anchored)
-    new_start = np.where(anchored, laid_start, start)
-    new_stop = np.where(anchored, laid_stop, stop)
-    moved = anchored & ((laid_start != start) | (laid_stop != stop))
+    found_start, found_stop, placed, joined = start, stop, valid, np.zeros(len(first), dtype=bool)
+    for other in (*by_blocks(nobs, separator), lay_out(nobs, separator)):
+        if other[2].sum() > placed.sum():
+            found_start, found_stop, placed, joined = other
+    alone = valid & ~placed & _unclaimed(start, stop, found_start, found_stop, placed)
+    new_start, new_stop = np.where(placed, found_start, start), np.where(placed, found_stop, stop)
+    moved = placed & ((found_start != start) | (found_stop != stop))
     repair = np.where(moved, "stale pointers; rows found by cumulative NOBS and separators", "").astype(object)
-    repair[anchored & joined] = "separator missing; rows found by cumulative NOBS"
-    lost = ~anchored & ~alone & (nobs > 0)
+    repair[placed & joined] = "separator missing; rows found by cumulative NOBS"
+    lost = ~placed & ~alone & (nobs > 0)
     beyond = lost & (np.cumsum(np.maximum(nobs, 0)) > int((~separator).sum()))
     problem[lost] = "rows cannot be found: pointers, NOBS and separators disagree"
     problem[beyond] = "PHOT ends before this object's rows"
@@ -92,8 +92,10 @@ def pointers_hold(start: Ints, stop: Ints, nobs: Ints, separator: Mask) -> Mask:
     return valid & ~overlap
 
 
-def lay_out(nobs: Ints, separator: Mask) -> tuple[Ints, Ints, Mask, Mask]:
+def lay_out(nobs: Ints, separator: Mask) -> Placed:
     """Objects one after the other over the rows that are no separators.
+
+    A separator that falls on the end of an object confirms what stands before it; see :func:`believable` for the rest.
 
     Returns:
         start, stop, which objects lie in the stretch that the separators confirm, and which of those lack the
@@ -105,9 +107,9 @@ def lay_out(nobs: Ints, separator: Mask) -> tuple[Ints, Ints, Mask, Mask]:
     # Separators as places among the dense rows; the table's own end confirms as well.
     marks = np.searchsorted(dense, np.flatnonzero(separator))
     marks = np.unique(np.append(marks[marks > 0], len(dense)))
-    fits = np.isin(marks, ends)
-    wrong = np.flatnonzero(~fits)
+    wrong = np.flatnonzero(~np.isin(marks, ends))
     confirmed = marks[: wrong[0]] if len(wrong) else marks
+    confirmed = believable(confirmed, ends[nobs > 0], bool(len(wrong)), len(dense))
     reach = int(confirmed[-1]) if len(confirmed) else 0
     anchored = (ends <= reach) & (nobs > 0)
     start, stop = np.zeros(len(nobs), dtype=np.int64), np.zeros(len(nobs), dtype=np.int64)
@@ -118,18 +120,45 @@ def lay_out(nobs: Ints, separator: Mask) -> tuple[Ints, Ints, Mask, Mask]:
     return start, stop, anchored, anchored & ~(closed & opened)
 
 
-def by_blocks(nobs: Ints, separator: Mask) -> tuple[Ints, Ints] | None:
-    """Rows between separators, where there are as many such blocks as objects with rows; None otherwise."""
-    padded = np.concatenate([[True], separator, [True]])
-    edges = np.flatnonzero(padded)
+def believable(confirmed: Ints, ends: Ints, contradicted: bool, rows: int) -> Ints:
+    """The separators up to which a layout can be believed.
+
+    Several objects between two separators have lost those between them, or a wrong NOBS has hit a separator by chance.
+    The first is believed only if the next separator fits again (or none contradicts), and if NOBS leave no row over.
+
+    Args:
+        confirmed: places of separators (among the rows that are none) that fall on the end of an object.
+        ends: where the objects with rows end.
+        contradicted: whether the separator behind the last of ``confirmed`` falls on no end.
+        rows: how many rows are no separators.
+    """
+    together = np.diff(np.searchsorted(ends, np.append(0, confirmed), side="right")) > 1
+    if len(ends) and ends[-1] < rows and together.any():
+        return confirmed[: int(np.argmax(together))]
+    return confirmed[:-1] if contradicted and len(together) and together[-1] else confirmed
+
+
+def by_blocks(nobs: Ints, separator: Mask) -> list[Placed]:
+    """Rows between separators, where there are as many such blocks as objects; blocks without rows count or not.
+
+    Objects whose NOBS differs from their block are not placed; more than a few of those say that blocks and objects are
+    out of step.
+    """
+    out: list[Placed] = []
+    edges = np.flatnonzero(np.concatenate([[True], separator, [True]]))
     begin, end = edges[:-1], edges[1:] - 1
-    keep = end > begin
-    has_rows = nobs > 0
-    if int(keep.sum()) != int(has_rows.sum()):
-        return None
-    start, stop = np.zeros(len(nobs), dtype=np.int64), np.zeros(len(nobs), dtype=np.int64)
-    start[has_rows], stop[has_rows] = begin[keep], end[keep]
-    return start, stop
+    if len(separator) and separator[-1]:
+        begin, end = begin[:-1], end[:-1]
+    filled, has_rows = end > begin, nobs > 0
+    for blocks, objects in ((np.ones(len(begin), dtype=bool), np.ones(len(nobs), dtype=bool)), (filled, has_rows)):
+        if int(blocks.sum()) != int(objects.sum()):
+            continue
+        start, stop = np.zeros(len(nobs), dtype=np.int64), np.zeros(len(nobs), dtype=np.int64)
+        start[objects], stop[objects] = begin[blocks], end[blocks]
+        agree = objects & (stop - start == nobs)
+        if int((objects & ~agree).sum()) <= max(1, len(nobs) // 20):
+            out.append((start, stop, agree & has_rows, np.zeros(len(nobs), dtype=bool)))
+    return out
 
 
 def _unclaimed(start: Ints, stop: Ints, laid_start: Ints, laid_stop: Ints, anchored: Mask) -> Mask:

@@ -87,3 +87,44 @@ def test_nothing_to_hold_on_to_is_refused() -> None:
     separator[[3, 9]] = True
     found = locate(np.array([1, 2, 3]), np.array([90, 91, 92]), np.array([4, 4, 4]), separator)
     assert all("cannot be found" in text for text in found.problem)
+
+
+def damage(kind: str, rows: list[int], first: Ints, last: Ints, nobs: Ints, random: np.random.Generator) -> list[int]:
+    """Damage a file once; ``rows`` are numbers of observations, -1 for separators; pointers and NOBS change in place."""
+    places = [k for k, row in enumerate(rows) if (row < 0) == (kind == "separator lost")]
+    pick, by = int(random.integers(len(nobs))), int(random.integers(1, 9))
+    if kind in ("separator lost", "row lost"):
+        del rows[int(random.choice(places))]
+    elif kind == "cut off":
+        rows = rows[: int(random.integers(1, len(rows)))]
+    elif kind == "stale from here":
+        first[pick:] += by
+        last[pick:] += by
+    elif kind == "one pointer stale":
+        first[pick] += by
+        last[pick] += by
+    elif kind == "pointer twice":
+        first[pick], last[pick] = first[pick - 1], last[pick - 1]
+    else:
+        nobs[pick] = max(0, nobs[pick] + int(random.choice([-2, -1, 1, 2])))
+    return rows
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["separator lost", "row lost", "cut off", "stale from here", "one pointer stale", "pointer twice", "NOBS wrong"],
+)
+def test_no_single_damage_gives_a_wrong_curve(kind: str) -> None:
+    random = np.random.default_rng(3)
+    kept = total = 0
+    for _ in range(400):
+        nobs = random.integers(1, 6, int(random.integers(2, 12)))
+        start, stop, separator = layout(nobs)
+        rows = np.where(separator, -1, np.arange(len(separator))).tolist()
+        first, last, claimed = start + 1, stop.copy(), nobs.copy()
+        rows = damage(kind, rows, first, last, claimed, random)
+        found = locate(first, last, claimed, np.array(rows) < 0)
+        for i in np.flatnonzero(found.problem == ""):
+            assert rows[found.start[i] : found.stop[i]] == list(range(start[i], stop[i]))
+        kept, total = kept + int((found.problem == "").sum()), total + len(nobs)
+    assert kept > 0.4 * total  # and what is whole is kept
