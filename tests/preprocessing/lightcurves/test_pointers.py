@@ -90,7 +90,7 @@ def test_nothing_to_hold_on_to_is_refused() -> None:
 
 
 def damage(kind: str, rows: list[int], first: Ints, last: Ints, nobs: Ints, random: np.random.Generator) -> list[int]:
-    """Damage a file once; ``rows`` are numbers of observations, -1 for separators; pointers and NOBS change in place."""
+    """Damage a file once; ``rows`` number its observations, -1 for separators; pointers and NOBS change in place."""
     places = [k for k, row in enumerate(rows) if (row < 0) == (kind == "separator lost")]
     pick, by = int(random.integers(len(nobs))), int(random.integers(1, 9))
     if kind in ("separator lost", "row lost"):
