@@ -68,19 +68,18 @@ class Density:
         Args:
             found: steps of the tile.
             threshold: significance from which they were listed.
-            size: typical standard deviation of a step's size in each pixel, e-, (n,); NaN where unknown.
+            size: typical standard deviation of a step's size in each pixel, e-, (n,).
         """
         n_groups = found.shape[0]
         small = (found.snr > threshold) & (found.snr < 3 * threshold)
-        span = 2 * threshold * size.nan_to_num(0.0).double()
-        tested = float(span.sum()) * (n_groups - 1)
-        anywhere = float(small.sum()) / max(tested, 1e-30)
+        span = 2 * threshold * size.double()
+        anywhere = float(small.sum()) / (float(span.sum()) * (n_groups - 1))
         difference, pixel = found.beside
         key = found.pixel * n_groups + found.group - 1
         near = torch.isin(key[small], pixel * n_groups + difference)
         # As if of twenty more neighbours one had a step: what holds where there are few.
         share = (float(near.sum()) + 1.0) / (len(pixel) + 20.0)
-        return Density(anywhere, anywhere + share / max(float(span[span > 0].mean()), 1e-30))
+        return Density(anywhere, anywhere + share / float(span.mean()))
 
 
 def average_rate(fit: StepFit, density: Tensor) -> tuple[Tensor, Tensor]:

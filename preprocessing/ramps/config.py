@@ -31,7 +31,7 @@ class DetectorConfig:
         snowball_circularity_threshold: lowest ratio of axes, and of area to the ellipse's area.
         snowball_expansion_rate: fastest growth of a core, pixels per group.
         snowball_min_area: smallest area of a snowball without a saturated core, pixels.
-        snowball_max_area: largest area of any, pixels.
+        snowball_max_area: largest area of a snowball without a saturated core, pixels (halos of large ones join).
         snowball_edge_size: near the edge, within this many pixels, no core is needed, pixels.
         snowball_min_ring: lowest share of the pixels around a core that jump with it: around a star that saturates
             they do not.

@@ -119,7 +119,7 @@ def _components(mask: Mask, config: DetectorConfig) -> list[tuple[npt.NDArray[np
     sizes = np.bincount(labels.ravel())
     boxes = find_objects(labels)
     out = []
-    for index in np.flatnonzero((sizes >= smallest) & (sizes <= config.snowball_max_area)):
+    for index in np.flatnonzero(sizes >= smallest):
         if index:
             box = boxes[index - 1]
             y, x = np.nonzero(labels[box] == index)
@@ -172,7 +172,7 @@ def _judge(
             return None
     else:
         edge = min(ys.mean(), xs.mean(), shape[0] - 1 - ys.mean(), shape[1] - 1 - xs.mean())
-        if edge >= config.snowball_edge_size or len(y) < config.snowball_min_area:
+        if edge >= config.snowball_edge_size or not config.snowball_min_area <= len(y) <= config.snowball_max_area:
             return None
         if radius > config.snowball_max_radius or np.median(frame.size[y, x]) > config.snowball_max_intensity:
             return None

@@ -48,14 +48,15 @@ class Steps:
 
 @dataclass(frozen=True)
 class _Screened:
-    """What the filter bank says of n pixels, each (n,); NaN in pixels with unusable groups, but for ``peak``.
+    """What the filter bank says of n pixels, each (n,); NaN in pixels with unusable groups, but for ``peak``
+    and ``size``.
 
     Args:
         rate: count rate of the whole ramp, e-/s.
         variance: its variance.
         peak: significance of the largest step, up or down; infinite where groups are unusable.
         rise: significance of the largest step upwards.
-        size: standard deviation of a step's size, e-.
+        size: standard deviation of a step's size, e-; in unusable pixels that of a whole ramp without photons.
     """
 
     rate: Tensor
@@ -162,6 +163,7 @@ class StepDetector:
         number = torch.where(finite, class_of(ratio.nan_to_num(0.0)), -1)
         out.peak[~finite] = torch.inf  # always fitted exactly
         key = (tuple(sampling.times.tolist()), tuple(sampling.reads.tolist()), sampling.frame_time)
+        out.size[:] = noise * filters(*key, 0).amplitude_sigma
         classes = torch.unique(number).tolist()
         for value in classes:
             if value < 0:

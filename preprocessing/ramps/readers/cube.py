@@ -15,6 +15,7 @@ from preprocessing.ramps.codes import REFERENCE_PIXEL
 from preprocessing.ramps.ramp import Ramp, in_time_order, refuse_wrong_axes
 from preprocessing.ramps.readers.options import (
     RampOptions,
+    bits_of,
     border_mask,
     first_of,
     number,
@@ -35,8 +36,8 @@ def read_fits_cube(path: Path, options: RampOptions) -> Ramp:
     with fits.open(path, memmap=True) as hdus:
         header, index = _cube_hdu(hdus, path)
         data = _ordered(_mapped(path, hdus, index), path, options)
-        dq = np.asarray(hdus["GROUPDQ"].data).astype(np.uint32) if "GROUPDQ" in hdus else None
-        pixel_dq = np.asarray(hdus["PIXELDQ"].data).astype(np.uint32) if "PIXELDQ" in hdus else None
+        dq = bits_of(hdus, "GROUPDQ", data.shape)
+        pixel_dq = bits_of(hdus, "PIXELDQ", data.shape[2:])
     return build_ramp(path, data, header, options, dq, pixel_dq)
 
 
@@ -87,7 +88,7 @@ def build_ramp(
         gain=gain,
         read_noise=read_noise_of(options, header),
         reads_per_group=np.full(n_groups, reads, dtype=np.int64),
-        dq=None if dq is None else np.broadcast_to(dq.reshape(-1, *dq.shape[-3:]), data.shape),
+        dq=dq,
         pixel_dq=pixel_dq,
         reference=reference,
         name=path.name.split(".")[0],

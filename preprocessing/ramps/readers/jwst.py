@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from preprocessing.ramps.codes import REFERENCE_PIXEL
 from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.readers.options import RampOptions, border_mask, number, read_noise_of
+from preprocessing.ramps.readers.options import RampOptions, bits_of, border_mask, number, read_noise_of
 
 
 def read_jwst(path: Path, options: RampOptions) -> Ramp:
@@ -25,8 +25,8 @@ def read_jwst(path: Path, options: RampOptions) -> Ramp:
     with fits.open(path, memmap=False) as hdus:
         header = dict(hdus[0].header)
         data = np.asarray(hdus["SCI"].data, dtype=np.float32)
-        dq = np.asarray(hdus["GROUPDQ"].data).astype(np.uint32) if "GROUPDQ" in hdus else None
-        pixel_dq = np.asarray(hdus["PIXELDQ"].data).astype(np.uint32) if "PIXELDQ" in hdus else None
+        dq = bits_of(hdus, "GROUPDQ", data.shape)
+        pixel_dq = bits_of(hdus, "PIXELDQ", data.shape[2:])
     n_groups = data.shape[1]
     reads = int(header.get("NFRAMES", options.reads_per_group))
     return Ramp(

@@ -104,3 +104,23 @@ def border_mask(n_rows: int, n_cols: int, width: int) -> npt.NDArray[np.bool_] |
     mask = np.ones((n_rows, n_cols), dtype=bool)
     mask[width:-width, width:-width] = False
     return mask
+
+
+def bits_of(hdus: Any, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint32] | None:
+    """Data-quality bits of an extension, broadcast to ``shape``; None where it is not there or holds no pixels.
+
+    A constant extension may have no pixels but PIXVALUE.
+
+    Raises:
+        UserError: pixels of another shape.
+    """
+    if name not in hdus:
+        return None
+    data = hdus[name].data
+    if data is None or np.size(data) == 0:
+        constant = int(hdus[name].header.get("PIXVALUE", 0))
+        return np.full(shape, constant, np.uint32) if constant else None
+    bits = np.asarray(data).astype(np.uint32)
+    if bits.shape[-min(bits.ndim, len(shape)) :] != shape[-min(bits.ndim, len(shape)) :]:
+        raise UserError(f"{name} of the data's shape {shape}", str(bits.shape), "leave the extension out, or mend it")
+    return np.broadcast_to(bits, shape)

@@ -1,0 +1,175 @@
+"""What a user may hand in by mistake, or what detectors really give: an answer, or one clear refusal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from astropy.io import fits
+
+from astrid_ml.errors import UserError
+from preprocessing.ramps import process as processing
+from preprocessing.ramps.predict import PredictRamps
+from preprocessing.ramps.process import Processing, process
+from preprocessing.ramps.ramp import Ramp
+from preprocessing.ramps.readers.auto import read_ramp
+from preprocessing.ramps.readers.options import RampOptions, border_mask
+
+NOISE, RATE, SIZE = 10.0, 3.0, 24
+
+
+def ramp_of(times: npt.NDArray[np.float64], seed: int = 0) -> Ramp:
+    """3 e-/s and read noise 10 at these times; 400 e- more at (5, 6) from group 4 on."""
+    random = np.random.default_rng(seed)
+    flux = np.cumsum(random.poisson(RATE * np.diff(times, prepend=0.0), (SIZE, SIZE, len(times))), axis=2)
+    data = (flux + random.normal(0, NOISE, flux.shape)).astype(np.float32).transpose(2, 0, 1)[None].copy()
+    data[0, 4:, 5, 6] += 400.0
+    return Ramp(data, times, "e-", 1.0, NOISE, np.ones(len(times), dtype=np.int64))
+
+
+def even(n: int) -> npt.NDArray[np.float64]:
+    return 10.0 * np.arange(1, n + 1, dtype=np.float64)
+
+
+def steps_of(ramp: Ramp) -> list[tuple[int, int, int]]:
+    jumps = process(ramp, Processing()).jumps
+    return list(zip(jumps.group, jumps.y, jumps.x, strict=True))
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_two_or_fewer_groups(tmp_path: Path, n: int) -> None:
+    np.save(tmp_path / "short.npy", np.zeros((n, 8, 8), np.float32))
+    options = RampOptions(unit="e-", read_noise=10.0, group_time=5.0)
+    with pytest.raises(UserError, match="at least 3 groups"):
+        PredictRamps(str(tmp_path / "short.npy"), str(tmp_path / "out"), options).run()
+
+
+def test_three_groups_are_enough() -> None:
+    ramp = ramp_of(even(3))
+    ramp.data[0, 2, 9, 9] += 3000.0
+    assert (2, 9, 9) in steps_of(ramp)
+
+
+@pytest.mark.parametrize("lost", [0, 3, 11])
+def test_a_group_of_nan(lost: int) -> None:
+    """The first, the one before the step, and the last."""
+    ramp = ramp_of(even(12))
+    ramp.data[:, lost] = np.nan
+    found = process(ramp, Processing())
+    slope = found.features["slope"][0]
+    assert np.isfinite(slope).all()
+    assert slope.mean() == pytest.approx(RATE, abs=0.05)
+    groups = found.jumps[(found.jumps.y == 5) & (found.jumps.x == 6)].group.tolist()
+    # Nothing says in which of the two groups around a lost one a step lies: it cannot be told from a lost difference.
+    assert groups == ([] if lost == 3 else [4])
+
+
+def test_all_groups_of_nan_and_all_saturated(tmp_path: Path) -> None:
+    cards = {"GAIN": 2.0, "READNOIS": 10.0, "TGROUP": 5.0, "BUNIT": "DN", "SATURATE": 60000.0}
+    for name, value in (("nan", np.nan), ("full", 65000.0)):
+        path = tmp_path / f"{name}.fits"
+        fits.writeto(path, np.full((8, 16, 16), value, np.float32), fits.Header(cards))
+        with pytest.raises(UserError, match="saturated, flagged or NaN"):
+            PredictRamps(str(path), str(tmp_path / "out")).run()
+
+
+@pytest.mark.parametrize("shape", [(48, 40, 5), (48, 5, 40)])
+def test_wrong_order_of_axes(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    path = tmp_path / "cube.fits"
+    cards = {"GAIN": 2.0, "READNOIS": 10.0, "TGROUP": 5.0, "BUNIT": "DN"}
+    fits.writeto(path, np.zeros(shape, np.float32), fits.Header(cards))
+    with pytest.raises(UserError, match=r"looks like.*with 5 groups.*axes=y"):
+        read_ramp(path)
+
+
+def test_a_missing_gain(tmp_path: Path) -> None:
+    path = tmp_path / "cube.fits"
+    fits.writeto(path, np.zeros((5, 9, 9), np.float32), fits.Header({"READNOIS": 9.0, "TGROUP": 5.0, "BUNIT": "DN"}))
+    with pytest.raises(UserError, match=r"gain in e-/DN.*preprocessing\.load\.gain=VALUE"):
+        read_ramp(path)
+
+
+def write_ima(path: Path, last_first: bool) -> None:
+    primary = fits.PrimaryHDU()
+    primary.header.update({"INSTRUME": "WFC3", "DETECTOR": "IR"} | {f"READNSE{q}": 20.0 for q in "ABCD"})
+    hdus = [primary]
+    for version in range(1, 6):
+        read = 5 - version if last_first else version - 1
+        sci = fits.ImageHDU(np.full((20, 20), 30.0 if read else 0.0, np.float32), name="SCI", ver=version)
+        sci.header.update({"BUNIT": "ELECTRONS/S", "SAMPTIME": 2.5 * read})
+        hdus.append(sci)
+    fits.HDUList(hdus).writeto(path)
+
+
+def test_an_ima_reads_upwards_whichever_way_it_is_stored(tmp_path: Path) -> None:
+    for last_first in (True, False):
+        path = tmp_path / f"{last_first}_ima.fits"
+        write_ima(path, last_first)
+        ramp = read_ramp(path)
+        np.testing.assert_allclose(ramp.data[0, :, 9, 9], [0, 75, 150, 225, 300])
+        np.testing.assert_allclose(ramp.group_times, [0, 2.5, 5, 7.5, 10])
+
+
+def test_unequal_group_times() -> None:
+    """Told the times, slope and step are right; told that they are even, the same reads look full of steps."""
+    times = np.array([3.0, 6, 9, 40, 80, 160, 320, 330, 340, 350])
+    ramp = replace(ramp_of(times), read_noise=NOISE)
+    found = process(ramp, Processing())
+    assert found.features["slope"].mean() == pytest.approx(RATE, abs=0.05)
+    assert (4, 5, 6) in list(zip(found.jumps.group, found.jumps.y, found.jumps.x, strict=True))
+    assert len(found.jumps) <= 3
+    wrong = process(replace(ramp, group_times=even(10)), Processing())
+    assert len(wrong.jumps) > SIZE * SIZE
+
+
+@pytest.mark.parametrize("kind", ["zeros", "no pixels", "constant"])
+def test_an_empty_dq(tmp_path: Path, kind: str) -> None:
+    cards = fits.Header({"GAIN": 1.0, "READNOIS": NOISE, "TGROUP": 10.0, "BUNIT": "e-"})
+    ramp = ramp_of(even(12))
+    bits = np.zeros((12, SIZE, SIZE), np.uint8) if kind == "zeros" else None
+    dq = fits.ImageHDU(bits, name="GROUPDQ")
+    if kind == "constant":
+        dq.header["PIXVALUE"] = 0
+    empty = fits.ImageHDU(name="PIXELDQ")
+    fits.HDUList([fits.PrimaryHDU(ramp.data[0], cards), dq, empty]).writeto(tmp_path / "a.fits")
+    read = read_ramp(tmp_path / "a.fits")
+    assert read.dq is None or not read.dq.any()
+    assert read.pixel_dq is None
+    assert steps_of(read) == steps_of(ramp) == [(4, 5, 6)]
+
+
+def test_a_dq_of_another_shape(tmp_path: Path) -> None:
+    cards = fits.Header({"GAIN": 1.0, "READNOIS": NOISE, "TGROUP": 10.0, "BUNIT": "e-"})
+    dq = fits.ImageHDU(np.zeros((12, 9, 9), np.uint8), name="GROUPDQ")
+    fits.HDUList([fits.PrimaryHDU(ramp_of(even(12)).data[0], cards), dq]).writeto(tmp_path / "a.fits")
+    with pytest.raises(UserError, match="GROUPDQ of the data's shape"):
+        read_ramp(tmp_path / "a.fits")
+
+
+class Mapped(np.ndarray[Any, np.dtype[np.float32]]):
+    """An array that remembers the most that was asked of it at once, as a mapped file would load it."""
+
+    largest = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        part = np.asarray(self)[key]
+        Mapped.largest = max(Mapped.largest, part.nbytes)
+        return part
+
+
+def test_a_cube_larger_than_memory_is_read_in_strips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more is loaded than a strip, by detection, cube and bits together."""
+    monkeypatch.setattr(processing, "STRIP_BYTES", 2 * 12 * SIZE * 4)
+    ramp = ramp_of(even(12))
+    whole = process(ramp, Processing())
+    watched = replace(ramp, data=ramp.data.view(Mapped), reference=border_mask(SIZE, SIZE, 2))
+    Mapped.largest = 0
+    found = process(watched, Processing(), tmp_path / "cube.npy", tmp_path / "dq.fits")
+    assert 0 < Mapped.largest <= max(processing.STRIP_BYTES, SIZE * SIZE * 4)
+    assert Mapped.largest < ramp.data.nbytes / 4
+    assert np.load(tmp_path / "cube.npy", mmap_mode="r").shape == ramp.shape
+    assert found.jumps.group.tolist() == whole.jumps.group.tolist() == [4]
