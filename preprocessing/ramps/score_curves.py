@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -9,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+STEPS = 8192  # distinct scores of a curve
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ranked:
     """A list of claims, best first.
 
@@ -46,14 +48,29 @@ class Ranked:
         total = float(weight @ self.totals)
         if total <= 0:
             return None
-        each = weight[self.exposure]
-        found, claimed = np.cumsum(each * self.true), np.cumsum(each)
-        if not len(found):
-            return 0.0
-        last = np.flatnonzero(np.append(np.diff(self.score) != 0, True))  # equal scores stand or fall together
-        found, claimed = found[last], claimed[last]
-        precision = np.divide(found, claimed, out=np.zeros_like(found), where=claimed > 0)
-        return float(np.dot(np.diff(found, prepend=0.0), precision) / total)
+        right, claimed = (np.cumsum(weight @ counts) for counts in self.steps)
+        precision = np.divide(right, claimed, out=np.zeros_like(right), where=claimed > 0)
+        return float(np.dot(np.diff(right, prepend=0.0), precision) / total)
+
+    @functools.cached_property
+    def steps(self) -> tuple[Floats, Floats]:
+        """Right claims and all claims of each exposure at falling scores, both (E, k).
+
+        Equal scores stand or fall together; beyond ``STEPS`` distinct ones neighbours are joined, so that drawing
+        exposures again and again stays cheap.
+        """
+        place = np.cumsum(np.diff(self.score, prepend=np.inf) != 0) - 1
+        number = int(place[-1]) + 1 if len(place) else 0
+        if number > STEPS:
+            # The best claims, where precision is decided, keep their own step each.
+            fine = STEPS // 2
+            place = np.where(place < fine, place, fine + (place - fine) * (STEPS - fine) // (number - fine))
+            number = STEPS
+        cell = self.exposure * number + place
+        shape = (len(self.totals), number)
+        right = np.bincount(cell, weights=self.true, minlength=shape[0] * number).reshape(shape).astype(np.float64)
+        claimed = np.bincount(cell, minlength=shape[0] * number).reshape(shape).astype(np.float64)
+        return right, claimed
 
 
 def exposure_draws(n: int, replicates: int, seed: int) -> Iterator[Floats]:

@@ -194,6 +194,15 @@ def test_areas_against_sklearn_and_what_was_missed() -> None:
     assert Ranked.of(score, true, exposure, np.zeros(5)).area() is None
 
 
+def test_many_distinct_scores_are_joined_without_moving_the_area() -> None:
+    random = np.random.default_rng(9)
+    true = random.random(60_000) < 0.1
+    score = true + 0.7 * random.normal(size=60_000)
+    whole = Ranked.of(score, true, np.zeros(60_000, np.int64), np.array([true.sum()], float))
+    assert whole.steps[0].shape == (1, 8192)
+    assert whole.area() == pytest.approx(average_precision_score(true, score), abs=5e-4)
+
+
 def test_a_level_is_exceeded_by_so_many() -> None:
     values = np.array([5.0, 1.0, 3.0, -np.inf, 2.0])
     for allowed in range(5):
