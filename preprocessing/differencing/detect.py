@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from astrid_ml.errors import UserError
+from preprocessing.differencing.resample import spread
 
 _LOG = logging.getLogger(__name__)
 Array = npt.NDArray[np.float64]
@@ -27,7 +28,9 @@ def local_maxima(significance: Tensor, mask: Tensor, threshold: float, radius: i
     since nothing can be interpolated there.
     """
     clean = torch.where(torch.isfinite(significance), significance, torch.full_like(significance, -torch.inf))
-    highest = functional.max_pool2d(clean[None, None], 2 * radius + 1, 1, radius)[0, 0]
+    side = 2 * radius + 1
+    wide = functional.max_pool2d(clean[None, None], (1, side), 1, (0, radius))
+    highest = functional.max_pool2d(wide, (side, 1), 1, (radius, 0))[0, 0]
     peaks = torch.nonzero((clean == highest) & (clean >= threshold) & ~mask)
     h, w = significance.shape
     inside = (peaks[:, 0] > 0) & (peaks[:, 0] < h - 1) & (peaks[:, 1] > 0) & (peaks[:, 1] < w - 1)
@@ -51,7 +54,7 @@ def interpolate(significance: Tensor, peaks: Tensor) -> tuple[Tensor, Tensor, Te
 
 
 def _near(mask: Tensor, x: Tensor, y: Tensor, radius: int) -> Tensor:
-    grown = functional.max_pool2d(mask[None, None].float(), 2 * radius + 1, 1, radius)[0, 0] > 0
+    grown = spread(mask, radius)
     return grown[(y + 0.5).long().clamp(0, mask.shape[0] - 1), (x + 0.5).long().clamp(0, mask.shape[1] - 1)]
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from torch.nn import functional
 
 from preprocessing.differencing.image import Image
+from preprocessing.differencing.resample import spread
 
 Array = npt.NDArray[np.float64]
 SOURCE_COLUMNS = ("x", "y", "flux", "peak", "r50", "ellipticity", "snr", "flag")
@@ -126,8 +126,7 @@ class SelectStars:
         h, w = image.shape
         x, y = table["x"].to_numpy(), table["y"].to_numpy()
         ok = (x >= self.margin) & (y >= self.margin) & (x <= w - 1 - self.margin) & (y <= h - 1 - self.margin)
-        reach = self.margin // 2
-        near = functional.max_pool2d(image.mask[None, None].float(), 2 * reach + 1, 1, reach)[0, 0].numpy() > 0
+        near = spread(image.mask, self.margin // 2).numpy()
         rows, columns = np.clip(np.rint(y).astype(int), 0, h - 1), np.clip(np.rint(x).astype(int), 0, w - 1)
         return np.asarray(ok & ~near[rows, columns])
 
