@@ -9,7 +9,7 @@ from astrid_ml.build import plain
 
 def command(cfg: Any) -> int:
     """Prepare a dataset, or only plan it."""
-    from astrid_ml.run.prepare import plan, prepare
+    from astrid_ml.run.prepare import export, plan, prepare
 
     config = plain(cfg)
     if config["dry_run"]:
@@ -18,6 +18,9 @@ def command(cfg: Any) -> int:
     dataset, outcome = prepare(config)
     print(f"dataset: {dataset.path}")
     print(f"samples: {len(dataset.index)}")
+    if config.get("export"):
+        for name, value in export(config, dataset).items():
+            print(f"{name}: {value}")
     if outcome is None:
         return 0
     print(f"units: {outcome.units_done} done, {outcome.units_reused} found again, {len(outcome.units_failed)} failed")

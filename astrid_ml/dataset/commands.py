@@ -8,13 +8,16 @@ from typing import Any
 
 from astrid_ml.errors import UserError
 
+TABLE = "master_index.csv"  # of datasets that are a table and its images, without an index of ours
+
 
 @dataclass(frozen=True)
 class CroissantCommand:
     """Write a dataset's ``croissant.json`` where it has none, and check it.
 
     Args:
-        path: a prepared dataset's folder, or any ``croissant.json``, which is only checked.
+        path: a prepared dataset's folder, a ``master_index.csv`` or the folder with it and its images, or any
+            ``croissant.json``, which is only checked.
         rewrite: write it anew, with these splits and this provenance.
         splits: a parquet file with the columns ``id, fold``.
         provenance: fields of :class:`astrid_ml.dataset.croissant.Provenance`.
@@ -29,15 +32,19 @@ class CroissantCommand:
         """Return the file, whether it was written, and what is wrong with it; ``failed`` counts that."""
         import pandas as pd
 
-        from astrid_ml.dataset.croissant import check_croissant, write_croissant
+        from astrid_ml.dataset.croissant import check_croissant, write_croissant, write_table_croissant
 
         path = Path(self.path)
+        path = path.parent if path.name == TABLE else path
         file = path if path.suffix == ".json" else path / "croissant.json"
         write = path.suffix != ".json" and (self.rewrite or not file.is_file())
         if self.splits is not None and not Path(self.splits).is_file():
             raise UserError("splits=FILE.parquet that exists", f"nothing at {self.splits}", "check the path")
         if write:
-            splits = None if self.splits is None else pd.read_parquet(self.splits)
-            write_croissant(path, splits=splits, provenance=self.provenance)
+            if not (path / "dataset.json").is_file() and (path / TABLE).is_file():
+                write_table_croissant(path / TABLE, provenance=self.provenance)
+            else:
+                splits = None if self.splits is None else pd.read_parquet(self.splits)
+                write_croissant(path, splits=splits, provenance=self.provenance)
         wrong = check_croissant(file)
         return {"croissant": str(file), "written": write, "failed": len(wrong), "wrong": wrong}

@@ -25,6 +25,13 @@ from astrid_ml.errors import UserError
 from astrid_ml.pipeline.fingerprint import file_hash
 
 PARQUET, NUMPY = "application/x-parquet", "application/x-numpy"
+# Tables that a domain may leave beside the index.
+EXTRA = {"master_index.csv": "text/csv", "truth.parquet": PARQUET}
+TEXTS = ("jid", "match_id", "truth_id", "image_filename")  # a name of digits is still a name
+EXTRA_TEXT = {
+    "master_index.csv": "One row for each labelled candidate; image_filename is the path of its (H, W, 4) frame.",
+    "truth.parquet": "One row for each true source on a detector; sample is null where it was not detected.",
+}
 REQUIRED = ("name", "description", "url", "license", "datePublished", "citeAs", "version")
 
 
@@ -79,12 +86,17 @@ def write_croissant(
     objects = [_file(context, dataset.path, name, file, PARQUET) for name, file in files.items()]
     arrays = sorted((dataset.path / "arrays").glob("*.npy"))
     objects += [_file(context, dataset.path, array.stem, f"arrays/{array.name}", NUMPY) for array in arrays]
+    objects += [_file(context, dataset.path, name, name, NUMPY) for name in _frames(dataset)]
+    extra = [name for name in EXTRA if (dataset.path / name).is_file()]
+    objects += [_file(context, dataset.path, name, name, EXTRA[name]) for name in extra]
     records = [_columns(context, dataset.path, "samples", "index", files["index"], "One row for each sample.")]
     records += [_samples(context, dataset.path, table) for table in tables]
     if splits is not None:
         records.append(
             _columns(context, dataset.path, "split", "table-split", files["table-split"], "The fold of each sample.")
         )
+    for name in extra:
+        records.append(_columns(context, dataset.path, Path(name).stem, name, name, EXTRA_TEXT[name]))
     metadata = mlc.Metadata(
         ctx=context,
         name=str(dataset.meta.get("name", dataset.path.name)),
@@ -97,8 +109,45 @@ def write_croissant(
         creators=[mlc.Person(ctx=context, name=name) for name in declared.creators],
         distribution=objects,
         record_sets=records,
+        **dataset.meta.get("description", {}).get("rai", {}),
     )
     return _write(dataset.path / "croissant.json", json.dumps(metadata.to_json(), indent=1, default=str) + "\n")
+
+
+def write_table_croissant(table: Path, *, provenance: Provenance | Mapping[str, Any] | None = None) -> Path:
+    """Write ``croissant.json`` beside a CSV table whose column ``image_filename`` names arrays; return its path.
+
+    Raises:
+        UserError: no such table, an image that it names is missing, or an unknown field of the provenance.
+    """
+    import mlcroissant as mlc
+
+    if not table.is_file():
+        raise UserError("a CSV table of samples", f"nothing at {table}", "check the path")
+    declared, folder = _declared(provenance), table.parent
+    images = sorted(pd.read_csv(table, usecols=["image_filename"], dtype=str)["image_filename"].dropna().unique())
+    absent = [name for name in images if not (folder / name).is_file()]
+    if absent:
+        got = f"{len(absent)} missing ({', '.join(absent[:3])})"
+        raise UserError(f"the images that {table.name} names", got, "restore them, or remove their rows")
+    context = mlc.Context(conforms_to=type(mlc.Context().conforms_to).V_1_1)
+    objects = [_file(context, folder, table.name, table.name, EXTRA["master_index.csv"])]
+    objects += [_file(context, folder, name, name, NUMPY) for name in images]
+    text = EXTRA_TEXT["master_index.csv"]
+    metadata = mlc.Metadata(
+        ctx=context,
+        name=table.stem,
+        description=declared.description or f"Candidates in {len(images)} frames, as {table.name} lists them.",
+        license=declared.license,
+        cite_as=declared.cite_as,
+        url=declared.url or f"urn:sha256:{file_hash(table)}",
+        date_published=declared.date_published,
+        version=declared.version,
+        creators=[mlc.Person(ctx=context, name=name) for name in declared.creators],
+        distribution=objects,
+        record_sets=[_columns(context, folder, table.stem, table.name, table.name, text)],
+    )
+    return _write(folder / "croissant.json", json.dumps(metadata.to_json(), indent=1, default=str) + "\n")
 
 
 def check_croissant(path: Path) -> list[str]:
@@ -212,10 +261,27 @@ def _columns(context: Any, folder: Path, name: str, source: str, file: str, text
     """A RecordSet over all columns of a parquet file that hold one plain value a row."""
     import mlcroissant as mlc
 
-    schema = pq.read_schema(folder / file)
+    schema = csv_schema(folder / file) if file.endswith(".csv") else pq.read_schema(folder / file)
     plain = [(item.name, _data_type(item.type)) for item in schema]
     parts = [_field(context, name, source, column, kind) for column, kind in plain if kind is not None]
     return mlc.RecordSet(ctx=context, id=name, name=name, description=text, fields=parts)
+
+
+def csv_schema(path: Path) -> pa.Schema:
+    """Types of a CSV table's columns; one that is empty throughout is text."""
+    table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, "string"))
+    names = {name: "string" if table[name].isna().all() else table[name].dtype.name for name in table.columns}
+    types = {"int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
+    return pa.schema({name: types.get(kind, pa.string()) for name, kind in names.items()})
+
+
+def _frames(dataset: PreparedDataset) -> list[str]:
+    """Whole frames that samples name by path, each once."""
+    if "image" not in dataset.index:
+        return []
+    return sorted(
+        name for name in dataset.index["image"].dropna().astype(str).unique() if (dataset.path / name).is_file()
+    )
 
 
 def _samples(context: Any, folder: Path, table: SampleTable) -> Any:

@@ -35,6 +35,21 @@ def prepare(config: dict[str, Any], progress: bool = True) -> tuple[PreparedData
     return PreparedDataset(outcome.path), outcome
 
 
+def export(config: dict[str, Any], dataset: PreparedDataset) -> dict[str, Any]:
+    """``export=FORM output_dir=DIR``: what the domain's pipeline writes for other tools.
+
+    Raises:
+        UserError: the domain exports nothing, or no ``output_dir``.
+    """
+    pipeline = build(config["preprocessing"], config.get("trust", []))
+    if not hasattr(pipeline, "export"):
+        raise UserError("a domain that can export", type(pipeline).domain, "leave out export=")
+    if not config.get("output_dir"):
+        raise UserError("output_dir=DIR beside export=", "none", "add output_dir=DIR")
+    account: dict[str, Any] = pipeline.export(dataset, str(config["export"]), Path(config["output_dir"]))
+    return account
+
+
 def plan(config: dict[str, Any]) -> Path:
     """``dry_run=true``: write ``plan.json`` into the store and return its path."""
     return plan_dataset(**_arguments(config))

@@ -238,7 +238,9 @@ def _write(
         writer.add_rows(records.assign(image=path, row=np.int64(0)), shard)
         return
     places = records[["x", "y"]].to_numpy(np.float64)
-    writer.add(records, {"stamps": cut(planes, places, images.size)})
+    stamps = cut(planes, places, images.size)
+    stamps[:, 2:] *= records["sign"].to_numpy(np.float32)[:, None, None, None]  # a source that faded is positive
+    writer.add(records.assign(stamp_h=images.size, stamp_w=images.size), {"stamps": stamps})
 
 
 def cut(planes: Mapping[str, frames.Plane], places: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.float32]:

@@ -9,8 +9,11 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
 from preprocessing.roman import jobs, old_dataset
+from preprocessing.roman.export import export_zscale
 from preprocessing.roman.frames import CHANNELS
 from preprocessing.roman.job import Catalogues, Images, process_job
 from preprocessing.roman.master_index import write_master_index
@@ -18,6 +21,15 @@ from preprocessing.roman.match import Match
 from preprocessing.roman.names import Products, resolve
 from preprocessing.roman.report import matching_account
 from preprocessing.roman.truth import Truth
+
+# Fields of the Croissant vocabulary for responsible AI.
+RAI = {
+    "data_collection": "Difference images and their catalogues from the RAPID pipeline for the Roman telescope.",
+    "data_biases": "Labels come from injections and simulation: hosts, magnitudes and cadence are the simulation's.",
+    "data_limitations": "Undetected sources are only in the truth table; asteroids and variable stars count as bogus.",
+    "data_preprocessing_protocol": "Frames are raw float32, NaN where there is no data; scaling happens on reading.",
+    "personal_sensitive_information": "None.",
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +104,16 @@ class RomanPipeline:
         rows = write_master_index(index, folder / "master_index.csv") if "image" in index else 0
         return {"master_index_rows": rows, **matching_account(index, folder, self.match)}
 
+    def export(self, dataset: PreparedDataset, how: str, output_dir: Path) -> dict[str, Any]:
+        """``export=zscale``: the reference's layout, frames in [0, 1] and ``master_index.csv``.
+
+        Raises:
+            UserError: another form, or a dataset of cutouts.
+        """
+        if how != "zscale":
+            raise UserError("export=zscale", how, "the reference's layout is the only one")
+        return export_zscale(dataset, output_dir)
+
     def describe(self) -> dict[str, Any]:
         """Channels in the order of the frames; pixels are raw."""
         return {
@@ -100,4 +122,14 @@ class RomanPipeline:
             "positions": "x, y: 0-based pixels of the PSF fit",
             "mag_limit": self.truth.mag_limit,
             "match": {"radius_px": self.match.radius, "policy": self.match.policy},
+            "rai": {**RAI, "data_annotation_protocol": self._protocol()},
         }
+
+    def _protocol(self) -> str:
+        """How labels came about, in a sentence."""
+        how = "one-to-one, nearest first" if self.match.policy == "one_to_one" else "many-to-one"
+        return (
+            f"A detection is real where an injected source or a simulated {' or '.join(self.truth.types)} of "
+            f"{self.truth.mag_limit:g} AB mag or brighter lies within {self.match.radius:g} px ({how}), ambiguous "
+            "where only fainter truth does, and bogus otherwise; without truth it has no label."
+        )
