@@ -41,8 +41,8 @@ class HierarchicalJudge:
     Args:
         taxonomy: a shipped tree or a YAML file.
         confidence: the class is the deepest node whose probability reaches this.
-        calibrate: fit a temperature for each family of siblings and an offset for each node, both rising or falling
-            with log2(days), on validation.
+        calibrate: fit a scale for each family of siblings and an offset for each node, both drifting with log2(days),
+            on validation.
         bootstrap: intervals of accuracy and macro-F1.
         headline: the metric that the run is judged by.
     """
@@ -65,7 +65,8 @@ class HierarchicalJudge:
         if not self.calibrate:
             return {"kind": "none", "parameters": {}, "calibrated": False, "rule": rule}
         nodes = tree.encode(list(validation["label"]))
-        parameters = fit_nodes(tree, scores_of(validation, tree), nodes, validation["days"].to_numpy(dtype=np.float64))
+        days = validation["days"].to_numpy(dtype=np.float64)
+        parameters = fit_nodes(tree, scores_of(validation, tree), nodes, days, validation["group_id"])
         return {"kind": "nodes", "parameters": parameters, "calibrated": True, "rule": rule}
 
     def apply(self, predictions: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:

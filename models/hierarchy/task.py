@@ -88,14 +88,24 @@ class HierarchyTask(Task):
 
     def update_metrics(self, batch: Batch) -> None:
         labels = batch["y"].repeat_interleave(batch["queries"].shape[1])
-        self._seen.append((self.node_probabilities(batch).cpu(), labels.cpu()))
+        self._seen.append((self.node_probabilities(batch).detach().cpu(), labels.cpu()))
 
     def compute_metrics(self) -> dict[str, Tensor | float]:
-        p = torch.cat([part[0] for part in self._seen]).numpy()
-        y = torch.cat([part[1] for part in self._seen]).numpy()
+        seen = gathered(self._seen)
         self._seen.clear()
+        p = torch.cat([part[0] for part in seen]).numpy()
+        y = torch.cat([part[1] for part in seen]).numpy()
         leaves = self.taxonomy.level_nodes(self.taxonomy.n_levels)
         truth = self.taxonomy.at_level(y, self.taxonomy.n_levels)
         known = truth >= 0
         value = macro_average_precision(p[known][:, leaves], np.searchsorted(leaves, truth[known]))
         return {self.monitor: value if value is not None else 0.0}
+
+
+def gathered(seen: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    """What all processes have seen, in the order of their ranks: the same in each; one process has only its own."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return list(seen)
+    parts: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather_object(parts, seen)
+    return [pair for part in parts for pair in part]

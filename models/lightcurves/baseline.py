@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ class BaselineCommand:
     Args:
         run: folder of a finished run.
         output_dir: gets ``baseline.json``, ``predictions.parquet`` and ``baseline.png``; RUN/baseline by default.
+        days: windows to compare at, of those of the run; all of them by default.
         tuning_seconds: for the choice of a configuration, by the log-loss of validation at the window that the run is
             judged at; by default as long as the network's training took (of each round its part).
         max_iter: trees of a class at most; validation stops the boosting earlier.
@@ -79,6 +80,7 @@ class BaselineCommand:
 
     run_dir: str
     output_dir: str | None = None
+    days: tuple[float, ...] | list[float] = ()
     tuning_seconds: float | None = None
     max_iter: int = 500
     replicates: int = 1000
@@ -96,6 +98,7 @@ class BaselineCommand:
         seconds = self.tuning_seconds if self.tuning_seconds is not None else float(record["cost"]["fit_seconds"])
         started = time.perf_counter()
         datamodule = build(config["datamodule"], config.get("trust", []))
+        datamodule.windows = chosen_days(datamodule.windows, self.days)
         table = FeatureTable.of(dataset, datamodule)
         extracted = time.perf_counter() - started
         parts, accounts = [], []
@@ -106,6 +109,7 @@ class BaselineCommand:
         baseline = pd.concat(parts, ignore_index=True)
         write_table(baseline, output / "predictions.parquet")
         network = pd.read_parquet(folder / "predictions" / "test.parquet")
+        network = network[network["days"].isin(datamodule.windows)]
         compared = compare_trees(judge.tree, network, baseline, self.replicates)
         figure_pair(compared).savefig(output / "baseline.png", dpi=130)
         write_json(output / "metrics.json", judge.evaluate(baseline).flat("test"))
@@ -205,6 +209,18 @@ class FeatureTable:
         return out
 
 
+def chosen_days(windows: list[float], days: Sequence[float]) -> list[float]:
+    """The windows of the run that are asked for.
+
+    Raises:
+        UserError: one that the run does not have.
+    """
+    absent = [day for day in days if day not in windows]
+    if absent:
+        raise UserError(f"days of the run's windows {windows}", f"{absent}", "choose some of them")
+    return [day for day in windows if not days or day in days]
+
+
 def pieces(rows: Ints) -> Iterator[Ints]:
     """Blocks of objects."""
     for start in range(0, len(rows), PIECE):
@@ -243,7 +259,7 @@ def fit_trees(
     tree: Taxonomy,
     max_iter: int,
     seed: int,
-) -> Any:
+) -> Trees:
     """Boosted trees over the leaves; objects that are labelled at an inner node cannot take part."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -253,20 +269,48 @@ def fit_trees(
     model = HistGradientBoostingClassifier(
         max_iter=max_iter, early_stopping=True, n_iter_no_change=15, random_state=seed, **vars(settings)
     )
-    return model.fit(table.at(train, window), nodes[train], X_val=table.at(val, window), y_val=nodes[val])
+    x = table.at(train, window)
+    # A feature that no object has, or all alike, splits nothing (and binning refuses the first).
+    with_spread = np.array([len(np.unique(column[np.isfinite(column)])) > 1 for column in x.T])
+    model.fit(x[:, with_spread], nodes[train], X_val=table.at(val, window)[:, with_spread], y_val=nodes[val])
+    return Trees(model, with_spread)
 
 
-def validation_loss(model: Any, x: npt.NDArray[np.float32], nodes: Ints) -> float:
+@dataclass(frozen=True)
+class Trees:
+    """A fitted model and the features that it looks at.
+
+    Args:
+        model: of scikit-learn.
+        columns: (F,) which features.
+    """
+
+    model: Any
+    columns: npt.NDArray[np.bool_]
+
+    @property
+    def classes(self) -> Ints:
+        """Places of the leaves that were trained, ascending."""
+        out: Ints = self.model.classes_
+        return out
+
+    def probabilities(self, x: npt.NDArray[np.float32]) -> Floats:
+        """(n, classes)."""
+        out: Floats = self.model.predict_proba(x[:, self.columns])
+        return out
+
+
+def validation_loss(trees: Trees, x: npt.NDArray[np.float32], nodes: Ints) -> float:
     """Mean -log p of the true leaf, over objects whose leaf was trained."""
-    known = np.isin(nodes, model.classes_)
-    p = model.predict_proba(x[known])[np.arange(int(known.sum())), np.searchsorted(model.classes_, nodes[known])]
+    known = np.isin(nodes, trees.classes)
+    p = trees.probabilities(x[known])[np.arange(int(known.sum())), np.searchsorted(trees.classes, nodes[known])]
     return float(-np.mean(np.log(np.clip(p, 1e-7, 1))))
 
 
-def node_probabilities(model: Any, x: npt.NDArray[np.float32], tree: Taxonomy) -> Floats:
+def node_probabilities(trees: Trees, x: npt.NDArray[np.float32], tree: Taxonomy) -> Floats:
     """(n, n_nodes): leaves from the trees, each inner node the sum of its leaves."""
     leaves = np.zeros((len(x), len(tree.nodes)))
-    leaves[:, model.classes_] = model.predict_proba(x)
+    leaves[:, trees.classes] = trees.probabilities(x)
     out: Floats = leaves @ tree.ancestors.astype(np.float64)
     return out
 

@@ -18,6 +18,8 @@ from astrid_ml.taxonomy import load_taxonomy
 # Columns of an epoch: time / 100 d, asinh time, log gap, asinh flux, log error, asinh S/N, detected, log wavelength.
 N_FEATURES = 8
 _FLUX, _SNR, _WAVE = 3, 5, 7
+# Attention pads: objects of like length go together, in so many pieces of a batch.
+PIECES = 8
 
 
 def pack(values: Tensor, lengths: Tensor) -> tuple[PackedSequence, Tensor]:
@@ -237,7 +239,7 @@ class CurveTransformer(nn.Module):
         taxonomy: str,
         width: int = 96,
         heads: int = 4,
-        layers: int = 3,
+        layers: int = 2,
         frequencies: int = 24,
         latent: int = 128,
         dropout: float = 0.1,
@@ -259,10 +261,20 @@ class CurveTransformer(nn.Module):
     def forward(self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor, elapsed: Tensor) -> Tensor:
         """Node logits (B, Q, n_nodes); see :meth:`CurveGRU.forward`."""
         phase = values[:, :1] * self.omega
-        tokens, _ = pad(self.embed(torch.cat([self.encode(values), phase.sin(), phase.cos()], dim=1)), lengths)
+        tokens = self.embed(torch.cat([self.encode(values), phase.sin(), phase.cos()], dim=1))
         if self.whole is not None:
-            tokens = tokens + self.whole(static)[:, None]
-        encoded = self.norm(self.blocks(tokens))
-        picked = (queries - 1)[..., None].expand(-1, -1, encoded.shape[2])
-        out: Tensor = self.head(torch.gather(encoded, 1, picked), static, elapsed, queries)
+            tokens = tokens + torch.repeat_interleave(self.whole(static), lengths, dim=0)
+        order = torch.argsort(lengths, stable=True)
+        pieces = [self._states(tokens, lengths, queries, objects) for objects in order.chunk(PIECES)]
+        states = torch.cat(pieces)[torch.argsort(order)]
+        out: Tensor = self.head(states, static, elapsed, queries)
         return out
+
+    def _states(self, tokens: Tensor, lengths: Tensor, queries: Tensor, objects: Tensor) -> Tensor:
+        """(b, Q, width) states of some objects, padded to the longest of them only."""
+        starts = (torch.cumsum(lengths, 0) - lengths)[objects]
+        steps = torch.arange(int(lengths[objects].max()), device=tokens.device)[None, :]
+        rows = torch.where(steps < lengths[objects][:, None], starts[:, None] + steps, 0)
+        encoded: Tensor = self.norm(self.blocks(tokens[rows]))  # what padding holds, nobody looks at: it lies behind
+        picked = (queries[objects] - 1)[..., None].expand(-1, -1, encoded.shape[2])
+        return torch.gather(encoded, 1, picked)

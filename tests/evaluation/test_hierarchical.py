@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.hierarchical import HierarchicalJudge
+from astrid_ml.evaluation.node_calibration import apply_nodes, fit_nodes, unchanged
 from astrid_ml.evaluation.tree_compare import compare_trees, figure_pair
 from astrid_ml.evaluation.tree_metrics import (
     confusion_matrix,
@@ -159,3 +160,37 @@ def test_a_sharper_model_is_better_by_a_paired_interval_and_an_equal_one_is_not(
     figure_pair(compared.reset_index()).canvas.draw()
     with pytest.raises(UserError, match="same objects"):
         compare_trees(tree, good, bad.iloc[1:], replicates=10)
+
+
+def test_a_calibrated_model_is_left_as_it_is() -> None:
+    tree = load_taxonomy("elasticc2")
+    p, nodes = drawn(1500, 11, tree)
+    days = np.tile([1.0, 64.0, 1024.0], 500)
+    fitted = fit_nodes(tree, p, nodes, days, np.repeat(np.arange(500), 3))
+    kept = [np.array_equal(np.asarray(values), unchanged(len(values[0]) - 1)) for values in fitted.values()]
+    assert np.mean(kept) >= 0.7  # one standard error lets few through
+    assert np.abs(np.log(apply_nodes(tree, p, days, fitted) / np.maximum(p, 1e-300))).mean() < 0.1
+
+
+def test_windows_of_one_object_are_no_further_evidence() -> None:
+    """Rows repeated at the same days leave the parameters where they were."""
+    tree = load_taxonomy("supernnova")
+    p, nodes = drawn(400, 12, tree)
+    sharp = tree.probabilities(
+        np.concatenate([np.ones((400, 1)), np.zeros((400, len(tree.nodes) - 1))], axis=1) + _sharpened(p, tree)
+    )
+    days, who = np.full(400, 64.0), np.arange(400)
+    once = fit_nodes(tree, sharp, nodes, days, who)
+    thrice = fit_nodes(tree, *(np.repeat(x, 3, axis=0) for x in (sharp, nodes, days, who)))
+    for name, values in once.items():
+        assert np.allclose(values, thrice[name], atol=2e-3), name
+    assert not np.array_equal(np.asarray(once["SN"]), unchanged(2))
+
+
+def _sharpened(p: np.ndarray, tree: Taxonomy) -> np.ndarray:
+    """Conditional probabilities to the third power; the root's column is 0."""
+    out = np.zeros_like(p)
+    for group in tree.sibling_groups:
+        own = (p[:, list(group)] / np.maximum(p[:, [int(tree.parent[group[0]])]], 1e-300)) ** 3
+        out[:, list(group)] = own / own.sum(axis=1, keepdims=True)
+    return out
