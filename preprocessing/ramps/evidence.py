@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from preprocessing.ramps.codes import ANOMALIES, SNOWBALL
 from preprocessing.ramps.evidence_context import add_context
 from preprocessing.ramps.fusion import LOWEST_LEVEL
 from preprocessing.ramps.likelihood import Sampling, fit_steps
-from preprocessing.ramps.process import Processed, Processing, sampling_of
+from preprocessing.ramps.process import Processed, Processing, masked_groups, sampling_of
 from preprocessing.ramps.ramp import Ramp
+from preprocessing.ramps.snowballs import Snowball
 from preprocessing.ramps.steps import StepDetector
 from preprocessing.ramps.twopoint import TwoPoint
 from preprocessing.ramps.windows import NEVER, VoxelScorer, Windows
@@ -60,7 +61,8 @@ class EvidenceSearch:
         parts = []
         for integration in range(ramp.shape[0]):
             own = processed.jumps[processed.jumps.integration == integration]
-            search = _Integration(ramp, cube[integration], own, settings, self)
+            before = [ball for ball in processed.snowballs if ball.integration == integration - 1]
+            search = _Integration(ramp, cube[integration], own, settings, self, before)
             table = search.candidates(score)
             parts.append(add_context(table, processed, integration, ramp.shape[1]).assign(integration=integration))
         return pd.concat(parts, ignore_index=True)
@@ -70,12 +72,23 @@ class _Integration:
     """One integration's candidates, band by band."""
 
     def __init__(
-        self, ramp: Ramp, cube: npt.NDArray[Any], listed: pd.DataFrame, settings: Processing, search: EvidenceSearch
+        self,
+        ramp: Ramp,
+        cube: npt.NDArray[Any],
+        listed: pd.DataFrame,
+        settings: Processing,
+        search: EvidenceSearch,
+        before: Sequence[Snowball],
     ) -> None:
         self.ramp, self.cube, self.listed, self.settings, self.search = ramp, cube, listed, settings, search
         self.sampling = sampling_of(ramp)
         self.noise = ramp.noise(slice(None), slice(None))
         self.gain = float(np.mean(ramp.gain))
+        # Cores of the integration before persist into this one: its first groups are not used there.
+        self.masked = masked_groups(ramp, settings.config)
+        self.persisting = np.zeros(ramp.shape[2:], dtype=bool)
+        for ball in before:
+            self.persisting[ball.core[:, 0], ball.core[:, 1]] = True
         since = self.sampling.times - self.sampling.times[0]
         self.times = (since / since[-1] * (len(since) - 1)).float()
 
@@ -105,6 +118,7 @@ class _Integration:
         reads = np.array(self.cube[:, rows], np.float32)
         if self.ramp.reference is not None:
             reads[:, self.ramp.reference[rows]] = np.nan
+        reads[: self.masked, self.persisting[rows]] = np.nan
         tensor = torch.from_numpy(reads)
         here = self.listed[self.listed.y.between(rows.start, rows.stop - 1)]
         known = here[["group", "y", "x", "type", "amplitude", "snr"]].assign(y=here.y - rows.start, listed=True)
@@ -133,6 +147,8 @@ class _Integration:
         chosen = ((best == peak) & (best > self.search.network_level)).nonzero()
         found = pd.DataFrame(chosen.numpy(), columns=["group", "y", "x"])
         found = found[(found.group > 0).to_numpy() & ~near(found, table, reads.shape)].reset_index(drop=True)
+        group, y, x = _voxels(found)
+        found = found[(reads[group, y, x] - reads[group - 1, y, x]).isfinite().numpy()].reset_index(drop=True)
         amplitude, snr = step_at(reads, torch.from_numpy(self.noise[rows]), self.sampling, found, table)
         return found.assign(type=0, listed=False, amplitude=amplitude, snr=snr)
 
@@ -142,12 +158,11 @@ class _Integration:
         plain = replace(rule, flag_neighbours=False)
         if table.empty:
             return table.assign(ratio=np.float32(0.0), rules=False)
-        y, x = (torch.tensor(table[name].to_numpy(np.int64)) for name in ("y", "x"))
+        group, y, x = _voxels(table)
         pixel, place = torch.unique(y * reads.shape[2] + x, return_inverse=True)
         series = reads.flatten(1)[:, pixel][None, :, None, :]
         noise = torch.from_numpy(self.noise[rows]).flatten()[pixel][None]
         flags, ratios = plain(series, torch.zeros(series.shape, dtype=torch.uint8), noise)
-        group = torch.tensor(table.group.to_numpy(np.int64))
         agreed = flags[0, group, 0, place].numpy() != 0
         agreed &= table.amplitude.abs().to_numpy() >= self.settings.config.cosmic_ray_min_step * self.gain
         return table.assign(ratio=ratios[0, group - 1, 0, place].nan_to_num(0.0).numpy(), rules=agreed)
@@ -168,6 +183,12 @@ def voxel_key(table: pd.DataFrame, shape: Any) -> npt.NDArray[np.int64]:
     return key
 
 
+def _voxels(table: pd.DataFrame) -> tuple[Tensor, Tensor, Tensor]:
+    """Group, row and column as indices."""
+    group, y, x = (torch.tensor(table[name].to_numpy(np.int64)) for name in ("group", "y", "x"))
+    return group, y, x
+
+
 def step_at(
     reads: Tensor, noise: Tensor, sampling: Sampling, places: pd.DataFrame, known: pd.DataFrame
 ) -> tuple[Float, Float]:
@@ -182,13 +203,13 @@ def step_at(
     """
     if places.empty:
         return np.zeros(0, np.float32), np.zeros(0, np.float32)
-    y, x, group = (torch.tensor(places[name].to_numpy(np.int64)) for name in ("y", "x", "group"))
+    group, y, x = _voxels(places)
     difference = torch.diff(reads[:, y, x].double(), dim=0)
     used = difference.isfinite()
     cut = torch.zeros(difference.shape[0], *noise.shape, dtype=torch.bool)
     strong = known[known.listed.to_numpy(bool)] if "listed" in known else known
-    gone = [torch.tensor(strong[name].to_numpy(np.int64)) for name in ("group", "y", "x")]
-    cut[gone[0] - 1, gone[1], gone[2]] = True
+    gone, row, column = _voxels(strong)
+    cut[gone - 1, row, column] = True
     used &= ~cut[:, y, x]
     spacing = sampling.spacing.to(difference)[:, None]
     rate = torch.where(used, difference / spacing, torch.nan).nanmedian(0).values.nan_to_num(0.0)
@@ -201,7 +222,7 @@ def step_at(
 
 def _within_one(odds: Tensor, table: pd.DataFrame) -> Float:
     """The largest log-odds within one group of each candidate."""
-    group, y, x = (torch.tensor(table[name].to_numpy(np.int64)) for name in ("group", "y", "x"))
+    group, y, x = _voxels(table)
     last = odds.shape[0] - 1
     around = torch.stack([odds[(group + shift).clamp(0, last), y, x] for shift in (-1, 0, 1)])
     out: Float = around.amax(0).numpy()

@@ -20,7 +20,7 @@ from preprocessing.ramps.outputs import (
     write_mask,
     write_table,
 )
-from preprocessing.ramps.process import Processing, process
+from preprocessing.ramps.process import Processing, process, write_dq
 from preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from preprocessing.ramps.readers.options import RampOptions
 from preprocessing.ramps.windows import Windows
@@ -100,6 +100,7 @@ class PredictRamps:
         events = detections(processed, gain, float(np.mean(ramp.steps)), self.processing.config)
         mask = prediction_mask(processed, (ramp.shape[2], ramp.shape[3]))
         write_mask(folder, mask)
+        write_dq(folder / f"{ramp.name}_dq.fits", ramp, self.processing, processed)
         write_table(folder / "jumps.parquet", processed.jumps)
         temporary = folder / f".{ramp.name}_temporal.npz"
         np.savez_compressed(temporary, **dict(processed.features))  # type: ignore[arg-type]

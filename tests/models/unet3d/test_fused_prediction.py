@@ -24,7 +24,7 @@ from datamodules.ramps import RampDataModule, event_pixel
 from models.unet3d.losses import CrossEntropyDice
 from models.unet3d.network import UNet3D
 from models.unet3d.task import VoxelTask
-from preprocessing.ramps.codes import ANOMALIES
+from preprocessing.ramps.codes import ANOMALIES, JUMP_DET
 from preprocessing.ramps.fusion import FUSIONS
 from preprocessing.ramps.fusion_predict import RampNetwork
 from preprocessing.ramps.judge import VoxelJudge
@@ -135,6 +135,9 @@ def test_a_checkpoint_predicts_an_exposure_with_every_output(trained: Trained, t
     assert (mask[jumps.y, jumps.x] >= jumps.type).all()
     assert {e["type"] for e in json.loads((folder / "detections.json").read_text())} == set(ANOMALIES)
     assert (folder / "held_0000_temporal.npz").is_file()
+    bits = fits.getdata(folder / "held_0000_dq.fits", "GROUPDQ")
+    rays = jumps[jumps.type == 1]
+    assert (bits[rays.integration, rays.group, rays.y, rays.x] == JUMP_DET).all()
     results = ResultVisualizer.open(folder)
     assert len(results.save(tmp_path / "figures")) >= 4
 
