@@ -93,7 +93,7 @@ class MatchStars:
         """Fit the stars at ``at`` (n, 2) in both images (background-free, one grid; ``psfs`` (k, k))."""
         x, y = at[:, 0], at[:, 1]
         fits = [
-            fit_sources(image.data, image.variance, image.mask, psf, x, y, steps=5)
+            fit_sources(image.data, image.variance, image.mask, psf, x, y, steps=3)
             for image, psf in zip((science, reference), psfs, strict=True)
         ]
         (f_n, e_n, x_n, y_n, s_n), (f_r, e_r, x_r, y_r, s_r) = ([t.double().numpy() for t in one] for one in fits)

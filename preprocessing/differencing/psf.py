@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from astrid_ml.errors import UserError
@@ -90,16 +91,19 @@ class EmpiricalPsf:
             profile("moffat", size, np.array([width / 1.0, width / 1.0, 0.0, 3.5])).astype(np.float32)
         )
         x, y = (torch.from_numpy(stars[c].to_numpy(copy=True)) for c in ("x", "y"))
-        others = _others(sources.table, stars)
+        others = _others(sources.table, stars, size)
         for _ in range(self.rounds):
             psf, x, y = _round(image, psf, x, y, others)
         return PsfEstimate(psf, fwhm_of(psf), len(stars), "stars", (), torch.stack([x, y], 1))
 
 
-def _others(table: pd.DataFrame, stars: pd.DataFrame) -> tuple[Tensor, Tensor]:
-    """Positions of the sources that are not among the stars."""
-    merged = table[~table["x"].isin(stars["x"])]
-    return torch.from_numpy(merged["x"].to_numpy(copy=True)), torch.from_numpy(merged["y"].to_numpy(copy=True))
+def _others(table: pd.DataFrame, stars: pd.DataFrame, size: int) -> tuple[Tensor, Tensor]:
+    """Positions of the sources that are not among the stars but reach into their stamps."""
+    rest = table[~table["x"].isin(stars["x"])][["x", "y"]].to_numpy()
+    if len(rest):
+        rest = rest[cKDTree(stars[["x", "y"]].to_numpy()).query(rest, p=np.inf)[0] < size]
+    at = torch.from_numpy(np.ascontiguousarray(rest.T.reshape(2, -1)))
+    return at[0], at[1]
 
 
 def _round(

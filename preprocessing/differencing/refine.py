@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from preprocessing.differencing.stamp_fit import stamps_at
-from preprocessing.differencing.subtract import SubtractionInput, fill
+from preprocessing.differencing.subtract import SubtractionInput, fill_all
 from preprocessing.differencing.zogy import padded_shape, proper_difference, transform
 
 
@@ -34,14 +34,14 @@ class Refine:
     Args:
         stars: the brightest this many are used.
         size: px, side of the blocks around them.
-        steps: of BFGS (Nocedal & Wright 2006).
+        steps: of L-BFGS-B (Byrd et al. 1995).
         max_shift: px; a larger one is not believed.
         max_flux: a larger relative change of the flux ratio is not believed.
     """
 
-    stars: int = 24
+    stars: int = 16
     size: int = 64
-    steps: int = 12
+    steps: int = 8
     max_shift: float = 1.0
     max_flux: float = 0.05
 
@@ -58,7 +58,8 @@ class Refine:
             return float(value.detach()), gradient.double().numpy()
 
         before = value_and_gradient(np.zeros(3))[0]
-        best = minimize(value_and_gradient, np.zeros(3), jac=True, method="BFGS", options={"maxiter": self.steps})
+        limits = {"maxiter": self.steps, "maxfun": 2 * self.steps, "ftol": 1e-6}
+        best = minimize(value_and_gradient, np.zeros(3), jac=True, method="L-BFGS-B", options=limits)
         found = torch.tensor(best.x, dtype=torch.float32)
         sound = (
             bool(torch.isfinite(found).all()) and float(found[:2].abs().max()) < self.max_shift and best.fun < before
@@ -95,7 +96,7 @@ def _blocks(pair: SubtractionInput, n: int, size: int) -> _Blocks:
     assert pair.stars is not None
     at, side = pair.stars[:n], max(size, pair.psfs[0].shape[-1]) | 1
     either = pair.masks[0] | pair.masks[1]
-    planes = [fill(t, either) for t in (pair.science, pair.reference, pair.variances[0])]
+    planes = fill_all((pair.science, pair.reference, pair.variances[0]), either)
     science, reference, variance = (stamps_at(t, at[:, 0], at[:, 1], side)[0] for t in planes)
     # the sources' own noise in D, in units of the sky's
     excess = (variance / pair.variances[0][~either].median()).clamp_min(1.0)

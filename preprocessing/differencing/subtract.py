@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -78,29 +79,33 @@ def fill(image: Tensor, mask: Tensor, sigma: float = 2.0) -> Tensor:
 
     A hole that is filled smoothly does not ring in Fourier space.
     """
+    return fill_all((image,), mask, sigma)[0]
+
+
+def fill_all(images: Sequence[Tensor], mask: Tensor, sigma: float = 2.0) -> list[Tensor]:
+    """``fill`` for several planes (H, W) that share a mask."""
     if not bool(mask.any()):
-        return image
+        return list(images)
     rows, columns = torch.nonzero(mask, as_tuple=True)
     half = int(3 * sigma)
     row = gaussian_stamp(sigma, 2 * half + 1)[half]
     weight = torch.outer(row, row)
-    out = image.clone()
-    for part in torch.split(torch.arange(len(rows)), 100_000):
-        values, inside = stamps_at(image, columns[part], rows[part], 2 * half + 1)
-        good = weight * (inside & ~stamps_at(mask, columns[part], rows[part], 2 * half + 1)[0])
+    out = [image.clone() for image in images]
+    for part in torch.split(torch.arange(len(rows)), 50_000):
+        bad, inside = stamps_at(mask, columns[part], rows[part], 2 * half + 1)
+        good = weight * (inside & ~bad)
         total = good.sum((1, 2))
-        mean = (good * values.nan_to_num(0.0)).sum((1, 2)) / total.clamp_min(1e-6)
-        out[rows[part], columns[part]] = torch.where(total > 1e-6, mean, torch.zeros_like(mean))
+        for plane, image in zip(out, images, strict=True):
+            values, _ = stamps_at(image, columns[part], rows[part], 2 * half + 1)
+            mean = torch.einsum("nyx,nyx->n", good, values.nan_to_num(0.0)) / total.clamp_min(1e-6)
+            plane[rows[part], columns[part]] = torch.where(total > 1e-6, mean, torch.zeros_like(mean))
     return out
 
 
 def _filled(pair: SubtractionInput) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
     either = pair.masks[0] | pair.masks[1]  # one mask for both, so that a star's filled core cancels too
-    return (
-        fill(pair.science, either),
-        fill(pair.reference, either),
-        (fill(pair.variances[0], either), fill(pair.variances[1], either)),
-    )
+    n, r, v_n, v_r = fill_all((pair.science, pair.reference, *pair.variances), either)
+    return n, r, (v_n, v_r)
 
 
 @dataclass(frozen=True)
