@@ -58,12 +58,16 @@ class Refine:
             return float(value.detach()), gradient.double().numpy()
 
         before = value_and_gradient(np.zeros(3))[0]
-        limits = {"maxiter": self.steps, "maxfun": 2 * self.steps, "ftol": 1e-6}
-        best = minimize(value_and_gradient, np.zeros(3), jac=True, method="L-BFGS-B", options=limits)
-        found = torch.tensor(best.x, dtype=torch.float32)
-        sound = (
-            bool(torch.isfinite(found).all()) and float(found[:2].abs().max()) < self.max_shift and best.fun < before
+        best = minimize(
+            value_and_gradient,
+            np.zeros(3),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": self.steps, "maxfun": 2 * self.steps, "ftol": 1e-6},
         )
+        found = torch.tensor(best.x, dtype=torch.float32)
+        sound = bool(torch.isfinite(found).all()) and best.fun < before
+        sound = sound and float(found[:2].abs().max()) < self.max_shift and abs(float(found[2])) < self.max_flux
         quality = {"refined": float(sound), "refine_loss_before": before, "refine_loss_after": float(best.fun)}
         if not sound:
             return pair, quality
