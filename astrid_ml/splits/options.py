@@ -25,9 +25,14 @@ PARTS = np.array(["train", "val", "test"])
 
 def strata_of(index: pd.DataFrame) -> pd.Series:
     """Label and mission together: each fold gets its share of both."""
-    label = index["label"].astype(str) if "label" in index else pd.Series("", index=index.index)
-    mission = index["mission"].astype(str) if "mission" in index else pd.Series("", index=index.index)
-    return label + "|" + mission
+    return _words(index, "label") + "|" + _words(index, "mission")
+
+
+def _words(index: pd.DataFrame, name: str) -> pd.Series:
+    """A column as text; empty where null, which as text would stay null and put all its rows into one fold."""
+    if name not in index:
+        return pd.Series("", index=index.index)
+    return index[name].astype(object).where(index[name].notna(), "").astype(str)
 
 
 def one_round(index: pd.DataFrame, folds: npt.NDArray[Any]) -> list[pd.DataFrame]:
