@@ -47,7 +47,7 @@ def open_plane(path: Path) -> Plane:
         with warnings.catch_warnings():
             warnings.simplefilter("error", AstropyWarning)  # "File may have been truncated" is one
             warnings.filterwarnings("ignore", message=".*(non-standard|Card is too long|VerifyWarning).*")
-            with fits.open(path, memmap=True) as file:
+            with path.open("rb") as stream, fits.open(stream, memmap=True) as file:
                 for hdu in file:
                     if len(hdu.shape) == 2 and min(hdu.shape) > 0:
                         header = {**dict(file[0].header), **dict(hdu.header)}

@@ -42,7 +42,7 @@ class SimulateRoman:
         n: jobs.
         shape: (H, W) px; 4089 x 4089 is the survey's size.
         fields: patches of sky, 0.3 degrees apart.
-        bands: filters, drawn at random for each job.
+        bands: filters, in turn.
         generation: ``old`` (until 2025-09), ``new`` (2026) or ``both``, in turn.
         families: subtractions whose products are written: zogy, sfft, naive.
         stars, galaxies, transients, injections, cosmic_rays: densities.
@@ -63,7 +63,7 @@ class SimulateRoman:
     galaxies: float = 900.0
     transients: float = 250.0
     injections: float = 150.0
-    cosmic_rays: float = 900.0
+    cosmic_rays: float = 2500.0
     magnitudes: tuple[float, float] | list[float] = (22.0, 26.8)
     threshold: float = 5.0
     seeing: float = 0.05
@@ -108,7 +108,8 @@ class SimulateRoman:
         """Simulate and write one job; returns its line of the field list and its counts."""
         rng = np.random.default_rng([seed, 2, number])
         new = self.generation == "new" or (self.generation == "both" and number % 2 == 1)
-        band, mjd = str(rng.choice(list(self.bands))), float(rng.uniform(*_SPAN))
+        band = str(self.bands[(number + number // self.fields) % len(self.bands)])  # a field is seen in several
+        mjd = float(rng.uniform(*_SPAN))
         scene = _Scene(self, field, band, mjd, rng, [seed, 3, number])
         job = f"jid{90821 + number}"
         folder = output_dir / ("20260722" if new else "20250617") / job

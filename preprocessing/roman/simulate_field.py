@@ -89,7 +89,7 @@ def draw_field(
             "x": x,
             "y": y,
             "peak": rng.uniform(22.0, 26.8, m),
-            "mjd": rng.uniform(span[0] - 20, span[1] + 10, m),
+            "mjd": rng.uniform(span[0] - 80, span[1] + 10, m),
             "rise": rng.uniform(12, 20, m),
             "decay": rng.uniform(25, 50, m),
         }

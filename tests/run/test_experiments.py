@@ -24,6 +24,8 @@ SMALL = {
     "lightcurves_sim": ["simulate.n=600", "simulate.templates=5"],
     "lightcurves_elasticc": ["executor=serial"],
     "lightcurves_real": ["split.k=2", "datamodule.taxonomy=elasticc2"],
+    "lightcurves_surveys": ["datamodule.taxonomy=elasticc2"],
+    "realbogus_roman": ["simulate=roman", "simulate.n=9", "simulate.fields=9", "simulate.shape=[128,128]"],
     "ramp_anomalies": ["simulate.n=12", "simulate.num_frames=12", "simulate.image_shape=[72,72]"],
     "ramp_anomalies_full": [
         *("simulate.n=12", "simulate.num_frames=12", "simulate.image_shape=[40,40]", "preprocessing.tile=32"),
@@ -50,7 +52,7 @@ def raw_of(experiment: str, folder: Path) -> list[str]:
     raw.mkdir()
     if experiment == "realbogus_alerts":
         make_alerts(raw)
-    elif experiment in ("lightcurves_elasticc", "lightcurves_real"):
+    elif experiment in ("lightcurves_elasticc", "lightcurves_real", "lightcurves_surveys"):
         SimulateLightcurves(n=600, templates=5).run(raw, 1)
     else:
         return []

@@ -1,0 +1,37 @@
+"""Small simulated job folders: one of each naming generation, and a dataset prepared from them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.pipeline.engine import prepare_dataset
+from preprocessing.labels import TruthLabel
+from preprocessing.roman.pipeline import RomanPipeline
+from preprocessing.roman.simulate import SimulateRoman
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """jid90821 (old names, one field) to jid90824 (2026 names, rimtimsim); 140 x 120 px."""
+    folder = tmp_path_factory.mktemp("roman") / "raw"
+    SimulateRoman(
+        n=4, fields=2, shape=(140, 120), injections=900.0, transients=900.0, bands=("Y106", "H158"), cosmic_rays=1500.0
+    ).run(folder, 5)
+    return folder
+
+
+@pytest.fixture
+def jobs(simulated: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(simulated, tmp_path / "raw"))
+
+
+@pytest.fixture(scope="session")
+def prepared(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
+    store = tmp_path_factory.mktemp("roman-store")
+    outcome = prepare_dataset(RomanPipeline(), [simulated], store, name="roman", labeller=TruthLabel(), progress=False)
+    return PreparedDataset(outcome.path)
