@@ -103,9 +103,9 @@ class CurveDataModule(PreparedDataModule):
     def batches(
         self, source: SampleSource, rows: Rows | None = None, train: bool = False
     ) -> Iterator[tuple[Rows, Batch]]:
-        """Every object at every window: the run's own dataset at ``windows``, new files at ``days``."""
+        """Chosen rows (they are to be judged) at every one of ``windows``; whole new files at ``days``."""
+        days = (self.days or [np.inf]) if rows is None else self.windows
         rows = np.arange(len(source.index), dtype=np.int64) if rows is None else rows
-        days = self.windows if source is self.source else (self.days or [np.inf])
         for start in range(0, len(rows), self.eval_batch_size):
             chosen = rows[start : start + self.eval_batch_size]
             yield np.repeat(chosen, len(days)), self.batch_at(source, chosen, days, None)

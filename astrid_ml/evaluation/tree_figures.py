@@ -34,7 +34,8 @@ def figure_over_days(table: pd.DataFrame) -> Figure:
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.grid(alpha=0.3)
-    panels[0].legend(loc="lower right")
+    if len(finite):
+        panels[0].legend(loc="lower right")
     return figure
 
 

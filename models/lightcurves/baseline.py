@@ -138,10 +138,13 @@ class BaselineCommand:
         fold = index["id"].map(folds.set_index("id")["fold"]).to_numpy()
         rows = {name: table.rows[fold[table.rows] == name] for name in ("train", "val", "test")}
         nodes = tree.encode([None if pd.isna(label) else label for label in index["label"]])
-        chosen, account = self._tune(table, rows, nodes, headline_window(judge.headline, table.days), seconds, tree)
+        tuned_at = headline_window(judge.headline, table.days)
+        chosen, tuned, account = self._tune(table, rows, nodes, tuned_at, seconds, tree)
         scored: dict[str, list[pd.DataFrame]] = {"val": [], "test": []}
         for window, day in enumerate(table.days):
-            model = fit_trees(table, rows, nodes, window, chosen, tree, self.max_iter, self.seed)
+            model = tuned
+            if window != tuned_at:
+                model = fit_trees(table, rows, nodes, window, chosen, tree, self.max_iter, self.seed)
             for name, parts in scored.items():
                 p = node_probabilities(model, table.at(rows[name], window), tree)
                 columns = {f"score_{node}": p[:, number] for number, node in enumerate(tree.nodes)}
@@ -158,22 +161,21 @@ class BaselineCommand:
         window: int,
         seconds: float,
         tree: Taxonomy,
-    ) -> tuple[Settings, dict[str, Any]]:
+    ) -> tuple[Settings, Trees, dict[str, Any]]:
         """Configurations at random, the first a sound one, until the time is spent."""
         random, started = np.random.default_rng(self.seed), time.perf_counter()
-        best, least, tried = Settings(), np.inf, 0
-        settings = Settings()
+        least, tried, settings = np.inf, 0, Settings()
         while True:
             model = fit_trees(table, rows, nodes, window, settings, tree, self.max_iter, self.seed)
             loss = validation_loss(model, table.at(rows["val"], window), nodes[rows["val"]])
             tried += 1
             if loss < least:
-                best, least = settings, loss
+                best, kept, least = settings, model, loss
             if time.perf_counter() - started >= seconds:
                 break
             settings = Settings.drawn(random)
         spent = time.perf_counter() - started
-        return best, {"tuning_seconds": spent, "tried": tried, "val_log_loss": least, "settings": vars(best)}
+        return best, kept, {"tuning_seconds": spent, "tried": tried, "val_log_loss": least, "settings": vars(best)}
 
 
 @dataclass(frozen=True)
