@@ -67,6 +67,8 @@ def table(jobs: pd.DataFrame, keys: Sequence[str]) -> str:
         shown["95 % interval"] = [
             html.span(_pair(low, high)) for low, high in zip(ends["_low"], ends["_high"], strict=True)
         ]
+        if "data/completeness" in jobs:
+            shown["known sources detected"] = [html.fixed(v) for v in _column(jobs, "data/completeness")]
         scale, drawn = _drawn(ends)
         shown[scale], raw = drawn, (scale,)
         for other in METRICS:

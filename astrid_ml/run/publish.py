@@ -51,6 +51,7 @@ def publish(run: Publication) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     for fold, result in run.results.items():
         metrics |= result.flat(fold)
+    metrics |= found_in_data(run.dataset.meta["counts"])
     record = run_record(run)
     write_json(run.folder / "run.json", record)
     report = run_report(run, record)
@@ -60,6 +61,12 @@ def publish(run: Publication) -> dict[str, Any]:
     describe_dataset(run)
     write_json(run.folder / "metrics.json", metrics)
     return {**metrics, "run_dir": str(run.folder), "summary": summary(run, record)}
+
+
+def found_in_data(counts: dict[str, Any]) -> dict[str, float]:
+    """Share of the known sources that detection found at all: what it missed no classifier can score."""
+    known, matched = counts.get("truth", 0), counts.get("truth_matched", 0)
+    return {"data/completeness": matched / known, "data/known_sources": float(known)} if known else {}
 
 
 def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
