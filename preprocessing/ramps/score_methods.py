@@ -148,9 +148,7 @@ def true_steps(truth: Truth, cube: npt.NDArray[Any]) -> pd.DataFrame:
 def two_point_steps(ramp: Ramp, cube: npt.NDArray[Any], settings: Processing) -> pd.DataFrame:
     """Two-point differences of at least 3 sigmas: integration, group, y, x, ratio."""
     rule = settings.twopoint or TwoPoint()
-    plain = TwoPoint(
-        rule.threshold, min_differences_single_pass=rule.min_differences_single_pass, flag_neighbours=False
-    )
+    plain = replace(rule, flag_neighbours=False)
     noise = torch.from_numpy(ramp.noise(slice(None), slice(None)))
     n_ints, n_groups, n_rows, n_cols = cube.shape
     height = max(1, BAND_VOXELS // (n_groups * n_cols))
