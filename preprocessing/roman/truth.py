@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +104,7 @@ class Truth:
 
     def _transients(self, path: Path, science: Science) -> pd.DataFrame:
         """Rows of an index file whose type counts, with AB magnitudes: mag + ZPTMAG."""
-        table = _read(path, ("object_id", "ra", "dec", "x", "y", "mag", "obj_type"))
+        table = _read(path, ("object_id", "ra", "dec", "x", "y", "mag", "obj_type"), tuple(self.types))
         table = table[table["obj_type"].astype(str).isin(list(self.types))]
         if not len(table):
             return table.assign(mag_truth=0.0)
@@ -118,18 +120,27 @@ def on_detector(table: pd.DataFrame, shape: tuple[int, int]) -> pd.DataFrame:
     return table[within].reset_index(drop=True)
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """A whitespace table whose header may begin with #; empty files are empty tables."""
+def _read(path: Path, columns: tuple[str, ...], ending: tuple[str, ...] = ()) -> pd.DataFrame:
+    """A whitespace table whose header may begin with #; empty files are empty tables.
+
+    Args:
+        path: text, plain or gzipped.
+        columns: that it must have.
+        ending: where the last column is text, only rows that end so: most of an index file is never parsed.
+    """
     try:
-        table = pd.read_csv(path, sep=r"\s+", dtype={"object_id": str})
-        if len(table.columns) and str(table.columns[0]) == "#":  # "#    object_id ...": the sign is no column
-            names = [str(name) for name in table.columns[1:]]
-            table = pd.read_csv(path, sep=r"\s+", skiprows=1, names=names, dtype={"object_id": str})
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame(columns=list(columns))
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        head, *lines = content.decode().splitlines() or [""]
+        names = head.lstrip("#").split()
+        kept = [line for line in lines if line.rstrip().endswith(ending)] if ending else lines
+        text = io.StringIO("\n".join(kept))
+        table = (
+            pd.read_csv(text, sep=r"\s+", names=names, dtype={"object_id": str})
+            if any(kept)
+            else pd.DataFrame(columns=names or list(columns))
+        )
     except Exception as error:
         raise TruthError(f"{path.name} cannot be read: {error}") from error
-    table.columns = [str(name).lstrip("#") for name in table.columns]
     absent = [name for name in columns if name not in table]
     if absent:
         raise TruthError(f"{path.name} has no column {', '.join(absent)}")

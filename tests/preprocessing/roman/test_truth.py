@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +91,8 @@ def test_empty_and_damaged_truth_files(tmp_path: Path) -> None:
 
 
 def test_headers_complete_each_other_and_padded_filters_are_trimmed() -> None:
-    headers = [{"FILTER": "F087    ", "MJD-OBS": 62000.0, "EXPTIME": 172.8}, {"ZPTMAG": 17.0, "FILTER": "R062"}]
+    first = {"FILTER": "F087    ", "MJD-OBS": 62000.0, "EXPTIME": 172.8}
+    headers: list[Mapping[str, Any]] = [first, {"ZPTMAG": 17.0, "FILTER": "R062"}]
     made = read_science(headers, {"FIELD": 5261331}, Exposure("Y106", 1, 4), None)
     assert (made.band, made.zero_point, made.sca, made.field) == ("Z087", 17.0, 4, "5261331")
     assert made.mjd == pytest.approx(62000.001)
