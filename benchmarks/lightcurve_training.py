@@ -97,7 +97,7 @@ def main() -> None:
     gru, transformer = CurveGRU(STATIC, "elasticc2"), CurveTransformer(STATIC, "elasticc2")
     padded = PaddedGRU(STATIC, "elasticc2")
     padded.load_state_dict(gru.state_dict())
-    parts = [batch(lengths, WINDOWS) for lengths in simulated_lengths(objects).split(256)]
+    parts = [batch(lengths, WINDOWS) for lengths in torch.split(simulated_lengths(objects), 256)]
     with torch.no_grad():
         same = torch.allclose(gru.eval()(*parts[0]), padded.eval()(*parts[0]), atol=1e-4)
     print(f"packed and padded give equal answers: {same}")
@@ -114,7 +114,7 @@ def main() -> None:
     print(f"packed is {training['GRU, packed'] / training['GRU, padded to 500']:.1f}x padded")
     for mean in (60, 150, 500):
         spread = torch.randint(mean // 2, mean + mean // 2 + 1, (max(256, objects * 60 // mean),))
-        curves = [batch(lengths, 1) for lengths in spread.split(512)]
+        curves = [batch(lengths, 1) for lengths in torch.split(spread, 512)]
         runs = {"GRU": lambda c=curves: score(gru, c), "transformer": lambda c=curves: score(transformer, c)}
         speeds = interleaved(runs, repeats)  # type: ignore[arg-type]
         bound = f" (bound {BOUND:,.0f} for the GRU)" if mean == 60 else ""

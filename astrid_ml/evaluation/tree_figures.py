@@ -66,7 +66,8 @@ def figure_tree_confusion(tree: Taxonomy, counts: Floats) -> Figure:
     totals = chosen.sum(axis=1).astype(int)
     axes.set_xticks(range(len(labels)), labels, rotation=60, ha="right", fontsize=8)
     axes.set_yticks(range(len(labels)), [f"{n} ({t})" for n, t in zip(labels, totals, strict=True)], fontsize=8)
-    axes.set(xlabel="called", ylabel="truth (objects)")
+    axes.set(xlabel="called")
+    left.set_title("truth (objects)", fontsize=9)
     draw_tree(left, tree, order)
     figure.colorbar(image, ax=axes, shrink=0.7, label="share of the true class")
     return figure
@@ -126,7 +127,7 @@ def figure_precision_recall(tree: Taxonomy, p: Floats, truth: Ints, most: int = 
     columns = min(3, max(len(families), 1))
     lines = -(-max(len(families), 1) // columns)
     figure = Figure(figsize=(3.4 * columns, 3.0 * lines), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(lines, columns, sharex=True, sharey=True)).ravel()
+    panels = np.atleast_1d(figure.subplots(lines, columns, sharey=True)).ravel()
     for axes, (title, members) in zip(panels, families.items(), strict=False):
         for node in members:
             curve = pr_curve(np.clip(p[:, place[node]], 0, 1), truth == place[node], 300)

@@ -63,7 +63,11 @@ def scan(gru: nn.GRU, packed: PackedSequence) -> Tensor:
     There the module slices each time step off the whole batch, and the gradient of every slice is as large as the
     batch: training takes a time that grows with the square of the length. Splitting once keeps it linear.
     """
-    data, sizes = packed.data, packed.batch_sizes.tolist()
+    with torch.autocast("cpu", enabled=False):  # casting hundreds of small steps costs more than it saves
+        return _scan(gru, packed.data, packed.batch_sizes.tolist())
+
+
+def _scan(gru: nn.GRU, data: Tensor, sizes: list[int]) -> Tensor:
     for layer in range(gru.num_layers):
         from_input, bias = getattr(gru, f"weight_ih_l{layer}"), getattr(gru, f"bias_ih_l{layer}")
         recurrent, own = getattr(gru, f"weight_hh_l{layer}"), getattr(gru, f"bias_hh_l{layer}")

@@ -64,10 +64,14 @@ def test_an_answer_depends_on_nothing_but_its_own_past(
         start += length
 
 
+@pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.parametrize("kind", [CurveGRU, CurveTransformer])
-def test_training_reaches_every_weight(kind: type[CurveGRU] | type[CurveTransformer]) -> None:
+def test_training_reaches_every_weight(kind: type[CurveGRU] | type[CurveTransformer], mixed: bool) -> None:
     network = kind(("a",), "supernnova").train()
-    out = network(torch.randn(16, N_FEATURES), LENGTHS, torch.randn(4, 2), LENGTHS[:, None], torch.full((4, 1), 30.0))
-    out.sum().backward()
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        out = network(
+            torch.randn(16, N_FEATURES), LENGTHS, torch.randn(4, 2), LENGTHS[:, None], torch.full((4, 1), 30.0)
+        )
+    out.float().sum().backward()
     assert out.shape == (4, 1, 11)
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
