@@ -12,6 +12,7 @@ import pandas as pd
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
+from astrid_ml.splits.groups import joined
 from preprocessing.roman import jobs, old_dataset
 from preprocessing.roman.export import export_zscale
 from preprocessing.roman.frames import CHANNELS
@@ -50,7 +51,7 @@ class RomanPipeline:
     truth: Truth = field(default_factory=Truth)
     match: Match = field(default_factory=Match)
     domain: ClassVar[str] = "roman"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """One unit a job, incomplete where a product is missing; earlier runs of a job and jobs that a field list
@@ -96,7 +97,14 @@ class RomanPipeline:
             process_job(self, unit, Products.from_dict(unit.parameters["products"]), writer)
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
-        """Groups are set job by job: the object where truth names it, else a patch of sky."""
+        """Groups are set job by job: the object where truth names it, else a patch of sky.
+
+        Old datasets do not know the sky: there, jobs that show one object are one group, and so is all that is in them.
+        """
+        unplaced = index["ra"].isna()
+        if unplaced.any():
+            jobs_there = index["jid"][unplaced].astype(str)
+            index.loc[unplaced, "group_id"] = joined(jobs_there, index["truth_id"][unplaced]).astype("string")
         return index, []
 
     def complete(self, index: pd.DataFrame, folder: Path) -> dict[str, Any]:

@@ -233,6 +233,11 @@ def test_an_old_dataset_is_read_again(prepared: PreparedDataset, tmp_path: Path)
         assert (dataset.index["zscale_high_scorr"] == 1.0).all()
         first = dataset.index["image"][0]
         np.testing.assert_array_equal(np.load(dataset.path / first), np.load(old / first))
+        # Without a sky the jobs of one field are told by the supernovae that they share.
+        assert (dataset.index.groupby("jid")["group_id"].nunique() == 1).all()
+        natural = dataset.index[dataset.index["match_id"].str.endswith("_ou", na=False)]
+        assert natural.groupby("truth_id")["jid"].nunique().max() == 2
+        assert (natural.groupby("truth_id")["group_id"].nunique() == 1).all()
         injected = dataset.index[dataset.index["injected"]]
         assert not injected["truth_id"].duplicated().any()
 
