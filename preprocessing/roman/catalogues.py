@@ -50,7 +50,8 @@ def read_table(path: Path) -> pd.DataFrame:
     if "id" not in table:
         raise CatalogueError(f"{path.name} has no column id ({', '.join(map(str, table.columns[:6]))})")
     for name in table.columns:
-        table[name] = pd.to_numeric(table[name], errors="coerce")
+        if not pd.api.types.is_numeric_dtype(table[name].dtype):
+            table[name] = pd.to_numeric(table[name], errors="coerce")
     known = table["id"].notna()
     return table[known].astype({"id": "int64"}).reset_index(drop=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,13 +131,12 @@ def _read(path: Path, columns: tuple[str, ...], ending: tuple[str, ...] = ()) ->
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        head, *lines = content.decode().splitlines() or [""]
+        head, _, body = content.decode().partition("\n")
         names = head.lstrip("#").split()
-        kept = [line for line in lines if line.rstrip().endswith(ending)] if ending else lines
-        text = io.StringIO("\n".join(kept))
+        kept = _ending(body, ending) if ending else body
         table = (
-            pd.read_csv(text, sep=r"\s+", names=names, dtype={"object_id": str})
-            if any(kept)
+            pd.read_csv(io.StringIO(kept), sep=r"\s+", names=names, dtype={"object_id": str})
+            if kept.strip()
             else pd.DataFrame(columns=names or list(columns))
         )
     except Exception as error:
@@ -145,6 +145,13 @@ def _read(path: Path, columns: tuple[str, ...], ending: tuple[str, ...] = ()) ->
     if absent:
         raise TruthError(f"{path.name} has no column {', '.join(absent)}")
     return table
+
+
+def _ending(text: str, words: tuple[str, ...]) -> str:
+    """The lines that end in one of the words, in order; the search is for the words, not line by line."""
+    found = re.finditer(f"(?:{'|'.join(map(re.escape, words))})[ \\t\\r]*$", text, re.MULTILINE)
+    ends = [(match.start(), match.end()) for match in found]
+    return "\n".join(text[text.rfind("\n", 0, start) + 1 : end] for start, end in ends)
 
 
 def _named(table: pd.DataFrame, x: object, y: object, sign: int) -> pd.DataFrame:
