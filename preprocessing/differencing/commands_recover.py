@@ -145,7 +145,7 @@ class Recover:
     def _cases(self) -> Iterator[tuple[str, Image, Image, pd.DataFrame]]:
         load = self.pipeline.loader()
         if self.input is None:
-            if self.science is None or self.reference is None:
+            if not (self.science and self.science.path and self.reference and self.reference.path):
                 raise UserError("input=MANIFEST, or science=A reference=B", "neither", "give one of them")
             if self.inject.n < 1:
                 raise UserError("known sources", "inject.n=0", "set inject.n=100")
