@@ -98,7 +98,8 @@ def test_predict_scores_raw_files_as_the_run_did(finished: Path) -> None:
 
 
 def test_evaluate_judges_the_test_fold_only_and_agrees_with_the_run(finished: Path) -> None:
-    [dataset] = [path for path in (finished / "store").glob("realbogus_triplets-*") if not path.name.endswith("-splits")]
+    found = (finished / "store").glob("realbogus_triplets-*")
+    [dataset] = [path for path in found if not path.name.endswith("-splits")]
     done = astrid(
         "evaluate",
         f"ckpt_path={finished / 'run/checkpoints/best.ckpt'}",
@@ -126,7 +127,8 @@ def test_prepare_again_finds_the_dataset_and_plans_without_doing(finished: Path)
 
 
 def test_the_audit_and_the_croissant_of_the_dataset_are_clean(finished: Path) -> None:
-    [dataset] = [path for path in (finished / "store").glob("realbogus_triplets-*") if not path.name.endswith("-splits")]
+    found = (finished / "store").glob("realbogus_triplets-*")
+    [dataset] = [path for path in found if not path.name.endswith("-splits")]
     done = astrid("audit", f"dataset={dataset}", "split=sky", cwd=finished)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "failed: 0" in done.stdout
