@@ -13,6 +13,7 @@ from astrid_ml.report import html
 from astrid_ml.report.sweep_page import body
 from astrid_ml.report.write import write_whole
 
+METRIC = ("test/", "val/", "data/")  # how the names of metrics begin; other columns are what was swept
 FIXED = ("job", "status", "reason", "run_dir")
 
 
@@ -55,7 +56,7 @@ def read_jobs(folder: Path) -> pd.DataFrame:
     rows = [read_job(path) for path in sorted(places, key=_job_order)]
     table = pd.DataFrame(rows, columns=_columns(rows))
     for name in table.columns:
-        if name.startswith(("test/", "val/")):
+        if name.startswith(METRIC):
             table[name] = pd.to_numeric(table[name], errors="coerce").astype("Float64")
         else:
             # An override that some jobs lack is null there; texts stay texts.
@@ -108,7 +109,7 @@ def _job_order(path: Path) -> tuple[int, str]:
 def _columns(rows: list[dict[str, Any]]) -> list[str]:
     """Fixed columns, overrides, metrics; each in the order in which it came."""
     found = list(dict.fromkeys(name for row in rows for name in row))
-    metrics = [name for name in found if name.startswith(("test/", "val/"))]
+    metrics = [name for name in found if name.startswith(METRIC)]
     return [*FIXED, *(name for name in found if name not in FIXED and name not in metrics), *metrics]
 
 
@@ -127,5 +128,5 @@ def _typed(values: pd.Series) -> pd.Series:
 def varied(jobs: pd.DataFrame) -> list[str]:
     """Overrides that differ between jobs; one that was killed has left none to compare."""
     jobs = jobs[jobs["status"] != "unfinished"]
-    names = [name for name in jobs.columns if name not in FIXED and not name.startswith(("test/", "val/"))]
+    names = [name for name in jobs.columns if name not in FIXED and not name.startswith(METRIC)]
     return [name for name in names if jobs[name].nunique(dropna=False) > 1]
