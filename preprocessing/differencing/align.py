@@ -62,7 +62,7 @@ class Align:
         area = torch.ones(()) if "/sr" in reference.unit.lower() else pixel_area(at).float()
         return reference.with_(
             data=torch.where(mask, 0.0, data * area),
-            variance=torch.where(mask, reference.variance.median(), variance * area.square()),
+            variance=torch.where(mask, reference.variance[::4, ::4].median(), variance * area.square()),
             mask=mask,
             wcs=science.wcs,
             psf=None if reference.psf is None else turned(reference.psf, at),
