@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,14 +12,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astrid_ml.cli.main import main
 from astrid_ml.errors import UserError
 from preprocessing.differencing.commands_epochs import AssociateCandidates, DepthMaps, Forced, joined_candidates
 from preprocessing.lightcurves.exchange import read_exchange
 
 
+def astrid(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "astrid_ml", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
 def test_forced_makes_curves_of_a_folder_of_epochs(
-    epoch: Callable[..., Path], positions: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    epoch: Callable[..., Path], positions: pd.DataFrame, tmp_path: Path
 ) -> None:
     for seed, share in ((1, 0.0), (2, 1.0), (3, 0.6)):
         epoch(seed, share)
@@ -26,10 +32,9 @@ def test_forced_makes_curves_of_a_folder_of_epochs(
     broken.write_text("torn")
     positions.drop(columns=["x", "y"]).to_csv(tmp_path / "where.csv", index=False)
     given = [f"input={tmp_path}", f"positions={tmp_path / 'where.csv'}", f"output_dir={tmp_path / 'out'}"]
-    with pytest.raises(SystemExit) as ended:
-        main(["forced", *given, "executor=serial"])
-    assert ended.value.code == 1  # one image could not be read
-    assert "failed: 1" in capsys.readouterr().out
+    ended = astrid("forced", *given, "executor=serial")
+    assert ended.returncode == 1, ended.stderr  # one image could not be read
+    assert "failed: 1" in ended.stdout
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     n = len(positions)
     assert (report["images"], report["objects"], report["measurements"], report["masked"]) == (4, n, 3 * n, 3)
@@ -78,9 +83,8 @@ def test_associate_joins_pairs_and_keeps_known_names(tmp_path: Path) -> None:
     for i, (shift, mission) in enumerate(((0.0, "ztf"), (0.3, "ps1"), (-0.3, "ztf"))):
         candidates(tmp_path / "run" / f"pair_{i}", shift, 60000.0 + i, mission)
     given = [f"input={tmp_path / 'run'}", f"output_dir={tmp_path / 'out'}", "radius=1.0"]
-    with pytest.raises(SystemExit) as ended:
-        main(["associate", *given])
-    assert ended.value.code == 0
+    ended = astrid("associate", *given)
+    assert ended.returncode == 0, ended.stderr
     out = pd.read_parquet(tmp_path / "out" / "candidates.parquet")
     objects = pd.read_parquet(tmp_path / "out" / "objects.parquet")
     assert len(out) == 9 and out["id"].is_unique and out["id"][0] == "pair_0/sci-00000"
