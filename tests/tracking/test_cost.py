@@ -1,7 +1,8 @@
 """The cost of a run is what it took, not what it mapped."""
 
-from __future__ import gc
+from __future__ import annotations
 
+import gc
 import mmap
 import time
 from pathlib import Path
