@@ -47,19 +47,22 @@ def bilinear(plane: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def forced(result: SubtractionResult, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Flux, its error (science units) and significance (n,) of point sources at given positions.
 
-    The significance is interpolated between pixels by a Lanczos kernel of 5 taps on each side.
+    The flux (significance times its error) is interpolated between pixels by a Lanczos kernel of 5 taps on each side: it
+    is as smooth as the images, while the significance is flattened where the source's own noise peaks.
     """
     from preprocessing.differencing.resample import lanczos_weights
 
     order = 5
-    stamps, inside = stamps_at(result.significance, x.double().floor(), y.double().floor(), 4 * order + 1)
+    stamps, inside = stamps_at(
+        result.significance * result.flux_error, x.double().floor(), y.double().floor(), 4 * order + 1
+    )
     stamps = torch.where(inside, stamps, torch.zeros_like(stamps))[
         :, order + 1 : 3 * order + 1, order + 1 : 3 * order + 1
     ]
     wx, wy = (lanczos_weights((t.double() - t.double().floor()).float(), order) for t in (x, y))
-    snr = torch.einsum("nyx,yn,xn->n", stamps, wy, wx)
+    flux = torch.einsum("nyx,yn,xn->n", stamps, wy, wx)
     error = bilinear(result.flux_error, x, y)
-    return snr * error, error, snr
+    return flux, error, flux / error
 
 
 def measure(
