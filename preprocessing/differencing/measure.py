@@ -47,8 +47,8 @@ def bilinear(plane: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def forced(result: SubtractionResult, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Flux, its error (science units) and significance (n,) of point sources at given positions.
 
-    The flux (significance times its error) is interpolated between pixels by a Lanczos kernel of 5 taps on each side: it
-    is as smooth as the images, while the significance is flattened where the source's own noise peaks.
+    The flux (significance times its error) is interpolated between pixels by a Lanczos kernel of 5 taps on each side:
+    it is as smooth as the images, while the significance is flattened where the source's own noise peaks.
     """
     from preprocessing.differencing.resample import lanczos_weights
 
@@ -60,7 +60,7 @@ def forced(result: SubtractionResult, x: Tensor, y: Tensor) -> tuple[Tensor, Ten
         :, order + 1 : 3 * order + 1, order + 1 : 3 * order + 1
     ]
     wx, wy = (lanczos_weights((t.double() - t.double().floor()).float(), order) for t in (x, y))
-    flux = torch.einsum("nyx,yn,xn->n", stamps, wy, wx)
+    flux = torch.einsum("nyx,yn,xn->n", stamps, wy, wx).double()
     error = bilinear(result.flux_error, x, y)
     return flux, error, flux / error
 

@@ -113,7 +113,7 @@ def test_forced_flux_between_pixels(subtracted: Difference, sky: SkyPair) -> Non
     x, y = (torch.from_numpy(truth[c].to_numpy(copy=True)) for c in ("x", "y"))
     flux, error, snr = forced(subtracted.result, x, y)
     ok = ~subtracted.result.mask[y.round().long(), x.round().long()]
-    assert torch.allclose(flux, snr * error)
+    assert torch.allclose(flux, snr * error)  # one definition of all three
     pull = ((flux - torch.from_numpy(truth["flux"].to_numpy(copy=True))) / error)[ok]
     # four standard errors of the mean of so many unit pulls
     assert abs(float(pull.mean())) < 4 / len(pull) ** 0.5
