@@ -114,7 +114,7 @@ class Recover:
                     without.add(label)
                     continue
                 try:
-                    done = pipeline.subtraction()(science, reference)
+                    done = pipeline(science, reference)
                 except UserError as error:
                     failed.append(f"{label}, {name}: {error}")
                     continue

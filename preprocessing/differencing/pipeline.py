@@ -14,30 +14,14 @@ import torch
 from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
 from astrid_ml.pipeline.fingerprint import relative
 from astrid_ml.sky import healpix
-from preprocessing.differencing.align import Align, AlignNone
-from preprocessing.differencing.background import SubtractBackground
-from preprocessing.differencing.bright import BrightStars
+from preprocessing.differencing.align import AlignNone
 from preprocessing.differencing.cutouts import Cutout
-from preprocessing.differencing.detect import Peaks
 from preprocessing.differencing.difference import (
-    AlignStep,
-    BackgroundStep,
-    DetectStep,
     Difference,
-    RefineStep,
     Subtraction,
 )
 from preprocessing.differencing.load import Frame, LoadFits
 from preprocessing.differencing.manifest import find_pairs, frame_files
-from preprocessing.differencing.noise import Noise
-from preprocessing.differencing.normalise import MatchStars
-from preprocessing.differencing.psf import EmpiricalPsf, EstimatePsf
-from preprocessing.differencing.refine import Refine
-from preprocessing.differencing.significance import Significance
-from preprocessing.differencing.star_residuals import StarResiduals
-from preprocessing.differencing.stars import SelectStars
-from preprocessing.differencing.subtract import Subtract, Zogy
-from preprocessing.differencing.tiles import Tiles
 from preprocessing.differencing.truth import label_candidates, read_truth
 from preprocessing.stamps import peak_snr
 
@@ -45,34 +29,19 @@ _CELL = 18  # HEALPix order; cells of 0.8 arcsec
 
 
 @dataclass(frozen=True)
-class DifferencingPipeline:
+class DifferencingPipeline(Subtraction):
     """Loads, aligns, subtracts, detects, measures and cuts each pair of a manifest.
 
+    Between loading and cutting it is a :class:`Subtraction`, with all of its steps.
+
     Args:
-        load, background, stars, align, psf, match, bright, noise, refine, subtract, tiles, residuals, significance,
-            detect, cutout: the steps; ``bright`` may be None.
-        realign: px; the reference is resampled anew where stars show it this far off anywhere in the frame.
-        allow_mixed: subtract frames of different filters or missions.
+        load: reads a frame.
+        cutout: takes the stamps.
         match_radius: of candidates to the truth, in FWHM of the science image.
     """
 
     load: LoadFits = field(default_factory=LoadFits)
-    background: BackgroundStep = field(default_factory=SubtractBackground)
-    stars: SelectStars = field(default_factory=SelectStars)
-    align: AlignStep = field(default_factory=Align)
-    psf: EstimatePsf = field(default_factory=EmpiricalPsf)
-    match: MatchStars = field(default_factory=MatchStars)
-    bright: BrightStars | None = field(default_factory=BrightStars)
-    noise: Noise = field(default_factory=Noise)
-    refine: RefineStep = field(default_factory=Refine)
-    subtract: Subtract = field(default_factory=Zogy)
-    tiles: Tiles = field(default_factory=Tiles)
-    residuals: StarResiduals = field(default_factory=StarResiduals)
-    significance: Significance = field(default_factory=Significance)
-    detect: DetectStep = field(default_factory=Peaks)
     cutout: Cutout = field(default_factory=Cutout)
-    realign: float = 0.03
-    allow_mixed: bool = False
     match_radius: float = 1.0
     domain: ClassVar[str] = "differencing"
     version: ClassVar[int] = 1
@@ -93,17 +62,11 @@ class DifferencingPipeline:
     def difference(self, science: Frame, reference: Frame) -> Difference:
         """Load and subtract one pair."""
         load = self.loader()
-        return self.subtraction()(load(science), load(reference))
+        return self(load(science), load(reference))
 
     def loader(self) -> LoadFits:
         """The loader; frames that share their pixels already need no WCS."""
         return replace(self.load, need_wcs=False) if isinstance(self.align, AlignNone) else self.load
-
-    def subtraction(self) -> Subtraction:
-        """The steps between loaded images and measured candidates."""
-        names = ["background", "stars", "align", "psf", "match", "bright", "noise", "refine", "subtract"]
-        names += ["tiles", "residuals", "significance", "detect", "realign", "allow_mixed"]
-        return Subtraction(**{name: getattr(self, name) for name in names})
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Subtract the pair and write its candidates; warnings of the quality record are counted."""
