@@ -20,7 +20,9 @@ from torch import Tensor
 
 from astrid_ml.taxonomy import load_taxonomy
 from models.hierarchy.loss import WHXE
-from models.lightcurves.network import N_FEATURES, CurveGRU, CurveTransformer, pad
+from models.lightcurves.encoding import N_FEATURES
+from models.lightcurves.network import CurveGRU, CurveTransformer
+from models.lightcurves.packing import pad, places
 
 STATIC = tuple(f"s{k}" for k in range(13))
 LONGEST, WINDOWS, BOUND = 500, 14, 1500.0
@@ -47,11 +49,11 @@ def simulated_lengths(n: int) -> Tensor:
 class PaddedGRU(CurveGRU):
     """The same network and weights on curves that are filled up to 500 epochs."""
 
-    def forward(self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor, elapsed: Tensor) -> Tensor:
-        padded, _ = pad(self.encode(values), lengths, LONGEST)
+    def states(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        padded, _ = pad(tokens, lengths, LONGEST)
         states, _ = self.gru(padded.transpose(0, 1))
-        found = states.transpose(0, 1)[torch.arange(len(lengths))[:, None], queries - 1]
-        out: Tensor = self.head(found, static, elapsed, queries)
+        owner, place, _ = places(lengths)
+        out: Tensor = states[place, owner]
         return out
 
 

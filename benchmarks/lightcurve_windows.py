@@ -24,7 +24,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from datamodules.curves import features
+from datamodules.curve_features import features
 from preprocessing.lightcurves.pipeline import epochs_of
 from preprocessing.lightcurves.selection import WINDOWS, Selection, window_lengths
 from preprocessing.lightcurves.source import sources_of

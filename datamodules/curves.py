@@ -14,14 +14,17 @@ from torch import Tensor
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import SampleSource
 from astrid_ml.taxonomy import load_taxonomy
+from datamodules.curve_features import features
 from datamodules.features import Standardiser
 from datamodules.prepared import Batch, PreparedDataModule, Rows
+from preprocessing.lightcurves.augment import REDSHIFTS, Augmentation, augment, moved_redshift
+from preprocessing.lightcurves.hosts import distance_modulus
 
 
 class CurveDataModule(PreparedDataModule):
     """Batches of whole curves with the questions that are asked about each.
 
-    ``values`` (N, 8) epochs, ``lengths`` (B,), ``static`` (B, 2 S), ``y`` (B,) node places, ``queries`` (B, Q) epochs
+    ``values`` (N, 17) epochs, ``lengths`` (B,), ``static`` (B, 2 S), ``y`` (B,) node places, ``queries`` (B, Q) epochs
     that a question may see, ``elapsed`` (B, Q) days since time zero that have passed at it, ``days`` (B, Q) its window.
 
     A question at day d sees the epochs up to the last detection by that day: what the survey knew then, without the
@@ -35,8 +38,10 @@ class CurveDataModule(PreparedDataModule):
         days: windows of prediction; empty: one row an object with all its epochs.
         softening: FLUXCAL at which asinh turns from linear to logarithmic.
         extra_queries: training only: questions at random epochs of each object beside those of the windows.
-        noise: training only: extra noise up to this share of each error (drawn for each object), 0 for none.
-        dimming: training only: objects are dimmed by up to so many magnitudes at constant noise, 0 for none.
+        redshift: columns of redshifts, the best first; an object's first known one (up to 3) gives its rest frame.
+        augmentation: training only: how far objects are moved, dimmed and blurred; see
+            :class:`preprocessing.lightcurves.augment.Augmentation`. What is known of a moved object's host besides
+            redshifts is masked.
         batch_size: see the base class, as for what follows.
     """
 
@@ -49,8 +54,8 @@ class CurveDataModule(PreparedDataModule):
         days: Sequence[float] = (),
         softening: float = 10.0,
         extra_queries: int = 3,
-        noise: float = 0.0,
-        dimming: float = 0.0,
+        redshift: Sequence[str] = (),
+        augmentation: Augmentation | None = None,
         batch_size: int = 256,
         eval_batch_size: int = 1024,
         num_workers: int = 0,
@@ -67,7 +72,8 @@ class CurveDataModule(PreparedDataModule):
         self.standardiser = Standardiser(tuple(static))
         self.log_static = [name for name in log_static if name in self.standardiser.columns]
         self.windows, self.days = [float(day) for day in windows], [float(day) for day in days]
-        self.softening, self.extra_queries, self.noise, self.dimming = softening, extra_queries, noise, dimming
+        self.softening, self.extra_queries = softening, extra_queries
+        self.redshift, self.augmentation = list(redshift), augmentation or Augmentation()
 
     def usable(self, index: pd.DataFrame) -> npt.NDArray[np.bool_]:
         """Objects whose label the taxonomy knows."""
@@ -114,21 +120,23 @@ class CurveDataModule(PreparedDataModule):
         self, source: SampleSource, rows: Rows, days: Sequence[float], generator: torch.Generator | None
     ) -> Batch:
         """Objects at all of some days (in the same order for each); a generator turns augmentation on."""
+        index = source.index.iloc[rows]
         flat, offsets = source.ragged("epochs", rows)
+        if generator is not None and self.augmentation.changes:
+            flat, offsets, index = self._moved(flat, offsets, index, generator)
         epochs, lengths = torch.from_numpy(np.array(flat)), torch.from_numpy(np.diff(offsets))
         queries, elapsed = ask(epochs, lengths, torch.tensor(days, dtype=torch.float32))
         if generator is not None:
             more, when = self._random_queries(epochs, lengths, generator)
             queries, elapsed = torch.cat([queries, more], dim=1), torch.cat([elapsed, when], dim=1)
         epochs, lengths = shorten(epochs, lengths, queries.max(dim=1).values)
-        if generator is not None:
-            epochs = self._augment(epochs, lengths, generator)
-        index = source.index.iloc[rows]
         static = torch.zeros((len(rows), 0))
         if self.standardiser.columns:
             static = self.standardiser.apply(self.static_columns(index), self.statistics)
+        z = self.best_redshift(index)
+        modulus = torch.from_numpy(distance_modulus(z))
         return {
-            "values": features(epochs, lengths, self.softening),
+            "values": features(epochs, lengths, self.softening, torch.from_numpy(z), modulus),
             "lengths": lengths,
             "static": static,
             "y": torch.from_numpy(self._nodes(index)),
@@ -136,6 +144,15 @@ class CurveDataModule(PreparedDataModule):
             "elapsed": elapsed,
             "days": torch.tensor(days, dtype=torch.float32).expand(len(rows), -1),
         }
+
+    def best_redshift(self, index: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """The first known positive redshift of each object, 3 at most; NaN where none is."""
+        out = np.full(len(index), np.nan)
+        for name in self.redshift:
+            if name in index:
+                z = index[name].to_numpy(dtype=np.float64, na_value=np.nan)
+                out = np.where(np.isnan(out) & (z > 0), np.minimum(z, 3.0), out)
+        return out
 
     def seen_at(self, epochs: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """How many epochs of each object the questions at ``windows`` may see, (B, W): for models without batches."""
@@ -151,17 +168,21 @@ class CurveDataModule(PreparedDataModule):
         starts = torch.cumsum(lengths, 0) - lengths
         return seen, epochs[starts[:, None] + seen - 1, 0].clamp(min=0.0)
 
-    def _augment(self, epochs: Tensor, lengths: Tensor, generator: torch.Generator) -> Tensor:
-        n = len(lengths)
-        owner = torch.repeat_interleave(torch.arange(n), lengths)
-        flux, error = epochs[:, 1], epochs[:, 2]
-        if self.dimming:
-            flux = flux * (10 ** (-0.4 * self.dimming * torch.rand(n, generator=generator)))[owner]
-        if self.noise:
-            extra = error * (self.noise * torch.rand(n, generator=generator))[owner]
-            flux = flux + extra * torch.randn(len(flux), generator=generator)
-            error = torch.hypot(error, extra)
-        return torch.stack([epochs[:, 0], flux, error, epochs[:, 3], epochs[:, 4]], dim=1)
+    def _moved(
+        self, flat: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64], index: pd.DataFrame, generator: Any
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], pd.DataFrame]:
+        """Other curves that the survey could have seen, and what would then be known of the objects."""
+        seed = int(torch.randint(2**62, (1,), generator=generator))
+        made = augment(flat, offsets, np.random.default_rng(seed), self.augmentation, self.best_redshift(index))
+        moved = made.ratio != 1
+        if moved.any():
+            index = index.copy()
+            for name in dict.fromkeys([*self.standardiser.columns, *self.redshift]):
+                if name in REDSHIFTS:
+                    index[name] = moved_redshift(index[name].to_numpy(dtype=np.float64, na_value=np.nan), made.ratio)
+                elif name.startswith("HOSTGAL"):
+                    index.loc[moved, name] = np.nan
+        return made.values, made.offsets, index
 
 
 def ask(epochs: Tensor, lengths: Tensor, days: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,23 +214,3 @@ def shorten(epochs: Tensor, lengths: Tensor, kept: Tensor) -> tuple[Tensor, Tens
     starts = torch.cumsum(lengths, 0) - lengths
     place = torch.arange(len(epochs)) - torch.repeat_interleave(starts, lengths)
     return epochs[place < torch.repeat_interleave(kept, lengths)], kept
-
-
-def features(epochs: Tensor, lengths: Tensor, softening: float) -> Tensor:
-    """(N, 5) epochs -> (N, 8), in the order of ``models.lightcurves.network``: time first, wavelength last."""
-    days, flux, error, detected, wavelength = epochs.unbind(dim=1)
-    gap = torch.diff(days, prepend=days[:1])
-    starts = torch.cumsum(lengths, 0) - lengths
-    gap[starts] = 0.0
-    snr = torch.clamp(flux / error, -1e4, 1e4)
-    columns = (
-        days / 100,
-        torch.asinh(days) / 4,
-        torch.log1p(gap.clamp(min=0)) / 3,
-        torch.asinh(flux / softening) / 3,
-        torch.log10(error.clamp(min=1e-3, max=1e7)) - 1,
-        torch.asinh(snr) / 3,
-        detected,
-        torch.log(wavelength),
-    )
-    return torch.stack(columns, dim=1)  # (N, 8)

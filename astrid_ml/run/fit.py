@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from astrid_ml.checkpoint.files import AtomicCheckpointIO
 
@@ -110,6 +110,9 @@ def fit(
                 task.monitor, patience=callbacks["patience"], mode=task.monitor_mode, min_delta=callbacks["min_delta"]
             )
         )
+    if callbacks["weight_averaging"]:
+        # First: what is validated and kept are the averaged weights.
+        hooks.insert(0, EMAWeightAveraging(decay=callbacks["weight_averaging"]))
     last = checkpoints / "last.ckpt"
     with quiet():
         lightning = Trainer(

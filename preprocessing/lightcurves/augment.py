@@ -31,6 +31,7 @@ class Augmentation:
         redshift: (1 + z') / (1 + z) is drawn between 1 and 1 + this, for objects whose redshift is known and above 0.
         dimming: magnitudes, drawn between 0 and this, on top of the redshift's.
         noise: extra noise, drawn between 0 and this share of each error.
+        thinning: share of the epochs that is left out, drawn between 0 and this: a sparser cadence, clouds.
         detect_snr: |flux| / error that an epoch needs to stay a detection once the flux or the error has changed.
         wavelengths: micrometres; epochs that a redshift moves out of this range are dropped.
     """
@@ -38,16 +39,24 @@ class Augmentation:
     redshift: float = 0.0
     dimming: float = 0.0
     noise: float = 0.0
+    thinning: float = 0.0
     detect_snr: float = 5.0
     wavelengths: tuple[float, float] = (0.3, 1.1)
 
     def __post_init__(self) -> None:
-        amounts = {name: getattr(self, name) for name in ("redshift", "dimming", "noise")}
-        wrong = {name: value for name, value in amounts.items() if not 0 <= value <= 10}
+        most = {"redshift": 10.0, "dimming": 10.0, "noise": 10.0, "thinning": 1.0}
+        wrong = {name: value for name in most if not 0 <= (value := getattr(self, name)) <= most[name]}
         if wrong:
             raise UserError(
-                "augmentation between 0 and 10", str(wrong), "for instance redshift=0.2, dimming=1, noise=1"
+                "augmentation between 0 and 10 (thinning: 1)",
+                str(wrong),
+                "for instance redshift=0.2, dimming=1, noise=1",
             )
+
+    @property
+    def changes(self) -> bool:
+        """Whether any step is on."""
+        return self.redshift > 0 or self.dimming > 0 or self.noise > 0 or self.thinning > 0
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ def augment(
     Args:
         values: (N, 5) float32, times ascending within an object.
         offsets: (n + 1,).
-        rng: a seeded generator; three draws an object and one an epoch are taken from it, whatever the options.
+        rng: a seeded generator; four draws an object and two an epoch are taken from it, whatever the options.
         options: how far.
         redshift: (n,) of each object, NaN where it is not known; None moves nothing in redshift.
     """
@@ -113,9 +122,19 @@ def augment(
     out = np.where(changed[owner, None], out, values)
     kept = np.where(changed[owner], seen & around(out, found, offsets), True)
     out[:, DAYS] -= np.where(changed, start_of(out, found, offsets), 0.0)[owner]
+    thinned = rng.uniform(size=len(values)) < options.thinning * rng.uniform(size=n)[owner]
+    kept &= ~thinned | anchor(out, offsets)
     lengths = np.bincount(owner[kept], minlength=n)
     ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Augmented(out[kept].astype(np.float32), ends, ratio, changed, np.flatnonzero(kept))
+
+
+def anchor(values: Floats, offsets: Ints) -> npt.NDArray[np.bool_]:
+    """The epochs that thinning never takes, (N,): time zero's, and the first one of a curve without detections."""
+    first = first_true(values[:, DETECTED] > 0, offsets)
+    stays = np.zeros(len(values), dtype=bool)
+    stays[np.where(first >= 0, first, offsets[:-1])] = True
+    return stays
 
 
 def brightness(z: Floats, ratio: Floats) -> Floats:

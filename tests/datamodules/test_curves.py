@@ -1,4 +1,4 @@
-"""Windows, augmentation and features of light-curve batches, against plain loops."""
+"""Windows, augmentation and static features of light-curve batches, against plain loops."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
-from datamodules.curves import CurveDataModule, ask, features
-from models.lightcurves.network import N_FEATURES
+from datamodules.curves import CurveDataModule, ask
+from preprocessing.lightcurves.augment import Augmentation, augment
+from preprocessing.lightcurves.hosts import distance_modulus
 
 LABELS = ["SNIa-SALT3", "RRL", "unheard of", None, "KN_K17", "EB"]
 
@@ -76,7 +77,7 @@ def test_a_later_detection_never_changes_an_earlier_question() -> None:
 
 
 def test_augmentation_is_seeded_and_changes_what_it_says() -> None:
-    data = attached(extra_queries=4, noise=1.0, dimming=1.0)
+    data = attached(extra_queries=4, augmentation=Augmentation(noise=1.0, dimming=1.0))
     rows = data.rows["train"]
     assert data.source is not None
     first, again, other = (
@@ -87,26 +88,48 @@ def test_augmentation_is_seeded_and_changes_what_it_says() -> None:
     assert not torch.equal(first["queries"], other["queries"])
     assert ((first["queries"] >= 1) & (first["queries"] <= first["lengths"][:, None])).all()
     assert int(first["lengths"].sum()) == len(first["values"])
-    plain = data.batch_at(data.source, rows, [np.inf], None)
-    noisy = CurveDataModule(noise=1.0, extra_queries=1)
-    noisy.rows, noisy.source = data.rows, data.source
-    more = noisy.batch_at(data.source, rows, [np.inf], torch.Generator().manual_seed(0))
-    whole = plain["lengths"] == more["lengths"]
-    assert whole.any()
-    if bool(whole.all()):
-        assert (more["values"][:, 4] >= plain["values"][:, 4]).all()  # errors grow with the noise
-        assert torch.equal(more["values"][:, 0], plain["values"][:, 0])
+    whole = data.batch_at(data.source, rows, [np.inf], torch.Generator().manual_seed(3))
+    seed = int(torch.randint(2**62, (1,), generator=torch.Generator().manual_seed(3)))
+    flat, offsets = data.source.ragged("epochs", rows)
+    made = augment(flat, offsets, np.random.default_rng(seed), data.augmentation)
+    epochs, lengths = torch.from_numpy(made.values), torch.from_numpy(np.diff(made.offsets))
+    assert torch.equal(whole["lengths"], ask(epochs, lengths, torch.tensor([torch.inf]))[0][:, 0])
+    errors = [epochs[start : start + n, 2] for start, n in zip(made.offsets, whole["lengths"].tolist(), strict=False)]
+    assert torch.allclose(whole["values"][:, 4], torch.log10(torch.cat(errors)) - 1)
 
 
-def test_features_by_hand_and_missing_static_values_are_flagged() -> None:
-    epochs = torch.tensor([[-2.0, 10.0, 2.0, 0.0, 0.85], [3.0, -10.0, 5.0, 1.0, 0.65], [7.0, 0.0, 1.0, 1.0, 0.45]])
-    made = features(epochs, torch.tensor([2, 1]), 10.0)
-    assert made[:, 0].tolist() == pytest.approx([-0.02, 0.03, 0.07])
-    assert made[:, 1].tolist() == pytest.approx((np.arcsinh([-2, 3, 7]) / 4).tolist())
-    assert made[:, 2].tolist() == pytest.approx([0, np.log(6) / 3, 0])
-    assert made[:, 3].tolist() == pytest.approx([np.arcsinh(1) / 3, -np.arcsinh(1) / 3, 0])
-    assert made[:, 7].tolist() == pytest.approx(np.log([0.85, 0.65, 0.45]).tolist(), abs=1e-6)
-    assert made.shape[1] == N_FEATURES
+def test_what_is_known_of_a_moved_objects_host_is_masked_and_its_redshift_follows() -> None:
+    made = source()
+    made.index["HOSTGAL_PHOTOZ"] = np.where(np.arange(60) % 3 > 0, 0.2, np.nan)
+    made.index["HOSTGAL_MAG_r"] = 20.0
+    data = CurveDataModule(
+        static=["HOSTGAL_PHOTOZ", "HOSTGAL_MAG_r"],
+        redshift=["HOSTGAL_PHOTOZ"],
+        augmentation=Augmentation(redshift=0.5, detect_snr=0.0, wavelengths=(0.1, 3.0)),
+    )
+    data.attach(made, pd.DataFrame({"id": made.index["id"], "fold": "train"}))
+    rows = data.rows["train"]
+    batch = data.batch_at(made, rows, [np.inf], torch.Generator().manual_seed(0))
+    known = np.arange(60)[rows] % 3 > 0
+    assert (batch["static"][:, 3] == torch.from_numpy(known).float()).all()  # the host's magnitude is missing
+    owner = torch.repeat_interleave(torch.arange(len(rows)), batch["lengths"])
+    stretch = torch.exp(batch["values"][:, 7] - batch["values"][:, 16])  # observed over rest wavelength
+    moved = stretch[torch.from_numpy(known)[owner]]
+    assert (moved >= 1.2 - 1e-5).all() and (moved <= 1.8 + 1e-5).all() and float(moved.std()) > 0.1
+    # micrometres at rest: whoever moves an object takes its wavelengths along
+    rest = torch.exp(batch["values"][:, 16])[torch.from_numpy(known)[owner]]
+    assert rest == pytest.approx(torch.full_like(rest, 0.62 / 1.2), rel=1e-4)
+
+
+def test_the_first_known_redshift_counts() -> None:
+    data = CurveDataModule(redshift=["a", "b", "absent"])
+    index = pd.DataFrame({"a": [0.1, np.nan, -9.0, np.nan], "b": [0.5, 0.4, 7.0, np.nan]})
+    z = data.best_redshift(index)
+    assert z[:3].tolist() == [0.1, 0.4, 3.0] and np.isnan(z[3])
+    assert np.isfinite(distance_modulus(z[:3])).all()
+
+
+def test_missing_static_values_are_flagged() -> None:
     data = attached(log_static=["MWEBV"])
     batch = data.make_batch(data.source, np.arange(4), None, False)  # type: ignore[arg-type]
     assert batch["static"][:, 1].tolist() == [0, 1, 0, 1]

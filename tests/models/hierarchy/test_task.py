@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.multiprocessing import get_context
 
 from models.hierarchy.task import HierarchyTask, gathered
-from models.lightcurves.network import N_FEATURES, CurveGRU
+from models.lightcurves.encoding import N_FEATURES
+from models.lightcurves.network import CurveGRU
 
 
 def batch(n: int = 24) -> dict[str, Tensor]:

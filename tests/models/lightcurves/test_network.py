@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from models.lightcurves.network import N_FEATURES, CurveGRU, CurveTransformer, pack, pad, scan
+from models.lightcurves.encoding import N_FEATURES
+from models.lightcurves.network import CurveGRU, CurveTransformer
+from models.lightcurves.packing import pack, pad, places, scan
+from models.lightcurves.pooling import RunningPool
 
 LENGTHS = torch.tensor([3, 1, 7, 5])
 
@@ -75,3 +78,18 @@ def test_training_reaches_every_weight(kind: type[CurveGRU] | type[CurveTransfor
     out.float().sum().backward()
     assert out.shape == (4, 1, 11)
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+def test_running_extremes_and_means_against_a_loop() -> None:
+    torch.manual_seed(1)
+    pool = RunningPool(5, 6, groups=3)
+    tokens, queries = torch.randn(16, 5), torch.tensor([[1, 3], [1, 1], [4, 6], [2, 5]])
+    out = pool(tokens, LENGTHS, queries)
+    _, _, starts = places(LENGTHS)
+    for number, start in enumerate(starts.tolist()):
+        for question, seen in enumerate(queries[number].tolist()):
+            part = tokens[start : start + seen]
+            assert torch.allclose(out[number, question, :6], pool.quantity(part).max(dim=0).values, atol=1e-6)
+            share = torch.softmax(pool.weight(part), dim=0)  # (seen, groups)
+            means = torch.einsum("tg,tgv->gv", share, pool.value(part).unflatten(1, (3, 2)))
+            assert torch.allclose(out[number, question, 6:], means.flatten(), atol=1e-5)

@@ -117,6 +117,23 @@ def test_nothing_chosen_changes_nothing() -> None:
         Augmentation(dimming=-1)
 
 
+def test_thinning_leaves_time_zero_and_the_asked_share() -> None:
+    values, offsets = curves(2000, 5)
+    made = augment(values, offsets, np.random.default_rng(1), Augmentation(thinning=0.8))
+    assert np.array_equal(made.values, values[made.rows])
+    lost = 1 - np.diff(made.offsets) / np.diff(offsets)
+    free = 1 - 1 / np.diff(offsets)  # time zero's epoch always stays
+    assert float(lost.mean() / free.mean()) == pytest.approx(0.4, abs=0.02)  # uniform between 0 and 0.8
+    assert (made.values[made.offsets[:-1], 0] == 0).all()
+    again = augment(values, offsets, np.random.default_rng(1), Augmentation(thinning=0.8))
+    assert np.array_equal(again.rows, made.rows)
+    silent = values.copy()
+    silent[:, 3] = 0.0  # no detection at all: the first epoch stays
+    assert (np.diff(augment(silent, offsets, np.random.default_rng(1), Augmentation(thinning=1.0)).offsets) >= 1).all()
+    with pytest.raises(UserError, match="thinning"):
+        Augmentation(thinning=1.5)
+
+
 def test_epochs_leave_the_filters_range() -> None:
     values, offsets = curves(200, 4)
     values[:, 1], values[:, 2] = 1e7, 1e-3
