@@ -22,7 +22,7 @@ from astrid_ml.taxonomy import load_taxonomy
 from models.hierarchy.loss import WHXE
 from models.lightcurves.encoding import N_FEATURES
 from models.lightcurves.network import CurveGRU, CurveTransformer
-from models.lightcurves.packing import pad, places
+from models.lightcurves.packing import pad
 
 STATIC = tuple(f"s{k}" for k in range(13))
 LONGEST, WINDOWS, BOUND = 500, 14, 1500.0
@@ -49,12 +49,9 @@ def simulated_lengths(n: int) -> Tensor:
 class PaddedGRU(CurveGRU):
     """The same network and weights on curves that are filled up to 500 epochs."""
 
-    def states(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        padded, _ = pad(tokens, lengths, LONGEST)
-        states, _ = self.gru(padded.transpose(0, 1))
-        owner, place, _ = places(lengths)
-        out: Tensor = states[place, owner]
-        return out
+    def forward(self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor, elapsed: Tensor) -> Tensor:
+        padded, _ = pad(values, lengths, LONGEST)
+        return super().forward(padded.flatten(0, 1), torch.full_like(lengths, LONGEST), static, queries, elapsed)
 
 
 def train(network: torch.nn.Module, batches: list[Batch]) -> float:

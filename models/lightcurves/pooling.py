@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.lightcurves.packing import places
-
 # Weights of the means are exponentials; beyond this their ratio no longer matters in float32.
 _LARGEST = 8.0
 
@@ -32,21 +30,40 @@ class RunningPool(nn.Module):
 
     def forward(self, tokens: Tensor, lengths: Tensor, queries: Tensor) -> Tensor:
         """(B, Q, size): maxima, then means, over the first ``queries`` (B, Q) of each curve's tokens (N, size)."""
-        owner, place, _ = places(lengths)
-        shape = (len(lengths), int(lengths.max()))
+        counts, rank = stretches(lengths, queries)
         quantity = self.quantity(tokens)
-        padded = quantity.new_full((*shape, quantity.shape[1]), -torch.inf)
-        padded[owner, place] = quantity
-        largest = _pick(torch.cummax(padded, dim=1).values, queries)
+        largest = torch.segment_reduce(quantity, "max", lengths=counts, initial=-torch.inf, unsafe=True)
         weight = torch.exp(self.weight(tokens).float().clamp(-_LARGEST, _LARGEST))
         value = self.value(tokens).float().unflatten(1, (self.groups, -1)) * weight[..., None]
-        summed = weight.new_zeros((*shape, value[0].numel() + self.groups))
-        summed[owner, place] = torch.cat([value.flatten(1), weight], dim=1)
-        running = _pick(torch.cumsum(summed, dim=1), queries)
+        weighted = torch.cat([value.flatten(1), weight], dim=1)
+        owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+        summed = weighted.new_zeros((len(counts), weighted.shape[1])).index_add(0, owner, weighted)
+        shape = (len(lengths), queries.shape[1] + 1, -1)
+        largest = _pick(torch.cummax(largest.view(shape), dim=1).values, rank)
+        running = _pick(torch.cumsum(summed.view(shape), dim=1), rank)
         means = running[..., : -self.groups] / running[..., -self.groups :].repeat_interleave(value.shape[2], dim=2)
         return torch.cat([largest, means.to(largest.dtype)], dim=2)
 
 
-def _pick(running: Tensor, queries: Tensor) -> Tensor:
-    """(B, Q, F) of (B, T, F) after so many epochs."""
-    return torch.gather(running, 1, (queries - 1)[..., None].expand(-1, -1, running.shape[2]))
+def stretches(lengths: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
+    """Cut each curve where a question is asked: what lies between two questions is reduced once for all later ones.
+
+    Args:
+        lengths: (B,).
+        queries: (B, Q).
+
+    Returns:
+        Epochs in each stretch (B (Q + 1),), the last one behind all questions; and the stretch that ends at each
+        question (B, Q).
+    """
+    asked, order = torch.sort(queries, dim=1)
+    edges = torch.cat([asked.new_zeros(len(asked), 1), asked, lengths[:, None]], dim=1)
+    rank = torch.empty_like(order).scatter_(
+        1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
+    )
+    return torch.diff(edges, dim=1).flatten(), rank
+
+
+def _pick(running: Tensor, rank: Tensor) -> Tensor:
+    """(B, Q, F) of (B, Q + 1, F): what has run up to each question."""
+    return torch.gather(running, 1, rank[..., None].expand(-1, -1, running.shape[2]))
