@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.resample import spread
+from preprocessing.differencing.stamp_fit import stamps_at
 
 _LOG = logging.getLogger(__name__)
 Array = npt.NDArray[np.float64]
+_AT_ONCE = 1 << 16  # pixels whose surroundings are gathered together
 EDGE, NEAR_MASK, DIPOLE = 1, 2, 4  # bits of ``flags``
 PEAK_COLUMNS = ("x", "y", "snr", "sign", "flags")
 
@@ -27,14 +27,21 @@ def local_maxima(significance: Tensor, mask: Tensor, threshold: float, radius: i
     Masked pixels are compared too, so that the shoulder of a masked peak is no peak. The outermost pixels hold none,
     since nothing can be interpolated there.
     """
-    clean = torch.where(torch.isfinite(significance), significance, torch.full_like(significance, -torch.inf))
-    side = 2 * radius + 1
-    wide = functional.max_pool2d(clean[None, None], (1, side), 1, (0, radius))
-    highest = functional.max_pool2d(wide, (side, 1), 1, (radius, 0))[0, 0]
-    peaks = torch.nonzero((clean == highest) & (clean >= threshold) & ~mask)
     h, w = significance.shape
+    peaks = torch.nonzero((significance >= threshold) & ~mask)
     inside = (peaks[:, 0] > 0) & (peaks[:, 0] < h - 1) & (peaks[:, 1] > 0) & (peaks[:, 1] < w - 1)
-    return peaks[inside]
+    peaks = peaks[inside]
+    for reach in (1, radius):  # most pixels have a higher one beside them
+        peaks = torch.cat([part[_highest(significance, part, reach)] for part in torch.split(peaks, _AT_ONCE)])
+    return peaks
+
+
+def _highest(significance: Tensor, peaks: Tensor, radius: int) -> Tensor:
+    """True for the peaks (n, 2) that nothing within ``radius`` px exceeds."""
+    around, there = stamps_at(significance, peaks[:, 1], peaks[:, 0], 2 * radius + 1)
+    around = torch.where(there & torch.isfinite(around), around, -torch.inf)
+    own = around[:, radius, radius]
+    return torch.isfinite(own) & (own >= around.flatten(1).amax(1))
 
 
 def interpolate(significance: Tensor, peaks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -54,8 +61,8 @@ def interpolate(significance: Tensor, peaks: Tensor) -> tuple[Tensor, Tensor, Te
 
 
 def _near(mask: Tensor, x: Tensor, y: Tensor, radius: int) -> Tensor:
-    grown = spread(mask, radius)
-    return grown[(y + 0.5).long().clamp(0, mask.shape[0] - 1), (x + 0.5).long().clamp(0, mask.shape[1] - 1)]
+    bad, inside = stamps_at(mask, x, y, 2 * radius + 1)
+    return (bad & inside).flatten(1).any(1)
 
 
 def dipoles(

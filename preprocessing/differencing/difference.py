@@ -16,6 +16,7 @@ from preprocessing.differencing.align import Align
 from preprocessing.differencing.background import SubtractBackground
 from preprocessing.differencing.bright import BrightStars
 from preprocessing.differencing.detect import Peaks
+from preprocessing.differencing.fill import fill
 from preprocessing.differencing.image import Image
 from preprocessing.differencing.measure import measure
 from preprocessing.differencing.noise import ImageNoise, Noise
@@ -25,7 +26,7 @@ from preprocessing.differencing.refine import Refine
 from preprocessing.differencing.significance import Significance
 from preprocessing.differencing.star_residuals import StarResiduals
 from preprocessing.differencing.stars import SelectStars, Sources, find_sources
-from preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult, Zogy, fill, grow
+from preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult, Zogy, grow
 from preprocessing.differencing.tiles import Tiles
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from preprocessing.differencing.detect import local_maxima
+from preprocessing.differencing.fill import fill
 from preprocessing.differencing.gaussian import gaussian_stamp, matching_sigma
 from preprocessing.differencing.kernel_basis import (
     delta_basis,
@@ -21,7 +22,7 @@ from preprocessing.differencing.kernel_basis import (
     roughness,
 )
 from preprocessing.differencing.kernel_fit import KernelModel, fit_kernel, stamp_equations
-from preprocessing.differencing.subtract import SubtractionInput, SubtractionResult, fill, grow
+from preprocessing.differencing.subtract import SubtractionInput, SubtractionResult, grow
 from preprocessing.differencing.whiten import whiten
 from preprocessing.differencing.zogy import padded_shape, transform
 

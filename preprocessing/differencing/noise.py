@@ -10,6 +10,7 @@ from torch import Tensor
 
 from preprocessing.differencing.image import Image
 from preprocessing.differencing.spectra import autocovariance
+from preprocessing.differencing.typical import typical
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,13 @@ class Noise:
 
     def __call__(self, image: Image, blank: Tensor) -> ImageNoise:
         """Noise of a background-free image; ``blank`` (H, W) is True on sky without sources."""
-        level = image.variance[blank].median() if bool(blank.any()) else image.variance.median()
+        counted = int(blank.sum())
+        level = typical(image.variance, blank if counted else None)
         propagated = image.meta.get("noise_autocorrelation", torch.ones(1, 1))
         propagated = propagated / propagated[propagated.shape[0] // 2, propagated.shape[1] // 2]
-        if int(blank.sum()) < 2000:
+        if counted < 2000:
             return ImageNoise(propagated * level, propagated * level, image.variance, {"noise_measured": 0.0})
-        measured = autocovariance(image.data / image.variance.sqrt().clamp_min(1e-20), blank, self.reach)
+        measured = autocovariance(image.data, blank, self.reach, image.variance)
         c = self.reach - 1
         scale, lag = float(measured[c, c]), float((measured[c, c + 1] + measured[c + 1, c]) / 2 / measured[c, c])
         # the taper of the measured autocovariance is undone for the comparison

@@ -10,8 +10,10 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from preprocessing.differencing.fill import fill_stamps
 from preprocessing.differencing.stamp_fit import stamps_at
-from preprocessing.differencing.subtract import SubtractionInput, fill_all
+from preprocessing.differencing.subtract import SubtractionInput
+from preprocessing.differencing.typical import typical
 from preprocessing.differencing.zogy import padded_shape, proper_difference, transform
 
 
@@ -99,12 +101,12 @@ def _blocks(pair: SubtractionInput, n: int, size: int) -> _Blocks:
     """Blocks (n, size + 1, size + 1) around the brightest stars, weight 1 on good pixels of the star."""
     assert pair.stars is not None
     at, side = pair.stars[:n], max(size, pair.psfs[0].shape[-1]) | 1
-    either = pair.masks[0] | pair.masks[1]
-    planes = fill_all((pair.science, pair.reference, pair.variances[0]), either)
-    science, reference, variance = (stamps_at(t, at[:, 0], at[:, 1], side)[0] for t in planes)
+    bad, inside = stamps_at(pair.masks[0], at[:, 0], at[:, 1], side)
+    bad = bad | stamps_at(pair.masks[1], at[:, 0], at[:, 1], side)[0]
+    stamps = [stamps_at(t, at[:, 0], at[:, 1], side)[0] for t in (pair.science, pair.reference, pair.variances[0])]
+    science, reference, variance = fill_stamps(stamps, bad)
     # the sources' own noise in D, in units of the sky's
-    excess = (variance / pair.variances[0][~either].median()).clamp_min(1.0)
-    bad, inside = stamps_at(either, at[:, 0], at[:, 1], side)
+    excess = (variance / typical(pair.variances[0], ~(pair.masks[0] | pair.masks[1]))).clamp_min(1.0)
     t = (torch.arange(side) - side // 2).float()
     reach = pair.psfs[0].shape[-1] / 4
     near = (t[:, None] ** 2 + t[None, :] ** 2) <= reach**2

@@ -17,10 +17,10 @@ def robust_mean_std(values: Tensor, clip: float = 4.0) -> tuple[float, float]:
 
     NaN for fewer than 16 values.
     """
-    v = values.double().flatten()
+    v = values.flatten()
     if v.numel() < 16:
         return math.nan, math.nan
-    sample = v[:: max(1, v.numel() // 100_000)]  # a start only: all values are clipped below
+    sample = v[:: max(1, v.numel() // 100_000)].double()  # a start only: all values are clipped below
     centre = float(sample.median())
     std = float((sample - centre).abs().median()) * 1.4826
     lost = math.sqrt(2 / math.pi) * clip * math.exp(-(clip**2) / 2) / math.erf(clip / math.sqrt(2))
@@ -28,32 +28,48 @@ def robust_mean_std(values: Tensor, clip: float = 4.0) -> tuple[float, float]:
         kept = v[(v - centre).abs() <= clip * std]
         if kept.numel() < 2:
             return centre, std
-        centre, std = float(kept.mean()), float(kept.std()) / math.sqrt(1 - lost)
+        before, mean = std, float(kept.mean(dtype=torch.double))
+        # deviations from the centre: squares of float32 values would lose it
+        square = (kept - centre).square_().mean(dtype=torch.double)
+        std = math.sqrt(max(float(square) - (mean - centre) ** 2, 0.0)) / math.sqrt(1 - lost)
+        centre = mean
+        if abs(std - before) < 1e-5 * before:
+            break
     return centre, std
+
+
+def thinned(plane: Tensor, most: int = 1 << 20) -> Tensor:
+    """Every other row and column, or fewer, of (H, W), such that at most ``most`` pixels are left.
+
+    Pixels as near as this to each other share most of their noise in a filtered image: little is lost.
+    """
+    step = math.ceil(math.sqrt(plane.numel() / most))
+    return plane[::step, ::step]
 
 
 def neighbour_correlation(diff: Tensor, blank: Tensor) -> dict[tuple[int, int], tuple[float, float]]:
     """Correlation of (H, W) ``diff`` with itself at lags (dy, dx) over ``blank`` pixels, and its standard error."""
-    centre, std = robust_mean_std(diff[blank])
-    good = blank & ((diff - centre).abs() < 5 * std)
-    z = torch.where(good, (diff - centre) / std, torch.zeros_like(diff)).double()
+    centre, std = robust_mean_std(thinned(diff)[thinned(blank)])
+    z = (diff - centre).div_(std)
+    good = blank & (z.abs() < 5)
+    z = torch.where(good, z, 0.0)
     h, w = diff.shape
     out = {}
     for dy, dx in _LAGS:
-        both = good[dy:, dx:] & good[: h - dy, : w - dx]
-        n = max(int(both.sum()), 1)
-        products = (z[dy:, dx:] * z[: h - dy, : w - dx])[both]
-        out[(dy, dx)] = (float(products.sum() / n), 1 / math.sqrt(n))
+        n = max(int((good[dy:, dx:] & good[: h - dy, : w - dx]).sum()), 1)
+        products = z[dy:, dx:] * z[: h - dy, : w - dx]
+        out[(dy, dx)] = (float(products.sum(dtype=torch.double) / n), 1 / math.sqrt(n))
     return out
 
 
 def tail_counts(significance: Tensor, blank: Tensor) -> dict[str, float]:
     """Pixels beyond +-3, 4, 5 in blank sky and what a Gaussian expects (pixels are correlated: a mean, not a test)."""
-    values, out = significance[blank], {}
+    area, out = int(blank.sum()), {}
+    values = significance[blank & (significance.abs() > 3)]
     for level in (3, 4, 5):
         out[f"above_{level}"] = float((values > level).sum())
         out[f"below_{level}"] = float((values < -level).sum())
-        out[f"expected_{level}"] = values.numel() * math.erfc(level / math.sqrt(2)) / 2
+        out[f"expected_{level}"] = area * math.erfc(level / math.sqrt(2)) / 2
     return out
 
 
@@ -85,7 +101,8 @@ class Significance:
 
     def __call__(self, significance: Tensor, diff: Tensor, blank: Tensor) -> tuple[Tensor, dict[str, object]]:
         """Rescaled (H, W) significance and the quality record; ``blank`` is True on sky without sources or masks."""
-        mean, raw = robust_mean_std(significance[blank])
+        sample, seen = thinned(significance), thinned(blank)
+        mean, raw = robust_mean_std(sample[seen])
         # far from 1 it is no error of the noise model: equal frames, or no sky at all
         scale = raw if self.rescale and _SOUND[0] < raw < _SOUND[1] else 1.0
         correlation = neighbour_correlation(diff, blank)
@@ -95,8 +112,8 @@ class Significance:
             "sig_mean": mean / scale,
             "sig_std_raw": raw,
             "sig_scale": scale,
-            "sig_std": robust_mean_std(scaled[blank])[1],
-            "sig_std_tiles": tile_std(scaled, blank, self.tiles),
+            "sig_std": raw / scale,
+            "sig_std_tiles": [std / scale for std in tile_std(sample, seen, self.tiles)],
             "neighbour_corr": worst[0],
             "neighbour_corr_err": worst[1],
             "neighbour_corr_lags": {f"{dy},{dx}": list(value) for (dy, dx), value in correlation.items()},

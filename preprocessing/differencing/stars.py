@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 
 from preprocessing.differencing.image import Image
 from preprocessing.differencing.resample import spread
+from preprocessing.differencing.segment import segmented
+from preprocessing.differencing.typical import typical
 
 Array = npt.NDArray[np.float64]
 SOURCE_COLUMNS = ("x", "y", "flux", "peak", "r50", "ellipticity", "snr", "flag")
@@ -29,13 +32,11 @@ def find_sources(image: Image, threshold: float = 3.0, max_sources: int = 50_000
 
     x, y in px, flux and peak in image units, r50 the radius (px) that holds half the flux within 10 px.
     """
-    import sep
-
     data = np.ascontiguousarray(image.data.numpy())
     mask = image.mask.numpy()
-    noise = image.variance[~image.mask].median().sqrt().item() if bool((~image.mask).any()) else 1.0
-    sep.set_extract_pixstack(max(1_000_000, data.size // 2))
-    found, segments = sep.extract(data, threshold, err=noise, mask=mask, minarea=5, segmentation_map=True)
+    level = typical(image.variance, ~image.mask)
+    noise = math.sqrt(level) if math.isfinite(level) else 1.0
+    found, segments = segmented(data, threshold, noise, mask, minarea=5)
     found = found[np.isfinite(found["x"]) & (found["flux"] > 0)]
     order = np.argsort(-found["flux"], kind="stable")[:max_sources]
     found = found[order]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from preprocessing.differencing.fill import fill_all
 from preprocessing.differencing.gaussian import convolved_difference, gaussian_stamp, matching_kernels
 from preprocessing.differencing.resample import spread
-from preprocessing.differencing.stamp_fit import stamps_at
 from preprocessing.differencing.zogy import zogy
 
 Noise = Tensor | float
@@ -72,34 +71,6 @@ class Subtract(Protocol):
 def grow(mask: Tensor, radius: int) -> Tensor:
     """Dilate a (H, W) bool mask by a square of half-width ``radius`` px."""
     return spread(mask, radius)
-
-
-def fill(image: Tensor, mask: Tensor, sigma: float = 2.0) -> Tensor:
-    """Replace masked pixels of (H, W) by the Gaussian-weighted mean of good neighbours; 0 where none is near.
-
-    A hole that is filled smoothly does not ring in Fourier space.
-    """
-    return fill_all((image,), mask, sigma)[0]
-
-
-def fill_all(images: Sequence[Tensor], mask: Tensor, sigma: float = 2.0) -> list[Tensor]:
-    """``fill`` for several planes (H, W) that share a mask."""
-    if not bool(mask.any()):
-        return list(images)
-    rows, columns = torch.nonzero(mask, as_tuple=True)
-    half = int(3 * sigma)
-    row = gaussian_stamp(sigma, 2 * half + 1)[half]
-    weight = torch.outer(row, row)
-    out = [image.clone() for image in images]
-    for part in torch.split(torch.arange(len(rows)), 50_000):
-        bad, inside = stamps_at(mask, columns[part], rows[part], 2 * half + 1)
-        good = weight * (inside & ~bad)
-        total = good.sum((1, 2))
-        for plane, image in zip(out, images, strict=True):
-            values, _ = stamps_at(image, columns[part], rows[part], 2 * half + 1)
-            mean = torch.einsum("nyx,nyx->n", good, values.nan_to_num(0.0)) / total.clamp_min(1e-6)
-            plane[rows[part], columns[part]] = torch.where(total > 1e-6, mean, torch.zeros_like(mean))
-    return out
 
 
 def _filled(pair: SubtractionInput) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
