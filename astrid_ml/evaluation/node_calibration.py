@@ -22,8 +22,8 @@ LONGEST = 1024.0
 # Pulls towards "no change", in objects; infinity is no change at all.
 RIDGES = (np.inf, 30.0, 3.0, 0.3)
 # The pull on what drifts with time, relative to that on what does not.
-DRIFT = 3.0
-KNOTS = np.array([0.0, 1 / 3, 2 / 3, 1.0])
+DRIFT = 0.3
+KNOTS = 6  # every second doubling of the days
 PARTS = 4
 
 
@@ -33,10 +33,10 @@ def clock(days: Floats) -> Floats:
     return out
 
 
-def basis(t: Floats) -> Floats:
-    """(n, 1 + knots): a constant, and hats over the knots of the clock that sum to 1."""
-    place = np.clip(t, 0, 1) * (len(KNOTS) - 1)
-    hats = np.clip(1 - np.abs(place[:, None] - np.arange(len(KNOTS))), 0, None)
+def basis(t: Floats, knots: int = KNOTS) -> Floats:
+    """(n, 1 + knots): a constant, and hats over evenly spaced knots of the clock that sum to 1."""
+    place = np.clip(t, 0, 1) * (knots - 1)
+    hats = np.clip(1 - np.abs(place[:, None] - np.arange(knots)), 0, None)
     return np.concatenate([np.ones((len(t), 1)), hats], axis=1)
 
 
@@ -79,7 +79,7 @@ def fit_nodes(tree: Taxonomy, p: Floats, nodes: Ints, days: Floats, objects: Any
 
 def unchanged(k: int) -> Floats:
     """Parameters that leave probabilities as they are."""
-    out = np.zeros((1 + len(KNOTS), 1 + k))
+    out = np.zeros((1 + KNOTS, 1 + k))
     out[0, 0] = 1.0
     return out
 
@@ -155,10 +155,11 @@ def _logits(parameters: Floats, logs: Floats, functions: Floats) -> Floats:
 
 def apply_nodes(tree: Taxonomy, p: Floats, days: Floats, parameters: dict[str, Any]) -> Floats:
     """Calibrated node probabilities, consistent again: children sum to their parent."""
-    conditional, functions = np.ones_like(p), basis(clock(days))
+    conditional, t = np.ones_like(p), clock(days)
     for siblings in tree.sibling_groups:
         group, parent = list(siblings), int(tree.parent[siblings[0]])
         logs = conditional_logs(p, group, parent)
-        z = _logits(np.asarray(parameters[tree.nodes[parent]]), logs, functions)
+        fitted = np.asarray(parameters[tree.nodes[parent]])
+        z = _logits(fitted, logs, basis(t, len(fitted) - 1))  # a checkpoint's own knots
         conditional[:, group] = np.exp(log_softmax(z, axis=1))
     return tree.probabilities(conditional)

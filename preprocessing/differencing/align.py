@@ -12,7 +12,13 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 from preprocessing.differencing.image import Image
-from preprocessing.differencing.resample import noise_autocorrelation, pixel_area, pixel_map, resample
+from preprocessing.differencing.pixel_map import PixelMap, pixel_map
+from preprocessing.differencing.resample import noise_autocorrelation, resample
+from preprocessing.differencing.typical import typical
+
+Planes = tuple[Tensor, Tensor, Tensor]
+_BAND = 1 << 21  # pixels of the map that are worked out at once
+_LEAST_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -46,37 +52,55 @@ class Align:
         """
         if science.wcs is None or reference.wcs is None:
             raise UserError("two frames with a celestial WCS", "one without", "use preprocessing/align=none if aligned")
-        at = pixel_map(science.wcs, reference.wcs, science.shape, self.step)
-        if correction is not None and self.method == "lanczos":
-            at = corrected(at, correction)
-        h, w = reference.shape
-        inside = (at[0] >= -0.5) & (at[0] <= w - 0.5) & (at[1] >= -0.5) & (at[1] <= h - 0.5)
-        overlap = float(inside.double().mean())
-        check_overlap(overlap, self.min_overlap, reference.name)
-        meta = {**reference.meta, "overlap": overlap}
-        if self.method == "lanczos":
-            data, variance, mask = resample(reference.data, reference.variance, reference.mask, at, self.order)
-            meta["noise_autocorrelation"] = noise_autocorrelation(at, self.order).float()
+        correction = correction if self.method == "lanczos" else None
+        grid = pixel_map(science.wcs, reference.wcs, science.shape, correction, self.step)
+        planes = None if self.method == "lanczos" else _reproject(science, reference, self.method)
+        out = on_grid(reference, grid, self.order, "/sr" not in reference.unit.lower(), planes)
+        check_overlap(out.meta["overlap"], self.min_overlap, reference.name)
+        (h, w), psf = science.shape, reference.psf
+        if psf is not None:
+            middle = grid.rows(h // 2 - 1, h // 2 + 2)[:, :, w // 2 - 1 : w // 2 + 2]
+            psf = turned(psf, middle)
+        return out.with_(wcs=science.wcs, psf=psf)
+
+
+def on_grid(image: Image, grid: PixelMap, order: int, scaled: bool, planes: Planes | None = None) -> Image:
+    """An image resampled by a map, by bands of rows so that the map is never whole in memory.
+
+    ``meta``: ``overlap``, the share of the grid inside the image, and ``noise_autocorrelation``.
+
+    Args:
+        image: what is resampled. grid: the map to its pixels. order: half the Lanczos taps per axis.
+        scaled: multiply by the pixels' area.
+        planes: data, variance and mask that another program resampled, to be scaled only.
+    """
+    h, w = grid.shape
+    data, variance, mask = torch.empty(h, w), torch.empty(h, w), torch.empty(h, w, dtype=torch.bool)
+    level, inside, positions = typical(image.variance), 0, []
+    band = max(_LEAST_ROWS, _BAND // w)
+    for start in range(0, h, band):
+        rows = slice(start, min(start + band, h))
+        at = grid.rows(start, rows.stop)
+        inside += _inside(at, image.shape)
+        positions.append(at[:, ::7, ::7].flatten(1))
+        if planes is None:
+            value, noise, bad = resample(image.data, image.variance, image.mask, at, order)
         else:
-            data, variance, mask = _reproject(science, reference, self.method)
-        area = torch.ones(()) if "/sr" in reference.unit.lower() else pixel_area(at).float()
-        return reference.with_(
-            data=torch.where(mask, 0.0, data * area),
-            variance=torch.where(mask, reference.variance[::4, ::4].median(), variance * area.square()),
-            mask=mask,
-            wcs=science.wcs,
-            psf=None if reference.psf is None else turned(reference.psf, at),
-            meta=meta,
-        )
+            value, noise, bad = (p[rows] for p in planes)
+        if scaled:
+            area = grid.area(start, rows.stop)
+            value, noise = value * area, noise * area.square()
+        data[rows], variance[rows], mask[rows] = value, noise, bad
+    meta = {**image.meta, "overlap": inside / (h * w)}
+    if planes is None:
+        meta["noise_autocorrelation"] = noise_autocorrelation(torch.cat(positions, 1), order).float()
+    filled = (data.masked_fill_(mask, 0.0), variance.masked_fill_(mask, level))
+    return image.with_(data=filled[0], variance=filled[1], mask=mask, meta=meta)
 
 
-def corrected(at: Tensor, correction: Tensor) -> Tensor:
-    """The map (2, H, W) evaluated at x + c(x): moves the aligned frame by -c, c affine in the target's pixels."""
-    h, w = at.shape[1:]
-    y, x = torch.meshgrid(torch.arange(h).double(), torch.arange(w).double(), indexing="ij")
-    dx, dy = (c[0] + c[1] * x + c[2] * y for c in correction.double())
-    out = [a + g[1] * dx + g[0] * dy for a, g in zip(at, (torch.gradient(at[0]), torch.gradient(at[1])), strict=True)]
-    return torch.stack(out)
+def _inside(at: Tensor, shape: tuple[int, int]) -> int:
+    h, w = shape
+    return int(((at[0] >= -0.5) & (at[0] <= w - 0.5) & (at[1] >= -0.5) & (at[1] <= h - 0.5)).sum())
 
 
 def turned(psf: Tensor, at: Tensor) -> Tensor:
@@ -117,16 +141,15 @@ class AlignNone:
         same = reference.with_(wcs=science.wcs, meta={**reference.meta, "overlap": 1.0})
         if correction is None:
             return same
-        h, w = science.shape
-        y, x = torch.meshgrid(torch.arange(h).double(), torch.arange(w).double(), indexing="ij")
-        at = corrected(torch.stack([x, y]), correction)
-        data, variance, mask = resample(reference.data, reference.variance, reference.mask, at, self.order)
-        return same.with_(
-            data=torch.where(mask, 0.0, data),
-            variance=torch.where(mask, reference.variance.median(), variance),
-            mask=mask,
-            meta={**same.meta, "noise_autocorrelation": noise_autocorrelation(at, self.order).float()},
-        )
+        return on_grid(same, _moved(science.shape, correction), self.order, False)
+
+
+def _moved(shape: tuple[int, int], correction: Tensor, step: int = 16) -> PixelMap:
+    """The map of a grid to itself at x + c(x)."""
+    rows, columns = (n // step + 2 for n in shape)
+    y, x = torch.meshgrid(torch.arange(rows).double() * step, torch.arange(columns).double() * step, indexing="ij")
+    dx, dy = (c[0] + c[1] * x + c[2] * y for c in correction.double())
+    return PixelMap(torch.stack([x + dx, y + dy]), shape, step)
 
 
 def check_overlap(overlap: float, least: float, name: str) -> None:
@@ -136,7 +159,7 @@ def check_overlap(overlap: float, least: float, name: str) -> None:
         raise UserError(f"at least {least:.2f} of the science image covered", f"{overlap:.3f} by {name}", fix)
 
 
-def _reproject(science: Image, reference: Image, method: str) -> tuple[Tensor, Tensor, Tensor]:
+def _reproject(science: Image, reference: Image, method: str) -> Planes:
     from reproject import reproject_adaptive, reproject_interp
 
     def run(plane: npt.NDArray[np.float64], order: str) -> npt.NDArray[np.float64]:

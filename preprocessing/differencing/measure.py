@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from preprocessing.differencing.image import Image
+from preprocessing.differencing.lanczos import lanczos_weights
 from preprocessing.differencing.stamp_fit import shifted, stamps_at
 from preprocessing.differencing.subtract import SubtractionResult
 
@@ -50,8 +51,6 @@ def forced(result: SubtractionResult, x: Tensor, y: Tensor) -> tuple[Tensor, Ten
     The flux (significance times its error) is interpolated between pixels by a Lanczos kernel of 5 taps on each side:
     it is as smooth as the images, while the significance is flattened where the source's own noise peaks.
     """
-    from preprocessing.differencing.resample import lanczos_weights
-
     order = 5
     stamps, inside = stamps_at(
         result.significance * result.flux_error, x.double().floor(), y.double().floor(), 4 * order + 1

@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import math
-
 import numpy as np
 import torch
-from astropy.wcs import WCS
 from torch import Tensor
-from torch.nn.functional import interpolate
+
+from preprocessing.differencing.lanczos import lanczos_weights, resample_along
+from preprocessing.differencing.pixel_map import stretched
 
 _SHARE = 0.02  # a masked tap counts where its weight exceeds this
 _MOST_SHEAR = 0.2  # px per px of the other axis; beyond it two passes would alias
-_BINS = 4096  # fractions of a pixel in the table of weights
+_SAMPLE = 10_000  # pixels whose fractions stand for all
 _REACH = 3  # px around a masked pixel where a Lanczos tap's weight may exceed _SHARE
-
-
-def pixel_map(target: WCS, source: WCS, shape: tuple[int, int], step: int = 16) -> Tensor:
-    """Source pixel (2, H, W) float64 (x, y) of each target pixel; exact every ``step`` px, bilinear between."""
-    rows, cols = (math.ceil((n - 1) / step) * step + 1 for n in shape)
-    y, x = np.mgrid[0:rows:step, 0:cols:step].astype(float)
-    px, py = source.all_world2pix(*target.all_pix2world(x.ravel(), y.ravel(), 0), 0, quiet=True)
-    coarse = torch.from_numpy(np.stack([px, py]).reshape(2, *x.shape))
-    # The offset is small and smooth; the pixel itself is added back exactly.
-    offset = coarse - torch.from_numpy(np.stack([x, y]))
-    fine = interpolate(offset[None], size=(rows, cols), mode="bilinear", align_corners=True)[0]
-    base = torch.stack(torch.meshgrid(torch.arange(cols), torch.arange(rows), indexing="xy")).double()
-    return (fine + base)[:, : shape[0], : shape[1]]
-
-
-def pixel_area(positions: Tensor, step: int = 8) -> Tensor:
-    """Source pixels covered by each target pixel, (H, W): the map's Jacobian determinant.
-
-    Computed every ``step`` px and linear between: a map that resampling can follow is smooth.
-    """
-    coarse = positions[:, ::step, ::step]
-    if min(coarse.shape[1:]) < 2:
-        step, coarse = 1, positions
-    dx, dy = torch.gradient(coarse[0], spacing=float(step)), torch.gradient(coarse[1], spacing=float(step))
-    area = (dx[1] * dy[0] - dx[0] * dy[1]).abs().float()
-    return interpolate(area[None, None], size=positions.shape[1:], mode="bilinear", align_corners=True)[0, 0]
-
-
-def lanczos_weights(fraction: Tensor, order: int = 5) -> Tensor:
-    """Weights (2 order, ...) of the taps at 1 - order ... order around a position, of sum 1 (Duchon 1979)."""
-    taps = torch.arange(1 - order, order + 1, dtype=fraction.dtype).reshape(-1, *[1] * fraction.ndim)
-    u = fraction - taps
-    weights = torch.sinc(u) * torch.sinc(u / order) * (u.abs() < order)
-    return weights / weights.sum(0)
 
 
 def resample(data: Tensor, variance: Tensor, mask: Tensor, at: Tensor, order: int = 5) -> tuple[Tensor, Tensor, Tensor]:
@@ -80,83 +44,50 @@ def _upright(data: Tensor, variance: Tensor, mask: Tensor, at: Tensor) -> tuple[
     return planes[0].contiguous(), planes[1].contiguous(), planes[2].contiguous(), at
 
 
-@functools.lru_cache(maxsize=4)
-def _table(order: int) -> Tensor:
-    """Lanczos weights (2 order, _BINS + 1) by fraction of a pixel."""
-    return lanczos_weights(torch.linspace(0, 1, _BINS + 1, dtype=torch.float64), order).float().contiguous()
+def _row_map(at: Tensor, rows: range, step: int = 16) -> Tensor:
+    """Source column (R, W') of each source row and target column: where the target's column crosses that row.
 
-
-def _pass(planes: tuple[Tensor, Tensor], along: Tensor, dim: int, order: int) -> tuple[Tensor, Tensor]:
-    """Data (Lanczos) and variance (linear, times the sum of squared weights) at positions along one axis.
-
-    Done by bands of rows, whose temporaries stay in the processor's cache.
+    Exact every ``step`` px, linear between.
     """
-    table, length = _table(order), planes[0].shape[dim]
-    squares = table.square().sum(0)
-    out = torch.empty((2, *along.shape))
-    band = max(1, 65_536 // along.shape[1])
-    for start in range(0, along.shape[0], band):
-        stop = min(start + band, along.shape[0])
-        part = along[start:stop]
-        corner = part.floor()
-        bins = torch.add((part - corner) * _BINS, 0.5).long()
-        first = corner.long().clamp_(-order, length - 1 + order)
-        low, high = (start, stop) if dim == 1 else (0, length)
-        data, variance = planes[0][low:high], planes[1][low:high]
-        whole = int(first.min()) - order >= -1 and int(first.max()) + order < length
-        index = first + (1 - order)
-        total = out[0, start:stop].zero_()
-        for j in range(2 * order):
-            at = index if whole else index.clamp(0, length - 1)
-            total.addcmul_(table[j].take(bins), torch.gather(data, dim, at))
-            index.add_(1)
-        near, far = (torch.gather(variance, dim, (first + k).clamp_(0, length - 1)) for k in (0, 1))
-        out[1, start:stop] = torch.lerp(near, far, (part - corner).float()) * squares.take(bins)
-    return out[0], out[1]
-
-
-def _row_map(at: Tensor, rows: Tensor, step: int = 16) -> Tensor:
-    """Source column (R, W') of each source row and target column: where the target's column crosses that row."""
     h, w = at.shape[1:]
-    columns = np.unique(np.append(np.arange(0, w, step), w - 1))
-    coarse_rows = np.unique(np.append(np.arange(0, len(rows), step), len(rows) - 1))
-    y = np.arange(-h, 2 * h, dtype=float)
-    out = np.empty((len(coarse_rows), len(columns)))
-    u, v = at[0][:, columns].numpy(), at[1][:, columns].numpy()
-    for i in range(len(columns)):
-        u_y, v_y = (
-            np.concatenate([a[0] + (a[1] - a[0]) * y[:h], a, a[-1] + (a[-1] - a[-2]) * (y[2 * h :] - h + 1)])
-            for a in (u[:, i], v[:, i])
-        )
-        out[:, i] = np.interp(rows[coarse_rows].numpy(), v_y, u_y) - columns[i]
-    # linear between the nodes, first along rows, then along columns
-    full = np.stack([np.interp(np.arange(len(rows)), coarse_rows, out[:, i]) for i in range(len(columns))], 1)
-    where = np.interp(np.arange(w), columns, np.arange(len(columns)))
-    left = np.minimum(where.astype(int), max(len(columns) - 2, 0))
-    share = where - left
-    offset = full[:, left] * (1 - share) + full[:, np.minimum(left + 1, len(columns) - 1)] * share
-    return torch.from_numpy(offset + np.arange(w))
+    last = torch.tensor([h - 1])
+    lines = torch.cat([torch.arange(0, h - 1, step), last])
+    nodes = torch.arange(0, w, step)
+    columns = torch.unique(torch.cat([nodes, torch.tensor([w - 1])]))
+    coarse = at[:, lines][:, :, columns].numpy()
+    # beyond the band the map goes on as it ends
+    y = np.concatenate([[-h], lines.numpy(), [2 * h]]).astype(float)
+    slopes = [(coarse[:, i + 1] - coarse[:, i]) / (y[i + 2] - y[i + 1]) for i in (0, len(lines) - 2)]
+    ends = (coarse[:, 0] + slopes[0] * (y[0] - y[1]), coarse[:, -1] + slopes[1] * (y[-1] - y[-2]))
+    u, v = np.concatenate([ends[0][:, None], coarse, ends[1][:, None]], 1)
+    sought = rows.start + np.arange(0, len(rows) + step, step, dtype=float)
+    found = np.stack([np.interp(sought, v[:, i], u[:, i]) for i in range(len(columns))], 1) - columns.numpy()
+    beyond = w - 1 - int(nodes[-1])
+    if beyond > 0:  # the next node lies outside the frame
+        found[:, -1] = found[:, -2] + (found[:, -1] - found[:, -2]) * step / beyond
+    else:
+        found = np.concatenate([found, 2 * found[:, -1:] - found[:, -2:-1]], 1)
+    tall = stretched(torch.from_numpy(found.T.copy()), step, len(rows)).T
+    return stretched(tall, step, w) + torch.arange(w)
 
 
 def _resample_in_passes(
     data: Tensor, variance: Tensor, mask: Tensor, at: Tensor, order: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     h, w = data.shape
-    low, high = (int(v) for v in (at[1].min().floor(), at[1].max().floor()))
+    low, high = (int(v.floor()) for v in torch.aminmax(at[1]))
     low, high = max(low + 1 - order, 0), min(high + order, h - 1)
     if low > high:
         blank = torch.zeros(at.shape[1:])
         return blank, blank + variance.median(), torch.ones_like(blank, dtype=torch.bool)
     rows = slice(low, high + 1)
-    u = _row_map(at, torch.arange(low, high + 1, dtype=torch.float64))
-    planes = _pass((data[rows], variance[rows]), u, 1, order)
-    out, var = _pass(planes, at[1] - low, 0, order)
-    nearest = (at + 0.5).floor().long()
+    planes = resample_along((data[rows], variance[rows]), _row_map(at, range(low, high + 1)), 1, order)
+    out, var = resample_along(planes, at[1] - low, 0, order)
     reach = order - 1
-    inside = (at[0] >= reach) & (at[0] <= w - 1 - reach) & (at[1] >= reach) & (at[1] <= h - 1 - reach)
-    bad = ~inside
-    if bool(mask.any()):
-        bad |= spread(mask, _REACH).take(nearest[1].clamp(0, h - 1) * w + nearest[0].clamp(0, w - 1))
+    bad = (at[0] < reach) | (at[0] > w - 1 - reach) | (at[1] < reach) | (at[1] > h - 1 - reach)
+    if bool(mask[rows].any()):
+        nearest = (at + 0.5).floor_().long()
+        bad |= spread(mask, _REACH).take(nearest[1].clamp_(0, h - 1) * w + nearest[0].clamp_(0, w - 1))
     return out, var, bad
 
 
@@ -196,7 +127,8 @@ def noise_autocorrelation(at: Tensor, order: int = 5) -> Tensor:
     """Mean autocovariance (4 order - 1, 4 order - 1), centred, of unit white noise after resampling at ``at``."""
 
     def lags(positions: Tensor) -> Tensor:
-        sample = positions[::7, ::7].flatten()
+        step = max(1, positions.numel() // _SAMPLE) | 1
+        sample = positions.flatten()[::step]
         weights = lanczos_weights(sample - sample.floor(), order)
         n = 2 * order
         return torch.stack(

@@ -11,7 +11,7 @@ _MOST = 1 << 17  # pixels; the median of so many is known to 0.4 % of their scat
 
 
 def typical(plane: Tensor, good: Tensor | None = None) -> float:
-    """Median of (..., H, W), of at most 131,072 pixels spread evenly over it; ``good`` (..., H, W) are those that count.
+    """Median of (..., H, W), of at most 131,072 pixels spread evenly over it; ``good``, of its shape: those that count.
 
     Where hardly any of them is good, all pixels are looked at; NaN where none is.
     """
