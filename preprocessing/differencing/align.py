@@ -17,7 +17,7 @@ from preprocessing.differencing.resample import noise_autocorrelation, resample
 from preprocessing.differencing.typical import typical
 
 Planes = tuple[Tensor, Tensor, Tensor]
-_BAND = 1 << 21  # pixels of the map that are worked out at once
+_BAND = 1 << 20  # pixels of the map that are worked out at once
 _LEAST_ROWS = 256
 
 

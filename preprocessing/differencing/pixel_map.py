@@ -12,9 +12,8 @@ from torch import Tensor
 
 def stretched(nodes: Tensor, step: int, length: int) -> Tensor:
     """(..., length) values linear between nodes (..., n) that stand every ``step`` px from pixel 0 on."""
-    left = nodes[..., :-1, None]
     share = torch.arange(step, dtype=nodes.dtype) / step
-    return (left + (nodes[..., 1:, None] - left) * share).flatten(-2)[..., :length]
+    return torch.lerp(nodes[..., :-1, None], nodes[..., 1:, None], share).flatten(-2)[..., :length]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ def resample(data: Tensor, variance: Tensor, mask: Tensor, at: Tensor, order: in
     Maps without much rotation are done in two passes, along rows and then along columns (Catmull & Smith 1980), with 4
     ``order`` taps in place of 4 ``order`` squared; frames turned by quarters or mirrored are turned back first.
     """
-    data, variance, mask, at = _upright(data, variance, mask, torch.nan_to_num(at, nan=-1e6))
+    if not bool(at.sum().isfinite()):
+        at = torch.nan_to_num(at, nan=-1e6)
+    data, variance, mask, at = _upright(data, variance, mask, at)
     few = at[:, ::8, ::8]
     u_y, v_x = (few[0].diff(dim=0) / 8).abs().max(), (few[1].diff(dim=1) / 8).abs().max()
     if max(float(u_y), float(v_x)) > _MOST_SHEAR:
