@@ -16,11 +16,12 @@ from astrid_ml.errors import UserError
 from preprocessing.differencing.gaussian import gaussian_stamp
 from preprocessing.differencing.image import Image
 from preprocessing.differencing.psf_models import fit_profile, fwhm_of, profile
-from preprocessing.differencing.stamp_fit import fit_sources, fractions, render_sources, shifted, stamps_at
+from preprocessing.differencing.stamp_fit import deposit, fit_fluxes, fit_sources, fractions, shifted, taken, windows
 from preprocessing.differencing.stars import Sources
 
 _CLIP = 4.0  # pixels of a star's stamp further than this from the model, in sigma, hold something else
 _BLUR = 0.7  # px
+_AT_ONCE = 4096  # neighbours
 _LEAST = 3  # stars that can be stacked
 _FLATNESS = 0.03  # share of the model that a clipped pixel may differ by on top of its noise
 
@@ -92,8 +93,9 @@ class EmpiricalPsf:
         )
         x, y = (torch.from_numpy(stars[c].to_numpy(copy=True)) for c in ("x", "y"))
         others = _others(sources.table, stars, size)
-        for _ in range(self.rounds):
-            psf, x, y = _round(image, psf, x, y, others)
+        for i in range(self.rounds):
+            # the first positions are the catalogue's; later on only the PSF's change moves them
+            psf, x, y = _round(image, psf, x, y, others, 3 if i == 0 else 1)
         return PsfEstimate(psf, fwhm_of(psf), len(stars), "stars", (), torch.stack([x, y], 1))
 
 
@@ -107,29 +109,29 @@ def _others(table: pd.DataFrame, stars: pd.DataFrame, size: int) -> tuple[Tensor
 
 
 def _round(
-    image: Image, psf: Tensor, x: Tensor, y: Tensor, others: tuple[Tensor, Tensor]
+    image: Image, psf: Tensor, x: Tensor, y: Tensor, others: tuple[Tensor, Tensor], steps: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One improvement of the PSF and of the stars' positions."""
     k = psf.shape[-1]
-    ox, oy = others
-    o_flux = (
-        fit_sources(image.data, image.variance, image.mask, psf, ox, oy, move=False)[0].nan_to_num(0.0).clamp_min(0)
-    )
-    clean = image.data - render_sources(image.shape, psf, ox, oy, o_flux)
-    flux, _, x, y, _ = fit_sources(clean, image.variance, image.mask, psf, x, y)
+    left = image.data.clone()
+    for ox, oy in zip(*(torch.split(o, _AT_ONCE) for o in others), strict=True):
+        stamps = shifted(psf, *fractions(ox, oy))
+        flux = fit_fluxes(image.data, image.variance, image.mask, stamps, ox, oy).nan_to_num(0.0).clamp_min(0)
+        deposit(left, stamps.mul_(-flux[:, None, None]), ox, oy)
+    flux, _, x, y, _ = fit_sources(left, image.variance, image.mask, psf, x, y, steps)
     flux = torch.where(flux > 0, flux, torch.zeros_like(flux)).nan_to_num(0.0)
-    # the stars' own neighbours may be stars of the list
-    residual = clean - render_sources(image.shape, psf, x, y, flux)
-    left, inside = stamps_at(residual, x, y, k)
-    noise = stamps_at(image.variance, x, y, k)[0]
     dx, dy = fractions(x, y)
     own = flux[:, None, None] * shifted(psf, dx, dy)
-    good = inside & ~stamps_at(image.mask, x, y, k)[0]
-    good &= left.abs() < _CLIP * (noise + (_FLATNESS * own).square()).sqrt()
+    # the stars' own neighbours may be stars of the list
+    deposit(left, -own, x, y)
+    index, inside = windows(image.shape, x, y, k)
+    residual, noise = taken(left, index), taken(image.variance, index)
+    good = inside & ~taken(image.mask, index)
+    good &= residual.abs() < _CLIP * (noise + (_FLATNESS * own).square()).sqrt()
     # sky noise alone weights: a star's own Poisson noise would make the stack follow its noise
-    level = noise.flatten(1).median(1).values[:, None, None].clamp_min(1e-20)
+    level = noise[:, ::2, ::2].flatten(1).median(1).values[:, None, None].clamp_min(1e-20)
     weight = good * flux[:, None, None].square() / (level + (_FLATNESS * flux[:, None, None] * psf.max()).square() / 9)
-    back = shifted(torch.where(good, left, torch.zeros_like(left)), -dx, -dy) / flux.clamp_min(1e-9)[:, None, None]
+    back = shifted(torch.where(good, residual, 0.0), -dx, -dy) / flux.clamp_min(1e-9)[:, None, None]
     total = weight.sum(0).clamp_min(1e-20)
     stack = psf + (weight * back).sum(0) / total
     scatter = (weight.square() * noise / flux.clamp_min(1e-9)[:, None, None].square()).sum(0).sqrt() / total

@@ -45,11 +45,16 @@ def fit_profile(model: Model, stamp: Tensor, error: Tensor | None = None) -> tup
     first = [start * 0.9, start * 0.9, 0.1, 3.0] if model == "moffat" else [start / 2.355, start / 2.355, 0.1]
     bounds = ([0.3, 0.3, -np.pi, 1.3][: len(first)], [size, size, np.pi, 12.0][: len(first)])
 
+    w2, target = np.broadcast_to(np.square(weight), data.shape), data * weight
+    level, total = np.sum(w2), np.sum(w2 * data)
+
     def residual(parameters: Array) -> Array:
         shape = profile(model, size, parameters)
-        basis = np.stack([(shape * weight).ravel(), np.ravel(np.ones_like(shape) * weight)], 1)
-        solution, *_ = np.linalg.lstsq(basis, (data * weight).ravel(), rcond=None)
-        return np.asarray((data * weight).ravel() - basis @ solution)
+        # scale and constant of the least squares in closed form
+        weighted = shape * w2
+        a, b, c = np.sum(weighted * shape), np.sum(weighted), np.sum(weighted * data)
+        scale = (c * level - b * total) / (a * level - b * b)
+        return np.asarray(target - (scale * shape + (total - scale * b) / level) * weight).ravel()
 
     best = least_squares(residual, np.clip(first, bounds[0], bounds[1]), bounds=bounds, max_nfev=60).x
     return torch.from_numpy(profile(model, size, best).astype(np.float32)), best

@@ -8,6 +8,7 @@ the noise's power spectrum. It generalises sigma^2 of the paper to resampled and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from scipy.fft import next_fast_len
@@ -52,8 +53,10 @@ def transform(stamp: Tensor, shape: tuple[int, int]) -> Tensor:
     rows[..., :k_x] = stamp
     rows = torch.fft.rfft(torch.roll(rows, -(k_x // 2), -1))
     full = torch.zeros((*stamp.shape[:-2], h, rows.shape[-1]), dtype=rows.dtype, device=stamp.device)
-    full[..., :k_y, :] = rows
-    columns: Tensor = torch.fft.fft(torch.roll(full, -(k_y // 2), -2), dim=-2)
+    full[..., : k_y - k_y // 2, :] = rows[..., k_y // 2 :, :]
+    if k_y > 1:
+        full[..., h - k_y // 2 :, :] = rows[..., : k_y // 2, :]
+    columns: Tensor = torch.fft.fft(full, dim=-2)
     return columns
 
 
@@ -69,6 +72,8 @@ def power(noise: Tensor | float, shape: tuple[int, int], like: Tensor) -> Tensor
     value = torch.as_tensor(noise, dtype=like.dtype, device=like.device)
     if value.ndim < 2:
         return value
+    if value.shape[-2:] == (1, 1):  # white: the same at all frequencies
+        return value if value.ndim > 2 else value[0, 0]
     spectrum = transform(value, shape).real
     return torch.maximum(spectrum, _FLOOR * value[..., value.shape[-2] // 2, value.shape[-1] // 2])
 
@@ -80,40 +85,68 @@ def _variance_at_zero_lag(noise: Tensor | float, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Filters:
-    """Fourier filters of a pair: D = a_n N - a_r R, S = k_n N - k_r R."""
+    """Fourier filters of a pair, worked out when they are asked for: D = a_n N - a_r R, S = k_n N - k_r R (eqs. 12-15).
 
-    a_n: Tensor
-    a_r: Tensor
-    k_n: Tensor
-    k_r: Tensor
-    white_n: Tensor
-    white_r: Tensor
-    p_d: Tensor
-    flux_scale: Tensor
-    score_psf: Tensor
+    F_n = 1, F_r = ``f_r``.
 
+    Args:
+        p_n, p_r: PSFs. q_n, q_r: noise power spectra. scale: their variances. zero: noise power of D's denominator at
+            frequency 0.
+    """
 
-def _filters(
-    p_n: Tensor, p_r: Tensor, q_n: Tensor, q_r: Tensor, scale: tuple[Tensor, Tensor], f_r: Tensor | float, zero: Tensor
-) -> _Filters:
-    """Filters of eqs. 12-15 with F_n = 1, F_r = 1 / flux_ratio; ``q``: power spectra, ``scale``: their variances."""
-    n2, r2 = p_n.real.square() + p_n.imag.square(), p_r.real.square() + p_r.imag.square()
-    denominator = q_n * f_r**2 * r2 + q_r * n2
-    inverse = denominator.clamp_min(1e-12 * float(zero.detach())).reciprocal()
-    root = inverse.sqrt()
-    flux_scale = f_r / zero.sqrt()
-    k_n, k_r = p_n.conj() * (f_r**2 * r2 * inverse), p_r.conj() * (f_r * n2 * inverse)
-    return _Filters(
-        a_n=p_r * (f_r * root),
-        a_r=p_n * root,
-        k_n=k_n,
-        k_r=k_r,
-        white_n=k_n * (q_n / scale[0]).sqrt(),
-        white_r=k_r * (q_r / scale[1]).sqrt(),
-        p_d=p_n * p_r * (root * (f_r / flux_scale)),
-        flux_scale=flux_scale,
-        score_psf=k_n * p_n,
-    )
+    p_n: Tensor
+    p_r: Tensor
+    q_n: Tensor
+    q_r: Tensor
+    scale: tuple[Tensor, Tensor]
+    f_r: Tensor | float
+    zero: Tensor
+
+    @cached_property
+    def n2(self) -> Tensor:
+        return self.p_n.real.square() + self.p_n.imag.square()
+
+    @cached_property
+    def r2(self) -> Tensor:
+        return self.p_r.real.square() + self.p_r.imag.square()
+
+    @cached_property
+    def inverse(self) -> Tensor:
+        denominator = self.q_n * self.f_r**2 * self.r2 + self.q_r * self.n2
+        return denominator.clamp_min(1e-12 * float(self.zero.detach())).reciprocal()
+
+    @cached_property
+    def root(self) -> Tensor:
+        return self.inverse.sqrt()
+
+    @property
+    def flux_scale(self) -> Tensor:
+        return self.f_r / self.zero.sqrt()
+
+    @property
+    def a_n(self) -> Tensor:
+        return self.p_r * (self.f_r * self.root)
+
+    @property
+    def a_r(self) -> Tensor:
+        return self.p_n * self.root
+
+    @property
+    def k_n(self) -> Tensor:
+        return self.p_n.conj() * (self.f_r**2 * self.r2 * self.inverse)
+
+    @property
+    def k_r(self) -> Tensor:
+        return self.p_r.conj() * (self.f_r * self.n2 * self.inverse)
+
+    @property
+    def white(self) -> tuple[Tensor, Tensor]:
+        """k_n and k_r times the roots of the noises' relative power."""
+        return self.k_n * (self.q_n / self.scale[0]).sqrt(), self.k_r * (self.q_r / self.scale[1]).sqrt()
+
+    @property
+    def p_d(self) -> Tensor:
+        return self.p_n * self.p_r * (self.root * (self.f_r / self.flux_scale))
 
 
 def _pair_filters(
@@ -127,7 +160,7 @@ def _pair_filters(
     q_n, q_r = power(noises[0], shape, like), power(noises[1], shape, like)
     scale = (_variance_at_zero_lag(noises[0], like), _variance_at_zero_lag(noises[1], like))
     zero = q_n.reshape(-1)[0] * f_r**2 + q_r.reshape(-1)[0]
-    return _filters(p_n, p_r, q_n, q_r, scale, f_r, zero)
+    return _Filters(p_n, p_r, q_n, q_r, scale, f_r, zero)
 
 
 def _gradient_squared(image: Tensor) -> Tensor:
@@ -144,7 +177,8 @@ def padded_shape(shape: tuple[int, int], margin: int) -> tuple[int, int]:
 
 
 def _variance_kernels(small: _Filters, box: tuple[int, int], size: int) -> tuple[Tensor, Tensor]:
-    return stamp_of(small.white_n, box, size).square(), stamp_of(small.white_r, box, size).square()
+    white = small.white
+    return stamp_of(white[0], box, size).square(), stamp_of(white[1], box, size).square()
 
 
 def proper_difference(
@@ -213,7 +247,7 @@ def zogy(
     p_d = small.p_d
     if difference_noises is not None:
         p_d = _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, box).p_d
-    psf, peak = stamp_of(p_d, box, size), stamp_of(small.score_psf, box, 1)[..., 0, 0]
+    psf, peak = stamp_of(p_d, box, size), stamp_of(small.k_n * small.p_n, box, 1)[..., 0, 0]
     return Zogy(d, psf, whitening.flux_scale, score, score / sigma, sigma, peak)
 
 
