@@ -85,7 +85,7 @@ def _variance_at_zero_lag(noise: Tensor | float, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Filters:
-    """Fourier filters of a pair, worked out when they are asked for: D = a_n N - a_r R, S = k_n N - k_r R (eqs. 12-15).
+    """Fourier filters of a pair, worked out when they are asked for: S = k_n N - k_r R (eqs. 12-15).
 
     F_n = 1, F_r = ``f_r``.
 
@@ -115,21 +115,9 @@ class _Filters:
         denominator = self.q_n * self.f_r**2 * self.r2 + self.q_r * self.n2
         return denominator.clamp_min(1e-12 * float(self.zero.detach())).reciprocal()
 
-    @cached_property
-    def root(self) -> Tensor:
-        return self.inverse.sqrt()
-
     @property
     def flux_scale(self) -> Tensor:
         return self.f_r / self.zero.sqrt()
-
-    @property
-    def a_n(self) -> Tensor:
-        return self.p_r * (self.f_r * self.root)
-
-    @property
-    def a_r(self) -> Tensor:
-        return self.p_n * self.root
 
     @property
     def k_n(self) -> Tensor:
@@ -139,6 +127,11 @@ class _Filters:
     def k_r(self) -> Tensor:
         return self.p_r.conj() * (self.f_r * self.n2 * self.inverse)
 
+    def difference(self, n: Tensor, r: Tensor) -> Tensor:
+        """Transform of D from those of N and R."""
+        root = self.inverse.sqrt()
+        return (self.p_r * n) * (self.f_r * root) - (self.p_n * r) * root
+
     @property
     def white(self) -> tuple[Tensor, Tensor]:
         """k_n and k_r times the roots of the noises' relative power."""
@@ -146,7 +139,7 @@ class _Filters:
 
     @property
     def p_d(self) -> Tensor:
-        return self.p_n * self.p_r * (self.root * (self.f_r / self.flux_scale))
+        return self.p_n * self.p_r * (self.inverse.sqrt() * (self.f_r / self.flux_scale))
 
 
 def _pair_filters(
@@ -192,7 +185,7 @@ def proper_difference(
     shape = (science.shape[-2], science.shape[-1])
     f = _pair_filters(psfs, noises, 1.0 / flux_ratio, shape)
     n, r = torch.fft.rfft2(science, s=shape), torch.fft.rfft2(reference, s=shape)
-    difference: Tensor = torch.fft.irfft2(f.a_n * n - f.a_r * r, s=shape)
+    difference: Tensor = torch.fft.irfft2(f.difference(n, r), s=shape)
     return difference
 
 
@@ -230,12 +223,7 @@ def zogy(
     margin = size if margin is None else margin
     # the variances' kernels are twice the PSFs' size: a smaller frame is padded until they fit
     shape = padded_shape((max(h, 2 * size - margin), max(w, 2 * size - margin)), margin)
-    f = _pair_filters(psfs, noises, 1.0 / flux_ratio, shape)
-    n, r = torch.fft.rfft2(science, s=shape), torch.fft.rfft2(reference, s=shape)
-    whitening = f if difference_noises is None else _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, shape)
-    d = torch.fft.irfft2(whitening.a_n * n - whitening.a_r * r, s=shape)[..., :h, :w]
-    score_n = torch.fft.irfft2(f.k_n * n, s=shape)[..., :h, :w]
-    score_r = torch.fft.irfft2(f.k_r * r, s=shape)[..., :h, :w]
+    d, score_n, score_r, flux_scale = _filtered(science, reference, psfs, noises, flux_ratio, shape, difference_noises)
     # The filters are compact: on a small grid they are the same functions, at a fraction of the cost.
     box = padded_shape((2 * size, 2 * size), size)
     small = _pair_filters(psfs, noises, 1.0 / flux_ratio, box)
@@ -248,7 +236,27 @@ def zogy(
     if difference_noises is not None:
         p_d = _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, box).p_d
     psf, peak = stamp_of(p_d, box, size), stamp_of(small.k_n * small.p_n, box, 1)[..., 0, 0]
-    return Zogy(d, psf, whitening.flux_scale, score, score / sigma, sigma, peak)
+    return Zogy(d, psf, flux_scale, score, score / sigma, sigma, peak)
+
+
+def _filtered(
+    science: Tensor,
+    reference: Tensor,
+    psfs: tuple[Tensor, Tensor],
+    noises: tuple[Tensor | float, Tensor | float],
+    flux_ratio: Tensor | float,
+    shape: tuple[int, int],
+    difference_noises: tuple[Tensor | float, Tensor | float] | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """D, S_N, S_R and F_D. What they are made of in Fourier space, most of the memory, is gone on return."""
+    h, w = science.shape[-2:]
+    f = _pair_filters(psfs, noises, 1.0 / flux_ratio, shape)
+    n, r = torch.fft.rfft2(science, s=shape), torch.fft.rfft2(reference, s=shape)
+    whitening = f if difference_noises is None else _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, shape)
+    d = torch.fft.irfft2(whitening.difference(n, r), s=shape)[..., :h, :w]
+    score_n = torch.fft.irfft2(f.k_n * n, s=shape)[..., :h, :w]
+    score_r = torch.fft.irfft2(f.k_r * r, s=shape)[..., :h, :w]
+    return d, score_n, score_r, whitening.flux_scale
 
 
 def _score_variance(variances: tuple[Tensor, Tensor], kernels: tuple[Tensor, Tensor], shape: tuple[int, int]) -> Tensor:
