@@ -119,9 +119,7 @@ class Subtraction:
         """
         if not self.allow_mixed:
             check_alike(science, reference)
-        science = self.background(science)
-        reference = self.background(reference)
-        reference = reference.with_(data=fill(reference.data, reference.mask))
+        science = self._flat(science)
         found = find_sources(science)
         aligned, psf, ref_found, ref_psf, matched = self._registered(science, reference, found)
         science, aligned = self._without_bright(science, psf), self._without_bright(aligned, ref_psf)
@@ -156,6 +154,11 @@ class Subtraction:
         quality |= {"candidates": len(candidates), "warnings": warnings}
         return Difference(science, aligned, pair, result, blank, candidates, quality, matched)
 
+    def _flat(self, image: Image) -> Image:
+        """The image without its sky, which is not kept: it would take as much memory as the image."""
+        flat = self.background(image)
+        return flat.with_(meta={k: v for k, v in flat.meta.items() if k != "background"})
+
     def _psf(self, image: Image, found: Sources, other: Sources) -> PsfEstimate:
         return self.psf(image, found, self.stars(image, found, other))
 
@@ -163,6 +166,8 @@ class Subtraction:
         self, science: Image, reference: Image, found: Sources
     ) -> tuple[Image, PsfEstimate, Sources, PsfEstimate, Matched]:
         """The reference on the science grid, resampled a second time where stars show it off; both PSFs."""
+        reference = self._flat(reference)
+        reference = reference.with_(data=fill(reference.data, reference.mask))
         aligned = self.align(science, reference)
         ref_found = find_sources(aligned)
         psf = self._psf(science, found, ref_found)
