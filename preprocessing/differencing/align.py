@@ -67,7 +67,8 @@ class Align:
 def on_grid(image: Image, grid: PixelMap, order: int, scaled: bool, planes: Planes | None = None) -> Image:
     """An image resampled by a map, by bands of rows so that the map is never whole in memory.
 
-    ``meta``: ``overlap``, the share of the grid inside the image, and ``noise_autocorrelation``.
+    ``meta``: ``overlap``, the share of the grid inside the image, ``noise_autocorrelation``, and ``saturated`` of the
+    nearest pixels where the image had it.
 
     Args:
         image: what is resampled. grid: the map to its pixels. order: half the Lanczos taps per axis.
@@ -77,12 +78,16 @@ def on_grid(image: Image, grid: PixelMap, order: int, scaled: bool, planes: Plan
     h, w = grid.shape
     data, variance, mask = torch.empty(h, w), torch.empty(h, w), torch.empty(h, w, dtype=torch.bool)
     level, inside, positions = typical(image.variance), 0, []
+    saturated = image.meta.get("saturated")
+    cores = torch.zeros(h, w, dtype=torch.bool)
     band = max(_LEAST_ROWS, _BAND // w)
     for start in range(0, h, band):
         rows = slice(start, min(start + band, h))
         at = grid.rows(start, rows.stop)
         inside += _inside(at, image.shape)
         positions.append(at[:, ::7, ::7].flatten(1))
+        if saturated is not None:
+            cores[rows] = _nearest(saturated, at)
         if planes is None:
             value, noise, bad = resample(image.data, image.variance, image.mask, at, order)
         else:
@@ -92,10 +97,20 @@ def on_grid(image: Image, grid: PixelMap, order: int, scaled: bool, planes: Plan
             value, noise = value * area, noise * area.square()
         data[rows], variance[rows], mask[rows] = value, noise, bad
     meta = {**image.meta, "overlap": inside / (h * w)}
+    if saturated is not None:
+        meta["saturated"] = cores
     if planes is None:
         meta["noise_autocorrelation"] = noise_autocorrelation(torch.cat(positions, 1), order).float()
     filled = (data.masked_fill_(mask, 0.0), variance.masked_fill_(mask, level))
     return image.with_(data=filled[0], variance=filled[1], mask=mask, meta=meta)
+
+
+def _nearest(flags: Tensor, at: Tensor) -> Tensor:
+    """The flags of the pixels next to positions (2, n, m); False outside."""
+    h, w = flags.shape
+    x, y = at.round().long()
+    out: Tensor = flags[y.clamp(0, h - 1), x.clamp(0, w - 1)] & (x >= 0) & (x < w) & (y >= 0) & (y < h)
+    return out
 
 
 def _inside(at: Tensor, shape: tuple[int, int]) -> int:

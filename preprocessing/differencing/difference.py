@@ -187,8 +187,6 @@ class Subtraction:
         saturated = image.meta.get("saturated")
         if self.bright is None or saturated is None or not bool(saturated.any()):
             return image
-        if saturated.shape != image.data.shape:  # the reference was resampled: its cores are found anew
-            image = image.with_(meta={k: v for k, v in image.meta.items() if k != "saturated"})
         return image.with_(mask=image.mask | self.bright(image, central(psf.psf)).mask)
 
     def _refined(self, pair: SubtractionInput) -> tuple[SubtractionInput, dict[str, float]]:
