@@ -66,6 +66,9 @@ def _rows(a: View, b: View, replicates: int) -> list[dict[str, Any]]:
     return out
 
 
+_TITLES = {"leaf/macro_f1": "macro-F1 of the leaves", "leaf/macro_aucpr": "macro-AUCPR of the leaves"}
+
+
 def figure_pair(compared: pd.DataFrame) -> Figure:
     """Both models against days, and their difference with its interval below."""
     figure = Figure(figsize=(8.5, 5.0), layout="constrained")
@@ -74,7 +77,11 @@ def figure_pair(compared: pd.DataFrame) -> Figure:
         above, below = panels[0][column], panels[1][column]
         above.plot(part["days"], part["network"], "o-", ms=3, label="network")
         above.plot(part["days"], part["baseline"], "s--", ms=3, label="features + boosted trees")
-        above.set(title=str(metric), ylim=(0, 1), xscale="log")
+        above.set(title=_TITLES.get(str(metric), str(metric)), ylim=(0, 1))
+        above.set_xscale("log", base=2)
+        days = part["days"].to_numpy()
+        below.set_xticks(days, [f"{day:g}" for day in days], fontsize=8)
+        below.minorticks_off()
         below.axhline(0, color="0.5", lw=0.8)
         gaps = np.abs(part[["low", "high"]].to_numpy() - part[["difference"]].to_numpy()).T
         below.errorbar(part["days"], part["difference"], yerr=gaps, fmt="o-", ms=3, lw=1, capsize=2)
