@@ -94,11 +94,23 @@ def build(cfg: Any, trust: Iterable[str] = (), **extra: Any) -> Any:
 
     Returns:
         The object. Nested nodes are built first; lists and mappings arrive as plain Python.
+
+    Raises:
+        UserError: a class that is not allowed, or what a class says of its own arguments.
     """
     if cfg is None:
         return None
     node = plain(cfg)
     check_targets(node, trust)
+    from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    return instantiate(node, _convert_="all", **extra)
+    try:
+        return instantiate(node, _convert_="all", **extra)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, UserError):
+            cause = cause.__cause__
+        if cause is None:
+            raise
+        raise cause from None  # what the class itself says is clearer than where Hydra met it

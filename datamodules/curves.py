@@ -146,12 +146,20 @@ class CurveDataModule(PreparedDataModule):
         }
 
     def best_redshift(self, index: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """The first known positive redshift of each object, 3 at most; NaN where none is."""
+        """The first known positive redshift of each object, 3 at most; NaN where none is.
+
+        Raises:
+            UserError: a column that the data do not have.
+        """
         out = np.full(len(index), np.nan)
+        absent = [name for name in self.redshift if name not in index]
+        if absent:
+            raise UserError(
+                "columns of redshifts in the data", f"no column {absent}", "choose datamodule.redshift anew"
+            )
         for name in self.redshift:
-            if name in index:
-                z = index[name].to_numpy(dtype=np.float64, na_value=np.nan)
-                out = np.where(np.isnan(out) & (z > 0), np.minimum(z, 3.0), out)
+            z = index[name].to_numpy(dtype=np.float64, na_value=np.nan)
+            out = np.where(np.isnan(out) & (z > 0), np.minimum(z, 3.0), out)
         return out
 
     def seen_at(self, epochs: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

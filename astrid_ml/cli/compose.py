@@ -140,7 +140,8 @@ def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
         return UserError(
             f"a key of astrid {verb.name}",
             key,
-            nearest(key, known) or f"see astrid {verb.name} --help (a new key needs a + before it)",
+            nearest(key, [name for name in known if name != key])
+            or f"see astrid {verb.name} --help (a new key needs a + before it)",
         )
     if isinstance(error, OmegaConfBaseException) and (
         found := re.search(r"[Mm]issing mandatory value:? ([\w.]+)|full_key: ([\w.]+)", text)

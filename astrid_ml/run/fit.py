@@ -16,6 +16,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from astrid_ml.checkpoint.files import AtomicCheckpointIO
+from astrid_ml.errors import UserError
 
 
 class History(Callback):
@@ -89,6 +90,7 @@ def fit(
         folder: gets ``checkpoints/``.
 
     Raises:
+        UserError: an averaging that is none.
         KeyboardInterrupt: the user stopped it; ``last.ckpt`` allows to carry on.
     """
     checkpoints = folder / "checkpoints"
@@ -109,6 +111,12 @@ def fit(
             EarlyStopping(
                 task.monitor, patience=callbacks["patience"], mode=task.monitor_mode, min_delta=callbacks["min_delta"]
             )
+        )
+    if not 0 <= callbacks["weight_averaging"] < 1:
+        raise UserError(
+            "callbacks.weight_averaging from 0 to below 1",
+            str(callbacks["weight_averaging"]),
+            "0 turns it off, 0.99 averages over about the last 100 steps",
         )
     if callbacks["weight_averaging"]:
         # First: what is validated and kept are the averaged weights.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from astrid_ml.errors import UserError
+
 # Weights of the means are exponentials; beyond this their ratio no longer matters in float32.
 _LARGEST = 8.0
 
@@ -24,6 +26,10 @@ class RunningPool(nn.Module):
 
     def __init__(self, size: int, width: int, groups: int = 8) -> None:
         super().__init__()
+        if width % groups:
+            raise UserError(
+                f"model.network.width a multiple of {groups}", str(width), f"write {width + -width % groups}"
+            )
         self.groups, self.size = groups, 2 * width
         self.quantity = nn.Sequential(nn.Linear(size, width), nn.GELU(), nn.Linear(width, width))
         self.value, self.weight = nn.Linear(size, width), nn.Linear(size, groups)

@@ -11,6 +11,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from astrid_ml.errors import UserError
 from astrid_ml.run.fit import FitOutcome, fit
 from models.task import Batch, Task
 
@@ -68,6 +69,11 @@ def test_the_kept_weights_are_the_exponential_average_of_the_steps(tmp_path: Pat
     assert average != pytest.approx(task.steps[-1], rel=1e-3)
     _, plain = trained(tmp_path / "plain", 1, 0.0)
     assert float(plain.state_dict["network.weight"]) == pytest.approx(task.steps[-1], rel=1e-6)
+
+
+def test_a_decay_of_one_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"weight_averaging[\s\S]*0.99"):
+        trained(tmp_path, 1, 1.0)
 
 
 def test_a_resumed_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
