@@ -14,24 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
+from astrid_ml.identity import FORMER_TOP_LEVEL, current
+from astrid_ml.moved import MOVED
 
 _TARGET = re.compile(r"""_target_:\s*["']?([A-Za-z_][\w.]*)""")
-
-# Objects that the code itself records in checkpoints without a configuration file of their own.
-_EXTRA_TARGETS: frozenset[str] = frozenset()
 
 
 def conf_folder() -> Path:
     """The folder of the packaged configuration."""
-    import conf
+    import astrid_ml.conf
 
-    return Path(str(conf.__file__)).parent
+    return Path(str(astrid_ml.conf.__file__)).parent
 
 
 @functools.cache
 def registry() -> frozenset[str]:
     """Every ``_target_`` that the packaged configuration names."""
-    found: set[str] = set(_EXTRA_TARGETS)
+    found: set[str] = set()
     for path in sorted(conf_folder().rglob("*.yaml")):
         found.update(_TARGET.findall(path.read_text(encoding="utf-8")))
     return frozenset(found)
@@ -63,10 +62,12 @@ def check_targets(node: Any, trust: Iterable[str] = ()) -> None:
     trusted = set(trust)
     for target in sorted(set(targets(node))):
         if target not in registry() and target not in trusted:
+            raise _unknown(target)
+        if target in trusted and target in MOVED:
             raise UserError(
-                "a configuration or checkpoint that names only classes of this project",
-                f"_target_: {target}",
-                f"if you wrote that class and trust it, add trust=[{target}]",
+                "a class of yours under a name of its own",
+                f"{target}, which is the permanent name of {MOVED[target]} in checkpoints",
+                "rename your module or class",
             )
         try:
             found = _resolve(target)
@@ -75,6 +76,23 @@ def check_targets(node: Any, trust: Iterable[str] = ()) -> None:
         true_name = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', '?')}"
         if true_name != target:
             raise UserError("_target_ written with the true home of the class", target, f"write _target_: {true_name}")
+
+
+def _unknown(target: str) -> UserError:
+    """Why a target cannot be built: it moved without a line in the table, or it is not ours."""
+    name = target.rpartition(".")[2]
+    namesakes = sorted(known for known in registry() if known.rpartition(".")[2] == name)
+    if namesakes and target.split(".")[0] in ("astrid_ml", *FORMER_TOP_LEVEL):
+        return UserError(
+            "a class at the place that the configuration or checkpoint names",
+            f"{target}, where there is none now; a class of that name stands at {', '.join(namesakes)}",
+            f'if it moved, add the line "{target}": "{namesakes[0]}" to astrid_ml/moved.py',
+        )
+    return UserError(
+        "a configuration or checkpoint that names only classes of this project",
+        f"_target_: {target}",
+        f"if you wrote that class and trust it, add trust=[{target}]",
+    )
 
 
 def plain(cfg: Any) -> Any:
@@ -100,7 +118,8 @@ def build(cfg: Any, trust: Iterable[str] = (), **extra: Any) -> Any:
     """
     if cfg is None:
         return None
-    node = plain(cfg)
+    trust = tuple(trust)
+    node = current(plain(cfg), registry(), trust)
     check_targets(node, trust)
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate

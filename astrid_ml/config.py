@@ -19,7 +19,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> Any:
 
     if GlobalHydra.instance().is_initialized():
         return hydra_compose(config, list(overrides))
-    with initialize_config_module("conf", version_base="1.3"):
+    with initialize_config_module("astrid_ml.conf", version_base="1.3"):
         return hydra_compose(config, list(overrides))
 
 

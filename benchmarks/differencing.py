@@ -29,10 +29,10 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from scipy.spatial import cKDTree
 
-from preprocessing.differencing.align import Align
-from preprocessing.differencing.difference import Subtraction
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.simulate import SkyConfig, SkyPair, simulate_pair
+from astrid_ml.preprocessing.differencing.align import Align
+from astrid_ml.preprocessing.differencing.difference import Subtraction
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.simulate import SkyConfig, SkyPair, simulate_pair
 
 Array = npt.NDArray[np.float64]
 

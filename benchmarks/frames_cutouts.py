@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from datamodules.frame_channels import CHANNELS, FrameChannels
-from datamodules.frame_cutouts import FrameStore
-from datamodules.frames import FrameDataModule
+from astrid_ml.datamodules.frame_channels import CHANNELS, FrameChannels
+from astrid_ml.datamodules.frame_cutouts import FrameStore
+from astrid_ml.datamodules.frames import FrameDataModule
 
 SIDE, FRAMES, SAMPLES, BATCH, REPEATS = 4089, 3, 6000, 256, 9
 

@@ -38,7 +38,7 @@ def make_files(folder: Path, objects: int) -> Path:
     """A pair with the columns of an ELAsTiCC release; every curve in time order."""
     from astropy.io import fits
 
-    from preprocessing.lightcurves.missing import OTHER_FEATURES
+    from astrid_ml.preprocessing.lightcurves.missing import OTHER_FEATURES
 
     random = np.random.default_rng(0)
     rows = objects * (EPOCHS + 1)
@@ -74,8 +74,8 @@ def make_files(folder: Path, objects: int) -> Path:
 
 def ours(head: Path, target: Path) -> float:
     """The project's own way, one process."""
-    from preprocessing.lightcurves.commands import Job, convert_one
-    from preprocessing.lightcurves.readers import recognise
+    from astrid_ml.preprocessing.lightcurves.commands import Job, convert_one
+    from astrid_ml.preprocessing.lightcurves.readers import recognise
 
     import_everything()
     started = clock()

@@ -18,11 +18,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from astrid_ml.models.hierarchy.loss import WHXE
+from astrid_ml.models.lightcurves.encoding import N_FEATURES
+from astrid_ml.models.lightcurves.network import CurveGRU, CurveTransformer
+from astrid_ml.models.lightcurves.packing import pad
 from astrid_ml.taxonomy import load_taxonomy
-from models.hierarchy.loss import WHXE
-from models.lightcurves.encoding import N_FEATURES
-from models.lightcurves.network import CurveGRU, CurveTransformer
-from models.lightcurves.packing import pad
 
 STATIC = tuple(f"s{k}" for k in range(13))
 LONGEST, WINDOWS, BOUND = 500, 14, 1500.0

@@ -24,11 +24,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from datamodules.curve_features import features
-from preprocessing.lightcurves.pipeline import epochs_of
-from preprocessing.lightcurves.selection import WINDOWS, Selection, window_lengths
-from preprocessing.lightcurves.source import sources_of
-from preprocessing.lightcurves.table import CurveTable
+from astrid_ml.datamodules.curve_features import features
+from astrid_ml.preprocessing.lightcurves.pipeline import epochs_of
+from astrid_ml.preprocessing.lightcurves.selection import WINDOWS, Selection, window_lengths
+from astrid_ml.preprocessing.lightcurves.source import sources_of
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
 
 EPOCHS, SOFTENING = 150, 10.0
 Row = npt.NDArray[np.float32]

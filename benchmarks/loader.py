@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from astrid_ml.datamodules.prepared import RowDataset, keep
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.pipeline.engine import prepare_dataset
-from datamodules.prepared import RowDataset, keep
-from preprocessing.triplets.pipeline import TripletsPipeline
-from preprocessing.triplets.simulate import SimulateTriplets
+from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
+from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
 
 N, BATCH, REPEATS = 4000, 256, 5
 

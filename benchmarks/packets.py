@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from preprocessing.alerts import files
-from preprocessing.alerts.pipeline import AlertsPipeline
-from preprocessing.alerts.stamp_fits import read_lean, read_stamp, read_with_astropy, unpacked
-from preprocessing.channels import Channels
+from astrid_ml.preprocessing.alerts import files
+from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
+from astrid_ml.preprocessing.alerts.stamp_fits import read_lean, read_stamp, read_with_astropy, unpacked
+from astrid_ml.preprocessing.channels import Channels
 
 torch.set_num_threads(1)
 REPEATS, MADE = 7, 200

@@ -20,15 +20,15 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from preprocessing.ramps.codes import COSMIC_RAY, JUMP_DET
-from preprocessing.ramps.likelihood import fit_steps
-from preprocessing.ramps.outputs import detections
-from preprocessing.ramps.process import Processing, process, sampling_of
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.readers.auto import read_ramp
-from preprocessing.ramps.score import Truth, match_snowballs, telegraph_called
-from preprocessing.ramps.simulate import SimulateRamps
-from preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, JUMP_DET
+from astrid_ml.preprocessing.ramps.likelihood import fit_steps
+from astrid_ml.preprocessing.ramps.outputs import detections
+from astrid_ml.preprocessing.ramps.process import Processing, process, sampling_of
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
+from astrid_ml.preprocessing.ramps.score import Truth, match_snowballs, telegraph_called
+from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
 
 torch.set_num_threads(1)
 SECONDS = 100.0  # between groups

@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
-from preprocessing.ramps.process import Processing, process
-from preprocessing.ramps.readers.auto import read_ramp
-from preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.process import Processing, process
+from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
+from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
 
 torch.set_num_threads(1)
 

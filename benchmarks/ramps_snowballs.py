@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from preprocessing.ramps.outputs import detections
-from preprocessing.ramps.process import Processing, process
-from preprocessing.ramps.readers.auto import read_ramp
-from preprocessing.ramps.score import Truth, match_snowballs
-from preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.outputs import detections
+from astrid_ml.preprocessing.ramps.process import Processing, process
+from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
+from astrid_ml.preprocessing.ramps.score import Truth, match_snowballs
+from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
 
 torch.set_num_threads(1)
 SMALL = SimulateRamps(

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from preprocessing.ramps.likelihood import Sampling
-from preprocessing.ramps.steps import StepDetector
-from preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.likelihood import Sampling
+from astrid_ml.preprocessing.ramps.steps import StepDetector
+from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
 
 torch.set_num_threads(1)
 SIZE, GROUPS, NOISE, REPEATS = 512, 50, 12.0, 5

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from astrid_ml.checkpoint.load import load_model
-from preprocessing.ramps.codes import ANOMALIES
-from preprocessing.ramps.process import Processing, process
-from preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
-from preprocessing.ramps.readers.options import RampOptions
-from preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES
+from astrid_ml.preprocessing.ramps.process import Processing, process
+from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
 
 torch.set_num_threads(1)
 TILE, REPEATS = 64, 5

@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.pipeline.publish import make_index
-from preprocessing.labels import TruthLabel
-from preprocessing.roman.catalogues import COLUMNS
-from preprocessing.roman.columns import same, texts
-from preprocessing.roman.frames import CHANNELS
-from preprocessing.roman.header import Science
-from preprocessing.roman.job import _records
-from preprocessing.roman.match import Match, label
-from preprocessing.roman.pipeline import RomanPipeline
+from astrid_ml.preprocessing.labels import TruthLabel
+from astrid_ml.preprocessing.roman.catalogues import COLUMNS
+from astrid_ml.preprocessing.roman.columns import same, texts
+from astrid_ml.preprocessing.roman.frames import CHANNELS
+from astrid_ml.preprocessing.roman.header import Science
+from astrid_ml.preprocessing.roman.job import _records
+from astrid_ml.preprocessing.roman.match import Match, label
+from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
 
 JOBS, EACH, MATCHED = 1000, 1300, 65
 

@@ -14,7 +14,7 @@ _SHORTEST = 0.001
 def features(
     epochs: Tensor, lengths: Tensor, softening: float, redshift: Tensor | None = None, modulus: Tensor | None = None
 ) -> Tensor:
-    """(N, 5) epochs -> (N, 17), the columns of ``models.lightcurves.encoding``; each from its own past alone.
+    """(N, 5) epochs -> (N, 17), the columns of ``astrid_ml.models.lightcurves.encoding``; each from its own past alone.
 
     Args:
         epochs: days since time zero (ascending within an object), flux, error, detected, wavelength in micrometres.

@@ -11,14 +11,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.datamodules.curve_features import features
+from astrid_ml.datamodules.features import Standardiser
+from astrid_ml.datamodules.prepared import Batch, PreparedDataModule, Rows
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import SampleSource
+from astrid_ml.preprocessing.lightcurves.augment import REDSHIFTS, Augmentation, augment, moved_redshift
+from astrid_ml.preprocessing.lightcurves.hosts import distance_modulus
 from astrid_ml.taxonomy import load_taxonomy
-from datamodules.curve_features import features
-from datamodules.features import Standardiser
-from datamodules.prepared import Batch, PreparedDataModule, Rows
-from preprocessing.lightcurves.augment import REDSHIFTS, Augmentation, augment, moved_redshift
-from preprocessing.lightcurves.hosts import distance_modulus
 
 
 class CurveDataModule(PreparedDataModule):
@@ -40,8 +40,8 @@ class CurveDataModule(PreparedDataModule):
         extra_queries: training only: questions at random epochs of each object beside those of the windows.
         redshift: columns of redshifts, the best first; an object's first known one (up to 3) gives its rest frame.
         augmentation: training only: how far objects are moved, dimmed and blurred; see
-            :class:`preprocessing.lightcurves.augment.Augmentation`. What is known of a moved object's host besides
-            redshifts is masked.
+            :class:`astrid_ml.preprocessing.lightcurves.augment.Augmentation`. What is known of a moved
+            object's host besides redshifts is masked.
         batch_size: see the base class, as for what follows.
     """
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from preprocessing.channels import asinh_, asinh_sigma, channel_places
+from astrid_ml.preprocessing.channels import asinh_, asinh_sigma, channel_places
 
 CHANNELS = ("science", "reference", "difference", "scorr")
 SCALINGS = ("zscale", "asinh", "sigma", "none")

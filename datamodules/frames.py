@@ -14,14 +14,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.datamodules.features import Standardiser
+from astrid_ml.datamodules.frame_channels import CHANNELS, FrameChannels
+from astrid_ml.datamodules.frame_cutouts import FrameStore
+from astrid_ml.datamodules.prepared import Batch, PreparedDataModule, Rows
+from astrid_ml.datamodules.stamps import labels
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import SampleSource
-from datamodules.features import Standardiser
-from datamodules.frame_channels import CHANNELS, FrameChannels
-from datamodules.frame_cutouts import FrameStore
-from datamodules.prepared import Batch, PreparedDataModule, Rows
-from datamodules.stamps import labels
-from preprocessing.channels import resize
+from astrid_ml.preprocessing.channels import resize
 
 # What the finder measures of each detection.
 FEATURES = ("sharpness", "roundness1", "roundness2", "npix", "peak", "flux", "mag", "daofind_mag")

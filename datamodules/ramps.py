@@ -6,19 +6,19 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from astrid_ml.datamodules.prepared import Batch, PreparedDataModule, Rows
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import SampleSource
-from datamodules.prepared import Batch, PreparedDataModule, Rows
-from preprocessing.ramps.channels import ramp_channels
-from preprocessing.ramps.codes import ANOMALIES
+from astrid_ml.preprocessing.ramps.channels import ramp_channels
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES
 
 
 class RampDataModule(PreparedDataModule):
     """Batches of ``x`` (B, 2, T, H, W) float32 and ``y`` (B, T, H, W) uint8 class codes (255: undecided).
 
-    The channels are those of ``preprocessing.ramps.channels``. Training tiles are turned and mirrored at random;
-    time is never reversed. With ``crop``, a training sample is a part of its tile, mostly one around an event, each
-    class and each event of a class alike: large events do not crowd out small ones, nor common ones rare ones.
+    The channels are those of ``astrid_ml.preprocessing.ramps.channels``. Training tiles are turned and mirrored at
+    random; time is never reversed. With ``crop``, a training sample is a part of its tile, mostly one around an event,
+    each class and each event of a class alike: large events do not crowd out small ones, nor common ones rare ones.
 
     Args:
         batch_size: samples in a training batch.

@@ -10,11 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.datamodules.features import Standardiser
+from astrid_ml.datamodules.prepared import Batch, PreparedDataModule, Rows
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import SampleSource
-from datamodules.features import Standardiser
-from datamodules.prepared import Batch, PreparedDataModule, Rows
-from preprocessing.channels import Channels
+from astrid_ml.preprocessing.channels import Channels
 
 
 class StampDataModule(PreparedDataModule):

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from astrid_ml.metrics import AveragePrecision
-from models.losses import WeightedBCE
-from models.task import Batch, Task
+from astrid_ml.models.losses import WeightedBCE
+from astrid_ml.models.task import Batch, Task
 
 
 class RealBogusTask(Task):

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from astrid_ml.build import registry
+from astrid_ml.identity import current, lasting
 from astrid_ml.sky import unit_vectors
 
 SCHEMA = 1
@@ -108,8 +110,8 @@ class Record:
     known_as: list[str] = field(default_factory=list)
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain containers and tensors, which load with ``weights_only=True``."""
-        return {"schema": SCHEMA, **asdict(self)}
+        """Plain containers and tensors, which load with ``weights_only=True``; classes under permanent names."""
+        return {"schema": SCHEMA, **asdict(self), "config": lasting(self.config)}
 
     @classmethod
     def from_plain(cls, entry: dict[str, Any]) -> Record:
@@ -117,4 +119,5 @@ class Record:
         values = {name: value for name, value in entry.items() if name != "schema"}
         if values.get("digest") is not None:
             values["digest"] = TrainingDigest(**values["digest"])
+        values["config"] = current(values["config"], registry())
         return cls(**values)

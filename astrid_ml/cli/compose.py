@@ -53,7 +53,7 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
 
     _codes.clear()
     job.__module__ = f"astrid_ml.cli.{verb.module}"
-    entry = hydra.main(version_base="1.3", config_path="pkg://conf", config_name=verb.config)(job)
+    entry = hydra.main(version_base="1.3", config_path="pkg://astrid_ml.conf", config_name=verb.config)(job)
     with _argv([original[0], *overrides]):
         try:
             entry()

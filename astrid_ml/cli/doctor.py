@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -21,7 +20,6 @@ EXTRAS = {
     "sweep": ["hydra-joblib-launcher", "hydra-submitit-launcher", "optuna"],
     "dev": ["pytest", "pytest-xdist", "mypy", "ruff"],
 }
-PACKAGES = ("conf", "models", "datamodules", "preprocessing")
 
 
 def command(cfg: Any) -> int:
@@ -45,7 +43,6 @@ def findings(store: Path, runs: Path) -> Iterator[tuple[str, str]]:
     yield from _extras()
     yield from _devices()
     yield from _folders(store, runs)
-    yield from _shadows()
 
 
 def _version(name: str) -> str | None:
@@ -104,16 +101,3 @@ def _folders(store: Path, runs: Path) -> Iterator[tuple[str, str]]:
             yield "!!", f"{what}: cannot write in {existing} ({error.strerror}): choose another folder"
             continue
         yield "ok", f"{what}: {existing} is writable, {shutil.disk_usage(existing).free / 2**30:.0f} GiB free"
-
-
-def _shadows() -> Iterator[tuple[str, str]]:
-    home = Path(__file__).resolve().parents[2]
-    for name in PACKAGES:
-        spec = importlib.util.find_spec(name)
-        origin = Path(spec.origin).resolve().parent if spec and spec.origin else None
-        if origin != home / name:
-            yield (
-                "!!",
-                f"the package {name} is {origin}, not ours ({home / name}): run from another folder or rename yours",
-            )
-    yield "ok", "packages conf, models, datamodules, preprocessing are looked up"

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 
 from astrid_ml.errors import UserError
@@ -49,10 +48,11 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    from astrid_ml.build import conf_folder
     from astrid_ml.cli.help import of_verb, overview
     from astrid_ml.cli.verbs import all_verbs
 
-    conf = _conf_folder()
+    conf = conf_folder()
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview(conf))
         return DONE
@@ -73,22 +73,3 @@ def _dispatch(arguments: list[str]) -> int:
     from astrid_ml.cli.compose import run_verb
 
     return run_verb(verbs[name], rest, conf)
-
-
-def _conf_folder() -> Path:
-    """The packaged configuration; says so if a folder of the user's hides it."""
-    here = Path(__file__).resolve().parents[2] / "conf"
-    try:
-        import conf
-    except ImportError as error:
-        raise UserError(
-            "the package conf, which ships with astrid_ml", str(error), "install astrid_ml again"
-        ) from error
-    found = Path(conf.__file__).resolve().parent if conf.__file__ else Path("a folder without __init__.py")
-    if found != here:
-        raise UserError(
-            f"the package conf at {here}",
-            f"another one at {found}, which hides it",
-            "run from another folder, or rename yours (the same goes for models, datamodules, preprocessing)",
-        )
-    return here

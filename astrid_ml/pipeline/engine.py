@@ -78,7 +78,7 @@ def prepare_dataset(
     """
     units = _planned(pipeline, raw)
     jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
-    mark = dataset_fingerprint(pipeline, units, jobs, labeller)
+    mark = dataset_fingerprint(units, jobs, labeller, store, name)
     target = store / f"{name}-{mark[:12]}"
     if (target / "dataset.json").is_file():
         return _reuse(store, target)
@@ -124,7 +124,7 @@ def plan_dataset(
     units = _planned(pipeline, raw)
     jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
     finished = {job.unit.id for job in jobs if job.done() is not None}
-    mark = dataset_fingerprint(pipeline, units, jobs, labeller)
+    mark = dataset_fingerprint(units, jobs, labeller, store, name)
     store.mkdir(parents=True, exist_ok=True)
     rows = [
         {
@@ -150,12 +150,21 @@ def plan_dataset(
 
 
 def dataset_fingerprint(
-    pipeline: DomainPipeline, units: Sequence[Unit], jobs: Sequence[Job], labeller: Labeller | None
+    units: Sequence[Unit], jobs: Sequence[Job], labeller: Labeller | None, store: Path, name: str
 ) -> str:
-    """Over the units (pipeline, inputs, seeds), the incomplete ones, and the labels with their files."""
-    labels = None if labeller is None else [fingerprint(labeller), input_fingerprint(labeller.inputs(), [], True)]
+    """Over the units (pipeline, inputs, seeds), the incomplete ones, and the labels with their files.
+
+    Where the store holds the dataset under the fingerprint of an earlier form, that one is returned.
+    """
     incomplete = [[unit.id, list(unit.missing)] for unit in units if unit.missing]
-    return fingerprint([job.fingerprint for job in jobs], incomplete, labels)
+    marks = []
+    for complete in (False, True):
+        labels = None
+        if labeller is not None:
+            labels = [fingerprint(labeller, complete=complete), input_fingerprint(labeller.inputs(), [], True)]
+        marks.append(fingerprint([job.fingerprint for job in jobs], incomplete, labels))
+    known = [mark for mark in marks if (store / f"{name}-{mark[:12]}" / "dataset.json").is_file()]
+    return [*known, *marks][0]
 
 
 def _planned(pipeline: DomainPipeline, raw: Sequence[Path]) -> list[Unit]:

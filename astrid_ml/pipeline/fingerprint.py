@@ -11,39 +11,69 @@ from typing import Any
 
 import numpy as np
 
-
-def fingerprint(*values: Any) -> str:
-    """A sha256 over plain values and trees of dataclasses (class, its ``version``, field values)."""
-    return hashlib.sha256(json.dumps([canonical(value) for value in values], sort_keys=True).encode()).hexdigest()
+from astrid_ml.identity import class_name, first_fields
 
 
-def canonical(value: Any) -> Any:
+def fingerprint(*values: Any, complete: bool = False) -> str:
+    """A sha256 over plain values and trees of dataclasses (class, its ``version``, field values).
+
+    Args:
+        values: what decides the bytes.
+        complete: list fields at their default too, as fingerprints once did: to find again what was made then.
+    """
+    forms = [canonical(value, complete) for value in values]
+    return hashlib.sha256(json.dumps(forms, sort_keys=True).encode()).hexdigest()
+
+
+def canonical(value: Any, complete: bool = False) -> Any:
     """A JSON-able form that says everything that decides the output's bytes.
+
+    A field that was added to a class, with a default, leaves the form of everything made without it as it was: it is
+    listed only where it is not at its default. A changed default therefore needs a new ``version``.
 
     Raises:
         TypeError: a value whose content cannot be told (its default repr holds an address).
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
-        fields = {item.name: canonical(getattr(value, item.name)) for item in dataclasses.fields(value)}
-        return {
-            "class": f"{kind.__module__}.{kind.__qualname__}",
-            "version": getattr(kind, "version", 0),
-            "fields": fields,
-        }
+        name = class_name(kind)
+        fields = _fields(value, first_fields(name), complete)
+        return {"class": name, "version": getattr(kind, "version", 0), "fields": fields}
     if isinstance(value, str | int | float | bool) or value is None:
         return value
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): canonical(part) for key, part in sorted(value.items(), key=lambda item: str(item[0]))}
+        return {
+            str(key): canonical(part, complete) for key, part in sorted(value.items(), key=lambda item: str(item[0]))
+        }
     if isinstance(value, np.ndarray | np.generic):
-        return canonical(value.tolist())
+        return canonical(value.tolist(), complete)
     if isinstance(value, set | frozenset):
-        return sorted(canonical(part) for part in value)
+        return sorted(canonical(part, complete) for part in value)
     if isinstance(value, Sequence):
-        return [canonical(part) for part in value]
+        return [canonical(part, complete) for part in value]
     raise TypeError(f"cannot take the fingerprint of {type(value).__name__}: make it a frozen dataclass")
+
+
+def _fields(value: Any, always: frozenset[str] | None, complete: bool) -> dict[str, Any]:
+    """The fields that decide the bytes; ``always`` holds those that an old class lists in any case."""
+    out = {}
+    for item in dataclasses.fields(value):
+        content = canonical(getattr(value, item.name), complete)
+        listed = complete if always is None else item.name in always
+        if listed or content != _default(item, complete):
+            out[item.name] = content
+    return out
+
+
+def _default(item: dataclasses.Field[Any], complete: bool) -> Any:
+    """The canonical default of a field; a value that nothing equals where it has none."""
+    if item.default is not dataclasses.MISSING:
+        return canonical(item.default, complete)
+    if item.default_factory is not dataclasses.MISSING:
+        return canonical(item.default_factory(), complete)
+    return dataclasses.MISSING
 
 
 def input_fingerprint(paths: Iterable[Path], roots: Sequence[Path], hashed: bool = False) -> list[list[Any]]:

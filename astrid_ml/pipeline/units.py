@@ -53,14 +53,15 @@ class Job:
 def make_jobs(
     pipeline: DomainPipeline, units: Sequence[Unit], roots: Sequence[Path], store: Path, data_seed: int, hashed: bool
 ) -> list[Job]:
-    """A job for each unit, with its fingerprint."""
-    own = fingerprint(pipeline)
+    """A job for each unit, with its fingerprint: the one under which it is finished already, if it is."""
+    forms = [fingerprint(pipeline), fingerprint(pipeline, complete=True)]
     jobs = []
     for unit in units:
         seed = seed_of(data_seed, unit.id)
         inputs = input_fingerprint(unit.inputs, roots, hashed)
-        mark = fingerprint(own, unit.id, dict(unit.parameters), inputs, seed)
-        jobs.append(Job(pipeline, unit, mark[:24], seed, store / "units"))
+        marks = [fingerprint(own, unit.id, dict(unit.parameters), inputs, seed)[:24] for own in forms]
+        known = [mark for mark in marks if (store / "units" / mark / "unit.json").is_file()]
+        jobs.append(Job(pipeline, unit, [*known, *marks][0], seed, store / "units"))
     return jobs
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from astrid_ml.errors import UserError
+from astrid_ml.identity import current, lasting
 
 # Where things stand and how they are shown does not change what a run computes.
 _FREE = ("paths", "logger", "dry_run", "executor", "trainer.enable_progress_bar", "trainer.log_every_n_steps")
@@ -44,8 +45,9 @@ def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | No
 
 
 def _refuse_other(known: Path, config: dict[str, Any]) -> None:
-    before = dict(_flat(yaml.safe_load(known.read_text(encoding="utf-8")) or {}))
-    now = dict(_flat(config))
+    # Permanent names: a class that moved in between is the same class.
+    before = dict(_flat(lasting(current(yaml.safe_load(known.read_text(encoding="utf-8")) or {}))))
+    now = dict(_flat(lasting(config)))
     changed = sorted(
         key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and not key.startswith(_FREE)
     )

@@ -8,6 +8,7 @@ from typing import Any
 from astrid_ml.build import build
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
+from astrid_ml.identity import lasting
 from astrid_ml.pipeline.engine import PrepareOutcome, plan_dataset, prepare_dataset
 from astrid_ml.run.raw import raw_paths
 
@@ -70,7 +71,10 @@ def _arguments(config: dict[str, Any]) -> dict[str, Any]:
 
 def recorded(config: dict[str, Any]) -> dict[str, Any]:
     """What of the configuration stands in ``dataset.json``: all that decides its bytes, nothing of a run."""
-    return {name: config.get(name) for name in ("name", "preprocessing", "label", "simulate", "data")}
+    kept: dict[str, Any] = lasting(
+        {name: config.get(name) for name in ("name", "preprocessing", "label", "simulate", "data")}
+    )
+    return kept
 
 
 def check_domain(dataset: PreparedDataset, config: dict[str, Any]) -> None:

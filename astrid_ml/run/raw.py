@@ -39,9 +39,12 @@ def simulated(config: dict[str, Any]) -> Path:
     simulator = build(config["simulate"], config.get("trust", []))
     seed = int(config["data"]["seed"])
     kind = type(simulator).__name__.removeprefix("Simulate").lower()
-    target = Path(config["paths"]["data"]) / "raw" / f"{kind}-{fingerprint(simulator, seed)[:12]}"
-    if (target / "simulated.json").is_file():
-        return target
+    marks = [fingerprint(simulator, seed, complete=complete)[:12] for complete in (False, True)]
+    places = [Path(config["paths"]["data"]) / "raw" / f"{kind}-{mark}" for mark in marks]
+    for place in places:
+        if (place / "simulated.json").is_file():
+            return place
+    target = places[0]
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:

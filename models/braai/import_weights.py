@@ -23,7 +23,7 @@ VARIANTS = {"d6_m7": "braai_d6_m7", "d6_m9": "braai_d6_m9"}
 
 
 def read_keras_weights(path: Path) -> dict[str, Tensor]:
-    """Kernels and biases of a VGG6, as the state of :class:`models.braai.network.BraaiVGG6`.
+    """Kernels and biases of a VGG6, as the state of :class:`astrid_ml.models.braai.network.BraaiVGG6`.
 
     Keras keeps convolutions as (height, width, in, out) and dense kernels as (in, out).
 

@@ -14,7 +14,7 @@ POOLINGS = ("none", "mean", "max")
 
 
 class Trunk(Protocol):
-    """A network of images with an embedding before its own last layer, such as those of ``models.braai``."""
+    """A network of images with an embedding before its own last layer, such as those of ``astrid_ml.models.braai``."""
 
     def embed(self, images: Tensor, features: Tensor | None = None) -> Tensor:
         """(B, C, H, W) -> (B, D)."""
@@ -110,7 +110,7 @@ def take_last_layer(trunk: nn.Module) -> int:
         raise UserError(
             "a trunk with embed() and a last layer of one logit",
             type(trunk).__name__,
-            "choose a network of models.braai for model.network.trunk",
+            "choose a network of astrid_ml.models.braai for model.network.trunk",
         )
     width = last[1].in_features
     setattr(trunk, last[0], nn.Identity())

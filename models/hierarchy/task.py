@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from astrid_ml.evaluation.tree_metrics import macro_average_precision
+from astrid_ml.models.hierarchy.loss import WHXE, sibling_log_softmax
+from astrid_ml.models.task import Batch, Task
 from astrid_ml.taxonomy import load_taxonomy
-from models.hierarchy.loss import WHXE, sibling_log_softmax
-from models.task import Batch, Task
 
 
 class HierarchyTask(Task):

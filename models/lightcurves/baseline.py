@@ -23,10 +23,10 @@ from astrid_ml.build import build
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.tree_compare import compare_trees, figure_pair
+from astrid_ml.models.lightcurves.extractors import Extractors, bands_of, curve_features, full_set
 from astrid_ml.run.predict import write_json
 from astrid_ml.run.table_writer import write_table
 from astrid_ml.taxonomy import Taxonomy
-from models.lightcurves.extractors import Extractors, bands_of, curve_features, full_set
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

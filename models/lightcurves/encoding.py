@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-# Columns of an epoch, as ``datamodules.curve_features.features`` makes them.
+# Columns of an epoch, as ``astrid_ml.datamodules.curve_features.features`` makes them.
 COLUMNS = (
     "time", "asinh_time", "gap", "flux", "error", "snr", "detected", "log_wavelength",
     "has_previous", "change_snr", "change", "gap_in_band", "rate",

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from astrid_ml.models.lightcurves.attention import CausalBlock
+from astrid_ml.models.lightcurves.encoding import EpochEncoding
+from astrid_ml.models.lightcurves.head import QueryHead
+from astrid_ml.models.lightcurves.packing import pack, places, scan
+from astrid_ml.models.lightcurves.pooling import RunningPool
 from astrid_ml.taxonomy import load_taxonomy
-from models.lightcurves.attention import CausalBlock
-from models.lightcurves.encoding import EpochEncoding
-from models.lightcurves.head import QueryHead
-from models.lightcurves.packing import pack, places, scan
-from models.lightcurves.pooling import RunningPool
 
 # Attention pads: objects of like length go together, in so many pieces of a batch.
 PIECES = 8

@@ -15,14 +15,14 @@ from torch.optim import Optimizer
 
 from astrid_ml.errors import UserError
 from astrid_ml.metrics.histogram import HistogramAveragePrecision
+from astrid_ml.models.task import Batch, Task
+from astrid_ml.models.unet3d.callbacks import HistoryFile
+from astrid_ml.models.unet3d.losses import IGNORE
 from astrid_ml.pipeline.contracts import SampleSource
+from astrid_ml.preprocessing.ramps.channels import ramp_channels
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES as CLASSES
+from astrid_ml.preprocessing.ramps.evidence_truth import NEEDED, fold_evidence
 from astrid_ml.run.fit import cpu_has_bf16
-from models.task import Batch, Task
-from models.unet3d.callbacks import HistoryFile
-from models.unet3d.losses import IGNORE
-from preprocessing.ramps.channels import ramp_channels
-from preprocessing.ramps.codes import ANOMALIES as CLASSES
-from preprocessing.ramps.evidence_truth import NEEDED, fold_evidence
 
 BINS, LIMIT = 400, 20.0  # of the histograms that go into the predictions
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from preprocessing.alerts.files import CUTOUT_KEYS, cutout_bytes
-from preprocessing.alerts.stamp_fits import StampError, read_stamp
+from astrid_ml.preprocessing.alerts.files import CUTOUT_KEYS, cutout_bytes
+from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_stamp
 
 NO_DATA = 1e37  # packets mark missing pixels with NaN, or with the largest float
 TAI_MINUS_UTC = 37.0 / 86400  # days, since 2017; Rubin's times are TAI

@@ -14,11 +14,11 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
 from astrid_ml.pipeline.fingerprint import relative
-from preprocessing.alerts import files
-from preprocessing.alerts.packet import NUMBERS, PacketError, read_packet
-from preprocessing.alerts.rubin import rubin_planes
-from preprocessing.alerts.stamp_fits import StampError
-from preprocessing.stamps import peak_snr
+from astrid_ml.preprocessing.alerts import files
+from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_packet
+from astrid_ml.preprocessing.alerts.rubin import rubin_planes
+from astrid_ml.preprocessing.alerts.stamp_fits import StampError
+from astrid_ml.preprocessing.stamps import peak_snr
 
 Stamps = npt.NDArray[np.float32]
 FLOATS = ("mjd", "ra", "dec", "snr", "reliability", *NUMBERS)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from preprocessing.alerts.files import CUTOUT_KEYS, cutout_bytes
-from preprocessing.alerts.stamp_fits import DAMAGE, StampError, open_fits, unpacked
+from astrid_ml.preprocessing.alerts.files import CUTOUT_KEYS, cutout_bytes
+from astrid_ml.preprocessing.alerts.stamp_fits import DAMAGE, StampError, open_fits, unpacked
 
 PSF_SIZE = 49  # the largest that is sent; smaller ones are padded around their centre
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.pixel_map import PixelMap, pixel_map
-from preprocessing.differencing.resample import noise_autocorrelation, resample
-from preprocessing.differencing.typical import typical
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.pixel_map import PixelMap, pixel_map
+from astrid_ml.preprocessing.differencing.resample import noise_autocorrelation, resample
+from astrid_ml.preprocessing.differencing.typical import typical
 
 Planes = tuple[Tensor, Tensor, Tensor]
 _BAND = 1 << 20  # pixels of the map that are worked out at once

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.resample import spread
-from preprocessing.differencing.typical import typical
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.resample import spread
+from astrid_ml.preprocessing.differencing.typical import typical
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

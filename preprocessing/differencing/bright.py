@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from preprocessing.differencing.bright_spikes import find_angles, spike_lengths, spike_mask
-from preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.bright_spikes import find_angles, spike_lengths, spike_mask
+from astrid_ml.preprocessing.differencing.image import Image
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -12,12 +12,17 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.difference import Difference
-from preprocessing.differencing.load import Frame
-from preprocessing.differencing.pipeline import DifferencingPipeline, candidate_table
-from preprocessing.differencing.products import write_candidates, write_difference, write_image, write_triplets
-from preprocessing.differencing.quicklook import write_quicklook
-from preprocessing.differencing.truth import label_candidates, read_truth
+from astrid_ml.preprocessing.differencing.difference import Difference
+from astrid_ml.preprocessing.differencing.load import Frame
+from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline, candidate_table
+from astrid_ml.preprocessing.differencing.products import (
+    write_candidates,
+    write_difference,
+    write_image,
+    write_triplets,
+)
+from astrid_ml.preprocessing.differencing.quicklook import write_quicklook
+from astrid_ml.preprocessing.differencing.truth import label_candidates, read_truth
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,17 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.executors import Executor, Serial
-from preprocessing.differencing.associate import Associate
-from preprocessing.differencing.depth import Depth, depth_table
-from preprocessing.differencing.epoch_figures import write_curves, write_depths
-from preprocessing.differencing.forced import FORCED_COLUMNS, by_mission, forced_photometry, light_curves, read_epoch
-from preprocessing.differencing.products import atomically
+from astrid_ml.preprocessing.differencing.associate import Associate
+from astrid_ml.preprocessing.differencing.depth import Depth, depth_table
+from astrid_ml.preprocessing.differencing.epoch_figures import write_curves, write_depths
+from astrid_ml.preprocessing.differencing.forced import (
+    FORCED_COLUMNS,
+    by_mission,
+    forced_photometry,
+    light_curves,
+    read_epoch,
+)
+from astrid_ml.preprocessing.differencing.products import atomically
 
 
 def find_files(places: str | Sequence[str], pattern: str) -> list[Path]:
@@ -148,7 +154,7 @@ class Forced:
         return forced_photometry(epoch, self._objects(), self.n_sigma, self.detection)
 
     def _write_curves(self, folder: Path, table: pd.DataFrame, objects: pd.DataFrame) -> int:
-        from preprocessing.lightcurves.exchange import ExchangeWriter
+        from astrid_ml.preprocessing.lightcurves.exchange import ExchangeWriter
 
         usable = table[~table["masked"].astype(bool)]
         if usable.empty:

@@ -14,18 +14,18 @@ import pandas as pd
 import torch
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.inject import free_places
-from preprocessing.differencing.load import Frame
-from preprocessing.differencing.manifest import find_pairs
-from preprocessing.differencing.pipeline import DifferencingPipeline
-from preprocessing.differencing.products import atomically
-from preprocessing.differencing.psf import GivenPsf
-from preprocessing.differencing.recovery import Recovery, recover, summarise
-from preprocessing.differencing.recovery_figure import write_recovery_figure
-from preprocessing.differencing.stamp_fit import render_sources
-from preprocessing.differencing.stars import find_sources
-from preprocessing.differencing.truth import read_truth
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.inject import free_places
+from astrid_ml.preprocessing.differencing.load import Frame
+from astrid_ml.preprocessing.differencing.manifest import find_pairs
+from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
+from astrid_ml.preprocessing.differencing.products import atomically
+from astrid_ml.preprocessing.differencing.psf import GivenPsf
+from astrid_ml.preprocessing.differencing.recovery import Recovery, recover, summarise
+from astrid_ml.preprocessing.differencing.recovery_figure import write_recovery_figure
+from astrid_ml.preprocessing.differencing.stamp_fit import render_sources
+from astrid_ml.preprocessing.differencing.stars import find_sources
+from astrid_ml.preprocessing.differencing.truth import read_truth
 
 _LOG = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.stamp_fit import stamps_at
+from astrid_ml.preprocessing.differencing.stamp_fit import stamps_at
 
 _LOG = logging.getLogger(__name__)
 Array = npt.NDArray[np.float64]

@@ -12,22 +12,22 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.align import Align
-from preprocessing.differencing.background import SubtractBackground
-from preprocessing.differencing.bright import BrightStars
-from preprocessing.differencing.detect import Peaks
-from preprocessing.differencing.fill import fill
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.measure import measure
-from preprocessing.differencing.noise import ImageNoise, Noise
-from preprocessing.differencing.normalise import Matched, MatchStars
-from preprocessing.differencing.psf import EmpiricalPsf, EstimatePsf, PsfEstimate
-from preprocessing.differencing.refine import Refine
-from preprocessing.differencing.significance import Significance
-from preprocessing.differencing.star_residuals import StarResiduals
-from preprocessing.differencing.stars import SelectStars, Sources, find_sources
-from preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult, Zogy, grow
-from preprocessing.differencing.tiles import Tiles
+from astrid_ml.preprocessing.differencing.align import Align
+from astrid_ml.preprocessing.differencing.background import SubtractBackground
+from astrid_ml.preprocessing.differencing.bright import BrightStars
+from astrid_ml.preprocessing.differencing.detect import Peaks
+from astrid_ml.preprocessing.differencing.fill import fill
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.measure import measure
+from astrid_ml.preprocessing.differencing.noise import ImageNoise, Noise
+from astrid_ml.preprocessing.differencing.normalise import Matched, MatchStars
+from astrid_ml.preprocessing.differencing.psf import EmpiricalPsf, EstimatePsf, PsfEstimate
+from astrid_ml.preprocessing.differencing.refine import Refine
+from astrid_ml.preprocessing.differencing.significance import Significance
+from astrid_ml.preprocessing.differencing.star_residuals import StarResiduals
+from astrid_ml.preprocessing.differencing.stars import SelectStars, Sources, find_sources
+from astrid_ml.preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult, Zogy, grow
+from astrid_ml.preprocessing.differencing.tiles import Tiles
 
 
 class BackgroundStep(Protocol):

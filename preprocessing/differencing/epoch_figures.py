@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from preprocessing.differencing.products import atomically
+from astrid_ml.preprocessing.differencing.products import atomically
 
 _COLOURS = ("#2b6cb0", "#c53030", "#2f855a", "#b7791f", "#6b46c1", "#1a202c")
 _PANELS = 9

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.gaussian import gaussian_stamp
-from preprocessing.differencing.stamp_fit import stamps_at
+from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
+from astrid_ml.preprocessing.differencing.stamp_fit import stamps_at
 
 _CORE = 33  # px, odd; side of the tiles in which holes are filled
 _AT_ONCE = 2048  # tiles

@@ -14,11 +14,11 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.detect import EDGE, NEAR_MASK
-from preprocessing.differencing.measure import forced
-from preprocessing.differencing.subtract import SubtractionResult, grow
-from preprocessing.lightcurves.ingest import Account, assemble
-from preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.differencing.detect import EDGE, NEAR_MASK
+from astrid_ml.preprocessing.differencing.measure import forced
+from astrid_ml.preprocessing.differencing.subtract import SubtractionResult, grow
+from astrid_ml.preprocessing.lightcurves.ingest import Account, assemble
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
 
 Array = npt.NDArray[np.float64]
 FLUXCAL = 27.5  # AB magnitude of one unit of flux in a light curve

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.zogy import padded_shape, power, stamp_of, transform
+from astrid_ml.preprocessing.differencing.zogy import padded_shape, power, stamp_of, transform
 
 
 def gaussian_stamp(sigma: float, size: int) -> Tensor:

@@ -17,16 +17,16 @@ import torch
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.background import SubtractBackground
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.load import Frame, LoadFits, open_fits, split_name
-from preprocessing.differencing.planes import linear_flux, stretched_flux
-from preprocessing.differencing.products import atomically
-from preprocessing.differencing.psf import EmpiricalPsf
-from preprocessing.differencing.stamp_fit import render_sources
-from preprocessing.differencing.stars import SelectStars, find_sources
-from preprocessing.differencing.subtract import grow
-from preprocessing.differencing.truth import read_truth
+from astrid_ml.preprocessing.differencing.background import SubtractBackground
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.load import Frame, LoadFits, open_fits, split_name
+from astrid_ml.preprocessing.differencing.planes import linear_flux, stretched_flux
+from astrid_ml.preprocessing.differencing.products import atomically
+from astrid_ml.preprocessing.differencing.psf import EmpiricalPsf
+from astrid_ml.preprocessing.differencing.stamp_fit import render_sources
+from astrid_ml.preprocessing.differencing.stars import SelectStars, find_sources
+from astrid_ml.preprocessing.differencing.subtract import grow
+from astrid_ml.preprocessing.differencing.truth import read_truth
 
 Array = npt.NDArray[Any]
 Range = tuple[float, float] | list[float]

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
-from preprocessing.differencing.detect import local_maxima
-from preprocessing.differencing.fill import fill
-from preprocessing.differencing.gaussian import gaussian_stamp, matching_sigma
-from preprocessing.differencing.kernel_basis import (
+from astrid_ml.preprocessing.differencing.detect import local_maxima
+from astrid_ml.preprocessing.differencing.fill import fill
+from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp, matching_sigma
+from astrid_ml.preprocessing.differencing.kernel_basis import (
     delta_basis,
     gaussian_basis,
     n_terms,
@@ -21,10 +21,10 @@ from preprocessing.differencing.kernel_basis import (
     polynomials,
     roughness,
 )
-from preprocessing.differencing.kernel_fit import KernelModel, fit_kernel, stamp_equations
-from preprocessing.differencing.subtract import SubtractionInput, SubtractionResult, grow
-from preprocessing.differencing.whiten import whiten
-from preprocessing.differencing.zogy import padded_shape, transform
+from astrid_ml.preprocessing.differencing.kernel_fit import KernelModel, fit_kernel, stamp_equations
+from astrid_ml.preprocessing.differencing.subtract import SubtractionInput, SubtractionResult, grow
+from astrid_ml.preprocessing.differencing.whiten import whiten
+from astrid_ml.preprocessing.differencing.zogy import padded_shape, transform
 
 _FEWEST = 3  # stamps
 _STARS_PER_TERM = 5  # of the polynomial over the field

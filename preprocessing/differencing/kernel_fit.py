@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from preprocessing.differencing.kernel_basis import n_terms, polynomials
-from preprocessing.differencing.stamp_fit import stamps_at
+from astrid_ml.preprocessing.differencing.kernel_basis import n_terms, polynomials
+from astrid_ml.preprocessing.differencing.stamp_fit import stamps_at
 
 _SMOOTHNESS = tuple(10.0**e for e in range(-6, 2))  # tried where none is given
 # The source's own noise in the equations draws the kernel towards nothing at the frequencies where it rules. Of its

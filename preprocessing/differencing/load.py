@@ -16,9 +16,9 @@ from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.headers import Calibration, read_calibration
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.planes import afw_mask, gain_from_variance, linear_flux
+from astrid_ml.preprocessing.differencing.headers import Calibration, read_calibration
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.planes import afw_mask, gain_from_variance, linear_flux
 
 Array = npt.NDArray[Any]
 _NOT_DATA = ("ERR", "DQ", "VAR", "WHT", "CTX", "CON", "MASK", "PSF", "SAMP", "TIME", "NOISE")

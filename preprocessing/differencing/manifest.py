@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.load import Frame, split_name
+from astrid_ml.preprocessing.differencing.load import Frame, split_name
 
 NAMES = ("manifest.csv", "manifest.parquet")
 _FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fts.gz", ".img", ".img.gz")

@@ -11,10 +11,10 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.lanczos import lanczos_weights
-from preprocessing.differencing.stamp_fit import shifted, stamps_at
-from preprocessing.differencing.subtract import SubtractionResult
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.lanczos import lanczos_weights
+from astrid_ml.preprocessing.differencing.stamp_fit import shifted, stamps_at
+from astrid_ml.preprocessing.differencing.subtract import SubtractionResult
 
 Array = npt.NDArray[np.float64]
 SHARP = 8  # bit of ``flags``; the lower ones are the detector's

@@ -22,9 +22,9 @@ import numpy.typing as npt
 from astropy.io import fits
 from astropy.time import Time
 
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.missions import PHOTMJSR, PIXEL_SR, ROMAN_AREA, Exposure, electron_zero_point
-from preprocessing.differencing.planes import stretched_flux
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.missions import PHOTMJSR, PIXEL_SR, ROMAN_AREA, Exposure, electron_zero_point
+from astrid_ml.preprocessing.differencing.planes import stretched_flux
 
 Array = npt.NDArray[Any]
 SUFFIXES = {

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from preprocessing.differencing.artefacts import Artefacts
-from preprocessing.differencing.headers import RATE_ZERO_POINTS, ROMAN_BANDPASS
+from astrid_ml.preprocessing.differencing.artefacts import Artefacts
+from astrid_ml.preprocessing.differencing.headers import RATE_ZERO_POINTS, ROMAN_BANDPASS
 
 _ZTF = {"g": 26.33, "r": 26.30, "i": 25.70}  # MAGZP, one DN of 30 s
 _PS1 = {"g": 24.56, "r": 24.75, "i": 24.61, "z": 24.24, "y": 23.32}  # FPA.ZP, one DN a second

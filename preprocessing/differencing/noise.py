@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.spectra import autocovariance
-from preprocessing.differencing.typical import typical
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.spectra import autocovariance
+from astrid_ml.preprocessing.differencing.typical import typical
 
 
 @dataclass(frozen=True)

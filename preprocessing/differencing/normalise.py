@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.psf_models import fwhm_of
-from preprocessing.differencing.stamp_fit import fit_sources, misfit
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.psf_models import fwhm_of
+from astrid_ml.preprocessing.differencing.stamp_fit import fit_sources, misfit
 
 Array = npt.NDArray[np.float64]
 

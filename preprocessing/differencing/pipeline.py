@@ -13,17 +13,17 @@ import torch
 
 from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
 from astrid_ml.pipeline.fingerprint import relative
-from astrid_ml.sky import healpix
-from preprocessing.differencing.align import AlignNone
-from preprocessing.differencing.cutouts import Cutout
-from preprocessing.differencing.difference import (
+from astrid_ml.preprocessing.differencing.align import AlignNone
+from astrid_ml.preprocessing.differencing.cutouts import Cutout
+from astrid_ml.preprocessing.differencing.difference import (
     Difference,
     Subtraction,
 )
-from preprocessing.differencing.load import Frame, LoadFits
-from preprocessing.differencing.manifest import find_pairs, frame_files
-from preprocessing.differencing.truth import label_candidates, read_truth
-from preprocessing.stamps import peak_snr
+from astrid_ml.preprocessing.differencing.load import Frame, LoadFits
+from astrid_ml.preprocessing.differencing.manifest import find_pairs, frame_files
+from astrid_ml.preprocessing.differencing.truth import label_candidates, read_truth
+from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.sky import healpix
 
 _CELL = 18  # HEALPix order; cells of 0.8 arcsec
 

@@ -12,8 +12,8 @@ import pandas as pd
 from astropy.io import fits
 
 from astrid_ml import __version__
-from preprocessing.differencing.difference import Difference, central
-from preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.difference import Difference, central
+from astrid_ml.preprocessing.differencing.image import Image
 
 
 def atomically(path: Path, write: Callable[[Path], None]) -> None:

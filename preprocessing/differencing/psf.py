@@ -13,11 +13,19 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.gaussian import gaussian_stamp
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.psf_models import fit_profile, fwhm_of, profile
-from preprocessing.differencing.stamp_fit import deposit, fit_fluxes, fit_sources, fractions, shifted, taken, windows
-from preprocessing.differencing.stars import Sources
+from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.psf_models import fit_profile, fwhm_of, profile
+from astrid_ml.preprocessing.differencing.stamp_fit import (
+    deposit,
+    fit_fluxes,
+    fit_sources,
+    fractions,
+    shifted,
+    taken,
+    windows,
+)
+from astrid_ml.preprocessing.differencing.stars import Sources
 
 _CLIP = 4.0  # pixels of a star's stamp further than this from the model, in sigma, hold something else
 _BLUR = 0.7  # px

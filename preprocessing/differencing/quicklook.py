@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from preprocessing.differencing.difference import Difference
-from preprocessing.differencing.products import atomically
-from preprocessing.differencing.stamp_fit import stamps_at
+from astrid_ml.preprocessing.differencing.difference import Difference
+from astrid_ml.preprocessing.differencing.products import atomically
+from astrid_ml.preprocessing.differencing.stamp_fit import stamps_at
 
 _GREY, _BLUE, _RED, _INK = "#8a8f98", "#2b6cb0", "#c53030", "#1a202c"
 _MARKED = 200  # more circles than this hide the picture

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from preprocessing.differencing.detect import EDGE, NEAR_MASK
-from preprocessing.differencing.difference import Difference
-from preprocessing.differencing.measure import forced
-from preprocessing.differencing.stars import find_sources
-from preprocessing.differencing.truth import match
+from astrid_ml.preprocessing.differencing.detect import EDGE, NEAR_MASK
+from astrid_ml.preprocessing.differencing.difference import Difference
+from astrid_ml.preprocessing.differencing.measure import forced
+from astrid_ml.preprocessing.differencing.stars import find_sources
+from astrid_ml.preprocessing.differencing.truth import match
 
 Array = npt.NDArray[np.float64]
 SNR_BINS = (4.0, 5.0, 7.0, 10.0, 20.0, np.inf)

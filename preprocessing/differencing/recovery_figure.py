@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from preprocessing.differencing.products import atomically
-from preprocessing.differencing.recovery import wilson
+from astrid_ml.preprocessing.differencing.products import atomically
+from astrid_ml.preprocessing.differencing.recovery import wilson
 
 _COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b83280", "#4a5568", "#b7791f", "#285e61")
 _INK = "#1a202c"

@@ -10,11 +10,11 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from preprocessing.differencing.fill import fill_stamps
-from preprocessing.differencing.stamp_fit import stamps_at
-from preprocessing.differencing.subtract import SubtractionInput
-from preprocessing.differencing.typical import typical
-from preprocessing.differencing.zogy import padded_shape, proper_difference, transform
+from astrid_ml.preprocessing.differencing.fill import fill_stamps
+from astrid_ml.preprocessing.differencing.stamp_fit import stamps_at
+from astrid_ml.preprocessing.differencing.subtract import SubtractionInput
+from astrid_ml.preprocessing.differencing.typical import typical
+from astrid_ml.preprocessing.differencing.zogy import padded_shape, proper_difference, transform
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.lanczos import lanczos_weights, resample_along
-from preprocessing.differencing.pixel_map import stretched
+from astrid_ml.preprocessing.differencing.lanczos import lanczos_weights, resample_along
+from astrid_ml.preprocessing.differencing.pixel_map import stretched
 
 _SHARE = 0.02  # a masked tap counts where its weight exceeds this
 _MOST_SHEAR = 0.2  # px per px of the other axis; beyond it two passes would alias

@@ -11,11 +11,18 @@ import pandas as pd
 import torch
 from astropy.wcs import WCS
 
-from preprocessing.differencing.artefacts import Artefacts, add_trail, bad_mask, cosmic_rays, saturate, sky_plane
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.simulate_galaxies import galaxy_layer
-from preprocessing.differencing.simulate_psf import Psf, add_points, add_sources, moffat_stamp
-from preprocessing.differencing.simulate_sources import draw_changes, draw_galaxies, draw_stars
+from astrid_ml.preprocessing.differencing.artefacts import (
+    Artefacts,
+    add_trail,
+    bad_mask,
+    cosmic_rays,
+    saturate,
+    sky_plane,
+)
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.simulate_galaxies import galaxy_layer
+from astrid_ml.preprocessing.differencing.simulate_psf import Psf, add_points, add_sources, moffat_stamp
+from astrid_ml.preprocessing.differencing.simulate_sources import draw_changes, draw_galaxies, draw_stars
 
 __all__ = ["SkyConfig", "SkyPair", "add_points", "moffat_stamp", "optimal_error", "simulate_pair"]
 

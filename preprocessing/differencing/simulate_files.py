@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.artefacts import Artefacts
+from astrid_ml.preprocessing.differencing.mission_files import SUFFIXES, write_image
+from astrid_ml.preprocessing.differencing.missions import MISSIONS, Exposure, Mission, electron_zero_point, expose
+from astrid_ml.preprocessing.differencing.simulate import SkyConfig, simulate_pair
 from astrid_ml.run.progress import bar
-from preprocessing.differencing.artefacts import Artefacts
-from preprocessing.differencing.mission_files import SUFFIXES, write_image
-from preprocessing.differencing.missions import MISSIONS, Exposure, Mission, electron_zero_point, expose
-from preprocessing.differencing.simulate import SkyConfig, simulate_pair
 
 
 @dataclass(frozen=True)

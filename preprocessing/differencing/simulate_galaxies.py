@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import nnls
 
-from preprocessing.differencing.simulate_psf import RADIUS, SHARP, Psf, window
+from astrid_ml.preprocessing.differencing.simulate_psf import RADIUS, SHARP, Psf, window
 
 Array = npt.NDArray[np.float64]
 _PRE = 1.2  # px; Gaussian pre-blur that makes galaxy profiles safe to sample before the PSF is applied

@@ -12,10 +12,10 @@ import pandas as pd
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.products import atomically
+from astrid_ml.preprocessing.differencing.simulate import SkyConfig, simulate_pair
 from astrid_ml.run.progress import bar
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.products import atomically
-from preprocessing.differencing.simulate import SkyConfig, simulate_pair
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 if TYPE_CHECKING:
-    from preprocessing.differencing.simulate import SkyConfig
+    from astrid_ml.preprocessing.differencing.simulate import SkyConfig
 
 Array = npt.NDArray[np.float64]
 MARGIN = 32  # px from the edge within which nothing changes

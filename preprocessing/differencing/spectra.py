@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.typical import typical
-from preprocessing.differencing.zogy import padded_shape
+from astrid_ml.preprocessing.differencing.typical import typical
+from astrid_ml.preprocessing.differencing.zogy import padded_shape
 
 _TILE = 250  # px; with the default reach a tile is transformed at 256 px
 _MOST = 1 << 20  # pixels; a correlation from so many is known to 0.001

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.normalise import Matched
-from preprocessing.differencing.stamp_fit import stamps_at
-from preprocessing.differencing.subtract import SubtractionInput, SubtractionResult
-from preprocessing.differencing.zogy import padded_shape, transform
+from astrid_ml.preprocessing.differencing.normalise import Matched
+from astrid_ml.preprocessing.differencing.stamp_fit import stamps_at
+from astrid_ml.preprocessing.differencing.subtract import SubtractionInput, SubtractionResult
+from astrid_ml.preprocessing.differencing.zogy import padded_shape, transform
 
 _WINDOW = 5  # px; side of the box around a star whose mean square significance is looked at
 

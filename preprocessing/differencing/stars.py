@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.resample import spread
-from preprocessing.differencing.segment import segmented
-from preprocessing.differencing.stamp_fit import fractions, taken, windows
-from preprocessing.differencing.typical import typical
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.resample import spread
+from astrid_ml.preprocessing.differencing.segment import segmented
+from astrid_ml.preprocessing.differencing.stamp_fit import fractions, taken, windows
+from astrid_ml.preprocessing.differencing.typical import typical
 
 Array = npt.NDArray[np.float64]
 _AT_ONCE = 128  # sources whose stamps stay in the processor's cache

@@ -8,10 +8,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.fill import fill_all
-from preprocessing.differencing.gaussian import convolved_difference, gaussian_stamp, matching_kernels
-from preprocessing.differencing.resample import spread
-from preprocessing.differencing.zogy import zogy
+from astrid_ml.preprocessing.differencing.fill import fill_all
+from astrid_ml.preprocessing.differencing.gaussian import convolved_difference, gaussian_stamp, matching_kernels
+from astrid_ml.preprocessing.differencing.resample import spread
+from astrid_ml.preprocessing.differencing.zogy import zogy
 
 Noise = Tensor | float
 

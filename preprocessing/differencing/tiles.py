@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult
+from astrid_ml.preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult
 
 
 def spans(length: int, size: int, margin: int) -> Iterator[tuple[int, int, int, int]]:

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.image import Image
 
 Array = npt.NDArray[np.float64]
 

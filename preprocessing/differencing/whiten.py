@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.zogy import padded_shape, power, stamp_of, transform
+from astrid_ml.preprocessing.differencing.zogy import padded_shape, power, stamp_of, transform
 
 Kernels = tuple[Tensor, Tensor]
 Noise = Tensor | float

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from astrid_ml.errors import UserError
-from preprocessing.lightcurves.hosts import distance_modulus
-from preprocessing.lightcurves.table import first_true, last_true
+from astrid_ml.preprocessing.lightcurves.hosts import distance_modulus
+from astrid_ml.preprocessing.lightcurves.table import first_true, last_true
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

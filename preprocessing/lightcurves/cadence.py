@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from preprocessing.lightcurves.bands import WAVELENGTHS
-from preprocessing.lightcurves.extinction import coefficient
+from astrid_ml.preprocessing.lightcurves.bands import WAVELENGTHS
+from astrid_ml.preprocessing.lightcurves.extinction import coefficient
 
 Floats = npt.NDArray[np.float64]
 START = 60900.0

@@ -15,9 +15,9 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.executors import Executor, Serial
-from preprocessing.lightcurves.exchange import ExchangeWriter
-from preprocessing.lightcurves.ingest import Account
-from preprocessing.lightcurves.readers import CurveSource, find_sources
+from astrid_ml.preprocessing.lightcurves.exchange import ExchangeWriter
+from astrid_ml.preprocessing.lightcurves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.readers import CurveSource, find_sources
 
 
 @dataclass(frozen=True)

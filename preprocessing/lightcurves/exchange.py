@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from astrid_ml.errors import UserError
-from preprocessing.lightcurves.missing import OTHER_FEATURES
-from preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.missing import OTHER_FEATURES
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
 
 LISTS = {"mjd": pa.float64(), "flux": pa.float32(), "flux_err": pa.float32(), "phot_flag": pa.int32()}
 REQUIRED = ("object_id", "mjd", "band", "flux", "flux_err")
@@ -62,7 +62,7 @@ def from_arrow(content: pa.Table) -> CurveTable:
         first = np.unique(codes, return_index=True)
         wavelengths[first[0]] = lists["wavelength"][1].to_numpy(zero_copy_only=False)[first[1]]
     else:
-        from preprocessing.lightcurves.bands import wavelengths_of
+        from astrid_ml.preprocessing.lightcurves.bands import wavelengths_of
 
         wavelengths = wavelengths_of(names)
     flags = lists["phot_flag"][1].to_numpy(zero_copy_only=False) if "phot_flag" in lists else np.zeros(len(codes))

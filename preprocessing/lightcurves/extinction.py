@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
 
 # A / E(B-V) for R_V = 3.1 in LSST ugrizy (Schlafly & Finkbeiner 2011, ApJ 737, 103, table 6).
 _MICROMETRES = np.array([0.3671, 0.4827, 0.6223, 0.7546, 0.8691, 0.9712])

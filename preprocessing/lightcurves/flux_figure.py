@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from preprocessing.lightcurves.source import LSSTSource
+    from astrid_ml.preprocessing.lightcurves.source import LSSTSource
 
 # Rubin's six bands in colours that colour-blind readers tell apart, each with a marker of its own.
 _STYLE = {

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from preprocessing.lightcurves.bands import wavelengths_of
-from preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.bands import wavelengths_of
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
 
 Ints = npt.NDArray[np.int64]
 REPEATED = "object_id more than once in this file; the first is kept"

@@ -11,11 +11,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from astrid_ml.errors import UserError
-from preprocessing.lightcurves.bands import PLASTICC, ZTF, short_name
-from preprocessing.lightcurves.ingest import Account, assemble
-from preprocessing.lightcurves.missing import static_columns
-from preprocessing.lightcurves.table import CurveTable
-from preprocessing.lightcurves.variability import variability_of
+from astrid_ml.preprocessing.lightcurves.bands import PLASTICC, ZTF, short_name
+from astrid_ml.preprocessing.lightcurves.ingest import Account, assemble
+from astrid_ml.preprocessing.lightcurves.missing import static_columns
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.variability import variability_of
 
 Floats = npt.NDArray[np.float64]
 DETECTED = 4096

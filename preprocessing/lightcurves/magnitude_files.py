@@ -21,11 +21,11 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from astrid_ml.errors import UserError
-from preprocessing.lightcurves.bands import short_name
-from preprocessing.lightcurves.ingest import Account, assemble
-from preprocessing.lightcurves.long_tables import fluxes_of_magnitudes
-from preprocessing.lightcurves.table import CurveTable
-from preprocessing.lightcurves.variability import variability_of
+from astrid_ml.preprocessing.lightcurves.bands import short_name
+from astrid_ml.preprocessing.lightcurves.ingest import Account, assemble
+from astrid_ml.preprocessing.lightcurves.long_tables import fluxes_of_magnitudes
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.variability import variability_of
 
 DETECTED = 4096
 # A catalogue writes magnitudes of 99.999 and errors of 9.999 and more where nothing was measured.

@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from astrid_ml.errors import UserError
-from preprocessing.lightcurves.bands import short_name
-from preprocessing.lightcurves.ingest import Account, assemble
-from preprocessing.lightcurves.missing import static_columns
-from preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.bands import short_name
+from astrid_ml.preprocessing.lightcurves.ingest import Account, assemble
+from astrid_ml.preprocessing.lightcurves.missing import static_columns
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
 
 SATURATED, TRIGGER, DETECTED = 1024, 2048, 4096
 TAI_MINUS_UTC = 37.0 / 86400  # days, since 2017; Rubin's times are TAI, ELAsTiCC's are those of its simulation

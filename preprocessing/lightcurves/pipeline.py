@@ -12,13 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
-from preprocessing.lightcurves.extinction import ExtinctionCorrection
-from preprocessing.lightcurves.ingest import Account
-from preprocessing.lightcurves.missing import OTHER_FEATURES
-from preprocessing.lightcurves.readers import find_sources, source_of
-from preprocessing.lightcurves.selection import Selection
-from preprocessing.lightcurves.sky_flags import sky_flags
-from preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.extinction import ExtinctionCorrection
+from astrid_ml.preprocessing.lightcurves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.missing import OTHER_FEATURES
+from astrid_ml.preprocessing.lightcurves.readers import find_sources, source_of
+from astrid_ml.preprocessing.lightcurves.selection import Selection
+from astrid_ml.preprocessing.lightcurves.sky_flags import sky_flags
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
 
 # Columns of the ragged kind ``epochs``.
 FEATURES = ("days", "flux", "flux_err", "detected", "wavelength")

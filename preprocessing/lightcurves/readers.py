@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astrid_ml.errors import UserError
-from preprocessing.lightcurves import long_tables, magnitude_files
-from preprocessing.lightcurves.exchange import is_exchange, read_exchange
-from preprocessing.lightcurves.ingest import Account
-from preprocessing.lightcurves.nested_alerts import has_nested_sources, is_nested_avro, read_alerts
-from preprocessing.lightcurves.snana import is_head, phot_beside, snana_blocks
-from preprocessing.lightcurves.snana_text import account_for_list, is_text_file, list_beside, read_text
-from preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves import long_tables, magnitude_files
+from astrid_ml.preprocessing.lightcurves.exchange import is_exchange, read_exchange
+from astrid_ml.preprocessing.lightcurves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.nested_alerts import has_nested_sources, is_nested_avro, read_alerts
+from astrid_ml.preprocessing.lightcurves.snana import is_head, phot_beside, snana_blocks
+from astrid_ml.preprocessing.lightcurves.snana_text import account_for_list, is_text_file, list_beside, read_text
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
 
 _PLASTICC = {"object_id", "mjd", "flux"}
 # Kinds whose files hold one object (or one night) each: those of a folder are read together.

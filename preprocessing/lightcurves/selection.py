@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from astrid_ml.errors import UserError
-from preprocessing.lightcurves.table import CurveTable, first_true, last_true
+from astrid_ml.preprocessing.lightcurves.table import CurveTable, first_true, last_true
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from preprocessing.lightcurves.bands import WAVELENGTHS
-from preprocessing.lightcurves.cadence import Visits, detect, draw_visits
-from preprocessing.lightcurves.hosts import extragalactic, galactic
-from preprocessing.lightcurves.templates import OTHERS, TRANSIENTS, Transient, galactic_flux, transient_flux
-from preprocessing.lightcurves.write_snana import write_pair
+from astrid_ml.preprocessing.lightcurves.bands import WAVELENGTHS
+from astrid_ml.preprocessing.lightcurves.cadence import Visits, detect, draw_visits
+from astrid_ml.preprocessing.lightcurves.hosts import extragalactic, galactic
+from astrid_ml.preprocessing.lightcurves.templates import OTHERS, TRANSIENTS, Transient, galactic_flux, transient_flux
+from astrid_ml.preprocessing.lightcurves.write_snana import write_pair
 
 Floats = npt.NDArray[np.float64]
 BANDS = np.array(list("ugrizY"))

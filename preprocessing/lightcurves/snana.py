@@ -13,12 +13,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from preprocessing.lightcurves.bands import short_name, wavelength_of
-from preprocessing.lightcurves.fits_table import Table, open_table, read_columns
-from preprocessing.lightcurves.ingest import REPEATED, Account, clean
-from preprocessing.lightcurves.missing import OTHER_FEATURES, static_columns
-from preprocessing.lightcurves.pointers import Ints, Segments, locate
-from preprocessing.lightcurves.table import EPOCH_COLUMNS, CurveTable
+from astrid_ml.preprocessing.lightcurves.bands import short_name, wavelength_of
+from astrid_ml.preprocessing.lightcurves.fits_table import Table, open_table, read_columns
+from astrid_ml.preprocessing.lightcurves.ingest import REPEATED, Account, clean
+from astrid_ml.preprocessing.lightcurves.missing import OTHER_FEATURES, static_columns
+from astrid_ml.preprocessing.lightcurves.pointers import Ints, Segments, locate
+from astrid_ml.preprocessing.lightcurves.table import EPOCH_COLUMNS, CurveTable
 
 Array = npt.NDArray[Any]
 SEPARATOR_MJD = -777.0

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from preprocessing.lightcurves.bands import short_name
-from preprocessing.lightcurves.ingest import Account, clean
-from preprocessing.lightcurves.missing import OTHER_FEATURES
-from preprocessing.lightcurves.snana import band_wavelengths, object_table
-from preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.bands import short_name
+from astrid_ml.preprocessing.lightcurves.ingest import Account, clean
+from astrid_ml.preprocessing.lightcurves.missing import OTHER_FEATURES
+from astrid_ml.preprocessing.lightcurves.snana import band_wavelengths, object_table
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
 
 SUFFIXES = (".dat", ".txt", ".text", ".snana")
 _SNID = re.compile(r"^\s*SNID:\s*\S", re.MULTILINE)

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from preprocessing.lightcurves.augment import DETECTED, ERROR, FLUX, Augmentation, augment
-from preprocessing.lightcurves.exchange import read_exchange
-from preprocessing.lightcurves.missing import OTHER_FEATURES, TIME_SERIES_FEATURES
-from preprocessing.lightcurves.selection import WINDOWS, Flags, Selection
-from preprocessing.lightcurves.sky_flags import ENGINEERED_FEATURES, sky_flags
-from preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.augment import DETECTED, ERROR, FLUX, Augmentation, augment
+from astrid_ml.preprocessing.lightcurves.exchange import read_exchange
+from astrid_ml.preprocessing.lightcurves.missing import OTHER_FEATURES, TIME_SERIES_FEATURES
+from astrid_ml.preprocessing.lightcurves.selection import WINDOWS, Flags, Selection
+from astrid_ml.preprocessing.lightcurves.sky_flags import ENGINEERED_FEATURES, sky_flags
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,7 +124,7 @@ class LSSTSource:
             path: where to save a PNG, or None.
             axes: draw into these instead of a new figure.
         """
-        from preprocessing.lightcurves.flux_figure import draw
+        from astrid_ml.preprocessing.lightcurves.flux_figure import draw
 
         return draw(self, path, axes)
 
@@ -138,7 +138,7 @@ class LSSTSource:
         A redshift would move epochs out of their bands and the host out of its magnitudes.
         """
         if options.redshift:
-            fix = "preprocessing.lightcurves.augment.augment, which works on wavelengths"
+            fix = "astrid_ml.preprocessing.lightcurves.augment.augment, which works on wavelengths"
             raise UserError("an augmentation without redshift", f"redshift={options.redshift}", fix)
         days = self.mjd - self.start
         columns = (days, self.flux, self.flux_err, self.detected, self.wavelength)

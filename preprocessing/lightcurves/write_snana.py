@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from preprocessing.lightcurves.cadence import Visits
+    from astrid_ml.preprocessing.lightcurves.cadence import Visits
 
 END = -777.0
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from preprocessing.ramps.likelihood import Sampling, StepFit, fit_steps
+from astrid_ml.preprocessing.ramps.likelihood import Sampling, StepFit, fit_steps
 
 _HIGHEST = 0.02  # steps expected at one difference in one sigma of its size: beyond, the prior would rule the data
 _OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]

@@ -10,13 +10,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from preprocessing.ramps.codes import COSMIC_RAY, TELEGRAPH_NOISE
-from preprocessing.ramps.config import DetectorConfig
-from preprocessing.ramps.likelihood import Sampling
-from preprocessing.ramps.steps import StepDetector, Steps
-from preprocessing.ramps.telegraph import fit_two_states, jumps_bic
-from preprocessing.ramps.temporal import temporal_features
-from preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.config import DetectorConfig
+from astrid_ml.preprocessing.ramps.likelihood import Sampling
+from astrid_ml.preprocessing.ramps.steps import StepDetector, Steps
+from astrid_ml.preprocessing.ramps.telegraph import fit_two_states, jumps_bic
+from astrid_ml.preprocessing.ramps.temporal import temporal_features
+from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
 
 Float = npt.NDArray[np.float32]
 

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 from astropy.io import fits
 
-from preprocessing.ramps.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED, UNUSABLE
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.snowballs import Snowball
+from astrid_ml.preprocessing.ramps.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED, UNUSABLE
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.snowballs import Snowball
 
 Bits = npt.NDArray[np.uint8]
 _BLOCK = 2880  # FITS files come in blocks of so many bytes

@@ -12,16 +12,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from preprocessing.ramps.codes import ANOMALIES, SNOWBALL
-from preprocessing.ramps.evidence_context import add_context
-from preprocessing.ramps.fusion import LOWEST_LEVEL
-from preprocessing.ramps.likelihood import Sampling, fit_steps
-from preprocessing.ramps.process import Processed, Processing, masked_groups, sampling_of
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.snowballs import Snowball
-from preprocessing.ramps.steps import StepDetector
-from preprocessing.ramps.twopoint import TwoPoint
-from preprocessing.ramps.windows import NEVER, VoxelScorer, Windows
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES, SNOWBALL
+from astrid_ml.preprocessing.ramps.evidence_context import add_context
+from astrid_ml.preprocessing.ramps.fusion import LOWEST_LEVEL
+from astrid_ml.preprocessing.ramps.likelihood import Sampling, fit_steps
+from astrid_ml.preprocessing.ramps.process import Processed, Processing, masked_groups, sampling_of
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.snowballs import Snowball
+from astrid_ml.preprocessing.ramps.steps import StepDetector
+from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.windows import NEVER, VoxelScorer, Windows
 
 Float = npt.NDArray[np.float32]
 BAND_VOXELS = 16_000_000  # reads of a band that is searched without a network

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from preprocessing.ramps.codes import SNOWBALL, TELEGRAPH_NOISE
-from preprocessing.ramps.process import Processed
+from astrid_ml.preprocessing.ramps.codes import SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.process import Processed
 
 STRONG = 4.5  # significance of a step that counts as another one of its pixel
 REACH = 20.0  # pixels from a snowball's core within which a step may be its halo's

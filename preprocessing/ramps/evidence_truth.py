@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.pipeline.contracts import SampleSource
-from preprocessing.ramps.codes import ANOMALIES
-from preprocessing.ramps.evidence import EvidenceSearch, voxel_key
-from preprocessing.ramps.fusion import UNDECIDED
-from preprocessing.ramps.process import Processing, process
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.windows import VoxelScorer
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES
+from astrid_ml.preprocessing.ramps.evidence import EvidenceSearch, voxel_key
+from astrid_ml.preprocessing.ramps.fusion import UNDECIDED
+from astrid_ml.preprocessing.ramps.process import Processing, process
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.windows import VoxelScorer
 
 NEEDED = ("read_noise", "group_time", "gain", "y", "x", "integration")  # columns of an index that can be fused
 PACKED = (

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from preprocessing.ramps.likelihood import Sampling
+from astrid_ml.preprocessing.ramps.likelihood import Sampling
 
 CLASS_RATIO = 1.15  # neighbouring classes differ by 15 % in r: significance is off by at most 7 %, always upwards
 _LOWEST = 1e-4

@@ -16,8 +16,8 @@ import pandas as pd
 import torch
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import ANOMALIES, CLASS_NAMES, COSMIC_RAY
-from preprocessing.ramps.windows import NEVER
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES, CLASS_NAMES, COSMIC_RAY
+from astrid_ml.preprocessing.ramps.windows import NEVER
 
 Floats = npt.NDArray[np.float64]
 UNDECIDED = 255

@@ -13,13 +13,13 @@ import pandas as pd
 
 from astrid_ml.checkpoint.load import load_model
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
-from preprocessing.ramps.evidence import EvidenceSearch, found_by
-from preprocessing.ramps.fusion import FUSIONS, Fusion, fused_probabilities, log_odds
-from preprocessing.ramps.outputs import as_jumps
-from preprocessing.ramps.process import Processed, Processing
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.windows import VoxelScorer, Windows
+from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.evidence import EvidenceSearch, found_by
+from astrid_ml.preprocessing.ramps.fusion import FUSIONS, Fusion, fused_probabilities, log_odds
+from astrid_ml.preprocessing.ramps.outputs import as_jumps
+from astrid_ml.preprocessing.ramps.process import Processed, Processing
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.windows import VoxelScorer, Windows
 
 _PIXEL = ["integration", "y", "x"]
 _LONG = 1.5  # ramps longer than this many trained ones are cut in time

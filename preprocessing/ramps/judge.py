@@ -11,10 +11,17 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.result import EvaluationResult
-from preprocessing.ramps.codes import ANOMALIES
-from preprocessing.ramps.evidence_truth import unpacked
-from preprocessing.ramps.fusion import FUSIONS, UNDECIDED, Fusion, FusionFit, fused_probabilities, likelihood_scores
-from preprocessing.ramps.score_curves import Ranked, interval
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES
+from astrid_ml.preprocessing.ramps.evidence_truth import unpacked
+from astrid_ml.preprocessing.ramps.fusion import (
+    FUSIONS,
+    UNDECIDED,
+    Fusion,
+    FusionFit,
+    fused_probabilities,
+    likelihood_scores,
+)
+from astrid_ml.preprocessing.ramps.score_curves import Ranked, interval
 
 Counts = npt.NDArray[np.float64]
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import erfc
 
-from preprocessing.ramps.codes import CLASS_NAMES, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
-from preprocessing.ramps.config import DetectorConfig
-from preprocessing.ramps.process import Processed
+from astrid_ml.preprocessing.ramps.codes import CLASS_NAMES, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.config import DetectorConfig
+from astrid_ml.preprocessing.ramps.process import Processed
 
 JUMP_COLUMNS = ("integration", "group", "y", "x", "type", "amplitude", "snr", "probability", "found_by")
 

@@ -20,8 +20,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
-from preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.ramp import Ramp
 
 SUFFIX = "_patches.h5"
 _NAMES = {COSMIC_RAY: "cosmic_ray", SNOWBALL: "snowball", TELEGRAPH_NOISE: "rtn"}

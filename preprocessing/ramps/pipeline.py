@@ -13,12 +13,12 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
-from preprocessing.ramps.codes import CLASS_NAMES
-from preprocessing.ramps.process import Processing, strips
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
-from preprocessing.ramps.readers.options import RampOptions
-from preprocessing.ramps.reference_pixels import ReferenceCorrection
+from astrid_ml.preprocessing.ramps.codes import CLASS_NAMES
+from astrid_ml.preprocessing.ramps.process import Processing, strips
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.preprocessing.ramps.reference_pixels import ReferenceCorrection
 
 IGNORE = 255  # voxels whose class cannot be decided
 

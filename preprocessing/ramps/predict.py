@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.fusion_predict import RampNetwork
-from preprocessing.ramps.outputs import (
+from astrid_ml.preprocessing.ramps.fusion_predict import RampNetwork
+from astrid_ml.preprocessing.ramps.outputs import (
     detections,
     prediction_mask,
     with_probability,
@@ -20,10 +20,10 @@ from preprocessing.ramps.outputs import (
     write_mask,
     write_table,
 )
-from preprocessing.ramps.process import Processing, process, write_dq
-from preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
-from preprocessing.ramps.readers.options import RampOptions
-from preprocessing.ramps.windows import Windows
+from astrid_ml.preprocessing.ramps.process import Processing, process, write_dq
+from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.preprocessing.ramps.windows import Windows
 
 
 @dataclass(frozen=True)

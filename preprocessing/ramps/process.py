@@ -13,16 +13,16 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from preprocessing.ramps.codes import SNOWBALL, TELEGRAPH_NOISE
-from preprocessing.ramps.config import DetectorConfig
-from preprocessing.ramps.detect import StripDetector
-from preprocessing.ramps.dq import GroupDQFile, add_jumps, add_snowballs, lost_bits, pixel_bits
-from preprocessing.ramps.likelihood import Sampling
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.reference_pixels import ReferenceCorrection
-from preprocessing.ramps.snowballs import Snowball, find_snowballs
-from preprocessing.ramps.steps import StepDetector
-from preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.codes import SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.config import DetectorConfig
+from astrid_ml.preprocessing.ramps.detect import StripDetector
+from astrid_ml.preprocessing.ramps.dq import GroupDQFile, add_jumps, add_snowballs, lost_bits, pixel_bits
+from astrid_ml.preprocessing.ramps.likelihood import Sampling
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.reference_pixels import ReferenceCorrection
+from astrid_ml.preprocessing.ramps.snowballs import Snowball, find_snowballs
+from astrid_ml.preprocessing.ramps.steps import StepDetector
+from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
 
 Bits = npt.NDArray[np.uint8]
 STRIP_BYTES = 64 * 2**20  # of reads; the work on them takes a few times as much

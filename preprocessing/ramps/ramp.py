@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import UNUSABLE
+from astrid_ml.preprocessing.ramps.codes import UNUSABLE
 
 Float = npt.NDArray[np.float32]
 UNITS = ("DN", "e-")

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import uniform_filter1d
 
-from preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp import Ramp
 
 Float = npt.NDArray[np.float32]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 
 BINS = ((3.0, 5.0), (5.0, 7.0), (7.0, 10.0), (10.0, np.inf))
 _KEYS = ("integration", "group", "y", "x")

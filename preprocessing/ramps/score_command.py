@@ -14,18 +14,18 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import COSMIC_RAY
-from preprocessing.ramps.fusion_predict import RampNetwork, fused
-from preprocessing.ramps.outputs import detections, with_probability, write_json
-from preprocessing.ramps.process import Processed, Processing, process
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
-from preprocessing.ramps.readers.options import RampOptions
-from preprocessing.ramps.score import Truth, match_snowballs, telegraph_called
-from preprocessing.ramps.score_figures import save_figures
-from preprocessing.ramps.score_methods import ExposureScores, own_thresholds, score_exposure
-from preprocessing.ramps.score_summary import Comparison
-from preprocessing.ramps.windows import Windows
+from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY
+from astrid_ml.preprocessing.ramps.fusion_predict import RampNetwork, fused
+from astrid_ml.preprocessing.ramps.outputs import detections, with_probability, write_json
+from astrid_ml.preprocessing.ramps.process import Processed, Processing, process
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.preprocessing.ramps.score import Truth, match_snowballs, telegraph_called
+from astrid_ml.preprocessing.ramps.score_figures import save_figures
+from astrid_ml.preprocessing.ramps.score_methods import ExposureScores, own_thresholds, score_exposure
+from astrid_ml.preprocessing.ramps.score_summary import Comparison
+from astrid_ml.preprocessing.ramps.windows import Windows
 
 
 @dataclass(frozen=True)

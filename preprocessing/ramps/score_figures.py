@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from preprocessing.ramps.codes import ANOMALIES
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES
 
 if TYPE_CHECKING:
-    from preprocessing.ramps.score_summary import Comparison
+    from astrid_ml.preprocessing.ramps.score_summary import Comparison
 
 COLOURS = {
     "two_point": "#7f7f7f",

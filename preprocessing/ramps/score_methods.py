@@ -10,16 +10,16 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from preprocessing.ramps.codes import ANOMALIES, COSMIC_RAY
-from preprocessing.ramps.evidence import BAND_VOXELS, EvidenceSearch, network_best, voxel_key
-from preprocessing.ramps.evidence_truth import labelled
-from preprocessing.ramps.fusion import FUSIONS, UNDECIDED, fused_probabilities, likelihood_scores, log_odds
-from preprocessing.ramps.fusion_predict import RampNetwork
-from preprocessing.ramps.process import Processed, Processing
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.score import Truth
-from preprocessing.ramps.twopoint import TwoPoint
-from preprocessing.ramps.windows import Windows
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES, COSMIC_RAY
+from astrid_ml.preprocessing.ramps.evidence import BAND_VOXELS, EvidenceSearch, network_best, voxel_key
+from astrid_ml.preprocessing.ramps.evidence_truth import labelled
+from astrid_ml.preprocessing.ramps.fusion import FUSIONS, UNDECIDED, fused_probabilities, likelihood_scores, log_odds
+from astrid_ml.preprocessing.ramps.fusion_predict import RampNetwork
+from astrid_ml.preprocessing.ramps.process import Processed, Processing
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.score import Truth
+from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.windows import Windows
 
 Floats = npt.NDArray[np.float64]
 SINGLES = ("two_point", "likelihood", "network")

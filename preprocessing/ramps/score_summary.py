@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from preprocessing.ramps.codes import ANOMALIES
-from preprocessing.ramps.fusion import UNDECIDED, level_exceeded_by
-from preprocessing.ramps.score import BINS
-from preprocessing.ramps.score_curves import Ranked, interval
-from preprocessing.ramps.score_methods import SINGLES, Claims, ExposureScores
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES
+from astrid_ml.preprocessing.ramps.fusion import UNDECIDED, level_exceeded_by
+from astrid_ml.preprocessing.ramps.score import BINS
+from astrid_ml.preprocessing.ramps.score_curves import Ranked, interval
+from astrid_ml.preprocessing.ramps.score_methods import SINGLES, Claims, ExposureScores
 
 Floats = npt.NDArray[np.float64]
 Value = Callable[[Floats], float | None]

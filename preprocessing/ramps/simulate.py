@@ -15,11 +15,11 @@ import pandas as pd
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import BACKGROUND, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
-from preprocessing.ramps.patches_hdf5 import write_patches
-from preprocessing.ramps.readers.auto import read_ramp
-from preprocessing.ramps.simulate_events import Scene, cosmic_ray, snowball, telegraph, with_ipc
-from preprocessing.ramps.simulate_frames import Detector, common_noise, strip
+from astrid_ml.preprocessing.ramps.codes import BACKGROUND, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.patches_hdf5 import write_patches
+from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
+from astrid_ml.preprocessing.ramps.simulate_events import Scene, cosmic_ray, snowball, telegraph, with_ipc
+from astrid_ml.preprocessing.ramps.simulate_frames import Detector, common_noise, strip
 
 STRIP = 64  # rows made at once; fixed, so that the bytes do not depend on the memory at hand
 KINDS = ("all", "cosmic_ray", "snowball", "rtn")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 
 Range = tuple[float, float]
 _MAX_TRACK = 15.0  # pixels

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from preprocessing.ramps.config import DetectorConfig
+from astrid_ml.preprocessing.ramps.config import DetectorConfig
 
 Mask = npt.NDArray[np.bool_]
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.averaging import Density, Found, averaged_rates, doubtful
-from preprocessing.ramps.filters import class_of, filters
-from preprocessing.ramps.likelihood import Sampling, StepFit, fit_steps
+from astrid_ml.preprocessing.ramps.averaging import Density, Found, averaged_rates, doubtful
+from astrid_ml.preprocessing.ramps.filters import class_of, filters
+from astrid_ml.preprocessing.ramps.likelihood import Sampling, StepFit, fit_steps
 
 _BLOCK = 8192  # pixels fitted at once: some tens of values for each of their groups
 

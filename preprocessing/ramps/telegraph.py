@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from preprocessing.ramps.likelihood import Sampling, solve_tridiagonal
+from astrid_ml.preprocessing.ramps.likelihood import Sampling, solve_tridiagonal
 
 _SWITCH = 0.02  # prior chance of a change of state from one group to the next
 

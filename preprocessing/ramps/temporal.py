@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from preprocessing.ramps.likelihood import Sampling
-from preprocessing.ramps.steps import Steps
+from astrid_ml.preprocessing.ramps.likelihood import Sampling
+from astrid_ml.preprocessing.ramps.steps import Steps
 
 
 def temporal_features(

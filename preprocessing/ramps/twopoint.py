@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import DO_NOT_USE, JUMP_DET, UNUSABLE
+from astrid_ml.preprocessing.ramps.codes import DO_NOT_USE, JUMP_DET, UNUSABLE
 
 _CHUNK = 16384  # pixels worked on at once: the differences stay in the cache
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import CLASS_NAMES
+from astrid_ml.preprocessing.ramps.codes import CLASS_NAMES
 
 COLOURS = {"cosmic_ray": "#e6550d", "telegraph_noise": "#3182bd", "snowball": "#31a354"}
 _MARKS = {"cosmic_ray": "o", "telegraph_noise": "s", "snowball": "o"}

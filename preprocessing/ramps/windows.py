@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import ANOMALIES
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES
 
 Float = npt.NDArray[np.float32]
 # (1, T, h, w) signal in read noises, NaN unusable, and the reads' times (T,) -> (1, 3, T, h, w) log-odds

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from preprocessing.differencing.headers import ROMAN_BANDPASS
-from preprocessing.roman.names import Exposure
+from astrid_ml.preprocessing.differencing.headers import ROMAN_BANDPASS
+from astrid_ml.preprocessing.roman.names import Exposure
 
 Array = npt.NDArray[np.float64]
 _ZERO_POINT = ("ZPTMAG", "MAGZP", "ZPT")

@@ -14,17 +14,17 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import Unit, UnitWriter
+from astrid_ml.preprocessing.roman import frames
+from astrid_ml.preprocessing.roman.catalogues import inside, join, read_table
+from astrid_ml.preprocessing.roman.columns import same, texts
+from astrid_ml.preprocessing.roman.header import Science, read_science
+from astrid_ml.preprocessing.roman.match import label
+from astrid_ml.preprocessing.roman.names import FAMILIES, Products
+from astrid_ml.preprocessing.roman.truth import on_detector
 from astrid_ml.sky import healpix
-from preprocessing.roman import frames
-from preprocessing.roman.catalogues import inside, join, read_table
-from preprocessing.roman.columns import same, texts
-from preprocessing.roman.header import Science, read_science
-from preprocessing.roman.match import label
-from preprocessing.roman.names import FAMILIES, Products
-from preprocessing.roman.truth import on_detector
 
 if TYPE_CHECKING:
-    from preprocessing.roman.pipeline import RomanPipeline
+    from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
 
 _CELL = 18  # HEALPix cells of 0.8 arcsec: what stands at one place belongs together over all epochs
 

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from astrid_ml.errors import UserError
-from preprocessing.roman.columns import same
+from astrid_ml.preprocessing.roman.columns import same
 
 Ints = npt.NDArray[np.int64]
 

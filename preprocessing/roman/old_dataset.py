@@ -11,9 +11,9 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import Unit, UnitWriter
-from preprocessing.roman.columns import same, texts
-from preprocessing.roman.frames import CHANNELS
-from preprocessing.roman.master_index import SCHEMA
+from astrid_ml.preprocessing.roman.columns import same, texts
+from astrid_ml.preprocessing.roman.frames import CHANNELS
+from astrid_ml.preprocessing.roman.master_index import SCHEMA
 
 _NEEDED = ("id", "jid", "x", "y", "label", "image_filename")
 TABLE = "master_index.csv"

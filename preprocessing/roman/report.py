@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from preprocessing.roman.match import Match
+from astrid_ml.preprocessing.roman.match import Match
 
 _LOG = logging.getLogger(__name__)
 

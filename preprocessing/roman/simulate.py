@@ -11,11 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from astrid_ml.run.progress import bar
-from preprocessing.differencing.artefacts import cosmic_rays
-from preprocessing.differencing.simulate_psf import Psf
-from preprocessing.roman import simulate_files as files
-from preprocessing.roman.simulate_field import (
+from astrid_ml.preprocessing.differencing.artefacts import cosmic_rays
+from astrid_ml.preprocessing.differencing.simulate_psf import Psf
+from astrid_ml.preprocessing.roman import simulate_files as files
+from astrid_ml.preprocessing.roman.simulate_field import (
     EXPOSURES,
     Field,
     Pointing,
@@ -24,7 +23,8 @@ from preprocessing.roman.simulate_field import (
     expected,
     observe,
 )
-from preprocessing.roman.simulate_products import Subtracted, find, fit, subtract
+from astrid_ml.preprocessing.roman.simulate_products import Subtracted, find, fit, subtract
+from astrid_ml.run.progress import bar
 
 Array = npt.NDArray[np.float64]
 _SPAN = (62000.0, 62120.0)  # MJD of the science epochs

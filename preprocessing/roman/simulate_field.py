@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from preprocessing.differencing.simulate import SkyConfig
-from preprocessing.differencing.simulate_galaxies import galaxy_layer
-from preprocessing.differencing.simulate_psf import Psf, add_sources
-from preprocessing.differencing.simulate_sources import draw_galaxies, draw_stars
-from preprocessing.roman.header import bandpass_zero_point
+from astrid_ml.preprocessing.differencing.simulate import SkyConfig
+from astrid_ml.preprocessing.differencing.simulate_galaxies import galaxy_layer
+from astrid_ml.preprocessing.differencing.simulate_psf import Psf, add_sources
+from astrid_ml.preprocessing.differencing.simulate_sources import draw_galaxies, draw_stars
+from astrid_ml.preprocessing.roman.header import bandpass_zero_point
 
 Array = npt.NDArray[np.float64]
 MARGIN = 96  # px of sky around a field, so that pointings may shift and truth may lie off the detector

@@ -13,9 +13,9 @@ import pandas as pd
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from preprocessing.roman.header import bandpass_zero_point
-from preprocessing.roman.simulate_field import EXPOSURES, PIXEL_SCALE, Field, zptmag
-from preprocessing.roman.simulate_products import OLD_NAMES, rounded
+from astrid_ml.preprocessing.roman.header import bandpass_zero_point
+from astrid_ml.preprocessing.roman.simulate_field import EXPOSURES, PIXEL_SCALE, Field, zptmag
+from astrid_ml.preprocessing.roman.simulate_products import OLD_NAMES, rounded
 
 Array = npt.NDArray[np.float64]
 INDEX_HEADER = (

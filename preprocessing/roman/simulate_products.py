@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from preprocessing.differencing.subtract import Direct, Gaussian, Subtract, SubtractionInput, Zogy
+from astrid_ml.preprocessing.differencing.subtract import Direct, Gaussian, Subtract, SubtractionInput, Zogy
 
 Array = npt.NDArray[np.float64]
 _STEPS: dict[str, Subtract] = {"zogy": Zogy(), "sfft": Gaussian(), "naive": Direct()}

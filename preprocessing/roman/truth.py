@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from preprocessing.roman.header import Science
+from astrid_ml.preprocessing.roman.header import Science
 
 COLUMNS = ("match_id", "truth_id", "x", "y", "mag_truth", "injected", "sign")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from preprocessing.triplets.render import SIZE, Images, Values, line, moffat, offsets, ring
+from astrid_ml.preprocessing.triplets.render import SIZE, Images, Values, line, moffat, offsets, ring
 
 CENTRE = SIZE // 2
 

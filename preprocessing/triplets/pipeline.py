@@ -12,7 +12,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
-from preprocessing.stamps import peak_snr
+from astrid_ml.preprocessing.stamps import peak_snr
 
 
 @dataclass(frozen=True)

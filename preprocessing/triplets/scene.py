@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from preprocessing.triplets.artefacts import ARTEFACTS, Optics
-from preprocessing.triplets.missions import Mission
-from preprocessing.triplets.render import SIZE, Images, Values, galaxy, moffat
+from astrid_ml.preprocessing.triplets.artefacts import ARTEFACTS, Optics
+from astrid_ml.preprocessing.triplets.missions import Mission
+from astrid_ml.preprocessing.triplets.render import SIZE, Images, Values, galaxy, moffat
 
 CENTRE = SIZE // 2
 # Patterns that do not peak where the detection is: the filter looks for their best response around it.

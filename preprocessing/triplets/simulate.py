@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from preprocessing.triplets.artefacts import ARTEFACTS
-from preprocessing.triplets.missions import MISSIONS
-from preprocessing.triplets.scene import draw_fields, simulate_batch
+from astrid_ml.preprocessing.triplets.artefacts import ARTEFACTS
+from astrid_ml.preprocessing.triplets.missions import MISSIONS
+from astrid_ml.preprocessing.triplets.scene import draw_fields, simulate_batch
 
 BATCH = 250  # triplets drawn at once
 

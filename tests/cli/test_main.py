@@ -46,21 +46,20 @@ def test_a_mistake_is_explained(
     assert "Traceback" not in message
 
 
-def test_a_package_of_the_users_that_hides_ours_is_named(tmp_path: Path, repository: Path) -> None:
-    (tmp_path / "conf").mkdir()
-    (tmp_path / "conf" / "__init__.py").touch()
-    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(repository)!r}]; "
-    code += "from astrid_ml.cli.main import main; main(['doctor'])"
+@pytest.mark.parametrize("name", ["conf", "models", "preprocessing", "datamodules"])
+def test_a_package_of_the_users_hides_nothing_of_ours(name: str, tmp_path: Path, repository: Path) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").touch()
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(repository)!r}]; import {name}; "
+    code += "from astrid_ml.cli.main import main; main(['train', 'experiment=realbogus_sim', '--cfg', 'job'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "_target_: astrid_ml." in done.stdout
+
+
+@pytest.mark.parametrize("name", ["conf", "models", "preprocessing", "datamodules"])
+def test_a_folder_at_the_top_is_no_second_name(name: str, repository: Path) -> None:
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            code,
-        ],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
+        [sys.executable, "-c", f"import {name}"], capture_output=True, text=True, cwd=repository, check=False
     )
-    assert done.returncode == 2
-    assert "hides it" in done.stderr
+    assert f"write import astrid_ml.{name}" in done.stderr

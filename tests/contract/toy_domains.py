@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from astrid_ml.datamodules.prepared import Batch, PreparedDataModule, Rows
 from astrid_ml.errors import UserError
 from astrid_ml.metrics import AveragePrecision
+from astrid_ml.models.task import Task
 from astrid_ml.pipeline.contracts import Array, Drop, SampleSource, Unit, UnitWriter
-from datamodules.prepared import Batch, PreparedDataModule, Rows
-from models.task import Task
 
 
 def write_raw(folder: Path, domain: str, files: int = 6, per_file: int = 20, seed: int = 0) -> None:

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
+from astrid_ml.datamodules.curves import CurveDataModule, ask
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
-from datamodules.curves import CurveDataModule, ask
-from preprocessing.lightcurves.augment import Augmentation, augment
-from preprocessing.lightcurves.hosts import distance_modulus
+from astrid_ml.preprocessing.lightcurves.augment import Augmentation, augment
+from astrid_ml.preprocessing.lightcurves.hosts import distance_modulus
 
 LABELS = ["SNIa-SALT3", "RRL", "unheard of", None, "KN_K17", "EB"]
 

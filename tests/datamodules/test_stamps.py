@@ -13,18 +13,18 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
+from astrid_ml.datamodules.augment import Dihedral, dihedral
+from astrid_ml.datamodules.features import Standardiser
+from astrid_ml.datamodules.stamps import StampDataModule
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
+from astrid_ml.models.braai.network import BraaiWide
+from astrid_ml.models.losses import FocalLoss, WeightedBCE
+from astrid_ml.models.realbogus import RealBogusTask
 from astrid_ml.pipeline.engine import prepare_dataset
-from datamodules.augment import Dihedral, dihedral
-from datamodules.features import Standardiser
-from datamodules.stamps import StampDataModule
-from models.braai.network import BraaiWide
-from models.losses import FocalLoss, WeightedBCE
-from models.realbogus import RealBogusTask
-from preprocessing.channels import Channels
-from preprocessing.triplets.pipeline import TripletsPipeline
-from preprocessing.triplets.simulate import SimulateTriplets
+from astrid_ml.preprocessing.channels import Channels
+from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
+from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
-from preprocessing.labels import ColumnLabel, ScoreThresholdLabel, TableLabel, TruthLabel
+from astrid_ml.preprocessing.labels import ColumnLabel, ScoreThresholdLabel, TableLabel, TruthLabel
 
 
 def index() -> pd.DataFrame:

@@ -12,9 +12,9 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.evaluation.binary import BinaryEvaluation
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.pipeline.engine import prepare_dataset
+from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
+from astrid_ml.preprocessing.labels import ScoreThresholdLabel
 from astrid_ml.splits.options import GroupSplit
-from preprocessing.alerts.pipeline import AlertsPipeline
-from preprocessing.labels import ScoreThresholdLabel
 
 pytestmark = pytest.mark.real_data
 

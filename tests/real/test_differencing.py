@@ -11,12 +11,12 @@ from scipy.signal import fftconvolve
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from preprocessing.alerts.pipeline import AlertsPipeline
-from preprocessing.differencing.align import AlignNone
-from preprocessing.differencing.load import Frame
-from preprocessing.differencing.pipeline import DifferencingPipeline
-from preprocessing.differencing.psf import GivenPsf
-from preprocessing.differencing.zogy import zogy
+from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
+from astrid_ml.preprocessing.differencing.align import AlignNone
+from astrid_ml.preprocessing.differencing.load import Frame
+from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
+from astrid_ml.preprocessing.differencing.psf import GivenPsf
+from astrid_ml.preprocessing.differencing.zogy import zogy
 
 Array = npt.NDArray[np.float64]
 pytestmark = pytest.mark.real_data

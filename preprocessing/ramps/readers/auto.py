@@ -8,12 +8,12 @@ from pathlib import Path
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.readers.cube import read_extensions, read_fits_cube, read_npy
-from preprocessing.ramps.readers.jwst import read_jwst
-from preprocessing.ramps.readers.options import RampOptions
-from preprocessing.ramps.readers.patches import read_patches
-from preprocessing.ramps.readers.wfc3 import is_wfc3_ima, read_wfc3
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.readers.cube import read_extensions, read_fits_cube, read_npy
+from astrid_ml.preprocessing.ramps.readers.jwst import read_jwst
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.preprocessing.ramps.readers.patches import read_patches
+from astrid_ml.preprocessing.ramps.readers.wfc3 import is_wfc3_ima, read_wfc3
 
 READERS: dict[str, Callable[[Path, RampOptions], Ramp]] = {
     "cube": read_fits_cube,

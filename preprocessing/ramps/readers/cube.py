@@ -11,9 +11,9 @@ import numpy.typing as npt
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import REFERENCE_PIXEL
-from preprocessing.ramps.ramp import Ramp, in_time_order, refuse_wrong_axes
-from preprocessing.ramps.readers.options import (
+from astrid_ml.preprocessing.ramps.codes import REFERENCE_PIXEL
+from astrid_ml.preprocessing.ramps.ramp import Ramp, in_time_order, refuse_wrong_axes
+from astrid_ml.preprocessing.ramps.readers.options import (
     RampOptions,
     bits_of,
     border_mask,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from preprocessing.ramps.codes import REFERENCE_PIXEL
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.readers.options import RampOptions, bits_of, border_mask, number, read_noise_of
+from astrid_ml.preprocessing.ramps.codes import REFERENCE_PIXEL
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions, bits_of, border_mask, number, read_noise_of
 
 
 def read_jwst(path: Path, options: RampOptions) -> Ramp:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.patches_hdf5 import SUFFIX, Patches
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.readers.cube import build_ramp
-from preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.preprocessing.ramps.patches_hdf5 import SUFFIX, Patches
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.readers.cube import build_ramp
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 
 LARGEST = 2 * 2**30  # bytes put together in memory
 

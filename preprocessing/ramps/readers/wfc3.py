@@ -9,9 +9,9 @@ import numpy as np
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import DO_NOT_USE, SATURATED
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.readers.options import RampOptions, border_mask
+from astrid_ml.preprocessing.ramps.codes import DO_NOT_USE, SATURATED
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions, border_mask
 
 BORDER = 5
 # WFC3 data handbook: 4 bad detector pixel, 16 hot, 32 unstable, 512 blob or bad flat, 2048 signal in the zero read.

@@ -12,16 +12,16 @@ import torch
 
 from astrid_ml.build import build, plain
 from astrid_ml.config import compose
+from astrid_ml.datamodules.frame_channels import FrameChannels
+from astrid_ml.datamodules.frames import FrameDataModule
 from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.models.braai.network import BraaiVGG6
+from astrid_ml.models.fusion.network import FusionNetwork
+from astrid_ml.models.realbogus import RealBogusTask
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.write import write_report
 from astrid_ml.run.pictures import notable
 from astrid_ml.splits.options import SkySplit
-from datamodules.frame_channels import FrameChannels
-from datamodules.frames import FrameDataModule
-from models.braai.network import BraaiVGG6
-from models.fusion.network import FusionNetwork
-from models.realbogus import RealBogusTask
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -10,8 +10,8 @@ import pytest
 import torch
 from astropy.visualization import ManualInterval
 
+from astrid_ml.datamodules.frame_channels import CHANNELS, FrameChannels
 from astrid_ml.errors import UserError
-from datamodules.frame_channels import CHANNELS, FrameChannels
 
 LIMITS = {"science": (-2.0, 5.0), "reference": (1.0, 3.0), "difference": (-4.0, 3.0), "scorr": (-1.0, 6.0)}
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from astrid_ml.datamodules.frame_cutouts import FrameStore, cut_frame, nearest_pixel
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource
-from datamodules.frame_cutouts import FrameStore, cut_frame, nearest_pixel
 
 HEIGHT, WIDTH = 90, 110
 

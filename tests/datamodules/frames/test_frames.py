@@ -9,19 +9,19 @@ import pandas as pd
 import pytest
 import torch
 
+from astrid_ml.datamodules.augment import Dihedral
+from astrid_ml.datamodules.frame_channels import FrameChannels
+from astrid_ml.datamodules.frame_cutouts import FrameStore
+from astrid_ml.datamodules.frames import FrameDataModule
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
+from astrid_ml.models.losses import WeightedBCE
+from astrid_ml.models.realbogus import RealBogusTask
 from astrid_ml.pipeline.writer import MemorySource
+from astrid_ml.preprocessing.channels import Channels
 from astrid_ml.run.extremes import Extremes
 from astrid_ml.run.pictures import draw_rows
 from astrid_ml.splits.options import SkySplit
-from datamodules.augment import Dihedral
-from datamodules.frame_channels import FrameChannels
-from datamodules.frame_cutouts import FrameStore
-from datamodules.frames import FrameDataModule
-from models.losses import WeightedBCE
-from models.realbogus import RealBogusTask
-from preprocessing.channels import Channels
 
 
 def module(**other: Any) -> FrameDataModule:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from astrid_ml.datamodules.augment import dihedral
 from astrid_ml.errors import UserError
-from datamodules.augment import dihedral
-from models.braai.network import BraaiVGG6, BraaiWide
-from models.fusion.network import FusionNetwork, dihedral_views
+from astrid_ml.models.braai.network import BraaiVGG6, BraaiWide
+from astrid_ml.models.fusion.network import FusionNetwork, dihedral_views
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from astrid_ml.models.hierarchy.loss import WHXE, sibling_log_softmax
 from astrid_ml.taxonomy import Taxonomy, load_taxonomy
-from models.hierarchy.loss import WHXE, sibling_log_softmax
 
 
 def by_formula(tree: Taxonomy, logits: np.ndarray, nodes: list[int], train: list[int], alpha: float) -> float:

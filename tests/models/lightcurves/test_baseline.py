@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.taxonomy import load_taxonomy
-from models.lightcurves.baseline import (
+from astrid_ml.models.lightcurves.baseline import (
     BaselineCommand,
     FeatureTable,
     Settings,
@@ -22,7 +21,16 @@ from models.lightcurves.baseline import (
     node_probabilities,
     validation_loss,
 )
-from models.lightcurves.extractors import SIMPLE, Extractors, bands_of, curve_features, feature_names, full_set, pairs
+from astrid_ml.models.lightcurves.extractors import (
+    SIMPLE,
+    Extractors,
+    bands_of,
+    curve_features,
+    feature_names,
+    full_set,
+    pairs,
+)
+from astrid_ml.taxonomy import load_taxonomy
 
 
 class Means:

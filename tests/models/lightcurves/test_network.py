@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from models.lightcurves.encoding import N_FEATURES
-from models.lightcurves.network import CurveGRU, CurveTransformer
-from models.lightcurves.packing import pack, pad, places, scan
-from models.lightcurves.pooling import RunningPool
+from astrid_ml.models.lightcurves.encoding import N_FEATURES
+from astrid_ml.models.lightcurves.network import CurveGRU, CurveTransformer
+from astrid_ml.models.lightcurves.packing import pack, pad, places, scan
+from astrid_ml.models.lightcurves.pooling import RunningPool
 
 LENGTHS = torch.tensor([3, 1, 7, 5])
 

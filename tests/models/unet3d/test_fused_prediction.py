@@ -18,22 +18,22 @@ from astrid_ml.build import plain
 from astrid_ml.checkpoint.load import load_model, save_model
 from astrid_ml.checkpoint.record import Record, TrainingDigest
 from astrid_ml.config import compose
+from astrid_ml.datamodules.ramps import RampDataModule, event_pixel
 from astrid_ml.errors import UserError
+from astrid_ml.models.unet3d.losses import CrossEntropyDice
+from astrid_ml.models.unet3d.network import UNet3D
+from astrid_ml.models.unet3d.task import VoxelTask
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
-from datamodules.ramps import RampDataModule, event_pixel
-from models.unet3d.losses import CrossEntropyDice
-from models.unet3d.network import UNet3D
-from models.unet3d.task import VoxelTask
-from preprocessing.ramps.codes import ANOMALIES, JUMP_DET
-from preprocessing.ramps.fusion import FUSIONS
-from preprocessing.ramps.fusion_predict import RampNetwork
-from preprocessing.ramps.judge import VoxelJudge
-from preprocessing.ramps.pipeline import RampsPipeline
-from preprocessing.ramps.predict import PredictRamps
-from preprocessing.ramps.score_command import ScoreRamps
-from preprocessing.ramps.simulate import SimulateRamps
-from preprocessing.ramps.visualise import ResultVisualizer
-from preprocessing.ramps.windows import Windows
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES, JUMP_DET
+from astrid_ml.preprocessing.ramps.fusion import FUSIONS
+from astrid_ml.preprocessing.ramps.fusion_predict import RampNetwork
+from astrid_ml.preprocessing.ramps.judge import VoxelJudge
+from astrid_ml.preprocessing.ramps.pipeline import RampsPipeline
+from astrid_ml.preprocessing.ramps.predict import PredictRamps
+from astrid_ml.preprocessing.ramps.score_command import ScoreRamps
+from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.visualise import ResultVisualizer
+from astrid_ml.preprocessing.ramps.windows import Windows
 
 SIMULATION = SimulateRamps(
     gain_library={"a": 1.5, "b": 2.0},

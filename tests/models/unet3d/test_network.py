@@ -7,8 +7,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from astrid_ml.errors import UserError
-from models.unet3d.losses import IGNORE, CrossEntropyDice, Focal, soft_dice
-from models.unet3d.network import UNet3D
+from astrid_ml.models.unet3d.losses import IGNORE, CrossEntropyDice, Focal, soft_dice
+from astrid_ml.models.unet3d.network import UNet3D
 
 
 @pytest.mark.parametrize("shape", [(8, 16, 16), (7, 13, 9), (31, 10, 21), (1, 1, 1)])

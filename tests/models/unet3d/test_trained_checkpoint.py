@@ -13,10 +13,10 @@ import pytest
 from astrid_ml.build import build, plain
 from astrid_ml.cli.main import run as astrid
 from astrid_ml.config import compose
-from preprocessing.ramps.codes import ANOMALIES
-from preprocessing.ramps.score import Truth, completeness
-from preprocessing.ramps.simulate import SimulateRamps
-from preprocessing.ramps.visualise import ResultVisualizer
+from astrid_ml.preprocessing.ramps.codes import ANOMALIES
+from astrid_ml.preprocessing.ramps.score import Truth, completeness
+from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.visualise import ResultVisualizer
 
 SMALL = [
     *("experiment=ramp_anomalies", "simulate.n=12", "simulate.image_shape=[72,72]", "simulate.num_frames=16"),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from preprocessing.alerts.stamp_fits import BLOCK
+from astrid_ml.preprocessing.alerts.stamp_fits import BLOCK
 
 
 def fits_bytes(image: np.ndarray[Any, Any]) -> bytes:

@@ -20,9 +20,9 @@ from astropy.io import fits
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
-from preprocessing.alerts.packet import PacketError, read_packet, sign_of, survey_of
-from preprocessing.alerts.pipeline import AlertsPipeline
-from preprocessing.alerts.stamp_fits import StampError, read_lean, read_stamp, read_with_astropy
+from astrid_ml.preprocessing.alerts.packet import PacketError, read_packet, sign_of, survey_of
+from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
+from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_lean, read_stamp, read_with_astropy
 
 SCHEMA = {
     "type": "record",

@@ -12,11 +12,11 @@ import torch
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from preprocessing.differencing.difference import Difference, Subtraction
-from preprocessing.differencing.gaussian import gaussian_stamp
-from preprocessing.differencing.simulate import SkyConfig, SkyPair, simulate_pair
-from preprocessing.differencing.stamp_fit import render_sources
-from preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult, Zogy
+from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction
+from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
+from astrid_ml.preprocessing.differencing.simulate import SkyConfig, SkyPair, simulate_pair
+from astrid_ml.preprocessing.differencing.stamp_fit import render_sources
+from astrid_ml.preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult, Zogy
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from preprocessing.differencing.background import SubtractBackground
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.simulate import SkyConfig, simulate_pair
+from astrid_ml.preprocessing.differencing.background import SubtractBackground
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.simulate import SkyConfig, simulate_pair
 
 
 @pytest.mark.parametrize("method", ["sep", "photutils"])

@@ -10,10 +10,16 @@ import pandas as pd
 import pytest
 import torch
 
-from preprocessing.differencing.artefacts import saturate
-from preprocessing.differencing.bright import BRIGHT_COLUMNS, BrightStars, bleed_mask, saturated_cores, wings_of
-from preprocessing.differencing.bright_spikes import find_angles, spike_lengths, spike_mask
-from preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.artefacts import saturate
+from astrid_ml.preprocessing.differencing.bright import (
+    BRIGHT_COLUMNS,
+    BrightStars,
+    bleed_mask,
+    saturated_cores,
+    wings_of,
+)
+from astrid_ml.preprocessing.differencing.bright_spikes import find_angles, spike_lengths, spike_mask
+from astrid_ml.preprocessing.differencing.image import Image
 
 Array = npt.NDArray[np.float64]
 SHAPE, SIGMA, BETA, ALPHA = (400, 420), 5.0, 2.0, 3.0

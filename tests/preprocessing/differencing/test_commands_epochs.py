@@ -13,8 +13,13 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.commands_epochs import AssociateCandidates, DepthMaps, Forced, joined_candidates
-from preprocessing.lightcurves.exchange import read_exchange
+from astrid_ml.preprocessing.differencing.commands_epochs import (
+    AssociateCandidates,
+    DepthMaps,
+    Forced,
+    joined_candidates,
+)
+from astrid_ml.preprocessing.lightcurves.exchange import read_exchange
 
 
 def astrid(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,11 +9,11 @@ import pytest
 import torch
 from astropy.wcs import WCS
 
-from preprocessing.differencing.depth import Depth, coarse_map, depth_table, limiting_magnitude
-from preprocessing.differencing.gaussian import gaussian_stamp
-from preprocessing.differencing.stamp_fit import render_sources
-from preprocessing.differencing.subtract import SubtractionInput, Zogy
-from preprocessing.differencing.zogy import zogy
+from astrid_ml.preprocessing.differencing.depth import Depth, coarse_map, depth_table, limiting_magnitude
+from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
+from astrid_ml.preprocessing.differencing.stamp_fit import render_sources
+from astrid_ml.preprocessing.differencing.subtract import SubtractionInput, Zogy
+from astrid_ml.preprocessing.differencing.zogy import zogy
 
 SHAPE = (256, 320)
 

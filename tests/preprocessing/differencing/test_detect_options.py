@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.detect import PEAK_COLUMNS, DaoFind, Peaks, SepExtract, response_fwhm
-from preprocessing.differencing.gaussian import gaussian_stamp
-from preprocessing.differencing.zogy import transform
+from astrid_ml.preprocessing.differencing.detect import PEAK_COLUMNS, DaoFind, Peaks, SepExtract, response_fwhm
+from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
+from astrid_ml.preprocessing.differencing.zogy import transform
 
 STEPS: list[Any] = [DaoFind(), SepExtract()]
 SHAPE = (200, 220)

@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.forced import (
+from astrid_ml.preprocessing.differencing.forced import (
     DETECTED,
     FORCED_COLUMNS,
     MASKED,
@@ -21,8 +21,8 @@ from preprocessing.differencing.forced import (
     light_curves,
     read_epoch,
 )
-from preprocessing.differencing.subtract import Gaussian, Subtract, Zogy
-from preprocessing.lightcurves.exchange import ExchangeWriter, is_exchange, read_exchange
+from astrid_ml.preprocessing.differencing.subtract import Gaussian, Subtract, Zogy
+from astrid_ml.preprocessing.lightcurves.exchange import ExchangeWriter, is_exchange, read_exchange
 
 ZERO_POINT = 25.0  # of the epochs
 

@@ -10,15 +10,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.gaussian import gaussian_stamp
-from preprocessing.differencing.kernel import Kernel, common_peaks, spread_out
-from preprocessing.differencing.kernel_basis import delta_basis, gaussian_basis, noise_products, polynomials, roughness
-from preprocessing.differencing.significance import neighbour_correlation, robust_mean_std
-from preprocessing.differencing.simulate import SkyConfig, simulate_pair
-from preprocessing.differencing.stamp_fit import fit_fluxes, fractions, render_sources, shifted
-from preprocessing.differencing.subtract import SubtractionInput, SubtractionResult, Zogy, grow
-from preprocessing.differencing.whiten import whiten
-from preprocessing.differencing.zogy import stamp_of, transform
+from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
+from astrid_ml.preprocessing.differencing.kernel import Kernel, common_peaks, spread_out
+from astrid_ml.preprocessing.differencing.kernel_basis import (
+    delta_basis,
+    gaussian_basis,
+    noise_products,
+    polynomials,
+    roughness,
+)
+from astrid_ml.preprocessing.differencing.significance import neighbour_correlation, robust_mean_std
+from astrid_ml.preprocessing.differencing.simulate import SkyConfig, simulate_pair
+from astrid_ml.preprocessing.differencing.stamp_fit import fit_fluxes, fractions, render_sources, shifted
+from astrid_ml.preprocessing.differencing.subtract import SubtractionInput, SubtractionResult, Zogy, grow
+from astrid_ml.preprocessing.differencing.whiten import whiten
+from astrid_ml.preprocessing.differencing.zogy import stamp_of, transform
 
 Basis = Literal["gaussian", "delta"]
 

@@ -11,13 +11,13 @@ import torch
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing import simulate_files
-from preprocessing.differencing.headers import read_calibration
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.load import Frame, LoadFits
-from preprocessing.differencing.mission_files import write_image
-from preprocessing.differencing.missions import MISSIONS, Exposure
-from preprocessing.differencing.simulate_files import SimulateSky
+from astrid_ml.preprocessing.differencing import simulate_files
+from astrid_ml.preprocessing.differencing.headers import read_calibration
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.load import Frame, LoadFits
+from astrid_ml.preprocessing.differencing.mission_files import write_image
+from astrid_ml.preprocessing.differencing.missions import MISSIONS, Exposure
+from astrid_ml.preprocessing.differencing.simulate_files import SimulateSky
 
 Drawn = dict[str, tuple[Image, Exposure]]
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from preprocessing.differencing.difference import Difference
-from preprocessing.differencing.noise import Noise
-from preprocessing.differencing.normalise import registration, robust_ratio
-from preprocessing.differencing.refine import Refine, RefineNone, moved
-from preprocessing.differencing.simulate import SkyPair
-from preprocessing.differencing.subtract import SubtractionInput, Zogy
-from preprocessing.differencing.tiles import Tiles, psf_at, spans
+from astrid_ml.preprocessing.differencing.difference import Difference
+from astrid_ml.preprocessing.differencing.noise import Noise
+from astrid_ml.preprocessing.differencing.normalise import registration, robust_ratio
+from astrid_ml.preprocessing.differencing.refine import Refine, RefineNone, moved
+from astrid_ml.preprocessing.differencing.simulate import SkyPair
+from astrid_ml.preprocessing.differencing.subtract import SubtractionInput, Zogy
+from astrid_ml.preprocessing.differencing.tiles import Tiles, psf_at, spans
 
 
 def test_the_ratio_ignores_variables_and_has_an_honest_error() -> None:

@@ -12,15 +12,15 @@ from astropy.table import Table
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from preprocessing.differencing.commands import DifferencePair
-from preprocessing.differencing.commands_recover import Injections, Recover
-from preprocessing.differencing.load import Frame
-from preprocessing.differencing.manifest import find_pairs
-from preprocessing.differencing.pipeline import DifferencingPipeline
-from preprocessing.differencing.psf import AnalyticPsf, GivenPsf
-from preprocessing.differencing.subtract import Direct, Zogy
-from preprocessing.differencing.truth import label_candidates
-from preprocessing.labels import MatchLabel
+from astrid_ml.preprocessing.differencing.commands import DifferencePair
+from astrid_ml.preprocessing.differencing.commands_recover import Injections, Recover
+from astrid_ml.preprocessing.differencing.load import Frame
+from astrid_ml.preprocessing.differencing.manifest import find_pairs
+from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
+from astrid_ml.preprocessing.differencing.psf import AnalyticPsf, GivenPsf
+from astrid_ml.preprocessing.differencing.subtract import Direct, Zogy
+from astrid_ml.preprocessing.differencing.truth import label_candidates
+from astrid_ml.preprocessing.labels import MatchLabel
 
 
 def test_pairs_come_from_folders_tables_and_two_files(pair_folder: Path) -> None:

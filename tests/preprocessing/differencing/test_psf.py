@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
-from preprocessing.differencing.background import SubtractBackground
-from preprocessing.differencing.psf import AnalyticPsf, EmpiricalPsf, GivenPsf, centred
-from preprocessing.differencing.psf_models import fit_profile, fwhm_of, profile
-from preprocessing.differencing.simulate import SkyConfig, SkyPair, moffat_stamp, simulate_pair
-from preprocessing.differencing.stamp_fit import fit_sources, misfit, render_sources, shifted
-from preprocessing.differencing.stars import SelectStars, compact_locus, find_sources, shared
+from astrid_ml.preprocessing.differencing.background import SubtractBackground
+from astrid_ml.preprocessing.differencing.psf import AnalyticPsf, EmpiricalPsf, GivenPsf, centred
+from astrid_ml.preprocessing.differencing.psf_models import fit_profile, fwhm_of, profile
+from astrid_ml.preprocessing.differencing.simulate import SkyConfig, SkyPair, moffat_stamp, simulate_pair
+from astrid_ml.preprocessing.differencing.stamp_fit import fit_sources, misfit, render_sources, shifted
+from astrid_ml.preprocessing.differencing.stars import SelectStars, compact_locus, find_sources, shared
 
 
 def _cut(stamp: torch.Tensor, size: int) -> torch.Tensor:

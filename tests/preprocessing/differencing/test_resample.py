@@ -9,11 +9,11 @@ import torch
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from preprocessing.differencing.align import Align, AlignNone, turned
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.resample import _resample_at_once, resample, spread
-from preprocessing.differencing.simulate import add_points, moffat_stamp
-from preprocessing.differencing.simulate_plain import SimulatePairs
+from astrid_ml.preprocessing.differencing.align import Align, AlignNone, turned
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.resample import _resample_at_once, resample, spread
+from astrid_ml.preprocessing.differencing.simulate import add_points, moffat_stamp
+from astrid_ml.preprocessing.differencing.simulate_plain import SimulatePairs
 
 SIZE = 220
 

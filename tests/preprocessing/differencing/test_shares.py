@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from preprocessing.differencing import lanczos
-from preprocessing.differencing.fill import fill_all
-from preprocessing.differencing.gaussian import gaussian_stamp
-from preprocessing.differencing.image import Image
-from preprocessing.differencing.lanczos import resample_along
-from preprocessing.differencing.stamp_fit import render_sources
-from preprocessing.differencing.stars import half_light_radii
-from preprocessing.differencing.typical import typical
+from astrid_ml.preprocessing.differencing import lanczos
+from astrid_ml.preprocessing.differencing.fill import fill_all
+from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
+from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.lanczos import resample_along
+from astrid_ml.preprocessing.differencing.stamp_fit import render_sources
+from astrid_ml.preprocessing.differencing.stars import half_light_radii
+from astrid_ml.preprocessing.differencing.typical import typical
 
 
 @pytest.mark.parametrize("dim", [0, 1])

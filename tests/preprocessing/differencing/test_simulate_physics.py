@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from preprocessing.differencing.artefacts import Artefacts, saturate
-from preprocessing.differencing.simulate import SkyConfig, SkyPair, simulate_pair
-from preprocessing.differencing.simulate_galaxies import galaxy_layer
-from preprocessing.differencing.simulate_psf import Psf, add_sources
-from preprocessing.differencing.simulate_sources import KINDS
+from astrid_ml.preprocessing.differencing.artefacts import Artefacts, saturate
+from astrid_ml.preprocessing.differencing.simulate import SkyConfig, SkyPair, simulate_pair
+from astrid_ml.preprocessing.differencing.simulate_galaxies import galaxy_layer
+from astrid_ml.preprocessing.differencing.simulate_psf import Psf, add_sources
+from astrid_ml.preprocessing.differencing.simulate_sources import KINDS
 
 EMPTY = SkyConfig(shape=(400, 400), stars=0, galaxies=0, transients=0, shift=(0.0, 0.0), rotation=0.0)
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.fill import fill
-from preprocessing.differencing.gaussian import gaussian_stamp, matching_sigma
-from preprocessing.differencing.subtract import Direct, Gaussian, Subtract, SubtractionInput, Zogy, grow
+from astrid_ml.preprocessing.differencing.fill import fill
+from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp, matching_sigma
+from astrid_ml.preprocessing.differencing.subtract import Direct, Gaussian, Subtract, SubtractionInput, Zogy, grow
 
 STEPS: list[Any] = [Zogy(), Gaussian(), Direct()]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from preprocessing.differencing.zogy import transform, zogy
+from astrid_ml.preprocessing.differencing.zogy import transform, zogy
 
 
 def gaussian(fwhm: float, size: int = 31, x: float = 0.0) -> Tensor:

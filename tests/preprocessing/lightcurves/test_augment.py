@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from astrid_ml.errors import UserError
-from preprocessing.lightcurves.augment import Augmentation, augment, brightness, fainter, moved_redshift
+from astrid_ml.preprocessing.lightcurves.augment import Augmentation, augment, brightness, fainter, moved_redshift
 
 Floats = npt.NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from preprocessing.lightcurves.pointers import locate
+from astrid_ml.preprocessing.lightcurves.pointers import locate
 
 Ints = npt.NDArray[np.int64]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preprocessing.lightcurves.commands import ConvertCommand
-from preprocessing.lightcurves.ingest import Account
-from preprocessing.lightcurves.readers import find_sources
-from preprocessing.lightcurves.snana import read_snana
-from preprocessing.lightcurves.snana_text import parse
-from preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.commands import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.readers import find_sources
+from astrid_ml.preprocessing.lightcurves.snana import read_snana
+from astrid_ml.preprocessing.lightcurves.snana_text import parse
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
 
 TERSE = """
 SURVEY:    DES(FULL)

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
-from preprocessing.lightcurves.augment import Augmentation
-from preprocessing.lightcurves.commands import ConvertCommand
-from preprocessing.lightcurves.selection import WINDOWS, Selection, window
-from preprocessing.lightcurves.sky_flags import ENGINEERED_FEATURES, sky_flags
-from preprocessing.lightcurves.source import LSST_Source, LSSTSource, read_sources, sources_of
-from preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.augment import Augmentation
+from astrid_ml.preprocessing.lightcurves.commands import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.selection import WINDOWS, Selection, window
+from astrid_ml.preprocessing.lightcurves.sky_flags import ENGINEERED_FEATURES, sky_flags
+from astrid_ml.preprocessing.lightcurves.source import LSST_Source, LSSTSource, read_sources, sources_of
+from astrid_ml.preprocessing.lightcurves.table import CurveTable
 
 
 def table() -> CurveTable:

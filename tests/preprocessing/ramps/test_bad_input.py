@@ -12,12 +12,12 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps import process as processing
-from preprocessing.ramps.predict import PredictRamps
-from preprocessing.ramps.process import Processing, process
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.readers.auto import read_ramp
-from preprocessing.ramps.readers.options import RampOptions, border_mask
+from astrid_ml.preprocessing.ramps import process as processing
+from astrid_ml.preprocessing.ramps.predict import PredictRamps
+from astrid_ml.preprocessing.ramps.process import Processing, process
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions, border_mask
 
 NOISE, RATE, SIZE = 10.0, 3.0, 24
 

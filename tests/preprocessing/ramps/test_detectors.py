@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 import torch
 
-from preprocessing.ramps.config import DetectorConfig
-from preprocessing.ramps.detect import StripDetector
-from preprocessing.ramps.likelihood import Sampling
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.readers.options import border_mask
-from preprocessing.ramps.reference_pixels import ReferenceCorrection
-from preprocessing.ramps.snowballs import ellipse, find_snowballs
-from preprocessing.ramps.steps import StepDetector
-from preprocessing.ramps.telegraph import fit_two_states
-from preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.config import DetectorConfig
+from astrid_ml.preprocessing.ramps.detect import StripDetector
+from astrid_ml.preprocessing.ramps.likelihood import Sampling
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.readers.options import border_mask
+from astrid_ml.preprocessing.ramps.reference_pixels import ReferenceCorrection
+from astrid_ml.preprocessing.ramps.snowballs import ellipse, find_snowballs
+from astrid_ml.preprocessing.ramps.steps import StepDetector
+from astrid_ml.preprocessing.ramps.telegraph import fit_two_states
+from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
 
 NOISE, N = 10.0, 60
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from preprocessing.ramps.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
-from preprocessing.ramps.process import Processing, group_dq, process
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.readers.options import border_mask
+from astrid_ml.preprocessing.ramps.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
+from astrid_ml.preprocessing.ramps.process import Processing, group_dq, process
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.readers.options import border_mask
 
 N, SIZE = 24, 70
 WHOLE = slice(0, SIZE)

@@ -9,11 +9,11 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
-from preprocessing.ramps.evidence import found_by, near
-from preprocessing.ramps.evidence_context import neighbours, others
-from preprocessing.ramps.evidence_truth import PACKED, labelled, unpacked
-from preprocessing.ramps.fusion import (
+from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.evidence import found_by, near
+from astrid_ml.preprocessing.ramps.evidence_context import neighbours, others
+from astrid_ml.preprocessing.ramps.evidence_truth import PACKED, labelled, unpacked
+from astrid_ml.preprocessing.ramps.fusion import (
     FUSIONS,
     Fusion,
     FusionFit,
@@ -22,8 +22,8 @@ from preprocessing.ramps.fusion import (
     likelihood_scores,
     log_odds,
 )
-from preprocessing.ramps.fusion_predict import kinds
-from preprocessing.ramps.score_curves import Ranked, interval
+from astrid_ml.preprocessing.ramps.fusion_predict import kinds
+from astrid_ml.preprocessing.ramps.score_curves import Ranked, interval
 
 
 def candidates(n: int, seed: int) -> pd.DataFrame:

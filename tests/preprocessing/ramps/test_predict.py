@@ -12,12 +12,12 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps import process as processing_module
-from preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
-from preprocessing.ramps.predict import PredictRamps
-from preprocessing.ramps.readers.options import RampOptions
-from preprocessing.ramps.score import Truth, completeness, false_positives, match_snowballs, telegraph_called
-from preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps import process as processing_module
+from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.predict import PredictRamps
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.preprocessing.ramps.score import Truth, completeness, false_positives, match_snowballs, telegraph_called
+from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
 
 SIMULATION = SimulateRamps(
     gain_library={"held": 1.8},

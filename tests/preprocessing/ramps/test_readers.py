@@ -10,9 +10,9 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import DO_NOT_USE, SATURATED
-from preprocessing.ramps.readers.auto import read_ramp, recognise
-from preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.preprocessing.ramps.codes import DO_NOT_USE, SATURATED
+from astrid_ml.preprocessing.ramps.readers.auto import read_ramp, recognise
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 
 KNOWN = RampOptions(gain=2.0, read_noise=12.0, group_time=10.0, unit="DN")
 

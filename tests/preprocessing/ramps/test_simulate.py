@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
-from preprocessing.ramps.readers.auto import read_ramp
-from preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
+from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
 
 QUIET = SimulateRamps(
     gain_library={"a": 1.5, "b": 2.0},

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from preprocessing.ramps.config import DetectorConfig
-from preprocessing.ramps.process import Processing, masked_groups, process
-from preprocessing.ramps.ramp import Ramp
-from preprocessing.ramps.snowballs import Snowball, find_snowballs, fit_disc
+from astrid_ml.preprocessing.ramps.config import DetectorConfig
+from astrid_ml.preprocessing.ramps.process import Processing, masked_groups, process
+from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.snowballs import Snowball, find_snowballs, fit_disc
 
 SIZE, N = 90, 20
 Y, X = np.mgrid[:SIZE, :SIZE]

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.codes import DO_NOT_USE, JUMP_DET, SATURATED
-from preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.codes import DO_NOT_USE, JUMP_DET, SATURATED
+from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
 
 
 def flags(ramp: list[float], cds_noise: float, detector: TwoPoint, dq: list[int] | None = None) -> list[int]:

@@ -9,9 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.predict import PredictRamps
-from preprocessing.ramps.simulate import SimulateRamps
-from preprocessing.ramps.visualise import ResultVisualizer
+from astrid_ml.preprocessing.ramps.predict import PredictRamps
+from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.visualise import ResultVisualizer
 
 
 def test_figures_of_a_prediction(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from preprocessing.ramps.channels import ramp_channels
-from preprocessing.ramps.windows import NEVER, Windows, cover, starts
+from astrid_ml.preprocessing.ramps.channels import ramp_channels
+from astrid_ml.preprocessing.ramps.windows import NEVER, Windows, cover, starts
 
 
 def levels(cube: Tensor, _: Tensor) -> Tensor:

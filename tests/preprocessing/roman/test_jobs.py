@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from astrid_ml.errors import UserError
-from preprocessing.roman.jobs import FieldLists, find_jobs, select
-from preprocessing.roman.pipeline import RomanPipeline
+from astrid_ml.preprocessing.roman.jobs import FieldLists, find_jobs, select
+from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
 
 
 def make(folder: Path, *names: str) -> None:

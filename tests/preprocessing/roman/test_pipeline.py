@@ -17,12 +17,12 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.engine import PrepareOutcome, plan_dataset, prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from preprocessing.roman.frames import CHANNELS, zscale_limits
-from preprocessing.roman.job import Images
-from preprocessing.roman.jobs import FieldLists
-from preprocessing.roman.master_index import SCHEMA
-from preprocessing.roman.match import Match
-from preprocessing.roman.pipeline import RomanPipeline
+from astrid_ml.preprocessing.roman.frames import CHANNELS, zscale_limits
+from astrid_ml.preprocessing.roman.job import Images
+from astrid_ml.preprocessing.roman.jobs import FieldLists
+from astrid_ml.preprocessing.roman.master_index import SCHEMA
+from astrid_ml.preprocessing.roman.match import Match
+from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
 
 OLD, NEW = "20250617/jid90821", "20260722/jid90824"
 

@@ -12,12 +12,12 @@ from scipy.stats import ks_2samp
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from preprocessing.triplets.artefacts import ARTEFACTS
-from preprocessing.triplets.missions import MISSIONS
-from preprocessing.triplets.pipeline import TripletsPipeline
-from preprocessing.triplets.render import galaxy, moffat
-from preprocessing.triplets.scene import best_response, draw_fields, simulate_batch
-from preprocessing.triplets.simulate import SimulateTriplets
+from astrid_ml.preprocessing.triplets.artefacts import ARTEFACTS
+from astrid_ml.preprocessing.triplets.missions import MISSIONS
+from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
+from astrid_ml.preprocessing.triplets.render import galaxy, moffat
+from astrid_ml.preprocessing.triplets.scene import best_response, draw_fields, simulate_batch
+from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
 
 
 def ones(value: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
