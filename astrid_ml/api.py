@@ -31,7 +31,7 @@ def train(cfg: Any) -> dict[str, Any]:
         The content of ``metrics.json``; ``run_dir`` in it says where all else is.
     """
     from astrid_ml.build import plain
-    from astrid_ml.run.train import train as run_train
+    from astrid_ml.run.training.train import train as run_train
 
     return run_train(plain(cfg))
 
@@ -65,8 +65,8 @@ def predict(
         The content of ``report.json``.
     """
     from astrid_ml.checkpoint.load import read_checkpoint
-    from astrid_ml.run.predict import predict_files
-    from astrid_ml.run.readers import choose_reader
+    from astrid_ml.run.prediction.predict import predict_files
+    from astrid_ml.run.prediction.readers import choose_reader
 
     record = Record.from_plain(read_checkpoint(Path(ckpt_path))["astrid"])
     config = merged(record.config, overrides or {})

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+
+from astrid_ml.types import Array, Floats, Ints
 
 
-def unit_vectors(sky: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def unit_vectors(sky: Array) -> Floats:
     """(n, 2) ra, dec in degrees (ICRS) -> (n, 3) unit vectors."""
     ra, dec = np.radians(sky[:, 0]), np.radians(sky[:, 1])
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
 
 
-def healpix(ra: npt.NDArray[Any], dec: npt.NDArray[Any], order: int) -> npt.NDArray[np.int64]:
+def healpix(ra: Array, dec: Array, order: int) -> Ints:
     """Nested HEALPix cells (Gorski et al. 2005, ApJ 622, 759).
 
     Args:

@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from astrid_ml.errors import UserError
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from astrid_ml.types import Floats, Ints, Mask
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ class Taxonomy:
         return tuple(name for name in self.nodes if not self.children.get(name))
 
     @cached_property
-    def ancestors(self) -> npt.NDArray[np.bool_]:
+    def ancestors(self) -> Mask:
         """(n_nodes, n_nodes): ``[i, j]`` is whether j is i or above it."""
         out = np.eye(len(self.nodes), dtype=bool)
         for number in range(1, len(out)):

@@ -9,10 +9,9 @@ import sys
 import time
 
 import numpy as np
-import numpy.typing as npt
 
 from astrid_ml.audit.duplicates import DuplicateSearch
-from astrid_ml.pipeline.contracts import Array
+from astrid_ml.types import Array, Ints
 
 SIZE = 63
 
@@ -23,7 +22,7 @@ class Stamps:
     def __init__(self, stamps: Array) -> None:
         self.stamps = stamps
 
-    def groups(self, kind: str, rows: npt.NDArray[np.int64]) -> list[tuple[npt.NDArray[np.int64], Array]]:
+    def groups(self, kind: str, rows: Ints) -> list[tuple[Ints, Array]]:
         """One shape only."""
         return [(np.arange(len(rows)), self.stamps[rows])]
 

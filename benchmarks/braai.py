@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from astrid_ml.models.braai.network import BraaiVGG6, BraaiWide
-from astrid_ml.run.fit import cpu_has_bf16
+from astrid_ml.run.training.fit import cpu_has_bf16
 
 torch.set_num_threads(1)
 BATCH, REPEATS, WARM_UP = 256, 7, 2

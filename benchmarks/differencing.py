@@ -22,29 +22,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from astropy.io import fits
 from astropy.wcs import WCS
 from scipy.spatial import cKDTree
 
-from astrid_ml.preprocessing.differencing.align import Align
 from astrid_ml.preprocessing.differencing.difference import Subtraction
-from astrid_ml.preprocessing.differencing.image import Image
-from astrid_ml.preprocessing.differencing.simulate import SkyConfig, SkyPair, simulate_pair
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.grid.align import Align
+from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
+from astrid_ml.preprocessing.simulated_sky.pair import SkyPair, simulate_pair
+from astrid_ml.types import Floats
 
-Array = npt.NDArray[np.float64]
 
-
-def _background(data: Array) -> tuple[Array, Array]:
+def _background(data: Floats) -> tuple[Floats, Floats]:
     from photutils.background import Background2D
 
     sky = Background2D(data, 64, filter_size=3)
     return data - sky.background, np.asarray(sky.background_rms)
 
 
-def _sigma(data: Array, rms: Array) -> float:
+def _sigma(data: Floats, rms: Floats) -> float:
     """Median Gaussian sigma of bright stars (px), by photutils."""
     from photutils.detection import DAOStarFinder
     from photutils.psf import fit_fwhm
@@ -56,7 +55,7 @@ def _sigma(data: Array, rms: Array) -> float:
     return float(np.median(fit_fwhm(data, xypos=xy, fit_shape=9))) / 2.3548
 
 
-def peer(pair: SkyPair) -> Array:
+def peer(pair: SkyPair) -> Floats:
     """Positions (n, 2) of the peer's detections at 5 sigma, positive ones."""
     from astropy.convolution import Gaussian2DKernel, convolve_fft
     from photutils.detection import DAOStarFinder
@@ -77,11 +76,11 @@ def peer(pair: SkyPair) -> Array:
     if found is None:
         return np.zeros((0, 2))
     names = ("x_centroid", "y_centroid") if "x_centroid" in found.colnames else ("xcentroid", "ycentroid")
-    positions: Array = np.column_stack([np.asarray(found[c], dtype=float) for c in names])
+    positions: Floats = np.column_stack([np.asarray(found[c], dtype=float) for c in names])
     return positions
 
 
-def score(found: Array, truth: pd.DataFrame, size: int) -> tuple[float, float]:
+def score(found: Floats, truth: pd.DataFrame, size: int) -> tuple[float, float]:
     """Share of the transients above S/N 7 found, and false positives per Mpx 32 px from the edge."""
     at = truth[["x", "y"]].to_numpy()
     strong = at[truth["snr_opt"].to_numpy() > 7]
@@ -91,10 +90,10 @@ def score(found: Array, truth: pd.DataFrame, size: int) -> tuple[float, float]:
     return float(np.mean(hit)), float(false / size**2 * 1e6)
 
 
-def _ours(science: Image, reference: Image) -> Array:
+def _ours(science: Image, reference: Image) -> Floats:
     table = Subtraction()(science, reference).candidates
     table = table[(table["sign"] > 0) & ((table["flags"].to_numpy() & 3) == 0)]
-    positions: Array = table[["x", "y"]].to_numpy(dtype=float)
+    positions: Floats = table[["x", "y"]].to_numpy(dtype=float)
     return positions
 
 

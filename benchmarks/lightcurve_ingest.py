@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from astrid_ml.types import Array
 
 EPOCHS = 150
 # Processor seconds: on one core they are what a quiet machine's wall clock shows, and other work does not change them.
@@ -38,7 +39,7 @@ def make_files(folder: Path, objects: int) -> Path:
     """A pair with the columns of an ELAsTiCC release; every curve in time order."""
     from astropy.io import fits
 
-    from astrid_ml.preprocessing.lightcurves.missing import OTHER_FEATURES
+    from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 
     random = np.random.default_rng(0)
     rows = objects * (EPOCHS + 1)
@@ -74,8 +75,8 @@ def make_files(folder: Path, objects: int) -> Path:
 
 def ours(head: Path, target: Path) -> float:
     """The project's own way, one process."""
-    from astrid_ml.preprocessing.lightcurves.commands import Job, convert_one
-    from astrid_ml.preprocessing.lightcurves.readers import recognise
+    from astrid_ml.preprocessing.lightcurves.commands.convert import Job, convert_one
+    from astrid_ml.preprocessing.lightcurves.readers.recognise import recognise
 
     import_everything()
     started = clock()
@@ -135,7 +136,7 @@ def curves_of_sncosmo(head: Path) -> Any:
     return ((curve.meta, swapped(curve)) for curve in curves)
 
 
-def swapped(curve: Any) -> dict[str, npt.NDArray[Any]]:
+def swapped(curve: Any) -> dict[str, Array]:
     """The needed columns in this machine's byte order."""
     wanted = {name: np.asarray(curve[name]) for name in (*COLUMNS.values(), "BAND")}
     return {name: values.astype(values.dtype.newbyteorder("=")) for name, values in wanted.items()}

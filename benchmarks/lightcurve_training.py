@@ -18,10 +18,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from astrid_ml.models.hierarchy.loss import WHXE
 from astrid_ml.models.lightcurves.encoding import N_FEATURES
 from astrid_ml.models.lightcurves.network import CurveGRU, CurveTransformer
 from astrid_ml.models.lightcurves.packing import pad
+from astrid_ml.models.losses.hierarchy import WHXE
 from astrid_ml.taxonomy import load_taxonomy
 
 STATIC = tuple(f"s{k}" for k in range(13))

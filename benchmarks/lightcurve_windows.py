@@ -19,20 +19,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
 
 from astrid_ml.datamodules.curve_features import features
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.pipeline import epochs_of
-from astrid_ml.preprocessing.lightcurves.selection import WINDOWS, Selection, window_lengths
-from astrid_ml.preprocessing.lightcurves.source import sources_of
-from astrid_ml.preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.select.selection import WINDOWS, Selection, window_lengths
+from astrid_ml.preprocessing.lightcurves.select.source import sources_of
+from astrid_ml.types import Floats, Floats32, Ints
 
 EPOCHS, SOFTENING = 150, 10.0
-Row = npt.NDArray[np.float32]
-Result = tuple[Tensor, npt.NDArray[np.int64], npt.NDArray[np.int64]]
+Result = tuple[Tensor, Ints, Ints]
 
 
 def make_table(objects: int) -> CurveTable:
@@ -96,7 +95,7 @@ def source_loop(table: CurveTable) -> list[list[Tensor]]:
     return tensors
 
 
-def one_object(table: CurveTable, part: slice) -> npt.NDArray[np.float64]:
+def one_object(table: CurveTable, part: slice) -> Floats:
     """(n, 5) days, flux, error, detected, wavelength of the epochs that are kept."""
     flag = table.phot_flag[part]
     good = (flag & 1024) == 0
@@ -111,7 +110,7 @@ def one_object(table: CurveTable, part: slice) -> npt.NDArray[np.float64]:
     return np.stack(columns, axis=1)
 
 
-def one_window(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+def one_window(rows: Floats) -> Floats32:
     """The features of one window of one object, in the datamodule's order."""
     days, flux, error, found, wave = rows.astype(np.float32).T
     gap = np.diff(days, prepend=days[:1])
@@ -134,7 +133,7 @@ def one_window(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def changes(days: Row, flux: Row, error: Row, wave: Row) -> list[Row]:
+def changes(days: Floats32, flux: Floats32, error: Floats32, wave: Floats32) -> list[Floats32]:
     """What each epoch changed against the one before in its band: known, in errors, in asinh flux, after, how fast."""
     before = np.full(len(days), -1)
     for band in np.unique(wave):

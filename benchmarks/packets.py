@@ -19,18 +19,19 @@ import fastavro
 import numpy as np
 import torch
 
+from astrid_ml.datamodules.channels import Channels
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts import files
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.preprocessing.alerts.stamp_fits import read_lean, read_stamp, read_with_astropy, unpacked
-from astrid_ml.preprocessing.channels import Channels
+from astrid_ml.types import Array
 
 torch.set_num_threads(1)
 REPEATS, MADE = 7, 200
 CUTOUTS = files.CUTOUT_KEYS[0]
 
 
-def fits_bytes(image: np.ndarray[Any, Any]) -> bytes:
+def fits_bytes(image: Array) -> bytes:
     """One HDU with the header of a ZTF cutout."""
     cards = ["SIMPLE  =                    T", "BITPIX  =                  -32", "NAXIS   =                    2"]
     cards += [f"NAXIS1  = {image.shape[1]:>20}", f"NAXIS2  = {image.shape[0]:>20}", "BUNIT   = 'DN      '", "END"]
@@ -120,7 +121,7 @@ def report(folder: Path) -> None:
     print(f"files to normalised tensors: {to_tensors(folder) / times['tensors']:.0f} packets/s on one thread")
 
 
-def _bits(image: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
+def _bits(image: Array | None) -> Array:
     assert image is not None
     return np.ascontiguousarray(image).view(np.uint32)
 

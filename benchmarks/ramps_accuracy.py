@@ -16,24 +16,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 
-from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, JUMP_DET
-from astrid_ml.preprocessing.ramps.likelihood import fit_steps
-from astrid_ml.preprocessing.ramps.outputs import detections
-from astrid_ml.preprocessing.ramps.process import Processing, process, sampling_of
-from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.exposure.lists import detections
+from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.strips import Processing, sampling_of
+from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs, telegraph_called
+from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, JUMP_DET
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
-from astrid_ml.preprocessing.ramps.score import Truth, match_snowballs, telegraph_called
-from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
-from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
+from astrid_ml.preprocessing.ramps.steps.likelihood import fit_steps
+from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
+from astrid_ml.types import Floats, Floats32, Mask
 
 torch.set_num_threads(1)
 SECONDS = 100.0  # between groups
 BINS = (3.0, 5.0, 7.0, 10.0, np.inf)
-Mask = npt.NDArray[np.bool_]
 SIMULATION = SimulateRamps(
     gain_library={"held_a": 1.05, "held_b": 2.6},
     num_exposure_events=1,
@@ -95,9 +95,9 @@ def binned(steps: pd.DataFrame, column: str) -> pd.DataFrame:
     return table.round(3)
 
 
-def pulls(rate: npt.NDArray[np.float32], variance: npt.NDArray[np.float32], true: float) -> npt.NDArray[np.float64]:
+def pulls(rate: Floats32, variance: Floats32, true: float) -> Floats:
     """(Cleaned slope - true rate) in its own sigma."""
-    pull: npt.NDArray[np.float64] = (rate.astype(float) - true) / np.sqrt(variance)
+    pull: Floats = (rate.astype(float) - true) / np.sqrt(variance)
     return pull
 
 

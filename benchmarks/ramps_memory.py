@@ -19,9 +19,10 @@ from typing import Any
 
 import torch
 
-from astrid_ml.preprocessing.ramps.process import Processing, process
+from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
-from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
 torch.set_num_threads(1)
 

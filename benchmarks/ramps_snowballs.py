@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from astrid_ml.preprocessing.ramps.outputs import detections
-from astrid_ml.preprocessing.ramps.process import Processing, process
+from astrid_ml.preprocessing.ramps.exposure.lists import detections
+from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.strips import Processing
+from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
-from astrid_ml.preprocessing.ramps.score import Truth, match_snowballs
-from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
 torch.set_num_threads(1)
 SMALL = SimulateRamps(

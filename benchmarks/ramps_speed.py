@@ -11,18 +11,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from astrid_ml.preprocessing.ramps.likelihood import Sampling
-from astrid_ml.preprocessing.ramps.steps import StepDetector
-from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
+from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
+from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
+from astrid_ml.types import Floats32
 
 torch.set_num_threads(1)
 SIZE, GROUPS, NOISE, REPEATS = 512, 50, 12.0, 5
 
 
-def exposure() -> npt.NDArray[np.float32]:
+def exposure() -> Floats32:
     """Sky of 2 e- a group, and cosmic rays of 3 to 30 read noises in 2 % of the pixels."""
     random = np.random.default_rng(1)
     data = np.cumsum(random.poisson(2.0, (GROUPS, SIZE, SIZE)), axis=0) + random.normal(0, NOISE, (GROUPS, SIZE, SIZE))
@@ -33,7 +33,7 @@ def exposure() -> npt.NDArray[np.float32]:
     return data.astype(np.float32)
 
 
-def stcal_two_point(data: npt.NDArray[np.float32]) -> Callable[[], Any]:
+def stcal_two_point(data: Floats32) -> Callable[[], Any]:
     from stcal.jump.twopoint_difference import find_crs
     from stcal.jump.twopoint_difference_class import TwoPointParams
 
@@ -53,7 +53,7 @@ def stcal_two_point(data: npt.NDArray[np.float32]) -> Callable[[], Any]:
     return run
 
 
-def stcal_likelihood(data: npt.NDArray[np.float32]) -> Callable[[], Any]:
+def stcal_likelihood(data: Floats32) -> Callable[[], Any]:
     """The fit with jump detection, row by row, as ``likely_ramp_fit`` calls it."""
     from stcal.ramp_fitting.likely_algo_classes import Covar
     from stcal.ramp_fitting.likely_fit import mask_jumps

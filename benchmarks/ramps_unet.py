@@ -20,11 +20,12 @@ import numpy as np
 import torch
 
 from astrid_ml.checkpoint.load import load_model
-from astrid_ml.preprocessing.ramps.codes import ANOMALIES
-from astrid_ml.preprocessing.ramps.process import Processing, process
+from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.strips import Processing
+from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
-from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
 torch.set_num_threads(1)
 TILE, REPEATS = 64, 5

@@ -18,7 +18,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.visualization import ZScaleInterval
 
-from astrid_ml.preprocessing.roman import frames
+from astrid_ml.preprocessing.roman.job import frames
 
 SIDE, ROUNDS = 4088, 3
 

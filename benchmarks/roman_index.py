@@ -17,12 +17,12 @@ import pandas as pd
 
 from astrid_ml.pipeline.publish import make_index
 from astrid_ml.preprocessing.labels import TruthLabel
-from astrid_ml.preprocessing.roman.catalogues import COLUMNS
-from astrid_ml.preprocessing.roman.columns import same, texts
-from astrid_ml.preprocessing.roman.frames import CHANNELS
-from astrid_ml.preprocessing.roman.header import Science
-from astrid_ml.preprocessing.roman.job import _records
-from astrid_ml.preprocessing.roman.match import Match, label
+from astrid_ml.preprocessing.roman.job.catalogues import COLUMNS
+from astrid_ml.preprocessing.roman.job.columns import same, texts
+from astrid_ml.preprocessing.roman.job.frames import CHANNELS
+from astrid_ml.preprocessing.roman.job.header import Science
+from astrid_ml.preprocessing.roman.job.match import Match, label
+from astrid_ml.preprocessing.roman.job.read import _records
 from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
 
 JOBS, EACH, MATCHED = 1000, 1300, 65

@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 from astropy.io import fits
 
-from astrid_ml.preprocessing.roman import frames
-from astrid_ml.preprocessing.roman.catalogues import inside, join, read_table
-from astrid_ml.preprocessing.roman.header import Science
-from astrid_ml.preprocessing.roman.match import Match, label
+from astrid_ml.preprocessing.roman.job import frames
+from astrid_ml.preprocessing.roman.job.catalogues import inside, join, read_table
+from astrid_ml.preprocessing.roman.job.header import Science
+from astrid_ml.preprocessing.roman.job.match import Match, label
+from astrid_ml.preprocessing.roman.job.truth import Truth, on_detector
 from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
-from astrid_ml.preprocessing.roman.simulate_files import index_text, injection_text
-from astrid_ml.preprocessing.roman.truth import Truth, on_detector
+from astrid_ml.preprocessing.roman.simulate.files import index_text, injection_text
 
 JOBS, DETECTIONS, ROWS, INJECTIONS, SIDE, SAMPLE = 1000, 2500, 25_000, 200, 4089, 25
 

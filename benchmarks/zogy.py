@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from astrid_ml.preprocessing.differencing.zogy import zogy
+from astrid_ml.preprocessing.differencing.subtract.zogy import zogy
 
 N = 2048
 

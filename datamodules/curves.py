@@ -6,19 +6,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.datamodules.curve_features import features
 from astrid_ml.datamodules.features import Standardiser
-from astrid_ml.datamodules.prepared import Batch, PreparedDataModule, Rows
+from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import SampleSource
-from astrid_ml.preprocessing.lightcurves.augment import REDSHIFTS, Augmentation, augment, moved_redshift
-from astrid_ml.preprocessing.lightcurves.hosts import distance_modulus
+from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
+from astrid_ml.preprocessing.lightcurves.select.augment import REDSHIFTS, Augmentation, augment, moved_redshift
 from astrid_ml.taxonomy import load_taxonomy
+from astrid_ml.types import Floats, Floats32, Ints, Mask
 
 
 class CurveDataModule(PreparedDataModule):
@@ -40,7 +40,7 @@ class CurveDataModule(PreparedDataModule):
         extra_queries: training only: questions at random epochs of each object beside those of the windows.
         redshift: columns of redshifts, the best first; an object's first known one (up to 3) gives its rest frame.
         augmentation: training only: how far objects are moved, dimmed and blurred; see
-            :class:`astrid_ml.preprocessing.lightcurves.augment.Augmentation`. What is known of a moved
+            :class:`astrid_ml.preprocessing.lightcurves.select.augment.Augmentation`. What is known of a moved
             object's host besides redshifts is masked.
         batch_size: see the base class, as for what follows.
     """
@@ -75,17 +75,17 @@ class CurveDataModule(PreparedDataModule):
         self.softening, self.extra_queries = softening, extra_queries
         self.redshift, self.augmentation = list(redshift), augmentation or Augmentation()
 
-    def usable(self, index: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    def usable(self, index: pd.DataFrame) -> Mask:
         """Objects whose label the taxonomy knows."""
-        out: npt.NDArray[np.bool_] = self._nodes(index) >= 0
+        out: Mask = self._nodes(index) >= 0
         return out
 
-    def nodes_of(self, fold: str) -> npt.NDArray[np.int64]:
+    def nodes_of(self, fold: str) -> Ints:
         """Node places of a fold's objects."""
         assert self.source is not None
         return self._nodes(self.source.index.iloc[self.rows[fold]])
 
-    def _nodes(self, index: pd.DataFrame) -> npt.NDArray[np.int64]:
+    def _nodes(self, index: pd.DataFrame) -> Ints:
         if "label" not in index:
             return np.full(len(index), -1, dtype=np.int64)
         return self.taxonomy.encode([None if pd.isna(label) else label for label in index["label"]])
@@ -98,17 +98,17 @@ class CurveDataModule(PreparedDataModule):
             chosen[name] = np.log(np.where(values > 0, values, np.nan))
         return chosen
 
-    def fit_statistics(self, source: SampleSource, train_rows: Rows) -> dict[str, Any]:
+    def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
         """Mean and spread of the static columns over the training objects."""
         return self.standardiser.fit(self.static_columns(source.index.iloc[train_rows]))
 
-    def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
+    def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         """Every object at every window; in training also at random epochs."""
         return self.batch_at(source, rows, self.windows, generator if train else None)
 
     def batches(
-        self, source: SampleSource, rows: Rows | None = None, train: bool = False
-    ) -> Iterator[tuple[Rows, Batch]]:
+        self, source: SampleSource, rows: Ints | None = None, train: bool = False
+    ) -> Iterator[tuple[Ints, Batch]]:
         """Chosen rows (they are to be judged) at every one of ``windows``; whole new files at ``days``."""
         days = (self.days or [np.inf]) if rows is None else self.windows
         rows = np.arange(len(source.index), dtype=np.int64) if rows is None else rows
@@ -117,7 +117,7 @@ class CurveDataModule(PreparedDataModule):
             yield np.repeat(chosen, len(days)), self.batch_at(source, chosen, days, None)
 
     def batch_at(
-        self, source: SampleSource, rows: Rows, days: Sequence[float], generator: torch.Generator | None
+        self, source: SampleSource, rows: Ints, days: Sequence[float], generator: torch.Generator | None
     ) -> Batch:
         """Objects at all of some days (in the same order for each); a generator turns augmentation on."""
         index = source.index.iloc[rows]
@@ -145,7 +145,7 @@ class CurveDataModule(PreparedDataModule):
             "days": torch.tensor(days, dtype=torch.float32).expand(len(rows), -1),
         }
 
-    def best_redshift(self, index: pd.DataFrame) -> npt.NDArray[np.float64]:
+    def best_redshift(self, index: pd.DataFrame) -> Floats:
         """The first known positive redshift of each object, 3 at most; NaN where none is.
 
         Raises:
@@ -162,11 +162,11 @@ class CurveDataModule(PreparedDataModule):
             out = np.where(np.isnan(out) & (z > 0), np.minimum(z, 3.0), out)
         return out
 
-    def seen_at(self, epochs: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def seen_at(self, epochs: Floats32, offsets: Ints) -> Ints:
         """How many epochs of each object the questions at ``windows`` may see, (B, W): for models without batches."""
         lengths = torch.from_numpy(np.diff(offsets))
         seen, _ = ask(torch.from_numpy(np.array(epochs)), lengths, torch.tensor(self.windows))
-        out: npt.NDArray[np.int64] = seen.numpy()
+        out: Ints = seen.numpy()
         return out
 
     def _random_queries(self, epochs: Tensor, lengths: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -177,8 +177,8 @@ class CurveDataModule(PreparedDataModule):
         return seen, epochs[starts[:, None] + seen - 1, 0].clamp(min=0.0)
 
     def _moved(
-        self, flat: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64], index: pd.DataFrame, generator: Any
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], pd.DataFrame]:
+        self, flat: Floats32, offsets: Ints, index: pd.DataFrame, generator: Any
+    ) -> tuple[Floats32, Ints, pd.DataFrame]:
         """Other curves that the survey could have seen, and what would then be known of the objects."""
         seed = int(torch.randint(2**62, (1,), generator=generator))
         made = augment(flat, offsets, np.random.default_rng(seed), self.augmentation, self.best_redshift(index))

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from astrid_ml.datamodules.channels import asinh_, asinh_sigma, channel_places
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.channels import asinh_, asinh_sigma, channel_places
 
 CHANNELS = ("science", "reference", "difference", "scorr")
 SCALINGS = ("zscale", "asinh", "sigma", "none")

@@ -5,25 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import Array, SampleSource
+from astrid_ml.types import Array, Floats, Floats32, Ints
 
-Rows = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
-
-# The kind under which a pipeline keeps a frame in memory, where there is no dataset folder (prediction).
 FRAME = "frame"
 
 
-def nearest_pixel(position: npt.NDArray[np.float64]) -> Rows:
+def nearest_pixel(position: Floats) -> Ints:
     """0-based pixel positions to the pixel that holds them; halves go up, as everywhere in the project."""
     return np.floor(position + 0.5).astype(np.int64)
 
 
-def cut_frame(frame: Array, x: Rows, y: Rows, out: Floats) -> None:
+def cut_frame(frame: Array, x: Ints, y: Ints, out: Floats32) -> None:
     """Copy the squares around n pixels of one frame.
 
     Pixel (y, x) lands on ``[size // 2, size // 2]`` of its cutout wherever it lies: the side that lacks data is NaN.
@@ -79,7 +75,7 @@ class FrameStore:
         self.codes, self.names = pd.factorize(self._keys())
         self._open: dict[int, Array] = {}
 
-    def cutouts(self, rows: Rows, size: int) -> Floats:
+    def cutouts(self, rows: Ints, size: int) -> Floats32:
         """Raw values around these samples, in their order: (n, size, size, C), NaN beyond the frame.
 
         Raises:

@@ -9,19 +9,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.datamodules.channels import resize
 from astrid_ml.datamodules.features import Standardiser
 from astrid_ml.datamodules.frame_channels import CHANNELS, FrameChannels
 from astrid_ml.datamodules.frame_cutouts import FrameStore
-from astrid_ml.datamodules.prepared import Batch, PreparedDataModule, Rows
+from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.datamodules.stamps import labels
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import SampleSource
-from astrid_ml.preprocessing.channels import resize
+from astrid_ml.types import Floats32, Ints, Mask
 
 # What the finder measures of each detection.
 FEATURES = ("sharpness", "roundness1", "roundness2", "npix", "peak", "flux", "mag", "daofind_mag")
@@ -58,21 +58,21 @@ class FrameDataModule(PreparedDataModule):
         self.standardiser = Standardiser(tuple(features))
         self._store: FrameStore | None = None
 
-    def usable(self, index: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    def usable(self, index: pd.DataFrame) -> Mask:
         """Those with a label that is not ambiguous."""
         known = super().usable(index)
         if "ambiguous" not in index:
             return known
-        ambiguous: npt.NDArray[np.bool_] = index["ambiguous"].fillna(False).to_numpy(dtype=bool)
+        ambiguous: Mask = index["ambiguous"].fillna(False).to_numpy(dtype=bool)
         return known & ~ambiguous
 
-    def fit_statistics(self, source: SampleSource, train_rows: Rows) -> dict[str, Any]:
+    def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
         """Of the features, and what the scaling clips on the training fold (1000 cutouts, evenly spread)."""
         sample = train_rows[:: max(1, len(train_rows) // 1000)]
         lost = self.channels.clipped(self._raw(source, sample), source.index.iloc[sample], frame_channels(source))
         return {**self.standardiser.fit(source.index.iloc[train_rows]), "clipped": lost}
 
-    def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
+    def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         index = source.index.iloc[rows]
         images = self.channels.apply(self._raw(source, rows), index, frame_channels(source))
         if train and self.augment is not None:
@@ -82,7 +82,7 @@ class FrameDataModule(PreparedDataModule):
             batch["features"] = self.standardiser.apply(index, self.statistics)
         return batch
 
-    def stamps(self, source: SampleSource, rows: Rows) -> npt.NDArray[np.float32]:
+    def stamps(self, source: SampleSource, rows: Ints) -> Floats32:
         """Raw cutouts to look at, (n, C, size, size), NaN beyond the frame."""
         return np.ascontiguousarray(self._raw(source, rows).permute(0, 3, 1, 2).numpy())
 
@@ -96,7 +96,7 @@ class FrameDataModule(PreparedDataModule):
         title = f"Clipped by the scaling {self.channels.scaling!r}, share of the training cutouts"
         return {title: pd.DataFrame(rows)} if rows else {}
 
-    def _raw(self, source: SampleSource, rows: Rows) -> Tensor:
+    def _raw(self, source: SampleSource, rows: Ints) -> Tensor:
         """Raw cutouts (B, size, size, C), NaN beyond the frame (or beyond the stamp, where only those were kept)."""
         if "image" not in source.index:
             stamps = torch.from_numpy(np.ascontiguousarray(source.gather("stamps", rows), dtype=np.float32))

@@ -10,21 +10,20 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import input_statistics
-from astrid_ml.pipeline.contracts import SampleSource
 from astrid_ml.splits.balance import oversampled, undersampled
+from astrid_ml.types import Ints, Mask
 
-Rows = npt.NDArray[np.int64]
 Batch = dict[str, Tensor]
-MakeBatch = Callable[[Rows, torch.Generator | None], Batch]
+MakeBatch = Callable[[Ints, torch.Generator | None], Batch]
 
 
 class RowDataset(Dataset[Batch]):
@@ -36,7 +35,7 @@ class RowDataset(Dataset[Batch]):
         random: give ``make_batch`` a generator (training) or None (everything else).
     """
 
-    def __init__(self, rows: Rows, make_batch: MakeBatch, random: bool) -> None:
+    def __init__(self, rows: Ints, make_batch: MakeBatch, random: bool) -> None:
         self.rows, self.make_batch, self.random = rows, make_batch, random
         self._generator: torch.Generator | None = None
 
@@ -83,24 +82,24 @@ class PreparedDataModule(LightningDataModule):
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.balance, self.undersample_ratio = balance, undersample_ratio
         self.statistics: dict[str, Any] = {}
-        self.rows: dict[str, Rows] = {}
+        self.rows: dict[str, Ints] = {}
         self.source: SampleSource | None = None
 
     # ---- what a subclass provides -------------------------------------------------------------------------
 
-    def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
+    def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         """Rows of ``source`` as a batch of tensors; ``generator`` drives augmentation where ``train`` is true."""
         raise TypeError(f"{type(self).__name__} must define make_batch")
 
-    def fit_statistics(self, source: SampleSource, train_rows: Rows) -> dict[str, Any]:
+    def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
         """Normalisation fitted on the training fold only, as plain containers (it goes into the checkpoint)."""
         return {}
 
-    def count_classes(self, source: SampleSource, rows: Rows) -> int:
+    def count_classes(self, source: SampleSource, rows: Ints) -> int:
         """How many classes these samples hold; fewer than two can teach nothing."""
         return int(source.index["label"].iloc[rows].dropna().nunique())
 
-    def usable(self, index: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    def usable(self, index: pd.DataFrame) -> Mask:
         """Which samples can train and be scored: by default those with a label."""
         return index["label"].notna().to_numpy()
 
@@ -126,15 +125,15 @@ class PreparedDataModule(LightningDataModule):
         self.statistics = statistics
 
     def batches(
-        self, source: SampleSource, rows: Rows | None = None, train: bool = False
-    ) -> Iterator[tuple[Rows, Batch]]:
+        self, source: SampleSource, rows: Ints | None = None, train: bool = False
+    ) -> Iterator[tuple[Ints, Batch]]:
         """Plain iteration for prediction and evaluation: (positions, batch), in order."""
         rows = np.arange(len(source.index), dtype=np.int64) if rows is None else rows
         for start in range(0, len(rows), self.eval_batch_size):
             chosen = rows[start : start + self.eval_batch_size]
             yield chosen, self.make_batch(source, chosen, None, train)
 
-    def _balanced(self, rows: Rows, seed: int) -> Rows:
+    def _balanced(self, rows: Ints, seed: int) -> Ints:
         """Training rows, resampled by class where that is asked for."""
         if self.balance == "none" or self.source is None:
             return rows

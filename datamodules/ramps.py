@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from astrid_ml.datamodules.prepared import Batch, PreparedDataModule, Rows
+from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import SampleSource
-from astrid_ml.preprocessing.ramps.channels import ramp_channels
-from astrid_ml.preprocessing.ramps.codes import ANOMALIES
+from astrid_ml.preprocessing.ramps.ramp.channels import ramp_channels
+from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
+from astrid_ml.types import Bits, Floats32, Ints
 
 
 class RampDataModule(PreparedDataModule):
     """Batches of ``x`` (B, 2, T, H, W) float32 and ``y`` (B, T, H, W) uint8 class codes (255: undecided).
 
-    The channels are those of ``astrid_ml.preprocessing.ramps.channels``. Training tiles are turned and mirrored at
+    The channels are those of ``astrid_ml.preprocessing.ramps.ramp.channels``. Training tiles are turned and mirrored at
     random; time is never reversed. With ``crop``, a training sample is a part of its tile, mostly one around an event,
     each class and each event of a class alike: large events do not crowd out small ones, nor common ones rare ones.
 
@@ -51,11 +51,11 @@ class RampDataModule(PreparedDataModule):
             )
         self.crop, self.event_share, self.crops_per_tile = crop, event_share, crops_per_tile
 
-    def count_classes(self, source: SampleSource, rows: Rows) -> int:
+    def count_classes(self, source: SampleSource, rows: Ints) -> int:
         """Classes of voxels: one tile can hold all of them."""
         return len(np.unique(source.gather("truth", np.unique(rows)[:32]))) if len(rows) else 0
 
-    def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
+    def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         cube = np.ascontiguousarray(source.gather("cube", rows))
         truth = np.ascontiguousarray(source.gather("truth", rows))
         if train and generator is not None and self.crop is not None:
@@ -68,13 +68,11 @@ class RampDataModule(PreparedDataModule):
                 x, y = x.flip(-1), y.flip(-1)
         return {"x": x.contiguous(), "y": y.contiguous()}
 
-    def _balanced(self, rows: Rows, seed: int) -> Rows:
+    def _balanced(self, rows: Ints, seed: int) -> Ints:
         """Training rows, each as often as it is cropped in an epoch."""
         return np.repeat(super()._balanced(rows, seed), self.crops_per_tile)
 
-    def _crops(
-        self, cube: npt.NDArray[np.float32], truth: npt.NDArray[np.uint8], size: int, generator: torch.Generator
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    def _crops(self, cube: Floats32, truth: Bits, size: int, generator: torch.Generator) -> tuple[Floats32, Bits]:
         """One square part of each tile."""
         h, w = truth.shape[-2:]
         height, width = min(size, h), min(size, w)
@@ -93,7 +91,7 @@ class RampDataModule(PreparedDataModule):
         return np.stack(cubes), np.stack(truths)
 
 
-def event_pixel(codes: npt.NDArray[np.uint8], generator: torch.Generator) -> tuple[int, int] | None:
+def event_pixel(codes: Bits, generator: torch.Generator) -> tuple[int, int] | None:
     """A pixel (row, column) of a randomly chosen event, or None where there is none.
 
     A class that occurs is drawn first, then one of its events (connected pixels), then a pixel of that event.

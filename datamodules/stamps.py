@@ -10,11 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.datamodules.channels import Channels
 from astrid_ml.datamodules.features import Standardiser
-from astrid_ml.datamodules.prepared import Batch, PreparedDataModule, Rows
+from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import SampleSource
-from astrid_ml.preprocessing.channels import Channels
+from astrid_ml.types import Ints
 
 
 class StampDataModule(PreparedDataModule):
@@ -38,10 +39,10 @@ class StampDataModule(PreparedDataModule):
         self.channels, self.augment = channels, augment
         self.standardiser = Standardiser(tuple(features))
 
-    def fit_statistics(self, source: SampleSource, train_rows: Rows) -> dict[str, Any]:
+    def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
         return self.standardiser.fit(source.index.iloc[train_rows])
 
-    def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
+    def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         images = self._images(source, rows)
         if train and self.augment is not None:
             images = self.augment(images, generator)
@@ -51,7 +52,7 @@ class StampDataModule(PreparedDataModule):
             batch["features"] = self.standardiser.apply(index, self.statistics)
         return batch
 
-    def _images(self, source: SampleSource, rows: Rows) -> Tensor:
+    def _images(self, source: SampleSource, rows: Ints) -> Tensor:
         available = stamp_channels(source)
         index = source.index
         sizes = index[["stamp_h", "stamp_w"]].to_numpy(dtype=np.int64)[rows] if "stamp_h" in index else None

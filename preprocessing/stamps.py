@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+
+from astrid_ml.types import Array, Floats32
 
 
-def peak_snr(difference: npt.NDArray[Any], half: int = 4) -> npt.NDArray[np.float32]:
+def peak_snr(difference: Array, half: int = 4) -> Floats32:
     """Peak of the central box over the stamp's robust noise: the trivial score that a classifier must beat.
 
     Args:

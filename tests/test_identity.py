@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import tarfile
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
 import pytest
-import torch
 
-from astrid_ml.build import build, check_targets, registry
-from astrid_ml.cli.main import run
-from astrid_ml.errors import UserError
-from astrid_ml.fingerprint import canonical, fingerprint
-from astrid_ml.identity import current, home_of, lasting, name_of
+from astrid_ml.build import registry
+from astrid_ml.identity import home_of, name_of
 from astrid_ml.moved import MOVED
 
 KEPT = Path(__file__).parent / "kept"

@@ -7,19 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.spatial import cKDTree
 
 from astrid_ml.audit.confounding import Confounding
 from astrid_ml.audit.duplicates import Described, DuplicateSearch
+from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import SampleSource
 from astrid_ml.sky import unit_vectors
 from astrid_ml.splits.groups import linked_groups
 from astrid_ml.splits.plan import SplitPlan
-
-Rows = npt.NDArray[np.int64]
+from astrid_ml.types import Ints
 
 
 @dataclass(frozen=True)
@@ -190,7 +188,7 @@ def shared(folds: pd.DataFrame, index: pd.DataFrame, column: str) -> Finding | N
     )
 
 
-def same_position(index: pd.DataFrame, train: Rows, test: Rows, radius: float) -> Finding | None:
+def same_position(index: pd.DataFrame, train: Ints, test: Ints, radius: float) -> Finding | None:
     """Pairs within ``radius`` arcsec on the sky."""
     sky = index[["ra", "dec"]].to_numpy(dtype=np.float64, na_value=np.nan)
     known = np.isfinite(sky).all(axis=1)
@@ -206,7 +204,7 @@ def same_position(index: pd.DataFrame, train: Rows, test: Rows, radius: float) -
     return _finding("same position", f'samples within {radius:g}" of each other', index["id"], pairs, arcsec.tolist())
 
 
-def overlapping(index: pd.DataFrame, train: Rows, test: Rows) -> Finding | None:
+def overlapping(index: pd.DataFrame, train: Ints, test: Ints) -> Finding | None:
     """Cutouts of one frame that share pixels: centres nearer than half their sizes together, on both axes."""
     pairs: list[tuple[int, int]] = []
     sizes = ["stamp_h", "stamp_w"] if "stamp_w" in index else ["stamp_h", "stamp_h"]
@@ -227,7 +225,7 @@ def overlapping(index: pd.DataFrame, train: Rows, test: Rows) -> Finding | None:
     return _finding("overlapping pixels", "cutouts share pixels of one frame", index["id"], pairs)
 
 
-def out_of_order(index: pd.DataFrame, train: Rows, test: Rows, column: str, radius: float) -> Finding | None:
+def out_of_order(index: pd.DataFrame, train: Ints, test: Ints, column: str, radius: float) -> Finding | None:
     """Objects first seen after the first object of the test fold, yet trained on, where the split claims order.
 
     One object under two names counts from the first detection under either.

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.metrics.binary import average_precision, roc_auc
 from astrid_ml.splits.groups import assign
+from astrid_ml.types import Floats, Ints
 
 PARTS = 5
 
@@ -52,7 +52,7 @@ class Confounding:
         }
 
     @staticmethod
-    def _score(table: pd.DataFrame, y: npt.NDArray[np.int64], part: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def _score(table: pd.DataFrame, y: Ints, part: Ints) -> Floats:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         encoded = pd.DataFrame(

@@ -11,14 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import fft
 
-from astrid_ml.pipeline.contracts import Array, SampleSource
+from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.types import Array, Floats32, Ints
 
-Floats = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
-# Below so many stamps the data's own mean spectrum cannot be told from a stamp's.
 FEW = 50
 CLIP = 3.0
 # Some surveys mark missing pixels with the largest float.
@@ -34,8 +31,8 @@ class Described:
         features: unit vectors, shape (n, d).
     """
 
-    rows: Rows
-    features: Floats
+    rows: Ints
+    features: Floats32
 
 
 @dataclass(frozen=True)
@@ -55,13 +52,13 @@ class DuplicateSearch:
     neighbours: int = 4
     batch: int = 1024
 
-    def find(self, source: SampleSource, first: Rows, second: Rows) -> list[tuple[int, int, float]]:
+    def find(self, source: SampleSource, first: Ints, second: Ints) -> list[tuple[int, int, float]]:
         """Pairs (row of ``first``, row of ``second``, correlation) of duplicates across two folds."""
         return self.match(source, self.describe(source, np.union1d(first, second)), first, second)
 
-    def describe(self, source: SampleSource, rows: Rows) -> list[Described]:
+    def describe(self, source: SampleSource, rows: Ints) -> list[Described]:
         """Spectra of these stamps, apart for each shape; once for all rounds of a split."""
-        parts: dict[tuple[int, ...], list[tuple[Rows, Floats]]] = {}
+        parts: dict[tuple[int, ...], list[tuple[Ints, Floats32]]] = {}
         for start in range(0, len(rows), self.batch):
             chosen = rows[start : start + self.batch]
             for positions, stamps in source.groups("stamps", chosen):
@@ -74,13 +71,13 @@ class DuplicateSearch:
         return out
 
     def match(
-        self, source: SampleSource, described: list[Described], first: Rows, second: Rows
+        self, source: SampleSource, described: list[Described], first: Ints, second: Ints
     ) -> list[tuple[int, int, float]]:
         """Duplicates between two sets of rows, among stamps that were described."""
         pairs = [pair for part in described for pair in self._candidates(part, first, second)]
         return [found for found in self._compare(source, pairs) if found[2] >= self.correlation]
 
-    def _candidates(self, part: Described, first: Rows, second: Rows) -> list[tuple[int, int]]:
+    def _candidates(self, part: Described, first: Ints, second: Ints) -> list[tuple[int, int]]:
         a, b = (np.flatnonzero(np.isin(part.rows, rows)) for rows in (first, second))
         least = self.similarity if len(part.rows) >= FEW else -1.0
         pairs: list[tuple[int, int]] = []
@@ -104,15 +101,15 @@ class DuplicateSearch:
         return out
 
 
-def _textures(source: SampleSource, rows: list[int]) -> dict[int, Floats]:
+def _textures(source: SampleSource, rows: list[int]) -> dict[int, Floats32]:
     wanted = np.array(rows, dtype=np.int64)
-    found: dict[int, Floats] = {}
+    found: dict[int, Floats32] = {}
     for positions, stamps in source.groups("stamps", wanted):
         found |= {int(wanted[at]): one for at, one in zip(positions, texture(stamps), strict=True)}
     return found
 
 
-def texture(stamps: Array) -> Floats:
+def texture(stamps: Array) -> Floats32:
     """What is not smooth, in units of its own scatter.
 
     Args:
@@ -133,11 +130,11 @@ def texture(stamps: Array) -> Floats:
     flat = np.abs(out).reshape(*out.shape[:2], -1)
     scale = 1.4826 * np.partition(flat, flat.shape[-1] // 2, axis=-1)[..., flat.shape[-1] // 2]
     scale = np.where(scale > 0, scale, flat.max(axis=-1) / CLIP)[..., None, None]
-    clipped: Floats = np.clip(out / np.where(scale > 0, scale, 1.0), -CLIP, CLIP).astype(np.float32)
+    clipped: Floats32 = np.clip(out / np.where(scale > 0, scale, 1.0), -CLIP, CLIP).astype(np.float32)
     return clipped
 
 
-def spectrum(textures: Floats, most: int = 32) -> Floats:
+def spectrum(textures: Floats32, most: int = 32) -> Floats32:
     """Log power of the windowed texture, averaged over the symmetries of the square.
 
     Args:
@@ -161,22 +158,22 @@ def spectrum(textures: Floats, most: int = 32) -> Floats:
     kept = kept[np.unique(np.linspace(0, len(kept) - 1, most).round().astype(int))] if len(kept) > most else kept
     values = folded[..., a[kept], b[kept]]
     floor = 1e-3 * values.mean(axis=-1, keepdims=True) + 1e-6
-    out: Floats = np.log(values + floor).reshape(len(textures), -1).astype(np.float32)
+    out: Floats32 = np.log(values + floor).reshape(len(textures), -1).astype(np.float32)
     return out
 
 
-def standardised(features: Floats) -> Floats:
+def standardised(features: Floats32) -> Floats32:
     """Unit vectors of what sets a stamp's spectrum apart from the data's mean (of few stamps: from its own mean)."""
     if len(features) >= FEW:
         centred = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 0.05)
     else:
         centred = features - features.mean(axis=1, keepdims=True)
     norm = np.linalg.norm(centred, axis=1, keepdims=True)
-    out: Floats = (centred / np.where(norm > 0, norm, 1.0)).astype(np.float32)
+    out: Floats32 = (centred / np.where(norm > 0, norm, 1.0)).astype(np.float32)
     return out
 
 
-def best_correlation(first: Floats, second: Floats) -> float:
+def best_correlation(first: Floats32, second: Floats32) -> float:
     """Largest correlation of two textures (C, h, w) over 8 symmetries and shifts of up to one pixel."""
     best = -1.0
     for turn in range(4):
@@ -188,7 +185,7 @@ def best_correlation(first: Floats, second: Floats) -> float:
     return best
 
 
-def _shifted(a: Floats, b: Floats, dy: int, dx: int) -> float:
+def _shifted(a: Floats32, b: Floats32, dy: int, dx: int) -> float:
     """Mean over the channels that have structure in both."""
     height, width = a.shape[-2:]
     one = a[:, max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]

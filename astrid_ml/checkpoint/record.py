@@ -14,6 +14,7 @@ import torch
 from astrid_ml.build import registry
 from astrid_ml.identity import current, lasting
 from astrid_ml.sky import unit_vectors
+from astrid_ml.types import Array
 
 SCHEMA = 1
 
@@ -58,7 +59,7 @@ class TrainingDigest:
         return pd.Series(known, index=index.index)
 
 
-def near(index: pd.DataFrame, positions: np.ndarray[Any, Any], radius_arcsec: float) -> np.ndarray[Any, Any]:
+def near(index: pd.DataFrame, positions: Array, radius_arcsec: float) -> Array:
     """Which rows lie within ``radius_arcsec`` of any position (degrees)."""
     from scipy.spatial import cKDTree
 

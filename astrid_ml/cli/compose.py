@@ -14,7 +14,7 @@ from typing import Any
 
 from astrid_ml.cli.nearest import nearest
 from astrid_ml.cli.overrides import rewrite
-from astrid_ml.cli.verbs import Verb
+from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
 
 # Exit codes of the jobs that ran in this process, and the failures that a sweep's callback counted.
@@ -33,7 +33,7 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
         The largest exit code of the jobs.
     """
     overrides = rewrite(arguments, verb.config, conf)
-    command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.{verb.module}").command
+    command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.verbs.{verb.module}").command
     import hydra
 
     original = list(sys.argv)
@@ -52,7 +52,7 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
                     stopped.append(error)  # raised below: Hydra would print its own lines first
 
     _codes.clear()
-    job.__module__ = f"astrid_ml.cli.{verb.module}"
+    job.__module__ = f"astrid_ml.cli.verbs.{verb.module}"
     entry = hydra.main(version_base="1.3", config_path="pkg://astrid_ml.conf", config_name=verb.config)(job)
     with _argv([original[0], *overrides]):
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from astrid_ml.cli.verbs import Verb, all_verbs
+from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
 
 
 def overview(conf: Path) -> str:

@@ -50,7 +50,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 def _dispatch(arguments: list[str]) -> int:
     from astrid_ml.build import conf_folder
     from astrid_ml.cli.help import of_verb, overview
-    from astrid_ml.cli.verbs import all_verbs
+    from astrid_ml.cli.verbs.catalogue import all_verbs
 
     conf = conf_folder()
     if not arguments or arguments[0] in ("-h", "--help", "help"):

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.dataset.sample_tables import SampleTable, write_sample_tables
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.fingerprint import file_hash
+from astrid_ml.fingerprint import file_hash
 
 PARQUET, NUMPY = "application/x-parquet", "application/x-numpy"
 # Tables that a domain may leave beside the index.

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import Array
+from astrid_ml.types import Array, Ints
 
 SCHEMA = 1
 
@@ -29,7 +28,7 @@ class ShardedSource:
         """The array of one shard and kind; KeyError where the shard has no such kind."""
         raise KeyError(kind)
 
-    def _by_shard(self, rows: npt.NDArray[np.int64]) -> list[tuple[str, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    def _by_shard(self, rows: Ints) -> list[tuple[str, Ints, Ints]]:
         """[(shard, positions within ``rows``, rows within the shard)], rows ascending for sequential reads."""
         names = self._codes()[rows]
         within = self._rows()[rows]
@@ -41,7 +40,7 @@ class ShardedSource:
             if len(part)
         ]
 
-    def _codes(self) -> npt.NDArray[np.int64]:
+    def _codes(self) -> Ints:
         if getattr(self, "_cached_for", None) is not self.index:
             codes, names = pd.factorize(self.index["array"])
             self._shard_codes = codes.astype(np.int64)
@@ -50,11 +49,11 @@ class ShardedSource:
             self._cached_for = self.index
         return self._shard_codes
 
-    def _rows(self) -> npt.NDArray[np.int64]:
+    def _rows(self) -> Ints:
         self._codes()
         return self._shard_rows
 
-    def groups(self, kind: str, rows: npt.NDArray[np.int64]) -> list[tuple[npt.NDArray[np.int64], Array]]:
+    def groups(self, kind: str, rows: Ints) -> list[tuple[Ints, Array]]:
         """Arrays apart for each trailing shape: [(positions within ``rows``, (m, ...) array), ...]."""
         parts = [(positions, within, self.shard(name, kind)) for name, positions, within in self._by_shard(rows)]
         shapes: dict[tuple[tuple[int, ...], str], list[int]] = {}
@@ -62,14 +61,14 @@ class ShardedSource:
             shapes.setdefault((array.shape[1:], array.dtype.str), []).append(number)
         return [_stacked([parts[number] for number in numbers]) for numbers in shapes.values()]
 
-    def gather(self, kind: str, rows: npt.NDArray[np.int64]) -> Array:
+    def gather(self, kind: str, rows: Ints) -> Array:
         """Arrays of equal shape, stacked in the order of ``rows``: (n, ...)."""
         groups = self.groups(kind, rows)
         if len(groups) != 1:
             raise ValueError(f"{kind} has {len(groups)} shapes among these rows; use groups()")
         return groups[0][1]
 
-    def ragged(self, kind: str, rows: npt.NDArray[np.int64]) -> tuple[Array, npt.NDArray[np.int64]]:
+    def ragged(self, kind: str, rows: Ints) -> tuple[Array, Ints]:
         """Flat values (sum of lengths, ...) and offsets (n + 1,) in the order of ``rows``."""
         pieces: list[Array] = [np.empty(0)] * len(rows)
         for name, positions, within in self._by_shard(rows):
@@ -82,8 +81,8 @@ class ShardedSource:
 
 
 def _stacked(
-    parts: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Array]],
-) -> tuple[npt.NDArray[np.int64], Array]:
+    parts: list[tuple[Ints, Ints, Array]],
+) -> tuple[Ints, Array]:
     """(positions, within, array) of several shards -> positions ascending and one array in their order.
 
     Where each shard's positions are a run (sorted rows, as a training batch has them) every sample is copied once.

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from astrid_ml.dataset.prepared import PreparedDataset
-from astrid_ml.pipeline.contracts import Array
+from astrid_ml.types import Array, Ints
 
 LARGEST = 1 << 20  # bytes of one sample up to which its values stand in the table
-Samples = dict[str, tuple[list[str], npt.NDArray[np.int64]]]
+Samples = dict[str, tuple[list[str], Ints]]
 BATCH = 1 << 25  # bytes written at a time
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.evaluation import calibration as cal
@@ -26,6 +25,7 @@ from astrid_ml.metrics.binary import (
     roc_curve,
     threshold_table,
 )
+from astrid_ml.types import Mask
 
 PREVALENCES = (0.1, 0.01, 0.001, 0.0001)
 GRID = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
@@ -122,14 +122,14 @@ class BinaryEvaluation:
             if "aucpr" in result.why:
                 result.why[name] = result.why["aucpr"]
 
-    def _chosen(self, known: pd.DataFrame) -> npt.NDArray[np.bool_] | None:
+    def _chosen(self, known: pd.DataFrame) -> Mask | None:
         """Which samples were called the positive class; None before a threshold was applied."""
         if "decision" not in known:
             return None
         chosen = known["decision"].to_numpy(dtype=bool)
         return ~chosen if self.positive == 0 else chosen
 
-    def _decisions(self, result: EvaluationResult, known: pd.DataFrame, labels: npt.NDArray[np.bool_]) -> None:
+    def _decisions(self, result: EvaluationResult, known: pd.DataFrame, labels: Mask) -> None:
         """Metrics of the decisions at the chosen threshold, and a table of other thresholds."""
         chosen = self._chosen(known)
         if chosen is None:
@@ -160,7 +160,7 @@ class BinaryEvaluation:
         own = np.nextafter(1 - own, 2) if self.positive == 0 else own
         result.tables["thresholds"] = threshold_table(values, labels, np.unique([*GRID, *own]))
 
-    def _calibration(self, result: EvaluationResult, known: pd.DataFrame, labels: npt.NDArray[np.bool_]) -> None:
+    def _calibration(self, result: EvaluationResult, known: pd.DataFrame, labels: Mask) -> None:
         """Calibration of the raw score (before) and of the probability (after)."""
         truth = known["label"].astype(int).to_numpy()
         if not len(truth):

@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.metrics.binary import check_scores
+from astrid_ml.types import Floats, Ints, Mask
 
-Floats = npt.NDArray[np.float64]
-# (true, false) cumulative weights at distinct scores, descending, of shape (k,) each -> value
 Curve = Callable[[Floats, Floats], float]
 
 
@@ -51,7 +49,7 @@ class Bootstrap:
     seed: int = 0
     level: float = 0.95
 
-    def draws(self, groups: npt.NDArray[np.int64]) -> Iterator[Floats]:
+    def draws(self, groups: Ints) -> Iterator[Floats]:
         """Weights of the samples, replicate by replicate; groups are codes 0 .. G-1."""
         count = int(groups.max()) + 1 if len(groups) else 0
         random = np.random.default_rng(self.seed)
@@ -82,9 +80,7 @@ class Bootstrap:
             out[number] = curve(true, everything - true)
         return out
 
-    def at_threshold(
-        self, chosen: npt.NDArray[np.bool_], labels: npt.NDArray[np.bool_], groups: object
-    ) -> dict[str, Floats]:
+    def at_threshold(self, chosen: Mask, labels: Mask, groups: object) -> dict[str, Floats]:
         """Precision, recall and F1 of fixed decisions in each replicate; a matrix product over groups."""
         codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
         count = int(codes.max()) + 1

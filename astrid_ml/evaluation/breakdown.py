@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.evaluation.bootstrap import Bootstrap, area
 from astrid_ml.metrics.binary import UndefinedError, average_precision
+from astrid_ml.types import Floats, Mask
 
 COLUMNS = ["value", "n", "positives", "groups", "aucpr", "low", "high", "precision", "recall"]
 
 
 def breakdown(
     known: pd.DataFrame,
-    scores: npt.NDArray[np.float64],
-    labels: npt.NDArray[np.bool_],
+    scores: Floats,
+    labels: Mask,
     column: str,
     bootstrap: Bootstrap,
     most: int = 12,
-    chosen: npt.NDArray[np.bool_] | None = None,
+    chosen: Mask | None = None,
     of_truth: bool = False,
 ) -> pd.DataFrame | None:
     """AUCPR, precision and recall for each value of a column; numbers with many values are cut at their quantiles.
@@ -70,11 +70,11 @@ def cells_of(values: pd.Series) -> pd.Series:
 
 
 def _cell(
-    inside: npt.NDArray[np.bool_],
+    inside: Mask,
     known: pd.DataFrame,
-    scores: npt.NDArray[np.float64],
-    labels: npt.NDArray[np.bool_],
-    decision: npt.NDArray[np.bool_] | None,
+    scores: Floats,
+    labels: Mask,
+    decision: Mask | None,
     bootstrap: Bootstrap,
 ) -> dict[str, float]:
     group = known["group_id"][inside]

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from astrid_ml.errors import UserError
 from astrid_ml.metrics.binary import check_scores
+from astrid_ml.types import Floats
 
-Floats = npt.NDArray[np.float64]
-# Scores of exactly 0 or 1 have no logit; this is the float32 sigmoid's own resolution.
 EDGE = 1e-7
 
 

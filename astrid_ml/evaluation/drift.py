@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from astrid_ml.pipeline.contracts import SampleSource
+from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.types import Floats, Ints
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def input_statistics(source: SampleSource, rows: npt.NDArray[np.int64], most: int = 2000) -> dict[str, list[float]]:
+def input_statistics(source: SampleSource, rows: Ints, most: int = 2000) -> dict[str, list[float]]:
     """Quantiles of each numeric column of the index, and of each channel's noise and peak where there are stamps.
 
     Args:
@@ -32,13 +32,13 @@ def input_statistics(source: SampleSource, rows: npt.NDArray[np.int64], most: in
     return out | _stamp_statistics(source, rows, most)
 
 
-def _stamp_statistics(source: SampleSource, rows: npt.NDArray[np.int64], most: int) -> dict[str, list[float]]:
+def _stamp_statistics(source: SampleSource, rows: Ints, most: int) -> dict[str, list[float]]:
     chosen = rows[:: max(1, len(rows) // most)]
     try:
         groups = source.groups("stamps", chosen)
     except KeyError:
         return {}
-    noise: dict[str, list[npt.NDArray[np.float64]]] = {}
+    noise: dict[str, list[Floats]] = {}
     for _, stamps in groups:
         for channel in range(stamps.shape[1]):
             flat = stamps[:, channel].reshape(len(stamps), -1)[:, ::4].astype(np.float64)
@@ -52,9 +52,7 @@ def _stamp_statistics(source: SampleSource, rows: npt.NDArray[np.int64], most: i
     return {name: np.quantile(np.concatenate(parts), QUANTILES).tolist() for name, parts in noise.items()}
 
 
-def drift_table(
-    training: dict[str, list[float]] | None, source: SampleSource, rows: npt.NDArray[np.int64]
-) -> pd.DataFrame | None:
+def drift_table(training: dict[str, list[float]] | None, source: SampleSource, rows: Ints) -> pd.DataFrame | None:
     """Medians side by side and their shift in units of the training's interquartile range.
 
     Returns:

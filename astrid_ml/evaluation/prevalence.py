@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.metrics.binary import UndefinedError, from_steps, negative_weight, steps
+from astrid_ml.types import Mask
 
 
-def prevalence_table(
-    scores: Any, labels: npt.NDArray[np.bool_], chosen: npt.NDArray[np.bool_] | None, prevalences: Sequence[float]
-) -> pd.DataFrame:
+def prevalence_table(scores: Any, labels: Mask, chosen: Mask | None, prevalences: Sequence[float]) -> pd.DataFrame:
     """AUCPR and the decisions' precision at other mixtures; the distributions within each class stay as they are.
 
     Precision at prevalence p is p TPR / (p TPR + (1 - p) FPR) with the rates measured here.
@@ -42,7 +40,7 @@ def prevalence_table(
     return pd.DataFrame(rows)
 
 
-def _precision(chosen: npt.NDArray[np.bool_], labels: npt.NDArray[np.bool_], prevalence: float) -> float:
+def _precision(chosen: Mask, labels: Mask, prevalence: float) -> float:
     real = prevalence * float(chosen[labels].mean())
     bogus = (1 - prevalence) * float(chosen[~labels].mean())
     return real / (real + bogus) if real + bogus else float("nan")

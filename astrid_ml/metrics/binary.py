@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.errors import UserError
-
-Floats = npt.NDArray[np.float64]
+from astrid_ml.types import Array, Floats, Mask
 
 
 class UndefinedError(ValueError):
@@ -47,11 +45,11 @@ class Steps:
         return float(self.false[-1])
 
 
-def _numpy(values: Any) -> npt.NDArray[Any]:
+def _numpy(values: Any) -> Array:
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
 
 
-def check_scores(scores: Any, labels: Any, *, soft: bool = False) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def check_scores(scores: Any, labels: Any, *, soft: bool = False) -> tuple[Floats, Mask]:
     """Scores as float64 and labels as bool.
 
     Args:

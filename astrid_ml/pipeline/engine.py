@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller, Unit
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import DomainPipeline, Drop, Labeller, Unit
+from astrid_ml.fingerprint import fingerprint, input_fingerprint
 from astrid_ml.pipeline.executors import Executor, Serial
-from astrid_ml.pipeline.fingerprint import fingerprint, input_fingerprint
 from astrid_ml.pipeline.lock import Lock
 from astrid_ml.pipeline.publish import publish
 from astrid_ml.pipeline.units import Job, do_unit, failed_drop, make_jobs

@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller
 from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.prepared import SCHEMA
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import DomainPipeline, Drop, Labeller
 from astrid_ml.pipeline.units import Job
 from astrid_ml.pipeline.writer import FILES, TABLES
 

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.pipeline.contracts import DomainPipeline, Drop, Unit
-from astrid_ml.pipeline.fingerprint import fingerprint, input_fingerprint, seed_of
+from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Unit
+from astrid_ml.fingerprint import fingerprint, input_fingerprint, seed_of
 from astrid_ml.pipeline.writer import DiskUnitWriter
 
 

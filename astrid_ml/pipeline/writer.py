@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.dataset.prepared import ShardedSource
-from astrid_ml.pipeline.contracts import Array, Drop
+from astrid_ml.types import Array
 
 # Below a unit's folder: whole frames under their published paths, and side tables.
 FILES, TABLES = "files", "tables"

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from astrid_ml.pipeline.contracts import Array
+from astrid_ml.types import Array, Floats
 
 MISSING = (0.35, 0.15, 0.2)
 
 
-def stretched(channel: Array) -> npt.NDArray[np.float64]:
+def stretched(channel: Array) -> Floats:
     """(h, w) -> (h, w, 3) in [0, 1]: an asinh stretch about the median in units of the robust noise.
 
     Faint residuals, their negative lobes and bright neighbours show at once; pixels that are NaN, infinite or a
@@ -31,7 +30,7 @@ def stretched(channel: Array) -> npt.NDArray[np.float64]:
     return out
 
 
-def _scaled(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _scaled(values: Floats) -> Floats:
     """(n,) -> (n,) in [0, 1]; mid-grey where all are equal."""
     centred = values - np.median(values)
     # Where more than half of the pixels are equal (saturated, padded) the spread of all must do.
@@ -42,7 +41,7 @@ def _scaled(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     low = np.clip(np.percentile(z, 0.3), -30, -3)
     high = max(float(np.percentile(z, 99.7)), 5.0)
     first, last = np.arcsinh(low / 3), np.arcsinh(high / 3)
-    out: npt.NDArray[np.float64] = np.clip((np.arcsinh(z / 3) - first) / (last - first), 0, 1)
+    out: Floats = np.clip((np.arcsinh(z / 3) - first) / (last - first), 0, 1)
     return out
 
 
@@ -51,7 +50,7 @@ def stamp_png(stamp: Array, scale: int = 3) -> bytes:
     from matplotlib.image import imsave
 
     rule = np.ones((stamp.shape[1], 1, 3))
-    parts: list[npt.NDArray[np.float64]] = []
+    parts: list[Floats] = []
     for channel in stamp:
         parts += [stretched(np.asarray(channel)), rule]
     picture = np.concatenate(parts[:-1], axis=1)[::-1].repeat(scale, axis=0).repeat(scale, axis=1)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.report.svg import Line, plot
+from astrid_ml.types import Floats
 
 UNIT = (0.0, 1.0)
-Floats = npt.NDArray[np.float64]
 
 
 def pr(result: EvaluationResult) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from astrid_ml.build import build
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.fingerprint import fingerprint
+from astrid_ml.fingerprint import fingerprint
 
 
 def raw_paths(config: dict[str, Any]) -> list[Path]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from astrid_ml.errors import UserError
-
-Rows = npt.NDArray[np.int64]
+from astrid_ml.types import Ints
 
 
 def class_weights(labels: Any) -> dict[int, float]:
@@ -27,7 +25,7 @@ def class_weights(labels: Any) -> dict[int, float]:
     return {int(name): float(counts.sum() / (len(names) * count)) for name, count in zip(names, counts, strict=True)}
 
 
-def oversampled(labels: Any, seed: int, ratio: float = 1.0) -> Rows:
+def oversampled(labels: Any, seed: int, ratio: float = 1.0) -> Ints:
     """Positions within ``labels``: all of them, and rarer classes repeated up to ``ratio`` of the largest.
 
     Whole repeats come first and the rest is drawn without replacement, so no sample counts more than one repeat above
@@ -36,12 +34,12 @@ def oversampled(labels: Any, seed: int, ratio: float = 1.0) -> Rows:
     return _resampled(labels, seed, ratio, over=True)
 
 
-def undersampled(labels: Any, seed: int, ratio: float = 1.0) -> Rows:
+def undersampled(labels: Any, seed: int, ratio: float = 1.0) -> Ints:
     """Positions within ``labels``: larger classes cut at random to the smallest's size over ``ratio``."""
     return _resampled(labels, seed, ratio, over=False)
 
 
-def _resampled(labels: Any, seed: int, ratio: float, over: bool) -> Rows:
+def _resampled(labels: Any, seed: int, ratio: float, over: bool) -> Ints:
     if not 0 < ratio <= 1:
         raise UserError("a ratio of classes within (0, 1]", str(ratio), "1 balances them fully")
     y = np.asarray(labels, dtype=np.int64)

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.sky import unit_vectors
-
-Codes = npt.NDArray[np.int64]
+from astrid_ml.types import Ints
 
 
 def linked_groups(index: pd.DataFrame, radius: float) -> pd.Series:
@@ -56,7 +54,7 @@ def joined(groups: pd.Series, values: pd.Series) -> pd.Series:
     return _components(codes, names, codes[known], first, groups.index)
 
 
-def _components(codes: Codes, names: Any, one: Codes, other: Codes, index: pd.Index) -> pd.Series:
+def _components(codes: Ints, names: Any, one: Ints, other: Ints, index: pd.Index) -> pd.Series:
     """The name of each row's connected component, where ``one[i]`` and ``other[i]`` are joined."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -67,7 +65,7 @@ def _components(codes: Codes, names: Any, one: Codes, other: Codes, index: pd.In
     return pd.Series(np.asarray(names)[first.to_numpy()[component[codes]]], index=index)
 
 
-def assign(groups: pd.Series, strata: pd.Series, shares: Sequence[float], seed: int) -> npt.NDArray[np.int64]:
+def assign(groups: pd.Series, strata: pd.Series, shares: Sequence[float], seed: int) -> Ints:
     """Which part each row goes to: whole groups, each stratum shared out alike, the same for the same seed.
 
     Args:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.errors import UserError
@@ -19,6 +18,7 @@ from astrid_ml.sky import healpix
 from astrid_ml.splits.groups import assign, joined, linked_groups
 from astrid_ml.splits.plan import SplitPlan, check_disjoint
 from astrid_ml.splits.shared import refuse_crossing, without_near, without_shared
+from astrid_ml.types import Array
 
 PARTS = np.array(["train", "val", "test"])
 
@@ -35,7 +35,7 @@ def _words(index: pd.DataFrame, name: str) -> pd.Series:
     return index[name].astype(object).where(index[name].notna(), "").astype(str)
 
 
-def one_round(index: pd.DataFrame, folds: npt.NDArray[Any]) -> list[pd.DataFrame]:
+def one_round(index: pd.DataFrame, folds: Array) -> list[pd.DataFrame]:
     """A single round; refuses groups that cross."""
     rounds = [pd.DataFrame({"id": index["id"].astype(str), "fold": folds})]
     check_disjoint(index, rounds)
@@ -298,7 +298,7 @@ class ColumnSplit:
         cells = healpix(index["ra"].to_numpy(float), index["dec"].to_numpy(float), self.cell_order)
         return pd.Series(cells, index=index.index).astype(str).where(cells >= 0, groups)
 
-    def _folds(self, index: pd.DataFrame, units: pd.Series) -> npt.NDArray[Any]:
+    def _folds(self, index: pd.DataFrame, units: pd.Series) -> Array:
         """Folds by value; validation takes whole ``units`` of what is not tested."""
         values = index[self.column].astype(str)
         if not self.test_values:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.sky import unit_vectors
 from astrid_ml.splits.plan import FOLDS
+from astrid_ml.types import Array, Floats
 
 # Each fold with those that give way to it.
 NEARER_TO_TRAINING = (("test", ("train", "val")), ("val", ("train",)))
 
 
-def crossing(folds: npt.NDArray[Any], keys: pd.Series) -> pd.Series:
+def crossing(folds: Array, keys: pd.Series) -> pd.Series:
     """The keys that stand in more than one fold, with the number of folds."""
     used = np.isin(folds, FOLDS)
     count = pd.Series(folds[used]).groupby(keys.to_numpy()[used]).nunique()
     return count[count > 1]
 
 
-def refuse_crossing(folds: npt.NDArray[Any], cells: pd.Series) -> None:
+def refuse_crossing(folds: Array, cells: pd.Series) -> None:
     """Samples cut from frames of one patch of sky share hosts, neighbours and pixels.
 
     Raises:
@@ -39,7 +38,7 @@ def refuse_crossing(folds: npt.NDArray[Any], cells: pd.Series) -> None:
         )
 
 
-def without_shared(folds: npt.NDArray[Any], keys: Sequence[pd.Series]) -> npt.NDArray[Any]:
+def without_shared(folds: Array, keys: Sequence[pd.Series]) -> Array:
     """What recurs is unused in the fold nearer to training: the test fold stays whole.
 
     Args:
@@ -64,7 +63,7 @@ def without_shared(folds: npt.NDArray[Any], keys: Sequence[pd.Series]) -> npt.ND
     return out
 
 
-def without_near(folds: npt.NDArray[Any], sky: npt.NDArray[np.float64], radius: float) -> npt.NDArray[Any]:
+def without_near(folds: Array, sky: Floats, radius: float) -> Array:
     """What lies within ``radius`` of a sample of a later fold is unused: the test fold stays whole.
 
     Args:

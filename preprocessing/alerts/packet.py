@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from astrid_ml.preprocessing.alerts.files import CUTOUT_KEYS, cutout_bytes
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_stamp
+from astrid_ml.types import Floats32
 
 NO_DATA = 1e37  # packets mark missing pixels with NaN, or with the largest float
 TAI_MINUS_UTC = 37.0 / 86400  # days, since 2017; Rubin's times are TAI
@@ -84,7 +84,7 @@ def object_id(packet: dict[str, Any]) -> Any:
     return packet.get("objectId") or packet.get("objectid") or packet.get("object_id")
 
 
-def read_packet(packet: dict[str, Any]) -> tuple[dict[str, Any], npt.NDArray[np.float32]]:
+def read_packet(packet: dict[str, Any]) -> tuple[dict[str, Any], Floats32]:
     """A record for the index and stamps (3, size, size): science, reference, difference, raw values.
 
     Stamps that were cut at an edge are padded bottom and right with NaN; ``stamp_h`` and ``stamp_w`` say how much is
@@ -111,7 +111,7 @@ def read_packet(packet: dict[str, Any]) -> tuple[dict[str, Any], npt.NDArray[np.
     return record | {"stamp_h": height, "stamp_w": width, "n_nan": bad}, stamps
 
 
-def read_cutouts(packet: dict[str, Any]) -> list[npt.NDArray[np.float32]]:
+def read_cutouts(packet: dict[str, Any]) -> list[Floats32]:
     """Three images of one shape."""
     keys = next((keys for keys in CUTOUT_KEYS if keys[0] in packet), CUTOUT_KEYS[0])
     images = []

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
-from astrid_ml.pipeline.fingerprint import relative
+from astrid_ml.fingerprint import relative
 from astrid_ml.preprocessing.alerts import files
 from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_packet
 from astrid_ml.preprocessing.alerts.rubin import rubin_planes
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.types import Floats32
 
-Stamps = npt.NDArray[np.float32]
 FLOATS = ("mjd", "ra", "dec", "snr", "reliability", *NUMBERS)
 TEXTS = ("filter", "field", "detector", "drbversion", "rbversion", "time_ref")
 
@@ -84,8 +83,8 @@ class AlertsPipeline:
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Read the packets of a unit; what cannot be used is dropped with its reason."""
         records: list[dict[str, Any]] = []
-        stamps: list[Stamps] = []
-        planes: list[dict[str, Stamps]] = []
+        stamps: list[Floats32] = []
+        planes: list[dict[str, Floats32]] = []
         for name, packet in self._packets(unit, writer):
             try:
                 record, images = read_packet(packet)
@@ -134,7 +133,7 @@ class AlertsPipeline:
 
 
 def write_samples(
-    records: list[dict[str, Any]], stamps: list[Stamps], planes: list[dict[str, Stamps]], writer: UnitWriter
+    records: list[dict[str, Any]], stamps: list[Floats32], planes: list[dict[str, Floats32]], writer: UnitWriter
 ) -> None:
     """Samples of one shape and kind together, in the order in which they came."""
     kinds: dict[tuple[Any, ...], list[int]] = {}

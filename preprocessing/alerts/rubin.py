@@ -6,15 +6,15 @@ import warnings
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from astrid_ml.preprocessing.alerts.files import CUTOUT_KEYS, cutout_bytes
 from astrid_ml.preprocessing.alerts.stamp_fits import DAMAGE, StampError, open_fits, unpacked
+from astrid_ml.types import Floats, Floats32
 
 PSF_SIZE = 49  # the largest that is sent; smaller ones are padded around their centre
 
 
-def rubin_planes(packet: dict[str, Any]) -> dict[str, npt.NDArray[np.float32]]:
+def rubin_planes(packet: dict[str, Any]) -> dict[str, Floats32]:
     """``variance`` (3, 30, 30) in nJy^2 and ``psf`` (3, 49, 49), each PSF of sum 1; empty where a cutout has none.
 
     Raises:
@@ -26,7 +26,7 @@ def rubin_planes(packet: dict[str, Any]) -> dict[str, npt.NDArray[np.float32]]:
         raise StampError("damaged variance or PSF") from error
 
 
-def _planes(packet: dict[str, Any]) -> dict[str, npt.NDArray[np.float32]]:
+def _planes(packet: dict[str, Any]) -> dict[str, Floats32]:
     variances, psfs = [], []
     for key in CUTOUT_KEYS[0]:
         content = cutout_bytes(packet.get(key))
@@ -43,7 +43,7 @@ def _planes(packet: dict[str, Any]) -> dict[str, npt.NDArray[np.float32]]:
     return {"variance": np.stack(variances), "psf": np.stack(psfs)}
 
 
-def centred_psf(psf: npt.NDArray[np.float64], size: int = PSF_SIZE) -> npt.NDArray[np.float32]:
+def centred_psf(psf: Floats, size: int = PSF_SIZE) -> Floats32:
     """A PSF stamp of odd size, sum 1, padded around its centre."""
     out = np.zeros((size, size), dtype=np.float32)
     top, left = (size - psf.shape[0]) // 2, (size - psf.shape[1]) // 2

@@ -11,7 +11,8 @@ import zlib
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from astrid_ml.types import Floats32
 
 BLOCK = 2880
 CARD = 80
@@ -42,7 +43,7 @@ def unpacked(content: bytes) -> bytes:
     return out
 
 
-def read_stamp(content: bytes) -> npt.NDArray[np.float32]:
+def read_stamp(content: bytes) -> Floats32:
     """The image of a cutout, (h, w) float32, native byte order.
 
     Raises:
@@ -55,7 +56,7 @@ def read_stamp(content: bytes) -> npt.NDArray[np.float32]:
     return read_with_astropy(fits) if lean is None else lean
 
 
-def read_lean(fits: bytes) -> npt.NDArray[np.float32] | None:
+def read_lean(fits: bytes) -> Floats32 | None:
     """A single primary HDU of float32 or float64, two axes, no scaling; None for anything else.
 
     The file's length tells whether anything follows the image; EXTEND = T alone does not.
@@ -111,7 +112,7 @@ def open_fits(fits: bytes) -> Any:
             raise StampError("no FITS file") from error
 
 
-def read_with_astropy(fits: bytes) -> npt.NDArray[np.float32]:
+def read_with_astropy(fits: bytes) -> Floats32:
     """The first two-dimensional image of any FITS file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -12,22 +12,24 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.align import Align
-from astrid_ml.preprocessing.differencing.background import SubtractBackground
-from astrid_ml.preprocessing.differencing.bright import BrightStars
-from astrid_ml.preprocessing.differencing.detect import Peaks
-from astrid_ml.preprocessing.differencing.fill import fill
-from astrid_ml.preprocessing.differencing.image import Image
-from astrid_ml.preprocessing.differencing.measure import measure
-from astrid_ml.preprocessing.differencing.noise import ImageNoise, Noise
-from astrid_ml.preprocessing.differencing.normalise import Matched, MatchStars
-from astrid_ml.preprocessing.differencing.psf import EmpiricalPsf, EstimatePsf, PsfEstimate
-from astrid_ml.preprocessing.differencing.refine import Refine
-from astrid_ml.preprocessing.differencing.significance import Significance
-from astrid_ml.preprocessing.differencing.star_residuals import StarResiduals
-from astrid_ml.preprocessing.differencing.stars import SelectStars, Sources, find_sources
-from astrid_ml.preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult, Zogy, grow
-from astrid_ml.preprocessing.differencing.tiles import Tiles
+from astrid_ml.preprocessing.differencing.detect.measure import measure
+from astrid_ml.preprocessing.differencing.detect.options import Peaks
+from astrid_ml.preprocessing.differencing.detect.significance import Significance
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.grid.align import Align
+from astrid_ml.preprocessing.differencing.pixels.fill import fill
+from astrid_ml.preprocessing.differencing.pixels.masks import grow
+from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
+from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise, Noise
+from astrid_ml.preprocessing.differencing.stars.bright import BrightStars
+from astrid_ml.preprocessing.differencing.stars.match import Matched, MatchStars
+from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf, EstimatePsf, PsfEstimate
+from astrid_ml.preprocessing.differencing.stars.select import SelectStars, Sources, find_sources
+from astrid_ml.preprocessing.differencing.subtract.pair import Subtract, SubtractionInput, SubtractionResult
+from astrid_ml.preprocessing.differencing.subtract.refine import Refine
+from astrid_ml.preprocessing.differencing.subtract.star_residuals import StarResiduals
+from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
+from astrid_ml.preprocessing.differencing.subtract.tiles import Tiles
 
 
 class BackgroundStep(Protocol):

@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
-from astrid_ml.pipeline.fingerprint import relative
-from astrid_ml.preprocessing.differencing.align import AlignNone
-from astrid_ml.preprocessing.differencing.cutouts import Cutout
+from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
+from astrid_ml.fingerprint import relative
 from astrid_ml.preprocessing.differencing.difference import (
     Difference,
     Subtraction,
 )
-from astrid_ml.preprocessing.differencing.load import Frame, LoadFits
-from astrid_ml.preprocessing.differencing.manifest import find_pairs, frame_files
-from astrid_ml.preprocessing.differencing.truth import label_candidates, read_truth
+from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
+from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, frame_files
+from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, read_truth
+from astrid_ml.preprocessing.differencing.grid.align import AlignNone
+from astrid_ml.preprocessing.differencing.pixels.cutouts import Cutout
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.sky import healpix
 

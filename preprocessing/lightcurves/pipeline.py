@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
-from astrid_ml.preprocessing.lightcurves.extinction import ExtinctionCorrection
-from astrid_ml.preprocessing.lightcurves.ingest import Account
-from astrid_ml.preprocessing.lightcurves.missing import OTHER_FEATURES
-from astrid_ml.preprocessing.lightcurves.readers import find_sources, source_of
-from astrid_ml.preprocessing.lightcurves.selection import Selection
-from astrid_ml.preprocessing.lightcurves.sky_flags import sky_flags
-from astrid_ml.preprocessing.lightcurves.table import CurveTable
+from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources, source_of
+from astrid_ml.preprocessing.lightcurves.select.extinction import ExtinctionCorrection
+from astrid_ml.preprocessing.lightcurves.select.selection import Selection
+from astrid_ml.preprocessing.lightcurves.select.sky_flags import sky_flags
+from astrid_ml.types import Floats, Floats32, Mask
 
 # Columns of the ragged kind ``epochs``.
 FEATURES = ("days", "flux", "flux_err", "detected", "wavelength")
@@ -113,9 +113,7 @@ NO_TRIGGER = {
 }
 
 
-def epochs_of(
-    table: CurveTable, start: npt.NDArray[np.float64], detected: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float32]:
+def epochs_of(table: CurveTable, start: Floats, detected: Mask) -> Floats32:
     """(N, 5) float32: days since time zero, flux, error, detected (0 or 1), wavelength."""
     out = np.empty((len(table.mjd), len(FEATURES)), dtype=np.float32)
     out[:, 0] = table.mjd - np.repeat(start, table.lengths)
@@ -124,7 +122,7 @@ def epochs_of(
     return out
 
 
-def records_of(table: CurveTable, start: npt.NDArray[np.float64], detected: npt.NDArray[np.bool_]) -> pd.DataFrame:
+def records_of(table: CurveTable, start: Floats, detected: Mask) -> pd.DataFrame:
     """The index's rows; every static feature and the five flags of the position, NaN where the survey has none."""
     objects = table.objects
     found = np.bincount(table.owner[detected], minlength=len(table))

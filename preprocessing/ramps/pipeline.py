@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
-from astrid_ml.preprocessing.ramps.codes import CLASS_NAMES
-from astrid_ml.preprocessing.ramps.process import Processing, strips
-from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.exposure.strips import Processing, strips
+from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrection
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
-from astrid_ml.preprocessing.ramps.reference_pixels import ReferenceCorrection
+from astrid_ml.types import Bits, Floats32
 
 IGNORE = 255  # voxels whose class cannot be decided
 
@@ -91,7 +91,7 @@ class RampsPipeline:
         whole = length // self.tile * self.tile
         return range((length - whole) // 2, (length - whole) // 2 + whole, self.tile)
 
-    def _corrected(self, ramp: Ramp, integration: int) -> npt.NDArray[np.float32]:
+    def _corrected(self, ramp: Ramp, integration: int) -> Floats32:
         settings = Processing(reference=self.reference, saturation_dn=self.saturation_dn)
         out = np.empty(ramp.shape[1:], np.float32)
         for rows, reads in strips(ramp, settings, integration):
@@ -100,7 +100,7 @@ class RampsPipeline:
             out[:, ramp.reference] = np.nan
         return out
 
-    def _codes(self, truth: Path, ramp: Ramp, integration: int) -> npt.NDArray[np.uint8]:
+    def _codes(self, truth: Path, ramp: Ramp, integration: int) -> Bits:
         """Class of the step at each voxel; all undecided where there is no truth."""
         if not truth.is_file():
             return np.full(ramp.shape[1:], IGNORE, np.uint8)
@@ -112,9 +112,7 @@ class RampsPipeline:
             codes[place] = np.where(clear, file["type"][mine], IGNORE)
         return codes
 
-    def _record(
-        self, ramp: Ramp, unit: str, integration: int, y: int, x: int, codes: npt.NDArray[np.uint8]
-    ) -> dict[str, Any]:
+    def _record(self, ramp: Ramp, unit: str, integration: int, y: int, x: int, codes: Bits) -> dict[str, Any]:
         counts = np.bincount(codes.ravel(), minlength=256)
         known = counts[IGNORE] < codes.size
         detector = str(ramp.meta.get("detector"))

@@ -11,8 +11,8 @@ import numpy as np
 
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.roman.frames import CHANNELS
-from astrid_ml.preprocessing.roman.old_dataset import TABLE
+from astrid_ml.preprocessing.roman.job.frames import CHANNELS
+from astrid_ml.preprocessing.roman.job.old_dataset import TABLE
 
 _ROWS = 64
 

@@ -9,18 +9,19 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
-from astrid_ml.preprocessing.roman import jobs, old_dataset
 from astrid_ml.preprocessing.roman.export import export_zscale
-from astrid_ml.preprocessing.roman.frames import CHANNELS
-from astrid_ml.preprocessing.roman.job import Catalogues, Images, process_job
+from astrid_ml.preprocessing.roman.job import find as jobs
+from astrid_ml.preprocessing.roman.job import old_dataset
+from astrid_ml.preprocessing.roman.job.frames import CHANNELS
+from astrid_ml.preprocessing.roman.job.match import Match
+from astrid_ml.preprocessing.roman.job.names import Products, resolve
+from astrid_ml.preprocessing.roman.job.read import Catalogues, Images, process_job
+from astrid_ml.preprocessing.roman.job.truth import Truth
 from astrid_ml.preprocessing.roman.master_index import write_master_index
-from astrid_ml.preprocessing.roman.match import Match
-from astrid_ml.preprocessing.roman.names import Products, resolve
 from astrid_ml.preprocessing.roman.report import matching_account
-from astrid_ml.preprocessing.roman.truth import Truth
 from astrid_ml.splits.groups import joined
 
 # Fields of the Croissant vocabulary for responsible AI.

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from astrid_ml.preprocessing.roman.match import Match
+from astrid_ml.preprocessing.roman.job.match import Match
+from astrid_ml.types import Floats
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,5 +60,5 @@ def completeness(truth: pd.DataFrame) -> dict[str, dict[str, float | int]]:
     return out
 
 
-def _percentile(values: npt.NDArray[np.float64], share: float) -> float:
+def _percentile(values: Floats, share: float) -> float:
     return round(float(np.percentile(values, share)), 4)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astrid_ml.preprocessing.triplets.render import SIZE, Images, Values, line, moffat, offsets, ring
+from astrid_ml.preprocessing.triplets.render import SIZE, line, moffat, offsets, ring
+from astrid_ml.types import Floats32
 
 CENTRE = SIZE // 2
 
@@ -26,10 +27,10 @@ class Optics:
         y: of the detection, pixels.
     """
 
-    fwhm: Values
+    fwhm: Floats32
     beta: float
-    x: Values
-    y: Values
+    x: Floats32
+    y: Floats32
 
 
 @dataclass(frozen=True)
@@ -42,19 +43,19 @@ class Pattern:
         reference: in the reference (a star that was badly subtracted is there too).
     """
 
-    science: Images
-    difference: Images
-    reference: Images
+    science: Floats32
+    difference: Floats32
+    reference: Floats32
 
 
 Maker = Callable[[Optics, np.random.Generator], Pattern]
 
 
-def _only_science(image: Images) -> Pattern:
+def _only_science(image: Floats32) -> Pattern:
     return Pattern(image, image, np.zeros_like(image))
 
 
-def _uniform(random: np.random.Generator, low: float, high: float, n: int) -> Values:
+def _uniform(random: np.random.Generator, low: float, high: float, n: int) -> Floats32:
     return random.uniform(low, high, n).astype(np.float32)
 
 
@@ -98,7 +99,7 @@ def bad_column(at: Optics, random: np.random.Generator) -> Pattern:
     return _only_science(centred)
 
 
-def _recentre(image: Images, at: Optics) -> Images:
+def _recentre(image: Floats32, at: Optics) -> Floats32:
     """After a flip the column runs through the mirrored position: shift it back under the detection."""
     out = np.zeros_like(image)
     for number, (x, y) in enumerate(zip(np.rint(at.x).astype(int), np.rint(at.y).astype(int), strict=True)):

@@ -10,7 +10,8 @@ import pandas as pd
 
 from astrid_ml.preprocessing.triplets.artefacts import ARTEFACTS, Optics
 from astrid_ml.preprocessing.triplets.missions import Mission
-from astrid_ml.preprocessing.triplets.render import SIZE, Images, Values, galaxy, moffat
+from astrid_ml.preprocessing.triplets.render import SIZE, galaxy, moffat
+from astrid_ml.types import Floats32, Ints, Mask
 
 CENTRE = SIZE // 2
 # Patterns that do not peak where the detection is: the filter looks for their best response around it.
@@ -35,18 +36,18 @@ class Fields:
         star_flux: electrons, 0 where there is no star, (n, 3).
     """
 
-    host: npt.NDArray[np.bool_]
-    distance: Values
-    direction: Values
-    flux: Values
-    radius: Values
-    ellipticity: Values
-    angle: Values
-    star_x: Values
-    star_y: Values
-    star_flux: Values
+    host: Mask
+    distance: Floats32
+    direction: Floats32
+    flux: Floats32
+    radius: Floats32
+    ellipticity: Floats32
+    angle: Floats32
+    star_x: Floats32
+    star_y: Floats32
+    star_flux: Floats32
 
-    def take(self, rows: npt.NDArray[np.int64]) -> Fields:
+    def take(self, rows: Ints) -> Fields:
         """The fields of these objects, one for each row."""
         return Fields(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
@@ -54,7 +55,7 @@ class Fields:
 def draw_fields(n: int, mission: Mission, random: np.random.Generator) -> Fields:
     """Six in ten detections lie on a galaxy, near its light more often than far; about one star stands beside."""
 
-    def u(low: float, high: float, shape: int | tuple[int, int] = n) -> Values:
+    def u(low: float, high: float, shape: int | tuple[int, int] = n) -> Floats32:
         return random.uniform(low, high, shape).astype(np.float32)
 
     fwhm = float(np.mean(mission.fwhm))
@@ -80,8 +81,8 @@ def draw_fields(n: int, mission: Mission, random: np.random.Generator) -> Fields
 
 
 def simulate_batch(
-    mission: Mission, kinds: npt.NDArray[np.object_], snr: Values, around: Fields, random: np.random.Generator
-) -> tuple[Images, pd.DataFrame]:
+    mission: Mission, kinds: npt.NDArray[np.object_], snr: Floats32, around: Fields, random: np.random.Generator
+) -> tuple[Floats32, pd.DataFrame]:
     """Simulate n triplets.
 
     Args:
@@ -132,12 +133,12 @@ def simulate_batch(
 def _static(
     mission: Mission,
     around: Fields,
-    x: Values,
-    y: Values,
-    fwhm: Values,
-    fwhm_reference: Values,
+    x: Floats32,
+    y: Floats32,
+    fwhm: Floats32,
+    fwhm_reference: Floats32,
     random: np.random.Generator,
-) -> tuple[Images, Images, Images]:
+) -> tuple[Floats32, Floats32, Floats32]:
     """Host and field stars in the science and the reference, and what a good subtraction leaves of them."""
     n = len(x)
     jitter_x, jitter_y = random.normal(0, 0.06, (2, n)).astype(np.float32)
@@ -163,14 +164,14 @@ def _static(
 
 
 def _add_artefacts(
-    science: Images,
-    difference: Images,
-    reference: Images,
+    science: Floats32,
+    difference: Floats32,
+    reference: Floats32,
     kinds: npt.NDArray[np.object_],
-    snr: Values,
+    snr: Floats32,
     at: Optics,
-    psf: Images,
-    variance: Images,
+    psf: Floats32,
+    variance: Floats32,
     random: np.random.Generator,
 ) -> None:
     """Add each bogus sample's artefact to the three images, scaled to its S/N."""
@@ -186,7 +187,7 @@ def _add_artefacts(
         reference[rows] += scale * pattern.reference
 
 
-def best_response(pattern: Images, psf: Images, variance: Images) -> Values:
+def best_response(pattern: Floats32, psf: Floats32, variance: Floats32) -> Floats32:
     """The matched filter's S/N of a pattern of unit amplitude, the largest within ``REACH`` pixels of the detection."""
     best = np.full(len(pattern), -np.inf)
     norm = np.sqrt((psf**2 / variance).sum(axis=(1, 2)))
@@ -197,7 +198,7 @@ def best_response(pattern: Images, psf: Images, variance: Images) -> Values:
     return best.astype(np.float32)
 
 
-def _resampled(noise: Images) -> Images:
+def _resampled(noise: Floats32) -> Floats32:
     """Noise after resampling by a fraction of a pixel: neighbours correlate, the variance of a pixel falls."""
     mixed = 0.7 * noise + 0.3 * np.roll(noise, 1, axis=2)
     return (0.7 * mixed + 0.3 * np.roll(mixed, 1, axis=1)).astype(np.float32)

@@ -12,9 +12,9 @@ from astrid_ml.audit import Audit
 from astrid_ml.audit.confounding import Confounding
 from astrid_ml.audit.duplicates import DuplicateSearch, best_correlation, texture
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import Array
 from astrid_ml.splits.options import GroupSplit, KFold, TimeSplit
 from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.types import Array
 
 Rows = np.ndarray
 SIZE = 31

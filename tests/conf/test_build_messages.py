@@ -9,7 +9,7 @@ from astrid_ml.errors import UserError
 
 
 def test_a_nested_class_speaks_for_itself() -> None:
-    nested = {"_target_": "astrid_ml.preprocessing.lightcurves.augment.Augmentation", "thinning": 2.0}
+    nested = {"_target_": "astrid_ml.preprocessing.lightcurves.select.augment.Augmentation", "thinning": 2.0}
     node = {"_target_": "astrid_ml.datamodules.curves.CurveDataModule", "augmentation": nested}
     with pytest.raises(UserError, match=r"thinning.*1"):
         build(node)

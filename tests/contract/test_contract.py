@@ -17,7 +17,7 @@ from astrid_ml.build import plain
 from astrid_ml.checkpoint.load import read_checkpoint
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
-from astrid_ml.run.train import train
+from astrid_ml.run.training.train import train
 
 DOMAINS = {
     "toy_pairs": ("ToyPairs", "ToyData", 128),

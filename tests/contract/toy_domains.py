@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from astrid_ml.datamodules.prepared import Batch, PreparedDataModule, Rows
+from astrid_ml.contracts.pipeline import Drop, SampleSource, Unit, UnitWriter
+from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
 from astrid_ml.metrics import AveragePrecision
-from astrid_ml.models.task import Task
-from astrid_ml.pipeline.contracts import Array, Drop, SampleSource, Unit, UnitWriter
+from astrid_ml.models.tasks.task import Task
+from astrid_ml.types import Array, Ints
 
 
 def write_raw(folder: Path, domain: str, files: int = 6, per_file: int = 20, seed: int = 0) -> None:
@@ -114,10 +114,10 @@ class ToyCurves(ToyPipeline):
 class ToyData(PreparedDataModule):
     """Fixed-size samples, centred by a mean that is fitted on the training fold."""
 
-    def fit_statistics(self, source: SampleSource, train_rows: Rows) -> dict[str, Any]:
+    def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
         return {"mean": float(source.gather("stack", train_rows).mean())}
 
-    def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
+    def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         stack = torch.from_numpy(np.ascontiguousarray(source.gather("stack", rows))) - self.statistics["mean"]
         return {"x": stack, "y": label_tensor(source.index, rows)}
 
@@ -125,7 +125,7 @@ class ToyData(PreparedDataModule):
 class ToyCurveData(PreparedDataModule):
     """Ragged curves, reduced to the mean and the number of points of each."""
 
-    def make_batch(self, source: SampleSource, rows: Rows, generator: torch.Generator | None, train: bool) -> Batch:
+    def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         values, offsets = source.ragged("curve", rows)
         sums = np.add.reduceat(values[:, 1], offsets[:-1])
         lengths = np.diff(offsets)
@@ -133,7 +133,7 @@ class ToyCurveData(PreparedDataModule):
         return {"x": torch.from_numpy(x), "y": label_tensor(source.index, rows)}
 
 
-def label_tensor(index: pd.DataFrame, rows: npt.NDArray[np.int64]) -> Tensor:
+def label_tensor(index: pd.DataFrame, rows: Ints) -> Tensor:
     if "label" not in index:
         return torch.full((len(rows),), float("nan"))
     return torch.from_numpy(index["label"].to_numpy(dtype=np.float32, na_value=np.nan)[rows].copy())

@@ -8,7 +8,7 @@ import torch
 
 from astrid_ml.datamodules.curve_features import asinh, features, previous_in_band
 from astrid_ml.models.lightcurves.encoding import COLUMNS, N_FEATURES
-from astrid_ml.preprocessing.lightcurves.hosts import distance_modulus
+from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 
 EPOCHS = torch.tensor([
     [-2.0, 10.0, 2.0, 0.0, 0.85], [3.0, -10.0, 5.0, 1.0, 0.65], [5.0, 30.0, 1.5, 1.0, 0.85], [7.0, 0.0, 1.0, 1.0, 0.85],

@@ -10,8 +10,8 @@ import torch
 from astrid_ml.datamodules.curves import CurveDataModule, ask
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
-from astrid_ml.preprocessing.lightcurves.augment import Augmentation, augment
-from astrid_ml.preprocessing.lightcurves.hosts import distance_modulus
+from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
+from astrid_ml.preprocessing.lightcurves.select.augment import Augmentation, augment
 
 LABELS = ["SNIa-SALT3", "RRL", "unheard of", None, "KN_K17", "EB"]
 

@@ -14,15 +14,15 @@ import torch
 from pytorch_lightning import Trainer
 
 from astrid_ml.datamodules.augment import Dihedral, dihedral
+from astrid_ml.datamodules.channels import Channels
 from astrid_ml.datamodules.features import Standardiser
 from astrid_ml.datamodules.stamps import StampDataModule
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.models.braai.network import BraaiWide
-from astrid_ml.models.losses import FocalLoss, WeightedBCE
-from astrid_ml.models.realbogus import RealBogusTask
+from astrid_ml.models.losses.binary import FocalLoss, WeightedBCE
+from astrid_ml.models.tasks.binary import RealBogusTask
 from astrid_ml.pipeline.engine import prepare_dataset
-from astrid_ml.preprocessing.channels import Channels
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
 

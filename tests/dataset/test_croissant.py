@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from astrid_ml.commands.croissant import CroissantCommand
+from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.dataset import sample_tables
-from astrid_ml.dataset.commands import CroissantCommand
 from astrid_ml.dataset.croissant import check_croissant, first_records, write_croissant
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.dataset.sample_tables import read_sample
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
 from astrid_ml.pipeline.engine import prepare_dataset
 
 

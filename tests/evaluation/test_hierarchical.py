@@ -9,10 +9,10 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.evaluation.hierarchical import HierarchicalJudge
-from astrid_ml.evaluation.node_calibration import apply_nodes, fit_nodes, unchanged
-from astrid_ml.evaluation.tree_compare import compare_trees, figure_pair
-from astrid_ml.evaluation.tree_metrics import (
+from astrid_ml.evaluation.tree.calibration import apply_nodes, fit_nodes, unchanged
+from astrid_ml.evaluation.tree.compare import compare_trees, figure_pair
+from astrid_ml.evaluation.tree.hierarchical import HierarchicalJudge
+from astrid_ml.evaluation.tree.metrics import (
     confusion_matrix,
     excess_ece,
     macro_average_precision,

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.contracts import Drop, Unit, UnitWriter
 from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 

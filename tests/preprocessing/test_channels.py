@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from astrid_ml.datamodules.channels import Channels, asinh_
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.channels import Channels, asinh_
 
 
 def stamps(n: int = 4, size: int = 63) -> torch.Tensor:

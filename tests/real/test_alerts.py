@@ -14,14 +14,14 @@ import pytest
 
 from astrid_ml.api import predict
 from astrid_ml.errors import UserError
-from astrid_ml.models.braai.import_weights import ImportWeights
+from astrid_ml.models.commands.import_weights import ImportWeights
 from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts import files
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.preprocessing.alerts.stamp_fits import read_lean, read_with_astropy, unpacked
 from astrid_ml.preprocessing.labels import ScoreThresholdLabel
-from astrid_ml.run.evaluate import evaluate
+from astrid_ml.run.prediction.evaluate import evaluate
 
 pytestmark = pytest.mark.real_data
 

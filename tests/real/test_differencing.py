@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from astropy.io import fits
@@ -12,19 +11,19 @@ from scipy.signal import fftconvolve
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
-from astrid_ml.preprocessing.differencing.align import AlignNone
-from astrid_ml.preprocessing.differencing.load import Frame
+from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.grid.align import AlignNone
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
-from astrid_ml.preprocessing.differencing.psf import GivenPsf
-from astrid_ml.preprocessing.differencing.zogy import zogy
+from astrid_ml.preprocessing.differencing.stars.psf import GivenPsf
+from astrid_ml.preprocessing.differencing.subtract.zogy import zogy
+from astrid_ml.types import Floats
 
-Array = npt.NDArray[np.float64]
 pytestmark = pytest.mark.real_data
 SCIENCE = "jw02561001002-02561-o001_t003_nircam_clear-f200w_i2d_stamp"
 REFERENCE = "jw01324001001-01324-o001_t001_nircam_clear-f200w_i2d_stamp"
 
 
-def _plane(path: Path) -> Array:
+def _plane(path: Path) -> Floats:
     with fits.open(path) as hdus:
         return np.asarray(next(h.data for h in hdus if h.data is not None), dtype=float)
 

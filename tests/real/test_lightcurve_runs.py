@@ -12,9 +12,9 @@ from hydra.core.global_hydra import GlobalHydra
 
 from astrid_ml.build import plain
 from astrid_ml.config import compose
-from astrid_ml.run.evaluate import evaluate
+from astrid_ml.run.prediction.evaluate import evaluate
 from astrid_ml.run.prepare import prepare
-from astrid_ml.run.train import train
+from astrid_ml.run.training.train import train
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 QUIET = ["trainer.enable_progress_bar=false", "logger=none", "evaluation.bootstrap.replicates=50"]

@@ -10,14 +10,14 @@ import pytest
 from astropy.table import Table
 
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.preprocessing.lightcurves.commands import ConvertCommand
-from astrid_ml.preprocessing.lightcurves.ingest import Account
-from astrid_ml.preprocessing.lightcurves.long_tables import plasticc_objects, read_any
+from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, first_true, last_true
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
-from astrid_ml.preprocessing.lightcurves.readers import find_sources
-from astrid_ml.preprocessing.lightcurves.selection import WINDOWS, Selection, window
-from astrid_ml.preprocessing.lightcurves.snana import read_snana
-from astrid_ml.preprocessing.lightcurves.table import CurveTable, first_true, last_true
+from astrid_ml.preprocessing.lightcurves.readers.long_tables import plasticc_objects, read_any
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
+from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
+from astrid_ml.preprocessing.lightcurves.select.selection import WINDOWS, Selection, window
 
 pytestmark = pytest.mark.real_data
 DES = "PIP_PLUS_10REAL_SIMDESREA73fe7_SNIaMODEL0-0001"

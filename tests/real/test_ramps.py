@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from astrid_ml.preprocessing.ramps.likelihood import Sampling
-from astrid_ml.preprocessing.ramps.predict import PredictRamps
+from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
-from astrid_ml.preprocessing.ramps.steps import StepDetector
-from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
+from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
+from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
 
 
 @pytest.mark.real_data

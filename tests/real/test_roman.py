@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astrid_ml.preprocessing.roman.header import Science, bandpass_zero_point
+from astrid_ml.preprocessing.roman.job.header import Science, bandpass_zero_point
+from astrid_ml.preprocessing.roman.job.truth import Truth, on_detector
 from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
-from astrid_ml.preprocessing.roman.truth import Truth, on_detector
 
 FILTERS = {"R062": 93, "Y106": 93, "H158": 84, "K213": 82, "J129": 67, "Z087": 67, "F184": 61}
 TRANSIENTS = {"13205_1": 117, "35198_2": 68, "36736_15": 91, "39790_15": 89}

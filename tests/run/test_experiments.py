@@ -13,8 +13,8 @@ from hydra.core.global_hydra import GlobalHydra
 
 from astrid_ml.build import conf_folder, plain
 from astrid_ml.config import compose
-from astrid_ml.preprocessing.lightcurves.simulate import SimulateLightcurves
-from astrid_ml.run.train import train
+from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves
+from astrid_ml.run.training.train import train
 
 COMMON = ["trainer.fast_dev_run=true", "trainer.enable_progress_bar=false", "trainer.precision=32-true", "logger=none"]
 SMALL = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from astrid_ml.run.publish import found_in_data
+from astrid_ml.run.training.publish import found_in_data
 
 
 def test_what_detection_missed_stands_among_the_metrics() -> None:

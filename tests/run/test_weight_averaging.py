@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from astrid_ml.errors import UserError
-from astrid_ml.models.task import Batch, Task
-from astrid_ml.run.fit import FitOutcome, fit
+from astrid_ml.models.tasks.task import Batch, Task
+from astrid_ml.run.training.fit import FitOutcome, fit
 
 TRAINER = {
     "accelerator": "cpu", "devices": 1, "strategy": "auto", "precision": "32-true", "gradient_clip_val": 1.0,

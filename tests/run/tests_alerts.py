@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from astrid_ml.types import Array
+
 CUTOUTS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
 CUTOUT_FIELDS = [{"name": "fileName", "type": "string"}, {"name": "stampData", "type": "bytes"}]
 CANDIDATE = {"jd": "double", "fid": "int", "ra": "double", "dec": "double", "isdiffpos": "string", "drb": "double"}
@@ -30,7 +32,7 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def fits_bytes(image: np.ndarray[Any, Any]) -> bytes:
+def fits_bytes(image: Array) -> bytes:
     cards = ["SIMPLE  =                    T", "BITPIX  =                  -32", "NAXIS   =                    2"]
     cards += [f"NAXIS1  = {image.shape[1]:>20}", f"NAXIS2  = {image.shape[0]:>20}", "END"]
     data = image.astype(">f4").tobytes()

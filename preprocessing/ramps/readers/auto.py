@@ -8,7 +8,7 @@ from pathlib import Path
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.cube import read_extensions, read_fits_cube, read_npy
 from astrid_ml.preprocessing.ramps.readers.jwst import read_jwst
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions

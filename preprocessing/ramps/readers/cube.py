@@ -11,8 +11,8 @@ import numpy.typing as npt
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.codes import REFERENCE_PIXEL
-from astrid_ml.preprocessing.ramps.ramp import Ramp, in_time_order, refuse_wrong_axes
+from astrid_ml.preprocessing.ramps.ramp.codes import REFERENCE_PIXEL
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp, in_time_order, refuse_wrong_axes
 from astrid_ml.preprocessing.ramps.readers.options import (
     RampOptions,
     bits_of,
@@ -23,6 +23,7 @@ from astrid_ml.preprocessing.ramps.readers.options import (
     times_of,
     unit_of,
 )
+from astrid_ml.types import Array
 
 GAIN_KEYS = ("GAIN", "CONVGAIN", "EGAIN", "CCDGAIN")
 
@@ -63,7 +64,7 @@ def read_extensions(path: Path, options: RampOptions) -> Ramp:
 
 def build_ramp(
     path: Path,
-    data: npt.NDArray[Any],
+    data: Array,
     header: Mapping[str, Any],
     options: RampOptions,
     dq: npt.NDArray[np.uint32] | None,
@@ -123,12 +124,12 @@ def _cube_hdu(hdus: Any, path: Path) -> tuple[dict[str, Any], int]:
     return header, named[0]
 
 
-def _mapped(path: Path, hdus: Any, index: int) -> npt.NDArray[Any]:
+def _mapped(path: Path, hdus: Any, index: int) -> Array:
     """The image as a memory map, so that a cube larger than memory can be read tile by tile."""
     header = hdus[index].header
     if header.get("BSCALE", 1) != 1 or header.get("BZERO", 0) != 0 or path.name.endswith(".gz"):
         # Scaled integers cannot be mapped as numbers: read whole, unsigned 16-bit as such (2 bytes a value).
-        scaled: npt.NDArray[Any] = np.asarray(hdus[index].data)
+        scaled: Array = np.asarray(hdus[index].data)
         return scaled
     kinds = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
     shape = tuple(header[f"NAXIS{i}"] for i in range(header["NAXIS"], 0, -1))
@@ -136,7 +137,7 @@ def _mapped(path: Path, hdus: Any, index: int) -> npt.NDArray[Any]:
     return np.memmap(path, dtype=kinds[header["BITPIX"]], mode="r", offset=offset, shape=shape)
 
 
-def _ordered(data: npt.NDArray[Any], path: Path, options: RampOptions) -> npt.NDArray[Any]:
+def _ordered(data: Array, path: Path, options: RampOptions) -> Array:
     """To (n_ints, n_groups, n_rows, n_cols), refusing a suspicious order unless the user named it."""
     if data.ndim not in (3, 4):
         raise UserError("a cube of 3 or 4 axes", f"{data.ndim} axes in {path.name}", "give a ramp, not an image")

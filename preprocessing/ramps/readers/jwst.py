@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from astrid_ml.preprocessing.ramps.codes import REFERENCE_PIXEL
-from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.codes import REFERENCE_PIXEL
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions, bits_of, border_mask, number, read_noise_of
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from astrid_ml.errors import UserError
+from astrid_ml.types import Floats, Mask
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def read_noise_of(options: RampOptions, header: Mapping[str, Any]) -> float:
     return value / float(np.sqrt(2.0)) if cds else value
 
 
-def times_of(options: RampOptions, header: Mapping[str, Any], n_groups: int) -> npt.NDArray[np.float64]:
+def times_of(options: RampOptions, header: Mapping[str, Any], n_groups: int) -> Floats:
     """Times of the groups in s: given one by one, or from the time between groups."""
     if options.group_times is not None:
         return np.asarray(options.group_times, dtype=np.float64)
@@ -97,7 +98,7 @@ def unit_of(given: str | None, header: Mapping[str, Any]) -> tuple[str, bool]:
     raise UserError("a ramp in DN, e-, DN/s or e-/s", str(text), "give preprocessing.load.unit=DN (or e-)")
 
 
-def border_mask(n_rows: int, n_cols: int, width: int) -> npt.NDArray[np.bool_] | None:
+def border_mask(n_rows: int, n_cols: int, width: int) -> Mask | None:
     """True on the outermost ``width`` pixels; None for a width of 0."""
     if width <= 0:
         return None

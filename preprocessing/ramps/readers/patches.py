@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.patches_hdf5 import SUFFIX, Patches
-from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import SUFFIX, Patches
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.cube import build_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 

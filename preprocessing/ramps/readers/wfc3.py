@@ -9,8 +9,8 @@ import numpy as np
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.codes import DO_NOT_USE, SATURATED
-from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, SATURATED
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions, border_mask
 
 BORDER = 5

@@ -15,8 +15,8 @@ from hydra.core.global_hydra import GlobalHydra
 
 from astrid_ml.build import plain
 from astrid_ml.config import compose
-from astrid_ml.preprocessing.roman.simulate import SimulateRoman
-from astrid_ml.run.train import train
+from astrid_ml.preprocessing.roman.simulate.command import SimulateRoman
+from astrid_ml.run.training.train import train
 
 QUICK = ["logger=none", "trainer.enable_progress_bar=false", "trainer.precision=32-true", "trainer.max_epochs=2"]
 QUICK += ["evaluation.evaluation.bootstrap.replicates=30", "channels.size=32", "paths.sweep_dir=none"]

@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from astrid_ml.datamodules.augment import Dihedral
+from astrid_ml.datamodules.channels import Channels
 from astrid_ml.datamodules.frame_channels import FrameChannels
 from astrid_ml.datamodules.frame_cutouts import FrameStore
 from astrid_ml.datamodules.frames import FrameDataModule
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
-from astrid_ml.models.losses import WeightedBCE
-from astrid_ml.models.realbogus import RealBogusTask
+from astrid_ml.models.losses.binary import WeightedBCE
+from astrid_ml.models.tasks.binary import RealBogusTask
 from astrid_ml.pipeline.writer import MemorySource
-from astrid_ml.preprocessing.channels import Channels
-from astrid_ml.run.extremes import Extremes
-from astrid_ml.run.pictures import draw_rows
+from astrid_ml.run.prediction.extremes import Extremes
+from astrid_ml.run.training.pictures import draw_rows
 from astrid_ml.splits.options import SkySplit
 
 

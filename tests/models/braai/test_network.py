@@ -12,8 +12,8 @@ import torch
 from torch.nn.functional import conv2d, max_pool2d
 
 from astrid_ml.errors import UserError
-from astrid_ml.models.braai.import_weights import LAYERS, ImportWeights, read_keras_weights
 from astrid_ml.models.braai.network import BraaiVGG6, BraaiWide
+from astrid_ml.models.commands.import_weights import LAYERS, ImportWeights, read_keras_weights
 
 KERAS = {
     "conv1": (3, 3, 3, 16),

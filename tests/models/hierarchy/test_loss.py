@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from astrid_ml.models.hierarchy.loss import WHXE, sibling_log_softmax
+from astrid_ml.models.losses.hierarchy import WHXE, sibling_log_softmax
 from astrid_ml.taxonomy import Taxonomy, load_taxonomy
 
 

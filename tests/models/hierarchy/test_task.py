@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.multiprocessing import get_context
 
-from astrid_ml.models.hierarchy.task import HierarchyTask, gathered
 from astrid_ml.models.lightcurves.encoding import N_FEATURES
 from astrid_ml.models.lightcurves.network import CurveGRU
+from astrid_ml.models.tasks.hierarchy import HierarchyTask, gathered
 
 
 def batch(n: int = 24) -> dict[str, Tensor]:

@@ -11,17 +11,7 @@ import numpy as np
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.models.lightcurves.baseline import (
-    BaselineCommand,
-    FeatureTable,
-    Settings,
-    chosen_days,
-    fit_trees,
-    headline_window,
-    node_probabilities,
-    validation_loss,
-)
-from astrid_ml.models.lightcurves.extractors import (
+from astrid_ml.models.baseline.extractors import (
     SIMPLE,
     Extractors,
     bands_of,
@@ -30,6 +20,9 @@ from astrid_ml.models.lightcurves.extractors import (
     full_set,
     pairs,
 )
+from astrid_ml.models.baseline.features import FeatureTable
+from astrid_ml.models.baseline.trees import Settings, fit_trees, node_probabilities, validation_loss
+from astrid_ml.models.commands.baseline import BaselineCommand, chosen_days, headline_window
 from astrid_ml.taxonomy import load_taxonomy
 
 

@@ -14,15 +14,15 @@ import torch
 
 from astrid_ml.datamodules.ramps import RampDataModule
 from astrid_ml.errors import UserError
+from astrid_ml.models.losses.voxels import IGNORE, CrossEntropyDice
+from astrid_ml.models.tasks.voxels import VoxelTask, class_logits
 from astrid_ml.models.unet3d.callbacks import HistoryFile
-from astrid_ml.models.unet3d.losses import IGNORE, CrossEntropyDice
 from astrid_ml.models.unet3d.network import UNet3D
-from astrid_ml.models.unet3d.task import VoxelTask, class_logits
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
-from astrid_ml.preprocessing.ramps.channels import ramp_channels
-from astrid_ml.preprocessing.ramps.judge import VoxelJudge, average_precision, recall_at
+from astrid_ml.preprocessing.ramps.judge.judge import VoxelJudge, average_precision, recall_at
 from astrid_ml.preprocessing.ramps.pipeline import RampsPipeline
-from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.ramp.channels import ramp_channels
+from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
 
 @pytest.fixture(scope="module")

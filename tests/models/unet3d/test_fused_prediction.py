@@ -20,20 +20,20 @@ from astrid_ml.checkpoint.record import Record, TrainingDigest
 from astrid_ml.config import compose
 from astrid_ml.datamodules.ramps import RampDataModule, event_pixel
 from astrid_ml.errors import UserError
-from astrid_ml.models.unet3d.losses import CrossEntropyDice
+from astrid_ml.models.losses.voxels import CrossEntropyDice
+from astrid_ml.models.tasks.voxels import VoxelTask
 from astrid_ml.models.unet3d.network import UNet3D
-from astrid_ml.models.unet3d.task import VoxelTask
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
-from astrid_ml.preprocessing.ramps.codes import ANOMALIES, JUMP_DET
-from astrid_ml.preprocessing.ramps.fusion import FUSIONS
-from astrid_ml.preprocessing.ramps.fusion_predict import RampNetwork
-from astrid_ml.preprocessing.ramps.judge import VoxelJudge
+from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
+from astrid_ml.preprocessing.ramps.commands.score_ramps import ScoreRamps
+from astrid_ml.preprocessing.ramps.commands.visualise import ResultVisualizer
+from astrid_ml.preprocessing.ramps.fusion.fusion import FUSIONS
+from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
+from astrid_ml.preprocessing.ramps.fusion.windows import Windows
+from astrid_ml.preprocessing.ramps.judge.judge import VoxelJudge
 from astrid_ml.preprocessing.ramps.pipeline import RampsPipeline
-from astrid_ml.preprocessing.ramps.predict import PredictRamps
-from astrid_ml.preprocessing.ramps.score_command import ScoreRamps
-from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
-from astrid_ml.preprocessing.ramps.visualise import ResultVisualizer
-from astrid_ml.preprocessing.ramps.windows import Windows
+from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES, JUMP_DET
+from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
 SIMULATION = SimulateRamps(
     gain_library={"a": 1.5, "b": 2.0},

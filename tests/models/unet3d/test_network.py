@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from astrid_ml.errors import UserError
-from astrid_ml.models.unet3d.losses import IGNORE, CrossEntropyDice, Focal, soft_dice
+from astrid_ml.models.losses.voxels import IGNORE, CrossEntropyDice, Focal, soft_dice
 from astrid_ml.models.unet3d.network import UNet3D
 
 

@@ -13,10 +13,10 @@ import pytest
 from astrid_ml.build import build, plain
 from astrid_ml.cli.main import run as astrid
 from astrid_ml.config import compose
-from astrid_ml.preprocessing.ramps.codes import ANOMALIES
-from astrid_ml.preprocessing.ramps.score import Truth, completeness
-from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
-from astrid_ml.preprocessing.ramps.visualise import ResultVisualizer
+from astrid_ml.preprocessing.ramps.commands.visualise import ResultVisualizer
+from astrid_ml.preprocessing.ramps.judge.truth import Truth, completeness
+from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
+from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
 SMALL = [
     *("experiment=ramp_anomalies", "simulate.n=12", "simulate.image_shape=[72,72]", "simulate.num_frames=16"),

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from astrid_ml.preprocessing.alerts.stamp_fits import BLOCK
+from astrid_ml.types import Array
 
 
-def fits_bytes(image: np.ndarray[Any, Any]) -> bytes:
+def fits_bytes(image: Array) -> bytes:
     """A one-HDU FITS file as ZTF writes it, with its non-standard SIMPLE card."""
     cards = ["SIMPLE  = 'T'", "BITPIX  =                  -32", "NAXIS   =                    2"]
     cards += [f"NAXIS1  = {image.shape[1]:>20}", f"NAXIS2  = {image.shape[0]:>20}", "BUNIT   = 'DN'", "END"]

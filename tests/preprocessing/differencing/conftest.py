@@ -13,10 +13,12 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction
-from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
-from astrid_ml.preprocessing.differencing.simulate import SkyConfig, SkyPair, simulate_pair
-from astrid_ml.preprocessing.differencing.stamp_fit import render_sources
-from astrid_ml.preprocessing.differencing.subtract import Subtract, SubtractionInput, SubtractionResult, Zogy
+from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
+from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
+from astrid_ml.preprocessing.differencing.subtract.pair import Subtract, SubtractionInput, SubtractionResult
+from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
+from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
+from astrid_ml.preprocessing.simulated_sky.pair import SkyPair, simulate_pair
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.align import Align, AlignNone
-from astrid_ml.preprocessing.differencing.image import Image
-from astrid_ml.preprocessing.differencing.resample import noise_autocorrelation, resample
-from astrid_ml.preprocessing.differencing.simulate import _wcs, add_points
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.grid.align import Align, AlignNone
+from astrid_ml.preprocessing.differencing.grid.resample import noise_autocorrelation, resample
+from astrid_ml.preprocessing.simulated_sky.pair import _wcs, add_points
 
 SHAPE = (256, 256)
 

@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.associate import OBJECT_COLUMNS, Associate, friends, position_name, summarise
+from astrid_ml.preprocessing.differencing.epochs.associate import (
+    OBJECT_COLUMNS,
+    Associate,
+    friends,
+    position_name,
+    summarise,
+)
 
 
 def sky(n: int = 300, epochs: int = 5, scatter: float = 0.15, seed: int = 0) -> pd.DataFrame:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from astrid_ml.preprocessing.differencing.background import SubtractBackground
-from astrid_ml.preprocessing.differencing.image import Image
-from astrid_ml.preprocessing.differencing.simulate import SkyConfig, simulate_pair
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
+from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
+from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
 
 
 @pytest.mark.parametrize("method", ["sep", "photutils"])

@@ -5,27 +5,26 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 import torch
 
-from astrid_ml.preprocessing.differencing.artefacts import saturate
-from astrid_ml.preprocessing.differencing.bright import (
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.stars.bright import (
     BRIGHT_COLUMNS,
     BrightStars,
     bleed_mask,
     saturated_cores,
     wings_of,
 )
-from astrid_ml.preprocessing.differencing.bright_spikes import find_angles, spike_lengths, spike_mask
-from astrid_ml.preprocessing.differencing.image import Image
+from astrid_ml.preprocessing.differencing.stars.bright_spikes import find_angles, spike_lengths, spike_mask
+from astrid_ml.preprocessing.simulated_sky.artefacts import saturate
+from astrid_ml.types import Floats, Mask
 
-Array = npt.NDArray[np.float64]
 SHAPE, SIGMA, BETA, ALPHA = (400, 420), 5.0, 2.0, 3.0
 
 
-def moffat(x: float, y: float) -> Array:
+def moffat(x: float, y: float) -> Floats:
     """Unit flux, wings as r^-4."""
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
     r2 = (columns - x) ** 2 + (rows - y) ** 2
@@ -38,7 +37,7 @@ def psf(radius: int = 20) -> torch.Tensor:
     return torch.from_numpy((stamp / stamp.sum()).astype(np.float32))
 
 
-def spikes(x: float, y: float, angles: tuple[float, ...], height: float, scale: float) -> Array:
+def spikes(x: float, y: float, angles: tuple[float, ...], height: float, scale: float) -> Floats:
     """Lines 2 px wide whose brightness falls exponentially with ``scale`` px."""
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
     out = np.zeros(SHAPE)
@@ -49,11 +48,11 @@ def spikes(x: float, y: float, angles: tuple[float, ...], height: float, scale: 
     return out
 
 
-def noise(seed: int = 0) -> Array:
+def noise(seed: int = 0) -> Floats:
     return np.random.default_rng(seed).normal(0, SIGMA, SHAPE)
 
 
-def image(data: Array, mask: npt.NDArray[np.bool_], **meta: object) -> Image:
+def image(data: Floats, mask: Mask, **meta: object) -> Image:
     return Image(
         torch.from_numpy(data.astype(np.float32)),
         torch.full(SHAPE, SIGMA**2),

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.cutouts import Cutout, cut
-from astrid_ml.preprocessing.differencing.detect import DIPOLE, EDGE, NEAR_MASK, PEAK_COLUMNS, Peaks
-from astrid_ml.preprocessing.differencing.truth import match
+from astrid_ml.preprocessing.differencing.detect.options import DIPOLE, EDGE, NEAR_MASK, PEAK_COLUMNS, Peaks
+from astrid_ml.preprocessing.differencing.frame.truth import match
+from astrid_ml.preprocessing.differencing.pixels.cutouts import Cutout, cut
 
 
 def bump(x: float, y: float, height: float, shape: tuple[int, int] = (120, 140)) -> torch.Tensor:

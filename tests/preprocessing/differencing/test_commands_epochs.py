@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.commands_epochs import (
+from astrid_ml.preprocessing.differencing.commands.epochs import (
     AssociateCandidates,
     DepthMaps,
     Forced,
     joined_candidates,
 )
-from astrid_ml.preprocessing.lightcurves.exchange import read_exchange
+from astrid_ml.preprocessing.lightcurves.curves.exchange import read_exchange
 
 
 def astrid(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,11 +9,12 @@ import pytest
 import torch
 from astropy.wcs import WCS
 
-from astrid_ml.preprocessing.differencing.depth import Depth, coarse_map, depth_table, limiting_magnitude
-from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
-from astrid_ml.preprocessing.differencing.stamp_fit import render_sources
-from astrid_ml.preprocessing.differencing.subtract import SubtractionInput, Zogy
-from astrid_ml.preprocessing.differencing.zogy import zogy
+from astrid_ml.preprocessing.differencing.epochs.depth import Depth, coarse_map, depth_table, limiting_magnitude
+from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
+from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
+from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput
+from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
+from astrid_ml.preprocessing.differencing.subtract.zogy import zogy
 
 SHAPE = (256, 320)
 

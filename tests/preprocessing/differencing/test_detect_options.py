@@ -10,9 +10,15 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.detect import PEAK_COLUMNS, DaoFind, Peaks, SepExtract, response_fwhm
-from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
-from astrid_ml.preprocessing.differencing.zogy import transform
+from astrid_ml.preprocessing.differencing.detect.options import (
+    PEAK_COLUMNS,
+    DaoFind,
+    Peaks,
+    SepExtract,
+    response_fwhm,
+)
+from astrid_ml.preprocessing.differencing.pixels.fourier import transform
+from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 
 STEPS: list[Any] = [DaoFind(), SepExtract()]
 SHAPE = (200, 220)

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.align import AlignNone
+from astrid_ml.preprocessing.differencing.commands.recovery import magnitudes, recover, summarise, wilson
+from astrid_ml.preprocessing.differencing.detect.measure import MEASURED, SHARP, forced, measure, shapes
 from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction, same_size
-from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
-from astrid_ml.preprocessing.differencing.image import Image
-from astrid_ml.preprocessing.differencing.measure import MEASURED, SHARP, forced, measure, shapes
-from astrid_ml.preprocessing.differencing.recovery import magnitudes, recover, summarise, wilson
-from astrid_ml.preprocessing.differencing.simulate import SkyPair
-from astrid_ml.preprocessing.differencing.star_residuals import StarResiduals
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.grid.align import AlignNone
+from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
+from astrid_ml.preprocessing.differencing.subtract.star_residuals import StarResiduals
+from astrid_ml.preprocessing.simulated_sky.pair import SkyPair
 
 
 def test_transients_are_found_and_nothing_else(sky: SkyPair, subtracted: Difference) -> None:
@@ -43,7 +43,7 @@ def test_candidates_hold_what_was_promised(subtracted: Difference) -> None:
 
 def test_a_subtraction_of_itself_and_the_swap(subtracted: Difference) -> None:
     # D(N, R) = -D(R, N) where the flux ratio is 1, in the paper's normalisation
-    from astrid_ml.preprocessing.differencing.zogy import zogy
+    from astrid_ml.preprocessing.differencing.subtract.zogy import zogy
 
     p = replace(subtracted.pair, flux_ratio=1.0)
     a = zogy(p.science, p.reference, p.psfs, p.noises, p.variances)
@@ -81,7 +81,7 @@ def test_residuals_at_stars_count_as_noise(sky: SkyPair, subtracted: Difference)
     _, quality = StarResiduals()(subtracted.result, subtracted.pair, subtracted.matched)
     assert quality["residual_share"] < 0.02
     broad = replace(subtracted.pair, psfs=(subtracted.pair.psfs[0], subtracted.pair.psfs[0]))
-    from astrid_ml.preprocessing.differencing.subtract import Zogy
+    from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
 
     wrong = Zogy()(broad)
     mended, quality = StarResiduals()(wrong, broad, subtracted.matched)

@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.forced import (
+from astrid_ml.preprocessing.differencing.epochs.forced import (
     DETECTED,
     FORCED_COLUMNS,
     MASKED,
@@ -21,8 +21,9 @@ from astrid_ml.preprocessing.differencing.forced import (
     light_curves,
     read_epoch,
 )
-from astrid_ml.preprocessing.differencing.subtract import Gaussian, Subtract, Zogy
-from astrid_ml.preprocessing.lightcurves.exchange import ExchangeWriter, is_exchange, read_exchange
+from astrid_ml.preprocessing.differencing.subtract.pair import Subtract
+from astrid_ml.preprocessing.differencing.subtract.steps import Gaussian, Zogy
+from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter, is_exchange, read_exchange
 
 ZERO_POINT = 25.0  # of the epochs
 

@@ -10,11 +10,11 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.inject import Inject
-from astrid_ml.preprocessing.differencing.load import Frame, LoadFits
-from astrid_ml.preprocessing.differencing.missions import MISSIONS
-from astrid_ml.preprocessing.differencing.simulate_files import SimulateSky
-from astrid_ml.preprocessing.differencing.simulate_psf import moffat_stamp
+from astrid_ml.preprocessing.differencing.commands.inject import Inject
+from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
+from astrid_ml.preprocessing.simulated_sky.command_sky import SimulateSky
+from astrid_ml.preprocessing.simulated_sky.missions import MISSIONS
+from astrid_ml.preprocessing.simulated_sky.psf import moffat_stamp
 
 
 @pytest.fixture(scope="module")

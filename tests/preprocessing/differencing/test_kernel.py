@@ -10,21 +10,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
-from astrid_ml.preprocessing.differencing.kernel import Kernel, common_peaks, spread_out
-from astrid_ml.preprocessing.differencing.kernel_basis import (
+from astrid_ml.preprocessing.differencing.detect.significance import neighbour_correlation, robust_mean_std
+from astrid_ml.preprocessing.differencing.pixels.fourier import stamp_of, transform
+from astrid_ml.preprocessing.differencing.pixels.masks import grow
+from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
+from astrid_ml.preprocessing.differencing.pixels.stamps import fit_fluxes, fractions, render_sources, shifted
+from astrid_ml.preprocessing.differencing.subtract.kernel import Kernel, common_peaks, spread_out
+from astrid_ml.preprocessing.differencing.subtract.kernel_basis import (
     delta_basis,
     gaussian_basis,
     noise_products,
     polynomials,
     roughness,
 )
-from astrid_ml.preprocessing.differencing.significance import neighbour_correlation, robust_mean_std
-from astrid_ml.preprocessing.differencing.simulate import SkyConfig, simulate_pair
-from astrid_ml.preprocessing.differencing.stamp_fit import fit_fluxes, fractions, render_sources, shifted
-from astrid_ml.preprocessing.differencing.subtract import SubtractionInput, SubtractionResult, Zogy, grow
-from astrid_ml.preprocessing.differencing.whiten import whiten
-from astrid_ml.preprocessing.differencing.zogy import stamp_of, transform
+from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput, SubtractionResult
+from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
+from astrid_ml.preprocessing.differencing.subtract.whiten import whiten
+from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
+from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
 
 Basis = Literal["gaussian", "delta"]
 

@@ -9,8 +9,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.headers import read_calibration
-from astrid_ml.preprocessing.differencing.load import Frame, LoadFits
+from astrid_ml.preprocessing.differencing.frame.headers import read_calibration
+from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 
 
 def _header(**cards: object) -> fits.Header:

@@ -11,13 +11,13 @@ import torch
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing import simulate_files
-from astrid_ml.preprocessing.differencing.headers import read_calibration
-from astrid_ml.preprocessing.differencing.image import Image
-from astrid_ml.preprocessing.differencing.load import Frame, LoadFits
-from astrid_ml.preprocessing.differencing.mission_files import write_image
-from astrid_ml.preprocessing.differencing.missions import MISSIONS, Exposure
-from astrid_ml.preprocessing.differencing.simulate_files import SimulateSky
+from astrid_ml.preprocessing.differencing.frame.headers import read_calibration
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
+from astrid_ml.preprocessing.simulated_sky import command_sky as simulate_files
+from astrid_ml.preprocessing.simulated_sky.command_sky import SimulateSky
+from astrid_ml.preprocessing.simulated_sky.files import write_image
+from astrid_ml.preprocessing.simulated_sky.missions import MISSIONS, Exposure
 
 Drawn = dict[str, tuple[Image, Exposure]]
 

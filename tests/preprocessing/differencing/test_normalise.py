@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from astrid_ml.preprocessing.differencing.difference import Difference
-from astrid_ml.preprocessing.differencing.noise import Noise
-from astrid_ml.preprocessing.differencing.normalise import registration, robust_ratio
-from astrid_ml.preprocessing.differencing.refine import Refine, RefineNone, moved
-from astrid_ml.preprocessing.differencing.simulate import SkyPair
-from astrid_ml.preprocessing.differencing.subtract import SubtractionInput, Zogy
-from astrid_ml.preprocessing.differencing.tiles import Tiles, psf_at, spans
+from astrid_ml.preprocessing.differencing.sky.noise import Noise
+from astrid_ml.preprocessing.differencing.stars.match import registration, robust_ratio
+from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput
+from astrid_ml.preprocessing.differencing.subtract.refine import Refine, RefineNone, moved
+from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
+from astrid_ml.preprocessing.differencing.subtract.tiles import Tiles, psf_at, spans
+from astrid_ml.preprocessing.simulated_sky.pair import SkyPair
 
 
 def test_the_ratio_ignores_variables_and_has_an_honest_error() -> None:

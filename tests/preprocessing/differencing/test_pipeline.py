@@ -12,14 +12,14 @@ from astropy.table import Table
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.preprocessing.differencing.commands import DifferencePair
-from astrid_ml.preprocessing.differencing.commands_recover import Injections, Recover
-from astrid_ml.preprocessing.differencing.load import Frame
-from astrid_ml.preprocessing.differencing.manifest import find_pairs
+from astrid_ml.preprocessing.differencing.commands.difference import DifferencePair
+from astrid_ml.preprocessing.differencing.commands.recover import Injections, Recover
+from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs
+from astrid_ml.preprocessing.differencing.frame.truth import label_candidates
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
-from astrid_ml.preprocessing.differencing.psf import AnalyticPsf, GivenPsf
-from astrid_ml.preprocessing.differencing.subtract import Direct, Zogy
-from astrid_ml.preprocessing.differencing.truth import label_candidates
+from astrid_ml.preprocessing.differencing.stars.psf import AnalyticPsf, GivenPsf
+from astrid_ml.preprocessing.differencing.subtract.steps import Direct, Zogy
 from astrid_ml.preprocessing.labels import MatchLabel
 
 

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.background import SubtractBackground
-from astrid_ml.preprocessing.differencing.psf import AnalyticPsf, EmpiricalPsf, GivenPsf, centred
-from astrid_ml.preprocessing.differencing.psf_models import fit_profile, fwhm_of, profile
-from astrid_ml.preprocessing.differencing.simulate import SkyConfig, SkyPair, moffat_stamp, simulate_pair
-from astrid_ml.preprocessing.differencing.stamp_fit import fit_sources, misfit, render_sources, shifted
-from astrid_ml.preprocessing.differencing.stars import SelectStars, compact_locus, find_sources, shared
+from astrid_ml.preprocessing.differencing.pixels.profiles import fit_profile, fwhm_of, profile
+from astrid_ml.preprocessing.differencing.pixels.stamps import fit_sources, misfit, render_sources, shifted
+from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
+from astrid_ml.preprocessing.differencing.stars.psf import AnalyticPsf, EmpiricalPsf, GivenPsf, centred
+from astrid_ml.preprocessing.differencing.stars.select import SelectStars, compact_locus, find_sources, shared
+from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
+from astrid_ml.preprocessing.simulated_sky.pair import SkyPair, moffat_stamp, simulate_pair
 
 
 def _cut(stamp: torch.Tensor, size: int) -> torch.Tensor:

@@ -9,11 +9,12 @@ import torch
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from astrid_ml.preprocessing.differencing.align import Align, AlignNone, turned
-from astrid_ml.preprocessing.differencing.image import Image
-from astrid_ml.preprocessing.differencing.resample import _resample_at_once, resample, spread
-from astrid_ml.preprocessing.differencing.simulate import add_points, moffat_stamp
-from astrid_ml.preprocessing.differencing.simulate_plain import SimulatePairs
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.grid.align import Align, AlignNone, turned
+from astrid_ml.preprocessing.differencing.grid.resample import _resample_at_once, resample
+from astrid_ml.preprocessing.differencing.pixels.masks import spread
+from astrid_ml.preprocessing.simulated_sky.command_pairs import SimulatePairs
+from astrid_ml.preprocessing.simulated_sky.pair import add_points, moffat_stamp
 
 SIZE = 220
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from astrid_ml.preprocessing.differencing import lanczos
-from astrid_ml.preprocessing.differencing.fill import fill_all
-from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp
-from astrid_ml.preprocessing.differencing.image import Image
-from astrid_ml.preprocessing.differencing.lanczos import resample_along
-from astrid_ml.preprocessing.differencing.stamp_fit import render_sources
-from astrid_ml.preprocessing.differencing.stars import half_light_radii
-from astrid_ml.preprocessing.differencing.typical import typical
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.pixels import lanczos
+from astrid_ml.preprocessing.differencing.pixels.fill import fill_all
+from astrid_ml.preprocessing.differencing.pixels.lanczos import resample_along
+from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
+from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
+from astrid_ml.preprocessing.differencing.pixels.typical import typical
+from astrid_ml.preprocessing.differencing.stars.select import half_light_radii
 
 
 @pytest.mark.parametrize("dim", [0, 1])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from astrid_ml.preprocessing.differencing.simulate import SkyConfig, moffat_stamp, optimal_error, simulate_pair
+from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
+from astrid_ml.preprocessing.simulated_sky.pair import moffat_stamp, optimal_error, simulate_pair
 
 SMALL = SkyConfig(shape=(256, 256))
 

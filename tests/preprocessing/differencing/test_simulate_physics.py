@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astrid_ml.preprocessing.differencing.artefacts import Artefacts, saturate
-from astrid_ml.preprocessing.differencing.simulate import SkyConfig, SkyPair, simulate_pair
-from astrid_ml.preprocessing.differencing.simulate_galaxies import galaxy_layer
-from astrid_ml.preprocessing.differencing.simulate_psf import Psf, add_sources
-from astrid_ml.preprocessing.differencing.simulate_sources import KINDS
+from astrid_ml.preprocessing.simulated_sky.artefacts import Artefacts, saturate
+from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
+from astrid_ml.preprocessing.simulated_sky.galaxies import galaxy_layer
+from astrid_ml.preprocessing.simulated_sky.pair import SkyPair, simulate_pair
+from astrid_ml.preprocessing.simulated_sky.psf import Psf, add_sources
+from astrid_ml.preprocessing.simulated_sky.sources import KINDS
 
 EMPTY = SkyConfig(shape=(400, 400), stars=0, galaxies=0, transients=0, shift=(0.0, 0.0), rotation=0.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from astrid_ml.preprocessing.differencing.spectra import autocovariance
+from astrid_ml.preprocessing.differencing.sky.spectra import autocovariance
 
 
 def test_averaged_neighbours_have_half_the_covariance_and_the_mask_does_not_matter() -> None:

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.differencing.fill import fill
-from astrid_ml.preprocessing.differencing.gaussian import gaussian_stamp, matching_sigma
-from astrid_ml.preprocessing.differencing.subtract import Direct, Gaussian, Subtract, SubtractionInput, Zogy, grow
+from astrid_ml.preprocessing.differencing.pixels.fill import fill
+from astrid_ml.preprocessing.differencing.pixels.masks import grow
+from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp, matching_sigma
+from astrid_ml.preprocessing.differencing.subtract.pair import Subtract, SubtractionInput
+from astrid_ml.preprocessing.differencing.subtract.steps import Direct, Gaussian, Zogy
 
 STEPS: list[Any] = [Zogy(), Gaussian(), Direct()]
 

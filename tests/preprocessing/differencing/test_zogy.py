@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.differencing.zogy import transform, zogy
+from astrid_ml.preprocessing.differencing.pixels.fourier import transform
+from astrid_ml.preprocessing.differencing.subtract.zogy import zogy
 
 
 def gaussian(fwhm: float, size: int = 31, x: float = 0.0) -> Tensor:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.lightcurves.augment import Augmentation, augment, brightness, fainter, moved_redshift
+from astrid_ml.preprocessing.lightcurves.select.augment import (
+    Augmentation,
+    augment,
+    brightness,
+    fainter,
+    moved_redshift,
+)
+from astrid_ml.types import Floats, Floats32, Ints
 
-Floats = npt.NDArray[np.float64]
 
-
-def curves(n: int, seed: int = 0) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+def curves(n: int, seed: int = 0) -> tuple[Floats32, Ints]:
     """Random curves of 5 to 20 epochs, the first detection at day 0."""
     random = np.random.default_rng(seed)
     lengths = random.integers(5, 20, n)
@@ -73,7 +77,7 @@ def test_a_moved_source_is_the_source_seen_at_that_redshift() -> None:
     assert made.values[:, 1] == pytest.approx(expected, rel=5e-3)
 
 
-def by_hand(rows: npt.NDArray[np.float32]) -> tuple[int, int, float]:
+def by_hand(rows: Floats32) -> tuple[int, int, float]:
     """First and last epoch kept of a changed object, and its new time zero."""
     found = np.flatnonzero(rows[:, 3])
     return max(int(found[0]) - 1, 0), int(found[-1]), float(rows[found[0], 0])

@@ -14,13 +14,13 @@ from astropy.io import fits
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.preprocessing.lightcurves.commands import ConvertCommand
-from astrid_ml.preprocessing.lightcurves.exchange import from_arrow, read_exchange, to_arrow
-from astrid_ml.preprocessing.lightcurves.ingest import Account
-from astrid_ml.preprocessing.lightcurves.long_tables import read_ztf
+from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.curves.exchange import from_arrow, read_exchange, to_arrow
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
-from astrid_ml.preprocessing.lightcurves.selection import Flags, Selection
-from astrid_ml.preprocessing.lightcurves.snana import read_snana
+from astrid_ml.preprocessing.lightcurves.readers.long_tables import read_ztf
+from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
+from astrid_ml.preprocessing.lightcurves.select.selection import Flags, Selection
 
 
 def write_pair(folder: Path, curves: list[dict[str, Any]], band: str = "BAND", width: int = 2, **head: Any) -> Path:

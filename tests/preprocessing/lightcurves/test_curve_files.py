@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astrid_ml.preprocessing.lightcurves.commands import ConvertCommand
-from astrid_ml.preprocessing.lightcurves.ingest import Account
-from astrid_ml.preprocessing.lightcurves.long_tables import read_plasticc, whole_objects
-from astrid_ml.preprocessing.lightcurves.magnitude_files import sexagesimal
-from astrid_ml.preprocessing.lightcurves.readers import find_sources, source_of
-from astrid_ml.preprocessing.lightcurves.table import CurveTable, concatenate
-from astrid_ml.preprocessing.lightcurves.variability import variability_of
+from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, concatenate
+from astrid_ml.preprocessing.lightcurves.readers.long_tables import read_plasticc, whole_objects
+from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import sexagesimal
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources, source_of
+from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
 
 
 def make_set(folder: Path) -> None:
@@ -135,7 +135,7 @@ def test_blocks_do_not_cut_objects(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         table = pd.read_csv(path)
         return [table[k : k + 1] for k in range(len(table))]
 
-    monkeypatch.setattr("astrid_ml.preprocessing.lightcurves.long_tables.row_blocks", one_row_each)
+    monkeypatch.setattr("astrid_ml.preprocessing.lightcurves.readers.long_tables.row_blocks", one_row_each)
     account = Account()
     tables: list[CurveTable] = [table for table in read_plasticc(tmp_path / "x.csv", None, account) if len(table)]
     assert concatenate(tables).objects["object_id"].tolist() == ["3", "8", "9"]

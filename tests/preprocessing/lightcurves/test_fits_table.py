@@ -11,8 +11,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.lightcurves.fits_table import open_table, read_columns
-from astrid_ml.preprocessing.lightcurves.snana import TextCodes
+from astrid_ml.preprocessing.lightcurves.readers.fits_table import open_table, read_columns
+from astrid_ml.preprocessing.lightcurves.readers.snana import TextCodes
 
 ROWS = 70_001  # more than two blocks
 

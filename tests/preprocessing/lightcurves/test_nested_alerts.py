@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.lightcurves.commands import ConvertCommand
-from astrid_ml.preprocessing.lightcurves.ingest import Account
-from astrid_ml.preprocessing.lightcurves.readers import find_sources
-from astrid_ml.preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
 
 SOURCE = {"diaSourceId": "long", "diaObjectId": ["null", "long"]}
 ELASTICC = {**SOURCE, "midPointTai": "double", "filterName": "string", "psFlux": "float", "psFluxErr": "float"}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from astrid_ml.preprocessing.lightcurves.pointers import locate
+from astrid_ml.preprocessing.lightcurves.readers.pointers import locate
+from astrid_ml.types import Ints, Mask
 
-Ints = npt.NDArray[np.int64]
 
-
-def layout(nobs: Ints, without: tuple[int, ...] = ()) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
+def layout(nobs: Ints, without: tuple[int, ...] = ()) -> tuple[Ints, Ints, Mask]:
     """True starts, stops and separators of a table; the separators behind the objects ``without`` are lost."""
     separator: list[bool] = []
     starts, stops = [], []

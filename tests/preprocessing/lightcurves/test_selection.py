@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.lightcurves.selection import Flags, Selection, window, window_lengths
-from astrid_ml.preprocessing.lightcurves.table import CurveTable, concatenate
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, concatenate
+from astrid_ml.preprocessing.lightcurves.select.selection import Flags, Selection, window, window_lengths
 
 
 def random_table(n: int, seed: int = 0) -> CurveTable:

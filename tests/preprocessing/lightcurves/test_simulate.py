@@ -11,13 +11,13 @@ import pytest
 from astropy.table import Table
 
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.preprocessing.lightcurves.hosts import distance_modulus
-from astrid_ml.preprocessing.lightcurves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
-from astrid_ml.preprocessing.lightcurves.readers import find_sources
-from astrid_ml.preprocessing.lightcurves.selection import Selection
-from astrid_ml.preprocessing.lightcurves.simulate import SimulateLightcurves
-from astrid_ml.preprocessing.lightcurves.sky_flags import ENGINEERED_FEATURES
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
+from astrid_ml.preprocessing.lightcurves.select.selection import Selection
+from astrid_ml.preprocessing.lightcurves.select.sky_flags import ENGINEERED_FEATURES
+from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves
 from astrid_ml.taxonomy import load_taxonomy
 
 

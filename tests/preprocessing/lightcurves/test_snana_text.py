@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from astrid_ml.preprocessing.lightcurves.commands import ConvertCommand
-from astrid_ml.preprocessing.lightcurves.ingest import Account
-from astrid_ml.preprocessing.lightcurves.readers import find_sources
-from astrid_ml.preprocessing.lightcurves.snana import read_snana
-from astrid_ml.preprocessing.lightcurves.snana_text import parse
-from astrid_ml.preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
+from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
+from astrid_ml.preprocessing.lightcurves.readers.snana_text import parse
 
 TERSE = """
 SURVEY:    DES(FULL)

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.lightcurves.augment import Augmentation
-from astrid_ml.preprocessing.lightcurves.commands import ConvertCommand
-from astrid_ml.preprocessing.lightcurves.selection import WINDOWS, Selection, window
-from astrid_ml.preprocessing.lightcurves.sky_flags import ENGINEERED_FEATURES, sky_flags
-from astrid_ml.preprocessing.lightcurves.source import LSST_Source, LSSTSource, read_sources, sources_of
-from astrid_ml.preprocessing.lightcurves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.select.augment import Augmentation
+from astrid_ml.preprocessing.lightcurves.select.selection import WINDOWS, Selection, window
+from astrid_ml.preprocessing.lightcurves.select.sky_flags import ENGINEERED_FEATURES, sky_flags
+from astrid_ml.preprocessing.lightcurves.select.source import LSST_Source, LSSTSource, read_sources, sources_of
 
 
 def table() -> CurveTable:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from astrid_ml.preprocessing.ramps.averaging import Density, Found, average_rate
-from astrid_ml.preprocessing.ramps.likelihood import Sampling, fit_steps
-from astrid_ml.preprocessing.ramps.steps import StepDetector, Steps
+from astrid_ml.preprocessing.ramps.steps.averaging import Density, Found, average_rate
+from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, fit_steps
+from astrid_ml.preprocessing.ramps.steps.steps import StepDetector, Steps
 
 NOISE, RATE = 12.0, 2.0
 

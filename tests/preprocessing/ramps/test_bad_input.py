@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps import process as processing
-from astrid_ml.preprocessing.ramps.predict import PredictRamps
-from astrid_ml.preprocessing.ramps.process import Processing, process
-from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
+from astrid_ml.preprocessing.ramps.exposure import strips as strips_module
+from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.strips import Processing
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions, border_mask
+from astrid_ml.types import Floats
 
 NOISE, RATE, SIZE = 10.0, 3.0, 24
 
 
-def ramp_of(times: npt.NDArray[np.float64], seed: int = 0) -> Ramp:
+def ramp_of(times: Floats, seed: int = 0) -> Ramp:
     """3 e-/s and read noise 10 at these times; 400 e- more at (5, 6) from group 4 on."""
     random = np.random.default_rng(seed)
     flux = np.cumsum(random.poisson(RATE * np.diff(times, prepend=0.0), (SIZE, SIZE, len(times))), axis=2)
@@ -31,7 +32,7 @@ def ramp_of(times: npt.NDArray[np.float64], seed: int = 0) -> Ramp:
     return Ramp(data, times, "e-", 1.0, NOISE, np.ones(len(times), dtype=np.int64))
 
 
-def even(n: int) -> npt.NDArray[np.float64]:
+def even(n: int) -> Floats:
     return 10.0 * np.arange(1, n + 1, dtype=np.float64)
 
 
@@ -163,13 +164,13 @@ class Mapped(np.ndarray[Any, np.dtype[np.float32]]):
 
 def test_a_cube_larger_than_memory_is_read_in_strips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No more is loaded than a strip, by detection, cube and bits together."""
-    monkeypatch.setattr(processing, "STRIP_BYTES", 2 * 12 * SIZE * 4)
+    monkeypatch.setattr(strips_module, "STRIP_BYTES", 2 * 12 * SIZE * 4)
     ramp = ramp_of(even(12))
     whole = process(ramp, Processing())
     watched = replace(ramp, data=ramp.data.view(Mapped), reference=border_mask(SIZE, SIZE, 2))
     Mapped.largest = 0
     found = process(watched, Processing(), tmp_path / "cube.npy", tmp_path / "dq.fits")
-    assert 0 < Mapped.largest <= max(processing.STRIP_BYTES, SIZE * SIZE * 4)
+    assert 0 < Mapped.largest <= max(strips_module.STRIP_BYTES, SIZE * SIZE * 4)
     assert Mapped.largest < ramp.data.nbytes / 4
     assert np.load(tmp_path / "cube.npy", mmap_mode="r").shape == ramp.shape
     assert found.jumps.group.tolist() == whole.jumps.group.tolist() == [4]

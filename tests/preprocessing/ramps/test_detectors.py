@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 import torch
 
-from astrid_ml.preprocessing.ramps.config import DetectorConfig
-from astrid_ml.preprocessing.ramps.detect import StripDetector
-from astrid_ml.preprocessing.ramps.likelihood import Sampling
-from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
+from astrid_ml.preprocessing.ramps.exposure.snowballs import ellipse, find_snowballs
+from astrid_ml.preprocessing.ramps.exposure.strip import StripDetector
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrection
 from astrid_ml.preprocessing.ramps.readers.options import border_mask
-from astrid_ml.preprocessing.ramps.reference_pixels import ReferenceCorrection
-from astrid_ml.preprocessing.ramps.snowballs import ellipse, find_snowballs
-from astrid_ml.preprocessing.ramps.steps import StepDetector
-from astrid_ml.preprocessing.ramps.telegraph import fit_two_states
-from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
+from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
+from astrid_ml.preprocessing.ramps.steps.telegraph import fit_two_states
+from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
 
 NOISE, N = 10.0, 60
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astrid_ml.preprocessing.ramps.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
-from astrid_ml.preprocessing.ramps.process import Processing, group_dq, process
-from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.exposure.dq import group_dq
+from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.strips import Processing
+from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.options import border_mask
 
 N, SIZE = 24, 70

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
-from astrid_ml.preprocessing.ramps.evidence import found_by, near
-from astrid_ml.preprocessing.ramps.evidence_context import neighbours, others
-from astrid_ml.preprocessing.ramps.evidence_truth import PACKED, labelled, unpacked
-from astrid_ml.preprocessing.ramps.fusion import (
+from astrid_ml.preprocessing.ramps.fusion.context import neighbours, others
+from astrid_ml.preprocessing.ramps.fusion.evidence import found_by, near
+from astrid_ml.preprocessing.ramps.fusion.fusion import (
     FUSIONS,
     Fusion,
     FusionFit,
@@ -22,8 +19,11 @@ from astrid_ml.preprocessing.ramps.fusion import (
     likelihood_scores,
     log_odds,
 )
-from astrid_ml.preprocessing.ramps.fusion_predict import kinds
-from astrid_ml.preprocessing.ramps.score_curves import Ranked, interval
+from astrid_ml.preprocessing.ramps.fusion.network import kinds
+from astrid_ml.preprocessing.ramps.fusion.truth import PACKED, labelled, unpacked
+from astrid_ml.preprocessing.ramps.judge.curves import Ranked, interval
+from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.types import Floats, Mask
 
 
 def candidates(n: int, seed: int) -> pd.DataFrame:
@@ -171,7 +171,7 @@ def test_the_likelihood_claims_what_it_lists() -> None:
     assert scores[:, COSMIC_RAY].tolist() == [6.0, -np.inf, 4.0, -np.inf]
 
 
-def ranked(random: np.random.Generator, n: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+def ranked(random: np.random.Generator, n: int) -> tuple[Floats, Mask]:
     true = random.random(n) < 0.2
     return np.round(true + random.normal(size=n), 1), true
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.filters import filters
-from astrid_ml.preprocessing.ramps.likelihood import Sampling, fit_steps, solve_tridiagonal
-from astrid_ml.preprocessing.ramps.steps import StepDetector
+from astrid_ml.preprocessing.ramps.steps.filters import filters
+from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, fit_steps, solve_tridiagonal
+from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 
 NOISE = 12.0
 

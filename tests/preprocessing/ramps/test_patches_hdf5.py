@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.codes import SNOWBALL
-from astrid_ml.preprocessing.ramps.patches_hdf5 import Patches, patch_starts, write_patches
-from astrid_ml.preprocessing.ramps.process import Processing, process
-from astrid_ml.preprocessing.ramps.ramp import Ramp
+from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.strips import Processing
+from astrid_ml.preprocessing.ramps.ramp.codes import SNOWBALL
+from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import Patches, patch_starts, write_patches
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
-from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
 SIMULATION = SimulateRamps(
     gain_library={"d_1": 2.0},

@@ -12,12 +12,18 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps import process as processing_module
-from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
-from astrid_ml.preprocessing.ramps.predict import PredictRamps
+from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
+from astrid_ml.preprocessing.ramps.exposure import strips as strips_module
+from astrid_ml.preprocessing.ramps.judge.truth import (
+    Truth,
+    completeness,
+    false_positives,
+    match_snowballs,
+    telegraph_called,
+)
+from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
-from astrid_ml.preprocessing.ramps.score import Truth, completeness, false_positives, match_snowballs, telegraph_called
-from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
 SIMULATION = SimulateRamps(
     gain_library={"held": 1.8},
@@ -100,7 +106,7 @@ def test_strips_do_not_change_the_answer(
     predicted: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw, out = predicted
-    monkeypatch.setattr(processing_module, "STRIP_BYTES", 40 * 160 * 4 * 7)  # seven rows
+    monkeypatch.setattr(strips_module, "STRIP_BYTES", 40 * 160 * 4 * 7)  # seven rows
     PredictRamps(str(raw / "held_0000.fits"), str(tmp_path)).run()
     one = pd.read_parquet(out / "held_0000" / "jumps.parquet")
     two = pd.read_parquet(tmp_path / "held_0000" / "jumps.parquet")

@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.codes import DO_NOT_USE, SATURATED
+from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, SATURATED
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp, recognise
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 

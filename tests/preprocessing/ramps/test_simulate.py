@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
-from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
+from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
+from astrid_ml.types import Array
 
 QUIET = SimulateRamps(
     gain_library={"a": 1.5, "b": 2.0},
@@ -35,7 +35,7 @@ QUIET = SimulateRamps(
 )
 
 
-def electrons(folder: Path, stem: str = "a_0000") -> npt.NDArray[Any]:
+def electrons(folder: Path, stem: str = "a_0000") -> Array:
     ramp = read_ramp(folder / f"{stem}.fits")
     return np.asarray(ramp.data[0], np.float64) * ramp.gain
 

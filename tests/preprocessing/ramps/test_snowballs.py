@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from astrid_ml.preprocessing.ramps.config import DetectorConfig
-from astrid_ml.preprocessing.ramps.process import Processing, masked_groups, process
-from astrid_ml.preprocessing.ramps.ramp import Ramp
-from astrid_ml.preprocessing.ramps.snowballs import Snowball, find_snowballs, fit_disc
+from astrid_ml.preprocessing.ramps.exposure.dq import masked_groups
+from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
+from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball, find_snowballs, fit_disc
+from astrid_ml.preprocessing.ramps.exposure.strips import Processing
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.types import Mask
 
 SIZE, N = 90, 20
 Y, X = np.mgrid[:SIZE, :SIZE]
@@ -88,7 +90,7 @@ def test_half_a_disc_without_a_cut_is_no_snowball() -> None:
     assert cut.overlap > 0.9
 
 
-def two_integrations(step: float) -> tuple[Ramp, npt.NDArray[np.bool_]]:
+def two_integrations(step: float) -> tuple[Ramp, Mask]:
     """A snowball in the first; the second has a slow decay of its charge, and a ray on the core at group 15."""
     random = np.random.default_rng(4)
     data = random.normal(0, 5.0, (2, N, SIZE, SIZE)).astype(np.float32)

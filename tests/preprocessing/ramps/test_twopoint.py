@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.codes import DO_NOT_USE, JUMP_DET, SATURATED
-from astrid_ml.preprocessing.ramps.twopoint import TwoPoint
+from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, SATURATED
+from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
+from astrid_ml.types import Ints
 
 
 def flags(ramp: list[float], cds_noise: float, detector: TwoPoint, dq: list[int] | None = None) -> list[int]:
@@ -101,7 +101,7 @@ def test_negative_steps_are_flagged_and_saturated_groups_never() -> None:
     assert out == [0, 0, 0, DO_NOT_USE, 0, 0, 0]
 
 
-def neighbours(step: float) -> npt.NDArray[np.int64]:
+def neighbours(step: float) -> Ints:
     data = torch.zeros(1, 12, 5, 5)
     data[:, 6:, 2, 2] += step
     dq, _ = TwoPoint()(data, torch.zeros_like(data, dtype=torch.int32), torch.full((5, 5), 10.0 / math.sqrt(2)))

@@ -9,9 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.predict import PredictRamps
-from astrid_ml.preprocessing.ramps.simulate import SimulateRamps
-from astrid_ml.preprocessing.ramps.visualise import ResultVisualizer
+from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
+from astrid_ml.preprocessing.ramps.commands.visualise import ResultVisualizer
+from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
 
 def test_figures_of_a_prediction(tmp_path: Path) -> None:

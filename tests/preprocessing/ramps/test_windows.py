@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.channels import ramp_channels
-from astrid_ml.preprocessing.ramps.windows import NEVER, Windows, cover, starts
+from astrid_ml.preprocessing.ramps.fusion.windows import NEVER, Windows, cover, starts
+from astrid_ml.preprocessing.ramps.ramp.channels import ramp_channels
 
 
 def levels(cube: Tensor, _: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.preprocessing.labels import TruthLabel
 from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
-from astrid_ml.preprocessing.roman.simulate import SimulateRoman
+from astrid_ml.preprocessing.roman.simulate.command import SimulateRoman
 
 
 @pytest.fixture(scope="session")

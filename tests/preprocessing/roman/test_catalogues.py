@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astrid_ml.preprocessing.roman.catalogues import CatalogueError, inside, join, read_table
+from astrid_ml.preprocessing.roman.job.catalogues import CatalogueError, inside, join, read_table
 
 PSFCAT_3 = (
     "id group_id group_size local_bkg x_init y_init flux_init x_fit y_fit flux_fit x_err y_err flux_err n_pixels_fit "

@@ -10,8 +10,16 @@ import pytest
 from astropy.io import fits
 from astropy.visualization import ZScaleInterval
 
-from astrid_ml.preprocessing.roman.frames import CHANNELS, ImageError, Plane, common_shape, limits_of, open_plane, stack
-from astrid_ml.preprocessing.roman.frames import zscale_limits as limits
+from astrid_ml.preprocessing.roman.job.frames import (
+    CHANNELS,
+    ImageError,
+    Plane,
+    common_shape,
+    limits_of,
+    open_plane,
+    stack,
+)
+from astrid_ml.preprocessing.roman.job.frames import zscale_limits as limits
 
 
 def image(shape: tuple[int, int], dtype: str, seed: int = 0) -> Any:

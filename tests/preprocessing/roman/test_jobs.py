@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.roman.jobs import FieldLists, find_jobs, select
+from astrid_ml.preprocessing.roman.job.find import FieldLists, find_jobs, select
 from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.roman.names import Exposure, Products, index_file, resolve, science_file
+from astrid_ml.preprocessing.roman.job.names import Exposure, Products, index_file, resolve, science_file
 
 COMMON = ["bkg_subbed_science_image.fits", "awaicgen_output_mosaic_image_resampled_gainmatched.fits"]
 OLD = [*COMMON, "diffimage_masked.fits", "scorrimage_masked.fits", "diffimage_masked_psfcat.txt"]

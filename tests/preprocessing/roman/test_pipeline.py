@@ -11,17 +11,17 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 
-from astrid_ml.dataset.commands import CroissantCommand
+from astrid_ml.commands.croissant import CroissantCommand
 from astrid_ml.dataset.croissant import check_croissant, first_records
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.engine import PrepareOutcome, plan_dataset, prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.preprocessing.roman.frames import CHANNELS, zscale_limits
-from astrid_ml.preprocessing.roman.job import Images
-from astrid_ml.preprocessing.roman.jobs import FieldLists
+from astrid_ml.preprocessing.roman.job.find import FieldLists
+from astrid_ml.preprocessing.roman.job.frames import CHANNELS, zscale_limits
+from astrid_ml.preprocessing.roman.job.match import Match
+from astrid_ml.preprocessing.roman.job.read import Images
 from astrid_ml.preprocessing.roman.master_index import SCHEMA
-from astrid_ml.preprocessing.roman.match import Match
 from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
 
 OLD, NEW = "20250617/jid90821", "20260722/jid90824"

@@ -12,10 +12,10 @@ from astropy.wcs import WCS
 
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.roman.catalogues import read_table
-from astrid_ml.preprocessing.roman.simulate import SimulateRoman
-from astrid_ml.preprocessing.roman.simulate_field import EXPOSURES, counts_zero_point, zptmag
-from astrid_ml.preprocessing.roman.truth import Truth
+from astrid_ml.preprocessing.roman.job.catalogues import read_table
+from astrid_ml.preprocessing.roman.job.truth import Truth
+from astrid_ml.preprocessing.roman.simulate.command import SimulateRoman
+from astrid_ml.preprocessing.roman.simulate.field import EXPOSURES, counts_zero_point, zptmag
 
 
 def test_both_generations_write_their_names(simulated: Path) -> None:

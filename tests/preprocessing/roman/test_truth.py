@@ -12,10 +12,10 @@ import pytest
 from astropy.wcs import WCS
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.roman.header import Science, band_name, bandpass_zero_point, read_science
-from astrid_ml.preprocessing.roman.match import Match, label
-from astrid_ml.preprocessing.roman.names import Exposure
-from astrid_ml.preprocessing.roman.truth import Truth, TruthError, on_detector
+from astrid_ml.preprocessing.roman.job.header import Science, band_name, bandpass_zero_point, read_science
+from astrid_ml.preprocessing.roman.job.match import Match, label
+from astrid_ml.preprocessing.roman.job.names import Exposure
+from astrid_ml.preprocessing.roman.job.truth import Truth, TruthError, on_detector
 
 ZPTMAG = 17.638
 INDEX = (

@@ -1,0 +1,83 @@
+"""Which verbs there are, and which module answers each. Domain verbs are found in the configuration."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command of the program.
+
+    Args:
+        name: as typed.
+        module: ``astrid_ml.cli.verbs.<module>`` with a function ``command(cfg) -> int``.
+        config: the primary configuration, ``conf/<config>.yaml``.
+        summary: one line of help.
+        example: arguments of an example.
+    """
+
+    name: str
+    module: str
+    config: str
+    summary: str
+    example: str = ""
+
+
+BUILT_IN = (
+    Verb(
+        "train", "train", "train", "prepare, split, audit, fit, calibrate, evaluate, report", "experiment=realbogus_sim"
+    ),
+    Verb(
+        "predict",
+        "predict",
+        "predict",
+        "score new raw files with a checkpoint",
+        "ckpt_path=best.ckpt input=DIR output_dir=out",
+    ),
+    Verb(
+        "prepare", "prepare", "prepare", "raw files to a prepared dataset", "experiment=realbogus_alerts paths.raw=DIR"
+    ),
+    Verb(
+        "evaluate",
+        "evaluate",
+        "evaluate",
+        "metrics and report of a checkpoint on a dataset",
+        "ckpt_path=best.ckpt dataset=DIR output_dir=out",
+    ),
+    Verb(
+        "simulate",
+        "simulate",
+        "simulate",
+        "make raw files and their truth",
+        "what=triplets simulate.n=1000 output_dir=sim",
+    ),
+    Verb("doctor", "doctor", "doctor", "versions, devices, extras, write access: what could be wrong here", ""),
+)
+
+_COMMAND = re.compile(r"^command:", re.MULTILINE)
+
+
+def domain_verbs(conf: Path) -> tuple[Verb, ...]:
+    """Verbs that a science domain adds: each ``conf/<verb>.yaml`` with a ``command`` node.
+
+    The first comment line of the file is the summary, the second (``# astrid VERB ...``) the example.
+    """
+    found = []
+    for path in sorted(conf.glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        if not _COMMAND.search(text):
+            continue
+        comments = [line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#")]
+        name = path.stem.replace("_", "-")
+        example = next((line.split(maxsplit=2)[2] for line in comments if line.startswith(f"astrid {name} ")), "")
+        summary = next((line for line in comments if not line.startswith("astrid ")), "")
+        found.append(Verb(name, "domain", path.stem, summary, example))
+    return tuple(found)
+
+
+def all_verbs(conf: Path) -> dict[str, Verb]:
+    """Every verb by name."""
+    return {verb.name: verb for verb in (*BUILT_IN, *domain_verbs(conf))}

@@ -1,0 +1,19 @@
+"""``astrid evaluate ckpt_path=C dataset=D output_dir=O``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.build import plain
+
+
+def command(cfg: Any) -> int:
+    """Evaluate a checkpoint on a prepared dataset."""
+    from astrid_ml.run.prediction.evaluate import evaluate
+
+    tree = plain(cfg)
+    metrics = evaluate(Path(tree["ckpt_path"]), Path(tree["dataset"]), Path(tree["output_dir"]), tree["trust"])
+    for line in metrics["summary"]:
+        print(line)
+    return 0

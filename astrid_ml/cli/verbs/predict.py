@@ -1,0 +1,39 @@
+"""``astrid predict ckpt_path=C input=P output_dir=O`` (= ``python predict.py ...``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.build import build, plain
+from astrid_ml.cli.verbs.domain import print_summary
+from astrid_ml.errors import UserError
+
+
+def command(cfg: Any) -> int:
+    """Score raw files; a task may bring its own command (ramps work without a checkpoint)."""
+    tree = plain(cfg)
+    if tree.get("predictor"):
+        summary: dict[str, Any] = build(tree["predictor"], tree["trust"]).run()
+        print_summary(summary)
+        return 1 if summary.get("failed") else 0
+    if tree["ckpt_path"] is None:
+        raise UserError("ckpt_path=CHECKPOINT", "none", "add ckpt_path=RUN/checkpoints/best.ckpt")
+    from astrid_ml.api import predict
+
+    overrides = {name: tree[name] for name in ("preprocessing", "evaluation", "datamodule") if tree.get(name)}
+    report = predict(
+        tree["ckpt_path"],
+        tree["input"],
+        tree["output_dir"],
+        reader=tree["reader"],
+        trust=tree["trust"],
+        overrides=overrides,
+    )
+    table = Path(tree["output_dir"]) / "predictions.parquet"
+    print(f"{report['scored']} scored, {report['dropped']} dropped, {report['failed']} units failed -> {table}")
+    for reason, number in report["dropped_by_reason"].items():
+        print(f"  dropped {number}: {reason}")
+    for failure in report["failed_units"][:10]:
+        print(f"  failed {failure['unit']}: {failure['reason']}")
+    return 1 if report["failed"] else 0

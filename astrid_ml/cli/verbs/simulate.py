@@ -1,0 +1,22 @@
+"""``astrid simulate what=... simulate.n=N output_dir=O``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.build import build, plain
+from astrid_ml.cli.verbs.domain import print_summary
+from astrid_ml.errors import UserError
+
+
+def command(cfg: Any) -> int:
+    """Make raw files of one kind and their truth."""
+    tree = plain(cfg)
+    if not tree["simulate"]:
+        raise UserError("what=triplets (or sky, ramps, lightcurves, roman)", "nothing to simulate", "add what=triplets")
+    output = Path(tree["output_dir"])
+    output.mkdir(parents=True, exist_ok=True)
+    summary = build(tree["simulate"], tree["trust"]).run(output, int(tree["data"]["seed"]))
+    print_summary({"output_dir": str(output), **summary})
+    return 0

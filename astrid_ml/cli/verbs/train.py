@@ -1,0 +1,35 @@
+"""``astrid train experiment=E ...`` (= ``python train.py ...``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from astrid_ml.build import plain
+
+
+def command(cfg: Any) -> int:
+    """Run a training and print its headline."""
+    from omegaconf import OmegaConf
+
+    from astrid_ml.run.training.train import train
+
+    folder = true_run_dir(cfg)
+    OmegaConf.update(cfg, "paths.run_dir", folder)
+    metrics = train(plain(cfg), overrides=task_overrides())
+    for line in metrics.get("summary", []):
+        print(line)
+    return 0
+
+
+def true_run_dir(cfg: Any) -> str:
+    """The folder of this very job: in a sweep each job has its own."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return str(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else str(cfg.paths.run_dir)
+
+
+def task_overrides() -> list[str]:
+    """What the user typed for this job, for the record and the table of a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return [str(item) for item in HydraConfig.get().overrides.task] if HydraConfig.initialized() else []

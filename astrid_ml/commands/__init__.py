@@ -1,0 +1,1 @@
+"""Commands of the framework that need no run: audit, compare, croissant."""

@@ -1,0 +1,1 @@
+"""What passes between the framework and what is plugged into it."""

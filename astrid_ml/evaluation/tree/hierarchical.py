@@ -1,0 +1,264 @@
+"""Hierarchical classification: metrics for each level of the tree at each window of days, and their calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.evaluation.tree.calibration import apply_nodes, fit_nodes
+from astrid_ml.evaluation.tree.figures import figure_over_days, figure_precision_recall, figure_tree_confusion
+from astrid_ml.evaluation.tree.metrics import (
+    confusion_matrix,
+    excess_ece,
+    macro,
+    macro_area_draws,
+    macro_average_precision,
+    macro_f1,
+    macro_f1_draws,
+    one_vs_rest,
+)
+from astrid_ml.metrics.binary import roc_auc
+from astrid_ml.taxonomy import Taxonomy, load_taxonomy
+from astrid_ml.types import Floats, Ints
+
+ECE_MINIMUM = 5000
+_EDGE = 1e-7
+
+
+@dataclass(frozen=True)
+class HierarchicalJudge:
+    """From node scores to calibrated probabilities, classes and metrics.
+
+    Args:
+        taxonomy: a shipped tree or a YAML file.
+        confidence: the class is the deepest node whose probability reaches this.
+        calibrate: fit a scale for each family of siblings and an offset for each node, both drifting with log2(days),
+            on validation.
+        bootstrap: intervals of accuracy and macro-F1.
+        headline: the metric that the run is judged by.
+    """
+
+    taxonomy: str
+    confidence: float = 0.5
+    calibrate: bool = True
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    headline: str = "leaf/macro_f1/64d"
+
+    @property
+    def tree(self) -> Taxonomy:
+        """The tree."""
+        return load_taxonomy(self.taxonomy)
+
+    def fit(self, validation: pd.DataFrame) -> dict[str, Any]:
+        """{kind, parameters, calibrated}: calibration of every family of siblings."""
+        tree = self.tree
+        rule = f"deepest node with a probability of at least {self.confidence:g}"
+        if not self.calibrate:
+            return {"kind": "none", "parameters": {}, "calibrated": False, "rule": rule}
+        nodes = tree.encode(list(validation["label"]))
+        days = validation["days"].to_numpy(dtype=np.float64)
+        parameters = fit_nodes(tree, scores_of(validation, tree), nodes, days, validation["group_id"])
+        return {"kind": "nodes", "parameters": parameters, "calibrated": True, "rule": rule}
+
+    def apply(self, predictions: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
+        """Add ``p_<node>``, ``class``, ``probability`` (of that class) and ``anomaly``.
+
+        ``anomaly`` is the entropy of the leaves over that of a uniform guess: 0 sure of one leaf, 1 knows nothing.
+        """
+        tree = self.tree
+        p = scores_of(predictions, tree)
+        if fitted.get("kind") == "nodes":
+            p = apply_nodes(tree, p, predictions["days"].to_numpy(dtype=np.float64), fitted["parameters"])
+        called = tree.deepest_confident(p, self.confidence)
+        leaves = p[:, tree.level_nodes(tree.n_levels)]
+        entropy = -(leaves * np.log(np.clip(leaves, 1e-300, None))).sum(axis=1) / np.log(leaves.shape[1])
+        added: dict[str, Any] = {
+            "class": np.array(tree.nodes, dtype=object)[called],
+            "probability": p[np.arange(len(p)), called],
+            "anomaly": entropy,
+        }
+        added |= {f"p_{name}": p[:, number] for number, name in enumerate(tree.nodes)}
+        return pd.concat([predictions.reset_index(drop=True), pd.DataFrame(added)], axis=1)
+
+    def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
+        """Metrics ``<level>/<metric>/<days>d`` over the same objects at every window.
+
+        At the headline's window each class stands against the rest (``<level>/aucpr_<class>/<days>d``, with
+        intervals), and the confusion of the leaves is drawn on the tree.
+        """
+        tree = self.tree
+        nodes = tree.encode(list(predictions["label"]))
+        known = predictions[nodes >= 0].reset_index(drop=True)
+        result = EvaluationResult(metrics={"n": float(known["group_id"].nunique())}, headline=self.headline)
+        days = known["days"].to_numpy(dtype=np.float64)
+        shown = headline_day(self.headline, days)
+        rows, ranked, matrices = [], [], {}
+        for view in views(known, nodes[nodes >= 0], tree):
+            key = f"{view.name}/{{}}/{view.day:g}d"
+            rows.append({"level": view.name, "days": view.day, **level_metrics(view)})
+            if len(view.y) and len(np.unique(view.y)) > 1:
+                self._intervals(view, key, result, ranked=view.day == shown)
+            if view.day == shown:
+                ranked += self._ranked(view, key, result)
+                matrices[view.name] = confusion_matrix(view.y, view.p.argmax(axis=1), len(view.names))
+        table = pd.DataFrame(rows)
+        for column in ("macro_f1", "macro_aucpr"):
+            for end, suffix in enumerate(("low", "high")):
+                found = [result.intervals.get(f"{r['level']}/{column}/{r['days']:g}d") for r in rows]
+                table[f"{column}_{suffix}"] = [np.nan if interval is None else interval[end] for interval in found]
+        result.tables["metrics_over_days"] = table
+        for flat in rows:
+            _flatten(result, flat)
+        if len(days):
+            result.figures["Metrics over days"] = lambda: figure_over_days(table)
+            self._shown(tree, result, known, nodes[nodes >= 0], shown, ranked, matrices)
+        return result
+
+    def _intervals(self, view: View, key: str, result: EvaluationResult, ranked: bool) -> None:
+        """Macro-F1 at every window, macro-AUCPR at the headline's."""
+        drawn = {"macro_f1": macro_f1_draws(view.y, view.p.argmax(axis=1), len(view.names), view.group, self.bootstrap)}
+        if ranked:
+            drawn["macro_aucpr"] = macro_area_draws(view.p, view.y, view.group, self.bootstrap)
+        for name, values in drawn.items():
+            interval = self.bootstrap.interval(values)
+            if interval is not None:
+                result.intervals[key.format(name)] = interval
+
+    def _ranked(self, view: View, key: str, result: EvaluationResult) -> list[dict[str, Any]]:
+        """One-vs-rest rows of a level, also as metrics with intervals."""
+        rows = one_vs_rest(view.p, view.y, view.names, view.group, self.bootstrap)
+        for row in rows:
+            name = key.format(f"aucpr_{row['class']}")
+            defined = np.isfinite(row["aucpr"])
+            result.metrics[name] = float(row["aucpr"]) if defined else None
+            if not defined:
+                result.why[name] = "no object of the class, or no other"
+            elif np.isfinite(row["low"]):
+                result.intervals[name] = (row["low"], row["high"])
+        return [{"level": view.name, **row} for row in rows]
+
+    def _shown(
+        self,
+        tree: Taxonomy,
+        result: EvaluationResult,
+        known: pd.DataFrame,
+        nodes: Ints,
+        day: float,
+        ranked: list[dict[str, Any]],
+        matrices: dict[str, Floats],
+    ) -> None:
+        """Tables and figures at the headline's window."""
+        result.tables[f"one_vs_rest_at_{day:g}_days"] = pd.DataFrame(ranked)
+        for name, counts in matrices.items():
+            level = tree.n_levels if name == "leaf" else int(name.removeprefix("level"))
+            names = [tree.nodes[number] for number in tree.level_nodes(level)]
+            table = pd.DataFrame(counts.astype(np.int64), columns=names)
+            table.insert(0, "truth", names)
+            result.tables[f"confusion/{name}, {day:g} days"] = table
+            share = pd.DataFrame(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), columns=names).round(4)
+            share.insert(0, "truth", names)
+            result.tables[f"normalised_confusion_{name}_{day:g}_days"] = share
+        if "leaf" not in matrices:
+            return
+        result.figures[f"Confusion on the tree, {day:g} days"] = lambda: figure_tree_confusion(tree, matrices["leaf"])
+        view = next(v for v in views(known, nodes, tree) if v.day == day and v.name == "leaf")
+        result.figures[f"Precision and recall of each class, {day:g} days"] = lambda: figure_precision_recall(
+            tree, view.p, view.y
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """One level at one window: the objects that are known there.
+
+    Args:
+        name: of the level.
+        day: the window.
+        names: of the k classes.
+        y: (n,) true classes.
+        p: (n, k) calibrated probabilities.
+        raw: (n, k) scores before calibration.
+        group: (n,) codes of the objects.
+    """
+
+    name: str
+    day: float
+    names: list[str]
+    y: Ints
+    p: Floats
+    raw: Floats
+    group: Ints
+
+
+def views(known: pd.DataFrame, nodes: Ints, tree: Taxonomy) -> Iterator[View]:
+    """Every level at every window, days first."""
+    days = known["days"].to_numpy(dtype=np.float64)
+    p, raw = scores_of(known, tree, "p_"), scores_of(known, tree)
+    for day in np.unique(days):
+        at = days == day
+        for level, name in levels(tree):
+            classes = tree.level_nodes(level)
+            truth = tree.at_level(nodes[at], level)
+            there = truth >= 0
+            group = pd.factorize(known["group_id"].to_numpy()[at][there])[0].astype(np.int64)
+            yield View(
+                name,
+                float(day),
+                [tree.nodes[number] for number in classes],
+                np.searchsorted(classes, truth[there]).astype(np.int64),
+                p[at][there][:, classes],
+                raw[at][there][:, classes],
+                group,
+            )
+
+
+def level_metrics(view: View) -> dict[str, float | None]:
+    """Metrics of one level at one window; NLL and Brier beside those of the prior and of the raw scores."""
+    y, k = view.y, len(view.names)
+    if not len(y):
+        return {"n": 0.0}
+    called = view.p.argmax(axis=1)
+    out: dict[str, float | None] = {"n": float(len(y)), "accuracy": float(np.mean(called == y))}
+    out["macro_f1"] = macro_f1(confusion_matrix(y, called, k))
+    out["macro_aucpr"], out["macro_roc_auc"] = macro_average_precision(view.p, y), macro(roc_auc, view.p, y)
+    prior = np.tile(np.bincount(y, minlength=k) / len(y), (len(y), 1))
+    for suffix, values in (("", view.p), ("_uncalibrated", view.raw), ("_prior", prior)):
+        out[f"nll{suffix}"] = float(-np.mean(np.log(np.clip(values[np.arange(len(y)), y], _EDGE, 1))))
+        out[f"brier{suffix}"] = float(np.mean(((values - np.eye(k)[y]) ** 2).sum(axis=1)))
+    out["ece"] = excess_ece(view.p, y) if len(y) >= ECE_MINIMUM else None
+    return out
+
+
+def headline_day(headline: str, days: Floats) -> float:
+    """The window that the headline names; the longest where it is not among ``days``."""
+    wanted = [day for day in np.unique(days) if headline.endswith(f"/{day:g}d")]
+    return float(wanted[0]) if wanted else float(days.max()) if len(days) else np.nan
+
+
+def levels(tree: Taxonomy) -> list[tuple[int, str]]:
+    """(depth, name) of the levels below the root; the last is ``leaf``."""
+    return [(n, "leaf" if n == tree.n_levels else f"level{n}") for n in range(1, tree.n_levels + 1)]
+
+
+def scores_of(table: pd.DataFrame, tree: Taxonomy, prefix: str = "score_") -> Floats:
+    """Columns ``<prefix><node>`` as (n, n_nodes)."""
+    out: Floats = table[[f"{prefix}{name}" for name in tree.nodes]].to_numpy(dtype=np.float64)
+    return out
+
+
+def _flatten(result: EvaluationResult, row: dict[Any, Any]) -> None:
+    for name, value in row.items():
+        if name in ("level", "days"):
+            continue
+        key = f"{row['level']}/{name}/{row['days']:g}d"
+        missing = value is None or (isinstance(value, float) and np.isnan(value))
+        result.metrics[key] = None if missing else float(value)
+        if missing:
+            small = f"fewer than {ECE_MINIMUM} objects" if name == "ece" else "fewer than two classes"
+            result.why[key] = small

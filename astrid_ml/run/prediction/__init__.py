@@ -1,0 +1,1 @@
+"""What ``astrid predict`` and ``astrid evaluate`` do with a checkpoint."""

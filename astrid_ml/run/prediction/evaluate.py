@@ -1,0 +1,145 @@
+"""``astrid evaluate``: any checkpoint on any compatible dataset, never on what it learned from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.build import build
+from astrid_ml.checkpoint.load import LoadedModel, load_model
+from astrid_ml.checkpoint.record import Record
+from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.errors import UserError
+from astrid_ml.evaluation.drift import drift_table
+from astrid_ml.files import write_table
+from astrid_ml.report.content import RunReport
+from astrid_ml.report.write import write_model_card, write_report
+from astrid_ml.run.prediction.predict import write_json
+from astrid_ml.run.training.pictures import notable
+from astrid_ml.run.training.publish import headline
+
+
+def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Sequence[str] = ()) -> dict[str, Any]:
+    """Evaluate and write ``metrics.json``, ``predictions.parquet``, ``report.html``, the model card.
+
+    Args:
+        ckpt_path: ``best.ckpt``.
+        dataset_path: a prepared dataset with labels. On the training dataset only the run's test fold counts; on
+            another, all rows but those whose id, group or position the training folds held.
+        output_dir: gets the files.
+        trust: classes outside this project that the checkpoint may name.
+
+    Returns:
+        The metrics, with ``summary`` (lines for the terminal).
+
+    Raises:
+        UserError: the dataset is of another kind, has no labels, or nothing is left of it.
+    """
+    started = time.perf_counter()
+    model, dataset = load_model(ckpt_path, trust), PreparedDataset(dataset_path)
+    rows, account = usable_rows(model, dataset)
+    try:
+        table = model.task.predict_table(model.datamodule, dataset, rows)
+    except KeyError as error:
+        raise UserError(
+            f"a dataset of the checkpoint's kind ({model.record.domain})",
+            f"{dataset.meta.get('domain')} without {error}",
+            "prepare the data with a pipeline of that kind",
+        ) from error
+    index = dataset.index.iloc[table["row"].to_numpy()].reset_index(drop=True)
+    joined = pd.concat([index.drop(columns=["array", "row"]), table.rename(columns={"row": "index_row"})], axis=1)
+    judge = build(model.record.config["evaluation"], trust)
+    predictions = judge.apply(joined, model.record.calibration)
+    result = judge.evaluate(predictions)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    write_table(predictions, output_dir / "predictions.parquet")
+    record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
+    drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)
+    cross = {} if drift is None else {"Drift of the inputs against training": drift}
+    report = RunReport(
+        f"{ckpt_path.parent.parent.name or ckpt_path.stem} on {dataset_path.name}",
+        record,
+        {"test": result},
+        samples=notable(predictions, dataset, model.datamodule),
+        repeat=f"astrid evaluate ckpt_path={ckpt_path} dataset={dataset_path} output_dir={output_dir}",
+        cross=cross,
+    )
+    write_report(output_dir / "report.html", report)
+    write_model_card(output_dir, report)
+    metrics = result.flat("test")
+    write_json(output_dir / "run.json", record)
+    write_json(output_dir / "metrics.json", metrics)
+    lines = [headline(result, "evaluated"), *(f"{name.replace('_', ' ')}: {value}" for name, value in account.items())]
+    return {**metrics, "summary": [*lines, f"report: {output_dir / 'report.html'}"]}
+
+
+def usable_rows(model: LoadedModel, dataset: PreparedDataset) -> tuple[Any, dict[str, Any]]:
+    """Positions that may be judged, and what was left out."""
+    index, digest = dataset.index, model.record.digest
+    refuse_own_score(model.record, dataset.meta.get("labels") or {})
+    labelled = model.datamodule.usable(index)
+    if not labelled.any():
+        raise UserError("a dataset with labels", f"none of {len(index)} samples has one", "prepare it with label=...")
+    if digest is None:
+        allowed, same = np.ones(len(index), dtype=bool), False
+    else:
+        same = dataset.fingerprint == model.record.dataset_fingerprint
+        allowed = (digest.in_test(index) if same else ~digest.seen(index)).to_numpy()
+    rows = np.flatnonzero(labelled & allowed).astype(np.int64)
+    account = {
+        "dataset": "the training dataset: its test fold" if same else "another dataset",
+        "evaluated": len(rows),
+        "left_out_as_seen_in_training": int((labelled & ~allowed).sum()),
+        "left_out_without_label": int((~labelled).sum()),
+    }
+    if not len(rows):
+        raise UserError(
+            "samples that the model has not seen",
+            f"all {int(labelled.sum())} were seen in training",
+            "give another dataset",
+        )
+    return rows, account
+
+
+def refuse_own_score(record: Record, labels: dict[str, Any]) -> None:
+    """Labels cut from the very score that is judged would praise it for agreeing with itself.
+
+    Raises:
+        UserError: they are.
+    """
+    if labels.get("score") in record.known_as:
+        raise UserError(
+            "labels from another source than the score that is judged",
+            f"labels {labels['source']}, and this checkpoint is what computes {labels['score']}",
+            "prepare the dataset with other labels (label=table label.path=...)",
+        )
+
+
+def evaluation_record(
+    model: LoadedModel, dataset: PreparedDataset, account: dict[str, Any], seconds: float, folder: Path
+) -> dict[str, Any]:
+    """The content of ``run.json`` of an evaluation."""
+    record: Record = model.record
+    calibration = {name: value for name, value in record.calibration.items() if name != "parameters"}
+    return {
+        "status": "done",
+        "name": f"evaluation of {model.path}",
+        "run_dir": str(folder),
+        "checkpoint": {"path": str(model.path), "note": record.note, "trained_on": record.dataset_fingerprint},
+        "dataset": {
+            "path": str(dataset.path),
+            "fingerprint": dataset.fingerprint,
+            "domain": dataset.meta.get("domain"),
+            "counts": {**(dataset.meta.get("counts") or {}), **account},
+            "drops_by_reason": dataset.meta.get("drops_by_reason"),
+        },
+        "labels": dataset.meta.get("labels"),
+        "calibration": calibration,
+        "cost": {"wall_seconds": round(seconds, 2)},
+        "versions": record.versions,
+    }

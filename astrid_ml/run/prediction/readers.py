@@ -1,0 +1,69 @@
+"""Which pipeline reads these raw files: the checkpoint's own, or another one whose samples fit its channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.build import build
+from astrid_ml.config import domains, preprocessing_of
+from astrid_ml.contracts.pipeline import DomainPipeline, Unit
+from astrid_ml.errors import UserError
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A pipeline and the units that it found.
+
+    Args:
+        domain: its name.
+        pipeline: the object.
+        units: its plan for the raw files.
+    """
+
+    domain: str
+    pipeline: DomainPipeline
+    units: list[Unit]
+
+
+def choose_reader(
+    wanted: str, own_domain: str, own: dict[str, Any], raw: Sequence[Path], trust: Sequence[str]
+) -> Reader:
+    """Find the pipeline for raw files.
+
+    Args:
+        wanted: ``auto`` or a domain's name.
+        own_domain: the checkpoint's domain.
+        own: the checkpoint's ``preprocessing`` node, used for its own domain.
+        raw: files and folders.
+        trust: classes outside this project that may be named.
+
+    Raises:
+        UserError: a path is missing, the domain is unknown, or no pipeline recognises the files.
+    """
+    absent = [str(path) for path in raw if not path.exists()]
+    if absent:
+        raise UserError("input=FILE or FOLDER that exists", f"nothing at {', '.join(absent[:3])}", "check the path")
+    known = domains()
+    if wanted != "auto" and wanted not in known:
+        raise UserError(f"reader=auto or one of {', '.join(known)}", wanted, "choose one of them")
+    order = [wanted] if wanted != "auto" else [own_domain, *(name for name in known if name != own_domain)]
+    reasons = []
+    for domain in order:
+        node = own if domain == own_domain else preprocessing_of(domain)
+        pipeline = build(node, trust)
+        try:
+            units = pipeline.plan(list(raw))
+        except UserError as error:
+            reasons.append(f"{domain}: {error.got}")
+            continue
+        if units:
+            return Reader(domain, pipeline, units)
+        reasons.append(f"{domain}: found nothing")
+    raise UserError(
+        "raw files that one of the readers knows",
+        "; ".join(reasons)[:600],
+        "give alerts, a manifest of FITS pairs, job folders, ramps or light curves; reader=NAME forces one",
+    )

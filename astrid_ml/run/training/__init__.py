@@ -1,0 +1,1 @@
+"""What ``astrid train`` does: rounds, fit, publication."""

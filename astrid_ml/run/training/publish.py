@@ -1,0 +1,204 @@
+"""What a run leaves: the record, the metrics, the report, the mirrors."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml.audit import AuditResult
+from astrid_ml.dataset.croissant import write_croissant
+from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.report.content import RunReport, SamplePicture
+from astrid_ml.report.write import write_model_card, write_report
+from astrid_ml.run.prediction.predict import write_json
+from astrid_ml.run.training.pictures import draw_rows, notable
+from astrid_ml.run.training.rounds import Round
+from astrid_ml.run.versions import versions
+from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.tracking.figures import tracker_figures
+from astrid_ml.tracking.mirror import mirror
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Everything that a finished run knows."""
+
+    config: dict[str, Any]
+    overrides: list[str]
+    folder: Path
+    dataset: PreparedDataset
+    plan: SplitPlan
+    audit: AuditResult
+    rounds: list[Round]
+    results: dict[str, EvaluationResult]
+    validation: pd.DataFrame
+    test: pd.DataFrame
+    loggers: list[Any]
+    cost: dict[str, float]
+
+
+def publish(run: Publication) -> dict[str, Any]:
+    """Write ``run.json``, the report and, last of all, ``metrics.json``: its presence means that the run is done.
+
+    Returns:
+        The metrics, with ``run_dir`` and ``summary`` (lines for the terminal).
+    """
+    metrics: dict[str, Any] = {}
+    for fold, result in run.results.items():
+        metrics |= result.flat(fold)
+    metrics |= found_in_data(run.dataset.meta["counts"])
+    record = run_record(run)
+    write_json(run.folder / "run.json", record)
+    report = run_report(run, record)
+    write_report(run.folder / "report.html", report)
+    write_model_card(run.folder, report)
+    mirror(run.loggers, run.config, metrics, tracker_figures(run.results))
+    describe_dataset(run)
+    write_json(run.folder / "metrics.json", metrics)
+    return {**metrics, "run_dir": str(run.folder), "summary": summary(run, record)}
+
+
+def found_in_data(counts: dict[str, Any]) -> dict[str, float]:
+    """Share of the known sources that detection found at all: what it missed no classifier can score."""
+    known, matched = counts.get("truth", 0), counts.get("truth_matched", 0)
+    return {"data/completeness": matched / known, "data/known_sources": float(known)} if known else {}
+
+
+def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
+    """The report's content, the test fold first."""
+    order: list[str] = [fold for fold in ("test", "val") if fold in run.results]
+    results = {fold: run.results[fold] for fold in order}
+    predictions = run.test if len(run.test) else run.validation
+    datamodule = run.rounds[0].datamodule
+    samples = notable(predictions, run.dataset, datamodule)
+    histories = [done.history.assign(round=i) for i, done in enumerate(run.rounds)]
+    history = histories[0].drop(columns="round") if len(histories) == 1 else pd.concat(histories, ignore_index=True)
+    return RunReport(
+        str(run.config["name"]),
+        record,
+        results,
+        history,
+        samples,
+        repeat_command(run),
+        audit_pictures=leak_pictures(run),
+        config=run.config,
+        cross=datamodule.report_tables() if hasattr(datamodule, "report_tables") else {},
+    )
+
+
+def leak_pictures(run: Publication, most: int = 6) -> list[SamplePicture]:
+    """The first leaking pairs, drawn side by side: training left, test right."""
+    place = pd.Series(range(len(run.dataset.index)), index=run.dataset.index["id"].astype(str))
+    out = []
+    for finding in run.audit.findings:
+        for pair in finding.pairs.head(most).to_dict("records"):
+            for fold in ("train", "test"):
+                name = str(pair[fold])
+                if name in place.index:
+                    drawn = draw_rows(run.dataset, [int(place[name])], run.rounds[0].datamodule)
+                    out += [SamplePicture(f"{finding.kind}, {fold}: {name}", png) for png in drawn]
+    return out[: 2 * most]
+
+
+def repeat_command(run: Publication) -> str:
+    """What to type to run it again."""
+    overrides = run.overrides or [f"experiment={run.config['name']}"]
+    return "astrid train " + " ".join(shlex.quote(text) for text in overrides)
+
+
+def describe_dataset(run: Publication) -> None:
+    """The first run's split becomes the split RecordSet of the dataset's Croissant file."""
+    described = run.dataset.path / "croissant.json"
+    if (
+        described.is_file()
+        and '"table-split"' not in described.read_text(encoding="utf-8")
+        and len(run.plan.rounds) == 1
+    ):
+        write_croissant(run.dataset.path, splits=run.plan.rounds[0])
+
+
+def run_record(run: Publication) -> dict[str, Any]:
+    """The content of ``run.json``."""
+    meta = run.dataset.meta
+    first = run.rounds[0].record
+    calibration = first.calibration if first is not None else {}
+    return {
+        "status": "done",
+        "name": run.config["name"],
+        "overrides": run.overrides,
+        "run_dir": str(run.folder),
+        "seeds": {
+            "seed": run.config["seed"],
+            "data.seed": run.config["data"]["seed"],
+            "split.seed": run.config["split"].get("seed"),
+        },
+        "dataset": {
+            "path": str(run.dataset.path),
+            "fingerprint": run.dataset.fingerprint,
+            "domain": meta.get("domain"),
+            "counts": meta.get("counts"),
+            "drops_by_reason": meta.get("drops_by_reason"),
+            "failed": meta.get("failed"),
+        },
+        "labels": meta.get("labels"),
+        "split": {
+            "name": run.plan.name,
+            "hash": run.plan.hash,
+            "account": run.plan.account,
+            "counts": run.plan.counts(run.dataset.index).to_dict("records"),
+        },
+        "audit": run.audit.to_plain(),
+        "calibration": {
+            name: value
+            for name, value in calibration.items()
+            if name != "parameters" or calibration.get("kind") == "temperature"
+        },
+        "epochs": [len(done.history) for done in run.rounds],
+        "cost": {
+            **run.cost,
+            "fit_seconds": round(sum(done.fit_seconds for done in run.rounds), 2),
+            "forward_seconds": round(sum(done.forward_seconds for done in run.rounds), 2),
+        },
+        "remarks": {fold: result.remarks for fold, result in run.results.items()},
+        "versions": versions(),
+    }
+
+
+def summary(run: Publication, record: dict[str, Any]) -> list[str]:
+    """What the terminal shows: the headline with its interval, prevalence and baseline; where the report is."""
+    fold = "test" if "test" in run.results else "val"
+    result = run.results[fold]
+    lines = [headline(result, "held-out" if fold == "test" else "validation (no test fold)")]
+    labels = record["labels"] or {}
+    if labels.get("proxy"):
+        lines.append(f"labels are a proxy: {labels.get('words', labels.get('source'))}")
+    lines += [f"note: {remark}" for remark in result.remarks]
+    confounded = run.audit.confounding
+    if confounded.get("alarm"):
+        lines.append(
+            f"note: metadata alone ({', '.join(confounded['columns'])}) reach ROC AUC {confounded['roc_auc']:.3f}: "
+            "the label is confounded with them"
+        )
+    lines.append(f"report: {run.folder / 'report.html'}")
+    return lines
+
+
+def headline(result: EvaluationResult, where: str) -> str:
+    """``held-out aucpr 0.971 (95 % 0.964 to 0.977), prevalence 0.100, trivial baseline 0.212``."""
+    value = result.metrics.get(result.headline)
+    if value is None:
+        return f"{where} {result.headline}: undefined ({result.why.get(result.headline, 'no samples')})"
+    interval = result.intervals.get(result.headline)
+    shown = f"{where} {result.headline.upper() if '/' not in result.headline else result.headline} {value:.4f}"
+    if interval:
+        shown += f" (95 % interval {interval[0]:.4f} to {interval[1]:.4f})"
+    for name, words in (("prevalence", "prevalence"), ("baseline_aucpr", "trivial baseline")):
+        other = result.metrics.get(name)
+        if other is not None:
+            shown += f", {words} {other:.4f}"
+    return shown

@@ -1,0 +1,83 @@
+"""``astrid train``: prepare, split, audit, fit, calibrate, evaluate, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml.audit import AuditResult
+from astrid_ml.build import build
+from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.files import write_table
+from astrid_ml.run.folder import open_run_folder
+from astrid_ml.run.prepare import prepare
+from astrid_ml.run.training.publish import Publication, publish
+from astrid_ml.run.training.rounds import Round, run_round
+from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.tracking.cost import CostMeter
+from astrid_ml.tracking.loggers import build_loggers
+
+
+def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Run a training, from raw files to a report.
+
+    Args:
+        config: the composed configuration as plain containers.
+        overrides: what the user typed, for the record.
+
+    Returns:
+        The content of ``metrics.json`` with ``run_dir`` and ``summary`` (lines for the terminal) beside it.
+
+    Raises:
+        UserError: anything in the data or the configuration that the user can mend.
+        KeyboardInterrupt: stopped; the same command carries on.
+    """
+    folder = Path(config["paths"]["run_dir"])
+    finished = open_run_folder(folder, config)
+    if finished is not None:
+        return {**finished, "run_dir": str(folder), "summary": [f"already finished: {folder / 'report.html'}"]}
+    with CostMeter() as meter:
+        return _train(config, list(overrides), folder, meter)
+
+
+def _train(config: dict[str, Any], overrides: list[str], folder: Path, meter: CostMeter) -> dict[str, Any]:
+    dataset, _ = prepare(config)
+    plan: SplitPlan = build(config["split"]).plan(dataset.index)
+    plan.write(dataset.path, folder)
+    audit: AuditResult = build(config["audit"]).run(dataset, plan)
+    judge = build(config["evaluation"])
+    loggers = build_loggers(config["logger"], folder, config["name"])
+    rounds = []
+    for number, folds in enumerate(plan.rounds):
+        target = folder if len(plan.rounds) == 1 else folder / f"fold_{number}"
+        rounds.append(run_round(config, dataset, folds, judge, loggers, target))
+    if not all(done.is_global_zero for done in rounds):
+        return {"run_dir": str(folder), "summary": []}
+    validation, test = pooled(rounds)
+    results = evaluate_folds(judge, validation, test)
+    for fold, table in (("val", validation), ("test", test)):
+        if len(table):
+            write_table(table, folder / "predictions" / f"{fold}.parquet")
+    cost = meter.account()
+    done = Publication(
+        config, overrides, folder, dataset, plan, audit, rounds, results, validation, test, loggers, cost
+    )
+    return publish(done)
+
+
+def pooled(rounds: Sequence[Round]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predictions of all rounds: each sample of a k-fold split is tested by the one model that never saw it."""
+    validation = pd.concat([done.validation.assign(round=i) for i, done in enumerate(rounds)], ignore_index=True)
+    tests = [done.test.assign(round=i) for i, done in enumerate(rounds) if len(done.test)]
+    return validation, pd.concat(tests, ignore_index=True) if tests else pd.DataFrame()
+
+
+def evaluate_folds(judge: Any, validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, EvaluationResult]:
+    """The evaluation of each fold that has predictions."""
+    results = {"val": judge.evaluate(validation)}
+    if len(test):
+        results["test"] = judge.evaluate(test)
+    return results

@@ -1,0 +1,57 @@
+"""Types that many rooms share: arrays by their element, and what a field's value may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Bits = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values that a number may take: ``Annotated[float, Range(0.0, 1.0)]``. None leaves a side open.
+
+    Args:
+        low: smallest value.
+        high: largest value.
+        open_low: ``low`` itself is refused.
+        open_high: ``high`` itself is refused.
+
+    Example:
+        >>> 0.0 in Range(0.0, 1.0, open_low=True), 1.0 in Range(0.0, 1.0), float("nan") in Range()
+        (False, True, False)
+    """
+
+    low: float | None = None
+    high: float | None = None
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        if value != value:  # NaN lies in no range
+            return False
+        above = self.low is None or (value > self.low if self.open_low else value >= self.low)
+        below = self.high is None or (value < self.high if self.open_high else value <= self.high)
+        return above and below
+
+    def __str__(self) -> str:
+        left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
+        low = "-inf" if self.low is None else f"{self.low:g}"
+        high = "inf" if self.high is None else f"{self.high:g}"
+        return f"{left}{low}, {high}{right}"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of a field's value, as astropy writes it: ``Annotated[float, Unit("px")]``."""
+
+    name: str

@@ -1,0 +1,1 @@
+"""The feature baseline of light curves: features and boosted trees."""

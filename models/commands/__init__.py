@@ -1,0 +1,1 @@
+"""Commands over models: baseline, import-weights."""

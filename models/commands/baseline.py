@@ -1,0 +1,192 @@
+"""``astrid baseline``: features and gradient boosting beside a finished run, on its own folds, windows and judge.
+
+For the report only: nothing of it enters a checkpoint. It is fitted on the run's training folds, tuned on validation
+for at least as long as the network was trained, and judged on the run's test fold; the difference of the two is
+resampled in pairs, the same objects drawn for both.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from astrid_ml.build import build
+from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.errors import UserError
+from astrid_ml.evaluation.tree.compare import compare_trees, figure_pair
+from astrid_ml.files import write_table
+from astrid_ml.models.baseline.features import FeatureTable
+from astrid_ml.models.baseline.trees import Settings, Trees, fit_trees, node_probabilities, validation_loss
+from astrid_ml.run.prediction.predict import write_json
+from astrid_ml.taxonomy import Taxonomy
+from astrid_ml.types import Ints
+
+
+@dataclass(frozen=True)
+class BaselineCommand:
+    """Fit, tune and judge the feature baseline of a light-curve run.
+
+    Args:
+        run: folder of a finished run.
+        output_dir: gets ``baseline.json``, ``predictions.parquet`` and ``baseline.png``; RUN/baseline by default.
+        days: windows to compare at, of those of the run; all of them by default.
+        tuning_seconds: for the choice of a configuration, by the log-loss of validation at the window that the run is
+            judged at; by default as long as the network's training took (of each round its part).
+        max_iter: trees of a class at most; validation stops the boosting earlier.
+        replicates: of the paired bootstrap.
+        seed: of the configurations and of the trees.
+    """
+
+    run_dir: str
+    output_dir: str | None = None
+    days: tuple[float, ...] | list[float] = ()
+    tuning_seconds: float | None = None
+    max_iter: int = 500
+    replicates: int = 1000
+    seed: int = 1
+
+    def run(self) -> dict[str, Any]:
+        """Write the comparison; the returned lines are for the terminal."""
+        folder = Path(self.run_dir)
+        config, record = open_run(folder)
+        output = Path(self.output_dir) if self.output_dir else folder / "baseline"
+        output.mkdir(parents=True, exist_ok=True)
+        dataset = PreparedDataset(record["dataset"]["path"])
+        judge = build(config["evaluation"], config.get("trust", []))
+        rounds = [pd.read_parquet(path) for path in sorted((folder / "splits").glob("*.parquet"))]
+        seconds = self.tuning_seconds if self.tuning_seconds is not None else float(record["cost"]["fit_seconds"])
+        started = time.perf_counter()
+        datamodule = build(config["datamodule"], config.get("trust", []))
+        datamodule.windows = chosen_days(datamodule.windows, self.days)
+        table = FeatureTable.of(dataset, datamodule)
+        extracted = time.perf_counter() - started
+        parts, accounts = [], []
+        for folds in rounds:
+            fitted = self._round(table, dataset.index, folds, judge, seconds / len(rounds), datamodule.taxonomy)
+            parts.append(fitted[0])
+            accounts.append(fitted[1])
+        baseline = pd.concat(parts, ignore_index=True)
+        write_table(baseline, output / "predictions.parquet")
+        network = pd.read_parquet(folder / "predictions" / "test.parquet")
+        network = network[network["days"].isin(datamodule.windows)]
+        compared = compare_trees(judge.tree, network, baseline, self.replicates)
+        figure_pair(compared).savefig(output / "baseline.png", dpi=130)
+        write_json(output / "metrics.json", judge.evaluate(baseline).flat("test"))
+        summary = {
+            "run": str(folder),
+            "features": table.values.shape[2],
+            "extraction_seconds": round(extracted, 1),
+            "tuning_seconds": round(sum(account["tuning_seconds"] for account in accounts), 1),
+            "network_fit_seconds": record["cost"]["fit_seconds"],
+            "rounds": accounts,
+            "comparison": compared.to_dict("records"),
+        }
+        write_json(output / "baseline.json", summary)
+        return {**lines_of(compared, judge.headline), "baseline": str(output / "baseline.json")}
+
+    def _round(
+        self,
+        table: FeatureTable,
+        index: pd.DataFrame,
+        folds: pd.DataFrame,
+        judge: Any,
+        seconds: float,
+        tree: Taxonomy,
+    ) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Tune at the headline's window, fit at every window, calibrate on validation; (test predictions, account)."""
+        fold = index["id"].map(folds.set_index("id")["fold"]).to_numpy()
+        rows = {name: table.rows[fold[table.rows] == name] for name in ("train", "val", "test")}
+        nodes = tree.encode([None if pd.isna(label) else label for label in index["label"]])
+        tuned_at = headline_window(judge.headline, table.days)
+        chosen, tuned, account = self._tune(table, rows, nodes, tuned_at, seconds, tree)
+        scored: dict[str, list[pd.DataFrame]] = {"val": [], "test": []}
+        for window, day in enumerate(table.days):
+            model = tuned
+            if window != tuned_at:
+                model = fit_trees(table, rows, nodes, window, chosen, tree, self.max_iter, self.seed)
+            for name, parts in scored.items():
+                p = node_probabilities(model, table.at(rows[name], window), tree)
+                columns = {f"score_{node}": p[:, number] for number, node in enumerate(tree.nodes)}
+                kept = index.iloc[rows[name]][["id", "group_id", "label"]].reset_index(drop=True)
+                parts.append(pd.concat([kept, pd.DataFrame({"days": day, **columns})], axis=1))
+        validation, test = (pd.concat(scored[name], ignore_index=True) for name in ("val", "test"))
+        return judge.apply(test, judge.fit(validation)), account
+
+    def _tune(
+        self,
+        table: FeatureTable,
+        rows: dict[str, Ints],
+        nodes: Ints,
+        window: int,
+        seconds: float,
+        tree: Taxonomy,
+    ) -> tuple[Settings, Trees, dict[str, Any]]:
+        """Configurations at random, the first a sound one, until the time is spent."""
+        random, started = np.random.default_rng(self.seed), time.perf_counter()
+        least, tried, settings = np.inf, 0, Settings()
+        while True:
+            model = fit_trees(table, rows, nodes, window, settings, tree, self.max_iter, self.seed)
+            loss = validation_loss(model, table.at(rows["val"], window), nodes[rows["val"]])
+            tried += 1
+            if loss < least:
+                best, kept, least = settings, model, loss
+            if time.perf_counter() - started >= seconds:
+                break
+            settings = Settings.drawn(random)
+        spent = time.perf_counter() - started
+        return best, kept, {"tuning_seconds": spent, "tried": tried, "val_log_loss": least, "settings": vars(best)}
+
+
+def chosen_days(windows: list[float], days: Sequence[float]) -> list[float]:
+    """The windows of the run that are asked for.
+
+    Raises:
+        UserError: one that the run does not have.
+    """
+    absent = [day for day in days if day not in windows]
+    if absent:
+        raise UserError(f"days of the run's windows {windows}", f"{absent}", "choose some of them")
+    return [day for day in windows if not days or day in days]
+
+
+def headline_window(headline: str, days: tuple[float, ...]) -> int:
+    """The window that the run is judged at; the longest where the headline names none."""
+    shown = headline.rsplit("/", 1)[-1]
+    wanted = [number for number, day in enumerate(days) if f"{day:g}d" == shown]
+    return wanted[0] if wanted else len(days) - 1
+
+
+def open_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration and record of a finished light-curve run.
+
+    Raises:
+        UserError: no finished run, no test fold, or another domain's.
+    """
+    if not (folder / "predictions" / "test.parquet").is_file() or not (folder / "run.json").is_file():
+        raise UserError(
+            "run=FOLDER of a finished run with a test fold", f"{folder} is none", "give what astrid train left"
+        )
+    config: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    record: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    if record["dataset"]["domain"] != "lightcurves":
+        raise UserError("a run on light curves", f"one on {record['dataset']['domain']}", "give a light-curve run")
+    return config, record
+
+
+def lines_of(compared: pd.DataFrame, headline: str) -> dict[str, str]:
+    """What the terminal shows: the headline's window."""
+    day = compared["days"] == float(headline.rsplit("/", 1)[-1].removesuffix("d"))
+    shown = compared[day] if day.any() else compared[compared["days"] == compared["days"].max()]
+    return {
+        f"{row['metric']} at {row['days']:g} d": f"network {row['network']:.4f}, baseline {row['baseline']:.4f}, "
+        f"difference {row['difference']:+.4f} (95 % {row['low']:+.4f} to {row['high']:+.4f})"
+        for row in shown.to_dict("records")
+    }

@@ -1,0 +1,148 @@
+"""Published Braai weights (Keras HDF5) become a checkpoint; h5py only, no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from astrid_ml.build import build, plain
+from astrid_ml.checkpoint.load import save_model
+from astrid_ml.checkpoint.record import Record
+from astrid_ml.config import compose, preprocessing_of
+from astrid_ml.errors import UserError
+from astrid_ml.types import Array
+
+LAYERS = ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2")
+# What each published model does to a stamp before the network (FORMATS of Braai's own code, checked on its scores).
+KNOWN_AS = {"d6_m7": ["drb"], "d6_m9": []}
+VARIANTS = {"d6_m7": "braai_d6_m7", "d6_m9": "braai_d6_m9"}
+
+
+def read_keras_weights(path: Path) -> dict[str, Tensor]:
+    """Kernels and biases of a VGG6, as the state of :class:`astrid_ml.models.braai.network.BraaiVGG6`.
+
+    Keras keeps convolutions as (height, width, in, out) and dense kernels as (in, out).
+
+    Raises:
+        UserError: no HDF5 file, or not the six layers of a VGG6.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            found: list[Array] = []
+            names: list[str] = []
+
+            def collect(name: str, item: Any) -> None:
+                if isinstance(item, h5py.Dataset) and item.ndim in (1, 2, 4):
+                    names.append(name)
+                    found.append(np.asarray(item))
+
+            file.visititems(collect)
+    except OSError as error:
+        raise UserError(
+            "Keras weights in HDF5", f"{path}: {str(error)[:120]}", "give the .h5 file of the published model"
+        ) from error
+    return _state(dict(zip(names, found, strict=True)), path)
+
+
+def _state(arrays: dict[str, Array], path: Path) -> dict[str, Tensor]:
+    kernels = sorted(((name, array) for name, array in arrays.items() if array.ndim > 1), key=_order)
+    shapes = [array.shape for _, array in kernels]
+    if [len(shape) for shape in shapes] != [4, 4, 4, 4, 2, 2]:
+        raise UserError(
+            "four convolutions and two dense layers (VGG6)",
+            f"kernels of shapes {shapes[:8]} in {path.name}",
+            "give d6_m7.weights.h5 or braai_d6_m9.weights.h5",
+        )
+    state: dict[str, Tensor] = {}
+    for layer, (name, kernel) in zip(LAYERS, kernels, strict=True):
+        bias = arrays.get(name.replace("kernel", "bias"))
+        if bias is None or bias.shape != kernel.shape[-1:]:
+            raise UserError(f"a bias beside {name}", "none that fits", "give the complete weights file")
+        turned = kernel.transpose(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
+        state[f"{layer}.weight"] = torch.from_numpy(np.ascontiguousarray(turned, dtype=np.float32))
+        state[f"{layer}.bias"] = torch.from_numpy(np.ascontiguousarray(bias, dtype=np.float32))
+    return state
+
+
+def _order(item: tuple[str, Array]) -> tuple[bool, int, int, str]:
+    """Convolutions first, by their width; then dense layers, the single output last; then by name."""
+    name, kernel = item
+    return (kernel.ndim == 2, kernel.shape[-1] if kernel.ndim == 4 else -kernel.shape[-1], kernel.shape[-2], name)
+
+
+@dataclass(frozen=True)
+class ImportWeights:
+    """``astrid import-weights source=H5 variant=d6_m7 output=C``.
+
+    Args:
+        source: the Keras HDF5 file.
+        variant: ``d6_m7`` (behind ZTF's ``drb``) or ``d6_m9``; it fixes how stamps are normalised.
+        output: the checkpoint to write.
+    """
+
+    source: str
+    variant: str
+    output: str
+
+    def run(self) -> dict[str, Any]:
+        """Write the checkpoint: uncalibrated, with a threshold of 0.5."""
+        if self.variant not in VARIANTS:
+            raise UserError(
+                f"variant={' or '.join(VARIANTS)}", self.variant, "choose the one that the weights belong to"
+            )
+        if not Path(self.source).is_file():
+            raise UserError("source=FILE.h5", f"nothing at {self.source}", "check the path")
+        config = plain(
+            compose(
+                "train",
+                [
+                    "model=braai_vgg6",
+                    f"channels={VARIANTS[self.variant]}",
+                    "augment=none",
+                    "calibration=none",
+                    "paths.run_dir=none",
+                    "paths.sweep_dir=none",
+                ],
+            )
+        )
+        nodes = {name: config[name] for name in ("channels", "datamodule", "model", "evaluation")}
+        nodes["preprocessing"] = preprocessing_of("alerts")
+        task = build(nodes["model"]["task"])
+        state = {f"network.{name}": value for name, value in read_keras_weights(Path(self.source)).items()}
+        expected = {name: value.shape for name, value in task.network.state_dict(prefix="network.").items()}
+        wrong = [name for name, shape in expected.items() if name not in state or state[name].shape != shape]
+        if wrong:
+            raise UserError(
+                "weights of the published VGG6 (312,081 parameters)",
+                f"other shapes at {', '.join(wrong)}",
+                "give the published file of that variant",
+            )
+        note = f"imported from {Path(self.source).name}, variant {self.variant}"
+        calibration = {
+            "kind": "none",
+            "parameters": {},
+            "calibrated": False,
+            "threshold": 0.5,
+            "rule": "0.5, not chosen on data",
+        }
+        record = Record(
+            "alerts",
+            nodes,
+            list(config["channels"]["names"]),
+            calibration=calibration,
+            note=note,
+            known_as=KNOWN_AS[self.variant],
+        )
+        save_model(Path(self.output), state, record)
+        return {
+            "checkpoint": self.output,
+            "parameters": sum(value.numel() for value in state.values()),
+            "calibrated": "no: probability will be null",
+        }

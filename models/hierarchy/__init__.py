@@ -1,1 +1,0 @@
-"""The hierarchy of classes in training: the weighted hierarchical cross-entropy."""

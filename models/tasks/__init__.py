@@ -1,0 +1,1 @@
+"""Lightning tasks: what a network is trained and scored for."""

@@ -1,0 +1,111 @@
+"""The hierarchical task: node logits in, node probabilities out, watched by macro-AUCPR over the leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from astrid_ml.evaluation.tree.metrics import macro_average_precision
+from astrid_ml.models.losses.hierarchy import WHXE, sibling_log_softmax
+from astrid_ml.models.tasks.task import Batch, Task
+from astrid_ml.taxonomy import load_taxonomy
+
+
+class HierarchyTask(Task):
+    """Train a network that returns (B, Q, n_nodes) logits: Q questions about each object, all trained at once.
+
+    Args:
+        network: called with ``values`` (N, F), ``lengths`` (B,), ``static`` (B, S), ``queries`` and ``elapsed`` (B, Q).
+        taxonomy: a shipped tree or a YAML file.
+        alpha: decay of the loss with depth.
+        weighted: inverse-frequency weights.
+        optimizer: parameters -> optimizer.
+        scheduler: optimizer -> scheduler or None.
+    """
+
+    monitor: ClassVar[str] = "val/leaf/macro_aucpr"
+    monitor_mode: ClassVar[str] = "max"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        taxonomy: str,
+        alpha: float = 0.5,
+        weighted: bool = True,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
+        scheduler: Callable[[Optimizer], Any] | None = None,
+    ) -> None:
+        self._settings = (taxonomy, alpha, weighted)
+        super().__init__(network, optimizer, scheduler)
+
+    def configure_losses(self) -> None:
+        taxonomy, alpha, weighted = self._settings
+        self.taxonomy = load_taxonomy(taxonomy)
+        self.loss = WHXE(self.taxonomy, alpha, weighted)
+
+    def configure_metrics(self) -> None:
+        self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def prepare_for(self, datamodule: Any) -> None:
+        """Class weights from the training objects."""
+        self.loss.set_counts(torch.from_numpy(datamodule.nodes_of("train")))
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Node logits of every question, (B Q, n_nodes), the questions of an object together."""
+        names = ("values", "lengths", "static", "queries", "elapsed")
+        out: Tensor = self.network(*(batch[name] for name in names))
+        return out.flatten(0, 1)
+
+    def compute_loss(self, batch: Batch) -> Tensor:
+        loss: Tensor = self.loss(self.logits(batch), batch["y"].repeat_interleave(batch["queries"].shape[1]))
+        return loss
+
+    def node_probabilities(self, batch: Batch) -> Tensor:
+        """(B Q, n_nodes) float64, children summing to their parent.
+
+        The logarithm of each node's weight is taken off its logit: a weighted loss makes the network answer for a
+        world in which all siblings are equally frequent (Elkan 2001).
+        """
+        logits = self.logits(batch).double()
+        weights = self.loss.weights.double().clamp(min=1e-12)
+        conditional = sibling_log_softmax(logits - weights.log(), self.taxonomy.sibling_groups)
+        parent = torch.from_numpy(self.taxonomy.parent).to(logits.device)
+        out = conditional.clone()
+        for number in range(1, out.shape[1]):
+            out[:, number] += out[:, parent[number]]
+        return out.exp()
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """``days`` and ``score_<node>`` for every node."""
+        p = self.node_probabilities(batch)
+        columns = {f"score_{name}": p[:, number] for number, name in enumerate(self.taxonomy.nodes)}
+        return {"days": batch["days"].flatten(), **columns}
+
+    def update_metrics(self, batch: Batch) -> None:
+        labels = batch["y"].repeat_interleave(batch["queries"].shape[1])
+        self._seen.append((self.node_probabilities(batch).detach().cpu(), labels.cpu()))
+
+    def compute_metrics(self) -> dict[str, Tensor | float]:
+        seen = gathered(self._seen)
+        self._seen.clear()
+        p = torch.cat([part[0] for part in seen]).numpy()
+        y = torch.cat([part[1] for part in seen]).numpy()
+        leaves = self.taxonomy.level_nodes(self.taxonomy.n_levels)
+        truth = self.taxonomy.at_level(y, self.taxonomy.n_levels)
+        known = truth >= 0
+        value = macro_average_precision(p[known][:, leaves], np.searchsorted(leaves, truth[known]))
+        return {self.monitor: value if value is not None else 0.0}
+
+
+def gathered(seen: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    """What all processes have seen, in the order of their ranks: the same in each; one process has only its own."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return list(seen)
+    parts: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather_object(parts, seen)
+    return [pair for part in parts for pair in part]

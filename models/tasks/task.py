@@ -1,0 +1,133 @@
+"""The base of all tasks: a network, a loss and how they are trained and asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from astrid_ml.contracts.pipeline import SampleSource
+
+Batch = dict[str, Tensor]
+
+
+class Task(LightningModule):
+    """Train a network and turn its output into columns of predictions.
+
+    Subclasses define ``compute_loss`` and ``scores``; those that watch more than the loss also
+    ``configure_metrics``, ``update_metrics`` and ``compute_metrics``. Hyper-parameters are not saved (partials
+    break safe loading); the checkpoint's own entry holds the configuration. ``configure_model`` is never
+    overridden: Lightning runs it again before a test, and weights would silently be replaced.
+
+    Args:
+        network: a pure ``nn.Module``.
+        optimizer: parameters -> optimizer.
+        scheduler: optimizer -> scheduler, stepped every epoch; None keeps the rate.
+    """
+
+    monitor: ClassVar[str] = "val/loss"
+    monitor_mode: ClassVar[str] = "min"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
+        scheduler: Callable[[Optimizer], Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.configure_losses()
+        self.configure_metrics()
+
+    # ---- what a subclass provides -------------------------------------------------------------------------
+
+    def compute_loss(self, batch: Batch) -> Tensor:
+        """The training loss of a batch, a scalar."""
+        raise TypeError(f"{type(self).__name__} must define compute_loss")
+
+    def scores(self, batch: Batch) -> dict[str, Tensor]:
+        """Columns of predictions, each of shape (B,); ``score`` in [0, 1] is among them for a binary task."""
+        raise TypeError(f"{type(self).__name__} must define scores")
+
+    def configure_losses(self) -> None:
+        """Make loss modules; called once by ``__init__``."""
+
+    def configure_metrics(self) -> None:
+        """Make validation metrics; called once by ``__init__``."""
+
+    def prepare_for(self, datamodule: Any) -> None:
+        """Look at the training fold before the fit (class counts for a balanced loss, for instance)."""
+
+    def update_metrics(self, batch: Batch) -> None:
+        """Add a validation batch to the metrics."""
+
+    def compute_metrics(self) -> dict[str, Tensor | float]:
+        """Validation metrics of the epoch, by full name (``val/aucpr``), and reset."""
+        return {}
+
+    # ---- Lightning ----------------------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self.compute_loss(batch)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=batch_length(batch))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        loss = self.compute_loss(batch)
+        self.log("val/loss", loss, prog_bar=True, batch_size=batch_length(batch), sync_dist=True)
+        self.update_metrics(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        # The metrics reduce over processes themselves, so the logged value is the same in each.
+        for name, value in self.compute_metrics().items():
+            self.log(name, value, prog_bar=name == self.monitor, rank_zero_only=False, sync_dist=False)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.log("test/loss", self.compute_loss(batch), batch_size=batch_length(batch), sync_dist=True)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        return self.scores(batch)
+
+    def configure_optimizers(self) -> Any:
+        if self.make_optimizer is None:
+            raise RuntimeError("a task without an optimizer can predict, not train")
+        optimizer = self.make_optimizer(self.network.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.make_scheduler(optimizer)}}
+
+    # ---- predictions outside the Trainer ------------------------------------------------------------------
+
+    def predict_table(self, datamodule: Any, source: SampleSource, rows: Any = None) -> pd.DataFrame:
+        """Score rows of a source in full precision.
+
+        Returns:
+            One row a sample, in order: ``row`` (position in the index) and the columns of ``scores``.
+        """
+        self.eval()
+        parts: list[pd.DataFrame] = []
+        device = next(self.network.parameters()).device
+        with torch.inference_mode():
+            for chosen, batch in datamodule.batches(source, rows):
+                moved = {name: value.to(device) for name, value in batch.items()}
+                columns = {name: to_numpy(value) for name, value in self.scores(moved).items()}
+                parts.append(pd.DataFrame({"row": chosen, **columns}))
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"row": np.array([], dtype=np.int64)})
+
+
+def to_numpy(value: Tensor) -> Any:
+    """A (B,) tensor as a column; a (B, k) tensor as a list column."""
+    array = value.detach().float().cpu().numpy() if value.is_floating_point() else value.detach().cpu().numpy()
+    return array if array.ndim == 1 else list(array)
+
+
+def batch_length(batch: Batch) -> int:
+    """The number of samples in a batch (the key ``y`` or, without it, the first tensor)."""
+    return len(batch["y"]) if "y" in batch else len(next(iter(batch.values())))

@@ -1,0 +1,1 @@
+"""Commands over images: difference, recover, forced, associate, depth, inject."""

@@ -1,0 +1,121 @@
+"""``astrid difference``: one pair from two FITS files to candidates, and to scores where a checkpoint is given."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.commands.products import (
+    write_candidates,
+    write_difference,
+    write_image,
+    write_triplets,
+)
+from astrid_ml.preprocessing.differencing.commands.quicklook import write_quicklook
+from astrid_ml.preprocessing.differencing.difference import Difference
+from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, read_truth
+from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline, candidate_table
+
+
+@dataclass(frozen=True)
+class DifferencePair:
+    """Subtract a pair and write what there is to know of it.
+
+    Args:
+        science, reference: the frames.
+        output_dir: gets ``difference.fits``, ``candidates.parquet`` and ``.ecsv``, ``quality.json``, ``quicklook.png``.
+        pipeline: the steps.
+        truth: known positions (CSV or parquet with x, y or ra, dec); fills ``label`` and ``match_id``.
+        ckpt_path: a checkpoint that scores the candidates.
+        trust: classes outside this project that the checkpoint may name.
+        export: ``hdf5`` writes ``triplets.h5``.
+        intermediates: write ``science.fits`` and ``reference.fits``, aligned and without background.
+    """
+
+    science: Frame
+    reference: Frame
+    output_dir: str
+    pipeline: DifferencingPipeline = field(default_factory=DifferencingPipeline)
+    truth: str | None = None
+    ckpt_path: str | None = None
+    trust: tuple[str, ...] | list[str] = ()
+    export: Literal["hdf5"] | None = None
+    intermediates: bool = False
+
+    def run(self) -> dict[str, Any]:
+        """Subtract, write, and return the figures that people look at first."""
+        if self.export not in (None, "hdf5"):
+            raise UserError("export=hdf5 or none", str(self.export), "leave it out or write hdf5")
+        folder = Path(self.output_dir)
+        done = self.pipeline.difference(self.science, self.reference)
+        folder.mkdir(parents=True, exist_ok=True)
+        table = candidate_table(done, Path(self.science.path).name.split(".")[0])
+        truth = read_truth(self.truth, done.science) if self.truth else None
+        table, _ = label_candidates(table, truth, self.pipeline.match_radius * float(done.quality["fwhm_science"]))
+        table["source"] = Path(self.science.path).name
+        table = self._scored(table, done)
+        write_difference(folder / "difference.fits", done, self.science.path, self.reference.path)
+        write_candidates(folder, table)
+        write_quality(folder / "quality.json", done.quality)
+        write_quicklook(folder / "quicklook.png", done)
+        self._extras(folder, table, done)
+        return self._summary(table, done)
+
+    def _scored(self, table: pd.DataFrame, done: Difference) -> pd.DataFrame:
+        """The candidates with ``score``, ``probability``, ``threshold`` and ``decision`` of a checkpoint, if given."""
+        if self.ckpt_path is None:
+            return table
+        from astrid_ml.build import build
+        from astrid_ml.checkpoint.load import load_model
+        from astrid_ml.pipeline.writer import MemoryUnitWriter
+        from astrid_ml.run.prediction.predict import ordered, score_source
+
+        model = load_model(Path(self.ckpt_path), self.trust)
+        judge = build(model.record.config["evaluation"], self.trust)
+        if table.empty:
+            return table.assign(score=np.nan, probability=np.nan, threshold=np.nan, decision=np.int8(0))
+        writer = MemoryUnitWriter(self.pipeline.describe())
+        writer.add(*self.pipeline.samples(table, done))
+        return ordered(score_source(model, judge, writer.source())).assign(label=table["label"].to_numpy())
+
+    def _extras(self, folder: Path, table: pd.DataFrame, done: Difference) -> None:
+        if self.export == "hdf5":
+            rows, arrays = self.pipeline.samples(table, done)
+            write_triplets(folder / "triplets.h5", rows, arrays["stamps"], self.pipeline.describe()["channels"])
+        if self.intermediates:
+            psfs = done.pair.psfs
+            write_image(folder / "science.fits", done.science.with_(psf=psfs[0]))
+            write_image(folder / "reference.fits", done.reference.with_(psf=psfs[1]))
+
+    def _summary(self, table: pd.DataFrame, done: Difference) -> dict[str, Any]:
+        names = ("sig_std_raw", "neighbour_corr", "overlap", "fwhm_science", "fwhm_reference", "flux_ratio")
+        summary: dict[str, Any] = {"candidates": len(table)}
+        summary |= {name: round(float(done.quality[name]), 4) for name in names}
+        if "score" in table:
+            summary["scored"] = int(table["score"].notna().sum())
+        if done.quality["warnings"]:
+            summary["warnings"] = done.quality["warnings"]
+        return {**summary, "output_dir": self.output_dir}
+
+
+def write_quality(path: Path, quality: dict[str, Any]) -> None:
+    """``quality.json``; what is not finite becomes null."""
+    from astrid_ml.run.prediction.predict import write_json
+
+    write_json(path, {name: _plain(value) for name, value in quality.items()})
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

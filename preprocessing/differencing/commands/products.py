@@ -1,0 +1,116 @@
+"""The files that one subtracted pair leaves: difference.fits, candidates, quality.json, HDF5 triplets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from astropy.io import fits
+
+from astrid_ml import __version__
+from astrid_ml.preprocessing.differencing.difference import Difference, central
+from astrid_ml.preprocessing.differencing.frame.image import Image
+
+
+def atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Write beside the path, then rename: nobody ever sees half a file."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _header(done: Difference, science: str, reference: str) -> fits.Header:
+    header = done.science.wcs.to_header(relax=True) if done.science.wcs is not None else fits.Header()
+    cards: dict[str, tuple[Any, str]] = {
+        "BUNIT": (done.science.unit, "as the science image"),
+        "MISSION": (done.science.mission, "mission"),
+        "FILTER": (done.science.filter, "filter"),
+        "MJD": (done.science.mjd, "mid-exposure of the science image, UTC"),
+        "MJDREF": (done.reference.mjd, "mid-exposure of the reference, UTC"),
+        "ZP": (done.science.zero_point, "AB magnitude of one unit of flux"),
+        "FLXRATIO": (done.quality["flux_ratio"], "flux ratio, science / reference"),
+        "ASTSIGMA": (done.quality["astrometric_sigma"], "registration error, px per axis"),
+        "SIGSTD": (done.quality["sig_std_raw"], "std of SIG in blank sky before rescaling"),
+        "SIGSCALE": (done.quality["sig_scale"], "SIG was divided by this"),
+        "OVERLAP": (done.quality["overlap"], "share of the science image covered"),
+        "SCIENCE": (Path(science).name, "science image"),
+        "REFFILE": (Path(reference).name, "reference image"),
+        "CREATOR": (f"astrid_ml {__version__}", "program"),
+    }
+    for name, (value, comment) in cards.items():
+        if value is not None and not (isinstance(value, float) and not np.isfinite(value)):
+            header[name] = (value, comment)
+    return header
+
+
+def write_difference(path: Path, done: Difference, science: str, reference: str) -> None:
+    """``difference.fits``: DIFF, SIG, FLUXERR (of a point source), VAR, MASK (1 = do not use), PSF."""
+    header = _header(done, science, reference)
+    result = done.result
+    hdus = [fits.PrimaryHDU(header=fits.Header({"CREATOR": header["CREATOR"]}))]
+    for name, plane in (
+        ("DIFF", result.diff.numpy()),
+        ("SIG", result.significance.numpy()),
+        ("FLUXERR", result.flux_error.numpy()),
+        ("VAR", result.variance.numpy()),
+        ("MASK", result.mask.numpy().astype(np.uint8)),
+    ):
+        hdus.append(fits.ImageHDU(plane, header=header, name=name))
+    hdus.append(fits.ImageHDU(result.psf.detach().numpy(), name="PSF"))
+    atomically(path, lambda at: fits.HDUList(hdus).writeto(at, output_verify="silentfix"))
+
+
+def write_image(path: Path, image: Image) -> None:
+    """An aligned, background-free intermediate: SCI, ERR, MASK, PSF."""
+    header = image.wcs.to_header(relax=True) if image.wcs is not None else fits.Header()
+    header["BUNIT"] = image.unit
+    hdus = [
+        fits.PrimaryHDU(),
+        fits.ImageHDU(image.data.numpy(), header=header, name="SCI"),
+        fits.ImageHDU(image.variance.sqrt().numpy(), header=header, name="ERR"),
+        fits.ImageHDU(image.mask.numpy().astype(np.uint8), header=header, name="MASK"),
+    ]
+    if image.psf is not None:
+        hdus.append(fits.ImageHDU(central(image.psf).numpy(), name="PSF"))
+    atomically(path, lambda at: fits.HDUList(hdus).writeto(at, output_verify="silentfix"))
+
+
+def write_candidates(folder: Path, table: pd.DataFrame) -> None:
+    """``candidates.parquet`` and ``candidates.ecsv``."""
+    from astropy.table import Table
+
+    atomically(folder / "candidates.parquet", lambda at: table.to_parquet(at, index=False))
+    plain = table.copy()
+    for name in plain.columns:
+        if plain[name].dtype == "string" or plain[name].dtype == object:
+            plain[name] = plain[name].astype(object).where(plain[name].notna(), "")
+        elif str(plain[name].dtype) == "Int8":
+            plain[name] = plain[name].astype("float64")
+    ecsv = Table({name: np.asarray(plain[name].tolist()) for name in plain.columns})
+    atomically(folder / "candidates.ecsv", lambda at: ecsv.write(at, format="ascii.ecsv"))
+
+
+def write_triplets(path: Path, table: pd.DataFrame, stamps: Any, channels: list[str]) -> None:
+    """HDF5: ``stamps`` (n, C, size, size) with the attribute ``channels``, and a dataset for each column."""
+    import h5py
+
+    def write(at: Path) -> None:
+        with h5py.File(at, "w") as file:
+            data = file.create_dataset("stamps", data=stamps, compression="gzip", shuffle=True)
+            data.attrs["channels"] = channels
+            for name in table.columns:
+                values = table[name].to_numpy()
+                if table[name].dtype == "string" or values.dtype == object:
+                    text = ["" if v is None or v is pd.NA else str(v) for v in values]
+                    file.create_dataset(f"table/{name}", data=text, dtype=h5py.string_dtype())
+                else:
+                    file.create_dataset(f"table/{name}", data=values)
+
+    atomically(path, write)

@@ -1,0 +1,197 @@
+"""``astrid recover``: what each way of subtracting finds of known or injected sources."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.commands.inject import free_places
+from astrid_ml.preprocessing.differencing.commands.products import atomically
+from astrid_ml.preprocessing.differencing.commands.recovery import Recovery, recover, summarise
+from astrid_ml.preprocessing.differencing.commands.recovery_figure import write_recovery_figure
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs
+from astrid_ml.preprocessing.differencing.frame.truth import read_truth
+from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
+from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
+from astrid_ml.preprocessing.differencing.stars.psf import GivenPsf
+from astrid_ml.preprocessing.differencing.stars.select import find_sources
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Injections:
+    """Point sources put into the science image before it is subtracted.
+
+    Args:
+        n: of a pair; 0 injects nothing and takes the manifest's truth.
+        snr: range of the optimal S/N on sky, log-uniform.
+        spacing: px between them.
+        margin: px to the edge.
+    """
+
+    n: int = 0
+    snr: tuple[float, float] | list[float] = (3.0, 40.0)
+    spacing: float = 16.0
+    margin: int = 40
+
+    def __call__(self, image: Image, psf: torch.Tensor, seed: int) -> tuple[Image, pd.DataFrame]:
+        """The image with sources added (their Poisson noise too, where the gain is known), and their truth."""
+        rng = np.random.default_rng(seed)
+        x, y = free_places(image, self.n, self.spacing, self.margin, rng)
+        sky = float(image.variance[~image.mask].median())
+        error = float(np.sqrt(sky / float(psf.square().sum())))
+        low, high = np.log(self.snr[0]), np.log(self.snr[1])
+        flux = error * np.exp(rng.uniform(low, high, len(x)))
+        at = (torch.from_numpy(x), torch.from_numpy(y))
+        added = render_sources(image.shape, psf, *at, torch.from_numpy(flux.astype(np.float32))).clamp_min(0)
+        variance = image.variance
+        if image.meta.get("gain_known", True) and image.variance_includes_source:
+            electrons = added.double().numpy() * image.gain
+            noise = torch.from_numpy(rng.poisson(electrons).astype(np.float32)) / image.gain
+            variance = variance + added / image.gain
+            added = noise
+        point = np.nan if image.zero_point is None else image.zero_point
+        truth = pd.DataFrame({"x": x, "y": y, "flux": flux, "mag": point - 2.5 * np.log10(flux), "injected": True})
+        return image.with_(data=image.data + added, variance=variance), truth
+
+
+@dataclass(frozen=True)
+class Recover:
+    """Subtract pairs in several ways and compare what each finds.
+
+    Args:
+        input: a manifest with a truth for each pair, or a folder that holds one; None: ``science`` and ``reference``.
+        science, reference: one pair; needs ``inject.n``.
+        output_dir: gets ``recover.parquet``, ``recover.json``, ``recover.png`` and ``sources.parquet``.
+        pipeline: the steps that are not varied.
+        subtractions, psfs: the ways that are compared: each subtraction with the pipeline's PSF, then each PSF with the
+            pipeline's subtraction.
+        inject: sources to add.
+        methods: names of the ways to run; None runs all.
+        limit: pairs at most.
+        radius: px; of detections to the truth.
+        bright: flux (science units) of stars near which false positives are counted apart.
+        seed: of the injections.
+    """
+
+    output_dir: str
+    input: str | None = None
+    science: Frame | None = None
+    reference: Frame | None = None
+    pipeline: DifferencingPipeline = field(default_factory=DifferencingPipeline)
+    subtractions: Mapping[str, Any] = field(default_factory=dict)
+    psfs: Mapping[str, Any] = field(default_factory=dict)
+    inject: Injections = field(default_factory=Injections)
+    methods: tuple[str, ...] | list[str] | None = None
+    limit: int | None = None
+    radius: float = 4.0
+    bright: float = 2e4
+    seed: int = 1
+
+    def run(self) -> dict[str, Any]:
+        """Run every way on every pair; returns the table's main columns."""
+        ways = self._ways()
+        folder = Path(self.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        results: dict[str, list[Recovery]] = {name: [] for name in ways}
+        failed: list[str] = []
+        without: set[str] = set()
+        for label, science, reference, truth in self._cases():
+            for name, pipeline in ways.items():
+                if isinstance(pipeline.psf, GivenPsf) and (science.psf is None or reference.psf is None):
+                    without.add(label)
+                    continue
+                try:
+                    done = pipeline(science, reference)
+                except UserError as error:
+                    failed.append(f"{label}, {name}: {error}")
+                    continue
+                results[name].append(recover(done, truth, self.radius, self.bright))
+            _LOG.info("%s: %d known sources", label, len(truth))
+        if without:
+            _LOG.warning("%d pairs bring no PSFs and have no row for given ones", len(without))
+        results = {name: parts for name, parts in results.items() if parts}
+        if not results:
+            raise UserError("a pair that can be subtracted", "; ".join(failed)[:400], "see the reasons")
+        table = pd.DataFrame([{"name": name, **summarise(parts)} for name, parts in results.items()])
+        sources = {name: pd.concat([p.sources for p in parts], ignore_index=True) for name, parts in results.items()}
+        self._write(folder, table, sources, failed)
+        shown = ("completeness_above_7", "m50", "false_positives_per_mpx", "slope", "pull_std", "sig_std_raw")
+        brief = {row["name"]: {k: _round(row[k]) for k in shown if k in row} for row in table.to_dict("records")}
+        return {"rows": brief, "failed": len(failed), "output_dir": self.output_dir}
+
+    def _ways(self) -> dict[str, DifferencingPipeline]:
+        ways = {name: replace(self.pipeline, subtract=step) for name, step in self.subtractions.items()}
+        ways |= {f"psf {name}": replace(self.pipeline, psf=step) for name, step in self.psfs.items()}
+        if self.methods is not None:
+            unknown = sorted(set(self.methods) - set(ways))
+            if unknown:
+                raise UserError(f"methods among {', '.join(ways)}", ", ".join(unknown), "choose some of them")
+            ways = {name: ways[name] for name in self.methods}
+        return ways
+
+    def _cases(self) -> Iterator[tuple[str, Image, Image, pd.DataFrame]]:
+        load = self.pipeline.loader()
+        if self.input is None:
+            if not (self.science and self.science.path and self.reference and self.reference.path):
+                raise UserError("input=MANIFEST, or science=A reference=B", "neither", "give one of them")
+            if self.inject.n < 1:
+                raise UserError("known sources", "inject.n=0", "set inject.n=100")
+            yield self._injected(self.science.path, load(self.science), load(self.reference), 0)
+            return
+        pairs = find_pairs([Path(self.input)])[: self.limit]
+        for number, pair in enumerate(pairs):
+            science, reference = load(Frame(**pair.science)), load(Frame(**pair.reference))
+            if self.inject.n > 0:
+                yield self._injected(pair.name, science, reference, number)
+            elif pair.truth is None:
+                fix = "add the column truth to the manifest, or inject: inject.n=100"
+                raise UserError("a truth for each pair", f"none for {pair.name}", fix)
+            else:
+                yield pair.name, science, reference, read_truth(pair.truth, science)
+
+    def _injected(
+        self, name: str, science: Image, reference: Image, number: int
+    ) -> tuple[str, Image, Image, pd.DataFrame]:
+        flat = self.pipeline.background(science)
+        found = find_sources(flat)
+        estimate = self.pipeline.psf(flat, found, self.pipeline.stars(flat, found))
+        psf = estimate.psf if estimate.psf.ndim == 2 else estimate.psf.mean((0, 1))
+        changed, truth = self.inject(science, psf, self.seed + number)
+        return name, changed, reference, truth
+
+    def _write(self, folder: Path, table: pd.DataFrame, sources: dict[str, pd.DataFrame], failed: list[str]) -> None:
+        atomically(folder / "recover.parquet", lambda at: table.to_parquet(at, index=False))
+        rows = [{k: _json(v) for k, v in row.items()} for row in table.to_dict("records")]
+        text = json.dumps({"rows": rows, "failed": failed}, indent=2) + "\n"
+        atomically(folder / "recover.json", lambda at: _write_text(at, text))
+        joined = pd.concat([part.assign(method=name) for name, part in sources.items()], ignore_index=True)
+        atomically(folder / "sources.parquet", lambda at: joined.to_parquet(at, index=False))
+        write_recovery_figure(folder / "recover.png", sources, table)
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _round(value: Any) -> Any:
+    value = _json(value)
+    return round(value, 4) if isinstance(value, float) else value

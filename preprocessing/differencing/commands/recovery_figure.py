@@ -1,0 +1,89 @@
+"""Completeness against S/N or magnitude, and the figures of each subtraction side by side."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.preprocessing.differencing.commands.products import atomically
+from astrid_ml.preprocessing.differencing.commands.recovery import wilson
+
+_COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b83280", "#4a5568", "#b7791f", "#285e61")
+_INK = "#1a202c"
+
+
+def write_recovery_figure(path: Path, sources: dict[str, pd.DataFrame], table: pd.DataFrame) -> None:
+    """Three panels: completeness, false positives per Mpx, slope with pull.
+
+    Args:
+        path: PNG.
+        sources: row name -> sources of all pairs, as ``Recovery.sources``.
+        table: the summary, one row each.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained", width_ratios=[1.5, 1, 1])
+    has_snr = all("snr_opt" in s for s in sources.values())
+    for i, (name, part) in enumerate(sources.items()):
+        _curve(axes[0], part[~part["masked"] & part["alone"]], name, _COLOURS[i % len(_COLOURS)], has_snr)
+    axes[0].set(ylim=(-0.03, 1.03), ylabel="completeness", xlabel="optimal S/N" if has_snr else "magnitude")
+    if has_snr:
+        axes[0].set_xscale("log")
+        axes[0].set_xticks([4, 5, 7, 10, 20, 40], ["4", "5", "7", "10", "20", "40"])
+        axes[0].minorticks_off()
+        axes[0].axvline(5, color="#a0aec0", lw=0.8, ls=":")
+    axes[0].legend(frameon=False, fontsize=9, loc="lower right" if has_snr else "lower left")
+    place = np.arange(len(table))[::-1]
+    axes[1].barh(place + 0.2, table["false_positives_per_mpx"].fillna(0), 0.36, color="#c53030", label="positive")
+    axes[1].barh(place - 0.2, table["false_negatives_per_mpx"].fillna(0), 0.36, color="#2b6cb0", label="negative")
+    axes[1].set_yticks(place, list(table["name"]))
+    axes[1].set(xlabel="false detections per Mpx, 5 sigma")
+    axes[1].set_xlim(
+        0, max(2.0, 1.1 * float(table[["false_positives_per_mpx", "false_negatives_per_mpx"]].max().max()))
+    )
+    axes[1].legend(frameon=False, fontsize=9)
+    axes[2].axvline(1.0, color="#a0aec0", lw=0.8)
+    axes[2].errorbar(
+        table["slope"].astype(float), place, xerr=1.96 * table["slope_err"].astype(float), fmt="o", color=_INK
+    )
+    axes[2].set_yticks(
+        place, [f"{n}\n(pull {_short(p)})" for n, p in zip(table["name"], table["pull_std"], strict=True)]
+    )
+    axes[2].set(xlabel="measured / true flux, S/N > 10")
+    for axis in axes:
+        for side in ("top", "right"):
+            axis.spines[side].set_visible(False)
+    atomically(path, lambda at: figure.savefig(at, dpi=110, format="png"))
+    plt.close(figure)
+
+
+def _short(value: Any) -> str:
+    return "?" if value is None or not np.isfinite(float(value)) else f"{float(value):.2f}"
+
+
+def _curve(axis: Any, part: pd.DataFrame, name: str, colour: str, has_snr: bool) -> None:
+    """Share found in bins of equal counts, with Wilson's intervals."""
+    column = "snr_opt" if has_snr else "mag"
+    if column not in part or part.empty:
+        return
+    value = part[column].to_numpy(dtype=float)
+    edges = np.unique(np.quantile(value, np.linspace(0, 1, min(12, max(3, len(value) // 25)) + 1)))
+    middle, share, low, high = [], [], [], []
+    for a, b in pairwise(edges):
+        inside = part[(value >= a) & (value <= b)]
+        if inside.empty:
+            continue
+        bounds = wilson(int(inside["found"].sum()), len(inside))
+        middle.append(float(np.median(inside[column])))
+        share.append(float(inside["found"].mean()))
+        low.append(bounds[0])
+        high.append(bounds[1])
+    axis.plot(middle, share, "-o", color=colour, ms=4, lw=1.5, label=name)
+    axis.fill_between(middle, low, high, color=colour, alpha=0.12, lw=0)

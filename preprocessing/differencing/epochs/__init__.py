@@ -1,0 +1,1 @@
+"""Many images of one place: forced photometry, association, depth."""

@@ -1,0 +1,1 @@
+"""A file becomes an image: headers, planes, manifests, truth."""

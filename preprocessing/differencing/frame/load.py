@@ -1,0 +1,323 @@
+"""Frames from FITS files: the right HDU, native floats, a mask, a variance and a calibration, or a clear refusal."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from astropy.io import fits
+from astropy.wcs import WCS, FITSFixedWarning
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.frame.headers import Calibration, read_calibration
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.frame.planes import afw_mask, gain_from_variance, linear_flux
+from astrid_ml.types import Array
+
+_NOT_DATA = ("ERR", "DQ", "VAR", "WHT", "CTX", "CON", "MASK", "PSF", "SAMP", "TIME", "NOISE")
+_BESIDE = ("ERR", "DQ", "VARIANCE", "MASK", "VAR_POISSON")
+_JUST_ONE_BIT = 1  # DO_NOT_USE of JWST and Roman
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A file and what the user knows better than its header.
+
+    Args:
+        path: FITS file (.gz and .fz too); ``FILE[EXT]`` names an HDU, as does ``ext``.
+        psf, noise, variance, mask: further files (PSF stamp; sigma or variance in image units; nonzero is bad).
+        gain: effective gain, e- per image unit. read_noise: e-. zero_point: AB. mjd: mid-exposure UTC.
+    """
+
+    path: str
+    ext: str | int | None = None
+    psf: str | None = None
+    noise: str | None = None
+    variance: str | None = None
+    mask: str | None = None
+    gain: float | None = None
+    read_noise: float | None = None
+    zero_point: float | None = None
+    filter: str | None = None
+    mission: str | None = None
+    mjd: float | None = None
+
+
+@dataclass(frozen=True)
+class LoadFits:
+    """Read a frame.
+
+    Args:
+        need_wcs: refuse frames without celestial coordinates.
+        bad_bits: bits of a DQ extension that mask a pixel; None is the mission's (JWST, Roman: bit 1; else any).
+    """
+
+    need_wcs: bool = True
+    bad_bits: int | None = None
+
+    def __call__(self, frame: Frame) -> Image:
+        """The frame as an Image (background still in).
+
+        Raises:
+            UserError: unreadable file, no image HDU, not 2-D, too thin, no valid or only equal pixels, no WCS.
+        """
+        path, ext = split_name(frame.path, frame.ext)
+        with open_fits(path) as hdus:
+            index = science_hdu(hdus, ext, path)
+            ceiling = integer_ceiling(hdus[index].header)
+            data, header = plane(hdus[index], path), merged_header(hdus, index)
+            data = linear_flux(data, header)
+            extras = {name: _companion(hdus, index, name, data.shape) for name in _BESIDE}
+            flags = next((h.header for h in hdus if h.name == "MASK"), None)
+            stamp = next((np.array(h.data, float) for h in hdus if h.name == "PSF" and h.data is not None), None)
+        _check(data, path)
+        said = read_calibration(header, Path(path).name)
+        mask = ~np.isfinite(data) | _flagged(extras["DQ"], self._bits(said.mission)) | afw_mask(extras["MASK"], flags)
+        level = said.saturation or (0.98 * ceiling if ceiling and np.nanmax(data) >= ceiling else None)
+        saturated = np.nan_to_num(data) >= level if level else np.zeros(data.shape, bool)
+        mask |= saturated
+        if frame.mask:
+            mask |= _plane_of(frame.mask, data.shape) != 0
+        variance, source, origin = _variance(data, mask, frame, _stated_variance(extras), said)
+        mask |= ~(np.isfinite(variance) & (variance > 0))
+        if mask.all():
+            raise UserError("pixels that can be used", f"{path} with every pixel masked", "check the mask or DQ bits")
+        variance = np.where(np.isfinite(variance) & (variance > 0), variance, np.median(variance[~mask]))
+        gain = frame.gain or said.gain
+        if gain is None and source:
+            gain = gain_from_variance(data, variance if extras["VAR_POISSON"] is None else extras["VAR_POISSON"], ~mask)
+        psf = _stamp(_plane_of(frame.psf, None)) if frame.psf else None if stamp is None else _stamp(stamp)
+        return Image(
+            data=torch.from_numpy(np.where(np.isfinite(data), data, 0.0).astype(np.float32)),
+            variance=torch.from_numpy(variance.astype(np.float32)),
+            mask=torch.from_numpy(mask),
+            wcs=celestial_wcs(header, path, self.need_wcs),
+            psf=psf,
+            gain=gain or 1.0,
+            read_noise=frame.read_noise if frame.read_noise is not None else said.read_noise or 0.0,
+            zero_point=frame.zero_point if frame.zero_point is not None else said.zero_point,
+            unit=said.unit,
+            mission=frame.mission or said.mission,
+            filter=frame.filter or said.filter,
+            mjd=frame.mjd if frame.mjd is not None else said.mjd,
+            time_ref="given" if frame.mjd is not None else said.time_ref,
+            exposure_time=said.exposure_time,
+            variance_includes_source=source,
+            name=Path(path).name,
+            meta={
+                "hdu": index,
+                "variance_from": origin,
+                "gain_known": gain is not None,
+                "saturated": torch.from_numpy(saturated),
+            },
+        )
+
+    def _bits(self, mission: str | None) -> int:
+        if self.bad_bits is not None:
+            return self.bad_bits
+        return _JUST_ONE_BIT if mission in ("jwst", "roman") else -1
+
+
+def split_name(path: str, ext: str | int | None) -> tuple[str, str | int | None]:
+    """``FILE[EXT]`` as file and extension (a number where it is one); an existing file of that name wins."""
+    found = re.fullmatch(r"(.+)\[([^\[\]]+)\]", path)
+    if found and not Path(path).exists():
+        path, ext = found[1], found[2] if ext is None else ext
+    return path, int(ext) if isinstance(ext, str) and ext.isdigit() else ext
+
+
+def open_fits(path: str) -> fits.HDUList:
+    """Open a FITS file, or say what is wrong with it."""
+    if not Path(path).is_file():
+        raise UserError("a FITS file", f"{path}, which is not there", "check the path")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return fits.open(path, memmap=False)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            "a FITS file", f"{path}, which cannot be read ({error})", "check that the file is whole"
+        ) from error
+
+
+def science_hdu(hdus: fits.HDUList, ext: str | int | None, path: str) -> int:
+    """The HDU of the science image: the named one, else SCI, else the first image that is no noise, mask or PSF."""
+    if ext is not None:
+        try:
+            return (
+                int(hdus.index_of(ext if isinstance(ext, str) else int(ext)))
+                if _has(hdus, ext)
+                else _refuse(hdus, ext, path)
+            )
+        except KeyError:
+            return _refuse(hdus, ext, path)
+    images = [i for i, h in enumerate(hdus) if h.is_image and len(h.shape) >= 2]
+    named = [i for i in images if hdus[i].name in ("SCI", "IMAGE", "DIFF")]
+    plain = [i for i in images if not hdus[i].name.startswith(_NOT_DATA)]
+    if not (named or plain):
+        raise UserError("an image in the file", f"{path} with {[h.name for h in hdus]}", "name the HDU as FILE[EXT]")
+    return (named or plain)[0]
+
+
+def _has(hdus: fits.HDUList, ext: str | int) -> bool:
+    return not isinstance(ext, int) or 0 <= ext < len(hdus)
+
+
+def _refuse(hdus: fits.HDUList, ext: str | int, path: str) -> int:
+    raise UserError(f"an HDU {ext} in {path}", f"{[h.name or i for i, h in enumerate(hdus)]}", "name one of these")
+
+
+def plane(hdu: Any, path: str) -> Array:
+    """The HDU's pixels as native float64 (H, W); axes of length 1 in front are dropped."""
+    data = None if hdu.data is None or not hdu.is_image else np.asarray(hdu.data, dtype=np.float64)
+    while data is not None and data.ndim > 2 and data.shape[0] == 1:
+        data = data[0]
+    if data is None or data.ndim != 2:
+        got = "no pixels" if data is None else f"shape {data.shape}"
+        raise UserError("a 2-D image", f"{path} with {got}", "name another HDU as FILE[EXT]")
+    return data
+
+
+def merged_header(hdus: fits.HDUList, index: int) -> fits.Header:
+    """The extension's header, completed by the primary's."""
+    header = hdus[index].header.copy()
+    if index:
+        header.extend(hdus[0].header, unique=True, strip=True)
+    return header
+
+
+def celestial_wcs(header: fits.Header, path: str, needed: bool) -> WCS | None:
+    """Celestial WCS (SIP and TPV too); None where absent and not needed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        try:
+            wcs = WCS(header, naxis=2)
+        except Exception as error:  # wcslib has many; all mean that the header's coordinates are useless
+            if needed:
+                raise UserError(
+                    "a readable WCS", f"{path}: {error}", "mend the header or use preprocessing/align=none"
+                ) from error
+            return None
+    if wcs.has_celestial:
+        return wcs
+    if needed:
+        fix = "solve the astrometry, or use preprocessing/align=none where the frames are already aligned"
+        raise UserError("celestial coordinates (WCS) in the header", f"none in {path}", fix)
+    return None
+
+
+def _companion(hdus: fits.HDUList, index: int, name: str, shape: tuple[int, ...]) -> Array | None:
+    version = hdus[index].ver
+    found = [h for h in hdus if h.name == name and h.is_image and h.shape == shape]
+    same = [h for h in found if h.ver == version] or found
+    return np.asarray(same[0].data) if same else None
+
+
+def _check(data: Array, path: str) -> None:
+    finite = data[np.isfinite(data)]
+    if finite.size == 0:
+        raise UserError("an image with finite pixels", f"{path}, all NaN", "use another frame")
+    if min(data.shape) < 32:
+        raise UserError("an image of at least 32 x 32 pixels", f"{path} with {data.shape}", "use a larger frame")
+    if np.ptp(finite) == 0:
+        raise UserError("an image with structure", f"{path}, constant at {finite[0]:g}", "use another frame")
+
+
+def _flagged(dq: Array | None, bits: int) -> Array:
+    return np.zeros((), bool) if dq is None else (dq.astype(np.int64) & bits) != 0
+
+
+def _plane_of(path: str, shape: tuple[int, ...] | None) -> Array:
+    name, ext = split_name(path, None)
+    with open_fits(name) as hdus:
+        images = [i for i, h in enumerate(hdus) if h.is_image and len(h.shape) >= 2]
+        if ext is None and not images:
+            raise UserError("an image in the file", f"none in {path}", "name the HDU as FILE[EXT]")
+        data = plane(hdus[images[0] if ext is None else science_hdu(hdus, ext, name)], path)
+    if shape is not None and data.shape != shape:
+        raise UserError(f"a map of the image's shape {shape}", f"{path} with {data.shape}", "give one that fits")
+    return data
+
+
+def _stated_variance(extras: Mapping[str, Array | None]) -> tuple[Array, str] | None:
+    """The variance that the file holds: sigma in ERR (JWST, HST, Roman), variance in VARIANCE (Rubin)."""
+    err, variance = extras["ERR"], extras["VARIANCE"]
+    if err is not None:
+        return np.square(err.astype(np.float64)), "ERR extension"
+    return None if variance is None else (variance.astype(np.float64), "VARIANCE extension")
+
+
+def _variance(
+    data: Array, mask: Array, frame: Frame, stated: tuple[Array, str] | None, said: Calibration
+) -> tuple[Array, bool, str]:
+    """Variance (image units squared), whether it holds the sources' noise, and where it came from."""
+    if frame.variance:
+        return _plane_of(frame.variance, data.shape), True, "variance file"
+    if frame.noise:
+        return np.square(_plane_of(frame.noise, data.shape)), True, "noise file"
+    if stated is not None:
+        return stated[0], True, stated[1]
+    good = data[~mask]
+    level = np.median(good) if good.size else 0.0
+    sigma = white_sigma(data, mask)
+    gain = frame.gain or said.gain
+    noise = frame.read_noise if frame.read_noise is not None else said.read_noise or 0.0
+    floor = max(sigma**2, (noise / gain) ** 2 if gain else 0.0, 1e-12)
+    if not gain:
+        return np.full(data.shape, floor), False, "blank sky (no gain known)"
+    source = np.nan_to_num(data) - level
+    # positive noise is no source: counted as one it would add 1 % to the sky's sigma
+    return floor + np.where(source > 3 * floor**0.5, source, 0.0) / gain, True, "blank sky and gain"
+
+
+def integer_ceiling(header: fits.Header) -> float | None:
+    """The largest value that an 8- or 16-bit integer image can hold; None for others.
+
+    Where pixels stand at it and the header names no saturation, they are saturated.
+    """
+    bits, scale, zero = header.get("BITPIX"), header.get("BSCALE", 1), header.get("BZERO", 0)
+    if bits not in (8, 16):
+        return None
+    return float((255 if bits == 8 else 32767) * scale + zero)
+
+
+def white_sigma(data: Array, mask: Array) -> float:
+    """Standard deviation of white noise, deaf to everything smoother than a pixel (Immerkaer 1996, CVIU 64, 300).
+
+    Sources fainter than the noise widen the histogram of the pixels, but hardly that of their second differences.
+    """
+    d = np.where(mask, np.nan, data).astype(np.float64)
+    rows = d[:-2] - 2 * d[1:-1] + d[2:]
+    second = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
+    second = second[np.isfinite(second)]
+    if second.size == 0:
+        return 0.0
+    return clipped_std(second) / 6
+
+
+def clipped_std(values: Array, clip: float = 4.0) -> float:
+    """Standard deviation without what lies ``clip`` sigma off; true for counts of few photons too, where no MAD is."""
+    middle = float(np.median(values))
+    sigma = 1.4826 * float(np.median(np.abs(values - middle))) or float(np.std(values))
+    for _ in range(6):
+        kept = values[np.abs(values - middle) <= clip * sigma]
+        if kept.size < 2:
+            break
+        sigma = float(np.std(kept))
+    return sigma
+
+
+def _stamp(psf: Array) -> torch.Tensor:
+    psf = np.nan_to_num(np.asarray(psf, dtype=np.float64))
+    if psf.ndim != 2 or min(psf.shape) < 3 or psf.sum() <= 0:
+        raise UserError(
+            "a PSF stamp (k, k) of positive sum", f"shape {psf.shape}, sum {psf.sum():g}", "give another PSF"
+        )
+    psf = psf[: psf.shape[0] - (psf.shape[0] + 1) % 2, : psf.shape[1] - (psf.shape[1] + 1) % 2]
+    return torch.from_numpy((psf / psf.sum()).astype(np.float32))

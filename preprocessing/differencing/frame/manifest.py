@@ -1,0 +1,110 @@
+"""Pairs of FITS files: from a table, a folder that holds one, or two files that are named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.frame.load import Frame, split_name
+
+NAMES = ("manifest.csv", "manifest.parquet")
+_FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fts.gz", ".img", ".img.gz")
+_EITHER = tuple(f.name for f in fields(Frame) if f.name not in ("path", "filter", "mission"))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One line of a manifest: two frames, and the truth's table where there is one."""
+
+    name: str
+    science: dict[str, Any]
+    reference: dict[str, Any]
+    truth: str | None = None
+
+
+def is_fits(path: Path) -> bool:
+    """Whether a file's name is one of a FITS file."""
+    return path.name.lower().endswith(_FITS)
+
+
+def find_pairs(raw: Sequence[Path]) -> list[Pair]:
+    """Pairs in files and folders, names unique, in the order of the tables.
+
+    Raises:
+        UserError: neither a manifest nor two FITS files, or a table without the two columns.
+    """
+    files = [path for path in raw if path.is_file()]
+    if len(files) == 2 and len(raw) == 2 and all(is_fits(path) for path in files):
+        science, reference = (str(path) for path in files)
+        return [Pair(files[0].name.split(".")[0], {"path": science}, {"path": reference})]
+    tables = [path for path in files if path.suffix in (".csv", ".parquet")]
+    for folder in (path for path in raw if path.is_dir()):
+        tables += sorted(path for name in NAMES for path in folder.rglob(name))
+    if not tables:
+        fix = "give a CSV or parquet table with the columns science, reference and optionally truth, mission, filter"
+        raise UserError("a manifest of FITS pairs, or two FITS files", f"none in {', '.join(map(str, raw))}", fix)
+    return _unique([pair for table in tables for pair in read_manifest(table)])
+
+
+def read_manifest(path: Path) -> list[Pair]:
+    """Pairs of a table. Paths are relative to it; ``science_gain``, ``reference_psf`` and the like set a frame's value.
+
+    Raises:
+        UserError: an unreadable table, or one without science and reference.
+    """
+    try:
+        table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise UserError("a table in CSV or parquet", f"{path}: {str(error)[:120]}", "check the file") from error
+    missing = [name for name in ("science", "reference") if name not in table]
+    if missing or table.empty:
+        got = f"{path} with {', '.join(map(str, table.columns)) or 'no column'} and {len(table)} rows"
+        raise UserError("a manifest with the columns science and reference", got, "add them")
+    return [_pair(row, path.parent) for row in table.to_dict("records")]
+
+
+def _pair(row: dict[Any, Any], folder: Path) -> Pair:
+    row = {str(k): v for k, v in row.items() if not (isinstance(v, float) and pd.isna(v)) and v is not None}
+    sides = {}
+    for side in ("science", "reference"):
+        values: dict[str, Any] = {"path": _resolved(folder, str(row[side]))}
+        values |= {name: row[name] for name in ("mission", "filter") if name in row}
+        values |= {name: row[f"{side}_{name}"] for name in (*_EITHER, "mission", "filter") if f"{side}_{name}" in row}
+        for name in ("psf", "noise", "variance", "mask"):
+            if name in values:
+                values[name] = _resolved(folder, str(values[name]))
+        sides[side] = values
+    truth = _resolved(folder, str(row["truth"])) if "truth" in row else None
+    name = Path(split_name(str(row["science"]), None)[0]).name
+    for suffix in sorted(_FITS, key=len, reverse=True):
+        name = name[: -len(suffix)] if name.lower().endswith(suffix) else name
+    return Pair(str(row.get("name", name)), sides["science"], sides["reference"], truth)
+
+
+def _resolved(folder: Path, name: str) -> str:
+    return name if Path(name).is_absolute() else str(folder / name)
+
+
+def _unique(pairs: list[Pair]) -> list[Pair]:
+    """Names made unique by a number: one science frame may stand against several references."""
+    seen: dict[str, int] = {}
+    out = []
+    for pair in pairs:
+        seen[pair.name] = seen.get(pair.name, 0) + 1
+        out.append(pair if seen[pair.name] == 1 else Pair(f"{pair.name}#{seen[pair.name]}", *_rest(pair)))
+    return out
+
+
+def _rest(pair: Pair) -> tuple[dict[str, Any], dict[str, Any], str | None]:
+    return pair.science, pair.reference, pair.truth
+
+
+def frame_files(frame: dict[str, Any]) -> list[Path]:
+    """The files that a frame reads."""
+    names = [frame[name] for name in ("path", "psf", "noise", "variance", "mask") if frame.get(name)]
+    return [Path(split_name(str(name), None)[0]) for name in names]

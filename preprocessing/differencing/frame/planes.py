@@ -1,0 +1,64 @@
+"""Planes that stand beside the pixels in a mission's file: stretched fluxes, bit masks, variances and what they say."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from astropy.io.fits import Header
+
+from astrid_ml.types import Array
+
+_AFW_BAD = ("BAD", "SAT", "CR", "NO_DATA", "UNMASKEDNAN", "SAT_TEMPLATE", "VIGNETTED")
+
+
+def linear_flux(data: Array, header: Header) -> Array:
+    """Fluxes of PS1 skycells, stored as BOFFSET + 2 BSOFTEN sinh(x ln 10 / 2.5) (PS1 archive, "FITS image format").
+
+    Other images come back as they are.
+    """
+    soften, offset = header.get("BSOFTEN"), header.get("BOFFSET")
+    if soften is None or offset is None:
+        return data
+    return np.asarray(float(offset) + 2 * float(soften) * np.sinh(data * math.log(10) / 2.5))
+
+
+def stretched_flux(flux: Array, header: Header) -> Array:
+    """The inverse of ``linear_flux`` for a header that has BSOFTEN and BOFFSET."""
+    scaled = (flux - float(header["BOFFSET"])) / (2 * float(header["BSOFTEN"]))
+    return np.asarray(np.arcsinh(scaled) * 2.5 / math.log(10))
+
+
+def afw_mask(mask: Array | None, header: Header | None) -> Array:
+    """Bad pixels of a Rubin MASK plane, by the bits that its own header names; a header without them masks none."""
+    bits = 0
+    for name in _AFW_BAD:
+        bit = None if header is None else header.get(f"MP_{name}")
+        bits |= 0 if bit is None else 1 << int(bit)
+    return np.zeros((), bool) if mask is None or not bits else (mask.astype(np.int64) & bits) != 0
+
+
+def gain_from_variance(data: Array, variance: Array, good: Array) -> float | None:
+    """Effective gain (e- per image unit) of an image whose variance holds its sources' Poisson noise.
+
+    There the variance grows with flux by 1 / gain; read off as the slope between bins of flux.
+
+    Returns:
+        the gain, or None where the bright pixels are too few or the variance does not follow the flux.
+    """
+    x, v = data[good], variance[good]
+    if x.size < 1000:
+        return None
+    level, low, high = np.percentile(x, (50, 99, 99.95))
+    spread = 1.4826 * float(np.median(np.abs(x - level)))
+    edges = np.linspace(max(low, level + 3 * spread), high, 9)
+    if not edges[-1] > edges[0]:
+        return None
+    bins = np.digitize(x, edges)
+    chosen = [bins == i for i in range(1, 9) if np.count_nonzero(bins == i) >= 5]
+    if len(chosen) < 3:
+        return None
+    px, pv = (np.array([float(np.median(values[c])) for c in chosen]) for values in (x, v))
+    slope, start = np.polyfit(px, pv, 1)
+    residual = float(np.std(pv - slope * px - start))
+    return float(1 / slope) if slope > 0 and residual < 0.1 * float(np.ptp(pv)) else None

@@ -1,0 +1,108 @@
+"""Known sources of a frame, and the one-to-one matching of candidates to them, nearest first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.types import Floats, Ints
+
+
+def match(x: Floats, y: Floats, truth_x: Floats, truth_y: Floats, radius: float) -> tuple[Ints, Floats]:
+    """Pair candidates with truth within ``radius`` (units of the coordinates); each is used once, nearest first.
+
+    Equal distances go by the candidate's, then the truth's order.
+
+    Returns:
+        for each candidate the index of its truth, -1 where it has none, and the distance (NaN there).
+    """
+    index = np.full(len(x), -1, dtype=np.int64)
+    distance = np.full(len(x), np.nan)
+    if len(x) == 0 or len(truth_x) == 0:
+        return index, distance
+    tree = cKDTree(np.column_stack([x, y]))
+    near = tree.sparse_distance_matrix(
+        cKDTree(np.column_stack([truth_x, truth_y])), radius, p=2.0, output_type="ndarray"
+    )
+    taken = np.zeros(len(truth_x), dtype=bool)
+    for k in np.lexsort((near["j"], near["i"], near["v"])):
+        i, j = int(near["i"][k]), int(near["j"][k])
+        if index[i] < 0 and not taken[j]:
+            index[i], distance[i], taken[j] = j, float(near["v"][k]), True
+    return index, distance
+
+
+def read_truth(path: str, science: Image) -> pd.DataFrame:
+    """Known positions of a frame: the table with ``x, y`` in px, from x and y or from ra and dec.
+
+    Raises:
+        UserError: an unreadable table, or neither pair of columns, or sky positions without a WCS.
+    """
+    try:
+        table = pd.read_csv(path) if path.endswith(".csv") else pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise UserError("a table of known positions", f"{path}: {str(error)[:120]}", "check the file") from error
+    if {"x", "y"} <= set(table.columns):
+        return table
+    if not {"ra", "dec"} <= set(table.columns):
+        raise UserError("the columns x, y or ra, dec", f"{path} with {', '.join(map(str, table.columns))}", "add them")
+    if science.wcs is None:
+        raise UserError("a WCS for positions in ra, dec", f"none in {science.name}", "give x, y")
+    x, y = science.wcs.all_world2pix(table["ra"].to_numpy(), table["dec"].to_numpy(), 0, quiet=True)
+    h, w = science.shape
+    inside = (x > -0.5) & (y > -0.5) & (x < w - 0.5) & (y < h - 0.5)
+    kept: pd.DataFrame = table.assign(x=x, y=y)[inside].reset_index(drop=True)
+    return kept
+
+
+def label_candidates(
+    table: pd.DataFrame, truth: pd.DataFrame | None, radius: float
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Match candidates to the truth, positive to sources that grew and negative to those that faded.
+
+    Args:
+        table: candidates with x, y, sign.
+        truth: x, y and optionally flux (its sign says which), object_id, injected, kind, mag, snr_opt; None: unknown.
+        radius: px.
+
+    Returns:
+        the table with ``label`` (1 where matched, else null), ``match_id``, ``match_distance`` (px), ``truth_given``,
+        ``injected``, ``truth_kind``, ``truth_mag``, ``truth_snr``, the object's ``group_id`` where named; and counts.
+    """
+    out = table.copy()
+    out["label"] = pd.array([pd.NA] * len(out), dtype="Int8")
+    out["match_id"] = pd.array([pd.NA] * len(out), dtype="string")
+    out["truth_kind"] = pd.array([pd.NA] * len(out), dtype="string")
+    out["truth_given"], out["injected"] = truth is not None, False
+    for name in ("match_distance", "truth_mag", "truth_snr"):
+        out[name] = np.nan
+    if truth is None:
+        return out, {}
+    matched = 0
+    grew = truth["flux"].to_numpy() >= 0 if "flux" in truth else np.ones(len(truth), dtype=bool)
+    for sign in (1, -1):
+        rows = np.flatnonzero(out["sign"].to_numpy() == sign)
+        known = np.flatnonzero(grew == (sign > 0))
+        at, there = out[["x", "y"]].to_numpy()[rows], truth[["x", "y"]].to_numpy(dtype=float)[known]
+        index, distance = match(at[:, 0], at[:, 1], there[:, 0], there[:, 1], radius)
+        hit, which = rows[index >= 0], known[index[index >= 0]]
+        matched += len(hit)
+        _copy(out, truth, hit, which, distance[index >= 0])
+    return out, {"truth": len(truth), "truth_matched": matched}
+
+
+def _copy(out: pd.DataFrame, truth: pd.DataFrame, hit: Ints, which: Ints, distance: Floats) -> None:
+    labels = out.index[hit]
+    out.loc[labels, "label"] = 1
+    out.loc[labels, "match_distance"] = distance
+    names = truth["object_id"].astype(str) if "object_id" in truth else pd.Series([str(i) for i in range(len(truth))])
+    out.loc[labels, "match_id"] = names.to_numpy()[which]
+    if "object_id" in truth:
+        out.loc[labels, "group_id"] = names.to_numpy()[which]
+    out.loc[labels, "injected"] = truth["injected"].to_numpy(dtype=bool)[which] if "injected" in truth else False
+    for column, source in (("truth_mag", "mag"), ("truth_snr", "snr_opt"), ("truth_kind", "kind")):
+        if source in truth:
+            out.loc[labels, column] = truth[source].to_numpy()[which]

@@ -1,0 +1,1 @@
+"""The reference onto the science image's grid."""

@@ -1,0 +1,134 @@
+"""Resampling in torch: Lanczos with mask, variance and the correlation that it leaves in the noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from astrid_ml.preprocessing.differencing.grid.pixel_map import stretched
+from astrid_ml.preprocessing.differencing.pixels.lanczos import lanczos_weights, resample_along
+from astrid_ml.preprocessing.differencing.pixels.masks import spread
+
+_SHARE = 0.02  # a masked tap counts where its weight exceeds this
+_MOST_SHEAR = 0.2  # px per px of the other axis; beyond it two passes would alias
+_SAMPLE = 10_000  # pixels whose fractions stand for all
+_REACH = 3  # px around a masked pixel where a Lanczos tap's weight may exceed _SHARE
+
+
+def resample(data: Tensor, variance: Tensor, mask: Tensor, at: Tensor, order: int = 5) -> tuple[Tensor, Tensor, Tensor]:
+    """Values, variances and mask (H', W') at positions ``at`` (2, H', W'); outside the frame is masked.
+
+    Maps without much rotation are done in two passes, along rows and then along columns (Catmull & Smith 1980), with 4
+    ``order`` taps in place of 4 ``order`` squared; frames turned by quarters or mirrored are turned back first.
+    """
+    if not bool(at.sum().isfinite()):
+        at = torch.nan_to_num(at, nan=-1e6)
+    data, variance, mask, at = _upright(data, variance, mask, at)
+    few = at[:, ::8, ::8]
+    u_y, v_x = (few[0].diff(dim=0) / 8).abs().max(), (few[1].diff(dim=1) / 8).abs().max()
+    if max(float(u_y), float(v_x)) > _MOST_SHEAR:
+        return _resample_at_once(data, variance, mask, at, order)
+    return _resample_in_passes(data, variance, mask, at, order)
+
+
+def _upright(data: Tensor, variance: Tensor, mask: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The source mirrored and transposed so that its axes run along the target's, and the map to it."""
+    h, w = at.shape[1] // 2, at.shape[2] // 2
+    along_x, along_y = at[:, h, w] - at[:, h, w - 1], at[:, h, w] - at[:, h - 1, w]
+    planes = [data, variance, mask]
+    if abs(float(along_x[0])) < abs(float(along_x[1])):
+        planes, at = [p.T for p in planes], at.flip(0)
+        along_x, along_y = along_x.flip(0), along_y.flip(0)
+    if float(along_x[0]) < 0:
+        planes, at = [p.flip(1) for p in planes], torch.stack([planes[0].shape[1] - 1 - at[0], at[1]])
+    if float(along_y[1]) < 0:
+        planes, at = [p.flip(0) for p in planes], torch.stack([at[0], planes[0].shape[0] - 1 - at[1]])
+    return planes[0].contiguous(), planes[1].contiguous(), planes[2].contiguous(), at
+
+
+def _row_map(at: Tensor, rows: range, step: int = 16) -> Tensor:
+    """Source column (R, W') of each source row and target column: where the target's column crosses that row.
+
+    Exact every ``step`` px, linear between.
+    """
+    h, w = at.shape[1:]
+    last = torch.tensor([h - 1])
+    lines = torch.cat([torch.arange(0, h - 1, step), last])
+    nodes = torch.arange(0, w, step)
+    columns = torch.unique(torch.cat([nodes, torch.tensor([w - 1])]))
+    coarse = at[:, lines][:, :, columns].numpy()
+    # beyond the band the map goes on as it ends
+    y = np.concatenate([[-h], lines.numpy(), [2 * h]]).astype(float)
+    slopes = [(coarse[:, i + 1] - coarse[:, i]) / (y[i + 2] - y[i + 1]) for i in (0, len(lines) - 2)]
+    ends = (coarse[:, 0] + slopes[0] * (y[0] - y[1]), coarse[:, -1] + slopes[1] * (y[-1] - y[-2]))
+    u, v = np.concatenate([ends[0][:, None], coarse, ends[1][:, None]], 1)
+    sought = rows.start + np.arange(0, len(rows) + step, step, dtype=float)
+    found = np.stack([np.interp(sought, v[:, i], u[:, i]) for i in range(len(columns))], 1) - columns.numpy()
+    beyond = w - 1 - int(nodes[-1])
+    if beyond > 0:  # the next node lies outside the frame
+        found[:, -1] = found[:, -2] + (found[:, -1] - found[:, -2]) * step / beyond
+    else:
+        found = np.concatenate([found, 2 * found[:, -1:] - found[:, -2:-1]], 1)
+    tall = stretched(torch.from_numpy(found.T.copy()), step, len(rows)).T
+    return stretched(tall, step, w) + torch.arange(w)
+
+
+def _resample_in_passes(
+    data: Tensor, variance: Tensor, mask: Tensor, at: Tensor, order: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    h, w = data.shape
+    low, high = (int(v.floor()) for v in torch.aminmax(at[1]))
+    low, high = max(low + 1 - order, 0), min(high + order, h - 1)
+    if low > high:
+        blank = torch.zeros(at.shape[1:])
+        return blank, blank + variance.median(), torch.ones_like(blank, dtype=torch.bool)
+    rows = slice(low, high + 1)
+    planes = resample_along((data[rows], variance[rows]), _row_map(at, range(low, high + 1)), 1, order)
+    out, var = resample_along(planes, at[1] - low, 0, order)
+    reach = order - 1
+    bad = (at[0] < reach) | (at[0] > w - 1 - reach) | (at[1] < reach) | (at[1] > h - 1 - reach)
+    if bool(mask[rows].any()):
+        nearest = (at + 0.5).floor_().long()
+        bad |= spread(mask, _REACH).take(nearest[1].clamp_(0, h - 1) * w + nearest[0].clamp_(0, w - 1))
+    return out, var, bad
+
+
+def _resample_at_once(
+    data: Tensor, variance: Tensor, mask: Tensor, at: Tensor, order: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    h, w = data.shape
+    corner = at.floor()
+    wx, wy = (lanczos_weights((at[i] - corner[i]).to(data.dtype), order) for i in (0, 1))
+    x0, y0 = corner[0].clamp(-1e6, 1e6).long(), corner[1].clamp(-1e6, 1e6).long()
+    out, var, bad = torch.zeros_like(wx[0]), torch.zeros_like(wx[0]), torch.zeros_like(wx[0], dtype=torch.bool)
+    for j in range(2 * order):
+        y = y0 + j + 1 - order
+        for i in range(2 * order):
+            x = x0 + i + 1 - order
+            weight = wy[j] * wx[i]
+            index = y.clamp(0, h - 1) * w + x.clamp(0, w - 1)
+            inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
+            out += weight * data.take(index)
+            var += weight.square() * variance.take(index)
+            bad |= (mask.take(index) | ~inside) & (weight.abs() > _SHARE)
+    return out, var, bad
+
+
+def noise_autocorrelation(at: Tensor, order: int = 5) -> Tensor:
+    """Mean autocovariance (4 order - 1, 4 order - 1), centred, of unit white noise after resampling at ``at``."""
+
+    def lags(positions: Tensor) -> Tensor:
+        step = max(1, positions.numel() // _SAMPLE) | 1
+        sample = positions.flatten()[::step]
+        weights = lanczos_weights(sample - sample.floor(), order)
+        n = 2 * order
+        return torch.stack(
+            [
+                (weights[max(0, -d) : n - max(0, d)] * weights[max(0, d) : n - max(0, -d)]).sum(0)
+                for d in range(1 - n, n)
+            ]
+        )
+
+    y, x = lags(at[1]), lags(at[0])
+    return torch.einsum("in,jn->ij", y, x) / y.shape[1]

@@ -1,0 +1,1 @@
+"""Tools on arrays: stamps, profiles, Fourier planes, masks, peaks, interpolation."""

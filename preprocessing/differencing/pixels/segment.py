@@ -1,0 +1,36 @@
+"""Islands of an image above the noise, by sep (Bertin & Arnouts 1996; Barbary 2016)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from astrid_ml.types import Array, Floats32, Mask
+
+_FEW = 200_000  # pixels above the threshold at once; sep touches all of the memory that it is given for them
+
+
+def segmented(
+    data: Floats32, threshold: float, noise: float, mask: Mask, **options: Any
+) -> tuple[Array, npt.NDArray[np.int32]]:
+    """Sep's table of the sources of (H, W) above ``threshold`` times ``noise``, and the map of their numbers.
+
+    Args:
+        data: background-free, contiguous. mask: True where no pixel counts.
+        options: of ``sep.extract``.
+    """
+    import sep
+
+    last = max(1_000_000, data.size // 2)
+    for size in (_FEW, last):
+        sep.set_extract_pixstack(size)
+        try:
+            table, segments = sep.extract(data, threshold, err=noise, mask=mask, segmentation_map=True, **options)
+        except Exception as error:
+            if size == last or "pixel buffer" not in str(error):
+                raise
+        else:
+            break
+    return table, segments

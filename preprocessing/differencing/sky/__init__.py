@@ -1,0 +1,1 @@
+"""Background, noise, spectra of the noise."""

@@ -1,0 +1,61 @@
+"""The noise's autocovariance measured on blank sky: what resampling and drizzling did to it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from astrid_ml.preprocessing.differencing.pixels.fourier import padded_shape
+from astrid_ml.preprocessing.differencing.pixels.typical import typical
+
+_TILE = 250  # px; with the default reach a tile is transformed at 256 px
+_MOST = 1 << 20  # pixels; a correlation from so many is known to 0.001
+
+
+def autocovariance(image: Tensor, blank: Tensor, reach: int = 6, variance: Tensor | None = None) -> Tensor:
+    """Autocovariance (2 reach - 1, 2 reach - 1) of (H, W) over ``blank`` pixels, centred, in units squared.
+
+    Each lag is the mean product of the pairs of blank pixels within tiles; of a large frame, tiles of a million
+    pixels in all are looked at, spread evenly over it. A triangular taper ends it at ``reach`` px, for a cut-off
+    estimate has a spectrum with negative parts.
+
+    Args:
+        image: (H, W). blank: (H, W) bool. reach: px.
+        variance: (H, W) by whose root the image is divided first, where the noise varies.
+    """
+    stack, good = _tiles(image, blank), _tiles(blank, blank)
+    if variance is not None:
+        stack = stack / _tiles(variance, blank).sqrt().clamp_min(1e-20)
+    stack = torch.where(good, stack - typical(stack, good), 0.0)
+    shape = padded_shape((stack.shape[-2], stack.shape[-1]), reach)
+    sums, pairs = (_correlated(t, shape) for t in (stack, good.float()))
+    lags = (sums / pairs.clamp_min(1.0)).roll((reach - 1, reach - 1), (0, 1))[: 2 * reach - 1, : 2 * reach - 1]
+    taper = 1 - torch.arange(1 - reach, reach).abs().double() / reach
+    tapered: Tensor = lags * taper[:, None] * taper[None, :]
+    return tapered.float()
+
+
+def _tiles(plane: Tensor, blank: Tensor) -> Tensor:
+    """(n, th, tw) of the tiles that hold blank pixels, or of some of them."""
+    (h, w), (rows, columns) = plane.shape, (max(1, n // _TILE) for n in plane.shape)
+    th, tw = h // rows, w // columns
+
+    def cut(whole: Tensor) -> Tensor:
+        tiles = whole[: rows * th, : columns * tw].reshape(rows, th, columns, tw)
+        return tiles.transpose(1, 2).reshape(rows * columns, th, tw)
+
+    used = torch.nonzero(cut(blank).flatten(1).any(1))[:, 0]
+    most = max(1, _MOST // (th * tw))
+    if len(used) > most:
+        used = used[torch.linspace(0, len(used) - 1, most).long()]
+    return cut(plane)[used]
+
+
+def _correlated(stack: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Sum over (n, th, tw) of each one's correlation with itself, periodic on ``shape``, float64."""
+    total = torch.zeros(shape[0], shape[1] // 2 + 1, dtype=torch.double)
+    for part in torch.split(stack, 4):  # few at once stay in the processor's cache
+        spectrum = torch.view_as_real(torch.fft.rfft2(part, s=shape))
+        total += spectrum.square().sum((0, 3)).double()
+    out: Tensor = torch.fft.irfft2(total + 0j, s=shape)
+    return out

@@ -1,0 +1,1 @@
+"""Stars of an image: their selection, the PSF, the match of two images, bright stars."""

@@ -1,0 +1,264 @@
+"""The point-spread function of an image: stacked from its stars, fitted by a profile, or given with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.pixels.profiles import fit_profile, fwhm_of, gaussian_stamp, profile
+from astrid_ml.preprocessing.differencing.pixels.stamps import (
+    deposit,
+    fit_fluxes,
+    fit_sources,
+    fractions,
+    shifted,
+    taken,
+    windows,
+)
+from astrid_ml.preprocessing.differencing.stars.select import Sources
+from astrid_ml.types import Mask
+
+_CLIP = 4.0  # pixels of a star's stamp further than this from the model, in sigma, hold something else
+_BLUR = 0.7  # px
+_AT_ONCE = 4096  # neighbours
+_SETTLED = 0.03  # of the peak: a round that changes the PSF by less is followed by one that changes it by 1e-4
+_LEAST = 3  # stars that can be stacked
+_FLATNESS = 0.03  # share of the model that a clipped pixel may differ by on top of its noise
+
+
+@dataclass(frozen=True)
+class PsfEstimate:
+    """A PSF (k, k) or (t, t, k, k), sum 1, with its FWHM (px), the stars it comes from, and what went wrong."""
+
+    psf: Tensor
+    fwhm: float
+    n_stars: int
+    source: str
+    warnings: tuple[str, ...] = ()
+    positions: Tensor = field(default_factory=lambda: torch.zeros(0, 2))
+
+
+class EstimatePsf(Protocol):
+    """A step that finds the PSF of an image from its stars."""
+
+    def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
+        """The PSF."""
+
+
+@dataclass(frozen=True)
+class EmpiricalPsf:
+    """The noise-weighted stack of stars, neighbours subtracted, shrunk towards a Moffat where noise rules.
+
+    Args:
+        radius: half-size of the stamp in FWHM.
+        tiles: PSFs of tiles x tiles parts of the field; a part with too few stars takes the whole field's.
+        min_stars: with fewer a Moffat fitted to their stack is used, with fewer than three one of their
+            width, and said.
+        rounds: of subtracting neighbours, fitting positions and stacking; fewer where the PSF no longer changes.
+        most: stars that are stacked, the brightest: more do not bring it nearer to the truth.
+    """
+
+    radius: float = 4.5
+    tiles: int = 1
+    min_stars: int = 8
+    rounds: int = 3
+    most: int = 150
+
+    def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
+        """The PSF, on a grid of tiles where ``tiles`` > 1."""
+        if len(stars) < _LEAST:
+            return fallback(image, stars, self.radius)
+        whole = self._stack(image, sources, stars)
+        if len(stars) < self.min_stars:
+            psf, _ = fit_profile("moffat", whole.psf)
+            said = f"{len(stars)} usable stars in {image.name or 'the image'}: a Moffat fitted to them stands in"
+            return PsfEstimate(psf, fwhm_of(psf), len(stars), "moffat", (said,), whole.positions)
+        if self.tiles == 1:
+            return whole
+        grid, warnings = [], list(whole.warnings)
+        for ty in range(self.tiles):
+            for tx in range(self.tiles):
+                part = stars[_in_tile(stars, image.shape, self.tiles, ty, tx)]
+                enough = len(part) >= self.min_stars
+                if not enough:
+                    warnings.append(f"tile ({ty}, {tx}) has {len(part)} stars: the field's PSF stands in")
+                stack = self._stack(image, sources, part, whole.psf.shape[-1]) if enough else whole
+                grid.append(stack.psf)
+        psf = torch.stack(grid).view(self.tiles, self.tiles, *whole.psf.shape)
+        return PsfEstimate(psf, whole.fwhm, whole.n_stars, whole.source, tuple(warnings), whole.positions)
+
+    def _stack(self, image: Image, sources: Sources, stars: pd.DataFrame, size: int | None = None) -> PsfEstimate:
+        width = max(1.0, 1.9 * float(np.median(stars["r50"])))
+        size = size or stamp_size(width, self.radius, image.shape)
+        psf = torch.from_numpy(
+            profile("moffat", size, np.array([width / 1.0, width / 1.0, 0.0, 3.5])).astype(np.float32)
+        )
+        at = torch.from_numpy(stars[["x", "y"]].to_numpy(copy=True))
+        used = stars.head(self.most)
+        x, y, others = at[: self.most, 0], at[: self.most, 1], _others(sources.table, used, size)
+        for i in range(self.rounds):
+            before = psf
+            # the first positions are the catalogue's; later on only the PSF's change moves them
+            psf, x, y = _round(image, psf, x, y, others, 3 if i == 0 else 1)
+            if float((psf - before).abs().max()) < _SETTLED * float(psf.max()):
+                break
+        at = torch.cat([torch.stack([x, y], 1), at[self.most :]])
+        return PsfEstimate(psf, fwhm_of(psf), len(used), "stars", (), at)
+
+
+def _others(table: pd.DataFrame, stars: pd.DataFrame, size: int) -> tuple[Tensor, Tensor]:
+    """Positions of the sources that are not among the stars but reach into their stamps."""
+    rest = table[~table["x"].isin(stars["x"])][["x", "y"]].to_numpy()
+    if len(rest):
+        rest = rest[cKDTree(stars[["x", "y"]].to_numpy()).query(rest, p=np.inf)[0] < size]
+    at = torch.from_numpy(np.ascontiguousarray(rest.T.reshape(2, -1)))
+    return at[0], at[1]
+
+
+def _round(
+    image: Image, psf: Tensor, x: Tensor, y: Tensor, others: tuple[Tensor, Tensor], steps: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One improvement of the PSF and of the stars' positions."""
+    k = psf.shape[-1]
+    left = image.data.clone()
+    for ox, oy in zip(*(torch.split(o, _AT_ONCE) for o in others), strict=True):
+        stamps = shifted(psf, *fractions(ox, oy))
+        flux = fit_fluxes(image.data, image.variance, image.mask, stamps, ox, oy).nan_to_num(0.0).clamp_min(0)
+        deposit(left, stamps.mul_(-flux[:, None, None]), ox, oy)
+    flux, _, x, y, _ = fit_sources(left, image.variance, image.mask, psf, x, y, steps)
+    flux = torch.where(flux > 0, flux, torch.zeros_like(flux)).nan_to_num(0.0)
+    dx, dy = fractions(x, y)
+    own = flux[:, None, None] * shifted(psf, dx, dy)
+    # the stars' own neighbours may be stars of the list
+    deposit(left, -own, x, y)
+    index, inside = windows(image.shape, x, y, k)
+    residual, noise = taken(left, index), taken(image.variance, index)
+    good = inside & ~taken(image.mask, index)
+    good &= residual.abs() < _CLIP * (noise + (_FLATNESS * own).square()).sqrt()
+    # sky noise alone weights: a star's own Poisson noise would make the stack follow its noise
+    level = noise[:, ::2, ::2].flatten(1).median(1).values[:, None, None].clamp_min(1e-20)
+    weight = good * flux[:, None, None].square() / (level + (_FLATNESS * flux[:, None, None] * psf.max()).square() / 9)
+    back = shifted(torch.where(good, residual, 0.0), -dx, -dy) / flux.clamp_min(1e-9)[:, None, None]
+    total = weight.sum(0).clamp_min(1e-20)
+    stack = psf + (weight * back).sum(0) / total
+    scatter = (weight.square() * noise / flux.clamp_min(1e-9)[:, None, None].square()).sum(0).sqrt() / total
+    psf = shrink(stack, scatter)
+    return centred(psf / psf.sum()), x, y
+
+
+def shrink(stack: Tensor, error: Tensor) -> Tensor:
+    """A noisy stack (k, k) drawn towards its best Moffat where their difference is not more than noise.
+
+    The share that is kept, 1 - error^2 / mean square difference over 5 x 5 pixels, is the empirical Bayes one
+    (James & Stein 1961); a constant is removed with the fit.
+    """
+    model, _ = fit_profile("moffat", stack, error)
+    basis = torch.stack([model.flatten(), torch.ones(model.numel())], 1).double()
+    w = 1 / error.flatten().double().clamp_min(1e-12)
+    scale, constant = torch.linalg.lstsq(basis * w[:, None], (stack.flatten().double() * w)[:, None]).solution[:, 0]
+    model = float(scale) * model
+    difference = stack - float(constant) - model
+    power = torch.nn.functional.avg_pool2d(difference.square()[None, None], 5, 1, 2, count_include_pad=False)[0, 0]
+    kept = (1 - error.square() / power.clamp_min(1e-30)).clamp(0, 1)
+    half = stack.shape[-1] // 2
+    t = (torch.arange(stack.shape[-1]) - half).float()
+    # towards the rim the model alone: an edge there would make the subtraction's filters long
+    window = ((half - (t[:, None] ** 2 + t[None, :] ** 2).sqrt()) / (0.4 * half)).clamp(0, 1)
+    smooth = _blurred(kept * difference, _BLUR)
+    return model + window * smooth
+
+
+def _blurred(stamp: Tensor, sigma: float) -> Tensor:
+    """(k, k) convolved with a Gaussian of ``sigma`` px: no optics make structure finer than this."""
+    row = gaussian_stamp(sigma, 7)[3]
+    row = row / row.sum()
+    out = torch.nn.functional.conv2d(stamp[None, None], row.view(1, 1, 1, -1), padding=(0, 3))
+    return torch.nn.functional.conv2d(out, row.view(1, 1, -1, 1), padding=(3, 0))[0, 0]
+
+
+def centred(psf: Tensor) -> Tensor:
+    """A (k, k) stamp moved so that its core's Gaussian-weighted centroid is the central pixel's centre."""
+    k = psf.shape[-1]
+    t = (torch.arange(k) - k // 2).float()
+    sigma = max(fwhm_of(psf), 1.5) / 2.355
+    window = torch.exp(-(t[:, None] ** 2 + t[None, :] ** 2) / (2 * sigma**2))
+    for _ in range(3):
+        weighted = psf * window
+        total = weighted.sum()
+        dx, dy = (weighted.sum(0) * t).sum() / total, (weighted.sum(1) * t).sum() / total
+        # the window halves the centroid's response for a profile of the window's own width
+        psf = shifted(psf, -2 * dx[None], -2 * dy[None])[0]
+    return psf / psf.sum()
+
+
+def stamp_size(fwhm: float, radius: float, shape: tuple[int, int]) -> int:
+    """Odd side of a PSF stamp of ``radius`` FWHM, at least 21 and at most 65 px, and no more than half the frame."""
+    size = 2 * int(np.ceil(radius * fwhm)) + 1
+    return int(max(9, min(max(size, 21), 65, (min(shape) // 2 - 1) | 1)))
+
+
+def _in_tile(stars: pd.DataFrame, shape: tuple[int, int], tiles: int, ty: int, tx: int) -> Mask:
+    """Stars in a tile and half a tile around it."""
+    h, w = shape[0] / tiles, shape[1] / tiles
+    y, x = stars["y"].to_numpy() / h - ty, stars["x"].to_numpy() / w - tx
+    return np.asarray((y > -0.5) & (y < 1.5) & (x > -0.5) & (x < 1.5))
+
+
+def fallback(image: Image, stars: pd.DataFrame, radius: float) -> PsfEstimate:
+    """A Moffat of the stars' width, or of 3 px where there is no star; the warning says which."""
+    width = 1.9 * float(np.median(stars["r50"])) if len(stars) else 3.0
+    said = f"{len(stars)} usable stars in {image.name or 'the image'}: "
+    said += "a Moffat of their width stands in" if len(stars) else "a Moffat of FWHM 3 px stands in; give a PSF"
+    size = stamp_size(width, radius, image.shape)
+    alpha = width / 2 / np.sqrt(2 ** (1 / 3.5) - 1)
+    psf = torch.from_numpy(profile("moffat", size, np.array([alpha, alpha, 0.0, 3.5])).astype(np.float32))
+    at = torch.from_numpy(stars[["x", "y"]].to_numpy(copy=True)) if len(stars) else torch.zeros(0, 2)
+    return PsfEstimate(psf, fwhm_of(psf), len(stars), "fallback", (said,), at)
+
+
+@dataclass(frozen=True)
+class AnalyticPsf:
+    """A profile fitted to the stack of stars.
+
+    Args:
+        model: ``moffat`` or ``gaussian``, elliptical.
+        radius, min_stars: as of the empirical PSF.
+    """
+
+    model: Literal["moffat", "gaussian"] = "moffat"
+    radius: float = 4.5
+    min_stars: int = 3
+
+    def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
+        """The fitted PSF."""
+        stack = EmpiricalPsf(self.radius, min_stars=self.min_stars)(image, sources, stars)
+        if stack.source == "fallback":
+            return stack
+        psf, _ = fit_profile(self.model, stack.psf)
+        return PsfEstimate(psf, fwhm_of(psf), stack.n_stars, self.model, stack.warnings, stack.positions)
+
+
+@dataclass(frozen=True)
+class GivenPsf:
+    """The PSF that came with the image (``science.psf=FILE``, a PSF extension, or one set by a program)."""
+
+    def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
+        """The image's PSF.
+
+        Raises:
+            UserError: there is none.
+        """
+        if image.psf is None:
+            fix = "give science.psf=FILE and reference.psf=FILE, or choose preprocessing/psf=empirical"
+            raise UserError("a PSF with each image", f"none with {image.name}", fix)
+        at = torch.from_numpy(stars[["x", "y"]].to_numpy(copy=True)) if len(stars) else torch.zeros(0, 2)
+        flat: Any = image.psf if image.psf.ndim == 2 else image.psf.mean((0, 1))
+        return PsfEstimate(image.psf, fwhm_of(flat), len(stars), "given", (), at)

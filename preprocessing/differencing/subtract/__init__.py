@@ -1,0 +1,1 @@
+"""Ways to subtract the reference from the science image."""

@@ -1,0 +1,62 @@
+"""What a way to subtract takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+Noise = Tensor | float
+
+
+@dataclass(frozen=True)
+class SubtractionInput:
+    """A pair on one grid, background-free; images and variances (H, W), masks bool, PSFs (k, k) with one odd k.
+
+    ``noises`` are background variances or autocovariances (m, m); ``flux_ratio`` is science / reference;
+    ``astrometric_sigma`` the relative registration error, px per axis; ``stars`` (n, 2) positions x, y of stars that
+    are in both images, isolated and not saturated. ``difference_noises`` are those that DIFF is whitened by where they
+    are not ``noises``: drizzled inputs keep their correlation in DIFF, for whitening it would sharpen noise into view,
+    while the significance takes it into account.
+    """
+
+    science: Tensor
+    reference: Tensor
+    variances: tuple[Tensor, Tensor]
+    masks: tuple[Tensor, Tensor]
+    psfs: tuple[Tensor, Tensor]
+    noises: tuple[Noise, Noise]
+    flux_ratio: float = 1.0
+    astrometric_sigma: float = 0.0
+    stars: Tensor | None = None
+    difference_noises: tuple[Noise, Noise] | None = None
+
+
+@dataclass(frozen=True)
+class SubtractionResult:
+    """What a subtraction gives, (H, W) each but for the PSF.
+
+    Args:
+        diff: science - reference in science flux units.
+        significance: the matched filter's, S_corr for the proper subtraction.
+        psf: (k, k) PSF of ``diff``, sum 1.
+        variance: of a pixel of ``diff``.
+        mask: True where nothing must be used.
+        flux_error: of a point source at each pixel, in science flux units: its flux is significance times this.
+    """
+
+    diff: Tensor
+    significance: Tensor
+    psf: Tensor
+    variance: Tensor
+    mask: Tensor
+    flux_error: Tensor
+    quality: dict[str, float] = field(default_factory=dict)
+
+
+class Subtract(Protocol):
+    """A subtraction step."""
+
+    def __call__(self, pair: SubtractionInput) -> SubtractionResult:
+        """Subtract one pair."""

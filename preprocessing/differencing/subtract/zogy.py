@@ -1,0 +1,230 @@
+"""Proper image subtraction in pure torch (Zackay, Ofek & Gal-Yam 2016, ApJ 830, 27; "ZOGY" below).
+
+Everything is differentiable, float32 and batched: images (..., H, W), PSFs (k, k) with odd k, centred, sum 1.
+Noise enters as an autocovariance: a number for white noise, or a (m, m) stamp with odd m, centred, whose transform is
+the noise's power spectrum. It generalises sigma^2 of the paper to resampled and drizzled frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from astrid_ml.preprocessing.differencing.pixels.fourier import padded_shape, power, stamp_of, transform
+
+
+@dataclass(frozen=True)
+class Zogy:
+    """What the proper subtraction gives, in the normalisation of the paper, on the input's grid (..., H, W).
+
+    Args:
+        d: proper difference; white, of unit variance where the background's noise rules (eq. 13).
+        psf: (k, k) PSF of ``d``, sum about 1 (eq. 14).
+        flux_scale: F_D (eq. 15): a source of flux f, in units of the science image, has flux f F_D in ``d``.
+        score: S (eq. 12 and 17).
+        score_corr: S_corr (eq. 25), with the sources' noise and the astrometric noise of the pair.
+        score_sigma: sqrt of the variance by which S was divided.
+        score_scale: F_S: a source of flux f, in units of the science image, peaks at f F_S in S.
+    """
+
+    d: Tensor
+    psf: Tensor
+    flux_scale: Tensor
+    score: Tensor
+    score_corr: Tensor
+    score_sigma: Tensor
+    score_scale: Tensor
+
+
+def _variance_at_zero_lag(noise: Tensor | float, like: Tensor) -> Tensor:
+    value = torch.as_tensor(noise, dtype=like.dtype, device=like.device)
+    return value if value.ndim < 2 else value[value.shape[-2] // 2, value.shape[-1] // 2]
+
+
+@dataclass(frozen=True)
+class _Filters:
+    """Fourier filters of a pair, worked out when they are asked for: S = k_n N - k_r R (eqs. 12-15).
+
+    F_n = 1, F_r = ``f_r``.
+
+    Args:
+        p_n, p_r: PSFs. q_n, q_r: noise power spectra. scale: their variances. zero: noise power of D's denominator at
+            frequency 0.
+    """
+
+    p_n: Tensor
+    p_r: Tensor
+    q_n: Tensor
+    q_r: Tensor
+    scale: tuple[Tensor, Tensor]
+    f_r: Tensor | float
+    zero: Tensor
+
+    @cached_property
+    def n2(self) -> Tensor:
+        return self.p_n.real.square() + self.p_n.imag.square()
+
+    @cached_property
+    def r2(self) -> Tensor:
+        return self.p_r.real.square() + self.p_r.imag.square()
+
+    @cached_property
+    def inverse(self) -> Tensor:
+        denominator = self.q_n * self.f_r**2 * self.r2 + self.q_r * self.n2
+        return denominator.clamp_min(1e-12 * float(self.zero.detach())).reciprocal()
+
+    @property
+    def flux_scale(self) -> Tensor:
+        return self.f_r / self.zero.sqrt()
+
+    @property
+    def k_n(self) -> Tensor:
+        return self.p_n.conj() * (self.f_r**2 * self.r2 * self.inverse)
+
+    @property
+    def k_r(self) -> Tensor:
+        return self.p_r.conj() * (self.f_r * self.n2 * self.inverse)
+
+    def difference(self, n: Tensor, r: Tensor) -> Tensor:
+        """Transform of D from those of N and R."""
+        root = self.inverse.sqrt()
+        return (self.p_r * n) * (self.f_r * root) - (self.p_n * r) * root
+
+    @property
+    def white(self) -> tuple[Tensor, Tensor]:
+        """k_n and k_r times the roots of the noises' relative power."""
+        return self.k_n * (self.q_n / self.scale[0]).sqrt(), self.k_r * (self.q_r / self.scale[1]).sqrt()
+
+    @property
+    def p_d(self) -> Tensor:
+        return self.p_n * self.p_r * (self.inverse.sqrt() * (self.f_r / self.flux_scale))
+
+
+def _pair_filters(
+    psfs: tuple[Tensor, Tensor],
+    noises: tuple[Tensor | float, Tensor | float],
+    f_r: Tensor | float,
+    shape: tuple[int, int],
+) -> _Filters:
+    p_n, p_r = transform(psfs[0], shape), transform(psfs[1], shape)
+    like = psfs[0]
+    q_n, q_r = power(noises[0], shape, like), power(noises[1], shape, like)
+    scale = (_variance_at_zero_lag(noises[0], like), _variance_at_zero_lag(noises[1], like))
+    zero = q_n.reshape(-1)[0] * f_r**2 + q_r.reshape(-1)[0]
+    return _Filters(p_n, p_r, q_n, q_r, scale, f_r, zero)
+
+
+def _gradient_squared(image: Tensor) -> Tensor:
+    """|grad|^2 per px^2 by central differences; zero on the outermost pixels."""
+    out = torch.zeros_like(image)
+    out[..., :, 1:-1] += (image[..., :, 2:] - image[..., :, :-2]).square() / 4
+    out[..., 1:-1, :] += (image[..., 2:, :] - image[..., :-2, :]).square() / 4
+    return out
+
+
+def _variance_kernels(small: _Filters, box: tuple[int, int], size: int) -> tuple[Tensor, Tensor]:
+    white = small.white
+    return stamp_of(white[0], box, size).square(), stamp_of(white[1], box, size).square()
+
+
+def proper_difference(
+    science: Tensor,
+    reference: Tensor,
+    psfs: tuple[Tensor, Tensor],
+    noises: tuple[Tensor | float, Tensor | float],
+    flux_ratio: Tensor | float = 1.0,
+) -> Tensor:
+    """D alone (eq. 13), for blocks (..., H, W) at least as large as the PSFs, taken as periodic; differentiable."""
+    shape = (science.shape[-2], science.shape[-1])
+    f = _pair_filters(psfs, noises, 1.0 / flux_ratio, shape)
+    n, r = torch.fft.rfft2(science, s=shape), torch.fft.rfft2(reference, s=shape)
+    difference: Tensor = torch.fft.irfft2(f.difference(n, r), s=shape)
+    return difference
+
+
+def zogy(
+    science: Tensor,
+    reference: Tensor,
+    psfs: tuple[Tensor, Tensor],
+    noises: tuple[Tensor | float, Tensor | float],
+    variances: tuple[Tensor, Tensor],
+    flux_ratio: Tensor | float = 1.0,
+    astrometric_sigma: float = 0.0,
+    margin: int | None = None,
+    difference_noises: tuple[Tensor | float, Tensor | float] | None = None,
+) -> Zogy:
+    """Subtract a pair of background-free, aligned images without masked pixels.
+
+    Args:
+        science, reference: (..., H, W), each in its own flux units.
+        psfs: of science and reference, (k, k).
+        noises: background noise of each, variance or autocovariance (m, m), in its image's units squared.
+        variances: (..., H, W) variance of each pixel, sources included, in its image's units squared.
+        flux_ratio: science / reference.
+        astrometric_sigma: rms of the relative registration error, px per axis. The gradient that it multiplies is the
+            lesser of the two images' (eqs. 30-33 add both): a source in one image alone cannot be misregistered.
+        margin: pixels of zeros beyond the edge; by default the PSFs' size.
+        difference_noises: what D is whitened by, where that is not ``noises``; S and S_corr do not depend on it.
+
+    Raises:
+        ValueError: a flux ratio that is not positive, or a PSF larger than the frame.
+    """
+    if flux_ratio <= 0:
+        raise ValueError(f"flux_ratio must be positive, got {flux_ratio}")
+    h, w = science.shape[-2:]
+    size = max(psfs[0].shape[-1], psfs[1].shape[-1])
+    margin = size if margin is None else margin
+    # the variances' kernels are twice the PSFs' size: a smaller frame is padded until they fit
+    shape = padded_shape((max(h, 2 * size - margin), max(w, 2 * size - margin)), margin)
+    d, score_n, score_r, flux_scale = _filtered(science, reference, psfs, noises, flux_ratio, shape, difference_noises)
+    # The filters are compact: on a small grid they are the same functions, at a fraction of the cost.
+    box = padded_shape((2 * size, 2 * size), size)
+    small = _pair_filters(psfs, noises, 1.0 / flux_ratio, box)
+    variance = _score_variance(variances, _variance_kernels(small, box, 2 * size - 1), shape)
+    if astrometric_sigma > 0:
+        gradient = torch.minimum(_gradient_squared(score_n), _gradient_squared(score_r))
+        variance = variance + astrometric_sigma**2 * gradient
+    sigma, score = variance.sqrt(), score_n - score_r
+    p_d = small.p_d
+    if difference_noises is not None:
+        p_d = _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, box).p_d
+    psf, peak = stamp_of(p_d, box, size), stamp_of(small.k_n * small.p_n, box, 1)[..., 0, 0]
+    return Zogy(d, psf, flux_scale, score, score / sigma, sigma, peak)
+
+
+def _filtered(
+    science: Tensor,
+    reference: Tensor,
+    psfs: tuple[Tensor, Tensor],
+    noises: tuple[Tensor | float, Tensor | float],
+    flux_ratio: Tensor | float,
+    shape: tuple[int, int],
+    difference_noises: tuple[Tensor | float, Tensor | float] | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """D, S_N, S_R and F_D. What they are made of in Fourier space, most of the memory, is gone on return."""
+    h, w = science.shape[-2:]
+    f = _pair_filters(psfs, noises, 1.0 / flux_ratio, shape)
+    n, r = torch.fft.rfft2(science, s=shape), torch.fft.rfft2(reference, s=shape)
+    whitening = f if difference_noises is None else _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, shape)
+    d = torch.fft.irfft2(whitening.difference(n, r), s=shape)[..., :h, :w]
+    score_n = torch.fft.irfft2(f.k_n * n, s=shape)[..., :h, :w]
+    score_r = torch.fft.irfft2(f.k_r * r, s=shape)[..., :h, :w]
+    return d, score_n, score_r, whitening.flux_scale
+
+
+def _score_variance(variances: tuple[Tensor, Tensor], kernels: tuple[Tensor, Tensor], shape: tuple[int, int]) -> Tensor:
+    """V(S_N) + V(S_R) of eqs. 26-29. Beyond the edge the variance is that of the frame's mean, not zero."""
+    h, w = variances[0].shape[-2:]
+    total: Tensor | None = None
+    floor: Tensor | float = 0.0
+    for variance, kernel in zip(variances, kernels, strict=True):
+        level = variance.mean(dim=(-2, -1), keepdim=True)
+        term = torch.fft.rfft2(variance - level, s=shape) * transform(kernel, shape)
+        total = term if total is None else total + term
+        floor = floor + level * kernel.sum()
+    assert total is not None
+    v = torch.fft.irfft2(total, s=shape)[..., :h, :w] + floor
+    return torch.maximum(v, 1e-3 * torch.as_tensor(floor))

@@ -1,0 +1,1 @@
+"""What a light curve is: tables, bands, missing values, hosts, the exchange form."""

@@ -1,0 +1,129 @@
+"""What every reader shares: flat columns become a clean table, and an account says what was dropped or mended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.preprocessing.lightcurves.curves.bands import wavelengths_of
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+
+REPEATED = "object_id more than once in this file; the first is kept"
+
+
+@dataclass
+class Account:
+    """What happened to the objects of a file: names with reasons, and counts of rows.
+
+    ``bits`` are PHOTFLAG's as the file declares them, by the names of ``selection.Flags``; empty where it does not.
+    """
+
+    read: int = 0
+    dropped: list[dict[str, str]] = field(default_factory=list)
+    repaired: list[dict[str, str]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    bits: dict[str, int] = field(default_factory=dict)
+
+    def drop(self, ids: object, reason: str) -> None:
+        """Name objects that are left out."""
+        self.dropped += [{"object_id": str(name), "reason": reason} for name in np.atleast_1d(np.asarray(ids))]
+
+    def repair(self, ids: object, reason: str) -> None:
+        """Name objects that were mended and kept."""
+        self.repaired += [{"object_id": str(name), "reason": reason} for name in np.atleast_1d(np.asarray(ids))]
+
+    def merge(self, other: Account) -> None:
+        """Add another file's account."""
+        self.read += other.read
+        self.dropped += other.dropped
+        self.repaired += other.repaired
+        self.counts.update(other.counts)
+
+
+def clean(table: CurveTable, account: Account) -> CurveTable:
+    """Sort by time; leave out rows without a usable flux, error or time, and objects without rows or twice there.
+
+    Rows that are left out are counted by reason; rows in bands of unknown wavelength are counted and stay.
+    """
+    account.read += len(table)
+    checks = {
+        "rows_flux_not_finite": np.isfinite(table.flux),
+        "rows_error_not_positive": np.isfinite(table.flux_err) & (table.flux_err > 0),
+        "rows_time_not_finite": np.isfinite(table.mjd) & (table.mjd >= 0),
+    }
+    good = np.ones(len(table.mjd), dtype=bool)
+    for name, passed in checks.items():
+        if not passed.all():
+            account.counts[name] += int((~passed & good).sum())
+            good &= passed
+    before = table.lengths
+    table = used_bands(table.keep_epochs(good))
+    if len(table.bands):
+        unknown = int((~np.isfinite(table.wavelengths))[table.band].sum())
+        account.counts["rows_band_of_unknown_wavelength"] += unknown
+    names = table.objects["object_id"]
+    empty = table.lengths == 0
+    repeated = names.duplicated().to_numpy()
+    account.drop(names[empty & (before == 0) & ~repeated], "no observations")
+    account.drop(names[empty & (before > 0) & ~repeated], "no usable observation: see the counts of rows left out")
+    account.drop(names[repeated], REPEATED)
+    if (empty | repeated).any():
+        table = table.take(np.flatnonzero(~(empty | repeated)))
+    table, disordered = table.sorted_by_time()
+    account.counts["objects_sorted_by_time"] += int(disordered.sum())
+    return table
+
+
+def used_bands(table: CurveTable) -> CurveTable:
+    """Without bands that no epoch has (the separators' own, for instance)."""
+    used = np.unique(table.band)
+    if len(used) == len(table.bands):
+        return table
+    code = np.zeros(len(table.bands), dtype=np.int16)
+    code[used] = np.arange(len(used))
+    bands = tuple(table.bands[number] for number in used)
+    return replace(table, band=code[table.band], bands=bands, wavelengths=table.wavelengths[used])
+
+
+def assemble(
+    objects: pd.DataFrame,
+    epochs: pd.DataFrame,
+    account: Account,
+    own: Mapping[str, float] | None = None,
+) -> CurveTable:
+    """A clean table from a long table of epochs, for readers whose files are long tables.
+
+    Args:
+        objects: one row an object with ``object_id``; those of ``epochs`` that it lacks are dropped and counted.
+        epochs: ``object_id, mjd, flux, flux_err, phot_flag, band``, in any order.
+        account: gets drops and counts.
+        own: the user's wavelengths of bands.
+    """
+    objects = objects.reset_index(drop=True)
+    first = objects[~objects["object_id"].duplicated()]
+    position = pd.Series(first.index.to_numpy(), index=first["object_id"].to_numpy())
+    owner = epochs["object_id"].map(position)
+    orphans = owner.isna().to_numpy()
+    if orphans.any():
+        account.drop(epochs["object_id"][orphans].unique(), "epochs without a row in the table of objects")
+        epochs, owner = epochs[~orphans], owner[~orphans]
+    code = owner.to_numpy(dtype=np.int64)
+    order = np.argsort(code, kind="stable")
+    bands, names = pd.factorize(epochs["band"].astype(str))
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(code, minlength=len(objects)))]).astype(np.int64)
+    table = CurveTable(
+        objects,
+        offsets,
+        epochs["mjd"].to_numpy(dtype=np.float64)[order],
+        epochs["flux"].to_numpy(dtype=np.float32, na_value=np.nan)[order],
+        epochs["flux_err"].to_numpy(dtype=np.float32, na_value=np.nan)[order],
+        epochs["phot_flag"].to_numpy(dtype=np.int32)[order],
+        bands.astype(np.int16)[order],
+        tuple(str(name) for name in names),
+        wavelengths_of([str(name) for name in names], own),
+    )
+    return clean(table, account)

@@ -1,0 +1,1 @@
+"""Files of surveys and brokers become light curves."""

@@ -1,0 +1,195 @@
+"""Surveys that publish long tables: ELAsTiCC samples, PLAsTiCC, ZTF detections with non-detections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow.parquet as pq
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.lightcurves.curves.bands import PLASTICC, ZTF, short_name
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble
+from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
+from astrid_ml.types import Floats
+
+DETECTED = 4096
+# An upper limit of S/N 5 is flux 0 with an error of a fifth of it.
+LIMIT_SIGMA = 5.0
+_PLASTICC_STATIC = {
+    "ra": "RA", "decl": "DEC", "mwebv": "MWEBV", "hostgal_specz": "HOSTGAL_SPECZ", "hostgal_photoz": "HOSTGAL_PHOTOZ",
+    "hostgal_photoz_err": "HOSTGAL_PHOTOZ_ERR",
+}  # fmt: skip
+
+
+def columns_of(path: Path) -> set[str]:
+    """Column names of a CSV or parquet file, index columns included."""
+    if path.suffix == ".parquet":
+        return set(pq.read_schema(path).names)
+    return set(pd.read_csv(path, nrows=0).columns)
+
+
+def read_any(path: Path) -> pd.DataFrame:
+    """A CSV or parquet file as a table, index columns included."""
+    if path.suffix != ".parquet":
+        return pd.read_csv(path, low_memory=False)
+    table = pd.read_parquet(path)
+    return table.reset_index() if table.index.name else table
+
+
+def read_snana_rows(path: Path, account: Account, own: Mapping[str, float] | None = None) -> CurveTable:
+    """A long table with SNANA's column names: ``SNID, MJD, BAND, FLUXCAL, FLUXCALERR, PHOTFLAG``."""
+    rows = read_any(path)
+    epochs = pd.DataFrame(
+        {
+            "object_id": rows["SNID"].astype(str),
+            "mjd": rows["MJD"],
+            "flux": rows["FLUXCAL"],
+            "flux_err": rows["FLUXCALERR"],
+            "phot_flag": rows.get("PHOTFLAG", 0),
+            "band": rows["BAND"].astype(str).map(short_name),
+        }
+    )
+    objects = pd.DataFrame({"object_id": epochs["object_id"].unique()})
+    objects = objects.assign(label=None, survey="ELASTICC", flux_kind="difference")
+    return assemble(objects, epochs, account, own)
+
+
+def read_plasticc(
+    path: Path, metadata: Path | None, account: Account, own: Mapping[str, float] | None = None
+) -> Iterator[CurveTable]:
+    """PLAsTiCC's table of epochs, block by block, with its metadata (classes, redshifts) where that stands beside it.
+
+    The release's files have hundreds of millions of rows; an object's rows stand together in them. An object whose rows
+    appear again further down is dropped from there on, by name.
+    """
+    about = plasticc_objects(read_any(metadata)) if metadata is not None else None
+    seen: set[str] = set()
+    for rows in whole_objects(row_blocks(path), "object_id"):
+        epochs = plasticc_epochs(rows)
+        names = epochs["object_id"].unique()
+        again = [name for name in names if name in seen]
+        account.drop(again, "its rows do not stand together in the file; the first are kept")
+        seen.update(names)
+        objects = pd.DataFrame({"object_id": names, "label": None}) if about is None else known_of(about, names)
+        objects = objects[~objects["object_id"].isin(again)]
+        epochs = epochs[~epochs["object_id"].isin(again)]
+        yield assemble(objects.assign(survey="PLASTICC", flux_kind="difference"), epochs, account, own)
+
+
+def row_blocks(path: Path, rows: int = 1_000_000) -> Iterator[pd.DataFrame]:
+    """Some rows of a CSV or parquet file at a time."""
+    if path.suffix == ".parquet":
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=rows):
+                yield batch.to_pandas()
+        return
+    with pd.read_csv(path, chunksize=rows, low_memory=False) as reader:
+        yield from reader
+
+
+def whole_objects(blocks: Iterable[pd.DataFrame], name: str) -> Iterator[pd.DataFrame]:
+    """Blocks cut so that no object lies in two: the last object's rows wait for the next block."""
+    waiting: pd.DataFrame | None = None
+    for block in blocks:
+        if waiting is not None:
+            last = waiting[name] == waiting[name].iloc[-1]
+            if not last.all():
+                yield waiting[~last]
+            block = pd.concat([waiting[last], block], ignore_index=True)
+        waiting = block
+    if waiting is not None:
+        yield waiting
+
+
+def plasticc_epochs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Epochs with the project's names."""
+    band = rows["passband"].map(PLASTICC) if "passband" in rows else rows["filter"].astype(str).map(short_name)
+    detected = rows["detected"] if "detected" in rows else rows["detected_bool"]
+    return pd.DataFrame(
+        {
+            "object_id": rows["object_id"].astype(str),
+            "mjd": rows["mjd"],
+            "flux": rows["flux"],
+            "flux_err": rows["flux_err"] if "flux_err" in rows else rows["flux_error"],
+            "phot_flag": np.where(detected.to_numpy(dtype=bool), DETECTED, 0),
+            "band": band,
+        }
+    )
+
+
+def plasticc_objects(meta: pd.DataFrame) -> pd.DataFrame:
+    """The metadata with the project's names; the true class of a test object where that is published."""
+    target = next((name for name in ("target", "true_target") if name in meta), None)
+    static = static_columns(meta.rename(columns=_PLASTICC_STATIC))
+    # A galactic object has host redshifts of exactly 0: no host, not a host at redshift 0.
+    for name in ("HOSTGAL_SPECZ", "HOSTGAL_PHOTOZ"):
+        if name in static:
+            static[name] = static[name].where(static[name] != 0)
+    label = meta[target].astype(str).to_numpy(dtype=object) if target else None
+    objects = pd.DataFrame({"object_id": meta["object_id"].astype(str), "label": label})
+    return pd.concat([objects, static], axis=1).drop_duplicates("object_id").set_index("object_id")
+
+
+def known_of(about: pd.DataFrame, names: npt.NDArray[np.object_]) -> pd.DataFrame:
+    """Rows of the metadata for these objects; epochs of others are dropped by name later."""
+    return about.loc[about.index.intersection(list(names))].rename_axis("object_id").reset_index()
+
+
+def read_ztf(
+    detections: Path,
+    limits: Path | None,
+    labels: Path | None,
+    account: Account,
+    own: Mapping[str, float] | None = None,
+) -> CurveTable:
+    """ZTF detections (magnitudes and signs) and non-detections (limiting magnitudes) as fluxes.
+
+    A negative difference (``isdiffpos`` f, 0 or -1) is a negative flux; an upper limit is flux 0 with an error of
+    limit / 5. Where only corrected total magnitudes are there (``magpsf_corr``, no ``isdiffpos``), the flux is total.
+    """
+    rows = read_any(detections)
+    name = "objectId" if "objectId" in rows else "oid"
+    difference = "isdiffpos" in rows
+    magnitude = rows["magpsf"] if difference else rows["magpsf_corr"]
+    error = rows["sigmapsf"] if difference else rows["sigmapsf_corr"]
+    flux, flux_error = fluxes_of_magnitudes(
+        magnitude.to_numpy(dtype=np.float64, na_value=np.nan), error.to_numpy(float)
+    )
+    sign = np.where(rows["isdiffpos"].isin([1, 1.0, "t", "1", True]), 1.0, -1.0) if difference else 1.0
+    parts = [_ztf_epochs(rows, name, sign * flux, flux_error, DETECTED)]
+    if limits is not None:
+        upper = read_any(limits)
+        limit = 10 ** (-0.4 * (upper["diffmaglim"].to_numpy(dtype=np.float64) - 27.5))
+        parts.append(_ztf_epochs(upper, name, np.zeros(len(upper)), limit / LIMIT_SIGMA, 0))
+    objects = pd.DataFrame({"object_id": parts[0]["object_id"].unique(), "label": None})
+    if {"ra", "dec"} <= set(rows.columns):
+        sky = rows.groupby(rows[name].astype(str))[["ra", "dec"]].median()
+        objects["RA"], objects["DEC"] = (sky[c].reindex(objects["object_id"]).to_numpy() for c in ("ra", "dec"))
+    if labels is not None:
+        table = read_any(labels)
+        key = name if name in table else table.columns[0]
+        objects["label"] = objects["object_id"].map(table.set_index(table[key].astype(str))["classALeRCE"])
+    objects["variability"] = variability_of(objects["label"])
+    kind = "difference" if difference else "total"
+    return assemble(objects.assign(survey="ZTF", flux_kind=kind), pd.concat(parts, ignore_index=True), account, own)
+
+
+def fluxes_of_magnitudes(magnitude: Floats, error: Floats) -> tuple[Floats, Floats]:
+    """FLUXCAL (zero point 27.5) and its error from AB magnitudes and theirs, to first order."""
+    flux: Floats = 10 ** (-0.4 * (magnitude - 27.5))
+    return flux, flux * error * np.log(10) / 2.5
+
+
+def _ztf_epochs(rows: pd.DataFrame, name: str, flux: object, error: object, flag: int) -> pd.DataFrame:
+    mjd = rows["mjd"] if "mjd" in rows else rows["jd"] - 2400000.5
+    band = rows["fid"].map(ZTF)
+    if band.isna().any():
+        raise UserError("fid of 1, 2 or 3", str(sorted(rows["fid"].unique())), "check the file")
+    table = {"object_id": rows[name].astype(str), "mjd": mjd, "flux": flux, "flux_err": error, "band": band}
+    return pd.DataFrame({**table, "phot_flag": flag})

@@ -1,0 +1,230 @@
+"""One CSV file an object: ``time, mag, magerr, band`` (or ``flux, fluxerr``), loose in a folder or in a tar archive.
+
+The SNAD test set and its like. What the objects are stands in a table beside them: ``bts.csv`` of the ZTF Bright
+Transient Survey (Perley et al. 2020; difference magnitudes) or ``periods.csv`` of the SDSS Stripe 82 RR Lyrae (Sesar et
+al. 2010, ApJ 708, 717; total magnitudes). Magnitudes are AB.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
+from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
+from astrid_ml.types import Floats
+
+DETECTED = 4096
+# A catalogue writes magnitudes of 99.999 and errors of 9.999 and more where nothing was measured.
+FAINTEST, WORST = 90.0, 9.0
+_COLUMNS = ("time", "band")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A table of objects that stands beside their files.
+
+    Args:
+        key: its column of identifiers.
+        label: its column of types.
+        survey: whose objects they are.
+        flux_kind: ``difference`` or ``total``.
+        prefix: goes before the type (Sesar et al. write ``ab`` for RRab).
+        bands: the survey's own names for its filters.
+    """
+
+    key: str
+    label: str
+    survey: str
+    flux_kind: str
+    prefix: str = ""
+    bands: tuple[tuple[str, str], ...] = ()
+
+
+CATALOGUES = {
+    # ZTF's red filter is SDSS-like r, not Johnson-Cousins R.
+    "bts.csv": Catalogue("ZTFID", "type", "ZTF", "difference", bands=(("R", "r"), ("zg", "g"), ("zr", "r"))),
+    "periods.csv": Catalogue("Num", "Type", "SDSS", "total", prefix="RR"),
+}
+
+
+def is_curve_file(path: Path) -> bool:
+    """Whether a CSV file has the columns of one object's light curve."""
+    try:
+        with path.open("rb") as stream:
+            return has_columns(stream.readline(500))
+    except OSError:
+        return False
+
+
+def has_columns(start: bytes) -> bool:
+    """Whether the first line names time, band, and a magnitude or flux with its error."""
+    names = {word.strip() for word in start.split(b"\n", 1)[0].decode("latin-1").split(",")}
+    return set(_COLUMNS) <= names and ({"mag", "magerr"} <= names or {"flux", "fluxerr"} <= names)
+
+
+def catalogue_beside(path: Path) -> Path | None:
+    """The table of objects in the file's folder or in the one above; None where there is none."""
+    for folder in (path.parent, path.parent.parent):
+        for name in CATALOGUES:
+            if (folder / name).is_file():
+                return folder / name
+    return None
+
+
+def is_curve_archive(path: Path) -> bool:
+    """Whether a tar archive's first CSV files hold light curves."""
+    try:
+        with tarfile.open(path, "r:*") as archive:
+            for member in archive:
+                if member.isfile() and member.name.endswith(".csv"):
+                    stream = archive.extractfile(member)
+                    return stream is not None and has_columns(stream.readline(500))
+    except (tarfile.TarError, OSError, EOFError):
+        return False
+    return False
+
+
+def read_archive(
+    path: Path, account: Account, own: Mapping[str, float] | None = None, zero_point: float | None = None
+) -> Iterator[CurveTable]:
+    """Tables of a tar archive, one for each folder of light curves."""
+    files: dict[PurePosixPath, dict[str, bytes]] = defaultdict(dict)
+    try:
+        with tarfile.open(path, "r:*") as archive:
+            for member in archive:
+                stream = archive.extractfile(member) if member.isfile() and member.name.endswith(".csv") else None
+                if stream is not None:
+                    place = PurePosixPath(member.name)
+                    files[place.parent][place.name] = stream.read()
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise UserError(f"{path.name} to be a whole archive", f"{error}", "fetch it again") from error
+    for folder in sorted(files):
+        curves = {name: content for name, content in sorted(files[folder].items()) if has_columns(content[:500])}
+        tables = {name: content for near in (folder.parent, folder) for name, content in files.get(near, {}).items()}
+        known = next((name for name in CATALOGUES if name in tables), None)
+        if curves:
+            yield from read_curves(curves, known, tables.get(known or "", b""), account, own, zero_point)
+
+
+def read_members(
+    members: Sequence[Path],
+    catalogue: Path | None,
+    account: Account,
+    own: Mapping[str, float] | None = None,
+    zero_point: float | None = None,
+) -> Iterator[CurveTable]:
+    """Tables of loose files of one folder."""
+    curves = {path.name: path.read_bytes() for path in members}
+    table = catalogue.read_bytes() if catalogue else b""
+    yield from read_curves(curves, catalogue.name if catalogue else None, table, account, own, zero_point)
+
+
+def read_curves(
+    curves: Mapping[str, bytes],
+    known: str | None,
+    table: bytes,
+    account: Account,
+    own: Mapping[str, float] | None,
+    zero_point: float | None,
+) -> Iterator[CurveTable]:
+    """Curves of a folder as one table.
+
+    Args:
+        curves: file name -> content.
+        known: the name of the table of objects, or None: then label, survey and kind of flux stay unknown.
+        table: its content.
+        account: gets files that cannot be read.
+        own: the user's wavelengths of bands.
+        zero_point: of the fluxes; files of fluxes are dropped where it is None.
+    """
+    parts: list[pd.DataFrame] = []
+    by_header: dict[bytes, dict[str, bytes]] = defaultdict(dict)
+    for name, content in curves.items():
+        by_header[content.split(b"\n", 1)[0].strip()][name.removesuffix(".csv")] = content
+    for same in by_header.values():
+        parts += read_together(same, account, zero_point)
+    if not parts:
+        return
+    epochs = pd.concat(parts, ignore_index=True)
+    catalogue = CATALOGUES[known] if known else None
+    renamed = dict(catalogue.bands) if catalogue else {}
+    names = {band: short_name(str(band)) for band in epochs["band"].unique()}
+    epochs["band"] = epochs["band"].map({band: renamed.get(name, name) for band, name in names.items()})
+    account.counts["rows_without_measurement"] += int(epochs["flux"].isna().sum())
+    yield assemble(objects_of(epochs, catalogue, table), epochs[epochs["flux"].notna()], account, own)
+
+
+def read_together(files: Mapping[str, bytes], account: Account, zero_point: float | None) -> list[pd.DataFrame]:
+    """Files with one header read as one table; one by one where that fails, so that the bad one is named."""
+    bodies = [content.partition(b"\n")[2].strip() for content in files.values()]
+    lengths = [body.count(b"\n") + 1 if body else 0 for body in bodies]
+    header = next(iter(files.values())).partition(b"\n")[0]
+    try:
+        rows = epochs_of(b"\n".join([header, *(body for body in bodies if body)]), zero_point)
+        return [rows.assign(object_id=np.repeat(np.array(list(files), dtype=object), lengths))]
+    except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        if len(files) == 1:
+            account.drop(next(iter(files)), f"no light curve: {error}"[:120])
+            account.read += 1
+            return []
+    return [part for name in files for part in read_together({name: files[name]}, account, zero_point)]
+
+
+def epochs_of(content: bytes, zero_point: float | None) -> pd.DataFrame:
+    """Epochs of CSV text in FLUXCAL; NaN where the catalogue has no measurement."""
+    read = pa_csv.read_csv(io.BytesIO(content), read_options=pa_csv.ReadOptions(use_threads=False))
+    names = ("time", "mag", "magerr") if "mag" in read.column_names else ("time", "flux", "fluxerr")
+    columns: dict[str, Floats] = {n: read[n].to_numpy().astype(np.float64) for n in names}
+    if "mag" in columns:
+        flux, error = fluxes_of_magnitudes(columns["mag"], columns["magerr"])
+        lost = (columns["mag"] > FAINTEST) | (columns["magerr"] > WORST)
+        flux, error = np.where(lost, np.nan, flux), np.where(lost, np.nan, error)
+    elif zero_point is None:
+        raise ValueError("fluxes need a zero point: zero_point=31.4 for nJy")
+    else:
+        flux, error = (columns[name] * 10 ** (-0.4 * (zero_point - 27.5)) for name in ("flux", "fluxerr"))
+    band = read["band"].to_pylist()
+    return pd.DataFrame({"mjd": columns["time"], "band": band, "flux": flux, "flux_err": error, "phot_flag": DETECTED})
+
+
+def objects_of(epochs: pd.DataFrame, catalogue: Catalogue | None, table: bytes) -> pd.DataFrame:
+    """One row an object with what the table of objects says of it."""
+    objects = pd.DataFrame({"object_id": epochs["object_id"].unique()})
+    if catalogue is None:
+        return objects.assign(label=None, survey=None, flux_kind=None)
+    known = pd.read_csv(io.BytesIO(table))
+    known = known.set_index(known[catalogue.key].astype(str))
+    known = known[~known.index.duplicated()].reindex(objects["object_id"])
+    label = known[catalogue.label]
+    objects["label"] = (catalogue.prefix + label.astype(str)).where(label.notna(), None).to_numpy(dtype=object)
+    if {"redshift", "RA", "Dec"} <= set(known):
+        objects["REDSHIFT_HELIO"] = pd.to_numeric(known["redshift"], errors="coerce").to_numpy()
+        objects["RA"] = [sexagesimal(value) * 15 for value in known["RA"]]
+        objects["DEC"] = [sexagesimal(value) for value in known["Dec"]]
+    if "A_V" in known:
+        objects["MWEBV"] = pd.to_numeric(known["A_V"], errors="coerce").to_numpy() / 3.1
+    objects["variability"] = variability_of(objects["label"])
+    return objects.assign(survey=catalogue.survey, flux_kind=catalogue.flux_kind)
+
+
+def sexagesimal(text: object) -> float:
+    """``-08:29:47.59`` as a number; NaN for anything else."""
+    words = text.split(":") if isinstance(text, str) else []
+    if len(words) != 3:
+        return float("nan")
+    size = abs(float(words[0])) + float(words[1]) / 60 + float(words[2]) / 3600
+    return -size if words[0].lstrip().startswith("-") else size

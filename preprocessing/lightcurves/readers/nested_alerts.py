@@ -1,0 +1,272 @@
+"""Alerts of Rubin and ELAsTiCC as light curves: nested ``diaSource``, ``prvDiaSources`` and ``prvDiaForcedSources``.
+
+An object's alerts repeat its history, each a little longer: every epoch counts once. A visit that is in the sources and
+in the forced photometry keeps the source's flux; only sources are detections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble
+from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.types import Floats
+
+SATURATED, TRIGGER, DETECTED = 1024, 2048, 4096
+TAI_MINUS_UTC = 37.0 / 86400  # days, since 2017; Rubin's times are TAI, ELAsTiCC's are those of its simulation
+NOBODY = ("", "0")
+SOURCES = ("diaSource", "prvDiaSources", "prvDiaForcedSources")
+# Names of a measurement's fields, in the newer and the older schema.
+_FIELDS = {
+    "object_id": ("diaObjectId",),
+    "mjd": ("midpointMjdTai", "midPointTai"),
+    "band": ("band", "filterName"),
+    "flux": ("psfFlux", "psFlux"),
+    "flux_err": ("psfFluxErr", "psFluxErr"),
+    "saturated": ("pixelFlags_saturated",),
+}
+_STATIC = {
+    "ra": "RA", "dec": "DEC", "decl": "DEC", "mwebv": "MWEBV", "mwebv_err": "MWEBV_ERR", "z_final": "REDSHIFT_HELIO",
+    "z_final_err": "REDSHIFT_HELIO_ERR", "hostgal_zspec": "HOSTGAL_SPECZ", "hostgal_zspec_err": "HOSTGAL_SPECZ_ERR",
+    "hostgal_zphot": "HOSTGAL_PHOTOZ", "hostgal_zphot_err": "HOSTGAL_PHOTOZ_ERR", "hostgal_ra": "HOSTGAL_RA",
+    "hostgal_dec": "HOSTGAL_DEC", "hostgal_snsep": "HOSTGAL_SNSEP", "hostgal_ellipticity": "HOSTGAL_ELLIPTICITY",
+    **{f"hostgal_mag_{band}": f"HOSTGAL_MAG_{band}" for band in "ugrizY"},
+    **{f"hostgal_magerr_{band}": f"HOSTGAL_MAGERR_{band}" for band in "ugrizY"},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What the schema says about units.
+
+    Args:
+        survey: ``LSST`` (nJy, zero point 31.4, TAI) or ``ELASTICC`` (FLUXCAL, zero point 27.5); "" where it
+            does not say.
+    """
+
+    survey: str
+
+    def to_fluxcal(self, zero_point: float | None, path: Path) -> float:
+        """Factor from the file's fluxes to FLUXCAL.
+
+        Raises:
+            UserError: neither the schema nor the user says which zero point the fluxes have.
+        """
+        found = {"LSST": 31.4, "ELASTICC": 27.5}.get(self.survey, zero_point)
+        if found is None:
+            raise UserError(
+                "a zero point of the fluxes", f"a schema that does not tell it in {path.name}", "zero_point=31.4 (nJy)"
+            )
+        return float(10 ** (-0.4 * (found - 27.5)))
+
+
+def dialect_of(fields: Mapping[str, set[str]]) -> Dialect:
+    """The dialect by the names of fields: ``psfFlux`` and visit numbers are Rubin's, simulated hosts ELAsTiCC's.
+
+    ``psFlux`` alone is in both: nJy in Rubin's schemas up to 4, FLUXCAL in ELAsTiCC's.
+    """
+    source = fields.get("diaSource", set())
+    if "psfFlux" in source or source & {"ccdVisitId", "apFlux"}:
+        return Dialect("LSST")
+    if fields.get("diaObject", set()) & {"simVersion", "hostgal_zphot"}:
+        return Dialect("ELASTICC")
+    return Dialect("")
+
+
+def has_nested_sources(path: Path) -> bool:
+    """Whether a parquet file holds alerts with ``diaSource`` and at least one history."""
+    names = set(pq.read_schema(path).names)
+    return "diaSource" in names and bool(names & set(SOURCES[1:]))
+
+
+def is_nested_avro(path: Path) -> bool:
+    """Whether an Avro file's schema has ``diaSource`` and a history."""
+    import fastavro
+
+    try:
+        with path.open("rb") as stream:
+            schema: Any = fastavro.reader(stream).writer_schema
+    except Exception:  # no Avro file: fastavro raises anything from ValueError to struct.error
+        return False
+    names = {part["name"] for part in schema.get("fields", ())} if isinstance(schema, dict) else set()
+    return "diaSource" in names and bool(names & set(SOURCES[1:]))
+
+
+def read_alerts(
+    members: Sequence[Path],
+    account: Account,
+    own: Mapping[str, float] | None = None,
+    zero_point: float | None = None,
+) -> CurveTable:
+    """Curves of all objects in a folder's alert files: an object's alerts lie in many of them.
+
+    Args:
+        members: parquet and Avro files.
+        account: gets damaged files, and sources without an object (solar-system bodies).
+        own: the user's wavelengths of bands.
+        zero_point: of the fluxes where the schema does not tell it.
+    """
+    epochs, objects = [], []
+    for path in members:
+        try:
+            parts = list(of_parquet(path) if path.suffix.lower() == ".parquet" else of_avro(path))
+        except (pa.ArrowException, OSError, EOFError, ValueError) as error:
+            account.drop(path.name, f"the file is cut off or damaged: {type(error).__name__}")
+            account.read += 1
+            continue
+        for dialect, measured, about in parts:
+            scale = dialect.to_fluxcal(zero_point, path)
+            epochs.append(measured.assign(flux=measured["flux"] * scale, flux_err=measured["flux_err"] * scale))
+            objects.append(about.assign(survey=dialect.survey or None))
+            account.counts["alerts"] += len(about)
+    if not epochs:
+        raise UserError("alerts with light curves", "none that can be read", "fetch the files again")
+    return join(pd.concat(epochs, ignore_index=True), pd.concat(objects, ignore_index=True), account, own)
+
+
+def join(epochs: pd.DataFrame, objects: pd.DataFrame, account: Account, own: Mapping[str, float] | None) -> CurveTable:
+    """Epochs once each, objects once each; the first detection is the trigger."""
+    lost = objects["object_id"].isin(NOBODY)
+    account.drop(objects["source"][lost], "a source without diaObjectId: a solar-system body, or not associated")
+    account.read += int(lost.sum())
+    epochs = epochs[~epochs["object_id"].isin(NOBODY)]
+    # A visit is the same to the second; sources (rank 0) win over forced photometry (rank 1).
+    moment = (epochs["mjd"] * 86400).round()
+    epochs = epochs.assign(moment=moment).sort_values(["object_id", "moment", "rank"], kind="stable")
+    once = epochs[~epochs.duplicated(["object_id", "moment", "band"])]
+    account.counts["rows_repeated_in_later_alerts"] += len(epochs) - len(once)
+    first = once[once["rank"] == 0].drop_duplicates("object_id").index
+    flag = once["phot_flag"].to_numpy().copy()
+    flag[once.index.get_indexer(first)] |= TRIGGER
+    objects = objects[objects["object_id"].isin(once["object_id"])].drop_duplicates("object_id", keep="last")
+    objects = objects.drop(columns="source").assign(label=None, flux_kind="difference")
+    return assemble(objects, once.assign(phot_flag=flag), account, own)
+
+
+def of_parquet(path: Path) -> Iterator[tuple[Dialect, pd.DataFrame, pd.DataFrame]]:
+    """(dialect, epochs, objects) of blocks of alerts; cutouts are left on disk."""
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        columns = [name for name in (*SOURCES, "diaObject") if name in schema.names]
+        dialect = dialect_of({name: struct_names(schema.field(name).type) for name in columns})
+        for batch in file.iter_batches(batch_size=2000, columns=columns):
+            sources = flattened(batch.column("diaSource"))
+            if sources is None:
+                continue
+            about = flattened(batch.column("diaObject")) if "diaObject" in columns else None
+            measured = [epochs_of(piece, dialect, rank) for rank, piece in ranked(columns, batch)]
+            yield dialect, pd.concat(measured, ignore_index=True), objects_of(about, sources)
+
+
+def struct_names(kind: pa.DataType) -> set[str]:
+    """Field names of a struct, or of a list of structs."""
+    inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
+    return {inner.field(k).name for k in range(inner.num_fields)} if pa.types.is_struct(inner) else set()
+
+
+def ranked(columns: Sequence[str], batch: pa.RecordBatch) -> Iterator[tuple[int, dict[str, pa.Array]]]:
+    """(0 for sources, 1 for forced photometry; columns of the flattened structs)."""
+    for name in columns:
+        piece = flattened(batch.column(name)) if name in SOURCES else None
+        if piece is not None:
+            yield int(name == "prvDiaForcedSources"), piece
+
+
+def flattened(column: pa.Array) -> dict[str, pa.Array] | None:
+    """Fields of a struct, or of a list of structs laid end to end; None where there is nothing."""
+    inner = pc.list_flatten(column) if not pa.types.is_struct(column.type) else column
+    if not pa.types.is_struct(inner.type) or not len(inner):
+        return None
+    names = [inner.type.field(k).name for k in range(inner.type.num_fields)]
+    return dict(zip(names, inner.flatten(), strict=True))
+
+
+def epochs_of(columns: Mapping[str, Any], dialect: Dialect, rank: int) -> pd.DataFrame:
+    """Measurements of one kind as a long table, fluxes in the file's unit, times in UTC."""
+    chosen = {role: next((columns[n] for n in names if n in columns), None) for role, names in _FIELDS.items()}
+    absent = [role for role in ("object_id", "mjd", "band", "flux", "flux_err") if chosen[role] is None]
+    if absent:
+        raise ValueError(f"no {', '.join(absent)} in the alert's sources")
+    mjd = numeric(chosen["mjd"]) - (TAI_MINUS_UTC if dialect.survey == "LSST" else 0.0)
+    saturated = chosen["saturated"]
+    lost = np.zeros(len(mjd), dtype=bool) if saturated is None else np.nan_to_num(numeric(saturated)) > 0
+    return pd.DataFrame(
+        {
+            "object_id": identifiers(chosen["object_id"]),
+            "mjd": mjd,
+            "band": [short_name(str(name)) for name in listed(chosen["band"])],
+            "flux": numeric(chosen["flux"]),
+            "flux_err": numeric(chosen["flux_err"]),
+            "phot_flag": np.where(lost, SATURATED, 0) | (DETECTED if rank == 0 else 0),
+            "rank": rank,
+        }
+    )
+
+
+def objects_of(about: Mapping[str, Any] | None, sources: Mapping[str, Any]) -> pd.DataFrame:
+    """One row an alert: the object's identifier and static columns; the source's position where it has none."""
+    names = {"object_id": identifiers(sources["diaObjectId"]), "source": identifiers(sources["diaSourceId"])}
+    frame = pd.DataFrame(names)
+    given = {**{k: sources[k] for k in ("ra", "dec", "decl") if k in sources}, **(about or {})}
+    static = {_STATIC[name]: numeric(values) for name, values in given.items() if name in _STATIC}
+    return pd.concat([frame, static_columns(pd.DataFrame(static))], axis=1)
+
+
+def numeric(values: Any) -> Floats:
+    """Arrow or plain values as floats, null as NaN."""
+    if isinstance(values, pa.Array) and not pa.types.is_string(values.type):
+        out: Floats = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return out
+    return pd.to_numeric(pd.Series(listed(values), dtype=object), errors="coerce").to_numpy(dtype=np.float64)
+
+
+def identifiers(values: Any) -> list[str]:
+    """Identifiers as text; empty where there is none."""
+    return ["" if value is None else str(int(value)) for value in listed(values)]
+
+
+def listed(values: Any) -> list[Any]:
+    """Plain Python values."""
+    return values.to_pylist() if isinstance(values, pa.Array) else list(values)
+
+
+def of_avro(path: Path) -> Iterator[tuple[Dialect, pd.DataFrame, pd.DataFrame]]:
+    """(dialect, epochs, objects) of an Avro file's alerts."""
+    import fastavro
+
+    with path.open("rb") as stream:
+        alerts = [alert for alert in fastavro.reader(stream) if isinstance(alert, dict) and alert.get("diaSource")]
+    if not alerts:
+        return
+    about = [alert.get("diaObject") or {} for alert in alerts]
+    dialect = dialect_of({"diaSource": set(alerts[0]["diaSource"]), "diaObject": set(about[0])})
+    measured = []
+    for name in SOURCES:
+        rows = [row for alert in alerts for row in rows_of(alert.get(name))]
+        if rows:
+            measured.append(epochs_of(transposed(rows), dialect, int(name == "prvDiaForcedSources")))
+    sources = transposed([alert["diaSource"] for alert in alerts])
+    yield dialect, pd.concat(measured, ignore_index=True), objects_of(transposed(about), sources)
+
+
+def rows_of(nested: Any) -> Iterable[dict[str, Any]]:
+    """The structs of a nested field: one, several, or none."""
+    return [nested] if isinstance(nested, dict) else nested or ()
+
+
+def transposed(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Rows as columns; a field that a row lacks is None."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}

@@ -1,0 +1,1 @@
+"""Which epochs count: selection, extinction, augmentation, flags."""

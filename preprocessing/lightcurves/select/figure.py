@@ -1,0 +1,113 @@
+"""The figure of one object's light curve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astrid_ml.types import Mask
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from astrid_ml.preprocessing.lightcurves.select.source import LSSTSource
+
+# Rubin's six bands in colours that colour-blind readers tell apart, each with a marker of its own.
+_STYLE = {
+    "u": ("#0072B2", "o"), "g": ("#009E73", "s"), "r": ("#D55E00", "^"), "i": ("#8C5A2B", "D"), "z": ("#CC79A7", "v"),
+    "y": ("#444444", "P"), "Y": ("#444444", "P"),
+}  # fmt: skip
+_MARKERS = "osDv^P<>Xhp"
+
+
+def draw(source: LSSTSource, path: Path | None = None, axes: Axes | None = None) -> Figure:
+    """All bands with errors, detections filled, non-detections open, time zero as a line.
+
+    Args:
+        source: the object.
+        path: where to save a PNG, or None.
+        axes: draw into these instead of a new figure.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 4.2), layout="constrained") if axes is None else axes.get_figure(root=True)
+    assert figure is not None
+    axes = figure.add_subplot() if axes is None else axes
+    axes.axhline(0, color="0.75", lw=0.8, zorder=0)
+    styles = style_of(source)
+    for band, (colour, marker) in styles.items():
+        here = source.band == band
+        # Open markers first: detections must never lie hidden below limits.
+        for part, fill in ((here & ~source.detected, "white"), (here & source.detected, colour)):
+            draw_points(axes, source, part, colour, marker, fill)
+    if np.isfinite(source.start):
+        axes.axvline(source.start, color="0.25", ls="--", lw=1.1, zorder=1)
+    axes.set_ylim(*limits(source))
+    axes.set_xlabel("MJD")
+    axes.set_ylabel("FLUXCAL (zero point 27.5)")
+    title = " - ".join(text for text in (source.object_id, source.label) if text)
+    axes.set_title(f"{title} ({int(source.detected.sum())} detections of {len(source)} epochs)", fontsize=10)
+    axes.margins(x=0.03)
+    legend(axes, styles, np.isfinite(source.start))
+    if path is not None:
+        figure.savefig(path, dpi=140)
+    return figure
+
+
+def draw_points(axes: Axes, source: LSSTSource, part: Mask, colour: str, marker: str, fill: str) -> None:
+    """Points with errors of one band and kind."""
+    if part.any():
+        axes.errorbar(
+            source.mjd[part],
+            source.flux[part],
+            yerr=source.flux_err[part],
+            fmt=marker,
+            ms=5 if len(source) < 80 else 3.5,
+            color=colour,
+            mfc=fill,
+            mew=1.1,
+            elinewidth=0.8,
+            zorder=2 if fill == "white" else 3,
+        )
+
+
+def style_of(source: LSSTSource) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each band, bluest first; bands beyond Rubin's take colours by their order."""
+    from matplotlib import colormaps
+
+    names, first = np.unique(source.band, return_index=True)
+    order = np.argsort(source.wavelength[first], kind="stable")
+    out: dict[str, tuple[str, str]] = {}
+    for place, name in enumerate(names[order].tolist()):
+        red, green, blue, _ = colormaps["turbo"]((place + 0.5) / len(names))
+        own = f"#{int(red * 255):02x}{int(green * 255):02x}{int(blue * 255):02x}"
+        out[name] = _STYLE.get(name, (own, _MARKERS[place % len(_MARKERS)]))
+    return out
+
+
+def limits(source: LSSTSource) -> tuple[float, float]:
+    """Range of the flux axis: every flux, and errors that are not larger than that range."""
+    if not len(source):
+        return -1.0, 1.0
+    low, high = float(source.flux.min()), float(source.flux.max())
+    span = max(high - low, float(np.median(source.flux_err)), 1e-6)
+    error = np.minimum(source.flux_err, span)
+    low, high = min(float((source.flux - error).min()), 0.0), max(float((source.flux + error).max()), 0.0)
+    return low - 0.05 * (high - low), high + 0.05 * (high - low)
+
+
+def legend(axes: Axes, styles: dict[str, tuple[str, str]], has_start: bool) -> None:
+    """Bands, then what filled, open and the line mean, beside the axes."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=colour, marker=marker, ls="", label=name) for name, (colour, marker) in styles.items()
+    ]
+    handles.append(Line2D([], [], color="0.25", marker="o", ls="", label="detection"))
+    handles.append(Line2D([], [], color="0.25", marker="o", mfc="white", ls="", label="non-detection"))
+    if has_start:
+        handles.append(Line2D([], [], color="0.25", ls="--", label="trigger"))
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9)

@@ -1,0 +1,1 @@
+"""Simulated light curves of 19 classes as SNANA files."""

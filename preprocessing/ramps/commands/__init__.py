@@ -1,0 +1,1 @@
+"""Commands over ramps: predict, score, visualise."""

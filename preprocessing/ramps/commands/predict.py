@@ -1,0 +1,120 @@
+"""``predict.py task=ramps``: exposures through rules and likelihood, and through a network where one is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.ramps.exposure.dq import write_dq
+from astrid_ml.preprocessing.ramps.exposure.lists import (
+    detections,
+    prediction_mask,
+    with_probability,
+    write_json,
+    write_mask,
+    write_table,
+)
+from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.strips import Processing
+from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
+from astrid_ml.preprocessing.ramps.fusion.windows import Windows
+from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+
+
+@dataclass(frozen=True)
+class PredictRamps:
+    """Detect anomalies in exposures.
+
+    Args:
+        input: a file, a folder (walked through), or several of them.
+        output_dir: gets a folder for each exposure and ``report.json``.
+        load: what the headers do not say.
+        processing: correction and detectors.
+        ckpt_path: ``best.ckpt`` of a ramp experiment; None leaves rules and likelihood alone.
+        windows: in which the network sees the exposure.
+        precision: the network's: fp32, bf16, or auto (bf16 where the processor computes in it).
+        trust: classes outside this project that the checkpoint may name.
+    """
+
+    input: str | Sequence[str]
+    output_dir: str
+    load: RampOptions = field(default_factory=RampOptions)
+    processing: Processing = field(default_factory=Processing)
+    ckpt_path: str | None = None
+    windows: Windows = field(default_factory=Windows)
+    precision: str = "auto"
+    trust: Sequence[str] = ()
+
+    def run(self) -> dict[str, Any]:
+        """Process each exposure; one that fails is named in the report and the others go on."""
+        files = self._files()
+        network = RampNetwork.load(self.ckpt_path, self.precision, self.trust) if self.ckpt_path is not None else None
+        output = Path(self.output_dir)
+        output.mkdir(parents=True, exist_ok=True)
+        done: list[dict[str, Any]] = []
+        failed: list[dict[str, str]] = []
+        for path in files:
+            try:
+                done.append(self.exposure(path, output, network))
+            except UserError as error:
+                if len(files) == 1:
+                    raise
+                failed.append({"file": str(path), "reason": str(error)})
+        warned = [entry["warning"] for entry in done if "warning" in entry]
+        write_json(output / "report.json", {"exposures": done, "failed": failed, "warnings": warned})
+        summary = {"exposures": len(done), "failed": len(failed), "output_dir": str(output)}
+        return summary | ({"warnings": warned} if warned else {})
+
+    def _files(self) -> list[Path]:
+        given = [self.input] if isinstance(self.input, str) else list(self.input)
+        files: list[Path] = []
+        for path in map(Path, given):
+            files += sorted(p for p in path.rglob("*") if is_ramp_file(p)) if path.is_dir() else [path]
+        if not files:
+            raise UserError("input with FITS or .npy ramps", f"none in {', '.join(map(str, given))}", "check the path")
+        return files
+
+    def exposure(self, path: Path, output: Path, network: RampNetwork | None = None) -> dict[str, Any]:
+        """Process one file into ``<output>/<exposure>/``; returns its counts."""
+        ramp = read_ramp(path, self.load)
+        folder = output / ramp.name
+        folder.mkdir(parents=True, exist_ok=True)
+        cube = folder / f"{ramp.name}_processed.npy"
+        processed = process(ramp, self.processing, cube)
+        if processed.counts["pixels_unusable"] == processed.counts["pixels"]:
+            raise UserError(
+                "pixels with a usable ramp", "all are saturated, flagged or NaN", "check the unit and the DQ"
+            )
+        if network is None:
+            usable = processed.counts["pixels"] - processed.counts["pixels_unusable"]
+            processed = replace(processed, jumps=with_probability(processed.jumps, usable * (ramp.shape[1] - 1)))
+        else:
+            reads = np.load(cube, mmap_mode="r")
+            processed = network.refine(ramp, processed, reads, self.processing, self.windows)
+        gain = float(np.mean(ramp.gain))
+        events = detections(processed, gain, float(np.mean(ramp.steps)), self.processing.config)
+        mask = prediction_mask(processed, (ramp.shape[2], ramp.shape[3]))
+        write_mask(folder, mask)
+        write_dq(folder / f"{ramp.name}_dq.fits", ramp, self.processing, processed)
+        write_table(folder / "jumps.parquet", processed.jumps)
+        temporary = folder / f".{ramp.name}_temporal.npz"
+        np.savez_compressed(temporary, **dict(processed.features))  # type: ignore[arg-type]
+        os.replace(temporary, folder / f"{ramp.name}_temporal.npz")
+        write_json(folder / "detections.json", events)
+        kinds = {kind: sum(event["type"] == kind for event in events) for kind in sorted({e["type"] for e in events})}
+        warning = network.cadence_warning(ramp) if network is not None else None
+        return {
+            "file": str(path),
+            "name": ramp.name,
+            "jumps": len(processed.jumps),
+            "events": kinds,
+            **processed.counts,
+            **({"warning": warning} if warning else {}),
+        }

@@ -1,0 +1,166 @@
+"""Quick looks at a prediction's folder: all anomalies on the exposure, close-ups, time series with fitted models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
+from astrid_ml.types import Array, Bits, Floats32
+
+COLOURS = {"cosmic_ray": "#e6550d", "telegraph_noise": "#3182bd", "snowball": "#31a354"}
+_MARKS = {"cosmic_ray": "o", "telegraph_noise": "s", "snowball": "o"}
+
+
+@dataclass(frozen=True)
+class ResultVisualizer:
+    """Figures of one exposure's results.
+
+    Args:
+        cube: processed reads in e-, (n_ints, n_groups, n_rows, n_cols); a memory map.
+        detections: the events of ``detections.json``.
+        jumps: the table of ``jumps.parquet``.
+        mask: class codes, (n_rows, n_cols).
+        slope: count rate in e-/s, (n_ints, n_rows, n_cols).
+        name: the exposure's.
+    """
+
+    cube: Floats32
+    detections: list[dict[str, Any]]
+    jumps: pd.DataFrame
+    mask: Bits
+    slope: Floats32
+    name: str
+
+    @staticmethod
+    def open(folder: Path | str) -> ResultVisualizer:
+        """Open a folder that ``predict.py task=ramps`` wrote.
+
+        Raises:
+            UserError: a file is missing.
+        """
+        folder = Path(folder)
+        cubes = sorted(folder.glob("*_processed.npy"))
+        wanted = [folder / name for name in ("detections.json", "jumps.parquet", "prediction_mask.npy")]
+        absent = [path.name for path in wanted if not path.is_file()] + ([] if cubes else ["*_processed.npy"])
+        if absent:
+            raise UserError(
+                "a folder of a ramp prediction", f"{folder} without {', '.join(absent)}", "give OUT/EXPOSURE"
+            )
+        name = cubes[0].name.removesuffix("_processed.npy")
+        with np.load(folder / f"{name}_temporal.npz") as features:
+            slope = features["slope"]
+        events = json.loads(wanted[0].read_text(encoding="utf-8"))
+        return ResultVisualizer(
+            np.load(cubes[0], mmap_mode="r"), events, pd.read_parquet(wanted[1]), np.load(wanted[2]), slope, name
+        )
+
+    def overview(self, integration: int = 0) -> Figure:
+        """The last read with every event marked by its type."""
+        figure = Figure(figsize=(9, 8), layout="constrained")
+        axes = figure.add_subplot()
+        self._image(axes, np.asarray(self.cube[integration, -1]))
+        for kind in CLASS_NAMES[1:]:
+            chosen = [e for e in self.detections if e["type"] == kind and e["integration"] == integration]
+            if not chosen:
+                continue
+            x, y = np.array([e.get("centroid", e.get("position")) for e in chosen], float).T
+            for event in chosen:
+                if "radius" in event:
+                    ring = Circle(
+                        event["centroid"], event["radius"], fill=False, edgecolor=COLOURS[kind], linewidth=1.5
+                    )
+                    axes.add_patch(ring)
+            axes.scatter(
+                x,
+                y,
+                s=16,
+                marker=_MARKS[kind],
+                facecolors="none",
+                edgecolors=COLOURS[kind],
+                linewidths=1.0,
+                label=f"{kind.replace('_', ' ')} ({len(chosen)})",
+            )
+        axes.set(xlim=(-0.5, self.mask.shape[1] - 0.5), ylim=(-0.5, self.mask.shape[0] - 0.5))
+        axes.set_title(f"{self.name}, integration {integration}: last read and detections")
+        if axes.get_legend_handles_labels()[0]:
+            figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        return figure
+
+    def event(self, event: dict[str, Any], half: int = 12) -> Figure:
+        """One event: a close-up of the step in its group, and its brightest pixel's reads with the model."""
+        integration, group = int(event["integration"]), int(event["first_frame"])
+        x, y = (round(v) for v in event.get("centroid") or event["position"])
+        half = max(half, int(2 * event.get("radius", 0)))
+        rows = slice(max(0, y - half), min(self.mask.shape[0], y + half + 1))
+        columns = slice(max(0, x - half), min(self.mask.shape[1], x + half + 1))
+        step = (
+            np.asarray(self.cube[integration, group, rows, columns]) - self.cube[integration, group - 1, rows, columns]
+        )
+        py, px = self._pixel(event, y, x)
+        figure = Figure(figsize=(10, 3.8), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=[1, 1.7])
+        extent = (columns.start - 0.5, columns.stop - 0.5, rows.start - 0.5, rows.stop - 0.5)
+        self._image(left, step, extent)
+        left.plot(px, py, "+", color=COLOURS[event["type"]], markersize=12)
+        left.set_title(f"read {group} - read {group - 1}")
+        self._series(right, integration, py, px, COLOURS[event["type"]])
+        figure.suptitle(f"{event['type'].replace('_', ' ')} at x={x}, y={y}, confidence {event['confidence']:.2f}")
+        return figure
+
+    def save(self, folder: Path | str, examples: int = 2) -> list[Path]:
+        """Write the overview of each integration and the surest examples of each type as PNG."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        figures = {f"overview_{i}": self.overview(i) for i in range(len(self.cube))}
+        for kind in CLASS_NAMES[1:]:
+            surest = sorted((e for e in self.detections if e["type"] == kind), key=lambda e: -e["confidence"])
+            figures |= {f"{kind}_{i}": self.event(event) for i, event in enumerate(surest[:examples])}
+        paths = [folder / f"{name}.png" for name in figures]
+        for path, figure in zip(paths, figures.values(), strict=True):
+            figure.savefig(path, dpi=110)
+        return paths
+
+    def _pixel(self, event: dict[str, Any], y: int, x: int) -> tuple[int, int]:
+        """The pixel whose reads are shown: the strongest jump near the event, else its centre."""
+        near = self.jumps[(self.jumps.integration == event["integration"]) & (self.jumps.group == event["first_frame"])]
+        reach = 2 * event.get("radius", 2.0) + 2
+        near = near[np.hypot(near.y - y, near.x - x) <= reach]
+        if near.empty:
+            return y, x
+        best = near.loc[near.amplitude.abs().idxmax()]
+        return int(best.y), int(best.x)
+
+    def _series(self, axes: Axes, integration: int, y: int, x: int, colour: str) -> None:
+        """Reads of a pixel, and the straight ramp with its jumps."""
+        reads = np.asarray(self.cube[integration, :, y, x], float)
+        groups = np.arange(len(reads))
+        axes.plot(groups, reads, ".", color="0.35", label="reads")
+        own = self.jumps[(self.jumps.integration == integration) & (self.jumps.y == y) & (self.jumps.x == x)]
+        stairs = np.zeros(len(reads))
+        for group, amplitude in zip(own.group, own.amplitude, strict=True):
+            stairs[group:] += amplitude
+        finite = np.isfinite(reads)
+        if finite.sum() > 2 and np.isfinite(self.slope[integration, y, x]):
+            line = np.polyfit(groups[finite], (reads - stairs)[finite], 1)
+            axes.plot(groups, np.polyval(line, groups) + stairs, color=colour, label="ramp with jumps")
+        axes.set(xlabel="group", ylabel="signal since the first read (e-)", title=f"pixel x={x}, y={y}")
+        axes.legend(frameon=False)
+
+    @staticmethod
+    def _image(axes: Axes, image: Array, extent: tuple[float, float, float, float] | None = None) -> None:
+        finite = image[np.isfinite(image)]
+        low, high = np.percentile(finite, [1, 99]) if finite.size else (0.0, 1.0)
+        shown = axes.imshow(image, origin="lower", cmap="gray", vmin=low, vmax=high, extent=extent)
+        assert axes.figure is not None
+        axes.figure.colorbar(shown, ax=axes, label="e-", shrink=0.85)
+        axes.set(xlabel="x (pixel)", ylabel="y (pixel)")

@@ -1,0 +1,1 @@
+"""A whole exposure: strips, snowballs, rules, data quality, lists of events."""

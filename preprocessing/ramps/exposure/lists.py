@@ -1,0 +1,164 @@
+"""The files of a prediction: mask, jumps, events."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import erfc
+
+from astrid_ml.preprocessing.ramps.exposure.processed import Processed
+from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
+from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.types import Bits, Ints
+
+JUMP_COLUMNS = ("integration", "group", "y", "x", "type", "amplitude", "snr", "probability", "found_by")
+
+
+def with_probability(jumps: pd.DataFrame, n_tests: int) -> pd.DataFrame:
+    """Add ``probability``: one less the false-discovery rate among steps at least as significant.
+
+    Args:
+        jumps: with ``snr``.
+        n_tests: differences that were tested; n_tests x erfc(|snr| / sqrt 2) false ones are expected beyond |snr|.
+    """
+    size = jumps.snr.abs().to_numpy(float)
+    rank = np.empty(len(size))
+    rank[np.argsort(-size, kind="stable")] = np.arange(1, len(size) + 1)
+    false = n_tests * erfc(size / np.sqrt(2.0))
+    return as_jumps(jumps.assign(probability=np.clip(1 - false / rank, 0, 1).astype(np.float32)))
+
+
+def as_jumps(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of ``jumps.parquet`` with their types."""
+    types = {"integration": "int32", "group": "int32", "y": "int32", "x": "int32", "type": "uint8"}
+    return table[list(JUMP_COLUMNS)].astype(types | {"amplitude": "float32", "snr": "float32"})
+
+
+def prediction_mask(processed: Processed, shape: tuple[int, int]) -> Bits:
+    """Class codes over all integrations: snowball over telegraph noise over cosmic ray."""
+    mask = np.zeros(shape, np.uint8)
+    for code in (COSMIC_RAY, TELEGRAPH_NOISE, SNOWBALL):
+        chosen = processed.jumps[processed.jumps.type == code]
+        mask[chosen.y.to_numpy(int), chosen.x.to_numpy(int)] = code
+        if code == TELEGRAPH_NOISE:
+            mask[processed.telegraph.y.to_numpy(int), processed.telegraph.x.to_numpy(int)] = code
+    for ball in processed.snowballs:
+        mask[ball.pixels[:, 0], ball.pixels[:, 1]] = SNOWBALL
+    return mask
+
+
+def detections(processed: Processed, gain: float, step: float, config: DetectorConfig) -> list[dict[str, Any]]:
+    """Events as ``detections.json`` lists them; intensities in DN, positions as (x, y), 0-based.
+
+    Args:
+        processed: the exposure.
+        gain: e-/DN.
+        step: seconds between groups.
+        config: thresholds.
+    """
+    events = _rays(processed.jumps, gain, config)
+    for row in processed.telegraph.to_dict("records"):
+        # A pixel that no two-state fit describes has only the fusion's confidence.
+        confidence = min(max(float(row.get("confidence", row["r2"])), 0.0), 1.0)
+        if confidence >= config.rtn_min_confidence:
+            size = float(row["amplitude"]) / gain
+            base = _event(TELEGRAPH_NOISE, row["integration"], row["first_frame"], size, size, 1, confidence)
+            place = {"position": [int(row["x"]), int(row["y"])], "transitions": int(row["transitions"])}
+            events.append(base | place | {"fit_quality": float(row["r2"]) if np.isfinite(row["r2"]) else None})
+    for ball in processed.snowballs:
+        own = processed.jumps[(processed.jumps.type == SNOWBALL) & (processed.jumps.integration == ball.integration)]
+        own = own[np.hypot(own.y - ball.y, own.x - ball.x) <= 2 * max(ball.core_radius, ball.radius) + 3]
+        mean, largest = (
+            float(v) / gain if np.isfinite(v) else None for v in (own.amplitude.mean(), own.amplitude.max())
+        )
+        fields = {
+            "centroid": [round(ball.x, 3), round(ball.y, 3)],
+            "radius": round(ball.radius, 3),
+            "core_radius": round(ball.core_radius, 3),
+            "circularity": round(min(ball.axis_ratio, 1.0), 4),
+            "growth_frames": ball.growth,
+            "mask_next_integration_frames": int(np.ceil(config.snowball_time_masked_next_int / step)),
+        }
+        base = _event(SNOWBALL, ball.integration, ball.group, mean, largest, len(ball.pixels), ball.confidence)
+        events.append(base | fields)
+    return sorted(events, key=lambda e: (e["integration"], e["first_frame"], e["type"], str(e.get("centroid"))))
+
+
+def _event(
+    kind: int, integration: Any, group: Any, mean: float | None, largest: float | None, extent: int, confidence: float
+) -> dict[str, Any]:
+    return {
+        "type": CLASS_NAMES[kind],
+        "integration": int(integration),
+        "first_frame": int(group),
+        "mean_intensity": mean,
+        "max_intensity": largest,
+        "spatial_extent": extent,
+        "confidence": round(confidence, 4),
+    }
+
+
+def _rays(jumps: pd.DataFrame, gain: float, config: DetectorConfig) -> list[dict[str, Any]]:
+    """Clusters of jumps in one group (8-connected)."""
+    rays = jumps[jumps.type == COSMIC_RAY]
+    out = []
+    for (integration, group), table in rays.groupby(["integration", "group"]):
+        y, x = table.y.to_numpy(int), table.x.to_numpy(int)
+        for members in _clusters(y, x):
+            part = table.iloc[members]
+            weight = part.amplitude.to_numpy(float)
+            confidence = float(part.probability.max())
+            small = config.min_anomaly_pixels <= len(part) <= config.cosmic_ray_max_spatial_extent
+            bright = weight.max() / gain >= config.cosmic_ray_min_intensity
+            if not (small and bright and confidence >= config.min_confidence):
+                continue
+            centre = [round(float(np.average(v[members], weights=weight)), 3) for v in (x, y)]
+            base = _event(
+                COSMIC_RAY, integration, group, weight.mean() / gain, weight.max() / gain, len(part), confidence
+            )
+            out.append(base | {"centroid": centre, "step_snr": float(part.snr.max())})
+    return out
+
+
+def _clusters(y: Ints, x: Ints) -> list[Ints]:
+    """Positions of the members of each 8-connected cluster of pixels."""
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    pairs = cKDTree(np.column_stack([y, x])).query_pairs(1.5, output_type="ndarray")
+    links = csr_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(y), len(y)))
+    number, labels = connected_components(links, directed=False)
+    order = np.argsort(labels, kind="stable")
+    return list(np.split(order, np.cumsum(np.bincount(labels, minlength=number))[:-1]))
+
+
+def write_mask(folder: Path, mask: Bits) -> None:
+    """``prediction_mask.npy`` and ``.fits``, each whole or not at all."""
+    from astropy.io import fits
+
+    with (folder / ".mask.npy").open("wb") as file:
+        np.save(file, mask)
+    os.replace(folder / ".mask.npy", folder / "prediction_mask.npy")
+    header = fits.Header([(f"CODE{code}", name) for code, name in enumerate(CLASS_NAMES)])
+    fits.writeto(folder / ".mask.fits", mask, header, overwrite=True)
+    os.replace(folder / ".mask.fits", folder / "prediction_mask.fits")
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Parquet, whole or not at all."""
+    temporary = path.with_name(f".{path.name}")
+    table.to_parquet(temporary, index=False)
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON, whole or not at all."""
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,1 @@
+"""Evidence of the detectors and of the network becomes one probability."""

@@ -1,0 +1,1 @@
+"""Found events against the truth."""

@@ -1,0 +1,174 @@
+"""From the histograms of a voxel classifier to metrics of each class; fusion is fitted and judged beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.preprocessing.ramps.fusion.fusion import (
+    FUSIONS,
+    UNDECIDED,
+    Fusion,
+    FusionFit,
+    fused_probabilities,
+    likelihood_scores,
+)
+from astrid_ml.preprocessing.ramps.fusion.truth import unpacked
+from astrid_ml.preprocessing.ramps.judge.curves import Ranked, interval
+from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
+from astrid_ml.types import Array, Floats, Floats32, Ints
+
+
+@dataclass(frozen=True)
+class VoxelJudge:
+    """AUCPR of each class over voxels, and recall at a fixed false-positive rate.
+
+    Where the predictions bring evidence, the fusion of network, likelihood and rules is fitted on validation, with and
+    without the network, and its AUCPR stands beside.
+
+    Args:
+        false_positive_rate: at which the recall is quoted.
+        replicates: bootstrap draws of whole groups (exposures or detectors) for the 95 % intervals.
+        seed: of those draws.
+    """
+
+    false_positive_rate: float = 1e-5
+    replicates: int = 200
+    seed: int = 0
+    fusion: FusionFit = field(default_factory=FusionFit)
+
+    def fit(self, validation: pd.DataFrame) -> dict[str, Any]:
+        """Tile scores are left uncalibrated, a tile is called anomalous at 0.5; the fusion's weights."""
+        fitted: dict[str, Any] = {"calibrated": False, "threshold": 0.5, "rule": "fixed at 0.5"}
+        if "evidence" not in validation:
+            return fitted
+        table, area = unpacked(validation), float(validation["quiet_area"].sum())
+        try:
+            both = {name: self.fusion(table, area, use).to_plain() for name, use in FUSIONS.items()}
+        except UserError as error:  # too small a run: it can still train and be judged
+            return fitted | {"fusion": f"not fitted: {error.got}"}
+        cadence = {name: sorted(set(validation[name].astype(float))) for name in ("n_groups", "group_time")}
+        return fitted | {"parameters": {"fusions": both, "cadence": cadence}}
+
+    def apply(self, predictions: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
+        """Decisions of tiles, on the score."""
+        threshold = float(fitted.get("threshold", 0.5))
+        decision = (predictions["score"] >= threshold).astype(np.int8)
+        out = predictions.assign(probability=np.nan, threshold=threshold, threshold_on="score", decision=decision)
+        fusions = fitted.get("parameters", {}).get("fusions", {})
+        if "evidence" in out and fusions:
+            table = unpacked(out)
+            for name, plain in fusions.items():
+                fused = fused_probabilities(Fusion.from_plain(plain), table, self.fusion.faintest)
+                out[name] = pd.Series(_by_tile(fused, table.tile.to_numpy(np.int64), len(out)), index=out.index)
+        return out
+
+    def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
+        """Metrics ``<class>/aucpr``, ``<class>/recall`` and ``aucpr_mean`` (over the classes that occur)."""
+        groups = predictions["group_id"].astype(str).to_numpy()
+        names = np.unique(groups)
+        pooled = {name: _pooled(predictions, name, groups, names) for name in ANOMALIES}
+        metrics: dict[str, float | None] = {}
+        why: dict[str, str] = {}
+        for name in ANOMALIES:
+            true, false = (part.sum(0) for part in pooled[name])
+            metrics[f"{name}/aucpr"] = average_precision(true, false)
+            metrics[f"{name}/recall"] = recall_at(true, false, self.false_positive_rate)
+            if metrics[f"{name}/aucpr"] is None:
+                why |= {f"{name}/{key}": f"no voxel of {name}" for key in ("aucpr", "recall")}
+        metrics["aucpr_mean"] = _mean([metrics[f"{name}/aucpr"] for name in ANOMALIES])
+        if metrics["aucpr_mean"] is None:
+            why["aucpr_mean"] = "no anomalous voxel"
+        intervals = self._intervals(pooled, len(names))
+        if set(FUSIONS) <= set(predictions.columns):
+            more, bounds = self._fused(predictions, np.searchsorted(names, groups), len(names))
+            metrics, intervals = metrics | more, intervals | bounds
+            why |= {key: "no step of this class" for key, value in more.items() if value is None}
+        few = [] if len(names) >= 5 else [f"Intervals rest on {len(names)} groups only."]
+        return EvaluationResult(metrics, why, intervals, remarks=few, headline="aucpr_mean")
+
+    def _fused(
+        self, predictions: pd.DataFrame, group: Ints, n: int
+    ) -> tuple[dict[str, float | None], dict[str, tuple[float, float]]]:
+        """AUCPR of each class for lists of steps: ``<method>/<class>/aucpr``, with intervals."""
+        table = unpacked(predictions)
+        metrics: dict[str, float | None] = {}
+        bounds: dict[str, tuple[float, float]] = {}
+        decided = (table.label != UNDECIDED).to_numpy()
+        tile_group = group[table.tile.to_numpy(np.int64)]
+        scores = {name: np.concatenate([np.reshape(v, (-1, 4)) for v in predictions[name]]) for name in FUSIONS}
+        scores = {name: np.where(values > 0, values, -np.inf) for name, values in scores.items()}
+        scores["likelihood"] = likelihood_scores(table, self.fusion.faintest)
+        for code, name in enumerate(ANOMALIES, start=1):
+            there = np.array([np.sum(counts) for counts in predictions[f"{name}_true"]], float)
+            totals = np.bincount(group, weights=there, minlength=n).astype(np.float64)
+            right = (table.label == code).to_numpy()
+            for method, values in scores.items():
+                ranked = Ranked.of(values[decided, code], right[decided], tile_group[decided], totals)
+                key = f"{method}/{name}/aucpr"
+                metrics[key] = ranked.area()
+                bound = interval(ranked.area, n, self.replicates, self.seed)
+                bounds |= {key: bound} if bound else {}
+        return metrics, bounds
+
+    def _intervals(self, pooled: dict[str, tuple[Floats, Floats]], n: int) -> dict[str, tuple[float, float]]:
+        """95 % intervals from draws of whole groups."""
+        random = np.random.default_rng(self.seed)
+        drawn: dict[str, list[float]] = {key: [] for key in (*(f"{name}/aucpr" for name in ANOMALIES), "aucpr_mean")}
+        for _ in range(self.replicates):
+            weight = np.bincount(random.integers(0, n, n), minlength=n)
+            values = {name: average_precision(weight @ t, weight @ f) for name, (t, f) in pooled.items()}
+            whole = {f"{name}/aucpr": value for name, value in values.items()}
+            for key, value in (whole | {"aucpr_mean": _mean(list(values.values()))}).items():
+                if value is not None:
+                    drawn[key].append(value)
+        return {
+            key: (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975)))
+            for key, values in drawn.items()
+            if values
+        }
+
+
+def _by_tile(values: Floats, tile: Ints, n: int) -> list[Floats32]:
+    """Rows of candidates as one flat list a tile."""
+    ends = np.cumsum(np.bincount(tile, minlength=n))[:-1]
+    return [part.ravel().astype(np.float32) for part in np.split(values, ends)]
+
+
+def _pooled(table: pd.DataFrame, name: str, groups: Array, names: Array) -> tuple[Floats, Floats]:
+    """Histograms of each group: true and false voxels, (n_groups, bins), highest logit first."""
+    out = []
+    place = np.searchsorted(names, groups)
+    for suffix in ("true", "false"):
+        rows = np.stack(table[f"{name}_{suffix}"].to_list()).astype(np.float64)[:, ::-1]
+        total = np.zeros((len(names), rows.shape[1]))
+        np.add.at(total, place, rows)
+        out.append(total)
+    return out[0], out[1]
+
+
+def average_precision(true: Floats, false: Floats) -> float | None:
+    """Average precision of binned scores, highest first; a bin's voxels are taken as tied. None without positives."""
+    if not true.sum() or not false.sum():
+        return None
+    found, wrong = np.cumsum(true), np.cumsum(false)
+    precision = np.divide(found, found + wrong, out=np.zeros_like(found), where=found + wrong > 0)
+    return float((precision * true).sum() / found[-1])
+
+
+def recall_at(true: Floats, false: Floats, rate: float) -> float | None:
+    """Largest recall at which at most ``rate`` of the false voxels pass. None without positives."""
+    if not true.sum() or not false.sum():
+        return None
+    allowed = np.cumsum(false) <= rate * false.sum()
+    return float((np.cumsum(true)[allowed] / true.sum()).max(initial=0.0))
+
+
+def _mean(values: list[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None

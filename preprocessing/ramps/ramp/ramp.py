@@ -1,0 +1,158 @@
+"""The ramp: what every reader gives and every detector takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.ramps.ramp.codes import UNUSABLE
+from astrid_ml.types import Array, Floats, Floats32, Ints, Mask
+
+UNITS = ("DN", "e-")
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """One exposure, read up the ramp. Rates (DN/s, e-/s) are turned into DN and e- by the readers.
+
+    Args:
+        data: accumulated signal, (n_ints, n_groups, n_rows, n_cols); may be a memory map.
+        group_times: mean time of each group's reads since the reset, s, (n_groups,), rising.
+        unit: ``DN`` or ``e-``.
+        gain: e-/DN, a number or an (n_rows, n_cols) map; 1 where the unit is e-.
+        read_noise: noise of ONE read in e- (not CDS, which is sqrt(2) larger), a number or a map.
+        reads_per_group: reads averaged into each group, (n_groups,).
+        dq: data-quality bits as in stcal, uint32, (n_ints, n_groups, n_rows, n_cols), or None.
+        pixel_dq: bits that hold for all groups, uint32, (n_rows, n_cols), or None.
+        reference: True at reference pixels, (n_rows, n_cols), or None where there are none.
+        name: the exposure's name, used for output files.
+        meta: mission, detector, filter, mjd, the source file and where each value came from.
+    """
+
+    data: Array
+    group_times: Floats
+    unit: str
+    gain: float | Floats32
+    read_noise: float | Floats32
+    reads_per_group: Ints
+    dq: npt.NDArray[np.uint32] | None = None
+    pixel_dq: npt.NDArray[np.uint32] | None = None
+    reference: Mask | None = None
+    name: str = "exposure"
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_shapes(self)
+        if self.unit not in UNITS:
+            raise UserError("a ramp in DN or e-", self.unit, "set unit=DN or unit=e-")
+        for what, value in (("gain (e-/DN)", self.gain), ("read noise (e-)", self.read_noise)):
+            numbers = np.asarray(value)
+            if not np.isfinite(numbers).any() or np.nanmin(numbers) <= 0:
+                raise UserError(f"a positive {what}", f"{np.nanmin(numbers)}", "give the detector's value")
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(n_ints, n_groups, n_rows, n_cols)."""
+        a, b, c, d = self.data.shape
+        return a, b, c, d
+
+    @property
+    def steps(self) -> Floats:
+        """Seconds between the groups, (n_groups - 1,)."""
+        return np.diff(self.group_times)
+
+    def electrons(self, integration: int, rows: slice, columns: slice) -> Floats32:
+        """Part of one integration in e-, (n_groups, h, w), with NaN where the bits forbid use.
+
+        Args:
+            integration: 0-based.
+            rows: rows of the part.
+            columns: columns of the part.
+        """
+        out = np.asarray(self.data[integration, :, rows, columns], dtype=np.float32).copy()
+        if self.unit == "DN":
+            gain = np.asarray(self.gain, np.float32)
+            out *= gain if gain.ndim == 0 else gain[rows, columns]
+        if self.dq is not None:
+            out[(self.dq[integration, :, rows, columns] & UNUSABLE) != 0] = np.nan
+        if self.pixel_dq is not None:
+            out[:, (self.pixel_dq[rows, columns] & UNUSABLE) != 0] = np.nan
+        return out
+
+    def noise(self, rows: slice, columns: slice) -> Floats32:
+        """Read noise of one read in e-, (h, w)."""
+        h, w = self.shape[2:]
+        full = np.broadcast_to(np.asarray(self.read_noise, np.float32), (h, w))
+        return np.ascontiguousarray(full[rows, columns])
+
+    def renamed(self, name: str) -> Ramp:
+        """The same ramp under another name."""
+        return replace(self, name=name)
+
+
+def _check_shapes(ramp: Ramp) -> None:
+    """Refuse what cannot be a ramp, with a guess of what it is instead."""
+    if ramp.data.ndim != 4:
+        raise UserError(
+            "data of shape (n_ints, n_groups, n_rows, n_cols)",
+            f"{ramp.data.ndim} axes, {ramp.data.shape}",
+            "add the missing axis (a cube of one integration: data[None])",
+        )
+    n_groups = ramp.data.shape[1]
+    if n_groups < 3:
+        raise UserError(
+            "at least 3 groups", f"{n_groups} groups", "two groups have one difference: a jump cannot be told from flux"
+        )
+    if len(ramp.group_times) != n_groups or len(ramp.reads_per_group) != n_groups:
+        raise UserError(
+            f"a time and a number of reads for each of {n_groups} groups",
+            f"{len(ramp.group_times)} times, {len(ramp.reads_per_group)} numbers of reads",
+            "give one value a group",
+        )
+    if not np.all(np.isfinite(ramp.group_times)) or np.any(np.diff(ramp.group_times) <= 0):
+        raise UserError(
+            "group times in seconds that rise",
+            np.array2string(np.asarray(ramp.group_times), threshold=8),
+            "if the last read comes first, reverse the reads; else give group_times",
+        )
+    for what, extra in (("dq", ramp.dq),):
+        if extra is not None and extra.shape != ramp.data.shape:
+            raise UserError(f"{what} of the data's shape {ramp.data.shape}", f"{extra.shape}", "give matching arrays")
+
+
+def refuse_wrong_axes(shape: tuple[int, ...], what: str) -> None:
+    """Refuse a cube whose time axis is evidently not the first.
+
+    Args:
+        shape: (n_groups, n_rows, n_cols) as it should be.
+        what: the file's name for the message.
+
+    Raises:
+        UserError: the last (or middle) axis is much shorter than the first, with the guess which axis is time.
+    """
+    if len(shape) != 3:
+        return
+    a, b, c = shape
+    if c < a and c < b and a >= 4 * c and b >= 4 * c:
+        raise UserError(
+            "a cube (n_groups, n_rows, n_cols)",
+            f"{what} of shape {shape}, which looks like (n_rows, n_cols, n_groups) with {c} groups",
+            "give axes=yxt if that guess is right, or axes=tyx to keep the order as it is",
+        )
+    if b < a and b < c and a >= 4 * b and c >= 4 * b:
+        raise UserError(
+            "a cube (n_groups, n_rows, n_cols)",
+            f"{what} of shape {shape}, which looks like (n_rows, n_groups, n_cols) with {b} groups",
+            "give axes=ytx if that guess is right, or axes=tyx to keep the order as it is",
+        )
+
+
+def in_time_order(cube: Array, axes: str) -> Array:
+    """Move the axes named by ``axes`` (a permutation of ``t``, ``y``, ``x``) to (t, y, x)."""
+    if sorted(axes) != ["t", "x", "y"]:
+        raise UserError("axes as a permutation of t, y, x", axes, "write for instance axes=tyx")
+    return cube if axes == "tyx" else np.transpose(cube, [axes.index(name) for name in "tyx"])

@@ -1,0 +1,1 @@
+"""Simulated exposures with cosmic rays, telegraph noise and snowballs."""

@@ -1,0 +1,1 @@
+"""One pixel's reads: steps, their likelihood, telegraph noise."""

@@ -1,0 +1,1 @@
+"""One RAPID job folder: its files, catalogues, frames, truth, match."""

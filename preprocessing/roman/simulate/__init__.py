@@ -1,0 +1,1 @@
+"""Simulated job folders with their truth."""

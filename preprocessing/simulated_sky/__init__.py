@@ -1,0 +1,1 @@
+"""A sky, its exposures and its files, as missions deliver them."""

@@ -1,0 +1,94 @@
+"""``astrid simulate what=pairs``: plain FITS pairs of one telescope, for measuring a subtraction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from astropy.io import fits
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.commands.products import atomically
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
+from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
+from astrid_ml.progress import bar
+
+
+@dataclass(frozen=True)
+class SimulatePairs:
+    """Pairs with shift, rotation, another seeing and another depth; no artefacts. Densities are per Mpx.
+
+    Args:
+        n: pairs.
+        shape: px. fwhm: of science and reference, px. flux_ratio: science / reference.
+        shift: px. rotation: degrees.
+        stars, galaxies, transients: densities. in_galaxies: share of the transients.
+        snr: range of the optimal S/N of the transients, log-uniform.
+    """
+
+    n: int = 20
+    shape: Sequence[int] = (1024, 1024)
+    fwhm: Sequence[float] = (3.4, 2.6)
+    flux_ratio: float = 1.25
+    shift: Sequence[float] = (0.37, -0.21)
+    rotation: float = 0.02
+    stars: float = 1500.0
+    galaxies: float = 120.0
+    transients: float = 60.0
+    in_galaxies: float = 0.5
+    snr: Sequence[float] = (4.0, 40.0)
+
+    def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
+        """Write ``pair_<i>_{science,reference}.fits`` (image, PSF), ``pair_<i>_truth.csv`` and ``manifest.csv``."""
+        if self.n < 1 or len(self.shape) != 2 or min(self.shape) < 64:
+            raise UserError(
+                "simulate.n of at least 1 and a shape of at least 64 x 64", f"{self.n}, {self.shape}", "mend"
+            )
+        config = SkyConfig(
+            shape=(self.shape[0], self.shape[1]),
+            fwhm=(self.fwhm[0], self.fwhm[1]),
+            flux_ratio=self.flux_ratio,
+            shift=(self.shift[0], self.shift[1]),
+            rotation=self.rotation,
+            stars=self.stars,
+            galaxies=self.galaxies,
+            transients=self.transients,
+            in_galaxies=self.in_galaxies,
+            snr=(self.snr[0], self.snr[1]),
+        )
+        rows, sources = [], 0
+        for i in bar(range(self.n), "simulating", True):
+            pair = simulate_pair(config, int(np.random.SeedSequence([seed, i]).generate_state(1)[0]))
+            names = {side: f"pair_{i:03d}_{side}.fits" for side in ("science", "reference")}
+            _write(output_dir / names["science"], pair.science, pair.psfs[0].numpy(), 60001.0)
+            _write(output_dir / names["reference"], pair.reference, pair.psfs[1].numpy(), 60000.0)
+            truth = pair.truth.assign(injected=True)
+            if "object_id" not in truth:
+                truth["object_id"] = [f"pair-{i:03d}-{k:04d}" for k in range(len(truth))]
+            table = truth
+            path = output_dir / f"pair_{i:03d}_truth.csv"
+            atomically(path, lambda at, table=table: table.to_csv(at, index=False))  # type: ignore[misc]
+            rows.append({**names, "truth": path.name})
+            sources += len(truth)
+        manifest = pd.DataFrame(rows)
+        atomically(output_dir / "manifest.csv", lambda at: manifest.to_csv(at, index=False))
+        return {"pairs": self.n, "changes": sources, "seed": seed}
+
+
+def _write(path: Path, image: Image, psf: Any, mjd: float) -> None:
+    header = image.wcs.to_header() if image.wcs is not None else fits.Header()
+    header["TELESCOP"], header["FILTER"], header["BUNIT"], header["EXPTIME"] = "SIMULATED", "r", "electron", 60.0
+    header["GAIN"], header["READNOI"], header["MAGZP"], header["SATURATE"] = (
+        1.0,
+        image.read_noise,
+        image.zero_point,
+        1e5,
+    )
+    header["MJD-OBS"] = mjd
+    hdus = fits.HDUList([fits.PrimaryHDU(image.data.numpy(), header), fits.ImageHDU(psf, name="PSF")])
+    atomically(path, lambda at: hdus.writeto(at))
