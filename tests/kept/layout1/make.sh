@@ -5,7 +5,7 @@ set -eu
 python=$1
 out=$2
 export OMP_NUM_THREADS=1
-common="trainer.fast_dev_run=3 trainer.enable_progress_bar=false trainer.precision=32-true logger=none seed=1"
+common="trainer.fast_dev_run=3 trainer.enable_progress_bar=false trainer.precision=32-true logger=none hash_inputs=true seed=1"
 one() {
     name=$1
     shift

@@ -1,0 +1,153 @@
+"""Checkpoints, datasets and stores of earlier layouts: same predictions, found again (``make.sh`` made them)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from astrid_ml.build import build, registry
+from astrid_ml.checkpoint.load import load_model
+from astrid_ml.cli.main import run
+from astrid_ml.config import compose
+from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.fingerprint import fingerprint
+from astrid_ml.identity import current
+from astrid_ml.run.prediction.predict import score_source
+from astrid_ml.run.prepare import prepare
+
+KEPT = Path(__file__).parent / "kept"
+ARCHIVES = {f"{path.parent.name}/{path.name.split('.')[0]}": path for path in sorted(KEPT.glob("layout*/*.tar.xz"))}
+# Roman's store is too large to keep; units of FITS pairs hold the absolute paths of their manifest.
+WITH_STORE = [name for name in ARCHIVES if "roman" not in name and "realbogus_sim" not in name]
+STAMPS_AND_CURVES = [name for name in ARCHIVES if "ramp" not in name]
+
+
+@pytest.fixture(scope="module")
+def unpack(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Name -> the folder of that archive, unpacked once."""
+    done: dict[str, Path] = {}
+
+    def folder(name: str) -> Path:
+        if name not in done:
+            target = tmp_path_factory.mktemp(name.replace("/", "_"))
+            subprocess.run(["tar", "-xJf", str(ARCHIVES[name]), "-C", str(target)], check=True)
+            done[name] = target / name.split("/")[1]
+        return done[name]
+
+    return folder
+
+
+def fingerprint_of(option: str) -> str:
+    """The fingerprint of what an option of the configuration builds, as it is."""
+    group, _, name = option.rpartition("/")
+    parts = group.split("/")
+    domain = [f"preprocessing={parts[1]}"] if len(parts) == 3 else []
+    cfg = compose("train", [*domain, f"{group}={name}"])
+    for key in OmegaConf.missing_keys(cfg):
+        OmegaConf.update(cfg, key, "given")
+    cfg.paths.run_dir = cfg.paths.sweep_dir = "run"
+    return fingerprint(build(plain(cfg)[parts[0]]))
+
+
+@pytest.mark.parametrize("layout", sorted(path.name for path in KEPT.glob("layout*")))
+def test_no_fingerprint_of_an_earlier_layout_changed(layout: str) -> None:
+    """What was prepared, simulated and labelled then is found again: every option, as it was."""
+    kept = json.loads((KEPT / layout / "fingerprints.json").read_text())
+    assert len(kept) > 40
+    assert {option: fingerprint_of(option) for option in kept} == kept
+
+
+def raw_of(folder: Path) -> Path:
+    """The raw files of a kept run: in its store, or beside it."""
+    inside = list((folder / "store" / "raw").glob("*")) if (folder / "store").is_dir() else []
+    return inside[0] if inside else folder / "raw"
+
+
+def same(found: pd.DataFrame, kept: pd.DataFrame) -> None:
+    """Equal to the bit, but for where the files lie."""
+    assert list(found.columns) == list(kept.columns)
+    pd.testing.assert_frame_equal(
+        found.drop(columns="source"), kept.drop(columns="source"), check_exact=True, check_dtype=True
+    )
+
+
+@pytest.mark.parametrize("name", STAMPS_AND_CURVES)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_an_old_checkpoint_predicts_to_the_bit(name: str, unpack: Any, tmp_path: Path) -> None:
+    folder = unpack(name)
+    checkpoint = folder / "run" / "checkpoints" / "best.ckpt"
+    assert run(["predict", f"ckpt_path={checkpoint}", f"input={raw_of(folder)}", f"output_dir={tmp_path / 'out'}"]) == 0
+    same(
+        pd.read_parquet(tmp_path / "out" / "predictions.parquet"),
+        pd.read_parquet(folder / "predicted" / "predictions.parquet"),
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHIVES if "ramp" in name])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_an_old_ramp_checkpoint_predicts_to_the_bit(name: str, unpack: Any, tmp_path: Path) -> None:
+    folder = unpack(name)
+    checkpoint = folder / "run" / "checkpoints" / "best.ckpt"
+    arguments = ["task=ramps", f"ckpt_path={checkpoint}", f"input={raw_of(folder)}", f"output_dir={tmp_path / 'out'}"]
+    assert run(["predict", *arguments]) == 0
+    exposures = sorted(path.name for path in (folder / "predicted").iterdir() if path.is_dir())
+    assert exposures
+    for exposure in exposures:
+        found, kept = tmp_path / "out" / exposure, folder / "predicted" / exposure
+        pd.testing.assert_frame_equal(
+            pd.read_parquet(found / "jumps.parquet"), pd.read_parquet(kept / "jumps.parquet"), check_exact=True
+        )
+        for array in ("prediction_mask.npy", f"{exposure}_processed.npy"):
+            np.testing.assert_array_equal(np.load(found / array), np.load(kept / array))
+        assert (found / f"{exposure}_dq.fits").read_bytes() == (kept / f"{exposure}_dq.fits").read_bytes()
+        assert json.loads((found / "detections.json").read_text()) == json.loads((kept / "detections.json").read_text())
+
+
+@pytest.mark.parametrize("name", WITH_STORE)
+def test_an_old_store_is_found_again(name: str, unpack: Any) -> None:
+    folder = unpack(name)
+    config = yaml.safe_load((folder / "run" / "config.yaml").read_text())
+    config = current(config, registry())
+    config["paths"] = {**config["paths"], "data": str(folder / "store")}
+    before = sorted(path.name for part in ("", "raw", "units") for path in (folder / "store" / part).iterdir())
+    dataset, outcome = prepare(config, progress=False)
+    assert outcome is not None and outcome.reused
+    assert sorted(path.name for part in ("", "raw", "units") for path in (folder / "store" / part).iterdir()) == before
+    assert dataset.meta["fingerprint"].startswith(dataset.path.name.rpartition("-")[2])
+
+
+@pytest.mark.parametrize("name", WITH_STORE)
+def test_the_units_of_an_old_store_are_found_again(name: str, unpack: Any) -> None:
+    """A dataset of the same units under another name costs no unit."""
+    folder = unpack(name)
+    config = current(yaml.safe_load((folder / "run" / "config.yaml").read_text()), registry())
+    config["paths"], config["name"] = {**config["paths"], "data": str(folder / "store")}, "another"
+    _, outcome = prepare(config, progress=False)
+    assert outcome is not None and not outcome.reused
+    assert (outcome.units_done, outcome.units_reused > 0) == (0, True)
+
+
+@pytest.mark.parametrize("name", [name for name in STAMPS_AND_CURVES if "realbogus" in name and "roman" not in name])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_an_old_dataset_is_scored_to_the_bit(name: str, unpack: Any) -> None:
+    """The run's own predictions of its test fold, again, from the kept dataset."""
+    folder = unpack(name)
+    kept = pd.read_parquet(folder / "run" / "predictions" / "test.parquet")
+    model = load_model(folder / "run" / "checkpoints" / "best.ckpt")
+    datasets = [path.parent for path in (folder / "store").glob("*/dataset.json") if "another" not in path.parent.name]
+    dataset = PreparedDataset(datasets[0])
+    scored = score_source(model, build(model.record.config["evaluation"]), dataset)
+    joined = kept.merge(scored, on="id", suffixes=("_kept", ""))
+    assert len(joined) >= len(kept) > 0
+    columns = [column for column in kept if column.startswith(("score", "probability")) and column in scored]
+    assert columns
+    for column in columns:
+        np.testing.assert_array_equal(joined[column].to_numpy(float), joined[f"{column}_kept"].to_numpy(float))
