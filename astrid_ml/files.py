@@ -1,19 +1,189 @@
-"""A parquet file that grows batch by batch and appears whole."""
+"""Files that appear whole or not at all: the one place that renames.
+
+Whatever is written lands in a temporary neighbour (``.name.part-<pid>-<n>.ext``) and is renamed when it is complete, so
+nobody ever reads half a file, and a kill leaves nothing but a temporary that :func:`temporaries` finds.
+"""
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+
+_NUMBER = itertools.count()
+_PART = re.compile(r"^\..*\.part-(\d+)-\d+(\..*)?$")
+
+
+class WholeFile:
+    """A file that is filled under a temporary name over several calls; :func:`whole` is the same as a block.
+
+    Args:
+        path: the final file; its folder must exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.part = _part(path)
+
+    def publish(self, durable: bool = False) -> None:
+        """Give it its name; ``durable`` waits until the bytes are on the disk."""
+        if durable:
+            with self.part.open("rb") as stream:
+                os.fsync(stream.fileno())
+        os.replace(self.part, self.path)
+
+    def drop(self) -> None:
+        """Leave nothing of what is not published."""
+        self.part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole(path: Path, durable: bool = False) -> Iterator[Path]:
+    """A temporary path beside ``path``, renamed onto it when the block ends well and removed when it does not.
+
+    The temporary keeps the endings of the name, since writers choose the format by them.
+
+    Args:
+        path: the final file; its folder must exist.
+        durable: wait until the bytes are on the disk before the rename.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with whole(folder / "a.txt") as part:
+        ...     _ = part.write_text("all of it")
+        >>> [file.name for file in folder.iterdir()]
+        ['a.txt']
+    """
+    file = WholeFile(path)
+    try:
+        yield file.part
+        file.publish(durable)
+    finally:
+        file.drop()
+
+
+@contextmanager
+def whole_folder(target: Path, mark: str) -> Iterator[Path]:
+    """A temporary folder beside ``target``, renamed whole onto it when the block ends well.
+
+    Of several processes that make the same folder, the first wins and the others' work is dropped.
+
+    Args:
+        target: the final folder.
+        mark: a file that stands in every complete folder; without it the work is dropped.
+
+    Raises:
+        OSError: the rename failed, and no complete folder stands there.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = _part(target)
+    work.mkdir()
+    try:
+        yield work
+        if (work / mark).is_file():
+            try:
+                os.rename(work, target)
+            except OSError:
+                if not (target / mark).is_file():  # else another process was faster: its bytes are the same
+                    raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _part(path: Path) -> Path:
+    head, dot, tail = path.name.lstrip(".").partition(".")
+    return path.with_name(f".{head}.part-{os.getpid()}-{next(_NUMBER)}{dot}{tail}")
+
+
+def temporaries(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Temporary files and folders anywhere below a folder, each with the id of the process that made it."""
+    for path in sorted(folder.rglob(".*")):
+        found = _PART.match(path.name)
+        if found:
+            yield path, int(found.group(1))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes whole."""
+    with whole(path) as part:
+        part.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write text whole, as UTF-8."""
+    with whole(path) as part:
+        part.write_text(content, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any, indent: int | None = 2, sort_keys: bool = False) -> None:
+    """Write JSON whole; numbers that are not finite become null, since JSON has none.
+
+    Args:
+        path: the final file.
+        content: plain containers; numpy numbers and arrays become numbers and lists, anything else its text.
+        indent: spaces; None for one line.
+        sort_keys: in the order of their names.
+    """
+    write_text(path, json_text(content, indent, sort_keys))
+
+
+def json_text(content: Any, indent: int | None = 2, sort_keys: bool = False) -> str:
+    """What :func:`write_json` writes.
+
+    >>> print(json_text({"aucpr": float("nan"), "n": np.int64(3)}, indent=None), end="")
+    {"aucpr": null, "n": 3}
+    """
+    text = json.dumps(finite(content), indent=indent, sort_keys=sort_keys, default=str, allow_nan=False)
+    return text + "\n"
+
+
+def finite(value: Any) -> Any:
+    """Plain containers without NaN and infinities, which become None; numpy values become Python's."""
+    if isinstance(value, np.ndarray | np.generic):
+        return finite(value.tolist())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return value
+
+
+def write_array(path: Path, array: Any) -> None:
+    """Write one ``.npy`` array whole."""
+    with whole(path) as part:
+        np.save(part, array)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write one parquet table whole; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TableWriter(path) as writer:
+        writer.write(table)
+
+
+def link(source: Path, target: Path) -> None:
+    """A hard link; a copy where the file system has none."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 class TableWriter:
-    """Write tables with a common schema; on an error nothing is left behind.
+    """A parquet file that grows batch by batch and appears whole; on an error nothing is left behind.
 
     The schema is that of the first table. A later table may lack columns (they become null) and its extra columns
     are kept only if the first had them.
@@ -24,20 +194,23 @@ class TableWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        self.writer: Any = None
         self.empty = True
+        self._file = WholeFile(path)
+        self._writer: Any = None
 
     def write(self, table: pd.DataFrame) -> None:
         """Append rows."""
-        if self.writer is None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self._writer is None:
             arrow = pa.Table.from_pandas(table, preserve_index=False)
             # A column that is all null in the first unit would get the type null and refuse later values.
             fields = [pa.field(f.name, _guess(f.name)) if pa.types.is_null(f.type) else f for f in arrow.schema]
             self.schema = pa.schema(fields)
-            self.writer = pq.ParquetWriter(self.temporary, self.schema)
+            self._writer = pq.ParquetWriter(self._file.part, self.schema)
         aligned = table.reindex(columns=self.schema.names)
-        self.writer.write_table(pa.Table.from_pandas(aligned, schema=self.schema, preserve_index=False, safe=False))
+        self._writer.write_table(pa.Table.from_pandas(aligned, schema=self.schema, preserve_index=False, safe=False))
         self.empty = False
 
     def __enter__(self) -> TableWriter:
@@ -46,21 +219,15 @@ class TableWriter:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.writer is not None:
-            self.writer.close()
-        if kind is None and self.writer is not None:
-            os.replace(self.temporary, self.path)
-        else:
-            self.temporary.unlink(missing_ok=True)
+        if self._writer is not None:
+            self._writer.close()
+        if kind is None and self._writer is not None:
+            self._file.publish()
+        self._file.drop()
 
 
 def _guess(name: str) -> Any:
     """The type of a column of which the first unit knew nothing."""
+    import pyarrow as pa
+
     return pa.string() if name in ("mission", "survey", "filter", "source", "threshold_on") else pa.float64()
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write one table whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TableWriter(path) as writer:
-        writer.write(table)

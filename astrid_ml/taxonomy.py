@@ -200,7 +200,7 @@ def load_taxonomy(source: str) -> Taxonomy:
     content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict) or not {"name", "root", "children"} <= set(content):
         raise UserError(
-            f"{path.name} with name, root, children and labels", "another content", "see docs/lightcurves.md"
+            f"{path.name} with name, root, children, labels", "another content", "see astrid_ml/taxonomies for examples"
         )
     return Taxonomy(
         str(content["name"]), str(content["root"]), dict(content["children"]), dict(content.get("labels") or {})

@@ -16,8 +16,8 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
+from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.models.braai.network import BraaiVGG6, BraaiWide
-from astrid_ml.run.training.fit import cpu_has_bf16
 
 torch.set_num_threads(1)
 BATCH, REPEATS, WARM_UP = 256, 7, 2

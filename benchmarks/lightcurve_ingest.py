@@ -75,14 +75,14 @@ def make_files(folder: Path, objects: int) -> Path:
 
 def ours(head: Path, target: Path) -> float:
     """The project's own way, one process."""
-    from astrid_ml.preprocessing.lightcurves.commands.convert import Job, convert_one
+    from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertJob, convert_one
     from astrid_ml.preprocessing.lightcurves.readers.recognise import recognise
 
     import_everything()
     started = clock()
     source = recognise(head)
     assert source is not None
-    convert_one(Job(source, target, {}, 2000))
+    convert_one(ConvertJob(source, target, {}, 2000))
     return clock() - started
 
 

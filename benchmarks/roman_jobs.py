@@ -20,7 +20,7 @@ from astrid_ml.preprocessing.roman.job import frames
 from astrid_ml.preprocessing.roman.job.catalogues import inside, join, read_table
 from astrid_ml.preprocessing.roman.job.header import Science
 from astrid_ml.preprocessing.roman.job.match import Match, label
-from astrid_ml.preprocessing.roman.job.truth import Truth, on_detector
+from astrid_ml.preprocessing.roman.job.truth import RomanTruth, on_detector
 from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
 from astrid_ml.preprocessing.roman.simulate.files import index_text, injection_text
 
@@ -60,7 +60,7 @@ def joins(folder: Path) -> int:
     detections["sample"] = detections["id"].astype("string")
     science = Science("Y106", 17.638, 62000.0, 1, None, False, None)
     lists = [[next(folder.glob(pattern))] for pattern in ("*_inject.txt", "*_index_*")]
-    truth = on_detector(Truth().read(lists[0], lists[1], [], "jid1", science), (SIDE, SIDE))
+    truth = on_detector(RomanTruth().read(lists[0], lists[1], [], "jid1", science), (SIDE, SIDE))
     return int((label(detections, truth, Match(), 26.0)[0]["label"] == 1).sum())
 
 

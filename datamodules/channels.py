@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from astrid_ml.errors import UserError
+from astrid_ml.stats import MAD_TO_SIGMA
 
 # Some surveys mark missing pixels with the largest float; nothing real is that bright.
 NO_DATA = 1e37
@@ -108,7 +109,7 @@ def normalise(
 
 
 def asinh_sigma(stamps: Tensor, inside: Tensor | None, softening: float) -> Tensor:
-    """asinh((x - median) / (softening sigma)), sigma = 1.4826 MAD of the finite, valid pixels of each channel."""
+    """asinh((x - median) / (softening sigma)), sigma a robust one of the finite, valid pixels of each channel."""
     finite = torch.isfinite(stamps) & (stamps.abs() < NO_DATA)
     if inside is not None:
         finite = finite & inside[:, None]
@@ -116,7 +117,7 @@ def asinh_sigma(stamps: Tensor, inside: Tensor | None, softening: float) -> Tens
     # About a thousand pixels tell the median to 4 % of sigma; sorting all of them would cost more than the network.
     sample = values[..., :: max(1, values.shape[-1] // 1000)]
     median = torch.nan_to_num(sample.nanmedian(dim=-1, keepdim=True).values)
-    spread = 1.4826 * torch.nan_to_num((sample - median).abs().nanmedian(dim=-1, keepdim=True).values)
+    spread = MAD_TO_SIGMA * torch.nan_to_num((sample - median).abs().nanmedian(dim=-1, keepdim=True).values)
     # A channel of one value (a flat or empty reference) has no noise to measure: it becomes all zeros.
     scaled = torch.where(spread > 0, (values - median) / (softening * spread), torch.zeros_like(values))
     return asinh_(torch.nan_to_num(scaled)).reshape(stamps.shape)

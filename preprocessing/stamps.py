@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Array, Floats32
 
 
@@ -25,7 +26,7 @@ def peak_snr(difference: Array, half: int = 4) -> Floats32:
     usable = np.isfinite(flat).any(axis=1) & np.isfinite(box).any(axis=1)
     if usable.any():
         median = np.nanmedian(flat[usable], axis=1)
-        sigma = 1.4826 * np.nanmedian(np.abs(flat[usable] - median[:, None]), axis=1)
+        sigma = robust_sigma(flat[usable], axis=1, centre=median[:, None])
         peak = np.nanmax(box[usable], axis=1) - median
         out[usable] = np.divide(peak, sigma, out=np.full_like(peak, np.nan), where=sigma > 0)
     return out.astype(np.float32)

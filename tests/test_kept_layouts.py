@@ -13,14 +13,14 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from astrid_ml.build import build, registry
+from astrid_ml.build import build, plain, registry
 from astrid_ml.checkpoint.load import load_model
+from astrid_ml.checkpoint.score import score_source
 from astrid_ml.cli.main import run
 from astrid_ml.config import compose
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.fingerprint import fingerprint
 from astrid_ml.identity import current
-from astrid_ml.run.prediction.predict import score_source
 from astrid_ml.run.prepare import prepare
 
 KEPT = Path(__file__).parent / "kept"
@@ -147,7 +147,7 @@ def test_an_old_dataset_is_scored_to_the_bit(name: str, unpack: Any) -> None:
     scored = score_source(model, build(model.record.config["evaluation"]), dataset)
     joined = kept.merge(scored, on="id", suffixes=("_kept", ""))
     assert len(joined) >= len(kept) > 0
-    columns = [column for column in kept if column.startswith(("score", "probability")) and column in scored]
+    columns = [name for name in map(str, kept) if name.startswith(("score", "probability")) and name in scored]
     assert columns
     for column in columns:
         np.testing.assert_array_equal(joined[column].to_numpy(float), joined[f"{column}_kept"].to_numpy(float))

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import fft
 
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.stats import MAD_TO_SIGMA
 from astrid_ml.types import Array, Floats32, Ints
 
 FEW = 50
@@ -128,7 +129,7 @@ def texture(stamps: Array) -> Floats32:
         x = np.where(np.isnan(x), centre, x).astype(np.float32)
     out = 4 * x[..., 1:-1, 1:-1] - x[..., :-2, 1:-1] - x[..., 2:, 1:-1] - x[..., 1:-1, :-2] - x[..., 1:-1, 2:]
     flat = np.abs(out).reshape(*out.shape[:2], -1)
-    scale = 1.4826 * np.partition(flat, flat.shape[-1] // 2, axis=-1)[..., flat.shape[-1] // 2]
+    scale = MAD_TO_SIGMA * np.partition(flat, flat.shape[-1] // 2, axis=-1)[..., flat.shape[-1] // 2]
     scale = np.where(scale > 0, scale, flat.max(axis=-1) / CLIP)[..., None, None]
     clipped: Floats32 = np.clip(out / np.where(scale > 0, scale, 1.0), -CLIP, CLIP).astype(np.float32)
     return clipped

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +9,23 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import whole
 
 
 def write_whole(value: Any, path: Path) -> None:
-    """``torch.save`` into a temporary file beside ``path``, then rename."""
+    """``torch.save``, whole or not at all.
+
+    Raises:
+        UserError: the disk is full, or the folder cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            torch.save(value, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(name, path)
+        with whole(path, durable=True) as part:
+            torch.save(value, part)
     except OSError as error:
         raise UserError(
             "room and the right to write a checkpoint", f"{path}: {error}", "free space or choose another paths.run_dir"
         ) from error
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -134,12 +134,9 @@ def domain_of(arguments: Sequence[str], conf: Path, verb: str = "") -> str | Non
             found = re.search(r"override\s+/preprocessing:\s*(\w+)", path.read_text(encoding="utf-8"))
             if found:
                 return found.group(1)
-    # A verb of one domain names its pipeline among its defaults.
-    primary = conf / f"{verb}.yaml"
-    if primary.is_file():
-        found = re.search(r"^\s*- preprocessing:\s*(\w+)", primary.read_text(encoding="utf-8"), re.MULTILINE)
-        if found:
+    # A verb of one domain names its pipeline among its defaults; others inherit those of every run.
+    for primary in (conf / f"{verb}.yaml", conf / "_run.yaml"):
+        text = primary.read_text(encoding="utf-8") if primary.is_file() else ""
+        if found := re.search(r"^\s*- preprocessing:\s*(\w+)", text, re.MULTILINE):
             return found.group(1)
-    if "science" in given or "science.path" in given or "reference" in given:
-        return "differencing"
-    return "triplets"
+    return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +10,7 @@ import pandas as pd
 
 from astrid_ml.audit.audit import Audit
 from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.files import write_json
 from astrid_ml.splits.plan import SplitPlan
 
 
@@ -47,9 +46,7 @@ class AuditCommand:
         if self.output_dir is not None:
             folder = Path(self.output_dir)
             folder.mkdir(parents=True, exist_ok=True)
-            temporary = folder / f".audit.json.{os.getpid()}"
-            temporary.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
-            os.replace(temporary, folder / "audit.json")
+            write_json(folder / "audit.json", content)
         found = {finding.kind: finding.message for finding in result.findings}
         summary = {"split": f"{plan.name} {plan.hash}", "checked": ", ".join(result.checked), **found}
         return summary | {"confounding": result.confounding, "failed": len(result.findings)}

@@ -109,9 +109,10 @@ class SampleSource(Protocol):
 class DomainPipeline(Protocol):
     """Raw files -> samples, for one science domain. Implement as a frozen dataclass: fields are the slots.
 
-    ``version`` is raised whenever the same fields would give other bytes. A pipeline may also have a method
-    ``complete(index, folder)``: it writes the domain's further files into a dataset that is about to be published
-    and returns what stands in ``dataset.json`` under ``account``.
+    ``version`` is raised whenever the same fields would give other bytes. ``makes`` (a class variable, optional) names
+    the kind of its samples where several domains make the same: their datasets serve each other. A pipeline may also
+    have a method ``complete(index, folder)``: it writes the domain's further files into a dataset that is about to be
+    published and returns what stands in ``dataset.json`` under ``account``.
     """
 
     domain: ClassVar[str]

@@ -7,7 +7,6 @@ the clock, so that the same configuration gives the same bytes.
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.dataset.sample_tables import SampleTable, write_sample_tables
 from astrid_ml.errors import UserError
+from astrid_ml.files import whole, write_text
 from astrid_ml.fingerprint import file_hash
 
 PARQUET, NUMPY = "application/x-parquet", "application/x-numpy"
@@ -237,9 +237,8 @@ def _write_split(folder: Path, splits: pd.DataFrame) -> str:
     if not {"id", "fold"} <= set(splits.columns):
         raise UserError("a split with the columns id and fold", ", ".join(map(str, splits.columns)), "name them so")
     (folder / "croissant").mkdir(exist_ok=True)
-    temporary = folder / "croissant" / f"split.{os.getpid()}.tmp"
-    splits[["id", "fold"]].astype(str).to_parquet(temporary, index=False)
-    os.replace(temporary, folder / "croissant" / "_split.parquet")
+    with whole(folder / "croissant" / "_split.parquet") as part:
+        splits[["id", "fold"]].astype(str).to_parquet(part, index=False)
     return "croissant/_split.parquet"
 
 
@@ -329,7 +328,5 @@ def _data_type(kind: pa.DataType) -> str | None:
 
 
 def _write(path: Path, text: str) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, text)
     return path

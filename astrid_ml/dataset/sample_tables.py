@@ -6,7 +6,6 @@ large samples, ``path`` and ``row`` in the npy file. A ragged sample is flattene
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.files import whole
 from astrid_ml.types import Array, Ints
 
 LARGEST = 1 << 20  # bytes of one sample up to which its values stand in the table
@@ -80,20 +80,15 @@ def _write(dataset: PreparedDataset, kind: str, shards: list[tuple[str, bool]], 
     file = f"croissant/{kind}.parquet"
     values = {"path": pa.string(), "row": pa.int64()} if by_path else {"values": pa.list_(pa.from_numpy_dtype(dtype))}
     schema = pa.schema({"id": pa.string(), "shape": pa.string(), **values})
-    temporary = dataset.path / f"{file}.{os.getpid()}.tmp"
-    try:
-        with pq.ParquetWriter(temporary, schema) as writer:
-            for shard, is_ragged in shards:
-                pieces = (
-                    _paths(dataset, kind, shard, samples)
-                    if by_path
-                    else _values(dataset, kind, shard, samples, is_ragged, dtype)
-                )
-                for piece in pieces:
-                    writer.write_table(pa.table(piece, schema=schema))
-        os.replace(temporary, dataset.path / file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(dataset.path / file) as part, pq.ParquetWriter(part, schema) as writer:
+        for shard, is_ragged in shards:
+            pieces = (
+                _paths(dataset, kind, shard, samples)
+                if by_path
+                else _values(dataset, kind, shard, samples, is_ragged, dtype)
+            )
+            for piece in pieces:
+                writer.write_table(pa.table(piece, schema=schema))
     same = shapes.pop() if len(shapes) == 1 and not ragged else None
     return SampleTable(kind, file, by_path, dtype.name if len(dtypes) > 1 else arrays[0].dtype.name, same)
 

@@ -102,7 +102,7 @@ class Bootstrap:
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """A paired comparison of two scores on the same samples.
 
     Args:
@@ -118,7 +118,7 @@ class Difference:
 
 def paired(
     scores_a: object, scores_b: object, labels: object, groups: object, bootstrap: Bootstrap, curve: Curve = area
-) -> Difference | None:
+) -> PairedDifference | None:
     """The difference of two models on the same samples: the same groups are drawn for both in each replicate.
 
     Returns:
@@ -129,7 +129,7 @@ def paired(
     interval = bootstrap.interval(first - second)
     if interval is None:
         return None
-    return Difference(_once(scores_a, labels, curve) - _once(scores_b, labels, curve), *interval)
+    return PairedDifference(_once(scores_a, labels, curve) - _once(scores_b, labels, curve), *interval)
 
 
 def _once(scores: object, labels: object, curve: Curve) -> float:

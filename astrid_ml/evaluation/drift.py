@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Floats, Ints
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -46,9 +47,7 @@ def _stamp_statistics(source: SampleSource, rows: Ints, most: int) -> dict[str, 
             flat = flat[np.isfinite(flat).any(axis=1)]
             if len(flat):
                 median = np.nanmedian(flat, axis=1, keepdims=True)
-                noise.setdefault(f"channel {channel} noise", []).append(
-                    1.4826 * np.nanmedian(np.abs(flat - median), axis=1)
-                )
+                noise.setdefault(f"channel {channel} noise", []).append(robust_sigma(flat, axis=1, centre=median))
     return {name: np.quantile(np.concatenate(parts), QUANTILES).tolist() for name, parts in noise.items()}
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.errors import UserError
-from astrid_ml.metrics.binary import Steps, UndefinedError, steps
+from astrid_ml.metrics.binary import CurveSteps, UndefinedError, steps
 
 
-def steps_of_both(scores: Any, labels: Any) -> Steps:
+def steps_of_both(scores: Any, labels: Any) -> CurveSteps:
     """Cumulative counts on validation.
 
     Raises:

@@ -21,7 +21,7 @@ class UndefinedError(ValueError):
 
 
 @dataclass(frozen=True)
-class Steps:
+class CurveSteps:
     """Cumulative weights at each distinct score, from the highest down.
 
     Args:
@@ -82,7 +82,7 @@ def check_scores(scores: Any, labels: Any, *, soft: bool = False) -> tuple[Float
     return s, y.astype(bool)
 
 
-def steps(scores: Any, labels: Any, weights: Any = None) -> Steps:
+def steps(scores: Any, labels: Any, weights: Any = None) -> CurveSteps:
     """Cumulative counts at each distinct score; ties move together.
 
     Raises:
@@ -95,10 +95,10 @@ def steps(scores: Any, labels: Any, weights: Any = None) -> Steps:
     order = np.argsort(-s, kind="stable")
     s, y, w = s[order], y[order], w[order]
     last = np.append(np.flatnonzero(np.diff(s)), len(s) - 1)
-    return Steps(s[last], np.cumsum(w * y)[last], np.cumsum(w * ~y)[last])
+    return CurveSteps(s[last], np.cumsum(w * y)[last], np.cumsum(w * ~y)[last])
 
 
-def _need_both(at: Steps, negatives: bool = True) -> None:
+def _need_both(at: CurveSteps, negatives: bool = True) -> None:
     if at.positives <= 0:
         raise UndefinedError("there is no positive sample")
     if negatives and at.negatives <= 0:
@@ -116,14 +116,14 @@ def average_precision(scores: Any, labels: Any, weights: Any = None) -> float:
     return from_steps(at)
 
 
-def from_steps(at: Steps, ratio: float = 1.0) -> float:
+def from_steps(at: CurveSteps, ratio: float = 1.0) -> float:
     """Average precision of cumulative counts, negatives weighted by ``ratio``."""
     found = at.true + ratio * at.false
     precision = np.divide(at.true, found, out=np.zeros_like(found), where=found > 0)
     return float(np.sum(np.diff(at.true, prepend=0.0) * precision) / at.positives)
 
 
-def negative_weight(at: Steps, prevalence: float) -> float:
+def negative_weight(at: CurveSteps, prevalence: float) -> float:
     """The weight of a negative that turns the sample's prevalence into ``prevalence``."""
     return at.positives / at.negatives * (1 - prevalence) / prevalence
 

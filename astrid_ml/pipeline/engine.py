@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import platform
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,11 +14,13 @@ from typing import Any
 
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller, Unit
 from astrid_ml.errors import UserError
+from astrid_ml.files import write_json
 from astrid_ml.fingerprint import fingerprint, input_fingerprint
 from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.pipeline.lock import Lock
 from astrid_ml.pipeline.publish import publish
 from astrid_ml.pipeline.units import Job, do_unit, failed_drop, make_jobs
+from astrid_ml.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def plan_dataset(
         "bytes_free": shutil.disk_usage(store).free,
     }
     path = store / "plan.json"
-    _write_json(path, content)
+    write_json(path, content)
     return path
 
 
@@ -190,40 +190,16 @@ def _run(jobs: Sequence[Job], executor: Executor, progress: bool) -> tuple[list[
             summaries[position] = found
     reused = len(summaries)
     todo = [position for position in range(len(jobs)) if position not in summaries]
-    shown = _Progress(len(jobs), reused, progress)
-    for order, result in executor.map(do_unit, [jobs[position] for position in todo]):
-        position = todo[order]
-        if isinstance(result, OSError):
-            raise result
-        if isinstance(result, Exception):
-            result = {"id": jobs[position].unit.id, "error": f"{type(result).__name__}: {result}"[:500]}
-        summaries[position] = result
-        shown.step(result)
-    shown.close()
+    with Progress("preparing", len(jobs), reused, wanted=progress) as shown:
+        for order, result in executor.map(do_unit, [jobs[position] for position in todo]):
+            position = todo[order]
+            if isinstance(result, OSError):
+                raise result
+            if isinstance(result, Exception):
+                result = {"id": jobs[position].unit.id, "error": f"{type(result).__name__}: {result}"[:500]}
+            summaries[position] = result
+            shown.step()
     return [summaries[position] for position in range(len(jobs))], reused
-
-
-class _Progress:
-    """A bar on a terminal; elsewhere a line at every tenth of the work."""
-
-    def __init__(self, total: int, done: int, wanted: bool) -> None:
-        from tqdm import tqdm
-
-        self.total, self.done, self.wanted = total, done, wanted
-        self.terminal = sys.stderr.isatty()
-        self.bar = tqdm(
-            total=total, initial=done, desc="preparing", unit="unit", disable=not (wanted and self.terminal)
-        )
-
-    def step(self, summary: dict[str, Any]) -> None:
-        before, self.done = self.done, self.done + 1
-        self.bar.update()
-        tenth = max(1, self.total // 10)
-        if self.wanted and not self.terminal and before // tenth != self.done // tenth:
-            print(f"preparing: {self.done} of {self.total} units", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        self.bar.close()
 
 
 def _refuse_failures(failed: Sequence[Drop], total: int, max_failed: float) -> None:
@@ -245,7 +221,7 @@ def _point_to_latest(store: Path, target: Path) -> None:
     pointer = store / "latest.json"
     content = {"dataset": target.name}
     if not pointer.is_file() or json.loads(pointer.read_text(encoding="utf-8") or "{}") != content:
-        _write_json(pointer, content)
+        write_json(pointer, content)
 
 
 def _write_report(target: Path, started: float, done: int, reused: int) -> None:
@@ -257,10 +233,4 @@ def _write_report(target: Path, started: float, done: int, reused: int) -> None:
         "units_done": done,
         "units_reused": reused,
     }
-    _write_json(target / "report.json", content)
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_json(target / "report.json", content)

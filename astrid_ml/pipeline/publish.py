@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +14,7 @@ from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller
 from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.prepared import SCHEMA
 from astrid_ml.errors import UserError
+from astrid_ml.files import link, whole_folder
 from astrid_ml.pipeline.units import Job
 from astrid_ml.pipeline.writer import FILES, TABLES
 
@@ -40,8 +38,7 @@ def publish(
         UserError: no sample is left, ids are not unique, or a labeller refuses.
     """
     index, dropped, account = make_index(pipeline, finished, labeller)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with whole_folder(target, "dataset.json") as work:
         (work / "arrays").mkdir()
         used = set(index["array"].astype(str))
         for job, _ in finished:
@@ -60,14 +57,6 @@ def publish(
             json.dumps(meta, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8"
         )
         write_croissant(work)
-        work.chmod(0o755)
-        try:
-            os.rename(work, target)
-        except OSError:
-            if not (target / "dataset.json").is_file():  # else another process was faster: its bytes are the same
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def make_index(
@@ -163,11 +152,3 @@ def write_tables(folders: Sequence[Path], target: Path) -> None:
             parts.setdefault(path.name, []).append(path)
     for name, paths in parts.items():
         pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True).to_parquet(target / name, index=False)
-
-
-def link(source: Path, target: Path) -> None:
-    """A hard link; a copy where the file system has none."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

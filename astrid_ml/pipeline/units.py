@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import shutil
-import tempfile
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Unit
+from astrid_ml.files import whole_folder
 from astrid_ml.fingerprint import fingerprint, input_fingerprint, seed_of
 from astrid_ml.pipeline.writer import DiskUnitWriter
 
@@ -72,8 +70,7 @@ def do_unit(job: Job) -> dict[str, Any]:
         Its summary: ``id``, ``records``, ``drops``, ``counts``; with ``error`` where the unit failed.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{job.fingerprint}.{os.getpid()}.", dir=job.folder))
-    try:
+    with whole_folder(job.target, "unit.json") as work:
         writer = DiskUnitWriter(work, job.fingerprint[:12])
         try:
             job.pipeline.process(job.unit, writer, job.seed)
@@ -91,15 +88,7 @@ def do_unit(job: Job) -> dict[str, Any]:
             "counts": dict(sorted(writer.counts.items())),
         }
         (work / "unit.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-        work.chmod(0o755)
-        try:
-            os.rename(work, job.target)
-        except OSError:
-            if job.done() is None:
-                raise
         return summary
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _failure(job: Job, error: Exception) -> dict[str, Any]:

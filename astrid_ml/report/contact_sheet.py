@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from astrid_ml.files import whole
+from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Array, Floats
 
 MISSING = (0.35, 0.15, 0.2)
@@ -34,7 +35,7 @@ def _scaled(values: Floats) -> Floats:
     """(n,) -> (n,) in [0, 1]; mid-grey where all are equal."""
     centred = values - np.median(values)
     # Where more than half of the pixels are equal (saturated, padded) the spread of all must do.
-    sigma = float(1.4826 * np.median(np.abs(centred)) or np.std(centred))
+    sigma = float(robust_sigma(centred, centre=0.0) or np.std(centred))
     if sigma == 0:
         return np.full(values.shape, 0.5)
     z = centred / sigma
@@ -91,6 +92,5 @@ def write_contact_sheet(path: Path, rows: Mapping[str, Sequence[tuple[str, Array
             axes.set_axis_off()
             axes.set_title(caption.replace("\n", "   "), fontsize=8, pad=3)
         top -= count * 1.55 / height
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.png")
-    figure.savefig(temporary, dpi=110, facecolor="white")
-    os.replace(temporary, path)
+    with whole(path) as part:
+        figure.savefig(part, dpi=110, facecolor="white")

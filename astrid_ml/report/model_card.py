@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+from astrid_ml.files import finite
 from astrid_ml.report import html, names, sections_head
 from astrid_ml.report.content import RunReport
 
@@ -13,7 +14,7 @@ from astrid_ml.report.content import RunReport
 def card_text(report: RunReport) -> dict[str, str]:
     """File name -> text: Markdown for people, JSON for programs, with the same content."""
     card = card_content(report)
-    plain = json.dumps(_finite(card), indent=2, default=str, ensure_ascii=False, allow_nan=False)
+    plain = json.dumps(finite(card), indent=2, default=str, ensure_ascii=False, allow_nan=False)
     return {"model_card.md": markdown(report.title, card), "model_card.json": plain + "\n"}
 
 
@@ -90,14 +91,3 @@ def _breakdown(report: RunReport) -> dict[str, str]:
             interval = "" if math.isnan(low) else f" ({html.span((low, high))})"
             out[f"{name.removeprefix('breakdown/')} {row['value']}"] = f"AUCPR {shown}{interval}, {counts}"
     return out
-
-
-def _finite(value: Any) -> Any:
-    """NaN and infinities have no place in JSON: null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {str(name): _finite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return value

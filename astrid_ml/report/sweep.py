@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from astrid_ml.files import whole, write_text
 from astrid_ml.report import html
 from astrid_ml.report.sweep_page import body
-from astrid_ml.report.write import write_whole
 
 METRIC = ("test/", "val/", "data/")  # how the names of metrics begin; other columns are what was swept
 FIXED = ("job", "status", "reason", "run_dir")
@@ -33,14 +32,10 @@ def write_sweep(folder: Path) -> tuple[Path, Path]:
     """
     jobs = read_jobs(folder)
     table = folder / "sweep.parquet"
-    temporary = table.with_name(f".{table.name}.{os.getpid()}")
-    try:
-        jobs.to_parquet(temporary, index=False)
-        os.replace(temporary, table)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(table) as part:
+        jobs.to_parquet(part, index=False)
     page = folder / "sweep.html"
-    write_whole(page, html.page(f"Sweep {folder.name}", body(folder, jobs, varied(jobs)), sort_script()))
+    write_text(page, html.page(f"Sweep {folder.name}", body(folder, jobs, varied(jobs)), sort_script()))
     return table, page
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
+from astrid_ml.files import write_text
 from astrid_ml.report import html, sections_head, sections_results, sections_run
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.model_card import card_text
@@ -24,20 +24,10 @@ BODY = (
 )
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole, or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_report(path: Path, report: RunReport) -> None:
     """One self-contained page; it asks the network for nothing."""
     body = "".join(section(report) for section in BODY)
-    write_whole(path, html.page(report.title, sections_head.head(report) + contents(body) + body))
+    write_text(path, html.page(report.title, sections_head.head(report) + contents(body) + body))
 
 
 def contents(body: str) -> str:
@@ -51,4 +41,4 @@ def contents(body: str) -> str:
 def write_model_card(folder: Path, report: RunReport) -> None:
     """``model_card.md`` and ``model_card.json``, from the same record as the report."""
     for name, text in card_text(report).items():
-        write_whole(folder / name, text)
+        write_text(folder / name, text)

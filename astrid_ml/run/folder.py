@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import yaml
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import write_text
 from astrid_ml.identity import current, lasting
 
 # Where things stand and how they are shown does not change what a run computes.
@@ -33,9 +33,7 @@ def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | No
         if known.is_file() and begun:
             _refuse_other(known, config)
         else:  # a run that stopped before its first epoch (a mistake that was mended since) binds nobody
-            temporary = folder / f".config.yaml.{os.getpid()}"
-            temporary.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
-            os.replace(temporary, known)
+            write_text(known, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     except OSError as error:
         raise UserError(
             "a run folder that can be written", f"{folder}: {error.strerror}", "choose another paths.run_dir"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import build
+from astrid_ml.config import domains, preprocessing_of
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.identity import lasting
@@ -77,12 +78,18 @@ def recorded(config: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def kind_of(domain: str) -> str:
+    """What kind of samples a domain's pipeline makes: domains of one kind may use each other's datasets."""
+    if domain not in domains():
+        return domain
+    return str(getattr(type(build(preprocessing_of(domain))), "makes", domain))
+
+
 def check_domain(dataset: PreparedDataset, config: dict[str, Any]) -> None:
     """Refuse a dataset that another domain's pipeline made."""
     wanted = type(build(config["preprocessing"], config.get("trust", []))).domain
     found = dataset.meta.get("domain")
-    families = {"alerts", "triplets", "differencing"}  # all three make the same stamps
-    if found != wanted and not {found, wanted} <= families:
+    if found != wanted and kind_of(str(found)) != kind_of(wanted):
         raise UserError(
             f"a dataset of the domain {wanted!r}", f"{found!r} at {dataset.path}", "choose an experiment of that domain"
         )

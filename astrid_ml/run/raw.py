@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import build
 from astrid_ml.errors import UserError
+from astrid_ml.files import whole_folder, write_json
 from astrid_ml.fingerprint import fingerprint
 
 
@@ -45,17 +42,7 @@ def simulated(config: dict[str, Any]) -> Path:
         if (place / "simulated.json").is_file():
             return place
     target = places[0]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with whole_folder(target, "simulated.json") as work:
         summary = simulator.run(work, seed)
-        (work / "simulated.json").write_text(json.dumps({"seed": seed, **summary}, indent=2, default=str) + "\n")
-        work.chmod(0o755)
-        try:
-            os.rename(work, target)
-        except OSError:
-            if not (target / "simulated.json").is_file():  # another process was faster: its bytes are the same
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        write_json(work / "simulated.json", {"seed": seed, **summary})
     return target

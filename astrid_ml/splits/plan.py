@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import whole
 
 FOLDS = ("train", "val", "test")
 
@@ -47,9 +48,8 @@ class SplitPlan:
         written = []
         for number, table in enumerate(self.rounds):
             name = f"{self.hash}.parquet" if len(self.rounds) == 1 else f"{self.hash}_{number}.parquet"
-            temporary = folder / f".{name}.{id(table)}"
-            table.to_parquet(temporary, index=False)
-            temporary.replace(folder / name)
+            with whole(folder / name) as part:
+                table.to_parquet(part, index=False)
             (run_dir / "splits").mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / name, run_dir / "splits" / name)
             written.append(folder / name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from astrid_ml.files import whole
 from astrid_ml.tracking.loggers import SafeLogger
 
 if TYPE_CHECKING:
@@ -120,9 +120,8 @@ def put_figure(logger: SafeLogger, title: str, figure: Figure) -> None:
     if logger.kind == "csv":
         path = _csv_folder(logger) / "figures" / f"{title.replace('/', '_')}.png"
         path.parent.mkdir(exist_ok=True)
-        temporary = path.with_name(f".{os.getpid()}.png")
-        figure.savefig(temporary, dpi=110)
-        os.replace(temporary, path)
+        with whole(path) as part:
+            figure.savefig(part, dpi=110)
     elif logger.kind == "tensorboard":
         experiment.add_figure(f"figures/{title}", figure, close=False)
     elif logger.kind == "wandb":

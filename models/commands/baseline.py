@@ -22,10 +22,9 @@ from astrid_ml.build import build
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.tree.compare import compare_trees, figure_pair
-from astrid_ml.files import write_table
+from astrid_ml.files import write_json, write_table
 from astrid_ml.models.baseline.features import FeatureTable
 from astrid_ml.models.baseline.trees import Settings, Trees, fit_trees, node_probabilities, validation_loss
-from astrid_ml.run.prediction.predict import write_json
 from astrid_ml.taxonomy import Taxonomy
 from astrid_ml.types import Ints
 

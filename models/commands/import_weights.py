@@ -78,7 +78,7 @@ def _order(item: tuple[str, Array]) -> tuple[bool, int, int, str]:
 
 
 @dataclass(frozen=True)
-class ImportWeights:
+class ImportWeightsCommand:
     """``astrid import-weights source=H5 variant=d6_m7 output=C``.
 
     Args:
@@ -91,14 +91,8 @@ class ImportWeights:
     variant: str
     output: str
 
-    def run(self) -> dict[str, Any]:
-        """Write the checkpoint: uncalibrated, with a threshold of 0.5."""
-        if self.variant not in VARIANTS:
-            raise UserError(
-                f"variant={' or '.join(VARIANTS)}", self.variant, "choose the one that the weights belong to"
-            )
-        if not Path(self.source).is_file():
-            raise UserError("source=FILE.h5", f"nothing at {self.source}", "check the path")
+    def _nodes(self) -> dict[str, Any]:
+        """The configuration that the checkpoint carries."""
         config = plain(
             compose(
                 "train",
@@ -113,7 +107,17 @@ class ImportWeights:
             )
         )
         nodes = {name: config[name] for name in ("channels", "datamodule", "model", "evaluation")}
-        nodes["preprocessing"] = preprocessing_of("alerts")
+        return nodes | {"preprocessing": preprocessing_of("alerts")}
+
+    def run(self) -> dict[str, Any]:
+        """Write the checkpoint: uncalibrated, with a threshold of 0.5."""
+        if self.variant not in VARIANTS:
+            raise UserError(
+                f"variant={' or '.join(VARIANTS)}", self.variant, "choose the one that the weights belong to"
+            )
+        if not Path(self.source).is_file():
+            raise UserError("source=FILE.h5", f"nothing at {self.source}", "check the path")
+        nodes = self._nodes()
         task = build(nodes["model"]["task"])
         state = {f"network.{name}": value for name, value in read_keras_weights(Path(self.source)).items()}
         expected = {name: value.shape for name, value in task.network.state_dict(prefix="network.").items()}
@@ -135,7 +139,7 @@ class ImportWeights:
         record = Record(
             "alerts",
             nodes,
-            list(config["channels"]["names"]),
+            list(nodes["channels"]["names"]),
             calibration=calibration,
             note=note,
             known_as=KNOWN_AS[self.variant],

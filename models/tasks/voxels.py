@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.errors import UserError
 from astrid_ml.metrics.histogram import HistogramAveragePrecision
 from astrid_ml.models.losses.voxels import IGNORE
@@ -22,7 +23,6 @@ from astrid_ml.models.unet3d.callbacks import HistoryFile
 from astrid_ml.preprocessing.ramps.fusion.truth import NEEDED, fold_evidence
 from astrid_ml.preprocessing.ramps.ramp.channels import ramp_channels
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES as CLASSES
-from astrid_ml.run.training.fit import cpu_has_bf16
 
 BINS, LIMIT = 400, 20.0  # of the histograms that go into the predictions
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+
+from astrid_ml.files import write_json
 
 NAME = "training_history_unet3d.json"
 
@@ -26,9 +26,7 @@ class HistoryFile(Callback):
         if trainer.is_global_zero and keeper is not None and keeper.dirpath:
             folder = Path(keeper.dirpath).parent
             folder.mkdir(parents=True, exist_ok=True)
-            temporary = folder / f".{NAME}.{os.getpid()}"
-            temporary.write_text(json.dumps(self.history, indent=2) + "\n", encoding="utf-8")
-            os.replace(temporary, folder / NAME)
+            write_json(folder / NAME, self.history)
 
     def state_dict(self) -> dict[str, Any]:
         return {"history": self.history}

@@ -36,6 +36,7 @@ class AlertsPipeline:
     files_per_unit: int = 256
     rows_per_unit: int = 4000
     domain: ClassVar[str] = "alerts"
+    makes: ClassVar[str] = "stamps"
     version: ClassVar[int] = 1
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:

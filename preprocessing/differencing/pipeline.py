@@ -44,6 +44,7 @@ class DifferencingPipeline(Subtraction):
     cutout: Cutout = field(default_factory=Cutout)
     match_radius: float = 1.0
     domain: ClassVar[str] = "differencing"
+    makes: ClassVar[str] = "stamps"
     version: ClassVar[int] = 1
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
+from astrid_ml.files import whole
 from astrid_ml.preprocessing.roman.job.frames import CHANNELS
 from astrid_ml.preprocessing.roman.job.old_dataset import TABLE
 
@@ -41,11 +41,10 @@ def _scale(source: Path, target: Path, low: Any, high: Any) -> None:
     """One frame, some rows at a time; whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     frame = np.load(source, mmap_mode="r")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    out = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=frame.shape)
-    width = np.where(high > low, high - low, 1)
-    for start in range(0, len(frame), _ROWS):
-        block = np.nan_to_num(frame[start : start + _ROWS], nan=0.0)
-        out[start : start + _ROWS] = np.clip((block - low) / width, 0, 1)
-    out.flush()
-    os.replace(part, target)
+    with whole(target) as part:
+        out = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=frame.shape)
+        width = np.where(high > low, high - low, 1)
+        for start in range(0, len(frame), _ROWS):
+            block = np.nan_to_num(frame[start : start + _ROWS], nan=0.0)
+            out[start : start + _ROWS] = np.clip((block - low) / width, 0, 1)
+        out.flush()

@@ -16,11 +16,11 @@ from astrid_ml.preprocessing.roman.export import export_zscale
 from astrid_ml.preprocessing.roman.job import find as jobs
 from astrid_ml.preprocessing.roman.job import old_dataset
 from astrid_ml.preprocessing.roman.job.frames import CHANNELS
+from astrid_ml.preprocessing.roman.job.master_index import write_master_index
 from astrid_ml.preprocessing.roman.job.match import Match
 from astrid_ml.preprocessing.roman.job.names import Products, resolve
 from astrid_ml.preprocessing.roman.job.read import Catalogues, Images, process_job
-from astrid_ml.preprocessing.roman.job.truth import Truth
-from astrid_ml.preprocessing.roman.master_index import write_master_index
+from astrid_ml.preprocessing.roman.job.truth import RomanTruth
 from astrid_ml.preprocessing.roman.report import matching_account
 from astrid_ml.splits.groups import joined
 
@@ -49,7 +49,7 @@ class RomanPipeline:
     reader: jobs.FieldLists = field(default_factory=jobs.FieldLists)
     images: Images = field(default_factory=Images)
     catalogues: Catalogues = field(default_factory=Catalogues)
-    truth: Truth = field(default_factory=Truth)
+    truth: RomanTruth = field(default_factory=RomanTruth)
     match: Match = field(default_factory=Match)
     domain: ClassVar[str] = "roman"
     version: ClassVar[int] = 2
@@ -76,7 +76,7 @@ class RomanPipeline:
             units.append(Unit("field list", (), missing=named))
         return units
 
-    def _unit(self, job: jobs.Job) -> Unit:
+    def _unit(self, job: jobs.RomanJob) -> Unit:
         products = resolve(job.files, self.images.family)
         if not self.catalogues.negatives:
             products = products.positive()

@@ -12,7 +12,7 @@ import pandas as pd
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.commands.products import atomically
+from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
@@ -72,11 +72,13 @@ class SimulatePairs:
                 truth["object_id"] = [f"pair-{i:03d}-{k:04d}" for k in range(len(truth))]
             table = truth
             path = output_dir / f"pair_{i:03d}_truth.csv"
-            atomically(path, lambda at, table=table: table.to_csv(at, index=False))  # type: ignore[misc]
+            with whole(path) as at:
+                table.to_csv(at, index=False)
             rows.append({**names, "truth": path.name})
             sources += len(truth)
         manifest = pd.DataFrame(rows)
-        atomically(output_dir / "manifest.csv", lambda at: manifest.to_csv(at, index=False))
+        with whole(output_dir / "manifest.csv") as at:
+            manifest.to_csv(at, index=False)
         return {"pairs": self.n, "changes": sources, "seed": seed}
 
 
@@ -91,4 +93,5 @@ def _write(path: Path, image: Image, psf: Any, mjd: float) -> None:
     )
     header["MJD-OBS"] = mjd
     hdus = fits.HDUList([fits.PrimaryHDU(image.data.numpy(), header), fits.ImageHDU(psf, name="PSF")])
-    atomically(path, lambda at: hdus.writeto(at))
+    with whole(path) as at:
+        hdus.writeto(at)

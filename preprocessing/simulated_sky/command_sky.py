@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,17 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import whole
 from astrid_ml.preprocessing.simulated_sky.artefacts import Artefacts
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.files import SUFFIXES, write_image
-from astrid_ml.preprocessing.simulated_sky.missions import MISSIONS, Exposure, Mission, electron_zero_point, expose
+from astrid_ml.preprocessing.simulated_sky.missions import (
+    MISSIONS,
+    SkyExposure,
+    SkyMission,
+    electron_zero_point,
+    expose,
+)
 from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
 from astrid_ml.progress import bar
 
@@ -87,7 +93,7 @@ class SimulateSky:
             got = f"n={self.n}, shape={list(self.shape)}"
             raise UserError("simulate.n of at least 1 and images of at least 128 x 128", got, "mend them")
 
-    def _pair(self, folder: Path, mission: Mission, number: int, seed: int) -> tuple[dict[str, str], pd.DataFrame]:
+    def _pair(self, folder: Path, mission: SkyMission, number: int, seed: int) -> tuple[dict[str, str], pd.DataFrame]:
         """Simulate and write one pair; returns its line of the manifest and its truth."""
         rng = np.random.default_rng([seed, number])
         band = str(rng.choice(mission.filters))
@@ -117,7 +123,7 @@ class SimulateSky:
         return row, truth
 
     def _config(
-        self, mission: Mission, science: Exposure, reference: Exposure, clear: float, rng: np.random.Generator
+        self, mission: SkyMission, science: SkyExposure, reference: SkyExposure, clear: float, rng: np.random.Generator
     ) -> SkyConfig:
         fwhm = float(rng.uniform(*mission.fwhm))
         ref_fwhm = max(fwhm * float(rng.uniform(*self.reference_fwhm)), 0.9 * mission.fwhm[0])
@@ -162,6 +168,5 @@ def _scaled(artefacts: Artefacts, factor: float) -> Artefacts:
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    table.to_csv(part, index=False)
-    os.replace(part, path)
+    with whole(path) as part:
+        table.to_csv(part, index=False)

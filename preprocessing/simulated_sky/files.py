@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import io
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,14 @@ import numpy as np
 from astropy.io import fits
 from astropy.time import Time
 
+from astrid_ml.files import write_bytes
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.planes import stretched_flux
 from astrid_ml.preprocessing.simulated_sky.missions import (
     PHOTMJSR,
     PIXEL_SR,
     ROMAN_AREA,
-    Exposure,
+    SkyExposure,
     electron_zero_point,
 )
 from astrid_ml.types import Array
@@ -63,7 +63,7 @@ class Planes:
     header: fits.Header
 
 
-def planes(image: Image, exposure: Exposure) -> Planes:
+def planes(image: Image, exposure: SkyExposure) -> Planes:
     """A simulated image (e-) in the units of its mission."""
     electrons, read = image.data.numpy().astype(np.float64), exposure.read_noise**2
     saturated = image.meta["saturated"].numpy()
@@ -78,7 +78,7 @@ def planes(image: Image, exposure: Exposure) -> Planes:
     )
 
 
-def write_image(path: Path, image: Image, exposure: Exposure) -> None:
+def write_image(path: Path, image: Image, exposure: SkyExposure) -> None:
     """Write one image whole, or not at all; the same image gives the same bytes."""
     hdus = _LAYOUTS[exposure.mission.name](planes(image, exposure), exposure)
     buffer = io.BytesIO()
@@ -89,12 +89,10 @@ def write_image(path: Path, image: Image, exposure: Exposure) -> None:
         with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0) as stream:
             stream.write(content)
         content = packed.getvalue()
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    write_bytes(path, content)
 
 
-def _start(exposure: Exposure, scale: str = "utc") -> Time:
+def _start(exposure: SkyExposure, scale: str = "utc") -> Time:
     """Start of the exposure in a time scale."""
     return getattr(Time(exposure.mjd - exposure.seconds / 172800, format="mjd", scale="utc"), scale)
 
@@ -115,7 +113,7 @@ def _with(header: fits.Header, **cards: Any) -> fits.Header:
     return out
 
 
-def _ztf(p: Planes, e: Exposure) -> list[Any]:
+def _ztf(p: Planes, e: SkyExposure) -> list[Any]:
     header = _with(
         p.header,
         ORIGIN="Zwicky Transient Facility",
@@ -134,7 +132,7 @@ def _ztf(p: Planes, e: Exposure) -> list[Any]:
     return [fits.PrimaryHDU(_nan_where(p, p.bad), header)]
 
 
-def _ps1(p: Planes, e: Exposure) -> list[Any]:
+def _ps1(p: Planes, e: SkyExposure) -> list[Any]:
     header = _with(p.header, EXPTIME=e.seconds, MJD__OBS=float(_start(e, "tai").mjd))
     header["HIERARCH FPA.TELESCOPE"], header["HIERARCH FPA.INSTRUMENT"] = "PS1", "GPC1"
     header["HIERARCH FPA.FILTERID"] = f"{e.filter}.00000"
@@ -150,7 +148,7 @@ def _ps1(p: Planes, e: Exposure) -> list[Any]:
     return [fits.PrimaryHDU(), image]
 
 
-def _swift(p: Planes, e: Exposure) -> list[Any]:
+def _swift(p: Planes, e: SkyExposure) -> list[Any]:
     start = _start(e, "tt")
     end = Time(start.mjd + e.seconds / 86400, format="mjd", scale="tt")
     common = {
@@ -174,7 +172,7 @@ def _swift(p: Planes, e: Exposure) -> list[Any]:
     ]
 
 
-def _galex(p: Planes, e: Exposure) -> list[Any]:
+def _galex(p: Planes, e: SkyExposure) -> list[Any]:
     day, hour = _iso(_start(e)).split("T")
     header = _with(
         p.header,
@@ -190,7 +188,7 @@ def _galex(p: Planes, e: Exposure) -> list[Any]:
     return [fits.PrimaryHDU(p.data.astype(np.float32), header)]
 
 
-def _roman(p: Planes, e: Exposure) -> list[Any]:
+def _roman(p: Planes, e: SkyExposure) -> list[Any]:
     header = _with(
         p.header,
         FILTER=e.filter,
@@ -209,12 +207,12 @@ def _roman(p: Planes, e: Exposure) -> list[Any]:
     ]
 
 
-def _nominal(e: Exposure) -> float:
+def _nominal(e: SkyExposure) -> float:
     """Zero point (AB of one e-) of the image on a clear night."""
     return electron_zero_point(e.mission, e.filter) + 2.5 * math.log10(e.frames)
 
 
-def _rubin(p: Planes, e: Exposure) -> list[Any]:
+def _rubin(p: Planes, e: SkyExposure) -> list[Any]:
     middle = Time(e.mjd, format="mjd", scale="utc").tai
     primary = fits.Header()
     primary["TELESCOP"], primary["INSTRUME"] = "Simonyi Survey Telescope", "LSSTCam"
@@ -232,7 +230,7 @@ def _rubin(p: Planes, e: Exposure) -> list[Any]:
     ]
 
 
-def _jwst(p: Planes, e: Exposure) -> list[Any]:
+def _jwst(p: Planes, e: SkyExposure) -> list[Any]:
     primary = fits.Header({"TELESCOP": "JWST", "INSTRUME": "NIRCAM", "FILTER": e.filter, "PUPIL": "CLEAR"})
     primary["TIMESYS"], primary["EFFEXPTM"] = "UTC", e.seconds
     primary["DATE-OBS"] = _iso(_start(e)).split("T")[0]
@@ -256,7 +254,7 @@ def _jwst(p: Planes, e: Exposure) -> list[Any]:
     ]
 
 
-_LAYOUTS: dict[str, Callable[[Planes, Exposure], list[Any]]] = {
+_LAYOUTS: dict[str, Callable[[Planes, SkyExposure], list[Any]]] = {
     "ztf": _ztf,
     "ps1": _ps1,
     "swift": _swift,

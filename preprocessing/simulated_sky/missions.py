@@ -22,7 +22,7 @@ ROMAN_AREA = 11.437  # ZPTMAG less 2.5 log10 of the exposure: 17.638 at 302.275 
 
 
 @dataclass(frozen=True)
-class Mission:
+class SkyMission:
     """What one exposure of a mission looks like.
 
     Args:
@@ -66,8 +66,10 @@ _GROUND = Artefacts(
     gradient=0.04, trails=0.15, cosmic_rays=60, hot_pixels=40, bad_pixels=2e-4, bad_columns=1, bleed=True
 )
 _MISSIONS = (
-    Mission("ztf", 1.012, (1.8, 2.6), 3.0, 0.1, 0.06, dict.fromkeys("gri", 30.0), 320, 9, 6.2, 15, 3e5, False, _GROUND),
-    Mission(
+    SkyMission(
+        "ztf", 1.012, (1.8, 2.6), 3.0, 0.1, 0.06, dict.fromkeys("gri", 30.0), 320, 9, 6.2, 15, 3e5, False, _GROUND
+    ),
+    SkyMission(
         "ps1",
         0.25,
         (3.8, 5.2),
@@ -83,7 +85,7 @@ _MISSIONS = (
         True,
         _GROUND,
     ),
-    Mission(
+    SkyMission(
         "swift",
         1.004,
         (2.3, 2.8),
@@ -99,7 +101,7 @@ _MISSIONS = (
         False,
         Artefacts(gradient=0.1, trails=0.03, hot_pixels=60),
     ),
-    Mission(
+    SkyMission(
         "galex",
         1.5,
         (2.8, 3.8),
@@ -115,7 +117,7 @@ _MISSIONS = (
         False,
         Artefacts(gradient=0.1, hot_pixels=60),
     ),
-    Mission(
+    SkyMission(
         "roman",
         0.11,
         (1.6, 1.9),
@@ -131,10 +133,10 @@ _MISSIONS = (
         False,
         Artefacts(gradient=0.02, cosmic_rays=20, hot_pixels=60, bad_pixels=2e-3),
     ),
-    Mission(
+    SkyMission(
         "rubin", 0.2, (3.2, 5.0), 2.9, 0.1, 0.06, dict.fromkeys("griz", 30.0), 880, 9, 1.6, 10, 1.3e5, True, _GROUND
     ),
-    Mission(
+    SkyMission(
         "jwst",
         0.031,
         (1.7, 2.2),
@@ -151,11 +153,11 @@ _MISSIONS = (
         Artefacts(gradient=0.05, cosmic_rays=10, hot_pixels=60, bad_pixels=2e-3),
     ),
 )
-MISSIONS: dict[str, Mission] = {mission.name: mission for mission in _MISSIONS}
+MISSIONS: dict[str, SkyMission] = {mission.name: mission for mission in _MISSIONS}
 
 
 @dataclass(frozen=True)
-class Exposure:
+class SkyExposure:
     """What the header of one simulated image says.
 
     Args:
@@ -171,7 +173,7 @@ class Exposure:
         pedestal: e- taken off with the sky.
     """
 
-    mission: Mission
+    mission: SkyMission
     filter: str
     mjd: float
     seconds: float
@@ -184,7 +186,7 @@ class Exposure:
     pedestal: float
 
 
-def electron_zero_point(mission: Mission, band: str) -> float:
+def electron_zero_point(mission: SkyMission, band: str) -> float:
     """AB magnitude of one e- in one exposure of the mission."""
     seconds, name = mission.exposures[band], mission.name
     if name == "ztf":
@@ -198,7 +200,7 @@ def electron_zero_point(mission: Mission, band: str) -> float:
     return float(rate[band] + 2.5 * np.log10(seconds))
 
 
-def expose(mission: Mission, band: str, mjd: float, frames: int, transparency: float = 1.0) -> Exposure:
+def expose(mission: SkyMission, band: str, mjd: float, frames: int, transparency: float = 1.0) -> SkyExposure:
     """The calibration of an image made of ``frames`` exposures.
 
     ZTF, Rubin and JWST give means (and JWST and Rubin calibrated units), PS1, Swift and Roman sums, GALEX rates.
@@ -215,7 +217,7 @@ def expose(mission: Mission, band: str, mjd: float, frames: int, transparency: f
         gain, unit = mission.gain * frames, "DN"
     else:
         gain, unit = mission.gain, "count" if mission.name == "swift" else "DN" if mission.name == "ps1" else ""
-    return Exposure(
+    return SkyExposure(
         mission=mission,
         filter=band,
         mjd=mjd,

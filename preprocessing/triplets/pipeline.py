@@ -20,6 +20,7 @@ class TripletsPipeline:
     """Reads what ``astrid simulate what=triplets`` writes: a pair of .npy and .parquet files is a unit."""
 
     domain: ClassVar[str] = "triplets"
+    makes: ClassVar[str] = "stamps"
     version: ClassVar[int] = 1
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:

@@ -112,7 +112,9 @@ def simulate_batch(
     science, difference, reference = np.zeros_like(psf), np.zeros_like(psf), np.zeros_like(psf)
     flux = snr / np.sqrt((psf**2 / variance).sum(axis=(1, 2)))
     science[real] = difference[real] = (flux[:, None, None] * psf)[real]
-    _add_artefacts(science, difference, reference, kinds, snr, Optics(fwhm, mission.beta, x, y), psf, variance, random)
+    _add_artefacts(
+        science, difference, reference, kinds, snr, Optics(fwhm, mission.beta, x, y), psf, variance, random=random
+    )
 
     noise = np.sqrt(variance_science + np.maximum(science, 0)) * random.standard_normal(psf.shape).astype(np.float32)
     deep = np.sqrt(variance_reference + np.maximum(reference, 0) / np.float32(mission.reference_depth))
@@ -172,6 +174,7 @@ def _add_artefacts(
     at: Optics,
     psf: Floats32,
     variance: Floats32,
+    *,
     random: np.random.Generator,
 ) -> None:
     """Add each bogus sample's artefact to the three images, scaled to its S/N."""

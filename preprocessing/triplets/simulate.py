@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import whole, write_array
 from astrid_ml.preprocessing.triplets.artefacts import ARTEFACTS
 from astrid_ml.preprocessing.triplets.missions import MISSIONS
 from astrid_ml.preprocessing.triplets.scene import draw_fields, simulate_batch
@@ -80,11 +80,9 @@ class SimulateTriplets:
         table["host_distance"] *= mission.pixel_scale
         stem = folder / f"triplets_{name}_{part:03d}"
         # Written whole or not at all, the stamps last: a pair that has its stamps is complete.
-        table.to_parquet(stem.with_suffix(".parquet.part"), index=False)
-        os.replace(stem.with_suffix(".parquet.part"), stem.with_suffix(".parquet"))
-        with stem.with_suffix(".npy.part").open("wb") as file:
-            np.save(file, np.concatenate([stamps for stamps, _ in parts]))
-        os.replace(stem.with_suffix(".npy.part"), stem.with_suffix(".npy"))
+        with whole(stem.with_suffix(".parquet")) as draft:
+            table.to_parquet(draft, index=False)
+        write_array(stem.with_suffix(".npy"), np.concatenate([stamps for stamps, _ in parts]))
         return table
 
     def _objects(self, mission: str, part: int, size: int, random: np.random.Generator) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import pytest
 
 from astrid_ml.api import predict
 from astrid_ml.errors import UserError
-from astrid_ml.models.commands.import_weights import ImportWeights
+from astrid_ml.models.commands.import_weights import ImportWeightsCommand
 from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts import files
@@ -83,7 +83,7 @@ def test_the_lean_parser_is_bit_equal_to_astropy_on_every_stamp(real_data: Path)
 @pytest.fixture(scope="module")
 def d6_m7(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "d6_m7.ckpt"
-    ImportWeights(str(real_data / "braai" / "d6_m7.weights.h5"), "d6_m7", str(path)).run()
+    ImportWeightsCommand(str(real_data / "braai" / "d6_m7.weights.h5"), "d6_m7", str(path)).run()
     return path
 
 
@@ -106,7 +106,7 @@ def test_the_published_example_has_its_published_score(real_data: Path, d6_m7: P
 
 
 def test_the_other_published_weights_load_too(real_data: Path, tmp_path: Path) -> None:
-    summary = ImportWeights(
+    summary = ImportWeightsCommand(
         str(real_data / "braai" / "braai_d6_m9.weights.h5"), "d6_m9", str(tmp_path / "m9.ckpt")
     ).run()
     assert summary["parameters"] == 312_081

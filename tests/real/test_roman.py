@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from astrid_ml.preprocessing.roman.job.header import Science, bandpass_zero_point
-from astrid_ml.preprocessing.roman.job.truth import Truth, on_detector
+from astrid_ml.preprocessing.roman.job.truth import RomanTruth, on_detector
 from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
 
 FILTERS = {"R062": 93, "Y106": 93, "H158": 84, "K213": 82, "J129": 67, "Z087": 67, "F184": 61}
@@ -70,13 +70,13 @@ def test_real_index_files(real_data: Path, name: str) -> None:
     zero = everything["mag"] + 2.5 * np.log10(everything["flux"])
     np.testing.assert_allclose(zero, 15.0235472, atol=2e-7)
     assert bandpass_zero_point("Y106") == pytest.approx(15.0235472, abs=1e-6)
-    truth = Truth().read([], [path], [], "jid1", science())
+    truth = RomanTruth().read([], [path], [], "jid1", science())
     assert len(truth) == TRANSIENTS[name]
     transients = everything[everything["obj_type"] == "transient"]
     np.testing.assert_allclose(truth["mag_truth"], transients["mag"] + ZPTMAG)
     # AB by the other road: from the flux, as injections are measured.
     np.testing.assert_allclose(truth["mag_truth"], -2.5 * np.log10(transients["flux"]) + ZPTMAG + 15.0235472, atol=1e-6)
-    everywhere = Truth(types=("transient", "galaxy", "star")).read([], [path], [], "jid1", science())
+    everywhere = RomanTruth(types=("transient", "galaxy", "star")).read([], [path], [], "jid1", science())
     assert 0.30 < 1 - len(on_detector(everywhere, (4088, 4088))) / len(everywhere) < 0.45
     here = on_detector(truth, (4088, 4088))
     assert len(here) == int((transients["x"].between(-0.5, 4087.5) & transients["y"].between(-0.5, 4087.5)).sum())
@@ -89,7 +89,7 @@ def test_a_supernova_is_where_and_as_bright_as_snana_says(real_data: Path) -> No
     folder = real_data / "roman"
     found = {}
     for name in TRANSIENTS:
-        truth = Truth().read([], [folder / f"Roman_TDS_index_Y106_{name}.txt.gz"], [], "jid1", science())
+        truth = RomanTruth().read([], [folder / f"Roman_TDS_index_Y106_{name}.txt.gz"], [], "jid1", science())
         row = truth[truth["match_id"] == "20172782_ou"]
         if len(row):
             found[name] = float(row["mag_truth"].iloc[0])

@@ -52,7 +52,7 @@ BUILT_IN = (
         "simulate",
         "simulate",
         "make raw files and their truth",
-        "what=triplets simulate.n=1000 output_dir=sim",
+        "what=KIND simulate.n=1000 output_dir=sim",
     ),
     Verb("doctor", "doctor", "doctor", "versions, devices, extras, write access: what could be wrong here", ""),
 )

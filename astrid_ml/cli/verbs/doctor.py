@@ -74,7 +74,7 @@ def _extras() -> Iterator[tuple[str, str]]:
 def _devices() -> Iterator[tuple[str, str]]:
     import torch
 
-    from astrid_ml.run.training.fit import cpu_has_bf16
+    from astrid_ml.devices import cpu_has_bf16
 
     cores = os.cpu_count() or 1
     given = os.environ.get("OMP_NUM_THREADS", "not set")

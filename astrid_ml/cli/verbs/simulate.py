@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.build import build, plain
+from astrid_ml.build import build, conf_folder, plain
 from astrid_ml.cli.verbs.domain import print_summary
 from astrid_ml.errors import UserError
 
@@ -14,7 +14,8 @@ def command(cfg: Any) -> int:
     """Make raw files of one kind and their truth."""
     tree = plain(cfg)
     if not tree["simulate"]:
-        raise UserError("what=triplets (or sky, ramps, lightcurves, roman)", "nothing to simulate", "add what=triplets")
+        kinds = sorted(path.stem for path in (conf_folder() / "simulate").glob("*.yaml") if path.stem != "none")
+        raise UserError(f"what=KIND, one of {', '.join(kinds)}", "nothing to simulate", f"add what={kinds[0]}")
     output = Path(tree["output_dir"])
     output.mkdir(parents=True, exist_ok=True)
     summary = build(tree["simulate"], tree["trust"]).run(output, int(tree["data"]["seed"]))

@@ -16,12 +16,11 @@ from astrid_ml.checkpoint.record import Record
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import drift_table
-from astrid_ml.files import write_table
+from astrid_ml.files import write_json, write_table
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.write import write_model_card, write_report
-from astrid_ml.run.prediction.predict import write_json
-from astrid_ml.run.training.pictures import notable
-from astrid_ml.run.training.publish import headline
+from astrid_ml.run.headline import headline
+from astrid_ml.run.pictures import notable
 
 
 def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Sequence[str] = ()) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.run.training.pictures import stamp_groups
+from astrid_ml.run.pictures import stamp_groups
 from astrid_ml.types import Array
 
 KINDS = ("surely real", "uncertain", "surely bogus")

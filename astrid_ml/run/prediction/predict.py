@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from astrid_ml.build import build
 from astrid_ml.checkpoint.load import LoadedModel
+from astrid_ml.checkpoint.score import ordered, score_source
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.errors import UserError
-from astrid_ml.files import TableWriter
+from astrid_ml.files import TableWriter, write_json
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.readers import Reader
 
-# Columns that stand in every file of predictions, in this order; the rest of the index follows.
-FIRST = ("id", "group_id", "mission", "score", "probability", "threshold", "threshold_on", "decision", "source")
-
 
 @dataclass
-class Account:
+class PredictionAccount:
     """What happened to the records of a prediction."""
 
     units: int = 0
@@ -69,7 +63,7 @@ def predict_files(
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     judge = build(config["evaluation"])
-    account, extremes = Account(), Extremes()
+    account, extremes = PredictionAccount(), Extremes()
     with TableWriter(output_dir / "predictions.parquet") as writer:
         for source, unit_id in _sources(reader, account, progress):
             scored = score_source(model, judge, source)
@@ -97,17 +91,7 @@ def predict_files(
     return report
 
 
-def score_source(model: LoadedModel, judge: Any, source: SampleSource) -> pd.DataFrame:
-    """Scores, probabilities and decisions for every sample of a source, beside its index columns."""
-    table = model.task.predict_table(model.datamodule, source)
-    index = source.index.iloc[table["row"].to_numpy()].reset_index(drop=True)
-    index = index.drop(columns=[name for name in ("array", "row", "label") if name in index])
-    joined = pd.concat([index, table.drop(columns="row")], axis=1)
-    applied: pd.DataFrame = judge.apply(joined, model.record.calibration if model.record.calibration else {})
-    return applied
-
-
-def _sources(reader: Reader, account: Account, progress: bool) -> Iterator[tuple[SampleSource, str]]:
+def _sources(reader: Reader, account: PredictionAccount, progress: bool) -> Iterator[tuple[SampleSource, str]]:
     from astrid_ml.progress import bar
 
     seen: set[str] = set()
@@ -119,8 +103,6 @@ def _sources(reader: Reader, account: Account, progress: bool) -> Iterator[tuple
         writer = MemoryUnitWriter()
         try:
             reader.pipeline.process(unit, writer, 0)
-        except KeyboardInterrupt:
-            raise
         except Exception as error:  # one bad file must not stop a night's work; it is named in the report
             account.failed_units.append({"unit": unit.id, "reason": f"{type(error).__name__}: {error}"[:500]})
             continue
@@ -131,7 +113,7 @@ def _sources(reader: Reader, account: Account, progress: bool) -> Iterator[tuple
             yield source, unit.id
 
 
-def without_repeats(source: SampleSource, seen: set[str], account: Account) -> SampleSource:
+def without_repeats(source: SampleSource, seen: set[str], account: PredictionAccount) -> SampleSource:
     """Leave out ids that were scored already; a packet may lie in two files."""
     ids = source.index["id"].astype(str)
     repeated = (ids.isin(seen) | ids.duplicated()).to_numpy()
@@ -140,31 +122,3 @@ def without_repeats(source: SampleSource, seen: set[str], account: Account) -> S
     if repeated.any():
         source.index = source.index[~repeated].reset_index(drop=True)
     return source
-
-
-def ordered(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns that people rely on first, missing ones as null; id as text, decision as int8."""
-    out = table.copy()
-    for name in FIRST:
-        if name not in out:
-            out[name] = None if name in ("mission", "threshold_on") else np.nan
-    out["id"] = out["id"].astype(str)
-    rest = [name for name in out.columns if name not in FIRST]
-    return out[[*FIRST, *rest]]
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON whole; NaN becomes null."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(_finite(content), indent=2, default=str) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_finite(part) for part in value]
-    return value

@@ -65,5 +65,5 @@ def choose_reader(
     raise UserError(
         "raw files that one of the readers knows",
         "; ".join(reasons)[:600],
-        "give alerts, a manifest of FITS pairs, job folders, ramps or light curves; reader=NAME forces one",
+        f"give files of one of the kinds {', '.join(known)}; reader=NAME forces one",
     )

@@ -16,6 +16,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from astrid_ml.checkpoint.files import AtomicCheckpointIO
+from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.errors import UserError
 
 
@@ -65,15 +66,6 @@ def precision_of(setting: str, accelerator: str) -> Any:
     if accelerator == "gpu" and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     return "bf16-mixed" if cpu_has_bf16() else "32-true"
-
-
-def cpu_has_bf16() -> bool:
-    """Whether the processor multiplies in bfloat16 (AVX512-BF16 or AMX); elsewhere emulation would be slower."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def fit(

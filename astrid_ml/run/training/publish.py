@@ -13,10 +13,11 @@ from astrid_ml.audit import AuditResult
 from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.files import write_json
 from astrid_ml.report.content import RunReport, SamplePicture
 from astrid_ml.report.write import write_model_card, write_report
-from astrid_ml.run.prediction.predict import write_json
-from astrid_ml.run.training.pictures import draw_rows, notable
+from astrid_ml.run.headline import headline
+from astrid_ml.run.pictures import draw_rows, notable
 from astrid_ml.run.training.rounds import Round
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.plan import SplitPlan
@@ -186,19 +187,3 @@ def summary(run: Publication, record: dict[str, Any]) -> list[str]:
         )
     lines.append(f"report: {run.folder / 'report.html'}")
     return lines
-
-
-def headline(result: EvaluationResult, where: str) -> str:
-    """``held-out aucpr 0.971 (95 % 0.964 to 0.977), prevalence 0.100, trivial baseline 0.212``."""
-    value = result.metrics.get(result.headline)
-    if value is None:
-        return f"{where} {result.headline}: undefined ({result.why.get(result.headline, 'no samples')})"
-    interval = result.intervals.get(result.headline)
-    shown = f"{where} {result.headline.upper() if '/' not in result.headline else result.headline} {value:.4f}"
-    if interval:
-        shown += f" (95 % interval {interval[0]:.4f} to {interval[1]:.4f})"
-    for name, words in (("prevalence", "prevalence"), ("baseline_aucpr", "trivial baseline")):
-        other = result.metrics.get(name)
-        if other is not None:
-            shown += f", {words} {other:.4f}"
-    return shown

@@ -26,7 +26,7 @@ from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline, 
 
 
 @dataclass(frozen=True)
-class DifferencePair:
+class DifferenceCommand:
     """Subtract a pair and write what there is to know of it.
 
     Args:
@@ -75,8 +75,8 @@ class DifferencePair:
             return table
         from astrid_ml.build import build
         from astrid_ml.checkpoint.load import load_model
+        from astrid_ml.checkpoint.score import ordered, score_source
         from astrid_ml.pipeline.writer import MemoryUnitWriter
-        from astrid_ml.run.prediction.predict import ordered, score_source
 
         model = load_model(Path(self.ckpt_path), self.trust)
         judge = build(model.record.config["evaluation"], self.trust)
@@ -108,7 +108,7 @@ class DifferencePair:
 
 def write_quality(path: Path, quality: dict[str, Any]) -> None:
     """``quality.json``; what is not finite becomes null."""
-    from astrid_ml.run.prediction.predict import write_json
+    from astrid_ml.files import write_json
 
     write_json(path, {name: _plain(value) for name, value in quality.items()})
 

@@ -16,7 +16,7 @@ import torch
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.commands.products import atomically
+from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits, open_fits, split_name
 from astrid_ml.preprocessing.differencing.frame.planes import linear_flux, stretched_flux
@@ -32,7 +32,7 @@ Range = tuple[float, float] | list[float]
 
 
 @dataclass(frozen=True)
-class Inject:
+class InjectCommand:
     """Add point sources to an image and write their truth.
 
     Args:
@@ -78,8 +78,10 @@ class Inject:
         target = folder / f"injected_{Path(path).name}"
         folder.mkdir(parents=True, exist_ok=True)
         write_like(path, int(image.meta["hdu"]), target, added, variance)
-        atomically(folder / "truth.csv", lambda part: truth.to_csv(part, index=False))
-        atomically(folder / "truth.parquet", lambda part: truth.to_parquet(part, index=False))
+        with whole(folder / "truth.csv") as part:
+            truth.to_csv(part, index=False)
+        with whole(folder / "truth.parquet") as part:
+            truth.to_parquet(part, index=False)
         said = {"sources": len(truth), "image": str(target), "truth": str(folder / "truth.csv")}
         return said if ext is None else {**said, "hdu": ext}
 
@@ -201,7 +203,8 @@ def write_like(path: str, index: int, target: Path, added: Array, variance: Arra
     content = buffer.getvalue()
     if target.suffix == ".gz":
         content = gzip.compress(content, compresslevel=1, mtime=0)
-    atomically(target, lambda part: _save(part, content))
+    with whole(target) as part:
+        _save(part, content)
 
 
 def _save(path: Path, content: bytes) -> None:

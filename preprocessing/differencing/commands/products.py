@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +10,9 @@ import pandas as pd
 from astropy.io import fits
 
 from astrid_ml import __version__
+from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.difference import Difference, central
 from astrid_ml.preprocessing.differencing.frame.image import Image
-
-
-def atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Write beside the path, then rename: nobody ever sees half a file."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _header(done: Difference, science: str, reference: str) -> fits.Header:
@@ -64,7 +53,8 @@ def write_difference(path: Path, done: Difference, science: str, reference: str)
     ):
         hdus.append(fits.ImageHDU(plane, header=header, name=name))
     hdus.append(fits.ImageHDU(result.psf.detach().numpy(), name="PSF"))
-    atomically(path, lambda at: fits.HDUList(hdus).writeto(at, output_verify="silentfix"))
+    with whole(path) as at:
+        fits.HDUList(hdus).writeto(at, output_verify="silentfix")
 
 
 def write_image(path: Path, image: Image) -> None:
@@ -79,14 +69,16 @@ def write_image(path: Path, image: Image) -> None:
     ]
     if image.psf is not None:
         hdus.append(fits.ImageHDU(central(image.psf).numpy(), name="PSF"))
-    atomically(path, lambda at: fits.HDUList(hdus).writeto(at, output_verify="silentfix"))
+    with whole(path) as at:
+        fits.HDUList(hdus).writeto(at, output_verify="silentfix")
 
 
 def write_candidates(folder: Path, table: pd.DataFrame) -> None:
     """``candidates.parquet`` and ``candidates.ecsv``."""
     from astropy.table import Table
 
-    atomically(folder / "candidates.parquet", lambda at: table.to_parquet(at, index=False))
+    with whole(folder / "candidates.parquet") as at:
+        table.to_parquet(at, index=False)
     plain = table.copy()
     for name in plain.columns:
         if plain[name].dtype == "string" or plain[name].dtype == object:
@@ -94,7 +86,8 @@ def write_candidates(folder: Path, table: pd.DataFrame) -> None:
         elif str(plain[name].dtype) == "Int8":
             plain[name] = plain[name].astype("float64")
     ecsv = Table({name: np.asarray(plain[name].tolist()) for name in plain.columns})
-    atomically(folder / "candidates.ecsv", lambda at: ecsv.write(at, format="ascii.ecsv"))
+    with whole(folder / "candidates.ecsv") as at:
+        ecsv.write(at, format="ascii.ecsv")
 
 
 def write_triplets(path: Path, table: pd.DataFrame, stamps: Any, channels: list[str]) -> None:
@@ -113,4 +106,5 @@ def write_triplets(path: Path, table: pd.DataFrame, stamps: Any, channels: list[
                 else:
                     file.create_dataset(f"table/{name}", data=values)
 
-    atomically(path, write)
+    with whole(path) as at:
+        write(at)

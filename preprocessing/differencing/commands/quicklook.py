@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from astrid_ml.preprocessing.differencing.commands.products import atomically
+from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
+from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Floats32
 
 _GREY, _BLUE, _RED, _INK = "#8a8f98", "#2b6cb0", "#c53030", "#1a202c"
@@ -45,13 +46,14 @@ def write_quicklook(path: Path, done: Difference) -> None:
         fontsize=12,
         color=_INK,
     )
-    atomically(path, lambda at: figure.savefig(at, dpi=110, format="png"))
+    with whole(path) as at:
+        figure.savefig(at, dpi=110, format="png")
     plt.close(figure)
 
 
 def _image(axis: Any, plane: Floats32, name: str, signed: bool, done: Difference) -> None:
     blank = plane[done.blank.numpy()] if bool(done.blank.any()) else plane.ravel()
-    centre, sigma = float(np.median(blank)), float(1.4826 * np.median(np.abs(blank - np.median(blank)))) or 1.0
+    centre, sigma = float(np.median(blank)), float(robust_sigma(blank)) or 1.0
     low, high = (-8, 8) if signed else (-2, 20)
     if name == "significance":
         centre, sigma = 0.0, 1.0

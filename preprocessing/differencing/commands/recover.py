@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.commands.inject import free_places
-from astrid_ml.preprocessing.differencing.commands.products import atomically
 from astrid_ml.preprocessing.differencing.commands.recovery import Recovery, recover, summarise
 from astrid_ml.preprocessing.differencing.commands.recovery_figure import write_recovery_figure
 from astrid_ml.preprocessing.differencing.frame.image import Image
@@ -68,7 +68,7 @@ class Injections:
 
 
 @dataclass(frozen=True)
-class Recover:
+class RecoverCommand:
     """Subtract pairs in several ways and compare what each finds.
 
     Args:
@@ -173,12 +173,15 @@ class Recover:
         return name, changed, reference, truth
 
     def _write(self, folder: Path, table: pd.DataFrame, sources: dict[str, pd.DataFrame], failed: list[str]) -> None:
-        atomically(folder / "recover.parquet", lambda at: table.to_parquet(at, index=False))
+        with whole(folder / "recover.parquet") as at:
+            table.to_parquet(at, index=False)
         rows = [{k: _json(v) for k, v in row.items()} for row in table.to_dict("records")]
         text = json.dumps({"rows": rows, "failed": failed}, indent=2) + "\n"
-        atomically(folder / "recover.json", lambda at: _write_text(at, text))
+        with whole(folder / "recover.json") as at:
+            _write_text(at, text)
         joined = pd.concat([part.assign(method=name) for name, part in sources.items()], ignore_index=True)
-        atomically(folder / "sources.parquet", lambda at: joined.to_parquet(at, index=False))
+        with whole(folder / "sources.parquet") as at:
+            joined.to_parquet(at, index=False)
         write_recovery_figure(folder / "recover.png", sources, table)
 
 

@@ -15,6 +15,7 @@ from astrid_ml.preprocessing.differencing.detect.options import EDGE, NEAR_MASK
 from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.truth import match
 from astrid_ml.preprocessing.differencing.stars.select import find_sources
+from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Floats, Mask
 
 SNR_BINS = (4.0, 5.0, 7.0, 10.0, 20.0, np.inf)
@@ -184,7 +185,7 @@ def _photometry(fair: pd.DataFrame) -> dict[str, float | None]:
         "slope_detected": _slope(truth[seen], flux[seen], snr[seen])[0],
         "pull_mean": None if few else float(np.mean(pull)),
         "pull_std": None if few else float(np.std(pull, ddof=1)),
-        "pull_robust": None if few else float(1.4826 * np.median(np.abs(pull - np.median(pull)))),
+        "pull_robust": None if few else float(robust_sigma(pull)),
     }
 
 

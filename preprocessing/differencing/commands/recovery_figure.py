@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from astrid_ml.preprocessing.differencing.commands.products import atomically
+from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.commands.recovery import wilson
 
 _COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b83280", "#4a5568", "#b7791f", "#285e61")
@@ -60,7 +60,8 @@ def write_recovery_figure(path: Path, sources: dict[str, pd.DataFrame], table: p
     for axis in axes:
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
-    atomically(path, lambda at: figure.savefig(at, dpi=110, format="png"))
+    with whole(path) as at:
+        figure.savefig(at, dpi=110, format="png")
     plt.close(figure)
 
 

@@ -8,34 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from astrid_ml.stats import robust_mean_std
+
 _SOUND = (0.2, 5.0)  # blank-sky standard deviations that a rescaling may mend
 _LAGS = ((0, 1), (1, 0), (1, 1))
-
-
-def robust_mean_std(values: Tensor, clip: float = 4.0) -> tuple[float, float]:
-    """Mean and standard deviation after clipping at ``clip`` sigma, corrected for the Gaussian's lost tails.
-
-    NaN for fewer than 16 values.
-    """
-    v = values.flatten()
-    if v.numel() < 16:
-        return math.nan, math.nan
-    sample = v[:: max(1, v.numel() // 100_000)].double()  # a start only: all values are clipped below
-    centre = float(sample.median())
-    std = float((sample - centre).abs().median()) * 1.4826
-    lost = math.sqrt(2 / math.pi) * clip * math.exp(-(clip**2) / 2) / math.erf(clip / math.sqrt(2))
-    for _ in range(5):
-        kept = v[(v - centre).abs() <= clip * std]
-        if kept.numel() < 2:
-            return centre, std
-        before, mean = std, float(kept.mean(dtype=torch.double))
-        # deviations from the centre: squares of float32 values would lose it
-        square = (kept - centre).square_().mean(dtype=torch.double)
-        std = math.sqrt(max(float(square) - (mean - centre) ** 2, 0.0)) / math.sqrt(1 - lost)
-        centre = mean
-        if abs(std - before) < 1e-5 * before:
-            break
-    return centre, std
 
 
 def thinned(plane: Tensor, most: int = 1 << 20) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from astrid_ml.preprocessing.differencing.commands.products import atomically
+from astrid_ml.files import whole
 
 _COLOURS = ("#2b6cb0", "#c53030", "#2f855a", "#b7791f", "#6b46c1", "#1a202c")
 _PANELS = 9
@@ -45,7 +45,8 @@ def write_curves(path: Path, table: pd.DataFrame) -> None:
         for i, band in enumerate(bands)
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=max(1, len(bands)), frameon=False, fontsize=9)
-    atomically(path, lambda at: figure.savefig(at, dpi=110, format="png"))
+    with whole(path) as at:
+        figure.savefig(at, dpi=110, format="png")
     plt.close(figure)
 
 
@@ -99,5 +100,6 @@ def write_depths(path: Path, table: pd.DataFrame, images: Sequence[dict[str, Any
         axis.set_ylabel("y (px)")
     if drawn is not None:
         figure.colorbar(drawn, ax=axes, label="limiting magnitude (AB)")
-    atomically(path, lambda at: figure.savefig(at, dpi=110, format="png"))
+    with whole(path) as at:
+        figure.savefig(at, dpi=110, format="png")
     plt.close(figure)

@@ -52,7 +52,7 @@ _TELLTALES = {"roman": ("SCA_NUM", "ZPTMAG"), "galex": ("MPSTYPE", "TILENUM"), "
 
 
 @dataclass(frozen=True)
-class Calibration:
+class FrameCalibration:
     """Header values of one frame; None where the header is silent.
 
     Args:
@@ -211,7 +211,7 @@ def _gain(header: Header, mission: str | None, exposure: float | None) -> float 
     return gain * (exposure or 1.0 if rate else 1.0) * max(1.0, _number(header, ("NCOMBINE",)) or 1.0)
 
 
-def read_calibration(header: Header, name: str = "") -> Calibration:
+def read_calibration(header: Header, name: str = "") -> FrameCalibration:
     """Everything that the header (primary and extension, merged) and the file's name say of the frame."""
     exposure, mission = _number(header, _EXPOSURE), mission_of(header)
     band = filter_of(header, mission, name)
@@ -223,6 +223,6 @@ def read_calibration(header: Header, name: str = "") -> Calibration:
         "saturation": _number(header, _SATURATION),
     }
     unit = str(header.get("BUNIT", "adu")).strip() or "adu"
-    return Calibration(
+    return FrameCalibration(
         mission=mission, filter=band, mjd=mjd, time_ref=time_ref, exposure_time=exposure, unit=unit, **values
     )

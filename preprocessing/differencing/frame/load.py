@@ -15,10 +15,11 @@ from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.frame.headers import Calibration, read_calibration
+from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration, read_calibration
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.planes import afw_mask, gain_from_variance, linear_flux
-from astrid_ml.types import Array
+from astrid_ml.stats import clipped_std
+from astrid_ml.types import Array, Mask
 
 _NOT_DATA = ("ERR", "DQ", "VAR", "WHT", "CTX", "CON", "MASK", "PSF", "SAMP", "TIME", "NOISE")
 _BESIDE = ("ERR", "DQ", "VARIANCE", "MASK", "VAR_POISSON")
@@ -79,8 +80,7 @@ class LoadFits:
         _check(data, path)
         said = read_calibration(header, Path(path).name)
         mask = ~np.isfinite(data) | _flagged(extras["DQ"], self._bits(said.mission)) | afw_mask(extras["MASK"], flags)
-        level = said.saturation or (0.98 * ceiling if ceiling and np.nanmax(data) >= ceiling else None)
-        saturated = np.nan_to_num(data) >= level if level else np.zeros(data.shape, bool)
+        saturated = _saturated(data, said.saturation, ceiling)
         mask |= saturated
         if frame.mask:
             mask |= _plane_of(frame.mask, data.shape) != 0
@@ -254,7 +254,7 @@ def _stated_variance(extras: Mapping[str, Array | None]) -> tuple[Array, str] | 
 
 
 def _variance(
-    data: Array, mask: Array, frame: Frame, stated: tuple[Array, str] | None, said: Calibration
+    data: Array, mask: Array, frame: Frame, stated: tuple[Array, str] | None, said: FrameCalibration
 ) -> tuple[Array, bool, str]:
     """Variance (image units squared), whether it holds the sources' noise, and where it came from."""
     if frame.variance:
@@ -301,16 +301,11 @@ def white_sigma(data: Array, mask: Array) -> float:
     return clipped_std(second) / 6
 
 
-def clipped_std(values: Array, clip: float = 4.0) -> float:
-    """Standard deviation without what lies ``clip`` sigma off; true for counts of few photons too, where no MAD is."""
-    middle = float(np.median(values))
-    sigma = 1.4826 * float(np.median(np.abs(values - middle))) or float(np.std(values))
-    for _ in range(6):
-        kept = values[np.abs(values - middle) <= clip * sigma]
-        if kept.size < 2:
-            break
-        sigma = float(np.std(kept))
-    return sigma
+def _saturated(data: Array, level: float | None, ceiling: float | None) -> Mask:
+    """Pixels at the stated level; where none is stated, near the largest integer that the file can hold."""
+    level = level or (0.98 * ceiling if ceiling and np.nanmax(data) >= ceiling else None)
+    found: Mask = np.nan_to_num(data) >= level if level else np.zeros(data.shape, bool)
+    return found
 
 
 def _stamp(psf: Array) -> torch.Tensor:

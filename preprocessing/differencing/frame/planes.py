@@ -7,6 +7,7 @@ import math
 import numpy as np
 from astropy.io.fits import Header
 
+from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Array
 
 _AFW_BAD = ("BAD", "SAT", "CR", "NO_DATA", "UNMASKEDNAN", "SAT_TEMPLATE", "VIGNETTED")
@@ -50,7 +51,7 @@ def gain_from_variance(data: Array, variance: Array, good: Array) -> float | Non
     if x.size < 1000:
         return None
     level, low, high = np.percentile(x, (50, 99, 99.95))
-    spread = 1.4826 * float(np.median(np.abs(x - level)))
+    spread = float(robust_sigma(x, centre=level))
     edges = np.linspace(max(low, level + 3 * spread), high, 9)
     if not edges[-1] > edges[0]:
         return None

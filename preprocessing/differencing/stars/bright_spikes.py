@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Floats, Mask
 
 _STEP = 1.0  # degrees between the directions that are tried
@@ -69,7 +70,7 @@ def find_angles(
     mean[seen] = np.nanmean(stack[:, seen], axis=0)
     smooth = ndimage.gaussian_filter1d(mean, 1.0, mode="wrap")
     middle = np.median(smooth)
-    spread = 1.4826 * np.median(np.abs(smooth - middle)) + 1e-9
+    spread = robust_sigma(smooth, centre=middle) + 1e-9
     highest = ndimage.maximum_filter1d(smooth, 2 * _APART + 1, mode="wrap")
     found = np.flatnonzero((smooth == highest) & (smooth > middle + threshold * spread) & (smooth > 0.3))
     return tuple(float(_vertex(smooth, int(i))) for i in found)

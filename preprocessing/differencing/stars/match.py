@@ -13,6 +13,7 @@ from torch import Tensor
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.profiles import fwhm_of
 from astrid_ml.preprocessing.differencing.pixels.stamps import fit_sources, misfit
+from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Floats
 
 
@@ -56,7 +57,7 @@ def robust_ratio(
         off = (science - ratio * reference) / np.sqrt(variance)
         relative = (science / reference / ratio - 1)[kept]
         noise = np.sqrt(error**2 + (ratio * error_reference) ** 2)[kept] / (ratio * reference[kept])
-        scatter = 1.4826 * np.median(np.abs(relative))
+        scatter = robust_sigma(relative, centre=0.0)
         spread = float(np.sqrt(max(scatter**2 - np.median(noise) ** 2, 0.0)))
         kept = np.abs(off) < 4.0
         if not kept.any():

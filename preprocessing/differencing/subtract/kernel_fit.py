@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
 from astrid_ml.preprocessing.differencing.subtract.kernel_basis import n_terms, polynomials
+from astrid_ml.stats import MAD_TO_SIGMA
 
 _SMOOTHNESS = tuple(10.0**e for e in range(-6, 2))  # tried where none is given
 # The source's own noise in the equations draws the kernel towards nothing at the frequencies where it rules. Of its
@@ -217,7 +218,7 @@ def fit_kernel(
         solution = solve(chosen, penalty, strength, share)
         chi2 = chi_square(e, solution)
         middle = chi2[kept].median()
-        spread = 1.4826 * (chi2[kept] - middle).abs().median()
+        spread = MAD_TO_SIGMA * (chi2[kept] - middle).abs().median()
         good = chi2 <= middle + clip * torch.maximum(spread, 0.1 * middle)
         # never so few stamps that the polynomial hangs in the air
         if int(good.sum()) < 2 * n_terms(orders[0]) or (i > 0 and bool((good == kept).all())):

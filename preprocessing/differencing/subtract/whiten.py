@@ -31,7 +31,7 @@ class Whitened:
 
 
 @dataclass(frozen=True)
-class Filters:
+class WhiteningFilters:
     """Of one place: post-filter (unit at frequency 0) and matched filter, and each squared for both images' noise."""
 
     white: Tensor
@@ -81,8 +81,8 @@ def filters(
     noises: tuple[Noise, Noise],
     whitened: tuple[Noise, Noise],
     shape: tuple[int, int],
-) -> Filters:
-    """Filters of one place on a grid of ``shape``.
+) -> WhiteningFilters:
+    """WhiteningFilters of one place on a grid of ``shape``.
 
     Args:
         psf: (k, k) PSF of the science image. kernels: of science and reference in the difference.
@@ -97,7 +97,7 @@ def filters(
         for f in (small_match, small_white)
     ]
     scale = stamp_of(small_match * p, box, 1)[0, 0]
-    return Filters(white, match, scale, stamp_of(small_white * p, box, size), *squared)
+    return WhiteningFilters(white, match, scale, stamp_of(small_white * p, box, size), *squared)
 
 
 def _hats(length: int, nodes: int) -> Iterator[tuple[slice, Tensor, float]]:
@@ -130,7 +130,7 @@ def _slope_squared(image: Tensor) -> Tensor:
 def _patch(
     diff: Tensor,
     variances: tuple[Tensor, Tensor],
-    f: Filters,
+    f: WhiteningFilters,
     shape: tuple[int, int],
     jitter: tuple[Tensor, float] | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -17,7 +17,7 @@ from astrid_ml.preprocessing.differencing.pixels.fourier import padded_shape, po
 
 
 @dataclass(frozen=True)
-class Zogy:
+class ProperDifference:
     """What the proper subtraction gives, in the normalisation of the paper, on the input's grid (..., H, W).
 
     Args:
@@ -153,9 +153,10 @@ def zogy(
     variances: tuple[Tensor, Tensor],
     flux_ratio: Tensor | float = 1.0,
     astrometric_sigma: float = 0.0,
+    *,
     margin: int | None = None,
     difference_noises: tuple[Tensor | float, Tensor | float] | None = None,
-) -> Zogy:
+) -> ProperDifference:
     """Subtract a pair of background-free, aligned images without masked pixels.
 
     Args:
@@ -192,7 +193,7 @@ def zogy(
     if difference_noises is not None:
         p_d = _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, box).p_d
     psf, peak = stamp_of(p_d, box, size), stamp_of(small.k_n * small.p_n, box, 1)[..., 0, 0]
-    return Zogy(d, psf, flux_scale, score, score / sigma, sigma, peak)
+    return ProperDifference(d, psf, flux_scale, score, score / sigma, sigma, peak)
 
 
 def _filtered(

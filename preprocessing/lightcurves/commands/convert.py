@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import write_json
 from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
@@ -50,14 +50,14 @@ class ConvertCommand:
         folder = Path(self.output_dir) / "objects"
         folder.mkdir(parents=True, exist_ok=True)
         jobs = [
-            Job(source, folder / f"part-{number:05d}.parquet", self.wavelengths, self.row_group, self.zero_point)
+            ConvertJob(source, folder / f"part-{number:05d}.parquet", self.wavelengths, self.row_group, self.zero_point)
             for number, source in enumerate(sources)
         ]
         executor = self.executor if self.executor is not None and len(jobs) > 1 else Serial()
         results = dict(executor.map(convert_one, jobs))
         report = summarise(sources, [results[number] for number in range(len(jobs))])
         report["in_several_sources"] = repeated([(job.source.path.name, job.target) for job in jobs])
-        write_report(Path(self.output_dir) / "report.json", report)
+        write_json(Path(self.output_dir) / "report.json", report)
         if not report["objects"]:
             raise UserError("at least one usable curve", json.dumps(report["failed_sources"][:3]), "see report.json")
         named = ("drops", "repairs", "failed_sources", "in_several_sources", "photflag_bits")
@@ -66,7 +66,7 @@ class ConvertCommand:
 
 
 @dataclass(frozen=True)
-class Job:
+class ConvertJob:
     """One source and where it goes."""
 
     source: CurveSource
@@ -76,7 +76,7 @@ class Job:
     zero_point: float | None = None
 
 
-def convert_one(job: Job) -> tuple[int, int, Account]:
+def convert_one(job: ConvertJob) -> tuple[int, int, Account]:
     """Read a source and write its part; returns objects, epochs and the account."""
     if job.source.missing:
         raise UserError(
@@ -138,10 +138,3 @@ def repeated(parts: Sequence[tuple[str, Path]]) -> list[dict[str, Any]]:
     twice = names.duplicated(keep=False).to_numpy()
     found = pd.Series(source[twice]).groupby(names[twice].to_numpy()).agg(list)
     return [{"object_id": str(name), "sources": places} for name, places in found.items()]
-
-
-def write_report(path: Path, report: dict[str, Any]) -> None:
-    """Write JSON whole."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)

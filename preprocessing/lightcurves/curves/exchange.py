@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import WholeFile
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 
@@ -117,7 +117,7 @@ class ExchangeWriter:
     def __init__(self, path: Path, row_group: int = 2000) -> None:
         self.path, self.row_group = path, row_group
         self.objects = 0
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._file = WholeFile(path)
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, table: CurveTable) -> None:
@@ -126,7 +126,7 @@ class ExchangeWriter:
             chosen = np.arange(start, min(start + self.row_group, len(table)), dtype=np.int64)
             content = to_arrow(table if len(chosen) == len(table) else table.take(chosen))
             if self._writer is None:
-                self._writer = parquet_writer(self._part, content.schema)
+                self._writer = parquet_writer(self._file.part, content.schema)
             self._writer.write_table(content, row_group_size=self.row_group)
             self.objects += len(chosen)
 
@@ -137,9 +137,8 @@ class ExchangeWriter:
         if self._writer is not None:
             self._writer.close()
         if kind is None and self._writer is not None:
-            os.replace(self._part, self.path)
-        else:
-            self._part.unlink(missing_ok=True)
+            self._file.publish()
+        self._file.drop()
 
 
 def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

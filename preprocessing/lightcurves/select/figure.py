@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from astrid_ml.types import Mask
+from astrid_ml.types import Array, Mask
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from astrid_ml.preprocessing.lightcurves.select.source import LSSTSource
 
 # Rubin's six bands in colours that colour-blind readers tell apart, each with a marker of its own.
 _STYLE = {
@@ -23,7 +21,40 @@ _STYLE = {
 _MARKERS = "osDv^P<>Xhp"
 
 
-def draw(source: LSSTSource, path: Path | None = None, axes: Axes | None = None) -> Figure:
+class Drawable(Protocol):
+    """What the figure reads of an object; arrays are (N,), one value an epoch."""
+
+    @property
+    def object_id(self) -> str: ...
+
+    @property
+    def label(self) -> str | None: ...
+
+    @property
+    def mjd(self) -> Array: ...
+
+    @property
+    def band(self) -> Array: ...
+
+    @property
+    def flux(self) -> Array: ...
+
+    @property
+    def flux_err(self) -> Array: ...
+
+    @property
+    def wavelength(self) -> Array: ...
+
+    @property
+    def detected(self) -> Mask: ...
+
+    @property
+    def start(self) -> float: ...
+
+    def __len__(self) -> int: ...
+
+
+def draw(source: Drawable, path: Path | None = None, axes: Axes | None = None) -> Figure:
     """All bands with errors, detections filled, non-detections open, time zero as a line.
 
     Args:
@@ -57,7 +88,7 @@ def draw(source: LSSTSource, path: Path | None = None, axes: Axes | None = None)
     return figure
 
 
-def draw_points(axes: Axes, source: LSSTSource, part: Mask, colour: str, marker: str, fill: str) -> None:
+def draw_points(axes: Axes, source: Drawable, part: Mask, colour: str, marker: str, fill: str) -> None:
     """Points with errors of one band and kind."""
     if part.any():
         axes.errorbar(
@@ -74,7 +105,7 @@ def draw_points(axes: Axes, source: LSSTSource, part: Mask, colour: str, marker:
         )
 
 
-def style_of(source: LSSTSource) -> dict[str, tuple[str, str]]:
+def style_of(source: Drawable) -> dict[str, tuple[str, str]]:
     """Colour and marker of each band, bluest first; bands beyond Rubin's take colours by their order."""
     from matplotlib import colormaps
 
@@ -88,7 +119,7 @@ def style_of(source: LSSTSource) -> dict[str, tuple[str, str]]:
     return out
 
 
-def limits(source: LSSTSource) -> tuple[float, float]:
+def limits(source: Drawable) -> tuple[float, float]:
     """Range of the flux axis: every flux, and errors that are not larger than that range."""
     if not len(source):
         return -1.0, 1.0

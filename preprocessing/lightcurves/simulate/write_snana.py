@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from astrid_ml.files import write_bytes
+
 if TYPE_CHECKING:
     from astrid_ml.preprocessing.lightcurves.simulate.cadence import Visits
 
@@ -60,7 +62,6 @@ def write_table(path: Path, name: str, columns: dict[str, np.ndarray], version: 
     """One binary table behind a primary header; gzip without a time stamp, so that bytes repeat."""
     import gzip
     import io
-    import os
 
     from astropy.io import fits
 
@@ -74,6 +75,4 @@ def write_table(path: Path, name: str, columns: dict[str, np.ndarray], version: 
         primary.header[key] = value
     buffer = io.BytesIO()
     fits.HDUList([primary, fits.BinTableHDU.from_columns(made, name=name)]).writeto(buffer)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(gzip.compress(buffer.getvalue(), compresslevel=3, mtime=0))
-    os.replace(part, path)
+    write_bytes(path, gzip.compress(buffer.getvalue(), compresslevel=3, mtime=0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import whole, write_json, write_table
 from astrid_ml.preprocessing.ramps.exposure.dq import write_dq
 from astrid_ml.preprocessing.ramps.exposure.lists import (
     detections,
     prediction_mask,
     with_probability,
-    write_json,
     write_mask,
-    write_table,
 )
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.strips import Processing
@@ -103,10 +101,9 @@ class PredictRamps:
         mask = prediction_mask(processed, (ramp.shape[2], ramp.shape[3]))
         write_mask(folder, mask)
         write_dq(folder / f"{ramp.name}_dq.fits", ramp, self.processing, processed)
-        write_table(folder / "jumps.parquet", processed.jumps)
-        temporary = folder / f".{ramp.name}_temporal.npz"
-        np.savez_compressed(temporary, **dict(processed.features))  # type: ignore[arg-type]
-        os.replace(temporary, folder / f"{ramp.name}_temporal.npz")
+        write_table(processed.jumps, folder / "jumps.parquet")
+        with whole(folder / f"{ramp.name}_temporal.npz") as part:
+            np.savez_compressed(part, **dict(processed.features))  # type: ignore[arg-type]
         write_json(folder / "detections.json", events)
         kinds = {kind: sum(event["type"] == kind for event in events) for kind in sorted({e["type"] for e in events})}
         warning = network.cadence_warning(ramp) if network is not None else None

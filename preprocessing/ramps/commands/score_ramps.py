@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.exposure.lists import detections, with_probability, write_json
+from astrid_ml.files import write_json
+from astrid_ml.preprocessing.ramps.exposure.lists import detections, with_probability
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.exposure.strips import Processing
@@ -31,7 +32,7 @@ from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 
 
 @dataclass(frozen=True)
-class ScoreRamps:
+class ScoreRampsCommand:
     """Compare methods on exposures beside which their truth stands.
 
     The truth of ``<stem>.fits`` (or ``.npy``) is ``<stem>_truth.npz``: ``integration, group, y, x, type, event,

@@ -7,7 +7,6 @@ the integration before is masked). SATURATED and DO_NOT_USE groups never get JUM
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from astropy.io import fits
 
+from astrid_ml.files import WholeFile
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
@@ -115,17 +115,17 @@ class GroupDQFile:
 
     def __init__(self, path: Path, shape: tuple[int, int, int, int]) -> None:
         self.path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        self._file = WholeFile(path)
         start = fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0), ("EXTEND", True)])
         header = fits.Header([("XTENSION", "IMAGE"), ("BITPIX", 8), ("NAXIS", len(shape))])
         for axis, length in enumerate(reversed(shape), start=1):
             header[f"NAXIS{axis}"] = length
         header.update({"PCOUNT": 0, "GCOUNT": 1, "EXTNAME": "GROUPDQ"})
         text = b"".join(part.tostring(padding=True).encode("ascii") for part in (start, header))
-        with self._temporary.open("wb") as file:
+        with self._file.part.open("wb") as file:
             file.write(text)
             file.truncate(len(text) + -(-int(np.prod(shape)) // _BLOCK) * _BLOCK)
-        self._bits = np.memmap(self._temporary, dtype=np.uint8, mode="r+", offset=len(text), shape=shape)
+        self._bits = np.memmap(self._file.part, dtype=np.uint8, mode="r+", offset=len(text), shape=shape)
 
     def write(self, integration: int, rows: slice, bits: Bits) -> None:
         """Put the bits of a strip, (n_groups, h, n_cols), in their place."""
@@ -135,8 +135,8 @@ class GroupDQFile:
         """Add PIXELDQ and publish the file."""
         self._bits.flush()
         del self._bits
-        fits.append(self._temporary, pixels, fits.Header([("EXTNAME", "PIXELDQ")]))
-        os.replace(self._temporary, self.path)
+        fits.append(self._file.part, pixels, fits.Header([("EXTNAME", "PIXELDQ")]))
+        self._file.publish()
 
 
 def masked_groups(ramp: Ramp, config: DetectorConfig) -> int:

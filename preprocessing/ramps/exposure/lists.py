@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import erfc
 
+from astrid_ml.files import whole, write_array
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
@@ -142,23 +141,7 @@ def write_mask(folder: Path, mask: Bits) -> None:
     """``prediction_mask.npy`` and ``.fits``, each whole or not at all."""
     from astropy.io import fits
 
-    with (folder / ".mask.npy").open("wb") as file:
-        np.save(file, mask)
-    os.replace(folder / ".mask.npy", folder / "prediction_mask.npy")
+    write_array(folder / "prediction_mask.npy", mask)
     header = fits.Header([(f"CODE{code}", name) for code, name in enumerate(CLASS_NAMES)])
-    fits.writeto(folder / ".mask.fits", mask, header, overwrite=True)
-    os.replace(folder / ".mask.fits", folder / "prediction_mask.fits")
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Parquet, whole or not at all."""
-    temporary = path.with_name(f".{path.name}")
-    table.to_parquet(temporary, index=False)
-    os.replace(temporary, path)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """JSON, whole or not at all."""
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with whole(folder / "prediction_mask.fits") as part:
+        fits.writeto(part, mask, header)

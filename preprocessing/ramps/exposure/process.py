@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from astrid_ml.files import WholeFile
 from astrid_ml.preprocessing.ramps.exposure.dq import (
     masked_groups,
     write_dq,
@@ -33,14 +33,15 @@ def process(ramp: Ramp, settings: Processing, cube: Path | None = None, dq: Path
         cube: where to write the processed cube (float32, e-, first read subtracted), or None.
         dq: where to write the data-quality bits (FITS with GROUPDQ and PIXELDQ; see ``dq``), or None.
     """
-    target, temporary = _open_cube(ramp, cube)
+    file = None if cube is None else WholeFile(cube)
+    target = None if file is None else np.lib.format.open_memmap(file.part, "w+", np.float32, ramp.shape)
     parts: list[Processed] = []
     for integration in range(ramp.shape[0]):
         before = parts[-1].snowballs if parts else []
         parts.append(_integration(ramp, settings, integration, target, before))
-    if cube is not None and temporary is not None:
+    if file is not None:
         del target
-        os.replace(temporary, cube)
+        file.publish()
     features = {name: np.stack([part.features[name] for part in parts]) for name in parts[0].features}
     counts = {name: sum(part.counts[name] for part in parts) for name in parts[0].counts}
     processed = Processed(
@@ -53,13 +54,6 @@ def process(ramp: Ramp, settings: Processing, cube: Path | None = None, dq: Path
     if dq is not None:
         write_dq(dq, ramp, settings, processed)
     return processed
-
-
-def _open_cube(ramp: Ramp, cube: Path | None) -> tuple[Any, Path | None]:
-    if cube is None:
-        return None, None
-    temporary = cube.with_name(f".{cube.name}.{os.getpid()}")
-    return np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=ramp.shape), temporary
 
 
 def _integration(ramp: Ramp, settings: Processing, integration: int, target: Any, before: list[Snowball]) -> Processed:

@@ -9,7 +9,6 @@ too.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import whole, write_json
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.types import Floats32
@@ -74,17 +74,15 @@ def write_patches(
         raise UserError("an exposure of one integration", f"{n_ints}", "write each integration as its own exposure")
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{ramp.name}{SUFFIX}"
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     scale = np.float32(1.0) if ramp.unit == "DN" else np.float32(1.0) / np.float32(np.mean(ramp.gain))
     listed: list[dict[str, Any]] = []
-    with h5py.File(temporary, "w") as file:
+    with whole(target) as part, h5py.File(part, "w") as file:
         for y in patch_starts(h, patch_size[0], overlap):
             for x in patch_starts(w, patch_size[1], overlap):
                 name = f"patch_{len(listed):04d}"
                 cube = np.asarray(ramp.data[0, :, y : y + patch_size[0], x : x + patch_size[1]], np.float32)
                 file.create_dataset(name, data=(cube[1:] - cube[0]) * scale, compression="gzip", track_times=False)
                 listed.append({"id": name, "coords": [y, x]})
-    os.replace(temporary, target)
     info = {"patch_size": list(patch_size), "overlap": overlap, "patches": listed}
     noise = {"gain": float(np.mean(ramp.gain)), "read_noise": float(np.mean(ramp.read_noise))}
     content = {
@@ -95,9 +93,7 @@ def write_patches(
     }
     place = folder / "metadata" / str(ramp.meta.get("detector") or "unknown")
     place.mkdir(parents=True, exist_ok=True)
-    draft = place / f".{ramp.name}.json"
-    draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, place / f"{ramp.name}.json")
+    write_json(place / f"{ramp.name}.json", content)
     return target
 
 

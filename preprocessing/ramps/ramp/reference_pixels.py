@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Floats32, Mask
 
 
@@ -93,6 +94,6 @@ def _widths(reference: Mask) -> tuple[int, int, int, int]:
 def _clipped_mean(values: Floats32) -> float:
     """Mean within 4 robust sigmas of the median."""
     middle = float(np.median(values))
-    spread = 1.4826 * float(np.median(np.abs(values - middle)))
+    spread = float(robust_sigma(values, centre=middle))
     kept = values[np.abs(values - middle) <= 4 * max(spread, 1e-6)]
     return float(kept.mean()) if kept.size else middle

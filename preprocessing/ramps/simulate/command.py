@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import WholeFile, whole
 from astrid_ml.preprocessing.ramps.ramp.codes import BACKGROUND, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import write_patches
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
@@ -158,8 +158,8 @@ class SimulateRamps:
         sources = self._sources(random, h, w)
         persisted = np.zeros((h, w), np.float32)
         tables, records = [], []
-        temporary = folder / f".{stem}.fits.{os.getpid()}"
-        cube = _open_fits(temporary, (self.num_integrations, self.num_frames, h, w), self._header(detector, name))
+        file = WholeFile(folder / f"{stem}.fits")
+        cube = _open_fits(file.part, (self.num_integrations, self.num_frames, h, w), self._header(detector, name))
         for integration in range(self.num_integrations):
             events, truth = self._events(scene, random, with_events)
             common = common_noise(detector, self.num_frames, h, w, random)
@@ -169,13 +169,13 @@ class SimulateRamps:
                 own = np.random.default_rng([seed, self.start_index + number, 1 + integration, start])
                 released = persisted[part] * np.float32(1.0 / self.exp_time)
                 cube[integration, :, part], end = strip(
-                    detector, rows, w, h, common[:, part], sources[part], truth, released, own
+                    detector, rows, w, h, common[:, part], sources[part], truth, released=released, random=own
                 )
                 persisted[part] = self.persistence_fraction * np.clip(end - 0.5 * detector.full_well, 0, None)
             tables.append(truth.assign(integration=integration))
             records.append(events.assign(integration=integration))
         del cube  # closing the map writes it out
-        os.replace(temporary, folder / f"{stem}.fits")
+        file.publish()
         listed = pd.concat(records)
         _write_truth(folder, stem, pd.concat(tables), listed, (h, w), detector)
         if self.write_patches:
@@ -305,8 +305,7 @@ def _write_truth(
         "read_noise": np.float32(noise),
         "settings": np.array(json.dumps({"gain": detector.gain, "dark": detector.dark, "flux": detector.flux})),
     }
-    temporary = folder / f".{stem}_truth.npz"
-    np.savez_compressed(temporary, allow_pickle=False, **arrays)
-    os.replace(temporary, folder / f"{stem}_truth.npz")
-    events.to_parquet(folder / f".{stem}_events.parquet", index=False)
-    os.replace(folder / f".{stem}_events.parquet", folder / f"{stem}_events.parquet")
+    with whole(folder / f"{stem}_truth.npz") as part:
+        np.savez_compressed(part, allow_pickle=False, **arrays)
+    with whole(folder / f"{stem}_events.parquet") as part:
+        events.to_parquet(part, index=False)

@@ -79,6 +79,7 @@ def strip(
     common: Floats32,
     sources: Floats32,
     truth: pd.DataFrame,
+    *,
     released: Floats32,
     random: np.random.Generator,
 ) -> tuple[Floats32, Floats32]:

@@ -24,7 +24,7 @@ _OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSteps:
     """The steps of a tile so far, k of them.
 
     Args:
@@ -62,7 +62,7 @@ class Density:
     beside: float
 
     @staticmethod
-    def measure(found: Found, threshold: float, size: Tensor) -> Density:
+    def measure(found: FoundSteps, threshold: float, size: Tensor) -> Density:
         """Count the steps between one and three thresholds; smaller ones are taken to be as dense.
 
         Args:
@@ -125,7 +125,7 @@ def doubtful(peak: Tensor, size: Tensor, density: float, share: float) -> Tensor
 
 
 def averaged_rates(
-    reads: Tensor, noise: Tensor, sampling: Sampling, rate: Tensor, found: Found, density: Density, chosen: Tensor
+    reads: Tensor, noise: Tensor, sampling: Sampling, rate: Tensor, found: FoundSteps, density: Density, chosen: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Averaged rates of some pixels, with the steps that were found left free.
 

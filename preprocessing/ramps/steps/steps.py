@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.steps.averaging import Density, Found, averaged_rates, doubtful
+from astrid_ml.preprocessing.ramps.steps.averaging import Density, FoundSteps, averaged_rates, doubtful
 from astrid_ml.preprocessing.ramps.steps.filters import class_of, filters
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, StepFit, fit_steps
 
@@ -123,7 +123,7 @@ class StepDetector:
         order = torch.argsort(place * n_groups + table[:, 0].long())
         table, place = table[order], place[order]
         if self.average > 0 and len(table):
-            found_all = Found(table[:, 0].long(), place, table[:, 3], (n_groups, h, w))
+            found_all = FoundSteps(table[:, 0].long(), place, table[:, 3], (n_groups, h, w))
             self._average(flat, sigma, sampling, screened, found_all)
         return Steps(
             group=table[:, 0].long(),
@@ -137,7 +137,9 @@ class StepDetector:
             unusable=rate.isnan().reshape(h, w),
         )
 
-    def _average(self, reads: Tensor, noise: Tensor, sampling: Sampling, screened: _Screened, found: Found) -> None:
+    def _average(
+        self, reads: Tensor, noise: Tensor, sampling: Sampling, screened: _Screened, found: FoundSteps
+    ) -> None:
         """Average the rate over further steps in the pixels that may have one, in place."""
         density = Density.measure(found, self.threshold, screened.size)
         mark = doubtful(screened.rise, screened.size, density.anywhere, self.average)

@@ -16,7 +16,7 @@ _JOB = re.compile(r"^jid\w+$")
 
 
 @dataclass(frozen=True)
-class Job:
+class RomanJob:
     """One job folder.
 
     Args:
@@ -93,20 +93,20 @@ def _read_list(path: Path) -> pd.DataFrame:
     return table.assign(JOB=names.where(names.str.startswith("jid"), "jid" + names))
 
 
-def find_jobs(raw: Sequence[Path]) -> list[Job]:
+def find_jobs(raw: Sequence[Path]) -> list[RomanJob]:
     """All folders ``jid*`` at any depth, by name. Of two with one name the later path (the later run) counts.
 
     Raises:
         UserError: there is none.
     """
-    found: dict[str, list[Job]] = {}
+    found: dict[str, list[RomanJob]] = {}
     for place in raw:
         for folder, below, files in os.walk(place, followlinks=True):
             below.sort()
             path = Path(folder)
             if _JOB.match(path.name):
                 below.clear()
-                found.setdefault(path.name, []).append(Job(path.name, path, frozenset(files)))
+                found.setdefault(path.name, []).append(RomanJob(path.name, path, frozenset(files)))
     if not found:
         where = ", ".join(str(path) for path in raw)
         raise UserError("job folders named jid*", f"none below {where}", "check paths.raw")
@@ -115,17 +115,19 @@ def find_jobs(raw: Sequence[Path]) -> list[Job]:
         same = sorted({job.path.resolve(): job for job in found[name]}.items())
         earlier = tuple(job.path for _, job in same[:-1])
         last = same[-1][1]
-        jobs.append(Job(name, last.path, last.files, shadows=earlier))
+        jobs.append(RomanJob(name, last.path, last.files, shadows=earlier))
     return jobs
 
 
-def select(jobs: Sequence[Job], lists: FieldLists) -> tuple[list[Job], list[str]]:
+def select(jobs: Sequence[RomanJob], lists: FieldLists) -> tuple[list[RomanJob], list[str]]:
     """The jobs that the lists want, with their fields, and the names that they want in vain."""
     wanted = lists.chosen()
     if wanted is None:
         return list(jobs), []
     there = {job.name for job in jobs}
-    chosen = [Job(job.name, job.path, job.files, wanted[job.name], job.shadows) for job in jobs if job.name in wanted]
+    chosen = [
+        RomanJob(job.name, job.path, job.files, wanted[job.name], job.shadows) for job in jobs if job.name in wanted
+    ]
     return chosen, [name for name in wanted if name not in there]
 
 

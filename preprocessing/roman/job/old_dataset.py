@@ -13,7 +13,7 @@ from astrid_ml.contracts.pipeline import Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.roman.job.columns import same, texts
 from astrid_ml.preprocessing.roman.job.frames import CHANNELS
-from astrid_ml.preprocessing.roman.master_index import SCHEMA
+from astrid_ml.preprocessing.roman.job.master_index import SCHEMA
 
 _NEEDED = ("id", "jid", "x", "y", "label", "image_filename")
 TABLE = "master_index.csv"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,14 +17,11 @@ from astrid_ml.preprocessing.roman.job import frames
 from astrid_ml.preprocessing.roman.job.catalogues import inside, join, read_table
 from astrid_ml.preprocessing.roman.job.columns import same, texts
 from astrid_ml.preprocessing.roman.job.header import Science, read_science
-from astrid_ml.preprocessing.roman.job.match import label
+from astrid_ml.preprocessing.roman.job.match import Match, label
 from astrid_ml.preprocessing.roman.job.names import FAMILIES, Products
-from astrid_ml.preprocessing.roman.job.truth import on_detector
+from astrid_ml.preprocessing.roman.job.truth import RomanTruth, on_detector
 from astrid_ml.sky import healpix
 from astrid_ml.types import Floats, Floats32
-
-if TYPE_CHECKING:
-    from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
 
 _CELL = 18  # HEALPix cells of 0.8 arcsec: what stands at one place belongs together over all epochs
 
@@ -66,7 +63,23 @@ class Catalogues:
     negatives: bool = True
 
 
-def process_job(pipeline: RomanPipeline, unit: Unit, products: Products, writer: UnitWriter) -> None:
+class JobParts(Protocol):
+    """What of the pipeline a job asks."""
+
+    @property
+    def images(self) -> Images: ...
+
+    @property
+    def catalogues(self) -> Catalogues: ...
+
+    @property
+    def truth(self) -> RomanTruth: ...
+
+    @property
+    def match(self) -> Match: ...
+
+
+def process_job(asked: JobParts, unit: Unit, products: Products, writer: UnitWriter) -> None:
     """Read one job folder.
 
     Raises:
@@ -77,8 +90,8 @@ def process_job(pipeline: RomanPipeline, unit: Unit, products: Products, writer:
     shape = frames.common_shape(planes)
     science = _science(products, paths, planes, unit.parameters["field"], writer)
     detections = _detections(products, paths, shape, unit.id, writer)
-    truth = _truth(pipeline, products, paths, shape, unit.id, science, writer)
-    labelled, known = _labelled(pipeline, detections, truth, products, writer)
+    truth = _truth(asked, products, paths, shape, unit.id, science, writer)
+    labelled, known = _labelled(asked, detections, truth, products, writer)
     writer.count("jobs")
     if known is not None:
         writer.add_table("truth", known.assign(jid=unit.id, filter=science.band, mjd=science.mjd, field=science.field))
@@ -88,7 +101,7 @@ def process_job(pipeline: RomanPipeline, unit: Unit, products: Products, writer:
         return
     records = _records(labelled, science, unit.id).assign(**frames.limits_of(planes))
     records["source"] = str(unit.parameters["folder"])
-    _write(pipeline.images, records, planes, shape, unit.id, writer)
+    _write(asked.images, records, planes, shape, unit.id, writer)
 
 
 def _science(
@@ -138,7 +151,7 @@ def _detections(
 
 
 def _truth(
-    pipeline: RomanPipeline,
+    asked: JobParts,
     products: Products,
     paths: Mapping[str, Path],
     shape: tuple[int, int],
@@ -152,7 +165,7 @@ def _truth(
     if not any(named):
         writer.count("jobs_without_truth")
         return None
-    everything = pipeline.truth.read(injections, indices, references, job, science)
+    everything = asked.truth.read(injections, indices, references, job, science)
     here = on_detector(everything, shape)
     writer.count("truth_off_the_detector", len(everything) - len(here))
     writer.count("truth_on_the_detector", len(here))
@@ -162,7 +175,7 @@ def _truth(
 
 
 def _labelled(
-    pipeline: RomanPipeline,
+    asked: JobParts,
     detections: pd.DataFrame,
     truth: pd.DataFrame | None,
     products: Products,
@@ -177,24 +190,24 @@ def _labelled(
         of_sign = truth[truth["sign"] == sign] if truth is not None and known else None
         if sign < 0 and of_sign is None:
             writer.count("negatives_without_reference_truth", len(chosen))
-        table, matched = label(chosen, of_sign, pipeline.match, pipeline.truth.mag_limit)
+        table, matched = label(chosen, of_sign, asked.match, asked.truth.mag_limit)
         parts.append(table)
         truths += [] if matched is None else [matched]
     out = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     writer.count("matched", int((out["label"] == 1).sum()))
     writer.count("ambiguous", int(out["ambiguous"].sum()))
-    _check_offset(pipeline, out, writer)
+    _check_offset(asked, out, writer)
     filled = [table for table in truths if len(table)]
     return out, pd.concat(filled, ignore_index=True) if filled else (truths[0] if truths else None)
 
 
-def _check_offset(pipeline: RomanPipeline, table: pd.DataFrame, writer: UnitWriter) -> None:
+def _check_offset(asked: JobParts, table: pd.DataFrame, writer: UnitWriter) -> None:
     """Count jobs whose matches are off by more than they should be: a wrong pixel origin, or a wrong WCS."""
     matched = table[table["label"] == 1]
     if len(matched) >= 5:
         offset = math.hypot(float(matched["match_dx"].median()), float(matched["match_dy"].median()))
-        if offset > pipeline.match.max_offset:
-            writer.count(f"warning: jobs whose matches are off by more than {pipeline.match.max_offset:g} px")
+        if offset > asked.match.max_offset:
+            writer.count(f"warning: jobs whose matches are off by more than {asked.match.max_offset:g} px")
 
 
 def _records(table: pd.DataFrame, science: Science, job: str) -> pd.DataFrame:

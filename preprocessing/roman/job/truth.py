@@ -1,4 +1,4 @@
-"""Truth on the fly: injection lists and OpenUniverse index files become one table with AB magnitudes."""
+"""RomanTruth on the fly: injection lists and OpenUniverse index files become one table with AB magnitudes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TruthError(ValueError):
 
 
 @dataclass(frozen=True)
-class Truth:
+class RomanTruth:
     """What is taken from truth files.
 
     Args:
@@ -115,7 +115,7 @@ class Truth:
 
 
 def on_detector(table: pd.DataFrame, shape: tuple[int, int]) -> pd.DataFrame:
-    """Truth whose nearest pixel lies in an image of (H, W) px."""
+    """RomanTruth whose nearest pixel lies in an image of (H, W) px."""
     within = table["x"].between(-0.5, shape[1] - 0.5, inclusive="left")
     within &= table["y"].between(-0.5, shape[0] - 0.5, inclusive="left")
     return table[within].reset_index(drop=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from astrid_ml.files import whole
 from astrid_ml.preprocessing.roman.job.header import bandpass_zero_point
 from astrid_ml.preprocessing.roman.simulate.field import EXPOSURES, PIXEL_SCALE, Field, zptmag
 from astrid_ml.preprocessing.roman.simulate.products import OLD_NAMES, rounded
@@ -118,6 +118,5 @@ def sextractor_text(finder: pd.DataFrame) -> str:
 
 
 def _whole(path: Path, write: Any) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    write(part)
-    os.replace(part, path)
+    with whole(path) as part:
+        write(part)

@@ -19,8 +19,8 @@ from astrid_ml.errors import UserError
 from astrid_ml.models.losses.binary import WeightedBCE
 from astrid_ml.models.tasks.binary import RealBogusTask
 from astrid_ml.pipeline.writer import MemorySource
+from astrid_ml.run.pictures import draw_rows
 from astrid_ml.run.prediction.extremes import Extremes
-from astrid_ml.run.training.pictures import draw_rows
 from astrid_ml.splits.options import SkySplit
 
 

@@ -13,7 +13,7 @@ from torch.nn.functional import conv2d, max_pool2d
 
 from astrid_ml.errors import UserError
 from astrid_ml.models.braai.network import BraaiVGG6, BraaiWide
-from astrid_ml.models.commands.import_weights import LAYERS, ImportWeights, read_keras_weights
+from astrid_ml.models.commands.import_weights import LAYERS, ImportWeightsCommand, read_keras_weights
 
 KERAS = {
     "conv1": (3, 3, 3, 16),
@@ -86,5 +86,5 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
         read_keras_weights(tmp_path / "part.h5")
     write_keras(tmp_path / "w.h5")
     with pytest.raises(UserError, match="variant"):
-        ImportWeights(str(tmp_path / "w.h5"), "d7", str(tmp_path / "o.ckpt")).run()
+        ImportWeightsCommand(str(tmp_path / "w.h5"), "d7", str(tmp_path / "o.ckpt")).run()
     assert len(LAYERS) == 6

@@ -25,7 +25,7 @@ from astrid_ml.models.tasks.voxels import VoxelTask
 from astrid_ml.models.unet3d.network import UNet3D
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
 from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
-from astrid_ml.preprocessing.ramps.commands.score_ramps import ScoreRamps
+from astrid_ml.preprocessing.ramps.commands.score_ramps import ScoreRampsCommand
 from astrid_ml.preprocessing.ramps.commands.visualise import ResultVisualizer
 from astrid_ml.preprocessing.ramps.fusion.fusion import FUSIONS
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
@@ -176,7 +176,7 @@ def test_checkpoints_of_other_tasks_are_refused(trained: Trained, tmp_path: Path
 
 
 def test_methods_are_compared_on_exposures_with_truth(trained: Trained, tmp_path: Path) -> None:
-    command = ScoreRamps(str(trained.raw), str(tmp_path), ckpt_path=str(trained.checkpoint), replicates=20)
+    command = ScoreRampsCommand(str(trained.raw), str(tmp_path), ckpt_path=str(trained.checkpoint), replicates=20)
     assert command.run()["exposures"] == 2
     score = json.loads((tmp_path / "score.json").read_text())
     methods = {"two_point", "likelihood", "network", *FUSIONS}
@@ -197,12 +197,12 @@ def test_methods_are_compared_on_exposures_with_truth(trained: Trained, tmp_path
 
 
 def test_without_a_checkpoint_two_methods_are_compared(trained: Trained, tmp_path: Path) -> None:
-    ScoreRamps(str(trained.raw / "held_0000.fits"), str(tmp_path), replicates=5).run()
+    ScoreRampsCommand(str(trained.raw / "held_0000.fits"), str(tmp_path), replicates=5).run()
     score = json.loads((tmp_path / "score.json").read_text())
     assert set(score["aucpr"]) == {"two_point", "likelihood"}
     (tmp_path / "none").mkdir()
     with pytest.raises(UserError, match="truth beside them"):
-        ScoreRamps(str(tmp_path / "none"), str(tmp_path)).run()
+        ScoreRampsCommand(str(tmp_path / "none"), str(tmp_path)).run()
 
 
 def test_crops_stand_around_events(trained: Trained) -> None:

@@ -13,12 +13,9 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.commands.epochs import (
-    AssociateCandidates,
-    DepthMaps,
-    Forced,
-    joined_candidates,
-)
+from astrid_ml.preprocessing.differencing.commands.associate import AssociateCommand, joined_candidates
+from astrid_ml.preprocessing.differencing.commands.depth import DepthCommand
+from astrid_ml.preprocessing.differencing.commands.forced import ForcedCommand
 from astrid_ml.preprocessing.lightcurves.curves.exchange import read_exchange
 
 
@@ -53,7 +50,7 @@ def test_forced_makes_curves_of_a_folder_of_epochs(
 
 def test_depth_maps_every_image(epoch: Callable[..., Path], tmp_path: Path) -> None:
     paths = [epoch(1), epoch(2, ZP=26.0)]
-    summary = DepthMaps([str(p) for p in paths], str(tmp_path / "out"), box=60).run()
+    summary = DepthCommand([str(p) for p in paths], str(tmp_path / "out"), box=60).run()
     assert summary["images"] == 2 and summary["failed"] == 0
     assert summary["deepest"] - summary["shallowest"] == pytest.approx(1.0, abs=0.01)
     table = pd.read_parquet(tmp_path / "out" / "depth.parquet")
@@ -97,7 +94,7 @@ def test_associate_joins_pairs_and_keeps_known_names(tmp_path: Path) -> None:
     assert (out["group_id"] == out["object_id"]).all()
     assert set(objects[objects["n_epochs"] == 3]["missions"]) == {"ps1+ztf"}
     candidates(tmp_path / "next" / "pair_3", 0.1, 59000.0, "ztf")  # an earlier epoch that comes later
-    again = AssociateCandidates(
+    again = AssociateCommand(
         [str(tmp_path / "run"), str(tmp_path / "next")],
         str(tmp_path / "again"),
         known=str(tmp_path / "out" / "objects.parquet"),
@@ -117,7 +114,7 @@ def test_an_empty_image_and_one_file_twice(tmp_path: Path) -> None:
     one.head(0).to_parquet(tmp_path / "b" / "candidates.parquet", index=False)
     both = joined_candidates([tmp_path / "b" / "candidates.parquet", tmp_path / "a" / "candidates.parquet"])
     assert both["id"].tolist() == one["id"].tolist()
-    only = AssociateCandidates(str(tmp_path / "b"), str(tmp_path / "out")).run()
+    only = AssociateCommand(str(tmp_path / "b"), str(tmp_path / "out")).run()
     assert (only["candidates"], only["objects"]) == (0, 0)
 
 
@@ -125,15 +122,15 @@ def test_mistakes_of_the_user_are_named(epoch: Callable[..., Path], tmp_path: Pa
     path = str(epoch(1))
     (tmp_path / "where.csv").write_text("ra,dec\n1,2\n")
     with pytest.raises(UserError, match="object_id"):
-        Forced(path, str(tmp_path / "where.csv"), str(tmp_path / "o")).run()
+        ForcedCommand(path, str(tmp_path / "where.csv"), str(tmp_path / "o")).run()
     (tmp_path / "twice.csv").write_text("object_id,ra,dec\n7,1,2\n7,1,3\n")
     with pytest.raises(UserError, match="7 twice"):
-        Forced(path, str(tmp_path / "twice.csv"), str(tmp_path / "o")).run()
+        ForcedCommand(path, str(tmp_path / "twice.csv"), str(tmp_path / "o")).run()
     with pytest.raises(UserError, match="nothing at"):
-        DepthMaps(str(tmp_path / "absent"), str(tmp_path / "o")).run()
+        DepthCommand(str(tmp_path / "absent"), str(tmp_path / "o")).run()
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="none in"):
-        AssociateCandidates(str(tmp_path / "empty"), str(tmp_path / "o")).run()
+        AssociateCommand(str(tmp_path / "empty"), str(tmp_path / "o")).run()
     with pytest.raises(UserError, match="ZP"):
-        DepthMaps(str(epoch(2, ZP=None)), str(tmp_path / "o")).run()
-    assert DepthMaps(path, str(tmp_path / "o"), zero_point=25.0).run()["failed"] == 0
+        DepthCommand(str(epoch(2, ZP=None)), str(tmp_path / "o")).run()
+    assert DepthCommand(path, str(tmp_path / "o"), zero_point=25.0).run()["failed"] == 0

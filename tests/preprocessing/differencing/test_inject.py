@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.commands.inject import Inject
+from astrid_ml.preprocessing.differencing.commands.inject import InjectCommand
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 from astrid_ml.preprocessing.simulated_sky.command_sky import SimulateSky
 from astrid_ml.preprocessing.simulated_sky.missions import MISSIONS
@@ -36,7 +36,7 @@ def image_of(sky: Path, mission: str) -> str:
 def test_light_is_added_and_the_layout_stays(sky: Path, tmp_path: Path, mission: str) -> None:
     path = image_of(sky, mission)
     frame = Frame(path, psf=str(sky / "psf.fits"))
-    done = Inject(frame, str(tmp_path), n=4, spacing=30, margin=30, snr=(50, 60), poisson=False).run()
+    done = InjectCommand(frame, str(tmp_path), n=4, spacing=30, margin=30, snr=(50, 60), poisson=False).run()
     truth = pd.read_csv(done["truth"])
     before, after = LoadFits()(frame), LoadFits()(Frame(done["image"], psf=frame.psf))
     gained = (after.data - before.data).numpy()
@@ -50,7 +50,7 @@ def test_light_is_added_and_the_layout_stays(sky: Path, tmp_path: Path, mission:
     assert total == pytest.approx(truth["flux"].sum(), rel=0.05)
     for name in ("zero_point", "filter", "mjd", "mission", "unit", "exposure_time"):
         assert getattr(before, name) == getattr(after, name)
-    noisy = Inject(frame, str(tmp_path / "noisy"), n=4, spacing=30, margin=30, snr=(50, 60)).run()
+    noisy = InjectCommand(frame, str(tmp_path / "noisy"), n=4, spacing=30, margin=30, snr=(50, 60)).run()
     assert LoadFits()(Frame(noisy["image"])).gain == pytest.approx(before.gain, rel=0.03)
     with fits.open(path) as old, fits.open(done["image"]) as new:
         assert [(h.name, type(h), h.shape) for h in old] == [(h.name, type(h), h.shape) for h in new]
@@ -66,7 +66,7 @@ def test_photon_noise_follows_the_gain_and_the_seed(sky: Path, tmp_path: Path) -
     where.to_csv(tmp_path / "where.csv", index=False)
     before, sums = LoadFits()(frame), []
     for seed in range(30):
-        done = Inject(frame, str(tmp_path / str(seed)), positions=str(tmp_path / "where.csv"), seed=seed).run()
+        done = InjectCommand(frame, str(tmp_path / str(seed)), positions=str(tmp_path / "where.csv"), seed=seed).run()
         after = LoadFits()(Frame(done["image"], gain=2.0))
         sums.append(float((after.data - before.data)[70:91, 70:91].sum()))
     # 4e4 units of 2 e- each are 8e4 e-: the sum scatters by sqrt(8e4) / 2 = 141 units.
@@ -74,7 +74,7 @@ def test_photon_noise_follows_the_gain_and_the_seed(sky: Path, tmp_path: Path) -
     assert 141 * 0.6 < np.std(sums) < 141 * 1.5
     more = (after.variance - before.variance)[70:91, 70:91]
     assert float(more.sum()) == pytest.approx(4e4 / 2, rel=0.02)
-    again = Inject(frame, str(tmp_path / "again"), positions=str(tmp_path / "where.csv"), seed=29).run()
+    again = InjectCommand(frame, str(tmp_path / "again"), positions=str(tmp_path / "where.csv"), seed=29).run()
     assert Path(again["image"]).read_bytes() == Path(done["image"]).read_bytes()
 
 
@@ -84,7 +84,7 @@ def test_integers_stay_integers_and_magnitudes_are_fluxes(tmp_path: Path) -> Non
     fits.PrimaryHDU(data, header).writeto(tmp_path / "a.fits")
     fits.PrimaryHDU(moffat_stamp(3.0, 3.0, 10)).writeto(tmp_path / "psf.fits")
     frame = Frame(str(tmp_path / "a.fits"), psf=str(tmp_path / "psf.fits"))
-    done = Inject(frame, str(tmp_path / "o"), n=3, spacing=25, margin=20, mag=(14.0, 14.5)).run()
+    done = InjectCommand(frame, str(tmp_path / "o"), n=3, spacing=25, margin=20, mag=(14.0, 14.5)).run()
     with fits.open(done["image"]) as hdus, fits.open(done["image"], do_not_scale_image_data=True) as raw:
         assert hdus[0].data.dtype == np.uint16 and raw[0].header["BITPIX"] == 16 and raw[0].header["BZERO"] == 32768
         gained = hdus[0].data.astype(float).sum() - data.sum()
@@ -99,10 +99,10 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     fits.PrimaryHDU(moffat_stamp(3.0, 3.0, 10)).writeto(tmp_path / "psf.fits")
     frame = Frame(str(tmp_path / "a.fits"), psf=str(tmp_path / "psf.fits"))
     with pytest.raises(UserError, match=r"science\.gain"):
-        Inject(frame, str(tmp_path / "o")).run()
+        InjectCommand(frame, str(tmp_path / "o")).run()
     with pytest.raises(UserError, match="zero point"):
-        Inject(frame, str(tmp_path / "o"), poisson=False, mag=(18.0, 20.0), n=2).run()
+        InjectCommand(frame, str(tmp_path / "o"), poisson=False, mag=(18.0, 20.0), n=2).run()
     with pytest.raises(UserError, match="margin"):
-        Inject(frame, str(tmp_path / "o"), poisson=False, margin=60).run()
+        InjectCommand(frame, str(tmp_path / "o"), poisson=False, margin=60).run()
     with pytest.raises(UserError, match="smaller first"):
-        Inject(frame, str(tmp_path / "o"), mag=(20.0, 18.0)).run()
+        InjectCommand(frame, str(tmp_path / "o"), mag=(20.0, 18.0)).run()

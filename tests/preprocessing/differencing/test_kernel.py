@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.differencing.detect.significance import neighbour_correlation, robust_mean_std
+from astrid_ml.preprocessing.differencing.detect.significance import neighbour_correlation
 from astrid_ml.preprocessing.differencing.pixels.fourier import stamp_of, transform
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
@@ -28,6 +28,7 @@ from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
 from astrid_ml.preprocessing.differencing.subtract.whiten import whiten
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
+from astrid_ml.stats import robust_mean_std
 
 Basis = Literal["gaussian", "delta"]
 

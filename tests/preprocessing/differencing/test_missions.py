@@ -17,9 +17,9 @@ from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 from astrid_ml.preprocessing.simulated_sky import command_sky as simulate_files
 from astrid_ml.preprocessing.simulated_sky.command_sky import SimulateSky
 from astrid_ml.preprocessing.simulated_sky.files import write_image
-from astrid_ml.preprocessing.simulated_sky.missions import MISSIONS, Exposure
+from astrid_ml.preprocessing.simulated_sky.missions import MISSIONS, SkyExposure
 
-Drawn = dict[str, tuple[Image, Exposure]]
+Drawn = dict[str, tuple[Image, SkyExposure]]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Drawn]:
     """One pair of each mission, and what the simulator drew for each file."""
     folder, drawn = tmp_path_factory.mktemp("sky"), Drawn()
 
-    def keep(path: Path, image: Image, exposure: Exposure) -> None:
+    def keep(path: Path, image: Image, exposure: SkyExposure) -> None:
         drawn[path.name] = (image, exposure)
         write_image(path, image, exposure)
 

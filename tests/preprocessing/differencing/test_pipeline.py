@@ -12,8 +12,8 @@ from astropy.table import Table
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.preprocessing.differencing.commands.difference import DifferencePair
-from astrid_ml.preprocessing.differencing.commands.recover import Injections, Recover
+from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
+from astrid_ml.preprocessing.differencing.commands.recover import Injections, RecoverCommand
 from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs
 from astrid_ml.preprocessing.differencing.frame.truth import label_candidates
@@ -90,7 +90,7 @@ def test_signs_are_matched_apart() -> None:
 def test_the_command_leaves_all_its_files(pair_folder: Path, tmp_path: Path) -> None:
     frames = Frame(str(pair_folder / "science.fits")), Frame(str(pair_folder / "reference.fits"))
     truth = str(pair_folder / "truth.csv")
-    summary = DifferencePair(*frames, str(tmp_path), truth=truth, export="hdf5", intermediates=True).run()
+    summary = DifferenceCommand(*frames, str(tmp_path), truth=truth, export="hdf5", intermediates=True).run()
     table = pd.read_parquet(tmp_path / "candidates.parquet")
     assert summary["candidates"] == len(table) > 10 and (table["label"] == 1).sum() >= 15
     assert len(Table.read(tmp_path / "candidates.ecsv")) == len(table)
@@ -114,12 +114,12 @@ def test_the_command_leaves_all_its_files(pair_folder: Path, tmp_path: Path) -> 
         assert hdus["SCI"].data.shape == (384, 384) and hdus["PSF"].data.sum() == pytest.approx(1.0, abs=1e-3)
     assert (tmp_path / "quicklook.png").stat().st_size > 50_000
     with pytest.raises(UserError, match="hdf5"):
-        DifferencePair(*frames, str(tmp_path), export="zip").run()  # type: ignore[arg-type]
+        DifferenceCommand(*frames, str(tmp_path), export="zip").run()  # type: ignore[arg-type]
 
 
 def test_nothing_detected_is_an_empty_table(pair_folder: Path, tmp_path: Path) -> None:
     frame = Frame(str(pair_folder / "reference.fits"))
-    DifferencePair(frame, frame, str(tmp_path)).run()
+    DifferenceCommand(frame, frame, str(tmp_path)).run()
     table = pd.read_parquet(tmp_path / "candidates.parquet")
     assert table.empty and {"id", "x", "y", "ra", "dec", "flux", "flux_err", "snr", "flags", "mjd"} <= set(
         table.columns
@@ -127,7 +127,7 @@ def test_nothing_detected_is_an_empty_table(pair_folder: Path, tmp_path: Path) -
 
 
 def test_recover_compares_ways_on_known_sources(pair_folder: Path, tmp_path: Path) -> None:
-    command = Recover(
+    command = RecoverCommand(
         output_dir=str(tmp_path),
         input=str(pair_folder),
         subtractions={"zogy": Zogy(), "direct": Direct()},
@@ -140,19 +140,19 @@ def test_recover_compares_ways_on_known_sources(pair_folder: Path, tmp_path: Pat
     assert rows["zogy"]["completeness_above_7"] >= max(0.95, rows["direct"]["completeness_above_7"])
     assert (tmp_path / "recover.png").stat().st_size > 20_000
     with pytest.raises(UserError, match="methods"):
-        Recover(str(tmp_path), str(pair_folder), subtractions={"zogy": Zogy()}, methods=["hotpants"]).run()
+        RecoverCommand(str(tmp_path), str(pair_folder), subtractions={"zogy": Zogy()}, methods=["hotpants"]).run()
 
 
 def test_injected_sources_come_back(pair_folder: Path, tmp_path: Path) -> None:
     ways = {"zogy": Zogy()}
     science, reference = (Frame(str(pair_folder / f"{n}.fits")) for n in ("science", "reference"))
     inject = Injections(n=30, snr=(12.0, 40.0))
-    Recover(str(tmp_path), None, science, reference, subtractions=ways, inject=inject, radius=3.0).run()
+    RecoverCommand(str(tmp_path), None, science, reference, subtractions=ways, inject=inject, radius=3.0).run()
     [row] = json.loads((tmp_path / "recover.json").read_text())["rows"]
     sources = pd.read_parquet(tmp_path / "sources.parquet")
     assert len(sources) >= 20 and sources["found"].mean() > 0.8
     assert row["slope"] == pytest.approx(1.0, abs=0.05)
     with pytest.raises(UserError, match=r"inject\.n"):
-        Recover(str(tmp_path), None, science, reference, subtractions=ways).run()
+        RecoverCommand(str(tmp_path), None, science, reference, subtractions=ways).run()
     with pytest.raises(UserError, match="science=A"):
-        Recover(str(tmp_path), subtractions=ways).run()
+        RecoverCommand(str(tmp_path), subtractions=ways).run()

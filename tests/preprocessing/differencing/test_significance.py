@@ -5,11 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from astrid_ml.preprocessing.differencing.detect.significance import (
-    Significance,
-    neighbour_correlation,
-    robust_mean_std,
-)
+from astrid_ml.preprocessing.differencing.detect.significance import Significance, neighbour_correlation
+from astrid_ml.stats import robust_mean_std
 
 
 def test_clipping_does_not_bias_a_gaussian_and_ignores_outliers() -> None:

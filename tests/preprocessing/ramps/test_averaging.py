@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from astrid_ml.preprocessing.ramps.steps.averaging import Density, Found, average_rate
+from astrid_ml.preprocessing.ramps.steps.averaging import Density, FoundSteps, average_rate
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, fit_steps
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector, Steps
 
@@ -49,7 +49,7 @@ def test_average_equals_the_integral_over_sizes_and_groups() -> None:
 
 
 def test_neighbours_are_the_eight_within_the_tile() -> None:
-    found = Found(torch.tensor([2, 3]), torch.tensor([0, 14]), torch.tensor([9.0, -9.0]), (5, 4, 5))
+    found = FoundSteps(torch.tensor([2, 3]), torch.tensor([0, 14]), torch.tensor([9.0, -9.0]), (5, 4, 5))
     difference, pixel = found.beside
     assert difference.tolist() == [1, 1, 1]
     assert pixel.tolist() == [1, 5, 6]
@@ -60,7 +60,7 @@ def test_density_is_that_of_the_steps_just_above_the_threshold() -> None:
     pixel = torch.arange(0, 400, 7)
     snr = torch.full((len(pixel),), 6.0)
     snr[0] = 50.0  # far above: says nothing of small ones
-    density = Density.measure(Found(torch.full_like(pixel, 4), pixel, snr, shape), 4.5, torch.full((400,), 3.0))
+    density = Density.measure(FoundSteps(torch.full_like(pixel, 4), pixel, snr, shape), 4.5, torch.full((400,), 3.0))
     assert density.anywhere == pytest.approx((len(pixel) - 1) / (400 * 10 * 2 * 4.5 * 3.0))
     assert density.beside > density.anywhere
 

@@ -19,9 +19,9 @@ from astrid_ml.pipeline.engine import PrepareOutcome, plan_dataset, prepare_data
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.roman.job.find import FieldLists
 from astrid_ml.preprocessing.roman.job.frames import CHANNELS, zscale_limits
+from astrid_ml.preprocessing.roman.job.master_index import SCHEMA
 from astrid_ml.preprocessing.roman.job.match import Match
 from astrid_ml.preprocessing.roman.job.read import Images
-from astrid_ml.preprocessing.roman.master_index import SCHEMA
 from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
 
 OLD, NEW = "20250617/jid90821", "20260722/jid90824"

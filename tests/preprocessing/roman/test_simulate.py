@@ -13,7 +13,7 @@ from astropy.wcs import WCS
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.roman.job.catalogues import read_table
-from astrid_ml.preprocessing.roman.job.truth import Truth
+from astrid_ml.preprocessing.roman.job.truth import RomanTruth
 from astrid_ml.preprocessing.roman.simulate.command import SimulateRoman
 from astrid_ml.preprocessing.roman.simulate.field import EXPOSURES, counts_zero_point, zptmag
 
@@ -101,4 +101,4 @@ def test_empty_skies_are_jobs_too(tmp_path: Path) -> None:
     assert len(read_table(folder / "diffimage_masked_psfcat.txt")) <= 2
     [path] = folder.glob("*_inject.txt")
     assert path.read_text() == "xpix    ypix     flux\n"
-    assert Truth().mag_limit == 26.0
+    assert RomanTruth().mag_limit == 26.0

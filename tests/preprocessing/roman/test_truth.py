@@ -15,7 +15,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.roman.job.header import Science, band_name, bandpass_zero_point, read_science
 from astrid_ml.preprocessing.roman.job.match import Match, label
 from astrid_ml.preprocessing.roman.job.names import Exposure
-from astrid_ml.preprocessing.roman.job.truth import Truth, TruthError, on_detector
+from astrid_ml.preprocessing.roman.job.truth import RomanTruth, TruthError, on_detector
 
 ZPTMAG = 17.638
 INDEX = (
@@ -50,7 +50,7 @@ def test_injections_need_both_zero_points(tmp_path: Path) -> None:
     """RAPID: flux = 10**(-0.4 (mag - (ZPTMAG + bandpass zero point)))."""
     flux = 10 ** (-0.4 * (24.0 - (ZPTMAG + 15.023547)))
     path = write(tmp_path / "a_inject.txt", f"xpix    ypix     flux\n1.5 2.5 {flux!r}\n3.0 4.0 0.0\n")
-    table = Truth().read([path], [], [], "jid18", science())
+    table = RomanTruth().read([path], [], [], "jid18", science())
     assert table["match_id"].tolist() == ["0_inj", "1_inj"]
     assert table["truth_id"].tolist() == ["jid18_0_inj", "jid18_1_inj"]
     assert table["mag_truth"][0] == pytest.approx(24.0, abs=1e-9)
@@ -60,34 +60,34 @@ def test_injections_need_both_zero_points(tmp_path: Path) -> None:
 
 def test_index_magnitudes_need_the_headers_zero_point_only(tmp_path: Path) -> None:
     path = write(tmp_path / "Roman_TDS_index_Y106_1_1.txt", INDEX)
-    table = Truth().read([], [path], [], "jid18", science())
+    table = RomanTruth().read([], [path], [], "jid18", science())
     assert table["match_id"].tolist() == ["20172782_ou", "20149058_ou"]  # galaxies are no transients
     assert table["mag_truth"][0] == pytest.approx(8.11251431 + ZPTMAG, abs=1e-9)
     assert not table["injected"].any()
     assert on_detector(table, (4088, 4088))["match_id"].tolist() == ["20172782_ou"]
-    assert len(Truth(types=("transient", "galaxy")).read([], [path], [], "j", science())) == 3
+    assert len(RomanTruth(types=("transient", "galaxy")).read([], [path], [], "j", science())) == 3
 
 
 def test_truth_of_the_references_epoch_is_placed_by_the_sky(tmp_path: Path) -> None:
     path = write(tmp_path / "Roman_TDS_index_Y106_2_2.txt", INDEX)
-    table = Truth().read([], [], [path, path], "jid18", science())
+    table = RomanTruth().read([], [], [path, path], "jid18", science())
     assert table["sign"].tolist() == [-1, -1]  # each object once, however many exposures show it
     np.testing.assert_allclose(table[["x", "y"]], [[50.0, 60.0], [50.0, 60.0]], atol=1e-6)
 
 
 def test_empty_and_damaged_truth_files(tmp_path: Path) -> None:
-    assert len(Truth().read([write(tmp_path / "a.txt", "")], [], [], "j", science(None))) == 0
+    assert len(RomanTruth().read([write(tmp_path / "a.txt", "")], [], [], "j", science(None))) == 0
     bare = write(tmp_path / "i.txt", INDEX.split("\n")[0] + "\n")
     header = write(tmp_path / "b.txt", "xpix    ypix     flux\n")
-    assert len(Truth().read([header], [bare], [], "j", science())) == 0
+    assert len(RomanTruth().read([header], [bare], [], "j", science())) == 0
     with pytest.raises(TruthError, match="no column flux"):
-        Truth().read([write(tmp_path / "c.txt", "xpix ypix\n1 2\n")], [], [], "j", science())
+        RomanTruth().read([write(tmp_path / "c.txt", "xpix ypix\n1 2\n")], [], [], "j", science())
     with pytest.raises(TruthError, match="ZPTMAG"):
-        Truth().read([write(tmp_path / "d.txt", "xpix ypix flux\n1 2 3\n")], [], [], "j", science(None))
+        RomanTruth().read([write(tmp_path / "d.txt", "xpix ypix flux\n1 2 3\n")], [], [], "j", science(None))
     with pytest.raises(TruthError, match="filter X999"):
-        Truth().read([write(tmp_path / "d.txt", "xpix ypix flux\n1 2 3\n")], [], [], "j", science(band="X999"))
+        RomanTruth().read([write(tmp_path / "d.txt", "xpix ypix flux\n1 2 3\n")], [], [], "j", science(band="X999"))
     with pytest.raises(TruthError, match="ZPTMAG"):
-        Truth().read([], [write(tmp_path / "i.txt", INDEX)], [], "j", science(None))
+        RomanTruth().read([], [write(tmp_path / "i.txt", INDEX)], [], "j", science(None))
 
 
 def test_headers_complete_each_other_and_padded_filters_are_trimmed() -> None:

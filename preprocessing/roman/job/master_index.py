@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from astrid_ml.files import whole
 
 # Column -> type, in the order of the reference document's schema table.
 SCHEMA = {
@@ -49,11 +50,10 @@ def master_index(index: pd.DataFrame) -> pd.DataFrame:
 
 def write_master_index(index: pd.DataFrame, path: Path) -> int:
     """Write it whole, a piece at a time; returns the number of rows."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     rows = 0
-    for start in range(0, max(len(index), 1), _PIECE):
-        piece = master_index(index.iloc[start : start + _PIECE])
-        piece.to_csv(part, index=False, mode="a" if start else "w", header=start == 0)
-        rows += len(piece)
-    os.replace(part, path)
+    with whole(path) as part:
+        for start in range(0, max(len(index), 1), _PIECE):
+            piece = master_index(index.iloc[start : start + _PIECE])
+            piece.to_csv(part, index=False, mode="a" if start else "w", header=start == 0)
+            rows += len(piece)
     return rows

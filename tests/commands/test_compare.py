@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
+from astrid_ml.commands.compare import CompareCommand
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.compare import CompareCommand
 
 
 def run_folder(folder: Path, noise: float, flip: bool = False, drop: int = 0, score: str = "score") -> Path:

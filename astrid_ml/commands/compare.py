@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap, paired
+from astrid_ml.files import whole
 from astrid_ml.metrics.binary import average_precision, pr_curve
 
 
@@ -51,9 +51,8 @@ class CompareCommand:
             ("parquet", rows.to_parquet),
             ("json", lambda path: rows.to_json(path, orient="records", indent=2)),
         ):
-            temporary = folder / f".compare.{suffix}.{os.getpid()}"
-            write(temporary)
-            os.replace(temporary, folder / f"compare.{suffix}")
+            with whole(folder / f"compare.{suffix}") as part:
+                write(part)
         draw(tables, folder / "compare.png")
         lines = {row["run"]: _words(row) for row in rows.to_dict("records")}
         return {"samples": len(common), **lines, "table": str(folder / "compare.parquet")}
@@ -122,9 +121,8 @@ def draw(tables: dict[str, pd.DataFrame], path: Path) -> None:
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.png")
-    figure.savefig(temporary, dpi=130)
-    os.replace(temporary, path)
+    with whole(path) as part:
+        figure.savefig(part, dpi=130)
 
 
 def _words(row: dict[Any, Any]) -> str:

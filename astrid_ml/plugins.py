@@ -1,0 +1,80 @@
+"""The one place from which code outside this project imports: base classes and contracts.
+
+    from astrid_ml.plugins import DomainPipeline, Drop, PreparedDataModule, Task, Unit, UserError
+
+Their homes may move; these names stay.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from astrid_ml.contracts.pipeline import (
+        Command,
+        DomainPipeline,
+        Drop,
+        Labeller,
+        SampleSource,
+        Simulator,
+        Unit,
+        UnitWriter,
+    )
+    from astrid_ml.datamodules.prepared import PreparedDataModule
+    from astrid_ml.dataset.prepared import PreparedDataset
+    from astrid_ml.errors import UserError
+    from astrid_ml.files import write_json, write_table
+    from astrid_ml.models.tasks.task import Task
+    from astrid_ml.pipeline.executors import Executor
+    from astrid_ml.splits.plan import SplitPlan
+    from astrid_ml.tables import read_table
+
+_HOMES = {
+    "astrid_ml.contracts.pipeline": (
+        "Command",
+        "DomainPipeline",
+        "Drop",
+        "Labeller",
+        "SampleSource",
+        "Simulator",
+        "Unit",
+        "UnitWriter",
+    ),
+    "astrid_ml.datamodules.prepared": ("PreparedDataModule",),
+    "astrid_ml.dataset.prepared": ("PreparedDataset",),
+    "astrid_ml.errors": ("UserError",),
+    "astrid_ml.files": ("write_json", "write_table"),
+    "astrid_ml.models.tasks.task": ("Task",),
+    "astrid_ml.pipeline.executors": ("Executor",),
+    "astrid_ml.splits.plan": ("SplitPlan",),
+    "astrid_ml.tables": ("read_table",),
+}
+
+__all__ = [
+    "Command",
+    "DomainPipeline",
+    "Drop",
+    "Executor",
+    "Labeller",
+    "PreparedDataModule",
+    "PreparedDataset",
+    "SampleSource",
+    "Simulator",
+    "SplitPlan",
+    "Task",
+    "Unit",
+    "UnitWriter",
+    "UserError",
+    "read_table",
+    "write_json",
+    "write_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is asked for: a plug-in that needs no network does not pay for torch."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,282 @@
+"""Every table that a user gives is read here: CSV with any delimiter, ECSV, VOTable, FITS tables, parquet."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.errors import UserError
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+# The first of these that splits the header best is the delimiter; white space if none does.
+DELIMITERS = (",", ";", "\t", "|")
+SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".ecsv", ".vot", ".votable", ".xml", ".fits", ".fit", ".parquet", ".pq")
+KINDS = "CSV, ECSV, VOTable, FITS or parquet"
+TEXT, NUMBER = "text", "number"
+# What tables write where a number is unknown.
+NOTHING = ("", "nan", "NaN", "NAN", "-nan", "NA", "N/A", "n/a", "null", "NULL", "None", "none", "--", "<NA>", "masked")
+
+
+@dataclass(frozen=True)
+class UserTable:
+    """What was read of a user's table.
+
+    Args:
+        rows: those that can be used, from 0; the named columns have the type and unit that was asked for.
+        dropped: (row of the file's data, from 1; reason) of those that cannot.
+    """
+
+    rows: pd.DataFrame
+    dropped: tuple[tuple[int, str], ...] = field(default=())
+
+    def account(self) -> dict[str, Any]:
+        """Counts for a report: rows read and dropped, with the reasons."""
+        reasons = Counter(reason for _, reason in self.dropped)
+        return {
+            "rows": len(self.rows),
+            "rows_dropped": len(self.dropped),
+            "rows_dropped_by_reason": dict(sorted(reasons.items())),
+            "rows_dropped_examples": [f"row {row}: {reason}" for row, reason in self.dropped[:10]],
+        }
+
+
+def read_table(
+    path: Path | str,
+    columns: Mapping[str, str],
+    optional: Mapping[str, str] | None = None,
+) -> UserTable:
+    """Read a table of any kind that people use; nothing is guessed from the ending, nothing is dropped unseen.
+
+    Args:
+        path: the file. Its kind is told by its content; ``.gz`` is read as it is.
+        columns: those that must be there, name -> what it must hold: ``text``, ``number``, or a unit (``deg``): a
+            number that is converted where the table says another unit. A row without one of them, or whose value is
+            no number, is dropped with the reason. Names are matched exactly, else without regard to case.
+        optional: the same for columns that may be absent or empty; a value that is no number drops the row.
+
+    Returns:
+        the rows, with all other columns as they come, and what was dropped.
+
+    Raises:
+        UserError: no such file, not a table, columns missing, a unit that cannot be converted.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "positions.csv"
+        >>> _ = path.write_text("name;ra;dec\\nSN#1;10.5;-3\\nSN#2;?;4\\n")
+        >>> read = read_table(path, {"name": "text", "ra": "deg", "dec": "deg"})
+        >>> read.rows["name"].tolist(), read.dropped
+        (['SN#1'], ((2, "ra is no number: '?'"),))
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "nothing"
+        raise UserError(f"a table with {', '.join(columns)}", f"{what} at {path}", "check the path")
+    asked = {**columns, **(optional or {})}
+    table, units, bad = _read(path, asked, columns)
+    table = _rename(path, table, asked)
+    absent = [name for name in columns if name not in table]
+    if absent:
+        shown = ", ".join(map(str, table.columns[:12])) or "no column"
+        raise UserError(
+            f"a table with the columns {', '.join(columns)}",
+            f"{path} without {', '.join(absent)} (it has {shown})",
+            "add them, or rename yours",
+        )
+    return _checked(path, table, asked, columns, units, bad)
+
+
+def _checked(
+    path: Path,
+    table: pd.DataFrame,
+    asked: Mapping[str, str],
+    required: Collection[str],
+    units: Mapping[str, str],
+    bad: list[tuple[int, str]],
+) -> UserTable:
+    table = table.copy()
+    if "_row" not in table:
+        table["_row"] = np.arange(1, len(table) + 1)
+    reasons = pd.Series(pd.NA, index=table.index, dtype="string")
+    for name, kind in asked.items():
+        if name not in table:
+            continue
+        if kind == TEXT:
+            values = _as_text(table[name])
+            wrong = values.isna() if name in required else pd.Series(False, index=table.index)
+            message = pd.Series(f"{name} is empty", index=table.index, dtype="string")
+        else:
+            factor = _factor(path, name, units.get(name), kind)
+            raw = table[name]
+            values = pd.to_numeric(raw, errors="coerce").astype("float64") * factor
+            values = values.where(np.isfinite(values.to_numpy(dtype=float, na_value=np.nan)))
+            empty = raw.isna() | (raw.astype("string").str.strip() == "")
+            wrong = values.isna() & (~empty if name not in required else True)
+            message = (f"{name} is no number: '" + raw.astype("string").str.slice(0, 40) + "'").astype("string")
+            message = message.mask(empty, f"{name} is empty")
+        table[name] = values
+        reasons = reasons.mask(reasons.isna() & wrong.astype(bool), message)
+    lost = [(int(row), str(reason)) for row, reason in zip(table["_row"], reasons, strict=True) if reason is not pd.NA]
+    kept = table[reasons.isna()].drop(columns="_row").reset_index(drop=True)
+    return UserTable(kept, tuple(sorted([*bad, *lost])))
+
+
+def _as_text(values: pd.Series) -> pd.Series:
+    """Ids as text: ``7`` stays ``7`` where a missing value made the column one of floats."""
+    if pd.api.types.is_float_dtype(values):
+        known = values.dropna()
+        if len(known) and (known == known.round()).all():
+            values = values.astype("Int64")
+    text = values.astype("string").str.strip()
+    return cast("pd.Series", text.mask(text == ""))
+
+
+def _factor(path: Path, name: str, given: str | None, wanted: str) -> float:
+    """What the values must be multiplied with to have the wanted unit."""
+    from astropy import units
+
+    if wanted == NUMBER or not given:
+        return 1.0
+    try:
+        return float(units.Unit(given).to(units.Unit(wanted)))
+    except (units.UnitConversionError, ValueError) as error:
+        raise UserError(
+            f"the column {name} in {wanted}", f"{path} has it in {given}", f"convert it to {wanted}"
+        ) from error
+
+
+def _rename(path: Path, table: pd.DataFrame, asked: Collection[str]) -> pd.DataFrame:
+    """Columns that differ from what is asked by case only get the asked name."""
+    names = {}
+    for name in asked:
+        if name in table:
+            continue
+        same = [column for column in table.columns if str(column).strip().lower() == name.lower()]
+        if len(same) > 1:
+            raise UserError(f"one column {name}", f"{path} with {', '.join(map(str, same))}", "rename the others")
+        if same:
+            names[same[0]] = name
+    return table.rename(columns=names)
+
+
+def _read(
+    path: Path, asked: Mapping[str, str], required: Collection[str]
+) -> tuple[pd.DataFrame, dict[str, str], list[tuple[int, str]]]:
+    """The table, the units that it declares, and rows that could not even be split."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(4096)
+        zipped = head[:2] == b"\x1f\x8b"
+        if zipped:
+            with gzip.open(path) as stream:
+                head = stream.read(4096)
+        if head[:4] == b"PAR1":
+            return pd.read_parquet(path), {}, []
+        if head[:6] == b"SIMPLE":
+            return *_astropy(path, "fits"), []
+        start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+        if start[:5] == b"<?xml" or start[:8].upper() == b"<VOTABLE":
+            return *_astropy(path, "votable"), []
+        if start.startswith(b"# %ECSV"):
+            return *_astropy(path, "ascii.ecsv"), []
+        content = gzip.decompress(path.read_bytes()) if zipped else path.read_bytes()
+        return _csv(content.decode("utf-8-sig"), asked, required)
+    except UserError:
+        raise
+    except Exception as error:  # a dozen libraries, each with errors of its own; the reason is passed on
+        raise UserError(
+            f"a table in {KINDS}", f"{path}: {str(error).splitlines()[0][:160] if str(error) else error!r}", "check it"
+        ) from error
+
+
+def _astropy(path: Path, form: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    from astropy.table import Table
+
+    table: Table = Table.read(path, format=form)
+    flat = [name for name in table.colnames if table[name].ndim == 1]  # a data frame has no columns of arrays
+    for name in flat:
+        if table[name].dtype.kind == "S":
+            table[name] = np.char.decode(np.asarray(table[name]), "utf-8")
+    units = {name: str(table[name].unit) for name in flat if table[name].unit is not None}
+    frame = table[flat].to_pandas()
+    return frame, units
+
+
+def _csv(
+    text: str, asked: Mapping[str, str], required: Collection[str]
+) -> tuple[pd.DataFrame, dict[str, str], list[tuple[int, str]]]:
+    lines = text.splitlines(keepends=True)
+    first = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
+    header = lines[first] if first < len(lines) else ""
+    before = lines[first - 1].lstrip("# ") if first else ""
+    if required and not _names_in(header, required) and _names_in(before, required):
+        header, first = before, first - 1  # the header is itself a comment: `# ra dec`
+    delimiter = _delimiter(header)
+    body = header + "".join(lines[first + 1 :])
+    texts = {name.lower() for name, kind in asked.items() if kind == TEXT}
+    names = [name.strip().strip("\"'") for name in re.split(_pattern(delimiter), header.strip())]
+    numbers_of = [name for name in names if name.lower() not in texts]
+    options: dict[str, Any] = {
+        "sep": delimiter or r"\s+",
+        "skipinitialspace": True,
+        "dtype": {name: str for name in names if name.lower() in texts},
+        # An object may be called NA: only columns of numbers have words for nothing.
+        "keep_default_na": False,
+        "na_values": {name: list(NOTHING) for name in numbers_of},
+    }
+    try:
+        frame = pd.read_csv(io.StringIO(body), **options)
+    except pd.errors.ParserError:
+        frame = pd.DataFrame(index=["a row with too many values"])
+    bad: list[tuple[int, str]] = []
+    if not isinstance(frame.index, pd.RangeIndex):  # a row has more values than the header: split row by row
+        good, numbers, bad = _split(body, delimiter)
+        frame = pd.read_csv(io.StringIO(good), **{**options, "sep": ","}).assign(_row=numbers)
+    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+    return frame, {}, bad
+
+
+def _split(body: str, delimiter: str | None) -> tuple[str, list[int], list[tuple[int, str]]]:
+    """Rows of the header's length as CSV, their numbers, and the others with the reason."""
+    rows = list(csv.reader(io.StringIO(body), delimiter=delimiter or " ", skipinitialspace=True))
+    rows = [row for row in rows if row]
+    width = len(rows[0])
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(rows[0])
+    numbers, bad = [], []
+    for number, row in enumerate(rows[1:], 1):
+        if len(row) > width:
+            bad.append((number, f"{len(row)} values for {width} columns"))
+        else:
+            writer.writerow(row)
+            numbers.append(number)
+    return out.getvalue(), numbers, bad
+
+
+def _names_in(line: str, names: Collection[str]) -> bool:
+    found = {part.strip("\"'").lower() for part in re.split(r"[,;\t|\s]+", line.strip())}
+    return {name.lower() for name in names} <= found
+
+
+def _delimiter(header: str) -> str | None:
+    """The delimiter of a header line; None for white space."""
+    counts = {mark: header.count(mark) for mark in DELIMITERS}
+    best = max(counts, key=lambda mark: counts[mark])
+    return best if counts[best] else None
+
+
+def _pattern(delimiter: str | None) -> str:
+    return re.escape(delimiter) if delimiter else r"\s+"

@@ -1,0 +1,72 @@
+"""``astrid associate``: candidates of many images become objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml.files import whole
+from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_rows, write_report
+from astrid_ml.preprocessing.differencing.epochs.associate import Associate
+
+
+@dataclass(frozen=True)
+class AssociateCommand:
+    """Candidates of many images become objects.
+
+    Args:
+        input: ``candidates.parquet`` files, or folders of them.
+        output_dir: gets ``candidates.parquet`` (all, with object_id and group_id), ``objects.parquet`` and
+            ``report.json``.
+        radius: arcsec. mission_radius: arcsec by mission.
+        known: objects.parquet of an earlier run, whose names are kept.
+        min_candidates: objects with fewer are left out of ``objects.parquet``.
+    """
+
+    input: str | list[str]
+    output_dir: str
+    radius: float = 1.0
+    mission_radius: dict[str, float] = field(default_factory=dict)
+    known: str | None = None
+    min_candidates: int = 1
+
+    def run(self) -> dict[str, Any]:
+        """Associate, write, summarise."""
+        files = find_files(self.input, "candidates*.parquet")
+        candidates = joined_candidates(files)
+        known = read_rows(Path(self.known), ("object_id", "ra", "dec")) if self.known else None
+        out, objects = Associate(self.radius, self.mission_radius)(candidates, known)
+        kept = objects[objects["n_candidates"] >= self.min_candidates].reset_index(drop=True)
+        folder = Path(self.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole(folder / "candidates.parquet") as at:
+            out.to_parquet(at, index=False)
+        with whole(folder / "objects.parquet") as at:
+            kept.to_parquet(at, index=False)
+        extent = objects["extent"].to_numpy(dtype=float)
+        report: dict[str, Any] = {
+            "files": len(files),
+            "candidates": len(out),
+            "objects": len(objects),
+            "objects_kept": len(kept),
+            "objects_seen_again": int((objects["n_epochs"] > 1).sum()),
+            "objects_wider_than_two_radii": int((extent > 2 * self.radius).sum()),
+        }
+        write_report(folder / "report.json", report)
+        return report | {"output_dir": self.output_dir}
+
+
+def joined_candidates(files: Sequence[Path]) -> pd.DataFrame:
+    """The candidates of all files; where two files share an id, each id is led by its file's folder."""
+    tables = [read_rows(path, ("id", "ra", "dec")).assign(candidates_file=str(path)) for path in files]
+    filled = [table for table in tables if len(table)] or tables[:1]
+    ids = pd.concat([table["id"].astype(str) for table in filled], ignore_index=True)
+    together = pd.concat(filled, ignore_index=True)
+    if ids.duplicated().any():
+        folders = together["candidates_file"].map(lambda name: Path(name).parent.name)
+        ids = folders.astype(str) + "/" + ids
+    return together.assign(id=ids.astype("string"))

@@ -1,0 +1,73 @@
+"""``astrid depth``: limiting magnitudes of difference images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.files import whole
+from astrid_ml.pipeline.executors import Executor
+from astrid_ml.preprocessing.differencing.commands.epochs import find_files, run_all, write_report
+from astrid_ml.preprocessing.differencing.epochs.depth import Depth, depth_table
+from astrid_ml.preprocessing.differencing.epochs.figures import write_depths
+from astrid_ml.preprocessing.differencing.epochs.forced import (
+    read_epoch,
+)
+
+
+@dataclass(frozen=True)
+class DepthCommand:
+    """Limiting magnitudes of difference images.
+
+    Args:
+        input: ``difference.fits`` files, or folders of them.
+        output_dir: gets ``depth.parquet`` (a row a box and image), ``depth.png`` and ``report.json``.
+        n_sigma: significance of the limit. box: px of the coarse map.
+        zero_point: AB, of all images where their headers have none.
+        executor: where the images are read; None is one after the other.
+    """
+
+    input: str | list[str]
+    output_dir: str
+    n_sigma: float = 5.0
+    box: int = 64
+    zero_point: float | None = None
+    executor: Executor | None = None
+
+    def run(self) -> dict[str, Any]:
+        """Measure, write, summarise; ``failed`` counts the images that could not be read."""
+        files = find_files(self.input, "difference*.fits*")
+        results, failed = run_all(self.executor, self._measure, files, [str(path) for path in files])
+        folder = Path(self.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        table = pd.concat([boxes for boxes, _ in results], ignore_index=True)
+        images = [image for _, image in results]
+        with whole(folder / "depth.parquet") as at:
+            table.to_parquet(at, index=False)
+        write_depths(folder / "depth.png", table, images)
+        medians = np.array([image["median"] for image in images], dtype=float)
+        known = medians[np.isfinite(medians)]
+        report: dict[str, Any] = {
+            "images": len(files),
+            "n_sigma": self.n_sigma,
+            "median": float(np.median(known)) if len(known) else None,
+            "shallowest": float(known.min()) if len(known) else None,
+            "deepest": float(known.max()) if len(known) else None,
+            "failed": len(failed),
+        }
+        write_report(folder / "report.json", report | {"by_image": images, "failed_images": failed})
+        return report | {"output_dir": self.output_dir}
+
+    def _measure(self, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+        epoch = read_epoch(path, self.zero_point)
+        result = epoch.result
+        found = Depth(self.n_sigma, self.box)(result.flux_error, result.mask, epoch.zero_point)
+        h, w = result.diff.shape
+        boxes = depth_table(found, (h, w), epoch.wcs).assign(source=str(path), mjd=epoch.mjd, band=epoch.band)
+        figures = {"median": found.median, "p05": found.p05, "p95": found.p95, "area": found.area}
+        shape = list(found.coarse.shape)
+        return boxes, {"source": str(path), "mjd": epoch.mjd, "band": epoch.band, "boxes": shape, **figures}

@@ -1,0 +1,106 @@
+"""``astrid forced``: photometry at known positions on many difference images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.files import whole
+from astrid_ml.pipeline.executors import Executor
+from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_rows, run_all, write_report
+from astrid_ml.preprocessing.differencing.epochs.figures import write_curves
+from astrid_ml.preprocessing.differencing.epochs.forced import (
+    FORCED_COLUMNS,
+    by_mission,
+    forced_photometry,
+    light_curves,
+    read_epoch,
+)
+
+
+@dataclass(frozen=True)
+class ForcedCommand:
+    """Forced photometry at known positions on every difference image.
+
+    Args:
+        input: ``difference.fits`` files, or folders of them.
+        positions: CSV, ECSV or parquet with object_id, ra, dec, and optionally label.
+        output_dir: gets ``forced.parquet`` (a row an object and epoch), ``objects/part-00000.parquet`` (light curves in
+            the exchange form), ``curves.png`` and ``report.json``.
+        n_sigma: of the upper limits. detection: |snr| from which an epoch counts as detected.
+        zero_point, band: of all images, where their headers have none or a wrong one.
+        bands: ``mission`` names them mission-filter, ``filter`` by the filter alone.
+        wavelengths: micrometres by band, over the built-in ones.
+        executor: where the images are measured; None is one after the other.
+    """
+
+    input: str | list[str]
+    positions: str
+    output_dir: str
+    n_sigma: float = 3.0
+    detection: float = 5.0
+    zero_point: float | None = None
+    band: str | None = None
+    bands: str = "mission"
+    wavelengths: dict[str, float] = field(default_factory=dict)
+    executor: Executor | None = None
+
+    def run(self) -> dict[str, Any]:
+        """Measure, write, summarise; ``failed`` counts the images that could not be read."""
+        if self.bands not in ("mission", "filter"):
+            raise UserError("bands=mission or bands=filter", self.bands, "choose one")
+        objects = self._objects()
+        files = find_files(self.input, "difference*.fits*")
+        tables, failed = run_all(self.executor, self._measure, files, [str(path) for path in files])
+        # An image without any of the objects says nothing of column types.
+        filled = [table for table in tables if len(table)]
+        table = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=pd.Index(FORCED_COLUMNS))
+        table = table.sort_values(["object_id", "mjd", "source"], kind="stable", ignore_index=True)
+        folder = Path(self.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole(folder / "forced.parquet") as at:
+            table.to_parquet(at, index=False)
+        curves = self._write_curves(folder, table, objects)
+        if len(table):
+            write_curves(folder / "curves.png", table)
+        seen = table["object_id"].nunique()
+        report: dict[str, Any] = {
+            "images": len(files),
+            "objects": len(objects),
+            "objects_covered": int(seen),
+            "measurements": len(table),
+            "masked": int(table["masked"].sum()),
+            "detections": int(table["detected"].sum()),
+            "curves": curves,
+            "failed": len(failed),
+        }
+        write_report(folder / "report.json", report | {"failed_images": failed})
+        return report | {"output_dir": self.output_dir}
+
+    def _objects(self) -> pd.DataFrame:
+        objects = read_rows(Path(self.positions), ("object_id", "ra", "dec"))
+        repeated = objects["object_id"][objects["object_id"].astype(str).duplicated()]
+        if len(repeated):
+            raise UserError("object ids that appear once", f"{repeated.iloc[0]} twice", f"mend {self.positions}")
+        return objects.assign(object_id=objects["object_id"].astype(str)).reset_index(drop=True)
+
+    def _measure(self, path: Path) -> pd.DataFrame:
+        epoch = read_epoch(path, self.zero_point, self.band)
+        return forced_photometry(epoch, self._objects(), self.n_sigma, self.detection)
+
+    def _write_curves(self, folder: Path, table: pd.DataFrame, objects: pd.DataFrame) -> int:
+        from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter
+
+        usable = table[~table["masked"].astype(bool)]
+        if usable.empty:
+            return 0
+        (folder / "objects").mkdir(exist_ok=True)
+        named = by_mission(usable) if self.bands == "mission" else usable
+        curves, _ = light_curves(named, objects, self.wavelengths)
+        with ExchangeWriter(folder / "objects" / "part-00000.parquet") as writer:
+            writer.write(curves)
+        return len(curves)

@@ -1,0 +1,146 @@
+"""Files appear whole or not at all, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from astrid_ml.files import (
+    TableWriter,
+    finite,
+    link,
+    temporaries,
+    whole,
+    whole_folder,
+    write_array,
+    write_bytes,
+    write_json,
+    write_table,
+    write_text,
+)
+
+
+def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    path = tmp_path / "a (1),b=c.tar.gz"
+    write_text(path, "old")
+
+    def fail() -> None:
+        with whole(path) as part:
+            part.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.fits.gz", "noending", ".hidden", "é 1.parquet", "a.b.c"])
+def test_the_temporary_keeps_the_endings_and_is_found(name: str, tmp_path: Path) -> None:
+    with whole(tmp_path / name) as part:
+        part.write_text("x")
+        head, _, tail = name.lstrip(".").partition(".")
+        assert part.name.startswith(f".{head}.part-{os.getpid()}-")
+        assert part.name.endswith(tail)
+        assert list(temporaries(tmp_path)) == [(part, os.getpid())]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert list(temporaries(tmp_path)) == []
+
+
+def test_a_kill_leaves_a_temporary_that_is_found_and_nothing_else(tmp_path: Path) -> None:
+    code = "import sys, time; from pathlib import Path; from astrid_ml.files import whole\n"
+    code += "with whole(Path(sys.argv[1])) as part:\n    part.write_text('half'); print('ready', flush=True)\n"
+    code += "    time.sleep(60)\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "a.json")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert not (tmp_path / "a.json").exists()
+    assert [owner for _, owner in temporaries(tmp_path)] == [process.pid]
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    content = {"a": float("nan"), "b": [np.float32("inf"), np.arange(2)], "c": {"d": np.int64(3)}, "e": Path("x")}
+    write_json(tmp_path / "a.json", content)
+    read = json.loads((tmp_path / "a.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert read == {"a": None, "b": [None, [0, 1]], "c": {"d": 3}, "e": "x"}
+    assert finite((1.0, float("-inf"))) == [1.0, None]
+
+
+def test_of_two_that_make_a_folder_the_first_wins(tmp_path: Path) -> None:
+    target = tmp_path / "unit"
+    with whole_folder(target, "done") as slow:
+        (slow / "done").write_text("slow")
+        with whole_folder(target, "done") as fast:
+            (fast / "done").write_text("fast")
+    assert (target / "done").read_text() == "fast"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_without_its_mark_is_dropped(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "unit", "done") as work:
+        (work / "half").write_text("x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_renamed_says_so(tmp_path: Path) -> None:
+    (tmp_path / "unit").mkdir()
+    (tmp_path / "unit" / "foreign").write_text("x")
+
+    def make() -> None:
+        with whole_folder(tmp_path / "unit", "done") as work:
+            (work / "done").write_text("x")
+
+    with pytest.raises(OSError, match="not empty"):
+        make()
+    assert [path.name for path in tmp_path.iterdir()] == ["unit"]
+
+
+def test_tables_grow_and_appear_whole(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    with TableWriter(path) as writer:
+        writer.write(pd.DataFrame({"a": [1], "mission": [None]}))
+        assert not path.exists()
+        writer.write(pd.DataFrame({"a": [2], "mission": ["x"], "extra": [0]}))
+    read = pd.read_parquet(path)
+    assert (read["a"].tolist(), read["mission"].isna().tolist(), list(read)) == (
+        [1, 2],
+        [True, False],
+        ["a", "mission"],
+    )
+    assert read["mission"][1] == "x"
+    with TableWriter(tmp_path / "none.parquet"):
+        pass
+    write_table(pd.DataFrame({"a": [1]}), tmp_path / "deep" / "er" / "t.parquet")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "t.parquet"]
+
+
+def test_a_table_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def fail() -> None:
+        with TableWriter(tmp_path / "t.parquet") as writer:
+            writer.write(pd.DataFrame({"a": [1]}))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_arrays_and_links(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "a", b"\x00\x01")
+    write_array(tmp_path / "b.npy", np.arange(3))
+    link(tmp_path / "b.npy", tmp_path / "c.npy")
+    assert (tmp_path / "a").read_bytes() == b"\x00\x01"
+    assert np.load(tmp_path / "c.npy").tolist() == [0, 1, 2]
+    assert (tmp_path / "b.npy").stat().st_ino == (tmp_path / "c.npy").stat().st_ino

@@ -1,0 +1,103 @@
+"""The order of rooms, from the ground up: a module may import its own room and those that stand before it."""
+
+from __future__ import annotations
+
+# Rooms of the whole: the second segment of a module's name.
+HOUSE = (
+    # ground: knows nothing of ours
+    "errors",
+    "moved",
+    "identity",
+    "fingerprint",
+    "types",
+    "sky",
+    "stats",
+    "files",
+    "tables",
+    "progress",
+    "taxonomy",
+    "devices",
+    # what passes between the framework and what is plugged into it
+    "contracts",
+    "dataset",
+    "pipeline",
+    "splits",
+    "metrics",
+    "evaluation",
+    "audit",
+    "build",
+    "config",
+    "checkpoint",
+    "tracking",
+    "report",
+    # the sciences
+    "preprocessing",
+    "datamodules",
+    "models",
+    # the roof; experiments and board are reserved
+    "experiments",
+    "board",
+    "commands",
+    "run",
+    "api",
+    "plugins",
+    "cli",
+    "__main__",
+)
+
+# Rooms inside a room, below its own modules (which may import all of them).
+INSIDE = {
+    "preprocessing": (
+        "labels",
+        "stamps",
+        "surveys",
+        "lightcurves",
+        "alerts",
+        "triplets",
+        "differencing",
+        "simulated_sky",
+        "ramps",
+        "roman",
+        "acquisition",
+    ),
+    "preprocessing.differencing": (
+        "frame",
+        "pixels",
+        "sky",
+        "stars",
+        "grid",
+        "subtract",
+        "detect",
+        "difference",
+        "epochs",
+        "pipeline",
+        "commands",
+    ),
+    "preprocessing.ramps": (
+        "ramp",
+        "readers",
+        "steps",
+        "exposure",
+        "fusion",
+        "judge",
+        "simulate",
+        "pipeline",
+        "commands",
+    ),
+    "preprocessing.lightcurves": ("curves", "readers", "select", "simulate", "pipeline", "commands"),
+    "preprocessing.roman": ("job", "simulate", "export", "report", "pipeline"),
+    "models": (
+        "weights",
+        "losses",
+        "braai",
+        "fusion",
+        "lightcurves",
+        "unet3d",
+        "tasks",
+        "baseline",
+        "commands",
+    ),
+    "evaluation": ("tree",),
+    "run": ("folder", "versions", "raw", "prepare", "pictures", "headline", "prediction", "training"),
+    "cli": ("nearest", "overrides", "verbs", "compose", "help", "sweep", "main"),
+}
