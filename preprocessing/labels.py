@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.tables import read_table
 
 
 def _counts(index: pd.DataFrame) -> dict[str, int]:
@@ -105,23 +106,18 @@ class TableLabel:
 
     def _read(self) -> pd.DataFrame:
         [path] = self.inputs()
-        try:
-            table = (
-                pd.read_parquet(path)
-                if path.suffix in (".parquet", ".pq")
-                else pd.read_csv(path, dtype={self.id_column: str})
-            )
-        except (ValueError, OSError) as error:
-            raise UserError("a table in CSV or parquet", f"{path}: {str(error)[:120]}", "check the file") from error
-        absent = [name for name in (self.id_column, self.label_column) if name not in table]
-        if absent:
+        read = read_table(path, {self.id_column: "text"})
+        if self.label_column not in read.rows:
             raise UserError(
                 f"the columns {self.id_column}, {self.label_column}",
-                f"{', '.join(map(str, table.columns[:8]))}",
+                f"{', '.join(map(str, read.rows.columns[:8]))}",
                 "set label.id_column and label.label_column",
             )
-        table = table[table[self.label_column].notna()]
-        return table.assign(**{self.id_column: table[self.id_column].astype(str).str.strip()})
+        if read.dropped:
+            row, reason = read.dropped[0]
+            raise UserError("a label's id in every row", f"{path}, row {row}: {reason}", "correct the table")
+        rows = read.rows.astype({self.id_column: object})
+        return rows[rows[self.label_column].notna()]
 
 
 @dataclass(frozen=True)

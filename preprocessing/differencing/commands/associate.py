@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.errors import UserError
 from astrid_ml.files import whole
-from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_rows, write_report
+from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, write_report
 from astrid_ml.preprocessing.differencing.epochs.associate import Associate
 
 
@@ -38,8 +39,8 @@ class AssociateCommand:
         """Associate, write, summarise."""
         files = find_files(self.input, "candidates*.parquet")
         candidates = joined_candidates(files)
-        known = read_rows(Path(self.known), ("object_id", "ra", "dec")) if self.known else None
-        out, objects = Associate(self.radius, self.mission_radius)(candidates, known)
+        known = read_positions(Path(self.known)) if self.known else None
+        out, objects = Associate(self.radius, self.mission_radius)(candidates, known.rows if known else None)
         kept = objects[objects["n_candidates"] >= self.min_candidates].reset_index(drop=True)
         folder = Path(self.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,6 +52,7 @@ class AssociateCommand:
         report: dict[str, Any] = {
             "files": len(files),
             "candidates": len(out),
+            "known_dropped": len(known.dropped) if known else 0,
             "objects": len(objects),
             "objects_kept": len(kept),
             "objects_seen_again": int((objects["n_epochs"] > 1).sum()),
@@ -60,9 +62,24 @@ class AssociateCommand:
         return report | {"output_dir": self.output_dir}
 
 
+def _candidates(path: Path) -> pd.DataFrame:
+    """The candidates of one image, as ``astrid difference`` left them."""
+    try:
+        table = pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise UserError(
+            "a table of candidates", f"{path}: {str(error)[:120]}", "make it with astrid difference"
+        ) from error
+    absent = [name for name in ("id", "ra", "dec") if name not in table]
+    if absent:
+        fix = "make it with astrid difference"
+        raise UserError("the columns id, ra, dec", f"{path} without {', '.join(absent)}", fix)
+    return table
+
+
 def joined_candidates(files: Sequence[Path]) -> pd.DataFrame:
     """The candidates of all files; where two files share an id, each id is led by its file's folder."""
-    tables = [read_rows(path, ("id", "ra", "dec")).assign(candidates_file=str(path)) for path in files]
+    tables = [_candidates(path).assign(candidates_file=str(path)) for path in files]
     filled = [table for table in tables if len(table)] or tables[:1]
     ids = pd.concat([table["id"].astype(str) for table in filled], ignore_index=True)
     together = pd.concat(filled, ignore_index=True)

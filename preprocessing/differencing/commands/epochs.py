@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.executors import Executor, Serial
+from astrid_ml.tables import UserTable, read_table
 
 
 def find_files(places: str | Sequence[str], pattern: str) -> list[Path]:
@@ -29,23 +28,17 @@ def find_files(places: str | Sequence[str], pattern: str) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A table from CSV, ECSV or parquet that must have some columns.
+def read_positions(path: Path) -> UserTable:
+    """A user's table of objects: object_id, ra and dec in degrees (or another unit that the table states).
 
     Raises:
-        UserError: an unreadable file, or a column is missing.
+        UserError: no table, a column is missing, or no row can be used.
     """
-    try:
-        if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, comment="#", sep=r"\s+" if path.suffix == ".ecsv" else ",")
-    except (ValueError, OSError) as error:
-        raise UserError(f"a table with {', '.join(columns)}", f"{path}: {str(error)[:120]}", "check it") from error
-    absent = [name for name in columns if name not in table]
-    if absent:
-        raise UserError(f"the columns {', '.join(columns)}", f"{path} without {', '.join(absent)}", "add them")
-    return table
+    read = read_table(path, {"object_id": "text", "ra": "deg", "dec": "deg"})
+    if read.dropped and read.rows.empty:
+        row, reason = read.dropped[0]
+        raise UserError("at least one row with object_id, ra, dec", f"{path}, row {row}: {reason}", "correct the table")
+    return read
 
 
 def run_all(

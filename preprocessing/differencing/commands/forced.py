@@ -11,7 +11,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole
 from astrid_ml.pipeline.executors import Executor
-from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_rows, run_all, write_report
+from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, run_all, write_report
 from astrid_ml.preprocessing.differencing.epochs.figures import write_curves
 from astrid_ml.preprocessing.differencing.epochs.forced import (
     FORCED_COLUMNS,
@@ -20,6 +20,7 @@ from astrid_ml.preprocessing.differencing.epochs.forced import (
     light_curves,
     read_epoch,
 )
+from astrid_ml.tables import UserTable
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class ForcedCommand:
 
     Args:
         input: ``difference.fits`` files, or folders of them.
-        positions: CSV, ECSV or parquet with object_id, ra, dec, and optionally label.
+        positions: CSV, ECSV, VOTable, FITS or parquet with object_id, ra, dec, and optionally label.
         output_dir: gets ``forced.parquet`` (a row an object and epoch), ``objects/part-00000.parquet`` (light curves in
             the exchange form), ``curves.png`` and ``report.json``.
         n_sigma: of the upper limits. detection: |snr| from which an epoch counts as detected.
@@ -53,7 +54,8 @@ class ForcedCommand:
         """Measure, write, summarise; ``failed`` counts the images that could not be read."""
         if self.bands not in ("mission", "filter"):
             raise UserError("bands=mission or bands=filter", self.bands, "choose one")
-        objects = self._objects()
+        positions = self._positions()
+        objects = positions.rows
         files = find_files(self.input, "difference*.fits*")
         tables, failed = run_all(self.executor, self._measure, files, [str(path) for path in files])
         # An image without any of the objects says nothing of column types.
@@ -71,6 +73,7 @@ class ForcedCommand:
         report: dict[str, Any] = {
             "images": len(files),
             "objects": len(objects),
+            "positions_dropped": len(positions.dropped),
             "objects_covered": int(seen),
             "measurements": len(table),
             "masked": int(table["masked"].sum()),
@@ -78,19 +81,20 @@ class ForcedCommand:
             "curves": curves,
             "failed": len(failed),
         }
-        write_report(folder / "report.json", report | {"failed_images": failed})
+        write_report(folder / "report.json", report | {"failed_images": failed, "positions": positions.account()})
         return report | {"output_dir": self.output_dir}
 
-    def _objects(self) -> pd.DataFrame:
-        objects = read_rows(Path(self.positions), ("object_id", "ra", "dec"))
-        repeated = objects["object_id"][objects["object_id"].astype(str).duplicated()]
+    def _positions(self) -> UserTable:
+        read = read_positions(Path(self.positions))
+        repeated = read.rows["object_id"][read.rows["object_id"].duplicated()]
         if len(repeated):
-            raise UserError("object ids that appear once", f"{repeated.iloc[0]} twice", f"mend {self.positions}")
-        return objects.assign(object_id=objects["object_id"].astype(str)).reset_index(drop=True)
+            raise UserError("object ids that appear once", f"{repeated.iloc[0]} twice", f"correct {self.positions}")
+        rows = read.rows.assign(object_id=read.rows["object_id"].astype(str))  # plain text, as curves carry it
+        return UserTable(rows, read.dropped)
 
     def _measure(self, path: Path) -> pd.DataFrame:
         epoch = read_epoch(path, self.zero_point, self.band)
-        return forced_photometry(epoch, self._objects(), self.n_sigma, self.detection)
+        return forced_photometry(epoch, self._positions().rows, self.n_sigma, self.detection)
 
     def _write_curves(self, folder: Path, table: pd.DataFrame, objects: pd.DataFrame) -> int:
         from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter

@@ -11,6 +11,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.load import Frame, split_name
+from astrid_ml.tables import read_table
 
 NAMES = ("manifest.csv", "manifest.parquet")
 _FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fts.gz", ".img", ".img.gz")
@@ -58,13 +59,14 @@ def read_manifest(path: Path) -> list[Pair]:
         UserError: an unreadable table, or one without science and reference.
     """
     try:
-        table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    except (ValueError, OSError) as error:
-        raise UserError("a table in CSV or parquet", f"{path}: {str(error)[:120]}", "check the file") from error
-    missing = [name for name in ("science", "reference") if name not in table]
-    if missing or table.empty:
-        got = f"{path} with {', '.join(map(str, table.columns)) or 'no column'} and {len(table)} rows"
-        raise UserError("a manifest with the columns science and reference", got, "add them")
+        read = read_table(path, {"science": "text", "reference": "text"})
+    except UserError as error:
+        raise UserError("a manifest with the columns science and reference", error.got, error.fix) from error
+    if read.dropped or read.rows.empty:
+        row, reason = read.dropped[0] if read.dropped else (1, "there is none")
+        got = f"{path}, row {row}: {reason}"
+        raise UserError("a manifest with science and reference in every row", got, "add them")
+    table = read.rows.astype({"science": object, "reference": object})
     return [_pair(row, path.parent) for row in table.to_dict("records")]
 
 

@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.tables import read_table
 from astrid_ml.types import Floats, Ints
 
 
@@ -41,10 +42,13 @@ def read_truth(path: str, science: Image) -> pd.DataFrame:
     Raises:
         UserError: an unreadable table, or neither pair of columns, or sky positions without a WCS.
     """
-    try:
-        table = pd.read_csv(path) if path.endswith(".csv") else pd.read_parquet(path)
-    except (ValueError, OSError) as error:
-        raise UserError("a table of known positions", f"{path}: {str(error)[:120]}", "check the file") from error
+    numbers = {"x": "number", "y": "number", "ra": "deg", "dec": "deg", "flux": "number"}
+    read = read_table(path, {}, optional=numbers)
+    if read.dropped:  # a source that is left out would make a false bogus of its candidate
+        row, reason = read.dropped[0]
+        got = f"{path}: {len(read.dropped)} rows that cannot be used; row {row}: {reason}"
+        raise UserError("a table of known positions", got, "correct the table")
+    table = read.rows
     if {"x", "y"} <= set(table.columns):
         return table
     if not {"ra", "dec"} <= set(table.columns):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.table import Table
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.commands.associate import AssociateCommand, joined_candidates
@@ -134,3 +135,25 @@ def test_mistakes_of_the_user_are_named(epoch: Callable[..., Path], tmp_path: Pa
     with pytest.raises(UserError, match="ZP"):
         DepthCommand(str(epoch(2, ZP=None)), str(tmp_path / "o")).run()
     assert DepthCommand(path, str(tmp_path / "o"), zero_point=25.0).run()["failed"] == 0
+
+
+@pytest.mark.parametrize("kind", ["csv", "ecsv", "ecsv,", "votable", "fits"])
+def test_positions_of_any_kind_keep_every_name(
+    kind: str, epoch: Callable[..., Path], positions: pd.DataFrame, tmp_path: Path
+) -> None:
+    """A hash is part of many transients' names; a row that cannot be used is counted with its reason."""
+    names = ["SN 2014J", "SN#2", "SN 2020abc # candidate"]
+    table = positions.head(3)[["object_id", "ra", "dec"]].assign(object_id=names)
+    where = tmp_path / "where"
+    if kind == "csv":
+        where.write_text(table.to_csv(index=False) + "lost,,1.0\n")
+    else:
+        form = {"ecsv": "ascii.ecsv", "ecsv,": "ascii.ecsv"}.get(kind, kind)
+        options = {"delimiter": ","} if kind == "ecsv," else {}
+        Table.from_pandas(table).write(where, format=form, **options)
+    report = ForcedCommand(str(epoch(0)), str(where), str(tmp_path / "out")).run()
+    assert report["objects"] == 3
+    assert report["positions_dropped"] == (1 if kind == "csv" else 0)
+    assert sorted(pd.read_parquet(tmp_path / "out" / "forced.parquet")["object_id"].unique()) == sorted(names)
+    account = json.loads((tmp_path / "out" / "report.json").read_text())["positions"]
+    assert account["rows_dropped_by_reason"] == ({"ra is empty": 1} if kind == "csv" else {})
