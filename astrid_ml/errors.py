@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """A mistake that the user can mend. The command line prints it without a traceback and exits with 2.
+    """A mistake that the user can fix. The command line prints it without a traceback and exits with 2.
 
     Args:
         expected: what the program needed, as a short sentence.
@@ -14,7 +14,7 @@ class UserError(Exception):
 
     def __init__(self, expected: str, got: str, fix: str) -> None:
         self.expected, self.got, self.fix = expected, got, fix
-        super().__init__(f"expected {expected}; got {got}. To mend it: {fix}")
+        super().__init__(f"expected {expected}; got {got}. To fix it: {fix}")
 
     def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str]]:
         """Keep the three parts when the error crosses a process border."""

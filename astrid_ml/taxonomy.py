@@ -36,7 +36,7 @@ class Taxonomy:
 
     def __post_init__(self) -> None:
         for problem in problems_of(self):
-            raise UserError(f"a taxonomy {self.name!r} that is one tree", problem, "mend its YAML file")
+            raise UserError(f"a taxonomy {self.name!r} that is one tree", problem, "fix its YAML file")
 
     @cached_property
     def nodes(self) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class FrameChannels:
             raise UserError(
                 "channels.size of 1 or more and channels.softening above 0",
                 f"{self.size} and {self.softening}",
-                "mend the channels",
+                "give channels values in that range",
             )
 
     def apply(

@@ -47,7 +47,7 @@ class RampDataModule(PreparedDataModule):
             raise UserError(
                 "crop and crops_per_tile of 1 or more, event_share from 0 to 1",
                 f"crop={crop}, crops_per_tile={crops_per_tile}, event_share={event_share}",
-                "mend the datamodule",
+                "give values in that range",
             )
         self.crop, self.event_share, self.crops_per_tile = crop, event_share, crops_per_tile
 

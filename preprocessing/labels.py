@@ -80,7 +80,7 @@ class TableLabel:
         if (clash > 1).any():
             names = ", ".join(clash[clash > 1].index[:3])
             raise UserError(
-                "one label for each id", f"{int((clash > 1).sum())} ids with two ({names})", "mend the table"
+                "one label for each id", f"{int((clash > 1).sum())} ids with two ({names})", "fix the table"
             )
         labels = table.drop_duplicates(self.id_column).set_index(self.id_column)[self.label_column]
         out = index.copy()
@@ -147,7 +147,7 @@ class ColumnLabel:
         labels = values.astype("string").map(dict(self.mapping)) if self.mapping else _numbers(values)
         if labels.isna().all():
             found = ", ".join(values.dropna().astype(str).unique()[:5])
-            raise UserError(f"values of {self.column} in label.mapping", found or "all null", "mend label.mapping")
+            raise UserError(f"values of {self.column} in label.mapping", found or "all null", "fix label.mapping")
         if not labels.dropna().isin([0, 1]).all():
             strange = ", ".join(labels[~labels.isin([0, 1])].dropna().astype(str).unique()[:5])
             raise UserError(

@@ -48,7 +48,7 @@ class Temperature:
 
     Args:
         offset: fit b as well. A loss with class weights or balanced batches shifts all logits, which no
-            temperature mends; without it the offset is 0.
+            temperature corrects; without it the offset is 0.
     """
 
     offset: bool = True

@@ -208,7 +208,7 @@ def _refuse_failures(failed: Sequence[Drop], total: int, max_failed: float) -> N
         raise UserError(
             f"at most {max_failed:.0%} of the units to fail",
             f"{len(failed)} of {total} failed ({shown})",
-            "mend or remove those files (finished units are kept), or raise max_failed",
+            "fix or remove those files (finished units are kept), or raise max_failed",
         )
 
 

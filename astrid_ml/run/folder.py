@@ -32,7 +32,7 @@ def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | No
         begun = any(folder.glob("**/checkpoints/last.ckpt")) or (folder / "metrics.json").is_file()
         if known.is_file() and begun:
             _refuse_other(known, config)
-        else:  # a run that stopped before its first epoch (a mistake that was mended since) binds nobody
+        else:  # a run that stopped before its first epoch (a mistake that was fixed since) binds nobody
             write_text(known, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     except OSError as error:
         raise UserError(

@@ -87,7 +87,7 @@ def check_disjoint(index: pd.DataFrame, rounds: list[pd.DataFrame]) -> None:
         if used["id"].duplicated().any():
             twice = used.loc[used["id"].duplicated(), "id"].unique()
             raise UserError(
-                "each id in one fold", f"{len(twice)} in two ({', '.join(twice[:3])})", "mend the split file"
+                "each id in one fold", f"{len(twice)} in two ({', '.join(twice[:3])})", "fix the split file"
             )
         folds = index[["id", "group_id"]].merge(used, on="id").groupby("group_id")["fold"].nunique()
         crossing = folds[folds > 1].index

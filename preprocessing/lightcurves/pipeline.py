@@ -66,8 +66,8 @@ class LightcurvesPipeline:
             self._write(table, writer)
         for drop in account.dropped:
             writer.drop(drop["object_id"], drop["reason"])
-        for mended in account.repaired:
-            writer.count(f"repaired: {mended['reason']}")
+        for repaired in account.repaired:
+            writer.count(f"repaired: {repaired['reason']}")
         for name, number in account.counts.items():
             writer.count(name, number)
 

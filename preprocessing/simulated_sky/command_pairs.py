@@ -47,7 +47,9 @@ class SimulatePairs:
         """Write ``pair_<i>_{science,reference}.fits`` (image, PSF), ``pair_<i>_truth.csv`` and ``manifest.csv``."""
         if self.n < 1 or len(self.shape) != 2 or min(self.shape) < 64:
             raise UserError(
-                "simulate.n of at least 1 and a shape of at least 64 x 64", f"{self.n}, {self.shape}", "mend"
+                "simulate.n of at least 1 and a shape of at least 64 x 64",
+                f"{self.n}, {self.shape}",
+                "for instance simulate.n=20 simulate.shape=[1024,1024]",
             )
         config = SkyConfig(
             shape=(self.shape[0], self.shape[1]),

@@ -91,7 +91,11 @@ class SimulateSky:
             )
         if self.n < 1 or len(self.shape) != 2 or min(self.shape) < 128:
             got = f"n={self.n}, shape={list(self.shape)}"
-            raise UserError("simulate.n of at least 1 and images of at least 128 x 128", got, "mend them")
+            raise UserError(
+                "simulate.n of at least 1 and images of at least 128 x 128",
+                got,
+                "for instance simulate.n=8 simulate.shape=[384,384]",
+            )
 
     def _pair(self, folder: Path, mission: SkyMission, number: int, seed: int) -> tuple[dict[str, str], pd.DataFrame]:
         """Simulate and write one pair; returns its line of the manifest and its truth."""

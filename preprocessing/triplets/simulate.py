@@ -51,7 +51,7 @@ class SimulateTriplets:
             raise UserError(
                 "simulate.n of at least 1 and a prevalence between 0 and 1",
                 f"{self.n} and {self.prevalence}",
-                "mend them",
+                "give values in that range",
             )
         counts = {"triplets": 0, "real": 0}
         for place, mission in enumerate(self.missions):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import checks
 import pytest
-from house import ROOT, House
+from house import LINKED, ROOT, House
 from rooms import HOUSE, INSIDE
 
 ORDER = {"": HOUSE, **INSIDE}
@@ -64,3 +67,31 @@ def test_a_verb_is_found_by_its_name(house: House) -> None:
 def test_every_folder_is_a_package_and_no_test_folder_is(house: House) -> None:
     assert checks.folders_without_init(house) == []
     assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Modules that a file imports, whoever made them."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module)
+    return names
+
+
+def test_only_build_instantiates(house: House) -> None:
+    users = [name for name, module in house.modules.items() if "hydra.utils" in imported(module.path)]
+    assert users == ["astrid_ml.build"]
+
+
+@pytest.mark.parametrize("script", ["train.py", "predict.py"])
+def test_the_scripts_are_a_few_lines(script: str) -> None:
+    assert len((ROOT / script).read_text(encoding="utf-8").splitlines()) < 40
+    assert imported(ROOT / script) == {"astrid_ml.cli.main"}
+
+
+def test_the_links_of_the_checkout_lead_to_the_top() -> None:
+    assert {name: (ROOT / "astrid_ml" / name).readlink() for name in LINKED} == {
+        name: Path("..") / name for name in LINKED
+    }

@@ -23,19 +23,19 @@ EXTRAS = {
 
 
 def command(cfg: Any) -> int:
-    """Print the findings; exit code 1 where something must be mended."""
+    """Print the findings; exit code 1 where something must be fixed."""
     from pathlib import Path
 
     problems = 0
     for mark, line in findings(Path(str(cfg.paths.data)), Path(str(cfg.paths.run_dir)).parent):
         problems += mark == "!!"
         print(f"{mark:>2} {line}")
-    print("nothing to mend" if not problems else f"{problems} to mend (marked !!)")
+    print("nothing to fix" if not problems else f"{problems} to fix (marked !!)")
     return 1 if problems else 0
 
 
 def findings(store: Path, runs: Path) -> Iterator[tuple[str, str]]:
-    """All findings as (mark, sentence): ``ok``, ``--`` (optional and absent), ``!!`` (mend this)."""
+    """All findings as (mark, sentence): ``ok``, ``--`` (optional and absent), ``!!`` (fix this)."""
     from astrid_ml import __version__
 
     yield "ok", f"astrid_ml {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"

@@ -82,7 +82,7 @@ def fit(
         folder: gets ``checkpoints/``.
 
     Raises:
-        UserError: an averaging that is none.
+        UserError: weight_averaging outside [0, 1).
         KeyboardInterrupt: the user stopped it; ``last.ckpt`` allows to carry on.
     """
     checkpoints = folder / "checkpoints"

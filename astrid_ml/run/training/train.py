@@ -32,7 +32,7 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
         The content of ``metrics.json`` with ``run_dir`` and ``summary`` (lines for the terminal) beside it.
 
     Raises:
-        UserError: anything in the data or the configuration that the user can mend.
+        UserError: anything in the data or the configuration that the user can fix.
         KeyboardInterrupt: stopped; the same command carries on.
     """
     folder = Path(config["paths"]["run_dir"])

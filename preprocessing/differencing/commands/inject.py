@@ -130,7 +130,7 @@ def _uniform(limits: Any, size: int, rng: np.random.Generator) -> Array:
 
 
 def check_range(name: str, limits: Sequence[float] | None) -> None:
-    """Refuse a range that is none.
+    """Refuse anything but two rising numbers.
 
     Raises:
         UserError: not two rising numbers.

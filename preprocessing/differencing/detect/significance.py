@@ -10,7 +10,7 @@ from torch import Tensor
 
 from astrid_ml.stats import robust_mean_std
 
-_SOUND = (0.2, 5.0)  # blank-sky standard deviations that a rescaling may mend
+_SOUND = (0.2, 5.0)  # blank-sky standard deviations that a rescaling may fix
 _LAGS = ((0, 1), (1, 0), (1, 1))
 
 

@@ -201,7 +201,7 @@ def celestial_wcs(header: fits.Header, path: str, needed: bool) -> WCS | None:
         except Exception as error:  # wcslib has many; all mean that the header's coordinates are useless
             if needed:
                 raise UserError(
-                    "a readable WCS", f"{path}: {error}", "mend the header or use preprocessing/align=none"
+                    "a readable WCS", f"{path}: {error}", "fix the header or use preprocessing/align=none"
                 ) from error
             return None
     if wcs.has_celestial:
@@ -288,7 +288,7 @@ def integer_ceiling(header: fits.Header) -> float | None:
 
 
 def white_sigma(data: Array, mask: Array) -> float:
-    """Standard deviation of white noise, deaf to everything smoother than a pixel (Immerkaer 1996, CVIU 64, 300).
+    """Standard deviation of white noise, insensitive to structure smoother than a pixel (Immerkaer 1996, CVIU 64, 300).
 
     Sources fainter than the noise widen the histogram of the pixels, but hardly that of their second differences.
     """

@@ -104,7 +104,7 @@ def summarise(sources: Sequence[CurveSource], results: Sequence[Any]) -> dict[st
         if result[2].bits:
             bits[name] = result[2].bits
         result[2].dropped = [{**drop, "source": name} for drop in result[2].dropped]
-        result[2].repaired = [{**mended, "source": name} for mended in result[2].repaired]
+        result[2].repaired = [{**repaired, "source": name} for repaired in result[2].repaired]
         total.merge(result[2])
     return {
         "sources": len(sources),
@@ -114,7 +114,7 @@ def summarise(sources: Sequence[CurveSource], results: Sequence[Any]) -> dict[st
         "repaired": len(total.repaired),
         "dropped": len(total.dropped),
         "dropped_by_reason": dict(sorted(Counter(drop["reason"] for drop in total.dropped).items())),
-        "repaired_by_reason": dict(sorted(Counter(mended["reason"] for mended in total.repaired).items())),
+        "repaired_by_reason": dict(sorted(Counter(repaired["reason"] for repaired in total.repaired).items())),
         "counts": {name: number for name, number in sorted(total.counts.items()) if number},
         "photflag_bits": bits,
         "failed": len(failed),

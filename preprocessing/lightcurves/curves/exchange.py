@@ -53,7 +53,7 @@ def from_arrow(content: pa.Table) -> CurveTable:
     offsets = lists["mjd"][0]
     for name, (other, _) in lists.items():
         if not np.array_equal(other, offsets):
-            raise UserError("list columns of equal lengths", f"{name} differs from mjd", "mend the file")
+            raise UserError("list columns of equal lengths", f"{name} differs from mjd", "fix the file")
     bands = lists["band"][1].dictionary_encode()
     codes = bands.indices.to_numpy(zero_copy_only=False).astype(np.int16)
     names = [str(name) for name in bands.dictionary.to_pylist()]

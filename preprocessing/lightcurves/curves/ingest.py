@@ -1,4 +1,4 @@
-"""What every reader shares: flat columns become a clean table, and an account says what was dropped or mended."""
+"""What every reader shares: flat columns become a clean table, and an account says what was dropped or repaired."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Account:
         self.dropped += [{"object_id": str(name), "reason": reason} for name in np.atleast_1d(np.asarray(ids))]
 
     def repair(self, ids: object, reason: str) -> None:
-        """Name objects that were mended and kept."""
+        """Name objects that were repaired and kept."""
         self.repaired += [{"object_id": str(name), "reason": reason} for name in np.atleast_1d(np.asarray(ids))]
 
     def merge(self, other: Account) -> None:

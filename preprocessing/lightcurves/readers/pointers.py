@@ -25,7 +25,7 @@ class Segments:
         start: (n,) first row, counted from 0.
         stop: (n,) one past the last row.
         problem: (n,) text; empty where the object is usable.
-        repair: (n,) text; what was mended; empty where the pointers were right.
+        repair: (n,) text; what was repaired; empty where the pointers were right.
     """
 
     start: Ints

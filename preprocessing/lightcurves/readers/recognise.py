@@ -90,7 +90,7 @@ def find_sources(raw: Sequence[Path]) -> list[CurveSource]:
     """All sources in files and folders, by path.
 
     Raises:
-        UserError: a named file is none that the readers know, or nothing was found at all.
+        UserError: no reader recognises a named file, or nothing was found at all.
     """
     found: list[CurveSource] = []
     for place in raw:

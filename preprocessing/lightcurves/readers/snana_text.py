@@ -151,7 +151,7 @@ def read_text(
 
 
 def is_usable(item: TextObject, file: str, account: Account) -> bool:
-    """Whether an object has rows with the needed columns; says what is wrong, and what was mended."""
+    """Whether an object has rows with the needed columns; says what is wrong, and what was repaired."""
     name, promised = item.word("SNID"), item.word("NOBS")
     needed = [("MJD",), ("FLUXCAL",), ("FLUXCALERR",), ("BAND", "FLT")]
     absent = [" or ".join(names) for names in needed if not set(names) & set(item.names)]

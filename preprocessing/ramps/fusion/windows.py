@@ -36,7 +36,7 @@ class Windows:
             raise UserError(
                 "windows.overlap smaller than windows.size, windows.depth of 4 or more",
                 f"size={self.size}, overlap={self.overlap}, depth={self.depth}",
-                "mend the windows",
+                "give preprocessing.windows values in that range",
             )
 
     def bands(

@@ -32,7 +32,7 @@ class Ranked:
 
     @staticmethod
     def of(score: npt.NDArray[np.floating], true: Mask, exposure: Ints, totals: Floats) -> Ranked:
-        """Sort; claims of score -inf are none."""
+        """Sort; entries scored -inf are not claims."""
         made = np.flatnonzero(np.isfinite(score))
         order = made[np.argsort(-score[made], kind="stable")]
         return Ranked(score[order].astype(np.float64), true[order], exposure[order], np.asarray(totals, np.float64))

@@ -123,5 +123,5 @@ def bits_of(hdus: Any, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint
         return np.full(shape, constant, np.uint32) if constant else None
     bits = np.asarray(data).astype(np.uint32)
     if bits.shape[-min(bits.ndim, len(shape)) :] != shape[-min(bits.ndim, len(shape)) :]:
-        raise UserError(f"{name} of the data's shape {shape}", str(bits.shape), "leave the extension out, or mend it")
+        raise UserError(f"{name} of the data's shape {shape}", str(bits.shape), "leave the extension out, or fix it")
     return np.broadcast_to(bits, shape)

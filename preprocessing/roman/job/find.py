@@ -74,7 +74,7 @@ class FieldLists:
             raise UserError(
                 "a job in the field lists",
                 f"none of {len(table)} has the fields {list(self.fields)} up to MJD {self.mjd_max}",
-                "mend reader.fields and reader.mjd_max",
+                "fix reader.fields and reader.mjd_max",
             )
         return dict(zip(table["JOB"][keep], table["FIELD"][keep].astype(str), strict=True))
 

@@ -32,7 +32,11 @@ class Match:
     def __post_init__(self) -> None:
         if self.policy not in ("one_to_one", "many_to_one") or self.radius <= 0:
             got = f"{self.policy} within {self.radius}"
-            raise UserError("match.policy of one_to_one or many_to_one and match.radius above 0", got, "mend the match")
+            raise UserError(
+                "match.policy of one_to_one or many_to_one and match.radius above 0",
+                got,
+                "for instance preprocessing.match.policy=one_to_one",
+            )
 
     def pairs(self, detections: Floats, truth: Floats) -> tuple[Ints, Ints]:
         """Matched rows (detection, truth) of two lists of positions (n, 2) and (m, 2)."""

@@ -129,7 +129,7 @@ def resolve(names: Collection[str], family: str = "zogy") -> Products:
         UserError: an unknown family.
     """
     if family not in FAMILIES:
-        raise UserError(f"an image family of {', '.join(FAMILIES)}", family, "mend preprocessing.images.family")
+        raise UserError(f"an image family of {', '.join(FAMILIES)}", family, "fix preprocessing.images.family")
     there = set(names)
     images, missing = _images(there, family)
     psfcat, finder = _catalogues(there, family)

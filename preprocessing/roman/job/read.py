@@ -45,7 +45,11 @@ class Images:
             raise UserError(f"images.family of {', '.join(FAMILIES)}", self.family, "choose one of them")
         if self.keep not in ("frames", "cutouts") or self.size < 1:
             got = f"{self.keep}, {self.size} px"
-            raise UserError("images.keep of frames or cutouts and images.size of at least 1", got, "mend the images")
+            raise UserError(
+                "images.keep of frames or cutouts and images.size of at least 1",
+                got,
+                "for instance preprocessing.images.keep=frames",
+            )
 
     def bytes_needed(self, image_bytes: int) -> int:
         """Of a job whose science image has this many bytes."""

@@ -94,14 +94,22 @@ class SimulateRoman:
     def _check(self) -> None:
         unknown = [band for band in self.bands if band not in EXPOSURES]
         if unknown or not self.bands:
-            raise UserError(f"simulate.bands among {', '.join(EXPOSURES)}", f"{unknown or 'none'}", "mend them")
+            raise UserError(f"simulate.bands among {', '.join(EXPOSURES)}", f"{unknown or 'none'}", "choose among them")
         if self.generation not in ("old", "new", "both"):
             raise UserError("simulate.generation of old, new or both", self.generation, "choose one of them")
         if self.n < 1 or self.fields < 1 or len(self.shape) != 2 or min(self.shape) < 96:
             got = f"n={self.n}, fields={self.fields}, shape={list(self.shape)}"
-            raise UserError("simulate.n and simulate.fields of at least 1, images of at least 96 px", got, "mend them")
+            raise UserError(
+                "simulate.n and simulate.fields of at least 1, images of at least 96 px",
+                got,
+                "for instance simulate.n=24 simulate.fields=8 simulate.shape=[384,384]",
+            )
         if "zogy" not in self.families or set(self.families) - {"zogy", "sfft", "naive"}:
-            raise UserError("simulate.families of zogy, sfft, naive, with zogy", f"{list(self.families)}", "mend them")
+            raise UserError(
+                "simulate.families of zogy, sfft, naive, with zogy",
+                f"{list(self.families)}",
+                "for instance simulate.families=[zogy]",
+            )
 
     def _job(self, output_dir: Path, number: int, field: Field, seed: int) -> dict[str, Any]:
         """Simulate and write one job; returns its line of the field list and its counts."""

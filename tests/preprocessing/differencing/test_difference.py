@@ -84,13 +84,13 @@ def test_residuals_at_stars_count_as_noise(sky: SkyPair, subtracted: Difference)
     from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
 
     wrong = Zogy()(broad)
-    mended, quality = StarResiduals()(wrong, broad, subtracted.matched)
+    repaired, quality = StarResiduals()(wrong, broad, subtracted.matched)
     assert quality["residual_share"] > 0.02
     table = subtracted.matched.stars
     y, x = (np.rint(table[c].to_numpy()).astype(int) for c in ("y", "x"))
-    assert float(mended.significance[y, x].abs().max()) < 0.5 * float(wrong.significance[y, x].abs().max())
+    assert float(repaired.significance[y, x].abs().max()) < 0.5 * float(wrong.significance[y, x].abs().max())
     # a source keeps its flux; only its error grows
-    assert torch.allclose(mended.significance * mended.flux_error, wrong.significance * wrong.flux_error, rtol=1e-3)
+    assert torch.allclose(repaired.significance * repaired.flux_error, wrong.significance * wrong.flux_error, rtol=1e-3)
 
 
 def test_a_cosmic_ray_is_flagged_as_sharper_than_the_psf(sky: SkyPair) -> None:

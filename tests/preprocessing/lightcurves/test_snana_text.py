@@ -109,9 +109,9 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     assert "no column FLUXCAL" in reasons["18"]
     assert "no observations" in reasons["19"]
     assert "cut off" in reasons["zipped.txt.gz"]
-    (mended,) = report["repairs"]
-    assert mended["object_id"] == "cut"
-    assert "2 whole OBS rows" in mended["reason"]
+    (repaired,) = report["repairs"]
+    assert repaired["object_id"] == "cut"
+    assert "2 whole OBS rows" in repaired["reason"]
     assert report["counts"]["rows_cut_off"] == 1
 
 
