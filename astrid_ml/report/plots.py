@@ -7,7 +7,7 @@ import pandas as pd
 
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.report.svg import Line, plot
-from astrid_ml.types import Floats
+from astrid_ml.stats import wilson
 
 UNIT = (0.0, 1.0)
 
@@ -57,13 +57,6 @@ def reliability(result: EvaluationResult) -> str:
         lines.append(Line(x, y, "calibrated", "a", points=True, low=low.tolist(), high=high.tolist()))
     title = "Reliability: observed share of real ones against the predicted probability"
     return plot(lines, "predicted probability", "observed share", title, UNIT, UNIT)
-
-
-def wilson(share: Floats, n: Floats, z: float = 1.96) -> tuple[Floats, Floats]:
-    """Wilson's 95 % interval of a share (Wilson 1927, JASA 22, 209)."""
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return np.minimum(centre - half, share), np.maximum(centre + half, share)
 
 
 def training(history: pd.DataFrame, names: list[str], y_label: str) -> str:

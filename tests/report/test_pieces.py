@@ -23,6 +23,7 @@ from astrid_ml.report.contact_sheet import MISSING, stamp_png, stretched, write_
 from astrid_ml.report.content import RunReport, SamplePicture
 from astrid_ml.report.model_card import card_text
 from astrid_ml.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, Line, plot, ticks, whisker
+from astrid_ml.stats import wilson
 
 
 def result_of(n: int = 300) -> EvaluationResult:
@@ -57,7 +58,7 @@ def test_the_area_under_the_drawn_steps_is_the_average_precision() -> None:
 
 
 def test_the_intervals_of_the_reliability_diagram_are_wilsons() -> None:
-    low, high = plots.wilson(np.array([0.0, 0.3, 1.0]), np.array([20.0, 50.0, 10.0]))
+    low, high = wilson(np.array([0.0, 0.3, 1.0]), np.array([20.0, 50.0, 10.0]))
     for place, (k, n) in enumerate(((0, 20), (15, 50), (10, 10))):
         expected = binomtest(k, n).proportion_ci(0.95, method="wilson")
         assert (low[place], high[place]) == pytest.approx((expected.low, expected.high), abs=2e-4)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.image import Image
-from astrid_ml.tables import read_table
+from astrid_ml.tables import UserTable, read_table
 from astrid_ml.types import Floats, Ints
 
 
@@ -40,19 +42,18 @@ def read_truth(path: str, science: Image) -> pd.DataFrame:
     """Known positions of a frame: the table with ``x, y`` in px, from x and y or from ra and dec.
 
     Raises:
-        UserError: an unreadable table, or neither pair of columns, or sky positions without a WCS.
+        UserError: an unreadable table, neither pair of columns, a row without its position or its flux (where there
+            is such a column), or sky positions without a WCS.
     """
     numbers = {"x": "number", "y": "number", "ra": "deg", "dec": "deg", "flux": "number"}
     read = read_table(path, {}, optional=numbers)
-    if read.dropped:  # a source that is left out would make a false bogus of its candidate
-        row, reason = read.dropped[0]
-        got = f"{path}: {len(read.dropped)} rows that cannot be used; row {row}: {reason}"
-        raise UserError("a table of known positions", got, "correct the table")
     table = read.rows
-    if {"x", "y"} <= set(table.columns):
-        return table
-    if not {"ra", "dec"} <= set(table.columns):
+    pair = next((pair for pair in (("x", "y"), ("ra", "dec")) if set(pair) <= set(table.columns)), None)
+    if pair is None:
         raise UserError("the columns x, y or ra, dec", f"{path} with {', '.join(map(str, table.columns))}", "add them")
+    _refuse_gaps(path, read, [*pair, *(["flux"] if "flux" in table else [])])
+    if pair == ("x", "y"):
+        return table
     if science.wcs is None:
         raise UserError("a WCS for positions in ra, dec", f"none in {science.name}", "give x, y")
     x, y = science.wcs.all_world2pix(table["ra"].to_numpy(), table["dec"].to_numpy(), 0, quiet=True)
@@ -60,6 +61,18 @@ def read_truth(path: str, science: Image) -> pd.DataFrame:
     inside = (x > -0.5) & (y > -0.5) & (x < w - 0.5) & (y < h - 0.5)
     kept: pd.DataFrame = table.assign(x=x, y=y)[inside].reset_index(drop=True)
     return kept
+
+
+def _refuse_gaps(path: str, read: UserTable, names: Sequence[str]) -> None:
+    """A source that is left out makes a false bogus of its candidate; one without a flux has no sign."""
+    wrong = list(read.dropped)
+    if not wrong:  # then rows and their numbers agree
+        empty = read.rows[list(names)].isna()
+        wrong = [(row + 1, f"{name} is empty") for name in names for row in np.flatnonzero(empty[name]).tolist()]
+    if wrong:
+        row, reason = min(wrong)
+        got = f"{path}: {len(wrong)} rows that cannot be used; row {row}: {reason}"
+        raise UserError("known positions with a number in every row", got, "complete the table, or take the rows out")
 
 
 def label_candidates(
