@@ -1,14 +1,17 @@
-"""What all tests share: one thread each, the folder of real files, quiet third-party warnings."""
+"""What all tests share: one thread each, the folder of real files, and files made for tests (``made``)."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("WANDB_MODE", "offline")
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
 

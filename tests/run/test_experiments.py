@@ -9,6 +9,7 @@ from typing import Any
 import fastavro
 import numpy as np
 import pytest
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 
 from astrid_ml.build import conf_folder, plain
@@ -17,55 +18,46 @@ from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcu
 from astrid_ml.run.training.train import train
 
 COMMON = ["trainer.fast_dev_run=true", "trainer.enable_progress_bar=false", "trainer.precision=32-true", "logger=none"]
-SMALL = {
-    "realbogus_triplets": ["simulate.n=240", "simulate.prevalence=0.3", "channels.size=31"],
-    "realbogus_sim": ["simulate.n=12", "simulate.shape=[160,160]", "simulate.transients=400", "channels.size=31"],
-    "realbogus_alerts": ["split.k=2"],
-    "lightcurves_sim": ["simulate.n=600", "simulate.templates=5"],
-    "lightcurves_elasticc": ["executor=serial"],
-    "lightcurves_real": ["split.k=2", "datamodule.taxonomy=elasticc2"],
-    "lightcurves_surveys": ["datamodule.taxonomy=elasticc2"],
-    "realbogus_roman": ["simulate=roman", "simulate.n=9", "simulate.fields=9", "simulate.shape=[128,128]"],
-    "ramp_anomalies": ["simulate.n=12", "simulate.num_frames=12", "simulate.image_shape=[72,72]"],
-    "ramp_anomalies_full": [
-        *("simulate.n=12", "simulate.num_frames=12", "simulate.image_shape=[40,40]", "preprocessing.tile=32"),
-        *("simulate.cosmic_ray_per_exp_range=[20,20]", "simulate.rtn_per_exp_range=[10,10]"),
-        *("simulate.snowballs_per_exp_range=[1,1]", "simulate.snowball_radius_range=[4,5]"),
-        *("model.network.widths=[4,8,8]", "datamodule.num_workers=0", "datamodule.crop=16"),
-    ],
-}
+SMALL = Path(__file__).parents[1] / "experiments"
 EXPERIMENTS = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
 
 
 def make_alerts(folder: Path) -> None:
     """Sixty packets, half of them with a star in the centre and a high ``drb``."""
-    from tests_alerts import SCHEMA, make_packet
+    from made.alerts import SCHEMA, make_packet
 
     packets = [make_packet(number, star=bool(number % 2)) for number in range(60)]
     with (folder / "night.avro").open("wb") as stream:
         fastavro.writer(stream, SCHEMA, packets)
 
 
-def raw_of(experiment: str, folder: Path) -> list[str]:
-    """Raw files for the experiments that simulate none themselves."""
+def make_lightcurves(folder: Path) -> None:
+    """Six hundred simulated objects in SNANA's files."""
+    SimulateLightcurves(n=600, templates=5).run(folder, 1)
+
+
+RAW = {"alerts": make_alerts, "lightcurves": make_lightcurves}
+
+
+def small_form(experiment: str, folder: Path) -> list[str]:
+    """Words that make the experiment small (tests/experiments/), and the raw files that it needs."""
+    path = SMALL / f"{experiment}.yaml"
+    assert path.is_file(), f"a new experiment needs a small form of itself: {path}"
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if form["raw"] == "none":
+        return list(form["words"])
     raw = folder / "raw"
     raw.mkdir()
-    if experiment == "realbogus_alerts":
-        make_alerts(raw)
-    elif experiment in ("lightcurves_elasticc", "lightcurves_real", "lightcurves_surveys"):
-        SimulateLightcurves(n=600, templates=5).run(raw, 1)
-    else:
-        return []
-    return [f'paths.raw="{raw}"']
+    RAW[form["raw"]](raw)
+    return [*form["words"], f'paths.raw="{raw}"']
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_an_experiment_runs_to_its_report(experiment: str, tmp_path: Path) -> None:
-    assert experiment in SMALL, "a new experiment needs a small form of itself here"
     GlobalHydra.instance().clear()
-    overrides = [f"experiment={experiment}", *COMMON, *SMALL[experiment], *raw_of(experiment, tmp_path)]
+    overrides = [f"experiment={experiment}", *COMMON, *small_form(experiment, tmp_path)]
     overrides += [f'paths.data="{tmp_path / "store"}"', f'paths.run_dir="{tmp_path / "run"}"', "paths.sweep_dir=none"]
     config: dict[str, Any] = plain(compose("train", overrides))
     shrink_bootstrap(config["evaluation"])
