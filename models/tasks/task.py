@@ -33,6 +33,7 @@ class Task(LightningModule):
 
     monitor: ClassVar[str] = "val/loss"
     monitor_mode: ClassVar[str] = "min"
+    history_file: ClassVar[str | None] = None  # each epoch's metrics, in the run's folder
 
     def __init__(
         self,

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
-from pytorch_lightning import Callback
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -19,7 +18,6 @@ from astrid_ml.errors import UserError
 from astrid_ml.metrics.histogram import HistogramAveragePrecision
 from astrid_ml.models.losses.voxels import IGNORE
 from astrid_ml.models.tasks.task import Batch, Task
-from astrid_ml.models.unet3d.callbacks import HistoryFile
 from astrid_ml.preprocessing.ramps.fusion.truth import NEEDED, fold_evidence
 from astrid_ml.preprocessing.ramps.ramp.channels import ramp_channels
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES as CLASSES
@@ -42,6 +40,7 @@ class VoxelTask(Task):
 
     monitor: ClassVar[str] = "val/aucpr_mean"
     monitor_mode: ClassVar[str] = "max"
+    history_file: ClassVar[str | None] = "training_history_unet3d.json"
 
     def __init__(
         self,
@@ -59,10 +58,6 @@ class VoxelTask(Task):
 
     def configure_metrics(self) -> None:
         self.val_aucpr = nn.ModuleList(HistogramAveragePrecision(bins=20_000, limit=LIMIT) for _ in CLASSES)
-
-    def configure_callbacks(self) -> list[Callback]:
-        """The history as a file."""
-        return [HistoryFile()]
 
     def compute_loss(self, batch: Batch) -> Tensor:
         if self.loss is None:

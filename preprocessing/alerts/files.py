@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from astrid_ml.files import walk
+
 # Either spelling; Rubin's and everyone else's.
 CUTOUT_KEYS = (
     ("cutoutScience", "cutoutTemplate", "cutoutDifference"),
@@ -43,9 +45,7 @@ class Found:
 
 def find(raw: Sequence[Path]) -> Found:
     """Walk files and folders; parquet files without cutouts are passed over."""
-    files = sorted(
-        {path for place in raw for path in ([place] if place.is_file() else place.rglob("*")) if path.is_file()}
-    )
+    files = sorted(walk(raw))
     tables = {path: has_cutouts(path) for path in files if path.suffix.lower() in PARQUET}
     return Found(
         [path for path in files if path.suffix.lower() in LOOSE],

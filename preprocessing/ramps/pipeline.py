@@ -12,6 +12,7 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
+from astrid_ml.files import walk
 from astrid_ml.preprocessing.ramps.exposure.strips import Processing, strips
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
@@ -60,8 +61,7 @@ class RampsPipeline:
         """
         units = []
         for place in raw:
-            files = [place] if place.is_file() else sorted(p for p in place.rglob("*") if is_ramp_file(p))
-            for path in files:
+            for path in walk(place, is_ramp_file):
                 name = path.name if place.is_file() else str(path.relative_to(place))
                 truth = _truth_of(path)
                 inputs = (path, truth) if truth.is_file() else (path,)

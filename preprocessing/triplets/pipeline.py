@@ -12,6 +12,7 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
+from astrid_ml.files import walk
 from astrid_ml.preprocessing.stamps import peak_snr
 
 
@@ -27,11 +28,9 @@ class TripletsPipeline:
         """One unit for each ``triplets_*.npy``; incomplete where its table is missing.
 
         Raises:
-            UserError: there are none.
+            UserError: there is no such file.
         """
-        files = sorted(
-            path for place in raw for path in ([place] if place.is_file() else place.rglob("triplets_*.npy"))
-        )
+        files = sorted(walk(raw))
         files = [path for path in files if path.name.startswith("triplets_") and path.suffix == ".npy"]
         if not files:
             raise UserError(

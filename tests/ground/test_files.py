@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from astrid_ml.errors import UserError
 from astrid_ml.files import (
     TableWriter,
     finite,
     link,
     temporaries,
+    walk,
     whole,
     whole_folder,
     write_array,
@@ -144,3 +146,30 @@ def test_bytes_arrays_and_links(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"\x00\x01"
     assert np.load(tmp_path / "c.npy").tolist() == [0, 1, 2]
     assert (tmp_path / "b.npy").stat().st_ino == (tmp_path / "c.npy").stat().st_ino
+
+
+def test_a_walk_takes_named_files_and_accepted_ones_of_folders_once(tmp_path: Path) -> None:
+    (tmp_path / "a" / "deep").mkdir(parents=True)
+    for name in ("a/2.fits", "a/deep/1.fits", "a/notes.txt", "named.txt"):
+        (tmp_path / name).write_text("")
+    found = walk([tmp_path / "a", str(tmp_path / "named.txt"), tmp_path / "a" / "2.fits"], is_fits)
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["a/2.fits", "a/deep/1.fits", "named.txt"]
+
+
+def test_a_walk_follows_links_to_folders_and_ends_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "night").mkdir(parents=True)
+    (tmp_path / "disk" / "night" / "1.fits").write_text("")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "data").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "night" / "back").symlink_to(tmp_path / "mine")
+    found = walk(tmp_path / "mine", is_fits)
+    assert found == [tmp_path / "mine" / "data" / "night" / "1.fits"]
+
+
+def test_a_walk_names_all_absent_places(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nothing at .*a\.fits, .*b\.fits"):
+        walk([tmp_path / "a.fits", tmp_path / "b.fits"])
+
+
+def is_fits(path: Path) -> bool:
+    return path.suffix == ".fits"

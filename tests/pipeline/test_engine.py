@@ -160,5 +160,5 @@ def test_each_kind_of_shard_reads_back(raw: Path, tmp_path: Path) -> None:
     assert offsets.tolist() == [0, 5, 8]
     assert values.shape == (8, 2)
     assert dataset.gather("frame", np.array([position["00.txt-4"]])).dtype == np.uint16
-    assert dataset.meta["counts"]["mended"] == 40
+    assert dataset.meta["counts"]["repaired"] == 40
     assert dataset.meta["drops_by_reason"] == {"no cutout": 20}

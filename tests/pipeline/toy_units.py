@@ -42,7 +42,7 @@ class ToyUnits:
         shard.arrays["frame"][:] = random.integers(0, 99, size=(2, 8, 8))
         writer.add_rows(records[4:].assign(row=[0, 1]), shard)
         writer.drop(f"{unit.id}-x", "no cutout")
-        writer.count("mended", 2)
+        writer.count("repaired", 2)
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
         return index, []

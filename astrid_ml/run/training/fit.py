@@ -18,19 +18,28 @@ from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, Model
 from astrid_ml.checkpoint.files import AtomicCheckpointIO
 from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.errors import UserError
+from astrid_ml.files import write_json
 
 
 class History(Callback):
-    """Keeps the epoch's metrics as rows; part of ``last.ckpt``, so that a resumed run has them all."""
+    """Keeps the epoch's metrics as rows; part of ``last.ckpt``, so that a resumed run has them all.
 
-    def __init__(self, echo: bool) -> None:
+    Args:
+        echo: print each epoch's metrics.
+        file: written whole after each epoch: name -> one value an epoch. None for no file.
+    """
+
+    def __init__(self, echo: bool, file: Path | None = None) -> None:
         self.rows: list[dict[str, float]] = []
-        self.echo = echo
+        self.echo, self.file = echo, file
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         row = {"epoch": float(trainer.current_epoch)}
         row.update({name: float(value) for name, value in trainer.callback_metrics.items()})
         self.rows.append(row)
+        if self.file is not None and trainer.is_global_zero:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.file, pd.DataFrame(self.rows).to_dict("list"))
         if self.echo and trainer.is_global_zero:
             shown = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "epoch")
             print(f"epoch {int(row['epoch']):>3}  {shown}", file=sys.stderr, flush=True)
@@ -96,7 +105,7 @@ def fit(
         enable_version_counter=False,
     )
     on_terminal = bool(trainer["enable_progress_bar"]) and sys.stderr.isatty()
-    history = History(echo=not on_terminal)
+    history = History(not on_terminal, folder / task.history_file if task.history_file else None)
     hooks: list[Callback] = [keeper, history]
     if callbacks["early_stopping"]:
         hooks.append(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import walk
 from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.tables import UserTable, read_table
 
@@ -17,15 +19,10 @@ def find_files(places: str | Sequence[str], pattern: str) -> list[Path]:
     Raises:
         UserError: nothing at a place, or no file at all.
     """
-    found: list[Path] = []
-    for place in [places] if isinstance(places, str) else list(places):
-        path = Path(place)
-        if not path.exists():
-            raise UserError("input=FILE or FOLDER that exists", f"nothing at {path}", "check the path")
-        found += sorted(path.rglob(pattern)) if path.is_dir() else [path]
+    found = walk(places, lambda path: fnmatch(path.name, pattern))
     if not found:
         raise UserError(f"files named {pattern}", f"none in {places}", "make them with astrid difference")
-    return list(dict.fromkeys(found))
+    return found
 
 
 def read_positions(path: Path) -> UserTable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ import pandas as pd
 import torch
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import whole
+from astrid_ml.files import finite, whole, write_json
 from astrid_ml.preprocessing.differencing.commands.inject import free_places
 from astrid_ml.preprocessing.differencing.commands.recovery import Recovery, recover, summarise
 from astrid_ml.preprocessing.differencing.commands.recovery_figure import write_recovery_figure
@@ -175,26 +174,13 @@ class RecoverCommand:
     def _write(self, folder: Path, table: pd.DataFrame, sources: dict[str, pd.DataFrame], failed: list[str]) -> None:
         with whole(folder / "recover.parquet") as at:
             table.to_parquet(at, index=False)
-        rows = [{k: _json(v) for k, v in row.items()} for row in table.to_dict("records")]
-        text = json.dumps({"rows": rows, "failed": failed}, indent=2) + "\n"
-        with whole(folder / "recover.json") as at:
-            _write_text(at, text)
+        write_json(folder / "recover.json", {"rows": table.to_dict("records"), "failed": failed})
         joined = pd.concat([part.assign(method=name) for name, part in sources.items()], ignore_index=True)
         with whole(folder / "sources.parquet") as at:
             joined.to_parquet(at, index=False)
         write_recovery_figure(folder / "recover.png", sources, table)
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
 def _round(value: Any) -> Any:
-    value = _json(value)
+    value = finite(value)
     return round(value, 4) if isinstance(value, float) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,7 +16,7 @@ from astrid_ml.preprocessing.differencing.detect.options import EDGE, NEAR_MASK
 from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.truth import match
 from astrid_ml.preprocessing.differencing.stars.select import find_sources
-from astrid_ml.stats import robust_sigma
+from astrid_ml.stats import robust_sigma, wilson
 from astrid_ml.types import Floats, Mask
 
 SNR_BINS = (4.0, 5.0, 7.0, 10.0, 20.0, np.inf)
@@ -125,19 +126,11 @@ def summarise(parts: list[Recovery]) -> dict[str, Any]:
     return row
 
 
-def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float | None, float | None]:
-    """Wilson's (1927) interval of a share; None where n is 0."""
-    if n == 0:
-        return None, None
-    p, z2 = hits / n, z * z
-    middle, half = p + z2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return float((middle - half) / (1 + z2 / n)), float((middle + half) / (1 + z2 / n))
-
-
 def _completeness(found: Mask, name: str) -> dict[str, Any]:
-    low, high = wilson(int(found.sum()), len(found))
-    value = float(found.mean()) if len(found) else None
-    return {name: value, f"{name}_low": low, f"{name}_high": high, f"{name}_n": len(found)}
+    value, n = (float(found.mean()) if len(found) else math.nan), len(found)
+    low, high = wilson(np.array([value]), np.array([n]))
+    shares = {name: value, f"{name}_low": float(low[0]), f"{name}_high": float(high[0])}
+    return {key: share if n else None for key, share in shares.items()} | {f"{name}_n": n}
 
 
 def magnitudes(mag: Floats, found: Mask) -> dict[str, float | None]:

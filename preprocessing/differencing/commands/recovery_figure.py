@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.files import whole
-from astrid_ml.preprocessing.differencing.commands.recovery import wilson
+from astrid_ml.stats import wilson
 
 _COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b83280", "#4a5568", "#b7791f", "#285e61")
 _INK = "#1a202c"
@@ -76,15 +76,14 @@ def _curve(axis: Any, part: pd.DataFrame, name: str, colour: str, has_snr: bool)
         return
     value = part[column].to_numpy(dtype=float)
     edges = np.unique(np.quantile(value, np.linspace(0, 1, min(12, max(3, len(value) // 25)) + 1)))
-    middle, share, low, high = [], [], [], []
+    middle, share, n = [], [], []
     for a, b in pairwise(edges):
         inside = part[(value >= a) & (value <= b)]
         if inside.empty:
             continue
-        bounds = wilson(int(inside["found"].sum()), len(inside))
         middle.append(float(np.median(inside[column])))
         share.append(float(inside["found"].mean()))
-        low.append(bounds[0])
-        high.append(bounds[1])
+        n.append(len(inside))
     axis.plot(middle, share, "-o", color=colour, ms=4, lw=1.5, label=name)
+    low, high = wilson(np.array(share), np.array(n))
     axis.fill_between(middle, low, high, color=colour, alpha=0.12, lw=0)

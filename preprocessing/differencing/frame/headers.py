@@ -133,7 +133,7 @@ def _dated(header: Header, keys: tuple[str, ...], scale: str) -> float | None:
 
 
 def _days(header: Header, keys: tuple[str, ...]) -> float | None:
-    """An MJD; GALEX's EXPSTART, in seconds, is none."""
+    """An MJD; None for a time that is not in days, as GALEX's EXPSTART in seconds."""
     value = _number(header, keys)
     return value if value is not None and 10_000 < value < 200_000 else None
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import walk
 from astrid_ml.preprocessing.differencing.frame.load import Frame, split_name
 from astrid_ml.tables import read_table
 
@@ -45,7 +46,7 @@ def find_pairs(raw: Sequence[Path]) -> list[Pair]:
         return [Pair(files[0].name.split(".")[0], {"path": science}, {"path": reference})]
     tables = [path for path in files if path.suffix in (".csv", ".parquet")]
     for folder in (path for path in raw if path.is_dir()):
-        tables += sorted(path for name in NAMES for path in folder.rglob(name))
+        tables += walk(folder, lambda path: path.name in NAMES)
     if not tables:
         fix = "give a CSV or parquet table with the columns science, reference and optionally truth, mission, filter"
         raise UserError("a manifest of FITS pairs, or two FITS files", f"none in {', '.join(map(str, raw))}", fix)

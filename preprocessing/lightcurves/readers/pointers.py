@@ -126,7 +126,7 @@ def believable(confirmed: Ints, ends: Ints, contradicted: bool, rows: int) -> In
     The first is believed only if the next separator fits again (or none contradicts), and if NOBS leave no row over.
 
     Args:
-        confirmed: places of separators (among the rows that are none) that fall on the end of an object.
+        confirmed: places of separators (among the rows that are not separators) that fall on the end of an object.
         ends: where the objects with rows end.
         contradicted: whether the separator behind the last of ``confirmed`` falls on no end.
         rows: how many rows are no separators.

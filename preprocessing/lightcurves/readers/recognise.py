@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import walk
 from astrid_ml.preprocessing.lightcurves.curves.exchange import is_exchange, read_exchange
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
@@ -95,7 +96,7 @@ def find_sources(raw: Sequence[Path]) -> list[CurveSource]:
     found: list[CurveSource] = []
     for place in raw:
         named = place.is_file()
-        for path in [place] if named else sorted(p for p in place.rglob("*") if p.is_file()):
+        for path in walk(place):
             source = recognise(path)
             if source is not None:
                 found.append(source)

@@ -185,7 +185,7 @@ def object_table(header: Mapping[str, Any], head: Mapping[str, Array]) -> pd.Dat
 
 
 def labels_of(header: Mapping[str, Any], head: Mapping[str, Array]) -> npt.NDArray[np.object_]:
-    """The survey's label: the class in VERSION where it is named there, else SNTYPE as text; 0 and -9 are none."""
+    """The survey's label: the class in VERSION where it is named there, else SNTYPE as text; 0 and -9 say nothing."""
     found = _CLASS_IN_VERSION.match(str(header.get("VERSION", "")).strip())
     if found:
         return np.full(len(head["SNID"]), found.group(2), dtype=object)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import walk
 from astrid_ml.preprocessing.lightcurves.curves.exchange import read_exchange
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, TIME_SERIES_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
@@ -194,7 +195,7 @@ def sources_of(table: CurveTable, selection: Selection | None = None) -> Iterato
 
 def read_sources(path: Path, selection: Selection | None = None) -> Iterator[LSSTSource]:
     """The objects of a parquet file (or of a folder of them) that ``astrid convert`` wrote."""
-    for file in sorted(path.rglob("*.parquet")) if path.is_dir() else [path]:
+    for file in walk(path, lambda file: file.suffix == ".parquet"):
         for table in read_exchange(file):
             yield from sources_of(table, selection)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import whole, write_json, write_table
+from astrid_ml.files import walk, whole, write_json, write_table
 from astrid_ml.preprocessing.ramps.exposure.dq import write_dq
 from astrid_ml.preprocessing.ramps.exposure.lists import (
     detections,
@@ -71,12 +71,9 @@ class PredictRamps:
         return summary | ({"warnings": warned} if warned else {})
 
     def _files(self) -> list[Path]:
-        given = [self.input] if isinstance(self.input, str) else list(self.input)
-        files: list[Path] = []
-        for path in map(Path, given):
-            files += sorted(p for p in path.rglob("*") if is_ramp_file(p)) if path.is_dir() else [path]
+        files = walk(self.input, is_ramp_file)
         if not files:
-            raise UserError("input with FITS or .npy ramps", f"none in {', '.join(map(str, given))}", "check the path")
+            raise UserError("input with FITS or .npy ramps", f"none in {self.input}", "check the path")
         return files
 
     def exposure(self, path: Path, output: Path, network: RampNetwork | None = None) -> dict[str, Any]:

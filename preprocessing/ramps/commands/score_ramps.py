@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_json
+from astrid_ml.files import walk, write_json
 from astrid_ml.preprocessing.ramps.exposure.lists import detections, with_probability
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
@@ -92,15 +92,12 @@ class ScoreRampsCommand:
         return {"exposures": len(scores), "score": str(output / "score.json"), "figures": [str(p) for p in figures]}
 
     def _files(self) -> list[Path]:
-        given = [self.input] if isinstance(self.input, str) else list(self.input)
-        files: list[Path] = []
-        for path in map(Path, given):
-            found = sorted(p for p in path.rglob("*") if is_ramp_file(p)) if path.is_dir() else [path]
-            files += [p for p in found if Path(f"{p.with_suffix('')}_truth.npz").is_file()]
+        found = walk(self.input, is_ramp_file)
+        files = [path for path in found if Path(f"{path.with_suffix('')}_truth.npz").is_file()]
         if not files:
             raise UserError(
                 "exposures with their truth beside them (<stem>_truth.npz)",
-                f"none in {', '.join(map(str, given))}",
+                f"none in {self.input}",
                 "make some: astrid simulate what=ramps simulate.n=8 output_dir=sim",
             )
         return files

@@ -16,13 +16,14 @@ from astrid_ml.datamodules.ramps import RampDataModule
 from astrid_ml.errors import UserError
 from astrid_ml.models.losses.voxels import IGNORE, CrossEntropyDice
 from astrid_ml.models.tasks.voxels import VoxelTask, class_logits
-from astrid_ml.models.unet3d.callbacks import HistoryFile
 from astrid_ml.models.unet3d.network import UNet3D
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
 from astrid_ml.preprocessing.ramps.judge.judge import VoxelJudge, average_precision, recall_at
 from astrid_ml.preprocessing.ramps.pipeline import RampsPipeline
 from astrid_ml.preprocessing.ramps.ramp.channels import ramp_channels
 from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
+from astrid_ml.run.training.fit import History
+from astrid_ml.stats import robust_sigma
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_tiles_are_in_read_noises_with_truth(source: MemorySource) -> None:
     cube, truth = source.gather("cube", rows), source.gather("truth", rows)
     assert cube.shape == truth.shape == (8, 16, 32, 32)
     quiet = np.diff(cube, axis=1)[(truth[:, 1:] == 0) & np.isfinite(np.diff(cube, axis=1))]
-    spread = 1.4826 * np.median(np.abs(quiet - np.median(quiet)))
+    spread = robust_sigma(quiet)
     assert spread == pytest.approx(np.sqrt(2), rel=0.05)
     steps = np.diff(cube, axis=1)[truth[:, 1:] == 1]
     assert np.nanmedian(steps) > 3
@@ -171,18 +172,18 @@ def test_metrics_of_histograms() -> None:
 
 
 def test_the_history_is_a_file_that_survives_a_resume(tmp_path: Path) -> None:
-    callback = HistoryFile()
+    file = tmp_path / "training_history_unet3d.json"
+    callback = History(False, file)
     for epoch in range(3):
         trainer = SimpleNamespace(
             current_epoch=epoch,
             callback_metrics={"train/loss": torch.tensor(1.0 / (1 + epoch))},
-            checkpoint_callback=SimpleNamespace(dirpath=str(tmp_path / "checkpoints")),
             is_global_zero=True,
         )
-        resumed = HistoryFile()
+        resumed = History(False, file)
         resumed.load_state_dict(callback.state_dict())
         resumed.on_train_epoch_end(trainer, None)  # type: ignore[arg-type]
         callback = resumed
-    written = json.loads((tmp_path / "training_history_unet3d.json").read_text())
+    written = json.loads(file.read_text())
     assert written["epoch"] == [0.0, 1.0, 2.0]
     assert written["train/loss"] == pytest.approx([1.0, 0.5, 1 / 3])

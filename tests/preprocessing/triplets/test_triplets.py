@@ -18,6 +18,7 @@ from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 from astrid_ml.preprocessing.triplets.render import galaxy, moffat
 from astrid_ml.preprocessing.triplets.scene import best_response, draw_fields, simulate_batch
 from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
+from astrid_ml.stats import robust_sigma
 
 
 def ones(value: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -44,7 +45,7 @@ def test_the_transients_matched_filter_sees_the_drawn_snr() -> None:
     for stamp, fwhm in zip(stamps[lonely], facts["fwhm"][lonely], strict=True):
         difference = stamp[2] - np.median(stamp[2])
         psf = moffat(ones(31), ones(31), ones(fwhm), MISSIONS["ZTF"].beta)[0]
-        sigma = 1.4826 * np.median(np.abs(difference))
+        sigma = robust_sigma(difference, centre=0.0)
         flux_errors.append((psf * difference).sum() / np.sqrt((psf**2).sum()) / sigma)
     # Off-centre by up to half a pixel and with its own photon noise, a filter at the centre sees a little less.
     assert 14 < np.median(flux_errors) < 21

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.commands.recovery import magnitudes, recover, summarise, wilson
+from astrid_ml.preprocessing.differencing.commands.recovery import magnitudes, recover, summarise
 from astrid_ml.preprocessing.differencing.detect.measure import MEASURED, SHARP, forced, measure, shapes
 from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction, same_size
 from astrid_ml.preprocessing.differencing.frame.image import Image
@@ -15,6 +15,7 @@ from astrid_ml.preprocessing.differencing.grid.align import AlignNone
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 from astrid_ml.preprocessing.differencing.subtract.star_residuals import StarResiduals
 from astrid_ml.preprocessing.simulated_sky.pair import SkyPair
+from astrid_ml.stats import wilson
 
 
 def test_transients_are_found_and_nothing_else(sky: SkyPair, subtracted: Difference) -> None:
@@ -143,9 +144,9 @@ def test_psfs_of_two_sizes_get_one() -> None:
 
 
 def test_intervals_and_magnitudes_against_closed_forms() -> None:
-    assert wilson(0, 0) == (None, None)
-    low, high = wilson(8, 10)
-    assert (low, high) == pytest.approx((0.4901, 0.9433), abs=1e-3)  # Newcombe 1998, table I method 3
+    low, high = wilson(np.array([0.8, np.nan]), np.array([10.0, 0.0]))
+    assert np.isnan([low[1], high[1]]).all()
+    assert (low[0], high[0]) == pytest.approx((0.4901, 0.9433), abs=1e-3)  # Newcombe 1998, table I method 3
     rng = np.random.default_rng(2)
     mag = rng.uniform(18, 22, 4000)
     found = rng.uniform(size=4000) < 1 / (1 + np.exp((mag - 20.3) * 4))

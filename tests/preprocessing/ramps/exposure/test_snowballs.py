@@ -1,4 +1,4 @@
-"""Snowballs that the frame's edge, other snowballs or lost pixels cut, stars that are none, and what follows them."""
+"""Snowballs cut by the edge, by other snowballs or by lost pixels, stars that look like them, and what follows."""
 
 from __future__ import annotations
 
