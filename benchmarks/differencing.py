@@ -121,7 +121,7 @@ def write(path: Path, pair: SkyPair) -> None:
             "data": image.data,
             "variance": image.variance,
             "mask": image.mask,
-            "saturated": image.meta["saturated"],
+            "saturated": image.saturated,
         }
         planes |= {f"{name}{i}": plane.numpy() for name, plane in named.items()}
         planes[f"wcs{i}"] = image.wcs.to_header_string()
@@ -137,7 +137,7 @@ def memory(path: Path) -> float:
                 variance=torch.from_numpy(planes[f"variance{i}"]),
                 mask=torch.from_numpy(planes[f"mask{i}"]),
                 wcs=WCS(fits.Header.fromstring(str(planes[f"wcs{i}"]))),
-                meta={"saturated": torch.from_numpy(planes[f"saturated{i}"])},
+                saturated=torch.from_numpy(planes[f"saturated{i}"]),
             )
             for i in (0, 1)
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,8 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.grid.align import Align
 from astrid_ml.preprocessing.differencing.pixels.fill import fill
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
+from astrid_ml.preprocessing.differencing.pixels.typical import typical
+from astrid_ml.preprocessing.differencing.quality import FrameQuality, Quality
 from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
 from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise, Noise
 from astrid_ml.preprocessing.differencing.stars.bright import BrightStars
@@ -36,7 +38,7 @@ class BackgroundStep(Protocol):
     """Takes the sky away."""
 
     def __call__(self, image: Image) -> Image:
-        """The image without its sky."""
+        """The image without its sky; what else it says of the sky (``sky``, ``sky_rms``) is kept."""
 
 
 class AlignStep(Protocol):
@@ -70,7 +72,7 @@ class Difference:
         result: with the significance after rescaling and the flux error to match.
         blank: (H, W), True on sky without sources.
         candidates: measured detections, most significant first.
-        quality: figures for ``quality.json``.
+        quality: what was found on the way.
         matched: the stars of both images.
     """
 
@@ -80,7 +82,7 @@ class Difference:
     result: SubtractionResult
     blank: Tensor
     candidates: pd.DataFrame
-    quality: dict[str, Any]
+    quality: Quality
     matched: Matched
 
 
@@ -121,7 +123,7 @@ class Subtraction:
         """
         if not self.allow_mixed:
             check_alike(science, reference)
-        science = self._flat(science)
+        science = self.flat(science)
         found = find_sources(science)
         aligned, psf, ref_found, ref_psf, matched = self._registered(science, reference, found)
         science, aligned = self._without_bright(science, psf), self._without_bright(aligned, ref_psf)
@@ -142,24 +144,39 @@ class Subtraction:
         pair, refined = self._refined(pair)
         result = self.tiles(self.subtract, pair)
         blank &= ~result.mask
-        scaled, quality = self.significance(result.significance, result.diff, blank)
-        scale = float(str(quality["sig_scale"]))
-        result = replace(result, significance=scaled, flux_error=result.flux_error * scale)
+        scaled, check = self.significance(result.significance, result.diff, blank)
+        result = replace(result, significance=scaled, flux_error=result.flux_error * check.scale)
         result, residuals = self.residuals(result, pair, matched)
         sources = ref_found.table[["x", "y"]].to_numpy()
         fwhm = max(psf.fwhm, 1.5)
         candidates = measure(self.detect(result.significance, result.mask), result, science, sources, fwhm)
-        quality |= _summary(science, aligned, psf, ref_psf, matched, pair) | refined | residuals | result.quality
-        quality |= {f"science_{k}": v for k, v in noises[0].quality.items()}
-        quality |= {f"reference_{k}": v for k, v in noises[1].quality.items()}
-        warnings = [*psf.warnings, *ref_psf.warnings, *matched.warnings, *_listed(quality.pop("warnings"))]
-        quality |= {"candidates": len(candidates), "warnings": warnings}
+        quality = Quality(
+            science=_frame_quality(science, psf, noises[0]),
+            reference=_frame_quality(aligned, ref_psf, noises[1]),
+            significance=check,
+            overlap=aligned.overlap,
+            realigned=aligned.realigned,
+            matched_stars=int(matched.stars["kept"].sum()) if len(matched.stars) else 0,
+            flux_ratio=float(pair.flux_ratio),
+            flux_ratio_err=None if math.isnan(matched.flux_ratio_err) else matched.flux_ratio_err,
+            astrometric_sigma=matched.sigma,
+            registration_left=_largest(matched.shift, science.shape),
+            gain_known=science.gain_known,
+            variance_from=science.variance_from,
+            mission=science.mission,
+            filter=science.filter,
+            candidates=len(candidates),
+            figures=refined | residuals | result.quality,
+            warnings=(*psf.warnings, *ref_psf.warnings, *matched.warnings, *check.warnings),
+        )
         return Difference(science, aligned, pair, result, blank, candidates, quality, matched)
 
-    def _flat(self, image: Image) -> Image:
-        """The image without its sky, which is not kept: it would take as much memory as the image."""
+    def flat(self, image: Image) -> Image:
+        """The image without its sky, masked pixels 0. The sky itself is not kept: it is as large as the image."""
         flat = self.background(image)
-        return flat.with_(meta={k: v for k, v in flat.meta.items() if k != "background"})
+        if flat.sky is None:  # the step's protocol asks for the image alone
+            flat = flat.with_(sky=typical(image.data - flat.data, ~image.mask))
+        return flat.with_(data=flat.data.masked_fill(flat.mask, 0.0), background=None)
 
     def _psf(self, image: Image, found: Sources, other: Sources) -> PsfEstimate:
         return self.psf(image, found, self.stars(image, found, other))
@@ -168,26 +185,31 @@ class Subtraction:
         self, science: Image, reference: Image, found: Sources
     ) -> tuple[Image, PsfEstimate, Sources, PsfEstimate, Matched]:
         """The reference on the science grid, resampled a second time where stars show it off; both PSFs."""
-        reference = self._flat(reference)
+        reference = self.flat(reference)
         reference = reference.with_(data=fill(reference.data, reference.mask))
-        aligned = self.align(science, reference)
+        aligned = self._aligned(science, reference)
         ref_found = find_sources(aligned)
         psf = self._psf(science, found, ref_found)
         ref_psf = self._psf(aligned, ref_found, found)
         matched = self.match(science, aligned, (central(psf.psf), central(ref_psf.psf)), psf.positions)
         if self.realign > 0 and _largest(matched.shift, science.shape) > self.realign:
-            again = self.align(science, reference, matched.shift)
+            again = self._aligned(science, reference, matched.shift)
             if not torch.equal(again.data, aligned.data):
-                aligned = again.with_(meta={**again.meta, "realigned": 1.0})
+                aligned = again.with_(realigned=True)
                 ref_found = find_sources(aligned)
                 ref_psf = self._psf(aligned, ref_found, found)
                 matched = self.match(science, aligned, (central(psf.psf), central(ref_psf.psf)), psf.positions)
         return aligned, psf, ref_found, ref_psf, matched
 
+    def _aligned(self, science: Image, reference: Image, correction: Tensor | None = None) -> Image:
+        """The reference on the science grid; what it is and when it was taken does not change by that."""
+        out = self.align(science, reference, correction)
+        kept = ("sky", "zero_point", "unit", "mission", "filter", "mjd", "exposure_time", "name")
+        return out.with_(**{name: getattr(reference, name) for name in kept})
+
     def _without_bright(self, image: Image, psf: PsfEstimate) -> Image:
         """The image with the surroundings of saturated stars masked."""
-        saturated = image.meta.get("saturated")
-        if self.bright is None or saturated is None or not bool(saturated.any()):
+        if self.bright is None or image.saturated is None or not bool(image.saturated.any()):
             return image
         return image.with_(mask=image.mask | self.bright(image, central(psf.psf)).mask)
 
@@ -241,39 +263,11 @@ def _positions(matched: Matched) -> Tensor:
 
 def _difference_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
     """What DIFF is whitened by, where measured noise replaced the propagated."""
-    if not any(noise.quality["noise_measured"] for noise in noises):
+    if not any(noise.measured for noise in noises):
         return None
     return noises[0].propagated, noises[1].propagated
 
 
-def _listed(warnings: object) -> list[str]:
-    return [str(w) for w in warnings] if isinstance(warnings, list) else []
-
-
-def _summary(
-    science: Image, aligned: Image, psf: PsfEstimate, ref_psf: PsfEstimate, matched: Matched, pair: SubtractionInput
-) -> dict[str, Any]:
-    shift = _largest(matched.shift, science.shape)
-    return {
-        "overlap": aligned.meta.get("overlap", 1.0),
-        "realigned": aligned.meta.get("realigned", 0.0),
-        "fwhm_science": psf.fwhm,
-        "fwhm_reference": ref_psf.fwhm,
-        "psf_science_from": psf.source,
-        "psf_reference_from": ref_psf.source,
-        "psf_stars_science": psf.n_stars,
-        "psf_stars_reference": ref_psf.n_stars,
-        "matched_stars": int(matched.stars["kept"].sum()) if len(matched.stars) else 0,
-        "flux_ratio": float(pair.flux_ratio),
-        "flux_ratio_err": None if math.isnan(matched.flux_ratio_err) else matched.flux_ratio_err,
-        "astrometric_sigma": matched.sigma,
-        "registration_left": shift,
-        "background_science": science.meta["sky"],
-        "background_reference": aligned.meta["sky"],
-        "gain_known": bool(science.meta.get("gain_known", True)),
-        "variance_from": science.meta.get("variance_from", "given"),
-        "mission": science.mission,
-        "filter": science.filter,
-        "mjd_science": science.mjd,
-        "mjd_reference": aligned.mjd,
-    }
+def _frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise) -> FrameQuality:
+    assert image.sky is not None  # set by Subtraction.flat
+    return FrameQuality(psf.fwhm, psf.source, psf.n_stars, image.sky, image.mjd, noise)

@@ -73,13 +73,13 @@ class DifferencingPipeline(Subtraction):
         """Subtract the pair and write its candidates; warnings of the quality record are counted."""
         sides = (Frame(**unit.parameters["science"]), Frame(**unit.parameters["reference"]))
         done = self.difference(*sides)
-        for warning in done.quality["warnings"]:
+        for warning in done.quality.warnings:
             writer.count(f"warning: {_kind(warning)}")
         writer.count("pairs")
         truth = read_truth(unit.parameters["truth"], done.science) if unit.parameters["truth"] else None
         table = candidate_table(done, unit.id)
         table["source"] = Path(sides[0].path).name
-        radius = self.match_radius * float(done.quality["fwhm_science"])
+        radius = self.match_radius * done.quality.science.fwhm
         table, account = label_candidates(table, truth, radius)
         for name, number in account.items():
             writer.count(name, number)

@@ -66,8 +66,8 @@ class Planes:
 def planes(image: Image, exposure: SkyExposure) -> Planes:
     """A simulated image (e-) in the units of its mission."""
     electrons, read = image.data.numpy().astype(np.float64), exposure.read_noise**2
-    saturated = image.meta["saturated"].numpy()
-    assert image.wcs is not None
+    assert image.wcs is not None and image.saturated is not None
+    saturated = image.saturated.numpy()
     return Planes(
         data=(electrons - exposure.pedestal) / exposure.gain,
         variance=(np.maximum(electrons, 0) + read) / exposure.gain**2,

@@ -130,7 +130,7 @@ def _frame(
         read_noise=noise,
         zero_point=config.zero_point - (2.5 * float(np.log10(config.flux_ratio)) if i else 0.0),
         name=("science", "reference")[i],
-        meta={"saturated": torch.from_numpy(mask)},
+        saturated=torch.from_numpy(mask),
     )
     return image, variance
 

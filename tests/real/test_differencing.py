@@ -42,8 +42,8 @@ def test_nircam_noise_is_trusted_and_the_published_map_is_met(real_data: Path) -
     sky = (mask == 0) & np.isfinite(published) & ~done.result.mask.numpy()
     sky[:50] = sky[-50:] = False  # the published map fades towards its border
     sky[:, :50] = sky[:, -50:] = False
-    raw = float((done.result.significance.numpy() * done.quality["sig_scale"])[sky].std())
-    assert 0.9 < raw < 1.1 and 0.9 < done.quality["sig_std_raw"] < 1.1
+    raw = float((done.result.significance.numpy() * done.quality.significance.scale)[sky].std())
+    assert 0.9 < raw < 1.1 and 0.9 < done.quality.significance.std_raw < 1.1
     ours = done.result.diff.numpy() / noise
     plain = (_plane(folder / f"{SCIENCE}.fits") - _plane(folder / f"{REFERENCE}.fits")) / noise
     r = [float(np.corrcoef(a[sky], published[sky])[0, 1]) for a in (ours, plain)]

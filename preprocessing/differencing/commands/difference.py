@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import write_json
 from astrid_ml.preprocessing.differencing.commands.products import (
     write_candidates,
     write_difference,
@@ -59,12 +58,12 @@ class DifferenceCommand:
         folder.mkdir(parents=True, exist_ok=True)
         table = candidate_table(done, Path(self.science.path).name.split(".")[0])
         truth = read_truth(self.truth, done.science) if self.truth else None
-        table, _ = label_candidates(table, truth, self.pipeline.match_radius * float(done.quality["fwhm_science"]))
+        table, _ = label_candidates(table, truth, self.pipeline.match_radius * done.quality.science.fwhm)
         table["source"] = Path(self.science.path).name
         table = self._scored(table, done)
         write_difference(folder / "difference.fits", done, self.science.path, self.reference.path)
         write_candidates(folder, table)
-        write_quality(folder / "quality.json", done.quality)
+        write_json(folder / "quality.json", done.quality.record())
         write_quicklook(folder / "quicklook.png", done)
         self._extras(folder, table, done)
         return self._summary(table, done)
@@ -98,24 +97,10 @@ class DifferenceCommand:
     def _summary(self, table: pd.DataFrame, done: Difference) -> dict[str, Any]:
         names = ("sig_std_raw", "neighbour_corr", "overlap", "fwhm_science", "fwhm_reference", "flux_ratio")
         summary: dict[str, Any] = {"candidates": len(table)}
-        summary |= {name: round(float(done.quality[name]), 4) for name in names}
+        said = done.quality.record()
+        summary |= {name: round(said[name], 4) for name in names}
         if "score" in table:
             summary["scored"] = int(table["score"].notna().sum())
-        if done.quality["warnings"]:
-            summary["warnings"] = done.quality["warnings"]
+        if done.quality.warnings:
+            summary["warnings"] = list(done.quality.warnings)
         return {**summary, "output_dir": self.output_dir}
-
-
-def write_quality(path: Path, quality: dict[str, Any]) -> None:
-    """``quality.json``; what is not finite becomes null."""
-    from astrid_ml.files import write_json
-
-    write_json(path, {name: _plain(value) for name, value in quality.items()})
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

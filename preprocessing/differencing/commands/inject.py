@@ -67,7 +67,7 @@ class InjectCommand:
         for name in ("snr", "flux", "mag"):
             check_range(name, getattr(self, name))
         image = LoadFits(need_wcs=False)(self.science)
-        if self.poisson and not image.meta["gain_known"]:
+        if self.poisson and not image.gain_known:
             fix = "give science.gain=..., or poisson=false for sources without noise of their own"
             raise UserError("a gain (e- per image unit) for the sources' photon noise", f"none in {image.name}", fix)
         psf = psf_of(image)
@@ -77,7 +77,8 @@ class InjectCommand:
         folder, (path, ext) = Path(self.output_dir), split_name(self.science.path, self.science.ext)
         target = folder / f"injected_{Path(path).name}"
         folder.mkdir(parents=True, exist_ok=True)
-        write_like(path, int(image.meta["hdu"]), target, added, variance)
+        assert image.hdu is not None  # it was loaded from a file
+        write_like(path, image.hdu, target, added, variance)
         with whole(folder / "truth.csv") as part:
             truth.to_csv(part, index=False)
         with whole(folder / "truth.parquet") as part:

@@ -40,9 +40,9 @@ def write_quicklook(path: Path, done: Difference) -> None:
     _registration(figure.add_subplot(grid[1, 8:12]), done)
     said = done.quality
     figure.suptitle(
-        f"{done.science.name}  minus  {done.reference.name}      {said['candidates']} candidates,  "
-        f"FWHM {said['fwhm_science']:.2f} / {said['fwhm_reference']:.2f} px,  flux ratio {said['flux_ratio']:.4f},  "
-        f"std in blank sky {said['sig_std_raw']:.3f}",
+        f"{done.science.name}  minus  {done.reference.name}      {said.candidates} candidates,  "
+        f"FWHM {said.science.fwhm:.2f} / {said.reference.fwhm:.2f} px,  flux ratio {said.flux_ratio:.4f},  "
+        f"std in blank sky {said.significance.std_raw:.3f}",
         fontsize=12,
         color=_INK,
     )
@@ -113,7 +113,7 @@ def _registration(axis: Any, done: Difference) -> None:
     stars = done.matched.stars
     stars = stars[stars["kept"]] if len(stars) else stars
     axis.set_title(
-        f"registration left, {done.quality['astrometric_sigma']:.3f} px per axis", fontsize=11, color=_INK, loc="left"
+        f"registration left, {done.quality.astrometric_sigma:.3f} px per axis", fontsize=11, color=_INK, loc="left"
     )
     h, w = done.science.shape
     axis.set(xlim=(0, w), ylim=(0, h), xlabel="x (px)", ylabel="y (px)", aspect="equal")

@@ -56,7 +56,7 @@ class Injections:
         at = (torch.from_numpy(x), torch.from_numpy(y))
         added = render_sources(image.shape, psf, *at, torch.from_numpy(flux.astype(np.float32))).clamp_min(0)
         variance = image.variance
-        if image.meta.get("gain_known", True) and image.variance_includes_source:
+        if image.gain_known and image.variance_includes_source:
             electrons = added.double().numpy() * image.gain
             noise = torch.from_numpy(rng.poisson(electrons).astype(np.float32)) / image.gain
             variance = variance + added / image.gain
@@ -164,7 +164,7 @@ class RecoverCommand:
     def _injected(
         self, name: str, science: Image, reference: Image, number: int
     ) -> tuple[str, Image, Image, pd.DataFrame]:
-        flat = self.pipeline.background(science)
+        flat = self.pipeline.flat(science)
         found = find_sources(flat)
         estimate = self.pipeline.psf(flat, found, self.pipeline.stars(flat, found))
         psf = estimate.psf if estimate.psf.ndim == 2 else estimate.psf.mean((0, 1))

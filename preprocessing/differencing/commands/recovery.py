@@ -15,6 +15,7 @@ from astrid_ml.preprocessing.differencing.detect.measure import forced
 from astrid_ml.preprocessing.differencing.detect.options import EDGE, NEAR_MASK
 from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.truth import match
+from astrid_ml.preprocessing.differencing.quality import Quality
 from astrid_ml.preprocessing.differencing.stars.select import find_sources
 from astrid_ml.stats import robust_sigma, wilson
 from astrid_ml.types import Floats, Mask
@@ -35,7 +36,7 @@ class Recovery:
 
     sources: pd.DataFrame
     counts: dict[str, float]
-    quality: dict[str, Any]
+    quality: Quality
 
 
 def recover(done: Difference, truth: pd.DataFrame, radius: float, bright: float, clearance: float = 4.0) -> Recovery:
@@ -122,7 +123,7 @@ def summarise(parts: list[Recovery]) -> dict[str, Any]:
         row |= magnitudes(fair["mag"].to_numpy(dtype=float), fair["found"].to_numpy())
     row |= _photometry(fair)
     for name in ("sig_std_raw", "neighbour_corr", "sig_mean"):
-        row[name] = float(np.mean([p.quality[name] for p in parts]))
+        row[name] = float(np.mean([p.quality.significance.record()[name] for p in parts]))
     return row
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,6 +61,47 @@ def tile_std(significance: Tensor, blank: Tensor, tiles: int = 4) -> list[float]
 
 
 @dataclass(frozen=True)
+class SignificanceCheck:
+    """The significance in blank sky.
+
+    Args:
+        mean, std: after the rescaling.
+        std_raw: before it.
+        scale: what the significance was divided by.
+        std_tiles: of each tile, row by row, after the rescaling.
+        correlation, correlation_err: the strongest of the difference's neighbour correlations, and its standard error.
+        correlation_lags: (dy, dx) -> the correlation and its standard error.
+        tails: pixels beyond +-3, 4, 5 and what a Gaussian expects.
+        warnings: sentences for the user.
+    """
+
+    mean: float
+    std: float
+    std_raw: float
+    scale: float
+    std_tiles: tuple[float, ...]
+    correlation: float
+    correlation_err: float
+    correlation_lags: dict[tuple[int, int], tuple[float, float]]
+    tails: dict[str, float]
+    warnings: tuple[str, ...]
+
+    def record(self) -> dict[str, Any]:
+        """The entries of ``quality.json``."""
+        return {
+            "sig_mean": self.mean,
+            "sig_std_raw": self.std_raw,
+            "sig_scale": self.scale,
+            "sig_std": self.std,
+            "sig_std_tiles": list(self.std_tiles),
+            "neighbour_corr": self.correlation,
+            "neighbour_corr_err": self.correlation_err,
+            "neighbour_corr_lags": {f"{dy},{dx}": list(value) for (dy, dx), value in self.correlation_lags.items()},
+            **self.tails,
+        }
+
+
+@dataclass(frozen=True)
 class Significance:
     """Checks the significance on blank sky and rescales it where that is asked for.
 
@@ -75,8 +117,8 @@ class Significance:
     max_correlation: float = 0.05
     tiles: int = 4
 
-    def __call__(self, significance: Tensor, diff: Tensor, blank: Tensor) -> tuple[Tensor, dict[str, object]]:
-        """Rescaled (H, W) significance and the quality record; ``blank`` is True on sky without sources or masks."""
+    def __call__(self, significance: Tensor, diff: Tensor, blank: Tensor) -> tuple[Tensor, SignificanceCheck]:
+        """Rescaled (H, W) significance and the check; ``blank`` is True on sky without sources or masks."""
         sample, seen = thinned(significance), thinned(blank)
         mean, raw = robust_mean_std(sample[seen])
         # far from 1 it is no error of the noise model: equal frames, or no sky at all
@@ -84,19 +126,18 @@ class Significance:
         correlation = neighbour_correlation(diff, blank)
         worst = max(correlation.values(), key=lambda pair: abs(pair[0]))
         scaled = significance / scale
-        quality: dict[str, object] = {
-            "sig_mean": mean / scale,
-            "sig_std_raw": raw,
-            "sig_scale": scale,
-            "sig_std": raw / scale,
-            "sig_std_tiles": [std / scale for std in tile_std(sample, seen, self.tiles)],
-            "neighbour_corr": worst[0],
-            "neighbour_corr_err": worst[1],
-            "neighbour_corr_lags": {f"{dy},{dx}": list(value) for (dy, dx), value in correlation.items()},
-            **tail_counts(scaled, blank),
-        }
-        quality["warnings"] = self._warnings(raw, worst[0])
-        return scaled, quality
+        return scaled, SignificanceCheck(
+            mean=mean / scale,
+            std=raw / scale,
+            std_raw=raw,
+            scale=scale,
+            std_tiles=tuple(std / scale for std in tile_std(sample, seen, self.tiles)),
+            correlation=worst[0],
+            correlation_err=worst[1],
+            correlation_lags=correlation,
+            tails=tail_counts(scaled, blank),
+            warnings=tuple(self._warnings(raw, worst[0])),
+        )
 
     def _warnings(self, raw: float, correlation: float) -> list[str]:
         found = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,6 +28,16 @@ class Image:
         exposure_time: seconds.
         variance_includes_source: whether ``variance`` holds the Poisson noise of the sources.
         name: what messages and tables call the frame.
+        hdu: number of the HDU in the file that the data are of; None where they are of no file.
+        gain_known: whether ``gain`` was given or measured; 1.0 is only a stand-in otherwise.
+        variance_from: where the variance is from, as ``quality.json`` says it.
+        saturated: (H, W) bool, True in the saturated cores of stars; None where nobody looked.
+        background: (H, W) float32, the sky that was taken away, in ``unit``; None before and once it is not needed.
+        sky: its median; None until a sky was taken away.
+        sky_rms: noise of the sky in ``unit``, as the background step measured it.
+        noise_autocorrelation: (m, m), m odd, centred, of white noise after the resampling; None for white noise.
+        overlap: share of the science grid that the frame covers.
+        realigned: whether it was resampled a second time, to where the stars are.
     """
 
     data: torch.Tensor
@@ -46,7 +56,16 @@ class Image:
     exposure_time: float | None = None
     variance_includes_source: bool = True
     name: str = ""
-    meta: dict[str, Any] = field(default_factory=dict)
+    hdu: int | None = None
+    gain_known: bool = True
+    variance_from: str = "given"
+    saturated: torch.Tensor | None = None
+    background: torch.Tensor | None = None
+    sky: float | None = None
+    sky_rms: float | None = None
+    noise_autocorrelation: torch.Tensor | None = None
+    overlap: float = 1.0
+    realigned: bool = False
 
     def __post_init__(self) -> None:
         """Hold the shapes and types that every stage relies on."""
@@ -54,6 +73,9 @@ class Image:
             raise ValueError(f"{self.name}: data, variance and mask must share one shape (H, W)")
         if self.data.dtype != torch.float32 or self.variance.dtype != torch.float32 or self.mask.dtype != torch.bool:
             raise ValueError(f"{self.name}: data and variance must be float32, mask bool")
+        for plane in (self.saturated, self.background):
+            if plane is not None and plane.shape != self.data.shape:
+                raise ValueError(f"{self.name}: saturated and background must have the shape of data")
         if self.psf is not None and (self.psf.ndim not in (2, 4) or min(k % 2 for k in self.psf.shape[-2:]) == 0):
             raise ValueError(f"{self.name}: psf must be (k, k) or (ty, tx, k, k) with odd k")
 

@@ -110,12 +110,10 @@ class LoadFits:
             exposure_time=said.exposure_time,
             variance_includes_source=source,
             name=Path(path).name,
-            meta={
-                "hdu": index,
-                "variance_from": origin,
-                "gain_known": gain is not None,
-                "saturated": torch.from_numpy(saturated),
-            },
+            hdu=index,
+            variance_from=origin,
+            gain_known=gain is not None,
+            saturated=torch.from_numpy(saturated),
         )
 
     def _bits(self, mission: str | None) -> int:

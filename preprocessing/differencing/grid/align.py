@@ -38,7 +38,7 @@ class Align:
     order: int = 5
 
     def __call__(self, science: Image, reference: Image, correction: Tensor | None = None) -> Image:
-        """The reference on the science grid; ``meta``: ``overlap``, and ``noise_autocorrelation`` for ``lanczos``.
+        """The reference on the science grid; ``overlap`` is set, and ``noise_autocorrelation`` by ``lanczos``.
 
         Fluxes are kept: values per pixel are scaled by the pixel's area, surface brightnesses (``/sr``) are not. A PSF
         that came with the reference is turned and scaled with it.
@@ -56,7 +56,7 @@ class Align:
         grid = pixel_map(science.wcs, reference.wcs, science.shape, correction, self.step)
         planes = None if self.method == "lanczos" else _reproject(science, reference, self.method)
         out = on_grid(reference, grid, self.order, "/sr" not in reference.unit.lower(), planes)
-        check_overlap(out.meta["overlap"], self.min_overlap, reference.name)
+        check_overlap(out.overlap, self.min_overlap, reference.name)
         (h, w), psf = science.shape, reference.psf
         if psf is not None:
             middle = grid.rows(h // 2 - 1, h // 2 + 2)[:, :, w // 2 - 1 : w // 2 + 2]
@@ -67,8 +67,8 @@ class Align:
 def on_grid(image: Image, grid: PixelMap, order: int, scaled: bool, planes: Planes | None = None) -> Image:
     """An image resampled by a map, by bands of rows so that the map is never whole in memory.
 
-    ``meta``: ``overlap``, the share of the grid inside the image, ``noise_autocorrelation``, and ``saturated`` of the
-    nearest pixels where the image had it.
+    ``overlap``, the share of the grid inside the image, and ``noise_autocorrelation`` are set; ``saturated`` is that of
+    the nearest pixels where the image had it.
 
     Args:
         image: what is resampled. grid: the map to its pixels. order: half the Lanczos taps per axis.
@@ -78,7 +78,7 @@ def on_grid(image: Image, grid: PixelMap, order: int, scaled: bool, planes: Plan
     h, w = grid.shape
     data, variance, mask = torch.empty(h, w), torch.empty(h, w), torch.empty(h, w, dtype=torch.bool)
     level, inside, positions = typical(image.variance), 0, []
-    saturated = image.meta.get("saturated")
+    saturated = image.saturated
     cores = torch.zeros(h, w, dtype=torch.bool)
     band = max(_LEAST_ROWS, _BAND // w)
     for start in range(0, h, band):
@@ -96,13 +96,18 @@ def on_grid(image: Image, grid: PixelMap, order: int, scaled: bool, planes: Plan
             area = grid.area(start, rows.stop)
             value, noise = value * area, noise * area.square()
         data[rows], variance[rows], mask[rows] = value, noise, bad
-    meta = {**image.meta, "overlap": inside / (h * w)}
-    if saturated is not None:
-        meta["saturated"] = cores
+    correlation = image.noise_autocorrelation
     if planes is None:
-        meta["noise_autocorrelation"] = noise_autocorrelation(torch.cat(positions, 1), order).float()
-    filled = (data.masked_fill_(mask, 0.0), variance.masked_fill_(mask, level))
-    return image.with_(data=filled[0], variance=filled[1], mask=mask, meta=meta)
+        correlation = noise_autocorrelation(torch.cat(positions, 1), order).float()
+    return image.with_(
+        data=data.masked_fill_(mask, 0.0),
+        variance=variance.masked_fill_(mask, level),
+        mask=mask,
+        saturated=None if saturated is None else cores,
+        background=None,
+        overlap=inside / (h * w),
+        noise_autocorrelation=correlation,
+    )
 
 
 def _nearest(flags: Tensor, at: Tensor) -> Tensor:
@@ -153,7 +158,7 @@ class AlignNone:
         """
         if science.shape != reference.shape:
             raise UserError(f"frames of one shape {science.shape}", f"{reference.shape}", "align them by their WCS")
-        same = reference.with_(wcs=science.wcs, meta={**reference.meta, "overlap": 1.0})
+        same = reference.with_(wcs=science.wcs, overlap=1.0)
         if correction is None:
             return same
         return on_grid(same, _moved(science.shape, correction), self.order, False)

@@ -32,17 +32,16 @@ class SubtractBackground:
     mask_sources: bool = True
 
     def __call__(self, image: Image) -> Image:
-        """The image without its sky; ``meta``: ``background`` (H, W), its median ``sky``, the noise ``sky_rms``."""
+        """The image without its sky; ``background``, ``sky`` and ``sky_rms`` are set."""
         box = min(self.box, *image.shape)
         measure = _photutils if self.method == "photutils" else _sep
         pixels, mask = image.data.numpy(), image.mask.numpy()
         covered = without_sources(pixels, mask, box, self.filter_size) if self.mask_sources else mask
         level, noise = measure(pixels, covered, box, self.filter_size)
         sky = torch.from_numpy(level)
-        meta = {"background": sky, "sky": typical(sky), "sky_rms": noise}
         # Masked pixels hold no sky to take away.
         flat = (image.data - sky).masked_fill_(image.mask, 0.0)
-        return image.with_(data=flat, meta={**image.meta, **meta})
+        return image.with_(data=flat, background=sky, sky=typical(sky), sky_rms=noise)
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,8 @@ class KeepBackground:
     def __call__(self, image: Image) -> Image:
         """The image, its masked pixels 0; the noise is that of its variance map."""
         zero = torch.zeros_like(image.data)
-        meta = {"background": zero, "sky": 0.0, "sky_rms": typical(image.variance) ** 0.5}
-        return image.with_(data=torch.where(image.mask, zero, image.data), meta={**image.meta, **meta})
+        data = torch.where(image.mask, zero, image.data)
+        return image.with_(data=data, background=zero, sky=0.0, sky_rms=typical(image.variance) ** 0.5)
 
 
 def without_sources(data: Floats32, mask: Mask, box: int, size: int) -> Mask:

@@ -21,14 +21,22 @@ class ImageNoise:
         autocovariance: (m, m), centred, in image units squared.
         propagated: the same from the variance map and the resampling alone.
         variance: (H, W) of each pixel, scaled so that its median in blank sky is the autocovariance at lag zero.
-        quality: ``noise_scale`` (measured over stated variance at lag zero), ``noise_lag1`` (measured correlation of
-            neighbours) and whether the measured one was used.
+        measured: whether the autocovariance is the measured one.
+        scale: measured over stated variance at lag zero; None where there was too little blank sky to measure.
+        lag1: measured correlation of neighbours; None likewise.
     """
 
     autocovariance: Tensor
     propagated: Tensor
     variance: Tensor
-    quality: dict[str, float]
+    measured: bool
+    scale: float | None = None
+    lag1: float | None = None
+
+    def figures(self) -> dict[str, float]:
+        """``noise_scale``, ``noise_lag1``, ``noise_measured`` for the quality record."""
+        both = {"noise_scale": self.scale, "noise_lag1": self.lag1}
+        return {k: v for k, v in both.items() if v is not None} | {"noise_measured": float(self.measured)}
 
 
 @dataclass(frozen=True)
@@ -52,20 +60,19 @@ class Noise:
         """Noise of a background-free image; ``blank`` (H, W) is True on sky without sources."""
         counted = int(blank.sum())
         level = typical(image.variance, blank if counted else None)
-        propagated = image.meta.get("noise_autocorrelation", torch.ones(1, 1))
+        propagated = torch.ones(1, 1) if image.noise_autocorrelation is None else image.noise_autocorrelation
         propagated = propagated / propagated[propagated.shape[0] // 2, propagated.shape[1] // 2]
         if counted < 2000:
-            return ImageNoise(propagated * level, propagated * level, image.variance, {"noise_measured": 0.0})
+            return ImageNoise(propagated * level, propagated * level, image.variance, False)
         measured = autocovariance(image.data, blank, self.reach, image.variance)
         c = self.reach - 1
         scale, lag = float(measured[c, c]), float((measured[c, c + 1] + measured[c + 1, c]) / 2 / measured[c, c])
         # the taper of the measured autocovariance is undone for the comparison
         lag /= 1 - 1 / self.reach
         use = self._contradicted(propagated, scale, lag)
-        quality = {"noise_scale": scale, "noise_lag1": lag, "noise_measured": float(use)}
         if not use:
-            return ImageNoise(propagated * level, propagated * level, image.variance, quality)
-        return ImageNoise(measured * level, propagated * level * scale, image.variance * scale, quality)
+            return ImageNoise(propagated * level, propagated * level, image.variance, False, scale, lag)
+        return ImageNoise(measured * level, propagated * level * scale, image.variance * scale, True, scale, lag)
 
     def _contradicted(self, propagated: Tensor, scale: float, lag: float) -> bool:
         if self.method != "auto":

@@ -193,7 +193,7 @@ class BrightStars:
         data, mask = image.data.double().numpy(), image.mask.numpy()
         good = image.variance[~image.mask]
         sigma = float(good.median().sqrt()) if len(good) else 1.0
-        known = image.meta.get("saturated")
+        known = image.saturated
         saturated = known.numpy() if known is not None else saturated_cores(data, mask, sigma)
         wings = wings_of(psf)
         table = self._stars(core_stars(data, mask, saturated, wings), stars, wings, sigma)

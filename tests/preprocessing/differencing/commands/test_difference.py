@@ -27,10 +27,10 @@ def test_transients_are_found_and_nothing_else(sky: SkyPair, subtracted: Differe
 
 
 def test_blank_sky_is_unit_noise_before_any_rescaling(subtracted: Difference) -> None:
-    q = subtracted.quality
-    assert 0.95 < q["sig_std_raw"] < 1.05 and abs(q["sig_mean"]) < 0.1
-    assert abs(q["neighbour_corr"]) < 0.02 + 4 * q["neighbour_corr_err"]
-    assert q["sig_std"] == pytest.approx(1.0, abs=0.01)
+    q = subtracted.quality.significance
+    assert 0.95 < q.std_raw < 1.05 and abs(q.mean) < 0.1
+    assert abs(q.correlation) < 0.02 + 4 * q.correlation_err
+    assert q.std == pytest.approx(1.0, abs=0.01)
 
 
 def test_candidates_hold_what_was_promised(subtracted: Difference) -> None:
@@ -72,8 +72,8 @@ def test_frames_without_stars_still_subtract() -> None:
         for d, n in zip(blank, ("a", "b"), strict=True)
     ]
     done = Subtraction(align=AlignNone())(*images)
-    assert any("give a PSF" in w for w in done.quality["warnings"])
-    assert any("flux ratio" in w for w in done.quality["warnings"])
+    assert any("give a PSF" in w for w in done.quality.warnings)
+    assert any("flux ratio" in w for w in done.quality.warnings)
     assert list(done.candidates.columns)[:3] == ["x", "y", "snr"] and len(done.candidates) <= 1
     assert set(MEASURED) <= set(done.candidates.columns)
 

@@ -54,7 +54,7 @@ def test_light_is_added_and_the_layout_stays(sky: Path, tmp_path: Path, mission:
     assert LoadFits()(Frame(noisy["image"])).gain == pytest.approx(before.gain, rel=0.03)
     with fits.open(path) as old, fits.open(done["image"]) as new:
         assert [(h.name, type(h), h.shape) for h in old] == [(h.name, type(h), h.shape) for h in new]
-        index = before.meta["hdu"]
+        index = before.hdu
         assert set(old[index].header) == set(new[index].header)
     assert before.zero_point is not None
     np.testing.assert_allclose(truth["mag"], before.zero_point - 2.5 * np.log10(truth["flux"]), atol=1e-6)

@@ -26,8 +26,8 @@ def test_correlation_of_averaged_noise_is_one_half_along_x() -> None:
 def test_rescaling_divides_by_the_measured_deviation_and_warns() -> None:
     s = 1.5 * torch.randn(400, 400, generator=torch.Generator().manual_seed(2))
     blank = torch.ones(400, 400, dtype=torch.bool)
-    scaled, quality = Significance()(s, s, blank)
-    assert quality["sig_std_raw"] == pytest.approx(1.5, rel=0.01) and quality["sig_std"] == pytest.approx(1, abs=1e-3)
-    assert float(scaled.std()) == pytest.approx(1, abs=5e-3) and len(list(quality["warnings"])) == 1  # type: ignore[call-overload]
-    assert quality["expected_3"] == pytest.approx(216, rel=0.001)
-    assert quality["above_3"] == pytest.approx(216, abs=5 * 216**0.5)
+    scaled, check = Significance()(s, s, blank)
+    assert check.std_raw == pytest.approx(1.5, rel=0.01) and check.std == pytest.approx(1, abs=1e-3)
+    assert float(scaled.std()) == pytest.approx(1, abs=5e-3) and len(check.warnings) == 1
+    assert check.tails["expected_3"] == pytest.approx(216, rel=0.001)
+    assert check.tails["above_3"] == pytest.approx(216, abs=5 * 216**0.5)

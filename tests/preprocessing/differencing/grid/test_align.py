@@ -73,15 +73,16 @@ def test_saturated_cores_move_with_their_stars() -> None:
     peak = torch.nonzero(other.data == other.data[20:-20, 20:-20].max())[0]
     saturated = torch.zeros(SHAPE, dtype=torch.bool)
     saturated[peak[0] - 1 : peak[0] + 2, peak[1] - 1 : peak[1] + 2] = True
-    aligned = Align()(truth, other.with_(meta={"saturated": saturated}))
-    found = torch.nonzero(aligned.meta["saturated"]).double().mean(dim=0)
+    aligned = Align()(truth, other.with_(saturated=saturated))
+    assert aligned.saturated is not None
+    found = torch.nonzero(aligned.saturated).double().mean(dim=0)
     assert other.wcs is not None and truth.wcs is not None
     sky = other.wcs.all_pix2world([[float(peak[1]), float(peak[0])]], 0)
     expected = truth.wcs.all_world2pix(sky, 0)[0]
-    assert 4 <= int(aligned.meta["saturated"].sum()) <= 16
+    assert 4 <= int(aligned.saturated.sum()) <= 16
     assert np.hypot(*(found.numpy()[::-1] - expected)) < 0.75
     assert np.hypot(*(expected - peak.numpy()[::-1])) > 0.75  # else the test would hold without moving anything
-    assert "saturated" not in Align()(truth, other).meta
+    assert Align()(truth, other).saturated is None
 
 
 def test_overlap_and_shapes_are_refused_with_numbers() -> None:

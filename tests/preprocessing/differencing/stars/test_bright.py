@@ -52,12 +52,12 @@ def noise(seed: int = 0) -> Floats:
     return np.random.default_rng(seed).normal(0, SIGMA, SHAPE)
 
 
-def image(data: Floats, mask: Mask, **meta: object) -> Image:
+def image(data: Floats, mask: Mask, saturated: torch.Tensor | None = None) -> Image:
     return Image(
         torch.from_numpy(data.astype(np.float32)),
         torch.full(SHAPE, SIGMA**2),
         torch.from_numpy(mask),
-        meta=dict(meta),
+        saturated=saturated,
     )
 
 

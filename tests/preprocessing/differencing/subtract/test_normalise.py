@@ -63,9 +63,10 @@ def test_registration_error_beyond_the_centroids_noise_is_found() -> None:
 
 def test_what_the_pair_was_made_with_is_measured(subtracted: Difference) -> None:
     q = subtracted.quality
-    assert q["flux_ratio"] == pytest.approx(1.25, abs=max(4 * q["flux_ratio_err"], 0.01))
-    assert q["fwhm_science"] == pytest.approx(3.43, abs=0.08) and q["astrometric_sigma"] < 0.04
-    assert q["registration_left"] < 0.1 and q["matched_stars"] >= 8
+    assert q.flux_ratio_err is not None
+    assert q.flux_ratio == pytest.approx(1.25, abs=max(4 * q.flux_ratio_err, 0.01))
+    assert q.science.fwhm == pytest.approx(3.43, abs=0.08) and q.astrometric_sigma < 0.04
+    assert q.registration_left < 0.1 and q.matched_stars >= 8
 
 
 def test_refinement_finds_a_shift_that_was_put_in(subtracted: Difference) -> None:
@@ -83,17 +84,17 @@ def test_noise_is_measured_where_blank_sky_contradicts_the_map(sky: SkyPair) -> 
     white = torch.randn(400, 400, generator=torch.Generator().manual_seed(3))
     smooth = torch.nn.functional.avg_pool2d(white[None, None], 3, 1, 1)[0, 0] * 3
     blank = torch.ones(400, 400, dtype=torch.bool)
-    image = sky.science.with_(data=white, variance=torch.ones(400, 400), mask=~blank, meta={})
+    image = sky.science.with_(data=white, variance=torch.ones(400, 400), mask=~blank, saturated=None)
     plain = Noise()(image, blank)
-    assert plain.quality["noise_measured"] == 0.0 and plain.autocovariance.shape == (1, 1)
+    assert not plain.measured and plain.autocovariance.shape == (1, 1)
     measured = Noise()(image.with_(data=smooth), blank)
-    assert measured.quality["noise_measured"] == 1.0
+    assert measured.measured
     # a 3 x 3 mean correlates neighbours by 2/3
-    assert measured.quality["noise_lag1"] == pytest.approx(2 / 3, abs=0.03)
+    assert measured.lag1 == pytest.approx(2 / 3, abs=0.03)
     scaled = Noise(method="measured")(image.with_(variance=torch.full((400, 400), 0.5)), blank)
     assert float(scaled.variance.median()) == pytest.approx(1.0, rel=0.05)
     few = torch.zeros_like(blank)
-    assert Noise()(image, few).quality == {"noise_measured": 0.0}
+    assert Noise()(image, few).figures() == {"noise_measured": 0.0}
 
 
 def test_tiles_give_what_the_whole_gives(subtracted: Difference) -> None:

@@ -1,0 +1,84 @@
+"""The quality record of a subtracted pair: what ``quality.json`` holds, and what later steps read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from astrid_ml.preprocessing.differencing.detect.significance import SignificanceCheck
+from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise
+
+
+@dataclass(frozen=True)
+class FrameQuality:
+    """What was found of one of the two frames.
+
+    Args:
+        fwhm: of the PSF, px.
+        psf_from: where the PSF is from.
+        psf_stars: how many stars made it; 0 where none was needed.
+        background: median of the sky that was taken away, image units.
+        mjd: mid-exposure, UTC; None where unknown.
+        noise: of blank sky.
+    """
+
+    fwhm: float
+    psf_from: str
+    psf_stars: int
+    background: float
+    mjd: float | None
+    noise: ImageNoise
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The quality of a subtracted pair.
+
+    Args:
+        science, reference: of each frame.
+        significance: the check on blank sky.
+        overlap: share of the science frame that the reference covers.
+        realigned: whether the reference was resampled a second time, to where its stars are.
+        matched_stars: stars of both frames that were used.
+        flux_ratio, flux_ratio_err: science over reference, and its standard error, None where it is unknown.
+        astrometric_sigma: registration error, px per axis.
+        registration_left: px; the largest offset over the frame's corners.
+        gain_known, variance_from, mission, filter: of the science frame.
+        candidates: their number.
+        figures: what the refinement, the subtraction and the check of star residuals say of themselves, by name.
+        warnings: sentences for the user.
+    """
+
+    science: FrameQuality
+    reference: FrameQuality
+    significance: SignificanceCheck
+    overlap: float
+    realigned: bool
+    matched_stars: int
+    flux_ratio: float
+    flux_ratio_err: float | None
+    astrometric_sigma: float
+    registration_left: float
+    gain_known: bool
+    variance_from: str
+    mission: str | None
+    filter: str | None
+    candidates: int
+    figures: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """The flat record that ``quality.json`` holds."""
+        said: dict[str, Any] = self.significance.record() | self.figures
+        for name in (
+            *("overlap", "matched_stars", "flux_ratio", "flux_ratio_err", "astrometric_sigma", "registration_left"),
+            *("gain_known", "variance_from", "mission", "filter", "candidates"),
+        ):
+            said[name] = getattr(self, name)
+        said["realigned"] = float(self.realigned)
+        for side, frame in (("science", self.science), ("reference", self.reference)):
+            said |= {f"fwhm_{side}": frame.fwhm, f"psf_{side}_from": frame.psf_from}
+            said |= {f"psf_stars_{side}": frame.psf_stars, f"background_{side}": frame.background}
+            said[f"mjd_{side}"] = frame.mjd
+            said |= {f"{side}_{name}": value for name, value in frame.noise.figures().items()}
+        return said | {"warnings": list(self.warnings)}
