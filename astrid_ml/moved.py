@@ -89,7 +89,7 @@ MOVED: Mapping[str, str] = {
     "preprocessing.ramps.judge.VoxelJudge": "astrid_ml.preprocessing.ramps.judge.judge.VoxelJudge",
     "preprocessing.ramps.pipeline.RampsPipeline": "astrid_ml.preprocessing.ramps.pipeline.RampsPipeline",
     "preprocessing.ramps.predict.PredictRamps": "astrid_ml.preprocessing.ramps.commands.predict.PredictRamps",
-    "preprocessing.ramps.process.Processing": "astrid_ml.preprocessing.ramps.exposure.strips.Processing",
+    "preprocessing.ramps.process.Processing": "astrid_ml.preprocessing.ramps.exposure.exposure.Processing",
     "preprocessing.ramps.readers.options.RampOptions": "astrid_ml.preprocessing.ramps.readers.options.RampOptions",
     "preprocessing.ramps.reference_pixels.ReferenceCorrection": "astrid_ml.preprocessing.ramps.ramp.reference_pixels.ReferenceCorrection",
     "preprocessing.ramps.score_command.ScoreRamps": "astrid_ml.preprocessing.ramps.commands.score_ramps.ScoreRampsCommand",

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.lists import detections
 from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing, sampling_of
 from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs, telegraph_called
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, JUMP_DET
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
@@ -79,7 +79,7 @@ def truth_steps(truth: Truth, reads: torch.Tensor, ramp: Ramp, rate: float) -> p
     noise = torch.full((len(table),), truth.read_noise, dtype=torch.float64)
     difference = torch.diff(series, dim=0)
     used = torch.ones_like(difference, dtype=torch.bool)
-    fit = fit_steps(difference, used, sampling_of(ramp), noise, torch.full_like(noise, rate))
+    fit = fit_steps(difference, used, Exposure(ramp).sampling, noise, torch.full_like(noise, rate))
     largest, at = fit.snr.abs().max(0)
     group = torch.from_numpy(table.group.to_numpy(np.int64))
     bound = (largest > 4.5) & ((at + 1 - group).abs() <= 1)
@@ -104,7 +104,7 @@ def pulls(rate: Floats32, variance: Floats32, true: float) -> Floats:
 def exposure(path: Path, cube: Path, work: dict[str, list[pd.DataFrame]], counts: dict[str, Counter[str]]) -> None:
     """Process one exposure and add what it shows."""
     truth, ramp, settings = Truth.read(path), read_ramp(path), Processing()
-    processed = process(ramp, settings, cube)
+    processed = process(Exposure(ramp, settings), cube)
     reads = torch.from_numpy(np.load(cube)[0])
     n_groups, h, w = reads.shape
     with np.load(path.with_name(f"{path.stem}_truth.npz")) as file:

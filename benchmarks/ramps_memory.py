@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 
+from astrid_ml.preprocessing.ramps.exposure.exposure import Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.lists import detections
 from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
@@ -64,7 +64,7 @@ def score(simulation: SimulateRamps, seed: int) -> Counter[str]:
         simulation.run(raw, seed)
         for path in sorted(raw.glob("*.fits")):
             truth, ramp, settings = Truth.read(path), read_ramp(path), Processing()
-            found = process(ramp, settings)
+            found = process(Exposure(ramp, settings))
             found = replace(found, jumps=found.jumps.assign(probability=1.0))
             step = float(np.mean(ramp.steps))
             counts.update(match_snowballs(truth, detections(found, float(np.mean(ramp.gain)), step, settings.config)))

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from astrid_ml.checkpoint.load import load_model
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
@@ -50,7 +50,7 @@ def tiles(folder: Path) -> Iterator[torch.Tensor]:
     for path in sorted(p for p in folder.rglob("*") if is_ramp_file(p)):
         ramp = read_ramp(path, RampOptions())
         with tempfile.TemporaryDirectory() as work:
-            process(ramp, Processing(), Path(work) / "cube.npy")
+            process(Exposure(ramp, Processing()), Path(work) / "cube.npy")
             cube = np.load(Path(work) / "cube.npy")[0] / ramp.noise(slice(None), slice(None))
         if ramp.reference is not None:
             cube[:, ramp.reference] = np.nan

@@ -13,7 +13,7 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.files import walk
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing, strips
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrection
@@ -94,8 +94,8 @@ class RampsPipeline:
     def _corrected(self, ramp: Ramp, integration: int) -> Floats32:
         settings = Processing(reference=self.reference, saturation_dn=self.saturation_dn)
         out = np.empty(ramp.shape[1:], np.float32)
-        for rows, reads in strips(ramp, settings, integration):
-            out[:, rows] = reads / ramp.noise(rows, slice(None))
+        for strip in Exposure(ramp, settings).strips(integration):
+            out[:, strip.rows] = strip.reads / strip.noise
         if ramp.reference is not None:
             out[:, ramp.reference] = np.nan
         return out
@@ -115,12 +115,12 @@ class RampsPipeline:
     def _record(self, ramp: Ramp, unit: str, integration: int, y: int, x: int, codes: Bits) -> dict[str, Any]:
         counts = np.bincount(codes.ravel(), minlength=256)
         known = counts[IGNORE] < codes.size
-        detector = str(ramp.meta.get("detector"))
+        detector = str(ramp.detector)
         record = {
             "id": f"{unit}:{integration}:{y}:{x}",
             "group_id": detector if self.group_by == "detector" else unit,
             "label": int(counts[1:4].sum() > 0) if known else None,
-            "mission": ramp.meta.get("mission"),
+            "mission": ramp.mission,
             "detector": detector,
             "read_noise": float(np.median(ramp.read_noise)),
             "gain": float(np.mean(ramp.gain)),
@@ -129,7 +129,7 @@ class RampsPipeline:
             "integration": integration,
             "y": y,
             "x": x,
-            "source": Path(str(ramp.meta.get("file"))).name,
+            "source": ramp.file.name if ramp.file else None,
         }
         return record | {f"n_{name}": int(counts[i]) for i, name in enumerate(CLASS_NAMES)}
 

@@ -12,6 +12,7 @@ import numpy as np
 from astrid_ml.errors import UserError
 from astrid_ml.files import walk, whole, write_json, write_table
 from astrid_ml.preprocessing.ramps.exposure.dq import write_dq
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.lists import (
     detections,
     prediction_mask,
@@ -19,7 +20,6 @@ from astrid_ml.preprocessing.ramps.exposure.lists import (
     write_mask,
 )
 from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
@@ -82,7 +82,7 @@ class PredictRamps:
         folder = output / ramp.name
         folder.mkdir(parents=True, exist_ok=True)
         cube = folder / f"{ramp.name}_processed.npy"
-        processed = process(ramp, self.processing, cube)
+        processed = process(Exposure(ramp, self.processing), cube)
         if processed.counts["pixels_unusable"] == processed.counts["pixels"]:
             raise UserError(
                 "pixels with a usable ramp", "all are saturated, flagged or NaN", "check the unit and the DQ"
@@ -91,13 +91,10 @@ class PredictRamps:
             usable = processed.counts["pixels"] - processed.counts["pixels_unusable"]
             processed = replace(processed, jumps=with_probability(processed.jumps, usable * (ramp.shape[1] - 1)))
         else:
-            reads = np.load(cube, mmap_mode="r")
-            processed = network.refine(ramp, processed, reads, self.processing, self.windows)
-        gain = float(np.mean(ramp.gain))
-        events = detections(processed, gain, float(np.mean(ramp.steps)), self.processing.config)
-        mask = prediction_mask(processed, (ramp.shape[2], ramp.shape[3]))
-        write_mask(folder, mask)
-        write_dq(folder / f"{ramp.name}_dq.fits", ramp, self.processing, processed)
+            processed = network.refine(processed, np.load(cube, mmap_mode="r"), self.windows)
+        events = detections(processed)
+        write_mask(folder, prediction_mask(processed))
+        write_dq(folder / f"{ramp.name}_dq.fits", processed)
         write_table(processed.jumps, folder / "jumps.parquet")
         with whole(folder / f"{ramp.name}_temporal.npz") as part:
             np.savez_compressed(part, **dict(processed.features))  # type: ignore[arg-type]

@@ -15,10 +15,10 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import walk, write_json
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.lists import detections, with_probability
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork, fused
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.judge.figures import save_figures
@@ -26,7 +26,6 @@ from astrid_ml.preprocessing.ramps.judge.methods import ExposureScores, own_thre
 from astrid_ml.preprocessing.ramps.judge.summary import Comparison
 from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs, telegraph_called
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY
-from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 
@@ -112,15 +111,15 @@ class ScoreRampsCommand:
         slopes: Slopes,
     ) -> tuple[ExposureScores, str | None]:
         ramp, truth = read_ramp(path, self.load), Truth.read(path)
-        processed = process(ramp, self.processing, work / "cube.npy")
+        processed = process(Exposure(ramp, self.processing), work / "cube.npy")
         cube = np.load(work / "cube.npy", mmap_mode="r")
-        score, table = score_exposure(number, ramp, processed, cube, truth, self.processing, network, self.windows)
+        score, table = score_exposure(number, processed, cube, truth, network, self.windows)
         slopes.add(truth, processed, path)
         plain = replace(processed, jumps=with_probability(processed.jumps, processed.counts["pixels"]))
-        lists["likelihood"].add(ramp, truth, plain, self.processing, None)
+        lists["likelihood"].add(truth, plain, None)
         if network is not None:
-            decided = fused(table, network.fusions["fusion"], processed, self.processing)
-            lists["fusion"].add(ramp, truth, decided, self.processing, score)
+            decided = fused(table, network.fusions["fusion"], processed)
+            lists["fusion"].add(truth, decided, score)
         return score, network.cadence_warning(ramp) if network is not None else None
 
 
@@ -132,13 +131,10 @@ class Lists:
     snowballs: Counter[str] = field(default_factory=Counter)
     reliability: list[pd.DataFrame] = field(default_factory=list)
 
-    def add(
-        self, ramp: Ramp, truth: Truth, decided: Processed, settings: Processing, score: ExposureScores | None
-    ) -> None:
+    def add(self, truth: Truth, decided: Processed, score: ExposureScores | None) -> None:
         """Add one exposure."""
         self.telegraph.update(telegraph_called(truth, decided.jumps))
-        events = detections(decided, float(np.mean(ramp.gain)), float(np.mean(ramp.steps)), settings.config)
-        self.snowballs.update(match_snowballs(truth, events))
+        self.snowballs.update(match_snowballs(truth, detections(decided)))
         if score is not None:
             claim = score.claims["fusion"]
             odds = claim.scores[:, 0]

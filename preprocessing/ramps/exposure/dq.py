@@ -15,10 +15,9 @@ import pandas as pd
 from astropy.io import fits
 
 from astrid_ml.files import WholeFile
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
-from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing, strip_rows
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED, UNUSABLE
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.types import Bits, Floats32, Ints
@@ -26,19 +25,19 @@ from astrid_ml.types import Bits, Floats32, Ints
 _BLOCK = 2880  # FITS files come in blocks of so many bytes
 
 
-def lost_bits(ramp: Ramp, integration: int, rows: slice, saturation_dn: float | None) -> Bits:
+def lost_bits(exposure: Exposure, integration: int, rows: slice) -> Bits:
     """What the reads themselves and the input's bits say, (n_groups, h, n_cols).
 
     Args:
-        ramp: the exposure; only these rows of it are read.
+        exposure: only these rows of it are read.
         integration: 0-based.
         rows: rows.
-        saturation_dn: reads at or above it are saturated, DN; None asks the ramp, which may not know either.
     """
+    ramp = exposure.ramp
     reads = np.asarray(ramp.data[integration, :, rows])
     given = np.zeros(reads.shape, np.uint32) if ramp.dq is None else np.asarray(ramp.dq[integration, :, rows])
     full = (given & SATURATED) != 0
-    limit = saturation_dn if saturation_dn is not None else ramp.meta.get("saturation_dn")
+    limit = exposure.saturation_dn
     if limit is not None:
         scale = np.asarray(ramp.gain, np.float32)
         in_electrons = 1.0 if ramp.unit == "DN" else (scale if scale.ndim == 0 else scale[rows])
@@ -139,32 +138,25 @@ class GroupDQFile:
         self._file.publish()
 
 
-def masked_groups(ramp: Ramp, config: DetectorConfig) -> int:
-    """Groups of an integration in which the cores of the integration before are masked."""
-    since = np.asarray(ramp.group_times) - ramp.group_times[0]
-    return int(np.searchsorted(since, config.snowball_time_masked_next_int))
-
-
-def group_dq(ramp: Ramp, settings: Processing, processed: Processed, integration: int, rows: slice) -> Bits:
+def group_dq(processed: Processed, integration: int, rows: slice) -> Bits:
     """Data-quality bits of every group, uint8 (n_groups, h, n_cols): DO_NOT_USE 1, SATURATED 2, JUMP_DET 4.
 
     Args:
-        ramp: the exposure; only these rows of it are read.
-        settings: those of ``process``.
-        processed: its answer.
+        processed: the exposure; only these rows of it are read.
         integration: 0-based.
         rows: rows, with a start and a stop.
     """
-    bits = lost_bits(ramp, integration, rows, settings.saturation_dn)
+    bits = lost_bits(processed.exposure, integration, rows)
     add_jumps(bits, processed.jumps[processed.jumps.integration == integration], rows)
-    add_snowballs(bits, processed.snowballs, integration, masked_groups(ramp, settings.config), rows)
+    add_snowballs(bits, processed.snowballs, integration, processed.exposure.masked_groups, rows)
     return bits
 
 
-def write_dq(path: Path, ramp: Ramp, settings: Processing, processed: Processed) -> None:
+def write_dq(path: Path, processed: Processed) -> None:
     """GROUPDQ and PIXELDQ of an exposure as FITS, strip by strip, whole or not at all."""
-    file = GroupDQFile(path, ramp.shape)
-    for integration in range(ramp.shape[0]):
-        for rows in strip_rows(ramp):
-            file.write(integration, rows, group_dq(ramp, settings, processed, integration, rows))
-    file.close(pixel_bits(ramp, processed.features["slope"]))
+    exposure = processed.exposure
+    file = GroupDQFile(path, exposure.ramp.shape)
+    for integration in range(exposure.ramp.shape[0]):
+        for rows in exposure.rows():
+            file.write(integration, rows, group_dq(processed, integration, rows))
+    file.close(pixel_bits(exposure.ramp, processed.features["slope"]))

@@ -38,9 +38,9 @@ def as_jumps(table: pd.DataFrame) -> pd.DataFrame:
     return table[list(JUMP_COLUMNS)].astype(types | {"amplitude": "float32", "snr": "float32"})
 
 
-def prediction_mask(processed: Processed, shape: tuple[int, int]) -> Bits:
+def prediction_mask(processed: Processed) -> Bits:
     """Class codes over all integrations: snowball over telegraph noise over cosmic ray."""
-    mask = np.zeros(shape, np.uint8)
+    mask = np.zeros(processed.exposure.ramp.shape[2:], np.uint8)
     for code in (COSMIC_RAY, TELEGRAPH_NOISE, SNOWBALL):
         chosen = processed.jumps[processed.jumps.type == code]
         mask[chosen.y.to_numpy(int), chosen.x.to_numpy(int)] = code
@@ -51,15 +51,10 @@ def prediction_mask(processed: Processed, shape: tuple[int, int]) -> Bits:
     return mask
 
 
-def detections(processed: Processed, gain: float, step: float, config: DetectorConfig) -> list[dict[str, Any]]:
-    """Events as ``detections.json`` lists them; intensities in DN, positions as (x, y), 0-based.
-
-    Args:
-        processed: the exposure.
-        gain: e-/DN.
-        step: seconds between groups.
-        config: thresholds.
-    """
+def detections(processed: Processed) -> list[dict[str, Any]]:
+    """Events as ``detections.json`` lists them; intensities in DN, positions as (x, y), 0-based."""
+    gain, step = processed.exposure.gain, processed.exposure.step
+    config = processed.exposure.settings.config
     events = _rays(processed.jumps, gain, config)
     for row in processed.telegraph.to_dict("records"):
         # A pixel that no two-state fit describes has only the fusion's confidence.

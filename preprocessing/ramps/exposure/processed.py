@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
 from astrid_ml.types import Floats32
 
@@ -15,6 +16,7 @@ class Processed:
     """What an exposure gives.
 
     Args:
+        exposure: what was processed.
         jumps: integration, group, y, x, type, amplitude (e-), snr, found_by.
         telegraph: integration, y, x, amplitude, transitions, r2, first_frame.
         snowballs: events.
@@ -22,6 +24,7 @@ class Processed:
         counts: pixels that could not be used, and the like.
     """
 
+    exposure: Exposure
     jumps: pd.DataFrame
     telegraph: pd.DataFrame
     snowballs: list[Snowball]

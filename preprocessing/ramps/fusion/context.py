@@ -14,14 +14,13 @@ REACH = 20.0  # pixels from a snowball's core within which a step may be its hal
 _NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
 
 
-def add_context(table: pd.DataFrame, processed: Processed, integration: int, n_groups: int) -> pd.DataFrame:
+def add_context(table: pd.DataFrame, processed: Processed, integration: int) -> pd.DataFrame:
     """Add the context of candidates.
 
     Args:
         table: group, y, x, type, snr, amplitude of one integration, sorted by y, x, group.
         processed: what likelihood and rules found.
         integration: which one.
-        n_groups: groups of it.
 
     Returns:
         With ``neighbour`` (largest rise in the eight neighbours within one group, in sigmas; 0 without),
@@ -30,6 +29,7 @@ def add_context(table: pd.DataFrame, processed: Processed, integration: int, n_g
         by the rules), ``halo`` (1 at a snowball's core at its time, 0 from ``REACH`` pixels on) and ``edge`` (groups
         to the nearer end of the ramp).
     """
+    n_groups = processed.exposure.ramp.shape[1]
     strongest, number = neighbours(table, n_groups)
     rises, falls = others(table)
     group = table.group.to_numpy(np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,15 +12,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.ramps.exposure.dq import masked_groups
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
-from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing, sampling_of
 from astrid_ml.preprocessing.ramps.fusion.context import add_context
 from astrid_ml.preprocessing.ramps.fusion.fusion import LOWEST_LEVEL
 from astrid_ml.preprocessing.ramps.fusion.windows import NEVER, VoxelScorer, Windows
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES, SNOWBALL
-from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, fit_steps
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
@@ -43,16 +39,12 @@ class EvidenceSearch:
     network_level: float = LOWEST_LEVEL
     windows: Windows = field(default_factory=Windows)
 
-    def __call__(
-        self, ramp: Ramp, processed: Processed, cube: Array, settings: Processing, score: VoxelScorer | None
-    ) -> pd.DataFrame:
+    def __call__(self, processed: Processed, cube: Array, score: VoxelScorer | None) -> pd.DataFrame:
         """Candidates of all integrations.
 
         Args:
-            ramp: the exposure.
-            processed: what likelihood and rules found in it.
+            processed: the exposure, and what likelihood and rules found in it.
             cube: processed reads in e-, (n_ints, n_groups, n_rows, n_cols); may be a memory map.
-            settings: of that processing.
             score: the network, or None.
 
         Returns:
@@ -61,36 +53,23 @@ class EvidenceSearch:
             ``network_<class>`` log-odds, and the context of ``evidence_context``. Sorted, one a pixel and group.
         """
         parts = []
-        for integration in range(ramp.shape[0]):
-            own = processed.jumps[processed.jumps.integration == integration]
-            before = [ball for ball in processed.snowballs if ball.integration == integration - 1]
-            search = _Integration(ramp, cube[integration], own, settings, self, before)
-            table = search.candidates(score)
-            parts.append(add_context(table, processed, integration, ramp.shape[1]).assign(integration=integration))
+        for integration in range(processed.exposure.ramp.shape[0]):
+            table = _Integration(processed, integration, cube[integration], self).candidates(score)
+            parts.append(add_context(table, processed, integration).assign(integration=integration))
         return pd.concat(parts, ignore_index=True)
 
 
 class _Integration:
     """One integration's candidates, band by band."""
 
-    def __init__(
-        self,
-        ramp: Ramp,
-        cube: Array,
-        listed: pd.DataFrame,
-        settings: Processing,
-        search: EvidenceSearch,
-        before: Sequence[Snowball],
-    ) -> None:
-        self.ramp, self.cube, self.listed, self.settings, self.search = ramp, cube, listed, settings, search
-        self.sampling = sampling_of(ramp)
-        self.noise = ramp.noise(slice(None), slice(None))
-        self.gain = float(np.mean(ramp.gain))
-        # Cores of the integration before persist into this one: its first groups are not used there.
-        self.masked = masked_groups(ramp, settings.config)
-        self.persisting = np.zeros(ramp.shape[2:], dtype=bool)
-        for ball in before:
-            self.persisting[ball.core[:, 0], ball.core[:, 1]] = True
+    def __init__(self, processed: Processed, integration: int, cube: Array, search: EvidenceSearch) -> None:
+        exposure = processed.exposure
+        self.exposure, self.cube, self.search = exposure, cube, search
+        self.listed = processed.jumps[processed.jumps.integration == integration]
+        self.ramp, self.settings, self.sampling = exposure.ramp, exposure.settings, exposure.sampling
+        self.noise = self.ramp.noise(slice(None), slice(None))
+        # The first groups of these pixels are not used.
+        self.persisting = exposure.persisting(processed.snowballs, integration)
         since = self.sampling.times - self.sampling.times[0]
         self.times = (since / since[-1] * (len(since) - 1)).float()
 
@@ -120,7 +99,7 @@ class _Integration:
         reads = np.array(self.cube[:, rows], np.float32)
         if self.ramp.reference is not None:
             reads[:, self.ramp.reference[rows]] = np.nan
-        reads[: self.masked, self.persisting[rows]] = np.nan
+        reads[: self.exposure.masked_groups, self.persisting[rows]] = np.nan
         tensor = torch.from_numpy(reads)
         here = self.listed[self.listed.y.between(rows.start, rows.stop - 1)]
         known = here[["group", "y", "x", "type", "amplitude", "snr"]].assign(y=here.y - rows.start, listed=True)
@@ -166,7 +145,7 @@ class _Integration:
         noise = torch.from_numpy(self.noise[rows]).flatten()[pixel][None]
         flags, ratios = plain(series, torch.zeros(series.shape, dtype=torch.uint8), noise)
         agreed = flags[0, group, 0, place].numpy() != 0
-        agreed &= table.amplitude.abs().to_numpy() >= self.settings.config.cosmic_ray_min_step * self.gain
+        agreed &= table.amplitude.abs().to_numpy() >= self.settings.config.cosmic_ray_min_step * self.exposure.gain
         return table.assign(ratio=ratios[0, group - 1, 0, place].nan_to_num(0.0).numpy(), rules=agreed)
 
 

@@ -13,7 +13,6 @@ from astrid_ml.checkpoint.load import load_model
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.exposure.lists import as_jumps
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.fusion.evidence import EvidenceSearch, found_by
 from astrid_ml.preprocessing.ramps.fusion.fusion import FUSIONS, Fusion, fused_probabilities, log_odds
 from astrid_ml.preprocessing.ramps.fusion.windows import VoxelScorer, Windows
@@ -90,34 +89,29 @@ class RampNetwork:
             windows = replace(windows, depth=max(longest, 4))
         return EvidenceSearch(fusion.faintest, fusion.network_level, windows)
 
-    def refine(
-        self, ramp: Ramp, processed: Processed, cube: Array, settings: Processing, windows: Windows
-    ) -> Processed:
+    def refine(self, processed: Processed, cube: Array, windows: Windows) -> Processed:
         """The list of likelihood and rules, decided anew with the network.
 
         Args:
-            ramp: the exposure.
-            processed: what likelihood and rules found.
+            processed: the exposure, and what likelihood and rules found in it.
             cube: processed reads in e-, (n_ints, n_groups, n_rows, n_cols).
-            settings: of that processing.
             windows: the network's.
         """
-        table = self.search(ramp, windows)(ramp, processed, cube, settings, self.score)
-        return fused(table, self.fusions["fusion"], processed, settings)
+        table = self.search(processed.exposure.ramp, windows)(processed, cube, self.score)
+        return fused(table, self.fusions["fusion"], processed)
 
 
 def _span(values: tuple[float, ...]) -> str:
     return f"{min(values):g}" if min(values) == max(values) else f"{min(values):g} to {max(values):g}"
 
 
-def fused(table: pd.DataFrame, fusion: Fusion, processed: Processed, settings: Processing) -> Processed:
+def fused(table: pd.DataFrame, fusion: Fusion, processed: Processed) -> Processed:
     """Jumps and telegraph pixels by a fusion; ``probability`` is that of an anomaly of any kind.
 
     Args:
         table: candidates.
         fusion: whose decision counts.
         processed: what likelihood and rules found.
-        settings: of that processing.
     """
     probability = fused_probabilities(fusion, table, fusion.faintest)
     listed = log_odds(probability) >= fusion.threshold
@@ -129,7 +123,7 @@ def fused(table: pd.DataFrame, fusion: Fusion, processed: Processed, settings: P
         found_by=found_by(chosen, level),
     )
     jumps = as_jumps(jumps.sort_values(["integration", "y", "x", "group"], kind="stable", ignore_index=True))
-    return replace(processed, jumps=jumps, telegraph=telegraph_pixels(jumps, processed, settings))
+    return replace(processed, jumps=jumps, telegraph=telegraph_pixels(jumps, processed))
 
 
 def kinds(table: pd.DataFrame, probability: Floats) -> Bits:
@@ -149,7 +143,7 @@ def kinds(table: pd.DataFrame, probability: Floats) -> Bits:
     return np.where(own == SNOWBALL, SNOWBALL, together).astype(np.uint8)
 
 
-def telegraph_pixels(jumps: pd.DataFrame, processed: Processed, settings: Processing) -> pd.DataFrame:
+def telegraph_pixels(jumps: pd.DataFrame, processed: Processed) -> pd.DataFrame:
     """Telegraph pixels of the fused list: the two-state fits that it confirms, and pixels that have none."""
     flickers = jumps[jumps.type == TELEGRAPH_NOISE]
     per_pixel = flickers.assign(size=flickers.amplitude.abs()).groupby(_PIXEL, as_index=False)
@@ -158,7 +152,7 @@ def telegraph_pixels(jumps: pd.DataFrame, processed: Processed, settings: Proces
     )
     fits = processed.telegraph.astype(dict.fromkeys(_PIXEL, np.int64))
     table = pixels.merge(fits, on=_PIXEL, how="left")
-    table = table[table.r2.notna() | (table.n >= settings.config.rtn_min_transitions)]
+    table = table[table.r2.notna() | (table.n >= processed.exposure.settings.config.rtn_min_transitions)]
     return pd.DataFrame(
         {
             **{name: table[name].astype(np.int64) for name in _PIXEL},

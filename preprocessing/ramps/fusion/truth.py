@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.fusion.evidence import EvidenceSearch, voxel_key
 from astrid_ml.preprocessing.ramps.fusion.fusion import UNDECIDED
 from astrid_ml.preprocessing.ramps.fusion.windows import VoxelScorer
@@ -122,8 +122,7 @@ def tile_evidence(tiles: pd.DataFrame, cube: Floats32, codes: Bits, score: Voxel
         read_noise=noise,
         reads_per_group=np.ones(len(cube), np.int64),
     )
-    settings = Processing(reference=None)
-    table = EvidenceSearch()(ramp, process(ramp, settings), ramp.data, settings, score)
+    table = EvidenceSearch()(process(Exposure(ramp, Processing(reference=None))), ramp.data, score)
     group, y, x = np.nonzero(codes)
     steps = pd.DataFrame({"group": group, "y": y, "x": x, "type": codes[group, y, x]})
     return labelled(table, steps, cube.shape)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.fusion.evidence import BAND_VOXELS, EvidenceSearch, network_best, voxel_key
 from astrid_ml.preprocessing.ramps.fusion.fusion import (
     FUSIONS,
@@ -23,7 +23,6 @@ from astrid_ml.preprocessing.ramps.fusion.truth import labelled
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.judge.truth import Truth
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES, COSMIC_RAY
-from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
 from astrid_ml.types import Array, Floats, Ints, Mask
 
@@ -80,11 +79,9 @@ def own_thresholds(network: RampNetwork | None, settings: Processing) -> dict[st
 
 def score_exposure(
     number: int,
-    ramp: Ramp,
     processed: Processed,
     cube: Array,
     truth: Truth,
-    settings: Processing,
     network: RampNetwork | None,
     windows: Windows,
 ) -> tuple[ExposureScores, pd.DataFrame]:
@@ -92,20 +89,19 @@ def score_exposure(
 
     Args:
         number: of the exposure.
-        ramp: the exposure.
-        processed: what likelihood and rules found.
+        processed: the exposure, and what likelihood and rules found in it.
         cube: processed reads in e-, (n_ints, n_groups, n_rows, n_cols).
         truth: the exposure's.
-        settings: of the processing.
         network: from a checkpoint, or None.
         windows: the network's.
 
     Returns:
         The scores, and the table of candidates.
     """
+    ramp = processed.exposure.ramp
     search = network.search(ramp, windows) if network is not None else EvidenceSearch(windows=windows)
-    table = search(ramp, processed, cube, settings, network.score if network is not None else None)
-    pairs = two_point_steps(ramp, cube, settings)
+    table = search(processed, cube, network.score if network is not None else None)
+    pairs = two_point_steps(processed.exposure, cube)
     codes = true_steps(truth, cube)
     shape = ramp.shape[1:]
     table, pairs = (_labelled(part, codes, shape, ramp.shape[0]) for part in (table, pairs))
@@ -150,9 +146,9 @@ def true_steps(truth: Truth, cube: Array) -> pd.DataFrame:
     return jumps.assign(type=np.where(clear, jumps.type, UNDECIDED))
 
 
-def two_point_steps(ramp: Ramp, cube: Array, settings: Processing) -> pd.DataFrame:
+def two_point_steps(exposure: Exposure, cube: Array) -> pd.DataFrame:
     """Two-point differences of at least 3 sigmas: integration, group, y, x, ratio."""
-    rule = settings.twopoint or TwoPoint()
+    ramp, rule = exposure.ramp, exposure.settings.twopoint or TwoPoint()
     plain = replace(rule, flag_neighbours=False)
     noise = torch.from_numpy(ramp.noise(slice(None), slice(None)))
     n_ints, n_groups, n_rows, n_cols = cube.shape

@@ -91,7 +91,7 @@ def write_patches(
         "h5_file": target.name,
         "patch_info": info,
     }
-    place = folder / "metadata" / str(ramp.meta.get("detector") or "unknown")
+    place = folder / "metadata" / (ramp.detector or "unknown")
     place.mkdir(parents=True, exist_ok=True)
     write_json(place / f"{ramp.name}.json", content)
     return target

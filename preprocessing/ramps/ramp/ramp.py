@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,11 @@ class Ramp:
         pixel_dq: bits that hold for all groups, uint32, (n_rows, n_cols), or None.
         reference: True at reference pixels, (n_rows, n_cols), or None where there are none.
         name: the exposure's name, used for output files.
-        meta: mission, detector, filter, mjd, the source file and where each value came from.
+        file: the file it was read from; None for one that was made in memory.
+        mission, detector, filter: as the header writes them; None where unknown.
+        mjd: mid-exposure as the header has it; None where unknown.
+        saturation_dn: reads at or above it are saturated, DN; None where the header does not say.
+        frame_time: seconds between the reads of a group; None where reads fill a group evenly.
     """
 
     data: Array
@@ -43,7 +47,13 @@ class Ramp:
     pixel_dq: npt.NDArray[np.uint32] | None = None
     reference: Mask | None = None
     name: str = "exposure"
-    meta: dict[str, Any] = field(default_factory=dict)
+    file: Path | None = None
+    mission: str | None = None
+    detector: str | None = None
+    filter: str | None = None
+    mjd: float | None = None
+    saturation_dn: float | None = None
+    frame_time: float | None = None
 
     def __post_init__(self) -> None:
         _check_shapes(self)

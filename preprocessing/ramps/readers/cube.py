@@ -93,19 +93,13 @@ def build_ramp(
         pixel_dq=pixel_dq,
         reference=reference,
         name=path.name.split(".")[0],
-        meta=_meta(path, header),
+        file=path,
+        mission=first_of(header, ("TELESCOP", "MISSION")),
+        detector=first_of(header, ("DETECTOR", "SCA", "INSTRUME")),
+        filter=first_of(header, ("FILTER",)),
+        mjd=first_of(header, ("MJD-AVG", "EXPMID", "MJD-OBS")),
+        saturation_dn=first_of(header, ("SATURATE",)),
     )
-
-
-def _meta(path: Path, header: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "file": str(path),
-        "mission": first_of(header, ("TELESCOP", "MISSION")),
-        "detector": first_of(header, ("DETECTOR", "SCA", "INSTRUME")),
-        "filter": first_of(header, ("FILTER",)),
-        "mjd": first_of(header, ("MJD-AVG", "EXPMID", "MJD-OBS")),
-        "saturation_dn": first_of(header, ("SATURATE",)),
-    }
 
 
 def _cube_hdu(hdus: Any, path: Path) -> tuple[dict[str, Any], int]:

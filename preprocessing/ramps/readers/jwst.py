@@ -40,13 +40,11 @@ def read_jwst(path: Path, options: RampOptions) -> Ramp:
         pixel_dq=pixel_dq,
         reference=_reference(header, pixel_dq, data.shape[2], data.shape[3], options),
         name=path.name.split(".")[0],
-        meta={
-            "file": str(path),
-            "mission": header.get("TELESCOP", "JWST"),
-            "detector": header.get("DETECTOR"),
-            "filter": header.get("FILTER"),
-            "mjd": header.get("EXPMID"),
-        },
+        file=path,
+        mission=header.get("TELESCOP", "JWST"),
+        detector=header.get("DETECTOR"),
+        filter=header.get("FILTER"),
+        mjd=header.get("EXPMID"),
     )
 
 

@@ -35,4 +35,4 @@ def read_patches(path: Path, options: RampOptions) -> Ramp:
     header = {"BUNIT": "DN", "GAIN": known["gain"], "READNOIS": noise}
     detector = path.name.removesuffix(SUFFIX).rsplit("_", 2)[0]
     ramp = build_ramp(path, patches.assemble()[None], header, options, None, None)
-    return replace(ramp, name=path.name.removesuffix(SUFFIX), meta=ramp.meta | {"detector": detector})
+    return replace(ramp, name=path.name.removesuffix(SUFFIX), detector=detector)

@@ -57,13 +57,11 @@ def read_wfc3(path: Path, options: RampOptions) -> Ramp:
         dq=quality[None],
         reference=border_mask(n_rows, n_cols, border),
         name=path.name.split(".")[0],
-        meta={
-            "file": str(path),
-            "mission": header.get("TELESCOP", "HST"),
-            "detector": "WFC3/IR",
-            "filter": header.get("FILTER"),
-            "mjd": (header.get("EXPSTART", np.nan) + header.get("EXPEND", np.nan)) / 2,
-        },
+        file=path,
+        mission=header.get("TELESCOP", "HST"),
+        detector="WFC3/IR",
+        filter=header.get("FILTER"),
+        mjd=(header["EXPSTART"] + header["EXPEND"]) / 2 if {"EXPSTART", "EXPEND"} <= set(header) else None,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.preprocessing.differencing.frame.headers import ROMAN_BANDPASS
-from astrid_ml.preprocessing.roman.job.names import Exposure
+from astrid_ml.preprocessing.roman.job.names import ExposureName
 from astrid_ml.types import Floats
 
 _ZERO_POINT = ("ZPTMAG", "MAGZP", "ZPT")
@@ -76,7 +76,7 @@ def bandpass_zero_point(band: str | None) -> float | None:
 
 
 def read_science(
-    headers: list[Mapping[str, Any]], reference: Mapping[str, Any], exposure: Exposure | None, field: str | None
+    headers: list[Mapping[str, Any]], reference: Mapping[str, Any], exposure: ExposureName | None, field: str | None
 ) -> Science:
     """The science exposure from its headers, best first; what they lack is taken from the file's name.
 

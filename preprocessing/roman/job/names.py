@@ -41,7 +41,7 @@ _HEADERS = ("_inject_reformatted.fits", "_reformatted.fits", "_inject.fits", ".f
 
 
 @dataclass(frozen=True)
-class Exposure:
+class ExposureName:
     """One detector of one pointing in one filter, as file names say it."""
 
     band: str
@@ -68,7 +68,7 @@ class Products:
     psfcat: Mapping[int, str]
     finder: Mapping[int, str]
     header: str | None
-    exposure: Exposure | None
+    exposure: ExposureName | None
     injections: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
     reference_indices: tuple[str, ...] = ()
@@ -98,24 +98,24 @@ class Products:
         }
         values.update({name: {int(sign): file for sign, file in plain[name].items()} for name in _BY_SIGN})
         exposure = plain["exposure"]
-        values["exposure"] = None if exposure is None else Exposure(**exposure)
+        values["exposure"] = None if exposure is None else ExposureName(**exposure)
         return cls(**values)
 
 
-def science_file(name: str) -> tuple[Exposure, str] | None:
+def science_file(name: str) -> tuple[ExposureName, str] | None:
     """The exposure that a ``<SCI>_lite...`` file belongs to, and what follows ``_lite``; None for other files."""
     return next(
         ((_exposure(match), match["rest"]) for pattern in _SCIENCE_FILES if (match := pattern.match(name))), None
     )
 
 
-def index_file(name: str) -> Exposure | None:
+def index_file(name: str) -> ExposureName | None:
     """The exposure whose truth an index file holds; None for other files."""
     return next((_exposure(match) for pattern in _INDEX_FILES if (match := pattern.match(name))), None)
 
 
-def _exposure(match: re.Match[str]) -> Exposure:
-    return Exposure(match["band"].upper(), int(match["pointing"]), int(match["sca"]))
+def _exposure(match: re.Match[str]) -> ExposureName:
+    return ExposureName(match["band"].upper(), int(match["pointing"]), int(match["sca"]))
 
 
 def resolve(names: Collection[str], family: str = "zogy") -> Products:
@@ -181,5 +181,5 @@ def _catalogues(there: set[str], family: str) -> tuple[dict[int, str], dict[int,
     return {}, {}
 
 
-def _header(named: list[tuple[str, Exposure, str]]) -> str | None:
+def _header(named: list[tuple[str, ExposureName, str]]) -> str | None:
     return next((name for rest in _HEADERS for name, _, found in named if found == rest), None)

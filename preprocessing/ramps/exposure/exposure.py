@@ -1,0 +1,144 @@
+"""An exposure: a ramp, how it is processed, and what every step of the processing asks about the two together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
+from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrection
+from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
+from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
+from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
+from astrid_ml.types import Floats32, Ints, Mask
+
+STRIP_BYTES = 64 * 2**20  # of reads; the work on them takes a few times as much
+
+
+@dataclass(frozen=True)
+class Processing:
+    """How an exposure is processed.
+
+    Args:
+        reference: reference-pixel correction; None leaves the border unused.
+        steps: likelihood detection.
+        twopoint: two-point differences as the rules' second opinion, or None.
+        config: thresholds of the rules.
+        saturation_dn: reads at or above it are saturated, DN; None takes SATURATE's value from the ramp, if any.
+        nonlinearity: coefficients (c2, c3, ...) of the correction s + c2 s^2 + ... of the signal above the first
+            read, in e-; empty leaves the signal as it is.
+    """
+
+    reference: ReferenceCorrection | None = field(default_factory=ReferenceCorrection)
+    steps: StepDetector = field(default_factory=StepDetector)
+    twopoint: TwoPoint | None = field(default_factory=TwoPoint)
+    config: DetectorConfig = field(default_factory=DetectorConfig)
+    saturation_dn: float | None = None
+    nonlinearity: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Some rows of one integration.
+
+    Args:
+        rows: which, with a start and a stop.
+        reads: e- above the first usable read, (n_groups, h, n_cols); NaN unusable. The receiver may write into it.
+        noise: of one read, e-, (h, n_cols).
+    """
+
+    rows: slice
+    reads: Floats32
+    noise: Floats32
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A ramp and how it is processed. A memory-mapped ramp is never read whole.
+
+    Args:
+        ramp: the reads.
+        settings: how they are corrected and searched.
+    """
+
+    ramp: Ramp
+    settings: Processing = field(default_factory=Processing)
+
+    @cached_property
+    def sampling(self) -> Sampling:
+        """Times and reads for the fits; reads of a group are taken as evenly spaced, without gaps."""
+        reads = torch.from_numpy(self.ramp.reads_per_group).double()
+        frame = self.ramp.frame_time or float(np.mean(self.ramp.steps)) / float(reads.max())
+        return Sampling(torch.from_numpy(np.asarray(self.ramp.group_times, np.float64)), reads, frame)
+
+    @cached_property
+    def gain(self) -> float:
+        """Mean gain, e-/DN."""
+        return float(np.mean(self.ramp.gain))
+
+    @cached_property
+    def step(self) -> float:
+        """Mean time between groups, s."""
+        return float(np.mean(self.ramp.steps))
+
+    @property
+    def saturation_dn(self) -> float | None:
+        """Reads at or above it are saturated, DN; None where nobody knows."""
+        limit = self.settings.saturation_dn
+        return self.ramp.saturation_dn if limit is None else limit
+
+    @cached_property
+    def masked_groups(self) -> int:
+        """Groups of an integration in which the cores of the integration before are masked."""
+        since = np.asarray(self.ramp.group_times) - self.ramp.group_times[0]
+        return int(np.searchsorted(since, self.settings.config.snowball_time_masked_next_int))
+
+    def persisting(self, balls: Iterable[Snowball], integration: int) -> Mask:
+        """Cores of the integration before, (n_rows, n_cols): they persist into the first groups of this one."""
+        mask = np.zeros(self.ramp.shape[2:], dtype=bool)
+        for ball in balls:
+            if ball.integration == integration - 1:
+                mask[ball.core[:, 0], ball.core[:, 1]] = True
+        return mask
+
+    def rows(self) -> Iterator[slice]:
+        """Rows of the strips: as many at once as ``STRIP_BYTES`` of reads hold."""
+        _, n_groups, n_rows, n_cols = self.ramp.shape
+        height = max(1, STRIP_BYTES // (4 * n_groups * n_cols))
+        for start in range(0, n_rows, height):
+            yield slice(start, min(start + height, n_rows))
+
+    def strips(self, integration: int) -> Iterator[Strip]:
+        """Corrected reads of an integration, strip by strip."""
+        ramp, settings = self.ramp, self.settings
+        levels = settings.reference.measure(ramp, integration) if settings.reference else None
+        limit, gain = self.saturation_dn, np.asarray(ramp.gain, np.float32)
+        for rows in self.rows():
+            reads = ramp.electrons(integration, rows, slice(None))
+            if limit is not None:
+                scale = gain if gain.ndim == 0 else gain[rows]
+                reads[np.maximum.accumulate(reads >= limit * scale, axis=0)] = np.nan
+            reads = levels.subtract(reads, rows) if levels is not None else reads
+            # The first read that can be used is the zero: a pixel whose first read is lost is not lost with it.
+            zero = reads[0].copy()
+            if np.isnan(zero).any():
+                first = np.nan_to_num(np.nanmin(np.nan_to_num(reads, nan=np.inf), axis=0))
+                zero = np.where(np.isnan(zero), first, zero)
+            reads -= zero
+            for power, coefficient in enumerate(settings.nonlinearity, start=2):
+                reads += np.float32(coefficient) * reads**power
+            yield Strip(rows, reads, ramp.noise(rows, slice(None)))
+
+
+def first_lost(reads: Floats32) -> Ints:
+    """First group from which a pixel is lost to the end (saturated); n_groups for pixels that keep their last read."""
+    lost = np.isnan(reads)
+    tail = np.logical_and.accumulate(lost[::-1], axis=0).sum(0)
+    first: Ints = len(reads) - tail.astype(np.int64)
+    return first
