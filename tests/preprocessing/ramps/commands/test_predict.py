@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
-from astrid_ml.preprocessing.ramps.exposure import strips as strips_module
+from astrid_ml.preprocessing.ramps.exposure import exposure as strips_module
 from astrid_ml.preprocessing.ramps.judge.truth import (
     Truth,
     completeness,

@@ -12,9 +12,9 @@ from astropy.io import fits
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
-from astrid_ml.preprocessing.ramps.exposure import strips as strips_module
+from astrid_ml.preprocessing.ramps.exposure import exposure as strips_module
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions, border_mask
@@ -37,7 +37,7 @@ def even(n: int) -> Floats:
 
 
 def steps_of(ramp: Ramp) -> list[tuple[int, int, int]]:
-    jumps = process(ramp, Processing()).jumps
+    jumps = process(Exposure(ramp, Processing())).jumps
     return list(zip(jumps.group, jumps.y, jumps.x, strict=True))
 
 
@@ -60,7 +60,7 @@ def test_a_group_of_nan(lost: int) -> None:
     """The first, the one before the step, and the last."""
     ramp = ramp_of(even(12))
     ramp.data[:, lost] = np.nan
-    found = process(ramp, Processing())
+    found = process(Exposure(ramp, Processing()))
     slope = found.features["slope"][0]
     assert np.isfinite(slope).all()
     assert slope.mean() == pytest.approx(RATE, abs=0.05)
@@ -119,11 +119,11 @@ def test_unequal_group_times() -> None:
     """Told the times, slope and step are right; told that they are even, the same reads look full of steps."""
     times = np.array([3.0, 6, 9, 40, 80, 160, 320, 330, 340, 350])
     ramp = replace(ramp_of(times), read_noise=NOISE)
-    found = process(ramp, Processing())
+    found = process(Exposure(ramp, Processing()))
     assert found.features["slope"].mean() == pytest.approx(RATE, abs=0.05)
     assert (4, 5, 6) in list(zip(found.jumps.group, found.jumps.y, found.jumps.x, strict=True))
     assert len(found.jumps) <= 3
-    wrong = process(replace(ramp, group_times=even(10)), Processing())
+    wrong = process(Exposure(replace(ramp, group_times=even(10)), Processing()))
     assert len(wrong.jumps) > SIZE * SIZE
 
 
@@ -166,10 +166,10 @@ def test_a_cube_larger_than_memory_is_read_in_strips(tmp_path: Path, monkeypatch
     """No more is loaded than a strip, by detection, cube and bits together."""
     monkeypatch.setattr(strips_module, "STRIP_BYTES", 2 * 12 * SIZE * 4)
     ramp = ramp_of(even(12))
-    whole = process(ramp, Processing())
+    whole = process(Exposure(ramp, Processing()))
     watched = replace(ramp, data=ramp.data.view(Mapped), reference=border_mask(SIZE, SIZE, 2))
     Mapped.largest = 0
-    found = process(watched, Processing(), tmp_path / "cube.npy", tmp_path / "dq.fits")
+    found = process(Exposure(watched, Processing()), tmp_path / "cube.npy", tmp_path / "dq.fits")
     assert 0 < Mapped.largest <= max(strips_module.STRIP_BYTES, SIZE * SIZE * 4)
     assert Mapped.largest < ramp.data.nbytes / 4
     assert np.load(tmp_path / "cube.npy", mmap_mode="r").shape == ramp.shape

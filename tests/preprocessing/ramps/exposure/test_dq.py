@@ -9,8 +9,8 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.preprocessing.ramps.exposure.dq import group_dq
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.options import border_mask
@@ -46,13 +46,13 @@ def ramp() -> Ramp:
         dq,
         pixel_dq,
         border_mask(SIZE, SIZE, 4),
-        meta={"saturation_dn": 61000.0},
+        saturation_dn=61000.0,
     )
 
 
 def test_bits_of_groups(ramp: Ramp) -> None:
-    found = process(ramp, Processing())
-    bits = group_dq(ramp, Processing(), found, 0, WHOLE)
+    found = process(Exposure(ramp, Processing()))
+    bits = group_dq(found, 0, WHOLE)
     assert bits.dtype == np.uint8
     ray = bits[:, 20, 21]
     assert np.flatnonzero(ray & JUMP_DET).tolist() == [9]
@@ -63,13 +63,13 @@ def test_bits_of_groups(ramp: Ramp) -> None:
     assert (bits[10:, 50, 20] == SATURATED).all()
     assert bits[10, 50, 28] == JUMP_DET
     assert not (bits[(bits & (SATURATED | DO_NOT_USE)) != 0] & JUMP_DET).any()
-    part = group_dq(ramp, Processing(), found, 0, slice(15, 40))
+    part = group_dq(found, 0, slice(15, 40))
     np.testing.assert_array_equal(part, bits[:, 15:40])
 
 
 def test_next_integration(ramp: Ramp) -> None:
-    found = process(ramp, Processing())
-    bits = group_dq(ramp, Processing(), found, 1, WHOLE)
+    found = process(Exposure(ramp, Processing()))
+    bits = group_dq(found, 1, WHOLE)
     assert (bits[:8, 50, 20] == JUMP_DET).all()  # 4000 s are 8 groups
     assert not bits[8:, 50, 20].any()
     assert bits[12, 40, 41] == DO_NOT_USE
@@ -77,14 +77,14 @@ def test_next_integration(ramp: Ramp) -> None:
 
 
 def test_the_file(ramp: Ramp, tmp_path: Path) -> None:
-    found = process(ramp, Processing(), dq=tmp_path / "a_dq.fits")
+    found = process(Exposure(ramp, Processing()), dq=tmp_path / "a_dq.fits")
     with fits.open(tmp_path / "a_dq.fits") as hdus:
         hdus.verify("exception")
         assert [hdu.name for hdu in hdus] == ["PRIMARY", "GROUPDQ", "PIXELDQ"]
         groups, pixels = hdus["GROUPDQ"].data, hdus["PIXELDQ"].data
         assert groups.shape == ramp.shape
         for integration in (0, 1):
-            expected = group_dq(ramp, Processing(), found, integration, WHOLE)
+            expected = group_dq(found, integration, WHOLE)
             np.testing.assert_array_equal(groups[integration], expected)
         assert pixels[60, 61] == DO_NOT_USE | 1024
         assert pixels[0, 0] == REFERENCE_PIXEL
@@ -93,6 +93,6 @@ def test_the_file(ramp: Ramp, tmp_path: Path) -> None:
 
 
 def test_saturation_in_electrons_uses_the_gain(ramp: Ramp) -> None:
-    in_dn = Ramp(ramp.data / 2, ramp.group_times, "DN", 2.0, 4.0, ramp.reads_per_group, meta={"saturation_dn": 30500.0})
-    bits = group_dq(in_dn, Processing(), process(in_dn, Processing()), 0, WHOLE)
+    in_dn = Ramp(ramp.data / 2, ramp.group_times, "DN", 2.0, 4.0, ramp.reads_per_group, saturation_dn=30500.0)
+    bits = group_dq(process(Exposure(in_dn, Processing())), 0, WHOLE)
     assert np.flatnonzero(bits[:, 30, 31] & SATURATED)[0] == 18

@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astrid_ml.preprocessing.ramps.exposure.dq import masked_groups
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball, find_snowballs, fit_disc
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.types import Mask
 
@@ -101,20 +100,20 @@ def two_integrations(step: float) -> tuple[Ramp, Mask]:
     data[1, 15:, 40, 50] += 800.0
     times = np.float64(step) * np.arange(1, N + 1, dtype=np.float64)
     ones = np.ones(N, dtype=np.int64)
-    return Ramp(data, times, "e-", 1.0, 5.0, ones, meta={"saturation_dn": 60000.0}), r <= 7
+    return Ramp(data, times, "e-", 1.0, 5.0, ones, saturation_dn=60000.0), r <= 7
 
 
 def test_the_core_is_masked_in_the_next_integration() -> None:
     ramp, core = two_integrations(400.0)
     settings = Processing()
-    assert masked_groups(ramp, settings.config) == 10
-    found = process(ramp, settings)
+    assert Exposure(ramp, settings).masked_groups == 10
+    found = process(Exposure(ramp, settings))
     assert [(ball.integration, ball.group) for ball in found.snowballs] == [(0, 8)]
     on_core = found.jumps[(found.jumps.integration == 1) & core[found.jumps.y, found.jumps.x]]
     assert list(zip(on_core.group, on_core.y, on_core.x, strict=True)) == [(15, 40, 50)]
     assert found.counts["pixels_after_snowballs"] >= core.sum()
     never = replace(settings, config=DetectorConfig(snowball_time_masked_next_int=0.0))
-    later = process(ramp, never)
+    later = process(Exposure(ramp, never))
     assert ((later.jumps.integration == 1) & (later.jumps.group < 10)).sum() > 50
     # Released charge looks like signal.
     masked, plain = (float(np.median(result.features["slope"][1][core])) for result in (found, later))

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.strips import Processing
 from astrid_ml.preprocessing.ramps.ramp.codes import SNOWBALL
 from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import Patches, patch_starts, write_patches
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
@@ -82,11 +82,11 @@ def test_the_way_back_detects_the_same(folder: Path) -> None:
     assert ramp.shape == original.shape
     assert ramp.gain == original.gain
     assert ramp.read_noise == pytest.approx(original.read_noise, rel=1e-6)
-    assert ramp.meta["detector"] == "d_1"
+    assert ramp.detector == "d_1"
     np.testing.assert_array_equal(ramp.data[0, 1:], original.data[0, 1:] - original.data[0, 0])
     # Without the first read's level the converter's limit is unknown: the patches saturate a little later.
     settings = Processing(saturation_dn=1e9)
-    found = [process(each, settings).jumps for each in (ramp, original)]
+    found = [process(Exposure(each, settings)).jumps for each in (ramp, original)]
     here, there = ({tuple(row) for row in jumps[["group", "y", "x", "type"]].to_numpy()} for jumps in found)
     assert len(there) > 300
     assert len(here ^ there) <= 3  # the border's levels are medians of whole numbers: a step at the threshold may turn

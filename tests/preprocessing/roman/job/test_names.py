@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.roman.job.names import Exposure, Products, index_file, resolve, science_file
+from astrid_ml.preprocessing.roman.job.names import ExposureName, Products, index_file, resolve, science_file
 
 COMMON = ["bkg_subbed_science_image.fits", "awaicgen_output_mosaic_image_resampled_gainmatched.fits"]
 OLD = [*COMMON, "diffimage_masked.fits", "scorrimage_masked.fits", "diffimage_masked_psfcat.txt"]
@@ -15,18 +15,22 @@ NEW = [*COMMON, "zogy_diffimage_masked.fits", "scorrimage_masked.fits", "zogy_di
 @pytest.mark.parametrize(
     ("name", "exposure", "rest"),
     [
-        ("Roman_TDS_simple_model_R062_14_5_lite.fits.gz", Exposure("R062", 14, 5), ".fits.gz"),
-        ("Roman_TDS_simple_model_Y106_13205_1_lite_inject.txt", Exposure("Y106", 13205, 1), "_inject.txt"),
-        ("rimtimsim_WFI_F087_SCA02_000017675_lite_reformatted.fits", Exposure("F087", 17675, 2), "_reformatted.fits"),
+        ("Roman_TDS_simple_model_R062_14_5_lite.fits.gz", ExposureName("R062", 14, 5), ".fits.gz"),
+        ("Roman_TDS_simple_model_Y106_13205_1_lite_inject.txt", ExposureName("Y106", 13205, 1), "_inject.txt"),
+        (
+            "rimtimsim_WFI_F087_SCA02_000017675_lite_reformatted.fits",
+            ExposureName("F087", 17675, 2),
+            "_reformatted.fits",
+        ),
     ],
 )
-def test_science_files_of_both_simulations_are_known(name: str, exposure: Exposure, rest: str) -> None:
+def test_science_files_of_both_simulations_are_known(name: str, exposure: ExposureName, rest: str) -> None:
     assert science_file(name) == (exposure, rest)
 
 
 def test_other_files_are_no_science_files() -> None:
     assert science_file("awaicgen_output_mosaic_image.fits") is None
-    assert index_file("Roman_TDS_index_Y106_13205_1.txt") == Exposure("Y106", 13205, 1)
+    assert index_file("Roman_TDS_index_Y106_13205_1.txt") == ExposureName("Y106", 13205, 1)
     assert index_file("Roman_TDS_simple_model_Y106_13205_1_lite_inject.txt") is None
 
 

@@ -14,7 +14,7 @@ from astropy.wcs import WCS
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.roman.job.header import Science, band_name, bandpass_zero_point, read_science
 from astrid_ml.preprocessing.roman.job.match import Match, label
-from astrid_ml.preprocessing.roman.job.names import Exposure
+from astrid_ml.preprocessing.roman.job.names import ExposureName
 from astrid_ml.preprocessing.roman.job.truth import RomanTruth, TruthError, on_detector
 
 ZPTMAG = 17.638
@@ -93,11 +93,11 @@ def test_empty_and_damaged_truth_files(tmp_path: Path) -> None:
 def test_headers_complete_each_other_and_padded_filters_are_trimmed() -> None:
     first = {"FILTER": "F087    ", "MJD-OBS": 62000.0, "EXPTIME": 172.8}
     headers: list[Mapping[str, Any]] = [first, {"ZPTMAG": 17.0, "FILTER": "R062"}]
-    made = read_science(headers, {"FIELD": 5261331}, Exposure("Y106", 1, 4), None)
+    made = read_science(headers, {"FIELD": 5261331}, ExposureName("Y106", 1, 4), None)
     assert (made.band, made.zero_point, made.sca, made.field) == ("Z087", 17.0, 4, "5261331")
     assert made.mjd == pytest.approx(62000.001)
     assert made.wcs is None
-    named = read_science([{}], {}, Exposure("R062", 1, 4), "7")
+    named = read_science([{}], {}, ExposureName("R062", 1, 4), "7")
     assert (named.band, named.zero_point, named.field, named.band_from_name) == ("R062", None, "7", True)
     assert band_name("K213") == "K213"
     assert bandpass_zero_point("F213") == bandpass_zero_point("K213") == 14.579316
