@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from astrid_ml.contracts.pipeline import (
         Command,
+        Completes,
         DomainPipeline,
         Drop,
+        Exports,
         Labeller,
+        Makes,
         SampleSource,
         Simulator,
         Unit,
         UnitWriter,
     )
+    from astrid_ml.contracts.scoring import Draws, Embeds, PicksSamples, Scorer
     from astrid_ml.datamodules.prepared import PreparedDataModule
     from astrid_ml.dataset.prepared import PreparedDataset
     from astrid_ml.errors import UserError
@@ -33,14 +37,18 @@ if TYPE_CHECKING:
 _HOMES = {
     "astrid_ml.contracts.pipeline": (
         "Command",
+        "Completes",
         "DomainPipeline",
         "Drop",
+        "Exports",
         "Labeller",
+        "Makes",
         "SampleSource",
         "Simulator",
         "Unit",
         "UnitWriter",
     ),
+    "astrid_ml.contracts.scoring": ("Draws", "Embeds", "PicksSamples", "Scorer"),
     "astrid_ml.datamodules.prepared": ("PreparedDataModule",),
     "astrid_ml.dataset.prepared": ("PreparedDataset",),
     "astrid_ml.errors": ("UserError",),
@@ -53,13 +61,20 @@ _HOMES = {
 
 __all__ = [
     "Command",
+    "Completes",
     "DomainPipeline",
+    "Draws",
     "Drop",
+    "Embeds",
     "Executor",
+    "Exports",
     "Labeller",
+    "Makes",
+    "PicksSamples",
     "PreparedDataModule",
     "PreparedDataset",
     "SampleSource",
+    "Scorer",
     "Simulator",
     "SplitPlan",
     "Task",

@@ -17,6 +17,7 @@ from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 from astrid_ml.preprocessing.lightcurves.select.augment import REDSHIFTS, Augmentation, augment, moved_redshift
+from astrid_ml.preprocessing.lightcurves.select.figure import DrawnEpochs, draw_png
 from astrid_ml.taxonomy import load_taxonomy
 from astrid_ml.types import Floats, Floats32, Ints, Mask
 
@@ -68,12 +69,26 @@ class CurveDataModule(PreparedDataModule):
                 "datamodule.windows and datamodule.days above 0", f"{windows}, {days}", "for instance [1,64]"
             )
         self.taxonomy = load_taxonomy(taxonomy)
-        self.classes = list(self.taxonomy.nodes)
         self.standardiser = Standardiser(tuple(static))
         self.log_static = [name for name in log_static if name in self.standardiser.columns]
         self.windows, self.days = [float(day) for day in windows], [float(day) for day in days]
         self.softening, self.extra_queries = softening, extra_queries
         self.redshift, self.augmentation = list(redshift), augmentation or Augmentation()
+
+    @property
+    def classes(self) -> list[str]:
+        """All nodes of the tree."""
+        return list(self.taxonomy.nodes)
+
+    def draw(self, source: SampleSource, rows: Ints) -> list[bytes]:
+        """Each object's epochs since time zero, by band."""
+        flat, offsets = source.ragged("epochs", rows)
+        index = source.index.iloc[rows]
+        labels = index["label"] if "label" in index else pd.Series([None] * len(rows))
+        parts = zip(index["id"].astype(str), labels, np.split(flat, offsets[1:-1]), strict=True)
+        return [
+            draw_png(DrawnEpochs.of(name, None if pd.isna(label) else str(label), part)) for name, label, part in parts
+        ]
 
     def usable(self, index: pd.DataFrame) -> Mask:
         """Objects whose label the taxonomy knows."""

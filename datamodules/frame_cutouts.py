@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.contracts.pipeline import HasFrames, SampleSource
 from astrid_ml.errors import UserError
 from astrid_ml.types import Array, Floats, Floats32, Ints
-
-FRAME = "frame"
 
 
 def nearest_pixel(position: Floats) -> Ints:
@@ -72,7 +68,10 @@ class FrameStore:
             names = self.index["id"][unknown].astype(str).tolist()
             raise UserError("a finite position for each sample", f"none for {names[:3]}", "drop them when preparing")
         self.x, self.y = (nearest_pixel(places[:, axis]) for axis in (0, 1))
-        self.codes, self.names = pd.factorize(self._keys())
+        if not isinstance(source, HasFrames):
+            raise UserError("samples that point into whole frames", type(source).__name__, "prepare job folders")
+        self.frames = source
+        self.codes, self.names = pd.factorize(self.index[source.frame_column].astype(str).to_numpy())
         self._open: dict[int, Array] = {}
 
     def cutouts(self, rows: Ints, size: int) -> Floats32:
@@ -107,27 +106,10 @@ class FrameStore:
             UserError: it is missing or has another shape.
         """
         if code not in self._open:
-            frame = self._read(self.names[code])
+            frame = self.frames.frame(str(self.names[code]))
             if frame.ndim != 3:
                 raise UserError(
                     "frames of shape (H, W, channels)", f"{frame.shape} for {self.names[code]}", "prepare them anew"
                 )
             self._open[code] = frame
         return self._open[code]
-
-    def _keys(self) -> Any:
-        """What tells frames apart: their path on disk, their shard in memory."""
-        return self.index["image" if self._on_disk() else "array"].astype(str).to_numpy()
-
-    def _on_disk(self) -> bool:
-        return getattr(self.source, "path", None) is not None
-
-    def _read(self, name: str) -> Array:
-        if not self._on_disk():
-            kept: Array = self.source.shard(name, FRAME)[0]  # type: ignore[attr-defined]
-            return kept
-        path = self.source.path / name  # type: ignore[attr-defined]
-        if not path.is_file():
-            raise UserError("the frames beside the index", f"no {path}", "restore the folder, or prepare it again")
-        mapped: Array = np.load(path, mmap_mode="r")
-        return mapped

@@ -19,9 +19,9 @@ from astrid_ml.datamodules.features import Standardiser
 from astrid_ml.datamodules.frame_channels import CHANNELS, FrameChannels
 from astrid_ml.datamodules.frame_cutouts import FrameStore
 from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
-from astrid_ml.datamodules.stamps import labels
+from astrid_ml.datamodules.stamps import labels, stamps_png
 from astrid_ml.errors import UserError
-from astrid_ml.types import Floats32, Ints, Mask
+from astrid_ml.types import Ints, Mask
 
 # What the finder measures of each detection.
 FEATURES = ("sharpness", "roundness1", "roundness2", "npix", "peak", "flux", "mag", "daofind_mag")
@@ -82,9 +82,10 @@ class FrameDataModule(PreparedDataModule):
             batch["features"] = self.standardiser.apply(index, self.statistics)
         return batch
 
-    def stamps(self, source: SampleSource, rows: Ints) -> Floats32:
-        """Raw cutouts to look at, (n, C, size, size), NaN beyond the frame."""
-        return np.ascontiguousarray(self._raw(source, rows).permute(0, 3, 1, 2).numpy())
+    def draw(self, source: SampleSource, rows: Ints) -> list[bytes]:
+        """The raw cutouts, each channel in its own stretch, side by side; beyond the frame in a colour of its own."""
+        stamps = self._raw(source, rows).permute(0, 3, 1, 2).numpy()
+        return stamps_png([(np.arange(len(rows), dtype=np.int64), stamps)], len(rows))
 
     def report_tables(self) -> dict[str, pd.DataFrame]:
         """What the scaling clips, for the report."""
@@ -108,6 +109,4 @@ class FrameDataModule(PreparedDataModule):
 
 def frame_channels(source: SampleSource) -> list[str]:
     """Names of the frames' channels, from the dataset's description; the four of a job folder by default."""
-    meta: dict[str, Any] = getattr(source, "meta", {}) or {}
-    description = meta.get("description", meta)
-    return list(description.get("channels", CHANNELS))
+    return list(source.channels or CHANNELS)

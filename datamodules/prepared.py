@@ -99,6 +99,19 @@ class PreparedDataModule(LightningDataModule):
         """How many classes these samples hold; fewer than two can teach nothing."""
         return int(source.index["label"].iloc[rows].dropna().nunique())
 
+    def draw(self, source: SampleSource, rows: Ints) -> list[bytes]:
+        """One PNG for each position of the index, in order; an empty list where there is nothing to see."""
+        return []
+
+    def report_tables(self) -> dict[str, pd.DataFrame]:
+        """Heading -> a table for the report; empty where there is nothing to say."""
+        return {}
+
+    @property
+    def classes(self) -> list[str] | None:
+        """Names of the classes where there are more than two; None for a binary task."""
+        return None
+
     def usable(self, index: pd.DataFrame) -> Mask:
         """Which samples can train and be scored: by default those with a label."""
         return index["label"].notna().to_numpy()

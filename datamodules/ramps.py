@@ -10,6 +10,7 @@ from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.channels import ramp_channels
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
+from astrid_ml.preprocessing.ramps.ramp.tile_figure import tile_png
 from astrid_ml.types import Bits, Floats32, Ints
 
 
@@ -67,6 +68,11 @@ class RampDataModule(PreparedDataModule):
             if bool(torch.rand(1, generator=generator) < 0.5):
                 x, y = x.flip(-1), y.flip(-1)
         return {"x": x.contiguous(), "y": y.contiguous()}
+
+    def draw(self, source: SampleSource, rows: Ints) -> list[bytes]:
+        """Each tile's last read, its largest steps with the known events, and its brightest pixel."""
+        cubes, codes = source.gather("cube", rows), source.gather("truth", rows)
+        return [tile_png(cube, truth) for cube, truth in zip(cubes, codes, strict=True)]
 
     def _balanced(self, rows: Ints, seed: int) -> Ints:
         """Training rows, each as often as it is cropped in an epoch."""

@@ -15,7 +15,8 @@ from astrid_ml.datamodules.channels import Channels
 from astrid_ml.datamodules.features import Standardiser
 from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
-from astrid_ml.types import Ints
+from astrid_ml.report.contact_sheet import stamp_png
+from astrid_ml.types import Array, Ints
 
 
 class StampDataModule(PreparedDataModule):
@@ -52,6 +53,10 @@ class StampDataModule(PreparedDataModule):
             batch["features"] = self.standardiser.apply(index, self.statistics)
         return batch
 
+    def draw(self, source: SampleSource, rows: Ints) -> list[bytes]:
+        """The raw stamps, each channel in its own stretch, side by side."""
+        return stamps_png(source.groups("stamps", rows), len(rows))
+
     def _images(self, source: SampleSource, rows: Ints) -> Tensor:
         available = stamp_channels(source)
         index = source.index
@@ -71,11 +76,18 @@ class StampDataModule(PreparedDataModule):
         return out
 
 
+def stamps_png(groups: Sequence[tuple[Ints, Array]], n: int) -> list[bytes]:
+    """Pictures, in the order of positions, of stamps in groups of one shape: [(positions, (m, C, h, w)), ...]."""
+    drawn: list[bytes] = [b""] * n
+    for positions, stamps in groups:
+        for position, stamp in zip(positions, stamps, strict=True):
+            drawn[int(position)] = stamp_png(stamp)
+    return drawn
+
+
 def stamp_channels(source: SampleSource) -> list[str]:
     """Names of the stamps' channels, from the dataset's description; science, reference, difference by default."""
-    meta: dict[str, Any] = getattr(source, "meta", {}) or {}
-    description = meta.get("description", meta)
-    return list(description.get("channels", ("science", "reference", "difference")))
+    return list(source.channels or ("science", "reference", "difference"))
 
 
 def labels(index: pd.DataFrame) -> Tensor:

@@ -144,7 +144,7 @@ def test_an_old_dataset_is_scored_to_the_bit(name: str, unpack: Any) -> None:
     model = load_model(folder / "run" / "checkpoints" / "best.ckpt")
     datasets = [path.parent for path in (folder / "store").glob("*/dataset.json") if "another" not in path.parent.name]
     dataset = PreparedDataset(datasets[0])
-    scored = score_source(model, build(model.record.config["evaluation"]), dataset)
+    scored = score_source(model, build(model.record.config["evaluation"]), model.record.calibration, dataset)
     joined = kept.merge(scored, on="id", suffixes=("_kept", ""))
     assert len(joined) >= len(kept) > 0
     columns = [name for name in map(str, kept) if name.startswith(("score", "probability")) and name in scored]

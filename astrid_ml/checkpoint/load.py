@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from astrid_ml.build import build
 from astrid_ml.checkpoint.files import write_whole
 from astrid_ml.checkpoint.record import SCHEMA, Record
+from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.contracts.scoring import ModelData, ModelTask
 from astrid_ml.errors import UserError
+from astrid_ml.types import Ints
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,14 @@ class LoadedModel:
         path: the file.
     """
 
-    task: Any
-    datamodule: Any
+    task: ModelTask
+    datamodule: ModelData
     record: Record
     path: Path
+
+    def score(self, source: SampleSource, rows: Ints | None = None) -> pd.DataFrame:
+        """See :class:`astrid_ml.contracts.scoring.Scorer`."""
+        return self.task.predict_table(self.datamodule, source, rows)
 
 
 def save_model(path: Path, state_dict: dict[str, Any], record: Record) -> None:
@@ -85,7 +93,7 @@ def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | N
     content = read_checkpoint(Path(path))
     record = Record.from_plain(content["astrid"])
     tree = record.config if config is None else config
-    task = build(tree["model"]["task"], trust)
+    task: ModelTask = build(tree["model"]["task"], trust)
     missing, unexpected = task.load_state_dict(content["state_dict"], strict=False)
     lost = [name for name in missing if name.startswith("network.")]
     if lost or any(name.startswith("network.") for name in unexpected):
@@ -94,7 +102,7 @@ def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | N
             f"missing {lost[:3]}, unexpected {unexpected[:3]}",
             "use the version of astrid_ml that wrote it",
         )
-    datamodule = build(tree["datamodule"], trust)
+    datamodule: ModelData = build(tree["datamodule"], trust)
     datamodule.load_statistics(record.statistics)
     task.eval()
     return LoadedModel(task, datamodule, record, Path(path))

@@ -7,18 +7,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from astrid_ml.checkpoint.load import LoadedModel
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.contracts.scoring import Scorer
+from astrid_ml.evaluation.judge import Judge
 
 
-def score_source(model: LoadedModel, judge: Any, source: SampleSource) -> pd.DataFrame:
-    """Scores, probabilities and decisions for every sample of a source, beside its index columns."""
-    table = model.task.predict_table(model.datamodule, source)
+def score_source(scorer: Scorer, judge: Judge, calibration: dict[str, Any], source: SampleSource) -> pd.DataFrame:
+    """Scores, probabilities and decisions for every sample of a source, beside its index columns.
+
+    Args:
+        scorer: a loaded checkpoint, or anything else that scores.
+        judge: of the scorer's task.
+        calibration: what ``judge.fit`` gave on validation; empty for none.
+        source: the samples.
+    """
+    table = scorer.score(source)
     index = source.index.iloc[table["row"].to_numpy()].reset_index(drop=True)
     index = index.drop(columns=[name for name in ("array", "row", "label") if name in index])
     joined = pd.concat([index, table.drop(columns="row")], axis=1)
-    applied: pd.DataFrame = judge.apply(joined, model.record.calibration if model.record.calibration else {})
-    return applied
+    return judge.apply(joined, calibration)
 
 
 # Columns that stand in every file of predictions, in this order; the rest of the index follows.

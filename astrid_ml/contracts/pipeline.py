@@ -96,6 +96,10 @@ class SampleSource(Protocol):
 
     index: pd.DataFrame
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the arrays' channels, as the pipeline describes them; empty where it does not."""
+
     def gather(self, kind: str, rows: Ints) -> Array:
         """Arrays of equal shape for these positions of ``index``, stacked: (n, ...)."""
 
@@ -109,10 +113,8 @@ class SampleSource(Protocol):
 class DomainPipeline(Protocol):
     """Raw files -> samples, for one science domain. Implement as a frozen dataclass: fields are the slots.
 
-    ``version`` is raised whenever the same fields would give other bytes. ``makes`` (a class variable, optional) names
-    the kind of its samples where several domains make the same: their datasets serve each other. A pipeline may also
-    have a method ``complete(index, folder)``: it writes the domain's further files into a dataset that is about to be
-    published and returns what stands in ``dataset.json`` under ``account``.
+    ``version`` is raised whenever the same fields would give other bytes. Further abilities are protocols of their own:
+    :class:`Makes`, :class:`Completes`, :class:`Exports`.
     """
 
     domain: ClassVar[str]
@@ -129,6 +131,39 @@ class DomainPipeline(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """What stands in ``dataset.json``: for instance {"channels": [...], "units": {...}}. JSON-able."""
+
+
+@runtime_checkable
+class Makes(Protocol):
+    """A pipeline whose samples are of a kind that other domains make too: their datasets serve each other."""
+
+    makes: ClassVar[str]
+
+
+@runtime_checkable
+class Completes(Protocol):
+    """A pipeline that adds files of its own to a dataset that is about to be published."""
+
+    def complete(self, index: pd.DataFrame, folder: Path) -> dict[str, Any]:
+        """Write them; returns what stands in ``dataset.json`` under ``account``."""
+
+
+@runtime_checkable
+class Exports(Protocol):
+    """A pipeline whose datasets can be written for other tools."""
+
+    def export(self, dataset: Any, form: str, folder: Path) -> dict[str, Any]:
+        """Write a prepared dataset into ``folder``; returns what was written."""
+
+
+@runtime_checkable
+class HasFrames(Protocol):
+    """A source that keeps whole frames, into which samples point."""
+
+    frame_column: str
+
+    def frame(self, name: str) -> Array:
+        """The frame, (H, W, C), that the column ``frame_column`` of the index names."""
 
 
 class Labeller(Protocol):

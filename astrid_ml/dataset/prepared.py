@@ -13,6 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.types import Array, Ints
 
 SCHEMA = 1
+FRAME = "frame"  # the kind of whole frames
 
 
 class ShardedSource:
@@ -23,6 +24,17 @@ class ShardedSource:
 
     index: pd.DataFrame
     meta: dict[str, Any]
+    frame_column = "array"
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the arrays' channels, as the pipeline describes them; empty where it does not."""
+        return tuple(self.meta.get("description", {}).get("channels", ()))
+
+    def frame(self, name: str) -> Array:
+        """The frame (H, W, C) that a shard holds."""
+        frame: Array = self.shard(name, FRAME)[0]
+        return frame
 
     def shard(self, name: str, kind: str) -> Array:
         """The array of one shard and kind; KeyError where the shard has no such kind."""
@@ -116,6 +128,20 @@ class PreparedDataset(ShardedSource):
         self.meta: dict[str, Any] = _read_meta(self.path)
         self.index = pd.read_parquet(self.path / "index.parquet")
         self._open: dict[tuple[str, str], Array] = {}
+
+    frame_column = "image"
+
+    def frame(self, name: str) -> Array:
+        """The frame (H, W, C) that is a file of the dataset, memory-mapped.
+
+        Raises:
+            UserError: the file is missing.
+        """
+        path = self.path / name
+        if not path.is_file():
+            raise UserError("the frames beside the index", f"no {path}", "restore the folder, or prepare it again")
+        mapped: Array = np.load(path, mmap_mode="r")
+        return mapped
 
     @property
     def fingerprint(self) -> str:

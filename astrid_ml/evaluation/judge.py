@@ -70,3 +70,32 @@ class BinaryJudge:
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
         """See :class:`BinaryEvaluation`."""
         return self.evaluation.evaluate(predictions)
+
+    def notable(self, predictions: pd.DataFrame, most: int) -> dict[str, pd.DataFrame]:
+        """The most certain mistakes of either kind, and what lies nearest to the threshold."""
+        known = predictions[predictions["label"].notna()]
+        label, score = known["label"].astype(int), known["score"]
+        wrong = known["decision"].astype(int) != label
+        on = known["probability"] if known["probability"].notna().any() else score
+        chosen = {
+            "Bogus that the model is surest are real": known[wrong & (label == 0)].nlargest(most, "score"),
+            "Real ones that the model is surest are bogus": known[wrong & (label == 1)].nsmallest(most, "score"),
+            "Nearest to the threshold": known.assign(_d=(on - known["threshold"]).abs()).nsmallest(most, "_d"),
+        }
+        return {
+            heading: table.assign(caption=[caption(row) for row in table.to_dict("records")])
+            for heading, table in chosen.items()
+        }
+
+
+def caption(row: dict[Any, Any]) -> str:
+    """One line on a binary prediction: id, label, score and what is known beside."""
+    truth = "real" if int(row["label"]) == 1 else "bogus"
+    parts = [str(row["id"]), f"{truth}, score {row['score']:.3f}"]
+    for name in ("artefact", "mission", "filter"):
+        value = row.get(name)
+        if value not in (None, "") and pd.notna(value):
+            parts.append(str(value))
+    if pd.notna(row.get("snr")):
+        parts.append(f"S/N {row['snr']:.1f}")
+    return "; ".join(parts)

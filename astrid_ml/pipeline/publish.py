@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller
+from astrid_ml.contracts.pipeline import Completes, DomainPipeline, Drop, Labeller
 from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.prepared import SCHEMA
 from astrid_ml.errors import UserError
@@ -50,7 +50,7 @@ def publish(
         write_tables(folders, work)
         index.to_parquet(work / "index.parquet", index=False)
         meta = describe(pipeline, finished, failed, dropped, account, index)
-        if hasattr(pipeline, "complete"):
+        if isinstance(pipeline, Completes):
             meta["account"] = pipeline.complete(index, work)
         meta = {"schema": SCHEMA, "name": name, "fingerprint": fingerprint, "config": config, **meta}
         (work / "dataset.json").write_text(

@@ -60,16 +60,17 @@ def stamp_png(stamp: Array, scale: int = 3) -> bytes:
     return buffer.getvalue()
 
 
-def write_contact_sheet(path: Path, rows: Mapping[str, Sequence[tuple[str, Array]]], channels: Sequence[str]) -> None:
-    """A picture with one block of stamps for each kind.
+def write_contact_sheet(path: Path, rows: Mapping[str, Sequence[tuple[str, bytes]]], channels: Sequence[str]) -> None:
+    """A picture with one block of samples for each kind.
 
     Args:
         path: PNG, written whole.
-        rows: kind -> [(caption, stamp (C, h, w)), ...].
-        channels: their names, for the title.
+        rows: kind -> [(caption, PNG of a sample), ...].
+        channels: what each picture shows from left to right, for the title.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.image import imread
 
     across = 4
     blocks = [(kind, items, -(-len(items) // across)) for kind, items in rows.items() if items]
@@ -78,17 +79,16 @@ def write_contact_sheet(path: Path, rows: Mapping[str, Sequence[tuple[str, Array
     FigureCanvasAgg(figure)
     height = figure.get_figheight()
     top = 1 - 0.35 / height
-    figure.text(0.015, top, f"each sample: {', '.join(channels)}", fontsize=10, va="center", color="0.35")
+    if channels:
+        figure.text(0.015, top, f"each sample: {', '.join(channels)}", fontsize=10, va="center", color="0.35")
     for kind, items, count in blocks:
         top -= 0.5 / height
         figure.text(0.015, top, kind, fontsize=13, weight="bold", va="center")
-        for place, (caption, stamp) in enumerate(items):
+        for place, (caption, png) in enumerate(items):
             row, column = divmod(place, across)
             bottom = top - (row + 1) * 1.55 / height + 0.02
             axes = figure.add_axes((0.015 + column * 0.247, bottom, 0.235, 1.1 / height))
-            gap = np.ones((stamp.shape[1], 2, 3))
-            parts = [piece for channel in stamp for piece in (stretched(np.asarray(channel)), gap)][:-1]
-            axes.imshow(np.concatenate(parts, axis=1), origin="lower", interpolation="nearest")
+            axes.imshow(imread(io.BytesIO(png), format="png"), interpolation="nearest")
             axes.set_axis_off()
             axes.set_title(caption.replace("\n", "   "), fontsize=8, pad=3)
         top -= count * 1.55 / height

@@ -7,6 +7,7 @@ from typing import Any
 
 from astrid_ml.build import build
 from astrid_ml.config import domains, preprocessing_of
+from astrid_ml.contracts.pipeline import Exports, Makes
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.identity import lasting
@@ -44,12 +45,11 @@ def export(config: dict[str, Any], dataset: PreparedDataset) -> dict[str, Any]:
         UserError: the domain exports nothing, or no ``output_dir``.
     """
     pipeline = build(config["preprocessing"], config.get("trust", []))
-    if not hasattr(pipeline, "export"):
+    if not isinstance(pipeline, Exports):
         raise UserError("a domain that can export", type(pipeline).domain, "leave out export=")
     if not config.get("output_dir"):
         raise UserError("output_dir=DIR beside export=", "none", "add output_dir=DIR")
-    account: dict[str, Any] = pipeline.export(dataset, str(config["export"]), Path(config["output_dir"]))
-    return account
+    return pipeline.export(dataset, str(config["export"]), Path(config["output_dir"]))
 
 
 def plan(config: dict[str, Any]) -> Path:
@@ -82,7 +82,8 @@ def kind_of(domain: str) -> str:
     """What kind of samples a domain's pipeline makes: domains of one kind may use each other's datasets."""
     if domain not in domains():
         return domain
-    return str(getattr(type(build(preprocessing_of(domain))), "makes", domain))
+    pipeline = build(preprocessing_of(domain))
+    return pipeline.makes if isinstance(pipeline, Makes) else domain
 
 
 def check_domain(dataset: PreparedDataset, config: dict[str, Any]) -> None:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from astrid_ml.contracts.scoring import Embeds
 from astrid_ml.errors import UserError
 
 POOLINGS = ("none", "mean", "max")
-
-
-class Trunk(Protocol):
-    """A network of images with an embedding before its own last layer, such as those of ``astrid_ml.models.braai``."""
-
-    def embed(self, images: Tensor, features: Tensor | None = None) -> Tensor:
-        """(B, C, H, W) -> (B, D)."""
 
 
 class FusionNetwork(nn.Module):
@@ -83,9 +75,9 @@ class FusionNetwork(nn.Module):
         views = torch.stack([self._trunk().embed(view) for view in dihedral_views(images)])  # (8, B, D)
         return views.mean(dim=0) if self.pooling == "mean" else views.amax(dim=0)
 
-    def _trunk(self) -> Trunk:
+    def _trunk(self) -> Embeds:
         assert self.trunk is not None
-        found: Trunk = self.trunk  # type: ignore[assignment]
+        found: Embeds = self.trunk  # type: ignore[assignment]
         return found
 
 
@@ -105,7 +97,7 @@ def take_last_layer(trunk: nn.Module) -> int:
         UserError: it has none, so it is no trunk.
     """
     layers = [(name, layer) for name, layer in trunk.named_children() if isinstance(layer, nn.Linear)]
-    last = layers[-1] if layers and hasattr(trunk, "embed") else None
+    last = layers[-1] if layers and isinstance(trunk, Embeds) else None
     if last is None or last[1].out_features != 1:
         raise UserError(
             "a trunk with embed() and a last layer of one logit",

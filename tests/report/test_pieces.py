@@ -179,7 +179,8 @@ def test_a_stamp_of_one_value_can_be_drawn(value: float) -> None:
 
 def test_a_contact_sheet_takes_stamps_of_several_sizes(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    rows = {"surely real": [("a\n0.99", random.normal(size=(3, 63, 63))), ("b\n0.98", random.normal(size=(3, 30, 30)))]}
+    stamps = [stamp_png(random.normal(size=(3, side, side))) for side in (63, 30)]
+    rows = {"surely real": [("a\n0.99", stamps[0]), ("b\n0.98", stamps[1])]}
     write_contact_sheet(tmp_path / "sheet.png", rows, ("science", "reference", "difference"))
     assert imread(tmp_path / "sheet.png").shape[0] > 100
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]

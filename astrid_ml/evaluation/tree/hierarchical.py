@@ -120,6 +120,27 @@ class HierarchicalJudge:
             self._shown(tree, result, known, nodes[nodes >= 0], shown, ranked, matrices)
         return result
 
+    def notable(self, predictions: pd.DataFrame, most: int) -> dict[str, pd.DataFrame]:
+        """At the headline's window: the most certain mistakes, and the objects that the model knows least about."""
+        tree = self.tree
+        nodes = tree.encode(list(predictions["label"]))
+        days = predictions["days"].to_numpy(dtype=np.float64)
+        known = predictions[(nodes >= 0) & (days == headline_day(self.headline, days))]
+        if known.empty:
+            return {}
+        called, true = (tree.encode(list(known[name])) for name in ("class", "label"))
+        # A class above the label is right but vague; what lies below a vague label cannot be judged.
+        wrong = ~(tree.ancestors[true, called] | tree.ancestors[called, true])
+        chosen = {
+            "Wrong, and the model is surest": known[wrong].nlargest(most, "probability"),
+            "The model knows least": known.nlargest(most, "anomaly"),
+        }
+        words = "{id}; {label}, called {class} with probability {probability:.3f} at {days:g} d"
+        return {
+            heading: table.assign(caption=[words.format_map(row) for row in table.to_dict("records")])
+            for heading, table in chosen.items()
+        }
+
     def _intervals(self, view: View, key: str, result: EvaluationResult, ranked: bool) -> None:
         """Macro-F1 at every window, macro-AUCPR at the headline's."""
         drawn = {"macro_f1": macro_f1_draws(view.y, view.p.argmax(axis=1), len(view.names), view.group, self.bootstrap)}

@@ -43,7 +43,7 @@ def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Seque
     model, dataset = load_model(ckpt_path, trust), PreparedDataset(dataset_path)
     rows, account = usable_rows(model, dataset)
     try:
-        table = model.task.predict_table(model.datamodule, dataset, rows)
+        table = model.score(dataset, rows)
     except KeyError as error:
         raise UserError(
             f"a dataset of the checkpoint's kind ({model.record.domain})",
@@ -64,7 +64,7 @@ def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Seque
         f"{ckpt_path.parent.parent.name or ckpt_path.stem} on {dataset_path.name}",
         record,
         {"test": result},
-        samples=notable(predictions, dataset, model.datamodule),
+        samples=notable(judge, predictions, dataset, model.datamodule),
         repeat=f"astrid evaluate ckpt_path={ckpt_path} dataset={dataset_path} output_dir={output_dir}",
         cross=cross,
     )

@@ -55,7 +55,7 @@ def predict_files(
         model: a loaded checkpoint.
         config: its configuration, with the user's overrides merged in.
         reader: the pipeline and its units.
-        output_dir: gets ``predictions.parquet``, ``report.json`` and, for stamps, ``contact_sheet.png``.
+        output_dir: gets ``predictions.parquet``, ``report.json`` and, ``contact_sheet.png`` where samples can be drawn.
         progress: a bar on a terminal, plain lines elsewhere.
 
     Returns:
@@ -66,7 +66,7 @@ def predict_files(
     account, extremes = PredictionAccount(), Extremes()
     with TableWriter(output_dir / "predictions.parquet") as writer:
         for source, unit_id in _sources(reader, account, progress):
-            scored = score_source(model, judge, source)
+            scored = score_source(model, judge, model.record.calibration, source)
             if "source" not in scored:
                 scored["source"] = unit_id
             writer.write(ordered(scored))
@@ -78,7 +78,7 @@ def predict_files(
                 json.dumps(account.summary()["dropped_by_reason"] or {"failed": account.failed_units[:3]}),
                 "see the reasons; give files of a kind that the checkpoint can read",
             )
-    extremes.draw(output_dir / "contact_sheet.png", reader.pipeline.describe())
+    extremes.draw(output_dir / "contact_sheet.png", tuple(reader.pipeline.describe().get("channels", ())))
     report = {
         "checkpoint": str(model.path),
         "reader": reader.domain,
@@ -100,7 +100,7 @@ def _sources(reader: Reader, account: PredictionAccount, progress: bool) -> Iter
         if unit.missing:
             account.failed_units.append({"unit": unit.id, "reason": "missing " + ", ".join(unit.missing)})
             continue
-        writer = MemoryUnitWriter()
+        writer = MemoryUnitWriter(reader.pipeline.describe())
         try:
             reader.pipeline.process(unit, writer, 0)
         except Exception as error:  # one bad file must not stop a night's work; it is named in the report

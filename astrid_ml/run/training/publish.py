@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from astrid_ml.audit import AuditResult
 from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.files import write_json
 from astrid_ml.report.content import RunReport, SamplePicture
 from astrid_ml.report.write import write_model_card, write_report
 from astrid_ml.run.headline import headline
-from astrid_ml.run.pictures import draw_rows, notable
+from astrid_ml.run.pictures import notable
 from astrid_ml.run.training.rounds import Round
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.plan import SplitPlan
@@ -33,6 +35,7 @@ class Publication:
     overrides: list[str]
     folder: Path
     dataset: PreparedDataset
+    judge: Judge
     plan: SplitPlan
     audit: AuditResult
     rounds: list[Round]
@@ -76,7 +79,7 @@ def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
     results = {fold: run.results[fold] for fold in order}
     predictions = run.test if len(run.test) else run.validation
     datamodule = run.rounds[0].datamodule
-    samples = notable(predictions, run.dataset, datamodule)
+    samples = notable(run.judge, predictions, run.dataset, datamodule)
     histories = [done.history.assign(round=i) for i, done in enumerate(run.rounds)]
     history = histories[0].drop(columns="round") if len(histories) == 1 else pd.concat(histories, ignore_index=True)
     return RunReport(
@@ -88,7 +91,7 @@ def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
         repeat_command(run),
         audit_pictures=leak_pictures(run),
         config=run.config,
-        cross=datamodule.report_tables() if hasattr(datamodule, "report_tables") else {},
+        cross=datamodule.report_tables(),
     )
 
 
@@ -101,7 +104,7 @@ def leak_pictures(run: Publication, most: int = 6) -> list[SamplePicture]:
             for fold in ("train", "test"):
                 name = str(pair[fold])
                 if name in place.index:
-                    drawn = draw_rows(run.dataset, [int(place[name])], run.rounds[0].datamodule)
+                    drawn = run.rounds[0].datamodule.draw(run.dataset, np.array([place[name]], dtype=np.int64))
                     out += [SamplePicture(f"{finding.kind}, {fold}: {name}", png) for png in drawn]
     return out[: 2 * most]
 

@@ -13,6 +13,7 @@ from pytorch_lightning import seed_everything
 from astrid_ml.build import build
 from astrid_ml.checkpoint.load import save_model
 from astrid_ml.checkpoint.record import Record, TrainingDigest
+from astrid_ml.contracts.scoring import ModelData, ModelTask
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
@@ -46,7 +47,7 @@ class Round:
     checkpoint: Path
     fit_seconds: float
     forward_seconds: float
-    datamodule: Any
+    datamodule: ModelData
     is_global_zero: bool = True
 
 
@@ -61,10 +62,10 @@ def run_round(
     """Train, keep the best weights, fit calibration and threshold on validation, score validation and test."""
     trust = config.get("trust", [])
     seed_everything(int(config["seed"]), workers=True, verbose=False)
-    datamodule = build(config["datamodule"], trust)
+    datamodule: ModelData = build(config["datamodule"], trust)
     datamodule.attach(dataset, folds, seed=int(config["seed"]))
     check_folds(datamodule, dataset)
-    task = build(config["model"]["task"], trust)
+    task: ModelTask = build(config["model"]["task"], trust)
     task.prepare_for(datamodule)
     started = time.perf_counter()
     outcome = fit(task, datamodule, config["trainer"], config["callbacks"], loggers, folder)
@@ -92,10 +93,10 @@ def run_round(
     )
 
 
-def predictions(task: Any, datamodule: Any, dataset: PreparedDataset, fold: str) -> pd.DataFrame:
+def predictions(task: ModelTask, datamodule: ModelData, dataset: PreparedDataset, fold: str) -> pd.DataFrame:
     """The task's table for a fold beside the index columns (``label`` included)."""
     rows = datamodule.rows[fold]
-    table: pd.DataFrame = task.predict_table(datamodule, dataset, rows)
+    table = task.predict_table(datamodule, dataset, rows)
     if not len(table):
         return pd.DataFrame()
     index = dataset.index.iloc[table["row"].to_numpy()].reset_index(drop=True)
@@ -103,7 +104,7 @@ def predictions(task: Any, datamodule: Any, dataset: PreparedDataset, fold: str)
     return pd.concat([index.drop(columns="row"), table.rename(columns={"row": "index_row"})], axis=1)
 
 
-def check_folds(datamodule: Any, dataset: PreparedDataset) -> None:
+def check_folds(datamodule: ModelData, dataset: PreparedDataset) -> None:
     """A training or validation fold with one class only cannot teach or choose anything: say so before the fit."""
     for fold in ("train", "val"):
         rows = datamodule.rows[fold]
@@ -117,7 +118,11 @@ def check_folds(datamodule: Any, dataset: PreparedDataset) -> None:
 
 
 def make_record(
-    config: dict[str, Any], dataset: PreparedDataset, datamodule: Any, folds: pd.DataFrame, calibration: dict[str, Any]
+    config: dict[str, Any],
+    dataset: PreparedDataset,
+    datamodule: ModelData,
+    folds: pd.DataFrame,
+    calibration: dict[str, Any],
 ) -> Record:
     """The checkpoint's entry. The digest covers training and validation: both shaped the model."""
     seen = folds.loc[folds["fold"].isin(["train", "val"]), "id"]
@@ -131,7 +136,7 @@ def make_record(
         calibrated=bool(calibration.get("calibrated", False)),
         dataset_fingerprint=dataset.fingerprint,
         digest=TrainingDigest.of(index, folds.loc[folds["fold"] == "test", "id"]),
-        classes=getattr(datamodule, "classes", None),
+        classes=datamodule.classes,
         versions=versions(),
     )
 

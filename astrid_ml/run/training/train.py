@@ -10,6 +10,7 @@ import pandas as pd
 
 from astrid_ml.audit import AuditResult
 from astrid_ml.build import build
+from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.files import write_table
 from astrid_ml.run.folder import open_run_folder
@@ -48,7 +49,7 @@ def _train(config: dict[str, Any], overrides: list[str], folder: Path, meter: Co
     plan: SplitPlan = build(config["split"]).plan(dataset.index)
     plan.write(dataset.path, folder)
     audit: AuditResult = build(config["audit"]).run(dataset, plan)
-    judge = build(config["evaluation"])
+    judge: Judge = build(config["evaluation"])
     loggers = build_loggers(config["logger"], folder, config["name"])
     rounds = []
     for number, folds in enumerate(plan.rounds):
@@ -63,7 +64,7 @@ def _train(config: dict[str, Any], overrides: list[str], folder: Path, meter: Co
             write_table(table, folder / "predictions" / f"{fold}.parquet")
     cost = meter.account()
     done = Publication(
-        config, overrides, folder, dataset, plan, audit, rounds, results, validation, test, loggers, cost
+        config, overrides, folder, dataset, judge, plan, audit, rounds, results, validation, test, loggers, cost
     )
     return publish(done)
 
@@ -75,7 +76,7 @@ def pooled(rounds: Sequence[Round]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return validation, pd.concat(tests, ignore_index=True) if tests else pd.DataFrame()
 
 
-def evaluate_folds(judge: Any, validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, EvaluationResult]:
+def evaluate_folds(judge: Judge, validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, EvaluationResult]:
     """The evaluation of each fold that has predictions."""
     results = {"val": judge.evaluate(validation)}
     if len(test):

@@ -83,7 +83,9 @@ class DifferenceCommand:
             return table.assign(score=np.nan, probability=np.nan, threshold=np.nan, decision=np.int8(0))
         writer = MemoryUnitWriter(self.pipeline.describe())
         writer.add(*self.pipeline.samples(table, done))
-        return ordered(score_source(model, judge, writer.source())).assign(label=table["label"].to_numpy())
+        return ordered(score_source(model, judge, model.record.calibration, writer.source())).assign(
+            label=table["label"].to_numpy()
+        )
 
     def _extras(self, folder: Path, table: pd.DataFrame, done: Difference) -> None:
         if self.export == "hdf5":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -142,3 +144,53 @@ def legend(axes: Axes, styles: dict[str, tuple[str, str]], has_start: bool) -> N
     if has_start:
         handles.append(Line2D([], [], color="0.25", ls="--", label="trigger"))
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9)
+
+
+@dataclass(frozen=True)
+class DrawnEpochs:
+    """One object's prepared epochs, as the figure reads them; arrays are (N,).
+
+    Args:
+        object_id, label: of the object.
+        mjd: days since time zero.
+        band: names, from the wavelengths.
+        flux, flux_err: FLUXCAL.
+        wavelength: micrometres.
+        detected: which epochs are detections.
+        start: where time zero is.
+    """
+
+    object_id: str
+    label: str | None
+    mjd: Array
+    band: Array
+    flux: Array
+    flux_err: Array
+    wavelength: Array
+    detected: Mask
+    start: float = 0.0
+
+    @staticmethod
+    def of(object_id: str, label: str | None, values: Array) -> DrawnEpochs:
+        """From the columns days, flux, flux_err, detected, wavelength, (N, 5)."""
+        days, flux, error, detected, wavelength = np.asarray(values, dtype=np.float64).T
+        names = np.array([f"{value:.2f} µm" for value in wavelength])
+        return DrawnEpochs(object_id, label, days, names, flux, error, wavelength, detected > 0)
+
+    def __len__(self) -> int:
+        return len(self.mjd)
+
+
+def draw_png(source: Drawable, time_label: str = "days since time zero") -> bytes:
+    """The figure as a PNG, small enough for a gallery."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 2.9), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    draw(source, axes=axes)
+    axes.set_xlabel(time_label)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=100, format="png", facecolor="white")
+    return buffer.getvalue()

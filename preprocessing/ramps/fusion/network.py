@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,14 @@ from astrid_ml.types import Array, Bits, Floats
 
 _PIXEL = ["integration", "y", "x"]
 _LONG = 1.5  # ramps longer than this many trained ones are cut in time
+
+
+@runtime_checkable
+class ScoresVoxels(Protocol):
+    """A task whose network gives log-odds of every voxel."""
+
+    def voxel_scorer(self, precision: str = "auto") -> VoxelScorer:
+        """The network as a function of the signal in read noises and the times of the reads."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class RampNetwork:
             UserError: it is a checkpoint of another task, or holds no fusion.
         """
         model = load_model(Path(path), trust)
-        if model.record.domain != "ramps" or not hasattr(model.task, "voxel_scorer"):
+        if model.record.domain != "ramps" or not isinstance(model.task, ScoresVoxels):
             raise UserError(
                 "a checkpoint of a ramp experiment for task=ramps",
                 f"{path}, of domain {model.record.domain}",

@@ -92,6 +92,26 @@ class VoxelJudge:
         few = [] if len(names) >= 5 else [f"Intervals rest on {len(names)} groups only."]
         return EvaluationResult(metrics, why, intervals, remarks=few, headline="aucpr_mean")
 
+    def notable(self, predictions: pd.DataFrame, most: int) -> dict[str, pd.DataFrame]:
+        """The tiles with the most anomalous voxels that are missed, and with the most false alarms, at even odds."""
+        counts = {suffix: predictions[[f"{name}_{suffix}" for name in ANOMALIES]] for suffix in ("true", "false")}
+        totals = {
+            (suffix, above): np.sum([[half_of(v, above) for v in table[name]] for name in table], axis=0)
+            for suffix, table in counts.items()
+            for above in (False, True)
+        }
+        missed, there = totals["true", False], totals["true", False] + totals["true", True]
+        false = totals["false", True]
+        captions = [
+            f"{name}; {int(m)} of {int(n)} anomalous voxels missed, {int(f)} false"
+            for name, m, n, f in zip(predictions["id"], missed, there, false, strict=True)
+        ]
+        table = predictions.assign(caption=captions)
+        return {
+            "Tiles with the most missed voxels": table[missed > 0].iloc[np.argsort(-missed[missed > 0])[:most]],
+            "Tiles with the most false alarms": table[false > 0].iloc[np.argsort(-false[false > 0])[:most]],
+        }
+
     def _fused(
         self, predictions: pd.DataFrame, group: Ints, n: int
     ) -> tuple[dict[str, float | None], dict[str, tuple[float, float]]]:
@@ -132,6 +152,13 @@ class VoxelJudge:
             for key, values in drawn.items()
             if values
         }
+
+
+def half_of(histogram: Array, above: bool) -> float:
+    """Voxels of a histogram over logits from -L to L that lie above, or below, zero."""
+    values = np.asarray(histogram, dtype=np.float64)
+    middle = len(values) // 2
+    return float(values[middle:].sum() if above else values[:middle].sum())
 
 
 def _by_tile(values: Floats, tile: Ints, n: int) -> list[Floats32]:

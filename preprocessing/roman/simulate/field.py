@@ -16,7 +16,7 @@ from astrid_ml.types import Floats
 
 MARGIN = 96  # px of sky around a field, so that pointings may shift and truth may lie off the detector
 PIXEL_SCALE = 0.11  # arcsec
-# ExposureName times of the OpenUniverse time-domain survey, s; ZPTMAG follows from them: 2.5 log10(t x area).
+# Exposure times of the OpenUniverse time-domain survey, s; ZPTMAG follows from them: 2.5 log10(t x area).
 EXPOSURES = {"R062": 161.025, "Z087": 101.7, "Y106": 302.275, "J129": 302.275, "H158": 302.275, "F184": 901.175}
 EXPOSURES["K213"] = 901.175
 _ZPTMAG = (17.638, 302.275)  # of Y106

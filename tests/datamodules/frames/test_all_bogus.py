@@ -49,7 +49,7 @@ def test_a_network_that_calls_everything_bogus_is_called_out(frames: PreparedDat
     assert "calls everything bogus" in said
     assert "the ranking holds no information" in said
     assert {"breakdown/filter", "breakdown/injected", "breakdown/mag_truth"} <= set(result.tables)
-    pictures = notable(judged, frames, data)
+    pictures = notable(judge, judged, frames, data)
     write_report(
         tmp_path / "report.html", RunReport("all bogus", {"status": "done"}, {"test": result}, samples=pictures)
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from astrid_ml.datamodules.frame_cutouts import FrameStore, cut_frame, nearest_pixel
@@ -87,34 +87,30 @@ def test_frames_are_mapped_not_read(frames: PreparedDataset) -> None:
 
 
 def test_what_is_missing_is_named(frames: PreparedDataset, tmp_path: Path) -> None:
-    class Source:
-        path = tmp_path
-        index = frames.index
-
+    source = copy.copy(frames)
+    source.path = tmp_path
     rows = np.array([0], dtype=np.int64)
     with pytest.raises(UserError, match="jid0"):
-        FrameStore(Source()).cutouts(rows, 9)  # type: ignore[arg-type]
-    Source.index = frames.index.drop(columns="x")
+        FrameStore(source).cutouts(rows, 9)
+    source.index = frames.index.drop(columns="x")
     with pytest.raises(UserError, match="no x"):
-        FrameStore(Source())  # type: ignore[arg-type]
-    Source.index = frames.index.assign(y=lambda table: table["y"].where(table.index != 5))
+        FrameStore(source)
+    source.index = frames.index.assign(y=lambda table: table["y"].where(table.index != 5))
     with pytest.raises(UserError, match="jid0_5"):
-        FrameStore(Source())  # type: ignore[arg-type]
+        FrameStore(source)
     (tmp_path / "images").mkdir()
     np.save(tmp_path / "images" / "jid0.npy", np.zeros((5, 5)))
-    Source.index = frames.index
+    source.index = frames.index
     with pytest.raises(UserError, match=r"\(5, 5\)"):
-        FrameStore(Source()).cutouts(rows, 9)  # type: ignore[arg-type]
+        FrameStore(source).cutouts(rows, 9)
     np.save(tmp_path / "images" / "jid0.npy", np.zeros((50, 50, 3)))
     np.save(tmp_path / "images" / "jid1.npy", np.zeros((50, 50, 4)))
     with pytest.raises(UserError, match="number of channels"):
-        FrameStore(Source()).cutouts(np.array([0, 24], dtype=np.int64), 9)  # type: ignore[arg-type]
+        FrameStore(source).cutouts(np.array([0, 24], dtype=np.int64), 9)
 
 
 def test_the_index_may_be_a_part_of_the_dataset(frames: PreparedDataset) -> None:
-    class Source:
-        path = frames.path
-        index: pd.DataFrame = frames.index.iloc[30:60].reset_index(drop=True)
-
-    part = FrameStore(Source()).cutouts(np.arange(30, dtype=np.int64), 11)  # type: ignore[arg-type]
+    source = copy.copy(frames)
+    source.index = frames.index.iloc[30:60].reset_index(drop=True)
+    part = FrameStore(source).cutouts(np.arange(30, dtype=np.int64), 11)
     np.testing.assert_array_equal(part, FrameStore(frames).cutouts(np.arange(30, 60, dtype=np.int64), 11))

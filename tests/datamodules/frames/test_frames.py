@@ -19,7 +19,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.models.losses.binary import WeightedBCE
 from astrid_ml.models.tasks.binary import RealBogusTask
 from astrid_ml.pipeline.writer import MemorySource
-from astrid_ml.run.pictures import draw_rows
+from astrid_ml.report.contact_sheet import stamp_png
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.splits.options import SkySplit
 
@@ -160,7 +160,7 @@ def test_where_only_stamps_were_kept_they_serve_alike(frames: PreparedDataset, k
 
 
 def test_pictures_are_drawn_from_the_raw_frame(frames: PreparedDataset) -> None:
-    drawn = draw_rows(frames, [0, 5], module())
+    drawn = module().draw(frames, np.array([0, 5]))
     assert [png[:4] for png in drawn] == [b"\x89PNG"] * 2
     assert drawn[0] != drawn[1]
     scored = frames.index[["id"]].assign(score=np.linspace(0, 1, len(frames.index)))
@@ -170,7 +170,10 @@ def test_pictures_are_drawn_from_the_raw_frame(frames: PreparedDataset) -> None:
     assert [caption.split("\n")[0] for _, caption, _ in kept] == scored["id"].iloc[[-1, -2, -3]].tolist()
     last = frames.index.iloc[-1]
     frame = np.load(frames.path / last["image"])
-    assert kept[0][2][:, 16, 16].tolist() == frame[int(last["y"] + 0.5), int(last["x"] + 0.5)].tolist()
+    centre = frame[int(last["y"] + 0.5), int(last["x"] + 0.5)]
+    raw = FrameStore(frames).cutouts(np.array([len(frames.index) - 1]), 32)[0]
+    assert raw[16, 16].tolist() == centre.tolist()
+    assert kept[0][2] == stamp_png(raw.transpose(2, 0, 1))
 
 
 def test_channels_of_stamps_are_refused() -> None:

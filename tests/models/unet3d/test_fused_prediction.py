@@ -224,6 +224,7 @@ def test_crops_stand_around_events(trained: Trained) -> None:
 def test_bf16_calls_the_same_voxels(trained: Trained) -> None:
     """Intersection over union of what is called an anomaly, each class, against float32."""
     task = load_model(trained.checkpoint).task
+    assert isinstance(task, VoxelTask)
     cube = torch.from_numpy(trained.source.gather("cube", np.arange(8)))
     times = torch.arange(cube.shape[1]).float()
     full, half = (task.voxel_scorer(precision)(cube, times) > 0 for precision in ("fp32", "bf16"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ import pytest
 import torch
 from astropy.io import fits
 from astropy.wcs import WCS
+from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
@@ -58,6 +60,16 @@ def pair_folder(sky: SkyPair, tmp_path_factory: pytest.TempPathFactory) -> Path:
     row = {"science": "science.fits", "reference": "reference.fits", "truth": "truth.csv"}
     pd.DataFrame([row]).to_csv(folder / "manifest.csv", index=False)
     return folder
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Figure]]:
+    """Figures that the code under test has written and would close."""
+    kept: list[Figure] = []
+    monkeypatch.setattr(pyplot, "close", kept.append)
+    yield kept
+    monkeypatch.undo()
+    pyplot.close("all")
 
 
 EPOCH_SHAPE = (220, 240)

@@ -16,6 +16,15 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.nested_alerts import (
+    Dialect,
+    dialect_of,
+    epochs_of,
+    flattened,
+    has_nested_sources,
+    is_nested_avro,
+    read_alerts,
+)
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
 
 SOURCE = {"diaSourceId": "long", "diaObjectId": ["null", "long"]}
@@ -116,6 +125,65 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.avro").write_bytes(whole[:-40])
     _, account = read(tmp_path)
     assert [drop["object_id"] for drop in account.dropped] == ["b.avro", "3"]
+
+
+def test_a_dialect_is_known_by_the_names_of_its_fields() -> None:
+    assert dialect_of({"diaSource": {"psfFlux"}}) == Dialect("LSST")
+    assert dialect_of({"diaSource": {"psFlux", "ccdVisitId"}}) == Dialect("LSST")  # Rubin's schemas up to 4
+    assert dialect_of({"diaSource": {"psFlux"}, "diaObject": {"simVersion"}}) == Dialect("ELASTICC")
+    assert dialect_of({"diaSource": {"psFlux"}}) == Dialect("")
+
+
+def test_what_the_schema_says_of_the_zero_point_wins_over_the_user(tmp_path: Path) -> None:
+    nanojansky = 10 ** (0.4 * (31.4 - 27.5))
+    for own in (None, 27.5, 31.4):
+        assert Dialect("LSST").to_fluxcal(own, tmp_path) == pytest.approx(1 / nanojansky)
+        assert Dialect("ELASTICC").to_fluxcal(own, tmp_path) == 1.0
+    with pytest.raises(UserError, match=r"a\.avro.*zero_point=31\.4"):
+        Dialect("").to_fluxcal(None, tmp_path / "a.avro")
+
+
+def test_only_files_with_a_history_are_nested_alerts(tmp_path: Path) -> None:
+    rows = alerts(ELASTICC, HOST)
+    write_avro(tmp_path / "a.avro", ELASTICC, HOST, rows)
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    pq.write_table(pa.Table.from_pylist([{"diaSource": row["diaSource"]} for row in rows]), tmp_path / "b.parquet")
+    (tmp_path / "b.avro").write_bytes(b"no Avro at all")
+    assert has_nested_sources(tmp_path / "a.parquet")
+    assert not has_nested_sources(tmp_path / "b.parquet")
+    assert is_nested_avro(tmp_path / "a.avro")
+    assert not is_nested_avro(tmp_path / "b.avro")
+
+
+def test_saturated_forced_photometry_is_no_detection() -> None:
+    columns = {name: [value, value] for name, value in point(RUBIN, 1, 7, 60000.5, "y", 5.0).items()}
+    columns["pixelFlags_saturated"] = [True, None]
+    for rank, detected in ((0, 4096), (1, 0)):
+        found = epochs_of(columns, Dialect(""), rank)
+        assert found["phot_flag"].tolist() == [1024 | detected, detected]
+        assert found["mjd"].tolist() == [60000.5, 60000.5]  # only Rubin's own times are TAI
+
+
+def test_a_source_without_its_error_names_the_field() -> None:
+    columns = {name: [value] for name, value in point(RUBIN, 1, 7, 60000.5, "y", 5.0).items() if "Err" not in name}
+    with pytest.raises(ValueError, match="no flux_err in the alert's sources"):
+        epochs_of(columns, Dialect("LSST"), 0)
+
+
+def test_empty_histories_have_no_columns() -> None:
+    kind = pa.list_(pa.struct([("a", pa.int64())]))
+    assert flattened(pa.array([None, []], type=kind)) is None
+    laid = flattened(pa.array([[{"a": 1}, {"a": 2}], None, [{"a": 3}]], type=kind))
+    assert laid is not None
+    assert laid["a"].to_pylist() == [1, 2, 3]
+
+
+def test_a_folder_of_damaged_files_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
+    account = Account()
+    with pytest.raises(UserError, match="fetch the files again"):
+        read_alerts([tmp_path / "a.parquet"], account)
+    assert [drop["object_id"] for drop in account.dropped] == ["a.parquet"]
 
 
 @pytest.mark.real_data

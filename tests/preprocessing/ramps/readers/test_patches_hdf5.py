@@ -19,6 +19,7 @@ from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import Patches, patch_start
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.preprocessing.ramps.readers.patches import LARGEST, read_patches
 from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
 SIMULATION = SimulateRamps(
@@ -122,3 +123,46 @@ def test_several_integrations_are_refused(tmp_path: Path) -> None:
         write_patches(two, tmp_path, (8, 8), 0)
     with pytest.raises(UserError, match="num_integrations=1"):
         replace(SIMULATION, num_integrations=2)
+
+
+def patches_of(ramp: Ramp, folder: Path, **parameters: float) -> Path:
+    return write_patches(ramp, folder, (8, 8), 2, parameters=parameters)
+
+
+def test_the_reader_gives_back_a_ramp_with_all_its_noise(tmp_path: Path) -> None:
+    """Patches are what a ramp gains since its first read; two noises of a read are one."""
+    data = np.random.default_rng(0).normal(5000, 100, (1, 5, 12, 14)).astype(np.float32)
+    reads = np.ones(5, np.int64)
+    written = Ramp(data, np.arange(1.0, 6.0), "DN", 1.5, 12.0, reads, name="d_7_events_0003", detector="d_7")
+    ramp = read_patches(patches_of(written, tmp_path, gaussian_noise=5.0), RampOptions(group_time=20.0))
+    np.testing.assert_array_equal(ramp.data, data - data[:, :1])
+    assert (ramp.name, ramp.detector, ramp.unit, ramp.gain) == ("d_7_events_0003", "d_7", "DN", 1.5)
+    assert ramp.read_noise == pytest.approx(13.0)
+    np.testing.assert_allclose(ramp.group_times, 20.0 * np.arange(1, 6))
+
+
+def test_patches_of_electrons_are_written_in_dn(tmp_path: Path) -> None:
+    data = np.zeros((1, 4, 8, 8), np.float32)
+    data[0, 2:, 3, 4] = 90.0
+    written = Ramp(data, np.arange(1.0, 5.0), "e-", 1.5, 12.0, np.ones(4, np.int64), name="d_7_events_0003")
+    ramp = read_patches(patches_of(written, tmp_path), RampOptions(group_time=20.0))
+    assert ramp.data[0, :, 3, 4].tolist() == [0.0, 0.0, 60.0, 60.0]
+    np.testing.assert_allclose(ramp.electrons(0, slice(3, 4), slice(4, 5))[:, 0, 0], data[0, :, 3, 4])
+
+
+def test_the_time_between_groups_is_the_users_to_give(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"load\.group_time=VALUE"):
+        read_patches(folder / "d_1_events_0000_patches.h5", RampOptions())
+
+
+def test_an_exposure_too_large_for_memory_is_refused_with_the_way_round(tmp_path: Path) -> None:
+    """Two small patches at the corners of a large frame: only what they would be together counts."""
+    written = Ramp(np.zeros((1, 4, 8, 8), np.float32), np.arange(1.0, 5.0), "DN", 1.5, 12.0, np.ones(4, np.int64))
+    path = patches_of(written, tmp_path)
+    beside = next(tmp_path.glob("metadata/*/*.json"))
+    metadata = json.loads(beside.read_text())
+    side = int(np.sqrt(LARGEST / 16)) + 1  # four groups of 4 bytes
+    metadata["patch_info"]["patches"][0]["coords"] = [side, side]
+    beside.write_text(json.dumps(metadata))
+    with pytest.raises(UserError, match=r"at most 2 GiB.*assemble\(Path\('exposure.npy'\)\)"):
+        read_patches(path, RampOptions(group_time=20.0))

@@ -10,9 +10,12 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, SATURATED
+from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, REFERENCE_PIXEL, SATURATED
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp, recognise
+from astrid_ml.preprocessing.ramps.readers.cube import build_ramp, read_extensions, read_fits_cube, read_npy
+from astrid_ml.preprocessing.ramps.readers.jwst import read_jwst
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.preprocessing.ramps.readers.wfc3 import is_wfc3_ima, read_wfc3
 
 KNOWN = RampOptions(gain=2.0, read_noise=12.0, group_time=10.0, unit="DN")
 
@@ -141,3 +144,170 @@ def test_a_large_cube_is_mapped_not_read(tmp_path: Path) -> None:
     assert recognise(path) == "cube"
     assert isinstance(read_ramp(path).data.base, np.memmap | np.ndarray)
     assert isinstance(read_ramp(path).data, np.memmap)
+
+
+def write_hdus(path: Path, primary: dict[str, Any] | None = None, **images: Any) -> Path:
+    """A primary header and named image extensions."""
+    first = fits.PrimaryHDU()
+    first.header.update(primary or {})
+    fits.HDUList([first, *(fits.ImageHDU(data, name=name) for name, data in images.items())]).writeto(path)
+    return path
+
+
+CUBE = np.arange(4 * 20 * 24, dtype=np.float32).reshape(4, 20, 24)
+
+
+def test_the_cube_named_sci_is_the_ramp_and_groupdq_its_bits(tmp_path: Path) -> None:
+    dq = np.zeros((4, 20, 24), np.uint8)
+    dq[2, 3, 5] = SATURATED
+    ramp = read_fits_cube(write_hdus(tmp_path / "a.fits", ERR=-CUBE, SCI=CUBE, GROUPDQ=dq), KNOWN)
+    np.testing.assert_array_equal(ramp.data[0], CUBE)
+    assert ramp.dq is not None
+    assert np.argwhere(ramp.dq).tolist() == [[0, 2, 3, 5]]
+    part = ramp.electrons(0, slice(3, 4), slice(5, 6))[:, 0, 0]
+    assert np.isnan(part).tolist() == [False, False, True, False]
+
+
+def test_a_file_with_two_nameless_cubes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"2 cubes and 0 flat images.*name the format"):
+        read_fits_cube(write_hdus(tmp_path / "a.fits", ONE=CUBE, TWO=CUBE), KNOWN)
+
+
+def test_bits_of_another_shape_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="GROUPDQ"):
+        read_fits_cube(write_hdus(tmp_path / "a.fits", SCI=CUBE, GROUPDQ=np.zeros((4, 20, 23), np.uint8)), KNOWN)
+
+
+def test_the_extensions_header_wins_over_the_primary_one(tmp_path: Path) -> None:
+    path = write_hdus(tmp_path / "a.fits", {"GAIN": 9.0, "FILTER": "F150W", "TELESCOP": "ROMAN"}, SCI=CUBE)
+    fits.setval(path, "GAIN", value=1.5, extname="SCI")
+    fits.setval(path, "SATURATE", value=55000.0, extname="SCI")
+    ramp = read_fits_cube(path, RampOptions(read_noise=12.0, group_time=10.0, unit="DN"))
+    assert (ramp.gain, ramp.filter, ramp.mission, ramp.saturation_dn) == (1.5, "F150W", "ROMAN", 55000.0)
+    assert ramp.file == path
+
+
+def test_a_flat_npy_is_no_ramp(tmp_path: Path) -> None:
+    np.save(tmp_path / "image.npy", CUBE[0])
+    with pytest.raises(UserError, match=r"2 axes in image\.npy.*give a ramp, not an image"):
+        read_npy(tmp_path / "image.npy", KNOWN)
+
+
+def test_extensions_of_two_shapes_are_not_reads_of_one_ramp(tmp_path: Path) -> None:
+    images = {"A": CUBE[0], "B": CUBE[1], "C": CUBE[2, :10]}
+    with pytest.raises(UserError, match="2D images of one shape"):
+        read_extensions(write_hdus(tmp_path / "a.fits", **images), KNOWN)
+
+
+def test_bits_of_reference_pixels_make_the_border_where_no_width_is_given() -> None:
+    bits = np.zeros((20, 24), np.uint32)
+    bits[:3] = REFERENCE_PIXEL
+    given = build_ramp(Path("a.fits"), CUBE[None], {}, KNOWN, None, bits).reference
+    assert given is not None
+    assert np.unique(np.flatnonzero(given.any(axis=1))).tolist() == [0, 1, 2]
+    wide = build_ramp(Path("a.fits"), CUBE[None], {"REFPIX": 4}, KNOWN, None, bits).reference
+    assert wide is not None
+    assert wide.sum() == 20 * 24 - 12 * 16
+
+
+def test_reads_of_a_group_come_from_the_header_first() -> None:
+    for header, expected in (({"NFRAMES": 8}, 8), ({"NREADS": 4}, 4), ({}, 2)):
+        options = RampOptions(gain=2.0, read_noise=12.0, group_time=10.0, unit="DN", reads_per_group=2)
+        assert (
+            build_ramp(Path("a.fits"), CUBE[None], header, options, None, None).reads_per_group.tolist()
+            == [expected] * 4
+        )
+
+
+def jwst(path: Path, size: int, primary: dict[str, Any] | None = None, **images: Any) -> Path:
+    cards = {"TELESCOP": "JWST", "TGROUP": 10.0, "DETECTOR": "NRCA1", "EXPMID": 60000.5}
+    return write_hdus(path, cards | (primary or {}), SCI=np.ones((1, 3, size, size), np.float32), **images)
+
+
+JWST = RampOptions(gain=1.6, read_noise=11.0)
+
+
+def test_a_jwst_file_says_neither_gain_nor_noise_nor_always_its_time(tmp_path: Path) -> None:
+    path = jwst(tmp_path / "jw.fits", 16)
+    ramp = read_jwst(path, JWST)
+    assert (ramp.unit, ramp.mission, ramp.detector, ramp.mjd) == ("DN", "JWST", "NRCA1", 60000.5)
+    for options, key in ((RampOptions(read_noise=11.0), "gain"), (RampOptions(gain=1.6), "read_noise")):
+        with pytest.raises(UserError, match=rf"load\.{key}=VALUE"):
+            read_jwst(path, options)
+    fits.delval(path, "TGROUP")
+    with pytest.raises(UserError, match=r"load\.group_time=VALUE"):
+        read_jwst(path, JWST)
+
+
+def test_the_mean_time_of_a_jwst_group_is_that_of_its_own_reads(tmp_path: Path) -> None:
+    """Reads end at 2, 4, 6 s; two frames are skipped; so the next group's end at 12, 14, 16 s."""
+    path = jwst(tmp_path / "jw.fits", 16, {"NFRAMES": 3, "GROUPGAP": 2, "TFRAME": 2.0})
+    assert read_jwst(path, JWST).group_times.tolist() == [4.0, 14.0, 24.0]
+    fits.delval(path, "TFRAME")  # five frames a group of 10 s
+    assert read_jwst(path, JWST).group_times.tolist() == [4.0, 14.0, 24.0]
+    own = RampOptions(gain=1.6, read_noise=11.0, group_times=(1.0, 5.0, 6.0))
+    assert read_jwst(path, own).group_times.tolist() == [1.0, 5.0, 6.0]
+
+
+def test_a_jwst_full_frame_has_four_reference_pixels_and_a_subarray_none(tmp_path: Path) -> None:
+    assert read_jwst(jwst(tmp_path / "sub.fits", 16), JWST).reference is None
+    wide = RampOptions(gain=1.6, read_noise=11.0, border=2)
+    given = read_jwst(tmp_path / "sub.fits", wide).reference
+    assert given is not None
+    assert given.sum() == 16**2 - 12**2
+    full = read_jwst(jwst(tmp_path / "full.fits", 2048, {"INSTRUME": "NIRCAM"}), JWST).reference
+    assert full is not None
+    assert full.sum() == 2048**2 - 2040**2
+
+
+def test_jwst_bits_of_groups_and_pixels_are_read(tmp_path: Path) -> None:
+    dq, pixels = np.zeros((1, 3, 16, 16), np.uint8), np.zeros((16, 16), np.uint32)
+    dq[0, 1, 2, 3], pixels[4, 5], pixels[:2] = DO_NOT_USE, DO_NOT_USE, REFERENCE_PIXEL
+    ramp = read_jwst(jwst(tmp_path / "jw.fits", 16, GROUPDQ=dq, PIXELDQ=pixels), JWST)
+    lost = np.isnan(ramp.electrons(0, slice(None), slice(None)))
+    assert np.argwhere(lost).tolist() == [[0, 4, 5], [1, 2, 3], [1, 4, 5], [2, 4, 5]]
+    assert ramp.reference is not None
+    assert np.flatnonzero(ramp.reference.any(axis=1)).tolist() == [0, 1]
+
+
+def test_only_the_infrared_channel_of_wfc3_is_read_as_ima() -> None:
+    assert is_wfc3_ima({"INSTRUME": "WFC3", "DETECTOR": "IR"})
+    assert not is_wfc3_ima({"INSTRUME": "WFC3", "DETECTOR": "UVIS"})
+    assert not is_wfc3_ima({})
+
+
+def test_an_ima_in_counts_takes_the_mean_gain_of_its_four_amplifiers(tmp_path: Path) -> None:
+    path = write_ima(tmp_path / "x_ima.fits")
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header.update({f"ATODGN{q}": gain for q, gain in zip("ABCD", (2.2, 2.3, 2.4, 2.5), strict=True)})
+        for hdu in hdus[1:]:
+            if hdu.name == "SCI":
+                hdu.header["BUNIT"] = "COUNTS"
+    ramp = read_wfc3(path, RampOptions())
+    assert ramp.unit == "DN"
+    assert ramp.gain == pytest.approx(2.35)
+    np.testing.assert_allclose(ramp.data[0, :, 15, 15], [0, 30, 30, 30])  # counts are accumulated already
+    assert read_wfc3(path, RampOptions(gain=3.0)).gain == 3.0
+
+
+def test_the_pixels_own_exposure_times_win_over_the_headers(tmp_path: Path) -> None:
+    path = write_ima(tmp_path / "x_ima.fits")
+    with fits.open(path, mode="update") as hdus:
+        own = np.full((30, 30), 2.0, np.float32)
+        hdus["TIME", 1].data = own
+    ramp = read_wfc3(path, RampOptions())
+    np.testing.assert_allclose(ramp.data[0, :, 15, 15], [0, 75, 150, 60])
+
+
+def test_an_ima_without_reads_noise_or_times_is_refused_with_the_cure(tmp_path: Path) -> None:
+    path = write_ima(tmp_path / "x_ima.fits")
+    fits.delval(path, "READNSEB")
+    with pytest.raises(UserError, match=r"load\.read_noise=VALUE"):
+        read_wfc3(path, RampOptions())
+    assert read_wfc3(path, RampOptions(read_noise=20.0, read_noise_is_cds=True)).read_noise == pytest.approx(14.142136)
+    fits.delval(path, "SAMPTIME", extname="SCI", extver=2)
+    with pytest.raises(UserError, match=r"EXTVER 2.*give a whole IMA file"):
+        read_wfc3(path, RampOptions(read_noise=14.0))
+    raw = write_hdus(tmp_path / "x_raw.fits", {"INSTRUME": "WFC3", "DETECTOR": "IR"})
+    with pytest.raises(UserError, match=r"SCI extensions in x_raw\.fits"):
+        read_wfc3(raw, RampOptions(read_noise=14.0))

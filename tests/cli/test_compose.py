@@ -1,0 +1,96 @@
+"""A verb through Hydra: its exit code, its sweeps, and what is said of a mistake."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from astrid_ml.build import conf_folder, plain
+from astrid_ml.cli.compose import explain, known_keys, relaunch_arguments, run_verb
+from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
+from astrid_ml.config import compose
+from astrid_ml.errors import UserError
+from astrid_ml.tracking.mirror import flatten
+
+CONF = conf_folder()
+VERBS = all_verbs(CONF)
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("/somewhere/train.py", ["/somewhere/train.py", "a=1"]),
+        ("/bin/astrid", ["/bin/astrid", "train", "a=1"]),
+        ("/p/astrid_ml/__main__.py", ["/p/astrid_ml/__main__.py", "train", "a=1"]),
+    ],
+)
+def test_further_processes_get_the_verb_once(program: str, expected: list[str]) -> None:
+    assert relaunch_arguments([program, "whatever"], "train", ["a=1"]) == expected
+
+
+def test_a_mandatory_value_is_asked_for_by_its_key() -> None:
+    with pytest.raises(OmegaConfBaseException) as caught:
+        plain(compose("evaluate", ["ckpt_path=a", "output_dir=b"]))
+    said = explain(caught.value, CONF, VERBS["evaluate"])
+    assert said is not None
+    assert (said.expected, said.got) == ("dataset=...", "nothing")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("optimizer=adamx", "did you mean adam?"),
+        ("trainer.max_epoch=3", "did you mean trainer.max_epochs?"),
+        ("seed=(1", "quote it"),
+    ],
+)
+def test_hydras_complaint_becomes_one_that_helps(override: str, words: str) -> None:
+    with pytest.raises(Exception, match=r".") as caught:
+        compose("train", [override])
+    said = explain(caught.value, CONF, VERBS["train"])
+    assert said is not None
+    assert words in said.fix
+
+
+def test_an_error_that_is_not_about_the_input_is_not_explained_away() -> None:
+    assert explain(ZeroDivisionError("division by zero"), CONF, VERBS["train"]) is None
+
+
+def test_every_composed_key_outside_the_pipeline_is_known() -> None:
+    tree = OmegaConf.to_container(compose("train", ["experiment=realbogus_triplets"]))
+    written = {name for name in flatten(tree) if "_target_" not in name and "_partial_" not in name}
+    assert len(written) > 50
+    absent = written - set(known_keys(CONF, VERBS["train"]))
+    assert {name for name in absent if not name.startswith("preprocessing.")} == set()
+
+
+def test_the_exit_code_is_the_commands_and_the_arguments_come_back(tmp_path: Path) -> None:
+    before = list(sys.argv)
+    words = ["what=triplets", "simulate.n=4", "simulate.missions=[ZTF]", f"output_dir={tmp_path / 'out (1)'}"]
+    assert run_verb(VERBS["simulate"], words, CONF) == 0
+    assert sorted(path.suffix for path in (tmp_path / "out (1)").iterdir()) == [".npy", ".parquet"]
+    with pytest.raises(UserError, match="what=KIND"):
+        run_verb(VERBS["simulate"], [f"output_dir={tmp_path}"], CONF)
+    assert sys.argv == before
+
+
+def test_jobs_of_a_sweep_fail_one_by_one_with_their_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["-m", "seed=1,2", f"paths.sweep_dir={tmp_path / 'sweep'}", f"paths.data={tmp_path / 'store'}"]
+    assert run_verb(VERBS["train"], words, CONF) == 1
+    for number, seed in (("0", "seed=1"), ("1", "seed=2")):
+        record = json.loads((tmp_path / "sweep" / number / "run.json").read_text())
+        assert record["status"] == "failed"
+        assert record["reason"].startswith("UserError: expected paths.raw=FOLDER")
+        assert seed in record["overrides"]
+        assert record["run_dir"] == str(tmp_path / "sweep" / number)
+    assert "2 jobs, 2 failed" in capsys.readouterr().out
+
+
+def test_an_unknown_module_of_a_verb_is_no_users_mistake() -> None:
+    with pytest.raises(ModuleNotFoundError, match="nosuch"):
+        run_verb(Verb("train", "nosuch", "train", ""), [], CONF)

@@ -1,0 +1,104 @@
+"""The variance and the PSF in Rubin's cutouts arrive beside the stamps; what cannot be read is refused."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
+from astrid_ml.preprocessing.alerts.rubin import centred_psf, rubin_planes
+from astrid_ml.preprocessing.alerts.stamp_fits import StampError
+from astrid_ml.types import Array, Floats
+
+KEYS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
+
+
+def bell(height: int, width: int) -> Floats:
+    y, x = np.mgrid[:height, :width]
+    return np.asarray(np.exp(-((y - height // 2) ** 2 + (x - width // 2) ** 2) / 8.0))
+
+
+def cutout(image: Array, variance: Array | None = None, psf: Array | None = None) -> bytes:
+    hdus: list[Any] = [fits.PrimaryHDU(image.astype(np.float32))]
+    if variance is not None:
+        hdus.append(fits.ImageHDU(variance.astype(np.float32), name="UNCERT"))
+    if psf is not None:
+        hdus.append(fits.ImageHDU(psf, name="PSFIMAGE"))
+    buffer = io.BytesIO()
+    fits.HDUList(hdus).writeto(buffer)
+    return buffer.getvalue()
+
+
+def packet(psf: Array | None = None) -> dict[str, Any]:
+    """Image number i is i everywhere but one pixel, its variance 10 (i + 1)."""
+    out: dict[str, Any] = {"diaSourceId": 5, "diaSource": {"diaObjectId": 3, "midpointMjdTai": 61000.0, "band": "r"}}
+    for i, key in enumerate(KEYS):
+        image = np.full((30, 30), float(i))
+        image[15, 15] = 90.0
+        out[key] = cutout(image, np.full((30, 30), 10.0 * (i + 1)), bell(41, 41) if psf is None else psf)
+    return out
+
+
+@pytest.mark.parametrize("shape", [(49, 49), (41, 41), (25, 31), (1, 1)])
+def test_a_psf_keeps_its_centre_and_its_form_and_has_the_sum_1(shape: tuple[int, int]) -> None:
+    psf = centred_psf(5.0 * bell(*shape))
+    assert psf.shape == (49, 49)
+    assert float(psf.sum()) == pytest.approx(1.0, abs=1e-6)
+    assert np.unravel_index(psf.argmax(), psf.shape) == (24, 24)
+    y, x = shape[0] // 2, shape[1] // 2
+    np.testing.assert_allclose(
+        psf[24 - y : 25 + y, 24 - x : 25 + x], bell(*shape) / bell(*shape).sum(), rtol=1e-6, atol=1e-12
+    )
+
+
+def test_variance_and_psf_are_those_of_science_reference_and_difference() -> None:
+    given = packet()
+    given["cutoutTemplate"] = gzip.compress(given["cutoutTemplate"])
+    planes = rubin_planes(given)
+    assert (planes["variance"].shape, planes["psf"].shape) == ((3, 30, 30), (3, 49, 49))
+    assert [np.unique(plane).tolist() for plane in planes["variance"]] == [[10.0], [20.0], [30.0]]
+    np.testing.assert_allclose(planes["psf"].sum((1, 2)), 1.0, atol=1e-6)
+
+
+def test_a_packet_of_images_alone_has_no_planes() -> None:
+    image = np.zeros((30, 30))
+    assert rubin_planes({key: cutout(image) for key in KEYS}) == {}
+    assert rubin_planes({key: cutout(image, image) for key in KEYS}) == {}
+    assert rubin_planes(packet() | {"cutoutDifference": None}) == {}
+
+
+@pytest.mark.parametrize("wrong", ["a PSF that is too large", "cut short", "three sizes"])
+def test_damaged_planes_are_refused(wrong: str) -> None:
+    given = packet(bell(51, 51)) if wrong.startswith("a PSF") else packet()
+    if wrong == "cut short":
+        given["cutoutTemplate"] = given["cutoutTemplate"][:-4000]
+    if wrong == "three sizes":
+        given["cutoutScience"] = cutout(np.zeros((30, 30)), np.zeros((20, 30)), bell(41, 41))
+    with pytest.raises(StampError, match="damaged variance or PSF"):
+        rubin_planes(given)
+
+
+def test_the_pipeline_keeps_the_planes_beside_the_stamps(tmp_path: Path) -> None:
+    spoiled = packet(bell(51, 51)) | {"diaSourceId": 6}
+    text = json.dumps([packet(), spoiled], default=lambda value: base64.b64encode(value).decode())
+    (tmp_path / "night.json").write_text(text)
+    pipeline, writer = AlertsPipeline(), MemoryUnitWriter()
+    [unit] = pipeline.plan([tmp_path])
+    pipeline.process(unit, writer, 0)
+    source = writer.source()
+    assert source.index["id"].tolist() == ["5"]
+    assert source.index["mjd"][0] == pytest.approx(61000 - 37 / 86400, abs=1e-9)
+    assert [(drop.id, drop.reason) for drop in writer.drops] == [("6", "damaged variance or PSF")]
+    row = np.array([0])
+    assert source.gather("stamps", row)[0, :, 15, 15].tolist() == [90.0] * 3
+    assert source.gather("variance", row)[0, :, 0, 0].tolist() == [10.0, 20.0, 30.0]
+    assert source.gather("psf", row).shape == (1, 3, 49, 49)
