@@ -97,10 +97,11 @@ def test_a_voxel_judge_counts_what_is_missed_and_what_is_false() -> None:
     histogram = np.array([1, 2, 4, 8])
     assert (half_of(histogram, above=False), half_of(histogram, above=True)) == (3.0, 12.0)
     empty, low, high = np.zeros(4), np.array([0, 7, 0, 0]), np.array([0, 0, 5, 0])
-    table = pd.DataFrame({"id": list("abc"), "index_row": [0, 1, 2]})
+    columns: dict[str, list[Any]] = {"id": list("abc"), "index_row": [0, 1, 2]}
     for name in ("cosmic_ray", "telegraph_noise", "snowball"):
-        table[f"{name}_true"] = [low if name == "snowball" else empty, high, empty]
-        table[f"{name}_false"] = [empty, empty, high]
+        columns[f"{name}_true"] = [low if name == "snowball" else empty, high, empty]
+        columns[f"{name}_false"] = [empty, empty, high]
+    table = pd.DataFrame(columns)
     picked = VoxelJudge().notable(table, 5)
     assert {heading: list(rows["id"]) for heading, rows in picked.items()} == {
         "Tiles with the most missed voxels": ["a"],

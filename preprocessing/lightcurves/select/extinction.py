@@ -40,6 +40,8 @@ class ExtinctionCorrection:
         if "MWEBV" not in table.objects:
             return table
         reddening = np.clip(table.objects["MWEBV"].to_numpy(dtype=np.float64, na_value=0.0), 0, self.limit)
-        factor = 10 ** (0.4 * np.nan_to_num(reddening)[table.owner] * coefficient(table.wavelengths)[table.band])
+        dust = np.nan_to_num(reddening)[table.owner]
+        # Without dust nothing changes, also in a band of unknown wavelength.
+        factor = 10 ** (0.4 * np.where(dust > 0, dust * coefficient(table.wavelengths)[table.band], 0.0))
         flux, error = (table.flux * factor).astype(np.float32), (table.flux_err * factor).astype(np.float32)
         return replace(table, flux=flux, flux_err=error)

@@ -67,7 +67,7 @@ class Visits:
 
 
 def draw_visits(n: int, seasons: int, random: np.random.Generator) -> Visits:
-    """Pairs of visits within the hour in neighbouring bands, some days apart, seven months a year."""
+    """Pairs of visits within the hour in bands at most one apart, some days apart, seven months a year."""
     nights = int(seasons * 215 / 9) + 6
     gaps = random.exponential(9.0, (n, nights)) + 0.9
     night = np.cumsum(gaps, axis=1)  # days of observable time

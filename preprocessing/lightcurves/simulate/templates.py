@@ -152,7 +152,7 @@ def pulsator(low: float, high: float, skew: float, shape: dict[str, Floats], t: 
 
 
 def eclipsing(shape: dict[str, Floats], t: Floats, wavelength: Floats) -> Floats:
-    """Two eclipses in a period and reflection between them; flux relative to out of eclipse."""
+    """Two eclipses in a period; flux relative to out of eclipse."""
     period = 0.3 * 30 ** shape["a"]
     phase = np.mod(t / period + shape["phase"], 1.0)
     width = 0.02 + 0.06 * shape["b"]
@@ -164,7 +164,7 @@ def eclipsing(shape: dict[str, Floats], t: Floats, wavelength: Floats) -> Floats
 
 
 def random_walk(shape: dict[str, Floats], t: Floats, wavelength: Floats, random: np.random.Generator) -> Floats:
-    """A damped random walk (Kelly et al. 2009) in log flux, times a blue power law, minus its start.
+    """A damped random walk (Kelly et al. 2009) in log flux, minus the level at walk 0, times a blue power law.
 
     Args:
         shape: ``a`` sets the time scale (30 to 600 days), ``b`` the amplitude.

@@ -69,6 +69,9 @@ def curves_figure(comparison: Comparison) -> Figure:
             label = f"{method.replace('_', ' ')} {area:.3f}"
             axes.plot(found / total, found / claimed, color=COLOURS[method], label=label)
         axes.set(xlabel="recall", xlim=(0, 1.01), ylim=(0, 1.02), title=name.replace("_", " "))
-        axes.legend(loc="lower left", fontsize=8, title="AUCPR", title_fontsize=8)
+        if axes.lines:
+            axes.legend(loc="lower left", fontsize=8, title="AUCPR", title_fontsize=8)
+        else:
+            axes.text(0.5, 0.5, "no true step or no claim", ha="center", va="center", transform=axes.transAxes)
     panels[0].set_ylabel("precision")
     return figure

@@ -20,6 +20,7 @@ from astrid_ml.preprocessing.ramps.readers.options import (
     first_of,
     number,
     read_noise_of,
+    text_of,
     times_of,
     unit_of,
 )
@@ -34,7 +35,7 @@ def read_fits_cube(path: Path, options: RampOptions) -> Ramp:
     Raises:
         UserError: no such image, several, a suspicious order of axes, or missing unit, gain, read noise, times.
     """
-    with fits.open(path, memmap=True) as hdus:
+    with fits.open(path) as hdus:
         header, index = _cube_hdu(hdus, path)
         data = _ordered(_mapped(path, hdus, index), path, options)
         dq = bits_of(hdus, "GROUPDQ", data.shape)
@@ -94,9 +95,9 @@ def build_ramp(
         reference=reference,
         name=path.name.split(".")[0],
         file=path,
-        mission=first_of(header, ("TELESCOP", "MISSION")),
-        detector=first_of(header, ("DETECTOR", "SCA", "INSTRUME")),
-        filter=first_of(header, ("FILTER",)),
+        mission=text_of(header, ("TELESCOP", "MISSION")),
+        detector=text_of(header, ("DETECTOR", "SCA", "INSTRUME")),
+        filter=text_of(header, ("FILTER",)),
         mjd=first_of(header, ("MJD-AVG", "EXPMID", "MJD-OBS")),
         saturation_dn=first_of(header, ("SATURATE",)),
     )
@@ -121,10 +122,12 @@ def _cube_hdu(hdus: Any, path: Path) -> tuple[dict[str, Any], int]:
 def _mapped(path: Path, hdus: Any, index: int) -> Array:
     """The image as a memory map, so that a cube larger than memory can be read tile by tile."""
     header = hdus[index].header
-    if header.get("BSCALE", 1) != 1 or header.get("BZERO", 0) != 0 or path.name.endswith(".gz"):
-        # Scaled integers cannot be mapped as numbers: read whole, unsigned 16-bit as such (2 bytes a value).
-        scaled: Array = np.asarray(hdus[index].data)
-        return scaled
+    scaled = header.get("BSCALE", 1) != 1 or header.get("BZERO", 0) != 0 or "BLANK" in header
+    packed = isinstance(hdus[index], fits.CompImageHDU) or path.suffix in (".gz", ".bz2", ".xz", ".Z", ".zip")
+    if scaled or packed:
+        # Their bytes are not the numbers: read whole, unsigned 16-bit as such (2 bytes a value), blank pixels as NaN.
+        whole: Array = np.asarray(hdus[index].data)
+        return whole
     kinds = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
     shape = tuple(header[f"NAXIS{i}"] for i in range(header["NAXIS"], 0, -1))
     offset = int(hdus[index].fileinfo()["datLoc"])

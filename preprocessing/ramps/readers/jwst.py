@@ -45,6 +45,7 @@ def read_jwst(path: Path, options: RampOptions) -> Ramp:
         detector=header.get("DETECTOR"),
         filter=header.get("FILTER"),
         mjd=header.get("EXPMID"),
+        frame_time=header.get("TFRAME"),
     )
 
 

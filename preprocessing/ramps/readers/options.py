@@ -51,6 +51,12 @@ def first_of(header: Mapping[str, Any], keys: Sequence[str]) -> Any:
     return None
 
 
+def text_of(header: Mapping[str, Any], keys: Sequence[str]) -> str | None:
+    """The first of these keywords that the header has with a value, as text (a detector may be a number), else None."""
+    found = first_of(header, keys)
+    return None if found is None else str(found)
+
+
 def number(given: float | None, header: Mapping[str, Any], keys: Sequence[str], what: str, key: str) -> float:
     """The user's value, else the header's.
 

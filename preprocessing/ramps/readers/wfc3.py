@@ -40,18 +40,21 @@ def read_wfc3(path: Path, options: RampOptions) -> Ramp:
             raise UserError(f"SCI extensions in {path.name}", "none", "give the _ima.fits file, not _raw or _flt")
         times = np.array([_time(hdus, version) for version in versions])
         order = np.argsort(times, kind="stable")
-        reads = [_accumulated(hdus, versions[i], float(times[i])) for i in order]
-        quality = np.stack([_quality(hdus, versions[i], reads[0].shape) for i in order])
-        unit = str(hdus["SCI", versions[0]].header.get("BUNIT", ""))
+        shape = next((hdus["SCI", v].data.shape for v in versions if hdus["SCI", v].data is not None), None)
+        if shape is None:
+            raise UserError(f"pixels in a SCI extension of {path.name}", "none", "give a whole IMA file")
+        reads = [_accumulated(hdus, versions[i], float(times[i]), shape) for i in order]
+        quality = np.stack([_quality(hdus, versions[i], shape) for i in order])
+        unit = str(hdus["SCI", versions[0]].header.get("BUNIT", "")).strip().upper()
     data = np.stack(reads)[None].astype(np.float32)
-    electrons = unit.upper().startswith("ELECTRON")
+    electrons = _in_electrons(unit, options, path)
     n_groups, n_rows, n_cols = data.shape[1:]
     border = BORDER if options.border is None else options.border
     return Ramp(
         data=data,
         group_times=times[order],
         unit="e-" if electrons else "DN",
-        gain=1.0 if electrons else float(options.gain or np.mean([header[f"ATODGN{q}"] for q in "ABCD"])),
+        gain=1.0 if electrons else _mean_gain(header, options),
         read_noise=_one_read_noise(header, options),
         reads_per_group=np.ones(n_groups, dtype=np.int64),
         dq=quality[None],
@@ -63,6 +66,30 @@ def read_wfc3(path: Path, options: RampOptions) -> Ramp:
         filter=header.get("FILTER"),
         mjd=(header["EXPSTART"] + header["EXPEND"]) / 2 if {"EXPSTART", "EXPEND"} <= set(header) else None,
     )
+
+
+def _in_electrons(unit: str, options: RampOptions, path: Path) -> bool:
+    """Whether the signal is in electrons, not in counts; the user's word wins."""
+    said = (options.unit or unit).upper().removesuffix("/S")
+    if said in ("E-", "ELECTRON", "ELECTRONS"):
+        return True
+    if said in ("DN", "COUNT", "COUNTS"):
+        return False
+    raise UserError(
+        "BUNIT of ELECTRONS or COUNTS, or their rates",
+        f"{unit or 'none'} in {path.name}",
+        "if you know the unit, give preprocessing.load.unit=e- or DN",
+    )
+
+
+def _mean_gain(header: dict[str, Any], options: RampOptions) -> float:
+    """The user's gain, or the mean of the four amplifiers', e-/DN."""
+    values = [header.get(f"ATODGN{quadrant}") for quadrant in "ABCD"]
+    if options.gain is not None:
+        return options.gain
+    if any(value is None for value in values):
+        raise UserError("ATODGNA to ATODGND, the gains in e-/DN", "none", "give preprocessing.load.gain=VALUE")
+    return float(np.mean([float(value) for value in values if value is not None]))
 
 
 def _one_read_noise(header: dict[str, Any], options: RampOptions) -> float:
@@ -84,13 +111,20 @@ def _time(hdus: Any, version: int) -> float:
     return float(value)
 
 
-def _accumulated(hdus: Any, version: int, seconds: float) -> Any:
-    """Accumulated signal of one read: a rate is multiplied by the pixels' own exposure time."""
+def _accumulated(hdus: Any, version: int, seconds: float, shape: tuple[int, ...]) -> Any:
+    """Accumulated signal of one read: a rate is multiplied by the pixels' own exposure time.
+
+    A constant read is stored as a header with PIXVALUE and no pixels.
+    """
     sci = hdus["SCI", version]
+    if sci.data is None:
+        signal = np.full(shape, float(sci.header.get("PIXVALUE", 0)), np.float32)
+    else:
+        signal = np.asarray(sci.data, np.float32)
     if not str(sci.header.get("BUNIT", "")).upper().endswith("/S"):
-        return np.asarray(sci.data, np.float32)
+        return signal
     time = hdus["TIME", version].data if ("TIME", version) in hdus else None
-    return np.asarray(sci.data, np.float32) * (np.float32(seconds) if time is None else np.asarray(time, np.float32))
+    return signal * (np.float32(seconds) if time is None else np.asarray(time, np.float32))
 
 
 def _quality(hdus: Any, version: int, shape: tuple[int, ...]) -> Any:

@@ -17,15 +17,18 @@ from astrid_ml.preprocessing.ramps.judge.summary import Comparison
 SCORE, LABEL = [9.0, 8.0, 6.0, 5.0], [1, 0, 1, 1]
 
 
-@pytest.fixture(scope="module")
-def comparison() -> Comparison:
+def compared(**totals: int) -> Comparison:
     """Two methods with the same claims of every class; no ray of 7 to 10 read noises is there."""
     score, label = np.array(SCORE), np.array(LABEL, dtype=np.int64)
     claim = Claims(np.column_stack([score] * 4), label, label == 0, np.zeros(4, np.int64))
     rays = pd.DataFrame({"size": [3.5, 4.5, 6.0, 20.0], "likelihood": [9.0, 1.0, 9.0, 9.0], "two_point": [1.0] * 4})
-    totals = {"cosmic_ray": 4, "telegraph_noise": 2, "snowball": 2}
     scores = ExposureScores({"two_point": claim, "likelihood": claim}, rays, totals, 0.5)
     return Comparison([scores], {"likelihood": 4.5, "two_point": 4.0}, replicates=5)
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    return compared(cosmic_ray=4, telegraph_noise=2, snowball=2)
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +69,9 @@ def test_both_figures_are_written(comparison: Comparison, result: dict[str, Any]
     paths = save_figures(comparison, result, tmp_path)
     assert [path.name for path in paths] == ["completeness.png", "precision_recall.png"]
     assert all(path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" for path in paths)
+
+
+def test_a_class_without_steps_says_so() -> None:
+    _, telegraph, _ = curves_figure(compared(cosmic_ray=4, telegraph_noise=0, snowball=0)).axes
+    assert telegraph.get_legend() is None
+    assert telegraph.texts[0].get_text() == "no true step or no claim"

@@ -311,3 +311,72 @@ def test_an_ima_without_reads_noise_or_times_is_refused_with_the_cure(tmp_path: 
     raw = write_hdus(tmp_path / "x_raw.fits", {"INSTRUME": "WFC3", "DETECTOR": "IR"})
     with pytest.raises(UserError, match=r"SCI extensions in x_raw\.fits"):
         read_wfc3(raw, RampOptions(read_noise=14.0))
+
+
+OWN = RampOptions(gain=2.0, read_noise=12.0, group_time=10.0, unit="DN")
+
+
+@pytest.mark.parametrize("name", ["u.fits", "u.fits.gz"])
+def test_unsigned_and_scaled_integers_are_read_as_the_numbers_they_mean(tmp_path: Path, name: str) -> None:
+    cube = np.arange(4 * 20 * 20, dtype=np.uint16).reshape(4, 20, 20) + np.uint16(40000)
+    fits.PrimaryHDU(cube).writeto(tmp_path / name)
+    assert np.array_equal(read_ramp(tmp_path / name, OWN).data[0], cube)
+    bits = fits.ImageHDU(np.zeros((20, 20), np.uint32), name="PIXELDQ")
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(cube.astype("f4"), name="SCI"), bits]).writeto(tmp_path / "b.fits")
+    assert np.array_equal(read_ramp(tmp_path / "b.fits", OWN).data[0], cube)
+
+
+def test_a_compressed_cube_is_read_whole_not_mapped(tmp_path: Path) -> None:
+    cube = np.random.default_rng(0).normal(size=(4, 40, 40)).astype(np.float32)
+    packed = fits.CompImageHDU(cube, name="SCI", compression_type="GZIP_1")
+    flat = [fits.ImageHDU(np.zeros((40, 40), np.float32)) for _ in range(2)]
+    fits.HDUList([fits.PrimaryHDU(), packed, *flat]).writeto(tmp_path / "c.fits")
+    read = read_ramp(tmp_path / "c.fits", OWN).data[0]
+    assert np.array_equal(read, fits.getdata(tmp_path / "c.fits", "SCI"))
+    assert np.abs(read - cube).max() < 0.2  # the quantisation's step
+
+
+def test_blank_pixels_of_integers_are_unusable(tmp_path: Path) -> None:
+    hdu = fits.PrimaryHDU(np.arange(1600, dtype=np.int16).reshape(4, 20, 20))
+    hdu.header["BLANK"] = 7
+    hdu.writeto(tmp_path / "b.fits")
+    data = read_ramp(tmp_path / "b.fits", OWN).data
+    assert np.isnan(data[0, 0, 0, 7]) and np.isnan(data).sum() == 1
+
+
+def test_a_detector_that_the_header_numbers_is_text(tmp_path: Path) -> None:
+    hdu = fits.PrimaryHDU(np.zeros((4, 16, 16), np.float32))
+    hdu.header["SCA"] = 7
+    hdu.writeto(tmp_path / "a.fits")
+    assert read_ramp(tmp_path / "a.fits", OWN).detector == "7"
+
+
+def test_an_ima_in_another_unit_or_without_gains_is_refused_with_the_cure(tmp_path: Path) -> None:
+    path = write_ima(tmp_path / "x_ima.fits")
+    with fits.open(path, mode="update") as hdus:
+        for hdu in hdus:
+            if hdu.name == "SCI":
+                hdu.header["BUNIT"] = "JY"
+    with pytest.raises(UserError, match=r"JY in x_ima\.fits"):
+        read_wfc3(path, RampOptions(gain=2.5))
+    assert read_wfc3(path, RampOptions(gain=2.5, unit="DN")).unit == "DN"
+    with fits.open(path, mode="update") as hdus:
+        for key in [key for key in hdus[0].header if key.startswith("ATODGN")]:
+            del hdus[0].header[key]
+    with pytest.raises(UserError, match="ATODGNA"):
+        read_wfc3(path, RampOptions(unit="DN"))
+
+
+def test_a_constant_read_of_an_ima_has_no_pixels(tmp_path: Path) -> None:
+    path = write_ima(tmp_path / "x_ima.fits")
+    whole = read_wfc3(path, RampOptions())
+    with fits.open(path) as hdus:
+        kept = fits.HDUList([hdu.copy() for hdu in hdus])
+    last = max(hdu.ver for hdu in kept if hdu.name == "SCI")
+    place = kept.index_of(("SCI", last))
+    header = kept[place].header
+    kept[place] = fits.ImageHDU(None, name="SCI", ver=last)
+    kept[place].header.update({"PIXVALUE": 0, "SAMPTIME": header["SAMPTIME"], "BUNIT": header["BUNIT"]})
+    kept.writeto(tmp_path / "constant_ima.fits")
+    read = read_wfc3(tmp_path / "constant_ima.fits", RampOptions())
+    assert np.array_equal(read.data[0, 1:], whole.data[0, 1:]) and float(np.abs(read.data[0, 0]).max()) == 0.0
