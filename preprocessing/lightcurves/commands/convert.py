@@ -17,7 +17,8 @@ from astrid_ml.files import write_json
 from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
-from astrid_ml.preprocessing.lightcurves.readers.recognise import CurveSource, find_sources
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
+from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
 
 
 @dataclass(frozen=True)

@@ -18,20 +18,20 @@ PLASTICC = {0: "u", 1: "g", 2: "r", 3: "i", 4: "z", 5: "Y"}
 ZTF = {1: "g", 2: "r", 3: "i"}
 
 
-def wavelength_of(name: str, own: Mapping[str, float] | None = None) -> float:
+def wavelength_of(name: str, wavelengths: Mapping[str, float] | None = None) -> float:
     """Effective wavelength of a band in micrometres; NaN where nothing is known of it.
 
     Args:
         name: as in the file: ``g``, ``lsstg``, ``CSP-B/e`` (system, filter and SNANA's one character).
-        own: the user's wavelengths by name, asked first.
+        wavelengths: the user's wavelengths by name, asked first.
     """
     name = name.strip()
-    if own and name in own:
-        return float(own[name])
+    if wavelengths and name in wavelengths:
+        return float(wavelengths[name])
     # SNANA's one character is only a label (e is B of CSP): the filter is named before the slash.
     filter_name = name.split("/")[0].split("-")[-1].removeprefix("lsst")
-    if own and filter_name in own:
-        return float(own[filter_name])
+    if wavelengths and filter_name in wavelengths:
+        return float(wavelengths[filter_name])
     # r1, V0 and the like are one filter on several detectors.
     return WAVELENGTHS.get(filter_name, WAVELENGTHS.get(filter_name[:1] if filter_name[1:].isdigit() else "", np.nan))
 
@@ -42,6 +42,6 @@ def short_name(name: str) -> str:
     return name.split("/")[-1].strip() if "/" in name else name.removeprefix("lsst")
 
 
-def wavelengths_of(names: Sequence[str], own: Mapping[str, float] | None = None) -> Floats32:
+def wavelengths_of(names: Sequence[str], wavelengths: Mapping[str, float] | None = None) -> Floats32:
     """Wavelengths of several bands, shape (n,)."""
-    return np.array([wavelength_of(name, own) for name in names], dtype=np.float32)
+    return np.array([wavelength_of(name, wavelengths) for name in names], dtype=np.float32)

@@ -93,7 +93,7 @@ def assemble(
     objects: pd.DataFrame,
     epochs: pd.DataFrame,
     account: Account,
-    own: Mapping[str, float] | None = None,
+    wavelengths: Mapping[str, float] | None = None,
 ) -> CurveTable:
     """A clean table from a long table of epochs, for readers whose files are long tables.
 
@@ -101,7 +101,7 @@ def assemble(
         objects: one row an object with ``object_id``; those of ``epochs`` that it lacks are dropped and counted.
         epochs: ``object_id, mjd, flux, flux_err, phot_flag, band``, in any order.
         account: gets drops and counts.
-        own: the user's wavelengths of bands.
+        wavelengths: the user's wavelengths of bands.
     """
     objects = objects.reset_index(drop=True)
     first = objects[~objects["object_id"].duplicated()]
@@ -124,6 +124,6 @@ def assemble(
         epochs["phot_flag"].to_numpy(dtype=np.int32)[order],
         bands.astype(np.int16)[order],
         tuple(str(name) for name in names),
-        wavelengths_of([str(name) for name in names], own),
+        wavelengths_of([str(name) for name in names], wavelengths),
     )
     return clean(table, account)

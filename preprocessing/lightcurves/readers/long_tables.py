@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +18,7 @@ from astrid_ml.preprocessing.lightcurves.curves.bands import PLASTICC, ZTF, shor
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
 from astrid_ml.types import Floats
 
@@ -42,7 +46,7 @@ def read_any(path: Path) -> pd.DataFrame:
     return table.reset_index() if table.index.name else table
 
 
-def read_snana_rows(path: Path, account: Account, own: Mapping[str, float] | None = None) -> CurveTable:
+def read_snana_rows(path: Path, account: Account, wavelengths: Mapping[str, float] | None = None) -> CurveTable:
     """A long table with SNANA's column names: ``SNID, MJD, BAND, FLUXCAL, FLUXCALERR, PHOTFLAG``."""
     rows = read_any(path)
     epochs = pd.DataFrame(
@@ -57,11 +61,11 @@ def read_snana_rows(path: Path, account: Account, own: Mapping[str, float] | Non
     )
     objects = pd.DataFrame({"object_id": epochs["object_id"].unique()})
     objects = objects.assign(label=None, survey="ELASTICC", flux_kind="difference")
-    return assemble(objects, epochs, account, own)
+    return assemble(objects, epochs, account, wavelengths)
 
 
 def read_plasticc(
-    path: Path, metadata: Path | None, account: Account, own: Mapping[str, float] | None = None
+    path: Path, metadata: Path | None, account: Account, wavelengths: Mapping[str, float] | None = None
 ) -> Iterator[CurveTable]:
     """PLAsTiCC's table of epochs, block by block, with its metadata (classes, redshifts) where that stands beside it.
 
@@ -79,7 +83,7 @@ def read_plasticc(
         objects = pd.DataFrame({"object_id": names, "label": None}) if about is None else known_of(about, names)
         objects = objects[~objects["object_id"].isin(again)]
         epochs = epochs[~epochs["object_id"].isin(again)]
-        yield assemble(objects.assign(survey="PLASTICC", flux_kind="difference"), epochs, account, own)
+        yield assemble(objects.assign(survey="PLASTICC", flux_kind="difference"), epochs, account, wavelengths)
 
 
 def row_blocks(path: Path, rows: int = 1_000_000) -> Iterator[pd.DataFrame]:
@@ -146,7 +150,7 @@ def read_ztf(
     limits: Path | None,
     labels: Path | None,
     account: Account,
-    own: Mapping[str, float] | None = None,
+    wavelengths: Mapping[str, float] | None = None,
 ) -> CurveTable:
     """ZTF detections (magnitudes and signs) and non-detections (limiting magnitudes) as fluxes.
 
@@ -177,7 +181,9 @@ def read_ztf(
         objects["label"] = objects["object_id"].map(table.set_index(table[key].astype(str))["classALeRCE"])
     objects["variability"] = variability_of(objects["label"])
     kind = "difference" if difference else "total"
-    return assemble(objects.assign(survey="ZTF", flux_kind=kind), pd.concat(parts, ignore_index=True), account, own)
+    return assemble(
+        objects.assign(survey="ZTF", flux_kind=kind), pd.concat(parts, ignore_index=True), account, wavelengths
+    )
 
 
 def fluxes_of_magnitudes(magnitude: Floats, error: Floats) -> tuple[Floats, Floats]:
@@ -193,3 +199,104 @@ def _ztf_epochs(rows: pd.DataFrame, name: str, flux: object, error: object, flag
         raise UserError("fid of 1, 2 or 3", str(sorted(rows["fid"].unique())), "check the file")
     table = {"object_id": rows[name].astype(str), "mjd": mjd, "flux": flux, "flux_err": error, "band": band}
     return pd.DataFrame({**table, "phot_flag": flag})
+
+
+@dataclass(frozen=True)
+class ElasticcReader:
+    """Tables of ELAsTiCC with SNANA's names of columns, a row an epoch."""
+
+    kind: ClassVar[str] = "elasticc"
+    known_as: ClassVar[str] = "ELAsTiCC samples"
+    grouped: ClassVar[bool] = False
+    cut: ClassVar[bool] = False
+
+    def recognise(self, path: Path) -> CurveSource | None:
+        """By its columns."""
+        return CurveSource(self, path, {}) if columns_if_table(path) >= {"SNID", "MJD", "FLUXCAL"} else None
+
+    def read(
+        self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
+    ) -> Iterator[CurveTable]:
+        yield read_snana_rows(source.path, account, wavelengths)
+
+
+@dataclass(frozen=True)
+class PlasticcReader:
+    """Tables of PLAsTiCC, a row an epoch, with the objects' metadata beside them."""
+
+    kind: ClassVar[str] = "plasticc"
+    known_as: ClassVar[str] = "PLAsTiCC tables"
+    grouped: ClassVar[bool] = False
+    cut: ClassVar[bool] = False
+
+    def recognise(self, path: Path) -> CurveSource | None:
+        """By its columns."""
+        columns = columns_if_table(path)
+        if columns >= {"object_id", "mjd", "flux"} and columns & {"passband", "filter"}:
+            return CurveSource(self, path, plasticc_companions(path))
+        return None
+
+    def read(
+        self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
+    ) -> Iterator[CurveTable]:
+        yield from read_plasticc(source.path, source.companions.get("metadata"), account, wavelengths)
+
+
+@dataclass(frozen=True)
+class ZtfReader:
+    """Tables of ZTF detections as brokers give them, with limits and labels beside them."""
+
+    kind: ClassVar[str] = "ztf"
+    known_as: ClassVar[str] = "ZTF detections"
+    grouped: ClassVar[bool] = False
+    cut: ClassVar[bool] = False
+
+    def recognise(self, path: Path) -> CurveSource | None:
+        """By its columns."""
+        columns = columns_if_table(path)
+        detections = {"fid", "sigmapsf"} <= columns and bool(columns & {"isdiffpos", "magpsf_corr"})
+        named = "non_detections" not in path.name
+        return CurveSource(self, path, ztf_companions(path)) if detections and named else None
+
+    def read(
+        self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
+    ) -> Iterator[CurveTable]:
+        beside = source.companions
+        yield read_ztf(source.path, beside.get("limits"), beside.get("labels"), account, wavelengths)
+
+
+def columns_if_table(path: Path) -> set[str]:
+    """Names of the columns of a CSV or parquet table; none for anything else, damaged files too."""
+    if not path.name.endswith((".csv", ".csv.gz", ".parquet")):
+        return set()
+    try:
+        return columns_of(path)
+    except (OSError, ValueError):
+        return set()
+
+
+def plasticc_companions(path: Path) -> dict[str, Path]:
+    """The metadata beside a table of epochs: ``x_lc`` and ``x_meta``, ``x`` and ``x_metadata``, or the release's names
+    (``plasticc_test_lightcurves_03.csv.gz`` and ``plasticc_test_metadata.csv.gz``)."""
+    stem = path.name.split(".", 1)[0]
+    words = [stem.replace("_lc", "_meta"), f"{stem}_metadata"]
+    words += [re.sub(r"_(lightcurves|set)(_batch)?_?\d*$", ending, stem) for ending in ("_metadata", "_set_metadata")]
+    names = [f"{word}{ending}" for word in words if word != stem for ending in (".csv", ".csv.gz", ".parquet")]
+    found = [path.with_name(name) for name in names if path.with_name(name).is_file()]
+    return {"metadata": found[0]} if found else {}
+
+
+def ztf_companions(path: Path) -> dict[str, Path]:
+    stem = path.stem.split("_detections")[0].split("_light_curves")[0]
+    guesses = {"limits": ("_non_detections",), "labels": ("_labels", "_light_curve_labels")}
+    out: dict[str, Path] = {}
+    for role, words in guesses.items():
+        for word in words:
+            for ending in (".csv", ".parquet"):
+                other = path.with_name(f"{stem}{word}{ending}")
+                if other.is_file():
+                    out.setdefault(role, other)
+    return out
+
+
+READERS: tuple[CurveReader, ...] = (ElasticcReader(), PlasticcReader(), ZtfReader())

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
+from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
 from astrid_ml.types import Floats
 
@@ -99,7 +101,7 @@ def is_curve_archive(path: Path) -> bool:
 
 
 def read_archive(
-    path: Path, account: Account, own: Mapping[str, float] | None = None, zero_point: float | None = None
+    path: Path, account: Account, wavelengths: Mapping[str, float] | None = None, zero_point: float | None = None
 ) -> Iterator[CurveTable]:
     """Tables of a tar archive, one for each folder of light curves."""
     files: dict[PurePosixPath, dict[str, bytes]] = defaultdict(dict)
@@ -117,20 +119,20 @@ def read_archive(
         tables = {name: content for near in (folder.parent, folder) for name, content in files.get(near, {}).items()}
         known = next((name for name in CATALOGUES if name in tables), None)
         if curves:
-            yield from read_curves(curves, known, tables.get(known or "", b""), account, own, zero_point)
+            yield from read_curves(curves, known, tables.get(known or "", b""), account, wavelengths, zero_point)
 
 
 def read_members(
     members: Sequence[Path],
     catalogue: Path | None,
     account: Account,
-    own: Mapping[str, float] | None = None,
+    wavelengths: Mapping[str, float] | None = None,
     zero_point: float | None = None,
 ) -> Iterator[CurveTable]:
     """Tables of loose files of one folder."""
     curves = {path.name: path.read_bytes() for path in members}
     table = catalogue.read_bytes() if catalogue else b""
-    yield from read_curves(curves, catalogue.name if catalogue else None, table, account, own, zero_point)
+    yield from read_curves(curves, catalogue.name if catalogue else None, table, account, wavelengths, zero_point)
 
 
 def read_curves(
@@ -138,7 +140,7 @@ def read_curves(
     known: str | None,
     table: bytes,
     account: Account,
-    own: Mapping[str, float] | None,
+    wavelengths: Mapping[str, float] | None,
     zero_point: float | None,
 ) -> Iterator[CurveTable]:
     """Curves of a folder as one table.
@@ -148,7 +150,7 @@ def read_curves(
         known: the name of the table of objects, or None: then label, survey and kind of flux stay unknown.
         table: its content.
         account: gets files that cannot be read.
-        own: the user's wavelengths of bands.
+        wavelengths: the user's wavelengths of bands.
         zero_point: of the fluxes; files of fluxes are dropped where it is None.
     """
     parts: list[pd.DataFrame] = []
@@ -165,7 +167,7 @@ def read_curves(
     names = {band: short_name(str(band)) for band in epochs["band"].unique()}
     epochs["band"] = epochs["band"].map({band: renamed.get(name, name) for band, name in names.items()})
     account.counts["rows_without_measurement"] += int(epochs["flux"].isna().sum())
-    yield assemble(objects_of(epochs, catalogue, table), epochs[epochs["flux"].notna()], account, own)
+    yield assemble(objects_of(epochs, catalogue, table), epochs[epochs["flux"].notna()], account, wavelengths)
 
 
 def read_together(files: Mapping[str, bytes], account: Account, zero_point: float | None) -> list[pd.DataFrame]:
@@ -228,3 +230,48 @@ def sexagesimal(text: object) -> float:
         return float("nan")
     size = abs(float(words[0])) + float(words[1]) / 60 + float(words[2]) / 3600
     return -size if words[0].lstrip().startswith("-") else size
+
+
+@dataclass(frozen=True)
+class CurveFileReader:
+    """CSV files of time, magnitude (or flux), error and band, an object each."""
+
+    kind: ClassVar[str] = "curve_files"
+    known_as: ClassVar[str] = "CSV files of time, mag, magerr, band"
+    grouped: ClassVar[bool] = True
+    cut: ClassVar[bool] = True
+
+    def recognise(self, path: Path) -> CurveSource | None:
+        """By its first line."""
+        if path.suffix != ".csv" or not is_curve_file(path):
+            return None
+        catalogue = catalogue_beside(path)
+        return CurveSource(self, path, {"catalogue": catalogue} if catalogue else {}, members=(path,))
+
+    def read(
+        self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
+    ) -> Iterator[CurveTable]:
+        yield from read_members(source.members, source.companions.get("catalogue"), account, wavelengths, zero_point)
+
+
+@dataclass(frozen=True)
+class CurveArchiveReader:
+    """Such files in a tar archive."""
+
+    kind: ClassVar[str] = "curve_archive"
+    known_as: ClassVar[str] = "archives of such files (.tar, .tar.gz, .tgz)"
+    grouped: ClassVar[bool] = False
+    cut: ClassVar[bool] = False
+
+    def recognise(self, path: Path) -> CurveSource | None:
+        """By the first file in it."""
+        named = path.name.endswith((".tar.gz", ".tgz", ".tar"))
+        return CurveSource(self, path, {}) if named and is_curve_archive(path) else None
+
+    def read(
+        self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
+    ) -> Iterator[CurveTable]:
+        yield from read_archive(source.path, account, wavelengths, zero_point)
+
+
+READERS: tuple[CurveReader, ...] = (CurveFileReader(), CurveArchiveReader())

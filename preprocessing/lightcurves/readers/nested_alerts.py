@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.types import Floats
 
 SATURATED, TRIGGER, DETECTED = 1024, 2048, 4096
@@ -107,7 +108,7 @@ def is_nested_avro(path: Path) -> bool:
 def read_alerts(
     members: Sequence[Path],
     account: Account,
-    own: Mapping[str, float] | None = None,
+    wavelengths: Mapping[str, float] | None = None,
     zero_point: float | None = None,
 ) -> CurveTable:
     """Curves of all objects in a folder's alert files: an object's alerts lie in many of them.
@@ -115,7 +116,7 @@ def read_alerts(
     Args:
         members: parquet and Avro files.
         account: gets damaged files, and sources without an object (solar-system bodies).
-        own: the user's wavelengths of bands.
+        wavelengths: the user's wavelengths of bands.
         zero_point: of the fluxes where the schema does not tell it.
     """
     epochs, objects = [], []
@@ -133,10 +134,12 @@ def read_alerts(
             account.counts["alerts"] += len(about)
     if not epochs:
         raise UserError("alerts with light curves", "none that can be read", "fetch the files again")
-    return join(pd.concat(epochs, ignore_index=True), pd.concat(objects, ignore_index=True), account, own)
+    return join(pd.concat(epochs, ignore_index=True), pd.concat(objects, ignore_index=True), account, wavelengths)
 
 
-def join(epochs: pd.DataFrame, objects: pd.DataFrame, account: Account, own: Mapping[str, float] | None) -> CurveTable:
+def join(
+    epochs: pd.DataFrame, objects: pd.DataFrame, account: Account, wavelengths: Mapping[str, float] | None
+) -> CurveTable:
     """Epochs once each, objects once each; the first detection is the trigger."""
     lost = objects["object_id"].isin(NOBODY)
     account.drop(objects["source"][lost], "a source without diaObjectId: a solar-system body, or not associated")
@@ -152,7 +155,7 @@ def join(epochs: pd.DataFrame, objects: pd.DataFrame, account: Account, own: Map
     flag[once.index.get_indexer(first)] |= TRIGGER
     objects = objects[objects["object_id"].isin(once["object_id"])].drop_duplicates("object_id", keep="last")
     objects = objects.drop(columns="source").assign(label=None, flux_kind="difference")
-    return assemble(objects, once.assign(phot_flag=flag), account, own)
+    return assemble(objects, once.assign(phot_flag=flag), account, wavelengths)
 
 
 def of_parquet(path: Path) -> Iterator[tuple[Dialect, pd.DataFrame, pd.DataFrame]]:
@@ -270,3 +273,36 @@ def transposed(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Rows as columns; a field that a row lacks is None."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
+
+
+@dataclass(frozen=True)
+class NestedAlertReader:
+    """Alerts that bring their earlier sources: Avro packets, or parquet with nested columns."""
+
+    kind: ClassVar[str] = "alerts"
+    known_as: ClassVar[str] = "alerts with nested sources"
+    grouped: ClassVar[bool] = True
+    cut: ClassVar[bool] = False  # one object's alerts may lie in all of the files
+
+    def recognise(self, path: Path) -> CurveSource | None:
+        """By its schema."""
+        nested = is_nested_avro(path) if path.suffix == ".avro" else is_nested_parquet(path)
+        return CurveSource(self, path, {}, members=(path,)) if nested else None
+
+    def read(
+        self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
+    ) -> Iterator[CurveTable]:
+        yield read_alerts(source.members, account, wavelengths, zero_point)
+
+
+def is_nested_parquet(path: Path) -> bool:
+    """Whether a file is parquet with nested sources; a damaged one is not."""
+    if path.suffix != ".parquet":
+        return False
+    try:
+        return has_nested_sources(path)
+    except (OSError, ValueError):
+        return False
+
+
+READERS: tuple[CurveReader, ...] = (NestedAlertReader(),)

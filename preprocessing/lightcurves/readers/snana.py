@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, s
 from astrid_ml.preprocessing.lightcurves.curves.table import EPOCH_COLUMNS, CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.fits_table import Table, open_table, read_columns
 from astrid_ml.preprocessing.lightcurves.readers.pointers import Segments, locate
+from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.types import Array, Floats, Floats32, Ints
 
 SEPARATOR_MJD = -777.0
@@ -46,16 +47,16 @@ def phot_beside(head: Path) -> Path | None:
     return None
 
 
-def read_snana(head: Path, account: Account, own: Mapping[str, float] | None = None) -> CurveTable:
+def read_snana(head: Path, account: Account, wavelengths: Mapping[str, float] | None = None) -> CurveTable:
     """All curves of a HEAD and PHOT pair as one table; see :func:`snana_blocks`."""
-    tables = list(snana_blocks(head, account, own, size=None))
+    tables = list(snana_blocks(head, account, wavelengths, size=None))
     if not tables:
         raise UserError(f"objects with observations in {head.name}", "none", "check the file, and its PHOT file")
     return tables[0]
 
 
 def snana_blocks(
-    head: Path, account: Account, own: Mapping[str, float] | None = None, size: int | None = 2000
+    head: Path, account: Account, wavelengths: Mapping[str, float] | None = None, size: int | None = 2000
 ) -> Iterator[CurveTable]:
     """Curves of a HEAD and PHOT pair, ``size`` objects at a time (None: all at once).
 
@@ -64,7 +65,7 @@ def snana_blocks(
     Args:
         head: the HEAD file, plain or gzipped.
         account: gets the drops and repairs, each with its reason.
-        own: wavelengths of bands (micrometres) that override the built-in ones.
+        wavelengths: wavelengths of bands (micrometres) that override the built-in ones.
         size: objects in a table.
 
     Raises:
@@ -83,7 +84,7 @@ def snana_blocks(
     objects = object_table(header, columns)
     account.bits = flag_bits(header)
     usable = account_for(objects["object_id"].to_numpy(dtype=object), segments, account)
-    wavelengths = band_wavelengths(header, epochs.bands, own)
+    own = band_wavelengths(header, epochs.bands, wavelengths)
     names = tuple(short_name(name) for name in epochs.bands)
     step = size or max(len(usable), 1)
     for begin in range(0, len(usable), step):
@@ -91,7 +92,7 @@ def snana_blocks(
         offsets, rows = rows_of(segments, chosen)
         flat: dict[str, Array] = {name: getattr(epochs, name)[rows] for name in EPOCH_COLUMNS}
         part = objects.iloc[chosen].reset_index(drop=True)
-        yield clean(CurveTable(part, offsets, bands=names, wavelengths=wavelengths, **flat), account)
+        yield clean(CurveTable(part, offsets, bands=names, wavelengths=own, **flat), account)
 
 
 @dataclass(frozen=True)
@@ -160,15 +161,17 @@ def need(table: Table, columns: tuple[str, ...], path: Path) -> None:
         raise UserError(f"the columns {', '.join(columns)} in {path.name}", f"no {', '.join(absent)}", "check the file")
 
 
-def band_wavelengths(header: Mapping[str, Any], names: list[str], own: Mapping[str, float] | None) -> Floats32:
+def band_wavelengths(header: Mapping[str, Any], names: list[str], wavelengths: Mapping[str, float] | None) -> Floats32:
     """Wavelengths of the file's bands; NaN where they are not known.
 
     Compilations label dozens of filters by single characters (FILTERS = bcdegh...): there ``g`` or ``H`` is a label,
     not a filter, and only the user's own table or a full name (``CSP-B/e``) says which filter it is.
     """
     labels = set(str(header.get("FILTERS", "")).strip()) - set("ugrizyYUBVRIJHK")
-    known = [(own is not None and name in own) or not labels or len(name) > 1 for name in names]
-    return np.array([wavelength_of(n, own) if k else np.nan for n, k in zip(names, known, strict=True)], np.float32)
+    known = [(wavelengths is not None and name in wavelengths) or not labels or len(name) > 1 for name in names]
+    return np.array(
+        [wavelength_of(n, wavelengths) if k else np.nan for n, k in zip(names, known, strict=True)], np.float32
+    )
 
 
 def object_table(header: Mapping[str, Any], head: Mapping[str, Array]) -> pd.DataFrame:
@@ -232,3 +235,28 @@ class TextCodes:
         raw = [bytes(padded[row, :width]).rstrip(b"\0").decode("latin-1").strip() for row in first]
         known = [self.codes.setdefault(name, len(self.codes)) for name in raw]
         return np.array(known or [0], dtype=np.int16)[local]
+
+
+@dataclass(frozen=True)
+class SnanaReader:
+    """HEAD and PHOT pairs of SNANA."""
+
+    kind: ClassVar[str] = "snana"
+    known_as: ClassVar[str] = "SNANA HEAD/PHOT pairs (*HEAD.FITS[.gz])"
+    grouped: ClassVar[bool] = False
+    cut: ClassVar[bool] = False
+
+    def recognise(self, path: Path) -> CurveSource | None:
+        """By its name; a HEAD without PHOT is incomplete."""
+        if not is_head(path):
+            return None
+        phot = phot_beside(path)
+        return CurveSource(self, path, {}, ("PHOT",)) if phot is None else CurveSource(self, path, {"phot": phot})
+
+    def read(
+        self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
+    ) -> Iterator[CurveTable]:
+        yield from snana_blocks(source.path, account, wavelengths)
+
+
+READERS: tuple[CurveReader, ...] = (SnanaReader(),)

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, clean
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.snana import band_wavelengths, object_table
+from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 
 SUFFIXES = (".dat", ".txt", ".text", ".snana")
 _SNID = re.compile(r"^\s*SNID:\s*\S", re.MULTILINE)
@@ -126,14 +127,14 @@ def add_row(current: TextObject, values: list[str]) -> None:
 
 
 def read_text(
-    members: Sequence[Path], account: Account, own: Mapping[str, float] | None = None, size: int = 1000
+    members: Sequence[Path], account: Account, wavelengths: Mapping[str, float] | None = None, size: int = 1000
 ) -> Iterator[CurveTable]:
     """Curves of a folder's TEXT files, ``size`` files at a time.
 
     Args:
         members: files of one folder.
         account: gets files that are damaged, objects without rows, rows that were cut off.
-        own: the user's wavelengths of bands.
+        wavelengths: the user's wavelengths of bands.
         size: files in a table.
     """
     for first in range(0, len(members), size):
@@ -147,7 +148,7 @@ def read_text(
                 account.read += 1
         usable = [item for item, name in found if is_usable(item, name, account)]
         if usable:
-            yield clean(build(usable, members[0].parent.name, own), account)
+            yield clean(build(usable, members[0].parent.name, wavelengths), account)
 
 
 def is_usable(item: TextObject, file: str, account: Account) -> bool:
@@ -174,7 +175,7 @@ def is_usable(item: TextObject, file: str, account: Account) -> bool:
     return True
 
 
-def build(items: Sequence[TextObject], version: str, own: Mapping[str, float] | None) -> CurveTable:
+def build(items: Sequence[TextObject], version: str, wavelengths: Mapping[str, float] | None) -> CurveTable:
     """Objects of several files as one table; the folder's name is SNANA's VERSION."""
     lengths = [len(item.rows) for item in items]
     bands = [name for item in items for name in item.column("BAND", "FLT") or ()]
@@ -198,7 +199,7 @@ def build(items: Sequence[TextObject], version: str, own: Mapping[str, float] | 
         np.nan_to_num(flat(items, "PHOTFLAG")).astype(np.int32),
         codes.astype(np.int16),
         tuple(short_name(name) for name in raw),
-        band_wavelengths(header, raw, own),
+        band_wavelengths(header, raw, wavelengths),
     )
 
 
@@ -248,3 +249,30 @@ def account_for_list(members: Sequence[Path], listed: Path, account: Account) ->
     account.read += len(absent)
     account.counts["files_not_in_LIST"] += len(set(members) - set(chosen))
     return chosen
+
+
+@dataclass(frozen=True)
+class SnanaTextReader:
+    """TEXT files of SNANA, an object each; a LIST beside them says which count."""
+
+    kind: ClassVar[str] = "snana_text"
+    known_as: ClassVar[str] = "SNANA TEXT files"
+    grouped: ClassVar[bool] = True
+    cut: ClassVar[bool] = True
+
+    def recognise(self, path: Path) -> CurveSource | None:
+        """By its first lines."""
+        if not is_text_file(path):
+            return None
+        listed = list_beside(path.parent)
+        return CurveSource(self, path, {"list": listed} if listed else {}, members=(path,))
+
+    def read(
+        self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
+    ) -> Iterator[CurveTable]:
+        listed = source.companions.get("list")
+        members = account_for_list(source.members, listed, account) if listed else source.members
+        yield from read_text(members, account, wavelengths)
+
+
+READERS: tuple[CurveReader, ...] = (SnanaTextReader(),)

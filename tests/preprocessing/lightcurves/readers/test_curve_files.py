@@ -82,7 +82,7 @@ def test_fluxes_without_a_zero_point_are_refused_by_name(tmp_path: Path) -> None
 def test_a_unit_finds_its_source_again(tmp_path: Path) -> None:
     make_set(tmp_path)
     sources = find_sources([tmp_path])
-    assert [(source.kind, len(source.members)) for source in sources] == [("curve_files", n) for n in (1, 3, 1)]
+    assert [(source.reader.kind, len(source.members)) for source in sources] == [("curve_files", n) for n in (1, 3, 1)]
     assert [source_of(source.inputs) for source in sources] == sources
 
 
