@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astrid_ml.audit import Audit
+from astrid_ml.audit.audit import Audit, out_of_order, overlapping, same_position
 from astrid_ml.audit.confounding import Confounding
 from astrid_ml.audit.duplicates import DuplicateSearch, best_correlation, texture
 from astrid_ml.errors import UserError
@@ -84,6 +84,43 @@ def test_overlapping_cutouts_of_one_frame(step: float, found: set[str]) -> None:
     index["x"], index["y"] = 500.0, 500.0
     index.loc[299, "frame"], index.loc[299, "x"] = "0", 500.0 + step
     assert kinds(index) == found
+
+
+def test_overlaps_are_those_of_the_rectangles_themselves() -> None:
+    """Cutouts of several sizes, set as pixels of the frame: they overlap where both hold one pixel."""
+    random = np.random.default_rng(3)
+    n, frame = 60, np.zeros((60, 120, 120), dtype=bool)
+    index = pd.DataFrame({"id": np.arange(n).astype(str), "frame": random.choice(["a", "b"], n)})
+    index["stamp_h"], index["stamp_w"] = random.choice([3, 7, 11], n), random.choice([3, 9, 15], n)
+    index["x"], index["y"] = random.integers(10, 110, (2, n))
+    for k, row in enumerate(index.itertuples()):
+        y, x, h, w = (int(value) for value in (row.y, row.x, row.stamp_h // 2, row.stamp_w // 2))  # type: ignore[arg-type, operator]
+        frame[k, y - h : y + h + 1, x - w : x + w + 1] = True
+    train, test = np.arange(40), np.arange(40, n)
+    shared = np.einsum("ayx,byx->ab", frame[:40].astype(int), frame[40:].astype(int)) > 0
+    expected = {
+        (str(a), str(40 + b)) for a, b in np.argwhere(shared) if index["frame"].iloc[a] == index["frame"].iloc[40 + b]
+    }
+    found = overlapping(index, train, test)
+    assert found is not None
+    assert {(row.train, row.test) for row in found.pairs.itertuples()} == expected
+    assert found.message.startswith(f"{len(expected)} pairs")
+
+
+def test_a_position_across_the_first_meridian_is_measured_on_the_sky() -> None:
+    index = pd.DataFrame({"id": ["a", "b", "c"], "ra": [359.9999, 0.0001, np.nan], "dec": [60.0, 60.0, 60.0]})
+    found = same_position(index, np.array([0]), np.array([1, 2]), radius=1.0)
+    assert found is not None
+    assert found.pairs["measure"].tolist() == pytest.approx([0.0002 * 3600 * 0.5], rel=1e-4)  # cos(60 degrees)
+    assert same_position(index, np.array([0]), np.array([2]), radius=1.0) is None
+
+
+def test_training_up_to_the_first_tested_object_is_in_order() -> None:
+    index = pd.DataFrame({"id": list("abc"), "group_id": list("abc"), "mjd": [1.0, 3.0, 2.0]})
+    assert out_of_order(index, np.array([0]), np.array([1, 2]), "mjd", 1.0) is None
+    late = out_of_order(index, np.array([0, 1]), np.array([2]), "mjd", 1.0)
+    assert late is not None
+    assert late.pairs.to_dict("list") == {"train": ["b"], "test": ["c"]}
 
 
 def test_time_order_is_checked_where_claimed() -> None:

@@ -63,7 +63,7 @@ def test_an_error_that_is_not_about_the_input_is_not_explained_away() -> None:
 
 def test_every_composed_key_outside_the_pipeline_is_known() -> None:
     tree = OmegaConf.to_container(compose("train", ["experiment=realbogus_triplets"]))
-    written = {name for name in flatten(tree) if "_target_" not in name and "_partial_" not in name}
+    written = {name for name, _ in flatten(tree) if "_target_" not in name and "_partial_" not in name}
     assert len(written) > 50
     absent = written - set(known_keys(CONF, VERBS["train"]))
     assert {name for name in absent if not name.startswith("preprocessing.")} == set()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from astrid_ml import __version__
+from astrid_ml.__main__ import main as entry
 from astrid_ml.cli.main import run
 
 
@@ -63,3 +65,15 @@ def test_a_folder_at_the_top_is_no_second_name(name: str, repository: Path) -> N
         [sys.executable, "-c", f"import {name}"], capture_output=True, text=True, cwd=repository, check=False
     )
     assert f"write import astrid_ml.{name}" in done.stderr
+
+
+def test_the_package_itself_is_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        entry(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.strip() == __version__
+    done = subprocess.run(
+        [sys.executable, "-m", "astrid_ml", "trian"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 2
+    assert "did you mean train?" in done.stderr

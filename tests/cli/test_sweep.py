@@ -20,7 +20,8 @@ def test_the_table_and_the_page_stand_and_failures_are_said(tmp_path: Path, caps
     for number, status in enumerate(("done", "failed", "done")):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "run.json").write_text(json.dumps({"status": status, "overrides": ["seed=1"]}))
-        (tmp_path / str(number) / "metrics.json").write_text("{}")
+        if status == "done":
+            (tmp_path / str(number) / "metrics.json").write_text("{}")
     end_of(tmp_path)
     assert pd.read_parquet(tmp_path / "sweep.parquet")["status"].tolist() == ["done", "failed", "done"]
     assert "3 jobs, 2 done, 1 not" in (tmp_path / "sweep.html").read_text()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from astrid_ml.metrics import HistogramAveragePrecision
+from astrid_ml.metrics.histogram import Bracket, HistogramAveragePrecision
 
 rows = st.lists(st.tuples(st.integers(-12, 12), st.booleans()), min_size=2, max_size=80).filter(
     lambda values: len({label for _, label in values}) == 2
@@ -54,6 +54,14 @@ def test_saturated_scores_widen_the_bracket_and_stay_inside() -> None:
     exact = average_precision_score(labels, np.clip(logits, -1e6, 1e6))
     assert low <= exact <= high
     assert high - low > 0.01
+
+
+def test_one_bin_allows_what_any_order_within_it_gives() -> None:
+    """Two positives and one negative in one bin: the orders give 1, 5/6 and 7/12."""
+    metric = HistogramAveragePrecision(bins=1, limit=1.0)
+    metric.update(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([1, 0, 1]))
+    orders = [(1 / 1 + 2 / 2) / 2, (1 / 1 + 2 / 3) / 2, (1 / 2 + 2 / 3) / 2]
+    assert metric.bracket() == pytest.approx(Bracket(min(orders), 2 / 3, max(orders)))
 
 
 def test_state_is_small_and_an_absent_class_is_nan() -> None:

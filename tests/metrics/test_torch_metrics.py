@@ -10,7 +10,8 @@ import torch
 import torch.multiprocessing as mp
 from sklearn.metrics import average_precision_score
 
-from astrid_ml.metrics import AveragePrecision, HistogramAveragePrecision
+from astrid_ml.metrics import HistogramAveragePrecision
+from astrid_ml.metrics.torch_metrics import AveragePrecision
 
 
 def sample(seed: int = 0, n: int = 1001) -> tuple[np.ndarray, np.ndarray]:
@@ -37,6 +38,12 @@ def test_an_absent_class_is_nan_with_its_reason() -> None:
     metric.update(torch.tensor([0.1, 0.2]), torch.tensor([0, 0]))
     assert bool(torch.isnan(metric.compute()))
     assert metric.why == "there is no positive sample"
+
+
+@pytest.mark.parametrize(("scores", "labels"), [((3,), (2,)), ((3, 1), (3, 1))])
+def test_scores_and_labels_of_other_shapes_are_refused(scores: tuple[int, ...], labels: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"one shape \(B,\), got"):
+        AveragePrecision().update(torch.zeros(scores), torch.zeros(labels))
 
 
 def one_process(rank: int, store: str, out: str) -> None:

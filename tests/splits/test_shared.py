@@ -14,6 +14,7 @@ from astrid_ml.sky import healpix
 from astrid_ml.splits.groups import joined
 from astrid_ml.splits.options import ColumnSplit, SkySplit
 from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.splits.shared import crossing, refuse_crossing, without_near, without_shared
 
 FIELDS, PER_FIELD = 30, 20
 
@@ -139,3 +140,29 @@ def test_around_tested_samples_nothing_is_trained_on() -> None:
     near = np.sqrt(((index.loc[lost, ["ra", "dec"]].to_numpy()[:, None] * 3600 - tested[None]) ** 2).sum(axis=2))
     assert (np.sort(near, axis=1)[:, :2].max(axis=1) < 40).all()
     assert near.min(axis=1).max() < 10.01
+
+
+FOLD = np.array(["train", "train", "val", "test", "test", "unused"])
+
+
+def test_only_keys_in_two_used_folds_cross() -> None:
+    keys = pd.Series(["a", "b", "b", "c", "a", "c"])
+    assert crossing(FOLD, keys).to_dict() == {"a": 2, "b": 2}
+    with pytest.raises(UserError, match="2 of 3 cells in two"):
+        refuse_crossing(FOLD, keys)
+    refuse_crossing(FOLD, pd.Series(["a", "a", "b", "c", "c", "c"]))
+
+
+def test_what_recurs_gives_way_to_the_fold_that_is_tested() -> None:
+    one, other = pd.Series(["a", "b", "c", "a", "d", "e"]), pd.Series(["p", "q", "r", "s", "t", "t"])
+    assert without_shared(FOLD, [one, other]).tolist() == ["unused", "train", "val", "test", "test", "unused"]
+    with pytest.raises(UserError, match="val fold that shares no object"):
+        without_shared(FOLD, [pd.Series(["a", "b", "c", "c", "d", "e"])])
+
+
+def test_what_lies_near_a_later_fold_gives_way_and_what_has_no_place_stays() -> None:
+    fold = np.array(["test", "train", "train", "val", "train", "train"])
+    dec = np.array([0.0, 4.9, 5.1, 100.0, 104.9, np.nan]) / 3600
+    sky = np.column_stack([np.full(6, 10.0), dec])
+    assert without_near(fold, sky, 5.0).tolist() == ["test", "unused", "train", "val", "unused", "train"]
+    assert without_near(fold, sky, 0.0).tolist() == fold.tolist()

@@ -53,7 +53,7 @@ def test_a_psf_keeps_its_centre_and_its_form_and_has_the_sum_1(shape: tuple[int,
     psf = centred_psf(5.0 * bell(*shape))
     assert psf.shape == (49, 49)
     assert float(psf.sum()) == pytest.approx(1.0, abs=1e-6)
-    assert np.unravel_index(psf.argmax(), psf.shape) == (24, 24)
+    assert int(psf.argmax()) == 24 * 49 + 24
     y, x = shape[0] // 2, shape[1] // 2
     np.testing.assert_allclose(
         psf[24 - y : 25 + y, 24 - x : 25 + x], bell(*shape) / bell(*shape).sum(), rtol=1e-6, atol=1e-12

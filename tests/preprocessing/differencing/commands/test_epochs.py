@@ -16,6 +16,7 @@ from astropy.table import Table
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.commands.associate import AssociateCommand, joined_candidates
 from astrid_ml.preprocessing.differencing.commands.depth import DepthCommand
+from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, run_all, write_report
 from astrid_ml.preprocessing.differencing.commands.forced import ForcedCommand
 from astrid_ml.preprocessing.lightcurves.curves.exchange import read_exchange
 
@@ -157,3 +158,50 @@ def test_positions_of_any_kind_keep_every_name(
     assert sorted(pd.read_parquet(tmp_path / "out" / "forced.parquet")["object_id"].unique()) == sorted(names)
     account = json.loads((tmp_path / "out" / "report.json").read_text())["positions"]
     assert account["rows_dropped_by_reason"] == ({"ra is empty": 1} if kind == "csv" else {})
+
+
+def test_named_files_are_kept_and_folders_give_those_of_the_pattern(tmp_path: Path) -> None:
+    for name in ("b/difference.fits", "a/difference_2.fits.gz", "a/science.fits", "c/other.fits"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    given = [str(tmp_path / "c" / "other.fits"), str(tmp_path)]
+    found = [str(path.relative_to(tmp_path)) for path in find_files(given, "difference*.fits*")]
+    assert found == ["c/other.fits", "a/difference_2.fits.gz", "b/difference.fits"]
+    with pytest.raises(UserError, match="make them with astrid difference"):
+        find_files(str(tmp_path / "c"), "difference*.fits*")
+
+
+def test_positions_of_any_unit_are_degrees_and_a_table_of_bad_rows_is_refused(tmp_path: Path) -> None:
+    table = Table(
+        {"object_id": [7, 8], "ra": [0.5, 6.0], "dec": [-60.0, 30.0]}, units={"ra": "hourangle", "dec": "arcmin"}
+    )
+    table.write(tmp_path / "where.ecsv")
+    read = read_positions(tmp_path / "where.ecsv").rows
+    assert read["object_id"].tolist() == ["7", "8"]
+    assert read["ra"].tolist() == pytest.approx([7.5, 90.0]) and read["dec"].tolist() == pytest.approx([-1.0, 0.5])
+    (tmp_path / "bad.csv").write_text("object_id,ra,dec\nSN 1,?,3\nSN 2,4,\n")
+    with pytest.raises(UserError, match=r"row 1: ra is no number.*correct the table"):
+        read_positions(tmp_path / "bad.csv")
+
+
+def inverse(x: float) -> float:
+    return 1 / x
+
+
+def test_one_failure_is_named_and_the_rest_is_in_order_and_all_failures_are_an_error() -> None:
+    done, failed = run_all(None, inverse, [4.0, 0.0, 2.0], ["a", "b", "c"])
+    assert done == [0.25, 0.5]
+    assert failed == [{"source": "b", "reason": "ZeroDivisionError: float division by zero"}]
+    with pytest.raises(UserError, match="a name"):
+        run_all(None, refuse, ["first", "second"], ["a", "b"])
+
+
+def refuse(got: str) -> None:
+    raise UserError("a name", got, "give one")
+
+
+def test_a_report_is_json_and_replaces_the_last_one(tmp_path: Path) -> None:
+    for n in (1, 2):
+        write_report(tmp_path / "report.json", {"images": n, "depth": np.float32(20.5), "failed_images": []})
+    assert json.loads((tmp_path / "report.json").read_text()) == {"images": 2, "depth": 20.5, "failed_images": []}
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
