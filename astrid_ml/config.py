@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import plain
@@ -33,4 +34,9 @@ def domains() -> list[str]:
     """Every domain that has a pipeline in the configuration."""
     from astrid_ml.build import conf_folder
 
-    return sorted(path.stem for path in (conf_folder() / "preprocessing").glob("*.yaml"))
+    return option_names(conf_folder() / "preprocessing")
+
+
+def option_names(group: Path) -> list[str]:
+    """The options of a group's folder, sorted; names that begin with ``_`` are bases of others."""
+    return sorted(path.stem for path in group.glob("*.yaml") if not path.stem.startswith("_"))

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.nearest import nearest
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 
 # Exit codes of the jobs that ran in this process, and the failures that a sweep's callback counted.
@@ -120,7 +122,7 @@ def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
     cause = str(error.__cause__ or "")
     if isinstance(error, MissingConfigException) and (found := re.search(r"Could not find '([^']+)'", text)):
         group, _, option = found.group(1).rpartition("/")
-        known = sorted(path.stem for path in (conf / group).glob("*.yaml"))
+        known = option_names(conf / group)
         return UserError(
             f"{group or 'a configuration'}: one of {', '.join(known)}",
             option,
@@ -136,7 +138,7 @@ def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
         r"Key '([^']+)' is not in struct", text + cause
     ):
         key = found.group(1)
-        known = known_keys(conf, verb)
+        known = Keys(verb.config, conf).names
         return UserError(
             f"a key of astrid {verb.name}",
             key,
@@ -152,30 +154,3 @@ def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
     if isinstance(error, HydraException | OmegaConfBaseException):
         return UserError("a configuration that can be composed", text.splitlines()[0], f"see astrid {verb.name} --help")
     return None
-
-
-def known_keys(conf: Path, verb: Verb) -> list[str]:
-    """Every key that can be set, as dotted names: from the files of the configuration."""
-    import yaml
-
-    names: set[str] = set()
-    for path in conf.rglob("*.yaml"):
-        prefix = (
-            ""
-            if path.parent == conf or path.parent.name == "experiment"
-            else ".".join(path.relative_to(conf).parts[:1]) + "."
-        )
-        if path.parent == conf and path.stem not in (verb.config, "_run"):
-            continue
-        if path.parent != conf:
-            names.add(prefix.rstrip(".") or path.parent.name)
-        names.update(prefix + name for name in _dotted(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
-    return sorted(names)
-
-
-def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key not in ("defaults", "_target_", "_partial_"):
-                yield f"{prefix}{key}"
-                yield from _dotted(value, f"{prefix}{key}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
+from astrid_ml.config import option_names
 
 
 def overview(conf: Path) -> str:
@@ -45,7 +46,7 @@ def of_verb(verb: Verb, conf: Path) -> str:
 
 def _experiments(conf: Path) -> list[str]:
     rows = []
-    for path in sorted((conf / "experiment").glob("*.yaml")):
+    for path in sorted((conf / "experiment").glob("[!_]*.yaml")):
         first = next(
             (
                 line.lstrip("# ")
@@ -77,10 +78,10 @@ def _groups(text: str, conf: Path) -> list[tuple[str, str]]:
             names.append(entry[2:].split(":")[0].strip())
     groups = []
     for name in dict.fromkeys(names):
-        options = sorted(path.stem for path in (conf / name).glob("*.yaml"))
+        options = option_names(conf / name)
         if options:
             groups.append((name, " ".join(options)))
         for slot in sorted(path for path in (conf / name).glob("*/*") if path.is_dir() and name == "preprocessing"):
-            choices = " ".join(sorted(path.stem for path in slot.glob("*.yaml")))
+            choices = " ".join(option_names(slot))
             groups.append((f"{name}/{slot.parent.name}/{slot.name}", choices))
     return groups

@@ -5,48 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
+from astrid_ml.cli.keys import FORMER, Keys
+from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 
-# Keys whose value is a path (or a list of paths). They are quoted: `epoch=3-step=4.ckpt`, `run (1)` are no overrides.
-PATH_KEYS = frozenset(
-    [
-        "paths.raw",
-        "paths.data",
-        "paths.run_dir",
-        "paths.sweep_dir",
-        "dataset",
-        "input",
-        "output",
-        "output_dir",
-        "path",
-        "ckpt_path",
-        "source",
-        "science",
-        "reference",
-        "science.path",
-        "reference.path",
-        "science.psf",
-        "reference.psf",
-        "science.noise",
-        "reference.noise",
-        "science.variance",
-        "reference.variance",
-        "science.mask",
-        "reference.mask",
-        "label.path",
-        "truth",
-        "positions",
-        "known",
-        "manifest",
-        "images",
-        "runs",
-        "simulate.template",
-    ]
-)
-# `science=A` would make the node a string, so it is written `science.path=A`; in any order with `science.gain=1.2`.
-NODE_KEYS = frozenset({"science", "reference"})
+# A value that Hydra reads as the text that it is; numbers are not among them.
+_WORD = re.compile(r"^[A-Za-z_][\w./:-]*$")
 _PLAIN_KEY = re.compile(r"^(\+{0,2})([A-Za-z_][\w./@-]*)=(.*)$", re.DOTALL)
 
 
@@ -68,29 +35,74 @@ def quote(value: str) -> str:
 def rewrite(arguments: Sequence[str], verb: str, conf: Path) -> list[str]:
     """Rewrite the arguments of a verb for Hydra's parser.
 
+    Values of keys that are files, folders or text are quoted, as their files in the configuration say it (a comment,
+    or the type of the class's field): `epoch=3-step=4.ckpt`, `run (1)` and `a,b.fits` are no overrides.
+
     Args:
         arguments: as typed, after the verb.
         verb: the primary configuration's name.
-        conf: the folder of the packaged configuration.
+        conf: the folder of the configuration.
     """
-    domain = domain_of(arguments, conf, verb)
-    return [_rewrite_one(argument, verb, conf, domain) for argument in arguments]
+    rewriter = _Rewriter(verb, conf, arguments)
+    return [rewriter.one(argument) for argument in arguments]
 
 
-def _rewrite_one(argument: str, verb: str, conf: Path, domain: str | None) -> str:
-    match = _PLAIN_KEY.match(argument)
-    if match is None or argument.startswith("-"):
-        return argument
-    plus, key, value = match.groups()
-    if verb == "simulate" and key == "what":
-        return f"simulate={value}"
-    if key in NODE_KEYS:
-        return f"{plus}{key}.path={quote(value)}"
-    if key in PATH_KEYS and value not in ("null", ""):
-        return f"{plus}{key}={quote(value)}"
-    if key.startswith("preprocessing/"):
-        return f"{plus}{expand_slot(key, value, conf, domain)}={value}"
-    return argument
+class _Rewriter:
+    """Rewrites one argument after the other; the keys of the verb are read once, and only if a value needs it."""
+
+    def __init__(self, verb: str, conf: Path, arguments: Sequence[str]) -> None:
+        self.verb, self.conf = verb, conf
+        self.domain = domain_of(arguments, conf, verb)
+        self.sweeps = any(argument in ("-m", "--multirun") for argument in arguments)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.verb, self.conf)
+
+    def one(self, argument: str) -> str:
+        match = _PLAIN_KEY.match(argument)
+        if match is None or argument.startswith("-"):
+            return argument
+        plus, key, value = match.groups()
+        if self.verb == "simulate" and key == "what":
+            return f"simulate={value}"
+        if key.startswith("preprocessing/"):
+            return f"{plus}{expand_slot(key, value, self.conf, self.domain)}={value}"
+        if "/" in key or "@" in key:
+            return argument
+        key = self._present_name(key)
+        node = self.keys.path_of_node(key)
+        if node is not None and not value.startswith("{"):
+            return f"{plus}{node}={quote(value)}"
+        if not plus and self.keys.is_open(key):
+            plus = "++"  # a node that takes any key: what it means is checked by whoever reads it
+        return f"{plus}{key}={self._value(key, value)}"
+
+    def _present_name(self, key: str) -> str:
+        """A key's name today, where it had another."""
+        first, dot, rest = key.partition(".")
+        return FORMER.get((self.verb, first), first) + dot + rest
+
+    def _value(self, key: str, value: str) -> str:
+        if value in ("null", ""):
+            return value
+        if self.keys.is_path(key):
+            return quote(value)
+        if _WORD.match(value) or not self.keys.is_text(key):
+            return value
+        return value if self.sweeps and parses(f"{key}={value}") else quote(value)
+
+
+def parses(override: str) -> bool:
+    """Whether Hydra can read an override as it stands."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException:
+        return False
+    return True
 
 
 def expand_slot(key: str, value: str, conf: Path, domain: str | None) -> str:
@@ -115,7 +127,7 @@ def expand_slot(key: str, value: str, conf: Path, domain: str | None) -> str:
                 "choose a slot of the pipeline in use, or an experiment of that pipeline",
             )
         parts = [parts[0], domain, parts[1]]
-    options = sorted(path.stem for path in folder.joinpath(*parts[1:]).glob("*.yaml"))
+    options = option_names(folder.joinpath(*parts[1:]))
     for option in value.split(","):
         if options and option.strip() not in options:
             raise UserError(f"{key} to be one of {', '.join(options)}", option, "choose one of them")

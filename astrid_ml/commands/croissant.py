@@ -1,4 +1,4 @@
-"""Verbs over prepared datasets: ``astrid croissant path=DATASET``."""
+"""Verbs over prepared datasets: ``astrid croissant dataset=DATASET``."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class CroissantCommand:
     """Write a dataset's ``croissant.json`` where it has none, and check it.
 
     Args:
-        path: a prepared dataset's folder, a ``master_index.csv`` or the folder with it and its images, or any
+        dataset: a prepared dataset's folder, a ``master_index.csv`` or the folder with it and its images, or any
             ``croissant.json``, which is only checked.
         rewrite: write it anew, with these splits and this provenance.
         splits: a parquet file with the columns ``id, fold``.
         provenance: fields of :class:`astrid_ml.dataset.croissant.Provenance`.
     """
 
-    path: str
+    dataset: str
     rewrite: bool = False
     splits: str | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class CroissantCommand:
 
         from astrid_ml.dataset.croissant import check_croissant, write_croissant, write_table_croissant
 
-        path = Path(self.path)
+        path = Path(self.dataset)
         path = path.parent if path.name == TABLE else path
         file = path if path.suffix == ".json" else path / "croissant.json"
         write = path.suffix != ".json" and (self.rewrite or not file.is_file())

@@ -158,7 +158,7 @@ def check_croissant(path: Path) -> list[str]:
     """
     file = path / "croissant.json" if path.is_dir() else path
     if not file.is_file():
-        raise UserError("a croissant.json", f"none at {file}", "write one: astrid croissant path=DATASET")
+        raise UserError("a croissant.json", f"none at {file}", "write one: astrid croissant dataset=DATASET")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -79,17 +79,17 @@ def _order(item: tuple[str, Array]) -> tuple[bool, int, int, str]:
 
 @dataclass(frozen=True)
 class ImportWeightsCommand:
-    """``astrid import-weights source=H5 variant=d6_m7 output=C``.
+    """``astrid import-weights input=H5 variant=d6_m7 ckpt_path=C``.
 
     Args:
-        source: the Keras HDF5 file.
+        input: the Keras HDF5 file.
         variant: ``d6_m7`` (behind ZTF's ``drb``) or ``d6_m9``; it fixes how stamps are normalised.
-        output: the checkpoint to write.
+        ckpt_path: the checkpoint to write.
     """
 
-    source: str
+    input: str
     variant: str
-    output: str
+    ckpt_path: str
 
     def _nodes(self) -> dict[str, Any]:
         """The configuration that the checkpoint carries."""
@@ -115,11 +115,11 @@ class ImportWeightsCommand:
             raise UserError(
                 f"variant={' or '.join(VARIANTS)}", self.variant, "choose the one that the weights belong to"
             )
-        if not Path(self.source).is_file():
-            raise UserError("source=FILE.h5", f"nothing at {self.source}", "check the path")
+        if not Path(self.input).is_file():
+            raise UserError("input=FILE.h5", f"nothing at {self.input}", "check the path")
         nodes = self._nodes()
         task = build(nodes["model"]["task"])
-        state = {f"network.{name}": value for name, value in read_keras_weights(Path(self.source)).items()}
+        state = {f"network.{name}": value for name, value in read_keras_weights(Path(self.input)).items()}
         expected = {name: value.shape for name, value in task.network.state_dict(prefix="network.").items()}
         wrong = [name for name, shape in expected.items() if name not in state or state[name].shape != shape]
         if wrong:
@@ -128,7 +128,7 @@ class ImportWeightsCommand:
                 f"other shapes at {', '.join(wrong)}",
                 "give the published file of that variant",
             )
-        note = f"imported from {Path(self.source).name}, variant {self.variant}"
+        note = f"imported from {Path(self.input).name}, variant {self.variant}"
         calibration = {
             "kind": "none",
             "parameters": {},
@@ -144,9 +144,9 @@ class ImportWeightsCommand:
             note=note,
             known_as=KNOWN_AS[self.variant],
         )
-        save_model(Path(self.output), state, record)
+        save_model(Path(self.ckpt_path), state, record)
         return {
-            "checkpoint": self.output,
+            "checkpoint": self.ckpt_path,
             "parameters": sum(value.numel() for value in state.values()),
             "calibrated": "no: probability will be null",
         }

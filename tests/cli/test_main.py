@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from astrid_ml import __version__
-from astrid_ml.__main__ import main as entry
+from astrid_ml.__main__ import main as entry  # type: ignore[attr-defined]
 from astrid_ml.cli.main import run
 
 

@@ -28,6 +28,13 @@ def test_what_stands_outside_the_central_box_is_no_peak() -> None:
     assert peak_snr(stamp[None], half=5)[0] == pytest.approx(1000 / 1.4826)
 
 
+@pytest.mark.parametrize(("row", "column"), [(1, 4), (9, 4), (4, 1), (4, 9)])
+def test_the_box_reaches_as_far_on_every_side_of_the_centre(row: int, column: int) -> None:
+    stamp = board()
+    stamp[row, column] = 101.0
+    assert peak_snr(stamp[None])[0] == pytest.approx(101 / 1.4826)
+
+
 def test_stamps_are_scored_apart_and_those_without_noise_or_data_have_no_score() -> None:
     stamps = np.stack([board() for _ in range(4)])
     stamps[0, 5, 4] = 101.0

@@ -1,0 +1,212 @@
+"""What keys a verb has: read from the files of the configuration that it can compose, with their comments and types.
+
+Nothing is composed or built for it, so that help and messages answer at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+_FILE = re.compile(r"\b(file|files|folder|folders)\b")
+_PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
+_REFERENCE = re.compile(r"^\$\{([\w.]+)\}$")
+# Names that keys had before; they are read, and written nowhere.
+FORMER = {
+    ("baseline", "run"): "run_dir",
+    ("croissant", "path"): "dataset",
+    ("import_weights", "source"): "input",
+    ("import_weights", "output"): "ckpt_path",
+    ("score_ramps", "load"): "preprocessing.load",
+    ("score_ramps", "precision"): "preprocessing.precision",
+}
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key as one file declares it.
+
+    Args:
+        name: dotted, from the top of the configuration.
+        value: as YAML gives it; a dictionary for a node.
+        comment: behind it on its line.
+        target: the class that the node around it names; empty for none.
+        shown: how the file writes it, for help.
+    """
+
+    name: str
+    value: Any
+    comment: str = ""
+    target: str = ""
+    shown: str = ""
+
+    @property
+    def is_path(self) -> bool:
+        """Whether the comment says that it is a file or a folder."""
+        return bool(_FILE.search(self.comment))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether further keys may stand below it: ``{}``."""
+        return isinstance(self.value, dict) and not self.value
+
+    def is_text(self) -> bool:
+        """Whether the class's field takes text."""
+        return bool(self.target) and takes_text(self.target, self.name.rpartition(".")[2])
+
+
+@dataclass
+class Keys:
+    """All keys of a verb.
+
+    Args:
+        verb: the primary configuration's name.
+        conf: the folder of the configuration.
+    """
+
+    verb: str
+    conf: Path
+    found: dict[str, list[Key]] = field(default_factory=dict)
+    _seen: set[tuple[Path, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._read(self.conf / f"{self.verb}.yaml", "")
+
+    def __getitem__(self, name: str) -> list[Key]:
+        """Every declaration of a key; empty where nobody declares it."""
+        return self.found.get(name, [])
+
+    @property
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self.found)
+
+    def is_path(self, name: str) -> bool:
+        """Whether a key is a file or a folder."""
+        return any(key.is_path for key in self[name])
+
+    def is_text(self, name: str) -> bool:
+        """Whether a key takes text: by the class that gets it, perhaps by way of ``${name}``."""
+        return any(key.is_text() for key in (*self[name], *self._users.get(name, ())))
+
+    def path_of_node(self, name: str) -> str | None:
+        """``science.path`` for a node ``science`` whose own value is a file; None for other keys."""
+        inner = f"{name}.path"
+        return inner if any(isinstance(key.value, dict) for key in self[name]) and self.is_path(inner) else None
+
+    def is_open(self, name: str) -> bool:
+        """Whether a key lies below a node that takes any key."""
+        parts = name.split(".")
+        above = [".".join(parts[:n]) for n in range(1, len(parts))]
+        return name not in self.found and any(key.is_open for place in above for key in self[place])
+
+    @cached_property
+    def _users(self) -> dict[str, list[Key]]:
+        """Key -> the keys of classes that take its value."""
+        users: dict[str, list[Key]] = {}
+        for keys in self.found.values():
+            for key in keys:
+                used = _REFERENCE.match(key.value) if isinstance(key.value, str) else None
+                if used:
+                    users.setdefault(used.group(1), []).append(key)
+        return users
+
+    def _read(self, path: Path, package: str) -> None:
+        if (path, package) in self._seen or not path.is_file():
+            return
+        self._seen.add((path, package))
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text) or {}
+        if package:  # an option: the place that it is mounted at is a node
+            self.found.setdefault(package, []).append(Key(package, content))
+        for key in keys_of_text(text, package):
+            self.found.setdefault(key.name, []).append(key)
+        for item in content.get("defaults") or []:
+            self._follow(item, path, package)
+
+    def _follow(self, item: Any, path: Path, package: str) -> None:
+        """Read what an entry of a defaults list names: all options of a group, since a user may choose any."""
+        group = path.parent.relative_to(self.conf).as_posix()
+        if isinstance(item, str):
+            if item == "_self_":
+                return
+            place = self.conf / item[1:] if item.startswith("/") else path.parent / item
+            text = place.with_suffix(".yaml").read_text("utf-8") if place.with_suffix(".yaml").is_file() else ""
+            self._read(place.with_suffix(".yaml"), package_of(text, place.parent, self.conf, package))
+            return
+        for name in item:
+            if name.startswith(("override hydra", "hydra")):
+                continue
+            name, _, mount = str(name).removeprefix("override ").partition("@")
+            inside = Path() if name.startswith("/") or group == "." else Path(group)
+            folder = self.conf / inside / name.lstrip("/")
+            for option in sorted(folder.glob("*.yaml")):
+                stated = mount.removeprefix("_global_.") if mount else ""
+                self._read(option, stated or package_of(option.read_text("utf-8"), folder, self.conf, ""))
+
+
+def package_of(text: str, folder: Path, conf: Path, inherited: str) -> str:
+    """Where an option's keys stand: by its ``@package`` line, else by its group; a base takes the place of its heir."""
+    stated = _PACKAGE.search(text)
+    if stated:
+        return "" if stated.group(1) == "_global_" else stated.group(1)
+    group = folder.relative_to(conf).as_posix()
+    return inherited or ("" if group == "." else group.replace("/", "."))
+
+
+def keys_of_text(text: str, package: str) -> Iterator[Key]:
+    """The keys of one file, nodes included, each with the comment on its line."""
+    lines = text.splitlines()
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is not None:
+        yield from _keys_of_node(root, package, lines)
+
+
+def _keys_of_node(node: Any, prefix: str, lines: list[str]) -> Iterator[Key]:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    target = next((v.value for k, v in node.value if k.value == "_target_"), "")
+    for key, value in node.value:
+        if key.value in ("defaults", "hydra", "_target_", "_partial_"):
+            continue
+        name = f"{prefix}.{key.value}" if prefix else str(key.value)
+        line = lines[key.start_mark.line]
+        comment = line.partition("#")[2].strip()
+        yield Key(name, _plain(value), comment, target, line.strip())
+        yield from _keys_of_node(value, name, lines)
+
+
+def _plain(node: Any) -> Any:
+    """The value of a YAML node."""
+    return yaml.safe_load(yaml.serialize(node))
+
+
+def takes_text(target: str, name: str) -> bool:
+    """Whether a class's field or argument is text, or several texts; choices of a Literal are not."""
+    module, _, kind = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), kind)
+        hints = typing.get_type_hints(found.__init__ if "__init__" in vars(found) else found)
+    except (ImportError, AttributeError, NameError, TypeError):
+        return False
+    return name in hints and _is_text(hints[name])
+
+
+def _is_text(hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_text(part) for part in typing.get_args(hint))
+    if origin is Literal or origin is dict:
+        return False
+    if origin is not None and isinstance(origin, type) and issubclass(origin, typing.Sequence):
+        return any(_is_text(part) for part in typing.get_args(hint))
+    return hint is str or (isinstance(hint, type) and issubclass(hint, Path))

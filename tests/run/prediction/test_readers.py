@@ -1,0 +1,68 @@
+"""Which pipeline reads the user's files is the checkpoint's own, another that knows them, or the one that was named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fastavro
+import pytest
+from made.alerts import SCHEMA, make_packet
+
+from astrid_ml.config import domains, preprocessing_of
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
+from astrid_ml.run.prediction.readers import Reader, choose_reader
+
+
+@pytest.fixture
+def alerts(tmp_path: Path) -> Path:
+    folder = tmp_path / "alerts"
+    folder.mkdir()
+    with (folder / "night.avro").open("wb") as stream:
+        fastavro.writer(stream, SCHEMA, [make_packet(1, star=True)])
+    return folder
+
+
+def chosen(raw: Path, wanted: str = "auto", own: str = "triplets") -> Reader:
+    return choose_reader(wanted, own, preprocessing_of(own), [raw], [])
+
+
+def test_the_checkpoints_own_reads_its_files(tmp_path: Path) -> None:
+    SimulateTriplets(n=2, missions=["ZTF"]).run(tmp_path, 1)
+    found = chosen(tmp_path)
+    assert (found.domain, [unit.id for unit in found.units]) == ("triplets", ["triplets_ZTF_000"])
+
+
+def test_another_reads_what_the_own_does_not_know(alerts: Path) -> None:
+    found = chosen(alerts)
+    assert found.domain == "alerts"
+    assert found.units
+    assert chosen(alerts, "alerts").domain == "alerts"
+
+
+def test_the_named_one_is_not_replaced(alerts: Path) -> None:
+    with pytest.raises(UserError, match=r"one of the readers knows; got triplets: ") as caught:
+        chosen(alerts, "triplets")
+    assert "alerts:" not in caught.value.got
+
+
+def test_the_own_domain_keeps_the_checkpoints_settings(alerts: Path) -> None:
+    node = {**preprocessing_of("alerts"), "files_per_unit": 1}
+    (alerts / "second.avro").write_bytes((alerts / "night.avro").read_bytes())
+    found = choose_reader("auto", "alerts", node, [alerts], [])
+    assert [[path.name for path in unit.inputs] for unit in found.units] == [["night.avro"], ["second.avro"]]
+
+
+def test_files_that_nobody_knows_are_refused_with_each_readers_reason(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing of the sky")
+    with pytest.raises(UserError) as caught:
+        chosen(tmp_path)
+    assert caught.value.got.startswith("triplets: none; ")
+    assert all(name in caught.value.fix for name in domains())
+
+
+def test_a_missing_path_and_an_unknown_reader_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nothing at .*/none"):
+        chosen(tmp_path / "none")
+    with pytest.raises(UserError, match="got telescope"):
+        chosen(tmp_path, "telescope")

@@ -1,0 +1,58 @@
+"""Raw files of a run: the user's as they are, or simulated once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
+from astrid_ml.run.raw import raw_paths, simulated
+
+TARGET = f"{SimulateTriplets.__module__}.SimulateTriplets"
+
+
+def config(store: Path, raw: Any = None, seed: int = 1, **simulate: Any) -> dict[str, Any]:
+    node = {"_target_": TARGET, "n": 4, "missions": ["ZTF"], **simulate}
+    return {"paths": {"raw": raw, "data": str(store)}, "simulate": node, "data": {"seed": seed}, "seed": 5}
+
+
+def test_what_the_user_names_is_taken_before_any_simulation(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    assert raw_paths(config(tmp_path / "store", str(one))) == [one]
+    assert raw_paths(config(tmp_path / "store", [str(two), str(one)])) == [two, one]
+    assert not (tmp_path / "store").exists()
+
+
+def test_what_is_absent_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nothing at .*/no, .*/neither\. "):
+        raw_paths(config(tmp_path, [str(tmp_path / "no"), str(tmp_path), str(tmp_path / "neither")]))
+    with pytest.raises(UserError, match=r"add paths\.raw=FOLDER"):
+        raw_paths({**config(tmp_path), "simulate": None})
+
+
+def test_it_is_simulated_once_whatever_the_training_seed(tmp_path: Path) -> None:
+    [folder] = raw_paths(config(tmp_path))
+    assert json.loads((folder / "simulated.json").read_text())["triplets"] == 4
+    times = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert raw_paths({**config(tmp_path), "seed": 99}) == [folder]
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == times
+    assert list((tmp_path / "raw").iterdir()) == [folder]
+
+
+def test_the_seed_of_the_data_and_every_setting_make_another_sky(tmp_path: Path) -> None:
+    folders = {simulated(config(tmp_path)), simulated(config(tmp_path, seed=2)), simulated(config(tmp_path, n=5))}
+    assert len(folders) == 3
+    stamps = {next(folder.glob("*.npy")).read_bytes() for folder in folders}
+    assert len(stamps) == 3
+
+
+def test_a_simulation_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="NOSUCH"):
+        simulated(config(tmp_path, missions=["NOSUCH"]))
+    assert list((tmp_path / "raw").iterdir()) == []

@@ -1,0 +1,76 @@
+"""Around one training: folds that can teach, predictions beside their index, a record that says what was seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made.untrained import Untrained, untrained
+
+from astrid_ml.build import build
+from astrid_ml.checkpoint.load import load_model, save_model
+from astrid_ml.errors import UserError
+from astrid_ml.run.training.rounds import PREDICTION_NODES, check_folds, forget_candidates, make_record, predictions
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Untrained:
+    return untrained(tmp_path_factory.mktemp("made"))
+
+
+@pytest.mark.parametrize("fold", ["train", "val", "test"])
+def test_predictions_stand_beside_the_index_of_their_samples(made: Untrained, fold: str) -> None:
+    table = predictions(made.task.eval(), made.datamodule, made.dataset, fold)
+    assert set(table["id"]) == set(made.folds.loc[made.folds["fold"] == fold, "id"])
+    index = made.dataset.index.iloc[table["index_row"].to_numpy()].reset_index(drop=True)
+    pd.testing.assert_frame_equal(table[index.columns.drop(["array", "row"])], index.drop(columns=["array", "row"]))
+    [alone] = made.datamodule.batches(made.dataset, table["index_row"].to_numpy()[:1])
+    with torch.no_grad():
+        logit = float(made.task.network(alone[1]["x"]).ravel()[0])
+    assert table["score"].iloc[0] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-5)
+
+
+def test_an_empty_fold_has_no_predictions(made: Untrained) -> None:
+    datamodule = build(made.config["datamodule"])
+    datamodule.attach(made.dataset, made.folds.replace({"fold": {"test": "unused"}}))
+    assert len(predictions(made.task, datamodule, made.dataset, "test")) == 0
+
+
+@pytest.mark.parametrize("fold", ["train", "val"])
+def test_a_fold_of_one_class_is_refused_before_the_fit(made: Untrained, fold: str) -> None:
+    check_folds(made.datamodule, made.dataset)
+    real = made.dataset.index.loc[made.dataset.index["label"] == 1, "id"]
+    folds = made.folds.copy()
+    folds.loc[(folds["fold"] == fold) & folds["id"].isin(real), "fold"] = "unused"
+    datamodule = build(made.config["datamodule"])
+    datamodule.attach(made.dataset, folds)
+    bogus = int((folds["fold"] == fold).sum())
+    with pytest.raises(UserError, match=f"two classes in the {fold} fold; got {bogus} labelled samples of 1 class"):
+        check_folds(datamodule, made.dataset)
+
+
+def test_the_record_knows_what_was_seen_and_what_was_kept_for_the_test(made: Untrained, tmp_path: Path) -> None:
+    fitted = {"kind": "temperature", "calibrated": True, "threshold": 0.3}
+    record = make_record(made.config, made.dataset, made.datamodule, made.folds, fitted)
+    save_model(tmp_path / "best.ckpt", made.task.state_dict(), record)
+    read = load_model(tmp_path / "best.ckpt").record
+    assert read.digest is not None
+    index = made.dataset.index
+    tested = index["id"].map(made.folds.set_index("id")["fold"]) == "test"
+    assert (read.digest.in_test(index) == tested).all()
+    assert not read.digest.seen(index)[tested].any()
+    assert read.digest.seen(index)[~tested].all()
+    assert (read.domain, read.calibrated, read.calibration) == ("triplets", True, fitted)
+    assert read.dataset_fingerprint == made.dataset.fingerprint
+    assert set(read.config) == set(PREDICTION_NODES)
+    assert read.classes is None
+
+
+def test_only_lightnings_candidates_are_forgotten(tmp_path: Path) -> None:
+    for name in ("candidate.ckpt", "candidate-v1.ckpt", "best.ckpt", "last.ckpt", "candidate.txt"):
+        (tmp_path / name).touch()
+    forget_candidates(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.ckpt", "candidate.txt", "last.ckpt"]
