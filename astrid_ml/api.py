@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.build import with_defaults
 from astrid_ml.checkpoint.load import LoadedModel, load_model
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
+from astrid_ml.nearest import nearest
 
 __all__ = ["PreparedDataset", "compose", "load_checkpoint", "predict", "train"]
 
@@ -69,7 +71,7 @@ def predict(
     from astrid_ml.run.prediction.readers import choose_reader
 
     record = Record.from_plain(read_checkpoint(Path(ckpt_path))["astrid"])
-    config = merged(record.config, overrides or {})
+    config = merged(record.config, overrides) if overrides else record.config
     model = load_model(Path(ckpt_path), trust, config)
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
     chosen = choose_reader(reader, record.domain, config["preprocessing"], paths, list(trust))
@@ -78,13 +80,14 @@ def predict(
 
 def merged(config: dict[str, Any], overrides: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     """Merge values onto a checkpoint's configuration; a key that it does not know is the user's mistake."""
-    out = dict(config)
+    out: dict[str, Any] = with_defaults(dict(config))
     for key, value in overrides.items():
         if key not in out:
+            known = [name for name in out if not name.startswith("_")]
             raise UserError(
-                f"a key of the checkpoint's {where or 'configuration'}: {', '.join(map(str, out))}",
+                f"a key of the checkpoint's {where.rstrip('.') or 'configuration'}: {', '.join(known)}",
                 f"{where}{key}",
-                "check the spelling",
+                nearest(key, known) or "choose one of them",
             )
         if isinstance(value, Mapping) and "_target_" in value:
             out[key] = dict(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -93,6 +94,26 @@ def _unknown(target: str) -> UserError:
         f"_target_: {target}",
         f"if you wrote that class and trust it, add trust=[{target}]",
     )
+
+
+def with_defaults(node: Any) -> Any:
+    """Plain containers in which each node of a class of ours has the fields that it leaves to their defaults.
+
+    So configurations of before and after a field was added can be compared, and its key can be set in the older one.
+    """
+    if isinstance(node, list | tuple):
+        return [with_defaults(value) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    out = {key: with_defaults(value) for key, value in node.items()}
+    target = str(node.get("_target_", ""))
+    if target in registry() and target.startswith("astrid_ml.") and not node.get("_partial_"):
+        for name, parameter in inspect.signature(_resolve(target)).parameters.items():
+            if isinstance(parameter.default, str | int | float | list | tuple | None):
+                out.setdefault(
+                    name, list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+                )
+    return out
 
 
 def plain(cfg: Any) -> Any:

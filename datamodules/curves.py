@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -89,6 +89,25 @@ class CurveDataModule(PreparedDataModule):
         return [
             draw_png(DrawnEpochs.of(name, None if pd.isna(label) else str(label), part)) for name, label, part in parts
         ]
+
+    reads: ClassVar[tuple[str, ...]] = ("lightcurves",)
+
+    def example(self) -> Batch:
+        """Two objects of three epochs, of the tree's first and last leaf, asked at two windows."""
+        days = torch.tensor([0.0, 3.0, 9.0]).repeat(2)
+        epochs = torch.stack([days, days + 50, days + 5, torch.ones(6), torch.full((6,), 0.6)], dim=1)
+        lengths = torch.tensor([3, 3])
+        leaves = self.taxonomy.level_nodes(self.taxonomy.n_levels)
+        asked = torch.tensor([[1, 3], [1, 3]])
+        return {
+            "values": features(epochs, lengths, self.softening),
+            "lengths": lengths,
+            "static": torch.zeros(2, self.standardiser.width),
+            "y": torch.tensor([int(leaves[0]), int(leaves[-1])]),
+            "queries": asked,
+            "elapsed": torch.tensor([[1.0, 9.0], [1.0, 9.0]]),
+            "days": torch.tensor([[1.0, 16.0], [1.0, 16.0]]),
+        }
 
     def usable(self, index: pd.DataFrame) -> Mask:
         """Objects whose label the taxonomy knows."""

@@ -23,6 +23,11 @@ class Standardiser:
 
     columns: tuple[str, ...] = ()
 
+    @property
+    def width(self) -> int:
+        """Columns that come out: a value and a flag for each."""
+        return 2 * len(self.columns)
+
     def _values(self, index: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
         absent = [name for name in self.columns if name not in index]
         if absent:

@@ -6,7 +6,7 @@ Where a dataset kept only stamps (n, C, h, w) they serve in the same way.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,14 @@ class FrameDataModule(PreparedDataModule):
         self.channels, self.augment = channels, augment
         self.standardiser = Standardiser(tuple(features))
         self._store: FrameStore | None = None
+
+    reads: ClassVar[tuple[str, ...]] = ("roman",)
+
+    def example(self) -> Batch:
+        """Two empty cutouts of the channels' shape, one of each class."""
+        x = torch.zeros(2, len(self.channels.names), self.channels.size, self.channels.size)
+        batch = {"x": x, "y": torch.tensor([0.0, 1.0])}
+        return batch | ({"features": torch.zeros(2, self.standardiser.width)} if self.standardiser.columns else {})
 
     def usable(self, index: pd.DataFrame) -> Mask:
         """Those with a label that is not ambiguous."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.ramp.channels import ramp_channels
+from astrid_ml.preprocessing.ramps.ramp.channels import CHANNELS, ramp_channels
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
 from astrid_ml.preprocessing.ramps.ramp.tile_figure import tile_png
 from astrid_ml.types import Bits, Floats32, Ints
@@ -51,6 +53,14 @@ class RampDataModule(PreparedDataModule):
                 "give values in that range",
             )
         self.crop, self.event_share, self.crops_per_tile = crop, event_share, crops_per_tile
+
+    reads: ClassVar[tuple[str, ...]] = ("ramps",)
+
+    def example(self) -> Batch:
+        """Two small empty tiles, the second with a step."""
+        y = torch.zeros(2, 16, 16, 16, dtype=torch.uint8)
+        y[1, 8, 8, 8] = 1
+        return {"x": torch.zeros(2, len(CHANNELS), 16, 16, 16), "y": y}
 
     def count_classes(self, source: SampleSource, rows: Ints) -> int:
         """Classes of voxels: one tile can hold all of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -37,8 +37,18 @@ class StampDataModule(PreparedDataModule):
         **other: Any,
     ) -> None:
         super().__init__(**other)
+        if not isinstance(channels, Channels):
+            raise UserError("channels of stamps", type(channels).__name__, "choose channels=sigma, braai_d6_m7 or _m9")
         self.channels, self.augment = channels, augment
         self.standardiser = Standardiser(tuple(features))
+
+    reads: ClassVar[tuple[str, ...]] = ("stamps",)
+
+    def example(self) -> Batch:
+        """Two empty stamps of the channels' shape, one of each class."""
+        x = torch.zeros(2, len(self.channels.names), self.channels.size, self.channels.size)
+        batch = {"x": x, "y": torch.tensor([0.0, 1.0])}
+        return batch | ({"features": torch.zeros(2, self.standardiser.width)} if self.standardiser.columns else {})
 
     def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
         return self.standardiser.fit(source.index.iloc[train_rows])

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.cli.keys import Keys
-from astrid_ml.cli.nearest import nearest
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
+from astrid_ml.nearest import nearest
 
 # Exit codes of the jobs that ran in this process, and the failures that a sweep's callback counted.
 _codes: list[int] = []

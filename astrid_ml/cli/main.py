@@ -64,7 +64,7 @@ def _dispatch(arguments: list[str]) -> int:
     verbs = all_verbs(conf)
     name, rest = arguments[0], arguments[1:]
     if name not in verbs:
-        from astrid_ml.cli.nearest import nearest
+        from astrid_ml.nearest import nearest
 
         raise UserError(f"a command: {', '.join(verbs)}", name, nearest(name, verbs) or "see astrid --help")
     if any(argument in ("-h", "--help") for argument in rest):

@@ -141,6 +141,13 @@ class Makes(Protocol):
 
 
 @runtime_checkable
+class MakesRaw(Protocol):
+    """A simulator that says whose raw files it makes."""
+
+    domain: ClassVar[str]
+
+
+@runtime_checkable
 class Completes(Protocol):
     """A pipeline that adds files of its own to a dataset that is about to be published."""
 

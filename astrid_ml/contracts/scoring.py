@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -24,6 +24,28 @@ class Scorer(Protocol):
             One row a sample (or a sample and a window), in order: ``row``, the position in the index, and columns of
             scores; ``score`` in [0, 1] is among them for a binary task.
         """
+
+
+@runtime_checkable
+class HasPurpose(Protocol):
+    """A task, a loss or a judge of one kind of answer: ``binary``, ``hierarchy``, ``voxels`` or one of your own."""
+
+    purpose: ClassVar[str]
+
+
+@runtime_checkable
+class ReadsKinds(Protocol):
+    """A datamodule that says which kinds of samples it reads, as pipelines make them."""
+
+    reads: ClassVar[tuple[str, ...]]
+
+
+@runtime_checkable
+class HasExample(Protocol):
+    """A datamodule that can make a batch of the shapes of its settings, without data."""
+
+    def example(self) -> dict[str, Tensor]:
+        """A batch of two samples, one of each class."""
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,8 @@ class BinaryJudge:
         threshold: rule, applied on validation to the probability where calibrated, else to the score.
         evaluation: the metrics.
     """
+
+    purpose: ClassVar[str] = "binary"
 
     calibration: Calibration
     threshold: ThresholdRule

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from astrid_ml.build import with_defaults
 from astrid_ml.errors import UserError
 from astrid_ml.files import write_text
 from astrid_ml.identity import current, lasting
@@ -44,8 +45,9 @@ def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | No
 
 def _refuse_other(known: Path, config: dict[str, Any]) -> None:
     # Permanent names: a class that moved in between is the same class.
-    before = dict(_flat(lasting(current(yaml.safe_load(known.read_text(encoding="utf-8")) or {}))))
-    now = dict(_flat(lasting(config)))
+    kept = yaml.safe_load(known.read_text(encoding="utf-8")) or {}
+    before = dict(_flat(lasting(with_defaults(current(kept)))))
+    now = dict(_flat(lasting(with_defaults(config))))
     changed = sorted(
         key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and not key.startswith(_FREE)
     )

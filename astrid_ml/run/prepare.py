@@ -7,11 +7,12 @@ from typing import Any
 
 from astrid_ml.build import build
 from astrid_ml.config import domains, preprocessing_of
-from astrid_ml.contracts.pipeline import Exports, Makes
+from astrid_ml.contracts.pipeline import Exports
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.identity import lasting
 from astrid_ml.pipeline.engine import PrepareOutcome, plan_dataset, prepare_dataset
+from astrid_ml.run.parts import check_raw, kind_of_samples
 from astrid_ml.run.raw import raw_paths
 
 
@@ -59,8 +60,10 @@ def plan(config: dict[str, Any]) -> Path:
 
 def _arguments(config: dict[str, Any]) -> dict[str, Any]:
     trust = config.get("trust", [])
+    pipeline = build(config["preprocessing"], trust)
+    check_raw(config, pipeline)
     return {
-        "pipeline": build(config["preprocessing"], trust),
+        "pipeline": pipeline,
         "raw": raw_paths(config),
         "store": Path(config["paths"]["data"]),
         "name": config["name"],
@@ -82,8 +85,7 @@ def kind_of(domain: str) -> str:
     """What kind of samples a domain's pipeline makes: domains of one kind may use each other's datasets."""
     if domain not in domains():
         return domain
-    pipeline = build(preprocessing_of(domain))
-    return pipeline.makes if isinstance(pipeline, Makes) else domain
+    return kind_of_samples(build(preprocessing_of(domain)))
 
 
 def check_domain(dataset: PreparedDataset, config: dict[str, Any]) -> None:

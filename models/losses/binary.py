@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -13,6 +15,8 @@ class WeightedBCE(nn.Module):
     Args:
         positive_weight: a number, or ``balanced`` (negatives over positives of the training fold), or None.
     """
+
+    purpose: ClassVar[str] = "binary"
 
     weight: Tensor
 
@@ -39,6 +43,8 @@ class FocalLoss(nn.Module):
         alpha: weight of the positives; the negatives get 1 - alpha.
         gamma: how strongly easy samples are discounted; 0 is weighted cross-entropy.
     """
+
+    purpose: ClassVar[str] = "binary"
 
     def __init__(self, alpha: float = 0.5, gamma: float = 2.0) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ class CrossEntropyDice(nn.Module):
         dice: weight of the Dice part.
         smooth: added to both sides of the Dice ratio, so that an absent class costs only what is wrongly claimed.
     """
+
+    purpose: ClassVar[str] = "voxels"
 
     def __init__(
         self, weights: Sequence[float] = (1.0, 10.0, 10.0, 10.0), dice: float = 1.0, smooth: float = 1.0
@@ -42,6 +45,8 @@ class Focal(nn.Module):
         weights: weight of each class, background first.
         gamma: how strongly easy voxels are discounted; 0 is weighted cross-entropy.
     """
+
+    purpose: ClassVar[str] = "voxels"
 
     def __init__(self, weights: Sequence[float] = (1.0, 10.0, 10.0, 10.0), gamma: float = 2.0) -> None:
         super().__init__()

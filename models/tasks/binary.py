@@ -25,6 +25,7 @@ class RealBogusTask(Task):
         channels_last: keep images and kernels in NHWC order, faster on CPUs with bf16 and on GPUs.
     """
 
+    purpose: ClassVar[str] = "binary"
     monitor: ClassVar[str] = "val/aucpr"
     monitor_mode: ClassVar[str] = "max"
 

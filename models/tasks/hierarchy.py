@@ -28,6 +28,7 @@ class HierarchyTask(Task):
         scheduler: optimizer -> scheduler or None.
     """
 
+    purpose: ClassVar[str] = "hierarchy"
     monitor: ClassVar[str] = "val/leaf/macro_aucpr"
     monitor_mode: ClassVar[str] = "max"
 

@@ -38,6 +38,7 @@ class VoxelTask(Task):
         scheduler: optimizer -> scheduler or None.
     """
 
+    purpose: ClassVar[str] = "voxels"
     monitor: ClassVar[str] = "val/aucpr_mean"
     monitor_mode: ClassVar[str] = "max"
     history_file: ClassVar[str | None] = "training_history_unet3d.json"

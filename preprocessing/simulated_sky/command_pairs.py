@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,8 @@ class SimulatePairs:
         stars, galaxies, transients: densities. in_galaxies: share of the transients.
         snr: range of the optimal S/N of the transients, log-uniform.
     """
+
+    domain: ClassVar[str] = "differencing"
 
     n: int = 20
     shape: Sequence[int] = (1024, 1024)

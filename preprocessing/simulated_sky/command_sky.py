@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,8 @@ class SimulateSky:
         artefacts: factor on the mission's cosmic rays, trails, hot and bad pixels.
         reference_fwhm: range of the reference's PSF width over the science image's.
     """
+
+    domain: ClassVar[str] = "differencing"
 
     n: int = 40
     missions: tuple[str, ...] | list[str] = ("ztf", "ps1", "swift", "galex")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,8 @@ class SimulateTriplets:
         snr: range of the matched filter's S/N, drawn log-uniformly, alike for both classes.
         part: triplets in a file.
     """
+
+    domain: ClassVar[str] = "triplets"
 
     n: int = 12000
     missions: tuple[str, ...] | list[str] = ("ZTF", "PS1", "SWIFT", "GALEX")

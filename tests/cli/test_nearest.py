@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from astrid_ml.cli.nearest import nearest
+from astrid_ml.nearest import nearest
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("trian", "train"), ("evalute", "evaluate"), ("train", "train")])

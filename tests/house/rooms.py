@@ -6,6 +6,7 @@ from __future__ import annotations
 HOUSE = (
     # ground: knows nothing of ours
     "errors",
+    "nearest",
     "moved",
     "identity",
     "fingerprint",

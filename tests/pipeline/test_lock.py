@@ -32,6 +32,20 @@ def dead_process() -> int:
     return process.pid
 
 
+def entering(waiting: Lock) -> tuple[threading.Event, threading.Thread]:
+    """Take it in a thread of its own and give it back at once; the event says that it was taken, by whom it should."""
+    entered = threading.Event()
+
+    def work() -> None:
+        with waiting:
+            if json.loads((waiting.path / "owner.json").read_text())["pid"] == os.getpid():
+                entered.set()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return entered, thread
+
+
 def test_it_is_signed_while_held_and_gone_after(tmp_path: Path) -> None:
     path = tmp_path / "locks" / "f"
     with Lock(path, "f") as held:
@@ -58,7 +72,7 @@ def test_the_second_waits_says_for_whom_and_comes_after(
         with second:
             order.append("second")
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)
     with Lock(tmp_path / "f", "the dataset toy"):
         thread.start()
         deadline = time.monotonic() + 5
@@ -82,8 +96,9 @@ def test_a_lock_whose_owner_is_gone_is_taken_over(gone: str, tmp_path: Path, mon
     else:
         path.mkdir()
         os.utime(path, (time.time() - STALE - 1,) * 2)
-    with Lock(path, "f"):
-        assert json.loads((path / "owner.json").read_text())["pid"] == os.getpid()
+    entered, thread = entering(Lock(path, "f"))
+    assert entered.wait(5)
+    thread.join(timeout=5)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -96,15 +111,8 @@ def test_a_lock_whose_owner_lives_is_left_alone(lives: str, tmp_path: Path, monk
     else:
         owned(path, **({} if lives == "here" else {"host": "elsewhere", "pid": dead_process()}))
     before = sorted(tmp_path.rglob("*"))
-    entered = threading.Event()
     waiting = Lock(path, "f")
-
-    def work() -> None:
-        with waiting:
-            entered.set()
-
-    thread = threading.Thread(target=work)
-    thread.start()
+    entered, thread = entering(waiting)
     assert not entered.wait(0.15)
     assert waiting.waited
     assert sorted(tmp_path.rglob("*")) == before

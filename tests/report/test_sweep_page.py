@@ -77,7 +77,9 @@ def test_across_missions_jobs_that_differ_in_something_else_are_averaged() -> No
     columns = {"split.held_out": ["none", "ZTF", "none", "PS1"], "test/aucpr": [0.9, 0.6, 0.7, 0.5]}
     per = {"test/aucpr/ZTF": [0.8, 0.6, 0.6, None], "test/aucpr/PS1": [0.9, None, 0.8, 0.5]}
     low = {"test/aucpr/ZTF_low": [0.1] * 4}
-    matrix = cross_missions(jobs_of(columns, per, low))
+    jobs = jobs_of(columns, per, low)
+    jobs.loc[4] = ["4", "failed", "why", "GALEX", *[None] * 4]
+    matrix = cross_missions(jobs)
     assert matrix is not None
     assert list(matrix.columns) == ["ZTF", "PS1"]
     expected = {"none": [0.7, 0.85], "ZTF": [0.6, np.nan], "PS1": [np.nan, 0.5]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,8 @@ class HierarchicalJudge:
         bootstrap: intervals of accuracy and macro-F1.
         headline: the metric that the run is judged by.
     """
+
+    purpose: ClassVar[str] = "hierarchy"
 
     taxonomy: str
     confidence: float = 0.5

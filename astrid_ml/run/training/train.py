@@ -14,6 +14,7 @@ from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.files import write_table
 from astrid_ml.run.folder import open_run_folder
+from astrid_ml.run.parts import check_parts
 from astrid_ml.run.prepare import prepare
 from astrid_ml.run.training.publish import Publication, publish
 from astrid_ml.run.training.rounds import Round, run_round
@@ -36,6 +37,7 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
         UserError: anything in the data or the configuration that the user can fix.
         KeyboardInterrupt: stopped; the same command carries on.
     """
+    check_parts(config)
     folder = Path(config["paths"]["run_dir"])
     finished = open_run_folder(folder, config)
     if finished is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,8 @@ class SimulateLightcurves:
         templates: size of a class's library in the training part; the test part's is as large.
         seasons: years of observation.
     """
+
+    domain: ClassVar[str] = "lightcurves"
 
     n: int = 10_000
     test: float = 0.3

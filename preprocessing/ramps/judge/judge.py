@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,8 @@ class VoxelJudge:
         replicates: bootstrap draws of whole groups (exposures or detectors) for the 95 % intervals.
         seed: of those draws.
     """
+
+    purpose: ClassVar[str] = "voxels"
 
     false_positive_rate: float = 1e-5
     replicates: int = 200

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -75,6 +75,8 @@ class SimulateRamps:
         start_index: first round.
         end_index: last round.
     """
+
+    domain: ClassVar[str] = "ramps"
 
     gain_library: Mapping[str, float]
     n: int | None = None

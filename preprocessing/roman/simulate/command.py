@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -51,6 +51,8 @@ class SimulateRoman:
         registration: px, rms error of the reference's position.
         double_references: share of jobs whose reference is float64.
     """
+
+    domain: ClassVar[str] = "roman"
 
     n: int = 24
     shape: tuple[int, int] | list[int] = (384, 384)

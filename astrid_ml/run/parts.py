@@ -1,0 +1,95 @@
+"""Whether the chosen parts of a run fit together: asked before any data are made or read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from astrid_ml.build import build
+from astrid_ml.contracts.pipeline import DomainPipeline, Makes, MakesRaw
+from astrid_ml.contracts.scoring import HasExample, HasPurpose, ReadsKinds
+from astrid_ml.errors import UserError
+
+
+def check_parts(config: dict[str, Any]) -> None:
+    """Build each part of a training once and try them on an empty batch.
+
+    Raises:
+        UserError: two parts that do not belong together, with their names.
+    """
+    trust = config.get("trust", [])
+    pipeline: DomainPipeline = build(config["preprocessing"], trust)
+    check_raw(config, pipeline)
+    datamodule, judge = build(config["datamodule"], trust), build(config["evaluation"], trust)
+    check_kinds(pipeline, datamodule)
+    with torch.random.fork_rng(devices=[]):  # the run's own weights come from its seed alone
+        task, loss = build(config["model"]["task"], trust), build(config.get("loss"), trust)
+        check_purposes(task, judge, loss if "loss" in config["model"]["task"] else None)
+        check_batch(task, datamodule)
+
+
+def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> None:
+    """Refuse a simulation of another domain than the pipeline's."""
+    if config["paths"]["raw"] is not None or not config.get("simulate"):
+        return
+    simulator = build(config["simulate"], config.get("trust", []))
+    wanted = type(pipeline).domain
+    if isinstance(simulator, MakesRaw) and simulator.domain != wanted:
+        raise UserError(
+            f"simulated raw files of the pipeline's domain, {wanted}",
+            f"{type(simulator).__name__}, which makes those of {simulator.domain}",
+            f"choose preprocessing={simulator.domain} with it, or another simulate=",
+        )
+
+
+def kind_of_samples(pipeline: DomainPipeline) -> str:
+    """What kind of samples a pipeline makes: its own domain's, unless it shares a kind with others."""
+    return pipeline.makes if isinstance(pipeline, Makes) else type(pipeline).domain
+
+
+def check_kinds(pipeline: DomainPipeline, datamodule: object) -> None:
+    """Refuse a datamodule that cannot read what the pipeline makes."""
+    kind = kind_of_samples(pipeline)
+    if isinstance(datamodule, ReadsKinds) and kind not in datamodule.reads:
+        raise UserError(
+            f"a datamodule that reads {kind}, which the pipeline {type(pipeline).domain} makes",
+            f"{type(datamodule).__name__}, which reads {_words(datamodule.reads)}",
+            "leave datamodule= and preprocessing= to the experiment, or choose an experiment of that kind",
+        )
+
+
+def check_purposes(task: object, judge: object, loss: object | None) -> None:
+    """Refuse a judge or a loss of another kind of answer than the task's."""
+    if not isinstance(task, HasPurpose):
+        return
+    for group, part in (("evaluation", judge), ("loss", loss)):
+        if isinstance(part, HasPurpose) and part.purpose != task.purpose:
+            raise UserError(
+                f"{group}= for answers of the kind {task.purpose}, which the model gives",
+                f"{type(part).__name__}, for {part.purpose}",
+                f"leave {group}= and model= to the experiment, or choose an experiment of that kind",
+            )
+
+
+def check_batch(task: Any, datamodule: object) -> None:
+    """Try the network and its loss on an empty batch of the datamodule's shapes."""
+    if not isinstance(datamodule, HasExample):
+        return
+    task.train()
+    try:
+        with torch.no_grad():
+            task.compute_loss(datamodule.example())
+    except UserError:
+        raise
+    except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise UserError(
+            "a network that takes the batches of the datamodule",
+            f"{type(task.network).__name__} and {type(datamodule).__name__}: {str(error).splitlines()[0]}",
+            "leave model=, channels= and datamodule= to the experiment, or set the network's inputs to match",
+        ) from error
+
+
+def _words(kinds: Sequence[str]) -> str:
+    return " or ".join(kinds)
