@@ -21,6 +21,7 @@ from astrid_ml.config import compose
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.fingerprint import fingerprint
 from astrid_ml.identity import current
+from astrid_ml.missions import with_canonical
 from astrid_ml.run.prepare import prepare
 
 KEPT = Path(__file__).parent / "kept"
@@ -72,7 +73,8 @@ def raw_of(folder: Path) -> Path:
 
 
 def same(found: pd.DataFrame, kept: pd.DataFrame) -> None:
-    """Equal to the bit, but for where the files lie."""
+    """Equal to the bit, but for where the files lie and for the names of missions, which are canonical since."""
+    kept = with_canonical(kept)
     assert list(found.columns) == list(kept.columns)
     pd.testing.assert_frame_equal(
         found.drop(columns="source"), kept.drop(columns="source"), check_exact=True, check_dtype=True

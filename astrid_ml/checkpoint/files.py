@@ -18,14 +18,20 @@ def write_whole(value: Any, path: Path) -> None:
     Raises:
         UserError: the disk is full, or the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path, durable=True) as part:
             torch.save(value, part)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not any(word in str(error) for word in _TORCH_CANNOT_WRITE):
+            raise
         raise UserError(
             "room and the right to write a checkpoint", f"{path}: {error}", "free space or choose another paths.run_dir"
         ) from error
+
+
+# How torch, whose writer knows no OSError, says that the disk is full.
+_TORCH_CANNOT_WRITE = ("PytorchStreamWriter", "unexpected pos", "inline_container")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -49,6 +49,7 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
                 _codes.append(command(cfg))
             except Exception as error:
                 if in_sweep():
+                    _codes.append(1)
                     record_failed_job(error)  # and the other jobs go on
                 else:
                     stopped.append(error)  # raised below: Hydra would print its own lines first
@@ -116,7 +117,7 @@ def _argv(arguments: list[str]) -> Iterator[None]:
 def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
     """Turn Hydra's and OmegaConf's errors about a user's input into one clear message."""
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
     text = str(error).strip()
     cause = str(error.__cause__ or "")
@@ -145,12 +146,10 @@ def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
             nearest(key, [name for name in known if name != key])
             or f"see astrid {verb.name} --help (a new key needs a + before it)",
         )
-    if isinstance(error, OmegaConfBaseException) and (
-        found := re.search(r"[Mm]issing mandatory value:? ([\w.]+)|full_key: ([\w.]+)", text)
-    ):
-        return UserError(
-            f"{found.group(1)}=...", "nothing", f"add {found.group(1)}=VALUE; see astrid {verb.name} --help"
-        )
+    if isinstance(error, MissingMandatoryValue):
+        found = re.search(r"full_key: ([\w.]+)", text) or re.search(r"[Mm]issing mandatory value:? ([\w.]+)", text)
+        key = found.group(1) if found else "a key"
+        return UserError(f"{key}=...", "nothing", f"add {key}=VALUE; see astrid {verb.name} --help")
     if isinstance(error, HydraException | OmegaConfBaseException):
         return UserError("a configuration that can be composed", text.splitlines()[0], f"see astrid {verb.name} --help")
     return None

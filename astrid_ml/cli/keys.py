@@ -101,6 +101,8 @@ class Keys:
     def path_of_node(self, name: str) -> str | None:
         """``science.path`` for a node ``science`` whose own value is a file; None for other keys."""
         inner = f"{name}.path"
+        if (self.conf / name).is_dir():  # a group: label=table chooses an option
+            return None
         return inner if any(isinstance(key.value, dict) for key in self[name]) and self.is_path(inner) else None
 
     def is_open(self, name: str) -> bool:

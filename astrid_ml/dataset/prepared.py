@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.missions import with_canonical
 from astrid_ml.types import Array, Ints
 
 SCHEMA = 1
@@ -126,7 +127,7 @@ class PreparedDataset(ShardedSource):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.meta: dict[str, Any] = _read_meta(self.path)
-        self.index = pd.read_parquet(self.path / "index.parquet")
+        self.index = with_canonical(pd.read_parquet(self.path / "index.parquet"))
         self._open: dict[tuple[str, str], Array] = {}
 
     frame_column = "image"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.evaluation import calibration as cal
-from astrid_ml.evaluation.bootstrap import Bootstrap, area, roc_area
+from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.breakdown import breakdown
 from astrid_ml.evaluation.prevalence import prevalence_table
 from astrid_ml.evaluation.result import EvaluationResult
@@ -25,6 +25,7 @@ from astrid_ml.metrics.binary import (
     roc_curve,
     threshold_table,
 )
+from astrid_ml.metrics.ranking import area, roc_area
 from astrid_ml.types import Mask
 
 PREVALENCES = (0.1, 0.01, 0.001, 0.0001)

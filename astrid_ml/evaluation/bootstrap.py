@@ -8,36 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pandas as pd
 
-from astrid_ml.metrics.binary import check_scores
+from astrid_ml.metrics.binary import check_scores, steps
+from astrid_ml.metrics.ranking import area, ranked
 from astrid_ml.types import Floats, Ints, Mask
 
-Curve = Callable[[Floats, Floats], float]
-
-
-def area(true: Floats, false: Floats) -> float:
-    """Average precision of cumulative weights; NaN where a class was not drawn."""
-    if true[-1] <= 0 or false[-1] <= 0:
-        return float("nan")
-    found = true + false
-    precision = np.divide(true, found, out=np.zeros_like(found), where=found > 0)
-    return float(np.dot(np.diff(true, prepend=0.0), precision) / true[-1])
-
-
-def roc_area(true: Floats, false: Floats) -> float:
-    """ROC AUC of cumulative weights; NaN where a class was not drawn."""
-    if true[-1] <= 0 or false[-1] <= 0:
-        return float("nan")
-    tpr = np.concatenate([[0.0], true / true[-1]])
-    return float(np.dot(np.diff(false, prepend=0.0) / false[-1], (tpr[1:] + tpr[:-1]) / 2))
+Curve = Callable[[Floats, Floats], Floats]
+BLOCK = 64  # replicates that are computed together where a number is given for many at once
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Percentile intervals from resampled groups.
+    """Percentile intervals from resampled groups (Efron and Tibshirani 1993, An Introduction to the Bootstrap, 13.3).
 
     Args:
         replicates: how many; 1,000 for a 95 % interval.
@@ -49,30 +35,76 @@ class Bootstrap:
     seed: int = 0
     level: float = 0.95
 
-    def draws(self, groups: Ints) -> Iterator[Floats]:
-        """Weights of the samples, replicate by replicate; groups are codes 0 .. G-1."""
-        count = int(groups.max()) + 1 if len(groups) else 0
+    def times(self, count: int) -> Iterator[Floats]:
+        """How often each of ``count`` groups is drawn, (count,), replicate by replicate.
+
+        Example:
+            >>> [int(times.sum()) for times in Bootstrap(replicates=2).times(5)]
+            [5, 5]
+        """
         random = np.random.default_rng(self.seed)
         for _ in range(self.replicates):
-            times = np.bincount(random.integers(0, count, count), minlength=count)
-            yield times[groups].astype(np.float64)
+            yield np.bincount(random.integers(0, count, count), minlength=count).astype(np.float64)
 
-    def interval(self, values: Floats) -> tuple[float, float] | None:
-        """The percentile interval of defined replicates; None where fewer than half are defined."""
+    def draws(self, groups: Ints) -> Iterator[Floats]:
+        """Weights of the samples, replicate by replicate; groups are codes 0 .. G-1.
+
+        Example:
+            >>> [weights.tolist() for weights in Bootstrap(replicates=1).draws(np.array([0, 0]))]
+            [[1.0, 1.0]]
+        """
+        for times in self.times(int(groups.max()) + 1 if len(groups) else 0):
+            yield times[groups]
+
+    def values(self, count: int, value: Callable[[Floats], Floats]) -> Floats:
+        """A number in each replicate, (replicates,).
+
+        Args:
+            count: number of groups.
+            value: from how often each group was drawn, (r, count), to the number in each of these replicates, (r,);
+                NaN where it is undefined.
+
+        Example:
+            >>> found, there = np.array([1.0, 2.0]), np.array([2.0, 4.0])
+            >>> Bootstrap(replicates=3).values(2, lambda times: (times @ found) / (times @ there)).tolist()
+            [0.5, 0.5, 0.5]
+        """
+        every, out = self.times(count), [np.zeros(0)]
+        while block := list(islice(every, BLOCK)):
+            out.append(value(np.stack(block)))
+        return np.concatenate(out)
+
+    def interval(self, values: Floats, share: float = 0.5, least: int = 10) -> tuple[float, float] | None:
+        """The percentile interval of defined replicates; None where too few are defined.
+
+        Args:
+            values: (replicates,), NaN where undefined.
+            share: of the replicates that must be defined.
+            least: number that must be defined.
+
+        Example:
+            >>> Bootstrap(level=0.5).interval(np.arange(101.0))
+            (25.0, 75.0)
+        """
         defined = values[np.isfinite(values)]
-        if len(defined) < len(values) / 2 or len(defined) < 10:
+        if len(defined) < share * len(values) or len(defined) < max(least, 1):
             return None
         tail = (1 - self.level) / 2
         low, high = np.quantile(defined, [tail, 1 - tail])
         return float(low), float(high)
 
     def curves(self, scores: object, labels: object, groups: object, curve: Curve = area) -> Floats:
-        """A curve's value in each replicate, shape (replicates,)."""
+        """A curve's value in each replicate, shape (replicates,).
+
+        Example:
+            >>> values = Bootstrap(replicates=50).curves([0.9, 0.8, 0.2], [1, 1, 0], ["a", "b", "c"])
+            >>> sorted(set(values[np.isfinite(values)].tolist()))
+            [1.0]
+        """
         s, y = check_scores(scores, labels)
         codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
-        order = np.argsort(-s, kind="stable")
-        s, y, codes = s[order], y[order], codes[order]
-        last = np.append(np.flatnonzero(np.diff(s)), len(s) - 1)
+        order, last = ranked(s)
+        y, codes = y[order], codes[order]
         out = np.empty(self.replicates)
         for number, weights in enumerate(self.draws(codes)):
             everything = np.cumsum(weights)[last]
@@ -81,7 +113,13 @@ class Bootstrap:
         return out
 
     def at_threshold(self, chosen: Mask, labels: Mask, groups: object) -> dict[str, Floats]:
-        """Precision, recall and F1 of fixed decisions in each replicate; a matrix product over groups."""
+        """Precision, recall and F1 of fixed decisions in each replicate; a matrix product over groups.
+
+        Example:
+            >>> chosen, labels = np.array([True, True, False]), np.array([True, False, True])
+            >>> {name: values.tolist() for name, values in Bootstrap(1).at_threshold(chosen, labels, [7, 7, 7]).items()}
+            {'precision': [0.5], 'recall': [0.5], 'f1': [0.5]}
+        """
         codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
         count = int(codes.max()) + 1
         per_group = np.stack(
@@ -91,11 +129,7 @@ class Bootstrap:
             ],
             axis=1,
         ).astype(np.float64)
-        random = np.random.default_rng(self.seed)
-        totals = np.empty((self.replicates, 3))
-        for number in range(self.replicates):
-            times = np.bincount(random.integers(0, count, count), minlength=count)
-            totals[number] = times @ per_group
+        totals = np.array([times @ per_group for times in self.times(count)]).reshape(-1, 3)
         tp, fp, fn = totals.T
         with np.errstate(invalid="ignore", divide="ignore"):
             return {"precision": tp / (tp + fp), "recall": tp / (tp + fn), "f1": 2 * tp / (2 * tp + fp + fn)}
@@ -123,6 +157,11 @@ def paired(
 
     Returns:
         None where too few replicates define both.
+
+    Example:
+        >>> scores, labels = [0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0]
+        >>> paired(scores, scores, labels, ["a", "b", "c", "d"], Bootstrap(100))
+        PairedDifference(value=0.0, low=0.0, high=0.0)
     """
     first = bootstrap.curves(scores_a, labels, groups, curve)
     second = bootstrap.curves(scores_b, labels, groups, curve)
@@ -133,7 +172,5 @@ def paired(
 
 
 def _once(scores: object, labels: object, curve: Curve) -> float:
-    from astrid_ml.metrics.binary import steps
-
     at = steps(scores, labels)
-    return curve(at.true, at.false)
+    return float(curve(at.true, at.false))

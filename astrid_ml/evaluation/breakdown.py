@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from astrid_ml.evaluation.bootstrap import Bootstrap, area
+from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.metrics.binary import UndefinedError, average_precision
+from astrid_ml.metrics.ranking import area
 from astrid_ml.types import Floats, Mask
 
 COLUMNS = ["value", "n", "positives", "groups", "aucpr", "low", "high", "precision", "recall"]

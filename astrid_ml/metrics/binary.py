@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.metrics.ranking import area, completeness_at, precision, ranked, roc_area
 from astrid_ml.types import Array, Floats, Mask
 
 
@@ -92,9 +93,8 @@ def steps(scores: Any, labels: Any, weights: Any = None) -> CurveSteps:
     if not len(s):
         raise UndefinedError("there are no samples")
     w = np.ones(len(s)) if weights is None else _numpy(weights).astype(np.float64).ravel()
-    order = np.argsort(-s, kind="stable")
+    order, last = ranked(s)
     s, y, w = s[order], y[order], w[order]
-    last = np.append(np.flatnonzero(np.diff(s)), len(s) - 1)
     return CurveSteps(s[last], np.cumsum(w * y)[last], np.cumsum(w * ~y)[last])
 
 
@@ -117,10 +117,14 @@ def average_precision(scores: Any, labels: Any, weights: Any = None) -> float:
 
 
 def from_steps(at: CurveSteps, ratio: float = 1.0) -> float:
-    """Average precision of cumulative counts, negatives weighted by ``ratio``."""
-    found = at.true + ratio * at.false
-    precision = np.divide(at.true, found, out=np.zeros_like(found), where=found > 0)
-    return float(np.sum(np.diff(at.true, prepend=0.0) * precision) / at.positives)
+    """Average precision of cumulative counts, negatives weighted by ``ratio``.
+
+    Example:
+        >>> at = steps([0.9, 0.5, 0.1], [1, 0, 1])
+        >>> round(from_steps(at), 4), round(from_steps(at, ratio=10), 4)
+        (0.8333, 0.5833)
+    """
+    return float(area(at.true, ratio * at.false, at.positives))
 
 
 def negative_weight(at: CurveSteps, prevalence: float) -> float:
@@ -147,17 +151,14 @@ def roc_auc(scores: Any, labels: Any, weights: Any = None) -> float:
     """Area under the ROC curve by the trapezoid rule (ties count one half)."""
     at = steps(scores, labels, weights)
     _need_both(at)
-    fpr = np.concatenate([[0.0], at.false / at.negatives])
-    tpr = np.concatenate([[0.0], at.true / at.positives])
-    return float(np.sum(np.diff(fpr) * (tpr[1:] + tpr[:-1]) / 2))
+    return float(roc_area(at.true, at.false))
 
 
 def fnr_at_fpr(scores: Any, labels: Any, fpr: float) -> float:
     """The smallest false negative rate that keeps the false positive rate at or below ``fpr``."""
     at = steps(scores, labels)
     _need_both(at)
-    allowed = at.false / at.negatives <= fpr
-    return 1.0 - float(at.true[allowed].max() / at.positives) if allowed.any() else 1.0
+    return 1.0 - float(completeness_at(at.true, at.false / at.negatives, fpr))
 
 
 def pr_curve(scores: Any, labels: Any, points: int = 0) -> pd.DataFrame:
@@ -171,7 +172,7 @@ def pr_curve(scores: Any, labels: Any, points: int = 0) -> pd.DataFrame:
     at = steps(scores, labels)
     _need_both(at, negatives=False)
     table = pd.DataFrame(
-        {"threshold": at.threshold, "precision": at.true / (at.true + at.false), "recall": at.true / at.positives}
+        {"threshold": at.threshold, "precision": precision(at.true, at.false), "recall": at.true / at.positives}
     )
     return thin(table, "recall", points)
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from astrid_ml.metrics.ranking import area
+
 
 class Bracket(NamedTuple):
     """Bounds of a metric that its bins allow, and the value if each bin's samples were tied."""
@@ -66,12 +68,10 @@ class HistogramAveragePrecision(Metric):
             nan = float("nan")
             return Bracket(nan, nan, nan)
         true, false = np.cumsum(positive), np.cumsum(negative)
-        before_true, before_false = true - positive, false - negative
-        tied = positive * true / (true + false)
-        high = np.divide(positive * true, true + before_false, out=np.zeros_like(true), where=positive > 0)
-        low = _one_by_one(before_true, false, positive)
-        total = true[-1]
-        return Bracket(float(low.sum() / total), float(tied.sum() / total), float(high.sum() / total))
+        total = float(true[-1])
+        low = float(_one_by_one(true - positive, false, positive).sum()) / total
+        # A bin's positives before its negatives: the precision that each bin's positives meet.
+        return Bracket(low, float(area(true, false)), float(area(true, false - negative, total)))
 
 
 def _one_by_one(true: np.ndarray, false: np.ndarray, positive: np.ndarray) -> np.ndarray:

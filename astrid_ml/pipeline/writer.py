@@ -14,6 +14,7 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.dataset.prepared import ShardedSource
+from astrid_ml.missions import with_canonical
 from astrid_ml.types import Array
 
 # Below a unit's folder: whole frames under their published paths, and side tables.
@@ -121,7 +122,7 @@ class BaseWriter:
         """All records, or an empty table."""
         if not self.records:
             return pd.DataFrame({"id": [], "group_id": [], "array": [], "row": []})
-        return pd.concat(self.records, ignore_index=True)
+        return with_canonical(pd.concat(self.records, ignore_index=True))
 
     def _create(self, name: str, kind: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         raise TypeError("a writer must say where open shards live")

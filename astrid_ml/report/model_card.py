@@ -7,8 +7,9 @@ import math
 from typing import Any
 
 from astrid_ml.files import finite
-from astrid_ml.report import html, names, sections_head
+from astrid_ml.report import names, sections_head
 from astrid_ml.report.content import RunReport
+from astrid_ml.report.names import fixed, show, span
 
 
 def card_text(report: RunReport) -> dict[str, str]:
@@ -24,11 +25,9 @@ def markdown(title: str, card: dict[str, Any]) -> str:
     for heading, value in card.items():
         lines += [f"## {heading}", ""]
         if heading == "Repeat":
-            lines.append(f"    {value}")
+            lines += [f"    {line}" for line in str(value).splitlines()]  # a line break would end the block
         elif isinstance(value, dict):
-            lines += [
-                f"- {_safe(str(name))}: {_safe(html.show(part))}" for name, part in value.items() if part is not None
-            ]
+            lines += [f"- {_safe(str(name))}: {_safe(show(part))}" for name, part in value.items() if part is not None]
         elif isinstance(value, list):
             lines += [f"- {_safe(str(part))}" for part in value] or ["- nothing"]
         else:
@@ -72,10 +71,10 @@ def _metrics(report: RunReport) -> dict[str, str]:
     result, out = report.headline, {}
     for name in names.ordered([name for name in result.metrics if not name.startswith("aucpr/")]):
         value, interval = result.metrics[name], result.intervals.get(name)
-        shown = f"undefined ({result.why.get(name, 'no reason given')})" if value is None else html.fixed(value, 4)
+        shown = f"undefined ({result.why.get(name, 'no reason given')})" if value is None else fixed(value, 4)
         if value is not None and name in ("n", "groups"):
             shown = f"{value:,.0f}"
-        out[names.metric(name)] = shown + (f" ({html.span(interval, 4)})" if interval else "")
+        out[names.metric(name)] = shown + (f" ({span(interval, 4)})" if interval else "")
     return out
 
 
@@ -87,7 +86,7 @@ def _breakdown(report: RunReport) -> dict[str, str]:
         for row in table.to_dict("records"):
             value, low, high = (float(row[key]) for key in ("aucpr", "low", "high"))
             counts = f"{float(row['n']):,.0f} samples, {float(row['positives']):,.0f} real"
-            shown = "undefined" if math.isnan(value) else html.fixed(value)
-            interval = "" if math.isnan(low) else f" ({html.span((low, high))})"
+            shown = "undefined" if math.isnan(value) else fixed(value)
+            interval = "" if math.isnan(low) else f" ({span((low, high))})"
             out[f"{name.removeprefix('breakdown/')} {row['value']}"] = f"AUCPR {shown}{interval}, {counts}"
     return out

@@ -1,6 +1,13 @@
-"""What metrics and folds are called on a page."""
+"""What metrics and folds are called on a page, and how values are written there."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 METRICS = {
     "aucpr": "AUCPR (average precision)",
@@ -30,6 +37,8 @@ METRICS = {
 # Shown where they belong (the confusion matrix, the breakdown), not again in the table of numbers.
 ELSEWHERE = ("tp", "fp", "fn", "tn")
 
+WHOLE = 1e15  # from here on a float is no longer an exact count
+
 
 def metric(name: str) -> str:
     """A metric's name in words; its own name where it has no other."""
@@ -55,3 +64,46 @@ def ordered(found: list[str]) -> list[str]:
     """Known metrics in the order of the table, then the others as they came."""
     known = [name for name in METRICS if name in found]
     return known + [name for name in found if name not in METRICS and name not in ELSEWHERE]
+
+
+def missing(value: Any) -> bool:
+    """None, NaN, NaT or NA."""
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+
+
+def show(value: Any) -> str:
+    """A value as people write it; nothing for what is missing."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if missing(value):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return str(value)
+        return f"{value:,.0f}" if value == int(value) and 10 <= abs(value) < WHOLE else f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {show(part)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(show(part) for part in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def fixed(value: Any, digits: int = 3) -> str:
+    """A rate with the same number of decimals as its neighbours; scientific where that would show only zeros."""
+    if missing(value):
+        return ""
+    if value != 0 and abs(value) < 0.5 * 10**-digits:
+        return f"{value:.1e}"
+    return f"{value:.{digits}f}"
+
+
+def span(interval: tuple[float, float] | None, digits: int = 3) -> str:
+    """``0.951 to 0.979``."""
+    return "" if interval is None else f"{fixed(interval[0], digits)} to {fixed(interval[1], digits)}"
+
+
+def spaced(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Names with spaces where they had underscores."""
+    return {str(name).replace("_", " "): value for name, value in values.items()}

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from html import escape
+from typing import Any
 
 from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.report import html, names
+from astrid_ml.report import names
 from astrid_ml.report.content import RunReport
+from astrid_ml.report.names import fixed, span
 
 
-def head(report: RunReport) -> str:
-    """Title, sentence, headline, remarks."""
+def head(report: RunReport) -> dict[str, Any]:
+    """Kind of page, title, sentence, headline, alarms and remarks."""
     dataset = report.record.get("dataset") or {}
-    kicker = "astrid_ml run report" + (f", {dataset['domain']}" if dataset.get("domain") else "")
-    opening = f'<p class="kicker">{escape(kicker)}</p><h1>{escape(report.title)}</h1>'
-    return opening + f'<p class="lede">{escape(sentence(report))}</p>' + headline(report) + said(report)
+    return {
+        "title": report.title,
+        "kicker": "astrid_ml run report" + (f", {dataset['domain']}" if dataset.get("domain") else ""),
+        "heading": report.title,
+        "lede": sentence(report),
+        "headline": headline(report),
+        "alarms": alarms(report),
+        "remarks": remarks(report),
+    }
 
 
 def sentence(report: RunReport) -> str:
@@ -32,7 +39,7 @@ def sentence(report: RunReport) -> str:
         return f"{start}, {name} is undefined: {result.why.get(result.headline, 'no samples')}."
     interval = result.intervals.get(result.headline)
     text = f"{start}, {name} is {value:.3f}"
-    text += f" (95 % interval {html.span(interval)})" if interval else " (no interval: too few groups)"
+    text += f" (95 % interval {span(interval)})" if interval else " (no interval: too few groups)"
     return f"{text}{_beside(result)}.{_operating(report)}"
 
 
@@ -56,45 +63,42 @@ def _operating(report: RunReport) -> str:
     return f"{text}, the precision {precision:.3f}." if precision is not None else f"{text}; nothing is called real."
 
 
-def headline(report: RunReport) -> str:
-    """The headline with its interval on a scale from 0 to 1, beside prevalence and baseline."""
+def headline(report: RunReport) -> dict[str, Any]:
+    """The headline with its interval, beside prevalence and baseline; on a scale from 0 to 1 where it lies there."""
     result, name = report.headline, report.headline.headline
     value, interval = result.metrics.get(name), result.intervals.get(name)
     where = f"{names.short(name)}, {names.fold(report.headline_fold)}"
-    shown = "undefined" if value is None else f"{value:.3f}"
-    below = f"95 % interval {html.span(interval)}" if interval else result.why.get(name, "")
-    cells = f'<div class="main"><span>{escape(where)}</span><b>{shown}</b><span>{escape(below)}</span></div>'
+    below = f"95 % interval {span(interval)}" if interval else result.why.get(name, "")
+    cells = [{"title": where, "value": "undefined" if value is None else f"{value:.3f}", "below": below}]
     for key in ("prevalence", "baseline_aucpr", "recall", "precision"):
         other = result.metrics.get(key)
         if other is not None:
             title = {"baseline_aucpr": "trivial baseline"}.get(key, key)
-            tail = f"<span>{html.span(result.intervals.get(key))}</span>"
-            cells += f"<div><span>{title}</span><b>{html.fixed(other)}</b>{tail}</div>"
-    drawn = _scale(result) if value is not None and 0 <= value <= 1 else ""
-    return f'<div class="headline"><div class="figures">{cells}</div>{drawn}</div>'
+            cells.append({"title": title, "value": fixed(other), "below": span(result.intervals.get(key))})
+    return {"cells": cells, "scale": _scale(result) if value is not None and 0 <= value <= 1 else None}
 
 
-def _scale(result: EvaluationResult) -> str:
+def _scale(result: EvaluationResult) -> dict[str, Any]:
+    """Places on the scale in per cent; None for a mark that is not drawn."""
     name = result.headline
-    value, interval = result.metrics[name], result.intervals.get(name)
-    prevalence = result.metrics.get("prevalence") if name == "aucpr" else None
-    baseline = result.metrics.get("baseline_aucpr") if name == "aucpr" else None
-    parts = [f'<i class="num" style="left:{x}%">{x / 100:g}</i>' for x in (0, 20, 40, 60, 80, 100)]
-    key = '<i class="dot"></i>' + escape(names.short(name))
-    if interval:
-        low, high = interval
-        parts.append(f'<i class="span" style="left:{100 * low:.2f}%;width:{100 * (high - low):.2f}%"></i>')
-        key += " and its interval"
-    if prevalence is not None:
-        parts.append(f'<i class="mark" style="left:{100 * prevalence:.2f}%"></i>')
-        key += '<i class="bar"></i>prevalence, which a guess reaches'
-    if baseline is not None:
-        parts.append(f'<i class="mark base" style="left:{100 * baseline:.2f}%"></i>')
-        key += '<i class="bar base"></i>trivial baseline'
-    parts.append(f'<i class="at" style="left:{100 * (value or 0):.2f}%"></i>')
-    return (
-        f'<div class="scale" aria-hidden="true">{"".join(parts)}</div><div class="key" aria-hidden="true">{key}</div>'
-    )
+    interval = result.intervals.get(name)
+    beside = result.metrics if name == "aucpr" else {}
+    low, high = (_place(end) for end in interval) if interval else (0.0, 0.0)
+    return {
+        "name": names.short(name),
+        "at": _percent(result.metrics[name]),
+        "span": (f"{low:.2f}", f"{high - low:.2f}") if interval else None,
+        "prevalence": _percent(beside.get("prevalence")),
+        "baseline": _percent(beside.get("baseline_aucpr")),
+    }
+
+
+def _percent(value: float | None) -> str | None:
+    return None if value is None else f"{_place(value):.2f}"
+
+
+def _place(value: float) -> float:
+    return 100 * min(1.0, max(0.0, value))
 
 
 def alarms(report: RunReport) -> list[str]:
@@ -124,8 +128,3 @@ def remarks(report: RunReport) -> list[str]:
             "The label can partly be told from where a sample comes from."
         )
     return out
-
-
-def said(report: RunReport) -> str:
-    """Alarms, then remarks."""
-    return html.remarks(alarms(report), alarm=True) + html.remarks(remarks(report))

@@ -9,16 +9,10 @@ from typing import Any
 import pandas as pd
 
 from astrid_ml.files import whole, write_text
-from astrid_ml.report import html
-from astrid_ml.report.sweep_page import body
+from astrid_ml.report.sweep_page import sweep_page
 
 METRIC = ("test/", "val/", "data/")  # how the names of metrics begin; other columns are what was swept
 FIXED = ("job", "status", "reason", "run_dir")
-
-
-def sort_script() -> str:
-    """The script that sorts tables by a click."""
-    return (Path(__file__).parent / "sort.js").read_text(encoding="utf-8")
 
 
 def write_sweep(folder: Path) -> tuple[Path, Path]:
@@ -35,7 +29,7 @@ def write_sweep(folder: Path) -> tuple[Path, Path]:
     with whole(table) as part:
         jobs.to_parquet(part, index=False)
     page = folder / "sweep.html"
-    write_text(page, html.page(f"Sweep {folder.name}", body(folder, jobs, varied(jobs)), sort_script()))
+    write_text(page, sweep_page(folder, jobs, varied(jobs)))
     return table, page
 
 

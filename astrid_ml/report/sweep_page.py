@@ -4,33 +4,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from astrid_ml.report import html, names
+from astrid_ml.report import names, views
+from astrid_ml.report.names import fixed, missing, show, span
+from astrid_ml.report.pages import page
 from astrid_ml.report.svg import whisker
+from astrid_ml.report.views import SectionView, TableView
 
 # Shown if present; every metric stands in sweep.parquet.
 METRICS = ("prevalence", "baseline_aucpr", "precision", "recall", "f1", "ece")
 
 
-def body(folder: Path, jobs: pd.DataFrame, keys: Sequence[str]) -> str:
-    """The page's content."""
+def sweep_page(folder: Path, jobs: pd.DataFrame, keys: Sequence[str]) -> str:
+    """The page.
+
+    Args:
+        folder: of the sweep.
+        jobs: one row a job.
+        keys: what was swept.
+    """
     failed = jobs[jobs["status"] != "done"]
-    over = ", ".join(keys) or "nothing"
-    opening = f'<p class="kicker">astrid_ml sweep</p><h1>Sweep over {escape(over)}</h1>'
     words = f"{len(jobs)} jobs, {len(jobs) - len(failed)} done, {len(failed)} not."
-    best = best_job(jobs, keys)
-    lede = f'<p class="lede">{escape(f"{words} {best}".strip())}</p>'
-    notes = [f"Job {row['job']} {row['status']}: {row['reason']}" for row in failed.to_dict("records")]
-    parts = [opening, lede, html.remarks(notes, alarm=True), table(jobs, keys)]
     matrix = cross_missions(jobs)
-    if matrix is not None:
-        parts.append(_matrix(matrix))
-    return "".join(parts) + f"<p class=soft>Folder: <code>{escape(str(folder))}</code></p>"
+    return page(
+        "sweep.html",
+        title=f"Sweep {folder.name}",
+        kicker="astrid_ml sweep",
+        heading=f"Sweep over {', '.join(keys) or 'nothing'}",
+        lede=f"{words} {best_job(jobs, keys)}".strip(),
+        failures=[f"Job {row['job']} {row['status']}: {row['reason']}" for row in failed.to_dict("records")],
+        jobs=table(jobs, keys),
+        sections=[] if matrix is None else [_matrix(matrix)],
+        folder=str(folder),
+    )
 
 
 def headline_of(jobs: pd.DataFrame) -> str | None:
@@ -49,41 +59,39 @@ def best_job(jobs: pd.DataFrame, keys: Sequence[str]) -> str:
     if name is None or split_varies or jobs[name].notna().sum() < 2:
         return ""
     row = jobs.sort_values(name, ascending=False, kind="stable", na_position="last").to_dict("records")[0]
-    what = ", ".join(f"{key}={html.show(row[key])}" for key in keys if not html.missing(row[key]))
+    what = ", ".join(f"{key}={show(row[key])}" for key in keys if not missing(row[key]))
     text = f"The highest {name} is {float(row[name]):.3f}, job {row['job']}" + (f" ({what})." if what else ".")
     warning = " To choose between jobs, compare them on validation: a choice made on test spends the test."
     return text + (warning if name.startswith("test/") else "")
 
 
-def table(jobs: pd.DataFrame, keys: Sequence[str]) -> str:
+def table(jobs: pd.DataFrame, keys: Sequence[str]) -> TableView:
     """Sortable; one row a job, with the headline's interval drawn."""
     name = headline_of(jobs)
     shown = jobs[["job", "status", *keys]].copy()
-    raw: tuple[str, ...] = ()
+    drawings: dict[str, list[str]] = {}
     if name is not None:
         fold, _, metric = name.partition("/")
         ends = pd.DataFrame({key: _column(jobs, f"{name}{key}") for key in ("", "_low", "_high")})
-        shown[f"{names.short(metric)}, {names.fold(fold)}"] = [html.fixed(value) for value in ends[""]]
-        shown["95 % interval"] = [
-            html.span(_pair(low, high)) for low, high in zip(ends["_low"], ends["_high"], strict=True)
-        ]
+        shown[f"{names.short(metric)}, {names.fold(fold)}"] = [fixed(value) for value in ends[""]]
+        shown["95 % interval"] = [span(_pair(low, high)) for low, high in zip(ends["_low"], ends["_high"], strict=True)]
         if "data/completeness" in jobs:
-            shown["known sources detected"] = [html.fixed(v) for v in _column(jobs, "data/completeness")]
-        scale, drawn = _drawn(ends)
-        shown[scale], raw = drawn, (scale,)
+            shown["known sources detected"] = [fixed(v) for v in _column(jobs, "data/completeness")]
+        scale, whiskers = _whiskers(ends)
+        shown[scale], drawings = "", {scale: whiskers}
         for other in METRICS:
             if f"{fold}/{other}" in jobs:
                 shown["baseline" if other == "baseline_aucpr" else names.metric(other).split(" (")[0]] = [
-                    html.fixed(v) for v in _column(jobs, f"{fold}/{other}")
+                    fixed(v) for v in _column(jobs, f"{fold}/{other}")
                 ]
         if fold == "test" and f"val/{metric}" in jobs:
-            shown[f"{names.short(metric)}, validation"] = [html.fixed(v) for v in _column(jobs, f"val/{metric}")]
+            shown[f"{names.short(metric)}, validation"] = [fixed(v) for v in _column(jobs, f"val/{metric}")]
     caption = "One row a job. A click on a heading sorts."
 
     def row_class(row: Mapping[Any, Any]) -> str:
         return "" if row["status"] == "done" else "failed"
 
-    return html.table(shown, caption, raw=raw, row_class=row_class, css="sortable")
+    return views.table(shown, caption, row_class=row_class, css="sortable", drawings=drawings)
 
 
 def _column(jobs: pd.DataFrame, name: str) -> list[float]:
@@ -98,13 +106,13 @@ def _pair(low: float, high: float) -> tuple[float, float] | None:
     return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
-def _drawn(ends: pd.DataFrame) -> tuple[str, list[str]]:
+def _whiskers(ends: pd.DataFrame) -> tuple[str, list[str]]:
     """The head of the column and a drawing for each job, all on one scale."""
     known = [value for value in ends.to_numpy(dtype=float).ravel().tolist() if math.isfinite(value)]
     low, high = math.floor(10 * min(known)) / 10, max(1.0, math.ceil(10 * max(known)) / 10)
     rows = ends.to_numpy(dtype=float).tolist()
-    drawn = [whisker(a, b, c, (low, high), None, f"{a:.3f}, {b:.3f} to {c:.3f}") for a, b, c in rows]
-    return f"{low:.2g} to {high:.2g}", drawn
+    whiskers = [whisker(a, b, c, (low, high), None, f"{a:.3f}, {b:.3f} to {c:.3f}") for a, b, c in rows]
+    return f"{low:.2g} to {high:.2g}", whiskers
 
 
 def cross_missions(jobs: pd.DataFrame) -> pd.DataFrame | None:
@@ -120,17 +128,19 @@ def cross_missions(jobs: pd.DataFrame) -> pd.DataFrame | None:
         return None
     done = jobs[jobs["status"] == "done"]
     values = pd.DataFrame({name.removeprefix("test/aucpr/"): _column(done, name) for name in columns})
+    if not values.notna().to_numpy().any():
+        return None
     values["held_out"] = done["split.held_out"].fillna("none").astype(str).to_numpy()
     return values.groupby("held_out", sort=False).mean()
 
 
-def _matrix(matrix: pd.DataFrame) -> str:
+def _matrix(matrix: pd.DataFrame) -> SectionView:
     """A heat map as a table: the darker, the higher; a mission that was not tested is empty."""
     known = [value for value in matrix.to_numpy(dtype=float).ravel().tolist() if math.isfinite(value)]
     low, high = min(known), max(known)
     cells = [
         [
-            (html.fixed(value), 0.15 + 0.85 * (value - low) / (high - low) if high > low else 1.0)
+            (fixed(value), 0.15 + 0.85 * (value - low) / (high - low) if high > low else 1.0)
             if math.isfinite(value)
             else ("", None)
             for value in row
@@ -142,4 +152,5 @@ def _matrix(matrix: pd.DataFrame) -> str:
         "AUCPR on each mission, the stronger the colour the higher. "
         "A held-out mission is scored by a model that never saw it; the pooled row is what it loses against."
     )
-    return html.heading("Across missions") + html.heat(cells, [str(name) for name in matrix.columns], side, caption)
+    shown = views.heat(cells, [str(name) for name in matrix.columns], side, caption)
+    return SectionView("Across missions", "pieces", {"pieces": [shown]})

@@ -1,16 +1,16 @@
-"""Writes ``report.html``."""
+"""Writes ``report.html`` and the model card."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from astrid_ml.files import write_text
-from astrid_ml.report import html, sections_head, sections_results, sections_run
+from astrid_ml.report import sections_head, sections_results, sections_run
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.model_card import card_text
+from astrid_ml.report.pages import page
 
-BODY = (
+SECTIONS = (
     sections_results.curves,
     sections_results.operating,
     sections_results.breakdowns,
@@ -26,16 +26,8 @@ BODY = (
 
 def write_report(path: Path, report: RunReport) -> None:
     """One self-contained page; it asks the network for nothing."""
-    body = "".join(section(report) for section in BODY)
-    write_text(path, html.page(report.title, sections_head.head(report) + contents(body) + body))
-
-
-def contents(body: str) -> str:
-    """Links to the sections."""
-    links = " ".join(
-        f'<a href="#{place}">{text}</a>' for place, text in re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', body)
-    )
-    return f'<nav aria-label="Sections">{links}</nav>'
+    sections = [made for section in SECTIONS if (made := section(report)) is not None]
+    write_text(path, page("report.html", sections=sections, **sections_head.head(report)))
 
 
 def write_model_card(folder: Path, report: RunReport) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.missions import canonical, canonical_all, with_canonical
 from astrid_ml.sky import healpix
 from astrid_ml.splits.groups import assign, joined, linked_groups
 from astrid_ml.splits.plan import SplitPlan, check_disjoint
@@ -188,26 +189,27 @@ class MissionSplit:
     def plan(self, index: pd.DataFrame) -> SplitPlan:
         """Missions decide; a group seen by a tested mission is never trained on."""
         need(index, ["mission"], "a split by mission")
+        index = with_canonical(index)
         mission = index["mission"].astype(str)
-        known = sorted(mission.unique())
-        train = list(self.train) or [name for name in known if name not in self.test]
-        unknown = sorted({*self.train, *self.test} - set(known))
-        if unknown or not self.test or not train or set(train) & set(self.test):
-            got = f"train {train}, test {list(self.test)}" + (f", unknown {unknown}" if unknown else "")
+        known, test = sorted(mission.unique()), canonical_all(self.test)
+        train = canonical_all(self.train) or [name for name in known if name not in test]
+        unknown = sorted({*train, *test} - set(known))
+        if unknown or not test or not train or set(train) & set(test):
+            got = f"train {train}, test {test}" + (f", unknown {unknown}" if unknown else "")
             raise UserError(
                 f"split.train and split.test, apart, among {', '.join(known)}", got, "name missions of this dataset"
             )
-        check_label_sources(index, [*train, *self.test], self.allow_mixed_labels)
+        check_label_sources(index, [*train, *test], self.allow_mixed_labels)
         groups = linked_groups(index, self.link_radius)
         folds = np.full(len(index), "unused", dtype="<U6")
-        tested = mission.isin(list(self.test)).to_numpy()
+        tested = mission.isin(test).to_numpy()
         seen_there = groups.isin(groups[tested]).to_numpy()
         usable = mission.isin(train).to_numpy() & ~seen_there
         folds[tested] = "test"
         if usable.any():
             part = assign(groups[usable], strata_of(index)[usable], [1 - self.val, self.val], self.seed)
             folds[usable] = PARTS[part]
-        account = {"train": train, "test": list(self.test), "left_out_shared": int((seen_there & ~tested).sum())}
+        account = {"train": train, "test": test, "left_out_shared": int((seen_there & ~tested).sum())}
         return SplitPlan("missions", one_round(index, folds), account)
 
 
@@ -231,18 +233,20 @@ class LeaveOneMissionOut:
     def plan(self, index: pd.DataFrame) -> SplitPlan:
         """One round for the chosen mission."""
         need(index, ["mission"], "a split by mission")
+        index = with_canonical(index)
         known = sorted(index["mission"].astype(str).unique())
-        if self.held_out in (None, "none"):
+        held_out = "none" if self.held_out is None else canonical(self.held_out)
+        if held_out == "none":
             check_label_sources(index, known, self.allow_mixed_labels)
             pooled = GroupSplit(self.seed, self.val, self.test, self.link_radius).plan(index)
             return SplitPlan("leave_one_mission_out", pooled.rounds, {"held_out": "none", **pooled.account})
-        if self.held_out not in known:
+        if held_out not in known:
             raise UserError(
                 f"split.held_out=none or one of {', '.join(known)}", str(self.held_out), "choose one of them"
             )
-        split = MissionSplit(self.seed, self.val, self.link_radius, (), (self.held_out,), self.allow_mixed_labels)
+        split = MissionSplit(self.seed, self.val, self.link_radius, (), (held_out,), self.allow_mixed_labels)
         plan = split.plan(index)
-        return SplitPlan("leave_one_mission_out", plan.rounds, {"held_out": self.held_out, **plan.account})
+        return SplitPlan("leave_one_mission_out", plan.rounds, {"held_out": held_out, **plan.account})
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import yaml
 from astrid_ml.build import build
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
+from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.tree.compare import compare_trees, figure_pair
 from astrid_ml.files import write_json, write_table
 from astrid_ml.models.baseline.features import FeatureTable
@@ -41,7 +42,7 @@ class BaselineCommand:
             judged at; by default as long as the network's training took (of each round its part).
         max_iter: trees of a class at most; validation stops the boosting earlier.
         replicates: of the paired bootstrap.
-        seed: of the configurations and of the trees.
+        seed: of the configurations, of the trees and of the bootstrap.
     """
 
     run_dir: str
@@ -76,7 +77,7 @@ class BaselineCommand:
         write_table(baseline, output / "predictions.parquet")
         network = pd.read_parquet(folder / "predictions" / "test.parquet")
         network = network[network["days"].isin(datamodule.windows)]
-        compared = compare_trees(judge.tree, network, baseline, self.replicates)
+        compared = compare_trees(judge.tree, network, baseline, Bootstrap(self.replicates, self.seed))
         figure_pair(compared).savefig(output / "baseline.png", dpi=130)
         write_json(output / "metrics.json", judge.evaluate(baseline).flat("test"))
         summary = {

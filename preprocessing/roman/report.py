@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.metrics import ranking
 from astrid_ml.preprocessing.roman.job.match import Match
 from astrid_ml.types import Floats
 
@@ -56,7 +57,11 @@ def completeness(truth: pd.DataFrame) -> dict[str, dict[str, float | int]]:
     ]
     for (band, kind), part in eligible.groupby(keys):
         found = int(part["sample"].notna().sum())
-        out[f"{band} {kind}"] = {"truth": len(part), "detected": found, "share": round(found / len(part), 4)}
+        out[f"{band} {kind}"] = {
+            "truth": len(part),
+            "detected": found,
+            "share": round(float(ranking.completeness(found, len(part))), 4),
+        }
     return out
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole, write_array
+from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.triplets.artefacts import ARTEFACTS
 from astrid_ml.preprocessing.triplets.missions import MISSIONS
 from astrid_ml.preprocessing.triplets.scene import draw_fields, simulate_batch
@@ -24,7 +25,7 @@ class SimulateTriplets:
 
     Args:
         n: triplets in all, shared out over the missions.
-        missions: among ZTF, PS1, SWIFT, GALEX.
+        missions: among ztf, ps1, swift, galex.
         prevalence: share of transients; the rest are artefacts.
         snr: range of the matched filter's S/N, drawn log-uniformly, alike for both classes.
         part: triplets in a file.
@@ -33,10 +34,15 @@ class SimulateTriplets:
     domain: ClassVar[str] = "triplets"
 
     n: int = 12000
-    missions: tuple[str, ...] | list[str] = ("ZTF", "PS1", "SWIFT", "GALEX")
+    missions: tuple[str, ...] | list[str] = ("ztf", "ps1", "swift", "galex")
     prevalence: float = 0.10
     snr: tuple[float, float] | list[float] = (4.0, 40.0)
     part: int = 1000
+
+    def __post_init__(self) -> None:
+        # Held as they were first spelt: the raw files of before are found again by the same fingerprint.
+        spelt = {canonical(name): name for name in MISSIONS}
+        object.__setattr__(self, "missions", tuple(spelt.get(canonical(name), name) for name in self.missions))
 
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write ``triplets_<mission>_<part>.npy`` and ``.parquet``.
@@ -47,7 +53,9 @@ class SimulateTriplets:
         unknown = sorted(set(self.missions) - set(MISSIONS))
         if unknown or not self.missions:
             raise UserError(
-                f"simulate.missions among {', '.join(MISSIONS)}", f"{unknown or 'none'}", "choose some of them"
+                f"simulate.missions among {', '.join(map(canonical, MISSIONS))}",
+                f"{unknown or 'none'}",
+                "choose some of them",
             )
         if self.n < 1 or not 0 < self.prevalence < 1:
             raise UserError(
@@ -65,7 +73,7 @@ class SimulateTriplets:
                 )
                 counts["triplets"] += size
                 counts["real"] += int(table["label"].sum())
-        return {**counts, "missions": list(self.missions), "seed": seed}
+        return {**counts, "missions": [canonical(name) for name in self.missions], "seed": seed}
 
     def _write(self, folder: Path, name: str, part: int, size: int, random: np.random.Generator) -> pd.DataFrame:
         mission = MISSIONS[name]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,24 @@ def test_a_place_that_cannot_be_written_is_the_users_to_change(tmp_path: Path) -
     with pytest.raises(UserError, match=r"last\.ckpt.* choose another paths\.run_dir"):
         write_whole({"epoch": 1}, tmp_path / "last.ckpt")
     assert list((tmp_path / "last.ckpt").iterdir()) == []
+
+
+def test_a_full_disk_is_said_as_one(tmp_path: Path) -> None:
+    """A limit on the size of files stands for it."""
+    code = (
+        "import resource, signal, sys, torch; from pathlib import Path\n"
+        "from astrid_ml.checkpoint.files import write_whole\n"
+        "from astrid_ml.errors import UserError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try:\n    write_whole({'a': torch.zeros(10**6)}, Path(sys.argv[1]))\n"
+        "except UserError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.ckpt")], capture_output=True, text=True)
+    assert "room and the right to write a checkpoint" in done.stdout, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file_is_the_users_to_change(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserError, match="taken"):
+        write_whole({"epoch": 1}, tmp_path / "taken" / "last.ckpt")

@@ -43,6 +43,23 @@ def test_a_mandatory_value_is_asked_for_by_its_key() -> None:
     assert (said.expected, said.got) == ("dataset=...", "nothing")
 
 
+def test_a_nested_one_is_asked_for_by_its_whole_key() -> None:
+    with pytest.raises(OmegaConfBaseException) as caught:
+        plain(compose("train", ["label=table", "paths.run_dir=r", "paths.sweep_dir=s"]))
+    said = explain(caught.value, CONF, VERBS["train"])
+    assert said is not None
+    assert said.expected == "label.path=..."
+
+
+def test_a_reference_to_nothing_is_not_taken_for_a_missing_value() -> None:
+    with pytest.raises(OmegaConfBaseException) as caught:
+        plain(compose("train", ["trainer.max_epochs=${nothing}", "paths.run_dir=r", "paths.sweep_dir=s"]))
+    said = explain(caught.value, CONF, VERBS["train"])
+    assert said is not None
+    assert "None" not in said.expected
+    assert "nothing" in said.got
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
@@ -79,6 +96,11 @@ def test_the_exit_code_is_the_commands_and_the_arguments_come_back(tmp_path: Pat
     with pytest.raises(UserError, match="what=KIND"):
         run_verb(VERBS["simulate"], [f"output_dir={tmp_path}"], CONF)
     assert sys.argv == before
+
+
+def test_a_sweep_of_any_verb_in_which_a_job_failed_ends_with_one(tmp_path: Path) -> None:
+    words = ["-m", "what=triplets", "simulate.n=-4,4", f"output_dir={tmp_path / 'o'}"]
+    assert run_verb(VERBS["simulate"], [*words, f"hydra.sweep.dir={tmp_path / 'jobs'}"], CONF) == 1
 
 
 def test_jobs_of_a_sweep_fail_one_by_one_with_their_reason(tmp_path: Path) -> None:

@@ -69,6 +69,11 @@ def test_former_names_are_read(former: tuple[str, str]) -> None:
     assert parsed(override)[0] == FORMER[former]
 
 
+def test_a_group_is_chosen_and_not_taken_for_a_file() -> None:
+    assert rewrite(["label=table", "label.path=a (1).csv"], "train", CONF) == ["label=table", 'label.path="a (1).csv"']
+    assert rewrite(["science=a (1).fits"], "difference", CONF) == ['science.path="a (1).fits"']
+
+
 def test_a_node_that_takes_any_key_needs_no_plus() -> None:
     assert rewrite(["wavelengths.e=0.436"], "convert", CONF) == ["++wavelengths.e=0.436"]
     assert rewrite(["preprocessing.detect.threshold=4"], "predict", CONF) == ["++preprocessing.detect.threshold=4"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,17 +28,29 @@ def nodes(tree: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from nodes(value, f"{place}.{key}" if place else str(key))
 
 
-def inherited(text: dict[str, Any], folder: Any) -> set[str]:
-    """Keys of the files of the same group that a file's defaults list names."""
-    keys: set[str] = set()
-    for item in text.get("defaults") or []:
-        if isinstance(item, str) and (folder / f"{item}.yaml").is_file():
-            base = yaml.safe_load((folder / f"{item}.yaml").read_text(encoding="utf-8")) or {}
-            keys |= set(base) | inherited(base, folder)
+def declared(path: Path) -> dict[str, Any]:
+    """A file's content with that of its bases and of the slots that it mounts."""
+    text = path.read_text(encoding="utf-8")
+    own = yaml.safe_load(text) or {}
+    whole: dict[str, Any] = {}
+    for item in own.get("defaults") or []:
+        if isinstance(item, str) and (path.parent / f"{item}.yaml").is_file():
+            whole = joined(whole, declared(path.parent / f"{item}.yaml"))
         elif isinstance(item, dict):
-            # a slot that another option fills: "subtract: zogy" is mounted at that key
-            keys |= {str(key).rpartition("@")[2].rpartition(".")[2].rpartition("/")[2] for key in item}
-    return keys
+            name = next(iter(item))
+            option = path.parent / name / f"{item[name]}.yaml"
+            if "/" in name and option.is_file():
+                stated = re.search(r"@package preprocessing\.?(\S*)", option.read_text(encoding="utf-8"))
+                content = declared(option)
+                whole = joined(whole, {stated.group(1): content} if stated and stated.group(1) else content)
+    return joined(whole, {key: value for key, value in own.items() if key != "defaults"})
+
+
+def joined(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    out = dict(a)
+    for key, value in b.items():
+        out[key] = joined(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+    return out
 
 
 def fields_of(target: str) -> list[str]:
@@ -45,18 +59,15 @@ def fields_of(target: str) -> list[str]:
     return [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
 
 
-def undeclared(path: Any) -> list[str]:
-    text = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+def undeclared(path: Path) -> list[str]:
     out = []
-    for place, node in nodes(text):
-        # what a defaults list mounts stands at the top of its file
-        known = set(node) | (inherited(text, path.parent) if not place or place in ("command", "predictor") else set())
-        lacking = [name for name in fields_of(node["_target_"]) if name not in known and not node.get("_partial_")]
+    for place, node in nodes(declared(path)):
+        lacking = [name for name in fields_of(node["_target_"]) if name not in node and not node.get("_partial_")]
         if lacking:
             out.append(f"{place or 'top'} ({node['_target_'].rpartition('.')[2]}): {', '.join(lacking)}")
     return out
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONF)))
-def test_every_field_is_declared(path: Any) -> None:
+def test_every_field_is_declared(path: Path) -> None:
     assert undeclared(path) == []

@@ -13,15 +13,20 @@ import pytest
 from omegaconf import OmegaConf
 
 from astrid_ml.build import check_targets, plain, targets
-from astrid_ml.config import compose
+from astrid_ml.config import compose, option_names
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 PRIMARIES = sorted(path.stem for path in CONF.glob("*.yaml") if not path.stem.startswith("_"))
-EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+EXPERIMENTS = option_names(CONF / "experiment")
+# Slots of whole exposures, which no training has; tests/conf/test_exposure.py composes them.
+EXPOSURES = ("steps", "twopoint", "rules", "windows")
 OPTIONS = sorted(
     str(path.relative_to(CONF).with_suffix(""))
     for path in CONF.rglob("*.yaml")
-    if path.parent != CONF and path.relative_to(CONF).parts[0] not in ("experiment", "task")
+    if path.parent != CONF
+    and not path.stem.startswith("_")
+    and path.relative_to(CONF).parts[0] not in ("experiment", "task", "frame")
+    and path.parent.name not in EXPOSURES
 )
 
 

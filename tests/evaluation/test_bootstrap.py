@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from astrid_ml.evaluation.bootstrap import Bootstrap, area, paired, roc_area
+from astrid_ml.evaluation.bootstrap import Bootstrap, paired
+from astrid_ml.metrics.ranking import area, roc_area
 
 
 def population(

@@ -152,14 +152,14 @@ def test_a_sharper_model_is_better_by_a_paired_interval_and_an_equal_one_is_not(
         random = np.random.default_rng(1).dirichlet(np.ones(len(group)), len(p))
         blurred[:, list(group)] = 0.5 * own + 0.5 * random
     bad = judge.apply(table(tree.probabilities(blurred), nodes, tree).assign(id=lambda t: t["group_id"]), none)
-    compared = compare_trees(tree, good, bad, replicates=100).set_index("metric")
+    compared = compare_trees(tree, good, bad, Bootstrap(100)).set_index("metric")
     assert (compared["low"] > 0).all()
     assert (compared["low"] < compared["difference"]).all()
-    same = compare_trees(tree, good, good.sample(frac=1, random_state=0), replicates=50)
+    same = compare_trees(tree, good, good.sample(frac=1, random_state=0), Bootstrap(50))
     assert (same[["difference", "low", "high"]] == 0).all(axis=None)
     figure_pair(compared.reset_index()).canvas.draw()
     with pytest.raises(UserError, match="same objects"):
-        compare_trees(tree, good, bad.iloc[1:], replicates=10)
+        compare_trees(tree, good, bad.iloc[1:], Bootstrap(10))
 
 
 def test_a_calibrated_model_is_left_as_it_is() -> None:

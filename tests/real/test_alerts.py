@@ -28,7 +28,7 @@ pytestmark = pytest.mark.real_data
 
 @pytest.mark.parametrize(
     ("folder", "survey", "count", "size"),
-    [("gattini", "Gattini", 17, 61), ("winter", "WINTER", 11, 81), ("rubin", "Rubin", 25, 30), ("ztf", "ZTF", 154, 63)],
+    [("gattini", "gattini", 17, 61), ("winter", "winter", 11, 81), ("rubin", "rubin", 25, 30), ("ztf", "ztf", 154, 63)],
 )
 def test_all_samples_of_a_survey_are_read(real_data: Path, folder: str, survey: str, count: int, size: int) -> None:
     pipeline, writer = AlertsPipeline(), MemoryUnitWriter()
@@ -120,7 +120,7 @@ def test_packets_of_other_surveys_can_be_scored(real_data: Path, d6_m7: Path, tm
     report = predict(d6_m7, [real_data / "gattini", real_data / "winter", real_data / "rubin"], tmp_path / "out")
     assert report["scored"] == 17 + 11 + 25
     table = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
-    assert table.groupby("mission").size().to_dict() == {"Gattini": 17, "Rubin": 25, "WINTER": 11}
+    assert table.groupby("mission").size().to_dict() == {"gattini": 17, "rubin": 25, "winter": 11}
     assert table["score"].between(0, 1).all()
 
 

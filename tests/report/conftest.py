@@ -1,4 +1,4 @@
-"""A headless browser for the pages, where there is one."""
+"""Views as the pages show them; a headless browser, where there is one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from astrid_ml.report.pages import environment, render
+from astrid_ml.report.views import SectionView, View
 
 FLAGS = [
     *(
@@ -35,6 +38,22 @@ class Visit:
     dom: str
     console: list[str]
     requests: set[str]
+
+
+def markup(view: View | SectionView | None) -> str:
+    """What a page would hold for one view; nothing for none."""
+    if view is None:
+        return ""
+    if isinstance(view, SectionView):
+        return render("section.html", section=view)
+    piece: Callable[[View], str] = environment().get_template("macros.html").module.piece  # type: ignore[attr-defined]
+    return str(piece(view))
+
+
+@pytest.fixture(scope="session")
+def shown() -> Callable[[View | SectionView | None], str]:
+    """From a view to its markup."""
+    return markup
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,12 +20,15 @@ from astrid_ml.evaluation.binary import BinaryEvaluation
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.binary import average_precision, pr_curve
-from astrid_ml.report import html, plots, sections_head, sections_results, sections_run
+from astrid_ml.report import plots, sections_head, sections_results, sections_run
 from astrid_ml.report.contact_sheet import MISSING, stamp_png, stretched, write_contact_sheet
 from astrid_ml.report.content import RunReport, SamplePicture
 from astrid_ml.report.model_card import card_text
+from astrid_ml.report.names import fixed, show
 from astrid_ml.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, Line, plot, ticks, whisker
 from astrid_ml.stats import wilson
+
+Shown = Callable[[Any], str]
 
 
 def result_of(n: int = 300) -> EvaluationResult:
@@ -86,53 +91,55 @@ def test_a_whisker_without_a_value_is_empty_and_one_outside_stays_inside() -> No
 
 
 def test_numbers_are_shown_short_and_missing_ones_empty() -> None:
-    assert [html.show(v) for v in (None, float("nan"), pd.NA)] == ["", "", ""]
-    assert [html.show(v) for v in (12000.0, 0.123456, True, 12000, float("inf"))] == [
+    assert [show(v) for v in (None, float("nan"), pd.NA)] == ["", "", ""]
+    assert [show(v) for v in (12000.0, 0.123456, True, 12000, float("inf"))] == [
         "12,000",
         "0.1235",
         "yes",
         "12,000",
         "inf",
     ]
-    assert html.fixed(0.00001) == "1.0e-05"
-    assert html.fixed(0.0) == "0.000"
-    assert html.show({"real": 3, "bogus": 12000}) == "real: 3, bogus: 12,000"
+    assert fixed(0.00001) == "1.0e-05"
+    assert fixed(0.0) == "0.000"
+    assert show({"real": 3, "bogus": 12000}) == "real: 3, bogus: 12,000"
 
 
-def test_the_confusion_matrix_puts_counts_in_their_cells() -> None:
+def test_the_confusion_matrix_puts_counts_in_their_cells(shown: Shown) -> None:
     result = result_of()
-    shown = sections_results.operating(report_of(result))
-    cells = [int(text.replace(",", "")) for text in re.findall(r'class="heat"[^>]*>([\d,]+)<', shown)]
+    page = shown(sections_results.operating(report_of(result)))
+    cells = [int(text.replace(",", "")) for text in re.findall(r'class="heat"[^>]*>([\d,]+)<', page)]
     metrics = result.metrics
     assert cells == [metrics["tp"], metrics["fn"], metrics["fp"], metrics["tn"]]
 
 
-def test_a_confusion_matrix_of_many_classes_is_shown_as_it_is() -> None:
+def test_a_confusion_matrix_of_many_classes_is_shown_as_it_is(shown: Shown) -> None:
     table = pd.DataFrame({"truth": ["a", "b", "c"], "a": [5, 0, 1], "b": [0, 7, 1], "c": [0, 0, 0]})
-    shown = sections_results.operating(report_of(EvaluationResult({}, tables={"confusion": table})))
-    assert re.findall(r'class="heat"[^>]*>([\d,]+)<', shown) == ["5", "0", "0", "0", "7", "0", "1", "1", "0"]
+    page = shown(sections_results.operating(report_of(EvaluationResult({}, tables={"confusion": table}))))
+    assert re.findall(r'class="heat"[^>]*>([\d,]+)<', page) == ["5", "0", "0", "0", "7", "0", "1", "1", "0"]
 
 
-def test_a_breakdown_cell_with_one_class_stays_empty() -> None:
+def test_a_breakdown_cell_with_one_class_stays_empty(shown: Shown) -> None:
     rows = {"value": ["A", "(4.0, 6.2]"], "n": [10.0, 20.0], "positives": [0.0, 4.0], "groups": [5.0, 9.0]}
     rows |= {"aucpr": [np.nan, 0.8], "low": [np.nan, 0.8], "high": [np.nan, 0.8], "recall": [np.nan, 0.5]}
     result = EvaluationResult({"aucpr": 0.7}, tables={"breakdown/mission": pd.DataFrame(rows)})
-    shown = sections_results.breakdowns(report_of(result))
-    assert shown.count('class="whisker"') == 1
-    assert "4.0 to 6.2" in shown
-    assert "no width" in shown
-    assert "nan" not in shown
+    page = shown(sections_results.breakdowns(report_of(result)))
+    assert page.count('class="whisker"') == 1
+    assert "4.0 to 6.2" in page
+    assert "no width" in page
+    assert "nan" not in page
 
 
-def test_a_result_without_anything_known_is_still_a_report() -> None:
+def test_a_result_without_anything_known_is_still_a_report(shown: Shown) -> None:
     result = EvaluationResult({"leaf/macro_f1/64d": 0.4, "odd": None}, headline="leaf/macro_f1/64d", why={"odd": "few"})
     report = report_of(result)
     assert "leaf/macro_f1/64d is 0.400 (no interval" in sections_head.sentence(report)
-    assert "few" in sections_results.numbers(report)
-    assert sections_results.curves(report) == sections_results.operating(report) == sections_run.training(report) == ""
+    assert "few" in shown(sections_results.numbers(report))
+    assert sections_results.curves(report) is None
+    assert sections_results.operating(report) is None
+    assert sections_run.training(report) is None
 
 
-def test_an_audit_that_is_off_or_leaks_is_an_alarm() -> None:
+def test_an_audit_that_is_off_or_leaks_is_an_alarm(shown: Shown) -> None:
     result = result_of()
     off = report_of(
         result, audit={"ok": True, "mode": "off", "checked": [], "findings": [], "confounding": {"why": "off"}}
@@ -142,16 +149,16 @@ def test_an_audit_that_is_off_or_leaks_is_an_alarm() -> None:
     leaky = report_of(result, audit={"ok": False, "mode": "warn", "checked": ["ids"], "findings": [finding]})
     assert "1 pair." in sections_head.alarms(leaky)[0]
     pictures = [SamplePicture("a ~ b", stamp_png(np.ones((1, 5, 5))))]
-    assert "Pairs that leak" in sections_run.audit(replace(leaky, audit_pictures=pictures))
+    assert "Pairs that leak" in shown(sections_run.audit(replace(leaky, audit_pictures=pictures)))
 
 
-def test_each_round_of_a_k_fold_run_is_drawn() -> None:
+def test_each_round_of_a_k_fold_run_is_drawn(shown: Shown) -> None:
     rows = [
         {"round": r, "epoch": float(e), "train/loss": 1.0 / (e + 1), "val/loss": 2.0}
         for r in range(3)
         for e in range(4)
     ]
-    drawn = sections_run.training(replace(report_of(result_of()), history=pd.DataFrame(rows)))
+    drawn = shown(sections_run.training(replace(report_of(result_of()), history=pd.DataFrame(rows))))
     assert drawn.count('<path class="line a thin"') == 3
     assert drawn.count(">train/loss<") == 1
 
@@ -195,7 +202,7 @@ def test_a_model_card_is_strict_json_and_its_markdown_cannot_be_broken_out_of() 
     assert "<img" not in text["model_card.md"].replace("\\<img", "")
 
 
-def test_a_domains_figures_and_matrices_are_shown_once() -> None:
+def test_a_domains_figures_and_matrices_are_shown_once(shown: Shown) -> None:
     from matplotlib.figure import Figure
 
     def draw() -> Figure:
@@ -206,7 +213,7 @@ def test_a_domains_figures_and_matrices_are_shown_once() -> None:
     matrix = pd.DataFrame({"truth": ["a", "b"], "a": [5, 1], "b": [2, 7]})
     tables = {"confusion/leaf": matrix, "metrics_over_days": pd.DataFrame({"days": [4, 16], "f1": [0.2, 0.3]})}
     figures = {"Confusion, leaf, 64 days": draw, "Metrics over days": draw}
-    shown = sections_results.further(report_of(EvaluationResult({}, tables=tables, figures=figures)))
-    assert re.findall(r'class="heat"[^>]*>([\d,]+)<', shown) == ["5", "2", "1", "7"]
-    assert shown.count("<img") == 1
-    assert "metrics over days." in shown
+    page = shown(sections_results.further(report_of(EvaluationResult({}, tables=tables, figures=figures))))
+    assert re.findall(r'class="heat"[^>]*>([\d,]+)<', page) == ["5", "2", "1", "7"]
+    assert page.count("<img") == 1
+    assert "metrics over days." in page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astrid_ml.report.sweep_page import best_job, body, cross_missions, headline_of, table
+from astrid_ml.report.sweep_page import best_job, cross_missions, headline_of, sweep_page, table
 
 
 def jobs_of(*columns: Mapping[str, Any]) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def test_jobs_tested_on_different_samples_have_no_best(keys: list[str]) -> None:
     assert best_job(jobs_of({"seed": [1, 2], "test/aucpr": [0.5, None]}), ["seed"]) == ""
 
 
-def test_the_table_draws_an_interval_for_each_job_that_has_one() -> None:
+def test_the_table_draws_an_interval_for_each_job_that_has_one(shown: Callable[[Any], str]) -> None:
     columns = {
         "test/aucpr": [0.5, 0.9, None],
         "test/aucpr_low": [0.42, 0.8, None],
@@ -63,14 +63,14 @@ def test_the_table_draws_an_interval_for_each_job_that_has_one() -> None:
     others = {"test/baseline_aucpr": [0.2, 0.3, None], "val/aucpr": [0.7, 0.8, None]}
     jobs = jobs_of({"seed": [1, 2, 3]}, columns, others)
     jobs.loc[2, "status"] = "failed"
-    shown = table(jobs, ["seed"])
-    assert shown.count('class="whisker"') == 2
-    assert 'aria-label="0.500, 0.420 to 0.600"' in shown
-    heads = re.findall(r"<th[^>]*>(?:<button[^>]*>)?([^<]+)", shown)
+    page = shown(table(jobs, ["seed"]))
+    assert page.count('class="whisker"') == 2
+    assert 'aria-label="0.500, 0.420 to 0.600"' in page
+    heads = re.findall(r"<th[^>]*>(?:<button[^>]*>)?([^<]+)", page)
     assert heads[:3] == ["job", "status", "seed"]
     assert {"AUCPR, held out", "95 % interval", "0.4 to 1", "baseline", "AUCPR, validation"} <= set(heads)
-    assert len(re.findall(r'<tr[^>]*class="?failed', shown)) == 1
-    assert "nan" not in shown.lower()
+    assert len(re.findall(r'<tr[^>]*class="?failed', page)) == 1
+    assert "nan" not in page.lower()
 
 
 def test_across_missions_jobs_that_differ_in_something_else_are_averaged() -> None:
@@ -92,7 +92,7 @@ def test_across_missions_jobs_that_differ_in_something_else_are_averaged() -> No
 def test_failed_jobs_are_told_with_their_reason_and_nothing_is_left_unescaped(tmp_path: Path) -> None:
     jobs = jobs_of({"a<b": ["<i>", "x"], "test/aucpr": [0.5, None]})
     jobs.loc[1, ["status", "reason"]] = ["failed", "UserError: <b>"]
-    page = body(tmp_path / "<s>", jobs, ["a<b"])
+    page = sweep_page(tmp_path / "<s>", jobs, ["a<b"])
     assert "2 jobs, 1 done, 1 not." in page
     assert "Job 1 failed: UserError: &lt;b&gt;" in page
     assert not re.search(r"<[is]>|<b>UserError|UserError: <b>|a<b", page)

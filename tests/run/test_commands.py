@@ -69,7 +69,7 @@ def test_a_run_leaves_what_people_rely_on(finished: Path) -> None:
         assert (run / name).is_file(), name
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test/aucpr_low"] <= metrics["test/aucpr"] <= metrics["test/aucpr_high"]
-    assert {"test/prevalence", "test/baseline_aucpr", "val/aucpr", "test/aucpr/ZTF"} <= metrics.keys()
+    assert {"test/prevalence", "test/baseline_aucpr", "val/aucpr", "test/aucpr/ztf"} <= metrics.keys()
     table = pd.read_parquet(run / "predictions" / "test.parquet")
     assert {"id", "label", "score", "probability", "threshold", "threshold_on", "decision"} <= set(table.columns)
     content = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
@@ -156,7 +156,7 @@ MISTAKES = [
     (["predict", "ckpt_path=text.ckpt", "input=empty", "output_dir=out"], "checkpoint"),
     (["predict", "ckpt_path=foreign.ckpt", "input=empty", "output_dir=out"], "trust"),
     (["train", *TINY, "dataset=empty"], "dataset.json"),
-    (["train", *TINY, "split=missions", "split.test=[HUBBLE]"], "HUBBLE"),
+    (["train", *TINY, "split=missions", "split.test=[HUBBLE]"], "hubble"),
 ]
 
 
@@ -233,7 +233,7 @@ def test_a_sweep_gives_each_job_its_folder_and_prepares_once(finished: Path, lau
     assert table["split.held_out"].tolist() == ["none", "ZTF", "HUBBLE"]
     assert "HUBBLE" in table["reason"].iloc[2]
     assert table["run_dir"].nunique() == 3
-    assert table["test/aucpr/ZTF"].notna().tolist()[:2] == [True, True]
+    assert table["test/aucpr/ztf"].notna().tolist()[:2] == [True, True]
     assert "Across missions" in (sweep / "sweep.html").read_text()
     datasets = [path for path in (finished / "store").glob("realbogus_triplets-*") if not path.name.endswith("-splits")]
     assert len(datasets) == 1

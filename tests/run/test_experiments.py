@@ -13,13 +13,13 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 
 from astrid_ml.build import conf_folder, plain
-from astrid_ml.config import compose
+from astrid_ml.config import compose, option_names
 from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves
 from astrid_ml.run.training.train import train
 
 COMMON = ["trainer.fast_dev_run=true", "trainer.enable_progress_bar=false", "trainer.precision=32-true", "logger=none"]
 SMALL = Path(__file__).parents[1] / "experiments"
-EXPERIMENTS = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
+EXPERIMENTS = option_names(conf_folder() / "experiment")
 
 
 def make_alerts(folder: Path) -> None:

@@ -148,7 +148,7 @@ def test_missions_train_validate_and_test_where_they_should() -> None:
 def test_mixed_label_sources_are_refused_unless_allowed(held_out: str) -> None:
     index = index_of()
     index["label_source"] = np.where(index["mission"] == "ZTF", "drb", "scanned")
-    with pytest.raises(UserError, match="ZTF: drb"):
+    with pytest.raises(UserError, match="ztf: drb"):
         options.LeaveOneMissionOut(held_out=held_out).plan(index)
     options.LeaveOneMissionOut(held_out=held_out, allow_mixed_labels=True).plan(index)
 
@@ -159,7 +159,7 @@ def test_mixed_label_sources_are_refused_unless_allowed(held_out: str) -> None:
         (options.GroupSplit(val=0.6, test=0.5), "0.6 and 0.5"),
         (options.KFold(k=1), "at least 2"),
         (options.LeaveOneMissionOut(held_out="GALAX"), "GALAX"),
-        (options.MissionSplit(train=["PS1"], test=["PS1"]), "PS1"),
+        (options.MissionSplit(train=["PS1"], test=["ps1"]), "ps1"),
         (options.MissionSplit(train=["HST"], test=["PS1"]), "unknown"),
         (options.MissionSplit(), "split.test"),
         (options.ColumnSplit(column="detector"), "detector"),

@@ -21,14 +21,14 @@ from astrid_ml.evaluation.tree.metrics import (
 from astrid_ml.taxonomy import Taxonomy
 
 
-def compare_trees(tree: Taxonomy, first: pd.DataFrame, second: pd.DataFrame, replicates: int = 1000) -> pd.DataFrame:
+def compare_trees(tree: Taxonomy, first: pd.DataFrame, second: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
     """Leaf macro-F1 and macro-AUCPR of two judged tables of predictions, and their difference.
 
     Args:
         tree: the taxonomy.
         first: ``id, group_id, label, days`` and ``score_<node>``, ``p_<node>``: the network.
         second: the same objects at the same windows: the baseline.
-        replicates: of the paired bootstrap; the same objects are drawn for both.
+        bootstrap: of the paired intervals; the same objects are drawn for both.
 
     Returns:
         Columns ``metric, days, network, baseline, difference, low, high``.
@@ -44,12 +44,12 @@ def compare_trees(tree: Taxonomy, first: pd.DataFrame, second: pd.DataFrame, rep
         )  # fmt: skip
     nodes = tree.encode(list(one["label"]))
     pairs = zip(views(one, nodes, tree), views(two, nodes, tree), strict=True)
-    rows = [row for a, b in pairs if a.name == "leaf" and len(np.unique(a.y)) > 1 for row in _rows(a, b, replicates)]
+    rows = [row for a, b in pairs if a.name == "leaf" and len(np.unique(a.y)) > 1 for row in _rows(a, b, bootstrap)]
     return pd.DataFrame(rows)
 
 
-def _rows(a: View, b: View, replicates: int) -> list[dict[str, Any]]:
-    bootstrap, k, out = Bootstrap(replicates), len(a.names), []
+def _rows(a: View, b: View, bootstrap: Bootstrap) -> list[dict[str, Any]]:
+    k, out = len(a.names), []
     for metric in ("macro_f1", "macro_aucpr"):
         values, draws = [], []
         for view in (a, b):

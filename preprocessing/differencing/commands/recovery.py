@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from astrid_ml.metrics.ranking import completeness
 from astrid_ml.preprocessing.differencing.detect.measure import forced
 from astrid_ml.preprocessing.differencing.detect.options import EDGE, NEAR_MASK
 from astrid_ml.preprocessing.differencing.difference import Difference
@@ -128,7 +128,7 @@ def summarise(parts: list[Recovery]) -> dict[str, Any]:
 
 
 def _completeness(found: Mask, name: str) -> dict[str, Any]:
-    value, n = (float(found.mean()) if len(found) else math.nan), len(found)
+    value, n = float(completeness(found.sum(), len(found))), len(found)
     low, high = wilson(np.array([value]), np.array([n]))
     shares = {name: value, f"{name}_low": float(low[0]), f"{name}_high": float(high[0])}
     return {key: share if n else None for key, share in shares.items()} | {f"{name}_n": n}

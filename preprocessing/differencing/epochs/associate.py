@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.missions import canonical
 from astrid_ml.sky import unit_vectors
 from astrid_ml.types import Floats, Ints
 
@@ -122,8 +123,8 @@ class Associate:
     def _radii(self, candidates: pd.DataFrame) -> Floats:
         radius = np.full(len(candidates), self.radius)
         if "mission" in candidates:
-            radii = {name.lower(): value for name, value in self.mission_radius.items()}
-            own = candidates["mission"].astype(str).str.lower().map(radii)
+            radii = {canonical(name): value for name, value in self.mission_radius.items()}
+            own = candidates["mission"].astype(str).map(canonical).map(radii)
             radius = np.where(own.notna(), own.fillna(0.0).to_numpy(dtype=float), radius)
         return radius
 

@@ -36,7 +36,7 @@ ROMAN_BANDPASS = {
     "213": 14.579316,
     "146": 16.270076,
 }
-_MISSIONS = {
+MISSIONS = {
     "jwst": ("JWST", "NIRCAM", "NIRISS"),
     "hst": ("HST",),
     "roman": ("ROMAN", "WFI"),
@@ -95,7 +95,7 @@ def _text(header: Header, keys: tuple[str, ...]) -> str | None:
 def mission_of(header: Header) -> str | None:
     """Mission, in lower case, from the keys that name it, else from keys of its own; None where unknown."""
     said = " ".join(str(header.get(key, "")) for key in _NAMES).upper()
-    named = next((name for name, words in _MISSIONS.items() if any(word in said for word in words)), None)
+    named = next((name for name, words in MISSIONS.items() if any(word in said for word in words)), None)
     return named or next((name for name, keys in _TELLTALES.items() if all(key in header for key in keys)), None)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.files import walk, write_json
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.lists import detections, with_probability
@@ -50,6 +51,7 @@ class ScoreRampsCommand:
         trust: classes outside this project that the checkpoint may name.
         replicates: bootstrap draws of exposures for the intervals.
         seed: of those draws.
+        level: of the intervals.
     """
 
     input: str | Sequence[str]
@@ -62,6 +64,7 @@ class ScoreRampsCommand:
     trust: Sequence[str] = ()
     replicates: int = 500
     seed: int = 0
+    level: float = 0.95
 
     def run(self) -> dict[str, Any]:
         """Score; returns the headline numbers.
@@ -78,7 +81,8 @@ class ScoreRampsCommand:
                 score, warning = self._exposure(path, len(scores), Path(work), network, lists, slopes)
             scores.append(score)
             warned += [warning] if warning else []
-        comparison = Comparison(scores, own_thresholds(network, self.processing), self.replicates, self.seed)
+        bootstrap = Bootstrap(self.replicates, self.seed, self.level)
+        comparison = Comparison(scores, own_thresholds(network, self.processing), bootstrap)
         result = comparison.summary() | {
             "lists": {name: kept.summary() for name, kept in lists.items()},
             "cleaned_slopes": slopes.summary(),

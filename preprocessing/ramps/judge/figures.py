@@ -32,7 +32,7 @@ def save_figures(comparison: Comparison, result: dict[str, Any], folder: Path) -
 
 
 def completeness_figure(result: dict[str, Any]) -> Figure:
-    """Completeness of cosmic rays by charge, at equal false positives, with 95 % intervals."""
+    """Completeness of cosmic rays by charge, at equal false positives, with intervals."""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
     table = result["completeness_at_matched_false_positives"]
@@ -61,13 +61,10 @@ def curves_figure(comparison: Comparison) -> Figure:
     for axes, name in zip(panels, ANOMALIES, strict=True):
         for method in comparison.methods:
             ranked = comparison.ranked(method, name)
-            total = float(ranked.totals.sum())
-            found, claimed = np.cumsum(ranked.true), np.arange(1, len(ranked.true) + 1)
-            if not total or not len(found):
+            if not ranked.totals.sum() or not len(ranked.true):
                 continue
-            area = ranked.area()
-            label = f"{method.replace('_', ' ')} {area:.3f}"
-            axes.plot(found / total, found / claimed, color=COLOURS[method], label=label)
+            label = f"{method.replace('_', ' ')} {ranked.area():.3f}"
+            axes.plot(*ranked.curve(), color=COLOURS[method], label=label)
         axes.set(xlabel="recall", xlim=(0, 1.01), ylim=(0, 1.02), title=name.replace("_", " "))
         if axes.lines:
             axes.legend(loc="lower left", fontsize=8, title="AUCPR", title_fontsize=8)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.metrics.ranking import area, completeness_at
 from astrid_ml.preprocessing.ramps.fusion.fusion import (
     FUSIONS,
     UNDECIDED,
@@ -19,7 +22,7 @@ from astrid_ml.preprocessing.ramps.fusion.fusion import (
     likelihood_scores,
 )
 from astrid_ml.preprocessing.ramps.fusion.truth import unpacked
-from astrid_ml.preprocessing.ramps.judge.curves import Ranked, interval
+from astrid_ml.preprocessing.ramps.judge.curves import Ranked, Values, defined, interval, mean_of_defined
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
 from astrid_ml.types import Array, Floats, Floats32, Ints
 
@@ -33,8 +36,10 @@ class VoxelJudge:
 
     Args:
         false_positive_rate: at which the recall is quoted.
-        replicates: bootstrap draws of whole groups (exposures or detectors) for the 95 % intervals.
+        replicates: bootstrap draws of whole groups (exposures or detectors) for the intervals.
         seed: of those draws.
+        fusion: how the fusion is fitted.
+        level: of the intervals.
     """
 
     purpose: ClassVar[str] = "voxels"
@@ -43,6 +48,7 @@ class VoxelJudge:
     replicates: int = 200
     seed: int = 0
     fusion: FusionFit = field(default_factory=FusionFit)
+    level: float = 0.95
 
     def fit(self, validation: pd.DataFrame) -> dict[str, Any]:
         """Tile scores are left uncalibrated, a tile is called anomalous at 0.5; the fusion's weights."""
@@ -78,12 +84,14 @@ class VoxelJudge:
         metrics: dict[str, float | None] = {}
         why: dict[str, str] = {}
         for name in ANOMALIES:
-            true, false = (part.sum(0) for part in pooled[name])
-            metrics[f"{name}/aucpr"] = average_precision(true, false)
-            metrics[f"{name}/recall"] = recall_at(true, false, self.false_positive_rate)
+            true, false = (np.cumsum(part.sum(0)) for part in pooled[name])
+            metrics[f"{name}/aucpr"] = defined(area(true, false))
+            found = completeness_at(true, false, self.false_positive_rate * false[-1])
+            metrics[f"{name}/recall"] = defined(found) if false[-1] else None
             if metrics[f"{name}/aucpr"] is None:
                 why |= {f"{name}/{key}": f"no voxel of {name}" for key in ("aucpr", "recall")}
-        metrics["aucpr_mean"] = _mean([metrics[f"{name}/aucpr"] for name in ANOMALIES])
+        each = [metrics[f"{name}/aucpr"] for name in ANOMALIES]
+        metrics["aucpr_mean"] = defined(mean_of_defined([np.nan if value is None else value for value in each]))
         if metrics["aucpr_mean"] is None:
             why["aucpr_mean"] = "no anomalous voxel"
         intervals = self._intervals(pooled, len(names))
@@ -134,26 +142,24 @@ class VoxelJudge:
                 ranked = Ranked.of(values[decided, code], right[decided], tile_group[decided], totals)
                 key = f"{method}/{name}/aucpr"
                 metrics[key] = ranked.area()
-                bound = interval(ranked.area, n, self.replicates, self.seed)
+                bound = interval(ranked.areas, n, self._bootstrap)
                 bounds |= {key: bound} if bound else {}
         return metrics, bounds
 
     def _intervals(self, pooled: dict[str, tuple[Floats, Floats]], n: int) -> dict[str, tuple[float, float]]:
-        """95 % intervals from draws of whole groups."""
-        random = np.random.default_rng(self.seed)
-        drawn: dict[str, list[float]] = {key: [] for key in (*(f"{name}/aucpr" for name in ANOMALIES), "aucpr_mean")}
-        for _ in range(self.replicates):
-            weight = np.bincount(random.integers(0, n, n), minlength=n)
-            values = {name: average_precision(weight @ t, weight @ f) for name, (t, f) in pooled.items()}
-            whole = {f"{name}/aucpr": value for name, value in values.items()}
-            for key, value in (whole | {"aucpr_mean": _mean(list(values.values()))}).items():
-                if value is not None:
-                    drawn[key].append(value)
-        return {
-            key: (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975)))
-            for key, values in drawn.items()
-            if values
-        }
+        """Intervals of ``<class>/aucpr`` and ``aucpr_mean`` from draws of whole groups."""
+
+        def value(name: str, weights: Floats) -> Floats:
+            return area(*(np.cumsum(weights @ counts, axis=-1) for counts in pooled[name]))
+
+        values: dict[str, Values] = {f"{name}/aucpr": partial(value, name) for name in pooled}
+        values["aucpr_mean"] = lambda weights: mean_of_defined([value(name, weights) for name in pooled])
+        bounds = {key: interval(number, n, self._bootstrap) for key, number in values.items()}
+        return {key: bound for key, bound in bounds.items() if bound is not None}
+
+    @property
+    def _bootstrap(self) -> Bootstrap:
+        return Bootstrap(self.replicates, self.seed, self.level)
 
 
 def half_of(histogram: Array, above: bool) -> float:
@@ -179,25 +185,3 @@ def _pooled(table: pd.DataFrame, name: str, groups: Array, names: Array) -> tupl
         np.add.at(total, place, rows)
         out.append(total)
     return out[0], out[1]
-
-
-def average_precision(true: Floats, false: Floats) -> float | None:
-    """Average precision of binned scores, highest first; a bin's voxels are taken as tied. None without positives."""
-    if not true.sum() or not false.sum():
-        return None
-    found, wrong = np.cumsum(true), np.cumsum(false)
-    precision = np.divide(found, found + wrong, out=np.zeros_like(found), where=found + wrong > 0)
-    return float((precision * true).sum() / found[-1])
-
-
-def recall_at(true: Floats, false: Floats, rate: float) -> float | None:
-    """Largest recall at which at most ``rate`` of the false voxels pass. None without positives."""
-    if not true.sum() or not false.sum():
-        return None
-    allowed = np.cumsum(false) <= rate * false.sum()
-    return float((np.cumsum(true)[allowed] / true.sum()).max(initial=0.0))
-
-
-def _mean(values: list[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.metrics.ranking import completeness
 from astrid_ml.preprocessing.ramps.fusion.fusion import UNDECIDED, level_exceeded_by
-from astrid_ml.preprocessing.ramps.judge.curves import Ranked, interval
+from astrid_ml.preprocessing.ramps.judge.curves import Ranked, Values, defined, interval, mean_of_defined
 from astrid_ml.preprocessing.ramps.judge.methods import SINGLES, Claims, ExposureScores
 from astrid_ml.preprocessing.ramps.judge.truth import BINS
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
-from astrid_ml.types import Floats
 
-Value = Callable[[Floats], float | None]
 BIN_NAMES = tuple(f"{low:g}-{high:g}" if np.isfinite(high) else f">{low:g}" for low, high in BINS)
 FUSION, PLAIN = "fusion", "fusion_without_network"
 
 
 class Comparison:
-    """All exposures together. Numbers stand as [value, low, high] with the 95 % interval over draws of exposures.
+    """All exposures together. Numbers stand as [value, low, high] with the interval over draws of exposures.
 
     Args:
         exposures: their scores.
         own: the threshold of each method in ordinary use.
-        replicates: bootstrap draws of exposures.
-        seed: of those draws.
+        bootstrap: draws of exposures, and the level of the intervals.
     """
 
-    def __init__(
-        self, exposures: Sequence[ExposureScores], own: dict[str, float], replicates: int = 500, seed: int = 0
-    ) -> None:
-        self.n, self.own, self.replicates, self.seed = len(exposures), own, replicates, seed
+    def __init__(self, exposures: Sequence[ExposureScores], own: dict[str, float], bootstrap: Bootstrap) -> None:
+        self.n, self.own, self.bootstrap = len(exposures), own, bootstrap
         self.methods = list(exposures[0].claims)
         self.claims = {name: _joined([e.claims[name] for e in exposures]) for name in self.methods}
         self.rays = pd.concat([e.rays.assign(exposure=i) for i, e in enumerate(exposures)], ignore_index=True)
@@ -72,7 +69,7 @@ class Comparison:
 
     def _areas(self, method: str) -> dict[str, Any]:
         ranked = {name: self.ranked(method, name) for name in ANOMALIES}
-        values: dict[str, Value] = {name: part.area for name, part in ranked.items()}
+        values: dict[str, Values] = {name: part.areas for name, part in ranked.items()}
         return {key: self._number(value) for key, value in {**values, "mean": _mean(list(values.values()))}.items()}
 
     def _matched(self) -> dict[str, float]:
@@ -86,24 +83,24 @@ class Comparison:
                 out[method] = level_exceeded_by(claim.scores[claim.quiet, 0], target)
         return out
 
-    def _false(self, method: str, level: float) -> Value:
+    def _false(self, method: str, level: float) -> Values:
         claim = self.claims[method]
         false = claim.quiet & (claim.scores[:, 0] > level)
         count = np.bincount(claim.exposure[false], minlength=self.n)
-        return lambda weight: float(weight @ count) / max(float(weight @ self.area), 1e-12)
+        return lambda weights: (weights @ count) / np.maximum(weights @ self.area, 1e-12)
 
-    def _found(self, method: str, levels: dict[str, float], low: float, high: float) -> Value:
+    def _found(self, method: str, levels: dict[str, float], low: float, high: float) -> Values:
         """Share of the rays of a bin that are found."""
         inside = ((self.rays["size"] >= low) & (self.rays["size"] < high)).to_numpy()
         exposure = self.rays.exposure.to_numpy(np.int64)
         hit = inside & (self.rays[method].to_numpy() > levels[method])
         found, total = (np.bincount(exposure[m], minlength=self.n) for m in (hit, inside))
-        return lambda weight: float(weight @ found) / float(weight @ total) if weight @ total > 0 else None
+        return lambda weights: completeness(weights @ found, weights @ total)
 
     def _complete(self, method: str, levels: dict[str, float]) -> dict[str, Any]:
         return {name: self._number(value) for name, value in self._bins(method, levels).items()}
 
-    def _bins(self, method: str, levels: dict[str, float]) -> dict[str, Value]:
+    def _bins(self, method: str, levels: dict[str, float]) -> dict[str, Values]:
         bins = {name: self._found(method, levels, *limits) for name, limits in zip(BIN_NAMES, BINS, strict=True)}
         return {**bins, "mean": _mean(list(bins.values()))}
 
@@ -115,7 +112,7 @@ class Comparison:
 
     def _paired(self, rivals: Sequence[str]) -> dict[str, Any]:
         """Fusion less the best rival, drawn together: AUCPR of each class, completeness at equal false positives."""
-        areas = {m: {name: self.ranked(m, name).area for name in ANOMALIES} for m in (FUSION, *rivals)}
+        areas = {m: {name: self.ranked(m, name).areas for name in ANOMALIES} for m in (FUSION, *rivals)}
         bins = {m: self._bins(m, self.matched) for m in (FUSION, *rivals)}
         return {
             "aucpr": {key: self._less(areas, rivals, key) for key in ANOMALIES},
@@ -123,35 +120,28 @@ class Comparison:
             "completeness": {key: self._less(bins, rivals, key) for key in (*BIN_NAMES, "mean")},
         }
 
-    def _less(self, values: dict[str, dict[str, Any]], rivals: Sequence[str], key: str) -> dict[str, Any]:
-        every = np.ones(self.n)
-        alone = {m: values[m][key](every) for m in rivals}
-        defined = {m: value for m, value in alone.items() if value is not None}
-        if not defined:
+    def _less(self, values: dict[str, dict[str, Values]], rivals: Sequence[str], key: str) -> dict[str, Any]:
+        alone = {m: self._alone(values[m][key]) for m in rivals}
+        there = {m: value for m, value in alone.items() if value is not None}
+        if not there:
             return {"rival": None, "difference": None}
-        best = max(defined, key=lambda m: defined[m])
+        best = max(there, key=lambda m: there[m])
+        one, two = values[FUSION][key], values[best][key]
+        return {"rival": best, "difference": self._number(lambda weights: one(weights) - two(weights))}
 
-        def difference(weight: Floats) -> float | None:
-            one, two = values[FUSION][key](weight), values[best][key](weight)
-            return None if one is None or two is None else float(one - two)
+    def _alone(self, value: Values) -> float | None:
+        """The number with each exposure counted once."""
+        return defined(value(np.ones((1, self.n)))[0])
 
-        return {"rival": best, "difference": self._number(difference)}
-
-    def _number(self, value: Value) -> list[float | None]:
-        bound = interval(value, self.n, self.replicates, self.seed) or (None, None)
-        return [value(np.ones(self.n)), *bound]
+    def _number(self, value: Values) -> list[float | None]:
+        bound = interval(value, self.n, self.bootstrap) or (None, None)
+        return [self._alone(value), *bound]
 
 
 def _joined(parts: Sequence[Claims]) -> Claims:
     return Claims(*(np.concatenate([getattr(p, f) for p in parts]) for f in ("scores", "label", "quiet", "exposure")))
 
 
-def _mean(values: Sequence[Any]) -> Value:
-    """The mean of several numbers, where all are defined."""
-
-    def mean(weight: Floats) -> float | None:
-        each = [value(weight) for value in values]
-        defined = [v for v in each if v is not None]
-        return float(np.mean(defined)) if defined else None
-
-    return mean
+def _mean(values: Sequence[Values]) -> Values:
+    """The mean of several numbers, of those that are defined."""
+    return lambda weights: mean_of_defined([value(weights) for value in values])

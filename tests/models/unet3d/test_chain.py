@@ -18,7 +18,7 @@ from astrid_ml.models.losses.voxels import IGNORE, CrossEntropyDice
 from astrid_ml.models.tasks.voxels import VoxelTask, class_logits
 from astrid_ml.models.unet3d.network import UNet3D
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
-from astrid_ml.preprocessing.ramps.judge.judge import VoxelJudge, average_precision, recall_at
+from astrid_ml.preprocessing.ramps.judge.judge import VoxelJudge
 from astrid_ml.preprocessing.ramps.pipeline import RampsPipeline
 from astrid_ml.preprocessing.ramps.ramp.channels import ramp_channels
 from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
@@ -164,11 +164,16 @@ def test_calling_everything_an_anomaly_scores_badly(source: MemorySource) -> Non
 
 
 def test_metrics_of_histograms() -> None:
-    true, false = np.array([2.0, 1.0, 1.0]), np.array([0.0, 3.0, 7.0])
-    assert average_precision(true, false) == pytest.approx((2 * 1 + 3 / 6 + 4 / 14) / 4)
-    assert recall_at(true, false, 0.0) == 0.5
-    assert recall_at(true, false, 0.3) == 0.75
-    assert average_precision(np.zeros(3), false) is None
+    """Three bins from the highest logit down; at most three false voxels in ten may pass."""
+    ray = {"cosmic_ray_true": [1.0, 1.0, 2.0], "cosmic_ray_false": [7.0, 3.0, 0.0]}
+    none = {f"{name}_{kind}": [0.0, 0.0, 0.0] for name in ("telegraph_noise", "snowball") for kind in ("true", "false")}
+    table = pd.DataFrame([{"group_id": "a", "score": 0.5, **ray, **none}])
+    metrics = VoxelJudge(false_positive_rate=0.3, replicates=5).evaluate(table).metrics
+    assert metrics["cosmic_ray/aucpr"] == pytest.approx((2 * 1 + 3 / 6 + 4 / 14) / 4)
+    assert metrics["aucpr_mean"] == metrics["cosmic_ray/aucpr"]
+    assert metrics["cosmic_ray/recall"] == 0.75
+    assert VoxelJudge(false_positive_rate=0.0, replicates=5).evaluate(table).metrics["cosmic_ray/recall"] == 0.5
+    assert metrics["snowball/aucpr"] is None
 
 
 def test_the_history_is_a_file_that_survives_a_resume(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from astrid_ml.errors import UserError
+from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.preprocessing.ramps.fusion.context import neighbours, others
 from astrid_ml.preprocessing.ramps.fusion.evidence import found_by, near
 from astrid_ml.preprocessing.ramps.fusion.fusion import (
@@ -188,7 +189,7 @@ def test_areas_against_sklearn_and_what_was_missed() -> None:
     weight = np.array([2.0, 0.0, 1.0, 1.0, 1.0])
     again = np.concatenate([np.flatnonzero(exposure == e) for e in (0, 0, 2, 3, 4)])
     assert whole.area(weight) == pytest.approx(average_precision_score(true[again], score[again]))
-    bounds = interval(whole.area, 5, 100, 0)
+    bounds = interval(whole.areas, 5, Bootstrap(100))
     assert bounds is not None
     assert bounds[0] <= value <= bounds[1]
     assert Ranked.of(score, true, exposure, np.zeros(5)).area() is None

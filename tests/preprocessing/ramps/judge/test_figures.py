@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.container import BarContainer
 
+from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.preprocessing.ramps.judge.figures import COLOURS, completeness_figure, curves_figure, save_figures
 from astrid_ml.preprocessing.ramps.judge.methods import Claims, ExposureScores
 from astrid_ml.preprocessing.ramps.judge.summary import Comparison
@@ -23,7 +24,7 @@ def compared(**totals: int) -> Comparison:
     claim = Claims(np.column_stack([score] * 4), label, label == 0, np.zeros(4, np.int64))
     rays = pd.DataFrame({"size": [3.5, 4.5, 6.0, 20.0], "likelihood": [9.0, 1.0, 9.0, 9.0], "two_point": [1.0] * 4})
     scores = ExposureScores({"two_point": claim, "likelihood": claim}, rays, totals, 0.5)
-    return Comparison([scores], {"likelihood": 4.5, "two_point": 4.0}, replicates=5)
+    return Comparison([scores], {"likelihood": 4.5, "two_point": 4.0}, Bootstrap(5))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
+from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.preprocessing.ramps.fusion.fusion import UNDECIDED
 from astrid_ml.preprocessing.ramps.judge.methods import Claims, ExposureScores
 from astrid_ml.preprocessing.ramps.judge.summary import BIN_NAMES, Comparison
@@ -46,7 +47,7 @@ def three(**more: Any) -> list[ExposureScores]:
 
 @pytest.fixture(scope="module")
 def result() -> dict[str, Any]:
-    return Comparison(three(), OWN, replicates=20).summary()
+    return Comparison(three(), OWN, Bootstrap(20)).summary()
 
 
 def test_areas_count_what_was_never_claimed(result: dict[str, Any]) -> None:
@@ -68,7 +69,7 @@ def test_false_positives_are_those_above_the_threshold_for_each_area(result: dic
 
 
 def test_thresholds_are_matched_to_as_many_false_positives_as_the_likelihood_has() -> None:
-    comparison = Comparison(three(), OWN, replicates=5)
+    comparison = Comparison(three(), OWN, Bootstrap(5))
     assert comparison.matched["likelihood"] == OWN["likelihood"]
     assert 6.0 < comparison.matched["two_point"] < 7.0  # of 7, 6 and 5 the first stays
     matched = comparison.summary()["false_positives_per_mpix_frame"]["matched"]
@@ -87,7 +88,7 @@ def test_an_undecided_claim_is_neither_right_nor_wrong() -> None:
     scores, labels = LIKELIHOOD
     more = ([7.5, *scores], [UNDECIDED, *labels])
     without, given = (
-        Comparison([exposure(0, {"likelihood": RAYS["likelihood"]}, likelihood=one)], OWN, replicates=2).summary()
+        Comparison([exposure(0, {"likelihood": RAYS["likelihood"]}, likelihood=one)], OWN, Bootstrap(2)).summary()
         for one in (LIKELIHOOD, more)
     )
     assert given == without
@@ -97,7 +98,7 @@ def test_an_interval_spans_what_draws_of_whole_exposures_give() -> None:
     """Of two exposures one is found whole and one not at all: draws give 0, 1/2 and 1."""
     full, none = ({"likelihood": [v] * 5} for v in (9.0, 1.0))
     pair = [exposure(i, rays, likelihood=LIKELIHOOD) for i, rays in enumerate((full, none))]
-    value, low, high = Comparison(pair, OWN, replicates=200).summary()["completeness_in_use"]["likelihood"]["mean"]
+    value, low, high = Comparison(pair, OWN, Bootstrap(200)).summary()["completeness_in_use"]["likelihood"]["mean"]
     assert (value, low, high) == (0.5, 0.0, 1.0)
 
 
@@ -114,7 +115,7 @@ def test_fusion_is_set_against_the_best_single_method() -> None:
     ]  # fmt: skip
     for one in scores:
         one.rays["network"] = RAYS["two_point"]
-    result = Comparison(scores, own | {"network": 4.0}, replicates=10).summary()
+    result = Comparison(scores, own | {"network": 4.0}, Bootstrap(10)).summary()
     paired = result["fusion_less_best_single"]["aucpr"]
     alone = result["aucpr"]["likelihood"]["cosmic_ray"][0]
     assert paired["cosmic_ray"]["rival"] == "likelihood"

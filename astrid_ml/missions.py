@@ -1,0 +1,45 @@
+"""One name for each mission: datasets, splits and predictions write it, and every other name is read as it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+
+import pandas as pd
+import yaml
+
+COLUMN = "mission"
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Every name in small letters -> the canonical one."""
+    text = files("astrid_ml.conf").joinpath("_missions.yaml").read_text(encoding="utf-8")
+    return {alias: name for name, aliases in yaml.safe_load(text).items() for alias in (name, *aliases)}
+
+
+def canonical(name: str) -> str:
+    """The one name of a mission; an unknown one in small letters.
+
+    >>> canonical(" PS1"), canonical("Pan-STARRS"), canonical("MyScope")
+    ('ps1', 'ps1', 'myscope')
+    """
+    plain = name.strip().lower()
+    return _names().get(plain, plain)
+
+
+def canonical_all(names: Iterable[str]) -> list[str]:
+    """The same for several, in order."""
+    return [canonical(name) for name in names]
+
+
+def with_canonical(index: pd.DataFrame) -> pd.DataFrame:
+    """A table whose column ``mission``, where it has one, holds canonical names; missing ones stay missing."""
+    if COLUMN not in index:
+        return index
+    known = index[COLUMN].dropna().unique()
+    names = {name: canonical(str(name)) for name in known}
+    if all(name == wanted for name, wanted in names.items()):
+        return index
+    return index.assign(**{COLUMN: index[COLUMN].map(names).astype(index[COLUMN].dtype)})

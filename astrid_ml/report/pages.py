@@ -1,0 +1,55 @@
+"""Pages from templates. The environment escapes every text; drawings of this package alone pass as markup."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from astrid_ml import __version__
+
+
+@cache
+def environment() -> Environment:
+    """The templates of this package; a name that a page was not given is an error."""
+    made = Environment(
+        loader=PackageLoader("astrid_ml.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["anchor"] = anchor
+    made.globals["version"] = __version__
+    return made
+
+
+def page(template: str, *, title: str, kicker: str, heading: str, lede: str, **content: Any) -> str:
+    """A whole page in one file that asks the network for nothing.
+
+    Args:
+        template: extends ``base.html``.
+        title: of the browser's tab.
+        kicker: the kind of page, above its heading.
+        heading: its name.
+        lede: what was found, in a sentence or two; may be empty.
+        content: what else the template places.
+    """
+    return render(template, title=title, kicker=kicker, heading=heading, lede=lede, **content)
+
+
+def render(template: str, **content: Any) -> str:
+    """Fill one template, with plain data: texts, numbers, views."""
+    return environment().get_template(template).render(**content)
+
+
+def drawn(svg: str) -> Markup:
+    """A drawing of :mod:`astrid_ml.report.svg`: the only text that reaches a page unescaped."""
+    return Markup(svg)  # its own texts are escaped where it is drawn
+
+
+def anchor(text: str) -> str:
+    """``Data and split`` -> ``data-and-split``."""
+    return "-".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
