@@ -13,12 +13,12 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def input_statistics(source: SampleSource, rows: Ints, most: int = 2000) -> dict[str, list[float]]:
-    """Quantiles of each numeric column of the index, and of each channel's noise and peak where there are stamps.
+    """Quantiles of each numeric column of the index, and of each channel's noise where there are stamps.
 
     Args:
         source: samples.
         rows: those of the training fold (or of an evaluation).
-        most: stamps looked at, evenly spread.
+        most: stamps looked at, evenly spread; never more.
 
     Returns:
         name -> five quantiles (5, 25, 50, 75, 95 %), plain floats for the checkpoint.
@@ -34,7 +34,7 @@ def input_statistics(source: SampleSource, rows: Ints, most: int = 2000) -> dict
 
 
 def _stamp_statistics(source: SampleSource, rows: Ints, most: int) -> dict[str, list[float]]:
-    chosen = rows[:: max(1, len(rows) // most)]
+    chosen = rows[:: max(1, -(-len(rows) // most))]
     try:
         groups = source.groups("stamps", chosen)
     except KeyError:

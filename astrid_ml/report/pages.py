@@ -37,7 +37,7 @@ def page(template: str, *, title: str, kicker: str, heading: str, lede: str, **c
         lede: what was found, in a sentence or two; may be empty.
         content: what else the template places.
     """
-    return render(template, title=title, kicker=kicker, heading=heading, lede=lede, **content)
+    return render(template, title=title, kicker=kicker, heading=heading, lede=lede, **content) + "\n"
 
 
 def render(template: str, **content: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -155,6 +155,11 @@ def _read_json(path: Path) -> Iterator[dict[str, Any]]:
             yield packet
         else:
             raise PacketFileError("JSON without cutouts")
+
+
+def cutout_keys(packet: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The spelling of a packet's cutouts: science, template, difference."""
+    return next((keys for keys in CUTOUT_KEYS if keys[0] in packet), CUTOUT_KEYS[0])
 
 
 def cutout_bytes(value: Any) -> bytes | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from astrid_ml.preprocessing.alerts.files import CUTOUT_KEYS, cutout_bytes
+from astrid_ml.preprocessing.alerts.files import cutout_bytes, cutout_keys
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_stamp
 from astrid_ml.types import Floats32
 
@@ -103,19 +104,25 @@ def read_packet(packet: dict[str, Any]) -> tuple[dict[str, Any], Floats32]:
     height, width = images[0].shape
     if height > survey.size or width > survey.size:
         raise PacketError(f"stamps of {height} x {width} pixels, {survey.name} has {survey.size}")
-    stamps = np.full((3, survey.size, survey.size), np.nan, dtype=np.float32)
-    for channel, image in enumerate(images):
-        stamps[channel, :height, :width] = image
+    stamps = padded(images, survey.size)
     bad = int(sum((~(np.abs(image) < NO_DATA)).sum() for image in images))
     record |= {"mission": survey.name, "survey": survey.name, "pixel_scale": survey.pixel_scale}
     return record | {"stamp_h": height, "stamp_w": width, "n_nan": bad}, stamps
 
 
+def padded(images: Sequence[Floats32], size: int) -> Floats32:
+    """Images of one shape, at most ``size`` on a side, as (n, size, size), with NaN at the bottom and on the right."""
+    height, width = images[0].shape
+    out = np.full((len(images), size, size), np.nan, dtype=np.float32)
+    for channel, image in enumerate(images):
+        out[channel, :height, :width] = image
+    return out
+
+
 def read_cutouts(packet: dict[str, Any]) -> list[Floats32]:
     """Three images of one shape."""
-    keys = next((keys for keys in CUTOUT_KEYS if keys[0] in packet), CUTOUT_KEYS[0])
     images = []
-    for key in keys:
+    for key in cutout_keys(packet):
         try:
             content = cutout_bytes(packet.get(key))
             if content is None:

@@ -13,6 +13,7 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import relative
+from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.alerts import files
 from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_packet
 from astrid_ml.preprocessing.alerts.rubin import rubin_planes
@@ -101,7 +102,7 @@ class AlertsPipeline:
             records.append(record)
             stamps.append(images)
             planes.append(extra)
-            writer.count(f"read_{record['survey']}")
+            writer.count(f"read_{canonical(record['survey'])}")
         write_samples(records, stamps, planes, writer)
 
     def _packets(self, unit: Unit, writer: UnitWriter) -> Iterator[tuple[str, dict[str, Any]]]:

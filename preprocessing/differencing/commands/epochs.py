@@ -32,23 +32,23 @@ def read_positions(path: Path) -> UserTable:
         UserError: no table, a column is missing, or no row can be used.
     """
     read = read_table(path, {"object_id": "text", "ra": "deg", "dec": "deg"})
-    if read.dropped and read.rows.empty:
-        row, reason = read.dropped[0]
-        raise UserError("at least one row with object_id, ra, dec", f"{path}, row {row}: {reason}", "correct the table")
+    if read.rows.empty:
+        got = f"{path}, row {read.dropped[0][0]}: {read.dropped[0][1]}" if read.dropped else f"{path} without a row"
+        raise UserError("at least one row with object_id, ra, dec", got, "correct the table")
     return read
 
 
 def run_all(
     executor: Executor | None, work: Callable[[Any], Any], jobs: Sequence[Any], names: Sequence[str]
 ) -> tuple[list[Any], list[dict[str, str]]]:
-    """Results in the order of the jobs, and what failed with its reason.
+    """Results in the order of the jobs, and what failed with its reason; both empty where there are no jobs.
 
     Raises:
         UserError: where every job failed, the first one's own message.
     """
     results = dict((executor or Serial()).map(work, jobs))
     failed = [i for i in range(len(jobs)) if isinstance(results[i], BaseException)]
-    if len(failed) == len(jobs):
+    if jobs and len(failed) == len(jobs):
         raise results[failed[0]]
     done = [results[i] for i in range(len(jobs)) if i not in set(failed)]
     return done, [{"source": names[i], "reason": f"{type(results[i]).__name__}: {results[i]}"} for i in failed]

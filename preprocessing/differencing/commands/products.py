@@ -22,7 +22,8 @@ def _header(done: Difference, science: str, reference: str) -> fits.Header:
         "MISSION": (done.science.mission, "mission"),
         "FILTER": (done.science.filter, "filter"),
         "MJD": (done.science.mjd, "mid-exposure of the science image, UTC"),
-        "MJDREF": (done.reference.mjd, "mid-exposure of the reference, UTC"),
+        # Not MJDREF: that key is the zero of a WCS's times, and the WCS writes it.
+        "REFMJD": (done.reference.mjd, "mid-exposure of the reference, UTC"),
         "ZP": (done.science.zero_point, "AB magnitude of one unit of flux"),
         "FLXRATIO": (done.quality.flux_ratio, "flux ratio, science / reference"),
         "ASTSIGMA": (done.quality.astrometric_sigma, "registration error, px per axis"),
@@ -73,6 +74,11 @@ def write_image(path: Path, image: Image) -> None:
         fits.HDUList(hdus).writeto(at, output_verify="silentfix")
 
 
+def _is_text(column: pd.Series) -> bool:
+    """Whether a column is of text: objects, or any of the dtypes that pandas has for it."""
+    return column.dtype == object or isinstance(column.dtype, pd.StringDtype)
+
+
 def write_candidates(folder: Path, table: pd.DataFrame) -> None:
     """``candidates.parquet`` and ``candidates.ecsv``."""
     from astropy.table import Table
@@ -81,7 +87,7 @@ def write_candidates(folder: Path, table: pd.DataFrame) -> None:
         table.to_parquet(at, index=False)
     plain = table.copy()
     for name in plain.columns:
-        if plain[name].dtype == "string" or plain[name].dtype == object:
+        if _is_text(plain[name]):
             plain[name] = plain[name].astype(object).where(plain[name].notna(), "")
         elif str(plain[name].dtype) == "Int8":
             plain[name] = plain[name].astype("float64")
@@ -100,8 +106,9 @@ def write_triplets(path: Path, table: pd.DataFrame, stamps: Any, channels: list[
             data.attrs["channels"] = channels
             for name in table.columns:
                 values = table[name].to_numpy()
-                if table[name].dtype == "string" or values.dtype == object:
-                    text = ["" if v is None or v is pd.NA else str(v) for v in values]
+                if _is_text(table[name]) or values.dtype == object:
+                    gone = table[name].isna()
+                    text = ["" if absent else str(v) for v, absent in zip(values, gone, strict=True)]
                     file.create_dataset(f"table/{name}", data=text, dtype=h5py.string_dtype())
                 else:
                     file.create_dataset(f"table/{name}", data=values)

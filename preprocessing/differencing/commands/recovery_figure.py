@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,17 +69,20 @@ def _short(value: Any) -> str:
 
 
 def _curve(axis: Any, part: pd.DataFrame, name: str, colour: str, has_snr: bool) -> None:
-    """Share found in bins of equal counts, with Wilson's intervals."""
+    """Share found in bins of equal counts, with Wilson's intervals; sources without a value are left out."""
     column = "snr_opt" if has_snr else "mag"
-    if column not in part or part.empty:
+    if column not in part:
+        return
+    part = part[np.isfinite(part[column].to_numpy(dtype=float))]
+    if part.empty:
         return
     value = part[column].to_numpy(dtype=float)
     edges = np.unique(np.quantile(value, np.linspace(0, 1, min(12, max(3, len(value) // 25)) + 1)))
+    # A value on an edge belongs to the bin above it, but the greatest to the last bin; equal values make one bin.
+    place = np.clip(np.searchsorted(edges, value, side="right") - 1, 0, max(len(edges) - 2, 0))
     middle, share, n = [], [], []
-    for a, b in pairwise(edges):
-        inside = part[(value >= a) & (value <= b)]
-        if inside.empty:
-            continue
+    for number in np.unique(place):
+        inside = part[place == number]
         middle.append(float(np.median(inside[column])))
         share.append(float(inside["found"].mean()))
         n.append(len(inside))

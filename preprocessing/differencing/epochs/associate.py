@@ -124,7 +124,7 @@ class Associate:
         radius = np.full(len(candidates), self.radius)
         if "mission" in candidates:
             radii = {canonical(name): value for name, value in self.mission_radius.items()}
-            own = candidates["mission"].astype(str).map(canonical).map(radii)
+            own = candidates["mission"].astype(str).map(canonical, na_action="ignore").map(radii)
             radius = np.where(own.notna(), own.fillna(0.0).to_numpy(dtype=float), radius)
         return radius
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,8 @@ def local_maxima(significance: Tensor, mask: Tensor, threshold: float, radius: i
     """(n, 2) rows and columns of unmasked peaks of (H, W), at least ``threshold`` and highest within ``radius`` px.
 
     Masked pixels are compared too, so that the shoulder of a masked peak is no peak. The outermost pixels hold none,
-    since nothing can be interpolated there.
+    since nothing can be interpolated there. Equal peaks within ``radius`` px of one another are one flat top, which
+    counts once, at its first pixel in the order of rows.
     """
     h, w = significance.shape
     peaks = torch.nonzero((significance >= threshold) & ~mask)
@@ -22,7 +24,24 @@ def local_maxima(significance: Tensor, mask: Tensor, threshold: float, radius: i
     peaks = peaks[inside]
     for reach in (1, radius):  # most pixels have a higher one beside them
         peaks = torch.cat([part[_highest(significance, part, reach)] for part in torch.split(peaks, _AT_ONCE)])
-    return peaks
+    return peaks[_first_of_flat_tops(significance, peaks, radius)]
+
+
+def _first_of_flat_tops(significance: Tensor, peaks: Tensor, radius: int) -> Tensor:
+    """True for the peaks (n, 2), in the order of rows, that no chain of equal peaks joins to an earlier one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    n, height = len(peaks), significance[peaks[:, 0], peaks[:, 1]].cpu().numpy()
+    keep = np.ones(n, dtype=bool)
+    if n > 1:
+        pairs = cKDTree(peaks.cpu().numpy()).query_pairs(radius, p=np.inf, output_type="ndarray")
+        i, j = pairs[height[pairs[:, 0]] == height[pairs[:, 1]]].T
+        label = connected_components(coo_array((np.ones(len(i), dtype=bool), (i, j)), shape=(n, n)), directed=False)[1]
+        keep[:] = False
+        keep[np.unique(label, return_index=True)[1]] = True
+    return torch.from_numpy(keep).to(peaks.device)
 
 
 def _highest(significance: Tensor, peaks: Tensor, radius: int) -> Tensor:
@@ -34,9 +53,13 @@ def _highest(significance: Tensor, peaks: Tensor, radius: int) -> Tensor:
 
 
 def interpolate(significance: Tensor, peaks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """x, y (px) and height of the paraboloid through the 3 x 3 pixels around each peak, at most 0.5 px away."""
+    """x, y (px) and height of the paraboloid through the 3 x 3 pixels around each peak, at most 0.5 px away.
+
+    Where one of the nine is not finite, they are those of the pixel itself.
+    """
     r, c = peaks[:, 0], peaks[:, 1]
     z = torch.stack([significance[r + dy, c + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1)], 1).double().view(-1, 3, 3)
+    z = torch.where(torch.isfinite(z).flatten(1).all(1)[:, None, None], z, z[:, 1:2, 1:2])
     b_x, b_y = (z[:, 1, 2] - z[:, 1, 0]) / 2, (z[:, 2, 1] - z[:, 0, 1]) / 2
     a_x, a_y = z[:, 1, 2] + z[:, 1, 0] - 2 * z[:, 1, 1], z[:, 2, 1] + z[:, 0, 1] - 2 * z[:, 1, 1]
     cross = (z[:, 2, 2] + z[:, 0, 0] - z[:, 0, 2] - z[:, 2, 0]) / 4

@@ -112,7 +112,9 @@ class Comparison:
 
     def _paired(self, rivals: Sequence[str]) -> dict[str, Any]:
         """Fusion less the best rival, drawn together: AUCPR of each class, completeness at equal false positives."""
-        areas = {m: {name: self.ranked(m, name).areas for name in ANOMALIES} for m in (FUSION, *rivals)}
+        areas: dict[str, dict[str, Values]] = {
+            m: {name: self.ranked(m, name).areas for name in ANOMALIES} for m in (FUSION, *rivals)
+        }
         bins = {m: self._bins(m, self.matched) for m in (FUSION, *rivals)}
         return {
             "aucpr": {key: self._less(areas, rivals, key) for key in ANOMALIES},
