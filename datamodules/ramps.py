@@ -49,7 +49,7 @@ class RampDataModule(PreparedDataModule):
         if not 0 <= event_share <= 1 or crops_per_tile < 1 or (crop is not None and crop < 1):
             raise UserError(
                 "crop and crops_per_tile of 1 or more, event_share from 0 to 1",
-                f"crop={crop}, crops_per_tile={crops_per_tile}, event_share={event_share}",
+                f"datamodule.crop={crop}, crops_per_tile={crops_per_tile}, event_share={event_share}",
                 "give values in that range",
             )
         self.crop, self.event_share, self.crops_per_tile = crop, event_share, crops_per_tile

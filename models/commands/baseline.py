@@ -172,7 +172,7 @@ def open_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     if not (folder / "predictions" / "test.parquet").is_file() or not (folder / "run.json").is_file():
         raise UserError(
-            "run=FOLDER of a finished run with a test fold", f"{folder} is none", "give what astrid train left"
+            "run_dir=FOLDER of a finished run with a test fold", f"{folder} is none", "give what astrid train left"
         )
     config: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     record: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))

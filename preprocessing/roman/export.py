@@ -26,7 +26,9 @@ def export_zscale(dataset: PreparedDataset, output_dir: Path) -> dict[str, Any]:
         UserError: the dataset holds no frames, or the folder is the dataset itself.
     """
     if "image" not in dataset.index or not (dataset.path / TABLE).is_file():
-        raise UserError("a dataset of whole frames", f"{dataset.path}", "prepare it with images.keep=frames")
+        raise UserError(
+            "a dataset of whole frames", f"{dataset.path}", "prepare it with preprocessing.images.keep=frames"
+        )
     if output_dir.resolve() == dataset.path.resolve():
         raise UserError("output_dir apart from the dataset", str(output_dir), "give another folder")
     first = dataset.index.drop_duplicates("image").set_index("image")

@@ -120,7 +120,7 @@ class RomanPipeline:
             UserError: another form, or a dataset of cutouts.
         """
         if how != "zscale":
-            raise UserError("export=zscale", how, "the reference's layout is the only one")
+            raise UserError("astrid prepare export=zscale", how, "the reference's layout is the only one")
         return export_zscale(dataset, output_dir)
 
     def describe(self) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Augmentation:
             raise UserError(
                 "augmentation between 0 and 10 (thinning: 1)",
                 str(wrong),
-                "for instance redshift=0.2, dimming=1, noise=1",
+                "for instance datamodule.augmentation.redshift=0.2",
             )
 
     @property

@@ -35,7 +35,7 @@ class Windows:
         if not 0 <= self.overlap < self.size or (self.depth is not None and self.depth < 4):
             raise UserError(
                 "windows.overlap smaller than windows.size, windows.depth of 4 or more",
-                f"size={self.size}, overlap={self.overlap}, depth={self.depth}",
+                f"size {self.size}, overlap {self.overlap}, depth {self.depth}",
                 "give preprocessing.windows values in that range",
             )
 

@@ -58,7 +58,7 @@ class Ramp:
     def __post_init__(self) -> None:
         _check_shapes(self)
         if self.unit not in UNITS:
-            raise UserError("a ramp in DN or e-", self.unit, "set unit=DN or unit=e-")
+            raise UserError("a ramp in DN or e-", self.unit, "set preprocessing.load.unit=DN or e-")
         for what, value in (("gain (e-/DN)", self.gain), ("read noise (e-)", self.read_noise)):
             numbers = np.asarray(value)
             if not np.isfinite(numbers).any() or np.nanmin(numbers) <= 0:
@@ -151,18 +151,18 @@ def refuse_wrong_axes(shape: tuple[int, ...], what: str) -> None:
         raise UserError(
             "a cube (n_groups, n_rows, n_cols)",
             f"{what} of shape {shape}, which looks like (n_rows, n_cols, n_groups) with {c} groups",
-            "give axes=yxt if that guess is right, or axes=tyx to keep the order as it is",
+            "give preprocessing.load.axes=yxt if that guess is right, or tyx to keep the order as it is",
         )
     if b < a and b < c and a >= 4 * b and c >= 4 * b:
         raise UserError(
             "a cube (n_groups, n_rows, n_cols)",
             f"{what} of shape {shape}, which looks like (n_rows, n_groups, n_cols) with {b} groups",
-            "give axes=ytx if that guess is right, or axes=tyx to keep the order as it is",
+            "give preprocessing.load.axes=ytx if that guess is right, or tyx to keep the order as it is",
         )
 
 
 def in_time_order(cube: Array, axes: str) -> Array:
     """Move the axes named by ``axes`` (a permutation of ``t``, ``y``, ``x``) to (t, y, x)."""
     if sorted(axes) != ["t", "x", "y"]:
-        raise UserError("axes as a permutation of t, y, x", axes, "write for instance axes=tyx")
+        raise UserError("axes as a permutation of t, y, x", axes, "write for instance preprocessing.load.axes=tyx")
     return cube if axes == "tyx" else np.transpose(cube, [axes.index(name) for name in "tyx"])

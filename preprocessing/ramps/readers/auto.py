@@ -41,7 +41,7 @@ def read_ramp(path: Path | str, options: RampOptions | None = None) -> Ramp:
         raise UserError("a file with a ramp", f"nothing at {path}", "check the path")
     name = options.format if options.format != "auto" else recognise(path)
     if name not in READERS:
-        raise UserError(f"format=auto or one of {', '.join(READERS)}", name, "choose one of them")
+        raise UserError(f"preprocessing.load.format=auto or one of {', '.join(READERS)}", name, "choose one of them")
     try:
         return READERS[name](path, options)
     except OSError as error:

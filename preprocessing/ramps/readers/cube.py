@@ -11,6 +11,7 @@ import numpy.typing as npt
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import read_array
 from astrid_ml.preprocessing.ramps.ramp.codes import REFERENCE_PIXEL
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp, in_time_order, refuse_wrong_axes
 from astrid_ml.preprocessing.ramps.readers.options import (
@@ -44,8 +45,12 @@ def read_fits_cube(path: Path, options: RampOptions) -> Ramp:
 
 
 def read_npy(path: Path, options: RampOptions) -> Ramp:
-    """A ``.npy`` cube, memory-mapped; everything a header would say comes from ``options``."""
-    data = _ordered(np.load(path, mmap_mode="r"), path, options)
+    """A ``.npy`` cube, memory-mapped; everything a header would say comes from ``options``.
+
+    Raises:
+        UserError: a damaged file, a suspicious order of axes, or missing unit, gain, read noise, times.
+    """
+    data = _ordered(read_array(path, "r"), path, options)
     return build_ramp(path, data, {}, options, None, None)
 
 
@@ -58,7 +63,9 @@ def read_extensions(path: Path, options: RampOptions) -> Ramp:
     shapes = {frame.shape for frame in frames}
     if len(shapes) != 1 or len(next(iter(shapes))) != 2:
         raise UserError(
-            "2D images of one shape, a read in each HDU", f"shapes {sorted(map(str, shapes))}", "see format="
+            "2D images of one shape, a read in each HDU",
+            f"shapes {sorted(map(str, shapes))}",
+            "choose another preprocessing.load.format=",
         )
     return build_ramp(path, np.stack(frames)[None], header, options, None, None)
 

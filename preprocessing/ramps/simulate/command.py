@@ -130,7 +130,9 @@ class SimulateRamps:
         if self.num_frames < 3:
             raise UserError("num_frames of 3 or more", str(self.num_frames), "a ramp needs at least 3 groups")
         if self.write_patches and self.num_integrations != 1:
-            raise UserError("num_integrations=1 for patches", str(self.num_integrations), "leave write_patches out")
+            raise UserError(
+                "simulate.num_integrations=1 for patches", str(self.num_integrations), "leave write_patches out"
+            )
         if min(self.image_shape) <= 2 * self.reference_border + 2:
             raise UserError("image_shape larger than its border", str(tuple(self.image_shape)), "enlarge it")
 
