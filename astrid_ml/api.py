@@ -8,7 +8,6 @@ from typing import Any
 
 from astrid_ml.build import with_defaults
 from astrid_ml.checkpoint.load import LoadedModel, load_model
-from astrid_ml.checkpoint.record import Record
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
@@ -66,11 +65,11 @@ def predict(
     Returns:
         The content of ``report.json``.
     """
-    from astrid_ml.checkpoint.load import read_checkpoint
+    from astrid_ml.checkpoint.load import read_record
     from astrid_ml.run.prediction.predict import predict_files
     from astrid_ml.run.prediction.readers import choose_reader
 
-    record = Record.from_plain(read_checkpoint(Path(ckpt_path))["astrid"])
+    record, _ = read_record(Path(ckpt_path))
     config = merged(record.config, overrides) if overrides else record.config
     model = load_model(Path(ckpt_path), trust, config)
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]

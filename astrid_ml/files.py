@@ -11,18 +11,24 @@ import json
 import os
 import re
 import shutil
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.types import Array
 
 _NUMBER = itertools.count()
+# What numpy raises on a file that is cut short, or is something else.
+_DAMAGE = (ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
 _PART = re.compile(r"^\..*\.part-(\d+)-\d+(\..*)?$")
 
 
@@ -210,6 +216,56 @@ def finite(value: Any) -> Any:
     return value
 
 
+def read_array(path: Path, mmap_mode: Literal["r"] | None = None) -> Array:
+    """Read one ``.npy`` array of a user.
+
+    Args:
+        path: the file.
+        mmap_mode: ``r`` maps it; None reads it whole.
+
+    Raises:
+        UserError: the file cannot be read, or holds no whole array.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.npy"
+        >>> write_array(path, np.arange(3))
+        >>> read_array(path).tolist()
+        [0, 1, 2]
+    """
+    with _reading(path, ".npy"):
+        if mmap_mode is not None:
+            mapped: Array = np.lib.format.open_memmap(path, mode=mmap_mode)
+            return mapped
+        with path.open("rb") as stream:
+            array: Array = np.lib.format.read_array(stream)
+            return array
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
+    """Read arrays of a user's ``.npz`` file by their names.
+
+    Raises:
+        UserError: the file cannot be read, is damaged, or lacks one.
+    """
+    with _reading(path, ".npz"), path.open("rb") as stream, np.load(stream) as file:
+        absent = [name for name in names if name not in file.files]
+        if absent:
+            raise UserError(f"the arrays {', '.join(names)}", f"{path} without {', '.join(absent)}", "make it again")
+        return {name: file[name] for name in names}
+
+
+@contextmanager
+def _reading(path: Path, kind: str) -> Iterator[None]:
+    """What numpy says of a file that it cannot read, as a user's mistake; its own advice is to load it unsafely."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"a {kind} file that can be read", f"{path}: {error.strerror or error}", "check it") from error
+    except _DAMAGE as error:
+        raise UserError(f"a whole {kind} file", f"damaged {kind}: {path}", "copy or make it again") from error
+
+
 def write_array(path: Path, array: Any) -> None:
     """Write one ``.npy`` array whole."""
     with whole(path) as part:
@@ -239,10 +295,12 @@ class TableWriter:
 
     Args:
         path: the final file.
+        metadata: texts for the file's own metadata.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, metadata: Mapping[str, str] | None = None) -> None:
         self.path = path
+        self.metadata = dict(metadata or {})
         self.empty = True
         self._file = WholeFile(path)
         self._writer: Any = None
@@ -257,7 +315,8 @@ class TableWriter:
             # A column that is all null in the first unit would get the type null and refuse later values.
             fields = [pa.field(f.name, _guess(f.name)) if pa.types.is_null(f.type) else f for f in arrow.schema]
             self.schema = pa.schema(fields)
-            self._writer = pq.ParquetWriter(self._file.part, self.schema)
+            schema = self.schema.with_metadata({**(self.schema.metadata or {}), **self.metadata})
+            self._writer = pq.ParquetWriter(self._file.part, schema)
         aligned = table.reindex(columns=self.schema.names)
         self._writer.write_table(pa.Table.from_pandas(aligned, schema=self.schema, preserve_index=False, safe=False))
         self.empty = False
@@ -279,4 +338,4 @@ def _guess(name: str) -> Any:
     """The type of a column of which the first unit knew nothing."""
     import pyarrow as pa
 
-    return pa.string() if name in ("mission", "survey", "filter", "source", "threshold_on") else pa.float64()
+    return pa.string() if name in ("mission", "survey", "filter", "source", "threshold_on", "set") else pa.float64()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -14,6 +16,10 @@ os.environ.setdefault("WANDB_MODE", "offline")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
+
+if importlib.util.find_spec("absl") is not None:
+    # absl keeps the stderr of its import: pytest's capture of that moment, which is closed when absl flushes at exit.
+    importlib.import_module("absl.logging").get_absl_handler().python_handler.stream = sys.__stderr__
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

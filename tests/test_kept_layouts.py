@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from astrid_ml.build import build, plain, registry
 from astrid_ml.checkpoint.load import load_model
+from astrid_ml.checkpoint.predictions import ordered
 from astrid_ml.checkpoint.score import score_source
 from astrid_ml.cli.main import run
 from astrid_ml.config import compose
@@ -73,8 +74,8 @@ def raw_of(folder: Path) -> Path:
 
 
 def same(found: pd.DataFrame, kept: pd.DataFrame) -> None:
-    """Equal to the bit, but for where the files lie and for the names of missions, which are canonical since."""
-    kept = with_canonical(kept)
+    """Equal to the bit, but for where the files lie, canonical missions and the columns of schema 2."""
+    kept = ordered(with_canonical(kept))
     assert list(found.columns) == list(kept.columns)
     pd.testing.assert_frame_equal(
         found.drop(columns="source"), kept.drop(columns="source"), check_exact=True, check_dtype=True

@@ -13,7 +13,7 @@ import torch
 
 from astrid_ml.build import build
 from astrid_ml.checkpoint.files import write_whole
-from astrid_ml.checkpoint.record import SCHEMA, Record
+from astrid_ml.checkpoint.record import Record
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.contracts.scoring import ModelData, ModelTask
 from astrid_ml.errors import UserError
@@ -45,14 +45,9 @@ def save_model(path: Path, state_dict: dict[str, Any], record: Record) -> None:
     """Write ``best.ckpt``: the task's weights and the record."""
     from pytorch_lightning.__version__ import version as lightning_version
 
-    write_whole(
-        {
-            "state_dict": {name: value.detach().cpu().contiguous() for name, value in state_dict.items()},
-            "pytorch-lightning_version": lightning_version,
-            "astrid": record.to_plain(),
-        },
-        path,
-    )
+    weights = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
+    content = {"pytorch-lightning_version": lightning_version, "astrid": record.to_plain(weights)}
+    write_whole({"state_dict": weights, **content}, path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -76,10 +71,26 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} without it (last.ckpt is for resuming only)",
             "give checkpoints/best.ckpt, which a run writes when it ends",
         )
-    schema = content["astrid"].get("schema")
-    if schema != SCHEMA:
-        raise UserError(f"a checkpoint of schema {SCHEMA}", f"schema {schema} in {path}", "update astrid_ml")
     return content
+
+
+def read_record(path: Path) -> tuple[Record, dict[str, torch.Tensor]]:
+    """The record and the weights of a checkpoint, each as it was written.
+
+    Raises:
+        UserError: see :func:`read_checkpoint`; or the record is damaged, or a weight is no finite number.
+    """
+    content = read_checkpoint(path)
+    weights = content["state_dict"]
+    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise UserError("weights by name", f"{path} without them", "give the best.ckpt of a run")
+    record = Record.from_plain(content["astrid"], weights, str(path))
+    lost = [name for name, value in weights.items() if value.is_floating_point() and not bool(value.isfinite().all())]
+    if lost:
+        raise UserError(
+            "weights that are finite numbers", f"NaN or infinity at {', '.join(lost[:3])} in {path}", "train anew"
+        )
+    return record, weights
 
 
 def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | None = None) -> LoadedModel:
@@ -90,11 +101,15 @@ def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | N
         trust: classes outside this project that its configuration may name.
         config: replaces the recorded configuration (a merge of it with the user's overrides).
     """
-    content = read_checkpoint(Path(path))
-    record = Record.from_plain(content["astrid"])
+    record, weights = read_record(Path(path))
     tree = record.config if config is None else config
     task: ModelTask = build(tree["model"]["task"], trust)
-    missing, unexpected = task.load_state_dict(content["state_dict"], strict=False)
+    try:
+        missing, unexpected = task.load_state_dict(weights, strict=False)
+    except RuntimeError as error:  # torch's word for other shapes
+        raise UserError(
+            "weights that fit the recorded network", str(error).splitlines()[-1].strip(), "give the best.ckpt of a run"
+        ) from error
     lost = [name for name in missing if name.startswith("network.")]
     if lost or any(name.startswith("network.") for name in unexpected):
         raise UserError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,11 +12,12 @@ import pandas as pd
 import torch
 
 from astrid_ml.build import registry
+from astrid_ml.checkpoint.digests import digest_of
+from astrid_ml.checkpoint.schema import SCHEMA, checked
+from astrid_ml.errors import UserError
 from astrid_ml.identity import current, lasting
 from astrid_ml.sky import unit_vectors
 from astrid_ml.types import Array
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,26 @@ def hashes(values: Iterable[Any]) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
+class ChannelRecord:
+    """What the samples of a model must offer.
+
+    Args:
+        names: of the channels.
+        sky: ``subtracted`` or ``included``, of images; None where the pipeline does not say.
+    """
+
+    names: list[str] = field(default_factory=list)
+    sky: str | None = None
+
+
+@dataclass(frozen=True)
 class Record:
     """The entry ``astrid`` of a checkpoint.
 
     Args:
         domain: which pipeline made the samples (``alerts``, ``differencing``, ``ramps``, ...).
         config: the nodes that prediction needs: preprocessing, channels, datamodule, model, evaluation.
-        channels: names of the channels that the samples must offer.
+        channels: names of the channels that the samples must offer, and whether their sky was taken away.
         statistics: normalisation fitted on the training fold.
         calibration: what the evaluation's ``fit`` returned: {kind, parameters}, threshold, its rule; {} if none.
         calibrated: whether ``probability`` may be given.
@@ -95,11 +109,15 @@ class Record:
         versions: package -> version at training time.
         note: where the weights come from, in words.
         known_as: names under which surveys publish this very score (``drb``); labels made from it are refused.
+        validity: where the model is valid: column -> the values that training saw; None where nobody knows.
+        prevalence: set -> share of positives, of a binary task; None for others and for imported weights.
+        sets: set -> number of samples, with the split's name and hash; None for imported weights.
+        stages: the steps that led here, each with its name, status and digests.
     """
 
     domain: str
     config: dict[str, Any]
-    channels: list[str] = field(default_factory=list)
+    channels: ChannelRecord = field(default_factory=ChannelRecord)
     statistics: dict[str, Any] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=dict)
     calibrated: bool = False
@@ -109,16 +127,53 @@ class Record:
     versions: dict[str, str] = field(default_factory=dict)
     note: str = ""
     known_as: list[str] = field(default_factory=list)
+    validity: dict[str, Any] | None = None
+    prevalence: dict[str, float] | None = None
+    sets: dict[str, Any] | None = None
+    stages: list[dict[str, Any]] = field(default_factory=list)
 
-    def to_plain(self) -> dict[str, Any]:
-        """Plain containers and tensors, which load with ``weights_only=True``; classes under permanent names."""
-        return {"schema": SCHEMA, **asdict(self), "config": lasting(self.config)}
+    def to_plain(self, weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        """Plain containers and tensors, which load with ``weights_only=True``; classes under permanent names.
+
+        Args:
+            weights: of the same checkpoint; their digest stands in the record.
+        """
+        entry = {"schema": SCHEMA, **asdict(self), "config": lasting(self.config)}
+        digests = {"weights": digest_of(dict(weights)), "record": digest_of(entry)}
+        return {**entry, "digests": digests}
 
     @classmethod
-    def from_plain(cls, entry: dict[str, Any]) -> Record:
-        """The inverse of :meth:`to_plain`."""
-        values = {name: value for name, value in entry.items() if name != "schema"}
-        if values.get("digest") is not None:
+    def from_plain(cls, entry: Any, weights: Mapping[str, torch.Tensor] | None, name: str = "checkpoint") -> Record:
+        """The inverse of :meth:`to_plain`; earlier schemas are read too.
+
+        Args:
+            entry: as read from the file.
+            weights: of the same file, to be compared with their digest; None leaves that out.
+            name: of the file, for messages.
+
+        Raises:
+            UserError: the entry is not as a checkpoint's is, or it or the weights are not as they were written.
+        """
+        values = checked(entry, name)
+        digests = values.pop("digests")
+        if digests is not None:
+            check_digests(digests, entry, weights, name)
+        if values["digest"] is not None:
             values["digest"] = TrainingDigest(**values["digest"])
+        values["channels"] = ChannelRecord(**values["channels"])
         values["config"] = current(values["config"], registry())
         return cls(**values)
+
+
+def check_digests(
+    digests: dict[str, Any], entry: dict[str, Any], weights: Mapping[str, torch.Tensor] | None, name: str
+) -> None:
+    """Refuse a record or weights that are not as they were written."""
+    found = {"record": digest_of({key: value for key, value in entry.items() if key != "digests"})}
+    if weights is not None:
+        found["weights"] = digest_of(dict(weights))
+    for part, value in found.items():
+        if digests.get(part) != value:
+            raise UserError(
+                f"the {part} as the run wrote it", f"another digest in {name}", "take the file from its source again"
+            )

@@ -61,6 +61,10 @@ def check_scores(scores: Any, labels: Any, *, soft: bool = False) -> tuple[Float
 
     Raises:
         UserError: shapes differ, a score is NaN, a label is not 0 or 1, or the scores are no scores.
+
+    Example:
+        >>> check_scores([0.2, 0.7], [0, 1])[1].tolist()
+        [False, True]
     """
     s, y = _numpy(scores).astype(np.float64).ravel(), _numpy(labels).ravel()
     if s.shape != y.shape:
@@ -88,6 +92,11 @@ def steps(scores: Any, labels: Any, weights: Any = None) -> CurveSteps:
 
     Raises:
         UndefinedError: there are no samples.
+
+    Example:
+        >>> at = steps([0.9, 0.5, 0.5], [1, 0, 1])
+        >>> at.threshold.tolist(), at.true.tolist(), at.false.tolist()
+        ([0.9, 0.5], [1.0, 2.0], [0.0, 1.0])
     """
     s, y = check_scores(scores, labels)
     if not len(s):
@@ -110,6 +119,10 @@ def average_precision(scores: Any, labels: Any, weights: Any = None) -> float:
 
     Raises:
         UndefinedError: no positive or no negative sample (with positives alone it would be 1 whatever the scores).
+
+    Example:
+        >>> round(average_precision([0.9, 0.5, 0.1], [1, 0, 1]), 4)
+        0.8333
     """
     at = steps(scores, labels, weights)
     _need_both(at)
@@ -128,7 +141,12 @@ def from_steps(at: CurveSteps, ratio: float = 1.0) -> float:
 
 
 def negative_weight(at: CurveSteps, prevalence: float) -> float:
-    """The weight of a negative that turns the sample's prevalence into ``prevalence``."""
+    """The weight of a negative that turns the sample's prevalence into ``prevalence``.
+
+    Example:
+        >>> negative_weight(steps([0.9, 0.1], [1, 0]), prevalence=0.2)
+        4.0
+    """
     return at.positives / at.negatives * (1 - prevalence) / prevalence
 
 
@@ -136,6 +154,10 @@ def precision_at_prevalence(scores: Any, labels: Any, prevalence: float, thresho
     """(AUCPR, precision at a threshold) as they would be where one in 1/prevalence samples is real.
 
     The score distributions within each class stay; only the mixture changes.
+
+    Example:
+        >>> precision_at_prevalence([0.9, 0.5, 0.1], [1, 0, 0], prevalence=0.2, threshold=0.5)
+        (1.0, 0.3333333333333333)
     """
     at = steps(scores, labels)
     _need_both(at)
@@ -148,14 +170,24 @@ def precision_at_prevalence(scores: Any, labels: Any, prevalence: float, thresho
 
 
 def roc_auc(scores: Any, labels: Any, weights: Any = None) -> float:
-    """Area under the ROC curve by the trapezoid rule (ties count one half)."""
+    """Area under the ROC curve by the trapezoid rule (ties count one half).
+
+    Example:
+        >>> roc_auc([0.9, 0.5, 0.1], [1, 0, 1])
+        0.5
+    """
     at = steps(scores, labels, weights)
     _need_both(at)
     return float(roc_area(at.true, at.false))
 
 
 def fnr_at_fpr(scores: Any, labels: Any, fpr: float) -> float:
-    """The smallest false negative rate that keeps the false positive rate at or below ``fpr``."""
+    """The smallest false negative rate that keeps the false positive rate at or below ``fpr``.
+
+    Example:
+        >>> fnr_at_fpr([0.9, 0.5, 0.1], [1, 0, 1], fpr=0.1)
+        0.5
+    """
     at = steps(scores, labels)
     _need_both(at)
     return 1.0 - float(completeness_at(at.true, at.false / at.negatives, fpr))
@@ -168,6 +200,10 @@ def pr_curve(scores: Any, labels: Any, points: int = 0) -> pd.DataFrame:
         scores: (n,).
         labels: (n,).
         points: keep about so many rows, evenly spread in recall (0 keeps all).
+
+    Example:
+        >>> pr_curve([0.9, 0.5, 0.1], [1, 0, 1])["recall"].tolist()
+        [0.5, 0.5, 1.0]
     """
     at = steps(scores, labels)
     _need_both(at, negatives=False)
@@ -178,7 +214,12 @@ def pr_curve(scores: Any, labels: Any, points: int = 0) -> pd.DataFrame:
 
 
 def roc_curve(scores: Any, labels: Any, points: int = 0) -> pd.DataFrame:
-    """Columns ``threshold, fpr, tpr``."""
+    """Columns ``threshold, fpr, tpr``.
+
+    Example:
+        >>> roc_curve([0.9, 0.5, 0.1], [1, 0, 1])["fpr"].tolist()
+        [0.0, 1.0, 1.0]
+    """
     at = steps(scores, labels)
     _need_both(at)
     table = pd.DataFrame({"threshold": at.threshold, "fpr": at.false / at.negatives, "tpr": at.true / at.positives})
@@ -186,7 +227,12 @@ def roc_curve(scores: Any, labels: Any, points: int = 0) -> pd.DataFrame:
 
 
 def thin(table: pd.DataFrame, column: str, points: int) -> pd.DataFrame:
-    """Rows at evenly spaced values of a rising column, the first and the last among them."""
+    """Rows at evenly spaced values of a rising column, the first and the last among them.
+
+    Example:
+        >>> thin(pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0, 4.0]}), "x", 3)["x"].tolist()
+        [0.0, 2.0, 4.0]
+    """
     if not points or len(table) <= points:
         return table
     wanted = np.linspace(table[column].iloc[0], table[column].iloc[-1], points)
@@ -195,7 +241,13 @@ def thin(table: pd.DataFrame, column: str, points: int) -> pd.DataFrame:
 
 
 def confusion_at(scores: Any, labels: Any, threshold: float) -> dict[str, float | None]:
-    """Counts and rates of the decision ``score >= threshold``; a rate without a denominator is None."""
+    """Counts and rates of the decision ``score >= threshold``; a rate without a denominator is None.
+
+    Example:
+        >>> found = confusion_at([0.9, 0.5, 0.1], [1, 0, 1], threshold=0.3)
+        >>> found["tp"], found["fp"], found["recall"]
+        (1, 1, 0.5)
+    """
     s, y = check_scores(scores, labels)
     chosen = s >= threshold
     tp, fp = int((chosen & y).sum()), int((chosen & ~y).sum())
@@ -220,6 +272,11 @@ def confusion_at(scores: Any, labels: Any, threshold: float) -> dict[str, float 
 
 
 def threshold_table(scores: Any, labels: Any, thresholds: Any) -> pd.DataFrame:
-    """One row a threshold: counts, precision, recall, F1, MCC, FPR, FNR."""
+    """One row a threshold: counts, precision, recall, F1, MCC, FPR, FNR.
+
+    Example:
+        >>> threshold_table([0.9, 0.5, 0.1], [1, 0, 1], [0.3, 0.7])["precision"].tolist()
+        [0.5, 1.0]
+    """
     rows = [{"threshold": float(t), **confusion_at(scores, labels, float(t))} for t in _numpy(thresholds)]
     return pd.DataFrame(rows)

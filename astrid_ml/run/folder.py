@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from astrid_ml.build import with_defaults
 from astrid_ml.errors import UserError
 from astrid_ml.files import write_text
-from astrid_ml.identity import current, lasting
-
-# Where things stand and how they are shown does not change what a run computes.
-_FREE = ("paths", "logger", "dry_run", "executor", "trainer.enable_progress_bar", "trainer.log_every_n_steps")
+from astrid_ml.identity import current
+from astrid_ml.run.environment import deciding
 
 
 def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | None:
@@ -44,13 +40,10 @@ def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | No
 
 
 def _refuse_other(known: Path, config: dict[str, Any]) -> None:
-    # Permanent names: a class that moved in between is the same class.
     kept = yaml.safe_load(known.read_text(encoding="utf-8")) or {}
-    before = dict(_flat(lasting(with_defaults(current(kept)))))
-    now = dict(_flat(lasting(with_defaults(config))))
-    changed = sorted(
-        key for key in before.keys() | now.keys() if before.get(key) != now.get(key) and not key.startswith(_FREE)
-    )
+    # A class that moved in between is the same class, and a field that was added since stood at its default.
+    before, now = deciding(current(kept)), deciding(config)
+    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if changed:
         shown = ", ".join(f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in changed[:5])
         raise UserError(
@@ -58,11 +51,3 @@ def _refuse_other(known: Path, config: dict[str, Any]) -> None:
             f"{len(changed)} changed: {shown}",
             "choose another paths.run_dir, or set the keys back",
         )
-
-
-def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict) and node:
-        for key, value in node.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, node

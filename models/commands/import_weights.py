@@ -12,7 +12,7 @@ from torch import Tensor
 
 from astrid_ml.build import build, plain
 from astrid_ml.checkpoint.load import save_model
-from astrid_ml.checkpoint.record import Record
+from astrid_ml.checkpoint.record import ChannelRecord, Record
 from astrid_ml.config import compose, preprocessing_of
 from astrid_ml.errors import UserError
 from astrid_ml.types import Array
@@ -139,7 +139,7 @@ class ImportWeightsCommand:
         record = Record(
             "alerts",
             nodes,
-            list(nodes["channels"]["names"]),
+            ChannelRecord(list(nodes["channels"]["names"])),
             calibration=calibration,
             note=note,
             known_as=KNOWN_AS[self.variant],

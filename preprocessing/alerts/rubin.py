@@ -46,7 +46,7 @@ def _planes(packet: dict[str, Any]) -> dict[str, Floats32]:
                 variances.append(np.asarray(names["UNCERT"].data, dtype=np.float32))
                 psfs.append(centred_psf(np.asarray(names["PSFIMAGE"].data, dtype=np.float64)))
     shapes = {variance.shape for variance in variances}
-    if len(shapes) != 1 or max(*shapes.pop()) > SIZE:
+    if len(shapes) != 1 or max(shapes.pop()) > SIZE:
         raise StampError(f"variances that are not of one size, at most {SIZE} x {SIZE}")
     return {"variance": padded(variances, SIZE), "psf": np.stack(psfs)}
 

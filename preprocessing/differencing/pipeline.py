@@ -105,7 +105,8 @@ class DifferencingPipeline(Subtraction):
     def describe(self) -> dict[str, Any]:
         """Channels in the order of the stamps."""
         names = ["science", "reference", "difference", *(["significance"] if self.cutout.significance else [])]
-        return {"channels": names, "units": {"stamps": "units of the science image; sigma for the significance"}}
+        units = {"stamps": "units of the science image; sigma for the significance"}
+        return {"channels": names, "units": units, "sky": "subtracted"}
 
 
 def candidate_table(done: Difference, name: str) -> pd.DataFrame:

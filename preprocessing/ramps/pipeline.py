@@ -12,7 +12,7 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
-from astrid_ml.files import walk
+from astrid_ml.files import read_arrays, walk
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
@@ -105,11 +105,11 @@ class RampsPipeline:
         if not truth.is_file():
             return np.full(ramp.shape[1:], IGNORE, np.uint8)
         codes = np.zeros(ramp.shape[1:], np.uint8)
-        with np.load(truth) as file:
-            mine = file["integration"] == integration
-            place = tuple(file[name][mine] for name in ("group", "y", "x"))
-            clear = np.abs(file["charge"][mine]) >= self.undecided_sigma * float(file["read_noise"])
-            codes[place] = np.where(clear, file["type"][mine], IGNORE)
+        steps = read_arrays(truth, ("integration", "group", "y", "x", "type", "charge", "read_noise"))
+        mine = steps["integration"] == integration
+        place = tuple(steps[name][mine] for name in ("group", "y", "x"))
+        clear = np.abs(steps["charge"][mine]) >= self.undecided_sigma * float(steps["read_noise"])
+        codes[place] = np.where(clear, steps["type"][mine], IGNORE)
         return codes
 
     def _record(self, ramp: Ramp, unit: str, integration: int, y: int, x: int, codes: Bits) -> dict[str, Any]:

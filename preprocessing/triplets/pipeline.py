@@ -12,8 +12,9 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
-from astrid_ml.files import walk
+from astrid_ml.files import read_array, walk
 from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.types import Mask
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,19 @@ class TripletsPipeline:
         return units
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
-        """Copy the stamps; measure the peak S/N of the difference."""
-        stamps = np.load(unit.inputs[0])
+        """Copy the stamps; measure the peak S/N of the difference.
+
+        Raises:
+            ValueError: the stamps are damaged, or do not fit their table.
+        """
+        try:
+            stamps = read_array(unit.inputs[0])
+        except UserError as error:
+            raise ValueError(error.got) from error
         table = pd.read_parquet(unit.inputs[1])
         if stamps.ndim != 4 or stamps.shape[1] != 3 or len(stamps) != len(table):
             raise ValueError(f"stamps of shape {stamps.shape} beside {len(table)} rows")
-        usable = np.isfinite(stamps).any(axis=(1, 2, 3))
+        usable: Mask = np.asarray(np.isfinite(stamps).any(axis=(1, 2, 3)))
         for name in table["id"][~usable]:
             writer.drop(str(name), "no finite pixel")
         records = table.assign(

@@ -25,11 +25,9 @@ CONF = conf_folder()
 EXPERIMENTS = option_names(CONF / "experiment")
 REVIEWED = Path(__file__).with_name("refused.txt")
 PLACES = ["paths.run_dir=run", "paths.sweep_dir=sweep", "paths.raw=raw"]
-GROUPS = [
-    name for name in yaml.safe_load((CONF / "_run.yaml").read_text("utf-8"))["defaults"] if isinstance(name, dict)
-]
-GROUPS = [next(iter(name)) for name in GROUPS]
-GROUPS = [name for name in GROUPS if not name.startswith(("override", "experiment"))]
+DEFAULTS = yaml.safe_load((CONF / "_run.yaml").read_text("utf-8"))["defaults"]
+NAMED = [str(next(iter(item))) for item in DEFAULTS if isinstance(item, dict)]
+GROUPS = [name for name in NAMED if not name.startswith(("override", "experiment"))]
 
 
 def own_values(experiment: str) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from toy_domains import write_raw
 
 from astrid_ml.api import load_checkpoint, predict
 from astrid_ml.build import plain
-from astrid_ml.checkpoint.load import read_checkpoint
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
 from astrid_ml.run.training.train import train
@@ -85,7 +84,7 @@ def test_a_checkpoint_is_plain_and_trusts_nobody(tmp_path: Path) -> None:
     train(config)
     path = tmp_path / "toy_pairs" / "checkpoints" / "best.ckpt"
     content = torch.load(path, weights_only=True)
-    assert content["astrid"]["schema"] == 1
+    assert content["astrid"]["schema"] == 2
     with pytest.raises(UserError, match="trust"):
         load_checkpoint(path)
     assert load_checkpoint(path, config["trust"]).record.domain == "toy_pairs"
@@ -93,7 +92,7 @@ def test_a_checkpoint_is_plain_and_trusts_nobody(tmp_path: Path) -> None:
     content["astrid"]["schema"] = 99
     torch.save(content, tmp_path / "newer.ckpt")
     with pytest.raises(UserError, match="schema 99"):
-        read_checkpoint(tmp_path / "newer.ckpt")
+        load_checkpoint(tmp_path / "newer.ckpt")
 
 
 def test_a_rerun_in_a_finished_folder_gives_its_metrics_and_another_configuration_is_refused(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from astrid_ml.evaluation.bootstrap import Bootstrap, paired
+import astrid_ml.evaluation.bootstrap
+from astrid_ml.evaluation.bootstrap import BLOCK, Bootstrap, paired
 from astrid_ml.metrics.ranking import area, roc_area
 
 
@@ -88,6 +91,29 @@ def test_a_paired_difference_is_sharper_than_two_intervals() -> None:
     same = paired(scores, scores, labels, group, bootstrap)
     assert same is not None
     assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
+
+
+def test_values_of_many_replicates_at_once_are_those_one_by_one() -> None:
+    """More replicates than one block holds; the same draws whoever asks."""
+    bootstrap, found = Bootstrap(2 * BLOCK + 5, seed=2), np.arange(7.0)
+    together = bootstrap.values(7, lambda times: times @ found)
+    assert together.tolist() == [float(times @ found) for times in bootstrap.times(7)]
+    assert [weights[0] for weights in bootstrap.draws(np.arange(7))] == [times[0] for times in bootstrap.times(7)]
+    assert Bootstrap(0).values(7, lambda times: times @ found).tolist() == []
+
+
+def test_how_many_replicates_must_be_defined_can_be_said() -> None:
+    few = np.array([np.nan] * 60 + [0.5] * 4)
+    assert Bootstrap().interval(few) is None
+    assert Bootstrap().interval(few, share=0.0, least=4) == (0.5, 0.5)
+    assert Bootstrap().interval(few, share=0.0, least=5) is None
+    assert Bootstrap().interval(np.full(3, np.nan), share=0.0, least=0) is None
+
+
+def test_the_examples_run() -> None:
+    result = doctest.testmod(astrid_ml.evaluation.bootstrap)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 @pytest.mark.slow

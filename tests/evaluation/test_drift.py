@@ -10,7 +10,7 @@ from scipy.stats import norm
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.evaluation.drift import QUANTILES, drift_table, input_statistics
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.types import Array
+from astrid_ml.types import Array, Ints
 
 
 def source_of(stamps: Array | None = None, **columns: Array) -> SampleSource:
@@ -35,6 +35,21 @@ def test_noise_of_each_channel_is_its_gaussians() -> None:
     found = input_statistics(source_of(stamps, snr=np.ones(200)), np.arange(200))
     assert found["channel 0 noise"][2] == pytest.approx(1.0, rel=0.03)
     assert found["channel 1 noise"][2] == pytest.approx(30.0, rel=0.03)
+
+
+@pytest.mark.parametrize("n", [1, 49, 50, 51, 99, 100, 149, 1000])
+def test_no_more_stamps_are_read_than_asked_for(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = source_of(np.random.default_rng(1).normal(size=(n, 1, 5, 5)), snr=np.ones(n))
+    asked: list[int] = []
+    groups = type(source).groups
+
+    def counted(self: SampleSource, kind: str, rows: Ints) -> list[tuple[Ints, Array]]:
+        asked.append(len(rows))
+        return groups(self, kind, rows)
+
+    monkeypatch.setattr(type(source), "groups", counted)
+    assert "channel 0 noise" in input_statistics(source, np.arange(n), most=50)
+    assert min(n, 25) <= asked[0] <= 50
 
 
 def test_a_shift_by_one_interquartile_range_is_one() -> None:

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,8 @@ from astrid_ml.files import (
     TableWriter,
     finite,
     link,
+    read_array,
+    read_arrays,
     temporaries,
     walk,
     whole,
@@ -169,6 +173,57 @@ def test_a_walk_follows_links_to_folders_and_ends_in_a_circle(tmp_path: Path) ->
 def test_a_walk_names_all_absent_places(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing at .*a\.fits, .*b\.fits"):
         walk([tmp_path / "a.fits", tmp_path / "b.fits"])
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda whole: b"",
+    "text": lambda whole: b"no array " * 20,
+    "half an archive": lambda whole: b"PK\x03\x04" + whole,
+    "cut short": lambda whole: whole[:-9],
+    "half a header": lambda whole: whole[:50],
+    "a broken header": lambda whole: whole.replace(b"}", b"("),
+    "a negative shape": lambda whole: whole.replace(b"(30,)", b"(-9,)"),
+}
+
+
+@pytest.mark.parametrize("mode", [None, "r"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_array_is_named_and_nobody_is_told_to_load_it_unsafely(
+    damage: str, mode: Literal["r"] | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.npy"
+    write_array(path, np.arange(30.0))
+    np.testing.assert_array_equal(read_array(path, mode), np.arange(30.0))
+    assert isinstance(read_array(path, mode), np.memmap) == (mode == "r")
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with pytest.raises(UserError, match=r"damaged \.npy: .*a\.npy") as caught:
+        read_array(path, mode)
+    assert "pickle" not in str(caught.value)
+
+
+def test_what_is_no_array_is_named_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.arange(3))
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    for name in ("a.npy", "objects.npy"):
+        with pytest.raises(UserError, match=rf"damaged \.npy: .*{name}"):
+            read_array(tmp_path / name)
+    with pytest.raises(UserError, match=r"absent\.npy: No such file"):
+        read_array(tmp_path / "absent.npy")
+
+
+def test_arrays_of_an_archive_are_read_by_name_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, x=np.arange(300), y=np.arange(2.0))
+    assert {name: array.tolist() for name, array in read_arrays(path, ("y",)).items()} == {"y": [0.0, 1.0]}
+    with pytest.raises(UserError, match=r"a\.npz without z, w"):
+        read_arrays(path, ("x", "z", "w"))
+    whole_file = path.read_bytes()
+    spoilt = whole_file[:60] + b"\xff" * 30 + whole_file[90:]
+    for content in (b"", b"no archive", whole_file[:-20], spoilt):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"damaged \.npz: .*a\.npz"):
+            read_arrays(path, ("x",))
 
 
 def is_fits(path: Path) -> bool:

@@ -12,11 +12,13 @@ import pandas as pd
 
 from astrid_ml.build import build
 from astrid_ml.checkpoint.load import LoadedModel, load_model
+from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.checkpoint.record import Record
+from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import drift_table
-from astrid_ml.files import write_json, write_table
+from astrid_ml.files import write_json
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.write import write_model_card, write_report
 from astrid_ml.run.headline import headline
@@ -56,7 +58,7 @@ def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Seque
     predictions = judge.apply(joined, model.record.calibration)
     result = judge.evaluate(predictions)
     output_dir.mkdir(parents=True, exist_ok=True)
-    write_table(predictions, output_dir / "predictions.parquet")
+    write_predictions(predictions.assign(set="test"), output_dir / "predictions.parquet")
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
     drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)
     cross = {} if drift is None else {"Drift of the inputs against training": drift}
@@ -126,6 +128,7 @@ def evaluation_record(
     record: Record = model.record
     calibration = {name: value for name, value in record.calibration.items() if name != "parameters"}
     return {
+        "schema": SCHEMA,
         "status": "done",
         "name": f"evaluation of {model.path}",
         "run_dir": str(folder),

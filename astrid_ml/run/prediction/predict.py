@@ -11,7 +11,8 @@ from typing import Any
 
 from astrid_ml.build import build
 from astrid_ml.checkpoint.load import LoadedModel
-from astrid_ml.checkpoint.score import ordered, score_source
+from astrid_ml.checkpoint.predictions import METADATA, WHY_NULL, ordered
+from astrid_ml.checkpoint.score import score_source
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.errors import UserError
 from astrid_ml.files import TableWriter, write_json
@@ -64,7 +65,7 @@ def predict_files(
     output_dir.mkdir(parents=True, exist_ok=True)
     judge = build(config["evaluation"])
     account, extremes = PredictionAccount(), Extremes()
-    with TableWriter(output_dir / "predictions.parquet") as writer:
+    with TableWriter(output_dir / "predictions.parquet", METADATA) as writer:
         for source, unit_id in _sources(reader, account, progress):
             scored = score_source(model, judge, model.record.calibration, source)
             if "source" not in scored:
@@ -85,6 +86,7 @@ def predict_files(
         "calibrated": model.record.calibrated,
         "threshold": model.record.calibration.get("threshold"),
         "threshold_rule": model.record.calibration.get("rule"),
+        "null": dict(WHY_NULL),
         **account.summary(),
     }
     write_json(output_dir / "report.json", report)

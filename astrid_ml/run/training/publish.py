@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.audit import AuditResult
+from astrid_ml.checkpoint.digests import digest_of
+from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.evaluation.judge import Judge
@@ -18,8 +20,10 @@ from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.files import write_json
 from astrid_ml.report.content import RunReport, SamplePicture
 from astrid_ml.report.write import write_model_card, write_report
+from astrid_ml.run.environment import environment, run_identity
 from astrid_ml.run.headline import headline
 from astrid_ml.run.pictures import notable
+from astrid_ml.run.stages import StageLog
 from astrid_ml.run.training.rounds import Round
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.plan import SplitPlan
@@ -44,6 +48,7 @@ class Publication:
     test: pd.DataFrame
     loggers: list[Any]
     cost: dict[str, float]
+    log: StageLog
 
 
 def publish(run: Publication) -> dict[str, Any]:
@@ -57,10 +62,12 @@ def publish(run: Publication) -> dict[str, Any]:
         metrics |= result.flat(fold)
     metrics |= found_in_data(run.dataset.meta["counts"])
     record = run_record(run)
-    write_json(run.folder / "run.json", record)
-    report = run_report(run, record)
-    write_report(run.folder / "report.html", report)
-    write_model_card(run.folder, report)
+    with run.log.stage("report") as stage:
+        report = run_report(run, record)
+        write_report(run.folder / "report.html", report)
+        write_model_card(run.folder, report)
+        stage.outputs["metrics"] = digest_of(metrics)
+    write_json(run.folder / "run.json", record | {"stages": run.log.plain()})
     mirror(run.loggers, run.config, metrics, tracker_figures(run.results))
     describe_dataset(run)
     write_json(run.folder / "metrics.json", metrics)
@@ -132,7 +139,9 @@ def run_record(run: Publication) -> dict[str, Any]:
     first = run.rounds[0].record
     calibration = first.calibration if first is not None else {}
     return {
+        "schema": SCHEMA,
         "status": "done",
+        "identity": run_identity(run.config),
         "name": run.config["name"],
         "overrides": run.overrides,
         "run_dir": str(run.folder),
@@ -170,6 +179,8 @@ def run_record(run: Publication) -> dict[str, Any]:
         },
         "remarks": {fold: result.remarks for fold, result in run.results.items()},
         "versions": versions(),
+        "environment": environment(),
+        "stages": run.log.plain(),
     }
 
 

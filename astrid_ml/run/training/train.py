@@ -10,14 +10,16 @@ import pandas as pd
 
 from astrid_ml.audit import AuditResult
 from astrid_ml.build import build
+from astrid_ml.checkpoint.digests import digest_of
+from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.files import write_table
 from astrid_ml.run.folder import open_run_folder
 from astrid_ml.run.parts import check_parts
 from astrid_ml.run.prepare import prepare
+from astrid_ml.run.stages import StageLog, table_digest
 from astrid_ml.run.training.publish import Publication, publish
-from astrid_ml.run.training.rounds import Round, run_round
+from astrid_ml.run.training.rounds import Round, RoundWork, run_round
 from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.tracking.cost import CostMeter
 from astrid_ml.tracking.loggers import build_loggers
@@ -47,26 +49,36 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
 
 
 def _train(config: dict[str, Any], overrides: list[str], folder: Path, meter: CostMeter) -> dict[str, Any]:
-    dataset, _ = prepare(config)
-    plan: SplitPlan = build(config["split"]).plan(dataset.index)
-    plan.write(dataset.path, folder)
-    audit: AuditResult = build(config["audit"]).run(dataset, plan)
+    log = StageLog()
+    with log.stage("prepare") as stage:
+        dataset, _ = prepare(config)
+        stage.outputs["dataset"] = dataset.fingerprint
+    with log.stage("split", dataset=dataset.fingerprint) as stage:
+        plan: SplitPlan = build(config["split"]).plan(dataset.index)
+        plan.write(dataset.path, folder)
+        stage.outputs["plan"] = plan.hash
+    with log.stage("audit", dataset=dataset.fingerprint, plan=plan.hash) as stage:
+        audit: AuditResult = build(config["audit"]).run(dataset, plan)
+        stage.outputs["audit"] = digest_of(audit.to_plain())
     judge: Judge = build(config["evaluation"])
     loggers = build_loggers(config["logger"], folder, config["name"])
     rounds = []
-    for number, folds in enumerate(plan.rounds):
+    for number in range(len(plan.rounds)):
         target = folder if len(plan.rounds) == 1 else folder / f"fold_{number}"
-        rounds.append(run_round(config, dataset, folds, judge, loggers, target))
+        work = RoundWork(config, dataset, plan, number, judge, log)
+        rounds.append(run_round(work, loggers, target))
     if not all(done.is_global_zero for done in rounds):
         return {"run_dir": str(folder), "summary": []}
     validation, test = pooled(rounds)
-    results = evaluate_folds(judge, validation, test)
+    with log.stage("evaluate", predictions=table_digest(pd.concat([validation, test]))) as stage:
+        results = evaluate_folds(judge, validation, test)
+        stage.outputs["metrics"] = digest_of({fold: result.flat(fold) for fold, result in results.items()})
     for fold, table in (("val", validation), ("test", test)):
         if len(table):
-            write_table(table, folder / "predictions" / f"{fold}.parquet")
+            write_predictions(table.assign(set=fold), folder / "predictions" / f"{fold}.parquet")
     cost = meter.account()
     done = Publication(
-        config, overrides, folder, dataset, judge, plan, audit, rounds, results, validation, test, loggers, cost
+        config, overrides, folder, dataset, judge, plan, audit, rounds, results, validation, test, loggers, cost, log
     )
     return publish(done)
 

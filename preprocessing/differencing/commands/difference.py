@@ -74,7 +74,8 @@ class DifferenceCommand:
             return table
         from astrid_ml.build import build
         from astrid_ml.checkpoint.load import load_model
-        from astrid_ml.checkpoint.score import ordered, score_source
+        from astrid_ml.checkpoint.predictions import ordered
+        from astrid_ml.checkpoint.score import score_source
         from astrid_ml.pipeline.writer import MemoryUnitWriter
 
         model = load_model(Path(self.ckpt_path), self.trust)

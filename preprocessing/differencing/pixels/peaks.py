@@ -33,14 +33,16 @@ def _first_of_flat_tops(significance: Tensor, peaks: Tensor, radius: int) -> Ten
     from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
 
-    n, height = len(peaks), significance[peaks[:, 0], peaks[:, 1]].cpu().numpy()
-    keep = np.ones(n, dtype=bool)
-    if n > 1:
-        pairs = cKDTree(peaks.cpu().numpy()).query_pairs(radius, p=np.inf, output_type="ndarray")
-        i, j = pairs[height[pairs[:, 0]] == height[pairs[:, 1]]].T
+    height = significance[peaks[:, 0], peaks[:, 1]].detach().cpu().numpy()
+    _, which, count = np.unique(height, return_inverse=True, return_counts=True)
+    tied = np.flatnonzero(count[which] > 1)  # few, or none
+    keep, n = np.ones(len(peaks), dtype=bool), len(tied)
+    if n:
+        pairs = cKDTree(peaks.cpu().numpy()[tied]).query_pairs(radius, p=np.inf, output_type="ndarray")
+        i, j = pairs[which[tied[pairs[:, 0]]] == which[tied[pairs[:, 1]]]].T
         label = connected_components(coo_array((np.ones(len(i), dtype=bool), (i, j)), shape=(n, n)), directed=False)[1]
-        keep[:] = False
-        keep[np.unique(label, return_index=True)[1]] = True
+        keep[tied] = False
+        keep[tied[np.unique(label, return_index=True)[1]]] = True
     return torch.from_numpy(keep).to(peaks.device)
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import read_array, read_arrays
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
 from astrid_ml.types import Array, Bits, Floats32
 
@@ -46,7 +47,7 @@ class ResultVisualizer:
         """Open a folder that ``predict.py task=ramps`` wrote.
 
         Raises:
-            UserError: a file is missing.
+            UserError: a file is missing or damaged.
         """
         folder = Path(folder)
         cubes = sorted(folder.glob("*_processed.npy"))
@@ -57,12 +58,10 @@ class ResultVisualizer:
                 "a folder of a ramp prediction", f"{folder} without {', '.join(absent)}", "give OUT/EXPOSURE"
             )
         name = cubes[0].name.removesuffix("_processed.npy")
-        with np.load(folder / f"{name}_temporal.npz") as features:
-            slope = features["slope"]
+        slope = read_arrays(folder / f"{name}_temporal.npz", ("slope",))["slope"]
         events = json.loads(wanted[0].read_text(encoding="utf-8"))
-        return ResultVisualizer(
-            np.load(cubes[0], mmap_mode="r"), events, pd.read_parquet(wanted[1]), np.load(wanted[2]), slope, name
-        )
+        cube, mask = read_array(cubes[0], "r"), read_array(wanted[2])
+        return ResultVisualizer(cube, events, pd.read_parquet(wanted[1]), mask, slope, name)
 
     def overview(self, integration: int = 0) -> Figure:
         """The last read with every event marked by its type."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.files import read_arrays
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.types import Mask
 
@@ -32,13 +33,15 @@ class Truth:
 
     @staticmethod
     def read(exposure: Path) -> Truth:
-        """Read the truth of ``<stem>.fits``."""
-        stem = exposure.with_suffix("")
-        with np.load(f"{stem}_truth.npz") as file:
-            names = (*_KEYS, "type", "event", "charge")
-            jumps = pd.DataFrame({name: file[name] for name in names})
-            noise = float(file["read_noise"])
-        return Truth(jumps, pd.read_parquet(f"{stem}_events.parquet"), noise)
+        """Read the truth of ``<stem>.fits``.
+
+        Raises:
+            UserError: the arrays cannot be read.
+        """
+        stem, names = exposure.with_suffix(""), (*_KEYS, "type", "event", "charge")
+        arrays = read_arrays(Path(f"{stem}_truth.npz"), (*names, "read_noise"))
+        noise = float(arrays.pop("read_noise"))
+        return Truth(pd.DataFrame(arrays), pd.read_parquet(f"{stem}_events.parquet"), noise)
 
 
 def completeness(truth: Truth, jumps: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import Unit, UnitWriter
 from astrid_ml.errors import UserError
+from astrid_ml.files import read_array
 from astrid_ml.preprocessing.roman.job.columns import same, texts
 from astrid_ml.preprocessing.roman.job.frames import CHANNELS
 from astrid_ml.preprocessing.roman.job.master_index import SCHEMA
 
 _NEEDED = ("id", "jid", "x", "y", "label", "image_filename")
 TABLE = "master_index.csv"
+_FALSE = ("", "false", "0", "0.0")
 
 
 def find(place: Path) -> Path | None:
@@ -42,7 +46,7 @@ def _of_croissant(path: Path) -> Path:
 
 
 def plan(table: Path) -> list[Unit]:
-    """A unit for each image; incomplete where the image is missing.
+    """A unit for each image, incomplete where the image is missing, and one for the rows that name none.
 
     Raises:
         UserError: the table lacks a column.
@@ -54,24 +58,50 @@ def plan(table: Path) -> list[Unit]:
             f"a {TABLE} with {', '.join(_NEEDED)}", f"no {', '.join(absent)} in {table}", "give one as described"
         )
     units = []
+    names = _unit_names(sorted(rows["image_filename"].dropna().unique()))
     for image, part in rows.groupby("image_filename", sort=True):
         file = table.parent / str(image)
         there = file.is_file()
         parameters = {"rows": [int(part.index[0]), int(part.index[-1])], "image": str(image)}
         missing = () if there else (str(image),)
         size = file.stat().st_size if there else 0
-        units.append(Unit(Path(str(image)).stem, (table, file) if there else (table,), parameters, missing, size))
+        units.append(Unit(names[str(image)], (table, file) if there else (table,), parameters, missing, size))
+    nameless = rows.index[rows["image_filename"].isna()]
+    if len(nameless):
+        place = {"rows": [int(nameless[0]), int(nameless[-1])], "image": None}
+        units.append(Unit(f"rows without an image of {table.parent.name}", (table,), place))
     return units
+
+
+def _unit_names(images: Sequence[str]) -> dict[str, str]:
+    """A name for each image: its stem; where several have it, the whole path, without what would make folders."""
+    stems = Counter(Path(image).stem for image in images)
+    names = {image: Path(image).stem for image in images if stems[Path(image).stem] == 1}
+    taken = set(names.values())
+    for image in (image for image in images if image not in names):
+        name = image.removesuffix(".npy").lstrip("./").replace("/", "_")
+        while name in taken:
+            name += "_"
+        names[image] = name
+        taken.add(name)
+    return names
 
 
 def process(unit: Unit, writer: UnitWriter) -> None:
     """Copy one image as float32 and take over its rows; its values are scaled to [0, 1] already.
 
     Raises:
-        ValueError: the image has another shape.
+        ValueError: the image is damaged or has another shape.
     """
     table = _rows(unit)
-    frame = np.load(unit.inputs[1], mmap_mode="r")
+    if unit.parameters["image"] is None:
+        for jid, number in zip(table["jid"].fillna("no job"), table["id"], strict=True):
+            writer.drop(f"{jid}_{_number(number)}", "no image_filename")
+        return
+    try:
+        frame = read_array(unit.inputs[1], "r")
+    except UserError as error:
+        raise ValueError(error.got) from error
     if frame.ndim != 3 or frame.shape[2] != len(CHANNELS):
         raise ValueError(f"{unit.inputs[1].name} has the shape {frame.shape}, not (H, W, {len(CHANNELS)})")
     records = _records(table, unit.id)
@@ -96,7 +126,8 @@ def _rows(unit: Unit) -> pd.DataFrame:
     first, last = unit.parameters["rows"]
     types = {"jid": str, "match_id": str, "truth_id": str, "image_filename": str}
     table = pd.read_csv(unit.inputs[0], dtype=types, skiprows=range(1, first + 1), nrows=last - first + 1)
-    chosen: pd.DataFrame = table[table["image_filename"] == unit.parameters["image"]].reset_index(drop=True)
+    image, named = unit.parameters["image"], table["image_filename"]
+    chosen: pd.DataFrame = table[named.isna() if image is None else named == image].reset_index(drop=True)
     return chosen
 
 
@@ -109,7 +140,7 @@ def _records(table: pd.DataFrame, job: str) -> pd.DataFrame:
         out[name] = pd.to_numeric(table[name]).astype(np.float64) if name in table else np.nan
     for name in ("match_id", "truth_id"):
         out[name] = table[name].astype("string") if name in table else same(None, len(table))
-    out["injected"] = table["injected"].astype(bool) if "injected" in table else False
+    out["injected"] = _injected(table["injected"]) if "injected" in table else False
     out["truth_id"] = _object(out, job)
     out["group_id"] = out["truth_id"].fillna(out["id"])
     out["label"] = table["label"].astype("Int8")
@@ -121,6 +152,12 @@ def _records(table: pd.DataFrame, job: str) -> pd.DataFrame:
     for name in ("filter", "field"):
         out[name] = table[name].astype("string") if name in table else same(None, len(out))
     return out
+
+
+def _injected(column: pd.Series) -> pd.Series:
+    """True where a row says so; an empty one does not. With one empty row pandas may read the column as text."""
+    words = column.astype("string").str.strip().str.lower()
+    return (words.notna() & ~words.isin(_FALSE)).astype(bool)
 
 
 def _object(table: pd.DataFrame, job: str) -> Any:

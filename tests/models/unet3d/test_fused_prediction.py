@@ -16,7 +16,7 @@ from astropy.io import fits
 
 from astrid_ml.build import plain
 from astrid_ml.checkpoint.load import load_model, save_model
-from astrid_ml.checkpoint.record import Record, TrainingDigest
+from astrid_ml.checkpoint.record import ChannelRecord, Record, TrainingDigest
 from astrid_ml.config import compose
 from astrid_ml.datamodules.ramps import RampDataModule, event_pixel
 from astrid_ml.errors import UserError
@@ -90,7 +90,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     for name in ("loss", "optimizer", "scheduler"):
         nodes["model"]["task"][name] = None
     digest = TrainingDigest.of(source.index)
-    record = Record("ramps", nodes, [], {}, fitted, False, None, digest, None, {})
+    record = Record("ramps", nodes, ChannelRecord(), {}, fitted, False, None, digest, None, {})
     save_model(folder / "best.ckpt", task.state_dict(), record)
     return Trained(source, judge.apply(table, fitted), fitted, folder / "best.ckpt", folder / "raw")
 

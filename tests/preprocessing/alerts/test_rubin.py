@@ -14,6 +14,7 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.preprocessing.alerts.packet import read_packet
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.preprocessing.alerts.rubin import centred_psf, rubin_planes
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
@@ -76,11 +77,43 @@ def test_a_packet_of_images_alone_has_no_planes() -> None:
     assert rubin_planes(packet() | {"cutoutDifference": None}) == {}
 
 
-@pytest.mark.parametrize("wrong", ["a PSF that is too large", "cut short", "three sizes"])
+def test_variances_of_stamps_cut_at_an_edge_are_padded_as_the_stamps_are() -> None:
+    given = packet()
+    for i, key in enumerate(KEYS):
+        image = np.full((22, 30), 1.0 + i)
+        given[key] = cutout(image, 10.0 * image, bell(41, 41))
+    record, stamps = read_packet(given)
+    variance = rubin_planes(given)["variance"]
+    assert (record["stamp_h"], record["stamp_w"], variance.shape) == (22, 30, (3, 30, 30))
+    assert variance.dtype == np.float32
+    np.testing.assert_array_equal(variance, 10 * stamps)  # NaN where the stamps are NaN
+
+
+def test_planes_are_found_under_either_spelling() -> None:
+    given = packet()
+    names = ("cutout_science", "cutout_template", "cutout_difference")
+    other = {new: given.pop(old) for old, new in zip(KEYS, names, strict=True)} | given
+    expected = rubin_planes(packet())
+    assert {name: planes.tobytes() for name, planes in rubin_planes(other).items()} == {
+        name: planes.tobytes() for name, planes in expected.items()
+    }
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_psf_without_a_sum_is_refused(value: float) -> None:
+    with pytest.raises(StampError, match="a PSF of sum"):
+        centred_psf(np.full((41, 41), value))
+    with pytest.raises(StampError, match="damaged variance or PSF"):
+        rubin_planes(packet(np.full((41, 41), value)))
+
+
+@pytest.mark.parametrize("wrong", ["a PSF that is too large", "cut short", "three sizes", "too large"])
 def test_damaged_planes_are_refused(wrong: str) -> None:
     given = packet(bell(51, 51)) if wrong.startswith("a PSF") else packet()
     if wrong == "cut short":
         given["cutoutTemplate"] = given["cutoutTemplate"][:-4000]
+    if wrong == "too large":
+        given |= {key: cutout(np.zeros((31, 30)), np.zeros((31, 30)), bell(41, 41)) for key in KEYS}
     if wrong == "three sizes":
         given["cutoutScience"] = cutout(np.zeros((30, 30)), np.zeros((20, 30)), bell(41, 41))
     with pytest.raises(StampError, match="damaged variance or PSF"):

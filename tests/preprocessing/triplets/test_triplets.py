@@ -112,3 +112,13 @@ def test_numbers_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         SimulateTriplets(missions=["HUBBLE"]).run(tmp_path, 1)
     with pytest.raises(UserError, match="prevalence"):
         SimulateTriplets(prevalence=1.5).run(tmp_path, 1)
+
+
+@pytest.mark.parametrize("damage", ["text", "cut short", "empty"])
+def test_damaged_stamps_fail_the_unit_and_are_called_so(damage: str, tmp_path: Path) -> None:
+    SimulateTriplets(n=10, part=10, missions=["ZTF"]).run(tmp_path, 1)
+    [unit] = TripletsPipeline().plan([tmp_path])
+    whole = unit.inputs[0].read_bytes()
+    unit.inputs[0].write_bytes({"text": b"no array " * 20, "cut short": whole[:-100], "empty": b""}[damage])
+    with pytest.raises(ValueError, match=r"^damaged \.npy: .*triplets_ZTF_000\.npy$"):
+        TripletsPipeline().process(unit, MemoryUnitWriter(), 0)

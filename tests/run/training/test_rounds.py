@@ -13,7 +13,16 @@ from made.untrained import Untrained, untrained
 from astrid_ml.build import build
 from astrid_ml.checkpoint.load import load_model, save_model
 from astrid_ml.errors import UserError
-from astrid_ml.run.training.rounds import PREDICTION_NODES, check_folds, forget_candidates, make_record, predictions
+from astrid_ml.run.stages import StageLog
+from astrid_ml.run.training.rounds import (
+    PREDICTION_NODES,
+    RoundWork,
+    check_folds,
+    forget_candidates,
+    make_record,
+    predictions,
+)
+from astrid_ml.splits.plan import SplitPlan
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +63,10 @@ def test_a_fold_of_one_class_is_refused_before_the_fit(made: Untrained, fold: st
 
 def test_the_record_knows_what_was_seen_and_what_was_kept_for_the_test(made: Untrained, tmp_path: Path) -> None:
     fitted = {"kind": "temperature", "calibrated": True, "threshold": 0.3}
-    record = make_record(made.config, made.dataset, made.datamodule, made.folds, fitted)
+    plan = SplitPlan("group", [made.folds], {})
+    judge = build(made.config["evaluation"])
+    work = RoundWork(made.config, made.dataset, plan, 0, judge, StageLog())
+    record = make_record(work, made.datamodule, fitted)
     save_model(tmp_path / "best.ckpt", made.task.state_dict(), record)
     read = load_model(tmp_path / "best.ckpt").record
     assert read.digest is not None
@@ -67,6 +79,13 @@ def test_the_record_knows_what_was_seen_and_what_was_kept_for_the_test(made: Unt
     assert read.dataset_fingerprint == made.dataset.fingerprint
     assert set(read.config) == set(PREDICTION_NODES)
     assert read.classes is None
+    assert read.sets is not None and read.sets["counts"] == made.folds["fold"].value_counts().to_dict()
+    assert read.validity == {
+        "mission": ["galex", "ps1", "swift", "ztf"],
+        "filter": sorted(index["filter"][~tested].unique()),
+    }
+    assert read.prevalence is not None
+    assert read.prevalence["test"] == pytest.approx(index.loc[tested, "label"].astype(float).mean())
 
 
 def test_only_lightnings_candidates_are_forgotten(tmp_path: Path) -> None:

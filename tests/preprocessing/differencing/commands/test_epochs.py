@@ -184,6 +184,15 @@ def test_positions_of_any_unit_are_degrees_and_a_table_of_bad_rows_is_refused(tm
         read_positions(tmp_path / "bad.csv")
 
 
+@pytest.mark.parametrize("end", ["csv", "ecsv"])
+def test_a_table_of_positions_without_rows_is_refused(end: str, tmp_path: Path) -> None:
+    path = tmp_path / f"none.{end}"
+    empty = Table(names=["object_id", "ra", "dec"], dtype=["U5", "f8", "f8"])
+    empty.write(path, format={"csv": "ascii.csv", "ecsv": "ascii.ecsv"}[end])
+    with pytest.raises(UserError, match=r"none\.e?csv without a row"):
+        read_positions(path)
+
+
 def inverse(x: float) -> float:
     return 1 / x
 
@@ -194,6 +203,10 @@ def test_one_failure_is_named_and_the_rest_is_in_order_and_all_failures_are_an_e
     assert failed == [{"source": "b", "reason": "ZeroDivisionError: float division by zero"}]
     with pytest.raises(UserError, match="a name"):
         run_all(None, refuse, ["first", "second"], ["a", "b"])
+
+
+def test_no_job_has_no_result_and_no_failure() -> None:
+    assert run_all(None, inverse, [], []) == ([], [])
 
 
 def refuse(got: str) -> None:

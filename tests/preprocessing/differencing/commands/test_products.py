@@ -12,6 +12,7 @@ import pytest
 import torch
 from astropy.io import fits
 from astropy.table import Table
+from astropy.wcs import WCS
 
 from astrid_ml.preprocessing.differencing.commands.products import (
     write_candidates,
@@ -55,6 +56,15 @@ def test_the_header_says_what_is_known_and_nothing_else(subtracted: Difference, 
         assert header["SIGSCALE"] == pytest.approx(done.quality.significance.scale)
         assert "ASTSIGMA" not in header
         assert hdus["MASK"].data.dtype == np.uint8
+
+
+def test_the_references_date_leaves_the_zero_of_the_wcs_times_alone(subtracted: Difference, tmp_path: Path) -> None:
+    done = replace(named(subtracted), reference=subtracted.reference.with_(mjd=59000.5))
+    write_difference(tmp_path / "difference.fits", done, "sci.fits", "ref.fits")
+    header = fits.getheader(tmp_path / "difference.fits", "DIFF")
+    assert header["REFMJD"] == 59000.5
+    assert header.get("MJDREF", 0.0) == 0.0
+    WCS(header)  # a warning fails
 
 
 def test_an_intermediate_has_errors_not_variances_and_the_mean_of_a_grid_of_psfs(tmp_path: Path) -> None:
@@ -119,3 +129,16 @@ def test_triplets_come_back_with_their_channels_and_columns(tmp_path: Path) -> N
         assert file["table/match_id"].asstr()[:].tolist() == ["SN 1", "", 'x, "y" #']
         np.testing.assert_array_equal(file["table/x"][:], table["x"])
         assert file["table/flags"].dtype == np.int32
+
+
+@pytest.mark.parametrize("dtype", ["string", "str", "object"])
+def test_missing_text_is_empty_text(dtype: str, tmp_path: Path) -> None:
+    values: list[object] = ["SN 1", None, np.nan, "nan"]
+    table = pd.DataFrame({"match_id": pd.Series(values, dtype=object if dtype == "object" else None)})
+    if dtype != "object":
+        table["match_id"] = pd.array(["SN 1", None, None, "nan"], dtype=pd.StringDtype(na_value=np.nan))
+    if dtype == "string":
+        table["match_id"] = table["match_id"].astype("string")
+    write_triplets(tmp_path / "triplets.h5", table, np.zeros((4, 1, 3, 3), np.float32), ["science"])
+    with h5py.File(tmp_path / "triplets.h5") as file:
+        assert file["table/match_id"].asstr()[:].tolist() == ["SN 1", "", "", "nan"]

@@ -83,3 +83,23 @@ def test_bars_and_points_are_the_summarys(drawn: list[Figure], tmp_path: Path) -
     assert float(points.get_xdata()[0]) == 0.98
     assert lines.get_segments()[0][:, 0].tolist() == pytest.approx([0.98 - 1.96 * 0.01, 0.98 + 1.96 * 0.01])
     assert [label.get_text() for label in slope.get_yticklabels()] == ["zogy\n(pull 1.25)", "direct\n(pull ?)"]
+
+
+def test_a_source_counts_in_one_bin_and_one_without_a_value_in_none(tmp_path: Path, drawn: list[Figure]) -> None:
+    # Three bins of the magnitudes 1 ... 4, whose inner edges are magnitudes too: 1 | 2 | 3 and 4.
+    mag = np.repeat([1.0, 2.0, 3.0, 4.0], 10)
+    given = pd.DataFrame({"mag": mag, "found": mag == 2, "masked": False, "alone": True})
+    nothing = given.head(9).assign(mag=np.nan, found=True)
+    for name, table in (("plain", given), ("with nothing", pd.concat([given, nothing]))):
+        write_recovery_figure(tmp_path / f"{name}.png", {"zogy": table}, summary(["zogy"]))
+    assert curve(drawn[0].axes[0]) == {1.0: 0.0, 2.0: 1.0, 3.5: 0.0}
+    assert curve(drawn[1].axes[0]) == curve(drawn[0].axes[0])
+
+
+def test_equal_values_are_one_point_and_no_value_is_none(tmp_path: Path, drawn: list[Figure]) -> None:
+    equal = sources().assign(snr_opt=7.0)
+    write_recovery_figure(tmp_path / "equal.png", {"zogy": equal}, summary(["zogy"]))
+    assert curve(drawn[0].axes[0]) == {7.0: pytest.approx(0.5)}
+    both = {"zogy": equal, "none": equal.assign(snr_opt=np.nan)}
+    write_recovery_figure(tmp_path / "none.png", both, summary(["zogy", "none"]))
+    assert drawn[1].axes[0].get_legend_handles_labels()[1] == ["zogy"]

@@ -56,3 +56,30 @@ def test_a_peak_moves_by_half_a_pixel_at_most_and_a_ridge_not_at_all() -> None:
     assert (float(x[0]), float(y[0])) == (6.0, 5.0)
     assert float(x[1]) == pytest.approx(11.5, abs=1e-3) and float(y[1]) == 12.0
     assert bool((height >= 10.0).all())
+
+
+def test_a_peak_beside_a_pixel_that_is_not_finite_is_the_pixel_itself() -> None:
+    image = plane({(5, 5): 10.0, (5, 6): 8.0, (12, 11): 9.0})
+    for value in (torch.nan, torch.inf, -torch.inf):
+        image[4, 4] = value
+        x, y, height = interpolate(image, torch.tensor([[5, 5], [12, 11]]))
+        assert (x.tolist(), y.tolist(), height.tolist()) == ([5.0, 11.0], [5.0, 12.0], [10.0, 9.0])
+
+
+SHAPES = {
+    "two": {(5, 5), (5, 6)},
+    "a bar": {(9, column) for column in range(3, 20)},
+    "a slanted bar, the earlier rows far to the right": {
+        (5 + i, c) for i in range(4) for c in range(16 - 5 * i, 22 - 5 * i)
+    },
+    "two arms that meet below": {(r, c) for r in range(4, 12) for c in (4, 12)} | {(12, c) for c in range(4, 13)},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_flat_top_counts_once_and_two_count_twice(shape: str) -> None:
+    top = {place: 8.0 for place in SHAPES[shape] if place[1] > 0}
+    none = torch.zeros(20, 24, dtype=torch.bool)
+    assert places(local_maxima(plane(top), none, 5.0)) == {min(top)}
+    apart = {**top, (17, 18): 8.0, (17, 20): 7.0}
+    assert places(local_maxima(plane(apart), none, 5.0)) == {min(top), (17, 18)}

@@ -193,6 +193,13 @@ def test_a_flat_npy_is_no_ramp(tmp_path: Path) -> None:
         read_npy(tmp_path / "image.npy", KNOWN)
 
 
+def test_a_damaged_npy_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "cube.npy", CUBE)
+    (tmp_path / "cube.npy").write_bytes((tmp_path / "cube.npy").read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"damaged \.npy: .*cube\.npy"):
+        read_npy(tmp_path / "cube.npy", KNOWN)
+
+
 def test_extensions_of_two_shapes_are_not_reads_of_one_ramp(tmp_path: Path) -> None:
     images = {"A": CUBE[0], "B": CUBE[1], "C": CUBE[2, :10]}
     with pytest.raises(UserError, match="2D images of one shape"):

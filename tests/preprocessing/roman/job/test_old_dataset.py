@@ -116,3 +116,46 @@ def test_rows_of_one_image_need_not_stand_together(table: Path) -> None:
     rows = pd.read_csv(table)
     rows.iloc[[4, 0, 5, 1, 6]].to_csv(table, index=False)
     assert sorted(read(table).source().index["id"]) == ["jid7_1", "jid7_2", "jid8_1", "jid8_2", "jid8_4"]
+
+
+@pytest.mark.parametrize("written", [("True", "False"), ("1", "0"), ("1.0", "0.0"), ("true", " ")])
+def test_a_row_that_does_not_say_so_is_no_injection(written: tuple[str, str], table: Path) -> None:
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    rows["injected"] = [written[0], written[1], "", "", "", written[1], ""]
+    rows.to_csv(table, index=False)
+    index = read(table).source().index
+    assert index["injected"].dtype == bool
+    assert index["injected"].tolist() == [True, False, False, False, False]
+    assert index["truth_id"][0] == "jid7_11_inj"
+
+
+def test_a_row_without_an_image_is_dropped_with_the_reason(table: Path) -> None:
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    rows.loc[[1, 4], "image_filename"] = ""
+    rows.loc[4, "jid"] = ""
+    rows.to_csv(table, index=False)
+    assert [unit.id for unit in plan(table)] == ["jid7", "jid8", "rows without an image of old"]
+    writer = read(table)
+    lost = [(drop.id, drop.reason) for drop in writer.drops if drop.reason == "no image_filename"]
+    assert lost == [("jid7_2", "no image_filename"), ("no job_1", "no image_filename")]
+    assert len(writer.source().index) + len(writer.drops) == len(rows)
+
+
+def test_images_of_one_stem_are_told_apart(table: Path) -> None:
+    for folder, old in (("a", "jid7"), ("b", "jid8")):
+        (table.parent / folder).mkdir()
+        (table.parent / "images" / f"{old}.npy").rename(table.parent / folder / "jid1.npy")
+    np.save(table.parent / "a_jid1.npy", np.zeros((20, 30, 4)))
+    rows = pd.read_csv(table)
+    rows["image_filename"] = ["a/jid1.npy"] * 3 + ["a_jid1.npy"] + ["b/jid1.npy"] * 3
+    rows.to_csv(table, index=False)
+    assert [unit.id for unit in plan(table)] == ["a_jid1_", "a_jid1", "b_jid1"]
+    index = read(table).source().index
+    assert index["id"].is_unique
+    assert index["image"].unique().tolist() == ["images/a_jid1_.npy", "images/a_jid1.npy", "images/b_jid1.npy"]
+
+
+def test_a_damaged_image_is_called_so(table: Path) -> None:
+    (table.parent / "images" / "jid7.npy").write_bytes(b"no array " * 20)
+    with pytest.raises(ValueError, match=r"^damaged \.npy: .*jid7\.npy$"):
+        read(table)

@@ -1,0 +1,39 @@
+"""Digests of what a checkpoint holds: what was written is what is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of plain containers and tensors, whatever the order of their keys.
+
+    >>> digest_of({"a": 1, "b": [2.0, None]}) == digest_of({"b": [2.0, None], "a": 1})
+    True
+    """
+    found = hashlib.sha256()
+    _feed(found, value)
+    return found.hexdigest()
+
+
+def _feed(found: Any, value: Any) -> None:
+    if isinstance(value, torch.Tensor):
+        plain = value.detach().cpu().contiguous()
+        found.update(f"tensor {plain.dtype} {tuple(plain.shape)} ".encode())
+        found.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b"")
+    elif isinstance(value, Mapping):
+        found.update(f"mapping {len(value)} ".encode())
+        for key in sorted(value, key=str):
+            _feed(found, str(key))
+            _feed(found, value[key])
+    elif isinstance(value, list | tuple):
+        found.update(f"list {len(value)} ".encode())
+        for part in value:
+            _feed(found, part)
+    else:  # the kind too: 1 and 1.0 and True build other objects
+        text = repr(value).encode()
+        found.update(f"{type(value).__name__} {len(text)} ".encode() + text)

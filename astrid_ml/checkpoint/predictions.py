@@ -1,0 +1,77 @@
+"""Tables of predictions: the columns that people rely on, in one order, with the schema in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.checkpoint.schema import SCHEMA
+from astrid_ml.errors import UserError
+from astrid_ml.files import TableWriter
+
+# They stand in every file of predictions, in this order; the rest of the index follows.
+FIRST = (
+    *("id", "group_id", "mission", "score", "probability", "threshold", "threshold_on", "decision"),
+    *("in_domain", "set", "source"),
+)
+TEXTS = ("mission", "threshold_on", "set", "source")
+METADATA = {"astrid.schema": str(SCHEMA)}
+# Why a column may be null, for the report.
+WHY_NULL = {
+    "in_domain": "no measure of the training domain stands in the checkpoint",
+    "set": "raw files belong to no set of a split",
+}
+
+
+def ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of ``FIRST`` first, missing ones as null; id as text, decision as int8 where there is one."""
+    out = table.copy()
+    for name in FIRST:
+        if name not in out:
+            out[name] = pd.array([None] * len(out), dtype="boolean") if name == "in_domain" else _nothing(name)
+    out["id"] = out["id"].astype(str)
+    rest = [name for name in out.columns if name not in FIRST]
+    return out[[*FIRST, *rest]]
+
+
+def _nothing(name: str) -> Any:
+    return None if name in TEXTS else np.nan
+
+
+def reasons(table: pd.DataFrame) -> dict[str, str]:
+    """Column -> why all of it is null, for those that a reader may miss."""
+    return {name: why for name, why in WHY_NULL.items() if name not in table or bool(table[name].isna().all())}
+
+
+def write_predictions(table: pd.DataFrame, path: Path) -> None:
+    """Write a whole table of predictions; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TableWriter(path, METADATA) as writer:
+        writer.write(ordered(table))
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read a table of predictions of any schema; what an earlier one lacks is null.
+
+    Raises:
+        UserError: it is missing, damaged, no table of predictions, or from a newer schema.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise UserError("a table of predictions", f"nothing at {path}", "give what astrid train or predict left")
+    try:
+        stated = (pq.read_schema(path).metadata or {}).get(b"astrid.schema", b"1")
+        table = pd.read_parquet(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError("a table of predictions", f"{path}, which is damaged", "predict again") from error
+    if not stated.isdigit() or int(stated) > SCHEMA:
+        got = f"schema {stated.decode(errors='replace')} in {path}"
+        raise UserError(f"predictions of schema 1 to {SCHEMA}", got, "update astrid_ml")
+    if "id" not in table:
+        raise UserError("a table of predictions with the column id", f"{list(table.columns)[:5]} in {path}", "check it")
+    return ordered(table)

@@ -1,0 +1,119 @@
+"""What the entry ``astrid`` of a checkpoint must look like, and how that of an earlier schema becomes today's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from astrid_ml.errors import UserError
+
+SCHEMA = 2
+NOTHING: tuple[type, ...] = (type(None),)
+# Field -> what it may be. A record has all of them and no others.
+FIELDS: dict[str, tuple[type, ...]] = {
+    "domain": (str,),
+    "config": (dict,),
+    "channels": (dict,),
+    "statistics": (dict,),
+    "calibration": (dict,),
+    "calibrated": (bool,),
+    "dataset_fingerprint": (str, *NOTHING),
+    "digest": (dict, *NOTHING),
+    "classes": (list, *NOTHING),
+    "versions": (dict,),
+    "note": (str,),
+    "known_as": (list,),
+    "validity": (dict, *NOTHING),
+    "prevalence": (dict, *NOTHING),
+    "sets": (dict, *NOTHING),
+    "stages": (list,),
+    "digests": (dict, *NOTHING),
+}
+INTERPOLATION = "${"
+
+
+def checked(entry: Any, name: str) -> dict[str, Any]:
+    """The entry in today's schema.
+
+    Args:
+        entry: as read from the file.
+        name: of the file, for messages.
+
+    Raises:
+        UserError: it is from a newer schema, lacks a field, has one too many or of another kind, or its configuration
+            holds a reference that something would resolve.
+    """
+    if not isinstance(entry, dict) or type(entry.get("schema")) is not int:
+        raise _damaged(name, "no schema")
+    if entry["schema"] > SCHEMA or entry["schema"] < 1:
+        raise UserError(
+            f"a checkpoint of schema 1 to {SCHEMA}", f"schema {entry['schema']} in {name}", "update astrid_ml"
+        )
+    today = migrated(entry)
+    fields = {key: value for key, value in today.items() if key != "schema"}
+    for wrong in sorted(fields.keys() ^ FIELDS.keys()):
+        raise _damaged(name, f"{'a field too many' if wrong in fields else 'no field'}: {wrong}")
+    for key, kinds in FIELDS.items():
+        if type(fields[key]) not in kinds:
+            raise _damaged(name, f"{key} is {type(fields[key]).__name__}, not {' or '.join(k.__name__ for k in kinds)}")
+    for where, text in texts(fields["config"], "config"):
+        if INTERPOLATION in text:
+            raise _damaged(name, f"{where} holds a reference, {text[:60]!r}; a record is resolved when it is written")
+    _check_inside(fields, name)
+    return fields
+
+
+def migrated(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of schema 1 as one of schema 2: what it did not say is None."""
+    if entry["schema"] == SCHEMA:
+        return entry
+    channels = entry.get("channels", [])
+    first: dict[str, Any] = {"statistics": {}, "calibration": {}, "calibrated": False, "dataset_fingerprint": None}
+    first |= {"digest": None, "classes": None, "versions": {}, "note": "", "known_as": []}
+    new: dict[str, Any] = {"validity": None, "prevalence": None, "sets": None, "stages": [], "digests": None}
+    return {**first, **entry, "channels": {"names": channels, "sky": None}, **new, "schema": SCHEMA}
+
+
+def texts(node: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Every text of a tree, keys included, with its place."""
+    if isinstance(node, str):
+        yield where, node
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            yield where, str(key)
+            yield from texts(value, f"{where}.{key}")
+    elif isinstance(node, list | tuple):
+        for number, value in enumerate(node):
+            yield from texts(value, f"{where}[{number}]")
+
+
+def _check_inside(fields: dict[str, Any], name: str) -> None:
+    """The parts of fields that later code takes for granted."""
+    names = fields["channels"].get("names")
+    if set(fields["channels"]) != {"names", "sky"} or not _texts_only(names):
+        raise _damaged(name, "channels without names and sky")
+    for key in ("known_as", "classes"):
+        if fields[key] is not None and not _texts_only(fields[key]):
+            raise _damaged(name, f"{key} with something else than names")
+    if not all(isinstance(stage, dict) for stage in fields["stages"]):
+        raise _damaged(name, "stages that are no records")
+    threshold = fields["calibration"].get("threshold", 0.5)
+    if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+        raise _damaged(name, f"a threshold of {threshold!r}, not a number from 0 to 1")
+    digest = fields["digest"]
+    if digest is not None:
+        wanted = {"ids": torch.int64, "groups": torch.int64, "positions": torch.float64, "tested": torch.int64}
+        if set(digest) != set(wanted) or not all(isinstance(value, torch.Tensor) for value in digest.values()):
+            raise _damaged(name, "a digest of training samples that is none")
+        if any(digest[key].dtype != kind for key, kind in wanted.items()):
+            raise _damaged(name, "a digest of training samples of other numbers")
+
+
+def _texts_only(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(part, str) for part in value)
+
+
+def _damaged(name: str, what: str) -> UserError:
+    return UserError("a checkpoint of astrid_ml as it was written", f"{name}: {what}", "give the best.ckpt of a run")
