@@ -75,7 +75,7 @@ def raw_of(folder: Path) -> Path:
 
 def same(found: pd.DataFrame, kept: pd.DataFrame) -> None:
     """Equal to the bit, but for where the files lie, canonical missions and the columns of schema 2."""
-    kept = ordered(with_canonical(kept))
+    found, kept = ordered(found), ordered(with_canonical(kept))
     assert list(found.columns) == list(kept.columns)
     pd.testing.assert_frame_equal(
         found.drop(columns="source"), kept.drop(columns="source"), check_exact=True, check_dtype=True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,14 +30,10 @@ def ordered(table: pd.DataFrame) -> pd.DataFrame:
     out = table.copy()
     for name in FIRST:
         if name not in out:
-            out[name] = pd.array([None] * len(out), dtype="boolean") if name == "in_domain" else _nothing(name)
-    out["id"] = out["id"].astype(str)
+            out[name] = None if name in (*TEXTS, "in_domain") else np.nan
+    out["id"], out["in_domain"] = out["id"].astype(str), out["in_domain"].astype("boolean")
     rest = [name for name in out.columns if name not in FIRST]
     return out[[*FIRST, *rest]]
-
-
-def _nothing(name: str) -> Any:
-    return None if name in TEXTS else np.nan
 
 
 def reasons(table: pd.DataFrame) -> dict[str, str]:

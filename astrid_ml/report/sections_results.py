@@ -143,7 +143,7 @@ def _thresholds(found: pd.DataFrame, own: float | None) -> TableView:
     return table(shown, caption, titles, row_class=here)
 
 
-def numbers(report: RunReport) -> SectionView:
+def numbers(report: RunReport) -> SectionView | None:
     """Every metric of every fold with its interval, and why some are undefined."""
     found: list[str] = []
     for result in report.results.values():
@@ -158,6 +158,8 @@ def numbers(report: RunReport) -> SectionView:
             if value is None and name in result.metrics:
                 why[f"{names.metric(name)}, {names.fold(fold)}"] = result.why.get(name, "undefined")
         rows.append(row)
+    if not rows:
+        return None
     caption = (
         "All metrics. Intervals are 95 %, by resampling whole groups. The validation fold chose weights and threshold."
     )

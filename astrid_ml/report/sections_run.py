@@ -40,11 +40,13 @@ def training(report: RunReport) -> SectionView | None:
     return SectionView("Training", "pairs", {"pieces": pieces}) if pieces else None
 
 
-def data(report: RunReport) -> SectionView:
+def data(report: RunReport) -> SectionView | None:
     """Counts, drops, labels, split."""
     dataset, labels = (report.record.get(name) or {} for name in ("dataset", "labels"))
     fingerprint = str(dataset.get("fingerprint") or "")[:12]
-    pieces: list[View] = [facts(spaced(dataset.get("counts") or {}), f"Dataset {fingerprint}.")]
+    pieces: list[View] = []
+    if dataset:
+        pieces.append(facts(spaced(dataset.get("counts") or {}), f"Dataset {fingerprint}".strip() + "."))
     drops, failed = dataset.get("drops_by_reason") or {}, dataset.get("failed") or []
     if drops:
         dropped = pd.DataFrame({"reason": list(drops), "dropped": list(drops.values())})
@@ -53,8 +55,9 @@ def data(report: RunReport) -> SectionView:
         pieces.append(table(pd.DataFrame(failed).head(20), f"{len(failed)} units that could not be read, and why."))
     if labels:
         pieces.append(facts(spaced(labels), "Labels."))
-    content = {"pieces": pieces, "complete": not (drops or failed), "split": _split(report.record)}
-    return SectionView("Data and split", "data", content)
+    split = _split(report.record)
+    content = {"pieces": pieces, "complete": bool(dataset) and not (drops or failed), "split": split}
+    return SectionView("Data and split", "data", content) if pieces or split else None
 
 
 def _split(record: dict[str, Any]) -> list[TableView]:
@@ -102,7 +105,7 @@ def _confounding(found: dict[str, Any]) -> str:
     )
 
 
-def cost(report: RunReport) -> SectionView:
+def cost(report: RunReport) -> SectionView | None:
     """Time, memory, seeds, versions, the command."""
     record = report.record
     spent = {COST.get(name, name.replace("_", " ")): value for name, value in (record.get("cost") or {}).items()}
@@ -113,7 +116,7 @@ def cost(report: RunReport) -> SectionView:
         "run_dir": str(record.get("run_dir") or ""),
         "config": _config(report.config),
     }
-    return SectionView("Cost, versions, repeat", "cost", content)
+    return SectionView("Cost, versions, repeat", "cost", content) if any(content.values()) else None
 
 
 def _config(config: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -15,8 +16,11 @@ from astrid_ml.report.content import SamplePicture
 from astrid_ml.report.names import show
 from astrid_ml.report.pages import drawn
 
-# What a printed page can hold side by side; more columns are printed as a block of names and values for each row.
-PRINTED_COLUMNS = 12
+# What a printed page can hold side by side, in characters; of a wider table, each row is printed as a block of names
+# and values.
+PRINTED = 112
+GAP = 2.5
+WHISKER = 18
 # A table of more rows may break between pages.
 UNBROKEN_ROWS = 30
 # Texts up to this length stay on one line, also where a phone makes columns narrow.
@@ -37,6 +41,11 @@ class TableColumn:
 
     title: str
     css: str = ""
+
+    @property
+    def head(self) -> str:
+        """The class of its head, which wraps where it is long."""
+        return "t" if self.css == "s" and len(self.title) > UNWRAPPED else self.css
 
 
 @dataclass(frozen=True)
@@ -62,10 +71,12 @@ class TableView:
     rows: list[TableRow]
     css: str = ""
 
-    @property
+    @cached_property
     def wide(self) -> bool:
         """Whether it is wider than paper."""
-        return len(self.columns) > PRINTED_COLUMNS
+        cells = zip(*(row.cells for row in self.rows), strict=True) if self.rows else [()] * len(self.columns)
+        found = zip(self.columns, cells, strict=True)
+        return sum(_width(column.title, texts, column.css == "t") for column, texts in found) > PRINTED
 
     @property
     def classes(self) -> str:
@@ -106,6 +117,14 @@ class HeatView:
     caption: str
     head: list[str]
     rows: list[tuple[str, list[HeatCell]]]
+
+    @cached_property
+    def wide(self) -> bool:
+        """Whether it is wider than paper."""
+        cells = zip(*(row for _, row in self.rows), strict=True) if self.rows else [()] * len(self.head)
+        found = zip(self.head, cells, strict=True)
+        widths = [2 + _width(name, [cell.text for cell in column], False) for name, column in found]
+        return sum(widths) + max((len(name) for name, _ in self.rows), default=0) > PRINTED
 
 
 @dataclass(frozen=True)
@@ -169,7 +188,7 @@ def table(
     for place, name in enumerate(rows.columns):
         shown: Sequence[str]
         if name in drawings:
-            shown, side = [drawn(svg) for svg in drawings[name]], ""
+            shown, side = [drawn(svg) for svg in drawings[name]], "s"
         else:
             shown = [show(value) for value in values[place]]
             side = _side(shown, pd.api.types.is_numeric_dtype(rows.iloc[:, place]), place == 0)
@@ -193,6 +212,13 @@ def _side(texts: Sequence[str], numeric: bool, first: bool) -> str:
     if all(len(text) <= UNWRAPPED or _SPAN.fullmatch(text) for text in known):
         return "s"
     return "t"
+
+
+def _width(title: str, texts: Sequence[str], wraps: bool) -> float:
+    """Of a column on paper, in characters: its head may wrap between words."""
+    longest = max((WHISKER if isinstance(text, Markup) else len(text) for text in texts), default=0)
+    words = max(map(len, title.split()), default=0)
+    return max(min(longest, 14) if wraps else longest, words) + GAP
 
 
 def facts(values: Mapping[str, Any], caption: str) -> FactsView:

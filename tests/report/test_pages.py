@@ -21,7 +21,7 @@ from astrid_ml.report.contact_sheet import stamp_png
 from astrid_ml.report.content import RunReport, SamplePicture
 from astrid_ml.report.pages import anchor, drawn, environment, render
 from astrid_ml.report.sweep import write_sweep
-from astrid_ml.report.views import facts, table
+from astrid_ml.report.views import facts, heat, table
 from astrid_ml.report.write import write_model_card, write_report
 
 HOUSE = Path(astrid_ml.report.__file__).parent
@@ -193,7 +193,7 @@ def test_an_empty_report_is_still_a_page(tmp_path: Path) -> None:
         page = written(RunReport("empty", {}, results), tmp_path)
         seen = Page(page)
         assert "AUCPR is undefined" in seen.text
-        assert len(seen.of("section")) == len(seen.of("h2")) == 3  # numbers, data, cost
+        assert len(seen.of("h2")) == bool(results and next(iter(results.values())).metrics)  # the numbers
         assert not {"svg", "img", "pre", "details"} & {tag for tag, _ in seen.tags}
         write_model_card(tmp_path, RunReport("empty", {}, results))
 
@@ -228,6 +228,15 @@ def test_a_table_of_sixty_columns_and_two_thousand_rows_is_complete(shown: Shown
     assert '<table class="wide long">' in page
     assert page.count('data-name="quantity_58"') == 2000  # on paper each value stands beside its column's name
     assert "data-name" not in shown(table(big(3, 5), "small"))
+    assert "data-name" in shown(table(big(3, 5).rename(columns={"id": "i" * 100}), "one long head"))
+
+
+def test_a_matrix_wider_than_paper_is_printed_as_blocks_too(shown: Shown) -> None:
+    for count, wide in ((4, False), (40, True)):
+        names = [f"class {k}" for k in range(count)]
+        page = shown(heat([[("12\n5.0%", 0.05)] * count] * count, names, names, "m"))
+        assert page.count("data-name") == wide * count**2
+        assert ('class="matrix wide"' in page) == wide
 
 
 @pytest.mark.browser
