@@ -52,6 +52,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Unit:
-    """The unit of a field's value, as astropy writes it: ``Annotated[float, Unit("px")]``."""
+    """The unit of a field's value, as astropy writes it: ``Annotated[float, Unit("px")]``.
+
+    Args:
+        name: ``px``, ``arcsec``, ``e-``.
+    """
 
     name: str

@@ -43,7 +43,7 @@ class CurveDataModule(PreparedDataModule):
         augmentation: training only: how far objects are moved, dimmed and blurred; see
             :class:`astrid_ml.preprocessing.lightcurves.select.augment.Augmentation`. What is known of a moved
             object's host besides redshifts is masked.
-        batch_size: see the base class, as for what follows.
+        batch_size, eval_batch_size, num_workers, balance, undersample_ratio: as in the base class.
     """
 
     def __init__(

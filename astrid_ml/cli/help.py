@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
@@ -31,10 +32,11 @@ def of_verb(verb: Verb, conf: Path) -> str:
     lines = [f"astrid {verb.name} key=value ...", "", verb.summary]
     if verb.example:
         lines += ["", f"  astrid {verb.name} {verb.example}"]
-    keys = _keys(primary) + (_keys((conf / "_run.yaml").read_text(encoding="utf-8")) if runs else [])
+    common = (conf / "_run.yaml").read_text(encoding="utf-8") if runs else ""
+    keys = _mounted(primary, conf) + _keys(primary) + _keys(common)
     if keys:
         lines += ["", "Keys:", *(f"  {key}" for key in keys)]
-    groups = _groups(primary + ((conf / "_run.yaml").read_text(encoding="utf-8") if runs else ""), conf)
+    groups = _groups(primary + common, conf, runs)
     if groups:
         width = max(len(name) for name, _ in groups)
         lines += ["", "Choices (group=option):", *(f"  {name:<{width}}  {options}" for name, options in groups)]
@@ -61,27 +63,45 @@ def _experiments(conf: Path) -> list[str]:
 
 def _keys(text: str) -> list[str]:
     """Top-level keys of a primary configuration with their defaults and comments."""
-    keys = []
+    keys, node = [], ""
     for line in text.splitlines():
-        if line and line[0].isalpha() and not line.startswith(("defaults:", "hydra:", "command:")):
-            keys.append(line)
-        elif line.startswith("  ") and not line.startswith("  -") and keys and keys[-1].endswith(":"):
-            keys[-1] = f"{keys[-1][:-1]}.{line.strip()}"
+        name, _, value = line.partition(":")
+        if line and line[0].isalpha():
+            node = "" if value.partition("#")[0].strip() else name
+            if not node and name not in ("defaults", "hydra", "command"):
+                keys.append(line)
+        elif line.startswith("  ") and line[2].isalpha() and node not in ("", "defaults", "hydra", "command"):
+            keys.append(f"{node}.{line.strip()}")
     return keys
 
 
-def _groups(text: str, conf: Path) -> list[tuple[str, str]]:
-    names = []
-    for line in text.splitlines():
-        entry = line.strip()
-        if entry.startswith("- ") and ":" in entry and not entry.startswith(("- override", "- experiment")):
-            names.append(entry[2:].split(":")[0].strip())
+def _mounted(text: str, conf: Path) -> list[str]:
+    """Keys of option files that stand under a name of their own: ``- frame@science: fits``."""
+    keys = []
+    for group, place, option in re.findall(r"^  - (\w+)@(\w+): (\w+)$", text, re.MULTILINE):
+        lines = _option_keys(conf / group / f"{option}.yaml")
+        keys += [f"{place}.{line}" for line in lines.values()]
+    return keys
+
+
+def _option_keys(file: Path) -> dict[str, str]:
+    """Key -> its line, of an option and of the options that it builds on."""
+    text = file.read_text(encoding="utf-8")
+    found: dict[str, str] = {}
+    for base in re.findall(r"^  - ([a-z]\w*)$", text, re.MULTILINE):
+        found |= _option_keys(file.with_name(f"{base}.yaml"))
+    return found | {line.partition(":")[0]: line for line in _keys(text) if not line.startswith("_")}
+
+
+def _groups(text: str, conf: Path, runs: bool) -> list[tuple[str, str]]:
+    """Groups of a defaults list with their options; a verb of one domain has only the slots of that one."""
+    entries = re.findall(r"^  - (?!override|experiment)([\w/]+): (\w+)", text, re.MULTILINE)
     groups = []
-    for name in dict.fromkeys(names):
+    for name, chosen in dict(entries).items():
         options = option_names(conf / name)
-        if options:
+        if options and (runs or name != "preprocessing"):
             groups.append((name, " ".join(options)))
-        for slot in sorted(path for path in (conf / name).glob("*/*") if path.is_dir() and name == "preprocessing"):
-            choices = " ".join(option_names(slot))
-            groups.append((f"{name}/{slot.parent.name}/{slot.name}", choices))
+        if name == "preprocessing":
+            slots = sorted(path for path in (conf / name).glob("*/*" if runs else f"{chosen}/*") if path.is_dir())
+            groups += [(f"{name}/{slot.relative_to(conf / name)}", " ".join(option_names(slot))) for slot in slots]
     return groups

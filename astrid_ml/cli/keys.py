@@ -71,6 +71,7 @@ class Keys:
     Args:
         verb: the primary configuration's name.
         conf: the folder of the configuration.
+        found: name -> its declarations; filled when it is made.
     """
 
     verb: str

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.checkpoint.predictions import read_predictions
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap, paired
 from astrid_ml.files import whole
@@ -67,8 +68,8 @@ def test_predictions(run: Path) -> pd.DataFrame:
             "no predictions/test.parquet",
             "give a folder that astrid train left",
         )
-    table = pd.read_parquet(path)
-    absent = [name for name in ("id", "group_id", "label", "score") if name not in table]
+    table = read_predictions(path)
+    absent = [name for name in ("id", "group_id", "label", "score") if name not in table or table[name].isna().all()]
     if absent:
         got = f"no {', '.join(absent)} in {path}"
         raise UserError("binary predictions: id, group_id, label, score", got, "compare runs of a real/bogus task")

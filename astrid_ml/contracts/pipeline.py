@@ -38,7 +38,12 @@ class Unit:
 
 @dataclass(frozen=True)
 class Drop:
-    """A record (or a whole unit) that was left out, and why."""
+    """A record (or a whole unit) that was left out, and why.
+
+    Args:
+        id: of the record or the unit.
+        reason: a short text; equal reasons are counted together.
+    """
 
     id: str
     reason: str

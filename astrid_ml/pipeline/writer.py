@@ -24,7 +24,12 @@ Signature = tuple[tuple[str, tuple[int, ...], str], ...]
 
 @dataclass
 class OpenShard:
-    """Arrays that are filled in place."""
+    """Arrays that are filled in place.
+
+    Args:
+        name: of the shard, as the index's column ``array`` holds it.
+        arrays: kind -> writable array.
+    """
 
     name: str
     arrays: Mapping[str, Array]
@@ -158,7 +163,13 @@ class BaseWriter:
 
 
 class MemorySource(ShardedSource):
-    """One unit's samples in memory."""
+    """One unit's samples in memory.
+
+    Args:
+        index: one row a sample; ``array`` names its shard, ``row`` its place in it.
+        arrays: shard -> kind -> array of shape (n, ...).
+        meta: as ``dataset.json`` would hold it; ``description`` is the pipeline's.
+    """
 
     def __init__(self, index: pd.DataFrame, arrays: dict[str, dict[str, Array]], meta: dict[str, Any]) -> None:
         self.index, self.arrays, self.meta = index, arrays, meta

@@ -63,7 +63,14 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TableView:
-    """A table."""
+    """A table.
+
+    Args:
+        caption: what the table is.
+        columns: heads.
+        rows: as many cells each as there are columns.
+        css: the table's class, or empty.
+    """
 
     kind: ClassVar[str] = "table"
     caption: str
@@ -87,7 +94,12 @@ class TableView:
 
 @dataclass(frozen=True)
 class FactsView:
-    """Names and values in two columns."""
+    """Names and values in two columns.
+
+    Args:
+        caption: what they are.
+        pairs: (name, value) as texts.
+    """
 
     kind: ClassVar[str] = "facts"
     caption: str
@@ -111,7 +123,13 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class HeatView:
-    """A matrix whose cells are the darker the larger their share."""
+    """A matrix whose cells are the darker the larger their share.
+
+    Args:
+        caption: what the matrix is.
+        head: names of the columns.
+        rows: (name, cells) of each row.
+    """
 
     kind: ClassVar[str] = "heat"
     caption: str

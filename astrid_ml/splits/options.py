@@ -1,8 +1,4 @@
-"""The splits that a user can choose. Each is a frozen dataclass whose ``plan(index)`` gives a SplitPlan.
-
-Common fields: ``seed`` (another assignment), ``val`` and ``test`` (shares of groups), ``link_radius`` (arcsec within
-which groups are joined, so that one object with two names is never cut).
-"""
+"""The splits that a user can choose. Each is a frozen dataclass whose ``plan(index)`` gives a SplitPlan."""
 
 from __future__ import annotations
 
@@ -60,7 +56,13 @@ def check_shares(val: float, test: float) -> None:
 
 @dataclass(frozen=True)
 class GroupSplit:
-    """Whole groups at random, stratified by label and mission."""
+    """Whole groups at random, stratified by label and mission.
+
+    Args:
+        seed: another number is another assignment.
+        val, test: shares of the groups, above 0 (``test`` may be 0), together below 1.
+        link_radius: arcsec within which groups are one, so that an object with two names is never cut.
+    """
 
     seed: int = 1
     val: float = 0.15
@@ -82,6 +84,7 @@ class SkySplit:
     """Whole cells of the sky (HEALPix nested) at random: neighbours, hosts and frames stay together.
 
     Args:
+        seed, val, test, link_radius: as in :class:`GroupSplit`; shares of the cells.
         order: 12 * 4**order cells; 6 has cells of 55 arcmin.
         buffer: arcsec; nearer than this to a tested sample nothing is trained on, so that cutouts at the borders of
             cells share no pixels. The tested side stays whole. 0 leaves nothing out.
@@ -117,6 +120,7 @@ class TimeSplit:
     """Earlier trains, later tests. An object that crosses a boundary belongs to its first detection.
 
     Args:
+        seed, val, test, link_radius: as in :class:`GroupSplit`; ``seed`` does nothing, for the dates decide.
         column: the time, MJD.
     """
 
@@ -144,7 +148,9 @@ class KFold:
     """Each group is tested once: k rounds, out-of-fold predictions pooled.
 
     Args:
+        seed, link_radius: as in :class:`GroupSplit`.
         k: number of folds.
+        val: share of the groups outside the tested fold.
     """
 
     seed: int = 1
@@ -174,6 +180,8 @@ class MissionSplit:
     """Train on some missions, test on others; validation comes from the training missions.
 
     Args:
+        seed, link_radius: as in :class:`GroupSplit`.
+        val: share of the training missions' groups.
         train: missions to train on; empty means all that are not tested.
         test: missions to test on.
         allow_mixed_labels: accept missions whose labels come from different sources.
@@ -218,8 +226,10 @@ class LeaveOneMissionOut:
     """Train on all missions but one and test on that one; ``none`` pools them (a group split).
 
     Args:
-        held_out: a mission, or ``none``.
+        seed, link_radius: as in :class:`GroupSplit`.
+        val: share of the groups of the training missions.
         test: share of the groups tested when pooled.
+        held_out: a mission, or ``none``.
         allow_mixed_labels: accept missions whose labels come from different sources.
     """
 
@@ -256,6 +266,7 @@ class ColumnSplit:
     or left out of training.
 
     Args:
+        seed, val, test, link_radius: as in :class:`GroupSplit`; ``test`` only where ``test_values`` is empty.
         column: a column of the index.
         test_values: values to test on; empty shares them out at random.
         disjoint: columns that name one object over all frames; absent ones are passed over.

@@ -19,11 +19,12 @@ import pandas as pd
 import yaml
 
 from astrid_ml.build import build
+from astrid_ml.checkpoint.predictions import read_predictions, write_predictions
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.tree.compare import compare_trees, figure_pair
-from astrid_ml.files import write_json, write_table
+from astrid_ml.files import write_json
 from astrid_ml.models.baseline.features import FeatureTable
 from astrid_ml.models.baseline.trees import Settings, Trees, fit_trees, node_probabilities, validation_loss
 from astrid_ml.taxonomy import Taxonomy
@@ -74,8 +75,8 @@ class BaselineCommand:
             parts.append(fitted[0])
             accounts.append(fitted[1])
         baseline = pd.concat(parts, ignore_index=True)
-        write_table(baseline, output / "predictions.parquet")
-        network = pd.read_parquet(folder / "predictions" / "test.parquet")
+        write_predictions(baseline.assign(set="test"), output / "predictions.parquet")
+        network = read_predictions(folder / "predictions" / "test.parquet")
         network = network[network["days"].isin(datamodule.windows)]
         compared = compare_trees(judge.tree, network, baseline, Bootstrap(self.replicates, self.seed))
         figure_pair(compared).savefig(output / "baseline.png", dpi=130)

@@ -12,7 +12,13 @@ from astrid_ml.errors import UserError
 
 
 class ConvBlock(nn.Module):
-    """Two 3x3x3 convolutions with group normalisation (batches of ramps are small); residual where asked for."""
+    """Two 3x3x3 convolutions with group normalisation (batches of ramps are small); residual where asked for.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        residual: add the input, by a 1x1x1 convolution where the channels differ.
+    """
 
     def __init__(self, inputs: int, outputs: int, residual: bool) -> None:
         super().__init__()
@@ -41,6 +47,9 @@ class TemporalContext(nn.Module):
 
     Deeper levels reach far in time only by losing the pixel. A pixel that steps up here and down much later is
     telegraph noise, one that steps once is not: the two look alike within a few reads.
+
+    Args:
+        channels: of the input and of the output.
     """
 
     def __init__(self, channels: int) -> None:

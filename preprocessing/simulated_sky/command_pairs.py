@@ -25,9 +25,13 @@ class SimulatePairs:
 
     Args:
         n: pairs.
-        shape: px. fwhm: of science and reference, px. flux_ratio: science / reference.
-        shift: px. rotation: degrees.
-        stars, galaxies, transients: densities. in_galaxies: share of the transients.
+        shape: (H, W) px.
+        fwhm: of science and reference, px.
+        flux_ratio: science / reference.
+        shift: of the reference's grid in x and y, px.
+        rotation: of the reference's grid, degrees.
+        stars, galaxies, transients: densities.
+        in_galaxies: share of the transients that lie in a galaxy.
         snr: range of the optimal S/N of the transients, log-uniform.
     """
 

@@ -36,7 +36,8 @@ class SimulateSky:
         missions: among ztf, ps1, swift, galex, roman, rubin, jwst.
         shape: (H, W) px.
         stars, galaxies: static sources.
-        transients: new sources, a share ``in_galaxies`` of them in hosts.
+        transients: new sources.
+        in_galaxies: share of them in hosts.
         variables, vanished, moving: other sources that change.
         snr: range of ``snr_opt`` (log-uniform).
         shift, rotation: largest offset (px) and angle (degrees) of the reference's grid, told by its WCS.

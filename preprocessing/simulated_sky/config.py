@@ -20,10 +20,19 @@ class SkyConfig:
         fwhm, beta: Moffat PSFs; the response of the pixel included.
         flux_ratio: science / reference, in e-.
         shift, rotation: of the reference's grid, px and degrees; the WCS knows of them.
-        pixel_scale: arcsec; ``scale`` is reference / science pixel scale.
-        transients: new sources, a share ``in_galaxies`` of them (one in five of those at the nucleus).
+        pixel_scale: arcsec, of the science image.
+        stars, galaxies: static sources.
+        transients: new sources.
+        in_galaxies: share of them in galaxies, one in five of those at the nucleus.
         snr: range of ``snr_opt`` of everything that changes (log-uniform).
-        saturation: full well, e-; ``saturation_reference`` is the reference's where it differs.
+        star_flux: range, e-, with dN/dF ~ F^-1.8.
+        sky: background of (a, b), e- per pixel.
+        read_noise: of (a, b), e- per pixel.
+        saturation: full well, e-.
+        saturation_reference: the reference's where it differs.
+        scale: reference / science pixel scale.
+        galaxy_flux: range, e-, log-uniform.
+        galaxy_radius: range of half-light radii, px.
         ellipticity: 1 - b/a of the PSFs, each along an angle of its own.
         variation: growth of the PSFs' width to the corners (``Psf.variation``).
         distortion: px; largest misregistration that the WCS does not know of, smooth over the field.

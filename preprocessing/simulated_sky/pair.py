@@ -31,7 +31,14 @@ TRUTH_COLUMNS = ("object_id", "x", "y", "ra", "dec", "flux", "mag", "snr_opt", "
 
 @dataclass(frozen=True)
 class SkyPair:
-    """A simulated pair with its truth. PSFs (at the centre) are (k, k), sum 1; true variances (H, W) in e-^2."""
+    """A simulated pair with its truth.
+
+    Args:
+        science, reference: the images, in e-.
+        truth: what changed, one row a source.
+        psfs: (k, k) of both at the centre of the field, sum 1.
+        variances: true ones, (H, W) of both, e-^2.
+    """
 
     science: Image
     reference: Image

@@ -41,7 +41,8 @@ class Psf:
     Args:
         fwhm: px, at the centre of the field, of the circle of equal area.
         beta: Moffat exponent.
-        ellipticity: 1 - b/a, the same everywhere, along ``angle`` (radians from x to y).
+        ellipticity: 1 - b/a, the same everywhere.
+        angle: of the long axis, radians from x to y.
         variation: how much the width grows, and the radial ellipticity with it, from the centre to a corner: 0.1 is
             10 %; half of it tilts over the field.
     """

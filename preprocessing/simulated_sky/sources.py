@@ -43,7 +43,11 @@ def draw_stars(config: SkyConfig, rng: np.random.Generator) -> pd.DataFrame:
 
 
 class Places:
-    """Positions that are taken: nothing that changes comes closer than ``separation`` px to another."""
+    """Positions that are taken: nothing that changes comes closer than ``separation`` px to another.
+
+    Args:
+        separation: px.
+    """
 
     def __init__(self, separation: float) -> None:
         self.separation = separation

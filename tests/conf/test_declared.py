@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,24 @@ def undeclared(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONF)))
 def test_every_field_is_declared(path: Path) -> None:
     assert undeclared(path) == []
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parent != CONF], ids=lambda path: str(path.relative_to(CONF)))
+def test_every_option_says_in_its_first_line_what_it_is(path: Path) -> None:
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("# @package")]
+    assert lines[0].startswith("# ") and lines[0].rstrip().endswith((".", ":")), lines[0]
+
+
+def test_no_two_options_of_a_group_share_six_lines() -> None:
+    """What options share stands in one that the others build on."""
+    wrong = []
+    for folder in sorted({path.parent for path in FILES} - {CONF}):
+        runs = {path.stem: six_lines(path) for path in sorted(folder.glob("*.yaml"))}
+        wrong += [f"{folder.name}: {a}, {b}" for a, b in combinations(runs, 2) if runs[a] & runs[b]]
+    assert wrong == []
+
+
+def six_lines(path: Path) -> set[tuple[str, ...]]:
+    lines = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line for line in lines if line]
+    return {tuple(lines[i : i + 6]) for i in range(len(lines) - 5)}

@@ -24,8 +24,6 @@ EXTRAS = {
 
 def command(cfg: Any) -> int:
     """Print the findings; exit code 1 where something must be fixed."""
-    from pathlib import Path
-
     problems = 0
     for mark, line in findings(Path(str(cfg.paths.data)), Path(str(cfg.paths.run_dir)).parent):
         problems += mark == "!!"

@@ -23,7 +23,15 @@ from astrid_ml.run.prediction.readers import Reader
 
 @dataclass
 class PredictionAccount:
-    """What happened to the records of a prediction."""
+    """What happened to the records of a prediction.
+
+    Args:
+        units: how many were begun.
+        scored: samples.
+        failed_units: ``unit`` and ``reason`` of each.
+        dropped: ``id`` and ``reason`` of each sample that was left out.
+        counts: what the pipeline counted, by name.
+    """
 
     units: int = 0
     scored: int = 0

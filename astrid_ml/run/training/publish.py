@@ -33,7 +33,23 @@ from astrid_ml.tracking.mirror import mirror
 
 @dataclass(frozen=True)
 class Publication:
-    """Everything that a finished run knows."""
+    """Everything that a finished run knows.
+
+    Args:
+        config: resolved, as plain containers.
+        overrides: of the command line.
+        folder: of the run.
+        dataset: what it was trained on.
+        judge: what evaluated it.
+        plan: the split.
+        audit: of dataset and split.
+        rounds: one, or k of them for k-fold.
+        results: ``val`` and, where there is a test fold, ``test``.
+        validation, test: predictions of all rounds; ``test`` is empty where there is none.
+        loggers: trackers.
+        cost: seconds and memory, by name.
+        log: stages with their times.
+    """
 
     config: dict[str, Any]
     overrides: list[str]

@@ -23,7 +23,8 @@ class AssociateCommand:
         input: ``candidates.parquet`` files, or folders of them.
         output_dir: gets ``candidates.parquet`` (all, with object_id and group_id), ``objects.parquet`` and
             ``report.json``.
-        radius: arcsec. mission_radius: arcsec by mission.
+        radius: arcsec within which candidates are one object.
+        mission_radius: mission -> arcsec, where a mission's own radius is better.
         known: objects.parquet of an earlier run, whose names are kept.
         min_candidates: objects with fewer are left out of ``objects.parquet``.
     """

@@ -26,7 +26,8 @@ class DepthCommand:
     Args:
         input: ``difference.fits`` files, or folders of them.
         output_dir: gets ``depth.parquet`` (a row a box and image), ``depth.png`` and ``report.json``.
-        n_sigma: significance of the limit. box: px of the coarse map.
+        n_sigma: significance of the limit.
+        box: px, side of a box of the coarse map.
         zero_point: AB, of all images where their headers have none.
         executor: where the images are read; None is one after the other.
     """

@@ -32,7 +32,8 @@ class ForcedCommand:
         positions: CSV, ECSV, VOTable, FITS or parquet with object_id, ra, dec, and optionally label.
         output_dir: gets ``forced.parquet`` (a row an object and epoch), ``objects/part-00000.parquet`` (light curves in
             the exchange form), ``curves.png`` and ``report.json``.
-        n_sigma: of the upper limits. detection: |snr| from which an epoch counts as detected.
+        n_sigma: of the upper limits.
+        detection: |snr| from which an epoch counts as detected.
         zero_point, band: of all images, where their headers have none or a wrong one.
         bands: ``mission`` names them mission-filter, ``filter`` by the filter alone.
         wavelengths: micrometres by band, over the built-in ones.

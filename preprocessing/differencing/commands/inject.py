@@ -40,8 +40,11 @@ class InjectCommand:
         output_dir: gets ``injected_<name>`` in the layout of the input, ``truth.csv`` and ``truth.parquet``.
         n: sources at random places; not used with ``positions``.
         positions: CSV or parquet with x, y or ra, dec, and optionally flux (image units) or mag (AB).
-        snr: range of S/N on blank sky, log-uniform; ``flux`` or ``mag`` (uniform in magnitude) win over it.
-        spacing: px between random places; ``margin``: px to the edge.
+        snr: range of S/N on blank sky, log-uniform.
+        flux: range in image units, log-uniform; wins over ``snr``.
+        mag: range of AB magnitudes, uniform; wins over both, and needs the image's zero point.
+        spacing: px between random places.
+        margin: px from random places to the edge.
         poisson: add the sources' photon noise.
         seed: of places, fluxes and noise.
     """

@@ -32,7 +32,17 @@ FORCED_COLUMNS = (
 
 @dataclass(frozen=True)
 class Epoch:
-    """A difference image that was written by ``astrid difference``; zero point AB, mjd mid-exposure UTC."""
+    """A difference image that was written by ``astrid difference``.
+
+    Args:
+        result: its planes and its PSF.
+        wcs: celestial, ICRS degrees.
+        mjd: mid-exposure, UTC.
+        band: name of the filter.
+        mission: None where the header names none.
+        zero_point: AB magnitude of one unit of flux.
+        name: the file, as tables call the image.
+    """
 
     result: SubtractionResult
     wcs: WCS
@@ -47,7 +57,9 @@ def read_epoch(path: Path, zero_point: float | None = None, band: str | None = N
     """Read ``difference.fits``.
 
     Args:
-        path: the file. zero_point, band: win over the header's ZP and FILTER.
+        path: the file.
+        zero_point: AB; wins over the header's ZP.
+        band: wins over the header's FILTER.
 
     Raises:
         UserError: no such file, an extension or a card is missing, or no celestial WCS.
@@ -94,7 +106,8 @@ def forced_photometry(
     Args:
         epoch: the image.
         positions: object_id, ra, dec (degrees, ICRS).
-        n_sigma: of the upper limit. detection: |snr| from which an epoch is a detection.
+        n_sigma: of the upper limit.
+        detection: |snr| from which an epoch is a detection.
         edge: px from the border within which the flag EDGE is set.
 
     Returns:

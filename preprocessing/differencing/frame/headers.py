@@ -56,12 +56,16 @@ class FrameCalibration:
     """Header values of one frame; None where the header is silent.
 
     Args:
+        mission: canonical name.
+        filter: as in the per-mission table.
         gain: effective gain, e- per image unit: rates are multiplied by the exposure, means of N frames by N.
         read_noise: e- of one pixel of one read.
         zero_point: AB magnitude of one image unit.
-        mjd: mid-exposure, UTC; ``time_ref`` says what the header held.
+        mjd: mid-exposure, UTC.
+        time_ref: what the header held: a start, a middle, a time scale.
         exposure_time: s.
         saturation: image units.
+        unit: of the pixels, as text.
     """
 
     mission: str | None

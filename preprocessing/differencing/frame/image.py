@@ -24,7 +24,8 @@ class Image:
         zero_point: AB magnitude of one unit of flux.
         unit: unit of ``data`` as text.
         mission, filter: as in the per-mission table; None where unknown.
-        mjd: mid-exposure, UTC, whatever the header held. ``time_ref`` says what it held.
+        mjd: mid-exposure, UTC, whatever the header held.
+        time_ref: what the header held.
         exposure_time: seconds.
         variance_includes_source: whether ``variance`` holds the Poisson noise of the sources.
         name: what messages and tables call the frame.

@@ -31,9 +31,17 @@ class Frame:
     """A file and what the user knows better than its header.
 
     Args:
-        path: FITS file (.gz and .fz too); ``FILE[EXT]`` names an HDU, as does ``ext``.
-        psf, noise, variance, mask: further files (PSF stamp; sigma or variance in image units; nonzero is bad).
-        gain: effective gain, e- per image unit. read_noise: e-. zero_point: AB. mjd: mid-exposure UTC.
+        path: FITS file (.gz and .fz too); ``FILE[EXT]`` names an HDU.
+        ext: name or number of the HDU, instead of ``[EXT]``.
+        psf: file of a PSF stamp (k, k).
+        noise, variance: file of sigma, or of variance, (H, W) in image units (squared).
+        mask: file, (H, W); nonzero is bad.
+        gain: effective gain, e- per image unit.
+        read_noise: e- of one pixel.
+        zero_point: AB magnitude of one image unit.
+        filter: name of the filter.
+        mission: name of the mission, in any spelling.
+        mjd: mid-exposure, UTC.
     """
 
     path: str

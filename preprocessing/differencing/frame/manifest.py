@@ -21,7 +21,13 @@ _EITHER = tuple(f.name for f in fields(Frame) if f.name not in ("path", "filter"
 
 @dataclass(frozen=True)
 class Pair:
-    """One line of a manifest: two frames, and the truth's table where there is one."""
+    """One line of a manifest: two frames, and the truth's table where there is one.
+
+    Args:
+        name: of the pair, made unique by ``#2`` and on.
+        science, reference: what :class:`Frame` takes: ``path`` and what the line says of the frame.
+        truth: file of the true changes; None where there is none.
+    """
 
     name: str
     science: dict[str, Any]

@@ -71,7 +71,9 @@ def on_grid(image: Image, grid: PixelMap, order: int, scaled: bool, planes: Plan
     the nearest pixels where the image had it.
 
     Args:
-        image: what is resampled. grid: the map to its pixels. order: half the Lanczos taps per axis.
+        image: what is resampled.
+        grid: the map to its pixels.
+        order: half the Lanczos taps per axis.
         scaled: multiply by the pixels' area.
         planes: data, variance and mask that another program resampled, to be scaled only.
     """

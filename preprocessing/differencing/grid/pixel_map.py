@@ -65,8 +65,11 @@ def pixel_map(
     """The map from the pixels of ``target`` (H, W) to those of ``source``.
 
     Args:
+        target, source: celestial WCS of the grid and of the image.
+        shape: (H, W) of the grid.
         correction: affine (2, 3) of (1, x, y), target px: the map is taken at x + c(x), so that what is resampled by it
             moves by -c.
+        step: px between the nodes of the map.
     """
     rows, columns = (n // step + 2 for n in shape)  # one beyond the far edges
     y, x = np.mgrid[0:rows, 0:columns].astype(float) * step

@@ -45,6 +45,7 @@ def resample_along(planes: tuple[Tensor, Tensor], along: Tensor, dim: int, order
         planes: data and variance (H, W).
         along: (H', W') float64 positions along ``dim``; along the other axis pixels stay where they are.
         dim: 0 or 1.
+        order: half the Lanczos taps.
     """
     out = torch.empty((2, *along.shape))
     height, width = _TILE
@@ -69,7 +70,11 @@ def _slid(lines: tuple[Tensor, Tensor], offset: Tensor, dim: int, order: int, fi
     """Positions a little ahead of their pixels: each tap is the whole tile moved by a pixel.
 
     Args:
-        offset: (h, w), 0 ... _SPAN px. first: pixel along ``dim`` from which the first position is counted.
+        lines: data and variance of the lines that the tile needs.
+        offset: (h, w), 0 ... _SPAN px.
+        dim: 0 or 1, the axis along which positions lie.
+        order: half the Lanczos taps.
+        first: pixel along ``dim`` from which the first position is counted.
     """
     length, n = lines[0].shape[dim], offset.shape[dim]
     span = int(offset.max())

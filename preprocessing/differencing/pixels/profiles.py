@@ -18,6 +18,8 @@ def profile(model: Model, size: int, parameters: Floats) -> Floats:
     """(size, size) elliptical profile of sum 1, centred; pixel-centre samples.
 
     Args:
+        model: ``moffat`` or ``gaussian``.
+        size: px, side of the stamp, odd.
         parameters: widths of the two axes (px: Moffat's alpha, the Gaussian's sigma), angle (rad), and Moffat's beta.
     """
     a, b, theta = parameters[:3]

@@ -18,7 +18,10 @@ def segmented(
     """Sep's table of the sources of (H, W) above ``threshold`` times ``noise``, and the map of their numbers.
 
     Args:
-        data: background-free, contiguous. mask: True where no pixel counts.
+        data: (H, W), background-free, contiguous.
+        threshold: in units of ``noise``.
+        noise: sigma of a pixel, in the units of ``data``.
+        mask: (H, W) bool, True where no pixel counts.
         options: of ``sep.extract``.
     """
     import sep

@@ -63,7 +63,9 @@ def fit_sources(
     """Flux and position of isolated point sources by weighted least squares.
 
     Args:
-        image, variance, mask: (H, W). psf: (k, k), sum 1. x, y: (n,) first positions, px.
+        image, variance, mask: (H, W).
+        psf: (k, k), sum 1.
+        x, y: (n,) first positions, px.
         steps: Gauss-Newton steps.
 
     Returns:
@@ -90,7 +92,9 @@ def fit_fluxes(image: Tensor, variance: Tensor, mask: Tensor, model: Tensor, x: 
     """Fluxes (n,) of sources whose places are known by weighted least squares; NaN where the stamp is masked.
 
     Args:
-        image, variance, mask: (H, W). model: (n, k, k) of unit flux. x, y: (n,) px.
+        image, variance, mask: (H, W).
+        model: (n, k, k) of unit flux.
+        x, y: (n,) px.
     """
     index, inside = windows((image.shape[-2], image.shape[-1]), x, y, model.shape[-1])
     good = inside & ~taken(mask, index)

@@ -61,7 +61,9 @@ def without_sources(data: Floats32, mask: Mask, box: int, size: int) -> Mask:
     They are sought in a frame of half the resolution, in which they stand out as well as in the whole.
 
     Args:
-        data, mask: (H, W). box: px, and size: boxes, of the sky that is taken away for the search.
+        data, mask: (H, W).
+        box: px, side of a box of the sky that is taken away for the search.
+        size: boxes, side of the median filter over them.
     """
     import sep
 

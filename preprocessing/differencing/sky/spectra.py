@@ -20,7 +20,9 @@ def autocovariance(image: Tensor, blank: Tensor, reach: int = 6, variance: Tenso
     estimate has a spectrum with negative parts.
 
     Args:
-        image: (H, W). blank: (H, W) bool. reach: px.
+        image: (H, W).
+        blank: (H, W) bool, True on blank sky.
+        reach: px.
         variance: (H, W) by whose root the image is divided first, where the noise varies.
     """
     stack, good = _tiles(image, blank), _tiles(blank, blank)

@@ -21,7 +21,9 @@ class Wings:
     """Radial profile of a PSF, 1 / px^2 for unit flux: falling, and a power law beyond the stamp.
 
     Args:
-        radius: (n,) px, ascending. profile: (n,), not rising. slope: positive exponent beyond the last radius.
+        radius: (n,) px, ascending.
+        profile: (n,) 1 / px^2, not rising.
+        slope: positive exponent beyond the last radius.
     """
 
     radius: Floats
@@ -121,7 +123,11 @@ def bleed_mask(data: Floats, saturated: Mask, level: float, grow: int = 1, along
     """Trails of charge: saturated islands longer than wide, continued while the pixels exceed ``level``.
 
     Args:
-        data: (H, W). saturated: (H, W). level: image units. grow: px to the sides. along: ``columns`` or ``rows``.
+        data: (H, W).
+        saturated: (H, W) bool.
+        level: image units.
+        grow: px to the sides.
+        along: ``columns`` or ``rows``.
     """
     from scipy import ndimage
 
@@ -152,8 +158,10 @@ class BrightMask:
     """What bright stars spoil.
 
     Args:
-        mask: (H, W) bool, all of it. halo, spikes, bleeds: its parts.
-        stars: ``BRIGHT_COLUMNS``, the brightest first. angles: of the spikes, degrees from +x towards +y, 0 to 180.
+        mask: (H, W) bool, all of it.
+        halo, spikes, bleeds: its parts, (H, W) bool each.
+        stars: ``BRIGHT_COLUMNS``, the brightest first.
+        angles: of the spikes, degrees from +x towards +y, 0 to 180.
     """
 
     mask: torch.Tensor

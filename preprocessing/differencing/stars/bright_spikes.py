@@ -19,7 +19,10 @@ def polar(image: Floats, x: float, y: float, radii: Floats, angles: Floats) -> F
     """(angles, radii) values of (H, W) around a position by linear interpolation; NaN beyond the frame.
 
     Args:
-        radii: px. angles: degrees from +x towards +y.
+        image: (H, W).
+        x, y: the position, px.
+        radii: (r,) px.
+        angles: (a,) degrees from +x towards +y.
     """
     theta = np.radians(angles)
     rows, columns = y + radii * np.sin(theta)[:, None], x + radii * np.cos(theta)[:, None]
@@ -49,8 +52,13 @@ def find_angles(
     """Directions (degrees, 0 to 180, from +x towards +y) that stand out around the brightest stars together.
 
     Args:
-        data: (H, W) background-free. x, y: stars, the brightest first. reach: px from the star, beyond its core.
+        data: (H, W) background-free.
+        mask: (H, W) bool, True where no pixel counts.
+        sigma: noise of a pixel, in the units of ``data``.
+        x, y: (n,) px, stars, the brightest first.
+        reach: px from the star, first and last, beyond its core.
         threshold: in robust deviations of the other directions.
+        brightest: how many stars are looked at.
     """
     clean = np.where(mask, np.nan, data)
     radii = np.arange(*reach, dtype=float)

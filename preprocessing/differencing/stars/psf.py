@@ -36,7 +36,16 @@ _FLATNESS = 0.03  # share of the model that a clipped pixel may differ by on top
 
 @dataclass(frozen=True)
 class PsfEstimate:
-    """A PSF (k, k) or (t, t, k, k), sum 1, with its FWHM (px), the stars it comes from, and what went wrong."""
+    """The PSF of an image, and where it comes from.
+
+    Args:
+        psf: (k, k), or (t, t, k, k) for a grid of tiles; sum 1.
+        fwhm: px.
+        n_stars: how many stars it comes from.
+        source: ``stars``, ``moffat``, ``given``, ``fallback``, or the model's name.
+        warnings: what went wrong, as sentences.
+        positions: (n, 2) x, y of the stars, px.
+    """
 
     psf: Tensor
     fwhm: float

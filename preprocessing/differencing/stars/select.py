@@ -23,7 +23,12 @@ SOURCE_COLUMNS = ("x", "y", "flux", "peak", "r50", "ellipticity", "snr", "flag")
 
 @dataclass(frozen=True)
 class Sources:
-    """Sources of an image: a table (``SOURCE_COLUMNS``, brightest first) and the pixels that they cover (H, W)."""
+    """Sources of an image.
+
+    Args:
+        table: ``SOURCE_COLUMNS``, the brightest first.
+        covered: (H, W) bool, the pixels that they cover.
+    """
 
     table: pd.DataFrame
     covered: torch.Tensor

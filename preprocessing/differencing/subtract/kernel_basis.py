@@ -26,7 +26,9 @@ def gaussian_basis(sigmas: Sequence[float], degrees: Sequence[int], half: int) -
     a pair of equal PSFs be no convolution at all.
 
     Args:
-        sigmas: widths of the Gaussians, px. degrees: of the polynomial on each. half: half-size of the kernel, px.
+        sigmas: widths of the Gaussians, px.
+        degrees: of the polynomial on each.
+        half: half-size of the kernel, px.
     """
     t = torch.arange(-half, half + 1, dtype=torch.float64)
     delta = torch.zeros(2 * half + 1, 2 * half + 1, dtype=torch.float64)
@@ -61,6 +63,7 @@ def noise_products(basis: Tensor, noise: Tensor | float) -> Tensor:
     """(b, b) covariance that noise of unit variance gains between its convolutions with the (b, k, k) basis.
 
     Args:
+        basis: (b, k, k).
         noise: variance (of which only the whiteness counts) or autocovariance (m, m).
     """
     value = torch.as_tensor(noise, dtype=basis.dtype, device=basis.device)

@@ -25,9 +25,14 @@ class Equations:
     """Normal equations of n stamps before the polynomials: m = basis functions, and a constant sky as the last.
 
     Args:
-        matrix: (n, m, m). vector: (n, m). power: (n,), weighted sum of squares. pixels: (n,) that count.
-        noise: (n,) weighted sum of the source's variance. products: (m - 1, m - 1) of ``noise_products``.
-        kernel_terms: (n, s) polynomials at the stamps for the kernel. sky_terms: (n, t), for the sky.
+        matrix: (n, m, m).
+        vector: (n, m).
+        power: (n,), weighted sum of squares.
+        pixels: (n,) that count.
+        noise: (n,) weighted sum of the source's variance.
+        kernel_terms: (n, s) polynomials at the stamps, for the kernel.
+        sky_terms: (n, t) the same, for the sky.
+        products: (m - 1, m - 1) of ``noise_products``.
     """
 
     matrix: Tensor
@@ -50,8 +55,13 @@ class KernelModel:
     """A kernel that varies over the field, and the sky that it leaves: target = kernel * source + sky.
 
     Args:
-        kernels: (s, k, k) float32, one for each polynomial term. sky: (t,) coefficients. shape: (H, W) of the frame.
-        used, rejected: stamps. chi2: median of the used stamps' chi-square per pixel. smoothness: of the penalty.
+        kernels: (s, k, k) float32, one for each polynomial term.
+        sky: (t,) coefficients.
+        order, sky_order: of the polynomials of the kernel and of the sky.
+        shape: (H, W) of the frame.
+        used, rejected: how many stamps.
+        chi2: median of the used stamps' chi-square per pixel.
+        smoothness: of the penalty.
         share: of the source's noise that was taken out of the equations.
     """
 
@@ -94,9 +104,14 @@ def stamp_equations(
     """Equations of all stamps.
 
     Args:
-        images: target and source (H, W), background-free. weight: (H, W), 1 / variance, 0 where masked.
-        source_variance: (H, W). products: (b, b) of ``noise_products`` for the source's noise.
-        stars: (n, 2) x, y px. basis: (b, k, k). size: side of a stamp, odd. orders: of the kernel and of the sky.
+        images: target and source (H, W), background-free.
+        weight: (H, W), 1 / variance, 0 where masked.
+        source_variance: (H, W).
+        products: (b, b) of ``noise_products`` for the source's noise.
+        stars: (n, 2) x, y px.
+        basis: (b, k, k).
+        size: side of a stamp, px, odd.
+        orders: of the polynomials of the kernel and of the sky.
     """
     matrices, vectors, powers, pixels, noises = [], [], [], [], []
     for part in torch.split(stars, 16):
@@ -147,6 +162,8 @@ def solve(e: Equations, penalty: Tensor | None, smoothness: float, share: float)
     """Coefficients, kernel terms first.
 
     Args:
+        e: equations of the stamps.
+        penalty: (b, b) roughness of the basis; None for no penalty.
         smoothness: strength of the penalty, relative to the mean diagonal of the kernel's equations.
         share: of the source's noise that is taken out of them.
     """
@@ -205,8 +222,14 @@ def fit_kernel(
     """Fit, throw out stamps whose chi-square stands out by ``clip`` robust deviations, fit again.
 
     Args:
-        e: equations of all stamps. basis: (b, k, k). penalty: (b, b) or None. smoothness: None chooses by
-            cross-validation over stamps.
+        e: equations of all stamps.
+        basis: (b, k, k).
+        shape: (H, W) of the frame.
+        orders: of the polynomials of the kernel and of the sky.
+        penalty: (b, b) or None.
+        smoothness: None chooses by cross-validation over stamps.
+        clip: robust deviations of the chi-square beyond which a stamp is thrown out.
+        rounds: how often it is fitted at most.
     """
     kept = torch.ones(len(e.power), dtype=torch.bool, device=e.power.device)
     strength, share = smoothness if smoothness is not None else _SMOOTHNESS[0], 0.5

@@ -12,13 +12,20 @@ Noise = Tensor | float
 
 @dataclass(frozen=True)
 class SubtractionInput:
-    """A pair on one grid, background-free; images and variances (H, W), masks bool, PSFs (k, k) with one odd k.
+    """A pair on one grid, background-free.
 
-    ``noises`` are background variances or autocovariances (m, m); ``flux_ratio`` is science / reference;
-    ``astrometric_sigma`` the relative registration error, px per axis; ``stars`` (n, 2) positions x, y of stars that
-    are in both images, isolated and not saturated. ``difference_noises`` are those that DIFF is whitened by where they
-    are not ``noises``: drizzled inputs keep their correlation in DIFF, for whitening it would sharpen noise into view,
-    while the significance takes it into account.
+    Args:
+        science, reference: (H, W).
+        variances: (H, W) of both.
+        masks: (H, W) bool of both.
+        psfs: (k, k) of both, with one odd k.
+        noises: background variance or autocovariance (m, m) of both.
+        flux_ratio: science / reference.
+        astrometric_sigma: relative registration error, px per axis.
+        stars: (n, 2) positions x, y, px, of stars that are in both images, isolated and not saturated.
+        difference_noises: those that DIFF is whitened by where they are not ``noises``: drizzled inputs keep their
+            correlation in DIFF, for whitening it would sharpen noise into view, while the significance takes it into
+            account.
     """
 
     science: Tensor
@@ -44,6 +51,7 @@ class SubtractionResult:
         variance: of a pixel of ``diff``.
         mask: True where nothing must be used.
         flux_error: of a point source at each pixel, in science flux units: its flux is significance times this.
+        quality: numbers of the step, by name, for ``quality.json``.
     """
 
     diff: Tensor

@@ -20,7 +20,16 @@ Noise = Tensor | float
 
 @dataclass(frozen=True)
 class Whitened:
-    """(H, W) each: white difference; score; variance of the score, of a pixel; flux scale; PSF (k, k) mid-field."""
+    """A whitened difference and its score.
+
+    Args:
+        diff: (H, W), white.
+        score: (H, W), of the matched filter.
+        score_variance: (H, W), variance of the score.
+        variance: (H, W), of a pixel of ``diff``.
+        score_scale: (H, W), F_S: a source of flux f peaks at f F_S in the score.
+        psf: (k, k) of ``diff`` in the middle of the field.
+    """
 
     diff: Tensor
     score: Tensor
@@ -32,7 +41,16 @@ class Whitened:
 
 @dataclass(frozen=True)
 class WhiteningFilters:
-    """Of one place: post-filter (unit at frequency 0) and matched filter, and each squared for both images' noise."""
+    """Filters of one place. Those at the frequencies of a grid have the shape of its transform.
+
+    Args:
+        white: post-filter, 1 at frequency 0.
+        match: matched filter.
+        score_scale: F_S, a scalar.
+        psf: (k, k) of the white difference.
+        score_kernels: squared kernels of both images, by which their variances become the score's.
+        pixel_kernels: the same for a pixel of the white difference.
+    """
 
     white: Tensor
     match: Tensor
@@ -85,8 +103,11 @@ def filters(
     """WhiteningFilters of one place on a grid of ``shape``.
 
     Args:
-        psf: (k, k) PSF of the science image. kernels: of science and reference in the difference.
-        noises: variance or autocovariance (m, m) of each image. whitened: those by which the post-filter whitens.
+        psf: (k, k) PSF of the science image.
+        kernels: (k, k) of science and reference in the difference.
+        noises: variance or autocovariance (m, m) of each image.
+        whitened: those by which the post-filter whitens.
+        shape: (h, w) of the grid whose frequencies are used.
     """
     size = psf.shape[-1]
     white, match, *_ = _responses(psf, kernels, noises, whitened, shape)
@@ -165,9 +186,12 @@ def whiten(
     """Whiten a difference whose kernels vary over the field: filters at nodes x nodes places, blended linearly.
 
     Args:
-        diff: (H, W) = k_n * N - k_r * R, science flux units. variances: (H, W) of N and R, sources included.
-        noises: background noise of N and R. psf: (k, k) of N, sum 1.
+        diff: (H, W) = k_n * N - k_r * R, science flux units.
+        variances: (H, W) of N and R, sources included.
+        noises: background noise of N and R.
+        psf: (k, k) of N, sum 1.
         kernels_at: (k, k) kernels k_n and k_r at x, y (px).
+        nodes: places per axis at which filters are made.
         whitened: what ``diff`` is whitened by, where that is not ``noises``; the score does not depend on it.
         jitter: k_r * R (H, W) and the rms of the registration error, px per axis, which then counts as noise
             (Zackay, Ofek & Gal-Yam 2016, eqs. 30-33).

@@ -46,13 +46,16 @@ def _variance_at_zero_lag(noise: Tensor | float, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Filters:
-    """Fourier filters of a pair, worked out when they are asked for: S = k_n N - k_r R (eqs. 12-15).
+    """Fourier filters of a pair, worked out when they are asked for: S = k_n N - k_r R (eqs. 12-15); F_n = 1.
 
     F_n = 1, F_r = ``f_r``.
 
     Args:
-        p_n, p_r: PSFs. q_n, q_r: noise power spectra. scale: their variances. zero: noise power of D's denominator at
-            frequency 0.
+        p_n, p_r: transforms of the PSFs.
+        q_n, q_r: noise power spectra.
+        scale: their variances.
+        f_r: flux of the reference, F_r, where the science image has 1.
+        zero: noise power of D's denominator at frequency 0.
     """
 
     p_n: Tensor

@@ -68,7 +68,15 @@ class ConvertCommand:
 
 @dataclass(frozen=True)
 class ConvertJob:
-    """One source and where it goes."""
+    """One source and where it goes.
+
+    Args:
+        source: a file, or a group of them.
+        target: the part that is written, ``part-<number>.parquet``.
+        wavelengths: micrometres by band, over the built-in ones.
+        row_group: objects in a row group of the parquet file.
+        zero_point: AB, of fluxes in files that do not tell it.
+    """
 
     source: CurveSource
     target: Path

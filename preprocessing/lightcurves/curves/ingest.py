@@ -19,7 +19,11 @@ REPEATED = "object_id more than once in this file; the first is kept"
 class Account:
     """What happened to the objects of a file: names with reasons, and counts of rows.
 
-    ``bits`` are PHOTFLAG's as the file declares them, by the names of ``selection.Flags``; empty where it does not.
+    Args:
+        read: objects that were read.
+        dropped, repaired: ``object_id`` and ``reason`` of each object that was left out, or changed and kept.
+        counts: rows by what was done to them.
+        bits: PHOTFLAG's as the file declares them, by the names of ``selection.Flags``; empty where it does not.
     """
 
     read: int = 0

@@ -97,7 +97,15 @@ def snana_blocks(
 
 @dataclass(frozen=True)
 class Epochs:
-    """The needed columns of PHOT, separators included: (N,) each, and the names of the bands as in the file."""
+    """The needed columns of PHOT, separators included.
+
+    Args:
+        mjd: (N,) days; -777 at a separator.
+        flux, flux_err: (N,) FLUXCAL, zero point 27.5.
+        phot_flag: (N,) bits.
+        band: (N,) places in ``bands``.
+        bands: names as in the file.
+    """
 
     mjd: Floats
     flux: Floats32

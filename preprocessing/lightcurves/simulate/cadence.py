@@ -93,6 +93,7 @@ def detect(visits: Visits, flux: Floats, mwebv: Floats, random: np.random.Genera
         visits: the cadence.
         flux: (n, E) true FLUXCAL above the Galaxy.
         mwebv: (n,) E(B-V).
+        random: of noise and detections.
     """
     waves = np.array([WAVELENGTHS[band] for band in "ugrizY"], dtype=np.float32)
     seen = flux * 10 ** (-0.4 * mwebv[:, None] * coefficient(waves)[visits.band])

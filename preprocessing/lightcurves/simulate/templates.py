@@ -168,7 +168,9 @@ def random_walk(shape: dict[str, Floats], t: Floats, wavelength: Floats, random:
 
     Args:
         shape: ``a`` sets the time scale (30 to 600 days), ``b`` the amplitude.
-        t: (n, E), ascending.
+        t: (n, E) days, ascending.
+        wavelength: (n, E) micrometres.
+        random: of the walk's steps.
     """
     tau, sigma = 30 * 20 ** shape["a"], 0.15 + 0.35 * shape["b"]
     walk = np.zeros_like(t)

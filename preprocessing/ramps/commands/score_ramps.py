@@ -129,7 +129,13 @@ class ScoreRampsCommand:
 
 @dataclass
 class Lists:
-    """What the finished lists of one method are worth: telegraph pixels, snowballs, probabilities."""
+    """What the finished lists of one method are worth.
+
+    Args:
+        telegraph: counts of telegraph pixels: ``decidable``, and each type that they were called.
+        snowballs: counts: ``real``, ``found``, ``matched``.
+        reliability: a table an exposure, ``probability`` and ``true`` of each claim.
+    """
 
     telegraph: Counter[str] = field(default_factory=Counter)
     snowballs: Counter[str] = field(default_factory=Counter)
@@ -162,7 +168,12 @@ class Lists:
 
 @dataclass
 class Slopes:
-    """Pulls of the cleaned count rates, in their own sigmas, where the true rate is known."""
+    """Pulls of the cleaned count rates, in their own sigmas, where the true rate is known.
+
+    Args:
+        hit: an array an exposure, of pixels with cosmic rays alone.
+        clean: an array an exposure, of pixels without events.
+    """
 
     hit: list[Any] = field(default_factory=list)
     clean: list[Any] = field(default_factory=list)

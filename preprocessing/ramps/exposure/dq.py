@@ -110,6 +110,10 @@ class GroupDQFile:
     """A FITS file with GROUPDQ (uint8, n_ints x n_groups x n_rows x n_cols) and PIXELDQ, written a strip at a time.
 
     The file takes its name only when ``close`` has added PIXELDQ.
+
+    Args:
+        path: the file; its folder exists.
+        shape: (n_ints, n_groups, n_rows, n_cols).
     """
 
     def __init__(self, path: Path, shape: tuple[int, int, int, int]) -> None:

@@ -69,7 +69,12 @@ class ReferenceCorrection:
 
 @dataclass(frozen=True)
 class Levels:
-    """Levels in e- to subtract: of columns (n_groups, n_cols) and of rows (n_groups, n_rows)."""
+    """Levels to subtract, e-.
+
+    Args:
+        columns: (n_groups, n_cols).
+        rows: (n_groups, n_rows).
+    """
 
     columns: Floats32
     rows: Floats32

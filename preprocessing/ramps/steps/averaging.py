@@ -56,7 +56,12 @@ class FoundSteps:
 
 @dataclass(frozen=True)
 class Density:
-    """Steps expected for each difference and e- of their size: anywhere, and beside a step of the same group."""
+    """Steps expected for each difference and e- of their size.
+
+    Args:
+        anywhere: in any pixel.
+        beside: beside a step of the same group.
+    """
 
     anywhere: float
     beside: float

@@ -42,7 +42,13 @@ _HEADERS = ("_inject_reformatted.fits", "_reformatted.fits", "_inject.fits", ".f
 
 @dataclass(frozen=True)
 class ExposureName:
-    """One detector of one pointing in one filter, as file names say it."""
+    """One detector of one pointing in one filter, as file names say it.
+
+    Args:
+        band: filter in capitals (``F184``).
+        pointing: number of the pointing.
+        sca: number of the detector, 1 to 18.
+    """
 
     band: str
     pointing: int

@@ -28,7 +28,14 @@ _PLACES |= {"flux_fit": 6, "flux_init": 6, "flux_err": 5, "qfit": 4, "cfit": 4, 
 
 @dataclass(frozen=True)
 class Subtracted:
-    """A subtraction's images (H, W): difference in science counts, SCORR in sigma, uncertainty, and the PSF (k, k)."""
+    """A subtraction's images.
+
+    Args:
+        difference: (H, W), science counts.
+        scorr: (H, W), sigma.
+        uncertainty: (H, W), of ``difference``, counts.
+        psf: (k, k) of ``difference``.
+    """
 
     difference: Floats
     scorr: Floats
