@@ -36,7 +36,7 @@ class BaselineCommand:
     """Fit, tune and judge the feature baseline of a light-curve run.
 
     Args:
-        run: folder of a finished run.
+        run_dir: folder of a finished run.
         output_dir: gets ``baseline.json``, ``predictions.parquet`` and ``baseline.png``; RUN/baseline by default.
         days: windows to compare at, of those of the run; all of them by default.
         tuning_seconds: for the choice of a configuration, by the log-loss of validation at the window that the run is

@@ -232,11 +232,13 @@ assert Path(astrid_ml.__file__).parent.parent == Path.cwd()
 places = ["paths.run_dir=r", "paths.sweep_dir=s", "paths.data=store"]
 check_parts(plain(compose("train", ["experiment=realbogus_triplets", "model=own", *places])))
 check_parts(plain(compose("train", ["experiment=own", *places])))
-step = build(plain(compose("difference", ["preprocessing/differencing/background=own", "preprocessing.background.level=3",
-    "science.path=a", "reference.path=b", "output_dir=c"]).preprocessing))
+words = ["preprocessing/differencing/background=own", "preprocessing.background.level=3"]
+words += ["science.path=a", "reference.path=b", "output_dir=c"]
+step = build(plain(compose("difference", words).preprocessing))
 assert step.background.level == 3
 Path("raw").mkdir()
-pd.DataFrame({"mjd": [1.0, 2.0, 3.0], "flux": [5.0, 9.0, 2.0], "band": ["r", "g", "r"]}).to_csv("raw/a.own", index=False)
+rows = pd.DataFrame({"mjd": [1.0, 2.0, 3.0], "flux": [5.0, 9.0, 2.0], "band": ["r", "g", "r"]})
+rows.to_csv("raw/a.own", index=False)
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
 (source,) = find_sources([Path("raw")])

@@ -42,6 +42,6 @@ def test_the_breakdown_has_each_mission_with_its_counts(dataset: PreparedDataset
     table = dataset.index.assign(score=1 / (1 + np.exp(-dataset.index["peak_snr"].astype(float).fillna(0) / 50)))
     result = BinaryEvaluation(Bootstrap(replicates=100)).evaluate(table)
     missions = result.tables["breakdown/mission"].set_index("value")
-    assert missions.loc["ZTF", "n"] == 154
-    assert missions.loc["Gattini", "n"] == 17
-    assert "WINTER" not in missions.index  # it has no drb, so no label
+    assert missions.loc["ztf", "n"] == 154
+    assert missions.loc["gattini", "n"] == 17
+    assert "winter" not in missions.index  # it has no drb, so no label

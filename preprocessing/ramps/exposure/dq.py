@@ -112,7 +112,7 @@ class GroupDQFile:
     The file takes its name only when ``close`` has added PIXELDQ.
 
     Args:
-        path: the file; its folder exists.
+        path: the file that is written.
         shape: (n_ints, n_groups, n_rows, n_cols).
     """
 
