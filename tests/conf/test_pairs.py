@@ -69,12 +69,19 @@ def with_option(base: Any, group: str, node: Any, values: dict[str, Any]) -> dic
     return out
 
 
+# Groups that are built whatever else is chosen.
+ALONE = (
+    *("split", "audit", "label", "executor", "simulate"),
+    *("calibration", "threshold", "optimizer", "scheduler"),
+)
+
+
 class Builder:
     """Builds and tries configurations; each distinct combination of parts once."""
 
     def __init__(self) -> None:
         self.built: dict[str, Any] = {}
-        self.tried: dict[str, str] = {}
+        self.tried: dict[str, UserError | None] = {}
 
     def part(self, node: Any) -> Any:
         key = json.dumps(node, sort_keys=True, default=str)
@@ -92,20 +99,40 @@ class Builder:
     def refusal(self, config: dict[str, Any]) -> str:
         """Why the configuration is refused before data are read; empty where it is not."""
         try:
-            for name in ("split", "audit", "label", "executor", "simulate", "calibration", "threshold"):
+            for name in (
+                "split",
+                "audit",
+                "label",
+                "executor",
+                "simulate",
+                "calibration",
+                "threshold",
+                "optimizer",
+                "scheduler",
+            ):
                 self.part(config.get(name))
             pipeline, datamodule = self.part(config["preprocessing"]), self.part(config["datamodule"])
             parts.check_raw({**config, "paths": {"raw": None}}, pipeline)
             parts.check_kinds(pipeline, datamodule)
-            task, judge = self.part(config["model"]["task"]), self.part(config["evaluation"])
+            # A network is built once, whatever trains it.
+            node = config["model"]["task"] | {"optimizer": None, "scheduler": None}
+            task, judge = self.part(node), self.part(config["evaluation"])
             parts.check_purposes(task, judge, self.part(config["loss"]) if "loss" in config["model"]["task"] else None)
-            key = json.dumps([config["model"]["task"], config["datamodule"]], sort_keys=True, default=str)
-            if key not in self.tried:
-                self.tried[key] = ""
-                parts.check_batch(task, datamodule)
+            self.batch(json.dumps([node, config["datamodule"]], sort_keys=True, default=str), task, datamodule)
         except UserError as error:
             return f"expected {error.expected}; got {error.got}"
         return ""
+
+    def batch(self, key: str, task: Any, datamodule: Any) -> None:
+        """Try a network on an empty batch, once."""
+        if key not in self.tried:
+            try:
+                parts.check_batch(task, datamodule)
+                self.tried[key] = None
+            except UserError as error:
+                self.tried[key] = error
+        if (error := self.tried[key]) is not None:
+            raise error
 
 
 def test_no_experiment_sets_a_key_that_an_option_of_the_group_lacks(nodes: dict[str, Any]) -> None:
