@@ -142,15 +142,34 @@ def build(cfg: Any, trust: Iterable[str] = (), **extra: Any) -> Any:
     trust = tuple(trust)
     node = current(plain(cfg), registry(), trust)
     check_targets(node, trust)
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
+    if extra:
+        node = {**node, **extra}
+    return _made(node, "")
 
+
+def _made(node: Any, where: str) -> Any:
+    """Build a checked tree of plain containers, the inner nodes first. Texts are texts: nothing in them is resolved."""
+    if isinstance(node, list | tuple):
+        return [_made(value, f"{where}[{number}]") for number, value in enumerate(node)]
+    if not isinstance(node, Mapping):
+        return node
+    values = {key: _made(value, f"{where}.{key}" if where else str(key)) for key, value in node.items()}
+    if "_target_" not in node:
+        return values
+    partial, target = values.pop("_partial_", False), str(values.pop("_target_"))
+    strange = sorted(key for key in values if not str(key).isidentifier() or str(key).startswith("_"))
+    if strange or not isinstance(partial, bool):
+        got = f"{', '.join(map(str, strange)) or f'_partial_: {partial!r}'} at {where or 'the top'}"
+        raise UserError(f"arguments of {target} by name, and _partial_: true or false", got, "take it out")
+    found = _resolve(target)
+    if partial:
+        return functools.partial(found, **values)
     try:
-        return instantiate(node, _convert_="all", **extra)
-    except InstantiationException as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, UserError):
-            cause = cause.__cause__
-        if cause is None:
-            raise
-        raise cause from None  # what the class itself says is clearer than where Hydra met it
+        return found(**values)
+    except (TypeError, ValueError) as error:
+        name = target.rpartition(".")[2]
+        raise UserError(
+            f"values that {name} accepts" + (f" at {where}" if where else ""),
+            f"{type(error).__name__}: {error}",
+            f"see the fields of {name}, or --cfg job for what is set",
+        ) from error

@@ -10,6 +10,10 @@ class UserError(Exception):
         expected: what the program needed, as a short sentence.
         got: what it found instead.
         fix: what the user can do now.
+
+    Example:
+        >>> print(UserError("radius above 0", "-1", "for instance radius=1.5"))
+        expected radius above 0; got -1. To fix it: for instance radius=1.5
     """
 
     def __init__(self, expected: str, got: str, fix: str) -> None:

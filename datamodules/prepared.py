@@ -66,6 +66,18 @@ class PreparedDataModule(LightningDataModule):
         balance: ``none``, ``oversample`` (rarer classes are repeated up to the largest) or ``undersample`` (larger
             ones are cut to ``undersample_ratio`` times the smallest). Training fold only.
         undersample_ratio: majority to minority after undersampling.
+
+    Example:
+        >>> from astrid_ml.pipeline.writer import MemorySource
+        >>> class Fluxes(PreparedDataModule):
+        ...     def make_batch(self, source, rows, generator, train):
+        ...         table = source.index.iloc[rows]
+        ...         return {"x": torch.tensor(table[["flux"]].to_numpy()), "y": torch.tensor(table["label"].to_numpy())}
+        >>> index = pd.DataFrame({"id": ["a", "b"], "flux": [1.0, 5.0], "label": [0, 1], "array": "s", "row": [0, 1]})
+        >>> data = Fluxes(batch_size=2)
+        >>> data.attach(MemorySource(index, {"s": {}}, {}), pd.DataFrame({"id": ["a", "b"], "fold": "train"}))
+        >>> next(iter(data.train_dataloader()))["y"].tolist()
+        [0, 1]
     """
 
     def __init__(

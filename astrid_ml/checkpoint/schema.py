@@ -32,6 +32,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "digests": (dict, *NOTHING),
 }
 INTERPOLATION = "${"
+DEEPEST = 40
 
 
 def checked(entry: Any, name: str) -> dict[str, Any]:
@@ -47,6 +48,8 @@ def checked(entry: Any, name: str) -> dict[str, Any]:
     """
     if not isinstance(entry, dict) or type(entry.get("schema")) is not int:
         raise _damaged(name, "no schema")
+    if too_deep(entry):
+        raise _damaged(name, f"containers nested more than {DEEPEST} deep")
     if entry["schema"] > SCHEMA or entry["schema"] < 1:
         raise UserError(
             f"a checkpoint of schema 1 to {SCHEMA}", f"schema {entry['schema']} in {name}", "update astrid_ml"
@@ -63,6 +66,21 @@ def checked(entry: Any, name: str) -> dict[str, Any]:
             raise _damaged(name, f"{where} holds a reference, {text[:60]!r}; a record is resolved when it is written")
     _check_inside(fields, name)
     return fields
+
+
+def too_deep(value: Any) -> bool:
+    """Whether containers are nested deeper than any record's; without recursion, and also where one holds itself."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            part
+            for node in level
+            for part in (node.values() if isinstance(node, Mapping) else node if isinstance(node, list | tuple) else ())
+            if isinstance(part, Mapping | list | tuple)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def migrated(entry: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,11 @@ class Unit:
         parameters: JSON-able values that ``process`` needs beside the files.
         missing: what is missing for the unit to be ready; a unit with anything missing is ``incomplete``.
         bytes_needed: an estimate of what it will write.
+
+    Example:
+        >>> unit = Unit("night1/a.fits", (Path("raw/night1/a.fits"),), missing=("night1/a_psf.fits",))
+        >>> unit.inputs[0].name, unit.missing, dict(unit.parameters)
+        ('a.fits', ('night1/a_psf.fits',), {})
     """
 
     id: str
@@ -43,6 +48,10 @@ class Drop:
     Args:
         id: of the record or the unit.
         reason: a short text; equal reasons are counted together.
+
+    Example:
+        >>> Drop("night1/a.fits-7", "no coordinates")
+        Drop(id='night1/a.fits-7', reason='no coordinates')
     """
 
     id: str
@@ -50,14 +59,30 @@ class Drop:
 
 
 class Shard(Protocol):
-    """Arrays that are written piece by piece, for frames and ramps that never fit in memory."""
+    """Arrays that are written piece by piece, for frames and ramps that never fit in memory.
+
+    Args:
+        name: of the shard, as the index's column ``array`` holds it.
+        arrays: kind -> writable array.
+    """
 
     name: str
     arrays: Mapping[str, Array]
 
 
 class UnitWriter(Protocol):
-    """Where ``process`` puts its results. One implementation writes to disk, one keeps them in memory."""
+    """Where ``process`` puts its results. One implementation writes to disk, one keeps them in memory.
+
+    Example:
+        >>> import numpy as np
+        >>> from astrid_ml.pipeline.writer import MemoryUnitWriter
+        >>> writer: UnitWriter = MemoryUnitWriter()
+        >>> records = pd.DataFrame({"id": ["a", "b"], "group_id": ["a", "b"], "label": [1, 0]})
+        >>> writer.add(records, {"stamps": np.zeros((2, 3, 8, 8), np.float32)})
+        >>> writer.drop("c", "no coordinates")
+        >>> writer.source().gather("stamps", np.array([1])).shape, writer.drops[0].reason
+        ((1, 3, 8, 8), 'no coordinates')
+    """
 
     def add(self, records: pd.DataFrame, arrays: Mapping[str, Array]) -> None:
         """Append samples.
@@ -97,7 +122,22 @@ class UnitWriter(Protocol):
 
 @runtime_checkable
 class SampleSource(Protocol):
-    """Samples that a datamodule can read: a prepared dataset on disk, or one unit's result in memory."""
+    """Samples that a datamodule can read: a prepared dataset on disk, or one unit's result in memory.
+
+    Args:
+        index: one row a sample, with ``id`` and ``group_id``; ``label`` where known.
+
+    Example:
+        >>> import numpy as np
+        >>> from astrid_ml.pipeline.writer import MemoryUnitWriter
+        >>> writer = MemoryUnitWriter({"channels": ["flux", "error"]})
+        >>> records = pd.DataFrame({"id": ["a", "b"], "group_id": ["a", "b"]})
+        >>> writer.add_ragged(records, {"epochs": [np.ones((3, 2)), np.zeros((1, 2))]})
+        >>> source: SampleSource = writer.source()
+        >>> flat, offsets = source.ragged("epochs", np.array([0, 1]))
+        >>> flat.shape, offsets.tolist(), source.channels
+        ((4, 2), [0, 3, 4], ('flux', 'error'))
+    """
 
     index: pd.DataFrame
 
@@ -120,6 +160,30 @@ class DomainPipeline(Protocol):
 
     ``version`` is raised whenever the same fields would give other bytes. Further abilities are protocols of their own:
     :class:`Makes`, :class:`Completes`, :class:`Exports`.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from astrid_ml.pipeline.writer import MemoryUnitWriter
+        >>> @dataclass(frozen=True)
+        ... class Stamps:
+        ...     domain: ClassVar[str] = "stamps"
+        ...     version: ClassVar[int] = 1
+        ...     def plan(self, raw):
+        ...         return [Unit(path.name, (path,)) for path in sorted(raw)]
+        ...     def process(self, unit, writer, seed):
+        ...         records = pd.DataFrame({"id": [unit.id], "group_id": [unit.id]})
+        ...         writer.add(records, {"stamps": np.load(unit.inputs[0])[None]})
+        ...     def finalise(self, index):
+        ...         return index, []
+        ...     def describe(self):
+        ...         return {"channels": ["science"]}
+        >>> path = Path(tempfile.mkdtemp()) / "a.npy"
+        >>> np.save(path, np.ones((1, 8, 8)))
+        >>> pipeline, writer = Stamps(), MemoryUnitWriter()
+        >>> pipeline.process(pipeline.plan([path])[0], writer, seed=0)
+        >>> writer.source().gather("stamps", np.array([0])).shape
+        (1, 1, 8, 8)
     """
 
     domain: ClassVar[str]
@@ -140,7 +204,14 @@ class DomainPipeline(Protocol):
 
 @runtime_checkable
 class Makes(Protocol):
-    """A pipeline whose samples are of a kind that other domains make too: their datasets serve each other."""
+    """A pipeline whose samples are of a kind that other domains make too: their datasets serve each other.
+
+    Example:
+        >>> class Cutouts:
+        ...     makes: ClassVar[str] = "stamps"  # read by every datamodule whose ``reads`` holds "stamps"
+        >>> isinstance(Cutouts(), Makes)
+        True
+    """
 
     makes: ClassVar[str]
 
@@ -154,7 +225,19 @@ class MakesRaw(Protocol):
 
 @runtime_checkable
 class Completes(Protocol):
-    """A pipeline that adds files of its own to a dataset that is about to be published."""
+    """A pipeline that adds files of its own to a dataset that is about to be published.
+
+    Example:
+        >>> import tempfile
+        >>> from astrid_ml.plugins import write_table
+        >>> class WithPlaces:
+        ...     def complete(self, index, folder):
+        ...         write_table(index[["id", "ra", "dec"]], folder / "places.parquet")
+        ...         return {"places": len(index)}
+        >>> index = pd.DataFrame({"id": ["a"], "ra": [10.0], "dec": [-3.0]})
+        >>> WithPlaces().complete(index, Path(tempfile.mkdtemp())), isinstance(WithPlaces(), Completes)
+        ({'places': 1}, True)
+    """
 
     def complete(self, index: pd.DataFrame, folder: Path) -> dict[str, Any]:
         """Write them; returns what stands in ``dataset.json`` under ``account``."""
@@ -162,7 +245,20 @@ class Completes(Protocol):
 
 @runtime_checkable
 class Exports(Protocol):
-    """A pipeline whose datasets can be written for other tools."""
+    """A pipeline whose datasets can be written for other tools.
+
+    Example:
+        >>> import tempfile
+        >>> from astrid_ml.pipeline.writer import MemorySource
+        >>> from astrid_ml.plugins import write_json
+        >>> class WithIds:
+        ...     def export(self, dataset, form, folder):
+        ...         write_json(folder / f"ids.{form}", dataset.index["id"].tolist())
+        ...         return {"ids": len(dataset.index)}
+        >>> source = MemorySource(pd.DataFrame({"id": ["a", "b"]}), {}, {})
+        >>> WithIds().export(source, "json", Path(tempfile.mkdtemp())), isinstance(WithIds(), Exports)
+        ({'ids': 2}, True)
+    """
 
     def export(self, dataset: Any, form: str, folder: Path) -> dict[str, Any]:
         """Write a prepared dataset into ``folder``; returns what was written."""
@@ -170,7 +266,11 @@ class Exports(Protocol):
 
 @runtime_checkable
 class HasFrames(Protocol):
-    """A source that keeps whole frames, into which samples point."""
+    """A source that keeps whole frames, into which samples point.
+
+    Args:
+        frame_column: the column of the index that names each sample's frame.
+    """
 
     frame_column: str
 
@@ -179,7 +279,20 @@ class HasFrames(Protocol):
 
 
 class Labeller(Protocol):
-    """Joins labels to an index: from a table, from a column of the packet, or from a score (a proxy)."""
+    """Joins labels to an index: from a table, from a column of the packet, or from a score (a proxy).
+
+    Example:
+        >>> class Bright:
+        ...     version: ClassVar[int] = 1
+        ...     def inputs(self):
+        ...         return ()
+        ...     def apply(self, index):
+        ...         labels = (index["snr"] > 10).astype("Int8")
+        ...         return index.assign(label=labels, label_source="snr"), {"source": "snr > 10", "proxy": True}
+        >>> index, account = Bright().apply(pd.DataFrame({"id": ["a", "b"], "snr": [3.0, 30.0]}))
+        >>> index["label"].tolist(), account["proxy"]
+        ([0, 1], True)
+    """
 
     version: ClassVar[int]
 
@@ -191,7 +304,25 @@ class Labeller(Protocol):
 
 
 class Simulator(Protocol):
-    """Makes raw files of one kind and their truth: ``build(cfg.simulate).run(output_dir, seed)``."""
+    """Makes raw files of one kind and their truth: ``build(cfg.simulate).run(output_dir, seed)``.
+
+    Args:
+        n: how many samples, pairs or exposures are made.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from astrid_ml.plugins import write_table
+        >>> @dataclass(frozen=True)
+        ... class Fluxes:
+        ...     n: int = 3
+        ...     def run(self, output_dir, seed):
+        ...         fluxes = np.random.default_rng(seed).normal(size=self.n)
+        ...         write_table(pd.DataFrame({"flux": fluxes}), output_dir / "fluxes.parquet")
+        ...         return {"sources": self.n, "seed": seed}
+        >>> Fluxes().run(Path(tempfile.mkdtemp()), seed=1)
+        {'sources': 3, 'seed': 1}
+    """
 
     n: int
 
@@ -200,7 +331,17 @@ class Simulator(Protocol):
 
 
 class Command(Protocol):
-    """A verb of one science domain (``astrid difference``): ``conf/<verb>.yaml`` names it under ``command``."""
+    """A verb of one science domain (``astrid difference``): ``conf/<verb>.yaml`` names it under ``command``.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class CountCommand:  # in commands/count.py; conf/count.yaml names it
+        ...     input: str
+        ...     def run(self):
+        ...         return {"files": len(list(Path(self.input).glob("*.fits"))), "failed": 0}
+        >>> CountCommand("an/empty/folder").run()
+        {'files': 0, 'failed': 0}
+    """
 
     def run(self) -> dict[str, Any]:
         """Do the work. Return a JSON-able summary to print; ``failed`` > 0 in it means exit code 1."""

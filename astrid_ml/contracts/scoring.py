@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 
 
 class Scorer(Protocol):
-    """Anything that scores samples: a network's checkpoint, trees, an ONNX file, a model of another package."""
+    """Anything that scores samples: a network's checkpoint, trees, an ONNX file, a model of another package.
+
+    Example:
+        >>> import numpy as np
+        >>> from astrid_ml.pipeline.writer import MemorySource
+        >>> class ByFlux:
+        ...     def score(self, source, rows=None):
+        ...         rows = np.arange(len(source.index)) if rows is None else rows
+        ...         flux = source.index["flux"].to_numpy()[rows]
+        ...         return pd.DataFrame({"row": rows, "score": flux / (1 + flux)})
+        >>> ByFlux().score(MemorySource(pd.DataFrame({"flux": [0.0, 3.0]}), {}, {}))["score"].tolist()
+        [0.0, 0.75]
+    """
 
     def score(self, source: SampleSource, rows: Ints | None = None) -> pd.DataFrame:
         """Score rows of a source; None for all.
@@ -50,7 +62,24 @@ class HasExample(Protocol):
 
 @runtime_checkable
 class Draws(Protocol):
-    """Has a picture of each sample."""
+    """Has a picture of each sample.
+
+    Example:
+        >>> import io
+        >>> import numpy as np
+        >>> from matplotlib.image import imsave
+        >>> from astrid_ml.pipeline.writer import MemorySource
+        >>> class Stamps:
+        ...     def draw(self, source, rows):
+        ...         files = [io.BytesIO() for _ in rows]
+        ...         for file, stamp in zip(files, source.gather("stamps", rows)):
+        ...             imsave(file, stamp[0], format="png")
+        ...         return [file.getvalue() for file in files]
+        >>> index = pd.DataFrame({"id": ["a"], "array": "s", "row": 0})
+        >>> source = MemorySource(index, {"s": {"stamps": np.eye(8)[None, None]}}, {})
+        >>> Stamps().draw(source, np.array([0]))[0][1:4], isinstance(Stamps(), Draws)
+        (b'PNG', True)
+    """
 
     def draw(self, source: SampleSource, rows: Ints) -> list[bytes]:
         """One PNG for each position of the index, in order; an empty list where there is nothing to see."""
@@ -58,7 +87,16 @@ class Draws(Protocol):
 
 @runtime_checkable
 class Embeds(Protocol):
-    """A network that gives what it knows before its last layer."""
+    """A network that gives what it knows before its last layer.
+
+    Example:
+        >>> import torch
+        >>> class Net(torch.nn.Module):
+        ...     def embed(self, images, features=None):
+        ...         return images.mean((2, 3))
+        >>> Net().embed(torch.zeros(2, 3, 8, 8)).shape, isinstance(Net(), Embeds)
+        (torch.Size([2, 3]), True)
+    """
 
     def embed(self, images: Tensor, features: Tensor | None = None) -> Tensor:
         """(B, ...) input and, where the network takes them, (B, F) features -> (B, width)."""
@@ -66,14 +104,30 @@ class Embeds(Protocol):
 
 @runtime_checkable
 class PicksSamples(Protocol):
-    """A judge that says which predictions a reader wants to see."""
+    """A judge that says which predictions a reader wants to see.
+
+    Example:
+        >>> class Surest:
+        ...     def notable(self, predictions, most):
+        ...         first = predictions.nlargest(most, "score")
+        ...         return {"Surest": first.assign(caption="score " + first["score"].astype(str))}
+        >>> shown = Surest().notable(pd.DataFrame({"id": ["a", "b"], "score": [0.2, 0.9]}), most=1)
+        >>> shown["Surest"]["caption"].tolist(), isinstance(Surest(), PicksSamples)
+        (['score 0.9'], True)
+    """
 
     def notable(self, predictions: pd.DataFrame, most: int) -> dict[str, pd.DataFrame]:
         """Heading -> at most ``most`` rows of the predictions, with a column ``caption``."""
 
 
 class ModelData(Draws, Protocol):
-    """A datamodule as the framework sees it: batches of a source, statistics of the training set, pictures."""
+    """A datamodule as the framework sees it: batches of a source, statistics of the training set, pictures.
+
+    Args:
+        statistics: of the training fold, plain containers, as the checkpoint holds them.
+        source: what is attached; None before.
+        rows: fold (``train``, ``val``, ``test``) -> positions in the index, (n,).
+    """
 
     statistics: dict[str, Any]
     source: SampleSource | None
@@ -103,7 +157,13 @@ class ModelData(Draws, Protocol):
 
 
 class ModelTask(Protocol):
-    """A trained network with what it was trained for."""
+    """A trained network with what it was trained for.
+
+    Args:
+        monitor: the metric that chooses the best epoch (``val/loss``).
+        monitor_mode: ``min`` or ``max``.
+        history_file: name of the file in the run's folder that gets each epoch's metrics; None for none.
+    """
 
     monitor: str
     monitor_mode: str

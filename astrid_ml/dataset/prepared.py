@@ -21,6 +21,10 @@ class ShardedSource:
     """Samples in shards: ``index.array`` names the shard, ``index.row`` the row in each of its arrays.
 
     Subclasses say where a shard's array is.
+
+    Args:
+        index: one row a sample; ``array`` names its shard, ``row`` its place in it.
+        meta: the content of ``dataset.json``.
     """
 
     index: pd.DataFrame
@@ -122,6 +126,17 @@ class PreparedDataset(ShardedSource):
 
     Raises:
         UserError: the folder is missing, unfinished, damaged, or from a newer schema.
+
+    Example:
+        >>> import tempfile
+        >>> from astrid_ml.pipeline.engine import prepare_dataset
+        >>> from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
+        >>> from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
+        >>> raw, store = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
+        >>> _ = SimulateTriplets(n=4, missions=("ztf",), prevalence=0.5).run(raw, seed=1)
+        >>> data = PreparedDataset(prepare_dataset(TripletsPipeline(), [raw], store, name="demo", progress=False).path)
+        >>> data.gather("stamps", np.array([0, 3])).shape, data.channels
+        ((2, 3, 63, 63), ('science', 'reference', 'difference'))
     """
 
     def __init__(self, path: str | Path) -> None:

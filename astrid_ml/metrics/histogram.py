@@ -18,7 +18,12 @@ from astrid_ml.metrics.ranking import area
 
 
 class Bracket(NamedTuple):
-    """Bounds of a metric that its bins allow, and the value if each bin's samples were tied."""
+    """What the bins allow for a metric.
+
+    Args:
+        low, high: bounds, whatever the order within each bin.
+        estimate: the value if each bin's samples were tied.
+    """
 
     low: float
     estimate: float

@@ -17,7 +17,19 @@ Work = Callable[[Any], Any]
 
 
 class Executor(Protocol):
-    """Runs ``work`` on each item and yields (item's position, result or the exception that stopped it)."""
+    """Runs ``work`` on each item and yields (item's position, result or the exception that stopped it).
+
+    Example:
+        >>> class Backwards:
+        ...     def map(self, work, items):
+        ...         for position in reversed(range(len(items))):
+        ...             try:
+        ...                 yield position, work(items[position])
+        ...             except Exception as error:
+        ...                 yield position, error
+        >>> list(Backwards().map(float, ["1.5", "x"]))
+        [(1, ValueError("could not convert string to float: 'x'")), (0, 1.5)]
+    """
 
     def map(self, work: Work, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """In any order."""

@@ -25,6 +25,15 @@ class SplitPlan:
         rounds: tables with ``id`` and ``fold`` (train, val, test, or ``unused``); k of them for k-fold.
         account: JSON-able facts for the report (fractions, held-out mission, what was linked).
         time_ordered: the split claims that training is earlier than test; the audit checks it.
+
+    Example:
+        >>> index = pd.DataFrame({"id": ["a", "b", "c"], "group_id": ["a", "b", "c"], "label": [1, 0, 1]})
+        >>> folds = pd.DataFrame({"id": ["a", "b", "c"], "fold": ["train", "val", "test"]})
+        >>> plan = SplitPlan("by_hand", [folds])
+        >>> plan.counts(index)[["fold", "samples", "positives"]].to_dict("list")
+        {'fold': ['train', 'val', 'test'], 'samples': [1, 1, 1], 'positives': [1, 0, 1]}
+        >>> len(plan.hash)
+        12
     """
 
     name: str

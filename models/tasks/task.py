@@ -29,6 +29,18 @@ class Task(LightningModule):
         network: a pure ``nn.Module``.
         optimizer: parameters -> optimizer.
         scheduler: optimizer -> scheduler, stepped every epoch; None keeps the rate.
+
+    Example:
+        >>> from torch.nn.functional import binary_cross_entropy_with_logits
+        >>> class Binary(Task):
+        ...     def compute_loss(self, batch):
+        ...         return binary_cross_entropy_with_logits(self.network(batch["x"])[:, 0], batch["y"])
+        ...     def scores(self, batch):
+        ...         return {"score": self.network(batch["x"])[:, 0].sigmoid()}
+        >>> task = Binary(nn.Linear(3, 1), torch.optim.Adam)
+        >>> batch = {"x": torch.zeros(2, 3), "y": torch.tensor([0.0, 1.0])}
+        >>> task.compute_loss(batch).shape, task.scores(batch)["score"].shape
+        (torch.Size([]), torch.Size([2]))
     """
 
     monitor: ClassVar[str] = "val/loss"

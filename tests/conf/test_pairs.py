@@ -131,8 +131,9 @@ class Builder:
                 self.tried[key] = None
             except UserError as error:
                 self.tried[key] = error
-        if (error := self.tried[key]) is not None:
-            raise error
+        refusal = self.tried[key]
+        if refusal is not None:
+            raise refusal
 
 
 def test_no_experiment_sets_a_key_that_an_option_of_the_group_lacks(nodes: dict[str, Any]) -> None:

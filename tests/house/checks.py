@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from house import NAME, House, circles
@@ -208,3 +209,131 @@ def misplaced_verbs(house: House, conf: Path) -> list[str]:
 def folders_without_init(house: House) -> list[str]:
     folders = {module.path.parent for module in house.modules.values()}
     return sorted(str(folder.relative_to(house.root)) for folder in folders if not (folder / "__init__.py").is_file())
+
+
+def told(doc: str) -> tuple[list[str], list[str]] | None:
+    """Names in the ``Args:`` block of a docstring, and its entries that begin with no name; None without a block."""
+    block = re.search(r"^( *)Args:\n((?:\1 .*\n|\s*\n)*)", f"{doc}\n", re.MULTILINE)
+    if block is None:
+        return None
+    lines = [line for line in block[2].splitlines() if line.strip()]
+    depth = min((len(line) - len(line.lstrip()) for line in lines), default=0)
+    names: list[str] = []
+    nameless = []
+    for line in (line[depth:] for line in lines if not line[depth].isspace()):
+        entry = re.match(r"(\*{0,2}\w+(?:, \*{0,2}\w+)*):(?: |$)", line)
+        if entry is None:
+            nameless.append(line)
+        else:
+            names += [name.lstrip("*") for name in entry[1].split(", ")]
+    return names, nameless
+
+
+def parameters(node: ast.FunctionDef) -> tuple[list[str], set[str]]:
+    """Names that must be told, and those that may be: ``*args`` and ``**kwargs``."""
+    given = node.args
+    every = [argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    more = {argument.arg for argument in (given.vararg, given.kwarg) if argument is not None}
+    return [name for name in every if name not in ("self", "cls")], more
+
+
+def fields(node: ast.ClassDef) -> tuple[list[str], set[str]]:
+    """Names that a class's docstring must tell, and those that it may: its constructor's, else its annotated fields.
+
+    A field that the constructor does not take, and a property of a protocol, may be told.
+    """
+    for made in node.body:
+        if isinstance(made, ast.FunctionDef) and made.name == "__init__":
+            return parameters(made)
+    must, may = [], set()
+    for part in node.body:
+        if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+            name, kind = part.target.id, ast.unparse(part.annotation)
+            if name.startswith("_") or "ClassVar" in kind:
+                continue
+            if part.value is not None and "init=False" in ast.unparse(part.value):
+                may.add(name)
+            else:
+                must.append(name)
+        elif isinstance(part, ast.FunctionDef) and "Protocol" in _bases(node) and _is_property(part):
+            may.add(part.name)
+    return must, may
+
+
+def _bases(node: ast.ClassDef) -> list[str]:
+    return [ast.unparse(base).split("[")[0].rpartition(".")[2] for base in node.bases]
+
+
+def _is_property(node: ast.FunctionDef) -> bool:
+    return any(ast.unparse(decorator) == "property" for decorator in node.decorator_list)
+
+
+def _inherited(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> set[str]:
+    names: set[str] = set()
+    for base in _bases(node):
+        if base in classes and classes[base] is not node:
+            must, may = fields(classes[base])
+            names |= {*must, *may, *_inherited(classes[base], classes)}
+    return names
+
+
+def _args_of_class(node: ast.ClassDef) -> tuple[list[str], list[str]] | None:
+    """Of the class's docstring, or of its constructor's."""
+    own = told(ast.get_docstring(node) or "")
+    makers = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
+    return own if own is not None or not makers else told(ast.get_docstring(makers[0]) or "")
+
+
+def args_that_differ(house: House) -> list[str]:
+    """``Args:`` blocks whose names are not those of the fields or parameters."""
+    classes = {node.name: node for _, node in house.classes()}
+    found = []
+    for module in house.modules.values():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef):
+                block, (must, may) = _args_of_class(node), fields(node)
+                may = may | _inherited(node, classes)
+            elif isinstance(node, ast.FunctionDef) and node.name != "__init__":
+                block, (must, may) = told(ast.get_docstring(node) or ""), parameters(node)
+            else:
+                continue
+            if block is not None:
+                where = f"{module.name}:{node.lineno} {node.name}"
+                found += [f"{where}: Args {fault}" for fault in _faults(*block, must, may)]
+    return sorted(found)
+
+
+def _faults(names: list[str], nameless: list[str], must: list[str], may: set[str]) -> list[str]:
+    lacking = [name for name in must if name not in names]
+    strange = [name for name in names if name not in must and name not in may]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    said = [("lack", lacking), ("name what is not there:", strange), ("tell twice:", twice), ("hold", nameless)]
+    return [f"{word} {', '.join(items)}" for word, items in said if items]
+
+
+def classes_without_args(house: House) -> list[str]:
+    """Public classes that have fields or take arguments and tell nothing of them."""
+    return sorted(
+        f"{module.name}:{node.lineno} {node.name}: no Args for {', '.join(fields(node)[0])}"
+        for module in house.modules.values()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+        if fields(node)[0] and _args_of_class(node) is None
+    )
+
+
+def without_example(classes: Iterable[type]) -> list[str]:
+    """Classes whose own docstring shows no use."""
+    bare = [kind for kind in classes if ">>>" not in (vars(kind)["__doc__"] or "")]
+    return sorted(f"{kind.__module__}.{kind.__name__}" for kind in bare)
+
+
+def classes_in_code(page: str) -> set[type]:
+    """Classes of ours that the Python blocks of a page import."""
+    found = set()
+    for block in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == NAME:
+                module = importlib.import_module(node.module)
+                found |= {getattr(module, alias.name) for alias in node.names}
+    return {item for item in found if isinstance(item, type)}

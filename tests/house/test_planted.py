@@ -139,3 +139,67 @@ def test_a_folder_without_init_is_named(tmp_path: Path) -> None:
     house = build(tmp_path, {"models/losses/a.py": ""})
     (tmp_path / "models" / "losses" / "__init__.py").unlink()
     assert checks.folders_without_init(house) == ["models/losses"]
+
+
+ARGS = '"""Words.\n\n    Args:\n        {}\n    """\n'
+FIELDS = "    x: int\n    y: int = field(init=False)\n    _z: int = 0\n    K: ClassVar = 1\n"
+CLASS = "@dataclass\nclass A(B):\n    " + ARGS + FIELDS
+BASE = "class B:\n    b: int\n"
+FUNCTION = "def f(x: int, *rest: int, y: int = 0) -> None:\n    " + ARGS
+METHOD = "class C:\n    def g(self, x: int, y: int) -> None:\n        " + ARGS.replace("\n    ", "\n        ")
+MADE = "class D:\n    " + ARGS + "    def __init__(self, x: int) -> None: ...\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "entries", "fault"),
+    [
+        (CLASS, "x: metres.", None),
+        (CLASS, "x, y, b: metres.", None),
+        (CLASS, "y: metres.", "A: Args lack x"),
+        (CLASS, "x: metres.\n        _z: none.", "A: Args name what is not there: _z"),
+        (CLASS, "x: metres.\n        K: none.", "A: Args name what is not there: K"),
+        (MADE, "x: metres,\n            y: deeper, no name.", None),
+        (MADE, "z: metres.", "D: Args lack x"),
+        (FUNCTION, "y, x: metres.", None),
+        (FUNCTION, "x, *rest: metres.\n        y: metres.", None),
+        (FUNCTION, "x: metres. y: metres.", "f: Args lack y"),
+        (FUNCTION, "x, y: metres.\n        x: metres.", "f: Args tell twice: x"),
+        (FUNCTION, "x, y: metres.\n        and more words", "f: Args hold and more words"),
+        (METHOD, "x: metres.", "g: Args lack y"),
+        (METHOD, "x, y, w: metres.", "g: Args name what is not there: w"),
+    ],
+)
+def test_args_that_differ_are_named(text: str, entries: str, fault: str | None, tmp_path: Path) -> None:
+    found = checks.args_that_differ(build(tmp_path, {"models/a.py": BASE + text.format(entries)}))
+    assert [line.partition(" ")[2] for line in found][: 1 if fault else None] == ([fault] if fault else [])
+
+
+def test_a_class_that_tells_nothing_of_its_fields_is_named(tmp_path: Path) -> None:
+    text = "class A(NamedTuple):\n    x: int\nclass B:\n    def __init__(self, y: int) -> None: ...\n"
+    text += "class _C:\n    z: int\nclass D:\n    def m(self, z: int) -> None: ...\n"
+    assert checks.classes_without_args(build(tmp_path, {"models/a.py": text})) == [
+        "astrid_ml.models.a:1 A: no Args for x",
+        "astrid_ml.models.a:3 B: no Args for y",
+    ]
+
+
+def test_a_class_without_an_example_is_named() -> None:
+    class Shown:
+        """Words.
+
+        >>> Shown()
+        """
+
+    class Silent(Shown):
+        """Words."""
+
+    class Bare(Shown):
+        pass
+
+    assert checks.without_example([Shown, Silent, Bare]) == [f"{__name__}.Bare", f"{__name__}.Silent"]
+
+
+def test_the_classes_of_a_page_are_those_that_its_code_imports() -> None:
+    page = "Words\n```python\nfrom astrid_ml.api import PreparedDataset, train\nfrom pathlib import Path\n```\n"
+    assert [kind.__name__ for kind in checks.classes_in_code(page)] == ["PreparedDataset"]
+    assert checks.classes_in_code(page.replace("python", "bash")) == set()

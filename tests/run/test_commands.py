@@ -231,7 +231,7 @@ def test_a_sweep_gives_each_job_its_folder_and_prepares_once(finished: Path, lau
     table = pd.read_parquet(sweep / "sweep.parquet")
     assert table["status"].tolist() == ["done", "done", "failed"]
     assert table["split.held_out"].tolist() == ["none", "ZTF", "HUBBLE"]
-    assert "hubble" in table["reason"].iloc[2]
+    assert "HUBBLE" in table["reason"].iloc[2]
     assert table["run_dir"].nunique() == 3
     assert table["test/aucpr/ztf"].notna().tolist()[:2] == [True, True]
     assert "Across missions" in (sweep / "sweep.html").read_text()

@@ -33,6 +33,15 @@ class ResultVisualizer:
         mask: class codes, (n_rows, n_cols).
         slope: count rate in e-/s, (n_ints, n_rows, n_cols).
         name: the exposure's.
+
+    Example:
+        >>> event = {"type": "cosmic_ray", "integration": 0, "first_frame": 3, "position": [4, 5], "confidence": 0.9}
+        >>> jumps = pd.DataFrame({"integration": [0], "group": [3], "y": [5], "x": [4], "amplitude": [300.0]})
+        >>> cube, mask = np.zeros((1, 6, 16, 16), np.float32), np.zeros((16, 16), np.uint8)
+        >>> cube[0, 3:, 5, 4] = 300.0
+        >>> results = ResultVisualizer(cube, [event], jumps, mask, slope=cube[:, 0], name="case_1")
+        >>> results.event(event).get_suptitle()
+        'cosmic ray at x=4, y=5, confidence 0.90'
     """
 
     cube: Floats32
