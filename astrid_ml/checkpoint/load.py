@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from pytorch_lightning import LightningDataModule
 
 from astrid_ml.build import build
 from astrid_ml.checkpoint.files import write_whole
@@ -102,7 +103,13 @@ def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | N
     """
     record, weights = read_record(Path(path))
     tree = record.config if config is None else config
+    absent = [name for name in ("model", "datamodule", "evaluation", "preprocessing") if not tree.get(name)]
+    if absent or not isinstance(tree["model"], dict) or not tree["model"].get("task"):
+        got = f"no {', '.join(absent) or 'model.task'} in {path}"
+        raise UserError("a record with the nodes that prediction needs", got, "give the best.ckpt of a run")
     task: ModelTask = build(tree["model"]["task"], trust)
+    if not isinstance(task, torch.nn.Module) or not hasattr(task, "predict_table"):
+        raise UserError("a task at model.task", f"{type(task).__name__} in {path}", "give the best.ckpt of a run")
     try:
         missing, unexpected = task.load_state_dict(weights, strict=False)
     except RuntimeError as error:  # torch's word for other shapes
@@ -117,6 +124,9 @@ def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | N
             "use the version of astrid_ml that wrote it",
         )
     datamodule: ModelData = build(tree["datamodule"], trust)
+    if not isinstance(datamodule, LightningDataModule):
+        got = f"{type(datamodule).__name__} in {path}"
+        raise UserError("a datamodule at datamodule", got, "give the best.ckpt of a run")
     datamodule.load_statistics(record.statistics)
     task.eval()
     return LoadedModel(task, datamodule, record, Path(path))
