@@ -279,6 +279,12 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         writer.write(table)
 
 
+def move(source: Path, target: Path) -> None:
+    """Give a file or folder another name; where that is taken, it stays as it is."""
+    if not target.exists():
+        os.rename(source, target)
+
+
 def link(source: Path, target: Path) -> None:
     """A hard link; a copy where the file system has none."""
     try:

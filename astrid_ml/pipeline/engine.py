@@ -14,7 +14,7 @@ from typing import Any
 
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller, Unit
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_json
+from astrid_ml.files import move, write_json
 from astrid_ml.fingerprint import fingerprint, input_fingerprint
 from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.pipeline.lock import Lock
@@ -80,34 +80,41 @@ def prepare_dataset(
     jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
     mark = dataset_fingerprint(units, jobs, labeller, store, name)
     target = store / f"{name}-{mark[:12]}"
-    if (target / "dataset.json").is_file():
+    if is_whole(target):
         return _reuse(store, target)
     try:
         with Lock(store / "locks" / mark[:24], f"the dataset {target.name}") as lock:
-            if (target / "dataset.json").is_file():
+            if is_whole(target):
                 return PrepareOutcome(target, True, waited=lock.waited)
             started = time.time()
             summaries, reused = _run(jobs, executor or Serial(), progress)
-            failed = [Drop(unit.id, "missing " + ", ".join(unit.missing)) for unit in units if unit.missing]
-            failed += [failed_drop(summary) for summary in summaries if "error" in summary]
+            errors = [failed_drop(summary) for summary in summaries if "error" in summary]
+            failed = [Drop(unit.id, "missing " + ", ".join(unit.missing)) for unit in units if unit.missing] + errors
             _refuse_failures(failed, len(units), max_failed)
+            if errors:  # what may pass must not be published as the whole
+                mark, target = partial_identity(mark, target, errors)
+                if (target / "dataset.json").is_file():
+                    return PrepareOutcome(target, True, 0, reused, failed, lock.waited)
+            else:
+                _retire(mark, target)
             finished = [(job, summary) for job, summary in zip(jobs, summaries, strict=True) if "error" not in summary]
             publish(pipeline, finished, failed, labeller, target, fingerprint=mark, name=name, config=config or {})
             _write_report(target, started, len(jobs) - reused, reused)
             _point_to_latest(store, target)
             return PrepareOutcome(target, False, len(finished) - reused, reused, failed, lock.waited)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise UserError(
-                "room on the disk for the prepared dataset",
-                f"{store}: {error.strerror}",
-                "free space or set paths.data to another disk, and run again: finished units are kept",
-            ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise UserError(
-                "a store that can be written", f"{store}: {error.strerror}", "set paths.data to a folder of yours"
-            ) from error
-        raise
+        raise _of_the_machine(error, store) from error
+
+
+def _of_the_machine(error: OSError, store: Path) -> Exception:
+    """What the user can do about an error of the disk; the error itself where that is nothing."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        fix = "free space or set paths.data to another disk, and run again: finished units are kept"
+        return UserError("room on the disk for the prepared dataset", f"{store}: {error.strerror}", fix)
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        fix = "set paths.data to a folder of yours"
+        return UserError("a store that can be written", f"{store}: {error.strerror}", fix)
+    return error
 
 
 def plan_dataset(
@@ -165,6 +172,33 @@ def dataset_fingerprint(
         marks.append(fingerprint([job.fingerprint for job in jobs], incomplete, labels))
     known = [mark for mark in marks if (store / f"{name}-{mark[:12]}" / "dataset.json").is_file()]
     return [*known, *marks][0]
+
+
+def is_whole(target: Path) -> bool:
+    """Whether a dataset is published there in which no unit failed.
+
+    Earlier versions published what failed under the name of the whole; such a dataset is made anew.
+    """
+    file = target / "dataset.json"
+    if not file.is_file():
+        return False
+    failed = json.loads(file.read_text(encoding="utf-8")).get("failed") or []
+    return all(str(drop.get("reason", "")).startswith("missing ") for drop in failed)
+
+
+def partial_identity(mark: str, target: Path, errors: Sequence[Drop]) -> tuple[str, Path]:
+    """The fingerprint and the folder of a dataset without the units that failed; they are tried again next time."""
+    names = sorted(drop.id for drop in errors)
+    partial = fingerprint([mark], names, None)
+    return partial, target.with_name(f"{target.name}-partial-{partial[:6]}")
+
+
+def _retire(mark: str, target: Path) -> None:
+    """Give a partial dataset that an earlier version published as the whole the name that it should have had."""
+    file = target / "dataset.json"
+    if file.is_file():
+        old = json.loads(file.read_text(encoding="utf-8"))["failed"]
+        move(target, partial_identity(mark, target, [Drop(drop["id"], "") for drop in old])[1])
 
 
 def _planned(pipeline: DomainPipeline, raw: Sequence[Path]) -> list[Unit]:

@@ -208,6 +208,8 @@ def summary(run: Publication, record: dict[str, Any]) -> list[str]:
     labels = record["labels"] or {}
     if labels.get("proxy"):
         lines.append(f"labels are a proxy: {labels.get('words', labels.get('source'))}")
+    if lost := record["dataset"]["failed"]:
+        lines.append(f"note: the dataset is partial, {len(lost)} units failed; astrid prepare tries them again")
     lines += [f"note: {remark}" for remark in result.remarks]
     confounded = run.audit.confounding
     if confounded.get("alarm"):
