@@ -83,10 +83,11 @@ def merged(config: dict[str, Any], overrides: Mapping[str, Any], where: str = ""
     for key, value in overrides.items():
         if key not in out:
             known = [name for name in out if not name.startswith("_")]
+            place = where.rstrip(".") or "configuration"
             raise UserError(
-                f"a key of the checkpoint's {where.rstrip('.') or 'configuration'}: {', '.join(known)}",
+                f"a key of the checkpoint's {place}: {', '.join(known) or 'it has none'}",
                 f"{where}{key}",
-                nearest(key, known) or "choose one of them",
+                nearest(key, known) or ("choose one of them" if known else "leave it out"),
             )
         if isinstance(value, Mapping) and "_target_" in value:
             out[key] = dict(value)

@@ -14,7 +14,7 @@ import shutil
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -30,53 +30,6 @@ _NUMBER = itertools.count()
 # What numpy raises on a file that is cut short, or is something else.
 _DAMAGE = (ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
 _PART = re.compile(r"^\..*\.part-(\d+)-\d+(\..*)?$")
-
-
-def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], bool] | None = None) -> list[Path]:
-    """Files that a user named, and those at any depth of folders that a user named, each once, in order.
-
-    Links to folders are followed; a folder that is reached twice, also by a circle of links, is walked once.
-
-    Args:
-        places: files and folders; named files are kept whatever ``accept`` says.
-        accept: which files of a folder count; None for all.
-
-    Raises:
-        UserError: nothing stands at a place.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> (folder / "night").mkdir()
-        >>> for name in ("b.fits", "a.fits", "notes.txt"):
-        ...     _ = (folder / "night" / name).write_text("")
-        >>> [file.name for file in walk(folder, lambda path: path.suffix == ".fits")]
-        ['a.fits', 'b.fits']
-    """
-    named = [Path(place) for place in ([places] if isinstance(places, str | Path) else places)]
-    absent = [str(path) for path in named if not path.exists()]
-    if absent:
-        raise UserError("files or folders that exist", f"nothing at {', '.join(absent)}", "check the path")
-    found: dict[Path, None] = {}
-    for place in named:
-        files = _below(place) if place.is_dir() else [place]
-        found |= dict.fromkeys(path for path in files if path == place or accept is None or accept(path))
-    return list(found)
-
-
-def _below(folder: Path) -> list[Path]:
-    """All files at any depth of a folder, sorted."""
-    seen: set[tuple[int, int]] = set()
-    files: list[Path] = []
-    for here, below, names in os.walk(folder, followlinks=True):
-        status = os.stat(here)
-        if (status.st_dev, status.st_ino) in seen:
-            below.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        below.sort()
-        files += [path for name in names if (path := Path(here, name)).is_file()]
-    return sorted(files)
 
 
 class WholeFile:

@@ -84,13 +84,23 @@ def read_record(path: Path) -> tuple[Record, dict[str, torch.Tensor]]:
     weights = content["state_dict"]
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise UserError("weights by name", f"{path} without them", "give the best.ckpt of a run")
+    if wrong := [str(name) for name, value in weights.items() if not isinstance(name, str) or not is_plain(value)]:
+        got = f"{', '.join(wrong[:3])} in {path}, which is no plain array"
+        raise UserError("weights as whole arrays of numbers", got, "give the best.ckpt of a run")
     record = Record.from_plain(content["astrid"], weights, str(path))
-    lost = [name for name, value in weights.items() if value.is_floating_point() and not bool(value.isfinite().all())]
+    lost = [name for name, value in weights.items() if not bool(value.isfinite().all())]
     if lost:
         raise UserError(
             "weights that are finite numbers", f"NaN or infinity at {', '.join(lost[:3])} in {path}", "train anew"
         )
     return record, weights
+
+
+def is_plain(value: torch.Tensor) -> bool:
+    """Whether a tensor is a dense array of numbers with a value of its own for each place."""
+    if value.layout != torch.strided or value.is_meta or value.is_quantized or not value.is_contiguous():
+        return False
+    return value.untyped_storage().nbytes() >= value.numel() * value.element_size()
 
 
 def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | None = None) -> LoadedModel:
@@ -110,6 +120,10 @@ def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | N
     task: ModelTask = build(tree["model"]["task"], trust)
     if not isinstance(task, torch.nn.Module) or not hasattr(task, "predict_table"):
         raise UserError("a task at model.task", f"{type(task).__name__} in {path}", "give the best.ckpt of a run")
+    own = task.state_dict()
+    if other := [name for name, value in weights.items() if name in own and own[name].dtype != value.dtype]:
+        got = f"{weights[other[0]].dtype} at {other[0]} in {path}, not {own[other[0]].dtype}"
+        raise UserError("weights of the kinds of the recorded network", got, "give the best.ckpt of a run")
     try:
         missing, unexpected = task.load_state_dict(weights, strict=False)
     except RuntimeError as error:  # torch's word for other shapes

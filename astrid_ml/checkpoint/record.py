@@ -140,7 +140,9 @@ class Record:
         """
         entry = {"schema": SCHEMA, **asdict(self), "config": lasting(self.config)}
         digests = {"weights": digest_of(dict(weights)), "record": digest_of(entry)}
-        return {**entry, "digests": digests}
+        whole = {**entry, "digests": digests}
+        checked(whole, "the record of this run")
+        return whole
 
     @classmethod
     def from_plain(cls, entry: Any, weights: Mapping[str, torch.Tensor] | None, name: str = "checkpoint") -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "digests": (dict, *NOTHING),
 }
 INTERPOLATION = "${"
-DEEPEST = 40
+DEEPEST, LARGEST = 40, 200_000  # containers in containers; values in all
 
 
 def checked(entry: Any, name: str) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def checked(entry: Any, name: str) -> dict[str, Any]:
     if not isinstance(entry, dict) or type(entry.get("schema")) is not int:
         raise _damaged(name, "no schema")
     if too_deep(entry):
-        raise _damaged(name, f"containers nested more than {DEEPEST} deep")
+        raise _damaged(name, f"containers nested more than {DEEPEST} deep, or more than {LARGEST} values")
     if entry["schema"] > SCHEMA or entry["schema"] < 1:
         raise UserError(
             f"a checkpoint of schema 1 to {SCHEMA}", f"schema {entry['schema']} in {name}", "update astrid_ml"
@@ -61,6 +62,8 @@ def checked(entry: Any, name: str) -> dict[str, Any]:
     for key, kinds in FIELDS.items():
         if type(fields[key]) not in kinds:
             raise _damaged(name, f"{key} is {type(fields[key]).__name__}, not {' or '.join(k.__name__ for k in kinds)}")
+    if entry["schema"] == SCHEMA and fields["digests"] is None:
+        raise _damaged(name, "no digests")
     for where, text in texts(fields["config"], "config"):
         if INTERPOLATION in text:
             raise _damaged(name, f"{where} holds a reference, {text[:60]!r}; a record is resolved when it is written")
@@ -69,18 +72,29 @@ def checked(entry: Any, name: str) -> dict[str, Any]:
 
 
 def too_deep(value: Any) -> bool:
-    """Whether containers are nested deeper than any record's; without recursion, and also where one holds itself."""
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            part
-            for node in level
-            for part in (node.values() if isinstance(node, Mapping) else node if isinstance(node, list | tuple) else ())
-            if isinstance(part, Mapping | list | tuple)
-        ]
-        if not level:
-            return False
-    return True
+    """Whether containers are nested deeper, or hold more, than any record's; one that is named twice counts twice.
+
+    Each container is looked at once, also where many name it, or where one holds itself.
+    """
+    sizes: dict[int, int] = {}
+
+    def size(node: Any, depth: int) -> int:
+        if not isinstance(node, Mapping | list | tuple):
+            return 1
+        if depth > DEEPEST:
+            return LARGEST + 1
+        if id(node) not in sizes:
+            sizes[id(node)] = LARGEST + 1  # while it is being looked at: a container that holds itself
+            parts = node.values() if isinstance(node, Mapping) else node
+            total = 1
+            for part in parts:
+                total += size(part, depth + 1)
+                if total > LARGEST:
+                    break
+            sizes[id(node)] = min(total, LARGEST + 1)
+        return sizes[id(node)]
+
+    return size(value, 0) > LARGEST
 
 
 def migrated(entry: dict[str, Any]) -> dict[str, Any]:
@@ -120,6 +134,10 @@ def _check_inside(fields: dict[str, Any], name: str) -> None:
     threshold = fields["calibration"].get("threshold", 0.5)
     if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
         raise _damaged(name, f"a threshold of {threshold!r}, not a number from 0 to 1")
+    for where, value in numbers(fields["calibration"], "calibration"):
+        if not math.isfinite(value):
+            raise _damaged(name, f"{where} is {value}")
+    _check_calibration(fields["calibration"], name)
     digest = fields["digest"]
     if digest is not None:
         wanted = {"ids": torch.int64, "groups": torch.int64, "positions": torch.float64, "tested": torch.int64}
@@ -127,6 +145,37 @@ def _check_inside(fields: dict[str, Any], name: str) -> None:
             raise _damaged(name, "a digest of training samples that is none")
         if any(digest[key].dtype != kind for key, kind in wanted.items()):
             raise _damaged(name, "a digest of training samples of other numbers")
+
+
+def _check_calibration(calibration: dict[str, Any], name: str) -> None:
+    """Refuse parameters that turn the order of scores round or leave the range of a probability."""
+    kind, parameters = calibration.get("kind", "none"), calibration.get("parameters", {})
+    if not isinstance(kind, str) or not isinstance(parameters, dict):
+        raise _damaged(name, "a calibration that is none")
+    if kind == "temperature" and not _positive(parameters.get("temperature")):
+        raise _damaged(name, f"a temperature of {parameters.get('temperature')!r}")
+    if kind == "isotonic":
+        x, y = parameters.get("x"), parameters.get("y")
+        if not isinstance(x, list) or not isinstance(y, list) or not 0 < len(x) == len(y):
+            raise _damaged(name, "an isotonic calibration without its knots")
+        if not all(isinstance(v, int | float) and 0 <= v <= 1 for v in y) or y != sorted(y):
+            raise _damaged(name, "an isotonic calibration that does not rise from 0 to 1")
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def numbers(node: Any, where: str) -> Iterator[tuple[str, float]]:
+    """Every float of a tree, with its place."""
+    if isinstance(node, float):
+        yield where, node
+    elif isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from numbers(value, f"{where}.{key}")
+    elif isinstance(node, list | tuple):
+        for number, value in enumerate(node):
+            yield from numbers(value, f"{where}[{number}]")
 
 
 def _texts_only(value: Any) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import yaml
 
 _FILE = re.compile(r"\b(file|files|folder|folders)\b")
+_FILES = re.compile(r"\b(files|folders)\b")
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 _REFERENCE = re.compile(r"^\$\{([\w.]+)\}$")
 # Names that keys had before; they are read, and written nowhere.
@@ -59,6 +60,10 @@ class Key:
         """Whether further keys may stand below it: ``{}``."""
         return isinstance(self.value, dict) and not self.value
 
+    def is_texts(self) -> bool:
+        """Whether the class's field takes several texts."""
+        return bool(self.target) and takes_text(self.target, self.name.rpartition(".")[2], several=True)
+
     def is_text(self) -> bool:
         """Whether the class's field takes text."""
         return bool(self.target) and takes_text(self.target, self.name.rpartition(".")[2])
@@ -96,8 +101,17 @@ class Keys:
         return any(key.is_path for key in self[name])
 
     def is_text(self, name: str) -> bool:
-        """Whether a key takes text: by the class that gets it, perhaps by way of ``${name}``."""
-        return any(key.is_text() for key in (*self[name], *self._users.get(name, ())))
+        """Whether a key takes text: by every class that may get it, perhaps by way of ``${name}``."""
+        typed = [key for key in (*self[name], *self._users.get(name, ())) if key.target]
+        own = [
+            key for key in typed if not (isinstance(key.value, str) and _REFERENCE.match(key.value)) or key.is_text()
+        ]
+        return bool(own) and all(key.is_text() for key in own)
+
+    def takes_list(self, name: str) -> bool:
+        """Whether a key takes several texts: by its comment (*files*, *folders*) or by the class that gets it."""
+        keys = (*self[name], *self._users.get(name, ()))
+        return any(_FILES.search(key.comment) or isinstance(key.value, list) or key.is_texts() for key in keys)
 
     def path_of_node(self, name: str) -> str | None:
         """``science.path`` for a node ``science`` whose own value is a file; None for other keys."""
@@ -193,23 +207,29 @@ def _plain(node: Any) -> Any:
     return yaml.safe_load(yaml.serialize(node))
 
 
-def takes_text(target: str, name: str) -> bool:
-    """Whether a class's field or argument is text, or several texts; choices of a Literal are not."""
+def takes_text(target: str, name: str, several: bool = False) -> bool:
+    """Whether a class's field or argument is text, or several texts; choices of a Literal are not.
+
+    Args:
+        target: the class.
+        name: of the field.
+        several: ask for several texts alone.
+    """
     module, _, kind = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), kind)
         hints = typing.get_type_hints(found.__init__ if "__init__" in vars(found) else found)
     except (ImportError, AttributeError, NameError, TypeError):
         return False
-    return name in hints and _is_text(hints[name])
+    return name in hints and _is_text(hints[name], several)
 
 
-def _is_text(hint: Any) -> bool:
+def _is_text(hint: Any, several: bool = False) -> bool:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        return any(_is_text(part) for part in typing.get_args(hint))
+        return any(_is_text(part, several) for part in typing.get_args(hint))
     if origin is Literal or origin is dict:
         return False
     if origin is not None and isinstance(origin, type) and issubclass(origin, typing.Sequence):
         return any(_is_text(part) for part in typing.get_args(hint))
-    return hint is str or (isinstance(hint, type) and issubclass(hint, Path))
+    return not several and (hint is str or (isinstance(hint, type) and issubclass(hint, Path)))

@@ -14,18 +14,30 @@ from astrid_ml.errors import UserError
 
 # A value that Hydra reads as the text that it is; numbers are not among them.
 _WORD = re.compile(r"^[A-Za-z_][\w./:-]*$")
+# An element of a list: quoted texts, and anything but commas.
+_ELEMENT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,"'])+""")
 _PLAIN_KEY = re.compile(r"^(\+{0,2})([A-Za-z_][\w./@-]*)=(.*)$", re.DOTALL)
 
 
-def quote(value: str) -> str:
-    """A Hydra double-quoted string. Lists ``[a,b]`` are quoted element by element."""
-    if value.startswith("[") and value.endswith("]"):
-        elements = [part.strip() for part in value[1:-1].split(",") if part.strip()]
-        return "[" + ",".join(quote(part) for part in elements) + "]"
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+def elements_of(value: str) -> list[str]:
+    """The elements of ``[a,b]``; a comma inside quotes belongs to its element."""
+    return [part.strip() for part in _ELEMENT.findall(value[1:-1]) if part.strip()]
+
+
+def quote(value: str, many: bool = True) -> str:
+    """A Hydra double-quoted string that stands for the text as it was typed; nothing in it is resolved.
+
+    Args:
+        value: the text, perhaps in quotes of its own.
+        many: ``[a,b]`` is a list, quoted element by element, not a text.
+    """
+    if many and value.startswith("[") and value.endswith("]"):
+        return "[" + ",".join(quote(part, many=False) for part in elements_of(value)) + "]"
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"" and value[0] not in value[1:-1]:
         value = value[1:-1]
     if value.startswith("~"):
         value = os.path.expanduser(value)
+    value = re.sub(r"(\\*)\$\{", lambda found: found.group(1) * 2 + "\\${", value)
     # Hydra unescapes \" and the backslashes before it; a trailing backslash would escape our closing quote.
     escaped = re.sub(r'(\\*)"', lambda match: match.group(1) * 2 + '\\"', value)
     trailing = len(escaped) - len(escaped.rstrip("\\"))
@@ -73,7 +85,7 @@ class _Rewriter:
         key = self._present_name(key)
         node = self.keys.path_of_node(key)
         if node is not None and not value.startswith("{"):
-            return f"{plus}{node}={quote(value)}"
+            return f"{plus}{node}={quote(value, many=False)}"
         if not plus and self.keys.is_open(key):
             plus = "++"  # a node that takes any key: what it means is checked by whoever reads it
         return f"{plus}{key}={self._value(key, value)}"
@@ -86,11 +98,12 @@ class _Rewriter:
     def _value(self, key: str, value: str) -> str:
         if value in ("null", ""):
             return value
+        many = self.keys.takes_list(key)
         if self.keys.is_path(key):
-            return quote(value)
+            return quote(value, many)
         if _WORD.match(value) or not self.keys.is_text(key):
             return value
-        return value if self.sweeps and parses(f"{key}={value}") else quote(value)
+        return value if self.sweeps and parses(f"{key}={value}") else quote(value, many)
 
 
 def parses(override: str) -> bool:

@@ -69,7 +69,8 @@ def test_predictions(run: Path) -> pd.DataFrame:
             "give a folder that astrid train left",
         )
     table = read_predictions(path)
-    absent = [name for name in ("id", "group_id", "label", "score") if name not in table or table[name].isna().all()]
+    needed = ("id", "group_id", "label", "score")
+    absent = [name for name in needed if name not in table or (len(table) and table[name].isna().all())]
     if absent:
         got = f"no {', '.join(absent)} in {path}"
         raise UserError("binary predictions: id, group_id, label, score", got, "compare runs of a real/bogus task")

@@ -196,8 +196,11 @@ def _open(file: Path) -> Any:
 def _check_files(folder: Path, content: Mapping[str, Any]) -> list[str]:
     wrong = []
     for item in content.get("distribution", []):
-        file = folder / str(item.get("contentUrl"))
-        if not file.is_file():
+        url = str(item.get("contentUrl"))
+        file = folder / url
+        if "://" in url or ":" in url.split("/")[0] or not file.resolve().is_relative_to(folder.resolve()):
+            wrong.append(f"{url[:100]} is no file of this folder")  # never fetched: a description must not send us out
+        elif not file.is_file():
             wrong.append(f"{item.get('contentUrl')} is missing")
         elif item.get("sha256") != file_hash(file):
             wrong.append(f"{item.get('contentUrl')}: its sha256 is another one")

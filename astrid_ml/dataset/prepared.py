@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import read_array
 from astrid_ml.missions import with_canonical
 from astrid_ml.types import Array, Ints
 
 SCHEMA = 1
-FRAME = "frame"  # the kind of whole frames
+FRAME, FRAMES = "frame", "image"  # the kind of whole frames; the column of their files
 
 
 class ShardedSource:
@@ -49,6 +51,8 @@ class ShardedSource:
         """[(shard, positions within ``rows``, rows within the shard)], rows ascending for sequential reads."""
         names = self._codes()[rows]
         within = self._rows()[rows]
+        if len(within) and int(within.min()) < 0:
+            raise UserError("rows of arrays from 0", f"{int(within.min())} in the index", "prepare the dataset again")
         order = np.lexsort((within, names))
         cuts = np.flatnonzero(np.diff(names[order])) + 1
         return [
@@ -72,7 +76,11 @@ class ShardedSource:
 
     def groups(self, kind: str, rows: Ints) -> list[tuple[Ints, Array]]:
         """Arrays apart for each trailing shape: [(positions within ``rows``, (m, ...) array), ...]."""
-        parts = [(positions, within, self.shard(name, kind)) for name, positions, within in self._by_shard(rows)]
+        parts = []
+        for name, positions, within in self._by_shard(rows):
+            array = self.shard(name, kind)
+            check_rows(name, within, len(array))
+            parts.append((positions, within, array))
         shapes: dict[tuple[tuple[int, ...], str], list[int]] = {}
         for number, (_, _, array) in enumerate(parts):
             shapes.setdefault((array.shape[1:], array.dtype.str), []).append(number)
@@ -90,11 +98,19 @@ class ShardedSource:
         pieces: list[Array] = [np.empty(0)] * len(rows)
         for name, positions, within in self._by_shard(rows):
             values, offsets = self.shard(name, f"{kind}.values"), self.shard(name, f"{kind}.offsets")
+            check_rows(name, within, len(offsets) - 1)
             for position, row in zip(positions, within, strict=True):
                 pieces[int(position)] = values[offsets[row] : offsets[row + 1]]
         lengths = np.array([len(piece) for piece in pieces], dtype=np.int64)
         flat = np.concatenate(pieces) if pieces else np.empty(0)
         return flat, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def check_rows(name: str, within: Ints, length: int) -> None:
+    """Refuse rows that the array of a shard does not have: ``take`` would give another sample for them."""
+    if int(within[-1]) >= length:
+        got = f"row {int(within[-1])} of {name}, which has {length}"
+        raise UserError("an index that fits its arrays", got, "prepare the dataset again")
 
 
 def _stacked(
@@ -154,6 +170,8 @@ class PreparedDataset(ShardedSource):
             UserError: the file is missing.
         """
         path = self.path / name
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise UserError("frames inside the dataset", f"{name} in the index", "prepare the dataset again")
         if not path.is_file():
             raise UserError("the frames beside the index", f"no {path}", "restore the folder, or prepare it again")
         mapped: Array = np.load(path, mmap_mode="r")
@@ -168,10 +186,16 @@ class PreparedDataset(ShardedSource):
         """A memory-mapped array; opened once."""
         key = (name, kind)
         if key not in self._open:
-            file = self.path / "arrays" / f"{name}.{kind}.npy"
+            folder = self.path / "arrays"
+            if Path(name).name != name or name in ("", ".", ".."):
+                raise UserError("names of arrays in the index", repr(name)[:80], "prepare the dataset again")
+            file = folder / f"{name}.{kind}.npy"
             if not file.is_file():
+                if FRAMES not in self.index and not any(folder.glob(f"{glob.escape(name)}.*.npy")):
+                    got = f"nothing of {name} in {folder}"
+                    raise UserError("the arrays beside the index", got, "restore the folder, or prepare it again")
                 raise KeyError(kind)
-            self._open[key] = np.load(file, mmap_mode="r")
+            self._open[key] = read_array(file, "r")
         return self._open[key]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -88,6 +88,10 @@ class Fixed:
 
     value: float = 0.5
 
+    def __post_init__(self) -> None:
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float) or not 0 <= self.value <= 1:
+            raise UserError("threshold.value from 0 to 1", str(self.value), "for instance threshold.value=0.5")
+
     def choose(self, scores: Any, labels: Any) -> tuple[float, str]:
         """(threshold, the rule in words)."""
         return self.value, "given"

@@ -80,7 +80,9 @@ def write_contact_sheet(path: Path, rows: Mapping[str, Sequence[tuple[str, bytes
     height = figure.get_figheight()
     top = 1 - 0.35 / height
     if channels:
-        figure.text(0.015, top, f"each sample: {', '.join(channels)}", fontsize=10, va="center", color="0.35")
+        figure.text(
+            0.015, top, f"each sample: {', '.join(channels)}", fontsize=10, va="center", color="0.35", parse_math=False
+        )
     for kind, items, count in blocks:
         top -= 0.5 / height
         figure.text(0.015, top, kind, fontsize=13, weight="bold", va="center")
@@ -90,7 +92,7 @@ def write_contact_sheet(path: Path, rows: Mapping[str, Sequence[tuple[str, bytes
             axes = figure.add_axes((0.015 + column * 0.247, bottom, 0.235, 1.1 / height))
             axes.imshow(imread(io.BytesIO(png), format="png"), interpolation="nearest")
             axes.set_axis_off()
-            axes.set_title(caption.replace("\n", "   "), fontsize=8, pad=3)
+            axes.set_title(caption[:80].replace("\n", "   "), fontsize=8, pad=3, parse_math=False)
         top -= count * 1.55 / height
     with whole(path) as part:
         figure.savefig(part, dpi=110, facecolor="white")

@@ -44,6 +44,7 @@ class BaselineCommand:
         max_iter: trees of a class at most; validation stops the boosting earlier.
         replicates: of the paired bootstrap.
         seed: of the configurations, of the trees and of the bootstrap.
+        trust: classes outside this project that the run's configuration may name; the run itself is not asked.
     """
 
     run_dir: str
@@ -53,6 +54,7 @@ class BaselineCommand:
     max_iter: int = 500
     replicates: int = 1000
     seed: int = 1
+    trust: Sequence[str] = ()
 
     def run(self) -> dict[str, Any]:
         """Write the comparison; the returned lines are for the terminal."""
@@ -61,11 +63,11 @@ class BaselineCommand:
         output = Path(self.output_dir) if self.output_dir else folder / "baseline"
         output.mkdir(parents=True, exist_ok=True)
         dataset = PreparedDataset(record["dataset"]["path"])
-        judge = build(config["evaluation"], config.get("trust", []))
+        judge = build(config["evaluation"], self.trust)
         rounds = [pd.read_parquet(path) for path in sorted((folder / "splits").glob("*.parquet"))]
         seconds = self.tuning_seconds if self.tuning_seconds is not None else float(record["cost"]["fit_seconds"])
         started = time.perf_counter()
-        datamodule = build(config["datamodule"], config.get("trust", []))
+        datamodule = build(config["datamodule"], self.trust)
         datamodule.windows = chosen_days(datamodule.windows, self.days)
         table = FeatureTable.of(dataset, datamodule)
         extracted = time.perf_counter() - started

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from astrid_ml.files import walk
+from astrid_ml.walk import walk
 
 # Either spelling; Rubin's and everyone else's.
 CUTOUT_KEYS = (

@@ -12,7 +12,7 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
-from astrid_ml.files import read_arrays, walk
+from astrid_ml.files import read_arrays
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
@@ -20,6 +20,7 @@ from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrect
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.types import Bits, Floats32
+from astrid_ml.walk import walk
 
 IGNORE = 255  # voxels whose class cannot be decided
 

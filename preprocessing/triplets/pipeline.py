@@ -12,9 +12,10 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
-from astrid_ml.files import read_array, walk
+from astrid_ml.files import read_array
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.types import Mask
+from astrid_ml.walk import walk
 
 
 @dataclass(frozen=True)

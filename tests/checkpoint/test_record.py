@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,71 @@ def test_every_target_of_a_record_is_a_permanent_name(made: Untrained) -> None:
     entry = read_checkpoint(made.checkpoint)["astrid"]
     assert checked(entry, "x")["config"] == entry["config"] and entry["schema"] == SCHEMA
     assert registry()
+
+
+def resaved(content: dict[str, Any], folder: Path, **changes: Any) -> Path:
+    """As an attacker can write it: with digests made anew."""
+    entry = {**copy.deepcopy(content["astrid"]), **changes.pop("entry", {})}
+    weights = {**content["state_dict"], **changes}
+    rest = {key: value for key, value in entry.items() if key != "digests"}
+    if entry.get("digests") is not None:
+        plain = all(
+            torch.is_tensor(value) and value.is_contiguous() and not value.is_sparse for value in weights.values()
+        )
+        entry["digests"] = {"weights": digest_of(weights) if plain else "0" * 64, "record": digest_of(rest)}
+    torch.save({**content, "astrid": entry, "state_dict": weights}, folder / "changed.ckpt")
+    return folder / "changed.ckpt"
+
+
+def test_weights_of_another_kind_or_size_than_they_say_are_refused(made: Untrained, tmp_path: Path) -> None:
+    content = read_checkpoint(made.checkpoint)
+    name = next(key for key, value in content["state_dict"].items() if value.dtype == torch.float32)
+    weight = content["state_dict"][name]
+    strange = [weight.double() * 1e300, weight.to(torch.int8), weight.to(torch.complex64), torch.zeros(1).expand(2**33)]
+    for value in [*strange, weight.to_sparse()]:
+        with pytest.raises(UserError):
+            load_model(resaved(content, tmp_path, **{name: value}))
+
+
+def test_a_record_of_shared_containers_is_no_bomb(made: Untrained, tmp_path: Path) -> None:
+    content = read_checkpoint(made.checkpoint)
+    bomb: Any = [1, 1]
+    for _ in range(35):
+        bomb = [bomb, bomb]
+    entry = {**content["astrid"], "stages": [{"x": bomb}]}
+    torch.save({**content, "astrid": entry}, tmp_path / "bomb.ckpt")
+    with pytest.raises(UserError, match="nested more than"):
+        load_model(tmp_path / "bomb.ckpt")
+    round_trip: list[Any] = []
+    round_trip.append(round_trip)
+    with pytest.raises(UserError, match="nested more than"):
+        checked({**content["astrid"], "stages": round_trip}, "x")
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        {"kind": "temperature", "parameters": {"temperature": float("nan"), "offset": 0.0}},
+        {"kind": "temperature", "parameters": {"temperature": -1.0, "offset": 0.0}},
+        {"kind": "temperature", "parameters": {}},
+        {"kind": "isotonic", "parameters": {"x": [0, 0.5, 1], "y": [0.5, -7.0, 0.9]}},
+        {"kind": 3, "parameters": {}},
+        {"threshold": 2.0},
+    ],
+)
+def test_a_calibration_that_turns_scores_round_is_refused(
+    made: Untrained, tmp_path: Path, calibration: dict[str, Any]
+) -> None:
+    with pytest.raises(UserError):
+        load_model(resaved(read_checkpoint(made.checkpoint), tmp_path, entry={"calibration": calibration}))
+
+
+def test_digests_cannot_be_left_out_of_schema_2(made: Untrained, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no digests"):
+        load_model(resaved(read_checkpoint(made.checkpoint), tmp_path, entry={"digests": None}))
+
+
+def test_what_would_not_be_read_is_not_written(made: Untrained) -> None:
+    record, weights = read_record(made.checkpoint)
+    with pytest.raises(UserError, match="threshold"):
+        Record.from_plain(replace(record, calibration={"threshold": 2}).to_plain(weights), weights)

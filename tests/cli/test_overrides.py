@@ -8,6 +8,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from astrid_ml.cli.overrides import quote, rewrite
 from astrid_ml.errors import UserError
@@ -27,6 +28,9 @@ def parsed(override: str) -> object:
         "données/é.fits",
         "a,b.fits",
         "${x}",
+        "a\\${oc.env:HOME}b",
+        "[night]",
+        "[a]/[b]",
         "it's",
         'say "hi"',
         "C:\\x\\",
@@ -36,20 +40,30 @@ def parsed(override: str) -> object:
 def test_a_path_survives_hydras_parser(path: str) -> None:
     [override] = rewrite([f"ckpt_path={path}"], "predict", CONF)
     value = parsed(override)
-    assert getattr(value, "text", value) == path
+    assert OmegaConf.create({"key": getattr(value, "text", value)}).key == path
 
 
 @given(
     st.text(alphabet=st.characters(blacklist_categories=("Cc", "Cs")), min_size=1).filter(lambda s: s[0] not in "~['\"")
 )
 def test_any_text_can_be_quoted(text: str) -> None:
-    value = parsed(f"input={quote(text)}")
-    assert getattr(value, "text", value) == text
+    value = parsed(f"input={quote(text, many=False)}")
+    assert OmegaConf.create({"key": getattr(value, "text", value)}).key == text
 
 
 def test_a_list_is_quoted_element_by_element() -> None:
     [override] = rewrite(["input=[a (1).fits, b=2.fits]"], "predict", CONF)
     assert [getattr(part, "text", part) for part in parsed(override)] == ["a (1).fits", "b=2.fits"]  # type: ignore[attr-defined]
+
+
+def test_a_comma_inside_quotes_belongs_to_its_element() -> None:
+    [override] = rewrite(['runs=["a,b",c]'], "compare", CONF)
+    assert [getattr(part, "text", part) for part in parsed(override)] == ["a,b", "c"]  # type: ignore[attr-defined]
+
+
+def test_a_number_of_one_option_is_no_text_because_another_option_has_texts() -> None:
+    assert rewrite(["split.test=0.25"], "train", CONF) == ["split.test=0.25"]
+    assert rewrite(["split=missions", "split.test=[ztf]"], "train", CONF)[1] == "split.test=[ztf]"
 
 
 def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:

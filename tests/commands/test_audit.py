@@ -29,7 +29,8 @@ class LastTen:
 def dataset(tmp_path: Path) -> Path:
     """Samples in pairs of one group; one pair, g35, stands across the border of the last ten."""
     folder = tmp_path / "dataset"
-    folder.mkdir()
+    (folder / "arrays").mkdir(parents=True)
+    np.save(folder / "arrays" / "none.values.npy", np.zeros((1, 2)))
     table = pd.DataFrame({"id": [f"s{i}" for i in range(81)], "group_id": [f"g{i // 2}" for i in range(81)]})
     table["label"], table["array"], table["row"] = np.arange(81) % 4 == 0, "none", 0
     table.astype({"label": float}).to_parquet(folder / "index.parquet")

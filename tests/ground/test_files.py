@@ -23,7 +23,6 @@ from astrid_ml.files import (
     read_array,
     read_arrays,
     temporaries,
-    walk,
     whole,
     whole_folder,
     write_array,
@@ -32,6 +31,7 @@ from astrid_ml.files import (
     write_table,
     write_text,
 )
+from astrid_ml.walk import walk
 
 
 def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:

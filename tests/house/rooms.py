@@ -15,6 +15,7 @@ HOUSE = (
     "missions",
     "stats",
     "files",
+    "walk",
     "tables",
     "progress",
     "taxonomy",

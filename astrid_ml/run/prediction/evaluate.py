@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,12 +63,13 @@ def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Seque
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
     drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)
     cross = {} if drift is None else {"Drift of the inputs against training": drift}
+    words = [f"ckpt_path={ckpt_path}", f"dataset={dataset_path}", f"output_dir={output_dir}"]
     report = RunReport(
         f"{ckpt_path.parent.parent.name or ckpt_path.stem} on {dataset_path.name}",
         record,
         {"test": result},
         samples=notable(judge, predictions, dataset, model.datamodule),
-        repeat=f"astrid evaluate ckpt_path={ckpt_path} dataset={dataset_path} output_dir={output_dir}",
+        repeat=f"astrid evaluate {shlex.join(words)}",
         cross=cross,
     )
     write_report(output_dir / "report.html", report)

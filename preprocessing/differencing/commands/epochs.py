@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import walk
 from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.tables import UserTable, read_table
+from astrid_ml.walk import walk
 
 
 def find_files(places: str | Sequence[str], pattern: str) -> list[Path]:

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import walk
 from astrid_ml.preprocessing.differencing.frame.load import Frame, split_name
 from astrid_ml.tables import read_table
+from astrid_ml.walk import walk
 
 NAMES = ("manifest.csv", "manifest.parquet")
 _FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fts.gz", ".img", ".img.gz")

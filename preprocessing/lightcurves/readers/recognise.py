@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import walk
 from astrid_ml.preprocessing.lightcurves import readers as folder
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource
+from astrid_ml.walk import walk
 
 GROUP_SIZE = 2000
 

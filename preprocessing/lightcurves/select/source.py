@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import walk
 from astrid_ml.preprocessing.lightcurves.curves.exchange import read_exchange
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, TIME_SERIES_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
@@ -20,6 +19,7 @@ from astrid_ml.preprocessing.lightcurves.select.augment import DETECTED, ERROR, 
 from astrid_ml.preprocessing.lightcurves.select.selection import WINDOWS, Flags, Selection
 from astrid_ml.preprocessing.lightcurves.select.sky_flags import ENGINEERED_FEATURES, sky_flags
 from astrid_ml.types import Floats, Floats32, Mask
+from astrid_ml.walk import walk
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import walk, whole, write_json, write_table
+from astrid_ml.files import whole, write_json, write_table
 from astrid_ml.preprocessing.ramps.exposure.dq import write_dq
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.lists import (
@@ -24,6 +24,7 @@ from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.walk import walk
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.files import walk, write_json
+from astrid_ml.files import write_json
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.lists import detections, with_probability
 from astrid_ml.preprocessing.ramps.exposure.process import process
@@ -29,6 +29,7 @@ from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs, te
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.walk import walk
 
 
 @dataclass(frozen=True)

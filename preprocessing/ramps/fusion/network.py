@@ -66,7 +66,7 @@ class RampNetwork:
             raise UserError(
                 "a checkpoint of a ramp experiment for task=ramps",
                 f"{path}, of domain {model.record.domain}",
-                "leave task=ramps out, or give the best.ckpt of astrid train experiment=ramp_anomalies",
+                "give the best.ckpt of astrid train experiment=ramp_anomalies",
             )
         stored = model.record.calibration.get("parameters", {})
         if not set(FUSIONS) <= set(stored.get("fusions", {})):

@@ -1,0 +1,65 @@
+"""Files that a user named, and those of folders that a user named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from astrid_ml.errors import UserError
+
+
+def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], bool] | None = None) -> list[Path]:
+    """Files that a user named, and those at any depth of folders that a user named, each once, in order.
+
+    Links to folders are followed; a folder that is reached twice, also by a circle of links, is walked once.
+
+    Args:
+        places: files and folders; named files are kept whatever ``accept`` says.
+        accept: which files of a folder count; None for all.
+
+    Raises:
+        UserError: nothing stands at a place.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "night").mkdir()
+        >>> for name in ("b.fits", "a.fits", "notes.txt"):
+        ...     _ = (folder / "night" / name).write_text("")
+        >>> [file.name for file in walk(folder, lambda path: path.suffix == ".fits")]
+        ['a.fits', 'b.fits']
+    """
+    named = [Path(place) for place in ([places] if isinstance(places, str | Path) else places)]
+    absent = [str(path) for path in named if not path.exists()]
+    if absent:
+        raise UserError("files or folders that exist", f"nothing at {', '.join(absent)}", "check the path")
+    found: dict[Path, None] = {}
+    for place in named:
+        files = _below(place) if place.is_dir() else [place]
+        found |= dict.fromkeys(path for path in files if path == place or accept is None or accept(path))
+    return list(found)
+
+
+def _below(folder: Path) -> list[Path]:
+    """All files at any depth of a folder, sorted."""
+    seen: set[tuple[int, int]] = set()
+    files: list[Path] = []
+    for here, below, names in os.walk(folder, followlinks=True, onerror=_unreadable):
+        status = os.stat(here)
+        if (status.st_dev, status.st_ino) in seen:
+            below.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        below.sort()
+        try:
+            files += [path for name in names if (path := Path(here, name)).is_file()]
+        except OSError as error:
+            _unreadable(error)
+    return sorted(files)
+
+
+def _unreadable(error: OSError) -> None:
+    """What cannot be looked at is said: a night that is passed over in silence is a night that is lost."""
+    got = f"{error.filename}: {error.strerror}"
+    raise UserError("folders that can be read", got, "change its rights, or name other folders") from error
