@@ -8,13 +8,14 @@ before it cuts windows: a moved object has another time zero. The same batch and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 from astrid_ml.preprocessing.lightcurves.curves.table import first_true, last_true
-from astrid_ml.types import Floats, Floats32, Ints, Mask
+from astrid_ml.types import Floats, Floats32, Ints, InUnits, Mask, NonNegative, Ordered, Positive, Share
 
 DAYS, FLUX, ERROR, DETECTED, WAVELENGTH = range(5)
 REDSHIFTS = ("REDSHIFT_HELIO", "HOSTGAL_PHOTOZ", "HOSTGAL_SPECZ")
@@ -33,12 +34,12 @@ class Augmentation:
         wavelengths: micrometres; epochs that a redshift moves out of this range are dropped.
     """
 
-    redshift: float = 0.0
-    dimming: float = 0.0
-    noise: float = 0.0
-    thinning: float = 0.0
-    detect_snr: float = 5.0
-    wavelengths: tuple[float, float] = (0.3, 1.1)
+    redshift: NonNegative = 0.0
+    dimming: Annotated[NonNegative, InUnits("mag")] = 0.0
+    noise: NonNegative = 0.0
+    thinning: Share = 0.0
+    detect_snr: NonNegative = 5.0
+    wavelengths: Annotated[tuple[Positive, Positive], Ordered(), InUnits("um")] = (0.3, 1.1)
 
     def __post_init__(self) -> None:
         most = {"redshift": 10.0, "dimming": 10.0, "noise": 10.0, "thinning": 1.0}
