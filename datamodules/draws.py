@@ -44,9 +44,11 @@ class SampleGenerator(torch.Generator):
     As a plain ``torch.Generator`` it gives numbers that follow from the batch. :func:`uniform` and :func:`each` give
     every sample its own.
 
+    It is made from the samples' seeds and one of the batch.
+
     Args:
         seeds: one a sample, (n,) uint64, from :func:`mixed`.
-        seed: of the batch as a whole.
+        taken: how many numbers each sample has given.
 
     Example:
         >>> one = SampleGenerator(mixed(7, np.array([3, 4])), 0)

@@ -1,13 +1,13 @@
-"""``KILL_AT=STEP python killed.py astrid's words``: the command, which kills itself with SIGKILL at the start of a step.
+"""``KILL_AT=STEP python killed.py words of astrid``: the command, which kills itself at the start of a step.
 
 ``STEP@HOOK`` kills at another place: the step's end, the start of a validation, or half-way through a checkpoint.
+``KILLED_BY`` names the signal, SIGKILL if none.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from typing import Any
 
 import torch
@@ -33,7 +33,7 @@ def arm(step: int, hook: str, number: int) -> None:
         calls[0] += 1
         if calls[0] == step:
             if hook == "checkpoint":
-                with open(args[1], "wb") as half:  # noqa: PTH123
+                with open(args[1], "wb") as half:
                     half.write(b"half of it")
                     half.flush()
             os.kill(os.getpid(), number)

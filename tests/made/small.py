@@ -42,7 +42,7 @@ class Fluxes(PreparedDataModule):
         return {"x": x, "y": torch.tensor(table["label"].to_numpy(), dtype=torch.float32)}
 
 
-class StopHere(Exception):
+class StopHereError(Exception):
     """The training is stopped by a test."""
 
 
@@ -85,7 +85,7 @@ class Small(Task):
         if self.stop and self.stop[0] == hook:
             self.seen += 1
             if self.seen == self.stop[1]:
-                raise StopHere
+                raise StopHereError
 
     def on_train_batch_start(self, *_: Any) -> None:
         self.count("batch start")

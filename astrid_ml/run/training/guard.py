@@ -40,14 +40,10 @@ class Finite(Callback):
         if not bool(anywhere):
             return
         epoch, number = self.place
-        refuse_broken(pl_module.state_dict(), epoch)
         if not bool(bad):
-            raise DivergedError(
-                "a loss that is a finite number",
-                f"another one in another process, epoch {epoch}, batch {number}",
-                _SLOWER,
-            )
-        raise self._told(trainer, float(loss.detach().mean()))
+            where = f"another one in another process, epoch {epoch}, batch {number}"
+            raise DivergedError("a loss that is a finite number", where, _SLOWER)
+        raise self._told(trainer, pl_module, float(loss.detach().mean()))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -57,7 +53,7 @@ class Finite(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         refuse_broken(pl_module.state_dict(), trainer.current_epoch)
 
-    def _told(self, trainer: Trainer, loss: float) -> DivergedError:
+    def _told(self, trainer: Trainer, pl_module: LightningModule, loss: float) -> DivergedError:
         epoch, number = self.place
         ids: list[str] = []
         if isinstance(data := getattr(trainer, "datamodule", None), OrdersBatches):
@@ -71,6 +67,8 @@ class Finite(Callback):
                 f"{where}: not finite are {'; '.join(named)}",
                 "repair or leave out these samples, prepare the data again, and run the same command: it begins anew",
             )
+        # Weights alone: what a network counts of its inputs has followed this batch already.
+        refuse_broken(dict(pl_module.named_parameters()), epoch)
         held = f", samples {some(ids)}" if ids else ""
         return DivergedError("a loss that is a finite number", where + held, _SLOWER)
 
