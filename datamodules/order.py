@@ -11,9 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from astrid_ml.datamodules.draws import mixed
+from astrid_ml.interrupts import STOPPING
 from astrid_ml.types import Ints
-
-STOPPING = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
 class Pick(NamedTuple):

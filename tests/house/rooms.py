@@ -21,6 +21,7 @@ HOUSE = (
     "progress",
     "taxonomy",
     "devices",
+    "interrupts",
     # what passes between the framework and what is plugged into it
     "contracts",
     "dataset",
