@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import torch
 from made.small import Small, StopHereError, fluxes, trained
+from pytorch_lightning import Callback
 
 from astrid_ml.errors import UserError
-from astrid_ml.interrupts import asked
+from astrid_ml.interrupts import STOPPING, asked
 from astrid_ml.run.training.guard import ended_by_signal, explained, refuse_broken
 from astrid_ml.run.training.keep import Choice, Pace
 from astrid_ml.run.training.steady import Reseed
+from astrid_ml.run.training.stop import Stop
 
 
 def test_a_sample_that_is_no_number_is_named(tmp_path: Path) -> None:
@@ -174,6 +176,24 @@ def test_a_worker_that_the_same_signal_has_ended_is_no_error() -> None:
     assert ended_by_signal(RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated. "))
     assert not ended_by_signal(RuntimeError("DataLoader worker (pid 7) is killed by signal: Segmentation fault. "))
     assert not asked()
+
+
+class Deaf(Small):  # type: ignore[misc]  # made by tests, seen as Any
+    """Puts a handler in between, as Lightning does, and is then stopped."""
+
+    def on_fit_start(self) -> None:
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_IGN)
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("the signal was not heard")
+
+
+def test_no_other_handler_stands_in_between_while_a_training_runs(tmp_path: Path) -> None:
+    assert issubclass(Stop, Callback)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, Deaf())
 
 
 def test_another_training_cannot_be_carried_on(tmp_path: Path) -> None:
