@@ -15,6 +15,7 @@ HOUSE = (
     "sky",
     "missions",
     "stats",
+    "temporaries",
     "files",
     "walk",
     "tables",

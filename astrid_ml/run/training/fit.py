@@ -19,13 +19,14 @@ from astrid_ml.checkpoint.files import AtomicCheckpointIO
 from astrid_ml.contracts.scoring import OrdersBatches
 from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.errors import UserError
-from astrid_ml.files import move, temporaries
+from astrid_ml.files import move
 from astrid_ml.interrupts import asked, interruptible
 from astrid_ml.run.training.guard import DivergedError, Finite, ended_by_signal, explained
 from astrid_ml.run.training.history import History
 from astrid_ml.run.training.keep import LAST, AveragedWeights, Choice, Keeper, Pace
 from astrid_ml.run.training.steady import Reseed, RunningMeans
 from astrid_ml.run.training.stop import Stop
+from astrid_ml.temporaries import temporaries
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,8 @@ def _begun(keeper: Keeper, history: History, first: bool) -> bool:
     """
     last = keeper.folder / LAST
     if first:
-        for path, _ in temporaries(keeper.folder):  # of a run that was killed
-            path.unlink(missing_ok=True)
+        for found in temporaries(keeper.folder):  # of a run that was killed, wherever
+            found.path.unlink(missing_ok=True)
     if not last.is_file():
         return False
     anew = f"delete {last} and run the same command again: the training begins anew"
