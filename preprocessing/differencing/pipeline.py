@@ -79,7 +79,7 @@ class DifferencingPipeline(Subtraction):
         writer.count("pairs")
         truth = read_truth(unit.parameters["truth"], done.science) if unit.parameters["truth"] else None
         table = candidate_table(done, unit.id)
-        table["source"] = Path(sides[0].path).name
+        table["source"] = Path(sides[0].file).name
         radius = self.match_radius * done.quality.science.fwhm
         table, account = label_candidates(table, truth, radius)
         for name, number in account.items():
