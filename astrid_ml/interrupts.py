@@ -53,6 +53,25 @@ def asked() -> bool:
     return bool(_moments)
 
 
+@contextmanager
+def starting_children() -> Iterator[None]:
+    """A block in which signals to stop wait; a process that is started there keeps them waiting until it hears them.
+
+    Otherwise one that comes while a child still imports what it needs would be told of by the child's traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def hear_signals() -> None:
+    """In a child that :func:`starting_children` began, once its handlers stand: Ctrl-C is the parent's to hear."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
 def take_signals() -> None:
     """Be the handler, also where a library has put its own in between; only inside a block of the main thread."""
     for number in STOPPING if _blocks else ():

@@ -19,7 +19,7 @@ VOLATILE = {
     *("run_dir", "sweep_dir", "overrides", "Repeat", "peak_anonymous_mb", "datePublished", "resumed"),
 }
 SKIPPED = {".html", ".md", ".log", ".lock"}  # pages repeat the numbers, with times
-MARKS = ("locks", "stages", ".hydra", "logs")
+MARKS = ("locks", "stages", ".hydra", "logs", "multirun.yaml")  # multirun.yaml is Hydra's own, with its times
 
 
 def products(folder: Path) -> dict[str, str]:

@@ -111,3 +111,25 @@ main.main(["--version"])
 def test_a_signal_after_the_work_changes_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", AT_THE_END], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+CHILD = """
+import os, signal, sys, time
+from astrid_ml.interrupts import hear_signals
+print("ready", flush=True)
+time.sleep(0.3)  # imports
+signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+hear_signals()
+time.sleep(30)
+"""
+
+
+def test_a_child_that_still_starts_hears_a_signal_later_and_leaves_ctrl_c_to_its_parent() -> None:
+    with interrupts.starting_children():
+        child = subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(interrupts.STOPPING) == set()
+    assert child.stdout is not None and child.stdout.readline() == b"ready\n"
+    child.send_signal(signal.SIGINT)
+    child.send_signal(signal.SIGTERM)
+    _, said = child.communicate(timeout=20)
+    assert (child.returncode, said) == (7, b"")
