@@ -102,6 +102,9 @@ class DifferenceCommand:
         summary: dict[str, Any] = {"candidates": len(table)}
         said = done.quality.record()
         summary |= {name: round(said[name], 4) for name in names}
+        for side in ("science", "reference"):
+            if said[f"psf_{side}_from"] == "given":
+                summary[f"psf_{side}"] = "given, not measured"
         if "score" in table:
             summary["scored"] = int(table["score"].notna().sum())
         if done.quality.warnings:

@@ -65,7 +65,7 @@ class Frame:
             UserError: there is none.
         """
         if self.path is None:
-            raise UserError("a FITS file for each frame of the pair", "none", "give science=A reference=B")
+            raise UserError("a FITS file for each frame of the pair", "none", "give both, or a manifest of pairs")
         return self.path
 
 
@@ -118,6 +118,7 @@ class LoadFits:
             mask=torch.from_numpy(mask),
             wcs=celestial_wcs(header, path, self.need_wcs),
             psf=psf,
+            psf_named=frame.psf is not None,
             gain=gain or 1.0,
             read_noise=frame.read_noise if frame.read_noise is not None else said.read_noise or 0.0,
             zero_point=frame.zero_point if frame.zero_point is not None else said.zero_point,
