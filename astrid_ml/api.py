@@ -67,13 +67,14 @@ def predict(
     """
     from astrid_ml.checkpoint.load import read_record
     from astrid_ml.run.prediction.predict import predict_files
-    from astrid_ml.run.prediction.readers import choose_reader
+    from astrid_ml.run.prediction.readers import choose_reader, kinds_read
 
     record, _ = read_record(Path(ckpt_path))
     config = merged(record.config, overrides) if overrides else record.config
     model = load_model(Path(ckpt_path), trust, config)
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
-    chosen = choose_reader(reader, record.domain, config["preprocessing"], paths, list(trust))
+    reads = kinds_read(config, trust)
+    chosen = choose_reader(reader, record.domain, config["preprocessing"], paths, list(trust), reads)
     return predict_files(model, config, chosen, Path(output_dir))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.found import found
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -82,8 +83,7 @@ def read_table(
     """
     path = Path(path)
     if not path.is_file():
-        what = "a folder" if path.is_dir() else "nothing"
-        raise UserError(f"a table with {', '.join(columns)}", f"{what} at {path}", "check the path")
+        raise UserError(f"a table with {', '.join(columns)}", found(path), "check the path")
     asked = {**columns, **(optional or {})}
     table, units, bad = _read(path, asked, columns)
     table = _rename(path, table, asked)

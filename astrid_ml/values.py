@@ -117,7 +117,7 @@ def _fits_plain(value: Any, hint: Any) -> bool:
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # no NaN
     if hint in (str, Path):
-        return isinstance(value, str | Path) and "\0" not in str(value)
+        return isinstance(value, str | Path) and "\0" not in str(value) and bool(str(value).strip())
     return False  # an object of a class is described by a mapping with _target_
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.found import found
 from astrid_ml.tables import read_table
 
 
@@ -66,7 +67,7 @@ class TableLabel:
     def inputs(self) -> tuple[Path, ...]:
         """The table: another content gives another dataset."""
         if not Path(self.path).is_file():
-            raise UserError("label.path=TABLE (CSV or parquet)", f"nothing at {self.path}", "check the path")
+            raise UserError("label.path=TABLE (CSV or parquet)", found(self.path), "check the path")
         return (Path(self.path),)
 
     def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -17,6 +17,7 @@ from astrid_ml.checkpoint.record import Record
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.contracts.scoring import ModelData, ModelTask
 from astrid_ml.errors import UserError
+from astrid_ml.found import found
 from astrid_ml.types import Ints
 
 
@@ -57,13 +58,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: the file is missing, is no checkpoint, has no ``astrid`` entry, or is from a newer schema.
     """
     if not path.is_file():
-        raise UserError("a checkpoint file", f"nothing at {path}", "give ckpt_path=RUN/checkpoints/best.ckpt")
+        raise UserError("a checkpoint file", found(path), "give ckpt_path=RUN/checkpoints/best.ckpt")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged archive fails in whatever way its bytes lead to
         # Torch's own text advises loading without safety, which nobody should do with a file that failed here.
         raise UserError(
-            "a checkpoint of astrid_ml", f"{path}, which cannot be loaded safely as one", "give the best.ckpt of a run"
+            "a checkpoint of astrid_ml",
+            f"{found(path)}, which cannot be loaded safely as one",
+            "give the best.ckpt of a run",
         ) from error
     if not isinstance(content, dict) or "astrid" not in content or "state_dict" not in content:
         raise UserError(

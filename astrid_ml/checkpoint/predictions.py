@@ -10,6 +10,7 @@ import pandas as pd
 from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.errors import UserError
 from astrid_ml.files import TableWriter
+from astrid_ml.found import found
 
 # They stand in every file of predictions, in this order; the rest of the index follows.
 FIRST = (
@@ -58,7 +59,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     if not path.is_file():
-        raise UserError("a table of predictions", f"nothing at {path}", "give what astrid train or predict left")
+        raise UserError("a table of predictions", found(path), "give what astrid train or predict left")
     try:
         stated = (pq.read_schema(path).metadata or {}).get(b"astrid.schema", b"1")
         table = pd.read_parquet(path)

@@ -12,6 +12,7 @@ from astrid_ml.checkpoint.predictions import read_predictions
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap, paired
 from astrid_ml.files import whole
+from astrid_ml.found import found
 from astrid_ml.metrics.binary import average_precision, pr_curve
 from astrid_ml.types import Count
 
@@ -66,7 +67,7 @@ def test_predictions(run: Path) -> pd.DataFrame:
     if not path.is_file():
         raise UserError(
             f"a finished run with a test fold at {run}",
-            "no predictions/test.parquet",
+            f"{found(run)}, without predictions/test.parquet",
             "give a folder that astrid train left",
         )
     table = read_predictions(path)

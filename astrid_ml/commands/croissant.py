@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
+from astrid_ml.found import found
 
 TABLE = "master_index.csv"  # of datasets that are a table and its images, without an index of ours
 
@@ -39,7 +40,7 @@ class CroissantCommand:
         file = path if path.suffix == ".json" else path / "croissant.json"
         write = path.suffix != ".json" and (self.rewrite or not file.is_file())
         if self.splits is not None and not Path(self.splits).is_file():
-            raise UserError("splits=FILE.parquet that exists", f"nothing at {self.splits}", "check the path")
+            raise UserError("splits=FILE.parquet that exists", found(self.splits), "check the path")
         if write:
             if not (path / "dataset.json").is_file() and (path / TABLE).is_file():
                 write_table_croissant(path / TABLE, provenance=self.provenance)

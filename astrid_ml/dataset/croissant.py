@@ -23,6 +23,7 @@ from astrid_ml.dataset.sample_tables import SampleTable, write_sample_tables
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole, write_text
 from astrid_ml.fingerprint import file_hash
+from astrid_ml.found import found
 
 PARQUET, NUMPY = "application/x-parquet", "application/x-numpy"
 # Tables that a domain may leave beside the index.
@@ -123,7 +124,7 @@ def write_table_croissant(table: Path, *, provenance: Provenance | Mapping[str, 
     import mlcroissant as mlc
 
     if not table.is_file():
-        raise UserError("a CSV table of samples", f"nothing at {table}", "check the path")
+        raise UserError("a CSV table of samples", found(table), "check the path")
     declared, folder = _declared(provenance), table.parent
     images = sorted(pd.read_csv(table, usecols=["image_filename"], dtype=str)["image_filename"].dropna().unique())
     absent = [name for name in images if not (folder / name).is_file()]

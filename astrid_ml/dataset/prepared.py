@@ -12,6 +12,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
+from astrid_ml.found import found
 from astrid_ml.missions import with_canonical
 from astrid_ml.types import Array, Ints
 
@@ -207,7 +208,7 @@ class PreparedDataset(ShardedSource):
 
 def _read_meta(path: Path) -> dict[str, Any]:
     if not path.is_dir():
-        raise UserError("a prepared dataset's folder", f"nothing at {path}", "run astrid prepare, or check dataset=")
+        raise UserError("a prepared dataset's folder", found(path), "run astrid prepare, or check dataset=")
     file = path / "dataset.json"
     if not file.is_file():
         inside = sorted(child.name for child in path.iterdir())[:5]

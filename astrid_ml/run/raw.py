@@ -9,6 +9,7 @@ from astrid_ml.build import build
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole_folder, write_json
 from astrid_ml.fingerprint import fingerprint
+from astrid_ml.found import found
 
 
 def raw_paths(config: dict[str, Any]) -> list[Path]:
@@ -25,9 +26,9 @@ def raw_paths(config: dict[str, Any]) -> list[Path]:
             )
         return [simulated(config)]
     paths = [Path(raw)] if isinstance(raw, str) else [Path(path) for path in raw]
-    absent = [str(path) for path in paths if not path.exists()]
+    absent = [found(path) for path in paths if not path.exists()]
     if absent:
-        raise UserError("paths.raw that exists", f"nothing at {', '.join(absent)}", "check the path")
+        raise UserError("paths.raw that exists", ", ".join(absent[:3]), "check the path")
     return paths
 
 

@@ -25,6 +25,9 @@ class RunSettings:
         max_failed: share of failed units up to which a dataset is published.
         hash_inputs: fingerprint raw files by content.
         trust: further classes that may be named.
+        input: files and folders.
+        ckpt_path: a checkpoint.
+        output_dir: where results go.
     """
 
     name: str
@@ -34,6 +37,9 @@ class RunSettings:
     max_failed: Share
     hash_inputs: bool
     trust: Sequence[str] | None
+    input: str | Sequence[str] | None = None
+    ckpt_path: str | None = None
+    output_dir: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from astrid_ml.checkpoint.load import save_model
 from astrid_ml.checkpoint.record import ChannelRecord, Record
 from astrid_ml.config import compose, preprocessing_of
 from astrid_ml.errors import UserError
+from astrid_ml.found import found
 from astrid_ml.types import Array
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2")
@@ -116,7 +117,7 @@ class ImportWeightsCommand:
                 f"variant={' or '.join(VARIANTS)}", self.variant, "choose the one that the weights belong to"
             )
         if not Path(self.input).is_file():
-            raise UserError("input=FILE.h5", f"nothing at {self.input}", "check the path")
+            raise UserError("input=FILE.h5", found(self.input), "check the path")
         nodes = self._nodes()
         task = build(nodes["model"]["task"])
         state = {f"network.{name}": value for name, value in read_keras_weights(Path(self.input)).items()}

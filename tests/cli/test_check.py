@@ -63,6 +63,11 @@ WRONG = [
     ("simulate", ("what=pairs", "simulate.fwhm=[3]", "output_dir=out"), "simulate.fwhm", "of 2"),
     ("simulate", ("what=ramps", "simulate.image_shape=[64,64,3]", "output_dir=out"), "simulate.image_shape", "of 2"),
     ("predict", ("task=ramps", "input=c", "output_dir=o", "preprocessing.load.gain=0"), "load.gain", "above 0"),
+    ("train", (TRIPLETS, "name="), "name", "a text"),
+    ("predict", ("ckpt_path=a", "input=", "output_dir=o"), "input", "a text"),
+    ("predict", ("ckpt_path=a", "input=b", "output_dir="), "output_dir", "a text"),
+    ("convert", ("input=''", "output_dir=o"), "input", "a text"),
+    ("difference", ("science=", "reference=b", "output_dir=o"), "science", "a text"),
     ("compare", ("runs=[a,b]", "replicates=-3"), "replicates", "at least 1"),
 ]  # fmt: skip
 

@@ -15,6 +15,7 @@ HOUSE = (
     "sky",
     "missions",
     "stats",
+    "found",
     "temporaries",
     "files",
     "walk",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.build import build
+from astrid_ml.build import build, registry, resolve
 from astrid_ml.config import domains, preprocessing_of
 from astrid_ml.contracts.pipeline import DomainPipeline, Unit
 from astrid_ml.errors import UserError
+from astrid_ml.found import found
+from astrid_ml.identity import current
+from astrid_ml.run.parts import kind_of_samples
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,12 @@ class Reader:
 
 
 def choose_reader(
-    wanted: str, own_domain: str, own: dict[str, Any], raw: Sequence[Path], trust: Sequence[str]
+    wanted: str,
+    own_domain: str,
+    own: dict[str, Any],
+    raw: Sequence[Path],
+    trust: Sequence[str],
+    reads: Sequence[str] = (),
 ) -> Reader:
     """Find the pipeline for raw files.
 
@@ -39,18 +47,20 @@ def choose_reader(
         own: the checkpoint's ``preprocessing`` node, used for its own domain.
         raw: files and folders.
         trust: classes outside this project that may be named.
+        reads: kinds of samples that the checkpoint's datamodule reads; empty where it does not say.
 
     Raises:
-        UserError: a path is missing, the domain is unknown, or no pipeline recognises the files.
+        UserError: a path is missing, the domain is unknown, no pipeline recognises the files, or the samples in them
+            are of another kind than the checkpoint's.
     """
-    absent = [str(path) for path in raw if not path.exists()]
+    absent = [found(path) for path in raw if not path.exists()]
     if absent:
-        raise UserError("input=FILE or FOLDER that exists", f"nothing at {', '.join(absent[:3])}", "check the path")
+        raise UserError("input=FILE or FOLDER that exists", ", ".join(absent[:3]), "check the path")
     known = domains()
     if wanted != "auto" and wanted not in known:
         raise UserError(f"reader=auto or one of {', '.join(known)}", wanted, "choose one of them")
     order = [wanted] if wanted != "auto" else [own_domain, *(name for name in known if name != own_domain)]
-    reasons = []
+    reasons, others = [], []
     for domain in order:
         node = own if domain == own_domain else preprocessing_of(domain)
         pipeline = build(node, trust)
@@ -59,11 +69,26 @@ def choose_reader(
         except UserError as error:
             reasons.append(f"{domain}: {error.got}")
             continue
-        if units:
+        if units and reads and kind_of_samples(pipeline) not in reads:
+            others.append(f"{kind_of_samples(pipeline)} (of the reader {domain})")
+        elif units:
             return Reader(domain, pipeline, units)
         reasons.append(f"{domain}: found nothing")
+    if others:
+        raise UserError(
+            f"raw files of {' or '.join(reads)}, which this checkpoint scores",
+            f"{' or '.join(others)} in {', '.join(map(str, raw[:3]))}",
+            "give a checkpoint that was trained on such samples, or other files",
+        )
     raise UserError(
         "raw files that one of the readers knows",
         "; ".join(reasons)[:600],
         f"give files of one of the kinds {', '.join(known)}; reader=NAME forces one",
     )
+
+
+def kinds_read(config: Mapping[str, Any], trust: Sequence[str] = ()) -> tuple[str, ...]:
+    """The kinds of samples that a checkpoint's datamodule reads; empty where it does not say."""
+    node = current(dict(config.get("datamodule") or {}), registry(), tuple(trust))
+    made = resolve(str(node["_target_"])) if "_target_" in node else None
+    return tuple(getattr(made, "reads", ()))

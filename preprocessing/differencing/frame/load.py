@@ -15,6 +15,7 @@ from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
 from astrid_ml.errors import UserError
+from astrid_ml.found import found
 from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration, read_calibration
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.planes import afw_mask, gain_from_variance, linear_flux
@@ -153,14 +154,14 @@ def split_name(path: str, ext: str | int | None) -> tuple[str, str | int | None]
 def open_fits(path: str) -> fits.HDUList:
     """Open a FITS file, or say what is wrong with it."""
     if not Path(path).is_file():
-        raise UserError("a FITS file", f"{path}, which is not there", "check the path")
+        raise UserError("a FITS file", found(path), "check the path")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return fits.open(path, memmap=False)
     except (OSError, ValueError) as error:
         raise UserError(
-            "a FITS file", f"{path}, which cannot be read ({error})", "check that the file is whole"
+            "a FITS file", f"{found(path)}, which cannot be read ({error})", "check that the file is whole"
         ) from error
 
 

@@ -47,7 +47,7 @@ class ConvertCommand:
         places = [Path(place) for place in ([self.input] if isinstance(self.input, str) else self.input)]
         absent = [str(place) for place in places if not place.exists()]
         if absent:
-            raise UserError("input=FILE or FOLDER that exists", f"nothing at {', '.join(absent)}", "check the path")
+            raise UserError("input=FILE or FOLDER that exists", ", ".join(absent[:3]), "check the path")
         sources = find_sources(places)
         folder = Path(self.output_dir) / "objects"
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
+from astrid_ml.found import found
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.cube import read_extensions, read_fits_cube, read_npy
 from astrid_ml.preprocessing.ramps.readers.jwst import read_jwst
@@ -38,7 +39,7 @@ def read_ramp(path: Path | str, options: RampOptions | None = None) -> Ramp:
     """
     path, options = Path(path), options or RampOptions()
     if not path.is_file():
-        raise UserError("a file with a ramp", f"nothing at {path}", "check the path")
+        raise UserError("a file with a ramp", found(path), "check the path")
     name = options.format if options.format != "auto" else recognise(path)
     if name not in READERS:
         raise UserError(f"preprocessing.load.format=auto or one of {', '.join(READERS)}", name, "choose one of them")

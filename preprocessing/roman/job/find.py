@@ -12,6 +12,7 @@ from typing import Annotated
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.found import found
 from astrid_ml.types import InUnits, NonNegative
 
 _JOB = re.compile(r"^jid\w+$")
@@ -83,7 +84,7 @@ class FieldLists:
 
 def _read_list(path: Path) -> pd.DataFrame:
     if not path.is_file():
-        raise UserError("reader.field_files that exist", f"nothing at {path}", "check the path")
+        raise UserError("reader.field_files that exist", found(path), "check the path")
     table = pd.read_csv(path, sep=r"\s+", dtype={"JOB": str})
     table.columns = [str(name).lstrip("#") for name in table.columns]
     absent = [name for name in ("FIELD", "MJD", "JOB") if name not in table]

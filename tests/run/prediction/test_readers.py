@@ -11,7 +11,7 @@ from made.alerts import SCHEMA, make_packet
 from astrid_ml.config import domains, preprocessing_of
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
-from astrid_ml.run.prediction.readers import Reader, choose_reader
+from astrid_ml.run.prediction.readers import Reader, choose_reader, kinds_read
 
 
 @pytest.fixture
@@ -59,6 +59,15 @@ def test_files_that_nobody_knows_are_refused_with_each_readers_reason(tmp_path: 
         chosen(tmp_path)
     assert caught.value.got.startswith("triplets: none; ")
     assert all(name in caught.value.fix for name in domains())
+
+
+def test_samples_of_another_kind_than_the_checkpoints_are_named(alerts: Path) -> None:
+    node = preprocessing_of("lightcurves")
+    for reader in ("auto", "alerts"):
+        with pytest.raises(UserError, match=r"files of lightcurves.*; got .*stamps \(of the reader alerts\)"):
+            choose_reader(reader, "lightcurves", node, [alerts], [], ("lightcurves",))
+    node = {"datamodule": {"_target_": "astrid_ml.datamodules.ramps.RampDataModule"}}
+    assert kinds_read(node) == ("ramps",) and kinds_read({}) == ()
 
 
 def test_a_missing_path_and_an_unknown_reader_are_named(tmp_path: Path) -> None:
