@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.cli.check import check_values
+from astrid_ml.cli.explain import explain
 from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.verbs.catalogue import Verb
-from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
-from astrid_ml.nearest import nearest
 
 # Exit codes of the jobs that ran in this process, and the failures that a sweep's callback counted.
 _codes: list[int] = []
@@ -114,44 +112,3 @@ def _argv(arguments: list[str]) -> Iterator[None]:
         yield
     finally:
         sys.argv = before
-
-
-def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
-    """Turn Hydra's and OmegaConf's errors about a user's input into one clear message."""
-    from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-
-    text = str(error).strip()
-    cause = str(error.__cause__ or "")
-    if isinstance(error, MissingConfigException) and (found := re.search(r"Could not find '([^']+)'", text)):
-        group, _, option = found.group(1).rpartition("/")
-        known = option_names(conf / group)
-        return UserError(
-            f"{group or 'a configuration'}: one of {', '.join(known)}",
-            option,
-            nearest(option, known) or "choose one of them",
-        )
-    if isinstance(error, OverrideParseException):
-        return UserError(
-            "key=value, with quotes around values that hold special characters",
-            text.splitlines()[0],
-            "quote it, for instance 'key=\"a b\"'",
-        )
-    if found := re.search(r"Could not override '([^']+)'", text) or re.search(
-        r"Key '([^']+)' is not in struct", text + cause
-    ):
-        key = found.group(1)
-        known = Keys(verb.config, conf).names
-        return UserError(
-            f"a key of astrid {verb.name}",
-            key,
-            nearest(key, [name for name in known if name != key])
-            or f"see astrid {verb.name} --help (a new key needs a + before it)",
-        )
-    if isinstance(error, MissingMandatoryValue):
-        found = re.search(r"full_key: ([\w.]+)", text) or re.search(r"[Mm]issing mandatory value:? ([\w.]+)", text)
-        key = found.group(1) if found else "a key"
-        return UserError(f"{key}=...", "nothing", f"add {key}=VALUE; see astrid {verb.name} --help")
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        return UserError("a configuration that can be composed", text.splitlines()[0], f"see astrid {verb.name} --help")
-    return None

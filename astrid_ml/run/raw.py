@@ -22,7 +22,9 @@ def raw_paths(config: dict[str, Any]) -> list[Path]:
     if raw is None:
         if not config.get("simulate"):
             raise UserError(
-                "paths.raw=FOLDER with raw files", "none, and the experiment simulates nothing", "add paths.raw=FOLDER"
+                "paths.raw=FOLDER with raw files, or an experiment that simulates them",
+                "none, and nothing to simulate",
+                "add paths.raw=FOLDER, or an experiment of your data: astrid train --help lists them",
             )
         return [simulated(config)]
     paths = [Path(raw)] if isinstance(raw, str) else [Path(path) for path in raw]

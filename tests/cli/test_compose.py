@@ -9,10 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from astrid_ml.build import conf_folder, plain
-from astrid_ml.cli.compose import explain, relaunch_arguments, run_verb
+from astrid_ml.build import conf_folder
+from astrid_ml.cli.compose import relaunch_arguments, run_verb
 from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
 from astrid_ml.config import compose
@@ -33,51 +32,6 @@ VERBS = all_verbs(CONF)
 )
 def test_further_processes_get_the_verb_once(program: str, expected: list[str]) -> None:
     assert relaunch_arguments([program, "whatever"], "train", ["a=1"]) == expected
-
-
-def test_a_mandatory_value_is_asked_for_by_its_key() -> None:
-    with pytest.raises(OmegaConfBaseException) as caught:
-        plain(compose("evaluate", ["ckpt_path=a", "output_dir=b"]))
-    said = explain(caught.value, CONF, VERBS["evaluate"])
-    assert said is not None
-    assert (said.expected, said.got) == ("dataset=...", "nothing")
-
-
-def test_a_nested_one_is_asked_for_by_its_whole_key() -> None:
-    with pytest.raises(OmegaConfBaseException) as caught:
-        plain(compose("train", ["label=table", "paths.run_dir=r", "paths.sweep_dir=s"]))
-    said = explain(caught.value, CONF, VERBS["train"])
-    assert said is not None
-    assert said.expected == "label.path=..."
-
-
-def test_a_reference_to_nothing_is_not_taken_for_a_missing_value() -> None:
-    with pytest.raises(OmegaConfBaseException) as caught:
-        plain(compose("train", ["trainer.max_epochs=${nothing}", "paths.run_dir=r", "paths.sweep_dir=s"]))
-    said = explain(caught.value, CONF, VERBS["train"])
-    assert said is not None
-    assert "None" not in said.expected
-    assert "nothing" in said.got
-
-
-@pytest.mark.parametrize(
-    ("override", "words"),
-    [
-        ("optimizer=adamx", "did you mean adam?"),
-        ("trainer.max_epoch=3", "did you mean trainer.max_epochs?"),
-        ("seed=(1", "quote it"),
-    ],
-)
-def test_hydras_complaint_becomes_one_that_helps(override: str, words: str) -> None:
-    with pytest.raises(Exception, match=r".") as caught:
-        compose("train", [override])
-    said = explain(caught.value, CONF, VERBS["train"])
-    assert said is not None
-    assert words in said.fix
-
-
-def test_an_error_that_is_not_about_the_input_is_not_explained_away() -> None:
-    assert explain(ZeroDivisionError("division by zero"), CONF, VERBS["train"]) is None
 
 
 def test_every_composed_key_outside_the_pipeline_is_known() -> None:
