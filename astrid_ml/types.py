@@ -77,6 +77,12 @@ class Ordered:
     """Two values, the first not above the second: ``Annotated[Sequence[float], Ordered()]``."""
 
 
+@dataclass(frozen=True)
+class Exists:
+    """A file that must be there before any work begins."""
+
+
+Existing = Annotated[str, Exists()]
 Positive = Annotated[float, Range(0.0, open_low=True)]
 NonNegative = Annotated[float, Range(0.0)]
 Share = Annotated[float, Range(0.0, 1.0)]

@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.types import InUnits, Length, Ordered, Range
+from astrid_ml.types import Exists, InUnits, Length, Ordered, Range
 
 TARGET = "_target_"
+NAMED = "that names a file"  # how words say that a file must be there
 _WORDS: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -153,6 +154,8 @@ def _allowed(value: Any, part: Any) -> bool:
     if isinstance(value, list | tuple) and isinstance(part, Length | Ordered):
         right = len(value) == (part.n if isinstance(part, Length) else 2)
         return right and (isinstance(part, Length) or value[0] <= value[1])
+    if isinstance(part, Exists):
+        return Path(value).expanduser().is_file()
     if not isinstance(part, Range) or value is None or isinstance(value, str):
         return True
     numbers = value if isinstance(value, list | tuple) else [value]
@@ -193,6 +196,8 @@ def _words_of_part(part: Any) -> str:
         return f"in {part.name}"
     if isinstance(part, Length):
         return f"of {part.n}"
+    if isinstance(part, Exists):
+        return NAMED
     if isinstance(part, Ordered):
         return "as [low, high]"
     if not isinstance(part, Range):

@@ -17,6 +17,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.tables import read_table
+from astrid_ml.types import Existing
 
 
 def _counts(index: pd.DataFrame) -> dict[str, int]:
@@ -58,7 +59,7 @@ class TableLabel:
         source: named in the account and in ``label_source``.
     """
 
-    path: str
+    path: Existing
     id_column: str = "id"
     label_column: str = "label"
     source: str = "table"

@@ -11,9 +11,10 @@ from typing import Any
 from astrid_ml.build import check_targets, plain, registry, resolve
 from astrid_ml.cli.keys import Key
 from astrid_ml.errors import UserError
+from astrid_ml.found import found
 from astrid_ml.identity import current
 from astrid_ml.run.settings import PLAIN_NODES
-from astrid_ml.values import TARGET, default_of, fields_of, fits, words_of
+from astrid_ml.values import NAMED, TARGET, default_of, fields_of, fits, words_of
 
 _REFERENCE = re.compile(r"\$\{([a-zA-Z_][\w.]*)\}")
 
@@ -56,7 +57,7 @@ def check_values(cfg: Any, declared: Callable[[str], list[Key]]) -> None:
     unique = list({misfit.key: misfit for misfit in wrong}.values())
     raise UserError(
         "; ".join(f"{misfit.key}: {misfit.accepts}" for misfit in unique[:3]),
-        "; ".join(f"{misfit.key}{got(misfit.value)}" for misfit in unique[:3]),
+        "; ".join(f"{misfit.key}{got(misfit)}" for misfit in unique[:3]),
         "; ".join(fix(misfit, declared(misfit.key)) for misfit in unique[:3]),
     )
 
@@ -104,8 +105,11 @@ def _joined(where: str, key: object) -> str:
     return f"{where}.{key}" if where else str(key)
 
 
-def got(value: Any) -> str:
+def got(misfit: Misfit) -> str:
     """What stands there, behind its key."""
+    value = misfit.value
+    if isinstance(value, str) and NAMED in misfit.accepts:
+        return f": {found(value)}"
     described = isinstance(value, Mapping) and TARGET in value
     return f": a {str(value[TARGET]).rpartition('.')[2]}" if described else f"={shown(value)}"
 
@@ -119,6 +123,8 @@ def shown(value: Any) -> str:
 def fix(misfit: Misfit, declared: Sequence[Key]) -> str:
     """What to type instead."""
     value = misfit.value
+    if isinstance(value, str) and value and NAMED in misfit.accepts:
+        return f"check the path of {misfit.key}"
     if isinstance(value, Mapping) and TARGET in value:
         return f"choose another option: {misfit.key}="
     if isinstance(value, float) and value.is_integer() and "whole number" in misfit.accepts:

@@ -8,6 +8,7 @@ from typing import Any
 
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
+from astrid_ml.types import Existing
 
 TABLE = "master_index.csv"  # of datasets that are a table and its images, without an index of ours
 
@@ -26,7 +27,7 @@ class CroissantCommand:
 
     dataset: str
     rewrite: bool = False
-    splits: str | None = None
+    splits: Existing | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> dict[str, Any]:

@@ -64,6 +64,11 @@ WRONG = [
     ("simulate", ("what=ramps", "simulate.image_shape=[64,64,3]", "output_dir=out"), "simulate.image_shape", "of 2"),
     ("predict", ("task=ramps", "input=c", "output_dir=o", "preprocessing.load.gain=0"), "load.gain", "above 0"),
     ("train", (TRIPLETS, "name="), "name", "a text"),
+    ("train", (TRIPLETS, "label=table", "label.path=no.csv"), "label.path", "nothing at no.csv"),
+    ("difference", (*PAIR, "truth=no.csv"), "truth", "nothing at no.csv"),
+    ("difference", (*PAIR, "ckpt_path=."), "ckpt_path", "got ckpt_path: a folder at ."),
+    ("difference", (*PAIR, "science.psf=p.fits", "reference.noise=n.fits"), "reference.noise", "nothing at n.fits"),
+    ("forced", ("input=a", "positions=p.csv", "output_dir=o"), "positions", "nothing at p.csv"),
     ("predict", ("ckpt_path=a", "input=", "output_dir=o"), "input", "a text"),
     ("predict", ("ckpt_path=a", "input=b", "output_dir="), "output_dir", "a text"),
     ("convert", ("input=''", "output_dir=o"), "input", "a text"),
@@ -134,7 +139,9 @@ def missing(cfg: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(("verb", "option"), PACKAGED, ids=lambda part: part)
-def test_what_is_packaged_is_right(verb: str, option: str) -> None:
+def test_what_is_packaged_is_right(verb: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "given").touch()
     name = all_verbs(CONF)[verb].config
     words = [*option.split(), *([BESIDE[option]] if option in BESIDE else [])]
     cfg = compose(name, rewrite(words, name, CONF))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Protocol
 import pytest
 
 from astrid_ml.build import registry, resolve
-from astrid_ml.types import InUnits, Length, Ordered, Positive, Range, Share
+from astrid_ml.types import Existing, InUnits, Length, Ordered, Positive, Range, Share
 from astrid_ml.values import default_of, fields_of, fits, words_of
 
 
@@ -49,7 +49,8 @@ def found(name: str) -> Any:
         (float, [1, 1.5, -2], ["1", True, None, [1], math.nan]),
         (int, [0, 7], [1.0, True, "7", None]),
         (bool, [True, False], [0, 1, "true", None]),
-        (str, ["a", ""], [1, None, ["a"], "a\0b"]),
+        (str, ["a"], [1, None, ["a"], "a\0b", "", " "]),
+        (Existing, [__file__], ["", "nowhere", ".", 1]),
         (int | None, [None, 3], ["none", 2.5]),
         (Literal["sep", "photutils"], ["sep"], ["SEP", None, 1]),
         (bool | Literal["warn"], [True, "warn"], ["on", 1]),

@@ -13,7 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, write_report
 from astrid_ml.preprocessing.differencing.epochs.associate import Associate
-from astrid_ml.types import Count, InUnits, Positive
+from astrid_ml.types import Count, Existing, InUnits, Positive
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class AssociateCommand:
     output_dir: str
     radius: Annotated[Positive, InUnits("arcsec")] = 1.0
     mission_radius: Annotated[dict[str, Positive], InUnits("arcsec")] = field(default_factory=dict)
-    known: str | None = None
+    known: Existing | None = None
     min_candidates: Count = 1
 
     def run(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, read_truth
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline, candidate_table
+from astrid_ml.types import Existing
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class DifferenceCommand:
     reference: Frame
     output_dir: str
     pipeline: DifferencingPipeline = field(default_factory=DifferencingPipeline)
-    truth: str | None = None
-    ckpt_path: str | None = None
+    truth: Existing | None = None
+    ckpt_path: Existing | None = None
     trust: tuple[str, ...] | list[str] = ()
     export: Literal["hdf5"] | None = None
     intermediates: bool = False

@@ -21,7 +21,7 @@ from astrid_ml.preprocessing.differencing.epochs.forced import (
     read_epoch,
 )
 from astrid_ml.tables import UserTable
-from astrid_ml.types import InUnits, Positive
+from astrid_ml.types import Existing, InUnits, Positive
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ForcedCommand:
     """
 
     input: str | list[str]
-    positions: str
+    positions: Existing
     output_dir: str
     n_sigma: Positive = 3.0
     detection: Positive = 5.0

@@ -26,7 +26,7 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf
 from astrid_ml.preprocessing.differencing.stars.select import SelectStars, find_sources
-from astrid_ml.types import Array, InUnits, NonNegative, Ordered, Positive, Seed, Whole
+from astrid_ml.types import Array, Existing, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
 Pair = tuple[float, float] | list[float]
 PositivePair = tuple[Positive, Positive] | list[Positive]
@@ -53,7 +53,7 @@ class InjectCommand:
     science: Frame
     output_dir: str
     n: Whole = 50
-    positions: str | None = None
+    positions: Existing | None = None
     snr: Annotated[PositivePair, Ordered()] = (4.0, 40.0)
     flux: Annotated[PositivePair, Ordered()] | None = None
     mag: Annotated[Pair, Ordered(), InUnits("mag")] | None = None

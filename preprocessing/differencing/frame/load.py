@@ -20,7 +20,7 @@ from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration,
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.planes import afw_mask, gain_from_variance, linear_flux
 from astrid_ml.stats import clipped_std
-from astrid_ml.types import Array, InUnits, Mask, NonNegative, Positive, Whole
+from astrid_ml.types import Array, Existing, InUnits, Mask, NonNegative, Positive, Whole
 
 _NOT_DATA = ("ERR", "DQ", "VAR", "WHT", "CTX", "CON", "MASK", "PSF", "SAMP", "TIME", "NOISE")
 _BESIDE = ("ERR", "DQ", "VARIANCE", "MASK", "VAR_POISSON")
@@ -47,10 +47,10 @@ class Frame:
 
     path: str | None
     ext: str | int | None = None
-    psf: str | None = None
-    noise: str | None = None
-    variance: str | None = None
-    mask: str | None = None
+    psf: Existing | None = None
+    noise: Existing | None = None
+    variance: Existing | None = None
+    mask: Existing | None = None
     gain: Annotated[Positive, InUnits("e-/unit")] | None = None
     read_noise: Annotated[NonNegative, InUnits("e-")] | None = None
     zero_point: Annotated[float, InUnits("mag")] | None = None

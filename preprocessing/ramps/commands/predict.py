@@ -24,6 +24,7 @@ from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.types import Existing
 from astrid_ml.walk import walk
 
 
@@ -46,7 +47,7 @@ class PredictRamps:
     output_dir: str
     load: RampOptions = field(default_factory=RampOptions)
     processing: Processing = field(default_factory=Processing)
-    ckpt_path: str | None = None
+    ckpt_path: Existing | None = None
     windows: Windows = field(default_factory=Windows)
     precision: str = "auto"
     trust: Sequence[str] = ()

@@ -29,7 +29,7 @@ from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs, te
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
-from astrid_ml.types import Count, Level, Seed
+from astrid_ml.types import Count, Existing, Level, Seed
 from astrid_ml.walk import walk
 
 
@@ -58,7 +58,7 @@ class ScoreRampsCommand:
 
     input: str | Sequence[str]
     output_dir: str
-    ckpt_path: str | None = None
+    ckpt_path: Existing | None = None
     load: RampOptions = field(default_factory=RampOptions)
     processing: Processing = field(default_factory=Processing)
     windows: Windows = field(default_factory=Windows)
