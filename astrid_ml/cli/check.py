@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,28 +48,32 @@ def check_values(cfg: Any, declared: Callable[[str], list[Key]]) -> None:
     """
     from omegaconf import OmegaConf
 
-    trust = tuple(plain(cfg).get("trust") or ())
-    tree = current(plain(cfg), registry(), trust)
+    raw, resolved = OmegaConf.to_container(cfg, resolve=False), plain(cfg)
+    refuse(of_plain_nodes(raw, resolved), declared)  # before the classes' libraries are imported
+    trust = tuple(resolved.get("trust") or ())
+    tree = current(resolved, registry(), trust)
     check_targets(tree, trust)
-    wrong = list(misfits(OmegaConf.to_container(cfg, resolve=False), tree))
-    if not wrong:
-        return
-    unique = list({misfit.key: misfit for misfit in wrong}.values())
-    raise UserError(
-        "; ".join(f"{misfit.key}: {misfit.accepts}" for misfit in unique[:3]),
-        "; ".join(f"{misfit.key}{got(misfit)}" for misfit in unique[:3]),
-        "; ".join(fix(misfit, declared(misfit.key)) for misfit in unique[:3]),
-    )
+    refuse(_below(raw, tree, ""), declared)
 
 
-def misfits(raw: Any, tree: Any) -> Iterator[Misfit]:
-    """All misfits of a configuration: ``raw`` holds its references, ``tree`` what they stand for."""
+def refuse(misfits: Iterable[Misfit], declared: Callable[[str], list[Key]]) -> None:
+    """Raise where there is a misfit; three of them are told."""
+    unique = list({misfit.key: misfit for misfit in misfits}.values())
+    if unique:
+        raise UserError(
+            "; ".join(f"{misfit.key}: {misfit.accepts}" for misfit in unique[:3]),
+            "; ".join(f"{misfit.key}{got(misfit)}" for misfit in unique[:3]),
+            "; ".join(fix(misfit, declared(misfit.key)) for misfit in unique[:3]),
+        )
+
+
+def of_plain_nodes(raw: Any, tree: Any) -> Iterator[Misfit]:
+    """Misfits in the nodes that no class stands behind: ``raw`` holds references, ``tree`` what they stand for."""
     for address, kind in PLAIN_NODES.items():
         node = tree.get(address) if address else tree
         before = raw.get(address) if address else raw
         if isinstance(node, Mapping) and isinstance(before, Mapping):
             yield from _of_fields(before, node, address, kind)
-    yield from _below(raw, tree, "")
 
 
 def _below(raw: Any, tree: Any, where: str) -> Iterator[Misfit]:
