@@ -1,6 +1,6 @@
 """One owner of a path at a time, by filelock's lease: a marker file, made exclusively and kept fresh by a heartbeat.
 
-What :class:`filelock.SoftFileLease` guarantees, from its source (4.1 and later; earlier ones trust the clocks of hosts):
+What :class:`filelock.SoftFileLease` guarantees, from its source (from 4.1 on; earlier ones trust clocks):
 
 - The marker is made with ``O_CREAT | O_EXCL``, so of several processes one makes it, over NFS 3 and later too. It names
   the owner's process, host, start and a random token.
@@ -8,7 +8,8 @@ What :class:`filelock.SoftFileLease` guarantees, from its source (4.1 and later;
   start of the process. Containers with the same host name are told apart by their process namespace.
 - Any other owner is replaced when the contender has *seen* the marker unchanged for ``LEASE`` seconds of its own
   monotonic clock. Clocks of hosts are never compared: skew neither steals a live lock nor keeps a dead one.
-- Who takes a lock over changes the marker in one step where the file system can do so. Who leaves removes its own marker only.
+- Who takes a lock over changes the marker in one step where the file system can do so. Who leaves removes its own
+  marker only.
 
 What it does not guarantee: an owner that is stopped for longer than the lease (a suspended machine, SIGSTOP, a stalled
 mount) is replaced and does not know it when it wakes. So whoever owns a lock asks :meth:`Claim.check` before each
@@ -35,7 +36,7 @@ LEASE, POLL = 30.0, 0.2
 LOOKS, PAUSE = 5, 0.1  # a contender's look may move the marker aside for a moment, and a mount may stutter
 
 
-class LockLost(UserError):
+class LockLostError(UserError):
     """This process owned a path, and no longer does: what it would publish may be another's by now.
 
     Args:
@@ -63,7 +64,7 @@ class Claim:
         """Return if the marker still names this owner.
 
         Raises:
-            LockLost: it is gone, or names another.
+            LockLostError: it is gone, or names another.
         """
         for look in range(LOOKS):
             if look:
@@ -72,7 +73,7 @@ class Claim:
             if owner is not None and owner.token == self.token:
                 return
         now = f"{owner_of(self.path)} took it over" if self.path.exists() else "its lock is gone"
-        raise LockLost(
+        raise LockLostError(
             f"this process to be the only one that makes {self.what} until it is written",
             f"{now}: this process was stopped or silent for more than {LEASE:.0f} seconds; it wrote nothing more",
             "run the same command again: it waits for the other process and keeps all that is finished",
@@ -119,7 +120,7 @@ class Lock:
         """Return if this process still owns the path.
 
         Raises:
-            LockLost: it does not.
+            LockLostError: it does not.
         """
         self.claim.check()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from astrid_ml.pipeline import lock
-from astrid_ml.pipeline.lock import Claim, Lock, LockLost
+from astrid_ml.pipeline.lock import Claim, Lock, LockLostError
 
 # A process with a short lease: owns the path until a line comes, then asks whether it still owns it.
 OWNER = """
@@ -28,7 +28,7 @@ with lock.Lock(Path(sys.argv[1]), "the dataset toy") as own:
     try:
         own.check()
         print("kept", flush=True)
-    except lock.LockLost as error:
+    except lock.LockLostError as error:
         print(error, flush=True)
 """
 LONG_AGO, FAR_AHEAD = 86_400.0 * 400, -86_400.0 * 400
@@ -37,7 +37,9 @@ LONG_AGO, FAR_AHEAD = 86_400.0 * 400, -86_400.0 * 400
 def owner(path: Path, lease: float) -> subprocess.Popen[str]:
     """A process that owns the path."""
     command = [sys.executable, "-c", OWNER, str(path), str(lease)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None and process.stdout.readline() == "owns\n"
     return process
 
@@ -189,9 +191,9 @@ def test_a_claim_is_asked_in_any_process_and_a_lock_that_is_gone_is_lost(tmp_pat
         asked = subprocess.run([sys.executable, "-c", code, pickle.dumps(held.claim).hex()], check=False)
         assert asked.returncode == 0
         path.unlink()
-        with pytest.raises(LockLost, match="its lock is gone"):
+        with pytest.raises(LockLostError, match="its lock is gone"):
             held.check()
-    with pytest.raises(LockLost):
+    with pytest.raises(LockLostError):
         Claim(path, "f00d", "f").check()
 
 
