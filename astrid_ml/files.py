@@ -26,6 +26,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.types import Array
 
+ASIDE = "damaged"  # the folder that damaged files are moved into
 _NUMBER = itertools.count()
 # What numpy raises on a file that is cut short, or is something else.
 _DAMAGE = (ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
@@ -240,6 +241,16 @@ def move(source: Path, target: Path) -> None:
     """Give a file or folder another name; where that is taken, it stays as it is."""
     if not target.exists():
         os.rename(source, target)
+
+
+def put_aside(path: Path) -> Path:
+    """Move a file or folder into ``damaged/`` beside it, under a name that is free there, and return its new place."""
+    folder = path.parent / ASIDE
+    folder.mkdir(exist_ok=True)
+    names = (f"{path.name}{f'.{number}' if number else ''}" for number in itertools.count())
+    target = next(folder / name for name in names if not os.path.lexists(folder / name))
+    os.rename(path, target)
+    return target
 
 
 def discard(path: Path) -> None:

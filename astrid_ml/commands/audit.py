@@ -49,4 +49,7 @@ class AuditCommand:
             write_json(folder / "audit.json", content)
         found = {finding.kind: finding.message for finding in result.findings}
         summary = {"split": f"{plan.name} {plan.hash}", "checked": ", ".join(result.checked), **found}
+        if result.unchecked:
+            n = len(source.index)
+            summary["not checked"] = ", ".join(f"{name}: {k} of {n} samples" for name, k in result.unchecked.items())
         return summary | {"confounding": result.confounding, "failed": len(result.findings)}

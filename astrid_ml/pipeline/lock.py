@@ -20,7 +20,9 @@ may be stopped; there the rename itself decides, since a folder is never renamed
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import sys
 import time
 from contextlib import suppress
@@ -183,3 +185,33 @@ def owner_of(path: Path) -> str:
     if owner is None:
         return "another process"
     return f"process {owner.pid} on {owner.hostname.partition('?')[0]}"
+
+
+def left_by_the_dead(path: Path) -> bool:
+    """Whether a lock's owner was a process of this host that is gone; an owner elsewhere counts as alive.
+
+    A folder is a lock of an earlier version, with its owner in ``owner.json``.
+    """
+    if path.is_dir():
+        try:
+            known = json.loads((path / "owner.json").read_text(encoding="utf-8"))
+            return known["host"] == socket.gethostname() and not process_lives(int(known["pid"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return True
+    owner = SoftFileLease(path, lease_duration=LEASE).owner
+    return owner is not None and owner.hostname == socket.gethostname() and not process_lives(owner.pid)
+
+
+def process_lives(pid: int) -> bool:
+    """Whether a process of this host has that number.
+
+    >>> process_lives(os.getpid())
+    True
+    """
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
