@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
+from astrid_ml.types import Whole
+
 Work = Callable[[Any], Any]
 
 
@@ -57,7 +59,7 @@ class Processes:
         workers: how many; 0 means one for each core.
     """
 
-    workers: int = 0
+    workers: Whole = 0
 
     def map(self, work: Work, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Yield (position, result or exception) as they finish.

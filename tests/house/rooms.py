@@ -11,6 +11,7 @@ HOUSE = (
     "identity",
     "fingerprint",
     "types",
+    "values",
     "sky",
     "missions",
     "stats",

@@ -93,7 +93,10 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
     task.prepare_for(datamodule)
     checkpoint = folder / "checkpoints" / "best.ckpt"
     with log.stage("fit", number, dataset=dataset.fingerprint, plan=work.plan.hash) as fitting:
-        outcome = fit(task, datamodule, config["trainer"], config["callbacks"], loggers, folder)
+        data = f"{dataset.fingerprint} {work.plan.hash}"
+        outcome = fit(
+            task, datamodule, config["trainer"], config["callbacks"], loggers, folder, int(config["seed"]), data
+        )
         fitting.outputs["weights"] = digest_of(dict(outcome.state_dict))
     if not outcome.is_global_zero:
         empty = pd.DataFrame()
