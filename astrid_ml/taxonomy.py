@@ -202,11 +202,12 @@ def load_taxonomy(source: str) -> Taxonomy:
         name, text = path.name, path.read_text(encoding="utf-8")
     try:
         content: Any = yaml.safe_load(text)
-        tree = [str(content["name"]), str(content["root"]), *(_lists(content.get(k)) for k in ("children", "labels"))]
+        children, labels = (_lists(content.get(part)) for part in ("children", "labels"))
+        called, root = str(content["name"]), str(content["root"])
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         fix = "see astrid_ml/taxonomies for examples"
         raise UserError(f"{name} with name, root, children, labels", "another content", fix) from error
-    return Taxonomy(*tree)
+    return Taxonomy(called, root, children, labels)
 
 
 def _is_file(source: str) -> bool:

@@ -18,8 +18,9 @@ from astrid_ml.missions import with_canonical
 from astrid_ml.types import Array, Ints
 
 SCHEMA, INDEX = 1, "index.parquet"
-# What dataset.json holds in every dataset, and of what kind.
+# Of what kind the parts of dataset.json are that are read from it; those of NEEDED stand in every one.
 KINDS: dict[str, type] = {"schema": int, "fingerprint": str, "domain": str, "counts": dict, "description": dict}
+NEEDED = ("schema", "fingerprint")
 FRAME, FRAMES = "frame", "image"  # the kind of whole frames; the column of their files
 
 
@@ -274,9 +275,16 @@ def _read_meta(path: Path) -> dict[str, Any]:
         meta: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise damaged(file, "no whole JSON") from error
-    wrong = [name for name, kind in KINDS.items() if not isinstance(meta, dict) or not isinstance(meta.get(name), kind)]
-    if wrong and not (isinstance(meta, dict) and isinstance(meta.get("schema"), int) and meta["schema"] != SCHEMA):
+    if not isinstance(meta, dict):
+        raise damaged(file, "no mapping")
+    newer = isinstance(meta.get("schema"), int) and meta["schema"] != SCHEMA
+    wrong = [] if newer else [name for name, kind in KINDS.items() if not _is_kind(meta, name, kind)]
+    if wrong:
         raise damaged(file, f"no valid {', '.join(wrong)}")
     if meta.get("schema") != SCHEMA:
         raise UserError(f"a dataset of schema {SCHEMA}", f"schema {meta.get('schema')} at {path}", "update astrid_ml")
     return meta
+
+
+def _is_kind(meta: dict[str, Any], name: str, kind: type) -> bool:
+    return isinstance(meta[name], kind) if name in meta else name not in NEEDED

@@ -12,7 +12,7 @@ import numpy as np
 
 from astrid_ml.dataset.digests import check_file, files_of
 from astrid_ml.dataset.pages import read_pages
-from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.dataset.prepared import FRAMES, PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
 from astrid_ml.fingerprint import file_hash
@@ -84,7 +84,11 @@ def row_damage(dataset: PreparedDataset) -> Iterator[str]:
         shard, _, kind = path.name.removesuffix(".npy").partition(".")
         files.setdefault(shard, {})[kind] = path
     last = dataset.index.groupby(dataset.index["array"].astype(str))["row"].agg(["min", "max"])
+    if FRAMES in dataset.index:
+        yield from _frames(dataset)
     for shard, rows in zip(last.index.astype(str), last.to_dict("records"), strict=True):
+        if shard not in files and FRAMES not in dataset.index:
+            yield f"the index names the array {shard[:80]!r}, of which there is nothing"
         for kind, path in files.get(shard, {}).items():
             array = read_array(path, "r")
             if kind.endswith(".values"):
@@ -94,6 +98,15 @@ def row_damage(dataset: PreparedDataset) -> Iterator[str]:
                 yield f"the index names row {rows['max']} of {path.name}, which has {n}"
             if kind.endswith(".offsets"):
                 yield from _offsets(array, files[shard].get(kind.removesuffix("offsets") + "values"), path.name)
+
+
+def _frames(dataset: PreparedDataset) -> Iterator[str]:
+    """Frames that the index names and that cannot be opened."""
+    for name in dataset.index[FRAMES].dropna().astype(str).unique():
+        try:
+            dataset.frame(name)
+        except UserError as error:
+            yield said(error)
 
 
 def _offsets(offsets: Array, values: Path | None, name: str) -> Iterator[str]:

@@ -33,6 +33,7 @@ from types import TracebackType
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from astrid_ml.errors import UserError
+from astrid_ml.temporaries import process_lives
 
 LEASE, POLL = 30.0, 0.2
 LOOKS, PAUSE = 5, 0.1  # a contender's look may move the marker aside for a moment, and a mount may stutter
@@ -200,18 +201,3 @@ def left_by_the_dead(path: Path) -> bool:
             return True
     owner = SoftFileLease(path, lease_duration=LEASE).owner
     return owner is not None and owner.hostname == socket.gethostname() and not process_lives(owner.pid)
-
-
-def process_lives(pid: int) -> bool:
-    """Whether a process of this host has that number.
-
-    >>> process_lives(os.getpid())
-    True
-    """
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

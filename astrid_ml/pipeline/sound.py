@@ -10,9 +10,10 @@ from astrid_ml.dataset.digests import digest_of_file
 from astrid_ml.dataset.pages import read_pages
 from astrid_ml.dataset.sound import Damage, dataset_damage, said
 from astrid_ml.errors import UserError
-from astrid_ml.files import ASIDE, temporaries
-from astrid_ml.pipeline.lock import left_by_the_dead, process_lives
+from astrid_ml.files import ASIDE
+from astrid_ml.pipeline.lock import left_by_the_dead
 from astrid_ml.pipeline.units import MARK, RECORDS, summary_of
+from astrid_ml.temporaries import temporaries
 
 LOCKS, UNITS = "locks", "units"
 
@@ -77,11 +78,6 @@ def in_use(store: Path) -> list[Path]:
 
 
 def left_over(store: Path) -> list[Path]:
-    """What killed processes left: temporaries of processes that are gone, and their locks.
-
-    A temporary names its process, not its host; while somebody may be at work in the store, none is said to be left.
-    """
+    """What killed processes of this machine left: their locks and temporaries; those of other machines may live."""
     locks = [path for path in sorted((store / LOCKS).glob("*")) if left_by_the_dead(path)]
-    if in_use(store):
-        return locks
-    return locks + [path for path, process in temporaries(store) if not process_lives(process)]
+    return locks + [found.path for found in temporaries(store) if found.orphaned]

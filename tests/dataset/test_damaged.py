@@ -44,7 +44,9 @@ def refused_or_right(folder: Path, expected: bytes) -> bool:
     try:
         found = stamps(folder)
     except UserError as error:
-        assert error.expected and error.got and error.fix
+        found, said = None, (error.expected, error.got, error.fix)
+    if found is None:
+        assert all(said)
         return True
     assert found == expected
     return False
@@ -202,13 +204,14 @@ def test_a_large_array_is_told_by_its_size_and_its_content_by_fsck(
 
 def test_pages_have_checksums_and_damage_is_short(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
-    write_pages(pd.DataFrame({"id": [str(n) for n in range(500)], "x": np.arange(500.0)}), path)
+    values = np.random.default_rng(1).normal(size=500)  # nothing to compress: they stand in the file as they are
+    write_pages(pd.DataFrame({"id": [str(n) for n in range(500)], "x": values}), path)
     content = bytearray(path.read_bytes())
-    content[content.index(np.float64(250).tobytes())] ^= 1
+    content[content.index(values[250].tobytes())] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UserError, match="a whole table t.parquet"):
+    with pytest.raises(UserError, match=r"a whole table t\.parquet"):
         read_pages(path)
-    with pytest.raises(UserError, match="no .*nothing"):
+    with pytest.raises(UserError, match=r"no .*nothing"):
         read_pages(tmp_path / "nothing.parquet")
     assert short(ValueError("")) == "ValueError"
 
