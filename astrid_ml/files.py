@@ -240,8 +240,8 @@ def put_aside(path: Path) -> Path:
 
 def discard(path: Path) -> None:
     """Remove a file or folder; a folder goes under a temporary name first, so nobody sees a part of it."""
+    grave = temporary_for(path)  # this removes what killed writers left beside it: perhaps the path itself
     if path.is_dir() and not path.is_symlink():
-        grave = temporary_for(path)
         os.rename(path, grave)
         shutil.rmtree(grave)
     else:

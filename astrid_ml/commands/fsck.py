@@ -125,11 +125,12 @@ def fits_damage(path: Path) -> Iterator[Damage]:
     from astropy.io import fits
 
     try:
-        with warnings.catch_warnings(record=True) as said_by, fits.open(path, checksum=True, memmap=False) as units:
+        with path.open("rb") as stream, warnings.catch_warnings(record=True) as said_by:
             warnings.simplefilter("always")
-            for unit in units:
-                unit.verify("warn")
-                _ = unit.data
+            with fits.open(stream, checksum=True, memmap=False) as units:
+                for unit in units:
+                    unit.verify("warn")
+                    _ = unit.data
         texts = [str(warning.message) for warning in said_by]
     except Exception as error:  # what a damaged header leads to is anything
         yield Damage(path, f"it cannot be read: {short(error)}")
@@ -219,7 +220,7 @@ def heal(place: Path, found: list[Damage], left: list[Path]) -> dict[str, str]:
         if damage.again is None:
             moved[f"not fixed {damage.path}"] = "its reason says what to do, or copy it again"
             continue
-        behind = units_behind(damage.again, [damage.path.name]) if damage.again != damage.path else []
+        behind = units_behind(damage.again.parent, [damage.path]) if damage.again != damage.path else []
         for path in [damage.again, *behind]:
             if os.path.lexists(path):
                 moved[f"moved {path}"] = str(put_aside(path))

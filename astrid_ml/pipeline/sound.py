@@ -66,10 +66,21 @@ def unit_damage(unit: Path) -> str | None:
     return None if records == summary["records"] else f"{RECORDS} has {records} rows instead of {summary['records']}"
 
 
-def units_behind(dataset: Path, names: Iterable[str]) -> list[Path]:
-    """Units of which files of a dataset are hard links: they have the same damage."""
-    begins = {Path(name).name.partition("-")[0] for name in names}
-    return [unit for unit in units_of(dataset.parent) if unit.name[:12] in begins]
+def units_behind(store: Path, files: Iterable[Path]) -> list[Path]:
+    """Units that hold one of these files too, as a hard link: they have the same damage.
+
+    Args:
+        store: the folder.
+        files: damaged ones, of a dataset of that store.
+    """
+    known = {_inode(path) for path in files if path.is_file()}
+    found = (unit for unit in units_of(store) if any(_inode(path) in known for path in unit.rglob("*")))
+    return list(found) if known else []
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_dev, status.st_ino
 
 
 def in_use(store: Path) -> list[Path]:
