@@ -241,6 +241,25 @@ def units_that_failed(meta: dict[str, Any]) -> list[dict[str, str]]:
     return [drop for drop in failed if not str(drop.get("reason", "")).startswith("missing ")]
 
 
+def said_of_partial(meta: dict[str, Any]) -> str | None:
+    """One sentence for reports on a partial dataset; None for a whole one.
+
+    Args:
+        meta: of ``dataset.json``, or a record with ``failed`` of it.
+
+    Example:
+        >>> said_of_partial({"failed": [{"id": "night1", "reason": "PermissionError: no right"}]})
+        'The dataset is partial: 1 unit failed (night1: PermissionError: no right). astrid prepare tries it again.'
+    """
+    failed = units_that_failed(meta)
+    if not failed:
+        return None
+    first = f"{failed[0].get('id')}: {failed[0].get('reason')}"[:160]
+    words, them = ("1 unit", "it") if len(failed) == 1 else (f"{len(failed)} units", "them")
+    named = first if len(failed) == 1 else f"the first is {first}"
+    return f"The dataset is partial: {words} failed ({named}). astrid prepare tries {them} again."
+
+
 def checked_index(index: pd.DataFrame, path: Path) -> pd.DataFrame:
     """An index that names each sample once, and for each a row of an array.
 
