@@ -6,13 +6,14 @@ A kill leaves nothing but that temporary, which goes when something is written t
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.temporaries import temporary_for
 from astrid_ml.types import Array
 
+ASIDE = "damaged"  # the folder that damaged files are moved into
 # What numpy raises on a file that is cut short, or is something else.
 _DAMAGE = (ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
 
@@ -79,14 +81,16 @@ def whole(path: Path, durable: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(target: Path, mark: str) -> Iterator[Path]:
+def whole_folder(target: Path, mark: str, before: Callable[[], None] | None = None) -> Iterator[Path]:
     """A temporary folder beside ``target``, renamed whole onto it when the block ends well.
 
-    Of several processes that make the same folder, the first wins and the others' work is dropped.
+    Of several processes that make the same folder, the first wins and the others' work is dropped: no file system
+    renames a folder onto one that holds something.
 
     Args:
         target: the final folder.
         mark: a file that stands in every complete folder; without it the work is dropped.
+        before: called just before the rename; what it raises stops it (a lock that was lost, for instance).
 
     Raises:
         OSError: the rename failed, and no complete folder stands there.
@@ -97,6 +101,8 @@ def whole_folder(target: Path, mark: str) -> Iterator[Path]:
     try:
         yield work
         if (work / mark).is_file():
+            if before is not None:
+                before()
             try:
                 os.rename(work, target)
             except OSError:
@@ -222,6 +228,26 @@ def move(source: Path, target: Path) -> None:
         os.rename(source, target)
 
 
+def put_aside(path: Path) -> Path:
+    """Move a file or folder into ``damaged/`` beside it, under a name that is free there, and return its new place."""
+    folder = path.parent / ASIDE
+    folder.mkdir(exist_ok=True)
+    names = (f"{path.name}{f'.{number}' if number else ''}" for number in itertools.count())
+    target = next(folder / name for name in names if not os.path.lexists(folder / name))
+    os.rename(path, target)
+    return target
+
+
+def discard(path: Path) -> None:
+    """Remove a file or folder; a folder goes under a temporary name first, so nobody sees a part of it."""
+    grave = temporary_for(path)  # this removes what killed writers left beside it: perhaps the path itself
+    if path.is_dir() and not path.is_symlink():
+        os.rename(path, grave)
+        shutil.rmtree(grave)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def link(source: Path, target: Path) -> None:
     """A hard link; a copy where the file system has none."""
     try:
@@ -259,7 +285,7 @@ class TableWriter:
             fields = [pa.field(f.name, _guess(f.name)) if pa.types.is_null(f.type) else f for f in arrow.schema]
             self.schema = pa.schema(fields)
             schema = self.schema.with_metadata({**(self.schema.metadata or {}), **self.metadata})
-            self._writer = pq.ParquetWriter(self._file.part, schema)
+            self._writer = pq.ParquetWriter(self._file.part, schema, write_page_checksum=True)
         aligned = table.reindex(columns=self.schema.names)
         self._writer.write_table(pa.Table.from_pandas(aligned, schema=self.schema, preserve_index=False, safe=False))
         self.empty = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -185,23 +186,70 @@ def known_taxonomies() -> list[str]:
 
 
 def load_taxonomy(source: str) -> Taxonomy:
-    """A shipped tree by name, or a YAML file with ``name, root, children, labels``.
+    """A shipped tree by name, a YAML file with ``name, root, children, labels``, or the text of such a file.
 
     Raises:
         UserError: no such tree, or a file that is not one.
     """
     import yaml
 
-    path = (
-        Path(source) if source.endswith((".yaml", ".yml")) else Path(__file__).parent / "taxonomies" / f"{source}.yaml"
-    )
-    if not path.is_file():
-        raise UserError(f"a taxonomy: {', '.join(known_taxonomies())} or a YAML file", source, "choose one of them")
-    content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or not {"name", "root", "children"} <= set(content):
-        raise UserError(
-            f"{path.name} with name, root, children, labels", "another content", "see astrid_ml/taxonomies for examples"
-        )
-    return Taxonomy(
-        str(content["name"]), str(content["root"]), dict(content["children"]), dict(content.get("labels") or {})
-    )
+    if source.lstrip().startswith("{"):
+        name, text = "the tree in the record", source
+    else:
+        path = Path(source) if _is_file(source) else Path(__file__).parent / "taxonomies" / f"{source}.yaml"
+        if not path.is_file() or not (_is_file(source) or source in known_taxonomies()):
+            raise UserError(f"a taxonomy: {', '.join(known_taxonomies())} or a YAML file", source, "choose one of them")
+        name, text = path.name, path.read_text(encoding="utf-8")
+    try:
+        content: Any = yaml.safe_load(text)
+        children, labels = (_lists(content.get(part)) for part in ("children", "labels"))
+        called, root = str(content["name"]), str(content["root"])
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        fix = "see astrid_ml/taxonomies for examples"
+        raise UserError(f"{name} with name, root, children, labels", "another content", fix) from error
+    return Taxonomy(called, root, children, labels)
+
+
+def _is_file(source: str) -> bool:
+    return source.endswith((".yaml", ".yml"))
+
+
+def _lists(value: Any) -> dict[str, list[str]]:
+    return {str(node): [str(name) for name in names] for node, names in dict(value or {}).items()}
+
+
+def with_trees_inside(config: Any) -> Any:
+    """A configuration in which each tree of a user's file stands as its text: a checkpoint must not need that file."""
+    if isinstance(config, Mapping):
+        return {
+            key: _text(value)
+            if key == "taxonomy" and isinstance(value, str) and _is_file(value)
+            else with_trees_inside(value)
+            for key, value in config.items()
+        }
+    return [with_trees_inside(part) for part in config] if isinstance(config, list | tuple) else config
+
+
+def _text(source: str) -> str:
+    tree = load_taxonomy(source)
+    return json.dumps({"name": tree.name, "root": tree.root, "children": tree.children, "labels": tree.labels})
+
+
+def refuse_trees_outside(config: Any, name: str) -> None:
+    """Refuse a record that names a file of the reader's disk as its tree.
+
+    Args:
+        config: of a record.
+        name: of its file.
+
+    Raises:
+        UserError: it does.
+    """
+    if isinstance(config, Mapping):
+        tree = config.get("taxonomy")
+        if isinstance(tree, str) and not tree.lstrip().startswith("{") and tree not in known_taxonomies():
+            fix = "train again: the tree of your file is then kept in the checkpoint"
+            raise UserError("a taxonomy that is shipped, or inside the record", f"{tree[:80]} in {name}", fix)
+    parts = config.values() if isinstance(config, Mapping) else config if isinstance(config, list | tuple) else ()
+    for part in parts:
+        refuse_trees_outside(part, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -34,6 +35,9 @@ def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], boo
     absent = [str(path) for path in named if not path.exists()]
     if absent:
         raise UserError("files or folders that exist", f"nothing at {', '.join(absent)}", "check the path")
+    odd = [f"{path} ({what_it_is(path)})" for path in named if not path.is_file() and not path.is_dir()]
+    if odd:
+        raise UserError("files or folders", ", ".join(odd), "write its content into a file and name that")
     found: dict[Path, None] = {}
     for place in named:
         files = _below(place) if place.is_dir() else [place]
@@ -45,6 +49,7 @@ def _below(folder: Path) -> list[Path]:
     """All files at any depth of a folder, sorted."""
     seen: set[tuple[int, int]] = set()
     files: list[Path] = []
+    odd: list[Path] = []
     for here, below, names in os.walk(folder, followlinks=True, onerror=_unreadable):
         status = os.stat(here)
         if (status.st_dev, status.st_ino) in seen:
@@ -53,10 +58,23 @@ def _below(folder: Path) -> list[Path]:
         seen.add((status.st_dev, status.st_ino))
         below.sort()
         try:
-            files += [path for name in names if (path := Path(here, name)).is_file()]
+            paths = [Path(here, name) for name in names]
+            files += [path for path in paths if path.is_file()]
+            odd += [path for path in paths if not path.is_file()]
         except OSError as error:
             _unreadable(error)
+    if odd:
+        shown = ", ".join(f"{path} ({what_it_is(path)})" for path in sorted(odd)[:3])
+        print(f"note: {len(odd)} entries of {folder} are no files and left out: {shown}", file=sys.stderr, flush=True)
     return sorted(files)
+
+
+def what_it_is(path: Path) -> str:
+    """What stands at a path that is neither a file nor a folder."""
+    if path.is_symlink() and not path.exists():
+        return "a link to nothing"
+    kinds = {"a FIFO": path.is_fifo, "a socket": path.is_socket}
+    return next((name for name, holds in kinds.items() if holds()), "a device")
 
 
 def _unreadable(error: OSError) -> None:

@@ -45,12 +45,14 @@ class AuditResult:
         confounding: how far metadata alone get (AUCPR beside the prevalence), or why that was not measured.
         checked: the checks that could run on this dataset.
         mode: ``fail``, ``warn`` or ``off``.
+        unchecked: check -> samples that it could not look at: without a position, without a pixel that says anything.
     """
 
     findings: list[Finding]
     confounding: dict[str, Any]
     checked: list[str]
     mode: str = "fail"
+    unchecked: dict[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -66,6 +68,7 @@ class AuditResult:
             "ok": self.ok,
             "mode": self.mode,
             "checked": self.checked,
+            "unchecked": self.unchecked,
             "findings": found,
             "confounding": self.confounding,
         }
@@ -107,7 +110,8 @@ class Audit:
             findings += [Finding(f.kind, prefix + f.message, f.pairs) for f in found]
             checked = names
         confounded = self.confounding.measure(source.index) if self.confounding else {"why": "off"}
-        result = AuditResult(findings, confounded, checked, self.mode)
+        unchecked = {name: n for name, n in not_looked_at(source.index, described).items() if n and name in checked}
+        result = AuditResult(findings, confounded, checked, self.mode, unchecked)
         if self.mode == "fail" and not result.ok:
             raise UserError(
                 "a split that leaks nothing from training to test",
@@ -140,6 +144,24 @@ class Audit:
             found = self.duplicates.match(source, described, train, test)
             checks.append(("duplicate stamps", _duplicates(index["id"], found)))
         return [finding for _, finding in checks if finding is not None], [name for name, _ in checks]
+
+
+def not_looked_at(index: pd.DataFrame, described: list[Described] | None) -> dict[str, int]:
+    """Check -> how many samples of a dataset it cannot look at."""
+    needed = {"positions": ("ra", "dec"), "overlapping pixels": ("frame", "x", "y", "stamp_h")}
+    out = {name: without(index, columns) for name, columns in needed.items() if set(columns) <= set(index.columns)}
+    return out | {"duplicate stamps": sum(part.blank for part in described or [])}
+
+
+def without(index: pd.DataFrame, columns: Sequence[str]) -> int:
+    """Rows in which a column holds nothing, or no finite number."""
+    absent = np.zeros(len(index), dtype=bool)
+    for name in columns:
+        values = index[name]
+        absent |= values.isna().to_numpy()
+        if pd.api.types.is_numeric_dtype(values):
+            absent |= ~np.isfinite(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    return int(absent.sum())
 
 
 def has_stamps(source: SampleSource) -> bool:

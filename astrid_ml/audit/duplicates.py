@@ -30,10 +30,12 @@ class Described:
     Args:
         rows: positions in the index, ascending, shape (n,).
         features: unit vectors, shape (n, d).
+        blank: how many of them have no structure in any channel (no finite pixel, or all alike): nothing is like them.
     """
 
     rows: Ints
     features: Floats32
+    blank: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,18 @@ class DuplicateSearch:
 
     def describe(self, source: SampleSource, rows: Ints) -> list[Described]:
         """Spectra of these stamps, apart for each shape; once for all rounds of a split."""
-        parts: dict[tuple[int, ...], list[tuple[Ints, Floats32]]] = {}
+        parts: dict[tuple[int, ...], list[tuple[Ints, Floats32, int]]] = {}
         for start in range(0, len(rows), self.batch):
             chosen = rows[start : start + self.batch]
             for positions, stamps in source.groups("stamps", chosen):
-                parts.setdefault(stamps.shape[1:], []).append((chosen[positions], spectrum(texture(stamps))))
+                textures = texture(stamps)
+                blank = int((textures == 0).all(axis=(1, 2, 3)).sum())
+                parts.setdefault(stamps.shape[1:], []).append((chosen[positions], spectrum(textures), blank))
         out = []
         for found in parts.values():
             place, features = np.concatenate([p[0] for p in found]), np.concatenate([p[1] for p in found])
             order = np.argsort(place)
-            out.append(Described(place[order], standardised(features[order])))
+            out.append(Described(place[order], standardised(features[order]), sum(p[2] for p in found)))
         return out
 
     def match(

@@ -17,6 +17,7 @@ from astrid_ml.checkpoint.schema import SCHEMA, checked
 from astrid_ml.errors import UserError
 from astrid_ml.identity import current, lasting
 from astrid_ml.sky import unit_vectors
+from astrid_ml.taxonomy import refuse_trees_outside, with_trees_inside
 from astrid_ml.types import Array
 
 
@@ -138,7 +139,7 @@ class Record:
         Args:
             weights: of the same checkpoint; their digest stands in the record.
         """
-        entry = {"schema": SCHEMA, **asdict(self), "config": lasting(self.config)}
+        entry = {"schema": SCHEMA, **asdict(self), "config": with_trees_inside(lasting(self.config))}
         digests = {"weights": digest_of(dict(weights)), "record": digest_of(entry)}
         whole = {**entry, "digests": digests}
         checked(whole, "the record of this run")
@@ -160,6 +161,7 @@ class Record:
         digests = values.pop("digests")
         if digests is not None:
             check_digests(digests, entry, weights, name)
+        refuse_trees_outside(values["config"], name)
         if values["digest"] is not None:
             values["digest"] = TrainingDigest(**values["digest"])
         values["channels"] = ChannelRecord(**values["channels"])

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from astrid_ml.audit.audit import Audit
-from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
 from astrid_ml.files import write_json
 from astrid_ml.splits.plan import SplitPlan
 
@@ -43,10 +43,15 @@ class AuditCommand:
         plan = self.split.plan(source.index)
         result = replace(self.audit, mode="warn").run(source, plan)
         content = result.to_plain()
+        found = {finding.kind: finding.message for finding in result.findings}
+        summary = {"split": f"{plan.name} {plan.hash}", "checked": ", ".join(result.checked), **found}
+        if partial := said_of_partial(source.meta):
+            summary["note"] = content["note"] = partial
+        if result.unchecked:
+            n = len(source.index)
+            summary["not checked"] = ", ".join(f"{name}: {k} of {n} samples" for name, k in result.unchecked.items())
         if self.output_dir is not None:
             folder = Path(self.output_dir)
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "audit.json", content)
-        found = {finding.kind: finding.message for finding in result.findings}
-        summary = {"split": f"{plan.name} {plan.hash}", "checked": ", ".join(result.checked), **found}
         return summary | {"confounding": result.confounding, "failed": len(result.findings)}

@@ -76,7 +76,15 @@ def test_predictions(run: Path) -> pd.DataFrame:
     if absent:
         got = f"no {', '.join(absent)} in {path}"
         raise UserError("binary predictions: id, group_id, label, score", got, "compare runs of a real/bogus task")
-    return table[table["label"].notna()].drop_duplicates("id").set_index("id")
+    for name in ("id", "group_id"):
+        if table[name].isna().any():
+            got = f"{int(table[name].isna().sum())} rows of {path} without {name}"
+            raise UserError("predictions that name their samples", got, "predict again, or repair the table")
+    if table["id"].duplicated().any():
+        twice = table["id"][table["id"].duplicated()].unique()
+        got = f"{len(twice)} ids more than once in {path} ({', '.join(map(str, twice[:3]))})"
+        raise UserError("each sample once in a table of predictions", got, "compare runs that test each sample once")
+    return table[table["label"].notna()].set_index("id")
 
 
 def check_labels(tables: dict[str, pd.DataFrame]) -> None:

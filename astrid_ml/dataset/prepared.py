@@ -10,13 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.dataset.digests import SMALL, check_file, damaged, read_digests
+from astrid_ml.dataset.pages import read_pages
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
 from astrid_ml.found import found
 from astrid_ml.missions import with_canonical
 from astrid_ml.types import Array, Ints
 
-SCHEMA = 1
+SCHEMA, INDEX = 1, "index.parquet"
+# Of what kind the parts of dataset.json are that are read from it; those of NEEDED stand in every one.
+KINDS: dict[str, type] = {"schema": int, "fingerprint": str, "domain": str, "counts": dict, "description": dict}
+NEEDED = ("schema", "fingerprint")
 FRAME, FRAMES = "frame", "image"  # the kind of whole frames; the column of their files
 
 
@@ -159,7 +164,11 @@ class PreparedDataset(ShardedSource):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.meta: dict[str, Any] = _read_meta(self.path)
-        self.index = with_canonical(pd.read_parquet(self.path / "index.parquet"))
+        self.digests = read_digests(self.path, self.meta)
+        self._whole = sum(size for size, _ in self.digests.values()) <= SMALL
+        self._seen: set[str] = set()
+        check_file(self.path, INDEX, self.digests, content=True)
+        self.index = with_canonical(checked_index(read_pages(self.path / INDEX), self.path / INDEX))
         self._open: dict[tuple[str, str], Array] = {}
 
     frame_column = "image"
@@ -175,8 +184,28 @@ class PreparedDataset(ShardedSource):
             raise UserError("frames inside the dataset", f"{name} in the index", "prepare the dataset again")
         if not path.is_file():
             raise UserError("the frames beside the index", f"no {path}", "restore the folder, or prepare it again")
-        mapped: Array = np.load(path, mmap_mode="r")
-        return mapped
+        self._check(name)
+        return read_array(path, "r")
+
+    @property
+    def partial(self) -> list[dict[str, str]]:
+        """Units that failed when it was made, each with ``id`` and ``reason``; empty for a whole dataset."""
+        return units_that_failed(self.meta)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A side table by its name.
+
+        Raises:
+            UserError: it is missing, or not what was written.
+        """
+        self._check(f"{name}.parquet")
+        return read_pages(self.path / f"{name}.parquet")
+
+    def _check(self, name: str) -> None:
+        """Compare a file with what was written, once in the life of a dataset and of its copies."""
+        if name not in self._seen:
+            check_file(self.path, name, self.digests, content=self._whole)
+            self._seen.add(name)
 
     @property
     def fingerprint(self) -> str:
@@ -198,12 +227,57 @@ class PreparedDataset(ShardedSource):
                     got = f"nothing of {name} in {folder}"
                     raise UserError("the arrays beside the index", got, "restore the folder, or prepare it again")
                 raise KeyError(kind)
+            self._check(f"arrays/{file.name}")
             self._open[key] = read_array(file, "r")
         return self._open[key]
 
     def __getstate__(self) -> dict[str, Any]:
         """Maps are opened again in another process."""
         return {**self.__dict__, "_open": {}}
+
+
+def units_that_failed(meta: dict[str, Any]) -> list[dict[str, str]]:
+    """Of ``dataset.json``: units whose failure may pass. Files that are missing are part of the fingerprint instead."""
+    failed = meta.get("failed") or []
+    return [drop for drop in failed if not str(drop.get("reason", "")).startswith("missing ")]
+
+
+def said_of_partial(meta: dict[str, Any]) -> str | None:
+    """One sentence for reports on a partial dataset; None for a whole one.
+
+    Args:
+        meta: of ``dataset.json``, or a record with ``failed`` of it.
+
+    Example:
+        >>> said_of_partial({"failed": [{"id": "night1", "reason": "PermissionError: no right"}]})
+        'The dataset is partial: 1 unit failed (night1: PermissionError: no right). astrid prepare tries it again.'
+    """
+    failed = units_that_failed(meta)
+    if not failed:
+        return None
+    first = f"{failed[0].get('id')}: {failed[0].get('reason')}"[:160]
+    words, them = ("1 unit", "it") if len(failed) == 1 else (f"{len(failed)} units", "them")
+    named = first if len(failed) == 1 else f"the first is {first}"
+    return f"The dataset is partial: {words} failed ({named}). astrid prepare tries {them} again."
+
+
+def checked_index(index: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """An index that names each sample once, and for each a row of an array.
+
+    Raises:
+        UserError: it does not.
+    """
+    absent = [name for name in ("id", "group_id", "array", "row") if name not in index]
+    if absent:
+        raise damaged(path, f"no column {', '.join(absent)}")
+    empty = [name for name in ("id", "group_id", "array", "row") if index[name].isna().any()]
+    if empty:
+        raise damaged(path, f"rows without {', '.join(empty)}")
+    if not pd.api.types.is_integer_dtype(index["row"]):
+        raise damaged(path, "a column row that holds no whole numbers")
+    if index["id"].duplicated().any():
+        raise damaged(path, f"the id {index['id'][index['id'].duplicated()].iloc[0]} twice")
+    return index
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
@@ -217,7 +291,20 @@ def _read_meta(path: Path) -> dict[str, Any]:
             f"a folder with {', '.join(inside) or 'nothing'} in it",
             "give the folder that astrid prepare printed; one without dataset.json is unfinished: run prepare again",
         )
-    meta: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        meta: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise damaged(file, "no whole JSON") from error
+    if not isinstance(meta, dict):
+        raise damaged(file, "no mapping")
+    newer = isinstance(meta.get("schema"), int) and meta["schema"] != SCHEMA
+    wrong = [] if newer else [name for name, kind in KINDS.items() if not _is_kind(meta, name, kind)]
+    if wrong:
+        raise damaged(file, f"no valid {', '.join(wrong)}")
     if meta.get("schema") != SCHEMA:
         raise UserError(f"a dataset of schema {SCHEMA}", f"schema {meta.get('schema')} at {path}", "update astrid_ml")
     return meta
+
+
+def _is_kind(meta: dict[str, Any], name: str, kind: type) -> bool:
+    return isinstance(meta[name], kind) if name in meta else name not in NEEDED

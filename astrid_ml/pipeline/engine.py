@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import platform
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller, Unit
+from astrid_ml.dataset.digests import read_digests
+from astrid_ml.dataset.prepared import units_that_failed
 from astrid_ml.errors import UserError
-from astrid_ml.files import move, write_json
+from astrid_ml.files import discard, move, write_json
 from astrid_ml.fingerprint import fingerprint, input_fingerprint
 from astrid_ml.pipeline.executors import Executor, Serial
-from astrid_ml.pipeline.lock import Lock
+from astrid_ml.pipeline.lock import Lock, LockLostError
+from astrid_ml.pipeline.machine import explained, refuse_lost_files
 from astrid_ml.pipeline.publish import publish
 from astrid_ml.pipeline.units import Job, do_unit, failed_drop, make_jobs
 from astrid_ml.progress import Progress
@@ -74,47 +76,49 @@ def prepare_dataset(
         progress: show a bar.
 
     Raises:
-        UserError: nothing found, too many units failed, the disk is full.
+        UserError: nothing found, too many units failed, the disk is full, a mount is gone, the lock was lost.
     """
-    units = _planned(pipeline, raw)
-    jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
-    mark = dataset_fingerprint(units, jobs, labeller, store, name)
-    target = store / f"{name}-{mark[:12]}"
-    if is_whole(target):
-        return _reuse(store, target)
     try:
-        with Lock(store / "locks" / mark[:24], f"the dataset {target.name}") as lock:
+        units = _planned(pipeline, raw)
+        jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
+        mark = dataset_fingerprint(units, jobs, labeller, store, name)
+        target = store / f"{name}-{mark[:12]}"
+        if is_whole(target):
+            return _reuse(store, target)
+        with Lock(store / "locks" / f"{mark[:24]}.lock", f"the dataset {target.name}") as lock:
             if is_whole(target):
                 return PrepareOutcome(target, True, waited=lock.waited)
             started = time.time()
-            summaries, reused = _run(jobs, executor or Serial(), progress)
+            jobs = [replace(job, claim=lock.claim) for job in jobs]
+            summaries, reused = _run(jobs, executor or Serial(), progress, raw)
             errors = [failed_drop(summary) for summary in summaries if "error" in summary]
             failed = [Drop(unit.id, "missing " + ", ".join(unit.missing)) for unit in units if unit.missing] + errors
             _refuse_failures(failed, len(units), max_failed)
-            if errors:  # what may pass must not be published as the whole
-                mark, target = partial_identity(mark, target, errors)
-                if (target / "dataset.json").is_file():
-                    return PrepareOutcome(target, True, 0, reused, failed, lock.waited)
-            else:
-                _retire(mark, target)
-            finished = [(job, summary) for job, summary in zip(jobs, summaries, strict=True) if "error" not in summary]
-            publish(pipeline, finished, failed, labeller, target, fingerprint=mark, name=name, config=config or {})
-            _write_report(target, started, len(jobs) - reused, reused)
-            _point_to_latest(store, target)
-            return PrepareOutcome(target, False, len(finished) - reused, reused, failed, lock.waited)
+            done = [(job, summary) for job, summary in zip(jobs, summaries, strict=True) if "error" not in summary]
+            mark, target, there = _place(mark, target, errors, lock)
+            if not there:
+                names: dict[str, Any] = {"fingerprint": mark, "name": name, "config": config or {}}
+                publish(pipeline, done, failed, labeller, target, **names, before=lock.check)
+                lock.check()
+                _write_report(target, started, len(jobs) - reused, reused)
+            _point_to_latest(store, target, lock)
+            return PrepareOutcome(target, there, len(done) - reused, reused, failed, lock.waited)
     except OSError as error:
-        raise _of_the_machine(error, store) from error
+        raise explained(error, store) from error
 
 
-def _of_the_machine(error: OSError, store: Path) -> Exception:
-    """What the user can do about an error of the disk; the error itself where that is nothing."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        fix = "free space or set paths.data to another disk, and run again: finished units are kept"
-        return UserError("room on the disk for the prepared dataset", f"{store}: {error.strerror}", fix)
-    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        fix = "set paths.data to a folder of yours"
-        return UserError("a store that can be written", f"{store}: {error.strerror}", fix)
-    return error
+def _place(mark: str, target: Path, errors: Sequence[Drop], lock: Lock) -> tuple[str, Path, bool]:
+    """Fingerprint and folder of what is to be published, and whether it stands there; makes room where it does not."""
+    lock.check()
+    if errors:  # what may pass must not be published as the whole
+        mark, target = partial_identity(mark, target, errors)
+        if is_dataset(target):
+            return mark, target, True
+    else:
+        _retire(mark, target)
+    if target.exists():  # damaged: everything in it is made again from the units
+        discard(target)
+    return mark, target, False
 
 
 def plan_dataset(
@@ -179,11 +183,23 @@ def is_whole(target: Path) -> bool:
 
     Earlier versions published what failed under the name of the whole; such a dataset is made anew.
     """
-    file = target / "dataset.json"
-    if not file.is_file():
+    return is_dataset(target) and not units_that_failed(_meta(target))
+
+
+def is_dataset(target: Path) -> bool:
+    """Whether a dataset is published there whose ``dataset.json`` can be read and is as it was written."""
+    try:
+        read_digests(target, _meta(target))
+    except (UserError, ValueError, RecursionError, FileNotFoundError, NotADirectoryError):
         return False
-    failed = json.loads(file.read_text(encoding="utf-8")).get("failed") or []
-    return all(str(drop.get("reason", "")).startswith("missing ") for drop in failed)
+    return True
+
+
+def _meta(target: Path) -> dict[str, Any]:
+    content = json.loads((target / "dataset.json").read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("dataset.json holds no mapping")
+    return content
 
 
 def partial_identity(mark: str, target: Path, errors: Sequence[Drop]) -> tuple[str, Path]:
@@ -195,9 +211,8 @@ def partial_identity(mark: str, target: Path, errors: Sequence[Drop]) -> tuple[s
 
 def _retire(mark: str, target: Path) -> None:
     """Give a partial dataset that an earlier version published as the whole the name that it should have had."""
-    file = target / "dataset.json"
-    if file.is_file():
-        old = json.loads(file.read_text(encoding="utf-8"))["failed"]
+    if is_dataset(target):
+        old = units_that_failed(_meta(target))
         move(target, partial_identity(mark, target, [Drop(drop["id"], "") for drop in old])[1])
 
 
@@ -215,7 +230,9 @@ def _planned(pipeline: DomainPipeline, raw: Sequence[Path]) -> list[Unit]:
     return units
 
 
-def _run(jobs: Sequence[Job], executor: Executor, progress: bool) -> tuple[list[dict[str, Any]], int]:
+def _run(
+    jobs: Sequence[Job], executor: Executor, progress: bool, raw: Sequence[Path]
+) -> tuple[list[dict[str, Any]], int]:
     """Summaries in the order of the jobs, and how many were found finished."""
     summaries: dict[int, dict[str, Any]] = {}
     for position, job in enumerate(jobs):
@@ -227,10 +244,12 @@ def _run(jobs: Sequence[Job], executor: Executor, progress: bool) -> tuple[list[
     with Progress("preparing", len(jobs), reused, wanted=progress) as shown:
         for order, result in executor.map(do_unit, [jobs[position] for position in todo]):
             position = todo[order]
-            if isinstance(result, OSError):
+            if isinstance(result, OSError | LockLostError):
                 raise result
             if isinstance(result, Exception):
                 result = {"id": jobs[position].unit.id, "error": f"{type(result).__name__}: {result}"[:500]}
+            if "error" in result and not all(path.exists() for path in jobs[position].unit.inputs):
+                refuse_lost_files(raw, (path for job in jobs for path in job.unit.inputs))
             summaries[position] = result
             shown.step()
     return [summaries[position] for position in range(len(jobs))], reused
@@ -251,10 +270,16 @@ def _reuse(store: Path, target: Path) -> PrepareOutcome:
     return PrepareOutcome(target, True)
 
 
-def _point_to_latest(store: Path, target: Path) -> None:
+def _point_to_latest(store: Path, target: Path, lock: Lock | None = None) -> None:
     pointer = store / "latest.json"
     content = {"dataset": target.name}
-    if not pointer.is_file() or json.loads(pointer.read_text(encoding="utf-8") or "{}") != content:
+    try:
+        known = json.loads(pointer.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        known = None
+    if known != content:
+        if lock is not None:
+            lock.check()
         write_json(pointer, content)
 
 

@@ -8,9 +8,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 from astrid_ml.types import Whole
@@ -61,30 +62,42 @@ class Processes:
     workers: Whole = 0
 
     def map(self, work: Work, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Yield (position, result or exception) as they finish. A worker that dies fails the unit it held."""
+        """Yield (position, result or exception) as they finish.
+
+        A worker that dies (killed for memory, a crash of a library) does not say which unit it held: those that were
+        under way run once more, each alone in a process of its own, and the rest goes on in a new pool. One whose
+        process dies again fails with :class:`WorkerDiedError`.
+        """
         left = dict(enumerate(items))
         while left:
-            try:
-                for position, result in self._pool(work, left):
-                    left.pop(position)
-                    yield position, result
-            except BrokenProcessPool:
-                # Nobody knows which unit killed its worker: run what is left one by one, each in a pool of its own.
-                yield from self._one_by_one(work, left)
-                return
+            suspects: list[int] = []
+            for position, result in self._pool(work, left, suspects):
+                left.pop(position)
+                yield position, result
+            for position in suspects:
+                yield position, self._alone(work, left.pop(position))
 
-    def _pool(self, work: Work, items: dict[int, Any]) -> Iterator[tuple[int, Any]]:
+    def _pool(self, work: Work, items: dict[int, Any], suspects: list[int]) -> Iterator[tuple[int, Any]]:
+        """Run until all is done or a worker dies; then ``suspects`` are the positions that were under way."""
         workers = min(self.workers or os.cpu_count() or 1, len(items))
         threads = max(1, (os.cpu_count() or 1) // workers)
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(threads,))
+        waiting, running = iter(list(items.items())), dict[Any, int]()
         try:
-            futures = {pool.submit(work, item): position for position, item in items.items()}
-            for future in as_completed(futures):
-                error = future.exception()
-                if isinstance(error, BrokenProcessPool):
-                    raise error
-                yield futures[future], error if error is not None else future.result()
+            while True:
+                # One more than can run: few are under suspicion when a worker dies, and none waits for the next.
+                for position, item in islice(waiting, workers + 1 - len(running)):
+                    running[pool.submit(_unless_leaving, work, item)] = position
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    error = future.exception()
+                    if isinstance(error, BrokenProcessPool):
+                        raise error
+                    yield running.pop(future), error if error is not None else future.result()
+        except BrokenProcessPool:
+            suspects += running.values()
         except BaseException:
             # Ctrl-C, an error, or a reader that stops: units under way are lost, finished ones are kept.
             for process in list((pool._processes or {}).values()):
@@ -93,17 +106,21 @@ class Processes:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _one_by_one(self, work: Work, items: dict[int, Any]) -> Iterator[tuple[int, Any]]:
-        for position, item in items.items():
-            try:
-                yield from self._pool(work, {position: item})
-            except BrokenProcessPool:
-                yield position, RuntimeError("the worker process died (killed, or out of memory)")
+    def _alone(self, work: Work, item: Any) -> Any:
+        suspects: list[int] = []
+        for _, result in self._pool(work, {0: item}, suspects):
+            return result
+        return WorkerDiedError("its process was killed twice, then alone (out of memory, or a library crashed)")
+
+
+class WorkerDiedError(RuntimeError):
+    """The process that ran an item ended without a word, also when nothing else ran beside it."""
 
 
 def _start_worker(threads: int) -> None:
     # Ctrl-C goes to the whole process group: the parent decides, workers finish or are ended by it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     try:
@@ -111,6 +128,25 @@ def _start_worker(threads: int) -> None:
     except ImportError:
         return
     torch.set_num_threads(threads)
+
+
+_LEAVING = threading.Event()  # of a worker: it was told to end
+GRACE = 2.0  # seconds in which a worker removes what it has half written
+
+
+def _leave(*_: object) -> None:
+    """End a worker by an exception, so that temporaries are removed, and soon in any case."""
+    _LEAVING.set()
+    end = threading.Timer(GRACE, os._exit, (1,))
+    end.daemon = True
+    end.start()
+    raise SystemExit(1)
+
+
+def _unless_leaving(work: Work, item: Any) -> Any:
+    if _LEAVING.is_set():
+        raise SystemExit(1)
+    return work(item)
 
 
 def _end_with_parent(parent: int) -> None:

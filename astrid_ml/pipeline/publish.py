@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import Completes, DomainPipeline, Drop, Labeller
 from astrid_ml.dataset.croissant import write_croissant
-from astrid_ml.dataset.prepared import SCHEMA
+from astrid_ml.dataset.digests import seal
+from astrid_ml.dataset.pages import read_pages, write_pages
+from astrid_ml.dataset.prepared import INDEX, SCHEMA
 from astrid_ml.errors import UserError
-from astrid_ml.files import link, whole_folder
-from astrid_ml.pipeline.units import Job
+from astrid_ml.files import json_text, link, whole_folder, write_json
+from astrid_ml.pipeline.units import RECORDS, Job
 from astrid_ml.pipeline.writer import FILES, TABLES
 
 Finished = tuple[Job, dict[str, Any]]
@@ -31,39 +33,63 @@ def publish(
     fingerprint: str,
     name: str,
     config: dict[str, Any],
+    before: Callable[[], None] | None = None,
 ) -> None:
     """Write the dataset into a temporary folder beside ``target`` and rename it whole.
+
+    Args:
+        pipeline: the domain's pipeline.
+        finished: units and their summaries.
+        failed: units that are not in it.
+        labeller: joins labels to the index.
+        target: the dataset's folder.
+        fingerprint: of the dataset.
+        name: the experiment's name.
+        config: stands in ``dataset.json``.
+        before: called just before the rename; what it raises stops it.
 
     Raises:
         UserError: no sample is left, ids are not unique, or a labeller refuses.
     """
     index, dropped, account = make_index(pipeline, finished, labeller)
-    with whole_folder(target, "dataset.json") as work:
+    known: dict[str, tuple[int, str]] = {}
+    with whole_folder(target, "dataset.json", before) as work:
         (work / "arrays").mkdir()
         used = set(index["array"].astype(str))
-        for job, _ in finished:
+        for job, summary in finished:
+            known |= _published_names(summary.get("files") or {})
             for path in sorted(job.target.glob("*.npy")):
                 if path.name.split(".")[0] in used:
                     link(path, work / "arrays" / path.name)
         folders = [job.target for job, _ in finished]
         link_frames(folders, index, work)
         write_tables(folders, work)
-        index.to_parquet(work / "index.parquet", index=False)
+        write_pages(index, work / INDEX)
         meta = describe(pipeline, finished, failed, dropped, account, index)
         if isinstance(pipeline, Completes):
             meta["account"] = pipeline.complete(index, work)
         meta = {"schema": SCHEMA, "name": name, "fingerprint": fingerprint, "config": config, **meta}
-        (work / "dataset.json").write_text(
-            json.dumps(meta, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8"
-        )
+        sealed = seal(work, json.loads(json_text(meta)), known)
+        write_json(work / "dataset.json", sealed, indent=1, sort_keys=True)
         write_croissant(work)
+
+
+def _published_names(files: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """Digests of a unit's arrays and frames under the paths that they have in the dataset."""
+    out = {}
+    for name, (size, digest) in files.items():
+        if name.startswith(f"{FILES}/"):
+            out[name.removeprefix(f"{FILES}/")] = (int(size), str(digest))
+        elif name.endswith(".npy"):
+            out[f"arrays/{name}"] = (int(size), str(digest))
+    return out
 
 
 def make_index(
     pipeline: DomainPipeline, finished: Sequence[Finished], labeller: Labeller | None
 ) -> tuple[pd.DataFrame, list[Drop], dict[str, Any]]:
     """The dataset's index: records of all units, finalised by the domain, with labels."""
-    tables = [pd.read_parquet(job.target / "records.parquet") for job, _ in finished]
+    tables = [read_pages(job.target / RECORDS) for job, _ in finished]
     index = pd.concat([table for table in tables if len(table)], ignore_index=True) if any(map(len, tables)) else None
     reasons = Counter(drop["reason"] for _, summary in finished for drop in summary["drops"])
     if index is None:
@@ -151,4 +177,4 @@ def write_tables(folders: Sequence[Path], target: Path) -> None:
         for path in sorted((folder / TABLES).glob("*.parquet")):
             parts.setdefault(path.name, []).append(path)
     for name, paths in parts.items():
-        pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True).to_parquet(target / name, index=False)
+        write_pages(pd.concat([read_pages(path) for path in paths], ignore_index=True), target / name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import traceback
 from collections.abc import Sequence
@@ -11,9 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Unit
-from astrid_ml.files import whole_folder
+from astrid_ml.dataset.digests import digest_of_file
+from astrid_ml.files import discard, whole_folder, write_json
 from astrid_ml.fingerprint import fingerprint, input_fingerprint, seed_of
+from astrid_ml.pipeline.lock import Claim
+from astrid_ml.pipeline.machine import LOST, machine_fault
 from astrid_ml.pipeline.writer import DiskUnitWriter
+
+MARK, RECORDS = "unit.json", "records.parquet"
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Job:
         fingerprint: of the pipeline, the unit's inputs and its seed.
         seed: for the unit's random numbers.
         folder: ``STORE/units``.
+        states: (bytes, mtime in ns) of each input when the fingerprint was taken; empty: not compared.
+        claim: the owner's lock, asked before the unit gets its name; None where nobody else may work on it.
     """
 
     pipeline: DomainPipeline
@@ -33,6 +39,8 @@ class Job:
     fingerprint: str
     seed: int
     folder: Path
+    states: tuple[tuple[int, int], ...] = ()
+    claim: Claim | None = None
 
     @property
     def target(self) -> Path:
@@ -40,12 +48,30 @@ class Job:
         return self.folder / self.fingerprint
 
     def done(self) -> dict[str, Any] | None:
-        """The finished unit's summary, or None."""
-        file = self.target / "unit.json"
-        if not file.is_file():
-            return None
-        summary: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return summary
+        """The finished unit's summary, or None: where it is not there, or files of it are missing or cut short."""
+        return summary_of(self.target)
+
+    def changed(self) -> list[str]:
+        """Names of inputs that are not as they were when the fingerprint was taken."""
+        now = zip(self.unit.inputs, self.states, strict=True) if self.states else ()
+        return [path.name for path, state in now if state_of(path) != state]
+
+
+def summary_of(folder: Path) -> dict[str, Any] | None:
+    """What a finished unit says of itself; None where it is unfinished, unreadable, or files do not have their size."""
+    try:
+        summary: dict[str, Any] = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        sizes = {name: int(size) for name, (size, _) in (summary.get("files") or {RECORDS: (-1, "")}).items()}
+        whole = all(size in (-1, (folder / name).stat().st_size) for name, size in sizes.items())
+        return summary if whole and {"id", "records", "drops", "counts"} <= set(summary) else None
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def state_of(path: Path) -> tuple[int, int]:
+    """(bytes, mtime in ns): what tells that a file was written since."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def make_jobs(
@@ -57,9 +83,10 @@ def make_jobs(
     for unit in units:
         seed = seed_of(data_seed, unit.id)
         inputs = input_fingerprint(unit.inputs, roots, hashed)
+        states = tuple(state_of(path) for path in unit.inputs)
         marks = [fingerprint(own, unit.id, dict(unit.parameters), inputs, seed)[:24] for own in forms]
-        known = [mark for mark in marks if (store / "units" / mark / "unit.json").is_file()]
-        jobs.append(Job(pipeline, unit, [*known, *marks][0], seed, store / "units"))
+        known = [mark for mark in marks if (store / "units" / mark / MARK).is_file()]
+        jobs.append(Job(pipeline, unit, [*known, *marks][0], seed, store / "units", states))
     return jobs
 
 
@@ -67,28 +94,51 @@ def do_unit(job: Job) -> dict[str, Any]:
     """Process one unit and rename its folder into place.
 
     Returns:
-        Its summary: ``id``, ``records``, ``drops``, ``counts``; with ``error`` where the unit failed.
+        Its summary: ``id``, ``records``, ``drops``, ``counts``, ``files`` (path -> bytes and SHA-256); with ``error``
+        where the unit failed.
+
+    Raises:
+        OSError: the machine failed, not the unit: the disk is full, a mount is gone.
+        LockLostError: another process owns the dataset by now.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
-    with whole_folder(job.target, "unit.json") as work:
+    if job.target.exists():
+        found = job.done()
+        if found is not None:  # another dataset's preparation was faster
+            return found
+        discard(job.target)
+    with whole_folder(job.target, MARK, job.claim.check if job.claim else None) as work:
         writer = DiskUnitWriter(work, job.fingerprint[:12])
         try:
             job.pipeline.process(job.unit, writer, job.seed)
             records = writer.close()
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):  # not this unit's fault: stop the run
-                raise
-            return _failure(job, error)
+            if changed := job.changed():
+                raise ValueError(f"{', '.join(changed[:3])} was written while it was read")
         except Exception as error:
+            fault = machine_fault(error, job.folder)
+            if fault is not None:
+                raise _named(fault, job) from error
             return _failure(job, error)
         summary = {
             "id": job.unit.id,
             "records": records,
             "drops": [asdict(drop) for drop in writer.drops],
             "counts": dict(sorted(writer.counts.items())),
+            "files": {
+                path.relative_to(work).as_posix(): list(digest_of_file(path))
+                for path in sorted(work.rglob("*"))
+                if path.is_file()
+            },
         }
-        (work / "unit.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        write_json(work / MARK, summary, indent=1)
         return summary
+
+
+def _named(fault: OSError, job: Job) -> OSError:
+    """An error of reading knows no file: the unit's first one says where to look."""
+    if fault.filename is None and fault.errno in LOST and job.unit.inputs:
+        return OSError(fault.errno, fault.strerror, str(job.unit.inputs[0]))
+    return fault
 
 
 def _failure(job: Job, error: Exception) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.contracts.pipeline import Drop
+from astrid_ml.dataset.pages import write_pages
 from astrid_ml.dataset.prepared import ShardedSource
 from astrid_ml.missions import with_canonical
 from astrid_ml.types import Array
@@ -231,7 +232,7 @@ class DiskUnitWriter(BaseWriter):
                 np.save(self.folder / f"{name}.{kind}.npy", array)
         for name, tables in self.tables.items():
             (self.folder / TABLES).mkdir(exist_ok=True)
-            pd.concat(tables, ignore_index=True).to_parquet(self.folder / TABLES / f"{name}.parquet", index=False)
+            write_pages(pd.concat(tables, ignore_index=True), self.folder / TABLES / f"{name}.parquet")
         table = self.table()
-        table.to_parquet(self.folder / "records.parquet", index=False)
+        write_pages(table, self.folder / "records.parquet")
         return len(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from astrid_ml.dataset.prepared import said_of_partial
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.report import names
 from astrid_ml.report.content import RunReport
@@ -114,12 +115,14 @@ def alarms(report: RunReport) -> list[str]:
 
 
 def remarks(report: RunReport) -> list[str]:
-    """What the reader must know besides: proxy labels, all-bogus models, confounding."""
+    """What the reader must know besides: a partial dataset, proxy labels, all-bogus models, confounding."""
     record = report.record
     out = list(report.headline.remarks)
     labels = record.get("labels") or {}
     if labels.get("proxy"):
         out.insert(0, f"Labels are a proxy: {labels.get('words', labels.get('source'))}")
+    if partial := said_of_partial(record.get("dataset") or {}):
+        out.insert(0, partial)
     confounded = (record.get("audit") or {}).get("confounding") or {}
     if confounded.get("alarm"):
         columns = ", ".join(confounded.get("columns") or [])

@@ -86,13 +86,19 @@ def audit(report: RunReport) -> SectionView | None:
         shown = [table(pd.DataFrame(pairs), f"{found['kind']}: the first pairs.")] if pairs else []
         findings.append((str(found["message"]), shown))
     content = {
-        "checked": ", ".join(result.get("checked") or []) or "nothing",
+        "checked": (", ".join(result.get("checked") or []) or "nothing") + _unchecked(result.get("unchecked") or {}),
         "clean": bool(result.get("ok")) and result.get("mode") != "off",
         "findings": findings,
         "pictures": gallery(report.audit_pictures),
         "confounding": _confounding(result.get("confounding") or {}),
     }
     return SectionView("Leak audit", "audit", content)
+
+
+def _unchecked(found: dict[str, Any]) -> str:
+    """Samples that a check could not look at, behind the list of checks."""
+    words = ", ".join(f"{name}: {number} samples" for name, number in found.items())
+    return f" (could not be looked at, {words})" if words else ""
 
 
 def _confounding(found: dict[str, Any]) -> str:

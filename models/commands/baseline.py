@@ -177,10 +177,24 @@ def open_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UserError(
             "run_dir=FOLDER of a finished run with a test fold", f"{folder} is none", "give what astrid train left"
         )
-    config: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    record: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    if record["dataset"]["domain"] != "lightcurves":
-        raise UserError("a run on light curves", f"one on {record['dataset']['domain']}", "give a light-curve run")
+    try:
+        config: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        domain = str(record["dataset"]["domain"])
+        if domain == "lightcurves":
+            _ = (
+                config["datamodule"],
+                config["evaluation"],
+                record["dataset"]["path"],
+                float(record["cost"]["fit_seconds"]),
+            )
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, RecursionError) as error:
+        fix = "run astrid fsck on it, or train again"
+        raise UserError(
+            "config.yaml and run.json of a finished run", f"damaged or unfinished: {folder}", fix
+        ) from error
+    if domain != "lightcurves":
+        raise UserError("a run on light curves", f"one on {domain}", "give a light-curve run")
     return config, record
 
 

@@ -21,6 +21,7 @@ from astrid_ml.types import Array
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2")
 # What each published model does to a stamp before the network (FORMATS of Braai's own code, checked on its scores).
 KNOWN_AS = {"d6_m7": ["drb"], "d6_m9": []}
+LARGEST = 1 << 24  # numbers in one array of a VGG6: more is damage
 VARIANTS = {"d6_m7": "braai_d6_m7", "d6_m9": "braai_d6_m9"}
 
 
@@ -41,14 +42,19 @@ def read_keras_weights(path: Path) -> dict[str, Tensor]:
 
             def collect(name: str, item: Any) -> None:
                 if isinstance(item, h5py.Dataset) and item.ndim in (1, 2, 4):
+                    if item.external or item.is_virtual or item.size > LARGEST or item.dtype.kind not in "fiu":
+                        raise ValueError(f"{name} is no array of numbers inside the file")
                     names.append(name)
                     found.append(np.asarray(item))
 
             file.visititems(collect)
-    except OSError as error:
+    except Exception as error:  # a damaged file fails in whatever way its bytes lead to
         raise UserError(
             "Keras weights in HDF5", f"{path}: {str(error)[:120]}", "give the .h5 file of the published model"
         ) from error
+    lost = [name for name, array in zip(names, found, strict=True) if not np.isfinite(array).all()]
+    if lost:
+        raise UserError("weights that are finite numbers", f"NaN or infinity at {lost[0]} in {path}", "copy it again")
     return _state(dict(zip(names, found, strict=True)), path)
 
 

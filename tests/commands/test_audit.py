@@ -53,3 +53,15 @@ def test_a_leak_is_counted_and_stands_in_the_file_whatever_the_mode(dataset: Pat
     content = json.loads((tmp_path / "out" / "audit" / "audit.json").read_text())
     assert not content["ok"]
     assert [finding["pairs"] for finding in content["findings"]] == [[{"train": "g35", "test": "g35"}]]
+
+
+def test_a_partial_dataset_is_said_on_the_terminal_and_in_the_file(dataset: Path, tmp_path: Path) -> None:
+    failed = [{"id": f"night{n}", "reason": "PermissionError: no right"} for n in (1, 2)]
+    lost = {"id": "night3", "reason": "missing x.fits"}  # stands in the fingerprint: not a failure that passes
+    (dataset / "dataset.json").write_text(json.dumps({"schema": 1, "fingerprint": "f", "failed": [*failed, lost]}))
+    summary = AuditCommand(str(dataset), GroupSplit(), Audit(confounding=None), str(tmp_path / "out")).run()
+    assert summary["note"] == (
+        "The dataset is partial: 2 units failed (the first is night1: PermissionError: no right). "
+        "astrid prepare tries them again."
+    )
+    assert json.loads((tmp_path / "out" / "audit.json").read_text())["note"] == summary["note"]

@@ -75,6 +75,7 @@ def test_what_an_earlier_version_published_as_the_whole_is_made_anew(raw: Path) 
     whole = prepared(raw)
     file = whole.path / "dataset.json"
     content = json.loads(file.read_text())
+    del content["record"], content["digests"]  # an earlier version had none
     assert is_whole(whole.path)
     file.write_text(json.dumps({**content, "failed": [{"id": "u9", "reason": "missing u9.fits"}]}))
     assert is_whole(whole.path)  # an absent file is part of the fingerprint

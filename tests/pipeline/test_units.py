@@ -107,12 +107,12 @@ def test_a_failed_unit_leaves_nothing_and_says_where(raw: Path, tmp_path: Path) 
     assert list(job.folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_not_the_units_fault(number: int, raw: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.EROFS])
+def test_what_the_machine_does_is_not_the_units_fault(number: int, raw: Path, tmp_path: Path) -> None:
     [job, _] = jobs_of(raw, tmp_path / "store")
     with pytest.raises(OSError, match=r".") as caught:
         do_unit(replace(job, pipeline=Unwritable(number=number)))
     assert caught.value.errno == number
     assert list(job.folder.iterdir()) == []
-    unreadable = do_unit(replace(job, pipeline=Unwritable(number=errno.EIO)))
-    assert unreadable["error"].startswith("OSError: [Errno 5]")
+    busy = do_unit(replace(job, pipeline=Unwritable(number=errno.EAGAIN)))
+    assert busy["error"].startswith("BlockingIOError: [Errno 11]")  # tried again by the next prepare

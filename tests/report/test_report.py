@@ -137,6 +137,19 @@ def test_a_leak_and_a_proxy_stand_at_the_top(tmp_path: Path) -> None:
     assert "Labels are a proxy" in (tmp_path / "good.html").read_text().split("<h2 ")[0]
 
 
+def test_a_partial_dataset_stands_at_the_top_and_in_the_card(tmp_path: Path) -> None:
+    report = report_of("good")
+    assert "partial" not in json.dumps(report.record)
+    report.record["dataset"]["failed"] = [{"id": "night1", "reason": "PermissionError: no right"}]
+    write_report(tmp_path / "report.html", report)
+    write_model_card(tmp_path, report)
+    said = "The dataset is partial: 1 unit failed (night1: PermissionError: no right)"
+    assert said in (tmp_path / "report.html").read_text().split("<h2 ")[0]
+    assert any(
+        line.startswith(said) for line in json.loads((tmp_path / "model_card.json").read_text())["Read before use"]
+    )
+
+
 def test_texts_are_escaped(tmp_path: Path) -> None:
     report = report_of("good")
     write_report(tmp_path / "report.html", replace(report, title="<script>alert(1)</script>"))

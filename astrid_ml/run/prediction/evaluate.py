@@ -16,7 +16,7 @@ from astrid_ml.checkpoint.load import LoadedModel, load_model
 from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.checkpoint.schema import SCHEMA
-from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import drift_table
 from astrid_ml.files import write_json
@@ -78,6 +78,8 @@ def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Seque
     write_json(output_dir / "run.json", record)
     write_json(output_dir / "metrics.json", metrics)
     lines = [headline(result, "evaluated"), *(f"{name.replace('_', ' ')}: {value}" for name, value in account.items())]
+    if partial := said_of_partial(dataset.meta):
+        lines.append(f"note: {partial}")
     return {**metrics, "summary": [*lines, f"report: {output_dir / 'report.html'}"]}
 
 
@@ -141,6 +143,7 @@ def evaluation_record(
             "domain": dataset.meta.get("domain"),
             "counts": {**(dataset.meta.get("counts") or {}), **account},
             "drops_by_reason": dataset.meta.get("drops_by_reason"),
+            "failed": dataset.meta.get("failed"),
         },
         "labels": dataset.meta.get("labels"),
         "calibration": calibration,

@@ -14,7 +14,7 @@ from astrid_ml.audit import AuditResult
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.dataset.croissant import write_croissant
-from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.files import write_json
@@ -208,8 +208,8 @@ def summary(run: Publication, record: dict[str, Any]) -> list[str]:
     labels = record["labels"] or {}
     if labels.get("proxy"):
         lines.append(f"labels are a proxy: {labels.get('words', labels.get('source'))}")
-    if lost := record["dataset"]["failed"]:
-        lines.append(f"note: the dataset is partial, {len(lost)} units failed; astrid prepare tries them again")
+    if partial := said_of_partial(record["dataset"]):
+        lines.append(f"note: {partial}")
     lines += [f"note: {remark}" for remark in result.remarks]
     confounded = run.audit.confounding
     if confounded.get("alarm"):

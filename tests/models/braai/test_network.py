@@ -88,3 +88,23 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="variant"):
         ImportWeightsCommand(str(tmp_path / "w.h5"), "d7", str(tmp_path / "o.ckpt")).run()
     assert len(LAYERS) == 6
+
+
+def test_damaged_weights_are_refused_or_are_finite_numbers_of_the_right_shape(tmp_path: Path) -> None:
+    path = tmp_path / "w.h5"
+    write_keras(path)
+    content, random = path.read_bytes(), np.random.default_rng(20261127)
+    shapes = {name: tensor.shape for name, tensor in read_keras_weights(path).items()}
+    refused = 0
+    for number in range(200):
+        at = int(random.integers(0, len(content) if number % 2 else 4000))  # half of them in the first headers
+        turned = bytes([content[at] ^ (1 << int(random.integers(0, 8)))])
+        path.write_bytes(content[:at] if number % 4 == 0 else content[:at] + turned + content[at + 1 :])
+        try:
+            state = read_keras_weights(path)
+        except UserError:
+            refused += 1
+        else:
+            assert {name: tensor.shape for name, tensor in state.items()} == shapes
+            assert all(bool(tensor.isfinite().all()) for tensor in state.values())
+    assert refused >= 50  # every one that is cut; a number that turned into another has no checksum in HDF5

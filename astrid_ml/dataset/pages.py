@@ -1,0 +1,57 @@
+"""Parquet tables of ours: written with a checksum of each page, read with each page checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml.errors import UserError
+
+
+def write_pages(table: pd.DataFrame, path: Path) -> None:
+    """Write a table with page checksums; into a folder that appears whole, or a temporary that is renamed.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.parquet"
+        >>> write_pages(pd.DataFrame({"id": ["x", "y"]}), path)
+        >>> read_pages(path)["id"].tolist()
+        ['x', 'y']
+    """
+    table.to_parquet(path, index=False, engine="pyarrow", write_page_checksum=True)
+
+
+def read_pages(path: Path, fix: str = "prepare the dataset again") -> pd.DataFrame:
+    """Read a table; pages with a checksum are checked, those of earlier versions have none.
+
+    Args:
+        path: the file.
+        fix: what the user can do about a damaged one.
+
+    Raises:
+        UserError: the file is missing, cut short, or a page is not what was written.
+    """
+    try:
+        with path.open("rb") as stream:  # pyarrow would look at names and folders; the file itself is what is meant
+            table: pd.DataFrame = pd.read_parquet(stream, engine="pyarrow", page_checksum_verification=True)
+            return table
+    except FileNotFoundError as error:
+        raise UserError(f"the table {path.name} in its folder", f"no {path}", fix) from error
+    except Exception as error:
+        # ArrowInvalid is a ValueError, other errors of pyarrow are not, and metadata of pandas that are damaged end in
+        # anything; but an error of the disk is no damage of the table.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise UserError(f"a whole table {path.name}", f"{path}: {short(error)}", fix) from error
+
+
+def short(error: Any) -> str:
+    """The first line of an error, without the advice that follows it.
+
+    >>> short(ValueError("CRC checksum verification failed\\nmore"))
+    'CRC checksum verification failed'
+    """
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]

@@ -1,0 +1,117 @@
+"""Errors of the machine, which no file is to blame for: a full disk, a mount that went, a store that cannot be written.
+
+A unit whose file is bad is counted with its reason and the others go on. Where the machine fails, the same would be
+said of every unit that follows, so the run stops, says what to do, and keeps what is finished.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from astrid_ml.errors import UserError
+
+ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# A disk or a mount that does not answer. Not every system knows every name.
+LOST = tuple(
+    getattr(errno, name)
+    for name in (
+        "EIO ESTALE ENODEV ENOTCONN ENXIO ETIMEDOUT EHOSTDOWN EHOSTUNREACH ENETDOWN ENETUNREACH EREMOTEIO ESHUTDOWN "
+        "ECONNABORTED ECONNRESET ECONNREFUSED ENOMEDIUM ENOLINK ECOMM EPROTO EBADMSG EUCLEAN"
+    ).split()
+    if hasattr(errno, name)
+)
+RIGHTS = (errno.EACCES, errno.EROFS, errno.EPERM)
+FILES_OPEN = (errno.EMFILE, errno.ENFILE)
+LOOKED_AT = 50  # inputs that are looked for before a mount is said to be gone
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and those that it was raised from: readers say in their own words what the disk said to them."""
+    seen: set[int] = set()
+    now: BaseException | None = error
+    while now is not None and id(now) not in seen:
+        seen.add(id(now))
+        yield now
+        now = now.__cause__ or now.__context__
+
+
+def machine_fault(error: BaseException, store: Path) -> OSError | None:
+    """The machine's error behind an error of a unit; None where the unit's own files are to blame.
+
+    Args:
+        error: what the unit ended with.
+        store: a right that is missing there is the machine's; one that a raw file lacks is the file's.
+
+    Example:
+        >>> wrapped = ValueError("no FITS file")
+        >>> wrapped.__cause__ = OSError(errno.EIO, "Input/output error")
+        >>> machine_fault(wrapped, Path("store"))
+        OSError(5, 'Input/output error')
+        >>> machine_fault(ValueError("no FITS file"), Path("store")) is None
+        True
+    """
+    for cause in causes(error):
+        if not isinstance(cause, OSError):
+            continue
+        if cause.errno in (*ROOM, *LOST, *FILES_OPEN, errno.EROFS):
+            return cause
+        if cause.errno in RIGHTS and cause.filename is not None and _below(cause.filename, store):
+            return cause
+    return None
+
+
+def explained(error: OSError, store: Path) -> Exception:
+    """What the user can do about an error of the machine; the error itself where that is nothing.
+
+    Args:
+        error: what the system said.
+        store: the folder that is written.
+    """
+    words = error.strerror or str(error)
+    where = error.filename if isinstance(error.filename, str | os.PathLike) else None
+    place = Path(os.fspath(where)) if where is not None else store
+    if error.errno in ROOM:
+        fix = "free space or set paths.data to another disk, and run again: finished units are kept"
+        return UserError("room on the disk for the prepared dataset", f"{store}: {words}", fix)
+    if error.errno in LOST:
+        fix = "see whether the disk or the mount answers, and run again: finished units are kept"
+        return UserError("disks and mounts that answer until all is read and written", f"{place}: {words}", fix)
+    if error.errno in FILES_OPEN:
+        fix = "raise the limit (ulimit -n), or run fewer workers, and run again: finished units are kept"
+        return UserError("files that can be opened", f"{place}: {words}", fix)
+    if error.errno in RIGHTS and where is not None and not _below(where, store) and not _below(store, place):
+        return UserError("raw files that can be read", f"{place}: {words}", "change its rights, or name other files")
+    if error.errno in RIGHTS:
+        return UserError("a store that can be written", f"{store}: {words}", "set paths.data to a folder of yours")
+    if error.errno == errno.ENOENT and where is not None and not _below(where, store):
+        fix = "see whether the mount is there, leave the files in place, and run again: finished units are kept"
+        return UserError("raw files that stay until all are read", f"{place}: {words}", fix)
+    if error.errno is not None:
+        return UserError("files and folders that can be read and written", f"{place}: {words}", "check that path")
+    return error
+
+
+def refuse_lost_files(raw: Sequence[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to count a file that vanished where all of them did: then the mount went, not the file.
+
+    Args:
+        raw: files and folders that the user named.
+        inputs: of all units.
+
+    Raises:
+        UserError: a place that was named is gone, or none of the files is there.
+    """
+    gone = [str(path) for path in raw if not path.exists()]
+    looked = list(islice(inputs, LOOKED_AT))
+    if gone or (len(looked) > 1 and not any(path.exists() for path in looked)):
+        fix = "mount it again, or put the files back, and run again: finished units are kept"
+        got = f"nothing at {gone[0]}" if gone else f"no file left below {', '.join(map(str, raw))}"
+        raise UserError("raw files that stay until all are read", got, fix)
+
+
+def _below(path: str | bytes | os.PathLike[str], folder: Path) -> bool:
+    return Path(os.path.abspath(os.fsdecode(path))).is_relative_to(os.path.abspath(folder))
