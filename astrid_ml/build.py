@@ -49,7 +49,7 @@ def targets(node: Any) -> Iterator[str]:
             yield from targets(value)
 
 
-def _resolve(target: str) -> Any:
+def resolve(target: str) -> Any:
     module, _, name = target.rpartition(".")
     return getattr(importlib.import_module(module), name)
 
@@ -71,7 +71,7 @@ def check_targets(node: Any, trust: Iterable[str] = ()) -> None:
                 "rename your module or class",
             )
         try:
-            found = _resolve(target)
+            found = resolve(target)
         except (ImportError, AttributeError, ValueError) as error:
             raise UserError(f"a class or function at {target}", str(error), "check the spelling of _target_") from error
         true_name = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', '?')}"
@@ -108,7 +108,7 @@ def with_defaults(node: Any) -> Any:
     out = {key: with_defaults(value) for key, value in node.items()}
     target = str(node.get("_target_", ""))
     if target in registry() and target.startswith("astrid_ml.") and not node.get("_partial_"):
-        for name, parameter in inspect.signature(_resolve(target)).parameters.items():
+        for name, parameter in inspect.signature(resolve(target)).parameters.items():
             if isinstance(parameter.default, str | int | float | list | tuple | None):
                 out.setdefault(
                     name, list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
@@ -161,7 +161,7 @@ def _made(node: Any, where: str) -> Any:
     if strange or not isinstance(partial, bool):
         got = f"{', '.join(map(str, strange)) or f'_partial_: {partial!r}'} at {where or 'the top'}"
         raise UserError(f"arguments of {target} by name, and _partial_: true or false", got, "take it out")
-    found = _resolve(target)
+    found = resolve(target)
     if partial:
         return functools.partial(found, **values)
     try:

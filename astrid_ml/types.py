@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,11 +51,37 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Unit:
-    """The unit of a field's value, as astropy writes it: ``Annotated[float, Unit("px")]``.
+class InUnits:
+    """The unit of a field's value, as astropy writes it: ``Annotated[float, InUnits("px")]``.
 
     Args:
         name: ``px``, ``arcsec``, ``e-``.
     """
 
     name: str
+
+
+@dataclass(frozen=True)
+class Length:
+    """How many values a sequence has: ``Annotated[Sequence[int], Length(2)]``.
+
+    Args:
+        n: of the values.
+    """
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Two values, the first not above the second: ``Annotated[Sequence[float], Ordered()]``."""
+
+
+Positive = Annotated[float, Range(0.0, open_low=True)]
+NonNegative = Annotated[float, Range(0.0)]
+Share = Annotated[float, Range(0.0, 1.0)]
+Level = Annotated[float, Range(0.0, 1.0, open_low=True, open_high=True)]  # of an interval, of a threshold's rate
+Decay = Annotated[float, Range(0.0, 1.0, open_high=True)]  # of an average; also a dropout
+Count = Annotated[int, Range(1)]
+Whole = Annotated[int, Range(0)]
+Seed = Annotated[int, Range(0, 2**32 - 1)]  # what numpy, torch and Lightning all take

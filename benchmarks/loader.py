@@ -78,7 +78,7 @@ def main() -> None:
             return {"x": torch.from_numpy(np.ascontiguousarray(data.gather("stamps", chosen)))}
 
         makers: dict[str, Callable[[], DataLoader[Any]]] = {
-            "whole batch": lambda: DataLoader(RowDataset(rows, fetch, False), BATCH, shuffle=True, collate_fn=keep),
+            "whole batch": lambda: DataLoader(RowDataset(rows, fetch), BATCH, shuffle=True, collate_fn=keep),
             "per sample": lambda: DataLoader(
                 PerSample(np.load(folder / "all.npy", mmap_mode="r")), BATCH, shuffle=True
             ),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from astrid_ml.datamodules.draws import uniform
+
 
 @dataclass(frozen=True)
 class Dihedral:
@@ -20,9 +22,9 @@ class Dihedral:
 
     def __call__(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         """Images (B, C, H, W) with H == W; the same symmetry for all channels of one image."""
-        element = torch.randint(0, 8, (len(images),), generator=generator)
-        keep = torch.rand(len(images), generator=generator) >= self.probability
-        element[keep] = 0
+        which, share = uniform(len(images), 2, generator).unbind(1)
+        element = (8 * which).long()
+        element[share >= self.probability] = 0
         out = images.clone()
         for code in range(1, 8):
             chosen = (element == code).nonzero().squeeze(1)

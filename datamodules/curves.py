@@ -12,6 +12,7 @@ from torch import Tensor
 
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.datamodules.curve_features import features
+from astrid_ml.datamodules.draws import each, uniform
 from astrid_ml.datamodules.features import Standardiser
 from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
@@ -205,7 +206,7 @@ class CurveDataModule(PreparedDataModule):
 
     def _random_queries(self, epochs: Tensor, lengths: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Questions right after random epochs: (B, extra_queries) numbers of epochs, and the days of the last one."""
-        share = torch.rand((len(lengths), self.extra_queries), generator=generator)
+        share = uniform(len(lengths), self.extra_queries, generator)
         seen = (share * lengths[:, None]).long().clamp(max=lengths[:, None] - 1) + 1
         starts = torch.cumsum(lengths, 0) - lengths
         return seen, epochs[starts[:, None] + seen - 1, 0].clamp(min=0.0)
@@ -214,8 +215,8 @@ class CurveDataModule(PreparedDataModule):
         self, flat: Floats32, offsets: Ints, index: pd.DataFrame, generator: Any
     ) -> tuple[Floats32, Ints, pd.DataFrame]:
         """Other curves that the survey could have seen, and what would then be known of the objects."""
-        seed = int(torch.randint(2**62, (1,), generator=generator))
-        made = augment(flat, offsets, np.random.default_rng(seed), self.augmentation, self.best_redshift(index))
+        own = [np.random.default_rng(seed) for seed in each(len(index), generator)]
+        made = augment(flat, offsets, own, self.augmentation, self.best_redshift(index))
         moved = made.ratio != 1
         if moved.any():
             index = index.copy()

@@ -6,7 +6,7 @@ shards instead of thousands of small ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.datamodules.draws import SampleGenerator, mixed, sample_seeds, seeded
+from astrid_ml.datamodules.order import EpochOrder, Pick, TrainLoader
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import input_statistics
 from astrid_ml.splits.balance import oversampled, undersampled
@@ -32,23 +34,30 @@ class RowDataset(Dataset[Batch]):
     Args:
         rows: positions in the source's index, shape (n,).
         make_batch: turns (positions, generator) into a batch.
-        random: give ``make_batch`` a generator (training) or None (everything else).
+        seed: of the training, where ``make_batch`` gets a generator; None for everything else.
     """
 
-    def __init__(self, rows: Ints, make_batch: MakeBatch, random: bool) -> None:
-        self.rows, self.make_batch, self.random = rows, make_batch, random
-        self._generator: torch.Generator | None = None
+    def __init__(self, rows: Ints, make_batch: MakeBatch, seed: int | None = None) -> None:
+        self.rows, self.make_batch, self.seed = rows, make_batch, seed
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitems__(self, positions: list[int]) -> Batch:
-        """Fetch one batch. Sorted positions make the reads from disk sequential."""
-        if self.random and self._generator is None:
-            # initial_seed differs between workers and epochs, and follows Lightning's seed.
-            self._generator = torch.Generator().manual_seed(torch.initial_seed() % 2**63)
-        # Within a batch the order does not matter, on disk it does.
-        return self.make_batch(np.sort(self.rows[np.asarray(positions, dtype=np.int64)]), self._generator)
+    def __getitems__(self, picks: Sequence[int] | Sequence[Pick]) -> Batch:
+        """Fetch one batch. Sorted positions make the reads from disk sequential; in a batch the order is free."""
+        if self.seed is None:
+            return self.make_batch(np.sort(self.rows[np.asarray(picks, dtype=np.int64)]), None)
+        epochs, places = np.asarray(picks, dtype=np.int64).T
+        places = self.in_order(places)
+        seeds = sample_seeds(self.seed, int(epochs[0]), places)
+        whole = int(mixed(self.seed, int(np.bitwise_xor.reduce(seeds)), len(places)) >> np.uint64(1))
+        # Code of a user may draw from the global generators: there too a sample must not depend on what ran before.
+        with seeded(whole):
+            return self.make_batch(self.rows[places], SampleGenerator(seeds, whole))
+
+    def in_order(self, places: Ints) -> Ints:
+        """Places of a batch as they stand in it: by their rows."""
+        return places[np.lexsort((places, self.rows[places]))]
 
 
 def keep(batch: Any) -> Any:
@@ -96,6 +105,8 @@ class PreparedDataModule(LightningDataModule):
         self.statistics: dict[str, Any] = {}
         self.rows: dict[str, Ints] = {}
         self.source: SampleSource | None = None
+        self.seed = 0
+        self._begin = (0, 0)
 
     # ---- what a subclass provides -------------------------------------------------------------------------
 
@@ -131,10 +142,13 @@ class PreparedDataModule(LightningDataModule):
     # ---- what the framework calls -------------------------------------------------------------------------
 
     def attach(self, source: SampleSource, folds: pd.DataFrame, seed: int = 0) -> None:
-        """Apply a split: ``folds`` has ``id`` and ``fold`` (train, val, test; others are left out)."""
+        """Apply a split: ``folds`` has ``id`` and ``fold`` (train, val, test; others are left out).
+
+        The seed is that of the training: the order of its batches and its augmentation follow from it.
+        """
         fold = source.index["id"].map(folds.set_index("id")["fold"])
         usable = self.usable(source.index)
-        self.source = source
+        self.source, self.seed = source, seed
         self.rows = {
             name: np.flatnonzero((fold == name).to_numpy() & usable).astype(np.int64)
             for name in ("train", "val", "test")
@@ -167,29 +181,54 @@ class PreparedDataModule(LightningDataModule):
             return rows[oversampled(classes, seed)]
         return rows[undersampled(classes, seed, 1 / self.undersample_ratio)]
 
-    def _loader(self, fold: str) -> DataLoader[Batch]:
-        source = self.source
-        if source is None:
+    def begin(self, epoch: int, batch: int) -> None:
+        """Start training in an epoch, before one of its batches; later epochs are whole."""
+        self._begin = (epoch, batch)
+
+    def ids_of(self, epoch: int, batch: int, rank: int = 0, processes: int = 1) -> list[str]:
+        """Ids of the samples of a training batch, in their order in it."""
+        dataset = self._dataset("train")
+        places = self._order(dataset, rank, processes).places(epoch)
+        chosen = dataset.in_order(places[batch * self.batch_size : (batch + 1) * self.batch_size])
+        return [str(name) for name in self._attached().index["id"].iloc[dataset.rows[chosen]]]
+
+    def _attached(self) -> SampleSource:
+        if self.source is None:
             raise RuntimeError("attach(source, folds) must come before a loader is asked for")
-        train = fold == "train"
-        dataset = RowDataset(
-            self.rows[fold], lambda rows, generator: self.make_batch(source, rows, generator, train), random=train
+        return self.source
+
+    def _dataset(self, fold: str) -> RowDataset:
+        source, train = self._attached(), fold == "train"
+        return RowDataset(
+            self.rows[fold],
+            lambda rows, generator: self.make_batch(source, rows, generator, train),
+            self.seed if train else None,
         )
-        return DataLoader(
-            dataset,
-            batch_size=self.batch_size if train else self.eval_batch_size,
-            shuffle=train,
-            collate_fn=keep,
-            num_workers=self.num_workers if train else 0,
-            persistent_workers=train and self.num_workers > 0,
-            multiprocessing_context="fork" if train and self.num_workers > 0 else None,
-        )
+
+    def _order(self, dataset: RowDataset, rank: int, processes: int) -> EpochOrder:
+        return EpochOrder(dataset, self.seed, rank, processes)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader("train")
+        dataset, trainer = self._dataset("train"), self.trainer
+        rank, processes = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+        order = self._order(dataset, rank, processes)
+        epoch, batch = self._begin
+        order.begin(epoch, batch * self.batch_size)
+        return TrainLoader(
+            dataset,
+            order,
+            batch_size=self.batch_size,
+            collate_fn=keep,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            multiprocessing_context="fork" if self.num_workers > 0 else None,
+        )
+
+    def _whole(self, fold: str) -> DataLoader[Batch]:
+        return DataLoader(self._dataset(fold), batch_size=self.eval_batch_size, collate_fn=keep)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self._loader("val")
+        return self._whole("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        return self._loader("test")
+        return self._whole("test")

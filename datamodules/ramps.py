@@ -6,8 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.datamodules.draws import each
 from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.channels import CHANNELS, ramp_channels
@@ -69,15 +71,17 @@ class RampDataModule(PreparedDataModule):
     def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         cube = np.ascontiguousarray(source.gather("cube", rows))
         truth = np.ascontiguousarray(source.gather("truth", rows))
-        if train and generator is not None and self.crop is not None:
-            cube, truth = self._crops(cube, truth, self.crop, generator)
-        x, y = ramp_channels(torch.from_numpy(cube)), torch.from_numpy(truth)
-        if train and generator is not None:
-            turns = int(torch.randint(4, (1,), generator=generator))
-            x, y = torch.rot90(x, turns, (-2, -1)), torch.rot90(y, turns, (-2, -1))
-            if bool(torch.rand(1, generator=generator) < 0.5):
-                x, y = x.flip(-1), y.flip(-1)
-        return {"x": x.contiguous(), "y": y.contiguous()}
+        if not train or generator is None:
+            return {"x": ramp_channels(torch.from_numpy(cube)), "y": torch.from_numpy(truth)}
+        # Of its own for each sample: what is drawn for one does not depend on the others of its batch.
+        own = [torch.Generator().manual_seed(seed) for seed in each(len(rows), generator)]
+        if self.crop is not None:
+            cube, truth = self._crops(cube, truth, self.crop, own)
+        turned = [
+            turn(x, y, one)
+            for x, y, one in zip(ramp_channels(torch.from_numpy(cube)), torch.from_numpy(truth), own, strict=True)
+        ]
+        return {"x": torch.stack([x for x, _ in turned]), "y": torch.stack([y for _, y in turned])}
 
     def draw(self, source: SampleSource, rows: Ints) -> list[bytes]:
         """Each tile's last read, its largest steps with the known events, and its brightest pixel."""
@@ -88,12 +92,12 @@ class RampDataModule(PreparedDataModule):
         """Training rows, each as often as it is cropped in an epoch."""
         return np.repeat(super()._balanced(rows, seed), self.crops_per_tile)
 
-    def _crops(self, cube: Floats32, truth: Bits, size: int, generator: torch.Generator) -> tuple[Floats32, Bits]:
+    def _crops(self, cube: Floats32, truth: Bits, size: int, own: list[torch.Generator]) -> tuple[Floats32, Bits]:
         """One square part of each tile."""
         h, w = truth.shape[-2:]
         height, width = min(size, h), min(size, w)
         cubes, truths = [], []
-        for signal, codes in zip(cube, truth, strict=True):
+        for signal, codes, generator in zip(cube, truth, own, strict=True):
             centre = None
             if float(torch.rand(1, generator=generator)) < self.event_share:
                 centre = event_pixel(codes, generator)
@@ -105,6 +109,14 @@ class RampDataModule(PreparedDataModule):
             cubes.append(signal[part])
             truths.append(codes[part])
         return np.stack(cubes), np.stack(truths)
+
+
+def turn(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A sample, (C, T, H, W) and (T, H, W), turned and mirrored at random; one that is not square keeps its shape."""
+    square = y.shape[-2] == y.shape[-1]
+    turns = _draw(4, generator) if square else 2 * _draw(2, generator)
+    x, y = torch.rot90(x, turns, (-2, -1)), torch.rot90(y, turns, (-2, -1))
+    return (x.flip(-1), y.flip(-1)) if _draw(2, generator) else (x, y)
 
 
 def event_pixel(codes: Bits, generator: torch.Generator) -> tuple[int, int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.sky import unit_vectors
 from astrid_ml.splits.groups import linked_groups
 from astrid_ml.splits.plan import SplitPlan
-from astrid_ml.types import Ints
+from astrid_ml.types import Ints, InUnits, Positive
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Audit:
     """
 
     mode: str = "fail"
-    radius: float = 1.0
+    radius: Annotated[Positive, InUnits("arcsec")] = 1.0
     duplicates: DuplicateSearch | None = field(default_factory=DuplicateSearch)
     confounding: Confounding | None = field(default_factory=Confounding)
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from astrid_ml.metrics.binary import average_precision, roc_auc
 from astrid_ml.splits.groups import assign
-from astrid_ml.types import Floats, Ints
+from astrid_ml.types import Floats, Ints, Share
 
 PARTS = 5
 
@@ -25,7 +25,7 @@ class Confounding:
     """
 
     columns: tuple[str, ...] | list[str] = ("mission", "survey", "filter", "detector", "field", "source", "mjd")
-    alarm: float = 0.7
+    alarm: Share = 0.7
 
     def measure(self, index: pd.DataFrame) -> dict[str, Any]:
         """AUCPR and ROC AUC of the metadata beside the prevalence; ``why`` where it cannot be measured."""

@@ -15,7 +15,7 @@ from scipy import fft
 
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.stats import MAD_TO_SIGMA
-from astrid_ml.types import Array, Floats32, Ints
+from astrid_ml.types import Array, Count, Floats32, Ints, Share
 
 FEW = 50
 CLIP = 3.0
@@ -48,10 +48,10 @@ class DuplicateSearch:
         batch: stamps read at a time.
     """
 
-    correlation: float = 0.9
-    similarity: float = 0.9
-    neighbours: int = 4
-    batch: int = 1024
+    correlation: Share = 0.9
+    similarity: Share = 0.9
+    neighbours: Count = 4
+    batch: Count = 1024
 
     def find(self, source: SampleSource, first: Ints, second: Ints) -> list[tuple[int, int, float]]:
         """Pairs (row of ``first``, row of ``second``, correlation) of duplicates across two folds."""

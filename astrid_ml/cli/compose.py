@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.cli.check import check_values
 from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.verbs.catalogue import Verb
@@ -46,6 +47,7 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
         # Lightning starts further DDP processes from sys.argv: give it back what the user typed.
         with _argv(relaunch_arguments(original, verb.name, arguments)):
             try:
+                check_values(cfg, lambda key: Keys(verb.config, conf)[key])
                 _codes.append(command(cfg))
             except Exception as error:
                 if in_sweep():

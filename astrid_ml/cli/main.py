@@ -34,13 +34,20 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _dispatch(list(arguments))
     except UserError as error:
-        print(f"astrid: expected {error.expected}\n        got {error.got}\n        {error.fix}", file=sys.stderr)
+        if first_process():
+            print(f"astrid: expected {error.expected}\n        got {error.got}\n        {error.fix}", file=sys.stderr)
         return MISTAKE
     except KeyboardInterrupt:
-        print("astrid: interrupted; run the same command again to carry on", file=sys.stderr)
+        if first_process():
+            print("astrid: interrupted; run the same command again to carry on", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         return DONE
+
+
+def first_process() -> bool:
+    """Whether this process speaks for those that train together; what concerns all is said once."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -83,6 +83,8 @@ class _Rewriter:
         if "/" in key or "@" in key:
             return argument
         key = self._present_name(key)
+        if not plus and (self.conf / key).is_dir():
+            return f"{key}={option_of(key, value, self.conf, self.sweeps)}"
         node = self.keys.path_of_node(key)
         if node is not None and not value.startswith("{"):
             return f"{plus}{node}={quote(value, many=False)}"
@@ -104,6 +106,22 @@ class _Rewriter:
         if _WORD.match(value) or not self.keys.is_text(key):
             return value
         return value if self.sweeps and parses(f"{key}={value}") else quote(value, many)
+
+
+def option_of(group: str, value: str, conf: Path, sweeps: bool = False) -> str:
+    """An option of a group as Hydra reads it: ``null`` and nothing at all mean ``none``.
+
+    Raises:
+        UserError: several options where one can be, or ``null`` for a group that cannot be left out.
+    """
+    options = option_names(conf / group)
+    if value.startswith("[") or ("," in value and not sweeps):
+        raise UserError(f"one option of {group}: {', '.join(options)}", value, "choose one, or sweep over them with -m")
+    if value not in ("null", "None", "~", ""):
+        return value
+    if "none" not in options:
+        raise UserError(f"{group}: one of {', '.join(options)}", value or "nothing", "choose one of them")
+    return "none"
 
 
 def parses(override: str) -> bool:

@@ -13,6 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap, paired
 from astrid_ml.files import whole
 from astrid_ml.metrics.binary import average_precision, pr_curve
+from astrid_ml.types import Count
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class CompareCommand:
 
     runs: tuple[str, ...] | list[str]
     output_dir: str = "compare"
-    replicates: int = 1000
+    replicates: Count = 1000
 
     def run(self) -> dict[str, Any]:
         """Write the table and the figure.

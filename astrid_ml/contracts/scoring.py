@@ -120,6 +120,23 @@ class PicksSamples(Protocol):
         """Heading -> at most ``most`` rows of the predictions, with a column ``caption``."""
 
 
+@runtime_checkable
+class OrdersBatches(Protocol):
+    """A datamodule whose training batches follow from its seed, the epoch and their number: it can begin anywhere.
+
+    Example:
+        >>> from astrid_ml.datamodules.prepared import PreparedDataModule
+        >>> isinstance(PreparedDataModule(), OrdersBatches)
+        True
+    """
+
+    def begin(self, epoch: int, batch: int) -> None:
+        """Start training in an epoch, before one of its batches."""
+
+    def ids_of(self, epoch: int, batch: int, rank: int = 0, processes: int = 1) -> list[str]:
+        """Ids of the samples of a training batch, in their order in it."""
+
+
 class ModelData(Draws, Protocol):
     """A datamodule as the framework sees it: batches of a source, statistics of the training set, pictures.
 

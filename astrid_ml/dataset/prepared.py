@@ -187,6 +187,8 @@ class PreparedDataset(ShardedSource):
         key = (name, kind)
         if key not in self._open:
             folder = self.path / "arrays"
+            if not name and FRAMES in self.index:
+                raise KeyError(kind)  # samples that are places in frames have no arrays of their own
             if Path(name).name != name or name in ("", ".", ".."):
                 raise UserError("names of arrays in the index", repr(name)[:80], "prepare the dataset again")
             file = folder / f"{name}.{kind}.npy"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.files import whole
-from astrid_ml.types import Array, Ints
+from astrid_ml.types import Ints
 
 LARGEST = 1 << 20  # bytes of one sample up to which its values stand in the table
 Samples = dict[str, tuple[list[str], Ints]]
@@ -135,12 +134,3 @@ def _values(
 
 def _text(shape: tuple[int, ...]) -> str:
     return ",".join(str(size) for size in shape)
-
-
-def read_sample(record: dict[str, Any], dataset_path: Path) -> Array:
-    """A sample of these tables as an array again; ``record`` has the columns as keys."""
-    shape = tuple(int(size) for size in str(record["shape"]).split(",") if size)
-    if "values" in record:
-        return np.asarray(record["values"]).reshape(shape)
-    array: Array = np.load(dataset_path / record["path"], mmap_mode="r")[int(record["row"])]
-    return array

@@ -26,7 +26,7 @@ from astrid_ml.metrics.binary import (
     threshold_table,
 )
 from astrid_ml.metrics.ranking import area, roc_area
-from astrid_ml.types import Mask
+from astrid_ml.types import Count, Mask
 
 PREVALENCES = (0.1, 0.01, 0.001, 0.0001)
 GRID = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
@@ -49,7 +49,7 @@ class BinaryEvaluation:
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     breakdown_columns: tuple[str, ...] | list[str] = ("mission", "filter", "snr", "magpsf", "injected", "field")
     baseline_column: str | None = None
-    curve_points: int = 400
+    curve_points: Count = 400
     positive: int = 1
     truth_columns: tuple[str, ...] | list[str] = ("injected", "mag_truth")
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from astrid_ml.metrics.binary import check_scores, steps
 from astrid_ml.metrics.ranking import area, ranked
-from astrid_ml.types import Floats, Ints, Mask
+from astrid_ml.types import Floats, Ints, Level, Mask, Seed, Whole
 
 Curve = Callable[[Floats, Floats], Floats]
 BLOCK = 64  # replicates that are computed together where a number is given for many at once
@@ -31,9 +31,9 @@ class Bootstrap:
         level: of the interval.
     """
 
-    replicates: int = 1000
-    seed: int = 0
-    level: float = 0.95
+    replicates: Whole = 1000
+    seed: Seed = 0
+    level: Level = 0.95
 
     def times(self, count: int) -> Iterator[Floats]:
         """How often each of ``count`` groups is drawn, (count,), replicate by replicate.

@@ -9,6 +9,7 @@ import numpy as np
 
 from astrid_ml.errors import UserError
 from astrid_ml.metrics.binary import CurveSteps, UndefinedError, steps
+from astrid_ml.types import Level, Share
 
 
 def steps_of_both(scores: Any, labels: Any) -> CurveSteps:
@@ -48,7 +49,7 @@ class MaxFNR:
         fnr: allowed false negative rate.
     """
 
-    fnr: float = 0.02
+    fnr: Level = 0.02
 
     def choose(self, scores: Any, labels: Any) -> tuple[float, str]:
         """(threshold, the rule in words)."""
@@ -65,7 +66,7 @@ class MaxFPR:
         fpr: allowed false positive rate.
     """
 
-    fpr: float = 0.01
+    fpr: Level = 0.01
 
     def choose(self, scores: Any, labels: Any) -> tuple[float, str]:
         """(threshold, the rule in words)."""
@@ -86,7 +87,7 @@ class Fixed:
         value: on the probability where calibrated, else on the score.
     """
 
-    value: float = 0.5
+    value: Share = 0.5
 
     def __post_init__(self) -> None:
         if isinstance(self.value, bool) or not isinstance(self.value, int | float) or not 0 <= self.value <= 1:

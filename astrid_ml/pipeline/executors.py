@@ -13,6 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from astrid_ml.types import Whole
+
 Work = Callable[[Any], Any]
 
 
@@ -56,7 +58,7 @@ class Processes:
         workers: how many; 0 means one for each core.
     """
 
-    workers: int = 0
+    workers: Whole = 0
 
     def map(self, work: Work, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Yield (position, result or exception) as they finish. A worker that dies fails the unit it held."""

@@ -13,7 +13,17 @@ from astrid_ml.identity import lasting
 from astrid_ml.run.versions import versions
 
 # Where things stand and how they are shown does not change what a run computes.
-FREE = ("paths", "logger", "dry_run", "executor", "trainer.enable_progress_bar", "trainer.log_every_n_steps")
+FREE = (
+    "paths",
+    "logger",
+    "dry_run",
+    "executor",
+    "trainer.enable_progress_bar",
+    "trainer.log_every_n_steps",
+    "callbacks.checkpoint_",
+)
+# Keys that came later, at the value with which a run computes what it did without them.
+LATER = {"trainer.accumulate_grad_batches": 1}
 
 
 def run_identity(config: Mapping[str, Any]) -> str:
@@ -27,7 +37,8 @@ def run_identity(config: Mapping[str, Any]) -> str:
 def deciding(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration as ``a.b.c`` -> value, without what decides nothing."""
     flat = dict(flattened(lasting(with_defaults(config))))
-    return {key: value for key, value in flat.items() if not key.startswith(FREE)}
+    kept = {key: value for key, value in flat.items() if not key.startswith(FREE)}
+    return {key: value for key, value in kept.items() if key not in LATER or value != LATER[key]}
 
 
 def flattened(node: Any, prefix: str = "") -> list[tuple[str, Any]]:

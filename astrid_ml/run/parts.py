@@ -20,6 +20,7 @@ def check_parts(config: dict[str, Any]) -> None:
         UserError: two parts that do not belong together, with their names.
     """
     trust = config.get("trust", [])
+    check_device(config["trainer"])
     pipeline: DomainPipeline = build(config["preprocessing"], trust)
     check_raw(config, pipeline)
     datamodule, judge = build(config["datamodule"], trust), build(config["evaluation"], trust)
@@ -28,6 +29,42 @@ def check_parts(config: dict[str, Any]) -> None:
         task, loss = build(config["model"]["task"], trust), build(config.get("loss"), trust)
         check_purposes(task, judge, loss if "loss" in config["model"]["task"] else None)
         check_batch(task, datamodule)
+        check_optimizer(config, trust)
+
+
+def check_device(trainer: dict[str, Any]) -> None:
+    """Refuse an accelerator that this machine has not, or more devices than it has."""
+    from pytorch_lightning.accelerators import AcceleratorRegistry
+
+    name, devices = str(trainer["accelerator"]), trainer["devices"]
+    if name in ("auto", "cpu"):
+        return
+    there = {kind: AcceleratorRegistry.get(kind) for kind in ("cuda", "mps")}
+    found = {kind: part.auto_device_count() for kind, part in there.items() if part.is_available()}
+    count = max(found.values(), default=0) if name == "gpu" else found.get(name, 0)
+    wanted = len(devices) if isinstance(devices, list) else 1 if devices in ("auto", -1) else int(devices)
+    if count < wanted:
+        raise UserError(
+            f"trainer.accelerator={name} with {wanted} device(s)",
+            f"{count} here",
+            "choose trainer=cpu" if not count else f"set trainer.devices={count}",
+        )
+
+
+def check_optimizer(config: dict[str, Any], trust: Sequence[str]) -> None:
+    """Let the optimiser and the schedule of the learning rate say whether their own values make sense."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer, scheduler = (build(config.get(name), trust) for name in ("optimizer", "scheduler"))
+    name = "optimizer"
+    try:
+        made = optimizer([weight])
+        name = "scheduler"
+        if scheduler is not None:
+            scheduler(made)
+    except (TypeError, ValueError) as error:
+        values = [f"{name}.{key}={value}" for key, value in config[name].items() if not key.startswith("_")]
+        got = f"{', '.join(values)}: {error}"
+        raise UserError(f"values that the {name} accepts", got, "change that value") from error
 
 
 def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from astrid_ml.sky import healpix
 from astrid_ml.splits.groups import assign, joined, linked_groups
 from astrid_ml.splits.plan import SplitPlan, check_disjoint
 from astrid_ml.splits.shared import refuse_crossing, without_near, without_shared
-from astrid_ml.types import Array
+from astrid_ml.types import Array, Decay, InUnits, Level, NonNegative, Range, Seed
 
 PARTS = np.array(["train", "val", "test"])
 
@@ -64,10 +64,10 @@ class GroupSplit:
         link_radius: arcsec within which groups are one, so that an object with two names is never cut.
     """
 
-    seed: int = 1
-    val: float = 0.15
-    test: float = 0.2
-    link_radius: float = 1.0
+    seed: Seed = 1
+    val: Level = 0.15
+    test: Decay = 0.2
+    link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
 
     def plan(self, index: pd.DataFrame) -> SplitPlan:
         """Share out the groups."""
@@ -90,12 +90,12 @@ class SkySplit:
             cells share no pixels. The tested side stays whole. 0 leaves nothing out.
     """
 
-    seed: int = 1
-    val: float = 0.15
-    test: float = 0.2
-    link_radius: float = 1.0
-    order: int = 6
-    buffer: float = 0.0
+    seed: Seed = 1
+    val: Level = 0.15
+    test: Decay = 0.2
+    link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
+    order: Annotated[int, Range(0, 29)] = 6
+    buffer: Annotated[NonNegative, InUnits("deg")] = 0.0
 
     def plan(self, index: pd.DataFrame) -> SplitPlan:
         """Share out the cells; a group goes where its first sample lies."""
@@ -124,10 +124,10 @@ class TimeSplit:
         column: the time, MJD.
     """
 
-    seed: int = 1
-    val: float = 0.15
-    test: float = 0.2
-    link_radius: float = 1.0
+    seed: Seed = 1
+    val: Level = 0.15
+    test: Decay = 0.2
+    link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
     column: str = "mjd"
 
     def plan(self, index: pd.DataFrame) -> SplitPlan:
@@ -153,10 +153,10 @@ class KFold:
         val: share of the groups outside the tested fold.
     """
 
-    seed: int = 1
-    k: int = 5
-    val: float = 0.15
-    link_radius: float = 1.0
+    seed: Seed = 1
+    k: Annotated[int, Range(2)] = 5
+    val: Level = 0.15
+    link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
 
     def plan(self, index: pd.DataFrame) -> SplitPlan:
         """k rounds; the validation groups come from the training part."""
@@ -187,9 +187,9 @@ class MissionSplit:
         allow_mixed_labels: accept missions whose labels come from different sources.
     """
 
-    seed: int = 1
-    val: float = 0.2
-    link_radius: float = 1.0
+    seed: Seed = 1
+    val: Level = 0.2
+    link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
     train: tuple[str, ...] | list[str] = ()
     test: tuple[str, ...] | list[str] = ()
     allow_mixed_labels: bool = False
@@ -233,10 +233,10 @@ class LeaveOneMissionOut:
         allow_mixed_labels: accept missions whose labels come from different sources.
     """
 
-    seed: int = 1
-    val: float = 0.2
-    test: float = 0.2
-    link_radius: float = 1.0
+    seed: Seed = 1
+    val: Level = 0.2
+    test: Decay = 0.2
+    link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
     held_out: str | None = "none"
     allow_mixed_labels: bool = False
 
@@ -275,14 +275,14 @@ class ColumnSplit:
         shared: ``refuse`` what recurs, or ``leave_out``: the sample nearer to training becomes unused.
     """
 
-    seed: int = 1
-    val: float = 0.15
-    test: float = 0.2
-    link_radius: float = 1.0
+    seed: Seed = 1
+    val: Level = 0.15
+    test: Decay = 0.2
+    link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
     column: str = "field"
     test_values: tuple[str, ...] | list[str] = ()
     disjoint: tuple[str, ...] | list[str] = ("truth_id",)
-    cell_order: int | None = 10
+    cell_order: Annotated[int, Range(0, 29)] | None = 10
     shared: str = "refuse"
 
     def plan(self, index: pd.DataFrame) -> SplitPlan:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from astrid_ml.types import Count, Decay, InUnits, Whole
 
 
 class BraaiVGG6(nn.Module):
@@ -22,7 +25,13 @@ class BraaiVGG6(nn.Module):
         dropout: after each pooling, and twice that before the last layer.
     """
 
-    def __init__(self, in_channels: int = 3, size: int = 63, n_features: int = 0, dropout: float = 0.25) -> None:
+    def __init__(
+        self,
+        in_channels: Count = 3,
+        size: Annotated[Count, InUnits("px")] = 63,
+        n_features: Whole = 0,
+        dropout: Decay = 0.25,
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, 16, 3)
         self.conv2 = nn.Conv2d(16, 16, 3)
@@ -71,12 +80,12 @@ class BraaiWide(nn.Module):
 
     def __init__(
         self,
-        in_channels: int = 3,
-        size: int = 63,
-        n_features: int = 0,
-        widths: Sequence[int] = (32, 64, 128),
-        hidden: int = 256,
-        dropout: float = 0.5,
+        in_channels: Count = 3,
+        size: Annotated[Count, InUnits("px")] = 63,
+        n_features: Whole = 0,
+        widths: Sequence[Count] = (32, 64, 128),
+        hidden: Count = 256,
+        dropout: Decay = 0.5,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []

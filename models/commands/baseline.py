@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from astrid_ml.files import write_json
 from astrid_ml.models.baseline.features import FeatureTable
 from astrid_ml.models.baseline.trees import Settings, Trees, fit_trees, node_probabilities, validation_loss
 from astrid_ml.taxonomy import Taxonomy
-from astrid_ml.types import Ints
+from astrid_ml.types import Count, Ints, InUnits, NonNegative, Positive, Seed
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class BaselineCommand:
 
     run_dir: str
     output_dir: str | None = None
-    days: tuple[float, ...] | list[float] = ()
-    tuning_seconds: float | None = None
-    max_iter: int = 500
-    replicates: int = 1000
-    seed: int = 1
+    days: Annotated[tuple[Positive, ...] | list[Positive], InUnits("d")] = ()
+    tuning_seconds: Annotated[NonNegative, InUnits("s")] | None = None
+    max_iter: Count = 500
+    replicates: Count = 1000
+    seed: Seed = 1
     trust: Sequence[str] = ()
 
     def run(self) -> dict[str, Any]:

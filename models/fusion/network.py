@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from astrid_ml.contracts.scoring import Embeds
 from astrid_ml.errors import UserError
+from astrid_ml.types import Count, Decay, Whole
 
 POOLINGS = ("none", "mean", "max")
 
@@ -29,10 +30,10 @@ class FusionNetwork(nn.Module):
     def __init__(
         self,
         trunk: nn.Module | None = None,
-        n_features: int = 16,
+        n_features: Whole = 16,
         pooling: str = "none",
-        hidden: int = 64,
-        dropout: float = 0.3,
+        hidden: Count = 64,
+        dropout: Decay = 0.3,
     ) -> None:
         super().__init__()
         if trunk is None and not n_features:

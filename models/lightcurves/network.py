@@ -17,6 +17,7 @@ from astrid_ml.models.lightcurves.head import QueryHead
 from astrid_ml.models.lightcurves.packing import pack, places, scan
 from astrid_ml.models.lightcurves.pooling import RunningPool
 from astrid_ml.taxonomy import load_taxonomy
+from astrid_ml.types import Count, Decay
 
 # Attention pads: objects of like length go together, in so many pieces of a batch.
 PIECES = 8
@@ -114,12 +115,12 @@ class CurveGRU(CurveNetwork):
         self,
         static: Sequence[str],
         taxonomy: str,
-        width: int = 96,
-        hidden: int = 96,
-        layers: int = 1,
-        latent: int = 192,
-        dropout: float = 0.2,
-        grid: int = 12,
+        width: Count = 96,
+        hidden: Count = 96,
+        layers: Count = 1,
+        latent: Count = 192,
+        dropout: Decay = 0.2,
+        grid: Count = 12,
     ) -> None:
         super().__init__(static, taxonomy, width, hidden, latent, dropout, grid)
         self.gru = nn.GRU(width, hidden, num_layers=layers, dropout=dropout if layers > 1 else 0.0)
@@ -153,13 +154,13 @@ class CurveTransformer(CurveNetwork):
         self,
         static: Sequence[str],
         taxonomy: str,
-        width: int = 96,
-        heads: int = 4,
-        layers: int = 2,
-        frequencies: int = 24,
-        latent: int = 192,
-        dropout: float = 0.2,
-        grid: int = 12,
+        width: Count = 96,
+        heads: Count = 4,
+        layers: Count = 2,
+        frequencies: Count = 24,
+        latent: Count = 192,
+        dropout: Decay = 0.2,
+        grid: Count = 12,
     ) -> None:
         super().__init__(static, taxonomy, width, width, latent, dropout, grid, 2 * frequencies)
         periods = torch.logspace(math.log10(0.5), math.log10(2000.0), frequencies)

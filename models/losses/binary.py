@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from astrid_ml.types import NonNegative, Positive, Share
+
 
 class WeightedBCE(nn.Module):
     """Binary cross-entropy on logits, with a weight on the positives.
@@ -20,7 +22,7 @@ class WeightedBCE(nn.Module):
 
     weight: Tensor
 
-    def __init__(self, positive_weight: float | str | None = None) -> None:
+    def __init__(self, positive_weight: Positive | str | None = None) -> None:
         super().__init__()
         self.rule = positive_weight
         weight = positive_weight if isinstance(positive_weight, int | float) else 1.0
@@ -46,7 +48,7 @@ class FocalLoss(nn.Module):
 
     purpose: ClassVar[str] = "binary"
 
-    def __init__(self, alpha: float = 0.5, gamma: float = 2.0) -> None:
+    def __init__(self, alpha: Share = 0.5, gamma: NonNegative = 2.0) -> None:
         super().__init__()
         self.alpha, self.gamma = alpha, gamma
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
+from astrid_ml.types import NonNegative, Positive
+
 IGNORE = 255  # voxels with a charge too small to decide, or without data
 
 
@@ -24,7 +26,7 @@ class CrossEntropyDice(nn.Module):
     purpose: ClassVar[str] = "voxels"
 
     def __init__(
-        self, weights: Sequence[float] = (1.0, 10.0, 10.0, 10.0), dice: float = 1.0, smooth: float = 1.0
+        self, weights: Sequence[NonNegative] = (1.0, 10.0, 10.0, 10.0), dice: NonNegative = 1.0, smooth: Positive = 1.0
     ) -> None:
         super().__init__()
         self.register_buffer("weights", torch.tensor([float(weight) for weight in weights]), persistent=False)
@@ -48,7 +50,7 @@ class Focal(nn.Module):
 
     purpose: ClassVar[str] = "voxels"
 
-    def __init__(self, weights: Sequence[float] = (1.0, 10.0, 10.0, 10.0), gamma: float = 2.0) -> None:
+    def __init__(self, weights: Sequence[NonNegative] = (1.0, 10.0, 10.0, 10.0), gamma: NonNegative = 2.0) -> None:
         super().__init__()
         self.register_buffer("weights", torch.tensor([float(weight) for weight in weights]), persistent=False)
         self.gamma = gamma

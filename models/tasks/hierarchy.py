@@ -14,6 +14,7 @@ from astrid_ml.evaluation.tree.metrics import macro_average_precision
 from astrid_ml.models.losses.hierarchy import WHXE, sibling_log_softmax
 from astrid_ml.models.tasks.task import Batch, Task
 from astrid_ml.taxonomy import load_taxonomy
+from astrid_ml.types import NonNegative
 
 
 class HierarchyTask(Task):
@@ -36,7 +37,7 @@ class HierarchyTask(Task):
         self,
         network: nn.Module,
         taxonomy: str,
-        alpha: float = 0.5,
+        alpha: NonNegative = 0.5,
         weighted: bool = True,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
         scheduler: Callable[[Optimizer], Any] | None = None,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from astrid_ml.errors import UserError
+from astrid_ml.types import Count
 
 
 class ConvBlock(nn.Module):
@@ -83,10 +84,10 @@ class UNet3D(nn.Module):
 
     def __init__(
         self,
-        in_channels: int = 2,
-        classes: int = 4,
-        widths: Sequence[int] = (8, 16, 32),
-        pooling: Sequence[Sequence[int]] | None = None,
+        in_channels: Count = 2,
+        classes: Count = 4,
+        widths: Sequence[Count] = (8, 16, 32),
+        pooling: Sequence[Sequence[Count]] | None = None,
         residual: bool = True,
         output: str = "voxel",
         deep_supervision: bool = False,

@@ -19,7 +19,7 @@ from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_pac
 from astrid_ml.preprocessing.alerts.rubin import rubin_planes
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.stamps import peak_snr
-from astrid_ml.types import Floats32
+from astrid_ml.types import Count, Floats32
 
 FLOATS = ("mjd", "ra", "dec", "snr", "reliability", *NUMBERS)
 TEXTS = ("filter", "field", "detector", "drbversion", "rbversion", "time_ref")
@@ -34,8 +34,8 @@ class AlertsPipeline:
         rows_per_unit: packets of a parquet file in a unit, as whole row groups.
     """
 
-    files_per_unit: int = 256
-    rows_per_unit: int = 4000
+    files_per_unit: Count = 256
+    rows_per_unit: Count = 4000
     domain: ClassVar[str] = "alerts"
     makes: ClassVar[str] = "stamps"
     version: ClassVar[int] = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ from astrid_ml.preprocessing.differencing.subtract.refine import Refine
 from astrid_ml.preprocessing.differencing.subtract.star_residuals import StarResiduals
 from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
 from astrid_ml.preprocessing.differencing.subtract.tiles import Tiles
+from astrid_ml.types import InUnits, NonNegative, Whole
 
 
 class BackgroundStep(Protocol):
@@ -111,8 +112,8 @@ class Subtraction:
     residuals: StarResiduals = field(default_factory=StarResiduals)
     significance: Significance = field(default_factory=Significance)
     detect: DetectStep = field(default_factory=Peaks)
-    realign: float = 0.03
-    blank_margin: int = 5
+    realign: Annotated[NonNegative, InUnits("px")] = 0.03
+    blank_margin: Annotated[Whole, InUnits("px")] = 5
     allow_mixed: bool = False
 
     def __call__(self, science: Image, reference: Image) -> Difference:

@@ -24,6 +24,7 @@ from astrid_ml.preprocessing.differencing.grid.align import AlignNone
 from astrid_ml.preprocessing.differencing.pixels.cutouts import Cutout
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.sky import healpix
+from astrid_ml.types import Positive
 
 _CELL = 18  # HEALPix order; cells of 0.8 arcsec
 
@@ -42,7 +43,7 @@ class DifferencingPipeline(Subtraction):
 
     load: LoadFits = field(default_factory=LoadFits)
     cutout: Cutout = field(default_factory=Cutout)
-    match_radius: float = 1.0
+    match_radius: Positive = 1.0
     domain: ClassVar[str] = "differencing"
     makes: ClassVar[str] = "stamps"
     version: ClassVar[int] = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources, 
 from astrid_ml.preprocessing.lightcurves.select.extinction import ExtinctionCorrection
 from astrid_ml.preprocessing.lightcurves.select.selection import Selection
 from astrid_ml.preprocessing.lightcurves.select.sky_flags import sky_flags
-from astrid_ml.types import Floats, Floats32, Mask
+from astrid_ml.types import Floats, Floats32, InUnits, Mask, Positive
 
 # Columns of the ragged kind ``epochs``.
 FEATURES = ("days", "flux", "flux_err", "detected", "wavelength")
@@ -42,8 +42,8 @@ class LightcurvesPipeline:
 
     selection: Selection = field(default_factory=Selection)
     extinction: ExtinctionCorrection | None = None
-    wavelengths: dict[str, float] = field(default_factory=dict)
-    zero_point: float | None = None
+    wavelengths: Annotated[dict[str, Positive], InUnits("um")] = field(default_factory=dict)
+    zero_point: Annotated[float, InUnits("mag")] | None = None
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """One unit a source; a HEAD without PHOT is incomplete."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrection
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
-from astrid_ml.types import Bits, Floats32
+from astrid_ml.types import Bits, Count, Floats32, InUnits, NonNegative, Positive
 from astrid_ml.walk import walk
 
 IGNORE = 255  # voxels whose class cannot be decided
@@ -43,9 +43,9 @@ class RampsPipeline:
 
     load: RampOptions = field(default_factory=RampOptions)
     reference: ReferenceCorrection | None = field(default_factory=ReferenceCorrection)
-    saturation_dn: float | None = None
-    tile: int = 64
-    undecided_sigma: float = 2.0
+    saturation_dn: Annotated[Positive, InUnits("DN")] | None = None
+    tile: Annotated[Count, InUnits("px")] = 64
+    undecided_sigma: NonNegative = 2.0
     group_by: str = "exposure"
     domain: ClassVar[str] = "ramps"
     version: ClassVar[int] = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
 from astrid_ml.progress import bar
+from astrid_ml.types import Count, InUnits, Length, NonNegative, Ordered, Positive, Share
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,17 @@ class SimulatePairs:
 
     domain: ClassVar[str] = "differencing"
 
-    n: int = 20
-    shape: Sequence[int] = (1024, 1024)
-    fwhm: Sequence[float] = (3.4, 2.6)
-    flux_ratio: float = 1.25
-    shift: Sequence[float] = (0.37, -0.21)
-    rotation: float = 0.02
-    stars: float = 1500.0
-    galaxies: float = 120.0
-    transients: float = 60.0
-    in_galaxies: float = 0.5
-    snr: Sequence[float] = (4.0, 40.0)
+    n: Count = 20
+    shape: Annotated[Sequence[Count], Length(2), InUnits("px")] = (1024, 1024)
+    fwhm: Annotated[Sequence[Positive], Length(2), InUnits("px")] = (3.4, 2.6)
+    flux_ratio: Positive = 1.25
+    shift: Annotated[Sequence[float], Length(2), InUnits("px")] = (0.37, -0.21)
+    rotation: Annotated[float, InUnits("deg")] = 0.02
+    stars: NonNegative = 1500.0
+    galaxies: NonNegative = 120.0
+    transients: NonNegative = 60.0
+    in_galaxies: Share = 0.5
+    snr: Annotated[Sequence[Positive], Ordered()] = (4.0, 40.0)
 
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write ``pair_<i>_{science,reference}.fits`` (image, PSF), ``pair_<i>_truth.csv`` and ``manifest.csv``."""

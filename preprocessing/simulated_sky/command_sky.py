@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from astrid_ml.preprocessing.simulated_sky.missions import (
 )
 from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
 from astrid_ml.progress import bar
+from astrid_ml.types import Count, InUnits, Length, NonNegative, Ordered, Positive, Share
 
 
 @dataclass(frozen=True)
@@ -49,23 +50,23 @@ class SimulateSky:
 
     domain: ClassVar[str] = "differencing"
 
-    n: int = 40
+    n: Count = 40
     missions: tuple[str, ...] | list[str] = ("ztf", "ps1", "swift", "galex")
-    shape: tuple[int, int] | list[int] = (384, 384)
-    stars: float = 1500.0
-    galaxies: float = 200.0
-    transients: float = 120.0
-    in_galaxies: float = 0.5
-    variables: float = 15.0
-    vanished: float = 15.0
-    moving: float = 5.0
-    snr: tuple[float, float] | list[float] = (4.0, 40.0)
-    shift: float = 4.0
-    rotation: float = 0.3
-    scale: float = 0.002
-    distortion: float = 0.08
-    artefacts: float = 1.0
-    reference_fwhm: tuple[float, float] | list[float] = (0.75, 1.05)
+    shape: Annotated[tuple[Count, Count] | list[Count], Length(2), InUnits("px")] = (384, 384)
+    stars: NonNegative = 1500.0
+    galaxies: NonNegative = 200.0
+    transients: NonNegative = 120.0
+    in_galaxies: Share = 0.5
+    variables: NonNegative = 15.0
+    vanished: NonNegative = 15.0
+    moving: NonNegative = 5.0
+    snr: Annotated[tuple[Positive, Positive] | list[Positive], Ordered()] = (4.0, 40.0)
+    shift: Annotated[NonNegative, InUnits("px")] = 4.0
+    rotation: Annotated[NonNegative, InUnits("deg")] = 0.3
+    scale: NonNegative = 0.002
+    distortion: Annotated[NonNegative, InUnits("px")] = 0.08
+    artefacts: NonNegative = 1.0
+    reference_fwhm: Annotated[tuple[Positive, Positive] | list[Positive], Ordered()] = (0.75, 1.05)
 
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write the files.

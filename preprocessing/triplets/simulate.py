@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.triplets.artefacts import ARTEFACTS
 from astrid_ml.preprocessing.triplets.missions import MISSIONS
 from astrid_ml.preprocessing.triplets.scene import draw_fields, simulate_batch
+from astrid_ml.types import Count, Level, Ordered, Positive
 
 BATCH = 250  # triplets drawn at once
 
@@ -33,11 +34,11 @@ class SimulateTriplets:
 
     domain: ClassVar[str] = "triplets"
 
-    n: int = 12000
+    n: Count = 12000
     missions: tuple[str, ...] | list[str] = ("ztf", "ps1", "swift", "galex")
-    prevalence: float = 0.10
-    snr: tuple[float, float] | list[float] = (4.0, 40.0)
-    part: int = 1000
+    prevalence: Level = 0.10
+    snr: Annotated[tuple[Positive, Positive] | list[Positive], Ordered()] = (4.0, 40.0)
+    part: Count = 1000
 
     def __post_init__(self) -> None:
         # Held as they were first spelt: the raw files of before are found again by the same fingerprint.

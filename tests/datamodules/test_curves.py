@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from astrid_ml.datamodules.curves import CurveDataModule, ask
+from astrid_ml.datamodules.draws import each
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
@@ -89,9 +90,9 @@ def test_augmentation_is_seeded_and_changes_what_it_says() -> None:
     assert ((first["queries"] >= 1) & (first["queries"] <= first["lengths"][:, None])).all()
     assert int(first["lengths"].sum()) == len(first["values"])
     whole = data.batch_at(data.source, rows, [np.inf], torch.Generator().manual_seed(3))
-    seed = int(torch.randint(2**62, (1,), generator=torch.Generator().manual_seed(3)))
+    own = [np.random.default_rng(seed) for seed in each(len(rows), torch.Generator().manual_seed(3))]
     flat, offsets = data.source.ragged("epochs", rows)
-    made = augment(flat, offsets, np.random.default_rng(seed), data.augmentation)
+    made = augment(flat, offsets, own, data.augmentation)
     epochs, lengths = torch.from_numpy(made.values), torch.from_numpy(np.diff(made.offsets))
     assert torch.equal(whole["lengths"], ask(epochs, lengths, torch.tensor([torch.inf]))[0][:, 0])
     errors = [epochs[start : start + n, 2] for start, n in zip(made.offsets, whole["lengths"].tolist(), strict=False)]

@@ -16,9 +16,9 @@ from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.dataset import sample_tables
 from astrid_ml.dataset.croissant import check_croissant, first_records, write_croissant
 from astrid_ml.dataset.prepared import PreparedDataset
-from astrid_ml.dataset.sample_tables import read_sample
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.engine import prepare_dataset
+from astrid_ml.types import Array
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,15 @@ class Mixed:
 @pytest.fixture
 def dataset(tmp_path: Path) -> PreparedDataset:
     return PreparedDataset(prepare_dataset(Mixed(), [tmp_path], tmp_path / "s", name="mixed", progress=False).path)
+
+
+def read_sample(record: dict[str, Any], dataset_path: Path) -> Array:
+    """A sample of these tables as an array again, as a reader without this package would make it."""
+    shape = tuple(int(size) for size in str(record["shape"]).split(",") if size)
+    if "values" in record:
+        return np.asarray(record["values"]).reshape(shape)
+    array: Array = np.load(dataset_path / record["path"])[int(record["row"])]
+    return array
 
 
 def test_every_record_set_is_readable_and_equal(dataset: PreparedDataset) -> None:

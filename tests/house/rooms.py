@@ -13,6 +13,7 @@ HOUSE = (
     "identity",
     "fingerprint",
     "types",
+    "values",
     "sky",
     "missions",
     "stats",

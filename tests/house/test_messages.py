@@ -77,4 +77,4 @@ def test_every_key_that_a_message_names_can_be_set() -> None:
                 good = [key for key in named if key in keys.names or keys.is_open(key) or (CONF / key).is_dir()]
                 if named and not good:
                     wrong.append(f"{verb}: {module}: {text}")
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)

@@ -168,9 +168,7 @@ def test_a_mistake_ends_with_2_and_one_clear_message(arguments: list[str], words
     (tmp_path / "text.ckpt").write_text("no checkpoint")
     config = {
         "model": {"task": {"_target_": "os.system", "command": "true"}},
-        "datamodule": {},
-        "preprocessing": {},
-        "evaluation": {},
+        **{name: {"_target_": "os.system"} for name in ("datamodule", "preprocessing", "evaluation")},
     }
     torch.save(
         {"state_dict": {}, "astrid": {"schema": 1, "domain": "alerts", "config": config}}, tmp_path / "foreign.ckpt"

@@ -25,7 +25,7 @@ from astrid_ml.evaluation.tree.metrics import (
 )
 from astrid_ml.metrics.binary import roc_auc
 from astrid_ml.taxonomy import Taxonomy, load_taxonomy
-from astrid_ml.types import Floats, Ints
+from astrid_ml.types import Floats, Ints, Share
 
 ECE_MINIMUM = 5000
 _EDGE = 1e-7
@@ -47,7 +47,7 @@ class HierarchicalJudge:
     purpose: ClassVar[str] = "hierarchy"
 
     taxonomy: str
-    confidence: float = 0.5
+    confidence: Share = 0.5
     calibrate: bool = True
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     headline: str = "leaf/macro_f1/64d"

@@ -1,4 +1,4 @@
-"""One training: Lightning's Trainer, with checkpoints that survive a kill and a history that survives a resume."""
+"""One training: Lightning's Trainer, so that a run that was stopped carries on as if it never had been."""
 
 from __future__ import annotations
 
@@ -12,43 +12,19 @@ from typing import Any
 
 import pandas as pd
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import EarlyStopping
 
 from astrid_ml.checkpoint.files import AtomicCheckpointIO
+from astrid_ml.contracts.scoring import OrdersBatches
 from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_json
-
-
-class History(Callback):
-    """Keeps the epoch's metrics as rows; part of ``last.ckpt``, so that a resumed run has them all.
-
-    Args:
-        echo: print each epoch's metrics.
-        file: written whole after each epoch: name -> one value an epoch. None for no file.
-    """
-
-    def __init__(self, echo: bool, file: Path | None = None) -> None:
-        self.rows: list[dict[str, float]] = []
-        self.echo, self.file = echo, file
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        row = {"epoch": float(trainer.current_epoch)}
-        row.update({name: float(value) for name, value in trainer.callback_metrics.items()})
-        self.rows.append(row)
-        if self.file is not None and trainer.is_global_zero:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self.file, pd.DataFrame(self.rows).to_dict("list"))
-        if self.echo and trainer.is_global_zero:
-            shown = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "epoch")
-            print(f"epoch {int(row['epoch']):>3}  {shown}", file=sys.stderr, flush=True)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows = list(state_dict["rows"])
+from astrid_ml.files import move, temporaries
+from astrid_ml.run.training.guard import DivergedError, Finite, ended_by_signal, explained
+from astrid_ml.run.training.history import History
+from astrid_ml.run.training.keep import LAST, AveragedWeights, Choice, Keeper, Pace
+from astrid_ml.run.training.steady import Reseed, RunningMeans
+from astrid_ml.run.training.stop import Stop
 
 
 @dataclass(frozen=True)
@@ -78,7 +54,14 @@ def precision_of(setting: str, accelerator: str) -> Any:
 
 
 def fit(
-    task: Any, datamodule: Any, trainer: dict[str, Any], callbacks: dict[str, Any], loggers: list[Any], folder: Path
+    task: Any,
+    datamodule: Any,
+    trainer: dict[str, Any],
+    callbacks: dict[str, Any],
+    loggers: list[Any],
+    folder: Path,
+    seed: int = 0,
+    data: str = "",
 ) -> FitOutcome:
     """Train until the monitored metric stops rising; carry on from ``last.ckpt`` where there is one.
 
@@ -89,54 +72,102 @@ def fit(
         callbacks: the node ``callbacks``.
         loggers: Lightning loggers.
         folder: gets ``checkpoints/``.
+        seed: of dropout and of all else that draws at a step.
+        data: what it is trained on, as a text; empty where nobody asks.
 
     Raises:
-        UserError: weight_averaging outside [0, 1).
+        UserError: weight_averaging outside [0, 1); a loss or weights that are no finite numbers; too little memory or
+            room; a training that began with other data.
         KeyboardInterrupt: the user stopped it; ``last.ckpt`` allows to carry on.
     """
-    checkpoints = folder / "checkpoints"
-    keeper = ModelCheckpoint(
-        dirpath=checkpoints,
-        filename="candidate",
-        monitor=task.monitor,
-        mode=task.monitor_mode,
-        save_top_k=1,
-        save_last=True,
-        enable_version_counter=False,
-    )
     on_terminal = bool(trainer["enable_progress_bar"]) and sys.stderr.isatty()
     history = History(not on_terminal, folder / task.history_file if task.history_file else None)
-    hooks: list[Callback] = [keeper, history]
-    if callbacks["early_stopping"]:
-        hooks.append(
-            EarlyStopping(
-                task.monitor, patience=callbacks["patience"], mode=task.monitor_mode, min_delta=callbacks["min_delta"]
-            )
-        )
-    if not 0 <= callbacks["weight_averaging"] < 1:
-        raise UserError(
-            "callbacks.weight_averaging from 0 to below 1",
-            str(callbacks["weight_averaging"]),
-            "0 turns it off, 0.99 averages over about the last 100 steps",
-        )
-    if callbacks["weight_averaging"]:
-        # First: what is validated and kept are the averaged weights.
-        hooks.insert(0, EMAWeightAveraging(decay=callbacks["weight_averaging"]))
-    last = checkpoints / "last.ckpt"
-    with quiet():
+    pace = Pace(float(callbacks.get("checkpoint_minutes", 0)), int(callbacks.get("checkpoint_steps", 0)))
+    keeper = Keeper(folder / "checkpoints", Choice(task.monitor, task.monitor_mode), pace, data)
+    finite, stop = Finite(), Stop()
+    hooks = [*_averaging(callbacks), Reseed(seed), RunningMeans(), finite, history, *_stopping(callbacks, task), keeper]
+    arguments = _trainer_arguments(trainer, on_terminal)
+    with quiet(), stop:
         lightning = Trainer(
-            callbacks=hooks,
-            logger=loggers or False,
-            plugins=[AtomicCheckpointIO()],
-            **_trainer_arguments(trainer, on_terminal),
+            callbacks=[stop, *hooks], logger=loggers or False, plugins=[AtomicCheckpointIO()], **arguments
         )
+        begun = _begun(keeper, history, lightning.is_global_zero)
+        if begun and (keeper.stopped or keeper.position[0] >= (lightning.max_epochs or float("inf"))):
+            return _outcome(lightning, keeper, history, task)
+        if isinstance(datamodule, OrdersBatches):
+            datamodule.begin(*keeper.position)
+        last = keeper.folder / LAST
         try:
-            lightning.fit(task, datamodule=datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
-        except SystemExit as stop:  # Lightning turns Ctrl-C into exit(1)
-            raise KeyboardInterrupt from stop
+            lightning.fit(task, datamodule=datamodule, ckpt_path=last if begun else None, weights_only=True)
+        except SystemExit as ended:  # Lightning turns Ctrl-C into exit(1)
+            raise KeyboardInterrupt from ended
+        except BaseException as error:
+            if stop.asked or ended_by_signal(error):
+                raise KeyboardInterrupt from None
+            told = explained(error, datamodule, finite.place)
+            if told is None:
+                raise
+            if isinstance(told, DivergedError) and lightning.is_global_zero:
+                _put_aside(last)
+            raise told from error
     if lightning.interrupted:
         raise KeyboardInterrupt
     return _outcome(lightning, keeper, history, task)
+
+
+def _averaging(callbacks: dict[str, Any]) -> list[Callback]:
+    """Averaged weights, first of all: what is validated and kept are they."""
+    decay = callbacks["weight_averaging"]
+    if not 0 <= decay < 1:
+        raise UserError(
+            "callbacks.weight_averaging from 0 to below 1",
+            str(decay),
+            "0 turns it off, 0.99 averages over about the last 100 steps",
+        )
+    return [AveragedWeights(decay=decay)] if decay else []
+
+
+def _stopping(callbacks: dict[str, Any], task: Any) -> list[Callback]:
+    if not callbacks["early_stopping"]:
+        return []
+    patience, least = callbacks["patience"], callbacks["min_delta"]
+    return [EarlyStopping(task.monitor, patience=patience, mode=task.monitor_mode, min_delta=least)]
+
+
+def _begun(keeper: Keeper, history: History, first: bool) -> bool:
+    """Whether ``last.ckpt`` says where to carry on; if so, the callbacks know it.
+
+    Raises:
+        UserError: it cannot be read, or is of other data.
+    """
+    last = keeper.folder / LAST
+    if first:
+        for path, _ in temporaries(keeper.folder):  # of a run that was killed
+            path.unlink(missing_ok=True)
+    if not last.is_file():
+        return False
+    anew = f"delete {last} and run the same command again: the training begins anew"
+    try:
+        states = torch.load(last, map_location="cpu", weights_only=True)["callbacks"]
+    except Exception as error:
+        raise UserError("a whole last.ckpt", f"{last}: {type(error).__name__}", anew) from error
+    if keeper.state_key not in states:
+        raise UserError("a last.ckpt of this version of astrid_ml", f"{last} of another one", anew)
+    if states[keeper.state_key]["data"] != keeper.data:
+        raise UserError(
+            "the data and the split that this training began with", "others", f"choose another paths.run_dir, or {anew}"
+        )
+    keeper.load_state_dict(states[keeper.state_key])
+    history.load_state_dict(states[history.state_key])
+    return True
+
+
+def _put_aside(last: Path) -> None:
+    """What a training that diverged could carry on from leads there again."""
+    if last.is_file():
+        aside = last.with_name("diverged.ckpt")
+        aside.unlink(missing_ok=True)
+        move(last, aside)
 
 
 def _trainer_arguments(trainer: dict[str, Any], on_terminal: bool) -> dict[str, Any]:
@@ -149,13 +180,9 @@ def _trainer_arguments(trainer: dict[str, Any], on_terminal: bool) -> dict[str, 
     return arguments
 
 
-def _outcome(lightning: Trainer, keeper: ModelCheckpoint, history: History, task: Any) -> FitOutcome:
-    best = Path(keeper.best_model_path) if keeper.best_model_path else None
-    state = task.state_dict()
-    if best is not None and best.is_file():
-        state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-    score = None if keeper.best_model_score is None else float(keeper.best_model_score)
-    return FitOutcome(state, pd.DataFrame(history.rows), score, lightning.is_global_zero)
+def _outcome(lightning: Trainer, keeper: Keeper, history: History, task: Any) -> FitOutcome:
+    state = task.state_dict() if keeper.best is None else keeper.best
+    return FitOutcome(state, pd.DataFrame(history.rows), keeper.best_score, lightning.is_global_zero)
 
 
 @contextmanager
@@ -163,9 +190,10 @@ def quiet() -> Iterator[None]:
     """Without Lightning's advice on workers, tips and the like: the run says what matters itself."""
     import logging
 
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         warnings.filterwarnings("ignore", module="lightning_fabric")
@@ -174,4 +202,5 @@ def quiet() -> Iterator[None]:
         try:
             yield
         finally:
-            logger.setLevel(level)
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -138,7 +138,10 @@ def trained(
             print(f"fit is done again: its weights in {checkpoints} are lost or damaged", file=sys.stderr)
         forget_broken_start(checkpoints)
     with work.log.stage("fit", work.number, **inputs) as stage:
-        outcome = fit(task, datamodule, work.config["trainer"], work.config["callbacks"], loggers, marks.folder)
+        config, data = work.config, f"{work.dataset.fingerprint} {work.plan.hash}"
+        outcome = fit(
+            task, datamodule, config["trainer"], config["callbacks"], loggers, marks.folder, int(config["seed"]), data
+        )
         stage.outputs["weights"] = digest_of(dict(outcome.state_dict))
     if not outcome.is_global_zero:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, write_report
 from astrid_ml.preprocessing.differencing.epochs.associate import Associate
+from astrid_ml.types import Count, InUnits, Positive
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ class AssociateCommand:
 
     input: str | list[str]
     output_dir: str
-    radius: float = 1.0
-    mission_radius: dict[str, float] = field(default_factory=dict)
+    radius: Annotated[Positive, InUnits("arcsec")] = 1.0
+    mission_radius: Annotated[dict[str, Positive], InUnits("arcsec")] = field(default_factory=dict)
     known: str | None = None
-    min_candidates: int = 1
+    min_candidates: Count = 1
 
     def run(self) -> dict[str, Any]:
         """Associate, write, summarise."""

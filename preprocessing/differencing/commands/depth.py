@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from astrid_ml.preprocessing.differencing.epochs.figures import write_depths
 from astrid_ml.preprocessing.differencing.epochs.forced import (
     read_epoch,
 )
+from astrid_ml.types import Count, InUnits, Positive
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class DepthCommand:
 
     input: str | list[str]
     output_dir: str
-    n_sigma: float = 5.0
-    box: int = 64
-    zero_point: float | None = None
+    n_sigma: Positive = 5.0
+    box: Annotated[Count, InUnits("px")] = 64
+    zero_point: Annotated[float, InUnits("mag")] | None = None
     executor: Executor | None = None
 
     def run(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ from astrid_ml.preprocessing.differencing.epochs.forced import (
     read_epoch,
 )
 from astrid_ml.tables import UserTable
+from astrid_ml.types import InUnits, Positive
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,12 @@ class ForcedCommand:
     input: str | list[str]
     positions: str
     output_dir: str
-    n_sigma: float = 3.0
-    detection: float = 5.0
-    zero_point: float | None = None
+    n_sigma: Positive = 3.0
+    detection: Positive = 5.0
+    zero_point: Annotated[float, InUnits("mag")] | None = None
     band: str | None = None
     bands: str = "mission"
-    wavelengths: dict[str, float] = field(default_factory=dict)
+    wavelengths: Annotated[dict[str, Positive], InUnits("um")] = field(default_factory=dict)
     executor: Executor | None = None
 
     def run(self) -> dict[str, Any]:

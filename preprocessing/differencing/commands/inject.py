@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -26,9 +26,10 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf
 from astrid_ml.preprocessing.differencing.stars.select import SelectStars, find_sources
-from astrid_ml.types import Array
+from astrid_ml.types import Array, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
-Range = tuple[float, float] | list[float]
+Pair = tuple[float, float] | list[float]
+PositivePair = tuple[Positive, Positive] | list[Positive]
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,15 @@ class InjectCommand:
 
     science: Frame
     output_dir: str
-    n: int = 50
+    n: Whole = 50
     positions: str | None = None
-    snr: Range = (4.0, 40.0)
-    flux: Range | None = None
-    mag: Range | None = None
-    spacing: float = 16.0
-    margin: int = 40
+    snr: Annotated[PositivePair, Ordered()] = (4.0, 40.0)
+    flux: Annotated[PositivePair, Ordered()] | None = None
+    mag: Annotated[Pair, Ordered(), InUnits("mag")] | None = None
+    spacing: Annotated[NonNegative, InUnits("px")] = 16.0
+    margin: Annotated[Whole, InUnits("px")] = 40
     poisson: bool = True
-    seed: int = 1
+    seed: Seed = 1
 
     def run(self) -> dict[str, Any]:
         """Inject and write.

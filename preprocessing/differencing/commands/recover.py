@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.stars.psf import GivenPsf
 from astrid_ml.preprocessing.differencing.stars.select import find_sources
+from astrid_ml.types import Count, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,10 +41,10 @@ class Injections:
         margin: px to the edge.
     """
 
-    n: int = 0
-    snr: tuple[float, float] | list[float] = (3.0, 40.0)
-    spacing: float = 16.0
-    margin: int = 40
+    n: Whole = 0
+    snr: Annotated[tuple[Positive, Positive] | list[Positive], Ordered()] = (3.0, 40.0)
+    spacing: Annotated[NonNegative, InUnits("px")] = 16.0
+    margin: Annotated[Whole, InUnits("px")] = 40
 
     def __call__(self, image: Image, psf: torch.Tensor, seed: int) -> tuple[Image, pd.DataFrame]:
         """The image with sources added (their Poisson noise too, where the gain is known), and their truth."""
@@ -94,10 +95,10 @@ class RecoverCommand:
     psfs: Mapping[str, Any] = field(default_factory=dict)
     inject: Injections = field(default_factory=Injections)
     methods: tuple[str, ...] | list[str] | None = None
-    limit: int | None = None
-    radius: float = 4.0
-    bright: float = 2e4
-    seed: int = 1
+    limit: Count | None = None
+    radius: Annotated[Positive, InUnits("px")] = 4.0
+    bright: Positive = 2e4
+    seed: Seed = 1
 
     def run(self) -> dict[str, Any]:
         """Run every way on every pair; returns the table's main columns."""

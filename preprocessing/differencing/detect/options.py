@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from torch import Tensor
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.pixels.peaks import interpolate, local_maxima
 from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
-from astrid_ml.types import Floats
+from astrid_ml.types import Count, Floats, InUnits, NonNegative, Positive, Share, Whole
 
 _LOG = logging.getLogger(__name__)
 EDGE, NEAR_MASK, DIPOLE = 1, 2, 4  # bits of ``flags``
@@ -53,12 +54,12 @@ class Peaks:
         max_candidates: more are cut, the most significant kept, with a warning.
     """
 
-    threshold: float = 5.0
-    radius: int = 2
-    edge: int = 16
-    dipole_radius: float = 6.0
-    dipole_ratio: float = 0.3
-    max_candidates: int = 20_000
+    threshold: Positive = 5.0
+    radius: Annotated[Count, InUnits("px")] = 2
+    edge: Annotated[Whole, InUnits("px")] = 16
+    dipole_radius: Annotated[NonNegative, InUnits("px")] = 6.0
+    dipole_ratio: Share = 0.3
+    max_candidates: Count = 20_000
 
     def __call__(self, significance: Tensor, mask: Tensor) -> pd.DataFrame:
         """Table of x, y (px), snr (negative for negative peaks), sign, flags; most significant first."""
@@ -152,15 +153,15 @@ class DaoFind:
         edge, dipole_radius, dipole_ratio, max_candidates: as in ``Peaks``.
     """
 
-    threshold: float = 5.0
-    fwhm: float | None = None
+    threshold: Positive = 5.0
+    fwhm: Annotated[Positive, InUnits("px")] | None = None
     sharplo: float = 0.2
     sharphi: float = 1.0
-    roundness: float = 1.0
-    edge: int = 16
-    dipole_radius: float = 6.0
-    dipole_ratio: float = 0.3
-    max_candidates: int = 20_000
+    roundness: Positive = 1.0
+    edge: Annotated[Whole, InUnits("px")] = 16
+    dipole_radius: Annotated[NonNegative, InUnits("px")] = 6.0
+    dipole_ratio: Share = 0.3
+    max_candidates: Count = 20_000
 
     def __call__(self, significance: Tensor, mask: Tensor) -> pd.DataFrame:
         """Table of x, y (px), snr (negative for negative peaks), sign, flags; most significant first."""
@@ -208,15 +209,15 @@ class SepExtract:
         edge, dipole_radius, dipole_ratio, max_candidates: as in ``Peaks``.
     """
 
-    threshold: float = 5.0
-    min_area: int = 1
-    max_elongation: float = 4.0
-    deblend_levels: int = 32
-    deblend_contrast: float = 0.005
-    edge: int = 16
-    dipole_radius: float = 6.0
-    dipole_ratio: float = 0.3
-    max_candidates: int = 20_000
+    threshold: Positive = 5.0
+    min_area: Annotated[Count, InUnits("px")] = 1
+    max_elongation: Positive = 4.0
+    deblend_levels: Count = 32
+    deblend_contrast: Share = 0.005
+    edge: Annotated[Whole, InUnits("px")] = 16
+    dipole_radius: Annotated[NonNegative, InUnits("px")] = 6.0
+    dipole_ratio: Share = 0.3
+    max_candidates: Count = 20_000
 
     def __call__(self, significance: Tensor, mask: Tensor) -> pd.DataFrame:
         """Table of x, y (px), snr (negative for negative peaks), sign, flags; most significant first."""

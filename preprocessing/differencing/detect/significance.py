@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from astrid_ml.stats import robust_mean_std
+from astrid_ml.types import Count, NonNegative
 
 _SOUND = (0.2, 5.0)  # blank-sky standard deviations that a rescaling may fix
 _LAGS = ((0, 1), (1, 0), (1, 1))
@@ -113,9 +114,9 @@ class Significance:
     """
 
     rescale: bool = True
-    tolerance: float = 0.1
-    max_correlation: float = 0.05
-    tiles: int = 4
+    tolerance: NonNegative = 0.1
+    max_correlation: NonNegative = 0.05
+    tiles: Count = 4
 
     def __call__(self, significance: Tensor, diff: Tensor, blank: Tensor) -> tuple[Tensor, SignificanceCheck]:
         """Rescaled (H, W) significance and the check; ``blank`` is True on sky without sources or masks."""

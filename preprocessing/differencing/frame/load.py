@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration,
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.planes import afw_mask, gain_from_variance, linear_flux
 from astrid_ml.stats import clipped_std
-from astrid_ml.types import Array, Mask
+from astrid_ml.types import Array, InUnits, Mask, NonNegative, Positive, Whole
 
 _NOT_DATA = ("ERR", "DQ", "VAR", "WHT", "CTX", "CON", "MASK", "PSF", "SAMP", "TIME", "NOISE")
 _BESIDE = ("ERR", "DQ", "VARIANCE", "MASK", "VAR_POISSON")
@@ -50,12 +50,12 @@ class Frame:
     noise: str | None = None
     variance: str | None = None
     mask: str | None = None
-    gain: float | None = None
-    read_noise: float | None = None
-    zero_point: float | None = None
+    gain: Annotated[Positive, InUnits("e-/unit")] | None = None
+    read_noise: Annotated[NonNegative, InUnits("e-")] | None = None
+    zero_point: Annotated[float, InUnits("mag")] | None = None
     filter: str | None = None
     mission: str | None = None
-    mjd: float | None = None
+    mjd: Annotated[NonNegative, InUnits("d")] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class LoadFits:
     """
 
     need_wcs: bool = True
-    bad_bits: int | None = None
+    bad_bits: Whole | None = None
 
     def __call__(self, frame: Frame) -> Image:
         """The frame as an Image (background still in).

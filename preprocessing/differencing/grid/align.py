@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.grid.pixel_map import PixelMap, pixel_map
 from astrid_ml.preprocessing.differencing.grid.resample import noise_autocorrelation, resample
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
-from astrid_ml.types import Floats
+from astrid_ml.types import Count, Floats, InUnits, Share
 
 Planes = tuple[Tensor, Tensor, Tensor]
 _BAND = 1 << 20  # pixels of the map that are worked out at once
@@ -33,9 +33,9 @@ class Align:
     """
 
     method: Literal["lanczos", "interp", "adaptive"] = "lanczos"
-    min_overlap: float = 0.85
-    step: int = 16
-    order: int = 5
+    min_overlap: Share = 0.85
+    step: Annotated[Count, InUnits("px")] = 16
+    order: Count = 5
 
     def __call__(self, science: Image, reference: Image, correction: Tensor | None = None) -> Image:
         """The reference on the science grid; ``overlap`` is set, and ``noise_autocorrelation`` by ``lanczos``.
@@ -151,7 +151,7 @@ class AlignNone:
         order: half the Lanczos taps per axis of the second resampling, where there is one.
     """
 
-    order: int = 5
+    order: Count = 5
 
     def __call__(self, science: Image, reference: Image, correction: Tensor | None = None) -> Image:
         """The reference on the science image's WCS; unequal shapes are a UserError.

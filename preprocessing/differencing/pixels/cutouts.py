@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from astrid_ml.errors import UserError
+from astrid_ml.types import Count, InUnits
 
 
 def cut(images: Tensor, x: Tensor, y: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -40,7 +42,7 @@ class Cutout:
         significance: add the significance as a fourth plane.
     """
 
-    size: int = 63
+    size: Annotated[Count, InUnits("px")] = 63
     significance: bool = False
 
     def __call__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.masks import spread
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
-from astrid_ml.types import Floats32, Mask
+from astrid_ml.types import Count, Floats32, InUnits, Mask
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class SubtractBackground:
     """
 
     method: Literal["sep", "photutils"] = "sep"
-    box: int = 128
-    filter_size: int = 3
+    box: Annotated[Count, InUnits("px")] = 128
+    filter_size: Count = 3
     mask_sources: bool = True
 
     def __call__(self, image: Image) -> Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.preprocessing.differencing.sky.spectra import autocovariance
+from astrid_ml.types import Count, InUnits, NonNegative
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class Noise:
     """
 
     method: Literal["auto", "propagated", "measured"] = "auto"
-    lag_tolerance: float = 0.1
-    scale_tolerance: float = 0.2
-    reach: int = 6
+    lag_tolerance: NonNegative = 0.1
+    scale_tolerance: NonNegative = 0.2
+    reach: Annotated[Count, InUnits("px")] = 6
 
     def __call__(self, image: Image, blank: Tensor) -> ImageNoise:
         """Noise of a background-free image; ``blank`` (H, W) is True on sky without sources."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import torch
 
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.stars.bright_spikes import find_angles, spike_lengths, spike_mask
-from astrid_ml.types import Floats, Mask
+from astrid_ml.types import Floats, InUnits, Mask, Positive
 
 BRIGHT_COLUMNS = ("x", "y", "flux", "saturated", "radius")
 
@@ -187,13 +188,13 @@ class BrightStars:
         bleed_along: ``columns`` or ``rows``.
     """
 
-    halo_level: float = 1.0
-    min_radius: float = 12.0
-    max_radius: float = 400.0
-    spike_angles: Sequence[float] | None = None
-    spike_level: float = 2.0
-    spike_width: float = 5.0
-    bleed_level: float = 10.0
+    halo_level: Positive = 1.0
+    min_radius: Annotated[Positive, InUnits("px")] = 12.0
+    max_radius: Annotated[Positive, InUnits("px")] = 400.0
+    spike_angles: Annotated[Sequence[float], InUnits("deg")] | None = None
+    spike_level: Positive = 2.0
+    spike_width: Annotated[Positive, InUnits("px")] = 5.0
+    bleed_level: Positive = 10.0
     bleed_along: str = "columns"
 
     def __call__(self, image: Image, psf: torch.Tensor, stars: pd.DataFrame | None = None) -> BrightMask:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.profiles import fwhm_of
 from astrid_ml.preprocessing.differencing.pixels.stamps import fit_sources, misfit
 from astrid_ml.stats import robust_sigma
-from astrid_ml.types import Floats
+from astrid_ml.types import Count, Floats, InUnits, NonNegative, Positive
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,10 @@ class MatchStars:
         max_misfit: a source less like the PSF than this (``misfit``) is no star, in either image.
     """
 
-    min_stars: int = 8
-    max_offset: float = 2.0
-    default_sigma: float = 0.1
-    max_misfit: float = 0.3
+    min_stars: Count = 8
+    max_offset: Annotated[Positive, InUnits("px")] = 2.0
+    default_sigma: Annotated[NonNegative, InUnits("px")] = 0.1
+    max_misfit: NonNegative = 0.3
 
     def __call__(self, science: Image, reference: Image, psfs: tuple[Tensor, Tensor], at: Tensor) -> Matched:
         """Fit the stars at ``at`` (n, 2) in both images (background-free, one grid; ``psfs`` (k, k))."""

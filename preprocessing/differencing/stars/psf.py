@@ -24,7 +24,7 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import (
     windows,
 )
 from astrid_ml.preprocessing.differencing.stars.select import Sources
-from astrid_ml.types import Mask
+from astrid_ml.types import Count, Mask, Positive
 
 _CLIP = 4.0  # pixels of a star's stamp further than this from the model, in sigma, hold something else
 _BLUR = 0.7  # px
@@ -75,11 +75,11 @@ class EmpiricalPsf:
         most: stars that are stacked, the brightest: more do not bring it nearer to the truth.
     """
 
-    radius: float = 4.5
-    tiles: int = 1
-    min_stars: int = 8
-    rounds: int = 3
-    most: int = 150
+    radius: Positive = 4.5
+    tiles: Count = 1
+    min_stars: Count = 8
+    rounds: Count = 3
+    most: Count = 150
 
     def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
         """The PSF, on a grid of tiles where ``tiles`` > 1."""
@@ -243,8 +243,8 @@ class AnalyticPsf:
     """
 
     model: Literal["moffat", "gaussian"] = "moffat"
-    radius: float = 4.5
-    min_stars: int = 3
+    radius: Positive = 4.5
+    min_stars: Count = 3
 
     def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
         """The fitted PSF."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from astrid_ml.preprocessing.differencing.pixels.masks import spread
 from astrid_ml.preprocessing.differencing.pixels.segment import segmented
 from astrid_ml.preprocessing.differencing.pixels.stamps import fractions, taken, windows
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
-from astrid_ml.types import Floats, Mask
+from astrid_ml.types import Count, Floats, InUnits, Mask, NonNegative, Positive, Whole
 
 _AT_ONCE = 128  # sources whose stamps stay in the processor's cache
 _BISECTIONS = 12  # to 0.002 px
@@ -115,12 +116,12 @@ class SelectStars:
         margin: px to the border, and to masked pixels half of it.
     """
 
-    min_snr: float = 20.0
-    isolation: float = 12.0
-    neighbour: float = 0.1
-    locus: float = 0.15
-    max_stars: int = 300
-    margin: int = 16
+    min_snr: Positive = 20.0
+    isolation: Annotated[NonNegative, InUnits("px")] = 12.0
+    neighbour: NonNegative = 0.1
+    locus: Positive = 0.15
+    max_stars: Count = 300
+    margin: Annotated[Whole, InUnits("px")] = 16
 
     def __call__(self, image: Image, sources: Sources, other: Sources | None = None) -> pd.DataFrame:
         """The rows of ``sources.table`` that are stars, brightest first; may be empty.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ from astrid_ml.preprocessing.differencing.subtract.kernel_basis import (
 from astrid_ml.preprocessing.differencing.subtract.kernel_fit import KernelModel, fit_kernel, stamp_equations
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput, SubtractionResult
 from astrid_ml.preprocessing.differencing.subtract.whiten import whiten
+from astrid_ml.types import Count, InUnits, NonNegative, Positive, Whole
 
 _FEWEST = 3  # stamps
 _STARS_PER_TERM = 5  # of the polynomial over the field
@@ -119,18 +120,18 @@ class Kernel:
     """
 
     basis: Literal["gaussian", "delta"] = "gaussian"
-    half_size: int = 7
-    order: int = 1
-    sky_order: int = 1
-    stamp_half: int = 12
-    max_stamps: int = 100
-    sigmas: tuple[float, ...] | None = None
-    degrees: tuple[int, ...] = (4, 3, 2)
-    smoothness: float | None = None
-    clip: float = 4.0
-    flatness: float = 0.005
-    nodes: int = 3
-    grow: int = 3
+    half_size: Annotated[Count, InUnits("px")] = 7
+    order: Whole = 1
+    sky_order: Whole = 1
+    stamp_half: Annotated[Count, InUnits("px")] = 12
+    max_stamps: Count = 100
+    sigmas: Annotated[tuple[Positive, ...], InUnits("px")] | None = None
+    degrees: tuple[Whole, ...] = (4, 3, 2)
+    smoothness: NonNegative | None = None
+    clip: Positive = 4.0
+    flatness: NonNegative = 0.005
+    nodes: Count = 3
+    grow: Annotated[Whole, InUnits("px")] = 3
 
     def __call__(self, pair: SubtractionInput) -> SubtractionResult:
         """Subtract one pair."""

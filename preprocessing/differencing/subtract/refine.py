@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput
 from astrid_ml.preprocessing.differencing.subtract.zogy import proper_difference
-from astrid_ml.types import Floats
+from astrid_ml.types import Count, Floats, InUnits, NonNegative, Whole
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,11 @@ class Refine:
         max_flux: a larger relative change of the flux ratio is not believed.
     """
 
-    stars: int = 16
-    size: int = 64
-    steps: int = 8
-    max_shift: float = 1.0
-    max_flux: float = 0.05
+    stars: Count = 16
+    size: Annotated[Count, InUnits("px")] = 64
+    steps: Whole = 8
+    max_shift: Annotated[NonNegative, InUnits("px")] = 1.0
+    max_flux: NonNegative = 0.05
 
     def __call__(self, pair: SubtractionInput) -> tuple[SubtractionInput, dict[str, float]]:
         """The pair with its reference PSF and flux ratio corrected, and what was found."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from astrid_ml.preprocessing.differencing.pixels.fourier import padded_shape, tr
 from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
 from astrid_ml.preprocessing.differencing.stars.match import Matched
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput, SubtractionResult
+from astrid_ml.types import Count, InUnits, NonNegative, Whole
 
 _WINDOW = 5  # px; side of the box around a star whose mean square significance is looked at
 
@@ -31,9 +33,9 @@ class StarResiduals:
     """
 
     enabled: bool = True
-    min_stars: int = 5
-    brightness: float = 30.0
-    reach: int = 3
+    min_stars: Count = 5
+    brightness: NonNegative = 30.0
+    reach: Annotated[Whole, InUnits("px")] = 3
 
     def __call__(
         self, result: SubtractionResult, pair: SubtractionInput, matched: Matched

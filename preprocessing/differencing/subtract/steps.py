@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 from astrid_ml.preprocessing.differencing.subtract.gaussian import convolved_difference, matching_kernels
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput, SubtractionResult
 from astrid_ml.preprocessing.differencing.subtract.zogy import zogy
+from astrid_ml.types import InUnits, Whole
 
 
 def _filled(pair: SubtractionInput) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
@@ -29,7 +31,7 @@ class Zogy:
         grow: px by which the masks of both images are grown in the result.
     """
 
-    grow: int = 3
+    grow: Annotated[Whole, InUnits("px")] = 3
 
     def __call__(self, pair: SubtractionInput) -> SubtractionResult:
         """Subtract one pair; DIFF is D / F_D, in science flux units."""
@@ -66,7 +68,7 @@ class Gaussian:
         grow: px by which the masks of both images are grown in the result.
     """
 
-    grow: int = 3
+    grow: Annotated[Whole, InUnits("px")] = 3
 
     def __call__(self, pair: SubtractionInput) -> SubtractionResult:
         """Subtract one pair."""
@@ -81,7 +83,7 @@ class Direct:
         grow: px by which the masks of both images are grown in the result.
     """
 
-    grow: int = 3
+    grow: Annotated[Whole, InUnits("px")] = 3
 
     def __call__(self, pair: SubtractionInput) -> SubtractionResult:
         """Subtract one pair; PSF is the science image's."""

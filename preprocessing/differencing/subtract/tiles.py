@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from astrid_ml.preprocessing.differencing.subtract.pair import Subtract, SubtractionInput, SubtractionResult
+from astrid_ml.types import Count, InUnits, NonNegative
 
 
 def spans(length: int, size: int, margin: int) -> Iterator[tuple[int, int, int, int]]:
@@ -41,8 +43,8 @@ class Tiles:
         margin: px of overlap on each side, in PSF stamps.
     """
 
-    size: int = 2048
-    margin: float = 3.0
+    size: Annotated[Count, InUnits("px")] = 2048
+    margin: NonNegative = 3.0
 
     def __call__(self, subtract: Subtract, pair: SubtractionInput) -> SubtractionResult:
         """Subtract a pair whose PSFs are (k, k) or (t, t, k, k)."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
+from astrid_ml.types import Count, InUnits, Positive
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ class ConvertCommand:
     input: str | list[str]
     output_dir: str
     executor: Executor | None = None
-    wavelengths: dict[str, float] = field(default_factory=dict)
-    zero_point: float | None = None
-    row_group: int = 2000
+    wavelengths: Annotated[dict[str, Positive], InUnits("um")] = field(default_factory=dict)
+    zero_point: Annotated[float, InUnits("mag")] | None = None
+    row_group: Count = 2000
 
     def run(self) -> dict[str, Any]:
         """Convert; ``failed`` counts the sources that could not be read at all."""

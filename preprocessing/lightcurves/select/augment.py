@@ -7,14 +7,16 @@ before it cuts windows: a moved object has another time zero. The same batch and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 from astrid_ml.preprocessing.lightcurves.curves.table import first_true, last_true
-from astrid_ml.types import Floats, Floats32, Ints, Mask
+from astrid_ml.types import Floats, Floats32, Ints, InUnits, Mask, NonNegative, Ordered, Positive, Share
 
 DAYS, FLUX, ERROR, DETECTED, WAVELENGTH = range(5)
 REDSHIFTS = ("REDSHIFT_HELIO", "HOSTGAL_PHOTOZ", "HOSTGAL_SPECZ")
@@ -33,12 +35,12 @@ class Augmentation:
         wavelengths: micrometres; epochs that a redshift moves out of this range are dropped.
     """
 
-    redshift: float = 0.0
-    dimming: float = 0.0
-    noise: float = 0.0
-    thinning: float = 0.0
-    detect_snr: float = 5.0
-    wavelengths: tuple[float, float] = (0.3, 1.1)
+    redshift: NonNegative = 0.0
+    dimming: Annotated[NonNegative, InUnits("mag")] = 0.0
+    noise: NonNegative = 0.0
+    thinning: Share = 0.0
+    detect_snr: NonNegative = 5.0
+    wavelengths: Annotated[tuple[Positive, Positive], Ordered(), InUnits("um")] = (0.3, 1.1)
 
     def __post_init__(self) -> None:
         most = {"redshift": 10.0, "dimming": 10.0, "noise": 10.0, "thinning": 1.0}
@@ -76,10 +78,42 @@ class Augmented:
     rows: Ints
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """The random numbers of a batch.
+
+    Args:
+        amounts: (n, 3) how far each object is moved, dimmed and blurred, of what the options allow.
+        normal: (N,) standard normal numbers.
+        lots: (N,) each epoch's, against the share that is left out.
+        shares: (n,) of the thinning.
+    """
+
+    amounts: Floats
+    normal: Floats
+    lots: Floats
+    shares: Floats
+
+    @classmethod
+    def of(cls, rng: np.random.Generator, offsets: Ints) -> Drawn:
+        """All from one generator."""
+        n, epochs = len(offsets) - 1, int(offsets[-1])
+        amounts, normal = rng.uniform(size=(n, 3)), rng.standard_normal(epochs)
+        return cls(amounts, normal, rng.uniform(size=epochs), rng.uniform(size=n))
+
+    @classmethod
+    def of_each(cls, rngs: Sequence[np.random.Generator], offsets: Ints) -> Drawn:
+        """Each object's from its own generator."""
+        if not len(rngs):
+            return cls.of(np.random.default_rng(0), offsets)
+        parts = [cls.of(rng, np.array([0, k])) for rng, k in zip(rngs, np.diff(offsets), strict=True)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
+
+
 def augment(
     values: Floats32,
     offsets: Ints,
-    rng: np.random.Generator,
+    rng: np.random.Generator | Sequence[np.random.Generator],
     options: Augmentation,
     redshift: Floats | None = None,
 ) -> Augmented:
@@ -91,13 +125,14 @@ def augment(
     Args:
         values: (N, 5) float32, times ascending within an object.
         offsets: (n + 1,).
-        rng: a seeded generator; four draws an object and two an epoch are taken from it, whatever the options.
+        rng: a seeded generator; four draws an object and two an epoch are taken from it, whatever the options. Or
+            one an object: then what is drawn for an object does not depend on the others.
         options: how far.
         redshift: (n,) of each object, NaN where it is not known; None moves nothing in redshift.
     """
     n = len(offsets) - 1
-    amounts = rng.uniform(size=(n, 3))
-    normal = rng.standard_normal(len(values))
+    drawn = Drawn.of(rng, offsets) if isinstance(rng, np.random.Generator) else Drawn.of_each(rng, offsets)
+    amounts = drawn.amounts
     owner = np.repeat(np.arange(n), np.diff(offsets))
     z = np.full(n, np.nan) if redshift is None else np.asarray(redshift, dtype=np.float64)
     ratio = np.where(z > 0, 1 + options.redshift * amounts[:, 0], 1.0)
@@ -106,7 +141,7 @@ def augment(
     out[:, DAYS] *= ratio[owner]
     out[:, WAVELENGTH] *= ratio[owner]
     out[:, FLUX], out[:, ERROR] = fainter(
-        out[:, FLUX], out[:, ERROR], faint[owner], options.noise * amounts[owner, 2], normal
+        out[:, FLUX], out[:, ERROR], faint[owner], options.noise * amounts[owner, 2], drawn.normal
     )
     altered = (faint != 1) | (options.noise * amounts[:, 2] > 0)
     low, high = options.wavelengths
@@ -119,7 +154,7 @@ def augment(
     out = np.where(changed[owner, None], out, values)
     kept = np.where(changed[owner], seen & around(out, found, offsets), True)
     out[:, DAYS] -= np.where(changed, start_of(out, found, offsets), 0.0)[owner]
-    thinned = rng.uniform(size=len(values)) < options.thinning * rng.uniform(size=n)[owner]
+    thinned = drawn.lots < options.thinning * drawn.shares[owner]
     kept &= ~thinned | anchor(out, offsets)
     lengths = np.bincount(owner[kept], minlength=n)
     ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

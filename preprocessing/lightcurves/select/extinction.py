@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.types import Floats, Floats32
+from astrid_ml.types import Floats, Floats32, InUnits, NonNegative
 
 # A / E(B-V) for R_V = 3.1 in LSST ugrizy (Schlafly & Finkbeiner 2011, ApJ 737, 103, table 6).
 _MICROMETRES = np.array([0.3671, 0.4827, 0.6223, 0.7546, 0.8691, 0.9712])
@@ -33,7 +34,7 @@ class ExtinctionCorrection:
         limit: E(B-V) beyond which the correction would be a guess and is cut.
     """
 
-    limit: float = 2.0
+    limit: Annotated[NonNegative, InUnits("mag")] = 2.0
 
     def apply(self, table: CurveTable) -> CurveTable:
         """Multiply flux and error by 10^(0.4 A)."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, first_true, last_true
-from astrid_ml.types import Floats, Ints, Mask
+from astrid_ml.types import Floats, Ints, Mask, Positive, Whole
 
 WINDOWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 TRIGGER_RULES = ("flags", "snr", "first_epoch")
@@ -28,9 +28,9 @@ class Flags:
         detect: a detection.
     """
 
-    saturate: int = 1024
-    trigger: int = 2048
-    detect: int = 4096
+    saturate: Whole = 1024
+    trigger: Whole = 2048
+    detect: Whole = 4096
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Selection:
 
     flags: Flags = Flags()
     rule: str = "flags"
-    snr: float = 5.0
+    snr: Positive = 5.0
     last_non_detection: bool = True
     drop_after_last_detection: bool = True
-    max_error: float = 1e7
+    max_error: Positive = 1e7
 
     def __post_init__(self) -> None:
         if self.rule not in TRIGGER_RULES:

@@ -21,7 +21,7 @@ from astrid_ml.preprocessing.lightcurves.simulate.templates import (
     transient_flux,
 )
 from astrid_ml.preprocessing.lightcurves.simulate.write_snana import write_pair
-from astrid_ml.types import Floats, Ints
+from astrid_ml.types import Count, Decay, Floats, Ints
 
 BANDS = np.array(list("ugrizY"))
 _WAVES = np.array([WAVELENGTHS[band] for band in BANDS])
@@ -45,10 +45,10 @@ class SimulateLightcurves:
 
     domain: ClassVar[str] = "lightcurves"
 
-    n: int = 10_000
-    test: float = 0.3
-    templates: int = 200
-    seasons: int = 3
+    n: Count = 10_000
+    test: Decay = 0.3
+    templates: Count = 200
+    seasons: Count = 3
 
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write the files and ``truth.parquet``; returns counts by part and class."""

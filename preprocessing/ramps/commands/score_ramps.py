@@ -29,6 +29,7 @@ from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs, te
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.types import Count, Level, Seed
 from astrid_ml.walk import walk
 
 
@@ -63,9 +64,9 @@ class ScoreRampsCommand:
     windows: Windows = field(default_factory=Windows)
     precision: str = "auto"
     trust: Sequence[str] = ()
-    replicates: int = 500
-    seed: int = 0
-    level: float = 0.95
+    replicates: Count = 500
+    seed: Seed = 0
+    level: Level = 0.95
 
     def run(self) -> dict[str, Any]:
         """Score; returns the headline numbers.

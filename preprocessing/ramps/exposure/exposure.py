@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrect
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
-from astrid_ml.types import Floats32, Ints, Mask
+from astrid_ml.types import Floats32, Ints, InUnits, Mask, Positive
 
 STRIP_BYTES = 64 * 2**20  # of reads; the work on them takes a few times as much
 
@@ -39,7 +40,7 @@ class Processing:
     steps: StepDetector = field(default_factory=StepDetector)
     twopoint: TwoPoint | None = field(default_factory=TwoPoint)
     config: DetectorConfig = field(default_factory=DetectorConfig)
-    saturation_dn: float | None = None
+    saturation_dn: Annotated[Positive, InUnits("DN")] | None = None
     nonlinearity: tuple[float, ...] = ()
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from astrid_ml.types import Count, InUnits, NonNegative, Ordered, Positive, Share, Whole
 
 
 @dataclass(frozen=True)
@@ -39,28 +42,28 @@ class DetectorConfig:
         snowball_time_masked_next_int: seconds of the next integration in which a core is masked.
     """
 
-    sigma_threshold: float = 5.0
-    min_anomaly_pixels: int = 1
-    min_confidence: float = 0.5
-    cosmic_ray_min_intensity: float = 40.0
-    cosmic_ray_max_spatial_extent: int = 15
-    cosmic_ray_min_step: float = 25.0
-    rtn_min_transitions: int = 2
-    rtn_max_transitions: int = 50
-    rtn_amplitude_range: Sequence[float] = (10.0, 300.0)
-    rtn_frequency_range: Sequence[float] = (0.001, 0.5)
+    sigma_threshold: Positive = 5.0
+    min_anomaly_pixels: Count = 1
+    min_confidence: Share = 0.5
+    cosmic_ray_min_intensity: Annotated[NonNegative, InUnits("DN")] = 40.0
+    cosmic_ray_max_spatial_extent: Count = 15
+    cosmic_ray_min_step: Annotated[NonNegative, InUnits("DN")] = 25.0
+    rtn_min_transitions: Whole = 2
+    rtn_max_transitions: Whole = 50
+    rtn_amplitude_range: Annotated[Sequence[NonNegative], Ordered(), InUnits("DN")] = (10.0, 300.0)
+    rtn_frequency_range: Annotated[Sequence[NonNegative], Ordered()] = (0.001, 0.5)
     rtn_fit_quality_threshold: float = 0.3
-    rtn_min_confidence: float = 0.5
-    snowball_min_confidence: float = 0.2
-    snowball_min_intensity: float = 30.0
-    snowball_max_intensity: float = 500.0
-    snowball_min_radius: float = 3.0
-    snowball_max_radius: float = 15.0
-    snowball_circularity_threshold: float = 0.7
-    snowball_expansion_rate: float = 0.1
-    snowball_min_area: int = 75
-    snowball_max_area: int = 120000
-    snowball_edge_size: int = 25
-    snowball_min_ring: float = 0.4
-    snowball_sat_expand: int = 2
-    snowball_time_masked_next_int: float = 4000.0
+    rtn_min_confidence: Share = 0.5
+    snowball_min_confidence: Share = 0.2
+    snowball_min_intensity: Annotated[NonNegative, InUnits("DN")] = 30.0
+    snowball_max_intensity: Annotated[NonNegative, InUnits("DN")] = 500.0
+    snowball_min_radius: Annotated[NonNegative, InUnits("px")] = 3.0
+    snowball_max_radius: Annotated[Positive, InUnits("px")] = 15.0
+    snowball_circularity_threshold: Share = 0.7
+    snowball_expansion_rate: NonNegative = 0.1
+    snowball_min_area: Whole = 75
+    snowball_max_area: Whole = 120000
+    snowball_edge_size: Annotated[Whole, InUnits("px")] = 25
+    snowball_min_ring: Share = 0.4
+    snowball_sat_expand: Annotated[Whole, InUnits("px")] = 2
+    snowball_time_masked_next_int: Annotated[NonNegative, InUnits("s")] = 4000.0

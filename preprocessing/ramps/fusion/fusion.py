@@ -17,7 +17,7 @@ import torch
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.fusion.windows import NEVER
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES, CLASS_NAMES, COSMIC_RAY
-from astrid_ml.types import Array, Floats, Ints, Mask
+from astrid_ml.types import Array, Floats, Ints, Mask, NonNegative
 
 UNDECIDED = 255
 LOWEST_LEVEL = -3.0  # log-odds below which the network proposes nothing, whatever its false-positive rate
@@ -181,9 +181,9 @@ class FusionFit:
         faintest: significance of the faintest steps among the candidates.
     """
 
-    penalty: float = 3.0
-    proposals: float = 300.0
-    faintest: float = 3.5
+    penalty: NonNegative = 3.0
+    proposals: NonNegative = 300.0
+    faintest: NonNegative = 3.5
 
     def __call__(self, table: pd.DataFrame, quiet_area: float, with_network: bool) -> Fusion:
         """Fit on candidates of validation exposures.

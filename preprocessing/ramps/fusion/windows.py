@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
-from astrid_ml.types import Floats32
+from astrid_ml.types import Count, Floats32, InUnits, Whole
 
 VoxelScorer = Callable[[Tensor, Tensor], Tensor]
 NEVER = -30.0  # log-odds where there are no data
@@ -27,9 +28,9 @@ class Windows:
         depth: groups of a window; longer ramps are cut in time with a quarter of overlap. None: the whole ramp.
     """
 
-    size: int = 64
-    overlap: int = 16
-    depth: int | None = None
+    size: Annotated[Count, InUnits("px")] = 64
+    overlap: Annotated[Whole, InUnits("px")] = 16
+    depth: Count | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < self.size or (self.depth is not None and self.depth < 4):

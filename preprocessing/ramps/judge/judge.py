@@ -24,7 +24,7 @@ from astrid_ml.preprocessing.ramps.fusion.fusion import (
 from astrid_ml.preprocessing.ramps.fusion.truth import unpacked
 from astrid_ml.preprocessing.ramps.judge.curves import Ranked, Values, defined, interval, mean_of_defined
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
-from astrid_ml.types import Array, Floats, Floats32, Ints
+from astrid_ml.types import Array, Count, Floats, Floats32, Ints, Level, Seed
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class VoxelJudge:
 
     purpose: ClassVar[str] = "voxels"
 
-    false_positive_rate: float = 1e-5
-    replicates: int = 200
-    seed: int = 0
+    false_positive_rate: Level = 1e-5
+    replicates: Count = 200
+    seed: Seed = 0
     fusion: FusionFit = field(default_factory=FusionFit)
-    level: float = 0.95
+    level: Level = 0.95
 
     def fit(self, validation: pd.DataFrame) -> dict[str, Any]:
         """Tile scores are left uncalibrated, a tile is called anomalous at 0.5; the fusion's weights."""

@@ -6,13 +6,14 @@ Only the border is read, so a cube larger than memory costs a few megabytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.stats import robust_sigma
-from astrid_ml.types import Floats32, Mask
+from astrid_ml.types import Count, Floats32, InUnits, Mask
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class ReferenceCorrection:
     """
 
     channels: bool = True
-    channel_width: int = 64
+    channel_width: Annotated[Count, InUnits("px")] = 64
     even_odd: bool = True
     rows: bool = True
-    row_window: int = 65
+    row_window: Annotated[Count, InUnits("px")] = 65
 
     def measure(self, ramp: Ramp, integration: int) -> Levels:
         """Levels of one integration relative to its first group, in e- (nothing where there is no border)."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from astrid_ml.errors import UserError
-from astrid_ml.types import Floats, Mask
+from astrid_ml.types import Count, Floats, InUnits, Mask, NonNegative, Positive, Whole
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class RampOptions:
     format: str = "auto"
     axes: str = "auto"
     unit: str | None = None
-    gain: float | None = None
-    read_noise: float | None = None
+    gain: Annotated[Positive, InUnits("e-/DN")] | None = None
+    read_noise: Annotated[NonNegative, InUnits("e-")] | None = None
     read_noise_is_cds: bool = False
-    group_time: float | None = None
-    group_times: Sequence[float] | None = None
-    reads_per_group: int = 1
-    border: int | None = None
+    group_time: Annotated[Positive, InUnits("s")] | None = None
+    group_times: Annotated[Sequence[float], InUnits("s")] | None = None
+    reads_per_group: Count = 1
+    border: Annotated[Whole, InUnits("px")] | None = None
 
 
 def first_of(header: Mapping[str, Any], keys: Sequence[str]) -> Any:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import write_patches
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.simulate.events import Scene, cosmic_ray, snowball, telegraph, with_ipc
 from astrid_ml.preprocessing.ramps.simulate.frames import Detector, common_noise, strip
-from astrid_ml.types import Floats32
+from astrid_ml.types import Count, Floats32, InUnits, Length, NonNegative, Ordered, Positive, Share, Whole
 
 STRIP = 64  # rows made at once; fixed, so that the bytes do not depend on the memory at hand
 KINDS = ("all", "cosmic_ray", "snowball", "rtn")
@@ -78,49 +78,49 @@ class SimulateRamps:
 
     domain: ClassVar[str] = "ramps"
 
-    gain_library: Mapping[str, float]
-    n: int | None = None
-    image_shape: Sequence[int] = (2048, 2048)
-    num_frames: int = 450
-    num_integrations: int = 1
-    patch_size: Sequence[int] = (256, 256)
-    overlap: int = 32
+    gain_library: Annotated[Mapping[str, Positive], InUnits("e-/DN")]
+    n: Count | None = None
+    image_shape: Annotated[Sequence[Count], Length(2), InUnits("px")] = (2048, 2048)
+    num_frames: Count = 450
+    num_integrations: Count = 1
+    patch_size: Annotated[Sequence[Count], Length(2), InUnits("px")] = (256, 256)
+    overlap: Annotated[Whole, InUnits("px")] = 32
     write_patches: bool = False
-    num_exposure_events: int = 1
-    num_baseline_exposures: int = 1
+    num_exposure_events: Whole = 1
+    num_baseline_exposures: Whole = 1
     injection_type: str = "all"
-    num_classes: int = 4
-    cosmic_ray_per_exp_range: Sequence[int] = (100, 4000)
-    snowballs_per_exp_range: Sequence[int] = (0, 3)
-    rtn_per_exp_range: Sequence[int] = (100, 1500)
-    exp_time: float = 45000.0
-    saturation_dn: float = 65535.0
-    dark_current_range: Sequence[float] = (0.01, 0.02)
-    flux_range: Sequence[float] = (0.0, 0.0)
-    sources_per_exp_range: Sequence[int] = (0, 0)
-    source_flux_range: Sequence[float] = (0.1, 10.0)
-    read_noise_range: Sequence[float] = (15.0, 25.0)
-    gaussian_noise_range: Sequence[float] = (0.5, 10.0)
-    cosmic_ray_charge_range: Sequence[float] = (200.0, 6000.0)
-    rtn_offset_range: Sequence[float] = (30.0, 300.0)
-    rtn_period_range: Sequence[float] = (20.0, 200.0)
-    rtn_duty_fraction_range: Sequence[float] = (0.1, 0.9)
+    num_classes: Count = 4
+    cosmic_ray_per_exp_range: Annotated[Sequence[Whole], Ordered()] = (100, 4000)
+    snowballs_per_exp_range: Annotated[Sequence[Whole], Ordered()] = (0, 3)
+    rtn_per_exp_range: Annotated[Sequence[Whole], Ordered()] = (100, 1500)
+    exp_time: Annotated[Positive, InUnits("s")] = 45000.0
+    saturation_dn: Annotated[Positive, InUnits("DN")] = 65535.0
+    dark_current_range: Annotated[Sequence[NonNegative], Ordered(), InUnits("e-/s")] = (0.01, 0.02)
+    flux_range: Annotated[Sequence[NonNegative], Ordered(), InUnits("e-/s")] = (0.0, 0.0)
+    sources_per_exp_range: Annotated[Sequence[Whole], Ordered()] = (0, 0)
+    source_flux_range: Annotated[Sequence[NonNegative], Ordered(), InUnits("e-/s")] = (0.1, 10.0)
+    read_noise_range: Annotated[Sequence[NonNegative], Ordered(), InUnits("e-")] = (15.0, 25.0)
+    gaussian_noise_range: Annotated[Sequence[NonNegative], Ordered(), InUnits("e-")] = (0.5, 10.0)
+    cosmic_ray_charge_range: Annotated[Sequence[NonNegative], Ordered(), InUnits("e-")] = (200.0, 6000.0)
+    rtn_offset_range: Annotated[Sequence[NonNegative], Ordered(), InUnits("e-")] = (30.0, 300.0)
+    rtn_period_range: Annotated[Sequence[Positive], Ordered()] = (20.0, 200.0)
+    rtn_duty_fraction_range: Annotated[Sequence[Share], Ordered()] = (0.1, 0.9)
     rtn_process: str = "markov"
-    snowball_radius_range: Sequence[float] = (5.0, 200.0)
-    snowball_halo_amplitude_ratio_range: Sequence[float] = (0.02, 0.15)
-    snowball_halo_decay_scale_range: Sequence[float] = (3.0, 30.0)
-    snowball_growth: float = 0.2
-    ipc: float = 0.005
-    nonlinearity: float = 0.0
-    bias: float = 1000.0
-    ktc_noise: float = 20.0
-    drift: float = 2.0
-    one_over_f: float = 1.0
-    even_odd: float = 3.0
-    reference_border: int = 4
-    persistence_fraction: float = 0.0
-    start_index: int = 0
-    end_index: int = 0
+    snowball_radius_range: Annotated[Sequence[Positive], Ordered(), InUnits("px")] = (5.0, 200.0)
+    snowball_halo_amplitude_ratio_range: Annotated[Sequence[NonNegative], Ordered()] = (0.02, 0.15)
+    snowball_halo_decay_scale_range: Annotated[Sequence[Positive], Ordered(), InUnits("px")] = (3.0, 30.0)
+    snowball_growth: Annotated[NonNegative, InUnits("px")] = 0.2
+    ipc: Share = 0.005
+    nonlinearity: Share = 0.0
+    bias: Annotated[NonNegative, InUnits("DN")] = 1000.0
+    ktc_noise: Annotated[NonNegative, InUnits("e-")] = 20.0
+    drift: Annotated[NonNegative, InUnits("e-")] = 2.0
+    one_over_f: Annotated[NonNegative, InUnits("e-")] = 1.0
+    even_odd: Annotated[float, InUnits("e-")] = 3.0
+    reference_border: Annotated[Whole, InUnits("px")] = 4
+    persistence_fraction: Share = 0.0
+    start_index: Whole = 0
+    end_index: Whole = 0
 
     def __post_init__(self) -> None:
         if self.injection_type not in KINDS:

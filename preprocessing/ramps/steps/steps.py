@@ -6,6 +6,7 @@ Its products are the jumps and what people want from them: the count-rate image 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.steps.averaging import Density, FoundSteps, averaged_rates, doubtful
 from astrid_ml.preprocessing.ramps.steps.filters import class_of, filters
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, StepFit, fit_steps
+from astrid_ml.types import Count, InUnits, Positive, Share
 
 _BLOCK = 8192  # pixels fitted at once: some tens of values for each of their groups
 
@@ -84,12 +86,12 @@ class StepDetector:
         chunk: pixels filtered at once (their reads should fit in the cache).
     """
 
-    threshold: float = 4.5
+    threshold: Positive = 4.5
     retest: bool = True
-    max_jumps: int = 64
-    average: float = 0.02
-    screen: float = 0.93
-    chunk: int = 8192
+    max_jumps: Count = 64
+    average: Share = 0.02
+    screen: Share = 0.93
+    chunk: Annotated[Count, InUnits("px")] = 8192
 
     def __call__(self, reads: Tensor, noise: Tensor, sampling: Sampling) -> Steps:
         """Find steps in one integration.

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, UNUSABLE
+from astrid_ml.types import Count, NonNegative, Positive
 
 _CHUNK = 16384  # pixels worked on at once: the differences stay in the cache
 
@@ -50,13 +51,13 @@ class TwoPoint:
         max_neighbour_ratio: sigmas below which neighbours are flagged.
     """
 
-    threshold: float = 4.0
-    three_difference_threshold: float = 5.0
-    two_difference_threshold: float = 6.0
-    min_differences_single_pass: int = 10
+    threshold: Positive = 4.0
+    three_difference_threshold: Positive = 5.0
+    two_difference_threshold: Positive = 6.0
+    min_differences_single_pass: Count = 10
     flag_neighbours: bool = True
-    min_neighbour_ratio: float = 10.0
-    max_neighbour_ratio: float = 1000.0
+    min_neighbour_ratio: NonNegative = 10.0
+    max_neighbour_ratio: NonNegative = 1000.0
 
     def __call__(
         self,

@@ -7,10 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.types import InUnits, NonNegative
 
 _JOB = re.compile(r"^jid\w+$")
 
@@ -46,7 +48,7 @@ class FieldLists:
 
     field_files: tuple[str, ...] | list[str] = ()
     fields: tuple[int, ...] | list[int] = ()
-    mjd_max: float | None = None
+    mjd_max: Annotated[NonNegative, InUnits("d")] | None = None
 
     def __post_init__(self) -> None:
         if (self.fields or self.mjd_max is not None) and not self.field_files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.roman.job.columns import same
-from astrid_ml.types import Floats, Ints
+from astrid_ml.types import Floats, Ints, InUnits, NonNegative, Positive
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,9 @@ class Match:
         max_offset: px; a median offset of a job's matches beyond it is warned of.
     """
 
-    radius: float = 4.0
+    radius: Annotated[Positive, InUnits("px")] = 4.0
     policy: str = "one_to_one"
-    max_offset: float = 0.3
+    max_offset: Annotated[NonNegative, InUnits("px")] = 0.3
 
     def __post_init__(self) -> None:
         if self.policy not in ("one_to_one", "many_to_one") or self.radius <= 0:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from astrid_ml.preprocessing.roman.job.match import Match, label
 from astrid_ml.preprocessing.roman.job.names import FAMILIES, Products
 from astrid_ml.preprocessing.roman.job.truth import RomanTruth, on_detector
 from astrid_ml.sky import healpix
-from astrid_ml.types import Floats, Floats32
+from astrid_ml.types import Count, Floats, Floats32, InUnits
 
 _CELL = 18  # HEALPix cells of 0.8 arcsec: what stands at one place belongs together over all epochs
 
@@ -38,7 +38,7 @@ class Images:
 
     family: str = "zogy"
     keep: str = "frames"
-    size: int = 64
+    size: Annotated[Count, InUnits("px")] = 64
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:

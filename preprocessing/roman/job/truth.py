@@ -8,11 +8,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.preprocessing.roman.job.header import Science
+from astrid_ml.types import InUnits
 
 COLUMNS = ("match_id", "truth_id", "x", "y", "mag_truth", "injected", "sign")
 
@@ -30,7 +32,7 @@ class RomanTruth:
         types: ``obj_type`` of index rows that count as real.
     """
 
-    mag_limit: float = 26.0
+    mag_limit: Annotated[float, InUnits("mag")] = 26.0
     types: tuple[str, ...] | list[str] = ("transient",)
 
     def read(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from astrid_ml.preprocessing.roman.simulate.products import Subtracted, find, fi
 from astrid_ml.preprocessing.simulated_sky.artefacts import cosmic_rays
 from astrid_ml.preprocessing.simulated_sky.psf import Psf
 from astrid_ml.progress import bar
-from astrid_ml.types import Floats
+from astrid_ml.types import Count, Floats, InUnits, Length, NonNegative, Ordered, Positive, Share
 
 _SPAN = (62000.0, 62120.0)  # MJD of the science epochs
 _REFERENCE_MJD = 61980.0
@@ -54,22 +54,22 @@ class SimulateRoman:
 
     domain: ClassVar[str] = "roman"
 
-    n: int = 24
-    shape: tuple[int, int] | list[int] = (384, 384)
-    fields: int = 8
+    n: Count = 24
+    shape: Annotated[tuple[Count, Count] | list[Count], Length(2), InUnits("px")] = (384, 384)
+    fields: Count = 8
     bands: tuple[str, ...] | list[str] = ("R062", "Y106", "H158")
     generation: str = "both"
     families: tuple[str, ...] | list[str] = ("zogy",)
-    stars: float = 400.0
-    galaxies: float = 900.0
-    transients: float = 250.0
-    injections: float = 150.0
-    cosmic_rays: float = 2500.0
-    magnitudes: tuple[float, float] | list[float] = (22.0, 26.8)
-    threshold: float = 5.0
-    seeing: float = 0.05
-    registration: float = 0.05
-    double_references: float = 0.2
+    stars: NonNegative = 400.0
+    galaxies: NonNegative = 900.0
+    transients: NonNegative = 250.0
+    injections: NonNegative = 150.0
+    cosmic_rays: NonNegative = 2500.0
+    magnitudes: Annotated[tuple[float, float] | list[float], Ordered(), InUnits("mag")] = (22.0, 26.8)
+    threshold: Positive = 5.0
+    seeing: NonNegative = 0.05
+    registration: Annotated[NonNegative, InUnits("px")] = 0.05
+    double_references: Share = 0.2
 
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write ``<procdate>/jid<N>/`` and ``<BAND>_fields.txt``.

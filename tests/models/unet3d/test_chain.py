@@ -22,7 +22,7 @@ from astrid_ml.preprocessing.ramps.judge.judge import VoxelJudge
 from astrid_ml.preprocessing.ramps.pipeline import RampsPipeline
 from astrid_ml.preprocessing.ramps.ramp.channels import ramp_channels
 from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
-from astrid_ml.run.training.fit import History
+from astrid_ml.run.training.history import History
 from astrid_ml.stats import robust_sigma
 
 

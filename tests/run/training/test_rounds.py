@@ -62,7 +62,7 @@ def test_a_fold_of_one_class_is_refused_before_the_fit(made: Untrained, fold: st
 
 
 def test_the_record_knows_what_was_seen_and_what_was_kept_for_the_test(made: Untrained, tmp_path: Path) -> None:
-    fitted = {"kind": "temperature", "calibrated": True, "threshold": 0.3}
+    fitted = {"kind": "temperature", "parameters": {"temperature": 1.3}, "calibrated": True, "threshold": 0.3}
     plan = SplitPlan("group", [made.folds], {})
     judge = build(made.config["evaluation"])
     work = RoundWork(made.config, made.dataset, plan, 0, judge, StageLog())

@@ -1,0 +1,123 @@
+"""What the plain nodes of a training's configuration may hold: those that no class of a group stands behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from astrid_ml.types import Count, Decay, NonNegative, Seed, Share, Whole
+
+Precision = Literal[
+    "auto", "32-true", "32", "64-true", "64", "16-mixed", "bf16-mixed", "16-true", "bf16-true", 16, 32, 64
+]  # Lightning's, beside auto
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The keys at the top.
+
+    Args:
+        name: the experiment's; part of the dataset's folder.
+        seed: of weights, batches and dropout.
+        dataset: folder of a prepared dataset.
+        dry_run: only plan.
+        max_failed: share of failed units up to which a dataset is published.
+        hash_inputs: fingerprint raw files by content.
+        trust: further classes that may be named.
+    """
+
+    name: str
+    seed: Seed
+    dataset: str | None
+    dry_run: bool
+    max_failed: Share
+    hash_inputs: bool
+    trust: Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """``data``.
+
+    Args:
+        seed: of simulations and units.
+    """
+
+    seed: Seed
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """``trainer``: arguments of Lightning's Trainer.
+
+    Args:
+        accelerator: cpu, gpu, cuda, mps or auto.
+        devices: how many, or their numbers.
+        strategy: how several devices work together.
+        precision: of the forward pass; auto takes bf16 where the chip computes in it.
+        max_epochs: at most.
+        gradient_clip_val: largest norm of a gradient; null for none.
+        log_every_n_steps: how often trackers hear of a step.
+        num_sanity_val_steps: validation batches before the first epoch.
+        deterministic: refuse algorithms whose result may vary.
+        fast_dev_run: two batches, to see that everything works.
+        enable_progress_bar: on a terminal.
+        accumulate_grad_batches: batches a step.
+    """
+
+    accelerator: Literal["cpu", "gpu", "cuda", "mps", "auto"]
+    devices: Count | Literal["auto"] | Sequence[int]
+    strategy: str
+    precision: Precision
+    max_epochs: Count
+    gradient_clip_val: NonNegative | None
+    log_every_n_steps: Count
+    num_sanity_val_steps: Whole
+    deterministic: bool | Literal["warn"]
+    fast_dev_run: bool
+    enable_progress_bar: bool
+    accumulate_grad_batches: Count = 1
+
+
+@dataclass(frozen=True)
+class CallbackSettings:
+    """``callbacks``.
+
+    Args:
+        early_stopping: stop when validation no longer improves.
+        patience: epochs without improvement.
+        min_delta: what counts as improvement.
+        weight_averaging: decay a step; 0 turns it off.
+    """
+
+    early_stopping: bool
+    patience: Count
+    min_delta: NonNegative
+    weight_averaging: Decay
+
+
+@dataclass(frozen=True)
+class PathSettings:
+    """``paths``.
+
+    Args:
+        raw: files or folders of raw data.
+        data: the store.
+        run_dir: folder of this run.
+        sweep_dir: folder of a sweep's jobs.
+    """
+
+    raw: str | Sequence[str] | None
+    data: str
+    run_dir: str
+    sweep_dir: str
+
+
+PLAIN_NODES: dict[str, type] = {
+    "": RunSettings,
+    "data": DataSettings,
+    "trainer": TrainerSettings,
+    "callbacks": CallbackSettings,
+    "paths": PathSettings,
+}

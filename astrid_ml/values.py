@@ -1,0 +1,189 @@
+"""Whether a configured value is what the field of its class says: its kind, its range, its length, its choices.
+
+The annotation of a field is the one place where that is written: ``float``, ``Literal["sep", "photutils"]``,
+``tuple[int, int]``, ``Annotated[float, Range(0.0, open_low=True), InUnits("px")]``.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.types import InUnits, Length, Ordered, Range
+
+TARGET = "_target_"
+_WORDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a path",
+    type(None): "null",
+}
+_SEQUENCES = (list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
+_MAPPINGS = (dict, collections.abc.Mapping)
+
+
+@functools.cache
+def fields_of(kind: Any) -> dict[str, Any]:
+    """Parameter name -> annotation, with its ``Annotated`` parts, of a class or a function.
+
+    Raises:
+        NameError: an annotation names what its module does not hold at run time.
+    """
+    owner = kind if dataclasses.is_dataclass(kind) else getattr(kind, "__init__", kind) if _is_class(kind) else kind
+    hints = typing.get_type_hints(owner, include_extras=True)
+    return {name: hints.get(name, Any) for name in inspect.signature(kind).parameters}
+
+
+def default_of(kind: Any, name: str) -> Any:
+    """The default of a parameter; ``inspect.Parameter.empty`` where it has none that can be typed."""
+    parameter = inspect.signature(kind).parameters.get(name)
+    default = inspect.Parameter.empty if parameter is None else parameter.default
+    plain = isinstance(default, str | int | float | list | tuple | None)
+    return default if plain else inspect.Parameter.empty
+
+
+def fits(value: Any, hint: Any, resolve: Any) -> bool:
+    """Whether a plain value, or a node that describes an object, is what an annotation says.
+
+    Args:
+        value: plain containers; a mapping with ``_target_`` stands for the object that it describes.
+        hint: an annotation.
+        resolve: ``_target_`` -> class or function.
+
+    Example:
+        >>> from typing import Annotated
+        >>> share = Annotated[float, Range(0.0, 1.0)]
+        >>> [fits(value, share, None) for value in (0.5, 1, True, 1.5, "0.5")]
+        [True, True, False, False, False]
+    """
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any or isinstance(hint, typing.TypeVar):
+        return True
+    if origin is typing.Annotated:
+        return fits(value, inner[0], resolve) and all(_allowed(value, part) for part in inner[1:])
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, part, resolve) for part in inner)
+    if origin is typing.Literal:
+        return any(value == choice and type(value) is type(choice) for choice in inner)
+    if isinstance(value, Mapping) and TARGET in value:
+        return _describes(value, origin or hint, resolve)
+    if origin in _SEQUENCES or hint in _SEQUENCES:
+        return _fits_sequence(value, origin or hint, inner, resolve)
+    if origin in _MAPPINGS or hint in _MAPPINGS:
+        of = inner or (Any, Any)
+        return isinstance(value, Mapping) and all(
+            fits(key, of[0], resolve) and fits(part, of[1], resolve) for key, part in value.items()
+        )
+    return _fits_plain(value, hint)
+
+
+def _fits_plain(value: Any, hint: Any) -> bool:
+    if hint in (None, type(None)):
+        return value is None
+    if hint is bool:
+        return isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # no NaN
+    if hint in (str, Path):
+        return isinstance(value, str | Path) and "\0" not in str(value)
+    return False  # an object of a class is described by a mapping with _target_
+
+
+def _fits_sequence(value: Any, kind: Any, inner: Sequence[Any], resolve: Any) -> bool:
+    if not isinstance(value, list | tuple):
+        return False
+    if kind is tuple and inner and inner[-1] is not Ellipsis:
+        return len(value) == len(inner) and all(fits(part, of, resolve) for part, of in zip(value, inner, strict=True))
+    return all(fits(part, inner[0], resolve) for part in value) if inner else True
+
+
+def _describes(node: Mapping[str, Any], hint: Any, resolve: Any) -> bool:
+    """Whether the object that a node describes can be of the annotated kind, as far as its class tells."""
+    made = resolve(str(node[TARGET]))
+    if hint is collections.abc.Callable:
+        return bool(node.get("_partial_")) or not _is_class(made) or any("__call__" in vars(c) for c in made.__mro__)
+    if not _is_class(hint) or not _is_class(made) or node.get("_partial_"):
+        return not node.get("_partial_")
+    if getattr(hint, "_is_protocol", False):
+        return all(hasattr(made, name) for name in _methods(hint))
+    return issubclass(made, hint)
+
+
+def _methods(protocol: Any) -> Iterable[str]:
+    """Names that a protocol's methods have; its data may be set only when an object is made."""
+    for base in protocol.__mro__:
+        if getattr(base, "_is_protocol", False) and base is not typing.Protocol:
+            yield from (name for name, part in vars(base).items() if callable(part) and not name.startswith("_"))
+
+
+def _allowed(value: Any, part: Any) -> bool:
+    """Whether a value, or each number of a sequence, is as a part of an annotation says; units allow all."""
+    if isinstance(value, list | tuple) and isinstance(part, Length | Ordered):
+        right = len(value) == (part.n if isinstance(part, Length) else 2)
+        return right and (isinstance(part, Length) or value[0] <= value[1])
+    if not isinstance(part, Range) or value is None or isinstance(value, str):
+        return True
+    numbers = value if isinstance(value, list | tuple) else [value]
+    return all(isinstance(number, int | float) and number in part for number in numbers)
+
+
+def words_of(hint: Any) -> str:
+    """What an annotation accepts, in words.
+
+    >>> from typing import Annotated, Literal
+    >>> words_of(Annotated[float, Range(0.0, open_low=True), InUnits("px")] | None), words_of(Literal["a", "b"])
+    ('a number above 0 in px or null', 'a or b')
+    >>> words_of(tuple[int, int]), words_of(list[str])
+    ('a list of 2: a whole number, a whole number', 'a list, each a text')
+    """
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return " ".join([words_of(inner[0]), *(word for part in inner[1:] if (word := _words_of_part(part)))])
+    if origin in (typing.Union, types.UnionType):
+        typed = [part for part in inner if not str(getattr(part, "__module__", "")).startswith("torch")] or inner
+        parts = list(dict.fromkeys(words_of(part) for part in typed))
+        return " or ".join(parts) if len(parts) < 3 and "," not in parts[0] else ", or ".join(parts)
+    if origin is typing.Literal:
+        return " or ".join(str(choice) for choice in inner)
+    if origin is tuple and inner and inner[-1] is not Ellipsis:
+        return f"a list of {len(inner)}: {', '.join(words_of(part) for part in inner)}"
+    if origin in _SEQUENCES or hint in _SEQUENCES:
+        return f"a list, each {words_of(inner[0])}" if inner else "a list"
+    if origin in _MAPPINGS or hint in _MAPPINGS:
+        return f"names with a value each, {words_of(inner[1])}" if inner else "names with a value each"
+    if hint in _WORDS:
+        return _WORDS[hint]
+    return f"an option that makes a {getattr(origin or hint, '__name__', str(hint))}"
+
+
+def _words_of_part(part: Any) -> str:
+    if isinstance(part, InUnits):
+        return f"in {part.name}"
+    if isinstance(part, Length):
+        return f"of {part.n}"
+    if isinstance(part, Ordered):
+        return "as [low, high]"
+    if not isinstance(part, Range):
+        return ""
+    low = None if part.low is None else f"{'above' if part.open_low else 'from'} {part.low:.15g}"
+    high = None if part.high is None else f"{'below' if part.open_high else 'to'} {part.high:.15g}"
+    if low and high and not part.open_low and not part.open_high:
+        return f"{low} {high}"
+    if low and high:
+        return f"{low.replace('from', 'at least')} and {high.replace('to', 'at most')}"
+    return (low or "").replace("from", "of at least") or (high or "").replace("to", "of at most")
+
+
+def _is_class(kind: Any) -> bool:
+    return inspect.isclass(kind)

@@ -1,0 +1,115 @@
+"""A wrong value is refused with its key, before anything is made or read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from astrid_ml.cli.check import Misfit, check_values, fix, shown
+from astrid_ml.cli.keys import Key
+from astrid_ml.cli.main import run
+from astrid_ml.config import compose
+from astrid_ml.run.settings import PLAIN_NODES, TrainerSettings
+
+TRIPLETS, SKY, CURVES = (f"experiment={name}" for name in ("realbogus_triplets", "realbogus_sim", "lightcurves_sim"))
+PAIR = ("science=a.fits", "reference=b.fits", "output_dir=out")
+# Words of the command line; the key that the message must name; what it must say beside it.
+WRONG = [
+    ("train", (SKY, "optimizer.lr=fast"), "optimizer.lr", "a number"),
+    ("train", (TRIPLETS, "seed=abc"), "seed", "a whole number"),
+    ("train", (TRIPLETS, "seed=-1"), "seed", "from 0"),
+    ("train", (TRIPLETS, "data.seed=1.5"), "data.seed", "a whole number"),
+    ("train", (TRIPLETS, "trainer.max_epochs=2.5"), "trainer.max_epochs", "trainer.max_epochs=20"),
+    ("train", (TRIPLETS, "trainer.max_epochs=0"), "trainer.max_epochs", "at least 1"),
+    ("train", (TRIPLETS, "trainer.precision=bf17"), "trainer.precision", "bf16-mixed"),
+    ("train", (TRIPLETS, "trainer.devices=0"), "trainer.devices", "at least 1"),
+    ("train", (TRIPLETS, "callbacks.patience=soon"), "callbacks.patience", "a whole number"),
+    ("train", (TRIPLETS, "callbacks.weight_averaging=1"), "callbacks.weight_averaging", "below 1"),
+    ("train", (TRIPLETS, "datamodule.batch_size=0"), "datamodule.batch_size", "at least 1"),
+    ("train", (TRIPLETS, "datamodule.batch_size=1e2"), "datamodule.batch_size", "write datamodule.batch_size=100"),
+    ("train", (TRIPLETS, "datamodule.num_workers=-2"), "datamodule.num_workers", "at least 0"),
+    ("train", (TRIPLETS, "simulate.prevalence=7"), "simulate.prevalence", "below 1"),
+    ("train", (TRIPLETS, "simulate.snr=[9,3]"), "simulate.snr", "[low, high]"),
+    ("train", (TRIPLETS, "simulate.snr=[1,2,3]"), "simulate.snr", "[low, high]"),
+    ("train", (TRIPLETS, "split.test=x"), "split.test", "a number"),
+    ("train", (TRIPLETS, "split.test=1.5"), "split.test", "below 1"),
+    ("train", (TRIPLETS, "split=kfold", "split.k=1"), "split.k", "at least 2"),
+    ("train", (TRIPLETS, "threshold=fixed", "threshold.value=7"), "threshold.value", "from 0 to 1"),
+    ("train", (TRIPLETS, "channels.size=63.5"), "channels.size", "a whole number"),
+    ("train", (TRIPLETS, "max_failed=20"), "max_failed", "from 0 to 1"),
+    ("train", (TRIPLETS, "hash_inputs=maybe"), "hash_inputs", "true or false"),
+    ("train", (TRIPLETS, "executor=processes", "executor.workers=two"), "executor.workers", "a whole number"),
+    ("train", (TRIPLETS, "model=null"), "model", "braai_wide"),
+    ("train", (TRIPLETS, "model=[braai_wide,fusion]"), "model", "one option"),
+    ("train", (TRIPLETS, "model=braai_wide,fusion"), "model", "-m"),
+    ("train", (CURVES, "datamodule.windows=[8,-1]"), "datamodule.windows", "above 0"),
+    ("train", (SKY, "preprocessing.align.method=spline"), "preprocessing.align.method", "lanczos"),
+    ("train", (SKY, "preprocessing.detect.threshold=-5"), "preprocessing.detect.threshold", "above 0"),
+    ("prepare", (TRIPLETS, "max_failed=-1"), "max_failed", "from 0 to 1"),
+    ("difference", (*PAIR, "science.gain=-1"), "science.gain", "above 0"),
+    ("difference", (*PAIR, "science.gain=high"), "science.gain", "a number"),
+    ("difference", (*PAIR, "export=hdf6"), "export", "hdf5"),
+    ("associate", ("input=c.parquet", "output_dir=out", "radius=0"), "radius", "above 0"),
+    ("depth", ("input=c.fits", "output_dir=out", "n_sigma=none"), "n_sigma", "a number"),
+    ("convert", ("input=c", "output_dir=out", "row_group=0"), "row_group", "at least 1"),
+    ("simulate", ("what=sky", "simulate.n=0", "output_dir=out"), "simulate.n", "at least 1"),
+    ("simulate", ("what=pairs", "simulate.fwhm=[3]", "output_dir=out"), "simulate.fwhm", "of 2"),
+    ("simulate", ("what=ramps", "simulate.image_shape=[64,64,3]", "output_dir=out"), "simulate.image_shape", "of 2"),
+    ("predict", ("task=ramps", "input=c", "output_dir=o", "preprocessing.load.gain=0"), "load.gain", "above 0"),
+    ("compare", ("runs=[a,b]", "replicates=-3"), "replicates", "at least 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("verb", "words", "key", "said"), WRONG, ids=lambda part: " ".join(part)[-50:])
+def test_a_wrong_value_is_refused_by_its_key(
+    verb: str, words: tuple[str, ...], key: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    places = ("paths.data=store", "paths.run_dir=run") if verb in ("train", "prepare") else ()
+    assert run([verb, *words, *places]) == 2
+    text = capsys.readouterr().err
+    assert "Traceback" not in text
+    assert key in text.splitlines()[0] and said in text
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("group", ["augment", "label", "scheduler", "simulate"])
+def test_null_leaves_a_group_out(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", TRIPLETS, f"{group}=null", "trainer.max_epochs=0"]) == 2
+    assert "trainer.max_epochs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "experiment", [TRIPLETS, SKY, CURVES, "experiment=ramp_anomalies", "experiment=realbogus_roman"]
+)
+def test_what_is_packaged_is_right(experiment: str) -> None:
+    check_values(compose("train", [experiment]), lambda key: [])
+
+
+def test_a_reference_is_named_by_the_key_that_the_user_types() -> None:
+    from omegaconf import OmegaConf
+
+    from astrid_ml.errors import UserError
+
+    command = {"_target_": "astrid_ml.commands.compare.CompareCommand", "runs": ["a", "b"], "replicates": "${n}"}
+    with pytest.raises(UserError, match="expected n: a whole number of at least 1; got n=few"):
+        check_values(OmegaConf.create({"n": "few", "command": command}), lambda key: [])
+
+
+def test_the_fix_prefers_the_declared_value_to_the_default_of_the_class() -> None:
+    misfit = Misfit("a.b", "a number", "x", 3.0)
+    assert fix(misfit, [Key("a.b", 5.0)]) == "for instance a.b=5.0"
+    assert fix(misfit, [Key("a.b", "???"), Key("a.b", "${c}")]) == "for instance a.b=3.0"
+    assert shown(None) == "null" and shown(True) == "true" and len(shown("x" * 100)) == 60
+
+
+def test_every_plain_key_of_the_trainer_has_a_kind(repository: Path) -> None:
+    from omegaconf import OmegaConf
+
+    for node in ("trainer", "callbacks", "paths"):
+        for file in sorted((repository / "conf" / node).glob("*.yaml")):
+            keys = {str(key) for key in OmegaConf.load(file)} - {"defaults"}
+            assert keys - set(PLAIN_NODES[node].__annotations__) == set(), file.name
+    assert "max_epochs" in TrainerSettings.__annotations__
