@@ -1,15 +1,13 @@
 """Files that appear whole or not at all: the one place that renames.
 
-Whatever is written lands in a temporary neighbour (``.name.part-<pid>-<n>.ext``) and is renamed when it is complete, so
-nobody ever reads half a file, and a kill leaves nothing but a temporary that :func:`temporaries` finds.
+Whatever is written lands in a temporary neighbour and is renamed when it is complete, so nobody ever reads half a file.
+A kill leaves nothing but that temporary, which goes when something is written there again (``temporaries``).
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import re
 import shutil
 import tokenize
 import zipfile
@@ -24,12 +22,11 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.temporaries import temporary_for
 from astrid_ml.types import Array
 
-_NUMBER = itertools.count()
 # What numpy raises on a file that is cut short, or is something else.
 _DAMAGE = (ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
-_PART = re.compile(r"^\..*\.part-(\d+)-\d+(\..*)?$")
 
 
 class WholeFile:
@@ -41,7 +38,7 @@ class WholeFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.part = _part(path)
+        self.part = temporary_for(path)
 
     def publish(self, durable: bool = False) -> None:
         """Give it its name; ``durable`` waits until the bytes are on the disk."""
@@ -95,7 +92,7 @@ def whole_folder(target: Path, mark: str) -> Iterator[Path]:
         OSError: the rename failed, and no complete folder stands there.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    work = _part(target)
+    work = temporary_for(target)
     work.mkdir()
     try:
         yield work
@@ -107,19 +104,6 @@ def whole_folder(target: Path, mark: str) -> Iterator[Path]:
                     raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _part(path: Path) -> Path:
-    head, dot, tail = path.name.lstrip(".").partition(".")
-    return path.with_name(f".{head}.part-{os.getpid()}-{next(_NUMBER)}{dot}{tail}")
-
-
-def temporaries(folder: Path) -> Iterator[tuple[Path, int]]:
-    """Temporary files and folders anywhere below a folder, each with the id of the process that made it."""
-    for path in sorted(folder.rglob(".*")):
-        found = _PART.match(path.name)
-        if found:
-            yield path, int(found.group(1))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -7,7 +7,6 @@ The annotation of a field is the one place where that is written: ``float``, ``L
 from __future__ import annotations
 
 import collections.abc
-import dataclasses
 import functools
 import inspect
 import types
@@ -38,17 +37,39 @@ def fields_of(kind: Any) -> dict[str, Any]:
     Raises:
         NameError: an annotation names what its module does not hold at run time.
     """
-    owner = kind if dataclasses.is_dataclass(kind) else getattr(kind, "__init__", kind) if _is_class(kind) else kind
-    hints = typing.get_type_hints(owner, include_extras=True)
-    return {name: hints.get(name, Any) for name in inspect.signature(kind).parameters}
+    return {name: hint for maker in _makers(kind) for name, hint in _hints(maker).items()}
 
 
 def default_of(kind: Any, name: str) -> Any:
     """The default of a parameter; ``inspect.Parameter.empty`` where it has none that can be typed."""
-    parameter = inspect.signature(kind).parameters.get(name)
-    default = inspect.Parameter.empty if parameter is None else parameter.default
+    found = [known[name] for maker in _makers(kind) if name in (known := inspect.signature(maker).parameters)]
+    default = found[-1].default if found else inspect.Parameter.empty
     plain = isinstance(default, str | int | float | list | tuple | None)
     return default if plain else inspect.Parameter.empty
+
+
+def _makers(kind: Any) -> list[Any]:
+    """What takes the parameters: a function itself, or a class's ``__init__`` after those that it passes others to."""
+    if not _is_class(kind):
+        return [kind]
+    own: list[Any] = []
+    for base in kind.__mro__:
+        if "__init__" not in vars(base) or base is object:
+            continue
+        if "__dataclass_fields__" in vars(base):  # its fields' annotations stand in the classes, not in __init__
+            return [base, *own]
+        own.insert(0, base.__init__)
+        if all(part.kind is not part.VAR_KEYWORD for part in inspect.signature(base.__init__).parameters.values()):
+            break
+    return own or [kind]
+
+
+def _hints(maker: Any) -> dict[str, Any]:
+    """Annotations of the parameters that can be given by name; ``self`` has none."""
+    hints = typing.get_type_hints(maker, include_extras=True)
+    parameters = inspect.signature(maker).parameters.values()
+    named = [part for part in parameters if part.kind not in (part.VAR_KEYWORD, part.VAR_POSITIONAL)]
+    return {part.name: hints.get(part.name, Any) for part in named if part.name != "self"}
 
 
 def fits(value: Any, hint: Any, resolve: Any) -> bool:

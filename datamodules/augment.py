@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from astrid_ml.datamodules.draws import uniform
+from astrid_ml.types import Share
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Dihedral:
         probability: share of the images that are changed at all.
     """
 
-    probability: float = 1.0
+    probability: Share = 1.0
 
     def __call__(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         """Images (B, C, H, W) with H == W; the same symmetry for all channels of one image."""

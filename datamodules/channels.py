@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 from astrid_ml.stats import MAD_TO_SIGMA
+from astrid_ml.types import Count, InUnits, Positive
 
 # Some surveys mark missing pixels with the largest float; nothing real is that bright.
 NO_DATA = 1e37
@@ -33,10 +35,10 @@ class Channels:
     """
 
     names: tuple[str, ...] | list[str] = ("science", "reference", "difference")
-    size: int = 63
+    size: Annotated[Count, InUnits("px")] = 63
     normalisation: str = "row_l2"
     pad_value: float = 1e-9
-    softening: float = 3.0
+    softening: Positive = 3.0
 
     def __post_init__(self) -> None:
         if self.normalisation not in NORMALISATIONS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 from astrid_ml.preprocessing.lightcurves.select.augment import REDSHIFTS, Augmentation, augment, moved_redshift
 from astrid_ml.preprocessing.lightcurves.select.figure import DrawnEpochs, draw_png
 from astrid_ml.taxonomy import load_taxonomy
-from astrid_ml.types import Floats, Floats32, Ints, Mask
+from astrid_ml.types import Count, Floats, Floats32, Ints, InUnits, Mask, Positive, Whole
 
 
 class CurveDataModule(PreparedDataModule):
@@ -52,17 +52,17 @@ class CurveDataModule(PreparedDataModule):
         taxonomy: str = "elasticc2",
         static: Sequence[str] = (),
         log_static: Sequence[str] = (),
-        windows: Sequence[float] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
-        days: Sequence[float] = (),
-        softening: float = 10.0,
-        extra_queries: int = 3,
+        windows: Annotated[Sequence[Positive], InUnits("d")] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+        days: Annotated[Sequence[Positive], InUnits("d")] = (),
+        softening: Positive = 10.0,
+        extra_queries: Whole = 3,
         redshift: Sequence[str] = (),
         augmentation: Augmentation | None = None,
-        batch_size: int = 256,
-        eval_batch_size: int = 1024,
-        num_workers: int = 0,
+        batch_size: Count = 256,
+        eval_batch_size: Count = 1024,
+        num_workers: Whole = 0,
         balance: str = "none",
-        undersample_ratio: float = 3.0,
+        undersample_ratio: Positive = 3.0,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, balance, undersample_ratio)
         if not windows or any(day <= 0 for day in [*windows, *days]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from astrid_ml.datamodules.channels import asinh_, asinh_sigma, channel_places
 from astrid_ml.errors import UserError
+from astrid_ml.types import Count, InUnits, Positive
 
 CHANNELS = ("science", "reference", "difference", "scorr")
 SCALINGS = ("zscale", "asinh", "sigma", "none")
@@ -36,9 +38,9 @@ class FrameChannels:
     """
 
     names: tuple[str, ...] | list[str] = CHANNELS
-    size: int = 64
+    size: Annotated[Count, InUnits("px")] = 64
     scaling: str = "asinh"
-    softening: float = 1.0
+    softening: Positive = 1.0
     pad_value: float = 0.0
     signed: tuple[str, ...] | list[str] = SIGNED
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -11,9 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from astrid_ml.datamodules.draws import mixed
+from astrid_ml.interrupts import hear_signals, starting_children
 from astrid_ml.types import Ints
-
-STOPPING = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
 class Pick(NamedTuple):
@@ -86,18 +84,13 @@ class TrainLoader(DataLoader[Any]):
     def __iter__(self) -> Any:
         if not self.num_workers:
             return super().__iter__()
-        # A worker has the handlers of the main process until it sets its own: no signal may reach it before.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-        try:
+        with starting_children():
             return super().__iter__()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _obey_the_main_process(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What torch has set for SIGTERM ends a worker whose main process says so.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    hear_signals()
 
 
 def step_seed(seed: int, epoch: int, batch: int, rank: int) -> int:

@@ -22,7 +22,7 @@ from astrid_ml.datamodules.order import EpochOrder, Pick, TrainLoader
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import input_statistics
 from astrid_ml.splits.balance import oversampled, undersampled
-from astrid_ml.types import Ints, Mask
+from astrid_ml.types import Count, Ints, Mask, Positive, Whole
 
 Batch = dict[str, Tensor]
 MakeBatch = Callable[[Ints, torch.Generator | None], Batch]
@@ -91,11 +91,11 @@ class PreparedDataModule(LightningDataModule):
 
     def __init__(
         self,
-        batch_size: int = 256,
-        eval_batch_size: int = 1024,
-        num_workers: int = 0,
+        batch_size: Count = 256,
+        eval_batch_size: Count = 1024,
+        num_workers: Whole = 0,
         balance: str = "none",
-        undersample_ratio: float = 3.0,
+        undersample_ratio: Positive = 3.0,
     ) -> None:
         super().__init__()
         if balance not in ("none", "oversample", "undersample"):

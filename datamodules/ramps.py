@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.channels import CHANNELS, ramp_channels
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
 from astrid_ml.preprocessing.ramps.ramp.tile_figure import tile_png
-from astrid_ml.types import Bits, Floats32, Ints
+from astrid_ml.types import Bits, Count, Floats32, Ints, InUnits, Positive, Share, Whole
 
 
 class RampDataModule(PreparedDataModule):
@@ -38,14 +38,14 @@ class RampDataModule(PreparedDataModule):
 
     def __init__(
         self,
-        batch_size: int = 4,
-        eval_batch_size: int = 4,
-        num_workers: int = 0,
+        batch_size: Count = 4,
+        eval_batch_size: Count = 4,
+        num_workers: Whole = 0,
         balance: str = "none",
-        undersample_ratio: float = 3.0,
-        crop: int | None = None,
-        event_share: float = 0.75,
-        crops_per_tile: int = 1,
+        undersample_ratio: Positive = 3.0,
+        crop: Annotated[Count, InUnits("px")] | None = None,
+        event_share: Share = 0.75,
+        crops_per_tile: Count = 1,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, num_workers, balance, undersample_ratio)
         if not 0 <= event_share <= 1 or crops_per_tile < 1 or (crop is not None and crop < 1):

@@ -56,7 +56,7 @@ def check_values(cfg: Any, declared: Callable[[str], list[Key]]) -> None:
     unique = list({misfit.key: misfit for misfit in wrong}.values())
     raise UserError(
         "; ".join(f"{misfit.key}: {misfit.accepts}" for misfit in unique[:3]),
-        "; ".join(f"{misfit.key}={shown(misfit.value)}" for misfit in unique[:3]),
+        "; ".join(f"{misfit.key}{got(misfit.value)}" for misfit in unique[:3]),
         "; ".join(fix(misfit, declared(misfit.key)) for misfit in unique[:3]),
     )
 
@@ -104,6 +104,12 @@ def _joined(where: str, key: object) -> str:
     return f"{where}.{key}" if where else str(key)
 
 
+def got(value: Any) -> str:
+    """What stands there, behind its key."""
+    described = isinstance(value, Mapping) and TARGET in value
+    return f": a {str(value[TARGET]).rpartition('.')[2]}" if described else f"={shown(value)}"
+
+
 def shown(value: Any) -> str:
     """A value as it is typed, shortened."""
     text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
@@ -113,6 +119,8 @@ def shown(value: Any) -> str:
 def fix(misfit: Misfit, declared: Sequence[Key]) -> str:
     """What to type instead."""
     value = misfit.value
+    if isinstance(value, Mapping) and TARGET in value:
+        return f"choose another option: {misfit.key}="
     if isinstance(value, float) and value.is_integer() and "whole number" in misfit.accepts:
         return f"write {misfit.key}={int(value)}"
     usual = [key.value for key in declared if not isinstance(key.value, dict) and "${" not in str(key.value)]

@@ -6,12 +6,11 @@ Exit codes: 0 all done; 1 ran, but units or jobs failed; 2 the user's mistake; 1
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
 from astrid_ml.errors import UserError
+from astrid_ml.interrupts import asked, ignore_signals, interruptible
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -24,34 +23,44 @@ def main(arguments: Sequence[str] | None = None, verb: str | None = None) -> Non
         verb: fixed by the scripts at the project's root.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run([verb, *given] if verb else given))
+    with interruptible():
+        try:
+            code = run([verb, *given] if verb else given)
+        except KeyboardInterrupt:  # between the end of the command and here
+            code = INTERRUPTED
+        ignore_signals(for_good=True)
+        sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments ask and return the exit code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's own printer
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return _dispatch(list(arguments))
-    except UserError as error:
-        if first_process():
-            print(f"astrid: expected {error.expected}\n        got {error.got}\n        {error.fix}", file=sys.stderr)
-        return MISTAKE
-    except KeyboardInterrupt:
+    with interruptible():
+        try:
+            return _dispatch(list(arguments))
+        except BaseException as error:
+            return _code_of(error)
+
+
+def _code_of(error: BaseException) -> int:
+    """Say what ended a command and give its exit code; an error of ours goes on as it is."""
+    if asked() or isinstance(error, KeyboardInterrupt):
+        ignore_signals()  # what the signal asked for is done
         if first_process():
             print("astrid: interrupted; run the same command again to carry on", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         return DONE
+    if not isinstance(error, UserError):
+        raise error
+    if first_process():
+        print(f"astrid: expected {error.expected}\n        got {error.got}\n        {error.fix}", file=sys.stderr)
+    return MISTAKE
 
 
 def first_process() -> bool:
     """Whether this process speaks for those that train together; what concerns all is said once."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -32,7 +32,7 @@ def prepare(config: dict[str, Any], progress: bool = True) -> tuple[PreparedData
     outcome = prepare_dataset(
         **_arguments(config),
         max_failed=config["max_failed"],
-        executor=build(config["executor"]),
+        executor=build(config["executor"], config.get("trust", [])),
         config=recorded(config),
         progress=progress,
     )

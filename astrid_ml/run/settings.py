@@ -88,12 +88,16 @@ class CallbackSettings:
         early_stopping: stop when validation no longer improves.
         patience: epochs without improvement.
         min_delta: what counts as improvement.
+        checkpoint_minutes: between two checkpoints inside an epoch; 0 for none.
+        checkpoint_steps: batches between two checkpoints inside an epoch; 0 for none.
         weight_averaging: decay a step; 0 turns it off.
     """
 
     early_stopping: bool
     patience: Count
     min_delta: NonNegative
+    checkpoint_minutes: NonNegative
+    checkpoint_steps: Whole
     weight_averaging: Decay
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
+from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import relative
 from astrid_ml.preprocessing.differencing.difference import (
     Difference,
@@ -22,6 +23,7 @@ from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, fram
 from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, read_truth
 from astrid_ml.preprocessing.differencing.grid.align import AlignNone
 from astrid_ml.preprocessing.differencing.pixels.cutouts import Cutout
+from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf, GivenPsf, NamedPsf
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.sky import healpix
 from astrid_ml.types import Positive
@@ -56,15 +58,29 @@ class DifferencingPipeline(Subtraction):
             files += [Path(pair.truth)] if pair.truth else []
             there = [path for path in files if path.is_file()]
             missing = tuple(relative(path, raw) for path in files if not path.is_file())
-            parameters = {"science": pair.science, "reference": pair.reference, "truth": pair.truth}
+            parameters: dict[str, Any] = {"science": pair.science, "reference": pair.reference, "truth": pair.truth}
+            if (pair.science.get("psf") or pair.reference.get("psf")) and not isinstance(self.psf, GivenPsf):
+                parameters["psf"] = "named"  # apart from datasets of versions that did not read the file
             size = sum(path.stat().st_size for path in there)
             units.append(Unit(pair.name, tuple(there), parameters, missing, bytes_needed=size // 4))
         return units
 
     def difference(self, science: Frame, reference: Frame) -> Difference:
-        """Load and subtract one pair."""
-        load = self.loader()
-        return self(load(science), load(reference))
+        """Load and subtract one pair. A PSF that is named with a frame takes the place of a measured one.
+
+        Raises:
+            UserError: a PSF is named, and another kind than the usual one was chosen.
+        """
+        load, steps = self.loader(), self
+        if (science.psf or reference.psf) and not isinstance(self.psf, GivenPsf):
+            if not isinstance(self.psf, EmpiricalPsf):
+                raise UserError(
+                    "preprocessing/psf=given beside the file of a PSF, which no other option reads",
+                    f"{science.psf or reference.psf} and {type(self.psf).__name__}",
+                    "choose preprocessing/psf=given, or leave out the file",
+                )
+            steps = replace(self, psf=NamedPsf(self.psf))
+        return steps(load(science), load(reference))
 
     def loader(self) -> LoadFits:
         """The loader; frames that share their pixels already need no WCS."""
@@ -79,7 +95,7 @@ class DifferencingPipeline(Subtraction):
         writer.count("pairs")
         truth = read_truth(unit.parameters["truth"], done.science) if unit.parameters["truth"] else None
         table = candidate_table(done, unit.id)
-        table["source"] = Path(sides[0].path).name
+        table["source"] = Path(sides[0].file).name
         radius = self.match_radius * done.quality.science.fwhm
         table, account = label_candidates(table, truth, radius)
         for name, number in account.items():

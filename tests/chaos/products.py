@@ -19,7 +19,7 @@ VOLATILE = {
     *("run_dir", "sweep_dir", "overrides", "Repeat", "peak_anonymous_mb", "datePublished", "resumed"),
 }
 SKIPPED = {".html", ".md", ".log", ".lock"}  # pages repeat the numbers, with times
-MARKS = ("locks", "stages", ".hydra", "logs")
+MARKS = ("locks", "stages", ".hydra", "logs", "multirun.yaml")  # multirun.yaml is Hydra's own, with its times
 
 
 def products(folder: Path) -> dict[str, str]:
@@ -27,7 +27,8 @@ def products(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if path.is_file() and path.suffix not in SKIPPED and not set(inside.parts) & set(MARKS):
+        kept = path.suffix not in SKIPPED and not set(inside.parts) & set(MARKS) and not left_over(str(inside))
+        if path.is_file() and kept:
             found[str(inside)] = digest(path, folder)
     return found
 
@@ -58,8 +59,12 @@ def steady(node: Any) -> Any:
 
 def litter(folder: Path) -> list[str]:
     """Files that only an interrupted write leaves."""
-    names = (str(path.relative_to(folder)) for path in folder.rglob("*"))
-    return sorted(name for name in names if ".tmp" in name or ".part-" in name or name.endswith((".partial", ".lock")))
+    return sorted(filter(left_over, (str(path.relative_to(folder)) for path in folder.rglob("*"))))
+
+
+def left_over(name: str) -> bool:
+    """Whether a file's name is that of something unfinished."""
+    return ".tmp" in name or ".part-" in name or name.endswith((".partial", ".lock"))
 
 
 def _of_checkpoint(path: Path) -> str:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
+from astrid_ml.build import conf_folder
 from astrid_ml.cli.check import Misfit, check_values, fix, shown
 from astrid_ml.cli.keys import Key
 from astrid_ml.cli.main import run
-from astrid_ml.config import compose
+from astrid_ml.cli.overrides import rewrite
+from astrid_ml.cli.verbs.catalogue import all_verbs
+from astrid_ml.config import compose, option_names
 from astrid_ml.run.settings import PLAIN_NODES, TrainerSettings
 
 TRIPLETS, SKY, CURVES = (f"experiment={name}" for name in ("realbogus_triplets", "realbogus_sim", "lightcurves_sim"))
@@ -81,16 +87,66 @@ def test_null_leaves_a_group_out(group: str, capsys: pytest.CaptureFixture[str])
     assert "trainer.max_epochs" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "experiment", [TRIPLETS, SKY, CURVES, "experiment=ramp_anomalies", "experiment=realbogus_roman"]
-)
-def test_what_is_packaged_is_right(experiment: str) -> None:
-    check_values(compose("train", [experiment]), lambda key: [])
+CONF = conf_folder()
+NO_OPTIONS = ("experiment", "task", "frame")
+BESIDE = {  # options that need another one than the default
+    **{f"channels=frames_{name}": "datamodule=frames" for name in ("asinh", "sigma", "zscale")},
+    "datamodule=frames": "channels=frames_asinh",
+}
+WHERE_EXPOSURES_ARE_SCORED = tuple(f"preprocessing/ramps/{name}=" for name in ("rules", "steps", "twopoint", "windows"))
+
+
+def options(folder: Path) -> list[str]:
+    """``group=option`` of all groups in a folder of the configuration."""
+    files = [path for path in sorted(folder.glob("*/*.yaml")) if not path.stem.startswith("_")]
+    return [f"{file.parent.relative_to(CONF)}={file.stem}" for file in files]
+
+
+PACKAGED = [
+    *[("train", f"experiment={name}") for name in option_names(CONF / "experiment")],
+    *[(verb, "") for verb in sorted(all_verbs(CONF)) if verb != "predict"],
+    *[("predict", f"task={name}") for name in option_names(CONF / "task")],
+    *[("simulate", f"what={name}") for name in option_names(CONF / "simulate")],
+    *[("train", option) for option in options(CONF) if not option.startswith(NO_OPTIONS)],
+    *[
+        ("train", f"preprocessing={pipeline} {option}")
+        for pipeline in option_names(CONF / "preprocessing")
+        for option in options(CONF / "preprocessing" / pipeline)
+        if not option.startswith(WHERE_EXPOSURES_ARE_SCORED)
+    ],
+    *[
+        ("score-ramps", option)
+        for option in options(CONF / "preprocessing" / "ramps")
+        if option.startswith(WHERE_EXPOSURES_ARE_SCORED)
+    ],
+]
+
+
+def missing(cfg: Any) -> list[str]:
+    """Keys that the user must give."""
+    flat = pd.json_normalize(OmegaConf.to_container(cfg, resolve=False)).iloc[0]  # type: ignore[arg-type]
+    return [str(key) for key, value in flat.items() if isinstance(value, str) and value == "???"]
+
+
+@pytest.mark.parametrize(("verb", "option"), PACKAGED, ids=lambda part: part)
+def test_what_is_packaged_is_right(verb: str, option: str) -> None:
+    name = all_verbs(CONF)[verb].config
+    words = [*option.split(), *([BESIDE[option]] if option in BESIDE else [])]
+    cfg = compose(name, rewrite(words, name, CONF))
+    for key in missing(cfg):
+        OmegaConf.update(cfg, key, ["given"] if key == "runs" else "given")
+    check_values(cfg, lambda key: [])
+
+
+@pytest.mark.parametrize("option", BESIDE)
+def test_options_that_do_not_go_together_are_named(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", TRIPLETS, option]) == 2
+    text = capsys.readouterr().err
+    assert "channels: an option that makes a " in text
+    assert "got channels: a" in text and "choose another option: channels=" in text
 
 
 def test_a_reference_is_named_by_the_key_that_the_user_types() -> None:
-    from omegaconf import OmegaConf
-
     from astrid_ml.errors import UserError
 
     command = {"_target_": "astrid_ml.commands.compare.CompareCommand", "runs": ["a", "b"], "replicates": "${n}"}
@@ -106,8 +162,6 @@ def test_the_fix_prefers_the_declared_value_to_the_default_of_the_class() -> Non
 
 
 def test_every_plain_key_of_the_trainer_has_a_kind(repository: Path) -> None:
-    from omegaconf import OmegaConf
-
     for node in ("trainer", "callbacks", "paths"):
         for file in sorted((repository / "conf" / node).glob("*.yaml")):
             keys = {str(key) for key in OmegaConf.load(file)} - {"defaults"}

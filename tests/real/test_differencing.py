@@ -50,6 +50,22 @@ def test_nircam_noise_is_trusted_and_the_published_map_is_met(real_data: Path) -
     assert r[0] >= 0.97 and r[1] == pytest.approx(0.959, abs=0.002)
 
 
+@pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
+def test_psfs_that_are_named_are_used_without_another_key(real_data: Path) -> None:
+    folder = real_data / "nircam"
+    frames = [
+        Frame(str(folder / f"{n}.fits"), noise=str(folder / f"{n}.noise.fits"), psf=str(folder / f"{n}.WebbPSF.fits"))
+        for n in (SCIENCE, REFERENCE)
+    ]
+    done = DifferencingPipeline().difference(*frames)
+    quality = done.quality
+    assert len(done.candidates) == 47 and quality.significance.std_raw == pytest.approx(0.973, abs=0.001)
+    assert (quality.science.fwhm, quality.reference.fwhm) == (
+        pytest.approx(2.17, abs=0.01),
+        pytest.approx(2.15, abs=0.01),
+    )
+
+
 def test_rubin_stamps_agree_with_the_official_difference(real_data: Path) -> None:
     pipeline, writer = AlertsPipeline(), MemoryUnitWriter()
     [unit] = pipeline.plan([real_data / "rubin"])

@@ -71,7 +71,7 @@ def predict_files(
         The content of ``report.json``.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
-    judge = build(config["evaluation"])
+    judge = build(config["evaluation"], config.get("trust", []))
     account, extremes = PredictionAccount(), Extremes()
     with TableWriter(output_dir / "predictions.parquet", METADATA) as writer:
         for source, unit_id in _sources(reader, account, progress):

@@ -19,12 +19,14 @@ from astrid_ml.checkpoint.files import AtomicCheckpointIO
 from astrid_ml.contracts.scoring import OrdersBatches
 from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.errors import UserError
-from astrid_ml.files import move, temporaries
+from astrid_ml.files import move
+from astrid_ml.interrupts import asked, interruptible
 from astrid_ml.run.training.guard import DivergedError, Finite, ended_by_signal, explained
 from astrid_ml.run.training.history import History
 from astrid_ml.run.training.keep import LAST, AveragedWeights, Choice, Keeper, Pace
 from astrid_ml.run.training.steady import Reseed, RunningMeans
 from astrid_ml.run.training.stop import Stop
+from astrid_ml.temporaries import temporaries
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,12 @@ def fit(
     history = History(not on_terminal, folder / task.history_file if task.history_file else None)
     pace = Pace(float(callbacks.get("checkpoint_minutes", 0)), int(callbacks.get("checkpoint_steps", 0)))
     keeper = Keeper(folder / "checkpoints", Choice(task.monitor, task.monitor_mode), pace, data)
-    finite, stop = Finite(), Stop()
+    finite = Finite()
     hooks = [*_averaging(callbacks), Reseed(seed), RunningMeans(), finite, history, *_stopping(callbacks, task), keeper]
     arguments = _trainer_arguments(trainer, on_terminal)
-    with quiet(), stop:
+    with quiet(), interruptible():
         lightning = Trainer(
-            callbacks=[stop, *hooks], logger=loggers or False, plugins=[AtomicCheckpointIO()], **arguments
+            callbacks=[Stop(), *hooks], logger=loggers or False, plugins=[AtomicCheckpointIO()], **arguments
         )
         begun = _begun(keeper, history, lightning.is_global_zero)
         if begun and (keeper.stopped or keeper.position[0] >= (lightning.max_epochs or float("inf"))):
@@ -102,7 +104,7 @@ def fit(
         except SystemExit as ended:  # Lightning turns Ctrl-C into exit(1)
             raise KeyboardInterrupt from ended
         except BaseException as error:
-            if stop.asked or ended_by_signal(error):
+            if asked() or ended_by_signal(error):
                 raise KeyboardInterrupt from None
             told = explained(error, datamodule, finite.place)
             if told is None:
@@ -142,8 +144,8 @@ def _begun(keeper: Keeper, history: History, first: bool) -> bool:
     """
     last = keeper.folder / LAST
     if first:
-        for path, _ in temporaries(keeper.folder):  # of a run that was killed
-            path.unlink(missing_ok=True)
+        for found in temporaries(keeper.folder):  # of a run that was killed, wherever
+            found.path.unlink(missing_ok=True)
     if not last.is_file():
         return False
     anew = f"delete {last} and run the same command again: the training begins anew"

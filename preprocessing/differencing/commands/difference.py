@@ -56,12 +56,12 @@ class DifferenceCommand:
         folder = Path(self.output_dir)
         done = self.pipeline.difference(self.science, self.reference)
         folder.mkdir(parents=True, exist_ok=True)
-        table = candidate_table(done, Path(self.science.path).name.split(".")[0])
+        table = candidate_table(done, Path(self.science.file).name.split(".")[0])
         truth = read_truth(self.truth, done.science) if self.truth else None
         table, _ = label_candidates(table, truth, self.pipeline.match_radius * done.quality.science.fwhm)
-        table["source"] = Path(self.science.path).name
+        table["source"] = Path(self.science.file).name
         table = self._scored(table, done)
-        write_difference(folder / "difference.fits", done, self.science.path, self.reference.path)
+        write_difference(folder / "difference.fits", done, self.science.file, self.reference.file)
         write_candidates(folder, table)
         write_json(folder / "quality.json", done.quality.record())
         write_quicklook(folder / "quicklook.png", done)
@@ -102,6 +102,9 @@ class DifferenceCommand:
         summary: dict[str, Any] = {"candidates": len(table)}
         said = done.quality.record()
         summary |= {name: round(said[name], 4) for name in names}
+        for side in ("science", "reference"):
+            if said[f"psf_{side}_from"] == "given":
+                summary[f"psf_{side}"] = "given, not measured"
         if "score" in table:
             summary["scored"] = int(table["score"].notna().sum())
         if done.quality.warnings:

@@ -78,7 +78,7 @@ class InjectCommand:
         rng = np.random.default_rng(self.seed)
         truth = self._truth(image, psf, rng)
         added, variance = photons(image, psf, truth, rng if self.poisson else None)
-        folder, (path, ext) = Path(self.output_dir), split_name(self.science.path, self.science.ext)
+        folder, (path, ext) = Path(self.output_dir), split_name(self.science.file, self.science.ext)
         target = folder / f"injected_{Path(path).name}"
         folder.mkdir(parents=True, exist_ok=True)
         assert image.hdu is not None  # it was loaded from a file

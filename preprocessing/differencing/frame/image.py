@@ -19,6 +19,7 @@ class Image:
         mask: (H, W) bool, True where the pixel must not be used.
         wcs: celestial world coordinates (ICRS degrees), None for frames that are already aligned.
         psf: (k, k) float32, k odd, centred, sum 1; or (ty, tx, k, k) for PSFs of a regular grid of tiles.
+        psf_named: the user named its file; a PSF that merely lies beside the pixels is not meant.
         gain: effective gain, e- per unit of ``data`` (a mean of N exposures has N times the detector's).
         read_noise: e- per pixel of the whole frame.
         zero_point: AB magnitude of one unit of flux.
@@ -46,6 +47,7 @@ class Image:
     mask: torch.Tensor
     wcs: WCS | None = None
     psf: torch.Tensor | None = None
+    psf_named: bool = False
     gain: float = 1.0
     read_noise: float = 0.0
     zero_point: float | None = None

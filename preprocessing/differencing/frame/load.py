@@ -31,7 +31,7 @@ class Frame:
     """A file and what the user knows better than its header.
 
     Args:
-        path: FITS file (.gz and .fz too); ``FILE[EXT]`` names an HDU.
+        path: FITS file (.gz and .fz too); ``FILE[EXT]`` names an HDU. None where a manifest names the frames.
         ext: name or number of the HDU, instead of ``[EXT]``.
         psf: file of a PSF stamp (k, k).
         noise, variance: file of sigma, or of variance, (H, W) in image units (squared).
@@ -44,7 +44,7 @@ class Frame:
         mjd: mid-exposure, UTC.
     """
 
-    path: str
+    path: str | None
     ext: str | int | None = None
     psf: str | None = None
     noise: str | None = None
@@ -56,6 +56,17 @@ class Frame:
     filter: str | None = None
     mission: str | None = None
     mjd: Annotated[NonNegative, InUnits("d")] | None = None
+
+    @property
+    def file(self) -> str:
+        """The path.
+
+        Raises:
+            UserError: there is none.
+        """
+        if self.path is None:
+            raise UserError("a FITS file for each frame of the pair", "none", "give both, or a manifest of pairs")
+        return self.path
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,7 @@ class LoadFits:
         Raises:
             UserError: unreadable file, no image HDU, not 2-D, too thin, no valid or only equal pixels, no WCS.
         """
-        path, ext = split_name(frame.path, frame.ext)
+        path, ext = split_name(frame.file, frame.ext)
         with open_fits(path) as hdus:
             index = science_hdu(hdus, ext, path)
             ceiling = integer_ceiling(hdus[index].header)
@@ -107,6 +118,7 @@ class LoadFits:
             mask=torch.from_numpy(mask),
             wcs=celestial_wcs(header, path, self.need_wcs),
             psf=psf,
+            psf_named=frame.psf is not None,
             gain=gain or 1.0,
             read_noise=frame.read_noise if frame.read_noise is not None else said.read_noise or 0.0,
             zero_point=frame.zero_point if frame.zero_point is not None else said.zero_point,

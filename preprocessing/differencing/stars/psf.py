@@ -271,3 +271,19 @@ class GivenPsf:
         at = torch.from_numpy(stars[["x", "y"]].to_numpy(copy=True)) if len(stars) else torch.zeros(0, 2)
         flat: Any = image.psf if image.psf.ndim == 2 else image.psf.mean((0, 1))
         return PsfEstimate(image.psf, fwhm_of(flat), len(stars), "given", (), at)
+
+
+@dataclass(frozen=True)
+class NamedPsf:
+    """The PSF of an image that came with one by name (``science.psf=FILE``); for any other what a step finds.
+
+    Args:
+        step: for an image without.
+    """
+
+    step: EstimatePsf
+
+    def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
+        """The PSF."""
+        step = GivenPsf() if image.psf_named else self.step
+        return step(image, sources, stars)

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import torch
 from made.small import Small, StopHereError, fluxes, trained
+from pytorch_lightning import Callback
 
 from astrid_ml.errors import UserError
+from astrid_ml.interrupts import STOPPING, asked
 from astrid_ml.run.training.guard import ended_by_signal, explained, refuse_broken
 from astrid_ml.run.training.keep import Choice, Pace
 from astrid_ml.run.training.steady import Reseed
@@ -29,7 +31,7 @@ def test_a_sample_that_is_no_number_is_named(tmp_path: Path) -> None:
     trained(tmp_path, Small())
 
 
-class Exploding(Small):
+class Exploding(Small):  # type: ignore[misc]  # made by tests, seen as Any
     """Its loss is infinite from a step on."""
 
     def __init__(self, at: tuple[int, int], lr: float = 0.05) -> None:
@@ -37,7 +39,7 @@ class Exploding(Small):
         self.at = at
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
-        loss = super().training_step(batch, batch_idx)
+        loss: torch.Tensor = super().training_step(batch, batch_idx)
         return loss / 0.0 if (self.current_epoch, batch_idx) == self.at else loss
 
 
@@ -60,7 +62,7 @@ def test_a_loss_that_is_not_finite_names_its_batch_and_the_next_run_begins_anew(
 
 
 def test_weights_that_explode_are_never_kept(tmp_path: Path) -> None:
-    class Broken(Small):
+    class Broken(Small):  # type: ignore[misc]  # made by tests, seen as Any
         def on_train_batch_end(self, *_: Any) -> None:
             if self.current_epoch == 1:
                 next(self.network.parameters()).data.fill_(torch.inf)
@@ -80,7 +82,7 @@ def test_weights_that_explode_are_never_kept(tmp_path: Path) -> None:
     ],
 )
 def test_too_little_memory_says_which_batch_size_and_carries_on(error: Exception, tmp_path: Path) -> None:
-    class Large(Small):
+    class Large(Small):  # type: ignore[misc]  # made by tests, seen as Any
         def on_before_optimizer_step(self, *_: Any) -> None:
             if self.current_epoch == 1:
                 raise error
@@ -173,7 +175,25 @@ def test_a_signal_inside_a_checkpoints_writing_leaves_the_one_before(
 def test_a_worker_that_the_same_signal_has_ended_is_no_error() -> None:
     assert ended_by_signal(RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated. "))
     assert not ended_by_signal(RuntimeError("DataLoader worker (pid 7) is killed by signal: Segmentation fault. "))
-    assert not Stop().asked
+    assert not asked()
+
+
+class Deaf(Small):  # type: ignore[misc]  # made by tests, seen as Any
+    """Puts a handler in between, as Lightning does, and is then stopped."""
+
+    def on_fit_start(self) -> None:
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_IGN)
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("the signal was not heard")
+
+
+def test_no_other_handler_stands_in_between_while_a_training_runs(tmp_path: Path) -> None:
+    assert issubclass(Stop, Callback)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, Deaf())
 
 
 def test_another_training_cannot_be_carried_on(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Manifests to units, labels by position, and what the commands leave behind."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -18,6 +19,7 @@ from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs
 from astrid_ml.preprocessing.differencing.frame.truth import label_candidates
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
+from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 from astrid_ml.preprocessing.differencing.stars.psf import AnalyticPsf, GivenPsf
 from astrid_ml.preprocessing.differencing.subtract.steps import Direct, Zogy
 from astrid_ml.preprocessing.labels import MatchLabel
@@ -50,6 +52,23 @@ def test_a_manifest_sets_values_of_frames_and_names_repeat(tmp_path: Path) -> No
     assert second.reference["psf"] == str(tmp_path / "p.fits")
     units = DifferencingPipeline().plan([tmp_path / "pairs.csv"])
     assert len(units[1].missing) == 3 and units[0].missing[0].endswith("a.fits.gz")
+
+
+def test_a_psf_that_is_named_is_used_or_refused(pair_folder: Path, tmp_path: Path) -> None:
+    stamp = tmp_path / "psf.fits"
+    fits.writeto(stamp, gaussian_stamp(2.0, 21).numpy())
+    science, reference = Frame(str(pair_folder / "science.fits")), Frame(str(pair_folder / "reference.fits"))
+    named = replace(science, psf=str(stamp))
+    quality = DifferencingPipeline().difference(named, reference).quality
+    assert (quality.science.psf_from, quality.reference.psf_from) == ("given", "stars")
+    assert quality.science.fwhm == pytest.approx(2.0 * 2.3548, rel=0.02)
+    with pytest.raises(UserError, match=r"psf\.fits and AnalyticPsf"):
+        DifferencingPipeline(psf=AnalyticPsf("moffat")).difference(science, replace(reference, psf=str(stamp)))
+    table = pd.DataFrame({"science": [science.path], "reference": [reference.path], "reference_psf": [str(stamp)]})
+    table.to_csv(tmp_path / "pairs.csv", index=False)
+    [with_psf] = DifferencingPipeline().plan([tmp_path / "pairs.csv"])
+    [as_chosen] = DifferencingPipeline(psf=GivenPsf()).plan([tmp_path / "pairs.csv"])
+    assert with_psf.parameters["psf"] == "named" and "psf" not in as_chosen.parameters
 
 
 def test_a_pair_becomes_labelled_samples(pair_folder: Path) -> None:

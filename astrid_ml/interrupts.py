@@ -1,0 +1,100 @@
+"""Ctrl-C and SIGTERM, of the process as a whole: work ends at once, once, and quietly."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+AGAIN = 2.0  # seconds in which a second signal waits for what the first one began
+_moments: list[float] = []  # of the signals since the outermost block began
+_blocks: list[dict[int, Any]] = []  # the handlers before each block
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """A block in which a signal to stop raises ``KeyboardInterrupt``; those that follow soon after it are ignored.
+
+    Whatever comes up after the signal (a library that was in the middle of its work, a worker that the same signal has
+    ended) is its consequence: :func:`asked` says so. Blocks may stand in each other. In other threads nothing changes.
+
+    Example:
+        >>> import os
+        >>> with interruptible():
+        ...     try:
+        ...         os.kill(os.getpid(), signal.SIGTERM)
+        ...     except KeyboardInterrupt:
+        ...         print(asked())
+        True
+        >>> asked()
+        False
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _blocks.append({number: signal.getsignal(number) for number in STOPPING})
+    take_signals()
+    try:
+        yield
+    finally:
+        for number, handler in _blocks.pop().items():
+            signal.signal(number, handler)
+        if not _blocks:
+            _moments.clear()
+
+
+def asked() -> bool:
+    """Whether a signal to stop has come since the outermost block began."""
+    return bool(_moments)
+
+
+@contextmanager
+def starting_children() -> Iterator[None]:
+    """A block in which signals to stop wait; a process that is started there keeps them waiting until it hears them.
+
+    Otherwise one that comes while a child still imports what it needs would be told of by the child's traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def hear_signals() -> None:
+    """In a child that :func:`starting_children` began, once its handlers stand: Ctrl-C is the parent's to hear."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
+def take_signals() -> None:
+    """Be the handler, also where a library has put its own in between; only inside a block of the main thread."""
+    for number in STOPPING if _blocks else ():
+        signal.signal(number, _handle)
+
+
+def ignore_signals(for_good: bool = False) -> None:
+    """For the end of a block, where nothing is left that could be stopped.
+
+    Args:
+        for_good: for the end of the process: after the blocks too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+        for before in _blocks if for_good else ():
+            before[number] = signal.SIG_IGN
+
+
+def _handle(number: int, frame: FrameType | None) -> None:
+    now = time.monotonic()
+    soon = bool(_moments) and now - _moments[-1] < AGAIN
+    if not soon:
+        _moments.append(now)
+        raise KeyboardInterrupt

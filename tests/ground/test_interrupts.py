@@ -1,0 +1,135 @@
+"""Signals that stop a command: one raises, those soon after it wait, and the end is said once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from astrid_ml import interrupts
+from astrid_ml.cli import main as cli
+from astrid_ml.errors import UserError
+from astrid_ml.interrupts import asked, ignore_signals, interruptible, take_signals
+
+
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", interrupts.STOPPING)
+def test_the_first_raises_and_the_next_one_waits(number: signal.Signals) -> None:
+    before = [signal.getsignal(each) for each in interrupts.STOPPING]
+    with interruptible():
+        with pytest.raises(KeyboardInterrupt), interruptible():
+            send(number)
+        send(signal.SIGTERM)
+        send(signal.SIGINT)
+        assert asked()
+    assert not asked()
+    assert [signal.getsignal(each) for each in interrupts.STOPPING] == before
+
+
+def test_a_signal_that_a_library_swallowed_can_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "AGAIN", 0.0)
+    with interruptible():
+        for _ in range(3):
+            with pytest.raises(KeyboardInterrupt):
+                send(signal.SIGINT)
+
+
+def test_handlers_of_libraries_give_way_and_the_end_is_left_in_peace() -> None:
+    take_signals()  # outside a block nothing changes
+    assert signal.getsignal(signal.SIGTERM) != interrupts._handle
+    with interruptible():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        take_signals()
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGTERM)
+        ignore_signals()
+        send(signal.SIGTERM)
+
+
+def test_another_thread_may_stand_in_a_block() -> None:
+    seen: list[bool] = []
+
+    def work() -> None:
+        with interruptible():
+            ignore_signals()
+            seen.append(asked())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [False]
+
+
+def unbound() -> None:
+    """As a library does that closes in ``finally`` what it never opened."""
+    try:
+        send(signal.SIGINT)
+        opened = 1
+    finally:
+        del opened
+
+
+def user_error() -> None:
+    try:
+        send(signal.SIGTERM)
+    except BaseException as error:
+        raise UserError("a worker that lives", "one that was ended", "type it again") from error
+
+
+def ends() -> None:
+    try:
+        send(signal.SIGINT)
+    except KeyboardInterrupt:
+        sys.exit(1)
+
+
+@pytest.mark.parametrize("swallow", [unbound, user_error, ends, lambda: send(signal.SIGINT)])
+def test_whatever_a_signal_leads_to_is_an_interruption(
+    swallow: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "_dispatch", lambda _: swallow())
+    assert cli.run(["train"]) == 130
+    assert capsys.readouterr().err == "astrid: interrupted; run the same command again to carry on\n"
+
+
+AT_THE_END = """
+import atexit, os, signal, sys
+from astrid_ml.cli import main
+atexit.register(lambda: (os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGTERM)))
+main.main(["--version"])
+"""
+
+
+def test_a_signal_after_the_work_changes_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", AT_THE_END], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+CHILD = """
+import os, signal, sys, time
+from astrid_ml.interrupts import hear_signals
+print("ready", flush=True)
+time.sleep(0.3)  # imports
+signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+hear_signals()
+time.sleep(30)
+"""
+
+
+def test_a_child_that_still_starts_hears_a_signal_later_and_leaves_ctrl_c_to_its_parent() -> None:
+    with interrupts.starting_children():
+        child = subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(interrupts.STOPPING) == set()
+    assert child.stdout is not None and child.stdout.readline() == b"ready\n"
+    child.send_signal(signal.SIGINT)
+    child.send_signal(signal.SIGTERM)
+    _, said = child.communicate(timeout=20)
+    assert (child.returncode, said) == (7, b"")
