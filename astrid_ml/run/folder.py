@@ -73,7 +73,10 @@ def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | No
             write_text(known, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     if metrics is None or damaged(folder):
         return None
-    whole = not (folder / FOLDER).is_dir() or Marks(folder).read("report") is not None
+    if not (folder / FOLDER).is_dir():  # of a version that left no marks
+        return metrics
+    said = _json(folder / "run.json")
+    whole = said is not None and said.get("status") == "done" and Marks(folder).read("report") is not None
     return metrics if whole else None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -141,25 +140,6 @@ def kept_record(checkpoint: Path, dataset: str, plan: str, stages: dict[str, dic
     same = digest_of(dict(weights)) == stages["fit"]["weights"] and said.get("predict") == stages["predict"]
     known = record.dataset_fingerprint == dataset and (record.sets or {}).get("hash") == plan
     return record if same and known else None
-
-
-def forget_broken_start(checkpoints: Path) -> None:
-    """A ``last.ckpt`` whose best weights are gone leads to other weights than an undisturbed run: begin anew."""
-    last = checkpoints / "last.ckpt"
-    if last.is_file() and not (checkpoints / "candidate.ckpt").is_file() and _has_candidate(last):
-        print(f"fit begins anew: the best weights that {last} carries on from are gone", file=sys.stderr)
-        for path in [last, *checkpoints.glob("candidate*.ckpt")]:
-            path.unlink()
-
-
-def _has_candidate(last: Path) -> bool:
-    """Whether that training had chosen weights already."""
-    try:
-        content = torch.load(last, map_location="cpu", weights_only=True)
-        states = content["callbacks"].values()
-    except Exception:  # a damaged archive fails in whatever way its bytes lead to
-        return True
-    return any(isinstance(state, dict) and state.get("best_model_path") for state in states)
 
 
 def finish(folder: Path, mark: Mark) -> dict[str, Any]:

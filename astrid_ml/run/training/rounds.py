@@ -22,7 +22,7 @@ from astrid_ml.files import write_table
 from astrid_ml.run.marks import FOLDER, Mark, Marks
 from astrid_ml.run.stages import Stage, StageLog, table_digest
 from astrid_ml.run.training.fit import fit
-from astrid_ml.run.training.resume import FITTED, forget_broken_start, keep_weights, kept_record, kept_weights
+from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.plan import SplitPlan
 
@@ -108,7 +108,7 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
     mark, weights = fitted
     scoring, validation, test = scored(work, task, weights, datamodule, marks)
     record = calibrated(work, weights, datamodule, marks, validation)
-    forget_candidates(checkpoint.parent)
+    forget_fitted(checkpoint.parent)
     calibration = record.calibration
     return Round(
         work.judge.apply(validation, calibration),
@@ -133,10 +133,8 @@ def trained(
     if mark is not None and weights is not None:
         work.log.skip(mark.stage)
         return (mark, weights) if marks.writes else None
-    if marks.writes:
-        if mark is not None:
-            print(f"fit is done again: its weights in {checkpoints} are lost or damaged", file=sys.stderr)
-        forget_broken_start(checkpoints)
+    if marks.writes and mark is not None:
+        print(f"fit is done again: its weights in {checkpoints} are lost or damaged", file=sys.stderr)
     with work.log.stage("fit", work.number, **inputs) as stage:
         config, data = work.config, f"{work.dataset.fingerprint} {work.plan.hash}"
         outcome = fit(
@@ -262,7 +260,6 @@ def prevalence_of(work: RoundWork) -> dict[str, float]:
     }
 
 
-def forget_candidates(folder: Path) -> None:
-    """Lightning's own best file has done its work, and so has what was kept of it: ``best.ckpt`` holds its weights."""
-    for path in [*folder.glob("candidate*.ckpt"), folder / FITTED]:
-        path.unlink(missing_ok=True)
+def forget_fitted(folder: Path) -> None:
+    """What was kept of the fit has done its work: ``best.ckpt`` holds its weights."""
+    (folder / FITTED).unlink(missing_ok=True)
