@@ -82,7 +82,7 @@ def distinct_names(paths: Iterable[Path], ending: bool = False) -> list[str]:
     if meeting:
         shared = {name: _above([p for p, n in zip(given, names, strict=True) if n == name]) for name in meeting}
         names = [
-            "-".join(path.parts[shared[name] :]) if name in meeting else name
+            "-".join([*path.parts[shared[name] : -1], name]) if name in meeting else name
             for path, name in zip(given, names, strict=True)
         ]
     taken: dict[str, int] = {}

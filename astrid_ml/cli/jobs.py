@@ -1,4 +1,4 @@
-"""Where the jobs of a sweep lie: each by the identity of its configuration, whatever its number in this sweep."""
+"""A job of a sweep that failed or was refused leaves its reason, for the table of the sweep."""
 
 from __future__ import annotations
 
@@ -8,51 +8,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from astrid_ml.build import plain
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.errors import UserError
 from astrid_ml.files import write_json
+from astrid_ml.printable import printable
 from astrid_ml.run.environment import run_identity
-from astrid_ml.run.folder import identity_of
-
-
-def job_folder(config: dict[str, Any], own: Path) -> Path:
-    """The folder of a job: where it began in an earlier sweep, else its number's if that is free, else one of its own.
-
-    Args:
-        config: of the job, as plain containers.
-        own: the folder of its number, which Hydra has made.
-    """
-    raw = config.get("paths", {}).get("raw")
-    identity = run_identity(config)
-    others = (place for place in sorted(own.parent.iterdir()) if place != own and place.is_dir())
-    for place in (own, *others):
-        if identity_of(place) == identity and _raw(place, raw) == raw:
-            return _instead(place, own)
-    if not _used(own):
-        return own
-    return _instead(own.parent / digest_of([identity, raw])[:16], own)
-
-
-def _raw(place: Path, otherwise: Any) -> Any:
-    """The raw files of a job: an identity does not hold where they lie, and a sweep may go over them."""
-    try:
-        return yaml.safe_load((place / "config.yaml").read_text(encoding="utf-8"))["paths"].get("raw")
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
-        return otherwise
-
-
-def _used(place: Path) -> bool:
-    """Whether any run was there."""
-    return place.is_dir() and any(place.iterdir())
-
-
-def _instead(place: Path, own: Path) -> Path:
-    if place != own and own.is_dir() and not _used(own):
-        own.rmdir()
-    return place
+from astrid_ml.run.jobs import beside, job_folder, used
 
 
 def record_failed_job(config: Any, error: Exception) -> None:
@@ -66,14 +28,14 @@ def record_failed_job(config: Any, error: Exception) -> None:
 
     if not isinstance(error, UserError):
         traceback.print_exception(error)
-    print(f"astrid: this job failed and the others go on: {error}", file=sys.stderr)
+    print(printable(f"astrid: this job failed and the others go on: {error}"), file=sys.stderr)
     own, overrides = Path(HydraConfig.get().runtime.output_dir), list(HydraConfig.get().overrides.task)
     try:
         tree = plain(config)
         folder, identity = job_folder(tree, own), run_identity(tree)
     except Exception:  # a configuration that cannot be read has no identity: its overrides name it
         identity = None
-        folder = _instead(own.parent / f"refused-{digest_of(overrides)[:16]}", own) if _used(own) else own
+        folder = beside(own.parent / f"refused-{digest_of(overrides)[:16]}", own) if used(own) else own
     if _told(folder):
         return
     folder.mkdir(parents=True, exist_ok=True)

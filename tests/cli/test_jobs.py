@@ -1,4 +1,4 @@
-"""The jobs of a sweep are found by what they compute: extended, reordered, failed, killed, another one in the folder."""
+"""The jobs of a sweep are found by what they compute: extended, reordered, killed, another sweep in the folder."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.compose import run_verb
-from astrid_ml.cli.jobs import job_folder
+from astrid_ml.cli.jobs import record_failed_job
 from astrid_ml.cli.verbs.catalogue import all_verbs
+from astrid_ml.errors import UserError
 from astrid_ml.run.environment import run_identity
+from astrid_ml.run.jobs import job_folder
 
 CONF = conf_folder()
 WORDS = [
@@ -91,7 +95,7 @@ def test_a_sweep_extended_reordered_and_killed_keeps_each_job_beside_its_setting
     assert {place: finished(tmp_path)[place] for place in before} == before
     after = dict(zip(jobs["seed"], jobs["test/aucpr"], strict=True))
     assert {seed: after[seed] for seed in metric} == metric
-    killed = Path(jobs.set_index("seed").loc[3, "run_dir"])
+    killed = Path(str(jobs.set_index("seed").loc[3, "run_dir"]))
     for name in ("metrics.json", "run.json"):
         (killed / name).unlink()
     shutil.rmtree(killed / "predictions")
@@ -112,3 +116,17 @@ def test_another_sweep_in_the_folder_leaves_the_old_records(tmp_path: Path) -> N
     assert "lr" in refused["reason"] and float(refused["optimizer.lr"]) == -1
     again, jobs = sweep(tmp_path, "seed=5", "optimizer.lr=0.001,-1")
     assert again == 1 and len(jobs) == 3  # the refused one stands where it stood
+
+
+def test_the_record_of_a_run_is_not_replaced_by_that_of_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {"seed": 1, "paths": {"raw": None, "run_dir": "r"}}
+    other = begun(tmp_path / "0", config)
+    record = (other / "run.json").read_bytes()
+    here = OmegaConf.create({"runtime": {"output_dir": str(other)}, "overrides": {"task": ["seed=2"]}})
+    monkeypatch.setattr(HydraConfig, "get", lambda: here)
+    record_failed_job(OmegaConf.create({**config, "seed": 2}), UserError("a", "b", "c"))
+    assert (other / "run.json").read_bytes() == record
+    told = [json.loads(path.read_text()) for path in tmp_path.glob("*/run.json") if path.parent != other]
+    assert [(entry["status"], entry["overrides"]) for entry in told] == [("failed", ["seed=2"])]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import plain
-from astrid_ml.cli.jobs import job_folder
+from astrid_ml.run.jobs import job_folder
 
 
 def command(cfg: Any) -> int:

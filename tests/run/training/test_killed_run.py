@@ -1,4 +1,4 @@
-"""A run killed between any two writes, or whose products were damaged, ends as the undisturbed run once it is repeated."""
+"""A run that was killed between two writes, or damaged, ends as the undisturbed run once it is repeated."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from astrid_ml.checkpoint.load import read_record
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
 from astrid_ml.run.marks import Marks
+from astrid_ml.run.training.resume import audit_from_plain
 from astrid_ml.run.training.train import train
 
 WORDS = [
@@ -61,7 +62,7 @@ def products(run: Path) -> dict[str, Any]:
 
 
 def killed(config: dict[str, Any], write: int) -> tuple[int, list[str]]:
-    """Run in a child that ends at once before its so-many-th file appears; its exit code, and the files that appeared."""
+    """Run in a child that ends at once before its so-many-th file appears; its code, and the files that did."""
     run = Path(config["paths"]["run_dir"])
     seen = run.parent / f"{run.name}.seen"
     child = os.fork()
@@ -79,7 +80,7 @@ def killed(config: dict[str, Any], write: int) -> tuple[int, list[str]]:
                 real(source, target, **kwargs)
 
             counted.left = write  # type: ignore[attr-defined]
-            os.replace = counted
+            vars(os)["replace"] = counted
             train(config)
             code = 0
         finally:
@@ -190,6 +191,11 @@ def test_every_stage_of_a_run_leaves_its_mark(undisturbed: Finished) -> None:
     stages = ["prepare", "split", "audit", "fit", "predict", "calibrate", "evaluate", "report"]
     assert all(marks.read(name) is not None for name in stages)
     assert [stage["name"] for stage in json.loads((whole / "run.json").read_text())["stages"]] == stages
+
+
+def test_an_audit_is_read_as_it_was_found(undisturbed: Finished) -> None:
+    kept = Marks(undisturbed["plain"][0]).read("audit")
+    assert kept is not None and audit_from_plain(kept.kept).to_plain() == kept.kept
 
 
 @pytest.mark.slow
