@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 from astrid_ml.cli.check import check_values
 from astrid_ml.cli.explain import explain
+from astrid_ml.cli.jobs import record_failed_job
 from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.verbs.catalogue import Verb
@@ -50,7 +49,7 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
             except Exception as error:
                 if in_sweep():
                     _codes.append(1)
-                    record_failed_job(error)  # and the other jobs go on
+                    record_failed_job(cfg, error)  # and the other jobs go on
                 else:
                     stopped.append(error)  # raised below: Hydra would print its own lines first
 
@@ -78,25 +77,6 @@ def in_sweep() -> bool:
     from hydra.types import RunMode
 
     return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
-
-
-def record_failed_job(error: Exception) -> None:
-    """Leave ``run.json`` with the reason in the job's folder, for the table of the sweep."""
-    from hydra.core.hydra_config import HydraConfig
-
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    overrides = list(HydraConfig.get().overrides.task)
-    if not isinstance(error, UserError):
-        traceback.print_exception(error)
-    print(f"astrid: this job failed and the others go on: {error}", file=sys.stderr)
-    record = {
-        "status": "failed",
-        "reason": f"{type(error).__name__}: {error}",
-        "overrides": overrides,
-        "run_dir": str(folder),
-    }
-    (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def relaunch_arguments(argv: Sequence[str], verb: str, arguments: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from astrid_ml.errors import UserError
 from astrid_ml.interrupts import asked, ignore_signals, interruptible
+from astrid_ml.printable import printable
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
@@ -54,7 +55,8 @@ def _code_of(error: BaseException) -> int:
     if not isinstance(error, UserError):
         raise error
     if first_process():
-        print(f"astrid: expected {error.expected}\n        got {error.got}\n        {error.fix}", file=sys.stderr)
+        said = f"astrid: expected {error.expected}\n        got {error.got}\n        {error.fix}"
+        print(printable(said), file=sys.stderr)
     return MISTAKE
 
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from astrid_ml import __version__
+from astrid_ml.printable import printable
 
 
 @cache
@@ -37,7 +38,7 @@ def page(template: str, *, title: str, kicker: str, heading: str, lede: str, **c
         lede: what was found, in a sentence or two; may be empty.
         content: what else the template places.
     """
-    return render(template, title=title, kicker=kicker, heading=heading, lede=lede, **content) + "\n"
+    return printable(render(template, title=title, kicker=kicker, heading=heading, lede=lede, **content)) + "\n"
 
 
 def render(template: str, **content: Any) -> str:

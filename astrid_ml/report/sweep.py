@@ -59,6 +59,9 @@ def read_job(place: Path) -> dict[str, Any]:
     try:
         record = _json(place / "run.json")
         metrics = _json(place / "metrics.json")
+        said = (record or {}).get("overrides") or []
+        if not (isinstance(said, list) and all(isinstance(text, str) for text in said)):
+            raise ValueError("its overrides are no list of texts")
     except (ValueError, OSError) as error:
         return row | {"status": "failed", "reason": f"its record cannot be read: {error}"}
     if metrics is not None:
@@ -67,9 +70,10 @@ def read_job(place: Path) -> dict[str, Any]:
         row |= {"status": record.get("status", "failed"), "reason": record.get("reason")}
     if row["status"] == "unfinished":
         row["reason"] = "it ended before it could say why"
-    overrides = dict(override(text) for text in (record or {}).get("overrides", []))
-    row |= overrides
-    row |= {name: value for name, value in (metrics or {}).items() if not name.endswith("/why")}
+    overrides = dict(override(text) for text in said)
+    row |= {name: value for name, value in overrides.items() if name not in FIXED}
+    # A metric is a number or null; what else a damaged file holds in its place is no column.
+    row |= {name: value for name, value in (metrics or {}).items() if value is None or isinstance(value, int | float)}
     return row | _held_out_column(overrides.get("split.held_out"), row)
 
 
@@ -87,7 +91,9 @@ def _held_out_column(held_out: str | None, row: dict[str, Any]) -> dict[str, Any
 def _json(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError(f"{path.name} is no object of JSON")
     return content
 
 

@@ -1,46 +1,133 @@
-"""A run's folder: fresh, to be resumed, or already finished; never silently overwritten."""
+"""A run's folder: fresh, to be resumed, or already finished; never silently overwritten, one process at a time."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pytorch_lightning.utilities import rank_zero_only
 
+from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_text
+from astrid_ml.files import json_text, write_text
 from astrid_ml.identity import current
-from astrid_ml.run.environment import deciding
+from astrid_ml.pipeline.lock import Lock
+from astrid_ml.places import check_place
+from astrid_ml.run.environment import deciding, run_identity
+from astrid_ml.run.marks import FOLDER, Marks, damaged
+from astrid_ml.run.stages import StageLog
+
+LOCK = ".lock"
+
+
+def is_first_process() -> bool:
+    """Whether this process writes the run; False in the further processes of one training."""
+    return int(rank_zero_only.rank or 0) == 0  # type: ignore[attr-defined]
+
+
+@contextmanager
+def owned_folder(folder: Path) -> Iterator[None]:
+    """Make the folder and be its only run until the block ends; another process waits, and says so.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    check_place(folder, "paths.run_dir")
+    if not is_first_process():
+        yield
+        return
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = Lock(folder / LOCK, f"the run {folder}")
+        lock.__enter__()
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
 
 
 def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | None:
     """Make the folder ready for a run with this configuration.
 
     Returns:
-        The metrics of the run if it is already finished there, else None.
+        The metrics of the run if it is already finished there and whole, else None.
 
     Raises:
         UserError: another run (another configuration) lives there, or it cannot be written.
     """
-    try:
+    check_place(folder, "paths.run_dir")
+    metrics = _json(folder / "metrics.json")
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         known = folder / "config.yaml"
-        begun = any(folder.glob("**/checkpoints/last.ckpt")) or (folder / "metrics.json").is_file()
-        if known.is_file() and begun:
-            _refuse_other(known, config)
-        else:  # a run that stopped before its first epoch (a mistake that was fixed since) binds nobody
+        if training_begun(folder) or metrics is not None:
+            _refuse_other(folder, config)
+        elif _read(known) != config:
+            # A run that stopped before its first epoch (a mistake that was fixed since) binds nobody.
+            shutil.rmtree(folder / FOLDER, ignore_errors=True)
             write_text(known, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    if metrics is None or damaged(folder):
+        return None
+    if not (folder / FOLDER).is_dir():  # of a version that left no marks
+        return metrics
+    said = _json(folder / "run.json")
+    whole = said is not None and said.get("status") == "done" and Marks(folder).read("report") is not None
+    return metrics if whole else None
+
+
+def training_begun(folder: Path) -> bool:
+    """Whether a training has left anything in a run's folder."""
+    places = [folder, *folder.glob("fold_*")]
+    return any(
+        (place / "checkpoints" / name).is_file()
+        for place in places
+        for name in ("last.ckpt", "fitted.ckpt", "best.ckpt")
+    )
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(
             "a run folder that can be written", f"{folder}: {error.strerror}", "choose another paths.run_dir"
         ) from error
-    finished = folder / "metrics.json"
-    return json.loads(finished.read_text(encoding="utf-8")) if finished.is_file() else None
 
 
-def _refuse_other(known: Path, config: dict[str, Any]) -> None:
-    kept = yaml.safe_load(known.read_text(encoding="utf-8")) or {}
+def _read(path: Path) -> Any:
+    """A file of YAML; None where it is absent or damaged."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _refuse_other(folder: Path, config: dict[str, Any]) -> None:
+    known = folder / "config.yaml"
+    kept = _read(known)
+    if not isinstance(kept, Mapping):
+        if identity_of(folder) != run_identity(config):
+            raise UserError(
+                "the configuration that this run folder began with (a rerun there resumes it)",
+                f"{known}, which is lost or damaged",
+                "choose another paths.run_dir",
+            )
+        write_text(known, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        return
     # A class that moved in between is the same class, and a field that was added since stood at its default.
     before, now = deciding(current(kept)), deciding(config)
     changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
@@ -51,3 +138,58 @@ def _refuse_other(known: Path, config: dict[str, Any]) -> None:
             f"{len(changed)} changed: {shown}",
             "choose another paths.run_dir, or set the keys back",
         )
+
+
+def identity_of(folder: Path) -> str | None:
+    """The identity of the run in a folder: of its record, else of its configuration; None where neither can be read."""
+    record, mark = _json(folder / "run.json"), Marks(folder).read("prepare")
+    for found in (record.get("identity") if record else None, mark.stage.inputs.get("identity") if mark else None):
+        if isinstance(found, str):
+            return found
+    config = _read(folder / "config.yaml")
+    try:
+        return run_identity(current(config)) if isinstance(config, Mapping) else None
+    except UserError:
+        return None
+
+
+class LiveRecord:
+    """``run.json`` while the run is on its way: ``running``, ``failed`` or ``stopped``, with its stages so far.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        overrides: what the user typed.
+    """
+
+    def __init__(self, folder: Path, config: dict[str, Any], overrides: list[str]) -> None:
+        self.folder, self.writes = folder, is_first_process()
+        self.content = {
+            "schema": SCHEMA,
+            "status": "running",
+            "identity": run_identity(config),
+            "name": config.get("name"),
+            "overrides": overrides,
+            "run_dir": str(folder),
+        }
+        self.log = StageLog(self.write)
+
+    def write(self) -> None:
+        """As it is now."""
+        if self.writes:
+            content = self.content | {"stages": self.log.plain()}
+            write_text(self.folder / "run.json", json_text(content))
+
+    @contextmanager
+    def running(self) -> Iterator[StageLog]:
+        """What happens inside is recorded; an error marks the run failed, Ctrl-C stopped, and both go on."""
+        self.write()
+        try:
+            yield self.log
+        except BaseException as error:
+            failed = isinstance(error, Exception)
+            self.content |= {"status": "failed" if failed else "stopped"}
+            if failed:
+                self.content["reason"] = f"{type(error).__name__}: {error}"
+            self.write()
+            raise

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,6 +44,9 @@ class Stage:
 class StageLog:
     """What has happened so far.
 
+    Args:
+        changed: called when a stage begins and when it ends.
+
     >>> log = StageLog()
     >>> with log.stage("split", dataset="f00d") as stage:
     ...     stage.outputs["plan"] = "beef"
@@ -50,16 +54,20 @@ class StageLog:
     [('split', 'done', {'dataset': 'f00d'})]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self.stages: list[Stage] = []
+        self.changed = changed
+        self._skipped: list[str] = []
 
     @contextmanager
     def stage(self, name: str, round: int = 0, **inputs: str) -> Iterator[Stage]:
         """Run a stage; an error marks it failed, Ctrl-C stopped, and both go on."""
         if name not in NAMES:
             raise ValueError(f"a stage is one of {', '.join(NAMES)}, not {name}")
+        self.say_skipped()
         stage = Stage(name, round, inputs, started=datetime.now(UTC).isoformat(timespec="seconds"))
         self.stages.append(stage)
+        self.changed()
         begun = time.perf_counter()
         try:
             yield stage
@@ -69,6 +77,18 @@ class StageLog:
             raise
         finally:
             stage.seconds = round_seconds(time.perf_counter() - begun)
+            self.changed()
+
+    def skip(self, stage: Stage) -> None:
+        """Take over a stage that was done before."""
+        self.stages.append(stage)
+        self._skipped.append(f"{stage.name} of fold {stage.round}" if stage.round else stage.name)
+
+    def say_skipped(self) -> None:
+        """One line on what was taken over since the last one."""
+        if self._skipped:
+            print(f"done before and skipped: {', '.join(self._skipped)}", file=sys.stderr, flush=True)
+            self._skipped.clear()
 
     def plain(self) -> list[dict[str, Any]]:
         """All stages as plain containers, in the order in which they began."""

@@ -6,6 +6,8 @@ from __future__ import annotations
 HOUSE = (
     # ground: knows nothing of ours
     "errors",
+    "printable",
+    "places",
     "nearest",
     "moved",
     "identity",

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from astrid_ml.build import build, plain
+from astrid_ml.printable import printable
 
 
 def command(cfg: Any) -> int:
@@ -19,4 +20,5 @@ def command(cfg: Any) -> int:
 def print_summary(summary: dict[str, Any]) -> None:
     """One ``name: value`` line each; nested values as JSON."""
     for name, value in summary.items():
-        print(f"{name}: {value if isinstance(value, str | int | float) else json.dumps(value, default=str)}")
+        shown = value if isinstance(value, str | int | float) else json.dumps(value, default=str)
+        print(printable(f"{name}: {shown}"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import plain
+from astrid_ml.run.jobs import job_folder
 
 
 def command(cfg: Any) -> int:
@@ -24,8 +26,12 @@ def command(cfg: Any) -> int:
 def true_run_dir(cfg: Any) -> str:
     """The folder of this very job: in a sweep each job has its own."""
     from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
 
-    return str(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else str(cfg.paths.run_dir)
+    if not HydraConfig.initialized():
+        return str(cfg.paths.run_dir)
+    own = str(HydraConfig.get().runtime.output_dir)
+    return str(job_folder(plain(cfg), Path(own))) if HydraConfig.get().mode == RunMode.MULTIRUN else own
 
 
 def task_overrides() -> list[str]:

@@ -1,7 +1,8 @@
-"""What a run leaves: the record, the metrics, the report, the mirrors."""
+"""What a run leaves: the record, the metrics, the report, the mirrors; ``resume.finish`` writes the end of it."""
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,12 @@ from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.files import write_json
+from astrid_ml.files import json_text
 from astrid_ml.report.content import RunReport, SamplePicture
 from astrid_ml.report.write import write_model_card, write_report
 from astrid_ml.run.environment import environment, run_identity
 from astrid_ml.run.headline import headline
+from astrid_ml.run.marks import Mark, Marks
 from astrid_ml.run.pictures import notable
 from astrid_ml.run.stages import StageLog
 from astrid_ml.run.training.rounds import Round
@@ -67,27 +69,34 @@ class Publication:
     log: StageLog
 
 
-def publish(run: Publication) -> dict[str, Any]:
-    """Write ``run.json``, the report and, last of all, ``metrics.json``: its presence means that the run is done.
+def publish(run: Publication, marks: Marks, results: str) -> Mark:
+    """Write the report and mirror the end of the run; the mark that is left is what :func:`finish` ends the run with.
+
+    Args:
+        run: what is known of it.
+        marks: of its folder.
+        results: the digest of the evaluation, by which the mark is found again.
 
     Returns:
-        The metrics, with ``run_dir`` and ``summary`` (lines for the terminal).
+        The mark of the report, with ``record`` (``run.json``), ``metrics`` and ``summary`` (lines for the terminal).
     """
     metrics: dict[str, Any] = {}
     for fold, result in run.results.items():
         metrics |= result.flat(fold)
     metrics |= found_in_data(run.dataset.meta["counts"])
     record = run_record(run)
-    with run.log.stage("report") as stage:
+    with run.log.stage("report", metrics=results) as stage:
         report = run_report(run, record)
         write_report(run.folder / "report.html", report)
         write_model_card(run.folder, report)
         stage.outputs["metrics"] = digest_of(metrics)
-    write_json(run.folder / "run.json", record | {"stages": run.log.plain()})
     mirror(run.loggers, run.config, metrics, tracker_figures(run.results))
     describe_dataset(run)
-    write_json(run.folder / "metrics.json", metrics)
-    return {**metrics, "run_dir": str(run.folder), "summary": summary(run, record)}
+    kept = {"record": record | {"stages": run.log.plain()}, "metrics": metrics, "summary": summary(run, record)}
+    files = [run.folder / name for name in ("report.html", "model_card.md", "model_card.json")]
+    plain = json.loads(json_text(kept))  # as it will be read again: numbers that are not finite are null
+    marks.leave(stage, files, plain)
+    return Mark(stage, {}, plain)
 
 
 def found_in_data(counts: dict[str, Any]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from astrid_ml.contracts.scoring import ModelData, ModelTask
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
-from astrid_ml.run.stages import StageLog, table_digest
+from astrid_ml.files import write_table
+from astrid_ml.run.marks import FOLDER, Mark, Marks
+from astrid_ml.run.stages import Stage, StageLog, table_digest
 from astrid_ml.run.training.fit import fit
+from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.plan import SplitPlan
 
@@ -66,6 +70,7 @@ class RoundWork:
         number: which of its rounds.
         judge: of the task.
         log: of the run's stages.
+        writes: False in further processes of one training, which have nothing to write.
     """
 
     config: dict[str, Any]
@@ -74,6 +79,7 @@ class RoundWork:
     number: int
     judge: Judge
     log: StageLog
+    writes: bool = True
 
     @property
     def folds(self) -> pd.DataFrame:
@@ -82,45 +88,112 @@ class RoundWork:
 
 
 def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
-    """Train, keep the best weights, fit calibration and threshold on validation, score validation and test."""
-    config, dataset, log, number = work.config, work.dataset, work.log, work.number
+    """Train, keep the best weights, fit calibration and threshold on validation, score validation and test.
+
+    What was done before in the folder is taken over.
+    """
+    config, dataset = work.config, work.dataset
     trust = config.get("trust", [])
     seed_everything(int(config["seed"]), workers=True, verbose=False)
     datamodule: ModelData = build(config["datamodule"], trust)
     datamodule.attach(dataset, work.folds, seed=int(config["seed"]))
     check_folds(datamodule, dataset)
+    marks, checkpoint = Marks(folder, work.writes), folder / "checkpoints" / "best.ckpt"
     task: ModelTask = build(config["model"]["task"], trust)
     task.prepare_for(datamodule)
-    checkpoint = folder / "checkpoints" / "best.ckpt"
-    with log.stage("fit", number, dataset=dataset.fingerprint, plan=work.plan.hash) as fitting:
-        data = f"{dataset.fingerprint} {work.plan.hash}"
-        outcome = fit(
-            task, datamodule, config["trainer"], config["callbacks"], loggers, folder, int(config["seed"]), data
-        )
-        fitting.outputs["weights"] = digest_of(dict(outcome.state_dict))
-    if not outcome.is_global_zero:
+    fitted = trained(work, task, datamodule, marks, loggers)
+    if fitted is None:
         empty = pd.DataFrame()
-        return Round(empty, empty, outcome.history, None, checkpoint, fitting.seconds, 0.0, datamodule, False)
-    task.load_state_dict(outcome.state_dict)
-    with log.stage("predict", number, weights=fitting.outputs["weights"]) as scoring:
-        validation, test = (predictions(task, datamodule, dataset, fold) for fold in ("val", "test"))
-        scoring.outputs |= {"val": table_digest(validation), "test": table_digest(test)}
-    with log.stage("calibrate", number, val=scoring.outputs["val"]) as calibrating:
-        calibration = work.judge.fit(validation)
-        calibrating.outputs["calibration"] = digest_of(calibration)
-    record = make_record(work, datamodule, calibration)
-    save_model(checkpoint, outcome.state_dict, record)
-    forget_candidates(checkpoint.parent)
+        return Round(empty, empty, empty, None, checkpoint, 0.0, 0.0, datamodule, False)
+    mark, weights = fitted
+    scoring, validation, test = scored(work, task, weights, datamodule, marks)
+    record = calibrated(work, weights, datamodule, marks, validation)
+    forget_fitted(checkpoint.parent)
+    calibration = record.calibration
     return Round(
         work.judge.apply(validation, calibration),
         work.judge.apply(test, calibration) if len(test) else test,
-        outcome.history,
+        pd.DataFrame(mark.kept["history"]).astype(float),
         record,
         checkpoint,
-        fitting.seconds,
+        mark.stage.seconds,
         scoring.seconds,
         datamodule,
     )
+
+
+def trained(
+    work: RoundWork, task: ModelTask, datamodule: ModelData, marks: Marks, loggers: list[Any]
+) -> tuple[Mark, dict[str, Any]] | None:
+    """The mark of the fit and the weights that it chose; None in further processes of one training."""
+    checkpoints = marks.folder / "checkpoints"
+    inputs = {"dataset": work.dataset.fingerprint, "plan": work.plan.hash}
+    mark = marks.find("fit", **inputs)
+    weights = kept_weights(checkpoints, mark.stage.outputs["weights"]) if mark is not None else None
+    if mark is not None and weights is not None:
+        work.log.skip(mark.stage)
+        return (mark, weights) if marks.writes else None
+    if marks.writes and mark is not None:
+        print(f"fit is done again: its weights in {checkpoints} are lost or damaged", file=sys.stderr)
+    with work.log.stage("fit", work.number, **inputs) as stage:
+        config, data = work.config, f"{work.dataset.fingerprint} {work.plan.hash}"
+        outcome = fit(
+            task, datamodule, config["trainer"], config["callbacks"], loggers, marks.folder, int(config["seed"]), data
+        )
+        stage.outputs["weights"] = digest_of(dict(outcome.state_dict))
+    if not outcome.is_global_zero:
+        return None
+    keep_weights(checkpoints, outcome.state_dict)
+    marks.leave(stage, kept={"history": outcome.history.to_dict("list"), "best_score": outcome.best_score})
+    return Mark(stage, {}, {"history": outcome.history.to_dict("list")}), dict(outcome.state_dict)
+
+
+def scored(
+    work: RoundWork, task: ModelTask, weights: dict[str, Any], datamodule: ModelData, marks: Marks
+) -> tuple[Stage, pd.DataFrame, pd.DataFrame]:
+    """The stage and the raw scores of validation and test: as they are on disk, whoever wrote them."""
+    inputs = {"weights": digest_of(weights)}
+    files = {fold: marks.folder / FOLDER / f"scores_{fold}.parquet" for fold in ("val", "test")}
+    mark = marks.find("predict", **inputs)
+    if mark is not None:
+        work.log.skip(mark.stage)
+        validation, test = (pd.read_parquet(path) if path.is_file() else pd.DataFrame() for path in files.values())
+        return mark.stage, validation, test
+    with work.log.stage("predict", work.number, **inputs) as stage:
+        task.load_state_dict(weights)
+        tables = {}
+        for fold, path in files.items():
+            table = predictions(task, datamodule, work.dataset, fold)
+            path.unlink(missing_ok=True)
+            if len(table):
+                write_table(table, path)
+                table = pd.read_parquet(path)
+            tables[fold] = table
+        stage.outputs |= {fold: table_digest(table) for fold, table in tables.items()}
+    marks.leave(stage, [path for path in files.values() if path.is_file()])
+    return stage, tables["val"], tables["test"]
+
+
+def calibrated(
+    work: RoundWork, weights: dict[str, Any], datamodule: ModelData, marks: Marks, validation: pd.DataFrame
+) -> Record:
+    """The record of ``best.ckpt``, which is written unless it stands there already."""
+    outputs = {stage.name: stage.outputs for stage in work.log.stages if stage.round == work.number}
+    checkpoint = marks.folder / "checkpoints" / "best.ckpt"
+    inputs = {"weights": outputs["fit"]["weights"], "val": outputs["predict"]["val"]}
+    mark = marks.find("calibrate", **inputs)
+    record = kept_record(checkpoint, work.dataset.fingerprint, work.plan.hash, outputs)
+    if mark is not None and record is not None:
+        work.log.skip(mark.stage)
+        return record
+    with work.log.stage("calibrate", work.number, **inputs) as stage:
+        if record is None:
+            calibration = work.judge.fit(validation)
+            record = make_record(work, datamodule, calibration)
+            save_model(checkpoint, weights, record)
+        stage.outputs["calibration"] = digest_of(record.calibration)
+    marks.leave(stage, [checkpoint])
+    return record
 
 
 def predictions(task: ModelTask, datamodule: ModelData, dataset: PreparedDataset, fold: str) -> pd.DataFrame:
@@ -187,7 +260,6 @@ def prevalence_of(work: RoundWork) -> dict[str, float]:
     }
 
 
-def forget_candidates(folder: Path) -> None:
-    """Lightning's own best file has done its work: ``best.ckpt`` holds its weights."""
-    for path in folder.glob("candidate*.ckpt"):
-        path.unlink()
+def forget_fitted(folder: Path) -> None:
+    """What was kept of the fit has done its work: ``best.ckpt`` holds its weights."""
+    (folder / FITTED).unlink(missing_ok=True)

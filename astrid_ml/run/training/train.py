@@ -8,25 +8,25 @@ from typing import Any
 
 import pandas as pd
 
-from astrid_ml.audit import AuditResult
 from astrid_ml.build import build
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.run.folder import open_run_folder
+from astrid_ml.places import check_name
+from astrid_ml.run.folder import LiveRecord, is_first_process, open_run_folder, owned_folder
+from astrid_ml.run.marks import Marks
 from astrid_ml.run.parts import check_parts
-from astrid_ml.run.prepare import prepare
 from astrid_ml.run.stages import StageLog, table_digest
 from astrid_ml.run.training.publish import Publication, publish
+from astrid_ml.run.training.resume import audit_of, dataset_of, finish, plan_of
 from astrid_ml.run.training.rounds import Round, RoundWork, run_round
-from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.tracking.cost import CostMeter
 from astrid_ml.tracking.loggers import build_loggers
 
 
 def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Run a training, from raw files to a report.
+    """Run a training, from raw files to a report; what the same run did before in its folder is taken over.
 
     Args:
         config: the composed configuration as plain containers.
@@ -39,48 +39,84 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
         UserError: anything in the data or the configuration that the user can fix.
         KeyboardInterrupt: stopped; the same command carries on.
     """
+    check_name(str(config["name"]))
     check_parts(config)
     folder = Path(config["paths"]["run_dir"])
-    finished = open_run_folder(folder, config)
-    if finished is not None:
-        return {**finished, "run_dir": str(folder), "summary": [f"already finished: {folder / 'report.html'}"]}
-    with CostMeter() as meter:
-        return _train(config, list(overrides), folder, meter)
+    with owned_folder(folder):
+        finished = open_run_folder(folder, config)
+        if finished is not None:
+            return {**finished, "run_dir": str(folder), "summary": [f"already finished: {folder / 'report.html'}"]}
+        live = LiveRecord(folder, config, list(overrides))
+        with CostMeter() as meter, live.running() as log:
+            return _train(config, list(overrides), folder, meter, log)
 
 
-def _train(config: dict[str, Any], overrides: list[str], folder: Path, meter: CostMeter) -> dict[str, Any]:
-    log = StageLog()
-    with log.stage("prepare") as stage:
-        dataset, _ = prepare(config)
-        stage.outputs["dataset"] = dataset.fingerprint
-    with log.stage("split", dataset=dataset.fingerprint) as stage:
-        plan: SplitPlan = build(config["split"]).plan(dataset.index)
-        plan.write(dataset.path, folder)
-        stage.outputs["plan"] = plan.hash
-    with log.stage("audit", dataset=dataset.fingerprint, plan=plan.hash) as stage:
-        audit: AuditResult = build(config["audit"]).run(dataset, plan)
-        stage.outputs["audit"] = digest_of(audit.to_plain())
+def _train(
+    config: dict[str, Any], overrides: list[str], folder: Path, meter: CostMeter, log: StageLog
+) -> dict[str, Any]:
+    marks = Marks(folder, is_first_process())
+    dataset = dataset_of(config, marks, log)
+    plan = plan_of(config, dataset, marks, log)
+    audit = audit_of(config, dataset, plan, marks, log)
     judge: Judge = build(config["evaluation"])
     loggers = build_loggers(config["logger"], folder, config["name"])
     rounds = []
     for number in range(len(plan.rounds)):
         target = folder if len(plan.rounds) == 1 else folder / f"fold_{number}"
-        work = RoundWork(config, dataset, plan, number, judge, log)
+        work = RoundWork(config, dataset, plan, number, judge, log, marks.writes)
         rounds.append(run_round(work, loggers, target))
     if not all(done.is_global_zero for done in rounds):
         return {"run_dir": str(folder), "summary": []}
     validation, test = pooled(rounds)
-    with log.stage("evaluate", predictions=table_digest(pd.concat([validation, test]))) as stage:
+    results, metrics = evaluated(judge, validation, test, marks, log)
+    report = marks.find("report", metrics=metrics)
+    if report is None:
+        results = results or evaluate_folds(judge, validation, test)
+        cost = meter.account()
+        done = Publication(
+            config,
+            overrides,
+            folder,
+            dataset,
+            judge,
+            plan,
+            audit,
+            rounds,
+            results,
+            validation,
+            test,
+            loggers,
+            cost,
+            log,
+        )
+        report = publish(done, marks, metrics)
+    else:
+        log.skip(report.stage)
+    log.say_skipped()
+    return finish(folder, report)
+
+
+def evaluated(
+    judge: Judge, validation: pd.DataFrame, test: pd.DataFrame, marks: Marks, log: StageLog
+) -> tuple[dict[str, EvaluationResult] | None, str]:
+    """Evaluate and write the predictions, unless that is done; the results (None if not computed now), their digest."""
+    digest = table_digest(pd.concat([validation, test]))
+    mark = marks.find("evaluate", predictions=digest)
+    if mark is not None:
+        log.skip(mark.stage)
+        return None, mark.stage.outputs["metrics"]
+    files = []
+    with log.stage("evaluate", predictions=digest) as stage:
         results = evaluate_folds(judge, validation, test)
         stage.outputs["metrics"] = digest_of({fold: result.flat(fold) for fold, result in results.items()})
-    for fold, table in (("val", validation), ("test", test)):
-        if len(table):
-            write_predictions(table.assign(set=fold), folder / "predictions" / f"{fold}.parquet")
-    cost = meter.account()
-    done = Publication(
-        config, overrides, folder, dataset, judge, plan, audit, rounds, results, validation, test, loggers, cost, log
-    )
-    return publish(done)
+        for fold, table in (("val", validation), ("test", test)):
+            path = marks.folder / "predictions" / f"{fold}.parquet"
+            if len(table):
+                files.append(path)
+                if not marks.holds("evaluate", path):
+                    write_predictions(table.assign(set=fold), path)
+    marks.leave(stage, files)
+    return results, stage.outputs["metrics"]
 
 
 def pooled(rounds: Sequence[Round]) -> tuple[pd.DataFrame, pd.DataFrame]:

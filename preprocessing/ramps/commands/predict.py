@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole, write_json, write_table
+from astrid_ml.places import distinct_names
 from astrid_ml.preprocessing.ramps.exposure.dq import write_dq
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.lists import (
@@ -60,9 +62,10 @@ class PredictRamps:
         output.mkdir(parents=True, exist_ok=True)
         done: list[dict[str, Any]] = []
         failed: list[dict[str, str]] = []
-        for path in files:
+        shared = Counter(_short(path) for path in files)
+        for path, name in zip(files, distinct_names(files), strict=True):
             try:
-                done.append(self.exposure(path, output, network))
+                done.append(self.exposure(path, output, network, name if shared[_short(path)] > 1 else ""))
             except UserError as error:
                 if len(files) == 1:
                     raise
@@ -78,9 +81,18 @@ class PredictRamps:
             raise UserError("input with FITS or .npy ramps", f"none in {self.input}", "check the path")
         return files
 
-    def exposure(self, path: Path, output: Path, network: RampNetwork | None = None) -> dict[str, Any]:
-        """Process one file into ``<output>/<exposure>/``; returns its counts."""
+    def exposure(self, path: Path, output: Path, network: RampNetwork | None = None, name: str = "") -> dict[str, Any]:
+        """Process one file into ``<output>/<exposure>/``; returns its counts.
+
+        Args:
+            path: of the exposure.
+            output: gets its folder.
+            network: refines what rules and likelihood found.
+            name: where several files of one name are processed, the one that tells this file from the others.
+        """
         ramp = read_ramp(path, self.load)
+        if name:
+            ramp = replace(ramp, name=name)
         folder = output / ramp.name
         folder.mkdir(parents=True, exist_ok=True)
         cube = folder / f"{ramp.name}_processed.npy"
@@ -111,3 +123,8 @@ class PredictRamps:
             **processed.counts,
             **({"warning": warning} if warning else {}),
         }
+
+
+def _short(path: Path) -> str:
+    """What readers name an exposure by; some file systems do not tell A from a."""
+    return path.name.split(".")[0].casefold()

@@ -18,7 +18,7 @@ from astrid_ml.run.training.rounds import (
     PREDICTION_NODES,
     RoundWork,
     check_folds,
-    forget_candidates,
+    forget_fitted,
     make_record,
     predictions,
 )
@@ -88,8 +88,8 @@ def test_the_record_knows_what_was_seen_and_what_was_kept_for_the_test(made: Unt
     assert read.prevalence["test"] == pytest.approx(index.loc[tested, "label"].astype(float).mean())
 
 
-def test_only_lightnings_candidates_are_forgotten(tmp_path: Path) -> None:
-    for name in ("candidate.ckpt", "candidate-v1.ckpt", "best.ckpt", "last.ckpt", "candidate.txt"):
+def test_only_what_was_kept_until_best_is_forgotten(tmp_path: Path) -> None:
+    for name in ("fitted.ckpt", "best.ckpt", "last.ckpt"):
         (tmp_path / name).touch()
-    forget_candidates(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.ckpt", "candidate.txt", "last.ckpt"]
+    forget_fitted(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.ckpt", "last.ckpt"]

@@ -140,3 +140,18 @@ def test_user_mistakes(predicted: tuple[Path, Path], tmp_path: Path) -> None:
     whole = PredictRamps(str(tmp_path / "full.npy"), str(tmp_path), load=load)
     with pytest.raises(UserError, match="usable ramp"):
         replace(whole, processing=replace(whole.processing, saturation_dn=60000.0)).run()
+
+
+def test_exposures_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None:
+    for place in ("a/exp1.fits", "b/exp1.fits", "night.1.fits", "night.2.fits", "other.fits"):
+        path = tmp_path / "raw" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cube = np.random.default_rng(1).normal(100.0, 5.0, (12, 24, 24)).cumsum(axis=0).astype(np.float32)
+        fits.writeto(path, cube)
+    load = RampOptions(unit="DN", gain=1.8, group_time=3.0, read_noise=10.0)
+    done = PredictRamps(str(tmp_path / "raw"), str(tmp_path / "out"), load=load).run()
+    assert (done["exposures"], done["failed"]) == (5, 0), (tmp_path / "out" / "report.json").read_text()
+    folders = sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir())
+    assert folders == ["a-exp1", "b-exp1", "night.1", "night.2", "other"]
+    for entry in json.loads((tmp_path / "out" / "report.json").read_text())["exposures"]:
+        assert (tmp_path / "out" / entry["name"] / "detections.json").is_file()
