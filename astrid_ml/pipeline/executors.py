@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
+from astrid_ml.interrupts import hear_signals, starting_children
 from astrid_ml.types import Whole
 
 Work = Callable[[Any], Any]
@@ -88,7 +89,8 @@ class Processes:
             while True:
                 # One more than can run: few are under suspicion when a worker dies, and none waits for the next.
                 for position, item in islice(waiting, workers + 1 - len(running)):
-                    running[pool.submit(_unless_leaving, work, item)] = position
+                    with starting_children():
+                        running[pool.submit(_unless_leaving, work, item)] = position
                 if not running:
                     return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -119,8 +121,8 @@ class WorkerDiedError(RuntimeError):
 
 def _start_worker(threads: int) -> None:
     # Ctrl-C goes to the whole process group: the parent decides, workers finish or are ended by it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _end)
+    hear_signals()
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     try:
@@ -134,6 +136,11 @@ _LEAVING = threading.Event()  # of a worker: it was told to end
 GRACE = 2.0  # seconds in which a worker removes what it has half written
 
 
+def _end(*_: object) -> None:
+    """End a worker that has begun nothing."""
+    os._exit(1)
+
+
 def _leave(*_: object) -> None:
     """End a worker by an exception, so that temporaries are removed, and soon in any case."""
     _LEAVING.set()
@@ -144,6 +151,7 @@ def _leave(*_: object) -> None:
 
 
 def _unless_leaving(work: Work, item: Any) -> Any:
+    signal.signal(signal.SIGTERM, _leave)
     if _LEAVING.is_set():
         raise SystemExit(1)
     return work(item)

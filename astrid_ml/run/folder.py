@@ -130,6 +130,8 @@ def _refuse_other(folder: Path, config: dict[str, Any]) -> None:
         return
     # A class that moved in between is the same class, and a field that was added since stood at its default.
     before, now = deciding(current(kept)), deciding(config)
+    before |= _raw(kept, config)
+    now |= _raw(config, kept)
     changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if changed:
         shown = ", ".join(f"{key}: {before.get(key)!r} -> {now.get(key)!r}" for key in changed[:5])
@@ -138,6 +140,17 @@ def _refuse_other(folder: Path, config: dict[str, Any]) -> None:
             f"{len(changed)} changed: {shown}",
             "choose another paths.run_dir, or set the keys back",
         )
+
+
+def _raw(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """``paths.raw`` where two configurations name raw files that are others; raw files that were moved are the same."""
+    places = [_places(node.get("paths", {}).get("raw")) for node in (config, other)]
+    moved = any(not all(place.exists() for place in named) for named in places)
+    return {} if moved or places[0] == places[1] else {"paths.raw": config.get("paths", {}).get("raw")}
+
+
+def _places(raw: Any) -> list[Path]:
+    return [Path(place).absolute().resolve() for place in ([raw] if isinstance(raw, str) else raw or [])]
 
 
 def identity_of(folder: Path) -> str | None:

@@ -56,6 +56,24 @@ def test_another_configuration_is_refused_with_the_keys_that_changed(tmp_path: P
     assert yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")) == CONFIG
 
 
+def test_other_raw_files_are_another_run_and_moved_ones_are_not(tmp_path: Path) -> None:
+    folder, a, b = tmp_path / "run", tmp_path / "a", tmp_path / "b"
+    a.mkdir()
+    b.mkdir()
+    first = changed(paths={"run_dir": "r", "raw": str(a)})
+    open_run_folder(folder, first)
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "last.ckpt").touch()
+    (tmp_path / "link").symlink_to(a)
+    for same in (str(tmp_path / "link"), [str(a)]):
+        assert open_run_folder(folder, changed(paths={"run_dir": "r", "raw": same})) is None
+    for other in (str(b), [str(a), str(b)], None):
+        with pytest.raises(UserError, match=r"1 changed: paths\.raw"):
+            open_run_folder(folder, changed(paths={"run_dir": "r", "raw": other}))
+    a.rename(tmp_path / "c")
+    assert open_run_folder(folder, changed(paths={"run_dir": "r", "raw": str(tmp_path / "c")})) is None
+
+
 def test_a_k_fold_run_has_begun_with_the_first_of_its_folds(tmp_path: Path) -> None:
     open_run_folder(tmp_path, CONFIG)
     (tmp_path / "fold_0" / "checkpoints").mkdir(parents=True)

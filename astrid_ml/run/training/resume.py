@@ -69,7 +69,7 @@ def plan_of(config: dict[str, Any], dataset: PreparedDataset, marks: Marks, log:
             log.skip(mark.stage)
             return kept
     with log.stage("split", dataset=dataset.fingerprint) as stage:
-        plan: SplitPlan = build(config["split"]).plan(dataset.index)
+        plan: SplitPlan = build(config["split"], config.get("trust", [])).plan(dataset.index)
         stage.outputs["plan"] = plan.hash
         if marks.writes:
             written = [marks.folder / "splits" / path.name for path in plan.write(dataset.path, marks.folder)]
@@ -90,7 +90,7 @@ def audit_of(
         log.skip(mark.stage)
         return audit_from_plain(mark.kept)
     with log.stage("audit", dataset=dataset.fingerprint, plan=plan.hash) as stage:
-        audit: AuditResult = build(config["audit"]).run(dataset, plan)
+        audit: AuditResult = build(config["audit"], config.get("trust", [])).run(dataset, plan)
         stage.outputs["audit"] = digest_of(audit.to_plain())
     marks.leave(stage, kept=audit.to_plain())
     return audit

@@ -58,7 +58,7 @@ def _train(
     dataset = dataset_of(config, marks, log)
     plan = plan_of(config, dataset, marks, log)
     audit = audit_of(config, dataset, plan, marks, log)
-    judge: Judge = build(config["evaluation"])
+    judge: Judge = build(config["evaluation"], config.get("trust", []))
     loggers = build_loggers(config["logger"], folder, config["name"])
     rounds = []
     for number in range(len(plan.rounds)):
