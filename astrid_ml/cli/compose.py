@@ -13,6 +13,7 @@ from astrid_ml.cli.check import check_values
 from astrid_ml.cli.explain import explain
 from astrid_ml.cli.jobs import record_failed_job
 from astrid_ml.cli.keys import Keys
+from astrid_ml.cli.outputs import owned_output
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
@@ -45,7 +46,8 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
         with _argv(relaunch_arguments(original, verb.name, arguments)):
             try:
                 check_values(cfg, lambda key: Keys(verb.config, conf)[key])
-                _codes.append(command(cfg))
+                with owned_output(cfg, verb, conf):
+                    _codes.append(command(cfg))
             except Exception as error:
                 if in_sweep():
                     _codes.append(1)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import write_json
+from astrid_ml.found import found
 from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
@@ -45,12 +46,14 @@ class ConvertCommand:
     def run(self) -> dict[str, Any]:
         """Convert; ``failed`` counts the sources that could not be read at all."""
         places = [Path(place) for place in ([self.input] if isinstance(self.input, str) else self.input)]
-        absent = [str(place) for place in places if not place.exists()]
+        absent = [found(place) for place in places if not place.exists()]
         if absent:
             raise UserError("input=FILE or FOLDER that exists", ", ".join(absent[:3]), "check the path")
         sources = find_sources(places)
         folder = Path(self.output_dir) / "objects"
         folder.mkdir(parents=True, exist_ok=True)
+        for part in folder.glob("part-*.parquet"):
+            part.unlink()  # of an earlier conversion: a source that fails now would leave its old curves among the new
         jobs = [
             ConvertJob(source, folder / f"part-{number:05d}.parquet", self.wavelengths, self.row_group, self.zero_point)
             for number, source in enumerate(sources)

@@ -1,0 +1,166 @@
+"""An output folder belongs to one command: another one, or the same with other settings, is refused there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.cli.keys import Keys
+from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.errors import UserError
+from astrid_ml.files import write_json
+from astrid_ml.pipeline.lock import Lock
+from astrid_ml.places import check_place
+
+RECORD, LOCK = "made_by.json", ".lock"
+# What may differ when the same command is typed again: where results go, and who works.
+FREE = ("output_dir", "executor", "trust", "hydra")
+_PRODUCT = re.compile(r"\b[\w-]+\.(?:fits|parquet|json|png|csv|html|npy|h5|ecsv)\b")
+
+
+@contextmanager
+def owned_output(cfg: Any, verb: Verb, conf: Path) -> Iterator[None]:
+    """Be the only command in ``output_dir`` until the block ends; ``made_by.json`` says which command it is.
+
+    A verb or a run without an output folder of that name has nothing to own here.
+
+    Args:
+        cfg: the composed configuration.
+        verb: that was typed.
+        conf: the folder of the configuration.
+
+    Raises:
+        UserError: the folder holds the results of another command, or of this one with other settings.
+    """
+    from astrid_ml.build import plain
+
+    tree = plain(cfg)
+    place = tree.get("output_dir")
+    if not isinstance(place, str):
+        yield
+        return
+    folder = check_place(place, "output_dir")
+    keys = Keys(verb.config, conf)
+    settings = settings_of(tree, keys)
+    refuse_others(folder, verb, settings, products_of(keys))
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            "an output folder that can be written", f"{folder}: {error.strerror}", "choose another output_dir"
+        ) from error
+    try:
+        with Lock(folder / LOCK, f"the output folder {folder}"):
+            refuse_others(folder, verb, settings, products_of(keys))  # another process may have been there meanwhile
+            yield from _recorded(folder, {"verb": verb.name, "settings": settings})
+    finally:
+        if made and not any(folder.iterdir()):
+            folder.rmdir()  # of a command that was refused before it wrote anything
+
+
+def _recorded(folder: Path, record: dict[str, Any]) -> Iterator[None]:
+    write_json(folder / RECORD, {**record, "status": "running"})
+    try:
+        yield
+    except BaseException as error:
+        if _results(folder):
+            status = "failed" if isinstance(error, Exception) else "stopped"
+            write_json(folder / RECORD, {**record, "status": status})
+        else:
+            (folder / RECORD).unlink()
+        raise
+    write_json(folder / RECORD, {**record, "status": "done"})
+
+
+def _results(folder: Path) -> bool:
+    """Whether a folder holds anything beside what this module keeps in it."""
+    return any(path.name not in (RECORD, LOCK) for path in folder.iterdir())
+
+
+def settings_of(tree: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
+    """Dotted key -> value of all that decides the results; files and folders by their whole paths."""
+    out: dict[str, Any] = {}
+    for name, value in _leaves(tree, ""):
+        if name.split(".")[0] in FREE or name.rpartition(".")[2] in FREE:
+            continue
+        out[name] = _whole(value) if keys.is_path(name) else value
+    return out
+
+
+def refuse_others(folder: Path, verb: Verb, settings: Mapping[str, Any], products: set[str]) -> None:
+    """Refuse a folder that holds what another command made.
+
+    Args:
+        folder: perhaps not there.
+        verb: that wants to write there.
+        settings: its own.
+        products: names of files by which a folder without a record is known as one of results.
+    """
+    fix = "choose another output_dir, or remove that folder"
+    record = _read(folder / RECORD)
+    if record is None:
+        if not folder.is_dir():
+            if folder.exists():
+                raise UserError("output_dir=FOLDER", f"a file at {folder}", "choose another output_dir")
+            return
+        there = sorted(name for name in products if (folder / name).exists())
+        if there:
+            got = f"{folder} with {', '.join(there[:3])} of which nobody knows the settings"
+            raise UserError("an output folder of its own", got, fix)
+        return
+    if not _results(folder):
+        return  # it was stopped before it wrote anything
+    if record.get("verb") != verb.name:
+        raise UserError("an output folder of its own", f"{folder} with results of astrid {record.get('verb')}", fix)
+    before = record.get("settings") or {}
+    shared = [name for name in before if name in settings]
+    changed = [name for name in shared if before[name] != settings[name] and not _moved(before[name])]
+    if changed:
+        shown = sorted(changed, key=lambda name: (name.count("."), name))[:3]
+        told = ", ".join(f"{name}: {_short(before[name])} -> {_short(settings[name])}" for name in shown)
+        got = f"{folder} with results of other settings ({told})"
+        raise UserError("an output folder of its own (the same command again is welcome)", got, fix)
+
+
+def products_of(keys: Keys) -> set[str]:
+    """Names of the files that a verb's ``output_dir`` gets, as its configuration says."""
+    return {name for key in keys["output_dir"] for name in _PRODUCT.findall(key.comment)}
+
+
+def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node
+
+
+def _whole(value: Any) -> Any:
+    """A path, or each of several, from the root of the file system."""
+    if isinstance(value, list):
+        return [_whole(part) for part in value]
+    return str(Path(value).expanduser().absolute().resolve()) if isinstance(value, str) else value
+
+
+def _moved(value: Any) -> bool:
+    """Whether a former value names something that is no longer there: the files were moved, with their results."""
+    places = value if isinstance(value, list) else [value]
+    return bool(places) and all(isinstance(p, str) and p.startswith("/") and not Path(p).exists() for p in places)
+
+
+def _short(value: Any) -> str:
+    text = "null" if value is None else str(value)
+    return text if len(text) <= 60 else f"...{text[-57:]}"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
