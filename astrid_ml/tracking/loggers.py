@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import logging
 import netrc
 import os
+import secrets
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
 
 from astrid_ml.errors import UserError
+from astrid_ml.tracking.logged import Ids, Journal, Points, held
 
 KNOWN = ("csv", "tensorboard", "wandb", "mlflow")
 MLFLOW_ATTEMPTS = 4
@@ -30,14 +33,22 @@ MISSING = {
 class SafeLogger(Logger):
     """A Lightning logger that never raises: at the first error it says why and falls silent.
 
+    What it holds already of a run that was stopped is not logged again. Lightning ends a tracker when the fit ends; the
+    run goes on after it, so that only :meth:`end` ends it, with the run's own status.
+
     Args:
         inner: the real logger.
         kind: its name for the message.
+        journal: keeps what was given to a tracker that cannot be asked.
     """
 
-    def __init__(self, inner: Logger, kind: str) -> None:
+    def __init__(self, inner: Logger, kind: str, journal: Journal | None = None) -> None:
         super().__init__()
-        self.inner, self.kind, self.broken = inner, kind, ""
+        self.inner, self.kind, self.broken, self.prefix = inner, kind, "", ""
+        self.journal = journal
+        self.ended = False
+        mine = journal is not None and (rank_zero_only.rank or 0) == 0  # type: ignore[attr-defined]
+        self.held: Points = self.attempt(lambda: held(inner, journal)) or set() if mine else set()
 
     def attempt(self, action: Callable[[], Any]) -> Any:
         """Do it, unless the tracker is broken or breaks now."""
@@ -60,7 +71,15 @@ class SafeLogger(Logger):
         return found
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        self.attempt(lambda: self.inner.log_metrics(metrics, step))
+        named = {f"{self.prefix}{name}": value for name, value in metrics.items()}
+        if step is not None:
+            named = {name: value for name, value in named.items() if (name, step) not in self.held}
+            if not set(named) - {f"{self.prefix}epoch"}:  # Lightning adds the epoch to every row
+                return
+            self.held |= {(name, step) for name in named}
+        self.attempt(lambda: self.inner.log_metrics(named, step))
+        if step is not None and self.journal is not None and self.kind == "wandb":
+            self.journal.add(list(named), step)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         self.attempt(lambda: self.inner.log_hyperparams(params, *args, **kwargs))
@@ -69,7 +88,35 @@ class SafeLogger(Logger):
         self.attempt(lambda: self.inner.save())
 
     def finalize(self, status: str) -> None:
-        self.attempt(lambda: self.inner.finalize(status))
+        self.save()
+
+    def end(self, status: str) -> None:
+        """End the tracker's run.
+
+        Args:
+            status: ``done``, ``failed`` or ``stopped``.
+        """
+        if self.ended:
+            return
+        self.ended = True
+        self.save()
+        self.attempt(lambda: self.inner.finalize("success" if status == "done" else "failed"))
+        inner: Any = self.inner
+        if self.kind == "mlflow" and status == "stopped":
+            self.attempt(lambda: inner.experiment.set_terminated(inner.run_id, "KILLED"))
+        if self.kind == "wandb":
+            self.attempt(lambda: inner.experiment.finish(exit_code={"done": 0, "failed": 1}.get(status, 130)))
+
+
+@contextmanager
+def ended_trackers(loggers: Sequence[SafeLogger]) -> Iterator[None]:
+    """A block at whose end by an error the trackers say so; one that ends well has ended them itself."""
+    try:
+        yield
+    except BaseException as error:
+        for logger in loggers:
+            logger.end("failed" if isinstance(error, Exception) else "stopped")
+        raise
 
 
 def build_loggers(config: Mapping[str, Any], folder: Path, name: str) -> list[SafeLogger]:
@@ -99,7 +146,8 @@ def _safely(kind: str, config: Mapping[str, Any], folder: Path, name: str) -> Sa
     from pytorch_lightning.loggers.logger import DummyLogger
 
     try:
-        return SafeLogger(_make(kind, config, folder, name), kind)
+        made = _make(kind, config, folder, name)
+        return SafeLogger(made, kind, Journal(folder / f"{kind}.logged"))
     except Exception as error:  # no write access, no network: the run goes on without it
         dropped = SafeLogger(DummyLogger(), kind)
         dropped.broken = f"{type(error).__name__}: {error}"[:300]
@@ -113,18 +161,11 @@ def _make(kind: str, config: Mapping[str, Any], folder: Path, name: str) -> Logg
 
     folder.mkdir(parents=True, exist_ok=True)
     if kind == "csv":
-        return loggers.CSVLogger(str(folder), name="csv", version=_unused(folder / "csv"))
+        return loggers.CSVLogger(str(folder), name="csv", version="")
     if kind == "tensorboard":
         return loggers.TensorBoardLogger(str(folder), name="tensorboard", version="", default_hp_metric=False)
     label = f"{name}-{folder.name}"
     return _wandb(config, folder, label) if kind == "wandb" else _mlflow(config, folder, label)
-
-
-def _unused(folder: Path) -> str:
-    """The folder itself; ``resumed_1`` and so on inside it where an interrupted run left its rows."""
-    if not (folder / "metrics.csv").is_file():
-        return ""
-    return next(f"resumed_{n}" for n in itertools.count(1) if not (folder / f"resumed_{n}").exists())
 
 
 def _wandb(config: Mapping[str, Any], folder: Path, label: str) -> Logger:
@@ -138,11 +179,17 @@ def _wandb(config: Mapping[str, Any], folder: Path, label: str) -> Logger:
     settings = wandb.Settings(
         silent=True, console="off", disable_git=True, x_disable_stats=True, x_disable_machine_info=True, init_timeout=30
     )
+    ids = Ids(folder)
+    known = ids["wandb"] or secrets.token_hex(4)
+    ids["wandb"] = known
+    online = config["wandb_mode"] == "online"
     made = WandbLogger(
         name=label,
+        id=known,
         project=config["project"],
         save_dir=str(folder),
-        offline=config["wandb_mode"] != "online",
+        offline=not online,
+        resume="allow" if online else None,  # two offline folders of one name are one run once they are sent
         # A run of its own even where several live in one process, as the jobs of a sweep do.
         reinit="create_new",
         settings=settings,
@@ -162,15 +209,20 @@ def _mlflow(config: Mapping[str, Any], folder: Path, label: str) -> Logger:
         logging.getLogger(name).setLevel(logging.ERROR)
     store = Path(config["mlflow_store"] or folder / "mlflow").absolute()
     store.mkdir(parents=True, exist_ok=True)
+    ids = Ids(folder)
     for attempt in range(MLFLOW_ATTEMPTS):
         try:
             made = MLFlowLogger(
+                run_id=_known_run(ids["mlflow"], f"sqlite:///{store / 'mlflow.db'}"),
                 experiment_name=config["project"],
                 run_name=label,
                 tracking_uri=f"sqlite:///{store / 'mlflow.db'}",
                 artifact_location=(store / "artifacts").as_uri(),
             )
-            made.experiment  # noqa: B018  creates the tables, the experiment and the run
+            client: Any = made.experiment  # creates the tables, the experiment and the run
+            if made.run_id is not None:
+                ids["mlflow"] = made.run_id
+                client.update_run(made.run_id, status="RUNNING")  # a killed one still says so, an interrupted one not
             return made
         except Exception:
             # Two jobs of a sweep that share a store may create its tables at once: the later one tries again.
@@ -178,6 +230,19 @@ def _mlflow(config: Mapping[str, Any], folder: Path, label: str) -> Logger:
                 raise
             time.sleep(0.5 * 2**attempt)
     raise AssertionError("unreachable")
+
+
+def _known_run(name: str | None, uri: str) -> str | None:
+    """The run of that name, if the store still has it."""
+    if name is None:
+        return None
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    try:
+        return name if MlflowClient(uri).get_run(name).info.lifecycle_stage == "active" else None
+    except MlflowException:
+        return None
 
 
 def _check_key(config: Mapping[str, Any]) -> None:

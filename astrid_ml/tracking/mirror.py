@@ -39,18 +39,18 @@ def mirror(
         logger.attempt(lambda logger=logger: put_table(logger, table_of(metrics)))  # type: ignore[misc]
         for title, figure in drawn.items():
             logger.attempt(lambda title=title, figure=figure, logger=logger: put_figure(logger, title, figure))  # type: ignore[misc]
-        logger.save()
-        logger.finalize("success")
-        if logger.kind == "wandb":
-            logger.attempt(lambda logger=logger: logger.inner.experiment.finish())  # type: ignore[misc]
+        logger.end("done")
 
 
 def put_numbers(logger: SafeLogger, config: dict[str, Any], numbers: dict[str, float]) -> None:
     """The configuration and the final metrics."""
     inner: Any = logger.inner
+    there = {name for name, _ in logger.held}  # of a run that was stopped while it was mirrored
+    numbers = {name: value for name, value in numbers.items() if name not in there}
     if logger.kind != "tensorboard":
         inner.log_hyperparams(config)
-        inner.log_metrics(numbers)
+        if numbers:
+            inner.log_metrics(numbers)
         return
     # Lightning's fit has left an empty hparams.yaml and never replaces it; the two together make a row of HPARAMS.
     (Path(inner.log_dir) / "hparams.yaml").unlink(missing_ok=True)

@@ -177,14 +177,6 @@ def test_a_figure_that_cannot_be_drawn_costs_only_itself(
     assert "no figure 'bad'" in capsys.readouterr().err
 
 
-def test_a_resumed_run_keeps_the_rows_of_the_interrupted_one(tmp_path: Path, tracked: Run) -> None:
-    tracked(tmp_path, ["csv"])
-    before = (tmp_path / "csv" / "metrics.csv").read_bytes()
-    tracked(tmp_path, ["csv"])
-    assert (tmp_path / "csv" / "metrics.csv").read_bytes() == before
-    assert csv_holds(tmp_path / "csv" / "resumed_1")["final"] == FINAL
-
-
 def test_offline_this_process_connects_to_nothing_beyond_this_machine(
     tmp_path: Path, tracked: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -163,6 +163,8 @@ class Keeper(Checkpoint):
     def _write(self, trainer: Trainer, pl_module: LightningModule, position: tuple[int, int]) -> None:
         refuse_broken(pl_module.state_dict(), trainer.current_epoch)
         self.position = position
+        for logger in trainer.loggers:
+            logger.save()  # what comes before this place is not logged again
         trainer.save_checkpoint(self.folder / LAST)
         self._forget_time()
 

@@ -22,7 +22,7 @@ from astrid_ml.run.training.publish import Publication, publish
 from astrid_ml.run.training.resume import audit_of, dataset_of, finish, plan_of
 from astrid_ml.run.training.rounds import Round, RoundWork, run_round
 from astrid_ml.tracking.cost import CostMeter
-from astrid_ml.tracking.loggers import build_loggers
+from astrid_ml.tracking.loggers import build_loggers, ended_trackers
 
 
 def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -60,40 +60,45 @@ def _train(
     audit = audit_of(config, dataset, plan, marks, log)
     judge: Judge = build(config["evaluation"], config.get("trust", []))
     loggers = build_loggers(config["logger"], folder, config["name"])
-    rounds = []
-    for number in range(len(plan.rounds)):
-        target = folder if len(plan.rounds) == 1 else folder / f"fold_{number}"
-        work = RoundWork(config, dataset, plan, number, judge, log, marks.writes)
-        rounds.append(run_round(work, loggers, target))
-    if not all(done.is_global_zero for done in rounds):
-        return {"run_dir": str(folder), "summary": []}
-    validation, test = pooled(rounds)
-    results, metrics = evaluated(judge, validation, test, marks, log)
-    report = marks.find("report", metrics=metrics)
-    if report is None:
-        results = results or evaluate_folds(judge, validation, test)
-        cost = meter.account()
-        done = Publication(
-            config,
-            overrides,
-            folder,
-            dataset,
-            judge,
-            plan,
-            audit,
-            rounds,
-            results,
-            validation,
-            test,
-            loggers,
-            cost,
-            log,
-        )
-        report = publish(done, marks, metrics)
-    else:
-        log.skip(report.stage)
-    log.say_skipped()
-    return finish(folder, report)
+    with ended_trackers(loggers):
+        rounds = []
+        for number in range(len(plan.rounds)):
+            target = folder if len(plan.rounds) == 1 else folder / f"fold_{number}"
+            work = RoundWork(config, dataset, plan, number, judge, log, marks.writes)
+            for logger in loggers:
+                logger.prefix = "" if target == folder else f"{target.name}/"
+            rounds.append(run_round(work, loggers, target))
+        if not all(done.is_global_zero for done in rounds):
+            return {"run_dir": str(folder), "summary": []}
+        validation, test = pooled(rounds)
+        results, metrics = evaluated(judge, validation, test, marks, log)
+        report = marks.find("report", metrics=metrics)
+        if report is None:
+            results = results or evaluate_folds(judge, validation, test)
+            cost = meter.account()
+            done = Publication(
+                config,
+                overrides,
+                folder,
+                dataset,
+                judge,
+                plan,
+                audit,
+                rounds,
+                results,
+                validation,
+                test,
+                loggers,
+                cost,
+                log,
+            )
+            report = publish(done, marks, metrics)
+        else:
+            log.skip(report.stage)
+            for logger in loggers:
+                logger.end("done")
+        log.say_skipped()
+        return finish(folder, report)
 
 
 def evaluated(
