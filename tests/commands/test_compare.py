@@ -45,7 +45,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         "differ": run_folder(tmp_path / "flipped", 1.0, flip=True),
         "no score": run_folder(tmp_path / "levels", 1.0, score="p_supernova"),
         "none in common": run_folder(tmp_path / "empty", 1.0, drop=800),
-        "no predictions": tmp_path,
+        "without predictions": tmp_path,
     }
     for message, other in others.items():
         with pytest.raises(UserError, match=message):
