@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from astrid_ml.places import check_place
 RECORD, LOCK = "made_by.json", ".lock"
 # What may differ when the same command is typed again: where results go, and who works.
 FREE = ("output_dir", "executor", "trust", "hydra")
+# Keys that choose a part of one whole: several commands, at once or one after the other, fill one folder.
+PARTS = ("start_index", "end_index")
 _PRODUCT = re.compile(r"\b[\w-]+\.(?:fits|parquet|json|png|csv|html|npy|h5|ecsv)\b")
 
 
@@ -55,7 +57,8 @@ def owned_output(cfg: Any, verb: Verb, conf: Path) -> Iterator[None]:
             "an output folder that can be written", f"{folder}: {error.strerror}", "choose another output_dir"
         ) from error
     try:
-        with Lock(folder / LOCK, f"the output folder {folder}"):
+        shared = any(name.rpartition(".")[2] in PARTS for name, _ in _leaves(tree, ""))
+        with nullcontext() if shared else Lock(folder / LOCK, f"the output folder {folder}"):
             refuse_others(folder, verb, settings, products_of(keys))  # another process may have been there meanwhile
             yield from _recorded(folder, {"verb": verb.name, "settings": settings})
     finally:
@@ -86,7 +89,7 @@ def settings_of(tree: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
     """Dotted key -> value of all that decides the results; files and folders by their whole paths."""
     out: dict[str, Any] = {}
     for name, value in _leaves(tree, ""):
-        if name.split(".")[0] in FREE or name.rpartition(".")[2] in FREE:
+        if name.split(".")[0] in FREE or name.rpartition(".")[2] in (*FREE, *PARTS):
             continue
         out[name] = _whole(value) if keys.is_path(name) else value
     return out

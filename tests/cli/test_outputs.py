@@ -105,6 +105,14 @@ def test_a_damaged_record_and_a_stopped_command_are_told_apart(tmp_path: Path) -
         block(out, n=1)
 
 
+def test_parts_of_one_whole_share_a_folder(tmp_path: Path) -> None:
+    block(tmp_path / "out", simulate={"start_index": 0, "end_index": 3, "seed": 1})
+    (tmp_path / "out" / ".lock").write_text("of another part, on its way")
+    block(tmp_path / "out", simulate={"start_index": 4, "end_index": 9, "seed": 1})
+    with pytest.raises(UserError, match=r"simulate\.seed: 1 -> 2"):
+        block(tmp_path / "out", simulate={"start_index": 4, "end_index": 9, "seed": 2})
+
+
 def test_who_works_and_where_it_lies_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
