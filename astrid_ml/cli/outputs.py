@@ -58,7 +58,7 @@ def owned_output(cfg: Any, verb: Verb, conf: Path) -> Iterator[None]:
         ) from error
     try:
         shared = any(name.rpartition(".")[2] in PARTS for name, _ in _leaves(tree, ""))
-        with nullcontext() if shared else Lock(folder / LOCK, f"the output folder {folder}"):
+        with nullcontext() if shared else Lock(folder / LOCK, f"the output folder {folder}", guards=folder):
             refuse_others(folder, verb, settings, products_of(keys))  # another process may have been there meanwhile
             yield from _recorded(folder, {"verb": verb.name, "settings": settings})
     finally:

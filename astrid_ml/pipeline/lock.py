@@ -25,7 +25,7 @@ import os
 import socket
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,7 @@ from types import TracebackType
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import guarded
 from astrid_ml.temporaries import process_lives
 
 LEASE, POLL = 30.0, 0.2
@@ -78,7 +79,7 @@ class Claim:
         now = f"{owner_of(self.path)} took it over" if self.path.exists() else "its lock is gone"
         raise LockLostError(
             f"this process to be the only one that makes {self.what} until it is written",
-            f"{now}: this process was stopped or silent for more than {LEASE:.0f} seconds; it wrote nothing more",
+            f"{now}: this process was stopped or silent for more than {LEASE:.0f} seconds",
             "run the same command again: it waits for the other process and keeps all that is finished",
         )
 
@@ -89,9 +90,10 @@ class Lock:
     Args:
         path: a file that exists only while it is owned.
         what: named in messages.
+        guards: a folder in which nothing is published once the lock is lost, whoever writes there in this process.
 
     Raises:
-        UserError: another version of this package, with another lease, owns it.
+        UserError: another version of this package, with another lease, owns it; at the end, the lock was lost.
         OSError: the folder cannot be written.
 
     Example:
@@ -105,9 +107,10 @@ class Lock:
         False
     """
 
-    def __init__(self, path: Path, what: str) -> None:
-        self.path, self.what = path, what
+    def __init__(self, path: Path, what: str, guards: Path | None = None) -> None:
+        self.path, self.what, self.guards = path, what, guards
         self.waited = False
+        self._guard = ExitStack()
         self._lease = SoftFileLease(path, lease_duration=LEASE, thread_local=False)
         self._claim: Claim | None = None
         self._unsigned: tuple[tuple[int, int], float] | None = None
@@ -138,14 +141,21 @@ class Lock:
             self._sign_for_the_dead()
             time.sleep(POLL)
         self._claim = Claim(self.path, str(self._lease.token), self.what)
+        if self.guards is not None:
+            self._guard.enter_context(guarded(self.guards, self._claim.check))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._claim = None
-        with suppress(OSError):  # a mount that is gone must not hide what went wrong inside
-            self._lease.release()
+        claim, self._claim = self.claim, None
+        self._guard.close()
+        try:
+            if value is None:
+                claim.check()  # who was silent for too long learns it, also when the work is done
+        finally:
+            with suppress(OSError):  # a mount that is gone must not hide what went wrong inside
+                self._lease.release()
 
     def _take(self) -> bool:
         try:

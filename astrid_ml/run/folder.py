@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,11 @@ def owned_folder(folder: Path) -> Iterator[None]:
         return
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = Lock(folder / LOCK, f"the run {folder}")
+        lock = Lock(folder / LOCK, f"the run {folder}", guards=folder)
         lock.__enter__()
-    try:
+    with ExitStack() as stack:
+        stack.push(lock)
         yield
-    finally:
-        lock.__exit__(None, None, None)
 
 
 def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | None:

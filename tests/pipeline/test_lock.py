@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from astrid_ml.files import whole_folder, write_text
 from astrid_ml.pipeline import lock
 from astrid_ml.pipeline.lock import Claim, Lock, LockLostError
 
@@ -22,14 +23,13 @@ import sys
 from pathlib import Path
 from astrid_ml.pipeline import lock
 lock.LEASE = float(sys.argv[2])
-with lock.Lock(Path(sys.argv[1]), "the dataset toy") as own:
-    print("owns", flush=True)
-    sys.stdin.readline()
-    try:
-        own.check()
-        print("kept", flush=True)
-    except lock.LockLostError as error:
-        print(error, flush=True)
+try:
+    with lock.Lock(Path(sys.argv[1]), "the dataset toy") as own:
+        print("owns", flush=True)
+        sys.stdin.readline()
+    print("kept", flush=True)
+except lock.LockLostError as error:
+    print(error, flush=True)
 """
 LONG_AGO, FAR_AHEAD = 86_400.0 * 400, -86_400.0 * 400
 
@@ -187,12 +187,12 @@ def test_a_claim_is_asked_in_any_process_and_a_lock_that_is_gone_is_lost(tmp_pat
     code = "import pickle, sys; pickle.loads(bytes.fromhex(sys.argv[1])).check()"
     import pickle
 
-    with Lock(path, "f") as held:
+    held = Lock(path, "f")
+    with pytest.raises(LockLostError, match="its lock is gone"), held:
         asked = subprocess.run([sys.executable, "-c", code, pickle.dumps(held.claim).hex()], check=False)
         assert asked.returncode == 0
         path.unlink()
-        with pytest.raises(LockLostError, match="its lock is gone"):
-            held.check()
+        held.check()
     with pytest.raises(LockLostError):
         Claim(path, "f00d", "f").check()
 
@@ -213,3 +213,28 @@ def test_many_at_once_are_one_at_a_time(tmp_path: Path) -> None:
     errors = [run.communicate(timeout=60)[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0], errors
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_published_in_a_guarded_folder_once_the_lock_is_lost(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    own = Lock(folder / ".lock", "the run", guards=folder)
+    own.__enter__()
+    write_text(folder / "a.txt", "first")
+    (folder / ".lock").unlink()
+    with pytest.raises(LockLostError):
+        write_text(folder / "a.txt", "second")
+    with pytest.raises(LockLostError), whole_folder(folder / "b", "mark") as work:
+        (work / "mark").touch()
+    write_text(tmp_path / "elsewhere.txt", "free")
+    with pytest.raises(LockLostError, match="run the same command again"):
+        own.__exit__(None, None, None)  # also one whose work is done learns it
+    write_text(folder / "a.txt", "of nobody")
+    assert sorted(path.name for path in folder.iterdir()) == ["a.txt"]
+
+
+def test_what_went_wrong_inside_is_not_hidden_by_a_lost_lock(tmp_path: Path) -> None:
+    own = Lock(tmp_path / ".lock", "the run")
+    own.__enter__()
+    (tmp_path / ".lock").unlink()
+    own.__exit__(ValueError, ValueError("a"), None)
