@@ -188,11 +188,13 @@ def test_a_claim_is_asked_in_any_process_and_a_lock_that_is_gone_is_lost(tmp_pat
     import pickle
 
     held = Lock(path, "f")
-    with pytest.raises(LockLostError, match="its lock is gone"), held:
-        asked = subprocess.run([sys.executable, "-c", code, pickle.dumps(held.claim).hex()], check=False)
-        assert asked.returncode == 0
-        path.unlink()
+    held.__enter__()
+    asked = subprocess.run([sys.executable, "-c", code, pickle.dumps(held.claim).hex()], check=False)
+    assert asked.returncode == 0
+    path.unlink()
+    with pytest.raises(LockLostError, match="its lock is gone"):
         held.check()
+    held.__exit__(ValueError, ValueError(), None)
     with pytest.raises(LockLostError):
         Claim(path, "f00d", "f").check()
 
