@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pandas as pd
@@ -239,7 +239,25 @@ def _reading(path: Path, kind: str) -> Iterator[None]:
 def write_array(path: Path, array: Any) -> None:
     """Write one ``.npy`` array whole."""
     with whole(path) as part:
-        np.save(part, array)
+        save_array(part, array)
+
+
+def save_array(path: Path, array: Any) -> None:
+    """Write one ``.npy`` array as it is; an error of the disk is told with its number, which numpy's own way loses.
+
+    Raises:
+        OSError: no room, no right, no disk.
+        ValueError: an array of objects.
+    """
+    with path.open("wb") as stream:
+        np.lib.format.write_array(_Bytes(stream), np.asanyarray(array), allow_pickle=False)
+
+
+class _Bytes:
+    """A stream that numpy does not take for a file, so that it writes to it part by part."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.write = stream.write
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -52,12 +52,20 @@ def _code_of(error: BaseException) -> int:
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         return DONE
-    if not isinstance(error, UserError):
+    told = error if isinstance(error, UserError) else of_the_machine(error)
+    if told is None:
         raise error
     if first_process():
-        said = f"astrid: expected {error.expected}\n        got {error.got}\n        {error.fix}"
+        said = f"astrid: expected {told.expected}\n        got {told.got}\n        {told.fix}"
         print(printable(said), file=sys.stderr)
     return MISTAKE
+
+
+def of_the_machine(error: BaseException) -> UserError | None:
+    """A full disk, a missing right, a lost mount: what the user can do; None for anything else."""
+    from astrid_ml.pipeline.machine import of_command
+
+    return of_command(error)
 
 
 def first_process() -> bool:

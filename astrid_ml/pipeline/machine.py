@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -26,6 +27,8 @@ LOST = tuple(
 )
 RIGHTS = (errno.EACCES, errno.EROFS, errno.EPERM)
 FILES_OPEN = (errno.EMFILE, errno.ENFILE)
+# How libraries tell of a full disk without the number: numpy, HDF5, torch.
+_FULL = re.compile(r"No space left on device|\d+ requested and \d+ written|errno = 28\b|file write failed")
 LOOKED_AT = 50  # inputs that are looked for before a mount is said to be gone
 
 
@@ -55,6 +58,8 @@ def machine_fault(error: BaseException, store: Path) -> OSError | None:
         True
     """
     for cause in causes(error):
+        if _FULL.search(str(cause)):
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if not isinstance(cause, OSError):
             continue
         if cause.errno in (*ROOM, *LOST, *FILES_OPEN, errno.EROFS):
@@ -93,6 +98,23 @@ def explained(error: OSError, store: Path) -> Exception:
     if error.errno is not None:
         return UserError("files and folders that can be read and written", f"{place}: {words}", "check that path")
     return error
+
+
+def of_command(error: BaseException) -> UserError | None:
+    """What the user can do about an error that ended a command; None where the machine is not to blame."""
+    found = machine_fault(error, Path("/"))  # any place that cannot be written is the user's to change
+    if found is None:
+        return None
+    words = found.strerror or str(found)
+    place = f"{os.fsdecode(found.filename)}: " if isinstance(found.filename, str | bytes | os.PathLike) else ""
+    if found.errno in ROOM:
+        fix = "free space or choose another folder, and run the same command again"
+        return UserError("room on the disk for the results", f"{place}{words}", fix)
+    if found.errno in (*RIGHTS, errno.EROFS):
+        fix = "change the rights, or choose another folder"
+        return UserError("files and folders that can be read and written", f"{place}{words}", fix)
+    fix = "see whether the disk answers (or ulimit -n), and run the same command again"
+    return UserError("a disk that answers until all is read and written", f"{place}{words}", fix)
 
 
 def refuse_lost_files(raw: Sequence[Path], inputs: Iterable[Path]) -> None:

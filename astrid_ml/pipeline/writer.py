@@ -15,6 +15,7 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.dataset.pages import write_pages
 from astrid_ml.dataset.prepared import ShardedSource
+from astrid_ml.files import save_array
 from astrid_ml.missions import with_canonical
 from astrid_ml.types import Array
 
@@ -229,7 +230,7 @@ class DiskUnitWriter(BaseWriter):
         """Write everything that is not on disk yet and return the number of records."""
         for name, kinds in self.finished_parts().items():
             for kind, array in kinds.items():
-                np.save(self.folder / f"{name}.{kind}.npy", array)
+                save_array(self.folder / f"{name}.{kind}.npy", array)
         for name, tables in self.tables.items():
             (self.folder / TABLES).mkdir(exist_ok=True)
             write_pages(pd.concat(tables, ignore_index=True), self.folder / TABLES / f"{name}.parquet")
