@@ -84,6 +84,9 @@ def ignore_signals(for_good: bool = False) -> None:
     Args:
         for_good: for the end of the process: after the blocks too.
     """
+    # CPython ends a process by SIGINT, whatever its exit code, where the interrupt came while a text was executed (as
+    # dataclasses do when they are made); the next text that is executed makes it forget.
+    exec("")
     if threading.current_thread() is not threading.main_thread():
         return
     for number in STOPPING:

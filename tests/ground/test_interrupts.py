@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +107,22 @@ from astrid_ml.cli import main
 atexit.register(lambda: (os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGTERM)))
 main.main(["--version"])
 """
+
+
+IN_A_TEXT = """
+from astrid_ml.cli import main
+def dispatch(arguments):
+    exec("import os, signal; os.kill(os.getpid(), signal.SIGINT); [None for _ in range(10**5)]")
+main._dispatch = dispatch
+main.main(["train"])
+"""
+
+
+def test_the_exit_code_is_ours_also_where_a_text_was_executed(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(IN_A_TEXT)
+    command = [sys.executable, "-m", "mine"]  # as python -m astrid_ml
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("interrupted")) == (130, 1)
 
 
 def test_a_signal_after_the_work_changes_nothing() -> None:
