@@ -7,7 +7,9 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,6 +78,8 @@ def disturbed(
     trial.faults += [f"{name}: {difference(name, right, found)}" for name in sorted(right.keys() | found.keys())
                      if right.get(name) != found.get(name)]  # fmt: skip
     trial.faults += [f"litter: {name}" for name in litter(out)]
+    code, text = finished(process_of([sys.executable, "-m", "astrid_ml", "fsck", "input=."], out))
+    trial.faults += [] if code == 0 else [f"fsck, exit code {code}: {text[-600:]}"]
     if not trial.faults:
         shutil.rmtree(out)
     return trial
@@ -84,8 +88,13 @@ def disturbed(
 def started(scenario: Scenario, inputs: Path, out: Path) -> subprocess.Popen[str]:
     """The command in a session of its own, so that it can be stopped with all its children."""
     out.mkdir(parents=True, exist_ok=True)
+    return process_of(scenario.command(inputs, out), out)
+
+
+def process_of(command: Sequence[str], out: Path) -> subprocess.Popen[str]:
+    """A command on one thread, in a session of its own."""
     return subprocess.Popen(
-        scenario.command(inputs, out),
+        command,
         cwd=out,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
