@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 
 from astrid_ml.build import build, plain
-from astrid_ml.checkpoint.load import save_model
+from astrid_ml.checkpoint.digests import digest_of
+from astrid_ml.checkpoint.load import read_record, save_model
 from astrid_ml.checkpoint.record import ChannelRecord, Record
 from astrid_ml.config import compose, preprocessing_of
 from astrid_ml.errors import UserError
@@ -151,9 +153,28 @@ class ImportWeightsCommand:
             note=note,
             known_as=KNOWN_AS[self.variant],
         )
-        save_model(Path(self.ckpt_path), state, record)
+        target = Path(self.ckpt_path)
+        refuse_others(target, state, note)
+        save_model(target, state, record)
         return {
             "checkpoint": self.ckpt_path,
             "parameters": sum(value.numel() for value in state.values()),
             "calibrated": "no: probability will be null",
         }
+
+
+def refuse_others(target: Path, state: dict[str, Any], note: str) -> None:
+    """Refuse a place where anything but these very weights stands.
+
+    Raises:
+        UserError: it is taken.
+    """
+    if not os.path.lexists(target):
+        return
+    try:
+        record, weights = read_record(target)
+        if record.note == note and digest_of(dict(weights)) == digest_of(state):
+            return
+    except UserError:
+        pass  # no checkpoint of ours
+    raise UserError("ckpt_path=FILE that is free", found(target), "choose another ckpt_path, or remove that file")

@@ -90,6 +90,20 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
     assert len(LAYERS) == 6
 
 
+def test_a_checkpoint_that_stands_there_is_not_written_over(tmp_path: Path) -> None:
+    write_keras(tmp_path / "w.h5")
+    command = ImportWeightsCommand(str(tmp_path / "w.h5"), "d6_m7", str(tmp_path / "o.ckpt"))
+    command.run()
+    command.run()  # the same again is welcome
+    before = (tmp_path / "o.ckpt").read_bytes()
+    with pytest.raises(UserError, match="a file of torch"):
+        ImportWeightsCommand(str(tmp_path / "w.h5"), "d6_m9", str(tmp_path / "o.ckpt")).run()
+    assert (tmp_path / "o.ckpt").read_bytes() == before
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="a text file"):
+        ImportWeightsCommand(str(tmp_path / "w.h5"), "d6_m7", str(tmp_path / "notes.txt")).run()
+
+
 def test_damaged_weights_are_refused_or_are_finite_numbers_of_the_right_shape(tmp_path: Path) -> None:
     path = tmp_path / "w.h5"
     write_keras(path)
