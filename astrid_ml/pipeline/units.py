@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Unit
 from astrid_ml.dataset.digests import digest_of_file
 from astrid_ml.files import discard, whole_folder, write_json
-from astrid_ml.fingerprint import fingerprint, input_fingerprint, seed_of
+from astrid_ml.fingerprint import fingerprint, input_fingerprint, relative, seed_of
 from astrid_ml.pipeline.lock import Claim
 from astrid_ml.pipeline.machine import LOST, machine_fault
 from astrid_ml.pipeline.writer import DiskUnitWriter
@@ -84,10 +84,32 @@ def make_jobs(
         seed = seed_of(data_seed, unit.id)
         inputs = input_fingerprint(unit.inputs, roots, hashed)
         states = tuple(state_of(path) for path in unit.inputs)
-        marks = [fingerprint(own, unit.id, dict(unit.parameters), inputs, seed)[:24] for own in forms]
+        # As it is now: files by their place below the raw folder, however that was named; then as it was once.
+        parameters = [portable(unit, roots), dict(unit.parameters)]
+        marks = [fingerprint(own, unit.id, each, inputs, seed)[:24] for each in parameters for own in forms]
         known = [mark for mark in marks if (store / "units" / mark / MARK).is_file()]
         jobs.append(Job(pipeline, unit, [*known, *marks][0], seed, store / "units", states))
     return jobs
+
+
+def portable(unit: Unit, roots: Sequence[Path]) -> dict[str, Any]:
+    """A unit's parameters with the names of its own files as they stand below the raw folders.
+
+    Args:
+        unit: with its files.
+        roots: what the user named.
+    """
+    places = {str(path): relative(path, roots) for path in unit.inputs}
+
+    def named(value: Any) -> Any:
+        if isinstance(value, str):
+            file, bracket, extension = value.partition("[")
+            return f"{places[file]}{bracket}{extension}" if file in places else places.get(value, value)
+        if isinstance(value, Mapping):
+            return {key: named(part) for key, part in value.items()}
+        return [named(part) for part in value] if isinstance(value, list | tuple) else value
+
+    return {key: named(value) for key, value in unit.parameters.items()}
 
 
 def do_unit(job: Job) -> dict[str, Any]:

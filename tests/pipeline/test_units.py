@@ -16,7 +16,8 @@ import pytest
 from toy_units import ToyUnits
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
-from astrid_ml.pipeline.units import Job, do_unit, failed_drop, make_jobs
+from astrid_ml.fingerprint import fingerprint, input_fingerprint
+from astrid_ml.pipeline.units import MARK, Job, do_unit, failed_drop, make_jobs, portable
 
 
 @dataclass(frozen=True)
@@ -116,3 +117,34 @@ def test_what_the_machine_does_is_not_the_units_fault(number: int, raw: Path, tm
     assert list(job.folder.iterdir()) == []
     busy = do_unit(replace(job, pipeline=Unwritable(number=errno.EAGAIN)))
     assert busy["error"].startswith("BlockingIOError: [Errno 11]")  # tried again by the next prepare
+
+
+def test_names_of_files_in_a_units_parameters_do_not_tell_where_the_raw_folder_is(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "a.fits").touch()
+    (tmp_path / "link").symlink_to(raw)
+    seen = []
+    for root in (raw, tmp_path / "link", tmp_path / "raw" / ".." / "raw"):
+        file = root / "a.fits"
+        unit = Unit("u", (file,), {"science": {"path": f"{file}[SCI]", "gain": 2.0}, "both": [str(file), "r"], "n": 1})
+        seen.append(portable(unit, [root]))
+    assert seen == [{"science": {"path": "a.fits[SCI]", "gain": 2.0}, "both": ["a.fits", "r"], "n": 1}] * 3
+
+
+def test_a_unit_that_was_done_under_its_former_fingerprint_is_found(tmp_path: Path) -> None:
+    pipeline = ToyUnits()
+    file = tmp_path / "raw" / "a.fits"
+    file.parent.mkdir()
+    file.touch()
+    unit = Unit("u", (file,), {"path": str(file)})
+    [job] = make_jobs(pipeline, [unit], [file.parent], tmp_path / "store", 1, False)
+    former = fingerprint(
+        fingerprint(pipeline), "u", {"path": str(file)}, input_fingerprint([file], [file.parent], False), job.seed
+    )[:24]
+    assert former != job.fingerprint
+    done = tmp_path / "store" / "units" / former
+    done.mkdir(parents=True)
+    (done / MARK).write_text("{}")
+    [again] = make_jobs(pipeline, [unit], [file.parent], tmp_path / "store", 1, False)
+    assert again.fingerprint == former
