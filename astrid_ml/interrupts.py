@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -70,6 +71,20 @@ def hear_signals() -> None:
     """In a child that :func:`starting_children` began, once its handlers stand: Ctrl-C is the parent's to hear."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
+def end_with_parent() -> None:
+    """Watch the process that started this one; when it is gone, end: nobody would tell this one to.
+
+    A worker whose main process was killed would wait for work, or for others to join it, for ever.
+    """
+    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True, name="parent").start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def take_signals() -> None:

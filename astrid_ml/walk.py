@@ -9,6 +9,8 @@ from pathlib import Path
 
 from astrid_ml.errors import UserError
 
+NOT_DATA = "made_by.json"  # what a command of ours says of the folder that it wrote
+
 
 def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], bool] | None = None) -> list[Path]:
     """Files that a user named, and those at any depth of folders that a user named, each once, in order.
@@ -58,7 +60,7 @@ def _below(folder: Path) -> list[Path]:
         seen.add((status.st_dev, status.st_ino))
         below.sort()
         try:
-            paths = [Path(here, name) for name in names]
+            paths = [Path(here, name) for name in names if name != NOT_DATA]
             files += [path for path in paths if path.is_file()]
             odd += [path for path in paths if not path.is_file()]
         except OSError as error:

@@ -11,7 +11,6 @@ from typing import Any
 
 from astrid_ml.cli.check import check_values
 from astrid_ml.cli.explain import explain
-from astrid_ml.cli.jobs import record_failed_job
 from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.outputs import owned_output
 from astrid_ml.cli.overrides import rewrite
@@ -50,6 +49,8 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
                     _codes.append(command(cfg))
             except Exception as error:
                 if in_sweep():
+                    from astrid_ml.cli.jobs import record_failed_job
+
                     _codes.append(1)
                     record_failed_job(cfg, error)  # and the other jobs go on
                 else:

@@ -47,8 +47,9 @@ def _code_of(error: BaseException) -> int:
     """Say what ended a command and give its exit code; an error of ours goes on as it is."""
     if asked() or isinstance(error, KeyboardInterrupt):
         ignore_signals()  # what the signal asked for is done
-        if first_process():
-            print("astrid: interrupted; run the same command again to carry on", file=sys.stderr)
+        if not first_process():
+            return DONE  # Lightning would kill the main process at once, before it has said a word
+        print("astrid: interrupted; run the same command again to carry on", file=sys.stderr)
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         return DONE

@@ -12,11 +12,10 @@ from typing import Any
 from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_json
-from astrid_ml.pipeline.lock import Lock
 from astrid_ml.places import check_place
+from astrid_ml.walk import NOT_DATA
 
-RECORD, LOCK = "made_by.json", ".lock"
+RECORD, LOCK = NOT_DATA, ".lock"
 # What may differ when the same command is typed again: where results go, and who works.
 FREE = ("output_dir", "executor", "trust", "hydra")
 # Keys that choose a part of one whole: several commands, at once or one after the other, fill one folder.
@@ -45,6 +44,8 @@ def owned_output(cfg: Any, verb: Verb, conf: Path) -> Iterator[None]:
     if not isinstance(place, str):
         yield
         return
+    from astrid_ml.pipeline.lock import Lock
+
     folder = check_place(place, "output_dir")
     keys = Keys(verb.config, conf)
     settings = settings_of(tree, keys)
@@ -67,6 +68,8 @@ def owned_output(cfg: Any, verb: Verb, conf: Path) -> Iterator[None]:
 
 
 def _recorded(folder: Path, record: dict[str, Any]) -> Iterator[None]:
+    from astrid_ml.files import write_json
+
     write_json(folder / RECORD, {**record, "status": "running"})
     try:
         yield

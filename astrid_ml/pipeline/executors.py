@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
-from astrid_ml.interrupts import hear_signals, starting_children
+from astrid_ml.interrupts import end_with_parent, hear_signals, starting_children
 from astrid_ml.types import Whole
 
 Work = Callable[[Any], Any]
@@ -123,7 +122,7 @@ def _start_worker(threads: int) -> None:
     # Ctrl-C goes to the whole process group: the parent decides, workers finish or are ended by it.
     signal.signal(signal.SIGTERM, _end)
     hear_signals()
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     try:
         import torch
@@ -155,10 +154,3 @@ def _unless_leaving(work: Work, item: Any) -> Any:
     if _LEAVING.is_set():
         raise SystemExit(1)
     return work(item)
-
-
-def _end_with_parent(parent: int) -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)

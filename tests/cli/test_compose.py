@@ -17,6 +17,7 @@ from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
 from astrid_ml.tracking.mirror import flatten
+from astrid_ml.walk import walk
 
 CONF = conf_folder()
 VERBS = all_verbs(CONF)
@@ -46,7 +47,7 @@ def test_the_exit_code_is_the_commands_and_the_arguments_come_back(tmp_path: Pat
     before = list(sys.argv)
     words = ["what=triplets", "simulate.n=4", "simulate.missions=[ZTF]", f"output_dir={tmp_path / 'out (1)'}"]
     assert run_verb(VERBS["simulate"], words, CONF) == 0
-    assert sorted(path.suffix for path in (tmp_path / "out (1)").iterdir()) == [".npy", ".parquet"]
+    assert sorted(path.suffix for path in walk(tmp_path / "out (1)")) == [".npy", ".parquet"]
     with pytest.raises(UserError, match="what=KIND"):
         run_verb(VERBS["simulate"], [f"output_dir={tmp_path}"], CONF)
     assert sys.argv == before

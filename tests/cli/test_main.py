@@ -12,6 +12,15 @@ from astrid_ml import __version__
 from astrid_ml.__main__ import main as entry  # type: ignore[attr-defined]
 from astrid_ml.cli.main import run
 
+HEAVY = "{'torch', 'pytorch_lightning', 'pandas', 'astropy', 'scipy', 'matplotlib', 'photutils', 'mlcroissant'}"
+
+
+def test_what_every_verb_imports_first_is_light() -> None:
+    code = "import sys, astrid_ml.cli.compose, astrid_ml.cli.verbs.domain, astrid_ml.cli.verbs.train; "
+    code += f"import astrid_ml.cli.verbs.predict; print(sorted({HEAVY} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
 
 def test_help_imports_nothing_heavy() -> None:
     code = (

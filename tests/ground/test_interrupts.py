@@ -109,6 +109,15 @@ main.main(["--version"])
 """
 
 
+def test_a_further_process_of_a_training_ends_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(cli, "_dispatch", lambda _: send(signal.SIGINT))
+    assert cli.run(["train"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 IN_A_TEXT = """
 from astrid_ml.cli import main
 def dispatch(arguments):
@@ -150,3 +159,22 @@ def test_a_child_that_still_starts_hears_a_signal_later_and_leaves_ctrl_c_to_its
     child.send_signal(signal.SIGTERM)
     _, said = child.communicate(timeout=20)
     assert (child.returncode, said) == (7, b"")
+
+
+ORPHAN = """
+import subprocess, sys, time
+child = "import time; from astrid_ml.interrupts import end_with_parent; end_with_parent(); "
+child += "print('on', flush=True); time.sleep(60)"
+process = subprocess.Popen([sys.executable, "-c", child], stdout=sys.stdout)
+print(process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_child_ends_when_its_parent_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        said = {parent.stdout.readline().strip(), parent.stdout.readline().strip()}
+        assert "on" in said
+        parent.kill()
+        assert parent.stdout.read() == ""  # returns when the child has ended: it holds the other end

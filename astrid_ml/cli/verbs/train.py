@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import plain
-from astrid_ml.run.jobs import job_folder
 
 
 def command(cfg: Any) -> int:
@@ -31,7 +30,11 @@ def true_run_dir(cfg: Any) -> str:
     if not HydraConfig.initialized():
         return str(cfg.paths.run_dir)
     own = str(HydraConfig.get().runtime.output_dir)
-    return str(job_folder(plain(cfg), Path(own))) if HydraConfig.get().mode == RunMode.MULTIRUN else own
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        return own
+    from astrid_ml.run.jobs import job_folder
+
+    return str(job_folder(plain(cfg), Path(own)))
 
 
 def task_overrides() -> list[str]:

@@ -13,6 +13,7 @@ from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.interrupts import end_with_parent
 from astrid_ml.places import check_name
 from astrid_ml.run.folder import LiveRecord, is_first_process, open_run_folder, owned_folder
 from astrid_ml.run.marks import Marks
@@ -39,6 +40,8 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
         UserError: anything in the data or the configuration that the user can fix.
         KeyboardInterrupt: stopped; the same command carries on.
     """
+    if not is_first_process():
+        end_with_parent()
     check_name(str(config["name"]))
     check_parts(config)
     folder = Path(config["paths"]["run_dir"])
