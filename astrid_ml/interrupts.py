@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -39,10 +41,13 @@ def interruptible() -> Iterator[None]:
         yield
         return
     _blocks.append({number: signal.getsignal(number) for number in STOPPING})
+    hook = sys.unraisablehook
+    sys.unraisablehook = functools.partial(_unheard, hook)
     take_signals()
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in _blocks.pop().items():
             signal.signal(number, handler)
         if not _blocks:
@@ -108,6 +113,17 @@ def ignore_signals(for_good: bool = False) -> None:
         signal.signal(number, signal.SIG_IGN)
         for before in _blocks if for_good else ():
             before[number] = signal.SIG_IGN
+
+
+def _unheard(hook: Callable[[Any], Any], error: Any) -> None:
+    """An interrupt that came where Python lets nothing through (a destructor, a fork) comes again a moment later."""
+    if error.exc_type is not KeyboardInterrupt or not _moments:
+        hook(error)
+        return
+    _moments[-1] = float("-inf")
+    again = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    again.daemon = True
+    again.start()
 
 
 def _handle(number: int, frame: FrameType | None) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,23 @@ def test_a_signal_that_a_library_swallowed_can_be_sent_again(monkeypatch: pytest
         for _ in range(3):
             with pytest.raises(KeyboardInterrupt):
                 send(signal.SIGINT)
+
+
+class Closing:
+    """Something that is stopped while it closes, where nothing can be raised."""
+
+    def __del__(self) -> None:
+        send(signal.SIGTERM)
+
+
+def test_an_interrupt_that_was_swallowed_comes_again(capsys: pytest.CaptureFixture[str]) -> None:
+    before = sys.unraisablehook
+    with interruptible():
+        Closing()
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(20)
+    assert sys.unraisablehook is before
+    assert capsys.readouterr().err == ""
 
 
 def test_handlers_of_libraries_give_way_and_the_end_is_left_in_peace() -> None:
