@@ -25,6 +25,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.tree.compare import compare_trees, figure_pair
 from astrid_ml.files import write_json
+from astrid_ml.found import found
 from astrid_ml.models.baseline.features import FeatureTable
 from astrid_ml.models.baseline.trees import Settings, Trees, fit_trees, node_probabilities, validation_loss
 from astrid_ml.taxonomy import Taxonomy
@@ -175,7 +176,7 @@ def open_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     if not (folder / "predictions" / "test.parquet").is_file() or not (folder / "run.json").is_file():
         raise UserError(
-            "run_dir=FOLDER of a finished run with a test fold", f"{folder} is none", "give what astrid train left"
+            "run_dir=FOLDER of a finished run with a test fold", found(folder), "give what astrid train left"
         )
     try:
         config: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
