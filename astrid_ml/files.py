@@ -23,37 +23,13 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.guards import ask_guards
 from astrid_ml.temporaries import temporary_for
 from astrid_ml.types import Array
 
 ASIDE = "damaged"  # the folder that damaged files are moved into
 # What numpy raises on a file that is cut short, or is something else.
 _DAMAGE = (ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
-
-
-_GUARDS: list[tuple[Path, Callable[[], None]]] = []
-
-
-@contextmanager
-def guarded(folder: Path, check: Callable[[], None]) -> Iterator[None]:
-    """A block in which nothing gets its name below a folder unless ``check`` returns: whether we still own it.
-
-    Args:
-        folder: absolute or not; what lies at any depth of it counts.
-        check: raises where this process may no longer write there.
-    """
-    entry = (folder.absolute(), check)
-    _GUARDS.append(entry)
-    try:
-        yield
-    finally:
-        _GUARDS.remove(entry)
-
-
-def _ask_guards(path: Path) -> None:
-    for folder, check in _GUARDS:
-        if path.absolute().is_relative_to(folder):
-            check()
 
 
 class WholeFile:
@@ -72,7 +48,7 @@ class WholeFile:
         if durable:
             with self.part.open("rb") as stream:
                 os.fsync(stream.fileno())
-        _ask_guards(self.path)
+        ask_guards(self.path)
         os.replace(self.part, self.path)
 
     def drop(self) -> None:
@@ -129,7 +105,7 @@ def whole_folder(target: Path, mark: str, before: Callable[[], None] | None = No
         if (work / mark).is_file():
             if before is not None:
                 before()
-            _ask_guards(target)
+            ask_guards(target)
             try:
                 os.rename(work, target)
             except OSError:

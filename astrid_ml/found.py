@@ -24,6 +24,7 @@ _FOLDERS = (
     ("dataset.json", "a prepared dataset", "dataset="),
     ("metrics.json", "a finished run", "run_dir="),
     ("config.yaml", "a run's folder", "paths.run_dir="),
+    ("run.json", "a run's folder", "paths.run_dir="),
     ("sweep.parquet", "a sweep's folder", "hydra.sweep.dir="),
 )
 

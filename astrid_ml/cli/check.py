@@ -49,6 +49,7 @@ def check_values(cfg: Any, declared: Callable[[str], list[Key]]) -> None:
     from omegaconf import OmegaConf
 
     raw, resolved = OmegaConf.to_container(cfg, resolve=False), plain(cfg)
+    refuse(left_empty(resolved, declared), declared)
     refuse(of_plain_nodes(raw, resolved), declared)  # before the classes' libraries are imported
     trust = tuple(resolved.get("trust") or ())
     tree = current(resolved, registry(), trust)
@@ -65,6 +66,13 @@ def refuse(misfits: Iterable[Misfit], declared: Callable[[str], list[Key]]) -> N
             "; ".join(f"{misfit.key}{got(misfit)}" for misfit in unique[:3]),
             "; ".join(fix(misfit, declared(misfit.key)) for misfit in unique[:3]),
         )
+
+
+def left_empty(tree: Mapping[str, Any], declared: Callable[[str], list[Key]]) -> Iterator[Misfit]:
+    """Keys at the top that a user must give and gave as null."""
+    for key, value in tree.items():
+        if value is None and any(known.value == "???" for known in declared(str(key))):
+            yield Misfit(str(key), "a value that you give", None, inspect.Parameter.empty)
 
 
 def of_plain_nodes(raw: Any, tree: Any) -> Iterator[Misfit]:

@@ -44,7 +44,8 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
         # Lightning starts further DDP processes from sys.argv: give it back what the user typed.
         with _argv(relaunch_arguments(original, verb.name, arguments)):
             try:
-                check_values(cfg, lambda key: Keys(verb.config, conf)[key])
+                keys = Keys(verb.config, conf)
+                check_values(cfg, lambda key: keys[key])
                 with owned_output(cfg, verb, conf):
                     _codes.append(command(cfg))
             except Exception as error:

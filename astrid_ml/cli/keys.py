@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 import yaml
 
-_FILE = re.compile(r"\b(file|files|folder|folders)\b")
-_FILES = re.compile(r"\b(files|folders)\b")
+# A comment that begins so says that the value is a place; "of fluxes in files that ..." is about something else.
+_FILE = re.compile(r"(file|files|folder|folders)\b")
+_FILES = re.compile(r"(files|folders)\b")
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 _REFERENCE = re.compile(r"^\$\{([\w.]+)\}$")
 # Names that keys had before; they are read, and written nowhere.
@@ -52,8 +53,8 @@ class Key:
 
     @property
     def is_path(self) -> bool:
-        """Whether the comment says that it is a file or a folder."""
-        return bool(_FILE.search(self.comment))
+        """Whether the comment begins with it: a file or a folder."""
+        return bool(_FILE.match(self.comment))
 
     @property
     def is_open(self) -> bool:
@@ -111,7 +112,7 @@ class Keys:
     def takes_list(self, name: str) -> bool:
         """Whether a key takes several texts: by its comment (*files*, *folders*) or by the class that gets it."""
         keys = (*self[name], *self._users.get(name, ()))
-        return any(_FILES.search(key.comment) or isinstance(key.value, list) or key.is_texts() for key in keys)
+        return any(_FILES.match(key.comment) or isinstance(key.value, list) or key.is_texts() for key in keys)
 
     def path_of_node(self, name: str) -> str | None:
         """``science.path`` for a node ``science`` whose own value is a file; None for other keys."""

@@ -12,6 +12,7 @@ from typing import Any
 from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
+from astrid_ml.found import kind_at
 from astrid_ml.places import check_place
 from astrid_ml.walk import NOT_DATA
 
@@ -114,6 +115,11 @@ def refuse_others(folder: Path, verb: Verb, settings: Mapping[str, Any], product
             if folder.exists():
                 raise UserError("output_dir=FOLDER", f"a file at {folder}", "choose another output_dir")
             return
+        from astrid_ml.pipeline.sound import is_store
+
+        kind = kind_at(folder)
+        if kind != "a folder" or is_store(folder):
+            raise UserError("an output folder of its own", f"{kind} at {folder}", fix)
         there = sorted(name for name in products if (folder / name).exists())
         if there:
             got = f"{folder} with {', '.join(there[:3])} of which nobody knows the settings"

@@ -16,9 +16,12 @@ from astrid_ml.dataset.pages import read_pages, short
 from astrid_ml.dataset.sound import Damage, dataset_damage, said
 from astrid_ml.errors import UserError
 from astrid_ml.files import ASIDE, discard, put_aside, read_array
+from astrid_ml.found import found as found_at
 from astrid_ml.pipeline.sound import in_use, is_store, left_over, store_damage, units_behind
+from astrid_ml.run.marks import FOLDER, Marks, damaged
 
 FITS = (".fits", ".fit", ".fts", ".fz")
+OF_EVERY_RUN = ("prepare", "split", "audit", "evaluate", "report")  # its stages that are not of one fold
 SHOWN = 50  # lines of damage on the terminal
 
 
@@ -46,11 +49,13 @@ class FsckCommand:
         """
         place = Path(self.input)
         if not place.exists():
-            raise UserError("input=PATH that exists", f"nothing at {place}", "check the path")
+            raise UserError("input=PATH that exists", found_at(place), "check the path")
+        if not place.is_file() and not place.is_dir():
+            raise UserError("input=FILE or FOLDER", found_at(place), "give what astrid_ml wrote, or FITS files")
         whole, found, left = 0, list[Damage](), list[Path]()
         for kind, path in things(place):
             whole += 1
-            found += damage_of(kind, path)
+            found += {damage.path: damage for damage in reversed(damage_of(kind, path))}.values()
             left += left_over(path) if kind == "store" else []
         if not whole:
             fix = "give a store, a dataset, a run, a checkpoint, or FITS files"
@@ -60,7 +65,8 @@ class FsckCommand:
             lines["and"] = f"{len(found) - SHOWN} more"
         lines |= {f"left over {path}": "of a process that is gone" for path in left}
         done = heal(place, found, left) if self.fix else {}
-        return {"checked": whole, "damaged": len(found), **lines, **done, "failed": len(found)}
+        open_ones = [damage for damage in found if not self.fix or damage.again is None]
+        return {"checked": whole, "damaged": len(found), **lines, **done, "failed": len(open_ones)}
 
 
 def things(place: Path) -> Iterator[tuple[str, Path]]:
@@ -176,18 +182,33 @@ def run_damage(folder: Path) -> Iterator[Damage]:
             yield from _read(path, lambda path=path: (read_pages(path), read_predictions(path)))  # type: ignore[misc]
         elif kind_of_file(path):
             yield from damage_of(str(kind_of_file(path)), path)
+    for name in damaged(folder):
+        yield Damage(folder / name, "not as its stage left it; the same command makes it again", folder / name)
     record = folder / "run.json"
     if not record.is_file():
         return
+    yield from changed_metrics(folder)
     try:
         stages = json.loads(record.read_text(encoding="utf-8")).get("stages") or []
         open_ones = [str(stage["name"]) for stage in stages if stage["status"] not in ("done", "skipped")]
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
         return  # said above, or a record of an earlier version
-    finished = [] if open_ones else ["metrics.json", "config.yaml"]
+    done = [f"{FOLDER}/{name}.json" for name in OF_EVERY_RUN] if (folder / FOLDER).is_dir() else []
+    finished = [] if open_ones else ["metrics.json", "config.yaml", *done]
     for name in finished:
         if stages and not (folder / name).is_file():
             yield Damage(folder / name, "the run is done and the file is missing")
+
+
+def changed_metrics(folder: Path) -> Iterator[Damage]:
+    """The numbers of a finished run that are not those that its report has."""
+    mark = Marks(folder).read("report")
+    try:
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return  # missing or no JSON, which is said elsewhere
+    if mark is not None and metrics != mark.kept.get("metrics"):
+        yield Damage(folder / "metrics.json", "other numbers than those of the report", folder / "metrics.json")
 
 
 CHECKS: dict[str, Callable[[Path], Iterator[Damage]]] = {

@@ -33,7 +33,7 @@ from types import TracebackType
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import guarded
+from astrid_ml.guards import guarded
 from astrid_ml.temporaries import process_lives
 
 LEASE, POLL = 30.0, 0.2

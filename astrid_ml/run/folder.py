@@ -75,8 +75,10 @@ def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | No
     if not (folder / FOLDER).is_dir():  # of a version that left no marks
         return metrics
     said = _json(folder / "run.json")
-    whole = said is not None and said.get("status") == "done" and Marks(folder).read("report") is not None
-    return metrics if whole else None
+    mark = Marks(folder).read("report")
+    whole = said is not None and said.get("status") == "done" and mark is not None
+    # Numbers that somebody changed, or a damaged disk, are not those that were measured: they are written again.
+    return metrics if whole and mark is not None and mark.kept.get("metrics") == metrics else None
 
 
 def training_begun(folder: Path) -> bool:

@@ -72,6 +72,9 @@ WRONG = [
     ("predict", ("ckpt_path=a", "input=", "output_dir=o"), "input", "a text"),
     ("predict", ("ckpt_path=a", "input=b", "output_dir="), "output_dir", "a text"),
     ("convert", ("input=''", "output_dir=o"), "input", "a text"),
+    ("simulate", ("what=triplets", "output_dir=null"), "output_dir", "a value that you give"),
+    ("predict", ("ckpt_path=a", "input=b", "output_dir=null"), "output_dir", "a value that you give"),
+    ("evaluate", ("ckpt_path=a", "dataset=null", "output_dir=b"), "dataset", "a value that you give"),
     ("difference", ("science=", "reference=b", "output_dir=o"), "science", "a text"),
     ("compare", ("runs=[a,b]", "replicates=-3"), "replicates", "at least 1"),
 ]  # fmt: skip

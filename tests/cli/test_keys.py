@@ -103,3 +103,18 @@ def dotted(node: object, prefix: str = "") -> set[str]:
             if key not in ("_target_", "_partial_"):
                 names |= {f"{prefix}{key}"} | dotted(value, f"{prefix}{key}.")
     return names
+
+
+@pytest.mark.parametrize(
+    ("verb", "key", "place"),
+    [
+        ("convert", "zero_point", False),  # "of fluxes in files that do not tell it"
+        ("train", "hash_inputs", False),
+        ("predict", "reader", False),
+        ("convert", "input", True),
+        ("difference", "truth", True),
+        ("audit", "dataset", True),
+    ],
+)
+def test_a_place_is_what_a_comment_begins_with(verb: str, key: str, place: bool) -> None:
+    assert Keys(verb, CONF).is_path(key) is place

@@ -84,6 +84,16 @@ def block(folder: Path, error: BaseException | None = None, **settings: object) 
             raise error
 
 
+@pytest.mark.parametrize(
+    "name", ["run.json", "config.yaml", "dataset.json", "latest.json", "sweep.parquet", "metrics.json"]
+)
+def test_runs_datasets_and_stores_are_no_output_folders(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match="an output folder of its own"):
+        block(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_files_that_were_moved_with_their_results_are_the_same(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

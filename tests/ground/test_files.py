@@ -27,6 +27,7 @@ from astrid_ml.files import (
     write_table,
     write_text,
 )
+from astrid_ml.guards import ask_guards, guarded
 from astrid_ml.temporaries import temporaries, this_host
 from astrid_ml.walk import walk
 
@@ -210,3 +211,16 @@ def test_arrays_of_an_archive_are_read_by_name_and_a_damaged_one_is_named(tmp_pa
 
 def is_fits(path: Path) -> bool:
     return path.suffix == ".fits"
+
+
+def test_a_guard_is_asked_before_anything_gets_its_name_below_its_folder(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise PermissionError("not ours")
+
+    (tmp_path / "a").mkdir()
+    with guarded(tmp_path / "a", refuse):
+        with pytest.raises(PermissionError):
+            write_text(tmp_path / "a" / "x.txt", "x")
+        write_text(tmp_path / "x.txt", "x")
+        ask_guards(tmp_path / "ab")
+    write_text(tmp_path / "a" / "x.txt", "x")

@@ -19,6 +19,7 @@ HOUSE = (
     "stats",
     "found",
     "temporaries",
+    "guards",
     "files",
     "walk",
     "tables",
@@ -46,8 +47,8 @@ HOUSE = (
     # the roof; experiments and board are reserved
     "experiments",
     "board",
-    "commands",
     "run",
+    "commands",
     "api",
     "plugins",
     "cli",

@@ -16,6 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from astrid_ml.build import plain
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import read_record
+from astrid_ml.commands.fsck import FsckCommand
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
 from astrid_ml.run.marks import Marks
@@ -171,6 +172,31 @@ def test_a_damaged_product_of_a_finished_run_is_made_again(
     assert products(run) == products(whole)
     if product != "run.json":
         assert path.is_file()
+
+
+def test_numbers_that_were_changed_are_found_and_written_again(undisturbed: Finished, tmp_path: Path) -> None:
+    whole, store, _ = undisturbed["plain"]
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    measured = (run / "metrics.json").read_text()
+    numbers = json.loads(measured)
+    (run / "metrics.json").write_text(json.dumps(numbers | {"test/aucpr": 0.99}))
+    said = FsckCommand(str(run)).run()
+    assert said["failed"] == 1 and "other numbers than those of the report" in json.dumps(said)
+    train(settings("plain", run, store))
+    assert (run / "metrics.json").read_text() == measured
+    assert FsckCommand(str(run)).run()["failed"] == 0
+
+
+def test_fsck_names_what_a_stage_left_and_is_no_longer_there(undisturbed: Finished, tmp_path: Path) -> None:
+    whole, _, _ = undisturbed["plain"]
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    gone = [next((run / "splits").iterdir()), run / "report.html", run / "stages" / "evaluate.json"]
+    for path in gone:
+        path.unlink()
+    said = json.dumps(FsckCommand(str(run)).run())
+    assert all(path.name in said for path in gone)
 
 
 def test_a_finished_run_is_not_touched(undisturbed: Finished) -> None:
