@@ -196,6 +196,7 @@ def test_nothing_to_check_is_a_mistake(tmp_path: Path) -> None:
         FsckCommand(str(tmp_path)).run()
 
 
+@pytest.mark.slow
 def test_exit_codes(made: Untrained, tmp_path: Path) -> None:
     (tmp_path / "bad.ckpt").write_bytes(made.checkpoint.read_bytes()[:999])
     line = [sys.executable, "-m", "astrid_ml", "fsck"]

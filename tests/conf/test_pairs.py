@@ -146,6 +146,7 @@ def test_no_experiment_sets_a_key_that_an_option_of_the_group_lacks(nodes: dict[
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_every_pair_builds_or_is_refused_with_a_reviewed_reason(nodes: dict[str, Any]) -> None:
     builder, refused, count = Builder(), [], 0
     for experiment in EXPERIMENTS:
