@@ -60,6 +60,8 @@ def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | No
         UserError: another run (another configuration) lives there, or it cannot be written.
     """
     check_place(folder, "paths.run_dir")
+    if not is_first_process():
+        return None  # the first one has asked, and is at work there
     metrics = _json(folder / "metrics.json")
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

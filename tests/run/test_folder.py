@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pytorch_lightning.utilities import rank_zero_only
 
 from astrid_ml.errors import UserError
 from astrid_ml.run.folder import open_run_folder
@@ -80,6 +81,16 @@ def test_a_k_fold_run_has_begun_with_the_first_of_its_folds(tmp_path: Path) -> N
     (tmp_path / "fold_0" / "checkpoints" / "last.ckpt").touch()
     with pytest.raises(UserError, match="seed: 1 -> 2"):
         open_run_folder(tmp_path, changed(seed=2))
+
+
+def test_a_further_process_of_a_training_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_run_folder(tmp_path, CONFIG)
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages" / "prepare.json").write_text("{}")
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    assert open_run_folder(tmp_path, changed(paths={"run_dir": "/written/by/hydra"})) is None
+    assert (tmp_path / "stages" / "prepare.json").is_file()
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8")) == CONFIG
 
 
 def test_a_run_that_never_began_binds_nobody(tmp_path: Path) -> None:
