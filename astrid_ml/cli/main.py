@@ -30,6 +30,10 @@ def main(arguments: Sequence[str] | None = None, verb: str | None = None) -> Non
         except KeyboardInterrupt:  # between the end of the command and here
             code = INTERRUPTED
         ignore_signals(for_good=True)
+        if asked():  # at once: what libraries do at the end (processes that wait for each other) may take for ever
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
         sys.exit(code)
 
 
