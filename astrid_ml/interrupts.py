@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+LONGEST = 20.0  # seconds that a signal may stay unheard inside a library
 AGAIN = 2.0  # seconds in which a second signal waits for what the first one began
 _moments: list[float] = []  # of the signals since the outermost block began
 _blocks: list[dict[int, Any]] = []  # the handlers before each block
@@ -57,6 +58,40 @@ def interruptible() -> Iterator[None]:
 def asked() -> bool:
     """Whether a signal to stop has come since the outermost block began."""
     return bool(_moments)
+
+
+@contextmanager
+def bounded(give_up: Callable[[], object]) -> Iterator[None]:
+    """A block that a signal ends also where the main thread is inside a library and hears nothing.
+
+    Processes that train together wait in one for each other, half an hour if one of them is gone.
+
+    Args:
+        give_up: called from another thread where the signal has not been heard within ``LONGEST``; it ends the process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ended = threading.Event()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while came := os.read(reader, 64):
+            if set(came) & set(STOPPING) and not ended.wait(LONGEST) and not asked():
+                give_up()
+
+    thread = threading.Thread(target=watch, daemon=True, name="signals")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+        thread.join()
+        os.close(reader)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from astrid_ml.errors import UserError
-from astrid_ml.interrupts import asked, ignore_signals, interruptible
+from astrid_ml.interrupts import asked, bounded, ignore_signals, interruptible
 from astrid_ml.printable import printable
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -24,16 +24,14 @@ def main(arguments: Sequence[str] | None = None, verb: str | None = None) -> Non
         verb: fixed by the scripts at the project's root.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    with interruptible():
+    with interruptible(), bounded(_give_up):
         try:
             code = run([verb, *given] if verb else given)
         except KeyboardInterrupt:  # between the end of the command and here
             code = INTERRUPTED
         ignore_signals(for_good=True)
         if asked():  # at once: what libraries do at the end (processes that wait for each other) may take for ever
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+            _leave(code)
         sys.exit(code)
 
 
@@ -51,10 +49,7 @@ def _code_of(error: BaseException) -> int:
     """Say what ended a command and give its exit code; an error of ours goes on as it is."""
     if asked() or isinstance(error, KeyboardInterrupt):
         ignore_signals()  # what the signal asked for is done
-        if not first_process():
-            return DONE  # Lightning would kill the main process at once, before it has said a word
-        print("astrid: interrupted; run the same command again to carry on", file=sys.stderr)
-        return INTERRUPTED
+        return _interrupted()
     if isinstance(error, BrokenPipeError):
         return DONE
     told = error if isinstance(error, UserError) else of_the_machine(error)
@@ -64,6 +59,24 @@ def _code_of(error: BaseException) -> int:
         said = f"astrid: expected {told.expected}\n        got {told.got}\n        {told.fix}"
         print(printable(said), file=sys.stderr)
     return MISTAKE
+
+
+def _interrupted() -> int:
+    """Say it, and give the exit code."""
+    if not first_process():
+        return DONE  # Lightning would kill the main process at once, before it has said a word
+    print("astrid: interrupted; run the same command again to carry on", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _give_up() -> None:
+    _leave(_interrupted())
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def of_the_machine(error: BaseException) -> UserError | None:

@@ -127,6 +127,33 @@ main.main(["--version"])
 """
 
 
+DEAF = """
+import ctypes
+from astrid_ml import interrupts
+from astrid_ml.cli import main
+interrupts.LONGEST = 0.5
+def dispatch(arguments):
+    mutex = ctypes.create_string_buffer(64)
+    for word in ("on", ""):  # the second time it waits for itself, and no signal ends that
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)
+        print(word, flush=True)
+main._dispatch = dispatch
+main.main(["train"])
+"""
+
+
+@pytest.mark.parametrize(("rank", "code", "lines"), [("0", 130, 1), ("1", 0, 0)])
+def test_a_signal_that_a_library_does_not_let_through_ends_the_command_all_the_same(
+    rank: str, code: int, lines: int
+) -> None:
+    command, environment = [sys.executable, "-c", DEAF], {**os.environ, "LOCAL_RANK": rank}
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert child.stdout is not None and child.stdout.readline() == "on\n"
+    child.send_signal(signal.SIGTERM)
+    _, said = child.communicate(timeout=20)
+    assert (child.returncode, said.count("astrid: interrupted")) == (code, lines)
+
+
 def test_a_further_process_of_a_training_ends_without_a_word(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
