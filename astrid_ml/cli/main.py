@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from astrid_ml.errors import UserError
 from astrid_ml.interrupts import asked, bounded, ignore_signals, interruptible
@@ -65,7 +66,8 @@ def _interrupted() -> int:
     """Say it, and give the exit code."""
     if not first_process():
         return DONE  # Lightning would kill the main process at once, before it has said a word
-    print("astrid: interrupted; run the same command again to carry on", file=sys.stderr)
+    with suppress(OSError):  # nobody may be there to read it
+        print("astrid: interrupted; run the same command again to carry on", file=sys.stderr, flush=True)
     return INTERRUPTED
 
 
@@ -74,9 +76,11 @@ def _give_up() -> None:
 
 
 def _leave(code: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def of_the_machine(error: BaseException) -> UserError | None:

@@ -128,8 +128,9 @@ def test_who_works_and_where_it_lies_does_not_matter(tmp_path: Path, monkeypatch
     (tmp_path / "in").mkdir()
     block(Path("out"), input="in", executor={"_target_": "a"}, trust=[], command={"output_dir": "out"})
     block(tmp_path / "out", input=str(tmp_path / "in"), executor=None, trust=["b"], command={"output_dir": "x"})
+    assert made_by(tmp_path / "out") == ("convert", "done")
     with owned_output(OmegaConf.create({"output_dir": None}), VERBS["audit"], CONF):
-        pass
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]  # nothing to own
 
 
 def test_a_conversion_of_fewer_files_leaves_no_curves_of_those_before(tmp_path: Path) -> None:

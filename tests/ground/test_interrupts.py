@@ -154,6 +154,15 @@ def test_a_signal_that_a_library_does_not_let_through_ends_the_command_all_the_s
     assert (child.returncode, said.count("astrid: interrupted")) == (code, lines)
 
 
+def test_it_ends_too_where_nobody_reads_what_it_says() -> None:
+    child = subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None and child.stderr is not None and child.stdout.readline() == "on\n"
+    child.stdout.close()
+    child.stderr.close()
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(timeout=20) == 130
+
+
 def test_a_further_process_of_a_training_ends_without_a_word(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -239,4 +239,6 @@ def test_what_went_wrong_inside_is_not_hidden_by_a_lost_lock(tmp_path: Path) -> 
     own = Lock(tmp_path / ".lock", "the run")
     own.__enter__()
     (tmp_path / ".lock").unlink()
-    own.__exit__(ValueError, ValueError("a"), None)
+    own.__exit__(ValueError, ValueError("a"), None)  # raises nothing of its own
+    with Lock(tmp_path / ".lock", "the run") as after:
+        assert not after.waited

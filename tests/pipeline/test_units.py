@@ -6,10 +6,9 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 import pytest
@@ -21,25 +20,15 @@ from astrid_ml.pipeline.units import MARK, Job, do_unit, failed_drop, make_jobs,
 
 
 @dataclass(frozen=True)
-class Unwritable:
+class Unwritable(ToyUnits):  # type: ignore[misc]  # beside the tests, seen as Any
     """Its disk fails after the first sample."""
 
-    number: int
+    number: int = 0
     domain: ClassVar[str] = "unwritable"
-    version: ClassVar[int] = 1
-
-    def plan(self, raw: Sequence[Path]) -> list[Unit]:
-        return []
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
-        ToyUnits().process(unit, writer, seed)
+        super().process(unit, writer, seed)
         raise OSError(self.number, os.strerror(self.number))
-
-    def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
-        return index, []
-
-    def describe(self) -> dict[str, Any]:
-        return {}
 
 
 @pytest.fixture
