@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+PARENT = "ASTRID_PARENT"  # the environment's name for the number of the process that starts others
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 LONGEST = 20.0  # seconds that a signal may stay unheard inside a library
 AGAIN = 2.0  # seconds in which a second signal waits for what the first one began
@@ -113,12 +114,34 @@ def hear_signals() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
-def end_with_parent() -> None:
+def name_parent() -> None:
+    """Let the processes that this one will start know whose children they are."""
+    os.environ[PARENT] = str(os.getpid())
+
+
+def end_with_parent(parent: int | None = None) -> None:
     """Watch the process that started this one; when it is gone, end: nobody would tell this one to.
 
     A worker whose main process was killed would wait for work, or for others to join it, for ever.
+
+    Args:
+        parent: its number; None takes the one that :func:`name_parent` left, else whose child this process is now.
+            A main process may be gone before its child comes here: then that child is somebody else's.
     """
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True, name="parent").start()
+    now = os.getppid()
+    stated = parent or int(os.environ.get(PARENT, now))
+    known = now if _lives(stated) else stated
+    threading.Thread(target=_watch, args=(known,), daemon=True, name="parent").start()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _watch(parent: int) -> None:

@@ -82,7 +82,9 @@ class Processes:
         workers = min(self.workers or os.cpu_count() or 1, len(items))
         threads = max(1, (os.cpu_count() or 1) // workers)
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(threads,))
+        pool = ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_start_worker, initargs=(threads, os.getpid())
+        )
         waiting, running = iter(list(items.items())), dict[Any, int]()
         try:
             while True:
@@ -118,11 +120,11 @@ class WorkerDiedError(RuntimeError):
     """The process that ran an item ended without a word, also when nothing else ran beside it."""
 
 
-def _start_worker(threads: int) -> None:
+def _start_worker(threads: int, parent: int) -> None:
     # Ctrl-C goes to the whole process group: the parent decides, workers finish or are ended by it.
     signal.signal(signal.SIGTERM, _end)
     hear_signals()
-    end_with_parent()
+    end_with_parent(parent)
     os.environ["OMP_NUM_THREADS"] = str(threads)
     try:
         import torch

@@ -16,7 +16,7 @@ import pytest
 from astrid_ml import interrupts
 from astrid_ml.cli import main as cli
 from astrid_ml.errors import UserError
-from astrid_ml.interrupts import asked, ignore_signals, interruptible, take_signals
+from astrid_ml.interrupts import PARENT, asked, ignore_signals, interruptible, take_signals
 
 
 def send(number: int) -> None:
@@ -223,6 +223,32 @@ process = subprocess.Popen([sys.executable, "-c", child], stdout=sys.stdout)
 print(process.pid, flush=True)
 time.sleep(60)
 """
+
+
+INNER = "import time; from astrid_ml.interrupts import end_with_parent; end_with_parent(); time.sleep(1.2)"
+LATE = """
+import os, subprocess, sys
+from astrid_ml.interrupts import name_parent
+name_parent()
+child = "import os, time; print('up', flush=True); time.sleep(1); from astrid_ml.interrupts import end_with_parent; "
+child += "end_with_parent(STATED); time.sleep(60)".replace("STATED", str(os.getpid()) if sys.argv[1] == "told" else "")
+subprocess.Popen([sys.executable, "-c", child]).wait()
+"""
+
+
+@pytest.mark.parametrize("how", ["told", "by the environment"])
+def test_a_child_ends_also_when_its_parent_was_killed_before_it_began_to_watch(how: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", LATE, how], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "up\n"
+        parent.kill()
+        assert parent.stdout.read() == ""
+
+
+def test_a_parent_that_somebody_else_named_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PARENT, str(os.getpid()))
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {INNER!r}], check=True)"
+    assert subprocess.run([sys.executable, "-c", child], timeout=60).returncode == 0
 
 
 def test_a_child_ends_when_its_parent_is_killed() -> None:

@@ -13,7 +13,7 @@ from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.interrupts import end_with_parent
+from astrid_ml.interrupts import end_with_parent, name_parent
 from astrid_ml.places import check_name
 from astrid_ml.run.folder import LiveRecord, is_first_process, open_run_folder, owned_folder
 from astrid_ml.run.marks import Marks
@@ -40,7 +40,9 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
         UserError: anything in the data or the configuration that the user can fix.
         KeyboardInterrupt: stopped; the same command carries on.
     """
-    if not is_first_process():
+    if is_first_process():
+        name_parent()
+    else:
         end_with_parent()
     check_name(str(config["name"]))
     check_parts(config)
