@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.cli.check import check_values
-from astrid_ml.cli.explain import explain
+from astrid_ml.cli.explain import explain, explain_before
 from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.outputs import owned_output
 from astrid_ml.cli.overrides import rewrite
+from astrid_ml.cli.typed import check_typed
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
 
@@ -32,6 +33,7 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
     Returns:
         The largest exit code of the jobs.
     """
+    check_typed(arguments, verb, conf)
     overrides = rewrite(arguments, verb.config, conf)
     command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.verbs.{verb.module}").command
     import hydra
@@ -68,7 +70,7 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
         except (UserError, KeyboardInterrupt):
             raise
         except Exception as error:
-            explained = explain(error, conf, verb)
+            explained = explain(error, conf, verb) if stopped else explain_before(error, conf, verb)
             if explained is None:
                 raise
             raise explained from error

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from astrid_ml.cli.keys import Keys
+from astrid_ml.cli.overrides import unknown_key
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
@@ -14,7 +15,7 @@ from astrid_ml.nearest import nearest
 _AVAILABLE = re.compile(r"Available options in '[^']*':\n(.*?)(?:\nConfig search path|\Z)", re.DOTALL)
 # How a comment of the configuration begins -> what stands for the value in a message.
 _PLACEHOLDERS = (
-    (re.compile(r"files or folders|files and folders"), "FILE_OR_FOLDER"),
+    (re.compile(r"files? (or|and) folders?"), "FILE_OR_FOLDER"),
     (re.compile(r"folders"), "'[FOLDER,FOLDER]'"),
     (re.compile(r"file"), "FILE"),
     (re.compile(r"folder"), "FOLDER"),
@@ -47,12 +48,23 @@ def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
         r"Key '([^']+)' is not in struct", text + cause
     ):
         return _unknown(found.group(1), conf, verb)
+    if found := re.search(r"Interpolation key '([^']+)' not found", text + cause):
+        got = f"nothing, and other values refer to it (${{{found.group(1)}}})"
+        return UserError(f"a value of {found.group(1)}", got, f"give {found.group(1)}= a value, or check that name")
     if isinstance(error, MissingMandatoryValue):
         found = re.search(r"full_key: ([\w.]+)", text) or re.search(r"[Mm]issing mandatory value:? ([\w.]+)", text)
         return missing_key(found.group(1) if found else "a key", conf, verb)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return UserError("a configuration that can be composed", text.splitlines()[0], f"see astrid {verb.name} --help")
     return None
+
+
+def explain_before(error: Exception, conf: Path, verb: Verb) -> UserError | None:
+    """The same for an error before any job ran: a folder that Hydra could not make is the user's to change."""
+    if isinstance(error, OSError) and error.filename is not None:
+        got = f"{error.filename}: {error.strerror}"
+        return UserError("a folder that can be made for the results", got, "choose another paths.run_dir or sweep_dir")
+    return explain(error, conf, verb)
 
 
 def missing_key(key: str, conf: Path, verb: Verb) -> UserError:
@@ -101,6 +113,4 @@ def _several(text: str) -> UserError:
 
 
 def _unknown(key: str, conf: Path, verb: Verb) -> UserError:
-    known = [name for name in Keys(verb.config, conf).names if name != key]
-    fix = nearest(key, known) or f"see astrid {verb.name} --help (a new key needs a + before it)"
-    return UserError(f"a key of astrid {verb.name}", key, fix)
+    return unknown_key(key, Keys(verb.config, conf), verb.config)

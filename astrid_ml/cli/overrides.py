@@ -9,13 +9,17 @@ from functools import cached_property
 from pathlib import Path
 
 from astrid_ml.cli.keys import FORMER, Keys
+from astrid_ml.cli.typed import is_sweep
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
+from astrid_ml.nearest import nearest
 
 # A value that Hydra reads as the text that it is; numbers are not among them.
 _WORD = re.compile(r"^[A-Za-z_][\w./:-]*$")
 # An element of a list: quoted texts, and anything but commas.
 _ELEMENT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,"'])+""")
+# What Hydra reads as something else than the name of an option.
+_NO_TEXT = re.compile(r"[-+.\d][\d.eE+-]*|true|false|nan|[-+]?inf|[{('\"].*", re.IGNORECASE | re.DOTALL)
 _PLAIN_KEY = re.compile(r"^(\+{0,2})([A-Za-z_][\w./@-]*)=(.*)$", re.DOTALL)
 
 
@@ -65,7 +69,7 @@ class _Rewriter:
     def __init__(self, verb: str, conf: Path, arguments: Sequence[str]) -> None:
         self.verb, self.conf = verb, conf
         self.domain = domain_of(arguments, conf, verb)
-        self.sweeps = any(argument in ("-m", "--multirun") for argument in arguments)
+        self.sweeps = is_sweep(arguments)
 
     @cached_property
     def keys(self) -> Keys:
@@ -84,13 +88,21 @@ class _Rewriter:
             return argument
         key = self._present_name(key)
         if not plus and (self.conf / key).is_dir():
-            return f"{key}={option_of(key, value, self.conf, self.sweeps)}"
+            return f"{key}={self._option(key, value)}"
         node = self.keys.path_of_node(key)
         if node is not None and not value.startswith("{"):
             return f"{plus}{node}={quote(value, many=False)}"
         if not plus and self.keys.is_open(key):
             plus = "++"  # a node that takes any key: what it means is checked by whoever reads it
         return f"{plus}{key}={self._value(key, value)}"
+
+    def _option(self, group: str, value: str) -> str:
+        try:
+            return option_of(group, value, self.conf, self.sweeps)
+        except UserError:
+            if group in self.keys.found:
+                raise
+            raise unknown_key(group, self.keys, self.verb) from None
 
     def _present_name(self, key: str) -> str:
         """A key's name today, where it had another."""
@@ -108,15 +120,24 @@ class _Rewriter:
         return value if self.sweeps and parses(f"{key}={value}") else quote(value, many)
 
 
+def unknown_key(key: str, keys: Keys, verb: str) -> UserError:
+    """What to say of a key that the verb has not."""
+    name = verb.replace("_", "-")
+    near = nearest(key, (known for known in keys.names if known != key))
+    return UserError(f"a key of astrid {name}", key, near or f"see astrid {name} --help")
+
+
 def option_of(group: str, value: str, conf: Path, sweeps: bool = False) -> str:
     """An option of a group as Hydra reads it: ``null`` and nothing at all mean ``none``.
 
     Raises:
-        UserError: several options where one can be, or ``null`` for a group that cannot be left out.
+        UserError: several options where one can be, what is no name, or ``null`` for a group that cannot be left out.
     """
     options = option_names(conf / group)
     if value.startswith("[") or ("," in value and not sweeps):
         raise UserError(f"one option of {group}: {', '.join(options)}", value, "choose one, or sweep over them with -m")
+    if _NO_TEXT.fullmatch(value) and value not in options:
+        raise UserError(f"{group}: one of {', '.join(options)}", value, "choose one of them")
     if value not in ("null", "None", "~", ""):
         return value
     if "none" not in options:

@@ -1,0 +1,74 @@
+"""Words of a command line that cannot mean anything are refused before Hydra reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from astrid_ml.cli.overrides import option_of
+from astrid_ml.cli.typed import check_typed, overrides_of
+from astrid_ml.cli.verbs.catalogue import all_verbs
+from astrid_ml.errors import UserError
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+TRAIN = all_verbs(CONF)["train"]
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (["--fast"], "write fast=VALUE if it is a key"),
+        (["--max-epochs=3"], "write max_epochs=3"),
+        (["--multirum"], "did you mean --multirun?"),
+        (["-x"], "write x=VALUE if it is a key"),
+        (["hello"], "write KEY=hello"),
+        (["=3"], "write a key before the ="),
+        (["learning rate=0.1"], "no blanks around the ="),
+        (["seed =1"], "no blanks around the ="),
+        (["~model"], "leave it, or give it another value"),
+        (["~augment"], "write augment=none"),
+        (["~seed"], "leave it, or give it another value"),
+        (["-m", "seed=1,2", "paths.run_dir=x"], "write paths.sweep_dir=FOLDER"),
+        (["-m", "seed=1,2", "paths.run_dir=sw/${hydra:job.num}"], "write paths.sweep_dir=FOLDER"),
+        (["--multirun", "+paths.run_dir=x"], "write paths.sweep_dir=FOLDER"),
+        (["paths.sweep_dir=x"], "write paths.run_dir=FOLDER"),
+        (["dataset=d", "paths.raw=r"], "leave out paths.raw"),
+        (["dataset=d", "simulate.n=5", "data.seed=3"], "leave out simulate.n and data.seed"),
+        (["paths.raw=r", "simulate.n=5"], "leave out simulate.n"),
+    ],
+)
+def test_a_word_without_meaning_is_refused_with_what_to_type(words: list[str], fix: str) -> None:
+    with pytest.raises(UserError) as told:
+        check_typed(words, TRAIN, CONF)
+    assert told.value.fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["experiment=realbogus_sim", "-m", "seed=1,2", "paths.sweep_dir=s"],
+        ["--cfg", "job", "seed=1"],
+        ["--info", "defaults", "seed=1"],
+        ["--info"],
+        ["--config-dir", "my conf", "+experiment=mine"],
+        ["--config-dir=my conf", "model=mine"],
+        ["~optimizer.weight_decay"],
+        ["paths.raw=a b=c", "seed=1"],
+        ["dataset=null", "simulate.n=5"],
+        ["dataset=d", "simulate=none", "optimizer.lr=0.1"],
+        ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "logger@x=csv"],
+    ],
+)
+def test_words_with_meaning_pass(words: list[str]) -> None:
+    check_typed(words, TRAIN, CONF)
+
+
+def test_values_of_flags_are_no_overrides() -> None:
+    assert list(overrides_of(["--cfg", "job", "a=1", "-cd", "x", "--info", "searchpath", "b=2"])) == ["a=1", "b=2"]
+
+
+@pytest.mark.parametrize("value", ["1", "-2", "0.5", "true", "False", "nan", "-inf", "1e3", "{a:1}", "(x)", "'x'"])
+def test_what_is_no_name_is_no_option(value: str) -> None:
+    with pytest.raises(UserError, match="calibration: one of isotonic, none, temperature"):
+        option_of("calibration", value, CONF)
