@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 _START = 512
+_BLOCK, _HEADERS = 2880, 40  # bytes of a block of FITS; blocks of headers that are looked at
+_LOOKED_AT = 2000  # files of a folder that are counted
 # How a file of a kind begins.
 _BEGINNINGS = (
     (b"SIMPLE  =", "a FITS file"),
@@ -29,6 +36,18 @@ _FOLDERS = (
 )
 
 
+# What reads a kind of file, for whoever gave it to something else.
+_READERS = {
+    "a FITS image": "astrid difference reads images",
+    "a FITS cube": "astrid predict task=ramps reads cubes",
+    "a FITS table": "astrid convert reads tables of light curves",
+    "an Avro file": "alerts: preprocessing=alerts, or astrid predict",
+    "a file of torch (a checkpoint)": "ckpt_path= takes it",
+    "a prepared dataset": "dataset= takes it",
+    "a finished run": "astrid compare, audit and evaluate read runs",
+}
+
+
 def found(path: str | Path) -> str:
     """What stands at a path.
 
@@ -45,6 +64,44 @@ def found(path: str | Path) -> str:
     if not str(path):
         return "an empty path"
     return f"{kind_at(Path(path))} at {path}"
+
+
+def none_in(places: str | Path | Sequence[str | Path]) -> str:
+    """What stands at places in which nothing fits: kinds of files, with the command that reads them.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> none_in(folder).replace(str(folder), "X")
+        'none in X, which is empty'
+        >>> for name in ("a.fits.gz", "b.fits.gz", "c.csv"):
+        ...     _ = (folder / name).write_text("SIMPLE  =")
+        >>> none_in([folder]).replace(str(folder), "X")
+        'none in X, which holds 2 .fits.gz, 1 .csv'
+        >>> none_in(folder / "c.csv").replace(str(folder), "X")
+        'a FITS file at X/c.csv'
+    """
+    named = [places] if isinstance(places, str | Path) else list(places)
+    return "; ".join(_nothing_fits(Path(place)) for place in named[:3]) or "no file and no folder"
+
+
+def _nothing_fits(place: Path) -> str:
+    kind = kind_at(place)
+    if kind not in ("a folder", "nothing"):
+        read = _READERS.get(kind)
+        return found(place) + (f" ({read})" if read else "")
+    if kind == "nothing":
+        return found(place)
+    files = (name for _, _, names in os.walk(place) for name in names if not name.startswith("."))
+    counts = Counter(_suffix(name) for name in islice(files, _LOOKED_AT)).most_common(4)
+    held = ", ".join(f"{count} {suffix}" for suffix, count in counts)
+    return f"none in {place}, which " + (f"holds {held}" if held else "is empty")
+
+
+def _suffix(name: str) -> str:
+    """``.fits.gz`` for a.b.fits.gz; "without a suffix" for a name that has none."""
+    found = re.search(r"(\.[A-Za-z]\w{0,6})?\.[A-Za-z]\w{0,7}$", name)
+    return found.group(0).lower() if found else "without a suffix"
 
 
 def kind_at(path: Path) -> str:
@@ -74,7 +131,7 @@ def _kind_of_file(path: Path) -> str:
         return "an empty file"
     for beginning, words in _BEGINNINGS:
         if start.startswith(beginning):
-            return words
+            return _kind_of_fits(path) if words == "a FITS file" else words
     if zipfile.is_zipfile(path):
         return _kind_of_zip(path)
     if start[257:262] == b"ustar":
@@ -88,6 +145,27 @@ def _kind_of_file(path: Path) -> str:
     except UnicodeDecodeError:
         return "a file of an unknown kind"
     return "a file of an unknown kind" if b"\0" in start else "a text file"
+
+
+def _kind_of_fits(path: Path) -> str:
+    """By the first header with data: an image, a cube, a table. Only headers are read, and not many of them."""
+    axes, extension = 0, ""
+    with path.open("rb") as stream:
+        for _ in range(_HEADERS):
+            block = stream.read(_BLOCK).decode("ascii", "replace")
+            cards = [block[start : start + 80] for start in range(0, len(block), 80)]
+            for card in cards:
+                if card.startswith("NAXIS   =") and card[10:30].strip().isdigit():
+                    axes = int(card[10:30])
+                if card.startswith("XTENSION="):
+                    extension = card[10:30].strip("' ")
+            if extension.startswith(("BINTABLE", "TABLE")):
+                return "a FITS table"
+            if axes and any(card.startswith("END ") for card in cards):
+                return "a FITS image" if axes == 2 else "a FITS cube" if axes > 2 else "a FITS file"
+            if len(block) < _BLOCK:
+                break
+    return "a FITS file"
 
 
 def _kind_of_zip(path: Path) -> str:

@@ -78,6 +78,11 @@ class Ordered:
 
 
 @dataclass(frozen=True)
+class Filled:
+    """At least one value in a sequence: ``Annotated[Sequence[str], Filled()]``."""
+
+
+@dataclass(frozen=True)
 class Exists:
     """A file that must be there before any work begins."""
 

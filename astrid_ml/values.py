@@ -9,13 +9,14 @@ from __future__ import annotations
 import collections.abc
 import functools
 import inspect
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.types import Exists, InUnits, Length, Ordered, Range
+from astrid_ml.types import Exists, Filled, InUnits, Length, Ordered, Range
 
 TARGET = "_target_"
 NAMED = "that names a file"  # how words say that a file must be there
@@ -47,6 +48,22 @@ def default_of(kind: Any, name: str) -> Any:
     default = found[-1].default if found else inspect.Parameter.empty
     plain = isinstance(default, str | int | float | list | tuple | None)
     return default if plain else inspect.Parameter.empty
+
+
+def takes_any(kind: Any) -> bool:
+    """Whether a class or a function takes arguments that it does not name."""
+    last = inspect.signature(_makers(kind)[0]).parameters.values()  # of the base that the others pass theirs to
+    return any(part.kind is part.VAR_KEYWORD for part in last)
+
+
+def required(kind: Any) -> tuple[str, ...]:
+    """Names of the parameters that have no default."""
+    made: dict[str, bool] = {}
+    for maker in _makers(kind):
+        for part in inspect.signature(maker).parameters.values():
+            if part.kind in (part.POSITIONAL_OR_KEYWORD, part.KEYWORD_ONLY) and part.name != "self":
+                made[part.name] = part.default is part.empty
+    return tuple(name for name, needed in made.items() if needed)
 
 
 def _makers(kind: Any) -> list[Any]:
@@ -116,7 +133,7 @@ def _fits_plain(value: Any, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # no NaN
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if hint in (str, Path):
         return isinstance(value, str | Path) and "\0" not in str(value) and bool(str(value).strip())
     return False  # an object of a class is described by a mapping with _target_
@@ -154,6 +171,8 @@ def _allowed(value: Any, part: Any) -> bool:
     if isinstance(value, list | tuple) and isinstance(part, Length | Ordered):
         right = len(value) == (part.n if isinstance(part, Length) else 2)
         return right and (isinstance(part, Length) or value[0] <= value[1])
+    if isinstance(part, Filled):
+        return value is None or len(value) > 0
     if isinstance(part, Exists):
         return Path(value).expanduser().is_file()
     if not isinstance(part, Range) or value is None or isinstance(value, str):
@@ -198,6 +217,8 @@ def _words_of_part(part: Any) -> str:
         return f"of {part.n}"
     if isinstance(part, Exists):
         return NAMED
+    if isinstance(part, Filled):
+        return "and at least one of them"
     if isinstance(part, Ordered):
         return "as [low, high]"
     if not isinstance(part, Range):

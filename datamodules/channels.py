@@ -13,7 +13,7 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 from astrid_ml.stats import MAD_TO_SIGMA
-from astrid_ml.types import Count, InUnits, Positive
+from astrid_ml.types import Count, Filled, InUnits, Positive
 
 # Some surveys mark missing pixels with the largest float; nothing real is that bright.
 NO_DATA = 1e37
@@ -34,7 +34,7 @@ class Channels:
         softening: sigma only: where asinh turns from linear to logarithmic, in sigma.
     """
 
-    names: tuple[str, ...] | list[str] = ("science", "reference", "difference")
+    names: Annotated[tuple[str, ...] | list[str], Filled()] = ("science", "reference", "difference")
     size: Annotated[Count, InUnits("px")] = 63
     normalisation: str = "row_l2"
     pad_value: float = 1e-9

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from astrid_ml.datamodules.channels import asinh_, asinh_sigma, channel_places
 from astrid_ml.errors import UserError
-from astrid_ml.types import Count, InUnits, Positive
+from astrid_ml.types import Count, Filled, InUnits, Positive
 
 CHANNELS = ("science", "reference", "difference", "scorr")
 SCALINGS = ("zscale", "asinh", "sigma", "none")
@@ -37,7 +37,7 @@ class FrameChannels:
         signed: channels that are multiplied by the candidate's sign.
     """
 
-    names: tuple[str, ...] | list[str] = CHANNELS
+    names: Annotated[tuple[str, ...] | list[str], Filled()] = CHANNELS
     size: Annotated[Count, InUnits("px")] = 64
     scaling: str = "asinh"
     softening: Positive = 1.0

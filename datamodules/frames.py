@@ -60,6 +60,11 @@ class FrameDataModule(PreparedDataModule):
 
     reads: ClassVar[tuple[str, ...]] = ("roman",)
 
+    @property
+    def stamp_size(self) -> int:
+        """Pixels on a side of what the network gets."""
+        return self.channels.size
+
     def example(self) -> Batch:
         """Two empty cutouts of the channels' shape, one of each class."""
         x = torch.zeros(2, len(self.channels.names), self.channels.size, self.channels.size)

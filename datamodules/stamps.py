@@ -44,6 +44,11 @@ class StampDataModule(PreparedDataModule):
 
     reads: ClassVar[tuple[str, ...]] = ("stamps",)
 
+    @property
+    def stamp_size(self) -> int:
+        """Pixels on a side of what the network gets."""
+        return self.channels.size
+
     def example(self) -> Batch:
         """Two empty stamps of the channels' shape, one of each class."""
         x = torch.zeros(2, len(self.channels.names), self.channels.size, self.channels.size)
@@ -51,6 +56,7 @@ class StampDataModule(PreparedDataModule):
         return batch | ({"features": torch.zeros(2, self.standardiser.width)} if self.standardiser.columns else {})
 
     def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
+        self._refuse_padding(source, train_rows)
         return self.standardiser.fit(source.index.iloc[train_rows])
 
     def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
@@ -66,6 +72,14 @@ class StampDataModule(PreparedDataModule):
     def draw(self, source: SampleSource, rows: Ints) -> list[bytes]:
         """The raw stamps, each channel in its own stretch, side by side."""
         return stamps_png(source.groups("stamps", rows), len(rows))
+
+    def _refuse_padding(self, source: SampleSource, rows: Ints) -> None:
+        """A network of larger stamps than any that it trains on would learn the padding."""
+        _, first = np.unique(source.index["array"].to_numpy(dtype=str)[rows], return_index=True)
+        largest = max((max(part.shape[-2:]) for _, part in source.groups("stamps", np.sort(rows[first]))), default=0)
+        if 0 < largest < self.channels.size:
+            got = f"channels.size={self.channels.size}, and stamps of at most {largest} px"
+            raise UserError("channels no larger than the stamps", got, f"set channels.size={largest} or less")
 
     def _images(self, source: SampleSource, rows: Ints) -> Tensor:
         available = stamp_channels(source)

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from astrid_ml.build import check_targets, plain, registry, resolve
+from astrid_ml.cli.explain import placeholder
 from astrid_ml.cli.keys import Key
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.identity import current
+from astrid_ml.nearest import nearest
 from astrid_ml.run.settings import PLAIN_NODES
-from astrid_ml.values import NAMED, TARGET, default_of, fields_of, fits, words_of
+from astrid_ml.values import NAMED, TARGET, default_of, fields_of, fits, required, takes_any, words_of
 
+LEFT_OUT = object()  # stands for a value that is not there
+NO_EFFECT = "no key, since no part of the command reads it"
+TOP = tuple(fields_of(PLAIN_NODES[""]))
 _REFERENCE = re.compile(r"\$\{([a-zA-Z_][\w.]*)\}")
 
 
@@ -48,8 +53,11 @@ def check_values(cfg: Any, declared: Callable[[str], list[Key]]) -> None:
     """
     from omegaconf import OmegaConf
 
-    raw, resolved = OmegaConf.to_container(cfg, resolve=False), plain(cfg)
+    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    resolved = plain(cfg)
     refuse(left_empty(resolved, declared), declared)
+    refuse(empty_places(raw, "", declared), declared)
+    refuse(unread(raw, declared), declared)
     refuse(of_plain_nodes(raw, resolved), declared)  # before the classes' libraries are imported
     trust = tuple(resolved.get("trust") or ())
     tree = current(resolved, registry(), trust)
@@ -73,6 +81,24 @@ def left_empty(tree: Mapping[str, Any], declared: Callable[[str], list[Key]]) ->
     for key, value in tree.items():
         if value is None and any(known.value == "???" for known in declared(str(key))):
             yield Misfit(str(key), "a value that you give", None, inspect.Parameter.empty)
+
+
+def empty_places(raw: Any, where: str, declared: Callable[[str], list[Key]]) -> Iterator[Misfit]:
+    """Keys for files and folders that hold an empty text or an empty list."""
+    if isinstance(raw, Mapping):
+        for key, value in raw.items():
+            yield from empty_places(value, _joined(where, key), declared)
+    elif raw in ("", []) and any(key.is_path for key in declared(where)):
+        yield Misfit(where, "a file or a folder", raw, inspect.Parameter.empty)
+
+
+def unread(raw: Mapping[str, Any], declared: Callable[[str], list[Key]]) -> Iterator[Misfit]:
+    """Keys at the top that nobody declares and no other value refers to: they would change nothing."""
+    for key, value in raw.items():
+        known = declared(str(key))
+        used = f"${{{key}" in str({name: part for name, part in raw.items() if name != key})
+        if str(key) not in TOP and not known and not used:
+            yield Misfit(str(key), NO_EFFECT, value, inspect.Parameter.empty)
 
 
 def of_plain_nodes(raw: Any, tree: Any) -> Iterator[Misfit]:
@@ -100,11 +126,31 @@ def _of_fields(
     raw: Mapping[str, Any], node: Mapping[str, Any], where: str, kind: Callable[..., Any]
 ) -> Iterator[Misfit]:
     hints = fields_of(kind)
+    if where == "trainer" and any(name not in hints for name in node):
+        from pytorch_lightning import Trainer  # the node has a part of its arguments; others may be added
+
+        hints = fields_of(Trainer) | hints
+    yield from _names_apart(node, where, kind, hints)
     for name, value in node.items():
         if name in hints and not fits(value, hints[name], resolve):
             yield Misfit(
                 _home(raw.get(name), _joined(where, name)), words_of(hints[name]), value, default_of(kind, name)
             )
+
+
+def _names_apart(
+    node: Mapping[str, Any], where: str, kind: Callable[..., Any], hints: Mapping[str, Any]
+) -> Iterator[Misfit]:
+    """Keys that the class does not know, and keys that it needs and the node lacks."""
+    open_ended = where == "" or takes_any(kind)
+    for name in () if open_ended else [name for name in node if name not in hints and not str(name).startswith("_")]:
+        close = nearest(str(name), hints)
+        accepts = f"no key of {kind.__name__}{', ' + close if close else ''}"
+        yield Misfit(_joined(where, name), accepts, node[name], inspect.Parameter.empty)
+    if not node.get("_partial_"):
+        for name in required(kind):
+            if name not in node and where:
+                yield Misfit(_joined(where, name), f"a value, which {kind.__name__} needs", LEFT_OUT, None)
 
 
 def _home(raw: Any, address: str) -> str:
@@ -122,6 +168,8 @@ def got(misfit: Misfit) -> str:
     value = misfit.value
     if isinstance(value, str) and NAMED in misfit.accepts:
         return f": {found(value)}"
+    if value is LEFT_OUT:
+        return " is left out"
     described = isinstance(value, Mapping) and TARGET in value
     return f": a {str(value[TARGET]).rpartition('.')[2]}" if described else f"={shown(value)}"
 
@@ -135,8 +183,14 @@ def shown(value: Any) -> str:
 def fix(misfit: Misfit, declared: Sequence[Key]) -> str:
     """What to type instead."""
     value = misfit.value
+    if "no key of" in misfit.accepts or NO_EFFECT in misfit.accepts:
+        return f"leave out {misfit.key}"
     if isinstance(value, str) and value and NAMED in misfit.accepts:
         return f"check the path of {misfit.key}"
+    if value in ("", []) and (word := next((named for key in declared if (named := placeholder(key.comment))), "")):
+        return f"write {misfit.key}={word}"
+    if misfit.accepts.startswith("a list, each") and value and not isinstance(value, list | Mapping):
+        return f"write '{misfit.key}=[{shown(value)}]'"
     if isinstance(value, Mapping) and TARGET in value:
         return f"choose another option: {misfit.key}="
     if isinstance(value, float) and value.is_integer() and "whole number" in misfit.accepts:

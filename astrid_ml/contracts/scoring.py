@@ -61,6 +61,15 @@ class HasExample(Protocol):
 
 
 @runtime_checkable
+class HasStampSize(Protocol):
+    """A pipeline that says how large the stamps are that it cuts, a datamodule that says how large it wants them."""
+
+    @property
+    def stamp_size(self) -> int | None:
+        """Pixels on a side; None where only the raw files tell."""
+
+
+@runtime_checkable
 class Draws(Protocol):
     """Has a picture of each sample.
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from astrid_ml.build import build
 from astrid_ml.contracts.pipeline import DomainPipeline, Makes, MakesRaw
-from astrid_ml.contracts.scoring import HasExample, HasPurpose, ReadsKinds
+from astrid_ml.contracts.scoring import HasExample, HasPurpose, HasStampSize, ReadsKinds
 from astrid_ml.errors import UserError
+
+_REFUSALS = (TypeError, ValueError, ZeroDivisionError)
 
 
 def check_parts(config: dict[str, Any]) -> None:
@@ -25,6 +29,7 @@ def check_parts(config: dict[str, Any]) -> None:
     check_raw(config, pipeline)
     datamodule, judge = build(config["datamodule"], trust), build(config["evaluation"], trust)
     check_kinds(pipeline, datamodule)
+    check_sizes(pipeline, datamodule)
     with torch.random.fork_rng(devices=[]):  # the run's own weights come from its seed alone
         task, loss = build(config["model"]["task"], trust), build(config.get("loss"), trust)
         check_purposes(task, judge, loss if "loss" in config["model"]["task"] else None)
@@ -53,18 +58,48 @@ def check_device(trainer: dict[str, Any]) -> None:
 
 def check_optimizer(config: dict[str, Any], trust: Sequence[str]) -> None:
     """Let the optimiser and the schedule of the learning rate say whether their own values make sense."""
-    weight = torch.nn.Parameter(torch.zeros(1))
+    rate = config["optimizer"].get("lr")
+    if rate is not None and rate <= 0:
+        raise UserError("optimizer.lr: a number above 0", f"optimizer.lr={rate}", "for instance optimizer.lr=0.001")
     optimizer, scheduler = (build(config.get(name), trust) for name in ("optimizer", "scheduler"))
-    name = "optimizer"
+    made = _made("optimizer", optimizer, [torch.nn.Parameter(torch.zeros(1))])
+    if scheduler is not None:
+        _made("scheduler", scheduler, made)
+
+
+def _made(group: str, part: Callable[[Any], Any], on: Any) -> Any:
+    """Make an optimiser or a schedule; where its values are refused, name those that are to blame."""
     try:
-        made = optimizer([weight])
-        name = "scheduler"
-        if scheduler is not None:
-            scheduler(made)
-    except (TypeError, ValueError) as error:
-        values = [f"{name}.{key}={value}" for key, value in config[name].items() if not key.startswith("_")]
-        got = f"{', '.join(values)}: {error}"
-        raise UserError(f"values that the {name} accepts", got, "change that value") from error
+        return _tried(part, on)
+    except _REFUSALS as error:
+        given = dict(part.keywords) if isinstance(part, partial) else {}
+        maker = part.func if isinstance(part, partial) else part
+        without = [key for key in given if _accepts(maker, on, {k: v for k, v in given.items() if k != key})]
+        alone = [key for key in given if not _accepts(maker, on, {key: given[key]}, lenient=True)]
+        blamed = without or alone or list(given)
+        got = f"{', '.join(f'{group}.{key}={given[key]}' for key in blamed)}: {error}"
+        fix = f"change {' or '.join(f'{group}.{key}' for key in blamed)}"
+        raise UserError(f"values that the {group} accepts", got, fix) from error
+
+
+def _tried(maker: Callable[..., Any], on: Any, **values: Any) -> Any:
+    """Make it, and let a schedule take a step: some divide by a number of epochs only there."""
+    made = maker(on, **values)
+    if isinstance(made, LRScheduler) and not isinstance(made, ReduceLROnPlateau):
+        on.step()
+        made.step()
+    return made
+
+
+def _accepts(maker: Callable[..., Any], on: Any, values: dict[str, Any], lenient: bool = False) -> bool:
+    """Whether these values are accepted; ``lenient``: also where others that it needs are missing."""
+    try:
+        _tried(maker, on, **values)
+    except TypeError:
+        return lenient
+    except _REFUSALS:
+        return False
+    return True
 
 
 def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> None:
@@ -95,6 +130,16 @@ def check_kinds(pipeline: DomainPipeline, datamodule: object) -> None:
             f"{type(datamodule).__name__}, which reads {_words(datamodule.reads)}",
             "leave datamodule= and preprocessing= to the experiment, or choose an experiment of that kind",
         )
+
+
+def check_sizes(pipeline: object, datamodule: object) -> None:
+    """Refuse a network of larger stamps than the pipeline cuts."""
+    if not isinstance(pipeline, HasStampSize) or not isinstance(datamodule, HasStampSize):
+        return
+    there, wanted = pipeline.stamp_size, datamodule.stamp_size
+    if there is not None and wanted is not None and wanted > there:
+        got = f"channels.size={wanted}, and stamps of {there} px"
+        raise UserError("channels no larger than the stamps that the pipeline cuts", got, f"set channels.size={there}")
 
 
 def check_purposes(task: object, judge: object, loss: object | None) -> None:

@@ -43,7 +43,9 @@ def need(index: pd.DataFrame, columns: Sequence[str], why: str) -> None:
     """The columns stand in the index and are not all null."""
     absent = [name for name in columns if name not in index or index[name].isna().all()]
     if absent:
-        raise UserError(f"the column {', '.join(absent)} for {why}", "none in this dataset", "choose another split")
+        there = [str(name) for name in index.columns if index[name].notna().any()]
+        fix = f"choose another split, or one of the columns {', '.join(there)}"
+        raise UserError(f"the column {', '.join(absent)} for {why}", "none in this dataset", fix)
 
 
 def check_shares(val: float, test: float) -> None:
@@ -163,6 +165,9 @@ class KFold:
         if self.k < 2:
             raise UserError("split.k of at least 2", str(self.k), "for instance split.k=5")
         groups = linked_groups(index, self.link_radius)
+        if (count := len(pd.unique(groups))) < self.k:
+            fix = "choose fewer folds"
+            raise UserError(f"split.k of at most {count}, the groups of this dataset", str(self.k), fix)
         strata = strata_of(index)
         part = assign(groups, strata, [1 / self.k] * self.k, self.seed)
         rounds = []

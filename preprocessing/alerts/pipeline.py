@@ -13,6 +13,7 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import relative
+from astrid_ml.found import none_in
 from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.alerts import files
 from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_packet
@@ -60,9 +61,8 @@ class AlertsPipeline:
         ]
         units += [Unit(relative(path, raw), (path,), missing=("a readable parquet footer",)) for path in found.damaged]
         if not units:
-            where = ", ".join(str(path) for path in raw)
             raise UserError(
-                "alert packets (.avro, .json, .parquet with cutouts, .tar.gz)", f"none in {where}", "check the path"
+                "alert packets (.avro, .json, .parquet with cutouts, .tar.gz)", none_in(raw), "check the path"
             )
         return units
 

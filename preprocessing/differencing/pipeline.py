@@ -50,6 +50,11 @@ class DifferencingPipeline(Subtraction):
     makes: ClassVar[str] = "stamps"
     version: ClassVar[int] = 1
 
+    @property
+    def stamp_size(self) -> int:
+        """Pixels on a side of the cutouts."""
+        return self.cutout.size
+
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """One unit a pair; incomplete where a file is missing."""
         units = []

@@ -13,6 +13,7 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_arrays
+from astrid_ml.found import none_in
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
@@ -68,7 +69,7 @@ class RampsPipeline:
                 inputs = (path, truth) if truth.is_file() else (path,)
                 units.append(Unit(name, inputs, bytes_needed=2 * path.stat().st_size))
         if not units:
-            raise UserError("FITS or .npy files with ramps", "none", "make some: astrid simulate what=ramps")
+            raise UserError("FITS or .npy files with ramps", none_in(raw), "make some: astrid simulate what=ramps")
         return units
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:

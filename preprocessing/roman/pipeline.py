@@ -54,6 +54,11 @@ class RomanPipeline:
     domain: ClassVar[str] = "roman"
     version: ClassVar[int] = 2
 
+    @property
+    def stamp_size(self) -> int | None:
+        """Pixels on a side of the cutouts; None where whole frames are kept."""
+        return self.images.size if self.images.keep == "cutouts" else None
+
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """One unit a job, incomplete where a product is missing; earlier runs of a job and jobs that a field list
         names in vain stand as incomplete units of their own.

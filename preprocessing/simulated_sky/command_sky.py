@@ -23,7 +23,7 @@ from astrid_ml.preprocessing.simulated_sky.missions import (
 )
 from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
 from astrid_ml.progress import bar
-from astrid_ml.types import Count, InUnits, Length, NonNegative, Ordered, Positive, Share
+from astrid_ml.types import Count, Filled, InUnits, Length, NonNegative, Ordered, Positive, Share
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SimulateSky:
     domain: ClassVar[str] = "differencing"
 
     n: Count = 40
-    missions: tuple[str, ...] | list[str] = ("ztf", "ps1", "swift", "galex")
+    missions: Annotated[tuple[str, ...] | list[str], Filled()] = ("ztf", "ps1", "swift", "galex")
     shape: Annotated[tuple[Count, Count] | list[Count], Length(2), InUnits("px")] = (384, 384)
     stars: NonNegative = 1500.0
     galaxies: NonNegative = 200.0

@@ -13,6 +13,7 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
+from astrid_ml.found import none_in
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.types import Mask
 from astrid_ml.walk import walk
@@ -36,7 +37,7 @@ class TripletsPipeline:
         files = [path for path in files if path.name.startswith("triplets_") and path.suffix == ".npy"]
         if not files:
             raise UserError(
-                "files triplets_*.npy with tables beside them", "none", "make some: astrid simulate what=triplets"
+                "files triplets_*.npy with tables beside them", none_in(raw), "make some: astrid simulate what=triplets"
             )
         units = []
         for path in files:

@@ -15,7 +15,7 @@ from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.triplets.artefacts import ARTEFACTS
 from astrid_ml.preprocessing.triplets.missions import MISSIONS
 from astrid_ml.preprocessing.triplets.scene import draw_fields, simulate_batch
-from astrid_ml.types import Count, Level, Ordered, Positive
+from astrid_ml.types import Count, Filled, Level, Ordered, Positive
 
 BATCH = 250  # triplets drawn at once
 
@@ -35,7 +35,7 @@ class SimulateTriplets:
     domain: ClassVar[str] = "triplets"
 
     n: Count = 12000
-    missions: tuple[str, ...] | list[str] = ("ztf", "ps1", "swift", "galex")
+    missions: Annotated[tuple[str, ...] | list[str], Filled()] = ("ztf", "ps1", "swift", "galex")
     prevalence: Level = 0.10
     snr: Annotated[tuple[Positive, Positive] | list[Positive], Ordered()] = (4.0, 40.0)
     part: Count = 1000

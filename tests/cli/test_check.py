@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from omegaconf import OmegaConf
 
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.check import Misfit, check_values, fix, shown
-from astrid_ml.cli.keys import Key
+from astrid_ml.cli.keys import Key, Keys
 from astrid_ml.cli.main import run
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.verbs.catalogue import all_verbs
@@ -69,14 +70,36 @@ WRONG = [
     ("difference", (*PAIR, "ckpt_path=."), "ckpt_path", "got ckpt_path: a folder at ."),
     ("difference", (*PAIR, "science.psf=p.fits", "reference.noise=n.fits"), "reference.noise", "nothing at n.fits"),
     ("forced", ("input=a", "positions=p.csv", "output_dir=o"), "positions", "nothing at p.csv"),
-    ("predict", ("ckpt_path=a", "input=", "output_dir=o"), "input", "a text"),
-    ("predict", ("ckpt_path=a", "input=b", "output_dir="), "output_dir", "a text"),
-    ("convert", ("input=''", "output_dir=o"), "input", "a text"),
+    ("predict", ("ckpt_path=a", "input=", "output_dir=o"), "input", "a file or a folder"),
+    ("predict", ("ckpt_path=a", "input=b", "output_dir="), "output_dir", "write output_dir=FOLDER"),
+    ("convert", ("input=''", "output_dir=o"), "input", "a file or a folder"),
     ("simulate", ("what=triplets", "output_dir=null"), "output_dir", "a value that you give"),
     ("predict", ("ckpt_path=a", "input=b", "output_dir=null"), "output_dir", "a value that you give"),
     ("evaluate", ("ckpt_path=a", "dataset=null", "output_dir=b"), "dataset", "a value that you give"),
-    ("difference", ("science=", "reference=b", "output_dir=o"), "science", "a text"),
+    ("difference", ("science=", "reference=b", "output_dir=o"), "science", "a file"),
     ("compare", ("runs=[a,b]", "replicates=-3"), "replicates", "at least 1"),
+    ("compare", ("runs=a,b",), "runs", "write 'runs=[a,b]'"),
+    ("compare", ("runs=[]",), "runs", "write runs='[FOLDER,FOLDER]'"),
+    ("recover", ("input=m.csv", "output_dir=o", "methods=zogy"), "methods", "write 'methods=[zogy]'"),
+    ("recover", ("input=m.csv", "output_dir=o", "methods=[]"), "methods", "at least one"),
+    ("simulate", ("what=triplets", "simulate.missions=[]", "output_dir=o"), "simulate.missions", "at least one"),
+    ("convert", ("input=[]", "output_dir=o"), "input", "write input=FILE_OR_FOLDER"),
+    ("train", (TRIPLETS, "simulate=none", "paths.raw=[]"), "paths.raw", "a file or a folder"),
+    ("train", (TRIPLETS, "channels.names=[]"), "channels.names", "at least one"),
+    ("train", (TRIPLETS, "optimizer.lr=inf"), "optimizer.lr", "a number"),
+    ("train", (TRIPLETS, "optimizer.lr=0"), "optimizer.lr", "above 0"),
+    ("train", (TRIPLETS, "optimizer.lr=-1"), "optimizer.lr", "above 0"),
+    ("train", (TRIPLETS, "optimizer.weight_decay=-1"), "values that the optimizer", "change optimizer.weight_decay"),
+    ("train", (TRIPLETS, "scheduler=cosine", "scheduler.T_max=0"), "values that the scheduler", "scheduler.T_max=0"),
+    ("train", (SKY, "channels.size=200"), "channels", "set channels.size=63"),
+    ("train", (TRIPLETS, "+new.key=1"), "new", "leave out new"),
+    ("train", (TRIPLETS, "+trainer.limit_train_batch=2"), "limit_train_batch", "did you mean limit_train_batches?"),
+    ("train", (TRIPLETS, "+trainer.limit_train_batches=x"), "trainer.limit_train_batches", "a number"),
+    ("train", (TRIPLETS, "+callbacks.patients=1"), "callbacks.patients", "did you mean patience?"),
+    ("train", (TRIPLETS, "+split.foo=1"), "split.foo", "leave out split.foo"),
+    ("train", (TRIPLETS, "~callbacks.patience"), "callbacks.patience", "is left out"),
+    ("train", (TRIPLETS, "~trainer.max_epochs"), "trainer.max_epochs", "give trainer.max_epochs="),
+    ("predict", ("ckpt_path=x", "input=y", "output_dir=o", "threshold=2"), "a key of astrid predict", "threshold"),
 ]  # fmt: skip
 
 
@@ -141,6 +164,9 @@ def missing(cfg: Any) -> list[str]:
     return [str(key) for key, value in flat.items() if isinstance(value, str) and value == "???"]
 
 
+keys_of = functools.cache(lambda name: Keys(name, CONF))
+
+
 @pytest.mark.parametrize(("verb", "option"), PACKAGED, ids=lambda part: part)
 def test_what_is_packaged_is_right(verb: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -150,7 +176,7 @@ def test_what_is_packaged_is_right(verb: str, option: str, tmp_path: Path, monke
     cfg = compose(name, rewrite(words, name, CONF))
     for key in missing(cfg):
         OmegaConf.update(cfg, key, ["given"] if key == "runs" else "given")
-    check_values(cfg, lambda key: [])
+    check_values(cfg, keys_of(name).__getitem__)
 
 
 @pytest.mark.parametrize("option", BESIDE)

@@ -70,14 +70,14 @@ def choose_reader(
             reasons.append(f"{domain}: {error.got}")
             continue
         if units and reads and kind_of_samples(pipeline) not in reads:
-            others.append(f"{kind_of_samples(pipeline)} (of the reader {domain})")
+            others.append(f"what the reader {domain} takes for {kind_of_samples(pipeline)}")
         elif units:
             return Reader(domain, pipeline, units)
         reasons.append(f"{domain}: found nothing")
     if others:
         raise UserError(
             f"raw files of {' or '.join(reads)}, which this checkpoint scores",
-            f"{' or '.join(others)} in {', '.join(map(str, raw[:3]))}",
+            f"{' or '.join(others)}: {', '.join(map(found, raw[:3]))}",
             "give a checkpoint that was trained on such samples, or other files",
         )
     raise UserError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
+from astrid_ml.found import none_in
 from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.tables import UserTable, read_table
 from astrid_ml.walk import walk
@@ -21,7 +22,7 @@ def find_files(places: str | Sequence[str], pattern: str) -> list[Path]:
     """
     found = walk(places, lambda path: fnmatch(path.name, pattern))
     if not found:
-        raise UserError(f"files named {pattern}", f"none in {places}", "make them with astrid difference")
+        raise UserError(f"files named {pattern}", none_in(places), "make them with astrid difference")
     return found
 
 

@@ -25,7 +25,7 @@ from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.stars.psf import GivenPsf
 from astrid_ml.preprocessing.differencing.stars.select import find_sources
-from astrid_ml.types import Count, InUnits, NonNegative, Ordered, Positive, Seed, Whole
+from astrid_ml.types import Count, Filled, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class RecoverCommand:
     subtractions: Mapping[str, Any] = field(default_factory=dict)
     psfs: Mapping[str, Any] = field(default_factory=dict)
     inject: Injections = field(default_factory=Injections)
-    methods: tuple[str, ...] | list[str] | None = None
+    methods: Annotated[tuple[str, ...] | list[str] | None, Filled()] = None
     limit: Count | None = None
     radius: Annotated[Positive, InUnits("px")] = 4.0
     bright: Positive = 2e4

@@ -113,6 +113,11 @@ class LoadFits:
         if gain is None and source:
             gain = gain_from_variance(data, variance if extras["VAR_POISSON"] is None else extras["VAR_POISSON"], ~mask)
         psf = _stamp(_plane_of(frame.psf, None)) if frame.psf else None if stamp is None else _stamp(stamp)
+        if psf is not None and max(psf.shape) > min(data.shape) / 2:
+            got = f"{frame.psf or path}: a stamp of {tuple(psf.shape)} px for an image of {data.shape} px"
+            raise UserError(
+                "a PSF stamp of at most half the image's side", got, "give the PSF, or a part about its peak"
+            )
         return Image(
             data=torch.from_numpy(np.where(np.isfinite(data), data, 0.0).astype(np.float32)),
             variance=torch.from_numpy(variance.astype(np.float32)),

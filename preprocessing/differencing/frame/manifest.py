@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.found import none_in
 from astrid_ml.preprocessing.differencing.frame.load import Frame, split_name
 from astrid_ml.tables import read_table
 from astrid_ml.walk import walk
@@ -55,7 +56,7 @@ def find_pairs(raw: Sequence[Path]) -> list[Pair]:
         tables += walk(folder, lambda path: path.name in NAMES)
     if not tables:
         fix = "give a CSV or parquet table with the columns science, reference and optionally truth, mission, filter"
-        raise UserError("a manifest of FITS pairs, or two FITS files", f"none in {', '.join(map(str, raw))}", fix)
+        raise UserError("a manifest of FITS pairs, or two FITS files", none_in(raw), fix)
     return _unique([pair for table in tables for pair in read_manifest(table)])
 
 

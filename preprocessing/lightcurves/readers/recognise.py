@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from astrid_ml.errors import UserError
+from astrid_ml.found import none_in
 from astrid_ml.preprocessing.lightcurves import readers as folder
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource
 from astrid_ml.walk import walk
@@ -45,9 +46,9 @@ def find_sources(raw: Sequence[Path]) -> list[CurveSource]:
             if source is not None:
                 found.append(source)
             elif named:
-                raise UserError("a light-curve file", f"{path.name}, whose columns no reader knows", known())
+                raise UserError("a light-curve file", f"{none_in(path)}, and no reader knows its columns", known())
     if not found:
-        raise UserError("light-curve files", f"none in {', '.join(str(path) for path in raw)}", known())
+        raise UserError("light-curve files", none_in(raw), known())
     return grouped(found)
 
 

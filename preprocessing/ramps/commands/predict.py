@@ -12,6 +12,7 @@ import numpy as np
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole, write_json, write_table
+from astrid_ml.found import none_in
 from astrid_ml.places import distinct_names
 from astrid_ml.preprocessing.ramps.exposure.dq import write_dq
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
@@ -78,7 +79,7 @@ class PredictRamps:
     def _files(self) -> list[Path]:
         files = walk(self.input, is_ramp_file)
         if not files:
-            raise UserError("input with FITS or .npy ramps", f"none in {self.input}", "check the path")
+            raise UserError("input with FITS or .npy ramps", none_in(self.input), "check the path")
         return files
 
     def exposure(self, path: Path, output: Path, network: RampNetwork | None = None, name: str = "") -> dict[str, Any]:

@@ -16,6 +16,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.files import write_json
+from astrid_ml.found import none_in
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.lists import detections, with_probability
 from astrid_ml.preprocessing.ramps.exposure.process import process
@@ -102,7 +103,7 @@ class ScoreRampsCommand:
         if not files:
             raise UserError(
                 "exposures with their truth beside them (<stem>_truth.npz)",
-                f"none in {self.input}",
+                none_in(self.input),
                 "make some: astrid simulate what=ramps simulate.n=8 output_dir=sim",
             )
         return files

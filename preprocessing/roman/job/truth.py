@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.preprocessing.roman.job.header import Science
-from astrid_ml.types import InUnits
+from astrid_ml.types import Filled, InUnits
 
 COLUMNS = ("match_id", "truth_id", "x", "y", "mag_truth", "injected", "sign")
 
@@ -33,7 +33,7 @@ class RomanTruth:
     """
 
     mag_limit: Annotated[float, InUnits("mag")] = 26.0
-    types: tuple[str, ...] | list[str] = ("transient",)
+    types: Annotated[tuple[str, ...] | list[str], Filled()] = ("transient",)
 
     def read(
         self,

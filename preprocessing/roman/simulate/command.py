@@ -24,7 +24,7 @@ from astrid_ml.preprocessing.roman.simulate.products import Subtracted, find, fi
 from astrid_ml.preprocessing.simulated_sky.artefacts import cosmic_rays
 from astrid_ml.preprocessing.simulated_sky.psf import Psf
 from astrid_ml.progress import bar
-from astrid_ml.types import Count, Floats, InUnits, Length, NonNegative, Ordered, Positive, Share
+from astrid_ml.types import Count, Filled, Floats, InUnits, Length, NonNegative, Ordered, Positive, Share
 
 _SPAN = (62000.0, 62120.0)  # MJD of the science epochs
 _REFERENCE_MJD = 61980.0
@@ -57,9 +57,9 @@ class SimulateRoman:
     n: Count = 24
     shape: Annotated[tuple[Count, Count] | list[Count], Length(2), InUnits("px")] = (384, 384)
     fields: Count = 8
-    bands: tuple[str, ...] | list[str] = ("R062", "Y106", "H158")
+    bands: Annotated[tuple[str, ...] | list[str], Filled()] = ("R062", "Y106", "H158")
     generation: str = "both"
-    families: tuple[str, ...] | list[str] = ("zogy",)
+    families: Annotated[tuple[str, ...] | list[str], Filled()] = ("zogy",)
     stars: NonNegative = 400.0
     galaxies: NonNegative = 900.0
     transients: NonNegative = 250.0
