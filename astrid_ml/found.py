@@ -39,9 +39,9 @@ _FOLDERS = (
 # What reads a kind of file, for whoever gave it to something else.
 _READERS = {
     "a FITS image": "astrid difference reads images",
-    "a FITS cube": "astrid predict task=ramps reads cubes",
+    "a FITS cube": "astrid predict reads cubes",
     "a FITS table": "astrid convert reads tables of light curves",
-    "an Avro file": "alerts: preprocessing=alerts, or astrid predict",
+    "an Avro file": "astrid predict reads packets",
     "a file of torch (a checkpoint)": "ckpt_path= takes it",
     "a prepared dataset": "dataset= takes it",
     "a finished run": "astrid compare, audit and evaluate read runs",

@@ -19,6 +19,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import json_text, link, whole_folder, write_json
 from astrid_ml.pipeline.units import RECORDS, Job
 from astrid_ml.pipeline.writer import FILES, TABLES
+from astrid_ml.reasons import in_words
 
 Finished = tuple[Job, dict[str, Any]]
 
@@ -95,7 +96,7 @@ def make_index(
     if index is None:
         raise UserError(
             "at least one usable sample",
-            f"none; dropped: {dict(reasons) or 'nothing'}",
+            in_words(reasons.elements()),
             "see the reasons, and check paths.raw",
         )
     index, dropped = pipeline.finalise(index)

@@ -14,7 +14,7 @@ from astrid_ml.missions import canonical, canonical_all, with_canonical
 from astrid_ml.sky import healpix
 from astrid_ml.splits.groups import assign, joined, linked_groups
 from astrid_ml.splits.plan import SplitPlan, check_disjoint
-from astrid_ml.splits.shared import refuse_crossing, without_near, without_shared
+from astrid_ml.splits.shared import need, refuse_crossing, without_near, without_shared
 from astrid_ml.types import Array, Decay, InUnits, Level, NonNegative, Range, Seed
 
 PARTS = np.array(["train", "val", "test"])
@@ -37,15 +37,6 @@ def one_round(index: pd.DataFrame, folds: Array) -> list[pd.DataFrame]:
     rounds = [pd.DataFrame({"id": index["id"].astype(str), "fold": folds})]
     check_disjoint(index, rounds)
     return rounds
-
-
-def need(index: pd.DataFrame, columns: Sequence[str], why: str) -> None:
-    """The columns stand in the index and are not all null."""
-    absent = [name for name in columns if name not in index or index[name].isna().all()]
-    if absent:
-        there = [str(name) for name in index.columns if index[name].notna().any()]
-        fix = f"choose another split, or one of the columns {', '.join(there)}"
-        raise UserError(f"the column {', '.join(absent)} for {why}", "none in this dataset", fix)
 
 
 def check_shares(val: float, test: float) -> None:

@@ -84,3 +84,12 @@ def without_near(folds: Array, sky: Floats, radius: float) -> Array:
             distance, _ = cKDTree(unit_vectors(sky[kept])).query(unit_vectors(sky[giving]), distance_upper_bound=chord)
             out[giving[np.isfinite(distance)]] = "unused"
     return out
+
+
+def need(index: pd.DataFrame, columns: Sequence[str], why: str) -> None:
+    """The columns stand in the index and are not all null."""
+    absent = [name for name in columns if name not in index or index[name].isna().all()]
+    if absent:
+        there = [str(name) for name in index.columns if index[name].notna().any()]
+        fix = f"choose another split, or one of the columns {', '.join(there)}"
+        raise UserError(f"the column {', '.join(absent)} for {why}", "none in this dataset", fix)

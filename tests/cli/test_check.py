@@ -192,7 +192,7 @@ def test_a_reference_is_named_by_the_key_that_the_user_types() -> None:
 
     command = {"_target_": "astrid_ml.commands.compare.CompareCommand", "runs": ["a", "b"], "replicates": "${n}"}
     with pytest.raises(UserError, match="expected n: a whole number of at least 1; got n=few"):
-        check_values(OmegaConf.create({"n": "few", "command": command}), lambda key: [])
+        check_values(OmegaConf.create({"n": "few", "command": command}), lambda key: [Key(key, None)])
 
 
 def test_the_fix_prefers_the_declared_value_to_the_default_of_the_class() -> None:

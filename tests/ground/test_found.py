@@ -31,7 +31,10 @@ def tarred(path: Path) -> None:
 
 
 FILES = {
-    "a FITS file": lambda path: fits.writeto(path, np.zeros((3, 3))),
+    "a FITS file": lambda path: path.write_bytes(b"SIMPLE  =                    T"),
+    "a FITS image": lambda path: fits.writeto(path, np.zeros((3, 3))),
+    "a FITS cube": lambda path: fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.zeros((2, 3, 3)))]).writeto(path),
+    "a FITS table": lambda path: fits.BinTableHDU.from_columns([fits.Column("a", "J", array=[1])]).writeto(path),
     "a parquet table": lambda path: pd.DataFrame({"a": [1]}).to_parquet(path),
     "an HDF5 file": lambda path: h5py.File(path, "w").close(),
     "an .npy array": lambda path: np.save(path.open("wb"), np.zeros(3)),

@@ -17,6 +17,7 @@ HOUSE = (
     "sky",
     "missions",
     "stats",
+    "reasons",
     "found",
     "temporaries",
     "guards",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.errors import UserError
 from astrid_ml.files import TableWriter, write_json
 from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.reasons import in_words
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.readers import Reader
 
@@ -84,7 +84,9 @@ def predict_files(
         if writer.empty:
             raise UserError(
                 "at least one sample that can be scored",
-                json.dumps(account.summary()["dropped_by_reason"] or {"failed": account.failed_units[:3]}),
+                in_words(
+                    [*(drop["reason"] for drop in account.dropped), *(unit["reason"] for unit in account.failed_units)]
+                ),
                 "see the reasons; give files of a kind that the checkpoint can read",
             )
     extremes.draw(output_dir / "contact_sheet.png", tuple(reader.pipeline.describe().get("channels", ())))

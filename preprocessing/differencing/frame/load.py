@@ -112,12 +112,7 @@ class LoadFits:
         gain = frame.gain or said.gain
         if gain is None and source:
             gain = gain_from_variance(data, variance if extras["VAR_POISSON"] is None else extras["VAR_POISSON"], ~mask)
-        psf = _stamp(_plane_of(frame.psf, None)) if frame.psf else None if stamp is None else _stamp(stamp)
-        if psf is not None and max(psf.shape) > min(data.shape) / 2:
-            got = f"{frame.psf or path}: a stamp of {tuple(psf.shape)} px for an image of {data.shape} px"
-            raise UserError(
-                "a PSF stamp of at most half the image's side", got, "give the PSF, or a part about its peak"
-            )
+        psf = _psf(frame, stamp, data.shape, path)
         return Image(
             data=torch.from_numpy(np.where(np.isfinite(data), data, 0.0).astype(np.float32)),
             variance=torch.from_numpy(variance.astype(np.float32)),
@@ -330,6 +325,18 @@ def _saturated(data: Array, level: float | None, ceiling: float | None) -> Mask:
     level = level or (0.98 * ceiling if ceiling and np.nanmax(data) >= ceiling else None)
     found: Mask = np.nan_to_num(data) >= level if level else np.zeros(data.shape, bool)
     return found
+
+
+def _psf(frame: Frame, stamp: Array | None, shape: tuple[int, ...], path: str) -> torch.Tensor | None:
+    """The PSF that is named, else the one in the file; None where there is none."""
+    named = _plane_of(frame.psf, None) if frame.psf else stamp
+    if named is None:
+        return None
+    psf = _stamp(named)
+    if max(psf.shape) > min(shape) / 2:
+        got = f"{frame.psf or path}: a stamp of {tuple(psf.shape)} px for an image of {shape} px"
+        raise UserError("a PSF stamp of at most half the image's side", got, "give the PSF, or a part about its peak")
+    return psf
 
 
 def _stamp(psf: Array) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
+from astrid_ml.reasons import in_words
 from astrid_ml.types import Count, InUnits, Positive
 
 
@@ -64,7 +64,9 @@ class ConvertCommand:
         report["in_several_sources"] = repeated([(job.source.path.name, job.target) for job in jobs])
         write_json(Path(self.output_dir) / "report.json", report)
         if not report["objects"]:
-            raise UserError("at least one usable curve", json.dumps(report["failed_sources"][:3]), "see report.json")
+            lost = [entry["reason"] for entry in (*report["drops"], *report["failed_sources"])]
+            fix = f"see {Path(self.output_dir) / 'report.json'}"
+            raise UserError("at least one usable curve", in_words(lost), fix)
         named = ("drops", "repairs", "failed_sources", "in_several_sources", "photflag_bits")
         summary = {name: value for name, value in report.items() if name not in named}
         return summary | {"in_several_sources": len(report["in_several_sources"]), "output_dir": self.output_dir}

@@ -1,0 +1,29 @@
+"""Why nothing was left, in one line of a message."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+LONGEST = 160  # characters of a reason
+
+
+def in_words(reasons: Iterable[str], most: int = 3) -> str:
+    """The commonest reasons with their counts.
+
+    Args:
+        reasons: one for each thing that was dropped or failed.
+        most: of them that are told.
+
+    Example:
+        >>> in_words(["no WCS", "no observations", "no WCS"])
+        'none of 3: 2 no WCS, 1 no observations'
+        >>> in_words([])
+        'nothing to begin with'
+    """
+    counts = Counter(reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 3]}..." for reason in reasons)
+    if not counts:
+        return "nothing to begin with"
+    told = [f"{count} {reason}" for reason, count in counts.most_common(most)]
+    others = len(counts) - len(told)
+    return f"none of {counts.total()}: {', '.join(told)}" + (f", and {others} other reasons" if others > 0 else "")
