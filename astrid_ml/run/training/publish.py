@@ -51,6 +51,7 @@ class Publication:
         loggers: trackers.
         cost: seconds and memory, by name.
         log: stages with their times.
+        joined: of a run with several rounds, what is to be said of the checkpoint of all their networks.
     """
 
     config: dict[str, Any]
@@ -67,6 +68,7 @@ class Publication:
     loggers: list[Any]
     cost: dict[str, float]
     log: StageLog
+    joined: dict[str, Any] | None = None
 
 
 def publish(run: Publication, marks: Marks, results: str) -> Mark:
@@ -196,6 +198,7 @@ def run_record(run: Publication) -> dict[str, Any]:
             for name, value in calibration.items()
             if name != "parameters" or calibration.get("kind") == "temperature"
         },
+        "joined": run.joined,
         "epochs": [len(done.history) for done in run.rounds],
         "cost": {
             **run.cost,
@@ -226,5 +229,8 @@ def summary(run: Publication, record: dict[str, Any]) -> list[str]:
             f"note: metadata alone ({', '.join(confounded['columns'])}) reach ROC AUC {confounded['roc_auc']:.3f}: "
             "the label is confounded with them"
         )
+    if run.joined is not None:
+        place = run.joined["checkpoint"]
+        lines.append(f"all folds as one: {run.folder / place}" if place else f"note: {run.joined['words']}")
     lines.append(f"report: {run.folder / 'report.html'}")
     return lines
