@@ -24,6 +24,7 @@ RIDGES = (np.inf, 30.0, 3.0, 0.3)
 DRIFT = 0.3
 KNOTS = 6  # every second doubling of the days
 PARTS = 4
+LEAST = 1e-30  # of a child in a mean of logs: no model rules a class out for all others
 
 
 def clock(days: Floats) -> Floats:
@@ -39,10 +40,10 @@ def basis(t: Floats, knots: int = KNOTS) -> Floats:
     return np.concatenate([np.ones((len(t), 1)), hats], axis=1)
 
 
-def conditional_logs(p: Floats, group: list[int], parent: int) -> Floats:
-    """log p(child | parent), shape (n, k)."""
+def conditional_logs(p: Floats, group: list[int], parent: int, least: float = 1e-12) -> Floats:
+    """log p(child | parent), shape (n, k); a probability below ``least`` counts as that."""
     ratio = p[:, group] / np.maximum(p[:, [parent]], 1e-300)
-    out: Floats = np.log(np.clip(ratio, 1e-12, 1.0))
+    out: Floats = np.log(np.clip(ratio, least, 1.0))
     return out
 
 
@@ -179,7 +180,7 @@ def joined_nodes(tree: Taxonomy, parts: Iterable[Floats]) -> Floats:
         logs = np.zeros(p.shape)
         for siblings in tree.sibling_groups:
             group = list(siblings)
-            logs[:, group] = conditional_logs(p, group, int(tree.parent[group[0]]))
+            logs[:, group] = conditional_logs(p, group, int(tree.parent[group[0]]), LEAST)
         total, count = logs if count == 0 else total + logs, count + 1
     conditional = np.ones_like(total)
     for siblings in tree.sibling_groups:
