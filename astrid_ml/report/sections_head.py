@@ -61,6 +61,8 @@ def _operating(report: RunReport) -> str:
         return ""
     rule = f" ({calibration['rule']})" if calibration.get("rule") else ""
     text = f" At the threshold {threshold:.3g}{rule} the recall is {recall:.3f}"
+    if (report.record.get("joined") or {}).get("of_members"):
+        text = f" With each fold's own threshold the recall is {recall:.3f}"
     return f"{text}, the precision {precision:.3f}." if precision is not None else f"{text}; nothing is called real."
 
 

@@ -51,17 +51,18 @@ def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Seque
     model, dataset = load_model(ckpt_path, trust), PreparedDataset(dataset_path)
     rows, account = usable_rows(model, dataset)
     judge = build(model.record.config["evaluation"], trust)
-    if model.record.members is not None and dataset.fingerprint == model.record.dataset_fingerprint:
+    of_members = model.record.members is not None and dataset.fingerprint == model.record.dataset_fingerprint
+    if of_members:
         predictions = out_of_fold(model, dataset, rows, judge)
         words = f"{ONE_EACH} The numbers are those of single members, as in the run's report; {ALL_SEEN}"
     else:
         predictions = judged(model, dataset, rows, judge)
-        words = f"{model.record.note}" if model.record.members is not None else ""
+        words = model.record.note if model.record.members is not None else ""
     result = judge.evaluate(predictions)
     output_dir.mkdir(parents=True, exist_ok=True)
     write_predictions(predictions.assign(set="test"), output_dir / "predictions.parquet")
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
-    record |= {"joined": {"members": model.record.count, "words": words}} if words else {}
+    record |= {"joined": {"members": model.record.count, "of_members": of_members, "words": words}} if words else {}
     drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)
     cross = {} if drift is None else {"Drift of the inputs against training": drift}
     typed = [f"ckpt_path={ckpt_path}", f"dataset={dataset_path}", f"output_dir={output_dir}"]

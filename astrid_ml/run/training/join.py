@@ -47,7 +47,8 @@ def join_rounds(
         log: of its stages.
 
     Returns:
-        For the run's record: ``members``, ``checkpoint`` and ``words``; None of a run with one round.
+        For the run's record: ``members``, ``checkpoint``, ``calibration``, ``words`` and ``of_members`` (the run's
+        numbers are those of single members); None of a run with one round.
 
     Raises:
         UserError: the rounds are not of one kind, or a checkpoint cannot be read or written.
@@ -74,16 +75,32 @@ def join_rounds(
         said = {
             "members": len(rounds),
             "checkpoint": None if why else "checkpoints/best.ckpt",
-            "words": f"There is no checkpoint of all {len(rounds)} folds: {why}." if why else words(len(rounds), test),
+            "calibration": {k: v for k, v in calibration.items() if k not in ("parameters", "members")},
+            "of_members": True,
+            "words": f"There is no checkpoint of all {len(rounds)} folds: {why}."
+            if why
+            else words(len(rounds), calibration, test),
         }
     marks.leave(stage, [] if why else [path], said)
     return said
 
 
-def words(count: int, test: pd.DataFrame) -> str:
+def words(count: int, calibration: dict[str, Any], test: pd.DataFrame) -> str:
     """What the report says of the joined checkpoint."""
-    numbers = "The numbers here are those of single members, each on the fold that it never saw. " if len(test) else ""
-    return f"checkpoints/best.ckpt holds the networks of all {count} folds as one. {numbers}{NOT_AGAIN}"
+    numbers = (
+        "The numbers here are those of single members, each on the fold that it never saw and at its own threshold."
+    )
+    said = [f"checkpoints/best.ckpt holds the networks of all {count} folds as one."]
+    return " ".join([*said, *([numbers] if len(test) else []), note_of(calibration)])
+
+
+def note_of(calibration: dict[str, Any]) -> str:
+    """What is calibrated of the joined model, and on what."""
+    if calibration.get("calibrated"):
+        return NOT_AGAIN
+    said = "Its scores are those of the mean of the members' log-odds, which are not calibrated."
+    more = f" What decides above them was fitted on {calibration['chosen_on']}."
+    return said + more if calibration.get("parameters") else said
 
 
 def calibration_of_members(
@@ -135,7 +152,7 @@ def members_as_one(
         digest=TrainingDigest.union(digests),
         classes=first.classes,
         versions=first.versions,
-        note=f"{len(rounds)} networks, one of each fold, as one. {NOT_AGAIN}",
+        note=f"{len(rounds)} networks, one of each fold, as one. {note_of(calibration)}",
         known_as=first.known_as,
         validity=validity_of(dataset.index.iloc[seen]),
         prevalence=prevalence_of_rows(dataset, seen) if first.classes is None else None,

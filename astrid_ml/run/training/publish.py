@@ -163,8 +163,6 @@ def describe_dataset(run: Publication) -> None:
 def run_record(run: Publication) -> dict[str, Any]:
     """The content of ``run.json``."""
     meta = run.dataset.meta
-    first = run.rounds[0].record
-    calibration = first.calibration if first is not None else {}
     return {
         "schema": SCHEMA,
         "status": "done",
@@ -193,12 +191,8 @@ def run_record(run: Publication) -> dict[str, Any]:
             "counts": run.plan.counts(run.dataset.index).to_dict("records"),
         },
         "audit": run.audit.to_plain(),
-        "calibration": {
-            name: value
-            for name, value in calibration.items()
-            if name != "parameters" or calibration.get("kind") == "temperature"
-        },
-        "joined": run.joined,
+        "calibration": calibration_shown(run),
+        "joined": None if run.joined is None else {k: v for k, v in run.joined.items() if k != "calibration"},
         "epochs": [len(done.history) for done in run.rounds],
         "cost": {
             **run.cost,
@@ -210,6 +204,16 @@ def run_record(run: Publication) -> dict[str, Any]:
         "environment": environment(),
         "stages": run.log.plain(),
     }
+
+
+def calibration_shown(run: Publication) -> dict[str, Any]:
+    """That of the run's checkpoint, without long lists of parameters."""
+    if run.joined is not None and run.joined["checkpoint"]:
+        return dict(run.joined["calibration"])
+    first = run.rounds[0].record
+    calibration = first.calibration if first is not None else {}
+    short = calibration.get("kind") == "temperature"
+    return {name: value for name, value in calibration.items() if name != "parameters" or short}
 
 
 def summary(run: Publication, record: dict[str, Any]) -> list[str]:

@@ -24,6 +24,9 @@ from astrid_ml.commands.fsck import FsckCommand
 from astrid_ml.config import compose
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
+from astrid_ml.models.tasks.task import Task
+from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
+from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.run.prediction.evaluate import evaluate
 from astrid_ml.run.training import join
 from astrid_ml.run.training.train import train
@@ -189,9 +192,13 @@ def test_the_report_and_the_card_say_what_the_checkpoint_is(finished: Finished) 
     for name in ("report.html", "model_card.md"):
         text = (finished.run / name).read_text()
         assert "holds the networks of all 3 folds as one" in text
-        assert "single members, each on the fold that it never saw" in text
+        assert "single members, each on the fold that it never saw and at its own threshold" in text
+    assert "With each fold's own threshold the recall" in (finished.run / "model_card.md").read_text()
     record = json.loads((finished.run / "run.json").read_text())
     assert record["joined"]["members"] == 3
+    kept = read_record(finished.checkpoint)[0].calibration
+    assert (record["calibration"]["threshold"], record["calibration"]["rule"]) == (kept["threshold"], kept["rule"])
+    assert not {"members", "parameters"} & set(record["calibration"])
     assert [stage["name"] for stage in record["stages"] if stage["round"] == 0].count("join") == 1
 
 
@@ -324,3 +331,69 @@ def test_without_calibration_the_probability_is_null(finished: Finished) -> None
     assert first["kind"] == "temperature"
     with pytest.raises(UserError, match="the scores of each member"):
         judge.apply(table.drop(columns="score_fold_1"), fitted)
+
+
+def test_tables_of_a_task_of_ones_own_are_joined_by_their_columns() -> None:
+    task = Task(torch.nn.Linear(1, 1))
+    tables = [
+        pd.DataFrame({"row": [0, 1], "score": np.float32([share, 0.5]), "width": [share, 2.0], "n": [3, 4]})
+        for share in (0.1, 0.9, 0.99)
+    ]
+    found = task.join_tables(tables)
+    np.testing.assert_allclose(found["score"], expit(np.mean(logit([[0.1, 0.5], [0.9, 0.5], [0.99, 0.5]]), 0)), 1e-6)
+    np.testing.assert_allclose(found["width"], [1.99 / 3, 2.0])
+    assert found[["row", "n"]].to_dict("list") == {"row": [0, 1], "n": [3, 4]}
+    assert (found.dtypes == tables[0].dtypes).all()
+
+
+SMALL = {
+    "curves": (
+        *("experiment=lightcurves_sim", "simulate.n=300", "simulate.templates=5", "evaluation.bootstrap.replicates=20"),
+    ),
+    "ramps": (
+        *("experiment=ramp_anomalies", "simulate.n=10", "simulate.image_shape=[72,72]", "simulate.num_frames=16"),
+        *("simulate.exp_time=1600", "simulate.cosmic_ray_per_exp_range=[40,60]", "simulate.rtn_per_exp_range=[25,30]"),
+        *("simulate.rtn_period_range=[6,10]", "simulate.snowball_radius_range=[4,5]", "preprocessing.tile=32"),
+        *("model.network.widths=[4,8]", "preprocessing.group_by=exposure", "datamodule.crop=24", "split.val=0.3"),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SMALL)
+def test_trees_and_ramps_leave_one_checkpoint_too(kind: str, tmp_path: Path) -> None:
+    GlobalHydra.instance().clear()
+    places = [f'paths.data="{tmp_path / "store"}"', f'paths.run_dir="{tmp_path / "run"}"', "paths.sweep_dir=none"]
+    common = ["split=kfold", "split.k=2", "trainer.max_epochs=1", "trainer.enable_progress_bar=false", "logger=none"]
+    said = train(plain(compose("train", [*SMALL[kind], *common, *places])))
+    run = tmp_path / "run"
+    record = json.loads((run / "run.json").read_text())
+    dataset = PreparedDataset(record["dataset"]["path"])
+    found = evaluate(run / "checkpoints" / "best.ckpt", dataset.path, tmp_path / "out")
+    for name, value in said.items():
+        if name.startswith("test/") and not name.endswith("/why"):
+            assert found[name] == pytest.approx(value, abs=1e-6), name
+    paths = [run / place / "checkpoints" / "best.ckpt" for place in ("fold_0", "fold_1", "")]
+    if kind == "ramps":
+        one, two, joined = (RampNetwork.load(path, "fp32") for path in paths)
+        cube, times = torch.randn(1, 16, 32, 32, generator=torch.Generator().manual_seed(0)).cumsum(1), torch.arange(16)
+        mean = (one.score(cube, times) + two.score(cube, times)) / 2
+        np.testing.assert_allclose(joined.score(cube, times), mean, atol=1e-6)
+        # Fitted on the evidence of all exposures, each of which one network never saw.
+        assert joined.fusions["fusion"].account["n_cosmic_ray"] > one.fusions["fusion"].account["n_cosmic_ray"]
+        raw = next(iter(sorted((tmp_path / "store" / "raw").glob("*/*.fits"))))
+        PredictRamps(str(raw), str(tmp_path / "exposure"), ckpt_path=str(paths[2])).run()
+        jumps = pd.read_parquet(next((tmp_path / "exposure").glob("*/jumps.parquet")))
+        assert len(jumps)
+        assert jumps["probability"].between(0, 1).all()
+        return
+    one_p, two_p, joined_p = (scored(load_model(path), dataset) for path in paths)
+    tree = build(load_model(paths[2]).record.config["evaluation"]).tree
+    for siblings in tree.sibling_groups:
+        parent = f"p_{tree.nodes[int(tree.parent[siblings[0]])]}"
+        shares = [
+            np.stack([table[f"p_{tree.nodes[k]}"] / table[parent] for k in siblings])
+            for table in (one_p, two_p, joined_p)
+        ]
+        mean = np.sqrt(shares[0] * shares[1])
+        np.testing.assert_allclose(shares[2], mean / mean.sum(axis=0), atol=1e-6)
