@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from scipy.special import expit, logit
 
 from astrid_ml.build import build, plain
-from astrid_ml.checkpoint.joined import JoinedTask, joined_weights, refuse_unlike, weights_of_members
+from astrid_ml.checkpoint.joined import JoinedTask, can_join, joined_weights, refuse_unlike, weights_of_members
 from astrid_ml.checkpoint.load import LoadedModel, load_model, read_checkpoint, read_record, save_model
 from astrid_ml.checkpoint.score import score_source
 from astrid_ml.commands.fsck import FsckCommand
@@ -28,7 +29,7 @@ from astrid_ml.models.tasks.task import Task
 from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.run.prediction.evaluate import evaluate
-from astrid_ml.run.training import join
+from astrid_ml.run.training.join import calibration_of_members
 from astrid_ml.run.training.train import train
 
 WORDS = [
@@ -308,10 +309,23 @@ class Plain:
 
 
 def test_a_judge_that_cannot_join_leaves_no_checkpoint_and_says_so(finished: Finished) -> None:
-    task = finished.members()[0].task
-    assert "Plain has no fit_members" in join.can_join(task, Plain())
-    assert "Plain has no predict_members" in join.can_join(Plain(), Plain())  # type: ignore[arg-type]
-    assert join.can_join(task, build(finished.config["evaluation"])) == ""
+    task, judge = finished.members()[0].task, build(finished.config["evaluation"])
+    assert "Plain has no fit_members" in can_join(task, Plain())
+    plain_task: Any = Plain()
+    assert "Plain has no predict_members" in can_join(plain_task, judge)
+    assert can_join(task, judge) == ""
+    test = pd.read_parquet(finished.run / "predictions" / "test.parquet")
+    rounds: Any = [SimpleNamespace(task=task)]
+    of_each = read_record(finished.checkpoint)[0].calibration["members"]
+    assert calibration_of_members(Plain(), rounds, of_each, test, test) == ({}, "Plain has no fit_members")
+    # A run that can be judged in no way that chooses a threshold still ends, and says why.
+    real = test[test["label"].astype(int) == 1]
+    fitted, why = calibration_of_members(judge, rounds, of_each, test, real)
+    assert fitted == {}
+    assert "both classes" in why
+    fitted, why = calibration_of_members(judge, rounds, of_each, test, real.head(0))
+    assert why == ""
+    assert fitted["chosen_on"] == "validation of the members"
 
 
 def test_without_calibration_the_probability_is_null(finished: Finished) -> None:
@@ -336,7 +350,7 @@ def test_without_calibration_the_probability_is_null(finished: Finished) -> None
 def test_tables_of_a_task_of_ones_own_are_joined_by_their_columns() -> None:
     task = Task(torch.nn.Linear(1, 1))
     tables = [
-        pd.DataFrame({"row": [0, 1], "score": np.float32([share, 0.5]), "width": [share, 2.0], "n": [3, 4]})
+        pd.DataFrame({"row": [0, 1], "score": np.array([share, 0.5], np.float32), "width": [share, 2.0], "n": [3, 4]})
         for share in (0.1, 0.9, 0.99)
     ]
     found = task.join_tables(tables)
