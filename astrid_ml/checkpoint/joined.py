@@ -42,10 +42,19 @@ class JoinedTask(torch.nn.Module):
         raise RuntimeError("a joined model can predict, not train")
 
     def with_data(self, datamodule: Any) -> Iterator[tuple[Any, Any]]:
-        """Each member's task and a datamodule with its statistics; all else of the datamodule is as it is given."""
+        """Each member's task and a datamodule with its statistics; all else of the datamodule is as it is given.
+
+        Members whose batches are the same, since they were fitted alike, get one datamodule: each batch is made once.
+        """
+        made: list[tuple[dict[str, Any], ModelData]] = []
         for task, statistics in zip(self.members, self.statistics, strict=True):
-            own: ModelData = copy.copy(datamodule)
-            own.load_statistics(statistics)
+            # What the inputs looked like in training is for the eye; no batch depends on it.
+            deciding = {name: value for name, value in statistics.items() if name != "inputs"}
+            own = next((data for known, data in made if digest_of(known) == digest_of(deciding)), None)
+            if own is None:
+                own = copy.copy(datamodule)
+                own.load_statistics(statistics)
+                made.append((deciding, own))
             yield task, own
 
     def predict_table(self, datamodule: Any, source: SampleSource, rows: Ints | None = None) -> pd.DataFrame:

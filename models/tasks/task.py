@@ -127,20 +127,12 @@ class Task(LightningModule):
         Returns:
             One row a sample, in order: ``row`` (position in the index) and the columns of ``scores``.
         """
-        self.eval()
-        parts: list[pd.DataFrame] = []
-        device = next(self.network.parameters()).device
-        with torch.inference_mode():
-            for chosen, batch in datamodule.batches(source, rows):
-                moved = {name: value.to(device) for name, value in batch.items()}
-                columns = {name: to_numpy(value) for name, value in self.scores(moved).items()}
-                parts.append(pd.DataFrame({"row": chosen, **columns}))
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"row": np.array([], dtype=np.int64)})
+        return member_tables([(self, datamodule)], source, rows)[0]
 
     def predict_members(
         self, members: Sequence[tuple[Task, Any]], source: SampleSource, rows: Any = None
     ) -> pd.DataFrame:
-        """Several networks of this task as one, each with its own statistics; one looks at all rows after the other.
+        """Several networks of this task as one, each with its own statistics.
 
         Args:
             members: (task, datamodule), in the order of the folds.
@@ -150,7 +142,10 @@ class Task(LightningModule):
         Returns:
             The columns of one member, see :meth:`join_tables`, and beside them each member's scores (``score_fold_0``).
         """
-        tables = [task.predict_table(data, source, rows) for task, data in members]
+        if any(type(task).predict_table is not Task.predict_table for task, _ in members):
+            tables = [task.predict_table(data, source, rows) for task, data in members]
+        else:
+            tables = member_tables(members, source, rows)
         beside = {
             member_column(name, number): table[name]
             for number, table in enumerate(tables)
@@ -175,6 +170,32 @@ class Task(LightningModule):
             ]
             out["score"] = expit(np.mean(odds, axis=0))
         return out.astype(tables[0].dtypes)
+
+
+def member_tables(members: Sequence[tuple[Task, Any]], source: SampleSource, rows: Any = None) -> list[pd.DataFrame]:
+    """Each task's table; a batch of members that share a datamodule is made once.
+
+    Args:
+        members: (task, datamodule).
+        source: samples.
+        rows: positions in its index; None for all.
+    """
+    for task, _ in members:
+        task.eval()
+    different = {id(data): data for _, data in members}
+    streams = {key: data.batches(source, rows) for key, data in different.items()}
+    first, *others = streams
+    parts: list[list[pd.DataFrame]] = [[] for _ in members]
+    with torch.inference_mode():
+        for chosen, batch in streams[first]:
+            made = {first: batch} | {key: next(streams[key])[1] for key in others}
+            for (task, data), own in zip(members, parts, strict=True):
+                device = next(task.network.parameters()).device
+                moved = {name: value.to(device) for name, value in made[id(data)].items()}
+                columns = {name: to_numpy(value) for name, value in task.scores(moved).items()}
+                own.append(pd.DataFrame({"row": chosen, **columns}))
+    empty = pd.DataFrame({"row": np.array([], dtype=np.int64)})
+    return [pd.concat(own, ignore_index=True) if own else empty for own in parts]
 
 
 def to_numpy(value: Tensor) -> Any:

@@ -118,8 +118,8 @@ class VoxelTask(Task):
         with torch.inference_mode():
             for chosen, batch in streams[0]:
                 total = tasks[0].all_odds(batch)
-                for task, stream in zip(tasks[1:], streams[1:], strict=True):
-                    total += task.all_odds(next(stream)[1])
+                for task, (_, data), stream in zip(tasks[1:], members[1:], streams[1:], strict=True):
+                    total += task.all_odds(batch if data is members[0][1] else next(stream)[1])
                 odds, codes = total / len(tasks), batch["y"].to(total.device)
                 # Of any anomaly: the log-odds of the background, turned.
                 columns = {"score": torch.sigmoid(-odds[:, 0]).flatten(1).amax(1), **histograms(odds[:, 1:], codes)}
