@@ -37,3 +37,23 @@ def _feed(found: Any, value: Any) -> None:
     else:  # the kind too: 1 and 1.0 and True build other objects
         text = repr(value).encode()
         found.update(f"{type(value).__name__} {len(text)} ".encode() + text)
+
+
+def rebuilt(value: Any, texts: dict[str, str] | None = None) -> Any:
+    """The same content in containers of its own, each text one object: then it always has the same bytes as a pickle.
+
+    A pickle says of a text or a container that it has seen before only where it was, so its bytes depend on what
+    happens to be one object.
+
+    >>> found = rebuilt({"x": "".join(["a", "b"]), "y": "".join(["a", "b"]), "z": (1, [2.0])})
+    >>> found, found["x"] is found["y"]
+    ({'x': 'ab', 'y': 'ab', 'z': (1, [2.0])}, True)
+    """
+    texts = {} if texts is None else texts
+    if type(value) is str:
+        return texts.setdefault(value, value)
+    if type(value) is dict:
+        return {rebuilt(key, texts): rebuilt(part, texts) for key, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(rebuilt(part, texts) for part in value)
+    return value

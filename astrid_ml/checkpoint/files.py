@@ -20,8 +20,9 @@ def write_whole(value: Any, path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path, durable=True) as part:
-            torch.save(value, part)
+        # Through a stream: of a path torch writes the name into the file, and that of a temporary is never the same.
+        with whole(path, durable=True) as part, part.open("wb") as stream:
+            torch.save(value, stream)
     except (OSError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not any(word in str(error) for word in _TORCH_CANNOT_WRITE):
             raise

@@ -12,10 +12,12 @@ import torch
 from pytorch_lightning import LightningDataModule
 
 from astrid_ml.build import build
+from astrid_ml.checkpoint.digests import rebuilt
 from astrid_ml.checkpoint.files import write_whole
+from astrid_ml.checkpoint.joined import JoinedTask, weights_of_members
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.contracts.scoring import ModelData, ModelTask
+from astrid_ml.contracts.scoring import JoinsMembers, ModelData, ModelTask
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.types import Ints
@@ -26,7 +28,8 @@ class LoadedModel:
     """A checkpoint, ready to score.
 
     Args:
-        task: the Lightning module, with its weights, in evaluation mode.
+        task: the Lightning module, with its weights, in evaluation mode; of the networks of several folds a
+            :class:`astrid_ml.checkpoint.joined.JoinedTask`.
         datamodule: makes batches as in training (channels, statistics), without a dataset attached.
         record: all else.
         path: the file.
@@ -41,14 +44,26 @@ class LoadedModel:
         """See :class:`astrid_ml.contracts.scoring.Scorer`."""
         return self.task.predict_table(self.datamodule, source, rows)
 
+    @property
+    def tasks(self) -> list[Any]:
+        """The task of each network: one, or one of each fold."""
+        return list(self.task.members) if isinstance(self.task, JoinedTask) else [self.task]
+
+    def member(self, number: int) -> LoadedModel:
+        """One of several members, as a model of its own: its weights, statistics and calibration."""
+        if not isinstance(self.task, JoinedTask):
+            raise ValueError("a checkpoint of one network has no members")
+        task, datamodule = list(self.task.with_data(self.datamodule))[number]
+        return LoadedModel(task, datamodule, self.record.member(number), self.path)
+
 
 def save_model(path: Path, state_dict: dict[str, Any], record: Record) -> None:
-    """Write ``best.ckpt``: the task's weights and the record."""
+    """Write ``best.ckpt``: the task's weights and the record. The same content has the same bytes."""
     from pytorch_lightning.__version__ import version as lightning_version
 
     weights = {name: value.detach().cpu().contiguous() for name, value in state_dict.items()}
     content = {"pytorch-lightning_version": lightning_version, "astrid": record.to_plain(weights)}
-    write_whole({"state_dict": weights, **content}, path)
+    write_whole(rebuilt({"state_dict": weights, **content}), path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -120,7 +135,26 @@ def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | N
     if absent or not isinstance(tree["model"], dict) or not tree["model"].get("task"):
         got = f"no {', '.join(absent) or 'model.task'} in {path}"
         raise UserError("a record with the nodes that prediction needs", got, "give the best.ckpt of a run")
-    task: ModelTask = build(tree["model"]["task"], trust)
+    parts = [weights] if record.members is None else weights_of_members(weights, record.count, path)
+    tasks = [_loaded_task(tree["model"]["task"], part, path, trust) for part in parts]
+    datamodule: ModelData = build(tree["datamodule"], trust)
+    if not isinstance(datamodule, LightningDataModule):
+        got = f"{type(datamodule).__name__} in {path}"
+        raise UserError("a datamodule at datamodule", got, "give the best.ckpt of a run")
+    if record.members is None:
+        datamodule.load_statistics(record.statistics)
+        return LoadedModel(tasks[0], datamodule, record, Path(path))
+    if not isinstance(tasks[0], JoinsMembers):
+        got = f"{type(tasks[0]).__name__}, which has no predict_members, in {path}"
+        raise UserError("a task that joins the members of a checkpoint", got, "predict with the best.ckpt of one fold")
+    joined = JoinedTask(tasks, [member["statistics"] for member in record.members])
+    datamodule.load_statistics(joined.statistics[0])
+    return LoadedModel(joined, datamodule, record, Path(path))
+
+
+def _loaded_task(node: dict[str, Any], weights: dict[str, torch.Tensor], path: Path, trust: Iterable[str]) -> ModelTask:
+    """A task of the recorded configuration with these weights."""
+    task: ModelTask = build(node, trust)
     if not isinstance(task, torch.nn.Module) or not hasattr(task, "predict_table"):
         raise UserError("a task at model.task", f"{type(task).__name__} in {path}", "give the best.ckpt of a run")
     own = task.state_dict()
@@ -140,10 +174,5 @@ def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | N
             f"missing {lost[:3]}, unexpected {unexpected[:3]}",
             "use the version of astrid_ml that wrote it",
         )
-    datamodule: ModelData = build(tree["datamodule"], trust)
-    if not isinstance(datamodule, LightningDataModule):
-        got = f"{type(datamodule).__name__} in {path}"
-        raise UserError("a datamodule at datamodule", got, "give the best.ckpt of a run")
-    datamodule.load_statistics(record.statistics)
     task.eval()
-    return LoadedModel(task, datamodule, record, Path(path))
+    return task

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 
 from astrid_ml.build import registry
 from astrid_ml.checkpoint.digests import digest_of
-from astrid_ml.checkpoint.schema import SCHEMA, checked
+from astrid_ml.checkpoint.schema import OF_MEMBERS, SCHEMA, checked
 from astrid_ml.errors import UserError
 from astrid_ml.identity import current, lasting
 from astrid_ml.sky import unit_vectors
@@ -47,6 +47,14 @@ class TrainingDigest:
             positions = index[["ra", "dec"]].to_numpy(dtype=np.float64, na_value=np.nan)
             positions = np.unique(positions[np.isfinite(positions).all(axis=1)], axis=0)
         return cls(hashes(index["id"]), hashes(index["group_id"].unique()), torch.from_numpy(positions), hashes(tested))
+
+    @classmethod
+    def union(cls, parts: Sequence[TrainingDigest]) -> TrainingDigest:
+        """Of several members: what any of them saw; ``tested`` is what at least one of them never saw."""
+        ids, groups, tested = (
+            torch.unique(torch.cat([getattr(part, name) for part in parts])) for name in ("ids", "groups", "tested")
+        )
+        return cls(ids, groups, torch.unique(torch.cat([part.positions for part in parts]), dim=0), tested)
 
     def in_test(self, index: pd.DataFrame) -> pd.Series:
         """Which rows of the training dataset belong to the run's test fold."""
@@ -114,6 +122,9 @@ class Record:
         prevalence: set -> share of positives, of a binary task; None for others and for imported weights.
         sets: set -> number of samples, with the split's name and hash; None for imported weights.
         stages: the steps that led here, each with its name, status and digests.
+        members: of a checkpoint that holds the networks of several folds as one: of each the ``statistics`` of its own
+            training set, and ``tested``, the hashes of the samples that it alone never saw. ``calibration`` holds the
+            calibration of each under ``members``. None where there is one network.
     """
 
     domain: str
@@ -132,6 +143,26 @@ class Record:
     prevalence: dict[str, float] | None = None
     sets: dict[str, Any] | None = None
     stages: list[dict[str, Any]] = field(default_factory=list)
+    members: list[dict[str, Any]] | None = None
+
+    @property
+    def count(self) -> int:
+        """How many networks answer."""
+        return len(self.members) if self.members else 1
+
+    def member(self, number: int) -> Record:
+        """The record of one of several members, as its fold's own checkpoint has it in what a prediction needs."""
+        if self.members is None:
+            raise ValueError("a checkpoint of one network has no members")
+        own, calibration = self.members[number], dict(self.calibration["members"][number])
+        return replace(
+            self,
+            statistics=own["statistics"],
+            calibration=calibration,
+            calibrated=bool(calibration.get("calibrated", False)),
+            digest=None if self.digest is None else replace(self.digest, tested=own["tested"]),
+            members=None,
+        )
 
     def to_plain(self, weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """Plain containers and tensors, which load with ``weights_only=True``; classes under permanent names.
@@ -139,7 +170,9 @@ class Record:
         Args:
             weights: of the same checkpoint; their digest stands in the record.
         """
-        entry = {"schema": SCHEMA, **asdict(self), "config": with_trees_inside(lasting(self.config))}
+        fields = {name: value for name, value in asdict(self).items() if name != "members" or value is not None}
+        schema = SCHEMA if self.members is None else OF_MEMBERS
+        entry = {"schema": schema, **fields, "config": with_trees_inside(lasting(self.config))}
         digests = {"weights": digest_of(dict(weights)), "record": digest_of(entry)}
         whole = {**entry, "digests": digests}
         checked(whole, "the record of this run")

@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 
+from astrid_ml.contracts.scoring import JOINED
 from astrid_ml.errors import UserError
 
 SCHEMA = 2
+# Of a checkpoint that holds several members as one; earlier versions of astrid_ml refuse it. All else stays at 2.
+OF_MEMBERS = 3
 NOTHING: tuple[type, ...] = (type(None),)
-# Field -> what it may be. A record has all of them and no others.
+# Field -> what it may be. A record has all of them and no others; ``members`` beside them from schema 3 on.
 FIELDS: dict[str, tuple[type, ...]] = {
     "domain": (str,),
     "config": (dict,),
@@ -32,6 +35,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "stages": (list,),
     "digests": (dict, *NOTHING),
 }
+WITH_MEMBERS: dict[str, tuple[type, ...]] = {**FIELDS, "members": (list, *NOTHING)}
 INTERPOLATION = "${"
 DEEPEST, LARGEST = 40, 200_000  # containers in containers; values in all
 
@@ -51,18 +55,22 @@ def checked(entry: Any, name: str) -> dict[str, Any]:
         raise _damaged(name, "no schema")
     if too_deep(entry):
         raise _damaged(name, f"containers nested more than {DEEPEST} deep, or more than {LARGEST} values")
-    if entry["schema"] > SCHEMA or entry["schema"] < 1:
+    if entry["schema"] > OF_MEMBERS or entry["schema"] < 1:
         raise UserError(
-            f"a checkpoint of schema 1 to {SCHEMA}", f"schema {entry['schema']} in {name}", "update astrid_ml"
+            f"a checkpoint of schema 1 to {OF_MEMBERS}", f"schema {entry['schema']} in {name}", "update astrid_ml"
         )
+    if (entry["schema"] < OF_MEMBERS and "members" in entry) or (
+        entry["schema"] == OF_MEMBERS and entry.get("members") is None
+    ):
+        raise _damaged(name, f"schema {entry['schema']} with members where there are none, or without them")
     today = migrated(entry)
     fields = {key: value for key, value in today.items() if key != "schema"}
-    for wrong in sorted(fields.keys() ^ FIELDS.keys()):
+    for wrong in sorted(fields.keys() ^ WITH_MEMBERS.keys()):
         raise _damaged(name, f"{'a field too many' if wrong in fields else 'no field'}: {wrong}")
-    for key, kinds in FIELDS.items():
+    for key, kinds in WITH_MEMBERS.items():
         if type(fields[key]) not in kinds:
             raise _damaged(name, f"{key} is {type(fields[key]).__name__}, not {' or '.join(k.__name__ for k in kinds)}")
-    if entry["schema"] == SCHEMA and fields["digests"] is None:
+    if entry["schema"] >= SCHEMA and fields["digests"] is None:
         raise _damaged(name, "no digests")
     for where, text in texts(fields["config"], "config"):
         if INTERPOLATION in text:
@@ -98,13 +106,16 @@ def too_deep(value: Any) -> bool:
 
 
 def migrated(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry of schema 1 as one of schema 2: what it did not say is None."""
-    if entry["schema"] == SCHEMA:
+    """An entry of an earlier schema as one of today's: what it did not say is None."""
+    if entry["schema"] == OF_MEMBERS:
         return entry
+    if entry["schema"] == SCHEMA:
+        return {**entry, "members": None}
     channels = entry.get("channels", [])
     first: dict[str, Any] = {"statistics": {}, "calibration": {}, "calibrated": False, "dataset_fingerprint": None}
     first |= {"digest": None, "classes": None, "versions": {}, "note": "", "known_as": []}
     new: dict[str, Any] = {"validity": None, "prevalence": None, "sets": None, "stages": [], "digests": None}
+    new["members"] = None
     return {**first, **entry, "channels": {"names": channels, "sky": None}, **new, "schema": SCHEMA}
 
 
@@ -131,13 +142,11 @@ def _check_inside(fields: dict[str, Any], name: str) -> None:
             raise _damaged(name, f"{key} with something else than names")
     if not all(isinstance(stage, dict) for stage in fields["stages"]):
         raise _damaged(name, "stages that are no records")
-    threshold = fields["calibration"].get("threshold", 0.5)
-    if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-        raise _damaged(name, f"a threshold of {threshold!r}, not a number from 0 to 1")
     for where, value in numbers(fields["calibration"], "calibration"):
         if not math.isfinite(value):
             raise _damaged(name, f"{where} is {value}")
     _check_calibration(fields["calibration"], name)
+    check_members(fields["members"], fields["calibration"], name)
     digest = fields["digest"]
     if digest is not None:
         wanted = {"ids": torch.int64, "groups": torch.int64, "positions": torch.float64, "tested": torch.int64}
@@ -147,8 +156,40 @@ def _check_inside(fields: dict[str, Any], name: str) -> None:
             raise _damaged(name, "a digest of training samples of other numbers")
 
 
+def check_members(members: Any, calibration: dict[str, Any], name: str) -> None:
+    """Refuse members without the statistics, tested samples or calibration of their own.
+
+    Args:
+        members: the field; None where there is one network.
+        calibration: of the record; of joined members it holds that of each.
+        name: of the file, for messages.
+
+    Raises:
+        UserError: they are not whole.
+    """
+    of_each = calibration.get("members")
+    if members is None:
+        if of_each is not None or calibration.get("kind") == JOINED:
+            raise _damaged(name, "a calibration of members that are not there")
+        return
+    if len(members) < 2 or not isinstance(of_each, list) or len(of_each) != len(members):
+        raise _damaged(name, "not two members or more, each with its calibration")
+    for number, (member, own) in enumerate(zip(members, of_each, strict=True)):
+        if not isinstance(member, dict) or set(member) != {"statistics", "tested"} or not isinstance(own, dict):
+            raise _damaged(name, f"member {number} without statistics, tested and calibration")
+        tested = member["tested"]
+        if not isinstance(member["statistics"], dict) or not isinstance(tested, torch.Tensor):
+            raise _damaged(name, f"member {number} with something else than statistics and hashes")
+        if tested.dtype != torch.int64 or own.get("kind") == JOINED or "members" in own:
+            raise _damaged(name, f"member {number} that is no single network")
+        _check_calibration(own, name)
+
+
 def _check_calibration(calibration: dict[str, Any], name: str) -> None:
     """Refuse parameters that turn the order of scores round or leave the range of a probability."""
+    threshold = calibration.get("threshold", 0.5)
+    if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+        raise _damaged(name, f"a threshold of {threshold!r}, not a number from 0 to 1")
     kind, parameters = calibration.get("kind", "none"), calibration.get("parameters", {})
     if not isinstance(kind, str) or not isinstance(parameters, dict):
         raise _damaged(name, "a calibration that is none")

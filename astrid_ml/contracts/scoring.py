@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import pandas as pd
@@ -209,3 +209,64 @@ class ModelTask(Protocol):
 
     def eval(self) -> Any:
         """From here on it predicts."""
+
+
+@runtime_checkable
+class JoinsMembers(Protocol):
+    """A task whose networks, trained on the folds of one split, can answer as one.
+
+    Example:
+        >>> class Mean:
+        ...     def predict_members(self, members, source, rows=None):
+        ...         tables = [task.predict_table(data, source, rows) for task, data in members]
+        ...         return tables[0].assign(score=sum(table["score"] for table in tables) / len(tables))
+        >>> isinstance(Mean(), JoinsMembers)
+        True
+    """
+
+    def predict_members(
+        self, members: Sequence[tuple[ModelTask, ModelData]], source: SampleSource, rows: Ints | None = None
+    ) -> pd.DataFrame:
+        """The scores of all members as one; see :class:`Scorer`.
+
+        Args:
+            members: (task, datamodule with the statistics of its own training set), in the order of the folds.
+            source: samples.
+            rows: positions in its index; None for all.
+
+        Returns:
+            The columns of one member, and of each what its calibration starts from, named by :func:`member_column`.
+        """
+
+
+@runtime_checkable
+class JudgesMembers(Protocol):
+    """A judge that calibrates and decides for several members that answer as one.
+
+    Example:
+        >>> class AtHalf:
+        ...     def fit_members(self, members, unseen):
+        ...         return {"calibrated": False, "threshold": 0.5, "rule": "fixed at 0.5", "members": list(members)}
+        >>> isinstance(AtHalf(), JudgesMembers)
+        True
+    """
+
+    def fit_members(self, members: Sequence[dict[str, Any]], unseen: pd.DataFrame) -> dict[str, Any]:
+        """What ``apply`` needs for the scores of joined members; plain containers, kept in the checkpoint.
+
+        Args:
+            members: what ``fit`` gave for each of them; it stands in the answer as ``members``.
+            unseen: predictions of samples by members that never saw them, with ``label`` and what ``apply`` adds.
+        """
+
+
+JOINED = "joined"  # the kind of calibration of several members that answer as one
+
+
+def member_column(name: str, number: int) -> str:
+    """The column of one member beside that of the joined model.
+
+    >>> member_column("score", 2)
+    'score_fold_2'
+    """
+    return f"{name}_fold_{number}"

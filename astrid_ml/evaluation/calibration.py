@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
+from astrid_ml.contracts.scoring import member_column
 from astrid_ml.errors import UserError
 from astrid_ml.metrics.binary import check_scores
 from astrid_ml.types import Floats
@@ -106,12 +108,47 @@ def calibrated(scores: Any, fitted: dict[str, Any] | None) -> Floats | None:
         return None
     parameters = fitted["parameters"]
     if fitted["kind"] == "temperature":
-        out: Floats = expit(logits_of(scores) / parameters["temperature"] + parameters["offset"])
+        out: Floats = expit(_tempered(scores, parameters))
         return out
     if fitted["kind"] == "isotonic":
         steps: Floats = np.interp(np.asarray(scores, dtype=np.float64), parameters["x"], parameters["y"])
         return steps
     raise UserError("a calibration of the kind temperature or isotonic", str(fitted["kind"]), "update astrid_ml")
+
+
+def _tempered(scores: Any, parameters: dict[str, Any]) -> Floats:
+    out: Floats = logits_of(scores) / parameters["temperature"] + parameters["offset"]
+    return out
+
+
+def calibrated_log_odds(scores: Any, fitted: dict[str, Any] | None) -> Floats | None:
+    """The log-odds of :func:`calibrated`, exact where a probability would round to 1; None where there is none."""
+    if fitted and fitted["kind"] == "temperature":
+        return _tempered(scores, fitted["parameters"])
+    probability = calibrated(scores, fitted)
+    return None if probability is None else logits_of(probability)
+
+
+def joined_probability(predictions: pd.DataFrame, members: Sequence[dict[str, Any]]) -> Floats | None:
+    """The sigmoid of the mean of the members' calibrated log-odds; None where one of them is not calibrated.
+
+    Args:
+        predictions: with each member's score, see :func:`astrid_ml.contracts.scoring.member_column`.
+        members: what was fitted for each.
+
+    Raises:
+        UserError: a member's scores are not there.
+    """
+    names = [member_column("score", number) for number in range(len(members))]
+    if absent := [name for name in names if name not in predictions]:
+        got = f"no {', '.join(absent[:3])}"
+        raise UserError("the scores of each member of a joined model", got, "score the samples with the checkpoint")
+    odds = [calibrated_log_odds(predictions[name], fitted) for name, fitted in zip(names, members, strict=True)]
+    known = [part for part in odds if part is not None]
+    if len(known) < len(odds):
+        return None
+    out: Floats = expit(np.asarray(np.mean(known, axis=0)))
+    return out
 
 
 def reliability(probability: Any, labels: Any, bins: int = 15) -> pd.DataFrame:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.scoring import JOINED
 from astrid_ml.evaluation.binary import BinaryEvaluation
-from astrid_ml.evaluation.calibration import Calibration, calibrated
+from astrid_ml.evaluation.calibration import Calibration, calibrated, joined_probability
 from astrid_ml.evaluation.result import EvaluationResult
 
 
@@ -58,10 +60,26 @@ class BinaryJudge:
         threshold, rule = self.threshold.choose(known["score"] if probability is None else probability, labels)
         return {**fitted, "calibrated": probability is not None, "threshold": threshold, "rule": rule}
 
+    def fit_members(self, members: Sequence[dict[str, Any]], unseen: pd.DataFrame) -> dict[str, Any]:
+        """Each member keeps its calibration; the threshold is chosen on what none of the scoring members saw.
+
+        See :class:`astrid_ml.contracts.scoring.JudgesMembers`.
+        """
+        known = unseen[unseen["label"].notna()]
+        sure = all(fitted.get("calibrated") for fitted in members)
+        threshold, rule = self.threshold.choose(
+            known["probability" if sure else "score"], known["label"].astype(int).to_numpy()
+        )
+        plain = {"kind": JOINED, "parameters": {}, "calibrated": sure, "threshold": threshold, "rule": rule}
+        return {**plain, "members": list(members)}
+
     def apply(self, predictions: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
         """The threshold applies to ``probability`` where calibrated, else to ``score``; ``threshold_on`` says which."""
         out = predictions.copy()
-        probability = calibrated(out["score"], fitted if "kind" in fitted else None)
+        if fitted.get("kind") == JOINED:
+            probability = joined_probability(out, fitted["members"])
+        else:
+            probability = calibrated(out["score"], fitted if "kind" in fitted else None)
         on = "score" if probability is None else "probability"
         out["probability"] = np.full(len(out), np.nan) if probability is None else probability
         out["threshold"] = float(fitted.get("threshold", 0.5))

@@ -61,6 +61,8 @@ def _operating(report: RunReport) -> str:
         return ""
     rule = f" ({calibration['rule']})" if calibration.get("rule") else ""
     text = f" At the threshold {threshold:.3g}{rule} the recall is {recall:.3f}"
+    if (report.record.get("joined") or {}).get("of_members"):
+        text = f" With each fold's own threshold the recall is {recall:.3f}"
     return f"{text}, the precision {precision:.3f}." if precision is not None else f"{text}; nothing is called real."
 
 
@@ -115,7 +117,7 @@ def alarms(report: RunReport) -> list[str]:
 
 
 def remarks(report: RunReport) -> list[str]:
-    """What the reader must know besides: a partial dataset, proxy labels, all-bogus models, confounding."""
+    """What the reader must know besides: a partial dataset, proxy labels, all-bogus models, folds as one, and more."""
     record = report.record
     out = list(report.headline.remarks)
     labels = record.get("labels") or {}
@@ -123,6 +125,8 @@ def remarks(report: RunReport) -> list[str]:
         out.insert(0, f"Labels are a proxy: {labels.get('words', labels.get('source'))}")
     if partial := said_of_partial(record.get("dataset") or {}):
         out.insert(0, partial)
+    if joined := record.get("joined"):
+        out.append(str(joined["words"]))
     confounded = (record.get("audit") or {}).get("confounding") or {}
     if confounded.get("alarm"):
         columns = ", ".join(confounded.get("columns") or [])

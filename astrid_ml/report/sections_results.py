@@ -73,6 +73,8 @@ def operating(report: RunReport) -> SectionView | None:
         on = "the calibrated probability" if calibration.get("calibrated") else "the raw score"
         rule = calibration.get("rule", "given")
         sentence = f"The threshold is {calibration['threshold']:.4g} on {on}; its rule: {rule}."
+        if (report.record.get("joined") or {}).get("of_members"):
+            sentence += " It is that of the checkpoint of all folds; the decisions shown were made by each fold's own."
     pieces: list[View] = [_confusion(result.tables["confusion"])] if "confusion" in result.tables else []
     if "prevalence" in result.tables:
         pieces.append(_prevalence(result.tables["prevalence"]))

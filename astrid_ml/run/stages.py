@@ -12,7 +12,7 @@ from typing import Any
 
 from astrid_ml.checkpoint.digests import digest_of
 
-NAMES = ("prepare", "split", "audit", "fit", "calibrate", "predict", "evaluate", "report")
+NAMES = ("prepare", "split", "audit", "fit", "calibrate", "predict", "join", "evaluate", "report")
 
 
 @dataclass

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from astrid_ml.evaluation.tree.calibration import joined_nodes
 from astrid_ml.evaluation.tree.metrics import macro_average_precision
 from astrid_ml.models.losses.hierarchy import WHXE, sibling_log_softmax
 from astrid_ml.models.tasks.task import Batch, Task
@@ -87,6 +89,12 @@ class HierarchyTask(Task):
         p = self.node_probabilities(batch)
         columns = {f"score_{name}": p[:, number] for number, name in enumerate(self.taxonomy.nodes)}
         return {"days": batch["days"].flatten(), **columns}
+
+    def join_tables(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """In each family of siblings the mean of the members' log-probabilities, see ``joined_nodes``."""
+        names = [f"score_{name}" for name in self.taxonomy.nodes]
+        joined = joined_nodes(self.taxonomy, (table[names].to_numpy(np.float64) for table in tables))
+        return tables[0].assign(**dict(zip(names, joined.T, strict=True))).astype(tables[0].dtypes)
 
     def update_metrics(self, batch: Batch) -> None:
         labels = batch["y"].repeat_interleave(batch["queries"].shape[1])

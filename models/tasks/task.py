@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
 from pytorch_lightning import LightningModule
+from scipy.special import expit
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.contracts.scoring import member_column
+from astrid_ml.evaluation.calibration import logits_of
 
 Batch = dict[str, Tensor]
 
@@ -124,15 +127,75 @@ class Task(LightningModule):
         Returns:
             One row a sample, in order: ``row`` (position in the index) and the columns of ``scores``.
         """
-        self.eval()
-        parts: list[pd.DataFrame] = []
-        device = next(self.network.parameters()).device
-        with torch.inference_mode():
-            for chosen, batch in datamodule.batches(source, rows):
-                moved = {name: value.to(device) for name, value in batch.items()}
-                columns = {name: to_numpy(value) for name, value in self.scores(moved).items()}
-                parts.append(pd.DataFrame({"row": chosen, **columns}))
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"row": np.array([], dtype=np.int64)})
+        return member_tables([(self, datamodule)], source, rows)[0]
+
+    def predict_members(
+        self, members: Sequence[tuple[Task, Any]], source: SampleSource, rows: Any = None
+    ) -> pd.DataFrame:
+        """Several networks of this task as one, each with its own statistics.
+
+        Args:
+            members: (task, datamodule), in the order of the folds.
+            source: samples.
+            rows: positions in its index; None for all.
+
+        Returns:
+            The columns of one member, see :meth:`join_tables`, and beside them each member's scores (``score_fold_0``).
+        """
+        if any(type(task).predict_table is not Task.predict_table for task, _ in members):
+            tables = [task.predict_table(data, source, rows) for task, data in members]
+        else:
+            tables = member_tables(members, source, rows)
+        beside = {
+            member_column(name, number): table[name]
+            for number, table in enumerate(tables)
+            for name in table.columns
+            if str(name).startswith("score")
+        }
+        return self.join_tables(tables).assign(**beside)
+
+    def join_tables(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """``score`` from the mean of the log-odds (``logit`` where a task gives it), other fractions as their mean.
+
+        What is no fraction (times, counts) is the first member's.
+        """
+        out = tables[0].copy()
+        for name in out.columns:
+            if out[name].dtype.kind == "f" and name != "score":
+                out[name] = np.mean([table[name].to_numpy(np.float64) for table in tables], axis=0)
+        if "score" in out:
+            odds = [
+                table["logit"].to_numpy(np.float64) if "logit" in table else logits_of(table["score"])
+                for table in tables
+            ]
+            out["score"] = expit(np.mean(odds, axis=0))
+        return out.astype(tables[0].dtypes)
+
+
+def member_tables(members: Sequence[tuple[Task, Any]], source: SampleSource, rows: Any = None) -> list[pd.DataFrame]:
+    """Each task's table; a batch of members that share a datamodule is made once.
+
+    Args:
+        members: (task, datamodule).
+        source: samples.
+        rows: positions in its index; None for all.
+    """
+    for task, _ in members:
+        task.eval()
+    different = {id(data): data for _, data in members}
+    streams = {key: data.batches(source, rows) for key, data in different.items()}
+    first, *others = streams
+    parts: list[list[pd.DataFrame]] = [[] for _ in members]
+    with torch.inference_mode():
+        for chosen, batch in streams[first]:
+            made = {first: batch} | {key: next(streams[key])[1] for key in others}
+            for (task, data), own in zip(members, parts, strict=True):
+                device = next(task.network.parameters()).device
+                moved = {name: value.to(device) for name, value in made[id(data)].items()}
+                columns = {name: to_numpy(value) for name, value in task.scores(moved).items()}
+                own.append(pd.DataFrame({"row": chosen, **columns}))
+    empty = pd.DataFrame({"row": np.array([], dtype=np.int64)})
+    return [pd.concat(own, ignore_index=True) if own else empty for own in parts]
 
 
 def to_numpy(value: Tensor) -> Any:

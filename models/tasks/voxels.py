@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,8 +17,9 @@ from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.errors import UserError
 from astrid_ml.metrics.histogram import HistogramAveragePrecision
 from astrid_ml.models.losses.voxels import IGNORE
-from astrid_ml.models.tasks.task import Batch, Task
+from astrid_ml.models.tasks.task import Batch, Task, to_numpy
 from astrid_ml.preprocessing.ramps.fusion.truth import NEEDED, fold_evidence
+from astrid_ml.preprocessing.ramps.fusion.windows import VoxelScorer, mean_scorer
 from astrid_ml.preprocessing.ramps.ramp.channels import ramp_channels
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES as CLASSES
 
@@ -73,14 +74,8 @@ class VoxelTask(Task):
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
         logits = self.logits(batch["x"]).float()
-        out = {"score": 1 - logits.softmax(1)[:, 0].flatten(1).amin(1)}
-        odds = class_logits(logits)
-        for i, name in enumerate(CLASSES):
-            place = ((odds[:, i] + LIMIT) * (BINS / (2 * LIMIT))).floor().clamp(0, BINS - 1).long()
-            for suffix, member in (("true", batch["y"] == i + 1), ("false", known(batch["y"]) & (batch["y"] != i + 1))):
-                flat = [torch.bincount(p[m], minlength=BINS) for p, m in zip(place, member, strict=True)]
-                out[f"{name}_{suffix}"] = torch.stack(flat)
-        return out
+        score = 1 - logits.softmax(1)[:, 0].flatten(1).amin(1)
+        return {"score": score, **histograms(class_logits(logits), batch["y"])}
 
     def voxel_scorer(self, precision: str = "auto") -> Callable[[Tensor, Tensor], Tensor]:
         """The trained network as a function of the signal.
@@ -108,13 +103,36 @@ class VoxelTask(Task):
 
     def predict_table(self, datamodule: Any, source: SampleSource, rows: Any = None) -> pd.DataFrame:
         """Scores of tiles; where the truth is known also the evidence that fusion is fitted and judged on."""
-        table = super().predict_table(datamodule, source, rows)
-        chosen = table["row"].to_numpy(np.int64)
-        index = source.index.iloc[chosen]
-        if not len(table) or not set(NEEDED) <= set(index.columns) or index["label"].isna().any():
-            return table
-        evidence = fold_evidence(source, chosen, self.voxel_scorer())
-        return pd.concat([table.reset_index(drop=True), evidence], axis=1)
+        return with_evidence(super().predict_table(datamodule, source, rows), source, self.voxel_scorer)
+
+    def predict_members(
+        self, members: Sequence[tuple[Task, Any]], source: SampleSource, rows: Any = None
+    ) -> pd.DataFrame:
+        """The mean of the members' log-odds at each voxel and class, background too, then the columns of one of them.
+
+        The members look at one batch after the other, and one sum of log-odds is kept.
+        """
+        tasks = [task for task, _ in members if isinstance(task, VoxelTask)]
+        streams = [data.batches(source, rows) for _, data in members]
+        parts: list[pd.DataFrame] = []
+        with torch.inference_mode():
+            for chosen, batch in streams[0]:
+                total = tasks[0].all_odds(batch)
+                for task, (_, data), stream in zip(tasks[1:], members[1:], streams[1:], strict=True):
+                    total += task.all_odds(batch if data is members[0][1] else next(stream)[1])
+                odds, codes = total / len(tasks), batch["y"].to(total.device)
+                # Of any anomaly: the log-odds of the background, turned.
+                columns = {"score": torch.sigmoid(-odds[:, 0]).flatten(1).amax(1), **histograms(odds[:, 1:], codes)}
+                parts.append(pd.DataFrame({"row": chosen, **{name: to_numpy(v) for name, v in columns.items()}}))
+        table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"row": np.array([], dtype=np.int64)})
+        return with_evidence(table, source, lambda: mean_scorer([task.voxel_scorer() for task in tasks]))
+
+    def all_odds(self, batch: Batch) -> Tensor:
+        """Log-odds of each class against all others, the background first, (B, 4, T, H, W)."""
+        self.eval()
+        weights = next(self.network.parameters())
+        logits = self.logits(batch["x"].to(weights.device)).float()
+        return class_logits(logits, range(logits.shape[1]))
 
     def _device_has_bf16(self) -> bool:
         return torch.cuda.is_bf16_supported() if self.device.type == "cuda" else cpu_has_bf16()
@@ -134,10 +152,35 @@ class VoxelTask(Task):
         return {**values, "val/aucpr_mean": sum(defined) / len(defined) if defined else 0.0}
 
 
-def class_logits(logits: Tensor) -> Tensor:
-    """(B, 4, ...) logits -> (B, 3, ...) log-odds of each anomaly against everything else."""
-    others = [torch.logsumexp(torch.cat([logits[:, :i], logits[:, i + 1 :]], dim=1), dim=1) for i in (1, 2, 3)]
-    return logits[:, 1:] - torch.stack(others, dim=1)
+def with_evidence(table: pd.DataFrame, source: SampleSource, scorer: Callable[[], VoxelScorer]) -> pd.DataFrame:
+    """A table of tiles; where the truth is known also with the evidence that fusion is fitted and judged on."""
+    chosen = table["row"].to_numpy(np.int64)
+    index = source.index.iloc[chosen]
+    if not len(table) or not set(NEEDED) <= set(index.columns) or index["label"].isna().any():
+        return table
+    return pd.concat([table.reset_index(drop=True), fold_evidence(source, chosen, scorer())], axis=1)
+
+
+def histograms(odds: Tensor, codes: Tensor) -> dict[str, Tensor]:
+    """Of each tile, the voxels of each class and all others by their log-odds.
+
+    Args:
+        odds: of the anomalies, (B, 3, T, H, W).
+        codes: the truth, (B, T, H, W).
+    """
+    out = {}
+    for i, name in enumerate(CLASSES):
+        place = ((odds[:, i] + LIMIT) * (BINS / (2 * LIMIT))).floor().clamp(0, BINS - 1).long()
+        for suffix, member in (("true", codes == i + 1), ("false", known(codes) & (codes != i + 1))):
+            flat = [torch.bincount(p[m], minlength=BINS) for p, m in zip(place, member, strict=True)]
+            out[f"{name}_{suffix}"] = torch.stack(flat)
+    return out
+
+
+def class_logits(logits: Tensor, classes: Sequence[int] = (1, 2, 3)) -> Tensor:
+    """(B, 4, ...) logits -> (B, 3, ...) log-odds of each anomaly, or of other classes, against everything else."""
+    others = [torch.logsumexp(torch.cat([logits[:, :i], logits[:, i + 1 :]], dim=1), dim=1) for i in classes]
+    return logits[:, classes[0] : classes[-1] + 1] - torch.stack(others, dim=1)
 
 
 def known(codes: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from astrid_ml.checkpoint.digests import rebuilt
 from astrid_ml.checkpoint.files import AtomicCheckpointIO, write_whole
 from astrid_ml.errors import UserError
 
@@ -66,3 +67,14 @@ def test_a_folder_that_is_a_file_is_the_users_to_change(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError, match="taken"):
         write_whole({"epoch": 1}, tmp_path / "taken" / "last.ckpt")
+
+
+def test_the_same_content_has_the_same_bytes_whatever_is_one_object(tmp_path: Path) -> None:
+    word = "network.weight"
+    apart = {"state": {"".join(list(word)): torch.arange(9.0)}, "names": ["".join(list(word))], "kept": [[1.5], [1.5]]}
+    row = [1.5]
+    shared = {"state": {word: torch.arange(9.0)}, "names": [word], "kept": [row, row]}
+    for number, content in enumerate((apart, shared)):
+        write_whole(rebuilt(content), tmp_path / f"{number * 'long name'}.ckpt")
+    one, two = (path.read_bytes() for path in sorted(tmp_path.iterdir()))
+    assert one == two

@@ -6,6 +6,7 @@ objects, so that a family with little to correct is left as it is.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ RIDGES = (np.inf, 30.0, 3.0, 0.3)
 DRIFT = 0.3
 KNOTS = 6  # every second doubling of the days
 PARTS = 4
+LEAST = 1e-30  # of a child in a mean of logs: no model rules a class out for all others
 
 
 def clock(days: Floats) -> Floats:
@@ -38,10 +40,10 @@ def basis(t: Floats, knots: int = KNOTS) -> Floats:
     return np.concatenate([np.ones((len(t), 1)), hats], axis=1)
 
 
-def conditional_logs(p: Floats, group: list[int], parent: int) -> Floats:
-    """log p(child | parent), shape (n, k)."""
+def conditional_logs(p: Floats, group: list[int], parent: int, least: float = 1e-12) -> Floats:
+    """log p(child | parent), shape (n, k); a probability below ``least`` counts as that."""
     ratio = p[:, group] / np.maximum(p[:, [parent]], 1e-300)
-    out: Floats = np.log(np.clip(ratio, 1e-12, 1.0))
+    out: Floats = np.log(np.clip(ratio, least, 1.0))
     return out
 
 
@@ -160,4 +162,28 @@ def apply_nodes(tree: Taxonomy, p: Floats, days: Floats, parameters: dict[str, A
         fitted = np.asarray(parameters[tree.nodes[parent]])
         z = _logits(fitted, logs, basis(t, len(fitted) - 1))  # a checkpoint's own knots
         conditional[:, group] = np.exp(log_softmax(z, axis=1))
+    return tree.probabilities(conditional)
+
+
+def joined_nodes(tree: Taxonomy, parts: Iterable[Floats]) -> Floats:
+    """Node probabilities of several models as one: in each family of siblings the mean of their log-probabilities.
+
+    Of two siblings that is the mean of their log-odds; of more, that of the log-odds of any two of them. Each family
+    adds up to 1 again, so children sum to their parent.
+
+    Args:
+        tree: the taxonomy.
+        parts: (n, n_nodes) consistent probabilities of each model; one is looked at after the other.
+    """
+    total, count = np.zeros((0, len(tree.nodes))), 0
+    for p in parts:
+        logs = np.zeros(p.shape)
+        for siblings in tree.sibling_groups:
+            group = list(siblings)
+            logs[:, group] = conditional_logs(p, group, int(tree.parent[group[0]]), LEAST)
+        total, count = logs if count == 0 else total + logs, count + 1
+    conditional = np.ones_like(total)
+    for siblings in tree.sibling_groups:
+        group = list(siblings)
+        conditional[:, group] = np.exp(log_softmax(total[:, group] / count, axis=1))
     return tree.probabilities(conditional)

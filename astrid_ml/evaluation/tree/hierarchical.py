@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.scoring import JOINED, member_column
+from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.evaluation.tree.calibration import apply_nodes, fit_nodes
+from astrid_ml.evaluation.tree.calibration import apply_nodes, fit_nodes, joined_nodes
 from astrid_ml.evaluation.tree.figures import figure_over_days, figure_precision_recall, figure_tree_confusion
 from astrid_ml.evaluation.tree.metrics import (
     confusion_matrix,
@@ -68,15 +70,28 @@ class HierarchicalJudge:
         parameters = fit_nodes(tree, scores_of(validation, tree), nodes, days, validation["group_id"])
         return {"kind": "nodes", "parameters": parameters, "calibrated": True, "rule": rule}
 
+    def fit_members(self, members: Sequence[dict[str, Any]], unseen: pd.DataFrame) -> dict[str, Any]:
+        """Each member keeps its calibration; there is no threshold to choose.
+
+        See :class:`astrid_ml.contracts.scoring.JudgesMembers`.
+        """
+        sure = all(bool(fitted.get("calibrated")) for fitted in members)
+        rule = f"deepest node with a probability of at least {self.confidence:g}"
+        return {"kind": JOINED, "parameters": {}, "calibrated": sure, "rule": rule, "members": list(members)}
+
     def apply(self, predictions: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
         """Add ``p_<node>``, ``class``, ``probability`` (of that class) and ``anomaly``.
 
-        ``anomaly`` is the entropy of the leaves over that of a uniform guess: 0 sure of one leaf, 1 knows nothing.
+        ``anomaly`` is the entropy of the leaves over that of a uniform guess: 0 sure of one leaf, 1 knows nothing. Of
+        joined members it is that of their common leaves: where the members disagree it is high too.
         """
         tree = self.tree
-        p = scores_of(predictions, tree)
-        if fitted.get("kind") == "nodes":
-            p = apply_nodes(tree, p, predictions["days"].to_numpy(dtype=np.float64), fitted["parameters"])
+        if fitted.get("kind") == JOINED:
+            p = joined_nodes(tree, nodes_of_members(predictions, tree, fitted["members"]))
+            own = [member_column(f"score_{node}", i) for i in range(len(fitted["members"])) for node in tree.nodes]
+            predictions = predictions.drop(columns=own)
+        else:
+            p = nodes_of(predictions, tree, fitted)
         called = tree.deepest_confident(p, self.confidence)
         leaves = p[:, tree.level_nodes(tree.n_levels)]
         entropy = -(leaves * np.log(np.clip(leaves, 1e-300, None))).sum(axis=1) / np.log(leaves.shape[1])
@@ -267,6 +282,33 @@ def headline_day(headline: str, days: Floats) -> float:
 def levels(tree: Taxonomy) -> list[tuple[int, str]]:
     """(depth, name) of the levels below the root; the last is ``leaf``."""
     return [(n, "leaf" if n == tree.n_levels else f"level{n}") for n in range(1, tree.n_levels + 1)]
+
+
+def nodes_of(table: pd.DataFrame, tree: Taxonomy, fitted: dict[str, Any]) -> Floats:
+    """Node probabilities of one model, (n, n_nodes): calibrated where that was fitted."""
+    p = scores_of(table, tree)
+    if fitted.get("kind") != "nodes":
+        return p
+    return apply_nodes(tree, p, table["days"].to_numpy(dtype=np.float64), fitted["parameters"])
+
+
+def nodes_of_members(table: pd.DataFrame, tree: Taxonomy, members: Sequence[dict[str, Any]]) -> Iterator[Floats]:
+    """Of each member the node probabilities, one after the other.
+
+    Args:
+        table: with each member's node scores, see :func:`astrid_ml.contracts.scoring.member_column`.
+        tree: the taxonomy.
+        members: what was fitted for each.
+
+    Raises:
+        UserError: a member's scores are not there.
+    """
+    for number, fitted in enumerate(members):
+        own = {f"score_{node}": member_column(f"score_{node}", number) for node in tree.nodes}
+        if absent := [name for name in own.values() if name not in table]:
+            got = f"no {', '.join(absent[:3])}"
+            raise UserError("the scores of each member of a joined model", got, "score the samples with the checkpoint")
+        yield nodes_of(pd.DataFrame({"days": table["days"]} | {n: table[o] for n, o in own.items()}), tree, fitted)
 
 
 def scores_of(table: pd.DataFrame, tree: Taxonomy, prefix: str = "score_") -> Floats:

@@ -24,6 +24,10 @@ from astrid_ml.report.content import RunReport
 from astrid_ml.report.write import write_model_card, write_report
 from astrid_ml.run.headline import headline
 from astrid_ml.run.pictures import notable
+from astrid_ml.types import Ints
+
+ONE_EACH = "Each sample was scored by the one member that never saw it."
+ALL_SEEN = "the joined model was not judged, since it saw all of these samples."
 
 
 def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Sequence[str] = ()) -> dict[str, Any]:
@@ -31,8 +35,9 @@ def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Seque
 
     Args:
         ckpt_path: ``best.ckpt``.
-        dataset_path: a prepared dataset with labels. On the training dataset only the run's test fold counts; on
-            another, all rows but those whose id, group or position the training folds held.
+        dataset_path: a prepared dataset with labels. On the training dataset only the run's test fold counts (of a
+            checkpoint of all folds: each row by the member that never saw it); on another, all rows but those whose
+            id, group or position the training folds held.
         output_dir: gets the files.
         trust: classes outside this project that the checkpoint may name.
 
@@ -45,6 +50,51 @@ def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Seque
     started = time.perf_counter()
     model, dataset = load_model(ckpt_path, trust), PreparedDataset(dataset_path)
     rows, account = usable_rows(model, dataset)
+    judge = build(model.record.config["evaluation"], trust)
+    of_members = model.record.members is not None and dataset.fingerprint == model.record.dataset_fingerprint
+    if of_members:
+        predictions = out_of_fold(model, dataset, rows, judge)
+        words = f"{ONE_EACH} The numbers are those of single members, as in the run's report; {ALL_SEEN}"
+    else:
+        predictions = judged(model, dataset, rows, judge)
+        words = model.record.note if model.record.members is not None else ""
+    result = judge.evaluate(predictions)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    write_predictions(predictions.assign(set="test"), output_dir / "predictions.parquet")
+    record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
+    record |= {"joined": {"members": model.record.count, "of_members": of_members, "words": words}} if words else {}
+    drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)
+    cross = {} if drift is None else {"Drift of the inputs against training": drift}
+    typed = [f"ckpt_path={ckpt_path}", f"dataset={dataset_path}", f"output_dir={output_dir}"]
+    report = RunReport(
+        f"{ckpt_path.parent.parent.name or ckpt_path.stem} on {dataset_path.name}",
+        record,
+        {"test": result},
+        samples=notable(judge, predictions, dataset, model.datamodule),
+        repeat=f"astrid evaluate {shlex.join(typed)}",
+        cross=cross,
+    )
+    write_report(output_dir / "report.html", report)
+    write_model_card(output_dir, report)
+    metrics = result.flat("test")
+    write_json(output_dir / "run.json", record)
+    write_json(output_dir / "metrics.json", metrics)
+    lines = [
+        headline(result, "evaluated"),
+        *([f"note: {words}"] if words else []),
+        *(f"{name.replace('_', ' ')}: {value}" for name, value in account.items()),
+    ]
+    if partial := said_of_partial(dataset.meta):
+        lines.append(f"note: {partial}")
+    return {**metrics, "summary": [*lines, f"report: {output_dir / 'report.html'}"]}
+
+
+def judged(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any) -> pd.DataFrame:
+    """Scores, probabilities and decisions of chosen samples, beside their index columns.
+
+    Raises:
+        UserError: the dataset is of another kind.
+    """
     try:
         table = model.score(dataset, rows)
     except KeyError as error:
@@ -55,32 +105,20 @@ def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Seque
         ) from error
     index = dataset.index.iloc[table["row"].to_numpy()].reset_index(drop=True)
     joined = pd.concat([index.drop(columns=["array", "row"]), table.rename(columns={"row": "index_row"})], axis=1)
-    judge = build(model.record.config["evaluation"], trust)
-    predictions = judge.apply(joined, model.record.calibration)
-    result = judge.evaluate(predictions)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    write_predictions(predictions.assign(set="test"), output_dir / "predictions.parquet")
-    record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
-    drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)
-    cross = {} if drift is None else {"Drift of the inputs against training": drift}
-    words = [f"ckpt_path={ckpt_path}", f"dataset={dataset_path}", f"output_dir={output_dir}"]
-    report = RunReport(
-        f"{ckpt_path.parent.parent.name or ckpt_path.stem} on {dataset_path.name}",
-        record,
-        {"test": result},
-        samples=notable(judge, predictions, dataset, model.datamodule),
-        repeat=f"astrid evaluate {shlex.join(words)}",
-        cross=cross,
-    )
-    write_report(output_dir / "report.html", report)
-    write_model_card(output_dir, report)
-    metrics = result.flat("test")
-    write_json(output_dir / "run.json", record)
-    write_json(output_dir / "metrics.json", metrics)
-    lines = [headline(result, "evaluated"), *(f"{name.replace('_', ' ')}: {value}" for name, value in account.items())]
-    if partial := said_of_partial(dataset.meta):
-        lines.append(f"note: {partial}")
-    return {**metrics, "summary": [*lines, f"report: {output_dir / 'report.html'}"]}
+    out: pd.DataFrame = judge.apply(joined, model.record.calibration)
+    return out
+
+
+def out_of_fold(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any) -> pd.DataFrame:
+    """Each sample of the training dataset by the member that never saw it: the run's own held-out predictions."""
+    parts = []
+    for number in range(model.record.count):
+        member = model.member(number)
+        assert member.record.digest is not None
+        own = rows[member.record.digest.in_test(dataset.index).to_numpy()[rows]]
+        if len(own):
+            parts.append(judged(member, dataset, own, judge).assign(round=number))
+    return pd.concat(parts, ignore_index=True)
 
 
 def usable_rows(model: LoadedModel, dataset: PreparedDataset) -> tuple[Any, dict[str, Any]]:
@@ -96,8 +134,9 @@ def usable_rows(model: LoadedModel, dataset: PreparedDataset) -> tuple[Any, dict
         same = dataset.fingerprint == model.record.dataset_fingerprint
         allowed = (digest.in_test(index) if same else ~digest.seen(index)).to_numpy()
     rows = np.flatnonzero(labelled & allowed).astype(np.int64)
+    trained = "its test fold" if model.record.members is None else "each sample by the fold that never saw it"
     account = {
-        "dataset": "the training dataset: its test fold" if same else "another dataset",
+        "dataset": f"the training dataset: {trained}" if same else "another dataset",
         "evaluated": len(rows),
         "left_out_as_seen_in_training": int((labelled & ~allowed).sum()),
         "left_out_without_label": int((~labelled).sum()),
@@ -130,7 +169,7 @@ def evaluation_record(
 ) -> dict[str, Any]:
     """The content of ``run.json`` of an evaluation."""
     record: Record = model.record
-    calibration = {name: value for name, value in record.calibration.items() if name != "parameters"}
+    calibration = {name: value for name, value in record.calibration.items() if name not in ("parameters", "members")}
     return {
         "schema": SCHEMA,
         "status": "done",

@@ -93,6 +93,7 @@ def predict_files(
     report = {
         "checkpoint": str(model.path),
         "reader": reader.domain,
+        "members": model.record.count,
         "calibrated": model.record.calibrated,
         "threshold": model.record.calibration.get("threshold"),
         "threshold_rule": model.record.calibration.get("rule"),

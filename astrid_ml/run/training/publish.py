@@ -51,6 +51,7 @@ class Publication:
         loggers: trackers.
         cost: seconds and memory, by name.
         log: stages with their times.
+        joined: of a run with several rounds, what is to be said of the checkpoint of all their networks.
     """
 
     config: dict[str, Any]
@@ -67,6 +68,7 @@ class Publication:
     loggers: list[Any]
     cost: dict[str, float]
     log: StageLog
+    joined: dict[str, Any] | None = None
 
 
 def publish(run: Publication, marks: Marks, results: str) -> Mark:
@@ -161,8 +163,6 @@ def describe_dataset(run: Publication) -> None:
 def run_record(run: Publication) -> dict[str, Any]:
     """The content of ``run.json``."""
     meta = run.dataset.meta
-    first = run.rounds[0].record
-    calibration = first.calibration if first is not None else {}
     return {
         "schema": SCHEMA,
         "status": "done",
@@ -191,11 +191,8 @@ def run_record(run: Publication) -> dict[str, Any]:
             "counts": run.plan.counts(run.dataset.index).to_dict("records"),
         },
         "audit": run.audit.to_plain(),
-        "calibration": {
-            name: value
-            for name, value in calibration.items()
-            if name != "parameters" or calibration.get("kind") == "temperature"
-        },
+        "calibration": calibration_shown(run),
+        "joined": None if run.joined is None else {k: v for k, v in run.joined.items() if k != "calibration"},
         "epochs": [len(done.history) for done in run.rounds],
         "cost": {
             **run.cost,
@@ -207,6 +204,16 @@ def run_record(run: Publication) -> dict[str, Any]:
         "environment": environment(),
         "stages": run.log.plain(),
     }
+
+
+def calibration_shown(run: Publication) -> dict[str, Any]:
+    """That of the run's checkpoint, without long lists of parameters."""
+    if run.joined is not None and run.joined["checkpoint"]:
+        return dict(run.joined["calibration"])
+    first = run.rounds[0].record
+    calibration = first.calibration if first is not None else {}
+    short = calibration.get("kind") == "temperature"
+    return {name: value for name, value in calibration.items() if name != "parameters" or short}
 
 
 def summary(run: Publication, record: dict[str, Any]) -> list[str]:
@@ -226,5 +233,8 @@ def summary(run: Publication, record: dict[str, Any]) -> list[str]:
             f"note: metadata alone ({', '.join(confounded['columns'])}) reach ROC AUC {confounded['roc_auc']:.3f}: "
             "the label is confounded with them"
         )
+    if run.joined is not None:
+        place = run.joined["checkpoint"]
+        lines.append(f"all folds as one: {run.folder / place}" if place else f"note: {run.joined['words']}")
     lines.append(f"report: {run.folder / 'report.html'}")
     return lines

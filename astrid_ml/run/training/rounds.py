@@ -45,6 +45,7 @@ class Round:
         fit_seconds: the training's wall time.
         forward_seconds: the wall time of the forward passes over both folds.
         datamodule: with the dataset attached, for pictures.
+        task: what was trained.
         is_global_zero: False in further DDP processes, which have nothing to write.
     """
 
@@ -56,6 +57,7 @@ class Round:
     fit_seconds: float
     forward_seconds: float
     datamodule: ModelData
+    task: ModelTask
     is_global_zero: bool = True
 
 
@@ -104,7 +106,7 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
     fitted = trained(work, task, datamodule, marks, loggers)
     if fitted is None:
         empty = pd.DataFrame()
-        return Round(empty, empty, empty, None, checkpoint, 0.0, 0.0, datamodule, False)
+        return Round(empty, empty, empty, None, checkpoint, 0.0, 0.0, datamodule, task, False)
     mark, weights = fitted
     scoring, validation, test = scored(work, task, weights, datamodule, marks)
     record = calibrated(work, weights, datamodule, marks, validation)
@@ -119,6 +121,7 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
         mark.stage.seconds,
         scoring.seconds,
         datamodule,
+        task,
     )
 
 

@@ -1,4 +1,4 @@
-"""``astrid train``: prepare, split, audit, fit, calibrate, evaluate, report."""
+"""``astrid train``: prepare, split, audit, fit, calibrate, join, evaluate, report."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from astrid_ml.run.folder import LiveRecord, is_first_process, open_run_folder, 
 from astrid_ml.run.marks import Marks
 from astrid_ml.run.parts import check_parts
 from astrid_ml.run.stages import StageLog, table_digest
+from astrid_ml.run.training.join import join_rounds
 from astrid_ml.run.training.publish import Publication, publish
 from astrid_ml.run.training.resume import audit_of, dataset_of, finish, plan_of
 from astrid_ml.run.training.rounds import Round, RoundWork, run_round
@@ -76,6 +77,7 @@ def _train(
         if not all(done.is_global_zero for done in rounds):
             return {"run_dir": str(folder), "summary": []}
         validation, test = pooled(rounds)
+        joined = join_rounds(dataset, judge, rounds, (validation, test), marks, log)
         results, metrics = evaluated(judge, validation, test, marks, log)
         report = marks.find("report", metrics=metrics)
         if report is None:
@@ -96,6 +98,7 @@ def _train(
                 loggers,
                 cost,
                 log,
+                joined,
             )
             report = publish(done, marks, metrics)
         else:

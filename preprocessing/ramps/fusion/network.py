@@ -16,7 +16,7 @@ from astrid_ml.preprocessing.ramps.exposure.lists import as_jumps
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.fusion.evidence import EvidenceSearch, found_by
 from astrid_ml.preprocessing.ramps.fusion.fusion import FUSIONS, Fusion, fused_probabilities, log_odds
-from astrid_ml.preprocessing.ramps.fusion.windows import VoxelScorer, Windows
+from astrid_ml.preprocessing.ramps.fusion.windows import VoxelScorer, Windows, mean_scorer
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.types import Array, Bits, Floats
@@ -51,7 +51,7 @@ class RampNetwork:
 
     @staticmethod
     def load(path: str | Path, precision: str = "auto", trust: Sequence[str] = ()) -> RampNetwork:
-        """Load ``best.ckpt``.
+        """Load ``best.ckpt``; the networks of all folds where it holds them.
 
         Args:
             path: of a run of a ramp experiment.
@@ -62,7 +62,8 @@ class RampNetwork:
             UserError: it is a checkpoint of another task, or holds no fusion.
         """
         model = load_model(Path(path), trust)
-        if model.record.domain != "ramps" or not isinstance(model.task, ScoresVoxels):
+        tasks = [task for task in model.tasks if isinstance(task, ScoresVoxels)]
+        if model.record.domain != "ramps" or len(tasks) < len(model.tasks):
             raise UserError(
                 "a checkpoint of a ramp experiment for task=ramps",
                 f"{path}, of domain {model.record.domain}",
@@ -77,7 +78,7 @@ class RampNetwork:
             )
         fusions = {name: Fusion.from_plain(stored["fusions"][name]) for name in FUSIONS}
         cadence = stored["cadence"]
-        score: VoxelScorer = model.task.voxel_scorer(precision)
+        score = mean_scorer([task.voxel_scorer(precision) for task in tasks])
         return RampNetwork(score, fusions, tuple(cadence["n_groups"]), tuple(cadence["group_time"]))
 
     def cadence_warning(self, ramp: Ramp) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,6 +16,28 @@ from astrid_ml.types import Count, Floats32, InUnits, Whole
 
 VoxelScorer = Callable[[Tensor, Tensor], Tensor]
 NEVER = -30.0  # log-odds where there are no data
+
+
+def mean_scorer(scorers: Sequence[VoxelScorer]) -> VoxelScorer:
+    """Several networks as one: the mean of their log-odds at each voxel and class.
+
+    They look at a window one after the other, and one sum is kept, however many there are.
+
+    >>> both = mean_scorer([lambda cube, times: cube, lambda cube, times: 3 * cube])
+    >>> both(torch.ones(2), torch.zeros(2)).tolist()
+    [2.0, 2.0]
+    """
+    if len(scorers) == 1:
+        return scorers[0]
+
+    def score(cube: Tensor, times: Tensor) -> Tensor:
+        with torch.inference_mode():
+            total = scorers[0](cube, times).clone()
+            for one in scorers[1:]:
+                total += one(cube, times)
+            return total / len(scorers)
+
+    return score
 
 
 @dataclass(frozen=True)

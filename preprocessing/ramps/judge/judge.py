@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -62,6 +63,13 @@ class VoxelJudge:
             return fitted | {"fusion": f"not fitted: {error.got}"}
         cadence = {name: sorted(set(validation[name].astype(float))) for name in ("n_groups", "group_time")}
         return fitted | {"parameters": {"fusions": both, "cadence": cadence}}
+
+    def fit_members(self, members: Sequence[dict[str, Any]], unseen: pd.DataFrame) -> dict[str, Any]:
+        """One fusion for all members, fitted on the evidence of each where it is not the evidence of its training.
+
+        See :class:`astrid_ml.contracts.scoring.JudgesMembers`.
+        """
+        return {**self.fit(unseen), "members": list(members)}
 
     def apply(self, predictions: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
         """Decisions of tiles, on the score."""
