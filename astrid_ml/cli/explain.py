@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
+from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
 
 _AVAILABLE = re.compile(r"Available options in '[^']*':\n(.*?)(?:\nConfig search path|\Z)", re.DOTALL)
@@ -21,7 +21,7 @@ _PLACEHOLDERS = (
 )
 
 
-def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
+def explain(error: Exception, conf: Folder, verb: Verb) -> UserError | None:
     """Turn Hydra's and OmegaConf's errors about a user's input into one clear message.
 
     Args:
@@ -55,7 +55,7 @@ def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
     return None
 
 
-def missing_key(key: str, conf: Path, verb: Verb) -> UserError:
+def missing_key(key: str, conf: Folder, verb: Verb) -> UserError:
     """A key that the user must give, as it is typed: ``reference=FILE`` for ``reference.path``."""
     keys = Keys(verb.config, conf)
     value = next((name for declared in keys[key] if (name := placeholder(declared.comment))), "VALUE")
@@ -73,7 +73,7 @@ def placeholder(comment: str) -> str:
     return next((name for kind, name in _PLACEHOLDERS if kind.match(comment)), "")
 
 
-def _missing_option(name: str, text: str, conf: Path) -> UserError:
+def _missing_option(name: str, text: str, conf: Folder) -> UserError:
     group, _, option = name.rpartition("/")
     listed = _AVAILABLE.search(text)
     known = sorted(line.strip() for line in listed.group(1).splitlines() if line.strip()) if listed else []
@@ -100,7 +100,7 @@ def _several(text: str) -> UserError:
     return UserError(f"one value of {key}", f"{key}={value}", fix)
 
 
-def _unknown(key: str, conf: Path, verb: Verb) -> UserError:
+def _unknown(key: str, conf: Folder, verb: Verb) -> UserError:
     known = [name for name in Keys(verb.config, conf).names if name != key]
     fix = nearest(key, known) or f"see astrid {verb.name} --help (a new key needs a + before it)"
     return UserError(f"a key of astrid {verb.name}", key, fix)
