@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,6 +68,8 @@ def compose(config: str, overrides: Sequence[str] = ()) -> Any:
 
 def _given_searchpath(overrides: Sequence[str]) -> list[str]:
     """``hydra.searchpath`` of the command that runs now: Hydra forgets it in what is composed within."""
+    import json
+
     from hydra.core.hydra_config import HydraConfig
 
     given = list(HydraConfig.get().searchpath) if HydraConfig.initialized() else []

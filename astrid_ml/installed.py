@@ -7,15 +7,20 @@ find it: a package that is broken costs a line, and only what a user chooses fro
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import importlib.util
+import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astrid_ml.identity import FORMER_TOP_LEVEL, targets
+
+if TYPE_CHECKING:
+    import importlib.metadata
 
 GROUP = "astrid_ml.plugins"
 OURS = Path(__file__).parent / "conf"
@@ -75,6 +80,10 @@ class Plugin:
 @functools.cache
 def announced() -> tuple[Plugin, ...]:
     """All packages that announce themselves, the broken ones too, by their names."""
+    if not _any_record():
+        return ()
+    import importlib.metadata
+
     found: list[Plugin] = []
     points = importlib.metadata.entry_points(group=GROUP)
     for point in sorted(points, key=lambda point: (point.name, point.dist.name if point.dist else "")):
@@ -94,6 +103,27 @@ def sound() -> tuple[Plugin, ...]:
 def broken() -> tuple[Plugin, ...]:
     """Those that are left out."""
     return tuple(plugin for plugin in announced() if plugin.faults)
+
+
+def _any_record() -> bool:
+    """Whether any installed package mentions the group.
+
+    The library that reads records takes longer to import than ``astrid --help`` takes: without plugins it is not asked.
+    """
+    for place in dict.fromkeys(sys.path):
+        with suppress(OSError), os.scandir(place or ".") as entries:
+            for entry in entries:
+                if entry.name.endswith((".dist-info", ".egg-info")) and _mentions(f"{entry.path}/entry_points.txt"):
+                    return True
+    return False
+
+
+def _mentions(record: str) -> bool:
+    try:
+        with open(record, "rb") as stream:
+            return GROUP.encode() in stream.read()
+    except OSError:
+        return False
 
 
 def package_folder(package: str) -> Path:
