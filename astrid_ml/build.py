@@ -1,7 +1,8 @@
 """The one place that turns configuration into objects.
 
-``build`` accepts a ``_target_`` only if it is named in the project's own configuration (an exact registry: a list
-of allowed prefixes is bypassable, ``<ours>.torch.load`` would run code) or if the user trusts it by name.
+``build`` accepts a ``_target_`` only if it is named in the project's own configuration, in that of an installed plugin
+for a class of its own package, or if the user trusts it by name. It is an exact registry: a list of allowed prefixes
+is bypassable, ``<ours>.torch.load`` would run code.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import functools
 import importlib
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
 from astrid_ml.identity import FORMER_TOP_LEVEL, current
+from astrid_ml.identity import targets as targets
+from astrid_ml.installed import sound
 from astrid_ml.moved import MOVED
 
 _TARGET = re.compile(r"""_target_:\s*["']?([A-Za-z_][\w.]*)""")
@@ -29,29 +32,34 @@ def conf_folder() -> Path:
 
 
 @functools.cache
+def plugin_classes() -> frozenset[str]:
+    """Classes that installed plugins bring."""
+    return frozenset[str]().union(*(plugin.classes for plugin in sound()))
+
+
+@functools.cache
 def registry() -> frozenset[str]:
-    """Every ``_target_`` that the packaged configuration names."""
-    found: set[str] = set()
+    """Every ``_target_`` that the packaged configuration names, and those that plugins name in their own packages."""
+    found: set[str] = set(plugin_classes())
     for path in sorted(conf_folder().rglob("*.yaml")):
         found.update(_TARGET.findall(path.read_text(encoding="utf-8")))
     return frozenset(found)
 
 
-def targets(node: Any) -> Iterator[str]:
-    """All ``_target_`` values in a tree of plain containers."""
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        for value in node.values():
-            yield from targets(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from targets(value)
-
-
 def resolve(target: str) -> Any:
+    """The class or function of this name; its module is imported.
+
+    Raises:
+        UserError: there is none, or its module cannot be imported, whatever stops it there.
+    """
     module, _, name = target.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"a class or function at {target}", str(error), "check the spelling of _target_") from error
+    except (Exception, SystemExit) as error:  # a module of a plugin or of the user runs its own code
+        got = f"{type(error).__name__}: {error}"
+        raise UserError(f"a module that can be imported at {module}", got, "repair that module") from error
 
 
 def check_targets(node: Any, trust: Iterable[str] = ()) -> None:
@@ -70,10 +78,7 @@ def check_targets(node: Any, trust: Iterable[str] = ()) -> None:
                 f"{target}, which is the permanent name of {MOVED[target]} in checkpoints",
                 "rename your module or class",
             )
-        try:
-            found = resolve(target)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise UserError(f"a class or function at {target}", str(error), "check the spelling of _target_") from error
+        found = resolve(target)
         true_name = f"{getattr(found, '__module__', '?')}.{getattr(found, '__qualname__', '?')}"
         if true_name != target:
             raise UserError("_target_ written with the true home of the class", target, f"write _target_: {true_name}")
@@ -90,14 +95,14 @@ def _unknown(target: str) -> UserError:
             f'if it moved, add the line "{target}": "{namesakes[0]}" to astrid_ml/moved.py',
         )
     return UserError(
-        "a configuration or checkpoint that names only classes of this project",
+        "a configuration or checkpoint that names only classes of this project and of installed plugins",
         f"_target_: {target}",
-        f"if you wrote that class and trust it, add trust=[{target}]",
+        f"if you wrote that class and trust it, add trust=[{target}]; if it is a plugin's, install that",
     )
 
 
 def with_defaults(node: Any) -> Any:
-    """Plain containers in which each node of a class of ours has the fields that it leaves to their defaults.
+    """Plain containers in which each node of our class or a plugin's has the fields that it leaves to their defaults.
 
     So configurations of before and after a field was added can be compared, and its key can be set in the older one.
     """
@@ -107,7 +112,8 @@ def with_defaults(node: Any) -> Any:
         return node
     out = {key: with_defaults(value) for key, value in node.items()}
     target = str(node.get("_target_", ""))
-    if target in registry() and target.startswith("astrid_ml.") and not node.get("_partial_"):
+    own = target in plugin_classes() or (target in registry() and target.startswith("astrid_ml."))
+    if own and not node.get("_partial_"):
         for name, parameter in inspect.signature(resolve(target)).parameters.items():
             if isinstance(parameter.default, str | int | float | list | tuple | None):
                 out.setdefault(

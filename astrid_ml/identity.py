@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,18 @@ def current(tree: Any, registered: Collection[str] = (), trust: Collection[str] 
         return prefixed if home.split(".")[0] in FORMER_TOP_LEVEL and prefixed in registered else home
 
     return _renamed(tree, find)
+
+
+def targets(node: Any) -> Iterator[str]:
+    """All ``_target_`` values in a tree of plain containers."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        for value in node.values():
+            yield from targets(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from targets(value)
 
 
 def _renamed(node: Any, change: Callable[[str], str]) -> Any:

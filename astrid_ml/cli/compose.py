@@ -11,12 +11,14 @@ from typing import Any
 
 from astrid_ml.cli.check import check_values
 from astrid_ml.cli.explain import explain, explain_before
+from astrid_ml.cli.given import flags_first, whole_flags
 from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.outputs import owned_output
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.typed import check_typed
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
+from astrid_ml.layers import Folder
 
 # Exit codes of the jobs that ran in this process, and the failures that a sweep's callback counted.
 _codes: list[int] = []
@@ -27,17 +29,21 @@ def report_failures(count: int) -> None:
     _codes.append(1 if count else 0)
 
 
-def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
+def run_verb(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
     """Compose the configuration of a verb and run it, once or as a sweep.
 
     Returns:
         The largest exit code of the jobs.
     """
-    check_typed(arguments, verb, conf)
-    overrides = rewrite(arguments, verb.config, conf)
+    words = whole_flags(arguments)
+    check_typed(words, verb, conf)
+    overrides = rewrite(words, verb.config, conf)
     command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.verbs.{verb.module}").command
     import hydra
 
+    from astrid_ml.searchpath import announce
+
+    announce()
     original = list(sys.argv)
 
     stopped: list[Exception] = []
@@ -62,7 +68,7 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Path) -> int:
     _codes.clear()
     job.__module__ = f"astrid_ml.cli.verbs.{verb.module}"
     entry = hydra.main(version_base="1.3", config_path="pkg://astrid_ml.conf", config_name=verb.config)(job)
-    with _argv([original[0], *overrides]):
+    with _argv([original[0], *flags_first(overrides)]):
         try:
             entry()
             if stopped:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.overrides import unknown_key
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
+from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
 
 _AVAILABLE = re.compile(r"Available options in '[^']*':\n(.*?)(?:\nConfig search path|\Z)", re.DOTALL)
@@ -22,7 +22,7 @@ _PLACEHOLDERS = (
 )
 
 
-def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
+def explain(error: Exception, conf: Folder, verb: Verb) -> UserError | None:
     """Turn Hydra's and OmegaConf's errors about a user's input into one clear message.
 
     Args:
@@ -59,7 +59,7 @@ def explain(error: Exception, conf: Path, verb: Verb) -> UserError | None:
     return None
 
 
-def explain_before(error: Exception, conf: Path, verb: Verb) -> UserError | None:
+def explain_before(error: Exception, conf: Folder, verb: Verb) -> UserError | None:
     """The same for an error before any job ran: a folder that Hydra could not make is the user's to change."""
     if isinstance(error, OSError) and error.filename is not None:
         got = f"{error.filename}: {error.strerror}"
@@ -67,7 +67,7 @@ def explain_before(error: Exception, conf: Path, verb: Verb) -> UserError | None
     return explain(error, conf, verb)
 
 
-def missing_key(key: str, conf: Path, verb: Verb) -> UserError:
+def missing_key(key: str, conf: Folder, verb: Verb) -> UserError:
     """A key that the user must give, as it is typed: ``reference=FILE`` for ``reference.path``."""
     keys = Keys(verb.config, conf)
     value = next((name for declared in keys[key] if (name := placeholder(declared.comment))), "VALUE")
@@ -85,7 +85,7 @@ def placeholder(comment: str) -> str:
     return next((name for kind, name in _PLACEHOLDERS if kind.match(comment)), "")
 
 
-def _missing_option(name: str, text: str, conf: Path) -> UserError:
+def _missing_option(name: str, text: str, conf: Folder) -> UserError:
     group, _, option = name.rpartition("/")
     listed = _AVAILABLE.search(text)
     known = sorted(line.strip() for line in listed.group(1).splitlines() if line.strip()) if listed else []
@@ -112,5 +112,5 @@ def _several(text: str) -> UserError:
     return UserError(f"one value of {key}", f"{key}={value}", fix)
 
 
-def _unknown(key: str, conf: Path, verb: Verb) -> UserError:
+def _unknown(key: str, conf: Folder, verb: Verb) -> UserError:
     return unknown_key(key, Keys(verb.config, conf), verb.config)

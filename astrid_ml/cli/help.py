@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
 from astrid_ml.config import option_names
+from astrid_ml.layers import Folder
 
 
-def overview(conf: Path) -> str:
+def overview(conf: Folder) -> str:
     """``astrid --help``."""
     verbs = all_verbs(conf).values()
     width = max(len(verb.name) for verb in verbs)
@@ -20,12 +20,13 @@ def overview(conf: Path) -> str:
     lines += [
         "",
         "astrid VERB --help shows the keys and choices of a command. Every choice is a Hydra configuration:",
-        "group=option picks one, key=value sets one, -m with commas sweeps.",
+        "group=option picks one, key=value sets one, -m with commas sweeps; --config-dir=DIR adds options of your own.",
+        "astrid completion bash|zsh|fish prints what makes the Tab key complete all of this.",
     ]
     return "\n".join(lines)
 
 
-def of_verb(verb: Verb, conf: Path) -> str:
+def of_verb(verb: Verb, conf: Folder) -> str:
     """``astrid VERB --help``: the summary, an example, keys, groups and their options, experiments."""
     primary = (conf / f"{verb.config}.yaml").read_text(encoding="utf-8")
     runs = "- _run" in primary
@@ -36,7 +37,7 @@ def of_verb(verb: Verb, conf: Path) -> str:
     keys = _mounted(primary, conf) + _keys(primary) + _keys(common)
     if keys:
         lines += ["", "Keys:", *(f"  {key}" for key in keys)]
-    groups = _groups(primary + common, conf, runs)
+    groups = [(name, " ".join(options)) for name, options in groups_of(verb, conf) if name != "experiment"]
     if groups:
         width = max(len(name) for name, _ in groups)
         lines += ["", "Choices (group=option):", *(f"  {name:<{width}}  {options}" for name, options in groups)]
@@ -46,19 +47,15 @@ def of_verb(verb: Verb, conf: Path) -> str:
     return "\n".join(lines)
 
 
-def _experiments(conf: Path) -> list[str]:
-    rows = []
-    for path in sorted((conf / "experiment").glob("[!_]*.yaml")):
-        first = next(
-            (
-                line.lstrip("# ")
-                for line in path.read_text(encoding="utf-8").splitlines()
-                if line.startswith("#") and "astrid" not in line and "@package" not in line
-            ),
-            "",
-        )
-        rows.append(f"  {path.stem:<28}{first}")
-    return rows
+def _experiments(conf: Folder) -> list[str]:
+    folder = conf / "experiment"
+    return [f"  {name:<28}{described(folder / f'{name}.yaml')}" for name in option_names(folder)]
+
+
+def described(option: Folder) -> str:
+    """What an option says of itself: its first comment of words."""
+    comments = (line.lstrip("# ") for line in option.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+    return next((line for line in comments if "astrid" not in line and "@package" not in line), "")
 
 
 def _keys(text: str) -> list[str]:
@@ -75,7 +72,7 @@ def _keys(text: str) -> list[str]:
     return keys
 
 
-def _mounted(text: str, conf: Path) -> list[str]:
+def _mounted(text: str, conf: Folder) -> list[str]:
     """Keys of option files that stand under a name of their own: ``- frame@science: fits``."""
     keys = []
     for group, place, option in re.findall(r"^  - (\w+)@(\w+): (\w+)$", text, re.MULTILINE):
@@ -84,7 +81,7 @@ def _mounted(text: str, conf: Path) -> list[str]:
     return keys
 
 
-def _option_keys(file: Path) -> dict[str, str]:
+def _option_keys(file: Folder) -> dict[str, str]:
     """Key -> its line, of an option and of the options that it builds on."""
     text = file.read_text(encoding="utf-8")
     found: dict[str, str] = {}
@@ -93,15 +90,19 @@ def _option_keys(file: Path) -> dict[str, str]:
     return found | {line.partition(":")[0]: line for line in _keys(text) if not line.startswith("_")}
 
 
-def _groups(text: str, conf: Path, runs: bool) -> list[tuple[str, str]]:
-    """Groups of a defaults list with their options; a verb of one domain has only the slots of that one."""
-    entries = re.findall(r"^  - (?!override|experiment)([\w/]+): (\w+)", text, re.MULTILINE)
+def groups_of(verb: Verb, conf: Folder) -> list[tuple[str, list[str]]]:
+    """Groups of a verb's defaults lists with their options; a verb of one domain has only the slots of that one."""
+    primary = (conf / f"{verb.config}.yaml").read_text(encoding="utf-8")
+    runs = "- _run" in primary
+    text = primary + ((conf / "_run.yaml").read_text(encoding="utf-8") if runs else "")
+    entries = re.findall(r"^  - (?!override)([\w/]+): (\w+)", text, re.MULTILINE)
     groups = []
     for name, chosen in dict(entries).items():
         options = option_names(conf / name)
         if options and (runs or name != "preprocessing"):
-            groups.append((name, " ".join(options)))
+            groups.append((name, options))
         if name == "preprocessing":
-            slots = sorted(path for path in (conf / name).glob("*/*" if runs else f"{chosen}/*") if path.is_dir())
-            groups += [(f"{name}/{slot.relative_to(conf / name)}", " ".join(option_names(slot))) for slot in slots]
+            found = (conf / name).glob("*/*" if runs else f"{chosen}/*")
+            slots = {slot.relative_to(conf / name).as_posix(): slot for slot in found if slot.is_dir()}
+            groups += [(f"{name}/{slot}", option_names(slots[slot])) for slot in sorted(slots)]
     return groups

@@ -17,6 +17,11 @@ from typing import Any, Literal
 
 import yaml
 
+from astrid_ml.errors import UserError
+from astrid_ml.layers import Folder
+
+# The parser in C where there is one: messages and completion wait for this.
+LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # A comment that begins so says that the value is a place; "of fluxes in files that ..." is about something else.
 _FILE = re.compile(r"(file|files|folder|folders)\b")
 _FILES = re.compile(r"(files|folders)\b")
@@ -81,9 +86,9 @@ class Keys:
     """
 
     verb: str
-    conf: Path
+    conf: Folder
     found: dict[str, list[Key]] = field(default_factory=dict)
-    _seen: set[tuple[Path, str]] = field(default_factory=set)
+    _seen: set[tuple[Folder, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._read(self.conf / f"{self.verb}.yaml", "")
@@ -138,12 +143,12 @@ class Keys:
                     users.setdefault(used.group(1), []).append(key)
         return users
 
-    def _read(self, path: Path, package: str) -> None:
+    def _read(self, path: Folder, package: str) -> None:
         if (path, package) in self._seen or not path.is_file():
             return
         self._seen.add((path, package))
         text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text) or {}
+        content = content_of(text, path)
         if package:  # an option: the place that it is mounted at is a node
             self.found.setdefault(package, []).append(Key(package, content))
         for key in keys_of_text(text, package):
@@ -151,7 +156,7 @@ class Keys:
         for item in content.get("defaults") or []:
             self._follow(item, path, package)
 
-    def _follow(self, item: Any, path: Path, package: str) -> None:
+    def _follow(self, item: Any, path: Folder, package: str) -> None:
         """Read what an entry of a defaults list names: all options of a group, since a user may choose any."""
         group = path.parent.relative_to(self.conf).as_posix()
         if isinstance(item, str):
@@ -165,14 +170,28 @@ class Keys:
             if name.startswith(("override hydra", "hydra")):
                 continue
             name, _, mount = str(name).removeprefix("override ").partition("@")
-            inside = Path() if name.startswith("/") or group == "." else Path(group)
-            folder = self.conf / inside / name.lstrip("/")
-            for option in sorted(folder.glob("*.yaml")):
+            folder = (self.conf if name.startswith("/") or group == "." else self.conf / group) / name.lstrip("/")
+            for option in sorted(folder.glob("*.yaml"), key=lambda option: option.name):
                 stated = mount.removeprefix("_global_.") if mount else ""
                 self._read(option, stated or package_of(option.read_text("utf-8"), folder, self.conf, ""))
 
 
-def package_of(text: str, folder: Path, conf: Path, inherited: str) -> str:
+def content_of(text: str, path: Folder) -> dict[str, Any]:
+    """What a file of configuration says; an empty one says nothing.
+
+    Raises:
+        UserError: it is no YAML, or holds no keys.
+    """
+    try:
+        content = yaml.load(text, Loader=LOADER)
+    except yaml.YAMLError as error:
+        raise UserError(f"YAML in {path}", " ".join(str(error).split()), "correct that file") from error
+    if not isinstance(content, dict | None):
+        raise UserError(f"keys and values in {path}", type(content).__name__, "write key: value there")
+    return content or {}
+
+
+def package_of(text: str, folder: Folder, conf: Folder, inherited: str) -> str:
     """Where an option's keys stand: by its ``@package`` line, else by its group; a base takes the place of its heir."""
     stated = _PACKAGE.search(text)
     if stated:
@@ -184,7 +203,7 @@ def package_of(text: str, folder: Path, conf: Path, inherited: str) -> str:
 def keys_of_text(text: str, package: str) -> Iterator[Key]:
     """The keys of one file, nodes included, each with the comment on its line."""
     lines = text.splitlines()
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = yaml.compose(text, Loader=LOADER)
     if root is not None:
         yield from _keys_of_node(root, package, lines)
 
@@ -205,7 +224,7 @@ def _keys_of_node(node: Any, prefix: str, lines: list[str]) -> Iterator[Key]:
 
 def _plain(node: Any) -> Any:
     """The value of a YAML node."""
-    return yaml.safe_load(yaml.serialize(node))
+    return yaml.constructor.SafeConstructor().construct_document(node)
 
 
 def takes_text(target: str, name: str, several: bool = False) -> bool:
@@ -220,7 +239,10 @@ def takes_text(target: str, name: str, several: bool = False) -> bool:
     try:
         found = getattr(importlib.import_module(module), kind)
         hints = typing.get_type_hints(found.__init__ if "__init__" in vars(found) else found)
-    except (ImportError, AttributeError, NameError, TypeError):
+    except (
+        Exception,
+        SystemExit,
+    ):  # a module of a plugin runs its own code; whoever builds the class says what is wrong
         return False
     return name in hints and _is_text(hints[name], several)
 

@@ -95,12 +95,26 @@ def first_process() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
+def _say_broken_plugins() -> None:
+    from astrid_ml.installed import broken
+
+    if first_process():
+        for plugin in broken():
+            print(printable(f"astrid: {plugin.said()}"), file=sys.stderr)
+
+
 def _dispatch(arguments: list[str]) -> int:
-    from astrid_ml.build import conf_folder
+    if arguments[:1] == ["completion"]:
+        from astrid_ml.cli.completion import completion
+
+        print(completion(arguments[1:]), end="")
+        return DONE
+    from astrid_ml.cli.given import configuration_of
     from astrid_ml.cli.help import of_verb, overview
     from astrid_ml.cli.verbs.catalogue import all_verbs
 
-    conf = conf_folder()
+    conf = configuration_of(arguments)
+    _say_broken_plugins()
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview(conf))
         return DONE
@@ -114,7 +128,9 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in verbs:
         from astrid_ml.nearest import nearest
 
-        raise UserError(f"a command: {', '.join(verbs)}", name, nearest(name, verbs) or "see astrid --help")
+        raise UserError(
+            f"a command: {', '.join(verbs)}", name, nearest(name, [*verbs, "completion"]) or "see astrid --help"
+        )
     if any(argument in ("-h", "--help") for argument in rest):
         print(of_verb(verbs[name], conf))
         return DONE

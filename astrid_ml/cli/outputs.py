@@ -13,6 +13,7 @@ from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
 from astrid_ml.found import kind_at
+from astrid_ml.layers import Folder
 from astrid_ml.places import check_place
 from astrid_ml.walk import NOT_DATA
 
@@ -25,7 +26,7 @@ _PRODUCT = re.compile(r"\b[\w-]+\.(?:fits|parquet|json|png|csv|html|npy|h5|ecsv)
 
 
 @contextmanager
-def owned_output(cfg: Any, verb: Verb, conf: Path) -> Iterator[None]:
+def owned_output(cfg: Any, verb: Verb, conf: Folder) -> Iterator[None]:
     """Be the only command in ``output_dir`` until the block ends; ``made_by.json`` says which command it is.
 
     A verb or a run without an output folder of that name has nothing to own here.

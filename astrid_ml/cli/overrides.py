@@ -6,12 +6,12 @@ import os
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 
 from astrid_ml.cli.keys import FORMER, Keys
 from astrid_ml.cli.typed import is_sweep
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
+from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
 
 # A value that Hydra reads as the text that it is; numbers are not among them.
@@ -48,7 +48,7 @@ def quote(value: str, many: bool = True) -> str:
     return '"' + escaped + "\\" * trailing + '"'
 
 
-def rewrite(arguments: Sequence[str], verb: str, conf: Path) -> list[str]:
+def rewrite(arguments: Sequence[str], verb: str, conf: Folder) -> list[str]:
     """Rewrite the arguments of a verb for Hydra's parser.
 
     Values of keys that are files, folders or text are quoted, as their files in the configuration say it (a comment,
@@ -66,7 +66,7 @@ def rewrite(arguments: Sequence[str], verb: str, conf: Path) -> list[str]:
 class _Rewriter:
     """Rewrites one argument after the other; the keys of the verb are read once, and only if a value needs it."""
 
-    def __init__(self, verb: str, conf: Path, arguments: Sequence[str]) -> None:
+    def __init__(self, verb: str, conf: Folder, arguments: Sequence[str]) -> None:
         self.verb, self.conf = verb, conf
         self.domain = domain_of(arguments, conf, verb)
         self.sweeps = is_sweep(arguments)
@@ -112,6 +112,8 @@ class _Rewriter:
     def _value(self, key: str, value: str) -> str:
         if value in ("null", ""):
             return value
+        if key == "hydra.searchpath":
+            return quote(value)  # folders
         many = self.keys.takes_list(key)
         if self.keys.is_path(key):
             return quote(value, many)
@@ -127,7 +129,7 @@ def unknown_key(key: str, keys: Keys, verb: str) -> UserError:
     return UserError(f"a key of astrid {name}", key, near or f"see astrid {name} --help")
 
 
-def option_of(group: str, value: str, conf: Path, sweeps: bool = False) -> str:
+def option_of(group: str, value: str, conf: Folder, sweeps: bool = False) -> str:
     """An option of a group as Hydra reads it: ``null`` and nothing at all mean ``none``.
 
     Raises:
@@ -157,7 +159,7 @@ def parses(override: str) -> bool:
     return True
 
 
-def expand_slot(key: str, value: str, conf: Path, domain: str | None) -> str:
+def expand_slot(key: str, value: str, conf: Folder, domain: str | None) -> str:
     """``preprocessing/subtract`` -> ``preprocessing/differencing/subtract`` for the domain in use.
 
     Raises:
@@ -167,40 +169,51 @@ def expand_slot(key: str, value: str, conf: Path, domain: str | None) -> str:
     folder = conf / "preprocessing"
     if len(parts) == 2:
         if domain is None or not (folder / domain / parts[1]).is_dir():
-            homes = sorted(path.parent.name for path in folder.glob(f"*/{parts[1]}") if path.is_dir())
-            slots = (
-                sorted(path.name for path in (folder / domain).iterdir() if path.is_dir())
-                if domain and (folder / domain).is_dir()
-                else []
-            )
+            homes = sorted({path.parent.name for path in folder.glob(f"*/{parts[1]}") if path.is_dir()})
+            slots = slots_of(domain, conf)
             raise UserError(
                 f"a slot of the pipeline {domain!r}: {', '.join(slots) or 'it has none'}",
                 f"{key} (a slot of {', '.join(homes) or 'no pipeline'})",
-                "choose a slot of the pipeline in use, or an experiment of that pipeline",
+                nearest(parts[1], slots) or "choose a slot of the pipeline in use, or an experiment of that pipeline",
             )
         parts = [parts[0], domain, parts[1]]
-    options = option_names(folder.joinpath(*parts[1:]))
-    for option in value.split(","):
-        if options and option.strip() not in options:
-            raise UserError(f"{key} to be one of {', '.join(options)}", option, "choose one of them")
+    for part in parts[1:]:
+        folder = folder / part
+    options = option_names(folder)
+    for option in (part.strip() for part in value.split(",")):
+        if options and option not in options:
+            fix = nearest(option, options) or "choose one of them"
+            raise UserError(f"{key} to be one of {', '.join(options)}", option, fix)
     return "/".join(parts)
 
 
-def domain_of(arguments: Sequence[str], conf: Path, verb: str = "") -> str | None:
+def slots_of(domain: str | None, conf: Folder) -> list[str]:
+    """The slots of a pipeline: folders of options."""
+    found = (conf / "preprocessing" / domain).glob("*") if domain else ()
+    return sorted(path.name for path in found if path.is_dir())
+
+
+def domain_of(arguments: Sequence[str], conf: Folder, verb: str = "") -> str | None:
     """The pipeline in use: from ``preprocessing=``, else from the experiment's file, else from the verb's default."""
     given = dict(argument.split("=", 1) for argument in arguments if "=" in argument and not argument.startswith("-"))
     if "preprocessing" in given:
         return given["preprocessing"]
     name = given.get("experiment")
-    candidates = [conf / "experiment" / f"{name}.yaml"] if name else []
-    for path in candidates:
-        if path.is_file():
-            found = re.search(r"override\s+/preprocessing:\s*(\w+)", path.read_text(encoding="utf-8"))
-            if found:
-                return found.group(1)
+    if name and (found := _pipeline_of_experiment(name, conf)):
+        return found
     # A verb of one domain names its pipeline among its defaults; others inherit those of every run.
     for primary in (conf / f"{verb}.yaml", conf / "_run.yaml"):
         text = primary.read_text(encoding="utf-8") if primary.is_file() else ""
-        if found := re.search(r"^\s*- preprocessing:\s*(\w+)", text, re.MULTILINE):
-            return found.group(1)
+        if stated := re.search(r"^\s*- preprocessing:\s*(\w+)", text, re.MULTILINE):
+            return stated.group(1)
     return None
+
+
+def _pipeline_of_experiment(name: str, conf: Folder, seen: tuple[str, ...] = ()) -> str | None:
+    """The pipeline that an experiment chooses: by itself, or by an experiment that it builds on."""
+    path = conf / "experiment" / f"{name}.yaml"
+    text = path.read_text(encoding="utf-8") if path.is_file() and name not in seen else ""
+    if stated := re.search(r"override\s+/preprocessing:\s*(\w+)", text):
+        return stated.group(1)
+    bases = re.findall(r"^\s*-\s+(?:/experiment/)?(\w+)\s*$", text, re.MULTILINE)
+    return next((found for base in bases if (found := _pipeline_of_experiment(base, conf, (*seen, name)))), None)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
+from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
 
 # Hydra's flags; those that take a value behind a blank.
@@ -42,7 +42,7 @@ def is_sweep(arguments: Sequence[str]) -> bool:
     return any(word in ("-m", "--multirun") for word in arguments)
 
 
-def check_typed(arguments: Sequence[str], verb: Verb, conf: Path) -> None:
+def check_typed(arguments: Sequence[str], verb: Verb, conf: Folder) -> None:
     """Refuse words that cannot mean anything here.
 
     Args:
@@ -73,7 +73,7 @@ def check_flag(word: str) -> None:
     raise UserError("key=value, or one of the flags -m, --cfg job, --info, --config-dir DIR, --help", word, fix)
 
 
-def check_word(word: str, verb: Verb, conf: Path) -> None:
+def check_word(word: str, verb: Verb, conf: Folder) -> None:
     """Refuse a word that sets nothing, and a deletion of what the verb needs."""
     if word.startswith("~"):
         name = word[1:].partition("=")[0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 
+from astrid_ml.installed import sound
+
 PACKAGES = (
     "astrid-ml",
     "torch",
@@ -19,11 +21,11 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Package -> version, with Python's own; a package that is absent is left out."""
+    """Package -> version, with Python's own and those of plugins; a package that is absent is left out."""
     out = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             out[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return out
+    return out | {plugin.distribution: plugin.version for plugin in sound()}

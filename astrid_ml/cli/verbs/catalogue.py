@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+
+from astrid_ml.layers import Folder
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,13 @@ BUILT_IN = (
 _COMMAND = re.compile(r"^command:", re.MULTILINE)
 
 
-def domain_verbs(conf: Path) -> tuple[Verb, ...]:
+def domain_verbs(conf: Folder) -> tuple[Verb, ...]:
     """Verbs that a science domain adds: each ``conf/<verb>.yaml`` with a ``command`` node.
 
     The first comment line of the file is the summary, the second (``# astrid VERB ...``) the example.
     """
     found = []
-    for path in sorted(conf.glob("*.yaml")):
+    for path in sorted(conf.glob("*.yaml"), key=lambda path: path.name):
         text = path.read_text(encoding="utf-8")
         if not _COMMAND.search(text):
             continue
@@ -78,6 +79,6 @@ def domain_verbs(conf: Path) -> tuple[Verb, ...]:
     return tuple(found)
 
 
-def all_verbs(conf: Path) -> dict[str, Verb]:
+def all_verbs(conf: Folder) -> dict[str, Verb]:
     """Every verb by name."""
     return {verb.name: verb for verb in (*BUILT_IN, *domain_verbs(conf))}

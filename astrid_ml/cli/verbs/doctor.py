@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.errors import UserError
+
 CORE = (
     "torch pytorch-lightning torchmetrics hydra-core omegaconf numpy scipy scikit-learn astropy photutils reproject "
     "sep pandas pyarrow h5py fastavro cramjam mlcroissant matplotlib tensorboard wandb"
@@ -39,6 +41,7 @@ def findings(store: Path, runs: Path) -> Iterator[tuple[str, str]]:
     yield "ok", f"astrid_ml {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     yield from _versions()
     yield from _extras()
+    yield from _plugins()
     yield from _devices()
     yield from _folders(store, runs)
 
@@ -67,6 +70,24 @@ def _extras() -> Iterator[tuple[str, str]]:
             yield "--", f"extra {extra} lacks {', '.join(absent)}: pip install 'astrid-ml[{extra}]' -c constraints.txt"
         else:
             yield "ok", f"extra {extra}"
+
+
+def _plugins() -> Iterator[tuple[str, str]]:
+    """What each installed plugin brings; its classes are imported here, and nowhere before they are chosen."""
+    from astrid_ml.build import check_targets
+    from astrid_ml.installed import announced
+
+    for plugin in announced():
+        told = f"plugin {plugin.name} ({plugin.distribution} {plugin.version})"
+        for fault in plugin.faults:
+            yield "!!", f"{told} is left out: {fault}"
+        if not plugin.faults:
+            yield "ok", f"{told}: {len(plugin.options)} options, {len(plugin.classes)} classes of its own"
+        for name in sorted(plugin.classes) if not plugin.faults else ():
+            try:
+                check_targets({"_target_": name})
+            except UserError as error:
+                yield "!!", f"{told}: {name}: expected {error.expected}; got {error.got}"
 
 
 def _devices() -> Iterator[tuple[str, str]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.build import build, conf_folder, plain
+from astrid_ml.build import build, plain
 from astrid_ml.cli.verbs.domain import print_summary
-from astrid_ml.config import option_names
+from astrid_ml.config import in_use, option_names
 from astrid_ml.errors import UserError
 
 
@@ -15,7 +15,7 @@ def command(cfg: Any) -> int:
     """Make raw files of one kind and their truth."""
     tree = plain(cfg)
     if not tree["simulate"]:
-        kinds = [name for name in option_names(conf_folder() / "simulate") if name != "none"]
+        kinds = [name for name in option_names(in_use() / "simulate") if name != "none"]
         raise UserError(f"what=KIND, one of {', '.join(kinds)}", "nothing to simulate", f"add what={kinds[0]}")
     output = Path(tree["output_dir"])
     output.mkdir(parents=True, exist_ok=True)

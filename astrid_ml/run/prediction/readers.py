@@ -13,6 +13,7 @@ from astrid_ml.contracts.pipeline import DomainPipeline, Unit
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.identity import current
+from astrid_ml.nearest import nearest
 from astrid_ml.run.parts import kind_of_samples
 
 
@@ -58,7 +59,9 @@ def choose_reader(
         raise UserError("input=FILE or FOLDER that exists", ", ".join(absent[:3]), "check the path")
     known = domains()
     if wanted != "auto" and wanted not in known:
-        raise UserError(f"reader=auto or one of {', '.join(known)}", wanted, "choose one of them")
+        raise UserError(
+            f"reader=auto or one of {', '.join(known)}", wanted, nearest(wanted, known) or "choose one of them"
+        )
     order = [wanted] if wanted != "auto" else [own_domain, *(name for name in known if name != own_domain)]
     reasons, others = [], []
     for domain in order:

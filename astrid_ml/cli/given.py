@@ -1,0 +1,85 @@
+"""Folders of options that a command is given: ``--config-dir DIR`` and ``hydra.searchpath=[...]``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from astrid_ml.build import conf_folder
+from astrid_ml.config import configuration, folder_of
+from astrid_ml.errors import UserError
+from astrid_ml.found import found
+from astrid_ml.installed import shadowed, sound
+from astrid_ml.layers import Layers
+
+# Hydra's flag, its abbreviations and its short form, with its value behind = or as the next word.
+_FLAG = re.compile(r"(?:--config-d(?:i|ir)?|-cd)(?:=(.*))?", re.DOTALL)
+_WHOLE = "--config-dir="
+_SEARCHPATH = "hydra.searchpath="
+
+
+def whole_flags(arguments: Sequence[str]) -> list[str]:
+    """The arguments with ``--config-dir`` in one form, its folder from the root of the file system.
+
+    A folder's name may hold ``=``: as a word of its own it would be read as ``key=value``.
+
+    >>> whole_flags(["-cd", "/a=b", "seed=1"])
+    ['--config-dir=/a=b', 'seed=1']
+    """
+    words, out = iter(arguments), []
+    for word in words:
+        flag = _FLAG.fullmatch(word)
+        folder = flag and (flag.group(1) if flag.group(1) is not None else next(words, None))
+        out.append(word if folder is None else f"{_WHOLE}{Path(folder).expanduser().absolute()}")
+    return out
+
+
+def flags_first(words: Sequence[str]) -> list[str]:
+    """The words with flags before overrides, whatever the order: Hydra takes no flag between two overrides.
+
+    >>> flags_first(["seed=1", "--cfg", "job", "~loss"])
+    ['--cfg', 'job', '--', 'seed=1', '~loss']
+    >>> flags_first(["seed=1"])
+    ['seed=1']
+    """
+    overrides = [word for word in words if word.startswith(("~", "+")) or ("=" in word and not word.startswith("-"))]
+    flags = [word for word in words if word not in overrides]
+    return [*flags, "--", *overrides] if flags and overrides else list(words)
+
+
+def given_folders(arguments: Sequence[str]) -> list[Path]:
+    """The folders of the arguments, in the order in which Hydra searches them.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    words = whole_flags(arguments)
+    folders = []
+    for word in [word for word in words if word.startswith(_WHOLE)][-1:]:
+        folders.append(Path(word.removeprefix(_WHOLE)))
+        if not folders[0].is_dir():
+            raise UserError("--config-dir=FOLDER that holds options", found(folders[0]), "check the path")
+    for word in [word for word in words if word.startswith(f"{_SEARCHPATH}[")][:1]:
+        from astrid_ml.cli.overrides import elements_of
+
+        folders += [folder_of(part.strip("'\"")) for part in elements_of(word.removeprefix(_SEARCHPATH))]
+    return folders
+
+
+def configuration_of(arguments: Sequence[str]) -> Layers:
+    """Where the options of a command are looked for.
+
+    Raises:
+        UserError: a folder is not there, or holds an option under a name that is taken: Hydra would take the other one.
+    """
+    folders = given_folders(arguments)
+    taken = [conf_folder(), *(plugin.conf for plugin in sound() if plugin.conf)]
+    for folder in folders:
+        for own, other in shadowed(folder, [root for root in taken if root != folder]):
+            raise UserError(
+                "options with names of their own in a folder of yours",
+                f"{own}, where {other} has the same name and would be taken",
+                "give yours another name",
+            )
+    return configuration(*folders)
