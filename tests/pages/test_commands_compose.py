@@ -37,7 +37,8 @@ def words_of(command: str) -> tuple[str, list[str]]:
     else:
         verb, rest = words[1], words[2:]
     sweeps = "-m" in rest
-    kept = [word for word in rest if word not in ANYTHING and not word.startswith("-")]
+    # <name> stands for a name of the reader's; --cfg job prints what is composed.
+    kept = [word for word in rest if word not in {*ANYTHING, "job"} and not word.startswith("-") and "<" not in word]
     return verb, [word.split(",")[0] if sweeps and "[" not in word else word for word in kept]
 
 
