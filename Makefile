@@ -6,12 +6,12 @@ PIP := $(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt
 export OMP_NUM_THREADS ?= 1
 DEMO := demo
 
-.PHONY: demo test test-slow chaos install lint types docs bench wheel clean help
+.PHONY: demo test test-slow chaos install lint types docs pages bench wheel clean help
 
 help:
 	@echo "make demo     set up, simulate, train, evaluate: prints held-out AUCPR and where the report is"
 	@echo "make test     set up and run the tests"
-	@echo "make lint types docs bench wheel chaos clean"
+	@echo "make lint types docs pages bench wheel chaos clean"
 
 # The core alone: what a user needs.
 $(VENV)/.core: pyproject.toml constraints.txt
@@ -50,6 +50,10 @@ types: install
 
 docs: install
 	$(BIN)/mkdocs build --quiet
+
+# Pictures and numbers of the pages; exit code 1 where a sentence is to be written anew.
+pages: install
+	$(BIN)/python benchmarks/pages.py
 
 bench: install
 	$(BIN)/python benchmarks/run_all.py

@@ -1,0 +1,187 @@
+"""Makes the pictures and the measured numbers of the pages anew, and says which sentences no longer hold.
+
+``make pages`` (or ``python benchmarks/pages.py demo recover curves``) runs the commands that the pages name, in
+``dist/pages``; what was finished there is used again. Pictures go to ``docs/``, values to ``docs/numbers.json``, and
+``tests/pages`` compares each sentence with them. ``made_by`` in that file names a function of this script, another
+script or test that measures, or the commands of a training; ``baseline`` trains for twenty minutes (``baseline.png``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.api import PreparedDataset
+from astrid_ml.files import write_json
+from astrid_ml.report.contact_sheet import stamp_png, write_contact_sheet
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+WORK = ROOT / "dist" / "pages"
+EACH = 2  # samples of each mission and kind in the picture of the demo
+
+
+def astrid(*words: str) -> None:
+    """Run a command as a user types it, in the working folder."""
+    subprocess.run([sys.executable, "-m", "astrid_ml", *words], cwd=WORK, check=True)
+
+
+DEMO = ["train", "experiment=realbogus_sim", "paths.run_dir=demo/run", "paths.data=demo/data"]
+
+
+def demo() -> dict[str, float]:
+    """README's demo (the command of the Makefile): the picture of its held-out samples, and what it prints."""
+    folder = WORK / "demo"
+    if not (folder / "run" / "report.html").is_file():
+        astrid(*DEMO)
+    scored = pd.read_parquet(folder / "run" / "predictions" / "test.parquet")
+    contact_sheet(prepared(folder / "data"), scored, DOCS / "contact_sheet.png")
+    return numbers_of_demo(folder)
+
+
+def prepared(store: Path) -> PreparedDataset:
+    """The only dataset of a store."""
+    [record] = store.glob("*/dataset.json")
+    return PreparedDataset(record.parent)
+
+
+def numbers_of_demo(folder: Path) -> dict[str, float]:
+    """What the pages say of the demo that ran in a folder."""
+    metrics = json.loads((folder / "run" / "metrics.json").read_text(encoding="utf-8"))
+    names = ("aucpr", "aucpr_low", "aucpr_high", "prevalence", "baseline_aucpr")
+    found = {name: float(metrics[f"test/{name}"]) for name in names}
+    return {"candidates": float(len(prepared(folder / "data").index)), **found}
+
+
+def contact_sheet(dataset: PreparedDataset, scored: pd.DataFrame, path: Path) -> None:
+    """Of the held-out samples of each mission: the surest real, the least certain, the surest bogus.
+
+    Args:
+        dataset: with the stamps.
+        scored: predictions of the test set, with ``id``, ``mission``, ``label``, ``score``.
+        path: the PNG.
+    """
+    place = pd.Series(np.arange(len(dataset.index)), index=dataset.index["id"])
+    ranks = {
+        "surest real": -scored["score"],
+        "least certain": (scored["score"] - 0.5).abs(),
+        "surest bogus": scored["score"],
+    }
+    rows: dict[str, list[tuple[str, bytes]]] = {}
+    taken: set[str] = set()  # a mission whose samples are all certain would show one twice
+    for kind, rank in ranks.items():
+        free = scored.assign(rank=rank)[~scored["id"].isin(taken)]
+        chosen = free.sort_values(["rank", "id"]).groupby("mission", sort=True).head(EACH).sort_values("mission")
+        taken |= set(chosen["id"])
+        stamps = dataset.gather("stamps", place[chosen["id"]].to_numpy())
+        truth = np.where(chosen["label"] == 1, "real", "bogus")
+        captions = [
+            f"{mission}, truly {word}, score {score:.3f}"
+            for mission, word, score in zip(chosen["mission"], truth, chosen["score"], strict=True)
+        ]
+        rows[kind] = [(caption, stamp_png(stamp)) for caption, stamp in zip(captions, stamps, strict=True)]
+    write_contact_sheet(path, rows, ("science", "reference", "difference"))
+
+
+def recover() -> dict[str, float]:
+    """The table of the ways to subtract, its picture, and the quick look of one of its pairs."""
+    if not (WORK / "recover" / "recover.json").is_file():
+        astrid("simulate", "what=pairs", "simulate.n=20", "output_dir=pairs")
+        astrid("recover", "input=pairs", "output_dir=recover")
+        pair = [f"{side}=pairs/pair_000_{side}.fits" for side in ("science", "reference")]
+        astrid("difference", *pair, "output_dir=out")
+    shutil.copy(WORK / "recover" / "recover.png", DOCS)
+    shutil.copy(WORK / "out" / "quicklook.png", DOCS)
+    rows = json.loads((WORK / "recover" / "recover.json").read_text(encoding="utf-8"))["rows"]
+    return {f"{row['name']}/{key}": value for row in rows for key, value in row.items() if key != "name"}
+
+
+def curves() -> dict[str, float]:
+    """The light curve of a simulated tidal disruption event, of those that the page simulates."""
+    from astrid_ml.preprocessing.lightcurves.select.source import read_sources
+
+    if not (WORK / "out_curves" / "report.json").is_file():
+        astrid("simulate", "what=lightcurves", "simulate.n=300", "output_dir=curves")
+        astrid("convert", "input=curves", "output_dir=out_curves")
+    events = [source for source in read_sources(WORK / "out_curves" / "objects") if source.label == "TDE"]
+    brightest = max(events, key=lambda source: len(source.time_series))
+    brightest.plot_flux_curve(DOCS / "flux_curve.png")
+    return {"events": len(events)}
+
+
+def baseline() -> dict[str, float]:
+    """The network beside the trees on the whole of lightcurves_sim; more than twenty minutes of one core."""
+    if not (WORK / "baseline_run" / "report.html").is_file():
+        astrid("train", "experiment=lightcurves_sim", "paths.run_dir=baseline_run", "paths.data=baseline_data")
+    astrid("baseline", "run_dir=baseline_run")
+    shutil.copy(WORK / "baseline_run" / "baseline" / "baseline.png", DOCS)
+    return {}
+
+
+MAKERS: dict[str, Callable[[], dict[str, float]]] = {"demo": demo, "recover": recover, "curves": curves}
+LONG: dict[str, Callable[[], dict[str, float]]] = {"baseline": baseline}
+
+
+def records(made_by: str = "") -> list[dict[str, Any]]:
+    """The measured sentences of the pages; those that one function makes, or all."""
+    found = json.loads((DOCS / "numbers.json").read_text(encoding="utf-8"))["records"]
+    return [record for record in found if made_by in ("", record["made_by"])]
+
+
+def said(text: str, sentence: str) -> list[float] | None:
+    """The numbers that a page has in a sentence.
+
+    Args:
+        text: of the page.
+        sentence: with ``{}`` for each number; lines may end anywhere.
+
+    Returns:
+        In their order; None where the sentence does not stand there, or more than once.
+    """
+    # The first number may have a sign; none may go on to the left or the right.
+    pattern = r"(?<![\w.])([+-]?[\d.,e-]*\d)(?!\d)".join(re.escape(part) for part in sentence.split("{}"))
+    found = list(re.finditer(pattern, " ".join(text.split())))
+    return [float(value.replace(",", "")) for value in found[0].groups()] if len(found) == 1 else None
+
+
+def misfit(record: dict[str, Any]) -> str:
+    """How a sentence differs from what was measured; empty where it holds.
+
+    Args:
+        record: of ``docs/numbers.json``.
+    """
+    shown = said((ROOT / record["page"]).read_text(encoding="utf-8"), record["sentence"])
+    if shown is None:
+        return f"{record['page']} does not say: {record['sentence']}"
+    limits = zip(shown, record["values"], record["tolerance"], strict=True)
+    if any(abs(number - value) > tolerance + 1e-12 for number, value, tolerance in limits):
+        return f"{record['page']}: {record['sentence']}\n    says {shown}, measured {record['values']}"
+    return ""
+
+
+def main() -> int:
+    """Exit code 1 where a sentence of a page is to be written anew."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    listed = records()
+    for name in sys.argv[1:] or list(MAKERS):
+        measured = (MAKERS | LONG)[name]()
+        for record in (record for record in listed if record["made_by"] == name):
+            known = zip(record["names"], record["values"], strict=True)
+            record["values"] = [measured.get(key, value) for key, value in known]
+    write_json(DOCS / "numbers.json", {"records": listed})
+    stale = [text for record in listed if (text := misfit(record))]
+    print("\n".join(stale) or "every sentence holds")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

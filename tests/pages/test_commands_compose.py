@@ -1,0 +1,63 @@
+"""Every command that a page names, in a block, a table or a sentence, is made of options and keys that exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import cache
+
+import pytest
+from blocks import FENCE, PAGES, REPOSITORY, blocks
+from hydra.core.global_hydra import GlobalHydra
+
+from astrid_ml.build import conf_folder
+from astrid_ml.cli.overrides import rewrite
+from astrid_ml.cli.verbs.catalogue import all_verbs
+from astrid_ml.config import compose
+
+COMMAND = re.compile(r"(?:astrid|python -m astrid_ml) [a-z]|python (?:train|predict)\.py \S")
+# Words that stand for what the reader puts there; VERB stands for any command.
+ANYTHING = {"...", "key=value", "GROUP=null"}
+
+
+@cache
+def commands(page: str) -> list[str]:
+    """What starts as a command does: in spans of code, and line by line in the blocks to be typed."""
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", FENCE.sub("", text))]
+    lines = [line for block in blocks(page) for line in block.text.replace("\\\n", " ").splitlines()]
+    return [" ".join(shown.split()) for shown in (*spans, *lines) if COMMAND.match(shown) and "VERB" not in shown]
+
+
+def words_of(command: str) -> tuple[str, list[str]]:
+    """(verb, words of the command line) of what a page shows; of the values of a sweep the first."""
+    words = shlex.split(command, comments=True)
+    if words[0] == "python":
+        verb, rest = (words[3], words[4:]) if words[1] == "-m" else (words[1].removesuffix(".py"), words[2:])
+    else:
+        verb, rest = words[1], words[2:]
+    sweeps = "-m" in rest
+    # <name> stands for a name of the reader's; --cfg job prints what is composed.
+    kept = [word for word in rest if word not in {*ANYTHING, "job"} and not word.startswith("-") and "<" not in word]
+    return verb, [word.split(",")[0] if sweeps and "[" not in word else word for word in kept]
+
+
+def test_the_pages_name_commands() -> None:
+    assert {words_of(command)[0] for page in PAGES for command in commands(page)} >= {"train", "predict", "prepare"}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
+def test_every_command_of_a_page_composes(page: str) -> None:
+    conf = conf_folder()
+    verbs = all_verbs(conf)
+    wrong = []
+    for command in dict.fromkeys(commands(page)):
+        verb, words = words_of(command)
+        if verb.startswith("-"):
+            continue
+        GlobalHydra.instance().clear()
+        try:
+            compose(verbs[verb].config, rewrite(words, verbs[verb].config, conf))
+        except Exception as error:  # all of a page at once
+            wrong.append(f"{command}\n    {error}")
+    assert not wrong, "\n".join(wrong)
