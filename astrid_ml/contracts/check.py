@@ -82,13 +82,12 @@ def _faults(part: object, contract: type) -> Iterator[tuple[str, str]]:
     for name, method in methods_of(contract).items():
         given = [parameter.name for parameter in list(inspect.signature(method).parameters.values())[1:]]
         asked = f"{name}({', '.join(given)})"
-        found = getattr(type(part), name, None) if name == "__call__" else getattr(part, name, None)
+        found = getattr(part, name, None)
         if not callable(found):
             yield asked, f"without {name}"
             continue
-        bound = getattr(part, name)
         try:
-            signature = inspect.signature(bound)
+            signature = inspect.signature(found)
         except (TypeError, ValueError):  # of a class that is not written in Python
             continue
         try:

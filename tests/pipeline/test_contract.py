@@ -36,7 +36,7 @@ def prepare(raw: Path, pipeline: Any = None, **other: Any) -> PrepareOutcome:
     return prepare_dataset(pipeline or ToyUnits(), [raw], raw.parent / "store", name="toy", progress=False, **other)
 
 
-class Altered(ToyUnits):
+class Altered(ToyUnits):  # type: ignore[misc]
     """A pipeline of which one method is another function."""
 
     def __init__(self, **methods: Callable[..., Any]) -> None:
@@ -46,7 +46,7 @@ class Altered(ToyUnits):
 
 
 def planned(raw: Any) -> list[Unit]:
-    return ToyUnits().plan(raw)
+    return list(ToyUnits().plan(raw))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,12 @@ class Labels:
 
     def apply(self, index: pd.DataFrame) -> Any:
         out = index.assign(label=1)
-        answers = {"index": out, "none": None, "fewer": (out.iloc[1:], {}), "turned": (out.iloc[::-1], {})}
+        answers: dict[str, Any] = {
+            "index": out,
+            "none": None,
+            "fewer": (out.iloc[1:], {}),
+            "turned": (out.iloc[::-1], {}),
+        }
         return answers.get(self.kind, (out, {"source": "here"}))
 
 

@@ -108,7 +108,7 @@ def test_a_network_that_divides_by_the_spread_of_its_input_passes() -> None:
 
 def test_a_network_of_another_input_is_told_with_the_shapes_and_its_own_words() -> None:
     with pytest.raises(UserError, match="2x12 and 7x1") as error:
-        try_batch(plain(network=Net(inputs=7)), batch(), object())  # type: ignore[arg-type]
+        try_batch(plain(network=Net(inputs=7)), batch(), object())
     assert "given x (2, 3, 2, 2) float32, y (2,) float32" in error.value.got
     with pytest.raises(UserError, match="no 'x' in the batch"):
         try_batch(plain(), {"y": torch.zeros(2)}, object())
@@ -238,7 +238,7 @@ def attached(change: Callable[[Batch], Any] = lambda batch: batch, labels: Any =
     index = pd.DataFrame({"id": list("abcd"), "label": list(labels), "array": "s", "row": range(4)})
     source, data = MemorySource(index, {"s": {}}, {}), Data()
     data.attach(source, pd.DataFrame({"id": list("abcd"), "fold": ["train", "train", "val", "val"]}))
-    data.change = change  # type: ignore[method-assign]
+    data.change = change
     return data, source
 
 
