@@ -15,11 +15,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.contracts.check import check_arguments
 from astrid_ml.errors import UserError
 from astrid_ml.identity import FORMER_TOP_LEVEL, current
 from astrid_ml.identity import targets as targets
 from astrid_ml.installed import sound
 from astrid_ml.moved import MOVED
+from astrid_ml.values import fields_of
 
 _TARGET = re.compile(r"""_target_:\s*["']?([A-Za-z_][\w.]*)""")
 
@@ -153,6 +155,14 @@ def build(cfg: Any, trust: Iterable[str] = (), **extra: Any) -> Any:
     return _made(node, "")
 
 
+def _hints(target: Any) -> dict[str, Any]:
+    """Parameter -> annotation; nothing where they cannot be read."""
+    try:
+        return fields_of(target)
+    except (NameError, TypeError, ValueError):  # they name what is imported for the type checker alone
+        return {}
+
+
 def _made(node: Any, where: str) -> Any:
     """Build a checked tree of plain containers, the inner nodes first. Texts are texts: nothing in them is resolved."""
     if isinstance(node, list | tuple):
@@ -170,6 +180,7 @@ def _made(node: Any, where: str) -> Any:
     found = resolve(target)
     if partial:
         return functools.partial(found, **values)
+    check_arguments(values, _hints(found), where)
     try:
         return found(**values)
     except (TypeError, ValueError) as error:

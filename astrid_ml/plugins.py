@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from astrid_ml.contracts.pipeline import (
-        Command,
         Completes,
         DomainPipeline,
         Drop,
@@ -20,23 +19,22 @@ if TYPE_CHECKING:
         Labeller,
         Makes,
         SampleSource,
-        Simulator,
         Unit,
         UnitWriter,
     )
     from astrid_ml.contracts.scoring import Draws, Embeds, PicksSamples, Scorer
+    from astrid_ml.contracts.verbs import Command, Simulator
     from astrid_ml.datamodules.prepared import PreparedDataModule
     from astrid_ml.dataset.prepared import PreparedDataset
     from astrid_ml.errors import UserError
     from astrid_ml.files import write_json, write_table
     from astrid_ml.models.tasks.task import Task
     from astrid_ml.pipeline.executors import Executor
-    from astrid_ml.splits.plan import SplitPlan
+    from astrid_ml.splits.plan import Split, SplitPlan
     from astrid_ml.tables import read_table
 
 _HOMES = {
     "astrid_ml.contracts.pipeline": (
-        "Command",
         "Completes",
         "DomainPipeline",
         "Drop",
@@ -44,18 +42,18 @@ _HOMES = {
         "Labeller",
         "Makes",
         "SampleSource",
-        "Simulator",
         "Unit",
         "UnitWriter",
     ),
     "astrid_ml.contracts.scoring": ("Draws", "Embeds", "PicksSamples", "Scorer"),
+    "astrid_ml.contracts.verbs": ("Command", "Simulator"),
     "astrid_ml.datamodules.prepared": ("PreparedDataModule",),
     "astrid_ml.dataset.prepared": ("PreparedDataset",),
     "astrid_ml.errors": ("UserError",),
     "astrid_ml.files": ("write_json", "write_table"),
     "astrid_ml.models.tasks.task": ("Task",),
     "astrid_ml.pipeline.executors": ("Executor",),
-    "astrid_ml.splits.plan": ("SplitPlan",),
+    "astrid_ml.splits.plan": ("Split", "SplitPlan"),
     "astrid_ml.tables": ("read_table",),
 }
 
@@ -76,6 +74,7 @@ __all__ = [
     "SampleSource",
     "Scorer",
     "Simulator",
+    "Split",
     "SplitPlan",
     "Task",
     "Unit",

@@ -111,7 +111,10 @@ class PreparedDataModule(LightningDataModule):
     # ---- what a subclass provides -------------------------------------------------------------------------
 
     def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
-        """Rows of ``source`` as a batch of tensors; ``generator`` drives augmentation where ``train`` is true."""
+        """Rows of ``source`` as a batch of tensors; ``generator`` drives augmentation where ``train`` is true.
+
+        What a batch holds stands in :class:`astrid_ml.contracts.batches.MakesBatches`.
+        """
         raise TypeError(f"{type(self).__name__} must define make_batch")
 
     def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:

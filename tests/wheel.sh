@@ -34,4 +34,6 @@ grep -q realbogus_triplets help.txt
 test -s run/report.html
 "$work/venv/bin/astrid" predict ckpt_path=run/checkpoints/best.ckpt input=sim output_dir=out
 test -s out/predictions.parquet
+"$work/venv/bin/astrid" new model mynet
+test -s mynet/mynet/network.py && test -s mynet/tests/test_mynet.py
 echo "the wheel adds one name and works beside the user's own models/, conf/ and preprocessing/"

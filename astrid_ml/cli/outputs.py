@@ -22,6 +22,8 @@ RECORD, LOCK = NOT_DATA, ".lock"
 FREE = ("output_dir", "executor", "trust", "hydra")
 # Keys that choose a part of one whole: several commands, at once or one after the other, fill one folder.
 PARTS = ("start_index", "end_index")
+# Verbs whose output_dir is a folder of others' things, in which they make one of their own.
+MAKERS = ("new",)
 _PRODUCT = re.compile(r"\b[\w-]+\.(?:fits|parquet|json|png|csv|html|npy|h5|ecsv)\b")
 
 
@@ -43,7 +45,7 @@ def owned_output(cfg: Any, verb: Verb, conf: Folder) -> Iterator[None]:
 
     tree = plain(cfg)
     place = tree.get("output_dir")
-    if not isinstance(place, str):
+    if not isinstance(place, str) or verb.name in MAKERS:
         yield
         return
     from astrid_ml.pipeline.lock import Lock

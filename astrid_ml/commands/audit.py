@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
-
-import pandas as pd
+from typing import Any
 
 from astrid_ml.audit.audit import Audit
 from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
 from astrid_ml.files import write_json
-from astrid_ml.splits.plan import SplitPlan
-
-
-class Split(Protocol):
-    """Any split option."""
-
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
-        """The rounds."""
+from astrid_ml.splits.plan import Split, planned
 
 
 @dataclass(frozen=True)
@@ -40,7 +31,7 @@ class AuditCommand:
     def run(self) -> dict[str, Any]:
         """Check and print; ``failed`` is the number of findings."""
         source = PreparedDataset(self.dataset)
-        plan = self.split.plan(source.index)
+        plan = planned(self.split, source.index)
         result = replace(self.audit, mode="warn").run(source, plan)
         content = result.to_plain()
         found = {finding.kind: finding.message for finding in result.findings}

@@ -22,7 +22,7 @@ class Unit:
     """One piece of work that succeeds or fails whole: a file, a pair, a job folder, an exposure.
 
     Args:
-        id: stable text that names the unit within its raw folder (usually a relative path).
+        id: stable text that names the unit within its raw folder (usually a relative path); no other unit has it.
         inputs: the raw files that it reads; their relative path, size and mtime enter the fingerprint.
         parameters: JSON-able values that ``process`` needs beside the files.
         missing: what is missing for the unit to be ready; a unit with anything missing is ``incomplete``.
@@ -88,10 +88,10 @@ class UnitWriter(Protocol):
         """Append samples.
 
         Args:
-            records: n rows with at least ``id``, ``group_id``; ``label`` where known. ``array`` and ``row``
-                are filled in by the writer.
-            arrays: kind -> array of shape (n, ...). Calls whose kinds, dtypes and trailing shapes agree share
-                a shard, others open a new one.
+            records: n rows, see :class:`DomainPipeline` for their columns. ``array`` and ``row`` are filled in by
+                the writer.
+            arrays: kind -> numpy array of shape (n, ...), of numbers. Calls whose kinds, dtypes and trailing shapes
+                agree share a shard, others open a new one.
         """
 
     def add_ragged(self, records: pd.DataFrame, values: Mapping[str, Sequence[Array]]) -> None:
@@ -158,8 +158,26 @@ class SampleSource(Protocol):
 class DomainPipeline(Protocol):
     """Raw files -> samples, for one science domain. Implement as a frozen dataclass: fields are the slots.
 
-    ``version`` is raised whenever the same fields would give other bytes. Further abilities are protocols of their own:
-    :class:`Makes`, :class:`Completes`, :class:`Exports`.
+    ``domain`` is the name of the kind of data; ``version`` is raised whenever the same fields would give other bytes.
+    Further abilities are protocols of their own: :class:`Makes`, :class:`Completes`, :class:`Exports`.
+
+    The records, one row a sample, become ``index.parquet``:
+
+    ========  =========  ===========================================================================================
+    column    null       what it holds
+    ========  =========  ===========================================================================================
+    id        never      text, unique in the dataset
+    group_id  never      text; samples of one object or exposure share it, and no split may part them
+    label     allowed    0 or 1 for a binary task, the name of a class for a hierarchy; null where nobody knows
+    array     never      the shard, set by the writer: ``finalise`` keeps it beside its row
+    row       never      place in the shard, from 0, set by the writer (or by you, for an open shard)
+    ra, dec   allowed    ICRS, degrees; splits and the audit use them
+    mjd       allowed    days, UTC; splits by time use it
+    mission   allowed    text, as ``conf/_missions.yaml`` names it
+    ========  =========  ===========================================================================================
+
+    Any other column of numbers or texts is kept. All of this is checked: by the methods' names and arguments before raw
+    files are opened, by what they give when they are first called.
 
     Example:
         >>> import tempfile
@@ -190,16 +208,29 @@ class DomainPipeline(Protocol):
     version: ClassVar[int]
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
-        """List the units in these files and folders, in a stable order. Reads names and headers only."""
+        """List the units in these files and folders, in a stable order, each with an id of its own.
+
+        Reads names and headers only. An empty list, or a UserError, where none of the files is of this kind.
+        """
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
-        """Do one unit. A bad record is dropped with a reason; an exception fails the whole unit."""
+        """Do one unit: give its samples to the writer and return nothing.
+
+        A bad record is dropped with a reason; an exception fails the whole unit.
+        """
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
-        """Dataset-wide work on the index: remove duplicates, set ``group_id``. Labels are joined later."""
+        """Dataset-wide work on the index: remove duplicates, set ``group_id``. Labels are joined later.
+
+        Returns:
+            The index, and a :class:`Drop` for each sample that is no longer in it.
+        """
 
     def describe(self) -> dict[str, Any]:
-        """What stands in ``dataset.json``: for instance {"channels": [...], "units": {...}}. JSON-able."""
+        """What stands in ``dataset.json``: for instance {"channels": [...], "units": {...}}. JSON-able.
+
+        It follows from the fields alone; ``channels`` are texts, in the order of the arrays' first axis after (n,).
+        """
 
 
 @runtime_checkable
@@ -214,13 +245,6 @@ class Makes(Protocol):
     """
 
     makes: ClassVar[str]
-
-
-@runtime_checkable
-class MakesRaw(Protocol):
-    """A simulator that says whose raw files it makes."""
-
-    domain: ClassVar[str]
 
 
 @runtime_checkable
@@ -300,48 +324,4 @@ class Labeller(Protocol):
         """Files that enter the dataset's fingerprint."""
 
     def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """Return the index with ``label`` set, and a JSON-able account (source, proxy or not, counts)."""
-
-
-class Simulator(Protocol):
-    """Makes raw files of one kind and their truth: ``build(cfg.simulate).run(output_dir, seed)``.
-
-    Args:
-        n: how many samples, pairs or exposures are made.
-
-    Example:
-        >>> import tempfile
-        >>> import numpy as np
-        >>> from astrid_ml.plugins import write_table
-        >>> @dataclass(frozen=True)
-        ... class Fluxes:
-        ...     n: int = 3
-        ...     def run(self, output_dir, seed):
-        ...         fluxes = np.random.default_rng(seed).normal(size=self.n)
-        ...         write_table(pd.DataFrame({"flux": fluxes}), output_dir / "fluxes.parquet")
-        ...         return {"sources": self.n, "seed": seed}
-        >>> Fluxes().run(Path(tempfile.mkdtemp()), seed=1)
-        {'sources': 3, 'seed': 1}
-    """
-
-    n: int
-
-    def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
-        """Write the files whole and return a JSON-able summary. The same seed gives the same bytes."""
-
-
-class Command(Protocol):
-    """A verb of one science domain (``astrid difference``): ``conf/<verb>.yaml`` names it under ``command``.
-
-    Example:
-        >>> @dataclass(frozen=True)
-        ... class CountCommand:  # in commands/count.py; conf/count.yaml names it
-        ...     input: str
-        ...     def run(self):
-        ...         return {"files": len(list(Path(self.input).glob("*.fits"))), "failed": 0}
-        >>> CountCommand("an/empty/folder").run()
-        {'files': 0, 'failed': 0}
-    """
-
-    def run(self) -> dict[str, Any]:
-        """Do the work. Return a JSON-able summary to print; ``failed`` > 0 in it means exit code 1."""
+        """Return the index with ``label`` set, no row more or less, and a JSON-able account (source, proxy or not)."""

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller, Unit
 from astrid_ml.dataset.digests import read_digests
 from astrid_ml.dataset.prepared import units_that_failed
 from astrid_ml.errors import UserError
 from astrid_ml.files import discard, move, write_json
 from astrid_ml.fingerprint import fingerprint, input_fingerprint
+from astrid_ml.pipeline.contract import check_owner, each_once, units_of_plan
 from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.pipeline.lock import Lock, LockLostError
 from astrid_ml.pipeline.machine import explained, refuse_lost_files
@@ -79,7 +81,7 @@ def prepare_dataset(
         UserError: nothing found, too many units failed, the disk is full, a mount is gone, the lock was lost.
     """
     try:
-        units = _planned(pipeline, raw)
+        units = units_of_plan(pipeline, raw)
         jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
         mark = dataset_fingerprint(units, jobs, labeller, store, name)
         target = store / f"{name}-{mark[:12]}"
@@ -132,7 +134,7 @@ def plan_dataset(
     hash_inputs: bool = False,
 ) -> Path:
     """Write ``plan.json``: what would be done, without doing it."""
-    units = _planned(pipeline, raw)
+    units = units_of_plan(pipeline, raw)
     jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
     finished = {job.unit.id for job in jobs if job.done() is not None}
     mark = dataset_fingerprint(units, jobs, labeller, store, name)
@@ -216,20 +218,6 @@ def _retire(mark: str, target: Path) -> None:
         move(target, partial_identity(mark, target, [Drop(drop["id"], "") for drop in old])[1])
 
 
-def _planned(pipeline: DomainPipeline, raw: Sequence[Path]) -> list[Unit]:
-    units = pipeline.plan(list(raw))
-    if not units:
-        where = ", ".join(str(path) for path in raw)
-        raise UserError(
-            f"raw files for the pipeline {pipeline.domain!r}", f"none in {where}", "check paths.raw and the experiment"
-        )
-    names = [unit.id for unit in units]
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})[:3]
-        raise UserError("each unit's name once", f"{', '.join(twice)} twice", "give each raw folder once")
-    return units
-
-
 def _run(
     jobs: Sequence[Job], executor: Executor, progress: bool, raw: Sequence[Path]
 ) -> tuple[list[dict[str, Any]], int]:
@@ -242,12 +230,15 @@ def _run(
     reused = len(summaries)
     todo = [position for position in range(len(jobs)) if position not in summaries]
     with Progress("preparing", len(jobs), reused, wanted=progress) as shown:
-        for order, result in executor.map(do_unit, [jobs[position] for position in todo]):
+        for order, result in each_once(executor, do_unit, [jobs[position] for position in todo]):
             position = todo[order]
             if isinstance(result, OSError | LockLostError):
                 raise result
+            if isinstance(result, ContractError) and all("error" in known for known in summaries.values()):
+                raise result  # code that has done no unit yet: the other units would fail of it too
             if isinstance(result, Exception):
                 result = {"id": jobs[position].unit.id, "error": f"{type(result).__name__}: {result}"[:500]}
+            check_owner(executor, jobs[position].unit.id, result)
             if "error" in result and not all(path.exists() for path in jobs[position].unit.inputs):
                 refuse_lost_files(raw, (path for job in jobs for path in job.unit.inputs))
             summaries[position] = result

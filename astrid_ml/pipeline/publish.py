@@ -17,6 +17,7 @@ from astrid_ml.dataset.pages import read_pages, write_pages
 from astrid_ml.dataset.prepared import INDEX, SCHEMA
 from astrid_ml.errors import UserError
 from astrid_ml.files import json_text, link, whole_folder, write_json
+from astrid_ml.pipeline.contract import finalised, labelled
 from astrid_ml.pipeline.units import RECORDS, Job
 from astrid_ml.pipeline.writer import FILES, TABLES
 from astrid_ml.reasons import in_words
@@ -99,19 +100,10 @@ def make_index(
             in_words(reasons.elements()),
             "see the reasons, and check paths.raw",
         )
-    index, dropped = pipeline.finalise(index)
-    index = index.reset_index(drop=True)
-    index["id"], index["group_id"] = index["id"].astype(str), index["group_id"].astype(str)
-    repeated = index["id"][index["id"].duplicated()].unique()
-    if len(repeated):
-        raise UserError(
-            "each sample's id once",
-            f"{len(repeated)} ids more than once ({', '.join(repeated[:3])})",
-            "remove files that hold the same samples",
-        )
+    index, dropped = finalised(pipeline, index)
     account: dict[str, Any] = {"source": "none"}
     if labeller is not None:
-        index, account = labeller.apply(index)
+        index, account = labelled(labeller, index)
     if "label" not in index:
         index["label"] = pd.array([pd.NA] * len(index), dtype="Int8")
     return index, dropped, account

@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Unit
 from astrid_ml.dataset.digests import digest_of_file
 from astrid_ml.files import discard, whole_folder, write_json
 from astrid_ml.fingerprint import fingerprint, input_fingerprint, relative, seed_of
+from astrid_ml.pipeline.contract import process
 from astrid_ml.pipeline.lock import Claim
 from astrid_ml.pipeline.machine import LOST, machine_fault
 from astrid_ml.pipeline.writer import DiskUnitWriter
@@ -121,6 +123,7 @@ def do_unit(job: Job) -> dict[str, Any]:
 
     Raises:
         OSError: the machine failed, not the unit: the disk is full, a mount is gone.
+        ContractError: a class does not do what its contract says.
         LockLostError: another process owns the dataset by now.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -132,10 +135,12 @@ def do_unit(job: Job) -> dict[str, Any]:
     with whole_folder(job.target, MARK, job.claim.check if job.claim else None) as work:
         writer = DiskUnitWriter(work, job.fingerprint[:12])
         try:
-            job.pipeline.process(job.unit, writer, job.seed)
+            process(job.pipeline, job.unit, writer, job.seed)
             records = writer.close()
             if changed := job.changed():
                 raise ValueError(f"{', '.join(changed[:3])} was written while it was read")
+        except ContractError:
+            raise  # of the pipeline's class: whoever runs the units knows whether it ever did one
         except Exception as error:
             fault = machine_fault(error, job.folder)
             if fault is not None:

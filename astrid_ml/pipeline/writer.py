@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from astrid_ml.contracts.check import ContractError, described
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.dataset.pages import write_pages
 from astrid_ml.dataset.prepared import ShardedSource
@@ -68,6 +69,8 @@ class BaseWriter:
         self._check(records, arrays)
         if not len(records):
             return
+        for kind, array in arrays.items():
+            check_array(kind, array)
         signature = tuple((kind, array.shape[1:], array.dtype.str) for kind, array in sorted(arrays.items()))
         name = self._shard_for(signature)
         for kind, array in arrays.items():
@@ -80,6 +83,8 @@ class BaseWriter:
         if not len(records):
             return
         shapes = {kind: np.asarray(arrays[0]) for kind, arrays in values.items()}
+        for kind, first in shapes.items():
+            check_array(kind, first)
         signature = tuple(
             (f"{kind}.ragged", first.shape[1:], first.dtype.str) for kind, first in sorted(shapes.items())
         )
@@ -110,7 +115,14 @@ class BaseWriter:
         """Append samples that point into an open shard by their column ``row``."""
         self._check(records, {})
         if "row" not in records:
-            raise ValueError("records of an open shard need the column row")
+            raise ContractError(
+                "records of an open shard with the column row", "none", "set it: the place in the shard"
+            )
+        last = min(len(array) for array in shard.arrays.values()) - 1
+        wrong = records["row"][~records["row"].between(0, last)]
+        if len(wrong) and "frame" not in shard.arrays:  # samples point to row 0 of a frame
+            got = f"{len(wrong)} rows beyond it, the first is {wrong.iloc[0]}"
+            raise ContractError(f"rows of an open shard, from 0 to {last}", got, "count the rows from 0")
         self.records.append(records.assign(array=shard.name))
 
     def finished_parts(self) -> dict[str, dict[str, Array]]:
@@ -156,12 +168,37 @@ class BaseWriter:
 
     @staticmethod
     def _check(records: pd.DataFrame, arrays: Mapping[str, Any]) -> None:
-        absent = {"id", "group_id"} - set(records.columns)
+        if not isinstance(records, pd.DataFrame):
+            raise ContractError("records that are a table of pandas", described(records), "give a pandas.DataFrame")
+        absent = sorted({"id", "group_id"} - set(records.columns))
         if absent:
-            raise ValueError(f"records lack {sorted(absent)}")
+            columns = ", ".join(map(str, records.columns[:12]))
+            raise ContractError(
+                "records with id and group_id", f"records lack {', '.join(absent)} ({columns})", _COLUMNS
+            )
         wrong = {kind: len(array) for kind, array in arrays.items() if len(array) != len(records)}
         if wrong:
-            raise ValueError(f"{len(records)} records, but arrays of {wrong}")
+            lengths = ", ".join(f"{kind} of {n}" for kind, n in wrong.items())
+            fix = "give an array whose first axis is the samples"
+            raise ContractError("one array a sample", f"{len(records)} records, but arrays {lengths}", fix)
+
+
+_COLUMNS = "see the columns in DomainPipeline of astrid_ml.contracts.pipeline"
+
+
+def check_array(kind: str, array: Any) -> None:
+    """Refuse what is no array of numbers.
+
+    Args:
+        kind: its name.
+        array: what was given.
+
+    Raises:
+        ContractError: says what it is.
+    """
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufc":
+        got = f"{kind} is {described(array)}" + (f" of {array.dtype}" if isinstance(array, np.ndarray) else "")
+        raise ContractError("arrays that are numpy arrays of numbers", got, f"for instance {kind}=numpy.stack(...)")
 
 
 class MemorySource(ShardedSource):

@@ -10,9 +10,19 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from astrid_ml.build import build
-from astrid_ml.contracts.pipeline import DomainPipeline, Makes, MakesRaw
-from astrid_ml.contracts.scoring import HasExample, HasPurpose, HasStampSize, ReadsKinds
+from astrid_ml.contracts.batches import MakesBatches
+from astrid_ml.contracts.check import ContractError, called, check_part
+from astrid_ml.contracts.pipeline import DomainPipeline, Labeller, Makes
+from astrid_ml.contracts.scoring import HasExample, HasPurpose, HasStampSize, ModelData, ReadsKinds
+from astrid_ml.contracts.verbs import MakesRaw
+from astrid_ml.datamodules.prepared import PreparedDataModule
 from astrid_ml.errors import UserError
+from astrid_ml.evaluation.judge import Judge
+from astrid_ml.models.tasks.task import Task
+from astrid_ml.pipeline.contract import check_pipeline
+from astrid_ml.pipeline.executors import Executor
+from astrid_ml.run.trial import check_task, try_batch
+from astrid_ml.splits.plan import Split
 
 _REFUSALS = (TypeError, ValueError, ZeroDivisionError)
 
@@ -21,19 +31,24 @@ def check_parts(config: dict[str, Any]) -> None:
     """Build each part of a training once and try them on an empty batch.
 
     Raises:
+        ContractError: a class that does not do what its contract says.
         UserError: two parts that do not belong together, with their names.
     """
     trust = config.get("trust", [])
     check_device(config["trainer"])
     pipeline: DomainPipeline = build(config["preprocessing"], trust)
     check_raw(config, pipeline)
+    check_preparation(pipeline, build(config.get("label"), trust), build(config["executor"], trust))
+    check_part(build(config["split"], trust), Split, "split=")
     datamodule, judge = build(config["datamodule"], trust), build(config["evaluation"], trust)
+    check_part(judge, Judge, "evaluation=")
+    check_datamodule(datamodule)
     check_kinds(pipeline, datamodule)
     check_sizes(pipeline, datamodule)
     with torch.random.fork_rng(devices=[]):  # the run's own weights come from its seed alone
         task, loss = build(config["model"]["task"], trust), build(config.get("loss"), trust)
         check_purposes(task, judge, loss if "loss" in config["model"]["task"] else None)
-        check_batch(task, datamodule)
+        check_batch(task, datamodule, judge)
         check_optimizer(config, trust)
 
 
@@ -155,22 +170,46 @@ def check_purposes(task: object, judge: object, loss: object | None) -> None:
             )
 
 
-def check_batch(task: Any, datamodule: object) -> None:
-    """Try the network and its loss on an empty batch of the datamodule's shapes."""
-    if not isinstance(datamodule, HasExample):
+def check_batch(task: Any, datamodule: object, judge: object = None) -> None:
+    """Try the network, its loss and its scores on an empty batch of the datamodule's shapes.
+
+    Raises:
+        UserError: the network does not take it, or what it gives is not what its contract says.
+    """
+    check_task(task)
+    if isinstance(datamodule, HasExample) and isinstance(task, Task):
+        try_batch(task, datamodule.example(), datamodule, judge)
+
+
+def check_preparation(pipeline: DomainPipeline, labeller: Labeller | None, executor: Executor | None) -> None:
+    """Refuse what a dataset cannot be prepared with, before a raw file is opened.
+
+    Raises:
+        ContractError: a class lacks what its contract asks for.
+    """
+    check_pipeline(pipeline)
+    if labeller is not None:
+        check_part(labeller, Labeller, "label=")
+    if executor is not None:
+        check_part(executor, Executor, "executor=")
+
+
+def check_datamodule(datamodule: object) -> None:
+    """Refuse a datamodule that cannot make batches.
+
+    Raises:
+        ContractError: names its class.
+    """
+    check_part(datamodule, ModelData, "datamodule=")
+    if not isinstance(datamodule, PreparedDataModule):
         return
-    task.train()
-    try:
-        with torch.no_grad():
-            task.compute_loss(datamodule.example())
-    except UserError:
-        raise
-    except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise UserError(
-            "a network that takes the batches of the datamodule",
-            f"{type(task.network).__name__} and {type(datamodule).__name__}: {str(error).splitlines()[0]}",
-            "leave model=, channels= and datamodule= to the experiment, or set the network's inputs to match",
-        ) from error
+    check_part(datamodule, MakesBatches, "datamodule=")
+    if type(datamodule).make_batch is PreparedDataModule.make_batch:
+        raise ContractError(
+            "datamodule= with make_batch(source, rows, generator, train)",
+            f"{called(datamodule)} without",
+            "define it: rows of the source as a dictionary of tensors",
+        )
 
 
 def _words(kinds: Sequence[str]) -> str:

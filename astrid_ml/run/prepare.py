@@ -12,7 +12,7 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.identity import lasting
 from astrid_ml.pipeline.engine import PrepareOutcome, plan_dataset, prepare_dataset
-from astrid_ml.run.parts import check_raw, kind_of_samples
+from astrid_ml.run.parts import check_preparation, check_raw, kind_of_samples
 from astrid_ml.run.raw import raw_paths
 
 
@@ -29,10 +29,12 @@ def prepare(config: dict[str, Any], progress: bool = True) -> tuple[PreparedData
         dataset = PreparedDataset(Path(config["dataset"]))
         check_domain(dataset, config)
         return dataset, None
+    arguments, executor = _arguments(config), build(config["executor"], config.get("trust", []))
+    check_preparation(arguments["pipeline"], arguments["labeller"], executor)
     outcome = prepare_dataset(
-        **_arguments(config),
+        **arguments,
         max_failed=config["max_failed"],
-        executor=build(config["executor"], config.get("trust", [])),
+        executor=executor,
         config=recorded(config),
         progress=progress,
     )

@@ -6,14 +6,16 @@ import hashlib
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
+from astrid_ml.contracts.check import ContractError, called, check_part, described
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole
 
 FOLDS = ("train", "val", "test")
+UNUSED = "unused"
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class SplitPlan:
 
     Args:
         name: of the split's option.
-        rounds: tables with ``id`` and ``fold`` (train, val, test, or ``unused``); k of them for k-fold.
+        rounds: tables with ``id`` and ``fold`` (train, val, test, or ``unused``); k of them for k-fold. Each
+            holds every id of the index once; train and val are not empty; test may be.
         account: JSON-able facts for the report (fractions, held-out mission, what was linked).
         time_ordered: the split claims that training is earlier than test; the audit checks it.
 
@@ -83,6 +86,84 @@ class SplitPlan:
                     }
                 )
         return pd.DataFrame(rows)
+
+
+class Split(Protocol):
+    """Shares out the samples: ``split=`` builds one. Implement as a frozen dataclass: fields are its parameters.
+
+    What it gives is checked when it is made, see :class:`SplitPlan`. Whether a group (an object, an exposure) stands on
+    both sides is the audit's question: it stops the run, unless ``audit=warn``.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class ByHalves:
+        ...     def plan(self, index):
+        ...         folds = ["train", "val"] * (len(index) // 2)
+        ...         return SplitPlan("halves", [pd.DataFrame({"id": index["id"], "fold": folds})])
+        >>> planned(ByHalves(), pd.DataFrame({"id": ["a", "b"]})).rounds[0]["fold"].tolist()
+        ['train', 'val']
+    """
+
+    def plan(self, index: pd.DataFrame) -> SplitPlan:
+        """The rounds for an index, whose columns are those of :class:`~astrid_ml.contracts.pipeline.DomainPipeline`."""
+
+
+def planned(split: Split, index: pd.DataFrame) -> SplitPlan:
+    """What a split says of an index, if it is a plan.
+
+    Raises:
+        ContractError: it is none: a round without its columns, an id twice, not at all or unknown, an unknown fold.
+        UserError: nothing to train on or to choose by.
+    """
+    check_part(split, Split, "split=")
+    plan: Any = split.plan(index)
+    if not isinstance(plan, SplitPlan):
+        raise ContractError(
+            "split= whose plan(index) returns a SplitPlan",
+            f"{described(plan)} from {called(split)}",
+            "return SplitPlan(name, [table]) with the columns id and fold in the table",
+        )
+    if not isinstance(plan.rounds, list) or not plan.rounds:
+        raise ContractError(
+            "a SplitPlan with a list of one round or more", f"{described(plan.rounds)} from {called(split)}", "add one"
+        )
+    known = pd.Index(index["id"].astype(str))
+    for number, table in enumerate(plan.rounds):
+        fault = _fault_of_round(table, known)
+        if fault is not None:
+            place = f" in round {number}" if len(plan.rounds) > 1 else ""
+            raise ContractError(fault[0], f"{fault[1]}{place} from {called(split)}", fault[2])
+        empty = [fold for fold in ("train", "val") if not (table["fold"] == fold).any()]
+        if empty:
+            raise UserError(
+                "a split with samples to train on and to choose by",
+                f"nothing in {' and '.join(empty)} of {len(table)} samples, from {called(split)}",
+                "give more data, or another split or split.seed",
+            )
+    return plan
+
+
+def _fault_of_round(table: Any, known: pd.Index) -> tuple[str, str, str] | None:
+    """What is wrong with one round, in three parts."""
+    folds = ", ".join((*FOLDS, UNUSED))
+    if not isinstance(table, pd.DataFrame) or not {"id", "fold"} <= set(table.columns):
+        columns = f" with {', '.join(map(str, table.columns[:6]))}" if isinstance(table, pd.DataFrame) else ""
+        return "rounds that are tables with id and fold", f"{described(table)}{columns}", "name the columns id and fold"
+    strange = table["fold"][~table["fold"].isin((*FOLDS, UNUSED))].astype(str).unique()
+    if len(strange):
+        return f"folds named {folds}", ", ".join(map(repr, strange[:3])), "use these names"
+    ids = pd.Index(table["id"].astype(str))
+    twice = ids[ids.duplicated()].unique()
+    if len(twice):
+        return "each id once in a round", f"{len(twice)} more than once ({', '.join(twice[:3])})", "give each one fold"
+    unknown = ids.difference(known)
+    if len(unknown):
+        return "ids of the index", f"{len(unknown)} others ({', '.join(unknown[:3])})", "take them from index['id']"
+    absent = known.difference(ids)
+    if len(absent):
+        fix = f"give those that are left out the fold {UNUSED}"
+        return "every id of the index in a round", f"{len(absent)} without a fold ({', '.join(absent[:3])})", fix
+    return None
 
 
 def check_disjoint(index: pd.DataFrame, rounds: list[pd.DataFrame]) -> None:

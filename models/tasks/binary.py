@@ -51,6 +51,10 @@ class RealBogusTask(Task):
             labels = datamodule.source.index["label"].iloc[datamodule.rows["train"]].astype(int)
             self.loss.set_class_counts(int((labels == 0).sum()), int((labels == 1).sum()))
 
+    def output_shape(self, batch: Batch) -> tuple[int, ...]:
+        """One logit a sample, (B,)."""
+        return (len(batch["y"]),)
+
     def logits(self, batch: Batch) -> Tensor:
         """The network's answer, (B,)."""
         images = batch["x"]

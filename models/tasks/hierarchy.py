@@ -59,6 +59,10 @@ class HierarchyTask(Task):
         """Class weights from the training objects."""
         self.loss.set_counts(torch.from_numpy(datamodule.nodes_of("train")))
 
+    def output_shape(self, batch: Batch) -> tuple[int, ...]:
+        """A logit for each node of the taxonomy and each question, (B, Q, n_nodes)."""
+        return (*batch["queries"].shape, len(self.taxonomy.nodes))
+
     def logits(self, batch: Batch) -> Tensor:
         """Node logits of every question, (B Q, n_nodes), the questions of an object together."""
         names = ("values", "lengths", "static", "queries", "elapsed")

@@ -24,12 +24,16 @@ class Task(LightningModule):
     """Train a network and turn its output into columns of predictions.
 
     Subclasses define ``compute_loss`` and ``scores``; those that watch more than the loss also
-    ``configure_metrics``, ``update_metrics`` and ``compute_metrics``. Hyper-parameters are not saved (partials
-    break safe loading); the checkpoint's own entry holds the configuration. ``configure_model`` is never
-    overridden: Lightning runs it again before a test, and weights would silently be replaced.
+    ``configure_metrics``, ``update_metrics`` and ``compute_metrics``; those that ask for one shape of logits
+    ``output_shape``. What they and the network give is tried on two samples before a training begins
+    (``astrid_ml/run/trial.py``); :class:`astrid_ml.contracts.batches.MakesBatches` says what a batch is.
+
+    Hyper-parameters are not saved (partials break safe loading); the checkpoint's own entry holds the configuration.
+    ``configure_model`` is never overridden: Lightning runs it again before a test, and weights would silently be
+    replaced.
 
     Args:
-        network: a pure ``nn.Module``.
+        network: a pure ``nn.Module`` whose layers have their sizes from the start; finite output from fresh weights.
         optimizer: parameters -> optimizer.
         scheduler: optimizer -> scheduler, stepped every epoch; None keeps the rate.
 
@@ -65,12 +69,19 @@ class Task(LightningModule):
     # ---- what a subclass provides -------------------------------------------------------------------------
 
     def compute_loss(self, batch: Batch) -> Tensor:
-        """The training loss of a batch, a scalar."""
+        """The training loss of a batch, a tensor of shape () that depends on the network's weights."""
         raise TypeError(f"{type(self).__name__} must define compute_loss")
 
     def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """Columns of predictions, each of shape (B,); ``score`` in [0, 1] is among them for a binary task."""
+        """Columns of predictions, each of shape (B,) (or all of one multiple of B, where a sample has several rows).
+
+        ``score`` in [0, 1], shape (B,), is among them for a binary task.
+        """
         raise TypeError(f"{type(self).__name__} must define scores")
+
+    def output_shape(self, batch: Batch) -> tuple[int, ...] | None:
+        """Shape that the network's logits must have for this batch; None where any will do."""
+        return None
 
     def configure_losses(self) -> None:
         """Make loss modules; called once by ``__init__``."""

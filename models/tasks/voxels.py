@@ -54,6 +54,10 @@ class VoxelTask(Task):
         super().__init__(network.to(memory_format=torch.channels_last_3d), optimizer, scheduler)  # type: ignore[call-overload]
         self.loss = loss
 
+    def output_shape(self, batch: Batch) -> tuple[int, ...]:
+        """Background and the anomalies at each voxel, (B, 4, T, H, W); of several outputs, the first."""
+        return (len(batch["x"]), 1 + len(CLASSES), *batch["x"].shape[2:])
+
     def logits(self, x: Tensor) -> Any:
         """The network's output, computed with the channels innermost: several times faster in bfloat16."""
         return self.network(x.contiguous(memory_format=torch.channels_last_3d))

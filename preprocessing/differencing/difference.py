@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.contracts.check import given, given_columns, given_shape
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.detect.measure import measure
 from astrid_ml.preprocessing.differencing.detect.options import Peaks
@@ -36,31 +37,43 @@ from astrid_ml.types import InUnits, NonNegative, Whole
 
 
 class BackgroundStep(Protocol):
-    """Takes the sky away."""
+    """Takes the sky away. A step is a frozen dataclass: its fields are its parameters, a call is its work."""
 
     def __call__(self, image: Image) -> Image:
-        """The image without its sky; what else it says of the sky (``sky``, ``sky_rms``) is kept."""
+        """The image without its sky, of the same shape (H, W) and in the same unit, see :class:`Image`.
+
+        What else it says of the sky (``sky``, ``sky_rms``) is kept; neither is needed.
+        """
 
 
 class AlignStep(Protocol):
     """Puts the reference onto the science grid."""
 
     def __call__(self, science: Image, reference: Image, correction: Tensor | None = None) -> Image:
-        """The aligned reference."""
+        """The reference in the science image's shape (H, W); pixels that it does not cover are masked.
+
+        ``correction`` is None, or the affine (2, 3) by which stars were found off, px.
+        """
 
 
 class RefineStep(Protocol):
     """Corrects PSFs and flux ratio of a pair."""
 
     def __call__(self, pair: SubtractionInput) -> tuple[SubtractionInput, dict[str, float]]:
-        """The corrected pair and what was found."""
+        """The corrected pair, and numbers by name for ``quality.json``; an empty dictionary is welcome."""
 
 
 class DetectStep(Protocol):
     """Finds candidates on a significance map."""
 
     def __call__(self, significance: Tensor, mask: Tensor) -> pd.DataFrame:
-        """Table of x, y, snr, sign, flags."""
+        """One row a candidate, from (H, W) significance in sigma and (H, W) bool, True where nothing may be found.
+
+        Columns: ``x``, ``y`` (px, 0-based, centres at integers), ``snr`` (sigma), ``sign`` (1 or -1), ``flags`` (bits).
+        """
+
+
+FOUND = ("x", "y", "snr", "sign", "flags")
 
 
 @dataclass(frozen=True)
@@ -129,7 +142,7 @@ class Subtraction:
         aligned, psf, ref_found, ref_psf, matched = self._registered(science, reference, found)
         science, aligned = self._without_bright(science, psf), self._without_bright(aligned, ref_psf)
         blank = self._blank(science, aligned, found, ref_found)
-        noises = (self.noise(science, blank), self.noise(aligned, blank))
+        noises = tuple(given(self, "noise", self.noise(image, blank)) for image in (science, aligned))
         pair = SubtractionInput(
             science=science.data,
             reference=aligned.data,
@@ -143,14 +156,14 @@ class Subtraction:
             difference_noises=_difference_noises(*noises),
         )
         pair, refined = self._refined(pair)
-        result = self.tiles(self.subtract, pair)
+        result = given(self, "tiles", self.tiles(self._subtracted, pair))
         blank &= ~result.mask
-        scaled, check = self.significance(result.significance, result.diff, blank)
+        scaled, check = given(self, "significance", self.significance(result.significance, result.diff, blank))
         result = replace(result, significance=scaled, flux_error=result.flux_error * check.scale)
-        result, residuals = self.residuals(result, pair, matched)
+        result, residuals = given(self, "residuals", self.residuals(result, pair, matched))
         sources = ref_found.table[["x", "y"]].to_numpy()
         fwhm = max(psf.fwhm, 1.5)
-        candidates = measure(self.detect(result.significance, result.mask), result, science, sources, fwhm)
+        candidates = measure(self._detected(result), result, science, sources, fwhm)
         quality = Quality(
             science=_frame_quality(science, psf, noises[0]),
             reference=_frame_quality(aligned, ref_psf, noises[1]),
@@ -174,13 +187,15 @@ class Subtraction:
 
     def flat(self, image: Image) -> Image:
         """The image without its sky, masked pixels 0. The sky itself is not kept: it is as large as the image."""
-        flat = self.background(image)
+        flat = given(self, "background", self.background(image))
+        given_shape(self, "background", flat.shape, image.shape)
         if flat.sky is None:  # the step's protocol asks for the image alone
             flat = flat.with_(sky=typical(image.data - flat.data, ~image.mask))
         return flat.with_(data=flat.data.masked_fill(flat.mask, 0.0), background=None)
 
     def _psf(self, image: Image, found: Sources, other: Sources) -> PsfEstimate:
-        return self.psf(image, found, self.stars(image, found, other))
+        stars = given(self, "stars", self.stars(image, found, other))
+        return given(self, "psf", self.psf(image, found, stars))
 
     def _registered(
         self, science: Image, reference: Image, found: Sources
@@ -192,19 +207,24 @@ class Subtraction:
         ref_found = find_sources(aligned)
         psf = self._psf(science, found, ref_found)
         ref_psf = self._psf(aligned, ref_found, found)
-        matched = self.match(science, aligned, (central(psf.psf), central(ref_psf.psf)), psf.positions)
+        matched = self._matched(science, aligned, psf, ref_psf)
         if self.realign > 0 and _largest(matched.shift, science.shape) > self.realign:
             again = self._aligned(science, reference, matched.shift)
             if not torch.equal(again.data, aligned.data):
                 aligned = again.with_(realigned=True)
                 ref_found = find_sources(aligned)
                 ref_psf = self._psf(aligned, ref_found, found)
-                matched = self.match(science, aligned, (central(psf.psf), central(ref_psf.psf)), psf.positions)
+                matched = self._matched(science, aligned, psf, ref_psf)
         return aligned, psf, ref_found, ref_psf, matched
+
+    def _matched(self, science: Image, aligned: Image, psf: PsfEstimate, ref_psf: PsfEstimate) -> Matched:
+        psfs = (central(psf.psf), central(ref_psf.psf))
+        return given(self, "match", self.match(science, aligned, psfs, psf.positions))
 
     def _aligned(self, science: Image, reference: Image, correction: Tensor | None = None) -> Image:
         """The reference on the science grid; what it is and when it was taken does not change by that."""
-        out = self.align(science, reference, correction)
+        out = given(self, "align", self.align(science, reference, correction))
+        given_shape(self, "align", out.shape, science.shape)
         kept = ("sky", "zero_point", "unit", "mission", "filter", "mjd", "exposure_time", "name")
         return out.with_(**{name: getattr(reference, name) for name in kept})
 
@@ -212,12 +232,24 @@ class Subtraction:
         """The image with the surroundings of saturated stars masked."""
         if self.bright is None or image.saturated is None or not bool(image.saturated.any()):
             return image
-        return image.with_(mask=image.mask | self.bright(image, central(psf.psf)).mask)
+        found = given(self, "bright", self.bright(image, central(psf.psf)))
+        return image.with_(mask=image.mask | found.mask)
 
     def _refined(self, pair: SubtractionInput) -> tuple[SubtractionInput, dict[str, float]]:
         if pair.psfs[0].ndim == 4 or pair.psfs[1].ndim == 4:
             return pair, {"refined": 0.0}
-        return self.refine(pair)
+        return given(self, "refine", self.refine(pair))
+
+    def _subtracted(self, pair: SubtractionInput) -> SubtractionResult:
+        """One tile, or the whole pair."""
+        result = given(self, "subtract", self.subtract(pair))
+        given_shape(self, "subtract", tuple(result.diff.shape), tuple(pair.science.shape))
+        return result
+
+    def _detected(self, result: SubtractionResult) -> pd.DataFrame:
+        found = given(self, "detect", self.detect(result.significance, result.mask))
+        given_columns(self, "detect", found, FOUND)
+        return found
 
     def _blank(self, science: Image, aligned: Image, *found: Sources) -> Tensor:
         covered = found[0].covered | found[1].covered

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.check import given
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
@@ -74,9 +75,9 @@ class LightcurvesPipeline:
     def _write(self, table: CurveTable, writer: UnitWriter) -> None:
         known = np.isfinite(table.wavelengths)[table.band]
         table = table.keep_epochs(known)
-        table, start, detected = self.selection.apply(table)
+        table, start, detected = given(self, "selection", self.selection.apply(table), "apply")
         if self.extinction is not None:
-            table = self.extinction.apply(table)
+            table = given(self, "extinction", self.extinction.apply(table), "apply")
         names = table.objects["object_id"].to_numpy()
         reasons = np.where(
             table.lengths == 0, "no epoch in a band of known wavelength", NO_TRIGGER[self.selection.rule]

@@ -12,9 +12,11 @@ from astrid_ml.build import build
 from astrid_ml.checkpoint.load import LoadedModel
 from astrid_ml.checkpoint.predictions import METADATA, WHY_NULL, ordered
 from astrid_ml.checkpoint.score import score_source
+from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.errors import UserError
 from astrid_ml.files import TableWriter, write_json
+from astrid_ml.pipeline.contract import process
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.reasons import in_words
 from astrid_ml.run.prediction.extremes import Extremes
@@ -115,8 +117,10 @@ def _sources(reader: Reader, account: PredictionAccount, progress: bool) -> Iter
             continue
         writer = MemoryUnitWriter(reader.pipeline.describe())
         try:
-            reader.pipeline.process(unit, writer, 0)
+            process(reader.pipeline, unit, writer, 0)
         except Exception as error:  # one bad file must not stop a night's work; it is named in the report
+            if isinstance(error, ContractError) and not account.scored:
+                raise  # code that has read no file yet
             account.failed_units.append({"unit": unit.id, "reason": f"{type(error).__name__}: {error}"[:500]})
             continue
         account.dropped.extend({"id": drop.id, "reason": drop.reason} for drop in writer.drops)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pytorch_lightning import seed_everything
 
@@ -14,7 +16,7 @@ from astrid_ml.build import build
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import save_model
 from astrid_ml.checkpoint.record import ChannelRecord, Record, TrainingDigest
-from astrid_ml.contracts.scoring import ModelData, ModelTask
+from astrid_ml.contracts.scoring import HasExample, HasPurpose, ModelData, ModelTask
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
@@ -23,8 +25,9 @@ from astrid_ml.run.marks import FOLDER, Mark, Marks
 from astrid_ml.run.stages import Stage, StageLog, table_digest
 from astrid_ml.run.training.fit import fit
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
+from astrid_ml.run.trial import try_first_batch
 from astrid_ml.run.versions import versions
-from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.splits.plan import FOLDS, SplitPlan
 
 # Nodes of the configuration that a prediction needs; all else stays in the run's config.yaml.
 PREDICTION_NODES = ("preprocessing", "channels", "datamodule", "model", "evaluation")
@@ -99,7 +102,9 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
     seed_everything(int(config["seed"]), workers=True, verbose=False)
     datamodule: ModelData = build(config["datamodule"], trust)
     datamodule.attach(dataset, work.folds, seed=int(config["seed"]))
-    check_folds(datamodule, dataset)
+    check_folds(datamodule, dataset, work.judge)
+    make_task = None if isinstance(datamodule, HasExample) else partial(build, config["model"]["task"], trust)
+    try_first_batch(datamodule, dataset, work.judge, make_task)
     marks, checkpoint = Marks(folder, work.writes), folder / "checkpoints" / "best.ckpt"
     task: ModelTask = build(config["model"]["task"], trust)
     task.prepare_for(datamodule)
@@ -210,8 +215,21 @@ def predictions(task: ModelTask, datamodule: ModelData, dataset: PreparedDataset
     return pd.concat([index.drop(columns="row"), table.rename(columns={"row": "index_row"})], axis=1)
 
 
-def check_folds(datamodule: ModelData, dataset: PreparedDataset) -> None:
-    """A training or validation fold with one class only cannot teach or choose anything: say so before the fit."""
+def check_folds(datamodule: ModelData, dataset: PreparedDataset, judge: object = None) -> None:
+    """A training or validation fold with one class only cannot teach or choose anything: say so before the fit.
+
+    Raises:
+        UserError: fewer than two classes; a label that is neither 0 nor 1 where a binary judge decides.
+    """
+    if isinstance(judge, HasPurpose) and judge.purpose == "binary":
+        used = dataset.index["label"].iloc[np.concatenate([datamodule.rows[fold] for fold in FOLDS])].dropna()
+        strange = used[~used.isin([0, 1])].unique()
+        if len(strange):
+            raise UserError(
+                "labels of 0 and 1 for a binary task",
+                f"{', '.join(map(str, strange[:3]))} among {len(used)} labelled samples",
+                "map them to 0 (bogus) and 1 (real) in the pipeline or by label=column label.mapping={...}",
+            )
     for fold in ("train", "val"):
         rows = datamodule.rows[fold]
         classes = datamodule.count_classes(dataset, rows)

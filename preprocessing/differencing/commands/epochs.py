@@ -9,6 +9,7 @@ from typing import Any
 
 from astrid_ml.errors import UserError
 from astrid_ml.found import none_in
+from astrid_ml.pipeline.contract import each_once
 from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.tables import UserTable, read_table
 from astrid_ml.walk import walk
@@ -47,7 +48,7 @@ def run_all(
     Raises:
         UserError: where every job failed, the first one's own message.
     """
-    results = dict((executor or Serial()).map(work, jobs))
+    results = dict(each_once(executor or Serial(), work, jobs))
     failed = [i for i in range(len(jobs)) if isinstance(results[i], BaseException)]
     if jobs and len(failed) == len(jobs):
         raise results[failed[0]]

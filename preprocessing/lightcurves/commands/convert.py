@@ -14,6 +14,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.files import write_json
 from astrid_ml.found import found
+from astrid_ml.pipeline.contract import each_once
 from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
@@ -59,7 +60,7 @@ class ConvertCommand:
             for number, source in enumerate(sources)
         ]
         executor = self.executor if self.executor is not None and len(jobs) > 1 else Serial()
-        results = dict(executor.map(convert_one, jobs))
+        results = dict(each_once(executor, convert_one, jobs))
         report = summarise(sources, [results[number] for number in range(len(jobs))])
         report["in_several_sources"] = repeated([(job.source.path.name, job.target) for job in jobs])
         write_json(Path(self.output_dir) / "report.json", report)

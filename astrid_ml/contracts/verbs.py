@@ -1,0 +1,60 @@
+"""What stands behind verbs: what makes raw files, and the commands of a science domain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+
+@runtime_checkable
+class MakesRaw(Protocol):
+    """A simulator that says whose raw files it makes."""
+
+    domain: ClassVar[str]
+
+
+class Simulator(Protocol):
+    """Makes raw files of one kind and their truth: ``build(cfg.simulate).run(output_dir, seed)``.
+
+    Args:
+        n: how many samples, pairs or exposures are made.
+
+    Example:
+        >>> import tempfile
+        >>> from dataclasses import dataclass
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from astrid_ml.plugins import write_table
+        >>> @dataclass(frozen=True)
+        ... class Fluxes:
+        ...     n: int = 3
+        ...     def run(self, output_dir, seed):
+        ...         fluxes = np.random.default_rng(seed).normal(size=self.n)
+        ...         write_table(pd.DataFrame({"flux": fluxes}), output_dir / "fluxes.parquet")
+        ...         return {"sources": self.n, "seed": seed}
+        >>> Fluxes().run(Path(tempfile.mkdtemp()), seed=1)
+        {'sources': 3, 'seed': 1}
+    """
+
+    n: int
+
+    def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
+        """Write the files whole and return a JSON-able summary. The same seed gives the same bytes."""
+
+
+class Command(Protocol):
+    """A verb of one science domain (``astrid difference``): ``conf/<verb>.yaml`` names it under ``command``.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class CountCommand:  # in commands/count.py; conf/count.yaml names it
+        ...     input: str
+        ...     def run(self):
+        ...         return {"files": len(list(Path(self.input).glob("*.fits"))), "failed": 0}
+        >>> CountCommand("an/empty/folder").run()
+        {'files': 0, 'failed': 0}
+    """
+
+    def run(self) -> dict[str, Any]:
+        """Do the work. Return a JSON-able summary to print; ``failed`` > 0 in it means exit code 1."""
