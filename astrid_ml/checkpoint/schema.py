@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
-
 from astrid_ml.errors import UserError
 
 SCHEMA = 2
@@ -140,6 +138,8 @@ def _check_inside(fields: dict[str, Any], name: str) -> None:
     _check_calibration(fields["calibration"], name)
     digest = fields["digest"]
     if digest is not None:
+        import torch
+
         wanted = {"ids": torch.int64, "groups": torch.int64, "positions": torch.float64, "tested": torch.int64}
         if set(digest) != set(wanted) or not all(isinstance(value, torch.Tensor) for value in digest.values()):
             raise _damaged(name, "a digest of training samples that is none")

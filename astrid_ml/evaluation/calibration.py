@@ -7,8 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import expit, logit
 
 from astrid_ml.errors import UserError
 from astrid_ml.metrics.binary import check_scores
@@ -26,6 +24,8 @@ class Calibration(Protocol):
 
 def logits_of(scores: Any) -> Floats:
     """The logit of scores in [0, 1]."""
+    from scipy.special import logit
+
     out: Floats = logit(np.clip(np.asarray(scores, dtype=np.float64), EDGE, 1 - EDGE))
     return out
 
@@ -55,6 +55,8 @@ class Temperature:
 
     def fit(self, scores: Any, labels: Any) -> dict[str, Any]:
         """Minimise the negative log-likelihood on validation; T stays positive."""
+        from scipy.optimize import minimize
+
         _, y = check_scores(scores, labels, soft=True)
         x = logits_of(scores)
 
@@ -106,6 +108,8 @@ def calibrated(scores: Any, fitted: dict[str, Any] | None) -> Floats | None:
         return None
     parameters = fitted["parameters"]
     if fitted["kind"] == "temperature":
+        from scipy.special import expit
+
         out: Floats = expit(logits_of(scores) / parameters["temperature"] + parameters["offset"])
         return out
     if fitted["kind"] == "isotonic":

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from astrid_ml.checkpoint.files import AtomicCheckpointIO, write_whole
+from astrid_ml.checkpoint.files import write_whole
+from astrid_ml.checkpoint.lightning import AtomicCheckpointIO
 from astrid_ml.errors import UserError
 
 
