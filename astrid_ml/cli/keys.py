@@ -5,6 +5,7 @@ Nothing is composed or built for it, so that help and messages answer at once.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 import types
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 # A comment that begins so says that the value is a place; "of fluxes in files that ..." is about something else.
 _FILE = re.compile(r"(file|files|folder|folders)\b")
 _FILES = re.compile(r"(files|folders)\b")
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 _REFERENCE = re.compile(r"^\$\{([\w.]+)\}$")
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some systems have no libyaml
 # Names that keys had before; they are read, and written nowhere.
 FORMER = {
     ("baseline", "run"): "run_dir",
@@ -143,7 +146,7 @@ class Keys:
             return
         self._seen.add((path, package))
         text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text) or {}
+        content = yaml.load(text, _YAML) or {}
         if package:  # an option: the place that it is mounted at is a node
             self.found.setdefault(package, []).append(Key(package, content))
         for key in keys_of_text(text, package):
@@ -172,6 +175,12 @@ class Keys:
                 self._read(option, stated or package_of(option.read_text("utf-8"), folder, self.conf, ""))
 
 
+@functools.lru_cache(maxsize=4)
+def keys_of(verb: str, conf: Path) -> Keys:
+    """The keys of a verb, read once in a command."""
+    return Keys(verb, conf)
+
+
 def package_of(text: str, folder: Path, conf: Path, inherited: str) -> str:
     """Where an option's keys stand: by its ``@package`` line, else by its group; a base takes the place of its heir."""
     stated = _PACKAGE.search(text)
@@ -184,7 +193,7 @@ def package_of(text: str, folder: Path, conf: Path, inherited: str) -> str:
 def keys_of_text(text: str, package: str) -> Iterator[Key]:
     """The keys of one file, nodes included, each with the comment on its line."""
     lines = text.splitlines()
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = yaml.compose(text, Loader=_YAML)
     if root is not None:
         yield from _keys_of_node(root, package, lines)
 
@@ -205,7 +214,7 @@ def _keys_of_node(node: Any, prefix: str, lines: list[str]) -> Iterator[Key]:
 
 def _plain(node: Any) -> Any:
     """The value of a YAML node."""
-    return yaml.safe_load(yaml.serialize(node))
+    return SafeConstructor().construct_document(node)
 
 
 def takes_text(target: str, name: str, several: bool = False) -> bool:
