@@ -19,6 +19,8 @@ class Folder(Protocol):
         'group'
     """
 
+    def __hash__(self) -> int: ...
+
     @property
     def name(self) -> str: ...
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
 T = TypeVar("T")
+PATIENCE = 1.5  # seconds of silence before a word
 
 
 class Progress:
@@ -51,3 +56,36 @@ def bar(items: Iterable[T], what: str, wanted: bool = True) -> Iterator[T]:
 
     total = len(items) if isinstance(items, Sized) else None
     yield from tqdm(items, desc=what, total=total, disable=not (wanted and sys.stderr.isatty()), leave=False)
+
+
+@contextmanager
+def waiting(what: str, wanted: bool = True) -> Iterator[None]:
+    """A block that may take seconds and says nothing itself: after a moment it is named, with the seconds so far.
+
+    On a terminal the line is written over and goes at the end; elsewhere there are lines ever farther apart.
+
+    Args:
+        what: a word for the work: ``evaluate``.
+        wanted: False shows nothing.
+    """
+    if not wanted or os.environ.get("LOCAL_RANK", "0") != "0":  # of processes that train together one speaks
+        yield
+        return
+    ended = threading.Event()
+    thread = threading.Thread(target=_name, args=(what, ended), daemon=True, name="waiting")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _name(what: str, ended: threading.Event) -> None:
+    terminal, begun, pause, shown = sys.stderr.isatty(), time.monotonic(), PATIENCE, ""
+    while not ended.wait(pause):
+        shown = f"{what}: {time.monotonic() - begun:.0f} s"
+        print(f"\r{shown}" if terminal else shown, end="" if terminal else "\n", file=sys.stderr, flush=True)
+        pause = PATIENCE if terminal else 2 * pause
+    if terminal and shown:
+        print(f"\r{' ' * len(shown)}\r", end="", file=sys.stderr, flush=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping
 from typing import Any
-
-import torch
 
 
 def digest_of(value: Any) -> str:
@@ -21,7 +20,8 @@ def digest_of(value: Any) -> str:
 
 
 def _feed(found: Any, value: Any) -> None:
-    if isinstance(value, torch.Tensor):
+    torch = sys.modules.get("torch")  # where nothing has imported it there are no tensors
+    if torch is not None and isinstance(value, torch.Tensor):
         plain = value.detach().cpu().contiguous()
         found.update(f"tensor {plain.dtype} {tuple(plain.shape)} ".encode())
         found.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b"")

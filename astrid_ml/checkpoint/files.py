@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole
@@ -33,10 +32,3 @@ def write_whole(value: Any, path: Path) -> None:
 
 # How torch, whose writer knows no OSError, says that the disk is full.
 _TORCH_CANNOT_WRITE = ("PytorchStreamWriter", "unexpected pos", "inline_container")
-
-
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoint writer, with a rename at the end: a kill never leaves half a ``last.ckpt``."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        write_whole(checkpoint, Path(path))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import torch
-from pytorch_lightning import LightningDataModule
 
 from astrid_ml.build import build
 from astrid_ml.checkpoint.digests import rebuilt
@@ -21,6 +19,9 @@ from astrid_ml.contracts.scoring import JoinsMembers, ModelData, ModelTask
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.types import Ints
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | N
         trust: classes outside this project that its configuration may name.
         config: replaces the recorded configuration (a merge of it with the user's overrides).
     """
+    from pytorch_lightning import LightningDataModule
+
     record, weights = read_record(Path(path))
     tree = record.config if config is None else config
     absent = [name for name in ("model", "datamodule", "evaluation", "preprocessing") if not tree.get(name)]

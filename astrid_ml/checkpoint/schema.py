@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
-
 from astrid_ml.contracts.scoring import JOINED
 from astrid_ml.errors import UserError
 
@@ -149,6 +147,8 @@ def _check_inside(fields: dict[str, Any], name: str) -> None:
     check_members(fields["members"], fields["calibration"], name)
     digest = fields["digest"]
     if digest is not None:
+        import torch
+
         wanted = {"ids": torch.int64, "groups": torch.int64, "positions": torch.float64, "tested": torch.int64}
         if set(digest) != set(wanted) or not all(isinstance(value, torch.Tensor) for value in digest.values()):
             raise _damaged(name, "a digest of training samples that is none")
@@ -174,6 +174,8 @@ def check_members(members: Any, calibration: dict[str, Any], name: str) -> None:
         return
     if len(members) < 2 or not isinstance(of_each, list) or len(of_each) != len(members):
         raise _damaged(name, "not two members or more, each with its calibration")
+    import torch
+
     for number, (member, own) in enumerate(zip(members, of_each, strict=True)):
         if not isinstance(member, dict) or set(member) != {"statistics", "tested"} or not isinstance(own, dict):
             raise _damaged(name, f"member {number} without statistics, tested and calibration")

@@ -5,20 +5,22 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.cli.check import check_values
 from astrid_ml.cli.explain import explain, explain_before
 from astrid_ml.cli.given import flags_first, whole_flags
-from astrid_ml.cli.keys import Keys
+from astrid_ml.cli.keys import keys_of
 from astrid_ml.cli.outputs import owned_output
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.typed import check_typed
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
+from astrid_ml.progress import waiting
+from astrid_ml.start import importing
 
 # Exit codes of the jobs that ran in this process, and the failures that a sweep's callback counted.
 _codes: list[int] = []
@@ -29,12 +31,26 @@ def report_failures(count: int) -> None:
     _codes.append(1 if count else 0)
 
 
-def run_verb(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
+def run_verb(verb: Verb, arguments: Sequence[str], conf: Folder, aloud: bool = False) -> int:
     """Compose the configuration of a verb and run it, once or as a sweep.
+
+    Args:
+        verb: that was typed.
+        arguments: after it.
+        conf: the folder of the configuration.
+        aloud: say that it goes on while libraries are loaded.
 
     Returns:
         The largest exit code of the jobs.
     """
+    with ExitStack() as starting:
+        starting.enter_context(importing())  # both until the first job works
+        starting.enter_context(waiting("loading libraries", aloud))
+        return _run(verb, arguments, conf, starting.close)
+
+
+def _run(verb: Verb, arguments: Sequence[str], conf: Folder, started: Callable[[], None]) -> int:
+    """The jobs of a verb; ``started`` is called before each works."""
     words = whole_flags(arguments)
     check_typed(words, verb, conf)
     overrides = rewrite(words, verb.config, conf)
@@ -52,9 +68,10 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
         # Lightning starts further DDP processes from sys.argv: give it back what the user typed.
         with _argv(relaunch_arguments(original, verb.name, arguments)):
             try:
-                keys = Keys(verb.config, conf)
+                keys = keys_of(verb.config, conf)
                 check_values(cfg, lambda key: keys[key])
                 with owned_output(cfg, verb, conf):
+                    started()
                     _codes.append(command(cfg))
             except Exception as error:
                 if in_sweep():

@@ -5,6 +5,7 @@ Nothing is composed or built for it, so that help and messages answer at once.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 import types
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
@@ -191,6 +193,12 @@ def content_of(text: str, path: Folder) -> dict[str, Any]:
     return content or {}
 
 
+@functools.lru_cache(maxsize=4)
+def keys_of(verb: str, conf: Folder) -> Keys:
+    """The keys of a verb, read once in a command."""
+    return Keys(verb, conf)
+
+
 def package_of(text: str, folder: Folder, conf: Folder, inherited: str) -> str:
     """Where an option's keys stand: by its ``@package`` line, else by its group; a base takes the place of its heir."""
     stated = _PACKAGE.search(text)
@@ -224,7 +232,7 @@ def _keys_of_node(node: Any, prefix: str, lines: list[str]) -> Iterator[Key]:
 
 def _plain(node: Any) -> Any:
     """The value of a YAML node."""
-    return yaml.constructor.SafeConstructor().construct_document(node)
+    return SafeConstructor().construct_document(node)
 
 
 def takes_text(target: str, name: str, several: bool = False) -> bool:

@@ -13,8 +13,13 @@ from contextlib import suppress
 from astrid_ml.errors import UserError
 from astrid_ml.interrupts import asked, bounded, ignore_signals, interruptible
 from astrid_ml.printable import printable
+from astrid_ml.start import ending
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+# Words with which Hydra shows something and does no work.
+SHOWING = frozenset(
+    ("--cfg", "-c", "--info", "-i", "--hydra-help", "--shell-completion", "-sc", "--resolve", "--package", "-p")
+)
 
 
 def main(arguments: Sequence[str] | None = None, verb: str | None = None) -> None:
@@ -27,21 +32,27 @@ def main(arguments: Sequence[str] | None = None, verb: str | None = None) -> Non
     given = list(sys.argv[1:] if arguments is None else arguments)
     with interruptible(), bounded(_give_up):
         try:
-            code = run([verb, *given] if verb else given)
+            code = run([verb, *given] if verb else given, aloud=True)
         except KeyboardInterrupt:  # between the end of the command and here
             code = INTERRUPTED
         ignore_signals(for_good=True)
         if asked():  # at once: what libraries do at the end (processes that wait for each other) may take for ever
             _leave(code)
+        ending()
         sys.exit(code)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Do what the arguments ask and return the exit code."""
+def run(arguments: Sequence[str], aloud: bool = False) -> int:
+    """Do what the arguments ask and return the exit code.
+
+    Args:
+        arguments: the verb and what follows it.
+        aloud: say at once what begins.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's own printer
     with interruptible():
         try:
-            return _dispatch(list(arguments))
+            return _dispatch(list(arguments), aloud)
         except BaseException as error:
             return _code_of(error)
 
@@ -103,7 +114,7 @@ def _say_broken_plugins() -> None:
             print(printable(f"astrid: {plugin.said()}"), file=sys.stderr)
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str], aloud: bool) -> int:
     if arguments[:1] == ["completion"]:
         from astrid_ml.cli.completion import completion
 
@@ -134,6 +145,24 @@ def _dispatch(arguments: list[str]) -> int:
     if any(argument in ("-h", "--help") for argument in rest):
         print(of_verb(verbs[name], conf))
         return DONE
+    if aloud:
+        announce(name, rest)
     from astrid_ml.cli.compose import run_verb
 
-    return run_verb(verbs[name], rest, conf)
+    return run_verb(verbs[name], rest, conf, aloud)
+
+
+def announce(verb: str, arguments: Sequence[str]) -> None:
+    """Say at once, on standard error, what begins: reading the configuration and loading libraries takes seconds.
+
+    Further processes of a training say nothing, nor a command that only shows what Hydra has composed.
+
+    Args:
+        verb: as typed.
+        arguments: after it.
+    """
+    if not first_process() or any(argument.split("=")[0] in SHOWING for argument in arguments):
+        return
+    chosen = next((argument for argument in arguments if argument.startswith(("experiment=", "what="))), "")
+    said = f"astrid {verb} {chosen}".rstrip()
+    print(printable(f"{said}: reading the configuration and loading libraries"), file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.cli.keys import Keys
+from astrid_ml.cli.keys import Keys, keys_of
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
 from astrid_ml.found import kind_at
@@ -51,7 +51,7 @@ def owned_output(cfg: Any, verb: Verb, conf: Folder) -> Iterator[None]:
     from astrid_ml.pipeline.lock import Lock
 
     folder = check_place(place, "output_dir")
-    keys = Keys(verb.config, conf)
+    keys = keys_of(verb.config, conf)
     settings = settings_of(tree, keys)
     refuse_others(folder, verb, settings, products_of(keys))
     made = not folder.exists()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 
-from astrid_ml.cli.keys import FORMER, Keys
+from astrid_ml.cli.keys import FORMER, Keys, keys_of
 from astrid_ml.cli.typed import is_sweep
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
@@ -107,7 +107,7 @@ class _Rewriter:
 
     @cached_property
     def keys(self) -> Keys:
-        return Keys(self.verb, self.conf)
+        return keys_of(self.verb, self.conf)
 
     def one(self, argument: str) -> str:
         match = _PLAIN_KEY.match(argument)
@@ -148,12 +148,15 @@ class _Rewriter:
             return value
         if key == "hydra.searchpath":
             return quote(value)  # folders
-        many = self.keys.takes_list(key)
         if self.keys.is_path(key):
-            return quote(value, many)
+            return quote(value, self._many(key, value))
         if _WORD.match(value) or not self.keys.is_text(key):
             return value
-        return value if self.sweeps and parses(f"{key}={value}") else quote(value, many)
+        return value if self.sweeps and parses(f"{key}={value}") else quote(value, self._many(key, value))
+
+    def _many(self, key: str, value: str) -> bool:
+        """Whether it is a list; the key's classes are asked, and so imported, only where it looks like one."""
+        return value.startswith("[") and self.keys.takes_list(key)
 
 
 def unknown_key(key: str, keys: Keys, verb: str) -> UserError:

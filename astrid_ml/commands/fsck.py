@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.checkpoint.load import read_record
 from astrid_ml.checkpoint.predictions import read_predictions
 from astrid_ml.dataset.pages import read_pages, short
 from astrid_ml.dataset.sound import Damage, dataset_damage, said
@@ -110,6 +109,8 @@ def damage_of(kind: str, path: Path) -> list[Damage]:
 def checkpoint_damage(path: Path) -> Iterator[Damage]:
     """Record, digests, finite weights; of a checkpoint that only training resumes from, that it can be read."""
     import torch
+
+    from astrid_ml.checkpoint.load import read_record
 
     try:
         if path.name == "best.ckpt":

@@ -8,8 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import expit, logit
 
 from astrid_ml.contracts.scoring import member_column
 from astrid_ml.errors import UserError
@@ -28,6 +26,8 @@ class Calibration(Protocol):
 
 def logits_of(scores: Any) -> Floats:
     """The logit of scores in [0, 1]."""
+    from scipy.special import logit
+
     out: Floats = logit(np.clip(np.asarray(scores, dtype=np.float64), EDGE, 1 - EDGE))
     return out
 
@@ -57,6 +57,8 @@ class Temperature:
 
     def fit(self, scores: Any, labels: Any) -> dict[str, Any]:
         """Minimise the negative log-likelihood on validation; T stays positive."""
+        from scipy.optimize import minimize
+
         _, y = check_scores(scores, labels, soft=True)
         x = logits_of(scores)
 
@@ -108,6 +110,8 @@ def calibrated(scores: Any, fitted: dict[str, Any] | None) -> Floats | None:
         return None
     parameters = fitted["parameters"]
     if fitted["kind"] == "temperature":
+        from scipy.special import expit
+
         out: Floats = expit(_tempered(scores, parameters))
         return out
     if fitted["kind"] == "isotonic":
@@ -147,6 +151,8 @@ def joined_probability(predictions: pd.DataFrame, members: Sequence[dict[str, An
     known = [part for part in odds if part is not None]
     if len(known) < len(odds):
         return None
+    from scipy.special import expit
+
     out: Floats = expit(np.asarray(np.mean(known, axis=0)))
     return out
 

@@ -3,6 +3,8 @@
 AUCPR means average precision, the step-wise sum of Boyd et al. 2013 and scikit-learn, never the trapezoid rule.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from astrid_ml.metrics.binary import (
     UndefinedError,
     average_precision,
@@ -15,8 +17,10 @@ from astrid_ml.metrics.binary import (
     roc_curve,
     threshold_table,
 )
-from astrid_ml.metrics.histogram import HistogramAveragePrecision
-from astrid_ml.metrics.torch_metrics import AveragePrecision
+
+if TYPE_CHECKING:
+    from astrid_ml.metrics.histogram import HistogramAveragePrecision
+    from astrid_ml.metrics.torch_metrics import AveragePrecision
 
 __all__ = [
     "AveragePrecision",
@@ -32,3 +36,16 @@ __all__ = [
     "roc_curve",
     "threshold_table",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Those that are kept while a training goes on, when they are asked for: torchmetrics takes seconds to import."""
+    if name == "HistogramAveragePrecision":
+        from astrid_ml.metrics.histogram import HistogramAveragePrecision
+
+        return HistogramAveragePrecision
+    if name == "AveragePrecision":
+        from astrid_ml.metrics.torch_metrics import AveragePrecision
+
+        return AveragePrecision
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

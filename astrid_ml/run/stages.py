@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from astrid_ml.checkpoint.digests import digest_of
+from astrid_ml.progress import waiting
 
+SILENT = ("split", "audit", "calibrate", "join", "evaluate", "report")  # those without a bar of their own
 NAMES = ("prepare", "split", "audit", "fit", "calibrate", "predict", "join", "evaluate", "report")
 
 
@@ -70,7 +72,8 @@ class StageLog:
         self.changed()
         begun = time.perf_counter()
         try:
-            yield stage
+            with waiting(name, wanted=name in SILENT):
+                yield stage
             stage.status = "done"
         except BaseException as error:
             stage.status = "failed" if isinstance(error, Exception) else "stopped"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from astrid_ml.evaluation.result import EvaluationResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def tracker_figures(results: Mapping[str, EvaluationResult]) -> dict[str, Callable[[], Figure]]:
@@ -22,6 +24,8 @@ def tracker_figures(results: Mapping[str, EvaluationResult]) -> dict[str, Callab
 
 
 def _axes(x_label: str, y_label: str) -> Figure:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
     axes.set(xlabel=x_label, ylabel=y_label, xlim=(0, 1), ylim=(0, 1.02))

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from astrid_ml.checkpoint.digests import rebuilt
-from astrid_ml.checkpoint.files import AtomicCheckpointIO, write_whole
+from astrid_ml.checkpoint.files import write_whole
+from astrid_ml.checkpoint.lightning import AtomicCheckpointIO
 from astrid_ml.errors import UserError
 
 

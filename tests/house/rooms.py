@@ -30,6 +30,7 @@ HOUSE = (
     "taxonomy",
     "devices",
     "interrupts",
+    "start",
     # what passes between the framework and what is plugged into it
     "contracts",
     "dataset",

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import plain
+from astrid_ml.progress import waiting
+from astrid_ml.start import importing
 
 
 def command(cfg: Any) -> int:
     """Evaluate a checkpoint on a prepared dataset."""
-    from astrid_ml.run.prediction.evaluate import evaluate
+    with importing(), waiting("loading libraries"):
+        from astrid_ml.run.prediction.evaluate import evaluate
 
     tree = plain(cfg)
     metrics = evaluate(Path(tree["ckpt_path"]), Path(tree["dataset"]), Path(tree["output_dir"]), tree["trust"])

@@ -8,6 +8,8 @@ from typing import Any
 from astrid_ml.build import build, plain
 from astrid_ml.cli.verbs.domain import print_summary
 from astrid_ml.errors import UserError
+from astrid_ml.progress import waiting
+from astrid_ml.start import importing
 
 
 def command(cfg: Any) -> int:
@@ -19,7 +21,8 @@ def command(cfg: Any) -> int:
         return 1 if summary.get("failed") else 0
     if tree["ckpt_path"] is None:
         raise UserError("ckpt_path=CHECKPOINT", "none", "add ckpt_path=RUN/checkpoints/best.ckpt")
-    from astrid_ml.api import predict
+    with importing(), waiting("loading libraries"):
+        from astrid_ml.api import predict
 
     overrides = {name: tree[name] for name in ("preprocessing", "evaluation", "datamodule") if tree.get(name)}
     report = predict(

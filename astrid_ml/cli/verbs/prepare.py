@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from astrid_ml.build import plain
+from astrid_ml.progress import waiting
+from astrid_ml.start import importing
 
 
 def command(cfg: Any) -> int:
     """Prepare a dataset, or only plan it."""
-    from astrid_ml.run.prepare import export, plan, prepare
+    with importing(), waiting("loading libraries"):
+        from astrid_ml.run.prepare import export, plan, prepare
 
     config = plain(cfg)
     if config["dry_run"]:

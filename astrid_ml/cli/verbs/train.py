@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import plain
+from astrid_ml.progress import waiting
+from astrid_ml.start import importing
 
 
 def command(cfg: Any) -> int:
     """Run a training and print its headline."""
     from omegaconf import OmegaConf
 
-    from astrid_ml.run.training.train import train
+    with importing(), waiting("loading libraries"):
+        from astrid_ml.run.training.train import train
 
     folder = true_run_dir(cfg)
     OmegaConf.update(cfg, "paths.run_dir", folder)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
@@ -19,6 +18,9 @@ from astrid_ml.evaluation.tree.metrics import (
     macro_f1_draws,
 )
 from astrid_ml.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def compare_trees(tree: Taxonomy, first: pd.DataFrame, second: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
@@ -71,6 +73,8 @@ _TITLES = {"leaf/macro_f1": "macro-F1 of the leaves", "leaf/macro_aucpr": "macro
 
 def figure_pair(compared: pd.DataFrame) -> Figure:
     """Both models against days, and their difference with its interval below."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(8.5, 5.0), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True, height_ratios=[2, 1])
     for column, (metric, part) in enumerate(compared.groupby("metric", sort=False)):

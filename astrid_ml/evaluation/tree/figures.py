@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from astrid_ml.metrics.binary import pr_curve
 from astrid_ml.taxonomy import Taxonomy
 from astrid_ml.types import Floats, Ints
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 def figure_over_days(table: pd.DataFrame) -> Figure:
     """Accuracy, macro-F1 and macro-AUCPR of each level against days, with 95 % intervals where there are any."""
+    from matplotlib.figure import Figure
     from matplotlib.ticker import NullLocator
 
     figure = Figure(figsize=(10, 3.4), layout="constrained")
@@ -43,6 +48,8 @@ def figure_tree_confusion(tree: Taxonomy, counts: Floats) -> Figure:
         tree: the taxonomy.
         counts: (k, k) over ``tree.level_nodes(tree.n_levels)``.
     """
+    from matplotlib.figure import Figure
+
     order = depth_first(tree)
     place = {int(node): number for number, node in enumerate(tree.level_nodes(tree.n_levels))}
     rows = [place[node] for node in order]
@@ -113,6 +120,8 @@ def figure_precision_recall(tree: Taxonomy, p: Floats, truth: Ints, most: int = 
         truth: (n,).
         most: curves in a panel.
     """
+    from matplotlib.figure import Figure
+
     classes = [int(node) for node in tree.level_nodes(tree.n_levels)]
     place = {node: number for number, node in enumerate(classes)}
     present = [node for node in depth_first(tree) if (truth == place[node]).any()]

@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 
-from astrid_ml.checkpoint.files import AtomicCheckpointIO
+from astrid_ml.checkpoint.lightning import AtomicCheckpointIO
 from astrid_ml.contracts.scoring import OrdersBatches
 from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.errors import UserError

@@ -22,6 +22,7 @@ from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, read_truth
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline, candidate_table
+from astrid_ml.progress import waiting
 from astrid_ml.types import Existing
 
 
@@ -55,7 +56,13 @@ class DifferenceCommand:
         if self.export not in (None, "hdf5"):
             raise UserError("export=hdf5 or none", str(self.export), "leave it out or write hdf5")
         folder = Path(self.output_dir)
-        done = self.pipeline.difference(self.science, self.reference)
+        with waiting("subtracting"):
+            done = self.pipeline.difference(self.science, self.reference)
+        with waiting("writing"):
+            return self._written(folder, done)
+
+    def _written(self, folder: Path, done: Difference) -> dict[str, Any]:
+        """Write what there is to know of a subtracted pair, and return its figures."""
         folder.mkdir(parents=True, exist_ok=True)
         table = candidate_table(done, Path(self.science.file).name.split(".")[0])
         truth = read_truth(self.truth, done.science) if self.truth else None

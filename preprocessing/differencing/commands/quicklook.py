@@ -10,6 +10,7 @@ import numpy as np
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
+from astrid_ml.start import importing
 from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Floats32
 
@@ -19,12 +20,10 @@ _MARKED = 200  # more circles than this hide the picture
 
 def write_quicklook(path: Path, done: Difference) -> None:
     """``quicklook.png``."""
-    import matplotlib
+    with importing():
+        from matplotlib.figure import Figure  # pyplot, which keeps figures for a screen, takes twice as long
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure = plt.figure(figsize=(15, 8.6), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(15, 8.6), layout="constrained", facecolor="white")
     grid = figure.add_gridspec(2, 12, height_ratios=[1.0, 1.0])
     planes = (
         ("science", done.science.data, False),
@@ -48,7 +47,6 @@ def write_quicklook(path: Path, done: Difference) -> None:
     )
     with whole(path) as at:
         figure.savefig(at, dpi=110, format="png")
-    plt.close(figure)
 
 
 def _image(axis: Any, plane: Floats32, name: str, signed: bool, done: Difference) -> None:

@@ -14,6 +14,7 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.lanczos import lanczos_weights
 from astrid_ml.preprocessing.differencing.pixels.stamps import shifted, stamps_at
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionResult
+from astrid_ml.start import importing
 from astrid_ml.types import Floats, Mask
 
 SHARP = 8  # bit of ``flags``; the lower ones are the detector's
@@ -93,10 +94,11 @@ def measure(
 
 
 def _aperture(result: SubtractionResult, x: Floats, y: Floats, radius: float) -> tuple[Floats, Floats]:
-    from photutils.aperture import CircularAperture
-
     if len(x) == 0:
         return np.zeros(0), np.zeros(0)
+    with importing():
+        from photutils.aperture import CircularAperture
+
     apertures = CircularAperture(np.column_stack([x, y]), radius)
     total, error = apertures.do_photometry(result.diff.double().numpy(), error=result.variance.double().sqrt().numpy())
     return np.asarray(total, float), np.asarray(error, float)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
 
 from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Floats, Mask
@@ -24,6 +23,8 @@ def polar(image: Floats, x: float, y: float, radii: Floats, angles: Floats) -> F
         radii: (r,) px.
         angles: (a,) degrees from +x towards +y.
     """
+    from scipy import ndimage
+
     theta = np.radians(angles)
     rows, columns = y + radii * np.sin(theta)[:, None], x + radii * np.cos(theta)[:, None]
     return np.asarray(ndimage.map_coordinates(image, [rows, columns], order=1, cval=np.nan))
@@ -60,6 +61,8 @@ def find_angles(
         threshold: in robust deviations of the other directions.
         brightest: how many stars are looked at.
     """
+    from scipy import ndimage
+
     clean = np.where(mask, np.nan, data)
     radii = np.arange(*reach, dtype=float)
     profiles = []
@@ -119,6 +122,8 @@ def spike_lengths(
 
 
 def _length(ray: Floats, radii: Floats, level: float) -> float:
+    from scipy import ndimage
+
     filled = np.isfinite(ray)
     weight = ndimage.uniform_filter1d(filled.astype(float), 9)
     mean = ndimage.uniform_filter1d(np.where(filled, ray, 0.0), 9) / np.maximum(weight, 1e-9)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from astrid_ml.preprocessing.differencing.pixels.fill import fill_stamps
@@ -51,6 +50,8 @@ class Refine:
 
     def __call__(self, pair: SubtractionInput) -> tuple[SubtractionInput, dict[str, float]]:
         """The pair with its reference PSF and flux ratio corrected, and what was found."""
+        from scipy.optimize import minimize
+
         if pair.stars is None or len(pair.stars) < 3:
             return pair, {"refined": 0.0}
         blocks = _blocks(pair, self.stars, self.size)

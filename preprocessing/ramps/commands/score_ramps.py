@@ -23,7 +23,6 @@ from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork, fused
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
-from astrid_ml.preprocessing.ramps.judge.figures import save_figures
 from astrid_ml.preprocessing.ramps.judge.methods import ExposureScores, own_thresholds, score_exposure
 from astrid_ml.preprocessing.ramps.judge.summary import Comparison
 from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs, telegraph_called
@@ -94,6 +93,8 @@ class ScoreRampsCommand:
         output = Path(self.output_dir)
         output.mkdir(parents=True, exist_ok=True)
         write_json(output / "score.json", result)
+        from astrid_ml.preprocessing.ramps.judge.figures import save_figures
+
         figures = save_figures(comparison, result, output)
         return {"exposures": len(scores), "score": str(output / "score.json"), "figures": [str(p) for p in figures]}
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.stats import robust_sigma
@@ -53,6 +52,8 @@ class ReferenceCorrection:
         column, row = column - column[:1], row - row[:1]
         if self.rows and left + right:
             edge = np.concatenate([column[:, :left], column[:, w - right :]], axis=1).mean(1, keepdims=True)
+            from scipy.ndimage import uniform_filter1d
+
             row = uniform_filter1d(row - edge, min(self.row_window, h), axis=1, mode="nearest")
         gain = float(np.mean(ramp.gain)) if ramp.unit == "DN" else 1.0
         return Levels(column * gain, row.astype(np.float32) * gain)

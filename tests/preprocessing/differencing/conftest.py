@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,9 +65,16 @@ def pair_folder(sky: SkyPair, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Figure]]:
-    """Figures that the code under test has written and would close."""
+    """Figures that the code under test has written."""
     kept: list[Figure] = []
-    monkeypatch.setattr(pyplot, "close", kept.append)
+    save = Figure.savefig
+
+    def savefig(figure: Figure, *arguments: Any, **named: Any) -> None:
+        kept.append(figure)
+        save(figure, *arguments, **named)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    monkeypatch.setattr(pyplot, "close", lambda *_: None)
     yield kept
     monkeypatch.undo()
     pyplot.close("all")
