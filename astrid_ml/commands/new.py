@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,6 +19,7 @@ from astrid_ml.build import conf_folder
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole_folder
+from astrid_ml.nearest import nearest
 from astrid_ml.places import check_place
 
 TEMPLATES = "skeletons"
@@ -67,7 +68,7 @@ class NewCommand:
         output_dir: folder that gets the folder ``name``; nothing in it is changed.
     """
 
-    what: Literal["dataset", "step", "model", "split", "experiment"]
+    what: str
     name: str
     output_dir: str = "."
 
@@ -75,8 +76,11 @@ class NewCommand:
         """Write it, and say what to type next.
 
         Raises:
-            UserError: a name that cannot be one or is taken, or a folder of that name.
+            UserError: another kind, a name that cannot be one or is taken, or a folder of that name.
         """
+        if self.what not in kinds():
+            fix = nearest(self.what, kinds()) or "choose one of them"
+            raise UserError(f"what to write: {', '.join(kinds())}", self.what, fix)
         target = check_place(self.output_dir, "output_dir") / self.name
         check_name(self.name, self.what)
         if target.exists() or target.is_symlink():

@@ -25,7 +25,7 @@ class SplitPlan:
     Args:
         name: of the split's option.
         rounds: tables with ``id`` and ``fold`` (train, val, test, or ``unused``); k of them for k-fold. Each
-            holds every id of the index once; train and val are not empty; test may be.
+            holds every id of the index once; for a training, train and val are not empty; test may be.
         account: JSON-able facts for the report (fractions, held-out mission, what was linked).
         time_ordered: the split claims that training is earlier than test; the audit checks it.
 
@@ -113,7 +113,6 @@ def planned(split: Split, index: pd.DataFrame) -> SplitPlan:
 
     Raises:
         ContractError: it is none: a round without its columns, an id twice, not at all or unknown, an unknown fold.
-        UserError: nothing to train on or to choose by.
     """
     check_part(split, Split, "split=")
     plan: Any = split.plan(index)
@@ -133,6 +132,18 @@ def planned(split: Split, index: pd.DataFrame) -> SplitPlan:
         if fault is not None:
             place = f" in round {number}" if len(plan.rounds) > 1 else ""
             raise ContractError(fault[0], f"{fault[1]}{place} from {called(split)}", fault[2])
+    return plan
+
+
+def planned_for_training(split: Split, index: pd.DataFrame) -> SplitPlan:
+    """The same, if there is something to train on and to choose by in each round.
+
+    Raises:
+        ContractError: see :func:`planned`.
+        UserError: train or val is empty.
+    """
+    plan = planned(split, index)
+    for table in plan.rounds:
         empty = [fold for fold in ("train", "val") if not (table["fold"] == fold).any()]
         if empty:
             raise UserError(

@@ -22,7 +22,7 @@ QUICK = ["trainer.fast_dev_run=true", "logger=none", "evaluation.evaluation.boot
 
 
 def made(what: str, folder: Path, name: str = "my_own") -> Path:
-    assert "next" in NewCommand(what, name, str(folder)).run()  # type: ignore[arg-type]
+    assert "next" in NewCommand(what, name, str(folder)).run()
     return folder / name
 
 
@@ -71,7 +71,9 @@ def test_words_need_no_keys(
     assert run(["new", "split", "a", "b"]) == 2
     assert run(["new", "modle", "mine2"]) == 2
     assert run(["new", "split"]) == 2
-    assert "name=VALUE" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "name=VALUE" in told
+    assert "did you mean model?" in told
 
 
 def test_words_stay_where_a_verb_takes_none() -> None:

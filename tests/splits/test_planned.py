@@ -9,7 +9,7 @@ import pytest
 
 from astrid_ml.contracts.check import ContractError
 from astrid_ml.errors import UserError
-from astrid_ml.splits.plan import SplitPlan, planned
+from astrid_ml.splits.plan import SplitPlan, planned, planned_for_training
 
 INDEX = pd.DataFrame({"id": list("abcdef"), "group_id": list("aabbcc"), "label": [0, 1] * 3})
 GOOD = pd.DataFrame({"id": list("abcdef"), "fold": ["train", "train", "val", "val", "test", "unused"]})
@@ -49,9 +49,10 @@ def test_a_plan_that_is_none_is_told_with_its_class(answer: Any, told: str) -> N
 @pytest.mark.parametrize("fold", ["train", "val"])
 def test_nothing_to_train_on_or_to_choose_by(fold: str) -> None:
     with pytest.raises(UserError, match=f"nothing in {fold} of 6 samples"):
-        planned(Says(SplitPlan("x", [GOOD.replace({fold: "test"})])), INDEX)
+        planned_for_training(Says(SplitPlan("x", [GOOD.replace({fold: "test"})])), INDEX)
+    planned(Says(SplitPlan("x", [GOOD.replace({fold: "test"})])), INDEX)  # as an audit asks
 
 
 def test_a_plan_in_any_order_without_a_test_and_with_a_group_on_both_sides_passes() -> None:
     plan = SplitPlan("x", [GOOD.replace({"test": "train"}).iloc[::-1]])  # the group is the audit's question
-    assert planned(Says(plan), INDEX) is plan
+    assert planned_for_training(Says(plan), INDEX) is plan
