@@ -21,7 +21,6 @@ from astrid_ml.identity import FORMER_TOP_LEVEL, current
 from astrid_ml.identity import targets as targets
 from astrid_ml.installed import sound
 from astrid_ml.moved import MOVED
-from astrid_ml.values import fields_of
 
 _TARGET = re.compile(r"""_target_:\s*["']?([A-Za-z_][\w.]*)""")
 
@@ -158,6 +157,8 @@ def build(cfg: Any, trust: Iterable[str] = (), **extra: Any) -> Any:
 def _hints(target: Any) -> dict[str, Any]:
     """Parameter -> annotation; nothing where they cannot be read."""
     try:
+        from astrid_ml.values import fields_of  # numpy with it: help and the first word need neither
+
         return fields_of(target)
     except (NameError, TypeError, ValueError):  # they name what is imported for the type checker alone
         return {}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,6 +24,15 @@ if importlib.util.find_spec("absl") is not None:
     importlib.import_module("absl.logging").get_absl_handler().python_handler.stream = sys.__stderr__
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Takes the log's handlers back that a command sets up: they write to a stream of this test, which is closed."""
+    before = list(logging.root.handlers)
+    yield
+    for handler in [handler for handler in logging.root.handlers if handler not in before]:
+        logging.root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

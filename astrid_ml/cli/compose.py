@@ -15,7 +15,7 @@ from astrid_ml.cli.given import flags_first, whole_flags
 from astrid_ml.cli.keys import keys_of
 from astrid_ml.cli.outputs import owned_output
 from astrid_ml.cli.overrides import rewrite
-from astrid_ml.cli.typed import check_typed
+from astrid_ml.cli.typed import WORDS, check_typed, named
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
@@ -46,12 +46,15 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Folder, aloud: bool = F
     with ExitStack() as starting:
         starting.enter_context(importing())  # both until the first job works
         starting.enter_context(waiting("loading libraries", aloud))
-        return _run(verb, arguments, conf, starting.close)
+        try:
+            return _run(verb, arguments, conf, starting.close)
+        finally:
+            forget_command()
 
 
 def _run(verb: Verb, arguments: Sequence[str], conf: Folder, started: Callable[[], None]) -> int:
     """The jobs of a verb; ``started`` is called before each works."""
-    words = whole_flags(arguments)
+    words = named(whole_flags(arguments), WORDS.get(verb.config, ()))
     check_typed(words, verb, conf)
     overrides = rewrite(words, verb.config, conf)
     command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.verbs.{verb.module}").command
@@ -98,6 +101,13 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder, started: Callable[[
                 raise
             raise explained from error
     return max(_codes, default=0)
+
+
+def forget_command() -> None:
+    """Let nothing that runs later in this process take Hydra's note of this command for its own."""
+    from hydra.core.hydra_config import HydraConfig
+
+    HydraConfig.instance().cfg = None
 
 
 def in_sweep() -> bool:

@@ -59,42 +59,8 @@ def rewrite(arguments: Sequence[str], verb: str, conf: Folder) -> list[str]:
         verb: the primary configuration's name.
         conf: the folder of the configuration.
     """
-    arguments = named(arguments, WORDS.get(verb, ()))
     rewriter = _Rewriter(verb, conf, arguments)
     return [rewriter.one(argument) for argument in arguments]
-
-
-# Verbs whose first words may be typed without their keys.
-WORDS = {"new": ("what", "name")}
-
-
-def named(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """Bare words with the keys that they are for, in order.
-
-    Raises:
-        UserError: more words than keys.
-
-    >>> named(["model", "mynet", "output_dir=a"], ("what", "name"))
-    ['what=model', 'name=mynet', 'output_dir=a']
-    """
-    if not keys:
-        return list(arguments)
-    left, out = list(keys), []
-    for position, argument in enumerate(arguments):
-        value_of_flag = position > 0 and arguments[position - 1] in _FLAGS_WITH_VALUE
-        if "=" in argument or argument.startswith("-") or value_of_flag:
-            left = [key for key in left if not argument.startswith(f"{key}=")]
-            out.append(argument)
-            continue
-        if not left:
-            raise UserError(
-                f"{' and '.join(keys)}, a word each", f"{argument!r} beside them", "give other values as key=value"
-            )
-        out.append(f"{left.pop(0)}={argument}")
-    return out
-
-
-_FLAGS_WITH_VALUE = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--cfg", "-c", "--package")
 
 
 class _Rewriter:

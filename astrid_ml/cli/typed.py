@@ -27,6 +27,36 @@ _KEY = re.compile(r"[+~]{0,2}[A-Za-z_$][\w.$:/@{}-]*")
 _BEFORE_DATASET = re.compile(r"(paths\.raw|data\.seed|max_failed|hash_inputs|simulate\.\S+|label\.\S+)")
 
 
+# Verbs whose first words may be typed without their keys.
+WORDS = {"new": ("what", "name")}
+
+
+def named(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """Bare words with the keys that they are for, in order.
+
+    Raises:
+        UserError: more words than keys.
+
+    >>> named(["model", "mynet", "output_dir=a"], ("what", "name"))
+    ['what=model', 'name=mynet', 'output_dir=a']
+    """
+    if not keys:
+        return list(arguments)
+    left, out = list(keys), []
+    for position, argument in enumerate(arguments):
+        value_of_flag = position > 0 and arguments[position - 1] in WITH_VALUE
+        if "=" in argument or argument.startswith("-") or value_of_flag:
+            left = [key for key in left if not argument.startswith(f"{key}=")]
+            out.append(argument)
+            continue
+        if not left:
+            raise UserError(
+                f"{' and '.join(keys)}, a word each", f"{argument!r} beside them", "give other values as key=value"
+            )
+        out.append(f"{left.pop(0)}={argument}")
+    return out
+
+
 def overrides_of(arguments: Sequence[str]) -> Iterator[str]:
     """The words that are neither flags nor values of flags."""
     before = ""

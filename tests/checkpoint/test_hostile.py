@@ -113,7 +113,7 @@ def write_hostile(made: Untrained, folder: Path) -> int:
 
 
 WATCHED = """
-import sys, json
+import sys, json, tempfile
 from pathlib import Path
 from astrid_ml.api import load_checkpoint
 from astrid_ml.errors import UserError
@@ -126,6 +126,7 @@ def hook(event, arguments):
         seen.append([event, str(arguments)[:100]])
     if event == "pickle.find_class" and arguments[0].split(".")[0] not in ("torch", "collections", "_codecs"):
         seen.append([event, str(arguments)])
+tempfile.gettempdir()  # asked once, by trying to write there: not while it is watched
 sys.addaudithook(hook)
 result = {}
 for path in sorted(Path(sys.argv[1]).glob("*.ckpt")):

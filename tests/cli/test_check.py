@@ -124,6 +124,7 @@ def test_null_leaves_a_group_out(group: str, capsys: pytest.CaptureFixture[str])
 
 
 CONF = conf_folder()
+GIVEN = {"runs": ["given"], "what": "model"}
 NO_OPTIONS = ("experiment", "task", "frame")
 BESIDE = {  # options that need another one than the default
     **{f"channels=frames_{name}": "datamodule=frames" for name in ("asinh", "sigma", "zscale")},
@@ -175,7 +176,7 @@ def test_what_is_packaged_is_right(verb: str, option: str, tmp_path: Path, monke
     words = [*option.split(), *([BESIDE[option]] if option in BESIDE else [])]
     cfg = compose(name, rewrite(words, name, CONF))
     for key in missing(cfg):
-        OmegaConf.update(cfg, key, ["given"] if key == "runs" else "given")
+        OmegaConf.update(cfg, key, GIVEN.get(key, "given"))
     check_values(cfg, keys_of(name).__getitem__)
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from astrid_ml.cli.main import run
-from astrid_ml.cli.overrides import named
+from astrid_ml.cli.typed import named
 from astrid_ml.commands.new import NewCommand, class_name, kinds, pages
 from astrid_ml.errors import UserError
 

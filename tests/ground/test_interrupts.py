@@ -114,7 +114,7 @@ def ends() -> None:
 def test_whatever_a_signal_leads_to_is_an_interruption(
     swallow: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "_dispatch", lambda _: swallow())
+    monkeypatch.setattr(cli, "_dispatch", lambda *_: swallow())
     assert cli.run(["train"]) == 130
     assert capsys.readouterr().err == "astrid: interrupted; run the same command again to carry on\n"
 
@@ -132,7 +132,7 @@ import ctypes
 from astrid_ml import interrupts
 from astrid_ml.cli import main
 interrupts.LONGEST = 0.5
-def dispatch(arguments):
+def dispatch(arguments, aloud):
     mutex = ctypes.create_string_buffer(64)
     for word in ("on", ""):  # the second time it waits for itself, and no signal ends that
         ctypes.CDLL(None).pthread_mutex_lock(mutex)
@@ -167,14 +167,14 @@ def test_a_further_process_of_a_training_ends_without_a_word(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
-    monkeypatch.setattr(cli, "_dispatch", lambda _: send(signal.SIGINT))
+    monkeypatch.setattr(cli, "_dispatch", lambda *_: send(signal.SIGINT))
     assert cli.run(["train"]) == 0
     assert capsys.readouterr().err == ""
 
 
 IN_A_TEXT = """
 from astrid_ml.cli import main
-def dispatch(arguments):
+def dispatch(arguments, aloud):
     exec("import os, signal; os.kill(os.getpid(), signal.SIGINT); [None for _ in range(10**5)]")
 main._dispatch = dispatch
 main.main(["train"])

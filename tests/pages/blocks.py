@@ -26,6 +26,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 MARKER = re.compile(r"<!-- test: ([^>]*?) -->\s*\Z")
+# Pages whose blocks are the parts of one thing, which a test of its own puts together and types.
+BY = {"docs/extending.md": "tests/extension/test_package.py"}
 KEYS = {"slow", "exit", "fixture", "needs", "same"}
 # Why a block cannot be run here; each name must be used by a page.
 NEEDS = {"install": "installs packages and runs this very suite; the continuous integration types it (.ci/run)"}

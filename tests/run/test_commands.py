@@ -155,7 +155,7 @@ MISTAKES = [
     (["train", "experiment=realbogus_alerts"], "paths.raw"),
     (["predict", "ckpt_path=text.ckpt", "input=empty", "output_dir=out"], "checkpoint"),
     (["predict", "ckpt_path=foreign.ckpt", "input=empty", "output_dir=out"], "trust"),
-    (["train", *TINY, "dataset=empty"], "dataset.json"),
+    (["train", TINY[0], "dataset=empty"], "dataset.json"),
     (["train", *TINY, "split=missions", "split.test=[HUBBLE]"], "hubble"),
 ]
 

@@ -11,7 +11,7 @@ from astrid_ml.build import build, registry, resolve
 from astrid_ml.config import domains, preprocessing_of
 from astrid_ml.contracts.pipeline import DomainPipeline, Unit
 from astrid_ml.errors import UserError
-from astrid_ml.found import found
+from astrid_ml.found import found, none_in
 from astrid_ml.identity import current
 from astrid_ml.nearest import nearest
 from astrid_ml.run.parts import kind_of_samples
@@ -77,6 +77,7 @@ def choose_reader(
         elif units:
             return Reader(domain, pipeline, units)
         reasons.append(f"{domain}: found nothing")
+    nothing = none_in(raw)
     if others:
         raise UserError(
             f"raw files of {' or '.join(reads)}, which this checkpoint scores",
@@ -85,9 +86,15 @@ def choose_reader(
         )
     raise UserError(
         "raw files that one of the readers knows",
-        "; ".join(reasons)[:600],
+        "; ".join([nothing, *(reason for reason in reasons if not _says_nothing(reason, nothing))])[:600],
         f"give files of one of the kinds {', '.join(known)}; reader=NAME forces one",
     )
+
+
+def _says_nothing(reason: str, nothing: str) -> bool:
+    """Whether a reader's reason is only that it found no file."""
+    said = reason.partition(": ")[2]
+    return said == nothing or said.startswith(("none", "found nothing"))
 
 
 def kinds_read(config: Mapping[str, Any], trust: Sequence[str] = ()) -> tuple[str, ...]:

@@ -57,14 +57,16 @@ def test_files_that_nobody_knows_are_refused_with_each_readers_reason(tmp_path: 
     (tmp_path / "notes.txt").write_text("nothing of the sky")
     with pytest.raises(UserError) as caught:
         chosen(tmp_path)
-    assert caught.value.got.startswith("triplets: none; ")
+    assert caught.value.got == f"none in {tmp_path}, which holds 1 .txt"
     assert all(name in caught.value.fix for name in domains())
 
 
 def test_samples_of_another_kind_than_the_checkpoints_are_named(alerts: Path) -> None:
     node = preprocessing_of("lightcurves")
     for reader in ("auto", "alerts"):
-        with pytest.raises(UserError, match=r"files of lightcurves.*; got .*stamps \(of the reader alerts\)"):
+        with pytest.raises(
+            UserError, match=r"files of lightcurves.*; got .*reader alerts takes for stamps: a folder at"
+        ):
             choose_reader(reader, "lightcurves", node, [alerts], [], ("lightcurves",))
     node = {"datamodule": {"_target_": "astrid_ml.datamodules.ramps.RampDataModule"}}
     assert kinds_read(node) == ("ramps",) and kinds_read({}) == ()

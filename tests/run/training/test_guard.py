@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -105,12 +105,12 @@ def test_a_full_disk_leaves_the_checkpoint_before(
 ) -> None:
     real, calls = torch.save, [0]
 
-    def full(value: Any, path: Path) -> None:
+    def full(value: Any, stream: BinaryIO) -> None:
         calls[0] += 1
         if calls[0] == 4:
-            path.write_bytes(b"half")
+            stream.write(b"half")
             raise error
-        real(value, path)
+        real(value, stream)
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(UserError, match="free space"):
@@ -158,12 +158,12 @@ def test_a_signal_inside_a_checkpoints_writing_leaves_the_one_before(
 ) -> None:
     real, calls = torch.save, [0]
 
-    def stopped(value: Any, path: Path) -> None:
+    def stopped(value: Any, stream: BinaryIO) -> None:
         calls[0] += 1
         if calls[0] == 3:
-            path.write_bytes(b"half")
+            stream.write(b"half")
             os.kill(os.getpid(), signal.SIGTERM)
-        real(value, path)
+        real(value, stream)
 
     monkeypatch.setattr(torch, "save", stopped)
     with pytest.raises(KeyboardInterrupt):
