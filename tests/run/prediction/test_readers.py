@@ -41,7 +41,7 @@ def test_another_reads_what_the_own_does_not_know(alerts: Path) -> None:
 
 
 def test_the_named_one_is_not_replaced(alerts: Path) -> None:
-    with pytest.raises(UserError, match=r"one of the readers knows; got triplets: ") as caught:
+    with pytest.raises(UserError, match=r"one of the readers knows; got none in") as caught:
         chosen(alerts, "triplets")
     assert "alerts:" not in caught.value.got
 
@@ -64,9 +64,7 @@ def test_files_that_nobody_knows_are_refused_with_each_readers_reason(tmp_path: 
 def test_samples_of_another_kind_than_the_checkpoints_are_named(alerts: Path) -> None:
     node = preprocessing_of("lightcurves")
     for reader in ("auto", "alerts"):
-        with pytest.raises(
-            UserError, match=r"files of lightcurves.*; got .*reader alerts takes for stamps: a folder at"
-        ):
+        with pytest.raises(UserError, match=r"files of lightcurves.*; got .*alerts takes for stamps: a folder"):
             choose_reader(reader, "lightcurves", node, [alerts], [], ("lightcurves",))
     node = {"datamodule": {"_target_": "astrid_ml.datamodules.ramps.RampDataModule"}}
     assert kinds_read(node) == ("ramps",) and kinds_read({}) == ()
