@@ -85,11 +85,13 @@ class Keys:
         verb: the primary configuration's name.
         conf: the folder of the configuration.
         found: name -> its declarations; filled when it is made.
+        groups: of which the verb takes an option.
     """
 
     verb: str
     conf: Folder
     found: dict[str, list[Key]] = field(default_factory=dict)
+    groups: set[str] = field(default_factory=set)
     _seen: set[tuple[Folder, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -172,6 +174,7 @@ class Keys:
             if name.startswith(("override hydra", "hydra")):
                 continue
             name, _, mount = str(name).removeprefix("override ").partition("@")
+            self.groups.add(name.lstrip("/"))
             folder = (self.conf if name.startswith("/") or group == "." else self.conf / group) / name.lstrip("/")
             for option in sorted(folder.glob("*.yaml"), key=lambda option: option.name):
                 stated = mount.removeprefix("_global_.") if mount else ""

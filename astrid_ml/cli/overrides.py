@@ -100,7 +100,7 @@ class _Rewriter:
         try:
             return option_of(group, value, self.conf, self.sweeps)
         except UserError:
-            if group in self.keys.found:
+            if group in self.keys.groups:
                 raise
             raise unknown_key(group, self.keys, self.verb) from None
 
