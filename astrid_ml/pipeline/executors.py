@@ -113,7 +113,7 @@ class Processes:
         suspects: list[int] = []
         for _, result in self._pool(work, {0: item}, suspects):
             return result
-        return WorkerDiedError("its process was killed twice, then alone (out of memory, or a library crashed)")
+        return WorkerDiedError("its process was killed, among others and then alone (out of memory, or a library crashed)")
 
 
 class WorkerDiedError(RuntimeError):

@@ -144,7 +144,7 @@ def test_a_killed_worker_costs_nobody_a_unit_and_one_that_kills_alone_too_is_nam
     (raw / "6.txt").write_text("kill always")
     outcome = prepared(raw, Processes(2))
     assert [drop.id for drop in outcome.units_failed] == ["6"]
-    assert outcome.units_failed[0].reason.startswith(f"{WorkerDiedError.__name__}: its process was killed twice")
+    assert outcome.units_failed[0].reason.startswith(f"{WorkerDiedError.__name__}: its process was killed")
 
 
 def test_a_right_that_a_raw_file_lacks_is_the_files_and_one_that_the_store_lacks_is_not(tmp_path: Path) -> None:
