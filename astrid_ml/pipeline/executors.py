@@ -113,7 +113,8 @@ class Processes:
         suspects: list[int] = []
         for _, result in self._pool(work, {0: item}, suspects):
             return result
-        return WorkerDiedError("its process was killed, among others and then alone (out of memory, or a library crashed)")
+        why = "out of memory, or a library crashed"
+        return WorkerDiedError(f"its process was killed, among others and then alone ({why})")
 
 
 class WorkerDiedError(RuntimeError):
