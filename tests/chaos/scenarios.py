@@ -9,21 +9,15 @@ from pathlib import Path
 
 SMALL = ("trainer.enable_progress_bar=false", "logger=none")
 FEW = "evaluation.evaluation.bootstrap.replicates=20"
-TRIPLETS = (
-    "experiment=realbogus_triplets",
-    "simulate=none",
-    "paths.raw={inputs}/triplets",
-    "channels.size=31",
-    FEW,
-    *SMALL,
-)
+STAMPS = ("experiment=realbogus_triplets", "channels.size=31", FEW, *SMALL)
+TRIPLETS = (*STAMPS, "simulate=none", "paths.raw={inputs}/triplets")
 RAMPS = (
     "experiment=ramp_anomalies_full", "paths.raw={inputs}/ramps", "simulate=none", "preprocessing.tile=32",
     "model.network.widths=[4,8,8]", "datamodule.crop=16", *SMALL,
 )  # fmt: skip
 CURVES = ("experiment=lightcurves_sim", "simulate=none", "paths.raw={inputs}/curves", "trainer.max_epochs=2", *SMALL)
 RUN = ("paths.run_dir={out}/run", "paths.data={out}/store")
-PREPARED = ("dataset={inputs}/prepared", "paths.run_dir={out}/run")
+PREPARED = (*STAMPS, "dataset={inputs}/prepared", "paths.run_dir={out}/run")
 
 
 @dataclass(frozen=True)
@@ -58,11 +52,11 @@ INPUTS = (
 SCENARIOS = (
     Scenario("prepare", ("prepare", *TRIPLETS, "executor=processes", "paths.data={out}/store")),
     Scenario("train triplets", ("train", *TRIPLETS, "trainer.max_epochs=4", *RUN)),
-    Scenario("train averaged", ("train", *TRIPLETS, "trainer.max_epochs=4", "callbacks.weight_averaging=0.9",
+    Scenario("train averaged", ("train", "trainer.max_epochs=4", "callbacks.weight_averaging=0.9",
                                 *PREPARED)),
-    Scenario("train workers", ("train", *TRIPLETS, "trainer.max_epochs=3", "datamodule.num_workers=2", *PREPARED)),
-    Scenario("train k-fold", ("train", *TRIPLETS, "trainer.max_epochs=2", "split=kfold", "split.k=3", *PREPARED)),
-    Scenario("train ddp", ("train", *TRIPLETS, "trainer=ddp_cpu", "trainer.max_epochs=3", *PREPARED)),
+    Scenario("train workers", ("train", "trainer.max_epochs=3", "datamodule.num_workers=2", *PREPARED)),
+    Scenario("train k-fold", ("train", "trainer.max_epochs=2", "split=kfold", "split.k=3", *PREPARED)),
+    Scenario("train ddp", ("train", "trainer=ddp_cpu", "trainer.max_epochs=3", *PREPARED)),
     Scenario("train ramps", ("train", *RAMPS, "trainer.max_epochs=2", *RUN)),
     Scenario("train light curves", ("train", *CURVES, *RUN)),
     Scenario("predict", ("predict", "ckpt_path={inputs}/model/checkpoints/best.ckpt", "input={inputs}/triplets",
@@ -72,7 +66,7 @@ SCENARIOS = (
     Scenario("recover", ("recover", "input={inputs}/pairs/manifest.csv", "methods=[zogy,direct]",
                          "output_dir={out}/recover")),
     Scenario("convert", ("convert", "input={inputs}/curves", "row_group=50", "output_dir={out}/converted")),
-    Scenario("sweep", ("train", "-m", *TRIPLETS, "trainer.max_epochs=1", "optimizer.lr=0.001,0.002,0.003",
+    Scenario("sweep", ("train", "-m", *STAMPS, "trainer.max_epochs=1", "optimizer.lr=0.001,0.002,0.003",
                        "dataset={inputs}/prepared", "paths.sweep_dir={out}/sweep")),
 )  # fmt: skip
 
