@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+from astrid_ml.fits_headers import DamagedFitsError, read_header
+
 _START = 512
-_BLOCK, _HEADERS = 2880, 40  # bytes of a block of FITS; blocks of headers that are looked at
+_HEADERS = 40  # of a FITS file that are looked at
 _LOOKED_AT = 2000  # files of a folder that are counted
 # How a file of a kind begins.
 _BEGINNINGS = (
@@ -149,22 +151,16 @@ def _kind_of_file(path: Path) -> str:
 
 def _kind_of_fits(path: Path) -> str:
     """By the first header with data: an image, a cube, a table. Only headers are read, and not many of them."""
-    axes, extension = 0, ""
-    with path.open("rb") as stream:
-        for _ in range(_HEADERS):
-            block = stream.read(_BLOCK).decode("ascii", "replace")
-            cards = [block[start : start + 80] for start in range(0, len(block), 80)]
-            for card in cards:
-                if card.startswith("NAXIS   =") and card[10:30].strip().isdigit():
-                    axes = int(card[10:30])
-                if card.startswith("XTENSION="):
-                    extension = card[10:30].strip("' ")
-            if extension.startswith(("BINTABLE", "TABLE")):
-                return "a FITS table"
-            if axes and any(card.startswith("END ") for card in cards):
-                return "a FITS image" if axes == 2 else "a FITS cube" if axes > 2 else "a FITS file"
-            if len(block) < _BLOCK:
-                break
+    try:
+        with path.open("rb") as stream:
+            for _ in range(_HEADERS):
+                header = read_header(stream)
+                if header.get("XTENSION") in ("BINTABLE", "TABLE"):
+                    return "a FITS table"
+                if axes := header.get("NAXIS"):
+                    return "a FITS image" if axes == 2 else "a FITS cube"
+    except DamagedFitsError:
+        pass
     return "a FITS file"
 
 

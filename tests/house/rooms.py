@@ -20,6 +20,7 @@ HOUSE = (
     "missions",
     "stats",
     "reasons",
+    "fits_headers",
     "found",
     "temporaries",
     "guards",

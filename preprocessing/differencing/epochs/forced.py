@@ -13,6 +13,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from astrid_ml.errors import UserError
+from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.preprocessing.differencing.detect.measure import forced
 from astrid_ml.preprocessing.differencing.detect.options import EDGE, NEAR_MASK
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
@@ -65,6 +66,7 @@ def read_epoch(path: Path, zero_point: float | None = None, band: str | None = N
         UserError: no such file, an extension or a card is missing, or no celestial WCS.
     """
     try:
+        refuse_impossible(path)
         with fits.open(path, memmap=False) as hdus:
             absent = [name for name in PLANES if name not in hdus]
             if absent:

@@ -15,6 +15,7 @@ from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
 from astrid_ml.errors import UserError
+from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found
 from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration, read_calibration
 from astrid_ml.preprocessing.differencing.frame.image import Image
@@ -155,6 +156,7 @@ def open_fits(path: str) -> fits.HDUList:
     """Open a FITS file, or say what is wrong with it."""
     if not Path(path).is_file():
         raise UserError("a FITS file", found(path), "check the path")
+    refuse_impossible(Path(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -330,10 +332,8 @@ def _saturated(data: Array, level: float | None, ceiling: float | None) -> Mask:
 def _psf(frame: Frame, stamp: Array | None, shape: tuple[int, ...], path: str) -> torch.Tensor | None:
     """The PSF that is named, else the one in the file; None where there is none."""
     named = _plane_of(frame.psf, None) if frame.psf else stamp
-    if named is None:
-        return None
-    psf = _stamp(named)
-    if max(psf.shape) > min(shape) / 2:
+    psf = None if named is None else _stamp(named)
+    if psf is not None and max(psf.shape) > min(shape) / 2:
         got = f"{frame.psf or path}: a stamp of {tuple(psf.shape)} px for an image of {shape} px"
         raise UserError("a PSF stamp of at most half the image's side", got, "give the PSF, or a part about its peak")
     return psf

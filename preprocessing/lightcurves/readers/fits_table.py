@@ -18,19 +18,13 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from astrid_ml.errors import UserError
+from astrid_ml.fits_headers import DamagedFitsError, Header, data_size, fill, padded, read_header
 from astrid_ml.types import Array
 
-Header = dict[str, Any]
-CARD, RECORD = 80, 2880
 _FORM = re.compile(r"^(\d*)([A-Z])")
 _TYPES = {
     "L": "S1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "C": ">c8", "M": ">c16",
 }  # fmt: skip
-_TEXT = re.compile(r"^\s*'((?:[^']|'')*)'")
-
-
-class DamagedTableError(ValueError):
-    """The file ends too early, or is no FITS file."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class Table:
         """(first row, records as they are stored) of up to ``rows`` rows; the buffer is used again for the next.
 
         Raises:
-            DamagedTableError: the file ends before the last row.
+            DamagedFitsError: the file ends before the last row.
         """
         size = self.layout.itemsize
         buffer = bytearray(min(rows, max(self.rows, 1)) * size)
@@ -91,7 +85,7 @@ def open_table(path: Path) -> Iterator[Table]:
         with path.open("rb") as file:
             zipped = path.name.lower().endswith(".gz")
             yield first_table(cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file)
-    except (DamagedTableError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (DamagedFitsError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(
             f"{path.name} to be a whole FITS file with a binary table",
             f"it is cut off or damaged: {error}"[:200],
@@ -110,45 +104,6 @@ def first_table(stream: BinaryIO) -> Table:
     return Table({**primary, **header}, layout, int(header["NAXIS2"]), scales, stream)
 
 
-def read_header(stream: BinaryIO) -> Header:
-    """The cards of one header as a dictionary; comments are left out, CONTINUE joins long texts."""
-    header: Header = {}
-    last = ""
-    while True:
-        record = bytearray(RECORD)
-        fill(stream, memoryview(record), "a header")
-        if not header and not record.startswith((b"SIMPLE", b"XTENSION")):
-            raise DamagedTableError("no FITS header, which begins with SIMPLE or XTENSION")
-        for place in range(0, RECORD, CARD):
-            card = record[place : place + CARD].decode("latin-1")
-            key = card[:8].strip()
-            if key == "END":
-                return header
-            if card[8:10] == "= ":
-                header[key], last = card_value(card[10:]), key
-            elif key == "HIERARCH" and "=" in card:  # names of more than eight letters
-                name, _, content = card[8:].partition("=")
-                header[name.strip()], last = card_value(content), name.strip()
-            elif key == "CONTINUE" and isinstance(header.get(last), str):
-                header[last] = header[last].removesuffix("&") + str(card_value(card[8:]))
-
-
-def card_value(content: str) -> Any:
-    """Text, logical, whole or real number of a card; None for an undefined one."""
-    text = _TEXT.match(content)
-    if text:
-        return text.group(1).replace("''", "'").rstrip()
-    word = content.split("/", 1)[0].strip()
-    if word in ("T", "F"):
-        return word == "T"
-    for kind in (int, float):
-        try:
-            return kind(word.replace("D", "E"))
-        except ValueError:
-            continue
-    return word or None
-
-
 def table_layout(header: Header) -> tuple[np.dtype[Any], dict[str, tuple[float, float]]]:
     """The type of one record and the scaled columns of a binary table's header."""
     fields: list[Any] = []
@@ -162,9 +117,9 @@ def table_layout(header: Header) -> tuple[np.dtype[Any], dict[str, tuple[float, 
     try:
         layout = np.dtype(fields)
     except ValueError as error:
-        raise DamagedTableError(f"columns cannot be told apart: {error}") from error
+        raise DamagedFitsError(f"columns cannot be told apart: {error}") from error
     if not fields or layout.itemsize != int(header.get("NAXIS1", 0)):
-        raise DamagedTableError(f"its columns take {layout.itemsize} bytes, NAXIS1 says {header.get('NAXIS1')}")
+        raise DamagedFitsError(f"its columns take {layout.itemsize} bytes, NAXIS1 says {header.get('NAXIS1')}")
     return layout, scales
 
 
@@ -172,7 +127,7 @@ def column_type(form: str) -> tuple[Any, ...]:
     """numpy's type and shape of a TFORM: ``E`` -> (">f4",), ``3J`` -> (">i4", (3,)), ``12A`` -> ("S12",)."""
     found = _FORM.match(form.strip())
     if found is None:
-        raise DamagedTableError(f"TFORM {form!r} is none")
+        raise DamagedFitsError(f"TFORM {form!r} is none")
     count, kind = int(found.group(1) or 1), found.group(2)
     if kind == "A":
         return (f"S{count}",)
@@ -181,22 +136,8 @@ def column_type(form: str) -> tuple[Any, ...]:
     if kind in "PQ":
         return (">i4" if kind == "P" else ">i8", (2 * count,))
     if kind not in _TYPES:
-        raise DamagedTableError(f"TFORM {form!r} is none")
+        raise DamagedFitsError(f"TFORM {form!r} is none")
     return (_TYPES[kind],) if count == 1 else (_TYPES[kind], (count,))
-
-
-def data_size(header: Header) -> int:
-    """Bytes of a unit's data, without padding (standard, equation 2)."""
-    axes = [int(header[f"NAXIS{k}"]) for k in range(1, int(header.get("NAXIS", 0)) + 1)]
-    if not axes:
-        return 0
-    size = int(np.prod(axes, dtype=np.int64))
-    return abs(int(header["BITPIX"])) // 8 * int(header.get("GCOUNT", 1)) * (int(header.get("PCOUNT", 0)) + size)
-
-
-def padded(size: int) -> int:
-    """Bytes in whole records."""
-    return -(-size // RECORD) * RECORD
 
 
 def skip(stream: BinaryIO, size: int) -> None:
@@ -204,18 +145,8 @@ def skip(stream: BinaryIO, size: int) -> None:
     while size > 0:
         got = len(stream.read(min(size, 1 << 20)))
         if not got:
-            raise DamagedTableError("the file ends within a unit that stands before the table")
+            raise DamagedFitsError("the file ends within a unit that stands before the table")
         size -= got
-
-
-def fill(stream: BinaryIO, view: memoryview, what: str) -> None:
-    """Read exactly as many bytes as ``view`` holds."""
-    done = 0
-    while done < len(view):
-        got = stream.readinto(view[done:])  # type: ignore[attr-defined]
-        if not got:
-            raise DamagedTableError(f"the file ends at {what}")
-        done += got
 
 
 def read_columns(table: Table, wanted: Sequence[str]) -> dict[str, Array]:

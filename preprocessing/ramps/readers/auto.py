@@ -8,6 +8,7 @@ from pathlib import Path
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
+from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.cube import read_extensions, read_fits_cube, read_npy
@@ -43,6 +44,8 @@ def read_ramp(path: Path | str, options: RampOptions | None = None) -> Ramp:
     name = options.format if options.format != "auto" else recognise(path)
     if name not in READERS:
         raise UserError(f"preprocessing.load.format=auto or one of {', '.join(READERS)}", name, "choose one of them")
+    if name not in ("npy", "patches"):
+        refuse_impossible(path)
     try:
         return READERS[name](path, options)
     except OSError as error:
@@ -55,6 +58,7 @@ def recognise(path: Path) -> str:
         return "npy"
     if path.name.endswith("_patches.h5"):
         return "patches"
+    refuse_impossible(path)
     try:
         header = fits.getheader(path, 0)
     except OSError as error:

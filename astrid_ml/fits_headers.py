@@ -1,0 +1,171 @@
+"""Headers of FITS files, read without astropy: what they declare is compared with what the file can hold.
+
+A header of a few bytes can ask a reader for terabytes, or for an array of negative length. Nothing is reserved here.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from astrid_ml.errors import UserError
+
+Header = dict[str, Any]
+CARD, RECORD = 80, 2880
+BEGINNING = b"SIMPLE"
+LONGEST = 4000  # records of one header: 144,000 cards
+DENSEST = 1032  # bytes that one byte of a gzip file can stand for, at most
+_TEXT = re.compile(r"^\s*'((?:[^']|'')*)'")
+
+
+class DamagedFitsError(ValueError):
+    """The file ends too early, or is no FITS file."""
+
+
+def refuse_impossible(path: Path) -> None:
+    """Refuse a FITS file whose headers declare what it cannot hold; only headers are read.
+
+    Of a file that is no FITS file at all its reader says so.
+
+    In a gzip file the headers up to the first data are looked at: to reach the others, all of it would be inflated.
+
+    Args:
+        path: plain or gzipped.
+
+    Raises:
+        UserError: a header without end or with impossible axes, or data beyond the end of the file.
+    """
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            room = path.stat().st_size * (DENSEST if zipped else 1)
+            stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file
+            if stream.read(len(BEGINNING)) == BEGINNING:
+                stream.seek(0)
+                _look(stream, room, zipped)
+    except (DamagedFitsError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError("a whole FITS file", f"{path}: {error}"[:300], "fetch the file again") from error
+
+
+def _look(stream: BinaryIO, room: int, zipped: bool) -> None:
+    place = 0
+    while True:
+        try:
+            header = read_header(stream)
+        except DamagedFitsError:
+            if place == 0:
+                raise
+            return  # what stands behind the last unit belongs to nobody
+        place = stream.tell()
+        size = data_size(header)
+        if place + size > room:
+            held = "at most " if zipped else ""
+            what = f"its header declares {size} bytes of data, and {held}{max(0, room - place)} are there"
+            raise DamagedFitsError(what)
+        if size and zipped:
+            return
+        place += padded(size)
+        if not zipped:
+            stream.seek(place)
+
+
+def read_header(stream: BinaryIO) -> Header:
+    """The cards of one header as a dictionary; comments are left out, CONTINUE joins long texts.
+
+    Raises:
+        DamagedFitsError: no header stands there, or it has no end.
+    """
+    header: Header = {}
+    last = ""
+    for _ in range(LONGEST):
+        record = bytearray(RECORD)
+        fill(stream, memoryview(record), "a header")
+        if not header and not record.startswith((b"SIMPLE", b"XTENSION")):
+            raise DamagedFitsError("no FITS header, which begins with SIMPLE or XTENSION")
+        for place in range(0, RECORD, CARD):
+            card = record[place : place + CARD].decode("latin-1")
+            key = card[:8].strip()
+            if key == "END":
+                return header
+            if card[8:10] == "= ":
+                header[key], last = card_value(card[10:]), key
+            elif key == "HIERARCH" and "=" in card:  # names of more than eight letters
+                name, _, content = card[8:].partition("=")
+                header[name.strip()], last = card_value(content), name.strip()
+            elif key == "CONTINUE" and isinstance(header.get(last), str):
+                header[last] = header[last].removesuffix("&") + str(card_value(card[8:]))
+    raise DamagedFitsError(f"a header without an end in {LONGEST} records")
+
+
+def card_value(content: str) -> Any:
+    """Text, logical, whole or real number of a card; None for an undefined one."""
+    text = _TEXT.match(content)
+    if text:
+        return text.group(1).replace("''", "'").rstrip()
+    word = content.split("/", 1)[0].strip()
+    if word in ("T", "F"):
+        return word == "T"
+    for kind in (int, float):
+        try:
+            return kind(word.replace("D", "E"))
+        except ValueError:
+            continue
+    return word or None
+    raise DamagedFitsError(f"a header without an end in {LONGEST} records")
+
+
+def data_size(header: Header) -> int:
+    """Bytes of a unit's data, without padding (FITS standard 4.0, equations 2 and 4).
+
+    Raises:
+        DamagedFitsError: axes, or a size of a pixel, that no file can have.
+
+    >>> data_size({"BITPIX": -32, "NAXIS": 2, "NAXIS1": 10, "NAXIS2": 4})
+    160
+    >>> data_size({"BITPIX": 8, "NAXIS": 0})
+    0
+    """
+    count = whole_number(header, "NAXIS", 0, 999)
+    axes = [whole_number(header, f"NAXIS{k}", 0) for k in range(1, count + 1)]
+    if not axes:
+        return 0
+    if header.get("GROUPS") is True and axes[0] == 0:
+        axes = axes[1:]  # random groups
+    bits = whole_number(header, "BITPIX", -64, 64)
+    if abs(bits) not in (8, 16, 32, 64):
+        raise DamagedFitsError(f"BITPIX = {bits}")
+    extra = whole_number(header, "PCOUNT", 0) if "PCOUNT" in header else 0
+    groups = whole_number(header, "GCOUNT", 0) if "GCOUNT" in header else 1
+    return abs(bits) // 8 * groups * (extra + math.prod(axes))
+
+
+def whole_number(header: Header, key: str, low: int, high: int | None = None) -> int:
+    """A card that must be a whole number, in a range.
+
+    Raises:
+        DamagedFitsError: it is not there, or is something else.
+    """
+    value = header.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+        raise DamagedFitsError(f"{key} = {value}")
+    return value
+
+
+def padded(size: int) -> int:
+    """Bytes in whole records."""
+    return -(-size // RECORD) * RECORD
+
+
+def fill(stream: BinaryIO, view: memoryview, what: str) -> None:
+    """Read exactly as many bytes as ``view`` holds."""
+    done = 0
+    while done < len(view):
+        got = stream.readinto(view[done:])  # type: ignore[attr-defined]
+        if not got:
+            raise DamagedFitsError(f"the file ends at {what}")
+        done += got

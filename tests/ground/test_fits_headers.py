@@ -1,0 +1,88 @@
+"""A FITS file that declares more than it holds is refused by its headers alone."""
+
+from __future__ import annotations
+
+import gzip
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astrid_ml.errors import UserError
+from astrid_ml.fits_headers import data_size, refuse_impossible
+
+
+def written(path: Path) -> bytes:
+    """A file of an empty primary unit, an image, a compressed image, a table with a heap."""
+    rows = np.array([np.arange(3), np.arange(5)], dtype=object)
+    table = fits.BinTableHDU.from_columns([fits.Column("v", "PJ()", array=rows)])
+    image = np.arange(40.0, dtype=np.float32).reshape(5, 8)
+    units = [fits.PrimaryHDU(), fits.ImageHDU(image), fits.CompImageHDU(image), table]
+    fits.HDUList(units).writeto(path)
+    return path.read_bytes()
+
+
+def cards(**values: object) -> bytes:
+    """A primary header and one record of data."""
+    text = "".join(f"{key:8s}= {value!s:>20s}".ljust(80) for key, value in {"SIMPLE": "T", **values}.items())
+    return (text + "END").ljust(2880).encode() + bytes(2880)
+
+
+def test_whole_files_pass_also_without_their_last_padding(tmp_path: Path) -> None:
+    content = written(tmp_path / "a.fits")
+    refuse_impossible(tmp_path / "a.fits")
+    (tmp_path / "b.fits").write_bytes(content + b"something else" * 300)
+    refuse_impossible(tmp_path / "b.fits")
+    with gzip.open(tmp_path / "c.fits.gz", "wb") as stream:
+        stream.write(content)
+    refuse_impossible(tmp_path / "c.fits.gz")
+
+
+def test_a_file_that_is_cut_off_says_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "cut.fits"
+    fits.writeto(path, np.zeros((64, 64), np.float32))
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(UserError, match="declares 16384 bytes of data, and 6120 are there"):
+        refuse_impossible(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ({"BITPIX": -32, "NAXIS": 3, "NAXIS1": -1, "NAXIS2": 64, "NAXIS3": 20}, "NAXIS1 = -1"),
+        ({"BITPIX": -32, "NAXIS": 10**9}, "NAXIS = 1000000000"),
+        ({"BITPIX": 8, "NAXIS": 3, "NAXIS1": 10**9, "NAXIS2": 10**9, "NAXIS3": 10**9}, "1" + "0" * 27 + " bytes"),
+        ({"BITPIX": 7, "NAXIS": 1, "NAXIS1": 1}, "BITPIX = 7"),
+        ({"BITPIX": 8, "NAXIS": 1}, "NAXIS1 = None"),
+        ({"BITPIX": 8, "NAXIS": 1, "NAXIS1": "1.5"}, "NAXIS1 = 1.5"),
+        ({"BITPIX": 8, "NAXIS": 1, "NAXIS1": 1, "PCOUNT": -9}, "PCOUNT = -9"),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_impossible_headers_are_named(header: dict[str, object], said: str, zipped: bool, tmp_path: Path) -> None:
+    path = tmp_path / "x.fits"
+    path.write_bytes(gzip.compress(cards(**header)) if zipped else cards(**header))
+    with pytest.raises(UserError, match="a whole FITS file") as told:
+        refuse_impossible(path)
+    assert said in told.value.got
+
+
+def test_a_header_without_an_end_is_not_read_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "endless.fits.gz"
+    path.write_bytes(gzip.compress(b"SIMPLE  =                    T".ljust(80) + b"COMMENT ".ljust(80) * 1_000_000))
+    with pytest.raises(UserError, match="a header without an end"):
+        refuse_impossible(path)
+
+
+@given(st.lists(st.integers(0, 5), max_size=4), st.sampled_from([8, 16, 32, 64, -32, -64]))
+def test_sizes_are_astropys(axes: list[int], bits: int) -> None:
+    header = fits.Header([("SIMPLE", True), ("BITPIX", bits), ("NAXIS", len(axes))])
+    for number, length in enumerate(axes, 1):
+        header[f"NAXIS{number}"] = length
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert data_size(dict(header)) == header.data_size
