@@ -31,7 +31,10 @@ def write_recovery_figure(path: Path, sources: dict[str, pd.DataFrame], table: p
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained", width_ratios=[1.5, 1, 1])
     has_snr = all("snr_opt" in s for s in sources.values())
     for i, (name, part) in enumerate(sources.items()):
-        _curve(axes[0], part[~part["masked"] & part["alone"]], name, _COLOURS[i % len(_COLOURS)], has_snr)
+        # The first curve is the widest: where curves are equal, those below still show on both sides.
+        above = len(sources) - 1 - i
+        look = {"color": _COLOURS[i % len(_COLOURS)], "lw": 1.5 + 1.3 * above, "ms": 4 + 1.5 * above}
+        _curve(axes[0], part[~part["masked"] & part["alone"]], name, look, has_snr)
     axes[0].set(ylim=(-0.03, 1.03), ylabel="completeness", xlabel="optimal S/N" if has_snr else "magnitude")
     if has_snr:
         axes[0].set_xscale("log")
@@ -56,6 +59,8 @@ def write_recovery_figure(path: Path, sources: dict[str, pd.DataFrame], table: p
         place, [f"{n}\n(pull {_short(p)})" for n, p in zip(table["name"], table["pull_std"], strict=True)]
     )
     axes[2].set(xlabel="measured / true flux, S/N > 10")
+    for axis in axes[1:]:
+        axis.set_ylim(-0.7, len(table) - 0.3)  # else half of the highest label lies outside of the picture
     for axis in axes:
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
@@ -68,7 +73,7 @@ def _short(value: Any) -> str:
     return "?" if value is None or not np.isfinite(float(value)) else f"{float(value):.2f}"
 
 
-def _curve(axis: Any, part: pd.DataFrame, name: str, colour: str, has_snr: bool) -> None:
+def _curve(axis: Any, part: pd.DataFrame, name: str, look: dict[str, Any], has_snr: bool) -> None:
     """Share found in bins of equal counts, with Wilson's intervals; sources without a value are left out."""
     column = "snr_opt" if has_snr else "mag"
     if column not in part:
@@ -86,6 +91,6 @@ def _curve(axis: Any, part: pd.DataFrame, name: str, colour: str, has_snr: bool)
         middle.append(float(np.median(inside[column])))
         share.append(float(inside["found"].mean()))
         n.append(len(inside))
-    axis.plot(middle, share, "-o", color=colour, ms=4, lw=1.5, label=name)
+    axis.plot(middle, share, "-o", label=name, **look)
     low, high = wilson(np.array(share), np.array(n))
-    axis.fill_between(middle, low, high, color=colour, alpha=0.12, lw=0)
+    axis.fill_between(middle, low, high, color=look["color"], alpha=0.08, lw=0)
