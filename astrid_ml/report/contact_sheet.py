@@ -83,7 +83,7 @@ def write_contact_sheet(path: Path, rows: Mapping[str, Sequence[tuple[str, bytes
     tall = min(max((width * shape[0] / shape[1] for shape in shapes), default=0.0), 1.1)
     pitch = tall + 0.32
     lines = sum(count for *_, count in blocks)
-    figure = Figure(figsize=(13, pitch * lines + 0.4 * len(blocks) + 0.5))
+    figure = Figure(figsize=(13, pitch * lines + 0.4 * len(blocks) + 0.55))
     FigureCanvasAgg(figure)
     height = figure.get_figheight()
     top = 1 - 0.35 / height
