@@ -72,10 +72,18 @@ def write_contact_sheet(path: Path, rows: Mapping[str, Sequence[tuple[str, bytes
     from matplotlib.figure import Figure
     from matplotlib.image import imread
 
-    across = 4
-    blocks = [(kind, items, -(-len(items) // across)) for kind, items in rows.items() if items]
+    across, width = 4, 3.05
+    blocks = [
+        (kind, [(caption, imread(io.BytesIO(png), format="png")) for caption, png in items], -(-len(items) // across))
+        for kind, items in rows.items()
+        if items
+    ]
+    shapes = [picture.shape for _, items, _ in blocks for _, picture in items]
+    # As high as the pictures are at this width, so that no row has room to spare; one channel alone would be too high.
+    tall = min(max((width * shape[0] / shape[1] for shape in shapes), default=0.0), 1.1)
+    pitch = tall + 0.32
     lines = sum(count for *_, count in blocks)
-    figure = Figure(figsize=(13, 1.55 * lines + 0.55 * len(blocks) + 0.5))
+    figure = Figure(figsize=(13, pitch * lines + 0.4 * len(blocks) + 0.55))
     FigureCanvasAgg(figure)
     height = figure.get_figheight()
     top = 1 - 0.35 / height
@@ -84,15 +92,15 @@ def write_contact_sheet(path: Path, rows: Mapping[str, Sequence[tuple[str, bytes
             0.015, top, f"each sample: {', '.join(channels)}", fontsize=10, va="center", color="0.35", parse_math=False
         )
     for kind, items, count in blocks:
-        top -= 0.5 / height
+        top -= 0.4 / height
         figure.text(0.015, top, kind, fontsize=13, weight="bold", va="center")
-        for place, (caption, png) in enumerate(items):
+        for place, (caption, picture) in enumerate(items):
             row, column = divmod(place, across)
-            bottom = top - (row + 1) * 1.55 / height + 0.02
-            axes = figure.add_axes((0.015 + column * 0.247, bottom, 0.235, 1.1 / height))
-            axes.imshow(imread(io.BytesIO(png), format="png"), interpolation="nearest")
+            bottom = top - ((row + 1) * pitch + 0.08) / height
+            axes = figure.add_axes((0.015 + column * 0.247, bottom, width / 13, tall / height))
+            axes.imshow(picture, interpolation="nearest")
             axes.set_axis_off()
             axes.set_title(caption[:80].replace("\n", "   "), fontsize=8, pad=3, parse_math=False)
-        top -= count * 1.55 / height
+        top -= count * pitch / height
     with whole(path) as part:
         figure.savefig(part, dpi=110, facecolor="white")

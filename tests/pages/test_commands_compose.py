@@ -47,18 +47,23 @@ def test_the_pages_name_commands() -> None:
     assert {words_of(command)[0] for page in PAGES for command in commands(page)} >= {"train", "predict", "prepare"}
 
 
+@cache
+def trouble(command: str) -> str:
+    """What is wrong with a command; the same words on another page are composed once."""
+    verb, words = words_of(command)
+    if verb.startswith("-") or verb == "completion":
+        return ""
+    conf = conf_folder()
+    GlobalHydra.instance().clear()
+    try:
+        config = all_verbs(conf)[verb].config
+        compose(config, rewrite(named(words, WORDS.get(verb, ())), config, conf))
+    except Exception as error:  # all of a page at once
+        return f"{command}\n    {error}"
+    return ""
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in BY and commands(page)])
 def test_every_command_of_a_page_composes(page: str) -> None:
-    conf = conf_folder()
-    verbs = all_verbs(conf)
-    wrong = []
-    for command in dict.fromkeys(commands(page)):
-        verb, words = words_of(command)
-        if verb.startswith("-") or verb == "completion":
-            continue
-        GlobalHydra.instance().clear()
-        try:
-            compose(verbs[verb].config, rewrite(named(words, WORDS.get(verb, ())), verbs[verb].config, conf))
-        except Exception as error:  # all of a page at once
-            wrong.append(f"{command}\n    {error}")
+    wrong = [text for command in dict.fromkeys(commands(page)) if (text := trouble(command))]
     assert not wrong, "\n".join(wrong)

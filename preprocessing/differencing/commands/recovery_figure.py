@@ -10,6 +10,7 @@ import pandas as pd
 
 from astrid_ml.files import whole
 from astrid_ml.stats import wilson
+from astrid_ml.types import Floats
 
 _COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b83280", "#4a5568", "#b7791f", "#285e61")
 _INK = "#1a202c"
@@ -30,8 +31,7 @@ def write_recovery_figure(path: Path, sources: dict[str, pd.DataFrame], table: p
 
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained", width_ratios=[1.5, 1, 1])
     has_snr = all("snr_opt" in s for s in sources.values())
-    for i, (name, part) in enumerate(sources.items()):
-        _curve(axes[0], part[~part["masked"] & part["alone"]], name, _COLOURS[i % len(_COLOURS)], has_snr)
+    _curves(axes[0], {n: part[~part["masked"] & part["alone"]] for n, part in sources.items()}, has_snr)
     axes[0].set(ylim=(-0.03, 1.03), ylabel="completeness", xlabel="optimal S/N" if has_snr else "magnitude")
     if has_snr:
         axes[0].set_xscale("log")
@@ -56,6 +56,8 @@ def write_recovery_figure(path: Path, sources: dict[str, pd.DataFrame], table: p
         place, [f"{n}\n(pull {_short(p)})" for n, p in zip(table["name"], table["pull_std"], strict=True)]
     )
     axes[2].set(xlabel="measured / true flux, S/N > 10")
+    for axis in axes[1:]:
+        axis.set_ylim(-0.7, len(table) - 0.3)  # else half of the highest label lies outside of the picture
     for axis in axes:
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
@@ -68,24 +70,33 @@ def _short(value: Any) -> str:
     return "?" if value is None or not np.isfinite(float(value)) else f"{float(value):.2f}"
 
 
-def _curve(axis: Any, part: pd.DataFrame, name: str, colour: str, has_snr: bool) -> None:
-    """Share found in bins of equal counts, with Wilson's intervals; sources without a value are left out."""
-    column = "snr_opt" if has_snr else "mag"
+def _curves(axis: Any, sources: dict[str, pd.DataFrame], has_snr: bool) -> None:
+    """One line each with Wilson's intervals; a line on which later ones lie is wider, and shows around them."""
+    found = {name: _shares(part, "snr_opt" if has_snr else "mag") for name, part in sources.items()}
+    curves = [(i, name, curve) for i, (name, curve) in enumerate(found.items()) if len(curve)]
+    for place, (i, name, curve) in enumerate(curves):
+        above = sum(_equal(curve, other) for *_, other in curves[place + 1 :])
+        look = {"color": _COLOURS[i % len(_COLOURS)], "lw": 1.5 + 1.5 * above, "ms": 4 + 1.6 * above}
+        middle, share, n = curve.T
+        axis.plot(middle, share, "-o", label=name, **look)
+        axis.fill_between(middle, *wilson(share, n), color=look["color"], alpha=0.12, lw=0)
+
+
+def _equal(one: Floats, other: Floats) -> bool:
+    """Whether two curves can hardly be told apart where they are drawn."""
+    return one.shape == other.shape and bool(np.allclose(one[:, 1], other[:, 1], atol=0.03))
+
+
+def _shares(part: pd.DataFrame, column: str) -> Floats:
+    """Share found in bins of equal counts, (bins, 3): middle, share, number; sources without a value are left out."""
     if column not in part:
-        return
+        return np.empty((0, 3))
     part = part[np.isfinite(part[column].to_numpy(dtype=float))]
     if part.empty:
-        return
+        return np.empty((0, 3))
     value = part[column].to_numpy(dtype=float)
     edges = np.unique(np.quantile(value, np.linspace(0, 1, min(12, max(3, len(value) // 25)) + 1)))
     # A value on an edge belongs to the bin above it, but the greatest to the last bin; equal values make one bin.
     place = np.clip(np.searchsorted(edges, value, side="right") - 1, 0, max(len(edges) - 2, 0))
-    middle, share, n = [], [], []
-    for number in np.unique(place):
-        inside = part[place == number]
-        middle.append(float(np.median(inside[column])))
-        share.append(float(inside["found"].mean()))
-        n.append(len(inside))
-    axis.plot(middle, share, "-o", color=colour, ms=4, lw=1.5, label=name)
-    low, high = wilson(np.array(share), np.array(n))
-    axis.fill_between(middle, low, high, color=colour, alpha=0.12, lw=0)
+    bins = [part[place == number] for number in np.unique(place)]
+    return np.array([[float(np.median(b[column])), float(b["found"].mean()), float(len(b))] for b in bins])

@@ -103,3 +103,17 @@ def test_equal_values_are_one_point_and_no_value_is_none(tmp_path: Path, drawn: 
     both = {"zogy": equal, "none": equal.assign(snr_opt=np.nan)}
     write_recovery_figure(tmp_path / "none.png", both, summary(["zogy", "none"]))
     assert drawn[1].axes[0].get_legend_handles_labels()[1] == ["zogy"]
+
+
+def test_a_curve_beneath_equal_ones_is_wider_and_every_label_lies_in_the_picture(
+    tmp_path: Path, drawn: list[Figure]
+) -> None:
+    lost = sources().assign(found=False)
+    given = {"zogy": sources(), "direct": lost, "kernel": sources(), "given": sources()}
+    write_recovery_figure(tmp_path / "r.png", given, summary(list(given)))
+    shares, _, slope = drawn[0].axes
+    width = {line.get_label(): line.get_linewidth() for line in shares.lines}
+    assert width["zogy"] > width["kernel"] > width["given"] == width["direct"]
+    drawn[0].canvas.draw()
+    tops = [label.get_window_extent().y1 for label in slope.get_yticklabels()]
+    assert max(tops) <= drawn[0].bbox.height
