@@ -15,9 +15,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from astrid_ml.identity import FORMER_TOP_LEVEL, targets
+from astrid_ml.option_files import content_of, fault_of, yaml_files
 
 if TYPE_CHECKING:
     import importlib.metadata
@@ -67,7 +68,7 @@ class Plugin:
         What else they name (a class of torch, of another package) is trusted by the user or not at all: a checkpoint
         that a stranger made could ask for it with values of its own.
         """
-        found = {target for path in self.files for target in targets(_content(path))}
+        found = {target for path in self.files for target in targets(content_of(path))}
         own = f"{self.package}."
         return frozenset(target for target in found if _DOTTED.fullmatch(target) and target.startswith(own))
 
@@ -82,12 +83,8 @@ def announced() -> tuple[Plugin, ...]:
     """All packages that announce themselves, the broken ones too, by their names."""
     if not _any_record():
         return ()
-    import importlib.metadata
-
     found: list[Plugin] = []
-    points = importlib.metadata.entry_points(group=GROUP)
-    for point in sorted(points, key=lambda point: (point.name, point.dist.name if point.dist else "")):
-        plugin = _located(point)
+    for plugin in sorted(_records(), key=lambda plugin: (plugin.name, plugin.distribution)):
         if not plugin.faults:
             others = {"astrid_ml": OURS, **{p.name: p.conf for p in found if p.conf and not p.faults}}
             plugin = replace(plugin, faults=tuple(_faults_of(plugin, others)))
@@ -103,6 +100,26 @@ def sound() -> tuple[Plugin, ...]:
 def broken() -> tuple[Plugin, ...]:
     """Those that are left out."""
     return tuple(plugin for plugin in announced() if plugin.faults)
+
+
+def _records() -> Iterator[Plugin]:
+    """What each installed package says of itself; one whose record cannot be read is named and left out."""
+    import importlib.metadata
+
+    seen: set[str] = set()
+    for distribution in importlib.metadata.distributions():
+        record = Path(str(getattr(distribution, "_path", "?"))).name
+        if not _mentions(str(getattr(distribution, "_path", "")) + "/entry_points.txt"):
+            continue
+        try:
+            name, version = str(distribution.name), str(distribution.version)
+            points = [point for point in distribution.entry_points if point.group == GROUP]
+        except Exception as error:  # whatever a damaged record leads to
+            yield Plugin(record, "?", record, "?", faults=(f"its record cannot be read: {error}"[:200],))
+            continue
+        if name not in seen:  # the first on the path is the one that is imported
+            seen.add(name)
+            yield from (_located(point, name, version) for point in points)
 
 
 def _any_record() -> bool:
@@ -146,11 +163,6 @@ def package_folder(package: str) -> Path:
     raise ValueError(f"{package} is no package: it has no folder")
 
 
-def yaml_files(conf: Path) -> tuple[Path, ...]:
-    """Files of configuration in a folder, sorted."""
-    return tuple(sorted(path for path in conf.rglob("*.yaml") if path.is_file()))
-
-
 def shadowed(conf: Path, others: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
     """Files of a folder that another one before it has under the same name, with other content: (its, the other's).
 
@@ -163,11 +175,9 @@ def shadowed(conf: Path, others: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
                 yield own, path
 
 
-def _located(point: importlib.metadata.EntryPoint) -> Plugin:
+def _located(point: importlib.metadata.EntryPoint, distribution: str, version: str) -> Plugin:
     """A plugin and its folder, or why it has none."""
-    distribution = point.dist.name if point.dist else "?"
-    version = point.dist.version if point.dist else "?"
-    plugin = Plugin(point.name, point.value, str(distribution), str(version))
+    plugin = Plugin(point.name, point.value, distribution, version)
     if not _DOTTED.fullmatch(point.value):
         return replace(plugin, faults=(f"its entry point names {point.value!r} and not a package",))
     if point.value.split(".")[0] in ("astrid_ml", *FORMER_TOP_LEVEL):
@@ -184,37 +194,19 @@ def _located(point: importlib.metadata.EntryPoint) -> Plugin:
 def _faults_of(plugin: Plugin, others: dict[str, Path]) -> Iterator[str]:
     """What is wrong with its files."""
     assert plugin.conf is not None
-    if not plugin.files:
+    try:
+        files = plugin.files
+    except ValueError as error:
+        yield str(error)
+        return
+    if not files:
         yield f"the folder conf/ of {plugin.package} holds no option: no .yaml file"
-    for path in plugin.files:
+    for path in files:
         name = path.relative_to(plugin.conf).as_posix()
-        if reason := unreadable(path):
+        if reason := fault_of(path, plugin.conf):
             yield f"conf/{name}: {reason}"
         if name.removesuffix(".yaml") in KEPT:
             yield f"conf/{name}: the command line keeps that name for itself"
         owner = next((owner for owner, conf in others.items() if (conf / name).is_file()), None)
         if owner:
             yield f"conf/{name} has the name of one of {owner}: give it a name of its own"
-
-
-def unreadable(path: Path) -> str:
-    """Why a file is no file of configuration; empty where it is one."""
-    import yaml
-
-    try:
-        content = _content(path)
-    except OSError as error:
-        return str(error.strerror)
-    except UnicodeDecodeError:
-        return "no text in UTF-8"
-    except yaml.YAMLError as error:
-        return f"no YAML: {' '.join(str(error).split())[:200]}"
-    return "" if isinstance(content, dict) else f"keys and values should stand there, not {type(content).__name__}"
-
-
-def _content(path: Path) -> Any:
-    """What a file of configuration says; an empty one says nothing."""
-    import yaml
-
-    content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return {} if content is None else content

@@ -19,6 +19,7 @@ from astrid_ml.config import configuration, option_names
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
+from astrid_ml.option_files import content_of
 
 SHELLS = ("bash", "zsh", "fish")
 FLAGS = ("--cfg", "--config-dir=", "--help", "--info", "--multirun", "--package", "--resolve")
@@ -88,6 +89,9 @@ def _of_verb(verb: Verb, conf: Folder, done: Sequence[str], last: str) -> Iterat
     elif "=" in last:
         yield from _values(verb, conf, done, last)
     else:
+        if verb.name == "new" and not any("=" not in word and not word.startswith("-") for word in done):
+            kinds = content_of(Path(__file__).parents[1] / "skeletons" / "kinds.yaml")
+            yield from ((name, str(kind["sentence"])) for name, kind in kinds.items())
         yield from _names(verb, conf, done, last)
 
 
@@ -101,7 +105,7 @@ def _names(verb: Verb, conf: Folder, done: Sequence[str], last: str) -> Iterator
             yield f"{before}{name}=", "one of its options"
     keys = Keys(verb.config, conf)
     for name in keys.names:
-        if not name.startswith(start):
+        if not name.startswith(start) or name.split(".")[0] == "command":  # how a verb is built is nobody's key
             continue
         part = name[: name.find(".", len(start))] if "." in name[len(start) :] else name
         comment = next((key.comment for key in keys[name] if key.comment), "")

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.cli.check import check_values
+from astrid_ml.cli.check import check_values, shown
 from astrid_ml.cli.explain import explain, explain_before
 from astrid_ml.cli.given import flags_first, whole_flags
 from astrid_ml.cli.keys import keys_of
@@ -71,6 +71,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder, started: Callable[[
         # Lightning starts further DDP processes from sys.argv: give it back what the user typed.
         with _argv(relaunch_arguments(original, verb.name, arguments)):
             try:
+                refuse_own_trust(cfg, words)
                 keys = keys_of(verb.config, conf)
                 check_values(cfg, lambda key: keys[key])
                 with owned_output(cfg, verb, conf):
@@ -101,6 +102,13 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder, started: Callable[[
                 raise
             raise explained from error
     return max(_codes, default=0)
+
+
+def refuse_own_trust(cfg: Any, words: Sequence[str]) -> None:
+    """Only what is typed trusts a class: a file that came from elsewhere cannot."""
+    if cfg.get("trust") and not any(word.lstrip("+").startswith("trust=") for word in words):
+        fix = f"if you trust them, type trust={shown(list(cfg.trust))}"
+        raise UserError("trust= on the command line", f"trust in a file of the configuration: {list(cfg.trust)}", fix)
 
 
 def forget_command() -> None:

@@ -33,6 +33,7 @@ def explain(error: Exception, conf: Folder, verb: Verb) -> UserError | None:
     Returns:
         The message; None for an error that is not about the input.
     """
+    import yaml
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -54,6 +55,12 @@ def explain(error: Exception, conf: Folder, verb: Verb) -> UserError | None:
     if isinstance(error, MissingMandatoryValue):
         found = re.search(r"full_key: ([\w.]+)", text) or re.search(r"[Mm]issing mandatory value:? ([\w.]+)", text)
         return missing_key(found.group(1) if found else "a key", conf, verb)
+    if "Invalid plugin" in text:
+        return UserError(
+            "a launcher and a sweeper of Hydra's", text.splitlines()[0], "choose hydra/launcher= or leave it"
+        )
+    if isinstance(error, yaml.YAMLError):
+        return UserError("YAML that can be read", " ".join(text.split())[:300], "correct that file")
     if isinstance(error, HydraException | OmegaConfBaseException):
         return UserError("a configuration that can be composed", text.splitlines()[0], f"see astrid {verb.name} --help")
     return None

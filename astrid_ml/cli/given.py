@@ -12,6 +12,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.installed import shadowed, sound
 from astrid_ml.layers import Layers
+from astrid_ml.option_files import fault_of, yaml_files
 
 # Hydra's flag, its abbreviations and its short form, with its value behind = or as the next word.
 _FLAG = re.compile(r"(?:--config-d(?:i|ir)?|-cd)(?:=(.*))?", re.DOTALL)
@@ -67,6 +68,19 @@ def given_folders(arguments: Sequence[str]) -> list[Path]:
     return folders
 
 
+def _refuse_faulty(folder: Path) -> None:
+    """Refuse a folder with a file that may not be used."""
+    try:
+        files = yaml_files(folder)
+    except ValueError as error:
+        raise UserError("a folder that holds options alone", str(error), "name that folder") from error
+    for path in files:
+        if reason := fault_of(path, folder):
+            raise UserError(
+                f"options that can be used in {folder}", f"{path.relative_to(folder)}: {reason}", "correct it"
+            )
+
+
 def configuration_of(arguments: Sequence[str]) -> Layers:
     """Where the options of a command are looked for.
 
@@ -74,6 +88,8 @@ def configuration_of(arguments: Sequence[str]) -> Layers:
         UserError: a folder is not there, or holds an option under a name that is taken: Hydra would take the other one.
     """
     folders = given_folders(arguments)
+    for folder in folders:
+        _refuse_faulty(folder)
     taken = [conf_folder(), *(plugin.conf for plugin in sound() if plugin.conf)]
     for folder in folders:
         for own, other in shadowed(folder, [root for root in taken if root != folder]):

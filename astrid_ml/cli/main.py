@@ -127,7 +127,7 @@ def _dispatch(arguments: list[str], aloud: bool) -> int:
     conf = configuration_of(arguments)
     _say_broken_plugins()
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(overview(conf))
+        print(printable(overview(conf)))
         return DONE
     if arguments[0] == "--version":
         from astrid_ml import __version__
@@ -143,7 +143,7 @@ def _dispatch(arguments: list[str], aloud: bool) -> int:
             f"a command: {', '.join(verbs)}", name, nearest(name, [*verbs, "completion"]) or "see astrid --help"
         )
     if any(argument in ("-h", "--help") for argument in rest):
-        print(of_verb(verbs[name], conf))
+        print(printable(of_verb(verbs[name], conf)))
         return DONE
     if aloud:
         announce(name, rest)

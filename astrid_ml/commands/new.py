@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ class NewCommand:
             raise UserError(
                 "an output_dir that can be written", f"{self.output_dir}: {error.strerror}", "choose another output_dir"
             ) from error
-        return {"made": str(target), "next": f"cd {target} && pytest", "then": "README.md says how to use it"}
+        following = f"cd {shlex.quote(str(target))} && pytest"
+        return {"made": str(target), "next": following, "then": "README.md says how to use it"}
 
 
 def pages(what: str, name: str) -> Iterator[tuple[str, str]]:

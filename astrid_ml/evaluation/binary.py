@@ -221,6 +221,16 @@ def _mission_metrics(result: EvaluationResult, table: pd.DataFrame) -> None:
             result.intervals[name] = (low, high)
 
 
+def _nothing_found(called_real: int, accuracy: float | None, prevalence: float) -> str:
+    """Recall is 0: because everything is called bogus, or because what is called real is not."""
+    if called_real:
+        return f"This model finds no real one: recall is 0, and the {called_real} that it calls real are bogus."
+    return (
+        "This model calls everything bogus: recall is 0. "
+        f"Its accuracy of {accuracy or 0.0:.1%} only repeats that {1 - prevalence:.1%} are bogus."
+    )
+
+
 def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
     """What must be said in words."""
     said = []
@@ -229,15 +239,17 @@ def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
     if ap is None:
         said.append(f"AUCPR is undefined: {result.why.get('aucpr', 'too few samples')}.")
     elif prevalence is not None:
-        low = result.intervals.get("aucpr", (ap, ap))[0]
+        low, high = result.intervals.get("aucpr", (ap, ap))
         if recall == 0:
-            said.append(
-                "This model calls everything bogus: recall is 0. "
-                f"Its accuracy of {metrics['accuracy']:.1%} only repeats that {1 - prevalence:.1%} are bogus."
-            )
-        if low <= prevalence:
+            said.append(_nothing_found(int((known["decision"] == 1).sum()), metrics["accuracy"], prevalence))
+        if ap <= prevalence * (1 + 1e-9):
             said.append(
                 f"AUCPR {ap:.3f} is not above the prevalence {prevalence:.3f}: the ranking holds no information."
+            )
+        elif low <= prevalence:
+            said.append(
+                f"AUCPR {ap:.3f} ({low:.3f} to {high:.3f}) cannot be told from the prevalence {prevalence:.3f}: "
+                "the ranking may be chance."
             )
     baseline = metrics.get("baseline_aucpr")
     if ap is not None and baseline is not None and ap <= baseline:

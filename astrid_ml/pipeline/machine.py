@@ -26,6 +26,8 @@ LOST = tuple(
     if hasattr(errno, name)
 )
 RIGHTS = (errno.EACCES, errno.EROFS, errno.EPERM)
+# A name that no file can have, or a way that ends at a file or in a circle of links.
+NO_PLACE = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 FILES_OPEN = (errno.EMFILE, errno.ENFILE)
 # How libraries tell of a full disk without the number: numpy, HDF5, torch.
 _FULL = re.compile(r"No space left on device|\d+ requested and \d+ written|errno = 28\b|file write failed")
@@ -102,6 +104,10 @@ def explained(error: OSError, store: Path) -> Exception:
 
 def of_command(error: BaseException) -> UserError | None:
     """What the user can do about an error that ended a command; None where the machine is not to blame."""
+    if isinstance(error, OSError) and error.errno in NO_PLACE and isinstance(error.filename, str | os.PathLike):
+        name = os.fspath(error.filename)
+        got = f"{name if len(name) <= 200 else name[:197] + '...'}: {error.strerror}"
+        return UserError("names of files and folders that can stand on this disk", got, "check that path")
     found = machine_fault(error, Path("/"))  # any place that cannot be written is the user's to change
     if found is None:
         return None

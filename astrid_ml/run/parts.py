@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -57,12 +58,15 @@ def check_device(trainer: dict[str, Any]) -> None:
     from pytorch_lightning.accelerators import AcceleratorRegistry
 
     name, devices = str(trainer["accelerator"]), trainer["devices"]
+    wanted = len(devices) if isinstance(devices, list) else 1 if devices in ("auto", -1) else int(devices)
+    if name == "cpu" and wanted > (cores := os.cpu_count() or 1):
+        got = f"{cores} cores here"
+        raise UserError(f"trainer.devices={wanted}, a core for each process", got, f"set trainer.devices={cores}")
     if name in ("auto", "cpu"):
         return
     there = {kind: AcceleratorRegistry.get(kind) for kind in ("cuda", "mps")}
     found = {kind: part.auto_device_count() for kind, part in there.items() if part.is_available()}
     count = max(found.values(), default=0) if name == "gpu" else found.get(name, 0)
-    wanted = len(devices) if isinstance(devices, list) else 1 if devices in ("auto", -1) else int(devices)
     if count < wanted:
         raise UserError(
             f"trainer.accelerator={name} with {wanted} device(s)",

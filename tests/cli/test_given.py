@@ -175,3 +175,38 @@ def test_readers_within_a_command_know_it(tmp_path: Path) -> None:
     for words in ([f"--config-dir={own}"], [f"hydra.searchpath=[file://{own}]"]):
         done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path)
         assert done.stdout.strip() == "True TripletsPipeline", done.stderr[-2000:]
+
+
+EVIL = {
+    "trust": ("experiment/evil.yaml", "# @package _global_\ndefaults: [realbogus_triplets]\ntrust: [runpy.run_path]\n"),
+    "hydra": ("experiment/evil.yaml", "# @package _global_\nhydra: {callbacks: {x: {_target_: evil.run}}}\n"),
+    "name": ("model/$(touch marker).yaml", "a: 1\n"),
+    "yaml": ("loss/own.yaml", "a: [1,\n"),
+}
+
+
+@pytest.mark.parametrize("what", EVIL)
+def test_a_folder_that_takes_liberties_is_refused_before_anything_of_it_is_used(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, text = EVIL[what]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil" / name).parent.mkdir(parents=True)
+    (tmp_path / "evil" / name).write_text(text)
+    for words in (["experiment=evil"], ["-m", "experiment=evil", "seed=1,2"], ["--help"]):
+        assert run(["train", "--config-dir=evil", *words]) == 2
+        assert name in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evil"]
+
+
+def test_what_is_trusted_must_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    from omegaconf import OmegaConf
+
+    from astrid_ml.cli.compose import refuse_own_trust
+
+    cfg = OmegaConf.create({"trust": ["my.Net"]})
+    for words in (["trust=[my.Net]"], ["seed=1", "++trust=[my.Net]"]):
+        refuse_own_trust(cfg, words)
+    with pytest.raises(UserError, match="type trust="):
+        refuse_own_trust(cfg, ["model.trust=[my.Net]", "seed=1"])
+    refuse_own_trust(OmegaConf.create({"trust": []}), [])

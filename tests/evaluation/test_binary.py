@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, recall_score
 
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.binary import BinaryEvaluation
+from astrid_ml.evaluation.binary import BinaryEvaluation, remarks
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.prevalence import prevalence_table
 
@@ -109,6 +109,24 @@ def test_an_all_bogus_model_is_called_out() -> None:
     said = " ".join(result.remarks)
     assert "calls everything bogus" in said
     assert "holds no information" in said
+
+
+def test_a_model_that_finds_nothing_real_but_calls_some_real_is_not_said_to_call_all_bogus() -> None:
+    table = predictions()
+    table["decision"] = 0
+    table.loc[table.index[table["label"] == 0][:2], "decision"] = 1
+    said = " ".join(EVALUATION.evaluate(table).remarks)
+    assert "calls everything" not in said
+    assert "recall is 0, and the 2 that it calls real are bogus" in said
+
+
+def test_an_aucpr_above_the_prevalence_whose_interval_reaches_it_may_be_chance() -> None:
+    result = EVALUATION.evaluate(predictions())
+    result.metrics["aucpr"], result.intervals["aucpr"] = 0.14, (0.06, 0.22)
+    result.metrics["prevalence"] = 0.1
+    said = " ".join(remarks(result, predictions()))
+    assert "AUCPR 0.140 (0.060 to 0.220) cannot be told from the prevalence 0.100" in said
+    assert "holds no information" not in said
 
 
 @pytest.mark.parametrize("label", [0.0, 1.0, np.nan])

@@ -144,3 +144,13 @@ def test_a_file_that_is_the_same_word_for_word_shadows_nothing(tmp_path: Path) -
         (tmp_path / folder / "o.yaml").write_text(text)
     a, b, c = (tmp_path / name for name in "abc")
     assert list(shadowed(a, [b, c])) == [(a / "o.yaml", c / "o.yaml")]
+
+
+def test_a_record_that_cannot_be_read_is_named_and_the_others_are_found(site: Path) -> None:
+    announce(site, "sky_steps", SOUND)
+    announce(site, "worse", SOUND)
+    (site / "worse_options-1.2.dist-info" / "METADATA").write_bytes(b"Metadata-Version: 2.1\nName: \xff\xfe\n")
+    announce(site, "worst", SOUND)
+    (site / "worst_options-1.2.dist-info" / "entry_points.txt").write_bytes(b"[astrid_ml.plugins]\nx = \xff\n")
+    assert [plugin.name for plugin in sound()] == ["sky_steps"]
+    assert {plugin.distribution for plugin in broken()} >= {"worst_options-1.2.dist-info"}

@@ -12,6 +12,7 @@ HOUSE = (
     "moved",
     "identity",
     "layers",
+    "option_files",
     "installed",
     "fingerprint",
     "types",

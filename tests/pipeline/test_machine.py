@@ -24,7 +24,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
 from astrid_ml.pipeline.engine import PrepareOutcome, prepare_dataset
 from astrid_ml.pipeline.executors import Executor, Processes, Serial, WorkerDiedError
-from astrid_ml.pipeline.machine import explained, machine_fault, refuse_lost_files
+from astrid_ml.pipeline.machine import explained, machine_fault, of_command, refuse_lost_files
 
 
 @dataclass(frozen=True)
@@ -222,3 +222,11 @@ def test_a_stopped_owner_that_wakes_publishes_nothing_and_says_so(raw: Path, tmp
 @pytest.mark.slow
 def test_the_same_with_the_real_lease(raw: Path, tmp_path: Path) -> None:
     stopped_and_replaced(raw, tmp_path / "store", 30.0, 0)
+
+
+def test_a_name_that_no_disk_takes_is_told_in_words() -> None:
+    name = "n" * 400
+    with pytest.raises(OSError, match="File name too long") as raised:
+        Path(name).exists()
+    told = of_command(raised.value)
+    assert told is not None and told.got.endswith("...: File name too long") and len(told.got) < 300

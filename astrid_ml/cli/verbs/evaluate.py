@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import plain
+from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
 
@@ -18,5 +19,5 @@ def command(cfg: Any) -> int:
     tree = plain(cfg)
     metrics = evaluate(Path(tree["ckpt_path"]), Path(tree["dataset"]), Path(tree["output_dir"]), tree["trust"])
     for line in metrics["summary"]:
-        print(line)
+        print(printable(line))
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 from astrid_ml.build import build, plain
 from astrid_ml.cli.verbs.domain import print_summary
 from astrid_ml.errors import UserError
+from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
 
@@ -34,9 +35,10 @@ def command(cfg: Any) -> int:
         overrides=overrides,
     )
     table = Path(tree["output_dir"]) / "predictions.parquet"
-    print(f"{report['scored']} scored, {report['dropped']} dropped, {report['failed']} units failed -> {table}")
+    counts = f"{report['scored']} scored, {report['dropped']} dropped, {report['failed']} units failed"
+    print(printable(f"{counts} -> {table}"))
     for reason, number in report["dropped_by_reason"].items():
-        print(f"  dropped {number}: {reason}")
+        print(printable(f"  dropped {number}: {reason}"))
     for failure in report["failed_units"][:10]:
-        print(f"  failed {failure['unit']}: {failure['reason']}")
+        print(printable(f"  failed {failure['unit']}: {failure['reason']}"))
     return 1 if report["failed"] else 0

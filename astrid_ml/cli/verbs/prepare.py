@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from astrid_ml.build import plain
+from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
 
@@ -16,17 +17,17 @@ def command(cfg: Any) -> int:
 
     config = plain(cfg)
     if config["dry_run"]:
-        print(f"plan: {plan(config)}")
+        print(printable(f"plan: {plan(config)}"))
         return 0
     dataset, outcome = prepare(config)
-    print(f"dataset: {dataset.path}")
-    print(f"samples: {len(dataset.index)}")
+    print(printable(f"dataset: {dataset.path}"))
+    print(printable(f"samples: {len(dataset.index)}"))
     if config.get("export"):
         for name, value in export(config, dataset).items():
-            print(f"{name}: {value}")
+            print(printable(f"{name}: {value}"))
     if outcome is None:
         return 0
     print(f"units: {outcome.units_done} done, {outcome.units_reused} found again, {len(outcome.units_failed)} failed")
     for drop in outcome.units_failed[:10]:
-        print(f"  failed {drop.id}: {drop.reason}")
+        print(printable(f"  failed {drop.id}: {drop.reason}"))
     return 1 if outcome.units_failed else 0

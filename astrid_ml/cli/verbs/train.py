@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import plain
+from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
 
@@ -21,7 +22,7 @@ def command(cfg: Any) -> int:
     OmegaConf.update(cfg, "paths.run_dir", folder)
     metrics = train(plain(cfg), overrides=task_overrides())
     for line in metrics.get("summary", []):
-        print(line)
+        print(printable(line))
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, r
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline, candidate_table
 from astrid_ml.progress import waiting
 from astrid_ml.types import Existing
+
+if TYPE_CHECKING:
+    from astrid_ml.checkpoint.load import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -56,19 +59,28 @@ class DifferenceCommand:
         if self.export not in (None, "hdf5"):
             raise UserError("export=hdf5 or none", str(self.export), "leave it out or write hdf5")
         folder = Path(self.output_dir)
+        model = self._model()
         with waiting("subtracting"):
             done = self.pipeline.difference(self.science, self.reference)
         with waiting("writing"):
-            return self._written(folder, done)
+            return self._written(folder, done, model)
 
-    def _written(self, folder: Path, done: Difference) -> dict[str, Any]:
+    def _model(self) -> LoadedModel | None:
+        """The network that scores: loaded before any work, so that a wrong file costs none."""
+        if self.ckpt_path is None:
+            return None
+        from astrid_ml.checkpoint.load import load_model
+
+        return load_model(Path(self.ckpt_path), self.trust)
+
+    def _written(self, folder: Path, done: Difference, model: LoadedModel | None) -> dict[str, Any]:
         """Write what there is to know of a subtracted pair, and return its figures."""
         folder.mkdir(parents=True, exist_ok=True)
         table = candidate_table(done, Path(self.science.file).name.split(".")[0])
         truth = read_truth(self.truth, done.science) if self.truth else None
         table, _ = label_candidates(table, truth, self.pipeline.match_radius * done.quality.science.fwhm)
         table["source"] = Path(self.science.file).name
-        table = self._scored(table, done)
+        table = self._scored(table, done, model)
         write_difference(folder / "difference.fits", done, self.science.file, self.reference.file)
         write_candidates(folder, table)
         write_json(folder / "quality.json", done.quality.record())
@@ -76,17 +88,15 @@ class DifferenceCommand:
         self._extras(folder, table, done)
         return self._summary(table, done)
 
-    def _scored(self, table: pd.DataFrame, done: Difference) -> pd.DataFrame:
+    def _scored(self, table: pd.DataFrame, done: Difference, model: LoadedModel | None) -> pd.DataFrame:
         """The candidates with ``score``, ``probability``, ``threshold`` and ``decision`` of a checkpoint, if given."""
-        if self.ckpt_path is None:
+        if model is None:
             return table
         from astrid_ml.build import build
-        from astrid_ml.checkpoint.load import load_model
         from astrid_ml.checkpoint.predictions import ordered
         from astrid_ml.checkpoint.score import score_source
         from astrid_ml.pipeline.writer import MemoryUnitWriter
 
-        model = load_model(Path(self.ckpt_path), self.trust)
         judge = build(model.record.config["evaluation"], self.trust)
         if table.empty:
             return table.assign(score=np.nan, probability=np.nan, threshold=np.nan, decision=np.int8(0))

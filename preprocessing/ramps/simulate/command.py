@@ -150,6 +150,10 @@ class SimulateRamps:
         """(detector, with events) of each exposure, rounds outermost."""
         per_detector = [True] * self.num_exposure_events + [False] * self.num_baseline_exposures
         rounds = self.end_index - self.start_index + 1
+        if rounds < 1 or not per_detector:
+            got = f"{self.start_index} to {self.end_index}, with {len(per_detector)} exposures each"
+            fix = "for instance simulate.start_index=0 simulate.end_index=2"
+            raise UserError("rounds of exposures, the first index not above the last", got, fix)
         whole = [(name, flag) for _ in range(rounds) for flag in per_detector for name in self.gain_library]
         return whole if self.n is None else [whole[i % len(whole)] for i in range(self.n)]
 

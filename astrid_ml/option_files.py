@@ -1,0 +1,135 @@
+"""Whether a file of configuration from outside may be used: asked before anything reads it for good.
+
+A folder of options may come from anybody. Its files choose options and set values; they trust no class, start no
+program of Hydra's, and cannot keep a command busy by their size.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+LARGEST = 1_000_000  # bytes of one file
+DEEPEST = 60  # nodes in nodes
+ALIASES = 50  # of one file: each may stand for all that stands before it
+MOST = 20_000  # entries of a folder of options
+_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
+_PACKAGE = re.compile(r"^\s*#\s*@package\s+(\S+)", re.MULTILINE)
+# What a file may choose of Hydra's own options: who runs the jobs of a sweep.
+LAUNCHERS = ("basic", "joblib", "submitit_local", "submitit_slurm")
+
+
+def yaml_files(conf: Path) -> tuple[Path, ...]:
+    """Files of configuration in a folder, sorted.
+
+    Raises:
+        ValueError: the folder is too large to hold options alone.
+    """
+    found: list[Path] = []
+    seen = 0
+    for here, _, names in os.walk(conf):
+        seen += 1 + len(names)
+        if seen > MOST:
+            raise ValueError(f"more than {MOST} files and folders in {conf}")
+        found += [Path(here, name) for name in names if name.endswith(".yaml")]
+    return tuple(sorted(path for path in found if path.is_file()))
+
+
+def content_of(path: Path) -> Any:
+    """What a file says; an empty one says nothing.
+
+    Raises:
+        OSError, UnicodeDecodeError, yaml.YAMLError: it cannot be read.
+        ValueError: it is too large, or nested too deep.
+    """
+    import yaml
+
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST} bytes")
+    text = path.read_text(encoding="utf-8")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    _refuse_bombs(text, loader)
+    content = yaml.load(text, Loader=loader)
+    return {} if content is None else content
+
+
+def _refuse_bombs(text: str, loader: Any) -> None:
+    import yaml
+
+    depth = 0
+    for character in text:  # before the parser, which takes a square of the time for these
+        depth += (character in "[{") - (character in "]}")
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested more than {DEEPEST} deep")
+    depth = aliases = 0
+    for event in yaml.parse(text, Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        aliases += isinstance(event, yaml.AliasEvent)
+        if depth > DEEPEST or aliases > ALIASES:
+            what = f"nested more than {DEEPEST} deep" if depth > DEEPEST else f"of more than {ALIASES} aliases"
+            raise ValueError(f"it is {what}")
+
+
+def fault_of(path: Path, conf: Path) -> str:
+    """Why a file may not be used; empty where it may.
+
+    Args:
+        path: the file.
+        conf: the folder of options that it stands in.
+    """
+    import yaml
+
+    inside = path.relative_to(conf).with_suffix("")
+    odd = [part for part in inside.parts if not _NAME.fullmatch(part)]
+    if odd:
+        return f"a name of letters, digits, _, - and dots is needed, not {odd[0]!r}"
+    try:
+        content = content_of(path)
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        return str(error.strerror)
+    except UnicodeDecodeError:
+        return "no text in UTF-8"
+    except yaml.YAMLError as error:
+        return f"no YAML: {' '.join(str(error).split())[:200]}"
+    except ValueError as error:
+        return str(error)
+    if not isinstance(content, dict):
+        return f"keys and values should stand there, not {type(content).__name__}"
+    return next(_liberties(content, inside, text), "")
+
+
+def _liberties(content: dict[str, Any], inside: Path, text: str) -> Iterator[str]:
+    """What a file takes upon itself that only the user may."""
+    package = _PACKAGE.search(text)
+    mounted = package.group(1).removeprefix("_global_.") if package else ""
+    if "hydra" in content or inside.parts[0] == "hydra" or mounted.split(".")[0] == "hydra":
+        yield "it sets keys of hydra: type them on the command line instead"
+    if _trusts(content):
+        yield "it trusts classes: only trust=[...] on the command line does"
+    for name, option in _chosen(content.get("defaults")):
+        group, _, mount = name.partition("@")
+        own = group.lstrip("/").split("/")[0] == "hydra"
+        if mount.removeprefix("_global_.").split(".")[0] == "hydra":
+            yield f"{name} in its defaults sets keys of hydra: type them on the command line instead"
+        if own and not (group.lstrip("/") == "hydra/launcher" and option in LAUNCHERS):
+            yield f"{name} in its defaults chooses an option of hydra: type it on the command line instead"
+
+
+def _chosen(defaults: Any) -> Iterator[tuple[str, str]]:
+    """(group, option) of each entry of a defaults list."""
+    for item in defaults if isinstance(defaults, list) else []:
+        for name, option in item.items() if isinstance(item, Mapping) else [(str(item), "")]:
+            words = str(name).split()
+            if words:
+                yield words[-1], str(option)
+
+
+def _trusts(node: Any) -> bool:
+    if isinstance(node, Mapping):
+        own = any(str(key) == "trust" and value not in ([], None, "${trust}") for key, value in node.items())
+        return own or any(_trusts(value) for value in node.values())
+    return isinstance(node, list) and any(_trusts(value) for value in node)
