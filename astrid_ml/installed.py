@@ -203,7 +203,7 @@ def _faults_of(plugin: Plugin, others: dict[str, Path]) -> Iterator[str]:
         yield f"the folder conf/ of {plugin.package} holds no option: no .yaml file"
     for path in files:
         name = path.relative_to(plugin.conf).as_posix()
-        if reason := fault_of(path, plugin.conf):
+        if reason := fault_of(path, plugin.conf, OURS):
             yield f"conf/{name}: {reason}"
         if name.removesuffix(".yaml") in KEPT:
             yield f"conf/{name}: the command line keeps that name for itself"

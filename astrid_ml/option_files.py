@@ -73,12 +73,13 @@ def _refuse_bombs(text: str, loader: Any) -> None:
             raise ValueError(f"it is {what}")
 
 
-def fault_of(path: Path, conf: Path) -> str:
+def fault_of(path: Path, conf: Path, ours: Path | None = None) -> str:
     """Why a file may not be used; empty where it may.
 
     Args:
         path: the file.
         conf: the folder of options that it stands in.
+        ours: the packaged folder: an option beside some of ours must be mounted where those are.
     """
     import yaml
 
@@ -99,7 +100,19 @@ def fault_of(path: Path, conf: Path) -> str:
         return str(error)
     if not isinstance(content, dict):
         return f"keys and values should stand there, not {type(content).__name__}"
-    return next(_liberties(content, inside, text), "")
+    return next(_liberties(content, inside, text), "") or _elsewhere(text, inside, ours)
+
+
+def _elsewhere(text: str, inside: Path, ours: Path | None) -> str:
+    """Whether an option would be mounted elsewhere than the options of its group that we have; empty where not."""
+    siblings = sorted((ours / inside.parent).glob("[!_]*.yaml")) if ours and len(inside.parts) > 1 else []
+    if not siblings or inside.name.startswith("_"):
+        return ""
+    places = {found[1] for path in siblings if (found := _PACKAGE.search(path.read_text(encoding="utf-8")))}
+    stated = _PACKAGE.search(text)
+    if len(places) != 1 or (stated and stated[1] in places):
+        return ""
+    return f"its first line must be '# @package {places.pop()}', as of the other options of {inside.parent.as_posix()}"
 
 
 def _liberties(content: dict[str, Any], inside: Path, text: str) -> Iterator[str]:

@@ -75,7 +75,7 @@ def _refuse_faulty(folder: Path) -> None:
     except ValueError as error:
         raise UserError("a folder that holds options alone", str(error), "name that folder") from error
     for path in files:
-        if reason := fault_of(path, folder):
+        if reason := fault_of(path, folder, conf_folder()):
             raise UserError(
                 f"options that can be used in {folder}", f"{path.relative_to(folder)}: {reason}", "correct it"
             )

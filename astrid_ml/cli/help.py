@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
 from astrid_ml.config import option_names
 from astrid_ml.layers import Folder
+
+_PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 
 
 def overview(conf: Folder) -> str:
@@ -26,8 +29,14 @@ def overview(conf: Folder) -> str:
     return "\n".join(lines)
 
 
-def of_verb(verb: Verb, conf: Folder) -> str:
-    """``astrid VERB --help``: the summary, an example, keys, groups and their options, experiments."""
+def of_verb(verb: Verb, conf: Folder, typed: Sequence[str] = ()) -> str:
+    """``astrid VERB --help``: the summary, an example, keys, groups and their options, experiments.
+
+    Args:
+        verb: the command.
+        conf: the folder of the configuration.
+        typed: the other words; keys of the options that they choose are listed too.
+    """
     primary = (conf / f"{verb.config}.yaml").read_text(encoding="utf-8")
     runs = "- _run" in primary
     lines = [f"astrid {verb.name} key=value ...", "", verb.summary]
@@ -37,6 +46,8 @@ def of_verb(verb: Verb, conf: Folder) -> str:
     keys = _mounted(primary, conf) + _keys(primary) + _keys(common)
     if keys:
         lines += ["", "Keys:", *(f"  {key}" for key in keys)]
+    for word in typed:
+        lines += _of_choice(word, conf)
     groups = [(name, " ".join(options)) for name, options in groups_of(verb, conf) if name != "experiment"]
     if groups:
         width = max(len(name) for name, _ in groups)
@@ -45,6 +56,20 @@ def of_verb(verb: Verb, conf: Folder) -> str:
         lines += ["", "Experiments (experiment=NAME):", *_experiments(conf)]
     lines += ["", f"astrid {verb.name} --cfg job prints the whole configuration; --info shows where it comes from."]
     return "\n".join(lines)
+
+
+def _of_choice(word: str, conf: Folder) -> list[str]:
+    """The keys of an option that is chosen on the line, ``what=pairs``."""
+    group, _, option = word.partition("=")
+    group = {"what": "simulate"}.get(group, group).lstrip("+")
+    file = conf / group / f"{option}.yaml"
+    if group == "experiment" or not option or not file.is_file():
+        return []
+    stated = _PACKAGE.search(file.read_text(encoding="utf-8"))
+    place = stated.group(1) if stated else group.replace("/", ".")
+    before = "" if place == "_global_" else f"{place}."
+    keys = [f"  {before}{line}" for line in _option_keys(file).values()]
+    return ["", f"Keys of {word}:", *keys] if keys else []
 
 
 def _experiments(conf: Folder) -> list[str]:

@@ -143,7 +143,7 @@ def _dispatch(arguments: list[str], aloud: bool) -> int:
             f"a command: {', '.join(verbs)}", name, nearest(name, [*verbs, "completion"]) or "see astrid --help"
         )
     if any(argument in ("-h", "--help") for argument in rest):
-        print(printable(of_verb(verbs[name], conf)))
+        print(printable(of_verb(verbs[name], conf, rest)))
         return DONE
     if aloud:
         announce(name, rest)

@@ -99,7 +99,9 @@ def check_flag(word: str) -> None:
     if name in FLAGS:
         return
     key = name.lstrip("-").replace("-", "_")
-    fix = nearest(name, FLAGS) or (f"write {key}={value}" if equals else f"write {key}=VALUE if it is a key")
+    fix = nearest(name, (*FLAGS, "--help")) or (
+        f"write {key}={value}" if equals else f"write {key}=VALUE if it is a key"
+    )
     raise UserError("key=value, or one of the flags -m, --cfg job, --info, --config-dir DIR, --help", word, fix)
 
 

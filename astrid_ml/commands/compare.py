@@ -39,7 +39,9 @@ class CompareCommand:
         """
         tables = {name: test_predictions(Path(name)) for name in self.runs}
         if len(tables) < 2:
-            raise UserError("runs=[RUN1,RUN2,...], at least two", str(list(self.runs)), "give two run folders")
+            raise UserError(
+                "runs=[RUN1,RUN2,...], at least two different ones", str(list(self.runs)), "give two run folders"
+            )
         common = sorted(set.intersection(*(set(table.index) for table in tables.values())))
         if not common:
             raise UserError(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from astrid_ml.build import conf_folder
 from astrid_ml.cli.help import of_verb, overview
-from astrid_ml.cli.verbs.catalogue import BUILT_IN, Verb
+from astrid_ml.cli.verbs.catalogue import BUILT_IN, Verb, all_verbs
 
 FILES = {
     "_run.yaml": "defaults:\n  - optimizer: adam\n  - override hydra/job_logging: none\nseed: 1   # of the weights\n"
@@ -53,3 +54,12 @@ def test_another_verb_shows_its_own_keys_alone(conf: Path) -> None:
     assert "  input: ???   # a folder" in shown
     assert "inner" not in shown
     assert "experiment" not in shown.lower()
+
+
+def test_the_keys_of_a_chosen_option_are_listed() -> None:
+    verbs, conf = all_verbs(conf_folder()), conf_folder()
+    text = of_verb(verbs["simulate"], conf, ["what=pairs", "--help", "output_dir=o"])
+    assert "Keys of what=pairs:" in text and "simulate.fwhm: [3.4, 2.6]" in text
+    assert "Keys of" not in of_verb(verbs["simulate"], conf, ["what=nothing", "simulate.n=3"])
+    slot = of_verb(verbs["difference"], conf, ["preprocessing/differencing/subtract=kernel"])
+    assert "  preprocessing.subtract.degrees:" in slot

@@ -86,3 +86,15 @@ def test_a_folder_that_is_no_folder_of_options_is_not_walked_to_its_end(
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").touch()
     assert content_of(tmp_path / "a.yaml") == {}
+
+
+def test_an_option_of_a_slot_stands_where_the_others_stand(tmp_path: Path) -> None:
+    ours, name = tmp_path / "ours", "preprocessing/differencing/subtract/mine.yaml"
+    (ours / name).parent.mkdir(parents=True)
+    for sibling in ("zogy", "direct"):
+        (ours / name).with_name(f"{sibling}.yaml").write_text("# @package preprocessing.subtract\na: 1")
+    for text, right in (("a: 1", False), ("# @package preprocessing.subtract\na: 1", True), ("# @package x\n", False)):
+        fault(tmp_path / "own", text, name)
+        said = fault_of(tmp_path / "own" / name, tmp_path / "own", ours)
+        assert (said == "") == right
+        assert right or "'# @package preprocessing.subtract'" in said
