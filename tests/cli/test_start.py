@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from astrid_ml.build import conf_folder
@@ -70,17 +69,6 @@ WORDS = {
     "simulate": "what=triplets simulate.n=20 output_dir=out",
     "train": "experiment=realbogus_triplets simulate.n=240",
 }
-# What `difference` has not imported when it ends either, with its default steps.
-NEVER = PICTURES - {"matplotlib"} | {
-    *("astropy.modeling", "astropy.nddata", "astropy.stats", "astropy.visualization", "dask", "matplotlib.pyplot"),
-    *("pytorch_lightning", "reproject", "scipy.ndimage", "scipy.stats", "sympy", "torch._dynamo", "torchmetrics"),
-}
-ENDED = """
-import sys
-from astrid_ml.cli.main import run
-code = run(sys.argv[1:])
-print("ENDED", code, *sorted(set({watched}) & set(sys.modules)))
-"""
 # Ends the process where the work of a verb would begin, and names what is imported by then.
 STOPPED = """
 import os, sys
@@ -146,18 +134,6 @@ def test_work_begins_without_libraries_that_it_does_not_need(verb: str, place: P
         [sys.executable, "-c", code, verb, *WORDS[verb].split()], capture_output=True, text=True, check=False
     )
     assert done.stdout.splitlines()[-1:] == ["THERE"], done.stdout + done.stderr
-
-
-def test_a_pair_is_subtracted_and_shown_without_libraries_that_do_nothing_for_it(place: Path) -> None:
-    assert run(["simulate", "what=pairs", "output_dir=pairs", "simulate.n=1", "simulate.shape=[256,256]"]) == 0
-    pair = [f"{side}=pairs/pair_000_{side}.fits" for side in ("science", "reference")]
-    code = ENDED.format(watched=sorted(NEVER))
-    done = subprocess.run(
-        [sys.executable, "-c", code, "difference", *pair, "output_dir=out"], capture_output=True, text=True, check=False
-    )
-    assert done.stdout.splitlines()[-1:] == ["ENDED 0"], done.stdout + done.stderr
-    assert len(pd.read_parquet("out/candidates.parquet")) > 0  # which were measured, then
-    assert Path("out/quicklook.png").is_file()
 
 
 @pytest.mark.parametrize("verb", sorted(WORDS))
