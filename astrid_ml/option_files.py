@@ -108,11 +108,16 @@ def _elsewhere(text: str, inside: Path, ours: Path | None) -> str:
     siblings = sorted((ours / inside.parent).glob("[!_]*.yaml")) if ours and len(inside.parts) > 1 else []
     if not siblings or inside.name.startswith("_"):
         return ""
-    places = {found[1] for path in siblings if (found := _PACKAGE.search(path.read_text(encoding="utf-8")))}
-    stated = _PACKAGE.search(text)
-    if len(places) != 1 or (stated and stated[1] in places):
+    places = {_mounted(path.read_text(encoding="utf-8")) for path in siblings}
+    if len(places) != 1 or None in places or _mounted(text) in places:
         return ""
     return f"its first line must be '# @package {places.pop()}', as of the other options of {inside.parent.as_posix()}"
+
+
+def _mounted(text: str) -> str | None:
+    """Where the keys of a file stand by its own word."""
+    stated = _PACKAGE.search(text)
+    return stated[1] if stated else None
 
 
 def _liberties(content: dict[str, Any], inside: Path, text: str) -> Iterator[str]:
