@@ -45,7 +45,19 @@ ABSENT = {
     "train": {"photutils", "mlcroissant", "sklearn", "wandb", "tensorboard", "reproject"},
 }
 # Those that take longest to begin are asked with the slow tests.
-SLOW = {"depth", "evaluate", "forced", "import-weights", "inject", "predict", "prepare", "recover", "score-ramps"}
+SLOW = {
+    "depth",
+    "difference",
+    "evaluate",
+    "forced",
+    "import-weights",
+    "inject",
+    "predict",
+    "prepare",
+    "recover",
+    "score-ramps",
+    "train",
+}
 WORDS = {
     "associate": "input=. output_dir=out",
     "audit": "dataset=.",

@@ -2,7 +2,6 @@
 
 A comment above a block, ``<!-- test: WORDS -->``, says how it is run. The words:
 
-- ``slow``: with the slow tests;
 - ``exit=2``: the exit code that the page speaks of;
 - ``fixture=NAME``: what stands in the folder before (``supplies``; several with a plus);
 - ``needs=NAME``: not run here, for the reason in ``NEEDS``;
@@ -28,7 +27,7 @@ FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 MARKER = re.compile(r"<!-- test: ([^>]*?) -->\s*\Z")
 # Pages whose blocks are the parts of one thing, which a test of its own puts together and types.
 BY = {"docs/extending.md": "tests/extension/test_package.py"}
-KEYS = {"slow", "exit", "fixture", "needs", "same"}
+KEYS = {"exit", "fixture", "needs", "same"}
 # Why a block cannot be run here; each name must be used by a page.
 NEEDS = {"install": "installs packages and runs this very suite; the continuous integration types it (.ci/run)"}
 

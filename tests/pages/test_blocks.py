@@ -14,8 +14,9 @@ from blocks import BY, NEEDS, PAGES, REPOSITORY, Block, blocks, kept_words
 from supplies import SUPPLIES
 
 ALL = [block for page in PAGES if page not in BY for block in blocks(page)]
-SLOW = [page for page in PAGES if any(block.page == page and "slow" in block.marks for block in ALL)]
-FAST = [page for page in PAGES if any(block.page == page and not block.marks for block in ALL)]
+TYPED = [
+    page for page in PAGES if any(block.page == page and not {"needs", "same"} & set(block.marks) for block in ALL)
+]
 
 
 @pytest.mark.parametrize("block", ALL, ids=[block.name for block in ALL])
@@ -53,12 +54,12 @@ def test_what_is_not_run_here_is_typed_by_the_continuous_integration() -> None:
         assert block.text.split("#")[0].strip() in typed, block.name
 
 
-def type_page(page: str, slow: bool, folder: Path, subtests: pytest.Subtests) -> None:
+def type_page(page: str, folder: Path, subtests: pytest.Subtests) -> None:
     """Type the blocks of a page in order; those after a failure would fail too, and are not tried."""
     folder.mkdir()
     failed = False
     for block in blocks(page):
-        if {"needs", "same"} & set(block.marks) or ("slow" in block.marks and not slow) or failed:
+        if {"needs", "same"} & set(block.marks) or failed:
             continue
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         failed = True
@@ -72,15 +73,10 @@ def type_page(page: str, slow: bool, folder: Path, subtests: pytest.Subtests) ->
         print(f"{block.name}: {'FAILED' if failed else 'ran'}, {spent:.1f} s of processor time")
 
 
-@pytest.mark.parametrize("page", FAST)
-def test_the_quick_blocks_of_a_page_run(page: str, tmp_path: Path, subtests: pytest.Subtests) -> None:
-    type_page(page, False, tmp_path / "page", subtests)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("page", SLOW)
+@pytest.mark.parametrize("page", TYPED)
 def test_all_blocks_of_a_page_run(page: str, tmp_path: Path, subtests: pytest.Subtests) -> None:
-    type_page(page, True, tmp_path / "page", subtests)
+    type_page(page, tmp_path / "page", subtests)
     demo = tmp_path / "page" / "demo"
     if demo.is_dir():
         measured = pages.numbers_of_demo(demo)

@@ -160,6 +160,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.slow  # tests/words types many more, each in less time
 @pytest.mark.parametrize(
     ("arguments", "words"), MISTAKES, ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else value
 )

@@ -223,7 +223,14 @@ def test_a_lost_or_damaged_joined_checkpoint_is_found_and_made_again(finished: F
     assert target.stat().st_mtime_ns == written
 
 
-@pytest.mark.parametrize("before", ["checkpoints/best.ckpt", "stages/join.json", "predictions/val.parquet"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        "checkpoints/best.ckpt",
+        pytest.param("stages/join.json", marks=pytest.mark.slow),
+        pytest.param("predictions/val.parquet", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_at_the_joining_it_ends_with_the_same_bytes(finished: Finished, tmp_path: Path, before: str) -> None:
     """The state of a run whose process was killed just before a file appeared, then the same command again."""
     run = tmp_path / "run"
