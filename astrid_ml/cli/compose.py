@@ -24,6 +24,7 @@ from astrid_ml.start import importing
 
 # Exit codes of the jobs that ran in this process, and the failures that a sweep's callback counted.
 _codes: list[int] = []
+_starting: list[ExitStack] = []
 
 
 def report_failures(count: int) -> None:
@@ -46,14 +47,22 @@ def run_verb(verb: Verb, arguments: Sequence[str], conf: Folder, aloud: bool = F
     with ExitStack() as starting:
         starting.enter_context(importing())  # both until the first job works
         starting.enter_context(waiting("loading libraries", aloud))
+        _starting.append(starting)
         try:
-            return _run(verb, arguments, conf, starting.close)
+            return _run(verb, arguments, conf)
         finally:
+            _starting.clear()
             forget_command()
 
 
-def _run(verb: Verb, arguments: Sequence[str], conf: Folder, started: Callable[[], None]) -> int:
-    """The jobs of a verb; ``started`` is called before each works."""
+def work_begins() -> None:
+    """End what lasts until the first job works. A job in another process has nothing to end."""
+    while _starting:
+        _starting.pop().close()
+
+
+def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
+    """The jobs of a verb. What a job holds must go to other processes: launchers send it there."""
     words = named(whole_flags(arguments), WORDS.get(verb.config, ()))
     check_typed(words, verb, conf)
     overrides = rewrite(words, verb.config, conf)
@@ -75,7 +84,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder, started: Callable[[
                 keys = keys_of(verb.config, conf)
                 check_values(cfg, lambda key: keys[key])
                 with owned_output(cfg, verb, conf):
-                    started()
+                    work_begins()
                     _codes.append(command(cfg))
             except Exception as error:
                 if in_sweep():

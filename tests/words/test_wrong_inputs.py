@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 PREPARED = ("units/", "dataset.json", ".npy", ".ckpt", ".fits", "predictions")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("words")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE)])}
@@ -30,16 +30,12 @@ def shown(row: dict[str, Any]) -> str:
 
 
 @pytest.mark.slow
-def test_it_is_refused_with_the_message_that_helps(rows: list[dict[str, Any]]) -> None:
+def test_it_is_refused_with_the_message_that_helps_before_anything_is_prepared(rows: list[dict[str, Any]]) -> None:
     assert len(rows) > 150
     wrong = [shown(row) for row in rows if row["code"] != 2 or row["says"] not in row["said"]]
     assert not wrong, "\n".join(wrong)
     said = [shown(row) for row in rows if "Traceback" in row["said"] or row["said"].count("astrid: expected") != 1]
     assert not said, "\n".join(said)
-
-
-@pytest.mark.slow
-def test_nothing_is_prepared_before_the_refusal(rows: list[dict[str, Any]]) -> None:
     made = [
         f"{shown(row)}: {row['files'][:3]}"
         for row in rows
