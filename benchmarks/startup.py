@@ -75,14 +75,6 @@ BEGINS = {
     "simulate": "astrid_ml.preprocessing.triplets.simulate:SimulateTriplets.run",
     "doctor": "astrid_ml.cli.verbs.doctor:findings",
 }
-KERAS = {
-    "conv1": (3, 3, 3, 16),
-    "conv2": (3, 3, 16, 16),
-    "conv3": (3, 3, 16, 32),
-    "conv4": (3, 3, 32, 32),
-    "fc_1": (1152, 256),
-    "fc_out": (256, 1),
-}
 _IMPORT = re.compile(r"import time:\s*(\d+) \|\s*\d+ \|\s*([\w.]+)")
 
 
@@ -135,13 +127,10 @@ def made(folder: Path) -> None:
     for line in MADE:
         subprocess.run([*ASTRID, *line.split()], cwd=folder, check=True, capture_output=True)
     (folder / "positions.csv").write_text("object_id,ra,dec\na,150.0,2.0\n", encoding="utf-8")
-    import h5py
-    import numpy as np
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+    from made.weights import write_keras
 
-    with h5py.File(folder / "weights.h5", "w") as file:
-        for name, shape in KERAS.items():
-            file[f"{name}/{name}/kernel:0"] = np.zeros(shape, dtype=np.float32)
-            file[f"{name}/{name}/bias:0"] = np.zeros(shape[-1], dtype=np.float32)
+    write_keras(folder / "weights.h5")
 
 
 def words(verb: str, folder: Path) -> list[str]:

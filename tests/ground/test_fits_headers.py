@@ -32,14 +32,27 @@ def cards(**values: object) -> bytes:
     return (text + "END").ljust(2880).encode() + bytes(2880)
 
 
-def test_whole_files_pass_also_without_their_last_padding(tmp_path: Path) -> None:
-    content = written(tmp_path / "a.fits")
-    refuse_impossible(tmp_path / "a.fits")
-    (tmp_path / "b.fits").write_bytes(content + b"something else" * 300)
-    refuse_impossible(tmp_path / "b.fits")
-    with gzip.open(tmp_path / "c.fits.gz", "wb") as stream:
-        stream.write(content)
-    refuse_impossible(tmp_path / "c.fits.gz")
+@pytest.mark.parametrize("behind", [b"", b"something else" * 300])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_whole_files_pass_and_astropy_finds_all_units(behind: bytes, zipped: bool, tmp_path: Path) -> None:
+    content = written(tmp_path / "a.fits") + behind
+    path = tmp_path / "b.fits"
+    path.write_bytes(gzip.compress(content) if zipped else content)
+    refuse_impossible(path)
+    with warnings.catch_warnings(), fits.open(path) as units:
+        warnings.simplefilter("ignore")
+        assert len(units) >= 4
+
+
+def test_the_last_padding_may_be_missing_and_not_a_byte_more(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits"
+    fits.writeto(path, np.zeros((64, 64), np.float32))
+    whole = path.read_bytes()[: 2880 + 64 * 64 * 4]
+    path.write_bytes(whole)
+    refuse_impossible(path)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(UserError, match="16383 are there"):
+        refuse_impossible(path)
 
 
 def test_a_file_that_is_cut_off_says_what_is_missing(tmp_path: Path) -> None:

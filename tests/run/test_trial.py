@@ -99,11 +99,15 @@ def test_an_output_of_another_shape_or_without_numbers(change: Callable[[Tensor]
 
 
 def test_a_network_that_divides_by_the_spread_of_its_input_passes() -> None:
+    spreads = []
+
     class Whitened(Net):
         def forward(self, x: Tensor) -> Any:
+            spreads.append(float(x.std()))
             return super().forward(x / x.std())
 
     try_batch(RealBogusTask(Whitened(), WeightedBCE()), batch(), object(), Judge())
+    assert spreads[0] == 0.0 < spreads[-1]  # on equal values it gives NaN, so it is tried on others
 
 
 def test_a_network_of_another_input_is_told_with_the_shapes_and_its_own_words() -> None:
