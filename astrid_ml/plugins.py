@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from astrid_ml.datamodules.prepared import PreparedDataModule
     from astrid_ml.dataset.prepared import PreparedDataset
     from astrid_ml.errors import UserError
+    from astrid_ml.executors.contract import Executor
     from astrid_ml.files import write_json, write_table
     from astrid_ml.models.tasks.task import Task
-    from astrid_ml.pipeline.executors import Executor
     from astrid_ml.splits.plan import Split, SplitPlan
     from astrid_ml.tables import read_table
 
@@ -52,7 +52,7 @@ _HOMES = {
     "astrid_ml.errors": ("UserError",),
     "astrid_ml.files": ("write_json", "write_table"),
     "astrid_ml.models.tasks.task": ("Task",),
-    "astrid_ml.pipeline.executors": ("Executor",),
+    "astrid_ml.executors.contract": ("Executor",),
     "astrid_ml.splits.plan": ("Split", "SplitPlan"),
     "astrid_ml.tables": ("read_table",),
 }

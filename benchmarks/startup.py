@@ -39,6 +39,7 @@ MADE = (
     "simulate what=ramps output_dir=ramps simulate.n=1 simulate.num_frames=12 simulate.image_shape=[72,72]",
     "simulate what=lightcurves output_dir=curves simulate.n=200 simulate.templates=5",
     f"train {SMALL} paths.run_dir=run paths.data=store",
+    f"train {SMALL} seed=2 paths.run_dir=run2 paths.data=store",
     "train experiment=lightcurves_sim simulate.n=600 simulate.templates=5 trainer.max_epochs=1 "
     "paths.run_dir=curves_run paths.data=store",
     "difference science=pairs/pair_000_science.fits reference=pairs/pair_000_reference.fits output_dir=difference",
@@ -54,7 +55,7 @@ VERBS = {
     "associate": "input=difference output_dir=OUT",
     "audit": "dataset=DATASET output_dir=OUT",
     "baseline": "run_dir=curves_run output_dir=OUT max_iter=2 replicates=10 tuning_seconds=1",
-    "compare": "runs=[run,run] output_dir=OUT replicates=10",
+    "compare": "runs=[run,run2] output_dir=OUT replicates=10",
     "convert": "input=curves output_dir=OUT",
     "croissant": "dataset=DATASET",
     "depth": "input=difference output_dir=OUT",

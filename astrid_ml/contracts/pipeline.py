@@ -248,6 +248,33 @@ class Makes(Protocol):
 
 
 @runtime_checkable
+class Streams(Protocol):
+    """A pipeline with files that hold more than fits in memory: each is looked through once and done in chunks.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> class Lines:
+        ...     def is_large(self, unit):
+        ...         return unit.inputs[0].stat().st_size > 6
+        ...     def chunks(self, unit):
+        ...         lines = unit.inputs[0].read_text().count("\\n")
+        ...         return [replace(unit, id=f"{unit.id}#{first}") for first in range(0, lines, 2)]
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+        >>> _ = path.write_text("one\\ntwo\\nthree\\n")
+        >>> unit = Unit("a.txt", (path,))
+        >>> [chunk.id for chunk in Lines().chunks(unit)], isinstance(Lines(), Streams)
+        (['a.txt#0', 'a.txt#2'], True)
+    """
+
+    def is_large(self, unit: Unit) -> bool:
+        """Whether a unit of the plan is to be looked through; only sizes and names are looked at."""
+
+    def chunks(self, unit: Unit) -> list[Unit]:
+        """The units that stand for it: the same inputs, ids of their own that never change, their own parameters."""
+
+
+@runtime_checkable
 class Completes(Protocol):
     """A pipeline that adds files of its own to a dataset that is about to be published.
 

@@ -15,7 +15,7 @@ import pandas as pd
 from astrid_ml.contracts.check import ContractError, called, check_part, described
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller, Unit, UnitWriter
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.executors import Executor, Work
+from astrid_ml.executors.contract import Executor, Work
 
 
 def check_pipeline(pipeline: DomainPipeline) -> None:

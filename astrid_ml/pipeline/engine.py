@@ -16,15 +16,18 @@ from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller, Unit
 from astrid_ml.dataset.digests import read_digests
 from astrid_ml.dataset.prepared import units_that_failed
 from astrid_ml.errors import UserError
+from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.local import Serial
 from astrid_ml.files import discard, move, write_json
 from astrid_ml.fingerprint import fingerprint, input_fingerprint
 from astrid_ml.pipeline.contract import check_owner, each_once, units_of_plan
-from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.pipeline.lock import Lock, LockLostError
 from astrid_ml.pipeline.machine import explained, refuse_lost_files
 from astrid_ml.pipeline.publish import publish
+from astrid_ml.pipeline.streams import chunked
 from astrid_ml.pipeline.units import Job, do_unit, failed_drop, make_jobs
 from astrid_ml.progress import Progress
+from astrid_ml.temporaries import forget_orphans
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,18 @@ def prepare_dataset(
         UserError: nothing found, too many units failed, the disk is full, a mount is gone, the lock was lost.
     """
     try:
-        units = units_of_plan(pipeline, raw)
-        jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
-        mark = dataset_fingerprint(units, jobs, labeller, store, name)
-        target = store / f"{name}-{mark[:12]}"
+        made = planned(
+            pipeline,
+            raw,
+            store,
+            name=name,
+            labeller=labeller,
+            data_seed=data_seed,
+            hash_inputs=hash_inputs,
+            executor=executor,
+            progress=progress,
+        )
+        units, jobs, mark, target = made.units, made.jobs, made.mark, made.target
         if is_whole(target):
             return _reuse(store, target)
         with Lock(store / "locks" / f"{mark[:24]}.lock", f"the dataset {target.name}") as lock:
@@ -107,6 +118,42 @@ def prepare_dataset(
             return PrepareOutcome(target, there, len(done) - reused, reused, failed, lock.waited)
     except OSError as error:
         raise explained(error, store) from error
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is to be done for a dataset.
+
+    Args:
+        units: all, those with missing files too.
+        jobs: of the units that are ready, in their order.
+        mark: the dataset's fingerprint.
+        target: its folder.
+    """
+
+    units: list[Unit]
+    jobs: list[Job]
+    mark: str
+    target: Path
+
+
+def planned(
+    pipeline: DomainPipeline,
+    raw: Sequence[Path],
+    store: Path,
+    *,
+    name: str,
+    labeller: Labeller | None = None,
+    data_seed: int = 1,
+    hash_inputs: bool = False,
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> Planned:
+    """What :func:`prepare_dataset` will do with the same arguments; large files are looked through for their chunks."""
+    units = chunked(pipeline, units_of_plan(pipeline, raw), raw, store, executor or Serial(), progress)
+    jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
+    mark = dataset_fingerprint(units, jobs, labeller, store, name)
+    return Planned(units, jobs, mark, store / f"{name}-{mark[:12]}")
 
 
 def _place(mark: str, target: Path, errors: Sequence[Drop], lock: Lock) -> tuple[str, Path, bool]:
@@ -134,11 +181,10 @@ def plan_dataset(
     hash_inputs: bool = False,
 ) -> Path:
     """Write ``plan.json``: what would be done, without doing it."""
-    units = units_of_plan(pipeline, raw)
-    jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
-    finished = {job.unit.id for job in jobs if job.done() is not None}
-    mark = dataset_fingerprint(units, jobs, labeller, store, name)
     store.mkdir(parents=True, exist_ok=True)
+    made = planned(pipeline, raw, store, name=name, labeller=labeller, data_seed=data_seed, hash_inputs=hash_inputs)
+    units = made.units
+    finished = {job.unit.id for job in made.jobs if job.done() is not None}
     rows = [
         {
             "name": unit.id,
@@ -150,7 +196,7 @@ def plan_dataset(
         for unit in units
     ]
     content = {
-        "dataset": f"{name}-{mark[:12]}",
+        "dataset": made.target.name,
         "units": rows,
         "ready": sum(not unit.missing for unit in units),
         "incomplete": sum(bool(unit.missing) for unit in units),
@@ -243,6 +289,8 @@ def _run(
                 refuse_lost_files(raw, (path for job in jobs for path in job.unit.inputs))
             summaries[position] = result
             shown.step()
+    if todo:
+        forget_orphans(jobs[0].folder)  # of processes that were ended at a limit
     return [summaries[position] for position in range(len(jobs))], reused
 
 

@@ -45,6 +45,11 @@ class Job:
     claim: Claim | None = None
 
     @property
+    def bytes_read(self) -> int:
+        """Bytes of the unit's files."""
+        return sum(size for size, _ in self.states)
+
+    @property
     def target(self) -> Path:
         """Where the finished unit lies."""
         return self.folder / self.fingerprint

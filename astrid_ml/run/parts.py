@@ -19,9 +19,9 @@ from astrid_ml.contracts.verbs import MakesRaw
 from astrid_ml.datamodules.prepared import PreparedDataModule
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
+from astrid_ml.executors.contract import Executor
 from astrid_ml.models.tasks.task import Task
 from astrid_ml.pipeline.contract import check_pipeline
-from astrid_ml.pipeline.executors import Executor
 from astrid_ml.run.trial import check_task, try_batch
 from astrid_ml.splits.plan import Split
 

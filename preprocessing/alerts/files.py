@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, read_avro
 from astrid_ml.walk import walk
 
 # Either spelling; Rubin's and everyone else's.
@@ -20,10 +20,6 @@ CUTOUT_KEYS = (
 LOOSE = (".avro", ".json")
 PARQUET = (".parquet", ".pq")
 TARS = (".tar.gz", ".tgz", ".tar")
-
-
-class PacketFileError(ValueError):
-    """A file that holds no packets; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -104,44 +100,6 @@ def read_loose(path: Path) -> Iterator[dict[str, Any]]:
         return
     with path.open("rb") as stream:
         yield from read_avro(stream)
-
-
-def read_tar(path: Path) -> Iterator[tuple[str, dict[str, Any] | PacketFileError]]:
-    """(member, packet or what is wrong with that member) of an archive.
-
-    Raises:
-        PacketFileError: the archive itself is damaged.
-    """
-    try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                stream = archive.extractfile(member) if member.isfile() and member.name.endswith(".avro") else None
-                if stream is None:
-                    continue
-                try:
-                    yield from ((member.name, packet) for packet in read_avro(stream))
-                except PacketFileError as error:
-                    yield member.name, error
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise PacketFileError(f"damaged archive ({error})") from error
-
-
-def read_avro(stream: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """Packets of an Avro stream (null, deflate, snappy).
-
-    Raises:
-        PacketFileError: it is no Avro file, or is truncated.
-    """
-    import fastavro
-
-    try:
-        for record in fastavro.reader(stream):
-            if isinstance(record, dict):
-                yield record
-    except ImportError as error:
-        raise PacketFileError(f"a codec that is not installed: {error}") from error
-    except Exception as error:  # fastavro raises anything from ValueError to struct.error on damaged files
-        raise PacketFileError(f"no Avro file, or a damaged one ({type(error).__name__}: {str(error)[:80]})") from error
 
 
 def _read_json(path: Path) -> Iterator[dict[str, Any]]:

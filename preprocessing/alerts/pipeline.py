@@ -1,4 +1,4 @@
-"""Alert files -> samples: a parquet table or an archive is a unit, loose files are chunked."""
+"""Alert files -> samples: parquet tables, archives and files of many packets in chunks, small files together."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from astrid_ml.fingerprint import relative
 from astrid_ml.found import none_in
 from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.alerts import files
+from astrid_ml.preprocessing.alerts.archives import read_tar, tar_chunks
+from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, avro_chunks, read_avro
 from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_packet
 from astrid_ml.preprocessing.alerts.rubin import rubin_planes
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.types import Count, Floats32
 
+LARGE = 8 * 2**20  # bytes of a file that is looked through for its chunks
 FLOATS = ("mjd", "ra", "dec", "snr", "reliability", *NUMBERS)
 TEXTS = ("filter", "field", "detector", "drbversion", "rbversion", "time_ref")
 
@@ -33,10 +36,12 @@ class AlertsPipeline:
     Args:
         files_per_unit: loose files in a unit; a new file changes only the last unit of its folder.
         rows_per_unit: packets of a parquet file in a unit, as whole row groups.
+        packets_per_chunk: packets of an archive or a large Avro file in a unit.
     """
 
     files_per_unit: Count = 256
     rows_per_unit: Count = 4000
+    packets_per_chunk: Count = 1000
     domain: ClassVar[str] = "alerts"
     makes: ClassVar[str] = "stamps"
     version: ClassVar[int] = 1
@@ -71,7 +76,9 @@ class AlertsPipeline:
         by_folder: dict[Path, list[Path]] = {}
         for path in paths:
             by_folder.setdefault(path.parent, []).append(path)
-        for group in by_folder.values():
+        for found in by_folder.values():
+            group = [path for path in found if path.stat().st_size < LARGE]
+            yield from ([path] for path in found if path.stat().st_size >= LARGE)
             yield from (
                 group[start : start + self.files_per_unit] for start in range(0, len(group), self.files_per_unit)
             )
@@ -81,6 +88,32 @@ class AlertsPipeline:
         return Unit(
             f"{relative(chunk[0], raw)}+{len(chunk) - 1}", tuple(chunk), {"kind": "loose"}, bytes_needed=2 * size
         )
+
+    def is_large(self, unit: Unit) -> bool:
+        """An archive or one Avro file that holds more than some hundred packets."""
+        path = unit.inputs[0]
+        whole = unit.parameters["kind"] == "tar" or (len(unit.inputs) == 1 and path.suffix.lower() == ".avro")
+        return whole and path.stat().st_size >= LARGE
+
+    def chunks(self, unit: Unit) -> list[Unit]:
+        """The chunks of a large file; a file of one chunk stays as it is.
+
+        Raises:
+            DamagedAvroError: it is no Avro file.
+        """
+        path, name = unit.inputs[0], unit.id.removesuffix("+0")
+        tar = unit.parameters["kind"] == "tar"
+        found = (tar_chunks if tar else avro_chunks)(path, self.packets_per_chunk)
+        if len(found) < 2:
+            return [unit]
+        kind, each = ("tar" if tar else "avro"), unit.bytes_needed // len(found)
+        return [Unit(f"{name}#{run['first']}", (path,), {"kind": kind, **run}, bytes_needed=each) for run in found]
+
+    @staticmethod
+    def _run(unit: Unit) -> tuple[int, int | None, int]:
+        """First packet file, their number and the place of a chunk in its archive; all of an archive that is one."""
+        told = unit.parameters
+        return int(told.get("first", 0)), told.get("count"), int(told.get("offset", -1))
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Read the packets of a unit; what cannot be used is dropped with its reason."""
@@ -111,16 +144,20 @@ class AlertsPipeline:
             first, past = unit.parameters["groups"]
             yield from ((unit.inputs[0].name, packet) for packet in files.read_parquet(unit.inputs[0], (first, past)))
         elif kind == "tar":
-            for name, packet in files.read_tar(unit.inputs[0]):
-                if isinstance(packet, files.PacketFileError):
+            for name, packet in read_tar(unit.inputs[0], *self._run(unit)):
+                if isinstance(packet, PacketFileError):
                     writer.drop(name, str(packet))
                 else:
                     yield name, packet
+        elif kind == "avro":
+            with unit.inputs[0].open("rb") as stream:
+                run = (int(unit.parameters["start"]), int(unit.parameters["end"]))
+                yield from ((unit.inputs[0].name, packet) for packet in read_avro(stream, run))
         else:
             for path in unit.inputs:
                 try:
                     yield from ((path.name, packet) for packet in files.read_loose(path))
-                except files.PacketFileError as error:
+                except PacketFileError as error:
                     writer.drop(path.name, str(error))
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:

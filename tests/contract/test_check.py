@@ -17,7 +17,8 @@ from astrid_ml.contracts.check import ContractError, called, check_part, given, 
 from astrid_ml.contracts.pipeline import DomainPipeline, Labeller
 from astrid_ml.contracts.verbs import Command, Simulator
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.executors import Executor, Processes, Serial
+from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.splits.options import GroupSplit
 from astrid_ml.splits.plan import Split
 

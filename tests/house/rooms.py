@@ -33,6 +33,7 @@ HOUSE = (
     "devices",
     "interrupts",
     "start",
+    "executors",
     # what passes between the framework and what is plugged into it
     "contracts",
     "dataset",

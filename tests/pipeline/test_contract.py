@@ -16,9 +16,9 @@ from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.pipeline import Drop, Unit
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
+from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.pipeline.contract import check_pipeline, each_once
 from astrid_ml.pipeline.engine import PrepareOutcome, prepare_dataset
-from astrid_ml.pipeline.executors import Processes, Serial
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 
 FILES = 3

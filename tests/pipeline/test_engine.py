@@ -18,8 +18,9 @@ from toy_units import ToyUnits
 
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
+from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.pipeline.engine import PrepareOutcome, plan_dataset, prepare_dataset
-from astrid_ml.pipeline.executors import Executor, Processes, Serial
 from astrid_ml.pipeline.writer import DiskUnitWriter
 
 SCRIPT = "import toy_units; toy_units.main()"

@@ -21,9 +21,10 @@ import pytest
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
+from astrid_ml.executors.contract import Executor, WorkerDiedError
+from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.files import read_array
 from astrid_ml.pipeline.engine import PrepareOutcome, prepare_dataset
-from astrid_ml.pipeline.executors import Executor, Processes, Serial, WorkerDiedError
 from astrid_ml.pipeline.machine import explained, machine_fault, of_command, refuse_lost_files
 
 

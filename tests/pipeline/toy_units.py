@@ -14,8 +14,8 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
+from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.pipeline.engine import prepare_dataset
-from astrid_ml.pipeline.executors import Processes, Serial
 
 
 @dataclass(frozen=True)

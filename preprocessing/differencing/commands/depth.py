@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.executors.contract import Executor
 from astrid_ml.files import whole
-from astrid_ml.pipeline.executors import Executor
 from astrid_ml.preprocessing.differencing.commands.epochs import find_files, run_all, write_report
 from astrid_ml.preprocessing.differencing.epochs.depth import Depth, depth_table
 from astrid_ml.preprocessing.differencing.epochs.figures import write_depths

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.local import Serial
 from astrid_ml.found import none_in
 from astrid_ml.pipeline.contract import each_once
-from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.tables import UserTable, read_table
 from astrid_ml.walk import walk
 

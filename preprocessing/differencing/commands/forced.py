@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.contract import Executor
 from astrid_ml.files import whole
-from astrid_ml.pipeline.executors import Executor
 from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, run_all, write_report
 from astrid_ml.preprocessing.differencing.epochs.figures import write_curves
 from astrid_ml.preprocessing.differencing.epochs.forced import (

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.local import Serial
 from astrid_ml.files import write_json
 from astrid_ml.found import found
 from astrid_ml.pipeline.contract import each_once
-from astrid_ml.pipeline.executors import Executor, Serial
 from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources

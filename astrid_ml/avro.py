@@ -1,0 +1,199 @@
+"""Avro files, looked at before they are decoded: blocks that declare what they cannot hold end or stall a decoder.
+
+A file is a header (schema, codec, 16 bytes of sync) and blocks (number of records, bytes, data, sync); see the
+specification of Avro 1.11, "Object Container Files".
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+MAGIC, SYNC = b"Obj\x01", 16
+LONGEST = 16 * 2**20  # bytes of a header: schemas of surveys take some ten thousand
+# Bytes that one byte of a block can stand for at most, by codec; other codecs are not looked at.
+DENSEST = {"null": 1, "deflate": 1032, "snappy": 64}
+
+
+class DamagedAvroError(ValueError):
+    """A file that is no Avro file, is cut short, or declares what it cannot hold; the message says which."""
+
+
+@dataclass(frozen=True)
+class AvroHeader:
+    """What an Avro file says of itself.
+
+    Args:
+        meta: name -> value; ``avro.schema`` and ``avro.codec`` among them.
+        sync: stands behind each block.
+        end: where the first block begins.
+    """
+
+    meta: dict[str, bytes]
+    sync: bytes
+    end: int
+
+    @property
+    def codec(self) -> str:
+        """How blocks are compressed."""
+        return self.meta.get("avro.codec", b"null").decode("ascii", errors="replace")
+
+
+@dataclass(frozen=True)
+class AvroBlock:
+    """Records that are stored together.
+
+    Args:
+        start: where it begins in the file.
+        end: where the next one begins.
+        records: how many it declares.
+    """
+
+    start: int
+    end: int
+    records: int
+
+
+def read_header(stream: IO[bytes]) -> AvroHeader:
+    """The header of a stream that stands at its beginning.
+
+    Raises:
+        DamagedAvroError: it is no Avro file, is cut short, or its schema contains itself.
+    """
+    if stream.read(len(MAGIC)) != MAGIC:
+        raise DamagedAvroError("no Avro file")
+    meta: dict[str, bytes] = {}
+    while count := _long(stream):
+        if count < 0:  # then the size of the entries in bytes follows
+            count, _ = -count, _long(stream)
+        for _ in range(count):
+            name = _bytes(stream, LONGEST)
+            meta[name.decode("utf-8", errors="replace")] = _bytes(stream, LONGEST)
+            if len(meta) > 1000 or stream.tell() > LONGEST:
+                raise DamagedAvroError("a header without an end")
+    sync = _exactly(stream, SYNC)
+    _refuse_recursive(meta.get("avro.schema", b""))
+    return AvroHeader(meta, sync, stream.tell())
+
+
+def read_blocks(stream: IO[bytes], header: AvroHeader, size: int) -> Iterator[AvroBlock]:
+    """The blocks of a file, passed over and not decoded.
+
+    Args:
+        stream: stands behind the header; it can seek.
+        header: of the file.
+        size: of the whole file.
+
+    Raises:
+        DamagedAvroError: a block ends beyond the file, or declares more records than it has bytes for.
+    """
+    dense = DENSEST.get(header.codec)
+    place = header.end
+    while place < size:
+        records, length = _long(stream), _long(stream)
+        data = stream.tell()
+        if records < 0 or length < 0 or data + length + SYNC > size:
+            raise DamagedAvroError(f"a block of {length} bytes where {max(0, size - data - SYNC)} are left")
+        if dense is not None and records > dense * length:
+            raise DamagedAvroError(f"a block of {length} bytes that declares {records} records")
+        stream.seek(data + length)
+        if _exactly(stream, SYNC) != header.sync:
+            raise DamagedAvroError("a block that does not end where it should")
+        yield AvroBlock(place, stream.tell(), records)
+        place = stream.tell()
+
+
+def records(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Iterator[Any]:
+    """The records of an Avro file, block after block.
+
+    Args:
+        stream: of the whole file; it can seek.
+        blocks: (start, end) in bytes of a run of blocks; None reads all.
+
+    Raises:
+        DamagedAvroError: see :func:`read_header` and :func:`read_blocks`; or a record cannot be decoded.
+        ImportError: a codec that is not installed.
+    """
+    import fastavro
+
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    header = read_header(stream)
+    if blocks is None:
+        for _ in read_blocks(stream, header, size):
+            pass
+        stream.seek(0)
+        source: IO[bytes] = stream
+    else:
+        start, end = blocks
+        stream.seek(0)
+        begin = stream.read(header.end)
+        stream.seek(start)
+        body = stream.read(end - start)
+        for _ in read_blocks(io.BytesIO(begin + body), header, header.end + len(body)):
+            break  # the file may have changed since its blocks were found
+        source = io.BytesIO(begin + body)
+    try:
+        yield from fastavro.reader(source)
+    except ImportError:
+        raise
+    except Exception as error:  # fastavro raises anything from ValueError to struct.error on damaged files
+        raise DamagedAvroError(f"{type(error).__name__}: {str(error)[:80]}") from error
+
+
+def _refuse_recursive(schema: bytes) -> None:
+    """A type that contains itself can be nested a million deep in a few bytes each, and ends the process."""
+    try:
+        content = json.loads(schema)
+        _look(content, ())
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, DamagedAvroError):
+            raise
+        raise DamagedAvroError("a schema that cannot be read") from error
+
+
+def _look(part: Any, inside: tuple[str, ...]) -> None:
+    if isinstance(part, str):
+        if part.rpartition(".")[2] in inside:
+            raise DamagedAvroError(f"a schema in which {part[:80]} contains itself")
+    elif isinstance(part, list):
+        for option in part:
+            _look(option, inside)
+    elif isinstance(part, dict):
+        name = str(part.get("name", "")).rpartition(".")[2]
+        named = (*inside, name) if part.get("type") == "record" and name else inside
+        for field in part.get("fields") or []:
+            _look(field.get("type") if isinstance(field, dict) else None, named)
+        for key in ("type", "items", "values"):
+            if isinstance(part.get(key), str | list | dict):
+                _look(part[key], inside)
+
+
+def _long(stream: IO[bytes]) -> int:
+    """A number of variable length, zigzag-coded."""
+    value = shift = 0
+    while True:
+        byte = _exactly(stream, 1)[0]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (value >> 1) ^ -(value & 1)
+        shift += 7
+        if shift > 63:
+            raise DamagedAvroError("a number without an end")
+
+
+def _bytes(stream: IO[bytes], most: int) -> bytes:
+    length = _long(stream)
+    if not 0 <= length <= most:
+        raise DamagedAvroError(f"a text of {length} bytes in the header")
+    return _exactly(stream, length)
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytes:
+    content = stream.read(count)
+    if len(content) != count:
+        raise DamagedAvroError("the file ends too early")
+    return content

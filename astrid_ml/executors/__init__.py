@@ -1,0 +1,1 @@
+"""Where work runs: this process, others beside it, or machines elsewhere."""

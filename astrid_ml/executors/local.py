@@ -1,0 +1,56 @@
+"""Work on this machine: one item after the other, or several at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from astrid_ml.executors.contract import Work
+from astrid_ml.executors.limits import Limits
+from astrid_ml.executors.supervise import Crew
+from astrid_ml.types import Whole
+
+
+@dataclass(frozen=True)
+class Serial:
+    """One item after the other.
+
+    Args:
+        limits: of one item; they are held by a process of its own, in which the items run: files that hang, crash or
+            fill the memory cost themselves. None: the items run in this process.
+    """
+
+    limits: Limits | None = None
+
+    def map(self, work: Work, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result or exception)."""
+        if self.limits is not None:
+            yield from Crew(work, items, self.limits, None).run(1)
+            return
+        for position, item in enumerate(items):
+            try:
+                yield position, work(item)
+            except Exception as error:
+                yield position, error
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Several items at a time, each in one of several processes; the machine's cores are shared out among them.
+
+    Args:
+        workers: how many; 0 means one for each core.
+        limits: of one item.
+    """
+
+    workers: Whole = 0
+    limits: Limits = field(default_factory=Limits)
+
+    def map(self, work: Work, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """Yield (position, result or exception) as they finish."""
+        cores = os.cpu_count() or 1
+        workers = min(self.workers or cores, len(items))
+        if workers:
+            yield from Crew(work, items, self.limits, max(1, cores // workers)).run(workers)

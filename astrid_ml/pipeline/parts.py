@@ -1,0 +1,178 @@
+"""The pieces of a command's work, each kept when it is done: the same command typed again does what is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.contracts.check import ContractError
+from astrid_ml.contracts.pipeline import Drop
+from astrid_ml.executors.contract import Executor
+from astrid_ml.files import json_text, write_text
+from astrid_ml.fingerprint import fingerprint, input_fingerprint
+from astrid_ml.pipeline.contract import each_once
+from astrid_ml.pipeline.machine import explained, machine_fault
+from astrid_ml.pipeline.shards import Share, failed_of_shares, note_share, refuse_unfinished
+from astrid_ml.pipeline.units import state_of
+from astrid_ml.progress import Progress
+from astrid_ml.temporaries import forget_orphans
+
+PARTS = "parts"  # folder: a note for each finished piece
+# A piece of work gives what is to be said of it (JSON), and the files that it wrote, in the folder of the results.
+PieceWork = Callable[[Any], tuple[dict[str, Any], Sequence[Path]]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of work that succeeds or fails whole.
+
+    Args:
+        name: unique within the command; the same the next time it is typed.
+        item: what the work is given; pickled on its way to another process.
+        inputs: files that it reads.
+    """
+
+    name: str
+    item: Any
+    inputs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class PartJob:
+    """A piece of work with all that is needed to do it in any process.
+
+    Args:
+        work: gives its result, and the files that it wrote.
+        part: the piece.
+        folder: of the results.
+        mark: fingerprint of the piece, its files and the settings.
+        bytes_read: size of its files.
+    """
+
+    work: PieceWork
+    part: Part
+    folder: Path
+    mark: str
+    bytes_read: int
+
+    @property
+    def note(self) -> Path:
+        """The file that says that it is done."""
+        return self.folder / PARTS / f"{self.mark}.json"
+
+    def done(self) -> dict[str, Any] | None:
+        """Its result; None where it is unfinished, or files of it are missing or of another size."""
+        try:
+            note = json.loads(self.note.read_text(encoding="utf-8"))
+            whole = all((self.folder / name).stat().st_size == size for name, size in note["files"].items())
+            return dict(note["result"]) if whole else None
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return None
+
+
+def do_part(job: PartJob) -> dict[str, Any]:
+    """Do a piece of work, and note that it is done.
+
+    Args:
+        job: the piece.
+    """
+    result, files = job.work(job.part.item)
+    sizes = {path.relative_to(job.folder).as_posix(): path.stat().st_size for path in files}
+    text = json_text({"name": job.part.name, "files": sizes, "result": result}, None)
+    write_text(job.note, text)
+    return dict(json.loads(text)["result"])  # as it will be read the next time
+
+
+def do_parts(
+    work: PieceWork,
+    parts: Sequence[Part],
+    folder: Path,
+    *,
+    settings: Any,
+    executor: Executor,
+    share: Share | None = None,
+    what: str = "working",
+    roots: Sequence[Path] = (),
+) -> list[dict[str, Any] | Exception] | None:
+    """Do all pieces that are not done, and give all results.
+
+    Args:
+        work: gives a piece's result (JSON) and the files that it wrote below ``folder``; it writes each of them whole.
+        parts: the pieces.
+        folder: of the results; exists.
+        settings: all else that decides the results: plain values and dataclasses.
+        executor: where they run.
+        share: which of them are done here; None does all.
+        what: a word for the work.
+        roots: files are known by their place below these.
+
+    Returns:
+        The result or the exception of each piece, in their order; None where a share is done and others are not here.
+
+    Raises:
+        UserError: the machine failed; or shares are joined that are not all done.
+        ContractError: a class does not do what its contract says, and nothing was done before.
+    """
+    (folder / PARTS).mkdir(exist_ok=True)
+    own = fingerprint(settings)
+    jobs = [_job(work, part, folder, own, roots) for part in parts]
+    results: dict[int, dict[str, Any] | Exception] = {}
+    for position, job in enumerate(jobs):
+        found = job.done()
+        if found is not None:
+            results[position] = found
+    todo = [n for n in range(len(jobs)) if n not in results and (share is None or share.takes(n))]
+    if todo:
+        _run(jobs, todo, results, executor, what)
+        forget_orphans(folder / PARTS)
+    if share is None:
+        return [results[position] for position in range(len(jobs))]
+    if not share.joins:
+        lost = [(jobs[n].part.name, results[n]) for n in todo if isinstance(results[n], Exception)]
+        note_share(folder, share, [Drop(name, in_short(error)) for name, error in lost])
+        return None
+    failed = failed_of_shares(folder)
+    names = [part.name for part in parts]
+    refuse_unfinished(names, [names[position] for position in results], failed, folder)
+    return [results.get(n, ShardFailedError(failed.get(names[n], ""))) for n in range(len(jobs))]
+
+
+class ShardFailedError(RuntimeError):
+    """What a shard said of a piece of work that it could not do."""
+
+
+def in_short(error: object) -> str:
+    """One line on an exception: its kind where it is not in words for the user, and its text."""
+    from astrid_ml.errors import UserError
+
+    plain = isinstance(error, UserError | ShardFailedError)
+    return (str(error) if plain else f"{type(error).__name__}: {error}")[:500]
+
+
+def _job(work: PieceWork, part: Part, folder: Path, settings: str, roots: Sequence[Path]) -> PartJob:
+    there = [path for path in part.inputs if path.is_file()]
+    mark = fingerprint(settings, part.name, input_fingerprint(there, roots or [path.parent for path in there]))[:24]
+    return PartJob(work, part, folder, mark, sum(state_of(path)[0] for path in there))
+
+
+def _run(
+    jobs: Sequence[PartJob],
+    todo: Sequence[int],
+    results: dict[int, dict[str, Any] | Exception],
+    executor: Executor,
+    what: str,
+) -> None:
+    with Progress(what, len(jobs), len(jobs) - len(todo)) as shown:
+        for order, result in each_once(executor, do_part, [jobs[position] for position in todo]):
+            job = jobs[todo[order]]
+            if isinstance(result, Exception):
+                fault = machine_fault(result, job.folder)
+                if fault is not None:
+                    raise explained(fault, job.folder) from result
+                if isinstance(result, ContractError) and not any(isinstance(r, dict) for r in results.values()):
+                    raise result  # code that has done nothing yet would fail of the others too
+            results[todo[order]] = result
+            shown.step()

@@ -1,0 +1,122 @@
+"""Shares of one command's work for batch systems: each job does its own, and ``astrid publish`` joins them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.contracts.pipeline import Drop
+from astrid_ml.errors import UserError
+from astrid_ml.files import write_json
+
+SHARDS = "shards"  # folder: what each shard could not do
+JOIN = "join"  # instead of i/n: nothing is done, finished work is joined
+
+
+@dataclass(frozen=True)
+class Share:
+    """Every n-th piece of work, from the i-th on; or none of them, to join what shards did.
+
+    Args:
+        index: i, from 1; 0 joins.
+        of: n.
+
+    Example:
+        >>> [position for position in range(8) if Share(2, 3).takes(position)]
+        [1, 4, 7]
+    """
+
+    index: int
+    of: int
+
+    @property
+    def joins(self) -> bool:
+        """Whether finished work is joined, and nothing done."""
+        return self.index == 0
+
+    def takes(self, position: int) -> bool:
+        """Whether a piece of work, counted from 0, is of this share."""
+        return not self.joins and position % self.of == self.index - 1
+
+    def __str__(self) -> str:
+        return JOIN if self.joins else f"{self.index}/{self.of}"
+
+
+def share_of(text: str | None) -> Share | None:
+    """What ``shard=`` says.
+
+    Raises:
+        UserError: it is neither i/n nor ``join``.
+
+    Example:
+        >>> share_of("2/4"), share_of(None)
+        (Share(index=2, of=4), None)
+    """
+    if text is None:
+        return None
+    if text == JOIN:
+        return Share(0, 0)
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", str(text))
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise UserError("shard=i/n with i from 1 to n", f"shard={text}", "for instance shard=1/4, of four jobs")
+    return Share(int(found[1]), int(found[2]))
+
+
+def note_share(folder: Path, share: Share, failed: Iterable[Drop]) -> None:
+    """Keep what a shard could not do, for whoever joins: ``<folder>/shards/<i>-of-<n>.json``.
+
+    Args:
+        folder: of the work.
+        share: which is done now.
+        failed: pieces of work without a result.
+    """
+    (folder / SHARDS).mkdir(parents=True, exist_ok=True)
+    content = [{"id": drop.id, "reason": drop.reason} for drop in failed]
+    write_json(folder / SHARDS / f"{share.index}-of-{share.of}.json", {"failed": content})
+
+
+def failed_of_shares(folder: Path) -> dict[str, str]:
+    """Name -> reason of all that shards could not do.
+
+    Args:
+        folder: of the work.
+    """
+    out: dict[str, str] = {}
+    for path in sorted((folder / SHARDS).glob("*-of-*.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            out |= {str(drop["id"]): str(drop["reason"]) for drop in content["failed"]}
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise UserError(
+                "whole notes of shards", f"{path}: {type(error).__name__}", "run that shard again"
+            ) from error
+    return out
+
+
+def refuse_unfinished(names: Sequence[str], finished: Iterable[str], failed: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to join while there is work that no shard did or tried.
+
+    Args:
+        names: of all pieces of work, in their order.
+        finished: those that have a result.
+        failed: those that a shard tried in vain.
+        folder: of the work.
+
+    Raises:
+        UserError: says how many are missing, and of which shards where that can be told.
+    """
+    done = set(finished) | set(failed)
+    missing = [position for position, name in enumerate(names) if name not in done]
+    if not missing:
+        return
+    counts = {int(path.stem.split("-of-")[1]) for path in (folder / SHARDS).glob("*-of-*.json")}
+    which = ""
+    if len(counts) == 1:
+        of = counts.pop()
+        which = ", ".join(f"shard={index + 1}/{of}" for index in sorted({position % of for position in missing})[:6])
+    got = f"{len(missing)} of {len(names)} pieces of work are missing (the first is {names[missing[0]]})"
+    raise UserError("all shards to be done", got, f"run {which or 'the missing shards'} again, then astrid publish")

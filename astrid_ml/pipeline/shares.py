@@ -1,0 +1,107 @@
+"""A dataset that several jobs of a batch system prepare: each does its share of the units, then one publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.contracts.pipeline import Drop
+from astrid_ml.executors.contract import Executor, Work
+from astrid_ml.pipeline.contract import each_once
+from astrid_ml.pipeline.engine import PrepareOutcome, planned, prepare_dataset
+from astrid_ml.pipeline.machine import explained
+from astrid_ml.pipeline.shards import SHARDS, Share, failed_of_shares, note_share, refuse_unfinished
+from astrid_ml.pipeline.units import Job, do_unit
+from astrid_ml.progress import Progress
+
+
+@dataclass(frozen=True)
+class ShareOutcome:
+    """What one share of a preparation did.
+
+    Args:
+        done: units processed now.
+        reused: units of this share that were finished.
+        failed: units of this share that could not be done, with their reasons.
+    """
+
+    done: int
+    reused: int
+    failed: list[Drop] = field(default_factory=list)
+
+
+def prepare_share(arguments: Mapping[str, Any], share: Share, executor: Executor) -> ShareOutcome:
+    """Do the units of a share; nothing is published.
+
+    Args:
+        arguments: of :func:`~astrid_ml.pipeline.engine.planned`.
+        share: which units.
+        executor: where they run.
+
+    Raises:
+        UserError: nothing found, the disk is full, a mount is gone.
+    """
+    store = Path(arguments["store"])
+    try:
+        made = planned(**arguments, executor=executor)
+        jobs = [job for position, job in enumerate(made.jobs) if share.takes(position)]
+        todo = [job for job in jobs if job.done() is None]
+        failed: list[Drop] = []
+        with Progress("preparing", len(jobs), len(jobs) - len(todo)) as shown:
+            for position, result in each_once(executor, do_unit, todo):
+                if isinstance(result, OSError):
+                    raise result
+                reason = f"{type(result).__name__}: {result}" if isinstance(result, Exception) else result.get("error")
+                if reason:
+                    failed.append(Drop(todo[position].unit.id, str(reason)[:500]))
+                shown.step()
+        note_share(notes_of(store, made.mark), share, failed)
+        return ShareOutcome(len(todo) - len(failed), len(jobs) - len(todo), failed)
+    except OSError as error:
+        raise explained(error, store) from error
+
+
+def publish_shares(arguments: Mapping[str, Any], **further: Any) -> PrepareOutcome:
+    """Publish the dataset whose units shards have done.
+
+    Args:
+        arguments: of :func:`~astrid_ml.pipeline.engine.planned`.
+        further: arguments of :func:`~astrid_ml.pipeline.engine.prepare_dataset` beside those.
+
+    Raises:
+        UserError: there are units that no shard did or tried, or too many failed.
+    """
+    made = planned(**arguments)
+    folder = notes_of(Path(arguments["store"]), made.mark)
+    failed = failed_of_shares(folder)
+    names = [job.unit.id for job in made.jobs]
+    refuse_unfinished(names, [job.unit.id for job in made.jobs if job.done() is not None], failed, folder)
+    return prepare_dataset(**arguments, **further, executor=Tried(failed))
+
+
+def notes_of(store: Path, mark: str) -> Path:
+    """Where the shards of a dataset leave their notes.
+
+    Args:
+        store: with ``units/``.
+        mark: fingerprint of the dataset.
+    """
+    return store / SHARDS / mark[:24]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """An executor that does nothing: it says of each unit what a shard said.
+
+    Args:
+        failed: unit -> reason.
+    """
+
+    failed: Mapping[str, str]
+
+    def map(self, work: Work, items: Sequence[Job]) -> Iterator[tuple[int, Any]]:
+        """Yield (position, what failed)."""
+        for position, job in enumerate(items):
+            yield position, {"id": job.unit.id, "error": self.failed.get(job.unit.id, "done by no shard")}
