@@ -15,6 +15,7 @@ from astrid_ml.cli.given import flags_first, whole_flags
 from astrid_ml.cli.keys import keys_of
 from astrid_ml.cli.outputs import owned_output
 from astrid_ml.cli.overrides import rewrite
+from astrid_ml.cli.shards import note_command
 from astrid_ml.cli.typed import WORDS, check_typed, named
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
@@ -84,6 +85,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                 keys = keys_of(verb.config, conf)
                 check_values(cfg, lambda key: keys[key])
                 with owned_output(cfg, verb, conf):
+                    note_command(cfg, verb, conf)
                     work_begins()
                     _codes.append(command(cfg))
             except Exception as error:

@@ -14,6 +14,7 @@ from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
 from astrid_ml.found import kind_at
 from astrid_ml.layers import Folder
+from astrid_ml.pipeline.shards import JOIN
 from astrid_ml.places import check_place
 from astrid_ml.walk import NOT_DATA
 
@@ -21,7 +22,7 @@ RECORD, LOCK = NOT_DATA, ".lock"
 # What may differ when the same command is typed again: where results go, and who works.
 FREE = ("output_dir", "executor", "trust", "hydra")
 # Keys that choose a part of one whole: several commands, at once or one after the other, fill one folder.
-PARTS = ("start_index", "end_index")
+PARTS = ("start_index", "end_index", "shard")
 # Verbs whose output_dir is a folder of others' things, in which they make one of their own.
 MAKERS = ("new",)
 _PRODUCT = re.compile(r"\b[\w-]+\.(?:fits|parquet|json|png|csv|html|npy|h5|ecsv)\b")
@@ -62,13 +63,17 @@ def owned_output(cfg: Any, verb: Verb, conf: Folder) -> Iterator[None]:
             "an output folder that can be written", f"{folder}: {error.strerror}", "choose another output_dir"
         ) from error
     try:
-        shared = any(name.rpartition(".")[2] in PARTS for name, _ in _leaves(tree, ""))
+        shared = any(_chooses_a_part(name.rpartition(".")[2], value) for name, value in _leaves(tree, ""))
         with nullcontext() if shared else Lock(folder / LOCK, f"the output folder {folder}", guards=folder):
             refuse_others(folder, verb, settings, products_of(keys))  # another process may have been there meanwhile
             yield from _recorded(folder, {"verb": verb.name, "settings": settings})
     finally:
         if made and not any(folder.iterdir()):
             folder.rmdir()  # of a command that was refused before it wrote anything
+
+
+def _chooses_a_part(name: str, value: Any) -> bool:
+    return name in PARTS and (name != "shard" or value not in (None, JOIN))
 
 
 def _recorded(folder: Path, record: dict[str, Any]) -> Iterator[None]:
@@ -98,7 +103,7 @@ def settings_of(tree: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
     for name, value in _leaves(tree, ""):
         if name.split(".")[0] in FREE or name.rpartition(".")[2] in (*FREE, *PARTS):
             continue
-        out[name] = _whole(value) if keys.is_path(name) else value
+        out[name] = whole_places(value) if keys.is_path(name) else value
     return out
 
 
@@ -132,14 +137,23 @@ def refuse_others(folder: Path, verb: Verb, settings: Mapping[str, Any], product
         return  # it was stopped before it wrote anything
     if record.get("verb") != verb.name:
         raise UserError("an output folder of its own", f"{folder} with results of astrid {record.get('verb')}", fix)
-    before = record.get("settings") or {}
-    shared = [name for name in before if name in settings]
-    changed = [name for name in shared if before[name] != settings[name] and not _moved(before[name])]
-    if changed:
-        shown = sorted(changed, key=lambda name: (name.count("."), name))[:3]
-        told = ", ".join(f"{name}: {_short(before[name])} -> {_short(settings[name])}" for name in shown)
+    told = changes(record.get("settings") or {}, settings)
+    if told:
         got = f"{folder} with results of other settings ({told})"
         raise UserError("an output folder of its own (the same command again is welcome)", got, fix)
+
+
+def changes(before: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """What differs between the settings of two commands, up to three of them in words; empty where nothing does.
+
+    Args:
+        before: of the first.
+        settings: of the second.
+    """
+    shared = [name for name in before if name in settings]
+    changed = [name for name in shared if before[name] != settings[name] and not _moved(before[name])]
+    shown = sorted(changed, key=lambda name: (name.count("."), name))[:3]
+    return ", ".join(f"{name}: {_short(before[name])} -> {_short(settings[name])}" for name in shown)
 
 
 def products_of(keys: Keys) -> set[str]:
@@ -155,10 +169,10 @@ def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
         yield prefix, node
 
 
-def _whole(value: Any) -> Any:
+def whole_places(value: Any) -> Any:
     """A path, or each of several, from the root of the file system."""
     if isinstance(value, list):
-        return [_whole(part) for part in value]
+        return [whole_places(part) for part in value]
     return str(Path(value).expanduser().absolute().resolve()) if isinstance(value, str) else value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ from astrid_ml.config import domains, preprocessing_of
 from astrid_ml.contracts.pipeline import Exports
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
+from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.local import Serial
 from astrid_ml.identity import lasting
 from astrid_ml.pipeline.engine import PrepareOutcome, plan_dataset, prepare_dataset
+from astrid_ml.pipeline.shards import Share, share_of
+from astrid_ml.pipeline.shares import ShareOutcome, prepare_share, publish_shares
 from astrid_ml.run.parts import check_preparation, check_raw, kind_of_samples
 from astrid_ml.run.raw import raw_paths
 
@@ -29,16 +34,34 @@ def prepare(config: dict[str, Any], progress: bool = True) -> tuple[PreparedData
         dataset = PreparedDataset(Path(config["dataset"]))
         check_domain(dataset, config)
         return dataset, None
-    arguments, executor = _arguments(config), build(config["executor"], config.get("trust", []))
+    arguments, executor = _arguments(config), executor_of(config)
     check_preparation(arguments["pipeline"], arguments["labeller"], executor)
-    outcome = prepare_dataset(
-        **arguments,
-        max_failed=config["max_failed"],
-        executor=executor,
-        config=recorded(config),
-        progress=progress,
-    )
+    share = share_of(config.get("shard"))
+    further = {"max_failed": config["max_failed"], "config": recorded(config), "progress": progress}
+    if share is not None and share.joins:
+        outcome = publish_shares(arguments, **further)
+    else:
+        outcome = prepare_dataset(**arguments, **further, executor=executor)
     return PreparedDataset(outcome.path), outcome
+
+
+def prepare_part(config: dict[str, Any], share: Share) -> ShareOutcome:
+    """``shard=i/n``: the units of a share are done, and nothing is published.
+
+    Args:
+        config: as for :func:`prepare`.
+        share: which units.
+    """
+    arguments, executor = _arguments(config), executor_of(config)
+    check_preparation(arguments["pipeline"], arguments["labeller"], executor)
+    return prepare_share(arguments, share, executor)
+
+
+def executor_of(config: dict[str, Any]) -> Executor:
+    """The executor of a configuration; files that it simulates itself are read without a guarding process."""
+    executor: Executor = build(config["executor"], config.get("trust", []))
+    own = config["paths"]["raw"] is None
+    return replace(executor, limits=None) if own and isinstance(executor, Serial) else executor
 
 
 def export(config: dict[str, Any], dataset: PreparedDataset) -> dict[str, Any]:

@@ -55,6 +55,7 @@ BUILT_IN = (
         "make raw files and their truth",
         "what=KIND simulate.n=1000 output_dir=sim",
     ),
+    Verb("publish", "publish", "publish", "join what commands with shard=i/n have done", "input=DIR"),
     Verb("doctor", "doctor", "doctor", "versions, devices, extras, write access: what could be wrong here", ""),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from astrid_ml.build import plain
+from astrid_ml.pipeline.shards import Share, share_of
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
@@ -19,6 +20,9 @@ def command(cfg: Any) -> int:
     if config["dry_run"]:
         print(printable(f"plan: {plan(config)}"))
         return 0
+    share = share_of(config.get("shard"))
+    if share is not None and not share.joins:
+        return _share(config, share)
     dataset, outcome = prepare(config)
     print(printable(f"dataset: {dataset.path}"))
     print(printable(f"samples: {len(dataset.index)}"))
@@ -31,3 +35,14 @@ def command(cfg: Any) -> int:
     for drop in outcome.units_failed[:10]:
         print(printable(f"  failed {drop.id}: {drop.reason}"))
     return 1 if outcome.units_failed else 0
+
+
+def _share(config: dict[str, Any], share: Share) -> int:
+    from astrid_ml.run.prepare import prepare_part
+
+    outcome = prepare_part(config, share)
+    print(f"shard {share}: {outcome.done} units done, {outcome.reused} found again, {len(outcome.failed)} failed")
+    for drop in outcome.failed[:10]:
+        print(printable(f"  failed {drop.id}: {drop.reason}"))
+    print(printable(f"when all shards are done: astrid publish input={config['paths']['data']}"))
+    return 1 if outcome.failed else 0

@@ -1,0 +1,105 @@
+"""``shard=i/n``: jobs of a batch system that share one result must be the same command; it is kept for publishing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.cli.keys import Keys, keys_of
+from astrid_ml.cli.outputs import changes, settings_of, whole_places
+from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.errors import UserError
+from astrid_ml.files import write_json
+from astrid_ml.layers import Folder
+from astrid_ml.pipeline.shards import JOIN, SHARDS, share_of
+
+COMMAND = "command-"  # begins the names of the files that keep what shards were typed with
+# What decides a prepared dataset; the rest of that verb's configuration is about training.
+OF_DATASETS = ("name", "preprocessing", "label", "simulate", "data", "paths.raw", "hash_inputs")
+
+
+def note_command(cfg: Any, verb: Verb, conf: Folder) -> None:
+    """Keep the command of a shard beside its results; refuse one that differs from that of the other shards.
+
+    Args:
+        cfg: the composed configuration.
+        verb: that was typed.
+        conf: the folder of the configuration.
+
+    Raises:
+        UserError: ``shard=`` is none, or other shards in that place were typed with other settings.
+    """
+    from astrid_ml.build import plain
+
+    tree = plain(cfg)
+    share = share_of(tree.get("shard"))
+    if share is None or share.joins:
+        return
+    keys = keys_of(verb.config, conf)
+    place, name = _place(tree, verb)
+    path = place / SHARDS / f"{COMMAND}{name}.json"
+    settings = {key: value for key, value in settings_of(tree, keys).items() if _decides(key, verb)}
+    known = read_command(path) if path.is_file() else None
+    if known is not None and (changed := changes(known["settings"], settings)):
+        fix = f"give this shard the settings of the others, or remove {path.parent} to begin anew"
+        raise UserError("shards of one configuration", f"others in {place} with {changed}", fix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = {name: value for name, value in tree.items() if name not in ("trust", "hydra")}
+    write_json(path, {"verb": verb.name, "settings": settings, "config": absolute(kept, keys)})
+
+
+def read_command(path: Path) -> dict[str, Any]:
+    """What a shard has kept.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content["verb"], str) and isinstance(content["settings"], dict):
+            return {**content, "config": dict(content["config"])}
+    except (ValueError, TypeError, KeyError, RecursionError, OSError):
+        pass
+    raise UserError("the command of the shards", f"{path}, which cannot be read", "run one of the shards again")
+
+
+def joined(config: Mapping[str, Any], trust: list[str]) -> dict[str, Any]:
+    """The configuration with which the results of shards are joined: that of a shard, wherever ``shard`` stands in it.
+
+    Args:
+        config: of a shard.
+        trust: classes that the user trusts now.
+    """
+
+    def replaced(node: Any) -> Any:
+        if isinstance(node, Mapping):
+            return {key: JOIN if key == "shard" else replaced(value) for key, value in node.items() if key != "trust"}
+        return [replaced(part) for part in node] if isinstance(node, list) else node
+
+    return {**replaced(config), "trust": trust}
+
+
+def absolute(tree: Any, keys: Keys, prefix: str = "") -> Any:
+    """A configuration whose files and folders are named from the root of the file system.
+
+    Args:
+        tree: plain containers.
+        keys: of the verb.
+        prefix: of the names in ``tree``.
+    """
+    if isinstance(tree, Mapping):
+        return {key: absolute(part, keys, f"{prefix}.{key}" if prefix else str(key)) for key, part in tree.items()}
+    return whole_places(tree) if keys.is_path(prefix) else tree
+
+
+def _place(tree: Mapping[str, Any], verb: Verb) -> tuple[Path, str]:
+    """The folder that shards share, and a name for their work in it."""
+    if verb.name == "prepare":
+        return Path(tree["paths"]["data"]), str(tree["name"])
+    return Path(str(tree["output_dir"])), verb.name
+
+
+def _decides(key: str, verb: Verb) -> bool:
+    return verb.name != "prepare" or any(key == part or key.startswith(f"{part}.") for part in OF_DATASETS)
