@@ -83,7 +83,7 @@ def read_blocks(stream: IO[bytes], header: AvroHeader, size: int) -> Iterator[Av
     """The blocks of a file, passed over and not decoded.
 
     Args:
-        stream: stands behind the header; it can seek.
+        stream: can seek.
         header: of the file.
         size: of the whole file.
 
@@ -91,7 +91,7 @@ def read_blocks(stream: IO[bytes], header: AvroHeader, size: int) -> Iterator[Av
         DamagedAvroError: a block ends beyond the file, or declares more records than it has bytes for.
     """
     dense = DENSEST.get(header.codec)
-    place = header.end
+    place = stream.seek(header.end)
     while place < size:
         records, length = _long(stream), _long(stream)
         data = stream.tell()
