@@ -15,7 +15,6 @@ from astrid_ml.cli.given import flags_first, whole_flags
 from astrid_ml.cli.keys import keys_of
 from astrid_ml.cli.outputs import owned_output
 from astrid_ml.cli.overrides import rewrite
-from astrid_ml.cli.shards import note_command
 from astrid_ml.cli.typed import WORDS, check_typed, named
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
@@ -67,7 +66,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
     words = named(whole_flags(arguments), WORDS.get(verb.config, ()))
     check_typed(words, verb, conf)
     overrides = rewrite(words, verb.config, conf)
-    command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.verbs.{verb.module}").command
+    command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.{verb.module}").command
     import hydra
 
     from astrid_ml.searchpath import announce
@@ -85,7 +84,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                 keys = keys_of(verb.config, conf)
                 check_values(cfg, lambda key: keys[key])
                 with owned_output(cfg, verb, conf):
-                    note_command(cfg, verb, conf)
+                    _note_shard(cfg, verb, conf)
                     work_begins()
                     _codes.append(command(cfg))
             except Exception as error:
@@ -98,7 +97,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                     stopped.append(error)  # raised below: Hydra would print its own lines first
 
     _codes.clear()
-    job.__module__ = f"astrid_ml.cli.verbs.{verb.module}"
+    job.__module__ = f"astrid_ml.cli.{verb.module}"
     entry = hydra.main(version_base="1.3", config_path="pkg://astrid_ml.conf", config_name=verb.config)(job)
     with _argv([original[0], *flags_first(overrides)]):
         try:
@@ -113,6 +112,13 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                 raise
             raise explained from error
     return max(_codes, default=0)
+
+
+def _note_shard(cfg: Any, verb: Verb, conf: Folder) -> None:
+    if cfg.get("shard") is not None:
+        from astrid_ml.cli.shards import note_command
+
+        note_command(cfg, verb, conf)
 
 
 def refuse_own_trust(cfg: Any, words: Sequence[str]) -> None:

@@ -14,7 +14,6 @@ from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
 from astrid_ml.found import kind_at
 from astrid_ml.layers import Folder
-from astrid_ml.pipeline.shards import JOIN
 from astrid_ml.places import check_place
 from astrid_ml.walk import NOT_DATA
 
@@ -73,7 +72,11 @@ def owned_output(cfg: Any, verb: Verb, conf: Folder) -> Iterator[None]:
 
 
 def _chooses_a_part(name: str, value: Any) -> bool:
-    return name in PARTS and (name != "shard" or value not in (None, JOIN))
+    if name != "shard" or value is None:
+        return name in PARTS and name != "shard"
+    from astrid_ml.pipeline.shards import JOIN
+
+    return bool(value != JOIN)
 
 
 def _recorded(folder: Path, record: dict[str, Any]) -> Iterator[None]:

@@ -1,19 +1,24 @@
-"""``shard=i/n``: jobs of a batch system that share one result must be the same command; it is kept for publishing."""
+"""``shard=i/n`` and ``astrid publish``: jobs of a batch system share one result if they are the same command."""
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.build import conf_folder, plain
 from astrid_ml.cli.keys import Keys, keys_of
-from astrid_ml.cli.outputs import changes, settings_of, whole_places
-from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.cli.outputs import changes, owned_output, settings_of, whole_places
+from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_json
+from astrid_ml.files import discard, write_json
+from astrid_ml.found import found
 from astrid_ml.layers import Folder
 from astrid_ml.pipeline.shards import JOIN, SHARDS, share_of
+from astrid_ml.printable import printable
 
 COMMAND = "command-"  # begins the names of the files that keep what shards were typed with
 # What decides a prepared dataset; the rest of that verb's configuration is about training.
@@ -31,8 +36,6 @@ def note_command(cfg: Any, verb: Verb, conf: Folder) -> None:
     Raises:
         UserError: ``shard=`` is none, or other shards in that place were typed with other settings.
     """
-    from astrid_ml.build import plain
-
     tree = plain(cfg)
     share = share_of(tree.get("shard"))
     if share is None or share.joins:
@@ -103,3 +106,39 @@ def _place(tree: Mapping[str, Any], verb: Verb) -> tuple[Path, str]:
 
 def _decides(key: str, verb: Verb) -> bool:
     return verb.name != "prepare" or any(key == part or key.startswith(f"{part}.") for part in OF_DATASETS)
+
+
+def command(cfg: Any) -> int:
+    """``astrid publish input=DIR``: join what shards have done, with the command that they were typed with.
+
+    Their notes go when all is published.
+    """
+    tree = plain(cfg)
+    folder = Path(tree["input"])
+    notes = sorted((folder / SHARDS).glob(f"{COMMAND}*.json"))
+    if tree["which"] is not None:
+        notes = [path for path in notes if path.stem == f"{COMMAND}{tree['which']}"]
+    if not notes:
+        got = f"no {SHARDS}/ in {folder}" if folder.is_dir() else found(folder)
+        fix = "give the output_dir of the shards, or their paths.data; or run them with shard=i/n first"
+        raise UserError("input=FOLDER that commands with shard=i/n have filled", got, fix)
+    if len(notes) > 1:
+        names = ", ".join(path.stem.removeprefix(COMMAND) for path in notes)
+        raise UserError("which=NAME of one of the results", f"{folder} with shards of {names}", "add which=")
+    known = read_command(notes[0])
+    conf = conf_folder()
+    verb = all_verbs(conf).get(known["verb"])
+    if verb is None or verb.name == "publish":
+        raise UserError("shards of a verb of this version", str(known["verb"]), "run them with this version")
+    config = joined(known["config"], list(tree["trust"]))
+    print(
+        printable(
+            f"publishing what {len(list((folder / SHARDS).rglob('*-of-*.json')))} shards of {verb.name} have done"
+        )
+    )
+    run = importlib.import_module(f"astrid_ml.cli.{verb.module}").command
+    with owned_output(config, verb, conf) if "output_dir" in config else nullcontext():
+        code: int = run(config)
+    if code == 0:
+        discard(folder / SHARDS)
+    return code

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,7 +45,7 @@ class _Kept:
 _KEPT = _Kept()  # of this process: it does one unit at a time
 
 
-def tar_chunks(path: Path, most: int) -> list[dict[str, int]]:
+def tar_chunks(path: Path, most: int) -> list[dict[str, Any]]:
     """Runs of packet files in an archive.
 
     Args:
@@ -52,15 +53,17 @@ def tar_chunks(path: Path, most: int) -> list[dict[str, int]]:
         most: files in a chunk.
 
     Returns:
-        For each chunk ``first`` (number of its first packet file), ``count``, ``bytes``, and ``offset`` in the archive
-        where it can be entered there (-1: it is compressed). An archive that is damaged somewhere ends with a chunk
-        of its own for what cannot be read: what stands before it is not lost.
+        For each chunk ``first`` (number of its first packet file), ``count`` (None: to the end), ``bytes``, and
+        ``offset``: where it can be entered in the archive (-1: nowhere, it is compressed). An
+        archive that is damaged somewhere ends with a chunk of its own for what cannot be read: the rest is not lost.
     """
-    plain = not _compressed(path)
-    out: list[dict[str, int]] = []
+    plain, size = not _compressed(path), path.stat().st_size
+    out: list[dict[str, Any]] = []
     number = 0
     try:
         for member in _headers(path):
+            if plain and member.offset_data + member.size > size:
+                raise EOFError(f"it ends inside {member.name}")
             last = out[-1] if out else None
             if last is None or last["count"] >= most or last["bytes"] + member.size > MOST_BYTES:
                 out.append({"first": number, "count": 0, "bytes": 0, "offset": member.offset if plain else -1})
@@ -69,7 +72,11 @@ def tar_chunks(path: Path, most: int) -> list[dict[str, int]]:
             last["bytes"] += member.size
             number += 1
     except _DAMAGE:
-        out.append({"first": number, "count": 1, "bytes": 0, "offset": -1})
+        if out and not plain:  # the last one that was counted has not been read to its end
+            number -= 1
+            out[-1]["count"] -= 1
+            out = out if out[-1]["count"] else out[:-1]
+        out.append({"first": number, "count": None, "bytes": 0, "offset": -1})
     return out
 
 
@@ -102,7 +109,7 @@ def read_tar(path: Path, first: int = 0, count: int | None = None, offset: int =
 
 def _run(path: Path, first: int, count: int | None, offset: int) -> Iterator[tuple[str, bytes | PacketFileError]]:
     if offset >= 0:
-        yield from _numbered(_members(path, offset), count)
+        yield from islice(_members(path, offset), count)
         return
     status = path.stat()
     key = (str(path), status.st_size, status.st_mtime_ns)
@@ -120,15 +127,6 @@ def _run(path: Path, first: int, count: int | None, offset: int) -> Iterator[tup
         taken, place.next = taken + 1, place.next + 1
         yield found
     _KEPT.place = place
-
-
-def _numbered(
-    members: Iterator[tuple[str, bytes | PacketFileError]], count: int | None
-) -> Iterator[tuple[str, bytes | PacketFileError]]:
-    for taken, found in enumerate(members):
-        if count is not None and taken >= count:
-            return
-        yield found
 
 
 def _members(path: Path, offset: int = 0) -> Iterator[tuple[str, bytes | PacketFileError]]:
@@ -150,11 +148,24 @@ def _headers(path: Path) -> Iterator[tarfile.TarInfo]:
 
 def _walk(file: IO[bytes], mode: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """The packet files of an archive; what was passed is forgotten, else 200,000 of them fill the memory."""
-    with tarfile.open(fileobj=file, mode=mode, bufsize=BUFFER) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=file, mode=mode, bufsize=BUFFER, tarinfo=_Member) as archive:  # type: ignore[call-overload]
         for member in archive:
             if member.isfile() and member.name.endswith(".avro"):
                 yield archive, member
             archive.members = []
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header must be whole: tarfile takes a damaged one for the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: Any) -> _Member:
+        try:
+            return super().fromtarfile(tarfile_)  # type: ignore[no-any-return, misc, unused-ignore]
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise  # blocks of zeros: the end as it should be
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"its end is not there: {error}") from error
 
 
 def _compressed(path: Path) -> bool:

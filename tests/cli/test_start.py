@@ -31,6 +31,7 @@ ABSENT = {
     "depth": TORCH - {"torch"} | PICTURES,
     "difference": TORCH - {"torch"} | PICTURES | {"scipy.optimize", "scipy.ndimage", "scipy.stats"},
     "doctor": TORCH | PICTURES | SKY | {"scipy", "pandas"},
+    "publish": TORCH | PICTURES | SKY | {"scipy"},
     "evaluate": TORCH - {"torch"} | PICTURES | SKY | {"scipy"},
     "forced": TORCH - {"torch"} | PICTURES,
     "fsck": TORCH | PICTURES | SKY | {"scipy"},
@@ -68,6 +69,7 @@ WORDS = {
     "depth": "input=. output_dir=out",
     "difference": "science=a.fits reference=b.fits output_dir=out",
     "doctor": "",
+    "publish": "input=.",
     "evaluate": "ckpt_path=best.ckpt dataset=. output_dir=out",
     "forced": "input=. positions=a.csv output_dir=out",
     "fsck": "input=.",
@@ -85,7 +87,8 @@ WORDS = {
 STOPPED = """
 import os, sys
 from contextlib import contextmanager
-from astrid_ml.cli.verbs import {module} as verb
+import astrid_ml.cli.{module}
+verb = sys.modules["astrid_ml.cli.{module}"]
 
 def stop(*_, **__):
     print("THERE", *sorted(set({watched}) & set(sys.modules)), flush=True)
@@ -101,6 +104,8 @@ def imported():
 
 if hasattr(verb, "importing"):
     verb.importing = imported
+elif hasattr(verb, "read_command"):
+    verb.sorted = stop  # the first thing that it does
 elif hasattr(verb, "build"):
     verb.build = lambda *_, **__: Stopped
 else:

@@ -22,6 +22,7 @@ HOUSE = (
     "stats",
     "reasons",
     "fits_headers",
+    "avro",
     "found",
     "temporaries",
     "guards",

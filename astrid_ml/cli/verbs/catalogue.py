@@ -14,7 +14,7 @@ class Verb:
 
     Args:
         name: as typed.
-        module: ``astrid_ml.cli.verbs.<module>`` with a function ``command(cfg) -> int``.
+        module: ``astrid_ml.cli.<module>`` with a function ``command(cfg) -> int``.
         config: the primary configuration, ``conf/<config>.yaml``.
         summary: one line of help.
         example: arguments of an example.
@@ -29,34 +29,42 @@ class Verb:
 
 BUILT_IN = (
     Verb(
-        "train", "train", "train", "prepare, split, audit, fit, calibrate, evaluate, report", "experiment=realbogus_sim"
+        "train",
+        "verbs.train",
+        "train",
+        "prepare, split, audit, fit, calibrate, evaluate, report",
+        "experiment=realbogus_sim",
     ),
     Verb(
         "predict",
-        "predict",
+        "verbs.predict",
         "predict",
         "score new raw files with a checkpoint",
         "ckpt_path=best.ckpt input=DIR output_dir=out",
     ),
     Verb(
-        "prepare", "prepare", "prepare", "raw files to a prepared dataset", "experiment=realbogus_alerts paths.raw=DIR"
+        "prepare",
+        "verbs.prepare",
+        "prepare",
+        "raw files to a prepared dataset",
+        "experiment=realbogus_alerts paths.raw=DIR",
     ),
     Verb(
         "evaluate",
-        "evaluate",
+        "verbs.evaluate",
         "evaluate",
         "metrics and report of a checkpoint on a dataset",
         "ckpt_path=best.ckpt dataset=DIR output_dir=out",
     ),
     Verb(
         "simulate",
-        "simulate",
+        "verbs.simulate",
         "simulate",
         "make raw files and their truth",
         "what=KIND simulate.n=1000 output_dir=sim",
     ),
-    Verb("publish", "publish", "publish", "join what commands with shard=i/n have done", "input=DIR"),
-    Verb("doctor", "doctor", "doctor", "versions, devices, extras, write access: what could be wrong here", ""),
+    Verb("publish", "shards", "publish", "join what commands with shard=i/n have done", "input=DIR"),
+    Verb("doctor", "verbs.doctor", "doctor", "versions, devices, extras, write access: what could be wrong here", ""),
 )
 
 _COMMAND = re.compile(r"^command:", re.MULTILINE)
@@ -76,7 +84,7 @@ def domain_verbs(conf: Folder) -> tuple[Verb, ...]:
         name = path.stem.replace("_", "-")
         example = next((line.split(maxsplit=2)[2] for line in comments if line.startswith(f"astrid {name} ")), "")
         summary = next((line for line in comments if not line.startswith("astrid ")), "")
-        found.append(Verb(name, "domain", path.stem, summary, example))
+        found.append(Verb(name, "verbs.domain", path.stem, summary, example))
     return tuple(found)
 
 

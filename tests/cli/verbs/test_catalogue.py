@@ -14,8 +14,8 @@ def test_a_file_with_a_command_is_a_verb_with_its_words(tmp_path: Path) -> None:
     (tmp_path / "bare.yaml").write_text("command:\n  a: 1\n")
     (tmp_path / "part.yaml").write_text("# no verb\nother:\n  command: 1\n")
     assert domain_verbs(tmp_path) == (
-        Verb("bare", "domain", "bare", "", ""),
-        Verb("look-up", "domain", "look_up", "names of stars", "input=DIR radius=2"),
+        Verb("bare", "verbs.domain", "bare", "", ""),
+        Verb("look-up", "verbs.domain", "look_up", "names of stars", "input=DIR radius=2"),
     )
     assert list(all_verbs(tmp_path)) == [*(verb.name for verb in BUILT_IN), "bare", "look-up"]
 
@@ -26,6 +26,6 @@ def test_every_verb_has_its_configuration_its_command_and_its_words() -> None:
     for name, verb in verbs.items():
         assert name == verb.name
         assert (conf_folder() / f"{verb.config}.yaml").is_file(), name
-        assert callable(importlib.import_module(f"astrid_ml.cli.verbs.{verb.module}").command), name
+        assert callable(importlib.import_module(f"astrid_ml.cli.{verb.module}").command), name
         assert verb.summary, name
         assert verb.example or name == "doctor", name

@@ -1,0 +1,84 @@
+"""``shard=i/n`` and ``astrid publish`` as typed: one command for all shards, its result as if it had run whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from astrid_ml.cli.main import run
+from astrid_ml.cli.shards import command, joined, read_command
+from astrid_ml.errors import UserError
+from astrid_ml.files import write_json
+from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "raw").mkdir()
+    SimulateTriplets(n=18, missions=("ztf", "ps1", "swift"), prevalence=0.5).run(tmp_path / "raw", seed=1)
+    return tmp_path
+
+
+PREPARE = ("prepare", "experiment=realbogus_triplets", "paths.raw=raw", "executor.limits=null")
+
+
+def bytes_of(store: Path) -> dict[str, bytes]:
+    [folder] = (path.parent for path in store.glob("*/dataset.json"))
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "report.json")
+    return {str(path.relative_to(store)): path.read_bytes() for path in files}
+
+
+def test_shards_are_published_as_one_command_would_have_done(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*PREPARE, "paths.data=whole"]) == 0
+    assert run([*PREPARE, "paths.data=store", "shard=1/2"]) == 0
+    assert "astrid publish input=store" in capsys.readouterr().out
+    assert run(["publish", "input=store"]) == 2
+    assert "run shard=2/2 again, then astrid publish" in capsys.readouterr().err
+    assert run([*PREPARE, "paths.data=store", "shard=2/2", "data.seed=7"]) == 2
+    assert "data.seed: 1 -> 7" in capsys.readouterr().err
+    assert run([*PREPARE, "paths.data=store", "shard=2/2", "trainer.max_epochs=7"]) == 0  # of no dataset
+    assert run(["publish", "input=store"]) == 0
+    assert bytes_of(place / "store") == bytes_of(place / "whole")
+    assert not (place / "store" / "shards").exists()
+
+
+@pytest.mark.parametrize("shard", ["5/2", "a/b", "0/1", "[1,2]"])
+def test_a_share_that_is_none_is_refused_before_anything_is_made(place: Path, shard: str) -> None:
+    assert run([*PREPARE, "paths.data=store", f"shard={shard}"]) == 2
+    assert not (place / "store").exists()
+
+
+def test_publish_says_what_it_needs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["input=nowhere"], ["input=raw"]):
+        assert run(["publish", *words]) == 2
+        assert "that commands with shard=i/n have filled" in capsys.readouterr().err
+    shards = place / "out" / "shards"
+    shards.mkdir(parents=True)
+    (shards / "command-a.json").write_text("{")
+    with pytest.raises(UserError, match="run one of the shards again"):
+        read_command(shards / "command-a.json")
+    (shards / "command-b.json").write_text("{}")
+    assert run(["publish", "input=out"]) == 2
+    assert "which=NAME" in capsys.readouterr().err
+    write_json(shards / "command-b.json", {"verb": "publish", "settings": {}, "config": {}})
+    with pytest.raises(UserError, match="shards of a verb of this version"):
+        command({"input": "out", "which": "b", "trust": []})
+
+
+def test_what_shards_kept_is_neither_trusted_nor_resolved(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*PREPARE, "paths.data=store", "shard=1/1"]) == 0
+    path = place / "store" / "shards" / "command-realbogus_triplets.json"
+    kept = json.loads(path.read_text())
+    assert "trust" not in kept["config"] and kept["config"]["paths"]["raw"] == str(place / "raw")
+    kept["config"] |= {"trust": ["os.system"], "label": {"_target_": "os.system", "command": "touch stolen"}}
+    path.write_text(json.dumps(kept))
+    assert run(["publish", "input=store"]) == 2
+    assert "os.system" in capsys.readouterr().err and not (place / "stolen").exists()
+    assert joined({"a": {"shard": "1/2", "trust": [1]}, "b": "${oc.env:HOME}"}, []) == {
+        "a": {"shard": "join"},
+        "b": "${oc.env:HOME}",
+        "trust": [],
+    }

@@ -1,0 +1,60 @@
+"""Jobs of a batch system prepare one dataset, with the bytes of a single preparation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_units import ToyUnits
+
+from astrid_ml.errors import UserError
+from astrid_ml.executors.local import Serial
+from astrid_ml.pipeline.engine import prepare_dataset
+from astrid_ml.pipeline.shards import Share
+from astrid_ml.pipeline.shares import Tried, notes_of, prepare_share, publish_shares
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    (tmp_path / "raw").mkdir()
+    for number in range(7):
+        (tmp_path / "raw" / f"{number}.txt").write_text(str(number))
+    return tmp_path / "raw"
+
+
+def arguments(raw: Path, store: str) -> dict[str, Any]:
+    return {"pipeline": ToyUnits(), "raw": [raw], "store": raw.parent / store, "name": "toy"}
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "report.json")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_shards_and_publish_give_the_bytes_of_one_preparation(raw: Path) -> None:
+    whole = prepare_dataset(**arguments(raw, "whole"), progress=False).path
+    shared = arguments(raw, "shared")
+    with pytest.raises(UserError, match="7 of 7 pieces of work are missing"):
+        publish_shares(shared, progress=False)
+    done = [prepare_share(shared, Share(index, 3), Serial()) for index in (1, 3, 3)]
+    assert [(part.done, part.reused) for part in done] == [(3, 0), (2, 0), (0, 2)]
+    with pytest.raises(UserError, match="shard=2/3"):
+        publish_shares(shared, progress=False)
+    prepare_share(shared, Share(2, 3), Serial())
+    published = publish_shares(shared, progress=False)
+    assert bytes_of(published.path) == bytes_of(whole) and published.path.name == whole.name
+
+
+def test_a_unit_that_a_shard_could_not_do_makes_the_dataset_partial(raw: Path) -> None:
+    (raw / "3.txt").write_text("bad")
+    shared = arguments(raw, "shared")
+    outcomes = [prepare_share(shared, Share(index, 2), Serial()) for index in (1, 2)]
+    assert [drop.id for part in outcomes for drop in part.failed] == ["3.txt"]
+    with pytest.raises(UserError, match="at most 5%"):
+        publish_shares(shared, progress=False)
+    published = publish_shares(shared, progress=False, max_failed=0.5)
+    whole = prepare_dataset(**arguments(raw, "whole"), progress=False, max_failed=0.5)
+    assert "-partial-" in published.path.name and bytes_of(published.path) == bytes_of(whole.path)
+    assert notes_of(shared["store"], "f" * 64).name == "f" * 24
+    assert list(Tried({"a": "why"}).map(len, [])) == []
