@@ -107,7 +107,7 @@ def read_blocks(stream: IO[bytes], header: AvroHeader, size: int) -> Iterator[Av
 
 
 def records(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Iterator[Any]:
-    """The records of an Avro file, block after block.
+    """The records of an Avro file, block after block; those before the first damage come before the error.
 
     Args:
         stream: of the whole file; it can seek.
@@ -122,26 +122,33 @@ def records(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Iterato
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     header = read_header(stream)
-    if blocks is None:
-        for _ in read_blocks(stream, header, size):
-            pass
-        stream.seek(0)
-        source: IO[bytes] = stream
-    else:
-        start, end = blocks
+    if blocks is not None:
         stream.seek(0)
         begin = stream.read(header.end)
-        stream.seek(start)
-        body = stream.read(end - start)
-        for _ in read_blocks(io.BytesIO(begin + body), header, header.end + len(body)):
-            break  # the file may have changed since its blocks were found
-        source = io.BytesIO(begin + body)
+        stream.seek(blocks[0])
+        stream = io.BytesIO(begin + stream.read(blocks[1] - blocks[0]))
+        size = stream.getbuffer().nbytes
+    end, damage = _sound_until(stream, header, size)
+    stream.seek(0)
     try:
-        yield from fastavro.reader(source)
+        yield from fastavro.reader(stream if end == size else io.BytesIO(stream.read(end)))
     except ImportError:
         raise
     except Exception as error:  # fastavro raises anything from ValueError to struct.error on damaged files
         raise DamagedAvroError(f"{type(error).__name__}: {str(error)[:80]}") from error
+    if damage is not None:
+        raise damage
+
+
+def _sound_until(stream: IO[bytes], header: AvroHeader, size: int) -> tuple[int, DamagedAvroError | None]:
+    """Where the last whole block ends, and what is wrong behind it."""
+    end = header.end
+    try:
+        for block in read_blocks(stream, header, size):
+            end = block.end
+    except DamagedAvroError as error:
+        return end, error
+    return end, None
 
 
 def _refuse_recursive(schema: bytes) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import random
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import fastavro
@@ -93,6 +94,16 @@ SPACED = {
 def test_what_cannot_be_is_refused_before_it_is_decoded(content: bytes, said: str) -> None:
     with pytest.raises(DamagedAvroError, match=said):
         list(records(io.BytesIO(content)))
+
+
+def test_what_stands_before_the_damage_is_read() -> None:
+    content = file_of(57)
+    for damaged in (content[:-30], content + b"something else"):
+        read = records(io.BytesIO(damaged))
+        found = list(islice(read, 41))
+        with pytest.raises(DamagedAvroError):
+            list(read)
+        assert len(found) == 41
 
 
 def test_one_type_may_stand_in_several_fields() -> None:

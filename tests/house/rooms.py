@@ -24,6 +24,7 @@ HOUSE = (
     "fits_headers",
     "avro",
     "found",
+    "readable",
     "temporaries",
     "guards",
     "files",

@@ -26,6 +26,7 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf
 from astrid_ml.preprocessing.differencing.stars.select import SelectStars, find_sources
+from astrid_ml.readable import reading
 from astrid_ml.types import Array, Existing, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
 Pair = tuple[float, float] | list[float]
@@ -192,7 +193,7 @@ def write_like(path: str, index: int, target: Path, added: Array, variance: Arra
     Integer pixels stay integers (rounded, clipped to their range), PS1's stretched ones stretched, compressed HDUs
     compressed; the same input gives the same bytes.
     """
-    with open_fits(path) as hdus:
+    with reading(Path(path)), open_fits(path) as hdus:
         out = []
         for i, hdu in enumerate(hdus):
             if i == index:

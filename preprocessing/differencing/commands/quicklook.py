@@ -103,7 +103,11 @@ def _residuals(axis: Any, done: Difference) -> None:
     axis.scatter(stars["flux_science"][kept], worst[kept], s=12, color=_BLUE, label="used for the flux ratio")
     axis.scatter(stars["flux_science"][~kept], worst[~kept], s=12, color=_RED, label="left out (variable?)")
     limit = max(8.0, 1.15 * float(np.abs(worst).max(initial=0.0)))
-    axis.set(xscale="log", ylim=(-limit, limit))
+    flux = stars["flux_science"].to_numpy()
+    known = flux[np.isfinite(flux) & (flux > 0)]
+    axis.set(ylim=(-limit, limit))
+    if len(known):  # a damaged frame may have none
+        axis.set(xscale="log", xlim=(0.8 * known.min(), 1.25 * known.max()))
     axis.legend(frameon=False, fontsize=9)
 
 

@@ -20,6 +20,7 @@ from astrid_ml.preprocessing.differencing.pixels.masks import grow
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionResult
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.readable import reading
 from astrid_ml.types import Floats, Mask
 
 FLUXCAL = 27.5  # AB magnitude of one unit of flux in a light curve
@@ -63,19 +64,16 @@ def read_epoch(path: Path, zero_point: float | None = None, band: str | None = N
         band: wins over the header's FILTER.
 
     Raises:
-        UserError: no such file, an extension or a card is missing, or no celestial WCS.
+        UserError: no FITS file, an extension or a card is missing, or no celestial WCS.
     """
-    try:
-        refuse_impossible(path)
-        with fits.open(path, memmap=False) as hdus:
-            absent = [name for name in PLANES if name not in hdus]
-            if absent:
-                raise UserError(f"extensions {', '.join(PLANES)}", f"{path} without {', '.join(absent)}", _REMAKE)
-            planes = {name: np.ascontiguousarray(hdus[name].data.astype(np.float32)) for name in PLANES}
-            header = hdus["DIFF"].header.copy()
-    except OSError as error:
-        raise UserError("a difference.fits", f"{path}: {str(error)[:120]}", _REMAKE) from error
-    wcs = WCS(header)
+    refuse_impossible(path)
+    with reading(path), fits.open(path, memmap=False) as hdus:
+        absent = [name for name in PLANES if name not in hdus]
+        if absent:
+            raise UserError(f"extensions {', '.join(PLANES)}", f"{path} without {', '.join(absent)}", _REMAKE)
+        planes = {name: np.ascontiguousarray(hdus[name].data.astype(np.float32)) for name in PLANES}
+        header = hdus["DIFF"].header.copy()
+        wcs = WCS(header)
     if not wcs.has_celestial:
         raise UserError("a WCS in difference.fits", f"none in {path}", "subtract frames that have one")
     point = zero_point if zero_point is not None else header.get("ZP")

@@ -20,6 +20,7 @@ from astrid_ml.found import found
 from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration, read_calibration
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.planes import afw_mask, gain_from_variance, linear_flux
+from astrid_ml.readable import reading
 from astrid_ml.stats import clipped_std
 from astrid_ml.types import Array, Existing, InUnits, Mask, NonNegative, Positive, Whole
 
@@ -90,6 +91,10 @@ class LoadFits:
             UserError: unreadable file, no image HDU, not 2-D, too thin, no valid or only equal pixels, no WCS.
         """
         path, ext = split_name(frame.file, frame.ext)
+        with reading(Path(path)):
+            return self._image(frame, path, ext)
+
+    def _image(self, frame: Frame, path: str, ext: str | int | None) -> Image:
         with open_fits(path) as hdus:
             index = science_hdu(hdus, ext, path)
             ceiling = integer_ceiling(hdus[index].header)
@@ -157,14 +162,9 @@ def open_fits(path: str) -> fits.HDUList:
     if not Path(path).is_file():
         raise UserError("a FITS file", found(path), "check the path")
     refuse_impossible(Path(path))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return fits.open(path, memmap=False)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            "a FITS file", f"{found(path)}, which cannot be read ({error})", "check that the file is whole"
-        ) from error
+    with reading(Path(path)), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return fits.open(path, memmap=False)
 
 
 def science_hdu(hdus: fits.HDUList, ext: str | int | None, path: str) -> int:
@@ -256,7 +256,7 @@ def _flagged(dq: Array | None, bits: int) -> Array:
 
 def _plane_of(path: str, shape: tuple[int, ...] | None) -> Array:
     name, ext = split_name(path, None)
-    with open_fits(name) as hdus:
+    with reading(Path(name)), open_fits(name) as hdus:
         images = [i for i, h in enumerate(hdus) if h.is_image and len(h.shape) >= 2]
         if ext is None and not images:
             raise UserError("an image in the file", f"none in {path}", "name the HDU as FILE[EXT]")

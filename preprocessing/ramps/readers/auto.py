@@ -16,6 +16,7 @@ from astrid_ml.preprocessing.ramps.readers.jwst import read_jwst
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.ramps.readers.patches import read_patches
 from astrid_ml.preprocessing.ramps.readers.wfc3 import is_wfc3_ima, read_wfc3
+from astrid_ml.readable import reading
 
 READERS: dict[str, Callable[[Path, RampOptions], Ramp]] = {
     "cube": read_fits_cube,
@@ -46,10 +47,10 @@ def read_ramp(path: Path | str, options: RampOptions | None = None) -> Ramp:
         raise UserError(f"preprocessing.load.format=auto or one of {', '.join(READERS)}", name, "choose one of them")
     if name not in ("npy", "patches"):
         refuse_impossible(path)
-    try:
+    if name in ("npy", "patches"):
         return READERS[name](path, options)
-    except OSError as error:
-        raise UserError(f"a FITS file that can be read at {path.name}", str(error), "fetch the file again") from error
+    with reading(path):
+        return READERS[name](path, options)
 
 
 def recognise(path: Path) -> str:
@@ -59,13 +60,11 @@ def recognise(path: Path) -> str:
     if path.name.endswith("_patches.h5"):
         return "patches"
     refuse_impossible(path)
-    try:
+    with reading(path):
         header = fits.getheader(path, 0)
-    except OSError as error:
-        raise UserError("a FITS or .npy file", f"{path.name}: {error}", "give a ramp") from error
-    if is_wfc3_ima(header):
-        return "wfc3"
-    return "jwst" if header.get("TELESCOP") == "JWST" else "cube"
+        if is_wfc3_ima(header):
+            return "wfc3"
+        return "jwst" if header.get("TELESCOP") == "JWST" else "cube"
 
 
 def is_ramp_file(path: Path) -> bool:

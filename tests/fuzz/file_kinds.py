@@ -1,0 +1,318 @@
+"""Every kind of file that a user gives: how a sound one is made, and what reads it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import logging
+import shutil
+import tarfile
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import numpy as np
+import pandas as pd
+from astropy.io import fits
+from made.alerts import SCHEMA, make_packet
+
+from astrid_ml.cli.main import run as astrid
+from astrid_ml.errors import UserError
+
+Counts = dict[str, int]  # samples, dropped, failed
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of file.
+
+    Args:
+        name: in the table.
+        make: writes a sound example into a folder that it may fill; returns the file that is changed.
+        read: what a command does with that file; everything else in its folder is as it was made.
+    """
+
+    name: str
+    make: Callable[[Path], Path]
+    read: Callable[[Path], Counts]
+
+
+# What pipelines read: a unit fails, or samples are dropped, by name.
+
+
+def through(pipeline: Any, place: Path) -> Counts:
+    """What a pipeline makes of a file or folder."""
+    from astrid_ml.pipeline.contract import process
+    from astrid_ml.pipeline.writer import MemoryUnitWriter
+
+    counts = {"samples": 0, "dropped": 0, "failed": 0}
+    for unit in pipeline.plan([place]):
+        if unit.missing:
+            counts["failed"] += 1
+            continue
+        writer = MemoryUnitWriter(pipeline.describe())
+        try:
+            process(pipeline, unit, writer, 0)
+        except Exception as error:
+            if not str(error):
+                raise  # a unit that fails without a word
+            counts["failed"] += 1
+            continue
+        counts["samples"] += len(writer.table())
+        counts["dropped"] += len(writer.drops)
+    return counts
+
+
+def alerts(place: Path) -> Counts:
+    from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
+
+    return through(AlertsPipeline(), place)
+
+
+def avro_bytes(count: int, codec: str = "null") -> bytes:
+    stream = io.BytesIO()
+    fastavro.writer(stream, SCHEMA, [make_packet(n + 1, True) for n in range(count)], codec=codec, sync_interval=60_000)
+    return stream.getvalue()
+
+
+def make_avro(folder: Path) -> Path:
+    (folder / "a.avro").write_bytes(avro_bytes(1))
+    return folder / "a.avro"
+
+
+def make_many(folder: Path) -> Path:
+    (folder / "many.avro").write_bytes(avro_bytes(6, "deflate"))
+    return folder / "many.avro"
+
+
+def make_tar(folder: Path) -> Path:
+    with tarfile.open(folder / "night.tar.gz", "w:gz") as archive:
+        for number in range(3):
+            content = avro_bytes(1)
+            member = tarfile.TarInfo(f"{number}.avro")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return folder / "night.tar.gz"
+
+
+def json_able(value: Any) -> Any:
+    if isinstance(value, bytes):
+        import base64
+
+        return {"$binary": base64.b64encode(value).decode(), "$type": "00"}
+    return {key: json_able(part) for key, part in value.items()} if isinstance(value, dict) else value
+
+
+def make_json(folder: Path) -> Path:
+    (folder / "a.json").write_text(json.dumps([json_able(make_packet(n + 1, True)) for n in range(2)]))
+    return folder / "a.json"
+
+
+def make_packet_table(folder: Path) -> Path:
+    rows = [make_packet(n + 1, True) for n in range(4)]
+    pd.DataFrame(rows).to_parquet(folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+def triplets(place: Path) -> Counts:
+    from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
+
+    return through(TripletsPipeline(), place.parent)
+
+
+def make_triplets(folder: Path) -> Path:
+    from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
+
+    SimulateTriplets(n=3, missions=("ztf",), prevalence=0.5).run(folder, seed=1)
+    return next(folder.rglob("*.npy"))
+
+
+def make_triplet_table(folder: Path) -> Path:
+    make_triplets(folder)
+    return next(path for path in sorted(folder.rglob("*.csv")) + sorted(folder.rglob("*.parquet")))
+
+
+# What commands read: one file, and what is wrong with it is told in three parts.
+
+
+def make_frame(folder: Path) -> Path:
+    """A pair of 160 x 160 px: the science image is changed."""
+    assert astrid(["simulate", "what=pairs", "simulate.n=1", "simulate.shape=[160,160]", f"output_dir={folder}"]) == 0
+    return next(folder.glob("*science.fits"))
+
+
+def make_zipped_frame(folder: Path) -> Path:
+    path = make_frame(folder)
+    zipped = path.with_name(f"{path.name}.gz")
+    zipped.write_bytes(gzip.compress(path.read_bytes(), 1))
+    path.unlink()
+    return zipped
+
+
+def frame(place: Path) -> Counts:
+    from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
+
+    image = LoadFits()(Frame(str(place)))
+    return {"samples": int((~image.mask).any()), "dropped": 0, "failed": 0}
+
+
+def whole_pair(place: Path) -> Counts:
+    """The pair subtracted, with all that is written of it."""
+    from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
+    from astrid_ml.preprocessing.differencing.frame.load import Frame
+
+    reference = next(place.parent.glob("*reference.fits"))
+    out = place.parent / "out"
+    done = DifferenceCommand(Frame(str(place)), Frame(str(reference)), str(out)).run()
+    shutil.rmtree(out)
+    return {"samples": 1 + int(done["candidates"]), "dropped": 0, "failed": 0}
+
+
+def ramp(place: Path) -> Counts:
+    from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
+    from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+
+    said = {".npy": RampOptions(unit="DN", group_time=10.0, gain=2.0, read_noise=10.0)}.get(place.suffix)
+    said = said or RampOptions(gain=2.0, read_noise=10.0)
+    out = place.parent / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    done = PredictRamps(str(place), str(out), load=said).run()
+    return {"samples": int(done["exposures"]), "dropped": 0, "failed": int(done["failed"])}
+
+
+def make_ramp(folder: Path) -> Path:
+    cube = np.random.default_rng(1).normal(1000, 5, (6, 24, 24)).cumsum(0)
+    np.save(folder / "a.npy", cube.astype(np.float32))
+    return folder / "a.npy"
+
+
+def make_cube(folder: Path) -> Path:
+    cube = np.random.default_rng(1).normal(1000, 5, (6, 24, 24)).cumsum(0).astype(np.float32)
+    header = fits.Header({"BUNIT": "DN", "TGROUP": 10.0, "GAIN": 2.0, "READNOIS": 10.0})
+    fits.PrimaryHDU(cube, header).writeto(folder / "a.fits")
+    return folder / "a.fits"
+
+
+def make_uncal(folder: Path) -> Path:
+    """A JWST exposure as the archive gives it: integers, (integrations, groups, rows, columns)."""
+    random = np.random.default_rng(1)
+    cube = (random.normal(900, 5, (2, 5, 2048 // 64, 2048 // 64)).cumsum(1) + 9000).astype(np.uint16)
+    cards = {"TELESCOP": "JWST", "INSTRUME": "NIRCAM", "DETECTOR": "NRCA1", "EXP_TYPE": "NRC_IMAGE", "NGROUPS": 5}
+    cards |= {"NINTS": 2, "NFRAMES": 1, "GROUPGAP": 0, "TGROUP": 10.7, "TFRAME": 10.7, "SUBSTRT1": 9, "SUBSTRT2": 9}
+    cards |= {"SUBSIZE1": 32, "SUBSIZE2": 32, "FASTAXIS": -1, "SLOWAXIS": 2, "EXPSTART": 59800.1, "EXPEND": 59800.2}
+    science = fits.ImageHDU(cube, name="SCI")
+    science.header["BUNIT"] = "DN"
+    fits.HDUList([fits.PrimaryHDU(header=fits.Header(cards)), science]).writeto(folder / "jw1_uncal.fits")
+    return folder / "jw1_uncal.fits"
+
+
+def curves(place: Path) -> Counts:
+    from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+
+    out = place.parent.parent / f"{place.parent.name} out"
+    shutil.rmtree(out, ignore_errors=True)
+    done = ConvertCommand(str(place.parent), str(out)).run()
+    return {"samples": int(done["objects"]), "dropped": int(done["dropped"]), "failed": int(done["failed"])}
+
+
+def make_snana(folder: Path) -> Path:
+    words = ["simulate", "what=lightcurves", "simulate.n=20", "simulate.templates=2", f"output_dir={folder}"]
+    assert astrid(words) == 0
+    return next(path for path in sorted(folder.rglob("*PHOT.FITS*")))
+
+
+def make_snana_head(folder: Path) -> Path:
+    return Path(str(make_snana(folder)).replace("PHOT", "HEAD"))
+
+
+def make_plasticc(folder: Path) -> Path:
+    """PLAsTiCC's two tables; the one with the points is changed."""
+    random = np.random.default_rng(1)
+    n = 12
+    meta = {"object_id": range(n), "ra": 10.0, "decl": -5.0, "ddf": 1, "hostgal_specz": 0.3, "hostgal_photoz": 0.3}
+    meta |= {"hostgal_photoz_err": 0.1, "distmod": 40.0, "mwebv": 0.02, "target": 90}
+    pd.DataFrame(meta).to_csv(folder / "training_set_metadata.csv", index=False)
+    points = pd.DataFrame({"object_id": np.repeat(np.arange(n), 20), "mjd": np.tile(59600.0 + np.arange(20.0), n)})
+    points["passband"] = random.integers(0, 6, len(points))
+    points["flux"] = random.normal(50, 10, len(points))
+    points["flux_err"], points["detected"] = 5.0, 1
+    points.to_csv(folder / "training_set.csv", index=False)
+    return folder / "training_set.csv"
+
+
+def table(place: Path) -> Counts:
+    from astrid_ml.tables import read_table
+
+    return {
+        "samples": 1 + len(read_table(place, {"id": "text", "ra": "deg", "dec": "deg"}).rows),
+        "dropped": 0,
+        "failed": 0,
+    }
+
+
+def make_csv(folder: Path) -> Path:
+    pd.DataFrame({"id": ["a", "b"], "ra": [1.5, 2.5], "dec": [3.0, -4.0]}).to_csv(folder / "a.csv", index=False)
+    return folder / "a.csv"
+
+
+def make_parquet(folder: Path) -> Path:
+    pd.DataFrame({"id": ["a", "b"], "ra": [1.5, 2.5], "dec": [3.0, -4.0]}).to_parquet(folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+def make_ecsv(folder: Path) -> Path:
+    from astropy.table import Table
+
+    Table({"id": ["a", "b"], "ra": [1.5, 2.5], "dec": [3.0, -4.0]}).write(folder / "a.ecsv")
+    return folder / "a.ecsv"
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        FileKind("alert, Avro", make_avro, alerts),
+        FileKind("alerts, one Avro", make_many, alerts),
+        FileKind("alerts, tar.gz", make_tar, alerts),
+        FileKind("alerts, JSON", make_json, alerts),
+        FileKind("alerts, parquet", make_packet_table, alerts),
+        FileKind("triplets, npy", make_triplets, triplets),
+        FileKind("triplets, table", make_triplet_table, triplets),
+        FileKind("frame, FITS", make_frame, frame),
+        FileKind("frame, FITS.gz", make_zipped_frame, frame),
+        FileKind("pair, subtracted", make_frame, whole_pair),
+        FileKind("ramp, npy", make_ramp, ramp),
+        FileKind("ramp, FITS cube", make_cube, ramp),
+        FileKind("ramp, JWST uncal", make_uncal, ramp),
+        FileKind("curves, SNANA PHOT", make_snana, curves),
+        FileKind("curves, SNANA HEAD", make_snana_head, curves),
+        FileKind("curves, PLAsTiCC", make_plasticc, curves),
+        FileKind("table, CSV", make_csv, table),
+        FileKind("table, parquet", make_parquet, table),
+        FileKind("table, ECSV", make_ecsv, table),
+    )
+}
+
+
+def read(item: tuple[str, str]) -> dict[str, Any]:
+    """What came of a file: its counts, or the three parts that tell what is wrong, or what a user should never see.
+
+    Args:
+        item: name of the kind, the file.
+    """
+    name, path = item
+    warnings.simplefilter("ignore")
+    logging.getLogger("astropy").setLevel(logging.ERROR)
+    try:
+        return {"outcome": "read", **KINDS[name].read(Path(path))}
+    except UserError as error:
+        return {"outcome": "refused", "words": str(error)[:300]}
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [frame for frame in frames if "/site-packages/" not in frame.filename]
+        where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
+        return {"outcome": "traceback", "words": f"{type(error).__name__}: {str(error)[:200]} ({where})"}

@@ -1,0 +1,132 @@
+"""``make fuzz``: 200 changed files of every kind that a user gives, each with a fixed seed.
+
+python tests/fuzz/fuzz.py files=200 only=ramp first=0
+
+Counts for each kind: files that were read, refused in words, or cost a failed unit; and what must be none: hangs,
+crashes, tracebacks, and files of which nothing is read and nothing is said.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests/made
+
+from file_kinds import KINDS, FileKind, read
+from mutate import mutated
+
+from astrid_ml.executors import supervise
+from astrid_ml.executors.contract import OverLimitError
+from astrid_ml.executors.limits import Limits
+from astrid_ml.executors.supervise import Crew
+
+WELL = ("read", "refused", "dropped")  # outcomes that may be
+LIMITS = Limits(seconds=60.0, seconds_per_mb=0.0, memory=2.5, retries=0)
+
+
+@dataclass
+class Tally:
+    """What came of the changed files of one kind.
+
+    Args:
+        counts: outcome -> files.
+        faults: what must not be, one line each.
+        peak: GB of anonymous memory, the most that was seen.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    peak: float = 0.0
+
+
+class WatchedCrew(Crew):
+    """A crew that notes the most memory that its processes took."""
+
+    peak = 0
+
+    def _relieve(self) -> None:
+        self.peak = max([self.peak, *(child.memory() for child in self.children)])
+        super()._relieve()
+
+
+def tally(kind: FileKind, files: int, first: int, work: Path, workers: int) -> Tally:
+    """Change a sound file in many ways and read each.
+
+    Args:
+        kind: of the file.
+        files: how many.
+        first: the first seed.
+        work: an empty folder.
+        workers: processes.
+    """
+    sound_folder = work / "sound"
+    sound_folder.mkdir(parents=True)
+    path = kind.make(sound_folder)
+    content, inside = path.read_bytes(), path.relative_to(sound_folder)
+    items, ways = [(kind.name, str(path))], ["as it was made"]
+    for seed in range(first, first + files):
+        folder = work / f"{seed}"
+        shutil.copytree(sound_folder, folder)
+        way, changed = mutated(content, seed)
+        (folder / inside).write_bytes(changed)
+        items.append((kind.name, str(folder / inside)))
+        ways.append(f"seed {seed}, {way}")
+    out, crew = Tally(), WatchedCrew(read, items, LIMITS, 1)
+    for position, result in crew.run(workers):
+        outcome, fault = judged(result)
+        if position == 0:
+            assert outcome == "read", f"the sound file: {result}"
+            continue
+        out.counts[outcome] += 1
+        if fault:
+            out.faults.append(f"{kind.name}, {ways[position]}: {fault}")
+    out.peak = crew.peak / 1e9
+    return out
+
+
+def judged(result: Any) -> tuple[str, str]:
+    """(outcome, what must not be): empty where all is well."""
+    if isinstance(result, OverLimitError):
+        return ("memory" if "memory" in str(result) else "hang"), str(result)
+    if isinstance(result, Exception):
+        return "crash", str(result)
+    if result["outcome"] == "traceback":
+        return "traceback", result["words"]
+    if result["outcome"] == "read" and not result["samples"] + result["dropped"] + result["failed"]:
+        return "silent", "nothing read, and nothing said"
+    if result["outcome"] == "read" and not result["samples"]:
+        return "dropped", ""
+    return result["outcome"], ""
+
+
+def main(arguments: list[str]) -> int:
+    """Print a line a kind; 1 where there was a fault."""
+    given = {"files": "200", "only": "", "first": "0", "workers": str(os.cpu_count() or 1)}
+    given |= dict(argument.split("=", 1) for argument in arguments)
+    warnings.simplefilter("ignore")
+    supervise.TICK = 0.02
+    faults: list[str] = []
+    print(f"{'kind':20s} {'files':>5s} {'read':>5s} {'refused':>7s} {'dropped':>7s}   peak GB   faults")
+    for number, kind in enumerate(kind for kind in KINDS.values() if given["only"] in kind.name):
+        with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
+            work = Path(name) / str(number)
+            done = tally(kind, int(given["files"]), int(given["first"]), work, int(given["workers"]))
+        counts = done.counts
+        bad = ", ".join(f"{n} {what}" for what, n in sorted(counts.items()) if what not in WELL)
+        columns = f"{sum(counts.values()):5d} {counts['read']:5d} {counts['refused']:7d} {counts['dropped']:7d}"
+        print(f"{kind.name:20s} {columns}   {done.peak:7.2f}   {bad or 'none'}", flush=True)
+        faults += done.faults
+    print("\n".join(faults))
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
