@@ -32,6 +32,7 @@ HOUSE = (
     "taxonomy",
     "devices",
     "interrupts",
+    "footprint",
     "start",
     # what passes between the framework and what is plugged into it
     "contracts",
