@@ -7,7 +7,7 @@ from typing import Any
 
 from astrid_ml.build import build
 from astrid_ml.config import domains, preprocessing_of
-from astrid_ml.contracts.pipeline import Exports
+from astrid_ml.contracts.pipeline import DomainPipeline, Exports, Labeller
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.identity import lasting
@@ -29,10 +29,12 @@ def prepare(config: dict[str, Any], progress: bool = True) -> tuple[PreparedData
         dataset = PreparedDataset(Path(config["dataset"]))
         check_domain(dataset, config)
         return dataset, None
-    arguments, executor = _arguments(config), build(config["executor"], config.get("trust", []))
-    check_preparation(arguments["pipeline"], arguments["labeller"], executor)
+    trust = config.get("trust", [])
+    pipeline, labeller = build(config["preprocessing"], trust), build(config.get("label"), trust)
+    executor = build(config["executor"], trust)
+    check_preparation(pipeline, labeller, executor, check_raw(config, pipeline))
     outcome = prepare_dataset(
-        **arguments,
+        **_arguments(config, pipeline, labeller),
         max_failed=config["max_failed"],
         executor=executor,
         config=recorded(config),
@@ -57,19 +59,19 @@ def export(config: dict[str, Any], dataset: PreparedDataset) -> dict[str, Any]:
 
 def plan(config: dict[str, Any]) -> Path:
     """``dry_run=true``: write ``plan.json`` into the store and return its path."""
-    return plan_dataset(**_arguments(config))
-
-
-def _arguments(config: dict[str, Any]) -> dict[str, Any]:
     trust = config.get("trust", [])
-    pipeline = build(config["preprocessing"], trust)
-    check_raw(config, pipeline)
+    pipeline, labeller = build(config["preprocessing"], trust), build(config.get("label"), trust)
+    check_preparation(pipeline, labeller, None, check_raw(config, pipeline))
+    return plan_dataset(**_arguments(config, pipeline, labeller))
+
+
+def _arguments(config: dict[str, Any], pipeline: DomainPipeline, labeller: Labeller | None) -> dict[str, Any]:
     return {
         "pipeline": pipeline,
         "raw": raw_paths(config),
         "store": Path(config["paths"]["data"]),
         "name": config["name"],
-        "labeller": build(config.get("label"), trust),
+        "labeller": labeller,
         "data_seed": int(config["data"]["seed"]),
         "hash_inputs": bool(config["hash_inputs"]),
     }
