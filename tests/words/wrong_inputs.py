@@ -177,7 +177,7 @@ WRONG: list[tuple[str | list[str], str]] = [
     ("associate input=missing output_dir=o", "nothing at missing"),
     ("depth input=missing output_dir=o", "nothing at missing"),
     ("simulate output_dir=o", "what=KIND"),
-    ("simulate what=stars output_dir=o", "simulate: one of"),
+    ("simulate what=stars output_dir=o", "what: one of"),
     ("simulate what=triplets", "output_dir=FOLDER"),
     ("simulate what=triplets simulate.n=1e3 output_dir=o", "write simulate.n=1000"),
     ("simulate what=ramps simulate.num_frames=1 output_dir=o", "3 or more"),
