@@ -100,6 +100,9 @@ def placeholder(comment: str) -> str:
 
 def _missing_option(name: str, text: str, conf: Folder, verb: Verb) -> UserError:
     group, _, option = name.rpartition("/")
+    while "/" in group and not (conf / group).is_dir() and not group.startswith("hydra"):  # a path was given
+        group, _, inner = group.rpartition("/")
+        option = f"{inner}/{option}"
     typed = typed_group(group, verb.config)[0]
     listed = _AVAILABLE.search(text)
     known = sorted(line.strip() for line in listed.group(1).splitlines() if line.strip()) if listed else []
@@ -107,6 +110,9 @@ def _missing_option(name: str, text: str, conf: Folder, verb: Verb) -> UserError
     if not known:
         return UserError("a configuration that can be composed", f"{name}, which is not there", "see astrid --help")
     known = [name for name in known if (typed, name) != ("what", "none")]
+    if "/" in option or option.endswith((".yaml", ".yml")):
+        fix = f"give the name alone; --config-dir=FOLDER adds options of yours, FOLDER/{group}/NAME.yaml"
+        return UserError(f"{typed}: one of {', '.join(known)}", option, fix)
     within = [name for name in known if option in name]
     fix = nearest(option, known) or (f"did you mean {within[0]}?" if len(within) == 1 else "choose one of them")
     return UserError(f"{typed or 'a configuration'}: one of {', '.join(known)}", option, fix)

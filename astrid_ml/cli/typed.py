@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -101,6 +102,10 @@ def check_typed(arguments: Sequence[str], verb: Verb, conf: Folder) -> None:
             check_flag(word)
     check_flags(flags_of(arguments), verb)
     words = list(overrides_of(arguments))
+    for before, word in itertools.pairwise(words):
+        if word.startswith("=") and "=" not in before:
+            typed = f"{before}=VALUE" if word == "=" else f"{before}{word}"
+            raise UserError("key=value as one word", f"{before} {word}", f"no blanks around the =: write {typed}")
     for word in words:
         check_word(word, verb, conf)
     given = dict(word.lstrip("+").split("=", 1) for word in words if "=" in word)
@@ -180,6 +185,8 @@ def check_word(word: str, verb: Verb, conf: Folder) -> None:
             raise UserError(f"the key {name}, which astrid {verb.name} needs", word, fix)
         return
     key, equals, _ = word.partition("=")
+    if not equals and verb.name == "simulate" and word in option_names(conf / "simulate"):
+        raise UserError("what=KIND", word, f"write what={word}")
     if not equals:
         raise UserError("key=value", word, f"write KEY={word}; astrid {verb.name} --help lists the keys")
     if not key:

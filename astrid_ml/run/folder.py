@@ -23,6 +23,7 @@ from astrid_ml.run.marks import FOLDER, Marks, damaged
 from astrid_ml.run.stages import StageLog
 
 LOCK, RECORD = ".lock", "run.json"
+BEFORE_FIT = ("prepare", "split", "audit")
 
 
 def is_first_process() -> bool:
@@ -172,7 +173,7 @@ def identity_of(folder: Path) -> str | None:
 class LiveRecord:
     """``run.json`` while the run is on its way: ``running``, ``failed`` or ``stopped``, with its stages so far.
 
-    A run that is refused before its first stage is done leaves none.
+    A run that is refused before its first training leaves none: what was prepared stands in the store.
 
     Args:
         folder: of the run.
@@ -206,7 +207,7 @@ class LiveRecord:
         try:
             yield self.log
         except BaseException as error:
-            if isinstance(error, UserError) and self.fresh and not any(s.status == "done" for s in self.log.stages):
+            if isinstance(error, UserError) and self.fresh and all(s.name in BEFORE_FIT for s in self.log.stages):
                 self._forget()
                 raise
             failed = isinstance(error, Exception)
@@ -217,7 +218,9 @@ class LiveRecord:
             raise
 
     def _forget(self) -> None:
-        """Take away what says that a run began here: it was refused before any of its stages was done."""
+        """Take away what says that a run began here: it was refused before it trained anything."""
         if self.writes:
+            for name in (FOLDER, "splits"):
+                shutil.rmtree(self.folder / name, ignore_errors=True)
             for name in (RECORD, "config.yaml"):
                 (self.folder / name).unlink(missing_ok=True)

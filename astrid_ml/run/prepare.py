@@ -49,12 +49,21 @@ def export(config: dict[str, Any], dataset: PreparedDataset) -> dict[str, Any]:
     Raises:
         UserError: the domain exports nothing, or no ``output_dir``.
     """
+    return exporter(config).export(dataset, str(config["export"]), Path(config["output_dir"]))
+
+
+def exporter(config: dict[str, Any]) -> Exports:
+    """The pipeline, where it can export: asked before anything is prepared.
+
+    Raises:
+        UserError: the domain exports nothing, or no ``output_dir``.
+    """
     pipeline = build(config["preprocessing"], config.get("trust", []))
     if not isinstance(pipeline, Exports):
         raise UserError("a domain that can export", type(pipeline).domain, "leave out export=")
     if not config.get("output_dir"):
         raise UserError("output_dir=DIR beside export=", "none", "add output_dir=DIR")
-    return pipeline.export(dataset, str(config["export"]), Path(config["output_dir"]))
+    return pipeline
 
 
 def plan(config: dict[str, Any]) -> Path:

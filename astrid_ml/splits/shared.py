@@ -158,7 +158,8 @@ def check_missions(train: Sequence[str], test: Sequence[str], there: Collection[
     """
     both, named = sorted(set(train) & set(test)), [*train, *test]
     if not test:
-        raise UserError("split.test=[MISSION], the missions to test on", "none", "for instance split.test=[galex]")
+        example = sorted(there)[0] if there else "MISSION"
+        raise UserError("split.test=[MISSION], the missions to test on", "none", f"write split.test=[{example}]")
     if both:
         got = f"{', '.join(both)} in both"
         raise UserError("split.train and split.test, apart", got, f"take {both[0]} out of one of them")

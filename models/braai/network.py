@@ -16,7 +16,7 @@ from astrid_ml.types import Count, Decay, InUnits, Whole
 def too_small(network: str, size: int, least: int) -> UserError:
     """What to say of stamps of which the poolings leave nothing."""
     wanted = f"stamps of at least {least} px for {network}, whose poolings leave nothing of smaller ones"
-    return UserError(wanted, f"size={size}", f"set channels.size={least} or more")
+    return UserError(wanted, f"{size} px", f"set channels.size={least} or more")
 
 
 class BraaiVGG6(nn.Module):

@@ -196,6 +196,12 @@ WRONG: list[tuple[str | list[str], str]] = [
     (f"score-ramps ckpt_path={MODEL} input={{I}}/ramps output_dir=o", "a checkpoint of a ramp experiment"),
     ("prepare", "paths.raw=FOLDER"),
     ("prepare experiment=realbogus_triplets dry_run=perhaps", "dry_run: true or false"),
+    (f"{PAIR} truth={{I}}/pairs/manifest.csv", "the columns x, y or ra, dec"),
+    (f"inject science={IMAGE} output_dir=o positions={{I}}/pairs/manifest.csv", "the columns x, y or ra, dec"),
+    (f"difference science={IMAGE} reference={IMAGE} output_dir=o", "one image as both"),
+    (f"{TRIPLETS} label=table label.path={{I}}/pairs/pair_000_truth.csv", "without id"),
+    (f"{TRIPLETS} label=table label.path={IMAGE}", "a table in CSV"),
+    ("compare runs=[{I}/model,{I}/pairs/../model]", "at least two different ones"),
     ("new modle mine", "did you mean model?"),
     ("new model import", "name"),
 ]

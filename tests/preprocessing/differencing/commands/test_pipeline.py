@@ -1,8 +1,8 @@
 """Manifests to units, labels by position, and what the commands leave behind."""
 
 import json
-from dataclasses import replace
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
