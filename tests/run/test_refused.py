@@ -22,7 +22,8 @@ def test_its_record_goes_unless_it_has_trained(stages: tuple[str, ...], stays: b
             with log.stage(name):
                 pass
         raise UserError("labels", "none", "give some")
-    assert sorted(path.name for path in tmp_path.iterdir()) == (["config.yaml", "run.json", "stages"] if stays else [])
+    left = ["config.yaml", "run.json", "stages"] if stays else []
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
 
 
 def test_what_an_earlier_command_left_stays_and_other_errors_are_recorded(tmp_path: Path) -> None:
