@@ -9,6 +9,8 @@ from importlib.resources import files
 import pandas as pd
 import yaml
 
+from astrid_ml.nearest import nearest
+
 COLUMN = "mission"
 
 
@@ -27,6 +29,20 @@ def canonical(name: str) -> str:
     """
     plain = name.strip().lower()
     return _names().get(plain, plain)
+
+
+def is_known(name: str) -> bool:
+    """Whether a mission is one of those with a name of its own here; a survey of yours may have any other."""
+    return name.strip().lower() in _names()
+
+
+def misspelt(name: str) -> str:
+    """``did you mean ztf?`` for a name that is nearly one of a known mission; empty for known ones and for others.
+
+    >>> misspelt("zft"), misspelt("ztf"), misspelt("myscope")
+    ('did you mean ztf?', '', '')
+    """
+    return "" if is_known(name) else nearest(name.strip().lower(), _names())
 
 
 def canonical_all(names: Iterable[str]) -> list[str]:

@@ -38,6 +38,46 @@ def yaml_files(conf: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in found if path.is_file()))
 
 
+def misplaced(conf: Path, ours: Path) -> tuple[str, str]:
+    """What of a folder of options would be found by nobody, and what to do; two empty texts where all is well.
+
+    Args:
+        conf: the folder.
+        ours: the packaged folder, which says what groups there are.
+
+    Raises:
+        ValueError: see :func:`yaml_files`.
+
+    Example:
+        >>> import tempfile
+        >>> from astrid_ml.build import conf_folder
+        >>> mine = Path(tempfile.mkdtemp())
+        >>> (mine / "split").mkdir()
+        >>> _ = (mine / "split" / "night.yml").write_text("seed: 1")
+        >>> misplaced(mine, conf_folder())
+        ('split/night.yml', 'rename it to split/night.yaml')
+    """
+    groups = [Path(), *(path.relative_to(ours) for path in sorted(ours.rglob("*")) if path.is_dir())]
+    inside = [path for group in groups if (conf / group).is_dir() for path in sorted((conf / group).iterdir())]
+    for path in inside:
+        name = path.relative_to(conf).as_posix()
+        if path.suffix == ".yml" and path.is_file() and "/" in name:
+            return name, f"rename it to {name[:-4]}.yaml"
+        if path.suffix in (".yaml", ".yml") and path.is_dir():
+            return f"{name}, a folder", f"name a file {name.rpartition('.')[0]}.yaml, and folders without .yaml"
+    here = [path for path in inside if path.suffix == ".yaml"]
+    if not here:
+        below = [path for path in yaml_files(conf) if any(path.parent.relative_to(conf).parts)]
+        roots = [conf / path.relative_to(conf).parts[0] for path in below]
+        around = next((root for root in roots if any((root / group).is_dir() for group in groups[1:])), None)
+        got = f"none, and options in {around.name}" if around else "none"
+        return got, f"name {around}" if around else "name the folder that holds GROUP/NAME.yaml"
+    alone = all(path.parent == conf and "command:" not in path.read_text("utf-8", "replace") for path in here)
+    if alone and (ours / conf.name).is_dir():
+        return f"{here[0].name} without its group", f"name the folder around it, {conf.parent}"
+    return "", ""
+
+
 def content_of(path: Path) -> Any:
     """What a file says; an empty one says nothing.
 

@@ -198,7 +198,7 @@ def words_of(hint: Any) -> str:
         parts = list(dict.fromkeys(words_of(part) for part in typed))
         return " or ".join(parts) if len(parts) < 3 and "," not in parts[0] else ", or ".join(parts)
     if origin is typing.Literal:
-        return " or ".join(str(choice) for choice in inner)
+        return " or ".join(dict.fromkeys(str(choice) for choice in inner))
     if origin is tuple and inner and inner[-1] is not Ellipsis:
         return f"a list of {len(inner)}: {', '.join(words_of(part) for part in inner)}"
     if origin in _SEQUENCES or hint in _SEQUENCES:

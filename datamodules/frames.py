@@ -61,6 +61,11 @@ class FrameDataModule(PreparedDataModule):
     reads: ClassVar[tuple[str, ...]] = ("roman",)
 
     @property
+    def channel_names(self) -> Sequence[str]:
+        """The channels that the network gets."""
+        return self.channels.names
+
+    @property
     def stamp_size(self) -> int:
         """Pixels on a side of what the network gets."""
         return self.channels.size

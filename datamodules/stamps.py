@@ -45,6 +45,11 @@ class StampDataModule(PreparedDataModule):
     reads: ClassVar[tuple[str, ...]] = ("stamps",)
 
     @property
+    def channel_names(self) -> Sequence[str]:
+        """The channels that the network gets."""
+        return self.channels.names
+
+    @property
     def stamp_size(self) -> int:
         """Pixels on a side of what the network gets."""
         return self.channels.size

@@ -6,10 +6,10 @@ that model, not with the sky.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.tables import read_table
-from astrid_ml.types import Existing
+from astrid_ml.types import Existing, Range
 
 
 def _counts(index: pd.DataFrame) -> dict[str, int]:
@@ -70,6 +70,10 @@ class TableLabel:
         if not Path(self.path).is_file():
             raise UserError("label.path=TABLE (CSV or parquet)", found(self.path), "check the path")
         return (Path(self.path),)
+
+    def check_first(self, known: Mapping[str, Collection[str]]) -> None:
+        """Read the table, so that one without the columns costs no preparation."""
+        self._read()
 
     def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Join on the id as text; samples without a row stay unlabelled and are counted.
@@ -132,7 +136,7 @@ class ColumnLabel:
     """
 
     column: str
-    mapping: Mapping[str, int] = field(default_factory=dict)
+    mapping: Mapping[str, Annotated[int, Range(0, 1)]] = field(default_factory=dict)
     version: ClassVar[int] = 1
 
     def inputs(self) -> tuple[Path, ...]:
@@ -178,18 +182,22 @@ class ScoreThresholdLabel:
         """No file of its own."""
         return ()
 
-    def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """Cut the score; samples without it stay unlabelled.
-
-        Raises:
-            UserError: the score is missing, or it is the very score that is being judged.
-        """
+    def check_first(self, known: Mapping[str, Collection[str]]) -> None:
+        """Refuse the very score that is being judged."""
         if self.column in self.judged:
             raise UserError(
                 "labels from another source than the score that is judged",
                 f"both are {self.column}",
                 "choose other labels",
             )
+
+    def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Cut the score; samples without it stay unlabelled.
+
+        Raises:
+            UserError: the score is missing, or it is the very score that is being judged.
+        """
+        self.check_first({})
         values = _numbers(_column(index, self.column))
         if values.isna().all():
             raise UserError(f"packets with {self.column}", "none has it", "choose other labels")
@@ -228,7 +236,7 @@ class MatchLabel:
             ``unknown`` where it is not: then they stay unlabelled.
     """
 
-    unmatched: str = "unknown"
+    unmatched: Literal["bogus", "unknown"] = "unknown"
     version: ClassVar[int] = 1
 
     def inputs(self) -> tuple[Path, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from astrid_ml.cli.given import configuration_of
 from astrid_ml.cli.help import described, groups_of
 from astrid_ml.cli.keys import Keys
-from astrid_ml.cli.overrides import domain_of, slots_of
+from astrid_ml.cli.overrides import choices_of, domain_of, slots_of
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
 from astrid_ml.config import configuration, option_names
 from astrid_ml.errors import UserError
@@ -96,14 +96,17 @@ def _of_verb(verb: Verb, conf: Folder, done: Sequence[str], last: str) -> Iterat
 
 
 def _names(verb: Verb, conf: Folder, done: Sequence[str], last: str) -> Iterator[Word]:
-    """Groups, slots and keys, keys up to their next dot."""
+    """Groups, slots and keys of the options that are chosen, keys up to their next dot."""
     plus = re.match(r"\+*", last)
     before = plus.group() if plus else ""
     start = last.removeprefix(before)
     for name in _groups(verb, conf, done):
         if name.count("/") < 2 or start.count("/") > 1:  # slots by their short names, unless the long one is begun
             yield f"{before}{name}=", "one of its options"
-    keys = Keys(verb.config, conf)
+    choices = choices_of(done, verb.config, conf)
+    if verb.name == "simulate":  # until a kind is chosen, the keys of all kinds
+        choices.setdefault("simulate", option_names(conf / "simulate"))
+    keys = Keys(verb.config, conf, choices)
     for name in keys.names:
         if not name.startswith(start) or name.split(".")[0] == "command":  # how a verb is built is nobody's key
             continue

@@ -107,7 +107,8 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
         except (UserError, KeyboardInterrupt):
             raise
         except Exception as error:
-            explained = explain(error, conf, verb) if stopped else explain_before(error, conf, verb)
+            say = explain if stopped else explain_before
+            explained = say(error, conf, verb, words)
             if explained is None:
                 raise
             raise explained from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from astrid_ml.cli.keys import Keys
-from astrid_ml.cli.overrides import unknown_key
+from astrid_ml.cli.keys import Keys, keys_of
+from astrid_ml.cli.overrides import typed_group, unknown_key
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
@@ -22,13 +23,14 @@ _PLACEHOLDERS = (
 )
 
 
-def explain(error: Exception, conf: Folder, verb: Verb) -> UserError | None:
+def explain(error: Exception, conf: Folder, verb: Verb, words: Sequence[str] = ()) -> UserError | None:
     """Turn Hydra's and OmegaConf's errors about a user's input into one clear message.
 
     Args:
         error: what they raised.
         conf: the folder of the configuration.
         verb: that was typed.
+        words: that were typed after it.
 
     Returns:
         The message; None for an error that is not about the input.
@@ -40,15 +42,15 @@ def explain(error: Exception, conf: Folder, verb: Verb) -> UserError | None:
     text = str(error).strip()
     cause = str(error.__cause__ or "")
     if isinstance(error, MissingConfigException) and (found := re.search(r"Could not find '([^']+)'", text)):
-        return _missing_option(found.group(1), text, conf)
+        return _missing_option(found.group(1), text, conf, verb)
     if isinstance(error, OverrideParseException):
         return _unreadable(error)
     if "Ambiguous value for argument" in text:
-        return _several(text)
+        return _several(text, verb)
     if found := re.search(r"Could not override '([^']+)'", text) or re.search(
         r"Key '([^']+)' is not in struct", text + cause
     ):
-        return _unknown(found.group(1), conf, verb)
+        return unknown_key(found.group(1), keys_of(verb.config, conf), verb.config, words)
     if found := re.search(r"Interpolation key '([^']+)' not found", text + cause):
         got = f"nothing, and other values refer to it (${{{found.group(1)}}})"
         return UserError(f"a value of {found.group(1)}", got, f"give {found.group(1)}= a value, or check that name")
@@ -61,17 +63,21 @@ def explain(error: Exception, conf: Folder, verb: Verb) -> UserError | None:
         )
     if isinstance(error, yaml.YAMLError):
         return UserError("YAML that can be read", " ".join(text.split())[:300], "correct that file")
+    if found := re.search(r"Error merging override (\S+)|Sweeping over Hydra's \w+ is not supported : '(\S+)'", text):
+        why = f": {cause.splitlines()[0]}" if cause else ""
+        fix = "give another value" if found.group(1) else "give one value: only the keys of a job are swept over"
+        return UserError("a value that this key takes", f"{found.group(1) or found.group(2)}{why}", fix)
     if isinstance(error, HydraException | OmegaConfBaseException):
         return UserError("a configuration that can be composed", text.splitlines()[0], f"see astrid {verb.name} --help")
     return None
 
 
-def explain_before(error: Exception, conf: Folder, verb: Verb) -> UserError | None:
+def explain_before(error: Exception, conf: Folder, verb: Verb, words: Sequence[str] = ()) -> UserError | None:
     """The same for an error before any job ran: a folder that Hydra could not make is the user's to change."""
     if isinstance(error, OSError) and error.filename is not None:
         got = f"{error.filename}: {error.strerror}"
         return UserError("a folder that can be made for the results", got, "choose another paths.run_dir or sweep_dir")
-    return explain(error, conf, verb)
+    return explain(error, conf, verb, words)
 
 
 def missing_key(key: str, conf: Folder, verb: Verb) -> UserError:
@@ -92,15 +98,24 @@ def placeholder(comment: str) -> str:
     return next((name for kind, name in _PLACEHOLDERS if kind.match(comment)), "")
 
 
-def _missing_option(name: str, text: str, conf: Folder) -> UserError:
+def _missing_option(name: str, text: str, conf: Folder, verb: Verb) -> UserError:
     group, _, option = name.rpartition("/")
+    while "/" in group and not (conf / group).is_dir() and not group.startswith("hydra"):  # a path was given
+        group, _, inner = group.rpartition("/")
+        option = f"{inner}/{option}"
+    typed = typed_group(group, verb.config)[0]
     listed = _AVAILABLE.search(text)
     known = sorted(line.strip() for line in listed.group(1).splitlines() if line.strip()) if listed else []
     known = [option for option in known if not option.startswith("_")] or option_names(conf / group)
     if not known:
         return UserError("a configuration that can be composed", f"{name}, which is not there", "see astrid --help")
-    fix = nearest(option, known) or "choose one of them"
-    return UserError(f"{group or 'a configuration'}: one of {', '.join(known)}", option, fix)
+    known = [name for name in known if (typed, name) != ("what", "none")]
+    if "/" in option or option.endswith((".yaml", ".yml")):
+        fix = f"give the name alone; --config-dir=FOLDER adds options of yours, FOLDER/{group}/NAME.yaml"
+        return UserError(f"{typed}: one of {', '.join(known)}", option, fix)
+    within = [name for name in known if option in name]
+    fix = nearest(option, known) or (f"did you mean {within[0]}?" if len(within) == 1 else "choose one of them")
+    return UserError(f"{typed or 'a configuration'}: one of {', '.join(known)}", option, fix)
 
 
 def _unreadable(error: Exception) -> UserError:
@@ -111,13 +126,9 @@ def _unreadable(error: Exception) -> UserError:
     )
 
 
-def _several(text: str) -> UserError:
+def _several(text: str, verb: Verb) -> UserError:
     """``seed=1,2`` without ``-m``."""
     found = re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", text)
     key, value = (found.group(1), found.group(2)) if found else ("key", "a,b")
-    fix = f"sweep over them: astrid VERB -m {key}={value}; or give a list: '{key}=[{value}]'"
+    fix = f"sweep over them: astrid {verb.name} -m {key}={value}; or give a list: '{key}=[{value}]'"
     return UserError(f"one value of {key}", f"{key}={value}", fix)
-
-
-def _unknown(key: str, conf: Folder, verb: Verb) -> UserError:
-    return unknown_key(key, Keys(verb.config, conf), verb.config)

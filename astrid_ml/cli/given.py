@@ -12,7 +12,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.installed import shadowed, sound
 from astrid_ml.layers import Layers
-from astrid_ml.option_files import fault_of, yaml_files
+from astrid_ml.option_files import fault_of, misplaced, yaml_files
 
 # Hydra's flag, its abbreviations and its short form, with its value behind = or as the next word.
 _FLAG = re.compile(r"(?:--config-d(?:i|ir)?|-cd)(?:=(.*))?", re.DOTALL)
@@ -71,9 +71,12 @@ def given_folders(arguments: Sequence[str]) -> list[Path]:
 def _refuse_faulty(folder: Path) -> None:
     """Refuse a folder with a file that may not be used."""
     try:
+        got, fix = misplaced(folder, conf_folder())
         files = yaml_files(folder)
     except ValueError as error:
         raise UserError("a folder that holds options alone", str(error), "name that folder") from error
+    if got:
+        raise UserError(f"options as GROUP/NAME.yaml in {folder}, for instance split/mine.yaml", got, fix)
     for path in files:
         if reason := fault_of(path, folder, conf_folder()):
             raise UserError(

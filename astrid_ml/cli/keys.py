@@ -10,8 +10,8 @@ import importlib
 import re
 import types
 import typing
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from typing import Any, Literal
 import yaml
 from yaml.constructor import SafeConstructor
 
+from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
 
@@ -50,6 +51,7 @@ class Key:
         comment: behind it on its line.
         target: the class that the node around it names; empty for none.
         shown: how the file writes it, for help.
+        option: the file without its suffix, from the top of the configuration: ``simulate/ramps``.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Key:
     comment: str = ""
     target: str = ""
     shown: str = ""
+    option: str = ""
 
     @property
     def is_path(self) -> bool:
@@ -79,17 +82,19 @@ class Key:
 
 @dataclass
 class Keys:
-    """All keys of a verb.
+    """All keys of a verb, or those that it has with some options.
 
     Args:
         verb: the primary configuration's name.
         conf: the folder of the configuration.
+        chosen: group -> its options; of other groups the default counts. None: every option of every group.
         found: name -> its declarations; filled when it is made.
         groups: of which the verb takes an option.
     """
 
     verb: str
     conf: Folder
+    chosen: Mapping[str, Sequence[str]] | None = None
     found: dict[str, list[Key]] = field(default_factory=dict)
     groups: set[str] = field(default_factory=set)
     _seen: set[tuple[Folder, str]] = field(default_factory=set)
@@ -153,15 +158,16 @@ class Keys:
         self._seen.add((path, package))
         text = path.read_text(encoding="utf-8")
         content = content_of(text, path)
+        option = path.relative_to(self.conf).with_suffix("").as_posix()
         if package:  # an option: the place that it is mounted at is a node
-            self.found.setdefault(package, []).append(Key(package, content))
+            self.found.setdefault(package, []).append(Key(package, content, option=option))
         for key in keys_of_text(text, package):
-            self.found.setdefault(key.name, []).append(key)
+            self.found.setdefault(key.name, []).append(replace(key, option=option))
         for item in content.get("defaults") or []:
             self._follow(item, path, package)
 
     def _follow(self, item: Any, path: Folder, package: str) -> None:
-        """Read what an entry of a defaults list names: all options of a group, since a user may choose any."""
+        """Read what an entry of a defaults list names: of a group all options that may be chosen."""
         group = path.parent.relative_to(self.conf).as_posix()
         if isinstance(item, str):
             if item == "_self_":
@@ -170,15 +176,66 @@ class Keys:
             text = place.with_suffix(".yaml").read_text("utf-8") if place.with_suffix(".yaml").is_file() else ""
             self._read(place.with_suffix(".yaml"), package_of(text, place.parent, self.conf, package))
             return
-        for name in item:
-            if name.startswith(("override hydra", "hydra")):
+        for name, default in item.items():
+            if name.startswith(("override hydra", "hydra")) or (self.chosen is not None and "override " in name):
                 continue
             name, _, mount = str(name).removeprefix("override ").partition("@")
             self.groups.add(name.lstrip("/"))
             folder = (self.conf if name.startswith("/") or group == "." else self.conf / group) / name.lstrip("/")
-            for option in sorted(folder.glob("*.yaml"), key=lambda option: option.name):
+            for option in self._options(folder, mount, default):
                 stated = mount.removeprefix("_global_.") if mount else ""
                 self._read(option, stated or package_of(option.read_text("utf-8"), folder, self.conf, ""))
+
+    def _options(self, folder: Folder, mount: str, default: Any) -> list[Folder]:
+        """Files of a group that count: all, or those that are chosen."""
+        if self.chosen is None:
+            return sorted(folder.glob("*.yaml"), key=lambda option: option.name)
+        group = folder.relative_to(self.conf).as_posix()
+        names = self.chosen.get(f"{group}@{mount}" if mount else group)
+        if names is None:
+            names = [] if default is None else [str(default)] if not isinstance(default, list) else default
+        return [folder / f"{name}.yaml" for name in names]
+
+    def homes(self, name: str) -> dict[str, list[str]]:
+        """Group -> its options that declare a key, by themselves or by what they build on."""
+        homes: dict[str, list[str]] = {}
+        for option in dict.fromkeys(key.option for key in self[name] if "/" in key.option):
+            group = option.rpartition("/")[0]
+            heirs = [
+                heir for heir in option_names(self.conf / group) if option in bases_of(f"{group}/{heir}", self.conf)
+            ]
+            homes[group] = sorted({*homes.get(group, []), *heirs})
+        return {group: options for group, options in homes.items() if options}
+
+
+def bases_of(option: str, conf: Folder) -> list[str]:
+    """An option and all that it builds on, ``simulate/ramps_light`` and ``simulate/ramps``; each after its heirs."""
+    found = [option]
+    for name in found:  # it grows meanwhile; a circle ends
+        for item in _defaults(name, conf):
+            if isinstance(item, str) and item != "_self_":
+                base = item[1:] if item.startswith("/") else "/".join([*name.split("/")[:-1], item])
+                found += [base] if base not in found else []
+    return found
+
+
+def overridden(option: str, conf: Folder) -> dict[str, list[str]]:
+    """Group -> the options that a file and those that it builds on put in the place of others (``override /a: b``)."""
+    out: dict[str, list[str]] = {}
+    for name in reversed(bases_of(option, conf)):
+        for item in _defaults(name, conf):
+            for group, value in item.items() if isinstance(item, dict) else ():
+                if str(group).startswith("override ") and value is not None:
+                    names = value if isinstance(value, list) else [value]
+                    out[str(group).removeprefix("override ").strip().lstrip("/")] = [str(part) for part in names]
+    return out
+
+
+def _defaults(option: str, conf: Folder) -> list[Any]:
+    """The defaults list of a file; empty where it has none."""
+    path = conf / f"{option}.yaml"
+    found = content_of(path.read_text("utf-8"), path).get("defaults") if path.is_file() else None
+    return found if isinstance(found, list) else []
 
 
 def content_of(text: str, path: Folder) -> dict[str, Any]:

@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from astrid_ml.errors import UserError
+from astrid_ml.footprint import footprint
 from astrid_ml.interrupts import asked, bounded, ignore_signals, interruptible
 from astrid_ml.printable import printable
 from astrid_ml.start import ending
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 # Words with which Hydra shows something and does no work.
-SHOWING = frozenset(
-    ("--cfg", "-c", "--info", "-i", "--hydra-help", "--shell-completion", "-sc", "--resolve", "--package", "-p")
-)
+SHOWING = frozenset(("--cfg", "-c", "--info", "-i", "--resolve", "--package", "-p"))
 
 
 def main(arguments: Sequence[str] | None = None, verb: str | None = None) -> None:
@@ -50,11 +49,14 @@ def run(arguments: Sequence[str], aloud: bool = False) -> int:
         aloud: say at once what begins.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's own printer
-    with interruptible():
+    with interruptible(), footprint() as made:
         try:
             return _dispatch(list(arguments), aloud)
         except BaseException as error:
-            return _code_of(error)
+            code = _code_of(error)
+            if code == MISTAKE:
+                made.remove_empty()
+            return code
 
 
 def _code_of(error: BaseException) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from astrid_ml.cli.keys import FORMER, Keys, keys_of
+from astrid_ml.cli.keys import FORMER, Keys, keys_of, overridden
 from astrid_ml.cli.typed import is_sweep
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
@@ -67,7 +67,7 @@ class _Rewriter:
     """Rewrites one argument after the other; the keys of the verb are read once, and only if a value needs it."""
 
     def __init__(self, verb: str, conf: Folder, arguments: Sequence[str]) -> None:
-        self.verb, self.conf = verb, conf
+        self.verb, self.conf, self.words = verb, conf, arguments
         self.domain = domain_of(arguments, conf, verb)
         self.sweeps = is_sweep(arguments)
 
@@ -81,18 +81,21 @@ class _Rewriter:
             return argument
         plus, key, value = match.groups()
         if self.verb == "simulate" and key == "what":
-            return f"simulate={value}"
+            return f"simulate={option_of('simulate', value, self.conf, self.sweeps, typed='what')}"
         if key.startswith("preprocessing/"):
             return f"{plus}{expand_slot(key, value, self.conf, self.domain)}={value}"
         if "/" in key or "@" in key:
             return argument
         key = self._present_name(key)
+        if key in ("hydra.launcher", "hydra.sweeper") and not value.startswith("{"):
+            group = key.replace(".", "/")
+            raise UserError(f"{group}=NAME, an option of Hydra's", argument, f"write {group}={value}")
         if not plus and (self.conf / key).is_dir():
             return f"{key}={self._option(key, value)}"
         node = self.keys.path_of_node(key)
         if node is not None and not value.startswith("{"):
             return f"{plus}{node}={quote(value, many=False)}"
-        if not plus and self.keys.is_open(key):
+        if not plus and (self.keys.is_open(key) or (value.startswith("{") and any(k.is_open for k in self.keys[key]))):
             plus = "++"  # a node that takes any key: what it means is checked by whoever reads it
         return f"{plus}{key}={self._value(key, value)}"
 
@@ -102,7 +105,7 @@ class _Rewriter:
         except UserError:
             if group in self.keys.groups:
                 raise
-            raise unknown_key(group, self.keys, self.verb) from None
+            raise unknown_key(group, self.keys, self.verb, self.words) from None
 
     def _present_name(self, key: str) -> str:
         """A key's name today, where it had another."""
@@ -113,7 +116,9 @@ class _Rewriter:
         if value in ("null", ""):
             return value
         if key == "hydra.searchpath":
-            return quote(value)  # folders
+            if not value.startswith("["):
+                raise UserError("a list of folders", f"{key}={value}", f"write '{key}=[{value}]'")
+            return quote(value)
         if self.keys.is_path(key):
             return quote(value, self._many(key, value))
         if _WORD.match(value) or not self.keys.is_text(key):
@@ -125,28 +130,128 @@ class _Rewriter:
         return value.startswith("[") and self.keys.takes_list(key)
 
 
-def unknown_key(key: str, keys: Keys, verb: str) -> UserError:
-    """What to say of a key that the verb has not."""
+def unknown_key(key: str, keys: Keys, verb: str, words: Sequence[str] = ()) -> UserError:
+    """What to say of a key that the verb has not, or not with the options that are chosen.
+
+    Args:
+        key: as it was typed.
+        keys: all of the verb.
+        verb: the primary configuration's name.
+        words: that were typed after the verb.
+    """
     name = verb.replace("_", "-")
+    live = Keys(verb, keys.conf, choices_of(words, verb, keys.conf))
+    homes = {} if key in live.found else keys.homes(key)
+    if homes:
+        return UserError(f"a key of astrid {name} with the options that are chosen", key, _belongs(key, homes, verb))
+    if key in live.found:
+        got = f"{key}={{...}} with a key that it has not"
+        return UserError(f"keys that {key} has", got, f"set them one by one, {key}.KEY=VALUE")
+    if key.startswith("hydra"):
+        return unknown_of_hydra(key, name)
+    ends = [known for known in live.names if "." not in key and key in _ends_of(known)]
+    if 0 < len(ends) < 4:
+        return UserError(f"a key of astrid {name}", key, f"did you mean {' or '.join(ends)}?")
     near = nearest(key, (known for known in keys.names if known != key))
+    meant = near.removeprefix("did you mean ").removesuffix("?")
+    if meant and meant not in live.found:
+        near = f"{near} {_belongs(meant, keys.homes(meant), verb)}".rstrip()
     return UserError(f"a key of astrid {name}", key, near or f"see astrid {name} --help")
 
 
-def option_of(group: str, value: str, conf: Folder, sweeps: bool = False) -> str:
+def _ends_of(name: str) -> set[str]:
+    """How a key may be shortened in haste: ``trainer.max_epochs`` to ``max_epochs`` and ``epochs``."""
+    last = name.rpartition(".")[2]
+    return {last, last.rpartition("_")[2]} if "." in name and not name.startswith("command.") else set()
+
+
+def unknown_of_hydra(key: str, name: str) -> UserError:
+    """What to say of a key or a group that Hydra has not."""
+    from hydra.conf import HydraConf
+    from omegaconf import OmegaConf
+
+    tree = OmegaConf.structured(HydraConf)
+    known = [f"hydra.{part}" for part in tree] + [
+        f"hydra.{part}.{key}" for part in ("run", "sweep", "job") for key in tree[part]
+    ]
+    groups = [f"hydra/{part}" for part in ("launcher", "sweeper", "job_logging", "hydra_logging")]
+    fix = nearest(key, groups if "/" in key else known) or f"astrid {name} --cfg hydra prints them"
+    return UserError("a key of Hydra's own" if "/" not in key else f"one of {', '.join(groups)}", key, fix)
+
+
+def _belongs(key: str, homes: Mapping[str, Sequence[str]], verb: str) -> str:
+    """Which options have a key, as they are typed; empty where none is known."""
+    named = []
+    for group, options in homes.items():
+        typed, top = typed_group(group, verb)
+        shown = ", ".join(options[:4]) + (", ..." if len(options) > 4 else "")
+        named.append(f"{top + ' ' if top else ''}{typed}={shown}")
+    return f"{key} belongs to {' and '.join(named)}: choose that, or leave the key out" if named else ""
+
+
+def typed_group(group: str, verb: str) -> tuple[str, str]:
+    """A group as a user types it, and what must be chosen for it to be there.
+
+    >>> typed_group("simulate", "simulate"), typed_group("preprocessing/differencing/subtract", "train")
+    (('what', ''), ('preprocessing/subtract', 'preprocessing=differencing'))
+    """
+    parts = group.split("/")
+    if parts[0] == "preprocessing" and len(parts) == 3:
+        return f"preprocessing/{parts[2]}", f"preprocessing={parts[1]}" if verb in ("train", "prepare") else ""
+    return ("what" if (verb, group) == ("simulate", "simulate") else group), ""
+
+
+def choices_of(words: Sequence[str], verb: str, conf: Folder) -> dict[str, list[str]]:
+    """Group -> the options that the words choose, by themselves or by an experiment; several in a sweep.
+
+    Args:
+        words: that were typed after the verb.
+        verb: the primary configuration's name.
+        conf: the folder of the configuration.
+    """
+    given = [word.lstrip("+").partition("=") for word in words if "=" in word and not word.startswith("-")]
+    typed: dict[str, list[str]] = {}
+    for key, _, value in given:
+        group = "simulate" if (verb, key) == ("simulate", "what") else key
+        parts = group.split("/")
+        if parts[0] == "preprocessing" and len(parts) == 2:
+            group = f"preprocessing/{domain_of(words, conf, verb)}/{parts[1]}"
+        if (conf / group.partition("@")[0]).is_dir():
+            typed[group] = [part.strip() for part in value.strip("[]").split(",")]
+    chosen = overridden(verb, conf)
+    for experiment in typed.get("experiment", []):
+        chosen |= overridden(f"experiment/{experiment}", conf)
+    return chosen | typed
+
+
+def option_of(group: str, value: str, conf: Folder, sweeps: bool = False, typed: str = "") -> str:
     """An option of a group as Hydra reads it: ``null`` and nothing at all mean ``none``.
+
+    Args:
+        group: of the option.
+        value: as it was typed.
+        conf: the folder of the configuration.
+        sweeps: several may be given, with commas.
+        typed: the key by which the user knows the group, where it is another.
 
     Raises:
         UserError: several options where one can be, what is no name, or ``null`` for a group that cannot be left out.
     """
-    options = option_names(conf / group)
+    key = typed or group
+    options = [name for name in option_names(conf / group) if (key, name) != ("what", "none")]
+    wanted = f"{key}: one of {', '.join(options)}"
+    if value.startswith("{"):
+        raise UserError(wanted, value, f"choose one of them; keys of it are set one by one, {key}.KEY=VALUE")
     if value.startswith("[") or ("," in value and not sweeps):
-        raise UserError(f"one option of {group}: {', '.join(options)}", value, "choose one, or sweep over them with -m")
+        several = ",".join(elements_of(value) if value.startswith("[") else [part.strip() for part in value.split(",")])
+        fix = f"choose one, or sweep over them with -m: -m {key}={several}"
+        raise UserError(f"one option of {key}: {', '.join(options)}", value, fix)
     if _NO_TEXT.fullmatch(value) and value not in options:
-        raise UserError(f"{group}: one of {', '.join(options)}", value, "choose one of them")
+        raise UserError(wanted, value, "choose one of them")
     if value not in ("null", "None", "~", ""):
         return value
     if "none" not in options:
-        raise UserError(f"{group}: one of {', '.join(options)}", value or "nothing", "choose one of them")
+        raise UserError(wanted, value or "nothing", "choose one of them")
     return "none"
 
 

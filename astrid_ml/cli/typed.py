@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.config import option_names
@@ -14,13 +15,25 @@ from astrid_ml.nearest import nearest
 # Hydra's flags; those that take a value behind a blank.
 FLAGS = (
     "--multirun", "-m", "--run", "-r", "--cfg", "-c", "--resolve", "--package", "-p", "--info", "-i", "--config-dir",
-    "-cd", "--config-name", "-cn", "--config-path", "-cp", "--hydra-help", "--version", "--shell-completion", "-sc",
-    "--experimental-rerun",
+    "-cd",
 )  # fmt: skip
-WITH_VALUE = (
-    "--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp",
-    "--experimental-rerun",
-)  # fmt: skip
+WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd")
+# Flags of Hydra's that have no use here, and what has.
+_INSTEAD = {
+    "--config-name": "choose another command, or experiment=NAME",
+    "--config-path": "write --config-dir FOLDER for options of your own",
+    "--hydra-help": "write --help",
+    "--version": "astrid --version says it",
+    "--shell-completion": "write astrid completion bash, zsh or fish",
+    "--experimental-rerun": "type the command again: a run carries on in its folder",
+}
+# Flags of which Hydra takes one, by their long names, and what it shows with them.
+_LONG = {
+    "-m": "--multirun", "-r": "--run", "-c": "--cfg", "-i": "--info", "-p": "--package", "-cd": "--config-dir",
+    "-cn": "--config-name", "-cp": "--config-path", "-sc": "--shell-completion",
+}  # fmt: skip
+_ONE_OF = ("--multirun", "--run", "--cfg", "--info")
+_SHOWN = ("job", "hydra", "all")
 _OPTION_OF_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _KEY = re.compile(r"[+~]{0,2}[A-Za-z_$][\w.$:/@{}-]*")
 # Keys that say how raw files become a dataset, of which there is one already where dataset= is given.
@@ -81,12 +94,18 @@ def check_typed(arguments: Sequence[str], verb: Verb, conf: Folder) -> None:
         conf: the folder of the configuration.
 
     Raises:
-        UserError: an unknown flag, a word without ``=``, a group left out that a run needs, a key without effect.
+        UserError: an unknown flag, flags that do not go together,
+            a word without ``=``, a group left out that a run needs, a key without effect.
     """
     for word in arguments:
         if word.startswith("-"):
             check_flag(word)
+    check_flags(flags_of(arguments), verb)
     words = list(overrides_of(arguments))
+    for before, word in itertools.pairwise(words):
+        if word.startswith("=") and "=" not in before:
+            typed = f"{before}=VALUE" if word == "=" else f"{before}{word}"
+            raise UserError("key=value as one word", f"{before} {word}", f"no blanks around the =: write {typed}")
     for word in words:
         check_word(word, verb, conf)
     given = dict(word.lstrip("+").split("=", 1) for word in words if "=" in word)
@@ -98,11 +117,62 @@ def check_flag(word: str) -> None:
     name, equals, value = word.partition("=")
     if name in FLAGS:
         return
+    known = "key=value, or one of the flags -m, --cfg job, --info, --config-dir DIR, --help"
+    if fix := _INSTEAD.get(_LONG.get(name, name)):
+        raise UserError(known, word, fix)
     key = name.lstrip("-").replace("-", "_")
     fix = nearest(name, (*FLAGS, "--help")) or (
         f"write {key}={value}" if equals else f"write {key}=VALUE if it is a key"
     )
-    raise UserError("key=value, or one of the flags -m, --cfg job, --info, --config-dir DIR, --help", word, fix)
+    raise UserError(known, word, fix)
+
+
+def flags_of(arguments: Sequence[str]) -> dict[str, str | None]:
+    """Long name of each flag -> its value, None without one.
+
+    >>> flags_of(["-m", "seed=1,2", "--cfg", "job", "--info"])
+    {'--multirun': None, '--cfg': 'job', '--info': None}
+    """
+    found: dict[str, str | None] = {}
+    for position, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        name = _LONG.get(name, name)
+        if not word.startswith("-") or name not in FLAGS:
+            continue
+        after = arguments[position + 1] if position + 1 < len(arguments) else ""
+        takes = name in WITH_VALUE or (name == "--info" and "=" not in after)
+        found[name] = value if equals else after if takes and after and after[0] not in "-+~" else None
+    return found
+
+
+def check_flags(flags: Mapping[str, str | None], verb: Verb) -> None:
+    """Refuse flags that do not go together, and values that a flag does not know.
+
+    Args:
+        flags: by their long names.
+        verb: that was typed.
+
+    Raises:
+        UserError: Hydra would say it in its own words.
+    """
+    together = [name for name in _ONE_OF if name in flags]
+    if len(together) > 1:
+        shows = next((name for name in together if name in ("--cfg", "--info")), together[-1])
+        left = " and ".join(name.replace("--multirun", "-m") for name in together if name != shows)
+        fix = f"leave out {left}: {shows} shows one job, with one value of each key"
+        raise UserError(f"one of {', '.join(_ONE_OF)} at a time", " and ".join(together), fix)
+    for name in ("--resolve", "--package"):
+        if name in flags and "--cfg" not in flags:
+            raise UserError(f"{name} beside --cfg job", "no --cfg", f"add --cfg job, or leave out {name}")
+    for name in [name for name in WITH_VALUE if name in flags and not flags[name]]:
+        example = {"--cfg": "job", "--config-dir": "FOLDER"}.get(name, "VALUE")
+        raise UserError(f"{name} {example}", f"{name} alone", f"write {name} {example}, or leave out {name}")
+    if (shown := flags.get("--cfg", "job")) not in _SHOWN:
+        fix = nearest(str(shown), _SHOWN) or "write --cfg job"
+        raise UserError(f"--cfg {', '.join(_SHOWN)}", f"--cfg {shown}", fix)
+    if (shown := flags.get("--info")) and shown not in _OPTION_OF_INFO:
+        fix = nearest(shown, _OPTION_OF_INFO) or f"write astrid {verb.name} ... --info"
+        raise UserError(f"--info alone, or with one of {', '.join(_OPTION_OF_INFO)}", f"--info {shown}", fix)
 
 
 def check_word(word: str, verb: Verb, conf: Folder) -> None:
@@ -115,6 +185,8 @@ def check_word(word: str, verb: Verb, conf: Folder) -> None:
             raise UserError(f"the key {name}, which astrid {verb.name} needs", word, fix)
         return
     key, equals, _ = word.partition("=")
+    if not equals and verb.name == "simulate" and word in option_names(conf / "simulate"):
+        raise UserError("what=KIND", word, f"write what={word}")
     if not equals:
         raise UserError("key=value", word, f"write KEY={word}; astrid {verb.name} --help lists the keys")
     if not key:

@@ -37,8 +37,9 @@ class CompareCommand:
         Raises:
             UserError: fewer than two runs, a run without test predictions, or no sample in common.
         """
+        places = {Path(name).expanduser().resolve() for name in self.runs}
         tables = {name: test_predictions(Path(name)) for name in self.runs}
-        if len(tables) < 2:
+        if len(places) < max(2, len(self.runs)):
             raise UserError(
                 "runs=[RUN1,RUN2,...], at least two different ones", str(list(self.runs)), "give two run folders"
             )

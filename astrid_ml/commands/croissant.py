@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.types import Existing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLE = "master_index.csv"  # of datasets that are a table and its images, without an index of ours
 
@@ -32,8 +35,6 @@ class CroissantCommand:
 
     def run(self) -> dict[str, Any]:
         """Return the file, whether it was written, and what is wrong with it; ``failed`` counts that."""
-        import pandas as pd
-
         from astrid_ml.dataset.croissant import check_croissant, write_croissant, write_table_croissant
 
         path = Path(self.dataset)
@@ -46,7 +47,21 @@ class CroissantCommand:
             if not (path / "dataset.json").is_file() and (path / TABLE).is_file():
                 write_table_croissant(path / TABLE, provenance=self.provenance)
             else:
-                splits = None if self.splits is None else pd.read_parquet(self.splits)
+                splits = None if self.splits is None else _splits(self.splits)
                 write_croissant(path, splits=splits, provenance=self.provenance)
         wrong = check_croissant(file)
         return {"croissant": str(file), "written": write, "failed": len(wrong), "wrong": wrong}
+
+
+def _splits(path: str) -> pd.DataFrame:
+    """The table of a split.
+
+    Raises:
+        UserError: it is no parquet table.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise UserError("splits=FILE.parquet with id and fold", found(path), "give RUN/splits/*.parquet") from error

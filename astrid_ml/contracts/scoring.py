@@ -70,6 +70,15 @@ class HasStampSize(Protocol):
 
 
 @runtime_checkable
+class NamesChannels(Protocol):
+    """A datamodule that says which channels of the stamps it wants."""
+
+    @property
+    def channel_names(self) -> Sequence[str]:
+        """In the order of the network."""
+
+
+@runtime_checkable
 class Draws(Protocol):
     """Has a picture of each sample.
 

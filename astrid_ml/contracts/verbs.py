@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -11,6 +12,33 @@ class MakesRaw(Protocol):
     """A simulator that says whose raw files it makes."""
 
     domain: ClassVar[str]
+
+
+@runtime_checkable
+class TellsValues(Protocol):
+    """A simulator that says which values some columns of the samples can hold, before it makes a file."""
+
+    def column_values(self) -> Mapping[str, Collection[str]]:
+        """Column of the index -> all values that can occur in it."""
+
+
+@runtime_checkable
+class ChecksFirst(Protocol):
+    """A part that can refuse its own values, or a file of its own, before there are samples.
+
+    A split, a labeller or a pipeline may have this beside what its contract asks for; it is called before raw files are
+    opened or simulated.
+    """
+
+    def check_first(self, known: Mapping[str, Collection[str]]) -> None:
+        """Refuse what cannot work.
+
+        Args:
+            known: column of the index -> all values that can occur in it, for the columns of which that is known.
+
+        Raises:
+            UserError: names the key.
+        """
 
 
 class Simulator(Protocol):

@@ -22,7 +22,8 @@ from astrid_ml.run.environment import deciding, run_identity
 from astrid_ml.run.marks import FOLDER, Marks, damaged
 from astrid_ml.run.stages import StageLog
 
-LOCK = ".lock"
+LOCK, RECORD = ".lock", "run.json"
+BEFORE_FIT = ("prepare", "split", "audit")
 
 
 def is_first_process() -> bool:
@@ -172,6 +173,8 @@ def identity_of(folder: Path) -> str | None:
 class LiveRecord:
     """``run.json`` while the run is on its way: ``running``, ``failed`` or ``stopped``, with its stages so far.
 
+    A run that is refused before its first training leaves none: what was prepared stands in the store.
+
     Args:
         folder: of the run.
         config: of the run.
@@ -180,6 +183,7 @@ class LiveRecord:
 
     def __init__(self, folder: Path, config: dict[str, Any], overrides: list[str]) -> None:
         self.folder, self.writes = folder, is_first_process()
+        self.fresh = not (folder / RECORD).exists()
         self.content = {
             "schema": SCHEMA,
             "status": "running",
@@ -194,7 +198,7 @@ class LiveRecord:
         """As it is now."""
         if self.writes:
             content = self.content | {"stages": self.log.plain()}
-            write_text(self.folder / "run.json", json_text(content))
+            write_text(self.folder / RECORD, json_text(content))
 
     @contextmanager
     def running(self) -> Iterator[StageLog]:
@@ -203,9 +207,20 @@ class LiveRecord:
         try:
             yield self.log
         except BaseException as error:
+            if isinstance(error, UserError) and self.fresh and all(s.name in BEFORE_FIT for s in self.log.stages):
+                self._forget()
+                raise
             failed = isinstance(error, Exception)
             self.content |= {"status": "failed" if failed else "stopped"}
             if failed:
                 self.content["reason"] = f"{type(error).__name__}: {error}"
             self.write()
             raise
+
+    def _forget(self) -> None:
+        """Take away what says that a run began here: it was refused before it trained anything."""
+        if self.writes:
+            for name in (FOLDER, "splits"):
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+            for name in (RECORD, "config.yaml"):
+                (self.folder / name).unlink(missing_ok=True)

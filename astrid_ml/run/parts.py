@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,13 +14,14 @@ from astrid_ml.build import build
 from astrid_ml.contracts.batches import MakesBatches
 from astrid_ml.contracts.check import ContractError, called, check_part
 from astrid_ml.contracts.pipeline import DomainPipeline, Labeller, Makes
-from astrid_ml.contracts.scoring import HasExample, HasPurpose, HasStampSize, ModelData, ReadsKinds
-from astrid_ml.contracts.verbs import MakesRaw
+from astrid_ml.contracts.scoring import HasExample, HasPurpose, HasStampSize, ModelData, NamesChannels, ReadsKinds
+from astrid_ml.contracts.verbs import ChecksFirst, MakesRaw, TellsValues
 from astrid_ml.datamodules.prepared import PreparedDataModule
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.executors.contract import Executor
 from astrid_ml.models.tasks.task import Task
+from astrid_ml.nearest import nearest
 from astrid_ml.pipeline.contract import check_pipeline
 from astrid_ml.run.trial import check_task, try_batch
 from astrid_ml.splits.plan import Split
@@ -38,14 +39,18 @@ def check_parts(config: dict[str, Any]) -> None:
     trust = config.get("trust", [])
     check_device(config["trainer"])
     pipeline: DomainPipeline = build(config["preprocessing"], trust)
-    check_raw(config, pipeline)
-    check_preparation(pipeline, build(config.get("label"), trust), build(config["executor"], trust))
-    check_part(build(config["split"], trust), Split, "split=")
+    known = check_raw(config, pipeline)
+    labeller = None if config.get("dataset") else build(config.get("label"), trust)
+    check_preparation(pipeline, labeller, build(config["executor"], trust), known)
+    split = build(config["split"], trust)
+    check_part(split, Split, "split=")
+    check_first(split, known)
     datamodule, judge = build(config["datamodule"], trust), build(config["evaluation"], trust)
     check_part(judge, Judge, "evaluation=")
     check_datamodule(datamodule)
     check_kinds(pipeline, datamodule)
     check_sizes(pipeline, datamodule)
+    check_channels(pipeline, datamodule)
     with torch.random.fork_rng(devices=[]):  # the run's own weights come from its seed alone
         task, loss = build(config["model"]["task"], trust), build(config.get("loss"), trust)
         check_purposes(task, judge, loss if "loss" in config["model"]["task"] else None)
@@ -121,10 +126,14 @@ def _accepts(maker: Callable[..., Any], on: Any, values: dict[str, Any], lenient
     return True
 
 
-def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> None:
-    """Refuse a simulation of another domain than the pipeline's."""
-    if config["paths"]["raw"] is not None or not config.get("simulate"):
-        return
+def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> Mapping[str, Collection[str]]:
+    """Refuse a simulation of another domain than the pipeline's.
+
+    Returns:
+        column -> the values that can occur in the samples, as far as a simulation tells; nothing for other raw files.
+    """
+    if config.get("dataset") or config["paths"]["raw"] is not None or not config.get("simulate"):
+        return {}
     simulator = build(config["simulate"], config.get("trust", []))
     wanted = type(pipeline).domain
     if isinstance(simulator, MakesRaw) and simulator.domain != wanted:
@@ -133,6 +142,13 @@ def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> None:
             f"{type(simulator).__name__}, which makes those of {simulator.domain}",
             f"choose preprocessing={simulator.domain} with it, or another simulate=",
         )
+    return simulator.column_values() if isinstance(simulator, TellsValues) else {}
+
+
+def check_first(part: object, known: Mapping[str, Collection[str]]) -> None:
+    """Let a part refuse what it can without samples."""
+    if isinstance(part, ChecksFirst):
+        part.check_first(known)
 
 
 def kind_of_samples(pipeline: DomainPipeline) -> str:
@@ -161,6 +177,17 @@ def check_sizes(pipeline: object, datamodule: object) -> None:
         raise UserError("channels no larger than the stamps that the pipeline cuts", got, f"set channels.size={there}")
 
 
+def check_channels(pipeline: DomainPipeline, datamodule: object) -> None:
+    """Refuse channels that the pipeline does not cut."""
+    there = [str(name) for name in pipeline.describe().get("channels") or ()]
+    if not there or not isinstance(datamodule, NamesChannels):
+        return
+    unknown = [name for name in datamodule.channel_names if name not in there]
+    if unknown:
+        fix = nearest(unknown[0], there) or "choose among them"
+        raise UserError(f"channels.names among {', '.join(there)}, which the pipeline cuts", ", ".join(unknown), fix)
+
+
 def check_purposes(task: object, judge: object, loss: object | None) -> None:
     """Refuse a judge or a loss of another kind of answer than the task's."""
     if not isinstance(task, HasPurpose):
@@ -185,15 +212,29 @@ def check_batch(task: Any, datamodule: object, judge: object = None) -> None:
         try_batch(task, datamodule.example(), datamodule, judge)
 
 
-def check_preparation(pipeline: DomainPipeline, labeller: Labeller | None, executor: Executor | None) -> None:
+def check_preparation(
+    pipeline: DomainPipeline,
+    labeller: Labeller | None,
+    executor: Executor | None,
+    known: Mapping[str, Collection[str]],
+) -> None:
     """Refuse what a dataset cannot be prepared with, before a raw file is opened.
+
+    Args:
+        pipeline: of the domain.
+        labeller: that joins labels.
+        executor: of the units.
+        known: column -> the values that can occur in the samples, as far as that is known.
 
     Raises:
         ContractError: a class lacks what its contract asks for.
+        UserError: a part refuses its own values or files.
     """
     check_pipeline(pipeline)
+    check_first(pipeline, known)
     if labeller is not None:
         check_part(labeller, Labeller, "label=")
+        check_first(labeller, known)
     if executor is not None:
         check_part(executor, Executor, "executor=")
 

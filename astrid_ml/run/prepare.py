@@ -8,7 +8,7 @@ from typing import Any
 
 from astrid_ml.build import build
 from astrid_ml.config import domains, preprocessing_of
-from astrid_ml.contracts.pipeline import Exports
+from astrid_ml.contracts.pipeline import DomainPipeline, Exports, Labeller
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
@@ -34,8 +34,7 @@ def prepare(config: dict[str, Any], progress: bool = True) -> tuple[PreparedData
         dataset = PreparedDataset(Path(config["dataset"]))
         check_domain(dataset, config)
         return dataset, None
-    arguments, executor = _arguments(config), executor_of(config)
-    check_preparation(arguments["pipeline"], arguments["labeller"], executor)
+    arguments, executor = _checked(config)
     share = share_of(config.get("shard"))
     further = {"max_failed": config["max_failed"], "config": recorded(config), "progress": progress}
     if share is not None and share.joins:
@@ -52,9 +51,17 @@ def prepare_part(config: dict[str, Any], share: Share) -> ShareOutcome:
         config: as for :func:`prepare`.
         share: which units.
     """
-    arguments, executor = _arguments(config), executor_of(config)
-    check_preparation(arguments["pipeline"], arguments["labeller"], executor)
+    arguments, executor = _checked(config)
     return prepare_share(arguments, share, executor)
+
+
+def _checked(config: dict[str, Any]) -> tuple[dict[str, Any], Executor]:
+    """The arguments of a preparation, and where it runs; refused before any raw file is opened."""
+    trust = config.get("trust", [])
+    pipeline, labeller = build(config["preprocessing"], trust), build(config.get("label"), trust)
+    executor = executor_of(config)
+    check_preparation(pipeline, labeller, executor, check_raw(config, pipeline))
+    return _arguments(config, pipeline, labeller), executor
 
 
 def executor_of(config: dict[str, Any]) -> Executor:
@@ -70,29 +77,38 @@ def export(config: dict[str, Any], dataset: PreparedDataset) -> dict[str, Any]:
     Raises:
         UserError: the domain exports nothing, or no ``output_dir``.
     """
+    return exporter(config).export(dataset, str(config["export"]), Path(config["output_dir"]))
+
+
+def exporter(config: dict[str, Any]) -> Exports:
+    """The pipeline, where it can export: asked before anything is prepared.
+
+    Raises:
+        UserError: the domain exports nothing, or no ``output_dir``.
+    """
     pipeline = build(config["preprocessing"], config.get("trust", []))
     if not isinstance(pipeline, Exports):
         raise UserError("a domain that can export", type(pipeline).domain, "leave out export=")
     if not config.get("output_dir"):
         raise UserError("output_dir=DIR beside export=", "none", "add output_dir=DIR")
-    return pipeline.export(dataset, str(config["export"]), Path(config["output_dir"]))
+    return pipeline
 
 
 def plan(config: dict[str, Any]) -> Path:
     """``dry_run=true``: write ``plan.json`` into the store and return its path."""
-    return plan_dataset(**_arguments(config))
-
-
-def _arguments(config: dict[str, Any]) -> dict[str, Any]:
     trust = config.get("trust", [])
-    pipeline = build(config["preprocessing"], trust)
-    check_raw(config, pipeline)
+    pipeline, labeller = build(config["preprocessing"], trust), build(config.get("label"), trust)
+    check_preparation(pipeline, labeller, None, check_raw(config, pipeline))
+    return plan_dataset(**_arguments(config, pipeline, labeller))
+
+
+def _arguments(config: dict[str, Any], pipeline: DomainPipeline, labeller: Labeller | None) -> dict[str, Any]:
     return {
         "pipeline": pipeline,
         "raw": raw_paths(config),
         "store": Path(config["paths"]["data"]),
         "name": config["name"],
-        "labeller": build(config.get("label"), trust),
+        "labeller": labeller,
         "data_seed": int(config["data"]["seed"]),
         "hash_inputs": bool(config["hash_inputs"]),
     }

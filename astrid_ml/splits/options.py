@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.missions import canonical, canonical_all, with_canonical
+from astrid_ml.nearest import nearest
 from astrid_ml.sky import healpix
 from astrid_ml.splits.groups import assign, joined, linked_groups
-from astrid_ml.splits.plan import SplitPlan, check_disjoint
-from astrid_ml.splits.shared import need, refuse_crossing, without_near, without_shared
+from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.splits.shared import (
+    check_label_sources,
+    check_missions,
+    check_shares,
+    need,
+    one_round,
+    refuse_crossing,
+    strata_of,
+    told_of_misspelt,
+    without_near,
+    without_shared,
+)
 from astrid_ml.types import Array, Decay, InUnits, Level, NonNegative, Range, Seed
 
 PARTS = np.array(["train", "val", "test"])
-
-
-def strata_of(index: pd.DataFrame) -> pd.Series:
-    """Label and mission together: each fold gets its share of both."""
-    return _words(index, "label") + "|" + _words(index, "mission")
-
-
-def _words(index: pd.DataFrame, name: str) -> pd.Series:
-    """A column as text; empty where null, which as text would stay null and put all its rows into one fold."""
-    if name not in index:
-        return pd.Series("", index=index.index)
-    return index[name].astype(object).where(index[name].notna(), "").astype(str)
-
-
-def one_round(index: pd.DataFrame, folds: Array) -> list[pd.DataFrame]:
-    """A single round; refuses groups that cross."""
-    rounds = [pd.DataFrame({"id": index["id"].astype(str), "fold": folds})]
-    check_disjoint(index, rounds)
-    return rounds
-
-
-def check_shares(val: float, test: float) -> None:
-    """Shares leave something to train on."""
-    if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
-        raise UserError(
-            "split.val and split.test that leave a share for training", f"{val} and {test}", "for instance 0.15 and 0.2"
-        )
 
 
 @dataclass(frozen=True)
@@ -61,6 +46,10 @@ class GroupSplit:
     val: Level = 0.15
     test: Decay = 0.2
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
+
+    def check_first(self, known: Mapping[str, Collection[str]]) -> None:
+        """Refuse shares that leave nothing."""
+        check_shares(self.val, self.test)
 
     def plan(self, index: pd.DataFrame) -> SplitPlan:
         """Share out the groups."""
@@ -89,6 +78,10 @@ class SkySplit:
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
     order: Annotated[int, Range(0, 29)] = 6
     buffer: Annotated[NonNegative, InUnits("deg")] = 0.0
+
+    def check_first(self, known: Mapping[str, Collection[str]]) -> None:
+        """Refuse shares that leave nothing."""
+        check_shares(self.val, self.test)
 
     def plan(self, index: pd.DataFrame) -> SplitPlan:
         """Share out the cells; a group goes where its first sample lies."""
@@ -122,6 +115,10 @@ class TimeSplit:
     test: Decay = 0.2
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
     column: str = "mjd"
+
+    def check_first(self, known: Mapping[str, Collection[str]]) -> None:
+        """Refuse shares that leave nothing."""
+        check_shares(self.val, self.test)
 
     def plan(self, index: pd.DataFrame) -> SplitPlan:
         """Cut the objects' first detections at two quantiles."""
@@ -190,19 +187,21 @@ class MissionSplit:
     test: tuple[str, ...] | list[str] = ()
     allow_mixed_labels: bool = False
 
+    def check_first(self, known: Mapping[str, Collection[str]]) -> None:
+        """Refuse lists that overlap or leave nothing, and names that the data cannot hold."""
+        check_missions(canonical_all(self.train), canonical_all(self.test), canonical_all(known.get("mission", ())))
+        if "mission" not in known:
+            told_of_misspelt(self.train, "split.train")
+            told_of_misspelt(self.test, "split.test")
+
     def plan(self, index: pd.DataFrame) -> SplitPlan:
         """Missions decide; a group seen by a tested mission is never trained on."""
         need(index, ["mission"], "a split by mission")
         index = with_canonical(index)
         mission = index["mission"].astype(str)
         known, test = sorted(mission.unique()), canonical_all(self.test)
+        check_missions(canonical_all(self.train), test, known)
         train = canonical_all(self.train) or [name for name in known if name not in test]
-        unknown = sorted({*train, *test} - set(known))
-        if unknown or not test or not train or set(train) & set(test):
-            got = f"train {train}, test {test}" + (f", unknown {unknown}" if unknown else "")
-            raise UserError(
-                f"split.train and split.test, apart, among {', '.join(known)}", got, "name missions of this dataset"
-            )
         check_label_sources(index, [*train, *test], self.allow_mixed_labels)
         groups = linked_groups(index, self.link_radius)
         folds = np.full(len(index), "unused", dtype="<U6")
@@ -236,20 +235,32 @@ class LeaveOneMissionOut:
     held_out: str | None = "none"
     allow_mixed_labels: bool = False
 
+    def check_first(self, known: Mapping[str, Collection[str]]) -> None:
+        """Refuse a mission that the data cannot hold, or that is all that they hold."""
+        if self.mission is None:
+            check_shares(self.val, self.test)
+            return
+        check_missions((), (self.mission,), canonical_all(known.get("mission", ())), str(self.held_out))
+        if "mission" not in known:
+            told_of_misspelt((str(self.held_out),), "split.held_out")
+
+    @property
+    def mission(self) -> str | None:
+        """The one name of the mission that is held out; None where all are pooled."""
+        name = "none" if self.held_out is None else canonical(self.held_out)
+        return None if name == "none" else name
+
     def plan(self, index: pd.DataFrame) -> SplitPlan:
         """One round for the chosen mission."""
         need(index, ["mission"], "a split by mission")
         index = with_canonical(index)
         known = sorted(index["mission"].astype(str).unique())
-        held_out = "none" if self.held_out is None else canonical(self.held_out)
-        if held_out == "none":
+        held_out = self.mission
+        if held_out is None:
             check_label_sources(index, known, self.allow_mixed_labels)
             pooled = GroupSplit(self.seed, self.val, self.test, self.link_radius).plan(index)
             return SplitPlan("leave_one_mission_out", pooled.rounds, {"held_out": "none", **pooled.account})
-        if held_out not in known:
-            raise UserError(
-                f"split.held_out=none or one of {', '.join(known)}", str(self.held_out), "choose one of them"
-            )
+        check_missions((), (held_out,), known, str(self.held_out))
         split = MissionSplit(self.seed, self.val, self.link_radius, (), (held_out,), self.allow_mixed_labels)
         plan = split.plan(index)
         return SplitPlan("leave_one_mission_out", plan.rounds, {"held_out": held_out, **plan.account})
@@ -279,7 +290,24 @@ class ColumnSplit:
     test_values: tuple[str, ...] | list[str] = ()
     disjoint: tuple[str, ...] | list[str] = ("truth_id",)
     cell_order: Annotated[int, Range(0, 29)] | None = 10
-    shared: str = "refuse"
+    shared: Literal["refuse", "leave_out"] = "refuse"
+
+    def check_first(self, known: Mapping[str, Collection[str]]) -> None:
+        """Refuse shares that leave nothing to train on, and values that the column cannot hold."""
+        if not self.test_values:
+            check_shares(self.val, self.test)
+        elif self.column in known:
+            self._check_values(known[self.column])
+
+    def _check_values(self, there: Collection[str]) -> None:
+        """Refuse values to test on that are not there, or that are all that is there."""
+        values = sorted(set(map(str, there)))
+        if unknown := sorted(set(map(str, self.test_values)) - set(values)):
+            fix = nearest(unknown[0], values) or f"choose among {', '.join(values[:10])}"
+            raise UserError(f"split.test_values among the values of {self.column}", ", ".join(unknown), fix)
+        if not set(values) - set(map(str, self.test_values)):
+            got = f"all {len(values)} values of {self.column} in split.test_values"
+            raise UserError(f"a value of {self.column} that is not tested, to train on", got, "test fewer of them")
 
     def plan(self, index: pd.DataFrame) -> SplitPlan:
         """Values decide; what recurs over folds is refused by name, or left out and counted."""
@@ -315,30 +343,8 @@ class ColumnSplit:
         if not self.test_values:
             check_shares(self.val, self.test)
             return PARTS[assign(values, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)]
-        unknown = sorted(set(map(str, self.test_values)) - set(values))
-        if unknown:
-            raise UserError(
-                f"values of {self.column}", ", ".join(unknown), f"choose among {', '.join(sorted(set(values))[:10])}"
-            )
+        self._check_values(values.unique())
         folds = np.full(len(index), "test", dtype="<U5")
         rest = ~values.isin([str(value) for value in self.test_values]).to_numpy()
         folds[rest] = PARTS[assign(units[rest], strata_of(index)[rest], [1 - self.val, self.val], self.seed)]
         return folds
-
-
-def check_label_sources(index: pd.DataFrame, missions: Sequence[str], allowed: bool) -> None:
-    """Missions labelled in different ways measure the labelling, not the sky.
-
-    Raises:
-        UserError: ``label_source`` differs between missions and that is not allowed.
-    """
-    if allowed or "label_source" not in index:
-        return
-    chosen = index[index["mission"].isin(missions) & index["label"].notna()]
-    sources = chosen.groupby("mission")["label_source"].agg(lambda column: ", ".join(sorted(set(column.astype(str)))))
-    if sources.nunique() > 1:
-        raise UserError(
-            "one source of labels for all missions",
-            "; ".join(f"{mission}: {source}" for mission, source in sources.items()),
-            "label them alike, or accept it with split.allow_mixed_labels=true (the report says so)",
-        )

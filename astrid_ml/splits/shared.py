@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.missions import misspelt
+from astrid_ml.nearest import nearest
+from astrid_ml.printable import printable
 from astrid_ml.sky import unit_vectors
-from astrid_ml.splits.plan import FOLDS
+from astrid_ml.splits.plan import FOLDS, check_disjoint
 from astrid_ml.types import Array, Floats
 
 # Each fold with those that give way to it.
@@ -93,3 +97,88 @@ def need(index: pd.DataFrame, columns: Sequence[str], why: str) -> None:
         there = [str(name) for name in index.columns if index[name].notna().any()]
         fix = f"choose another split, or one of the columns {', '.join(there)}"
         raise UserError(f"the column {', '.join(absent)} for {why}", "none in this dataset", fix)
+
+
+def strata_of(index: pd.DataFrame) -> pd.Series:
+    """Label and mission together: each fold gets its share of both."""
+    return _words(index, "label") + "|" + _words(index, "mission")
+
+
+def _words(index: pd.DataFrame, name: str) -> pd.Series:
+    """A column as text; empty where null, which as text would stay null and put all its rows into one fold."""
+    if name not in index:
+        return pd.Series("", index=index.index)
+    return index[name].astype(object).where(index[name].notna(), "").astype(str)
+
+
+def one_round(index: pd.DataFrame, folds: Array) -> list[pd.DataFrame]:
+    """A single round; refuses groups that cross."""
+    rounds = [pd.DataFrame({"id": index["id"].astype(str), "fold": folds})]
+    check_disjoint(index, rounds)
+    return rounds
+
+
+def check_shares(val: float, test: float) -> None:
+    """Shares leave something to train on."""
+    if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
+        raise UserError(
+            "split.val and split.test that leave a share for training", f"{val} and {test}", "for instance 0.15 and 0.2"
+        )
+
+
+def check_label_sources(index: pd.DataFrame, missions: Sequence[str], allowed: bool) -> None:
+    """Missions labelled in different ways measure the labelling, not the sky.
+
+    Raises:
+        UserError: ``label_source`` differs between missions and that is not allowed.
+    """
+    if allowed or "label_source" not in index:
+        return
+    chosen = index[index["mission"].isin(missions) & index["label"].notna()]
+    sources = chosen.groupby("mission")["label_source"].agg(lambda column: ", ".join(sorted(set(column.astype(str)))))
+    if sources.nunique() > 1:
+        raise UserError(
+            "one source of labels for all missions",
+            "; ".join(f"{mission}: {source}" for mission, source in sources.items()),
+            "label them alike, or accept it with split.allow_mixed_labels=true (the report says so)",
+        )
+
+
+def check_missions(train: Sequence[str], test: Sequence[str], there: Collection[str], held_out: str = "") -> None:
+    """Missions to train on and to test on, by their one names: apart, and among those that are there.
+
+    Args:
+        train: empty for all that are not tested.
+        test: at least one.
+        there: that the data can hold; empty where that is not known yet.
+        held_out: the one that is tested as the user typed it, where it is that of ``split.held_out``.
+
+    Raises:
+        UserError: names the key.
+    """
+    both, named = sorted(set(train) & set(test)), [*train, *test]
+    if not test:
+        example = sorted(there)[0] if there else "MISSION"
+        raise UserError("split.test=[MISSION], the missions to test on", "none", f"write split.test=[{example}]")
+    if both:
+        got = f"{', '.join(both)} in both"
+        raise UserError("split.train and split.test, apart", got, f"take {both[0]} out of one of them")
+    if not there:
+        return
+    known, unknown = ", ".join(sorted(there)), sorted(set(named) - set(there))
+    wanted = f"split.held_out=none or one of {known}" if held_out else f"split.train and split.test among {known}"
+    if unknown:
+        fix = nearest(unknown[0], there) or "name missions of these data"
+        raise UserError(wanted, held_out or ", ".join(unknown), fix)
+    if not train and not set(there) - set(test):
+        raise UserError(
+            "a mission that is not tested, to train on", f"only {known} in these data", "test fewer of them"
+        )
+
+
+def told_of_misspelt(names: Sequence[str], key: str) -> None:
+    """Say that a mission's name is nearly that of a known one: data of one's own may have any name, so it goes on."""
+    for name in names:
+        if hint := misspelt(name):
+            said = f"note: {key} names {name!r}, which is no mission known here ({hint}); it is looked for in the data"
+            print(printable(said), file=sys.stderr, flush=True)

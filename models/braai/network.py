@@ -9,7 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from astrid_ml.errors import UserError
 from astrid_ml.types import Count, Decay, InUnits, Whole
+
+
+def too_small(network: str, size: int, least: int) -> UserError:
+    """What to say of stamps of which the poolings leave nothing."""
+    wanted = f"stamps of at least {least} px for {network}, whose poolings leave nothing of smaller ones"
+    return UserError(wanted, f"{size} px", f"set channels.size={least} or more")
 
 
 class BraaiVGG6(nn.Module):
@@ -40,7 +47,7 @@ class BraaiVGG6(nn.Module):
         self.drop, self.drop_head = nn.Dropout(dropout), nn.Dropout(2 * dropout)
         side = ((size - 4) // 2 - 4) // 4
         if side < 1:
-            raise ValueError(f"stamps of {size} pixels are too small for VGG6: at least 20")
+            raise too_small("BraaiVGG6", size, 20)
         self.fc1 = nn.Linear(32 * side * side + n_features, 256)
         self.fc2 = nn.Linear(256, 1)
 
@@ -94,6 +101,8 @@ class BraaiWide(nn.Module):
             # ReLU and max-pooling commute exactly; pooled first, ReLU has a quarter of the pixels to do.
             layers += [nn.Conv2d(before, width, 3, padding=1), nn.MaxPool2d(2), nn.ReLU()]
             before, side = width, side // 2
+        if side < 1:
+            raise too_small("BraaiWide", size, 2 ** len(widths))
         self.convolutions = nn.Sequential(*layers)
         self.dense = nn.Linear(before * side * side + n_features, hidden)
         self.drop = nn.Dropout(dropout)

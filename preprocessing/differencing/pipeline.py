@@ -18,9 +18,10 @@ from astrid_ml.preprocessing.differencing.difference import (
     Difference,
     Subtraction,
 )
+from astrid_ml.preprocessing.differencing.frame.apart import refuse_one_hdu, refuse_one_image
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, frame_files
-from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, read_truth
+from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, placed, truth_table
 from astrid_ml.preprocessing.differencing.grid.align import AlignNone
 from astrid_ml.preprocessing.differencing.pixels.cutouts import Cutout
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf, GivenPsf, NamedPsf
@@ -74,8 +75,9 @@ class DifferencingPipeline(Subtraction):
         """Load and subtract one pair. A PSF that is named with a frame takes the place of a measured one.
 
         Raises:
-            UserError: a PSF is named, and another kind than the usual one was chosen.
+            UserError: both are one image; a PSF is named, and another kind than the usual one was chosen.
         """
+        refuse_one_image(science, reference)
         load, steps = self.loader(), self
         if (science.psf or reference.psf) and not isinstance(self.psf, GivenPsf):
             if not isinstance(self.psf, EmpiricalPsf):
@@ -85,7 +87,9 @@ class DifferencingPipeline(Subtraction):
                     "choose preprocessing/psf=given, or leave out the file",
                 )
             steps = replace(self, psf=NamedPsf(self.psf))
-        return steps(load(science), load(reference))
+        images = load(science), load(reference)
+        refuse_one_hdu(science, reference, images)
+        return steps(*images)
 
     def loader(self) -> LoadFits:
         """The loader; frames that share their pixels already need no WCS."""
@@ -94,11 +98,12 @@ class DifferencingPipeline(Subtraction):
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Subtract the pair and write its candidates; warnings of the quality record are counted."""
         sides = (Frame(**unit.parameters["science"]), Frame(**unit.parameters["reference"]))
+        known = truth_table(unit.parameters["truth"]) if unit.parameters["truth"] else None
         done = self.difference(*sides)
         for warning in done.quality.warnings:
             writer.count(f"warning: {_kind(warning)}")
         writer.count("pairs")
-        truth = read_truth(unit.parameters["truth"], done.science) if unit.parameters["truth"] else None
+        truth = placed(known, done.science) if known is not None else None
         table = candidate_table(done, unit.id)
         table["source"] = Path(sides[0].file).name
         radius = self.match_radius * done.quality.science.fwhm

@@ -11,6 +11,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole
+from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.simulated_sky.artefacts import Artefacts
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.files import SUFFIXES, write_image
@@ -67,6 +68,10 @@ class SimulateSky:
     distortion: Annotated[NonNegative, InUnits("px")] = 0.08
     artefacts: NonNegative = 1.0
     reference_fwhm: Annotated[tuple[Positive, Positive] | list[Positive], Ordered()] = (0.75, 1.05)
+
+    def column_values(self) -> dict[str, tuple[str, ...]]:
+        """The missions."""
+        return {"mission": tuple(map(canonical, self.missions))}
 
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write the files.

@@ -45,6 +45,10 @@ class SimulateTriplets:
         spelt = {canonical(name): name for name in MISSIONS}
         object.__setattr__(self, "missions", tuple(spelt.get(canonical(name), name) for name in self.missions))
 
+    def column_values(self) -> dict[str, tuple[str, ...]]:
+        """The missions."""
+        return {"mission": tuple(map(canonical, self.missions))}
+
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write ``triplets_<mission>_<part>.npy`` and ``.parquet``.
 

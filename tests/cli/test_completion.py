@@ -46,6 +46,19 @@ def test_keys_one_dot_at_a_time_and_their_values() -> None:
     assert offered("train", "trainer.max_epochs=") == []
 
 
+def test_keys_of_the_chosen_options_alone() -> None:
+    pairs, ramps = ([*offered("simulate", f"what={kind}", "simulate.")] for kind in ("pairs", "ramps_light"))
+    assert "simulate.fwhm=" in pairs and "simulate.num_frames=" not in pairs
+    assert "simulate.num_frames=" in ramps and "simulate.fwhm=" not in ramps
+    assert {"simulate.fwhm=", "simulate.num_frames="} <= set(offered("simulate", "simulate."))
+    assert {"simulate.fwhm=", "simulate.part="} <= set(offered("simulate", "-m", "what=pairs,triplets", "simulate."))
+    assert "simulate.prevalence=" in offered("train", "experiment=realbogus_triplets", "simulate.")
+    assert "loss.gamma=" in offered("train", "loss=focal", "loss.") and "loss.gamma=" not in offered("train", "loss.")
+    kernel = offered("difference", "preprocessing/subtract=kernel", "preprocessing.subtract.")
+    assert "preprocessing.subtract.degrees=" in kernel
+    assert "preprocessing.subtract.degrees=" not in offered("difference", "preprocessing.subtract.")
+
+
 def test_files_where_a_key_takes_files_and_folders_where_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,7 +87,8 @@ def test_options_of_plugins_and_of_a_given_folder(site: Path, tmp_path: Path) ->
     (tmp_path / "given" / "split" / "own_plates.yaml").write_text("plates: 3\n")
     assert words(["train", "split=own"]) == [("split=own_cells", "Cells.")]
     assert offered("train", f"--config-dir={tmp_path}/given", "split=own") == ["split=own_cells", "split=own_plates"]
-    assert offered("train", "split.si") == ["split.side="] and offered("own-c") == ["own-count"]
+    assert offered("train", "split=own_cells", "split.si") == ["split.side="] and offered("train", "split.si") == []
+    assert offered("own-c") == ["own-count"]
     assert offered("train", f"--config-dir={tmp_path}/no", "split=own") == ["split=own_cells"]
 
 

@@ -34,6 +34,7 @@ HOUSE = (
     "taxonomy",
     "devices",
     "interrupts",
+    "footprint",
     "start",
     "executors",
     # what passes between the framework and what is plugged into it

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from astrid_ml.splits.options import strata_of
+from astrid_ml.splits.shared import strata_of
 
 
 def test_rows_without_a_mission_are_stratified_by_their_label() -> None:

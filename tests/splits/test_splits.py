@@ -160,7 +160,7 @@ def test_mixed_label_sources_are_refused_unless_allowed(held_out: str) -> None:
         (options.KFold(k=1), "at least 2"),
         (options.LeaveOneMissionOut(held_out="GALAX"), "GALAX"),
         (options.MissionSplit(train=["PS1"], test=["ps1"]), "ps1"),
-        (options.MissionSplit(train=["HST"], test=["PS1"]), "unknown"),
+        (options.MissionSplit(train=["HST"], test=["PS1"]), "got hst"),
         (options.MissionSplit(), "split.test"),
         (options.ColumnSplit(column="detector"), "detector"),
         (options.ColumnSplit(column="field", test_values=["99"]), "99"),

@@ -14,12 +14,14 @@ from astrid_ml.start import importing
 def command(cfg: Any) -> int:
     """Prepare a dataset, or only plan it."""
     with importing(), waiting("loading libraries"):
-        from astrid_ml.run.prepare import export, plan, prepare
+        from astrid_ml.run.prepare import export, exporter, plan, prepare
 
     config = plain(cfg)
     if config["dry_run"]:
         print(printable(f"plan: {plan(config)}"))
         return 0
+    if config.get("export"):
+        exporter(config)  # refuses before the work what cannot be exported after it
     share = share_of(config.get("shard"))
     if share is not None and not share.joins:
         return _share(config, share)

@@ -39,9 +39,9 @@ class AssociateCommand:
 
     def run(self) -> dict[str, Any]:
         """Associate, write, summarise."""
+        known = read_positions(Path(self.known)) if self.known else None
         files = find_files(self.input, "candidates*.parquet")
         candidates = joined_candidates(files)
-        known = read_positions(Path(self.known)) if self.known else None
         out, objects = Associate(self.radius, self.mission_radius)(candidates, known.rows if known else None)
         kept = objects[objects["n_candidates"] >= self.min_candidates].reset_index(drop=True)
         folder = Path(self.output_dir)

@@ -20,7 +20,7 @@ from astrid_ml.preprocessing.differencing.commands.products import (
 from astrid_ml.preprocessing.differencing.commands.quicklook import write_quicklook
 from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.load import Frame
-from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, read_truth
+from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, placed, truth_table
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline, candidate_table
 from astrid_ml.progress import waiting
 from astrid_ml.types import Existing
@@ -59,11 +59,12 @@ class DifferenceCommand:
         if self.export not in (None, "hdf5"):
             raise UserError("export=hdf5 or none", str(self.export), "leave it out or write hdf5")
         folder = Path(self.output_dir)
+        known = truth_table(self.truth) if self.truth else None
         model = self._model()
         with waiting("subtracting"):
             done = self.pipeline.difference(self.science, self.reference)
         with waiting("writing"):
-            return self._written(folder, done, model)
+            return self._written(folder, done, model, known)
 
     def _model(self) -> LoadedModel | None:
         """The network that scores: loaded before any work, so that a wrong file costs none."""
@@ -73,14 +74,16 @@ class DifferenceCommand:
 
         return load_model(Path(self.ckpt_path), self.trust)
 
-    def _written(self, folder: Path, done: Difference, model: LoadedModel | None) -> dict[str, Any]:
+    def _written(
+        self, folder: Path, done: Difference, model: LoadedModel | None, known: pd.DataFrame | None
+    ) -> dict[str, Any]:
         """Write what there is to know of a subtracted pair, and return its figures."""
-        folder.mkdir(parents=True, exist_ok=True)
         table = candidate_table(done, Path(self.science.file).name.split(".")[0])
-        truth = read_truth(self.truth, done.science) if self.truth else None
+        truth = placed(known, done.science) if known is not None else None
         table, _ = label_candidates(table, truth, self.pipeline.match_radius * done.quality.science.fwhm)
         table["source"] = Path(self.science.file).name
         table = self._scored(table, done, model)
+        folder.mkdir(parents=True, exist_ok=True)
         write_difference(folder / "difference.fits", done, self.science.file, self.reference.file)
         write_candidates(folder, table)
         write_json(folder / "quality.json", done.quality.record())

@@ -20,7 +20,7 @@ from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits, open_fits, split_name
 from astrid_ml.preprocessing.differencing.frame.planes import linear_flux, stretched_flux
-from astrid_ml.preprocessing.differencing.frame.truth import read_truth
+from astrid_ml.preprocessing.differencing.frame.truth import placed, truth_table
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
 from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
@@ -71,13 +71,14 @@ class InjectCommand:
         """
         for name in ("snr", "flux", "mag"):
             check_range(name, getattr(self, name))
+        known = None if self.positions is None else truth_table(self.positions)
         image = LoadFits(need_wcs=False)(self.science)
         if self.poisson and not image.gain_known:
             fix = "give science.gain=..., or poisson=false for sources without noise of their own"
             raise UserError("a gain (e- per image unit) for the sources' photon noise", f"none in {image.name}", fix)
         psf = psf_of(image)
         rng = np.random.default_rng(self.seed)
-        truth = self._truth(image, psf, rng)
+        truth = self._truth(image, psf, rng, known)
         added, variance = photons(image, psf, truth, rng if self.poisson else None)
         folder, (path, ext) = Path(self.output_dir), split_name(self.science.file, self.science.ext)
         target = folder / f"injected_{Path(path).name}"
@@ -91,14 +92,16 @@ class InjectCommand:
         said = {"sources": len(truth), "image": str(target), "truth": str(folder / "truth.csv")}
         return said if ext is None else {**said, "hdu": ext}
 
-    def _truth(self, image: Image, psf: torch.Tensor, rng: np.random.Generator) -> pd.DataFrame:
+    def _truth(
+        self, image: Image, psf: torch.Tensor, rng: np.random.Generator, known: pd.DataFrame | None
+    ) -> pd.DataFrame:
         """``object_id, x, y, ra, dec, flux, mag, snr, kind, injected`` of the sources."""
         error = math.sqrt(float(image.variance[~image.mask].median()) / float(psf.square().sum()))
-        if self.positions is None:
+        if known is None:
             x, y = free_places(image, self.n, self.spacing, self.margin, rng)
             given = pd.DataFrame({"x": x, "y": y})
         else:
-            given = read_truth(self.positions, image)
+            given = placed(known, image)
         if given.empty:
             got = f"none (n={self.n}, spacing={self.spacing:g}, margin={self.margin} in {image.shape})"
             raise UserError("at least one place for a source", got, "lower the margin or the spacing")

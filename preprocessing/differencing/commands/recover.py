@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,13 +14,15 @@ import torch
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import finite, whole, write_json
+from astrid_ml.found import found
 from astrid_ml.preprocessing.differencing.commands.inject import free_places
 from astrid_ml.preprocessing.differencing.commands.recovery import Recovery, recover, summarise
 from astrid_ml.preprocessing.differencing.commands.recovery_figure import write_recovery_figure
+from astrid_ml.preprocessing.differencing.frame.apart import refuse_one_image
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame
-from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs
-from astrid_ml.preprocessing.differencing.frame.truth import read_truth
+from astrid_ml.preprocessing.differencing.frame.manifest import Pair, find_pairs, frame_files
+from astrid_ml.preprocessing.differencing.frame.truth import placed, truth_table
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.stars.psf import GivenPsf
@@ -102,13 +104,11 @@ class RecoverCommand:
 
     def run(self) -> dict[str, Any]:
         """Run every way on every pair; returns the table's main columns."""
-        ways = self._ways()
-        folder = Path(self.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
+        ways, pairs = self._ways(), self._pairs()
         results: dict[str, list[Recovery]] = {name: [] for name in ways}
         failed: list[str] = []
         without: set[str] = set()
-        for label, science, reference, truth in self._cases():
+        for label, science, reference, truth in self._cases(pairs):
             for name, pipeline in ways.items():
                 if isinstance(pipeline.psf, GivenPsf) and (science.psf is None or reference.psf is None):
                     without.add(label)
@@ -127,7 +127,7 @@ class RecoverCommand:
             raise UserError("a pair that can be subtracted", "; ".join(failed)[:400], "see the reasons")
         table = pd.DataFrame([{"name": name, **summarise(parts)} for name, parts in results.items()])
         sources = {name: pd.concat([p.sources for p in parts], ignore_index=True) for name, parts in results.items()}
-        self._write(folder, table, sources, failed)
+        self._write(Path(self.output_dir), table, sources, failed)
         shown = ("completeness_above_7", "m50", "false_positives_per_mpx", "slope", "pull_std", "sig_std_raw")
         brief = {row["name"]: {k: _round(row[k]) for k in shown if k in row} for row in table.to_dict("records")}
         return {"rows": brief, "failed": len(failed), "output_dir": self.output_dir}
@@ -142,25 +142,42 @@ class RecoverCommand:
             ways = {name: ways[name] for name in self.methods}
         return ways
 
-    def _cases(self) -> Iterator[tuple[str, Image, Image, pd.DataFrame]]:
-        load = self.pipeline.loader()
+    def _pairs(self) -> list[tuple[Pair, pd.DataFrame | None]]:
+        """The pairs with their truth, None where sources are injected: all tables and files are looked at first.
+
+        Raises:
+            UserError: no pair, a file that is not there, a pair without truth, a table that is none.
+        """
         if self.input is None:
             if not (self.science and self.science.path and self.reference and self.reference.path):
                 raise UserError("input=MANIFEST, or science=A reference=B", "neither", "give one of them")
             if self.inject.n < 1:
                 raise UserError("known sources", "inject.n=0", "set inject.n=100")
-            yield self._injected(self.science.path, load(self.science), load(self.reference), 0)
-            return
+            refuse_one_image(self.science, self.reference)
+            return [(Pair(self.science.path, vars(self.science), vars(self.reference)), None)]
         pairs = find_pairs([Path(self.input)])[: self.limit]
-        for number, pair in enumerate(pairs):
+        files = [path for pair in pairs for side in (pair.science, pair.reference) for path in frame_files(side)]
+        if absent := [found(path) for path in files if not path.is_file()]:
+            got = f"{', '.join(absent[:3])}{f' and {len(absent) - 3} more' if len(absent) > 3 else ''}"
+            raise UserError("the files that the manifest names", got, "correct the manifest, or fetch them")
+        if self.inject.n > 0:
+            return [(pair, None) for pair in pairs]
+        without = [pair.name for pair in pairs if pair.truth is None]
+        if without:
+            fix = "add the column truth to the manifest, or inject: inject.n=100"
+            raise UserError("a truth for each pair", f"none for {without[0]}", fix)
+        return [(pair, truth_table(str(pair.truth))) for pair in pairs]
+
+    def _cases(
+        self, pairs: Sequence[tuple[Pair, pd.DataFrame | None]]
+    ) -> Iterator[tuple[str, Image, Image, pd.DataFrame]]:
+        load = self.pipeline.loader()
+        for number, (pair, truth) in enumerate(pairs):
             science, reference = load(Frame(**pair.science)), load(Frame(**pair.reference))
-            if self.inject.n > 0:
+            if truth is None:
                 yield self._injected(pair.name, science, reference, number)
-            elif pair.truth is None:
-                fix = "add the column truth to the manifest, or inject: inject.n=100"
-                raise UserError("a truth for each pair", f"none for {pair.name}", fix)
             else:
-                yield pair.name, science, reference, read_truth(pair.truth, science)
+                yield pair.name, science, reference, placed(truth, science)
 
     def _injected(
         self, name: str, science: Image, reference: Image, number: int
@@ -173,6 +190,7 @@ class RecoverCommand:
         return name, changed, reference, truth
 
     def _write(self, folder: Path, table: pd.DataFrame, sources: dict[str, pd.DataFrame], failed: list[str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         with whole(folder / "recover.parquet") as at:
             table.to_parquet(at, index=False)
         write_json(folder / "recover.json", {"rows": table.to_dict("records"), "failed": failed})

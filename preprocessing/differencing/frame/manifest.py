@@ -11,6 +11,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.found import none_in
+from astrid_ml.preprocessing.differencing.frame.apart import one_image
 from astrid_ml.preprocessing.differencing.frame.load import Frame, split_name
 from astrid_ml.tables import read_table
 from astrid_ml.walk import walk
@@ -45,12 +46,15 @@ def find_pairs(raw: Sequence[Path]) -> list[Pair]:
     """Pairs in files and folders, names unique, in the order of the tables.
 
     Raises:
-        UserError: neither a manifest nor two FITS files, or a table without the two columns.
+        UserError: neither a manifest nor two FITS files, a table without the two columns, one image as both.
     """
     files = [path for path in raw if path.is_file()]
     if len(files) == 2 and len(raw) == 2 and all(is_fits(path) for path in files):
-        science, reference = (str(path) for path in files)
-        return [Pair(files[0].name.split(".")[0], {"path": science}, {"path": reference})]
+        sides: list[dict[str, Any]] = [{"path": str(path)} for path in files]
+        if one_image(*sides):
+            got = f"one file twice: {files[0]} and {files[1]}"
+            raise UserError("two FITS files, science and reference", got, "give two files")
+        return [Pair(files[0].name.split(".")[0], sides[0], sides[1])]
     tables = [path for path in files if path.suffix in (".csv", ".parquet")]
     for folder in (path for path in raw if path.is_dir()):
         tables += walk(folder, lambda path: path.name in NAMES)
@@ -64,7 +68,7 @@ def read_manifest(path: Path) -> list[Pair]:
     """Pairs of a table. Paths are relative to it; ``science_gain``, ``reference_psf`` and the like set a frame's value.
 
     Raises:
-        UserError: an unreadable table, or one without science and reference.
+        UserError: an unreadable table, one without science and reference, or a row with one image as both.
     """
     try:
         read = read_table(path, {"science": "text", "reference": "text"})
@@ -75,7 +79,14 @@ def read_manifest(path: Path) -> list[Pair]:
         got = f"{path}, row {row}: {reason}"
         raise UserError("a manifest with science and reference in every row", got, "add them")
     table = read.rows.astype({"science": object, "reference": object})
-    return [_pair(row, path.parent) for row in table.to_dict("records")]
+    pairs = [_pair(row, path.parent) for row in table.to_dict("records")]
+    same = [number for number, pair in enumerate(pairs, 1) if one_image(pair.science, pair.reference)]
+    if same:
+        image = pairs[same[0] - 1].science["path"]
+        more = f" ({len(same)} such rows)" if len(same) > 1 else ""
+        got = f"{path}, row {same[0]}: {image} as both{more}"
+        raise UserError("a manifest with two images, science and reference, in every row", got, "correct that row")
+    return pairs
 
 
 def _pair(row: dict[Any, Any], folder: Path) -> Pair:

@@ -42,17 +42,40 @@ def read_truth(path: str, science: Image) -> pd.DataFrame:
     """Known positions of a frame: the table with ``x, y`` in px, from x and y or from ra and dec.
 
     Raises:
+        UserError: see :func:`truth_table` and :func:`placed`.
+    """
+    return placed(truth_table(path), science)
+
+
+def truth_table(path: str) -> pd.DataFrame:
+    """Known positions as they stand in a table: before any frame is read, so that a wrong table costs no work.
+
+    Raises:
         UserError: an unreadable table, neither pair of columns, a row without its position or its flux (where there
-            is such a column), or sky positions without a WCS.
+            is such a column).
     """
     numbers = {"x": "number", "y": "number", "ra": "deg", "dec": "deg", "flux": "number"}
     read = read_table(path, {}, optional=numbers)
     table = read.rows
-    pair = next((pair for pair in (("x", "y"), ("ra", "dec")) if set(pair) <= set(table.columns)), None)
-    if pair is None:
+    pair = _pair(table)
+    if not pair:
         raise UserError("the columns x, y or ra, dec", f"{path} with {', '.join(map(str, table.columns))}", "add them")
     _refuse_gaps(path, read, [*pair, *(["flux"] if "flux" in table else [])])
-    if pair == ("x", "y"):
+    return table
+
+
+def _pair(table: pd.DataFrame) -> tuple[str, ...]:
+    """The columns that say where a source is; empty where there are none."""
+    return next((pair for pair in (("x", "y"), ("ra", "dec")) if set(pair) <= set(table.columns)), ())
+
+
+def placed(table: pd.DataFrame, science: Image) -> pd.DataFrame:
+    """Known positions with ``x, y`` in px of a frame; of those in ra and dec, the ones that lie on it.
+
+    Raises:
+        UserError: sky positions without a WCS.
+    """
+    if _pair(table) == ("x", "y"):
         return table
     if science.wcs is None:
         raise UserError("a WCS for positions in ra, dec", f"none in {science.name}", "give x, y")

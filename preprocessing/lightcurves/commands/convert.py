@@ -64,11 +64,11 @@ class ConvertCommand:
         results = dict(each_once(executor, convert_one, jobs))
         report = summarise(sources, [results[number] for number in range(len(jobs))])
         report["in_several_sources"] = repeated([(job.source.path.name, job.target) for job in jobs])
-        write_json(Path(self.output_dir) / "report.json", report)
         if not report["objects"]:
             lost = [entry["reason"] for entry in (*report["drops"], *report["failed_sources"])]
-            fix = f"see {Path(self.output_dir) / 'report.json'}"
+            fix = "see the reasons; give files of light curves"
             raise UserError("at least one usable curve", in_words(lost), fix)
+        write_json(Path(self.output_dir) / "report.json", report)
         named = ("drops", "repairs", "failed_sources", "in_several_sources", "photflag_bits")
         summary = {name: value for name, value in report.items() if name not in named}
         return summary | {"in_several_sources": len(report["in_several_sources"]), "output_dir": self.output_dir}

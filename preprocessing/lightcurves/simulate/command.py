@@ -50,6 +50,10 @@ class SimulateLightcurves:
     templates: Count = 200
     seasons: Count = 3
 
+    def column_values(self) -> dict[str, tuple[str, ...]]:
+        """The two parts, of which each class has objects."""
+        return {"part": ("train", "test")}
+
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write the files and ``truth.parquet``; returns counts by part and class."""
         kinds: dict[str, Transient | None] = {kind.label: kind for kind in TRANSIENTS}

@@ -75,10 +75,11 @@ class ScoreRampsCommand:
             UserError: there are no exposures with truth.
         """
         network = RampNetwork.load(self.ckpt_path, self.precision, self.trust) if self.ckpt_path else None
+        files = self._files()
         lists: dict[str, Lists] = {"likelihood": Lists()} | ({"fusion": Lists()} if network is not None else {})
         scores: list[ExposureScores] = []
         slopes, warned = Slopes(), []
-        for path in self._files():
+        for path in files:
             with tempfile.TemporaryDirectory() as work:
                 score, warning = self._exposure(path, len(scores), Path(work), network, lists, slopes)
             scores.append(score)
@@ -107,6 +108,8 @@ class ScoreRampsCommand:
                 none_in(self.input),
                 "make some: astrid simulate what=ramps simulate.n=8 output_dir=sim",
             )
+        for path in files:
+            Truth.read(path)  # before the first exposure is worked on, which takes minutes
         return files
 
     def _exposure(

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.errors import UserError
 from astrid_ml.files import read_arrays
+from astrid_ml.found import found
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.types import Mask
 
@@ -36,12 +38,19 @@ class Truth:
         """Read the truth of ``<stem>.fits``.
 
         Raises:
-            UserError: the arrays cannot be read.
+            UserError: the arrays or the list of events cannot be read.
         """
         stem, names = exposure.with_suffix(""), (*_KEYS, "type", "event", "charge")
         arrays = read_arrays(Path(f"{stem}_truth.npz"), (*names, "read_noise"))
-        noise = float(arrays.pop("read_noise"))
-        return Truth(pd.DataFrame(arrays), pd.read_parquet(f"{stem}_events.parquet"), noise)
+        noise, listed = float(arrays.pop("read_noise")), Path(f"{stem}_events.parquet")
+        wanted = f"the events of {exposure.name} beside it"
+        if not listed.is_file():
+            raise UserError(wanted, found(listed), "make both with astrid simulate what=ramps, or write that table")
+        try:
+            events = pd.read_parquet(listed)
+        except (ValueError, OSError) as error:
+            raise UserError(wanted, f"{listed}: {str(error)[:120]}", "write that table again") from error
+        return Truth(pd.DataFrame(arrays), events, noise)
 
 
 def completeness(truth: Truth, jumps: pd.DataFrame) -> pd.DataFrame:

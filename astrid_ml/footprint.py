@@ -1,0 +1,74 @@
+"""Folders that a command makes: one that is refused leaves none of them behind empty.
+
+Folders are made in many places, by Hydra too. Python itself tells of each (the audit event ``os.mkdir``), so that no
+place has to remember it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+_listening: list[Footprint] = []
+
+
+class Footprint:
+    """The folders that were made since, in order.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> here = Path(tempfile.mkdtemp())
+        >>> with footprint() as made:
+        ...     (here / "runs" / "a").mkdir(parents=True)
+        ...     (here / "kept").mkdir()
+        ...     _ = (here / "kept" / "note.txt").write_text("")
+        >>> made.remove_empty()
+        >>> sorted(path.name for path in here.iterdir())
+        ['kept']
+    """
+
+    def __init__(self) -> None:
+        self.folders: list[str] = []
+
+    def remove_empty(self) -> None:
+        """Remove those in which nothing stands, the inner ones first; what is there stays."""
+        for folder in reversed(self.folders):
+            with suppress(OSError):  # not empty, or another process removed it
+                os.rmdir(folder)
+
+
+@contextmanager
+def footprint() -> Iterator[Footprint]:
+    """Listen until the block ends."""
+    if not _listening:
+        _listen_once()
+    made = Footprint()
+    _listening.append(made)
+    try:
+        yield made
+    finally:
+        _listening.remove(made)
+
+
+_hooked: list[bool] = []
+
+
+def _listen_once() -> None:
+    """Add the hook, which cannot be taken away again; without anybody who listens it does nothing."""
+    if not _hooked:
+        _hooked.append(True)
+        sys.addaudithook(_heard)
+
+
+def _heard(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "os.mkdir" or not _listening:
+        return
+    with suppress(OSError, ValueError, TypeError):  # whatever cannot be a path is refused by mkdir itself
+        folder = os.path.abspath(os.fsdecode(arguments[0]))
+        if not os.path.lexists(folder):
+            for made in _listening:
+                made.folders.append(folder)
