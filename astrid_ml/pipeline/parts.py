@@ -143,6 +143,18 @@ def do_parts(
     return [results.get(n, ShardFailedError(failed.get(names[n], ""))) for n in range(len(jobs))]
 
 
+def said_of_share(folder: Path, share: Share | None) -> dict[str, Any]:
+    """What a command prints that did a share of its work: the share, and what failed of it.
+
+    Args:
+        folder: of the results.
+        share: that was done.
+    """
+    failed = {} if share is None else failed_of_shares(folder, f"{share.index}-of-{share.of}")
+    reasons = [f"{name}: {reason}" for name, reason in failed.items()]
+    return {"shard": str(share), "failed": len(failed)} | ({"failed_parts": reasons} if reasons else {})
+
+
 class ShardFailedError(RuntimeError):
     """What a shard said of a piece of work that it could not do."""
 
