@@ -32,10 +32,10 @@ from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
+from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import SUFFIX as PATCHES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
-from astrid_ml.preprocessing.ramps.readers.patches import SUFFIX as PATCHES
 from astrid_ml.types import Existing
 from astrid_ml.walk import walk
 
