@@ -77,9 +77,10 @@ class DifferenceCommand:
         if self.shard is not None:
             fix = "give input=MANIFEST, or leave out shard"
             raise UserError("shard=i/n of the pairs of a manifest", f"shard={self.shard} and one pair", fix)
-        if self.science.path is None or self.reference.path is None:
-            fix = "give both frames, or a manifest of pairs"
-            raise UserError("input=MANIFEST, or science=A reference=B", "neither", fix)
+        absent = [f"{side}=FILE" for side in ("science", "reference") if getattr(self, side).path is None]
+        if absent:
+            got = "neither" if len(absent) == 2 else f"no {absent[0]}"
+            raise UserError("science=FILE and reference=FILE, or input=MANIFEST", got, f"add {' '.join(absent)}")
         return self.one(Path(self.science.file).name.split(".")[0])
 
     def one(self, name: str) -> dict[str, Any]:
