@@ -33,11 +33,13 @@ class Part:
         name: unique within the command; the same the next time it is typed.
         item: what the work is given; pickled on its way to another process.
         inputs: files that it reads.
+        decides: what else decides its result, and not that of others: plain values.
     """
 
     name: str
     item: Any
     inputs: tuple[Path, ...] = ()
+    decides: Any = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def do_parts(
     (folder / PARTS).mkdir(exist_ok=True)
     own = fingerprint(settings)
     jobs = [_job(work, part, folder, own, roots) for part in parts]
+    _forget_others(folder, jobs)
     results: dict[int, dict[str, Any] | Exception] = {}
     for position, job in enumerate(jobs):
         found = job.done()
@@ -140,6 +143,18 @@ def do_parts(
     return [results.get(n, ShardFailedError(failed.get(names[n], ""))) for n in range(len(jobs))]
 
 
+def said_of_share(folder: Path, share: Share | None) -> dict[str, Any]:
+    """What a command prints that did a share of its work: the share, and what failed of it.
+
+    Args:
+        folder: of the results.
+        share: that was done.
+    """
+    failed = {} if share is None else failed_of_shares(folder, f"{share.index}-of-{share.of}")
+    reasons = [f"{name}: {reason}" for name, reason in failed.items()]
+    return {"shard": str(share), "failed": len(failed)} | ({"failed_parts": reasons} if reasons else {})
+
+
 class ShardFailedError(RuntimeError):
     """What a shard said of a piece of work that it could not do."""
 
@@ -152,9 +167,18 @@ def in_short(error: object) -> str:
     return (str(error) if plain else f"{type(error).__name__}: {error}")[:500]
 
 
+def _forget_others(folder: Path, jobs: Sequence[PartJob]) -> None:
+    """Remove the notes of other settings and of files that have changed since: their results may be written over."""
+    kept = {job.note.name for job in jobs}
+    for path in (folder / PARTS).glob("*.json"):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+
+
 def _job(work: PieceWork, part: Part, folder: Path, settings: str, roots: Sequence[Path]) -> PartJob:
     there = [path for path in part.inputs if path.is_file()]
-    mark = fingerprint(settings, part.name, input_fingerprint(there, roots or [path.parent for path in there]))[:24]
+    files = input_fingerprint(there, roots or [path.parent for path in there])
+    mark = fingerprint(settings, part.name, part.decides, files)[:24]
     return PartJob(work, part, folder, mark, sum(state_of(path)[0] for path in there))
 
 

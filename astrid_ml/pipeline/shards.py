@@ -79,14 +79,15 @@ def note_share(folder: Path, share: Share, failed: Iterable[Drop]) -> None:
     write_json(folder / SHARDS / f"{share.index}-of-{share.of}.json", {"failed": content})
 
 
-def failed_of_shares(folder: Path) -> dict[str, str]:
+def failed_of_shares(folder: Path, which: str = "*-of-*") -> dict[str, str]:
     """Name -> reason of all that shards could not do.
 
     Args:
         folder: of the work.
+        which: shards, as their notes are called.
     """
     out: dict[str, str] = {}
-    for path in sorted((folder / SHARDS).glob("*-of-*.json")):
+    for path in sorted((folder / SHARDS).glob(f"{which}.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             out |= {str(drop["id"]): str(drop["reason"]) for drop in content["failed"]}

@@ -1,8 +1,9 @@
-"""``astrid difference``: one pair from two FITS files to candidates, and to scores where a checkpoint is given."""
+"""``astrid difference``: pairs of FITS files to candidates, and to scores where a checkpoint is given."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.contract import Executor
 from astrid_ml.files import write_json
 from astrid_ml.preprocessing.differencing.commands.products import (
     write_candidates,
@@ -31,10 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DifferenceCommand:
-    """Subtract a pair and write what there is to know of it.
+    """Subtract a pair, or all of a manifest, and write what there is to know of each.
 
     Args:
-        science, reference: the frames.
+        science, reference: the frames; with ``input`` what no line of the manifest says of its frames.
         output_dir: gets ``difference.fits``, ``candidates.parquet`` and ``.ecsv``, ``quality.json``, ``quicklook.png``.
         pipeline: the steps.
         truth: known positions (CSV or parquet with x, y or ra, dec); fills ``label`` and ``match_id``.
@@ -42,6 +44,9 @@ class DifferenceCommand:
         trust: classes outside this project that the checkpoint may name.
         export: ``hdf5`` writes ``triplets.h5``.
         intermediates: write ``science.fits`` and ``reference.fits``, aligned and without background.
+        input: a manifest of pairs, or a folder that holds one: each pair gets a folder below ``output_dir``.
+        executor: where the pairs of a manifest are subtracted; None is one after the other in this process.
+        shard: ``i/n`` subtracts every n-th pair from the i-th on; ``join`` reports on what shards did.
     """
 
     science: Frame
@@ -53,32 +58,57 @@ class DifferenceCommand:
     trust: tuple[str, ...] | list[str] = ()
     export: Literal["hdf5"] | None = None
     intermediates: bool = False
+    input: str | None = None
+    executor: Executor | None = None
+    shard: str | None = None
 
     def run(self) -> dict[str, Any]:
         """Subtract, write, and return the figures that people look at first."""
         if self.export not in (None, "hdf5"):
             raise UserError("export=hdf5 or none", str(self.export), "leave it out or write hdf5")
+        if self.input is not None:
+            named = [side for side in ("science", "reference") if getattr(self, side).path is not None]
+            if named:
+                got = f"input={self.input} and {' and '.join(f'{side}=' for side in named)}"
+                raise UserError("input=MANIFEST, or science=A reference=B", got, "leave out one of them")
+            from astrid_ml.preprocessing.differencing.commands.difference_many import difference_manifest
+
+            return difference_manifest(self, self.input)
+        if self.shard is not None:
+            fix = "give input=MANIFEST, or leave out shard"
+            raise UserError("shard=i/n of the pairs of a manifest", f"shard={self.shard} and one pair", fix)
+        absent = [f"{side}=FILE" for side in ("science", "reference") if getattr(self, side).path is None]
+        if absent:
+            got = "neither" if len(absent) == 2 else f"no {absent[0]}"
+            raise UserError("science=FILE and reference=FILE, or input=MANIFEST", got, f"add {' '.join(absent)}")
+        return self.one(Path(self.science.file).name.split(".")[0])
+
+    def one(self, name: str) -> dict[str, Any]:
+        """Subtract the pair of the two frames.
+
+        Args:
+            name: of the pair, with which the identifiers of its candidates begin.
+        """
         folder = Path(self.output_dir)
         known = truth_table(self.truth) if self.truth else None
-        model = self._model()
+        model = self.model()
         with waiting("subtracting"):
             done = self.pipeline.difference(self.science, self.reference)
         with waiting("writing"):
-            return self._written(folder, done, model, known)
+            return self._written(folder, done, model, name, known)
 
-    def _model(self) -> LoadedModel | None:
+    def model(self) -> LoadedModel | None:
         """The network that scores: loaded before any work, so that a wrong file costs none."""
         if self.ckpt_path is None:
             return None
-        from astrid_ml.checkpoint.load import load_model
-
-        return load_model(Path(self.ckpt_path), self.trust)
+        return model_of(self.ckpt_path, tuple(self.trust))
 
     def _written(
-        self, folder: Path, done: Difference, model: LoadedModel | None, known: pd.DataFrame | None
+        self, folder: Path, done: Difference, model: LoadedModel | None, name: str, known: pd.DataFrame | None
     ) -> dict[str, Any]:
         """Write what there is to know of a subtracted pair, and return its figures."""
-        table = candidate_table(done, Path(self.science.file).name.split(".")[0])
+        folder.mkdir(parents=True, exist_ok=True)
+        table = candidate_table(done, name)
         truth = placed(known, done.science) if known is not None else None
         table, _ = label_candidates(table, truth, self.pipeline.match_radius * done.quality.science.fwhm)
         table["source"] = Path(self.science.file).name
@@ -131,3 +161,16 @@ class DifferenceCommand:
         if done.quality.warnings:
             summary["warnings"] = list(done.quality.warnings)
         return {**summary, "output_dir": self.output_dir}
+
+
+@lru_cache(maxsize=1)
+def model_of(path: str, trust: tuple[str, ...]) -> LoadedModel:
+    """A checkpoint, loaded once a process.
+
+    Args:
+        path: of the checkpoint.
+        trust: classes outside this project that it may name.
+    """
+    from astrid_ml.checkpoint.load import load_model
+
+    return load_model(Path(path), trust)

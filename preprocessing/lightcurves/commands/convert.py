@@ -8,21 +8,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
-from astrid_ml.files import write_json
+from astrid_ml.files import discard, write_json
 from astrid_ml.found import found
-from astrid_ml.pipeline.contract import each_once
+from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
+from astrid_ml.pipeline.shards import share_of
 from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
 from astrid_ml.reasons import in_words
+from astrid_ml.temporaries import forget_orphans
 from astrid_ml.types import Count, InUnits, Positive
+
+FORM = 1  # of the parts: raised when the same files and settings give other bytes
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class ConvertCommand:
         wavelengths: effective wavelengths (micrometres) of bands by name, over the built-in ones.
         zero_point: of fluxes in files that do not tell it (31.4 for nJy).
         row_group: objects in a row group.
+        shard: ``i/n`` converts every n-th source from the i-th on; ``join`` reports on what shards converted.
     """
 
     input: str | list[str]
@@ -44,34 +48,68 @@ class ConvertCommand:
     wavelengths: Annotated[dict[str, Positive], InUnits("um")] = field(default_factory=dict)
     zero_point: Annotated[float, InUnits("mag")] | None = None
     row_group: Count = 2000
+    shard: str | None = None
 
     def run(self) -> dict[str, Any]:
-        """Convert; ``failed`` counts the sources that could not be read at all."""
+        """Convert what is not converted; ``failed`` counts the sources that could not be read at all."""
+        share = share_of(self.shard)
         places = [Path(place) for place in ([self.input] if isinstance(self.input, str) else self.input)]
         absent = [found(place) for place in places if not place.exists()]
         if absent:
             raise UserError("input=FILE or FOLDER that exists", ", ".join(absent[:3]), "check the path")
         sources = find_sources(places)
-        folder = Path(self.output_dir) / "objects"
+        output = Path(self.output_dir)
+        folder = output / "objects"
         folder.mkdir(parents=True, exist_ok=True)
-        for part in folder.glob("part-*.parquet"):
-            part.unlink()  # of an earlier conversion: a source that fails now would leave its old curves among the new
-        jobs = [
-            ConvertJob(source, folder / f"part-{number:05d}.parquet", self.wavelengths, self.row_group, self.zero_point)
-            for number, source in enumerate(sources)
-        ]
-        executor = self.executor if self.executor is not None and len(jobs) > 1 else Serial()
-        results = dict(each_once(executor, convert_one, jobs))
-        report = summarise(sources, [results[number] for number in range(len(jobs))])
-        report["in_several_sources"] = repeated([(job.source.path.name, job.target) for job in jobs])
+        results = do_parts(
+            convert_one,
+            [self._part(number, source, folder) for number, source in enumerate(sources)],
+            output,
+            settings=["convert", FORM, dict(self.wavelengths), self.row_group, self.zero_point],
+            executor=self.executor or Serial(),
+            share=share,
+            what="converting",
+            roots=places,
+        )
+        if results is None:
+            return {**said_of_share(output, share), "output_dir": self.output_dir}
+        parts = [part_of(folder, number) for number in range(len(sources))]
+        _clear(folder, [part for part, result in zip(parts, results, strict=True) if isinstance(result, dict)])
+        report = summarise(sources, results)
+        report["in_several_sources"] = repeated(
+            [(source.path.name, part) for source, part in zip(sources, parts, strict=True)]
+        )
         if not report["objects"]:
             lost = [entry["reason"] for entry in (*report["drops"], *report["failed_sources"])]
-            fix = "see the reasons; give files of light curves"
-            raise UserError("at least one usable curve", in_words(lost), fix)
-        write_json(Path(self.output_dir) / "report.json", report)
+            for made in (folder, output / PARTS):
+                discard(made)  # nothing is left of what was refused
+            raise UserError("at least one usable curve", in_words(lost), "see the reasons; give files of light curves")
+        write_json(output / "report.json", report)
         named = ("drops", "repairs", "failed_sources", "in_several_sources", "photflag_bits")
         summary = {name: value for name, value in report.items() if name not in named}
         return summary | {"in_several_sources": len(report["in_several_sources"]), "output_dir": self.output_dir}
+
+    def _part(self, number: int, source: CurveSource, folder: Path) -> Part:
+        job = ConvertJob(source, part_of(folder, number), self.wavelengths, self.row_group, self.zero_point)
+        return Part(str(source.path.absolute()), job, source.inputs, decides=[number, list(source.missing)])
+
+
+def part_of(folder: Path, number: int) -> Path:
+    """Where the curves of a source lie.
+
+    Args:
+        folder: of all.
+        number: of the source.
+    """
+    return folder / f"part-{number:05d}.parquet"
+
+
+def _clear(folder: Path, kept: Sequence[Path]) -> None:
+    """Remove what earlier conversions left, of files that are gone or cannot be read any more."""
+    for part in folder.glob("part-*.parquet"):
+        if part not in kept:
+            part.unlink()
+    forget_orphans(folder)
 
 
 @dataclass(frozen=True)
@@ -93,18 +131,20 @@ class ConvertJob:
     zero_point: float | None = None
 
 
-def convert_one(job: ConvertJob) -> tuple[int, int, Account]:
-    """Read a source and write its part; returns objects, epochs and the account."""
+def convert_one(job: ConvertJob) -> tuple[dict[str, Any], list[Path]]:
+    """Read a source and write its part; returns objects, epochs and the account, and the file if there is one."""
     if job.source.missing:
         raise UserError(
             f"{', '.join(job.source.missing)} beside {job.source.path.name}", "none", "fetch the whole pair"
         )
     account, epochs = Account(), 0
+    job.target.unlink(missing_ok=True)  # of an earlier conversion
     with ExchangeWriter(job.target, job.row_group) as writer:
         for table in job.source.read(account, job.wavelengths, job.zero_point):
             writer.write(table)
             epochs += len(table.mjd)
-    return writer.objects, epochs, account
+    result = {"objects": writer.objects, "epochs": epochs, "account": vars(account)}
+    return result, [job.target] if writer.objects else []
 
 
 def summarise(sources: Sequence[CurveSource], results: Sequence[Any]) -> dict[str, Any]:
@@ -114,15 +154,15 @@ def summarise(sources: Sequence[CurveSource], results: Sequence[Any]) -> dict[st
     failed = []
     for source, result in zip(sources, results, strict=True):
         if isinstance(result, BaseException):
-            failed.append({"source": str(source.path), "reason": f"{type(result).__name__}: {result}"})
+            failed.append({"source": str(source.path), "reason": in_short(result)})
             continue
-        objects, epochs = objects + result[0], epochs + result[1]
-        name = source.path.name
-        if result[2].bits:
-            bits[name] = result[2].bits
-        result[2].dropped = [{**drop, "source": name} for drop in result[2].dropped]
-        result[2].repaired = [{**repaired, "source": name} for repaired in result[2].repaired]
-        total.merge(result[2])
+        objects, epochs = objects + result["objects"], epochs + result["epochs"]
+        name, account = source.path.name, Account(**result["account"])
+        if account.bits:
+            bits[name] = account.bits
+        account.dropped = [{**drop, "source": name} for drop in account.dropped]
+        account.repaired = [{**repaired, "source": name} for repaired in account.repaired]
+        total.merge(account)
     return {
         "sources": len(sources),
         "read": total.read,
@@ -143,15 +183,18 @@ def summarise(sources: Sequence[CurveSource], results: Sequence[Any]) -> dict[st
 
 def repeated(parts: Sequence[tuple[str, Path]]) -> list[dict[str, Any]]:
     """Objects that several sources hold, with those sources: both copies stay, a dataset keeps the first."""
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    columns = [
-        (source, pq.read_table(path, columns=["object_id"])["object_id"]) for source, path in parts if path.is_file()
-    ]
-    names = pd.Series([name for _, column in columns for name in column.to_pylist()], dtype=object)
-    source = np.repeat(
-        np.array([source for source, _ in columns], dtype=object), [len(column) for _, column in columns]
-    )
-    twice = names.duplicated(keep=False).to_numpy()
-    found = pd.Series(source[twice]).groupby(names[twice].to_numpy()).agg(list)
-    return [{"object_id": str(name), "sources": places} for name, places in found.items()]
+    there = [(source, path) for source, path in parts if path.is_file()]
+    columns = [pq.read_table(path, columns=["object_id"])["object_id"] for _, path in there]
+    if not columns:
+        return []
+    names = pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
+    counts = pc.value_counts(names)
+    twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    out: dict[str, list[str]] = {str(name): [] for name in sorted(twice.to_pylist())}
+    for (source, _), column in zip(there, columns, strict=True):
+        for name in column.filter(pc.is_in(column, value_set=twice)).to_pylist():
+            out[str(name)].append(source)
+    return [{"object_id": name, "sources": places} for name, places in out.items()]

@@ -6,8 +6,10 @@ in the forced photometry keeps the source's flux; only sources are detections.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,17 +19,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from astrid_ml.avro import read_header, records
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
-from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.gathered import Gathered
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.types import Floats
 
-SATURATED, TRIGGER, DETECTED = 1024, 2048, 4096
+BLOCK = 2000  # alerts that are held as they come
+SATURATED, DETECTED = 1024, 4096
 TAI_MINUS_UTC = 37.0 / 86400  # days, since 2017; Rubin's times are TAI, ELAsTiCC's are those of its simulation
-NOBODY = ("", "0")
 SOURCES = ("diaSource", "prvDiaSources", "prvDiaForcedSources")
 # Names of a measurement's fields, in the newer and the older schema.
 _FIELDS = {
@@ -94,14 +98,12 @@ def has_nested_sources(path: Path) -> bool:
 
 def is_nested_avro(path: Path) -> bool:
     """Whether an Avro file's schema has ``diaSource`` and a history."""
-    import fastavro
-
     try:
         with path.open("rb") as stream:
-            schema: Any = fastavro.reader(stream).writer_schema
-    except Exception:  # no Avro file: fastavro raises anything from ValueError to struct.error
+            schema: Any = json.loads(read_header(stream).meta.get("avro.schema", b"null"))
+        names = {part["name"] for part in schema.get("fields", ())} if isinstance(schema, dict) else set()
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):  # no Avro file, or a damaged one
         return False
-    names = {part["name"] for part in schema.get("fields", ())} if isinstance(schema, dict) else set()
     return "diaSource" in names and bool(names & set(SOURCES[1:]))
 
 
@@ -119,43 +121,22 @@ def read_alerts(
         wavelengths: the user's wavelengths of bands.
         zero_point: of the fluxes where the schema does not tell it.
     """
-    epochs, objects = [], []
+    gathered = Gathered()
     for path in members:
+        own = Gathered()  # a file counts whole or not at all
         try:
-            parts = list(of_parquet(path) if path.suffix.lower() == ".parquet" else of_avro(path))
+            for dialect, measured, about in of_parquet(path) if path.suffix.lower() == ".parquet" else of_avro(path):
+                scale = dialect.to_fluxcal(zero_point, path)
+                scaled = measured.assign(flux=measured["flux"] * scale, flux_err=measured["flux_err"] * scale)
+                own.add(scaled, about.assign(survey=dialect.survey or None))
         except (pa.ArrowException, OSError, EOFError, ValueError) as error:
             account.drop(path.name, f"the file is cut off or damaged: {type(error).__name__}")
             account.read += 1
             continue
-        for dialect, measured, about in parts:
-            scale = dialect.to_fluxcal(zero_point, path)
-            epochs.append(measured.assign(flux=measured["flux"] * scale, flux_err=measured["flux_err"] * scale))
-            objects.append(about.assign(survey=dialect.survey or None))
-            account.counts["alerts"] += len(about)
-    if not epochs:
+        gathered.merge(own)
+    if not gathered.epochs:
         raise UserError("alerts with light curves", "none that can be read", "fetch the files again")
-    return join(pd.concat(epochs, ignore_index=True), pd.concat(objects, ignore_index=True), account, wavelengths)
-
-
-def join(
-    epochs: pd.DataFrame, objects: pd.DataFrame, account: Account, wavelengths: Mapping[str, float] | None
-) -> CurveTable:
-    """Epochs once each, objects once each; the first detection is the trigger."""
-    lost = objects["object_id"].isin(NOBODY)
-    account.drop(objects["source"][lost], "a source without diaObjectId: a solar-system body, or not associated")
-    account.read += int(lost.sum())
-    epochs = epochs[~epochs["object_id"].isin(NOBODY)]
-    # A visit is the same to the second; sources (rank 0) win over forced photometry (rank 1).
-    moment = (epochs["mjd"] * 86400).round()
-    epochs = epochs.assign(moment=moment).sort_values(["object_id", "moment", "rank"], kind="stable")
-    once = epochs[~epochs.duplicated(["object_id", "moment", "band"])]
-    account.counts["rows_repeated_in_later_alerts"] += len(epochs) - len(once)
-    first = once[once["rank"] == 0].drop_duplicates("object_id").index
-    flag = once["phot_flag"].to_numpy().copy()
-    flag[once.index.get_indexer(first)] |= TRIGGER
-    objects = objects[objects["object_id"].isin(once["object_id"])].drop_duplicates("object_id", keep="last")
-    objects = objects.drop(columns="source").assign(label=None, flux_kind="difference")
-    return assemble(objects, once.assign(phot_flag=flag), account, wavelengths)
+    return gathered.joined(account, wavelengths)
 
 
 def of_parquet(path: Path) -> Iterator[tuple[Dialect, pd.DataFrame, pd.DataFrame]]:
@@ -164,7 +145,7 @@ def of_parquet(path: Path) -> Iterator[tuple[Dialect, pd.DataFrame, pd.DataFrame
         schema = file.schema_arrow
         columns = [name for name in (*SOURCES, "diaObject") if name in schema.names]
         dialect = dialect_of({name: struct_names(schema.field(name).type) for name in columns})
-        for batch in file.iter_batches(batch_size=2000, columns=columns):
+        for batch in file.iter_batches(batch_size=BLOCK, columns=columns):
             sources = flattened(batch.column("diaSource"))
             if sources is None:
                 continue
@@ -246,22 +227,21 @@ def listed(values: Any) -> list[Any]:
 
 
 def of_avro(path: Path) -> Iterator[tuple[Dialect, pd.DataFrame, pd.DataFrame]]:
-    """(dialect, epochs, objects) of an Avro file's alerts."""
-    import fastavro
-
+    """(dialect, epochs, objects) of blocks of an Avro file's alerts."""
+    dialect: Dialect | None = None
     with path.open("rb") as stream:
-        alerts = [alert for alert in fastavro.reader(stream) if isinstance(alert, dict) and alert.get("diaSource")]
-    if not alerts:
-        return
-    about = [alert.get("diaObject") or {} for alert in alerts]
-    dialect = dialect_of({"diaSource": set(alerts[0]["diaSource"]), "diaObject": set(about[0])})
-    measured = []
-    for name in SOURCES:
-        rows = [row for alert in alerts for row in rows_of(alert.get(name))]
-        if rows:
-            measured.append(epochs_of(transposed(rows), dialect, int(name == "prvDiaForcedSources")))
-    sources = transposed([alert["diaSource"] for alert in alerts])
-    yield dialect, pd.concat(measured, ignore_index=True), objects_of(transposed(about), sources)
+        usable = (alert for alert in records(stream) if isinstance(alert, dict) and alert.get("diaSource"))
+        while alerts := list(islice(usable, BLOCK)):
+            about = [alert.get("diaObject") or {} for alert in alerts]
+            if dialect is None:
+                dialect = dialect_of({"diaSource": set(alerts[0]["diaSource"]), "diaObject": set(about[0])})
+            measured = []
+            for name in SOURCES:
+                rows = [row for alert in alerts for row in rows_of(alert.get(name))]
+                if rows:
+                    measured.append(epochs_of(transposed(rows), dialect, int(name == "prvDiaForcedSources")))
+            sources = transposed([alert["diaSource"] for alert in alerts])
+            yield dialect, pd.concat(measured, ignore_index=True), objects_of(transposed(about), sources)
 
 
 def rows_of(nested: Any) -> Iterable[dict[str, Any]]:

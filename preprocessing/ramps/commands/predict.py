@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import whole, write_json, write_table
+from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.local import Serial
+from astrid_ml.files import discard, whole, whole_folder, write_json, write_table
+from astrid_ml.fingerprint import file_hash
 from astrid_ml.found import none_in
+from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
+from astrid_ml.pipeline.shards import SHARDS, share_of
 from astrid_ml.places import distinct_names
 from astrid_ml.preprocessing.ramps.exposure.dq import write_dq
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
@@ -23,12 +29,18 @@ from astrid_ml.preprocessing.ramps.exposure.lists import (
     write_mask,
 )
 from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
+from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import SUFFIX as PATCHES
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.types import Existing
 from astrid_ml.walk import walk
+
+FORM = 1  # of what is written: raised when the same exposure and settings give something else
+LAST = "detections.json"  # of an exposure's folder
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,8 @@ class PredictRamps:
         windows: in which the network sees the exposure.
         precision: the network's: fp32, bf16, or auto (bf16 where the processor computes in it).
         trust: classes outside this project that the checkpoint may name.
+        executor: where the exposures are processed; None is one after the other in this process.
+        shard: ``i/n`` processes every n-th exposure from the i-th on; ``join`` reports on what shards did.
     """
 
     input: str | Sequence[str]
@@ -54,27 +68,53 @@ class PredictRamps:
     windows: Windows = field(default_factory=Windows)
     precision: str = "auto"
     trust: Sequence[str] = ()
+    executor: Executor | None = None
+    shard: str | None = None
 
     def run(self) -> dict[str, Any]:
-        """Process each exposure; one that fails is named in the report and the others go on."""
+        """Process each exposure that is not done; one that fails is named in the report and the others go on."""
+        share = share_of(self.shard)
         files = self._files()
-        network = RampNetwork.load(self.ckpt_path, self.precision, self.trust) if self.ckpt_path is not None else None
+        if self.ckpt_path is not None:  # a wrong one is refused before any work
+            network_of(self.ckpt_path, self.precision, tuple(self.trust))
         output = Path(self.output_dir)
         output.mkdir(parents=True, exist_ok=True)
-        done: list[dict[str, Any]] = []
-        failed: list[dict[str, str]] = []
-        shared = Counter(_short(path) for path in files)
-        for path, name in zip(files, distinct_names(files), strict=True):
-            try:
-                done.append(self.exposure(path, output, network, name if shared[_short(path)] > 1 else ""))
-            except UserError as error:
-                if len(files) == 1:
-                    raise
-                failed.append({"file": str(path), "reason": str(error)})
+        results = do_parts(
+            self._exposure,
+            [Part(name, (path, name), (path,)) for path, name in zip(files, self._names(files), strict=True)],
+            output,
+            settings=self._settings(),
+            executor=self.executor or Serial(),
+            share=share,
+            what="predicting",
+            roots=[Path(place) for place in ([self.input] if isinstance(self.input, str) else self.input)],
+        )
+        if results is None:
+            return {**said_of_share(output, share), "output_dir": str(output)}
+        done = [result for result in results if isinstance(result, dict)]
+        lost = [(path, error) for path, error in zip(files, results, strict=True) if isinstance(error, Exception)]
+        if len(files) == 1 and lost:
+            raise refusal(lost[0][1]) from lost[0][1]
+        failed = [{"file": str(path), "reason": in_short(error)} for path, error in lost]
         warned = [entry["warning"] for entry in done if "warning" in entry]
         write_json(output / "report.json", {"exposures": done, "failed": failed, "warnings": warned})
         summary = {"exposures": len(done), "failed": len(failed), "output_dir": str(output)}
         return summary | ({"warnings": warned} if warned else {})
+
+    def _settings(self) -> list[Any]:
+        """What decides the results of all exposures."""
+        network = None if self.ckpt_path is None else [file_hash(Path(self.ckpt_path)), self.windows, self.precision]
+        return ["ramps", FORM, self.load, self.processing, network]
+
+    def _names(self, files: Sequence[Path]) -> list[str]:
+        """A folder for each file: what readers name it by, and where several have one name, one that tells them apart.
+
+        Names that the report and the notes of finished exposures have are no exposure's.
+        """
+        shared = Counter(_short(path) for path in files)
+        distinct = zip(files, distinct_names(files), strict=True)
+        names = [name if shared[_short(path)] > 1 else read_as(path) for path, name in distinct]
+        return [f"{name}-exposure" if name.casefold() in (PARTS, SHARDS) else name for name in names]
 
     def _files(self) -> list[Path]:
         files = walk(self.input, is_ramp_file)
@@ -82,40 +122,36 @@ class PredictRamps:
             raise UserError("input with FITS or .npy ramps", none_in(self.input), "check the path")
         return files
 
+    def _exposure(self, given: tuple[Path, str]) -> tuple[dict[str, Any], list[Path]]:
+        """One exposure in whatever process: its counts, and the files of its folder."""
+        path, name = given
+        trust = tuple(self.trust)
+        network = network_of(self.ckpt_path, self.precision, trust) if self.ckpt_path is not None else None
+        counts = self.exposure(path, Path(self.output_dir), network, name)
+        return counts, [file for file in sorted((Path(self.output_dir) / name).iterdir()) if file.is_file()]
+
     def exposure(self, path: Path, output: Path, network: RampNetwork | None = None, name: str = "") -> dict[str, Any]:
-        """Process one file into ``<output>/<exposure>/``; returns its counts.
+        """Process one file into ``<output>/<exposure>/``, which appears whole; returns its counts.
 
         Args:
             path: of the exposure.
             output: gets its folder.
             network: refines what rules and likelihood found.
-            name: where several files of one name are processed, the one that tells this file from the others.
+            name: of the exposure; empty: the one that its reader gives.
         """
         ramp = read_ramp(path, self.load)
         if name:
             ramp = replace(ramp, name=name)
-        folder = output / ramp.name
-        folder.mkdir(parents=True, exist_ok=True)
-        cube = folder / f"{ramp.name}_processed.npy"
-        processed = process(Exposure(ramp, self.processing), cube)
-        if processed.counts["pixels_unusable"] == processed.counts["pixels"]:
+        target = output / ramp.name
+        if (target / LAST).is_file() or (target.is_dir() and not any(target.iterdir())):
+            discard(target)  # of other settings, or of an exposure that has changed
+        elif target.exists():
             raise UserError(
-                "pixels with a usable ramp", "all are saturated, flagged or NaN", "check the unit and the DQ"
+                "a folder of its own for the exposure", f"{target} with something else", "choose another output_dir"
             )
-        if network is None:
-            usable = processed.counts["pixels"] - processed.counts["pixels_unusable"]
-            processed = replace(processed, jumps=with_probability(processed.jumps, usable * (ramp.shape[1] - 1)))
-        else:
-            processed = network.refine(processed, np.load(cube, mmap_mode="r"), self.windows)
-        events = detections(processed)
-        write_mask(folder, prediction_mask(processed))
-        write_dq(folder / f"{ramp.name}_dq.fits", processed)
-        write_table(processed.jumps, folder / "jumps.parquet")
-        with whole(folder / f"{ramp.name}_temporal.npz") as part:
-            np.savez_compressed(part, **dict(processed.features))  # type: ignore[arg-type]
-        write_json(folder / "detections.json", events)
-        kinds = {kind: sum(event["type"] == kind for event in events) for kind in sorted({e["type"] for e in events})}
-        warning = network.cadence_warning(ramp) if network is not None else None
+        with whole_folder(target, LAST) as folder:
+            processed, warning = self._processed(ramp, folder, network)
+            kinds = self._write(folder, ramp.name, processed)
         return {
             "file": str(path),
             "name": ramp.name,
@@ -124,6 +160,54 @@ class PredictRamps:
             **processed.counts,
             **({"warning": warning} if warning else {}),
         }
+
+    def _processed(self, ramp: Ramp, folder: Path, network: RampNetwork | None) -> tuple[Processed, str | None]:
+        """What is found in an exposure, and a warning where the network was trained on another cadence."""
+        cube = folder / f"{ramp.name}_processed.npy"
+        processed = process(Exposure(ramp, self.processing), cube)
+        if processed.counts["pixels_unusable"] == processed.counts["pixels"]:
+            raise UserError(
+                "pixels with a usable ramp", "all are saturated, flagged or NaN", "check the unit and the DQ"
+            )
+        if network is None:
+            usable = processed.counts["pixels"] - processed.counts["pixels_unusable"]
+            return replace(processed, jumps=with_probability(processed.jumps, usable * (ramp.shape[1] - 1))), None
+        return network.refine(processed, np.load(cube, mmap_mode="r"), self.windows), network.cadence_warning(ramp)
+
+    def _write(self, folder: Path, name: str, processed: Processed) -> dict[str, int]:
+        """Write all lists and maps; returns how many events of each kind there are."""
+        events = detections(processed)
+        write_mask(folder, prediction_mask(processed))
+        write_dq(folder / f"{name}_dq.fits", processed)
+        write_table(processed.jumps, folder / "jumps.parquet")
+        with whole(folder / f"{name}_temporal.npz") as part:
+            np.savez_compressed(part, **dict(processed.features))  # type: ignore[arg-type]
+        write_json(folder / LAST, events)
+        return {kind: sum(event["type"] == kind for event in events) for kind in sorted({e["type"] for e in events})}
+
+
+@lru_cache(maxsize=1)
+def network_of(path: str, precision: str, trust: tuple[str, ...]) -> RampNetwork:
+    """The network of a checkpoint, loaded once a process.
+
+    Args:
+        path: of the checkpoint.
+        precision: of the network.
+        trust: classes outside this project that it may name.
+    """
+    return RampNetwork.load(path, precision, trust)
+
+
+def read_as(path: Path) -> str:
+    """The name that readers give an exposure."""
+    return path.name.removesuffix(PATCHES) if path.name.endswith(PATCHES) else path.name.split(".")[0]
+
+
+def refusal(error: Exception) -> UserError:
+    """What to say of the only exposure that was given, and failed."""
+    if isinstance(error, UserError):
+        return error
+    return UserError("an exposure that can be processed", in_short(error), "check the file, or raise executor.limits")
 
 
 def _short(path: Path) -> str:

@@ -1,16 +1,25 @@
 """A pair from images to candidates: what is found, what it measures, what is refused."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.local import Processes
+from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
+from astrid_ml.preprocessing.differencing.commands.difference_many import folder_names
 from astrid_ml.preprocessing.differencing.commands.recovery import magnitudes, recover, summarise
 from astrid_ml.preprocessing.differencing.detect.measure import MEASURED, SHARP, forced, measure, shapes
 from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction, same_size
 from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.frame.manifest import Pair
 from astrid_ml.preprocessing.differencing.grid.align import AlignNone
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 from astrid_ml.preprocessing.differencing.subtract.star_residuals import StarResiduals
@@ -154,3 +163,68 @@ def test_intervals_and_magnitudes_against_closed_forms() -> None:
     assert limits["m50"] == pytest.approx(20.3, abs=0.08)
     assert limits["m80"] == pytest.approx(20.3 - np.log(4) / 4, abs=0.1)
     assert magnitudes(mag, np.ones(4000, dtype=bool))["m50"] is None
+
+
+@pytest.fixture(scope="module")
+def manifest(pair_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three lines: a pair, the same under a name of our own, and one whose science frame is no FITS file."""
+    folder = tmp_path_factory.mktemp("manifest")
+    (folder / "broken.fits").write_bytes(b"SIMPLE  =                    T" + b" " * 3000)
+    good = {side: str(pair_folder / f"{side}.fits") for side in ("science", "reference")}
+    rows = [good, good | {"name": "parts"}, good | {"science": "broken.fits"}]
+    pd.DataFrame(rows).to_csv(folder / "pairs.csv", index=False)
+    return folder / "pairs.csv"
+
+
+def over(manifest: Path, out: Path, **settings: Any) -> dict[str, Any]:
+    return DifferenceCommand(Frame(None), Frame(None), str(out), input=str(manifest), **settings).run()
+
+
+def test_a_manifest_is_subtracted_pair_by_pair_and_a_bad_pair_is_named(manifest: Path, tmp_path: Path) -> None:
+    said = over(manifest, tmp_path / "plain")
+    assert (said["pairs"], said["failed"]) == (3, 1)
+    report = json.loads((tmp_path / "plain" / "report.json").read_text())
+    assert [failure["pair"] for failure in report["failed_pairs"]] == ["broken"]
+    names = [entry["pair"] for entry in report["by_pair"]]
+    assert names[0] == "science" and names[1].startswith("parts-") and len(names) == 2
+    for name in names:
+        files = {path.name for path in (tmp_path / "plain" / name).iterdir()}
+        assert files == {"difference.fits", "candidates.parquet", "candidates.ecsv", "quality.json", "quicklook.png"}
+    table = pd.read_parquet(tmp_path / "plain" / "candidates.parquet")
+    assert len(table) == said["candidates"] > 20 and table["id"].is_unique
+    assert table["pair"].unique().tolist() == names
+
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "plain").rglob("quality.json")}
+    (tmp_path / "plain" / "science" / "candidates.parquet").unlink()
+    over(manifest, tmp_path / "plain")
+    changed = [path.parent.name for path, time in before.items() if path.stat().st_mtime_ns != time]
+    assert changed == ["science"]
+    again = pd.read_parquet(tmp_path / "plain" / "candidates.parquet")
+    pd.testing.assert_frame_equal(again, table)
+
+
+def test_shards_of_a_manifest_make_the_same_candidates(manifest: Path, tmp_path: Path) -> None:
+    over(manifest, tmp_path / "plain", executor=Processes(2))
+    for shard in ("1/2", "2/2"):
+        over(manifest, tmp_path / "shards", shard=shard)
+    assert over(manifest, tmp_path / "shards", shard="join")["failed"] == 1
+    tables = [(tmp_path / name / "candidates.parquet").read_bytes() for name in ("plain", "shards")]
+    assert tables[0] == tables[1]
+
+
+def test_a_manifest_and_frames_of_their_own_are_not_given_together(manifest: Path, tmp_path: Path) -> None:
+    frame = Frame("a.fits")
+    with pytest.raises(UserError, match="leave out one"):
+        DifferenceCommand(frame, frame, str(tmp_path), input=str(manifest)).run()
+    with pytest.raises(UserError, match="neither"):
+        DifferenceCommand(Frame(None), Frame(None), str(tmp_path)).run()
+    with pytest.raises(UserError, match="one pair"):
+        DifferenceCommand(frame, frame, str(tmp_path), shard="1/2").run()
+
+
+def test_folders_of_pairs_are_apart_and_never_outside() -> None:
+    names = folder_names([Pair(name, {}, {}) for name in ("a", "A", "field/b", "report.json", "night.1")])
+    assert len({name.casefold() for name in names}) == 5 and not {"report.json"} & set(names)
+    assert names[2] == "b" and names[4] == "night.1"
+    with pytest.raises(UserError, match="NAME"):
+        folder_names([Pair("..", {}, {})])

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +18,19 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.limits import Limits
+from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.preprocessing.lightcurves.commands import convert
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.curves.exchange import from_arrow, read_exchange, to_arrow
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import read_ztf
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
 from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
+from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource
 from astrid_ml.preprocessing.lightcurves.select.selection import Flags, Selection
 
 
@@ -174,3 +185,95 @@ def test_declared_flag_bits_must_be_the_configured_ones(tmp_path: Path) -> None:
     ConvertCommand(str(path), str(tmp_path / "out")).run()
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["photflag_bits"] == {path.name: {"detect": 8}}
+
+
+def three_sources(folder: Path) -> Path:
+    """Three pairs of files in folders of their own."""
+    for name in ("p", "q", "r"):
+        (folder / name).mkdir(parents=True)
+        write_pair(folder / name, [curve(f"{name}1"), curve(f"{name}2")])
+    return folder
+
+
+def parts_of(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((out / "objects").iterdir())}
+
+
+def test_processes_and_shards_make_the_same_bytes_as_one_process(tmp_path: Path) -> None:
+    raw = str(three_sources(tmp_path / "raw"))
+    plain = ConvertCommand(raw, str(tmp_path / "plain")).run()
+    many = ConvertCommand(raw, str(tmp_path / "many"), Processes(2)).run()
+    for shard in ("2/2", "1/2"):
+        assert ConvertCommand(raw, str(tmp_path / "shards"), shard=shard).run()["failed"] == 0
+    assert not (tmp_path / "shards" / "report.json").exists()
+    joined = ConvertCommand(raw, str(tmp_path / "shards"), shard="join").run()
+    assert len(parts_of(tmp_path / "plain")) == 3
+    assert parts_of(tmp_path / "plain") == parts_of(tmp_path / "many") == parts_of(tmp_path / "shards")
+    counts = [{name: value for name, value in said.items() if name != "output_dir"} for said in (plain, many, joined)]
+    assert counts[0] == counts[1] == counts[2] and counts[0]["objects"] == 6
+
+
+def test_joining_before_all_shards_are_done_says_which_are_missing(tmp_path: Path) -> None:
+    raw = str(three_sources(tmp_path / "raw"))
+    ConvertCommand(raw, str(tmp_path / "out"), shard="1/2").run()
+    with pytest.raises(UserError, match="shard=2/2"):
+        ConvertCommand(raw, str(tmp_path / "out"), shard="join").run()
+
+
+def test_a_second_conversion_does_what_is_missing_and_leaves_nothing_old(tmp_path: Path) -> None:
+    raw, out = three_sources(tmp_path / "raw"), tmp_path / "out"
+    ConvertCommand(str(raw), str(out)).run()
+    before = {path.name: path.stat().st_mtime_ns for path in (out / "objects").iterdir()}
+    (out / "objects" / "part-00001.parquet").unlink()
+    ConvertCommand(str(raw), str(out)).run()
+    after = {path.name: path.stat().st_mtime_ns for path in (out / "objects").iterdir()}
+    assert [name for name in before if before[name] != after[name]] == ["part-00001.parquet"]
+    shutil.rmtree(raw / "r")
+    assert ConvertCommand(str(raw), str(out)).run()["objects"] == 4
+    assert list(parts_of(out)) == ["part-00000.parquet", "part-00001.parquet"]
+    first = parts_of(out)
+    ConvertCommand(str(raw), str(out), wavelengths={"g": 0.9, "r": 0.9}).run()
+    assert parts_of(out).keys() == first.keys() and parts_of(out) != first
+    ConvertCommand(str(raw), str(out)).run()
+    assert parts_of(out) == first  # not taken for what the other settings wrote over it
+
+
+def test_a_source_that_cannot_be_read_any_more_leaves_no_old_curves(tmp_path: Path) -> None:
+    raw, out = three_sources(tmp_path / "raw"), tmp_path / "out"
+    ConvertCommand(str(raw), str(out)).run()
+    phot = raw / "q" / "a_PHOT.FITS"
+    phot.write_bytes(phot.read_bytes()[:3000])
+    assert ConvertCommand(str(raw), str(out), Processes(2)).run()["failed"] == 1
+    assert list(parts_of(out)) == ["part-00000.parquet", "part-00002.parquet"]
+    (failure,) = json.loads((out / "report.json").read_text())["failed_sources"]
+    assert failure["source"] == str(raw / "q" / "a_HEAD.FITS")
+
+
+@dataclass(frozen=True)
+class KillsItsProcess:
+    """A reader that ends the process that reads a folder."""
+
+    inner: CurveReader
+    folder: str
+    kind = "kills"
+    known_as = "files that kill"
+    grouped = cut = False
+
+    def recognise(self, path: Path) -> CurveSource | None:
+        return None
+
+    def read(self, source: CurveSource, account: Account, *rest: Any) -> Iterator[CurveTable]:
+        if source.path.parent.name == self.folder:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield from self.inner.read(source, account, *rest)
+
+
+def test_a_file_that_kills_its_reader_costs_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, out = three_sources(tmp_path / "raw"), tmp_path / "out"
+    sources = find_sources([raw])
+    hostile = [replace(source, reader=KillsItsProcess(source.reader, "q")) for source in sources]
+    monkeypatch.setattr(convert, "find_sources", lambda _: hostile)
+    summary = ConvertCommand(str(raw), str(out), Serial(Limits(retries=1, backoff=0))).run()
+    assert (summary["objects"], summary["failed"]) == (4, 1)
+    (failure,) = json.loads((out / "report.json").read_text())["failed_sources"]
+    assert failure["source"].endswith("q/a_HEAD.FITS") and "killed" in failure["reason"]

@@ -16,6 +16,8 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers import gathered
+from astrid_ml.preprocessing.lightcurves.readers.gathered import Gathered
 from astrid_ml.preprocessing.lightcurves.readers.nested_alerts import (
     Dialect,
     dialect_of,
@@ -202,3 +204,28 @@ def test_real_rubin_alerts(real_data: Path, tmp_path: Path) -> None:
         times, values = np.array(sorted(wanted[name])).T
         assert mjd == pytest.approx(times, abs=1e-9)
         assert flux == pytest.approx(values, rel=1e-6)
+
+
+def test_leaving_repeated_epochs_out_as_they_come_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def joined() -> tuple[CurveTable, Account]:
+        account, whole = Account(), Gathered()
+        for block in range(12):
+            draws = np.random.default_rng(block)
+            names = draws.choice(["", "7", "8", "9"], 40)
+            epochs = pd.DataFrame({"object_id": names, "mjd": draws.integers(60000, 60006, 40).astype(float)})
+            epochs = epochs.assign(band=draws.choice(["g", "r"], 40), flux=draws.normal(size=40), flux_err=1.0)
+            own = Gathered()
+            own.add(
+                epochs.assign(phot_flag=4096, rank=draws.integers(0, 2, 40)),
+                pd.DataFrame({"object_id": names, "source": [f"{block}-{n}" for n in range(40)], "RA": float(block)}),
+            )
+            whole.merge(own)
+        return whole.joined(account, None), account
+
+    plain, before = joined()
+    monkeypatch.setattr(gathered, "GATHERED", 50)
+    again, after = joined()
+    assert vars(before) == vars(after) and before.counts["rows_repeated_in_later_alerts"] > 300
+    pd.testing.assert_frame_equal(plain.objects, again.objects)
+    for name in ("offsets", "mjd", "flux", "phot_flag", "band"):
+        assert np.array_equal(getattr(plain, name), getattr(again, name)), name

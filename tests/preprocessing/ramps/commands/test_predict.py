@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import os
+import signal
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,11 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.limits import Limits
+from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
 from astrid_ml.preprocessing.ramps.exposure import exposure as strips_module
+from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.judge.truth import (
     Truth,
     completeness,
@@ -152,6 +157,80 @@ def test_exposures_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None
     done = PredictRamps(str(tmp_path / "raw"), str(tmp_path / "out"), load=load).run()
     assert (done["exposures"], done["failed"]) == (5, 0), (tmp_path / "out" / "report.json").read_text()
     folders = sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir())
-    assert folders == ["a-exp1", "b-exp1", "night.1", "night.2", "other"]
+    assert folders == ["a-exp1", "b-exp1", "night.1", "night.2", "other", "parts"]
     for entry in json.loads((tmp_path / "out" / "report.json").read_text())["exposures"]:
         assert (tmp_path / "out" / entry["name"] / "detections.json").is_file()
+
+
+LOAD = RampOptions(unit="DN", gain=1.8, group_time=3.0, read_noise=10.0)
+
+
+def small_ramps(folder: Path, *names: str) -> Path:
+    folder.mkdir()
+    for seed, name in enumerate(names):
+        cube = np.random.default_rng(seed).normal(100.0, 5.0, (12, 24, 24)).cumsum(axis=0).astype(np.float32)
+        fits.writeto(folder / f"{name}.fits", cube)
+    return folder
+
+
+def products(out: Path) -> dict[str, bytes]:
+    """What was written of exposures; archives and FITS files without their times."""
+    kept = ("jumps.parquet", "detections.json", "prediction_mask.npy")
+    found = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.name in kept}
+    return {name: found[name] for name in sorted(found)}
+
+
+def test_processes_and_shards_find_what_one_process_finds(tmp_path: Path) -> None:
+    raw = str(small_ramps(tmp_path / "raw", "a", "b", "c"))
+    PredictRamps(raw, str(tmp_path / "plain"), LOAD).run()
+    PredictRamps(raw, str(tmp_path / "many"), LOAD, executor=Processes(2)).run()
+    for shard in ("1/2", "2/2"):
+        assert PredictRamps(raw, str(tmp_path / "shards"), LOAD, shard=shard).run()["failed"] == 0
+    assert PredictRamps(raw, str(tmp_path / "shards"), LOAD, shard="join").run()["exposures"] == 3
+    assert len(products(tmp_path / "plain")) == 9
+    assert products(tmp_path / "plain") == products(tmp_path / "many") == products(tmp_path / "shards")
+    reports = [(tmp_path / name / "report.json").read_text() for name in ("plain", "many", "shards")]
+    assert reports[0] == reports[1] == reports[2]
+
+
+def test_a_second_prediction_does_what_is_missing(tmp_path: Path) -> None:
+    raw, out = small_ramps(tmp_path / "raw", "a", "b"), tmp_path / "out"
+    PredictRamps(str(raw), str(out), LOAD).run()
+    before = {name: (out / name / "detections.json").stat().st_mtime_ns for name in ("a", "b")}
+    (out / "b" / "jumps.parquet").unlink()
+    PredictRamps(str(raw), str(out), LOAD).run()
+    after = {name: (out / name / "detections.json").stat().st_mtime_ns for name in ("a", "b")}
+    assert before["a"] == after["a"] and before["b"] != after["b"]
+    assert (out / "b" / "jumps.parquet").is_file()
+    PredictRamps(str(raw), str(out), replace(LOAD, gain=2.0)).run()
+    assert (out / "a" / "detections.json").stat().st_mtime_ns != after["a"]
+
+
+@dataclass(frozen=True)
+class Dies(PredictRamps):
+    """Whose process is killed in the middle of the exposure b."""
+
+    def _write(self, folder: Path, name: str, processed: Processed) -> dict[str, int]:
+        if name == "b":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._write(folder, name, processed)
+
+
+def test_an_exposure_that_kills_its_process_costs_itself_and_leaves_no_half_folder(tmp_path: Path) -> None:
+    raw, out = small_ramps(tmp_path / "raw", "a", "b", "c"), tmp_path / "out"
+    executor = Serial(Limits(retries=1, backoff=0))
+    assert Dies(str(raw), str(out), LOAD, executor=executor).run()["failed"] == 1
+    (failure,) = json.loads((out / "report.json").read_text())["failed"]
+    assert failure["file"] == str(raw / "b.fits") and "killed" in failure["reason"]
+    assert not (out / "b").exists() and (out / "a").is_dir() and (out / "c").is_dir()
+    with pytest.raises(UserError, match="killed"):
+        Dies(str(raw / "b.fits"), str(tmp_path / "alone"), LOAD, executor=executor).run()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    raw, out = small_ramps(tmp_path / "raw", "a", "parts"), tmp_path / "out"
+    (out / "a").mkdir(parents=True)
+    (out / "a" / "notes.txt").write_text("mine")
+    assert PredictRamps(str(raw), str(out), LOAD).run()["failed"] == 1
+    assert (out / "a" / "notes.txt").read_text() == "mine"
+    assert (out / "parts-exposure" / "detections.json").is_file()

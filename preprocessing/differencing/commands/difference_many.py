@@ -1,0 +1,151 @@
+"""``astrid difference input=MANIFEST``: each pair of a manifest into its own folder, and all candidates as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.errors import UserError
+from astrid_ml.executors.local import Serial
+from astrid_ml.files import whole, write_json
+from astrid_ml.fingerprint import file_hash
+from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
+from astrid_ml.pipeline.shards import SHARDS, share_of
+from astrid_ml.places import check_name, distinct_names
+from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.frame.manifest import Pair, find_pairs, frame_files
+from astrid_ml.reasons import in_words
+
+FORM = 1  # of the products: raised when the same pair and settings give something else
+TAKEN = (PARTS, SHARDS, "report.json", "candidates.parquet", "made_by.json")
+FILES = ("path", "psf", "noise", "variance", "mask")
+
+
+def difference_manifest(command: Any, manifest: str) -> dict[str, Any]:
+    """Subtract each pair that is not done; one that fails is named in the report and the others go on.
+
+    Args:
+        command: with all settings.
+        manifest: a table of pairs, or a folder that holds one.
+
+    Raises:
+        UserError: no manifest, a name that no folder can have, or no pair can be subtracted.
+    """
+    share = share_of(command.shard)
+    pairs = find_pairs([Path(manifest)])
+    names = folder_names(pairs)
+    command.model()  # a wrong checkpoint is refused before any work
+    output = Path(command.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    results = do_parts(
+        OnePair(command),
+        [_part(command, pair, name) for pair, name in zip(pairs, names, strict=True)],
+        output,
+        settings=_settings(command),
+        executor=command.executor or Serial(),
+        share=share,
+        what="subtracting",
+        roots=[Path(manifest)],
+    )
+    if results is None:
+        return {**said_of_share(output, share), "output_dir": command.output_dir}
+    done = {name: result for name, result in zip(names, results, strict=True) if isinstance(result, dict)}
+    lost = {name: in_short(error) for name, error in zip(names, results, strict=True) if isinstance(error, Exception)}
+    candidates = sum(result["candidates"] for result in done.values())
+    report = {
+        "pairs": len(pairs),
+        "candidates": candidates,
+        "failed": len(lost),
+        "failed_pairs": [{"pair": name, "reason": reason} for name, reason in lost.items()],
+        "by_pair": [{"pair": name, **result} for name, result in done.items()],
+    }
+    write_json(output / "report.json", report)
+    if not done:
+        raise UserError("a pair that can be subtracted", in_words(list(lost.values())), f"see {output / 'report.json'}")
+    join_candidates([output / name / "candidates.parquet" for name in done], list(done), output / "candidates.parquet")
+    shown = {name: report[name] for name in ("pairs", "candidates", "failed")}
+    return {**shown, "output_dir": command.output_dir}
+
+
+@dataclass(frozen=True)
+class OnePair:
+    """Subtracts a pair in whatever process.
+
+    Args:
+        command: with all settings.
+    """
+
+    command: Any
+
+    def __call__(self, given: tuple[Pair, str]) -> tuple[dict[str, Any], list[Path]]:
+        """What there is to say of a pair, and its files."""
+        pair, name = given
+        folder = Path(self.command.output_dir) / name
+        sides = [_frame(getattr(self.command, side), getattr(pair, side)) for side in ("science", "reference")]
+        truth = pair.truth or self.command.truth
+        one = replace(
+            self.command, science=sides[0], reference=sides[1], truth=truth, input=None, output_dir=str(folder)
+        )
+        summary = one.one(name)
+        return {key: value for key, value in summary.items() if key != "output_dir"}, sorted(
+            path for path in folder.iterdir() if path.is_file()
+        )
+
+
+def folder_names(pairs: Sequence[Pair]) -> list[str]:
+    """A folder for each pair, beside the files of the whole.
+
+    Raises:
+        UserError: a name of a pair that no folder can have.
+    """
+    for pair in pairs:
+        check_name(Path(pair.name).name, "name")
+    return distinct_names([*map(Path, TAKEN), *(Path(pair.name) for pair in pairs)], ending=True)[len(TAKEN) :]
+
+
+def _frame(given: Frame, line: dict[str, Any]) -> Frame:
+    """A frame as the manifest says; what it does not say, as the command does."""
+    common = {item.name: getattr(given, item.name) for item in fields(given)}
+    return Frame(**{**common, **line})
+
+
+def _part(command: Any, pair: Pair, name: str) -> Part:
+    files = [*frame_files(pair.science), *frame_files(pair.reference)]
+    files += [Path(place) for place in (pair.truth or command.truth,) if place]
+    sides = (pair.science, pair.reference)
+    line = [{key: Path(str(v)).name if key in FILES else v for key, v in side.items()} for side in sides]
+    return Part(name, (pair, name), tuple(files), decides=line)
+
+
+def _settings(command: Any) -> list[Any]:
+    checkpoint = None if command.ckpt_path is None else file_hash(Path(command.ckpt_path))
+    steps = [command.pipeline, command.export, command.intermediates]
+    return ["difference", FORM, command.science, command.reference, *steps, checkpoint]
+
+
+def join_candidates(tables: Sequence[Path], pairs: Sequence[str], target: Path) -> None:
+    """Candidates of all pairs as one table, one pair after the other, with the column ``pair``.
+
+    Args:
+        tables: of the pairs.
+        pairs: their names.
+        target: the table that is written whole.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schemas = [pq.read_schema(path).remove_metadata() for path in tables]
+    schema = pa.unify_schemas(schemas, promote_options="permissive").append(pa.field("pair", pa.string()))
+    with whole(target) as at, pq.ParquetWriter(at, schema) as writer:
+        for path, pair in zip(tables, pairs, strict=True):
+            table = pq.read_table(path).replace_schema_metadata()
+            table = table.append_column("pair", pa.array([pair] * len(table), pa.string()))
+            columns = [
+                table[field.name].cast(field.type)
+                if field.name in table.column_names
+                else pa.nulls(len(table), field.type)
+                for field in schema
+            ]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
