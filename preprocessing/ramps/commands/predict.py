@@ -44,6 +44,7 @@ class PredictRamps:
         windows: in which the network sees the exposure.
         precision: the network's: fp32, bf16, or auto (bf16 where the processor computes in it).
         trust: classes outside this project that the checkpoint may name.
+        device: where the network computes: auto, cpu, cuda or cuda:N.
     """
 
     input: str | Sequence[str]
@@ -54,11 +55,14 @@ class PredictRamps:
     windows: Windows = field(default_factory=Windows)
     precision: str = "auto"
     trust: Sequence[str] = ()
+    device: str = "cpu"
 
     def run(self) -> dict[str, Any]:
         """Process each exposure; one that fails is named in the report and the others go on."""
         files = self._files()
-        network = RampNetwork.load(self.ckpt_path, self.precision, self.trust) if self.ckpt_path is not None else None
+        network = None
+        if self.ckpt_path is not None:
+            network = RampNetwork.load(self.ckpt_path, self.precision, self.trust, self.device)
         output = Path(self.output_dir)
         output.mkdir(parents=True, exist_ok=True)
         done: list[dict[str, Any]] = []
