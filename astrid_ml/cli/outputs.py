@@ -19,9 +19,9 @@ from astrid_ml.walk import NOT_DATA
 
 RECORD, LOCK = NOT_DATA, ".lock"
 # What may differ when the same command is typed again: where results go, and who works.
-FREE = ("output_dir", "executor", "trust", "hydra")
+FREE = ("output_dir", "executor", "device", "trust", "hydra")
 # Keys that choose a part of one whole: several commands, at once or one after the other, fill one folder.
-PARTS = ("start_index", "end_index")
+PARTS = ("start_index", "end_index", "shard")
 # Verbs whose output_dir is a folder of others' things, in which they make one of their own.
 MAKERS = ("new",)
 _PRODUCT = re.compile(r"\b[\w-]+\.(?:fits|parquet|json|png|csv|html|npy|h5|ecsv)\b")
@@ -49,6 +49,7 @@ def owned_output(cfg: Any, verb: Verb, conf: Folder) -> Iterator[None]:
         yield
         return
     from astrid_ml.pipeline.lock import Lock
+    from astrid_ml.pipeline.shards import JOIN
 
     folder = check_place(place, "output_dir")
     keys = keys_of(verb.config, conf)
@@ -62,7 +63,9 @@ def owned_output(cfg: Any, verb: Verb, conf: Folder) -> Iterator[None]:
             "an output folder that can be written", f"{folder}: {error.strerror}", "choose another output_dir"
         ) from error
     try:
-        shared = any(name.rpartition(".")[2] in PARTS for name, _ in _leaves(tree, ""))
+        shared = any(
+            name.rpartition(".")[2] in PARTS and value not in (None, JOIN) for name, value in _leaves(tree, "")
+        )
         with nullcontext() if shared else Lock(folder / LOCK, f"the output folder {folder}", guards=folder):
             refuse_others(folder, verb, settings, products_of(keys))  # another process may have been there meanwhile
             yield from _recorded(folder, {"verb": verb.name, "settings": settings})
