@@ -10,6 +10,8 @@ from astrid_ml.build import with_defaults
 from astrid_ml.checkpoint.load import LoadedModel, load_model
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
+from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.local import Serial
 from astrid_ml.nearest import nearest
 
 __all__ = ["PreparedDataset", "compose", "load_checkpoint", "predict", "train"]
@@ -50,8 +52,11 @@ def predict(
     reader: str = "auto",
     trust: Sequence[str] = (),
     overrides: Mapping[str, Any] | None = None,
+    executor: Executor | None = None,
+    shard: str | None = None,
+    device: str = "auto",
 ) -> dict[str, Any]:
-    """Score raw files.
+    """Score raw files. Typed again with the same words, it scores what is missing.
 
     Args:
         ckpt_path: ``checkpoints/best.ckpt`` of a run, or imported weights.
@@ -61,21 +66,28 @@ def predict(
         trust: classes outside this project that the checkpoint may name.
         overrides: nodes (``preprocessing``, ``evaluation``, ``datamodule``) merged onto the checkpoint's
             configuration; an unknown key is refused.
+        executor: where units are read and scored; this process by default.
+        shard: ``i/n`` scores every n-th unit alone, and ``join`` joins what such shards have scored.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Returns:
-        The content of ``report.json``.
+        The content of ``report.json``; of a shard, which units failed.
     """
     from astrid_ml.checkpoint.load import read_record
-    from astrid_ml.run.prediction.predict import predict_files
+    from astrid_ml.devices import device_of
+    from astrid_ml.pipeline.shards import share_of
+    from astrid_ml.run.prediction.predict import Workplace, predict_files
     from astrid_ml.run.prediction.readers import choose_reader, kinds_read
+    from astrid_ml.run.prediction.scoring import Scoring
 
+    share, where = share_of(shard), device_of(device)
     record, _ = read_record(Path(ckpt_path))
     config = merged(record.config, overrides) if overrides else record.config
-    model = load_model(Path(ckpt_path), trust, config)
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
     reads = kinds_read(config, trust)
     chosen = choose_reader(reader, record.domain, config["preprocessing"], paths, list(trust), reads)
-    return predict_files(model, config, chosen, Path(output_dir))
+    scoring = Scoring(Path(ckpt_path), config, tuple(trust), where)
+    return predict_files(scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share))
 
 
 def merged(config: dict[str, Any], overrides: Mapping[str, Any], where: str = "") -> dict[str, Any]:

@@ -286,30 +286,45 @@ class TableWriter:
     Args:
         path: the final file.
         metadata: texts for the file's own metadata.
+        gathered: rows that small tables are gathered to before they are written; 0 writes each as it comes.
     """
 
-    def __init__(self, path: Path, metadata: Mapping[str, str] | None = None) -> None:
-        self.path = path
+    def __init__(self, path: Path, metadata: Mapping[str, str] | None = None, gathered: int = 0) -> None:
+        self.path, self.gathered = path, gathered
+        self._waiting: list[Any] = []
         self.metadata = dict(metadata or {})
         self.empty = True
         self._file = WholeFile(path)
         self._writer: Any = None
 
-    def write(self, table: pd.DataFrame) -> None:
-        """Append rows."""
+    def write(self, table: pd.DataFrame | Any) -> None:
+        """Append rows.
+
+        Args:
+            table: of pandas, or of pyarrow: of such a one nothing is guessed.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        arrow = table if isinstance(table, pa.Table) else None
         if self._writer is None:
-            arrow = pa.Table.from_pandas(table, preserve_index=False)
+            first = pa.Table.from_pandas(table, preserve_index=False) if arrow is None else arrow
             # A column that is all null in the first unit would get the type null and refuse later values.
-            fields = [pa.field(f.name, _guess(f.name)) if pa.types.is_null(f.type) else f for f in arrow.schema]
-            self.schema = pa.schema(fields)
-            schema = self.schema.with_metadata({**(self.schema.metadata or {}), **self.metadata})
-            self._writer = pq.ParquetWriter(self._file.part, schema, write_page_checksum=True)
-        aligned = table.reindex(columns=self.schema.names)
-        self._writer.write_table(pa.Table.from_pandas(aligned, schema=self.schema, preserve_index=False, safe=False))
+            fields = [pa.field(f.name, _guess(f.name)) if pa.types.is_null(f.type) else f for f in first.schema]
+            self.schema = pa.schema(fields, {**(first.schema.metadata or {}), **self.metadata})
+            self._writer = pq.ParquetWriter(self._file.part, self.schema, write_page_checksum=True)
+        if arrow is None:
+            aligned = table.reindex(columns=self.schema.names)
+            rows = pa.Table.from_pandas(aligned, schema=self.schema, preserve_index=False, safe=False)
+        else:
+            absent = pa.nulls(len(arrow))
+            own = dict(zip(arrow.column_names, arrow.columns, strict=True))
+            rows = pa.table([own.get(f.name, absent).cast(f.type, safe=False) for f in self.schema], self.schema)
+        self._waiting.append(rows.replace_schema_metadata(self.schema.metadata))
         self.empty = False
+        if sum(map(len, self._waiting)) >= self.gathered:
+            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
+            self._waiting = []
 
     def __enter__(self) -> TableWriter:
         return self
@@ -318,6 +333,10 @@ class TableWriter:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._writer is not None:
+            if kind is None and self._waiting:
+                import pyarrow as pa
+
+                self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
             self._writer.close()
         if kind is None and self._writer is not None:
             self._file.publish()

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 PATIENCE = 1.5  # seconds of silence before a word
+WORTH_TELLING = 5.0  # seconds that are left
 
 
 class Progress:
@@ -31,6 +32,7 @@ class Progress:
 
         self.what, self.total, self.done, self.unit, self.wanted = what, total, done, unit, wanted
         self.terminal = sys.stderr.isatty()
+        self._begun, self._before = time.monotonic(), done
         self._bar = tqdm(total=total, initial=done, desc=what, unit=unit, disable=not (wanted and self.terminal))
 
     def step(self) -> None:
@@ -39,7 +41,13 @@ class Progress:
         self._bar.update()
         tenth = max(1, self.total // 10)
         if self.wanted and not self.terminal and before // tenth != self.done // tenth:
-            print(f"{self.what}: {self.done} of {self.total} {self.unit}s", file=sys.stderr, flush=True)
+            said = f"{self.what}: {self.done} of {self.total} {self.unit}s{self._left()}"
+            print(said, file=sys.stderr, flush=True)
+
+    def _left(self) -> str:
+        each = (time.monotonic() - self._begun) / (self.done - self._before)
+        seconds = each * (self.total - self.done)
+        return f", {time_left(seconds)}" if seconds >= WORTH_TELLING else ""
 
     def __enter__(self) -> Progress:
         return self
@@ -48,6 +56,19 @@ class Progress:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
+
+
+def time_left(seconds: float) -> str:
+    """How long something still takes, in words.
+
+    >>> time_left(45), time_left(200), time_left(9000)
+    ('about 45 s left', 'about 3 min left', 'about 2.5 h left')
+    """
+    if seconds < 100:
+        return f"about {seconds:.0f} s left"
+    if seconds < 6000:
+        return f"about {seconds / 60:.0f} min left"
+    return f"about {seconds / 3600:.1f} h left"
 
 
 def bar(items: Iterable[T], what: str, wanted: bool = True) -> Iterator[T]:

@@ -16,6 +16,7 @@ from astrid_ml.checkpoint.joined import JoinedTask, weights_of_members
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.contracts.scoring import JoinsMembers, ModelData, ModelTask
+from astrid_ml.devices import full_precision
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.types import Ints
@@ -34,16 +35,19 @@ class LoadedModel:
         datamodule: makes batches as in training (channels, statistics), without a dataset attached.
         record: all else.
         path: the file.
+        device: where the networks compute, as torch names it.
     """
 
     task: ModelTask
     datamodule: ModelData
     record: Record
     path: Path
+    device: str = "cpu"
 
     def score(self, source: SampleSource, rows: Ints | None = None) -> pd.DataFrame:
         """See :class:`astrid_ml.contracts.scoring.Scorer`."""
-        return self.task.predict_table(self.datamodule, source, rows)
+        with full_precision(self.device):
+            return self.task.predict_table(self.datamodule, source, rows)
 
     @property
     def tasks(self) -> list[Any]:
@@ -55,7 +59,7 @@ class LoadedModel:
         if not isinstance(self.task, JoinedTask):
             raise ValueError("a checkpoint of one network has no members")
         task, datamodule = list(self.task.with_data(self.datamodule))[number]
-        return LoadedModel(task, datamodule, self.record.member(number), self.path)
+        return LoadedModel(task, datamodule, self.record.member(number), self.path, self.device)
 
 
 def save_model(path: Path, state_dict: dict[str, Any], record: Record) -> None:
@@ -122,13 +126,16 @@ def is_plain(value: torch.Tensor) -> bool:
     return value.untyped_storage().nbytes() >= value.numel() * value.element_size()
 
 
-def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | None = None) -> LoadedModel:
+def load_model(
+    path: Path, trust: Iterable[str] = (), config: dict[str, Any] | None = None, device: str = "cpu"
+) -> LoadedModel:
     """Load a checkpoint for scoring.
 
     Args:
         path: ``best.ckpt``.
         trust: classes outside this project that its configuration may name.
         config: replaces the recorded configuration (a merge of it with the user's overrides).
+        device: where its networks compute, as :func:`astrid_ml.devices.device_of` gives it.
     """
     from pytorch_lightning import LightningDataModule
 
@@ -139,23 +146,25 @@ def load_model(path: Path, trust: Iterable[str] = (), config: dict[str, Any] | N
         got = f"no {', '.join(absent) or 'model.task'} in {path}"
         raise UserError("a record with the nodes that prediction needs", got, "give the best.ckpt of a run")
     parts = [weights] if record.members is None else weights_of_members(weights, record.count, path)
-    tasks = [_loaded_task(tree["model"]["task"], part, path, trust) for part in parts]
+    tasks = [_loaded_task(tree["model"]["task"], part, path, trust, device) for part in parts]
     datamodule: ModelData = build(tree["datamodule"], trust)
     if not isinstance(datamodule, LightningDataModule):
         got = f"{type(datamodule).__name__} in {path}"
         raise UserError("a datamodule at datamodule", got, "give the best.ckpt of a run")
     if record.members is None:
         datamodule.load_statistics(record.statistics)
-        return LoadedModel(tasks[0], datamodule, record, Path(path))
+        return LoadedModel(tasks[0], datamodule, record, Path(path), device)
     if not isinstance(tasks[0], JoinsMembers):
         got = f"{type(tasks[0]).__name__}, which has no predict_members, in {path}"
         raise UserError("a task that joins the members of a checkpoint", got, "predict with the best.ckpt of one fold")
     joined = JoinedTask(tasks, [member["statistics"] for member in record.members])
     datamodule.load_statistics(joined.statistics[0])
-    return LoadedModel(joined, datamodule, record, Path(path))
+    return LoadedModel(joined, datamodule, record, Path(path), device)
 
 
-def _loaded_task(node: dict[str, Any], weights: dict[str, torch.Tensor], path: Path, trust: Iterable[str]) -> ModelTask:
+def _loaded_task(
+    node: dict[str, Any], weights: dict[str, torch.Tensor], path: Path, trust: Iterable[str], device: str
+) -> ModelTask:
     """A task of the recorded configuration with these weights."""
     task: ModelTask = build(node, trust)
     if not isinstance(task, torch.nn.Module) or not hasattr(task, "predict_table"):
@@ -177,5 +186,6 @@ def _loaded_task(node: dict[str, Any], weights: dict[str, torch.Tensor], path: P
             f"missing {lost[:3]}, unexpected {unexpected[:3]}",
             "use the version of astrid_ml that wrote it",
         )
+    task.to(device)
     task.eval()
     return task

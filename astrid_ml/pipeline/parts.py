@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.pipeline import Drop
+from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
-from astrid_ml.files import json_text, write_text
+from astrid_ml.files import discard, json_text, write_text
 from astrid_ml.fingerprint import fingerprint, input_fingerprint
 from astrid_ml.pipeline.contract import each_once
 from astrid_ml.pipeline.machine import explained, machine_fault
@@ -20,6 +22,7 @@ from astrid_ml.pipeline.units import state_of
 from astrid_ml.progress import Progress
 from astrid_ml.temporaries import forget_orphans
 
+_OWN = re.compile(r"[0-9a-f]{24}\.")
 PARTS = "parts"  # folder: a note for each finished piece
 # A piece of work gives what is to be said of it (JSON), and the files that it wrote, in the folder of the results.
 PieceWork = Callable[[Any], tuple[dict[str, Any], Sequence[Path]]]
@@ -75,6 +78,16 @@ class PartJob:
             return None
 
 
+class RefusedError(UserError):
+    """What stops a piece of work and would stop every other one too: the command ends with it.
+
+    Args:
+        expected: what the program needed.
+        got: what it found instead.
+        fix: what the user can do now.
+    """
+
+
 def do_part(job: PartJob) -> dict[str, Any]:
     """Do a piece of work, and note that it is done.
 
@@ -98,6 +111,7 @@ def do_parts(
     share: Share | None = None,
     what: str = "working",
     roots: Sequence[Path] = (),
+    progress: bool = True,
 ) -> list[dict[str, Any] | Exception] | None:
     """Do all pieces that are not done, and give all results.
 
@@ -110,12 +124,13 @@ def do_parts(
         share: which of them are done here; None does all.
         what: a word for the work.
         roots: files are known by their place below these.
+        progress: show that it moves.
 
     Returns:
         The result or the exception of each piece, in their order; None where a share is done and others are not here.
 
     Raises:
-        UserError: the machine failed; or shares are joined that are not all done.
+        UserError: the machine failed; a piece was refused for all; or shares are joined that are not all done.
         ContractError: a class does not do what its contract says, and nothing was done before.
     """
     (folder / PARTS).mkdir(exist_ok=True)
@@ -129,7 +144,7 @@ def do_parts(
             results[position] = found
     todo = [n for n in range(len(jobs)) if n not in results and (share is None or share.takes(n))]
     if todo:
-        _run(jobs, todo, results, executor, what)
+        _run(jobs, todo, results, executor, Progress(what, len(jobs), len(jobs) - len(todo), wanted=progress))
         forget_orphans(folder / PARTS)
     if share is None:
         return [results[position] for position in range(len(jobs))]
@@ -161,8 +176,6 @@ class ShardFailedError(RuntimeError):
 
 def in_short(error: object) -> str:
     """One line on an exception: its kind where it is not in words for the user, and its text."""
-    from astrid_ml.errors import UserError
-
     plain = isinstance(error, UserError | ShardFailedError)
     return (str(error) if plain else f"{type(error).__name__}: {error}")[:500]
 
@@ -176,10 +189,33 @@ def _forget_others(folder: Path, jobs: Sequence[PartJob]) -> None:
 
 
 def _job(work: PieceWork, part: Part, folder: Path, settings: str, roots: Sequence[Path]) -> PartJob:
+    size = sum(state_of(path)[0] for path in part.inputs if path.is_file())
+    return PartJob(work, part, folder, mark_of(part, settings, roots), size)
+
+
+def mark_of(part: Part, settings: str, roots: Sequence[Path] = ()) -> str:
+    """The name of a piece's note, which its own files may have too: another one for other files or settings.
+
+    Args:
+        part: the piece.
+        settings: fingerprint of the settings of all.
+        roots: files are known by their place below these.
+    """
     there = [path for path in part.inputs if path.is_file()]
     files = input_fingerprint(there, roots or [path.parent for path in there])
-    mark = fingerprint(settings, part.name, part.decides, files)[:24]
-    return PartJob(work, part, folder, mark, sum(state_of(path)[0] for path in there))
+    return fingerprint(settings, part.name, part.decides, files)[:24]
+
+
+def forget_other_parts(folder: Path, marks: Collection[str]) -> None:
+    """Remove the notes and files of pieces that the same command had with other files or settings.
+
+    Args:
+        folder: of the results.
+        marks: of the pieces that stay.
+    """
+    for path in sorted((folder / PARTS).iterdir()):
+        if _OWN.match(path.name) and path.name[:24] not in marks:
+            discard(path)
 
 
 def _run(
@@ -187,15 +223,17 @@ def _run(
     todo: Sequence[int],
     results: dict[int, dict[str, Any] | Exception],
     executor: Executor,
-    what: str,
+    progress: Progress,
 ) -> None:
-    with Progress(what, len(jobs), len(jobs) - len(todo)) as shown:
+    with progress as shown:
         for order, result in each_once(executor, do_part, [jobs[position] for position in todo]):
             job = jobs[todo[order]]
             if isinstance(result, Exception):
                 fault = machine_fault(result, job.folder)
                 if fault is not None:
                     raise explained(fault, job.folder) from result
+                if isinstance(result, RefusedError):
+                    raise result
                 if isinstance(result, ContractError) and not any(isinstance(r, dict) for r in results.values()):
                     raise result  # code that has done nothing yet would fail of the others too
             results[todo[order]] = result

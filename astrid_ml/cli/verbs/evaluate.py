@@ -17,7 +17,8 @@ def command(cfg: Any) -> int:
         from astrid_ml.run.prediction.evaluate import evaluate
 
     tree = plain(cfg)
-    metrics = evaluate(Path(tree["ckpt_path"]), Path(tree["dataset"]), Path(tree["output_dir"]), tree["trust"])
+    checkpoint, dataset, output_dir = (Path(tree[name]) for name in ("ckpt_path", "dataset", "output_dir"))
+    metrics = evaluate(checkpoint, dataset, output_dir, tree["trust"], tree["device"])
     for line in metrics["summary"]:
         print(printable(line))
     return 0

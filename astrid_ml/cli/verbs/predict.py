@@ -33,12 +33,25 @@ def command(cfg: Any) -> int:
         reader=tree["reader"],
         trust=tree["trust"],
         overrides=overrides,
+        executor=build(tree["executor"], tree["trust"]),
+        shard=tree["shard"],
+        device=tree["device"],
     )
+    if "shard" in report:
+        print(
+            f"shard {report['shard']}: {report['units']} units, {report['failed']} failed; shard=join joins all shards"
+        )
+        return _failures(report)
     table = Path(tree["output_dir"]) / "predictions.parquet"
     counts = f"{report['scored']} scored, {report['dropped']} dropped, {report['failed']} units failed"
     print(printable(f"{counts} -> {table}"))
     for reason, number in report["dropped_by_reason"].items():
         print(printable(f"  dropped {number}: {reason}"))
+    return _failures(report)
+
+
+def _failures(report: dict[str, Any]) -> int:
+    """Name units that failed, and give the exit code."""
     for failure in report["failed_units"][:10]:
         print(printable(f"  failed {failure['unit']}: {failure['reason']}"))
     return 1 if report["failed"] else 0

@@ -17,6 +17,7 @@ from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
+from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import drift_table
 from astrid_ml.files import write_json
@@ -30,7 +31,9 @@ ONE_EACH = "Each sample was scored by the one member that never saw it."
 ALL_SEEN = "the joined model was not judged, since it saw all of these samples."
 
 
-def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Sequence[str] = ()) -> dict[str, Any]:
+def evaluate(
+    ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Sequence[str] = (), device: str = "cpu"
+) -> dict[str, Any]:
     """Evaluate and write ``metrics.json``, ``predictions.parquet``, ``report.html``, the model card.
 
     Args:
@@ -40,6 +43,7 @@ def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Seque
             id, group or position the training folds held.
         output_dir: gets the files.
         trust: classes outside this project that the checkpoint may name.
+        device: where its networks compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Returns:
         The metrics, with ``summary`` (lines for the terminal).
@@ -48,7 +52,8 @@ def evaluate(ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Seque
         UserError: the dataset is of another kind, has no labels, or nothing is left of it.
     """
     started = time.perf_counter()
-    model, dataset = load_model(ckpt_path, trust), PreparedDataset(dataset_path)
+    where = device_of(device)
+    model, dataset = load_model(ckpt_path, trust, device=where), PreparedDataset(dataset_path)
     rows, account = usable_rows(model, dataset)
     judge = build(model.record.config["evaluation"], trust)
     of_members = model.record.members is not None and dataset.fingerprint == model.record.dataset_fingerprint

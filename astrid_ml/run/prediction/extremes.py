@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,34 +16,82 @@ from astrid_ml.contracts.scoring import Draws
 KINDS = ("surely real", "uncertain", "surely bogus")
 
 
+class Candidate(NamedTuple):
+    """A picture that may stand on the sheet.
+
+    Args:
+        kind: one of ``KINDS``.
+        rank: the lower, the better it shows that kind.
+        id: of the sample.
+        caption: below the picture.
+        png: the picture.
+    """
+
+    kind: str
+    rank: float
+    id: str
+    caption: str
+    png: bytes
+
+
 @dataclass
 class Extremes:
     """The ``keep`` highest, middle and lowest scores seen so far, with their pictures.
 
     Args:
         keep: samples of each kind.
-        held: kind -> [(rank, caption, PNG), ...], the best first.
+        held: kind -> candidates, the best first.
     """
 
     keep: int = 8
-    held: dict[str, list[tuple[float, str, bytes]]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    held: dict[str, list[Candidate]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
 
-    def offer(self, scored: pd.DataFrame, source: SampleSource, datamodule: Draws) -> None:
-        """Look at one unit's predictions, in the order of the source; only what is kept is drawn."""
-        if "score" not in scored or len(scored) != len(source.index):
-            return
-        score = scored["score"].to_numpy(dtype=float)
-        rank = {KINDS[0]: -score, KINDS[1]: np.abs(score - 0.5), KINDS[2]: score}
-        for kind, key in rank.items():
-            held = self.held[kind]
-            worst = held[-1][0] if len(held) == self.keep else np.inf
-            chosen = np.argsort(key, kind="stable")[: self.keep].astype(np.int64)
-            chosen = chosen[key[chosen] < worst]
-            if not len(chosen):
-                continue
-            for row, png in zip(chosen, datamodule.draw(source, chosen), strict=False):
-                held.append((float(key[row]), f"{scored['id'].iloc[row]}\n{score[row]:.4f}", png))
-            self.held[kind] = sorted(held, key=lambda item: item[0])[: self.keep]
+    def offer(self, scored: pd.DataFrame, source: SampleSource, datamodule: Draws) -> pd.DataFrame:
+        """Look at one unit's predictions, in the order of the source; only what is kept is drawn.
+
+        Args:
+            scored: its predictions.
+            source: its samples.
+            datamodule: draws them.
+
+        Returns:
+            What is new, a row a :class:`Candidate`.
+        """
+        new: list[Candidate] = []
+        if "score" in scored and len(scored) == len(source.index):
+            score = scored["score"].to_numpy(dtype=float)
+            rank = {KINDS[0]: -score, KINDS[1]: np.abs(score - 0.5), KINDS[2]: score}
+            for kind, key in rank.items():
+                chosen = np.argsort(key, kind="stable")[: self.keep].astype(np.int64)
+                chosen = chosen[key[chosen] < self._worst(kind)]
+                if len(chosen):
+                    for row, png in zip(chosen, datamodule.draw(source, chosen), strict=False):
+                        name = str(scored["id"].iloc[row])
+                        new.append(Candidate(kind, float(key[row]), name, f"{name}\n{score[row]:.4f}", png))
+        self._hold(new)
+        return pd.DataFrame(new, columns=list(Candidate._fields))
+
+    def merge(self, candidates: pd.DataFrame) -> None:
+        """Look at what was new in another unit.
+
+        Args:
+            candidates: as :meth:`offer` gives them.
+        """
+        self._hold([Candidate(*row) for row in candidates[list(Candidate._fields)].itertuples(index=False)])
+
+    def copy(self) -> Extremes:
+        """Another one that holds the same; the pictures are shared."""
+        return Extremes(self.keep, {kind: copy.copy(held) for kind, held in self.held.items()})
+
+    def _worst(self, kind: str) -> float:
+        """The rank that a candidate must be below."""
+        held = self.held[kind]
+        return held[-1].rank if len(held) == self.keep else float("inf")
+
+    def _hold(self, new: list[Candidate]) -> None:
+        for kind, held in self.held.items():
+            every = [*held, *(candidate for candidate in new if candidate.kind == kind)]
+            self.held[kind] = sorted(every, key=lambda candidate: candidate.rank)[: self.keep]
 
     def draw(self, path: Path, channels: tuple[str, ...]) -> None:
         """Write the contact sheet, if there were pictures.
@@ -50,10 +100,8 @@ class Extremes:
             path: PNG.
             channels: what each picture shows from left to right, for the title; empty where that is not said.
         """
-        kept = {kind: held for kind, held in self.held.items() if held}
-        if not kept:
-            return
-        from astrid_ml.report.contact_sheet import write_contact_sheet
+        rows = {kind: [(each.caption, each.png) for each in held] for kind, held in self.held.items() if held}
+        if rows:
+            from astrid_ml.report.contact_sheet import write_contact_sheet
 
-        rows = {kind: [(caption, png) for _, caption, png in held] for kind, held in kept.items()}
-        write_contact_sheet(path, rows, channels)
+            write_contact_sheet(path, rows, channels)

@@ -1,141 +1,221 @@
-"""Scores raw files with a checkpoint: unit by unit, through a writer, so that memory stays flat."""
+"""Scores raw files with a checkpoint: unit by unit, each kept when it is done, then all joined in the plan's order."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.build import build
-from astrid_ml.checkpoint.load import LoadedModel
-from astrid_ml.checkpoint.predictions import METADATA, WHY_NULL, ordered
-from astrid_ml.checkpoint.score import score_source
-from astrid_ml.contracts.check import ContractError
-from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml import __version__
+from astrid_ml.checkpoint.predictions import METADATA, WHY_NULL
+from astrid_ml.checkpoint.record import Record
+from astrid_ml.contracts.pipeline import Unit
 from astrid_ml.errors import UserError
+from astrid_ml.executors.contract import Executor
 from astrid_ml.files import TableWriter, write_json
-from astrid_ml.pipeline.contract import process
-from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.reasons import in_words
+from astrid_ml.fingerprint import file_hash, fingerprint
+from astrid_ml.identity import lasting
+from astrid_ml.pipeline.parts import PARTS, Part, do_parts, forget_other_parts, in_short, mark_of
+from astrid_ml.pipeline.shards import Share, failed_of_shares
+from astrid_ml.pipeline.streams import chunked
+from astrid_ml.pipeline.units import portable
+from astrid_ml.run.prediction.account import PredictionAccount
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.readers import Reader
+from astrid_ml.run.prediction.repeats import Repeats, read_part
+from astrid_ml.run.prediction.scoring import PartFiles, ScoreUnit, Scoring, UnitToScore, UnscorableError
+
+GROUP = 10_000  # rows that are gathered into a group of the file: small units would make it slow to open
+Result = dict[str, Any] | Exception
 
 
-@dataclass
-class PredictionAccount:
-    """What happened to the records of a prediction.
+@dataclass(frozen=True)
+class Workplace:
+    """Where a prediction is made, and by whom.
 
     Args:
-        units: how many were begun.
-        scored: samples.
-        failed_units: ``unit`` and ``reason`` of each.
-        dropped: ``id`` and ``reason`` of each sample that was left out.
-        counts: what the pipeline counted, by name.
+        folder: gets the results; below ``parts/`` what each unit gave.
+        executor: runs the units.
+        share: which units are scored here; None scores and joins all.
+        progress: show that it moves.
     """
 
-    units: int = 0
-    scored: int = 0
-    failed_units: list[dict[str, str]] = field(default_factory=list)
-    dropped: list[dict[str, str]] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def summary(self) -> dict[str, Any]:
-        """The content of ``report.json``."""
-        reasons = Counter(drop["reason"] for drop in self.dropped)
-        return {
-            "read": self.scored + len(self.dropped),
-            "scored": self.scored,
-            "dropped": len(self.dropped),
-            "dropped_by_reason": dict(sorted(reasons.items())),
-            "units": self.units,
-            "failed": len(self.failed_units),
-            "failed_units": self.failed_units,
-            "drops": self.dropped[:1000],
-            "counts": dict(sorted(self.counts.items())),
-        }
+    folder: Path
+    executor: Executor
+    share: Share | None = None
+    progress: bool = True
 
 
-def predict_files(
-    model: LoadedModel, config: dict[str, Any], reader: Reader, output_dir: Path, progress: bool = True
-) -> dict[str, Any]:
-    """Score every sample that the reader finds.
+def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workplace) -> dict[str, Any]:
+    """Score every sample that the reader finds; units that are scored already are not scored again.
 
     Args:
-        model: a loaded checkpoint.
-        config: its configuration, with the user's overrides merged in.
+        scoring: what scores.
+        record: of its checkpoint.
         reader: the pipeline and its units.
-        output_dir: gets ``predictions.parquet``, ``report.json`` and, ``contact_sheet.png`` where samples can be drawn.
-        progress: a bar on a terminal, plain lines elsewhere.
+        place: gets ``predictions.parquet``, ``report.json`` and, where samples can be drawn, ``contact_sheet.png``.
 
     Returns:
-        The content of ``report.json``.
+        The content of ``report.json``; of a share ``shard``, ``units`` and ``failed_units``.
+
+    Raises:
+        UserError: nothing could be scored; the checkpoint cannot be loaded; the machine failed; or shares are joined
+            that are not all done.
     """
-    output_dir.mkdir(parents=True, exist_ok=True)
-    judge = build(config["evaluation"], config.get("trust", []))
-    account, extremes = PredictionAccount(), Extremes()
-    with TableWriter(output_dir / "predictions.parquet", METADATA) as writer:
-        for source, unit_id in _sources(reader, account, progress):
-            scored = score_source(model, judge, model.record.calibration, source)
-            if "source" not in scored:
-                scored["source"] = unit_id
-            writer.write(ordered(scored))
-            account.scored += len(scored)
-            extremes.offer(scored, source, model.datamodule)
-        if writer.empty:
-            raise UserError(
-                "at least one sample that can be scored",
-                in_words(
-                    [*(drop["reason"] for drop in account.dropped), *(unit["reason"] for unit in account.failed_units)]
-                ),
-                "see the reasons; give files of a kind that the checkpoint can read",
-            )
-    extremes.draw(output_dir / "contact_sheet.png", tuple(reader.pipeline.describe().get("channels", ())))
-    report = {
-        "checkpoint": str(model.path),
-        "reader": reader.domain,
-        "members": model.record.count,
-        "calibrated": model.record.calibrated,
-        "threshold": model.record.calibration.get("threshold"),
-        "threshold_rule": model.record.calibration.get("rule"),
-        "null": dict(WHY_NULL),
-        **account.summary(),
+    folder = place.folder
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    units = chunked(reader.pipeline, reader.units, reader.raw, folder, place.executor, place.progress)
+    settings = {
+        "checkpoint": file_hash(scoring.checkpoint),
+        "config": lasting(dict(scoring.config)),
+        "reader": reader.pipeline,
+        "version": __version__,
     }
-    write_json(output_dir / "report.json", report)
+    parts = parts_of(units, fingerprint(settings), reader.raw)
+    work = ScoreUnit(scoring, reader.pipeline, folder, uuid.uuid4().hex)
+    try:
+        results = do_parts(
+            work,
+            parts,
+            folder,
+            settings=settings,
+            executor=place.executor,
+            share=place.share,
+            what="scoring",
+            roots=reader.raw,
+            progress=place.progress,
+        )
+    finally:
+        _leave_no_empty(folder, made)
+    if results is None:
+        return _of_share(place, [part.name for part in parts])
+    files = {part.name: PartFiles(folder, part.item.mark) for part in parts}
+    joining = _joined(units, dict(zip(files, results, strict=True)), files, folder / "predictions.parquet")
+    joining.extremes.draw(folder / "contact_sheet.png", tuple(reader.pipeline.describe().get("channels", ())))
+    report = {**_of_model(scoring, record, reader), **joining.account.summary()}
+    write_json(folder / "report.json", report)
+    forget_other_parts(folder, {part.item.mark for part in parts})
     return report
 
 
-def _sources(reader: Reader, account: PredictionAccount, progress: bool) -> Iterator[tuple[SampleSource, str]]:
-    from astrid_ml.progress import bar
+def parts_of(units: Sequence[Unit], settings: str, roots: Sequence[Path]) -> list[Part]:
+    """The pieces of work of a plan: its units but for those that lack files.
 
-    seen: set[str] = set()
-    for unit in bar(reader.units, "scoring", progress):
-        account.units += 1
-        if unit.missing:
-            account.failed_units.append({"unit": unit.id, "reason": "missing " + ", ".join(unit.missing)})
-            continue
-        writer = MemoryUnitWriter(reader.pipeline.describe())
-        try:
-            process(reader.pipeline, unit, writer, 0)
-        except Exception as error:  # one bad file must not stop a night's work; it is named in the report
-            if isinstance(error, ContractError) and not account.scored:
-                raise  # code that has read no file yet
-            account.failed_units.append({"unit": unit.id, "reason": f"{type(error).__name__}: {error}"[:500]})
-            continue
-        account.dropped.extend({"id": drop.id, "reason": drop.reason} for drop in writer.drops)
-        account.counts.update(writer.counts)
-        source = without_repeats(writer.source(), seen, account)
-        if len(source.index):
-            yield source, unit.id
+    Args:
+        units: of the plan.
+        settings: fingerprint of what decides all scores.
+        roots: that the user named.
+    """
+    parts = []
+    for unit in (unit for unit in units if not unit.missing):
+        part = Part(unit.id, None, unit.inputs, decides=portable(unit, roots))
+        parts.append(replace(part, item=UnitToScore(unit, mark_of(part, settings, roots))))
+    return parts
 
 
-def without_repeats(source: SampleSource, seen: set[str], account: PredictionAccount) -> SampleSource:
-    """Leave out ids that were scored already; a packet may lie in two files."""
-    ids = source.index["id"].astype(str)
-    repeated = (ids.isin(seen) | ids.duplicated()).to_numpy()
-    account.dropped.extend({"id": name, "reason": "the same id was scored already"} for name in ids[repeated])
-    seen.update(ids)
-    if repeated.any():
-        source.index = source.index[~repeated].reset_index(drop=True)
-    return source
+@dataclass
+class Joining:
+    """The units of a prediction on their way into one table.
+
+    Args:
+        writer: of the table.
+        repeats: samples that several units have.
+        account: of all.
+        extremes: for the contact sheet.
+    """
+
+    writer: TableWriter
+    repeats: Repeats
+    account: PredictionAccount = field(default_factory=PredictionAccount)
+    extremes: Extremes = field(default_factory=Extremes)
+
+    def add(self, unit: Unit, result: dict[str, Any] | Exception | None, files: PartFiles) -> None:
+        """Write what a unit gave, or name it as one that failed.
+
+        Args:
+            unit: the next one of the plan.
+            result: of it; None where it lacks files.
+            files: that it left.
+        """
+        self.account.units += 1
+        if result is None:
+            self.account.fail(unit.id, "missing " + ", ".join(unit.missing))
+        elif isinstance(result, Exception):
+            self.account.fail(unit.id, in_short(result))
+        else:
+            self._add(unit, result, files)
+
+    def _add(self, unit: Unit, result: dict[str, Any], files: PartFiles) -> None:
+        import pyarrow as pa
+
+        rows, again = 0, list[str]()
+        if result["scored"]:
+            table, again = self.repeats.without(read_part(files.scores))
+            rows = len(table)
+            try:
+                if rows:
+                    self.writer.write(table)
+            except pa.ArrowException as error:
+                self.account.fail(unit.id, f"its columns are not of the kinds of the first file's: {error}"[:500])
+                return
+        self.account.add(result, files)
+        self.account.repeat(again)
+        self.account.scored += rows
+        if files.pictures.is_file():
+            pictures = read_part(files.pictures).to_pandas()
+            self.extremes.merge(pictures[~pictures["id"].isin(again)])
+
+
+def _joined(units: Sequence[Unit], given: Mapping[str, Result], files: Mapping[str, PartFiles], path: Path) -> Joining:
+    """Write all rows in the order of the plan, and account for every unit.
+
+    Raises:
+        UserError: there are none.
+    """
+    scored = [name for name, result in given.items() if isinstance(result, dict) and result["scored"]]
+    repeats = Repeats.among(files[name].scores for name in scored)
+    with TableWriter(path, METADATA, GROUP) as writer:
+        joining = Joining(writer, repeats)
+        for unit in units:
+            joining.add(unit, given.get(unit.id), files.get(unit.id, PartFiles(path.parent, "")))
+        if writer.empty:
+            for result in given.values():
+                if isinstance(result, UnscorableError):  # what the checkpoint says of them
+                    raise UserError(result.expected, result.got, result.fix)
+            raise UserError(
+                "at least one sample that can be scored",
+                joining.account.in_words(),
+                "see the reasons; give files of a kind that the checkpoint can read",
+            )
+    return joining
+
+
+def _of_model(scoring: Scoring, record: Record, reader: Reader) -> dict[str, Any]:
+    return {
+        "checkpoint": str(scoring.checkpoint),
+        "reader": reader.domain,
+        "members": record.count,
+        "calibrated": record.calibrated,
+        "threshold": record.calibration.get("threshold"),
+        "threshold_rule": record.calibration.get("rule"),
+        "null": dict(WHY_NULL),
+    }
+
+
+def _of_share(place: Workplace, names: Sequence[str]) -> dict[str, Any]:
+    """What a share says: its units, and which of them failed."""
+    share, failed = place.share, failed_of_shares(place.folder)
+    own = [name for position, name in enumerate(names) if share is not None and share.takes(position)]
+    told = [{"unit": name, "reason": failed[name]} for name in own if name in failed]
+    return {"shard": str(share), "units": len(own), "failed": len(told), "failed_units": told}
+
+
+def _leave_no_empty(folder: Path, made: bool) -> None:
+    """Remove folders that this command made and in which nothing came to stand."""
+    for path in [folder / PARTS, *([folder] if made else [])]:
+        with suppress(OSError):
+            path.rmdir()

@@ -25,11 +25,13 @@ class Reader:
         domain: its name.
         pipeline: the object.
         units: its plan for the raw files.
+        raw: files and folders that were named.
     """
 
     domain: str
     pipeline: DomainPipeline
     units: list[Unit]
+    raw: tuple[Path, ...] = ()
 
 
 def choose_reader(
@@ -75,7 +77,7 @@ def choose_reader(
         if units and reads and kind_of_samples(pipeline) not in reads:
             others.append(f"what the reader {domain} takes for {kind_of_samples(pipeline)}")
         elif units:
-            return Reader(domain, pipeline, units)
+            return Reader(domain, pipeline, units, tuple(raw))
         reasons.append(f"{domain}: found nothing")
     nothing = none_in(raw)
     if others:

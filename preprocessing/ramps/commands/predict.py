@@ -58,6 +58,7 @@ class PredictRamps:
         trust: classes outside this project that the checkpoint may name.
         executor: where the exposures are processed; None is one after the other in this process.
         shard: ``i/n`` processes every n-th exposure from the i-th on; ``join`` reports on what shards did.
+        device: where the network computes: auto, cpu, cuda or cuda:N.
     """
 
     input: str | Sequence[str]
@@ -70,13 +71,14 @@ class PredictRamps:
     trust: Sequence[str] = ()
     executor: Executor | None = None
     shard: str | None = None
+    device: str = "cpu"
 
     def run(self) -> dict[str, Any]:
         """Process each exposure that is not done; one that fails is named in the report and the others go on."""
         share = share_of(self.shard)
         files = self._files()
         if self.ckpt_path is not None:  # a wrong one is refused before any work
-            network_of(self.ckpt_path, self.precision, tuple(self.trust))
+            network_of(self.ckpt_path, self.precision, tuple(self.trust), self.device)
         output = Path(self.output_dir)
         output.mkdir(parents=True, exist_ok=True)
         results = do_parts(
@@ -126,7 +128,7 @@ class PredictRamps:
         """One exposure in whatever process: its counts, and the files of its folder."""
         path, name = given
         trust = tuple(self.trust)
-        network = network_of(self.ckpt_path, self.precision, trust) if self.ckpt_path is not None else None
+        network = network_of(self.ckpt_path, self.precision, trust, self.device) if self.ckpt_path is not None else None
         counts = self.exposure(path, Path(self.output_dir), network, name)
         return counts, [file for file in sorted((Path(self.output_dir) / name).iterdir()) if file.is_file()]
 
@@ -187,15 +189,16 @@ class PredictRamps:
 
 
 @lru_cache(maxsize=1)
-def network_of(path: str, precision: str, trust: tuple[str, ...]) -> RampNetwork:
+def network_of(path: str, precision: str, trust: tuple[str, ...], device: str = "cpu") -> RampNetwork:
     """The network of a checkpoint, loaded once a process.
 
     Args:
         path: of the checkpoint.
         precision: of the network.
         trust: classes outside this project that it may name.
+        device: where it computes.
     """
-    return RampNetwork.load(path, precision, trust)
+    return RampNetwork.load(path, precision, trust, device)
 
 
 def read_as(path: Path) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.checkpoint.load import load_model
+from astrid_ml.devices import device_of, full_precision
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.exposure.lists import as_jumps
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
@@ -20,6 +21,9 @@ from astrid_ml.preprocessing.ramps.fusion.windows import VoxelScorer, Windows, m
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.types import Array, Bits, Floats
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _PIXEL = ["integration", "y", "x"]
 _LONG = 1.5  # ramps longer than this many trained ones are cut in time
@@ -50,18 +54,20 @@ class RampNetwork:
     group_time: tuple[float, ...]
 
     @staticmethod
-    def load(path: str | Path, precision: str = "auto", trust: Sequence[str] = ()) -> RampNetwork:
+    def load(path: str | Path, precision: str = "auto", trust: Sequence[str] = (), device: str = "cpu") -> RampNetwork:
         """Load ``best.ckpt``; the networks of all folds where it holds them.
 
         Args:
             path: of a run of a ramp experiment.
             precision: fp32, bf16, or auto.
             trust: classes outside this project that the checkpoint may name.
+            device: where it computes: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
         Raises:
-            UserError: it is a checkpoint of another task, or holds no fusion.
+            UserError: no such device; it is a checkpoint of another task, or holds no fusion.
         """
-        model = load_model(Path(path), trust)
+        where = device_of(device)
+        model = load_model(Path(path), trust, device=where)
         tasks = [task for task in model.tasks if isinstance(task, ScoresVoxels)]
         if model.record.domain != "ramps" or len(tasks) < len(model.tasks):
             raise UserError(
@@ -78,7 +84,7 @@ class RampNetwork:
             )
         fusions = {name: Fusion.from_plain(stored["fusions"][name]) for name in FUSIONS}
         cadence = stored["cadence"]
-        score = mean_scorer([task.voxel_scorer(precision) for task in tasks])
+        score = in_full_precision(mean_scorer([task.voxel_scorer(precision) for task in tasks]), where)
         return RampNetwork(score, fusions, tuple(cadence["n_groups"]), tuple(cadence["group_time"]))
 
     def cadence_warning(self, ramp: Ramp) -> str | None:
@@ -109,6 +115,21 @@ class RampNetwork:
         """
         table = self.search(processed.exposure.ramp, windows)(processed, cube, self.score)
         return fused(table, self.fusions["fusion"], processed)
+
+
+def in_full_precision(scorer: VoxelScorer, device: str) -> VoxelScorer:
+    """A scorer whose float32 is float32 on a GPU too.
+
+    Args:
+        scorer: the network.
+        device: where it computes.
+    """
+
+    def score(cube: Tensor, times: Tensor) -> Tensor:
+        with full_precision(device):
+            return scorer(cube, times)
+
+    return score
 
 
 def _span(values: tuple[float, ...]) -> str:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from made.untrained import Untrained, untrained
 
-from astrid_ml.checkpoint.load import load_model
+from astrid_ml.checkpoint.load import read_record
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
+from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.local import Processes, Serial
+from astrid_ml.pipeline.shards import Share, share_of
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.run.prediction.predict import PredictionAccount, predict_files, without_repeats
+from astrid_ml.run.prediction.account import PredictionAccount
+from astrid_ml.run.prediction.predict import Workplace, predict_files
 from astrid_ml.run.prediction.readers import Reader
+from astrid_ml.run.prediction.repeats import Repeats, read_part
+from astrid_ml.run.prediction.scoring import Scoring, without_repeats
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,16 @@ def reader(*chosen: str) -> Reader:
     return Reader("nights", Nights(), [unit for unit in units if not chosen or unit.id in chosen])
 
 
+def predicted(
+    made: Untrained, found: Reader, folder: Path, executor: Executor | None = None, share: Share | None = None
+) -> dict[str, Any]:
+    record, _ = read_record(made.checkpoint)
+    place = Workplace(folder, executor or Serial(), share, progress=False)
+    return predict_files(Scoring(made.checkpoint, record.config), record, found, place)
+
+
 def test_every_record_is_accounted_for(made: Untrained, tmp_path: Path) -> None:
-    report = predict_files(load_model(made.checkpoint), made.config, reader(), tmp_path / "out", progress=False)
+    report = predicted(made, reader(), tmp_path / "out")
     table = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
     assert table["id"].tolist() == ["a", "b", "c", "d"]
     assert table["source"].tolist() == ["one", "one", "again", "again"]
@@ -76,33 +91,114 @@ def test_every_record_is_accounted_for(made: Untrained, tmp_path: Path) -> None:
 
 
 def test_units_score_alike_one_by_one_and_together(made: Untrained, tmp_path: Path) -> None:
-    model = load_model(made.checkpoint)
     tables = []
     for name in ("one", "again"):
-        predict_files(model, made.config, reader(name), tmp_path / name, progress=False)
+        predicted(made, reader(name), tmp_path / name)
         tables.append(pd.read_parquet(tmp_path / name / "predictions.parquet").set_index("id")["score"])
-    predict_files(model, made.config, reader("one", "again"), tmp_path / "both", progress=False)
+    predicted(made, reader("one", "again"), tmp_path / "both")
     both = pd.read_parquet(tmp_path / "both" / "predictions.parquet").set_index("id")["score"]
     for name, table in zip(("a", "c"), tables, strict=True):
         assert both[name] == pytest.approx(table[name], abs=1e-6)
 
 
 def test_nothing_to_score_is_refused_with_the_reasons_and_leaves_no_table(made: Untrained, tmp_path: Path) -> None:
-    model = load_model(made.checkpoint)
     with pytest.raises(UserError, match="got none of 1: 1 clouds"):
-        predict_files(model, made.config, reader("cloudy"), tmp_path, progress=False)
+        predicted(made, reader("cloudy"), tmp_path)
     with pytest.raises(UserError, match="ValueError: no stamps"):
-        predict_files(model, made.config, reader("bad"), tmp_path, progress=False)
-    assert list(tmp_path.iterdir()) == []
+        predicted(made, reader("bad"), tmp_path)
+    assert not list(tmp_path.glob("*.*"))
 
 
-def test_an_id_is_scored_once_over_all_units() -> None:
-    seen, account = {"a"}, PredictionAccount()
+def test_a_unit_scores_each_id_once() -> None:
     writer = MemoryUnitWriter()
-    writer.add(pd.DataFrame({"id": ["b", "a", "b", "c"], "group_id": "g"}), {"x": np.arange(4.0).reshape(4, 1)})
-    source = without_repeats(writer.source(), seen, account)
-    assert source.index["id"].tolist() == ["b", "c"]
-    assert source.gather("x", np.array([0, 1])).ravel().tolist() == [0.0, 3.0]
-    assert seen == {"a", "b", "c"}
-    assert [drop["id"] for drop in account.dropped] == ["a", "b"]
-    assert replace(account, scored=2).summary()["read"] == 4
+    writer.add(pd.DataFrame({"id": ["b", "b", "c"], "group_id": "g"}), {"x": np.arange(3.0).reshape(3, 1)})
+    source, repeated = without_repeats(writer.source())
+    assert source.index["id"].tolist() == ["b", "c"] and repeated == ["b"]
+    assert source.gather("x", np.array([0, 1])).ravel().tolist() == [0.0, 2.0]
+
+
+def test_an_id_of_several_units_counts_where_it_comes_first(tmp_path: Path) -> None:
+    units = [["a", "b", "b"], ["b", "c"], ["c", "a", "d"]]
+    paths = [tmp_path / f"{number}.parquet" for number in range(3)]
+    for names, path in zip(units, paths, strict=True):
+        pd.DataFrame({"id": names}).to_parquet(path)
+    repeats = Repeats.among(paths)
+    assert len(repeats.suspects) == 3
+    kept = [repeats.without(read_part(path)) for path in paths]
+    assert [table["id"].to_pylist() for table, _ in kept] == [["a", "b", "b"], ["c"], ["d"]]
+    assert [again for _, again in kept] == [[], ["b"], ["c", "a"]]
+
+
+def test_an_account_counts_all_and_names_a_thousand() -> None:
+    account = PredictionAccount(scored=2)
+    account.repeat([str(number) for number in range(1500)])
+    told = account.summary()
+    assert (told["read"], told["dropped"], len(told["drops"])) == (1502, 1500, 1000)
+
+
+def results(folder: Path) -> tuple[bytes, dict[str, Any]]:
+    return (folder / "predictions.parquet").read_bytes(), json.loads((folder / "report.json").read_text())
+
+
+def test_executors_and_shards_give_the_same_bytes(made: Untrained, tmp_path: Path) -> None:
+    predicted(made, reader(), tmp_path / "serial")
+    predicted(made, reader(), tmp_path / "processes", Processes(workers=2))
+    for words in ("1/2", "2/2"):
+        told = predicted(made, reader(), tmp_path / "shards", share=share_of(words))
+        assert told["shard"] == words and told["units"] == 2
+        assert not (tmp_path / "shards" / "predictions.parquet").exists()
+    predicted(made, reader(), tmp_path / "shards", share=share_of("join"))
+    for other in ("processes", "shards"):
+        assert results(tmp_path / other) == results(tmp_path / "serial")
+
+
+def test_shards_that_are_missing_are_named(made: Untrained, tmp_path: Path) -> None:
+    predicted(made, reader(), tmp_path, share=share_of("1/2"))
+    with pytest.raises(UserError, match=r"2 of 4 pieces of work are missing .*run shard=2/2 again"):
+        predicted(made, reader(), tmp_path, share=share_of("join"))
+
+
+def test_what_is_scored_is_not_scored_again(made: Untrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predicted(made, reader(), tmp_path)
+    before = results(tmp_path)
+    lost = sorted((tmp_path / "parts").glob("????????????????????????.parquet"))
+    lost[0].unlink()
+    read: list[str] = []
+    real = Nights.process
+
+    def watched(self: Nights, unit: Unit, writer: UnitWriter, seed: int) -> None:
+        read.append(unit.id)
+        real(self, unit, writer, seed)
+
+    monkeypatch.setattr(Nights, "process", watched)
+    predicted(made, reader(), tmp_path)
+    assert results(tmp_path) == before
+    assert len(read) == 2 and "bad" in read  # what failed is tried again
+
+
+def test_parts_of_other_settings_go_when_all_is_scored(made: Untrained, tmp_path: Path) -> None:
+    predicted(made, reader("one", "again"), tmp_path)
+    many = set((tmp_path / "parts").iterdir())
+    predicted(made, reader("one"), tmp_path)
+    assert set((tmp_path / "parts").iterdir()) < many
+
+
+def test_a_damaged_part_is_named(made: Untrained, tmp_path: Path) -> None:
+    predicted(made, reader("one"), tmp_path)
+    [part] = (tmp_path / "parts").glob("????????????????????????.parquet")
+    part.write_bytes(bytes(part.stat().st_size))
+    with pytest.raises(UserError, match=f"{part.name}, which is damaged"):
+        predicted(made, reader("one"), tmp_path)
+    part.unlink()
+    assert predicted(made, reader("one"), tmp_path)["scored"] == 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_scores_as_the_processor_does(made: Untrained, tmp_path: Path) -> None:
+    record, _ = read_record(made.checkpoint)
+    tables = []
+    for device in ("cpu", "cuda:0"):
+        place = Workplace(tmp_path / device[:3], Serial(), progress=False)
+        predict_files(Scoring(made.checkpoint, record.config, device=device), record, reader(), place)
+        tables.append(pd.read_parquet(tmp_path / device[:3] / "predictions.parquet"))
+    assert np.abs(tables[0]["score"] - tables[1]["score"]).max() < 1e-4

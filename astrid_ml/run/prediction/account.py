@@ -1,0 +1,74 @@
+"""What happened to the records of a prediction, and what its report says of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from astrid_ml.reasons import in_words
+from astrid_ml.run.prediction.scoring import AGAIN, MOST_DROPS, PartFiles
+
+
+@dataclass
+class PredictionAccount:
+    """What happened to the records of a prediction.
+
+    Args:
+        units: how many were begun.
+        scored: rows.
+        failed_units: ``unit`` and ``reason`` of each.
+        dropped: reason -> how many samples were left out for it.
+        named: ``id`` and ``reason`` of the first of them.
+        counts: what the pipeline counted, by name.
+    """
+
+    units: int = 0
+    scored: int = 0
+    failed_units: list[dict[str, str]] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    named: list[dict[str, str]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def fail(self, unit: str, reason: str) -> None:
+        """Name a unit that has no result."""
+        self.failed_units.append({"unit": unit, "reason": reason})
+
+    def add(self, result: dict[str, Any], files: PartFiles) -> None:
+        """Count what a unit dropped and counted; its rows are counted when they are written.
+
+        Args:
+            result: of the unit.
+            files: of the unit.
+        """
+        self.dropped.update(result["dropped"])
+        self.counts.update(result["counts"])
+        if result["dropped"] and len(self.named) < MOST_DROPS:
+            self.named += json.loads(files.drops.read_text(encoding="utf-8"))
+
+    def repeat(self, ids: list[str]) -> None:
+        """Count samples that an earlier unit had too."""
+        if ids:
+            self.dropped[AGAIN] += len(ids)
+        self.named += [{"id": name, "reason": AGAIN} for name in ids[: MOST_DROPS - len(self.named)]]
+
+    def in_words(self) -> str:
+        """Why nothing was scored."""
+        return in_words(chain(self.dropped.elements(), (failed["reason"] for failed in self.failed_units)))
+
+    def summary(self) -> dict[str, Any]:
+        """The content of ``report.json``."""
+        dropped = self.dropped.total()
+        return {
+            "read": self.scored + dropped,
+            "scored": self.scored,
+            "dropped": dropped,
+            "dropped_by_reason": dict(sorted(self.dropped.items())),
+            "units": self.units,
+            "failed": len(self.failed_units),
+            "failed_units": self.failed_units,
+            "drops": self.named[:MOST_DROPS],
+            "counts": dict(sorted(self.counts.items())),
+        }

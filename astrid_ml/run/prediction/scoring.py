@@ -1,0 +1,213 @@
+"""One unit of raw files, read and scored in whatever process it falls to; its rows are kept as a file of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from astrid_ml.build import build
+from astrid_ml.contracts.pipeline import DomainPipeline, SampleSource, Unit
+from astrid_ml.errors import UserError
+from astrid_ml.files import write_json, write_table
+from astrid_ml.fingerprint import fingerprint
+from astrid_ml.pipeline.contract import process
+from astrid_ml.pipeline.parts import PARTS, RefusedError
+from astrid_ml.pipeline.units import state_of
+from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.run.prediction.extremes import Extremes
+
+if TYPE_CHECKING:
+    from astrid_ml.checkpoint.load import LoadedModel
+    from astrid_ml.evaluation.judge import Judge
+
+AGAIN = "the same id was scored already"
+MOST_DROPS = 1000  # of a unit and of a report that are named
+
+
+class UnscorableError(UserError):
+    """Samples that were read and that the checkpoint cannot score.
+
+    Args:
+        expected: what the program needed.
+        got: what it found instead.
+        fix: what the user can do now.
+    """
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What scores, as any process can load it.
+
+    Args:
+        checkpoint: the file.
+        config: its configuration, with the user's overrides merged in.
+        trust: classes outside this project that may be named.
+        device: where the network computes, as torch names it.
+    """
+
+    checkpoint: Path
+    config: Mapping[str, Any]
+    trust: tuple[str, ...] = ()
+    device: str = "cpu"
+
+    def load(self) -> tuple[LoadedModel, Judge]:
+        """The checkpoint and its judge; read once in a process.
+
+        Raises:
+            RefusedError: the checkpoint cannot be loaded, whatever it is to score.
+        """
+        try:
+            key = fingerprint(str(self.checkpoint), state_of(self.checkpoint), self.config, self.trust, self.device)
+            if key not in _loaded:
+                from astrid_ml.checkpoint.load import load_model
+
+                model = load_model(self.checkpoint, self.trust, dict(self.config), self.device)
+                judge: Judge = build(self.config["evaluation"], self.trust)
+                _loaded.clear()  # one at a time: the memory is for the samples
+                _loaded[key] = (model, judge)
+            return _loaded[key]
+        except UserError as error:
+            raise RefusedError(error.expected, error.got, error.fix) from error
+
+
+_loaded: dict[str, tuple[LoadedModel, Judge]] = {}
+_shown: dict[str, Extremes] = {}  # what this process has drawn for the command that is at work
+
+
+@dataclass(frozen=True)
+class UnitToScore:
+    """A unit, and where its results go.
+
+    Args:
+        unit: of the reader's plan.
+        mark: of its files, below ``parts/``.
+    """
+
+    unit: Unit
+    mark: str
+
+
+@dataclass(frozen=True)
+class PartFiles:
+    """The files of a scored unit.
+
+    Args:
+        folder: of all results.
+        mark: of the unit.
+    """
+
+    folder: Path
+    mark: str
+    scores: Path = field(init=False)
+    pictures: Path = field(init=False)
+    drops: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, ending in (("scores", "parquet"), ("pictures", "pictures.parquet"), ("drops", "drops.json")):
+            object.__setattr__(self, name, self.folder / PARTS / f"{self.mark}.{ending}")
+
+
+@dataclass(frozen=True)
+class ScoreUnit:
+    """The work of a prediction.
+
+    Args:
+        scoring: what scores.
+        pipeline: what reads.
+        folder: of the results.
+        command: a word of its own for each command, which tells its pictures from those of the one before.
+    """
+
+    scoring: Scoring
+    pipeline: DomainPipeline
+    folder: Path
+    command: str
+
+    def __call__(self, item: UnitToScore) -> tuple[dict[str, Any], list[Path]]:
+        """Read and score a unit.
+
+        Returns:
+            ``scored`` rows, ``dropped`` (reason -> number) and ``counts`` of the pipeline; and the files that hold
+            scores, pictures and what was dropped, each where there is any.
+
+        Raises:
+            RefusedError: the checkpoint cannot be loaded.
+            UnscorableError: it cannot score such samples.
+        """
+        from threadpoolctl import threadpool_limits
+
+        model, judge = self.scoring.load()
+        # Two threads add numbers in another order than one. Several units at a time are what uses several processors.
+        with threadpool_limits(1):
+            writer = MemoryUnitWriter(self.pipeline.describe())
+            process(self.pipeline, item.unit, writer, 0)
+            source, repeated = without_repeats(writer.source())
+            scored = scores_of(model, judge, source, item.unit.id)
+        files, written = PartFiles(self.folder, item.mark), []
+        drops = [dataclasses.asdict(drop) for drop in writer.drops] + [
+            {"id": name, "reason": AGAIN} for name in repeated
+        ]
+        if drops:
+            write_json(files.drops, drops[:MOST_DROPS], None)
+            written.append(files.drops)
+        if len(scored):
+            write_table(scored, files.scores)
+            written.append(files.scores)
+            written += self._draw(model, scored, source, files)
+        dropped = Counter(drop["reason"] for drop in drops)
+        return {"scored": len(scored), "dropped": dropped, "counts": writer.counts}, written
+
+    def _draw(self, model: LoadedModel, scored: pd.DataFrame, source: SampleSource, files: PartFiles) -> list[Path]:
+        """Draw what is more extreme than all that this process has drawn."""
+        extremes = _shown.get(self.command, Extremes()).copy()
+        new = extremes.offer(scored, source, model.datamodule)
+        if len(new):
+            write_table(new, files.pictures)
+        _shown.clear()
+        _shown[self.command] = extremes
+        return [files.pictures] if len(new) else []
+
+
+def without_repeats(source: SampleSource) -> tuple[SampleSource, list[str]]:
+    """A unit's samples, each id once, and the ids of those left out.
+
+    Args:
+        source: of the unit; its index is changed.
+    """
+    ids = source.index["id"].astype(str)
+    repeated = ids.duplicated().to_numpy()
+    if repeated.any():
+        source.index = source.index[~repeated].reset_index(drop=True)
+    return source, ids[repeated].tolist()
+
+
+def scores_of(model: LoadedModel, judge: Judge, source: SampleSource, unit: str) -> pd.DataFrame:
+    """A table of predictions of a unit's samples.
+
+    Args:
+        model: a loaded checkpoint.
+        judge: of its task.
+        source: the samples.
+        unit: stands in the column ``source`` where the samples do not say where they come from.
+
+    Raises:
+        UnscorableError: what the checkpoint says of such samples.
+    """
+    from astrid_ml.checkpoint.predictions import ordered
+    from astrid_ml.checkpoint.score import score_source
+
+    if not len(source.index):
+        return pd.DataFrame()
+    try:
+        scored = score_source(model, judge, model.record.calibration, source)
+    except UserError as error:
+        raise UnscorableError(error.expected, error.got, error.fix) from error
+    if "source" not in scored:
+        scored["source"] = unit
+    return ordered(scored)
