@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from astrid_ml.checkpoint.digests import digest_of
+from astrid_ml.checkpoint.load import read_record
 from astrid_ml.cli.main import run
 from astrid_ml.errors import UserError
 from astrid_ml.executors import dask as with_dask
@@ -88,3 +95,53 @@ def test_a_manifest_of_pairs_is_prepared_by_both(slurm: Path, tmp_path: Path, mo
 
 def _added(options: dict[str, object]) -> list[str]:
     return [f"+executor.options.{name}={value}" for name, value in options.items()]
+
+
+JOB = """#!/bin/bash
+#SBATCH --nodes=2 --ntasks-per-node=1 --signal=USR1@120 --requeue
+#SBATCH -o {log} -e {log}
+srun "{python}" -m astrid_ml train {words}
+"""
+
+
+@pytest.mark.slow
+def test_a_training_on_two_nodes_is_asked_to_leave_and_its_second_life_ends_as_if_nothing_had_been(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
+    words = (
+        "experiment=realbogus_triplets simulate.n=240 channels.size=31 logger=none audit=warn trainer=slurm "
+        "trainer.accelerator=cpu trainer.devices=1 trainer.num_nodes=2 trainer.max_epochs=6 paths.data=store "
+        "trainer.precision=32-true callbacks.early_stopping=false trainer.enable_progress_bar=false"
+    )
+    digests = []
+    for name in ("whole", "left"):
+        script = tmp_path / f"{name}.sh"
+        script.write_text(
+            JOB.format(log=tmp_path / f"{name}.log", python=sys.executable, words=f"{words} paths.run_dir={name}")
+        )
+        job = subprocess.run(["sbatch", str(script)], check=True, capture_output=True, text=True).stdout.split()[-1]
+        if name == "left":
+            wait(lambda: Path("left/checkpoints/last.ckpt").exists())
+            subprocess.run(["scancel", "--signal=USR1", job], check=True)
+        wait(lambda job=job: (slurm / job / "state").read_text() in ("COMPLETED", "FAILED"))  # type: ignore[misc]
+        said = (tmp_path / f"{name}.log").read_text()
+        assert (slurm / job / "state").read_text() == "COMPLETED", said
+        _, weights = read_record(Path(name) / "checkpoints" / "best.ckpt")
+        digests.append(digest_of(dict(weights)))
+    assert f"job {job} is queued again" in said
+    assert digests[0] == digests[1]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def wait(until: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not until() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert until()
