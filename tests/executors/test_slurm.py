@@ -16,7 +16,7 @@ from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import read_record
 from astrid_ml.cli.main import run
 from astrid_ml.errors import UserError
-from astrid_ml.executors import dask as with_dask
+from astrid_ml.executors import dask_slurm as with_dask
 from astrid_ml.executors import submitit as with_submitit
 from astrid_ml.executors.dask import Dask
 from astrid_ml.executors.limits import Limits

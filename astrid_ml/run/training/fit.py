@@ -185,7 +185,7 @@ def slurm_environment() -> list[Any]:
     Raises:
         UserError: srun started other processes than Lightning can use.
     """
-    from pytorch_lightning.plugins.environments import SLURMEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
     if not SLURMEnvironment.detect():
         return []

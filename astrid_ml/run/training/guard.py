@@ -152,7 +152,7 @@ LOST = "another process of this training has ended; run the same command again, 
 
 
 def peer_lost(error: BaseException) -> bool:
-    """Whether processes that train together cannot reach each other any more: one of them was killed, or its machine."""
+    """Whether processes that train together have lost one of them, or its machine."""
     return isinstance(error, RuntimeError | OSError) and bool(_PEER.search(str(error)))
 
 

@@ -1,8 +1,8 @@
 """``standin.py PROGRAM WORDS``: as much of SLURM as two libraries and a training ask for, by processes of this machine.
 
 A job is a folder below ``STANDIN_SLURM``: ``script``, ``env.json``, ``state``, and while it runs ``leader`` (its
-process group) and ``tasks`` (what srun started). A process of its own, ``standin.py keep``, runs it and runs it again where it
-is requeued. The partition ``closed`` takes no jobs; one named ``broken`` ends each job before it does anything.
+process group) and ``tasks`` (what srun started). A process of its own, ``standin.py keep``, runs it, and runs it
+again where it is requeued. The partition ``closed`` takes no jobs; ``broken`` ends each before it does anything.
 """
 
 from __future__ import annotations

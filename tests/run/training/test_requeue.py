@@ -24,7 +24,7 @@ from astrid_ml.run.training.requeue import requeued
 SLURM = {"SLURM_JOB_ID": "41"}
 
 
-class Asked(Small):
+class Asked(Small):  # type: ignore[misc]
     """Is sent SLURM's signal before a step."""
 
     def on_train_batch_start(self, *_: Any) -> None:
@@ -58,8 +58,7 @@ def test_outside_a_training_it_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SLURM_JOB_ID", "41")
     monkeypatch.setattr(requeue, "is_first_process", lambda: False)
     with pytest.raises(KeyboardInterrupt), interruptible(), requeued({"requeue": True}):
-        os.kill(os.getpid(), requeue.SIGNAL)
-        time.sleep(10)
+        signal.raise_signal(requeue.SIGNAL)
     with requeued({}):
         assert signal.getsignal(requeue.SIGNAL) == signal.SIG_DFL
 
