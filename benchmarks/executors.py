@@ -1,7 +1,7 @@
 """One manifest through every executor: equal datasets, a worker killed by signal 9 in each, and what each costs.
 
 Claim: serial, processes, dask and submitit prepare the same bytes, also where a worker is killed in the middle.
-Run: ``python benchmarks/executors.py [PAIRS] [CURVES]``: 24 pairs and 5,000 curves by default; 4 and 200 are a small run.
+Run: ``python benchmarks/executors.py [PAIRS] [CURVES]``: 24 pairs and 5,000 curves by default; 4 and 200 are fewer.
 """
 
 from __future__ import annotations
