@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+class PeerLostError(RuntimeError):
+    """Another process of the same training is gone. The command line prints it without a traceback and exits with 1."""
+
+
 class UserError(Exception):
     """A mistake that the user can fix. The command line prints it without a traceback and exits with 2.
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from astrid_ml.errors import UserError
+from astrid_ml.errors import PeerLostError, UserError
 from astrid_ml.footprint import footprint
 from astrid_ml.interrupts import asked, bounded, ignore_signals, interruptible
 from astrid_ml.printable import printable
@@ -66,6 +66,9 @@ def _code_of(error: BaseException) -> int:
         return _interrupted()
     if isinstance(error, BrokenPipeError):
         return DONE
+    if isinstance(error, PeerLostError):
+        print(f"astrid: {error}", file=sys.stderr, flush=True)
+        return FAILED
     told = error if isinstance(error, UserError) else of_the_machine(error)
     if told is None:
         raise error

@@ -70,6 +70,8 @@ class TrainerSettings:
         fast_dev_run: two batches, to see that everything works.
         enable_progress_bar: on a terminal.
         accumulate_grad_batches: batches a step.
+        num_nodes: machines.
+        requeue: whether SLURM's signal keeps what is done and has the job queued again.
     """
 
     accelerator: Literal["cpu", "gpu", "cuda", "mps", "auto"]
@@ -84,6 +86,8 @@ class TrainerSettings:
     fast_dev_run: bool
     enable_progress_bar: bool
     accumulate_grad_batches: Count = 1
+    num_nodes: Count = 1
+    requeue: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ TRAINER = {
     "accelerator": "cpu", "devices": 1, "strategy": "auto", "precision": "32-true", "gradient_clip_val": 1.0,
     "log_every_n_steps": 1, "num_sanity_val_steps": 0, "deterministic": False, "fast_dev_run": False,
     "enable_progress_bar": False, "max_epochs": 3, "accumulate_grad_batches": 1,
+    "requeue": False,
 }  # fmt: skip
 CALLBACKS = {
     "early_stopping": False, "patience": 2, "min_delta": 0.0, "weight_averaging": 0.0,

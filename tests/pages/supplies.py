@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import fastavro
-from blocks import REPOSITORY
+from blocks import REPOSITORY, environment
 from made.alerts import SCHEMA, make_packet
 from made.weights import write_keras
 
@@ -40,4 +41,10 @@ def weights(folder: Path) -> None:
     write_keras(folder / "d6_m7.weights.h5")
 
 
-SUPPLIES: dict[str, Callable[[Path], None]] = {"checkout": checkout, "night": night, "weights": weights}
+def raw(folder: Path) -> None:
+    """``raw/``: simulated triplets."""
+    words = ["simulate", "what=triplets", "simulate.n=40", "output_dir=raw"]
+    subprocess.run([sys.executable, "-m", "astrid_ml", *words], cwd=folder, env=environment(folder), check=True)
+
+
+SUPPLIES: dict[str, Callable[[Path], None]] = {"checkout": checkout, "night": night, "raw": raw, "weights": weights}

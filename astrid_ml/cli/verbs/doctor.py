@@ -20,6 +20,7 @@ CORE = (
 EXTRAS = {
     "mlflow": ["mlflow"],
     "sweep": ["hydra-joblib-launcher", "hydra-submitit-launcher", "optuna"],
+    "scale": ["distributed", "dask-jobqueue", "submitit", "cryptography"],
     "dev": ["pytest", "pytest-xdist", "mypy", "ruff"],
 }
 

@@ -18,12 +18,13 @@ from pytorch_lightning.callbacks import EarlyStopping
 from astrid_ml.checkpoint.lightning import AtomicCheckpointIO
 from astrid_ml.contracts.scoring import OrdersBatches
 from astrid_ml.devices import cpu_has_bf16
-from astrid_ml.errors import UserError
+from astrid_ml.errors import PeerLostError, UserError
 from astrid_ml.files import move
 from astrid_ml.interrupts import asked, interruptible
-from astrid_ml.run.training.guard import DivergedError, Finite, ended_by_signal, explained
+from astrid_ml.run.training.guard import LOST, DivergedError, Finite, ended_by_signal, explained, peer_lost
 from astrid_ml.run.training.history import History
 from astrid_ml.run.training.keep import LAST, AveragedWeights, Choice, Keeper, Pace
+from astrid_ml.run.training.requeue import fitting
 from astrid_ml.run.training.steady import Reseed, RunningMeans
 from astrid_ml.run.training.stop import Stop
 from astrid_ml.temporaries import temporaries
@@ -85,14 +86,14 @@ def fit(
     on_terminal = bool(trainer["enable_progress_bar"]) and sys.stderr.isatty()
     history = History(not on_terminal, folder / task.history_file if task.history_file else None)
     pace = Pace(float(callbacks.get("checkpoint_minutes", 0)), int(callbacks.get("checkpoint_steps", 0)))
-    keeper = Keeper(folder / "checkpoints", Choice(task.monitor, task.monitor_mode), pace, data)
+    requeue = bool(trainer.get("requeue"))
+    keeper = Keeper(folder / "checkpoints", Choice(task.monitor, task.monitor_mode), pace, data, requeue)
     finite = Finite()
     hooks = [*_averaging(callbacks), Reseed(seed), RunningMeans(), finite, history, *_stopping(callbacks, task), keeper]
     arguments = _trainer_arguments(trainer, on_terminal)
     with quiet(), interruptible():
-        lightning = Trainer(
-            callbacks=[Stop(), *hooks], logger=loggers or False, plugins=[AtomicCheckpointIO()], **arguments
-        )
+        plugins = [AtomicCheckpointIO(), *slurm_environment()]
+        lightning = Trainer(callbacks=[Stop(), *hooks], logger=loggers or False, plugins=plugins, **arguments)
         begun = _begun(keeper, history, lightning.is_global_zero)
         if begun and (keeper.stopped or keeper.position[0] >= (lightning.max_epochs or float("inf"))):
             return _outcome(lightning, keeper, history, task)
@@ -100,13 +101,16 @@ def fit(
             datamodule.begin(*keeper.position)
         last = keeper.folder / LAST
         try:
-            lightning.fit(task, datamodule=datamodule, ckpt_path=last if begun else None, weights_only=True)
+            with fitting():
+                lightning.fit(task, datamodule=datamodule, ckpt_path=last if begun else None, weights_only=True)
         except SystemExit as ended:  # Lightning turns Ctrl-C into exit(1)
             raise KeyboardInterrupt from ended
         except BaseException as error:
             if asked() or ended_by_signal(error):
                 raise KeyboardInterrupt from None
             told = explained(error, datamodule, finite.place)
+            if told is None and lightning.world_size > 1 and peer_lost(error):
+                raise PeerLostError(LOST) from error
             if told is None:
                 raise
             if isinstance(told, DivergedError) and lightning.is_global_zero:
@@ -172,8 +176,29 @@ def _put_aside(last: Path) -> None:
         move(last, aside)
 
 
+NOT_LIGHTNINGS = ("fast_dev_run", "precision", "requeue")
+
+
+def slurm_environment() -> list[Any]:
+    """Lightning's view of the job, where srun started this process; what is kept and queued again is ours.
+
+    Raises:
+        UserError: srun started other processes than Lightning can use.
+    """
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+
+    if not SLURMEnvironment.detect():
+        return []
+    try:
+        return [SLURMEnvironment(auto_requeue=False)]
+    except RuntimeError as error:
+        raise UserError(
+            "sbatch --ntasks-per-node=N with trainer=slurm", str(error), "use it instead of --ntasks"
+        ) from error
+
+
 def _trainer_arguments(trainer: dict[str, Any], on_terminal: bool) -> dict[str, Any]:
-    arguments = {name: value for name, value in trainer.items() if name not in ("fast_dev_run", "precision")}
+    arguments = {name: value for name, value in trainer.items() if name not in NOT_LIGHTNINGS}
     arguments["precision"] = precision_of(trainer["precision"], trainer["accelerator"])
     arguments |= {"enable_progress_bar": on_terminal, "enable_model_summary": False}
     if trainer["fast_dev_run"]:

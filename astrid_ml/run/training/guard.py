@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -144,6 +145,15 @@ def explained(error: BaseException, datamodule: Any, place: tuple[int, int]) -> 
             "free space and run the same command again: it carries on",
         )
     return None
+
+
+_PEER = re.compile(r"closed by peer|connection reset|gloo|nccl|processgroup|tcpstore|broken pipe", re.IGNORECASE)
+LOST = "another process of this training has ended; run the same command again, which carries on from its last.ckpt"
+
+
+def peer_lost(error: BaseException) -> bool:
+    """Whether processes that train together have lost one of them, or its machine."""
+    return isinstance(error, RuntimeError | OSError) and bool(_PEER.search(str(error)))
 
 
 def ended_by_signal(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor
 from astrid_ml.datamodules.order import EpochOrder
 from astrid_ml.errors import UserError
 from astrid_ml.run.training.guard import refuse_broken
+from astrid_ml.run.training.requeue import interrupt, leaving
 
 LAST = "last.ckpt"
 ASKED_EVERY = 16  # batches: several processes have to talk to agree on the time
@@ -82,10 +83,11 @@ class Keeper(Checkpoint):
         choice: which weights are the best.
         pace: how often inside an epoch.
         data: what it is trained on, as a text; another one cannot carry on.
+        requeue: whether a batch system may ask to leave.
     """
 
-    def __init__(self, folder: Path, choice: Choice, pace: Pace, data: str = "") -> None:
-        self.folder, self.choice, self.pace, self.data = folder, choice, pace, data
+    def __init__(self, folder: Path, choice: Choice, pace: Pace, data: str = "", requeue: bool = False) -> None:
+        self.folder, self.choice, self.pace, self.data, self.requeue = folder, choice, pace, data, requeue
         self.best: dict[str, Tensor] | None = None
         self.best_score: float | None = None
         self.position, self.stopped = (0, 0), False
@@ -131,17 +133,28 @@ class Keeper(Checkpoint):
         here = (trainer.current_epoch, 0)
         if here not in ((0, 0), self._restored):
             self._write(trainer, pl_module, here)
+            if self._leaves(trainer):
+                interrupt()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._batches += 1
-        if self._due(trainer) and self._may_stop_here(trainer, batch_idx):
+        leaves = self._leaves(trainer)
+        if (leaves or self._due(trainer)) and self._may_stop_here(trainer, batch_idx):
             self._write(trainer, pl_module, (trainer.current_epoch, batch_idx + 1))
+            if leaves:
+                interrupt()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.stopped = trainer.should_stop
         self._write(trainer, pl_module, (trainer.current_epoch, 0))
+
+    def _leaves(self, trainer: Trainer) -> bool:
+        """Whether the batch system wants its machines back; the first process decides for all."""
+        if not self.requeue:
+            return False
+        return bool(trainer.strategy.broadcast(leaving())) if trainer.world_size > 1 else leaving()
 
     def _due(self, trainer: Trainer) -> bool:
         if self.pace.steps and self._batches >= self.pace.steps:

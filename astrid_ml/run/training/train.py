@@ -21,6 +21,7 @@ from astrid_ml.run.parts import check_parts
 from astrid_ml.run.stages import StageLog, table_digest
 from astrid_ml.run.training.join import join_rounds
 from astrid_ml.run.training.publish import Publication, publish
+from astrid_ml.run.training.requeue import requeued
 from astrid_ml.run.training.resume import audit_of, dataset_of, finish, plan_of
 from astrid_ml.run.training.rounds import Round, RoundWork, run_round
 from astrid_ml.tracking.cost import CostMeter
@@ -53,7 +54,7 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
         if finished is not None:
             return {**finished, "run_dir": str(folder), "summary": [f"already finished: {folder / 'report.html'}"]}
         live = LiveRecord(folder, config, list(overrides))
-        with CostMeter() as meter, live.running() as log:
+        with requeued(config["trainer"]), CostMeter() as meter, live.running() as log:
             return _train(config, list(overrides), folder, meter, log)
 
 

@@ -167,13 +167,13 @@ def test_pictures_are_drawn_from_the_raw_frame(frames: PreparedDataset) -> None:
     extremes = Extremes(keep=3)
     extremes.offer(scored, frames, module())
     kept = extremes.held["surely real"]
-    assert [caption.split("\n")[0] for _, caption, _ in kept] == scored["id"].iloc[[-1, -2, -3]].tolist()
+    assert [candidate.id for candidate in kept] == scored["id"].iloc[[-1, -2, -3]].tolist()
     last = frames.index.iloc[-1]
     frame = np.load(frames.path / last["image"])
     centre = frame[int(last["y"] + 0.5), int(last["x"] + 0.5)]
     raw = FrameStore(frames).cutouts(np.array([len(frames.index) - 1]), 32)[0]
     assert raw[16, 16].tolist() == centre.tolist()
-    assert kept[0][2] == stamp_png(raw.transpose(2, 0, 1))
+    assert kept[0].png == stamp_png(raw.transpose(2, 0, 1))
 
 
 def test_channels_of_stamps_are_refused() -> None:
