@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -141,7 +142,13 @@ def _lives(process: int) -> bool:
         return False
     except PermissionError:  # somebody else's
         return True
-    return True
+    try:
+        state = (
+            Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+        )
+    except (OSError, IndexError):
+        return True
+    return state not in "ZX"  # killed, and nobody has asked for its exit code yet
 
 
 def _watch(parent: int) -> None:

@@ -73,7 +73,6 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
 
     announce()
     original = list(sys.argv)
-
     stopped: list[Exception] = []
 
     def job(cfg: Any) -> None:
@@ -107,8 +106,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
         except (UserError, KeyboardInterrupt):
             raise
         except Exception as error:
-            say = explain if stopped else explain_before
-            explained = say(error, conf, verb, words)
+            explained = (explain if stopped else explain_before)(error, conf, verb, words)
             if explained is None:
                 raise
             raise explained from error

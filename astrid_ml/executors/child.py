@@ -50,7 +50,8 @@ class Child:
         told: dict[str, Any] = {"sys_path": list(sys.path)}
         if b"__main__" in pickle.dumps(work):
             told["main"] = spawn.get_preparation_data("worker")
-        self.link.send(told)
+        with suppress(BrokenPipeError, ConnectionResetError):  # it could not even start
+            self.link.send(told)
 
     def give(self, position: int, item: Any) -> None:
         """Let it do an item.

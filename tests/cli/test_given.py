@@ -170,7 +170,7 @@ def test_readers_within_a_command_know_it(tmp_path: Path) -> None:
         "from astrid_ml.config import domains, preprocessing_of\n"
         "def show(cfg):\n    print('night' in domains(), preprocessing_of('night')['_target_'][-16:])\n    return 0\n"
         "doctor.command = show\nwords = sys.argv[1:]\n"
-        "compose.run_verb(Verb('doctor', 'doctor', 'doctor', ''), words, configuration_of(words))\n"
+        "compose.run_verb(Verb('doctor', 'verbs.doctor', 'doctor', ''), words, configuration_of(words))\n"
     )
     for words in ([f"--config-dir={own}"], [f"hydra.searchpath=[file://{own}]"]):
         done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path)

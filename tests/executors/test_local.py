@@ -16,6 +16,7 @@ from astrid_ml.executors.contract import OverLimitError, WorkerDiedError
 from astrid_ml.executors.limits import Limits, size_of
 from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.executors.supervise import Crew
+from astrid_ml.interrupts import _lives
 
 QUICK = Limits(seconds=1.5, seconds_per_mb=0, memory=0.6, retries=1, backoff=0.0)
 BAD = ("hang", "kill", "crash", "leave", "swell")
@@ -108,6 +109,6 @@ def test_no_worker_outlives_a_killed_parent(number: signal.Signals) -> None:
         parent.send_signal(number)
         parent.wait(20)
     deadline = time.monotonic() + 20
-    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
+    while any(_lives(worker) for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert not any(_lives(worker) for worker in workers)

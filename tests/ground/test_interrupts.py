@@ -231,7 +231,8 @@ import os, subprocess, sys
 from astrid_ml.interrupts import name_parent
 name_parent()
 child = "import os, time; print('up', flush=True); time.sleep(1); from astrid_ml.interrupts import end_with_parent; "
-child += "end_with_parent(STATED); time.sleep(60)".replace("STATED", str(os.getpid()) if sys.argv[1] == "told" else "")
+stated = str(os.getpid()) if sys.argv[1] == "told" else ""
+child += f"end_with_parent({stated}); time.sleep(60); print('late')"
 subprocess.Popen([sys.executable, "-c", child]).wait()
 """
 

@@ -50,7 +50,7 @@ def test_any_channels_size_and_features(kind: type[BraaiVGG6], channels: int, si
 
 
 def test_stamps_too_small_for_vgg6_are_refused() -> None:
-    with pytest.raises(ValueError, match="too small"):
+    with pytest.raises(UserError, match="at least 20 px"):
         BraaiVGG6(size=16)
 
 
