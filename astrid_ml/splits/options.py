@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.columns import Columns
 from astrid_ml.errors import UserError
-from astrid_ml.missions import canonical, canonical_all, with_canonical
+from astrid_ml.missions import COLUMN, canonical, canonical_all
 from astrid_ml.sky import healpix
-from astrid_ml.splits.groups import assign, joined, linked_groups
-from astrid_ml.splits.plan import SplitPlan, check_disjoint
+from astrid_ml.splits.coded import Coded
+from astrid_ml.splits.common import among, check_label_sources, check_shares, missions_of, one_round, strata_of
+from astrid_ml.splits.folds import LEFT, TEST
+from astrid_ml.splits.groups import assign, joined, linked, linked_groups, shared_out
+from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.splits.shared import need, refuse_crossing, without_near, without_shared
 from astrid_ml.types import Array, Decay, InUnits, Level, NonNegative, Range, Seed
 
 PARTS = np.array(["train", "val", "test"])
-
-
-def strata_of(index: pd.DataFrame) -> pd.Series:
-    """Label and mission together: each fold gets its share of both."""
-    return _words(index, "label") + "|" + _words(index, "mission")
-
-
-def _words(index: pd.DataFrame, name: str) -> pd.Series:
-    """A column as text; empty where null, which as text would stay null and put all its rows into one fold."""
-    if name not in index:
-        return pd.Series("", index=index.index)
-    return index[name].astype(object).where(index[name].notna(), "").astype(str)
-
-
-def one_round(index: pd.DataFrame, folds: Array) -> list[pd.DataFrame]:
-    """A single round; refuses groups that cross."""
-    rounds = [pd.DataFrame({"id": index["id"].astype(str), "fold": folds})]
-    check_disjoint(index, rounds)
-    return rounds
-
-
-def check_shares(val: float, test: float) -> None:
-    """Shares leave something to train on."""
-    if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
-        raise UserError(
-            "split.val and split.test that leave a share for training", f"{val} and {test}", "for instance 0.15 and 0.2"
-        )
 
 
 @dataclass(frozen=True)
@@ -62,14 +38,19 @@ class GroupSplit:
     test: Decay = 0.2
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    by_column: ClassVar[bool] = True
+
+    def plan(self, index: Columns) -> SplitPlan:
         """Share out the groups."""
+        return self.of_strata(index, strata_of(index))
+
+    def of_strata(self, index: Columns, strata: Coded) -> SplitPlan:
+        """The same with strata of the caller's."""
         check_shares(self.val, self.test)
-        groups = linked_groups(index, self.link_radius)
-        part = assign(groups, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)
-        return SplitPlan(
-            "group", one_round(index, PARTS[part]), {"linked": int(index["group_id"].nunique() - groups.nunique())}
-        )
+        groups = linked(index, self.link_radius)
+        part = shared_out(groups, strata, [1 - self.val - self.test, self.val, self.test], self.seed)
+        fewer = len(groups.names) - groups.count()
+        return SplitPlan("group", one_round(index, part), {"linked": fewer})
 
 
 @dataclass(frozen=True)
@@ -90,21 +71,25 @@ class SkySplit:
     order: Annotated[int, Range(0, 29)] = 6
     buffer: Annotated[NonNegative, InUnits("deg")] = 0.0
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    by_column: ClassVar[bool] = True
+
+    def plan(self, index: Columns) -> SplitPlan:
         """Share out the cells; a group goes where its first sample lies."""
         check_shares(self.val, self.test)
         need(index, ["ra", "dec"], "a split by sky")
-        groups = linked_groups(index, self.link_radius)
-        cells = pd.Series(
-            healpix(index["ra"].to_numpy(float), index["dec"].to_numpy(float), self.order), index=index.index
-        )
-        home = cells.groupby(groups).first()
-        of_group = groups.map(home).astype(str)
-        part = assign(of_group, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)
+        groups = linked(index, self.link_radius)
+        cells = healpix(index["ra"].to_numpy(float), index["dec"].to_numpy(float), self.order)
+        home = np.zeros(len(groups.names), dtype=np.int64)
+        home[groups.codes[::-1]] = cells[::-1]
+        place, known = pd.factorize(home[groups.codes])
+        of_group = Coded.of(pd.Series(known))
+        of_group = Coded(of_group.codes[place], of_group.names)
+        part = shared_out(of_group, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)
+        account = {"cells": of_group.count(), "order": self.order}
+        if self.buffer <= 0:
+            return SplitPlan("sky", one_round(index, part), account)
         folds = without_near(PARTS[part], index[["ra", "dec"]].to_numpy(dtype=float), self.buffer)
-        account = {"cells": int(of_group.nunique()), "order": self.order}
-        if self.buffer > 0:
-            account["left_out_near_a_border"] = int((folds == "unused").sum())
+        account["left_out_near_a_border"] = int((folds == "unused").sum())
         return SplitPlan("sky", one_round(index, folds), account)
 
 
@@ -123,17 +108,19 @@ class TimeSplit:
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
     column: str = "mjd"
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    by_column: ClassVar[bool] = True
+
+    def plan(self, index: Columns) -> SplitPlan:
         """Cut the objects' first detections at two quantiles."""
         check_shares(self.val, self.test)
         need(index, [self.column], "a split by time")
-        groups = linked_groups(index, self.link_radius)
-        first = index[self.column].astype(float).groupby(groups).min()
+        groups = linked(index, self.link_radius)
+        first = index[self.column].astype(float).groupby(groups.codes).min()
         cuts = first.quantile([1 - self.val - self.test, 1 - self.test]).to_numpy()
-        part = np.searchsorted(cuts, first.to_numpy(), side="right")
-        of_row = groups.map(pd.Series(part, index=first.index)).to_numpy(dtype=np.int64)
+        part = np.zeros(len(groups.names), dtype=np.int8)
+        part[first.index.to_numpy()] = np.searchsorted(cuts, first.to_numpy(), side="right")
         account = {"boundaries": [float(cut) for cut in cuts], "column": self.column}
-        return SplitPlan("time", one_round(index, PARTS[of_row]), account, time_ordered=True)
+        return SplitPlan("time", one_round(index, part[groups.codes]), account, time_ordered=True)
 
 
 @dataclass(frozen=True)
@@ -151,22 +138,24 @@ class KFold:
     val: Level = 0.15
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    by_column: ClassVar[bool] = True
+
+    def plan(self, index: Columns) -> SplitPlan:
         """k rounds; the validation groups come from the training part."""
         if self.k < 2:
             raise UserError("split.k of at least 2", str(self.k), "for instance split.k=5")
-        groups = linked_groups(index, self.link_radius)
-        if (count := len(pd.unique(groups))) < self.k:
+        groups = linked(index, self.link_radius)
+        if (count := groups.count()) < self.k:
             fix = "choose fewer folds"
             raise UserError(f"split.k of at most {count}, the groups of this dataset", str(self.k), fix)
         strata = strata_of(index)
-        part = assign(groups, strata, [1 / self.k] * self.k, self.seed)
+        part = shared_out(groups, strata, [1 / self.k] * self.k, self.seed)
         rounds = []
         for fold in range(self.k):
-            folds = np.full(len(index), "test", dtype="<U5")
+            folds = np.full(len(index), TEST, dtype=np.int8)
             rest = part != fold
-            inner = assign(groups[rest], strata[rest], [1 - self.val, self.val], self.seed + 1000 * (fold + 1))
-            folds[rest] = PARTS[inner]
+            seed = self.seed + 1000 * (fold + 1)
+            folds[rest] = shared_out(groups[rest], strata[rest], [1 - self.val, self.val], seed)
             rounds += one_round(index, folds)
         return SplitPlan("kfold", rounds, {"k": self.k})
 
@@ -190,12 +179,12 @@ class MissionSplit:
     test: tuple[str, ...] | list[str] = ()
     allow_mixed_labels: bool = False
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    by_column: ClassVar[bool] = True
+
+    def plan(self, index: Columns) -> SplitPlan:
         """Missions decide; a group seen by a tested mission is never trained on."""
-        need(index, ["mission"], "a split by mission")
-        index = with_canonical(index)
-        mission = index["mission"].astype(str)
-        known, test = sorted(mission.unique()), canonical_all(self.test)
+        mission = missions_of(index)
+        known, test = mission.names.tolist(), canonical_all(self.test)
         train = canonical_all(self.train) or [name for name in known if name not in test]
         unknown = sorted({*train, *test} - set(known))
         if unknown or not test or not train or set(train) & set(test):
@@ -203,16 +192,18 @@ class MissionSplit:
             raise UserError(
                 f"split.train and split.test, apart, among {', '.join(known)}", got, "name missions of this dataset"
             )
-        check_label_sources(index, [*train, *test], self.allow_mixed_labels)
-        groups = linked_groups(index, self.link_radius)
-        folds = np.full(len(index), "unused", dtype="<U6")
-        tested = mission.isin(test).to_numpy()
-        seen_there = groups.isin(groups[tested]).to_numpy()
-        usable = mission.isin(train).to_numpy() & ~seen_there
-        folds[tested] = "test"
+        check_label_sources(index, mission, [*train, *test], self.allow_mixed_labels)
+        groups = linked(index, self.link_radius)
+        folds = np.full(len(index), LEFT, dtype=np.int8)
+        tested = among(mission, test)
+        there = np.zeros(len(groups.names), dtype=bool)
+        there[groups.codes[tested]] = True
+        seen_there = there[groups.codes]
+        usable = among(mission, train) & ~seen_there
+        folds[tested] = TEST
         if usable.any():
-            part = assign(groups[usable], strata_of(index)[usable], [1 - self.val, self.val], self.seed)
-            folds[usable] = PARTS[part]
+            strata = strata_of(index, mission)[usable]
+            folds[usable] = shared_out(groups[usable], strata, [1 - self.val, self.val], self.seed)
         account = {"train": train, "test": test, "left_out_shared": int((seen_there & ~tested).sum())}
         return SplitPlan("missions", one_round(index, folds), account)
 
@@ -236,22 +227,24 @@ class LeaveOneMissionOut:
     held_out: str | None = "none"
     allow_mixed_labels: bool = False
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    by_column: ClassVar[bool] = True
+
+    def plan(self, index: Columns) -> SplitPlan:
         """One round for the chosen mission."""
-        need(index, ["mission"], "a split by mission")
-        index = with_canonical(index)
-        known = sorted(index["mission"].astype(str).unique())
+        mission = missions_of(index)
+        known = mission.names.tolist()
         held_out = "none" if self.held_out is None else canonical(self.held_out)
         if held_out == "none":
-            check_label_sources(index, known, self.allow_mixed_labels)
-            pooled = GroupSplit(self.seed, self.val, self.test, self.link_radius).plan(index)
+            check_label_sources(index, mission, known, self.allow_mixed_labels)
+            split = GroupSplit(self.seed, self.val, self.test, self.link_radius)
+            pooled = split.of_strata(index, strata_of(index, mission))
             return SplitPlan("leave_one_mission_out", pooled.rounds, {"held_out": "none", **pooled.account})
         if held_out not in known:
             raise UserError(
                 f"split.held_out=none or one of {', '.join(known)}", str(self.held_out), "choose one of them"
             )
-        split = MissionSplit(self.seed, self.val, self.link_radius, (), (held_out,), self.allow_mixed_labels)
-        plan = split.plan(index)
+        others = MissionSplit(self.seed, self.val, self.link_radius, (), (held_out,), self.allow_mixed_labels)
+        plan = others.plan(index)
         return SplitPlan("leave_one_mission_out", plan.rounds, {"held_out": held_out, **plan.account})
 
 
@@ -281,11 +274,17 @@ class ColumnSplit:
     cell_order: Annotated[int, Range(0, 29)] | None = 10
     shared: str = "refuse"
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    by_column: ClassVar[bool] = True
+
+    def plan(self, index: Columns) -> SplitPlan:
         """Values decide; what recurs over folds is refused by name, or left out and counted."""
         need(index, [self.column], f"a split by {self.column}")
         if self.shared not in ("refuse", "leave_out"):
             raise UserError("split.shared of refuse or leave_out", self.shared, "choose one of them")
+        wanted = {"id", "group_id", "ra", "dec", "label", COLUMN, "image", self.column, *self.disjoint}
+        return self._plan(index[[name for name in index.columns if name in wanted]])
+
+    def _plan(self, index: pd.DataFrame) -> SplitPlan:
         groups = linked_groups(index, self.link_radius)
         for name in self.disjoint:
             groups = groups if name not in index else joined(groups, index[name])
@@ -314,7 +313,8 @@ class ColumnSplit:
         values = index[self.column].astype(str)
         if not self.test_values:
             check_shares(self.val, self.test)
-            return PARTS[assign(values, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)]
+            shares = [1 - self.val - self.test, self.val, self.test]
+            return PARTS[assign(values, strata_of(index).texts(), shares, self.seed)]
         unknown = sorted(set(map(str, self.test_values)) - set(values))
         if unknown:
             raise UserError(
@@ -322,23 +322,5 @@ class ColumnSplit:
             )
         folds = np.full(len(index), "test", dtype="<U5")
         rest = ~values.isin([str(value) for value in self.test_values]).to_numpy()
-        folds[rest] = PARTS[assign(units[rest], strata_of(index)[rest], [1 - self.val, self.val], self.seed)]
+        folds[rest] = PARTS[assign(units[rest], strata_of(index)[rest].texts(), [1 - self.val, self.val], self.seed)]
         return folds
-
-
-def check_label_sources(index: pd.DataFrame, missions: Sequence[str], allowed: bool) -> None:
-    """Missions labelled in different ways measure the labelling, not the sky.
-
-    Raises:
-        UserError: ``label_source`` differs between missions and that is not allowed.
-    """
-    if allowed or "label_source" not in index:
-        return
-    chosen = index[index["mission"].isin(missions) & index["label"].notna()]
-    sources = chosen.groupby("mission")["label_source"].agg(lambda column: ", ".join(sorted(set(column.astype(str)))))
-    if sources.nunique() > 1:
-        raise UserError(
-            "one source of labels for all missions",
-            "; ".join(f"{mission}: {source}" for mission, source in sources.items()),
-            "label them alike, or accept it with split.allow_mixed_labels=true (the report says so)",
-        )

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.columns import Columns
 from astrid_ml.errors import UserError
 from astrid_ml.sky import unit_vectors
-from astrid_ml.splits.plan import FOLDS
+from astrid_ml.splits.folds import FOLDS
 from astrid_ml.types import Array, Floats
 
 # Each fold with those that give way to it.
@@ -86,7 +87,7 @@ def without_near(folds: Array, sky: Floats, radius: float) -> Array:
     return out
 
 
-def need(index: pd.DataFrame, columns: Sequence[str], why: str) -> None:
+def need(index: Columns, columns: Sequence[str], why: str) -> None:
     """The columns stand in the index and are not all null."""
     absent = [name for name in columns if name not in index or index[name].isna().all()]
     if absent:
