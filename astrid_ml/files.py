@@ -311,7 +311,7 @@ class TableWriter:
             first = pa.Table.from_pandas(table, preserve_index=False) if arrow is None else arrow
             # A column that is all null in the first unit would get the type null and refuse later values.
             fields = [pa.field(f.name, _guess(f.name)) if pa.types.is_null(f.type) else f for f in first.schema]
-            self.schema = pa.schema(fields, {**(first.schema.metadata or {}), **self.metadata})
+            self.schema = pa.schema(fields, self.metadata)
             self._writer = pq.ParquetWriter(self._file.part, self.schema, write_page_checksum=True)
         if arrow is None:
             aligned = table.reindex(columns=self.schema.names)

@@ -15,6 +15,7 @@ MOVED: Mapping[str, str] = {
     "astrid_ml.evaluation.hierarchical.HierarchicalJudge": "astrid_ml.evaluation.tree.hierarchical.HierarchicalJudge",
     "astrid_ml.pipeline.executors.Processes": "astrid_ml.executors.local.Processes",
     "astrid_ml.pipeline.executors.Serial": "astrid_ml.executors.local.Serial",
+    "astrid_ml.splits.options.ColumnSplit": "astrid_ml.splits.column.ColumnSplit",
     "datamodules.augment.Dihedral": "astrid_ml.datamodules.augment.Dihedral",
     "datamodules.curves.CurveDataModule": "astrid_ml.datamodules.curves.CurveDataModule",
     "datamodules.frame_channels.FrameChannels": "astrid_ml.datamodules.frame_channels.FrameChannels",

@@ -12,6 +12,9 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]  # places in a list of different texts
+Folds = npt.NDArray[np.int8]  # places in a list of sets
+Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 Bits = npt.NDArray[np.uint8]
 

@@ -12,12 +12,16 @@ from scipy.spatial import cKDTree
 
 from astrid_ml.audit.confounding import Confounding
 from astrid_ml.audit.duplicates import Described, DuplicateSearch
+from astrid_ml.contracts.columns import Columns, columns_of
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.dataset.repeats import repeats_of
 from astrid_ml.errors import UserError
 from astrid_ml.sky import unit_vectors
-from astrid_ml.splits.groups import linked_groups
+from astrid_ml.splits.coded import Coded
+from astrid_ml.splits.folds import TEST, TRAIN, VAL, fold_numbers, folds_of, names_at, places_in, sets_of_groups
+from astrid_ml.splits.groups import linked
 from astrid_ml.splits.plan import SplitPlan
-from astrid_ml.types import Ints, InUnits, Positive
+from astrid_ml.types import Folds, Ints, InUnits, Positive
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,9 @@ class Audit:
             prefix = f"round {number}: " if len(plan.rounds) > 1 else ""
             findings += [Finding(f.kind, prefix + f.message, f.pairs) for f in found]
             checked = names
-        confounded = self.confounding.measure(source.index) if self.confounding else {"why": "off"}
-        unchecked = {name: n for name, n in not_looked_at(source.index, described).items() if n and name in checked}
+        index = columns_of(source)
+        confounded = self.confounding.measure(index) if self.confounding else {"why": "off"}
+        unchecked = {name: n for name, n in not_looked_at(index, described).items() if n and name in checked}
         result = AuditResult(findings, confounded, checked, self.mode, unchecked)
         if self.mode == "fail" and not result.ok:
             raise UserError(
@@ -124,15 +129,16 @@ class Audit:
         """What the search for duplicates needs of each stamp, read once for all rounds; None without stamps."""
         if self.duplicates is None or not has_stamps(source):
             return None
-        return self.duplicates.describe(source, np.arange(len(source.index), dtype=np.int64))
+        return self.duplicates.describe(source, np.arange(len(columns_of(source)), dtype=np.int64))
 
     def _one_round(
         self, source: SampleSource, folds: pd.DataFrame, ordered: str | None, described: list[Described] | None
     ) -> tuple[list[Finding], list[str]]:
-        fold = source.index["id"].map(folds.drop_duplicates("id").set_index("id")["fold"])
-        train = np.flatnonzero(fold.isin(["train", "val"]).to_numpy()).astype(np.int64)
-        test = np.flatnonzero((fold == "test").to_numpy()).astype(np.int64)
-        index = source.index
+        index = columns_of(source)
+        fold = folds_of(index["id"], folds)
+        train = np.flatnonzero((fold == TRAIN) | (fold == VAL)).astype(np.int64)
+        test = np.flatnonzero(fold == TEST).astype(np.int64)
+        del fold
         checks = [("ids", shared(folds, index, "id")), ("groups", shared(folds, index, "group_id"))]
         if {"ra", "dec"} <= set(index.columns):
             checks.append(("positions", same_position(index, train, test, self.radius)))
@@ -142,18 +148,18 @@ class Audit:
             checks.append(("time order", out_of_order(index, train, test, ordered, self.radius)))
         if self.duplicates is not None and described is not None:
             found = self.duplicates.match(source, described, train, test)
-            checks.append(("duplicate stamps", _duplicates(index["id"], found)))
+            checks.append(("duplicate stamps", _duplicates(index, found)))
         return [finding for _, finding in checks if finding is not None], [name for name, _ in checks]
 
 
-def not_looked_at(index: pd.DataFrame, described: list[Described] | None) -> dict[str, int]:
+def not_looked_at(index: Columns, described: list[Described] | None) -> dict[str, int]:
     """Check -> how many samples of a dataset it cannot look at."""
     needed = {"positions": ("ra", "dec"), "overlapping pixels": ("frame", "x", "y", "stamp_h")}
     out = {name: without(index, columns) for name, columns in needed.items() if set(columns) <= set(index.columns)}
     return out | {"duplicate stamps": sum(part.blank for part in described or [])}
 
 
-def without(index: pd.DataFrame, columns: Sequence[str]) -> int:
+def without(index: Columns, columns: Sequence[str]) -> int:
     """Rows in which a column holds nothing, or no finite number."""
     absent = np.zeros(len(index), dtype=bool)
     for name in columns:
@@ -167,17 +173,18 @@ def without(index: pd.DataFrame, columns: Sequence[str]) -> int:
 def has_stamps(source: SampleSource) -> bool:
     """Whether the source offers stamps."""
     try:
-        source.groups("stamps", np.arange(min(1, len(source.index)), dtype=np.int64))
+        source.groups("stamps", np.arange(min(1, len(columns_of(source))), dtype=np.int64))
     except KeyError:
         return False
     return True
 
 
 def _finding(
-    kind: str, words: str, ids: pd.Series, pairs: Sequence[tuple[int, int]], measure: Sequence[float] = ()
+    kind: str, words: str, index: Columns, pairs: Sequence[tuple[int, int]], measure: Sequence[float] = ()
 ) -> Finding | None:
     if not len(pairs):
         return None
+    ids = index["id"]
     table = pd.DataFrame({"train": [ids.iloc[a] for a, _ in pairs], "test": [ids.iloc[b] for _, b in pairs]})
     if len(measure):
         table["measure"] = list(measure)
@@ -185,20 +192,15 @@ def _finding(
     return Finding(kind, f"{len(table)} pairs of {words} ({shown}).", table)
 
 
-def _duplicates(ids: pd.Series, found: list[tuple[int, int, float]]) -> Finding | None:
+def _duplicates(index: Columns, found: list[tuple[int, int, float]]) -> Finding | None:
     ranked = sorted(found, key=lambda pair: -pair[2])
     words = "near-duplicate stamps stand in training and test"
-    return _finding("duplicate stamps", words, ids, [(a, b) for a, b, _ in ranked], [r for *_, r in ranked])
+    return _finding("duplicate stamps", words, index, [(a, b) for a, b, _ in ranked], [r for *_, r in ranked])
 
 
-def shared(folds: pd.DataFrame, index: pd.DataFrame, column: str) -> Finding | None:
+def shared(folds: pd.DataFrame, index: Columns, column: str) -> Finding | None:
     """Ids or groups that stand both in training (or validation) and in test."""
-    if column == "id":
-        table = folds[["id", "fold"]].assign(key=folds["id"])
-    else:
-        table = folds.merge(index[["id", column]].drop_duplicates(), on="id").rename(columns={column: "key"})
-    learned = set(table.loc[table["fold"].isin(["train", "val"]), "key"])
-    both = sorted(set(table.loc[table["fold"] == "test", "key"]) & learned)
+    both = _ids_twice(folds) if column == "id" else _groups_twice(folds, index, column)
     if not both:
         return None
     what = "ids" if column == "id" else "groups"
@@ -210,7 +212,31 @@ def shared(folds: pd.DataFrame, index: pd.DataFrame, column: str) -> Finding | N
     )
 
 
-def same_position(index: pd.DataFrame, train: Ints, test: Ints, radius: float) -> Finding | None:
+def _ids_twice(folds: pd.DataFrame) -> list[str]:
+    """Ids of a round that it puts into training and into test."""
+    again = folds["id"].iloc[repeats_of(folds["id"])]
+    if not len(again):
+        return []
+    lines = folds[folds["id"].isin(again.unique())]
+    ids = Coded.of(lines["id"])
+    return names_at(ids, _learned_and_tested(ids, fold_numbers(lines["fold"])))
+
+
+def _groups_twice(folds: pd.DataFrame, index: Columns, column: str) -> list[str]:
+    """Groups with samples in training and in test."""
+    groups, places = Coded.of(index[column]), places_in(folds["id"], index["id"])
+    own = groups if places is None else groups[places[places >= 0]]
+    numbers = fold_numbers(folds["fold"])
+    return names_at(groups, _learned_and_tested(own, numbers if places is None else numbers[places >= 0]))
+
+
+def _learned_and_tested(keys: Coded, folds: Folds) -> Ints:
+    """Places of the names that stand in training (or validation) and in test."""
+    there = sets_of_groups(keys, folds)
+    return np.flatnonzero((there[:, TRAIN] | there[:, VAL]) & there[:, TEST])
+
+
+def same_position(index: Columns, train: Ints, test: Ints, radius: float) -> Finding | None:
     """Pairs within ``radius`` arcsec on the sky."""
     sky = index[["ra", "dec"]].to_numpy(dtype=np.float64, na_value=np.nan)
     known = np.isfinite(sky).all(axis=1)
@@ -223,10 +249,10 @@ def same_position(index: pd.DataFrame, train: Ints, test: Ints, radius: float) -
     hit = np.flatnonzero(np.isfinite(distance))
     arcsec = np.degrees(distance[hit]) * 3600
     pairs = [(int(train[place[i]]), int(test[i])) for i in hit]
-    return _finding("same position", f'samples within {radius:g}" of each other', index["id"], pairs, arcsec.tolist())
+    return _finding("same position", f'samples within {radius:g}" of each other', index, pairs, arcsec.tolist())
 
 
-def overlapping(index: pd.DataFrame, train: Ints, test: Ints) -> Finding | None:
+def overlapping(index: Columns, train: Ints, test: Ints) -> Finding | None:
     """Cutouts of one frame that share pixels: centres nearer than half their sizes together, on both axes."""
     pairs: list[tuple[int, int]] = []
     sizes = ["stamp_h", "stamp_w"] if "stamp_w" in index else ["stamp_h", "stamp_h"]
@@ -244,20 +270,18 @@ def overlapping(index: pd.DataFrame, train: Ints, test: Ints) -> Finding | None:
             dx, dy = np.abs(place[one] - place[other])
             if dx < (width[one] + width[other]) / 2 and dy < (height[one] + height[other]) / 2:
                 pairs.append((one, other))
-    return _finding("overlapping pixels", "cutouts share pixels of one frame", index["id"], pairs)
+    return _finding("overlapping pixels", "cutouts share pixels of one frame", index, pairs)
 
 
-def out_of_order(index: pd.DataFrame, train: Ints, test: Ints, column: str, radius: float) -> Finding | None:
+def out_of_order(index: Columns, train: Ints, test: Ints, column: str, radius: float) -> Finding | None:
     """Objects first seen after the first object of the test fold, yet trained on, where the split claims order.
 
     One object under two names counts from the first detection under either.
     """
-    first = index[column].astype(float).groupby(linked_groups(index, radius)).transform("min").to_numpy()
+    first = index[column].astype(float).groupby(linked(index, radius).codes).transform("min").to_numpy()
     train, test = train[np.isfinite(first[train])], test[np.isfinite(first[test])]
     if not len(train) or not len(test):
         return None
     late = train[first[train] > first[test].min() + 1e-9]
     earliest = int(test[np.argmin(first[test])])
-    return _finding(
-        "time order", "training samples later than test", index["id"], [(int(row), earliest) for row in late]
-    )
+    return _finding("time order", "training samples later than test", index, [(int(row), earliest) for row in late])

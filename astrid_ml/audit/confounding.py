@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.columns import Columns
 from astrid_ml.metrics.binary import average_precision, roc_auc
-from astrid_ml.splits.groups import assign
-from astrid_ml.types import Floats, Ints, Share
+from astrid_ml.splits.coded import Coded
+from astrid_ml.splits.groups import shared_out
+from astrid_ml.types import Floats, Folds, Ints, Share
 
 PARTS = 5
 
@@ -27,21 +29,22 @@ class Confounding:
     columns: tuple[str, ...] | list[str] = ("mission", "survey", "filter", "detector", "field", "source", "mjd")
     alarm: Share = 0.7
 
-    def measure(self, index: pd.DataFrame) -> dict[str, Any]:
+    def measure(self, index: Columns) -> dict[str, Any]:
         """AUCPR and ROC AUC of the metadata beside the prevalence; ``why`` where it cannot be measured."""
         if "label" not in index:
             return {"why": "there is no label"}
-        known = index[index["label"].notna()]
-        labels = pd.to_numeric(known["label"], errors="coerce")
-        columns = [name for name in self.columns if name in known and known[name].nunique(dropna=False) > 1]
+        labelled = index["label"].notna().to_numpy()
+        known = index[[name for name in self.columns if name in index]][labelled]
+        labels = pd.to_numeric(index["label"][labelled], errors="coerce")
+        columns = [name for name in known.columns if known[name].nunique(dropna=False) > 1]
         if not columns:
             return {"why": "no metadata column varies"}
         if not labels.isin([0, 1]).all():
             return {"why": "measured for binary labels only"}
-        y, groups = labels.to_numpy().astype(int), known["group_id"].astype(str)
-        if min(groups[y == value].nunique() for value in (0, 1)) < PARTS:
+        y, groups = labels.to_numpy().astype(int), Coded.of(index["group_id"][labelled])
+        if min(groups[y == value].count() for value in (0, 1)) < PARTS:
             return {"why": f"fewer than {PARTS} groups of a class", "columns": columns}
-        score = self._score(known[columns], y, assign(groups, labels.astype(str), [1 / PARTS] * PARTS, 0))
+        score = self._score(known[columns], y, shared_out(groups, Coded.of_few(labels, str), [1 / PARTS] * PARTS, 0))
         auc = roc_auc(score, y)
         return {
             "columns": columns,
@@ -52,7 +55,7 @@ class Confounding:
         }
 
     @staticmethod
-    def _score(table: pd.DataFrame, y: Ints, part: Ints) -> Floats:
+    def _score(table: pd.DataFrame, y: Ints, part: Folds) -> Floats:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         encoded = pd.DataFrame(

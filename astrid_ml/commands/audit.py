@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.audit.audit import Audit
+from astrid_ml.contracts.columns import columns_of
 from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
 from astrid_ml.files import write_json
-from astrid_ml.splits.plan import Split, planned
+from astrid_ml.splits.plan import Split, index_for, planned
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class AuditCommand:
     def run(self) -> dict[str, Any]:
         """Check and print; ``failed`` is the number of findings."""
         source = PreparedDataset(self.dataset)
-        plan = planned(self.split, source.index)
+        plan = planned(self.split, index_for(self.split, source))
         result = replace(self.audit, mode="warn").run(source, plan)
         content = result.to_plain()
         found = {finding.kind: finding.message for finding in result.findings}
@@ -39,7 +40,7 @@ class AuditCommand:
         if partial := said_of_partial(source.meta):
             summary["note"] = content["note"] = partial
         if result.unchecked:
-            n = len(source.index)
+            n = len(columns_of(source))
             summary["not checked"] = ", ".join(f"{name}: {k} of {n} samples" for name, k in result.unchecked.items())
         if self.output_dir is not None:
             folder = Path(self.output_dir)

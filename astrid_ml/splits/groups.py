@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from astrid_ml.sky import unit_vectors
-from astrid_ml.types import Ints
+from astrid_ml.contracts.columns import Columns
+from astrid_ml.splits.coded import Coded
+from astrid_ml.splits.links import components, linked_components
+from astrid_ml.types import Codes, Folds, Ints
 
 
 def linked_groups(index: pd.DataFrame, radius: float) -> pd.Series:
@@ -25,20 +27,22 @@ def linked_groups(index: pd.DataFrame, radius: float) -> pd.Series:
     Returns:
         One text a row: the smallest group id of its component.
     """
-    groups = index["group_id"].astype(str)
+    return linked(index, radius).texts(index.index)
+
+
+def linked(index: Columns, radius: float) -> Coded:
+    """The same as numbers, for an index of any size."""
+    groups = Coded.of(index["group_id"])
     if radius <= 0 or not {"ra", "dec"} <= set(index.columns):
         return groups
     sky = index[["ra", "dec"]].to_numpy(dtype=np.float64, na_value=np.nan)
     usable = np.isfinite(sky).all(axis=1)
     if not usable.any():
         return groups
-    from scipy.spatial import cKDTree
-
-    codes, names = pd.factorize(groups, sort=True)
-    tree = cKDTree(unit_vectors(sky[usable]))
-    pairs = tree.query_pairs(2 * np.sin(np.radians(radius / 3600) / 2), output_type="ndarray")
-    own = codes[usable]
-    return _components(codes, names, own[pairs[:, 0]], own[pairs[:, 1]], index.index)
+    own = groups.codes
+    if not usable.all():
+        sky, own = sky[usable], own[usable]
+    return _led(groups, linked_components(sky, own, len(groups.names), radius))
 
 
 def joined(groups: pd.Series, values: pd.Series) -> pd.Series:
@@ -47,22 +51,18 @@ def joined(groups: pd.Series, values: pd.Series) -> pd.Series:
     Returns:
         One text a row: the smallest group id of its component.
     """
-    codes, names = pd.factorize(groups.astype(str), sort=True)
-    known = values.notna().to_numpy()
-    shared = pd.factorize(values[known].astype(str))[0]
-    first = pd.Series(codes[known]).groupby(shared).transform("first").to_numpy(dtype=np.int64)
-    return _components(codes, names, codes[known], first, groups.index)
+    coded, known = Coded.of(groups), values.notna().to_numpy()
+    shared, own = Coded.of(values[known]).codes, coded.codes[known]
+    first = np.zeros(int(shared.max()) + 1 if len(shared) else 0, dtype=np.int32)
+    first[shared[::-1]] = own[::-1]
+    return _led(coded, components(len(coded.names), own, first[shared])).texts(groups.index)
 
 
-def _components(codes: Ints, names: Any, one: Ints, other: Ints, index: pd.Index) -> pd.Series:
-    """The name of each row's connected component, where ``one[i]`` and ``other[i]`` are joined."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    edges = coo_matrix((np.ones(len(one)), (one, other)), shape=(len(names), len(names)))
-    _, component = connected_components(edges, directed=False)
-    first = pd.Series(np.arange(len(names))).groupby(component).min()  # names are sorted: the smallest code leads
-    return pd.Series(np.asarray(names)[first.to_numpy()[component[codes]]], index=index)
+def _led(groups: Coded, component: Codes) -> Coded:
+    """Each row by the smallest name of its component; names are in order, so that the smallest number leads."""
+    first = np.empty(int(component.max()) + 1 if len(component) else 0, dtype=np.int32)
+    first[component[::-1]] = np.arange(len(component), dtype=np.int32)[::-1]
+    return Coded(first[component[groups.codes]], groups.names)
 
 
 def assign(groups: pd.Series, strata: pd.Series, shares: Sequence[float], seed: int) -> Ints:
@@ -77,27 +77,37 @@ def assign(groups: pd.Series, strata: pd.Series, shares: Sequence[float], seed: 
     Returns:
         Part of each row, shape (n,).
     """
-    table = pd.DataFrame({"group": groups.to_numpy(), "stratum": strata.astype(str).to_numpy()})
-    frequency = table["stratum"].map(table["stratum"].value_counts())
-    leader = (
-        table.assign(frequency=frequency)
-        .sort_values(["frequency", "stratum"], kind="stable")
-        .groupby("group")["stratum"]
-        .first()
-    )
-    order = pd.DataFrame({"stratum": leader, "key": [order_key(name, seed) for name in leader.index]})
-    bounds = np.cumsum(shares)
-    order = order.sort_values(["stratum", "key"])
+    return shared_out(Coded.of(groups), Coded.of(strata), shares, seed).astype(np.int64)
+
+
+def shared_out(groups: Coded, strata: Coded, shares: Sequence[float], seed: int) -> Folds:
+    """The same of texts as numbers; parts as numbers of one byte."""
+    times = strata.times()
+    rarest = np.lexsort((np.arange(len(times)), times))
+    rank = np.empty(len(rarest), dtype=np.int32)
+    rank[rarest] = np.arange(len(rarest), dtype=np.int32)
+    leader = np.full(len(groups.names), len(rarest), dtype=np.int32)
+    np.minimum.at(leader, groups.codes, rank[strata.codes])
+    present = np.flatnonzero(leader < len(rarest))
+    stratum, keys = rarest[leader[present]], order_keys(groups.names.iloc[present], seed)
+    order = np.lexsort((keys, stratum))
     # The middle of each group's place in its stratum, with a shift of its own, decides: small strata are not all
     # rounded into the first part.
-    rank = order.groupby("stratum").cumcount().to_numpy()
-    size = order.groupby("stratum")["key"].transform("size").to_numpy()
-    shift = np.array([order_key(f"stratum {name}", seed) / 2**64 for name in order["stratum"]])
-    place = (rank + shift) / size
-    part = pd.Series(np.minimum(np.searchsorted(bounds, place, side="right"), len(shares) - 1), index=order.index)
-    return table["group"].map(part).to_numpy(dtype=np.int64)
+    size = np.bincount(stratum, minlength=len(times))
+    shift = np.array([order_key(f"stratum {name}", seed) / 2**64 for name in strata.names])
+    own = stratum[order]
+    place = (np.arange(len(own)) - (np.cumsum(size) - size)[own] + shift[own]) / size[own]
+    part = np.full(len(groups.names), -1, dtype=np.int8)
+    part[present[order]] = np.minimum(np.searchsorted(np.cumsum(shares), place, side="right"), len(shares) - 1)
+    out: Folds = part[groups.codes]
+    return out
 
 
 def order_key(name: object, seed: int) -> int:
     """A pseudo-random order that depends on the name and the seed only."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest(), "little")
+
+
+def order_keys(names: Iterable[object], seed: int) -> npt.NDArray[np.uint64]:
+    """The same for many names, (n,)."""
+    return np.fromiter((order_key(name, seed) for name in names), dtype=np.uint64)

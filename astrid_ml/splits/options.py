@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.columns import Columns
 from astrid_ml.errors import UserError
-from astrid_ml.missions import canonical, canonical_all, with_canonical
-from astrid_ml.nearest import nearest
+from astrid_ml.missions import canonical, canonical_all
 from astrid_ml.sky import healpix
-from astrid_ml.splits.groups import assign, joined, linked_groups
+from astrid_ml.splits.coded import Coded
+from astrid_ml.splits.common import PARTS, among, check_label_sources, check_shares, missions_of, one_round, strata_of
+from astrid_ml.splits.folds import LEFT, TEST
+from astrid_ml.splits.groups import linked, shared_out
 from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.splits.shared import (
-    check_label_sources,
     check_missions,
-    check_shares,
     need,
-    one_round,
-    refuse_crossing,
-    strata_of,
     told_of_misspelt,
     without_near,
-    without_shared,
 )
-from astrid_ml.types import Array, Decay, InUnits, Level, NonNegative, Range, Seed
-
-PARTS = np.array(["train", "val", "test"])
+from astrid_ml.types import Decay, InUnits, Level, NonNegative, Range, Seed
 
 
 @dataclass(frozen=True)
@@ -47,18 +42,23 @@ class GroupSplit:
     test: Decay = 0.2
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
 
+    by_column: ClassVar[bool] = True
+
     def check_first(self, known: Mapping[str, Collection[str]]) -> None:
         """Refuse shares that leave nothing."""
         check_shares(self.val, self.test)
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    def plan(self, index: Columns) -> SplitPlan:
         """Share out the groups."""
+        return self.of_strata(index, strata_of(index))
+
+    def of_strata(self, index: Columns, strata: Coded) -> SplitPlan:
+        """The same with strata of the caller's."""
         check_shares(self.val, self.test)
-        groups = linked_groups(index, self.link_radius)
-        part = assign(groups, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)
-        return SplitPlan(
-            "group", one_round(index, PARTS[part]), {"linked": int(index["group_id"].nunique() - groups.nunique())}
-        )
+        groups = linked(index, self.link_radius)
+        part = shared_out(groups, strata, [1 - self.val - self.test, self.val, self.test], self.seed)
+        fewer = len(groups.names) - groups.count()
+        return SplitPlan("group", one_round(index, part), {"linked": fewer})
 
 
 @dataclass(frozen=True)
@@ -79,25 +79,29 @@ class SkySplit:
     order: Annotated[int, Range(0, 29)] = 6
     buffer: Annotated[NonNegative, InUnits("deg")] = 0.0
 
+    by_column: ClassVar[bool] = True
+
     def check_first(self, known: Mapping[str, Collection[str]]) -> None:
         """Refuse shares that leave nothing."""
         check_shares(self.val, self.test)
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    def plan(self, index: Columns) -> SplitPlan:
         """Share out the cells; a group goes where its first sample lies."""
         check_shares(self.val, self.test)
         need(index, ["ra", "dec"], "a split by sky")
-        groups = linked_groups(index, self.link_radius)
-        cells = pd.Series(
-            healpix(index["ra"].to_numpy(float), index["dec"].to_numpy(float), self.order), index=index.index
-        )
-        home = cells.groupby(groups).first()
-        of_group = groups.map(home).astype(str)
-        part = assign(of_group, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)
+        groups = linked(index, self.link_radius)
+        cells = healpix(index["ra"].to_numpy(float), index["dec"].to_numpy(float), self.order)
+        home = np.zeros(len(groups.names), dtype=np.int64)
+        home[groups.codes[::-1]] = cells[::-1]
+        place, known = pd.factorize(home[groups.codes])
+        of_group = Coded.of(pd.Series(known))
+        of_group = Coded(of_group.codes[place], of_group.names)
+        part = shared_out(of_group, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)
+        account = {"cells": of_group.count(), "order": self.order}
+        if self.buffer <= 0:
+            return SplitPlan("sky", one_round(index, part), account)
         folds = without_near(PARTS[part], index[["ra", "dec"]].to_numpy(dtype=float), self.buffer)
-        account = {"cells": int(of_group.nunique()), "order": self.order}
-        if self.buffer > 0:
-            account["left_out_near_a_border"] = int((folds == "unused").sum())
+        account["left_out_near_a_border"] = int((folds == "unused").sum())
         return SplitPlan("sky", one_round(index, folds), account)
 
 
@@ -116,21 +120,23 @@ class TimeSplit:
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
     column: str = "mjd"
 
+    by_column: ClassVar[bool] = True
+
     def check_first(self, known: Mapping[str, Collection[str]]) -> None:
         """Refuse shares that leave nothing."""
         check_shares(self.val, self.test)
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    def plan(self, index: Columns) -> SplitPlan:
         """Cut the objects' first detections at two quantiles."""
         check_shares(self.val, self.test)
         need(index, [self.column], "a split by time")
-        groups = linked_groups(index, self.link_radius)
-        first = index[self.column].astype(float).groupby(groups).min()
+        groups = linked(index, self.link_radius)
+        first = index[self.column].astype(float).groupby(groups.codes).min()
         cuts = first.quantile([1 - self.val - self.test, 1 - self.test]).to_numpy()
-        part = np.searchsorted(cuts, first.to_numpy(), side="right")
-        of_row = groups.map(pd.Series(part, index=first.index)).to_numpy(dtype=np.int64)
+        part = np.zeros(len(groups.names), dtype=np.int8)
+        part[first.index.to_numpy()] = np.searchsorted(cuts, first.to_numpy(), side="right")
         account = {"boundaries": [float(cut) for cut in cuts], "column": self.column}
-        return SplitPlan("time", one_round(index, PARTS[of_row]), account, time_ordered=True)
+        return SplitPlan("time", one_round(index, part[groups.codes]), account, time_ordered=True)
 
 
 @dataclass(frozen=True)
@@ -148,22 +154,24 @@ class KFold:
     val: Level = 0.15
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    by_column: ClassVar[bool] = True
+
+    def plan(self, index: Columns) -> SplitPlan:
         """k rounds; the validation groups come from the training part."""
         if self.k < 2:
             raise UserError("split.k of at least 2", str(self.k), "for instance split.k=5")
-        groups = linked_groups(index, self.link_radius)
-        if (count := len(pd.unique(groups))) < self.k:
+        groups = linked(index, self.link_radius)
+        if (count := groups.count()) < self.k:
             fix = "choose fewer folds"
             raise UserError(f"split.k of at most {count}, the groups of this dataset", str(self.k), fix)
         strata = strata_of(index)
-        part = assign(groups, strata, [1 / self.k] * self.k, self.seed)
+        part = shared_out(groups, strata, [1 / self.k] * self.k, self.seed)
         rounds = []
         for fold in range(self.k):
-            folds = np.full(len(index), "test", dtype="<U5")
+            folds = np.full(len(index), TEST, dtype=np.int8)
             rest = part != fold
-            inner = assign(groups[rest], strata[rest], [1 - self.val, self.val], self.seed + 1000 * (fold + 1))
-            folds[rest] = PARTS[inner]
+            seed = self.seed + 1000 * (fold + 1)
+            folds[rest] = shared_out(groups[rest], strata[rest], [1 - self.val, self.val], seed)
             rounds += one_round(index, folds)
         return SplitPlan("kfold", rounds, {"k": self.k})
 
@@ -187,6 +195,8 @@ class MissionSplit:
     test: tuple[str, ...] | list[str] = ()
     allow_mixed_labels: bool = False
 
+    by_column: ClassVar[bool] = True
+
     def check_first(self, known: Mapping[str, Collection[str]]) -> None:
         """Refuse lists that overlap or leave nothing, and names that the data cannot hold."""
         check_missions(canonical_all(self.train), canonical_all(self.test), canonical_all(known.get("mission", ())))
@@ -194,24 +204,24 @@ class MissionSplit:
             told_of_misspelt(self.train, "split.train")
             told_of_misspelt(self.test, "split.test")
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    def plan(self, index: Columns) -> SplitPlan:
         """Missions decide; a group seen by a tested mission is never trained on."""
-        need(index, ["mission"], "a split by mission")
-        index = with_canonical(index)
-        mission = index["mission"].astype(str)
-        known, test = sorted(mission.unique()), canonical_all(self.test)
-        check_missions(canonical_all(self.train), test, known)
+        mission = missions_of(index)
+        known, test = mission.names.tolist(), canonical_all(self.test)
         train = canonical_all(self.train) or [name for name in known if name not in test]
-        check_label_sources(index, [*train, *test], self.allow_mixed_labels)
-        groups = linked_groups(index, self.link_radius)
-        folds = np.full(len(index), "unused", dtype="<U6")
-        tested = mission.isin(test).to_numpy()
-        seen_there = groups.isin(groups[tested]).to_numpy()
-        usable = mission.isin(train).to_numpy() & ~seen_there
-        folds[tested] = "test"
+        check_missions(canonical_all(self.train), test, known)
+        check_label_sources(index, mission, [*train, *test], self.allow_mixed_labels)
+        groups = linked(index, self.link_radius)
+        folds = np.full(len(index), LEFT, dtype=np.int8)
+        tested = among(mission, test)
+        there = np.zeros(len(groups.names), dtype=bool)
+        there[groups.codes[tested]] = True
+        seen_there = there[groups.codes]
+        usable = among(mission, train) & ~seen_there
+        folds[tested] = TEST
         if usable.any():
-            part = assign(groups[usable], strata_of(index)[usable], [1 - self.val, self.val], self.seed)
-            folds[usable] = PARTS[part]
+            strata = strata_of(index, mission)[usable]
+            folds[usable] = shared_out(groups[usable], strata, [1 - self.val, self.val], self.seed)
         account = {"train": train, "test": test, "left_out_shared": int((seen_there & ~tested).sum())}
         return SplitPlan("missions", one_round(index, folds), account)
 
@@ -235,6 +245,8 @@ class LeaveOneMissionOut:
     held_out: str | None = "none"
     allow_mixed_labels: bool = False
 
+    by_column: ClassVar[bool] = True
+
     def check_first(self, known: Mapping[str, Collection[str]]) -> None:
         """Refuse a mission that the data cannot hold, or that is all that they hold."""
         if self.mission is None:
@@ -250,101 +262,17 @@ class LeaveOneMissionOut:
         name = "none" if self.held_out is None else canonical(self.held_out)
         return None if name == "none" else name
 
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
+    def plan(self, index: Columns) -> SplitPlan:
         """One round for the chosen mission."""
-        need(index, ["mission"], "a split by mission")
-        index = with_canonical(index)
-        known = sorted(index["mission"].astype(str).unique())
+        mission = missions_of(index)
+        known = mission.names.tolist()
         held_out = self.mission
         if held_out is None:
-            check_label_sources(index, known, self.allow_mixed_labels)
-            pooled = GroupSplit(self.seed, self.val, self.test, self.link_radius).plan(index)
+            check_label_sources(index, mission, known, self.allow_mixed_labels)
+            split = GroupSplit(self.seed, self.val, self.test, self.link_radius)
+            pooled = split.of_strata(index, strata_of(index, mission))
             return SplitPlan("leave_one_mission_out", pooled.rounds, {"held_out": "none", **pooled.account})
         check_missions((), (held_out,), known, str(self.held_out))
-        split = MissionSplit(self.seed, self.val, self.link_radius, (), (held_out,), self.allow_mixed_labels)
-        plan = split.plan(index)
+        others = MissionSplit(self.seed, self.val, self.link_radius, (), (held_out,), self.allow_mixed_labels)
+        plan = others.plan(index)
         return SplitPlan("leave_one_mission_out", plan.rounds, {"held_out": held_out, **plan.account})
-
-
-@dataclass(frozen=True)
-class ColumnSplit:
-    """Whole values of a column (field, detector, filter, jid) are tested, and nothing of the sky that they show is
-    trained on: an object that recurs under another value, or (for cutouts of full frames) its patch of sky, is refused
-    or left out of training.
-
-    Args:
-        seed, val, test, link_radius: as in :class:`GroupSplit`; ``test`` only where ``test_values`` is empty.
-        column: a column of the index.
-        test_values: values to test on; empty shares them out at random.
-        disjoint: columns that name one object over all frames; absent ones are passed over.
-        cell_order: HEALPix cells that may stand in one fold only, checked where samples are cut from frames (column
-            ``image``); 10 has cells of 3.4 arcmin. None does not check.
-        shared: ``refuse`` what recurs, or ``leave_out``: the sample nearer to training becomes unused.
-    """
-
-    seed: Seed = 1
-    val: Level = 0.15
-    test: Decay = 0.2
-    link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
-    column: str = "field"
-    test_values: tuple[str, ...] | list[str] = ()
-    disjoint: tuple[str, ...] | list[str] = ("truth_id",)
-    cell_order: Annotated[int, Range(0, 29)] | None = 10
-    shared: Literal["refuse", "leave_out"] = "refuse"
-
-    def check_first(self, known: Mapping[str, Collection[str]]) -> None:
-        """Refuse shares that leave nothing to train on, and values that the column cannot hold."""
-        if not self.test_values:
-            check_shares(self.val, self.test)
-        elif self.column in known:
-            self._check_values(known[self.column])
-
-    def _check_values(self, there: Collection[str]) -> None:
-        """Refuse values to test on that are not there, or that are all that is there."""
-        values = sorted(set(map(str, there)))
-        if unknown := sorted(set(map(str, self.test_values)) - set(values)):
-            fix = nearest(unknown[0], values) or f"choose among {', '.join(values[:10])}"
-            raise UserError(f"split.test_values among the values of {self.column}", ", ".join(unknown), fix)
-        if not set(values) - set(map(str, self.test_values)):
-            got = f"all {len(values)} values of {self.column} in split.test_values"
-            raise UserError(f"a value of {self.column} that is not tested, to train on", got, "test fewer of them")
-
-    def plan(self, index: pd.DataFrame) -> SplitPlan:
-        """Values decide; what recurs over folds is refused by name, or left out and counted."""
-        need(index, [self.column], f"a split by {self.column}")
-        if self.shared not in ("refuse", "leave_out"):
-            raise UserError("split.shared of refuse or leave_out", self.shared, "choose one of them")
-        groups = linked_groups(index, self.link_radius)
-        for name in self.disjoint:
-            groups = groups if name not in index else joined(groups, index[name])
-        cells = self._cells(index, groups)
-        folds = self._folds(index, groups if cells is None else cells)
-        keys = [groups] if cells is None else [groups, cells]
-        account: dict[str, Any] = {"column": self.column}
-        if self.shared == "leave_out":
-            before = folds
-            folds = without_shared(folds, keys)
-            account["left_out_shared"] = int((folds != before).sum())
-        rounds = one_round(index.assign(group_id=groups), folds)
-        if cells is not None:
-            refuse_crossing(folds, cells)
-        return SplitPlan(f"column {self.column}", rounds, account)
-
-    def _cells(self, index: pd.DataFrame, groups: pd.Series) -> pd.Series | None:
-        """The cell of each sample, its group where its position is unknown; None where cells do not matter."""
-        if self.cell_order is None or not {"image", "ra", "dec"} <= set(index.columns):
-            return None
-        cells = healpix(index["ra"].to_numpy(float), index["dec"].to_numpy(float), self.cell_order)
-        return pd.Series(cells, index=index.index).astype(str).where(cells >= 0, groups)
-
-    def _folds(self, index: pd.DataFrame, units: pd.Series) -> Array:
-        """Folds by value; validation takes whole ``units`` of what is not tested."""
-        values = index[self.column].astype(str)
-        if not self.test_values:
-            check_shares(self.val, self.test)
-            return PARTS[assign(values, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)]
-        self._check_values(values.unique())
-        folds = np.full(len(index), "test", dtype="<U5")
-        rest = ~values.isin([str(value) for value in self.test_values]).to_numpy()
-        folds[rest] = PARTS[assign(units[rest], strata_of(index)[rest], [1 - self.val, self.val], self.seed)]
-        return folds

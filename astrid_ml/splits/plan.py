@@ -5,17 +5,24 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from astrid_ml.contracts.check import ContractError, called, check_part, described
+from astrid_ml.contracts.columns import Columns, PlansByColumn, columns_of
+from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.dataset.repeats import repeats_of
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole
+from astrid_ml.splits.coded import Coded, as_series, as_texts
+from astrid_ml.splits.folds import FOLDS, UNUSED, folds_of, names_at, same, sets_of_groups
+from astrid_ml.types import Folds
 
-FOLDS = ("train", "val", "test")
-UNUSED = "unused"
+BLOCK = 1 << 18  # rows that become texts of Python together
 
 
 @dataclass(frozen=True)
@@ -44,13 +51,20 @@ class SplitPlan:
     account: dict[str, Any] = field(default_factory=dict)
     time_ordered: bool = False
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Over ids and folds of all rounds."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         digest = hashlib.sha256()
         for table in self.rounds:
-            ordered = table.sort_values("id")
-            digest.update("\n".join(ordered["id"] + "\t" + ordered["fold"]).encode())
+            ids, folds = as_texts(table["id"]).combine_chunks(), as_texts(table["fold"]).combine_chunks()
+            order = pc.array_sort_indices(ids)
+            for start in range(0, len(order), BLOCK):
+                rows = order.slice(start, BLOCK)
+                line = pc.binary_join_element_wise(ids.take(rows), folds.take(rows), pa.scalar("\t", pa.large_string()))
+                digest.update((("\n" if start else "") + "\n".join(line.to_pylist())).encode())
         return digest.hexdigest()[:12]
 
     def write(self, dataset: Path, run_dir: Path) -> list[Path]:
@@ -67,22 +81,24 @@ class SplitPlan:
             written.append(folder / name)
         return written
 
-    def counts(self, index: pd.DataFrame) -> pd.DataFrame:
+    def counts(self, index: Columns) -> pd.DataFrame:
         """Rows round, fold, samples, groups, labelled, positives."""
-        rows = []
+        rows, groups, labels = [], Coded.of(index["group_id"]), index["label"]
+        numbers = pd.to_numeric(labels, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        known, real = labels.notna().to_numpy(), numbers == 1
         for number, table in enumerate(self.rounds):
-            joined = index.merge(table, on="id")
-            for fold in FOLDS:
-                part = joined[joined["fold"] == fold]
-                labels = pd.to_numeric(part["label"], errors="coerce")
+            folds = folds_of(index["id"], table)
+            there = sets_of_groups(groups, folds).sum(axis=0)
+            for place, fold in enumerate(FOLDS):
+                part = folds == place
                 rows.append(
                     {
                         "round": number,
                         "fold": fold,
-                        "samples": len(part),
-                        "groups": int(part["group_id"].nunique()),
-                        "labelled": int(part["label"].notna().sum()),
-                        "positives": int((labels == 1).sum()),
+                        "samples": int(part.sum()),
+                        "groups": int(there[place]),
+                        "labelled": int((part & known).sum()),
+                        "positives": int((part & real).sum()),
                     }
                 )
         return pd.DataFrame(rows)
@@ -108,8 +124,13 @@ class Split(Protocol):
         """The rounds for an index, whose columns are those of :class:`~astrid_ml.contracts.pipeline.DomainPipeline`."""
 
 
-def planned(split: Split, index: pd.DataFrame) -> SplitPlan:
-    """What a split says of an index, if it is a plan.
+def index_for(split: Split, source: SampleSource) -> Any:
+    """What a split is given: the columns of a source where it asks for no more, else the whole index."""
+    return columns_of(source) if isinstance(split, PlansByColumn) and split.by_column else source.index
+
+
+def planned(split: Split, index: Any) -> SplitPlan:
+    """What a split says of an index (see :func:`index_for`), if it is a plan.
 
     Raises:
         ContractError: it is none: a round without its columns, an id twice, not at all or unknown, an unknown fold.
@@ -126,7 +147,7 @@ def planned(split: Split, index: pd.DataFrame) -> SplitPlan:
         raise ContractError(
             "a SplitPlan with a list of one round or more", f"{described(plan.rounds)} from {called(split)}", "add one"
         )
-    known = pd.Index(index["id"].astype(str))
+    known = index["id"].astype(str)
     for number, table in enumerate(plan.rounds):
         fault = _fault_of_round(table, known)
         if fault is not None:
@@ -135,7 +156,7 @@ def planned(split: Split, index: pd.DataFrame) -> SplitPlan:
     return plan
 
 
-def planned_for_training(split: Split, index: pd.DataFrame) -> SplitPlan:
+def planned_for_training(split: Split, index: Any) -> SplitPlan:
     """The same, if there is something to train on and to choose by in each round.
 
     Raises:
@@ -154,7 +175,7 @@ def planned_for_training(split: Split, index: pd.DataFrame) -> SplitPlan:
     return plan
 
 
-def _fault_of_round(table: Any, known: pd.Index) -> tuple[str, str, str] | None:
+def _fault_of_round(table: Any, known: pd.Series) -> tuple[str, str, str] | None:
     """What is wrong with one round, in three parts."""
     folds = ", ".join((*FOLDS, UNUSED))
     if not isinstance(table, pd.DataFrame) or not {"id", "fold"} <= set(table.columns):
@@ -163,38 +184,58 @@ def _fault_of_round(table: Any, known: pd.Index) -> tuple[str, str, str] | None:
     strange = table["fold"][~table["fold"].isin((*FOLDS, UNUSED))].astype(str).unique()
     if len(strange):
         return f"folds named {folds}", ", ".join(map(repr, strange[:3])), "use these names"
-    ids = pd.Index(table["id"].astype(str))
-    twice = ids[ids.duplicated()].unique()
+    ids = table["id"].astype(str)
+    twice = ids.iloc[repeats_of(ids)].unique()
     if len(twice):
         return "each id once in a round", f"{len(twice)} more than once ({', '.join(twice[:3])})", "give each one fold"
-    unknown = ids.difference(known)
+    if same(ids, known):
+        return None
+    unknown = _not_in(ids, known)
     if len(unknown):
         return "ids of the index", f"{len(unknown)} others ({', '.join(unknown[:3])})", "take them from index['id']"
-    absent = known.difference(ids)
+    absent = _not_in(known, ids)
     if len(absent):
         fix = f"give those that are left out the fold {UNUSED}"
         return "every id of the index in a round", f"{len(absent)} without a fold ({', '.join(absent[:3])})", fix
     return None
 
 
-def check_disjoint(index: pd.DataFrame, rounds: list[pd.DataFrame]) -> None:
+def _not_in(ids: pd.Series, known: pd.Series) -> list[str]:
+    """Ids that do not stand in another column, each once, in order."""
+    import pyarrow.compute as pc
+
+    texts = as_texts(ids)
+    absent = pc.invert(pc.is_in(texts, value_set=as_texts(known).combine_chunks()))
+    return sorted(as_series(texts.filter(absent)).unique())
+
+
+def check_disjoint(index: Columns, rounds: list[pd.DataFrame]) -> None:
     """No id and no group stands in two folds of a round.
 
     Raises:
         UserError: some do; they are named.
     """
+    groups = Coded.of(index["group_id"])
     for table in rounds:
-        used = table[table["fold"].isin(FOLDS)]
-        if used["id"].duplicated().any():
-            twice = used.loc[used["id"].duplicated(), "id"].unique()
+        used = table["id"][table["fold"].isin(FOLDS)].astype(str)
+        twice = used.iloc[repeats_of(used)].unique()
+        if len(twice):
             raise UserError(
                 "each id in one fold", f"{len(twice)} in two ({', '.join(twice[:3])})", "fix the split file"
             )
-        folds = index[["id", "group_id"]].merge(used, on="id").groupby("group_id")["fold"].nunique()
-        crossing = folds[folds > 1].index
-        if len(crossing):
-            raise UserError(
-                "each group (object, exposure) in one fold",
-                f"{len(crossing)} groups in two folds ({', '.join(map(str, crossing[:3]))})",
-                "split by group, or use a larger link_radius",
-            )
+        refuse_split_groups(groups, folds_of(index["id"], table))
+
+
+def refuse_split_groups(groups: Coded, folds: Folds) -> None:
+    """No group stands in two folds.
+
+    Raises:
+        UserError: some do; they are named.
+    """
+    crossing = np.flatnonzero(sets_of_groups(groups, folds).sum(axis=1) > 1)
+    if len(crossing):
+        raise UserError(
+            "each group (object, exposure) in one fold",
+            f"{len(crossing)} groups in two folds ({', '.join(names_at(groups, crossing[:3]))})",
+            "split by group, or use a larger link_radius",
+        )

@@ -8,12 +8,13 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.columns import Columns
 from astrid_ml.errors import UserError
 from astrid_ml.missions import misspelt
 from astrid_ml.nearest import nearest
 from astrid_ml.printable import printable
 from astrid_ml.sky import unit_vectors
-from astrid_ml.splits.plan import FOLDS, check_disjoint
+from astrid_ml.splits.folds import FOLDS
 from astrid_ml.types import Array, Floats
 
 # Each fold with those that give way to it.
@@ -90,58 +91,13 @@ def without_near(folds: Array, sky: Floats, radius: float) -> Array:
     return out
 
 
-def need(index: pd.DataFrame, columns: Sequence[str], why: str) -> None:
+def need(index: Columns, columns: Sequence[str], why: str) -> None:
     """The columns stand in the index and are not all null."""
     absent = [name for name in columns if name not in index or index[name].isna().all()]
     if absent:
         there = [str(name) for name in index.columns if index[name].notna().any()]
         fix = f"choose another split, or one of the columns {', '.join(there)}"
         raise UserError(f"the column {', '.join(absent)} for {why}", "none in this dataset", fix)
-
-
-def strata_of(index: pd.DataFrame) -> pd.Series:
-    """Label and mission together: each fold gets its share of both."""
-    return _words(index, "label") + "|" + _words(index, "mission")
-
-
-def _words(index: pd.DataFrame, name: str) -> pd.Series:
-    """A column as text; empty where null, which as text would stay null and put all its rows into one fold."""
-    if name not in index:
-        return pd.Series("", index=index.index)
-    return index[name].astype(object).where(index[name].notna(), "").astype(str)
-
-
-def one_round(index: pd.DataFrame, folds: Array) -> list[pd.DataFrame]:
-    """A single round; refuses groups that cross."""
-    rounds = [pd.DataFrame({"id": index["id"].astype(str), "fold": folds})]
-    check_disjoint(index, rounds)
-    return rounds
-
-
-def check_shares(val: float, test: float) -> None:
-    """Shares leave something to train on."""
-    if not (0 < val < 1 and 0 <= test < 1 and val + test < 1):
-        raise UserError(
-            "split.val and split.test that leave a share for training", f"{val} and {test}", "for instance 0.15 and 0.2"
-        )
-
-
-def check_label_sources(index: pd.DataFrame, missions: Sequence[str], allowed: bool) -> None:
-    """Missions labelled in different ways measure the labelling, not the sky.
-
-    Raises:
-        UserError: ``label_source`` differs between missions and that is not allowed.
-    """
-    if allowed or "label_source" not in index:
-        return
-    chosen = index[index["mission"].isin(missions) & index["label"].notna()]
-    sources = chosen.groupby("mission")["label_source"].agg(lambda column: ", ".join(sorted(set(column.astype(str)))))
-    if sources.nunique() > 1:
-        raise UserError(
-            "one source of labels for all missions",
-            "; ".join(f"{mission}: {source}" for mission, source in sources.items()),
-            "label them alike, or accept it with split.allow_mixed_labels=true (the report says so)",
-        )
 
 
 def check_missions(train: Sequence[str], test: Sequence[str], there: Collection[str], held_out: str = "") -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from astrid_ml.errors import UserError
 from astrid_ml.sky import healpix
+from astrid_ml.splits.column import ColumnSplit
 from astrid_ml.splits.groups import joined
-from astrid_ml.splits.options import ColumnSplit, SkySplit
+from astrid_ml.splits.options import SkySplit
 from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.splits.shared import crossing, refuse_crossing, without_near, without_shared
 

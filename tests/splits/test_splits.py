@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from astrid_ml.errors import UserError
 from astrid_ml.sky import healpix
-from astrid_ml.splits import options
+from astrid_ml.splits import column, options
 from astrid_ml.splits.groups import linked_groups
 from astrid_ml.splits.plan import SplitPlan, check_disjoint
 
@@ -42,8 +42,8 @@ EVERY = [
     options.MissionSplit(train=["SWIFT", "PS1"], test=["GALEX"]),
     options.LeaveOneMissionOut(held_out="GALEX"),
     options.LeaveOneMissionOut(),
-    options.ColumnSplit(column="field"),
-    options.ColumnSplit(column="field", test_values=["3", "7"]),
+    column.ColumnSplit(column="field"),
+    column.ColumnSplit(column="field", test_values=["3", "7"]),
 ]
 
 
@@ -162,10 +162,10 @@ def test_mixed_label_sources_are_refused_unless_allowed(held_out: str) -> None:
         (options.MissionSplit(train=["PS1"], test=["ps1"]), "ps1"),
         (options.MissionSplit(train=["HST"], test=["PS1"]), "got hst"),
         (options.MissionSplit(), "split.test"),
-        (options.ColumnSplit(column="detector"), "detector"),
-        (options.ColumnSplit(column="field", test_values=["99"]), "99"),
+        (column.ColumnSplit(column="detector"), "detector"),
+        (column.ColumnSplit(column="field", test_values=["99"]), "99"),
         (options.TimeSplit(column="jd"), "jd"),
-        (options.ColumnSplit(column="mission_of_day"), "groups in two folds"),
+        (column.ColumnSplit(column="mission_of_day"), "groups in two folds"),
     ],
 )
 def test_what_cannot_be_is_refused(split: options.GroupSplit, message: str) -> None:

@@ -24,7 +24,7 @@ from astrid_ml.run.folder import training_begun
 from astrid_ml.run.marks import Mark, Marks
 from astrid_ml.run.prepare import prepare
 from astrid_ml.run.stages import StageLog
-from astrid_ml.splits.plan import SplitPlan, planned_for_training
+from astrid_ml.splits.plan import SplitPlan, index_for, planned_for_training
 
 FITTED = "fitted.ckpt"
 
@@ -69,7 +69,8 @@ def plan_of(config: dict[str, Any], dataset: PreparedDataset, marks: Marks, log:
             log.skip(mark.stage)
             return kept
     with log.stage("split", dataset=dataset.fingerprint) as stage:
-        plan = planned_for_training(build(config["split"], config.get("trust", [])), dataset.index)
+        split = build(config["split"], config.get("trust", []))
+        plan = planned_for_training(split, index_for(split, dataset))
         stage.outputs["plan"] = plan.hash
         if marks.writes:
             written = [marks.folder / "splits" / path.name for path in plan.write(dataset.path, marks.folder)]

@@ -27,7 +27,8 @@ from astrid_ml.run.training.fit import fit
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
 from astrid_ml.run.trial import try_first_batch
 from astrid_ml.run.versions import versions
-from astrid_ml.splits.plan import FOLDS, SplitPlan
+from astrid_ml.splits.folds import FOLDS
+from astrid_ml.splits.plan import SplitPlan
 
 # Nodes of the configuration that a prediction needs; all else stays in the run's config.yaml.
 PREDICTION_NODES = ("preprocessing", "channels", "datamodule", "model", "evaluation")
