@@ -147,5 +147,13 @@ def known_options() -> set[str]:
 
 
 def _closed(cluster: Any) -> None:
-    with suppress(Exception):  # what it says of jobs that are gone helps nobody
-        cluster.close(timeout=10)
+    from distributed.core import Status
+
+    for _ in range(2):
+        with suppress(Exception):  # what it says of jobs that are gone helps nobody
+            cluster.close(timeout=10)
+        if cluster.status == Status.closed:
+            return
+        cluster.worker_spec.clear()  # jobs that were refused stopped it before its scheduler was closed
+        cluster._created.clear()
+        cluster.status = Status.running

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from astrid_ml.executors.slurm import need_options, need_programs, refused
 from astrid_ml.executors.submitit import Submitit
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-SIZE = {"cores": 1, "memory": "1GB"}
+SIZE = {"cores": 1, "memory": "1GB", "scheduler_options": {"host": "127.0.0.1", "dashboard": False}}
 
 
 def test_a_machine_without_slurm_and_options_that_are_none(
@@ -61,6 +63,9 @@ def test_what_sbatch_refuses_is_told_in_its_words(slurm: Path, tmp_path: Path, m
         with pytest.raises(UserError, match=r"jobs that sbatch takes.*invalid partition specified: closed"):
             list(executor.map(float, ["1", "2", "3"]))
     assert sorted(os.listdir(".")) == before
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        gc.collect()  # a cluster that is not closed says so when it is forgotten
 
 
 @pytest.mark.slow
