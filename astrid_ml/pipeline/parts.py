@@ -23,6 +23,7 @@ from astrid_ml.progress import Progress
 from astrid_ml.temporaries import forget_orphans
 
 _OWN = re.compile(r"[0-9a-f]{24}\.")
+_NOTE = re.compile(r"[0-9a-f]{24}\.json")
 PARTS = "parts"  # folder: a note for each finished piece
 # A piece of work gives what is to be said of it (JSON), and the files that it wrote, in the folder of the results.
 PieceWork = Callable[[Any], tuple[dict[str, Any], Sequence[Path]]]
@@ -184,7 +185,7 @@ def _forget_others(folder: Path, jobs: Sequence[PartJob]) -> None:
     """Remove the notes of other settings and of files that have changed since: their results may be written over."""
     kept = {job.note.name for job in jobs}
     for path in (folder / PARTS).glob("*.json"):
-        if path.name not in kept:
+        if _NOTE.fullmatch(path.name) and path.name not in kept:  # pieces may keep files of their own beside it
             path.unlink(missing_ok=True)
 
 

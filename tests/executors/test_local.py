@@ -89,7 +89,9 @@ def test_work_that_no_process_can_begin_ends_at_once(tmp_path: Path, monkeypatch
 
 
 SCRIPT = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_SETMASK, [])
 sys.path.insert(0, sys.argv[1])
 from crew_work import work
 from astrid_ml.executors.limits import Limits

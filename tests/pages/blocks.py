@@ -31,7 +31,6 @@ KEYS = {"exit", "fixture", "needs", "same"}
 # Why a block cannot be run here; each name must be used by a page.
 NEEDS = {
     "install": "installs packages and runs this very suite; the continuous integration types it (.ci/run)",
-    "slurm": "needs a cluster; tests/executors/test_slurm.py runs both on a stand-in for SLURM",
 }
 
 

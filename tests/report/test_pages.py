@@ -126,7 +126,7 @@ def assert_harmless(page: str) -> None:
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'")
     for payload in PAYLOADS:
         assert payload in seen.text, payload
-    assert "49" not in re.sub(r"\d\.\d+", "", seen.text)
+    assert "49" not in re.sub(r"\d\.\d+", "", re.sub(r"pytest-\d+", "", seen.text))
 
 
 def test_a_hostile_run_is_shown_as_text(tmp_path: Path) -> None:

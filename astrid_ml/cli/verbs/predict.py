@@ -39,7 +39,8 @@ def command(cfg: Any) -> int:
     )
     if "shard" in report:
         print(
-            f"shard {report['shard']}: {report['units']} units, {report['failed']} failed; shard=join joins all shards"
+            f"shard {report['shard']}: {report['units']} units, {report['failed']} failed; when all are done: "
+            f"astrid publish input={tree['output_dir']}"
         )
         return _failures(report)
     table = Path(tree["output_dir"]) / "predictions.parquet"
