@@ -45,7 +45,9 @@ def note_command(cfg: Any, verb: Verb, conf: Folder) -> None:
     path = place / SHARDS / f"{COMMAND}{name}.json"
     settings = {key: value for key, value in settings_of(tree, keys).items() if _decides(key, verb)}
     known = read_command(path) if path.is_file() else None
-    if known is not None and (changed := changes(known["settings"], settings)):
+    if known is not None and known["settings"] != settings:
+        other = sorted(set(known["settings"]) ^ set(settings))
+        changed = changes(known["settings"], settings) or f"another {', '.join(other[:3])}"
         fix = f"give this shard the settings of the others, or remove {path.parent} to begin anew"
         raise UserError("shards of one configuration", f"others in {place} with {changed}", fix)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ def products(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        kept = path.suffix not in SKIPPED and not set(inside.parts) & set(MARKS) and not left_over(str(inside))
+        kept = path.suffix not in SKIPPED and not set(inside.parts) & {*MARKS, "parts"} and not left_over(str(inside))
         if path.is_file() and kept:
             found[str(inside)] = digest(path, folder)
     return found

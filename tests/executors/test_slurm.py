@@ -26,7 +26,7 @@ from astrid_ml.executors.slurm import need_options, need_programs, refused
 from astrid_ml.executors.submitit import Submitit
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-SIZE = {"cores": 1, "memory": "1GB", "scheduler_options": {"host": "127.0.0.1", "dashboard": False}}
+SIZE = {"cores": 1, "memory": "1GB"}
 
 
 def test_a_machine_without_slurm_and_options_that_are_none(

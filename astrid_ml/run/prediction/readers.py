@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.build import build, registry, resolve
+from astrid_ml.build import build, check_targets, registry, resolve
 from astrid_ml.config import domains, preprocessing_of
 from astrid_ml.contracts.pipeline import DomainPipeline, Unit
 from astrid_ml.errors import UserError
@@ -102,5 +102,6 @@ def _says_nothing(reason: str, nothing: str) -> bool:
 def kinds_read(config: Mapping[str, Any], trust: Sequence[str] = ()) -> tuple[str, ...]:
     """The kinds of samples that a checkpoint's datamodule reads; empty where it does not say."""
     node = current(dict(config.get("datamodule") or {}), registry(), tuple(trust))
+    check_targets({"_target_": node["_target_"]} if "_target_" in node else {}, tuple(trust))
     made = resolve(str(node["_target_"])) if "_target_" in node else None
     return tuple(getattr(made, "reads", ()))
