@@ -109,7 +109,6 @@ srun "{python}" -m astrid_ml train {words}
 """
 
 
-@pytest.mark.xfail(reason="the second life on several nodes fails while it starts: not understood yet", strict=True)
 @pytest.mark.slow
 def test_a_training_on_two_nodes_is_asked_to_leave_and_its_second_life_ends_as_if_nothing_had_been(
     slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -156,13 +156,22 @@ def jobs(names: list[str]) -> list[Path]:
 
 
 def end(job: Path, wish: str) -> None:
+    """End the life that a job has now: a next one may begin before anybody looks again, and is left alone."""
     (job / "wish").write_text(wish)
+    leader = _leader(job)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(FileNotFoundError, ProcessLookupError, ValueError):
-            os.killpg(int((job / "leader").read_text()), number)
         until = time.monotonic() + 3
-        while (job / "leader").exists() and time.monotonic() < until:
-            time.sleep(0.02)
+        while leader and _leader(job) == leader and time.monotonic() < until:
+            with suppress(ProcessLookupError):
+                os.killpg(leader, number)
+            time.sleep(0.05)
+
+
+def _leader(job: Path) -> int:
+    """The process that leads a job's life; 0 between two lives."""
+    with suppress(FileNotFoundError, ValueError):
+        return int((job / "leader").read_text())
+    return 0
 
 
 def scancel(words: list[str]) -> int:
