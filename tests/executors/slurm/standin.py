@@ -107,6 +107,8 @@ def keep(words: list[str]) -> int:
         (job / "state").write_text("RUNNING")
         env = {**os.environ, **told["env"], "SLURM_RESTART_COUNT": str(life)}
         streams = {"stdout": told["logs"].get("output", "/dev/null"), "stderr": told["logs"].get("error", "/dev/null")}
+        for stream in streams.values():  # whoever submits may make its folder a moment later than the job begins here
+            Path(stream).parent.mkdir(parents=True, exist_ok=True)
         with open(streams["stdout"], "ab") as out, open(streams["stderr"], "ab") as err:
             command = ["false"] if told["broken"] else ["bash", str(job / "script")]
             process = subprocess.Popen(
