@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.contracts.columns import Columns, columns_of, rows_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.datamodules.curve_features import features
 from astrid_ml.datamodules.draws import each, uniform
@@ -84,7 +85,7 @@ class CurveDataModule(PreparedDataModule):
     def draw(self, source: SampleSource, rows: Ints) -> list[bytes]:
         """Each object's epochs since time zero, by band."""
         flat, offsets = source.ragged("epochs", rows)
-        index = source.index.iloc[rows]
+        index = rows_of(source, rows, ["id", "label"])
         labels = index["label"] if "label" in index else pd.Series([None] * len(rows))
         parts = zip(index["id"].astype(str), labels, np.split(flat, offsets[1:-1]), strict=True)
         return [
@@ -110,7 +111,7 @@ class CurveDataModule(PreparedDataModule):
             "days": torch.tensor([[1.0, 16.0], [1.0, 16.0]]),
         }
 
-    def usable(self, index: pd.DataFrame) -> Mask:
+    def usable(self, index: Columns) -> Mask:
         """Objects whose label the taxonomy knows."""
         out: Mask = self._nodes(index) >= 0
         return out
@@ -118,9 +119,9 @@ class CurveDataModule(PreparedDataModule):
     def nodes_of(self, fold: str) -> Ints:
         """Node places of a fold's objects."""
         assert self.source is not None
-        return self._nodes(self.source.index.iloc[self.rows[fold]])
+        return self._nodes(rows_of(self.source, self.rows[fold], ["label"]))
 
-    def _nodes(self, index: pd.DataFrame) -> Ints:
+    def _nodes(self, index: Columns) -> Ints:
         if "label" not in index:
             return np.full(len(index), -1, dtype=np.int64)
         return self.taxonomy.encode([None if pd.isna(label) else label for label in index["label"]])
@@ -135,7 +136,7 @@ class CurveDataModule(PreparedDataModule):
 
     def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
         """Mean and spread of the static columns over the training objects."""
-        return self.standardiser.fit(self.static_columns(source.index.iloc[train_rows]))
+        return self.standardiser.fit(self.static_columns(rows_of(source, train_rows, self.standardiser.columns)))
 
     def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         """Every object at every window; in training also at random epochs."""
@@ -146,7 +147,7 @@ class CurveDataModule(PreparedDataModule):
     ) -> Iterator[tuple[Ints, Batch]]:
         """Chosen rows (they are to be judged) at every one of ``windows``; whole new files at ``days``."""
         days = (self.days or [np.inf]) if rows is None else self.windows
-        rows = np.arange(len(source.index), dtype=np.int64) if rows is None else rows
+        rows = np.arange(len(columns_of(source)), dtype=np.int64) if rows is None else rows
         for start in range(0, len(rows), self.eval_batch_size):
             chosen = rows[start : start + self.eval_batch_size]
             yield np.repeat(chosen, len(days)), self.batch_at(source, chosen, days, None)
@@ -155,7 +156,7 @@ class CurveDataModule(PreparedDataModule):
         self, source: SampleSource, rows: Ints, days: Sequence[float], generator: torch.Generator | None
     ) -> Batch:
         """Objects at all of some days (in the same order for each); a generator turns augmentation on."""
-        index = source.index.iloc[rows]
+        index = rows_of(source, rows, list(dict.fromkeys(["label", *self.standardiser.columns, *self.redshift])))
         flat, offsets = source.ragged("epochs", rows)
         if generator is not None and self.augmentation.changes:
             flat, offsets, index = self._moved(flat, offsets, index, generator)

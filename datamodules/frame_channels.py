@@ -114,6 +114,14 @@ class FrameChannels:
         missing = torch.nan_to_num(values, nan=torch.nan, posinf=torch.nan, neginf=torch.nan)
         return missing.sub_(low).div_(width).clamp_(0, 1)
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """Columns of an index that :meth:`apply` looks at, where there are such."""
+        return ("sign", *self._names_of_limits())
+
+    def _names_of_limits(self) -> list[str]:
+        return [f"zscale_{end}_{name}" for end in ("low", "high") for name in self.names]
+
     def _signs(self, index: pd.DataFrame) -> Tensor | None:
         """(B, K) of 1 and -1, or None where all candidates are positive."""
         if "sign" not in index:
@@ -129,7 +137,7 @@ class FrameChannels:
 
     def _limits(self, index: pd.DataFrame, signs: Tensor | None) -> tuple[Tensor, Tensor]:
         """ZScale limits (B, K) each; a negated channel has its limits negated and swapped."""
-        wanted = [f"zscale_{end}_{name}" for end in ("low", "high") for name in self.names]
+        wanted = self._names_of_limits()
         found = index.reindex(columns=wanted).to_numpy(dtype=np.float64, na_value=np.nan)
         if not np.isfinite(found).all():
             lacking = [name for name, column in zip(wanted, found.T, strict=True) if not np.isfinite(column).all()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.columns import columns_of
 from astrid_ml.contracts.pipeline import HasFrames, SampleSource
 from astrid_ml.errors import UserError
 from astrid_ml.types import Array, Floats, Floats32, Ints
@@ -54,7 +55,7 @@ class FrameStore:
     """
 
     def __init__(self, source: SampleSource) -> None:
-        self.source, self.index = source, source.index
+        self.source, self.index = source, columns_of(source)
         absent = [name for name in ("x", "y", "image") if name not in self.index]
         if absent:
             raise UserError(

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.contracts.columns import Columns, columns_of, rows_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.datamodules.channels import resize
 from astrid_ml.datamodules.features import Standardiser
@@ -76,7 +77,7 @@ class FrameDataModule(PreparedDataModule):
         batch = {"x": x, "y": torch.tensor([0.0, 1.0])}
         return batch | ({"features": torch.zeros(2, self.standardiser.width)} if self.standardiser.columns else {})
 
-    def usable(self, index: pd.DataFrame) -> Mask:
+    def usable(self, index: Columns) -> Mask:
         """Those with a label that is not ambiguous."""
         known = super().usable(index)
         if "ambiguous" not in index:
@@ -87,11 +88,13 @@ class FrameDataModule(PreparedDataModule):
     def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
         """Of the features, and what the scaling clips on the training fold (1000 cutouts, evenly spread)."""
         sample = train_rows[:: max(1, len(train_rows) // 1000)]
-        lost = self.channels.clipped(self._raw(source, sample), source.index.iloc[sample], frame_channels(source))
-        return {**self.standardiser.fit(source.index.iloc[train_rows]), "clipped": lost}
+        lost = self.channels.clipped(
+            self._raw(source, sample), rows_of(source, sample, self.channels.asks), frame_channels(source)
+        )
+        return {**self.standardiser.fit(rows_of(source, train_rows, self.standardiser.columns)), "clipped": lost}
 
     def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
-        index = source.index.iloc[rows]
+        index = rows_of(source, rows, list(dict.fromkeys(["label", *self.channels.asks, *self.standardiser.columns])))
         images = self.channels.apply(self._raw(source, rows), index, frame_channels(source))
         if train and self.augment is not None:
             images = self.augment(images, generator)
@@ -117,10 +120,10 @@ class FrameDataModule(PreparedDataModule):
 
     def _raw(self, source: SampleSource, rows: Ints) -> Tensor:
         """Raw cutouts (B, size, size, C), NaN beyond the frame (or beyond the stamp, where only those were kept)."""
-        if "image" not in source.index:
+        if "image" not in columns_of(source):
             stamps = torch.from_numpy(np.ascontiguousarray(source.gather("stamps", rows), dtype=np.float32))
             return resize(stamps, self.channels.size, torch.nan).permute(0, 2, 3, 1).contiguous()
-        if self._store is None or self._store.source is not source or self._store.index is not source.index:
+        if self._store is None or self._store.source is not source or self._store.index is not columns_of(source):
             self._store = FrameStore(source)
         return torch.from_numpy(self._store.cutouts(rows, self.channels.size))
 

@@ -16,12 +16,14 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from astrid_ml.contracts.columns import Columns, columns_of, rows_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.datamodules.draws import SampleGenerator, mixed, sample_seeds, seeded
 from astrid_ml.datamodules.order import EpochOrder, Pick, TrainLoader
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import input_statistics
 from astrid_ml.splits.balance import oversampled, undersampled
+from astrid_ml.splits.folds import FOLDS, folds_of
 from astrid_ml.types import Count, Ints, Mask, Positive, Whole
 
 Batch = dict[str, Tensor]
@@ -123,7 +125,7 @@ class PreparedDataModule(LightningDataModule):
 
     def count_classes(self, source: SampleSource, rows: Ints) -> int:
         """How many classes these samples hold; fewer than two can teach nothing."""
-        return int(source.index["label"].iloc[rows].dropna().nunique())
+        return int(rows_of(source, rows, ["label"])["label"].dropna().nunique())
 
     def draw(self, source: SampleSource, rows: Ints) -> list[bytes]:
         """One PNG for each position of the index, in order; an empty list where there is nothing to see."""
@@ -138,9 +140,10 @@ class PreparedDataModule(LightningDataModule):
         """Names of the classes where there are more than two; None for a binary task."""
         return None
 
-    def usable(self, index: pd.DataFrame) -> Mask:
-        """Which samples can train and be scored: by default those with a label."""
-        return index["label"].notna().to_numpy()
+    def usable(self, index: Columns) -> Mask:
+        """Which samples can train and be scored: by default those with a label. Asks an index for columns alone."""
+        known: Mask = index["label"].notna().to_numpy()
+        return known
 
     # ---- what the framework calls -------------------------------------------------------------------------
 
@@ -149,13 +152,10 @@ class PreparedDataModule(LightningDataModule):
 
         The seed is that of the training: the order of its batches and its augmentation follow from it.
         """
-        fold = source.index["id"].map(folds.set_index("id")["fold"])
-        usable = self.usable(source.index)
+        fold = folds_of(columns_of(source)["id"], folds)
+        usable = self.usable(columns_of(source))
         self.source, self.seed = source, seed
-        self.rows = {
-            name: np.flatnonzero((fold == name).to_numpy() & usable).astype(np.int64)
-            for name in ("train", "val", "test")
-        }
+        self.rows = {name: np.flatnonzero((fold == n) & usable).astype(np.int64) for n, name in enumerate(FOLDS)}
         if len(self.rows["train"]):
             # The quantiles of the inputs let a later evaluation measure how far its data have drifted.
             inputs = input_statistics(source, self.rows["train"])
@@ -170,7 +170,7 @@ class PreparedDataModule(LightningDataModule):
         self, source: SampleSource, rows: Ints | None = None, train: bool = False
     ) -> Iterator[tuple[Ints, Batch]]:
         """Plain iteration for prediction and evaluation: (positions, batch), in order."""
-        rows = np.arange(len(source.index), dtype=np.int64) if rows is None else rows
+        rows = np.arange(len(columns_of(source)), dtype=np.int64) if rows is None else rows
         for start in range(0, len(rows), self.eval_batch_size):
             chosen = rows[start : start + self.eval_batch_size]
             yield chosen, self.make_batch(source, chosen, None, train)
@@ -179,7 +179,7 @@ class PreparedDataModule(LightningDataModule):
         """Training rows, resampled by class where that is asked for."""
         if self.balance == "none" or self.source is None:
             return rows
-        classes = pd.factorize(self.source.index["label"].iloc[rows].astype(str), sort=True)[0]
+        classes = pd.factorize(rows_of(self.source, rows, ["label"])["label"].astype(str), sort=True)[0]
         if self.balance == "oversample":
             return rows[oversampled(classes, seed)]
         return rows[undersampled(classes, seed, 1 / self.undersample_ratio)]
@@ -193,7 +193,7 @@ class PreparedDataModule(LightningDataModule):
         dataset = self._dataset("train")
         places = self._order(dataset, rank, processes).places(epoch)
         chosen = dataset.in_order(places[batch * self.batch_size : (batch + 1) * self.batch_size])
-        return [str(name) for name in self._attached().index["id"].iloc[dataset.rows[chosen]]]
+        return [str(name) for name in rows_of(self._attached(), dataset.rows[chosen], ["id"])["id"]]
 
     def _attached(self) -> SampleSource:
         if self.source is None:

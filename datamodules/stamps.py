@@ -10,12 +10,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.datamodules.channels import Channels
 from astrid_ml.datamodules.features import Standardiser
 from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
 from astrid_ml.report.contact_sheet import stamp_png
+from astrid_ml.splits.coded import Coded
 from astrid_ml.types import Array, Ints
 
 
@@ -62,13 +64,13 @@ class StampDataModule(PreparedDataModule):
 
     def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
         self._refuse_padding(source, train_rows)
-        return self.standardiser.fit(source.index.iloc[train_rows])
+        return self.standardiser.fit(rows_of(source, train_rows, self.standardiser.columns))
 
     def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         images = self._images(source, rows)
         if train and self.augment is not None:
             images = self.augment(images, generator)
-        index = source.index.iloc[rows]
+        index = rows_of(source, rows, ["label", *self.standardiser.columns])
         batch = {"x": images, "y": labels(index)}
         if self.standardiser.columns:
             batch["features"] = self.standardiser.apply(index, self.statistics)
@@ -80,7 +82,7 @@ class StampDataModule(PreparedDataModule):
 
     def _refuse_padding(self, source: SampleSource, rows: Ints) -> None:
         """A network of larger stamps than any that it trains on would learn the padding."""
-        _, first = np.unique(source.index["array"].to_numpy(dtype=str)[rows], return_index=True)
+        _, first = np.unique(Coded.of(rows_of(source, rows, ["array"])["array"]).codes, return_index=True)
         largest = max((max(part.shape[-2:]) for _, part in source.groups("stamps", np.sort(rows[first]))), default=0)
         if 0 < largest < self.channels.size:
             got = f"channels.size={self.channels.size}, and stamps of at most {largest} px"
@@ -88,8 +90,8 @@ class StampDataModule(PreparedDataModule):
 
     def _images(self, source: SampleSource, rows: Ints) -> Tensor:
         available = stamp_channels(source)
-        index = source.index
-        sizes = index[["stamp_h", "stamp_w"]].to_numpy(dtype=np.int64)[rows] if "stamp_h" in index else None
+        table = rows_of(source, rows, ["stamp_h", "stamp_w"])
+        sizes = table.to_numpy(dtype=np.int64) if "stamp_h" in table else None
         parts = source.groups("stamps", rows)
         out: Tensor | None = None
         for positions, stamps in parts:

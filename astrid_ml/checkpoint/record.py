@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from astrid_ml.build import registry
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.schema import OF_MEMBERS, SCHEMA, checked
+from astrid_ml.contracts.columns import Columns
 from astrid_ml.errors import UserError
 from astrid_ml.identity import current, lasting
 from astrid_ml.sky import unit_vectors
 from astrid_ml.taxonomy import refuse_trees_outside, with_trees_inside
-from astrid_ml.types import Array
+from astrid_ml.types import Array, Mask
+
+BLOCK = 1 << 18  # texts that are hashed together
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class TrainingDigest:
     tested: torch.Tensor
 
     @classmethod
-    def of(cls, index: pd.DataFrame, tested: Iterable[Any] = ()) -> TrainingDigest:
+    def of(cls, index: Columns, tested: Iterable[Any] = ()) -> TrainingDigest:
         """The digest of these rows of an index, and of the test fold's ids."""
         positions = np.zeros((0, 2))
         if {"ra", "dec"} <= set(index.columns):
@@ -56,20 +59,20 @@ class TrainingDigest:
         )
         return cls(ids, groups, torch.unique(torch.cat([part.positions for part in parts]), dim=0), tested)
 
-    def in_test(self, index: pd.DataFrame) -> pd.Series:
-        """Which rows of the training dataset belong to the run's test fold."""
-        return pd.Series(np.isin(hashes(index["id"]).numpy(), self.tested.numpy()), index=index.index)
+    def in_test(self, index: Columns) -> Mask:
+        """Which rows of the training dataset belong to the run's test fold, (n,)."""
+        return np.isin(hashes(index["id"]).numpy(), self.tested.numpy())
 
-    def seen(self, index: pd.DataFrame, radius_arcsec: float = 1.0) -> pd.Series:
+    def seen(self, index: Columns, radius_arcsec: float = 1.0) -> Mask:
         """Which rows of another index share an id, a group or a position with training."""
         known = np.isin(hashes(index["id"]).numpy(), self.ids.numpy())
         known |= np.isin(hashes(index["group_id"]).numpy(), self.groups.numpy())
         if len(self.positions) and {"ra", "dec"} <= set(index.columns):
             known |= near(index, self.positions.numpy(), radius_arcsec)
-        return pd.Series(known, index=index.index)
+        return known
 
 
-def near(index: pd.DataFrame, positions: Array, radius_arcsec: float) -> Array:
+def near(index: Columns, positions: Array, radius_arcsec: float) -> Array:
     """Which rows lie within ``radius_arcsec`` of any position (degrees)."""
     from scipy.spatial import cKDTree
 
@@ -84,8 +87,10 @@ def near(index: pd.DataFrame, positions: Array, radius_arcsec: float) -> Array:
 
 def hashes(values: Iterable[Any]) -> torch.Tensor:
     """64-bit hashes of texts, as int64."""
-    digests = [hashlib.blake2b(str(value).encode(), digest_size=8).digest() for value in values]
-    return torch.from_numpy(np.frombuffer(b"".join(digests), dtype=np.int64).copy())
+    rest, parts = iter(values), []
+    while block := [hashlib.blake2b(str(value).encode(), digest_size=8).digest() for value in islice(rest, BLOCK)]:
+        parts.append(np.frombuffer(b"".join(block), dtype=np.int64))
+    return torch.from_numpy(np.concatenate([np.zeros(0, dtype=np.int64), *parts]))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.contracts.scoring import Scorer
 from astrid_ml.evaluation.judge import Judge
@@ -21,7 +22,7 @@ def score_source(scorer: Scorer, judge: Judge, calibration: dict[str, Any], sour
         source: the samples.
     """
     table = scorer.score(source)
-    index = source.index.iloc[table["row"].to_numpy()].reset_index(drop=True)
+    index = rows_of(source, table["row"].to_numpy()).reset_index(drop=True)
     index = index.drop(columns=[name for name in ("array", "row", "label") if name in index])
     joined = pd.concat([index, table.drop(columns="row")], axis=1)
     return judge.apply(joined, calibration)

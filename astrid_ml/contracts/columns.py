@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
+import pandas as pd
+
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.types import Ints
 
 
 class Columns(Protocol):
@@ -24,6 +27,10 @@ class Columns(Protocol):
     @property
     def columns(self) -> Iterable[Any]:
         """Names of the columns."""
+
+    @property
+    def dtypes(self) -> Any:
+        """Name of a column -> of what kind it is."""
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -45,6 +52,19 @@ class HasColumns(Protocol):
 
 
 @runtime_checkable
+class HasRows(Protocol):
+    """Columns that give some of their rows without a table of all."""
+
+    def rows(self, rows: Ints, names: Sequence[str] | None = None) -> pd.DataFrame:
+        """Some rows, of all columns or of some.
+
+        Args:
+            rows: positions, (n,), in any order.
+            names: of columns.
+        """
+
+
+@runtime_checkable
 class PlansByColumn(Protocol):
     """A split whose ``plan(index)`` only asks for columns (see :class:`Columns`): it shares out an index of any size.
 
@@ -56,6 +76,32 @@ class PlansByColumn(Protocol):
     """
 
     by_column: ClassVar[bool]
+
+
+def rows_of(source: SampleSource, rows: Ints, names: Sequence[str] | None = None) -> pd.DataFrame:
+    """Some rows of a source's index, in the order asked for; their labels in the table are their positions.
+
+    Args:
+        source: of samples.
+        rows: positions, (n,).
+        names: of the columns that are wanted; those that the index lacks are left out. All by default.
+
+    Example:
+        >>> import pandas as pd
+        >>> from astrid_ml.pipeline.writer import MemorySource
+        >>> import numpy as np
+        >>> source = MemorySource(pd.DataFrame({"id": ["a", "b"], "flux": [1.0, 2.0]}), {}, {})
+        >>> rows_of(source, np.array([1]), ["flux", "mjd"])
+           flux
+        1   2.0
+    """
+    index = columns_of(source)
+    known = None if names is None else [name for name in names if name in index]
+    if isinstance(index, HasRows):
+        return index.rows(rows, known)
+    if known is None:
+        return source.index.iloc[rows]
+    return pd.DataFrame({name: index[name].iloc[rows] for name in known}, index=source.index.index[rows])
 
 
 def columns_of(source: SampleSource) -> Columns:

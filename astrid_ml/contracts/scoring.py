@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import pandas as pd
 
+from astrid_ml.contracts.columns import Columns
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.types import Ints, Mask
 
@@ -175,8 +176,8 @@ class ModelData(Draws, Protocol):
     def attach(self, source: SampleSource, folds: pd.DataFrame, seed: int = 0) -> None:
         """Apply a split: ``folds`` has ``id`` and ``fold``."""
 
-    def usable(self, index: pd.DataFrame) -> Mask:
-        """Which samples can train and be judged."""
+    def usable(self, index: Columns) -> Mask:
+        """Which samples can train and be judged; asks the index for columns alone."""
 
     def count_classes(self, source: SampleSource, rows: Ints) -> int:
         """How many classes these samples hold."""

@@ -231,7 +231,7 @@ def _declared(provenance: Provenance | Mapping[str, Any] | None) -> Provenance:
 def _describe(dataset: PreparedDataset) -> str:
     counts = dataset.meta.get("counts", {})
     return (
-        f"{counts.get('samples', len(dataset.index))} samples in {counts.get('groups', '?')} groups, prepared by "
+        f"{counts.get('samples', len(dataset.by_column))} samples in {counts.get('groups', '?')} groups, prepared by "
         f"astrid_ml's pipeline {dataset.meta.get('domain')!r} from {counts.get('units', '?')} units of raw data; "
         f"{counts.get('dropped', 0)} records were dropped. Fingerprint {dataset.fingerprint}."
     )
@@ -280,11 +280,9 @@ def csv_schema(path: Path) -> pa.Schema:
 
 def _frames(dataset: PreparedDataset) -> list[str]:
     """Whole frames that samples name by path, each once."""
-    if "image" not in dataset.index:
+    if "image" not in dataset.by_column:
         return []
-    return sorted(
-        name for name in dataset.index["image"].dropna().astype(str).unique() if (dataset.path / name).is_file()
-    )
+    return sorted(name for name in dataset.different("image") if (dataset.path / name).is_file())
 
 
 def _samples(context: Any, folder: Path, table: SampleTable) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,32 @@ def read_pages(path: Path, fix: str = "prepare the dataset again") -> pd.DataFra
     Raises:
         UserError: the file is missing, cut short, or a page is not what was written.
     """
+    with reading(path, fix), path.open("rb") as stream:  # pyarrow would look at names; the file itself is what is meant
+        table: pd.DataFrame = pd.read_parquet(stream, engine="pyarrow", page_checksum_verification=True)
+        return table
+
+
+def open_pages(path: Path, fix: str = "prepare the dataset again") -> Any:
+    """A table as pyarrow opens it, whose row groups are read when they are asked for; pages are checked.
+
+    Args:
+        path: the file.
+        fix: what the user can do about a damaged one.
+
+    Raises:
+        UserError: see :func:`read_pages`.
+    """
+    import pyarrow.parquet as pq
+
+    with reading(path, fix):
+        return pq.ParquetFile(str(path), page_checksum_verification=True)
+
+
+@contextmanager
+def reading(path: Path, fix: str = "prepare the dataset again") -> Iterator[None]:
+    """Errors of reading a table, in words for a user."""
     try:
-        with path.open("rb") as stream:  # pyarrow would look at names and folders; the file itself is what is meant
-            table: pd.DataFrame = pd.read_parquet(stream, engine="pyarrow", page_checksum_verification=True)
-            return table
+        yield
     except FileNotFoundError as error:
         raise UserError(f"the table {path.name} in its folder", f"no {path}", fix) from error
     except Exception as error:

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.columns import Columns
 from astrid_ml.dataset.digests import SMALL, check_file, damaged, read_digests
+from astrid_ml.dataset.index_file import ROWS, IndexFile, checked_columns, checked_index, rows_in
 from astrid_ml.dataset.pages import read_pages
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
 from astrid_ml.found import found
 from astrid_ml.missions import with_canonical
-from astrid_ml.types import Array, Ints
+from astrid_ml.types import Array, Codes, Ints
 
 SCHEMA, INDEX = 1, "index.parquet"
 # Of what kind the parts of dataset.json are that are read from it; those of NEEDED stand in every one.
@@ -40,6 +42,11 @@ class ShardedSource:
     frame_column = "array"
 
     @property
+    def by_column(self) -> Columns:
+        """The index by its columns; of an index on disk only those that are asked for are read."""
+        return self.index
+
+    @property
     def channels(self) -> tuple[str, ...]:
         """Names of the arrays' channels, as the pipeline describes them; empty where it does not."""
         return tuple(self.meta.get("description", {}).get("channels", ()))
@@ -52,6 +59,13 @@ class ShardedSource:
     def shard(self, name: str, kind: str) -> Array:
         """The array of one shard and kind; KeyError where the shard has no such kind."""
         raise KeyError(kind)
+
+    def different(self, name: str) -> list[str]:
+        """The different texts of a column, in the order in which they come first; of one that has few."""
+        index = self.by_column
+        if isinstance(index, IndexFile):
+            return [text for text in index.codes(name)[1] if text]
+        return [str(text) for text in index[name].dropna().unique()]
 
     def _by_shard(self, rows: Ints) -> list[tuple[str, Ints, Ints]]:
         """[(shard, positions within ``rows``, rows within the shard)], rows ascending for sequential reads."""
@@ -67,13 +81,18 @@ class ShardedSource:
             if len(part)
         ]
 
-    def _codes(self) -> Ints:
-        if getattr(self, "_cached_for", None) is not self.index:
-            codes, names = pd.factorize(self.index["array"])
-            self._shard_codes = codes.astype(np.int64)
-            self._shard_names = [str(name) for name in names]
-            self._shard_rows = self.index["row"].to_numpy(dtype=np.int64)
-            self._cached_for = self.index
+    def _codes(self) -> Codes:
+        index = self.by_column
+        if getattr(self, "_cached_for", None) is not index:
+            if isinstance(index, IndexFile):
+                codes, names = index.codes("array")
+            else:
+                places, found = pd.factorize(index["array"])
+                codes, names = places.astype(np.int32), [str(name) for name in found]
+            self._shard_codes, self._shard_names = codes, names
+            rows: Ints = index["row"].to_numpy(dtype=np.int64)
+            self._shard_rows = rows
+            self._cached_for = index
         return self._shard_codes
 
     def _rows(self) -> Ints:
@@ -168,8 +187,32 @@ class PreparedDataset(ShardedSource):
         self._whole = sum(size for size, _ in self.digests.values()) <= SMALL
         self._seen: set[str] = set()
         check_file(self.path, INDEX, self.digests, content=True)
-        self.index = with_canonical(checked_index(read_pages(self.path / INDEX), self.path / INDEX))
+        self._index: pd.DataFrame | None = None
+        self._columns: IndexFile | None = None
+        if rows_in(self.path / INDEX) > ROWS:
+            self._columns = checked_columns(self.path / INDEX, self.digests)
+        else:
+            self._index = self._read_index()
         self._open: dict[tuple[str, str], Array] = {}
+
+    def _read_index(self) -> pd.DataFrame:
+        return with_canonical(checked_index(read_pages(self.path / INDEX), self.path / INDEX))
+
+    @property
+    def index(self) -> pd.DataFrame:
+        """The whole index as a table; one of more than a million samples is read when this is first asked for."""
+        if self._index is None:
+            self._index = self._read_index()
+        return self._index
+
+    @index.setter
+    def index(self, table: pd.DataFrame) -> None:
+        self._index, self._columns = table, None
+
+    @property
+    def by_column(self) -> Columns:
+        """The index by its columns; of a large one only those that are asked for are read."""
+        return self.index if self._columns is None else self._columns
 
     frame_column = "image"
 
@@ -217,13 +260,13 @@ class PreparedDataset(ShardedSource):
         key = (name, kind)
         if key not in self._open:
             folder = self.path / "arrays"
-            if not name and FRAMES in self.index:
+            if not name and FRAMES in self.by_column:
                 raise KeyError(kind)  # samples that are places in frames have no arrays of their own
             if Path(name).name != name or name in ("", ".", ".."):
                 raise UserError("names of arrays in the index", repr(name)[:80], "prepare the dataset again")
             file = folder / f"{name}.{kind}.npy"
             if not file.is_file():
-                if FRAMES not in self.index and not any(folder.glob(f"{glob.escape(name)}.*.npy")):
+                if FRAMES not in self.by_column and not any(folder.glob(f"{glob.escape(name)}.*.npy")):
                     got = f"nothing of {name} in {folder}"
                     raise UserError("the arrays beside the index", got, "restore the folder, or prepare it again")
                 raise KeyError(kind)
@@ -259,25 +302,6 @@ def said_of_partial(meta: dict[str, Any]) -> str | None:
     words, them = ("1 unit", "it") if len(failed) == 1 else (f"{len(failed)} units", "them")
     named = first if len(failed) == 1 else f"the first is {first}"
     return f"The dataset is partial: {words} failed ({named}). astrid prepare tries {them} again."
-
-
-def checked_index(index: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """An index that names each sample once, and for each a row of an array.
-
-    Raises:
-        UserError: it does not.
-    """
-    absent = [name for name in ("id", "group_id", "array", "row") if name not in index]
-    if absent:
-        raise damaged(path, f"no column {', '.join(absent)}")
-    empty = [name for name in ("id", "group_id", "array", "row") if index[name].isna().any()]
-    if empty:
-        raise damaged(path, f"rows without {', '.join(empty)}")
-    if not pd.api.types.is_integer_dtype(index["row"]):
-        raise damaged(path, "a column row that holds no whole numbers")
-    if index["id"].duplicated().any():
-        raise damaged(path, f"the id {index['id'][index['id'].duplicated()].iloc[0]} twice")
-    return index
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from astrid_ml.contracts.columns import columns_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Floats, Ints
 
+SKIPPED = ("row", "label", "stamp_h", "stamp_w", "ra", "dec", "mjd", "field")  # where a sample is, not what it is like
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -24,11 +27,12 @@ def input_statistics(source: SampleSource, rows: Ints, most: int = 2000) -> dict
         name -> five quantiles (5, 25, 50, 75, 95 %), plain floats for the checkpoint.
     """
     out: dict[str, list[float]] = {}
-    table = source.index.iloc[rows]
-    skipped = ("row", "label", "stamp_h", "stamp_w", "ra", "dec", "mjd", "field")
-    for name in table.select_dtypes("number").columns:
-        values = table[name].to_numpy(dtype=float, na_value=np.nan)
-        if name not in skipped and np.isfinite(values).sum() > 10:
+    index = columns_of(source)
+    for name in index.columns:
+        if name in SKIPPED or not is_numeric_dtype(index.dtypes[name]) or is_bool_dtype(index.dtypes[name]):
+            continue
+        values = index[name].to_numpy(dtype=float, na_value=np.nan)[rows]
+        if np.isfinite(values).sum() > 10:
             out[str(name)] = np.nanquantile(values, QUANTILES).tolist()
     return out | _stamp_statistics(source, rows, most)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from astrid_ml.contracts.columns import columns_of, rows_of
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.models.baseline.extractors import Extractors, bands_of, curve_features, full_set
 from astrid_ml.types import Floats, Floats32, Ints
@@ -33,12 +34,12 @@ class FeatureTable:
     def of(cls, dataset: PreparedDataset, datamodule: Any) -> FeatureTable:
         """Extract; the same epochs are never measured twice."""
         extractor = full_set()
-        rows = np.flatnonzero(datamodule.usable(dataset.index)).astype(np.int64)
+        rows = np.flatnonzero(datamodule.usable(columns_of(dataset))).astype(np.int64)
         bands = bands_of(dataset.ragged("epochs", rows[:: max(1, len(rows) // 2000)])[0][:, 4])
         days = tuple(datamodule.windows)
         parts = [_piece(dataset, part, datamodule, bands, extractor) for part in pieces(rows)]
         values = np.concatenate(parts)
-        static = dataset.index.iloc[rows][list(datamodule.standardiser.columns)].to_numpy(dtype=np.float32)
+        static = rows_of(dataset, rows, datamodule.standardiser.columns).to_numpy(dtype=np.float32)
         clock = np.broadcast_to(static[:, None], (*values.shape[:2], static.shape[1]))
         return cls(rows, days, np.concatenate([values, clock], axis=2))
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from astrid_ml.contracts.columns import rows_of
 from astrid_ml.metrics import AveragePrecision
 from astrid_ml.models.losses.binary import WeightedBCE
 from astrid_ml.models.tasks.task import Batch, Task
@@ -48,7 +49,7 @@ class RealBogusTask(Task):
 
     def prepare_for(self, datamodule: Any) -> None:
         if isinstance(self.loss, WeightedBCE):
-            labels = datamodule.source.index["label"].iloc[datamodule.rows["train"]].astype(int)
+            labels = rows_of(datamodule.source, datamodule.rows["train"], ["label"])["label"].astype(int)
             self.loss.set_class_counts(int((labels == 0).sum()), int((labels == 1).sum()))
 
     def output_shape(self, batch: Batch) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.errors import UserError
@@ -159,7 +160,7 @@ class VoxelTask(Task):
 def with_evidence(table: pd.DataFrame, source: SampleSource, scorer: Callable[[], VoxelScorer]) -> pd.DataFrame:
     """A table of tiles; where the truth is known also with the evidence that fusion is fitted and judged on."""
     chosen = table["row"].to_numpy(np.int64)
-    index = source.index.iloc[chosen]
+    index = rows_of(source, chosen)
     if not len(table) or not set(NEEDED) <= set(index.columns) or index["label"].isna().any():
         return table
     return pd.concat([table.reset_index(drop=True), fold_evidence(source, chosen, scorer())], axis=1)

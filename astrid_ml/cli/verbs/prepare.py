@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from astrid_ml.build import plain
+from astrid_ml.contracts.columns import columns_of
 from astrid_ml.pipeline.shards import Share, share_of
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
@@ -27,7 +28,7 @@ def command(cfg: Any) -> int:
         return _share(config, share)
     dataset, outcome = prepare(config)
     print(printable(f"dataset: {dataset.path}"))
-    print(printable(f"samples: {len(dataset.index)}"))
+    print(printable(f"samples: {len(columns_of(dataset))}"))
     if config.get("export"):
         for name, value in export(config, dataset).items():
             print(printable(f"{name}: {value}"))

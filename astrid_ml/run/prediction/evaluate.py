@@ -16,6 +16,7 @@ from astrid_ml.checkpoint.load import LoadedModel, load_model
 from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.checkpoint.schema import SCHEMA
+from astrid_ml.contracts.columns import columns_of, rows_of
 from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
 from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
@@ -108,7 +109,7 @@ def judged(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any)
             f"{dataset.meta.get('domain')} without {error}",
             "prepare the data with a pipeline of that kind",
         ) from error
-    index = dataset.index.iloc[table["row"].to_numpy()].reset_index(drop=True)
+    index = rows_of(dataset, table["row"].to_numpy()).reset_index(drop=True)
     joined = pd.concat([index.drop(columns=["array", "row"]), table.rename(columns={"row": "index_row"})], axis=1)
     out: pd.DataFrame = judge.apply(joined, model.record.calibration)
     return out
@@ -120,7 +121,7 @@ def out_of_fold(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge:
     for number in range(model.record.count):
         member = model.member(number)
         assert member.record.digest is not None
-        own = rows[member.record.digest.in_test(dataset.index).to_numpy()[rows]]
+        own = rows[member.record.digest.in_test(columns_of(dataset))[rows]]
         if len(own):
             parts.append(judged(member, dataset, own, judge).assign(round=number))
     return pd.concat(parts, ignore_index=True)
@@ -128,7 +129,7 @@ def out_of_fold(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge:
 
 def usable_rows(model: LoadedModel, dataset: PreparedDataset) -> tuple[Any, dict[str, Any]]:
     """Positions that may be judged, and what was left out."""
-    index, digest = dataset.index, model.record.digest
+    index, digest = columns_of(dataset), model.record.digest
     refuse_own_score(model.record, dataset.meta.get("labels") or {})
     labelled = model.datamodule.usable(index)
     if not labelled.any():
@@ -137,7 +138,7 @@ def usable_rows(model: LoadedModel, dataset: PreparedDataset) -> tuple[Any, dict
         allowed, same = np.ones(len(index), dtype=bool), False
     else:
         same = dataset.fingerprint == model.record.dataset_fingerprint
-        allowed = (digest.in_test(index) if same else ~digest.seen(index)).to_numpy()
+        allowed = digest.in_test(index) if same else ~digest.seen(index)
     rows = np.flatnonzero(labelled & allowed).astype(np.int64)
     trained = "its test fold" if model.record.members is None else "each sample by the fold that never saw it"
     account = {

@@ -14,12 +14,13 @@ from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.joined import can_join, joined_weights, refuse_unlike
 from astrid_ml.checkpoint.load import read_checkpoint, read_record, save_model
 from astrid_ml.checkpoint.record import Record, TrainingDigest
+from astrid_ml.contracts.columns import rows_of
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import input_statistics
 from astrid_ml.run.marks import Marks
 from astrid_ml.run.stages import StageLog, table_digest
-from astrid_ml.run.training.rounds import Round, validity_of
+from astrid_ml.run.training.rounds import ORIGIN, Round, validity_of
 from astrid_ml.types import Ints
 
 NOT_AGAIN = (
@@ -154,7 +155,7 @@ def members_as_one(
         versions=first.versions,
         note=f"{len(rounds)} networks, one of each fold, as one. {note_of(calibration)}",
         known_as=first.known_as,
-        validity=validity_of(dataset.index.iloc[seen]),
+        validity=validity_of(rows_of(dataset, seen, ORIGIN)),
         prevalence=prevalence_of_rows(dataset, seen) if first.classes is None else None,
         sets={"counts": {"seen": len(seen)}, **{k: (first.sets or {}).get(k) for k in ("split", "hash")}},
         # Without times: the same folds make the same bytes.
@@ -175,7 +176,7 @@ def training_rows(rounds: Sequence[Round]) -> Ints:
 
 def prevalence_of_rows(dataset: PreparedDataset, rows: Ints) -> dict[str, float]:
     """The share of positives among the samples that any member saw."""
-    labels = pd.to_numeric(dataset.index["label"].iloc[rows], errors="coerce").dropna()
+    labels = pd.to_numeric(rows_of(dataset, rows, ["label"])["label"], errors="coerce").dropna()
     return {"seen": float(labels.mean())} if len(labels) else {}
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from astrid_ml.audit import AuditResult
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.schema import SCHEMA
+from astrid_ml.contracts.columns import columns_of
 from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
 from astrid_ml.evaluation.judge import Judge
@@ -28,6 +29,7 @@ from astrid_ml.run.pictures import notable
 from astrid_ml.run.stages import StageLog
 from astrid_ml.run.training.rounds import Round
 from astrid_ml.run.versions import versions
+from astrid_ml.splits.folds import places_in
 from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.tracking.figures import tracker_figures
 from astrid_ml.tracking.mirror import mirror
@@ -131,15 +133,17 @@ def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
 
 def leak_pictures(run: Publication, most: int = 6) -> list[SamplePicture]:
     """The first leaking pairs, drawn side by side: training left, test right."""
-    place = pd.Series(range(len(run.dataset.index)), index=run.dataset.index["id"].astype(str))
+    pairs = [(f.kind, pair) for f in run.audit.findings for pair in f.pairs.head(most).to_dict("records")]
+    shown = [(kind, fold, str(pair[fold])) for kind, pair in pairs for fold in ("train", "test")]
+    if not shown:
+        return []
+    names = pd.Series([name for *_, name in shown], dtype=str)
+    places = places_in(names, columns_of(run.dataset)["id"])
     out = []
-    for finding in run.audit.findings:
-        for pair in finding.pairs.head(most).to_dict("records"):
-            for fold in ("train", "test"):
-                name = str(pair[fold])
-                if name in place.index:
-                    drawn = run.rounds[0].datamodule.draw(run.dataset, np.array([place[name]], dtype=np.int64))
-                    out += [SamplePicture(f"{finding.kind}, {fold}: {name}", png) for png in drawn]
+    for (kind, fold, name), place in zip(shown, range(len(names)) if places is None else places, strict=True):
+        if place >= 0:
+            drawn = run.rounds[0].datamodule.draw(run.dataset, np.array([place], dtype=np.int64))
+            out += [SamplePicture(f"{kind}, {fold}: {name}", png) for png in drawn]
     return out[: 2 * most]
 
 
@@ -188,7 +192,7 @@ def run_record(run: Publication) -> dict[str, Any]:
             "name": run.plan.name,
             "hash": run.plan.hash,
             "account": run.plan.account,
-            "counts": run.plan.counts(run.dataset.index).to_dict("records"),
+            "counts": run.plan.counts(columns_of(run.dataset)).to_dict("records"),
         },
         "audit": run.audit.to_plain(),
         "calibration": calibration_shown(run),

@@ -16,6 +16,7 @@ from astrid_ml.build import build
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import save_model
 from astrid_ml.checkpoint.record import ChannelRecord, Record, TrainingDigest
+from astrid_ml.contracts.columns import columns_of, rows_of
 from astrid_ml.contracts.scoring import HasExample, HasPurpose, ModelData, ModelTask
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
@@ -27,7 +28,7 @@ from astrid_ml.run.training.fit import fit
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
 from astrid_ml.run.trial import try_first_batch
 from astrid_ml.run.versions import versions
-from astrid_ml.splits.folds import FOLDS
+from astrid_ml.splits.folds import FOLDS, TRAIN, VAL, folds_of
 from astrid_ml.splits.plan import SplitPlan
 
 # Nodes of the configuration that a prediction needs; all else stays in the run's config.yaml.
@@ -211,7 +212,7 @@ def predictions(task: ModelTask, datamodule: ModelData, dataset: PreparedDataset
     table = task.predict_table(datamodule, dataset, rows)
     if not len(table):
         return pd.DataFrame()
-    index = dataset.index.iloc[table["row"].to_numpy()].reset_index(drop=True)
+    index = rows_of(dataset, table["row"].to_numpy()).reset_index(drop=True)
     index = index.drop(columns=[name for name in ("array",) if name in index])
     return pd.concat([index.drop(columns="row"), table.rename(columns={"row": "index_row"})], axis=1)
 
@@ -223,7 +224,8 @@ def check_folds(datamodule: ModelData, dataset: PreparedDataset, judge: object =
         UserError: fewer than two classes; a label that is neither 0 nor 1 where a binary judge decides.
     """
     if isinstance(judge, HasPurpose) and judge.purpose == "binary":
-        used = dataset.index["label"].iloc[np.concatenate([datamodule.rows[fold] for fold in FOLDS])].dropna()
+        held = np.concatenate([datamodule.rows[fold] for fold in FOLDS])
+        used = rows_of(dataset, held, ["label"])["label"].dropna()
         strange = used[~used.isin([0, 1])].unique()
         if len(strange):
             raise UserError(
@@ -245,8 +247,9 @@ def check_folds(datamodule: ModelData, dataset: PreparedDataset, judge: object =
 def make_record(work: RoundWork, datamodule: ModelData, calibration: dict[str, Any]) -> Record:
     """The checkpoint's entry. The digest covers training and validation: both shaped the model."""
     dataset, folds = work.dataset, work.folds
-    seen = folds.loc[folds["fold"].isin(["train", "val"]), "id"]
-    index = dataset.index[dataset.index["id"].isin(seen)]
+    places = folds_of(columns_of(dataset)["id"], folds)
+    seen = np.flatnonzero((places == TRAIN) | (places == VAL)).astype(np.int64)
+    index = rows_of(dataset, seen, ("id", "group_id", "ra", "dec", *ORIGIN))
     description = dataset.meta.get("description", {})
     counts = {str(name): int(n) for name, n in folds["fold"].value_counts().sort_index().items()}
     return Record(
@@ -275,11 +278,11 @@ def validity_of(index: pd.DataFrame) -> dict[str, Any]:
 
 def prevalence_of(work: RoundWork) -> dict[str, float]:
     """Set -> share of positives among its labelled samples."""
-    table = work.folds.merge(work.dataset.index[["id", "label"]], on="id")
-    known = table[table["label"].notna() & (table["fold"] != "unused")]
-    return {
-        str(name): float(share) for name, share in known["label"].astype(float).groupby(known["fold"]).mean().items()
-    }
+    index = columns_of(work.dataset)
+    labels = pd.to_numeric(index["label"]).to_numpy(dtype=np.float64, na_value=np.nan)
+    folds = folds_of(index["id"], work.folds)
+    known = {name: labels[(folds == place) & np.isfinite(labels)] for place, name in enumerate(FOLDS)}
+    return {name: float(values.mean()) for name, values in sorted(known.items()) if len(values)}
 
 
 def forget_fitted(folder: Path) -> None:

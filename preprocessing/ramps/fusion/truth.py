@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
@@ -67,7 +68,7 @@ def fold_evidence(source: SampleSource, rows: Ints, score: VoxelScorer) -> pd.Da
     Returns:
         One row a tile: ``evidence`` (its candidates, packed) and ``quiet_area`` (10^6 pixel-frames without events).
     """
-    index = source.index.iloc[rows].reset_index(drop=True)
+    index = rows_of(source, rows).reset_index(drop=True)
     exposure = index["id"].astype(str).str.rsplit(":", n=2).str[0]
     packed: dict[int, Floats32] = {}
     areas = np.zeros(len(rows))

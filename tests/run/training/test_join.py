@@ -155,7 +155,7 @@ def test_what_any_member_saw_is_known_as_seen(finished: Finished) -> None:
         folds = pd.read_parquet(split).set_index("id")["fold"]
         digest = record.member(number).digest
         assert digest is not None
-        assert (digest.in_test(index).to_numpy() == (index["id"].map(folds) == "test").to_numpy()).all()
+        assert (digest.in_test(index) == (index["id"].map(folds) == "test").to_numpy()).all()
 
 
 def test_evaluate_on_the_training_dataset_gives_the_runs_own_numbers(finished: Finished, tmp_path: Path) -> None:
