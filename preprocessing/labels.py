@@ -35,6 +35,11 @@ class TruthLabel:
         """No file of its own."""
         return ()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it looks at."""
+        return ("label",)
+
     def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Keep the labels; refuse a dataset without any.
 
@@ -74,6 +79,11 @@ class TableLabel:
     def check_first(self, known: Mapping[str, Collection[str]]) -> None:
         """Read the table, so that one without the columns costs no preparation."""
         self._read()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it looks at."""
+        return ()
 
     def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Join on the id as text; samples without a row stay unlabelled and are counted.
@@ -143,6 +153,11 @@ class ColumnLabel:
         """No file of its own."""
         return ()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it looks at."""
+        return (self.column,)
+
     def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Map the column.
 
@@ -190,6 +205,11 @@ class ScoreThresholdLabel:
                 f"both are {self.column}",
                 "choose other labels",
             )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it looks at."""
+        return (self.column,)
 
     def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Cut the score; samples without it stay unlabelled.
@@ -242,6 +262,11 @@ class MatchLabel:
     def inputs(self) -> tuple[Path, ...]:
         """No file of its own."""
         return ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it looks at."""
+        return ("truth_given", "match_id")
 
     def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Label the candidates of pairs that came with a truth.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.columns import Columns
 from astrid_ml.dataset.digests import damaged
 from astrid_ml.dataset.pages import open_pages, reading
 from astrid_ml.dataset.repeats import BLOCK, repeats
@@ -48,7 +49,8 @@ class IndexFile:
         self.paths = list(paths)
         self._held: dict[str, pd.Series] = {}
         files = [open_pages(path) for path in self.paths]
-        self.schema = pa.unify_schemas([file.schema_arrow for file in files], promote_options="permissive")
+        schemas = [file.schema_arrow for file in files]
+        self.schema = pa.unify_schemas([one.remove_metadata() for one in schemas], promote_options="permissive")
         self._groups = [
             (number, group, file.metadata.row_group(group).num_rows)
             for number, file in enumerate(files)
@@ -56,6 +58,9 @@ class IndexFile:
         ]
         self._starts = np.concatenate([[0], np.cumsum([rows for *_, rows in self._groups])]).astype(np.int64)
         self._nulls = _columns_with_nulls(files, self.schema)
+        self.dtypes = _dtypes([one.empty_table().to_pandas() for one in schemas], self._nulls)
+        empty = pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in self.dtypes.items()})
+        self._metadata = pa.Schema.from_pandas(empty, preserve_index=False).metadata
 
     @property
     def columns(self) -> list[str]:
@@ -130,11 +135,6 @@ class IndexFile:
         """The different texts of a column that has few."""
         return {str(text) for block in self.blocks([name]) for text in block[name].dropna().astype(str).unique()}
 
-    @property
-    def dtypes(self) -> pd.Series:
-        """Name of a column -> of what kind it is."""
-        return self._frame(self.schema.empty_table()).dtypes
-
     def has_nulls(self, name: str) -> bool:
         """Whether a column holds nothing in some row."""
         return name in self._nulls
@@ -149,7 +149,7 @@ class IndexFile:
 
         if names is None:
             return self.schema
-        return pa.schema([self.schema.field(name) for name in names], self.schema.metadata)
+        return pa.schema([self.schema.field(name) for name in names])
 
     def _read(self, place: int, names: Sequence[str] | None) -> Any:
         """One row group of some columns, with the types that they have in the whole."""
@@ -180,17 +180,10 @@ class IndexFile:
 
     def _frame(self, table: Any) -> pd.DataFrame:
         """As pandas holds the whole index: a column with a null anywhere has the type that nulls give it."""
-        import pyarrow as pa
-
-        gaps = [name for name in table.schema.names if name in self._nulls and not table.column(name).null_count]
-        if gaps and len(table):
-            last = table.slice(0, 1)
-            for name in gaps:
-                place, field = last.schema.get_field_index(name), last.schema.field(name)
-                last = last.set_column(place, field, pa.nulls(1, field.type))
-            frame: pd.DataFrame = pa.concat_tables([table, last]).to_pandas().iloc[:-1]
-            return with_canonical(frame)
-        return with_canonical(table.to_pandas())
+        frame: pd.DataFrame = table.replace_schema_metadata(self._metadata).to_pandas()
+        wanted = {name: self.dtypes[str(name)] for name in frame}
+        other = {name: kind for name, kind in wanted.items() if frame[name].dtype != kind}
+        return with_canonical(frame.astype(other) if other else frame)
 
     def _one_piece(self, name: str) -> pd.Series:
         """A column whose rows can be taken without looking through its pieces; few texts are held as numbers."""
@@ -201,12 +194,49 @@ class IndexFile:
         return column
 
 
+def different(index: Columns, name: str) -> set[str]:
+    """The different texts of a column of an index that has few of them.
+
+    Example:
+        >>> sorted(different(pd.DataFrame({"array": ["a", "b", "a", None]}), "array"))
+        ['a', 'b']
+    """
+    if isinstance(index, IndexFile):
+        return index.different(name)
+    return set(index[name].dropna().astype(str))
+
+
+def count_different(index: Columns, name: str) -> int:
+    """How many different texts a column holds, of any length.
+
+    Example:
+        >>> count_different(pd.DataFrame({"group_id": ["a", "b", "a"]}), "group_id")
+        2
+    """
+    if not isinstance(index, IndexFile):
+        return int(index[name].nunique())
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return int(pc.count_distinct(pa.chunked_array(pa.array(index[name], pa.large_string()))).as_py())
+
+
 def rows_in(path: Path) -> int:
     """Rows of a table by what its file says; 0 where the file cannot say it."""
     try:
         return int(open_pages(path).metadata.num_rows)
     except UserError:
         return 0
+
+
+def _dtypes(parts: Sequence[pd.DataFrame], nulls: set[str]) -> pd.Series:
+    """The types that tables would have as one: those of their empty frames, with room for nulls."""
+    out = pd.concat(parts, ignore_index=True).dtypes.copy()
+    for name in out.index:
+        if name in nulls:
+            own = [part[name].dtype for part in parts if name in part]
+            out[name] = pd.concat([pd.Series([], dtype=kind) for kind in own]).reindex([0]).dtype
+    return out
 
 
 def _columns_with_nulls(files: Sequence[Any], schema: Any) -> set[str]:
@@ -216,7 +246,7 @@ def _columns_with_nulls(files: Sequence[Any], schema: Any) -> set[str]:
         out |= {name for name in schema.names if name not in file.schema_arrow.names}
         for group in range(file.metadata.num_row_groups):
             held = file.metadata.row_group(group)
-            for column in range(held.num_columns):
+            for column in range(held.num_columns if held.num_rows else 0):
                 part = held.column(column)
                 if not part.is_stats_set or not part.statistics.has_null_count or part.statistics.null_count:
                     out.add(part.path_in_schema.split(".")[0])

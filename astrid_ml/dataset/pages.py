@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,35 @@ def write_pages(table: pd.DataFrame, path: Path) -> None:
         ['x', 'y']
     """
     table.to_parquet(path, index=False, engine="pyarrow", write_page_checksum=True)
+
+
+@contextmanager
+def writing(path: Path, schema: Any, rows: int = 1 << 20) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Write a table piece by piece: what is given adds rows.
+
+    Args:
+        path: as of :func:`write_pages`.
+        schema: of pyarrow, for all pieces.
+        rows: of a row group.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    held: list[Any] = []
+    with pq.ParquetWriter(str(path), schema, write_page_checksum=True) as file:
+
+        def flush(least: int) -> None:
+            while held and sum(map(len, held)) >= least:
+                table = pa.concat_tables(held)
+                file.write_table(table.slice(0, rows), row_group_size=rows)
+                held[:] = [table.slice(rows)] if len(table) > rows else []
+
+        def write(piece: pd.DataFrame) -> None:
+            held.append(pa.Table.from_pandas(piece, schema=schema, preserve_index=False))
+            flush(rows)
+
+        yield write
+        flush(1)
 
 
 def read_pages(path: Path, fix: str = "prepare the dataset again") -> pd.DataFrame:

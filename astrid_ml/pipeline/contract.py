@@ -5,17 +5,19 @@ from __future__ import annotations
 import inspect
 import json
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.by_part import FinalisesParts
 from astrid_ml.contracts.check import ContractError, called, check_part, described
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor, Work
+from astrid_ml.types import Mask
 
 
 def check_pipeline(pipeline: DomainPipeline) -> None:
@@ -99,27 +101,60 @@ def finalised(pipeline: DomainPipeline, index: pd.DataFrame) -> tuple[pd.DataFra
         ContractError: it is no longer an index of these samples.
         UserError: an id stands in it more than once.
     """
-    who = called(pipeline)
+    unique = not index["id"].astype(str).duplicated().any()
+    out, dropped = _checked(pipeline, "finalise(index)", index, lambda: pipeline.finalise(index))
+    repeated = out["id"][out["id"].duplicated()]
+    if len(repeated):
+        refuse_repeats(pipeline, repeated, unique)
+    return out, dropped
+
+
+def finalised_part(pipeline: DomainPipeline, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
+    """Some rows of an index as the pipeline finalises them, with ``id`` and ``group_id`` as text.
+
+    Raises:
+        ContractError: see :func:`finalised`.
+    """
+    assert isinstance(pipeline, FinalisesParts)
+    by_part: FinalisesParts = pipeline
+    return _checked(pipeline, "finalise_part(part, repeated)", part, lambda: by_part.finalise_part(part, repeated))
+
+
+def refuse_repeats(pipeline: DomainPipeline, repeated: pd.Series, unique: bool) -> None:
+    """Ids that a finalised index holds again.
+
+    Args:
+        pipeline: whose index it is.
+        repeated: each further row's id.
+        unique: whether they were unique in the records of the units.
+
+    Raises:
+        UserError: names some.
+    """
+    names = repeated.unique()
+    fix = f"let finalise of {type(pipeline).__name__} keep each once" if unique else _ONCE
+    raise UserError("each sample's id once", f"{len(names)} ids more than once ({', '.join(names[:3])})", fix)
+
+
+def _checked(
+    pipeline: DomainPipeline, what: str, index: pd.DataFrame, finalise: Callable[[], Any]
+) -> tuple[pd.DataFrame, list[Drop]]:
+    """What finalising gives, if it is an index of these samples."""
+    who, count = called(pipeline), len(index)
     places = index[["array", "row"]].copy()
-    known = set(index["id"].astype(str))
-    unique, count = len(known) == len(index), len(index)
-    given: Any = pipeline.finalise(index)
+    given = finalise()
     if not _is_pair(given, list) or not all(isinstance(drop, Drop) for drop in given[1]):
         raise ContractError(
-            "finalise(index) that returns the index and a list of Drop",
+            f"{what} that returns the index and a list of Drop",
             f"{described(given)} from {who}",
             "return index, []",
         )
     index, dropped = given[0].reset_index(drop=True), given[1]
     check_columns(index, ("id", "group_id", "array", "row"), who)
     index["id"], index["group_id"] = index["id"].astype(str), index["group_id"].astype(str)
-    repeated = index["id"][index["id"].duplicated()].unique()
-    if len(repeated):
-        fix = f"let finalise of {type(pipeline).__name__} keep each once" if unique else _ONCE
-        raise UserError("each sample's id once", f"{len(repeated)} ids more than once ({', '.join(repeated[:3])})", fix)
     if len(index) + len(dropped) < count:
         raise ContractError(
-            "finalise(index) that returns a Drop for each sample that it leaves out",
+            f"{what} that returns a Drop for each sample that it leaves out",
             f"{count} samples before, {len(index)} after, {len(dropped)} dropped, from {who}",
             "add Drop(id, reason) for each of them",
         )

@@ -10,15 +10,17 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.contracts.columns import Columns
 from astrid_ml.contracts.pipeline import Completes, DomainPipeline, Drop, Labeller
 from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.digests import seal
+from astrid_ml.dataset.index_file import count_different, different
 from astrid_ml.dataset.pages import read_pages, write_pages
 from astrid_ml.dataset.prepared import INDEX, SCHEMA
 from astrid_ml.errors import UserError
 from astrid_ml.files import json_text, link, whole_folder, write_json
-from astrid_ml.pipeline.contract import finalised, labelled
-from astrid_ml.pipeline.units import RECORDS, Job
+from astrid_ml.pipeline.index import MadeIndex, write_index
+from astrid_ml.pipeline.units import Job
 from astrid_ml.pipeline.writer import FILES, TABLES
 from astrid_ml.reasons import in_words
 
@@ -53,22 +55,26 @@ def publish(
     Raises:
         UserError: no sample is left, ids are not unique, or a labeller refuses.
     """
-    index, dropped, account = make_index(pipeline, finished, labeller)
     known: dict[str, tuple[int, str]] = {}
     with whole_folder(target, "dataset.json", before) as work:
         (work / "arrays").mkdir()
-        used = set(index["array"].astype(str))
+        folders = [job.target for job, _ in finished]
+        made = write_index(pipeline, folders, labeller, work / INDEX)
+        if made is None:
+            drops = [drop["reason"] for _, summary in finished for drop in summary["drops"]]
+            raise UserError("at least one usable sample", in_words(drops), "see the reasons, and check paths.raw")
+        index = made.index
+        used = different(index, "array")
         for job, summary in finished:
             known |= _published_names(summary.get("files") or {})
             for path in sorted(job.target.glob("*.npy")):
                 if path.name.split(".")[0] in used:
                     link(path, work / "arrays" / path.name)
-        folders = [job.target for job, _ in finished]
         link_frames(folders, index, work)
         write_tables(folders, work)
-        write_pages(index, work / INDEX)
-        meta = describe(pipeline, finished, failed, dropped, account, index)
+        meta = describe(pipeline, finished, failed, made)
         if isinstance(pipeline, Completes):
+            assert isinstance(index, pd.DataFrame)  # see works_by_part
             meta["account"] = pipeline.complete(index, work)
         meta = {"schema": SCHEMA, "name": name, "fingerprint": fingerprint, "config": config, **meta}
         sealed = seal(work, json.loads(json_text(meta)), known)
@@ -87,38 +93,15 @@ def _published_names(files: dict[str, Any]) -> dict[str, tuple[int, str]]:
     return out
 
 
-def make_index(
-    pipeline: DomainPipeline, finished: Sequence[Finished], labeller: Labeller | None
-) -> tuple[pd.DataFrame, list[Drop], dict[str, Any]]:
-    """The dataset's index: records of all units, finalised by the domain, with labels."""
-    tables = [read_pages(job.target / RECORDS) for job, _ in finished]
-    index = pd.concat([table for table in tables if len(table)], ignore_index=True) if any(map(len, tables)) else None
-    reasons = Counter(drop["reason"] for _, summary in finished for drop in summary["drops"])
-    if index is None:
-        raise UserError(
-            "at least one usable sample",
-            in_words(reasons.elements()),
-            "see the reasons, and check paths.raw",
-        )
-    index, dropped = finalised(pipeline, index)
-    account: dict[str, Any] = {"source": "none"}
-    if labeller is not None:
-        index, account = labelled(labeller, index)
-    if "label" not in index:
-        index["label"] = pd.array([pd.NA] * len(index), dtype="Int8")
-    return index, dropped, account
-
-
 def describe(
     pipeline: DomainPipeline,
     finished: Sequence[Finished],
     failed: Sequence[Drop],
-    dropped: Sequence[Drop],
-    account: dict[str, Any],
-    index: pd.DataFrame,
+    made: MadeIndex,
 ) -> dict[str, Any]:
     """The counts of ``dataset.json``; nothing that differs between machines or runs."""
-    drops = [Drop(drop["id"], drop["reason"]) for _, summary in finished for drop in summary["drops"]] + list(dropped)
+    drops = [Drop(drop["id"], drop["reason"]) for _, summary in finished for drop in summary["drops"]] + made.dropped
+    index = made.index
     counts: Counter[str] = Counter()
     for _, summary in finished:
         counts.update(summary["counts"])
@@ -126,12 +109,12 @@ def describe(
     return {
         "domain": pipeline.domain,
         "description": pipeline.describe(),
-        "labels": account,
+        "labels": made.account,
         "counts": {
             "units": len(finished),
             "units_failed": len(failed),
             "samples": len(index),
-            "groups": int(index["group_id"].nunique()),
+            "groups": count_different(index, "group_id"),
             "dropped": len(drops),
             "by_label": {
                 str(label): int(number) for label, number in sorted(labels.items(), key=lambda item: str(item[0]))
@@ -145,13 +128,13 @@ def describe(
     }
 
 
-def link_frames(folders: Sequence[Path], index: pd.DataFrame, target: Path) -> None:
+def link_frames(folders: Sequence[Path], index: Columns, target: Path) -> None:
     """Frames that samples point to by the column ``image``, under that path.
 
     Raises:
         UserError: two units left a frame of one name.
     """
-    wanted = set(index["image"].dropna().astype(str)) if "image" in index else set()
+    wanted = different(index, "image") if "image" in index else set()
     for folder in folders:
         for path in sorted(file for file in (folder / FILES).rglob("*") if file.is_file()):
             name = path.relative_to(folder / FILES).as_posix()

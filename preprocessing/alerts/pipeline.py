@@ -22,7 +22,7 @@ from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_pac
 from astrid_ml.preprocessing.alerts.rubin import rubin_planes
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.stamps import peak_snr
-from astrid_ml.types import Count, Floats32
+from astrid_ml.types import Count, Floats32, Mask
 
 LARGE = 8 * 2**20  # bytes of a file that is looked through for its chunks
 FLOATS = ("mjd", "ra", "dec", "snr", "reliability", *NUMBERS)
@@ -162,9 +162,12 @@ class AlertsPipeline:
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
         """A packet that lies in two files counts once."""
-        repeated = index["id"].duplicated()
-        drops = [Drop(str(name), "the same packet stands in another file") for name in index["id"][repeated]]
-        return index[~repeated].reset_index(drop=True), drops
+        return self.finalise_part(index, index["id"].duplicated().to_numpy())
+
+    def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
+        """The same for some of its rows."""
+        twice = "the same packet stands in another file"
+        return part[~repeated].reset_index(drop=True), [Drop(str(name), twice) for name in part["id"][repeated]]
 
     def describe(self) -> dict[str, Any]:
         """Channels in the order of the stamps; values are the survey's own (DN, nJy for Rubin)."""

@@ -27,7 +27,7 @@ from astrid_ml.preprocessing.differencing.pixels.cutouts import Cutout
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf, GivenPsf, NamedPsf
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.sky import healpix
-from astrid_ml.types import Positive
+from astrid_ml.types import Mask, Positive
 
 _CELL = 18  # HEALPix order; cells of 0.8 arcsec
 
@@ -128,6 +128,10 @@ class DifferencingPipeline(Subtraction):
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
         """Groups are set by position when a pair is done; candidates of one place share a cell."""
         return index, []
+
+    def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
+        """The same."""
+        return part, []
 
     def describe(self) -> dict[str, Any]:
         """Channels in the order of the stamps."""

@@ -94,9 +94,12 @@ class LightcurvesPipeline:
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
         """An object that several files hold counts once, in the file that comes first."""
-        twice = index["id"].duplicated()
-        drops = [Drop(str(name), "object_id in another file as well; the first is kept") for name in index["id"][twice]]
-        return index[~twice].reset_index(drop=True), drops
+        return self.finalise_part(index, index["id"].duplicated().to_numpy())
+
+    def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
+        """The same for some of its rows."""
+        twice = "object_id in another file as well; the first is kept"
+        return part[~repeated].reset_index(drop=True), [Drop(str(name), twice) for name in part["id"][repeated]]
 
     def describe(self) -> dict[str, Any]:
         """The columns of ``epochs`` and the rule that set time zero."""

@@ -20,7 +20,7 @@ from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrection
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
-from astrid_ml.types import Bits, Count, Floats32, InUnits, NonNegative, Positive
+from astrid_ml.types import Bits, Count, Floats32, InUnits, Mask, NonNegative, Positive
 from astrid_ml.walk import walk
 
 IGNORE = 255  # voxels whose class cannot be decided
@@ -138,6 +138,10 @@ class RampsPipeline:
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
         """Tiles do not overlap: nothing to remove."""
         return index, []
+
+    def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
+        """The same."""
+        return part, []
 
     def describe(self) -> dict[str, Any]:
         """Classes and units."""

@@ -80,6 +80,10 @@ class TripletsPipeline:
         """Nothing to join: groups stand in the truth."""
         return index, []
 
+    def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
+        """The same."""
+        return part, []
+
     def describe(self) -> dict[str, Any]:
         """Channels in the order of the stamps."""
         return {"channels": ["science", "reference", "difference"], "units": {"stamps": "electrons"}}

@@ -15,7 +15,8 @@ import pytest
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
-from astrid_ml.pipeline.publish import Finished, describe, link_frames, make_index, publish, write_tables
+from astrid_ml.pipeline.index import write_index
+from astrid_ml.pipeline.publish import Finished, describe, link_frames, publish, write_tables
 from astrid_ml.pipeline.units import do_unit, make_jobs
 
 
@@ -93,22 +94,24 @@ def test_published_twice_the_bytes_are_the_same(tmp_path: Path) -> None:
 
 def test_without_a_labeller_labels_are_unknown(tmp_path: Path) -> None:
     units = finished(tmp_path)
-    index, dropped, account = make_index(Rows(), units, None)
-    assert index["label"].isna().all()
-    assert account == {"source": "none"}
-    assert describe(Rows(), units, [], dropped, account, index)["counts"]["by_label"] == {"<NA>": 3}
+    made = write_index(Rows(), [job.target for job, _ in units], None, tmp_path / "index.parquet")
+    assert made is not None
+    assert made.index["label"].isna().all()
+    assert made.account == {"source": "none"}
+    assert describe(Rows(), units, [], made)["counts"]["by_label"] == {"<NA>": 3}
 
 
 def test_an_id_of_two_units_is_refused_by_name(tmp_path: Path) -> None:
     twice = Rows(("ab", "bc"))
     with pytest.raises(UserError, match=r"1 ids more than once \(b\)"):
-        make_index(twice, finished(tmp_path, twice), None)
+        publish(twice, finished(tmp_path, twice), [], None, tmp_path / "n", fingerprint="f", name="n", config={})
 
 
 def test_nothing_left_is_said_with_the_reasons(tmp_path: Path) -> None:
     empty = Rows(("", ""))
     with pytest.raises(UserError, match="none of 2: 2 too faint"):
-        make_index(empty, finished(tmp_path, empty), None)
+        publish(empty, finished(tmp_path, empty), [], None, tmp_path / "n", fingerprint="f", name="n", config={})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["units"]
 
 
 def test_only_frames_that_samples_point_to_are_linked_and_once(tmp_path: Path) -> None:

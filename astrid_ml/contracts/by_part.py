@@ -1,0 +1,59 @@
+"""What pipelines and labellers offer so that an index larger than memory can be made of their samples."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import pandas as pd
+
+from astrid_ml.contracts.pipeline import Drop
+from astrid_ml.types import Mask
+
+
+@runtime_checkable
+class FinalisesParts(Protocol):
+    """A pipeline that finalises its index part by part too: then no table of all samples is held.
+
+    ``finalise(index)`` gives the same as all parts together do.
+
+    Example:
+        >>> class OnceEach:
+        ...     def finalise_part(self, part, repeated):
+        ...         drops = [Drop(name, "it stands in another file") for name in part["id"][repeated]]
+        ...         return part[~repeated], drops
+        >>> import numpy as np
+        >>> part = pd.DataFrame({"id": ["a", "b"], "group_id": ["a", "b"]})
+        >>> kept, dropped = OnceEach().finalise_part(part, np.array([False, True]))
+        >>> kept["id"].tolist(), dropped, isinstance(OnceEach(), FinalisesParts)
+        (['a'], [Drop(id='b', reason='it stands in another file')], True)
+    """
+
+    def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
+        """As ``finalise`` does, for successive rows of the index.
+
+        Args:
+            part: the rows.
+            repeated: those whose id stands in an earlier row of the index, (n,).
+
+        Returns:
+            The rows that are kept, and a :class:`Drop` for each other one.
+        """
+
+
+@runtime_checkable
+class LabelsByColumn(Protocol):
+    """A labeller that looks at few columns: of an index of any size ``apply`` is given ``id``, ``group_id`` and these.
+
+    What it sets beside ``label`` must be columns that it was not given.
+
+    Example:
+        >>> from typing import ClassVar
+        >>> class Bright:
+        ...     columns: ClassVar[tuple[str, ...]] = ("snr",)
+        >>> isinstance(Bright(), LabelsByColumn)
+        True
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns; those that the index lacks are left out."""
