@@ -81,6 +81,13 @@ class ShardedSource:
             if len(part)
         ]
 
+    def places(self) -> tuple[dict[str, Ints], Ints]:
+        """Shard -> positions of its samples in the index, ascending; and each sample's row in its shard, (n,)."""
+        codes, rows = self._codes(), self._rows()
+        order = np.argsort(codes, kind="stable").astype(np.int64)
+        parts = np.split(order, np.cumsum(np.bincount(codes, minlength=len(self._shard_names)))[:-1])
+        return dict(zip(self._shard_names, parts, strict=True)), rows
+
     def _codes(self) -> Codes:
         index = self.by_column
         if getattr(self, "_cached_for", None) is not index:

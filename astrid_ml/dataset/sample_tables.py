@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,8 +20,27 @@ from astrid_ml.files import whole
 from astrid_ml.types import Ints
 
 LARGEST = 1 << 20  # bytes of one sample up to which its values stand in the table
-Samples = dict[str, tuple[list[str], Ints]]
 BATCH = 1 << 25  # bytes written at a time
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Which samples each shard holds.
+
+    Args:
+        ids: of the whole index, (n,).
+        places: shard -> positions of its samples in the index, ascending.
+        rows: in its shard, of each sample, (n,).
+    """
+
+    ids: pd.Series
+    places: dict[str, Ints]
+    rows: Ints
+
+    def of(self, shard: str) -> tuple[list[str], Ints]:
+        """Ids and rows of a shard's samples, in the order of the index."""
+        at = self.places[shard]
+        return self.ids.iloc[at].tolist(), self.rows[at]
 
 
 @dataclass(frozen=True)
@@ -49,7 +69,7 @@ def kinds_of(dataset: PreparedDataset) -> dict[str, list[tuple[str, bool]]]:
     for path in sorted((dataset.path / "arrays").glob("*.npy")):
         shard, kind = path.name.removesuffix(".npy").split(".", 1)
         files.setdefault(shard, []).append(kind)
-    for shard in dataset.index["array"].astype(str).unique():
+    for shard in dataset.different("array"):
         for kind in files.get(shard, []):
             if kind.endswith(".offsets"):
                 continue
@@ -62,7 +82,7 @@ def write_sample_tables(dataset: PreparedDataset) -> list[SampleTable]:
     """Write one table for each kind, a piece at a time, each whole or not at all."""
     folder = dataset.path / "croissant"
     folder.mkdir(exist_ok=True)
-    samples = _samples(dataset)
+    samples = Samples(dataset.by_column["id"].astype(str), *dataset.places())
     return [_write(dataset, kind, shards, samples) for kind, shards in kinds_of(dataset).items()]
 
 
@@ -92,15 +112,8 @@ def _write(dataset: PreparedDataset, kind: str, shards: list[tuple[str, bool]], 
     return SampleTable(kind, file, by_path, dtype.name if len(dtypes) > 1 else arrays[0].dtype.name, same)
 
 
-def _samples(dataset: PreparedDataset) -> Samples:
-    """shard -> (ids, rows), in one pass over the index."""
-    ids, rows = dataset.index["id"].astype(str).to_numpy(), dataset.index["row"].to_numpy(dtype=np.int64)
-    where = dataset.index["array"].astype(str).reset_index(drop=True).groupby(dataset.index["array"].to_numpy()).indices
-    return {str(shard): (ids[at].tolist(), rows[at]) for shard, at in where.items()}
-
-
 def _paths(dataset: PreparedDataset, kind: str, shard: str, samples: Samples) -> Iterator[dict[str, Any]]:
-    ids, rows = samples[shard]
+    ids, rows = samples.of(shard)
     shape = _text(dataset.shard(shard, kind).shape[1:])
     path = f"arrays/{shard}.{kind}.npy"
     yield {"id": ids, "shape": [shape] * len(ids), "path": [path] * len(ids), "row": rows}
@@ -109,7 +122,7 @@ def _paths(dataset: PreparedDataset, kind: str, shard: str, samples: Samples) ->
 def _values(
     dataset: PreparedDataset, kind: str, shard: str, samples: Samples, ragged: bool, dtype: np.dtype[Any]
 ) -> Iterator[dict[str, Any]]:
-    ids, rows = samples[shard]
+    ids, rows = samples.of(shard)
     array = dataset.shard(shard, f"{kind}.values" if ragged else kind)
     starts, stops = rows, rows + 1
     if ragged:
@@ -121,9 +134,11 @@ def _values(
     for begin in range(0, len(ids), step):
         part = slice(begin, begin + step)
         lengths = stops[part] - starts[part]
-        flat = np.concatenate(
-            [np.asarray(array[a:b]).reshape(-1) for a, b in zip(starts[part], stops[part], strict=True)]
-        )
+        if ragged:
+            pieces = [array[a:b].reshape(-1) for a, b in zip(starts[part], stops[part], strict=True)]
+            flat = np.concatenate(pieces)
+        else:
+            flat = array[rows[part]].reshape(-1)
         lists = pa.ListArray.from_arrays(
             np.concatenate([[0], np.cumsum(lengths * width)]).astype(np.int32), pa.array(flat.astype(dtype))
         )

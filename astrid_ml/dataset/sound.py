@@ -83,26 +83,27 @@ def row_damage(dataset: PreparedDataset) -> Iterator[str]:
     for path in sorted(folder.glob("*.npy")):
         shard, _, kind = path.name.removesuffix(".npy").partition(".")
         files.setdefault(shard, {})[kind] = path
-    last = dataset.index.groupby(dataset.index["array"].astype(str))["row"].agg(["min", "max"])
-    if FRAMES in dataset.index:
+    places, within = dataset.places()
+    if FRAMES in dataset.by_column:
         yield from _frames(dataset)
-    for shard, rows in zip(last.index.astype(str), last.to_dict("records"), strict=True):
-        if shard not in files and FRAMES not in dataset.index:
+    for shard, at in sorted(places.items()):
+        first, last = int(within[at].min()), int(within[at].max())
+        if shard not in files and FRAMES not in dataset.by_column:
             yield f"the index names the array {shard[:80]!r}, of which there is nothing"
         for kind, path in files.get(shard, {}).items():
             array = read_array(path, "r")
             if kind.endswith(".values"):
                 continue
             n = len(array) - 1 if kind.endswith(".offsets") else len(array)
-            if rows["min"] < 0 or rows["max"] >= n:
-                yield f"the index names row {rows['max']} of {path.name}, which has {n}"
+            if first < 0 or last >= n:
+                yield f"the index names row {last} of {path.name}, which has {n}"
             if kind.endswith(".offsets"):
                 yield from _offsets(array, files[shard].get(kind.removesuffix("offsets") + "values"), path.name)
 
 
 def _frames(dataset: PreparedDataset) -> Iterator[str]:
     """Frames that the index names and that cannot be opened."""
-    for name in dataset.index[FRAMES].dropna().astype(str).unique():
+    for name in dataset.different(FRAMES):
         try:
             dataset.frame(name)
         except UserError as error:

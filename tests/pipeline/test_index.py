@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from astrid_ml.contracts.by_part import FinalisesParts, LabelsByColumn
 from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.dataset import index_file
@@ -19,7 +20,12 @@ from astrid_ml.dataset.pages import read_pages
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.index import MadeIndex, write_index
 from astrid_ml.pipeline.units import do_unit, make_jobs
+from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
+from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.labels import ColumnLabel, MatchLabel, ScoreThresholdLabel, TableLabel, TruthLabel
+from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
+from astrid_ml.preprocessing.ramps.pipeline import RampsPipeline
+from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 from astrid_ml.types import Mask
 
 FIRST = {"id": "a b c d e f".split(), "drb": [0.1, 0.9, None, 0.4, 0.6, 0.7], "truth_given": True, "match_id": "m"}
@@ -82,6 +88,13 @@ def labels(folder: Path) -> dict[str, Any]:
         "score": ScoreThresholdLabel("drb", 0.5),
         "match": MatchLabel("bogus"),
     }
+
+
+def test_ours_can_all_be_done_by_part() -> None:
+    labellers = (TruthLabel(), TableLabel("x"), ColumnLabel("x"), ScoreThresholdLabel(), MatchLabel())
+    assert all(isinstance(one, LabelsByColumn) for one in labellers)
+    pipelines = (RampsPipeline, DifferencingPipeline, TripletsPipeline, LightcurvesPipeline, AlertsPipeline)
+    assert all(issubclass(one, FinalisesParts) for one in pipelines)
 
 
 @pytest.mark.parametrize("which", ["none", "truth", "table", "column", "score", "match"])
