@@ -42,7 +42,7 @@ class FinalisesParts(Protocol):
 
 @runtime_checkable
 class LabelsByColumn(Protocol):
-    """A labeller that looks at few columns: of an index of any size ``apply`` is given ``id``, ``group_id`` and these.
+    """A labeller that looks at few columns: of an index of any size ``apply`` is given ``id`` and these.
 
     What it sets beside ``label`` must be columns that it was not given.
 

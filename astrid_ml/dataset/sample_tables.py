@@ -143,7 +143,7 @@ def _values(
             np.concatenate([[0], np.cumsum(lengths * width)]).astype(np.int32), pa.array(flat.astype(dtype))
         )
         tail = array.shape[1:]
-        shapes = [_text((int(n), *tail) if ragged else tail) for n in lengths]
+        shapes = [_text((int(n), *tail)) for n in lengths] if ragged else [_text(tail)] * len(lengths)
         yield {"id": ids[part], "shape": shapes, "values": lists}
 
 

@@ -214,7 +214,7 @@ def labelled(labeller: Labeller, index: pd.DataFrame) -> tuple[pd.DataFrame, dic
     out, account = given
     if "label" not in out:
         raise ContractError("label= that sets the column label", f"none, from {who}", "set index['label']")
-    if len(out) != len(index) or not (out["id"].to_numpy() == index["id"].to_numpy()).all():
+    if len(out) != len(index) or not (out["id"].array == index["id"].array).all():
         raise ContractError(
             "label= that keeps every sample in its place",
             f"{len(index)} samples before, {len(out)} after, from {who}",

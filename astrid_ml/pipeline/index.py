@@ -21,8 +21,6 @@ from astrid_ml.pipeline.contract import finalised, finalised_part, labelled, ref
 from astrid_ml.pipeline.units import RECORDS
 from astrid_ml.types import Mask
 
-BOTH = ("id", "group_id")
-
 
 @dataclass(frozen=True)
 class MadeIndex:
@@ -114,8 +112,8 @@ class _Parts:
 
     def _labels(self) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Columns that the labels set, for each sample that is kept, and their account."""
-        asked = [] if self.labeller is None else [name for name in _asked(self.labeller) if name not in BOTH]
-        pieces = [part[[*BOTH, *(name for name in asked if name in part)]] for part in self._finalised()]
+        asked = ["id"] if self.labeller is None else ["id", *_asked(self.labeller)]
+        pieces = [part[[name for name in dict.fromkeys(asked) if name in part]] for part in self._finalised()]
         few: pd.DataFrame = pd.concat(pieces, ignore_index=True)
         del pieces
         again = repeats_of(few["id"])
