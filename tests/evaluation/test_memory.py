@@ -41,11 +41,9 @@ def tree(n: int) -> tuple[Judge, pd.DataFrame]:
         conditional[:, list(group)] = random.dirichlet(np.ones(len(group)), n)
     table = pd.DataFrame(classes.probabilities(conditional), columns=[f"score_{name}" for name in classes.nodes])
     leaves = classes.level_nodes(classes.n_levels)
-    label = [classes.nodes[leaves[number]] for number in random.integers(len(leaves), size=n)]
-    group = (np.arange(n) // 3).astype(str)
-    return HierarchicalJudge("supernnova", bootstrap=Bootstrap(20)), table.assign(
-        label=label, days=64.0, group_id=group
-    )
+    names = [classes.nodes[leaves[number]] for number in random.integers(len(leaves), size=n)]
+    table = table.assign(label=names, days=64.0, group_id=(np.arange(n) // 3).astype(str))
+    return HierarchicalJudge("supernnova", bootstrap=Bootstrap(20)), table
 
 
 def peak(work: Callable[[], Any]) -> tuple[int, Any]:
