@@ -13,7 +13,7 @@ from astrid_ml.cli.check import check_values, shown
 from astrid_ml.cli.explain import explain, explain_before
 from astrid_ml.cli.given import flags_first, whole_flags
 from astrid_ml.cli.keys import keys_of
-from astrid_ml.cli.outputs import owned_output
+from astrid_ml.cli.outputs import enter_job, folders_of_jobs, owned_output
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.typed import WORDS, check_typed, named
 from astrid_ml.cli.verbs.catalogue import Verb
@@ -66,6 +66,8 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
     words = named(whole_flags(arguments), WORDS.get(verb.config, ()))
     check_typed(words, verb, conf)
     overrides = rewrite(words, verb.config, conf)
+    of_its_own, more = folders_of_jobs(overrides, verb, conf)
+    overrides += more
     command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.{verb.module}").command
     import hydra
 
@@ -80,6 +82,8 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
         with _argv(relaunch_arguments(original, verb.name, arguments)):
             try:
                 refuse_own_trust(cfg, words)
+                if of_its_own:
+                    enter_job(cfg)
                 keys = keys_of(verb.config, conf)
                 check_values(cfg, lambda key: keys[key])
                 with owned_output(cfg, verb, conf):

@@ -94,10 +94,24 @@ class _Rewriter:
             return f"{key}={self._option(key, value)}"
         node = self.keys.path_of_node(key)
         if node is not None and not value.startswith("{"):
-            return f"{plus}{node}={quote(value, many=False)}"
+            return f"{plus}{node}={self._places(node, value)}"
         if not plus and (self.keys.is_open(key) or (value.startswith("{") and any(k.is_open for k in self.keys[key]))):
             plus = "++"  # a node that takes any key: what it means is checked by whoever reads it
-        return f"{plus}{key}={self._value(key, value)}"
+        written = self._value(key, value)
+        if self.sweeps and self._waits(key) and "," not in written and not written.endswith(")"):
+            written = f"choice({written})"  # so that Hydra sets it in the jobs alone, where its option is there
+        return f"{plus}{key}={written}"
+
+    def _waits(self, key: str) -> bool:
+        """Whether a key may be one of an option that the sweep goes over: before the jobs another option is there."""
+        return "experiment" in self._swept or any(key.startswith(f"{group}.") for group in self._swept)
+
+    @cached_property
+    def _swept(self) -> set[str]:
+        """Groups of which several options are tried, by their places in the configuration."""
+        chosen = choices_of(self.words, self.verb, self.conf)
+        several = [group.partition("@")[0].split("/") for group, options in chosen.items() if len(options) > 1]
+        return {parts[0] if len(parts) == 1 else f"{parts[0]}.{parts[-1]}" for parts in several}
 
     def _option(self, group: str, value: str) -> str:
         try:
@@ -120,10 +134,17 @@ class _Rewriter:
                 raise UserError("a list of folders", f"{key}={value}", f"write '{key}=[{value}]'")
             return quote(value)
         if self.keys.is_path(key):
-            return quote(value, self._many(key, value))
+            return self._places(key, value)
         if _WORD.match(value) or not self.keys.is_text(key):
             return value
         return value if self.sweeps and parses(f"{key}={value}") else quote(value, self._many(key, value))
+
+    def _places(self, key: str, value: str) -> str:
+        """A path, or several of a sweep with commas between them: a name that holds a comma stands in quotes."""
+        parts = [part.strip() for part in _ELEMENT.findall(value)]
+        if self.sweeps and len(parts) > 1 and value[0] != "[" and not os.path.lexists(os.path.expanduser(value)):
+            return ",".join(quote(part, many=False) for part in parts)
+        return quote(value, self._many(key, value))
 
     def _many(self, key: str, value: str) -> bool:
         """Whether it is a list; the key's classes are asked, and so imported, only where it looks like one."""

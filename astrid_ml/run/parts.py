@@ -23,6 +23,7 @@ from astrid_ml.executors.contract import Executor
 from astrid_ml.models.tasks.task import Task
 from astrid_ml.nearest import nearest
 from astrid_ml.pipeline.contract import check_pipeline
+from astrid_ml.run.raw import refuse_store_of_raw
 from astrid_ml.run.trial import check_task, try_batch
 from astrid_ml.splits.plan import Split
 
@@ -127,11 +128,13 @@ def _accepts(maker: Callable[..., Any], on: Any, values: dict[str, Any], lenient
 
 
 def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> Mapping[str, Collection[str]]:
-    """Refuse a simulation of another domain than the pipeline's.
+    """Refuse a simulation of another domain than the pipeline's, and a store among the raw files.
 
     Returns:
         column -> the values that can occur in the samples, as far as a simulation tells; nothing for other raw files.
     """
+    if not config.get("dataset"):
+        refuse_store_of_raw(config)
     if config.get("dataset") or config["paths"]["raw"] is not None or not config.get("simulate"):
         return {}
     simulator = build(config["simulate"], config.get("trust", []))
