@@ -266,7 +266,7 @@ def _keys_of_word(word: str, keys: Keys, conf: Folder) -> tuple[str, ...]:
 def _as_typed(key: str, places: Sequence[str], several: bool) -> str:
     """``input=a``, or ``'input=[a,b]'``; of more places than the key takes the first."""
     whole = f"[{','.join(places)}]" if several and (len(places) > 1 or key == "runs") else places[0]
-    return shlex.quote(f"{key}={whole}") if whole != places[0] else f"{key}={shlex.quote(whole)}"
+    return shlex.quote(f"{key}={whole}")
 
 
 def check_effects(given: dict[str, str], sweep: bool, verb: Verb) -> None:
