@@ -20,6 +20,13 @@ from astrid_ml.types import Count, Filled, Level, Ordered, Positive
 BATCH = 250  # triplets drawn at once
 
 
+# The columns of samples: of the truth first, then those of the pipeline.
+COLUMNS = (
+    "id", "group_id", "label", "artefact", "mission", "mjd", "ra", "dec", "snr", "filter", "host_distance", "fwhm",
+    "stamp_h", "stamp_w", "injected", "label_source", "peak_snr", "source",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class SimulateTriplets:
     """Triplets and their truth, a pair of files for each mission and part.
@@ -48,6 +55,10 @@ class SimulateTriplets:
     def column_values(self) -> dict[str, tuple[str, ...]]:
         """The missions."""
         return {"mission": tuple(map(canonical, self.missions))}
+
+    def column_names(self) -> tuple[str, ...]:
+        """Those of the truth, and what the pipeline measures."""
+        return COLUMNS
 
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write ``triplets_<mission>_<part>.npy`` and ``.parquet``.
