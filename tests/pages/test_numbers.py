@@ -17,7 +17,7 @@ SPAN = re.compile(r"`[^`]+`|\[[^\]]*\]\([^)]*\)")
 # What looks like one and was not measured, with the reason.
 LEVEL = "the level of an interval, a setting"
 SETTINGS = {
-    "README.md": {"99.99": "arithmetic of one in ten thousand", "3.11": "a version"},
+    "README.md": {"3.11": "a version"},
     "docs/alerts.md": {"0.5": "the cut on drb, a setting"},
     "docs/datasets.md": {"1.1": "a version of Croissant"},
     "docs/first_run.md": {"95": LEVEL, "10": "the simulated prevalence, a setting"},
