@@ -32,7 +32,7 @@ KEYS = {"exit", "fixture", "needs", "same"}
 NEEDS = {
     "install": "installs packages and runs this very suite; the continuous integration types it (.ci/run)",
     "packages": "installs packages; tests of what they are for are skipped without them",
-    "slurm": "asks SLURM's own programs for machines; tests/executors has a stand-in for them, and the words are composed",
+    "slurm": "asks the programs of SLURM for machines; tests/executors stands in for them, and the words are composed",
     "container": "builds an image with Docker, which downloads a system",
 }
 TYPED_BY_CI = ("install",)
