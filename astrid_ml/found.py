@@ -183,6 +183,26 @@ def kind_at(path: Path) -> str:
         return "something that cannot be read"
 
 
+def why_unread(path: Path, kind: str, error: Exception) -> str:
+    """What stands at a path that could not be read: another kind of file, or what the library said of this kind.
+
+    Args:
+        path: of the file.
+        kind: that was expected, in the words of :func:`kind_at`.
+        error: of the library.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "a.parquet"
+        >>> _ = file.write_text("id,label")
+        >>> why_unread(file, "a parquet table", ValueError("no magic bytes")).replace(str(file.parent), ".")
+        'a text file at ./a.parquet'
+        >>> why_unread(file, "a text file", ValueError("no magic bytes")).replace(str(file.parent), ".")
+        './a.parquet: no magic bytes'
+    """
+    return f"{path}: {str(error)[:120]}" if kind_at(path) == kind else found(path)
+
+
 def key_for(path: str | Path) -> str:
     """The key that takes a folder of this kind; empty where none is known."""
     place = Path(path)

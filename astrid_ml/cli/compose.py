@@ -95,7 +95,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                     from astrid_ml.cli.jobs import record_failed_job
 
                     _codes.append(1)
-                    record_failed_job(cfg, error)  # and the other jobs go on
+                    record_failed_job(cfg, explain(error, conf, verb, words) or error)  # and the other jobs go on
                 else:
                     stopped.append(error)  # raised below: Hydra would print its own lines first
 

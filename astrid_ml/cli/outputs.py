@@ -112,7 +112,11 @@ def folders_of_jobs(words: Sequence[str], verb: Verb, conf: Folder) -> tuple[boo
         raise UserError(f"a sweep over {parts[0]} alone: its jobs fill one output_dir", f"{beside} beside it", fix)
     given = parsed.get("output_dir")
     place = given.value() if given is not None else keys["output_dir"][0].value
-    if not swept or parts or place in (None, "???"):
+    if swept and place == "???":
+        raise UserError(
+            "output_dir=FOLDER", "nothing", "add output_dir=FOLDER: the jobs lie in FOLDER/0, FOLDER/1, ..."
+        )
+    if not swept or parts or place is None:
         return False, []
     if given is not None and given.is_sweep_override():
         return True, []

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from astrid_ml.cli.keys import FORMER, Keys, keys_of, overridden
-from astrid_ml.cli.typed import is_sweep
+from astrid_ml.cli.typed import is_sweep, keys_of_place
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
@@ -20,6 +20,8 @@ _WORD = re.compile(r"^[A-Za-z_][\w./:-]*$")
 _ELEMENT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,"'])+""")
 # What Hydra reads as something else than the name of an option.
 _NO_TEXT = re.compile(r"[-+.\d][\d.eE+-]*|true|false|nan|[-+]?inf|[{('\"].*", re.IGNORECASE | re.DOTALL)
+# What users of other programs type where paths.run_dir is due.
+_FOLDER_OF_RUN = ("output_dir", "output", "out", "resume", "resume_from", "ckpt_path", "checkpoint")
 _PLAIN_KEY = re.compile(r"^(\+{0,2})([A-Za-z_][\w./@-]*)=(.*)$", re.DOTALL)
 
 
@@ -141,6 +143,9 @@ class _Rewriter:
 
     def _places(self, key: str, value: str) -> str:
         """A path, or several of a sweep with commas between them: a name that holds a comma stands in quotes."""
+        if value.startswith("[") and not self.keys.takes_list(key) and not os.path.lexists(value):
+            shown = key.removesuffix(".path")
+            raise UserError(f"one file or folder for {shown}", value, f"give one, without brackets: {shown}=PATH")
         parts = [part.strip() for part in _ELEMENT.findall(value)]
         if self.sweeps and len(parts) > 1 and value[0] != "[" and not os.path.lexists(os.path.expanduser(value)):
             return ",".join(quote(part, many=False) for part in parts)
@@ -173,11 +178,35 @@ def unknown_key(key: str, keys: Keys, verb: str, words: Sequence[str] = ()) -> U
     ends = [known for known in live.names if "." not in key and key in _ends_of(known)]
     if 0 < len(ends) < 4:
         return UserError(f"a key of astrid {name}", key, f"did you mean {' or '.join(ends)}?")
+    if verb == "train" and key in _FOLDER_OF_RUN:
+        fix = f"write paths.run_dir=FOLDER: a run is written there, and carries on there ({key} is no key)"
+        return UserError(f"a key of astrid {name}", key, fix)
+    if close := _shorter_or_longer(key, live) or _by_value(key, words, live):
+        return UserError(f"a key of astrid {name}", key, f"did you mean {close}?")
     near = nearest(key, (known for known in keys.names if known != key))
     meant = near.removeprefix("did you mean ").removesuffix("?")
     if meant and meant not in live.found:
         near = f"{near} {_belongs(meant, keys.homes(meant), verb)}".rstrip()
     return UserError(f"a key of astrid {name}", key, near or f"see astrid {name} --help")
+
+
+def _shorter_or_longer(key: str, live: Keys) -> str:
+    """``ckpt_path`` for ``ckpt``, ``radius`` for ``audit.radius``: the only key at the top of which this is a part."""
+    last = key.rpartition(".")[2]
+    top = [name for name in live.names if "." not in name]
+    fits = [name for name in top if name.startswith(f"{key}_")] or [name for name in top if name == last != key]
+    return fits[0] if len(fits) == 1 else ""
+
+
+def _by_value(key: str, words: Sequence[str], live: Keys) -> str:
+    """The key that takes a path as this one's value is: ``ckpt_path=best.ckpt`` for ``checkpoint=best.ckpt``."""
+    given = [word.partition("=") for word in words if "=" in word and not word.startswith("-")]
+    value = next((value for name, _, value in given if name == key), "")
+    if "." in key or not value or not ("/" in value or os.path.lexists(value) or "." in value.strip("0123456789.")):
+        return ""
+    taken = {name for name, _, _ in given}
+    able = (name for name in keys_of_place(value) if live[name] and name not in taken)
+    return next((f"{name}={value}" for name in able), "")
 
 
 def _ends_of(name: str) -> set[str]:

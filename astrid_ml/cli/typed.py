@@ -256,6 +256,12 @@ def _keys_of_word(word: str, keys: Keys, conf: Folder) -> tuple[str, ...]:
     there = os.path.lexists(os.path.expanduser(word))
     if not there and "/" not in word and not re.search(r"[^.]\.[A-Za-z]\w*$", word):
         return ("input", "output_dir") if keys["input"] else ()
+    return keys_of_place(word)
+
+
+def keys_of_place(word: str) -> tuple[str, ...]:
+    """The keys that a path may be for, the likeliest first: by what stands there, or how its name ends."""
+    there = os.path.lexists(os.path.expanduser(word))
     kind = kind_at(Path(word).expanduser()) if there else ""
     for kinds, endings, able in _KEYS_OF_KINDS:
         if kind in kinds or (not there and word.lower().endswith(endings or ("\0",))):
@@ -271,6 +277,12 @@ def _as_typed(key: str, places: Sequence[str], several: bool) -> str:
 
 def check_effects(given: dict[str, str], sweep: bool, verb: Verb) -> None:
     """Refuse a key that would change nothing, given the others."""
+    if verb.name == "train" and given.get("dry_run", "false").lower() == "true":
+        fix = "write astrid prepare ... dry_run=true; --cfg job shows the configuration of a training"
+        raise UserError("a key that astrid train knows", "dry_run=true, which is for astrid prepare", fix)
+    if verb.name == "prepare" and given.get("output_dir", "null") != "null" and "export" not in given:
+        fix = "leave out output_dir; the dataset goes to paths.data=FOLDER"
+        raise UserError("output_dir= beside export=", f"output_dir={given['output_dir']} alone", fix)
     if sweep and "paths.run_dir" in given:
         fix = "write paths.sweep_dir=FOLDER: the jobs lie in FOLDER/0, FOLDER/1 and so on"
         raise UserError("paths.sweep_dir= for the folder of a sweep", f"paths.run_dir={given['paths.run_dir']}", fix)

@@ -310,6 +310,11 @@ def _is_kind(meta: dict[str, Any], name: str, kind: type) -> bool:
     return isinstance(meta[name], kind) if name in meta else name not in NEEDED
 
 
+def domain_of_dataset(folder: Path) -> str:
+    """The domain whose pipeline made a dataset; nothing but its description is read."""
+    return str(_read_meta(folder).get("domain"))
+
+
 def columns_of_dataset(folder: Path) -> tuple[list[str], list[str]]:
     """The columns of a dataset's index, and those of them that hold text; nothing else is read.
 

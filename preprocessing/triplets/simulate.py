@@ -73,6 +73,9 @@ class SimulateTriplets:
                 f"{unknown or 'none'}",
                 "choose some of them",
             )
+        if len(set(self.missions)) < len(self.missions):
+            got = ", ".join(map(canonical, self.missions))
+            raise UserError("simulate.missions, each once", got, "leave out the repeated ones")
         if self.n < 1 or not 0 < self.prevalence < 1:
             raise UserError(
                 "simulate.n of at least 1 and a prevalence between 0 and 1",

@@ -118,3 +118,13 @@ def test_a_path_without_its_key_is_told_the_key(line: str, meant: str, tmp_path:
 def test_a_path_with_blanks_is_shown_as_a_shell_reads_it() -> None:
     with pytest.raises(UserError, match=re.escape("write 'input=my file.fits';")):
         check_typed(["my file.fits"], all_verbs(CONF)["predict"], CONF)
+
+
+def test_keys_that_do_nothing_for_a_verb_are_refused() -> None:
+    verbs = all_verbs(CONF)
+    with pytest.raises(UserError, match=r"write astrid prepare \.\.\. dry_run=true"):
+        check_typed(["dry_run=true"], verbs["train"], CONF)
+    with pytest.raises(UserError, match="output_dir= beside export="):
+        check_typed(["output_dir=o"], verbs["prepare"], CONF)
+    check_typed(["dry_run=true"], verbs["prepare"], CONF)
+    check_typed(["output_dir=o", "export=zscale"], verbs["prepare"], CONF)

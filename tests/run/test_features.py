@@ -19,6 +19,11 @@ from astrid_ml.errors import UserError
 from astrid_ml.run.parts import check_parts
 from astrid_ml.run.prepare import prepare
 
+SMALL = {
+    "realbogus_triplets": ["simulate.n=12", "simulate.missions=[ztf]"],
+    "lightcurves_sim": ["simulate.n=20", "simulate.templates=1"],
+}
+
 
 def config_of(*words: str) -> dict[str, Any]:
     GlobalHydra.instance().clear()
@@ -46,21 +51,19 @@ def test_a_column_that_samples_cannot_have_is_refused_with_the_nearest_one(words
 
 def test_columns_of_a_dataset_are_read_from_it(tmp_path: Path) -> None:
     index = pd.DataFrame({"id": ["a", "b"], "snr": [1.0, 2.0], "filter": ["g", "r"]})
-    index.to_parquet(tmp_path / "index.parquet")
-    words = ["experiment=realbogus_triplets", f"dataset={tmp_path}"]
+    config = config_of(
+        "experiment=realbogus_triplets", *SMALL["realbogus_triplets"], f"paths.data={tmp_path / 'store'}"
+    )
+    folder = prepare(config, progress=False)[0].path
+    index.to_parquet(folder / "index.parquet")
+    words = ["experiment=realbogus_triplets", f"dataset={folder}"]
     for features, fix in (("[sn]", "did you mean snr?"), ("[filter]", "leave filter out")):
         with pytest.raises(UserError) as caught:
             check_parts(config_of(*words, f"datamodule.features={features}"))
         assert caught.value.fix.startswith(fix)
-    (tmp_path / "index.parquet").write_text("no table")
+    (folder / "index.parquet").write_text("no table")
     with pytest.raises(UserError, match="a prepared dataset"):
         check_parts(config_of(*words, "datamodule.features=[snr]"))
-
-
-SMALL = {
-    "realbogus_triplets": ["simulate.n=12", "simulate.missions=[ztf]"],
-    "lightcurves_sim": ["simulate.n=20", "simulate.templates=1"],
-}
 
 
 @pytest.mark.parametrize("experiment", SMALL)
