@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 
 from astrid_ml.fits_headers import DamagedFitsError, read_header
-from astrid_ml.walk import NOT_DATA
 
+NOT_DATA = "made_by.json"  # what a command of ours says of the folder that it wrote
 _START = 512
 _HEADERS = 40  # of a FITS file that are looked at
 _LOOKED_AT = 2000  # files of a folder that are counted

@@ -67,15 +67,13 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
     check_typed(words, verb, conf)
     overrides = rewrite(words, verb.config, conf)
     of_its_own, more = folders_of_jobs(overrides, verb, conf)
-    overrides += more
     command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.{verb.module}").command
     import hydra
 
     from astrid_ml.searchpath import announce
 
     announce()
-    original = list(sys.argv)
-    stopped: list[Exception] = []
+    original, stopped = list(sys.argv), list[Exception]()
 
     def job(cfg: Any) -> None:
         # Lightning starts further DDP processes from sys.argv: give it back what the user typed.
@@ -92,17 +90,14 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                     _codes.append(command(cfg))
             except Exception as error:
                 if in_sweep():
-                    from astrid_ml.cli.jobs import record_failed_job
-
-                    _codes.append(1)
-                    record_failed_job(cfg, explain(error, conf, verb, words) or error)  # and the other jobs go on
+                    _failed(cfg, explain(error, conf, verb, words) or error)  # and the other jobs go on
                 else:
                     stopped.append(error)  # raised below: Hydra would print its own lines first
 
     _codes.clear()
     job.__module__ = f"astrid_ml.cli.{verb.module}"
     entry = hydra.main(version_base="1.3", config_path="pkg://astrid_ml.conf", config_name=verb.config)(job)
-    with _argv([original[0], *flags_first(overrides)]):
+    with _argv([original[0], *flags_first([*overrides, *more])]):
         try:
             entry()
             if stopped:
@@ -115,6 +110,14 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                 raise
             raise explained from error
     return max(_codes, default=0)
+
+
+def _failed(cfg: Any, error: Exception) -> None:
+    """A job of a sweep failed."""
+    from astrid_ml.cli.jobs import record_failed_job
+
+    _codes.append(1)
+    record_failed_job(cfg, error)
 
 
 def _note_shard(cfg: Any, verb: Verb, conf: Folder) -> None:

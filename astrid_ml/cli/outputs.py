@@ -14,10 +14,9 @@ from astrid_ml.cli.keys import Keys, keys_of
 from astrid_ml.cli.typed import is_sweep, overrides_of
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
-from astrid_ml.found import held, kind_at, of_others
+from astrid_ml.found import NOT_DATA, held, kind_at, of_others
 from astrid_ml.layers import Folder
 from astrid_ml.places import check_place
-from astrid_ml.walk import NOT_DATA
 
 RECORD, LOCK = NOT_DATA, ".lock"
 # What may differ when the same command is typed again: where results go, and who works.

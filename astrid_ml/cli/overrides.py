@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from astrid_ml.cli.given import key_by_value, shorter_or_longer, unknown_of_hydra
 from astrid_ml.cli.keys import FORMER, Keys, keys_of, overridden
-from astrid_ml.cli.typed import is_sweep, keys_of_place
+from astrid_ml.cli.typed import is_sweep
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
@@ -181,7 +182,7 @@ def unknown_key(key: str, keys: Keys, verb: str, words: Sequence[str] = ()) -> U
     if verb == "train" and key in _FOLDER_OF_RUN:
         fix = f"write paths.run_dir=FOLDER: a run is written there, and carries on there ({key} is no key)"
         return UserError(f"a key of astrid {name}", key, fix)
-    if close := _shorter_or_longer(key, live) or _by_value(key, words, live):
+    if close := shorter_or_longer(key, live) or key_by_value(key, words, live):
         return UserError(f"a key of astrid {name}", key, f"did you mean {close}?")
     near = nearest(key, (known for known in keys.names if known != key))
     meant = near.removeprefix("did you mean ").removesuffix("?")
@@ -190,43 +191,10 @@ def unknown_key(key: str, keys: Keys, verb: str, words: Sequence[str] = ()) -> U
     return UserError(f"a key of astrid {name}", key, near or f"see astrid {name} --help")
 
 
-def _shorter_or_longer(key: str, live: Keys) -> str:
-    """``ckpt_path`` for ``ckpt``, ``radius`` for ``audit.radius``: the only key at the top of which this is a part."""
-    last = key.rpartition(".")[2]
-    top = [name for name in live.names if "." not in name]
-    fits = [name for name in top if name.startswith(f"{key}_")] or [name for name in top if name == last != key]
-    return fits[0] if len(fits) == 1 else ""
-
-
-def _by_value(key: str, words: Sequence[str], live: Keys) -> str:
-    """The key that takes a path as this one's value is: ``ckpt_path=best.ckpt`` for ``checkpoint=best.ckpt``."""
-    given = [word.partition("=") for word in words if "=" in word and not word.startswith("-")]
-    value = next((value for name, _, value in given if name == key), "")
-    if "." in key or not value or not ("/" in value or os.path.lexists(value) or "." in value.strip("0123456789.")):
-        return ""
-    taken = {name for name, _, _ in given}
-    able = (name for name in keys_of_place(value) if live[name] and name not in taken)
-    return next((f"{name}={value}" for name in able), "")
-
-
 def _ends_of(name: str) -> set[str]:
     """How a key may be shortened in haste: ``trainer.max_epochs`` to ``max_epochs`` and ``epochs``."""
     last = name.rpartition(".")[2]
     return {last, last.rpartition("_")[2]} if "." in name and not name.startswith("command.") else set()
-
-
-def unknown_of_hydra(key: str, name: str) -> UserError:
-    """What to say of a key or a group that Hydra has not."""
-    from hydra.conf import HydraConf
-    from omegaconf import OmegaConf
-
-    tree = OmegaConf.structured(HydraConf)
-    known = [f"hydra.{part}" for part in tree] + [
-        f"hydra.{part}.{key}" for part in ("run", "sweep", "job") for key in tree[part]
-    ]
-    groups = [f"hydra/{part}" for part in ("launcher", "sweeper", "job_logging", "hydra_logging")]
-    fix = nearest(key, groups if "/" in key else known) or f"astrid {name} --cfg hydra prints them"
-    return UserError("a key of Hydra's own" if "/" not in key else f"one of {', '.join(groups)}", key, fix)
 
 
 def _belongs(key: str, homes: Mapping[str, Sequence[str]], verb: str) -> str:
