@@ -6,12 +6,13 @@ import os
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from astrid_ml.fits_headers import DamagedFitsError, read_header
 
+NOT_DATA = "made_by.json"  # what a command of ours says of the folder that it wrote
 _START = 512
 _HEADERS = 40  # of a FITS file that are looked at
 _LOOKED_AT = 2000  # files of a folder that are counted
@@ -35,7 +36,11 @@ _FOLDERS = (
     ("config.yaml", "a run's folder", "paths.run_dir="),
     ("run.json", "a run's folder", "paths.run_dir="),
     ("sweep.parquet", "a sweep's folder", "hydra.sweep.dir="),
+    ("multirun.yaml", "a sweep's folder", "hydra.sweep.dir="),
+    ("latest.json", "a store of prepared data", "paths.data="),
 )
+# What batch systems and shells write beside results while these are made.
+_LOGS = (".log", ".out", ".err")
 
 
 # What reads a kind of file, for whoever gave it to something else.
@@ -94,10 +99,68 @@ def _nothing_fits(place: Path) -> str:
         return found(place) + (f" ({read})" if read else "")
     if kind == "nothing":
         return found(place)
-    files = (name for _, _, names in os.walk(place) for name in names if not name.startswith("."))
-    counts = Counter(_suffix(name) for name in islice(files, _LOOKED_AT)).most_common(4)
-    held = ", ".join(f"{count} {suffix}" for suffix, count in counts)
-    return f"none in {place}, which " + (f"holds {held}" if held else "is empty")
+    kinds = held(place)
+    return f"none in {place}, which " + (f"holds {kinds}" if kinds else "is empty")
+
+
+def held(folder: str | Path, names: Sequence[str] | None = None) -> str:
+    """What kinds of files a folder holds at any depth, the commonest first; empty where it holds none.
+
+    Args:
+        folder: that is looked at.
+        names: of its entries that count; None for all.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("a.fits", "b.fits", "c.csv", ".hidden"):
+        ...     _ = (folder / name).write_text("")
+        >>> held(folder), held(folder, ["c.csv"])
+        ('2 .fits, 1 .csv', '1 .csv')
+    """
+    counts = Counter(_suffix(name) for name in islice(_names_in(folder, names), _LOOKED_AT)).most_common(4)
+    return ", ".join(f"{count} {suffix}" for suffix, count in counts)
+
+
+def of_others(folder: Path, names: Iterable[str] | None = None) -> list[str]:
+    """Entries of a folder that should be new or empty: files, and folders with files that no command of ours made.
+
+    Hidden ones do not count, nor logs.
+
+    Args:
+        folder: perhaps not there.
+        names: of the entries to look at; None for all.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("a.fits", "job_17.out", ".lock", "night/b.fits", "results/made_by.json", "run/config.yaml"):
+        ...     (folder / name).parent.mkdir(exist_ok=True)
+        ...     _ = (folder / name).write_text("")
+        >>> of_others(folder)
+        ['a.fits', 'night']
+    """
+    found = (path.name for path in folder.iterdir()) if names is None and folder.is_dir() else names or ()
+    return sorted(name for name in found if _is_of_others(folder / name))
+
+
+def _is_of_others(path: Path) -> bool:
+    if path.name.startswith(".") or path.name.endswith(_LOGS):
+        return False
+    if not path.is_dir():
+        return os.path.lexists(path)
+    if kind_at(path) != "a folder" or (path / NOT_DATA).is_file():
+        return False
+    return any(_is_of_others(below) for below in path.iterdir())
+
+
+def _names_in(folder: str | Path, wanted: Sequence[str] | None) -> Iterator[str]:
+    """Names of the files of a folder and below it, without hidden ones."""
+    for place, below, files in os.walk(folder):
+        if wanted is not None and place == os.fspath(folder):
+            below[:] = [name for name in below if name in wanted]
+            files = [name for name in files if name in wanted]
+        yield from (name for name in files if not name.startswith("."))
 
 
 def _suffix(name: str) -> str:
@@ -118,6 +181,26 @@ def kind_at(path: Path) -> str:
         return _kind_of_file(path)
     except (OSError, ValueError):
         return "something that cannot be read"
+
+
+def why_unread(path: Path, kind: str, error: Exception) -> str:
+    """What stands at a path that could not be read: another kind of file, or what the library said of this kind.
+
+    Args:
+        path: of the file.
+        kind: that was expected, in the words of :func:`kind_at`.
+        error: of the library.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "a.parquet"
+        >>> _ = file.write_text("id,label")
+        >>> why_unread(file, "a parquet table", ValueError("no magic bytes")).replace(str(file.parent), ".")
+        'a text file at ./a.parquet'
+        >>> why_unread(file, "a text file", ValueError("no magic bytes")).replace(str(file.parent), ".")
+        './a.parquet: no magic bytes'
+    """
+    return f"{path}: {str(error)[:120]}" if kind_at(path) == kind else found(path)
 
 
 def key_for(path: str | Path) -> str:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from astrid_ml.errors import UserError
-
-NOT_DATA = "made_by.json"  # what a command of ours says of the folder that it wrote
+from astrid_ml.found import NOT_DATA
 
 
 def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], bool] | None = None) -> list[Path]:

@@ -123,7 +123,7 @@ def write(path: Path, pair: SkyPair) -> None:
             "mask": image.mask,
             "saturated": image.saturated,
         }
-        planes |= {f"{name}{i}": plane.numpy() for name, plane in named.items()}
+        planes |= {f"{name}{i}": plane.numpy() for name, plane in named.items() if plane is not None}
         planes[f"wcs{i}"] = image.wcs.to_header_string()
     np.savez(path, **planes)
 

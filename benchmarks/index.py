@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
-from archives import Watch
+from archives import Watch  # type: ignore[import-not-found]  # a script beside this one
 
 from astrid_ml.audit.audit import Audit
 from astrid_ml.contracts.columns import columns_of
@@ -115,13 +115,13 @@ def split(folder: Path, units: int) -> str:
     dataset = dataset_of(folder)
     by_group = GroupSplit()
     plan = planned(by_group, index_for(by_group, dataset))
-    plan.write(dataset.path, folder / "run")
+    plan.write(folder / "splits")
     return f"{plan.hash}: {', '.join(plan.counts(columns_of(dataset))['samples'].astype(str))}"
 
 
 def written_plan(folder: Path) -> SplitPlan:
     """The split of the step before."""
-    [path] = (folder / "run" / "splits").glob("*.parquet")
+    [path] = (folder / "splits").glob("*.parquet")
     return SplitPlan("group", [pd.read_parquet(path)])
 
 

@@ -130,12 +130,7 @@ def exposure(path: Path, cube: Path, work: dict[str, list[pd.DataFrame]], counts
     kind = np.where(hit, "one ray >= 3 read noises", np.where(quiet, "no event", "other event"))
     work["pulls"].append(pd.DataFrame({"pull": pull[usable], "kind": kind[usable], "charge_rn": charge[usable]}))
     counts["telegraph"].update(telegraph_called(truth, processed.jumps))
-    events = detections(
-        replace(processed, jumps=processed.jumps.assign(probability=1.0)),
-        float(np.mean(ramp.gain)),
-        SECONDS,
-        settings.config,
-    )
+    events = detections(replace(processed, jumps=processed.jumps.assign(probability=1.0)))
     counts["snowballs"].update(match_snowballs(truth, events))
 
 

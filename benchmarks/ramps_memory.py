@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from astrid_ml.preprocessing.ramps.exposure.exposure import Processing
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
@@ -63,7 +63,7 @@ def main() -> None:
             f"{file.stat().st_size / 1e9:.2f} GB simulated: {spent:.0f} s ({used:.0f} s CPU), RssAnon {peak:.2f} GB",
             flush=True,
         )
-        detect = partial(process, read_ramp(file), Processing(), raw / "cube.npy", raw / "dq.fits")
+        detect = partial(process, Exposure(read_ramp(file), Processing()), raw / "cube.npy", raw / "dq.fits")
         found, spent, used, peak = measured(detect)
         print(
             f"detected, cube and DQ written: {spent:.0f} s ({used:.0f} s CPU, {size * size * groups / 1e6 / used:.1f} "

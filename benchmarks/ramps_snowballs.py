@@ -12,7 +12,6 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
@@ -66,8 +65,7 @@ def score(simulation: SimulateRamps, seed: int) -> Counter[str]:
             truth, ramp, settings = Truth.read(path), read_ramp(path), Processing()
             found = process(Exposure(ramp, settings))
             found = replace(found, jumps=found.jumps.assign(probability=1.0))
-            step = float(np.mean(ramp.steps))
-            counts.update(match_snowballs(truth, detections(found, float(np.mean(ramp.gain)), step, settings.config)))
+            counts.update(match_snowballs(truth, detections(found)))
     return counts
 
 

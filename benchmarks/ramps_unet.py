@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from astrid_ml.checkpoint.load import load_model
+from astrid_ml.models.tasks.voxels import VoxelTask
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
@@ -61,6 +62,8 @@ def tiles(folder: Path) -> Iterator[torch.Tensor]:
 
 def main() -> None:
     task = load_model(Path(sys.argv[1])).task
+    if not isinstance(task, VoxelTask):
+        raise SystemExit(f"{sys.argv[1]} holds no network of voxels")
     with tempfile.TemporaryDirectory() as work:
         folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(work)
         if len(sys.argv) <= 2:

@@ -9,13 +9,11 @@ import resource
 import tempfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from astrid_ml.pipeline.publish import make_index
+from astrid_ml.pipeline.index import write_index
 from astrid_ml.preprocessing.labels import TruthLabel
 from astrid_ml.preprocessing.roman.job.catalogues import COLUMNS
 from astrid_ml.preprocessing.roman.job.columns import same, texts
@@ -28,7 +26,7 @@ from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
 JOBS, EACH, MATCHED = 1000, 1300, 65
 
 
-def unit(folder: Path, number: int) -> Any:
+def unit(folder: Path, number: int) -> Path:
     """One finished unit: its records as preparing a job leaves them."""
     rng, job = np.random.default_rng(number), f"jid{number}"
     table = pd.DataFrame({name: rng.uniform(0, 4088, EACH) for name in COLUMNS}).assign(id=np.arange(EACH))
@@ -45,19 +43,21 @@ def unit(folder: Path, number: int) -> Any:
     records = records.assign(source=same(job, EACH), image=f"images/{job}.npy", row=0, array=f"{number:012d}-0")
     folder.mkdir()
     records.to_parquet(folder / "records.parquet", index=False)
-    return SimpleNamespace(target=folder), {"drops": [], "counts": {}}
+    return folder
 
 
 def main() -> None:
     """Print rows, seconds and the most memory used."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        finished = [unit(root / str(number), number) for number in range(JOBS)]
+        folders = [unit(root / str(number), number) for number in range(JOBS)]
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         started = time.perf_counter()
         pipeline = RomanPipeline()
-        index, _, _ = make_index(pipeline, finished, TruthLabel())
-        index.to_parquet(root / "index.parquet", index=False)
+        made = write_index(pipeline, folders, TruthLabel(), root / "index.parquet")
+        assert made is not None
+        index = made.index
+        assert isinstance(index, pd.DataFrame)
         account = pipeline.complete(index, root)
         took = time.perf_counter() - started
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

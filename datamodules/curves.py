@@ -72,6 +72,7 @@ class CurveDataModule(PreparedDataModule):
             )
         self.taxonomy = load_taxonomy(taxonomy)
         self.standardiser = Standardiser(tuple(static))
+        self.given_logs = tuple(log_static)
         self.log_static = [name for name in log_static if name in self.standardiser.columns]
         self.windows, self.days = [float(day) for day in windows], [float(day) for day in days]
         self.softening, self.extra_queries = softening, extra_queries
@@ -93,6 +94,11 @@ class CurveDataModule(PreparedDataModule):
         ]
 
     reads: ClassVar[tuple[str, ...]] = ("lightcurves",)
+
+    @property
+    def column_keys(self) -> dict[str, Sequence[str]]:
+        """The static columns and those of redshifts."""
+        return {"static": self.standardiser.columns, "log_static": self.given_logs, "redshift": self.redshift}
 
     def example(self) -> Batch:
         """Two objects of three epochs, of the tree's first and last leaf, asked at two windows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
+from astrid_ml.nearest import nearest
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,10 @@ class Standardiser:
         return 2 * len(self.columns)
 
     def _values(self, index: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
-        absent = [name for name in self.columns if name not in index]
-        if absent:
-            raise UserError(
-                f"the feature columns {list(self.columns)}",
-                f"no column {absent}",
-                "choose datamodule.features of the data",
-            )
-        values = index[list(self.columns)].to_numpy(dtype=np.float64, na_value=np.nan)
+        chosen = index[[name for name in self.columns if name in index]]
+        texts = [name for name in self.columns if name in index and not _holds_numbers(index[name])]
+        check_columns({"features": self.columns}, [*map(str, index)], texts)
+        values = chosen.to_numpy(dtype=np.float64, na_value=np.nan)
         return np.where(np.isfinite(values), values, np.nan)
 
     def fit(self, index: pd.DataFrame) -> dict[str, Any]:
@@ -60,3 +58,33 @@ class Standardiser:
         missing = ~np.isfinite(scaled)
         both = np.concatenate([np.clip(np.where(missing, 0.0, scaled), -10, 10), missing], axis=1)
         return torch.from_numpy(both.astype(np.float32))
+
+
+def _holds_numbers(column: pd.Series[Any]) -> bool:
+    """Whether a column holds numbers, or nothing at all."""
+    known = column.dropna()
+    return pd.api.types.is_numeric_dtype(known.dtype) or bool(pd.to_numeric(known, errors="coerce").notna().all())
+
+
+def check_columns(named: Mapping[str, Sequence[str]], there: Collection[str], texts: Collection[str] = ()) -> None:
+    """Refuse columns that samples do not have, or that hold no numbers.
+
+    Args:
+        named: key of the datamodule -> columns.
+        there: the columns of the index.
+        texts: those of them that hold no numbers.
+
+    Raises:
+        UserError: names the key, and the nearest column.
+    """
+    for key, names in named.items():
+        if unknown := [name for name in names if name not in there]:
+            fix = nearest(unknown[0], there) or f"choose datamodule.{key} among these columns"
+            shown = ", ".join(sorted(set(there) - set(texts)))
+            raise UserError(f"datamodule.{key} among the columns of the samples: {shown}", ", ".join(unknown), fix)
+        if "label" in names:
+            fix = f"leave label out of datamodule.{key}"
+            raise UserError(f"datamodule.{key} of columns that new samples have too", "label, which is learned", fix)
+        if wrong := [name for name in names if name in texts]:
+            fix = f"leave {wrong[0]} out of datamodule.{key}"
+            raise UserError(f"datamodule.{key} of columns that hold numbers", ", ".join(wrong), fix)

@@ -67,6 +67,11 @@ class FrameDataModule(PreparedDataModule):
         return self.channels.names
 
     @property
+    def column_keys(self) -> dict[str, Sequence[str]]:
+        """The columns beside the images."""
+        return {"features": self.standardiser.columns}
+
+    @property
     def stamp_size(self) -> int:
         """Pixels on a side of what the network gets."""
         return self.channels.size

@@ -20,6 +20,7 @@ from astrid_ml.values import NAMED, TARGET, default_of, fields_of, fits, require
 
 LEFT_OUT = object()  # stands for a value that is not there
 NO_EFFECT = "no key, since no part of the command reads it"
+NODE = "no value of its own, but those of its keys"
 TOP = tuple(fields_of(PLAIN_NODES[""]))
 _REFERENCE = re.compile(r"\$\{([a-zA-Z_][\w.]*)\}")
 
@@ -108,6 +109,9 @@ def of_plain_nodes(raw: Any, tree: Any) -> Iterator[Misfit]:
         before = raw.get(address) if address else raw
         if isinstance(node, Mapping) and isinstance(before, Mapping):
             yield from _of_fields(before, node, address, kind)
+        elif address and address in tree:
+            names = ", ".join(f"{address}.{name}" for name in fields_of(kind))
+            yield Misfit(address, f"{NODE}: {names}", node, inspect.Parameter.empty)
 
 
 def _below(raw: Any, tree: Any, where: str) -> Iterator[Misfit]:
@@ -183,6 +187,8 @@ def shown(value: Any) -> str:
 def fix(misfit: Misfit, declared: Sequence[Key]) -> str:
     """What to type instead."""
     value = misfit.value
+    if NODE in misfit.accepts:
+        return f"set one of its keys, {misfit.key}.KEY=VALUE"
     if "no key of" in misfit.accepts or NO_EFFECT in misfit.accepts:
         return f"leave out {misfit.key}"
     if isinstance(value, str) and value and NAMED in misfit.accepts:

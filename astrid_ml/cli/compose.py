@@ -13,7 +13,7 @@ from astrid_ml.cli.check import check_values, shown
 from astrid_ml.cli.explain import explain, explain_before
 from astrid_ml.cli.given import flags_first, whole_flags
 from astrid_ml.cli.keys import keys_of
-from astrid_ml.cli.outputs import owned_output
+from astrid_ml.cli.outputs import enter_job, folders_of_jobs, owned_output
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.typed import WORDS, check_typed, named
 from astrid_ml.cli.verbs.catalogue import Verb
@@ -66,20 +66,22 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
     words = named(whole_flags(arguments), WORDS.get(verb.config, ()))
     check_typed(words, verb, conf)
     overrides = rewrite(words, verb.config, conf)
+    of_its_own, more = folders_of_jobs(overrides, verb, conf)
     command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.{verb.module}").command
     import hydra
 
     from astrid_ml.searchpath import announce
 
     announce()
-    original = list(sys.argv)
-    stopped: list[Exception] = []
+    original, stopped = list(sys.argv), list[Exception]()
 
     def job(cfg: Any) -> None:
         # Lightning starts further DDP processes from sys.argv: give it back what the user typed.
         with _argv(relaunch_arguments(original, verb.name, arguments)):
             try:
                 refuse_own_trust(cfg, words)
+                if of_its_own:
+                    enter_job(cfg)
                 keys = keys_of(verb.config, conf)
                 check_values(cfg, lambda key: keys[key])
                 with owned_output(cfg, verb, conf):
@@ -88,17 +90,14 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                     _codes.append(command(cfg))
             except Exception as error:
                 if in_sweep():
-                    from astrid_ml.cli.jobs import record_failed_job
-
-                    _codes.append(1)
-                    record_failed_job(cfg, error)  # and the other jobs go on
+                    _failed(cfg, explain(error, conf, verb, words) or error)  # and the other jobs go on
                 else:
                     stopped.append(error)  # raised below: Hydra would print its own lines first
 
     _codes.clear()
     job.__module__ = f"astrid_ml.cli.{verb.module}"
     entry = hydra.main(version_base="1.3", config_path="pkg://astrid_ml.conf", config_name=verb.config)(job)
-    with _argv([original[0], *flags_first(overrides)]):
+    with _argv([original[0], *flags_first([*overrides, *more])]):
         try:
             entry()
             if stopped:
@@ -111,6 +110,14 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                 raise
             raise explained from error
     return max(_codes, default=0)
+
+
+def _failed(cfg: Any, error: Exception) -> None:
+    """A job of a sweep failed."""
+    from astrid_ml.cli.jobs import record_failed_job
+
+    _codes.append(1)
+    record_failed_job(cfg, error)
 
 
 def _note_shard(cfg: Any, verb: Verb, conf: Folder) -> None:

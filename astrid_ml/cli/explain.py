@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from astrid_ml.cli.keys import Keys, keys_of
 from astrid_ml.cli.overrides import typed_group, unknown_key
+from astrid_ml.cli.typed import WORDS
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
@@ -85,6 +86,11 @@ def missing_key(key: str, conf: Folder, verb: Verb) -> UserError:
     keys = Keys(verb.config, conf)
     value = next((name for declared in keys[key] if (name := placeholder(declared.comment))), "VALUE")
     node, _, last = key.rpartition(".")
+    if key in WORDS.get(verb.config, ()):
+        words = " ".join(word.upper() for word in WORDS[verb.config])
+        told = next(declared.comment.partition(";")[0] for declared in keys[key])
+        fix = f"for instance astrid {verb.name} {verb.example}; see astrid {verb.name} --help"
+        return UserError(f"astrid {verb.name} {words}, {key.upper()}: {told}", f"no {key.upper()}", fix)
     typed = node if last == "path" and keys.path_of_node(node) == key else key
     return UserError(f"{typed}={value}", "nothing", f"add {typed}={value}; see astrid {verb.name} --help")
 

@@ -1,17 +1,21 @@
-"""Folders of options that a command is given: ``--config-dir DIR`` and ``hydra.searchpath=[...]``."""
+"""What a command is given: folders of options (``--config-dir DIR``, ``hydra.searchpath``), keys of other names."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from astrid_ml.build import conf_folder
+from astrid_ml.cli.keys import Keys
+from astrid_ml.cli.typed import keys_of_place
 from astrid_ml.config import configuration, folder_of
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.installed import shadowed, sound
 from astrid_ml.layers import Layers
+from astrid_ml.nearest import nearest
 from astrid_ml.option_files import fault_of, misplaced, yaml_files
 
 # Hydra's flag, its abbreviations and its short form, with its value behind = or as the next word.
@@ -102,3 +106,36 @@ def configuration_of(arguments: Sequence[str]) -> Layers:
                 "give yours another name",
             )
     return configuration(*folders)
+
+
+def shorter_or_longer(key: str, live: Keys) -> str:
+    """``ckpt_path`` for ``ckpt``, ``radius`` for ``audit.radius``: the only key at the top of which this is a part."""
+    last = key.rpartition(".")[2]
+    top = [name for name in live.names if "." not in name]
+    fits = [name for name in top if name.startswith(f"{key}_")] or [name for name in top if name == last != key]
+    return fits[0] if len(fits) == 1 else ""
+
+
+def key_by_value(key: str, words: Sequence[str], live: Keys) -> str:
+    """The key that takes a path as this one's value is: ``ckpt_path=best.ckpt`` for ``checkpoint=best.ckpt``."""
+    given = [word.partition("=") for word in words if "=" in word and not word.startswith("-")]
+    value = next((value for name, _, value in given if name == key), "")
+    if "." in key or not value or not ("/" in value or os.path.lexists(value) or "." in value.strip("0123456789.")):
+        return ""
+    taken = {name for name, _, _ in given}
+    able = (name for name in keys_of_place(value) if live[name] and name not in taken)
+    return next((f"{name}={value}" for name in able), "")
+
+
+def unknown_of_hydra(key: str, name: str) -> UserError:
+    """What to say of a key or a group that Hydra has not."""
+    from hydra.conf import HydraConf
+    from omegaconf import OmegaConf
+
+    tree = OmegaConf.structured(HydraConf)
+    known = [f"hydra.{part}" for part in tree] + [
+        f"hydra.{part}.{key}" for part in ("run", "sweep", "job") for key in tree[part]
+    ]
+    groups = [f"hydra/{part}" for part in ("launcher", "sweeper", "job_logging", "hydra_logging")]
+    fix = nearest(key, groups if "/" in key else known) or f"astrid {name} --cfg hydra prints them"
+    return UserError("a key of Hydra's own" if "/" not in key else f"one of {', '.join(groups)}", key, fix)

@@ -18,7 +18,7 @@ from astrid_ml.run.jobs import beside, job_folder, used
 
 
 def record_failed_job(config: Any, error: Exception) -> None:
-    """Leave ``run.json`` with the reason in the job's folder, for the table of the sweep; never over another's record.
+    """Leave ``run.json`` with the reason in a run's folder, for the table of the sweep; never over another's record.
 
     Args:
         config: of the job, as Hydra composed it.
@@ -29,6 +29,8 @@ def record_failed_job(config: Any, error: Exception) -> None:
     if not isinstance(error, UserError):
         traceback.print_exception(error)
     print(printable(f"astrid: this job failed and the others go on: {error}"), file=sys.stderr)
+    if not config.get("paths"):
+        return  # no run: its output folder says what became of it
     own, overrides = Path(HydraConfig.get().runtime.output_dir), list(HydraConfig.get().overrides.task)
     try:
         tree = plain(config)

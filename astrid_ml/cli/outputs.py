@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.cli.keys import Keys, keys_of
+from astrid_ml.cli.typed import is_sweep, overrides_of
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
-from astrid_ml.found import kind_at
+from astrid_ml.found import NOT_DATA, held, kind_at, of_others
 from astrid_ml.layers import Folder
 from astrid_ml.places import check_place
-from astrid_ml.walk import NOT_DATA
 
 RECORD, LOCK = NOT_DATA, ".lock"
 # What may differ when the same command is typed again: where results go, and who works.
@@ -65,10 +66,78 @@ def owned_output(cfg: Any, verb: Verb, conf: Folder) -> Iterator[None]:
         shared = any(_chooses_a_part(name.rpartition(".")[2], value) for name, value in _leaves(tree, ""))
         with nullcontext() if shared else Lock(folder / LOCK, f"the output folder {folder}", guards=folder):
             refuse_others(folder, verb, settings, products_of(keys))  # another process may have been there meanwhile
-            yield from _recorded(folder, {"verb": verb.name, "settings": settings})
+            yield from _recorded(folder, {"verb": verb.name, "settings": settings}, shared)
     finally:
         if made and not any(folder.iterdir()):
             folder.rmdir()  # of a command that was refused before it wrote anything
+
+
+def folders_of_jobs(words: Sequence[str], verb: Verb, conf: Folder) -> tuple[bool, list[str]]:
+    """Whether the jobs of a sweep get output folders of their own, FOLDER/0, FOLDER/1 and so on.
+
+    They do where one ``output_dir`` would be that of several jobs which do not fill it together.
+
+    Args:
+        words: of the sweep, as Hydra reads them.
+        verb: that was typed.
+        conf: the folder of the configuration.
+
+    Returns:
+        Whether they do, and further words for Hydra.
+
+    Raises:
+        UserError: FOLDER holds something else than the jobs of a sweep; the sweep goes over parts and over other keys.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    if not is_sweep(words):
+        return False, []
+    try:
+        parsed = {word.key_or_group: word for word in OverridesParser.create().parse_overrides([*overrides_of(words)])}
+    except HydraException:
+        return False, []  # Hydra says it itself
+    for name in ("paths.sweep_dir", "hydra.sweep.dir"):
+        if name in parsed and not parsed[name].is_sweep_override():
+            _refuse_taken(Path(str(parsed[name].value())), name)
+    keys = keys_of(verb.config, conf)
+    if not keys["output_dir"] or verb.name in MAKERS:
+        return False, []
+    swept = {name for name, word in parsed.items() if word.is_sweep_override()} - {"output_dir"}
+    parts = sorted(name for name in swept if name.rpartition(".")[2] in PARTS)
+    if parts and len(swept) > len(parts):
+        beside = ", ".join(sorted(swept - set(parts)))
+        fix = f"sweep over {beside} alone, or type the command once for each of its values"
+        raise UserError(f"a sweep over {parts[0]} alone: its jobs fill one output_dir", f"{beside} beside it", fix)
+    given = parsed.get("output_dir")
+    place = given.value() if given is not None else keys["output_dir"][0].value
+    if swept and place == "???":
+        raise UserError(
+            "output_dir=FOLDER", "nothing", "add output_dir=FOLDER: the jobs lie in FOLDER/0, FOLDER/1, ..."
+        )
+    if not swept or parts or place is None:
+        return False, []
+    if given is not None and given.is_sweep_override():
+        return True, []
+    _refuse_taken(Path(str(place)), "output_dir")
+    elsewhere = keys["paths.sweep_dir"] or "hydra.sweep.dir" in parsed
+    return True, [] if elsewhere else ["hydra.sweep.dir=${output_dir}"]
+
+
+def _refuse_taken(folder: Path, key: str) -> None:
+    """Refuse a folder for a sweep that holds files and no sweep."""
+    there = of_others(folder)
+    if there and kind_at(folder) != "a sweep's folder":
+        got = f"{folder}, which holds other files: {held(folder, there)}"
+        raise UserError(f"{key}= of a sweep, new or empty, for its jobs' folders", got, f"choose another {key}")
+
+
+def enter_job(cfg: Any) -> None:
+    """Let a job of a sweep write into the folder of its number."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    OmegaConf.update(cfg, "output_dir", f"{cfg.output_dir}/{HydraConfig.get().job.num}")
 
 
 def _chooses_a_part(name: str, value: Any) -> bool:
@@ -79,20 +148,45 @@ def _chooses_a_part(name: str, value: Any) -> bool:
     return bool(value != JOIN)
 
 
-def _recorded(folder: Path, record: dict[str, Any]) -> Iterator[None]:
+def _recorded(folder: Path, record: dict[str, Any], shared: bool) -> Iterator[None]:
     from astrid_ml.files import write_json
 
+    before = {path.name for path in folder.iterdir()}
     write_json(folder / RECORD, {**record, "status": "running"})
     try:
         yield
     except BaseException as error:
-        if _results(folder):
+        if not shared and not of_others(folder, before - {RECORD}) and _refused(error) and not _pieces(folder):
+            _clear(folder, {*before, LOCK})
+        elif _results(folder):
             status = "failed" if isinstance(error, Exception) else "stopped"
             write_json(folder / RECORD, {**record, "status": status})
         else:
             (folder / RECORD).unlink()
         raise
     write_json(folder / RECORD, {**record, "status": "done"})
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether a command was refused: a lock that was lost and a machine that failed are no mistakes of the user's."""
+    from astrid_ml.pipeline.lock import LockLostError
+    from astrid_ml.pipeline.machine import causes
+
+    machine = (LockLostError, OSError)
+    return isinstance(error, UserError) and not any(isinstance(cause, machine) for cause in causes(error))
+
+
+def _pieces(folder: Path) -> bool:
+    """Whether pieces of the work are done, which the same command finds again."""
+    from astrid_ml.pipeline.parts import PARTS as DONE
+
+    return any((folder / DONE).glob("*.json"))
+
+
+def _clear(folder: Path, kept: set[str]) -> None:
+    """Remove what a command wrote that was refused."""
+    for path in [path for path in folder.iterdir() if path.name not in kept or path.name == RECORD]:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _results(folder: Path) -> bool:
@@ -135,6 +229,9 @@ def refuse_others(folder: Path, verb: Verb, settings: Mapping[str, Any], product
         if there:
             got = f"{folder} with {', '.join(there[:3])} of which nobody knows the settings"
             raise UserError("an output folder of its own", got, fix)
+        if foreign := of_others(folder):
+            got = f"{folder}, which holds other files: {held(folder, foreign)}"
+            raise UserError("an output folder of its own, new or empty", got, "choose another output_dir")
         return
     if not _results(folder):
         return  # it was stopped before it wrote anything

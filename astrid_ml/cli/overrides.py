@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from astrid_ml.cli.given import key_by_value, shorter_or_longer, unknown_of_hydra
 from astrid_ml.cli.keys import FORMER, Keys, keys_of, overridden
 from astrid_ml.cli.typed import is_sweep
 from astrid_ml.config import option_names
@@ -20,6 +21,8 @@ _WORD = re.compile(r"^[A-Za-z_][\w./:-]*$")
 _ELEMENT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,"'])+""")
 # What Hydra reads as something else than the name of an option.
 _NO_TEXT = re.compile(r"[-+.\d][\d.eE+-]*|true|false|nan|[-+]?inf|[{('\"].*", re.IGNORECASE | re.DOTALL)
+# What users of other programs type where paths.run_dir is due.
+_FOLDER_OF_RUN = ("output_dir", "output", "out", "resume", "resume_from", "ckpt_path", "checkpoint")
 _PLAIN_KEY = re.compile(r"^(\+{0,2})([A-Za-z_][\w./@-]*)=(.*)$", re.DOTALL)
 
 
@@ -94,10 +97,24 @@ class _Rewriter:
             return f"{key}={self._option(key, value)}"
         node = self.keys.path_of_node(key)
         if node is not None and not value.startswith("{"):
-            return f"{plus}{node}={quote(value, many=False)}"
+            return f"{plus}{node}={self._places(node, value)}"
         if not plus and (self.keys.is_open(key) or (value.startswith("{") and any(k.is_open for k in self.keys[key]))):
             plus = "++"  # a node that takes any key: what it means is checked by whoever reads it
-        return f"{plus}{key}={self._value(key, value)}"
+        written = self._value(key, value)
+        if self.sweeps and self._waits(key) and "," not in written and not written.endswith(")"):
+            written = f"choice({written})"  # so that Hydra sets it in the jobs alone, where its option is there
+        return f"{plus}{key}={written}"
+
+    def _waits(self, key: str) -> bool:
+        """Whether a key may be one of an option that the sweep goes over: before the jobs another option is there."""
+        return "experiment" in self._swept or any(key.startswith(f"{group}.") for group in self._swept)
+
+    @cached_property
+    def _swept(self) -> set[str]:
+        """Groups of which several options are tried, by their places in the configuration."""
+        chosen = choices_of(self.words, self.verb, self.conf)
+        several = [group.partition("@")[0].split("/") for group, options in chosen.items() if len(options) > 1]
+        return {parts[0] if len(parts) == 1 else f"{parts[0]}.{parts[-1]}" for parts in several}
 
     def _option(self, group: str, value: str) -> str:
         try:
@@ -120,10 +137,20 @@ class _Rewriter:
                 raise UserError("a list of folders", f"{key}={value}", f"write '{key}=[{value}]'")
             return quote(value)
         if self.keys.is_path(key):
-            return quote(value, self._many(key, value))
+            return self._places(key, value)
         if _WORD.match(value) or not self.keys.is_text(key):
             return value
         return value if self.sweeps and parses(f"{key}={value}") else quote(value, self._many(key, value))
+
+    def _places(self, key: str, value: str) -> str:
+        """A path, or several of a sweep with commas between them: a name that holds a comma stands in quotes."""
+        if value.startswith("[") and not self.keys.takes_list(key) and not os.path.lexists(value):
+            shown = key.removesuffix(".path")
+            raise UserError(f"one file or folder for {shown}", value, f"give one, without brackets: {shown}=PATH")
+        parts = [part.strip() for part in _ELEMENT.findall(value)]
+        if self.sweeps and len(parts) > 1 and value[0] != "[" and not os.path.lexists(os.path.expanduser(value)):
+            return ",".join(quote(part, many=False) for part in parts)
+        return quote(value, self._many(key, value))
 
     def _many(self, key: str, value: str) -> bool:
         """Whether it is a list; the key's classes are asked, and so imported, only where it looks like one."""
@@ -152,6 +179,11 @@ def unknown_key(key: str, keys: Keys, verb: str, words: Sequence[str] = ()) -> U
     ends = [known for known in live.names if "." not in key and key in _ends_of(known)]
     if 0 < len(ends) < 4:
         return UserError(f"a key of astrid {name}", key, f"did you mean {' or '.join(ends)}?")
+    if verb == "train" and key in _FOLDER_OF_RUN:
+        fix = f"write paths.run_dir=FOLDER: a run is written there, and carries on there ({key} is no key)"
+        return UserError(f"a key of astrid {name}", key, fix)
+    if close := shorter_or_longer(key, live) or key_by_value(key, words, live):
+        return UserError(f"a key of astrid {name}", key, f"did you mean {close}?")
     near = nearest(key, (known for known in keys.names if known != key))
     meant = near.removeprefix("did you mean ").removesuffix("?")
     if meant and meant not in live.found:
@@ -163,20 +195,6 @@ def _ends_of(name: str) -> set[str]:
     """How a key may be shortened in haste: ``trainer.max_epochs`` to ``max_epochs`` and ``epochs``."""
     last = name.rpartition(".")[2]
     return {last, last.rpartition("_")[2]} if "." in name and not name.startswith("command.") else set()
-
-
-def unknown_of_hydra(key: str, name: str) -> UserError:
-    """What to say of a key or a group that Hydra has not."""
-    from hydra.conf import HydraConf
-    from omegaconf import OmegaConf
-
-    tree = OmegaConf.structured(HydraConf)
-    known = [f"hydra.{part}" for part in tree] + [
-        f"hydra.{part}.{key}" for part in ("run", "sweep", "job") for key in tree[part]
-    ]
-    groups = [f"hydra/{part}" for part in ("launcher", "sweeper", "job_logging", "hydra_logging")]
-    fix = nearest(key, groups if "/" in key else known) or f"astrid {name} --cfg hydra prints them"
-    return UserError("a key of Hydra's own" if "/" not in key else f"one of {', '.join(groups)}", key, fix)
 
 
 def _belongs(key: str, homes: Mapping[str, Sequence[str]], verb: str) -> str:

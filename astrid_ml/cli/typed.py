@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+from astrid_ml.cli.keys import Keys, keys_of
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
+from astrid_ml.found import kind_at
 from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
 
@@ -107,7 +112,7 @@ def check_typed(arguments: Sequence[str], verb: Verb, conf: Folder) -> None:
             typed = f"{before}=VALUE" if word == "=" else f"{before}{word}"
             raise UserError("key=value as one word", f"{before} {word}", f"no blanks around the =: write {typed}")
     for word in words:
-        check_word(word, verb, conf)
+        check_word(word, verb, conf, words)
     given = dict(word.lstrip("+").split("=", 1) for word in words if "=" in word)
     check_effects(given, is_sweep(arguments), verb)
 
@@ -175,8 +180,18 @@ def check_flags(flags: Mapping[str, str | None], verb: Verb) -> None:
         raise UserError(f"--info alone, or with one of {', '.join(_OPTION_OF_INFO)}", f"--info {shown}", fix)
 
 
-def check_word(word: str, verb: Verb, conf: Folder) -> None:
-    """Refuse a word that sets nothing, and a deletion of what the verb needs."""
+def check_word(word: str, verb: Verb, conf: Folder, beside: Sequence[str] = ()) -> None:
+    """Refuse a word that sets nothing, and a deletion of what the verb needs.
+
+    Args:
+        word: as typed.
+        verb: that was typed.
+        conf: the folder of the configuration.
+        beside: all words, itself among them.
+
+    Raises:
+        UserError: says what to type.
+    """
     if word.startswith("~"):
         name = word[1:].partition("=")[0]
         if "." not in name and "/" not in name:
@@ -188,7 +203,11 @@ def check_word(word: str, verb: Verb, conf: Folder) -> None:
     if not equals and verb.name == "simulate" and word in option_names(conf / "simulate"):
         raise UserError("what=KIND", word, f"write what={word}")
     if not equals:
-        raise UserError("key=value", word, f"write KEY={word}; astrid {verb.name} --help lists the keys")
+        meant = with_keys(beside or [word], verb, conf)
+        after = next((other for one, other in itertools.pairwise(beside) if one == word and "=" not in other), "")
+        fix = f"write {meant or f'{word}={after}' if after else meant or f'KEY={word}'}"
+        fix += f"; astrid {verb.name} --help lists the keys"
+        raise UserError("key=value", word, fix)
     if not key:
         raise UserError("key=value", word, f"write a key before the =; astrid {verb.name} --help lists them")
     if not _KEY.fullmatch(key):
@@ -196,8 +215,74 @@ def check_word(word: str, verb: Verb, conf: Folder) -> None:
         raise UserError("key=value, where the key is one word of letters, digits, dots and _", word, fix)
 
 
+# What stands at a path, or how its name ends -> the keys that it may be for, the likeliest first.
+_KEYS_OF_KINDS = (
+    (("a file of torch (a checkpoint)",), (".ckpt", ".pt", ".pth"), ("ckpt_path", "input")),
+    (("a prepared dataset",), (), ("dataset", "input")),
+    (("a finished run", "a run's folder"), (), ("runs", "run_dir", "input", "paths.run_dir")),
+    (("a store of prepared data",), (), ("input", "paths.data")),
+    (("a FITS image",), (".fits", ".fits.gz", ".fit", ".fits.fz"), ("science", "reference", "input", "paths.raw")),
+    (("a parquet table", "a text file"), (".csv", ".parquet", ".ecsv"), ("positions", "input", "truth", "paths.raw")),
+)
+_KEYS_OF_PLACES = ("input", "paths.raw", "dataset", "runs", "run_dir", "science", "reference")
+
+
+def with_keys(words: Sequence[str], verb: Verb, conf: Folder) -> str:
+    """Paths and names of experiments with the keys that they are for, as they are typed; empty where none is one.
+
+    Args:
+        words: as typed; those without a key are looked at.
+        verb: that was typed.
+        conf: the folder of the configuration.
+    """
+    keys = keys_of(verb.config, conf)
+    given = {word.partition("=")[0] for word in words if "=" in word}
+    out: dict[str, list[str]] = {}
+    for word in [word for word in words if "=" not in word]:
+        able = [key for key in _keys_of_word(word, keys, conf) if key in keys.groups or keys[key]]
+        if "science" in able:  # a verb of images has other uses for its other keys
+            able = ["science", "reference"]
+        able = [key for key in able if key not in given and (key != "paths.raw" or "experiment" in keys.groups)]
+        free = [key for key in able if key not in out] or [key for key in able if keys.takes_list(key)]
+        if free:
+            out.setdefault(free[0], []).append(word)
+    return " ".join(_as_typed(key, places, keys.takes_list(key)) for key, places in out.items())
+
+
+def _keys_of_word(word: str, keys: Keys, conf: Folder) -> tuple[str, ...]:
+    """The keys that a word may be for, the likeliest first."""
+    if "experiment" in keys.groups and word in option_names(conf / "experiment"):
+        return ("experiment",)
+    there = os.path.lexists(os.path.expanduser(word))
+    if not there and "/" not in word and not re.search(r"[^.]\.[A-Za-z]\w*$", word):
+        return ("input", "output_dir") if keys["input"] else ()
+    return keys_of_place(word)
+
+
+def keys_of_place(word: str) -> tuple[str, ...]:
+    """The keys that a path may be for, the likeliest first: by what stands there, or how its name ends."""
+    there = os.path.lexists(os.path.expanduser(word))
+    kind = kind_at(Path(word).expanduser()) if there else ""
+    for kinds, endings, able in _KEYS_OF_KINDS:
+        if kind in kinds or (not there and word.lower().endswith(endings or ("\0",))):
+            return able
+    return _KEYS_OF_PLACES
+
+
+def _as_typed(key: str, places: Sequence[str], several: bool) -> str:
+    """``input=a``, or ``'input=[a,b]'``; of more places than the key takes the first."""
+    whole = f"[{','.join(places)}]" if several and (len(places) > 1 or key == "runs") else places[0]
+    return shlex.quote(f"{key}={whole}")
+
+
 def check_effects(given: dict[str, str], sweep: bool, verb: Verb) -> None:
     """Refuse a key that would change nothing, given the others."""
+    if verb.name == "train" and given.get("dry_run", "false").lower() == "true":
+        fix = "write astrid prepare ... dry_run=true; --cfg job shows the configuration of a training"
+        raise UserError("a key that astrid train knows", "dry_run=true, which is for astrid prepare", fix)
+    if verb.name == "prepare" and given.get("output_dir", "null") != "null" and "export" not in given:
+        fix = "leave out output_dir; the dataset goes to paths.data=FOLDER"
+        raise UserError("output_dir= beside export=", f"output_dir={given['output_dir']} alone", fix)
     if sweep and "paths.run_dir" in given:
         fix = "write paths.sweep_dir=FOLDER: the jobs lie in FOLDER/0, FOLDER/1 and so on"
         raise UserError("paths.sweep_dir= for the folder of a sweep", f"paths.run_dir={given['paths.run_dir']}", fix)

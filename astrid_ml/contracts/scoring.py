@@ -80,6 +80,15 @@ class NamesChannels(Protocol):
 
 
 @runtime_checkable
+class NamesColumns(Protocol):
+    """A datamodule that says which columns of the index it reads as numbers."""
+
+    @property
+    def column_keys(self) -> Mapping[str, Sequence[str]]:
+        """Key of the datamodule -> the columns that it names: ``{"features": ["snr"]}``."""
+
+
+@runtime_checkable
 class Draws(Protocol):
     """Has a picture of each sample.
 

@@ -23,6 +23,14 @@ class TellsValues(Protocol):
 
 
 @runtime_checkable
+class TellsColumns(Protocol):
+    """A pipeline or a simulator that says which columns samples can have, before there are any."""
+
+    def column_names(self) -> Collection[str] | None:
+        """All columns of the index; None where only the raw files tell."""
+
+
+@runtime_checkable
 class ChecksFirst(Protocol):
     """A part that can refuse its own values, or a file of its own, before there are samples.
 

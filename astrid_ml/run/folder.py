@@ -15,8 +15,10 @@ from pytorch_lightning.utilities import rank_zero_only
 from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.errors import UserError
 from astrid_ml.files import json_text, write_text
+from astrid_ml.found import held, of_others
 from astrid_ml.identity import current
-from astrid_ml.pipeline.lock import Lock
+from astrid_ml.pipeline.lock import Lock, LockLostError
+from astrid_ml.pipeline.machine import of_command
 from astrid_ml.places import check_place
 from astrid_ml.run.environment import deciding, run_identity
 from astrid_ml.run.marks import FOLDER, Marks, damaged
@@ -42,6 +44,7 @@ def owned_folder(folder: Path) -> Iterator[None]:
     if not is_first_process():
         yield
         return
+    refuse_others_files(folder)
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = Lock(folder / LOCK, f"the run {folder}", guards=folder)
@@ -49,6 +52,18 @@ def owned_folder(folder: Path) -> Iterator[None]:
     with ExitStack() as stack:
         stack.push(lock)
         yield
+
+
+def refuse_others_files(folder: Path) -> None:
+    """Refuse a folder that holds files and no run.
+
+    Raises:
+        UserError: names the kinds of its files.
+    """
+    begun = any((folder / name).exists() for name in ("config.yaml", "metrics.json", RECORD, FOLDER))
+    if not begun and not training_begun(folder) and (there := of_others(folder)):
+        got = f"{folder}, which holds other files: {held(folder, there)}"
+        raise UserError("paths.run_dir=FOLDER, new, empty, or the folder of a run", got, "choose another paths.run_dir")
 
 
 def open_run_folder(folder: Path, config: dict[str, Any]) -> dict[str, Any] | None:
@@ -170,6 +185,12 @@ def identity_of(folder: Path) -> str | None:
         return None
 
 
+def _refused(error: BaseException) -> bool:
+    """Whether a command ends with 2 of it; a folder whose lock was lost is another process's by now."""
+    mistake = isinstance(error, UserError) or of_command(error) is not None
+    return mistake and not isinstance(error, LockLostError)
+
+
 class LiveRecord:
     """``run.json`` while the run is on its way: ``running``, ``failed`` or ``stopped``, with its stages so far.
 
@@ -184,6 +205,8 @@ class LiveRecord:
     def __init__(self, folder: Path, config: dict[str, Any], overrides: list[str]) -> None:
         self.folder, self.writes = folder, is_first_process()
         self.fresh = not (folder / RECORD).exists()
+        # What the run wrote so far is forgotten with it; logs of a batch system are not the run's.
+        self.before = {path.name for path in folder.iterdir()} - {"config.yaml"} if self.writes else set()
         self.content = {
             "schema": SCHEMA,
             "status": "running",
@@ -207,7 +230,7 @@ class LiveRecord:
         try:
             yield self.log
         except BaseException as error:
-            if isinstance(error, UserError) and self.fresh and all(s.name in BEFORE_FIT for s in self.log.stages):
+            if self.fresh and _refused(error) and all(stage.name in BEFORE_FIT for stage in self.log.stages):
                 self._forget()
                 raise
             failed = isinstance(error, Exception)
@@ -220,7 +243,7 @@ class LiveRecord:
     def _forget(self) -> None:
         """Take away what says that a run began here: it was refused before it trained anything."""
         if self.writes:
-            for name in (FOLDER, "splits"):
+            for path in [path for path in self.folder.iterdir() if path.name not in self.before]:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            for name in (FOLDER, "splits"):  # of a start before this one that was stopped
                 shutil.rmtree(self.folder / name, ignore_errors=True)
-            for name in (RECORD, "config.yaml"):
-                (self.folder / name).unlink(missing_ok=True)

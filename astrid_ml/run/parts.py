@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,15 +15,26 @@ from astrid_ml.build import build
 from astrid_ml.contracts.batches import MakesBatches
 from astrid_ml.contracts.check import ContractError, called, check_part
 from astrid_ml.contracts.pipeline import DomainPipeline, Labeller, Makes
-from astrid_ml.contracts.scoring import HasExample, HasPurpose, HasStampSize, ModelData, NamesChannels, ReadsKinds
-from astrid_ml.contracts.verbs import ChecksFirst, MakesRaw, TellsValues
+from astrid_ml.contracts.scoring import (
+    HasExample,
+    HasPurpose,
+    HasStampSize,
+    ModelData,
+    NamesChannels,
+    NamesColumns,
+    ReadsKinds,
+)
+from astrid_ml.contracts.verbs import ChecksFirst, MakesRaw, TellsColumns, TellsValues
+from astrid_ml.datamodules.features import check_columns
 from astrid_ml.datamodules.prepared import PreparedDataModule
+from astrid_ml.dataset.prepared import columns_of_dataset, domain_of_dataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.executors.contract import Executor
 from astrid_ml.models.tasks.task import Task
 from astrid_ml.nearest import nearest
 from astrid_ml.pipeline.contract import check_pipeline
+from astrid_ml.run.raw import refuse_store_of_raw
 from astrid_ml.run.trial import check_task, try_batch
 from astrid_ml.splits.plan import Split
 
@@ -51,6 +63,7 @@ def check_parts(config: dict[str, Any]) -> None:
     check_kinds(pipeline, datamodule)
     check_sizes(pipeline, datamodule)
     check_channels(pipeline, datamodule)
+    check_features(config, pipeline, datamodule)
     with torch.random.fork_rng(devices=[]):  # the run's own weights come from its seed alone
         task, loss = build(config["model"]["task"], trust), build(config.get("loss"), trust)
         check_purposes(task, judge, loss if "loss" in config["model"]["task"] else None)
@@ -127,11 +140,13 @@ def _accepts(maker: Callable[..., Any], on: Any, values: dict[str, Any], lenient
 
 
 def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> Mapping[str, Collection[str]]:
-    """Refuse a simulation of another domain than the pipeline's.
+    """Refuse a simulation of another domain than the pipeline's, and a store among the raw files.
 
     Returns:
         column -> the values that can occur in the samples, as far as a simulation tells; nothing for other raw files.
     """
+    if not config.get("dataset"):
+        refuse_store_of_raw(config)
     if config.get("dataset") or config["paths"]["raw"] is not None or not config.get("simulate"):
         return {}
     simulator = build(config["simulate"], config.get("trust", []))
@@ -186,6 +201,25 @@ def check_channels(pipeline: DomainPipeline, datamodule: object) -> None:
     if unknown:
         fix = nearest(unknown[0], there) or "choose among them"
         raise UserError(f"channels.names among {', '.join(there)}, which the pipeline cuts", ", ".join(unknown), fix)
+
+
+def check_features(config: dict[str, Any], pipeline: DomainPipeline, datamodule: object) -> None:
+    """Refuse columns that the samples will not have: those of a dataset are read, others are told by classes."""
+    if not isinstance(datamodule, NamesColumns) or not any(datamodule.column_keys.values()):
+        return
+    if config.get("dataset"):
+        folder = Path(config["dataset"])
+        if domain_of_dataset(folder) == type(pipeline).domain:  # another one is told when it is opened
+            check_columns(datamodule.column_keys, *columns_of_dataset(folder))
+        return
+    simulates = config["paths"]["raw"] is None and config.get("simulate")
+    trust = config.get("trust", [])
+    labeller, simulator = build(config.get("label"), trust), build(config["simulate"], trust) if simulates else None
+    if labeller is not None and not type(labeller).__module__.startswith("astrid_ml."):
+        return  # it may add columns of its own
+    told = [part.column_names() for part in (pipeline, simulator) if isinstance(part, TellsColumns)]
+    for names in [names for names in told if names is not None][:1]:
+        check_columns(datamodule.column_keys, names)
 
 
 def check_purposes(task: object, judge: object, loss: object | None) -> None:

@@ -34,6 +34,21 @@ def raw_paths(config: dict[str, Any]) -> list[Path]:
     return paths
 
 
+def refuse_store_of_raw(config: dict[str, Any]) -> None:
+    """Refuse to write prepared data between the raw files.
+
+    Raises:
+        UserError: the store is a folder of raw files.
+    """
+    raw, store = config["paths"]["raw"] or [], Path(config["paths"]["data"]).absolute().resolve()
+    for place in [Path(raw)] if isinstance(raw, str) else map(Path, raw):
+        whole = place.absolute().resolve()
+        if store == whole or (place.is_file() and store == whole.parent):
+            got = f"paths.data={config['paths']['data']}, which holds the raw files of paths.raw"
+            fix = "choose another paths.data, for instance paths.data=store"
+            raise UserError("a store of prepared data in a folder of its own", got, fix)
+
+
 def simulated(config: dict[str, Any]) -> Path:
     """Simulate into ``STORE/raw/<fingerprint>``, once: a training seed does not change it, ``data.seed`` does."""
     simulator = build(config["simulate"], config.get("trust", []))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -67,19 +66,22 @@ class SplitPlan:
                 digest.update((("\n" if start else "") + "\n".join(line.to_pylist())).encode())
         return digest.hexdigest()[:12]
 
-    def write(self, dataset: Path, run_dir: Path) -> list[Path]:
-        """Write ``<dataset>-splits/<hash>.parquet`` (with ``_<round>`` for more than one) and copy it into the run."""
-        folder = dataset.with_name(f"{dataset.name}-splits")
+    def write(self, folder: Path) -> list[Path]:
+        """Write ``<hash>.parquet`` (with ``_<round>`` for more than one) into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         written = []
         for number, table in enumerate(self.rounds):
             name = f"{self.hash}.parquet" if len(self.rounds) == 1 else f"{self.hash}_{number}.parquet"
             with whole(folder / name) as part:
                 table.to_parquet(part, index=False)
-            (run_dir / "splits").mkdir(parents=True, exist_ok=True)
-            shutil.copy2(folder / name, run_dir / "splits" / name)
             written.append(folder / name)
         return written
+
+    def keep(self, dataset: Path) -> list[Path]:
+        """Write it into ``<dataset>-splits`` too, for whoever works with the dataset: once it is trained with."""
+        folder = dataset.with_name(f"{dataset.name}-splits")
+        there = sorted(folder.glob(f"{self.hash}*.parquet"))
+        return there if len(there) == len(self.rounds) else self.write(folder)
 
     def counts(self, index: Columns) -> pd.DataFrame:
         """Rows round, fold, samples, groups, labelled, positives."""

@@ -97,6 +97,8 @@ def need(index: Columns, columns: Sequence[str], why: str) -> None:
     if absent:
         there = [str(name) for name in index.columns if index[name].notna().any()]
         fix = f"choose another split, or one of the columns {', '.join(there)}"
+        if near := nearest(absent[0], there):
+            fix = f"{near} Or {fix}"
         raise UserError(f"the column {', '.join(absent)} for {why}", "none in this dataset", fix)
 
 

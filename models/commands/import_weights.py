@@ -17,7 +17,7 @@ from astrid_ml.checkpoint.load import read_record, save_model
 from astrid_ml.checkpoint.record import ChannelRecord, Record
 from astrid_ml.config import compose, preprocessing_of
 from astrid_ml.errors import UserError
-from astrid_ml.found import found
+from astrid_ml.found import found, why_unread
 from astrid_ml.types import Array
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2")
@@ -52,7 +52,7 @@ def read_keras_weights(path: Path) -> dict[str, Tensor]:
             file.visititems(collect)
     except Exception as error:  # a damaged file fails in whatever way its bytes lead to
         raise UserError(
-            "Keras weights in HDF5", f"{path}: {str(error)[:120]}", "give the .h5 file of the published model"
+            "Keras weights in HDF5", why_unread(path, "an HDF5 file", error), "give the .h5 file of the published model"
         ) from error
     lost = [name for name, array in zip(names, found, strict=True) if not np.isfinite(array).all()]
     if lost:

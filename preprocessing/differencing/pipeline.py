@@ -14,6 +14,7 @@ import torch
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import relative
+from astrid_ml.preprocessing.differencing.detect.measure import MEASURED
 from astrid_ml.preprocessing.differencing.difference import (
     Difference,
     Subtraction,
@@ -29,6 +30,12 @@ from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.sky import healpix
 from astrid_ml.types import Mask, Positive
 
+# The columns of samples: of the detectors, of the measurement, of the pair, of the truth, of the stamps.
+COLUMNS = (
+    "id", "group_id", "x", "y", "snr", "sign", "flags", *MEASURED, "mission", "filter", "field", "mjd", "source",
+    "label", "match_id", "match_distance", "truth_given", "injected", "truth_kind", "truth_mag", "truth_snr",
+    "label_source", "stamp_h", "stamp_w", "stamp_outside", "peak_snr",
+)  # fmt: skip
 _CELL = 18  # HEALPix order; cells of 0.8 arcsec
 
 
@@ -55,6 +62,10 @@ class DifferencingPipeline(Subtraction):
     def stamp_size(self) -> int:
         """Pixels on a side of the cutouts."""
         return self.cutout.size
+
+    def column_names(self) -> tuple[str, ...] | None:
+        """Where candidates are, what is measured of them, what a truth says; a detector of another package adds."""
+        return COLUMNS if type(self.detect).__module__.startswith("astrid_ml.") else None
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """One unit a pair; incomplete where a file is missing."""

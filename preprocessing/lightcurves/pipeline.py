@@ -24,6 +24,8 @@ from astrid_ml.types import Floats, Floats32, InUnits, Mask, Positive
 # Columns of the ragged kind ``epochs``.
 FEATURES = ("days", "flux", "flux_err", "detected", "wavelength")
 # Beside the static features: text, truth and times that an index may hold, never an input of a network.
+_TEXTS = ("id", "group_id", "label", "survey", "flux_kind", "mission")
+_COUNTED = ("mjd", "n_epochs", "n_detections", "ra", "dec")
 _KEPT = ("part", "variability", "PEAKMJD", "SIM_TYPE_NAME", "SIM_MODEL_NAME")
 
 
@@ -45,6 +47,11 @@ class LightcurvesPipeline:
     extinction: ExtinctionCorrection | None = None
     wavelengths: Annotated[dict[str, Positive], InUnits("um")] = field(default_factory=dict)
     zero_point: Annotated[float, InUnits("mag")] | None = None
+
+    def column_names(self) -> tuple[str, ...]:
+        """Those of every survey."""
+        flags = sky_flags(np.zeros(1), np.zeros(1))
+        return (*_TEXTS, *_COUNTED, *OTHER_FEATURES, *flags, *_KEPT)
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """One unit a source; a HEAD without PHOT is incomplete."""

@@ -20,6 +20,13 @@ from astrid_ml.types import Count, Filled, Level, Ordered, Positive
 BATCH = 250  # triplets drawn at once
 
 
+# The columns of samples: of the truth first, then those of the pipeline.
+COLUMNS = (
+    "id", "group_id", "label", "artefact", "mission", "mjd", "ra", "dec", "snr", "filter", "host_distance", "fwhm",
+    "stamp_h", "stamp_w", "injected", "label_source", "peak_snr", "source",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class SimulateTriplets:
     """Triplets and their truth, a pair of files for each mission and part.
@@ -49,6 +56,10 @@ class SimulateTriplets:
         """The missions."""
         return {"mission": tuple(map(canonical, self.missions))}
 
+    def column_names(self) -> tuple[str, ...]:
+        """Those of the truth, and what the pipeline measures."""
+        return COLUMNS
+
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write ``triplets_<mission>_<part>.npy`` and ``.parquet``.
 
@@ -62,6 +73,9 @@ class SimulateTriplets:
                 f"{unknown or 'none'}",
                 "choose some of them",
             )
+        if len(set(self.missions)) < len(self.missions):
+            got = ", ".join(map(canonical, self.missions))
+            raise UserError("simulate.missions, each once", got, "leave out the repeated ones")
         if self.n < 1 or not 0 < self.prevalence < 1:
             raise UserError(
                 "simulate.n of at least 1 and a prevalence between 0 and 1",

@@ -14,9 +14,10 @@ from omegaconf import OmegaConf
 
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.main import run
-from astrid_ml.cli.outputs import RECORD, owned_output
+from astrid_ml.cli.outputs import RECORD, folders_of_jobs, owned_output
 from astrid_ml.cli.verbs.catalogue import all_verbs
 from astrid_ml.errors import UserError
+from astrid_ml.pipeline.lock import LockLostError
 
 CONF = conf_folder()
 VERBS = all_verbs(CONF)
@@ -77,9 +78,10 @@ def test_a_file_and_a_folder_of_unknown_results_are_refused(tmp_path: Path, caps
     (tmp_path / "file" / "x").parent.write_text("still a file")
 
 
-def block(folder: Path, error: BaseException | None = None, **settings: object) -> None:
+def block(folder: Path, error: BaseException | None = None, writes: str = "report.json", **settings: object) -> None:
     with owned_output(OmegaConf.create({"output_dir": str(folder), **settings}), VERBS["convert"], CONF):
-        (folder / "report.json").write_text("{}")
+        (folder / writes).parent.mkdir(exist_ok=True)
+        (folder / writes).write_text("{}")
         if error is not None:
             raise error
 
@@ -145,3 +147,71 @@ def test_a_conversion_of_fewer_files_leaves_no_curves_of_those_before(tmp_path: 
     parts = sorted((tmp_path / "out" / "objects").iterdir())
     assert len(parts) == 1
     assert pd.read_parquet(parts[0])["object_id"].astype(str).str.contains("b").all()
+
+
+def test_files_of_a_user_stay_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.fits").write_text("")
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "b.fits").write_text("")
+    for words in (["output_dir=."], ["-m", "simulate.n=4,5", "output_dir=."]):
+        assert simulate(*words[:-1], f"output_dir={tmp_path}") == 2
+        assert "other files: 2 .fits" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"other files: 1 \.fits"):
+        block(tmp_path / "night")
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == ["a.fits", "night/b.fits"]
+    block(tmp_path / "out")
+    (tmp_path / "a.fits").unlink()
+    (tmp_path / "night" / "b.fits").unlink()
+    block(tmp_path)  # beside folders of results, and empty ones
+
+
+def test_a_refusal_takes_back_what_was_written_and_no_pieces_that_are_done(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    mistake = UserError("labels", "none", "give some")
+    with pytest.raises(UserError, match="labels"):
+        block(out, mistake)
+    assert not out.exists()
+    out.mkdir()
+    (out / "job.log").write_text("of the batch system")
+    with pytest.raises(UserError, match="labels"):
+        block(out, mistake)
+    assert [path.name for path in out.iterdir()] == ["job.log"]
+    for error in (LockLostError("a lock", "another owner", "run again"), OSError("no disk"), ValueError("broken")):
+        with pytest.raises(type(error)):
+            block(out, error)
+        assert made_by(out) == ("convert", "failed")
+    block(out)
+    with pytest.raises(UserError, match="labels"):
+        block(out, mistake)
+    assert (out / "report.json").is_file()  # of the command before
+    with pytest.raises(UserError, match="labels"):
+        block(tmp_path / "more", mistake, writes=f"parts/{'0' * 24}.json")
+    assert made_by(tmp_path / "more") == ("convert", "failed")
+
+
+def test_jobs_of_a_sweep_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):  # the same sweep again is welcome
+        assert run("simulate -m what=triplets,lightcurves simulate.n=8 output_dir=both".split()) == 0
+    assert sorted(path.name for path in (tmp_path / "both").iterdir()) == ["0", "1", "multirun.yaml"]
+    assert len(list((tmp_path / "both" / "0").glob("*.npy"))) == 4
+    assert made_by(tmp_path / "both" / "1") == ("simulate", "done")
+    assert run("simulate what=triplets simulate.n=8 output_dir=both".split()) == 2
+    assert run("simulate -m what=triplets simulate.n=4,5 output_dir=a,b".split()) == 0
+    assert sorted(str(path) for path in Path().glob("[ab]/*")) == ["a/0", "a/2", "b/1", "b/3"]
+    assert run("simulate -m what=triplets output_dir=c,d simulate.n=4".split()) == 0
+    assert made_by(Path("c")) == made_by(Path("d")) == ("simulate", "done")
+
+
+def test_a_sweep_over_parts_fills_one_folder_and_nothing_beside_them() -> None:
+    words = ["-m", "shard=1/2,2/2", 'output_dir="out"', 'input="in"']
+    assert folders_of_jobs(words, VERBS["predict"], CONF) == (False, [])
+    with pytest.raises(UserError, match="a sweep over shard alone"):
+        folders_of_jobs([*words, "device=cpu,auto"], VERBS["predict"], CONF)
+    assert folders_of_jobs(["-m", "seed=1,2"], VERBS["train"], CONF) == (False, [])
+    assert folders_of_jobs(["seed=1,2"], VERBS["predict"], CONF) == (False, [])
+    assert folders_of_jobs(["-m", "runs=[a,b],[c,d]"], VERBS["compare"], CONF) == (
+        True,
+        ["hydra.sweep.dir=${output_dir}"],
+    )
+    assert folders_of_jobs(["-m", "export=a,b", "output_dir=o"], VERBS["prepare"], CONF) == (True, [])

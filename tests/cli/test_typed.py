@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,58 @@ def test_values_of_flags_are_no_overrides() -> None:
 def test_what_is_no_name_is_no_option(value: str) -> None:
     with pytest.raises(UserError, match="calibration: one of isotonic, none, temperature"):
         option_of("calibration", value, CONF)
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("predict some/file.fits", "write input=some/file.fits;"),
+        ("predict best.ckpt night", "write ckpt_path=best.ckpt input=night;"),
+        ("predict a.fits b.fits", "write 'input=[a.fits,b.fits]';"),
+        ("predict input=night best.ckpt", "write ckpt_path=best.ckpt;"),
+        ("difference a.fits b.fits", "write science=a.fits reference=b.fits;"),
+        ("difference science=a.fits b.fits", "write reference=b.fits;"),
+        ("difference pairs.csv", "write input=pairs.csv;"),
+        ("convert sim out", "write input=sim output_dir=out;"),
+        ("forced out stars.csv", "write input=out positions=stars.csv;"),
+        ("inject a.fits stars.csv", "write science=a.fits positions=stars.csv;"),
+        ("compare ./run", "write 'runs=[./run]';"),
+        ("compare ./run ./other", "write 'runs=[./run,./other]';"),
+        ("evaluate {prepared} best.ckpt", "write dataset={prepared} ckpt_path=best.ckpt;"),
+        ("audit {prepared}", "write dataset={prepared};"),
+        ("baseline {run}", "write run_dir={run};"),
+        ("fsck {run}", "write input={run};"),
+        ("publish {store}", "write input={store};"),
+        ("train {run}", "write paths.run_dir={run};"),
+        ("train night/", "write paths.raw=night/;"),
+        ("train realbogus_sim", "write experiment=realbogus_sim;"),
+        ("train lr 0.1", "write lr=0.1;"),
+        ("train hello", "write KEY=hello;"),
+        ("doctor all", "write KEY=all;"),
+    ],
+)
+def test_a_path_without_its_key_is_told_the_key(line: str, meant: str, tmp_path: Path) -> None:
+    marks = {"prepared": "dataset.json", "run": "config.yaml", "store": "latest.json"}
+    places = {name: str(tmp_path / name) for name in marks}
+    for name, mark in marks.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / mark).write_text("{}")
+    verb, *words = line.format(**places).split()
+    with pytest.raises(UserError) as caught:
+        check_typed(words, all_verbs(CONF)[verb], CONF)
+    assert caught.value.fix.startswith(meant.format(**places))
+
+
+def test_a_path_with_blanks_is_shown_as_a_shell_reads_it() -> None:
+    with pytest.raises(UserError, match=re.escape("write 'input=my file.fits';")):
+        check_typed(["my file.fits"], all_verbs(CONF)["predict"], CONF)
+
+
+def test_keys_that_do_nothing_for_a_verb_are_refused() -> None:
+    verbs = all_verbs(CONF)
+    with pytest.raises(UserError, match=r"write astrid prepare \.\.\. dry_run=true"):
+        check_typed(["dry_run=true"], verbs["train"], CONF)
+    with pytest.raises(UserError, match="output_dir= beside export="):
+        check_typed(["output_dir=o"], verbs["prepare"], CONF)
+    check_typed(["dry_run=true"], verbs["prepare"], CONF)
+    check_typed(["output_dir=o", "export=zscale"], verbs["prepare"], CONF)

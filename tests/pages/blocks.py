@@ -31,7 +31,11 @@ KEYS = {"exit", "fixture", "needs", "same"}
 # Why a block cannot be run here; each name must be used by a page.
 NEEDS = {
     "install": "installs packages and runs this very suite; the continuous integration types it (.ci/run)",
+    "packages": "installs packages; tests of what they are for are skipped without them",
+    "slurm": "asks the programs of SLURM for machines; tests/executors stands in for them, and the words are composed",
+    "container": "builds an image with Docker, which downloads a system",
 }
+TYPED_BY_CI = ("install",)
 
 
 @dataclass(frozen=True)

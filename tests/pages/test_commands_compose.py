@@ -17,6 +17,8 @@ from astrid_ml.cli.verbs.catalogue import all_verbs
 from astrid_ml.config import compose
 
 COMMAND = re.compile(r"(?:astrid|python -m astrid_ml) [a-z]|python (?:train|predict)\.py \S")
+# What starts a command elsewhere: SLURM, a container.
+BEFORE = re.compile(r"^(?:srun |docker run .*? (?=astrid ))")
 # Words that stand for what the reader puts there; VERB stands for any command.
 ANYTHING = {"...", "key=value", "GROUP=null"}
 
@@ -27,6 +29,7 @@ def commands(page: str) -> list[str]:
     text = (REPOSITORY / page).read_text(encoding="utf-8")
     spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", FENCE.sub("", text))]
     lines = [line for block in blocks(page) for line in block.text.replace("\\\n", " ").splitlines()]
+    lines = [BEFORE.sub("", line) for line in lines]
     return [" ".join(shown.split()) for shown in (*spans, *lines) if COMMAND.match(shown) and "VERB" not in shown]
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import fastavro
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 
-from astrid_ml.build import conf_folder, plain
+from astrid_ml.build import build, conf_folder, plain
 from astrid_ml.config import compose, option_names
+from astrid_ml.contracts.verbs import TellsColumns
 from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves
 from astrid_ml.run.training.train import train
 
@@ -62,6 +64,10 @@ def test_an_experiment_runs_to_its_report(experiment: str, tmp_path: Path) -> No
     config: dict[str, Any] = plain(compose("train", overrides))
     shrink_bootstrap(config["evaluation"])
     metrics = train(config)
+    pipeline = build(config["preprocessing"])
+    told = pipeline.column_names() if isinstance(pipeline, TellsColumns) else None
+    for index in (tmp_path / "store").glob("*/index.parquet"):
+        assert told is None or set(pq.read_schema(index).names) <= {*told, "array", "row"}
     headline = [value for name, value in metrics.items() if name.startswith("test/") and isinstance(value, float)]
     assert headline
     assert np.isfinite(headline).all()

@@ -10,7 +10,7 @@ import pytest
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
-from astrid_ml.run.raw import raw_paths, simulated
+from astrid_ml.run.raw import raw_paths, refuse_store_of_raw, simulated
 
 TARGET = f"{SimulateTriplets.__module__}.SimulateTriplets"
 
@@ -56,3 +56,16 @@ def test_a_simulation_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="NOSUCH"):
         simulated(config(tmp_path, missions=["NOSUCH"]))
     assert list((tmp_path / "raw").iterdir()) == []
+
+
+def test_prepared_data_do_not_go_between_raw_files(tmp_path: Path) -> None:
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "a.avro").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "night")
+    for raw in ("night", "link", "night/a.avro"):
+        for store in ("night", "link"):
+            with pytest.raises(UserError, match=r"which holds the raw files of paths\.raw"):
+                refuse_store_of_raw(config(tmp_path / store, str(tmp_path / raw)))
+    refuse_store_of_raw(config(tmp_path / "store", [str(tmp_path / "night")]))
+    refuse_store_of_raw(config(tmp_path, str(tmp_path / "night")))
+    refuse_store_of_raw(config(tmp_path))

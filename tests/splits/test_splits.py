@@ -185,10 +185,14 @@ def test_shared_groups_and_ids_are_named() -> None:
 def test_the_split_file_stands_beside_the_dataset_and_in_the_run(tmp_path: Path) -> None:
     index = index_of()
     plan = options.GroupSplit().plan(index)
-    (written,) = plan.write(tmp_path / "data", tmp_path / "run")
-    assert written == tmp_path / "data-splits" / f"{plan.hash}.parquet"
-    for path in (written, tmp_path / "run" / "splits" / written.name):
+    (written,) = plan.write(tmp_path / "run" / "splits")
+    assert written == tmp_path / "run" / "splits" / f"{plan.hash}.parquet"
+    (kept,) = plan.keep(tmp_path / "data")
+    assert kept == tmp_path / "data-splits" / written.name
+    for path in (written, kept):
         pd.testing.assert_frame_equal(pd.read_parquet(path), plan.rounds[0])
+    kept.write_bytes(b"as it was")
+    assert plan.keep(tmp_path / "data") == [kept] and kept.read_bytes() == b"as it was"
     assert len(list((tmp_path / "data-splits").iterdir())) == 1
     counts = plan.counts(index)
     assert counts["samples"].sum() == len(index)

@@ -42,3 +42,5 @@ def test_it_is_refused_with_the_message_that_helps_before_anything_is_prepared(r
         if any(mark in name for name in row["files"] for mark in PREPARED)
     ]
     assert not made, "\n".join(made)
+    left = [f"{shown(row)}: {row['files'][:3]}" for row in rows if row["files"]]
+    assert not left, "\n".join(left)

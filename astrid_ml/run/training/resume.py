@@ -73,7 +73,7 @@ def plan_of(config: dict[str, Any], dataset: PreparedDataset, marks: Marks, log:
         plan = planned_for_training(split, index_for(split, dataset))
         stage.outputs["plan"] = plan.hash
         if marks.writes:
-            written = [marks.folder / "splits" / path.name for path in plan.write(dataset.path, marks.folder)]
+            written = plan.write(marks.folder / "splits")
             for path in set((marks.folder / "splits").glob("*.parquet")) - set(written):
                 path.unlink()  # of a split that this folder was begun with and that was changed before any training
     if marks.writes:

@@ -110,6 +110,8 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
     marks, checkpoint = Marks(folder, work.writes), folder / "checkpoints" / "best.ckpt"
     task: ModelTask = build(config["model"]["task"], trust)
     task.prepare_for(datamodule)
+    if work.writes and work.number == 0:
+        work.plan.keep(dataset.path)  # no sooner: nothing of a run that is refused stays in the store
     fitted = trained(work, task, datamodule, marks, loggers)
     if fitted is None:
         empty = pd.DataFrame()

@@ -11,6 +11,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole
+from astrid_ml.found import why_unread
 from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, write_report
 from astrid_ml.preprocessing.differencing.epochs.associate import Associate
 from astrid_ml.types import Count, Existing, InUnits, Positive
@@ -69,9 +70,8 @@ def _candidates(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_parquet(path)
     except (ValueError, OSError) as error:
-        raise UserError(
-            "a table of candidates", f"{path}: {str(error)[:120]}", "make it with astrid difference"
-        ) from error
+        got = why_unread(path, "a parquet table", error)
+        raise UserError("a table of candidates in parquet", got, "make it with astrid difference") from error
     absent = [name for name in ("id", "ra", "dec") if name not in table]
     if absent:
         fix = "make it with astrid difference"

@@ -104,7 +104,8 @@ class InjectCommand:
             given = placed(known, image)
         if given.empty:
             got = f"none (n={self.n}, spacing={self.spacing:g}, margin={self.margin} in {image.shape})"
-            raise UserError("at least one place for a source", got, "lower the margin or the spacing")
+            fix = "lower the margin or the spacing" if self.n else "set n, for instance n=50"
+            raise UserError("at least one place for a source", got, fix)
         flux = self._flux(given, image, error, rng)
         x, y = given["x"].to_numpy(dtype=np.float64), given["y"].to_numpy(dtype=np.float64)
         sky = (np.full(len(x), np.nan),) * 2 if image.wcs is None else image.wcs.all_pix2world(x, y, 0)

@@ -60,6 +60,8 @@ def find_pairs(raw: Sequence[Path]) -> list[Pair]:
         tables += walk(folder, lambda path: path.name in NAMES)
     if not tables:
         fix = "give a CSV or parquet table with the columns science, reference and optionally truth, mission, filter"
+        if any(is_fits(path) for path in files):
+            fix = "give both images of a pair: astrid difference science=FILE reference=FILE"
         raise UserError("a manifest of FITS pairs, or two FITS files", none_in(raw), fix)
     return _unique([pair for table in tables for pair in read_manifest(table)])
 

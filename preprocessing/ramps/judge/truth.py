@@ -11,7 +11,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_arrays
-from astrid_ml.found import found
+from astrid_ml.found import found, why_unread
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.types import Mask
 
@@ -49,7 +49,7 @@ class Truth:
         try:
             events = pd.read_parquet(listed)
         except (ValueError, OSError) as error:
-            raise UserError(wanted, f"{listed}: {str(error)[:120]}", "write that table again") from error
+            raise UserError(wanted, why_unread(listed, "a parquet table", error), "write that table again") from error
         return Truth(pd.DataFrame(arrays), events, noise)
 
 
