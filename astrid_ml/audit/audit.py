@@ -16,7 +16,7 @@ from astrid_ml.contracts.columns import Columns, columns_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.dataset.repeats import repeats_of
 from astrid_ml.errors import UserError
-from astrid_ml.sky import unit_vectors
+from astrid_ml.sky import nearest
 from astrid_ml.splits.coded import Coded
 from astrid_ml.splits.folds import TEST, TRAIN, VAL, fold_numbers, folds_of, names_at, places_in, sets_of_groups
 from astrid_ml.splits.groups import linked
@@ -239,17 +239,12 @@ def _learned_and_tested(keys: Coded, folds: Folds) -> Ints:
 def same_position(index: Columns, train: Ints, test: Ints, radius: float) -> Finding | None:
     """Pairs within ``radius`` arcsec on the sky."""
     sky = index[["ra", "dec"]].to_numpy(dtype=np.float64, na_value=np.nan)
-    known = np.isfinite(sky).all(axis=1)
-    train, test = train[known[train]], test[known[test]]
-    if not len(train) or not len(test):
-        return None
-    chord = 2 * np.sin(np.radians(radius / 3600) / 2)
-    found = cKDTree(unit_vectors(sky[train])).query(unit_vectors(sky[test]), distance_upper_bound=chord)
-    distance, place = np.asarray(found[0]), np.asarray(found[1])
-    hit = np.flatnonzero(np.isfinite(distance))
-    arcsec = np.degrees(distance[hit]) * 3600
-    pairs = [(int(train[place[i]]), int(test[i])) for i in hit]
-    return _finding("same position", f'samples within {radius:g}" of each other', index, pairs, arcsec.tolist())
+    tested, learned = sky[test], sky[train]
+    del sky  # of an index of any size: two copies are enough
+    found, arcsec = nearest(tested, learned, radius)
+    hit = np.flatnonzero(found >= 0)
+    pairs = [(int(train[found[i]]), int(test[i])) for i in hit]
+    return _finding("same position", f'samples within {radius:g}" of each other', index, pairs, arcsec[hit].tolist())
 
 
 def overlapping(index: Columns, train: Ints, test: Ints) -> Finding | None:

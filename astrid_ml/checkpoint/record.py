@@ -17,7 +17,7 @@ from astrid_ml.checkpoint.schema import OF_MEMBERS, SCHEMA, checked
 from astrid_ml.contracts.columns import Columns
 from astrid_ml.errors import UserError
 from astrid_ml.identity import current, lasting
-from astrid_ml.sky import unit_vectors
+from astrid_ml.sky import nearest
 from astrid_ml.taxonomy import refuse_trees_outside, with_trees_inside
 from astrid_ml.types import Array, Mask
 
@@ -74,14 +74,8 @@ class TrainingDigest:
 
 def near(index: Columns, positions: Array, radius_arcsec: float) -> Array:
     """Which rows lie within ``radius_arcsec`` of any position (degrees)."""
-    from scipy.spatial import cKDTree
-
     sky = index[["ra", "dec"]].to_numpy(dtype=np.float64, na_value=np.nan)
-    usable = np.isfinite(sky).all(axis=1)
-    out = np.zeros(len(index), dtype=bool)
-    chord = 2 * np.sin(np.radians(radius_arcsec / 3600) / 2)
-    distance, _ = cKDTree(unit_vectors(positions)).query(unit_vectors(sky[usable]), distance_upper_bound=chord)
-    out[usable] = np.isfinite(distance)
+    out: Array = nearest(sky, positions, radius_arcsec)[0] >= 0
     return out
 
 
