@@ -18,6 +18,7 @@ Header = dict[str, Any]
 CARD, RECORD = 80, 2880
 BEGINNING = b"SIMPLE"
 LONGEST = 4000  # records of one header: 144,000 cards
+MOST_UNITS = 10_000  # headers in one file: the richest exposures of spectrographs have some thousand
 DENSEST = 1032  # bytes that one byte of a gzip file can stand for, at most
 _TEXT = re.compile(r"^\s*'((?:[^']|'')*)'")
 
@@ -26,8 +27,12 @@ class DamagedFitsError(ValueError):
     """The file ends too early, or is no FITS file."""
 
 
-def refuse_impossible(path: Path) -> None:
-    """Refuse a FITS file whose headers declare what it cannot hold; only headers are read.
+class TooLargeFitsError(ValueError):
+    """One unit takes more memory than there is; the message says how much."""
+
+
+def refuse_impossible(path: Path, most: int | None = None) -> None:
+    """Refuse a FITS file whose headers declare what it cannot hold, or more than memory can; only headers are read.
 
     Of a file that is no FITS file at all its reader says so.
 
@@ -35,9 +40,11 @@ def refuse_impossible(path: Path) -> None:
 
     Args:
         path: plain or gzipped.
+        most: bytes that one unit may take in memory, its pixels as float64; None asks nothing.
 
     Raises:
-        UserError: a header without end or with impossible axes, or data beyond the end of the file.
+        UserError: a header without end or with impossible axes, data beyond the end of the file, units without number,
+            or one that is larger than ``most``.
     """
     try:
         with path.open("rb") as file:
@@ -47,14 +54,17 @@ def refuse_impossible(path: Path) -> None:
             stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file
             if stream.read(len(BEGINNING)) == BEGINNING:
                 stream.seek(0)
-                _look(stream, room, zipped)
+                _look(stream, room, zipped, most)
+    except TooLargeFitsError as error:
+        fix = "cut out the part that you need, or use a machine with more memory"
+        raise UserError("a FITS file that fits into this machine's memory", f"{path}: {error}"[:300], fix) from error
     except (DamagedFitsError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError("a whole FITS file", f"{path}: {error}"[:300], "fetch the file again") from error
 
 
-def _look(stream: BinaryIO, room: int, zipped: bool) -> None:
+def _look(stream: BinaryIO, room: int, zipped: bool, most: int | None) -> None:
     place = 0
-    while True:
+    for _ in range(MOST_UNITS):
         try:
             header = read_header(stream)
         except DamagedFitsError:
@@ -67,11 +77,16 @@ def _look(stream: BinaryIO, room: int, zipped: bool) -> None:
             held = "at most " if zipped else ""
             what = f"its header declares {size} bytes of data, and {held}{max(0, room - place)} are there"
             raise DamagedFitsError(what)
+        needed = memory_size(header)
+        if most is not None and needed > most:
+            what = f"a unit of it takes {needed / 1e9:.1f} GB in memory, and {most / 1e9:.1f} GB are free"
+            raise TooLargeFitsError(what)
         if size and zipped:
             return
         place += padded(size)
         if not zipped:
             stream.seek(place)
+    raise DamagedFitsError(f"more than {MOST_UNITS} units")
 
 
 def read_header(stream: BinaryIO) -> Header:
@@ -141,6 +156,26 @@ def data_size(header: Header) -> int:
     extra = whole_number(header, "PCOUNT", 0) if "PCOUNT" in header else 0
     groups = whole_number(header, "GCOUNT", 0) if "GCOUNT" in header else 1
     return abs(bits) // 8 * groups * (extra + math.prod(axes))
+
+
+def memory_size(header: Header) -> int:
+    """Bytes of a unit in memory: pixels as float64, also those of compressed images; tables as they are stored.
+
+    Raises:
+        DamagedFitsError: see :func:`data_size`.
+
+    >>> memory_size({"BITPIX": 16, "NAXIS": 2, "NAXIS1": 10, "NAXIS2": 4})
+    320
+    >>> tiles = {"XTENSION": "BINTABLE", "BITPIX": 8, "NAXIS": 2, "NAXIS1": 8, "NAXIS2": 4, "ZIMAGE": True}
+    >>> memory_size({**tiles, "ZNAXIS": 2, "ZNAXIS1": 1000, "ZNAXIS2": 4})
+    32000
+    """
+    if header.get("ZIMAGE") is True:
+        axes = [whole_number(header, f"ZNAXIS{k}", 0) for k in range(1, whole_number(header, "ZNAXIS", 0, 999) + 1)]
+        return max(data_size(header), 8 * math.prod(axes) if axes else 0)
+    size = data_size(header)
+    is_table = header.get("XTENSION") in ("BINTABLE", "TABLE", "A3DTABLE")
+    return size if is_table else size * 64 // abs(header["BITPIX"]) if size else 0
 
 
 def whole_number(header: Header, key: str, low: int, high: int | None = None) -> int:

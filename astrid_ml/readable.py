@@ -27,6 +27,10 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except UserError:
         raise
+    except MemoryError as error:
+        fix = "cut out the part that you need, or use a machine with more memory"
+        got = f"{found(path)}, which takes more than there is"
+        raise UserError("a FITS file that fits into this machine's memory", got, fix) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

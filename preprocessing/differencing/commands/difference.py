@@ -12,6 +12,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.within import within_memory
 from astrid_ml.files import write_json
 from astrid_ml.preprocessing.differencing.commands.products import (
     write_candidates,
@@ -83,6 +84,7 @@ class DifferenceCommand:
             raise UserError("science=FILE and reference=FILE, or input=MANIFEST", got, f"add {' '.join(absent)}")
         return self.one(Path(self.science.file).name.split(".")[0])
 
+    @within_memory("a pair of frames")
     def one(self, name: str) -> dict[str, Any]:
         """Subtract the pair of the two frames.
 

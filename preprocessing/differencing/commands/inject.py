@@ -16,6 +16,7 @@ import torch
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.within import within_memory
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits, open_fits, split_name
@@ -63,6 +64,7 @@ class InjectCommand:
     poisson: bool = True
     seed: Seed = 1
 
+    @within_memory("a frame")
     def run(self) -> dict[str, Any]:
         """Inject and write.
 
