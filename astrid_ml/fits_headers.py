@@ -36,7 +36,7 @@ def refuse_impossible(path: Path, most: int | None = None) -> None:
 
     Of a file that is no FITS file at all its reader says so.
 
-    In a gzip file the headers up to the first data are looked at: to reach the others, all of it would be inflated.
+    A gzip file is inflated up to its last header, and nothing of it is kept.
 
     Args:
         path: plain or gzipped.
@@ -59,7 +59,9 @@ def refuse_impossible(path: Path, most: int | None = None) -> None:
         fix = "cut out the part that you need, or use a machine with more memory"
         raise UserError("a FITS file that fits into this machine's memory", f"{path}: {error}"[:300], fix) from error
     except (DamagedFitsError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError("a whole FITS file", f"{path}: {error}"[:300], "fetch the file again") from error
+        raise UserError(
+            "a whole FITS file", f"{path}: {error}"[:300], "fetch the file again, or write a smaller one"
+        ) from error
 
 
 def _look(stream: BinaryIO, room: int, zipped: bool, most: int | None) -> None:
@@ -70,7 +72,8 @@ def _look(stream: BinaryIO, room: int, zipped: bool, most: int | None) -> None:
         except DamagedFitsError:
             if place == 0:
                 raise
-            return  # what stands behind the last unit belongs to nobody
+            _look_behind(stream, place)
+            return
         place = stream.tell()
         size = data_size(header)
         if place + size > room:
@@ -81,12 +84,16 @@ def _look(stream: BinaryIO, room: int, zipped: bool, most: int | None) -> None:
         if most is not None and needed > most:
             what = f"a unit of it takes {needed / 1e9:.1f} GB in memory, and {most / 1e9:.1f} GB are free"
             raise TooLargeFitsError(what)
-        if size and zipped:
-            return
         place += padded(size)
-        if not zipped:
-            stream.seek(place)
+        stream.seek(place)
     raise DamagedFitsError(f"more than {MOST_UNITS} units")
+
+
+def _look_behind(stream: BinaryIO, place: int) -> None:
+    """What stands behind the last unit belongs to nobody; a reader searches all of it for the end of a header."""
+    stream.seek(place)
+    if len(stream.read(LONGEST * RECORD + 1)) > LONGEST * RECORD:
+        raise DamagedFitsError(f"more than {LONGEST * RECORD} bytes behind its last unit")
 
 
 def read_header(stream: BinaryIO) -> Header:

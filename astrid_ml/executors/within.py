@@ -1,7 +1,7 @@
-"""Work in this process that may not take more memory than the machine has: it is told so before the machine is filled.
+"""Work in this process that takes no more memory than the machine has: it is refused before the machine is filled.
 
-A process beside this one (:mod:`astrid_ml.executors.child`) is watched from outside and can be ended. A command that reads
-one file does so in its own process: here the system itself refuses what would be too much, and Python says MemoryError.
+A process beside this one (:mod:`astrid_ml.executors.child`) is watched from outside and can be ended. A command that
+reads one file does so in its own process: here the system refuses what would be too much, and Python says MemoryError.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors import memory
 from astrid_ml.executors.limits import GB, LEAST_LEFT
 
-NEEDED = 256 * 2**20  # bytes that are always allowed: a machine that is full already is no reason to refuse a small file
+NEEDED = (
+    256 * 2**20
+)  # bytes that are always allowed: a machine that is full already is no reason to refuse a small file
 _TORCH = "can't allocate memory"  # torch has no MemoryError: it raises a RuntimeError with these words
 
 
 @contextmanager
-def within_memory(what: str, fix: str = "give a smaller part of it, or use a machine with more memory") -> Iterator[None]:
+def within_memory(
+    what: str, fix: str = "give a smaller part of it, or use a machine with more memory"
+) -> Iterator[None]:
     """A block whose memory is bounded by what the machine has to give when the block begins.
 
     The system holds the bound on Linux (``RLIMIT_DATA``); elsewhere the block runs without one. Mapped files do not

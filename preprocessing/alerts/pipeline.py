@@ -144,11 +144,15 @@ class AlertsPipeline:
             first, past = unit.parameters["groups"]
             yield from ((unit.inputs[0].name, packet) for packet in files.read_parquet(unit.inputs[0], (first, past)))
         elif kind == "tar":
+            empty = True
             for name, packet in read_tar(unit.inputs[0], *self._run(unit)):
+                empty = False
                 if isinstance(packet, PacketFileError):
                     writer.drop(name, str(packet))
                 else:
                     yield name, packet
+            if empty:
+                writer.drop(unit.inputs[0].name, "an archive without packets (files named .avro)")
         elif kind == "avro":
             with unit.inputs[0].open("rb") as stream:
                 run = (int(unit.parameters["start"]), int(unit.parameters["end"]))

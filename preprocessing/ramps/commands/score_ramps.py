@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from astrid_ml.executors.within import within_memory
 from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.executors.within import within_memory
 from astrid_ml.files import write_json
 from astrid_ml.found import none_in
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
