@@ -59,6 +59,8 @@ def refuse_impossible(path: Path, most: int | None = None) -> None:
         fix = "cut out the part that you need, or use a machine with more memory"
         raise UserError("a FITS file that fits into this machine's memory", f"{path}: {error}"[:300], fix) from error
     except (DamagedFitsError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        if "Not a gzipped file" in str(error):  # behind a whole one, where gzip passes over whatever stands there
+            return
         raise UserError(
             "a whole FITS file", f"{path}: {error}"[:300], "fetch the file again, or write a smaller one"
         ) from error
@@ -72,7 +74,7 @@ def _look(stream: BinaryIO, room: int, zipped: bool, most: int | None) -> None:
         except DamagedFitsError:
             if place == 0:
                 raise
-            _look_behind(stream, place)
+            _look_behind(stream)
             return
         place = stream.tell()
         size = data_size(header)
@@ -84,14 +86,15 @@ def _look(stream: BinaryIO, room: int, zipped: bool, most: int | None) -> None:
         if most is not None and needed > most:
             what = f"a unit of it takes {needed / 1e9:.1f} GB in memory, and {most / 1e9:.1f} GB are free"
             raise TooLargeFitsError(what)
+        stream.seek(place + padded(size))
+        if stream.tell() < place + size:  # a gzip file is no longer than what it holds
+            raise DamagedFitsError(f"{size} bytes of data are declared, and {stream.tell() - place} are there")
         place += padded(size)
-        stream.seek(place)
     raise DamagedFitsError(f"more than {MOST_UNITS} units")
 
 
-def _look_behind(stream: BinaryIO, place: int) -> None:
+def _look_behind(stream: BinaryIO) -> None:
     """What stands behind the last unit belongs to nobody; a reader searches all of it for the end of a header."""
-    stream.seek(place)
     if len(stream.read(LONGEST * RECORD + 1)) > LONGEST * RECORD:
         raise DamagedFitsError(f"more than {LONGEST * RECORD} bytes behind its last unit")
 
