@@ -29,7 +29,10 @@ from astrid_ml.types import Array
 
 ASIDE = "damaged"  # the folder that damaged files are moved into
 # What numpy raises on a file that is cut short, or is something else.
-_DAMAGE = (ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (
+    ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+    RuntimeError,  # zipfile's: a compression that it does not know, a password
+)  # fmt: skip
 
 
 class WholeFile:

@@ -54,7 +54,7 @@ def refuse_impossible(path: Path, most: int | None = None) -> None:
             stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file
             if stream.read(len(BEGINNING)) == BEGINNING:
                 stream.seek(0)
-                _look(stream, room, zipped, most)
+                check_units(stream, room, zipped, most)
     except TooLargeFitsError as error:
         fix = "cut out the part that you need, or use a machine with more memory"
         raise UserError("a FITS file that fits into this machine's memory", f"{path}: {error}"[:300], fix) from error
@@ -66,7 +66,19 @@ def refuse_impossible(path: Path, most: int | None = None) -> None:
         ) from error
 
 
-def _look(stream: BinaryIO, room: int, zipped: bool, most: int | None) -> None:
+def check_units(stream: BinaryIO, room: int, zipped: bool = False, most: int | None = None) -> None:
+    """Hold the headers of all units against what stands in the file.
+
+    Args:
+        stream: at its beginning.
+        room: bytes that it can hold at most.
+        zipped: it is inflated while it is read.
+        most: bytes that one unit may take in memory; None asks nothing.
+
+    Raises:
+        DamagedFitsError: a header without end, impossible axes, data that are not there, units without number.
+        TooLargeFitsError: a unit is larger than ``most``.
+    """
     place = 0
     for _ in range(MOST_UNITS):
         try:

@@ -30,6 +30,7 @@ from astrid_ml.preprocessing.differencing.stars.select import SelectStars, find_
 from astrid_ml.readable import reading
 from astrid_ml.types import Array, Existing, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
+MOST_PHOTONS = 1e18  # that numpy can draw a Poisson number of
 Pair = tuple[float, float] | list[float]
 PositivePair = tuple[Positive, Positive] | list[Positive]
 
@@ -182,6 +183,9 @@ def photons(
     """What the sources add to the pixels and to their variance (image units, squared), each (H, W).
 
     Negative fluxes take light away and add no noise. Without ``rng`` there is no photon noise.
+
+    Raises:
+        UserError: more light in a pixel than its noise can be drawn for.
     """
     x, y = (torch.from_numpy(truth[name].to_numpy(dtype=np.float64).copy()) for name in ("x", "y"))
     flux = torch.from_numpy(truth["flux"].to_numpy(dtype=np.float32).copy())
@@ -189,6 +193,10 @@ def photons(
     if rng is None:
         return light, np.zeros_like(light)
     electrons = np.maximum(light, 0.0) * image.gain
+    if not electrons.max() <= MOST_PHOTONS:
+        got = f"a source of {float(electrons.max()):.3g} e- in one pixel of {image.name}"
+        fix = "give smaller fluxes, or poisson=false"
+        raise UserError(f"sources of at most {MOST_PHOTONS:.0e} e- in one pixel", got, fix)
     return np.where(light > 0, rng.poisson(electrons) / image.gain, light), electrons / image.gain**2
 
 
