@@ -19,7 +19,7 @@ import torch
 
 ASTRID = [sys.executable, "-m", "astrid_ml"]
 BOUND = 1e-4
-SHORT = ["trainer.max_epochs=1", "logger=none", "evaluation.evaluation.bootstrap.replicates=10"]
+SHORT = ["trainer.max_epochs=1", "logger=none"]
 
 
 def kinds(samples: int) -> dict[str, tuple[str, list[str]]]:

@@ -1,4 +1,4 @@
-"""The container's file: its steps can be done in an empty folder. No image is built, for which a container tool is needed."""
+"""The container's file: its steps can be done in an empty folder. No image is built: that takes a container tool."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_pac
 from astrid_ml.preprocessing.alerts.rubin import rubin_planes
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.printable import printable
 from astrid_ml.types import Count, Floats32
 
 LARGE = 8 * 2**20  # bytes of a file that is looked through for its chunks
@@ -127,7 +128,7 @@ class AlertsPipeline:
             except (PacketError, StampError) as error:
                 writer.drop(str(packet.get("candid") or packet.get("diaSourceId") or name), str(error))
                 continue
-            record["source"] = name
+            record["source"] = printable(name)
             if record["n_nan"]:
                 writer.count("stamps_with_nan_pixels")
             if (record["stamp_h"], record["stamp_w"]) != images.shape[1:]:

@@ -25,6 +25,7 @@ from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, placed, truth_table
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline, candidate_table
+from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.types import Existing
 
@@ -113,7 +114,7 @@ class DifferenceCommand:
         table = candidate_table(done, name)
         truth = placed(known, done.science) if known is not None else None
         table, _ = label_candidates(table, truth, self.pipeline.match_radius * done.quality.science.fwhm)
-        table["source"] = Path(self.science.file).name
+        table["source"] = printable(Path(self.science.file).name)
         table = self._scored(table, done, model)
         folder.mkdir(parents=True, exist_ok=True)
         write_difference(folder / "difference.fits", done, self.science.file, self.reference.file)
