@@ -29,10 +29,17 @@ from astrid_ml.types import Array
 
 ASIDE = "damaged"  # the folder that damaged files are moved into
 # What numpy raises on a file that is cut short, or is something else.
+# RuntimeError is zipfile's word for a compression that it does not know, or a password.
 _DAMAGE = (
-    ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-    RuntimeError,  # zipfile's: a compression that it does not know, a password
-)  # fmt: skip
+    ValueError,
+    TypeError,
+    OverflowError,
+    EOFError,
+    RuntimeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class WholeFile:

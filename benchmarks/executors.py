@@ -2,7 +2,7 @@
 
 Claim: serial, processes, dask, submitit and four shards that are published prepare the same bytes, also where a process
 is killed in the middle. Three kinds of work: a manifest of pairs, packets in one archive, light curves.
-Run: ``python benchmarks/executors.py [pairs=24] [packets=20000] [curves=5000] [only=WAY]``; small sizes try it out.
+Run: ``python benchmarks/executors.py [pairs=24] [packets=20000] [curves=5000] [only=WAY]``; small sizes try it out, 0 leaves one out.
 """
 
 from __future__ import annotations
@@ -190,11 +190,14 @@ def main() -> None:
         folder, same = Path(name), True
         simulated = (("pairs", given["pairs"], "differencing"), ("lightcurves", given["curves"], "lightcurves"))
         for what, size, domain in simulated:
+            if size == "0":
+                continue
             words = ["simulate", f"what={what}", f"simulate.n={size}", f"output_dir={what}"]
             subprocess.run([*ASTRID, *words], cwd=folder, check=True, stdout=subprocess.DEVNULL)
             same &= compare(folder, what, int(size), domain, ways)
-        write_packets(folder / "packets", int(given["packets"]))
-        same &= compare(folder, "packets", int(given["packets"]), "alerts", ways)
+        if given["packets"] != "0":
+            write_packets(folder / "packets", int(given["packets"]))
+            same &= compare(folder, "packets", int(given["packets"]), "alerts", ways)
     sys.exit(0 if same else 1)
 
 

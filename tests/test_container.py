@@ -65,21 +65,30 @@ def test_its_steps_install_and_start_in_an_empty_folder(tmp_path: Path) -> None:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
     work.mkdir()
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     programs = tmp_path / "venv" / "bin"
-    asked = [programs / "pip", "download", "--quiet", "--no-deps", "--dest", tmp_path / "asked", "setuptools"]
+    asked = [f"{programs}/pip", "download", "--quiet", "--no-deps", "--dest", f"{tmp_path}/asked", "setuptools"]
     if subprocess.run(asked, capture_output=True, check=False).returncode:
         pytest.skip("no package index can be reached, so nothing can be installed")
     for line in of("RUN"):
         program, *words = shlex.split(line)
-        done = subprocess.run([programs / program, *words], cwd=source, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [f"{programs}/{program}", *words], cwd=source, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, f"{line}: {done.stderr[-2000:]}"
     environment = dict(item.split("=", 1) for item in of("ENV")) | {"PATH": str(programs), "HOME": str(work)}
     words = [*json.loads(of("ENTRYPOINT")[0]), *json.loads(of("CMD")[0])]
     started = subprocess.run(
-        [programs / words[0], *words[1:]], cwd=work, env=environment, capture_output=True, text=True, check=False
+        [f"{programs}/{words[0]}", *words[1:]], cwd=work, env=environment, capture_output=True, text=True, check=False
     )
     assert started.returncode == 0 and "prepare" in started.stdout, started.stderr[-2000:]
-    made = [programs / words[0], "simulate", "what=triplets", "simulate.n=4", "simulate.prevalence=0.5", "output_dir=s"]
+    made = [
+        f"{programs}/{words[0]}",
+        "simulate",
+        "what=triplets",
+        "simulate.n=4",
+        "simulate.prevalence=0.5",
+        "output_dir=s",
+    ]
     assert subprocess.run(made, cwd=work, env=environment, capture_output=True, check=False).returncode == 0
     assert any((work / "s").glob("*.npy"))
