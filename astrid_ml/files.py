@@ -29,17 +29,7 @@ from astrid_ml.types import Array
 
 ASIDE = "damaged"  # the folder that damaged files are moved into
 # What numpy raises on a file that is cut short, or is something else.
-# RuntimeError is zipfile's word for a compression that it does not know, or a password.
-_DAMAGE = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    EOFError,
-    RuntimeError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_DAMAGE = (ValueError, TypeError, OverflowError, EOFError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
 
 
 class WholeFile:
@@ -218,7 +208,7 @@ def _reading(path: Path, kind: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"a {kind} file that can be read", f"{path}: {error.strerror or error}", "check it") from error
-    except _DAMAGE as error:
+    except (*_DAMAGE, RuntimeError) as error:  # zipfile's for an unknown compression
         raise UserError(f"a whole {kind} file", f"damaged {kind}: {path}", "copy or make it again") from error
 
 
