@@ -208,7 +208,7 @@ def _reading(path: Path, kind: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"a {kind} file that can be read", f"{path}: {error.strerror or error}", "check it") from error
-    except _DAMAGE as error:
+    except (*_DAMAGE, RuntimeError) as error:  # zipfile's for an unknown compression
         raise UserError(f"a whole {kind} file", f"damaged {kind}: {path}", "copy or make it again") from error
 
 

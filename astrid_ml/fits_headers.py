@@ -18,6 +18,7 @@ Header = dict[str, Any]
 CARD, RECORD = 80, 2880
 BEGINNING = b"SIMPLE"
 LONGEST = 4000  # records of one header: 144,000 cards
+MOST_UNITS = 10_000  # headers in one file: the richest exposures of spectrographs have some thousand
 DENSEST = 1032  # bytes that one byte of a gzip file can stand for, at most
 _TEXT = re.compile(r"^\s*'((?:[^']|'')*)'")
 
@@ -26,18 +27,24 @@ class DamagedFitsError(ValueError):
     """The file ends too early, or is no FITS file."""
 
 
-def refuse_impossible(path: Path) -> None:
-    """Refuse a FITS file whose headers declare what it cannot hold; only headers are read.
+class TooLargeFitsError(ValueError):
+    """One unit takes more memory than there is; the message says how much."""
+
+
+def refuse_impossible(path: Path, most: int | None = None) -> None:
+    """Refuse a FITS file whose headers declare what it cannot hold, or more than memory can; only headers are read.
 
     Of a file that is no FITS file at all its reader says so.
 
-    In a gzip file the headers up to the first data are looked at: to reach the others, all of it would be inflated.
+    A gzip file is inflated up to its last header, and nothing of it is kept.
 
     Args:
         path: plain or gzipped.
+        most: bytes that one unit may take in memory, its pixels as float64; None asks nothing.
 
     Raises:
-        UserError: a header without end or with impossible axes, or data beyond the end of the file.
+        UserError: a header without end or with impossible axes, data beyond the end of the file, units without number,
+            or one that is larger than ``most``.
     """
     try:
         with path.open("rb") as file:
@@ -47,31 +54,61 @@ def refuse_impossible(path: Path) -> None:
             stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file
             if stream.read(len(BEGINNING)) == BEGINNING:
                 stream.seek(0)
-                _look(stream, room, zipped)
+                check_units(stream, room, zipped, most)
+    except TooLargeFitsError as error:
+        fix = "cut out the part that you need, or use a machine with more memory"
+        raise UserError("a FITS file that fits into this machine's memory", f"{path}: {error}"[:300], fix) from error
     except (DamagedFitsError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError("a whole FITS file", f"{path}: {error}"[:300], "fetch the file again") from error
+        if "Not a gzipped file" in str(error):  # behind a whole one, where gzip passes over whatever stands there
+            return
+        raise UserError(
+            "a whole FITS file", f"{path}: {error}"[:300], "fetch the file again, or write a smaller one"
+        ) from error
 
 
-def _look(stream: BinaryIO, room: int, zipped: bool) -> None:
+def check_units(stream: BinaryIO, room: int, zipped: bool = False, most: int | None = None) -> None:
+    """Hold the headers of all units against what stands in the file.
+
+    Args:
+        stream: at its beginning.
+        room: bytes that it can hold at most.
+        zipped: it is inflated while it is read.
+        most: bytes that one unit may take in memory; None asks nothing.
+
+    Raises:
+        DamagedFitsError: a header without end, impossible axes, data that are not there, units without number.
+        TooLargeFitsError: a unit is larger than ``most``.
+    """
     place = 0
-    while True:
+    for _ in range(MOST_UNITS):
         try:
             header = read_header(stream)
         except DamagedFitsError:
             if place == 0:
                 raise
-            return  # what stands behind the last unit belongs to nobody
+            _look_behind(stream)
+            return
         place = stream.tell()
         size = data_size(header)
         if place + size > room:
             held = "at most " if zipped else ""
             what = f"its header declares {size} bytes of data, and {held}{max(0, room - place)} are there"
             raise DamagedFitsError(what)
-        if size and zipped:
-            return
+        needed = memory_size(header)
+        if most is not None and needed > most:
+            what = f"a unit of it takes {needed / 1e9:.1f} GB in memory, and {most / 1e9:.1f} GB are free"
+            raise TooLargeFitsError(what)
+        stream.seek(place + padded(size))
+        if stream.tell() < place + size:  # a gzip file is no longer than what it holds
+            raise DamagedFitsError(f"{size} bytes of data are declared, and {stream.tell() - place} are there")
         place += padded(size)
-        if not zipped:
-            stream.seek(place)
+    raise DamagedFitsError(f"more than {MOST_UNITS} units")
+
+
+def _look_behind(stream: BinaryIO) -> None:
+    """What stands behind the last unit belongs to nobody; a reader searches all of it for the end of a header."""
+    if len(stream.read(LONGEST * RECORD + 1)) > LONGEST * RECORD:
+        raise DamagedFitsError(f"more than {LONGEST * RECORD} bytes behind its last unit")
 
 
 def read_header(stream: BinaryIO) -> Header:
@@ -141,6 +178,26 @@ def data_size(header: Header) -> int:
     extra = whole_number(header, "PCOUNT", 0) if "PCOUNT" in header else 0
     groups = whole_number(header, "GCOUNT", 0) if "GCOUNT" in header else 1
     return abs(bits) // 8 * groups * (extra + math.prod(axes))
+
+
+def memory_size(header: Header) -> int:
+    """Bytes of a unit in memory: pixels as float64, also those of compressed images; tables as they are stored.
+
+    Raises:
+        DamagedFitsError: see :func:`data_size`.
+
+    >>> memory_size({"BITPIX": 16, "NAXIS": 2, "NAXIS1": 10, "NAXIS2": 4})
+    320
+    >>> tiles = {"XTENSION": "BINTABLE", "BITPIX": 8, "NAXIS": 2, "NAXIS1": 8, "NAXIS2": 4, "ZIMAGE": True}
+    >>> memory_size({**tiles, "ZNAXIS": 2, "ZNAXIS1": 1000, "ZNAXIS2": 4})
+    32000
+    """
+    if header.get("ZIMAGE") is True:
+        axes = [whole_number(header, f"ZNAXIS{k}", 0) for k in range(1, whole_number(header, "ZNAXIS", 0, 999) + 1)]
+        return max(data_size(header), 8 * math.prod(axes) if axes else 0)
+    size = data_size(header)
+    is_table = header.get("XTENSION") in ("BINTABLE", "TABLE", "A3DTABLE")
+    return size if is_table else size * 64 // abs(header["BITPIX"]) if size else 0
 
 
 def whole_number(header: Header, key: str, low: int, high: int | None = None) -> int:

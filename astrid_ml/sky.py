@@ -42,9 +42,8 @@ def nearest(places: Array, known: Array, radius: float, block: int = 1 << 18) ->
         strip = there[np.searchsorted(edges, low) : np.searchsorted(edges, high, side="right")]
         if not len(strip):
             continue
-        length, place = cKDTree(unit_vectors(known[strip])).query(
-            unit_vectors(places[rows]), distance_upper_bound=chord
-        )
+        given = cKDTree(unit_vectors(known[strip])).query(unit_vectors(places[rows]), distance_upper_bound=chord)
+        length, place = np.asarray(given[0]), np.asarray(given[1])
         near = np.isfinite(length)
         found[rows[near]] = strip[place[near]]
         distance[rows[near]] = np.degrees(2 * np.arcsin(length[near] / 2)) * 3600

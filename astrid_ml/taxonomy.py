@@ -199,7 +199,10 @@ def load_taxonomy(source: str) -> Taxonomy:
         path = Path(source) if _is_file(source) else Path(__file__).parent / "taxonomies" / f"{source}.yaml"
         if not path.is_file() or not (_is_file(source) or source in known_taxonomies()):
             raise UserError(f"a taxonomy: {', '.join(known_taxonomies())} or a YAML file", source, "choose one of them")
-        name, text = path.name, path.read_text(encoding="utf-8")
+        try:
+            name, text = path.name, path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path.name} as text (UTF-8)", f"{error}"[:120], "write it again as plain text") from error
     try:
         content: Any = yaml.safe_load(text)
         children, labels = (_lists(content.get(part)) for part in ("children", "labels"))

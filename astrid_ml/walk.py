@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from astrid_ml.errors import UserError
 from astrid_ml.found import NOT_DATA
+from astrid_ml.printable import printable
+
+_SURROGATES = re.compile("[\ud800-\udfff]")  # how Python holds bytes of a name that are no UTF-8
 
 
 def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], bool] | None = None) -> list[Path]:
@@ -21,7 +25,7 @@ def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], boo
         accept: which files of a folder count; None for all.
 
     Raises:
-        UserError: nothing stands at a place.
+        UserError: nothing stands at a place, or a name is no text in UTF-8.
 
     Example:
         >>> import tempfile
@@ -43,7 +47,17 @@ def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], boo
     for place in named:
         files = _below(place) if place.is_dir() else [place]
         found |= dict.fromkeys(path for path in files if path == place or accept is None or accept(path))
+    _refuse_broken_names(found)
     return list(found)
+
+
+def _refuse_broken_names(paths: Iterable[Path]) -> None:
+    """A name in another encoding cannot stand in a table or a record: neither an index nor JSON holds it."""
+    broken = [path for path in paths if _SURROGATES.search(str(path))]
+    if broken:
+        got = ", ".join(printable(str(path)) for path in broken[:3])
+        got += f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+        raise UserError("files whose names are text in UTF-8", got, "rename them, or name the other files alone")
 
 
 def _below(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Packets of one tar.gz through ``prepare``: memory over time, packets a second, and what the guarded process costs.
+"""Packets of one tar.gz through ``prepare``: memory against packets done, their speed, what the guarded process costs.
 
 Claim: memory does not grow with the archive; a process of its own that holds limits costs at most 5 % of packets/s.
 Run: ``python benchmarks/archives.py [PACKETS] [FIGURE.png]``: 50,000 packets by default; what it writes is removed.
@@ -69,19 +69,20 @@ def make_archive(path: Path, packets: int) -> None:
 
 @dataclass
 class Watch:
-    """Anonymous memory of this process and of all that it started, in time.
+    """Anonymous memory of this process and of all that it started, against the units that are done.
 
     Args:
-        seconds: when it was looked at.
-        gigabytes: what they held together.
+        units: the folder in which they appear.
+        done: how many there were when it was looked at.
+        gigabytes: what the processes held together.
     """
 
-    seconds: list[float] = field(default_factory=list)
+    units: Path
+    done: list[int] = field(default_factory=list)
     gigabytes: list[float] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Watch:
-        self._begun = time.perf_counter()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
         return self
@@ -94,20 +95,38 @@ class Watch:
         own = psutil.Process()
         while not self._ended.wait(0.25):
             family = [own.pid, *(child.pid for child in own.children(recursive=True))]
-            self.seconds.append(time.perf_counter() - self._begun)
+            self.done.append(sum(1 for _ in self.units.glob("[!.]*")))
             self.gigabytes.append(sum(anonymous(process) or 0 for process in family) / 1e9)
 
 
+def done_packets(watch: Watch, packets: int) -> list[float]:
+    """Packets that were done at each look; all units but the last hold as many."""
+    last = max(watch.done, default=0)
+    return [packets * done / max(last, 1) for done in watch.done]
+
+
+def slope(watch: Watch, packets: int) -> float:
+    """MB by which the memory grows in 10,000 packets, of a line through what stands behind the first fifth of them."""
+    done, held = np.array(done_packets(watch, packets)), np.array(watch.gigabytes)
+    later = done >= packets / 5
+    if np.ptp(done[later]) <= 0 if later.any() else True:
+        return float("nan")
+    return float(np.polyfit(done[later], held[later], 1)[0]) * 1e4 * 1e3
+
+
 def draw(path: Path, watched: dict[str, Watch], packets: int) -> None:
-    """Memory over time of each way."""
+    """Memory of each way against the packets that are done."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     axes = figure.subplots()
     for name, watch in watched.items():
-        axes.plot(watch.seconds, watch.gigabytes, label=name, linewidth=1.5)
+        axes.plot(done_packets(watch, packets), watch.gigabytes, label=name, linewidth=1.5)
     axes.set(
-        xlabel="time (s)", ylabel="anonymous memory (GB)", ylim=(0, None), title=f"{packets:,} packets in one tar.gz"
+        xlabel="packets done",
+        ylabel="anonymous memory (GB)",
+        ylim=(0, None),
+        title=f"{packets:,} packets in one tar.gz",
     )
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
@@ -130,7 +149,7 @@ def main() -> None:
         size = (folder / "night.tar.gz").stat().st_size / 1e9
         print(f"{packets} packets, {size:.2f} GB", flush=True)
         for way, executor in ways.items():
-            with Watch() as watch:
+            with Watch(folder / way / "units") as watch:
                 begun = time.perf_counter()
                 made = prepare_dataset(
                     AlertsPipeline(),
@@ -146,7 +165,8 @@ def main() -> None:
             first, second = max(watch.gigabytes[:half], default=0.0), max(watch.gigabytes[half:], default=0.0)
             print(
                 f"{way:16s} {packets / took:6.0f} packets/s  peak {max(watch.gigabytes):.2f} GB "
-                f"(first half {first:.2f}, second {second:.2f})  {made.path.name}",
+                f"(first half {first:.2f}, second {second:.2f}; {slope(watch, packets):+.1f} MB in 10,000 packets)  "
+                f"{made.path.name}",
                 flush=True,
             )
     if len(sys.argv) > 2:

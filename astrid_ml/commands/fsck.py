@@ -15,6 +15,7 @@ from astrid_ml.dataset.pages import read_pages, short
 from astrid_ml.dataset.sound import Damage, dataset_damage, said
 from astrid_ml.errors import UserError
 from astrid_ml.files import ASIDE, discard, put_aside, read_array
+from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found as found_at
 from astrid_ml.pipeline.sound import in_use, is_store, left_over, store_damage, units_behind
 from astrid_ml.run.marks import FOLDER, Marks, damaged
@@ -132,6 +133,7 @@ def fits_damage(path: Path) -> Iterator[Damage]:
     from astropy.io import fits
 
     try:
+        refuse_impossible(path)
         with path.open("rb") as stream, warnings.catch_warnings(record=True) as said_by:
             warnings.simplefilter("always")
             with fits.open(stream, checksum=True, memmap=False) as units:
@@ -139,6 +141,9 @@ def fits_damage(path: Path) -> Iterator[Damage]:
                     unit.verify("warn")
                     _ = unit.data
         texts = [str(warning.message) for warning in said_by]
+    except UserError as error:
+        yield Damage(path, said(error))
+        return
     except Exception as error:  # what a damaged header leads to is anything
         yield Damage(path, f"it cannot be read: {short(error)}")
         return

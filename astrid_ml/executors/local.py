@@ -10,6 +10,7 @@ from typing import Any
 from astrid_ml.executors.contract import Work
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.supervise import Crew
+from astrid_ml.executors.within import within_memory
 from astrid_ml.types import Whole
 
 
@@ -31,9 +32,11 @@ class Serial:
             return
         for position, item in enumerate(items):
             try:
-                yield position, work(item)
+                with within_memory("a piece of work"):
+                    result = work(item)
             except Exception as error:
-                yield position, error
+                result = error
+            yield position, result
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, read_av
 
 MOST_BYTES = 256 * 2**20  # of packets in a chunk; also of one packet's file
 BUFFER = 2**20
+# What packets may be packed in once more: it is not unpacked a second time, and never passed over in silence.
+PACKED = (".avro.gz", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip", ".avro.bz2", ".avro.xz", ".avro.zst")
 _DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError)
 
 
@@ -133,6 +135,9 @@ def _members(path: Path, offset: int = 0) -> Iterator[tuple[str, bytes | PacketF
     with path.open("rb") as file:
         file.seek(offset)
         for archive, member in _walk(file, "r|" if offset else "r|*"):
+            if not member.name.endswith(".avro"):
+                yield member.name, PacketFileError("packed once more inside the archive: unpack it first")
+                continue
             if member.size > MOST_BYTES:
                 yield member.name, PacketFileError(f"a packet of {member.size} bytes")
                 continue
@@ -147,10 +152,13 @@ def _headers(path: Path) -> Iterator[tarfile.TarInfo]:
 
 
 def _walk(file: IO[bytes], mode: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """The packet files of an archive; what was passed is forgotten, else 200,000 of them fill the memory."""
+    """The packet files of an archive, and what is packed in it once more.
+
+    What was passed is forgotten, else 200,000 of them fill the memory.
+    """
     with tarfile.open(fileobj=file, mode=mode, bufsize=BUFFER, tarinfo=_Member) as archive:  # type: ignore[call-overload]
         for member in archive:
-            if member.isfile() and member.name.endswith(".avro"):
+            if member.isfile() and member.name.endswith((".avro", *PACKED)):
                 yield archive, member
             archive.members = []
 

@@ -22,6 +22,7 @@ from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_pac
 from astrid_ml.preprocessing.alerts.rubin import rubin_planes
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.printable import printable
 from astrid_ml.types import Count, Floats32, Mask
 
 LARGE = 8 * 2**20  # bytes of a file that is looked through for its chunks
@@ -127,7 +128,7 @@ class AlertsPipeline:
             except (PacketError, StampError) as error:
                 writer.drop(str(packet.get("candid") or packet.get("diaSourceId") or name), str(error))
                 continue
-            record["source"] = name
+            record["source"] = printable(name)
             if record["n_nan"]:
                 writer.count("stamps_with_nan_pixels")
             if (record["stamp_h"], record["stamp_w"]) != images.shape[1:]:
@@ -144,11 +145,15 @@ class AlertsPipeline:
             first, past = unit.parameters["groups"]
             yield from ((unit.inputs[0].name, packet) for packet in files.read_parquet(unit.inputs[0], (first, past)))
         elif kind == "tar":
+            empty = True
             for name, packet in read_tar(unit.inputs[0], *self._run(unit)):
+                empty = False
                 if isinstance(packet, PacketFileError):
                     writer.drop(name, str(packet))
                 else:
                     yield name, packet
+            if empty:
+                writer.drop(unit.inputs[0].name, "an archive without packets (files named .avro)")
         elif kind == "avro":
             with unit.inputs[0].open("rb") as stream:
                 run = (int(unit.parameters["start"]), int(unit.parameters["end"]))

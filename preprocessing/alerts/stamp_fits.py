@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from astrid_ml.fits_headers import check_units
 from astrid_ml.types import Floats32
 
 BLOCK = 2880
@@ -107,6 +108,7 @@ def open_fits(fits: bytes) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            check_units(io.BytesIO(fits), len(fits))
             return astropy_fits.open(io.BytesIO(fits), ignore_missing_simple=True, memmap=False)
         except DAMAGE as error:
             raise StampError("no FITS file") from error

@@ -27,6 +27,7 @@ from astrid_ml.preprocessing.differencing.grid.align import AlignNone
 from astrid_ml.preprocessing.differencing.pixels.cutouts import Cutout
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf, GivenPsf, NamedPsf
 from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.printable import printable
 from astrid_ml.sky import healpix
 from astrid_ml.types import Mask, Positive
 
@@ -116,7 +117,7 @@ class DifferencingPipeline(Subtraction):
         writer.count("pairs")
         truth = placed(known, done.science) if known is not None else None
         table = candidate_table(done, unit.id)
-        table["source"] = Path(sides[0].file).name
+        table["source"] = printable(Path(sides[0].file).name)
         radius = self.match_radius * done.quality.science.fwhm
         table, account = label_candidates(table, truth, radius)
         for name, number in account.items():

@@ -15,6 +15,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
 from astrid_ml.found import none_in
 from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.printable import printable
 from astrid_ml.types import Mask
 from astrid_ml.walk import walk
 
@@ -73,7 +74,7 @@ class TripletsPipeline:
             stamp_h=stamps.shape[2], stamp_w=stamps.shape[3], injected=True, label_source="simulation"
         )
         records["peak_snr"] = peak_snr(stamps[:, 2])
-        records["source"] = unit.inputs[0].name
+        records["source"] = printable(unit.inputs[0].name)
         writer.add(records[usable].reset_index(drop=True), {"stamps": stamps[usable].astype(np.float32)})
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:

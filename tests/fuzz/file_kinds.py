@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
 import logging
 import shutil
 import tarfile
+import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,53 +20,15 @@ import fastavro
 import numpy as np
 import pandas as pd
 from astropy.io import fits
-from made.alerts import SCHEMA, make_packet
+from kind import Counts, FileKind, through
+from kinds_of_curves import KINDS as CURVES
+from kinds_of_images import KINDS as IMAGES
+from kinds_of_records import KINDS as RECORDS
+from kinds_of_records import table
+from made.alerts import CUTOUTS, SCHEMA, make_packet
 
 from astrid_ml.cli.main import run as astrid
 from astrid_ml.errors import UserError
-
-Counts = dict[str, int]  # samples, dropped, failed
-
-
-@dataclass(frozen=True)
-class FileKind:
-    """A kind of file.
-
-    Args:
-        name: in the table.
-        make: writes a sound example into a folder that it may fill; returns the file that is changed.
-        read: what a command does with that file; everything else in its folder is as it was made.
-    """
-
-    name: str
-    make: Callable[[Path], Path]
-    read: Callable[[Path], Counts]
-
-
-# What pipelines read: a unit fails, or samples are dropped, by name.
-
-
-def through(pipeline: Any, place: Path) -> Counts:
-    """What a pipeline makes of a file or folder."""
-    from astrid_ml.pipeline.contract import process
-    from astrid_ml.pipeline.writer import MemoryUnitWriter
-
-    counts = {"samples": 0, "dropped": 0, "failed": 0}
-    for unit in pipeline.plan([place]):
-        if unit.missing:
-            counts["failed"] += 1
-            continue
-        writer = MemoryUnitWriter(pipeline.describe())
-        try:
-            process(pipeline, unit, writer, 0)
-        except Exception as error:
-            if not str(error):
-                raise  # a unit that fails without a word
-            counts["failed"] += 1
-            continue
-        counts["samples"] += len(writer.table())
-        counts["dropped"] += len(writer.drops)
-    return counts
 
 
 def alerts(place: Path) -> Counts:
@@ -100,10 +63,44 @@ def make_tar(folder: Path) -> Path:
     return folder / "night.tar.gz"
 
 
+def make_tar_of(name: str, content: Callable[[], bytes]) -> Callable[[Path], Path]:
+    """A maker of an archive with one packet, and with something packed once more."""
+
+    def make(folder: Path) -> Path:
+        with tarfile.open(folder / "night.tar", "w") as archive:
+            for member_name, inside in (("a.avro", avro_bytes(1)), (name, content())):
+                member = tarfile.TarInfo(member_name)
+                member.size = len(inside)
+                archive.addfile(member, io.BytesIO(inside))
+        return folder / "night.tar"
+
+    return make
+
+
+def tar_bytes() -> bytes:
+    with tempfile.TemporaryDirectory() as name:
+        return make_tar(Path(name)).read_bytes()
+
+
+def make_rubin(folder: Path) -> Path:
+    """A packet of Rubin's: image, variance and PSF in each cutout."""
+    random = np.random.default_rng(1)
+    packet: dict[str, Any] = {"diaSourceId": 5}
+    packet["diaSource"] = {"diaObjectId": 3, "midpointMjdTai": 61000.0, "band": "r", "ra": 10.0, "dec": 5.0}
+    y, x = np.mgrid[:41, :41] - 20
+    for key in CUTOUTS:
+        hdus = [fits.PrimaryHDU(random.normal(0, 3, (30, 30)).astype(np.float32))]
+        hdus += [fits.ImageHDU(np.full((30, 30), 9.0, np.float32), name="UNCERT")]
+        hdus += [fits.ImageHDU(np.exp(-(x**2 + y**2) / 8.0), name="PSFIMAGE")]
+        stream = io.BytesIO()
+        fits.HDUList(hdus).writeto(stream)
+        packet[key] = {"$binary": base64.b64encode(stream.getvalue()).decode(), "$type": "00"}
+    (folder / "a.json").write_text(json.dumps(packet))
+    return folder / "a.json"
+
+
 def json_able(value: Any) -> Any:
     if isinstance(value, bytes):
-        import base64
-
         return {"$binary": base64.b64encode(value).decode(), "$type": "00"}
     return {key: json_able(part) for key, part in value.items()} if isinstance(value, dict) else value
 
@@ -230,31 +227,6 @@ def make_snana_head(folder: Path) -> Path:
     return Path(str(make_snana(folder)).replace("PHOT", "HEAD"))
 
 
-def make_plasticc(folder: Path) -> Path:
-    """PLAsTiCC's two tables; the one with the points is changed."""
-    random = np.random.default_rng(1)
-    n = 12
-    meta = {"object_id": range(n), "ra": 10.0, "decl": -5.0, "ddf": 1, "hostgal_specz": 0.3, "hostgal_photoz": 0.3}
-    meta |= {"hostgal_photoz_err": 0.1, "distmod": 40.0, "mwebv": 0.02, "target": 90}
-    pd.DataFrame(meta).to_csv(folder / "training_set_metadata.csv", index=False)
-    points = pd.DataFrame({"object_id": np.repeat(np.arange(n), 20), "mjd": np.tile(59600.0 + np.arange(20.0), n)})
-    points["passband"] = random.integers(0, 6, len(points))
-    points["flux"] = random.normal(50, 10, len(points))
-    points["flux_err"], points["detected"] = 5.0, 1
-    points.to_csv(folder / "training_set.csv", index=False)
-    return folder / "training_set.csv"
-
-
-def table(place: Path) -> Counts:
-    from astrid_ml.tables import read_table
-
-    return {
-        "samples": 1 + len(read_table(place, {"id": "text", "ra": "deg", "dec": "deg"}).rows),
-        "dropped": 0,
-        "failed": 0,
-    }
-
-
 def make_csv(folder: Path) -> Path:
     pd.DataFrame({"id": ["a", "b"], "ra": [1.5, 2.5], "dec": [3.0, -4.0]}).to_csv(folder / "a.csv", index=False)
     return folder / "a.csv"
@@ -278,6 +250,9 @@ KINDS = {
         FileKind("alert, Avro", make_avro, alerts),
         FileKind("alerts, one Avro", make_many, alerts),
         FileKind("alerts, tar.gz", make_tar, alerts),
+        FileKind("alerts, tar in tar", make_tar_of("inner.tar.gz", tar_bytes), alerts),
+        FileKind("alerts, gz in tar", make_tar_of("b.avro.gz", lambda: gzip.compress(avro_bytes(1))), alerts),
+        FileKind("alert, Rubin JSON", make_rubin, alerts),
         FileKind("alerts, JSON", make_json, alerts),
         FileKind("alerts, parquet", make_packet_table, alerts),
         FileKind("triplets, npy", make_triplets, triplets),
@@ -290,10 +265,12 @@ KINDS = {
         FileKind("ramp, JWST uncal", make_uncal, ramp),
         FileKind("curves, SNANA PHOT", make_snana, curves),
         FileKind("curves, SNANA HEAD", make_snana_head, curves),
-        FileKind("curves, PLAsTiCC", make_plasticc, curves),
         FileKind("table, CSV", make_csv, table),
         FileKind("table, parquet", make_parquet, table),
         FileKind("table, ECSV", make_ecsv, table),
+        *IMAGES,
+        *CURVES,
+        *RECORDS,
     )
 }
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astrid_ml.errors import UserError
-from astrid_ml.fits_headers import data_size, refuse_impossible
+from astrid_ml.fits_headers import LONGEST, MOST_UNITS, RECORD, data_size, memory_size, refuse_impossible
 
 
 def written(path: Path) -> bytes:
@@ -99,3 +99,52 @@ def test_sizes_are_astropys(axes: list[int], bits: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert data_size(dict(header)) == header.data_size
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_unit_that_memory_cannot_hold_is_refused_by_its_size_as_floats(zipped: bool, tmp_path: Path) -> None:
+    path = tmp_path / "a.fits"
+    fits.writeto(path, np.zeros((50, 60), np.int16))
+    content = path.read_bytes()
+    path.write_bytes(gzip.compress(content) if zipped else content)
+    refuse_impossible(path, 24_000)
+    with pytest.raises(UserError, match="fits into this machine's memory") as said:
+        refuse_impossible(path, 23_999)
+    assert "a unit of it takes" in said.value.got and "are free" in said.value.got
+    assert "more memory" in said.value.fix
+
+
+def test_compressed_images_count_by_their_pixels_not_by_their_bytes(tmp_path: Path) -> None:
+    image = np.zeros((1000, 2000), np.int16)
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(image)]).writeto(tmp_path / "a.fits")
+    tiles = dict(fits.getheader(tmp_path / "a.fits", 1, disable_image_compression=True))
+    assert data_size(tiles) < 100_000
+    assert memory_size(tiles) == 8 * image.size
+    assert memory_size({"BITPIX": 8, "NAXIS": 2, "NAXIS1": 10, "NAXIS2": 10}) == 800
+    assert memory_size({"BITPIX": 8, "NAXIS": 0}) == 0
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_units_and_bytes_without_number_are_refused(zipped: bool, tmp_path: Path) -> None:
+    empty = fits.ImageHDU().header.tostring().encode()
+    first = written(tmp_path / "first.fits")
+    path = tmp_path / "a.fits"
+    for behind, said in ((empty * MOST_UNITS, "units"), (bytes((LONGEST + 2) * RECORD), "behind its last unit")):
+        content = first + behind
+        path.write_bytes(gzip.compress(content, 1) if zipped else content)
+        with pytest.raises(UserError, match=said):
+            refuse_impossible(path)
+
+
+def test_a_damaged_gzip_file_is_refused_and_one_with_something_behind_it_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits.gz"
+    packed = gzip.compress(written(tmp_path / "first.fits"))
+    path.write_bytes(packed + b"something")
+    refuse_impossible(path)
+    path.write_bytes(packed[:-8] + bytes(8))  # its own sums disagree with what is in it
+    with pytest.raises(UserError, match="a whole FITS file"):
+        refuse_impossible(path)
+    short = cards(BITPIX=8, NAXIS=1, NAXIS1=100_000)
+    path.write_bytes(gzip.compress(short))
+    with pytest.raises(UserError, match="are there"):
+        refuse_impossible(path)

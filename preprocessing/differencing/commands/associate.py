@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.within import within_memory
 from astrid_ml.files import whole
 from astrid_ml.found import why_unread
 from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, write_report
@@ -38,6 +39,7 @@ class AssociateCommand:
     known: Existing | None = None
     min_candidates: Count = 1
 
+    @within_memory("a set of candidates")
     def run(self) -> dict[str, Any]:
         """Associate, write, summarise."""
         known = read_positions(Path(self.known)) if self.known else None

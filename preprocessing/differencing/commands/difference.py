@@ -12,6 +12,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.within import within_memory
 from astrid_ml.files import write_json
 from astrid_ml.preprocessing.differencing.commands.products import (
     write_candidates,
@@ -24,6 +25,7 @@ from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, placed, truth_table
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline, candidate_table
+from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.types import Existing
 
@@ -83,6 +85,7 @@ class DifferenceCommand:
             raise UserError("science=FILE and reference=FILE, or input=MANIFEST", got, f"add {' '.join(absent)}")
         return self.one(Path(self.science.file).name.split(".")[0])
 
+    @within_memory("a pair of frames")
     def one(self, name: str) -> dict[str, Any]:
         """Subtract the pair of the two frames.
 
@@ -111,7 +114,7 @@ class DifferenceCommand:
         table = candidate_table(done, name)
         truth = placed(known, done.science) if known is not None else None
         table, _ = label_candidates(table, truth, self.pipeline.match_radius * done.quality.science.fwhm)
-        table["source"] = Path(self.science.file).name
+        table["source"] = printable(Path(self.science.file).name)
         table = self._scored(table, done, model)
         folder.mkdir(parents=True, exist_ok=True)
         write_difference(folder / "difference.fits", done, self.science.file, self.reference.file)

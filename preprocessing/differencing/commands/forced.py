@@ -10,6 +10,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.within import within_memory
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, run_all, write_report
 from astrid_ml.preprocessing.differencing.epochs.figures import write_curves
@@ -86,6 +87,7 @@ class ForcedCommand:
         write_report(folder / "report.json", report | {"failed_images": failed, "positions": positions.account()})
         return report | {"output_dir": self.output_dir}
 
+    @within_memory("a table of positions")
     def _positions(self) -> UserTable:
         read = read_positions(Path(self.positions))
         repeated = read.rows["object_id"][read.rows["object_id"].duplicated()]

@@ -16,6 +16,7 @@ import torch
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.within import within_memory
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits, open_fits, split_name
@@ -29,6 +30,7 @@ from astrid_ml.preprocessing.differencing.stars.select import SelectStars, find_
 from astrid_ml.readable import reading
 from astrid_ml.types import Array, Existing, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
+MOST_PHOTONS = 1e18  # that numpy can draw a Poisson number of
 Pair = tuple[float, float] | list[float]
 PositivePair = tuple[Positive, Positive] | list[Positive]
 
@@ -63,6 +65,7 @@ class InjectCommand:
     poisson: bool = True
     seed: Seed = 1
 
+    @within_memory("a frame")
     def run(self) -> dict[str, Any]:
         """Inject and write.
 
@@ -181,6 +184,9 @@ def photons(
     """What the sources add to the pixels and to their variance (image units, squared), each (H, W).
 
     Negative fluxes take light away and add no noise. Without ``rng`` there is no photon noise.
+
+    Raises:
+        UserError: more light in a pixel than its noise can be drawn for.
     """
     x, y = (torch.from_numpy(truth[name].to_numpy(dtype=np.float64).copy()) for name in ("x", "y"))
     flux = torch.from_numpy(truth["flux"].to_numpy(dtype=np.float32).copy())
@@ -188,6 +194,10 @@ def photons(
     if rng is None:
         return light, np.zeros_like(light)
     electrons = np.maximum(light, 0.0) * image.gain
+    if not electrons.max() <= MOST_PHOTONS:
+        got = f"a source of {float(electrons.max()):.3g} e- in one pixel of {image.name}"
+        fix = "give smaller fluxes, or poisson=false"
+        raise UserError(f"sources of at most {MOST_PHOTONS:.0e} e- in one pixel", got, fix)
     return np.where(light > 0, rng.poisson(electrons) / image.gain, light), electrons / image.gain**2
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.within import within_memory
 from astrid_ml.files import finite, whole, write_json
 from astrid_ml.found import found
 from astrid_ml.preprocessing.differencing.commands.inject import free_places
@@ -102,6 +103,7 @@ class RecoverCommand:
     bright: Positive = 2e4
     seed: Seed = 1
 
+    @within_memory("a pair of frames")
     def run(self) -> dict[str, Any]:
         """Run every way on every pair; returns the table's main columns."""
         ways, pairs = self._ways(), self._pairs()

@@ -15,6 +15,7 @@ from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.within import allowed
 from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found
 from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration, read_calibration
@@ -161,7 +162,7 @@ def open_fits(path: str) -> fits.HDUList:
     """Open a FITS file, or say what is wrong with it."""
     if not Path(path).is_file():
         raise UserError("a FITS file", found(path), "check the path")
-    refuse_impossible(Path(path))
+    refuse_impossible(Path(path), allowed())
     with reading(Path(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return fits.open(path, memmap=False)
@@ -171,11 +172,8 @@ def science_hdu(hdus: fits.HDUList, ext: str | int | None, path: str) -> int:
     """The HDU of the science image: the named one, else SCI, else the first image that is no noise, mask or PSF."""
     if ext is not None:
         try:
-            return (
-                int(hdus.index_of(ext if isinstance(ext, str) else int(ext)))
-                if _has(hdus, ext)
-                else _refuse(hdus, ext, path)
-            )
+            place = ext if isinstance(ext, str) else int(ext)
+            return int(hdus.index_of(place)) if _has(hdus, ext) else _refuse(hdus, ext, path)
         except KeyError:
             return _refuse(hdus, ext, path)
     images = [i for i, h in enumerate(hdus) if h.is_image and len(h.shape) >= 2]

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.within import within_memory
 from astrid_ml.found import none_in
 from astrid_ml.preprocessing.differencing.frame.apart import one_image
 from astrid_ml.preprocessing.differencing.frame.load import Frame, split_name
@@ -42,6 +43,7 @@ def is_fits(path: Path) -> bool:
     return path.name.lower().endswith(_FITS)
 
 
+@within_memory("a manifest")
 def find_pairs(raw: Sequence[Path]) -> list[Pair]:
     """Pairs in files and folders, names unique, in the order of the tables.
 

@@ -12,6 +12,7 @@ import tarfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
@@ -33,6 +34,9 @@ DETECTED = 4096
 # A catalogue writes magnitudes of 99.999 and errors of 9.999 and more where nothing was measured.
 FAINTEST, WORST = 90.0, 9.0
 _COLUMNS = ("time", "band")
+
+
+LOOKED_AT = 20  # CSV files of an archive that are looked at before it is taken for something else
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,14 @@ def catalogue_beside(path: Path) -> Path | None:
 
 
 def is_curve_archive(path: Path) -> bool:
-    """Whether a tar archive's first CSV files hold light curves."""
+    """Whether one of a tar archive's first CSV files holds a light curve: a table of objects may stand before them."""
     try:
         with tarfile.open(path, "r:*") as archive:
-            for member in archive:
-                if member.isfile() and member.name.endswith(".csv"):
-                    stream = archive.extractfile(member)
-                    return stream is not None and has_columns(stream.readline(500))
+            files = (member for member in archive if member.isfile() and member.name.endswith(".csv"))
+            for member in islice(files, LOOKED_AT):
+                stream = archive.extractfile(member)
+                if stream is not None and has_columns(stream.readline(500)):
+                    return True
     except (tarfile.TarError, OSError, EOFError):
         return False
     return False

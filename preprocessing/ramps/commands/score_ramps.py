@@ -15,6 +15,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.executors.within import within_memory
 from astrid_ml.files import write_json
 from astrid_ml.found import none_in
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
@@ -68,6 +69,7 @@ class ScoreRampsCommand:
     seed: Seed = 0
     level: Level = 0.95
 
+    @within_memory("an exposure")
     def run(self) -> dict[str, Any]:
         """Score; returns the headline numbers.
 

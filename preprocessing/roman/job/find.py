@@ -13,6 +13,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
+from astrid_ml.readable import reading
 from astrid_ml.types import InUnits, NonNegative
 
 _JOB = re.compile(r"^jid\w+$")
@@ -72,7 +73,7 @@ class FieldLists:
         if self.fields:
             keep &= table["FIELD"].isin([int(field) for field in self.fields])
         if self.mjd_max is not None:
-            keep &= table["MJD"] <= self.mjd_max
+            keep &= pd.to_numeric(table["MJD"], errors="coerce") <= self.mjd_max
         if not keep.any():
             raise UserError(
                 "a job in the field lists",
@@ -85,7 +86,8 @@ class FieldLists:
 def _read_list(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise UserError("reader.field_files that exist", found(path), "check the path")
-    table = pd.read_csv(path, sep=r"\s+", dtype={"JOB": str})
+    with reading(path, "a field list"):
+        table = pd.read_csv(path, sep=r"\s+", dtype={"JOB": str})
     table.columns = [str(name).lstrip("#") for name in table.columns]
     absent = [name for name in ("FIELD", "MJD", "JOB") if name not in table]
     if absent:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from astrid_ml.errors import UserError
+from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.types import Array
 
 CHANNELS = ("science", "reference", "difference", "scorr")
@@ -44,6 +46,7 @@ def open_plane(path: Path) -> Plane:
     from astropy.utils.exceptions import AstropyWarning
 
     try:
+        refuse_impossible(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", AstropyWarning)  # "File may have been truncated" is one
             warnings.filterwarnings("ignore", message=".*(non-standard|Card is too long|VerifyWarning).*")
@@ -52,6 +55,8 @@ def open_plane(path: Path) -> Plane:
                     if len(hdu.shape) == 2 and min(hdu.shape) > 0:
                         header = {**dict(file[0].header), **dict(hdu.header)}
                         return Plane(hdu.data, header)
+    except UserError as error:
+        raise ImageError(f"{path.name} cannot be read: {error.got}") from error
     except Exception as error:  # astropy raises many kinds on damaged files
         raise ImageError(f"{path.name} cannot be read: {error}") from error
     raise ImageError(f"{path.name} holds no image")

@@ -17,6 +17,7 @@ from astrid_ml.files import read_array
 from astrid_ml.preprocessing.roman.job.columns import same, texts
 from astrid_ml.preprocessing.roman.job.frames import CHANNELS
 from astrid_ml.preprocessing.roman.job.master_index import SCHEMA
+from astrid_ml.readable import reading
 
 _NEEDED = ("id", "jid", "x", "y", "label", "image_filename")
 TABLE = "master_index.csv"
@@ -51,7 +52,8 @@ def plan(table: Path) -> list[Unit]:
     Raises:
         UserError: the table lacks a column.
     """
-    rows = pd.read_csv(table, dtype={"jid": str, "image_filename": str})
+    with reading(table, f"a {TABLE}"):
+        rows = pd.read_csv(table, dtype={"jid": str, "image_filename": str})
     absent = [name for name in _NEEDED if name not in rows]
     if absent:
         raise UserError(

@@ -1,0 +1,144 @@
+"""Where files are decoded: found in the source, and each told which kind of file reaches it."""
+
+from __future__ import annotations
+
+import ast
+import os
+from pathlib import Path
+
+import astrid_ml
+
+ROOT = Path(astrid_ml.__file__).parent
+# Calls that decode a file: the attribute or name that is called, with what it must be called on ("" for anything).
+DECODERS = {
+    ("open", "fits"), ("open", "astropy_fits"), ("getheader", "fits"), ("read", "Table"),
+    ("read_csv", ""), ("read_parquet", "pd"), ("read_schema", ""), ("read_metadata", ""), ("ParquetFile", ""),
+    ("read_table", "pq"), ("File", "h5py"), ("load", "np"), ("memmap", "np"), ("load", "torch"), ("reader", "fastavro"),
+    ("open", "tarfile"), ("open", "gzip"), ("decompress", "gzip"), ("GzipFile", "gzip"), ("safe_load", "yaml"),
+    ("loads", "json"), ("load", "json"), ("ZipFile", "zipfile"), ("fromstring", "np"), ("frombuffer", "np"),
+}  # fmt: skip
+
+
+def decoding() -> set[str]:
+    """``package.module:function`` of every function that decodes a file."""
+    found: set[str] = set()
+    folders = os.walk(ROOT, followlinks=True)  # in a checkout some rooms are links
+    paths = (Path(folder, name) for folder, _, names in folders for name in names if name.endswith(".py"))
+    for path in sorted(paths):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                found |= {f"{module}:{node.name}" for call in ast.walk(node) if _decodes(call)}
+    return found
+
+
+def _decodes(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    if isinstance(node.func, ast.Attribute):
+        on = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+        return (node.func.attr, on) in DECODERS or (node.func.attr, "") in DECODERS
+    return isinstance(node.func, ast.Name) and (node.func.id, "") in DECODERS
+
+
+# Readers of files that users give, and the kind that reaches each: tests/fuzz/test_readers.py holds both to it.
+REACHED = {
+    "avro:_refuse_recursive": "alert, Avro",
+    "avro:records": "alert, Avro",
+    "checkpoint.load:read_checkpoint": "checkpoint",
+    "checkpoint.predictions:read_predictions": "predictions",
+    "commands.croissant:_splits": "split, parquet",
+    "dataset.croissant:_columns": "split, parquet",
+    "dataset.croissant:_samples": "split, parquet",
+    "dataset.croissant:check_croissant": "Croissant",
+    "dataset.digests:read_digests": "dataset.json",
+    "dataset.pages:read_pages": "dataset.json",
+    "dataset.prepared:_read_meta": "dataset.json",
+    "files:read_arrays": "ramp's truth, npz",
+    "fits_headers:refuse_impossible": "frame, FITS",
+    "models.commands.import_weights:read_keras_weights": "weights, Keras HDF5",
+    "preprocessing.alerts.archives:_walk": "alerts, tar.gz",
+    "preprocessing.alerts.files:_read_json": "alert, Rubin JSON",
+    "preprocessing.alerts.files:has_cutouts": "alerts, parquet",
+    "preprocessing.alerts.files:read_parquet": "alerts, parquet",
+    "preprocessing.alerts.files:row_groups": "alerts, parquet",
+    "preprocessing.alerts.stamp_fits:open_fits": "alert, Rubin JSON",
+    "preprocessing.alerts.stamp_fits:read_lean": "alert, Avro",
+    "preprocessing.differencing.commands.associate:_candidates": "candidates",
+    "preprocessing.differencing.epochs.forced:read_epoch": "difference image",
+    "preprocessing.differencing.frame.load:open_fits": "frame, FITS",
+    "preprocessing.lightcurves.commands.convert:repeated": "curves, SNANA PHOT",
+    "preprocessing.lightcurves.curves.exchange:is_exchange": "curves, ELAsTiCC pq",
+    "preprocessing.lightcurves.curves.exchange:read_exchange": "curves, converted",
+    "preprocessing.lightcurves.readers.fits_table:blocks": "curves, SNANA PHOT",
+    "preprocessing.lightcurves.readers.fits_table:open_table": "curves, SNANA PHOT",
+    "preprocessing.lightcurves.readers.long_tables:columns_of": "curves, ELAsTiCC CSV",
+    "preprocessing.lightcurves.readers.long_tables:read_any": "curves, ELAsTiCC CSV",
+    "preprocessing.lightcurves.readers.long_tables:row_blocks": "curves, PLAsTiCC",
+    "preprocessing.lightcurves.readers.magnitude_files:epochs_of": "curves, CSV an object",
+    "preprocessing.lightcurves.readers.magnitude_files:is_curve_archive": "curves, tar.gz",
+    "preprocessing.lightcurves.readers.magnitude_files:objects_of": "curves, CSV an object",
+    "preprocessing.lightcurves.readers.magnitude_files:read_archive": "curves, tar.gz",
+    "preprocessing.lightcurves.readers.nested_alerts:has_nested_sources": "curves, nested pq",
+    "preprocessing.lightcurves.readers.nested_alerts:is_nested_avro": "curves, nested Avro",
+    "preprocessing.lightcurves.readers.nested_alerts:of_parquet": "curves, nested pq",
+    "preprocessing.lightcurves.readers.snana_text:opened": "curves, SNANA text",
+    "preprocessing.ramps.commands.predict:_processed": "ramp, npy",
+    "preprocessing.ramps.exposure.dq:__init__": "ramp, npy",
+    "preprocessing.ramps.judge.truth:read": "ramp's truth, npz",
+    "preprocessing.ramps.ramp.patches_hdf5:__iter__": "ramp, HDF5 patches",
+    "preprocessing.ramps.ramp.patches_hdf5:open": "ramp, HDF5 patches",
+    "preprocessing.ramps.ramp.patches_hdf5:shape": "ramp, HDF5 patches",
+    "preprocessing.ramps.readers.auto:recognise": "ramp, npy",
+    "preprocessing.ramps.readers.cube:_mapped": "ramp, FITS cube",
+    "preprocessing.ramps.readers.cube:read_extensions": "ramp, a read an HDU",
+    "preprocessing.ramps.readers.cube:read_fits_cube": "ramp, FITS cube",
+    "preprocessing.ramps.readers.jwst:read_jwst": "ramp, JWST uncal",
+    "preprocessing.ramps.readers.wfc3:read_wfc3": "ramp, WFC3 IMA",
+    "preprocessing.roman.job.catalogues:read_table": "Roman, image",
+    "preprocessing.roman.job.find:_read_list": "Roman, field list",
+    "preprocessing.roman.job.frames:open_plane": "Roman, image",
+    "preprocessing.roman.job.old_dataset:_of_croissant": "Roman, Croissant",
+    "preprocessing.roman.job.old_dataset:_rows": "Roman, master_index",
+    "preprocessing.roman.job.old_dataset:plan": "Roman, master_index",
+    "preprocessing.roman.job.truth:_read": "Roman, image",
+    "preprocessing.triplets.pipeline:process": "triplets, npy",
+    "tables:_astropy": "table, ECSV",
+    "tables:_csv": "table, CSV",
+    "tables:_read": "table, CSV",
+    "taxonomy:load_taxonomy": "tree of classes",
+}
+
+# Modules that decode what astrid itself wrote into a folder of its own, and what speaks for them instead.
+OWN = {
+    "cli": "run folders and sweeps of this project; tests/cli damages them",
+    "commands.fsck": "looks for damage; tests/commands damages every kind of file that it knows",
+    "commands.new": "its own templates",
+    "checkpoint.record": "bytes inside a checkpoint, reached by the kind of that name where a digest stands in it",
+    "dataset.croissant:write_table_croissant": "writes; the kind Roman, master_index reads that table",
+    "dataset.croissant:csv_schema": "the same",
+    "dataset.sound": "looks for damage",
+    "found": "says what stands at a path, of files that were refused already",
+    "identity": "its own list of fields",
+    "missions": "its own list of names",
+    "models.commands.baseline": "a run folder",
+    "pipeline": "the store, whose damaged marks are made again; tests/chaos, tests/pipeline",
+    "preprocessing.differencing.commands.difference_many": "tables that the command has just written",
+    "preprocessing.differencing.commands.products": "writes",
+    "preprocessing.ramps.commands.score_ramps": "the truth, read by the kind of that name before the work begins",
+    "preprocessing.ramps.commands.visualise": "a folder of a prediction",
+    "preprocessing.ramps.ramp.patches_hdf5:write_patches": "writes",
+    "preprocessing.ramps.simulate": "writes",
+    "preprocessing.roman.export": "frames of a store",
+    "preprocessing.roman.report": "a table of the store",
+    "preprocessing.simulated_sky": "writes",
+    "report": "run folders",
+    "run": "run folders; tests/run damages them",
+    "tracking": "a run folder",
+}
+
+
+def is_own(reader: str) -> bool:
+    """Whether a function decodes what astrid itself wrote."""
+    return any(reader == name or reader.startswith((f"{name}.", f"{name}:")) for name in OWN)
