@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,45 @@ def test_a_new_file_changed_settings_a_lost_or_cut_product_are_done(folder: Path
     count = len(list((out / "parts").iterdir()))
     run(folder, settings=2)
     assert len(list((out / "parts").iterdir())) == count == 5  # notes of other settings do not stay
+
+
+def keep(item: tuple[Path, Path]) -> tuple[dict[str, Any], list[Path]]:
+    """Write a file's text into a file beside the notes."""
+    source, target = item
+    target.write_text(source.read_text().upper())
+    return {"letters": len(source.read_text()), "name": source.name}, [target]
+
+
+def test_damage_that_leaves_the_size_is_found_and_done_again(folder: Path) -> None:
+    out, files = folder / "out", sorted((folder / "raw").glob("*.txt"))
+    parts = [Part(path.name, (path, out / "parts" / path.name), (path,)) for path in files]
+
+    def run_kept(share: Share | None = None) -> Any:
+        return do_parts(keep, parts, out, settings=1, executor=Serial(), share=share)
+
+    first = run_kept()
+    notes = {json.loads(path.read_text())["name"]: path for path in (out / "parts").glob("*.json")}
+    kept = {path.name: path.read_bytes() for path in (out / "parts").glob("*.txt")}
+    (out / "parts" / "1.txt").write_bytes(kept["1.txt"][:-1] + b"?")
+    notes["3.txt"].write_text(notes["3.txt"].read_text().replace('"letters": 6', '"letters": 7'))
+    note_share(out, Share(1, 2), [])
+    with pytest.raises(UserError, match=r"2 of 5 pieces .*1\.txt") as refused:
+        run_kept(share_of("join"))
+    assert "shard=2/2" in refused.value.fix and "shard=1/2" not in refused.value.fix
+    times = {path: path.stat().st_mtime_ns for path in (out / "parts").glob("*.txt")}
+    assert run_kept(Share(2, 2)) is None
+    assert sorted(path.name for path, time in times.items() if path.stat().st_mtime_ns != time) == ["1.txt", "3.txt"]
+    assert run_kept(share_of("join")) == run_kept() == first
+    assert kept == {path.name: path.read_bytes() for path in (out / "parts").glob("*.txt")}
+
+
+def test_a_note_of_an_earlier_version_counts(folder: Path) -> None:
+    first = run(folder)
+    for path in (folder / "out" / "parts").glob("*.json"):
+        note = json.loads(path.read_text())
+        path.write_text(json.dumps({name: note[name] for name in ("name", "files", "result")}))
+    times = {path: path.stat().st_mtime_ns for path in (folder / "out").glob("*.txt")}
+    assert run(folder) == first and all(path.stat().st_mtime_ns == time for path, time in times.items())
 
 
 def test_a_bad_piece_costs_itself_and_is_tried_again(folder: Path) -> None:
