@@ -99,10 +99,24 @@ class RefusedError(UserError):
 def do_part(job: PartJob) -> dict[str, Any]:
     """Do a piece of work, and note that it is done.
 
+    The same command may be at work elsewhere (a shard that a batch system started twice): what that has done is taken.
+
     Args:
         job: the piece.
     """
-    result, files = job.work(job.part.item)
+    done = job.done()
+    if done is not None:
+        return done
+    try:
+        return _noted(job, *job.work(job.part.item))
+    except OSError:
+        done = job.done()  # the other one wrote over what this one wrote, and ended
+        if done is None:
+            raise
+        return done
+
+
+def _noted(job: PartJob, result: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
     sizes = {path.relative_to(job.folder).as_posix(): path.stat().st_size for path in files}
     digests = {name: file_hash(job.folder / name) for name in sizes if Path(name).parts[0] == PARTS}
     result = json.loads(json_text(result, None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,32 @@ def test_damage_that_leaves_the_size_is_found_and_done_again(folder: Path) -> No
     assert sorted(path.name for path, time in times.items() if path.stat().st_mtime_ns != time) == ["1.txt", "3.txt"]
     assert run_kept(share_of("join")) == run_kept() == first
     assert kept == {path.name: path.read_bytes() for path in (out / "parts").glob("*.txt")}
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """Work during which the same command, started once more, does everything; then ``ends`` as it would alone."""
+
+    folder: Path
+    ends: bool
+
+    def __call__(self, item: tuple[Path, Path]) -> tuple[dict[str, Any], list[Path]]:
+        flag = self.folder / "begun"
+        if not flag.exists():
+            flag.touch()
+            do_parts(self, parts_of(self.folder), self.folder / "out", settings=1, executor=Serial(), share=Share(1, 1))
+            if not self.ends:
+                raise FileNotFoundError(errno.ENOENT, "the other one has removed it")
+        return copy(item)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_shard_that_is_started_twice_at_once_is_done_once(folder: Path, ends: bool) -> None:
+    settings: dict[str, Any] = {"settings": 1, "executor": Serial()}
+    parts = parts_of(folder)
+    assert do_parts(AtOnce(folder, ends), parts, folder / "out", **settings, share=Share(1, 1)) is None
+    assert failed_of_shares(folder / "out") == {}
+    assert do_parts(AtOnce(folder, ends), parts, folder / "out", **settings, share=share_of("join")) == run(folder)
 
 
 def test_a_note_of_an_earlier_version_counts(folder: Path) -> None:
