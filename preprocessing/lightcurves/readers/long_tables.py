@@ -23,6 +23,8 @@ from astrid_ml.preprocessing.lightcurves.readers.variability import variability_
 from astrid_ml.types import Floats
 
 DETECTED = 4096
+BLOCK = 1_000_000  # rows that are held at a time
+LARGE = 32_000_000  # bytes of a CSV file that is read in blocks
 # An upper limit of S/N 5 is flux 0 with an error of a fifth of it.
 LIMIT_SIGMA = 5.0
 _PLASTICC_STATIC = {
@@ -46,9 +48,50 @@ def read_any(path: Path) -> pd.DataFrame:
     return table.reset_index() if table.index.name else table
 
 
-def read_snana_rows(path: Path, account: Account, wavelengths: Mapping[str, float] | None = None) -> CurveTable:
-    """A long table with SNANA's column names: ``SNID, MJD, BAND, FLUXCAL, FLUXCALERR, PHOTFLAG``."""
-    rows = read_any(path)
+def read_snana_rows(
+    path: Path, account: Account, wavelengths: Mapping[str, float] | None = None
+) -> Iterator[CurveTable]:
+    """A long table with SNANA's column names: ``SNID, MJD, BAND, FLUXCAL, FLUXCALERR, PHOTFLAG``.
+
+    A large one is read in blocks; one in which an object's rows do not stand together is read whole.
+    """
+    if is_large(path) and stand_together(block["SNID"] for block in row_blocks(path, columns=["SNID"])):
+        for rows in whole_objects(row_blocks(path), "SNID"):
+            yield _of_snana_rows(rows, account, wavelengths)
+    else:
+        yield _of_snana_rows(read_any(path), account, wavelengths)
+
+
+def is_large(path: Path) -> bool:
+    """Whether a table takes much more than a block: by its rows, of CSV by its size."""
+    if path.suffix == ".parquet":
+        return int(pq.read_metadata(path).num_rows) > BLOCK
+    return path.stat().st_size > LARGE
+
+
+def stand_together(blocks: Iterable[pd.Series]) -> bool:
+    """Whether the rows of each object follow each other.
+
+    Args:
+        blocks: whose rows they are.
+
+    Example:
+        >>> stand_together([pd.Series([1, 1, 2]), pd.Series([2, 3])]), stand_together([pd.Series([1, 2, 1])])
+        (True, False)
+    """
+    seen: set[object] = set()
+    last: object = None
+    for block in blocks:
+        names = block[block.ne(block.shift())].tolist()
+        names = names[1:] if names[:1] == [last] else names
+        if len(set(names)) < len(names) or not seen.isdisjoint(names):
+            return False
+        seen.update(names)
+        last = block.iloc[-1] if len(block) else last
+    return True
+
+
+def _of_snana_rows(rows: pd.DataFrame, account: Account, wavelengths: Mapping[str, float] | None) -> CurveTable:
     epochs = pd.DataFrame(
         {
             "object_id": rows["SNID"].astype(str),
@@ -86,14 +129,21 @@ def read_plasticc(
         yield assemble(objects.assign(survey="PLASTICC", flux_kind="difference"), epochs, account, wavelengths)
 
 
-def row_blocks(path: Path, rows: int = 1_000_000) -> Iterator[pd.DataFrame]:
-    """Some rows of a CSV or parquet file at a time."""
+def row_blocks(path: Path, rows: int = BLOCK, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
+    """Some rows of a CSV or parquet file at a time, index columns included.
+
+    Args:
+        path: of the file.
+        rows: in a block.
+        columns: that are read; None for all.
+    """
     if path.suffix == ".parquet":
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=rows):
-                yield batch.to_pandas()
+            for batch in file.iter_batches(batch_size=rows, columns=columns):
+                block = batch.to_pandas()
+                yield block.reset_index() if block.index.name else block
         return
-    with pd.read_csv(path, chunksize=rows, low_memory=False) as reader:
+    with pd.read_csv(path, chunksize=rows, low_memory=False, usecols=columns) as reader:
         yield from reader
 
 
@@ -217,7 +267,7 @@ class ElasticcReader:
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        yield read_snana_rows(source.path, account, wavelengths)
+        yield from read_snana_rows(source.path, account, wavelengths)
 
 
 @dataclass(frozen=True)
