@@ -13,10 +13,11 @@ import pytest
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, concatenate
-from astrid_ml.preprocessing.lightcurves.readers import long_tables, snana
-from astrid_ml.preprocessing.lightcurves.readers.long_tables import read_plasticc, read_snana_rows, whole_objects
+from astrid_ml.preprocessing.lightcurves.readers import row_blocks, snana
+from astrid_ml.preprocessing.lightcurves.readers.long_tables import read_plasticc, read_snana_rows
 from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import sexagesimal
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources, source_of
+from astrid_ml.preprocessing.lightcurves.readers.row_blocks import whole_objects
 from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
 from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
 from astrid_ml.preprocessing.lightcurves.simulate.write_snana import write_table
@@ -198,9 +199,9 @@ def test_a_large_table_is_read_in_blocks_where_objects_stand_together(
     rows = rows.iloc[[20, *range(20)]] if apart else rows
     rows.to_csv(path, index=False) if ending == "csv" else rows.set_index("SNID").to_parquet(path)
     [whole] = read_snana_rows(path, Account())
-    monkeypatch.setattr(long_tables, "LARGE", 1)
-    monkeypatch.setattr(long_tables, "BLOCK", 1)
-    monkeypatch.setattr(long_tables.row_blocks, "__defaults__", (4, None))
+    monkeypatch.setattr(row_blocks, "LARGE", 1)
+    monkeypatch.setattr(row_blocks, "BLOCK", 1)
+    monkeypatch.setattr(row_blocks.row_blocks, "__defaults__", (4, None))
     blocks = list(read_snana_rows(path, Account()))
     assert len(blocks) == (1 if apart else 6)
     joined = concatenate(blocks)
