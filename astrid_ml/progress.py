@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -10,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
+
+from astrid_ml.ranks import first_process
 
 T = TypeVar("T")
 PATIENCE = 1.5  # seconds of silence before a word
@@ -30,10 +31,10 @@ class Progress:
     def __init__(self, what: str, total: int, done: int = 0, unit: str = "unit", wanted: bool = True) -> None:
         from tqdm import tqdm
 
-        self.what, self.total, self.done, self.unit, self.wanted = what, total, done, unit, wanted
+        self.what, self.total, self.done, self.unit, self.wanted = what, total, done, unit, wanted and first_process()
         self.terminal = sys.stderr.isatty()
         self._begun, self._before = time.monotonic(), done
-        self._bar = tqdm(total=total, initial=done, desc=what, unit=unit, disable=not (wanted and self.terminal))
+        self._bar = tqdm(total=total, initial=done, desc=what, unit=unit, disable=not (self.wanted and self.terminal))
 
     def step(self) -> None:
         """One more is done."""
@@ -75,8 +76,9 @@ def bar(items: Iterable[T], what: str, wanted: bool = True) -> Iterator[T]:
     """Iterate with a progress bar on standard error if that is a terminal."""
     from tqdm import tqdm
 
+    shown = wanted and first_process() and sys.stderr.isatty()
     total = len(items) if isinstance(items, Sized) else None
-    yield from tqdm(items, desc=what, total=total, disable=not (wanted and sys.stderr.isatty()), leave=False)
+    yield from tqdm(items, desc=what, total=total, disable=not shown, leave=False)
 
 
 @contextmanager
@@ -89,7 +91,7 @@ def waiting(what: str, wanted: bool = True) -> Iterator[None]:
         what: a word for the work: ``evaluate``.
         wanted: False shows nothing.
     """
-    if not wanted or os.environ.get("LOCAL_RANK", "0") != "0":  # of processes that train together one speaks
+    if not (wanted and first_process()):
         yield
         return
     ended = threading.Event()

@@ -14,6 +14,7 @@ from astrid_ml.errors import PeerLostError, UserError
 from astrid_ml.footprint import footprint
 from astrid_ml.interrupts import asked, bounded, ignore_signals, interruptible
 from astrid_ml.printable import printable
+from astrid_ml.ranks import first_process, one_training, rank_in_words
 from astrid_ml.start import ending
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -49,7 +50,7 @@ def run(arguments: Sequence[str], aloud: bool = False) -> int:
         aloud: say at once what begins.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us, not to Hydra's own printer
-    with interruptible(), footprint() as made:
+    with interruptible(), one_training(list(arguments[:1]) == ["train"]), footprint() as made:
         try:
             return _dispatch(list(arguments), aloud)
         except BaseException as error:
@@ -66,22 +67,26 @@ def _code_of(error: BaseException) -> int:
         return _interrupted()
     if isinstance(error, BrokenPipeError):
         return DONE
+    rank = rank_in_words()
     if isinstance(error, PeerLostError):
-        print(f"astrid: {error}", file=sys.stderr, flush=True)
+        print(f"astrid: {rank}: {error}" if rank else f"astrid: {error}", file=sys.stderr, flush=True)
         return FAILED
     told = error if isinstance(error, UserError) else of_the_machine(error)
     if told is None:
+        if rank:
+            print(f"astrid: {rank} ends with {type(error).__name__}", file=sys.stderr, flush=True)
         raise error
-    if first_process():
-        said = f"astrid: expected {told.expected}\n        got {told.got}\n        {told.fix}"
-        print(printable(said), file=sys.stderr)
+    said = f"astrid: expected {told.expected}\n        got {told.got}\n        {told.fix}"
+    print(printable(f"astrid: {rank}: {told}" if rank else said), file=sys.stderr, flush=True)
     return MISTAKE
 
 
 def _interrupted() -> int:
     """Say it, and give the exit code."""
-    if not first_process():
+    if os.environ.get("LOCAL_RANK", "0") != "0":
         return DONE  # Lightning would kill the main process at once, before it has said a word
+    if not first_process():
+        return INTERRUPTED
     with suppress(OSError):  # nobody may be there to read it
         print("astrid: interrupted; run the same command again to carry on", file=sys.stderr, flush=True)
     return INTERRUPTED
@@ -104,11 +109,6 @@ def of_the_machine(error: BaseException) -> UserError | None:
     from astrid_ml.pipeline.machine import of_command
 
     return of_command(error)
-
-
-def first_process() -> bool:
-    """Whether this process speaks for those that train together; what concerns all is said once."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _say_broken_plugins() -> None:

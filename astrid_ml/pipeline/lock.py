@@ -23,7 +23,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from astrid_ml.errors import UserError
 from astrid_ml.guards import guarded
+from astrid_ml.ranks import say
 from astrid_ml.temporaries import process_lives
 
 LEASE, POLL = 30.0, 0.2
@@ -136,7 +136,7 @@ class Lock:
         while not self._take():
             looked += 1
             if looked > 1 and not self.waited:  # the first look may have cleared what a dead process left
-                print(f"waiting: {owner_of(self.path)} is working on {self.what}", file=sys.stderr, flush=True)
+                say(f"waiting: {owner_of(self.path)} is working on {self.what}")
                 self.waited = True
             self._sign_for_the_dead()
             time.sleep(POLL)

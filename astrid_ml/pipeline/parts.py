@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -14,7 +15,7 @@ from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.files import discard, json_text, write_text
-from astrid_ml.fingerprint import fingerprint, input_fingerprint
+from astrid_ml.fingerprint import file_hash, fingerprint, input_fingerprint
 from astrid_ml.pipeline.contract import each_once
 from astrid_ml.pipeline.machine import explained, machine_fault
 from astrid_ml.pipeline.shards import Share, failed_of_shares, note_share, refuse_unfinished
@@ -70,10 +71,16 @@ class PartJob:
         return self.folder / PARTS / f"{self.mark}.json"
 
     def done(self) -> dict[str, Any] | None:
-        """Its result; None where it is unfinished, or files of it are missing or of another size."""
+        """Its result; None where it is unfinished, or what was written is missing, cut short or damaged.
+
+        Files below ``parts/`` are read by the command itself, so their content is compared; of products the size.
+        """
         try:
             note = json.loads(self.note.read_text(encoding="utf-8"))
+            digests = note.get("digests") or {}  # earlier versions kept none
             whole = all((self.folder / name).stat().st_size == size for name, size in note["files"].items())
+            whole = whole and note.get("digest") in (None, _digest_of(note["files"], digests, note["result"]))
+            whole = whole and all(file_hash(self.folder / name) == digest for name, digest in digests.items())
             return dict(note["result"]) if whole else None
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
@@ -92,14 +99,36 @@ class RefusedError(UserError):
 def do_part(job: PartJob) -> dict[str, Any]:
     """Do a piece of work, and note that it is done.
 
+    The same command may be at work elsewhere (a shard that a batch system started twice): what that has done is taken.
+
     Args:
         job: the piece.
     """
-    result, files = job.work(job.part.item)
+    done = job.done()
+    if done is not None:
+        return done
+    try:
+        return _noted(job, *job.work(job.part.item))
+    except OSError:
+        done = job.done()  # the other one wrote over what this one wrote, and ended
+        if done is None:
+            raise
+        return done
+
+
+def _noted(job: PartJob, result: dict[str, Any], files: Sequence[Path]) -> dict[str, Any]:
     sizes = {path.relative_to(job.folder).as_posix(): path.stat().st_size for path in files}
-    text = json_text({"name": job.part.name, "files": sizes, "result": result}, None)
+    digests = {name: file_hash(job.folder / name) for name in sizes if Path(name).parts[0] == PARTS}
+    result = json.loads(json_text(result, None))
+    said = {"files": sizes, "digests": digests, "result": result, "digest": _digest_of(sizes, digests, result)}
+    text = json_text({"name": job.part.name, **said}, None)
     write_text(job.note, text)
     return dict(json.loads(text)["result"])  # as it will be read the next time
+
+
+def _digest_of(*values: Any) -> str:
+    """Of what a note says, so that a note whose numbers were damaged is none."""
+    return hashlib.sha256(json_text(values, None, sort_keys=True).encode()).hexdigest()
 
 
 def do_parts(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.progress import waiting
+from astrid_ml.ranks import say
 
 SILENT = ("split", "audit", "calibrate", "join", "evaluate", "report")  # those without a bar of their own
 NAMES = ("prepare", "split", "audit", "fit", "calibrate", "predict", "join", "evaluate", "report")
@@ -90,7 +90,7 @@ class StageLog:
     def say_skipped(self) -> None:
         """One line on what was taken over since the last one."""
         if self._skipped:
-            print(f"done before and skipped: {', '.join(self._skipped)}", file=sys.stderr, flush=True)
+            say(f"done before and skipped: {', '.join(self._skipped)}")
             self._skipped.clear()
 
     def plain(self) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ HOUSE = (
     "files",
     "walk",
     "tables",
+    "ranks",
     "progress",
     "taxonomy",
     "devices",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,71 @@ def test_a_new_file_changed_settings_a_lost_or_cut_product_are_done(folder: Path
     count = len(list((out / "parts").iterdir()))
     run(folder, settings=2)
     assert len(list((out / "parts").iterdir())) == count == 5  # notes of other settings do not stay
+
+
+def keep(item: tuple[Path, Path]) -> tuple[dict[str, Any], list[Path]]:
+    """Write a file's text into a file beside the notes."""
+    source, target = item
+    target.write_text(source.read_text().upper())
+    return {"letters": len(source.read_text()), "name": source.name}, [target]
+
+
+def test_damage_that_leaves_the_size_is_found_and_done_again(folder: Path) -> None:
+    out, files = folder / "out", sorted((folder / "raw").glob("*.txt"))
+    parts = [Part(path.name, (path, out / "parts" / path.name), (path,)) for path in files]
+
+    def run_kept(share: Share | None = None) -> Any:
+        return do_parts(keep, parts, out, settings=1, executor=Serial(), share=share)
+
+    first = run_kept()
+    notes = {json.loads(path.read_text())["name"]: path for path in (out / "parts").glob("*.json")}
+    kept = {path.name: path.read_bytes() for path in (out / "parts").glob("*.txt")}
+    (out / "parts" / "1.txt").write_bytes(kept["1.txt"][:-1] + b"?")
+    notes["3.txt"].write_text(notes["3.txt"].read_text().replace('"letters": 6', '"letters": 7'))
+    note_share(out, Share(1, 2), [])
+    with pytest.raises(UserError, match=r"2 of 5 pieces .*1\.txt") as refused:
+        run_kept(share_of("join"))
+    assert "shard=2/2" in refused.value.fix and "shard=1/2" not in refused.value.fix
+    times = {path: path.stat().st_mtime_ns for path in (out / "parts").glob("*.txt")}
+    assert run_kept(Share(2, 2)) is None
+    assert sorted(path.name for path, time in times.items() if path.stat().st_mtime_ns != time) == ["1.txt", "3.txt"]
+    assert run_kept(share_of("join")) == run_kept() == first
+    assert kept == {path.name: path.read_bytes() for path in (out / "parts").glob("*.txt")}
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """Work during which the same command, started once more, does everything; then ``ends`` as it would alone."""
+
+    folder: Path
+    ends: bool
+
+    def __call__(self, item: tuple[Path, Path]) -> tuple[dict[str, Any], list[Path]]:
+        flag = self.folder / "begun"
+        if not flag.exists():
+            flag.touch()
+            do_parts(self, parts_of(self.folder), self.folder / "out", settings=1, executor=Serial(), share=Share(1, 1))
+            if not self.ends:
+                raise FileNotFoundError(errno.ENOENT, "the other one has removed it")
+        return copy(item)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_shard_that_is_started_twice_at_once_is_done_once(folder: Path, ends: bool) -> None:
+    settings: dict[str, Any] = {"settings": 1, "executor": Serial()}
+    parts = parts_of(folder)
+    assert do_parts(AtOnce(folder, ends), parts, folder / "out", **settings, share=Share(1, 1)) is None
+    assert failed_of_shares(folder / "out") == {}
+    assert do_parts(AtOnce(folder, ends), parts, folder / "out", **settings, share=share_of("join")) == run(folder)
+
+
+def test_a_note_of_an_earlier_version_counts(folder: Path) -> None:
+    first = run(folder)
+    for path in (folder / "out" / "parts").glob("*.json"):
+        note = json.loads(path.read_text())
+        path.write_text(json.dumps({name: note[name] for name in ("name", "files", "result")}))
+    times = {path: path.stat().st_mtime_ns for path in (folder / "out").glob("*.txt")}
+    assert run(folder) == first and all(path.stat().st_mtime_ns == time for path, time in times.items())
 
 
 def test_a_bad_piece_costs_itself_and_is_tried_again(folder: Path) -> None:

@@ -78,5 +78,5 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     try:
         return pq.read_table(path, columns=None if columns is None else list(columns), page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
-        fix = "remove that file and run again: its unit is scored again"
+        fix = "run the same command again: its unit is scored again"
         raise UserError("parts as they were written", f"{path}, which is damaged", fix) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -94,6 +95,7 @@ def fit(
     with quiet(), interruptible():
         plugins = [AtomicCheckpointIO(), *slurm_environment()]
         lightning = Trainer(callbacks=[Stop(), *hooks], logger=loggers or False, plugins=plugins, **arguments)
+        refuse_other_job(lightning, plugins)
         begun = _begun(keeper, history, lightning.is_global_zero)
         if begun and (keeper.stopped or keeper.position[0] >= (lightning.max_epochs or float("inf"))):
             return _outcome(lightning, keeper, history, task)
@@ -194,6 +196,38 @@ def slurm_environment() -> list[Any]:
     except RuntimeError as error:
         raise UserError(
             "sbatch --ntasks-per-node=N with trainer=slurm", str(error), "use it instead of --ntasks"
+        ) from error
+
+
+def refuse_other_job(lightning: Trainer, plugins: list[Any]) -> None:
+    """Refuse a SLURM job of other processes than the training has, before any of them waits for the others.
+
+    Args:
+        lightning: the trainer, built.
+        plugins: that it was given.
+
+    Raises:
+        UserError: trainer.devices or trainer.num_nodes are not those of the job.
+    """
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+
+    devices, nodes = lightning.num_devices, lightning.num_nodes
+    alone = lightning.strategy.launcher is None
+    if not any(isinstance(plugin, SLURMEnvironment) for plugin in plugins):
+        return
+    try:
+        if not alone:
+            SLURMEnvironment(auto_requeue=False).validate_settings(devices, nodes)
+        elif int(os.environ.get("SLURM_STEP_NUM_TASKS") or 1) > 1:
+            raise ValueError("each process that srun started would train alone")
+    except ValueError as error:
+        job_nodes, each = os.environ.get("SLURM_NNODES", "1"), os.environ.get("SLURM_NTASKS_PER_NODE", "1")
+        raise UserError(
+            "as many processes as the SLURM job has: trainer.num_nodes of its --nodes, trainer.devices of its "
+            "--ntasks-per-node",
+            f"trainer.num_nodes={nodes} trainer.devices={devices} in a job of --nodes={job_nodes} "
+            f"--ntasks-per-node={each}",
+            f"train with trainer=slurm trainer.num_nodes={job_nodes} trainer.devices={each}, or ask SLURM for others",
         ) from error
 
 

@@ -11,13 +11,16 @@ import pandas as pd
 
 from astrid_ml.executors.contract import Executor
 from astrid_ml.files import whole
-from astrid_ml.preprocessing.differencing.commands.epochs import find_files, run_all, write_report
+from astrid_ml.preprocessing.differencing.commands.epochs import MeasureImage, find_files, measure_all, write_report
 from astrid_ml.preprocessing.differencing.epochs.depth import Depth, depth_table
 from astrid_ml.preprocessing.differencing.epochs.figures import write_depths
 from astrid_ml.preprocessing.differencing.epochs.forced import (
     read_epoch,
 )
 from astrid_ml.types import Count, InUnits, Positive
+
+NUMBERS = ("mjd", "median", "p05", "p95", "area")
+FORM = 1  # of an image's table: raised when the same image and settings give another one
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,11 @@ class DepthCommand:
     def run(self) -> dict[str, Any]:
         """Measure, write, summarise; ``failed`` counts the images that could not be read."""
         files = find_files(self.input, "difference*.fits*")
-        results, failed = run_all(self.executor, self._measure, files, [str(path) for path in files])
         folder = Path(self.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        table = pd.concat([boxes for boxes, _ in results], ignore_index=True)
-        images = [image for _, image in results]
+        settings = ["depth", FORM, self.n_sigma, self.box, self.zero_point]
+        measured, failed = measure_all(MeasureImage(self._measure, folder), files, settings, self.executor)
+        table = pd.concat([boxes for _, boxes in measured], ignore_index=True)
+        images = [{name: _known(name, value) for name, value in image.items()} for image, _ in measured]
         with whole(folder / "depth.parquet") as at:
             table.to_parquet(at, index=False)
         write_depths(folder / "depth.png", table, images)
@@ -64,7 +67,7 @@ class DepthCommand:
         write_report(folder / "report.json", report | {"by_image": images, "failed_images": failed})
         return report | {"output_dir": self.output_dir}
 
-    def _measure(self, path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    def _measure(self, path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
         epoch = read_epoch(path, self.zero_point)
         result = epoch.result
         found = Depth(self.n_sigma, self.box)(result.flux_error, result.mask, epoch.zero_point)
@@ -72,4 +75,9 @@ class DepthCommand:
         boxes = depth_table(found, (h, w), epoch.wcs).assign(source=str(path), mjd=epoch.mjd, band=epoch.band)
         figures = {"median": found.median, "p05": found.p05, "p95": found.p95, "area": found.area}
         shape = list(found.coarse.shape)
-        return boxes, {"source": str(path), "mjd": epoch.mjd, "band": epoch.band, "boxes": shape, **figures}
+        return {"source": str(path), "mjd": epoch.mjd, "band": epoch.band, "boxes": shape, **figures}, boxes
+
+
+def _known(name: str, value: Any) -> Any:
+    """A figure of an image as it was: JSON has no NaN."""
+    return float("nan") if value is None and name in NUMBERS else value

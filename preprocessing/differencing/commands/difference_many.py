@@ -15,12 +15,11 @@ from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_sh
 from astrid_ml.pipeline.shards import SHARDS, share_of
 from astrid_ml.places import check_name, distinct_names
 from astrid_ml.preprocessing.differencing.frame.load import Frame
-from astrid_ml.preprocessing.differencing.frame.manifest import Pair, find_pairs, frame_files
+from astrid_ml.preprocessing.differencing.frame.manifest import Pair, find_pairs, frame_files, said_of_frames
 from astrid_ml.reasons import in_words
 
 FORM = 1  # of the products: raised when the same pair and settings give something else
 TAKEN = (PARTS, SHARDS, "report.json", "candidates.parquet", "made_by.json")
-FILES = ("path", "psf", "noise", "variance", "mask")
 
 
 def difference_manifest(command: Any, manifest: str) -> dict[str, Any]:
@@ -114,9 +113,7 @@ def _frame(given: Frame, line: dict[str, Any]) -> Frame:
 def _part(command: Any, pair: Pair, name: str) -> Part:
     files = [*frame_files(pair.science), *frame_files(pair.reference)]
     files += [Path(place) for place in (pair.truth or command.truth,) if place]
-    sides = (pair.science, pair.reference)
-    line = [{key: Path(str(v)).name if key in FILES else v for key, v in side.items()} for side in sides]
-    return Part(name, (pair, name), tuple(files), decides=line)
+    return Part(name, (pair, name), tuple(files), decides=said_of_frames(pair))
 
 
 def _settings(command: Any) -> list[Any]:

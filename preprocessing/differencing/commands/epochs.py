@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
+from astrid_ml.files import whole
+from astrid_ml.fingerprint import fingerprint
 from astrid_ml.found import none_in
-from astrid_ml.pipeline.contract import each_once
+from astrid_ml.pipeline.parts import PARTS, Part, do_parts, forget_other_parts, in_short, mark_of
 from astrid_ml.tables import UserTable, read_table
 from astrid_ml.walk import walk
 
@@ -41,20 +46,88 @@ def read_positions(path: Path) -> UserTable:
     return read
 
 
-def run_all(
-    executor: Executor | None, work: Callable[[Any], Any], jobs: Sequence[Any], names: Sequence[str]
-) -> tuple[list[Any], list[dict[str, str]]]:
-    """Results in the order of the jobs, and what failed with its reason; both empty where there are no jobs.
+@dataclass(frozen=True)
+class ImageToMeasure:
+    """A difference image, and where its table goes.
+
+    Args:
+        path: of the image.
+        mark: of its table, below ``parts/``.
+    """
+
+    path: Path
+    mark: str
+
+
+@dataclass(frozen=True)
+class MeasureImage:
+    """The work of a command over many images: a table of each is kept.
+
+    Args:
+        measure: gives what is to be said of an image (JSON), and its table.
+        folder: of the results.
+    """
+
+    measure: Callable[[Path], tuple[dict[str, Any], pd.DataFrame]]
+    folder: Path
+
+    def __call__(self, image: ImageToMeasure) -> tuple[dict[str, Any], list[Path]]:
+        """Measure an image in whatever process."""
+        said, table = self.measure(image.path)
+        path = table_of(self.folder, image.mark)
+        with whole(path) as at:
+            table.to_parquet(at, index=False)
+        return said, [path]
+
+
+def table_of(folder: Path, mark: str) -> Path:
+    """Where the table of an image is kept.
+
+    Args:
+        folder: of the results.
+        mark: of the image.
+    """
+    return folder / PARTS / f"{mark}.parquet"
+
+
+def measure_all(
+    work: MeasureImage,
+    files: Sequence[Path],
+    settings: Sequence[Any],
+    executor: Executor | None,
+    further: Sequence[Path] = (),
+) -> tuple[list[tuple[dict[str, Any], pd.DataFrame]], list[dict[str, str]]]:
+    """What is said of each image and its table, in the order of the files, and what failed with its reason.
+
+    Images that were measured before, with the same settings, are not measured again.
+
+    Args:
+        work: what is done with each.
+        files: the images.
+        settings: that decide the tables.
+        executor: where they are measured; None is one after the other in this process.
+        further: files that each of them needs.
 
     Raises:
-        UserError: where every job failed, the first one's own message.
+        UserError: every image failed: the first one's own message.
     """
-    results = dict(each_once(executor or Serial(), work, jobs))
-    failed = [i for i in range(len(jobs)) if isinstance(results[i], BaseException)]
-    if jobs and len(failed) == len(jobs):
-        raise results[failed[0]]
-    done = [results[i] for i in range(len(jobs)) if i not in set(failed)]
-    return done, [{"source": names[i], "reason": f"{type(results[i]).__name__}: {results[i]}"} for i in failed]
+    work.folder.mkdir(parents=True, exist_ok=True)
+    own, parts = fingerprint(settings), []
+    for path in files:
+        part = Part(str(path), None, (path, *further))
+        parts.append(replace(part, item=ImageToMeasure(path, mark_of(part, own))))
+    results = do_parts(work, parts, work.folder, settings=settings, executor=executor or Serial(), what="measuring")
+    assert results is not None  # there are no shares
+    forget_other_parts(work.folder, {part.item.mark for part in parts})
+    lost = [(part, result) for part, result in zip(parts, results, strict=True) if isinstance(result, Exception)]
+    if lost and len(lost) == len(parts):
+        error = lost[0][1]
+        fix = "check the files, or raise executor.limits"
+        raise error if isinstance(error, UserError) else UserError("an image that can be read", in_short(error), fix)
+    done = [(part, result) for part, result in zip(parts, results, strict=True) if isinstance(result, dict)]
+    tables = [(result, pd.read_parquet(table_of(work.folder, part.item.mark))) for part, result in done]
+    failed = [{"source": part.name, "reason": f"{type(error).__name__}: {error}"} for part, error in lost]
+    return tables, failed
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:

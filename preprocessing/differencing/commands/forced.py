@@ -12,7 +12,13 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.within import within_memory
 from astrid_ml.files import whole
-from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, run_all, write_report
+from astrid_ml.preprocessing.differencing.commands.epochs import (
+    MeasureImage,
+    find_files,
+    measure_all,
+    read_positions,
+    write_report,
+)
 from astrid_ml.preprocessing.differencing.epochs.figures import write_curves
 from astrid_ml.preprocessing.differencing.epochs.forced import (
     FORCED_COLUMNS,
@@ -23,6 +29,8 @@ from astrid_ml.preprocessing.differencing.epochs.forced import (
 )
 from astrid_ml.tables import UserTable
 from astrid_ml.types import Existing, InUnits, Positive
+
+FORM = 1  # of an image's table: raised when the same image and settings give another one
 
 
 @dataclass(frozen=True)
@@ -60,13 +68,15 @@ class ForcedCommand:
         positions = self._positions()
         objects = positions.rows
         files = find_files(self.input, "difference*.fits*")
-        tables, failed = run_all(self.executor, self._measure, files, [str(path) for path in files])
+        folder = Path(self.output_dir)
+        settings = ["forced", FORM, self.n_sigma, self.detection, self.zero_point, self.band]
+        work = MeasureImage(self._measure, folder)
+        measured, failed = measure_all(work, files, settings, self.executor, [Path(self.positions)])
+        tables = [table for _, table in measured]
         # An image without any of the objects says nothing of column types.
         filled = [table for table in tables if len(table)]
         table = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=pd.Index(FORCED_COLUMNS))
         table = table.sort_values(["object_id", "mjd", "source"], kind="stable", ignore_index=True)
-        folder = Path(self.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
         with whole(folder / "forced.parquet") as at:
             table.to_parquet(at, index=False)
         curves = self._write_curves(folder, table, objects)
@@ -96,9 +106,9 @@ class ForcedCommand:
         rows = read.rows.assign(object_id=read.rows["object_id"].astype(str))  # plain text, as curves carry it
         return UserTable(rows, read.dropped)
 
-    def _measure(self, path: Path) -> pd.DataFrame:
+    def _measure(self, path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
         epoch = read_epoch(path, self.zero_point, self.band)
-        return forced_photometry(epoch, self._positions().rows, self.n_sigma, self.detection)
+        return {}, forced_photometry(epoch, self._positions().rows, self.n_sigma, self.detection)
 
     def _write_curves(self, folder: Path, table: pd.DataFrame, objects: pd.DataFrame) -> int:
         from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter

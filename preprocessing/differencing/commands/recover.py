@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,23 +13,32 @@ import pandas as pd
 import torch
 
 from astrid_ml.errors import UserError
-from astrid_ml.executors.within import within_memory
+from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.local import Serial
 from astrid_ml.files import finite, whole, write_json
 from astrid_ml.found import found
+from astrid_ml.pipeline.parts import Part, do_parts, forget_other_parts, in_short, said_of_share
+from astrid_ml.pipeline.shards import share_of
 from astrid_ml.preprocessing.differencing.commands.inject import free_places
-from astrid_ml.preprocessing.differencing.commands.recovery import Recovery, recover, summarise
+from astrid_ml.preprocessing.differencing.commands.recover_pair import (
+    PairToRecover,
+    RecoverPair,
+    parts_of,
+    recoveries,
+    sources_of,
+)
+from astrid_ml.preprocessing.differencing.commands.recovery import Recovery, summarise
 from astrid_ml.preprocessing.differencing.commands.recovery_figure import write_recovery_figure
 from astrid_ml.preprocessing.differencing.frame.apart import refuse_one_image
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.manifest import Pair, find_pairs, frame_files
-from astrid_ml.preprocessing.differencing.frame.truth import placed, truth_table
+from astrid_ml.preprocessing.differencing.frame.truth import truth_table
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
-from astrid_ml.preprocessing.differencing.stars.psf import GivenPsf
-from astrid_ml.preprocessing.differencing.stars.select import find_sources
 from astrid_ml.types import Count, Filled, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
+FORM = 1  # of what is kept of a pair: raised when the same pair and settings give something else
 _LOG = logging.getLogger(__name__)
 
 
@@ -87,6 +96,8 @@ class RecoverCommand:
         radius: px; of detections to the truth.
         bright: flux (science units) of stars near which false positives are counted apart.
         seed: of the injections.
+        executor: where the pairs are subtracted; None is one after the other in this process.
+        shard: ``i/n`` subtracts every n-th pair from the i-th on; ``join`` compares what shards did.
     """
 
     output_dir: str
@@ -102,37 +113,64 @@ class RecoverCommand:
     radius: Annotated[Positive, InUnits("px")] = 4.0
     bright: Positive = 2e4
     seed: Seed = 1
+    executor: Executor | None = None
+    shard: str | None = None
 
-    @within_memory("a pair of frames")
     def run(self) -> dict[str, Any]:
-        """Run every way on every pair; returns the table's main columns."""
-        ways, pairs = self._ways(), self._pairs()
-        results: dict[str, list[Recovery]] = {name: [] for name in ways}
-        failed: list[str] = []
-        without: set[str] = set()
-        for label, science, reference, truth in self._cases(pairs):
-            for name, pipeline in ways.items():
-                if isinstance(pipeline.psf, GivenPsf) and (science.psf is None or reference.psf is None):
-                    without.add(label)
-                    continue
-                try:
-                    done = pipeline(science, reference)
-                except UserError as error:
-                    failed.append(f"{label}, {name}: {error}")
-                    continue
-                results[name].append(recover(done, truth, self.radius, self.bright))
-            _LOG.info("%s: %d known sources", label, len(truth))
-        if without:
-            _LOG.warning("%d pairs bring no PSFs and have no row for given ones", len(without))
-        results = {name: parts for name, parts in results.items() if parts}
-        if not results:
+        """Run every way on every pair that is not done; returns the table's main columns.
+
+        A pair that fails, or a way that fails on one, is named, and the others go on.
+        """
+        share = share_of(self.shard)
+        ways, pairs, output = self._ways(), self._pairs(), Path(self.output_dir)
+        settings = ["recover", FORM, self.pipeline, ways, self.inject, self.radius, self.bright]
+        roots = [] if self.input is None else [Path(self.input)]
+        parts = parts_of(pairs, settings, roots)
+        output.mkdir(parents=True, exist_ok=True)
+        work = RecoverPair(self.pipeline, ways, self.inject, self.radius, self.bright, output)
+        results = do_parts(
+            work,
+            parts,
+            output,
+            settings=settings,
+            executor=self.executor or Serial(),
+            share=share,
+            what="recovering",
+            roots=roots,
+        )
+        if results is None:
+            return {**said_of_share(output, share), "output_dir": self.output_dir}
+        found, failed = self._joined(parts, results, list(ways))
+        forget_other_parts(output, {part.item.mark for part in parts})
+        if not found:
+            if len(results) == 1 and isinstance(results[0], UserError):
+                raise results[0]
             raise UserError("a pair that can be subtracted", "; ".join(failed)[:400], "see the reasons")
-        table = pd.DataFrame([{"name": name, **summarise(parts)} for name, parts in results.items()])
-        sources = {name: pd.concat([p.sources for p in parts], ignore_index=True) for name, parts in results.items()}
-        self._write(Path(self.output_dir), table, sources, failed)
+        table = pd.DataFrame([{"name": name, **summarise(each)} for name, each in found.items()])
+        sources = {name: pd.concat([p.sources for p in each], ignore_index=True) for name, each in found.items()}
+        self._write(output, table, sources, failed)
         shown = ("completeness_above_7", "m50", "false_positives_per_mpx", "slope", "pull_std", "sig_std_raw")
         brief = {row["name"]: {k: _round(row[k]) for k in shown if k in row} for row in table.to_dict("records")}
         return {"rows": brief, "failed": len(failed), "output_dir": self.output_dir}
+
+    def _joined(
+        self, parts: Sequence[Part], results: Sequence[dict[str, Any] | Exception], ways: Sequence[str]
+    ) -> tuple[dict[str, list[Recovery]], list[str]]:
+        """What each way recovered of all pairs, in their order, and what failed with its reason."""
+        found: dict[str, list[Recovery]] = {name: [] for name in ways}
+        failed: list[str] = []
+        without = 0
+        for part, result in zip(parts, results, strict=True):
+            if isinstance(result, Exception):
+                failed.append(f"{part.name}: {in_short(result)}")
+                continue
+            failed += [f"{part.name}, {name}: {reason}" for name, reason in result["failed"].items()]
+            without += bool(result["without_psfs"])
+            for name, one in recoveries(result, sources_of(Path(self.output_dir), part.item.mark)).items():
+                found[name].append(one)
+        if without:
+            _LOG.warning("%d pairs bring no PSFs and have no row for given ones", without)
+        return {name: each for name, each in found.items() if each}, failed
 
     def _ways(self) -> dict[str, DifferencingPipeline]:
         ways = {name: replace(self.pipeline, subtract=step) for name, step in self.subtractions.items()}
@@ -144,8 +182,8 @@ class RecoverCommand:
             ways = {name: ways[name] for name in self.methods}
         return ways
 
-    def _pairs(self) -> list[tuple[Pair, pd.DataFrame | None]]:
-        """The pairs with their truth, None where sources are injected: all tables and files are looked at first.
+    def _pairs(self) -> list[PairToRecover]:
+        """The pairs, with a seed where sources are injected: all tables and files are looked at first.
 
         Raises:
             UserError: no pair, a file that is not there, a pair without truth, a table that is none.
@@ -156,40 +194,21 @@ class RecoverCommand:
             if self.inject.n < 1:
                 raise UserError("known sources", "inject.n=0", "set inject.n=100")
             refuse_one_image(self.science, self.reference)
-            return [(Pair(self.science.path, vars(self.science), vars(self.reference)), None)]
+            return [PairToRecover(Pair(self.science.path, vars(self.science), vars(self.reference)), self.seed)]
         pairs = find_pairs([Path(self.input)])[: self.limit]
         files = [path for pair in pairs for side in (pair.science, pair.reference) for path in frame_files(side)]
         if absent := [found(path) for path in files if not path.is_file()]:
             got = f"{', '.join(absent[:3])}{f' and {len(absent) - 3} more' if len(absent) > 3 else ''}"
             raise UserError("the files that the manifest names", got, "correct the manifest, or fetch them")
         if self.inject.n > 0:
-            return [(pair, None) for pair in pairs]
+            return [PairToRecover(pair, self.seed + number) for number, pair in enumerate(pairs)]
         without = [pair.name for pair in pairs if pair.truth is None]
         if without:
             fix = "add the column truth to the manifest, or inject: inject.n=100"
             raise UserError("a truth for each pair", f"none for {without[0]}", fix)
-        return [(pair, truth_table(str(pair.truth))) for pair in pairs]
-
-    def _cases(
-        self, pairs: Sequence[tuple[Pair, pd.DataFrame | None]]
-    ) -> Iterator[tuple[str, Image, Image, pd.DataFrame]]:
-        load = self.pipeline.loader()
-        for number, (pair, truth) in enumerate(pairs):
-            science, reference = load(Frame(**pair.science)), load(Frame(**pair.reference))
-            if truth is None:
-                yield self._injected(pair.name, science, reference, number)
-            else:
-                yield pair.name, science, reference, placed(truth, science)
-
-    def _injected(
-        self, name: str, science: Image, reference: Image, number: int
-    ) -> tuple[str, Image, Image, pd.DataFrame]:
-        flat = self.pipeline.flat(science)
-        found = find_sources(flat)
-        estimate = self.pipeline.psf(flat, found, self.pipeline.stars(flat, found))
-        psf = estimate.psf if estimate.psf.ndim == 2 else estimate.psf.mean((0, 1))
-        changed, truth = self.inject(science, psf, self.seed + number)
-        return name, changed, reference, truth
+        for pair in pairs:
+            truth_table(str(pair.truth))
+        return [PairToRecover(pair) for pair in pairs]
 
     def _write(self, folder: Path, table: pd.DataFrame, sources: dict[str, pd.DataFrame], failed: list[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,11 +15,11 @@ from astrid_ml.preprocessing.differencing.detect.measure import forced
 from astrid_ml.preprocessing.differencing.detect.options import EDGE, NEAR_MASK
 from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.truth import match
-from astrid_ml.preprocessing.differencing.quality import Quality
 from astrid_ml.preprocessing.differencing.stars.select import find_sources
 from astrid_ml.stats import robust_sigma, wilson
 from astrid_ml.types import Floats, Mask
 
+BLANK_SKY = ("sig_std_raw", "neighbour_corr", "sig_mean")
 SNR_BINS = (4.0, 5.0, 7.0, 10.0, 20.0, np.inf)
 
 
@@ -31,12 +31,12 @@ class Recovery:
         sources: a row for each known source: x, y, flux, mag, snr_opt where known, kind, ``found``, ``masked``,
             ``alone`` (no other known source within 12 px), ``snr``, ``flux_forced``, ``flux_err`` at its true position.
         counts: false positives and negatives, those near bright stars apart, and the area in Mpx they come from.
-        quality: the pair's quality record.
+        blank_sky: figures of the significance, by the names of ``BLANK_SKY``.
     """
 
     sources: pd.DataFrame
     counts: dict[str, float]
-    quality: Quality
+    blank_sky: dict[str, float]
 
 
 def recover(done: Difference, truth: pd.DataFrame, radius: float, bright: float, clearance: float = 4.0) -> Recovery:
@@ -63,7 +63,8 @@ def recover(done: Difference, truth: pd.DataFrame, radius: float, bright: float,
     rows_, columns = np.clip(np.rint(at[:, 1]).astype(int), 0, h - 1), np.clip(np.rint(at[:, 0]).astype(int), 0, w - 1)
     out["masked"] = done.result.mask.numpy()[rows_, columns]
     out["alone"] = _alone(at, 12.0)
-    return Recovery(out, _false(done, at, bright, clearance), done.quality)
+    said = done.quality.significance.record()
+    return Recovery(out, _false(done, at, bright, clearance), {name: said[name] for name in BLANK_SKY})
 
 
 def _alone(at: Floats, distance: float) -> Mask:
@@ -122,8 +123,8 @@ def summarise(parts: list[Recovery]) -> dict[str, Any]:
     if "mag" in fair:
         row |= magnitudes(fair["mag"].to_numpy(dtype=float), fair["found"].to_numpy())
     row |= _photometry(fair)
-    for name in ("sig_std_raw", "neighbour_corr", "sig_mean"):
-        row[name] = float(np.mean([p.quality.significance.record()[name] for p in parts]))
+    for name in BLANK_SKY:
+        row[name] = float(np.mean([p.blank_sky[name] for p in parts]))
     return row
 
 

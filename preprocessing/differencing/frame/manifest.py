@@ -17,6 +17,7 @@ from astrid_ml.preprocessing.differencing.frame.load import Frame, split_name
 from astrid_ml.tables import read_table
 from astrid_ml.walk import walk
 
+FILES = ("path", "psf", "noise", "variance", "mask")  # of a frame
 NAMES = ("manifest.csv", "manifest.parquet")
 _FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fts.gz", ".img", ".img.gz")
 _EITHER = tuple(f.name for f in fields(Frame) if f.name not in ("path", "filter", "mission"))
@@ -127,6 +128,12 @@ def _unique(pairs: list[Pair]) -> list[Pair]:
 
 def _rest(pair: Pair) -> tuple[dict[str, Any], dict[str, Any], str | None]:
     return pair.science, pair.reference, pair.truth
+
+
+def said_of_frames(pair: Pair) -> list[dict[str, Any]]:
+    """What a line says of both frames, files by their names: wherever they lie, it says the same."""
+    sides = (pair.science, pair.reference)
+    return [{key: Path(str(v)).name if key in FILES else v for key, v in side.items()} for side in sides]
 
 
 def frame_files(frame: dict[str, Any]) -> list[Path]:

@@ -138,11 +138,12 @@ def convert_one(job: ConvertJob) -> tuple[dict[str, Any], list[Path]]:
             f"{', '.join(job.source.missing)} beside {job.source.path.name}", "none", "fetch the whole pair"
         )
     account, epochs = Account(), 0
-    job.target.unlink(missing_ok=True)  # of an earlier conversion
     with ExchangeWriter(job.target, job.row_group) as writer:
         for table in job.source.read(account, job.wavelengths, job.zero_point):
             writer.write(table)
             epochs += len(table.mjd)
+    if not writer.objects:
+        job.target.unlink(missing_ok=True)  # of an earlier conversion
     result = {"objects": writer.objects, "epochs": epochs, "account": vars(account)}
     return result, [job.target] if writer.objects else []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -11,13 +11,20 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.parquet as pq
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import PLASTICC, ZTF, short_name
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.row_blocks import (
+    columns_of,
+    is_large,
+    read_any,
+    row_blocks,
+    stand_together,
+    whole_objects,
+)
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
 from astrid_ml.types import Floats
@@ -31,24 +38,21 @@ _PLASTICC_STATIC = {
 }  # fmt: skip
 
 
-def columns_of(path: Path) -> set[str]:
-    """Column names of a CSV or parquet file, index columns included."""
-    if path.suffix == ".parquet":
-        return set(pq.read_schema(path).names)
-    return set(pd.read_csv(path, nrows=0).columns)
+def read_snana_rows(
+    path: Path, account: Account, wavelengths: Mapping[str, float] | None = None
+) -> Iterator[CurveTable]:
+    """A long table with SNANA's column names: ``SNID, MJD, BAND, FLUXCAL, FLUXCALERR, PHOTFLAG``.
+
+    A large one is read in blocks; one in which an object's rows do not stand together is read whole.
+    """
+    if is_large(path) and stand_together(block["SNID"] for block in row_blocks(path, columns=["SNID"])):
+        for rows in whole_objects(row_blocks(path), "SNID"):
+            yield _of_snana_rows(rows, account, wavelengths)
+    else:
+        yield _of_snana_rows(read_any(path), account, wavelengths)
 
 
-def read_any(path: Path) -> pd.DataFrame:
-    """A CSV or parquet file as a table, index columns included."""
-    if path.suffix != ".parquet":
-        return pd.read_csv(path, low_memory=False)
-    table = pd.read_parquet(path)
-    return table.reset_index() if table.index.name else table
-
-
-def read_snana_rows(path: Path, account: Account, wavelengths: Mapping[str, float] | None = None) -> CurveTable:
-    """A long table with SNANA's column names: ``SNID, MJD, BAND, FLUXCAL, FLUXCALERR, PHOTFLAG``."""
-    rows = read_any(path)
+def _of_snana_rows(rows: pd.DataFrame, account: Account, wavelengths: Mapping[str, float] | None) -> CurveTable:
     epochs = pd.DataFrame(
         {
             "object_id": rows["SNID"].astype(str),
@@ -84,31 +88,6 @@ def read_plasticc(
         objects = objects[~objects["object_id"].isin(again)]
         epochs = epochs[~epochs["object_id"].isin(again)]
         yield assemble(objects.assign(survey="PLASTICC", flux_kind="difference"), epochs, account, wavelengths)
-
-
-def row_blocks(path: Path, rows: int = 1_000_000) -> Iterator[pd.DataFrame]:
-    """Some rows of a CSV or parquet file at a time."""
-    if path.suffix == ".parquet":
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=rows):
-                yield batch.to_pandas()
-        return
-    with pd.read_csv(path, chunksize=rows, low_memory=False) as reader:
-        yield from reader
-
-
-def whole_objects(blocks: Iterable[pd.DataFrame], name: str) -> Iterator[pd.DataFrame]:
-    """Blocks cut so that no object lies in two: the last object's rows wait for the next block."""
-    waiting: pd.DataFrame | None = None
-    for block in blocks:
-        if waiting is not None:
-            last = waiting[name] == waiting[name].iloc[-1]
-            if not last.all():
-                yield waiting[~last]
-            block = pd.concat([waiting[last], block], ignore_index=True)
-        waiting = block
-    if waiting is not None:
-        yield waiting
 
 
 def plasticc_epochs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -217,7 +196,7 @@ class ElasticcReader:
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        yield read_snana_rows(source.path, account, wavelengths)
+        yield from read_snana_rows(source.path, account, wavelengths)
 
 
 @dataclass(frozen=True)

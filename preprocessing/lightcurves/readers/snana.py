@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, Curv
 from astrid_ml.types import Array, Floats, Floats32, Ints
 
 SEPARATOR_MJD = -777.0
+IN_MEMORY = 4_000_000  # rows of PHOT that are held in memory: 88 MB
 # ELASTICC2_TRAIN_02_SNIa-SALT3: these releases name the class in VERSION, one pair of files a class.
 _CLASS_IN_VERSION = re.compile(r"^(?:ELASTICC2?|ASTRIDSIM)_([A-Z]+)_\d+_(.+)$")
 _HEAD = re.compile(r"head(\.fits(?:\.gz)?)$", re.IGNORECASE)
@@ -60,7 +62,8 @@ def snana_blocks(
 ) -> Iterator[CurveTable]:
     """Curves of a HEAD and PHOT pair, ``size`` objects at a time (None: all at once).
 
-    Of PHOT only time, flux, error, flags and band are held (22 bytes a row), however many columns it has.
+    Of PHOT only time, flux, error, flags and band are held (22 bytes a row), however many columns it has; those of a
+    large table on the disk.
 
     Args:
         head: the HEAD file, plain or gzipped.
@@ -81,9 +84,8 @@ def snana_blocks(
     epochs = read_phot(phot)
     first, last, nobs = (columns[name].astype(np.int64) for name in POINTERS)
     segments = locate(first, last, nobs, epochs.mjd == SEPARATOR_MJD)
-    objects = object_table(header, columns)
     account.bits = flag_bits(header)
-    usable = account_for(objects["object_id"].to_numpy(dtype=object), segments, account)
+    usable = account_for(texts(columns["SNID"]), segments, account)
     own = band_wavelengths(header, epochs.bands, wavelengths)
     names = tuple(short_name(name) for name in epochs.bands)
     step = size or max(len(usable), 1)
@@ -91,7 +93,7 @@ def snana_blocks(
         chosen = usable[begin : begin + step]
         offsets, rows = rows_of(segments, chosen)
         flat: dict[str, Array] = {name: getattr(epochs, name)[rows] for name in EPOCH_COLUMNS}
-        part = objects.iloc[chosen].reset_index(drop=True)
+        part = object_table(header, {name: values[chosen] for name, values in columns.items()})
         yield clean(CurveTable(part, offsets, bands=names, wavelengths=own, **flat), account)
 
 
@@ -122,9 +124,9 @@ def read_phot(path: Path) -> Epochs:
         band_column = next((name for name in ("BAND", "FLT") if name in table.names), None)
         if band_column is None:
             raise UserError(f"the column BAND or FLT in {path.name}", "neither", "check the file")
-        mjd, bands = np.empty(table.rows), TextCodes()
-        flux, error = np.empty(table.rows, dtype=np.float32), np.empty(table.rows, dtype=np.float32)
-        flag, codes = np.zeros(table.rows, dtype=np.int32), np.empty(table.rows, dtype=np.int16)
+        mjd, bands = column_of(table.rows, np.float64), TextCodes()
+        flux, error = column_of(table.rows, np.float32), column_of(table.rows, np.float32)
+        flag, codes = column_of(table.rows, np.int32), column_of(table.rows, np.int16)
         wanted: dict[str, Array] = {"MJD": mjd, "FLUXCAL": flux, "FLUXCALERR": error, "PHOTFLAG": flag}
         for start, block in table.blocks():
             place = slice(start, start + len(block))
@@ -133,6 +135,19 @@ def read_phot(path: Path) -> Epochs:
                     values[place] = table.column(block, name)
             codes[place] = bands.encode(block[band_column])
     return Epochs(mjd, flux, error, flag, codes, bands.names)
+
+
+def column_of(rows: int, kind: type[np.generic]) -> Array:
+    """Room for a column, filled with zeros; a large one lies in a temporary file, whose pages the system takes back.
+
+    Args:
+        rows: how many.
+        kind: of the values.
+    """
+    if rows <= IN_MEMORY:
+        return np.zeros(rows, dtype=kind)
+    with tempfile.TemporaryFile() as file:  # it has no name; it goes when the array does
+        return np.asarray(np.memmap(file, dtype=kind, mode="w+", shape=(rows,)))
 
 
 def flag_bits(header: Mapping[str, Any]) -> dict[str, int]:

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.executors.within import within_memory
+from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.local import Serial
 from astrid_ml.files import write_json
+from astrid_ml.fingerprint import file_hash
 from astrid_ml.found import none_in
-from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
-from astrid_ml.preprocessing.ramps.exposure.lists import detections, with_probability
-from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.processed import Processed
-from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork, fused
+from astrid_ml.pipeline.parts import do_parts, forget_other_parts, in_short, said_of_share
+from astrid_ml.pipeline.shards import share_of
+from astrid_ml.preprocessing.ramps.commands.predict import network_of, refusal
+from astrid_ml.preprocessing.ramps.commands.score_exposure import Scored, ScoreExposure, claims_of, parts_of
+from astrid_ml.preprocessing.ramps.exposure.exposure import Processing
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
-from astrid_ml.preprocessing.ramps.judge.methods import ExposureScores, own_thresholds, score_exposure
+from astrid_ml.preprocessing.ramps.judge.methods import own_thresholds
 from astrid_ml.preprocessing.ramps.judge.summary import Comparison
-from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs, telegraph_called
-from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY
-from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
+from astrid_ml.preprocessing.ramps.judge.truth import Truth
+from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.types import Count, Existing, Level, Seed
 from astrid_ml.walk import walk
+
+FORM = 1  # of what is kept of an exposure: raised when the same files and settings give something else
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,8 @@ class ScoreRampsCommand:
         replicates: bootstrap draws of exposures for the intervals.
         seed: of those draws.
         level: of the intervals.
+        executor: where the exposures are scored; None is one after the other in this process.
+        shard: ``i/n`` scores every n-th exposure from the i-th on; ``join`` judges what shards scored.
     """
 
     input: str | Sequence[str]
@@ -68,38 +67,71 @@ class ScoreRampsCommand:
     replicates: Count = 500
     seed: Seed = 0
     level: Level = 0.95
+    executor: Executor | None = None
+    shard: str | None = None
 
-    @within_memory("an exposure")
     def run(self) -> dict[str, Any]:
-        """Score; returns the headline numbers.
+        """Score each exposure that is not scored, and judge all; one that fails is named, and the others go on.
 
         Raises:
-            UserError: there are no exposures with truth.
+            UserError: there are no exposures with truth, or none that can be scored.
         """
-        network = RampNetwork.load(self.ckpt_path, self.precision, self.trust) if self.ckpt_path else None
-        files = self._files()
-        lists: dict[str, Lists] = {"likelihood": Lists()} | ({"fusion": Lists()} if network is not None else {})
-        scores: list[ExposureScores] = []
-        slopes, warned = Slopes(), []
-        for path in files:
-            with tempfile.TemporaryDirectory() as work:
-                score, warning = self._exposure(path, len(scores), Path(work), network, lists, slopes)
-            scores.append(score)
-            warned += [warning] if warning else []
-        bootstrap = Bootstrap(self.replicates, self.seed, self.level)
-        comparison = Comparison(scores, own_thresholds(network, self.processing), bootstrap)
-        result = comparison.summary() | {
-            "lists": {name: kept.summary() for name, kept in lists.items()},
-            "cleaned_slopes": slopes.summary(),
-            "warnings": warned,
-        }
-        output = Path(self.output_dir)
+        share = share_of(self.shard)
+        trust = tuple(self.trust)
+        # A wrong checkpoint is refused before any work.
+        network = None if self.ckpt_path is None else network_of(self.ckpt_path, self.precision, trust)
+        files, output = self._files(), Path(self.output_dir)
+        roots = [Path(place) for place in ([self.input] if isinstance(self.input, str) else self.input)]
+        settings = self._settings()
+        parts = parts_of(files, settings, roots)
         output.mkdir(parents=True, exist_ok=True)
+        work = ScoreExposure(output, self.load, self.processing, self.windows, self.ckpt_path, self.precision, trust)
+        results = do_parts(
+            work,
+            parts,
+            output,
+            settings=settings,
+            executor=self.executor or Serial(),
+            share=share,
+            what="scoring",
+            roots=roots,
+        )
+        if results is None:
+            return {**said_of_share(output, share), "output_dir": self.output_dir}
+        joined = Scored()
+        for part, result in zip(parts, results, strict=True):
+            if isinstance(result, dict):
+                joined.add(result, claims_of(output, part.item.mark))
+        lost = [(path, error) for path, error in zip(files, results, strict=True) if isinstance(error, Exception)]
+        forget_other_parts(output, {part.item.mark for part in parts})
+        if not joined.scores:
+            raise refusal(lost[0][1]) from lost[0][1]
+        return self._judged(joined, own_thresholds(network, self.processing), lost)
+
+    def _judged(
+        self, joined: Scored, thresholds: dict[str, float], lost: Sequence[tuple[Path, Exception]]
+    ) -> dict[str, Any]:
+        """Write what all exposures say together; returns what is printed."""
+        comparison = Comparison(joined.scores, thresholds, Bootstrap(self.replicates, self.seed, self.level))
+        result = comparison.summary() | {
+            "lists": {name: kept.summary() for name, kept in joined.lists.items()},
+            "cleaned_slopes": joined.slopes.summary(),
+            "warnings": joined.warnings,
+        }
+        if lost:
+            result["failed"] = [{"file": str(path), "reason": in_short(error)} for path, error in lost]
+        output = Path(self.output_dir)
         write_json(output / "score.json", result)
         from astrid_ml.preprocessing.ramps.judge.figures import save_figures
 
         figures = save_figures(comparison, result, output)
-        return {"exposures": len(scores), "score": str(output / "score.json"), "figures": [str(p) for p in figures]}
+        said = {"exposures": len(joined.scores), "failed": len(lost), "score": str(output / "score.json")}
+        return said | {"figures": [str(path) for path in figures]}
+
+    def _settings(self) -> list[Any]:
+        """What decides the claims on all exposures."""
+        network = None if self.ckpt_path is None else [file_hash(Path(self.ckpt_path)), self.precision]
+        return ["score-ramps", FORM, self.load, self.processing, self.windows, network]
 
     def _files(self) -> list[Path]:
         found = walk(self.input, is_ramp_file)
@@ -113,106 +145,3 @@ class ScoreRampsCommand:
         for path in files:
             Truth.read(path)  # before the first exposure is worked on, which takes minutes
         return files
-
-    def _exposure(
-        self,
-        path: Path,
-        number: int,
-        work: Path,
-        network: RampNetwork | None,
-        lists: dict[str, Lists],
-        slopes: Slopes,
-    ) -> tuple[ExposureScores, str | None]:
-        ramp, truth = read_ramp(path, self.load), Truth.read(path)
-        processed = process(Exposure(ramp, self.processing), work / "cube.npy")
-        cube = np.load(work / "cube.npy", mmap_mode="r")
-        score, table = score_exposure(number, processed, cube, truth, network, self.windows)
-        slopes.add(truth, processed, path)
-        plain = replace(processed, jumps=with_probability(processed.jumps, processed.counts["pixels"]))
-        lists["likelihood"].add(truth, plain, None)
-        if network is not None:
-            decided = fused(table, network.fusions["fusion"], processed)
-            lists["fusion"].add(truth, decided, score)
-        return score, network.cadence_warning(ramp) if network is not None else None
-
-
-@dataclass
-class Lists:
-    """What the finished lists of one method are worth.
-
-    Args:
-        telegraph: counts of telegraph pixels: ``decidable``, and each type that they were called.
-        snowballs: counts: ``real``, ``found``, ``matched``.
-        reliability: a table an exposure, ``probability`` and ``true`` of each claim.
-    """
-
-    telegraph: Counter[str] = field(default_factory=Counter)
-    snowballs: Counter[str] = field(default_factory=Counter)
-    reliability: list[pd.DataFrame] = field(default_factory=list)
-
-    def add(self, truth: Truth, decided: Processed, score: ExposureScores | None) -> None:
-        """Add one exposure."""
-        self.telegraph.update(telegraph_called(truth, decided.jumps))
-        self.snowballs.update(match_snowballs(truth, detections(decided)))
-        if score is not None:
-            claim = score.claims["fusion"]
-            odds = claim.scores[:, 0]
-            known = (claim.label != 255) & np.isfinite(odds)
-            share = 1 / (1 + np.exp(-odds[known]))
-            self.reliability.append(pd.DataFrame({"probability": share, "true": claim.label[known] > 0}))
-
-    def summary(self) -> dict[str, Any]:
-        """Counts, the share of decidable telegraph pixels called so, the snowballs' F1, calibration in ten bins."""
-        balls, flickers = self.snowballs, self.telegraph
-        out: dict[str, Any] = {"telegraph": dict(flickers), "snowballs": dict(balls)}
-        out["telegraph_called"] = flickers["telegraph"] / flickers["decidable"] if flickers["decidable"] else None
-        out["snowball_f1"] = 2 * balls["matched"] / (balls["real"] + balls["found"]) if balls["real"] else None
-        if self.reliability:
-            table = pd.concat(self.reliability, ignore_index=True)
-            bins = np.minimum((table.probability * 10).astype(int), 9)
-            rows = table.groupby(bins).agg(n=("true", "size"), claimed=("probability", "mean"), true=("true", "mean"))
-            out["reliability"] = rows.astype(float).to_dict("records")
-        return out
-
-
-@dataclass
-class Slopes:
-    """Pulls of the cleaned count rates, in their own sigmas, where the true rate is known.
-
-    Args:
-        hit: an array an exposure, of pixels with cosmic rays alone.
-        clean: an array an exposure, of pixels without events.
-    """
-
-    hit: list[Any] = field(default_factory=list)
-    clean: list[Any] = field(default_factory=list)
-
-    def add(self, truth: Truth, processed: Processed, path: Path) -> None:
-        """Add one exposure; pixels with cosmic rays alone, and pixels without events."""
-        with np.load(f"{path.with_suffix('')}_truth.npz") as file:
-            settings = json.loads(str(file["settings"])) if "settings" in file.files else {}
-        if not {"dark", "flux"} <= set(settings):
-            return
-        rate, variance = processed.features["slope"], processed.features["slope_variance"]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            pull = (rate - (float(settings["dark"]) + float(settings["flux"]))) / np.sqrt(variance)
-        other, ray = np.zeros(pull.shape, bool), np.zeros(pull.shape, bool)
-        for mask, chosen in ((ray, truth.jumps.type == COSMIC_RAY), (other, truth.jumps.type != COSMIC_RAY)):
-            mask[tuple(truth.jumps.loc[chosen, name].to_numpy(int) for name in ("integration", "y", "x"))] = True
-        usable = np.isfinite(pull) & ~other
-        self.hit.append(pull[usable & ray])
-        self.clean.append(pull[usable & ~ray])
-
-    def summary(self) -> dict[str, Any]:
-        """Mean and median pull, and its error, of pixels hit by cosmic rays and of pixels without events."""
-        out: dict[str, Any] = {}
-        for name, parts in (("hit_by_cosmic_rays", self.hit), ("without_events", self.clean)):
-            pulls = np.concatenate(parts) if parts else np.zeros(0)
-            if len(pulls):
-                out[name] = {
-                    "n": len(pulls),
-                    "mean_pull": float(pulls.mean()),
-                    "error": float(pulls.std() / np.sqrt(len(pulls))),
-                    "median_pull": float(np.median(pulls)),
-                }
-        return out

@@ -183,14 +183,34 @@ def test_parts_of_other_settings_go_when_all_is_scored(made: Untrained, tmp_path
     assert set((tmp_path / "parts").iterdir()) < many
 
 
-def test_a_damaged_part_is_named(made: Untrained, tmp_path: Path) -> None:
-    predicted(made, reader("one"), tmp_path)
-    [part] = (tmp_path / "parts").glob("????????????????????????.parquet")
-    part.write_bytes(bytes(part.stat().st_size))
-    with pytest.raises(UserError, match=f"{part.name}, which is damaged"):
-        predicted(made, reader("one"), tmp_path)
-    part.unlink()
-    assert predicted(made, reader("one"), tmp_path)["scored"] == 2
+def test_a_part_that_was_damaged_is_scored_again(made: Untrained, tmp_path: Path) -> None:
+    predicted(made, reader(), tmp_path)
+    before = results(tmp_path)
+    parts = sorted((tmp_path / "parts").glob("????????????????????????.parquet"))
+    content = bytearray(parts[0].read_bytes())
+    content[len(content) // 3] ^= 1
+    parts[0].write_bytes(content)
+    predicted(made, reader(), tmp_path)
+    assert results(tmp_path) == before
+
+
+def test_damage_between_shards_and_their_join_names_the_shard(made: Untrained, tmp_path: Path) -> None:
+    for shard in ("1/2", "2/2"):
+        predicted(made, reader("one", "again"), tmp_path, share=share_of(shard))
+    for part in (tmp_path / "parts").glob("????????????????????????.parquet"):
+        part.write_bytes(bytes(part.stat().st_size))
+        break
+    with pytest.raises(UserError, match=r"1 of 2 pieces of work are missing .*run shard=[12]/2 again") as refused:
+        predicted(made, reader("one", "again"), tmp_path, share=share_of("join"))
+    named = refused.value.fix.split("shard=")[1][:3]
+    predicted(made, reader("one", "again"), tmp_path, share=share_of(named))
+    assert predicted(made, reader("one", "again"), tmp_path, share=share_of("join"))["failed"] == 0
+
+
+def test_a_part_that_is_damaged_while_it_is_joined_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(bytes(100))
+    with pytest.raises(UserError, match=r"a\.parquet, which is damaged"):
+        read_part(tmp_path / "a.parquet")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.limits import Limits
+from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.preprocessing.differencing.commands.associate import AssociateCommand, joined_candidates
 from astrid_ml.preprocessing.differencing.commands.depth import DepthCommand
-from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, run_all, write_report
+from astrid_ml.preprocessing.differencing.commands.epochs import (
+    MeasureImage,
+    find_files,
+    measure_all,
+    read_positions,
+    write_report,
+)
 from astrid_ml.preprocessing.differencing.commands.forced import ForcedCommand
 from astrid_ml.preprocessing.lightcurves.curves.exchange import read_exchange
 
@@ -193,24 +206,61 @@ def test_a_table_of_positions_without_rows_is_refused(end: str, tmp_path: Path) 
         read_positions(path)
 
 
-def inverse(x: float) -> float:
-    return 1 / x
+@dataclass(frozen=True)
+class Lines:
+    """Measures files of numbers, some of which no process survives."""
+
+    factor: float = 1.0
+
+    def __call__(self, path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+        text = path.read_text()
+        if text == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        values = [float(line) * self.factor for line in text.split()]
+        return {"source": str(path), "worst": float("nan")}, pd.DataFrame({"value": values})
 
 
-def test_one_failure_is_named_and_the_rest_is_in_order_and_all_failures_are_an_error() -> None:
-    done, failed = run_all(None, inverse, [4.0, 0.0, 2.0], ["a", "b", "c"])
-    assert done == [0.25, 0.5]
-    assert failed == [{"source": "b", "reason": "ZeroDivisionError: float division by zero"}]
-    with pytest.raises(UserError, match="a name"):
-        run_all(None, refuse, ["first", "second"], ["a", "b"])
+def measured(folder: Path, executor: Any = None, factor: float = 1.0) -> Any:
+    files = sorted(folder.glob("*.txt"))
+    return measure_all(MeasureImage(Lines(factor), folder / "out"), files, ["lines", factor], executor)
 
 
-def test_no_job_has_no_result_and_no_failure() -> None:
-    assert run_all(None, inverse, [], []) == ([], [])
+def test_files_are_measured_once_in_order_and_one_failure_is_named(tmp_path: Path) -> None:
+    for name, text in {"a": "1 2", "b": "torn", "c": "3", "d": ""}.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    done, failed = measured(tmp_path)
+    assert [table["value"].tolist() for _, table in done] == [[1.0, 2.0], [3.0], []]
+    assert done[0][0] == {"source": str(tmp_path / "a.txt"), "worst": None}
+    assert failed[0]["source"] == str(tmp_path / "b.txt") and failed[0]["reason"].startswith("ValueError: ")
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "parts").glob("*.parquet")}
+    (tmp_path / "b.txt").write_text("5")
+    done, failed = measured(tmp_path, Processes(2))
+    assert [len(table) for _, table in done] == [2, 1, 1, 0] and not failed
+    assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
+    [first, *_] = measured(tmp_path, factor=2.0)[0]
+    assert first[1]["value"].tolist() == [2.0, 4.0]
+    assert not set(kept) & set((tmp_path / "out" / "parts").iterdir())  # of the other settings
 
 
-def refuse(got: str) -> None:
-    raise UserError("a name", got, "give one")
+def test_a_file_that_kills_its_process_costs_itself_and_where_all_fail_the_first_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("kill")
+    (tmp_path / "b.txt").write_text("1")
+    executor = Serial(Limits(retries=0))
+    done, failed = measured(tmp_path, executor)
+    assert len(done) == 1 and "killed" in failed[0]["reason"]
+    (tmp_path / "b.txt").write_text("torn")
+    with pytest.raises(UserError, match="killed"):
+        measured(tmp_path, executor)
+
+
+def test_a_file_of_which_nothing_is_known_is_shown_with_the_others(epoch: Callable[..., Path], tmp_path: Path) -> None:
+    paths = [epoch(1), epoch(2)]
+    with fits.open(paths[1], mode="update") as hdus:
+        hdus["MASK"].data[:] = 1
+    DepthCommand([str(path) for path in paths], str(tmp_path / "out")).run()
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [image["median"] is None for image in report["by_image"]] == [False, True]
+    assert report["median"] == report["by_image"][0]["median"]
 
 
 def test_a_report_is_json_and_replaces_the_last_one(tmp_path: Path) -> None:

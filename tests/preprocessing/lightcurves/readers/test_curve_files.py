@@ -13,10 +13,14 @@ import pytest
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, concatenate
-from astrid_ml.preprocessing.lightcurves.readers.long_tables import read_plasticc, whole_objects
+from astrid_ml.preprocessing.lightcurves.readers import row_blocks, snana
+from astrid_ml.preprocessing.lightcurves.readers.long_tables import read_plasticc, read_snana_rows
 from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import sexagesimal
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources, source_of
+from astrid_ml.preprocessing.lightcurves.readers.row_blocks import whole_objects
+from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
 from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
+from astrid_ml.preprocessing.lightcurves.simulate.write_snana import write_table
 
 
 def make_set(folder: Path) -> None:
@@ -176,3 +180,48 @@ def test_real_supernovae_and_variables_are_one_table(real_data: Path, tmp_path: 
     assert mine["mjd"] == pytest.approx(rows["time"].to_numpy(), abs=1e-9)
     assert mine["flux"] == pytest.approx(10 ** (-0.4 * (rows["mag"].to_numpy() - 27.5)), rel=1e-6)
     assert mine["band"].tolist() == rows["band"].replace({"R": "r"}).tolist()
+
+
+def long_rows() -> pd.DataFrame:
+    """Seven objects of three epochs with SNANA's names of columns."""
+    rows = pd.DataFrame(
+        {"SNID": np.repeat(np.arange(7), 3), "MJD": 60000.0 + np.arange(21), "FLUXCAL": np.arange(21.0)}
+    )
+    return rows.assign(FLUXCALERR=1.0, PHOTFLAG=0, BAND=np.resize(["g", "r", "i"], 21))
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_large_table_is_read_in_blocks_where_objects_stand_together(
+    ending: str, apart: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, path = long_rows(), tmp_path / f"x.{ending}"
+    rows = rows.iloc[[20, *range(20)]] if apart else rows
+    rows.to_csv(path, index=False) if ending == "csv" else rows.set_index("SNID").to_parquet(path)
+    [whole] = read_snana_rows(path, Account())
+    monkeypatch.setattr(row_blocks, "LARGE", 1)
+    monkeypatch.setattr(row_blocks, "BLOCK", 1)
+    monkeypatch.setattr(row_blocks.row_blocks, "__defaults__", (4, None))
+    blocks = list(read_snana_rows(path, Account()))
+    assert len(blocks) == (1 if apart else 6)
+    joined = concatenate(blocks)
+    assert joined.objects["object_id"].tolist() == whole.objects["object_id"].tolist()
+    assert joined.flux.tolist() == whole.flux.tolist() and joined.offsets.tolist() == whole.offsets.tolist()
+    assert [joined.bands[k] for k in joined.band] == [whole.bands[k] for k in whole.band]
+
+
+def test_columns_of_a_large_fits_table_lie_on_the_disk_and_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = {"SNID": np.array([b"a", b"b"]), "NOBS": np.array([2, 1], np.int32)}
+    table |= {"PTROBS_MIN": np.array([1, 4], np.int32), "PTROBS_MAX": np.array([2, 4], np.int32)}
+    write_table(tmp_path / "x_HEAD.FITS.gz", "Header", table, "x")
+    epochs = {"MJD": np.array([6e4, 6e4 + 1, -777.0, 6e4, -777.0]), "FLUXCAL": np.arange(5, dtype=np.float32)}
+    epochs |= {"FLUXCALERR": np.ones(5, np.float32), "PHOTFLAG": np.arange(5, dtype=np.int32)}
+    write_table(tmp_path / "x_PHOT.FITS.gz", "Photometry", epochs | {"BAND": np.resize([b"g", b"r"], 5)}, "x")
+    held = read_snana(tmp_path / "x_HEAD.FITS.gz", Account())
+    monkeypatch.setattr(snana, "IN_MEMORY", 0)
+    assert isinstance(snana.column_of(3, np.int16).base, np.memmap)
+    again = read_snana(tmp_path / "x_HEAD.FITS.gz", Account())
+    assert held.flux.tolist() == again.flux.tolist() == [0.0, 1.0, 3.0] and type(again.flux) is np.ndarray
+    assert held.phot_flag.tolist() == again.phot_flag.tolist() and held.objects.equals(again.objects)
