@@ -2,8 +2,8 @@
 
 Claim: serial, processes, dask, submitit and four shards that are published prepare the same bytes, also where a process
 is killed in the middle. Three kinds of work: a manifest of pairs, packets in one archive, light curves.
-Run: ``python benchmarks/executors.py [pairs=24] [packets=20000] [curves=5000] [only=WAY]``.
-Small sizes try it out, 0 leaves one out.
+Run: ``python benchmarks/executors.py [pairs=24] [packets=20000] [curves=5000] [only=WAY]``; small sizes try it out,
+0 leaves a kind out.
 """
 
 from __future__ import annotations

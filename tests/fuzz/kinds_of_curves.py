@@ -132,7 +132,7 @@ def alerts() -> list[dict[str, Any]]:
 def make_nested_avro(folder: Path) -> Path:
     source = {"type": "record", "name": "s", "fields": [{"name": k, "type": v} for k, v in SOURCE.items()]}
     thing = {"type": "record", "name": "o", "fields": [{"name": k, "type": "double"} for k in HOST]}
-    parts = [{"name": "diaSource", "type": source}]
+    parts: list[dict[str, Any]] = [{"name": "diaSource", "type": source}]
     parts += [{"name": "prvDiaSources", "type": ["null", {"type": "array", "items": "s"}]}]
     parts += [{"name": "diaObject", "type": ["null", thing]}]
     with (folder / "a.avro").open("wb") as stream:

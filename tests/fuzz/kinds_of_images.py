@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def plane_of(role: str) -> tuple[Callable[[Path], Path], Callable[[Path], Counts
         from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 
         science = next(place.parent.glob("*science.fits"))
-        return whole(int((~LoadFits()(Frame(str(science), **{role: str(place)})).mask).any()))
+        return whole(int((~LoadFits()(replace(Frame(str(science)), **{role: str(place)})).mask).any()))
 
     return make, read
 
@@ -72,7 +73,13 @@ def injected(place: Path) -> Counts:
     beside = next(iter(place.parent.glob("positions.csv")), None)
     science = place if beside is None else next(place.parent.glob("*science.fits"))
     given = Frame(str(science), gain=1.5)
-    return whole(int(InjectCommand(given, str(out), n=3, positions=beside and str(beside), margin=20).run()["sources"]))
+    return whole(
+        int(
+            InjectCommand(given, str(out), n=3, positions=None if beside is None else str(beside), margin=20).run()[
+                "sources"
+            ]
+        )
+    )
 
 
 def make_positions(folder: Path) -> Path:
@@ -102,7 +109,7 @@ def make_difference(folder: Path) -> Path:
     science = make_pair(folder / "pair")
     reference = next((folder / "pair").glob("*reference.fits"))
     sides = [Frame(str(path), zero_point=25.0, filter="r", mjd=59000.5) for path in (science, reference)]
-    DifferenceCommand(*sides, str(folder)).run()
+    DifferenceCommand(sides[0], sides[1], str(folder)).run()
     (header,) = [fits.getheader(science, i) for i, _ in enumerate(fits.open(science)) if i == 0] or [None]
     header = header if header is not None and "CRVAL1" in header else fits.getheader(science, 1)
     objects = pd.DataFrame({"object_id": ["a"], "ra": [header["CRVAL1"]], "dec": [header["CRVAL2"]]})

@@ -27,29 +27,31 @@ class TwoDevicesError(RuntimeError):
 
 
 class Elsewhere(Tensor):
-    """A tensor that is there; ``inner`` holds its numbers."""
+    """A tensor that is there; ``held`` has its numbers."""
 
-    inner: Tensor
+    held: Tensor
 
     @staticmethod
     def __new__(cls, inner: Tensor) -> Elsewhere:
-        out = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        out = Tensor._make_wrapper_subclass(
             cls, inner.size(), strides=inner.stride(), storage_offset=inner.storage_offset(), dtype=inner.dtype,
             layout=inner.layout, device=THERE, requires_grad=False,
         )  # fmt: skip
-        out.inner = inner
-        return out  # type: ignore[no-any-return]
+        out.held = inner
+        return out
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         return done(func, args, kwargs or {}, Counter())
 
 
-class Spy(TorchDispatchMode):
+class Spy(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Does operations, and counts what goes there (``in``), comes back (``out``) and is asked for (``asked``)."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.counts: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -71,10 +73,10 @@ def done(func: Any, args: Any, kwargs: dict[str, Any], counts: Counter[str]) -> 
         counts["in" if target else "out"] += 1
     counts["asked"] += name == "aten::_local_scalar_dense" and bool(there)
     counts["there"] += bool(there)
-    args, kwargs = tree_map_only(Elsewhere, lambda value: value.inner, (args, kwargs))
+    args, kwargs = tree_map_only(Elsewhere, lambda value: value.held, (args, kwargs))
     args, kwargs = tree_map_only(torch.device, lambda _: torch.device("cpu"), (args, kwargs))
     out = func(*args, **kwargs)
-    if target and name.endswith("_") and there and out is there[0].inner:
+    if target and name.endswith("_") and there and out is there[0].held:
         return there[0]
     return tree_map_only(Tensor, Elsewhere, out) if target else out
 

@@ -20,6 +20,7 @@ from astrid_ml.models.tasks.task import member_tables
 from astrid_ml.models.tasks.voxels import VoxelTask
 
 BATCHES = 3
+NOTHING: Any = None  # the datamodule below asks for no samples
 EXPERIMENTS = ("realbogus_triplets", "realbogus_roman", "lightcurves_sim", "ramp_anomalies")
 NETWORKS = [(name, None) for name in EXPERIMENTS] + [("lightcurves_sim", "lightcurve_transformer")]
 
@@ -56,10 +57,10 @@ def test_a_batch_goes_there_once_and_its_scores_come_back_once(
     with torch.inference_mode():
         length = len(next(iter(task.scores(dict(batch)).values())))
     data = Given(batch, length)
-    (expected,) = member_tables([(task, data)], None)
+    (expected,) = member_tables([(task, data)], NOTHING)
     moved = move(copy.deepcopy(task))
     with watched() as counts:
-        (table,) = member_tables([(moved, data)], None)
+        (table,) = member_tables([(moved, data)], NOTHING)
     pd.testing.assert_frame_equal(table, expected)
     tree = experiment.startswith("lightcurves")
     assert BATCHES * len(batch) <= counts["in"] <= BATCHES * (len(batch) + 2 * tree)  # and a tree's parents, lengths
