@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,8 @@ def plane_of(role: str) -> tuple[Callable[[Path], Path], Callable[[Path], Counts
         from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 
         science = next(place.parent.glob("*science.fits"))
-        return whole(int((~LoadFits()(replace(Frame(str(science)), **{role: str(place)})).mask).any()))
+        given: dict[str, Any] = {role: str(place)}
+        return whole(int((~LoadFits()(Frame(str(science), **given)).mask).any()))
 
     return make, read
 
