@@ -15,6 +15,7 @@ from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.preprocessing.ramps.commands import score_exposure
 from astrid_ml.preprocessing.ramps.commands.score_exposure import Scored, claims_of, scores_of
 from astrid_ml.preprocessing.ramps.commands.score_ramps import ScoreRampsCommand
+from astrid_ml.preprocessing.ramps.judge import methods
 from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
 SIMULATION = SimulateRamps(
@@ -73,8 +74,12 @@ def test_a_second_scoring_does_what_is_missing(raw: Path, tmp_path: Path) -> Non
 
 def test_what_is_kept_of_an_exposure_is_what_was_found(raw: Path, tmp_path: Path, monkeypatch: Any) -> None:
     found: list[Any] = []
-    real = score_exposure.score_exposure
-    monkeypatch.setattr(score_exposure, "score_exposure", lambda *given: found.append(real(*given)) or found[-1])
+
+    def watched(*given: Any) -> Any:
+        found.append(methods.score_exposure(*given))
+        return found[-1]
+
+    monkeypatch.setattr("astrid_ml.preprocessing.ramps.commands.score_exposure.score_exposure", watched)
     score(sorted(raw.glob("*0.fits"))[0], tmp_path)
     [note] = (tmp_path / "parts").glob("*.json")
     said = json.loads(note.read_text())["result"]
