@@ -75,11 +75,11 @@ def test_a_second_scoring_does_what_is_missing(raw: Path, tmp_path: Path) -> Non
 def test_what_is_kept_of_an_exposure_is_what_was_found(raw: Path, tmp_path: Path, monkeypatch: Any) -> None:
     found: list[Any] = []
 
-    def judged(*given: Any) -> Any:
+    def watched(*given: Any) -> Any:
         found.append(methods.score_exposure(*given))
         return found[-1]
 
-    monkeypatch.setattr(score_exposure, "score_exposure", judged)
+    monkeypatch.setattr("astrid_ml.preprocessing.ramps.commands.score_exposure.score_exposure", watched)
     score(sorted(raw.glob("*0.fits"))[0], tmp_path)
     [note] = (tmp_path / "parts").glob("*.json")
     said = json.loads(note.read_text())["result"]
