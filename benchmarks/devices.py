@@ -53,8 +53,9 @@ def fractions(path: Path) -> pd.DataFrame:
     table = pd.read_parquet(path)
     order = [name for name in ("id", "days") if name in table]
     table = table.sort_values(order, kind="stable", ignore_index=True)
-    names = [name for name in table if name.startswith("score") or name == "probability"]
-    return table[names].apply(pd.to_numeric, errors="coerce").dropna(axis=1, how="all")
+    names = [name for name in map(str, table) if name.startswith("score") or name == "probability"]
+    numbers: pd.DataFrame = table[names].apply(pd.to_numeric, errors="coerce")
+    return numbers.dropna(axis=1, how="all")
 
 
 def measured(folder: Path, kind: str, devices: list[str]) -> bool:

@@ -20,7 +20,8 @@ from astrid_ml.executors.limits import GB, Limits, size_of
 from astrid_ml.executors.serve import GRACE, READY
 from astrid_ml.interrupts import starting_children
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Sums in another number of threads end in other last digits; an item has one, wherever it is done.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _SERVE = "from astrid_ml.executors.serve import main; main()"
 
 
@@ -30,10 +31,9 @@ class Child:
     Args:
         work: what it does with each item.
         limits: of one item.
-        threads: that libraries may use in it; None leaves what the environment says.
     """
 
-    def __init__(self, work: Work, limits: Limits, threads: int | None) -> None:
+    def __init__(self, work: Work, limits: Limits) -> None:
         self.work, self.limits = work, limits
         self.most = limits.bytes()
         self.position = -1
@@ -44,7 +44,7 @@ class Child:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _SERVE, str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
-                env=_environment(threads),
+                env=_environment(),
             )
         self.link = Connection(ours.detach())
         told: dict[str, Any] = {"sys_path": list(sys.path)}
@@ -128,7 +128,7 @@ class Child:
             self.process.wait()
 
 
-def _environment(threads: int | None) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     env = dict(os.environ)
     env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    return env if threads is None else env | dict.fromkeys(THREADS, str(threads))
+    return env | ONE_THREAD

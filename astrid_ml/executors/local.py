@@ -28,7 +28,7 @@ class Serial:
     def map(self, work: Work, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Yield (position, result or exception)."""
         if self.limits is not None:
-            yield from Crew(work, items, self.limits, None).run(1)
+            yield from Crew(work, items, self.limits).run(1)
             return
         for position, item in enumerate(items):
             try:
@@ -41,7 +41,7 @@ class Serial:
 
 @dataclass(frozen=True)
 class Processes:
-    """Several items at a time, each in one of several processes; the machine's cores are shared out among them.
+    """Several items at a time, each in one of several processes, which use one thread each.
 
     Args:
         workers: how many; 0 means one for each core.
@@ -53,7 +53,6 @@ class Processes:
 
     def map(self, work: Work, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Yield (position, result or exception) as they finish."""
-        cores = os.cpu_count() or 1
-        workers = min(self.workers or cores, len(items))
+        workers = min(self.workers or os.cpu_count() or 1, len(items))
         if workers:
-            yield from Crew(work, items, self.limits, max(1, cores // workers)).run(workers)
+            yield from Crew(work, items, self.limits).run(workers)

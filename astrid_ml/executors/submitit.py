@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from astrid_ml.errors import UserError
-from astrid_ml.executors.child import THREADS
+from astrid_ml.executors.child import ONE_THREAD
 from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.remote import Chunk, Losses, cannot_work, chunk_of, do_chunk, need_package
@@ -250,10 +250,9 @@ def _executor(told: Submitit, folder: Path) -> Any:
 
 @contextmanager
 def _environment(told: Submitit) -> Iterator[None]:
-    """What jobs are started with: our modules, nobody else's from the current folder, threads for all of them."""
+    """What jobs are started with: our modules, nobody else's from the current folder, one thread."""
     changed = {"PYTHONPATH": os.pathsep.join(place for place in sys.path if place), "PYTHONSAFEPATH": "1"}
-    if told.cluster == "local":
-        changed |= dict.fromkeys(THREADS, str(max(1, (os.cpu_count() or 1) // told.jobs)))
+    changed |= ONE_THREAD
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:

@@ -23,11 +23,10 @@ class Crew:
         work: what is done with each item; it, the items and the results are pickled.
         items: in their order.
         limits: of one item.
-        threads: that libraries may use in each process; None leaves what the environment says.
     """
 
-    def __init__(self, work: Work, items: Sequence[Any], limits: Limits, threads: int | None) -> None:
-        self.work, self.items, self.limits, self.threads = work, items, limits, threads
+    def __init__(self, work: Work, items: Sequence[Any], limits: Limits) -> None:
+        self.work, self.items, self.limits = work, items, limits
         self.children: list[Child] = []
         self.lost: dict[int, Exception] = {}
 
@@ -72,7 +71,7 @@ class Crew:
                 child.give(position, self.items[position])
         starting = sum(not child.ready for child in self.children)
         for _ in range(min(workers - len(self.children), len(waiting) - starting)):
-            self.children.append(Child(self.work, self.limits, self.threads))
+            self.children.append(Child(self.work, self.limits))
 
     def _hear(self, child: Child) -> Iterator[tuple[int, Any]]:
         try:

@@ -19,6 +19,7 @@ from astrid_ml.executors.limits import GB, LEAST_LEFT
 NEEDED = (
     256 * 2**20
 )  # bytes that are always allowed: a machine that is full already is no reason to refuse a small file
+GPU = Path("/dev/nvidiactl")  # its driver maps more than the machine has: such a process runs without a bound
 _TORCH = "can't allocate memory"  # torch has no MemoryError: it raises a RuntimeError with these words
 
 
@@ -83,7 +84,7 @@ def _bound(left: int | None) -> tuple[int, int] | None:
         import resource
 
         used = _data()
-        if left is None or used is None:
+        if left is None or used is None or GPU.exists():
             return None
         before = resource.getrlimit(resource.RLIMIT_DATA)
         ceilings = [size for size in (used + left, *before) if size != resource.RLIM_INFINITY]

@@ -47,8 +47,8 @@ def test_nothing_is_held_where_the_system_tells_nothing(monkeypatch: pytest.Monk
 
 
 def test_the_largest_of_several_goes_before_the_machine_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    crew = Crew(str, ["a", "b"], Limits(), 1)
-    crew.children = [Child(str, crew.limits, 1), Child(str, crew.limits, 1)]
+    crew = Crew(str, ["a", "b"], Limits())
+    crew.children = [Child(str, crew.limits), Child(str, crew.limits)]
     for position, child in enumerate(crew.children):
         child.position = position
     sizes = {crew.children[0].process.pid: 10, crew.children[1].process.pid: 20}

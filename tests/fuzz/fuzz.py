@@ -79,7 +79,7 @@ def tally(kind: FileKind, files: int, first: int, work: Path, workers: int) -> T
         (folder / inside).write_bytes(changed)
         items.append((kind.name, str(folder / inside)))
         ways.append(f"seed {seed}, {way}")
-    out, crew = Tally(), WatchedCrew(read, items, LIMITS, 1)
+    out, crew = Tally(), WatchedCrew(read, items, LIMITS)
     for position, result in crew.run(workers):
         outcome, fault = judged(result)
         if position == 0:
