@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -273,7 +274,8 @@ def whole_places(value: Any) -> Any:
     """A path, or each of several, from the root of the file system."""
     if isinstance(value, list):
         return [whole_places(part) for part in value]
-    return str(Path(value).expanduser().absolute().resolve()) if isinstance(value, str) else value
+    # Not Path.resolve: it ends in a RuntimeError for a link that leads to itself.
+    return os.path.realpath(Path(value).expanduser()) if isinstance(value, str) else value
 
 
 def _moved(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class CompareCommand:
         Raises:
             UserError: fewer than two runs, a run without test predictions, or no sample in common.
         """
-        places = {Path(name).expanduser().resolve() for name in self.runs}
+        places = {Path(os.path.realpath(Path(name).expanduser())) for name in self.runs}
         tables = {name: test_predictions(Path(name)) for name in self.runs}
         if len(places) < max(2, len(self.runs)):
             raise UserError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -169,7 +170,7 @@ def _raw(config: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _places(raw: Any) -> list[Path]:
-    return [Path(place).absolute().resolve() for place in ([raw] if isinstance(raw, str) else raw or [])]
+    return [Path(os.path.realpath(place)) for place in ([raw] if isinstance(raw, str) else raw or [])]
 
 
 def identity_of(folder: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,9 @@ def refuse_store_of_raw(config: dict[str, Any]) -> None:
     Raises:
         UserError: the store is a folder of raw files.
     """
-    raw, store = config["paths"]["raw"] or [], Path(config["paths"]["data"]).absolute().resolve()
+    raw, store = config["paths"]["raw"] or [], Path(os.path.realpath(config["paths"]["data"]))
     for place in [Path(raw)] if isinstance(raw, str) else map(Path, raw):
-        whole = place.absolute().resolve()
+        whole = Path(os.path.realpath(place))
         if store == whole or (place.is_file() and store == whole.parent):
             got = f"paths.data={config['paths']['data']}, which holds the raw files of paths.raw"
             fix = "choose another paths.data, for instance paths.data=store"

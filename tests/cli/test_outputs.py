@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.main import run
-from astrid_ml.cli.outputs import RECORD, folders_of_jobs, owned_output
+from astrid_ml.cli.outputs import RECORD, folders_of_jobs, owned_output, whole_places
 from astrid_ml.cli.verbs.catalogue import all_verbs
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.lock import LockLostError
@@ -215,3 +215,8 @@ def test_a_sweep_over_parts_fills_one_folder_and_nothing_beside_them() -> None:
         ["hydra.sweep.dir=${output_dir}"],
     )
     assert folders_of_jobs(["-m", "export=a,b", "output_dir=o"], VERBS["prepare"], CONF) == (True, [])
+
+
+def test_a_link_that_leads_to_itself_has_a_place(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert whole_places([str(tmp_path / "loop"), 3]) == [str(tmp_path / "loop"), 3]

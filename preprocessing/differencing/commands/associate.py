@@ -13,6 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.within import within_memory
 from astrid_ml.files import whole
 from astrid_ml.found import why_unread
+from astrid_ml.missions import canonical, is_known, misspelt
 from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, write_report
 from astrid_ml.preprocessing.differencing.epochs.associate import Associate
 from astrid_ml.types import Count, Existing, InUnits, Positive
@@ -45,6 +46,7 @@ class AssociateCommand:
         known = read_positions(Path(self.known)) if self.known else None
         files = find_files(self.input, "candidates*.parquet")
         candidates = joined_candidates(files)
+        self._refuse_strange_missions(candidates)
         out, objects = Associate(self.radius, self.mission_radius)(candidates, known.rows if known else None)
         kept = objects[objects["n_candidates"] >= self.min_candidates].reset_index(drop=True)
         folder = Path(self.output_dir)
@@ -65,6 +67,16 @@ class AssociateCommand:
         }
         write_report(folder / "report.json", report)
         return report | {"output_dir": self.output_dir}
+
+    def _refuse_strange_missions(self, candidates: pd.DataFrame) -> None:
+        """A mission that no candidate is of and nobody knows is misspelt: its radius would count for nothing."""
+        there = set(candidates["mission"].dropna().astype(str)) if "mission" in candidates else set()
+        known = {canonical(name) for name in there}
+        for name in self.mission_radius:
+            if canonical(name) not in known and not is_known(name):
+                got = f"mission_radius.{name}, and candidates of {', '.join(sorted(there)) or 'no mission'}"
+                fix = misspelt(name) or f"leave out mission_radius.{name}"
+                raise UserError("missions of the candidates in mission_radius", got, fix)
 
 
 def _candidates(path: Path) -> pd.DataFrame:

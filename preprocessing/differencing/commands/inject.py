@@ -30,6 +30,7 @@ from astrid_ml.preprocessing.differencing.stars.select import SelectStars, find_
 from astrid_ml.readable import reading
 from astrid_ml.types import Array, Existing, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
+LEAST = 0.1  # px: places nearer than this need no cells of their own
 MOST_PHOTONS = 1e18  # that numpy can draw a Poisson number of
 Pair = tuple[float, float] | list[float]
 PositivePair = tuple[Positive, Positive] | list[Positive]
@@ -101,6 +102,10 @@ class InjectCommand:
         """``object_id, x, y, ra, dec, flux, mag, snr, kind, injected`` of the sources."""
         error = math.sqrt(float(image.variance[~image.mask].median()) / float(psf.square().sum()))
         if known is None:
+            most = most_places(image, self.spacing, self.margin)
+            if self.n > most and min(image.shape) > 2 * self.margin + 1:
+                got = f"n={self.n}, and {image.shape[0]} x {image.shape[1]} px with spacing={self.spacing:g}"
+                raise UserError(f"at most {most} sources in this image", got, "lower n or the spacing")
             x, y = free_places(image, self.n, self.spacing, self.margin, rng)
             given = pd.DataFrame({"x": x, "y": y})
         else:
@@ -166,16 +171,28 @@ def free_places(image: Image, n: int, spacing: float, margin: int, rng: np.rando
     h, w = image.shape
     bad = grow(image.mask, 4).numpy()
     kept: list[tuple[float, float]] = []
+    cells: dict[tuple[int, int], list[tuple[float, float]]] = {}  # of one spacing: only those next to a place are near
+    side = max(spacing, LEAST)
     if min(h, w) <= 2 * margin + 1:
         return np.zeros(0), np.zeros(0)
-    for _ in range(40 * n):
+    for _ in range(40 * min(n, most_places(image, spacing, margin))):
         if len(kept) == n:
             break
         x, y = rng.uniform(margin, w - 1 - margin), rng.uniform(margin, h - 1 - margin)
-        if not bad[round(y), round(x)] and all((x - a) ** 2 + (y - b) ** 2 >= spacing**2 for a, b in kept):
+        row, column = int(y // side), int(x // side)
+        near = (place for r in (-1, 0, 1) for c in (-1, 0, 1) for place in cells.get((row + r, column + c), ()))
+        if not bad[round(y), round(x)] and all((x - a) ** 2 + (y - b) ** 2 >= spacing**2 for a, b in near):
             kept.append((x, y))
+            cells.setdefault((row, column), []).append((x, y))
     places = np.array(kept).reshape(-1, 2)
     return places[:, 0].copy(), places[:, 1].copy()
+
+
+def most_places(image: Image, spacing: float, margin: int) -> int:
+    """No more places than so many can be ``spacing`` px apart: those of a hexagonal lattice, and its edge."""
+    side = max(spacing, LEAST)
+    h, w = (max(0.0, size - 1 - 2 * margin) + side for size in image.shape)
+    return int(h * w / (np.sqrt(0.75) * side**2)) + 1
 
 
 def photons(

@@ -117,7 +117,7 @@ def find_jobs(raw: Sequence[Path]) -> list[RomanJob]:
         raise UserError("job folders named jid*", f"none below {where}", "check paths.raw")
     jobs = []
     for name in sorted(found, key=_by_number):
-        same = sorted({job.path.resolve(): job for job in found[name]}.items())
+        same = sorted({os.path.realpath(job.path): job for job in found[name]}.items())
         earlier = tuple(job.path for _, job in same[:-1])
         last = same[-1][1]
         jobs.append(RomanJob(name, last.path, last.files, shadows=earlier))

@@ -10,8 +10,9 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.differencing.commands.inject import InjectCommand
+from astrid_ml.preprocessing.differencing.commands.inject import InjectCommand, free_places, most_places
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
+from astrid_ml.preprocessing.differencing.pixels.masks import grow
 from astrid_ml.preprocessing.simulated_sky.command_sky import SimulateSky
 from astrid_ml.preprocessing.simulated_sky.missions import MISSIONS
 from astrid_ml.preprocessing.simulated_sky.psf import moffat_stamp
@@ -106,3 +107,25 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         InjectCommand(frame, str(tmp_path / "o"), poisson=False, margin=60).run()
     with pytest.raises(UserError, match="smaller first"):
         InjectCommand(frame, str(tmp_path / "o"), mag=(20.0, 18.0)).run()
+
+
+@pytest.mark.parametrize("spacing", [0.0, 3.0, 16.0])
+def test_places_are_apart_and_those_that_all_pairs_would_give(sky: Path, spacing: float) -> None:
+    image = LoadFits()(Frame(image_of(sky, "ztf"), psf=str(sky / "psf.fits")))
+    x, y = free_places(image, 40, spacing, 20, np.random.default_rng(5))
+    bad, random, kept = grow(image.mask, 4).numpy(), np.random.default_rng(5), np.zeros((0, 2))
+    while len(kept) < len(x):
+        place = np.array([random.uniform(20, 139), random.uniform(20, 139)])
+        if not bad[round(place[1]), round(place[0])] and (((kept - place) ** 2).sum(1) >= spacing**2).all():
+            kept = np.vstack([kept, place])
+    assert (np.stack([x, y], 1) == kept).all()
+    assert len(x) == 40 or spacing > 10
+
+
+def test_more_sources_than_fit_are_refused_at_once(sky: Path, tmp_path: Path) -> None:
+    frame = Frame(image_of(sky, "ztf"), psf=str(sky / "psf.fits"))
+    with pytest.raises(UserError, match=r"at most \d+ sources in this image"):
+        InjectCommand(frame, str(tmp_path), n=1_000_000).run()
+    image = LoadFits()(frame)
+    x, _ = free_places(image, 1_000_000, 30.0, 20, np.random.default_rng(1))
+    assert 5 < len(x) <= most_places(image, 30.0, 20)
