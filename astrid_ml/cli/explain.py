@@ -62,6 +62,11 @@ def explain(error: Exception, conf: Folder, verb: Verb, words: Sequence[str] = (
         return UserError(
             "a launcher and a sweeper of Hydra's", text.splitlines()[0], "choose hydra/launcher= or leave it"
         )
+    if isinstance(
+        error, RecursionError
+    ):  # of Hydra or OmegaConf: a file that takes itself in, or values that refer to themselves
+        got = "a file that takes itself in, or values that refer to each other in a circle"
+        return UserError("a configuration that ends", got, "look at defaults and ${...} of your own files")
     if isinstance(error, yaml.YAMLError):
         return UserError("YAML that can be read", " ".join(text.split())[:300], "correct that file")
     if found := re.search(r"Error merging override (\S+)|Sweeping over Hydra's \w+ is not supported : '(\S+)'", text):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.keys import Keys
-from astrid_ml.cli.typed import keys_of_place
+from astrid_ml.cli.typed import elements_of, keys_of_place
 from astrid_ml.config import configuration, folder_of
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
@@ -66,8 +66,6 @@ def given_folders(arguments: Sequence[str]) -> list[Path]:
         if not folders[0].is_dir():
             raise UserError("--config-dir=FOLDER that holds options", found(folders[0]), "check the path")
     for word in [word for word in words if word.startswith(f"{_SEARCHPATH}[")][:1]:
-        from astrid_ml.cli.overrides import elements_of
-
         folders += [folder_of(part.strip("'\"")) for part in elements_of(word.removeprefix(_SEARCHPATH))]
     return folders
 

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from astrid_ml.cli.given import key_by_value, shorter_or_longer, unknown_of_hydra
 from astrid_ml.cli.keys import FORMER, Keys, keys_of, overridden
-from astrid_ml.cli.typed import is_sweep
+from astrid_ml.cli.typed import ELEMENT, elements_of, is_sweep
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
@@ -17,18 +17,11 @@ from astrid_ml.nearest import nearest
 
 # A value that Hydra reads as the text that it is; numbers are not among them.
 _WORD = re.compile(r"^[A-Za-z_][\w./:-]*$")
-# An element of a list: quoted texts, and anything but commas.
-_ELEMENT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,"'])+""")
 # What Hydra reads as something else than the name of an option.
 _NO_TEXT = re.compile(r"[-+.\d][\d.eE+-]*|true|false|nan|[-+]?inf|[{('\"].*", re.IGNORECASE | re.DOTALL)
 # What users of other programs type where paths.run_dir is due.
 _FOLDER_OF_RUN = ("output_dir", "output", "out", "resume", "resume_from", "ckpt_path", "checkpoint")
 _PLAIN_KEY = re.compile(r"^(\+{0,2})([A-Za-z_][\w./@-]*)=(.*)$", re.DOTALL)
-
-
-def elements_of(value: str) -> list[str]:
-    """The elements of ``[a,b]``; a comma inside quotes belongs to its element."""
-    return [part.strip() for part in _ELEMENT.findall(value[1:-1]) if part.strip()]
 
 
 def quote(value: str, many: bool = True) -> str:
@@ -144,10 +137,11 @@ class _Rewriter:
 
     def _places(self, key: str, value: str) -> str:
         """A path, or several of a sweep with commas between them: a name that holds a comma stands in quotes."""
-        if value.startswith("[") and not self.keys.takes_list(key) and not os.path.lexists(value):
+        listed = value.startswith("[") and value.endswith("]") and "]" not in value[:-1]
+        if listed and not self.keys.takes_list(key) and not os.path.lexists(value):
             shown = key.removesuffix(".path")
             raise UserError(f"one file or folder for {shown}", value, f"give one, without brackets: {shown}=PATH")
-        parts = [part.strip() for part in _ELEMENT.findall(value)]
+        parts = [part.strip() for part in ELEMENT.findall(value)]
         if self.sweeps and len(parts) > 1 and value[0] != "[" and not os.path.lexists(os.path.expanduser(value)):
             return ",".join(quote(part, many=False) for part in parts)
         return quote(value, self._many(key, value))

@@ -221,6 +221,22 @@ def count_different(index: Columns, name: str) -> int:
     return int(pc.count_distinct(pa.chunked_array(pa.array(index[name], pa.large_string()))).as_py())
 
 
+def columns_in(path: Path) -> tuple[list[str], list[str]]:
+    """The columns of an index, and those of them that hold text; nothing else is read.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    import pyarrow as pa
+
+    schema = open_pages(path, "check the path of dataset=").schema_arrow
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_dictionary)
+    return schema.names, [field.name for field in schema if any(holds(field.type) for holds in kinds)]
+
+
 def rows_in(path: Path) -> int:
     """Rows of a table by what its file says; 0 where the file cannot say it."""
     try:

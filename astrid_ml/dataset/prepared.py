@@ -344,21 +344,3 @@ def _is_kind(meta: dict[str, Any], name: str, kind: type) -> bool:
 def domain_of_dataset(folder: Path) -> str:
     """The domain whose pipeline made a dataset; nothing but its description is read."""
     return str(_read_meta(folder).get("domain"))
-
-
-def columns_of_dataset(folder: Path) -> tuple[list[str], list[str]]:
-    """The columns of a dataset's index, and those of them that hold text; nothing else is read.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        schema = pq.read_schema(folder / INDEX)
-    except (OSError, pa.ArrowException) as error:
-        got = f"{folder / INDEX}: {str(error).splitlines()[0]}"
-        raise UserError("a prepared dataset", got, "check the path of dataset=") from error
-    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_dictionary)
-    return schema.names, [field.name for field in schema if any(holds(field.type) for holds in kinds)]

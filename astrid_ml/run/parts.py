@@ -27,7 +27,8 @@ from astrid_ml.contracts.scoring import (
 from astrid_ml.contracts.verbs import ChecksFirst, MakesRaw, TellsColumns, TellsValues
 from astrid_ml.datamodules.features import check_columns
 from astrid_ml.datamodules.prepared import PreparedDataModule
-from astrid_ml.dataset.prepared import columns_of_dataset, domain_of_dataset
+from astrid_ml.dataset.index_file import columns_in
+from astrid_ml.dataset.prepared import INDEX, domain_of_dataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.executors.contract import Executor
@@ -210,7 +211,7 @@ def check_features(config: dict[str, Any], pipeline: DomainPipeline, datamodule:
     if config.get("dataset"):
         folder = Path(config["dataset"])
         if domain_of_dataset(folder) == type(pipeline).domain:  # another one is told when it is opened
-            check_columns(datamodule.column_keys, *columns_of_dataset(folder))
+            check_columns(datamodule.column_keys, *columns_in(folder / INDEX))
         return
     simulates = config["paths"]["raw"] is None and config.get("simulate")
     trust = config.get("trust", [])

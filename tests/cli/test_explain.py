@@ -99,3 +99,14 @@ def test_following_the_fix_is_accepted(
 
 def test_a_key_that_nobody_declares_is_named_as_it_is() -> None:
     assert missing_key("mine.own", CONF, VERBS["train"]).expected == "mine.own=VALUE"
+
+
+def test_an_experiment_that_takes_itself_in_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    text = "# @package _global_\ndefaults:\n  - /experiment: round\nname: e\n"
+    (tmp_path / "mine" / "experiment" / "round.yaml").write_text(text)
+    assert run(["train", "--config-dir=mine", "experiment=round"]) == 2
+    assert "a file that takes itself in" in capsys.readouterr().err

@@ -37,7 +37,9 @@ def parsed(override: str) -> object:
         "a=b",
     ],
 )
-def test_a_path_survives_hydras_parser(path: str) -> None:
+def test_a_path_survives_hydras_parser(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "[night]").mkdir()  # one that is not there is taken for a list
     [override] = rewrite([f"ckpt_path={path}"], "predict", CONF)
     value = parsed(override)
     assert OmegaConf.create({"key": getattr(value, "text", value)}).key == path

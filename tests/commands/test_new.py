@@ -72,7 +72,7 @@ def test_words_need_no_keys(
     assert run(["new", "modle", "mine2"]) == 2
     assert run(["new", "split"]) == 2
     told = capsys.readouterr().err
-    assert "name=VALUE" in told
+    assert "give other values as key=value" in told
     assert "did you mean model?" in told
 
 
