@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.build import with_defaults
+from astrid_ml.build import registry, resolve, with_defaults
 from astrid_ml.checkpoint.load import LoadedModel, load_model
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
 from astrid_ml.nearest import nearest
+from astrid_ml.values import fields_of, fits, words_of
 
 __all__ = ["PreparedDataset", "compose", "load_checkpoint", "predict", "train"]
 
@@ -102,10 +103,27 @@ def merged(config: dict[str, Any], overrides: Mapping[str, Any], where: str = ""
                 f"{where}{key}",
                 nearest(key, known) or ("choose one of them" if known else "leave it out"),
             )
+        if isinstance(out[key], Mapping) and not isinstance(value, Mapping) and not where:
+            known = [name for name in out[key] if not name.startswith("_")]
+            raise UserError(f"{key}.KEY=VALUE, with a KEY of {', '.join(known)}", f"{key}={value}", "set one of them")
         if isinstance(value, Mapping) and "_target_" in value:
             out[key] = dict(value)
         elif isinstance(value, Mapping) and isinstance(out[key], Mapping):
             out[key] = merged(dict(out[key]), value, f"{where}{key}.")
         else:
+            _refuse_misfit(out, key, value, where)
             out[key] = value
     return out
+
+
+def _refuse_misfit(node: Mapping[str, Any], key: str, value: Any, where: str) -> None:
+    """A value that the field of its class does not take; classes of strangers are asked when they are built."""
+    target = str(node.get("_target_", ""))
+    if target not in registry():
+        return
+    hints = fields_of(resolve(target))
+    if key in hints and not fits(value, hints[key], resolve):
+        usual = node[key]
+        known = isinstance(usual, str | int | float | list)
+        fix = f"for instance {where}{key}={usual}" if known else f"leave out {where}{key}"
+        raise UserError(f"{where}{key}: {words_of(hints[key])}", f"{where}{key}={value}", fix)

@@ -1,0 +1,43 @@
+"""What a notebook, or `astrid predict`, sets below a checkpoint's configuration is looked at before any work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from made.untrained import Untrained, untrained
+
+from astrid_ml.api import merged
+from astrid_ml.build import build
+from astrid_ml.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    made: Untrained = untrained(tmp_path_factory.mktemp("api"))
+    return {name: made.config[name] for name in ("datamodule", "evaluation", "preprocessing", "model")}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"datamodule": {"batch_size": 0}}, "datamodule.batch_size: a whole number of at least 1"),
+        ({"datamodule": {"batch_size": "foo"}}, "for instance datamodule.batch_size="),
+        ({"evaluation": {"threshold": "abc"}}, "evaluation.threshold: an option that makes a ThresholdRule"),
+        ({"evaluation": {"evaluation": {"bootstrap": {"replicates": -3}}}}, "replicates: a whole number of at least 0"),
+        ({"datamodule": {"bach_size": 3}}, "did you mean batch_size"),
+        ({"datamodule": "x"}, "datamodule.KEY=VALUE"),
+    ],
+    ids=str,
+)
+def test_values_that_the_class_does_not_take_are_refused(
+    config: dict[str, Any], overrides: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        merged(config, overrides)
+
+
+def test_other_values_take_the_place_of_the_recorded_ones(config: dict[str, Any]) -> None:
+    out = merged(config, {"datamodule": {"eval_batch_size": 7}})
+    assert build(out["datamodule"]).eval_batch_size == 7
+    assert out["evaluation"] == merged(config, {})["evaluation"]
