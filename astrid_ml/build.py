@@ -21,6 +21,7 @@ from astrid_ml.identity import FORMER_TOP_LEVEL, current
 from astrid_ml.identity import targets as targets
 from astrid_ml.installed import sound
 from astrid_ml.moved import MOVED
+from astrid_ml.nearest import nearest
 
 _TARGET = re.compile(r"""_target_:\s*["']?([A-Za-z_][\w.]*)""")
 
@@ -95,6 +96,10 @@ def _unknown(target: str) -> UserError:
             f"{target}, where there is none now; a class of that name stands at {', '.join(namesakes)}",
             f'if it moved, add the line "{target}": "{namesakes[0]}" to astrid_ml/moved.py',
         )
+    if target.startswith("astrid_ml."):
+        near = nearest(target, registry())
+        got = f"_target_: {target}, which no option of this project names"
+        return UserError("a class that this project has", got, near or "see the _target_ of the packaged options")
     return UserError(
         "a configuration or checkpoint that names only classes of this project and of installed plugins",
         f"_target_: {target}",

@@ -26,6 +26,12 @@ FLAGS = ("--cfg", "--config-dir=", "--help", "--info", "--multirun", "--package"
 _FOLDER_FLAG = re.compile(r"--config-dir=|-cd=")
 # (word, what it is): a shell shows the second beside the first.
 Word = tuple[str, str]
+HELP = """astrid completion bash|zsh|fish
+
+Prints a script for your shell: it completes verbs, options and keys. Its first lines say where it belongs.
+
+  source <(astrid completion bash)      # for this shell alone
+"""
 
 
 def completion(arguments: Sequence[str]) -> str:
@@ -40,6 +46,8 @@ def completion(arguments: Sequence[str]) -> str:
     if arguments[:1] == ["words"]:
         typed = list(arguments[1:])
         return "".join(f"{word}\t{told}\n" for word, told in words(typed[1:] if typed[:1] == ["--"] else typed))
+    if list(arguments) in (["--help"], ["-h"]):
+        return HELP
     if len(arguments) == 1 and arguments[0] in SHELLS:
         return (Path(__file__).parent / "shells" / f"astrid.{arguments[0]}").read_text(encoding="utf-8")
     got = " ".join(arguments)

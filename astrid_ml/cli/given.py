@@ -36,6 +36,8 @@ def whole_flags(arguments: Sequence[str]) -> list[str]:
     for word in words:
         flag = _FLAG.fullmatch(word)
         folder = flag and (flag.group(1) if flag.group(1) is not None else next(words, None))
+        if folder == "":
+            raise UserError("--config-dir=FOLDER that holds options", "no folder", "write its path behind the =")
         out.append(word if folder is None else f"{_WHOLE}{Path(folder).expanduser().absolute()}")
     return out
 

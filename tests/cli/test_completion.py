@@ -186,3 +186,8 @@ def test_fish_offers_words_with_what_they_are(tmp_path: Path) -> None:
         "experiment=realbogus_triplets\tReal/bogus on triplets"
     )
     assert lines[2].startswith("ckpt_path=night 1/a.ckpt\t")
+
+
+def test_help_says_what_to_do_with_what_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", "--help"]) == 0
+    assert "astrid completion bash|zsh|fish" in capfd.readouterr().out

@@ -210,3 +210,9 @@ def test_what_is_trusted_must_be_typed(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(UserError, match="type trust="):
         refuse_own_trust(cfg, ["model.trust=[my.Net]", "seed=1"])
     refuse_own_trust(OmegaConf.create({"trust": []}), [])
+
+
+@pytest.mark.parametrize("words", [["--config-dir="], ["--config-dir", ""], ["-cd="]], ids=str)
+def test_a_folder_without_a_name_is_no_folder(words: list[str]) -> None:
+    with pytest.raises(UserError, match="no folder"):
+        whole_flags(words)

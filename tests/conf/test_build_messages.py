@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from astrid_ml.build import build
+from astrid_ml.build import build, check_targets
 from astrid_ml.errors import UserError
 
 
@@ -54,3 +54,9 @@ def test_partials_lists_and_mappings_are_built_inside_out() -> None:
     assert (made["a"][0].offset, made["b"]["c"][0].offset) == (False, True)
     partial = build({"_target_": TEMPERATURE, "_partial_": True, "offset": False})
     assert partial().offset is False
+
+
+def test_a_misspelt_class_of_ours_gets_the_nearest_name_and_no_word_of_trust() -> None:
+    with pytest.raises(UserError) as caught:
+        check_targets({"_target_": "astrid_ml.preprocessing.differencing.subtract.steps.Drect"})
+    assert "did you mean astrid_ml." in caught.value.fix and "trust" not in str(caught.value)
