@@ -128,9 +128,21 @@ def build_loggers(config: Mapping[str, Any], folder: Path, name: str) -> list[Sa
         name: the experiment's name.
 
     Raises:
+        UserError: see :func:`check_trackers`.
+    """
+    check_trackers(config)
+    return [_safely(kind, config, folder, name) for kind in config["trackers"]]
+
+
+def check_trackers(config: Mapping[str, Any]) -> None:
+    """Refuse trackers that could not start, before there is anything to track.
+
+    Args:
+        config: the node ``logger``.
+
+    Raises:
         UserError: an unknown tracker, one whose package is not installed, or wandb online without a key.
     """
-    loggers = []
     for kind in config["trackers"]:
         if kind not in KNOWN:
             raise UserError(f"logger.trackers among {', '.join(KNOWN)}", kind, "choose some of them")
@@ -138,8 +150,6 @@ def build_loggers(config: Mapping[str, Any], folder: Path, name: str) -> list[Sa
             raise UserError(f"the package {kind} for the tracker {kind}", "it is not installed", MISSING[kind])
         if kind == "wandb":
             _check_key(config)
-        loggers.append(_safely(kind, config, folder, name))
-    return loggers
 
 
 def _safely(kind: str, config: Mapping[str, Any], folder: Path, name: str) -> SafeLogger:

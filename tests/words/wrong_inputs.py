@@ -156,6 +156,7 @@ WRONG: list[tuple[str | list[str], str]] = [
     (f"{SCORED} datamodule.batch_size=0", "datamodule.batch_size: a whole number of at least 1"),
     (f"{SCORED} evaluation.threshold=abc", "an option that makes a ThresholdRule"),
     (f"{SCORED} datamodule=stamps", "datamodule.KEY=VALUE"),
+    ("train experiment=realbogus_triplets logger=wandb logger.wandb_mode=onlin", "logger.wandb_mode=online or offline"),
     ("train --config-dir= experiment=realbogus_triplets", "no folder"),
     ("predict task=ramps input=missing output_dir=o", "nothing at missing"),
     (f"evaluate ckpt_path={MODEL} dataset=missing output_dir=o", "nothing at missing"),

@@ -25,7 +25,7 @@ from astrid_ml.run.training.requeue import requeued
 from astrid_ml.run.training.resume import audit_of, dataset_of, finish, plan_of
 from astrid_ml.run.training.rounds import Round, RoundWork, run_round
 from astrid_ml.tracking.cost import CostMeter
-from astrid_ml.tracking.loggers import build_loggers, ended_trackers
+from astrid_ml.tracking.loggers import build_loggers, check_trackers, ended_trackers
 
 
 def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -48,6 +48,7 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
         end_with_parent()
     check_name(str(config["name"]))
     check_parts(config)
+    check_trackers(config["logger"])
     folder = Path(config["paths"]["run_dir"])
     with owned_folder(folder):
         finished = open_run_folder(folder, config)
