@@ -111,8 +111,8 @@ def make_difference(folder: Path) -> Path:
     reference = next((folder / "pair").glob("*reference.fits"))
     sides = [Frame(str(path), zero_point=25.0, filter="r", mjd=59000.5) for path in (science, reference)]
     DifferenceCommand(sides[0], sides[1], str(folder)).run()
-    (header,) = [fits.getheader(science, i) for i, _ in enumerate(fits.open(science)) if i == 0] or [None]
-    header = header if header is not None and "CRVAL1" in header else fits.getheader(science, 1)
+    with fits.open(science) as hdus:
+        header = next(hdu.header for hdu in hdus if "CRVAL1" in hdu.header)
     objects = pd.DataFrame({"object_id": ["a"], "ra": [header["CRVAL1"]], "dec": [header["CRVAL2"]]})
     objects.to_csv(folder / "objects.csv", index=False)
     return folder / "difference.fits"

@@ -227,7 +227,7 @@ WRONG: list[tuple[str | list[str], str]] = [
     ("prepare experiment=realbogus_triplets output_dir=o", "output_dir= beside export="),
     ("prepare preprocessing=triplets paths.raw={I}/triplets shard=3/2", "shard=i/n with i from 1 to n"),
     ("simulate -m what=triplets,sky", "the jobs lie in FOLDER/0"),
-    ("simulate what=triplets output_dir={I}", "which holds other files"),
+    ("simulate what=triplets output_dir={I}/mine", "which holds other files"),
     ("simulate -m what=triplets,sky output_dir={I}/pairs", "output_dir= of a sweep"),
     (f"predict -m ckpt_path={MODEL} input={{I}}/triplets shard=1/2,2/2 device=cpu,auto output_dir=o", "shard alone"),
     (f"predict {IMAGE}", "write input="),
@@ -265,6 +265,8 @@ def make_inputs(folder: Path) -> None:
         words = line.format(I=folder).split()
         subprocess.run([sys.executable, "-m", "astrid_ml", *words], check=True, capture_output=True)
     (dataset,) = (file.parent for file in (folder / "store").glob("*/dataset.json"))
+    (folder / "mine").mkdir()
+    (folder / "mine" / "notes.txt").write_text("of the user's own\n")
     (folder / "prepared").symlink_to(dataset)
 
 
