@@ -62,7 +62,7 @@ def test_columns_of_a_dataset_are_read_from_it(tmp_path: Path) -> None:
             check_parts(config_of(*words, f"datamodule.features={features}"))
         assert caught.value.fix.startswith(fix)
     (folder / "index.parquet").write_text("no table")
-    with pytest.raises(UserError, match="a prepared dataset"):
+    with pytest.raises(UserError, match=r"a whole table index\.parquet"):
         check_parts(config_of(*words, "datamodule.features=[snr]"))
 
 
