@@ -17,7 +17,6 @@ from astrid_ml.contracts.columns import Columns
 from astrid_ml.dataset.digests import damaged
 from astrid_ml.dataset.pages import open_pages, reading
 from astrid_ml.dataset.repeats import BLOCK, repeats
-from astrid_ml.errors import UserError
 from astrid_ml.missions import with_canonical
 from astrid_ml.types import Codes, Ints
 
@@ -238,11 +237,12 @@ def columns_in(path: Path) -> tuple[list[str], list[str]]:
 
 
 def rows_in(path: Path) -> int:
-    """Rows of a table by what its file says; 0 where the file cannot say it."""
-    try:
-        return int(open_pages(path).metadata.num_rows)
-    except UserError:
-        return 0
+    """Rows of a table by what its file says.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    return int(open_pages(path).metadata.num_rows)
 
 
 def _dtypes(parts: Sequence[pd.DataFrame], nulls: set[str]) -> pd.Series:

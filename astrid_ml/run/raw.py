@@ -41,7 +41,7 @@ def refuse_store_of_raw(config: dict[str, Any]) -> None:
     Raises:
         UserError: the store is a folder of raw files.
     """
-    raw, store = config["paths"]["raw"] or [], Path(os.path.realpath(config["paths"].get("data", "data")))
+    raw, store = config["paths"]["raw"] or [], Path(os.path.realpath(config["paths"]["data"]))
     for place in [Path(raw)] if isinstance(raw, str) else map(Path, raw):
         whole = Path(os.path.realpath(place))
         if store == whole or (place.is_file() and store == whole.parent):

@@ -112,7 +112,7 @@ class Builder:
             ):
                 self.part(config.get(name))
             pipeline, datamodule = self.part(config["preprocessing"]), self.part(config["datamodule"])
-            parts.check_raw({**config, "paths": {"raw": None}}, pipeline)
+            parts.check_raw({**config, "paths": {"raw": None, "data": "store"}}, pipeline)
             parts.check_kinds(pipeline, datamodule)
             # A network is built once, whatever trains it.
             node = config["model"]["task"] | {"optimizer": None, "scheduler": None}

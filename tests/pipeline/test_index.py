@@ -131,3 +131,14 @@ def test_what_is_refused_of_the_whole_is_refused_of_parts(
     for rows in (5, 1 << 20):
         with pytest.raises(error, match=words):
             made(tmp_path / str(rows), pipeline, labeller, monkeypatch, rows)
+
+
+@pytest.mark.parametrize("rows", [5, 1 << 20], ids=["by parts", "as a table"])
+def test_records_of_a_unit_that_are_damaged_are_not_passed_over(
+    rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path, Catalogue(), None, monkeypatch, rows)
+    folders = sorted((tmp_path / "units").iterdir())
+    (folders[0] / "records.parquet").write_bytes(b"no table")
+    with pytest.raises(UserError, match=r"a whole table records\.parquet"):
+        write_index(Catalogue(), folders, None, tmp_path / "index.parquet")
