@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from astrid_ml.build import check_targets, plain, registry, resolve
+from astrid_ml.build import check_targets, plain, registry, resolve, targets
 from astrid_ml.cli.explain import placeholder
 from astrid_ml.cli.keys import Key
 from astrid_ml.errors import UserError
@@ -17,6 +17,7 @@ from astrid_ml.identity import current
 from astrid_ml.nearest import nearest
 from astrid_ml.run.settings import PLAIN_NODES
 from astrid_ml.values import NAMED, TARGET, default_of, fields_of, fits, required, takes_any, words_of
+from astrid_ml.written import written_fields
 
 LEFT_OUT = object()  # stands for a value that is not there
 NO_EFFECT = "no key, since no part of the command reads it"
@@ -62,6 +63,7 @@ def check_values(cfg: Any, declared: Callable[[str], list[Key]]) -> None:
     refuse(of_plain_nodes(raw, resolved), declared)  # before the classes' libraries are imported
     trust = tuple(resolved.get("trust") or ())
     tree = current(resolved, registry(), trust)
+    refuse(_as_written(raw, tree, ""), declared)
     check_targets(tree, trust)
     refuse(_below(raw, tree, ""), declared)
 
@@ -114,6 +116,21 @@ def of_plain_nodes(raw: Any, tree: Any) -> Iterator[Misfit]:
             yield Misfit(address, f"{NODE}: {names}", node, inspect.Parameter.empty)
 
 
+def _as_written(raw: Any, tree: Any, where: str) -> Iterator[Misfit]:
+    """Misfits that the files of our classes show, without an import."""
+    if isinstance(tree, Mapping) and isinstance(raw, Mapping):
+        fields = written_fields(str(tree.get(TARGET, "")))
+        for name in [name for name in tree if name in fields]:
+            hint, default = fields[str(name)]
+            if not any(targets(tree[name])) and not fits(tree[name], hint, resolve):
+                yield Misfit(_home(raw.get(name), _joined(where, name)), words_of(hint), tree[name], default)
+        for key, value in tree.items():
+            yield from _as_written(raw.get(key), value, _joined(where, key))
+    elif isinstance(tree, list) and isinstance(raw, list):
+        for number, value in enumerate(tree):
+            yield from _as_written(raw[number], value, f"{where}[{number}]")
+
+
 def _below(raw: Any, tree: Any, where: str) -> Iterator[Misfit]:
     """Misfits in the nodes of classes, each looked at where it stands and not where it is referred to."""
     if isinstance(tree, Mapping) and isinstance(raw, Mapping):
@@ -134,7 +151,8 @@ def _of_fields(
         from pytorch_lightning import Trainer  # the node has a part of its arguments; others may be added
 
         hints = fields_of(Trainer) | hints
-    yield from _names_apart(node, where, kind, hints)
+    if where not in PLAIN_NODES or TARGET not in node:
+        yield from _names_apart(node, where, kind, hints)
     for name, value in node.items():
         if name in hints and not fits(value, hints[name], resolve):
             yield Misfit(

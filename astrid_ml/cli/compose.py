@@ -15,7 +15,7 @@ from astrid_ml.cli.given import flags_first, whole_flags
 from astrid_ml.cli.keys import keys_of
 from astrid_ml.cli.outputs import enter_job, folders_of_jobs, owned_output
 from astrid_ml.cli.overrides import rewrite
-from astrid_ml.cli.typed import WORDS, check_typed, named
+from astrid_ml.cli.typed import WORDS, check_typed, is_sweep, named
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
@@ -73,6 +73,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
     from astrid_ml.searchpath import announce
 
     announce()
+    _look_at_jobs(overrides, verb, conf, words)
     original, stopped = list(sys.argv), list[Exception]()
 
     def job(cfg: Any) -> None:
@@ -110,6 +111,22 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                 raise
             raise explained from error
     return max(_codes, default=0)
+
+
+def _look_at_jobs(overrides: Sequence[str], verb: Verb, conf: Folder, words: Sequence[str]) -> None:
+    if not is_sweep(overrides):
+        return
+    from astrid_ml.cli.jobs import check_jobs
+
+    try:
+        check_jobs(overrides, verb, conf)
+    except UserError:
+        raise
+    except Exception as error:
+        explained = explain_before(error, conf, verb, words)
+        if explained is None:
+            raise
+        raise explained from error
 
 
 def _failed(cfg: Any, error: Exception) -> None:

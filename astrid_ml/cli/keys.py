@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from yaml.constructor import SafeConstructor
@@ -77,7 +77,12 @@ class Key:
 
     def is_text(self) -> bool:
         """Whether the class's field takes text."""
-        return bool(self.target) and takes_text(self.target, self.name.rpartition(".")[2])
+        from astrid_ml.run.settings import PLAIN_NODES  # numpy with it: help and the first word need neither
+        from astrid_ml.values import fields_of
+
+        node, _, last = self.name.rpartition(".")
+        plain = fields_of(PLAIN_NODES[node]) if node in PLAIN_NODES else {}
+        return _is_text(plain[last]) if last in plain else bool(self.target) and takes_text(self.target, last)
 
 
 @dataclass
@@ -303,6 +308,11 @@ def takes_text(target: str, name: str, several: bool = False) -> bool:
         name: of the field.
         several: ask for several texts alone.
     """
+    from astrid_ml.written import written_fields  # numpy with it
+
+    written = written_fields(target)
+    if name in written:
+        return _is_text(written[name][0], several)
     module, _, kind = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), kind)
@@ -317,6 +327,8 @@ def takes_text(target: str, name: str, several: bool = False) -> bool:
 
 def _is_text(hint: Any, several: bool = False) -> bool:
     origin = typing.get_origin(hint)
+    if origin is Annotated:
+        return _is_text(typing.get_args(hint)[0], several)
     if origin in (typing.Union, types.UnionType):
         return any(_is_text(part, several) for part in typing.get_args(hint))
     if origin is Literal or origin is dict:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from astrid_ml.types import Count, Decay, NonNegative, Seed, Share, Whole
+from astrid_ml.types import Count, Decay, NonNegative, Positive, Seed, Share, Whole
 
 Precision = Literal[
     "auto", "32-true", "32", "64-true", "64", "16-mixed", "bf16-mixed", "16-true", "bf16-true", 16, 32, 64
@@ -128,10 +128,26 @@ class PathSettings:
     sweep_dir: str
 
 
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """``optimizer``: what torch's optimisers have in common; the class says what else it takes.
+
+    Args:
+        lr: learning rate.
+        weight_decay: of the weights, a step.
+        momentum: of the gradient.
+    """
+
+    lr: Positive = 1e-3
+    weight_decay: NonNegative = 0.0
+    momentum: Decay = 0.0
+
+
 PLAIN_NODES: dict[str, type] = {
     "": RunSettings,
     "data": DataSettings,
     "trainer": TrainerSettings,
     "callbacks": CallbackSettings,
     "paths": PathSettings,
+    "optimizer": OptimizerSettings,
 }

@@ -15,7 +15,9 @@ from omegaconf import OmegaConf
 
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.compose import run_verb
-from astrid_ml.cli.jobs import record_failed_job
+from astrid_ml.cli.given import configuration_of
+from astrid_ml.cli.jobs import check_jobs, jobs_to_look_at, record_failed_job
+from astrid_ml.cli.main import run
 from astrid_ml.cli.verbs.catalogue import all_verbs
 from astrid_ml.errors import UserError
 from astrid_ml.run.environment import run_identity
@@ -106,15 +108,15 @@ def test_a_sweep_extended_reordered_and_killed_keeps_each_job_beside_its_setting
 
 
 def test_another_sweep_in_the_folder_leaves_the_old_records(tmp_path: Path) -> None:
-    sweep(tmp_path, "optimizer.lr=0.001")
+    sweep(tmp_path, "split.link_radius=1")
     record = (tmp_path / "sweep" / "0" / "run.json").read_bytes()
-    code, jobs = sweep(tmp_path, "seed=5", "optimizer.lr=0.001,-1")  # one job that is refused
+    code, jobs = sweep(tmp_path, "seed=5", "split.link_radius=1,360000")  # all in one group: only the data tell
     assert code == 1
     assert (tmp_path / "sweep" / "0" / "run.json").read_bytes() == record
     assert sorted(jobs["status"]) == ["done", "done", "failed"]
     refused = jobs[jobs["status"] == "failed"].iloc[0]
-    assert "lr" in refused["reason"] and float(refused["optimizer.lr"]) == -1
-    again, jobs = sweep(tmp_path, "seed=5", "optimizer.lr=0.001,-1")
+    assert "nothing in train" in refused["reason"] and float(refused["split.link_radius"]) == 360000
+    again, jobs = sweep(tmp_path, "seed=5", "split.link_radius=1,360000")
     assert again == 1 and len(jobs) == 3  # the refused one stands where it stood
 
 
@@ -130,3 +132,37 @@ def test_the_record_of_a_run_is_not_replaced_by_that_of_a_refusal(
     assert (other / "run.json").read_bytes() == record
     told = [json.loads(path.read_text()) for path in tmp_path.glob("*/run.json") if path.parent != other]
     assert [(entry["status"], entry["overrides"]) for entry in told] == [("failed", ["seed=2"])]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["optimizer.lr=0.001,-1"], "optimizer.lr: a number above 0"),
+        (["split=group,nosuch"], "split: one of"),
+        (["model=braai_wide,fusion", "model.network.dropout=7"], "model.network.dropout"),
+        (["channels.size=31,200"], "channels"),
+        (["model=braai_vgg6,lightcurve_gru"], "evaluation= for answers of the kind hierarchy"),
+    ],
+)
+def test_a_sweep_with_a_wrong_value_is_refused_before_its_first_job(
+    words: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["train", "-m", "experiment=realbogus_sim", "seed=1,2", *words]) == 2
+    assert f"expected {expected}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_each_value_is_looked_at_once_and_other_sweepers_choose_theirs() -> None:
+    jobs = list(jobs_to_look_at(["a=1,2,3", "b=x,y", "c=range(0,3)", "d=5"]))
+    assert len(jobs) == 1 + 2 + 1 + 2 and all("d=5" in job for job in jobs)
+    assert {word for job in jobs for word in job} >= {"a=3", "b=y", "c=2"}
+    assert not list(jobs_to_look_at(["a=1,2", "hydra/sweeper=optuna"]))
+    assert not list(jobs_to_look_at(["model=glob(*)"]))
+
+
+def test_what_only_a_job_knows_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["-m", "what=pairs", "simulate.n=1,2", "output_dir=${hydra:runtime.cwd}/out"]
+    verbs = all_verbs(conf := configuration_of([]))
+    check_jobs([*words[:1], "simulate=pairs", *words[2:]], verbs["simulate"], conf)

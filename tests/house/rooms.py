@@ -17,6 +17,7 @@ HOUSE = (
     "fingerprint",
     "types",
     "values",
+    "written",
     "sky",
     "missions",
     "stats",

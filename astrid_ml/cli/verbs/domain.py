@@ -6,15 +6,29 @@ import json
 from typing import Any
 
 from astrid_ml.build import build, plain
+from astrid_ml.errors import UserError
 from astrid_ml.printable import printable
 
 
 def command(cfg: Any) -> int:
     """Run a domain's command and print its summary."""
     tree = plain(cfg)
-    summary: dict[str, Any] = build(tree["command"], tree.get("trust", [])).run()
+    summary: dict[str, Any] = _built(tree).run()
     print_summary(summary)
     return 1 if summary.get("failed") else 0
+
+
+def check(cfg: Any) -> None:
+    """Refuse what the command's classes refuse."""
+    _built(plain(cfg))
+
+
+def _built(tree: dict[str, Any]) -> Any:
+    made = build(tree["command"], tree.get("trust", []))
+    if not callable(getattr(made, "run", None)):
+        got = f"{type(made).__name__}, which has none"
+        raise UserError("command: a node with the _target_ of a class that has a method run()", got, "write that class")
+    return made
 
 
 def print_summary(summary: dict[str, Any]) -> None:

@@ -26,6 +26,13 @@ def command(cfg: Any) -> int:
     return 0
 
 
+def check(cfg: Any) -> None:
+    """Refuse parts that do not go together, before there are data."""
+    from astrid_ml.run.parts import check_parts
+
+    check_parts(plain(cfg))
+
+
 def true_run_dir(cfg: Any) -> str:
     """The folder of this very job: in a sweep each job has its own."""
     from hydra.core.hydra_config import HydraConfig

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from astrid_ml.errors import UserError
 from astrid_ml.types import Array, Floats32, Mask
 
 _FEW = 200_000  # pixels above the threshold at once; sep touches all of the memory that it is given for them
@@ -23,6 +24,9 @@ def segmented(
         noise: sigma of a pixel, in the units of ``data``.
         mask: (H, W) bool, True where no pixel counts.
         options: of ``sep.extract``.
+
+    Raises:
+        UserError: half of the image lies above the threshold.
     """
     import sep
 
@@ -32,8 +36,13 @@ def segmented(
         try:
             table, segments = sep.extract(data, threshold, err=noise, mask=mask, segmentation_map=True, **options)
         except Exception as error:
-            if size == last or "pixel buffer" not in str(error):
+            if "pixel buffer" not in str(error):
                 raise
+            if size == last:
+                share = float((data[~mask] > threshold * noise).mean())
+                got = f"{share:.0%} of the pixels above {threshold:g} sigma ({threshold * noise:.4g} image units)"
+                fix = "subtract the sky (preprocessing/background=sep), or give the image's true noise"
+                raise UserError("an image without its sky", got, fix) from error
         else:
             break
     return table, segments
