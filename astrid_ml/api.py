@@ -19,10 +19,22 @@ __all__ = ["PreparedDataset", "compose", "load_checkpoint", "predict", "train"]
 
 
 def compose(*overrides: str) -> Any:
-    """The configuration of ``astrid train`` with these overrides: ``compose("experiment=realbogus_sim")``."""
+    """The configuration of ``astrid train`` with these overrides: ``compose("experiment=realbogus_sim")``.
+
+    Raises:
+        UserError: an override that cannot be; what Hydra says of it.
+    """
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
     from astrid_ml.config import compose as compose_config
 
-    return compose_config("train", overrides)
+    try:
+        return compose_config("train", overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        said = f"{error} {error.__cause__ or ''}".split("\nConfig search path")[0]
+        fix = "astrid train --help lists keys and options; key=value each, as text"
+        raise UserError("overrides of astrid train", " ".join(said.split())[:300], fix) from error
 
 
 def train(cfg: Any) -> dict[str, Any]:
@@ -81,6 +93,9 @@ def predict(
     from astrid_ml.run.prediction.readers import choose_reader, kinds_read
     from astrid_ml.run.prediction.scoring import Scoring
 
+    for name, place in (("ckpt_path", ckpt_path), ("inputs", inputs), ("output_dir", output_dir)):
+        if not place or not isinstance(place, str | Path | Sequence):
+            raise UserError(f"{name}: a path", repr(place), f"give {name} the path of a file or a folder")
     share, where = share_of(shard), device_of(device)
     record, _ = read_record(Path(ckpt_path))
     config = merged(record.config, overrides) if overrides else record.config

@@ -11,6 +11,7 @@ import functools
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ def check_targets(node: Any, trust: Iterable[str] = ()) -> None:
     """
     trusted = set(trust)
     for target in sorted(set(targets(node))):
-        if target not in registry() and target not in trusted:
+        python = target.split(".")[0] in sys.stdlib_module_names and target.split(".")[0] != "__main__"
+        if python or (target not in registry() and target not in trusted):
             raise _unknown(target)
         if target in trusted and target in MOVED:
             raise UserError(
@@ -88,6 +90,9 @@ def check_targets(node: Any, trust: Iterable[str] = ()) -> None:
 
 def _unknown(target: str) -> UserError:
     """Why a target cannot be built: it moved without a line in the table, or it is not ours."""
+    if target.split(".")[0] in sys.stdlib_module_names:
+        fix = "name a class of this project, of an installed plugin or of yours"
+        return UserError("a class as _target_", f"{target}, which is Python's own", fix)
     name = target.rpartition(".")[2]
     namesakes = sorted(known for known in registry() if known.rpartition(".")[2] == name)
     if namesakes and target.split(".")[0] in ("astrid_ml", *FORMER_TOP_LEVEL):
@@ -189,7 +194,11 @@ def _made(node: Any, where: str) -> Any:
     check_arguments(values, _hints(found), where)
     try:
         return found(**values)
-    except (TypeError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:
+        if target.startswith("astrid_ml.") and not isinstance(error, TypeError | ValueError):
+            raise  # a fault of ours; classes of others refuse their arguments in any way
         name = target.rpartition(".")[2]
         raise UserError(
             f"values that {name} accepts" + (f" at {where}" if where else ""),

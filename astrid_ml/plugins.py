@@ -32,6 +32,19 @@ if TYPE_CHECKING:
     from astrid_ml.models.tasks.task import Task
     from astrid_ml.splits.plan import Split, SplitPlan
     from astrid_ml.tables import read_table
+    from astrid_ml.types import (
+        Count,
+        Existing,
+        Filled,
+        InUnits,
+        Length,
+        NonNegative,
+        Ordered,
+        Positive,
+        Range,
+        Share,
+        Whole,
+    )
 
 _HOMES = {
     "astrid_ml.contracts.pipeline": (
@@ -55,24 +68,47 @@ _HOMES = {
     "astrid_ml.executors.contract": ("Executor",),
     "astrid_ml.splits.plan": ("Split", "SplitPlan"),
     "astrid_ml.tables": ("read_table",),
+    "astrid_ml.types": (
+        "Count",
+        "Existing",
+        "Filled",
+        "InUnits",
+        "Length",
+        "NonNegative",
+        "Ordered",
+        "Positive",
+        "Range",
+        "Share",
+        "Whole",
+    ),
 }
 
 __all__ = [
     "Command",
     "Completes",
+    "Count",
     "DomainPipeline",
     "Draws",
     "Drop",
     "Embeds",
     "Executor",
+    "Existing",
     "Exports",
+    "Filled",
+    "InUnits",
     "Labeller",
+    "Length",
     "Makes",
+    "NonNegative",
+    "Ordered",
     "PicksSamples",
+    "Positive",
     "PreparedDataModule",
     "PreparedDataset",
+    "Range",
     "SampleSource",
     "Scorer",
+    "Share",
     "Simulator",
     "Split",
     "SplitPlan",
@@ -80,6 +116,7 @@ __all__ = [
     "Unit",
     "UnitWriter",
     "UserError",
+    "Whole",
     "read_table",
     "write_json",
     "write_table",

@@ -59,6 +59,11 @@ class InUnits:
 
     Args:
         name: ``px``, ``arcsec``, ``e-``.
+
+    Example:
+        >>> from astrid_ml.values import words_of
+        >>> words_of(Annotated[float, InUnits("px")])
+        'a number in px'
     """
 
     name: str
@@ -70,6 +75,11 @@ class Length:
 
     Args:
         n: of the values.
+
+    Example:
+        >>> from astrid_ml.values import fits
+        >>> fits([1, 2], Annotated[list[int], Length(2)], None), fits([1], Annotated[list[int], Length(2)], None)
+        (True, False)
     """
 
     n: int
@@ -77,12 +87,24 @@ class Length:
 
 @dataclass(frozen=True)
 class Ordered:
-    """Two values, the first not above the second: ``Annotated[Sequence[float], Ordered()]``."""
+    """Two values, the first not above the second: ``Annotated[Sequence[float], Ordered()]``.
+
+    Example:
+        >>> from astrid_ml.values import fits
+        >>> [fits(pair, Annotated[list[float], Ordered()], None) for pair in ([1, 2], [2, 1])]
+        [True, False]
+    """
 
 
 @dataclass(frozen=True)
 class Filled:
-    """At least one value in a sequence: ``Annotated[Sequence[str], Filled()]``."""
+    """At least one value in a sequence: ``Annotated[Sequence[str], Filled()]``.
+
+    Example:
+        >>> from astrid_ml.values import fits
+        >>> [fits(names, Annotated[list[str], Filled()], None) for names in (["a"], [])]
+        [True, False]
+    """
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def words_of(hint: Any) -> str:
     >>> words_of(Annotated[float, Range(0.0, open_low=True), InUnits("px")] | None), words_of(Literal["a", "b"])
     ('a number above 0 in px or null', 'a or b')
     >>> words_of(tuple[int, int]), words_of(list[str])
-    ('a list of 2: a whole number, a whole number', 'a list, each a text')
+    ('a list of 2, each a whole number', 'a list, each a text')
     """
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
@@ -196,11 +196,15 @@ def words_of(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         typed = [part for part in inner if not str(getattr(part, "__module__", "")).startswith("torch")] or inner
         parts = list(dict.fromkeys(words_of(part) for part in typed))
+        longer = {part.partition(", each ")[2] for part in parts if part.startswith("a list of ")}
+        parts = [part for part in parts if part.removeprefix("a list, each ") not in longer or part.count(" of ")]
         return " or ".join(parts) if len(parts) < 3 and "," not in parts[0] else ", or ".join(parts)
     if origin is typing.Literal:
         return " or ".join(dict.fromkeys(str(choice) for choice in inner))
     if origin is tuple and inner and inner[-1] is not Ellipsis:
-        return f"a list of {len(inner)}: {', '.join(words_of(part) for part in inner)}"
+        words = [words_of(part) for part in inner]
+        alike = len(set(words)) == 1 and len(words) > 1
+        return f"a list of {len(inner)}{', each ' + words[0] if alike else ': ' + ', '.join(words)}"
     if origin in _SEQUENCES or hint in _SEQUENCES:
         return f"a list, each {words_of(inner[0])}" if inner else "a list"
     if origin in _MAPPINGS or hint in _MAPPINGS:

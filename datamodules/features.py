@@ -66,22 +66,25 @@ def _holds_numbers(column: pd.Series[Any]) -> bool:
     return pd.api.types.is_numeric_dtype(known.dtype) or bool(pd.to_numeric(known, errors="coerce").notna().all())
 
 
-def check_columns(named: Mapping[str, Sequence[str]], there: Collection[str], texts: Collection[str] = ()) -> None:
+def check_columns(
+    named: Mapping[str, Sequence[str]], there: Collection[str], texts: Collection[str] = (), group: str = "datamodule"
+) -> None:
     """Refuse columns that samples do not have, or that hold no numbers.
 
     Args:
-        named: key of the datamodule -> columns.
+        named: key of the datamodule, or of another group -> columns.
         there: the columns of the index.
-        texts: those of them that hold no numbers.
+        texts: those of them that hold no numbers, where numbers are asked for.
+        group: whose keys they are.
 
     Raises:
         UserError: names the key, and the nearest column.
     """
     for key, names in named.items():
         if unknown := [name for name in names if name not in there]:
-            fix = nearest(unknown[0], there) or f"choose datamodule.{key} among these columns"
+            fix = nearest(unknown[0], there) or f"choose {group}.{key} among these columns"
             shown = ", ".join(sorted(set(there) - set(texts)))
-            raise UserError(f"datamodule.{key} among the columns of the samples: {shown}", ", ".join(unknown), fix)
+            raise UserError(f"{group}.{key} among the columns of the samples: {shown}", ", ".join(unknown), fix)
         if "label" in names:
             fix = f"leave label out of datamodule.{key}"
             raise UserError(f"datamodule.{key} of columns that new samples have too", "label, which is learned", fix)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from made.untrained import Untrained, untrained
 
+from astrid_ml import api
 from astrid_ml.api import merged
 from astrid_ml.build import build
 from astrid_ml.errors import UserError
@@ -41,3 +42,26 @@ def test_other_values_take_the_place_of_the_recorded_ones(config: dict[str, Any]
     out = merged(config, {"datamodule": {"eval_batch_size": 7}})
     assert build(out["datamodule"]).eval_batch_size == 7
     assert out["evaluation"] == merged(config, {})["evaluation"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("experiment=nosuch",),
+        ("optimizer.nosuch=1",),
+        ("experiment=realbogus_sim", "seed=[1"),
+        ("seed",),
+        ("experiment=realbogus_sim", "model=nosuch"),
+    ],
+)
+def test_an_override_that_cannot_be_is_told_in_words(words: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match=r"expected overrides of astrid train; got .+ astrid train --help"):
+        api.compose(*words)
+
+
+@pytest.mark.parametrize(
+    "places", [(None, "a", "b"), ("a", None, "b"), ("a", "b", None), ("a", [], "b"), (3, "a", "b")]
+)
+def test_what_is_no_path_is_told_by_its_name(places: tuple[Any, Any, Any]) -> None:
+    with pytest.raises(UserError, match=r"expected (ckpt_path|inputs|output_dir): a path"):
+        api.predict(*places)

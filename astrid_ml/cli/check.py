@@ -198,6 +198,7 @@ def got(misfit: Misfit) -> str:
 
 def shown(value: Any) -> str:
     """A value as it is typed, shortened."""
+    value = list(value) if isinstance(value, tuple) else value
     text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -213,7 +214,7 @@ def fix(misfit: Misfit, declared: Sequence[Key]) -> str:
         return f"check the path of {misfit.key}"
     if value in ("", []) and (word := next((named for key in declared if (named := placeholder(key.comment))), "")):
         return f"write {misfit.key}={word}"
-    if misfit.accepts.startswith("a list, each") and value and not isinstance(value, list | Mapping):
+    if misfit.accepts.startswith("a list, each") and isinstance(value, str) and value:
         return f"write '{misfit.key}=[{shown(value)}]'"
     if isinstance(value, Mapping) and TARGET in value:
         return f"choose another option: {misfit.key}="

@@ -168,6 +168,7 @@ def announce(verb: str, arguments: Sequence[str]) -> None:
     """
     if not first_process() or any(argument.split("=")[0] in SHOWING for argument in arguments):
         return
-    chosen = next((argument for argument in arguments if argument.startswith(("experiment=", "what="))), "")
+    choices = [argument for argument in arguments if argument.startswith(("experiment=", "what="))]
+    chosen = choices[-1] if choices else ""
     said = f"astrid {verb} {chosen}".rstrip()
     print(printable(f"{said}: reading the configuration and loading libraries"), file=sys.stderr, flush=True)

@@ -122,7 +122,7 @@ def check_typed(arguments: Sequence[str], verb: Verb, conf: Folder) -> None:
     for word in words:
         check_word(word, verb, conf, words)
     given = dict(word.lstrip("+").split("=", 1) for word in words if "=" in word)
-    check_effects(given, is_sweep(arguments), verb)
+    check_effects(given, is_sweep(arguments), verb, conf)
 
 
 def check_flag(word: str) -> None:
@@ -283,7 +283,7 @@ def _as_typed(key: str, places: Sequence[str], several: bool) -> str:
     return shlex.quote(f"{key}={whole}")
 
 
-def check_effects(given: dict[str, str], sweep: bool, verb: Verb) -> None:
+def check_effects(given: dict[str, str], sweep: bool, verb: Verb, conf: Folder) -> None:
     """Refuse a key that would change nothing, given the others."""
     if verb.name == "train" and given.get("dry_run", "false").lower() == "true":
         fix = "write astrid prepare ... dry_run=true; --cfg job shows the configuration of a training"
@@ -291,6 +291,10 @@ def check_effects(given: dict[str, str], sweep: bool, verb: Verb) -> None:
     if verb.name == "prepare" and given.get("output_dir", "null") != "null" and "export" not in given:
         fix = "leave out output_dir; the dataset goes to paths.data=FOLDER"
         raise UserError("output_dir= beside export=", f"output_dir={given['output_dir']} alone", fix)
+    for name, ours in (("hydra.run.dir", "paths.run_dir"), ("hydra.sweep.dir", "paths.sweep_dir")):
+        if name in given and ours in keys_of(verb.config, conf).found:
+            fix = f"write {ours}={given[name]}"
+            raise UserError(f"{ours}= for the folder of results", f"{name}={given[name]}", fix)
     if sweep and "paths.run_dir" in given:
         fix = "write paths.sweep_dir=FOLDER: the jobs lie in FOLDER/0, FOLDER/1 and so on"
         raise UserError("paths.sweep_dir= for the folder of a sweep", f"paths.run_dir={given['paths.run_dir']}", fix)

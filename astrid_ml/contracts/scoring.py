@@ -81,11 +81,11 @@ class NamesChannels(Protocol):
 
 @runtime_checkable
 class NamesColumns(Protocol):
-    """A datamodule that says which columns of the index it reads as numbers."""
+    """A datamodule that says which columns of the index it reads as numbers, or a split that says which it needs."""
 
     @property
     def column_keys(self) -> Mapping[str, Sequence[str]]:
-        """Key of the datamodule -> the columns that it names: ``{"features": ["snr"]}``."""
+        """Key of the datamodule, or of the split -> the columns that it names: ``{"features": ["snr"]}``."""
 
 
 @runtime_checkable

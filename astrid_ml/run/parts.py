@@ -64,7 +64,7 @@ def check_parts(config: dict[str, Any]) -> None:
     check_kinds(pipeline, datamodule)
     check_sizes(pipeline, datamodule)
     check_channels(pipeline, datamodule)
-    check_features(config, pipeline, datamodule)
+    check_features(config, pipeline, datamodule, split)
     with torch.random.fork_rng(devices=[]):  # the run's own weights come from its seed alone
         task, loss = build(config["model"]["task"], trust), build(config.get("loss"), trust)
         check_purposes(task, judge, loss if "loss" in config["model"]["task"] else None)
@@ -204,14 +204,18 @@ def check_channels(pipeline: DomainPipeline, datamodule: object) -> None:
         raise UserError(f"channels.names among {', '.join(there)}, which the pipeline cuts", ", ".join(unknown), fix)
 
 
-def check_features(config: dict[str, Any], pipeline: DomainPipeline, datamodule: object) -> None:
+def check_features(config: dict[str, Any], pipeline: DomainPipeline, datamodule: object, split: object = None) -> None:
     """Refuse columns that the samples will not have: those of a dataset are read, others are told by classes."""
-    if not isinstance(datamodule, NamesColumns) or not any(datamodule.column_keys.values()):
+    numbers = datamodule.column_keys if isinstance(datamodule, NamesColumns) else {}
+    of_split = split.column_keys if isinstance(split, NamesColumns) else {}
+    if not any([*numbers.values(), *of_split.values()]):
         return
     if config.get("dataset"):
         folder = Path(config["dataset"])
         if domain_of_dataset(folder) == type(pipeline).domain:  # another one is told when it is opened
-            check_columns(datamodule.column_keys, *columns_in(folder / INDEX))
+            there, texts = columns_in(folder / INDEX)
+            check_columns(numbers, there, texts)
+            check_columns(of_split, there, group="split")
         return
     simulates = config["paths"]["raw"] is None and config.get("simulate")
     trust = config.get("trust", [])
@@ -220,7 +224,8 @@ def check_features(config: dict[str, Any], pipeline: DomainPipeline, datamodule:
         return  # it may add columns of its own
     told = [part.column_names() for part in (pipeline, simulator) if isinstance(part, TellsColumns)]
     for names in [names for names in told if names is not None][:1]:
-        check_columns(datamodule.column_keys, names)
+        check_columns(numbers, names)
+        check_columns(of_split, names, group="split")
 
 
 def check_purposes(task: object, judge: object, loss: object | None) -> None:

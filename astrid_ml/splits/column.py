@@ -51,6 +51,11 @@ class ColumnSplit:
     cell_order: Annotated[int, Range(0, 29)] | None = 10
     shared: Literal["refuse", "leave_out"] = "refuse"
 
+    @property
+    def column_keys(self) -> dict[str, tuple[str, ...]]:
+        """The column, so that one that no sample has is refused before there are samples."""
+        return {"column": (self.column,)}
+
     def check_first(self, known: Mapping[str, Collection[str]]) -> None:
         """Refuse shares that leave nothing to train on, and values that the column cannot hold."""
         if not self.test_values:

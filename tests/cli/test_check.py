@@ -89,7 +89,7 @@ WRONG = [
     ("train", (TRIPLETS, "optimizer.lr=inf"), "optimizer.lr", "a number"),
     ("train", (TRIPLETS, "optimizer.lr=0"), "optimizer.lr", "above 0"),
     ("train", (TRIPLETS, "optimizer.lr=-1"), "optimizer.lr", "above 0"),
-    ("train", (TRIPLETS, "optimizer.weight_decay=-1"), "values that the optimizer", "change optimizer.weight_decay"),
+    ("train", (TRIPLETS, "optimizer.weight_decay=-1"), "optimizer.weight_decay", "at least 0"),
     ("train", (TRIPLETS, "scheduler=cosine", "scheduler.T_max=0"), "values that the scheduler", "scheduler.T_max=0"),
     ("train", (SKY, "channels.size=200"), "channels", "set channels.size=63"),
     ("train", (TRIPLETS, "+new.key=1"), "new", "leave out new"),

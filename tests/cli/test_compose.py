@@ -54,7 +54,7 @@ def test_the_exit_code_is_the_commands_and_the_arguments_come_back(tmp_path: Pat
 
 
 def test_a_sweep_of_any_verb_in_which_a_job_failed_ends_with_one(tmp_path: Path) -> None:
-    words = ["-m", "what=triplets", "simulate.n=-4,4", f"output_dir={tmp_path / 'o'}"]
+    words = ["-m", "what=triplets", "simulate.n=4", "simulate.missions=[NO],[ZTF]", f"output_dir={tmp_path / 'o'}"]
     assert run_verb(VERBS["simulate"], [*words, f"hydra.sweep.dir={tmp_path / 'jobs'}"], CONF) == 1
 
 

@@ -70,3 +70,9 @@ def trouble(command: str) -> str:
 def test_every_command_of_a_page_composes(page: str) -> None:
     wrong = [text for command in dict.fromkeys(commands(page)) if (text := trouble(command))]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_first_page_names_every_verb() -> None:
+    page = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    absent = [verb for verb in all_verbs(conf_folder()) if not re.search(rf"(astrid |python |[`,] ?`?){verb}\b", page)]
+    assert not absent

@@ -75,7 +75,7 @@ def choose_reader(
             reasons.append(f"{domain}: {error.got}")
             continue
         if units and reads and kind_of_samples(pipeline) not in reads:
-            others.append(f"what the reader {domain} takes for {kind_of_samples(pipeline)}")
+            others.append(f"the reader {domain} would try it as {kind_of_samples(pipeline)}")
         elif units:
             return Reader(domain, pipeline, units, tuple(raw))
         reasons.append(f"{domain}: found nothing")
@@ -83,7 +83,7 @@ def choose_reader(
     if others:
         raise UserError(
             f"raw files of {' or '.join(reads)}, which this checkpoint scores",
-            f"{' or '.join(others)}: {', '.join(map(found, raw[:3]))}",
+            f"{', '.join(map(found, raw[:3]))}; {' or '.join(others)}",
             "give a checkpoint that was trained on such samples, or other files",
         )
     raise UserError(

@@ -65,6 +65,9 @@ class AssociateCommand:
             "objects_seen_again": int((objects["n_epochs"] > 1).sum()),
             "objects_wider_than_two_radii": int((extent > 2 * self.radius).sum()),
         }
+        if not len(kept) and len(objects):
+            most = int(objects["n_candidates"].max())
+            report["why"] = f"no object has {self.min_candidates} candidates (min_candidates); the most has {most}"
         write_report(folder / "report.json", report)
         return report | {"output_dir": self.output_dir}
 

@@ -61,13 +61,13 @@ class Frame:
     mission: str | None = None
     mjd: Annotated[NonNegative, InUnits("d")] | None = None
 
+    def __post_init__(self) -> None:
+        if self.noise and self.variance:
+            raise UserError("the noise of an image once", "its sigma and its variance", "leave out noise or variance")
+
     @property
     def file(self) -> str:
-        """The path.
-
-        Raises:
-            UserError: there is none.
-        """
+        """The path; a frame without one is refused."""
         if self.path is None:
             raise UserError("a FITS file for each frame of the pair", "none", "give both, or a manifest of pairs")
         return self.path

@@ -40,3 +40,28 @@ def test_a_class_that_nobody_trusts_is_not_run() -> None:
 def test_a_summary_is_one_line_a_name(capsys: pytest.CaptureFixture[str]) -> None:
     print_summary({"path": "a b", "share": 0.25, "by": {"ZTF": 3}, "none": None})
     assert capsys.readouterr().out.splitlines() == ["path: a b", "share: 0.25", 'by: {"ZTF": 3}', "none: null"]
+
+
+class NoCommand:
+    """A class without ``run``."""
+
+
+class Faulty:
+    """A class of a stranger that fails in its own way."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("no disc in the drive")
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("NoCommand", "has a method run"), ("Faulty", "RuntimeError: no disc in the drive")]
+)
+def test_a_class_that_is_no_command_is_told_in_words(kind: str, expected: str) -> None:
+    target = f"{__name__}.{kind}"
+    with pytest.raises(UserError, match=expected):
+        command({"command": {"_target_": target}, "trust": [target]})
+
+
+def test_python_itself_is_no_class_of_a_command() -> None:
+    with pytest.raises(UserError, match=r"os\.system, which is Python's own"):
+        command({"command": {"_target_": "os.system", "command": "true"}, "trust": ["os.system"]})

@@ -9,6 +9,7 @@ import pytest
 import sep
 from scipy import ndimage
 
+from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.pixels.segment import segmented
 
 # Neither filtered nor taken apart: what remains is the connected pixels above the threshold.
@@ -52,3 +53,9 @@ def test_another_error_of_sep_is_not_taken_for_a_full_buffer() -> None:
     data = np.zeros((20, 20), np.float32)
     with pytest.raises(Exception, match="filter_type"):
         segmented(data, 5.0, 1.0, data > 0, filter_type="none of both")
+
+
+def test_an_image_that_still_has_its_sky_is_refused_in_words() -> None:
+    data = np.random.default_rng(3).normal(100, 1, (1200, 1200)).astype(np.float32)
+    with pytest.raises(UserError, match=r"an image without its sky; got 100% of the pixels .+background=sep"):
+        segmented(data, 5.0, 1.0, np.zeros(data.shape, bool), **PLAIN)
