@@ -17,7 +17,7 @@ from astrid_ml.preprocessing.differencing.detect.measure import measure
 from astrid_ml.preprocessing.differencing.detect.options import Peaks
 from astrid_ml.preprocessing.differencing.detect.significance import Significance
 from astrid_ml.preprocessing.differencing.frame.image import Image
-from astrid_ml.preprocessing.differencing.grid.align import Align
+from astrid_ml.preprocessing.differencing.grid.align import Align, AlignNone
 from astrid_ml.preprocessing.differencing.pixels.fill import fill
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
@@ -27,6 +27,7 @@ from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise, Noise
 from astrid_ml.preprocessing.differencing.stars.bright import BrightStars
 from astrid_ml.preprocessing.differencing.stars.match import Matched, MatchStars
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf, EstimatePsf, PsfEstimate
+from astrid_ml.preprocessing.differencing.stars.register import Register, composed
 from astrid_ml.preprocessing.differencing.stars.select import SelectStars, Sources, find_sources
 from astrid_ml.preprocessing.differencing.subtract.pair import Subtract, SubtractionInput, SubtractionResult
 from astrid_ml.preprocessing.differencing.subtract.refine import Refine
@@ -105,8 +106,9 @@ class Subtraction:
     """The steps between two loaded frames and candidates.
 
     Args:
-        background, stars, align, psf, match, bright, noise, refine, subtract, tiles, significance, residuals, detect:
-            the steps, in order but for ``stars``, which serves ``psf`` and ``match``. ``bright`` may be None.
+        background, stars, register, align, psf, match, bright, noise, refine, subtract, tiles, significance, residuals,
+            detect: the steps, in order but for ``stars``, which serves ``psf`` and ``match``, and ``register``, which
+            corrects ``align``. ``register`` and ``bright`` may be None.
         realign: px; the reference is resampled anew where stars show it this far off anywhere in the frame.
         blank_margin: px around sources that are not blank sky.
         allow_mixed: subtract frames of different filters or missions.
@@ -114,6 +116,7 @@ class Subtraction:
 
     background: BackgroundStep = field(default_factory=SubtractBackground)
     stars: SelectStars = field(default_factory=SelectStars)
+    register: Register | None = field(default_factory=Register)
     align: AlignStep = field(default_factory=Align)
     psf: EstimatePsf = field(default_factory=EmpiricalPsf)
     match: MatchStars = field(default_factory=MatchStars)
@@ -203,19 +206,47 @@ class Subtraction:
         """The reference on the science grid, resampled a second time where stars show it off; both PSFs."""
         reference = self.flat(reference)
         reference = reference.with_(data=fill(reference.data, reference.mask))
-        aligned = self._aligned(science, reference)
-        ref_found = find_sources(aligned)
+        aligned, ref_found, start = self._by_pattern(science, reference, found)
         psf = self._psf(science, found, ref_found)
         ref_psf = self._psf(aligned, ref_found, found)
         matched = self._matched(science, aligned, psf, ref_psf)
-        if self.realign > 0 and _largest(matched.shift, science.shape) > self.realign:
-            again = self._aligned(science, reference, matched.shift)
-            if not torch.equal(again.data, aligned.data):
-                aligned = again.with_(realigned=True)
-                ref_found = find_sources(aligned)
-                ref_psf = self._psf(aligned, ref_found, found)
-                matched = self._matched(science, aligned, psf, ref_psf)
+        for _ in range(2):
+            if self.realign <= 0 or _largest(matched.shift, science.shape) <= self.realign:
+                break
+            start = matched.shift if start is None else composed(start, matched.shift)
+            again = self._aligned(science, reference, start)
+            if torch.equal(again.data, aligned.data):
+                break
+            aligned = again.with_(realigned=True)
+            ref_found = find_sources(aligned)
+            ref_psf = self._psf(aligned, ref_found, found)
+            matched = self._matched(science, aligned, psf, ref_psf)
         return aligned, psf, ref_found, ref_psf, matched
+
+    def _by_pattern(self, science: Image, reference: Image, found: Sources) -> tuple[Image, Sources, Tensor | None]:
+        """The reference on the science grid by its header, or by the pattern of its sources where they say otherwise.
+
+        Returns:
+            The reference, its sources there, and how far (px) its header was off: an affine, None where it was right.
+        """
+        blind = science.wcs is None or reference.wcs is None
+        if blind and self.register is not None and not isinstance(self.align, AlignNone):
+            raw = find_sources(reference)
+            agreed = given(self, "register", self.register(found.places, raw.places, reference.shape))
+            if agreed is None:
+                got = f"a frame without one, and {len(found.table)} and {len(raw.table)} sources without a common pattern"
+                raise UserError("frames with a celestial WCS, or with stars in common", got, "give the WCS")
+            aligned = self._aligned(science, reference, agreed.offset)
+            return aligned.with_(realigned=True), find_sources(aligned), agreed.offset
+        aligned = self._aligned(science, reference)
+        sources = find_sources(aligned)
+        if self.register is None:
+            return aligned, sources, None
+        agreed = given(self, "register", self.register(found.places, sources.places, science.shape))
+        if agreed is None or _largest(agreed.offset, science.shape) < self.register.tolerance:
+            return aligned, sources, None
+        aligned = self._aligned(science, reference, agreed.offset)
+        return aligned.with_(realigned=True), find_sources(aligned), agreed.offset
 
     def _matched(self, science: Image, aligned: Image, psf: PsfEstimate, ref_psf: PsfEstimate) -> Matched:
         psfs = (central(psf.psf), central(ref_psf.psf))

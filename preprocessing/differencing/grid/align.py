@@ -50,6 +50,10 @@ class Align:
         Raises:
             UserError: a frame without WCS, or too little overlap.
         """
+        if (science.wcs is None or reference.wcs is None) and correction is not None:
+            out = on_grid(reference, _moved(science.shape, correction, self.step), self.order, True)
+            check_overlap(out.overlap, self.min_overlap, reference.name)
+            return out.with_(wcs=science.wcs)
         if science.wcs is None or reference.wcs is None:
             raise UserError("two frames with a celestial WCS", "one without", "use preprocessing/align=none if aligned")
         correction = correction if self.method == "lanczos" else None

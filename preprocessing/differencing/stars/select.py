@@ -34,6 +34,11 @@ class Sources:
     table: pd.DataFrame
     covered: torch.Tensor
 
+    @property
+    def places(self) -> Floats:
+        """(n, 2) x, y (px), the brightest first."""
+        return self.table[["x", "y"]].to_numpy(dtype=float)
+
 
 def find_sources(image: Image, threshold: float = 3.0, max_sources: int = 50_000) -> Sources:
     """Sources of a background-free image by ``sep`` (Bertin & Arnouts 1996; Barbary 2016), isophotes at ``threshold``.
