@@ -76,7 +76,7 @@ WRONG: list[tuple[str | list[str], str]] = [
     (f"{TRIPLETS} split=null", "split: one of"),
     (f"{TRIPLETS} split=kfold split.k=1", "split.k: a whole number of at least 2"),
     (f"{PREPARED} split=kfold split.k=100000", "the groups of this dataset"),
-    (f"{PREPARED} split=column split.column=night", "one of the columns id, group_id"),
+    (f"{PREPARED} split=column split.column=night", "split.column among the columns of the samples: array"),
     (f"{PREPARED} split=leave_one_mission_out split.held_out=hubble", "one of galex, ps1, swift, ztf"),
     (f"{TRIPLETS} split=column split.column=nosuch", "split.column among the columns"),
     (f"{TRIPLETS} hydra.run.dir=x", "write paths.run_dir=x"),
