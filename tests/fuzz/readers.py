@@ -68,7 +68,7 @@ REACHED = {
     "preprocessing.alerts.stamp_fits:read_lean": "alert, Avro",
     "preprocessing.differencing.commands.associate:_candidates": "candidates",
     "preprocessing.differencing.epochs.forced:read_epoch": "difference image",
-    "preprocessing.differencing.frame.load:open_fits": "frame, FITS",
+    "preprocessing.differencing.frame.hdus:open_fits": "frame, FITS",
     "preprocessing.lightcurves.commands.convert:repeated": "curves, SNANA PHOT",
     "preprocessing.lightcurves.curves.exchange:is_exchange": "curves, ELAsTiCC pq",
     "preprocessing.lightcurves.curves.exchange:read_exchange": "curves, converted",

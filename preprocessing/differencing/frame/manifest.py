@@ -13,7 +13,8 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.within import within_memory
 from astrid_ml.found import none_in
 from astrid_ml.preprocessing.differencing.frame.apart import one_image
-from astrid_ml.preprocessing.differencing.frame.load import Frame, split_name
+from astrid_ml.preprocessing.differencing.frame.hdus import split_name
+from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.tables import read_table
 from astrid_ml.walk import walk
 
