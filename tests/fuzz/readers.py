@@ -124,7 +124,6 @@ OWN = {
     "dataset.sound": "looks for damage",
     "found": "says what stands at a path, of files that were refused already",
     "identity": "its own list of fields",
-    "missions": "its own list of names",
     "models.commands.baseline": "a run folder",
     "pipeline": "the store, whose damaged marks are made again; tests/chaos, tests/pipeline",
     "preprocessing.differencing.commands.difference_many": "tables that the command has just written",
