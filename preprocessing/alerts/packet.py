@@ -15,9 +15,6 @@ from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
 from astrid_ml.preprocessing.surveys.survey import PacketKeys, Survey
 from astrid_ml.types import Floats32
 
-# Days that a time scale is ahead of UTC since 2017, when the last leap second was added; no survey here sent packets
-# before. TDB is TT within 2 ms.
-AHEAD_OF_UTC = {"utc": 0.0, "tai": 37.0 / 86400, "tt": 69.184 / 86400, "tdb": 69.184 / 86400}
 OBJECT_NAMES = ("objectId", "objectid", "object_id")
 # Further numbers of a candidate that are kept where they exist, as float.
 NUMBERS = (
@@ -212,7 +209,7 @@ def _mid_exposure(packet: Mapping[str, Any], survey: Survey, exposure: Any) -> f
         return None
     kind = _parts(name)[-1] if keys.time_format == "by key" else keys.time_format
     half = float(exposure) / 2 / 86400 if exposure and keys.reference == "start" else 0.0
-    return float(value) - (2400000.5 if kind == "jd" else 0.0) + half - AHEAD_OF_UTC[survey.time.scale]
+    return float(value) - (2400000.5 if kind == "jd" else 0.0) + half - survey.time.ahead_of_utc
 
 
 def _snr(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:

@@ -81,7 +81,7 @@ class Surveys:
         found = self.names.get(_plain(name))
         if found is None:
             fix = nearest(_plain(name), self.names) or f"choose among {', '.join(sorted(self.known))}, or name a file"
-            raise UserError("survey=NAME of a survey that is known, or survey=FILE.yaml", name, fix)
+            raise UserError("the name of a survey that is known, or the file of a description", name, fix)
         return found
 
     def of_header(self, header: Mapping[str, Any]) -> Recognised:

@@ -104,6 +104,14 @@ class TimeConvention:
     reference: Literal["start", "middle", "end"] = "start"
     between: bool = False
 
+    @property
+    def ahead_of_utc(self) -> float:
+        """Days that the scale is ahead of UTC since 2017, when the last leap second was added; TDB is TT within 2 ms.
+
+        For packets, none of which is older; headers are converted with the leap seconds of their day.
+        """
+        return {"utc": 0.0, "tai": 37.0, "tt": 69.184, "tdb": 69.184}[self.scale] / 86400
+
 
 @dataclass(frozen=True)
 class HeaderKeys:

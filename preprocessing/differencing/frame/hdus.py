@@ -23,7 +23,10 @@ _NOT_DATA = ("ERR", "DQ", "VAR", "WHT", "CTX", "CON", "MASK", "PSF", "SAMP", "TI
 
 
 def split_name(path: str, ext: str | int | None) -> tuple[str, str | int | None]:
-    """``FILE[EXT]`` as file and extension (a number where it is one, else ``NAME`` or ``NAME,VERSION``); an existing file of that name wins."""
+    """``FILE[EXT]`` as file and extension: a number where it is one, else ``NAME`` or ``NAME,VERSION``.
+
+    An existing file of that name wins.
+    """
     found = re.fullmatch(r"(.+)\[([^\[\]]+)\]", path)
     if found and not Path(path).exists():
         path, ext = found[1], found[2] if ext is None else ext
@@ -55,13 +58,13 @@ def science_hdu(hdus: fits.HDUList, ext: str | int | None, path: str) -> int:
             return _refuse(hdus, ext, path)
     images = [i for i, h in enumerate(hdus) if h.is_image and len(h.shape) >= 2]
     named = [i for i in images if hdus[i].name in ("SCI", "IMAGE", "DIFF")]
-    plain = [i for i in images if not _is_beside(hdus[i].name)]
+    plain = [i for i in images if not is_beside(hdus[i].name)]
     if not (named or plain):
         raise UserError("an image in the file", f"{path} with {[h.name for h in hdus]}", "name the HDU as FILE[EXT]")
     return (named or plain)[0]
 
 
-def _is_beside(name: str) -> bool:
+def is_beside(name: str) -> bool:
     """Whether an extension of that name holds noise, a mask, a PSF or the like, told by its first or last word."""
     return name.startswith(_NOT_DATA) or name.rpartition(" ")[2].startswith(_NOT_DATA)
 

@@ -9,12 +9,12 @@ from astrid_ml.preprocessing.differencing.frame.header.said import Said
 from astrid_ml.preprocessing.differencing.frame.header.units import AB_JANSKY, PixelUnit
 from astrid_ml.preprocessing.surveys.survey import FluxConvention, HeaderKeys, Survey
 
-EXPOSURE = ("XPOSURE", "EXPTIME", "EXPOSURE", "EFFEXPTM", "TEXPTIME", "EXP_TIME", "EXP-TIME", "EXPT", "ITIME", "INTTIME",
-            "TOTEXPT")  # fmt: skip
-GAIN = ("GAIN", "EGAIN", "CCDGAIN", "CELL.GAIN", "GAINEFF", "DETGAIN", "GAIN1", "HIERARCH ESO DET OUT1 CONAD")
+EXPOSURE = ("XPOSURE", "EXPTIME", "EXPOSURE", "EFFEXPTM", "TEXPTIME", "EXP_TIME", "EXP-TIME", "EXPT", "ITIME",
+            "INTTIME", "TOTEXPT")  # fmt: skip
+GAIN = ("GAIN", "EGAIN", "CCDGAIN", "CELL.GAIN", "GAINEFF", "DETGAIN", "GAIN1", "ESO DET OUT1 CONAD")
 READ_NOISE = ("READNOI", "RDNOISE", "READNOIS", "RON", "CELL.READNOISE", "ENOISE", "READNSE", "RDNOISE1")
-ZERO_POINT = ("MAGZP", "ZPTMAG", "MAGZERO", "MAGZPT", "PHOTZP", "ZP", "ZEROPNT", "ZEROPOIN", "ZPAB", "MAG_ZP", "ABMAGZP",
-              "MAGZEROP")  # fmt: skip
+ZERO_POINT = ("MAGZP", "ZPTMAG", "MAGZERO", "MAGZPT", "PHOTZP", "ZP", "ZEROPNT", "ZEROPOIN", "ZPAB", "MAG_ZP",
+              "ABMAGZP", "MAGZEROP")  # fmt: skip
 SATURATION = ("SATURATE", "SATURVAL", "SATLEVEL", "CELL.SATURATION", "SATUR_LV", "SATLEV")
 
 
@@ -74,7 +74,7 @@ def gain_of(said: Said, survey: Survey | None, unit: PixelUnit, exposure: float 
 def zero_point_of(
     said: Said, survey: Survey | None, band: str | None, unit: PixelUnit, exposure: float | None
 ) -> float | None:
-    """AB zero point of one image unit: from the unit, from PHOTFLAM or FLUXMAG0, from a key, or from the description."""
+    """AB zero point of one image unit: from the unit, from PHOTFLAM, from a key, or from the description."""
     found = _of_unit(said, unit)
     if found is not None:
         return found
