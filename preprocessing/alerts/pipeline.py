@@ -182,8 +182,14 @@ class AlertsPipeline:
         return part[~repeated].reset_index(drop=True), [Drop(str(name), twice) for name in part["id"][repeated]]
 
     def describe(self) -> dict[str, Any]:
-        """Channels in the order of the stamps; values are the survey's own (DN, nJy for Rubin)."""
-        return {"channels": ["science", "reference", "difference"], "units": {"stamps": "DN; nJy for Rubin"}}
+        """Channels in the order of the stamps; values are the survey's own (DN, nJy for Rubin); its sky, by mission."""
+        words = {"kept": "included", "subtracted": "subtracted"}
+        known = {mission: survey.stamp.sky for mission, survey in surveys_of(self.survey).known.items() if survey.stamp}
+        return {
+            "channels": ["science", "reference", "difference"],
+            "units": {"stamps": "DN; nJy for Rubin"},
+            "sky": {mission: words[sky] for mission, sky in sorted(known.items()) if sky is not None},
+        }
 
 
 def write_samples(
