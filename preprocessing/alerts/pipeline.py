@@ -143,6 +143,8 @@ class AlertsPipeline:
             planes.append(extra.planes)
             for plane in extra.lost:
                 writer.count(f"stamps_without_{plane}")
+            if record["sign"] < 0 and (stamp is None or stamp.negative is None):
+                writer.count("negative_detections_of_unknown_convention")
             writer.count(f"read_{record['mission']}")
         write_samples(records, stamps, planes, writer)
 
