@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import torch
 from astropy.io import fits
+from astropy.wcs import WCS
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.hdus import (
@@ -124,9 +125,7 @@ class LoadFits:
         gain = frame.gain or said.gain
         if gain is None and source:
             gain = gain_from_variance(data, extras.get("VAR_POISSON", variance), ~mask)
-        wcs = celestial_wcs(header, path, self.need_wcs)
-        if wcs is not None:
-            wcs, said.account.read["coordinates"] = in_icrs(wcs, path)
+        wcs = self._coordinates(celestial_wcs(header, path, self.need_wcs), path, said.account)
         return Image(
             data=torch.from_numpy(np.where(np.isfinite(data), data, 0.0).astype(np.float32)),
             variance=torch.from_numpy(variance.astype(np.float32)),
@@ -151,6 +150,19 @@ class LoadFits:
             saturated=torch.from_numpy(saturated),
             header=_account(frame, said.account, gain is not None and said.gain is None),
         )
+
+    def _coordinates(self, wcs: WCS | None, path: str, account: HeaderAccount) -> WCS | None:
+        """The WCS in ICRS; None where it cannot be and is not needed."""
+        if wcs is None:
+            return None
+        try:
+            wcs, account.read["coordinates"] = in_icrs(wcs, path)
+        except UserError as error:
+            if self.need_wcs:
+                raise
+            account.unknown["coordinates"] = error.got
+            return None
+        return wcs
 
     def _mask(self, data: Array, file: _File, said: FrameCalibration) -> Mask:
         """Pixels without a value, flagged ones, and those of weight 0."""
@@ -231,14 +243,16 @@ def _flagged(dq: Array | None, bits: int) -> Array:
     return np.zeros((), bool) if dq is None else (dq.astype(np.int64) & bits) != 0
 
 
-def _plane_of(path: str, shape: tuple[int, ...] | None) -> Array:
+def _plane_of(path: str, shape: tuple[int, ...] | None, stretched: bool = False) -> Array:
+    """The pixels of a file; of a map of noise also where it is stretched as its image is (PS1)."""
     name, ext = split_name(path, None)
     with reading(Path(name)), open_fits(name) as hdus:
         images = [i for i, h in enumerate(hdus) if h.is_image and len(h.shape) >= 2]
         if ext is None and not images:
             raise UserError("an image in the file", f"none in {path}", "name the HDU as FILE[EXT]")
         index = images[0] if ext is None else science_hdu(hdus, ext, name)
-        data = linear_flux(plane(hdus[index], path), merged_header(hdus, index))
+        data = plane(hdus[index], path)
+        data = linear_flux(data, merged_header(hdus, index)) if stretched else data
     if shape is not None and data.shape != shape:
         raise UserError(f"a map of the image's shape {shape}", f"{path} with {data.shape}", "give one that fits")
     return data
@@ -249,9 +263,9 @@ def _variance(
 ) -> tuple[Array, bool, str]:
     """Variance (image units squared), whether it holds the sources' noise, and where it came from."""
     if frame.variance:
-        return _plane_of(frame.variance, data.shape), True, "variance file"
+        return _plane_of(frame.variance, data.shape, True), True, "variance file"
     if frame.noise:
-        return np.square(_plane_of(frame.noise, data.shape)), True, "noise file"
+        return np.square(_plane_of(frame.noise, data.shape, True)), True, "noise file"
     if stated is not None:
         return stated[0], True, stated[1]
     good = data[~mask]

@@ -91,7 +91,9 @@ def mid_exposure(
     else:
         said.account.unknown.setdefault("mjd", "no key holds a time")
         return None, "absent"
-    said.account.read["mjd"] = said.account.read.pop(f"mjd {_used(ref)}", "")
+    used = [f"mjd {which}" for which in _used(ref)]
+    said.account.read["mjd"] = " and ".join(said.account.read[name] for name in used)
+    said.account.unknown.pop("mjd", None)
     for name in ("mjd start", "mjd middle", "mjd end"):
         said.account.read.pop(name, None)
     if not exposure and ref == "start":
@@ -99,8 +101,11 @@ def mid_exposure(
     return _changed(mjd, scale, "utc"), f"{scale.upper()} {ref}"
 
 
-def _used(ref: str) -> str:
-    return "middle" if ref == "mid-exposure" else "end" if ref.startswith("end") else "start"
+def _used(ref: str) -> tuple[str, ...]:
+    """Which stated moments the middle was made from."""
+    if ref == "between start and end":
+        return ("start", "end")
+    return ("middle",) if ref == "mid-exposure" else ("end",) if ref.startswith("end") else ("start",)
 
 
 def _scale(said: Said, convention: TimeConvention | None) -> str:

@@ -112,6 +112,13 @@ def test_the_account_says_key_assumption_and_gap() -> None:
     assert (
         empty["unknown"]["unit"] == "furlong is no unit of light" and empty["unknown"]["mjd"] == "no key holds a time"
     )
+    both = read_calibration(
+        fits.Header({"MJD-OBS": 60000.0, "EXPTIME": 30.0, "DATE-END": "2023-02-25"})
+    ).account.record()
+    assert both["read"]["mjd"] == "MJD-OBS" and "mjd" not in both.get("unknown", {})
+    swift = {"TELESCOP": "SWIFT", "INSTRUME": "UVOTA", "EXPOSURE": 9.0}
+    swift |= {"DATE-OBS": "2026-03-05T06:00:00", "DATE-END": "2026-03-05T06:10:00"}
+    assert read_calibration(fits.Header(swift)).account.record()["read"]["mjd"] == "DATE-OBS and DATE-END"
     alone = read_calibration(fits.Header({"DATE-OBS": "2026-03-05"})).account.record()
     assert alone["unknown"]["mjd"] == "DATE-OBS is a date without a time"
 
@@ -161,6 +168,16 @@ def test_a_frame_that_cannot_be_turned_is_refused() -> None:
     wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.cdelt = ["GLON-CAR", "GLAT-CAR"], [10.0, 0.0], [-0.1, 0.1]
     with pytest.raises(UserError, match="projection CAR"):
         in_icrs(wcs, "a.fits")
+
+
+def test_coordinates_that_are_not_needed_refuse_nothing(tmp_path: Path) -> None:
+    cards = {"CTYPE1": "GLON-CAR", "CTYPE2": "GLAT-CAR", "CRVAL1": 10.0, "CRVAL2": 0.0, "CDELT1": -0.1, "CDELT2": 0.1}
+    data = np.random.default_rng(1).normal(100, 5, (64, 64)).astype(np.float32)
+    fits.PrimaryHDU(data, fits.Header(cards)).writeto(tmp_path / "a.fits")
+    image = LoadFits(need_wcs=False)(Frame(str(tmp_path / "a.fits")))
+    assert image.wcs is None and "projection CAR" in image.header["unknown"]["coordinates"]
+    with pytest.raises(UserError, match="projection CAR"):
+        LoadFits()(Frame(str(tmp_path / "a.fits")))
 
 
 def _file(path: Path, planes: dict[str, Any], cards: dict[str, Any] | None = None, **of: dict[str, Any]) -> str:
