@@ -71,7 +71,7 @@ class Quality:
     warnings: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """The flat record that ``quality.json`` holds."""
+        """The record that ``quality.json`` holds: flat but for the accounts of both headers."""
         said: dict[str, Any] = self.significance.record() | self.figures
         for name in (
             *("overlap", "matched_stars", "flux_ratio", "flux_ratio_err", "astrometric_sigma", "registration_left"),
