@@ -14,9 +14,12 @@ from made.surveys import FRAMES, PACKETS, WITHOUT_IMAGES, packet_of, write_frame
 from made.weights import write_keras
 
 from astrid_ml.cli.main import run
+from astrid_ml.fingerprint import fingerprint
+from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts.packet import PacketError, read_packet
+from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
-from astrid_ml.preprocessing.surveys.registry import packaged, surveys_of
+from astrid_ml.preprocessing.surveys.registry import packaged, settled, surveys_of
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +97,21 @@ MINE: dict[str, Any] = {
 }  # fmt: skip
 
 
+def test_packets_of_a_described_survey_are_read(tmp_path: Path) -> None:
+    write_myscope(tmp_path)
+    (tmp_path / "myscope.yaml").write_text(yaml.safe_dump(MINE))
+    for value in (settled(None, [tmp_path]), settled(str(tmp_path / "myscope.yaml"))):
+        pipeline, writer = AlertsPipeline(survey=value), MemoryUnitWriter()
+        for unit in pipeline.plan([tmp_path / "packets"]):
+            pipeline.process(unit, writer, 0)
+        index = writer.source().index
+        assert len(index) == 10 and not writer.drops and set(index["mission"]) == {"myscope"}
+        assert pipeline.describe()["sky"]["myscope"] == "subtracted"
+        assert fingerprint(pipeline) != fingerprint(AlertsPipeline())
+    assert fingerprint(AlertsPipeline(survey=settled(None, []))) == fingerprint(AlertsPipeline())
+
+
+@pytest.mark.slow
 def test_a_survey_from_outside_is_one_file_and_a_packet(
     tmp_path: Path, ckpt: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +126,8 @@ def test_a_survey_from_outside_is_one_file_and_a_packet(
         table = pd.read_parquet(out / "predictions.parquet")
         assert len(table) == 10 and set(table["mission"]) == {"myscope"} and set(table["filter"]) == {"w"}
         assert np.allclose(table["mjd"], 61000.25) and set(table["group_id"]) == {"MS26a"}
+        assert "10 stamps without it, where the checkpoint was trained with the sky included" in capsys.readouterr().out
+        assert json.loads((out / "report.json").read_text())["against_sky"] == 10
     out = tmp_path / "c"
     assert run(["predict", f"ckpt_path={ckpt}", f"input={packets}", f"output_dir={out}"]) == 2
     assert "a survey that is not known" in capsys.readouterr().err
