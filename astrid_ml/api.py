@@ -68,6 +68,7 @@ def predict(
     executor: Executor | None = None,
     shard: str | None = None,
     device: str = "auto",
+    survey: str | Mapping[str, Any] | list[Any] | None = None,
 ) -> dict[str, Any]:
     """Score raw files. Typed again with the same words, it scores what is missing.
 
@@ -82,6 +83,7 @@ def predict(
         executor: where units are read and scored; this process by default.
         shard: ``i/n`` scores every n-th unit alone, and ``join`` joins what such shards have scored.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        survey: name or YAML file of the survey whose files they are; by default files say so themselves.
 
     Returns:
         The content of ``report.json``; of a shard, which units failed.
@@ -89,6 +91,7 @@ def predict(
     from astrid_ml.checkpoint.load import read_record
     from astrid_ml.devices import device_of
     from astrid_ml.pipeline.shards import share_of
+    from astrid_ml.preprocessing.surveys.registry import settled
     from astrid_ml.run.prediction.predict import Workplace, predict_files
     from astrid_ml.run.prediction.readers import choose_reader, kinds_read
     from astrid_ml.run.prediction.scoring import Scoring
@@ -101,7 +104,9 @@ def predict(
     config = merged(record.config, overrides) if overrides else record.config
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
     reads = kinds_read(config, trust)
-    chosen = choose_reader(reader, record.domain, config["preprocessing"], paths, list(trust), reads)
+    described = settled(survey)
+    own = config["preprocessing"]
+    chosen = choose_reader(reader, record.domain, own, paths, list(trust), reads, described)
     scoring = Scoring(Path(ckpt_path), config, tuple(trust), where)
     return predict_files(scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share))
 

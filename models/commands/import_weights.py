@@ -148,7 +148,7 @@ class ImportWeightsCommand:
         record = Record(
             "alerts",
             nodes,
-            ChannelRecord(list(nodes["channels"]["names"])),
+            ChannelRecord(list(nodes["channels"]["names"]), "included"),  # ZTF keeps the sky in its stamps
             calibration=calibration,
             note=note,
             known_as=KNOWN_AS[self.variant],

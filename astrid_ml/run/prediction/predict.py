@@ -203,6 +203,7 @@ def _of_model(scoring: Scoring, record: Record, reader: Reader) -> dict[str, Any
         "threshold": record.calibration.get("threshold"),
         "threshold_rule": record.calibration.get("rule"),
         "null": dict(WHY_NULL),
+        "sky": record.channels.sky,
     }
 
 

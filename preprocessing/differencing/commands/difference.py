@@ -22,7 +22,9 @@ from astrid_ml.preprocessing.differencing.commands.products import (
 )
 from astrid_ml.preprocessing.differencing.commands.quicklook import write_quicklook
 from astrid_ml.preprocessing.differencing.difference import Difference
+from astrid_ml.preprocessing.differencing.frame.chips import by_chip
 from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.frame.pair import Pair, said_of
 from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, placed, truth_table
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline, candidate_table
 from astrid_ml.printable import printable
@@ -83,7 +85,13 @@ class DifferenceCommand:
         if absent:
             got = "neither" if len(absent) == 2 else f"no {absent[0]}"
             raise UserError("science=FILE and reference=FILE, or input=MANIFEST", got, f"add {' '.join(absent)}")
-        return self.one(Path(self.science.file).name.split(".")[0])
+        name = Path(self.science.file).name.split(".")[0]
+        pairs = by_chip([Pair(name, said_of(self.science), said_of(self.reference), self.truth)])
+        if len(pairs) > 1:
+            from astrid_ml.preprocessing.differencing.commands.difference_many import difference_pairs
+
+            return difference_pairs(self, pairs, [Path(self.science.file)])
+        return self.one(name)
 
     @within_memory("a pair of frames")
     def one(self, name: str) -> dict[str, Any]:

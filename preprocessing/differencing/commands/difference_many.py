@@ -15,7 +15,8 @@ from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_sh
 from astrid_ml.pipeline.shards import SHARDS, share_of
 from astrid_ml.places import check_name, distinct_names
 from astrid_ml.preprocessing.differencing.frame.load import Frame
-from astrid_ml.preprocessing.differencing.frame.manifest import Pair, find_pairs, frame_files, said_of_frames
+from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, frame_files, said_of_frames
+from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.reasons import in_words
 
 FORM = 1  # of the products: raised when the same pair and settings give something else
@@ -23,7 +24,7 @@ TAKEN = (PARTS, SHARDS, "report.json", "candidates.parquet", "made_by.json")
 
 
 def difference_manifest(command: Any, manifest: str) -> dict[str, Any]:
-    """Subtract each pair that is not done; one that fails is named in the report and the others go on.
+    """Subtract each pair of a manifest.
 
     Args:
         command: with all settings.
@@ -32,8 +33,21 @@ def difference_manifest(command: Any, manifest: str) -> dict[str, Any]:
     Raises:
         UserError: no manifest, a name that no folder can have, or no pair can be subtracted.
     """
+    return difference_pairs(command, find_pairs([Path(manifest)]), [Path(manifest)])
+
+
+def difference_pairs(command: Any, pairs: Sequence[Pair], roots: Sequence[Path]) -> dict[str, Any]:
+    """Subtract each pair that is not done; one that fails is named in the report and the others go on.
+
+    Args:
+        command: with all settings.
+        pairs: of a manifest, or the chips of two files.
+        roots: files and folders that the user named.
+
+    Raises:
+        UserError: a name that no folder can have, or no pair can be subtracted.
+    """
     share = share_of(command.shard)
-    pairs = find_pairs([Path(manifest)])
     names = folder_names(pairs)
     command.model()  # a wrong checkpoint is refused before any work
     output = Path(command.output_dir)
@@ -46,7 +60,7 @@ def difference_manifest(command: Any, manifest: str) -> dict[str, Any]:
         executor=command.executor or Serial(),
         share=share,
         what="subtracting",
-        roots=[Path(manifest)],
+        roots=roots,
     )
     if results is None:
         return {**said_of_share(output, share), "output_dir": command.output_dir}

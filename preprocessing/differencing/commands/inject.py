@@ -18,8 +18,9 @@ from astropy.io import fits
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import within_memory
 from astrid_ml.files import whole
+from astrid_ml.preprocessing.differencing.frame.hdus import open_fits, split_name
 from astrid_ml.preprocessing.differencing.frame.image import Image
-from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits, open_fits, split_name
+from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 from astrid_ml.preprocessing.differencing.frame.planes import linear_flux, stretched_flux
 from astrid_ml.preprocessing.differencing.frame.truth import placed, truth_table
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
@@ -27,6 +28,7 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf
 from astrid_ml.preprocessing.differencing.stars.select import SelectStars, find_sources
+from astrid_ml.preprocessing.surveys.registry import Described
 from astrid_ml.readable import reading
 from astrid_ml.types import Array, Existing, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
@@ -52,6 +54,7 @@ class InjectCommand:
         margin: px from random places to the edge.
         poisson: add the sources' photon noise.
         seed: of places, fluxes and noise.
+        survey: whose image it is; None lets its header say it.
     """
 
     science: Frame
@@ -65,6 +68,7 @@ class InjectCommand:
     margin: Annotated[Whole, InUnits("px")] = 40
     poisson: bool = True
     seed: Seed = 1
+    survey: Described = None
 
     @within_memory("a frame")
     def run(self) -> dict[str, Any]:
@@ -76,7 +80,7 @@ class InjectCommand:
         for name in ("snr", "flux", "mag"):
             check_range(name, getattr(self, name))
         known = None if self.positions is None else truth_table(self.positions)
-        image = LoadFits(need_wcs=False)(self.science)
+        image = LoadFits(need_wcs=False, survey=self.survey)(self.science)
         if self.poisson and not image.gain_known:
             fix = "give science.gain=..., or poisson=false for sources without noise of their own"
             raise UserError("a gain (e- per image unit) for the sources' photon noise", f"none in {image.name}", fix)

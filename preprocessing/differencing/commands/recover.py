@@ -32,7 +32,8 @@ from astrid_ml.preprocessing.differencing.commands.recovery_figure import write_
 from astrid_ml.preprocessing.differencing.frame.apart import refuse_one_image
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame
-from astrid_ml.preprocessing.differencing.frame.manifest import Pair, find_pairs, frame_files
+from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, frame_files
+from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.preprocessing.differencing.frame.truth import truth_table
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
