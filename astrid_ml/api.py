@@ -56,6 +56,7 @@ def predict(
     executor: Executor | None = None,
     shard: str | None = None,
     device: str = "auto",
+    format: str | Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Score raw files. Typed again with the same words, it scores what is missing.
 
@@ -70,25 +71,29 @@ def predict(
         executor: where units are read and scored; this process by default.
         shard: ``i/n`` scores every n-th unit alone, and ``join`` joins what such shards have scored.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        format: of the table beside parquet: ``ecsv``, ``votable``, ``fits``, or several.
 
     Returns:
         The content of ``report.json``; of a shard, which units failed.
     """
     from astrid_ml.checkpoint.load import read_record
+    from astrid_ml.described.formats import formats_of
     from astrid_ml.devices import device_of
     from astrid_ml.pipeline.shards import share_of
     from astrid_ml.run.prediction.predict import Workplace, predict_files
     from astrid_ml.run.prediction.readers import choose_reader, kinds_read
     from astrid_ml.run.prediction.scoring import Scoring
 
-    share, where = share_of(shard), device_of(device)
+    share, where, formats = share_of(shard), device_of(device), formats_of(format)
     record, _ = read_record(Path(ckpt_path))
     config = merged(record.config, overrides) if overrides else record.config
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
     reads = kinds_read(config, trust)
     chosen = choose_reader(reader, record.domain, config["preprocessing"], paths, list(trust), reads)
     scoring = Scoring(Path(ckpt_path), config, tuple(trust), where)
-    return predict_files(scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share))
+    return predict_files(
+        scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share, formats=formats)
+    )
 
 
 def merged(config: dict[str, Any], overrides: Mapping[str, Any], where: str = "") -> dict[str, Any]:

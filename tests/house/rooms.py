@@ -28,6 +28,8 @@ HOUSE = (
     "temporaries",
     "guards",
     "files",
+    "table_files",
+    "described",
     "walk",
     "tables",
     "ranks",

@@ -36,6 +36,7 @@ def command(cfg: Any) -> int:
         executor=build(tree["executor"], tree["trust"]),
         shard=tree["shard"],
         device=tree["device"],
+        format=tree["format"],
     )
     if "shard" in report:
         print(
