@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
@@ -65,6 +66,33 @@ class ParquetMeaning:
     def text_lengths(self, lengths: Mapping[str, int]) -> dict[str, str]:
         """Letters of the longest text of each column, as astropy wants them; it writes None where there is nothing."""
         return {f"table::len::{name}": str(max(length, 4)) for name, length in lengths.items()}
+
+
+def meanings_in(path: Path) -> dict[str, ColumnMeaning]:
+    """What a parquet file says of its columns: ours, or one of astropy; a file without a word says nothing.
+
+    Args:
+        path: of the file.
+    """
+    import pyarrow.parquet as pq
+    import yaml
+
+    schema = pq.read_schema(path)
+    found = {}
+    for field in schema:
+        said = {key.decode(): value.decode(errors="replace") for key, value in (field.metadata or {}).items()}
+        found[field.name] = ColumnMeaning(said.get("unit", ""), said.get("description", ""), said.get("ucd", ""))
+    text = (schema.metadata or {}).get(b"table_meta_yaml")
+    if text is None or any(meaning != ColumnMeaning() for meaning in found.values()):
+        return found
+    try:
+        entries = yaml.safe_load(text.decode(errors="replace"))["datatype"]
+        for entry in entries:
+            about = ColumnMeaning(str(entry.get("unit") or ""), str(entry.get("description") or ""))
+            found[str(entry["name"])] = about
+    except (yaml.YAMLError, TypeError, KeyError, AttributeError):
+        return found  # tags of astropy's own: columns that are no plain numbers
+    return found
 
 
 def _plain(column: ColumnMeaning) -> dict[str, str]:

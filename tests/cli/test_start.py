@@ -42,6 +42,7 @@ ABSENT = {
     "prepare": {"photutils", "mlcroissant", "sklearn", "wandb", "tensorboard", "reproject"},
     "recover": TORCH - {"torch"} | PICTURES,
     "score-ramps": TORCH - {"torch"} | PICTURES | {"scipy.ndimage", "scipy.stats"},
+    "send": TORCH | PICTURES | SKY | {"scipy"},
     "simulate": TORCH | PICTURES | SKY | {"scipy"},
     "train": {"photutils", "mlcroissant", "sklearn", "wandb", "tensorboard", "reproject"},
 }
@@ -76,6 +77,7 @@ WORDS = {
     "import-weights": "input=w.h5 variant=d6_m7 ckpt_path=out.ckpt",
     "inject": "science=a.fits output_dir=out",
     "new": "model mine",
+    "send": "input=a.csv",
     "predict": "ckpt_path=best.ckpt input=. output_dir=out",
     "prepare": "experiment=realbogus_triplets simulate.n=240",
     "recover": "input=a.csv output_dir=out",
