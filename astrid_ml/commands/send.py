@@ -97,7 +97,7 @@ def _as_sent(path: Path, folder: Path) -> tuple[str, Path]:
         return (IMAGE if _is_image(path) else FITS_TABLE), path
     read = read_table(path, {})
     target = folder / path.with_suffix(".parquet").name
-    meaning = TableMeaning(own={str(name): meaning for name, meaning in read.meanings.items()})
+    meaning = TableMeaning(None, own={str(name): meaning for name, meaning in read.meanings.items()})
     write_formats(read.rows, target, meaning, ("votable",))
     return VOTABLE, target.with_suffix(SUFFIXES["votable"])
 

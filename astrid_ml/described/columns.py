@@ -41,7 +41,8 @@ class TableMeaning:
     """What the columns of one kind of table mean.
 
     Args:
-        kind: of the table, a name below ``tables`` in ``columns.yaml``; the names below ``every`` hold for all kinds.
+        kind: of the table, a name below ``tables`` in ``columns.yaml``; the names below ``every`` hold for all kinds of
+            ours. None: a table of a user, whose names mean what the user says.
         image_unit: of the image that fluxes were measured on, as its header writes it; None where it is not known or
             rows come from several images.
         zero_point: AB magnitude of one unit of that flux, where it is known.
@@ -56,7 +57,7 @@ class TableMeaning:
         ColumnMeaning(unit='', description='', ucd='')
     """
 
-    kind: str = ""
+    kind: str | None = ""
     image_unit: str | None = None
     zero_point: float | None = None
     own: Mapping[str, ColumnMeaning] = field(default_factory=dict)
@@ -65,6 +66,8 @@ class TableMeaning:
         """What a column means; a name that nobody described has neither unit nor description."""
         if name in self.own:
             return self.own[name]
+        if self.kind is None:
+            return ColumnMeaning()
         known = _meanings()
         for table in (known["tables"].get(self.kind, {}), known["every"]):
             if name in table:
