@@ -108,13 +108,15 @@ class SkyStrips:
         return place[order], other[order], distance[order]
 
     def _strip(self, dec: Array) -> Floats:
-        return np.floor((np.asarray(dec) + 90) / self.height)
+        return np.asarray(np.floor((np.asarray(dec) + 90) / self.height))
 
     def _stretches(self, places: Array) -> list[tuple[Ints, Ints, Ints]]:
         """[(first key, the one after the last, place)] of the stretches that may hold neighbours."""
         ra, strip, half = places[:, 0] % 360, self._strip(places[:, 1]), self._half_width(places[:, 1])
         everywhere = np.arange(len(places))
-        turns = ((0.0, everywhere), (-360.0, np.flatnonzero(ra + half >= 360)), (360.0, np.flatnonzero(ra - half < 0)))
+        part = half < 180  # a whole turn needs no second look beyond the meridian
+        beyond, before = np.flatnonzero(part & (ra + half >= 360)), np.flatnonzero(part & (ra - half < 0))
+        turns = ((0.0, everywhere), (-360.0, beyond), (360.0, before))
         out = []
         for step in (-1, 0, 1):
             for turn, which in turns:
@@ -129,11 +131,11 @@ class SkyStrips:
         return out
 
     def _half_width(self, dec: Array) -> Floats:
-        """Degrees of right ascension within which a neighbour lies; a half turn where the circle holds a pole."""
+        """Degrees of right ascension within which a neighbour lies; a whole turn where the circle holds a pole."""
         sin, cos = np.sin(np.radians(self.radius / 3600)), np.cos(np.radians(np.asarray(dec)))
         ratio = np.divide(sin, cos, out=np.ones_like(cos), where=cos > sin)
         pole = (cos <= sin) | (np.abs(dec) + self.radius / 3600 >= 90)
-        return np.where(pole, 180.0, np.degrees(np.arcsin(ratio))) + self.SLACK
+        return np.where(pole, 360.0, np.degrees(np.arcsin(ratio)) + self.SLACK)
 
     def _measured(
         self, places: Array, rows: Ints, first: Ints, last: Ints, most: int
@@ -154,7 +156,7 @@ class SkyStrips:
 
 def separation(a: Array, b: Array) -> Floats:
     """Angles (n,) in arcsec between unit vectors (n, 3), exact for small ones."""
-    return np.degrees(2 * np.arcsin(np.clip(np.linalg.norm(a - b, axis=1) / 2, 0, 1))) * 3600
+    return np.asarray(np.degrees(2 * np.arcsin(np.clip(np.linalg.norm(a - b, axis=1) / 2, 0, 1))) * 3600)
 
 
 def healpix(ra: Array, dec: Array, order: int) -> Ints:

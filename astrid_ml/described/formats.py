@@ -129,14 +129,23 @@ def _column(values: pd.Series[Any], meaning: ColumnMeaning) -> Any:
         return Column(values.to_numpy(dtype=bool), **about)
     if pd.api.types.is_bool_dtype(dtype):  # a missing truth value: FITS and VOTable have no column for it but numbers
         filled = values.fillna(False).to_numpy(dtype=bool).astype(np.int16)
-        return MaskedColumn(filled, mask=gone, **about)
+        return MaskedColumn(filled, mask=gone, fill_value=-1, **about)
     if pd.api.types.is_integer_dtype(dtype):
         kind = np.dtype(str(dtype).lower())
         kind = np.dtype(np.int16) if kind == np.dtype(np.int8) else kind  # VOTable has no signed byte
         filled = values.fillna(0).to_numpy(dtype=kind)
-        return MaskedColumn(filled, mask=gone, **about) if gone.any() else Column(filled, **about)
+        if not gone.any():
+            return Column(filled, **about)
+        # Files write this number where there is none: not astropy's 999999, which may be somebody's value.
+        return MaskedColumn(filled, mask=gone, fill_value=_nowhere(filled), **about)
     texts = np.array(["" if absent else str(value) for value, absent in zip(values, gone, strict=True)], dtype=str)
     return Column(texts if len(texts) else texts.astype("U1"), **about)  # an empty text is what all three have for none
+
+
+def _nowhere(values: Any) -> int:
+    """A number that is not among the values: the smallest of their kind, or the largest of those without a sign."""
+    limits = np.iinfo(values.dtype)
+    return int(limits.min if limits.min < 0 else limits.max)
 
 
 def _ecsv(table: Table, path: Path) -> None:
@@ -146,6 +155,7 @@ def _ecsv(table: Table, path: Path) -> None:
 def _votable(table: Table, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*W50")  # the electron is no unit of the VO's list; tools show it
+        warnings.filterwarnings("ignore", message=".*W03")  # a user's column may hold a blank, its ID may not
         table.write(path, format="votable", overwrite=True)
 
 
@@ -166,10 +176,12 @@ def _fits(table: Table, path: Path) -> None:
         if column.dtype.kind == "U":
             safe = np.char.encode(column, "ascii", "replace")
             plain.replace_column(column.name, type(column)(np.char.decode(safe, "ascii"), **_about(column)))
+    # astropy takes `a: 0` for a card with a value in its value.
+    plain.rename_columns(plain.colnames, [name.replace(": ", ":") for name in table.colnames])
     plain.write(path, format="fits", overwrite=True)
     with fits.open(path, mode="update") as hdus:
         header = hdus[1].header
-        for number, name in enumerate(plain.colnames, 1):
+        for number, name in enumerate(table.colnames, 1):
             column = table[name]
             if name in units:
                 header[f"TUNIT{number}"] = units[name]

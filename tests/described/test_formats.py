@@ -108,6 +108,16 @@ def test_fits_has_no_letters_beyond_ascii(tmp_path: Path) -> None:
     assert str(Table.read(tmp_path / "t.ecsv")["object_id"][0]) == "η Car"
 
 
+def test_numbers_that_files_write_for_nothing_are_nobodys(tmp_path: Path) -> None:
+    table = pd.DataFrame({"mine: 0": pd.array([999999, None, -1], dtype="Int64"), "b": pd.array([7, None, 0], "UInt8")})
+    write_described(table, tmp_path / "t.parquet", TableMeaning(None), ALL)
+    for suffix in ("ecsv", "vot", "fits"):
+        read = Table.read(tmp_path / f"t.{suffix}")
+        first, second = (numbers(column) for column in read.itercols())
+        np.testing.assert_array_equal(first, [999999, np.nan, -1])
+        np.testing.assert_array_equal(second, [7, np.nan, 0])
+
+
 def test_the_same_rows_make_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

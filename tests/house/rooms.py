@@ -32,6 +32,7 @@ HOUSE = (
     "described",
     "walk",
     "tables",
+    "crossmatch",
     "ranks",
     "progress",
     "taxonomy",
