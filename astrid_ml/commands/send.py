@@ -54,7 +54,7 @@ class SendCommand:
         if not path.is_file():
             raise UserError("input=TABLE or input=IMAGE.fits", found(path), "check the path")
         with tempfile.TemporaryDirectory(prefix="astrid-send-") as folder:
-            kind, file = _as_sent(path, Path(folder))
+            kind, file = message_of(path, Path(folder))
             client = _connected()
             try:
                 answers = self._answers(client, kind, file, path.name)
@@ -89,8 +89,16 @@ class SendCommand:
         return meant
 
 
-def _as_sent(path: Path, folder: Path) -> tuple[str, Path]:
-    """The kind of message, and the file that it names: the user's own where programs read it as it is."""
+def message_of(path: Path, folder: Path) -> tuple[str, Path]:
+    """The kind of message that a file goes in, and the file that it names.
+
+    Args:
+        path: of the user, which is named itself where programs read it as it is.
+        folder: for a VOTable where they do not.
+
+    Raises:
+        UserError: no table and no image.
+    """
     with path.open("rb") as stream:
         head = stream.read(6)
     if head == b"SIMPLE":

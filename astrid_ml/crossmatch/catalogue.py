@@ -141,13 +141,22 @@ def _schema(file: Path) -> Any:
 
 
 def _column(file: Path, name: str, schema: Any, kinds: Any) -> Any:
+    """A column of a file, of nulls where it has none.
+
+    Raises:
+        UserError: the file is damaged there.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if name not in schema.names:
-        return pa.chunked_array([pa.nulls(pq.read_metadata(file).num_rows, kinds.field(name).type)])
-    with pq.ParquetFile(file) as stream:  # not the data set reader: it makes columns of folders' names
-        return stream.read(columns=[name])[name].cast(kinds.field(name).type)
+    try:
+        with pq.ParquetFile(file) as stream:  # not the data set reader: it makes columns of folders' names
+            if name not in schema.names:
+                return pa.chunked_array([pa.nulls(stream.metadata.num_rows, kinds.field(name).type)])
+            return stream.read(columns=[name])[name].cast(kinds.field(name).type)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        got = why_unread(file, f"a parquet table with the column {name}", error)
+        raise UserError("a whole parquet table", got, "copy or make it again") from error
 
 
 def _folder(path: Path, name: str, given: Given, near: SkyPlaces, radius: float) -> SkyCatalogue:
