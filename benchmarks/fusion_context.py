@@ -92,8 +92,9 @@ def main(samples: int = 3000, epochs: int = 8) -> None:
                 ]
                 astrid("train", "experiment=realbogus_triplets", *words)
             both = f"runs=[{runs['pixels']},{runs['context']}]"
-            astrid("compare", both, f"output_dir={folder / 'compared'}")
-            rows = json.loads((folder / "compared" / "compare.json").read_text(encoding="utf-8"))
+            compared = folder / f"compared-{seed}"
+            astrid("compare", both, f"output_dir={compared}")
+            rows = json.loads((compared / "compare.json").read_text(encoding="utf-8"))
             blank = blank_aucpr(runs["context"], raw, folder / f"blank-{seed}")
             print(f"seed {seed}: {json.dumps(rows)}; context run with all blocks blank: {blank:.4f}", flush=True)
 
