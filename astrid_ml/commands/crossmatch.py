@@ -23,7 +23,7 @@ from astrid_ml.files import write_json
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.nearest import nearest
 from astrid_ml.tables import read_table
-from astrid_ml.types import Existing, Filled, InUnits, NonNegative, Positive
+from astrid_ml.types import Existing, Filled, InUnits, NonNegative, Positive, Range
 
 INPUT = "input"  # the name of what is matched, in keys by name
 
@@ -63,7 +63,7 @@ class CrossmatchCommand:
     dec: dict[str, str] = field(default_factory=dict)
     position_unit: dict[str, str] = field(default_factory=dict)
     error: Annotated[dict[str, NonNegative], InUnits("arcsec")] = field(default_factory=dict)
-    epoch: Annotated[dict[str, float], InUnits("yr")] = field(default_factory=dict)
+    epoch: Annotated[dict[str, Annotated[float, Range(1800.0, 2200.0)]], InUnits("yr")] = field(default_factory=dict)
     format: str | list[str] | None = None
 
     def run(self) -> dict[str, Any]:
