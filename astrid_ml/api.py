@@ -69,6 +69,7 @@ def predict(
     shard: str | None = None,
     device: str = "auto",
     survey: str | Mapping[str, Any] | list[Any] | None = None,
+    format: str | Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Score raw files. Typed again with the same words, it scores what is missing.
 
@@ -84,11 +85,13 @@ def predict(
         shard: ``i/n`` scores every n-th unit alone, and ``join`` joins what such shards have scored.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         survey: name or YAML file of the survey whose files they are; by default files say so themselves.
+        format: of the table beside parquet: ``ecsv``, ``votable``, ``fits``, or several.
 
     Returns:
         The content of ``report.json``; of a shard, which units failed.
     """
     from astrid_ml.checkpoint.load import read_record
+    from astrid_ml.described.formats import formats_of
     from astrid_ml.devices import device_of
     from astrid_ml.pipeline.shards import share_of
     from astrid_ml.preprocessing.surveys.registry import settled
@@ -98,8 +101,9 @@ def predict(
 
     for name, place in (("ckpt_path", ckpt_path), ("inputs", inputs), ("output_dir", output_dir)):
         if not place or not isinstance(place, str | Path | Sequence):
-            raise UserError(f"{name}: a path", repr(place), f"give {name} the path of a file or a folder")
-    share, where = share_of(shard), device_of(device)
+            got = repr(place) if place is None or isinstance(place, int | float | list) else f"a {type(place).__name__}"
+            raise UserError(f"{name}: a path", got, f"give {name} the path of a file or a folder")
+    share, where, formats = share_of(shard), device_of(device), formats_of(format)
     record, _ = read_record(Path(ckpt_path))
     config = merged(record.config, overrides) if overrides else record.config
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
@@ -108,7 +112,9 @@ def predict(
     own = config["preprocessing"]
     chosen = choose_reader(reader, record.domain, own, paths, list(trust), reads, described)
     scoring = Scoring(Path(ckpt_path), config, tuple(trust), where)
-    return predict_files(scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share))
+    return predict_files(
+        scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share, formats=formats)
+    )
 
 
 def merged(config: dict[str, Any], overrides: Mapping[str, Any], where: str = "") -> dict[str, Any]:

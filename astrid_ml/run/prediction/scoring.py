@@ -14,7 +14,7 @@ import pandas as pd
 from astrid_ml.build import build
 from astrid_ml.contracts.pipeline import DomainPipeline, SampleSource, Unit
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_json, write_table
+from astrid_ml.files import write_json
 from astrid_ml.fingerprint import fingerprint
 from astrid_ml.pipeline.contract import process
 from astrid_ml.pipeline.parts import PARTS, RefusedError
@@ -22,6 +22,7 @@ from astrid_ml.pipeline.units import state_of
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.sky import MOST, against_sky
+from astrid_ml.table_files import write_table
 
 if TYPE_CHECKING:
     from astrid_ml.checkpoint.load import LoadedModel

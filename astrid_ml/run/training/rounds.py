@@ -22,7 +22,6 @@ from astrid_ml.contracts.scoring import HasExample, HasPurpose, ModelData, Model
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
-from astrid_ml.files import write_table
 from astrid_ml.run.marks import FOLDER, Mark, Marks
 from astrid_ml.run.stages import Stage, StageLog, table_digest
 from astrid_ml.run.training.fit import fit
@@ -31,6 +30,7 @@ from astrid_ml.run.trial import try_first_batch
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.folds import FOLDS, TRAIN, VAL, folds_of
 from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.table_files import write_table
 
 # Nodes of the configuration that a prediction needs; all else stays in the run's config.yaml.
 PREDICTION_NODES = ("preprocessing", "channels", "datamodule", "model", "evaluation")

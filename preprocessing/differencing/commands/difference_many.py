@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import formats_of, write_formats_of
+from astrid_ml.described.parquet import ParquetMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.executors.local import Serial
 from astrid_ml.files import whole, write_json
@@ -18,8 +22,10 @@ from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, frame_files, said_of_frames
 from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.reasons import in_words
+from astrid_ml.table_files import ending, longest_texts
 
-FORM = 1  # of the products: raised when the same pair and settings give something else
+FORM = 2  # of the products: raised when the same pair and settings give something else
+MEANING = TableMeaning("candidates")  # of all pairs: their images may have different units
 TAKEN = (PARTS, SHARDS, "report.json", "candidates.parquet", "made_by.json")
 
 
@@ -77,7 +83,9 @@ def difference_pairs(command: Any, pairs: Sequence[Pair], roots: Sequence[Path])
     write_json(output / "report.json", report)
     if not done:
         raise UserError("a pair that can be subtracted", in_words(list(lost.values())), f"see {output / 'report.json'}")
-    join_candidates([output / name / "candidates.parquet" for name in done], list(done), output / "candidates.parquet")
+    joined = output / "candidates.parquet"
+    join_candidates([output / name / "candidates.parquet" for name in done], list(done), joined)
+    write_formats_of(joined, MEANING, formats_of(command.format))
     shown = {name: report[name] for name in ("pairs", "candidates", "failed")}
     return {**shown, "output_dir": command.output_dir}
 
@@ -132,7 +140,7 @@ def _part(command: Any, pair: Pair, name: str) -> Part:
 
 def _settings(command: Any) -> list[Any]:
     checkpoint = None if command.ckpt_path is None else file_hash(Path(command.ckpt_path))
-    steps = [command.pipeline, command.export, command.intermediates]
+    steps = [command.pipeline, command.export, command.intermediates, list(formats_of(command.format))]
     return ["difference", FORM, command.science, command.reference, *steps, checkpoint]
 
 
@@ -147,9 +155,12 @@ def join_candidates(tables: Sequence[Path], pairs: Sequence[str], target: Path) 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schemas = [pq.read_schema(path).remove_metadata() for path in tables]
+    # What a pair says of its own columns (the unit of its image) does not hold for all.
+    schemas = [pa.schema([field.remove_metadata() for field in pq.read_schema(path)]) for path in tables]
     schema = pa.unify_schemas(schemas, promote_options="permissive").append(pa.field("pair", pa.string()))
-    with whole(target) as at, pq.ParquetWriter(at, schema) as writer:
+    described, longest = ParquetMeaning(MEANING), Counter[str]()
+    schema = described.schema(schema)
+    with whole(target) as at, pq.ParquetWriter(at, schema, store_schema=False) as writer:
         for path, pair in zip(tables, pairs, strict=True):
             table = pq.read_table(path).replace_schema_metadata()
             table = table.append_column("pair", pa.array([pair] * len(table), pa.string()))
@@ -159,4 +170,7 @@ def join_candidates(tables: Sequence[Path], pairs: Sequence[str], target: Path) 
                 else pa.nulls(len(table), field.type)
                 for field in schema
             ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+            rows = pa.Table.from_arrays(columns, schema=schema)
+            longest |= Counter(longest_texts(rows))
+            writer.write_table(rows)
+        writer.add_key_value_metadata(ending(schema, described.text_lengths(longest)))

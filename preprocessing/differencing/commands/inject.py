@@ -15,6 +15,8 @@ import pandas as pd
 import torch
 from astropy.io import fits
 
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import within_memory
 from astrid_ml.files import whole
@@ -55,6 +57,7 @@ class InjectCommand:
         poisson: add the sources' photon noise.
         seed: of places, fluxes and noise.
         survey: whose image it is; None lets its header say it.
+        format: of the truth beside CSV and parquet: ecsv, votable, fits.
     """
 
     science: Frame
@@ -69,6 +72,7 @@ class InjectCommand:
     poisson: bool = True
     seed: Seed = 1
     survey: Described = None
+    format: str | list[str] | None = None
 
     @within_memory("a frame")
     def run(self) -> dict[str, Any]:
@@ -77,6 +81,7 @@ class InjectCommand:
         Raises:
             UserError: no gain for the photon noise, no zero point for magnitudes, no place, unreadable input.
         """
+        formats = formats_of(self.format)
         for name in ("snr", "flux", "mag"):
             check_range(name, getattr(self, name))
         known = None if self.positions is None else truth_table(self.positions)
@@ -95,8 +100,8 @@ class InjectCommand:
         write_like(path, image.hdu, target, added, variance)
         with whole(folder / "truth.csv") as part:
             truth.to_csv(part, index=False)
-        with whole(folder / "truth.parquet") as part:
-            truth.to_parquet(part, index=False)
+        meaning = TableMeaning("truth", image.unit, image.zero_point)
+        write_described(truth, folder / "truth.parquet", meaning, formats)
         said = {"sources": len(truth), "image": str(target), "truth": str(folder / "truth.csv")}
         return said if ext is None else {**said, "hdu": ext}
 
