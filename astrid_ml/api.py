@@ -29,6 +29,9 @@ def compose(*overrides: str) -> Any:
 
     from astrid_ml.config import compose as compose_config
 
+    if strange := [override for override in overrides if not isinstance(override, str)]:
+        got = f"a {type(strange[0]).__name__} among them"
+        raise UserError("overrides as texts, compose('a=1', 'b=2')", got, "give each as a text of its own")
     try:
         return compose_config("train", overrides)
     except (HydraException, OmegaConfBaseException) as error:
@@ -49,11 +52,16 @@ def train(cfg: Any) -> dict[str, Any]:
     from astrid_ml.build import plain
     from astrid_ml.run.training.train import train as run_train
 
+    if not isinstance(cfg, Mapping) and not hasattr(cfg, "items"):
+        raise UserError(
+            "a configuration, as compose('experiment=...') makes it", f"a {type(cfg).__name__}", "compose one"
+        )
     return run_train(plain(cfg))
 
 
 def load_checkpoint(path: str | Path, trust: Sequence[str] = ()) -> LoadedModel:
     """Load ``best.ckpt`` for scoring, without running anything that the file brings."""
+    _check_place("path", path)
     return load_model(Path(path), trust)
 
 
@@ -100,9 +108,10 @@ def predict(
     from astrid_ml.run.prediction.scoring import Scoring
 
     for name, place in (("ckpt_path", ckpt_path), ("inputs", inputs), ("output_dir", output_dir)):
-        if not place or not isinstance(place, str | Path | Sequence):
-            got = repr(place) if place is None or isinstance(place, int | float | list) else f"a {type(place).__name__}"
-            raise UserError(f"{name}: a path", got, f"give {name} the path of a file or a folder")
+        _check_place(name, place)
+    if overrides is not None and not isinstance(overrides, Mapping):
+        got = f"a {type(overrides).__name__}"
+        raise UserError("overrides as a dictionary, {'evaluation': {...}}", got, "name the node and its values")
     share, where, formats = share_of(shard), device_of(device), formats_of(format)
     record, _ = read_record(Path(ckpt_path))
     config = merged(record.config, overrides) if overrides else record.config
@@ -115,6 +124,12 @@ def predict(
     return predict_files(
         scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share, formats=formats)
     )
+
+
+def _check_place(name: str, place: object) -> None:
+    if not place or not isinstance(place, str | Path | Sequence):
+        got = repr(place) if place is None or isinstance(place, int | float | list) else f"a {type(place).__name__}"
+        raise UserError(f"{name}: a path", got, f"give {name} the path of a file or a folder")
 
 
 def merged(config: dict[str, Any], overrides: Mapping[str, Any], where: str = "") -> dict[str, Any]:

@@ -90,6 +90,8 @@ WRONG: list[tuple[str | list[str], str]] = [
     (f"{TRIPLETS} split=column split.column=nosuch", "split.column among the columns"),
     (f"{TRIPLETS} hydra.run.dir=x", "write paths.run_dir=x"),
     (f"train -m {TRIPLETS[6:]} seed=1,2 optimizer.lr=0.1,-1", "optimizer.lr: a number above 0"),
+    (f"train -m {TRIPLETS[6:]} optimizer.lr=-1", "optimizer.lr: a number above 0"),
+    (f"{TRIPLETS.replace('train', 'prepare')} name=../../away", "a name is no path"),
     (f"train -m {TRIPLETS[6:]} split=group,nosuch", "split: one of"),
     (f"{TRIPLETS} audit=maybe", "audit: one of"),
     (f"{TRIPLETS} logger=excel", "logger: one of"),
