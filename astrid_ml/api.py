@@ -29,6 +29,9 @@ def compose(*overrides: str) -> Any:
 
     from astrid_ml.config import compose as compose_config
 
+    if strange := [override for override in overrides if not isinstance(override, str)]:
+        got = f"a {type(strange[0]).__name__} among them"
+        raise UserError("overrides as texts, compose('a=1', 'b=2')", got, "give each as a text of its own")
     try:
         return compose_config("train", overrides)
     except (HydraException, OmegaConfBaseException) as error:
@@ -49,11 +52,16 @@ def train(cfg: Any) -> dict[str, Any]:
     from astrid_ml.build import plain
     from astrid_ml.run.training.train import train as run_train
 
+    if not isinstance(cfg, Mapping) and not hasattr(cfg, "items"):
+        raise UserError(
+            "a configuration, as compose('experiment=...') makes it", f"a {type(cfg).__name__}", "compose one"
+        )
     return run_train(plain(cfg))
 
 
 def load_checkpoint(path: str | Path, trust: Sequence[str] = ()) -> LoadedModel:
     """Load ``best.ckpt`` for scoring, without running anything that the file brings."""
+    _check_place("path", path)
     return load_model(Path(path), trust)
 
 
@@ -68,6 +76,8 @@ def predict(
     executor: Executor | None = None,
     shard: str | None = None,
     device: str = "auto",
+    survey: str | Mapping[str, Any] | list[Any] | None = None,
+    format: str | Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Score raw files. Typed again with the same words, it scores what is missing.
 
@@ -82,28 +92,44 @@ def predict(
         executor: where units are read and scored; this process by default.
         shard: ``i/n`` scores every n-th unit alone, and ``join`` joins what such shards have scored.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        survey: name or YAML file of the survey whose files they are; by default files say so themselves.
+        format: of the table beside parquet: ``ecsv``, ``votable``, ``fits``, or several.
 
     Returns:
         The content of ``report.json``; of a shard, which units failed.
     """
     from astrid_ml.checkpoint.load import read_record
+    from astrid_ml.described.formats import formats_of
     from astrid_ml.devices import device_of
     from astrid_ml.pipeline.shards import share_of
+    from astrid_ml.preprocessing.surveys.registry import settled
     from astrid_ml.run.prediction.predict import Workplace, predict_files
     from astrid_ml.run.prediction.readers import choose_reader, kinds_read
     from astrid_ml.run.prediction.scoring import Scoring
 
     for name, place in (("ckpt_path", ckpt_path), ("inputs", inputs), ("output_dir", output_dir)):
-        if not place or not isinstance(place, str | Path | Sequence):
-            raise UserError(f"{name}: a path", repr(place), f"give {name} the path of a file or a folder")
-    share, where = share_of(shard), device_of(device)
+        _check_place(name, place)
+    if overrides is not None and not isinstance(overrides, Mapping):
+        got = f"a {type(overrides).__name__}"
+        raise UserError("overrides as a dictionary, {'evaluation': {...}}", got, "name the node and its values")
+    share, where, formats = share_of(shard), device_of(device), formats_of(format)
     record, _ = read_record(Path(ckpt_path))
     config = merged(record.config, overrides) if overrides else record.config
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
     reads = kinds_read(config, trust)
-    chosen = choose_reader(reader, record.domain, config["preprocessing"], paths, list(trust), reads)
+    described = settled(survey)
+    own = config["preprocessing"]
+    chosen = choose_reader(reader, record.domain, own, paths, list(trust), reads, described)
     scoring = Scoring(Path(ckpt_path), config, tuple(trust), where)
-    return predict_files(scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share))
+    return predict_files(
+        scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share, formats=formats)
+    )
+
+
+def _check_place(name: str, place: object) -> None:
+    if not place or not isinstance(place, str | Path | Sequence):
+        got = repr(place) if place is None or isinstance(place, int | float | list) else f"a {type(place).__name__}"
+        raise UserError(f"{name}: a path", got, f"give {name} the path of a file or a folder")
 
 
 def merged(config: dict[str, Any], overrides: Mapping[str, Any], where: str = "") -> dict[str, Any]:

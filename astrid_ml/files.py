@@ -16,11 +16,9 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.guards import ask_guards
@@ -236,13 +234,6 @@ class _Bytes:
         self.write = stream.write
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write one parquet table whole; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TableWriter(path) as writer:
-        writer.write(table)
-
-
 def move(source: Path, target: Path) -> None:
     """Give a file or folder another name; where that is taken, it stays as it is."""
     if not target.exists():
@@ -275,76 +266,3 @@ def link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-
-
-class TableWriter:
-    """A parquet file that grows batch by batch and appears whole; on an error nothing is left behind.
-
-    The schema is that of the first table. A later table may lack columns (they become null) and its extra columns
-    are kept only if the first had them.
-
-    Args:
-        path: the final file.
-        metadata: texts for the file's own metadata.
-        gathered: rows that small tables are gathered to before they are written; 0 writes each as it comes.
-    """
-
-    def __init__(self, path: Path, metadata: Mapping[str, str] | None = None, gathered: int = 0) -> None:
-        self.path, self.gathered = path, gathered
-        self._waiting: list[Any] = []
-        self.metadata = dict(metadata or {})
-        self.empty = True
-        self._file = WholeFile(path)
-        self._writer: Any = None
-
-    def write(self, table: pd.DataFrame | Any) -> None:
-        """Append rows.
-
-        Args:
-            table: of pandas, or of pyarrow: of such a one nothing is guessed.
-        """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        arrow = table if isinstance(table, pa.Table) else None
-        if self._writer is None:
-            first = pa.Table.from_pandas(table, preserve_index=False) if arrow is None else arrow
-            # A column that is all null in the first unit would get the type null and refuse later values.
-            fields = [pa.field(f.name, _guess(f.name)) if pa.types.is_null(f.type) else f for f in first.schema]
-            self.schema = pa.schema(fields, self.metadata)
-            self._writer = pq.ParquetWriter(self._file.part, self.schema, write_page_checksum=True)
-        if arrow is None:
-            aligned = table.reindex(columns=self.schema.names)
-            rows = pa.Table.from_pandas(aligned, schema=self.schema, preserve_index=False, safe=False)
-        else:
-            absent = pa.nulls(len(arrow))
-            own = dict(zip(arrow.column_names, arrow.columns, strict=True))
-            rows = pa.table([own.get(f.name, absent).cast(f.type, safe=False) for f in self.schema], self.schema)
-        self._waiting.append(rows.replace_schema_metadata(self.schema.metadata))
-        self.empty = False
-        if sum(map(len, self._waiting)) >= self.gathered:
-            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
-            self._waiting = []
-
-    def __enter__(self) -> TableWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._writer is not None:
-            if kind is None and self._waiting:
-                import pyarrow as pa
-
-                self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
-            self._writer.close()
-        if kind is None and self._writer is not None:
-            self._file.publish()
-        self._file.drop()
-
-
-def _guess(name: str) -> Any:
-    """The type of a column of which the first unit knew nothing."""
-    import pyarrow as pa
-
-    return pa.string() if name in ("mission", "survey", "filter", "source", "threshold_on", "set") else pa.float64()

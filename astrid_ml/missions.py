@@ -1,4 +1,8 @@
-"""One name for each mission: datasets, splits and predictions write it, and every other name is read as it."""
+"""One name for each mission: datasets, splits and predictions write it, and every other name is read as it.
+
+The names stand in the packaged descriptions of surveys (``preprocessing/surveys/<name>.yaml``): this module reads
+``mission``, ``name`` and ``aliases`` there, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,22 @@ COLUMN = "mission"
 
 
 @cache
+def names_of_missions() -> dict[str, tuple[str, ...]]:
+    """Each canonical name with the others under which files and people know it, in small letters."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    found: dict[str, tuple[str, ...]] = {}
+    for path in sorted(files("astrid_ml").joinpath("preprocessing", "surveys").iterdir(), key=lambda path: path.name):
+        if path.name.endswith(".yaml"):
+            said = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+            others = [str(alias).lower() for alias in (said["name"], *said.get("aliases", ()))]
+            found[said["mission"]] = tuple(dict.fromkeys(alias for alias in others if alias != said["mission"]))
+    return found
+
+
+@cache
 def _names() -> dict[str, str]:
     """Every name in small letters -> the canonical one."""
-    text = files("astrid_ml.conf").joinpath("_missions.yaml").read_text(encoding="utf-8")
-    return {alias: name for name, aliases in yaml.safe_load(text).items() for alias in (name, *aliases)}
+    return {alias: name for name, aliases in names_of_missions().items() for alias in (name, *aliases)}
 
 
 def canonical(name: str) -> str:

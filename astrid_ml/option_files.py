@@ -16,6 +16,7 @@ LARGEST = 1_000_000  # bytes of one file
 DEEPEST = 60  # nodes in nodes
 ALIASES = 50  # of one file: each may stand for all that stands before it
 MOST = 20_000  # entries of a folder of options
+DESCRIPTIONS = "surveys"  # a folder of descriptions, which are no options
 _NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
 _PACKAGE = re.compile(r"^\s*#\s*@package\s+(\S+)", re.MULTILINE)
 # What a file may choose of Hydra's own options: who runs the jobs of a sweep.
@@ -57,7 +58,8 @@ def misplaced(conf: Path, ours: Path) -> tuple[str, str]:
         >>> misplaced(mine, conf_folder())
         ('split/night.yml', 'rename it to split/night.yaml')
     """
-    groups = [Path(), *(path.relative_to(ours) for path in sorted(ours.rglob("*")) if path.is_dir())]
+    of_ours = (path.relative_to(ours) for path in sorted(ours.rglob("*")) if path.is_dir())
+    groups = [Path(), Path(DESCRIPTIONS), *of_ours]
     inside = [path for group in groups if (conf / group).is_dir() for path in sorted((conf / group).iterdir())]
     for path in inside:
         name = path.relative_to(conf).as_posix()

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from astrid_ml.dataset.prepared import PreparedDataset
     from astrid_ml.errors import UserError
     from astrid_ml.executors.contract import Executor
-    from astrid_ml.files import write_json, write_table
+    from astrid_ml.files import write_json
     from astrid_ml.models.tasks.task import Task
     from astrid_ml.splits.plan import Split, SplitPlan
+    from astrid_ml.table_files import write_table
     from astrid_ml.tables import read_table
     from astrid_ml.types import (
         Count,
@@ -63,7 +64,8 @@ _HOMES = {
     "astrid_ml.datamodules.prepared": ("PreparedDataModule",),
     "astrid_ml.dataset.prepared": ("PreparedDataset",),
     "astrid_ml.errors": ("UserError",),
-    "astrid_ml.files": ("write_json", "write_table"),
+    "astrid_ml.files": ("write_json",),
+    "astrid_ml.table_files": ("write_table",),
     "astrid_ml.models.tasks.task": ("Task",),
     "astrid_ml.executors.contract": ("Executor",),
     "astrid_ml.splits.plan": ("Split", "SplitPlan"),

@@ -8,13 +8,15 @@ import io
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 
+from astrid_ml.described.columns import ColumnMeaning
+from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 
@@ -37,10 +39,12 @@ class UserTable:
     Args:
         rows: those that can be used, from 0; the named columns have the type and unit that was asked for.
         dropped: (row of the file's data, from 1; reason) of those that cannot.
+        meanings: what the file says of its columns, by name; of a column that was asked for in a unit, that unit.
     """
 
     rows: pd.DataFrame
     dropped: tuple[tuple[int, str], ...] = field(default=())
+    meanings: Mapping[str, ColumnMeaning] = field(default_factory=dict)
 
     def account(self) -> dict[str, Any]:
         """Counts for a report: rows read and dropped, with the reasons."""
@@ -85,8 +89,9 @@ def read_table(
     if not path.is_file():
         raise UserError(f"a table with {', '.join(columns)}", found(path), "check the path")
     asked = {**columns, **(optional or {})}
-    table, units, bad = _read(path, asked, columns)
-    table = _rename(path, table, asked)
+    table, meanings, bad = _read(path, asked, columns)
+    table, names = _rename(path, table, asked)
+    meanings = {names.get(name, name): meaning for name, meaning in meanings.items()}
     absent = [name for name in columns if name not in table]
     if absent:
         shown = ", ".join(map(str, table.columns[:12])) or "no column"
@@ -95,7 +100,7 @@ def read_table(
             f"{path} without {', '.join(absent)} (it has {shown})",
             "add them, or rename yours",
         )
-    return _checked(path, table, asked, columns, units, bad)
+    return _checked(path, table, asked, columns, meanings, bad)
 
 
 def _checked(
@@ -103,10 +108,10 @@ def _checked(
     table: pd.DataFrame,
     asked: Mapping[str, str],
     required: Collection[str],
-    units: Mapping[str, str],
+    meanings: Mapping[str, ColumnMeaning],
     bad: list[tuple[int, str]],
 ) -> UserTable:
-    table = table.copy()
+    table, said = table.copy(), dict(meanings)
     if "_row" not in table:
         table["_row"] = np.arange(1, len(table) + 1)
     reasons = pd.Series(pd.NA, index=table.index, dtype="string")
@@ -118,7 +123,9 @@ def _checked(
             wrong = values.isna() if name in required else pd.Series(False, index=table.index)
             message = pd.Series(f"{name} is empty", index=table.index, dtype="string")
         else:
-            factor = _factor(path, name, units.get(name), kind)
+            factor = _factor(path, name, said[name].unit if name in said else None, kind)
+            if name in said and kind != NUMBER:
+                said[name] = replace(said[name], unit=kind)
             raw = table[name]
             values = pd.to_numeric(raw, errors="coerce").astype("float64") * factor
             values = values.where(np.isfinite(values.to_numpy(dtype=float, na_value=np.nan)))
@@ -130,7 +137,7 @@ def _checked(
         reasons = reasons.mask(reasons.isna() & wrong.astype(bool), message)
     lost = [(int(row), str(reason)) for row, reason in zip(table["_row"], reasons, strict=True) if reason is not pd.NA]
     kept = table[reasons.isna()].drop(columns="_row").reset_index(drop=True)
-    return UserTable(kept, tuple(sorted([*bad, *lost])))
+    return UserTable(kept, tuple(sorted([*bad, *lost])), said)
 
 
 def _as_text(values: pd.Series) -> pd.Series:
@@ -157,8 +164,8 @@ def _factor(path: Path, name: str, given: str | None, wanted: str) -> float:
         ) from error
 
 
-def _rename(path: Path, table: pd.DataFrame, asked: Collection[str]) -> pd.DataFrame:
-    """Columns that differ from what is asked by case only get the asked name."""
+def _rename(path: Path, table: pd.DataFrame, asked: Collection[str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Columns that differ from what is asked by case only get the asked name; also which those are."""
     names = {}
     for name in asked:
         if name in table:
@@ -168,13 +175,13 @@ def _rename(path: Path, table: pd.DataFrame, asked: Collection[str]) -> pd.DataF
             raise UserError(f"one column {name}", f"{path} with {', '.join(map(str, same))}", "rename the others")
         if same:
             names[same[0]] = name
-    return table.rename(columns=names)
+    return table.rename(columns=names), names
 
 
 def _read(
     path: Path, asked: Mapping[str, str], required: Collection[str]
-) -> tuple[pd.DataFrame, dict[str, str], list[tuple[int, str]]]:
-    """The table, the units that it declares, and rows that could not even be split."""
+) -> tuple[pd.DataFrame, dict[str, ColumnMeaning], list[tuple[int, str]]]:
+    """The table, what it says of its columns, and rows that could not even be split."""
     try:
         with path.open("rb") as stream:
             head = stream.read(4096)
@@ -183,7 +190,7 @@ def _read(
             with gzip.open(path) as stream:
                 head = stream.read(4096)
         if head[:4] == b"PAR1":
-            return pd.read_parquet(path), {}, []
+            return pd.read_parquet(path), meanings_in(path), []
         if head[:6] == b"SIMPLE":
             return *_astropy(path, "fits"), []
         start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -201,7 +208,7 @@ def _read(
         ) from error
 
 
-def _astropy(path: Path, form: str) -> tuple[pd.DataFrame, dict[str, str]]:
+def _astropy(path: Path, form: str) -> tuple[pd.DataFrame, dict[str, ColumnMeaning]]:
     from astropy.table import Table
 
     table: Table = Table.read(path, format=form)
@@ -209,14 +216,17 @@ def _astropy(path: Path, form: str) -> tuple[pd.DataFrame, dict[str, str]]:
     for name in flat:
         if table[name].dtype.kind == "S":
             table[name] = np.char.decode(np.asarray(table[name]), "utf-8")
-    units = {name: str(table[name].unit) for name in flat if table[name].unit is not None}
-    frame = table[flat].to_pandas()
-    return frame, units
+    meanings = {}
+    for name in flat:
+        column = table[name]
+        unit = "" if column.unit is None else column.unit.to_string()
+        meanings[name] = ColumnMeaning(unit, str(column.description or ""), str(column.meta.get("ucd") or ""))
+    return table[flat].to_pandas(), meanings
 
 
 def _csv(
     text: str, asked: Mapping[str, str], required: Collection[str]
-) -> tuple[pd.DataFrame, dict[str, str], list[tuple[int, str]]]:
+) -> tuple[pd.DataFrame, dict[str, ColumnMeaning], list[tuple[int, str]]]:
     lines = text.splitlines(keepends=True)
     first = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
     header = lines[first] if first < len(lines) else ""

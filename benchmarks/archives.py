@@ -72,12 +72,12 @@ class Watch:
     """Anonymous memory of this process and of all that it started, against the units that are done.
 
     Args:
-        units: the folder in which they appear.
+        units: the folder in which they appear; None where memory alone is asked for.
         done: how many there were when it was looked at.
         gigabytes: what the processes held together.
     """
 
-    units: Path
+    units: Path | None = None
     done: list[int] = field(default_factory=list)
     gigabytes: list[float] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -95,7 +95,7 @@ class Watch:
         own = psutil.Process()
         while not self._ended.wait(0.25):
             family = [own.pid, *(child.pid for child in own.children(recursive=True))]
-            self.done.append(sum(1 for _ in self.units.glob("[!.]*")))
+            self.done.append(sum(1 for _ in self.units.glob("[!.]*")) if self.units else 0)
             self.gigabytes.append(sum(anonymous(process) or 0 for process in family) / 1e9)
 
 

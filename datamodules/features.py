@@ -21,9 +21,11 @@ class Standardiser:
 
     Args:
         columns: names of the index's columns, in order.
+        key: of the datamodule that names them, for messages.
     """
 
     columns: tuple[str, ...] = ()
+    key: str = "features"
 
     @property
     def width(self) -> int:
@@ -33,7 +35,7 @@ class Standardiser:
     def _values(self, index: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
         chosen = index[[name for name in self.columns if name in index]]
         texts = [name for name in self.columns if name in index and not _holds_numbers(index[name])]
-        check_columns({"features": self.columns}, [*map(str, index)], texts)
+        check_columns({self.key: self.columns}, [*map(str, index)], texts)
         values = chosen.to_numpy(dtype=np.float64, na_value=np.nan)
         return np.where(np.isfinite(values), values, np.nan)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from astrid_ml.contracts.columns import Columns, columns_of, rows_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.datamodules.channels import resize
+from astrid_ml.datamodules.context import ContextBlocks, SampleFeatures
 from astrid_ml.datamodules.features import Standardiser
 from astrid_ml.datamodules.frame_channels import CHANNELS, FrameChannels
 from astrid_ml.datamodules.frame_cutouts import FrameStore
@@ -37,6 +38,7 @@ class FrameDataModule(PreparedDataModule):
         channels: which channels, which size, which scale; always from the checkpoint.
         features: columns of the index, standardised on the training fold; a missing value is the mean and a flag.
         augment: (images, generator) -> images, in training only.
+        context: columns of catalogues, which go behind the features.
         other: the arguments of :class:`PreparedDataModule`.
 
     Raises:
@@ -48,6 +50,7 @@ class FrameDataModule(PreparedDataModule):
         channels: FrameChannels,
         features: Sequence[str] = FEATURES,
         augment: Callable[[Tensor, torch.Generator | None], Tensor] | None = None,
+        context: ContextBlocks | None = None,
         **other: Any,
     ) -> None:
         super().__init__(**other)
@@ -56,7 +59,7 @@ class FrameDataModule(PreparedDataModule):
                 "channels of frames", f"{type(channels).__name__}", "choose channels=frames_asinh, _zscale or _sigma"
             )
         self.channels, self.augment = channels, augment
-        self.standardiser = Standardiser(tuple(features))
+        self.beside = SampleFeatures(Standardiser(tuple(features)), context or ContextBlocks())
         self._store: FrameStore | None = None
 
     reads: ClassVar[tuple[str, ...]] = ("roman",)
@@ -69,7 +72,7 @@ class FrameDataModule(PreparedDataModule):
     @property
     def column_keys(self) -> dict[str, Sequence[str]]:
         """The columns beside the images."""
-        return {"features": self.standardiser.columns}
+        return self.beside.keys
 
     @property
     def stamp_size(self) -> int:
@@ -80,7 +83,7 @@ class FrameDataModule(PreparedDataModule):
         """Two empty cutouts of the channels' shape, one of each class."""
         x = torch.zeros(2, len(self.channels.names), self.channels.size, self.channels.size)
         batch = {"x": x, "y": torch.tensor([0.0, 1.0])}
-        return batch | ({"features": torch.zeros(2, self.standardiser.width)} if self.standardiser.columns else {})
+        return batch | ({"features": torch.zeros(2, self.beside.width)} if self.beside.columns else {})
 
     def usable(self, index: Columns) -> Mask:
         """Those with a label that is not ambiguous."""
@@ -96,16 +99,16 @@ class FrameDataModule(PreparedDataModule):
         lost = self.channels.clipped(
             self._raw(source, sample), rows_of(source, sample, self.channels.asks), frame_channels(source)
         )
-        return {**self.standardiser.fit(rows_of(source, train_rows, self.standardiser.columns)), "clipped": lost}
+        return {**self.beside.fit(rows_of(source, train_rows, self.beside.columns)), "clipped": lost}
 
     def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
-        index = rows_of(source, rows, list(dict.fromkeys(["label", *self.channels.asks, *self.standardiser.columns])))
+        index = rows_of(source, rows, list(dict.fromkeys(["label", *self.channels.asks, *self.beside.columns])))
         images = self.channels.apply(self._raw(source, rows), index, frame_channels(source))
         if train and self.augment is not None:
             images = self.augment(images, generator)
         batch = {"x": images, "y": labels(index)}
-        if self.standardiser.columns:
-            batch["features"] = self.standardiser.apply(index, self.statistics)
+        if self.beside.columns:
+            batch["features"] = self.beside.apply(index, self.statistics, generator, train)
         return batch
 
     def draw(self, source: SampleSource, rows: Ints) -> list[bytes]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.datamodules.channels import Channels
+from astrid_ml.datamodules.context import ContextBlocks, SampleFeatures
 from astrid_ml.datamodules.features import Standardiser
 from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
@@ -28,6 +29,7 @@ class StampDataModule(PreparedDataModule):
         channels: which channels, which size, which normalisation; stateless, always from the checkpoint.
         features: columns of the index that go beside the images, standardised on the training fold.
         augment: (images, generator) -> images, in training only.
+        context: columns of catalogues, which go behind the features.
         other: the arguments of :class:`PreparedDataModule`.
     """
 
@@ -36,13 +38,14 @@ class StampDataModule(PreparedDataModule):
         channels: Channels,
         features: Sequence[str] = (),
         augment: Callable[[Tensor, torch.Generator | None], Tensor] | None = None,
+        context: ContextBlocks | None = None,
         **other: Any,
     ) -> None:
         super().__init__(**other)
         if not isinstance(channels, Channels):
             raise UserError("channels of stamps", type(channels).__name__, "choose channels=sigma, braai_d6_m7 or _m9")
         self.channels, self.augment = channels, augment
-        self.standardiser = Standardiser(tuple(features))
+        self.beside = SampleFeatures(Standardiser(tuple(features)), context or ContextBlocks())
 
     reads: ClassVar[tuple[str, ...]] = ("stamps",)
 
@@ -54,7 +57,7 @@ class StampDataModule(PreparedDataModule):
     @property
     def column_keys(self) -> dict[str, Sequence[str]]:
         """The columns beside the images."""
-        return {"features": self.standardiser.columns}
+        return self.beside.keys
 
     @property
     def stamp_size(self) -> int:
@@ -65,20 +68,20 @@ class StampDataModule(PreparedDataModule):
         """Two empty stamps of the channels' shape, one of each class."""
         x = torch.zeros(2, len(self.channels.names), self.channels.size, self.channels.size)
         batch = {"x": x, "y": torch.tensor([0.0, 1.0])}
-        return batch | ({"features": torch.zeros(2, self.standardiser.width)} if self.standardiser.columns else {})
+        return batch | ({"features": torch.zeros(2, self.beside.width)} if self.beside.columns else {})
 
     def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
         self._refuse_padding(source, train_rows)
-        return self.standardiser.fit(rows_of(source, train_rows, self.standardiser.columns))
+        return self.beside.fit(rows_of(source, train_rows, self.beside.columns))
 
     def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         images = self._images(source, rows)
         if train and self.augment is not None:
             images = self.augment(images, generator)
-        index = rows_of(source, rows, ["label", *self.standardiser.columns])
+        index = rows_of(source, rows, ["label", *self.beside.columns])
         batch = {"x": images, "y": labels(index)}
-        if self.standardiser.columns:
-            batch["features"] = self.standardiser.apply(index, self.statistics)
+        if self.beside.columns:
+            batch["features"] = self.beside.apply(index, self.statistics, generator, train)
         return batch
 
     def draw(self, source: SampleSource, rows: Ints) -> list[bytes]:

@@ -30,3 +30,23 @@ def peak_snr(difference: Array, half: int = 4) -> Floats32:
         peak = np.nanmax(box[usable], axis=1) - median
         out[usable] = np.divide(peak, sigma, out=np.full_like(peak, np.nan), where=sigma > 0)
     return out.astype(np.float32)
+
+
+def sky_level(stamps: Array, most: float = 1e37) -> Floats32:
+    """Median of each stamp in units of its own robust noise: about 0 without the sky, many where the sky is in it.
+
+    Args:
+        stamps: (n, h, w); NaN where there are no data.
+        most: absolute values from here on mark missing pixels, as NaN does.
+
+    Returns:
+        (n,) float32; NaN where a stamp has no noise to measure.
+    """
+    flat = np.where(np.abs(stamps) < most, stamps, np.nan).astype(np.float64).reshape(len(stamps), -1)
+    out = np.full(len(flat), np.nan)
+    usable = np.isfinite(flat).any(axis=1)
+    if usable.any():
+        median = np.nanmedian(flat[usable], axis=1)
+        sigma = robust_sigma(flat[usable], axis=1, centre=median[:, None])
+        out[usable] = np.divide(median, sigma, out=np.full_like(median, np.nan), where=sigma > 0)
+    return out.astype(np.float32)

@@ -65,3 +65,17 @@ def test_an_override_that_cannot_be_is_told_in_words(words: tuple[str, ...]) -> 
 def test_what_is_no_path_is_told_by_its_name(places: tuple[Any, Any, Any]) -> None:
     with pytest.raises(UserError, match=r"expected (ckpt_path|inputs|output_dir): a path"):
         api.predict(*places)
+
+
+def test_what_is_of_another_kind_is_told_in_words() -> None:
+    calls: list[tuple[Any, str]] = [
+        (lambda: api.compose(["experiment=realbogus_sim"]), "overrides as texts"),  # type: ignore[arg-type]
+        (lambda: api.train("experiment=realbogus_sim"), "a configuration, as compose"),
+        (lambda: api.train(None), "a configuration, as compose"),
+        (lambda: api.load_checkpoint(None), "path: a path; got None"),  # type: ignore[arg-type]
+        (lambda: api.predict("a", "b", "c", overrides=["x=1"]), "overrides as a dictionary"),  # type: ignore[arg-type]
+        (lambda: api.predict({"a": 1}, "b", "c"), "ckpt_path: a path; got a dict"),  # type: ignore[arg-type]
+    ]
+    for call, said in calls:
+        with pytest.raises(UserError, match=said):
+            call()

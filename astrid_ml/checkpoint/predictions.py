@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.checkpoint.schema import SCHEMA
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import write_formats
+from astrid_ml.described.parquet import ParquetMeaning
 from astrid_ml.errors import UserError
-from astrid_ml.files import TableWriter
 from astrid_ml.found import found
+from astrid_ml.table_files import TableWriter
 
 # They stand in every file of predictions, in this order; the rest of the index follows.
 FIRST = (
@@ -19,6 +23,7 @@ FIRST = (
 )
 TEXTS = ("mission", "threshold_on", "set", "source")
 METADATA = {"astrid.schema": str(SCHEMA)}
+MEANING = ParquetMeaning(TableMeaning("predictions"))
 # Why a column may be null, for the report.
 WHY_NULL = {
     "in_domain": "no measure of the training domain stands in the checkpoint",
@@ -42,11 +47,18 @@ def reasons(table: pd.DataFrame) -> dict[str, str]:
     return {name: why for name, why in WHY_NULL.items() if name not in table or bool(table[name].isna().all())}
 
 
-def write_predictions(table: pd.DataFrame, path: Path) -> None:
-    """Write a whole table of predictions; makes its folder."""
+def write_predictions(table: pd.DataFrame, path: Path, formats: Sequence[str] = ()) -> None:
+    """Write a whole table of predictions; makes its folder.
+
+    Args:
+        table: of any columns.
+        path: of the parquet file.
+        formats: written beside it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TableWriter(path, METADATA) as writer:
+    with TableWriter(path, METADATA, describes=MEANING) as writer:
         writer.write(ordered(table))
+    write_formats(ordered(table), path, MEANING.meaning, formats)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

@@ -84,6 +84,8 @@ def jobs_to_look_at(overrides: Sequence[str]) -> Iterator[list[str]]:
     fixed = [str(word.input_line) for word in parsed if not word.is_sweep_override()]
     values = [[f"{word.get_key_element()}={value}" for value in word.sweep_string_iterator()] for word in swept]
     first = [choices[0] for choices in values if choices]
+    if not swept:  # a sweep of one job
+        yield fixed
     told = set()
     for number, choices in enumerate(values):
         for value in choices:

@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from astrid_ml.checkpoint.predictions import read_predictions
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap, paired
 from astrid_ml.files import whole
@@ -26,11 +28,13 @@ class CompareCommand:
         runs: run folders; the first is what the others are compared with.
         output_dir: gets ``compare.parquet``, ``compare.json`` and ``compare.png``.
         replicates: of the paired bootstrap by group.
+        format: of the table beside parquet: ecsv, votable, fits.
     """
 
     runs: tuple[str, ...] | list[str]
     output_dir: str = "compare"
     replicates: Count = 1000
+    format: str | list[str] | None = None
 
     def run(self) -> dict[str, Any]:
         """Write the table and the figure.
@@ -38,6 +42,7 @@ class CompareCommand:
         Raises:
             UserError: fewer than two runs, a run without test predictions, or no sample in common.
         """
+        formats = formats_of(self.format)
         places = {Path(os.path.realpath(Path(name).expanduser())) for name in self.runs}
         tables = {name: test_predictions(Path(name)) for name in self.runs}
         if len(places) < max(2, len(self.runs)):
@@ -54,12 +59,9 @@ class CompareCommand:
         rows = comparison(tables, Bootstrap(self.replicates))
         folder = Path(self.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        for suffix, write in (
-            ("parquet", rows.to_parquet),
-            ("json", lambda path: rows.to_json(path, orient="records", indent=2)),
-        ):
-            with whole(folder / f"compare.{suffix}") as part:
-                write(part)
+        write_described(rows, folder / "compare.parquet", TableMeaning("comparison"), formats)
+        with whole(folder / "compare.json") as part:
+            rows.to_json(part, orient="records", indent=2)
         draw(tables, folder / "compare.png")
         lines = {row["run"]: _words(row) for row in rows.to_dict("records")}
         return {"samples": len(common), **lines, "table": str(folder / "compare.parquet")}

@@ -173,7 +173,7 @@ class DomainPipeline(Protocol):
     row       never      place in the shard, from 0, set by the writer (or by you, for an open shard)
     ra, dec   allowed    ICRS, degrees; splits and the audit use them
     mjd       allowed    days, UTC; splits by time use it
-    mission   allowed    text, as ``conf/_missions.yaml`` names it
+    mission   allowed    text, as its survey's description names it
     ========  =========  ===========================================================================================
 
     Any other column of numbers or texts is kept. All of this is checked: by the methods' names and arguments before raw

@@ -17,6 +17,7 @@ from astrid_ml.identity import lasting
 from astrid_ml.pipeline.engine import PrepareOutcome, plan_dataset, prepare_dataset
 from astrid_ml.pipeline.shards import Share, share_of
 from astrid_ml.pipeline.shares import ShareOutcome, prepare_share, publish_shares
+from astrid_ml.places import check_name
 from astrid_ml.run.parts import check_preparation, check_raw, kind_of_samples
 from astrid_ml.run.raw import raw_paths
 
@@ -107,7 +108,7 @@ def _arguments(config: dict[str, Any], pipeline: DomainPipeline, labeller: Label
         "pipeline": pipeline,
         "raw": raw_paths(config),
         "store": Path(config["paths"]["data"]),
-        "name": config["name"],
+        "name": check_name(str(config["name"])),
         "labeller": labeller,
         "data_seed": int(config["data"]["seed"]),
         "hash_inputs": bool(config["hash_inputs"]),

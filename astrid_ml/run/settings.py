@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from astrid_ml.types import Count, Decay, NonNegative, Positive, Seed, Share, Whole
 
@@ -28,6 +28,7 @@ class RunSettings:
         input: files and folders.
         ckpt_path: a checkpoint.
         output_dir: where results go.
+        survey: whose files are read; null where they say so themselves.
     """
 
     name: str
@@ -40,6 +41,7 @@ class RunSettings:
     input: str | Sequence[str] | None = None
     ckpt_path: str | None = None
     output_dir: str | None = None
+    survey: str | Mapping[str, Any] | Sequence[Any] | None = None
 
 
 @dataclass(frozen=True)

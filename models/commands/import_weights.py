@@ -120,6 +120,10 @@ class ImportWeightsCommand:
 
     def run(self) -> dict[str, Any]:
         """Write the checkpoint: uncalibrated, with a threshold of 0.5."""
+        other = [name for name in VARIANTS if name in Path(self.input).name and name != self.variant]
+        if other and self.variant in VARIANTS:
+            fix = f"write variant={other[0]}: the two normalise stamps in different ways"
+            raise UserError(f"weights of {self.variant}", f"{Path(self.input).name}, by its name of {other[0]}", fix)
         if self.variant not in VARIANTS:
             raise UserError(
                 f"variant={' or '.join(VARIANTS)}", self.variant, "choose the one that the weights belong to"
@@ -148,7 +152,7 @@ class ImportWeightsCommand:
         record = Record(
             "alerts",
             nodes,
-            ChannelRecord(list(nodes["channels"]["names"])),
+            ChannelRecord(list(nodes["channels"]["names"]), "included"),  # ZTF keeps the sky in its stamps
             calibration=calibration,
             note=note,
             known_as=KNOWN_AS[self.variant],

@@ -10,6 +10,7 @@ from astrid_ml.contracts.scoring import Embeds
 from astrid_ml.errors import UserError
 from astrid_ml.types import Count, Decay, Whole
 
+NO_FEATURES = "name columns (datamodule.features=[...]), or set model.network.n_features=0"
 POOLINGS = ("none", "mean", "max")
 
 
@@ -21,7 +22,8 @@ class FusionNetwork(nn.Module):
 
     Args:
         trunk: embeds images; its own last layer is not used. None: the features alone.
-        n_features: values and flags of the tabular branch; 0: the images alone.
+        n_features: values and flags of the tabular branch: 2 for each of ``datamodule.features``, 2 F + 1 for each
+            block of F columns of ``datamodule.context``. 0: the images alone.
         pooling: over the 8 views: ``none`` (one view, as it is), ``mean`` or ``max``.
         hidden: width of the tabular branch's two layers.
         dropout: before the last layer.
@@ -63,7 +65,7 @@ class FusionNetwork(nn.Module):
                 raise UserError(
                     f"{self.n_features} features (values and flags)",
                     str(found),
-                    "set model.network.n_features to twice the number of datamodule.features",
+                    f"set model.network.n_features={found}, as the samples have them" if found else NO_FEATURES,
                 )
             parts.append(self.tabular(features))
         joined = torch.cat([part.to(parts[-1].dtype) for part in parts], dim=1)

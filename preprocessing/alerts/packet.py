@@ -1,49 +1,21 @@
-"""One packet -> one record and its three stamps, whatever the survey calls things."""
+"""One packet -> one record and its three stamps, as the description of its survey says."""
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from astrid_ml.preprocessing.alerts.files import cutout_bytes, cutout_keys
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_stamp
+from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
+from astrid_ml.preprocessing.surveys.survey import PacketKeys, Survey
 from astrid_ml.types import Floats32
 
-NO_DATA = 1e37  # packets mark missing pixels with NaN, or with the largest float
-TAI_MINUS_UTC = 37.0 / 86400  # days, since 2017; Rubin's times are TAI
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What differs between surveys.
-
-    Args:
-        name: survey and mission.
-        size: nominal pixels on a side of a stamp.
-        pixel_scale: arcsec.
-        filters: ``fid`` -> name; empty where the packet names the band itself.
-        only_filter: where there is only one.
-    """
-
-    name: str
-    size: int
-    pixel_scale: float
-    filters: dict[int, str]
-    only_filter: str | None = None
-
-
-ZTF = Survey("ZTF", 63, 1.012, {1: "g", 2: "r", 3: "i"})
-SURVEYS = {
-    "ztf": ZTF,
-    "pgir": Survey("Gattini", 61, 8.73, {}, "J"),
-    "winter": Survey("WINTER", 81, 1.12, {1: "Y", 2: "J", 3: "Hs"}),
-    "decam": Survey("DECam", 63, 0.263, {1: "g", 2: "r", 3: "i", 4: "z"}),
-    "lsst": Survey("Rubin", 30, 0.2, {}),
-}
+OBJECT_NAMES = ("objectId", "objectid", "object_id")
 # Further numbers of a candidate that are kept where they exist, as float.
 NUMBERS = (
     "magpsf",
@@ -64,49 +36,54 @@ class PacketError(ValueError):
     """A packet that cannot be used; the message says why."""
 
 
-def survey_of(packet: dict[str, Any]) -> Survey:
-    """Which survey sent it: from the publisher, else from the object's name.
+def survey_of_packet(packet: Mapping[str, Any], surveys: Surveys) -> tuple[Survey, PacketKeys]:
+    """Which survey sent it, and where its packets say what.
 
     Raises:
-        PacketError: a survey that is not known here.
+        PacketError: nobody's, of several surveys, of another one than was given, or of one without packets.
     """
-    if "diaSourceId" in packet or "diaSource" in packet:
-        return SURVEYS["lsst"]
-    name = str(object_id(packet) or "")
-    said = f"{packet.get('publisher') or ''} {name}".lower()
-    for key, survey in SURVEYS.items():
-        if key in said or (key == "winter" and name.startswith("WNTR")):
-            return survey
-    raise PacketError(f"a survey that is not known: {packet.get('publisher') or name or 'no publisher'}")
+    found = surveys.of_packet(packet, (packet.get(name) for name in OBJECT_NAMES))
+    if found.survey is None:
+        raise PacketError(f"a survey that is not known: {found.by}")
+    if found.survey.packet is None:
+        raise PacketError(f"a packet of {found.survey.name}, whose description has no packets")
+    return found.survey, found.survey.packet
 
 
-def object_id(packet: dict[str, Any]) -> Any:
-    """The object's name in either spelling."""
-    return packet.get("objectId") or packet.get("objectid") or packet.get("object_id")
-
-
-def read_packet(packet: dict[str, Any]) -> tuple[dict[str, Any], Floats32]:
+def read_packet(packet: dict[str, Any], surveys: Surveys | None = None) -> tuple[dict[str, Any], Floats32]:
     """A record for the index and stamps (3, size, size): science, reference, difference, raw values.
 
     Stamps that were cut at an edge are padded bottom and right with NaN; ``stamp_h`` and ``stamp_w`` say how much is
-    data. The difference is positive at the centre for negative detections too: ``sign`` says which they are.
+    data. The difference is positive at the centre for negative detections too, turned over where the survey sends it
+    negative: ``sign`` says which they are.
+
+    Args:
+        packet: as it was read.
+        surveys: among which it is recognised; by default the packaged ones.
 
     Raises:
         PacketError: no candidate, no id, a value of the wrong type, missing or damaged cutouts, or no finite pixel in
             one.
     """
-    survey = survey_of(packet)
+    survey, _ = survey_of_packet(packet, surveys or surveys_of())
+    stamp = survey.stamp
+    assert stamp is not None  # a description with packets has stamps
     try:
-        record = rubin_record(packet) if survey.name == "Rubin" else candidate_record(packet, survey)
+        record = packet_record(packet, survey)
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        if isinstance(error, PacketError):
+            raise
         raise PacketError(f"a value that cannot be read ({str(error)[:80]})") from error
     images = read_cutouts(packet)
     height, width = images[0].shape
-    if height > survey.size or width > survey.size:
-        raise PacketError(f"stamps of {height} x {width} pixels, {survey.name} has {survey.size}")
-    stamps = padded(images, survey.size)
-    bad = int(sum((~(np.abs(image) < NO_DATA)).sum() for image in images))
-    record |= {"mission": survey.name, "survey": survey.name, "pixel_scale": survey.pixel_scale}
+    size = stamp.size or max(height, width)
+    if height > size or width > size:
+        raise PacketError(f"stamps of {height} x {width} pixels, {survey.name} has {size}")
+    if stamp.negative == "negative" and record["sign"] < 0:
+        images[2] = -images[2]
+    stamps = padded(images, size)
+    bad = int(sum((~(np.abs(image) < stamp.largest)).sum() for image in images))
+    record |= {"mission": survey.mission, "survey": survey.name, "pixel_scale": stamp.pixel_scale}
     return record | {"stamp_h": height, "stamp_w": width, "n_nan": bad}, stamps
 
 
@@ -140,64 +117,40 @@ def read_cutouts(packet: dict[str, Any]) -> list[Floats32]:
     return images
 
 
-def candidate_record(packet: dict[str, Any], survey: Survey) -> dict[str, Any]:
-    """The index columns of a packet with a ``candidate`` record."""
-    candidate = packet.get("candidate")
-    if not isinstance(candidate, dict):
-        raise PacketError("no candidate")
-    candid = packet.get("candid") or candidate.get("candid")
-    if candid is None:
-        raise PacketError("no candid")
-    name = object_id(packet)
-    exposure = candidate.get("exptime")
-    start = candidate.get("jd")
-    half = float(exposure) / 2 / 86400 if exposure else 0.0
-    fid = candidate.get("fid")
-    record = {
-        "id": str(candid),
-        "group_id": str(name if name is not None else candid),
-        "filter": survey.only_filter or survey.filters.get(-1 if fid is None else int(fid)),
-        "mjd": None if start is None else float(start) - 2400000.5 + half,
-        "time_ref": "mid-exposure" if exposure else "start of exposure",
-        "ra": _number(candidate.get("ra")),
-        "dec": _number(candidate.get("dec")),
-        "field": None if candidate.get("field") is None else str(candidate["field"]),
-        "detector": None if candidate.get("rcid") is None else str(candidate["rcid"]),
-        "snr": _number(candidate.get("scorr")),
-        "sign": sign_of(candidate.get("isdiffpos")),
-        "drbversion": candidate.get("drbversion") or None,
-        "rbversion": candidate.get("rbversion") or None,
-    }
-    return record | {key: _number(candidate.get(key)) for key in NUMBERS}
+def packet_record(packet: Mapping[str, Any], survey: Survey) -> dict[str, Any]:
+    """The index columns of a packet, by the keys of its survey's description.
 
-
-def rubin_record(packet: dict[str, Any]) -> dict[str, Any]:
-    """The index columns of a Rubin packet; ``reliability`` is Rubin's own score."""
-    source = packet.get("diaSource") or {}
-    identifier = packet.get("diaSourceId") or source.get("diaSourceId")
+    Raises:
+        PacketError: the record of the measurement, or the identifier, is not there.
+        ValueError, TypeError: a value that is no number.
+    """
+    keys = survey.packet
+    assert keys is not None
+    numbers = packet.get(keys.numbers) if keys.numbers else {}
+    if not isinstance(numbers, Mapping):
+        raise PacketError(f"no {keys.numbers}")
+    identifier = _first(packet, keys, "id")
     if identifier is None:
-        raise PacketError("no diaSourceId")
-    owner = source.get("diaObjectId") or source.get("ssObjectId")
-    if owner is None and isinstance(packet.get("diaObject"), dict):
-        owner = packet["diaObject"].get("diaObjectId")
-    middle = source.get("midpointMjdTai")
-    known = owner is not None and np.isfinite(float(owner)) and float(owner) != 0
-    return {
+        raise PacketError(f"no {keys.keys['id'][0]}")
+    exposure = _first(packet, keys, "exposure")
+    record = {
         "id": str(identifier),
-        "group_id": str(identifier) if owner is None or not known else str(int(owner)),
-        "filter": source.get("band"),
-        "mjd": None if middle is None else float(middle) - TAI_MINUS_UTC,
-        "time_ref": "mid-exposure",
-        "ra": _number(source.get("ra")),
-        "dec": _number(source.get("dec")),
-        "field": None,
-        "detector": None if source.get("detector") is None else str(source["detector"]),
-        "snr": _number(source.get("snr")),
-        "sign": -1 if source.get("isNegative") else 1,
-        "drbversion": None,
-        "rbversion": None,
-        "reliability": _number(source.get("reliability")),
-    } | dict.fromkeys(NUMBERS, None)
+        "group_id": _object_name(packet, keys) or str(identifier),
+        "filter": keys.only_filter or _filter_of(_first(packet, keys, "filter"), survey),
+        "mjd": _mid_exposure(packet, survey, exposure),
+        "time_ref": "mid-exposure" if exposure or keys.reference == "middle" else "start of exposure",
+        "ra": _number(_first(packet, keys, "ra")),
+        "dec": _number(_first(packet, keys, "dec")),
+        "field": _text(_first(packet, keys, "field")),
+        "detector": _text(_first(packet, keys, "detector")),
+        "snr": _snr(packet, keys),
+        "sign": _sign(packet, keys),
+        "drbversion": _first(packet, keys, "drbversion") or None,
+        "rbversion": _first(packet, keys, "rbversion") or None,
+    }
+    if "reliability" in keys.keys:
+        record["reliability"] = _number(_first(packet, keys, "reliability"))
+    return record | {key: _number(numbers.get(key)) for key in NUMBERS}
 
 
 def sign_of(value: Any) -> int:
@@ -205,5 +158,78 @@ def sign_of(value: Any) -> int:
     return -1 if str(value).strip().lower() in ("f", "0", "false", "0.0") else 1
 
 
+@cache
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(name.split("."))
+
+
+def _values(packet: Mapping[str, Any], keys: PacketKeys, role: str) -> Iterator[tuple[str, Any]]:
+    """(field, value) of the fields of a role that hold something."""
+    for name in keys.keys.get(role, ()):
+        value: Any = packet
+        for part in _parts(name):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None and value != "":
+            yield name, value
+
+
+def _first(packet: Mapping[str, Any], keys: PacketKeys, role: str) -> Any:
+    return next((value for _, value in _values(packet, keys, role)), None)
+
+
+def _object_name(packet: Mapping[str, Any], keys: PacketKeys) -> str | None:
+    """The object's name as text; None where the packet has none, or a number that stands for no object."""
+    for _, value in _values(packet, keys, "object"):
+        if isinstance(value, float):
+            if not np.isfinite(value):
+                continue
+            value = int(value)
+        if value not in keys.unknown_objects:
+            return str(value)
+    return None
+
+
+def _filter_of(said: Any, survey: Survey) -> str | None:
+    """The filter by its number or its name; a name that the description does not have stays as it is."""
+    if said is None:
+        return None
+    known = survey.band_of(said) if isinstance(said, str) else None
+    numbered = bool(survey.bands) and all(band.code is not None for band in survey.bands.values())
+    if known is None and isinstance(said, str) and not numbered and not said.strip().isdigit():
+        return said.strip()
+    return known or survey.band_of(int(said))
+
+
+def _mid_exposure(packet: Mapping[str, Any], survey: Survey, exposure: Any) -> float | None:
+    """MJD, UTC; of the start where the packet does not say how long the exposure was."""
+    keys = survey.packet
+    assert keys is not None
+    name, value = next(_values(packet, keys, "time"), ("", None))
+    if value is None:
+        return None
+    kind = _parts(name)[-1] if keys.time_format == "by key" else keys.time_format
+    half = float(exposure) / 2 / 86400 if exposure and keys.reference == "start" else 0.0
+    return float(value) - (2400000.5 if kind == "jd" else 0.0) + half - survey.time.ahead_of_utc
+
+
+def _snr(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:
+    """As the packet states it, else flux over its error."""
+    stated = _number(_first(packet, keys, "snr"))
+    flux, error = (_number(_first(packet, keys, role)) for role in ("flux", "flux_err"))
+    if stated is not None or flux is None or error is None or not error > 0:
+        return stated
+    return flux / error
+
+
+def _sign(packet: Mapping[str, Any], keys: PacketKeys) -> int:
+    if "negative" in keys.keys:
+        return -1 if _first(packet, keys, "negative") else 1
+    return sign_of(_first(packet, keys, "positive"))
+
+
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

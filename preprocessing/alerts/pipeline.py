@@ -14,14 +14,14 @@ from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import relative
 from astrid_ml.found import none_in
-from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.alerts import files
 from astrid_ml.preprocessing.alerts.archives import read_tar, tar_chunks
 from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, avro_chunks, read_avro
 from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_packet
-from astrid_ml.preprocessing.alerts.rubin import rubin_planes
+from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts, planes_of
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.preprocessing.surveys.registry import Described, surveys_of
 from astrid_ml.printable import printable
 from astrid_ml.types import Count, Floats32, Mask
 
@@ -38,11 +38,14 @@ class AlertsPipeline:
         files_per_unit: loose files in a unit; a new file changes only the last unit of its folder.
         rows_per_unit: packets of a parquet file in a unit, as whole row groups.
         packets_per_chunk: packets of an archive or a large Avro file in a unit.
+        survey: whose packets they are: a name, a YAML file or its content; None lets each packet say it; a list of
+            contents lets it say one of these too.
     """
 
     files_per_unit: Count = 256
     rows_per_unit: Count = 4000
     packets_per_chunk: Count = 1000
+    survey: Described = None
     domain: ClassVar[str] = "alerts"
     makes: ClassVar[str] = "stamps"
     version: ClassVar[int] = 1
@@ -121,10 +124,12 @@ class AlertsPipeline:
         records: list[dict[str, Any]] = []
         stamps: list[Floats32] = []
         planes: list[dict[str, Floats32]] = []
+        surveys = surveys_of(self.survey)
         for name, packet in self._packets(unit, writer):
             try:
-                record, images = read_packet(packet)
-                extra = rubin_planes(packet) if record["survey"] == "Rubin" else {}
+                record, images = read_packet(packet, surveys)
+                stamp = surveys.known[record["mission"]].stamp
+                extra = planes_of(packet, stamp) if stamp else PlanesOfCutouts()
             except (PacketError, StampError) as error:
                 writer.drop(str(packet.get("candid") or packet.get("diaSourceId") or name), str(error))
                 continue
@@ -135,8 +140,12 @@ class AlertsPipeline:
                 writer.count("stamps_cut_at_an_edge")
             records.append(record)
             stamps.append(images)
-            planes.append(extra)
-            writer.count(f"read_{canonical(record['survey'])}")
+            planes.append(extra.planes)
+            for plane in extra.lost:
+                writer.count(f"stamps_without_{plane}")
+            if record["sign"] < 0 and (stamp is None or stamp.negative is None):
+                writer.count("negative_detections_of_unknown_convention")
+            writer.count(f"read_{record['mission']}")
         write_samples(records, stamps, planes, writer)
 
     def _packets(self, unit: Unit, writer: UnitWriter) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -175,8 +184,14 @@ class AlertsPipeline:
         return part[~repeated].reset_index(drop=True), [Drop(str(name), twice) for name in part["id"][repeated]]
 
     def describe(self) -> dict[str, Any]:
-        """Channels in the order of the stamps; values are the survey's own (DN, nJy for Rubin)."""
-        return {"channels": ["science", "reference", "difference"], "units": {"stamps": "DN; nJy for Rubin"}}
+        """Channels in the order of the stamps; values are the survey's own (DN, nJy for Rubin); its sky, by mission."""
+        words = {"kept": "included", "subtracted": "subtracted"}
+        known = {mission: survey.stamp.sky for mission, survey in surveys_of(self.survey).known.items() if survey.stamp}
+        return {
+            "channels": ["science", "reference", "difference"],
+            "units": {"stamps": "DN; nJy for Rubin"},
+            "sky": {mission: words[sky] for mission, sky in sorted(known.items()) if sky is not None},
+        }
 
 
 def write_samples(

@@ -334,4 +334,4 @@ def _difference_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
 
 def _frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise) -> FrameQuality:
     assert image.sky is not None  # set by Subtraction.flat
-    return FrameQuality(psf.fwhm, psf.source, psf.n_stars, image.sky, image.mjd, noise)
+    return FrameQuality(psf.fwhm, psf.source, psf.n_stars, image.sky, image.mjd, noise, image.header)

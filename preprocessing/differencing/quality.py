@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ class FrameQuality:
         background: median of the sky that was taken away, image units.
         mjd: mid-exposure, UTC; None where unknown.
         noise: of blank sky.
+        header: what was read from which key, and what was assumed.
     """
 
     fwhm: float
@@ -28,6 +30,7 @@ class FrameQuality:
     background: float
     mjd: float | None
     noise: ImageNoise
+    header: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Quality:
     warnings: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """The flat record that ``quality.json`` holds."""
+        """The record that ``quality.json`` holds: flat but for the accounts of both headers."""
         said: dict[str, Any] = self.significance.record() | self.figures
         for name in (
             *("overlap", "matched_stars", "flux_ratio", "flux_ratio_err", "astrometric_sigma", "registration_left"),
@@ -80,5 +83,6 @@ class Quality:
             said |= {f"fwhm_{side}": frame.fwhm, f"psf_{side}_from": frame.psf_from}
             said |= {f"psf_stars_{side}": frame.psf_stars, f"background_{side}": frame.background}
             said[f"mjd_{side}"] = frame.mjd
+            said[f"header_{side}"] = {name: dict(part) for name, part in frame.header.items()}
             said |= {f"{side}_{name}": value for name, value in frame.noise.figures().items()}
         return said | {"warnings": list(self.warnings)}

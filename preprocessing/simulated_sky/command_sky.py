@@ -113,7 +113,7 @@ class SimulateSky:
         mjd = float(rng.uniform(58000, 60500))
         clear = float(rng.uniform(0.8, 1.0)) if mission.sky_subtracted or mission.name == "ztf" else 1.0
         science = expose(mission, band, mjd, 1, clear)
-        reference = expose(mission, band, mjd - float(rng.uniform(60, 700)), mission.depth)
+        reference = expose(mission, band, mjd - float(rng.uniform(60, 700)), mission.preset.depth)
         pair = simulate_pair(self._config(mission, science, reference, clear, rng), int(rng.integers(2**62)))
         stem = f"{mission.name}_{number:05d}"
         tile = {"NUV": "-nd", "FUV": "-fd"}.get(band, "")
@@ -138,14 +138,14 @@ class SimulateSky:
     def _config(
         self, mission: SkyMission, science: SkyExposure, reference: SkyExposure, clear: float, rng: np.random.Generator
     ) -> SkyConfig:
-        fwhm = float(rng.uniform(*mission.fwhm))
-        ref_fwhm = max(fwhm * float(rng.uniform(*self.reference_fwhm)), 0.9 * mission.fwhm[0])
+        fwhm = float(rng.uniform(*mission.preset.fwhm))
+        ref_fwhm = max(fwhm * float(rng.uniform(*self.reference_fwhm)), 0.9 * mission.preset.fwhm[0])
         # A source of this flux (e-) stands at about 2 sigma of the sky under the PSF.
-        faint = 2 * fwhm * float(np.sqrt(mission.sky + mission.read_noise**2))
+        faint = 2 * fwhm * float(np.sqrt(mission.preset.sky + mission.preset.read_noise**2))
         return SkyConfig(
             shape=(int(self.shape[0]), int(self.shape[1])),
             fwhm=(fwhm, ref_fwhm),
-            beta=mission.beta,
+            beta=mission.preset.beta,
             flux_ratio=clear / reference.frames,
             shift=(float(rng.uniform(-1, 1)) * self.shift, float(rng.uniform(-1, 1)) * self.shift),
             rotation=float(rng.uniform(-1, 1)) * self.rotation,
@@ -162,16 +162,22 @@ class SimulateSky:
             star_flux=(faint, 2000 * faint),
             galaxy_flux=(15 * faint, 400 * faint),
             galaxy_radius=(0.6 * fwhm, 2.5 * fwhm),
-            sky=(mission.sky, mission.sky * reference.frames),
+            sky=(mission.preset.sky, mission.preset.sky * reference.frames),
             read_noise=(science.read_noise, reference.read_noise),
             saturation=science.full_well,
             saturation_reference=reference.full_well,
-            ellipticity=(float(rng.uniform(0, mission.ellipticity)), float(rng.uniform(0, mission.ellipticity)) / 2),
-            variation=(float(rng.uniform(0, mission.variation)), float(rng.uniform(0, mission.variation)) / 2),
+            ellipticity=(
+                float(rng.uniform(0, mission.preset.ellipticity)),
+                float(rng.uniform(0, mission.preset.ellipticity)) / 2,
+            ),
+            variation=(
+                float(rng.uniform(0, mission.preset.variation)),
+                float(rng.uniform(0, mission.preset.variation)) / 2,
+            ),
             distortion=self.distortion,
             zero_point=electron_zero_point(mission, science.filter) + 2.5 * float(np.log10(clear)),
             centre=(float(rng.uniform(0, 360)), float(np.degrees(np.arcsin(rng.uniform(-0.85, 0.85))))),
-            artefacts=_scaled(mission.artefacts, self.artefacts),
+            artefacts=_scaled(mission.preset.artefacts, self.artefacts),
         )
 
 

@@ -23,13 +23,7 @@ from astropy.time import Time
 from astrid_ml.files import write_bytes
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.planes import stretched_flux
-from astrid_ml.preprocessing.simulated_sky.missions import (
-    PHOTMJSR,
-    PIXEL_SR,
-    ROMAN_AREA,
-    SkyExposure,
-    electron_zero_point,
-)
+from astrid_ml.preprocessing.simulated_sky.missions import SkyExposure, electron_zero_point
 from astrid_ml.types import Array
 
 SUFFIXES = {
@@ -195,7 +189,7 @@ def _roman(p: Planes, e: SkyExposure) -> list[Any]:
         SCA_NUM=1,
         EXPTIME=e.seconds,
         MJD__OBS=float(_start(e).mjd),
-        ZPTMAG=ROMAN_AREA + 2.5 * math.log10(e.seconds) + (e.zero_point - _nominal(e)),
+        ZPTMAG=e.mission.preset.area + 2.5 * math.log10(e.seconds) + (e.zero_point - _nominal(e)),
         SKY_MEAN=float(np.median(p.data)),
     )
     dq = np.where(p.bad | p.saturated, 1, 0).astype(np.int32)
@@ -237,8 +231,8 @@ def _jwst(p: Planes, e: SkyExposure) -> list[Any]:
     header = _with(
         p.header,
         BUNIT="MJy/sr",
-        PHOTMJSR=PHOTMJSR[e.filter],
-        PIXAR_SR=PIXEL_SR["jwst"],
+        PHOTMJSR=e.mission.preset.surface_brightness[e.filter],
+        PIXAR_SR=e.mission.preset.pixel_area,
         XPOSURE=e.seconds,
         MJD__BEG=float(_start(e).mjd),
         MJD__AVG=e.mjd,

@@ -1,24 +1,65 @@
-"""Seven missions as presets of the simulated sky: pixels, PSF, depth, noise and how they calibrate their images.
+"""Missions of the simulated sky: their pixels, PSF, depth, noise, and how they calibrate their images.
 
-Rounded public values; a PSF's width is the effective one, with the pixel's response, as stars show it.
+The presets stand in the descriptions of the surveys (``simulate: sky``): rounded public values; a PSF's width is the
+effective one, with the pixel's response, as stars show it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 import numpy as np
 
-from astrid_ml.preprocessing.differencing.frame.headers import RATE_ZERO_POINTS, ROMAN_BANDPASS
 from astrid_ml.preprocessing.simulated_sky.artefacts import Artefacts
+from astrid_ml.preprocessing.surveys.describe import made
+from astrid_ml.preprocessing.surveys.registry import packaged
+from astrid_ml.preprocessing.surveys.survey import Survey
+from astrid_ml.types import Count, InUnits, NonNegative, Positive
 
-_ZTF = {"g": 26.33, "r": 26.30, "i": 25.70}  # MAGZP, one DN of 30 s
-_PS1 = {"g": 24.56, "r": 24.75, "i": 24.61, "z": 24.24, "y": 23.32}  # FPA.ZP, one DN a second
-_RUBIN = {"g": 28.36, "r": 28.17, "i": 27.78, "z": 27.40}  # one e- a second
-PHOTMJSR = {"F150W": 2.26, "F200W": 2.08}  # PHOTMJSR, MJy/sr for one DN a second
-PIXEL_SR = {"jwst": 2.25e-14}
-ROMAN_AREA = 11.437  # ZPTMAG less 2.5 log10 of the exposure: 17.638 at 302.275 s (OpenUniverse)
+
+@dataclass(frozen=True)
+class SkyPreset:
+    """``simulate: sky`` of a description.
+
+    Args:
+        fwhm: px, (smallest, largest) of the science image.
+        beta: Moffat exponent.
+        ellipticity, variation: largest of each (``Psf``).
+        exposures: s, the science image's, by filter.
+        zero_point_of: what tells the zero point: ``zero_points`` of one DN (``count``) or of one e- a ``second``, the
+            ``bandpass`` with ``area``, or the ``surface brightness`` of one DN a second.
+        sky: e- a pixel in one exposure.
+        read_noise: e-.
+        gain: e-/DN of the detector.
+        depth: exposures in the reference.
+        full_well: e-; null for photon counters.
+        artefacts: of its detectors and sky.
+        zero_points: by filter, AB; empty takes those of the bands.
+        area: the header's zero point less 2.5 log10 of the exposure, mag.
+        surface_brightness: MJy/sr for one DN a second, by filter.
+        pixel_area: sr.
+        pixel_scale: arcsec, where it is not the survey's.
+    """
+
+    fwhm: tuple[Positive, Positive]
+    beta: Positive
+    ellipticity: NonNegative
+    variation: NonNegative
+    exposures: Mapping[str, Positive]
+    zero_point_of: Literal["count", "second", "bandpass", "surface brightness"]
+    sky: NonNegative
+    read_noise: NonNegative
+    gain: Positive
+    depth: Count
+    full_well: Positive | None
+    artefacts: Artefacts = field(default_factory=Artefacts)
+    zero_points: Mapping[str, float] = field(default_factory=dict)
+    area: Annotated[float, InUnits("mag")] = 0.0
+    surface_brightness: Mapping[str, Positive] = field(default_factory=dict)
+    pixel_area: Positive | None = None
+    pixel_scale: Annotated[Positive, InUnits("arcsec")] | None = None
 
 
 @dataclass(frozen=True)
@@ -26,134 +67,46 @@ class SkyMission:
     """What one exposure of a mission looks like.
 
     Args:
-        name: lower case, as the loader reports it.
-        pixel_scale: arcsec.
-        fwhm: px, (smallest, largest) of the science image.
-        beta: Moffat exponent.
-        ellipticity, variation: largest of each (``Psf``).
-        exposures: s, the science image's, by filter.
-        sky: e- a pixel in one exposure.
-        read_noise: e-.
-        gain: e-/DN of the detector.
-        depth: exposures in the reference.
-        full_well: e-, infinite for photon counters.
-        sky_subtracted: whether the mission's images come without sky.
-        artefacts: of its detectors and sky.
+        survey: its description.
+        preset: of the simulator.
     """
 
-    name: str
-    pixel_scale: float
-    fwhm: tuple[float, float]
-    beta: float
-    ellipticity: float
-    variation: float
-    exposures: Mapping[str, float]
-    sky: float
-    read_noise: float
-    gain: float
-    depth: int
-    full_well: float
-    sky_subtracted: bool
-    artefacts: Artefacts = field(default_factory=Artefacts)
+    survey: Survey
+    preset: SkyPreset
+
+    @property
+    def name(self) -> str:
+        """Lower case, as the loader reports it."""
+        return self.survey.mission
+
+    @property
+    def pixel_scale(self) -> float:
+        """Arcsec."""
+        scale = self.preset.pixel_scale or self.survey.pixel_scale
+        assert scale is not None, f"pixel_scale of {self.name}"
+        return scale
+
+    @property
+    def full_well(self) -> float:
+        """Electrons, infinite for photon counters."""
+        return np.inf if self.preset.full_well is None else self.preset.full_well
+
+    @property
+    def sky_subtracted(self) -> bool:
+        """Whether the mission's images come without sky."""
+        return self.survey.sky == "subtracted"
 
     @property
     def filters(self) -> tuple[str, ...]:
         """Names as the loader reports them."""
-        return tuple(self.exposures)
+        return tuple(self.preset.exposures)
 
 
-_GROUND = Artefacts(
-    gradient=0.04, trails=0.15, cosmic_rays=60, hot_pixels=40, bad_pixels=2e-4, bad_columns=1, bleed=True
-)
-_MISSIONS = (
-    SkyMission(
-        "ztf", 1.012, (1.8, 2.6), 3.0, 0.1, 0.06, dict.fromkeys("gri", 30.0), 320, 9, 6.2, 15, 3e5, False, _GROUND
-    ),
-    SkyMission(
-        "ps1",
-        0.25,
-        (3.8, 5.2),
-        2.9,
-        0.1,
-        0.06,
-        {"g": 43.0, "r": 40.0, "i": 45.0, "z": 30.0, "y": 30.0},
-        900,
-        6,
-        1.0,
-        12,
-        6e4,
-        True,
-        _GROUND,
-    ),
-    SkyMission(
-        "swift",
-        1.004,
-        (2.3, 2.8),
-        3.5,
-        0.05,
-        0.02,
-        {"UVW2": 900.0, "UVM2": 900.0, "UVW1": 600.0, "U": 300.0, "B": 300.0, "V": 300.0},
-        12,
-        0,
-        1.0,
-        3,
-        np.inf,
-        False,
-        Artefacts(gradient=0.1, trails=0.03, hot_pixels=60),
-    ),
-    SkyMission(
-        "galex",
-        1.5,
-        (2.8, 3.8),
-        3.2,
-        0.1,
-        0.1,
-        {"FUV": 1500.0, "NUV": 1500.0},
-        4,
-        0,
-        1.0,
-        3,
-        np.inf,
-        False,
-        Artefacts(gradient=0.1, hot_pixels=60),
-    ),
-    SkyMission(
-        "roman",
-        0.11,
-        (1.6, 1.9),
-        2.8,
-        0.05,
-        0.03,
-        {"J129": 302.275, "H158": 302.275, "F184": 901.175},
-        140,
-        10,
-        1.0,
-        8,
-        1e5,
-        False,
-        Artefacts(gradient=0.02, cosmic_rays=20, hot_pixels=60, bad_pixels=2e-3),
-    ),
-    SkyMission(
-        "rubin", 0.2, (3.2, 5.0), 2.9, 0.1, 0.06, dict.fromkeys("griz", 30.0), 880, 9, 1.6, 10, 1.3e5, True, _GROUND
-    ),
-    SkyMission(
-        "jwst",
-        0.031,
-        (1.7, 2.2),
-        2.6,
-        0.05,
-        0.03,
-        {"F150W": 1030.0, "F200W": 1030.0},
-        130,
-        12,
-        1.82,
-        3,
-        1e5,
-        False,
-        Artefacts(gradient=0.05, cosmic_rays=10, hot_pixels=60, bad_pixels=2e-3),
-    ),
-)
-MISSIONS: dict[str, SkyMission] = {mission.name: mission for mission in _MISSIONS}
+MISSIONS: dict[str, SkyMission] = {
+    mission: SkyMission(survey, made(SkyPreset, survey.simulate["sky"], f"{mission}.yaml: simulate.sky"))
+    for mission, survey in packaged().items()
+    if "sky" in survey.simulate
+}
 
 
 @dataclass(frozen=True)
@@ -188,16 +141,17 @@ class SkyExposure:
 
 def electron_zero_point(mission: SkyMission, band: str) -> float:
     """AB magnitude of one e- in one exposure of the mission."""
-    seconds, name = mission.exposures[band], mission.name
-    if name == "ztf":
-        return _ZTF[band] + 2.5 * float(np.log10(mission.gain))
-    if name == "jwst":  # one e- is PHOTMJSR / gain / t in MJy/sr, over a pixel
-        jansky = 1e6 * PIXEL_SR[name] * PHOTMJSR[band] / mission.gain / seconds
+    preset = mission.preset
+    seconds = preset.exposures[band]
+    if preset.zero_point_of == "count":
+        return preset.zero_points[band] + 2.5 * float(np.log10(preset.gain))
+    if preset.zero_point_of == "surface brightness":  # one e- is PHOTMJSR / gain / t in MJy/sr, over a pixel
+        assert preset.pixel_area is not None
+        jansky = 1e6 * preset.pixel_area * preset.surface_brightness[band] / preset.gain / seconds
         return float(8.9 - 2.5 * np.log10(jansky))
-    if name == "roman":
-        return float(ROMAN_BANDPASS[band[1:]] + ROMAN_AREA + 2.5 * np.log10(seconds))
-    rate = {"ps1": _PS1, "rubin": _RUBIN}.get(name) or RATE_ZERO_POINTS[name]
-    return float(rate[band] + 2.5 * np.log10(seconds))
+    stated = preset.zero_points.get(band, mission.survey.bands[band].zero_point)
+    assert stated is not None, f"zero point of {mission.name} in {band}"
+    return float(stated + preset.area + 2.5 * np.log10(seconds))
 
 
 def expose(mission: SkyMission, band: str, mjd: float, frames: int, transparency: float = 1.0) -> SkyExposure:
@@ -205,18 +159,19 @@ def expose(mission: SkyMission, band: str, mjd: float, frames: int, transparency
 
     ZTF, Rubin and JWST give means (and JWST and Rubin calibrated units), PS1, Swift and Roman sums, GALEX rates.
     """
-    seconds = mission.exposures[band] * frames
+    preset = mission.preset
+    seconds = preset.exposures[band] * frames
     zero = electron_zero_point(mission, band) + 2.5 * float(np.log10(transparency * frames))  # one e- of the image
-    if mission.name == "rubin":
-        gain, unit = float(10 ** (0.4 * (zero - 31.4))), "nJy"
-    elif mission.name == "jwst":
-        gain, unit = float(10 ** (0.4 * (zero - 8.9)) * 1e6 * PIXEL_SR["jwst"]), "MJy/sr"
-    elif mission.name == "galex":
-        gain, unit = seconds, ""
-    elif mission.name == "ztf":
-        gain, unit = mission.gain * frames, "DN"
+    unit = mission.survey.flux.unit or ""
+    if unit == "nJy":
+        gain = float(10 ** (0.4 * (zero - 31.4)))
+    elif unit == "MJy/sr":
+        assert preset.pixel_area is not None
+        gain = float(10 ** (0.4 * (zero - 8.9)) * 1e6 * preset.pixel_area)
+    elif mission.survey.flux.rates:
+        gain = seconds
     else:
-        gain, unit = mission.gain, "count" if mission.name == "swift" else "DN" if mission.name == "ps1" else ""
+        gain = preset.gain * (frames if mission.survey.flux.mean else 1)
     return SkyExposure(
         mission=mission,
         filter=band,
@@ -226,7 +181,7 @@ def expose(mission: SkyMission, band: str, mjd: float, frames: int, transparency
         gain=gain,
         zero_point=zero - 2.5 * float(np.log10(gain)),
         unit=unit,
-        read_noise=mission.read_noise * frames**0.5,
+        read_noise=preset.read_noise * frames**0.5,
         full_well=mission.full_well * frames,
-        pedestal=mission.sky * frames if mission.sky_subtracted else 0.0,
+        pedestal=preset.sky * frames if mission.sky_subtracted else 0.0,
     )

@@ -1,8 +1,16 @@
-"""Four missions, each with its own pixels, PSF, noise and depth (rounded public values)."""
+"""Missions of simulated triplets: pixels, PSF, noise and depth, from the descriptions of the surveys.
+
+The presets stand there as ``simulate: triplets`` (rounded public values).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from astrid_ml.preprocessing.surveys.describe import made
+from astrid_ml.preprocessing.surveys.registry import packaged
+from astrid_ml.types import Filled, InUnits, NonNegative, Positive, Whole
 
 
 @dataclass(frozen=True)
@@ -10,7 +18,8 @@ class Mission:
     """What a stamp of this mission looks like.
 
     Args:
-        name: of the mission.
+        label: the mission's name in the names of files and objects.
+        stream: number of its random numbers: the same files as ever come of the same seed.
         pixel_scale: arcsec.
         fwhm: of the science PSF, pixels: (smallest, largest).
         beta: of the Moffat wings.
@@ -20,22 +29,25 @@ class Mission:
         filters: names.
     """
 
-    name: str
-    pixel_scale: float
-    fwhm: tuple[float, float]
-    beta: float
-    sky: float
-    read_noise: float
-    reference_depth: float
-    filters: tuple[str, ...]
+    label: str
+    stream: Whole
+    pixel_scale: Annotated[Positive, InUnits("arcsec")]
+    fwhm: tuple[Positive, Positive]
+    beta: Positive
+    sky: NonNegative
+    read_noise: NonNegative
+    reference_depth: Positive
+    filters: Annotated[tuple[str, ...], Filled()]
 
 
-MISSIONS: dict[str, Mission] = {
-    mission.name: mission
-    for mission in (
-        Mission("ZTF", 1.01, (1.7, 2.8), 3.0, 320.0, 8.0, 15.0, ("g", "r", "i")),
-        Mission("PS1", 0.258, (3.6, 5.2), 2.8, 900.0, 6.0, 12.0, ("g", "r", "i", "z", "y")),
-        Mission("SWIFT", 1.0, (2.3, 2.8), 3.5, 12.0, 0.0, 2.0, ("uvw2", "uvm2", "uvw1", "u", "b", "v")),
-        Mission("GALEX", 1.5, (2.8, 3.8), 3.2, 4.0, 0.0, 3.0, ("FUV", "NUV")),
-    )
-}
+def _presets() -> dict[str, Mission]:
+    """By label, in the order of their random numbers."""
+    found = [
+        made(Mission, survey.simulate["triplets"], f"{mission}.yaml: simulate.triplets")
+        for mission, survey in packaged().items()
+        if "triplets" in survey.simulate
+    ]
+    return {mission.label: mission for mission in sorted(found, key=lambda mission: mission.stream)}
+
+
+MISSIONS: dict[str, Mission] = _presets()

@@ -86,5 +86,6 @@ class TripletsPipeline:
         return part, []
 
     def describe(self) -> dict[str, Any]:
-        """Channels in the order of the stamps."""
-        return {"channels": ["science", "reference", "difference"], "units": {"stamps": "electrons"}}
+        """Channels in the order of the stamps; their sky was taken away."""
+        units = {"stamps": "electrons"}
+        return {"channels": ["science", "reference", "difference"], "units": units, "sky": "subtracted"}

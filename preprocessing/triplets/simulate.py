@@ -88,7 +88,7 @@ class SimulateTriplets:
             for part, start in enumerate(range(0, share, self.part)):
                 size = min(self.part, share - start)
                 table = self._write(
-                    output_dir, mission, part, size, np.random.default_rng([seed, list(MISSIONS).index(mission), part])
+                    output_dir, mission, part, size, np.random.default_rng([seed, MISSIONS[mission].stream, part])
                 )
                 counts["triplets"] += size
                 counts["real"] += int(table["label"].sum())

@@ -180,7 +180,35 @@ def split(place: Path) -> Counts:
     return {"samples": int(not done["failed"]), "dropped": 0, "failed": int(done["failed"])}
 
 
+def make_catalogue(folder: Path) -> Path:
+    pd.DataFrame({**POSITIONS, "mag": [15.0, 16.0]}).to_parquet(folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+def catalogue(place: Path) -> Counts:
+    """A catalogue that is matched to places of a user; columns come by row, so all of them are read."""
+    from astrid_ml.crossmatch.catalogue import open_catalogue
+    from astrid_ml.crossmatch.join import columns_beside
+    from astrid_ml.crossmatch.match import match_places
+    from astrid_ml.crossmatch.places import Given, SkyPlaces
+
+    here = SkyPlaces(np.array([[1.5, 3.0], [2.5, -4.0]]))
+    opened = open_catalogue(place, "a", Given(), here, 1.0)
+    columns_beside(2, opened, match_places(here, opened.places, 1.0))
+    return whole(1 + len(opened.places))
+
+
+def sent(place: Path) -> Counts:
+    """A file on its way to another program: what it is decides the message."""
+    from astrid_ml.commands.send import message_of
+
+    message_of(place, place.parent)
+    return whole(1)
+
+
 KINDS = (
+    FileKind("catalogue, parquet", make_catalogue, catalogue),
+    FileKind("sent, FITS", astropy_table("a.fits", "fits"), sent),
     FileKind("table, CSV.gz", make_zipped_csv, table),
     FileKind("table, VOTable", astropy_table("a.xml", "votable"), table),
     FileKind("table, FITS", astropy_table("a.fits", "fits"), table),

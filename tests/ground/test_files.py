@@ -14,7 +14,6 @@ import pytest
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import (
-    TableWriter,
     finite,
     link,
     read_array,
@@ -24,10 +23,10 @@ from astrid_ml.files import (
     write_array,
     write_bytes,
     write_json,
-    write_table,
     write_text,
 )
 from astrid_ml.guards import ask_guards, guarded
+from astrid_ml.table_files import TableWriter, write_table
 from astrid_ml.temporaries import temporaries, this_host
 from astrid_ml.walk import walk
 

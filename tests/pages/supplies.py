@@ -11,6 +11,7 @@ from pathlib import Path
 import fastavro
 from blocks import REPOSITORY, environment
 from made.alerts import SCHEMA, make_packet
+from made.surveys import write_myscope
 from made.weights import write_keras
 
 
@@ -47,4 +48,10 @@ def raw(folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "astrid_ml", *words], cwd=folder, env=environment(folder), check=True)
 
 
-SUPPLIES: dict[str, Callable[[Path], None]] = {"checkout": checkout, "night": night, "raw": raw, "weights": weights}
+SUPPLIES: dict[str, Callable[[Path], None]] = {
+    "checkout": checkout,
+    "night": night,
+    "packets": write_myscope,
+    "raw": raw,
+    "weights": weights,
+}

@@ -17,6 +17,12 @@ SPAN = re.compile(r"`[^`]+`|\[[^\]]*\]\([^)]*\)")
 # What looks like one and was not measured, with the reason.
 LEVEL = "the level of an interval, a setting"
 SETTINGS = {
+    "docs/catalogues.md": {
+        "2.5": "the definition of a magnitude",
+        "10": "its logarithm",
+        "27.5": "the zero point of light curves, a definition",
+        "36.3078": "the same in nJy, arithmetic",
+    },
     "README.md": {"3.11": "a version"},
     "docs/alerts.md": {"0.5": "the cut on drb, a setting"},
     "docs/datasets.md": {"1.1": "a version of Croissant"},

@@ -36,6 +36,8 @@ def command(cfg: Any) -> int:
         executor=build(tree["executor"], tree["trust"]),
         shard=tree["shard"],
         device=tree["device"],
+        survey=tree["survey"],
+        format=tree["format"],
     )
     if "shard" in report:
         print(
@@ -48,6 +50,15 @@ def command(cfg: Any) -> int:
     print(printable(f"{counts} -> {table}"))
     for reason, number in report["dropped_by_reason"].items():
         print(printable(f"  dropped {number}: {reason}"))
+    if report["against_sky"]:
+        first = report["against_sky_named"][0]
+        other = "without it" if report["sky"] == "included" else "with it"
+        print(
+            printable(
+                f"  {report['against_sky']} stamps {other}, where the checkpoint was trained with the sky "
+                f"{report['sky']}: {first['id']} has a template median of {first['median_sigma']} sigma"
+            )
+        )
     return _failures(report)
 
 

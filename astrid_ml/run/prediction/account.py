@@ -23,6 +23,8 @@ class PredictionAccount:
         dropped: reason -> how many samples were left out for it.
         named: ``id`` and ``reason`` of the first of them.
         counts: what the pipeline counted, by name.
+        against_sky: samples whose sky is not as the checkpoint's was.
+        against_sky_named: ``id`` and ``median_sigma`` of the first of them.
     """
 
     units: int = 0
@@ -31,6 +33,8 @@ class PredictionAccount:
     dropped: Counter[str] = field(default_factory=Counter)
     named: list[dict[str, str]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    against_sky: int = 0
+    against_sky_named: list[dict[str, Any]] = field(default_factory=list)
 
     def fail(self, unit: str, reason: str) -> None:
         """Name a unit that has no result."""
@@ -45,6 +49,8 @@ class PredictionAccount:
         """
         self.dropped.update(result["dropped"])
         self.counts.update(result["counts"])
+        self.against_sky += result.get("against_sky", 0)
+        self.against_sky_named += result.get("against_sky_named", [])[: MOST_DROPS - len(self.against_sky_named)]
         if result["dropped"] and len(self.named) < MOST_DROPS:
             self.named += json.loads(files.drops.read_text(encoding="utf-8"))
 
@@ -71,4 +77,6 @@ class PredictionAccount:
             "failed_units": self.failed_units,
             "drops": self.named[:MOST_DROPS],
             "counts": dict(sorted(self.counts.items())),
+            "against_sky": self.against_sky,
+            "against_sky_named": self.against_sky_named,
         }

@@ -18,6 +18,7 @@ from astrid_ml.checkpoint.record import Record
 from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.contracts.columns import columns_of, rows_of
 from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
+from astrid_ml.described.formats import formats_of
 from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import drift_table
@@ -33,7 +34,12 @@ ALL_SEEN = "the joined model was not judged, since it saw all of these samples."
 
 
 def evaluate(
-    ckpt_path: Path, dataset_path: Path, output_dir: Path, trust: Sequence[str] = (), device: str = "cpu"
+    ckpt_path: Path,
+    dataset_path: Path,
+    output_dir: Path,
+    trust: Sequence[str] = (),
+    device: str = "cpu",
+    format: str | Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Evaluate and write ``metrics.json``, ``predictions.parquet``, ``report.html``, the model card.
 
@@ -45,6 +51,7 @@ def evaluate(
         output_dir: gets the files.
         trust: classes outside this project that the checkpoint may name.
         device: where its networks compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        format: of the predictions beside parquet: ``ecsv``, ``votable``, ``fits``, or several.
 
     Returns:
         The metrics, with ``summary`` (lines for the terminal).
@@ -53,7 +60,7 @@ def evaluate(
         UserError: the dataset is of another kind, has no labels, or nothing is left of it.
     """
     started = time.perf_counter()
-    where = device_of(device)
+    where, formats = device_of(device), formats_of(format)
     model, dataset = load_model(ckpt_path, trust, device=where), PreparedDataset(dataset_path)
     rows, account = usable_rows(model, dataset)
     judge = build(model.record.config["evaluation"], trust)
@@ -66,7 +73,7 @@ def evaluate(
         words = model.record.note if model.record.members is not None else ""
     result = judge.evaluate(predictions)
     output_dir.mkdir(parents=True, exist_ok=True)
-    write_predictions(predictions.assign(set="test"), output_dir / "predictions.parquet")
+    write_predictions(predictions.assign(set="test"), output_dir / "predictions.parquet", formats)
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
     record |= {"joined": {"members": model.record.count, "of_members": of_members, "words": words}} if words else {}
     drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)

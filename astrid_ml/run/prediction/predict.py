@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml import __version__
-from astrid_ml.checkpoint.predictions import METADATA, WHY_NULL
+from astrid_ml.checkpoint.predictions import MEANING, METADATA, WHY_NULL
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.contracts.pipeline import Unit
+from astrid_ml.described.formats import write_formats_of
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
-from astrid_ml.files import TableWriter, write_json
+from astrid_ml.files import write_json
 from astrid_ml.fingerprint import file_hash, fingerprint
 from astrid_ml.identity import lasting
 from astrid_ml.pipeline.parts import PARTS, Part, do_parts, forget_other_parts, in_short, mark_of
@@ -27,6 +28,7 @@ from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.readers import Reader
 from astrid_ml.run.prediction.repeats import Repeats, read_part
 from astrid_ml.run.prediction.scoring import PartFiles, ScoreUnit, Scoring, UnitToScore, UnscorableError
+from astrid_ml.table_files import TableWriter
 
 GROUP = 10_000  # rows that are gathered into a group of the file: small units would make it slow to open
 Result = dict[str, Any] | Exception
@@ -41,12 +43,14 @@ class Workplace:
         executor: runs the units.
         share: which units are scored here; None scores and joins all.
         progress: show that it moves.
+        formats: of the table beside parquet.
     """
 
     folder: Path
     executor: Executor
     share: Share | None = None
     progress: bool = True
+    formats: Sequence[str] = ()
 
 
 def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workplace) -> dict[str, Any]:
@@ -95,6 +99,7 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
         return _of_share(place, [part.name for part in parts])
     files = {part.name: PartFiles(folder, part.item.mark) for part in parts}
     joining = _joined(units, dict(zip(files, results, strict=True)), files, folder / "predictions.parquet")
+    write_formats_of(folder / "predictions.parquet", MEANING.meaning, place.formats)
     joining.extremes.draw(folder / "contact_sheet.png", tuple(reader.pipeline.describe().get("channels", ())))
     report = {**_of_model(scoring, record, reader), **joining.account.summary()}
     write_json(folder / "report.json", report)
@@ -178,7 +183,7 @@ def _joined(units: Sequence[Unit], given: Mapping[str, Result], files: Mapping[s
     """
     scored = [name for name, result in given.items() if isinstance(result, dict) and result["scored"]]
     repeats = Repeats.among(files[name].scores for name in scored)
-    with TableWriter(path, METADATA, GROUP) as writer:
+    with TableWriter(path, METADATA, GROUP, MEANING) as writer:
         joining = Joining(writer, repeats)
         for unit in units:
             joining.add(unit, given.get(unit.id), files.get(unit.id, PartFiles(path.parent, "")))
@@ -203,6 +208,7 @@ def _of_model(scoring: Scoring, record: Record, reader: Reader) -> dict[str, Any
         "threshold": record.calibration.get("threshold"),
         "threshold_rule": record.calibration.get("rule"),
         "null": dict(WHY_NULL),
+        "sky": record.channels.sky,
     }
 
 

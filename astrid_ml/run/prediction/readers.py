@@ -15,6 +15,7 @@ from astrid_ml.found import found, none_in
 from astrid_ml.identity import current
 from astrid_ml.nearest import nearest
 from astrid_ml.run.parts import kind_of_samples
+from astrid_ml.values import fields_of
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def choose_reader(
     raw: Sequence[Path],
     trust: Sequence[str],
     reads: Sequence[str] = (),
+    survey: Any = None,
 ) -> Reader:
     """Find the pipeline for raw files.
 
@@ -51,6 +53,7 @@ def choose_reader(
         raw: files and folders.
         trust: classes outside this project that may be named.
         reads: kinds of samples that the checkpoint's datamodule reads; empty where it does not say.
+        survey: name or description of the survey whose files they are; None leaves it to the pipelines.
 
     Raises:
         UserError: a path is missing, the domain is unknown, no pipeline recognises the files, or the samples in them
@@ -68,7 +71,7 @@ def choose_reader(
     reasons, others = [], []
     for domain in order:
         node = own if domain == own_domain else preprocessing_of(domain)
-        pipeline = build(node, trust)
+        pipeline = build(node if survey is None else with_survey(node, survey), trust)
         try:
             units = pipeline.plan(list(raw))
         except UserError as error:
@@ -77,6 +80,9 @@ def choose_reader(
         if units and reads and kind_of_samples(pipeline) not in reads:
             others.append(f"the reader {domain} would try it as {kind_of_samples(pipeline)}")
         elif units:
+            if isinstance(survey, str | Mapping) and with_survey(node, object()) == node:
+                fix = "leave out survey, or choose another reader"
+                raise UserError("survey= for a reader of images or packets", f"the reader {domain}", fix)
             return Reader(domain, pipeline, units, tuple(raw))
         reasons.append(f"{domain}: found nothing")
     nothing = none_in(raw)
@@ -91,6 +97,19 @@ def choose_reader(
         "; ".join([nothing, *(reason for reason in reasons if not _says_nothing(reason, nothing))])[:600],
         f"give files of one of the kinds {', '.join(known)}; reader=NAME forces one",
     )
+
+
+def with_survey(node: Any, survey: Any) -> Any:
+    """A pipeline's node in which each class that reads files by a survey has this one."""
+    if isinstance(node, list):
+        return [with_survey(value, survey) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    out = {key: with_survey(value, survey) for key, value in node.items()}
+    known = current(dict(node), registry()).get("_target_") if "_target_" in node else None
+    if known in registry() and "survey" in fields_of(resolve(str(known))):
+        out["survey"] = survey
+    return out
 
 
 def _says_nothing(reason: str, nothing: str) -> bool:

@@ -14,13 +14,15 @@ import pandas as pd
 from astrid_ml.build import build
 from astrid_ml.contracts.pipeline import DomainPipeline, SampleSource, Unit
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_json, write_table
+from astrid_ml.files import write_json
 from astrid_ml.fingerprint import fingerprint
 from astrid_ml.pipeline.contract import process
 from astrid_ml.pipeline.parts import PARTS, RefusedError
 from astrid_ml.pipeline.units import state_of
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.run.prediction.extremes import Extremes
+from astrid_ml.run.prediction.sky import MOST, against_sky
+from astrid_ml.table_files import write_table
 
 if TYPE_CHECKING:
     from astrid_ml.checkpoint.load import LoadedModel
@@ -133,7 +135,8 @@ class ScoreUnit:
         """Read and score a unit.
 
         Returns:
-            ``scored`` rows, ``dropped`` (reason -> number) and ``counts`` of the pipeline; and the files that hold
+            ``scored`` rows, ``dropped`` (reason -> number), ``counts`` of the pipeline, and how many stamps have
+            another sky than the checkpoint's (``against_sky``, with the first of them by name); and the files that hold
             scores, pictures and what was dropped, each where there is any.
 
         Raises:
@@ -149,6 +152,7 @@ class ScoreUnit:
             process(self.pipeline, item.unit, writer, 0)
             source, repeated = without_repeats(writer.source())
             scored = scores_of(model, judge, source, item.unit.id)
+            contradicted = against_sky(model.record, source)
         files, written = PartFiles(self.folder, item.mark), []
         drops = [dataclasses.asdict(drop) for drop in writer.drops] + [
             {"id": name, "reason": AGAIN} for name in repeated
@@ -161,7 +165,8 @@ class ScoreUnit:
             written.append(files.scores)
             written += self._draw(model, scored, source, files)
         dropped = Counter(drop["reason"] for drop in drops)
-        return {"scored": len(scored), "dropped": dropped, "counts": writer.counts}, written
+        sky = {"against_sky": len(contradicted), "against_sky_named": contradicted[:MOST]}
+        return {"scored": len(scored), "dropped": dropped, "counts": writer.counts, **sky}, written
 
     def _draw(self, model: LoadedModel, scored: pd.DataFrame, source: SampleSource, files: PartFiles) -> list[Path]:
         """Draw what is more extreme than all that this process has drawn."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,6 @@ from astrid_ml.contracts.scoring import HasExample, HasPurpose, ModelData, Model
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
-from astrid_ml.files import write_table
 from astrid_ml.run.marks import FOLDER, Mark, Marks
 from astrid_ml.run.stages import Stage, StageLog, table_digest
 from astrid_ml.run.training.fit import fit
@@ -30,6 +30,7 @@ from astrid_ml.run.trial import try_first_batch
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.folds import FOLDS, TRAIN, VAL, folds_of
 from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.table_files import write_table
 
 # Nodes of the configuration that a prediction needs; all else stays in the run's config.yaml.
 PREDICTION_NODES = ("preprocessing", "channels", "datamodule", "model", "evaluation")
@@ -257,7 +258,7 @@ def make_record(work: RoundWork, datamodule: ModelData, calibration: dict[str, A
     return Record(
         domain=str(dataset.meta.get("domain")),
         config={name: work.config.get(name) for name in PREDICTION_NODES},
-        channels=ChannelRecord(list(description.get("channels", [])), description.get("sky")),
+        channels=ChannelRecord(list(description.get("channels", [])), sky_of(description.get("sky"), index)),
         statistics=datamodule.statistics,
         calibration=calibration,
         calibrated=bool(calibration.get("calibrated", False)),
@@ -270,6 +271,20 @@ def make_record(work: RoundWork, datamodule: ModelData, calibration: dict[str, A
         sets={"counts": counts, "split": work.plan.name, "hash": work.plan.hash},
         stages=[stage for stage in work.log.plain() if stage["round"] in (0, work.number)],
     )
+
+
+def sky_of(stated: Any, index: pd.DataFrame) -> str | None:
+    """The sky convention of training samples: the pipeline's, or that of their missions where all have the same.
+
+    Args:
+        stated: ``included``, ``subtracted`` or null; or these by mission.
+        index: with ``mission``, where the samples have one.
+    """
+    if not isinstance(stated, Mapping):
+        return None if stated is None else str(stated)
+    missions = set(index["mission"].dropna().astype(str)) if "mission" in index else set[str]()
+    found = {stated.get(mission) for mission in missions}
+    return found.pop() if len(found) == 1 else None
 
 
 def validity_of(index: pd.DataFrame) -> dict[str, Any]:

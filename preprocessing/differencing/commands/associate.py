@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import within_memory
-from astrid_ml.files import whole
 from astrid_ml.found import why_unread
 from astrid_ml.missions import canonical, is_known, misspelt
 from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, write_report
@@ -31,6 +32,7 @@ class AssociateCommand:
         mission_radius: mission -> arcsec, where a mission's own radius is better.
         known: objects.parquet of an earlier run, whose names are kept.
         min_candidates: objects with fewer are left out of ``objects.parquet``.
+        format: of both tables beside parquet: ecsv, votable, fits.
     """
 
     input: str | list[str]
@@ -39,10 +41,12 @@ class AssociateCommand:
     mission_radius: Annotated[dict[str, Positive], InUnits("arcsec")] = field(default_factory=dict)
     known: Existing | None = None
     min_candidates: Count = 1
+    format: str | list[str] | None = None
 
     @within_memory("a set of candidates")
     def run(self) -> dict[str, Any]:
         """Associate, write, summarise."""
+        formats = formats_of(self.format)
         known = read_positions(Path(self.known)) if self.known else None
         files = find_files(self.input, "candidates*.parquet")
         candidates = joined_candidates(files)
@@ -51,10 +55,8 @@ class AssociateCommand:
         kept = objects[objects["n_candidates"] >= self.min_candidates].reset_index(drop=True)
         folder = Path(self.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        with whole(folder / "candidates.parquet") as at:
-            out.to_parquet(at, index=False)
-        with whole(folder / "objects.parquet") as at:
-            kept.to_parquet(at, index=False)
+        write_described(out, folder / "candidates.parquet", TableMeaning("candidates"), formats)
+        write_described(kept, folder / "objects.parquet", TableMeaning("objects"), formats)
         extent = objects["extent"].to_numpy(dtype=float)
         report: dict[str, Any] = {
             "files": len(files),

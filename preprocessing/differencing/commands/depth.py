@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.executors.contract import Executor
-from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.commands.epochs import MeasureImage, find_files, measure_all, write_report
 from astrid_ml.preprocessing.differencing.epochs.depth import Depth, depth_table
 from astrid_ml.preprocessing.differencing.epochs.figures import write_depths
@@ -34,6 +35,7 @@ class DepthCommand:
         box: px, side of a box of the coarse map.
         zero_point: AB, of all images where their headers have none.
         executor: where the images are read; None is one after the other.
+        format: of ``depth`` beside parquet: ecsv, votable, fits.
     """
 
     input: str | list[str]
@@ -42,17 +44,18 @@ class DepthCommand:
     box: Annotated[Count, InUnits("px")] = 64
     zero_point: Annotated[float, InUnits("mag")] | None = None
     executor: Executor | None = None
+    format: str | list[str] | None = None
 
     def run(self) -> dict[str, Any]:
         """Measure, write, summarise; ``failed`` counts the images that could not be read."""
+        formats = formats_of(self.format)
         files = find_files(self.input, "difference*.fits*")
         folder = Path(self.output_dir)
         settings = ["depth", FORM, self.n_sigma, self.box, self.zero_point]
         measured, failed = measure_all(MeasureImage(self._measure, folder), files, settings, self.executor)
         table = pd.concat([boxes for _, boxes in measured], ignore_index=True)
         images = [{name: _known(name, value) for name, value in image.items()} for image, _ in measured]
-        with whole(folder / "depth.parquet") as at:
-            table.to_parquet(at, index=False)
+        write_described(table, folder / "depth.parquet", TableMeaning("depth"), formats)
         write_depths(folder / "depth.png", table, images)
         medians = np.array([image["median"] for image in images], dtype=float)
         known = medians[np.isfinite(medians)]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import formats_of
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.within import within_memory
@@ -21,8 +23,11 @@ from astrid_ml.preprocessing.differencing.commands.products import (
     write_triplets,
 )
 from astrid_ml.preprocessing.differencing.commands.quicklook import write_quicklook
+from astrid_ml.preprocessing.differencing.detect.errors import with_errors
 from astrid_ml.preprocessing.differencing.difference import Difference
+from astrid_ml.preprocessing.differencing.frame.chips import by_chip
 from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.frame.pair import Pair, said_of
 from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, placed, truth_table
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline, candidate_table
 from astrid_ml.printable import printable
@@ -48,6 +53,7 @@ class DifferenceCommand:
         intermediates: write ``science.fits`` and ``reference.fits``, aligned and without background.
         input: a manifest of pairs, or a folder that holds one: each pair gets a folder below ``output_dir``.
         executor: where the pairs of a manifest are subtracted; None is one after the other in this process.
+        format: of candidates beside parquet and ECSV: votable, fits.
         shard: ``i/n`` subtracts every n-th pair from the i-th on; ``join`` reports on what shards did.
     """
 
@@ -63,9 +69,11 @@ class DifferenceCommand:
     input: str | None = None
     executor: Executor | None = None
     shard: str | None = None
+    format: str | list[str] | None = None
 
     def run(self) -> dict[str, Any]:
         """Subtract, write, and return the figures that people look at first."""
+        formats_of(self.format)
         if self.export not in (None, "hdf5"):
             raise UserError("export=hdf5 or none", str(self.export), "leave it out or write hdf5")
         if self.input is not None:
@@ -83,7 +91,13 @@ class DifferenceCommand:
         if absent:
             got = "neither" if len(absent) == 2 else f"no {absent[0]}"
             raise UserError("science=FILE and reference=FILE, or input=MANIFEST", got, f"add {' '.join(absent)}")
-        return self.one(Path(self.science.file).name.split(".")[0])
+        name = Path(self.science.file).name.split(".")[0]
+        pairs = by_chip([Pair(name, said_of(self.science), said_of(self.reference), self.truth)])
+        if len(pairs) > 1:
+            from astrid_ml.preprocessing.differencing.commands.difference_many import difference_pairs
+
+            return difference_pairs(self, pairs, [Path(self.science.file)])
+        return self.one(name)
 
     @within_memory("a pair of frames")
     def one(self, name: str) -> dict[str, Any]:
@@ -115,10 +129,12 @@ class DifferenceCommand:
         truth = placed(known, done.science) if known is not None else None
         table, _ = label_candidates(table, truth, self.pipeline.match_radius * done.quality.science.fwhm)
         table["source"] = printable(Path(self.science.file).name)
+        table = with_errors(table, done.result.psf, done.science)
         table = self._scored(table, done, model)
         folder.mkdir(parents=True, exist_ok=True)
         write_difference(folder / "difference.fits", done, self.science.file, self.reference.file)
-        write_candidates(folder, table)
+        meaning = TableMeaning("candidates", done.science.unit, done.science.zero_point)
+        write_candidates(folder, table, meaning, formats_of(self.format))
         write_json(folder / "quality.json", done.quality.record())
         write_quicklook(folder / "quicklook.png", done)
         self._extras(folder, table, done)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import formats_of, write_formats_of
+from astrid_ml.described.parquet import ParquetMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.executors.local import Serial
 from astrid_ml.files import whole, write_json
@@ -15,15 +19,18 @@ from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_sh
 from astrid_ml.pipeline.shards import SHARDS, share_of
 from astrid_ml.places import check_name, distinct_names
 from astrid_ml.preprocessing.differencing.frame.load import Frame
-from astrid_ml.preprocessing.differencing.frame.manifest import Pair, find_pairs, frame_files, said_of_frames
+from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, frame_files, said_of_frames
+from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.reasons import in_words
+from astrid_ml.table_files import ending, longest_texts
 
-FORM = 1  # of the products: raised when the same pair and settings give something else
+FORM = 2  # of the products: raised when the same pair and settings give something else
+MEANING = TableMeaning("candidates")  # of all pairs: their images may have different units
 TAKEN = (PARTS, SHARDS, "report.json", "candidates.parquet", "made_by.json")
 
 
 def difference_manifest(command: Any, manifest: str) -> dict[str, Any]:
-    """Subtract each pair that is not done; one that fails is named in the report and the others go on.
+    """Subtract each pair of a manifest.
 
     Args:
         command: with all settings.
@@ -32,8 +39,21 @@ def difference_manifest(command: Any, manifest: str) -> dict[str, Any]:
     Raises:
         UserError: no manifest, a name that no folder can have, or no pair can be subtracted.
     """
+    return difference_pairs(command, find_pairs([Path(manifest)]), [Path(manifest)])
+
+
+def difference_pairs(command: Any, pairs: Sequence[Pair], roots: Sequence[Path]) -> dict[str, Any]:
+    """Subtract each pair that is not done; one that fails is named in the report and the others go on.
+
+    Args:
+        command: with all settings.
+        pairs: of a manifest, or the chips of two files.
+        roots: files and folders that the user named.
+
+    Raises:
+        UserError: a name that no folder can have, or no pair can be subtracted.
+    """
     share = share_of(command.shard)
-    pairs = find_pairs([Path(manifest)])
     names = folder_names(pairs)
     command.model()  # a wrong checkpoint is refused before any work
     output = Path(command.output_dir)
@@ -46,7 +66,7 @@ def difference_manifest(command: Any, manifest: str) -> dict[str, Any]:
         executor=command.executor or Serial(),
         share=share,
         what="subtracting",
-        roots=[Path(manifest)],
+        roots=roots,
     )
     if results is None:
         return {**said_of_share(output, share), "output_dir": command.output_dir}
@@ -63,7 +83,9 @@ def difference_manifest(command: Any, manifest: str) -> dict[str, Any]:
     write_json(output / "report.json", report)
     if not done:
         raise UserError("a pair that can be subtracted", in_words(list(lost.values())), f"see {output / 'report.json'}")
-    join_candidates([output / name / "candidates.parquet" for name in done], list(done), output / "candidates.parquet")
+    joined = output / "candidates.parquet"
+    join_candidates([output / name / "candidates.parquet" for name in done], list(done), joined)
+    write_formats_of(joined, MEANING, formats_of(command.format))
     shown = {name: report[name] for name in ("pairs", "candidates", "failed")}
     return {**shown, "output_dir": command.output_dir}
 
@@ -118,7 +140,7 @@ def _part(command: Any, pair: Pair, name: str) -> Part:
 
 def _settings(command: Any) -> list[Any]:
     checkpoint = None if command.ckpt_path is None else file_hash(Path(command.ckpt_path))
-    steps = [command.pipeline, command.export, command.intermediates]
+    steps = [command.pipeline, command.export, command.intermediates, list(formats_of(command.format))]
     return ["difference", FORM, command.science, command.reference, *steps, checkpoint]
 
 
@@ -133,9 +155,12 @@ def join_candidates(tables: Sequence[Path], pairs: Sequence[str], target: Path) 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schemas = [pq.read_schema(path).remove_metadata() for path in tables]
+    # What a pair says of its own columns (the unit of its image) does not hold for all.
+    schemas = [pa.schema([field.remove_metadata() for field in pq.read_schema(path)]) for path in tables]
     schema = pa.unify_schemas(schemas, promote_options="permissive").append(pa.field("pair", pa.string()))
-    with whole(target) as at, pq.ParquetWriter(at, schema) as writer:
+    described, longest = ParquetMeaning(MEANING), Counter[str]()
+    schema = described.schema(schema)
+    with whole(target) as at, pq.ParquetWriter(at, schema, store_schema=False) as writer:
         for path, pair in zip(tables, pairs, strict=True):
             table = pq.read_table(path).replace_schema_metadata()
             table = table.append_column("pair", pa.array([pair] * len(table), pa.string()))
@@ -145,4 +170,7 @@ def join_candidates(tables: Sequence[Path], pairs: Sequence[str], target: Path) 
                 else pa.nulls(len(table), field.type)
                 for field in schema
             ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+            rows = pa.Table.from_arrays(columns, schema=schema)
+            longest |= Counter(longest_texts(rows))
+            writer.write_table(rows)
+        writer.add_key_value_metadata(ending(schema, described.text_lengths(longest)))

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.within import within_memory
-from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.commands.epochs import (
     MeasureImage,
     find_files,
@@ -30,7 +31,7 @@ from astrid_ml.preprocessing.differencing.epochs.forced import (
 from astrid_ml.tables import UserTable
 from astrid_ml.types import Existing, InUnits, Positive
 
-FORM = 1  # of an image's table: raised when the same image and settings give another one
+FORM = 2  # of an image's table: raised when the same image and settings give another one
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class ForcedCommand:
         bands: ``mission`` names them mission-filter, ``filter`` by the filter alone.
         wavelengths: micrometres by band, over the built-in ones.
         executor: where the images are measured; None is one after the other.
+        format: of ``forced`` beside parquet: ecsv, votable, fits.
     """
 
     input: str | list[str]
@@ -60,11 +62,13 @@ class ForcedCommand:
     bands: str = "mission"
     wavelengths: Annotated[dict[str, Positive], InUnits("um")] = field(default_factory=dict)
     executor: Executor | None = None
+    format: str | list[str] | None = None
 
     def run(self) -> dict[str, Any]:
         """Measure, write, summarise; ``failed`` counts the images that could not be read."""
         if self.bands not in ("mission", "filter"):
             raise UserError("bands=mission or bands=filter", self.bands, "choose one")
+        formats = formats_of(self.format)
         positions = self._positions()
         objects = positions.rows
         files = find_files(self.input, "difference*.fits*")
@@ -77,8 +81,7 @@ class ForcedCommand:
         filled = [table for table in tables if len(table)]
         table = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=pd.Index(FORCED_COLUMNS))
         table = table.sort_values(["object_id", "mjd", "source"], kind="stable", ignore_index=True)
-        with whole(folder / "forced.parquet") as at:
-            table.to_parquet(at, index=False)
+        write_described(table, folder / "forced.parquet", TableMeaning("forced"), formats)
         curves = self._write_curves(folder, table, objects)
         if len(table):
             write_curves(folder / "curves.png", table)

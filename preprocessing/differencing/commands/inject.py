@@ -15,11 +15,14 @@ import pandas as pd
 import torch
 from astropy.io import fits
 
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import within_memory
 from astrid_ml.files import whole
+from astrid_ml.preprocessing.differencing.frame.hdus import open_fits, split_name
 from astrid_ml.preprocessing.differencing.frame.image import Image
-from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits, open_fits, split_name
+from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 from astrid_ml.preprocessing.differencing.frame.planes import linear_flux, stretched_flux
 from astrid_ml.preprocessing.differencing.frame.truth import placed, truth_table
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
@@ -27,6 +30,7 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf
 from astrid_ml.preprocessing.differencing.stars.select import SelectStars, find_sources
+from astrid_ml.preprocessing.surveys.registry import Described
 from astrid_ml.readable import reading
 from astrid_ml.types import Array, Existing, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
@@ -52,6 +56,8 @@ class InjectCommand:
         margin: px from random places to the edge.
         poisson: add the sources' photon noise.
         seed: of places, fluxes and noise.
+        survey: whose image it is; None lets its header say it.
+        format: of the truth beside CSV and parquet: ecsv, votable, fits.
     """
 
     science: Frame
@@ -65,6 +71,8 @@ class InjectCommand:
     margin: Annotated[Whole, InUnits("px")] = 40
     poisson: bool = True
     seed: Seed = 1
+    survey: Described = None
+    format: str | list[str] | None = None
 
     @within_memory("a frame")
     def run(self) -> dict[str, Any]:
@@ -73,10 +81,11 @@ class InjectCommand:
         Raises:
             UserError: no gain for the photon noise, no zero point for magnitudes, no place, unreadable input.
         """
+        formats = formats_of(self.format)
         for name in ("snr", "flux", "mag"):
             check_range(name, getattr(self, name))
         known = None if self.positions is None else truth_table(self.positions)
-        image = LoadFits(need_wcs=False)(self.science)
+        image = LoadFits(need_wcs=False, survey=self.survey)(self.science)
         if self.poisson and not image.gain_known:
             fix = "give science.gain=..., or poisson=false for sources without noise of their own"
             raise UserError("a gain (e- per image unit) for the sources' photon noise", f"none in {image.name}", fix)
@@ -91,8 +100,8 @@ class InjectCommand:
         write_like(path, image.hdu, target, added, variance)
         with whole(folder / "truth.csv") as part:
             truth.to_csv(part, index=False)
-        with whole(folder / "truth.parquet") as part:
-            truth.to_parquet(part, index=False)
+        meaning = TableMeaning("truth", image.unit, image.zero_point)
+        write_described(truth, folder / "truth.parquet", meaning, formats)
         said = {"sources": len(truth), "image": str(target), "truth": str(folder / "truth.csv")}
         return said if ext is None else {**said, "hdu": ext}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pandas as pd
 from astropy.io import fits
 
 from astrid_ml import __version__
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import write_described
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.difference import Difference, central
 from astrid_ml.preprocessing.differencing.frame.image import Image
@@ -79,21 +82,16 @@ def _is_text(column: pd.Series) -> bool:
     return column.dtype == object or isinstance(column.dtype, pd.StringDtype)
 
 
-def write_candidates(folder: Path, table: pd.DataFrame) -> None:
-    """``candidates.parquet`` and ``candidates.ecsv``."""
-    from astropy.table import Table
+def write_candidates(folder: Path, table: pd.DataFrame, meaning: TableMeaning, formats: Sequence[str] = ()) -> None:
+    """``candidates.parquet``, ``candidates.ecsv`` and what ``format=`` asks for.
 
-    with whole(folder / "candidates.parquet") as at:
-        table.to_parquet(at, index=False)
-    plain = table.copy()
-    for name in plain.columns:
-        if _is_text(plain[name]):
-            plain[name] = plain[name].astype(object).where(plain[name].notna(), "")
-        elif str(plain[name].dtype) == "Int8":
-            plain[name] = plain[name].astype("float64")
-    ecsv = Table({name: np.asarray(plain[name].tolist()) for name in plain.columns})
-    with whole(folder / "candidates.ecsv") as at:
-        ecsv.write(at, format="ascii.ecsv")
+    Args:
+        folder: of the pair.
+        table: of the candidates.
+        meaning: of its columns, with the unit of the image.
+        formats: more of them.
+    """
+    write_described(table, folder / "candidates.parquet", meaning, tuple(dict.fromkeys(["ecsv", *formats])))
 
 
 def write_triplets(path: Path, table: pd.DataFrame, stamps: Any, channels: list[str]) -> None:

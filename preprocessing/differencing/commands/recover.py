@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
-from astrid_ml.files import finite, whole, write_json
+from astrid_ml.files import finite, write_json
 from astrid_ml.found import found
 from astrid_ml.pipeline.parts import Part, do_parts, forget_other_parts, in_short, said_of_share
 from astrid_ml.pipeline.shards import share_of
@@ -32,7 +34,8 @@ from astrid_ml.preprocessing.differencing.commands.recovery_figure import write_
 from astrid_ml.preprocessing.differencing.frame.apart import refuse_one_image
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame
-from astrid_ml.preprocessing.differencing.frame.manifest import Pair, find_pairs, frame_files
+from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, frame_files
+from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.preprocessing.differencing.frame.truth import truth_table
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
@@ -98,6 +101,7 @@ class RecoverCommand:
         seed: of the injections.
         executor: where the pairs are subtracted; None is one after the other in this process.
         shard: ``i/n`` subtracts every n-th pair from the i-th on; ``join`` compares what shards did.
+        format: of both tables beside parquet: ecsv, votable, fits.
     """
 
     output_dir: str
@@ -115,6 +119,7 @@ class RecoverCommand:
     seed: Seed = 1
     executor: Executor | None = None
     shard: str | None = None
+    format: str | list[str] | None = None
 
     def run(self) -> dict[str, Any]:
         """Run every way on every pair that is not done; returns the table's main columns.
@@ -122,6 +127,7 @@ class RecoverCommand:
         A pair that fails, or a way that fails on one, is named, and the others go on.
         """
         share = share_of(self.shard)
+        formats_of(self.format)
         ways, pairs, output = self._ways(), self._pairs(), Path(self.output_dir)
         settings = ["recover", FORM, self.pipeline, ways, self.inject, self.radius, self.bright]
         roots = [] if self.input is None else [Path(self.input)]
@@ -212,12 +218,11 @@ class RecoverCommand:
 
     def _write(self, folder: Path, table: pd.DataFrame, sources: dict[str, pd.DataFrame], failed: list[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        with whole(folder / "recover.parquet") as at:
-            table.to_parquet(at, index=False)
+        formats = formats_of(self.format)
+        write_described(table, folder / "recover.parquet", TableMeaning("recovery"), formats)
         write_json(folder / "recover.json", {"rows": table.to_dict("records"), "failed": failed})
         joined = pd.concat([part.assign(method=name) for name, part in sources.items()], ignore_index=True)
-        with whole(folder / "sources.parquet") as at:
-            joined.to_parquet(at, index=False)
+        write_described(joined, folder / "sources.parquet", TableMeaning("sources"), formats)
         write_recovery_figure(folder / "recover.png", sources, table)
 
 

@@ -17,7 +17,8 @@ from astrid_ml.pipeline.parts import PARTS, Part, mark_of
 from astrid_ml.preprocessing.differencing.commands.recovery import Recovery, recover
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame
-from astrid_ml.preprocessing.differencing.frame.manifest import Pair, frame_files, said_of_frames
+from astrid_ml.preprocessing.differencing.frame.manifest import frame_files, said_of_frames
+from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.preprocessing.differencing.frame.truth import placed, truth_table
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.differencing.stars.psf import GivenPsf

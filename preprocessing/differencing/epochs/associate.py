@@ -15,8 +15,8 @@ from astrid_ml.sky import unit_vectors
 from astrid_ml.types import Floats, Ints
 
 OBJECT_COLUMNS = (
-    "object_id", "ra", "dec", "n_candidates", "n_epochs", "missions", "filters", "first_mjd", "last_mjd", "best_snr",
-    "extent",
+    "object_id", "ra", "dec", "ra_err", "dec_err", "n_candidates", "n_epochs", "missions", "filters",
+    "first_mjd", "last_mjd", "best_snr", "extent",
 )  # fmt: skip
 
 
@@ -198,6 +198,8 @@ def summarise(candidates: pd.DataFrame) -> pd.DataFrame:
             "object_id": names.astype("string"),
             "ra": np.degrees(np.arctan2(mean[:, 1], mean[:, 0])) % 360,
             "dec": np.degrees(np.arcsin(np.clip(mean[:, 2], -1, 1))),
+            "ra_err": _mean_error(candidates, "ra_err", weight, codes),
+            "dec_err": _mean_error(candidates, "dec_err", weight, codes),
             "n_candidates": counts,
             "n_epochs": counts if times is None else times.nunique(),
             "missions": _joined(candidates, codes, "mission"),
@@ -208,6 +210,15 @@ def summarise(candidates: pd.DataFrame) -> pd.DataFrame:
             "extent": extent,
         }
     )
+
+
+def _mean_error(candidates: pd.DataFrame, name: str, weight: Floats, codes: npt.NDArray[np.intp]) -> Floats:
+    """One sigma of a weighted mean of independent values: sqrt(sum w^2 s^2) / sum w; NaN where one is not known."""
+    size = int(codes.max()) + 1
+    if name not in candidates:
+        return np.full(size, np.nan)
+    error = candidates[name].to_numpy(dtype=float, na_value=np.nan)
+    return np.asarray(np.sqrt(np.bincount(codes, (weight * error) ** 2, size)) / np.bincount(codes, weight, size))
 
 
 def _joined(candidates: pd.DataFrame, codes: npt.NDArray[np.intp], name: str) -> pd.Series:

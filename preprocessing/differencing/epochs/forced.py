@@ -15,6 +15,7 @@ from astropy.wcs import WCS
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import allowed
 from astrid_ml.fits_headers import refuse_impossible
+from astrid_ml.preprocessing.differencing.detect.errors import magnitude_error
 from astrid_ml.preprocessing.differencing.detect.measure import forced
 from astrid_ml.preprocessing.differencing.detect.options import EDGE, NEAR_MASK
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
@@ -28,7 +29,7 @@ FLUXCAL = 27.5  # AB magnitude of one unit of flux in a light curve
 DETECTED, MASKED = 4096, 1024  # bits of phot_flag, as ELAsTiCC's: a detection, and saturated or otherwise unusable
 PLANES = ("DIFF", "SIG", "FLUXERR", "VAR", "MASK", "PSF")
 FORCED_COLUMNS = (
-    "object_id", "mjd", "band", "mission", "x", "y", "flux", "flux_err", "snr", "mag", "mag_err", "limit",
+    "object_id", "mjd", "band", "mission", "ra", "dec", "x", "y", "flux", "flux_err", "snr", "mag", "mag_err", "limit",
     "detected", "masked", "flags", "phot_flag", "source",
 )  # fmt: skip
 
@@ -131,13 +132,15 @@ def forced_photometry(
     with np.errstate(invalid="ignore", divide="ignore"):
         magnitude = np.where(flux > 0, FLUXCAL - 2.5 * np.log10(flux), np.nan)
         limit = FLUXCAL - 2.5 * np.log10(n_sigma * error)
-        mag_err = np.where(flux > 0, 2.5 / np.log(10) * error / flux, np.nan)
+        mag_err = np.where(flux > 0, magnitude_error(flux, error), np.nan)
     table = pd.DataFrame(
         {
             "object_id": positions["object_id"].astype(str).to_numpy()[inside],
             "mjd": epoch.mjd,
             "band": epoch.band,
             "mission": pd.array([epoch.mission] * len(x), dtype="string"),
+            "ra": positions["ra"].to_numpy(dtype=float)[inside],
+            "dec": positions["dec"].to_numpy(dtype=float)[inside],
             **{"x": x, "y": y, "flux": flux, "flux_err": error, "snr": snr, "mag": magnitude, "mag_err": mag_err},
             "limit": limit,
             "detected": found,

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.frame.hdus import split_name
 from astrid_ml.preprocessing.differencing.frame.image import Image
-from astrid_ml.preprocessing.differencing.frame.load import Frame, split_name
+from astrid_ml.preprocessing.differencing.frame.load import Frame
 
 
 def one_file(science: str, reference: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ class Image:
         noise_autocorrelation: (m, m), m odd, centred, of white noise after the resampling; None for white noise.
         overlap: share of the science grid that the frame covers.
         realigned: whether it was resampled a second time, to where the stars are.
+        header: what was read from which key, and what was assumed, for ``quality.json``.
     """
 
     data: torch.Tensor
@@ -69,6 +71,7 @@ class Image:
     noise_autocorrelation: torch.Tensor | None = None
     overlap: float = 1.0
     realigned: bool = False
+    header: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Hold the shapes and types that every stage relies on."""

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
 from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning
+from astropy.wcs import WCS
 
 from astrid_ml.errors import UserError
-from astrid_ml.executors.within import allowed
-from astrid_ml.fits_headers import refuse_impossible
-from astrid_ml.found import found
+from astrid_ml.preprocessing.differencing.frame.hdus import (
+    celestial_wcs,
+    companion,
+    merged_header,
+    open_fits,
+    plane,
+    science_hdu,
+    split_name,
+    stated_variance,
+)
+from astrid_ml.preprocessing.differencing.frame.header.said import HeaderAccount
+from astrid_ml.preprocessing.differencing.frame.header.sky_frame import in_icrs
 from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration, read_calibration
 from astrid_ml.preprocessing.differencing.frame.image import Image
-from astrid_ml.preprocessing.differencing.frame.planes import afw_mask, gain_from_variance, linear_flux
+from astrid_ml.preprocessing.differencing.frame.planes import gain_from_variance, linear_flux, named_mask
+from astrid_ml.preprocessing.surveys.registry import Described, survey_named, surveys_of
+from astrid_ml.preprocessing.surveys.survey import MaskBits
 from astrid_ml.readable import reading
 from astrid_ml.stats import clipped_std
 from astrid_ml.types import Array, Existing, InUnits, Mask, NonNegative, Positive, Whole
 
-_NOT_DATA = ("ERR", "DQ", "VAR", "WHT", "CTX", "CON", "MASK", "PSF", "SAMP", "TIME", "NOISE")
-_BESIDE = ("ERR", "DQ", "VARIANCE", "MASK", "VAR_POISSON")
-_JUST_ONE_BIT = 1  # DO_NOT_USE of JWST and Roman
+_BESIDE = ("DQ", "MASK", "VAR_POISSON")
 
 
 @dataclass(frozen=True)
@@ -79,11 +85,15 @@ class LoadFits:
 
     Args:
         need_wcs: refuse frames without celestial coordinates.
-        bad_bits: bits of a DQ extension that mask a pixel; None is the mission's (JWST, Roman: bit 1; else any).
+        bad_bits: bits of a DQ extension that mask a pixel; None is the survey's (JWST, Roman: bit 1; else
+            any).
+        survey: whose frames they are: a name, a YAML file or its content; None lets each header say it; a list of
+            contents lets it say one of these too.
     """
 
     need_wcs: bool = True
     bad_bits: Whole | None = None
+    survey: Described = None
 
     def __call__(self, frame: Frame) -> Image:
         """The frame as an Image (background still in).
@@ -98,34 +108,30 @@ class LoadFits:
     def _image(self, frame: Frame, path: str, ext: str | int | None) -> Image:
         with open_fits(path) as hdus:
             index = science_hdu(hdus, ext, path)
-            ceiling = integer_ceiling(hdus[index].header)
-            data, header = plane(hdus[index], path), merged_header(hdus, index)
-            data = linear_flux(data, header)
-            extras = {name: _companion(hdus, index, name, data.shape) for name in _BESIDE}
-            flags = next((h.header for h in hdus if h.name == "MASK"), None)
-            stamp = next((np.array(h.data, float) for h in hdus if h.name == "PSF" and h.data is not None), None)
+            header = merged_header(hdus, index)
+            said = read_calibration(header, Path(path).name, surveys_of(self.survey), frame.mission)
+            file = _read_planes(hdus, index, path, said)
+        data, extras = linear_flux(file.data, header), file.beside
         _check(data, path)
-        said = read_calibration(header, Path(path).name)
-        mask = ~np.isfinite(data) | _flagged(extras["DQ"], self._bits(said.mission)) | afw_mask(extras["MASK"], flags)
-        saturated = _saturated(data, said.saturation, ceiling)
-        mask |= saturated
+        saturated = _saturated(data, said.saturation, file.ceiling)
+        mask = self._mask(data, file, said) | saturated
         if frame.mask:
             mask |= _plane_of(frame.mask, data.shape) != 0
-        variance, source, origin = _variance(data, mask, frame, _stated_variance(extras), said)
+        variance, source, origin = _variance(data, mask, frame, file.stated, said)
         mask |= ~(np.isfinite(variance) & (variance > 0))
         if mask.all():
             raise UserError("pixels that can be used", f"{path} with every pixel masked", "check the mask or DQ bits")
         variance = np.where(np.isfinite(variance) & (variance > 0), variance, np.median(variance[~mask]))
         gain = frame.gain or said.gain
         if gain is None and source:
-            gain = gain_from_variance(data, variance if extras["VAR_POISSON"] is None else extras["VAR_POISSON"], ~mask)
-        psf = _psf(frame, stamp, data.shape, path)
+            gain = gain_from_variance(data, extras.get("VAR_POISSON", variance), ~mask)
+        wcs = self._coordinates(celestial_wcs(header, path, self.need_wcs), path, said.account)
         return Image(
             data=torch.from_numpy(np.where(np.isfinite(data), data, 0.0).astype(np.float32)),
             variance=torch.from_numpy(variance.astype(np.float32)),
             mask=torch.from_numpy(mask),
-            wcs=celestial_wcs(header, path, self.need_wcs),
-            psf=psf,
+            wcs=wcs,
+            psf=_psf(frame, file.psf, data.shape, path),
             psf_named=frame.psf is not None,
             gain=gain or 1.0,
             read_noise=frame.read_noise if frame.read_noise is not None else said.read_noise or 0.0,
@@ -142,100 +148,85 @@ class LoadFits:
             variance_from=origin,
             gain_known=gain is not None,
             saturated=torch.from_numpy(saturated),
+            header=_account(frame, said.account, gain is not None and said.gain is None),
         )
 
-    def _bits(self, mission: str | None) -> int:
+    def _coordinates(self, wcs: WCS | None, path: str, account: HeaderAccount) -> WCS | None:
+        """The WCS in ICRS; None where it cannot be and is not needed."""
+        if wcs is None:
+            return None
+        try:
+            wcs, account.read["coordinates"] = in_icrs(wcs, path)
+        except UserError as error:
+            if self.need_wcs:
+                raise
+            account.unknown["coordinates"] = error.got
+            return None
+        return wcs
+
+    def _mask(self, data: Array, file: _File, said: FrameCalibration) -> Mask:
+        """Pixels without a value, flagged ones, and those of weight 0."""
+        rules = said.survey.mask if said.survey else MaskBits()
+        mask: Mask = ~np.isfinite(data) | _flagged(file.beside.get("DQ"), self._bits(rules))
+        mask |= named_mask(file.beside.get("MASK"), file.flags, rules if rules.named else survey_named("rubin").mask)
+        return mask | ~(file.beside["WHT"] > 0) if "WHT" in file.beside else mask
+
+    def _bits(self, rules: MaskBits) -> int:
+        """Those that are given, else the survey's; of a survey whose description has none, any bit."""
         if self.bad_bits is not None:
             return self.bad_bits
-        return _JUST_ONE_BIT if mission in ("jwst", "roman") else -1
+        return -1 if rules.value is None or rules.extension != "DQ" else rules.value
 
 
-def split_name(path: str, ext: str | int | None) -> tuple[str, str | int | None]:
-    """``FILE[EXT]`` as file and extension (a number where it is one); an existing file of that name wins."""
-    found = re.fullmatch(r"(.+)\[([^\[\]]+)\]", path)
-    if found and not Path(path).exists():
-        path, ext = found[1], found[2] if ext is None else ext
-    return path, int(ext) if isinstance(ext, str) and ext.isdigit() else ext
+@dataclass(frozen=True)
+class _File:
+    """What a file holds of an image.
+
+    Args:
+        data: (H, W), as it is stored.
+        beside: planes of its shape, by the names of ``_BESIDE``, and ``WHT``.
+        stated: variance, image units squared, and what says it.
+        flags: header of the mask.
+        psf: stamp.
+        ceiling: largest integer that the pixels can hold.
+    """
+
+    data: Array
+    beside: dict[str, Array]
+    stated: tuple[Array, str] | None
+    flags: fits.Header | None
+    psf: Array | None
+    ceiling: float | None
 
 
-def open_fits(path: str) -> fits.HDUList:
-    """Open a FITS file, or say what is wrong with it."""
-    if not Path(path).is_file():
-        raise UserError("a FITS file", found(path), "check the path")
-    refuse_impossible(Path(path), allowed())
-    with reading(Path(path)), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return fits.open(path, memmap=False)
+def _read_planes(hdus: fits.HDUList, index: int, path: str, said: FrameCalibration) -> _File:
+    ceiling = integer_ceiling(hdus[index].header)
+    data = plane(hdus[index], path)
+    weight = (said.survey.header.weight if said.survey else None) or "WHT"
+    names = {name: name for name in _BESIDE} | {"WHT": weight}
+    found = {name: companion(hdus, index, word, data.shape) for name, word in names.items()}
+    beside = {name: np.asarray(hdu.data) for name, hdu in found.items() if hdu is not None}
+    return _File(
+        data,
+        beside,
+        stated_variance(hdus, index, data.shape, said.survey.header.uncertainty if said.survey else None),
+        next((h.header for h in hdus if h.name == "MASK"), None),
+        next((np.array(h.data, float) for h in hdus if h.name == "PSF" and h.data is not None), None),
+        ceiling,
+    )
 
 
-def science_hdu(hdus: fits.HDUList, ext: str | int | None, path: str) -> int:
-    """The HDU of the science image: the named one, else SCI, else the first image that is no noise, mask or PSF."""
-    if ext is not None:
-        try:
-            place = ext if isinstance(ext, str) else int(ext)
-            return int(hdus.index_of(place)) if _has(hdus, ext) else _refuse(hdus, ext, path)
-        except KeyError:
-            return _refuse(hdus, ext, path)
-    images = [i for i, h in enumerate(hdus) if h.is_image and len(h.shape) >= 2]
-    named = [i for i in images if hdus[i].name in ("SCI", "IMAGE", "DIFF")]
-    plain = [i for i in images if not hdus[i].name.startswith(_NOT_DATA)]
-    if not (named or plain):
-        raise UserError("an image in the file", f"{path} with {[h.name for h in hdus]}", "name the HDU as FILE[EXT]")
-    return (named or plain)[0]
-
-
-def _has(hdus: fits.HDUList, ext: str | int) -> bool:
-    return not isinstance(ext, int) or 0 <= ext < len(hdus)
-
-
-def _refuse(hdus: fits.HDUList, ext: str | int, path: str) -> int:
-    raise UserError(f"an HDU {ext} in {path}", f"{[h.name or i for i, h in enumerate(hdus)]}", "name one of these")
-
-
-def plane(hdu: Any, path: str) -> Array:
-    """The HDU's pixels as native float64 (H, W); axes of length 1 in front are dropped."""
-    data = None if hdu.data is None or not hdu.is_image else np.asarray(hdu.data, dtype=np.float64)
-    while data is not None and data.ndim > 2 and data.shape[0] == 1:
-        data = data[0]
-    if data is None or data.ndim != 2:
-        got = "no pixels" if data is None else f"shape {data.shape}"
-        raise UserError("a 2-D image", f"{path} with {got}", "name another HDU as FILE[EXT]")
-    return data
-
-
-def merged_header(hdus: fits.HDUList, index: int) -> fits.Header:
-    """The extension's header, completed by the primary's."""
-    header = hdus[index].header.copy()
-    if index:
-        header.extend(hdus[0].header, unique=True, strip=True)
-    return header
-
-
-def celestial_wcs(header: fits.Header, path: str, needed: bool) -> WCS | None:
-    """Celestial WCS (SIP and TPV too); None where absent and not needed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        try:
-            wcs = WCS(header, naxis=2)
-        except Exception as error:  # wcslib has many; all mean that the header's coordinates are useless
-            if needed:
-                raise UserError(
-                    "a readable WCS", f"{path}: {error}", "fix the header or use preprocessing/align=none"
-                ) from error
-            return None
-    if wcs.has_celestial:
-        return wcs
-    if needed:
-        fix = "solve the astrometry, or use preprocessing/align=none where the frames are already aligned"
-        raise UserError("celestial coordinates (WCS) in the header", f"none in {path}", fix)
-    return None
-
-
-def _companion(hdus: fits.HDUList, index: int, name: str, shape: tuple[int, ...]) -> Array | None:
-    version = hdus[index].ver
-    found = [h for h in hdus if h.name == name and h.is_image and h.shape == shape]
-    same = [h for h in found if h.ver == version] or found
-    return np.asarray(same[0].data) if same else None
+def _account(frame: Frame, account: HeaderAccount, gain_measured: bool) -> dict[str, dict[str, str]]:
+    """What the header gave, with what the user knew better."""
+    for name in ("gain", "read_noise", "zero_point", "filter", "mission", "mjd"):
+        if getattr(frame, name) is not None:
+            account.assumed.pop(name, None)
+            account.unknown.pop(name, None)
+            account.read[name] = "given"
+    if gain_measured and frame.gain is None:
+        account.unknown.pop("gain", None)
+        account.read["gain"] = "the growth of the variance with flux"
+    return account.record()
 
 
 def _check(data: Array, path: str) -> None:
@@ -252,24 +243,19 @@ def _flagged(dq: Array | None, bits: int) -> Array:
     return np.zeros((), bool) if dq is None else (dq.astype(np.int64) & bits) != 0
 
 
-def _plane_of(path: str, shape: tuple[int, ...] | None) -> Array:
+def _plane_of(path: str, shape: tuple[int, ...] | None, stretched: bool = False) -> Array:
+    """The pixels of a file; of a map of noise also where it is stretched as its image is (PS1)."""
     name, ext = split_name(path, None)
     with reading(Path(name)), open_fits(name) as hdus:
         images = [i for i, h in enumerate(hdus) if h.is_image and len(h.shape) >= 2]
         if ext is None and not images:
             raise UserError("an image in the file", f"none in {path}", "name the HDU as FILE[EXT]")
-        data = plane(hdus[images[0] if ext is None else science_hdu(hdus, ext, name)], path)
+        index = images[0] if ext is None else science_hdu(hdus, ext, name)
+        data = plane(hdus[index], path)
+        data = linear_flux(data, merged_header(hdus, index)) if stretched else data
     if shape is not None and data.shape != shape:
         raise UserError(f"a map of the image's shape {shape}", f"{path} with {data.shape}", "give one that fits")
     return data
-
-
-def _stated_variance(extras: Mapping[str, Array | None]) -> tuple[Array, str] | None:
-    """The variance that the file holds: sigma in ERR (JWST, HST, Roman), variance in VARIANCE (Rubin)."""
-    err, variance = extras["ERR"], extras["VARIANCE"]
-    if err is not None:
-        return np.square(err.astype(np.float64)), "ERR extension"
-    return None if variance is None else (variance.astype(np.float64), "VARIANCE extension")
 
 
 def _variance(
@@ -277,9 +263,9 @@ def _variance(
 ) -> tuple[Array, bool, str]:
     """Variance (image units squared), whether it holds the sources' noise, and where it came from."""
     if frame.variance:
-        return _plane_of(frame.variance, data.shape), True, "variance file"
+        return _plane_of(frame.variance, data.shape, True), True, "variance file"
     if frame.noise:
-        return np.square(_plane_of(frame.noise, data.shape)), True, "noise file"
+        return np.square(_plane_of(frame.noise, data.shape, True)), True, "noise file"
     if stated is not None:
         return stated[0], True, stated[1]
     good = data[~mask]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.within import within_memory
 from astrid_ml.found import none_in
 from astrid_ml.preprocessing.differencing.frame.apart import one_image
-from astrid_ml.preprocessing.differencing.frame.load import Frame, split_name
+from astrid_ml.preprocessing.differencing.frame.chips import by_chip
+from astrid_ml.preprocessing.differencing.frame.hdus import split_name
+from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.tables import read_table
 from astrid_ml.walk import walk
 
@@ -21,22 +24,6 @@ FILES = ("path", "psf", "noise", "variance", "mask")  # of a frame
 NAMES = ("manifest.csv", "manifest.parquet")
 _FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fts.gz", ".img", ".img.gz")
 _EITHER = tuple(f.name for f in fields(Frame) if f.name not in ("path", "filter", "mission"))
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One line of a manifest: two frames, and the truth's table where there is one.
-
-    Args:
-        name: of the pair, made unique by ``#2`` and on.
-        science, reference: what :class:`Frame` takes: ``path`` and what the line says of the frame.
-        truth: file of the true changes; None where there is none.
-    """
-
-    name: str
-    science: dict[str, Any]
-    reference: dict[str, Any]
-    truth: str | None = None
 
 
 def is_fits(path: Path) -> bool:
@@ -57,7 +44,7 @@ def find_pairs(raw: Sequence[Path]) -> list[Pair]:
         if one_image(*sides):
             got = f"one file twice: {files[0]} and {files[1]}"
             raise UserError("two FITS files, science and reference", got, "give two files")
-        return [Pair(files[0].name.split(".")[0], sides[0], sides[1])]
+        return by_chip([Pair(files[0].name.split(".")[0], sides[0], sides[1])])
     tables = [path for path in files if path.suffix in (".csv", ".parquet")]
     for folder in (path for path in raw if path.is_dir()):
         tables += walk(folder, lambda path: path.name in NAMES)
@@ -66,7 +53,7 @@ def find_pairs(raw: Sequence[Path]) -> list[Pair]:
         if any(is_fits(path) for path in files):
             fix = "give both images of a pair: astrid difference science=FILE reference=FILE"
         raise UserError("a manifest of FITS pairs, or two FITS files", none_in(raw), fix)
-    return _unique([pair for table in tables for pair in read_manifest(table)])
+    return _unique(by_chip([pair for table in tables for pair in read_manifest(table)]))
 
 
 def read_manifest(path: Path) -> list[Pair]:

@@ -7,10 +7,9 @@ import math
 import numpy as np
 from astropy.io.fits import Header
 
+from astrid_ml.preprocessing.surveys.survey import MaskBits
 from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Array
-
-_AFW_BAD = ("BAD", "SAT", "CR", "NO_DATA", "UNMASKEDNAN", "SAT_TEMPLATE", "VIGNETTED")
 
 
 def linear_flux(data: Array, header: Header) -> Array:
@@ -30,11 +29,17 @@ def stretched_flux(flux: Array, header: Header) -> Array:
     return np.asarray(np.arcsinh(scaled) * 2.5 / math.log(10))
 
 
-def afw_mask(mask: Array | None, header: Header | None) -> Array:
-    """Bad pixels of a Rubin MASK plane, by the bits that its own header names; a header without them masks none."""
+def named_mask(mask: Array | None, header: Header | None, convention: MaskBits) -> Array:
+    """Bad pixels of a mask plane, by the bits that its own header names; a header without them masks none.
+
+    Args:
+        mask: (H, W); None where the file has none.
+        header: of the mask.
+        convention: which meanings make a pixel bad, and how the header names their bits.
+    """
     bits = 0
-    for name in _AFW_BAD:
-        bit = None if header is None else header.get(f"MP_{name}")
+    for name in convention.bad if convention.named else ():
+        bit = None if header is None else header.get(f"{convention.named}{name}")
         bits |= 0 if bit is None else 1 << int(bit)
     return np.zeros((), bool) if mask is None or not bits else (mask.astype(np.int64) & bits) != 0
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.masks import spread
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
@@ -49,10 +50,21 @@ class KeepBackground:
     """Leaves an image whose sky was subtracted before."""
 
     def __call__(self, image: Image) -> Image:
-        """The image, its masked pixels 0; the noise is that of its variance map."""
-        zero = torch.zeros_like(image.data)
+        """The image, its masked pixels 0; the noise is that of its variance map.
+
+        Raises:
+            UserError: nearly every pixel lies far from 0: the sky is still there, or too much was taken away.
+        """
+        zero, noise = torch.zeros_like(image.data), typical(image.variance) ** 0.5
+        good = image.data[~image.mask].numpy()
+        low, high = np.percentile(good, (5, 95)) if good.size else (0.0, 0.0)
+        if noise > 0 and (low > 3 * noise or high < -3 * noise):
+            got = (
+                f"{image.name}, 90 % of whose pixels lie between {low:.4g} and {high:.4g}, with a noise of {noise:.3g}"
+            )
+            raise UserError("an image without its sky", got, "subtract it: preprocessing/background=sep")
         data = torch.where(image.mask, zero, image.data)
-        return image.with_(data=data, background=zero, sky=0.0, sky_rms=typical(image.variance) ** 0.5)
+        return image.with_(data=data, background=zero, sky=0.0, sky_rms=noise)
 
 
 def without_sources(data: Floats32, mask: Mask, box: int, size: int) -> Mask:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 
+from astrid_ml.described.formats import formats_of, write_formats
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
@@ -17,7 +18,7 @@ from astrid_ml.files import discard, write_json
 from astrid_ml.found import found
 from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
 from astrid_ml.pipeline.shards import share_of
-from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter
+from astrid_ml.preprocessing.lightcurves.curves.exchange import MEANING, ExchangeWriter, read_epochs
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
@@ -25,7 +26,7 @@ from astrid_ml.reasons import in_words
 from astrid_ml.temporaries import forget_orphans
 from astrid_ml.types import Count, InUnits, Positive
 
-FORM = 1  # of the parts: raised when the same files and settings give other bytes
+FORM = 2  # of the parts: raised when the same files and settings give other bytes
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class ConvertCommand:
         zero_point: of fluxes in files that do not tell it (31.4 for nJy).
         row_group: objects in a row group.
         shard: ``i/n`` converts every n-th source from the i-th on; ``join`` reports on what shards converted.
+        format: ecsv, votable, fits: ``epochs/part-*`` with a row an epoch, since few tools read lists in cells.
     """
 
     input: str | list[str]
@@ -49,10 +51,11 @@ class ConvertCommand:
     zero_point: Annotated[float, InUnits("mag")] | None = None
     row_group: Count = 2000
     shard: str | None = None
+    format: str | list[str] | None = None
 
     def run(self) -> dict[str, Any]:
         """Convert what is not converted; ``failed`` counts the sources that could not be read at all."""
-        share = share_of(self.shard)
+        share, formats = share_of(self.shard), formats_of(self.format)
         places = [Path(place) for place in ([self.input] if isinstance(self.input, str) else self.input)]
         absent = [found(place) for place in places if not place.exists()]
         if absent:
@@ -84,6 +87,10 @@ class ConvertCommand:
             for made in (folder, output / PARTS):
                 discard(made)  # nothing is left of what was refused
             raise UserError("at least one usable curve", in_words(lost), "see the reasons; give files of light curves")
+        for number, part in enumerate(parts):
+            if formats and part.is_file():
+                (output / "epochs").mkdir(exist_ok=True)
+                write_formats(read_epochs(part), part_of(output / "epochs", number), MEANING.meaning, formats)
         write_json(output / "report.json", report)
         named = ("drops", "repairs", "failed_sources", "in_several_sources", "photflag_bits")
         summary = {name: value for name, value in report.items() if name not in named}

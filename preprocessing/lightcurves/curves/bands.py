@@ -6,16 +6,24 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats32
 
-# Micrometres. LSST ugrizY (Ivezic et al. 2019, ApJ 873, 111), Bessell UBVRI and 2MASS JHK (SVO filter service).
-WAVELENGTHS: dict[str, float] = {
-    "u": 0.3671, "g": 0.4827, "r": 0.6223, "i": 0.7546, "z": 0.8691, "y": 0.9712, "Y": 0.9712,
-    "U": 0.3663, "B": 0.4361, "V": 0.5448, "R": 0.6407, "I": 0.7980, "J": 1.235, "H": 1.662, "K": 2.159,
-}  # fmt: skip
-# Passband numbers of PLAsTiCC and filter numbers of ZTF.
-PLASTICC = {0: "u", 1: "g", 2: "r", 3: "i", 4: "z", 5: "Y"}
-ZTF = {1: "g", 2: "r", 3: "i"}
+
+def _wavelengths() -> dict[str, float]:
+    """Micrometres by a filter's plain name: LSST's ugrizy, Bessell's UBVRI (of LCO) and 2MASS's JHK."""
+    found: dict[str, float] = {}
+    for mission in ("rubin", "lco", "2mass"):
+        for name, band in survey_named(mission).bands.items():
+            for word in (name, *band.aliases):
+                if band.wavelength is not None and len(word) == 1 and not (mission == "2mass" and word.islower()):
+                    found.setdefault(word, band.wavelength)
+    return found
+
+
+WAVELENGTHS: dict[str, float] = _wavelengths()
+PLASTICC = {0: "u", 1: "g", 2: "r", 3: "i", 4: "z", 5: "Y"}  # passband numbers
+ZTF = {band.code: name for name, band in survey_named("ztf").bands.items() if band.code is not None}
 
 
 def wavelength_of(name: str, wavelengths: Mapping[str, float] | None = None) -> float:

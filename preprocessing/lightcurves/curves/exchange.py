@@ -7,19 +7,24 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.parquet import ParquetMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.files import WholeFile
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.table_files import ending, longest_texts
 
 LISTS = {"mjd": pa.float64(), "flux": pa.float32(), "flux_err": pa.float32(), "phot_flag": pa.int32()}
 REQUIRED = ("object_id", "mjd", "band", "flux", "flux_err")
 TEXTS = ("object_id", "label", "survey", "flux_kind", "variability", "part", "SIM_TYPE_NAME", "SIM_MODEL_NAME")
 NUMBERS = (*OTHER_FEATURES, "PEAKMJD", "SNTYPE", "SIM_TYPE_INDEX", "SIM_REDSHIFT_HELIO")
 # Of these every table has a column, be it empty.
+MEANING = ParquetMeaning(TableMeaning("curves"))
 ALWAYS = ("object_id", "label", "survey", "flux_kind")
 
 
@@ -106,6 +111,23 @@ def read_exchange(path: Path, rows: int = 20_000) -> Iterator[CurveTable]:
                 yield from_arrow(pa.Table.from_batches([batch]))
 
 
+def read_epochs(path: Path) -> pd.DataFrame:
+    """A file in the exchange form as a long table: one row an epoch, with what is known of its object.
+
+    Returns:
+        ``object_id, label, survey, flux_kind``, ``RA, DEC`` where known, ``mjd, band, wavelength`` (micrometres),
+        ``flux, flux_err`` (zero point 27.5), ``phot_flag``; objects as they come, each in time.
+    """
+    parts = []
+    for table in read_exchange(path):
+        static = [name for name in ("object_id", "label", "survey", "flux_kind", "RA", "DEC") if name in table.objects]
+        rows = table.objects[static].iloc[table.owner].reset_index(drop=True)
+        bands = np.array(table.bands, dtype=object)[table.band] if len(table.band) else np.zeros(0, dtype=object)
+        epochs = {"mjd": table.mjd, "band": bands, "wavelength": table.wavelengths[table.band]}
+        parts.append(rows.assign(**epochs, flux=table.flux, flux_err=table.flux_err, phot_flag=table.phot_flag))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
 class ExchangeWriter:
     """Writes tables into one parquet file that appears whole or not at all.
 
@@ -119,6 +141,7 @@ class ExchangeWriter:
         self.objects = 0
         self._file = WholeFile(path)
         self._writer: pq.ParquetWriter | None = None
+        self._longest: dict[str, int] = {}
 
     def write(self, table: CurveTable) -> None:
         """Append the objects of a table; the first decides the columns."""
@@ -126,7 +149,10 @@ class ExchangeWriter:
             chosen = np.arange(start, min(start + self.row_group, len(table)), dtype=np.int64)
             content = to_arrow(table if len(chosen) == len(table) else table.take(chosen))
             if self._writer is None:
-                self._writer = parquet_writer(self._file.part, content.schema)
+                self._schema = MEANING.schema(content.schema)
+                self._writer = parquet_writer(self._file.part, self._schema)
+            for name, length in longest_texts(content).items():
+                self._longest[name] = max(length, self._longest.get(name, 0))
             self._writer.write_table(content, row_group_size=self.row_group)
             self.objects += len(chosen)
 
@@ -135,6 +161,7 @@ class ExchangeWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._writer is not None:
+            self._writer.add_key_value_metadata(ending(self._schema, MEANING.text_lengths(self._longest)))
             self._writer.close()
         if kind is None and self._writer is not None:
             self._file.publish()
@@ -149,6 +176,7 @@ def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     return pq.ParquetWriter(
         path,
         schema,
+        store_schema=False,  # it is written at the end
         compression="zstd",
         compression_level=1,
         use_dictionary=[leaf for leaf in repeating if leaf not in measured],

@@ -27,11 +27,11 @@ from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.gathered import Gathered
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
+from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats
 
 BLOCK = 2000  # alerts that are held as they come
 SATURATED, DETECTED = 1024, 4096
-TAI_MINUS_UTC = 37.0 / 86400  # days, since 2017; Rubin's times are TAI, ELAsTiCC's are those of its simulation
 SOURCES = ("diaSource", "prvDiaSources", "prvDiaForcedSources")
 # Names of a measurement's fields, in the newer and the older schema.
 _FIELDS = {
@@ -183,7 +183,8 @@ def epochs_of(columns: Mapping[str, Any], dialect: Dialect, rank: int) -> pd.Dat
     absent = [role for role in ("object_id", "mjd", "band", "flux", "flux_err") if chosen[role] is None]
     if absent:
         raise ValueError(f"no {', '.join(absent)} in the alert's sources")
-    mjd = numeric(chosen["mjd"]) - (TAI_MINUS_UTC if dialect.survey == "LSST" else 0.0)
+    # ELAsTiCC's times are those of its simulation.
+    mjd = numeric(chosen["mjd"]) - (survey_named("rubin").time.ahead_of_utc if dialect.survey == "LSST" else 0.0)
     saturated = chosen["saturated"]
     lost = np.zeros(len(mjd), dtype=bool) if saturated is None else np.nan_to_num(numeric(saturated)) > 0
     return pd.DataFrame(

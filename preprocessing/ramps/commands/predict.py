@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
-from astrid_ml.files import discard, whole, whole_folder, write_json, write_table
+from astrid_ml.files import discard, whole, whole_folder, write_json
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.found import none_in
 from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
@@ -59,6 +61,7 @@ class PredictRamps:
         executor: where the exposures are processed; None is one after the other in this process.
         shard: ``i/n`` processes every n-th exposure from the i-th on; ``join`` reports on what shards did.
         device: where the network computes: auto, cpu, cuda or cuda:N.
+        format: of ``jumps`` beside parquet: ecsv, votable, fits.
     """
 
     input: str | Sequence[str]
@@ -72,10 +75,12 @@ class PredictRamps:
     executor: Executor | None = None
     shard: str | None = None
     device: str = "cpu"
+    format: str | list[str] | None = None
 
     def run(self) -> dict[str, Any]:
         """Process each exposure that is not done; one that fails is named in the report and the others go on."""
         share = share_of(self.shard)
+        formats_of(self.format)
         files = self._files()
         if self.ckpt_path is not None:  # a wrong one is refused before any work
             network_of(self.ckpt_path, self.precision, tuple(self.trust), self.device)
@@ -106,7 +111,7 @@ class PredictRamps:
     def _settings(self) -> list[Any]:
         """What decides the results of all exposures."""
         network = None if self.ckpt_path is None else [file_hash(Path(self.ckpt_path)), self.windows, self.precision]
-        return ["ramps", FORM, self.load, self.processing, network]
+        return ["ramps", FORM, self.load, self.processing, network, list(formats_of(self.format))]
 
     def _names(self, files: Sequence[Path]) -> list[str]:
         """A folder for each file: what readers name it by, and where several have one name, one that tells them apart.
@@ -181,7 +186,8 @@ class PredictRamps:
         events = detections(processed)
         write_mask(folder, prediction_mask(processed))
         write_dq(folder / f"{name}_dq.fits", processed)
-        write_table(processed.jumps, folder / "jumps.parquet")
+        meaning = TableMeaning("jumps")
+        write_described(processed.jumps, folder / "jumps.parquet", meaning, formats_of(self.format))
         with whole(folder / f"{name}_temporal.npz") as part:
             np.savez_compressed(part, **dict(processed.features))  # type: ignore[arg-type]
         write_json(folder / LAST, events)

@@ -16,6 +16,7 @@ from astrid_ml.preprocessing.ramps.readers.jwst import read_jwst
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.ramps.readers.patches import read_patches
 from astrid_ml.preprocessing.ramps.readers.wfc3 import is_wfc3_ima, read_wfc3
+from astrid_ml.preprocessing.surveys.registry import survey_named, surveys_of
 from astrid_ml.readable import reading
 
 READERS: dict[str, Callable[[Path, RampOptions], Ramp]] = {
@@ -64,7 +65,8 @@ def recognise(path: Path) -> str:
         header = fits.getheader(path, 0)
         if is_wfc3_ima(header):
             return "wfc3"
-        return "jwst" if header.get("TELESCOP") == "JWST" else "cube"
+        survey = surveys_of().of_header(header).survey
+        return "jwst" if survey is survey_named("jwst") else "cube"
 
 
 def is_ramp_file(path: Path) -> bool:

@@ -11,6 +11,7 @@ from astropy.io import fits
 from astrid_ml.preprocessing.ramps.ramp.codes import REFERENCE_PIXEL
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions, bits_of, border_mask, number, read_noise_of
+from astrid_ml.preprocessing.surveys.registry import survey_named
 
 
 def read_jwst(path: Path, options: RampOptions) -> Ramp:
@@ -64,4 +65,4 @@ def _reference(header: dict[str, Any], pixel_dq: Any, n_rows: int, n_cols: int, 
     if pixel_dq is not None and (pixel_dq & REFERENCE_PIXEL).any():
         return (pixel_dq & REFERENCE_PIXEL) != 0
     full_frame = (n_rows, n_cols) == (2048, 2048) and header.get("INSTRUME") != "MIRI"
-    return border_mask(n_rows, n_cols, 4 if full_frame else 0)
+    return border_mask(n_rows, n_cols, (survey_named("jwst").detector.border or 0) if full_frame else 0)

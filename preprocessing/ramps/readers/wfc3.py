@@ -12,12 +12,16 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions, border_mask
+from astrid_ml.preprocessing.surveys.registry import survey_named
 
-BORDER = 5
-# WFC3 data handbook: 4 bad detector pixel, 16 hot, 32 unstable, 512 blob or bad flat, 2048 signal in the zero read.
-UNRELIABLE = 4 | 16 | 32 | 512 | 2048
-FULL_WELL = 256
-# 8192 (a cosmic ray found by calwf3's own ramp fit) is an answer, not an input: it is never read.
+HST = survey_named("hst")
+# Bits whose pixels are not to be used (WFC3 data handbook).
+UNRELIABLE = sum(
+    1 << HST.mask.bits[meaning]
+    for meaning in ("BAD_DETECTOR_PIXEL", "HOT", "UNSTABLE", "BLOB_OR_FLAT", "SIGNAL_IN_ZERO_READ")
+)
+FULL_WELL = 1 << HST.mask.bits["FULL_WELL"]
+# COSMIC_RAY_BY_FIT (8192, found by calwf3's own ramp fit) is an answer, not an input: it is never read.
 
 
 def is_wfc3_ima(header: Any) -> bool:
@@ -49,7 +53,7 @@ def read_wfc3(path: Path, options: RampOptions) -> Ramp:
     data = np.stack(reads)[None].astype(np.float32)
     electrons = _in_electrons(unit, options, path)
     n_groups, n_rows, n_cols = data.shape[1:]
-    border = BORDER if options.border is None else options.border
+    border = (HST.detector.border or 0) if options.border is None else options.border
     return Ramp(
         data=data,
         group_times=times[order],
@@ -98,7 +102,8 @@ def _one_read_noise(header: dict[str, Any], options: RampOptions) -> float:
     values = [header.get(f"READNSE{q}") for q in "ABCD"]
     if any(value is None for value in values):
         raise UserError("READNSEA to READNSED", "none", "give preprocessing.load.read_noise=VALUE")
-    return float(np.mean([float(value) for value in values if value is not None]) / np.sqrt(2))
+    mean = float(np.mean([float(value) for value in values if value is not None]))
+    return mean / float(np.sqrt(2)) if HST.detector.read_noise_of == "difference" else mean
 
 
 def _time(hdus: Any, version: int) -> float:

@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from astrid_ml.preprocessing.differencing.frame.headers import ROMAN_BANDPASS
 from astrid_ml.preprocessing.roman.job.names import ExposureName
+from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats
 
 _ZERO_POINT = ("ZPTMAG", "MAGZP", "ZPT")
-# The survey writes F062 where OpenUniverse writes R062; the wavelength (in units of 10 nm) is the same.
-_LETTERS = {"062": "R", "087": "Z", "106": "Y", "129": "J", "158": "H", "184": "F", "213": "K", "146": "W"}
 
 
 @dataclass(frozen=True)
@@ -64,15 +62,16 @@ class Science:
 def band_name(text: str | None) -> str | None:
     """Any of the survey's names of a filter in OpenUniverse's form: F062 and r062 become R062."""
     said = str(text or "").strip().upper()
+    # Letters differ from release to release; the wavelength behind them (in units of 10 nm) does not.
     digits = "".join(c for c in said if c.isdigit())
-    if digits in _LETTERS:
-        return _LETTERS[digits] + digits
-    return said or None
+    bands = survey_named("roman").bands
+    return next((name for name in bands if name[1:] == digits), None) or said or None
 
 
 def bandpass_zero_point(band: str | None) -> float | None:
     """AB zero point of a Roman filter for one count a second a cm^2, as galsim has it; None for an unknown one."""
-    return ROMAN_BANDPASS.get("".join(c for c in band or "" if c.isdigit()))
+    known = survey_named("roman").bands.get(band_name(band) or "")
+    return None if known is None else known.zero_point
 
 
 def read_science(

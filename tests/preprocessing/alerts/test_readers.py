@@ -20,7 +20,7 @@ from astropy.io import fits
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
-from astrid_ml.preprocessing.alerts.packet import PacketError, read_packet, sign_of, survey_of
+from astrid_ml.preprocessing.alerts.packet import PacketError, read_packet, sign_of
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_lean, read_stamp, read_with_astropy
 
@@ -152,7 +152,7 @@ def test_a_packet_without_its_own_candid_uses_the_candidates(make_packet: Any) -
     packet = make_packet(11)
     del packet["candid"], packet["publisher"]
     assert read_packet(packet)[0]["id"] == "11"
-    assert survey_of(packet).name == "ZTF"
+    assert read_packet(packet)[0]["survey"] == "ZTF"
 
 
 def test_an_empty_folder_is_the_users_mistake(tmp_path: Path) -> None:

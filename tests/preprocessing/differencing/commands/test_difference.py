@@ -19,7 +19,7 @@ from astrid_ml.preprocessing.differencing.detect.measure import MEASURED, SHARP,
 from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction, same_size
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame
-from astrid_ml.preprocessing.differencing.frame.manifest import Pair
+from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.preprocessing.differencing.grid.align import AlignNone
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 from astrid_ml.preprocessing.differencing.subtract.star_residuals import StarResiduals

@@ -14,6 +14,7 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
 
+from astrid_ml.described.columns import TableMeaning
 from astrid_ml.preprocessing.differencing.commands.products import (
     write_candidates,
     write_difference,
@@ -100,19 +101,19 @@ def candidates() -> pd.DataFrame:
 
 def test_candidates_come_back_from_both_files(tmp_path: Path) -> None:
     table = candidates()
-    write_candidates(tmp_path, table)
+    write_candidates(tmp_path, table, TableMeaning("candidates"))
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "candidates.parquet"), table)
     plain = Table.read(tmp_path / "candidates.ecsv")
     assert plain.colnames == list(table.columns)
     assert [str(name) for name in plain["match_id"].filled("")] == ["SN 1", "", 'x, "y" #']
-    np.testing.assert_array_equal(np.ma.filled(plain["label"], np.nan), [1.0, np.nan, 0.0])
+    assert plain["label"].tolist() == [1, None, 0]
     np.testing.assert_array_equal(np.ma.filled(plain["x"], np.nan), table["x"])
     assert plain["flags"].tolist() == [0, 4, 5] and plain["truth_given"].tolist() == [True, False, True]
     assert table["label"].dtype == "Int8"  # the caller's table is left as it was
 
 
 def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:
-    write_candidates(tmp_path, candidates().head(0))
+    write_candidates(tmp_path, candidates().head(0), TableMeaning("candidates"))
     plain = Table.read(tmp_path / "candidates.ecsv")
     assert (len(plain), plain.colnames) == (0, list(candidates().columns))
     assert len(pd.read_parquet(tmp_path / "candidates.parquet")) == 0

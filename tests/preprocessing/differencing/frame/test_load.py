@@ -9,6 +9,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.frame.hdus import split_name
 from astrid_ml.preprocessing.differencing.frame.headers import read_calibration
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 
@@ -37,6 +38,12 @@ def test_sci_err_dq_layout(tmp_path: Path) -> None:
     assert image.mask.nonzero().tolist() == [[3, 4], [7, 8]]
     assert image.data[7, 8] == 0 and float(image.variance[0, 0]) == 25.0
     assert LoadFits(bad_bits=4)(Frame(str(tmp_path / "a.fits.gz"))).mask[5, 6]
+
+
+def test_an_hdu_is_named_behind_the_file(tmp_path: Path) -> None:
+    assert split_name("a.fits[SCI]", None) == ("a.fits", "SCI") and split_name("a.fits[2]", None) == ("a.fits", 2)
+    (tmp_path / "b.fits[1]").touch()
+    assert split_name(str(tmp_path / "b.fits[1]"), None) == (str(tmp_path / "b.fits[1]"), None)
 
 
 def test_scaled_integers_compressed_and_named(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.image import Image
-from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
+from astrid_ml.preprocessing.differencing.sky.background import KeepBackground, SubtractBackground
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
 
@@ -33,3 +34,12 @@ def test_masked_pixels_do_not_pull_the_sky() -> None:
     data[:, 20:60] = 1e5
     done = SubtractBackground(box=32)(Image(data=data, variance=torch.full_like(data, 4.0), mask=mask))
     assert float(done.data[~mask].mean().abs()) < 0.3 and float(done.data[mask].abs().max()) == 0
+
+
+@pytest.mark.parametrize("sky", [200.0, -60.0])
+def test_an_image_that_is_said_to_have_no_sky_and_has_one_is_refused(sky: float) -> None:
+    pair = simulate_pair(SkyConfig(shape=(256, 256), galaxies=20, stars=800, transients=0), seed=3)
+    flat = SubtractBackground()(pair.science)
+    assert KeepBackground()(flat).sky == 0.0
+    with pytest.raises(UserError, match=r"an image without its sky; got .*90 % of whose pixels .*background=sep"):
+        KeepBackground()(flat.with_(data=flat.data + sky))

@@ -1,4 +1,4 @@
-"""The variance and the PSF in Rubin's cutouts arrive beside the stamps; what cannot be read is refused."""
+"""The variance and the PSF in Rubin's cutouts arrive beside the stamps; what cannot be read of them is said."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,19 @@ from astropy.io import fits
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts.packet import read_packet
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
-from astrid_ml.preprocessing.alerts.rubin import centred_psf, rubin_planes
+from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts, centred_psf, planes_of
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
-from astrid_ml.types import Array, Floats
+from astrid_ml.preprocessing.surveys.registry import survey_named
+from astrid_ml.types import Array, Floats, Floats32
 
 KEYS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
+STAMP: Any = survey_named("rubin").stamp
+
+
+def rubin_planes(given: dict[str, Any]) -> dict[str, Floats32]:
+    read = planes_of(given, STAMP)
+    assert not read.lost
+    return read.planes
 
 
 def bell(height: int, width: int) -> Floats:
@@ -51,7 +60,7 @@ def packet(psf: Array | None = None) -> dict[str, Any]:
 
 @pytest.mark.parametrize("shape", [(49, 49), (41, 41), (25, 31), (1, 1)])
 def test_a_psf_keeps_its_centre_and_its_form_and_has_the_sum_1(shape: tuple[int, int]) -> None:
-    psf = centred_psf(5.0 * bell(*shape))
+    psf = centred_psf(5.0 * bell(*shape), 49)
     assert psf.shape == (49, 49)
     assert float(psf.sum()) == pytest.approx(1.0, abs=1e-6)
     assert int(psf.argmax()) == 24 * 49 + 24
@@ -102,35 +111,51 @@ def test_planes_are_found_under_either_spelling() -> None:
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_a_psf_without_a_sum_is_refused(value: float) -> None:
     with pytest.raises(StampError, match="a PSF of sum"):
-        centred_psf(np.full((41, 41), value))
-    with pytest.raises(StampError, match="damaged variance or PSF"):
-        rubin_planes(packet(np.full((41, 41), value)))
+        centred_psf(np.full((41, 41), value), 49)
+    read = planes_of(packet(np.full((41, 41), value)), STAMP)
+    assert list(read.planes) == ["variance"] and "a PSF of sum" in read.lost["psf"]
 
 
-@pytest.mark.parametrize("wrong", ["a PSF that is too large", "cut short", "three sizes", "too large"])
-def test_damaged_planes_are_refused(wrong: str) -> None:
-    given = packet(bell(51, 51)) if wrong.startswith("a PSF") else packet()
+@pytest.mark.parametrize("wrong", ["cut short", "three sizes", "too large"])
+def test_damaged_planes_are_named_and_refused_only_where_they_are_needed(wrong: str) -> None:
+    given = packet()
     if wrong == "cut short":
         given["cutoutTemplate"] = given["cutoutTemplate"][:-4000]
     if wrong == "too large":
         given |= {key: cutout(np.zeros((31, 30)), np.zeros((31, 30)), bell(41, 41)) for key in KEYS}
     if wrong == "three sizes":
         given["cutoutScience"] = cutout(np.zeros((30, 30)), np.zeros((20, 30)), bell(41, 41))
-    with pytest.raises(StampError, match="damaged variance or PSF"):
-        rubin_planes(given)
+    assert "variance" in planes_of(given, STAMP).lost
+    with pytest.raises(StampError, match="variance"):
+        planes_of(given, replace(STAMP, optional=()))
 
 
-def test_the_pipeline_keeps_the_planes_beside_the_stamps(tmp_path: Path) -> None:
-    spoiled = packet(bell(51, 51)) | {"diaSourceId": 6}
+def test_a_larger_psf_widens_the_plane() -> None:
+    given = packet() | {KEYS[1]: cutout(np.zeros((30, 30)), np.ones((30, 30)), bell(77, 77))}
+    psf = planes_of(given, STAMP).planes["psf"]
+    assert psf.shape == (3, 77, 77) and [int(plane.argmax()) for plane in psf] == [38 * 77 + 38] * 3
+    assert planes_of({}, replace(STAMP, variance=None, psf=None)) == PlanesOfCutouts()
+
+
+def test_a_negative_detection_is_turned_over_as_the_description_says() -> None:
+    given = packet()
+    given["diaSource"]["isNegative"] = True
+    record, stamps = read_packet(given)
+    assert record["sign"] == -1 and stamps[2, 15, 15] == -90.0 and stamps[0, 15, 15] == 90.0
+    assert read_packet(packet())[1][2, 15, 15] == 90.0
+
+
+def test_the_pipeline_keeps_the_planes_beside_the_stamps_and_stamps_without_planes(tmp_path: Path) -> None:
+    spoiled = packet(np.zeros((41, 41))) | {"diaSourceId": 6}
     text = json.dumps([packet(), spoiled], default=lambda value: base64.b64encode(value).decode())
     (tmp_path / "night.json").write_text(text)
     pipeline, writer = AlertsPipeline(), MemoryUnitWriter()
     [unit] = pipeline.plan([tmp_path])
     pipeline.process(unit, writer, 0)
     source = writer.source()
-    assert source.index["id"].tolist() == ["5"]
+    assert source.index["id"].tolist() == ["5", "6"] and not writer.drops
     assert source.index["mjd"][0] == pytest.approx(61000 - 37 / 86400, abs=1e-9)
-    assert [(drop.id, drop.reason) for drop in writer.drops] == [("6", "damaged variance or PSF")]
+    assert writer.counts["stamps_without_psf"] == 1
     row = np.array([0])
     assert source.gather("stamps", row)[0, :, 15, 15].tolist() == [90.0] * 3
     assert source.gather("variance", row)[0, :, 0, 0].tolist() == [10.0, 20.0, 30.0]

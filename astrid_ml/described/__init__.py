@@ -1,0 +1,1 @@
+"""Tables for people and their tools: what each column means, and the files that carry it."""

@@ -1,0 +1,1 @@
+"""One description per survey: what it means by its names, keys, units, times, bits and stamps."""

@@ -1,0 +1,263 @@
+"""Which surveys there are, and which of them a header or a packet belongs to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.errors import UserError
+from astrid_ml.nearest import nearest
+from astrid_ml.preprocessing.surveys.describe import content, read_survey, survey_of
+from astrid_ml.preprocessing.surveys.survey import Survey
+
+FOLDER = "surveys"  # of descriptions, in a folder of options: a plug-in's, or that of --config-dir
+Described = str | Mapping[str, Any] | list[Any] | None
+_NAMING = ("MISSION", "TELESCOP", "OBSERVAT", "SURVEY", "FPA.TELESCOPE")
+_INSTRUMENT = ("INSTRUME", "FPA.INSTRUMENT")
+_MADE: dict[str, Surveys] = {}  # by the value that they were made of
+
+
+@cache
+def packaged() -> dict[str, Survey]:
+    """The surveys that come with the program, by mission."""
+    found = (read_survey(path) for path in sorted(Path(__file__).parent.glob("*.yaml")))
+    return {survey.mission: survey for survey in found}
+
+
+def survey_named(mission: str) -> Survey:
+    """A packaged survey by its canonical name.
+
+    Raises:
+        KeyError: there is none: for code that names one, not for what a user typed.
+    """
+    return packaged()[mission]
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """Whose a file or a packet is.
+
+    Args:
+        survey: None where it is nobody's, or of several.
+        by: what told it, or why it is not known.
+    """
+
+    survey: Survey | None
+    by: str
+
+
+@dataclass(frozen=True)
+class Surveys:
+    """The surveys among which files are recognised.
+
+    Args:
+        known: by mission.
+        chosen: the one that the user named; None where files tell it themselves.
+    """
+
+    known: Mapping[str, Survey]
+    chosen: Survey | None = None
+
+    @cached_property
+    def names(self) -> dict[str, Survey]:
+        """Each survey under all of its names, in small letters."""
+        return {
+            _plain(name): survey
+            for survey in self.known.values()
+            for name in (survey.name, survey.mission, *survey.aliases)
+        }
+
+    def named(self, name: str) -> Survey:
+        """The survey of a name.
+
+        Raises:
+            UserError: there is none.
+        """
+        found = self.names.get(_plain(name))
+        if found is None:
+            fix = nearest(_plain(name), self.names) or f"choose among {', '.join(sorted(self.known))}, or name a file"
+            raise UserError("the name of a survey that is known, or the file of a description", name, fix)
+        return found
+
+    def of_header(self, header: Mapping[str, Any]) -> Recognised:
+        """Whose image a header belongs to: by exact names of telescope and instrument, else by several keys together.
+
+        A telescope that none of the surveys has makes the image nobody's, whatever its instrument is called.
+        """
+        return self._unless_another(self._said_by_header(header))
+
+    def _said_by_header(self, header: Mapping[str, Any]) -> Recognised:
+        said = {key: _plain(header[key]) for key in (*_NAMING, *_INSTRUMENT, "ORIGIN") if _filled(header.get(key))}
+        places = {key: said[key] for key in _NAMING if key in said}
+        instruments = {said[key] for key in _INSTRUMENT if key in said}
+        by: dict[str, str] = {}
+        for survey in self.known.values():
+            told = _told_by(survey, places, instruments, said.get("ORIGIN"))
+            if told:
+                by[survey.mission] = told
+        if not by and not said.keys() - {"ORIGIN"}:
+            for survey in self.known.values():
+                keys = survey.recognise.signature
+                if keys and all(key in header for key in keys):
+                    by[survey.mission] = f"{' and '.join(keys)} together"
+        words = ", ".join(f"{key}={header[key]}" for key in said)
+        return self._only(by, words or "no key that names a telescope")
+
+    def of_packet(self, packet: Mapping[str, Any], names: Iterable[Any]) -> Recognised:
+        """Whose packet it is: by its publisher, its object's name, or fields that only one survey has together.
+
+        Args:
+            packet: as it was read.
+            names: object names that it has.
+        """
+        return self._unless_another(self._said_by_packet(packet, names))
+
+    def _unless_another(self, found: Recognised) -> Recognised:
+        """The survey that was given, unless the file says plainly that it is another's."""
+        if self.chosen is None or found.survey is self.chosen:
+            return found
+        if found.survey is None:
+            return Recognised(self.chosen, "given")
+        return Recognised(None, f"survey={self.chosen.name} was given, and {found.by} is of {found.survey.name}")
+
+    def _said_by_packet(self, packet: Mapping[str, Any], names: Iterable[Any]) -> Recognised:
+        publisher = packet.get("publisher")
+        published = self._publishers.get(_plain(publisher)) if _filled(publisher) else None
+        if published is not None:
+            return Recognised(published, f"publisher {publisher}")
+        by: dict[str, str] = {}
+        words = [str(name) for name in names if _filled(name)]
+        for survey in self.known.values():
+            if any(re.fullmatch(form, word) for form in survey.recognise.object_ids for word in words):
+                by[survey.mission] = f"object {words[0]}"
+            fields = survey.recognise.packet_fields
+            if fields and all(has_field(packet, name) for name in fields):
+                by[survey.mission] = f"the fields {', '.join(fields)}"
+        return self._only(by, str(publisher or (words[0] if words else "no publisher and no object")))
+
+    @cached_property
+    def _publishers(self) -> dict[str, Survey]:
+        return {_plain(name): survey for survey in self.known.values() for name in survey.recognise.publishers}
+
+    def _only(self, by: Mapping[str, str], words: str) -> Recognised:
+        if len(by) == 1:
+            mission, told = next(iter(by.items()))
+            return Recognised(self.known[mission], told)
+        several = f"{' and '.join(self.known[mission].name for mission in by)} both claim it" if by else words
+        return Recognised(None, several)
+
+
+def _told_by(survey: Survey, places: Mapping[str, str], instruments: set[str], origin: str | None) -> str:
+    """What says that an image is the survey's; empty where nothing does."""
+    know = survey.recognise
+    alone, beside, cameras = (
+        {_plain(name) for name in names} for names in (know.observatories, know.telescopes, know.instruments)
+    )
+    named = next((key for key, word in places.items() if word in alone), None)
+    if named:
+        return named
+    beside_by = next((key for key, word in places.items() if word in beside), None)
+    if instruments & cameras:
+        if beside_by:
+            return f"{beside_by} and INSTRUME"
+        if not places:
+            return "INSTRUME"
+    if beside_by and origin in alone:
+        return f"{beside_by} and ORIGIN"
+    return "ORIGIN" if origin in alone and not places and (not instruments or instruments & cameras) else ""
+
+
+def has_field(packet: Any, name: str) -> bool:
+    """Whether a packet has a field, dotted, whatever its value."""
+    for part in name.split("."):
+        if not isinstance(packet, Mapping) or part not in packet:
+            return False
+        packet = packet[part]
+    return True
+
+
+def _filled(value: Any) -> bool:
+    return value is not None and bool(str(value).strip())
+
+
+def _plain(name: Any) -> str:
+    return " ".join(str(name).split()).casefold()
+
+
+def surveys_of(described: Described = None) -> Surveys:
+    """The surveys that a value of the configuration means.
+
+    Args:
+        described: null: the packaged ones; a name, or the path of a YAML file: that one alone; keys and values: the
+            survey that they describe; a list of such: these beside the packaged ones.
+
+    Raises:
+        UserError: an unknown name, or a description that is wrong.
+    """
+    if described is None:
+        return _packaged()
+    key = json.dumps(described, sort_keys=True)
+    if key not in _MADE:
+        _MADE[key] = _of(described)
+    return _MADE[key]
+
+
+@cache
+def _packaged() -> Surveys:
+    return Surveys(packaged())
+
+
+def _of(described: str | Mapping[str, Any] | list[Any]) -> Surveys:
+    every = _packaged()
+    if isinstance(described, list):
+        own = [survey_of(said, f"the survey {said.get('name', '?')}") for said in described]
+        return Surveys({**every.known, **{survey.mission: survey for survey in own}})
+    if isinstance(described, Mapping):
+        chosen = survey_of(described, f"the survey {described.get('name', '?')}")
+    elif is_file_name(described):
+        chosen = read_survey(Path(described))
+    else:
+        chosen = every.named(described)
+    return replace(every, known={**every.known, chosen.mission: chosen}, chosen=chosen)
+
+
+def is_file_name(value: str) -> bool:
+    """Whether ``survey=`` names a file."""
+    return value.endswith((".yaml", ".yml"))
+
+
+def settled(value: Described, folders: Iterable[Path] = ()) -> Described:
+    """A value that needs no file any more: what other machines and checkpoints hold.
+
+    Args:
+        value: as it was typed: a name, a file, or null.
+        folders: that hold descriptions beyond the packaged ones, the first wins.
+
+    Returns:
+        A packaged survey's name as it is; the content of a description from a file; for null the content of all in
+        the folders, or null where they have none.
+
+    Raises:
+        UserError: an unknown name, a file that is not there, or a description that is wrong.
+    """
+    own: dict[str, dict[str, Any]] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.yaml")):
+            survey = survey_of(content(path), str(path))
+            own.setdefault(survey.mission, content(path))
+    if value is None:
+        return list(own.values()) or None
+    if not isinstance(value, str):
+        surveys_of(value)
+        return value
+    if is_file_name(value):
+        survey_of(said := content(Path(value)), value)
+        return said
+    every = surveys_of(list(own.values()))
+    mission = every.named(value).mission
+    return own.get(mission, value)
