@@ -206,7 +206,7 @@ class Subtraction:
         """The reference on the science grid, resampled a second time where stars show it off; both PSFs."""
         reference = self.flat(reference)
         reference = reference.with_(data=fill(reference.data, reference.mask))
-        aligned, ref_found, start = self._by_pattern(science, reference, found)
+        aligned, ref_found, start, said = self._by_pattern(science, reference, found)
         psf = self._psf(science, found, ref_found)
         ref_psf = self._psf(aligned, ref_found, found)
         matched = self._matched(science, aligned, psf, ref_psf)
@@ -221,32 +221,42 @@ class Subtraction:
             ref_found = find_sources(aligned)
             ref_psf = self._psf(aligned, ref_found, found)
             matched = self._matched(science, aligned, psf, ref_psf)
-        return aligned, psf, ref_found, ref_psf, matched
+        return aligned, psf, ref_found, ref_psf, replace(matched, warnings=(*said, *matched.warnings))
 
-    def _by_pattern(self, science: Image, reference: Image, found: Sources) -> tuple[Image, Sources, Tensor | None]:
+    def _by_pattern(
+        self, science: Image, reference: Image, found: Sources
+    ) -> tuple[Image, Sources, Tensor | None, tuple[str, ...]]:
         """The reference on the science grid by its header, or by the pattern of its sources where they say otherwise.
 
         Returns:
-            The reference, its sources there, and how far (px) its header was off: an affine, None where it was right.
+            The reference, its sources there, how far (px) its header was off (an affine, None where it was right), and
+            what to say of it.
         """
         blind = science.wcs is None or reference.wcs is None
         if blind and self.register is not None and not isinstance(self.align, AlignNone):
             raw = find_sources(reference)
             agreed = given(self, "register", self.register(found.places, raw.places, reference.shape))
             if agreed is None:
-                got = f"a frame without one, and {len(found.table)} and {len(raw.table)} sources without a common pattern"
+                got = (
+                    f"a frame without one, and {len(found.table)} and {len(raw.table)} sources without a common pattern"
+                )
                 raise UserError("frames with a celestial WCS, or with stars in common", got, "give the WCS")
             aligned = self._aligned(science, reference, agreed.offset)
-            return aligned.with_(realigned=True), find_sources(aligned), agreed.offset
+            said = f"no WCS: {agreed.matched} sources that both images hold put the reference in its place"
+            return aligned.with_(realigned=True), find_sources(aligned), agreed.offset, (said,)
         aligned = self._aligned(science, reference)
         sources = find_sources(aligned)
         if self.register is None:
-            return aligned, sources, None
+            return aligned, sources, None, ()
         agreed = given(self, "register", self.register(found.places, sources.places, science.shape))
-        if agreed is None or _largest(agreed.offset, science.shape) < self.register.tolerance:
-            return aligned, sources, None
-        aligned = self._aligned(science, reference, agreed.offset)
-        return aligned.with_(realigned=True), find_sources(aligned), agreed.offset
+        off = 0.0 if agreed is None else _largest(agreed.offset, science.shape)
+        if agreed is None or off < self.register.tolerance:
+            return aligned, sources, None, ()
+        found_off = f"the header puts the reference up to {off:.1f} px off {agreed.matched} sources of both images"
+        again = self._aligned(science, reference, agreed.offset)
+        if torch.equal(again.data, aligned.data):
+            return aligned, sources, None, (f"{found_off}; this preprocessing/align corrects nothing",)
+        return again.with_(realigned=True), find_sources(again), agreed.offset, (f"{found_off}: corrected",)
 
     def _matched(self, science: Image, aligned: Image, psf: PsfEstimate, ref_psf: PsfEstimate) -> Matched:
         psfs = (central(psf.psf), central(ref_psf.psf))

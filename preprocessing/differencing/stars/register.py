@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from scipy.stats import poisson
 from torch import Tensor
 
-from astrid_ml.types import Count, Floats, InUnits, Mask, Positive, Range
+from astrid_ml.types import Count, Floats, Ints, InUnits, Mask, Positive, Range
 
 _NEIGHBOURS = 6  # of each source, with which it forms triangles
 _ALIKE = 0.01  # of the ratios of a triangle's sides
@@ -85,7 +85,7 @@ class Register:
         offsets = np.concatenate([b[others] - a[i] for i, others in enumerate(pairs) if others] or [np.zeros((0, 2))])
         if len(offsets) < 3:
             return None
-        counts = np.array([len(near) for near in cKDTree(offsets).query_ball_point(offsets, self.tolerance)])
+        counts = np.asarray(cKDTree(offsets).query_ball_point(offsets, self.tolerance, return_length=True))
         best = int(counts.max())
         expected = len(offsets) * (self.tolerance / self.reach) ** 2
         if poisson.sf(best - 1, expected) * len(offsets) > _CHANCE * 1e3:
@@ -111,7 +111,7 @@ class Register:
             return None
         tree, best, most = cKDTree(b), None, 0
         for number in _likeliest(maps, a)[:_TRIED]:
-            near = int((tree.query(mapped(maps[number], a))[0] < 2 * self.tolerance).sum())
+            near = int((_nearest(tree, mapped(maps[number], a))[0] < 2 * self.tolerance).sum())
             if near > most:
                 best, most = maps[number], near
         return best
@@ -121,14 +121,14 @@ class Register:
         found, tree = start, cKDTree(b)
         reach = 3 * self.tolerance
         for _ in range(6):
-            distance, other = tree.query(mapped(found, a))
+            distance, other = _nearest(tree, mapped(found, a))
             near = _one_to_one(distance, other, reach)
             if near.sum() < 3:
                 return None
             found = fitted(a[near], b[other[near]], affine=near.sum() >= 6)
             reach = max(reach / 1.5, self.tolerance)
         at = mapped(found, a)
-        distance, other = tree.query(at)
+        distance, other = _nearest(tree, at)
         near = _one_to_one(distance, other, self.tolerance)
         h, w = shape
         inside = (at[:, 0] > 0) & (at[:, 0] < w - 1) & (at[:, 1] > 0) & (at[:, 1] < h - 1)
@@ -142,7 +142,7 @@ class Register:
         return Agreement(found, int(near.sum()), max(min(int(inside.sum()), seen), int(near.sum())))
 
 
-def triangles(points: Floats) -> tuple[Floats, Floats]:
+def triangles(points: Floats) -> tuple[Floats, Ints]:
     """Shapes (t, 2) of the triangles of each point with its neighbours, and their corners (t, 3).
 
     A shape is the ratios of the shorter sides to the longest; the corners stand opposite the longest side, the middle
@@ -151,7 +151,7 @@ def triangles(points: Floats) -> tuple[Floats, Floats]:
     if len(points) < 3:
         return np.zeros((0, 2)), np.zeros((0, 3), np.int64)
     k = min(_NEIGHBOURS + 1, len(points))
-    neighbours = cKDTree(points).query(points, k)[1]
+    neighbours = np.asarray(cKDTree(points).query(points, k)[1])
     sets = {tuple(sorted(corners)) for row in neighbours for corners in itertools.combinations(row.tolist(), 3)}
     corners = np.array(sorted(sets), dtype=np.int64)
     places = points[corners]
@@ -187,8 +187,7 @@ def fitted(one: Floats, other: Floats, affine: bool) -> Floats:
     if not affine:
         return np.asarray(similarities(one[None], other[None])[0])
     basis = np.column_stack([np.ones(len(one)), one])
-    solution: Floats = np.linalg.lstsq(basis, other, rcond=None)[0].T
-    return solution
+    return np.asarray(np.linalg.lstsq(basis, other, rcond=None)[0].T, dtype=np.float64)
 
 
 def composed(first: Tensor, then: Tensor) -> Tensor:
@@ -203,19 +202,25 @@ def composed(first: Tensor, then: Tensor) -> Tensor:
     return torch.cat([shift[:, None], linear], 1) - unit
 
 
-def _likeliest(maps: Floats, points: Floats) -> Floats:
+def _likeliest(maps: Floats, points: Floats) -> Ints:
     """Numbers of maps, those first whose neighbours among the maps are the most: true ones agree with each other."""
     low, high = points.min(0), points.max(0)
     corners = np.array([[low[0], low[1]], [high[0], low[1]], [low[0], high[1]]])
     places = np.stack([mapped(one, corners).ravel() for one in maps])
     width = max(3.0, 0.01 * float(np.ptp(points, axis=0).max()))
     if len(places) > 20_000:
-        return np.arange(len(places))
-    counts = np.array([len(near) for near in cKDTree(places).query_ball_point(places, width)])
-    return np.argsort(-counts, kind="stable")
+        return np.arange(len(places), dtype=np.int64)
+    counts = np.asarray(cKDTree(places).query_ball_point(places, width, return_length=True))
+    return np.asarray(np.argsort(-counts, kind="stable"), dtype=np.int64)
 
 
-def _one_to_one(distance: Floats, other: Floats, reach: float) -> Mask:
+def _nearest(tree: cKDTree, points: Floats) -> tuple[Floats, Ints]:
+    """Distance to the nearest point of a tree, and its number, for each point (n, 2)."""
+    distance, other = tree.query(points)
+    return np.asarray(distance, dtype=np.float64), np.asarray(other, dtype=np.int64)
+
+
+def _one_to_one(distance: Floats, other: Ints, reach: float) -> Mask:
     """Which points have a partner within reach that is nearest to them alone."""
     order = np.argsort(distance, kind="stable")
     first = np.unique(other[order], return_index=True)[1]

@@ -1,0 +1,79 @@
+"""Headers that put the reference elsewhere, or nowhere: its sources put it in its place, and it is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction
+from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
+from astrid_ml.preprocessing.simulated_sky.pair import SkyPair
+
+
+def missed(done: Difference, truth: pd.DataFrame) -> tuple[int, int]:
+    """Transients above S/N 7 that were not found, and candidates that are none, 32 px off the border."""
+    h, w = done.science.shape
+    found, true = done.candidates[["x", "y"]].to_numpy(), truth[["x", "y"]].to_numpy()
+    inner = [((at > 32) & (at < np.array([w, h]) - 33)).all(1) for at in (found, true)]
+    distance = np.hypot(*(found[:, None] - true[None]).transpose(2, 0, 1))
+    strength = truth["snr_opt"] if "snr_opt" in truth else truth["snr"]
+    lost = inner[1] & (strength.to_numpy() > 7) & (distance.min(0) > 2.5)
+    return int(lost.sum()), int((inner[0] & (distance.min(1) > 4)).sum())
+
+
+@pytest.mark.parametrize("off", [(3.0, 0.0), (-25.0, 12.0)])
+def test_a_header_that_is_off_is_corrected_and_named(
+    sky: SkyPair, subtracted: Difference, off: tuple[float, float]
+) -> None:
+    assert sky.reference.wcs is not None
+    wcs = sky.reference.wcs.deepcopy()
+    wcs.wcs.crpix += np.array(off)
+    done = Subtraction()(sky.science, sky.reference.with_(wcs=wcs))
+    truth = sky.truth
+    assert missed(done, truth) <= tuple(n + 1 for n in missed(subtracted, truth))
+    assert done.quality.flux_ratio == pytest.approx(subtracted.quality.flux_ratio, rel=0.01)
+    assert any("the header puts the reference up to" in said and "corrected" in said for said in done.quality.warnings)
+    assert not any("header" in said for said in subtracted.quality.warnings)
+
+
+def test_a_frame_without_a_wcs_is_placed_by_its_stars(sky: SkyPair, subtracted: Difference) -> None:
+    turned = torch.rot90(sky.reference.data, 1, (0, 1)).contiguous()
+    variance = torch.rot90(sky.reference.variance, 1, (0, 1)).contiguous()
+    mask = torch.rot90(sky.reference.mask, 1, (0, 1)).contiguous()
+    saturated = (
+        None if sky.reference.saturated is None else torch.rot90(sky.reference.saturated, 1, (0, 1)).contiguous()
+    )
+    blind = sky.reference.with_(data=turned, variance=variance, mask=mask, saturated=saturated, wcs=None)
+    done = Subtraction()(sky.science, blind)
+    assert missed(done, sky.truth) <= tuple(n + 1 for n in missed(subtracted, sky.truth))
+    assert any("no WCS" in said for said in done.quality.warnings)
+
+
+def test_frames_of_other_places_without_a_wcs_are_refused(sky: SkyPair) -> None:
+    noise = torch.randn(sky.reference.shape, generator=torch.Generator().manual_seed(1)) * 15
+    with pytest.raises(UserError, match="without a common pattern"):
+        Subtraction()(sky.science, sky.reference.with_(data=noise, wcs=None))
+
+
+def test_who_trusts_the_header_gets_it(sky: SkyPair) -> None:
+    assert sky.reference.wcs is not None
+    wcs = sky.reference.wcs.deepcopy()
+    wcs.wcs.crpix += np.array([3.0, 0.0])
+    done = replace(Subtraction(), register=None)(sky.science, sky.reference.with_(wcs=wcs))
+    assert not any("header" in said for said in done.quality.warnings)
+
+
+@pytest.mark.real_data
+def test_the_kept_pair_whose_header_is_off(real_data: Path) -> None:
+    folder = real_data.parent / "cases" / "differencing" / "wcs-off-3px"
+    done = DifferencingPipeline().difference(Frame(str(folder / "sci.fits.gz")), Frame(str(folder / "ref.fits.gz")))
+    lost, false = missed(done, pd.read_csv(folder / "truth.csv"))
+    assert lost == 0 and false <= 3
+    assert done.quality.flux_ratio == pytest.approx(1.25, rel=0.02)
