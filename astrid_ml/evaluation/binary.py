@@ -12,6 +12,7 @@ import pandas as pd
 from astrid_ml.evaluation import calibration as cal
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.breakdown import breakdown
+from astrid_ml.evaluation.intervals import Interval, area_interval, roc_interval
 from astrid_ml.evaluation.prevalence import prevalence_table
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.binary import (
@@ -25,7 +26,6 @@ from astrid_ml.metrics.binary import (
     roc_curve,
     threshold_table,
 )
-from astrid_ml.metrics.ranking import area, roc_area
 from astrid_ml.types import Count, Mask
 
 PREVALENCES = (0.1, 0.01, 0.001, 0.0001)
@@ -37,7 +37,7 @@ class BinaryEvaluation:
     """Metrics, intervals, tables and remarks of one fold.
 
     Args:
-        bootstrap: how intervals are made.
+        bootstrap: how intervals of decisions and differences are made; its level is that of all intervals.
         breakdown_columns: columns of the index to break the result down by; absent ones are passed over.
         baseline_column: a trivial score to beat (peak S/N of the difference); None where there is none.
         curve_points: rows kept of the PR and ROC curves.
@@ -73,7 +73,7 @@ class BinaryEvaluation:
         for column in self.breakdown_columns:
             of_truth = column in self.truth_columns and self.positive == 1
             table = breakdown(
-                known, scores, labels, column, self.bootstrap, chosen=self._chosen(known), of_truth=of_truth
+                known, scores, labels, column, self.bootstrap.level, chosen=self._chosen(known), of_truth=of_truth
             )
             if table is not None:
                 result.tables[f"breakdown/{column}"] = table
@@ -92,13 +92,13 @@ class BinaryEvaluation:
             result,
             "aucpr",
             lambda: average_precision(scores, labels),
-            lambda: self.bootstrap.curves(scores, labels, group, area),
+            lambda: area_interval(scores, labels, group, self.bootstrap.level),
         )
         self._put(
             result,
             "roc_auc",
             lambda: roc_auc(scores, labels),
-            lambda: self.bootstrap.curves(scores, labels, group, roc_area),
+            lambda: roc_interval(scores, labels, group, self.bootstrap.level),
         )
         for fpr in (0.01, 0.001):
             self._put(result, f"fnr_at_fpr_{fpr:g}", lambda fpr=fpr: fnr_at_fpr(scores, labels, fpr))  # type: ignore[misc]
@@ -184,7 +184,7 @@ class BinaryEvaluation:
             result,
             "baseline_aucpr",
             lambda: average_precision(trivial, labels),
-            lambda: self.bootstrap.curves(trivial, labels, known["group_id"], area),
+            lambda: area_interval(trivial, labels, known["group_id"], self.bootstrap.level),
         )
 
     def _put(
@@ -192,7 +192,7 @@ class BinaryEvaluation:
         result: EvaluationResult,
         name: str,
         value: Callable[[], float],
-        replicates: Callable[[], Any] | None = None,
+        ends: Callable[[], Interval | None] | None = None,
     ) -> None:
         """A metric with its interval, or None with the reason."""
         try:
@@ -200,7 +200,7 @@ class BinaryEvaluation:
         except UndefinedError as reason:
             result.metrics[name], result.why[name] = None, str(reason)
             return
-        interval = None if replicates is None else self.bootstrap.interval(replicates())
+        interval = None if ends is None else ends()
         if interval is not None:
             result.intervals[name] = interval
 
@@ -242,20 +242,26 @@ def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
         low, high = result.intervals.get("aucpr", (ap, ap))
         if recall == 0:
             said.append(_nothing_found(int((known["decision"] == 1).sum()), metrics["accuracy"], prevalence))
-        if ap <= prevalence * (1 + 1e-9):
+        if known["score"].nunique() == 1:
+            said.append("Every sample has the same score: the ranking holds no information.")
+        elif high < prevalence:
             said.append(
-                f"AUCPR {ap:.3f} is not above the prevalence {prevalence:.3f}: the ranking holds no information."
+                f"AUCPR {ap:.3f} ({low:.3f} to {high:.3f}) is below the prevalence {prevalence:.3f}: this ranking is worse "
+                "than a guess. Look at the labels: they may be turned round."
             )
         elif low <= prevalence:
             said.append(
-                f"AUCPR {ap:.3f} ({low:.3f} to {high:.3f}) cannot be told from the prevalence {prevalence:.3f}: "
-                "the ranking may be chance."
+                f"AUCPR {ap:.3f}: its {_span(low, high)} reaches down to the prevalence {prevalence:.3f}: not shown to be "
+                "better than a guess."
             )
     baseline = metrics.get("baseline_aucpr")
     if ap is not None and baseline is not None and ap <= baseline:
         said.append(f"The trivial baseline (AUCPR {baseline:.3f}) is as good as the model ({ap:.3f}).")
     rare = min(known.loc[known["label"].astype(int) == k, "group_id"].nunique() for k in (0, 1))
     if 0 < rare < 10:
-        # Measured: 60 groups with 6 positive ones cover the truth in 91 % of 500 repeats, 150 groups in 94 %.
-        said.append(f"Only {rare} groups of the rarer class: intervals from so few are too narrow.")
+        said.append(f"Only {rare} groups of the rarer class: so few say little, and their intervals are wide.")
     return said
+
+
+def _span(low: float, high: float) -> str:
+    return f"95 % interval ({low:.3f} to {high:.3f})" if low < high else "value, which has no interval,"

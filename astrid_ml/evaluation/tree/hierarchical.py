@@ -170,7 +170,7 @@ class HierarchicalJudge:
 
     def _ranked(self, view: View, key: str, result: EvaluationResult) -> list[dict[str, Any]]:
         """One-vs-rest rows of a level, also as metrics with intervals."""
-        rows = one_vs_rest(view.p, view.y, view.names, view.group, self.bootstrap)
+        rows = one_vs_rest(view.p, view.y, view.names, view.group, self.bootstrap.level)
         for row in rows:
             name = key.format(f"aucpr_{row['class']}")
             defined = np.isfinite(row["aucpr"])
