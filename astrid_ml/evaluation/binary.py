@@ -12,8 +12,10 @@ import pandas as pd
 from astrid_ml.evaluation import calibration as cal
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.breakdown import breakdown
+from astrid_ml.evaluation.effect import effect_of
 from astrid_ml.evaluation.intervals import Interval, area_interval, roc_interval
 from astrid_ml.evaluation.prevalence import prevalence_table
+from astrid_ml.evaluation.remarks import remarks
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.binary import (
     UndefinedError,
@@ -169,10 +171,24 @@ class BinaryEvaluation:
         pairs = [("", "probability")] if _has(known, "probability") else []
         for suffix, column in [*pairs, ("_uncalibrated", "score")]:
             p = known[column].to_numpy(dtype=float)
-            result.metrics[f"ece{suffix}"] = cal.excess_calibration_error(p, truth)
+            result.metrics[f"ece{suffix}"] = cal.expected_calibration_error(p, truth)
+            result.metrics[f"ece_excess{suffix}"] = cal.excess_calibration_error(p, truth)
             result.metrics[f"nll{suffix}"] = cal.negative_log_likelihood(p, truth)
             result.metrics[f"brier{suffix}"] = cal.brier(p, truth)
             result.tables[f"reliability{suffix}"] = cal.reliability(p, truth)
+        if pairs:
+            self._effect(result, known, truth)
+
+    def _effect(self, result: EvaluationResult, known: pd.DataFrame, truth: Any) -> None:
+        """What calibration changed; where it harmed, that stands before all else."""
+        for name, losses in (("nll", cal.log_losses), ("brier", cal.squared_errors)):
+            before, after = (losses(known[column].to_numpy(dtype=float), truth) for column in ("score", "probability"))
+            found = effect_of(name, before, after, known["group_id"], self.bootstrap)
+            result.metrics[f"{name}_change"] = found.change
+            if found.interval is not None:
+                result.intervals[f"{name}_change"] = found.interval
+            if found.alarm:
+                result.alarms.append(found.alarm)
 
     def _baseline(self, result: EvaluationResult, known: pd.DataFrame, labels: Any) -> None:
         """A trivial score: its AUCPR with an interval beside the headline."""
@@ -219,49 +235,3 @@ def _mission_metrics(result: EvaluationResult, table: pd.DataFrame) -> None:
             result.why[name] = "a class is absent in this mission"
         elif not np.isnan(low):
             result.intervals[name] = (low, high)
-
-
-def _nothing_found(called_real: int, accuracy: float | None, prevalence: float) -> str:
-    """Recall is 0: because everything is called bogus, or because what is called real is not."""
-    if called_real:
-        return f"This model finds no real one: recall is 0, and the {called_real} that it calls real are bogus."
-    return (
-        "This model calls everything bogus: recall is 0. "
-        f"Its accuracy of {accuracy or 0.0:.1%} only repeats that {1 - prevalence:.1%} are bogus."
-    )
-
-
-def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
-    """What must be said in words."""
-    said = []
-    metrics, prevalence = result.metrics, result.metrics["prevalence"]
-    ap, recall = metrics.get("aucpr"), metrics.get("recall")
-    if ap is None:
-        said.append(f"AUCPR is undefined: {result.why.get('aucpr', 'too few samples')}.")
-    elif prevalence is not None:
-        low, high = result.intervals.get("aucpr", (ap, ap))
-        if recall == 0:
-            said.append(_nothing_found(int((known["decision"] == 1).sum()), metrics["accuracy"], prevalence))
-        if known["score"].nunique() == 1:
-            said.append("Every sample has the same score: the ranking holds no information.")
-        elif high < prevalence:
-            said.append(
-                f"AUCPR {ap:.3f} ({low:.3f} to {high:.3f}) is below the prevalence {prevalence:.3f}: this ranking is worse "
-                "than a guess. Look at the labels: they may be turned round."
-            )
-        elif low <= prevalence:
-            said.append(
-                f"AUCPR {ap:.3f}: its {_span(low, high)} reaches down to the prevalence {prevalence:.3f}: not shown to be "
-                "better than a guess."
-            )
-    baseline = metrics.get("baseline_aucpr")
-    if ap is not None and baseline is not None and ap <= baseline:
-        said.append(f"The trivial baseline (AUCPR {baseline:.3f}) is as good as the model ({ap:.3f}).")
-    rare = min(known.loc[known["label"].astype(int) == k, "group_id"].nunique() for k in (0, 1))
-    if 0 < rare < 10:
-        said.append(f"Only {rare} groups of the rarer class: so few say little, and their intervals are wide.")
-    return said
-
-
-def _span(low: float, high: float) -> str:
-    return f"95 % interval ({low:.3f} to {high:.3f})" if low < high else "value, which has no interval,"
