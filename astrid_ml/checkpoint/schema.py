@@ -198,9 +198,9 @@ def _check_calibration(calibration: dict[str, Any], name: str) -> None:
     if kind == "temperature" and not _positive(parameters.get("temperature")):
         raise _damaged(name, f"a temperature of {parameters.get('temperature')!r}")
     if kind == "beta":
-        a, b, c = (parameters.get(name) for name in "abc")
-        if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in (a, b, c)) or a < 0 or b < 0:
-            raise _damaged(name, f"a beta calibration of {a!r}, {b!r}, {c!r}, which does not rise")
+        values = [parameters.get(name) for name in "abc"]
+        if not all(type(value) in (int, float) for value in values) or min(values[:2]) < 0:  # type: ignore[type-var]
+            raise _damaged(name, f"a beta calibration of {values}, which does not rise")
     if kind == "isotonic":
         x, y = parameters.get("x"), parameters.get("y")
         if not isinstance(x, list) or not isinstance(y, list) or not 0 < len(x) == len(y):

@@ -216,7 +216,7 @@ def reliability(probability: Any, labels: Any, bins: int = 15) -> pd.DataFrame:
 
 
 def expected_calibration_error(probability: Any, labels: Any, bins: int = 15) -> float:
-    """The usual one, never below 0 and above 0 by chance alone: mean |observed - predicted| over equal-mass bins, weighted by their size."""
+    """Mean |observed - predicted| over equal-mass bins, weighted by their size; above 0 by chance alone."""
     table = reliability(probability, labels, bins)
     return float((table["n"] * (table["observed"] - table["predicted"]).abs()).sum() / table["n"].sum())
 

@@ -37,8 +37,8 @@ class Effect:
         if not self.change > 0:
             return ""
         said = (
-            f"Calibration makes the held-out probabilities worse: {WORDS[self.loss]} {self.before:.4f} of the raw score, "
-            f"{self.after:.4f} calibrated"
+            f"Calibration makes the held-out probabilities worse: {WORDS[self.loss]} {self.before:.4f} of the raw "
+            f"score, {self.after:.4f} calibrated"
         )
         if self.interval is None:
             return f"{said} (too few groups for an interval of the difference)."

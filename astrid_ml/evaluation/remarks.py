@@ -32,13 +32,13 @@ def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
             said.append("Every sample has the same score: the ranking holds no information.")
         elif high < prevalence:
             said.append(
-                f"AUCPR {ap:.3f} ({low:.3f} to {high:.3f}) is below the prevalence {prevalence:.3f}: this ranking is worse "
-                "than a guess. Look at the labels: they may be turned round."
+                f"AUCPR {ap:.3f} ({low:.3f} to {high:.3f}) is below the prevalence {prevalence:.3f}: this ranking is "
+                "worse than a guess. Look at the labels: they may be turned round."
             )
         elif low <= prevalence:
             said.append(
-                f"AUCPR {ap:.3f}: its {_span(low, high)} reaches down to the prevalence {prevalence:.3f}: not shown to be "
-                "better than a guess."
+                f"AUCPR {ap:.3f}: its {_span(low, high)} reaches down to the prevalence {prevalence:.3f}: not shown "
+                "to be better than a guess."
             )
     baseline = metrics.get("baseline_aucpr")
     if ap is not None and baseline is not None and ap <= baseline:

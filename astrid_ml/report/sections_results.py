@@ -65,8 +65,8 @@ def _calibration(result: EvaluationResult) -> list[TableView]:
     if not rows:
         return []
     caption = (
-        "Smaller is better. A perfect model of this size has a calibration error above 0 by chance; the second row is what "
-        "is left of it. The change, calibrated less raw, is a 95 % interval by resampling groups."
+        "Smaller is better. A perfect model of this size has a calibration error above 0 by chance; the second row is "
+        "what is left of it. The change, calibrated less raw, is a 95 % interval by resampling groups."
     )
     return [table(pd.DataFrame(rows), caption)]
 

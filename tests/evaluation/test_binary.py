@@ -8,9 +8,10 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, recall_score
 
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.binary import BinaryEvaluation, remarks
+from astrid_ml.evaluation.binary import BinaryEvaluation
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.prevalence import prevalence_table
+from astrid_ml.evaluation.remarks import remarks
 
 EVALUATION = BinaryEvaluation(Bootstrap(200), ("mission", "snr", "injected", "absent", "empty"), "peak_snr")
 

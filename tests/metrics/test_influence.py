@@ -12,9 +12,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 import astrid_ml.metrics.influence
 from astrid_ml.errors import UserError
 from astrid_ml.metrics.binary import UndefinedError
-from astrid_ml.metrics.influence import Influence, area_influence, roc_influence
+from astrid_ml.metrics.influence import area_influence, roc_influence
 
 STEP = 1e-5
+PREVALENCES = {"area": None, "area at 1 in 100": 0.01}
 
 
 def sample(n: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -37,22 +38,22 @@ def derivatives(value: Callable[[np.ndarray], float], n: int) -> np.ndarray:
 def at(prevalence: float, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weights that turn the sample's mixture into another one."""
     real, bogus = weights[labels].sum(), weights[~labels].sum()
-    return weights * np.where(labels, prevalence / real, (1 - prevalence) / bogus)
+    out: np.ndarray = weights * np.where(labels, prevalence / real, (1 - prevalence) / bogus)
+    return out
 
 
 @pytest.mark.parametrize("kind", ["area", "roc", "area at 1 in 100"])
 def test_influence_is_the_derivative_by_the_weight(kind: str) -> None:
     scores, labels = sample()
-    found: Influence
-    if kind == "roc":
-        found = roc_influence(scores, labels)
-        value = lambda w: float(roc_auc_score(labels, scores, sample_weight=w))  # noqa: E731
-    elif kind == "area":
-        found = area_influence(scores, labels)
-        value = lambda w: float(average_precision_score(labels, scores, sample_weight=w))  # noqa: E731
-    else:
-        found = area_influence(scores, labels, prevalence=0.01)
-        value = lambda w: float(average_precision_score(labels, scores, sample_weight=at(0.01, labels, w)))  # noqa: E731
+    found = roc_influence(scores, labels) if kind == "roc" else area_influence(scores, labels, PREVALENCES[kind])
+
+    def value(weights: np.ndarray) -> float:
+        if kind == "roc":
+            return float(roc_auc_score(labels, scores, sample_weight=weights))
+        prevalence = PREVALENCES[kind]
+        drawn = weights if prevalence is None else at(prevalence, labels, weights)
+        return float(average_precision_score(labels, scores, sample_weight=drawn))
+
     assert found.value == pytest.approx(value(np.ones(len(scores))), abs=1e-12)
     np.testing.assert_allclose(found.moves, derivatives(value, len(scores)), atol=1e-8)
     assert abs(found.moves.sum()) < 1e-9
