@@ -199,7 +199,10 @@ def _check_calibration(calibration: dict[str, Any], name: str) -> None:
         raise _damaged(name, f"a temperature of {parameters.get('temperature')!r}")
     if kind == "beta":
         values = [parameters.get(name) for name in "abc"]
-        if not all(type(value) in (int, float) for value in values) or min(values[:2]) < 0:  # type: ignore[type-var]
+        rises = all(type(value) in (int, float) for value in values) and all(
+            float(value or 0) >= 0 for value in values[:2]
+        )
+        if not rises:
             raise _damaged(name, f"a beta calibration of {values}, which does not rise")
     if kind == "isotonic":
         x, y = parameters.get("x"), parameters.get("y")

@@ -13,7 +13,7 @@ import numpy as np
 
 from astrid_ml.metrics.binary import UndefinedError, check_scores
 from astrid_ml.metrics.ranking import precision, ranked
-from astrid_ml.types import Floats, Ints
+from astrid_ml.types import Floats, Ints, Mask
 
 
 class Influence(NamedTuple):
@@ -111,7 +111,7 @@ def roc_influence(scores: object, labels: object) -> Influence:
     return Influence(value, moves)
 
 
-def _ties(scores: object, labels: object) -> tuple[Floats, _Ties]:
+def _ties(scores: object, labels: object) -> tuple[Mask, _Ties]:
     s, y = check_scores(scores, labels)
     positives, negatives = int(y.sum()), int((~y).sum())
     if not positives or not negatives:

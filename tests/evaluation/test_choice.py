@@ -36,7 +36,9 @@ def test_right_scores_are_left_alone(seed: int) -> None:
     assert fitted["kind"] == "none"
     assert fitted["measured"] is True
     assert "the score itself is the probability" in fitted["chosen"]["words"]
-    np.testing.assert_allclose(cal.calibrated(scores, json.loads(json.dumps(fitted))), scores)
+    p = cal.calibrated(scores, json.loads(json.dumps(fitted)))
+    assert p is not None
+    np.testing.assert_allclose(p, scores)
 
 
 def test_scores_that_are_too_sure_are_cooled() -> None:
@@ -91,6 +93,7 @@ def test_beta_calibration_is_a_logistic_regression_on_both_logs() -> None:
     assert p is not None
     assert log_loss(labels, p) == pytest.approx(log_loss(labels, theirs.predict_proba(logs)[:, 1]), abs=1e-6)
     odds = cal.calibrated_log_odds(scores, {"kind": "beta", "parameters": ours})
+    assert odds is not None
     np.testing.assert_allclose(expit(odds), p, atol=1e-12)
 
 
@@ -105,9 +108,10 @@ def test_a_calibration_that_harms_stands_first() -> None:
     judge = BinaryJudge(cal.Temperature(), MaxF1(), BinaryEvaluation(Bootstrap(100), (), None))
     fitted = judge.fit(table(7, 2000, scale=0.4))  # validation unlike test
     result = judge.evaluate(judge.apply(table(8, 2000, scale=1.0), fitted))
-    assert result.metrics["nll_change"] == pytest.approx(result.metrics["nll"] - result.metrics["nll_uncalibrated"])
+    change, after, before = (result.metrics[name] or 0.0 for name in ("nll_change", "nll", "nll_uncalibrated"))
+    assert change == pytest.approx(after - before)
     low, high = result.intervals["nll_change"]
-    assert 0 < low < result.metrics["nll_change"] < high
+    assert 0 < low < change < high
     assert "Calibration makes the held-out probabilities worse: negative log-likelihood" in result.alarms[0]
     assert "may be chance" not in result.alarms[0]
 
