@@ -197,6 +197,13 @@ def _check_calibration(calibration: dict[str, Any], name: str) -> None:
         raise _damaged(name, "a calibration that is none")
     if kind == "temperature" and not _positive(parameters.get("temperature")):
         raise _damaged(name, f"a temperature of {parameters.get('temperature')!r}")
+    if kind == "beta":
+        values = [parameters.get(name) for name in "abc"]
+        rises = all(type(value) in (int, float) for value in values) and all(
+            float(value or 0) >= 0 for value in values[:2]
+        )
+        if not rises:
+            raise _damaged(name, f"a beta calibration of {values}, which does not rise")
     if kind == "isotonic":
         x, y = parameters.get("x"), parameters.get("y")
         if not isinstance(x, list) or not isinstance(y, list) or not 0 < len(x) == len(y):

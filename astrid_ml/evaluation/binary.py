@@ -12,7 +12,10 @@ import pandas as pd
 from astrid_ml.evaluation import calibration as cal
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.breakdown import breakdown
+from astrid_ml.evaluation.effect import effect_of
+from astrid_ml.evaluation.intervals import Interval, area_interval, roc_interval
 from astrid_ml.evaluation.prevalence import prevalence_table
+from astrid_ml.evaluation.remarks import remarks
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.binary import (
     UndefinedError,
@@ -25,7 +28,6 @@ from astrid_ml.metrics.binary import (
     roc_curve,
     threshold_table,
 )
-from astrid_ml.metrics.ranking import area, roc_area
 from astrid_ml.types import Count, Mask
 
 PREVALENCES = (0.1, 0.01, 0.001, 0.0001)
@@ -37,7 +39,7 @@ class BinaryEvaluation:
     """Metrics, intervals, tables and remarks of one fold.
 
     Args:
-        bootstrap: how intervals are made.
+        bootstrap: how intervals of decisions and differences are made; its level is that of all intervals.
         breakdown_columns: columns of the index to break the result down by; absent ones are passed over.
         baseline_column: a trivial score to beat (peak S/N of the difference); None where there is none.
         curve_points: rows kept of the PR and ROC curves.
@@ -73,7 +75,7 @@ class BinaryEvaluation:
         for column in self.breakdown_columns:
             of_truth = column in self.truth_columns and self.positive == 1
             table = breakdown(
-                known, scores, labels, column, self.bootstrap, chosen=self._chosen(known), of_truth=of_truth
+                known, scores, labels, column, self.bootstrap.level, chosen=self._chosen(known), of_truth=of_truth
             )
             if table is not None:
                 result.tables[f"breakdown/{column}"] = table
@@ -92,13 +94,13 @@ class BinaryEvaluation:
             result,
             "aucpr",
             lambda: average_precision(scores, labels),
-            lambda: self.bootstrap.curves(scores, labels, group, area),
+            lambda: area_interval(scores, labels, group, self.bootstrap.level),
         )
         self._put(
             result,
             "roc_auc",
             lambda: roc_auc(scores, labels),
-            lambda: self.bootstrap.curves(scores, labels, group, roc_area),
+            lambda: roc_interval(scores, labels, group, self.bootstrap.level),
         )
         for fpr in (0.01, 0.001):
             self._put(result, f"fnr_at_fpr_{fpr:g}", lambda fpr=fpr: fnr_at_fpr(scores, labels, fpr))  # type: ignore[misc]
@@ -169,10 +171,24 @@ class BinaryEvaluation:
         pairs = [("", "probability")] if _has(known, "probability") else []
         for suffix, column in [*pairs, ("_uncalibrated", "score")]:
             p = known[column].to_numpy(dtype=float)
-            result.metrics[f"ece{suffix}"] = cal.excess_calibration_error(p, truth)
+            result.metrics[f"ece{suffix}"] = cal.expected_calibration_error(p, truth)
+            result.metrics[f"ece_excess{suffix}"] = cal.excess_calibration_error(p, truth)
             result.metrics[f"nll{suffix}"] = cal.negative_log_likelihood(p, truth)
             result.metrics[f"brier{suffix}"] = cal.brier(p, truth)
             result.tables[f"reliability{suffix}"] = cal.reliability(p, truth)
+        if pairs:
+            self._effect(result, known, truth)
+
+    def _effect(self, result: EvaluationResult, known: pd.DataFrame, truth: Any) -> None:
+        """What calibration changed; where it harmed, that stands before all else."""
+        for name, losses in (("nll", cal.log_losses), ("brier", cal.squared_errors)):
+            before, after = (losses(known[column].to_numpy(dtype=float), truth) for column in ("score", "probability"))
+            found = effect_of(name, before, after, known["group_id"], self.bootstrap)
+            result.metrics[f"{name}_change"] = found.change
+            if found.interval is not None:
+                result.intervals[f"{name}_change"] = found.interval
+            if found.alarm:
+                result.alarms.append(found.alarm)
 
     def _baseline(self, result: EvaluationResult, known: pd.DataFrame, labels: Any) -> None:
         """A trivial score: its AUCPR with an interval beside the headline."""
@@ -184,7 +200,7 @@ class BinaryEvaluation:
             result,
             "baseline_aucpr",
             lambda: average_precision(trivial, labels),
-            lambda: self.bootstrap.curves(trivial, labels, known["group_id"], area),
+            lambda: area_interval(trivial, labels, known["group_id"], self.bootstrap.level),
         )
 
     def _put(
@@ -192,7 +208,7 @@ class BinaryEvaluation:
         result: EvaluationResult,
         name: str,
         value: Callable[[], float],
-        replicates: Callable[[], Any] | None = None,
+        ends: Callable[[], Interval | None] | None = None,
     ) -> None:
         """A metric with its interval, or None with the reason."""
         try:
@@ -200,7 +216,7 @@ class BinaryEvaluation:
         except UndefinedError as reason:
             result.metrics[name], result.why[name] = None, str(reason)
             return
-        interval = None if replicates is None else self.bootstrap.interval(replicates())
+        interval = None if ends is None else ends()
         if interval is not None:
             result.intervals[name] = interval
 
@@ -219,43 +235,3 @@ def _mission_metrics(result: EvaluationResult, table: pd.DataFrame) -> None:
             result.why[name] = "a class is absent in this mission"
         elif not np.isnan(low):
             result.intervals[name] = (low, high)
-
-
-def _nothing_found(called_real: int, accuracy: float | None, prevalence: float) -> str:
-    """Recall is 0: because everything is called bogus, or because what is called real is not."""
-    if called_real:
-        return f"This model finds no real one: recall is 0, and the {called_real} that it calls real are bogus."
-    return (
-        "This model calls everything bogus: recall is 0. "
-        f"Its accuracy of {accuracy or 0.0:.1%} only repeats that {1 - prevalence:.1%} are bogus."
-    )
-
-
-def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
-    """What must be said in words."""
-    said = []
-    metrics, prevalence = result.metrics, result.metrics["prevalence"]
-    ap, recall = metrics.get("aucpr"), metrics.get("recall")
-    if ap is None:
-        said.append(f"AUCPR is undefined: {result.why.get('aucpr', 'too few samples')}.")
-    elif prevalence is not None:
-        low, high = result.intervals.get("aucpr", (ap, ap))
-        if recall == 0:
-            said.append(_nothing_found(int((known["decision"] == 1).sum()), metrics["accuracy"], prevalence))
-        if ap <= prevalence * (1 + 1e-9):
-            said.append(
-                f"AUCPR {ap:.3f} is not above the prevalence {prevalence:.3f}: the ranking holds no information."
-            )
-        elif low <= prevalence:
-            said.append(
-                f"AUCPR {ap:.3f} ({low:.3f} to {high:.3f}) cannot be told from the prevalence {prevalence:.3f}: "
-                "the ranking may be chance."
-            )
-    baseline = metrics.get("baseline_aucpr")
-    if ap is not None and baseline is not None and ap <= baseline:
-        said.append(f"The trivial baseline (AUCPR {baseline:.3f}) is as good as the model ({ap:.3f}).")
-    rare = min(known.loc[known["label"].astype(int) == k, "group_id"].nunique() for k in (0, 1))
-    if 0 < rare < 10:
-        # Measured: 60 groups with 6 positive ones cover the truth in 91 % of 500 repeats, 150 groups in 94 %.
-        said.append(f"Only {rare} groups of the rarer class: intervals from so few are too narrow.")
-    return said

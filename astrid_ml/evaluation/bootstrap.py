@@ -112,6 +112,17 @@ class Bootstrap:
             out[number] = curve(true, everything - true)
         return out
 
+    def means(self, values: Floats, groups: object) -> Floats:
+        """The mean over samples in each replicate, (replicates,).
+
+        Example:
+            >>> Bootstrap(2).means(np.array([1.0, 3.0]), ["a", "a"]).tolist()
+            [2.0, 2.0]
+        """
+        codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
+        sums, counts = np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
+        return np.array([times @ sums / (times @ counts) for times in self.times(len(counts))])
+
     def at_threshold(self, chosen: Mask, labels: Mask, groups: object) -> dict[str, Floats]:
         """Precision, recall and F1 of fixed decisions in each replicate; a matrix product over groups.
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.intervals import area_interval
 from astrid_ml.metrics.binary import UndefinedError, average_precision
-from astrid_ml.metrics.ranking import area
 from astrid_ml.types import Floats, Mask
 
 COLUMNS = ["value", "n", "positives", "groups", "aucpr", "low", "high", "precision", "recall"]
@@ -18,7 +17,7 @@ def breakdown(
     scores: Floats,
     labels: Mask,
     column: str,
-    bootstrap: Bootstrap,
+    level: float = 0.95,
     most: int = 12,
     chosen: Mask | None = None,
     of_truth: bool = False,
@@ -30,7 +29,7 @@ def breakdown(
         scores: (n,).
         labels: (n,).
         column: its name.
-        bootstrap: for intervals; a tenth of its replicates at least 200.
+        level: of the intervals.
         most: the number of values shown.
         chosen: (n,) decisions for the positive class; None leaves precision and recall empty.
         of_truth: only positives have this column (a true magnitude, injected or natural): each of its cells holds the
@@ -44,13 +43,12 @@ def breakdown(
     cells = cells_of(known[column].where(labels) if of_truth else known[column])
     if cells.nunique(dropna=True) < 2:
         return None
-    fewer = Bootstrap(max(200, bootstrap.replicates // 5), bootstrap.seed, bootstrap.level)
     order = cells.cat.categories if isinstance(cells.dtype, pd.CategoricalDtype) else cells.value_counts().index[:most]
     rows = []
     for value in order:
         inside = (cells == value).fillna(False).to_numpy(dtype=bool)
         inside = inside | ~labels if of_truth else inside
-        rows.append({"value": cell_name(value), **_cell(inside, known, scores, labels, chosen, fewer)})
+        rows.append({"value": cell_name(value), **_cell(inside, known, scores, labels, chosen, level)})
     table = pd.DataFrame(rows, columns=COLUMNS)
     table.attrs["of_truth"] = of_truth
     return table
@@ -76,7 +74,7 @@ def _cell(
     scores: Floats,
     labels: Mask,
     decision: Mask | None,
-    bootstrap: Bootstrap,
+    level: float,
 ) -> dict[str, float]:
     group = known["group_id"][inside]
     positives = int(labels[inside].sum())
@@ -86,7 +84,7 @@ def _cell(
         row["aucpr"] = average_precision(scores[inside], labels[inside])
     except UndefinedError:
         return row
-    interval = bootstrap.interval(bootstrap.curves(scores[inside], labels[inside], group, area))
+    interval = area_interval(scores[inside], labels[inside], group, level)
     if interval is not None:
         row["low"], row["high"] = interval
     if decision is not None:

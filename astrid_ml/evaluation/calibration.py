@@ -32,16 +32,27 @@ def logits_of(scores: Any) -> Floats:
     return out
 
 
+def log_losses(probability: Any, labels: Any) -> Floats:
+    """-log p of the true class of each sample, (n,)."""
+    p = np.clip(np.asarray(probability, dtype=np.float64), EDGE, 1 - EDGE)
+    out: Floats = -np.where(np.asarray(labels, dtype=bool), np.log(p), np.log1p(-p))
+    return out
+
+
+def squared_errors(probability: Any, labels: Any) -> Floats:
+    """Squared difference between probability and truth of each sample, (n,)."""
+    out: Floats = (np.asarray(probability, dtype=np.float64) - np.asarray(labels, dtype=np.float64)) ** 2
+    return out
+
+
 def negative_log_likelihood(probability: Any, labels: Any) -> float:
     """Mean of -log p of the true class."""
-    p = np.clip(np.asarray(probability, dtype=np.float64), EDGE, 1 - EDGE)
-    y = np.asarray(labels, dtype=bool)
-    return float(-np.mean(np.where(y, np.log(p), np.log1p(-p))))
+    return float(np.mean(log_losses(probability, labels)))
 
 
 def brier(probability: Any, labels: Any) -> float:
     """Mean squared difference between probability and truth."""
-    return float(np.mean((np.asarray(probability, dtype=np.float64) - np.asarray(labels, dtype=np.float64)) ** 2))
+    return float(np.mean(squared_errors(probability, labels)))
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,35 @@ class Temperature:
 
 
 @dataclass(frozen=True)
+class Beta:
+    """logit p = a log s - b log(1 - s) + c with a, b >= 0 (Kull et al. 2017, EJS 11, 5052): each end by itself."""
+
+    def fit(self, scores: Any, labels: Any) -> dict[str, Any]:
+        """Minimise the negative log-likelihood on validation."""
+        from scipy.optimize import minimize
+        from scipy.special import expit
+
+        _, y = check_scores(scores, labels, soft=True)
+        logs = _end_logs(scores)
+
+        def loss(parameters: Floats) -> tuple[float, Floats]:
+            z = logs @ parameters[:2] + parameters[2]
+            gap = (expit(z) - y) / len(y)
+            return float(np.mean(np.logaddexp(0, z) - y * z)), np.array([*(gap @ logs), gap.sum()])
+
+        found = minimize(
+            loss, np.array([1.0, 1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0, 1000), (0, 1000), (-1000, 1000)]
+        )
+        return {"kind": "beta", "parameters": dict(zip("abc", found.x.tolist(), strict=True))}
+
+
+def _end_logs(scores: Any) -> Floats:
+    """log s and -log(1 - s), (n, 2)."""
+    s = np.clip(np.asarray(scores, dtype=np.float64), EDGE, 1 - EDGE)
+    return np.stack([np.log(s), -np.log1p(-s)], axis=1)
+
+
+@dataclass(frozen=True)
 class Isotonic:
     """A rising step function (pool adjacent violators), for thousands of validation samples or more."""
 
@@ -101,34 +141,43 @@ class NoCalibration:
 
 
 def calibrated(scores: Any, fitted: dict[str, Any] | None) -> Floats | None:
-    """Apply a fitted calibration; None where there is none.
+    """Apply a fitted calibration; None where there is none, the score where that was shown to be the best.
 
     Raises:
         UserError: a kind that this version does not know.
     """
-    if not fitted or fitted["kind"] == "none":
+    if not fitted or (fitted["kind"] == "none" and not fitted.get("measured")):
         return None
-    parameters = fitted["parameters"]
-    if fitted["kind"] == "temperature":
-        from scipy.special import expit
-
-        out: Floats = expit(_tempered(scores, parameters))
-        return out
+    if fitted["kind"] == "none":
+        return np.asarray(scores, dtype=np.float64)
     if fitted["kind"] == "isotonic":
+        parameters = fitted["parameters"]
         steps: Floats = np.interp(np.asarray(scores, dtype=np.float64), parameters["x"], parameters["y"])
         return steps
-    raise UserError("a calibration of the kind temperature or isotonic", str(fitted["kind"]), "update astrid_ml")
+    from scipy.special import expit
 
-
-def _tempered(scores: Any, parameters: dict[str, Any]) -> Floats:
-    out: Floats = logits_of(scores) / parameters["temperature"] + parameters["offset"]
+    out: Floats = expit(_fitted_odds(scores, fitted))
     return out
+
+
+def _fitted_odds(scores: Any, fitted: dict[str, Any]) -> Floats:
+    """Log-odds of the kinds that are formulas."""
+    parameters = fitted["parameters"]
+    if fitted["kind"] == "temperature":
+        tempered: Floats = logits_of(scores) / parameters["temperature"] + parameters["offset"]
+        return tempered
+    if fitted["kind"] == "beta":
+        out: Floats = _end_logs(scores) @ np.array([parameters["a"], parameters["b"]]) + parameters["c"]
+        return out
+    raise UserError(
+        "a calibration of the kind none, temperature, beta or isotonic", str(fitted["kind"]), "update astrid_ml"
+    )
 
 
 def calibrated_log_odds(scores: Any, fitted: dict[str, Any] | None) -> Floats | None:
     """The log-odds of :func:`calibrated`, exact where a probability would round to 1; None where there is none."""
-    if fitted and fitted["kind"] == "temperature":
-        return _tempered(scores, fitted["parameters"])
+    if fitted and fitted["kind"] not in ("none", "isotonic"):
+        return _fitted_odds(scores, fitted)
     probability = calibrated(scores, fitted)
     return None if probability is None else logits_of(probability)
 
@@ -167,7 +216,7 @@ def reliability(probability: Any, labels: Any, bins: int = 15) -> pd.DataFrame:
 
 
 def expected_calibration_error(probability: Any, labels: Any, bins: int = 15) -> float:
-    """Mean |observed - predicted| over equal-mass bins, weighted by their size."""
+    """Mean |observed - predicted| over equal-mass bins, weighted by their size; above 0 by chance alone."""
     table = reliability(probability, labels, bins)
     return float((table["n"] * (table["observed"] - table["predicted"]).abs()).sum() / table["n"].sum())
 

@@ -12,6 +12,7 @@ import pandas as pd
 from astrid_ml.contracts.scoring import JOINED
 from astrid_ml.evaluation.binary import BinaryEvaluation
 from astrid_ml.evaluation.calibration import Calibration, calibrated, joined_probability
+from astrid_ml.evaluation.choice import fit_calibration
 from astrid_ml.evaluation.result import EvaluationResult
 
 
@@ -52,10 +53,10 @@ class BinaryJudge:
     evaluation: BinaryEvaluation
 
     def fit(self, validation: pd.DataFrame) -> dict[str, Any]:
-        """{kind, parameters, calibrated, threshold, rule}."""
+        """{kind, parameters, calibrated, threshold, rule}, and what the calibration says of its choice."""
         known = validation[validation["label"].notna()]
         labels = known["label"].astype(int).to_numpy()
-        fitted = self.calibration.fit(known["score"], labels)
+        fitted = fit_calibration(self.calibration, known["score"], labels, known["group_id"])
         probability = calibrated(known["score"], fitted)
         threshold, rule = self.threshold.choose(known["score"] if probability is None else probability, labels)
         return {**fitted, "calibrated": probability is not None, "threshold": threshold, "rule": rule}

@@ -25,6 +25,7 @@ class EvaluationResult:
         figures: title -> a function that draws it on demand (domains add their own).
         remarks: sentences that the reader must see (an all-bogus model, a proxy label, a confounded split).
         headline: the metric that the run is judged by.
+        alarms: sentences that stand before all others: what makes numbers or probabilities untrustworthy.
     """
 
     metrics: dict[str, float | None]
@@ -34,6 +35,7 @@ class EvaluationResult:
     figures: dict[str, Callable[[], Figure]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     headline: str = "aucpr"
+    alarms: list[str] = field(default_factory=list)
 
     def flat(self, fold: str) -> dict[str, float | str | None]:
         """The form of ``metrics.json``: ``<fold>/<name>``, with ``_low``, ``_high`` and ``/why`` beside it."""

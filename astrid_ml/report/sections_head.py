@@ -105,9 +105,9 @@ def _place(value: float) -> float:
 
 
 def alarms(report: RunReport) -> list[str]:
-    """What makes the numbers untrustworthy: a split that leaks, an audit that did not run."""
+    """What makes the numbers untrustworthy: a harmful calibration, a split that leaks, an audit that did not run."""
     audit = report.record.get("audit") or {}
-    out = []
+    out = list(report.headline.alarms)
     if audit and not audit.get("ok", True):
         found = " ".join(str(finding.get("message", "")) for finding in audit.get("findings") or [])
         out.append(f"The split leaks (audit=warn): {found} The held-out numbers are too good by an unknown amount.")

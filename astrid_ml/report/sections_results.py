@@ -52,13 +52,22 @@ def curves(report: RunReport) -> SectionView | None:
 def _calibration(result: EvaluationResult) -> list[TableView]:
     """Before and after, beside the diagram."""
     rows = []
-    for name, words in (("ece", "calibration error"), ("nll", "negative log-likelihood"), ("brier", "Brier score")):
+    for name, words in (
+        ("ece", "calibration error"),
+        ("ece_excess", "the same less chance"),
+        ("nll", "negative log-likelihood"),
+        ("brier", "Brier score"),
+    ):
         before, after = result.metrics.get(f"{name}_uncalibrated"), result.metrics.get(name)
         if before is not None:
-            rows.append({"": words, "raw score": fixed(before, 4), "calibrated": fixed(after, 4)})
+            change = span(result.intervals.get(f"{name}_change"), 4)
+            rows.append({"": words, "raw score": fixed(before, 4), "calibrated": fixed(after, 4), "change": change})
     if not rows:
         return []
-    caption = "Smaller is better. The calibration error is less its null: what a perfect model shows by chance is 0."
+    caption = (
+        "Smaller is better. A perfect model of this size has a calibration error above 0 by chance; the second row is "
+        "what is left of it. The change, calibrated less raw, is a 95 % interval by resampling groups."
+    )
     return [table(pd.DataFrame(rows), caption)]
 
 
@@ -72,7 +81,8 @@ def operating(report: RunReport) -> SectionView | None:
     if calibration.get("threshold") is not None:
         on = "the calibrated probability" if calibration.get("calibrated") else "the raw score"
         rule = calibration.get("rule", "given")
-        sentence = f"The threshold is {calibration['threshold']:.4g} on {on}; its rule: {rule}."
+        sentence = f"Calibration: {chosen['words']}. " if (chosen := calibration.get("chosen")) else ""
+        sentence += f"The threshold is {calibration['threshold']:.4g} on {on}; its rule: {rule}."
         if (report.record.get("joined") or {}).get("of_members"):
             sentence += " It is that of the checkpoint of all folds; the decisions shown were made by each fold's own."
     pieces: list[View] = [_confusion(result.tables["confusion"])] if "confusion" in result.tables else []

@@ -8,9 +8,10 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score, recall_score
 
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.binary import BinaryEvaluation, remarks
+from astrid_ml.evaluation.binary import BinaryEvaluation
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.prevalence import prevalence_table
+from astrid_ml.evaluation.remarks import remarks
 
 EVALUATION = BinaryEvaluation(Bootstrap(200), ("mission", "snr", "injected", "absent", "empty"), "peak_snr")
 
@@ -125,8 +126,26 @@ def test_an_aucpr_above_the_prevalence_whose_interval_reaches_it_may_be_chance()
     result.metrics["aucpr"], result.intervals["aucpr"] = 0.14, (0.06, 0.22)
     result.metrics["prevalence"] = 0.1
     said = " ".join(remarks(result, predictions()))
-    assert "AUCPR 0.140 (0.060 to 0.220) cannot be told from the prevalence 0.100" in said
+    assert "AUCPR 0.140: its 95 % interval (0.060 to 0.220) reaches down to the prevalence 0.100" in said
+    assert "not shown to be better than a guess" in said
     assert "holds no information" not in said
+
+
+def test_a_note_is_not_false_where_the_value_lies_above_and_the_interval_below() -> None:
+    result = EVALUATION.evaluate(predictions())
+    for value in (0.849, 0.69):
+        result.metrics["aucpr"], result.intervals["aucpr"] = value, (0.681, 0.979)
+        result.metrics["prevalence"] = 0.7
+        said = " ".join(remarks(result, predictions()))
+        assert "the 95 % interval" in said.replace("its 95", "the 95")
+        assert "reaches down to the prevalence 0.700" in said
+        assert "is not above" not in said
+
+
+def test_a_ranking_that_is_turned_round_is_told() -> None:
+    table = predictions()
+    said = " ".join(EVALUATION.evaluate(table.assign(score=1 - table["score"])).remarks)
+    assert "worse than a guess" in said
 
 
 @pytest.mark.parametrize("label", [0.0, 1.0, np.nan])
@@ -140,7 +159,7 @@ def test_one_class_or_no_label_is_undefined_not_zero(label: float) -> None:
 
 def test_ten_samples_have_a_warning() -> None:
     table = predictions(10).assign(label=[1.0, 0, 0, 0, 0, 1, 0, 0, 0, 0])
-    assert any("groups" in line for line in EVALUATION.evaluate(table).remarks)
+    assert any("so few say little" in line for line in EVALUATION.evaluate(table).remarks)
 
 
 def test_nan_scores_and_decisions_are_refused() -> None:

@@ -30,9 +30,7 @@ def predictions(n: int = 3000) -> pd.DataFrame:
 
 def made(table: pd.DataFrame, column: str, **other: Any) -> pd.DataFrame:
     score, label = table["score"].to_numpy(), table["label"].to_numpy(dtype=bool)
-    found = breakdown(
-        table, score, label, column, Bootstrap(200), chosen=table["decision"].to_numpy(dtype=bool), **other
-    )
+    found = breakdown(table, score, label, column, chosen=table["decision"].to_numpy(dtype=bool), **other)
     assert found is not None
     return found
 

@@ -89,7 +89,7 @@ def test_calibration_undoes_a_distortion_that_changes_with_time() -> None:
     for group in tree.sibling_groups:
         children = applied[[f"p_{tree.nodes[k]}" for k in group]].sum(axis=1)
         assert np.allclose(children, applied[f"p_{tree.nodes[tree.parent[group[0]]]}"], atol=1e-9)
-    assert result.why["leaf/ece/64d"] == "fewer than 5000 objects"
+    assert result.why["leaf/ece_excess/64d"] == "fewer than 5000 objects"
     low, high = result.intervals["leaf/macro_f1/64d"]
     middle = result.metrics["leaf/macro_f1/64d"]
     assert middle is not None

@@ -12,6 +12,7 @@ import pandas as pd
 from astrid_ml.contracts.scoring import JOINED, member_column
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.effect import effect_of
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.evaluation.tree.calibration import apply_nodes, fit_nodes, joined_nodes
 from astrid_ml.evaluation.tree.figures import figure_over_days, figure_precision_recall, figure_tree_confusion
@@ -24,6 +25,7 @@ from astrid_ml.evaluation.tree.metrics import (
     macro_f1,
     macro_f1_draws,
     one_vs_rest,
+    top_label_ece,
 )
 from astrid_ml.metrics.binary import roc_auc
 from astrid_ml.taxonomy import Taxonomy, load_taxonomy
@@ -122,6 +124,7 @@ class HierarchicalJudge:
             if len(view.y) and len(np.unique(view.y)) > 1:
                 self._intervals(view, key, result, ranked=view.day == shown)
             if view.day == shown:
+                self._effect(view, key, result)
                 ranked += self._ranked(view, key, result)
                 matrices[view.name] = confusion_matrix(view.y, view.p.argmax(axis=1), len(view.names))
         table = pd.DataFrame(rows)
@@ -168,9 +171,23 @@ class HierarchicalJudge:
             if interval is not None:
                 result.intervals[key.format(name)] = interval
 
+    def _effect(self, view: View, key: str, result: EvaluationResult) -> None:
+        """What calibration did to the log-likelihood of a level; where it harmed the leaves, that stands first."""
+        if not self.calibrate or not len(view.y):
+            return
+        before, after = (
+            -np.log(np.clip(values[np.arange(len(view.y)), view.y], _EDGE, 1)) for values in (view.raw, view.p)
+        )
+        found = effect_of("nll", before, after, view.group, self.bootstrap)
+        result.metrics[key.format("nll_change")] = found.change
+        if found.interval is not None:
+            result.intervals[key.format("nll_change")] = found.interval
+        if found.alarm and view.name == "leaf":
+            result.alarms.append(found.alarm)
+
     def _ranked(self, view: View, key: str, result: EvaluationResult) -> list[dict[str, Any]]:
         """One-vs-rest rows of a level, also as metrics with intervals."""
-        rows = one_vs_rest(view.p, view.y, view.names, view.group, self.bootstrap)
+        rows = one_vs_rest(view.p, view.y, view.names, view.group, self.bootstrap.level)
         for row in rows:
             name = key.format(f"aucpr_{row['class']}")
             defined = np.isfinite(row["aucpr"])
@@ -269,7 +286,8 @@ def level_metrics(view: View) -> dict[str, float | None]:
     for suffix, values in (("", view.p), ("_uncalibrated", view.raw), ("_prior", prior)):
         out[f"nll{suffix}"] = float(-np.mean(np.log(np.clip(values[np.arange(len(y)), y], _EDGE, 1))))
         out[f"brier{suffix}"] = float(np.mean(((values - np.eye(k)[y]) ** 2).sum(axis=1)))
-    out["ece"] = excess_ece(view.p, y) if len(y) >= ECE_MINIMUM else None
+    out["ece"] = top_label_ece(view.p, y)
+    out["ece_excess"] = excess_ece(view.p, y) if len(y) >= ECE_MINIMUM else None
     return out
 
 
@@ -325,5 +343,5 @@ def _flatten(result: EvaluationResult, row: dict[Any, Any]) -> None:
         missing = value is None or (isinstance(value, float) and np.isnan(value))
         result.metrics[key] = None if missing else float(value)
         if missing:
-            small = f"fewer than {ECE_MINIMUM} objects" if name == "ece" else "fewer than two classes"
+            small = f"fewer than {ECE_MINIMUM} objects" if name == "ece_excess" else "fewer than two classes"
             result.why[key] = small

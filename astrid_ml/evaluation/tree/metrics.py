@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.intervals import area_interval
 from astrid_ml.metrics.binary import UndefinedError, average_precision
 from astrid_ml.types import Floats, Ints
 
@@ -86,7 +87,7 @@ def macro_area_draws(p: Floats, truth: Ints, groups: Ints, bootstrap: Bootstrap)
     return out
 
 
-def one_vs_rest(p: Floats, truth: Ints, names: list[str], groups: Ints, bootstrap: Bootstrap) -> list[dict[str, Any]]:
+def one_vs_rest(p: Floats, truth: Ints, names: list[str], groups: Ints, level: float = 0.95) -> list[dict[str, Any]]:
     """A row a class: ``class, n, prevalence, aucpr, low, high``; prevalence is what a guess would reach.
 
     Args:
@@ -94,7 +95,7 @@ def one_vs_rest(p: Floats, truth: Ints, names: list[str], groups: Ints, bootstra
         truth: (n,).
         names: of the k classes.
         groups: (n,) codes.
-        bootstrap: of the intervals.
+        level: of the intervals.
     """
     rows: list[dict[str, Any]] = []
     for k, name in enumerate(names):
@@ -102,7 +103,7 @@ def one_vs_rest(p: Floats, truth: Ints, names: list[str], groups: Ints, bootstra
         row: dict[str, Any] = {"class": name, "n": int(own.sum()), "prevalence": float(own.mean())}
         if 0 < own.sum() < len(own):
             scores = np.clip(p[:, k], 0, 1)
-            interval = bootstrap.interval(bootstrap.curves(scores, own, groups)) or (np.nan, np.nan)
+            interval = area_interval(scores, own, groups, level) or (np.nan, np.nan)
             row |= {"aucpr": average_precision(scores, own), "low": interval[0], "high": interval[1]}
         rows.append({"aucpr": np.nan, "low": np.nan, "high": np.nan} | row)
     order = ["class", "n", "prevalence", "aucpr", "low", "high"]

@@ -94,6 +94,7 @@ def evaluate(
     write_json(output_dir / "metrics.json", metrics)
     lines = [
         headline(result, "evaluated"),
+        *(f"note: {remark}" for remark in (*result.alarms, *result.remarks)),
         *([f"note: {words}"] if words else []),
         *(f"{name.replace('_', ' ')}: {value}" for name, value in account.items()),
     ]

@@ -203,7 +203,7 @@ def run_record(run: Publication) -> dict[str, Any]:
             "fit_seconds": round(sum(done.fit_seconds for done in run.rounds), 2),
             "forward_seconds": round(sum(done.forward_seconds for done in run.rounds), 2),
         },
-        "remarks": {fold: result.remarks for fold, result in run.results.items()},
+        "remarks": {fold: [*result.alarms, *result.remarks] for fold, result in run.results.items()},
         "versions": versions(),
         "environment": environment(),
         "stages": run.log.plain(),
@@ -216,7 +216,7 @@ def calibration_shown(run: Publication) -> dict[str, Any]:
         return dict(run.joined["calibration"])
     first = run.rounds[0].record
     calibration = first.calibration if first is not None else {}
-    short = calibration.get("kind") == "temperature"
+    short = calibration.get("kind") in ("temperature", "beta")
     return {name: value for name, value in calibration.items() if name != "parameters" or short}
 
 
@@ -230,7 +230,7 @@ def summary(run: Publication, record: dict[str, Any]) -> list[str]:
         lines.append(f"labels are a proxy: {labels.get('words', labels.get('source'))}")
     if partial := said_of_partial(record["dataset"]):
         lines.append(f"note: {partial}")
-    lines += [f"note: {remark}" for remark in result.remarks]
+    lines += [f"note: {remark}" for remark in (*result.alarms, *result.remarks)]
     confounded = run.audit.confounding
     if confounded.get("alarm"):
         lines.append(

@@ -1,0 +1,53 @@
+"""What must be said in words beside the numbers of a binary evaluation."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from astrid_ml.evaluation.result import EvaluationResult
+
+
+def _nothing_found(called_real: int, accuracy: float | None, prevalence: float) -> str:
+    """Recall is 0: because everything is called bogus, or because what is called real is not."""
+    if called_real:
+        return f"This model finds no real one: recall is 0, and the {called_real} that it calls real are bogus."
+    return (
+        "This model calls everything bogus: recall is 0. "
+        f"Its accuracy of {accuracy or 0.0:.1%} only repeats that {1 - prevalence:.1%} are bogus."
+    )
+
+
+def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
+    """What must be said in words."""
+    said = []
+    metrics, prevalence = result.metrics, result.metrics["prevalence"]
+    ap, recall = metrics.get("aucpr"), metrics.get("recall")
+    if ap is None:
+        said.append(f"AUCPR is undefined: {result.why.get('aucpr', 'too few samples')}.")
+    elif prevalence is not None:
+        low, high = result.intervals.get("aucpr", (ap, ap))
+        if recall == 0:
+            said.append(_nothing_found(int((known["decision"] == 1).sum()), metrics["accuracy"], prevalence))
+        if known["score"].nunique() == 1:
+            said.append("Every sample has the same score: the ranking holds no information.")
+        elif high < prevalence:
+            said.append(
+                f"AUCPR {ap:.3f} ({low:.3f} to {high:.3f}) is below the prevalence {prevalence:.3f}: this ranking is "
+                "worse than a guess. Look at the labels: they may be turned round."
+            )
+        elif low <= prevalence:
+            said.append(
+                f"AUCPR {ap:.3f}: its {_span(low, high)} reaches down to the prevalence {prevalence:.3f}: not shown "
+                "to be better than a guess."
+            )
+    baseline = metrics.get("baseline_aucpr")
+    if ap is not None and baseline is not None and ap <= baseline:
+        said.append(f"The trivial baseline (AUCPR {baseline:.3f}) is as good as the model ({ap:.3f}).")
+    rare = min(known.loc[known["label"].astype(int) == k, "group_id"].nunique() for k in (0, 1))
+    if 0 < rare < 10:
+        said.append(f"Only {rare} groups of the rarer class: so few say little, and their intervals are wide.")
+    return said
+
+
+def _span(low: float, high: float) -> str:
+    return f"95 % interval ({low:.3f} to {high:.3f})" if low < high else "value, which has no interval,"

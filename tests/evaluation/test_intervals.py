@@ -1,0 +1,116 @@
+"""Intervals of AUCPR and ROC AUC: what they hold, and how often they hold the truth."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+import astrid_ml.evaluation.intervals
+from astrid_ml.evaluation.intervals import area_interval, effective, roc_interval
+from astrid_ml.metrics.binary import UndefinedError
+
+# Of two normal distributions, by numerical integration in benchmarks/coverage.py: the shift that gives the AUCPR.
+CASES = [(1000, 100, 3.3830, 0.95), (2000, 20, 3.8535, 0.90)]
+
+
+def drawn(seed: int, n: int, positives: int, shift: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    random, labels = np.random.default_rng(seed), np.arange(n) < positives
+    return random.normal(size=n) + shift * labels, labels, np.arange(n)
+
+
+@pytest.mark.parametrize(("n", "positives", "shift", "truth"), CASES)
+def test_the_interval_holds_the_truth(n: int, positives: int, shift: float, truth: float) -> None:
+    """A fixed sample of what benchmarks/coverage.py measures: 400 draws, which scatter by 1.1 %."""
+    ends = np.array([area_interval(*drawn(seed, n, positives, shift)) for seed in range(400)])
+    below, above = float(np.mean(truth < ends[:, 0])), float(np.mean(truth > ends[:, 1]))
+    assert 0.92 <= 1 - below - above <= 0.98
+    assert below <= 0.05
+    assert above <= 0.05
+
+
+def clusters(seed: int, groups: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Objects with 1 to 5 stamps of one class that share most of their score."""
+    random = np.random.default_rng(seed)
+    size = random.integers(1, 6, groups)
+    codes = np.repeat(np.arange(groups), size)
+    labels = np.repeat(random.random(groups) < 0.1, size)
+    shared = np.repeat(random.normal(0, 0.8, groups), size)
+    return 3.3 * labels + shared + random.normal(0, 0.6, len(codes)), labels, codes
+
+
+def test_clusters_stand_or_fall_together() -> None:
+    big = clusters(99, 200_000)
+    truth = average_precision_score(big[1], big[0])
+    ends = np.array([area_interval(*clusters(seed)) for seed in range(300)])
+    covered = np.mean((ends[:, 0] <= truth) & (truth <= ends[:, 1]))
+    assert 0.91 <= covered <= 0.98
+    scores, labels, codes = clusters(1)
+    alone = area_interval(scores, labels, np.arange(len(scores)))
+    together = area_interval(scores, labels, codes)
+    assert alone is not None
+    assert together is not None
+    assert together[1] - together[0] > 1.2 * (alone[1] - alone[0])
+
+
+def test_copies_of_a_sample_in_its_group_know_no_more() -> None:
+    scores, labels, codes = drawn(3, 400, 40, 2.0)
+    once = area_interval(scores, labels, codes)
+    many = area_interval(np.repeat(scores, 7), np.repeat(labels, 7), np.repeat(codes, 7))
+    assert many == pytest.approx(once, abs=1e-9)
+
+
+def test_a_perfect_ranking_of_few_is_not_certain() -> None:
+    labels = np.arange(300) < 20
+    interval = area_interval(labels.astype(float), labels, np.arange(300))
+    assert interval is not None
+    assert interval[0] == pytest.approx(0.025 ** (1 / 20), abs=1e-6)  # as 20 of 20 of a proportion
+    assert interval[1] == 1.0
+
+
+def test_a_perfect_ranking_of_few_bogus_is_not_certain() -> None:
+    labels = np.arange(300) >= 5
+    interval = area_interval(labels.astype(float), labels, np.arange(300))
+    assert interval is not None
+    assert interval[0] == pytest.approx(0.025 ** (1 / 5), abs=1e-6)
+
+
+def test_the_value_lies_between_its_ends_also_for_a_ranking_that_is_worse_than_a_guess() -> None:
+    for seed in range(20):
+        scores, labels, codes = drawn(seed, 100, 10 + seed, -1.0 + seed / 5)
+        low, high = area_interval(scores, labels, codes) or (1.0, 0.0)
+        assert 0 <= low <= average_precision_score(labels, scores) <= high <= 1
+
+
+def test_rarer_in_the_sky_has_an_interval_of_its_own() -> None:
+    scores, labels, codes = drawn(5, 2000, 200, 2.5)
+    own, rare = area_interval(scores, labels, codes), area_interval(scores, labels, codes, prevalence=0.01)
+    assert own is not None
+    assert rare is not None
+    assert rare[1] < own[0]
+
+
+def test_one_group_of_a_class_has_no_interval() -> None:
+    assert area_interval([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0], ["a", "a", "b", "c"]) is None
+    assert roc_interval([0.9, 0.8, 0.2], [1, 1, 0], ["a", "b", "c"]) is None
+    with pytest.raises(UndefinedError, match="no negative"):
+        area_interval([0.9, 0.8], [1, 1], ["a", "b"])
+
+
+def test_a_wider_level_is_wider() -> None:
+    sample = drawn(7, 500, 60, 2.0)
+    (a, b), (c, d) = (area_interval(*sample, level=level) or (0, 0) for level in (0.68, 0.95))
+    assert c < a < b < d
+
+
+def test_effective_number_of_groups() -> None:
+    assert effective(np.repeat(np.arange(5), 3)) == pytest.approx(5)
+    assert 1 < effective(np.repeat([0, 1], [9, 1])) < 1.3
+
+
+def test_the_examples_run() -> None:
+    result = doctest.testmod(astrid_ml.evaluation.intervals)
+    assert result.attempted > 0
+    assert result.failed == 0
