@@ -14,7 +14,7 @@ from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.breakdown import breakdown
 from astrid_ml.evaluation.effect import effect_of
 from astrid_ml.evaluation.intervals import Interval, area_interval, roc_interval
-from astrid_ml.evaluation.prevalence import prevalence_table
+from astrid_ml.evaluation.prevalence import prevalence_table, too_rare
 from astrid_ml.evaluation.remarks import remarks
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.binary import (
@@ -103,16 +103,26 @@ class BinaryEvaluation:
             lambda: roc_interval(scores, labels, group, self.bootstrap.level),
         )
         for fpr in (0.01, 0.001):
-            self._put(result, f"fnr_at_fpr_{fpr:g}", lambda fpr=fpr: fnr_at_fpr(scores, labels, fpr))  # type: ignore[misc]
+            name, why = f"fnr_at_fpr_{fpr:g}", too_rare(fpr, int((~labels).sum()))
+            if why:
+                result.metrics[name], result.why[name] = None, why
+            else:
+                self._put(result, name, lambda fpr=fpr: fnr_at_fpr(scores, labels, fpr))  # type: ignore[misc]
         try:
             result.tables["pr_curve"] = pr_curve(scores, labels, self.curve_points)
             result.tables["roc_curve"] = roc_curve(scores, labels, self.curve_points)
         except UndefinedError:
             return
         # The ranking is the score's; precision is that of the decisions, whatever their threshold was applied to.
-        table = prevalence_table(scores, labels, self._chosen(known), (float(np.mean(labels)), *PREVALENCES))
+        mixtures = (float(np.mean(labels)), *PREVALENCES)
+        table = prevalence_table(scores, labels, self._chosen(known), group, mixtures, self.bootstrap)
         result.tables["prevalence"] = table
-        result.metrics["aucpr_at_1_in_100"] = float(table["aucpr"].iloc[1 + PREVALENCES.index(0.01)])
+        name, row = "aucpr_at_1_in_100", table.iloc[1 + PREVALENCES.index(0.01)]
+        result.metrics[name] = None if row["aucpr_why"] else float(row["aucpr"])
+        if row["aucpr_why"]:
+            result.why[name] = str(row["aucpr_why"])
+        elif np.isfinite(row["aucpr_low"]):
+            result.intervals[name] = (float(row["aucpr_low"]), float(row["aucpr_high"]))
 
     @staticmethod
     def _single_mission(result: EvaluationResult, known: pd.DataFrame) -> None:

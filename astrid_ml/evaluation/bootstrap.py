@@ -123,25 +123,29 @@ class Bootstrap:
         sums, counts = np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
         return np.array([times @ sums / (times @ counts) for times in self.times(len(counts))])
 
+    def counts(self, chosen: Mask, labels: Mask, groups: object) -> Floats:
+        """tp, fp, fn, tn of fixed decisions in each replicate, (replicates, 4); a matrix product over groups.
+
+        Example:
+            >>> chosen, labels = np.array([True, True, False]), np.array([True, False, True])
+            >>> Bootstrap(1).counts(chosen, labels, [7, 7, 7]).tolist()
+            [[1.0, 1.0, 1.0, 0.0]]
+        """
+        codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
+        count = int(codes.max()) + 1
+        cells = (chosen & labels, chosen & ~labels, ~chosen & labels, ~chosen & ~labels)
+        per_group = np.stack([np.bincount(codes[mask], minlength=count) for mask in cells], axis=1).astype(np.float64)
+        return np.array([times @ per_group for times in self.times(count)]).reshape(-1, 4)
+
     def at_threshold(self, chosen: Mask, labels: Mask, groups: object) -> dict[str, Floats]:
-        """Precision, recall and F1 of fixed decisions in each replicate; a matrix product over groups.
+        """Precision, recall and F1 of fixed decisions in each replicate.
 
         Example:
             >>> chosen, labels = np.array([True, True, False]), np.array([True, False, True])
             >>> {name: values.tolist() for name, values in Bootstrap(1).at_threshold(chosen, labels, [7, 7, 7]).items()}
             {'precision': [0.5], 'recall': [0.5], 'f1': [0.5]}
         """
-        codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
-        count = int(codes.max()) + 1
-        per_group = np.stack(
-            [
-                np.bincount(codes[mask], minlength=count)
-                for mask in (chosen & labels, chosen & ~labels, ~chosen & labels)
-            ],
-            axis=1,
-        ).astype(np.float64)
-        totals = np.array([times @ per_group for times in self.times(count)]).reshape(-1, 3)
-        tp, fp, fn = totals.T
+        tp, fp, fn, _ = self.counts(chosen, labels, groups).T
         with np.errstate(invalid="ignore", divide="ignore"):
             return {"precision": tp / (tp + fp), "recall": tp / (tp + fn), "f1": 2 * tp / (2 * tp + fp + fn)}
 

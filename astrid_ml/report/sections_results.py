@@ -120,17 +120,24 @@ def _cell(count: float, share: float | None) -> tuple[str, float | None]:
 
 
 def _prevalence(found: pd.DataFrame) -> TableView:
-    shown = pd.DataFrame(
-        {
-            "real": [
-                ("this fold: " if place == 0 else "") + (f"1 in {show(round(1 / p, 1))}" if p > 0 else "none")
-                for place, p in enumerate(found["prevalence"].astype(float))
-            ],
-            "AUCPR": [fixed(value) for value in found["aucpr"].astype(float)],
-            "precision": [fixed(value) for value in found["precision_at_threshold"].astype(float)],
-        }
+    shown: dict[str, list[str]] = {
+        "real": [
+            ("this fold: " if place == 0 else "") + (f"1 in {show(round(1 / p, 1))}" if p > 0 else "none")
+            for place, p in enumerate(found["prevalence"].astype(float))
+        ]
+    }
+    for name, title, stem in (("aucpr", "AUCPR", "aucpr"), ("precision_at_threshold", "precision", "precision")):
+        cells = found[[name, f"{stem}_low", f"{stem}_high"]].astype(float).to_numpy().tolist()
+        shown[title] = [
+            str(why) if why else fixed(value) + (f" ({span((low, high))})" if math.isfinite(low) else "")
+            for (value, low, high), why in zip(cells, found[f"{stem}_why"], strict=True)
+        ]
+    caption = (
+        "The same scores where real ones are rarer, with 95 % intervals; precision is at the threshold. It is taken "
+        "that the bogus there are the same mixture as here, only more of them. Numbers end where fewer than ten bogus "
+        "carry them."
     )
-    return table(shown, "The same scores where real ones are rarer. Precision is at the threshold.")
+    return table(pd.DataFrame(shown), caption)
 
 
 def _thresholds(found: pd.DataFrame, own: float | None) -> TableView:

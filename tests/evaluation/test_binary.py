@@ -95,10 +95,60 @@ def test_prevalence_table_uses_the_scores_ranking_and_the_decisions() -> None:
     assert rows["aucpr"].iloc[0] == pytest.approx(average_precision_score(table["label"], table["score"]))
     chosen, label = table["decision"].to_numpy(bool), table["label"].to_numpy(bool)
     assert rows["precision_at_threshold"].iloc[0] == pytest.approx(label[chosen].mean())
-    assert rows["aucpr"].is_monotonic_decreasing
+    assert rows["aucpr"].dropna().is_monotonic_decreasing
     assert len(rows) == 5
-    none = prevalence_table(table["score"], label, np.zeros(len(label), bool), [0.01])
+    group = table["group_id"]
+    none = prevalence_table(table["score"], label, np.zeros(len(label), bool), group, [0.1, 0.01], Bootstrap(20))
     assert none["precision_at_threshold"].isna().all()
+    assert none["precision_why"].tolist()[0] == "nothing was chosen"
+
+
+def sky(real: int, bogus: int, seed: int = 0) -> pd.DataFrame:
+    """So many of either class, each a group of its own."""
+    random, label = np.random.default_rng(seed), np.arange(real + bogus) < real
+    score = 1 / (1 + np.exp(-random.normal(3.0 * label - 2, 1)))
+    table = pd.DataFrame({"id": np.arange(len(label)).astype(str), "group_id": np.arange(len(label)), "score": score})
+    return table.assign(label=label.astype(float), decision=(score > 0.5).astype(np.int8), threshold=0.5)
+
+
+def test_other_prevalences_end_where_the_bogus_end() -> None:
+    """125 real and 1,078 bogus know nothing of one in a thousand."""
+    result = BinaryEvaluation(Bootstrap(100), (), None).evaluate(sky(125, 1078))
+    rows = result.tables["prevalence"].set_index("prevalence")
+    known = rows.loc[0.01]
+    assert known["aucpr_low"] < known["aucpr"] < known["aucpr_high"]
+    for rare in (0.001, 0.0001):
+        assert np.isnan(rows.loc[rare]["aucpr"])
+        assert "not measurable with 1,078 bogus" in rows.loc[rare]["aucpr_why"]
+    assert result.metrics["fnr_at_fpr_0.001"] is None
+    assert "at least 10,000 are needed" in result.why["fnr_at_fpr_0.001"]
+    assert result.metrics["fnr_at_fpr_0.01"] is not None
+    few = BinaryEvaluation(Bootstrap(100), (), None).evaluate(sky(125, 900)).flat("test")
+    assert few["test/aucpr_at_1_in_100"] is None
+    assert "not measurable with 900 bogus" in str(few["test/aucpr_at_1_in_100/why"])
+
+
+def test_a_precision_elsewhere_needs_ten_bogus_above_the_threshold() -> None:
+    table = sky(125, 1078)
+    bogus = table[table["label"] == 0].nlargest(11, "score")["score"].to_numpy()
+    for above in (9, 10):
+        cut = (bogus[above - 1] + bogus[above]) / 2
+        made = table.assign(decision=(table["score"] > cut).astype(np.int8), threshold=cut)
+        rows = BinaryEvaluation(Bootstrap(100), (), None).evaluate(made).tables["prevalence"].iloc[1:]
+        assert rows["precision_at_threshold"].isna().all() == (above < 10)
+        assert all("bogus above the threshold" in why for why in rows["precision_why"]) == (above < 10)
+        assert rows["precision_low"].notna().all() == (above >= 10)
+
+
+def test_numbers_at_another_prevalence_are_those_of_a_larger_sample_there() -> None:
+    """Case: the same model on many more bogus; the interval of the few holds what the many measure."""
+    few, many = sky(400, 4000, 1), sky(1000, 99_000, 2)
+    own = (
+        BinaryEvaluation(Bootstrap(200), (), None).evaluate(few).tables["prevalence"].set_index("prevalence").loc[0.01]
+    )
+    assert own["aucpr_low"] < average_precision_score(many["label"], many["score"]) < own["aucpr_high"]
+    called = many[many["decision"] == 1]["label"]
+    assert own["precision_low"] < called.mean() < own["precision_high"]
 
 
 def test_an_all_bogus_model_is_called_out() -> None:
