@@ -106,8 +106,8 @@ class Subtraction:
     """The steps between two loaded frames and candidates.
 
     Args:
-        background, stars, register, align, psf, match, bright: the first steps, in order but for ``stars``, which serves
-            ``psf`` and ``match``, and ``register``, which corrects ``align``. ``register`` and ``bright`` may be None.
+        background, stars, register, align, psf, match, bright: the first steps, in order but for ``stars``, which
+            serves ``psf`` and ``match``, and ``register``, which corrects ``align``; it and ``bright`` may be None.
         noise, refine, subtract, tiles, significance, residuals, detect: the further steps, in order.
         realign: px; the reference is resampled anew where stars show it this far off anywhere in the frame.
         blank_margin: px around sources that are not blank sky.
