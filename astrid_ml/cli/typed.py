@@ -16,6 +16,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.found import kind_at
 from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
+from astrid_ml.ranks import first_process
 
 # Hydra's flags; those that take a value behind a blank.
 FLAGS = (
@@ -292,7 +293,8 @@ def check_effects(given: dict[str, str], sweep: bool, verb: Verb, conf: Folder) 
         fix = "leave out output_dir; the dataset goes to paths.data=FOLDER"
         raise UserError("output_dir= beside export=", f"output_dir={given['output_dir']} alone", fix)
     for name, ours in (("hydra.run.dir", "paths.run_dir"), ("hydra.sweep.dir", "paths.sweep_dir")):
-        if name in given and ours in keys_of(verb.config, conf).found:
+        # Lightning starts further processes of a training with Hydra's own key
+        if first_process() and name in given and ours in keys_of(verb.config, conf).found:
             fix = f"write {ours}={given[name]}"
             raise UserError(f"{ours}= for the folder of results", f"{name}={given[name]}", fix)
     if sweep and "paths.run_dir" in given:

