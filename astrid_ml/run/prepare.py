@@ -105,10 +105,10 @@ def plan(config: dict[str, Any]) -> Path:
 
 def _arguments(config: dict[str, Any], pipeline: DomainPipeline, labeller: Labeller | None) -> dict[str, Any]:
     return {
+        "name": check_name(str(config["name"])),  # before raw files are simulated
         "pipeline": pipeline,
         "raw": raw_paths(config),
         "store": Path(config["paths"]["data"]),
-        "name": check_name(str(config["name"])),
         "labeller": labeller,
         "data_seed": int(config["data"]["seed"]),
         "hash_inputs": bool(config["hash_inputs"]),

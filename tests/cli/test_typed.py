@@ -71,7 +71,7 @@ def test_values_of_flags_are_no_overrides() -> None:
 
 @pytest.mark.parametrize("value", ["1", "-2", "0.5", "true", "False", "nan", "-inf", "1e3", "{a:1}", "(x)", "'x'"])
 def test_what_is_no_name_is_no_option(value: str) -> None:
-    with pytest.raises(UserError, match="calibration: one of isotonic, none, temperature"):
+    with pytest.raises(UserError, match="calibration: one of beta, chosen, isotonic, none, temperature"):
         option_of("calibration", value, CONF)
 
 
