@@ -46,18 +46,19 @@ class Align:
         Args:
             science, reference: the frames.
             correction: affine (2, 3) of (1, x, y): how far (px) the aligned reference was found off; ``lanczos`` only.
+                Without a WCS, how far the reference itself is off pixel by pixel.
 
         Raises:
             UserError: a frame without WCS, or too little overlap.
         """
-        if (science.wcs is None or reference.wcs is None) and correction is not None:
-            out = on_grid(reference, _moved(science.shape, correction, self.step), self.order, True)
-            check_overlap(out.overlap, self.min_overlap, reference.name)
-            return out.with_(wcs=science.wcs)
-        if science.wcs is None or reference.wcs is None:
-            raise UserError("two frames with a celestial WCS", "one without", "use preprocessing/align=none if aligned")
         correction = correction if self.method == "lanczos" else None
-        grid = pixel_map(science.wcs, reference.wcs, science.shape, correction, self.step)
+        if science.wcs is not None and reference.wcs is not None:
+            grid = pixel_map(science.wcs, reference.wcs, science.shape, correction, self.step)
+        elif correction is not None:
+            grid = _moved(science.shape, correction, self.step)
+        else:
+            fix = "use preprocessing/align=none if aligned, preprocessing/align=lanczos to place them by their sources"
+            raise UserError("two frames with a celestial WCS", "one without", fix)
         planes = None if self.method == "lanczos" else _reproject(science, reference, self.method)
         out = on_grid(reference, grid, self.order, "/sr" not in reference.unit.lower(), planes)
         check_overlap(out.overlap, self.min_overlap, reference.name)

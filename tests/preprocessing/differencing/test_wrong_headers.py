@@ -13,7 +13,9 @@ import torch
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction
 from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.grid.align import Align
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
+from astrid_ml.preprocessing.differencing.stars.select import find_sources
 from astrid_ml.preprocessing.simulated_sky.pair import SkyPair
 
 
@@ -77,3 +79,19 @@ def test_the_kept_pair_whose_header_is_off(real_data: Path) -> None:
     lost, false = missed(done, pd.read_csv(folder / "truth.csv"))
     assert lost == 0 and false <= 3
     assert done.quality.flux_ratio == pytest.approx(1.25, rel=0.02)
+
+
+def test_a_psf_that_came_with_a_turned_frame_is_turned_with_it(sky: SkyPair) -> None:
+    t = torch.arange(21.0) - 10
+    long = torch.exp(-((t[None, :] / 4) ** 2) - (t[:, None] / 2) ** 2)
+    names, steps = ("data", "variance", "mask"), Subtraction()
+    planes = {name: torch.rot90(getattr(sky.reference, name), 1, (0, 1)).contiguous() for name in names}
+    blind = steps.flat(sky.reference.with_(**planes, psf=long / long.sum(), saturated=None, wcs=None))
+    aligned = steps._by_pattern(sky.science, blind, find_sources(steps.flat(sky.science)))[0]
+    assert aligned.psf is not None
+    assert torch.allclose(aligned.psf, long.T / long.sum(), atol=1e-3)
+
+
+def test_a_way_of_aligning_that_needs_a_wcs_says_so(sky: SkyPair) -> None:
+    with pytest.raises(UserError, match=r"celestial WCS; got one without.*align=lanczos"):
+        replace(Subtraction(), align=Align(method="interp"))(sky.science, sky.reference.with_(wcs=None))
