@@ -79,7 +79,7 @@ def operating(report: RunReport) -> SectionView | None:
     calibration = report.record.get("calibration") or {}
     sentence = ""
     if calibration.get("threshold") is not None:
-        on = "the calibrated probability" if calibration.get("calibrated") else "the raw score"
+        on = "the probability" if calibration.get("calibrated") else "the raw score"
         rule = calibration.get("rule", "given")
         sentence = f"Calibration: {chosen['words']}. " if (chosen := calibration.get("chosen")) else ""
         sentence += f"The threshold is {calibration['threshold']:.4g} on {on}; its rule: {rule}."
@@ -122,20 +122,20 @@ def _cell(count: float, share: float | None) -> tuple[str, float | None]:
 def _prevalence(found: pd.DataFrame) -> TableView:
     shown: dict[str, list[str]] = {
         "real": [
-            ("this fold: " if place == 0 else "") + (f"1 in {show(round(1 / p, 1))}" if p > 0 else "none")
+            ("here: " if place == 0 else "") + (f"1 in {show(round(1 / p, 1))}" if p > 0 else "none")
             for place, p in enumerate(found["prevalence"].astype(float))
         ]
     }
     for name, title, stem in (("aucpr", "AUCPR", "aucpr"), ("precision_at_threshold", "precision", "precision")):
         cells = found[[name, f"{stem}_low", f"{stem}_high"]].astype(float).to_numpy().tolist()
         shown[title] = [
-            str(why) if why else fixed(value) + (f" ({span((low, high))})" if math.isfinite(low) else "")
+            "not measurable" if why else fixed(value) + (f" ({span((low, high))})" if math.isfinite(low) else "")
             for (value, low, high), why in zip(cells, found[f"{stem}_why"], strict=True)
         ]
     caption = (
         "The same scores where real ones are rarer, with 95 % intervals; precision is at the threshold. It is taken "
         "that the bogus there are the same mixture as here, only more of them. Numbers end where fewer than ten bogus "
-        "carry them."
+        "carry them: an AUCPR at 1 in 1,000 needs ten thousand in all, a precision ten above the threshold."
     )
     return table(pd.DataFrame(shown), caption)
 

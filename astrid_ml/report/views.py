@@ -26,7 +26,7 @@ UNBROKEN_ROWS = 30
 # Texts up to this length stay on one line, also where a phone makes columns narrow.
 UNWRAPPED = 18
 
-_NUMBER = re.compile(r"(this fold: )?[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( ?%)?")
+_NUMBER = re.compile(r"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( ?%)?")
 _SPAN = re.compile(r"[-+\d.,e]+ to [-+\d.,e]+")
 
 
