@@ -138,10 +138,10 @@ def command(folder: Path, words: Sequence[str], store: Path, kill: str) -> str:
     return hit[0] if hit else ""
 
 
-def prepared(folder: Path, raw: str, domain: str, way: str, kill: bool) -> Run:
+def prepared(folder: Path, raw: str, domain: str, way: str, kill: bool, more: Sequence[str]) -> Run:
     """Prepare a dataset in one way, and say what it took."""
     store = folder / f"{raw}-{way}-{kill}"
-    words = ["prepare", f"preprocessing={domain}", f"paths.raw={raw}", f"paths.data={store.name}", *WAYS[way]]
+    words = ["prepare", f"preprocessing={domain}", f"paths.raw={raw}", f"paths.data={store.name}", *WAYS[way], *more]
     begun, before = time.monotonic(), spent()
     if way == "shards":
         hits = [
@@ -161,12 +161,12 @@ def spent() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def compare(folder: Path, what: str, size: int, domain: str, ways: Sequence[str]) -> bool:
-    """Print a line a way; whether all datasets are equal."""
+def compare(folder: Path, what: str, size: int, domain: str, ways: Sequence[str], more: Sequence[str] = ()) -> bool:
+    """Print a line a way; whether all datasets are equal. ``more``: further words of the command."""
     marks, base = set(), Run(0.0, 0.0, "")
     for way in ways:
-        quiet = prepared(folder, what, domain, way, False)
-        hurt = prepared(folder, what, domain, way, True)
+        quiet = prepared(folder, what, domain, way, False, more)
+        hurt = prepared(folder, what, domain, way, True, more)
         base = base if base.digest else quiet
         marks |= {quiet.digest, hurt.digest}
         said = f"{hurt.killed} was killed" if hurt.killed else "ended before the kill"
@@ -198,7 +198,7 @@ def main() -> None:
             same &= compare(folder, what, int(size), domain, ways)
         if given["packets"] != "0":
             write_packets(folder / "packets", int(given["packets"]))
-            same &= compare(folder, "packets", int(given["packets"]), "alerts", ways)
+            same &= compare(folder, "packets", int(given["packets"]), "alerts", ways, ("label=none",))
     sys.exit(0 if same else 1)
 
 

@@ -43,6 +43,12 @@ class CroissantCommand:
         write = path.suffix != ".json" and (self.rewrite or not file.is_file())
         if self.splits is not None and not Path(self.splits).is_file():
             raise UserError("splits=FILE.parquet that exists", found(self.splits), "check the path")
+        if not write and (self.provenance or self.splits is not None):
+            raise UserError(
+                "rewrite=true beside provenance or splits, which only a description that is written holds",
+                f"{file}, which is only checked",
+                "add rewrite=true" if path.suffix != ".json" else f"add rewrite=true and dataset={path.parent}",
+            )
         if write:
             if not (path / "dataset.json").is_file() and (path / TABLE).is_file():
                 write_table_croissant(path / TABLE, provenance=self.provenance)

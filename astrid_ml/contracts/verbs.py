@@ -31,6 +31,14 @@ class TellsColumns(Protocol):
 
 
 @runtime_checkable
+class TellsSize(Protocol):
+    """A simulator that says how much room its files take, before it makes one."""
+
+    def bytes_needed(self) -> int:
+        """A lower bound of all files together."""
+
+
+@runtime_checkable
 class ChecksFirst(Protocol):
     """A part that can refuse its own values, or a file of its own, before there are samples.
 

@@ -35,8 +35,9 @@ from astrid_ml.executors.contract import Executor
 from astrid_ml.models.tasks.task import Task
 from astrid_ml.nearest import nearest
 from astrid_ml.pipeline.contract import check_pipeline
-from astrid_ml.run.raw import refuse_store_of_raw
+from astrid_ml.run.raw import refuse_store_of_raw, refuse_without_room
 from astrid_ml.run.trial import check_task, try_batch
+from astrid_ml.splits.folds import FOLDS
 from astrid_ml.splits.plan import Split
 
 _REFUSALS = (TypeError, ValueError, ZeroDivisionError)
@@ -57,12 +58,14 @@ def check_parts(config: dict[str, Any]) -> None:
     check_preparation(pipeline, labeller, build(config["executor"], trust), known)
     split = build(config["split"], trust)
     check_part(split, Split, "split=")
+    check_enough(simulator_of(config))
     check_first(split, known)
     datamodule, judge = build(config["datamodule"], trust), build(config["evaluation"], trust)
     check_part(judge, Judge, "evaluation=")
     check_datamodule(datamodule)
     check_kinds(pipeline, datamodule)
     check_sizes(pipeline, datamodule)
+    check_sizes(simulator_of(config), datamodule)
     check_channels(pipeline, datamodule)
     check_features(config, pipeline, datamodule, split)
     with torch.random.fork_rng(devices=[]):  # the run's own weights come from its seed alone
@@ -148,9 +151,10 @@ def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> Mapping[str, 
     """
     if not config.get("dataset"):
         refuse_store_of_raw(config)
-    if config.get("dataset") or config["paths"]["raw"] is not None or not config.get("simulate"):
+    simulator = simulator_of(config)
+    if simulator is None:
         return {}
-    simulator = build(config["simulate"], config.get("trust", []))
+    refuse_without_room(simulator, Path(config["paths"]["data"]))
     wanted = type(pipeline).domain
     if isinstance(simulator, MakesRaw) and simulator.domain != wanted:
         raise UserError(
@@ -159,6 +163,24 @@ def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> Mapping[str, 
             f"choose preprocessing={simulator.domain} with it, or another simulate=",
         )
     return simulator.column_values() if isinstance(simulator, TellsValues) else {}
+
+
+def simulator_of(config: dict[str, Any]) -> Any:
+    """The simulation that makes the raw files; None where the user has files or a dataset."""
+    if config.get("dataset") or config["paths"]["raw"] is not None or not config.get("simulate"):
+        return None
+    return build(config["simulate"], config.get("trust", []))
+
+
+def check_enough(simulator: Any) -> None:
+    """Refuse a simulation of fewer exposures, pairs or objects than there are sets to share them out to."""
+    n = getattr(simulator, "n", None)
+    if n is not None and n < len(FOLDS):
+        raise UserError(
+            f"simulate.n of at least {len(FOLDS)}, for {' and '.join(FOLDS)}",
+            f"simulate.n={n}",
+            "leave out simulate.n, or give more",
+        )
 
 
 def check_first(part: object, known: Mapping[str, Collection[str]]) -> None:
@@ -184,7 +206,12 @@ def check_kinds(pipeline: DomainPipeline, datamodule: object) -> None:
 
 
 def check_sizes(pipeline: object, datamodule: object) -> None:
-    """Refuse a network of larger stamps than the pipeline cuts."""
+    """Refuse a network of larger stamps than there are.
+
+    Args:
+        pipeline: that cuts stamps, or a simulation that makes them.
+        datamodule: that wants some.
+    """
     if not isinstance(pipeline, HasStampSize) or not isinstance(datamodule, HasStampSize):
         return
     there, wanted = pipeline.stamp_size, datamodule.stamp_size
@@ -217,9 +244,7 @@ def check_features(config: dict[str, Any], pipeline: DomainPipeline, datamodule:
             check_columns(numbers, there, texts)
             check_columns(of_split, there, group="split")
         return
-    simulates = config["paths"]["raw"] is None and config.get("simulate")
-    trust = config.get("trust", [])
-    labeller, simulator = build(config.get("label"), trust), build(config["simulate"], trust) if simulates else None
+    labeller, simulator = build(config.get("label"), config.get("trust", [])), simulator_of(config)
     if labeller is not None and not type(labeller).__module__.startswith("astrid_ml."):
         return  # it may add columns of its own
     told = [part.column_names() for part in (pipeline, simulator) if isinstance(part, TellsColumns)]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import build
+from astrid_ml.contracts.verbs import TellsSize
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole_folder, write_json
 from astrid_ml.fingerprint import fingerprint
@@ -50,6 +52,25 @@ def refuse_store_of_raw(config: dict[str, Any]) -> None:
             raise UserError("a store of prepared data in a folder of its own", got, fix)
 
 
+def refuse_without_room(simulator: object, place: Path) -> None:
+    """Refuse a simulation whose files cannot lie on the disk, before one of them is made.
+
+    Args:
+        simulator: that is to run.
+        place: where its files will lie, perhaps not there yet.
+
+    Raises:
+        UserError: names both sizes.
+    """
+    if not isinstance(simulator, TellsSize):
+        return
+    there = next(folder for folder in (place.absolute(), *place.absolute().parents) if folder.is_dir())
+    needed, free = simulator.bytes_needed(), shutil.disk_usage(there).free
+    if needed > free:
+        got = f"{free / 1e9:,.1f} GB free there, and files of {needed / 1e9:,.1f} GB or more to simulate"
+        raise UserError(f"room for the simulated files at {place}", got, "lower simulate.n, or choose another place")
+
+
 def simulated(config: dict[str, Any]) -> Path:
     """Simulate into ``STORE/raw/<fingerprint>``, once: a training seed does not change it, ``data.seed`` does."""
     simulator = build(config["simulate"], config.get("trust", []))
@@ -61,6 +82,7 @@ def simulated(config: dict[str, Any]) -> Path:
         if (place / "simulated.json").is_file():
             return place
     target = places[0]
+    refuse_without_room(simulator, target)
     with whole_folder(target, "simulated.json") as work:
         summary = simulator.run(work, seed)
         write_json(work / "simulated.json", {"seed": seed, **summary})

@@ -50,6 +50,10 @@ class SimulatePairs:
     in_galaxies: Share = 0.5
     snr: Annotated[Sequence[Positive], Ordered()] = (4.0, 40.0)
 
+    def bytes_needed(self) -> int:
+        """Both images of each pair."""
+        return self.n * 2 * int(self.shape[0]) * int(self.shape[1]) * 4
+
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write ``pair_<i>_{science,reference}.fits`` (image, PSF), ``pair_<i>_truth.csv`` and ``manifest.csv``."""
         if self.n < 1 or len(self.shape) != 2 or min(self.shape) < 64:
@@ -71,7 +75,7 @@ class SimulatePairs:
             snr=(self.snr[0], self.snr[1]),
         )
         rows, sources = [], 0
-        for i in bar(range(self.n), "simulating", True):
+        for i in bar(range(self.n), "simulating"):
             pair = simulate_pair(config, int(np.random.SeedSequence([seed, i]).generate_state(1)[0]))
             names = {side: f"pair_{i:03d}_{side}.fits" for side in ("science", "reference")}
             _write(output_dir / names["science"], pair.science, pair.psfs[0].numpy(), 60001.0)

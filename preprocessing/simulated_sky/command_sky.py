@@ -73,6 +73,10 @@ class SimulateSky:
         """The missions."""
         return {"mission": tuple(map(canonical, self.missions))}
 
+    def bytes_needed(self) -> int:
+        """Both images of each pair."""
+        return self.n * 2 * int(self.shape[0]) * int(self.shape[1]) * 4
+
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write the files.
 

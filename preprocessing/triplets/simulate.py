@@ -14,6 +14,7 @@ from astrid_ml.files import whole, write_array
 from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.triplets.artefacts import ARTEFACTS
 from astrid_ml.preprocessing.triplets.missions import MISSIONS
+from astrid_ml.preprocessing.triplets.render import SIZE
 from astrid_ml.preprocessing.triplets.scene import draw_fields, simulate_batch
 from astrid_ml.types import Count, Filled, Level, Ordered, Positive
 
@@ -60,6 +61,15 @@ class SimulateTriplets:
         """Those of the truth, and what the pipeline measures."""
         return COLUMNS
 
+    @property
+    def stamp_size(self) -> int:
+        """Pixels on a side."""
+        return SIZE
+
+    def bytes_needed(self) -> int:
+        """The stamps; the tables beside them are small."""
+        return self.n * 3 * SIZE * SIZE * 4
+
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write ``triplets_<mission>_<part>.npy`` and ``.parquet``.
 
@@ -92,7 +102,13 @@ class SimulateTriplets:
                 )
                 counts["triplets"] += size
                 counts["real"] += int(table["label"].sum())
-        return {**counts, "missions": [canonical(name) for name in self.missions], "seed": seed}
+        summary = {**counts, "missions": [canonical(name) for name in self.missions], "seed": seed}
+        lacking = [
+            name for name, number in (("real", counts["real"]), ("bogus", self.n - counts["real"])) if not number
+        ]
+        return summary | (
+            {"note": f"no {lacking[0]} triplet: raise simulate.n for some of both kinds"} if lacking else {}
+        )
 
     def _write(self, folder: Path, name: str, part: int, size: int, random: np.random.Generator) -> pd.DataFrame:
         mission = MISSIONS[name]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves
+from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
+from astrid_ml.preprocessing.roman.simulate.command import SimulateRoman
+from astrid_ml.preprocessing.simulated_sky.command_pairs import SimulatePairs
+from astrid_ml.preprocessing.simulated_sky.command_sky import SimulateSky
 from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
-from astrid_ml.run.raw import raw_paths, refuse_store_of_raw, simulated
+from astrid_ml.run.raw import raw_paths, refuse_store_of_raw, refuse_without_room, simulated
 
 TARGET = f"{SimulateTriplets.__module__}.SimulateTriplets"
 
@@ -56,6 +62,31 @@ def test_a_simulation_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="NOSUCH"):
         simulated(config(tmp_path, missions=["NOSUCH"]))
     assert list((tmp_path / "raw").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [SimulateTriplets, SimulateSky, SimulatePairs, SimulateLightcurves, SimulateRoman])
+def test_files_that_cannot_lie_on_the_disk_are_refused_before_one_is_made(kind: Any, tmp_path: Path) -> None:
+    simulator = kind()
+    refuse_without_room(simulator, tmp_path / "not" / "there")
+    with pytest.raises(UserError, match=r"GB free there, and files of [\d,]+\.\d GB or more"):
+        refuse_without_room(replace(simulator, n=10**13), tmp_path / "not" / "there")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_room_that_a_simulation_asks_for_is_a_lower_bound(tmp_path: Path) -> None:
+    simulators: list[Any] = [
+        SimulateTriplets(n=20),
+        SimulateLightcurves(n=200, templates=3),
+        SimulatePairs(n=1, shape=(64, 64)),
+        SimulateSky(n=1, shape=(128, 128)),
+        SimulateRamps({"a": 1.5}, n=1, num_frames=9, image_shape=(100, 100), snowballs_per_exp_range=(0, 0)),
+    ]
+    for number, simulator in enumerate(simulators):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        simulator.run(folder, 1)
+        taken = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        assert 0.05 * taken < simulator.bytes_needed() < taken
 
 
 def test_prepared_data_do_not_go_between_raw_files(tmp_path: Path) -> None:

@@ -70,18 +70,34 @@ class AssociateCommand:
         if not len(kept) and len(objects):
             most = int(objects["n_candidates"].max())
             report["why"] = f"no object has {self.min_candidates} candidates (min_candidates); the most has {most}"
+        if unused := self._without_candidates(candidates):
+            report["mission_radius_without_candidates"] = unused
         write_report(folder / "report.json", report)
         return report | {"output_dir": self.output_dir}
 
+    def _without_candidates(self, candidates: pd.DataFrame) -> list[str]:
+        """Missions whose radius was given and of which there is no candidate."""
+        there = missions_of(candidates)
+        return [name for name in self.mission_radius if canonical(name) not in map(canonical, there)]
+
     def _refuse_strange_missions(self, candidates: pd.DataFrame) -> None:
         """A mission that no candidate is of and nobody knows is misspelt: its radius would count for nothing."""
-        there = set(candidates["mission"].dropna().astype(str)) if "mission" in candidates else set()
+        there = missions_of(candidates)
         known = {canonical(name) for name in there}
         for name in self.mission_radius:
             if canonical(name) not in known and not is_known(name):
                 got = f"mission_radius.{name}, and candidates of {', '.join(sorted(there)) or 'no mission'}"
                 fix = misspelt(name) or f"leave out mission_radius.{name}"
                 raise UserError("missions of the candidates in mission_radius", got, fix)
+
+
+def missions_of(candidates: pd.DataFrame) -> set[str]:
+    """As they are written there; none where the table does not tell.
+
+    Args:
+        candidates: of any images.
+    """
+    return set(candidates["mission"].dropna().astype(str)) if "mission" in candidates else set()
 
 
 def _candidates(path: Path) -> pd.DataFrame:

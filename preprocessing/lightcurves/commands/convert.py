@@ -19,12 +19,12 @@ from astrid_ml.found import found
 from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
 from astrid_ml.pipeline.shards import share_of
 from astrid_ml.preprocessing.lightcurves.curves.exchange import MEANING, ExchangeWriter, read_epochs
-from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
 from astrid_ml.reasons import in_words
 from astrid_ml.temporaries import forget_orphans
-from astrid_ml.types import Count, InUnits, Positive
+from astrid_ml.types import Count, InUnits, Positive, Range
 
 FORM = 2  # of the parts: raised when the same files and settings give other bytes
 
@@ -48,7 +48,7 @@ class ConvertCommand:
     output_dir: str
     executor: Executor | None = None
     wavelengths: Annotated[dict[str, Positive], InUnits("um")] = field(default_factory=dict)
-    zero_point: Annotated[float, InUnits("mag")] | None = None
+    zero_point: Annotated[float, Range(-10.0, 60.0), InUnits("mag")] | None = None
     row_group: Count = 2000
     shard: str | None = None
     format: str | list[str] | None = None
@@ -91,6 +91,8 @@ class ConvertCommand:
             if formats and part.is_file():
                 (output / "epochs").mkdir(exist_ok=True)
                 write_formats(read_epochs(part), part_of(output / "epochs", number), MEANING.meaning, formats)
+        if self.zero_point is not None and not report["counts"].get(BY_GIVEN):
+            report["zero_point_unused"] = "each file tells its own zero point, or has magnitudes"
         write_json(output / "report.json", report)
         named = ("drops", "repairs", "failed_sources", "in_several_sources", "photflag_bits")
         summary = {name: value for name, value in report.items() if name not in named}

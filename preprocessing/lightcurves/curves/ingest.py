@@ -12,6 +12,7 @@ import pandas as pd
 from astrid_ml.preprocessing.lightcurves.curves.bands import wavelengths_of
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 
+BY_GIVEN = "files_by_the_given_zero_point"  # a count: of files that do not tell theirs
 REPEATED = "object_id more than once in this file; the first is kept"
 
 

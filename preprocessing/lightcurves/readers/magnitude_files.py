@@ -23,7 +23,7 @@ import pyarrow.csv as pa_csv
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
-from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble
+from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account, assemble
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
@@ -182,6 +182,7 @@ def read_together(files: Mapping[str, bytes], account: Account, zero_point: floa
     header = next(iter(files.values())).partition(b"\n")[0]
     try:
         rows = epochs_of(b"\n".join([header, *(body for body in bodies if body)]), zero_point)
+        account.counts[BY_GIVEN] += len(files) if b"mag" not in header.split(b",") else 0
         return [rows.assign(object_id=np.repeat(np.array(list(files), dtype=object), lengths))]
     except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
         if len(files) == 1:

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from astrid_ml.avro import read_header, records
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
-from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.gathered import Gathered
@@ -63,13 +63,18 @@ class Dialect:
 
     survey: str
 
+    @property
+    def zero_point(self) -> float | None:
+        """AB, of the survey's fluxes; None where the schema does not say whose they are."""
+        return {"LSST": 31.4, "ELASTICC": 27.5}.get(self.survey)
+
     def to_fluxcal(self, zero_point: float | None, path: Path) -> float:
         """Factor from the file's fluxes to FLUXCAL.
 
         Raises:
             UserError: neither the schema nor the user says which zero point the fluxes have.
         """
-        found = {"LSST": 31.4, "ELASTICC": 27.5}.get(self.survey, zero_point)
+        found = zero_point if self.zero_point is None else self.zero_point
         if found is None:
             raise UserError(
                 "a zero point of the fluxes", f"a schema that does not tell it in {path.name}", "zero_point=31.4 (nJy)"
@@ -123,17 +128,19 @@ def read_alerts(
     """
     gathered = Gathered()
     for path in members:
-        own = Gathered()  # a file counts whole or not at all
+        own, given = Gathered(), False  # a file counts whole or not at all
         try:
             for dialect, measured, about in of_parquet(path) if path.suffix.lower() == ".parquet" else of_avro(path):
                 scale = dialect.to_fluxcal(zero_point, path)
                 scaled = measured.assign(flux=measured["flux"] * scale, flux_err=measured["flux_err"] * scale)
                 own.add(scaled, about.assign(survey=dialect.survey or None))
+                given |= dialect.zero_point is None
         except (pa.ArrowException, OSError, EOFError, ValueError) as error:
             account.drop(path.name, f"the file is cut off or damaged: {type(error).__name__}")
             account.read += 1
             continue
         gathered.merge(own)
+        account.counts[BY_GIVEN] += int(given)
     if not gathered.epochs:
         raise UserError("alerts with light curves", "none that can be read", "fetch the files again")
     return gathered.joined(account, wavelengths)

@@ -54,6 +54,10 @@ class SimulateLightcurves:
         """The two parts, of which each class has objects."""
         return {"part": ("train", "test")}
 
+    def bytes_needed(self) -> int:
+        """Epochs of 60 visits or more, compressed or not: each object took more than this in what was measured."""
+        return self.n * 1000
+
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write the files and ``truth.parquet``; returns counts by part and class."""
         kinds: dict[str, Transient | None] = {kind.label: kind for kind in TRANSIENTS}
@@ -74,7 +78,12 @@ class SimulateLightcurves:
                 counts.setdefault(part.lower(), {})[label] = len(head)
                 truths.append(head.assign(label=label, part=part.lower()))
         pd.concat(truths, ignore_index=True).to_parquet(output_dir / "truth.parquet", index=False)
-        return {"objects": first - 1, "parts": counts, "seed": seed}
+        summary = {"objects": first - 1, "parts": counts, "seed": seed}
+        if first - 1 == self.n:
+            return summary
+        few = f"each part has at least 2 objects of each of {len(kinds)} classes"
+        note = few if first - 1 > self.n else "further objects were not detected twice"
+        return summary | {"note": f"not simulate.n={self.n}: {note}"}
 
     def _simulate(
         self, label: str, kind: Transient | None, wanted: int, random: np.random.Generator
@@ -127,9 +136,11 @@ def draw_library(kind: Transient | None, size: int, random: np.random.Generator)
 
 
 def apportion(shares: Floats, total: int) -> Ints:
-    """Whole numbers in proportion to ``shares`` that add up to ``total``, at least 2 each."""
+    """Whole numbers in proportion to ``shares``, at least 2 each, that add up to ``total`` where that is enough."""
     exact = shares / shares.sum() * total
     out: Ints = np.maximum(np.floor(exact).astype(np.int64), 2)
     order = np.argsort(out - exact)
     out[order[: max(total - int(out.sum()), 0)]] += 1
+    while out.sum() > total and out.max() > 2:  # what the rare classes got is taken from the most generous share
+        out[np.argmax(np.where(out > 2, out - exact, -np.inf))] -= 1
     return out

@@ -146,6 +146,12 @@ class SimulateRamps:
         settings = {"patch_size": list(self.patch_size), "overlap": self.overlap, "num_classes": self.num_classes}
         return {"exposures": len(names), "detectors": sorted(self.gain_library), **settings}
 
+    def bytes_needed(self) -> int:
+        """The raw counts of each exposure."""
+        exposures = self.n if self.n is not None else len(self.plan())
+        h, w = self.image_shape
+        return exposures * self.num_integrations * self.num_frames * h * w * 2
+
     def plan(self) -> list[tuple[str, bool]]:
         """(detector, with events) of each exposure, rounds outermost."""
         per_detector = [True] * self.num_exposure_events + [False] * self.num_baseline_exposures

@@ -71,6 +71,10 @@ class SimulateRoman:
     registration: Annotated[NonNegative, InUnits("px")] = 0.05
     double_references: Share = 0.2
 
+    def bytes_needed(self) -> int:
+        """Science, reference and difference image of each job."""
+        return self.n * 3 * int(self.shape[0]) * int(self.shape[1]) * 4
+
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write ``<procdate>/jid<N>/`` and ``<BAND>_fields.txt``.
 

@@ -114,6 +114,12 @@ def test_numbers_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         SimulateTriplets(prevalence=1.5).run(tmp_path, 1)
 
 
+def test_a_sample_without_one_of_the_classes_says_so(tmp_path: Path) -> None:
+    assert "no real triplet" in SimulateTriplets(n=3, prevalence=0.001).run(tmp_path, 1)["note"]
+    assert "no bogus triplet" in SimulateTriplets(n=3, prevalence=0.999).run(tmp_path, 1)["note"]
+    assert "note" not in SimulateTriplets(n=40, prevalence=0.5).run(tmp_path, 1)
+
+
 @pytest.mark.parametrize("damage", ["text", "cut short", "empty"])
 def test_damaged_stamps_fail_the_unit_and_are_called_so(damage: str, tmp_path: Path) -> None:
     SimulateTriplets(n=10, part=10, missions=["ZTF"]).run(tmp_path, 1)

@@ -113,6 +113,12 @@ def test_bad_curves_are_dropped_by_name_and_bad_rows_counted(tmp_path: Path) -> 
     assert written.set_index("object_id")["flux"]["negative error"].tolist() == [20.0, 30.0]
 
 
+def test_a_zero_point_that_no_file_needs_is_said_to_be_unused(tmp_path: Path) -> None:
+    write_pair(tmp_path, [curve("a")])
+    summary = ConvertCommand(str(tmp_path), str(tmp_path / "out"), zero_point=31.4).run()
+    assert "tells its own zero point" in summary["zero_point_unused"]
+
+
 def test_labels_of_a_compilation_are_no_filters(tmp_path: Path) -> None:
     path = write_pair(tmp_path, [curve("a", BAND=["g", "H", "g"])], FILTERS="bcdgH")
     assert np.isnan(read_snana(path, Account()).wavelengths).all()

@@ -55,6 +55,7 @@ def test_surveys_come_together_as_one_table(tmp_path: Path, archived: bool) -> N
         place = tmp_path / "set.tar.gz"
         pack(tmp_path / "raw", place)
     summary = ConvertCommand(str(place), str(tmp_path / "out"), zero_point=31.4).run()
+    assert summary["counts"]["files_by_the_given_zero_point"] == 1
     objects = pd.read_parquet(tmp_path / "out" / "objects").set_index("object_id")
     assert (summary["read"], summary["objects"], summary["dropped"]) == (5, 4, 1)
     assert objects["survey"].fillna("").to_dict() == {"ZTF1": "ZTF", "ZTF2": "ZTF", "5": "SDSS", "6": ""}

@@ -14,7 +14,7 @@ import pytest
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
-from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers import gathered
 from astrid_ml.preprocessing.lightcurves.readers.gathered import Gathered
@@ -117,7 +117,8 @@ def test_a_schema_that_does_not_tell_its_zero_point_needs_the_users(tmp_path: Pa
     write_avro(tmp_path / "a.avro", ELASTICC, about, alerts(ELASTICC, about))
     with pytest.raises(UserError, match="zero point"):
         read(tmp_path)
-    assert read(tmp_path, zero_point=27.5)[0].flux[1] == 100.0
+    table, account = read(tmp_path, zero_point=27.5)
+    assert table.flux[1] == 100.0 and account.counts[BY_GIVEN] == 1
     assert read(tmp_path, zero_point=31.4)[0].flux[1] == pytest.approx(2.75423, rel=1e-5)
 
 

@@ -17,7 +17,7 @@ from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
 from astrid_ml.preprocessing.lightcurves.select.selection import Selection
 from astrid_ml.preprocessing.lightcurves.select.sky_flags import ENGINEERED_FEATURES
-from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves
+from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves, apportion
 from astrid_ml.taxonomy import load_taxonomy
 
 
@@ -26,6 +26,20 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sim")
     SimulateLightcurves(n=300, templates=20).run(folder, 5)
     return folder
+
+
+@pytest.mark.parametrize("total", [38, 60, 100, 7000])
+def test_numbers_of_the_classes_add_up_where_two_of_each_are_enough(total: int) -> None:
+    shares = np.array([0.5, *[0.5 / 18] * 9, *[0.001] * 9])
+    numbers = apportion(shares, total)
+    assert numbers.sum() == total and numbers.min() >= 2
+    assert apportion(shares, 20).sum() == 38
+
+
+def test_another_number_than_the_wanted_one_is_said(tmp_path: Path) -> None:
+    summary = SimulateLightcurves(n=20, templates=3).run(tmp_path, 5)
+    assert summary["objects"] > 20
+    assert summary["note"] == "not simulate.n=20: each part has at least 2 objects of each of 19 classes"
 
 
 def test_files_are_right_snana_files_of_every_leaf(simulated: Path) -> None:
