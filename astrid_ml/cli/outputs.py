@@ -111,6 +111,9 @@ def folders_of_jobs(words: Sequence[str], verb: Verb, conf: Folder) -> tuple[boo
         fix = f"sweep over {beside} alone, or type the command once for each of its values"
         raise UserError(f"a sweep over {parts[0]} alone: its jobs fill one output_dir", f"{beside} beside it", fix)
     given = parsed.get("output_dir")
+    if given is not None and given.is_sweep_override():
+        for value in given.sweep_string_iterator():
+            refuse_others(Path(value.strip("'\"")), verb, {}, products_of(keys))
     place = given.value() if given is not None else keys["output_dir"][0].value
     if swept and place == "???":
         raise UserError(

@@ -316,9 +316,14 @@ def _read_meta(path: Path) -> dict[str, Any]:
         raise UserError("a prepared dataset's folder", found(path), "run astrid prepare, or check dataset=")
     file = path / "dataset.json"
     if not file.is_file():
+        wanted = f"{path} to be a prepared dataset (with dataset.json)"
+        if there := sorted(child.parent for child in path.glob("*/dataset.json")):
+            newest = max(there, key=lambda folder: (folder / "dataset.json").stat().st_mtime_ns)
+            number = "1 dataset" if len(there) == 1 else f"{len(there)} datasets"
+            raise UserError(wanted, f"a folder with {number} in it", f"give one of them, for instance {newest}")
         inside = sorted(child.name for child in path.iterdir())[:5]
         raise UserError(
-            f"{path} to be a prepared dataset (with dataset.json)",
+            wanted,
             f"a folder with {', '.join(inside) or 'nothing'} in it",
             "give the folder that astrid prepare printed; one without dataset.json is unfinished: run prepare again",
         )

@@ -217,6 +217,16 @@ def test_a_sweep_over_parts_fills_one_folder_and_nothing_beside_them() -> None:
     assert folders_of_jobs(["-m", "export=a,b", "output_dir=o"], VERBS["prepare"], CONF) == (True, [])
 
 
+def test_a_sweep_over_output_folders_is_refused_before_its_first_job_where_one_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("of the user's own")
+    words = ["-m", f"output_dir='{tmp_path / 'new one'}','{tmp_path / 'mine'}'"]
+    with pytest.raises(UserError, match=r"mine, which holds other files"):
+        folders_of_jobs(words, VERBS["predict"], CONF)
+    assert folders_of_jobs(["-m", f"output_dir='{tmp_path / 'new one'}',b"], VERBS["predict"], CONF) == (False, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_a_link_that_leads_to_itself_has_a_place(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert whole_places([str(tmp_path / "loop"), 3]) == [str(tmp_path / "loop"), 3]

@@ -279,6 +279,9 @@ WRONG: list[tuple[str | list[str], str]] = [
     ("publish input={I}/model", "no shards/ in"),
     ("fsck {I}/model fix=true", "write input="),
     ("audit {I}/prepared split=sky", "write dataset="),
+    ("audit dataset={I}/store split=sky", "give one of them, for instance"),
+    (f"evaluate ckpt_path={MODEL} dataset={{I}}/store output_dir=o", "give one of them, for instance"),
+    ("predict -m ckpt_path=c.ckpt input={I}/triplets output_dir=o,{I}/mine", "which holds other files"),
     ("compare {I}/model {I}/store", "write 'runs=["),
     ("completion bsh", "did you mean bash?"),
 ]
