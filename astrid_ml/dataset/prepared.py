@@ -319,14 +319,11 @@ def _read_meta(path: Path) -> dict[str, Any]:
         wanted = f"{path} to be a prepared dataset (with dataset.json)"
         if there := sorted(child.parent for child in path.glob("*/dataset.json")):
             newest = max(there, key=lambda folder: (folder / "dataset.json").stat().st_mtime_ns)
-            number = "1 dataset" if len(there) == 1 else f"{len(there)} datasets"
-            raise UserError(wanted, f"a folder with {number} in it", f"give one of them, for instance {newest}")
+            got = f"a folder with {len(there)} dataset(s) in it"
+            raise UserError(wanted, got, f"give one of them, for instance {newest}")
         inside = sorted(child.name for child in path.iterdir())[:5]
-        raise UserError(
-            wanted,
-            f"a folder with {', '.join(inside) or 'nothing'} in it",
-            "give the folder that astrid prepare printed; one without dataset.json is unfinished: run prepare again",
-        )
+        fix = "give the folder that astrid prepare printed; one without dataset.json is unfinished: run prepare again"
+        raise UserError(wanted, f"a folder with {', '.join(inside) or 'nothing'} in it", fix)
     try:
         meta: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
