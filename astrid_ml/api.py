@@ -78,6 +78,7 @@ def predict(
     device: str = "auto",
     survey: str | Mapping[str, Any] | list[Any] | None = None,
     format: str | Sequence[str] | None = None,
+    prevalence: float | str | None = None,
 ) -> dict[str, Any]:
     """Score raw files. Typed again with the same words, it scores what is missing.
 
@@ -94,6 +95,8 @@ def predict(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         survey: name or YAML file of the survey whose files they are; by default files say so themselves.
         format: of the table beside parquet: ``ecsv``, ``votable``, ``fits``, or several.
+        prevalence: share of real ones in the sky, ``1/300`` or a number: probabilities and threshold are for it. None
+            keeps that of the checkpoint.
 
     Returns:
         The content of ``report.json``; of a shard, which units failed.
@@ -103,6 +106,7 @@ def predict(
     from astrid_ml.devices import device_of
     from astrid_ml.pipeline.shards import share_of
     from astrid_ml.preprocessing.surveys.registry import settled
+    from astrid_ml.run.prediction.assumed import settled_calibration, with_prevalence
     from astrid_ml.run.prediction.predict import Workplace, predict_files
     from astrid_ml.run.prediction.readers import choose_reader, kinds_read
     from astrid_ml.run.prediction.scoring import Scoring
@@ -114,7 +118,8 @@ def predict(
         raise UserError("overrides as a dictionary, {'evaluation': {...}}", got, "name the node and its values")
     share, where, formats = share_of(shard), device_of(device), formats_of(format)
     record, _ = read_record(Path(ckpt_path))
-    config = merged(record.config, overrides) if overrides else record.config
+    config = with_prevalence(merged(record.config, overrides) if overrides else record.config, prevalence)
+    settled_calibration(config, record.calibration, trust)  # refused before a file is opened
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
     reads = kinds_read(config, trust)
     described = settled(survey)

@@ -54,6 +54,20 @@ class ReadsKinds(Protocol):
 
 
 @runtime_checkable
+class SettlesPrevalence(Protocol):
+    """A judge whose probabilities and threshold can hold for another share of real ones than that of validation.
+
+    Args:
+        prevalence: that share; None for validation's.
+    """
+
+    prevalence: Any
+
+    def settled(self, fitted: dict[str, Any]) -> dict[str, Any]:
+        """What was fitted, at the judge's prevalence."""
+
+
+@runtime_checkable
 class HasExample(Protocol):
     """A datamodule that can make a batch of the shapes of its settings, without data."""
 

@@ -15,6 +15,7 @@ from astrid_ml.evaluation.breakdown import breakdown
 from astrid_ml.evaluation.effect import effect_of
 from astrid_ml.evaluation.intervals import Interval, area_interval, roc_interval
 from astrid_ml.evaluation.prevalence import prevalence_table, too_rare
+from astrid_ml.evaluation.prior import ASSUMED, moved
 from astrid_ml.evaluation.remarks import remarks
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.binary import (
@@ -114,15 +115,14 @@ class BinaryEvaluation:
         except UndefinedError:
             return
         # The ranking is the score's; precision is that of the decisions, whatever their threshold was applied to.
-        mixtures = (float(np.mean(labels)), *PREVALENCES)
+        assumed = _assumed(known)
+        mixtures = (float(np.mean(labels)), *PREVALENCES, *([] if assumed is None else [assumed]))
         table = prevalence_table(scores, labels, self._chosen(known), group, mixtures, self.bootstrap)
         result.tables["prevalence"] = table
-        name, row = "aucpr_at_1_in_100", table.iloc[1 + PREVALENCES.index(0.01)]
-        result.metrics[name] = None if row["aucpr_why"] else float(row["aucpr"])
-        if row["aucpr_why"]:
-            result.why[name] = str(row["aucpr_why"])
-        elif np.isfinite(row["aucpr_low"]):
-            result.intervals[name] = (float(row["aucpr_low"]), float(row["aucpr_high"]))
+        _put_row(result, "aucpr_at_1_in_100", table.iloc[1 + PREVALENCES.index(0.01)], "aucpr")
+        if assumed is not None:
+            _put_row(result, "aucpr_at_prevalence", table.iloc[-1], "aucpr")
+            _put_row(result, "precision_at_prevalence", table.iloc[-1], "precision", "precision_at_threshold")
 
     @staticmethod
     def _single_mission(result: EvaluationResult, known: pd.DataFrame) -> None:
@@ -179,6 +179,9 @@ class BinaryEvaluation:
         if not len(truth):
             return
         pairs = [("", "probability")] if _has(known, "probability") else []
+        if pairs:
+            self._expected(result, known, truth.astype(bool))
+        known = _at_own_share(known, truth)
         for suffix, column in [*pairs, ("_uncalibrated", "score")]:
             p = known[column].to_numpy(dtype=float)
             result.metrics[f"ece{suffix}"] = cal.expected_calibration_error(p, truth)
@@ -188,6 +191,22 @@ class BinaryEvaluation:
             result.tables[f"reliability{suffix}"] = cal.reliability(p, truth)
         if pairs:
             self._effect(result, known, truth)
+
+    def _expected(self, result: EvaluationResult, known: pd.DataFrame, truth: Mask) -> None:
+        """Whether there are as many real ones as the probabilities promise, at the prevalence that they hold for."""
+        name, assumed = "observed_over_predicted", _assumed(known)
+        why = "a class is absent" if truth.all() or not truth.any() else ""
+        why = why or ("" if assumed is None else too_rare(assumed, int((~truth).sum())))
+        result.metrics[name] = None
+        if why:
+            result.why[name] = why
+            return
+        p = known["probability"].to_numpy(dtype=float)
+        result.metrics[name], ends = cal.observed_over_predicted(
+            p, truth, known["group_id"], self.bootstrap.level, assumed
+        )
+        if ends is not None:
+            result.intervals[name] = ends
 
     def _effect(self, result: EvaluationResult, known: pd.DataFrame, truth: Any) -> None:
         """What calibration changed; where it harmed, that stands before all else."""
@@ -229,6 +248,28 @@ class BinaryEvaluation:
         interval = None if ends is None else ends()
         if interval is not None:
             result.intervals[name] = interval
+
+
+def _assumed(known: pd.DataFrame) -> float | None:
+    """The share of real ones that the probabilities were moved to; None where they hold for the sample's."""
+    return float(known[ASSUMED].iloc[0]) if ASSUMED in known and len(known) else None
+
+
+def _at_own_share(known: pd.DataFrame, truth: Any) -> pd.DataFrame:
+    """Probabilities as they are for the sample's own share, so that calibration is judged on the sample as it is."""
+    assumed, share = _assumed(known), float(np.mean(truth))
+    if assumed is None or not 0 < share < 1:
+        return known
+    return known.assign(probability=moved(known["probability"], assumed, share))
+
+
+def _put_row(result: EvaluationResult, name: str, row: pd.Series, kind: str, column: str = "") -> None:
+    """A number of the table of prevalences among the metrics, with its interval or the reason."""
+    result.metrics[name] = None if row[f"{kind}_why"] else float(row[column or kind])
+    if row[f"{kind}_why"]:
+        result.why[name] = str(row[f"{kind}_why"])
+    elif np.isfinite(row[f"{kind}_low"]):
+        result.intervals[name] = (float(row[f"{kind}_low"]), float(row[f"{kind}_high"]))
 
 
 def _has(table: pd.DataFrame, column: str) -> bool:

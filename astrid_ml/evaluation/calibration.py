@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from astrid_ml.contracts.scoring import member_column
 from astrid_ml.errors import UserError
 from astrid_ml.metrics.binary import check_scores
-from astrid_ml.types import Floats
+from astrid_ml.types import Floats, Mask
 
 EDGE = 1e-7
 
@@ -183,7 +184,23 @@ def calibrated_log_odds(scores: Any, fitted: dict[str, Any] | None) -> Floats | 
 
 
 def joined_probability(predictions: pd.DataFrame, members: Sequence[dict[str, Any]]) -> Floats | None:
-    """The sigmoid of the mean of the members' calibrated log-odds; None where one of them is not calibrated.
+    """The sigmoid of :func:`joined_log_odds`.
+
+    Args:
+        predictions: with each member's score.
+        members: what was fitted for each.
+    """
+    odds = joined_log_odds(predictions, members)
+    if odds is None:
+        return None
+    from scipy.special import expit
+
+    out: Floats = expit(odds)
+    return out
+
+
+def joined_log_odds(predictions: pd.DataFrame, members: Sequence[dict[str, Any]]) -> Floats | None:
+    """The mean of the members' calibrated log-odds; None where one of them is not calibrated.
 
     Args:
         predictions: with each member's score, see :func:`astrid_ml.contracts.scoring.member_column`.
@@ -198,12 +215,7 @@ def joined_probability(predictions: pd.DataFrame, members: Sequence[dict[str, An
         raise UserError("the scores of each member of a joined model", got, "score the samples with the checkpoint")
     odds = [calibrated_log_odds(predictions[name], fitted) for name, fitted in zip(names, members, strict=True)]
     known = [part for part in odds if part is not None]
-    if len(known) < len(odds):
-        return None
-    from scipy.special import expit
-
-    out: Floats = expit(np.asarray(np.mean(known, axis=0)))
-    return out
+    return None if len(known) < len(odds) else np.asarray(np.mean(known, axis=0))
 
 
 def reliability(probability: Any, labels: Any, bins: int = 15) -> pd.DataFrame:
@@ -227,3 +239,37 @@ def excess_calibration_error(probability: Any, labels: Any, bins: int = 15, draw
     random = np.random.default_rng(seed)
     null = np.mean([expected_calibration_error(p, random.random(len(p)) < p, bins) for _ in range(draws)])
     return expected_calibration_error(p, labels, bins) - float(null)
+
+
+def observed_over_predicted(
+    probability: Floats, labels: Mask, groups: Any, level: float, prevalence: float | None = None
+) -> tuple[float, tuple[float, float] | None]:
+    """Real ones over the sum of probabilities, and its interval by the delta method on groups.
+
+    Args:
+        probability: (n,), that hold for ``prevalence``.
+        labels: (n,).
+        groups: (n,) which stand or fall together.
+        level: of the interval.
+        prevalence: the share for which the classes are weighted, their own mixtures as they are; None for no weights.
+
+    Returns:
+        The ratio, 1 for perfect probabilities; the interval is None with fewer than two groups.
+    """
+    y = labels.astype(np.float64)
+    weights = np.ones(len(y))
+    if prevalence is not None:
+        weights = np.where(labels, prevalence / y.mean(), (1 - prevalence) / (1 - y.mean()))
+    found, promised = float((weights * y).sum()), float((weights * probability).sum())
+    ratio = found / promised
+    if prevalence is None:
+        away = y - ratio * probability
+    else:  # the shares are given: only the mean probability of each class is uncertain
+        means = np.where(labels, probability[labels].mean(), probability[~labels].mean())
+        away = -ratio * weights * (probability - means)
+    codes, names = pd.factorize(np.asarray(groups))
+    if len(names) < 2 or not ratio > 0:
+        return ratio, None
+    error = float(np.sqrt((np.bincount(codes, weights=away) ** 2).sum())) / promised / ratio
+    half = NormalDist().inv_cdf(0.5 + level / 2) * error
+    return ratio, (float(ratio * np.exp(-half)), float(ratio * np.exp(half)))

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.contracts.scoring import JOINED
+from astrid_ml.errors import UserError
 from astrid_ml.evaluation.binary import BinaryEvaluation
-from astrid_ml.evaluation.calibration import Calibration, calibrated, joined_probability
+from astrid_ml.evaluation.calibration import (
+    Calibration,
+    calibrated,
+    calibrated_log_odds,
+    joined_log_odds,
+    joined_probability,
+)
 from astrid_ml.evaluation.choice import fit_calibration
+from astrid_ml.evaluation.prior import ASSUMED, ChoosesAtPrevalence, Prior, joined_share, moved, moved_odds, share_of
 from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.metrics.binary import steps
+from astrid_ml.types import Floats
 
 
 class Judge(Protocol):
@@ -44,6 +54,8 @@ class BinaryJudge:
         calibration: fitted on validation.
         threshold: rule, applied on validation to the probability where calibrated, else to the score.
         evaluation: the metrics.
+        prevalence: share of real ones where probabilities and threshold are to hold, ``1/300`` or a number; None keeps
+            that of the validation fold.
     """
 
     purpose: ClassVar[str] = "binary"
@@ -51,6 +63,15 @@ class BinaryJudge:
     calibration: Calibration
     threshold: ThresholdRule
     evaluation: BinaryEvaluation
+    prevalence: float | str | None = None
+
+    def __post_init__(self) -> None:
+        if self.prevalence is None:
+            return
+        object.__setattr__(self, "prevalence", share_of(self.prevalence))
+        if not isinstance(self.threshold, ChoosesAtPrevalence):
+            got = f"{type(self.threshold).__name__}, which has no choose_at"
+            raise UserError("threshold= with a rule for another prevalence", got, "leave out prevalence=, or define it")
 
     def fit(self, validation: pd.DataFrame) -> dict[str, Any]:
         """{kind, parameters, calibrated, threshold, rule}, and what the calibration says of its choice."""
@@ -58,8 +79,40 @@ class BinaryJudge:
         labels = known["label"].astype(int).to_numpy()
         fitted = fit_calibration(self.calibration, known["score"], labels, known["group_id"])
         probability = calibrated(known["score"], fitted)
-        threshold, rule = self.threshold.choose(known["score"] if probability is None else probability, labels)
-        return {**fitted, "calibrated": probability is not None, "threshold": threshold, "rule": rule}
+        on = known["score"].to_numpy(dtype=float) if probability is None else probability
+        return {**fitted, **self._chosen(on, labels, Prior.of(on, labels), probability is not None)}
+
+    def _chosen(self, on: Any, labels: Any, prior: Prior, sure: bool) -> dict[str, Any]:
+        """Threshold, rule, and what is kept of validation for another prevalence."""
+        kept = {"calibrated": sure, **prior.plain()}
+        if self.prevalence is None:
+            threshold, rule = self.threshold.choose(on, labels)
+            return {**kept, "threshold": threshold, "rule": rule}
+        return self._settled(kept, Prior(prior.share, None if prior.curve is None else steps(on, labels)))
+
+    def settled(self, fitted: dict[str, Any]) -> dict[str, Any]:
+        """What was fitted, at this judge's prevalence.
+
+        Args:
+            fitted: of a checkpoint.
+
+        Raises:
+            UserError: it does not tell the share of real ones that it was fitted at.
+        """
+        if self.prevalence is None or fitted.get("prevalence") == self.prevalence:
+            return fitted
+        return self._settled(fitted, Prior.from_plain(fitted))
+
+    def _settled(self, fitted: dict[str, Any], prior: Prior) -> dict[str, Any]:
+        share, curve = float(self.prevalence or 0), prior.curve
+        if curve is None or not isinstance(self.threshold, ChoosesAtPrevalence):
+            raise UserError(
+                "both classes on validation for prevalence=", "one of them", "enlarge split.val, or leave it out"
+            )
+        if fitted["calibrated"]:
+            curve = replace(curve, threshold=moved(curve.threshold, prior.share, share))
+        threshold, rule = self.threshold.choose_at(curve, share)
+        return {**fitted, "threshold": threshold, "rule": rule, "prevalence": share}
 
     def fit_members(self, members: Sequence[dict[str, Any]], unseen: pd.DataFrame) -> dict[str, Any]:
         """Each member keeps its calibration; the threshold is chosen on what none of the scoring members saw.
@@ -68,19 +121,27 @@ class BinaryJudge:
         """
         known = unseen[unseen["label"].notna()]
         sure = all(fitted.get("calibrated") for fitted in members)
-        threshold, rule = self.threshold.choose(
-            known["probability" if sure else "score"], known["label"].astype(int).to_numpy()
-        )
-        plain = {"kind": JOINED, "parameters": {}, "calibrated": sure, "threshold": threshold, "rule": rule}
+        on = known["probability" if sure else "score"].to_numpy(dtype=float)
+        labels = known["label"].astype(int).to_numpy()
+        shares = [fitted["share"] for fitted in members if "share" in fitted]
+        prior = Prior(float("nan"), None)
+        if len(shares) == len(members):
+            prior = Prior(joined_share(shares), None)
+            if sure and self.prevalence is not None:  # they hold for the prevalence, and counts are kept as fitted
+                on = moved(on, float(self.prevalence), prior.share)
+            prior = replace(prior, curve=Prior.of(on, labels).curve)
+        plain = {"kind": JOINED, "parameters": {}, **self._chosen(on, labels, prior, sure)}
         return {**plain, "members": list(members)}
 
     def apply(self, predictions: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
         """The threshold applies to ``probability`` where calibrated, else to ``score``; ``threshold_on`` says which."""
-        out = predictions.copy()
+        out, fitted = predictions.copy(), self.settled(fitted)
         if fitted.get("kind") == JOINED:
             probability = joined_probability(out, fitted["members"])
         else:
             probability = calibrated(out["score"], fitted if "kind" in fitted else None)
+        if probability is not None and "prevalence" in fitted:
+            probability, out[ASSUMED] = _moved(out, fitted), fitted["prevalence"]
         on = "score" if probability is None else "probability"
         out["probability"] = np.full(len(out), np.nan) if probability is None else probability
         out["threshold"] = float(fitted.get("threshold", 0.5))
@@ -107,6 +168,18 @@ class BinaryJudge:
             heading: table.assign(caption=[caption(row) for row in table.to_dict("records")])
             for heading, table in chosen.items()
         }
+
+
+def _moved(predictions: pd.DataFrame, fitted: dict[str, Any]) -> Floats:
+    """Probabilities that hold for the assumed prevalence, from log-odds, which do not round to 1."""
+    from scipy.special import expit
+
+    if fitted["kind"] == JOINED:
+        odds = joined_log_odds(predictions, fitted["members"])
+    else:
+        odds = calibrated_log_odds(predictions["score"], fitted)
+    out: Floats = expit(moved_odds(odds, fitted["share"], fitted["prevalence"]))
+    return out
 
 
 def caption(row: dict[Any, Any]) -> str:

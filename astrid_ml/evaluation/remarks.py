@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from astrid_ml.evaluation.prior import ASSUMED, in_words
 from astrid_ml.evaluation.result import EvaluationResult
 
 
@@ -20,6 +21,12 @@ def _nothing_found(called_real: int, accuracy: float | None, prevalence: float) 
 def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
     """What must be said in words."""
     said = []
+    if ASSUMED in known and len(known):
+        share = in_words(float(known[ASSUMED].iloc[0]))
+        said.append(
+            f"Probabilities and the threshold are for a sky where {share} is real. The bogus are taken to be the same "
+            "mixture as on validation, only more of them."
+        )
     metrics, prevalence = result.metrics, result.metrics["prevalence"]
     ap, recall = metrics.get("aucpr"), metrics.get("recall")
     if ap is None:

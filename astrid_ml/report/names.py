@@ -12,6 +12,9 @@ import pandas as pd
 METRICS = {
     "aucpr": "AUCPR (average precision)",
     "aucpr_at_1_in_100": "AUCPR where 1 in 100 is real",
+    "aucpr_at_prevalence": "AUCPR at the assumed prevalence",
+    "precision_at_prevalence": "precision at the assumed prevalence",
+    "observed_over_predicted": "real ones over the sum of probabilities",
     "baseline_aucpr": "AUCPR of the trivial baseline",
     "prevalence": "prevalence (AUCPR of a guess)",
     "roc_auc": "ROC AUC",

@@ -23,6 +23,7 @@ from astrid_ml.contracts.scoring import (
     NamesChannels,
     NamesColumns,
     ReadsKinds,
+    SettlesPrevalence,
 )
 from astrid_ml.contracts.verbs import ChecksFirst, MakesRaw, TellsColumns, TellsValues
 from astrid_ml.datamodules.features import check_columns
@@ -62,6 +63,9 @@ def check_parts(config: dict[str, Any]) -> None:
     check_first(split, known)
     datamodule, judge = build(config["datamodule"], trust), build(config["evaluation"], trust)
     check_part(judge, Judge, "evaluation=")
+    if config.get("prevalence") is not None and not isinstance(judge, SettlesPrevalence):
+        got = f"evaluation= with {type(judge).__name__}"
+        raise UserError("prevalence= with a task of real and bogus", got, "leave out prevalence=")
     check_datamodule(datamodule)
     check_kinds(pipeline, datamodule)
     check_sizes(pipeline, datamodule)

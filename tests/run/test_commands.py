@@ -96,6 +96,15 @@ def test_predict_scores_raw_files_as_the_run_did(finished: Path) -> None:
     report = json.loads((finished / "out" / "report.json").read_text())
     assert report["scored"] == 240
     assert report["calibrated"] is True
+    words = ["prevalence=1/300", f"ckpt_path={finished / 'run/checkpoints/best.ckpt'}", f"input={raw}"]
+    done = astrid("predict", *words, f"output_dir={finished / 'rare'}", cwd=finished)
+    assert done.returncode == 0, done.stderr[-3000:]
+    rare = pd.read_parquet(finished / "rare" / "predictions.parquet").set_index("id").loc[scored.index]
+    assert (rare["assumed_prevalence"] == 1 / 300).all() and rare["score"].equals(scored["score"])
+    odds = [np.log(table["probability"] / (1 - table["probability"])) for table in (scored, rare)]
+    known = scored["probability"].between(1e-5, 1 - 1e-5)
+    assert np.ptp((odds[0] - odds[1])[known]) < 1e-6 and (odds[0] - odds[1])[known].mean() > 3
+    assert json.loads((finished / "rare" / "report.json").read_text())["prevalence"] == pytest.approx(1 / 300)
 
 
 def test_evaluate_judges_the_test_fold_only_and_agrees_with_the_run(finished: Path) -> None:
@@ -114,6 +123,14 @@ def test_evaluate_judges_the_test_fold_only_and_agrees_with_the_run(finished: Pa
     assert ours["test/aucpr"] == pytest.approx(theirs["test/aucpr"], abs=1e-9)
     assert ours["test/n"] == theirs["test/n"]
     assert "Drift" in (finished / "eval" / "report.html").read_text()
+    words = ["prevalence=1/300", f"ckpt_path={finished / 'run/checkpoints/best.ckpt'}", f"dataset={dataset}"]
+    done = astrid("evaluate", *words, f"output_dir={finished / 'rare_eval'}", cwd=finished)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "where 1 in 300 is real" in done.stdout
+    rare = json.loads((finished / "rare_eval" / "metrics.json").read_text())
+    assert rare["test/aucpr"] == ours["test/aucpr"]
+    assert "not measurable" in rare["test/aucpr_at_prevalence/why"]
+    assert "prevalence=1/300" in (finished / "rare_eval" / "report.html").read_text()
 
 
 def test_prepare_again_finds_the_dataset_and_plans_without_doing(finished: Path) -> None:

@@ -38,6 +38,7 @@ def command(cfg: Any) -> int:
         device=tree["device"],
         survey=tree["survey"],
         format=tree["format"],
+        prevalence=tree["prevalence"],
     )
     if "shard" in report:
         print(

@@ -27,8 +27,10 @@ from astrid_ml.report.content import RunReport
 from astrid_ml.report.write import write_model_card, write_report
 from astrid_ml.run.headline import headline
 from astrid_ml.run.pictures import notable
+from astrid_ml.run.prediction.assumed import settled_calibration, with_prevalence
 from astrid_ml.types import Ints
 
+NOT_SHOWN = ("parameters", "members", "counts")  # of a calibration: long lists
 ONE_EACH = "Each sample was scored by the one member that never saw it."
 ALL_SEEN = "the joined model was not judged, since it saw all of these samples."
 
@@ -40,6 +42,7 @@ def evaluate(
     trust: Sequence[str] = (),
     device: str = "cpu",
     format: str | Sequence[str] | None = None,
+    prevalence: float | str | None = None,
 ) -> dict[str, Any]:
     """Evaluate and write ``metrics.json``, ``predictions.parquet``, ``report.html``, the model card.
 
@@ -51,6 +54,7 @@ def evaluate(
         output_dir: gets the files.
         trust: classes outside this project that the checkpoint may name.
         device: where its networks compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        prevalence: of the sky, for which probabilities and threshold are to hold; None keeps the checkpoint's.
         format: of the predictions beside parquet: ``ecsv``, ``votable``, ``fits``, or several.
 
     Returns:
@@ -63,7 +67,8 @@ def evaluate(
     where, formats = device_of(device), formats_of(format)
     model, dataset = load_model(ckpt_path, trust, device=where), PreparedDataset(dataset_path)
     rows, account = usable_rows(model, dataset)
-    judge = build(model.record.config["evaluation"], trust)
+    config = with_prevalence(model.record.config, prevalence)
+    judge, fitted = build(config["evaluation"], trust), settled_calibration(config, model.record.calibration, trust)
     of_members = model.record.members is not None and dataset.fingerprint == model.record.dataset_fingerprint
     if of_members:
         predictions = out_of_fold(model, dataset, rows, judge)
@@ -75,31 +80,28 @@ def evaluate(
     output_dir.mkdir(parents=True, exist_ok=True)
     write_predictions(predictions.assign(set="test"), output_dir / "predictions.parquet", formats)
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
+    record |= {"calibration": {name: value for name, value in fitted.items() if name not in NOT_SHOWN}}
     record |= {"joined": {"members": model.record.count, "of_members": of_members, "words": words}} if words else {}
     drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)
-    cross = {} if drift is None else {"Drift of the inputs against training": drift}
     typed = [f"ckpt_path={ckpt_path}", f"dataset={dataset_path}", f"output_dir={output_dir}"]
+    typed += [] if prevalence is None else [f"prevalence={prevalence}"]
     report = RunReport(
         f"{ckpt_path.parent.parent.name or ckpt_path.stem} on {dataset_path.name}",
         record,
         {"test": result},
         samples=notable(judge, predictions, dataset, model.datamodule),
         repeat=f"astrid evaluate {shlex.join(typed)}",
-        cross=cross,
+        cross={} if drift is None else {"Drift of the inputs against training": drift},
     )
     write_report(output_dir / "report.html", report)
     write_model_card(output_dir, report)
     metrics = result.flat("test")
     write_json(output_dir / "run.json", record)
     write_json(output_dir / "metrics.json", metrics)
-    lines = [
-        headline(result, "evaluated"),
-        *(f"note: {remark}" for remark in (*result.alarms, *result.remarks)),
-        *([f"note: {words}"] if words else []),
-        *(f"{name.replace('_', ' ')}: {value}" for name, value in account.items()),
-    ]
-    if partial := said_of_partial(dataset.meta):
-        lines.append(f"note: {partial}")
+    partial = said_of_partial(dataset.meta)
+    notes = [*result.alarms, *result.remarks, *([words] if words else []), *([partial] if partial else [])]
+    lines = [headline(result, "evaluated"), *(f"note: {note}" for note in notes)]
+    lines += [f"{name.replace('_', ' ')}: {value}" for name, value in account.items()]
     return {**metrics, "summary": [*lines, f"report: {output_dir / 'report.html'}"]}
 
 
@@ -183,7 +185,6 @@ def evaluation_record(
 ) -> dict[str, Any]:
     """The content of ``run.json`` of an evaluation."""
     record: Record = model.record
-    calibration = {name: value for name, value in record.calibration.items() if name not in ("parameters", "members")}
     return {
         "schema": SCHEMA,
         "status": "done",
@@ -199,7 +200,6 @@ def evaluation_record(
             "failed": dataset.meta.get("failed"),
         },
         "labels": dataset.meta.get("labels"),
-        "calibration": calibration,
         "cost": {"wall_seconds": round(seconds, 2)},
         "versions": record.versions,
     }

@@ -24,6 +24,7 @@ from astrid_ml.pipeline.shards import Share, failed_of_shares
 from astrid_ml.pipeline.streams import chunked
 from astrid_ml.pipeline.units import portable
 from astrid_ml.run.prediction.account import PredictionAccount
+from astrid_ml.run.prediction.assumed import settled_calibration
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.readers import Reader
 from astrid_ml.run.prediction.repeats import Repeats, read_part
@@ -200,13 +201,15 @@ def _joined(units: Sequence[Unit], given: Mapping[str, Result], files: Mapping[s
 
 
 def _of_model(scoring: Scoring, record: Record, reader: Reader) -> dict[str, Any]:
+    fitted = settled_calibration(scoring.config, record.calibration, scoring.trust)
     return {
         "checkpoint": str(scoring.checkpoint),
         "reader": reader.domain,
         "members": record.count,
         "calibrated": record.calibrated,
-        "threshold": record.calibration.get("threshold"),
-        "threshold_rule": record.calibration.get("rule"),
+        "threshold": fitted.get("threshold"),
+        "threshold_rule": fitted.get("rule"),
+        "prevalence": fitted.get("prevalence"),
         "null": dict(WHY_NULL),
         "sky": record.channels.sky,
     }

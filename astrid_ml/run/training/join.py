@@ -76,7 +76,7 @@ def join_rounds(
         said = {
             "members": len(rounds),
             "checkpoint": None if why else "checkpoints/best.ckpt",
-            "calibration": {k: v for k, v in calibration.items() if k not in ("parameters", "members")},
+            "calibration": {k: v for k, v in calibration.items() if k not in ("parameters", "members", "counts")},
             "of_members": True,
             "words": f"There is no checkpoint of all {len(rounds)} folds: {why}."
             if why

@@ -217,7 +217,8 @@ def calibration_shown(run: Publication) -> dict[str, Any]:
     first = run.rounds[0].record
     calibration = first.calibration if first is not None else {}
     short = calibration.get("kind") in ("temperature", "beta")
-    return {name: value for name, value in calibration.items() if name != "parameters" or short}
+    hidden = ("counts",) if short else ("counts", "parameters")
+    return {name: value for name, value in calibration.items() if name not in hidden}
 
 
 def summary(run: Publication, record: dict[str, Any]) -> list[str]:

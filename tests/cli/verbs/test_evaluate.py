@@ -24,7 +24,7 @@ def test_the_test_fold_alone_is_judged_and_its_headline_printed(
     made: Untrained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = {"ckpt_path": str(made.checkpoint), "dataset": str(made.dataset.path), "output_dir": str(tmp_path / "out")}
-    assert command(OmegaConf.create({**words, "trust": [], "device": "cpu", "format": None})) == 0
+    assert command(OmegaConf.create({**words, "trust": [], "device": "cpu", "format": None, "prevalence": None})) == 0
     said = capsys.readouterr().out
     table = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
     assert set(table["id"]) == set(made.folds.loc[made.folds["fold"] == "test", "id"])
@@ -38,5 +38,5 @@ def test_the_test_fold_alone_is_judged_and_its_headline_printed(
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path: Path) -> None:
     words = {"ckpt_path": str(tmp_path / "best.ckpt"), "dataset": str(tmp_path), "output_dir": str(tmp_path / "out")}
     with pytest.raises(UserError, match=r"nothing at .*best\.ckpt"):
-        command(OmegaConf.create({**words, "trust": [], "device": "cpu", "format": None}))
+        command(OmegaConf.create({**words, "trust": [], "device": "cpu", "format": None, "prevalence": None}))
     assert not (tmp_path / "out").exists()
