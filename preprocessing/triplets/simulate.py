@@ -12,6 +12,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole, write_array
 from astrid_ml.missions import canonical
+from astrid_ml.preprocessing.seeded import seeded
 from astrid_ml.preprocessing.triplets.artefacts import ARTEFACTS
 from astrid_ml.preprocessing.triplets.missions import MISSIONS
 from astrid_ml.preprocessing.triplets.render import SIZE
@@ -97,9 +98,7 @@ class SimulateTriplets:
             share = self.n // len(self.missions) + (place < self.n % len(self.missions))
             for part, start in enumerate(range(0, share, self.part)):
                 size = min(self.part, share - start)
-                table = self._write(
-                    output_dir, mission, part, size, np.random.default_rng([seed, MISSIONS[mission].stream, part])
-                )
+                table = self._write(output_dir, mission, part, size, seed)
                 counts["triplets"] += size
                 counts["real"] += int(table["label"].sum())
         summary = {**counts, "missions": [canonical(name) for name in self.missions], "seed": seed}
@@ -110,9 +109,9 @@ class SimulateTriplets:
             {"note": f"no {lacking[0]} triplet: raise simulate.n for some of both kinds"} if lacking else {}
         )
 
-    def _write(self, folder: Path, name: str, part: int, size: int, random: np.random.Generator) -> pd.DataFrame:
-        mission = MISSIONS[name]
-        table = self._objects(name, part, size, random)
+    def _write(self, folder: Path, name: str, part: int, size: int, seed: int) -> pd.DataFrame:
+        mission, random = MISSIONS[name], np.random.default_rng([seed, MISSIONS[name].stream, part])
+        table = self._objects(name, f"{seeded(name, seed)}-{part:03d}", size, random)
         table["filter"] = random.choice(mission.filters, size)
         owner, _ = pd.factorize(table["group_id"])
         around = draw_fields(int(owner.max()) + 1, mission, random).take(owner)
@@ -130,7 +129,7 @@ class SimulateTriplets:
         write_array(stem.with_suffix(".npy"), np.concatenate([stamps for stamps, _ in parts]))
         return table
 
-    def _objects(self, mission: str, part: int, size: int, random: np.random.Generator) -> pd.DataFrame:
+    def _objects(self, mission: str, stem: str, size: int, random: np.random.Generator) -> pd.DataFrame:
         """Objects of one to three epochs, of one field and one kind of artefact; each epoch has its own S/N."""
         epochs = random.choice([1, 2, 3], size, p=[0.6, 0.25, 0.15])
         owner = np.repeat(np.arange(size), epochs)[:size]
@@ -139,7 +138,7 @@ class SimulateTriplets:
         artefact = np.where(label == 1, "", random.choice(list(ARTEFACTS), objects)).astype(object)
         snr = np.exp(random.uniform(np.log(self.snr[0]), np.log(self.snr[1]), size))
         ra, dec = random.uniform(0, 360, objects), np.degrees(np.arcsin(random.uniform(-0.5, 0.9, objects)))
-        names = np.array([f"{mission}-{part:03d}-{number:05d}" for number in range(objects)])
+        names = np.array([f"{stem}-{number:05d}" for number in range(objects)])
         epoch = pd.Series(owner).groupby(owner).cumcount().to_numpy()
         return pd.DataFrame(
             {

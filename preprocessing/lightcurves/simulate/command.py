@@ -21,6 +21,7 @@ from astrid_ml.preprocessing.lightcurves.simulate.templates import (
     transient_flux,
 )
 from astrid_ml.preprocessing.lightcurves.simulate.write_snana import write_pair
+from astrid_ml.preprocessing.seeded import seeded
 from astrid_ml.types import Count, Decay, Floats, Ints
 
 BANDS = np.array(list("ugrizY"))
@@ -71,7 +72,7 @@ class SimulateLightcurves:
                 # A stream for each class and part: adding a class leaves the others as they are.
                 random = np.random.default_rng([seed, zlib.crc32(f"{part}/{label}".encode())])
                 curves, head = self._simulate(label, kind, int(number), random)
-                head["SNID"] = np.arange(first, first + len(head))
+                head["SNID"] = [seeded(str(number), seed) for number in range(first, first + len(head))]
                 first += len(head)
                 version = f"ASTRIDSIM_{part}_01_{label}"
                 write_pair(output_dir / version, version, head, curves)

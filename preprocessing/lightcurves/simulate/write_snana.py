@@ -52,7 +52,7 @@ def write_pair(folder: Path, version: str, head: pd.DataFrame, visits: Visits) -
 def column(name: str, values: np.ndarray) -> np.ndarray:
     """SNANA's types: identifiers as text, positions and times in double, the rest in single precision."""
     if name == "SNID":
-        return values.astype("S16")
+        return values.astype("S24")
     if values.dtype.kind == "f":
         return values.astype(np.float64 if name in ("RA", "DEC", "PEAKMJD") else np.float32)
     return values.astype(np.int32)

@@ -21,6 +21,7 @@ from astrid_ml.preprocessing.roman.simulate.field import (
     observe,
 )
 from astrid_ml.preprocessing.roman.simulate.products import Subtracted, find, fit, subtract
+from astrid_ml.preprocessing.seeded import USUAL
 from astrid_ml.preprocessing.simulated_sky.artefacts import cosmic_rays
 from astrid_ml.preprocessing.simulated_sky.psf import Psf
 from astrid_ml.progress import bar
@@ -124,7 +125,7 @@ class SimulateRoman:
         band = str(self.bands[(number + number // self.fields) % len(self.bands)])  # a field is seen in several
         mjd = float(rng.uniform(*_SPAN))
         scene = _Scene(self, field, band, mjd, rng, [seed, 3, number])
-        job = f"jid{90821 + number}"
+        job = f"jid{90821 + number + 1_000_000 * (seed - USUAL)}"
         folder = output_dir / ("20260722" if new else "20250617") / job
         folder.mkdir(parents=True, exist_ok=True)
         found = _Writer(folder, scene, new, number % 4 == 3, 10_000 + number, 1 + number % 18).write(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.preprocessing.roman.job.header import bandpass_zero_point
+from astrid_ml.preprocessing.seeded import USUAL
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.galaxies import galaxy_layer
 from astrid_ml.preprocessing.simulated_sky.psf import Psf, add_sources
@@ -84,7 +85,7 @@ def draw_field(
     x[hosted], y[hosted] = hosts["x"] + distance * np.cos(angle), hosts["y"] + distance * np.sin(angle)
     transients = pd.DataFrame(
         {
-            "object_id": 20_000_000 + 10_000 * number + np.arange(m),
+            "object_id": 20_000_000 + 10_000 * number + 100_000_000 * (seed - USUAL) + np.arange(m),
             "x": x,
             "y": y,
             "peak": rng.uniform(22.0, 26.8, m),
@@ -93,8 +94,11 @@ def draw_field(
             "decay": rng.uniform(25, 50, m),
         }
     )
-    centre = (7.0 + 0.3 * (number % 6), -44.8 + 0.3 * (number // 6 % 30))
-    return Field(str(5_261_331 + 1_001 * number), centre, shape, galaxies, stars, transients)
+    # Another seed is another sky: elsewhere, under other names.
+    centre = (7.0 + 0.3 * (number % 6) + 2.4 * ((seed - USUAL) % 150), -44.8 + 0.3 * (number // 6 % 30))
+    return Field(
+        str(5_261_331 + 1_001 * number + 10_000_000 * (seed - USUAL)), centre, shape, galaxies, stars, transients
+    )
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """jid90821 (old names, one field) to jid90824 (2026 names, rimtimsim); 140 x 120 px."""
     folder = tmp_path_factory.mktemp("roman") / "raw"
     SimulateRoman(
-        n=4, fields=2, shape=(140, 120), injections=900.0, transients=900.0, bands=("Y106", "H158"), cosmic_rays=1500.0
-    ).run(folder, 5)
+        n=4, fields=2, shape=(140, 120), injections=900.0, transients=1100.0, bands=("Y106", "H158"), cosmic_rays=1500.0
+    ).run(folder, 1)
     return folder
 
 
