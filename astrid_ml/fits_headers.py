@@ -175,6 +175,11 @@ def data_size(header: Header) -> int:
     bits = whole_number(header, "BITPIX", -64, 64)
     if abs(bits) not in (8, 16, 32, 64):
         raise DamagedFitsError(f"BITPIX = {bits}")
+    if str(header.get("XTENSION", "")).strip() in ("BINTABLE", "TABLE"):
+        if "TFIELDS" in header:
+            whole_number(header, "TFIELDS", 0, 999)
+        if len(axes) > 1 and not axes[0] and axes[1]:
+            raise DamagedFitsError(f"{axes[1]} rows of no byte")
     extra = whole_number(header, "PCOUNT", 0) if "PCOUNT" in header else 0
     groups = whole_number(header, "GCOUNT", 0) if "GCOUNT" in header else 1
     return abs(bits) // 8 * groups * (extra + math.prod(axes))
@@ -194,10 +199,21 @@ def memory_size(header: Header) -> int:
     """
     if header.get("ZIMAGE") is True:
         axes = [whole_number(header, f"ZNAXIS{k}", 0) for k in range(1, whole_number(header, "ZNAXIS", 0, 999) + 1)]
+        _refuse_coding(header)
         return max(data_size(header), 8 * math.prod(axes) if axes else 0)
     size = data_size(header)
     is_table = header.get("XTENSION") in ("BINTABLE", "TABLE", "A3DTABLE")
     return size if is_table else size * 64 // abs(header["BITPIX"]) if size else 0
+
+
+def _refuse_coding(header: Header) -> None:
+    """Refuse parameters of a compression that its decoder would believe, and crash (FITS standard 4.0, 10.4)."""
+    for key in [key for key in header if key.startswith("ZNAME")]:
+        name, value = str(header[key]).strip(), f"ZVAL{key.removeprefix('ZNAME')}"
+        if name == "BYTEPIX" and header.get(value) not in (1, 2, 4, 8):
+            raise DamagedFitsError(f"BYTEPIX = {header.get(value)}")
+        if name == "BLOCKSIZE":
+            whole_number(header, value, 1, 1 << 16)
 
 
 def whole_number(header: Header, key: str, low: int, high: int | None = None) -> int:

@@ -153,3 +153,19 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with TableWriter(path) as writer:
         writer.write(table)
+
+
+def read_parquet(path: Path | str) -> pd.DataFrame:
+    """Read a parquet table that a user gives.
+
+    Raises:
+        ValueError: it is damaged. What pandas wrote into the file about its columns may be damaged too, and pandas then
+            raises whatever a lookup there raises.
+        OSError: it cannot be read.
+    """
+    try:
+        return pd.read_parquet(path)
+    except (ValueError, OSError):
+        raise
+    except Exception as error:
+        raise ValueError(f"a damaged parquet file: {type(error).__name__}: {error}") from error

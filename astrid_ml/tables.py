@@ -18,6 +18,7 @@ import pandas as pd
 from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
+from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ def _read(
         if head[:4] == b"PAR1":
             return pd.read_parquet(path), meanings_in(path), []
         if head[:6] == b"SIMPLE":
+            refuse_impossible(path)
             return *_astropy(path, "fits"), []
         start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
         if start[:5] == b"<?xml" or start[:8].upper() == b"<VOTABLE":

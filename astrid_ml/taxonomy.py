@@ -210,6 +210,8 @@ def load_taxonomy(source: str) -> Taxonomy:
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         fix = "see astrid_ml/taxonomies for examples"
         raise UserError(f"{name} with name, root, children, labels", "another content", fix) from error
+    if not children:
+        raise UserError(f"{name} with two classes or more", "no children of the root", "fetch it again")
     return Taxonomy(called, root, children, labels)
 
 

@@ -128,7 +128,8 @@ def draw(path: Path, watched: dict[str, Watch], packets: int) -> None:
         ylim=(0, None),
         title=f"{packets:,} packets in one tar.gz",
     )
-    axes.legend(frameon=False)
+    axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
+    axes.legend(frameon=False, ncols=3, loc="upper center")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
 

@@ -78,3 +78,9 @@ def test_a_tree_of_ones_own(tmp_path: Path) -> None:
         load_taxonomy(str(path))
     with pytest.raises(UserError, match="elasticc2"):
         load_taxonomy("nothing")
+
+
+def test_a_tree_without_a_child_is_a_file_that_was_cut(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: mine\nroot: all\nchildren: {}\nlabels: {}\n")
+    with pytest.raises(UserError, match="two classes or more"):
+        load_taxonomy(str(tmp_path / "mine.yaml"))

@@ -14,7 +14,7 @@ from astrid_ml.described.formats import write_formats
 from astrid_ml.described.parquet import ParquetMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
-from astrid_ml.table_files import TableWriter
+from astrid_ml.table_files import TableWriter, read_parquet
 
 # They stand in every file of predictions, in this order; the rest of the index follows.
 FIRST = (
@@ -67,15 +67,14 @@ def read_predictions(path: Path) -> pd.DataFrame:
     Raises:
         UserError: it is missing, damaged, no table of predictions, or from a newer schema.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not path.is_file():
         raise UserError("a table of predictions", found(path), "give what astrid train or predict left")
     try:
         stated = (pq.read_schema(path).metadata or {}).get(b"astrid.schema", b"1")
-        table = pd.read_parquet(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        table = read_parquet(path)
+    except (ValueError, OSError) as error:
         raise UserError("a table of predictions", f"{path}, which is damaged", "predict again") from error
     if not stated.isdigit() or int(stated) > SCHEMA:
         got = f"schema {stated.decode(errors='replace')} in {path}"

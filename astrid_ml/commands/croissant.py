@@ -65,9 +65,9 @@ def _splits(path: str) -> pd.DataFrame:
     Raises:
         UserError: it is no parquet table.
     """
-    import pandas as pd
+    from astrid_ml.table_files import read_parquet
 
     try:
-        return pd.read_parquet(path)
+        return read_parquet(path)
     except (ValueError, OSError) as error:
         raise UserError("splits=FILE.parquet with id and fold", found(path), "give RUN/splits/*.parquet") from error

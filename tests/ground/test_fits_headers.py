@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astrid_ml.errors import UserError
-from astrid_ml.fits_headers import LONGEST, MOST_UNITS, RECORD, data_size, memory_size, refuse_impossible
+from astrid_ml.fits_headers import (
+    LONGEST,
+    MOST_UNITS,
+    RECORD,
+    DamagedFitsError,
+    data_size,
+    memory_size,
+    refuse_impossible,
+)
 
 
 def written(path: Path) -> bytes:
@@ -148,3 +156,25 @@ def test_a_damaged_gzip_file_is_refused_and_one_with_something_behind_it_is_not(
     path.write_bytes(gzip.compress(short))
     with pytest.raises(UserError, match="are there"):
         refuse_impossible(path)
+
+
+@pytest.mark.parametrize(("name", "value", "sound"), [
+    ("BYTEPIX", 4, True), ("BYTEPIX", -1, False), ("BYTEPIX", 10**9, False), ("BYTEPIX", None, False),
+    ("BLOCKSIZE", 32, True), ("BLOCKSIZE", 0, False), ("BLOCKSIZE", 10**9, False), ("SMOOTH", -5, True),
+])  # fmt: skip
+def test_parameters_of_a_compression_that_crash_its_decoder_are_refused(name: str, value: object, sound: bool) -> None:
+    header: dict[str, object] = {
+        "XTENSION": "BINTABLE",
+        "BITPIX": 8,
+        "NAXIS": 2,
+        "NAXIS1": 8,
+        "NAXIS2": 4,
+        "ZIMAGE": True,
+        "ZNAXIS": 0,
+    }
+    header |= {"ZNAME1": name} | ({} if value is None else {"ZVAL1": value})
+    if sound:
+        assert memory_size(header) == 32
+    else:
+        with pytest.raises(DamagedFitsError, match=name if value is None or name == "BYTEPIX" else "ZVAL1"):
+            memory_size(header)

@@ -16,7 +16,11 @@ from astrid_ml.preprocessing.simulated_sky.command_pairs import SimulatePairs
 from astrid_ml.preprocessing.simulated_sky.command_sky import SimulateSky
 from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
 
-QUIET = {"cosmic_ray_per_exp_range": (1, 1), "rtn_per_exp_range": (1, 1), "snowballs_per_exp_range": (0, 0)}
+QUIET: dict[str, Any] = {
+    "cosmic_ray_per_exp_range": (1, 1),
+    "rtn_per_exp_range": (1, 1),
+    "snowballs_per_exp_range": (0, 0),
+}
 SIMULATORS: list[tuple[Any, str, tuple[str, ...]]] = [
     (SimulateTriplets(n=24), "*.parquet", ("id", "group_id")),
     (SimulatePairs(n=1, shape=(96, 96)), "*_truth.csv", ()),

@@ -17,6 +17,7 @@ from astrid_ml.found import why_unread
 from astrid_ml.missions import canonical, is_known, misspelt
 from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, write_report
 from astrid_ml.preprocessing.differencing.epochs.associate import Associate
+from astrid_ml.table_files import read_parquet
 from astrid_ml.types import Count, Existing, InUnits, Positive
 
 
@@ -103,7 +104,7 @@ def missions_of(candidates: pd.DataFrame) -> set[str]:
 def _candidates(path: Path) -> pd.DataFrame:
     """The candidates of one image, as ``astrid difference`` left them."""
     try:
-        table = pd.read_parquet(path)
+        table = read_parquet(path)
     except (ValueError, OSError) as error:
         got = why_unread(path, "a parquet table", error)
         raise UserError("a table of candidates in parquet", got, "make it with astrid difference") from error

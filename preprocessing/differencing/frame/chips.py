@@ -79,7 +79,11 @@ def chips_of(side: dict[str, Any]) -> list[str]:
 
 
 def _chips(hdus: fits.HDUList) -> list[str]:
-    images = [i for i, hdu in enumerate(hdus) if hdu.is_image and len(shape := getattr(hdu, "shape", ())) == 2 and min(shape) >= LEAST]
+    images = [
+        i
+        for i, hdu in enumerate(hdus)
+        if hdu.is_image and len(shape := getattr(hdu, "shape", ())) == 2 and min(shape) >= LEAST
+    ]
     images = [i for i in images if not is_beside(hdus[i].name)]
     named = [i for i in images if hdus[i].name in ("SCI", "IMAGE")] or images
     if len(named) < 2:

@@ -100,6 +100,10 @@ def _pair(row: dict[Any, Any], folder: Path) -> Pair:
 
 
 def _resolved(folder: Path, name: str) -> str:
+    if "\0" in name:
+        raise UserError(
+            f"a manifest of files in {folder}", f"a name with a null character, {name[:60]!r}", "write it again"
+        )
     return name if Path(name).is_absolute() else str(folder / name)
 
 

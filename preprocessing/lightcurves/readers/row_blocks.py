@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from astrid_ml.table_files import read_parquet
+
 BLOCK = 1_000_000  # rows that are held at a time
 LARGE = 32_000_000  # bytes of a CSV file that is read in blocks
 
@@ -23,7 +25,7 @@ def read_any(path: Path) -> pd.DataFrame:
     """A CSV or parquet file as a table, index columns included."""
     if path.suffix != ".parquet":
         return pd.read_csv(path, low_memory=False)
-    table = pd.read_parquet(path)
+    table = read_parquet(path)
     return table.reset_index() if table.index.name else table
 
 

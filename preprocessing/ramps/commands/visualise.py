@@ -16,6 +16,7 @@ from matplotlib.patches import Circle
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array, read_arrays
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
+from astrid_ml.table_files import read_parquet
 from astrid_ml.types import Array, Bits, Floats32
 
 COLOURS = {"cosmic_ray": "#e6550d", "telegraph_noise": "#3182bd", "snowball": "#31a354"}
@@ -70,7 +71,7 @@ class ResultVisualizer:
         slope = read_arrays(folder / f"{name}_temporal.npz", ("slope",))["slope"]
         events = json.loads(wanted[0].read_text(encoding="utf-8"))
         cube, mask = read_array(cubes[0], "r"), read_array(wanted[2])
-        return ResultVisualizer(cube, events, pd.read_parquet(wanted[1]), mask, slope, name)
+        return ResultVisualizer(cube, events, read_parquet(wanted[1]), mask, slope, name)
 
     def overview(self, integration: int = 0) -> Figure:
         """The last read with every event marked by its type."""

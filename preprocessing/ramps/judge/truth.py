@@ -13,6 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import read_arrays
 from astrid_ml.found import found, why_unread
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.table_files import read_parquet
 from astrid_ml.types import Mask
 
 BINS = ((3.0, 5.0), (5.0, 7.0), (7.0, 10.0), (10.0, np.inf))
@@ -47,7 +48,7 @@ class Truth:
         if not listed.is_file():
             raise UserError(wanted, found(listed), "make both with astrid simulate what=ramps, or write that table")
         try:
-            events = pd.read_parquet(listed)
+            events = read_parquet(listed)
         except (ValueError, OSError) as error:
             raise UserError(wanted, why_unread(listed, "a parquet table", error), "write that table again") from error
         return Truth(pd.DataFrame(arrays), events, noise)

@@ -55,6 +55,8 @@ def plan(table: Path) -> list[Unit]:
     with reading(table, f"a {TABLE}"):
         rows = pd.read_csv(table, dtype={"jid": str, "image_filename": str})
     absent = [name for name in _NEEDED if name not in rows]
+    if rows.empty and not absent:
+        raise UserError(f"a {TABLE} with rows", f"none in {table}", "fetch it again")
     if absent:
         raise UserError(
             f"a {TABLE} with {', '.join(_NEEDED)}", f"no {', '.join(absent)} in {table}", "give one as described"
