@@ -11,6 +11,7 @@ from astrid_ml.build import conf_folder, plain
 from astrid_ml.errors import UserError
 from astrid_ml.installed import package_folder, sound
 from astrid_ml.layers import Folder, Layers
+from astrid_ml.nearest import nearest
 
 
 def configuration(*further: Path) -> Layers:
@@ -86,6 +87,19 @@ def preprocessing_of(domain: str, overrides: Sequence[str] = ()) -> dict[str, An
 def domains() -> list[str]:
     """Every domain that has a pipeline in the configuration."""
     return option_names(in_use() / "preprocessing")
+
+
+def reader_of(wanted: str) -> str:
+    """What ``reader=`` says: ``auto``, or a domain that has a pipeline.
+
+    Raises:
+        UserError: there is no such domain.
+    """
+    known = domains()
+    if wanted != "auto" and wanted not in known:
+        fix = nearest(wanted, known) or "for instance reader=auto"
+        raise UserError(f"reader=auto or one of {', '.join(known)}", f"reader={wanted}", fix)
+    return wanted
 
 
 def option_names(group: Folder) -> list[str]:

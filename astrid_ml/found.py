@@ -51,7 +51,9 @@ _READERS = {
     "an Avro file": "astrid predict reads packets",
     "a file of torch (a checkpoint)": "ckpt_path= takes it",
     "a prepared dataset": "dataset= takes it",
-    "a finished run": "astrid compare, audit and evaluate read runs",
+    "a finished run": "astrid compare and astrid baseline read runs",
+    "a store of prepared data": "paths.data= takes it",
+    "an HDF5 file": "astrid import-weights reads Keras weights",
 }
 
 
@@ -95,7 +97,7 @@ def none_in(places: str | Path | Sequence[str | Path]) -> str:
 def _nothing_fits(place: Path) -> str:
     kind = kind_at(place)
     if kind not in ("a folder", "nothing"):
-        read = _READERS.get(kind)
+        read = read_by(kind)
         return found(place) + (f" ({read})" if read else "")
     if kind == "nothing":
         return found(place)
@@ -181,6 +183,15 @@ def kind_at(path: Path) -> str:
         return _kind_of_file(path)
     except (OSError, ValueError):
         return "something that cannot be read"
+
+
+def read_by(kind: str) -> str:
+    """What reads a kind of file, for whoever gave it to something else; empty where nothing is known.
+
+    >>> read_by("an Avro file"), read_by("a text file")
+    ('astrid predict reads packets', '')
+    """
+    return _READERS.get(kind, "")
 
 
 def why_unread(path: Path, kind: str, error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -112,7 +112,28 @@ class Exists:
     """A file that must be there before any work begins."""
 
 
+@dataclass(frozen=True)
+class Shaped:
+    """How a text must look: ``Annotated[str, Shaped(r"cpu|cuda:\\d+", "cpu or cuda:N")]``.
+
+    Args:
+        pattern: a regular expression of the whole text.
+        words: the same in words.
+
+    Example:
+        >>> from astrid_ml.values import fits, words_of
+        >>> [fits(text, Device, None) for text in ("auto", "cuda:1", "gpu")], words_of(Device)
+        ([True, True, False], 'auto, cpu, cuda or cuda:N')
+    """
+
+    pattern: str
+    words: str
+
+
 Existing = Annotated[str, Exists()]
+Device = Annotated[str, Shaped(r"auto|cpu|cuda(:\d{1,3})?", "auto, cpu, cuda or cuda:N")]
+Shard = Annotated[str, Shaped(r"join|\d{1,6}/\d{1,6}", "i/n with i from 1 to n, or join")]
+Format = Literal["ecsv", "votable", "fits"]  # of a table beside parquet
 Positive = Annotated[float, Range(0.0, open_low=True)]
 NonNegative = Annotated[float, Range(0.0)]
 Share = Annotated[float, Range(0.0, 1.0)]

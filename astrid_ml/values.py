@@ -10,16 +10,17 @@ import collections.abc
 import functools
 import inspect
 import math
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.types import Exists, Filled, InUnits, Length, Ordered, Range
+from astrid_ml.types import Exists, Filled, InUnits, Length, Ordered, Range, Shaped
 
 TARGET = "_target_"
-NAMED = "that names a file"  # how words say that a file must be there
+NAMED = "a file that exists"
 _WORDS: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -171,6 +172,8 @@ def _allowed(value: Any, part: Any) -> bool:
     if isinstance(value, list | tuple) and isinstance(part, Length | Ordered):
         right = len(value) == (part.n if isinstance(part, Length) else 2)
         return right and (isinstance(part, Length) or value[0] <= value[1])
+    if isinstance(part, Shaped):
+        return not isinstance(value, str) or re.fullmatch(part.pattern, value) is not None
     if isinstance(part, Filled):
         return value is None or len(value) > 0
     if isinstance(part, Exists):
@@ -189,10 +192,12 @@ def words_of(hint: Any) -> str:
     ('a number above 0 in px or null', 'a or b')
     >>> words_of(tuple[int, int]), words_of(list[str])
     ('a list of 2, each a whole number', 'a list, each a text')
+    >>> words_of(Annotated[list[int], Length(2), InUnits("px")])
+    'a list of 2, each a whole number, in px'
     """
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
-        return " ".join([words_of(inner[0]), *(word for part in inner[1:] if (word := _words_of_part(part)))])
+        return _words_of_annotated(words_of(inner[0]), inner[1:])
     if origin in (typing.Union, types.UnionType):
         typed = [part for part in inner if not str(getattr(part, "__module__", "")).startswith("torch")] or inner
         parts = list(dict.fromkeys(words_of(part) for part in typed))
@@ -214,13 +219,26 @@ def words_of(hint: Any) -> str:
     return f"an option that makes a {getattr(origin or hint, '__name__', str(hint))}"
 
 
+def _words_of_annotated(words: str, parts: Sequence[Any]) -> str:
+    """The words of a kind of value with those of its parts; of a list: how many, each what, in which unit."""
+    whole = [part for part in parts if isinstance(part, Shaped | Exists)]
+    if whole:
+        return whole[0].words if isinstance(whole[0], Shaped) else NAMED
+    listed, each, rest = words.partition(", each ")
+    if not each or " or " in listed:
+        return " ".join([words, *(word for part in parts if (word := _words_of_part(part)))])
+    number = [part for part in parts if isinstance(part, Length | Ordered)]
+    listed = " ".join([listed, *dict.fromkeys(word for part in number if (word := _words_of_part(part)))])
+    further = [_words_of_part(part) for part in parts if part not in number]
+    unit = [f", {word}" if word.startswith("in ") else f" {word}" for word in further if word]
+    return "".join([listed, each, rest, *unit])
+
+
 def _words_of_part(part: Any) -> str:
     if isinstance(part, InUnits):
         return f"in {part.name}"
     if isinstance(part, Length):
         return f"of {part.n}"
-    if isinstance(part, Exists):
-        return NAMED
     if isinstance(part, Filled):
         return "and at least one of them"
     if isinstance(part, Ordered):

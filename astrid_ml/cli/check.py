@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,10 +11,12 @@ from typing import Any
 
 from astrid_ml.build import check_targets, plain, registry, resolve, targets
 from astrid_ml.cli.explain import placeholder
-from astrid_ml.cli.keys import Key
+from astrid_ml.cli.keys import Key, Keys
+from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.identity import current
+from astrid_ml.inputs import Wrong, due_by, wrong_among
 from astrid_ml.nearest import nearest
 from astrid_ml.run.settings import PLAIN_NODES
 from astrid_ml.values import NAMED, TARGET, default_of, fields_of, fits, required, takes_any, words_of
@@ -43,12 +46,36 @@ class Misfit:
     default: Any
 
 
-def check_values(cfg: Any, declared: Callable[[str], list[Key]]) -> None:
+def check_verb(cfg: Any, verb: Verb, keys: Keys) -> None:
+    """Refuse values, paths and choices of a verb that cannot be; what costs no import is looked at first.
+
+    Args:
+        cfg: composed, with its references.
+        verb: that was typed.
+        keys: of the verb.
+
+    Raises:
+        UserError: says which, and what to type.
+    """
+
+    def first(tree: dict[str, Any]) -> None:
+        refuse_places(tree, keys)
+        of_verb = getattr(importlib.import_module(f"astrid_ml.cli.{verb.module}"), "first", None)
+        if of_verb is not None:
+            of_verb(tree)
+
+    check_values(cfg, lambda key: keys[key], first)
+
+
+def check_values(
+    cfg: Any, declared: Callable[[str], list[Key]], first: Callable[[dict[str, Any]], None] = lambda _: None
+) -> None:
     """Refuse a configuration with a value that no class accepts; nothing is built and no data are opened.
 
     Args:
         cfg: composed, with its references.
-        declared: key -> its declarations in the files, asked only where something is wrong.
+        declared: key -> its declarations in the files.
+        first: what else looks at the resolved configuration before the libraries of its classes are imported.
 
     Raises:
         UserError: names up to three such keys, what each accepts, and what stands there.
@@ -63,6 +90,8 @@ def check_values(cfg: Any, declared: Callable[[str], list[Key]]) -> None:
     refuse(of_plain_nodes(raw, resolved), declared)  # before the classes' libraries are imported
     trust = tuple(resolved.get("trust") or ())
     tree = current(resolved, registry(), trust)
+    refuse((wrong for wrong in _as_written(raw, tree, "") if NAMED not in wrong.accepts), declared)
+    first(resolved)
     refuse(_as_written(raw, tree, ""), declared)
     check_targets(tree, trust)
     refuse(_below(raw, tree, ""), declared)
@@ -102,6 +131,35 @@ def unread(raw: Mapping[str, Any], declared: Callable[[str], list[Key]]) -> Iter
         used = f"${{{key}" in str({name: part for name, part in raw.items() if name != key})
         if str(key) not in TOP and not known and not used:
             yield Misfit(str(key), NO_EFFECT, value, inspect.Parameter.empty)
+
+
+def refuse_places(tree: Mapping[str, Any], keys: Keys) -> None:
+    """Refuse a path at which something else stands than its key reads; only names and first bytes are looked at.
+
+    Args:
+        tree: the resolved configuration.
+        keys: of the verb.
+
+    Raises:
+        UserError: names up to three such paths.
+    """
+    wrong = list(_wrong_places(tree, "", keys))[:3]
+    if wrong:
+        raise UserError(
+            "; ".join(dict.fromkeys(one.expected for one in wrong)),
+            "; ".join(f"{one.key}: {one.got}" for one in wrong),
+            "; ".join(dict.fromkeys(one.fix for one in wrong)),
+        )
+
+
+def _wrong_places(node: Any, where: str, keys: Keys) -> Iterator[Wrong]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _wrong_places(value, _joined(where, key), keys)
+    elif node is not None and where in keys.found:
+        dues = [due for key in keys[where] if key.is_path and (due := due_by(key.comment)) is not None]
+        above = where.removesuffix(".path")
+        yield from wrong_among(dues[0], node, above if keys.path_of_node(above) == where else where) if dues else ()
 
 
 def of_plain_nodes(raw: Any, tree: Any) -> Iterator[Misfit]:

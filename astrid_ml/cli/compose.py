@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.cli.check import check_values, shown
+from astrid_ml.cli.check import check_verb, shown
 from astrid_ml.cli.explain import explain, explain_before
 from astrid_ml.cli.given import flags_first, whole_flags
 from astrid_ml.cli.keys import keys_of
@@ -85,8 +85,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                 if of_its_own:
                     enter_job(cfg)
                 settle_survey(cfg, conf)
-                keys = keys_of(verb.config, conf)
-                check_values(cfg, lambda key: keys[key])
+                check_verb(cfg, verb, keys_of(verb.config, conf))
                 with owned_output(cfg, verb, conf):
                     _note_shard(cfg, verb, conf)
                     work_begins()

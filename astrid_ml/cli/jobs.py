@@ -14,7 +14,7 @@ from typing import Any
 
 from astrid_ml.build import plain
 from astrid_ml.checkpoint.digests import digest_of
-from astrid_ml.cli.check import check_values
+from astrid_ml.cli.check import check_verb
 from astrid_ml.cli.given import given_folders
 from astrid_ml.cli.keys import keys_of
 from astrid_ml.cli.typed import overrides_of
@@ -52,7 +52,7 @@ def check_jobs(words: Sequence[str], verb: Verb, conf: Folder) -> None:
     for words_of_job in itertools.islice(jobs_to_look_at([*overrides_of(words)]), MOST):
         composed = compose(verb.config, [*words_of_job, *searched])
         job = OmegaConf.create(_without_hydra(OmegaConf.to_container(composed, resolve=False)))
-        check_values(job, lambda key: keys[key])
+        check_verb(job, verb, keys)
         if check is not None:
             check(job)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,27 @@ def raw_paths(config: dict[str, Any]) -> list[Path]:
     """
     raw = config["paths"]["raw"]
     if raw is None:
-        if not config.get("simulate"):
-            raise UserError(
-                "paths.raw=FOLDER with raw files, or an experiment that simulates them",
-                "none, and nothing to simulate",
-                "add paths.raw=FOLDER, or an experiment of your data: astrid train --help lists them",
-            )
+        refuse_without_raw(config)
         return [simulated(config)]
     paths = [Path(raw)] if isinstance(raw, str) else [Path(path) for path in raw]
     absent = [found(path) for path in paths if not path.exists()]
     if absent:
         raise UserError("paths.raw that exists", ", ".join(absent[:3]), "check the path")
     return paths
+
+
+def refuse_without_raw(config: Mapping[str, Any]) -> None:
+    """Refuse a run that has nothing to read.
+
+    Raises:
+        UserError: neither ``dataset`` nor ``paths.raw`` nor a simulation.
+    """
+    if config["paths"]["raw"] is None and config.get("dataset") is None and not config.get("simulate"):
+        raise UserError(
+            "paths.raw=FOLDER with raw files, or an experiment that simulates them",
+            "none, and nothing to simulate",
+            "add paths.raw=FOLDER, or an experiment of your data: astrid train --help lists them",
+        )
 
 
 def refuse_store_of_raw(config: dict[str, Any]) -> None:

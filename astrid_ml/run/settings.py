@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from astrid_ml.types import Count, Decay, NonNegative, Positive, Seed, Share, Whole
+from astrid_ml.types import Count, Decay, Device, Format, NonNegative, Positive, Seed, Shard, Share, Whole
 
 Precision = Literal[
     "auto", "32-true", "32", "64-true", "64", "16-mixed", "bf16-mixed", "16-true", "bf16-true", 16, 32, 64
@@ -29,6 +29,9 @@ class RunSettings:
         ckpt_path: a checkpoint.
         output_dir: where results go.
         survey: whose files are read; null where they say so themselves.
+        device: where networks compute.
+        shard: the part of the work that this command does.
+        format: of tables beside parquet.
     """
 
     name: str
@@ -42,6 +45,9 @@ class RunSettings:
     ckpt_path: str | None = None
     output_dir: str | None = None
     survey: str | Mapping[str, Any] | Sequence[Any] | None = None
+    device: Device | None = None
+    shard: Shard | None = None
+    format: Format | Sequence[Format] | None = None
 
 
 @dataclass(frozen=True)

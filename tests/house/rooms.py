@@ -25,6 +25,7 @@ HOUSE = (
     "fits_headers",
     "avro",
     "found",
+    "inputs",
     "readable",
     "temporaries",
     "guards",

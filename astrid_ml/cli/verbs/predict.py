@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import build, plain
 from astrid_ml.cli.verbs.domain import print_summary
+from astrid_ml.config import reader_of
 from astrid_ml.errors import UserError
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
+
+
+def first(tree: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint that was left out and a reader that there is not, before torch is imported."""
+    reader_of(tree["reader"])
+    if tree["ckpt_path"] is None and not tree.get("predictor"):
+        raise UserError("ckpt_path=CHECKPOINT", "none", "add ckpt_path=RUN/checkpoints/best.ckpt")
 
 
 def command(cfg: Any) -> int:
@@ -20,8 +29,6 @@ def command(cfg: Any) -> int:
         summary: dict[str, Any] = build(tree["predictor"], tree["trust"]).run()
         print_summary(summary)
         return 1 if summary.get("failed") else 0
-    if tree["ckpt_path"] is None:
-        raise UserError("ckpt_path=CHECKPOINT", "none", "add ckpt_path=RUN/checkpoints/best.ckpt")
     with importing(), waiting("loading libraries"):
         from astrid_ml.api import predict
 

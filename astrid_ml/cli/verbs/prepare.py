@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from astrid_ml.build import plain
-from astrid_ml.contracts.columns import columns_of
-from astrid_ml.pipeline.shards import Share, share_of
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
+from astrid_ml.run.raw import refuse_without_raw
 from astrid_ml.start import importing
+
+if TYPE_CHECKING:
+    from astrid_ml.pipeline.shards import Share
 
 
 def command(cfg: Any) -> int:
     """Prepare a dataset, or only plan it."""
     with importing(), waiting("loading libraries"):
+        from astrid_ml.contracts.columns import columns_of
         from astrid_ml.run.prepare import export, exporter, plan, prepare
 
     config = plain(cfg)
@@ -23,6 +27,8 @@ def command(cfg: Any) -> int:
         return 0
     if config.get("export"):
         exporter(config)  # refuses before the work what cannot be exported after it
+    from astrid_ml.pipeline.shards import share_of
+
     share = share_of(config.get("shard"))
     if share is not None and not share.joins:
         return _share(config, share)
@@ -38,6 +44,11 @@ def command(cfg: Any) -> int:
     for drop in outcome.units_failed[:10]:
         print(printable(f"  failed {drop.id}: {drop.reason}"))
     return 1 if outcome.units_failed else 0
+
+
+def first(tree: Mapping[str, Any]) -> None:
+    """Refuse a preparation with nothing to read, before its libraries are imported."""
+    refuse_without_raw(tree)
 
 
 def _share(config: dict[str, Any], share: Share) -> int:

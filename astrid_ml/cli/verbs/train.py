@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import plain
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
+from astrid_ml.run.raw import refuse_without_raw
 from astrid_ml.start import importing
 
 
@@ -24,6 +26,11 @@ def command(cfg: Any) -> int:
     for line in metrics.get("summary", []):
         print(printable(line))
     return 0
+
+
+def first(tree: Mapping[str, Any]) -> None:
+    """Refuse a training with nothing to read, before its libraries are imported."""
+    refuse_without_raw(tree)
 
 
 def check(cfg: Any) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import build, check_targets, registry, resolve
-from astrid_ml.config import domains, preprocessing_of
+from astrid_ml.config import domains, preprocessing_of, reader_of
 from astrid_ml.contracts.pipeline import DomainPipeline, Unit
 from astrid_ml.errors import UserError
 from astrid_ml.found import found, none_in
 from astrid_ml.identity import current
-from astrid_ml.nearest import nearest
 from astrid_ml.run.parts import kind_of_samples
 from astrid_ml.values import fields_of
 
@@ -63,11 +62,7 @@ def choose_reader(
     if absent:
         raise UserError("input=FILE or FOLDER that exists", ", ".join(absent[:3]), "check the path")
     known = domains()
-    if wanted != "auto" and wanted not in known:
-        raise UserError(
-            f"reader=auto or one of {', '.join(known)}", wanted, nearest(wanted, known) or "choose one of them"
-        )
-    order = [wanted] if wanted != "auto" else [own_domain, *(name for name in known if name != own_domain)]
+    order = [wanted] if reader_of(wanted) != "auto" else [own_domain, *(name for name in known if name != own_domain)]
     reasons, others = [], []
     for domain in order:
         node = own if domain == own_domain else preprocessing_of(domain)
