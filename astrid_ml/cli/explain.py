@@ -13,6 +13,7 @@ from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
+from astrid_ml.typed_values import unreadable
 
 _AVAILABLE = re.compile(r"Available options in '[^']*':\n(.*?)(?:\nConfig search path|\Z)", re.DOTALL)
 # How a comment of the configuration begins -> what stands for the value in a message.
@@ -38,14 +39,20 @@ def explain(error: Exception, conf: Folder, verb: Verb, words: Sequence[str] = (
     """
     import yaml
     from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+    from omegaconf.errors import (
+        GrammarParseError,
+        InterpolationResolutionError,
+        MissingMandatoryValue,
+        OmegaConfBaseException,
+    )
 
     text = str(error).strip()
     cause = str(error.__cause__ or "")
     if isinstance(error, MissingConfigException) and (found := re.search(r"Could not find '([^']+)'", text)):
         return _missing_option(found.group(1), text, conf, verb)
     if isinstance(error, OverrideParseException):
-        return _unreadable(error)
+        key = str(error.override).partition("=")[0].lstrip("+")
+        return unreadable(str(error.override), _usual(key, conf, verb))
     if "Ambiguous value for argument" in text:
         return _several(text, verb)
     if found := re.search(r"Could not override '([^']+)'", text) or re.search(
@@ -55,6 +62,8 @@ def explain(error: Exception, conf: Folder, verb: Verb, words: Sequence[str] = (
     if found := re.search(r"Interpolation key '([^']+)' not found", text + cause):
         got = f"nothing, and other values refer to it (${{{found.group(1)}}})"
         return UserError(f"a value of {found.group(1)}", got, f"give {found.group(1)}= a value, or check that name")
+    if isinstance(error, InterpolationResolutionError | GrammarParseError):
+        return _unresolved(error, conf, verb)
     if isinstance(error, MissingMandatoryValue):
         found = re.search(r"full_key: ([\w.]+)", text) or re.search(r"[Mm]issing mandatory value:? ([\w.]+)", text)
         return missing_key(found.group(1) if found else "a key", conf, verb)
@@ -129,12 +138,29 @@ def _missing_option(name: str, text: str, conf: Folder, verb: Verb) -> UserError
     return UserError(f"{typed or 'a configuration'}: one of {', '.join(known)}", option, fix)
 
 
-def _unreadable(error: Exception) -> UserError:
-    return UserError(
-        "key=value, with quotes around values that hold special characters",
-        str(error).strip().splitlines()[0],
-        "quote it, for instance 'key=\"a b\"'",
-    )
+def _usual(key: str, conf: Folder, verb: Verb) -> str:
+    """A value of a key as its file writes it; empty where it takes any text, or nobody declares it."""
+    keys = keys_of(verb.config, conf)
+    plain = [known.value for known in keys[key] if isinstance(known.value, bool | int | float | list)]
+    plain = [] if keys.is_text(key) else plain
+    return str(plain[0]).lower().replace("'", "").replace(" ", "") if plain else ""
+
+
+def _unresolved(error: Exception, conf: Folder, verb: Verb) -> UserError:
+    """A reference ``${...}`` that cannot be worked out."""
+    text, key = str(error), str(getattr(error, "full_key", "") or "a key")
+    usual = _usual(key, conf, verb)
+    fix = f"write the value itself, for instance {key}={usual}" if usual else f"write the value itself: {key}=VALUE"
+    if found := re.search(r"Environment variable '([^']*)' not found", text):
+        got = f"{key}=${{oc.env:{found[1]}}}, and no variable of that name"
+        return UserError(f"the environment variable {found[1]}, to which {key} refers", got, f"set it first; or {fix}")
+    if "Recursive interpolation" in text:
+        return UserError(f"a value of {key}", "references that lead to themselves", fix)
+    if found := re.search(r"Unsupported interpolation type (\S+)", text):
+        got = f"${{{found[1]}:...}} in {key}"
+        return UserError("a reference to a key, ${KEY}, or to the environment, ${oc.env:NAME}", got, fix)
+    cause = text.splitlines()[0].partition("interpolation: ")[2] or "a reference that cannot be read"
+    return UserError(f"a reference ${{...}} in {key} that can be worked out", cause, fix)
 
 
 def _several(text: str, verb: Verb) -> UserError:

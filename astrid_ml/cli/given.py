@@ -9,7 +9,7 @@ from pathlib import Path
 
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.keys import Keys
-from astrid_ml.cli.typed import elements_of, keys_of_place
+from astrid_ml.cli.typed import keys_of_place
 from astrid_ml.config import configuration, folder_of
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
@@ -17,6 +17,7 @@ from astrid_ml.installed import shadowed, sound
 from astrid_ml.layers import Layers
 from astrid_ml.nearest import nearest
 from astrid_ml.option_files import fault_of, misplaced, yaml_files
+from astrid_ml.typed_values import elements_of
 
 # Hydra's flag, its abbreviations and its short form, with its value behind = or as the next word.
 _FLAG = re.compile(r"(?:--config-d(?:i|ir)?|-cd)(?:=(.*))?", re.DOTALL)

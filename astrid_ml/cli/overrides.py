@@ -9,39 +9,22 @@ from functools import cached_property
 
 from astrid_ml.cli.given import key_by_value, shorter_or_longer, unknown_of_hydra
 from astrid_ml.cli.keys import FORMER, Keys, keys_of, overridden
-from astrid_ml.cli.typed import ELEMENT, elements_of, is_sweep
+from astrid_ml.cli.typed import is_sweep
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
+from astrid_ml.typed_values import ELEMENT, elements_of, parses, quote, refuse_reference
 
 # A value that Hydra reads as the text that it is; numbers are not among them.
 _WORD = re.compile(r"^[A-Za-z_][\w./:-]*$")
 # What Hydra reads as something else than the name of an option.
 _NO_TEXT = re.compile(r"[-+.\d][\d.eE+-]*|true|false|nan|[-+]?inf|[{('\"].*", re.IGNORECASE | re.DOTALL)
+# A path where the name of an option is due: nothing is read there.
+_NO_NAME = re.compile(r"[/~]|\.{1,2}(/|$)|.*/\.{1,2}(/|$)|[A-Za-z]:\\")
 # What users of other programs type where paths.run_dir is due.
 _FOLDER_OF_RUN = ("output_dir", "output", "out", "resume", "resume_from", "ckpt_path", "checkpoint")
 _PLAIN_KEY = re.compile(r"^(\+{0,2})([A-Za-z_][\w./@-]*)=(.*)$", re.DOTALL)
-
-
-def quote(value: str, many: bool = True) -> str:
-    """A Hydra double-quoted string that stands for the text as it was typed; nothing in it is resolved.
-
-    Args:
-        value: the text, perhaps in quotes of its own.
-        many: ``[a,b]`` is a list, quoted element by element, not a text.
-    """
-    if many and value.startswith("[") and value.endswith("]"):
-        return "[" + ",".join(quote(part, many=False) for part in elements_of(value)) + "]"
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"" and value[0] not in value[1:-1]:
-        value = value[1:-1]
-    if value.startswith("~"):
-        value = os.path.expanduser(value)
-    value = re.sub(r"(\\*)\$\{", lambda found: found.group(1) * 2 + "\\${", value)
-    # Hydra unescapes \" and the backslashes before it; a trailing backslash would escape our closing quote.
-    escaped = re.sub(r'(\\*)"', lambda match: match.group(1) * 2 + '\\"', value)
-    trailing = len(escaped) - len(escaped.rstrip("\\"))
-    return '"' + escaped + "\\" * trailing + '"'
 
 
 def rewrite(arguments: Sequence[str], verb: str, conf: Folder) -> list[str]:
@@ -133,10 +116,12 @@ class _Rewriter:
             return self._places(key, value)
         if _WORD.match(value) or not self.keys.is_text(key):
             return value
+        refuse_reference(key, value)
         return value if self.sweeps and parses(f"{key}={value}") else quote(value, self._many(key, value))
 
     def _places(self, key: str, value: str) -> str:
         """A path, or several of a sweep with commas between them: a name that holds a comma stands in quotes."""
+        refuse_reference(key.removesuffix(".path"), value)
         listed = value.startswith("[") and value.endswith("]") and "]" not in value[:-1]
         if listed and not self.keys.takes_list(key) and not os.path.lexists(value):
             shown = key.removesuffix(".path")
@@ -252,6 +237,9 @@ def option_of(group: str, value: str, conf: Folder, sweeps: bool = False, typed:
     key = typed or group
     options = [name for name in option_names(conf / group) if (key, name) != ("what", "none")]
     wanted = f"{key}: one of {', '.join(options)}"
+    if _NO_NAME.match(value):
+        fix = f"give the name alone; --config-dir=FOLDER adds options of yours, FOLDER/{group}/NAME.yaml"
+        raise UserError(wanted, f"{value}, which is a path", fix)
     if value.startswith("{"):
         raise UserError(wanted, value, f"choose one of them; keys of it are set one by one, {key}.KEY=VALUE")
     if value.startswith("[") or ("," in value and not sweeps):
@@ -265,18 +253,6 @@ def option_of(group: str, value: str, conf: Folder, sweeps: bool = False, typed:
     if "none" not in options:
         raise UserError(wanted, value or "nothing", "choose one of them")
     return "none"
-
-
-def parses(override: str) -> bool:
-    """Whether Hydra can read an override as it stands."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        OverridesParser.create().parse_override(override)
-    except HydraException:
-        return False
-    return True
 
 
 def expand_slot(key: str, value: str, conf: Folder, domain: str | None) -> str:

@@ -45,9 +45,6 @@ _KEY = re.compile(r"[+~]{0,2}[A-Za-z_$][\w.$:/@{}-]*")
 # Keys that say how raw files become a dataset, of which there is one already where dataset= is given.
 _BEFORE_DATASET = re.compile(r"(paths\.raw|data\.seed|max_failed|hash_inputs|simulate\.\S+|label\.\S+)")
 
-# An element of a list: quoted texts, and anything but commas.
-ELEMENT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,"'])+""")
-
 
 # Verbs whose first words may be typed without their keys.
 WORDS = {"new": ("what", "name")}
@@ -87,11 +84,6 @@ def overrides_of(arguments: Sequence[str]) -> Iterator[str]:
         if not word.startswith("-") and not value:
             yield word
         before = word
-
-
-def elements_of(value: str) -> list[str]:
-    """The elements of ``[a,b]``; a comma inside quotes belongs to its element."""
-    return [part.strip() for part in ELEMENT.findall(value[1:-1]) if part.strip()]
 
 
 def is_sweep(arguments: Sequence[str]) -> bool:

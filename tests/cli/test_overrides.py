@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from astrid_ml.cli.overrides import quote, rewrite
+from astrid_ml.cli.overrides import rewrite
 from astrid_ml.errors import UserError
+from astrid_ml.typed_values import quote
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

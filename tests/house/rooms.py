@@ -9,6 +9,7 @@ HOUSE = (
     "printable",
     "places",
     "nearest",
+    "typed_values",
     "moved",
     "identity",
     "layers",
