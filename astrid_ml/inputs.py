@@ -47,6 +47,7 @@ class Due:
         only: the one kind of file that it can be; empty for any that is not wrong.
         marks: files of which a folder must hold one.
         endings: of names of such files, for whoever named their folder.
+        new: it is written: nothing may stand there.
     """
 
     what: str
@@ -56,11 +57,12 @@ class Due:
     only: str = ""
     marks: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
+    new: bool = False
 
 
 CHECKPOINT = Due("the checkpoint of a run", example="RUN/checkpoints/best.ckpt", only=TORCH, endings=(".ckpt",))
 DATASET = Due("a prepared dataset (with dataset.json)", "FOLDER", "STORE/DATASET", marks=("dataset.json",))
-RUN = Due("the folder of a finished run with a test fold", "FOLDER", "RUN", marks=("predictions/test.parquet",))
+RUN = Due("of a finished run with a test fold", "FOLDER", "RUN", marks=("predictions/test.parquet",))
 FITS = Due(
     "a FITS file", example="FILE.fits", wrong=(TORCH, *TABLES, *ARRAYS, *PICTURES, "an HDF5 file"),
     endings=(".fits", ".fits.gz", ".fits.fz", ".fit", ".fts"),
@@ -73,15 +75,23 @@ PARQUET = Due("a parquet table", example="TABLE.parquet", only="a parquet table"
 KERAS = Due("Keras weights in HDF5", example="FILE.h5", only="an HDF5 file", endings=(".h5", ".hdf5"))
 SENT = Due("a table or a FITS image", example="TABLE.parquet", wrong=(TORCH, *PICTURES))
 ANYTHING = Due("that exists", "FILE_OR_FOLDER", "FOLDER")
-WALKED = Due("that exists", "FILE_OR_FOLDER", "FOLDER", wrong=(TORCH, *PICTURES))
+WALKED = Due("that exists and holds data", "FILE_OR_FOLDER", "FOLDER", wrong=(TORCH, *PICTURES))
+MANIFEST = Due(
+    "a manifest of pairs, or the folder that holds it", "FILE_OR_FOLDER", "MANIFEST.csv",
+    wrong=(TORCH, *ARRAYS, *PICTURES),
+)  # fmt: skip
+WRITTEN_FOLDER = Due("new or made by the same command", "FOLDER", "out", new=True)
+WRITTEN_FILE = Due("to be written", example="NEW.ckpt", new=True)
 # How the comment of a key says it, the first that fits.
 _SAID = (
     (re.compile(r"file of a description\b"), None),  # or a survey's name: who settles it says what is wrong
-    (re.compile(r".*\bgets\b"), None),
+    (re.compile(r"folder.*\bgets\b"), WRITTEN_FOLDER),
+    (re.compile(r"file.*\bgets\b"), WRITTEN_FILE),
     (re.compile(r"folder of a prepared dataset, a croissant\.json"), ANYTHING),
     (re.compile(r"folder of a prepared dataset"), DATASET),
     (re.compile(r"folder of a finished run|folders of runs"), RUN),
     (re.compile(r"files or folders"), WALKED),
+    (re.compile(r"file or folder: a manifest"), MANIFEST),
     (re.compile(r"file or folder"), ANYTHING),
     (re.compile(r"file.*\b(checkpoint|ckpt)"), CHECKPOINT),
     (re.compile(r"file: a table of any kind, or a FITS image"), SENT),
@@ -111,12 +121,12 @@ class Wrong:
 
 
 def due_by(comment: str) -> Due | None:
-    """What the comment of a key says that must stand at its path; None for a path that is written, and for no path.
+    """What the comment of a key says that must stand at its path; None for no path, and for the name of a survey.
 
     >>> due_by("file: scores the candidates with this checkpoint").example
     'RUN/checkpoints/best.ckpt'
-    >>> due_by("folder: gets report.json"), due_by("px")
-    (None, None)
+    >>> due_by("folder: gets report.json").new, due_by("px")
+    (True, None)
     """
     return next((due for said, due in _SAID if said.match(comment)), None)
 
@@ -154,7 +164,7 @@ def wrong_at(due: Due, path: str, key: str, beside: Sequence[str] | None = None)
         return None
     holds = "" if kind not in FOLDERS or not due.marks else f", without {' or '.join(due.marks)}"
     got = f"{kind} at {place}{holds}" if path else "an empty path"
-    joined = " " if due.what.startswith("that") else ", "
+    joined = ", " if due.what.startswith("a ") or due.what.startswith("the ") or due is KERAS else " "
     expected = f"{key}={due.place}{joined}{due.what}"
 
     def typed(value: object) -> str:
@@ -166,7 +176,7 @@ def wrong_at(due: Due, path: str, key: str, beside: Sequence[str] | None = None)
 
 def _is_due(due: Due, place: Path, kind: str) -> bool:
     if kind in ("nothing", "a broken link", "something that cannot be read"):
-        return False
+        return due.new
     if kind in FOLDERS:
         return due.place != "FILE" and (not due.marks or any((place / mark).is_file() for mark in due.marks))
     if kind == "a device, pipe or socket":
@@ -176,6 +186,8 @@ def _is_due(due: Due, place: Path, kind: str) -> bool:
 
 def _fix(due: Due, place: Path, kind: str, typed: Callable[[object], str]) -> str:
     """What to type instead: something that is there, where it can be guessed."""
+    if due.new:
+        return f"choose another, for instance {typed(due.example)}"
     if kind == "nothing" and (near := _named_alike(due, place)):
         return f"did you mean {typed(near)}?"
     meant = _meant(due, place, kind)
@@ -203,7 +215,7 @@ def _meant(due: Due, place: Path, kind: str) -> Path | None:
     """What is due below a folder that was named in its place, or around a file."""
     if kind in FOLDERS:
         return next((path for path in _below(due, place) if _is_due(due, path, kind_at(path))), None)
-    if due.place == "FOLDER" and kind != "nothing":
+    if due.marks and kind != "nothing":
         return next((path for path in islice(place.parents, 3) if _is_due(due, path, kind_at(path))), None)
     return None
 

@@ -12,7 +12,7 @@ from astrid_ml.errors import UserError
 ELEMENT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^,"'])+""")
 _VARIABLE = re.compile(r"\$\{oc\.env:([A-Za-z_]\w*)(?:,[^}]*)?\}")
 _PAIRS = {"]": "[", "}": "{", ")": "("}
-_PLAIN = re.compile(r"[\w.\-+/:%@?*|\\ ]")
+_PLAIN = re.compile(r"[\w.\-+/:%@?*|\\ ]", re.ASCII)
 
 
 def elements_of(value: str) -> list[str]:
@@ -120,6 +120,8 @@ def why_unreadable(value: str) -> str:
     strange = [char for char in bare if not _PLAIN.match(char) and char not in "[]{}(),$"]
     if strange:
         return f"the character {strange[0]} stands for nothing without quotes"
+    if "(" in bare and (name := bare.partition("(")[0]):
+        return f"{name}(...) is no function that is known here, or has other values"
     if "(" in bare:
-        return f"{bare.partition('(')[0] or 'nothing'}(...) is no function that is known here, or has other values"
+        return "brackets ( ) without quotes"
     return "its parts do not belong together"

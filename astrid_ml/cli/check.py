@@ -272,10 +272,11 @@ def fix(misfit: Misfit, declared: Sequence[Key]) -> str:
         return f"check the path of {misfit.key}"
     if value in ("", []) and (word := next((named for key in declared if (named := placeholder(key.comment))), "")):
         return f"write {misfit.key}={word}"
-    if misfit.accepts.startswith("a list, each") and isinstance(value, str) and value:
-        return f"write '{misfit.key}=[{shown(value)}]'"
+    if misfit.accepts.startswith("a list") and isinstance(value, str) and value.strip("[]"):
+        more = ",FOLDER" if any(key.comment.startswith("folders of") for key in declared) and "," not in value else ""
+        return f"write '{misfit.key}=[{shown(value.strip('[]'))}{more}]'"
     if isinstance(value, Mapping) and TARGET in value:
-        return f"choose another option: {misfit.key}="
+        return f"choose another option of {misfit.key.rpartition('.')[2]}, with GROUP=OPTION; --help lists them"
     if isinstance(value, float) and value.is_integer() and "whole number" in misfit.accepts:
         return f"write {misfit.key}={int(value)}"
     usual = [key.value for key in declared if not isinstance(key.value, dict) and "${" not in str(key.value)]

@@ -54,16 +54,18 @@ def explain(error: Exception, conf: Folder, verb: Verb, words: Sequence[str] = (
         key = str(error.override).partition("=")[0].lstrip("+")
         return unreadable(str(error.override), _usual(key, conf, verb))
     if "Ambiguous value for argument" in text:
-        return _several(text, verb)
+        return _several(text, conf, verb)
     if found := re.search(r"Could not override '([^']+)'", text) or re.search(
         r"Key '([^']+)' is not in struct", text + cause
     ):
         return unknown_key(found.group(1), keys_of(verb.config, conf), verb.config, words)
     if found := re.search(r"Interpolation key '([^']+)' not found", text + cause):
-        got = f"nothing, and other values refer to it (${{{found.group(1)}}})"
-        return UserError(f"a value of {found.group(1)}", got, f"give {found.group(1)}= a value, or check that name")
+        near = nearest(found.group(1), keys_of(verb.config, conf).names)
+        fix = f"{near + ' ' if near else ''}or write the value itself; astrid {verb.name} --help lists the keys"
+        got = f"${{{found.group(1)}}}, and no key of that name"
+        return UserError("a reference to a key that there is", got, fix.removeprefix("or "))
     if isinstance(error, InterpolationResolutionError | GrammarParseError):
-        return _unresolved(error, conf, verb)
+        return _unresolved(error, conf, verb, words)
     if isinstance(error, MissingMandatoryValue):
         found = re.search(r"full_key: ([\w.]+)", text) or re.search(r"[Mm]issing mandatory value:? ([\w.]+)", text)
         return missing_key(found.group(1) if found else "a key", conf, verb)
@@ -91,7 +93,8 @@ def explain_before(error: Exception, conf: Folder, verb: Verb, words: Sequence[s
     """The same for an error before any job ran: a folder that Hydra could not make is the user's to change."""
     if isinstance(error, OSError) and error.filename is not None:
         got = f"{error.filename}: {error.strerror}"
-        return UserError("a folder that can be made for the results", got, "choose another paths.run_dir or sweep_dir")
+        fix = "choose another folder, for instance paths.run_dir=runs/new, or paths.sweep_dir=runs/new with -m"
+        return UserError("a folder that can be made for the results", got, fix)
     return explain(error, conf, verb, words)
 
 
@@ -146,9 +149,11 @@ def _usual(key: str, conf: Folder, verb: Verb) -> str:
     return str(plain[0]).lower().replace("'", "").replace(" ", "") if plain else ""
 
 
-def _unresolved(error: Exception, conf: Folder, verb: Verb) -> UserError:
+def _unresolved(error: Exception, conf: Folder, verb: Verb, words: Sequence[str]) -> UserError:
     """A reference ``${...}`` that cannot be worked out."""
-    text, key = str(error), str(getattr(error, "full_key", "") or "a key")
+    text = str(error)
+    typed = [word.partition("=")[0].lstrip("+") for word in words if "${" in word]
+    key = typed[0] if len(typed) == 1 else str(getattr(error, "full_key", "") or "a key")
     usual = _usual(key, conf, verb)
     fix = f"write the value itself, for instance {key}={usual}" if usual else f"write the value itself: {key}=VALUE"
     if found := re.search(r"Environment variable '([^']*)' not found", text):
@@ -163,9 +168,14 @@ def _unresolved(error: Exception, conf: Folder, verb: Verb) -> UserError:
     return UserError(f"a reference ${{...}} in {key} that can be worked out", cause, fix)
 
 
-def _several(text: str, verb: Verb) -> UserError:
+def _several(text: str, conf: Folder, verb: Verb) -> UserError:
     """``seed=1,2`` without ``-m``."""
     found = re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", text)
     key, value = (found.group(1), found.group(2)) if found else ("key", "a,b")
-    fix = f"sweep over them: astrid {verb.name} -m {key}={value}; or give a list: '{key}=[{value}]'"
+    fix = f"sweep over them: astrid {verb.name} -m {key}={value}"
+    usual = [known.value for known in keys_of(verb.config, conf)[key]]
+    if keys_of(verb.config, conf).takes_list(key) or not usual or not isinstance(usual[0], bool | int | float | str):
+        fix += f"; or give a list: '{key}=[{value}]'"
+    elif isinstance(usual[0], float) and re.fullmatch(r"-?\d+,\d+", value):
+        fix = f"write {key}={value.replace(',', '.')}, or {fix}"
     return UserError(f"one value of {key}", f"{key}={value}", fix)

@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.typed import keys_of_place
-from astrid_ml.config import configuration, folder_of
+from astrid_ml.config import configuration, folder_of, option_names
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.installed import shadowed, sound
@@ -22,6 +23,7 @@ from astrid_ml.typed_values import elements_of
 # Hydra's flag, its abbreviations and its short form, with its value behind = or as the next word.
 _FLAG = re.compile(r"(?:--config-d(?:i|ir)?|-cd)(?:=(.*))?", re.DOTALL)
 _WHOLE = "--config-dir="
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 _SEARCHPATH = "hydra.searchpath="
 
 
@@ -128,8 +130,59 @@ def key_by_value(key: str, words: Sequence[str], live: Keys) -> str:
     return next((f"{name}={value}" for name in able), "")
 
 
-def unknown_of_hydra(key: str, name: str) -> UserError:
-    """What to say of a key or a group that Hydra has not."""
+def takes(known: str, key: str, words: Sequence[str], live: Keys) -> bool:
+    """Whether a key can have the value that was typed for another one: by the field of its class, as it is written."""
+    from astrid_ml.values import fits  # numpy with them: help and the first word need neither
+    from astrid_ml.written import written_fields
+
+    value = _typed_for(key, words)
+    for declared in live[known] if value else ():
+        hint, _ = written_fields(declared.target).get(known.rpartition(".")[2], (None, None))
+        if hint is not None and not any(fits(form, hint, None) for form in _forms(value)):
+            return False
+        if hint is None and isinstance(declared.value, bool | int | float) and not _NUMBER.fullmatch(value):
+            return False
+    return True
+
+
+def _typed_for(key: str, words: Sequence[str]) -> str:
+    given = [word.lstrip("+").partition("=") for word in words if "=" in word and not word.startswith("-")]
+    return next((value for name, _, value in given if name == key), "")
+
+
+def _forms(value: str) -> list[Any]:
+    """What a text may stand for: itself, a number, true or false, null."""
+    import yaml
+
+    try:
+        return (
+            [value, yaml.safe_load(value), float(value)] if _NUMBER.fullmatch(value) else [value, yaml.safe_load(value)]
+        )
+    except yaml.YAMLError:
+        return [value]
+
+
+def option_by_value(key: str, words: Sequence[str], keys: Keys) -> str:
+    """The group of which a value is an option: ``preprocessing/subtract=zogy`` for ``method=zogy``; empty for several.
+
+    Args:
+        key: as it was typed.
+        words: that were typed after the verb.
+        keys: all of the verb.
+    """
+    value = _typed_for(key, words)
+    if not re.fullmatch(r"[a-z]\w{2,}", value) or value in ("none", "null", "true", "false"):
+        return ""
+    groups = [group for group in keys.groups if value in option_names(keys.conf / group)]
+    if len(groups) != 1:
+        return ""
+    parts = groups[0].split("/")
+    typed = f"{parts[0]}/{parts[2]}" if parts[0] == "preprocessing" and len(parts) == 3 else groups[0]
+    return f"{typed}={value}"
+
+
+def unknown_of_hydra(key: str, name: str) -> UserError | None:
+    """What to say of a key or a group that Hydra has not; None for one that it has."""
     from hydra.conf import HydraConf
     from omegaconf import OmegaConf
 
@@ -137,6 +190,8 @@ def unknown_of_hydra(key: str, name: str) -> UserError:
     known = [f"hydra.{part}" for part in tree] + [
         f"hydra.{part}.{key}" for part in ("run", "sweep", "job") for key in tree[part]
     ]
+    if key in known:
+        return None
     groups = [f"hydra/{part}" for part in ("launcher", "sweeper", "job_logging", "hydra_logging")]
     fix = nearest(key, groups if "/" in key else known) or f"astrid {name} --cfg hydra prints them"
     return UserError("a key of Hydra's own" if "/" not in key else f"one of {', '.join(groups)}", key, fix)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from astrid_ml.cli.given import key_by_value, shorter_or_longer, unknown_of_hydra
+from astrid_ml.cli.given import key_by_value, option_by_value, shorter_or_longer, takes, unknown_of_hydra
 from astrid_ml.cli.keys import FORMER, Keys, keys_of, overridden
 from astrid_ml.cli.typed import is_sweep
 from astrid_ml.config import option_names
@@ -69,6 +69,8 @@ class _Rewriter:
         if key in ("hydra.launcher", "hydra.sweeper") and not value.startswith("{"):
             group = key.replace(".", "/")
             raise UserError(f"{group}=NAME, an option of Hydra's", argument, f"write {group}={value}")
+        if plus and re.fullmatch(r"hydra\.(run|sweep|job)\.\w+", key) and (wrong := unknown_of_hydra(key, self.verb)):
+            raise wrong
         if not plus and (self.conf / key).is_dir():
             return f"{key}={self._option(key, value)}"
         node = self.keys.path_of_node(key)
@@ -153,21 +155,34 @@ def unknown_key(key: str, keys: Keys, verb: str, words: Sequence[str] = ()) -> U
     if key in live.found:
         got = f"{key}={{...}} with a key that it has not"
         return UserError(f"keys that {key} has", got, f"set them one by one, {key}.KEY=VALUE")
-    if key.startswith("hydra"):
-        return unknown_of_hydra(key, name)
+    if key.startswith("hydra") and (told := unknown_of_hydra(key, name)):
+        return told
     ends = [known for known in live.names if "." not in key and key in _ends_of(known)]
+    ends = [known for known in ends if takes(known, key, words, live)]
     if 0 < len(ends) < 4:
         return UserError(f"a key of astrid {name}", key, f"did you mean {' or '.join(ends)}?")
     if verb == "train" and key in _FOLDER_OF_RUN:
         fix = f"write paths.run_dir=FOLDER: a run is written there, and carries on there ({key} is no key)"
         return UserError(f"a key of astrid {name}", key, fix)
-    if close := shorter_or_longer(key, live) or key_by_value(key, words, live):
+    if close := shorter_or_longer(key, live) or key_by_value(key, words, live) or option_by_value(key, words, keys):
         return UserError(f"a key of astrid {name}", key, f"did you mean {close}?")
-    near = nearest(key, (known for known in keys.names if known != key))
+    near = _near(key, keys, live)
     meant = near.removeprefix("did you mean ").removesuffix("?")
     if meant and meant not in live.found:
         near = f"{near} {_belongs(meant, keys.homes(meant), verb)}".rstrip()
     return UserError(f"a key of astrid {name}", key, near or f"see astrid {name} --help")
+
+
+def _near(key: str, keys: Keys, live: Keys) -> str:
+    """The nearest key; beside the keys of a node that there is, the nearest of these, else what the node has."""
+    node, _, last = key.rpartition(".")
+    beside = {name.rpartition(".")[2]: name for name in keys.names if node and name.rpartition(".")[0] == node}
+    if not beside:
+        return nearest(key, (known for known in keys.names if known != key))
+    if close := nearest(last, beside):
+        return f"did you mean {node}.{close.removeprefix('did you mean ')}"
+    now = [name for name in live.names if name.rpartition(".")[0] == node]
+    return f"{node} has {', '.join(now[:8])}" if now else ""
 
 
 def _ends_of(name: str) -> set[str]:
@@ -240,6 +255,9 @@ def option_of(group: str, value: str, conf: Folder, sweeps: bool = False, typed:
     if _NO_NAME.match(value):
         fix = f"give the name alone; --config-dir=FOLDER adds options of yours, FOLDER/{group}/NAME.yaml"
         raise UserError(wanted, f"{value}, which is a path", fix)
+    if value.startswith("_") or (not sweeps and re.search(r"[^\w./,\[\]{}:~-]", value)):
+        got = f"{value}, on which others build" if value.startswith("_") else value
+        raise UserError(wanted, got, nearest(value.lstrip("_"), options) or f"for instance {key}={options[0]}")
     if value.startswith("{"):
         raise UserError(wanted, value, f"choose one of them; keys of it are set one by one, {key}.KEY=VALUE")
     if value.startswith("[") or ("," in value and not sweeps):

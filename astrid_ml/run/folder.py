@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pytorch_lightning.utilities import rank_zero_only
 
 from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.errors import UserError
@@ -31,6 +30,8 @@ BEFORE_FIT = ("prepare", "split", "audit")
 
 def is_first_process() -> bool:
     """Whether this process writes the run; False in the further processes of one training."""
+    from pytorch_lightning.utilities import rank_zero_only  # a sweep asks for folders before any of its jobs trains
+
     return int(rank_zero_only.rank or 0) == 0  # type: ignore[attr-defined]
 
 
