@@ -80,7 +80,7 @@ MANIFEST = Due(
     "a manifest of pairs, or the folder that holds it", "FILE_OR_FOLDER", "MANIFEST.csv",
     wrong=(TORCH, *ARRAYS, *PICTURES),
 )  # fmt: skip
-WRITTEN_FOLDER = Due("new or made by the same command", "FOLDER", "out", new=True)
+WRITTEN_FOLDER = Due("a folder that is new or made by the same command", "FOLDER", "out", new=True)
 WRITTEN_FILE = Due("to be written", example="NEW.ckpt", new=True)
 # How the comment of a key says it, the first that fits.
 _SAID = (
@@ -168,7 +168,8 @@ def wrong_at(due: Due, path: str, key: str, beside: Sequence[str] | None = None)
     expected = f"{key}={due.place}{joined}{due.what}"
 
     def typed(value: object) -> str:
-        listed = None if beside is None else ",".join(str(value) if other == path else other for other in beside)
+        named = f"{value}1,{value}2" if due is RUN and value == due.example and len(beside or ()) == 1 else value
+        listed = None if beside is None else ",".join(str(named) if other == path else other for other in beside)
         return shlex.quote(f"{key}={value}" if listed is None else f"{key}=[{listed}]")
 
     return Wrong(key, expected, got, _fix(due, place, kind, typed))
@@ -195,7 +196,9 @@ def _fix(due: Due, place: Path, kind: str, typed: Callable[[object], str]) -> st
         return f"write {typed(meant)}"
     if due is CHECKPOINT and kind in ("a run's folder", "a finished run"):
         return f"that run has no best.ckpt yet: let it end, or give another, {typed(due.example)}"
-    reads = read_by(kind)
+    if kind == "nothing" and due in (WALKED, RUN) and "," in str(place):
+        return f"several stand in brackets: {typed(f'[{place}]')}"
+    reads = "" if due is RUN else read_by(kind)
     example = f"for instance {typed(due.example)}"
     return f"{reads}; here {example}" if reads else f"check the path, {example}"
 

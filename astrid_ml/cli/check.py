@@ -46,8 +46,8 @@ class Misfit:
     default: Any
 
 
-def check_verb(cfg: Any, verb: Verb, keys: Keys) -> None:
-    """Refuse values, paths and choices of a verb that cannot be; what costs no import is looked at first.
+def check_early(cfg: Any, verb: Verb, keys: Keys) -> None:
+    """Refuse values, paths and choices of a verb that cannot be, as far as no library has to be imported for it.
 
     Args:
         cfg: composed, with its references.
@@ -58,40 +58,48 @@ def check_verb(cfg: Any, verb: Verb, keys: Keys) -> None:
         UserError: says which, and what to type.
     """
 
-    def first(tree: dict[str, Any]) -> None:
-        refuse_places(tree, keys)
-        of_verb = getattr(importlib.import_module(f"astrid_ml.cli.{verb.module}"), "first", None)
-        if of_verb is not None:
-            of_verb(tree)
-
-    check_values(cfg, lambda key: keys[key], first)
+    tree = check_written(cfg, lambda key: keys[key])
+    refuse_places(tree, keys)
+    of_verb = getattr(importlib.import_module(f"astrid_ml.cli.{verb.module}"), "first", None)
+    if of_verb is not None:
+        of_verb(tree)
 
 
-def check_values(
-    cfg: Any, declared: Callable[[str], list[Key]], first: Callable[[dict[str, Any]], None] = lambda _: None
-) -> None:
+def check_written(cfg: Any, declared: Callable[[str], list[Key]]) -> dict[str, Any]:
+    """The resolved configuration, where its values are what the files of our classes say.
+
+    Raises:
+        UserError: see :func:`check_values`; a file that must be there is not looked for.
+    """
+    from omegaconf import OmegaConf
+
+    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    resolved: dict[str, Any] = plain(cfg)
+    refuse(left_empty(resolved, declared), declared)
+    refuse(empty_places(raw, "", declared), declared)
+    refuse(unread(raw, declared), declared)
+    refuse(of_plain_nodes(raw, resolved), declared)
+    tree = current(resolved, registry(), tuple(resolved.get("trust") or ()))
+    refuse((wrong for wrong in _as_written(raw, tree, "") if NAMED not in wrong.accepts), declared)
+    return resolved
+
+
+def check_values(cfg: Any, declared: Callable[[str], list[Key]]) -> None:
     """Refuse a configuration with a value that no class accepts; nothing is built and no data are opened.
 
     Args:
         cfg: composed, with its references.
         declared: key -> its declarations in the files.
-        first: what else looks at the resolved configuration before the libraries of its classes are imported.
 
     Raises:
         UserError: names up to three such keys, what each accepts, and what stands there.
     """
     from omegaconf import OmegaConf
 
+    resolved = check_written(cfg, declared)  # before the classes' libraries are imported
     raw: Any = OmegaConf.to_container(cfg, resolve=False)
-    resolved = plain(cfg)
-    refuse(left_empty(resolved, declared), declared)
-    refuse(empty_places(raw, "", declared), declared)
-    refuse(unread(raw, declared), declared)
-    refuse(of_plain_nodes(raw, resolved), declared)  # before the classes' libraries are imported
     trust = tuple(resolved.get("trust") or ())
     tree = current(resolved, registry(), trust)
-    refuse((wrong for wrong in _as_written(raw, tree, "") if NAMED not in wrong.accepts), declared)
-    first(resolved)
     refuse(_as_written(raw, tree, ""), declared)
     check_targets(tree, trust)
     refuse(_below(raw, tree, ""), declared)

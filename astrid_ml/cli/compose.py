@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.cli.check import check_verb, shown
+from astrid_ml.cli.check import check_early, check_values, shown
 from astrid_ml.cli.explain import explain, explain_before
 from astrid_ml.cli.given import flags_first, whole_flags
 from astrid_ml.cli.keys import keys_of
@@ -85,7 +85,9 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                 if of_its_own:
                     enter_job(cfg)
                 settle_survey(cfg, conf)
-                check_verb(cfg, verb, keys_of(verb.config, conf))
+                keys = keys_of(verb.config, conf)
+                check_early(cfg, verb, keys)
+                check_values(cfg, lambda key: keys[key])
                 with owned_output(cfg, verb, conf):
                     _note_shard(cfg, verb, conf)
                     work_begins()

@@ -174,8 +174,8 @@ def _several(text: str, conf: Folder, verb: Verb) -> UserError:
     key, value = (found.group(1), found.group(2)) if found else ("key", "a,b")
     fix = f"sweep over them: astrid {verb.name} -m {key}={value}"
     usual = [known.value for known in keys_of(verb.config, conf)[key]]
-    if keys_of(verb.config, conf).takes_list(key) or not usual or not isinstance(usual[0], bool | int | float | str):
-        fix += f"; or give a list: '{key}=[{value}]'"
-    elif isinstance(usual[0], float) and re.fullmatch(r"-?\d+,\d+", value):
+    if usual and isinstance(usual[0], float) and re.fullmatch(r"-?\d+,\d+", value):
         fix = f"write {key}={value.replace(',', '.')}, or {fix}"
+    elif not (usual and isinstance(usual[0], bool | int | float)):
+        fix += f"; or give a list: '{key}=[{value}]'"
     return UserError(f"one value of {key}", f"{key}={value}", fix)

@@ -162,23 +162,27 @@ def _forms(value: str) -> list[Any]:
         return [value]
 
 
-def option_by_value(key: str, words: Sequence[str], keys: Keys) -> str:
-    """The group of which a value is an option: ``preprocessing/subtract=zogy`` for ``method=zogy``; empty for several.
+def option_by_value(key: str, words: Sequence[str], keys: Keys, domain: str | None) -> str:
+    """The key of the same name in the plural, or the group of which a value is an option; empty where none is alone.
+
+    ``preprocessing/subtract=zogy`` for ``method=zogy``, ``methods`` where the verb has that key.
 
     Args:
         key: as it was typed.
         words: that were typed after the verb.
         keys: all of the verb.
+        domain: the pipeline in use.
     """
     value = _typed_for(key, words)
+    if several := [name for name in (f"{key}s", key.removesuffix("s")) if name != key and keys[name]]:
+        return several[0]
     if not re.fullmatch(r"[a-z]\w{2,}", value) or value in ("none", "null", "true", "false"):
         return ""
-    groups = [group for group in keys.groups if value in option_names(keys.conf / group)]
-    if len(groups) != 1:
-        return ""
-    parts = groups[0].split("/")
-    typed = f"{parts[0]}/{parts[2]}" if parts[0] == "preprocessing" and len(parts) == 3 else groups[0]
-    return f"{typed}={value}"
+    able = [group for group in sorted(keys.groups) if value in option_names(keys.conf / group)]
+    slots = keys.conf / "preprocessing" / (domain or "")
+    homes = slots.glob("*") if domain and "preprocessing" in keys.groups else ()
+    able += [f"preprocessing/{slot.name}" for slot in homes if slot.is_dir() and value in option_names(slot)]
+    return f"{able[0]}={value}" if len(able) == 1 else ""
 
 
 def unknown_of_hydra(key: str, name: str) -> UserError | None:
@@ -193,5 +197,6 @@ def unknown_of_hydra(key: str, name: str) -> UserError | None:
     if key in known:
         return None
     groups = [f"hydra/{part}" for part in ("launcher", "sweeper", "job_logging", "hydra_logging")]
-    fix = nearest(key, groups if "/" in key else known) or f"astrid {name} --cfg hydra prints them"
+    near = [part for part in known if part.count(".") == key.count(".")]
+    fix = nearest(key, groups if "/" in key else near) or f"astrid {name} --cfg hydra prints them"
     return UserError("a key of Hydra's own" if "/" not in key else f"one of {', '.join(groups)}", key, fix)

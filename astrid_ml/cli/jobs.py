@@ -14,7 +14,7 @@ from typing import Any
 
 from astrid_ml.build import plain
 from astrid_ml.checkpoint.digests import digest_of
-from astrid_ml.cli.check import check_verb
+from astrid_ml.cli.check import check_early, check_values
 from astrid_ml.cli.given import given_folders
 from astrid_ml.cli.keys import keys_of
 from astrid_ml.cli.typed import overrides_of
@@ -49,10 +49,13 @@ def check_jobs(words: Sequence[str], verb: Verb, conf: Folder) -> None:
     searched = [f'hydra.searchpath=["{folders}"]'] if folders else []
     keys = keys_of(verb.config, conf)
     check = getattr(importlib.import_module(f"astrid_ml.cli.{verb.module}"), "check", None)
+    jobs = []
     for words_of_job in itertools.islice(jobs_to_look_at([*overrides_of(words)]), MOST):
         composed = compose(verb.config, [*words_of_job, *searched])
-        job = OmegaConf.create(_without_hydra(OmegaConf.to_container(composed, resolve=False)))
-        check_verb(job, verb, keys)
+        jobs.append(OmegaConf.create(_without_hydra(OmegaConf.to_container(composed, resolve=False))))
+        check_early(jobs[-1], verb, keys)
+    for job in jobs:
+        check_values(job, lambda key: keys[key])
         if check is not None:
             check(job)
 

@@ -164,7 +164,8 @@ def unknown_key(key: str, keys: Keys, verb: str, words: Sequence[str] = ()) -> U
     if verb == "train" and key in _FOLDER_OF_RUN:
         fix = f"write paths.run_dir=FOLDER: a run is written there, and carries on there ({key} is no key)"
         return UserError(f"a key of astrid {name}", key, fix)
-    if close := shorter_or_longer(key, live) or key_by_value(key, words, live) or option_by_value(key, words, keys):
+    meant = shorter_or_longer(key, live) or key_by_value(key, words, live)
+    if close := meant or option_by_value(key, words, live, domain_of(words, keys.conf, verb)):
         return UserError(f"a key of astrid {name}", key, f"did you mean {close}?")
     near = _near(key, keys, live)
     meant = near.removeprefix("did you mean ").removesuffix("?")
@@ -179,7 +180,8 @@ def _near(key: str, keys: Keys, live: Keys) -> str:
     beside = {name.rpartition(".")[2]: name for name in keys.names if node and name.rpartition(".")[0] == node}
     if not beside:
         return nearest(key, (known for known in keys.names if known != key))
-    if close := nearest(last, beside):
+    initials = "".join(word[:1] for word in last.split("_"))  # lr for learning_rate
+    if close := nearest(last, beside) or (f"did you mean {initials}?" if initials in beside else ""):
         return f"did you mean {node}.{close.removeprefix('did you mean ')}"
     now = [name for name in live.names if name.rpartition(".")[0] == node]
     return f"{node} has {', '.join(now[:8])}" if now else ""
@@ -255,7 +257,7 @@ def option_of(group: str, value: str, conf: Folder, sweeps: bool = False, typed:
     if _NO_NAME.match(value):
         fix = f"give the name alone; --config-dir=FOLDER adds options of yours, FOLDER/{group}/NAME.yaml"
         raise UserError(wanted, f"{value}, which is a path", fix)
-    if value.startswith("_") or (not sweeps and re.search(r"[^\w./,\[\]{}:~-]", value)):
+    if value.startswith("_") or (not sweeps and value[:1] != "{" and re.search(r"[^\w./,\[\]{}:~-]", value)):
         got = f"{value}, on which others build" if value.startswith("_") else value
         raise UserError(wanted, got, nearest(value.lstrip("_"), options) or f"for instance {key}={options[0]}")
     if value.startswith("{"):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
+from astrid_ml.found import found as found_at
 from astrid_ml.nearest import nearest
 from astrid_ml.preprocessing.surveys.describe import content, read_survey, survey_of
 from astrid_ml.preprocessing.surveys.survey import Survey
@@ -81,7 +82,8 @@ class Surveys:
         found = self.names.get(_plain(name))
         if found is None:
             fix = nearest(_plain(name), self.names) or f"choose among {', '.join(sorted(self.known))}, or name a file"
-            raise UserError("the name of a survey that is known, or the file of a description", name, fix)
+            got = found_at(name) if "/" in name or "." in name else name
+            raise UserError("the name of a survey that is known, or the file of a description", got, fix)
         return found
 
     def of_header(self, header: Mapping[str, Any]) -> Recognised:
