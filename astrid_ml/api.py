@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import registry, resolve, with_defaults
 from astrid_ml.checkpoint.load import LoadedModel, load_model
+from astrid_ml.config import in_use, option_names, refuse_no_name
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
+from astrid_ml.found import NOT_DATA, found, held, of_others
 from astrid_ml.nearest import nearest
+from astrid_ml.typed_values import unreadable
 from astrid_ml.values import fields_of, fits, words_of
 
 __all__ = ["PreparedDataset", "compose", "load_checkpoint", "predict", "train"]
@@ -32,12 +37,35 @@ def compose(*overrides: str) -> Any:
     if strange := [override for override in overrides if not isinstance(override, str)]:
         got = f"a {type(strange[0]).__name__} among them"
         raise UserError("overrides as texts, compose('a=1', 'b=2')", got, "give each as a text of its own")
+    for group, _, value in (override.lstrip("+").partition("=") for override in overrides):
+        if (in_use() / group).is_dir():
+            refuse_no_name(group, value, option_names(in_use() / group))
     try:
         return compose_config("train", overrides)
     except (HydraException, OmegaConfBaseException) as error:
-        said = f"{error} {error.__cause__ or ''}".split("\nConfig search path")[0]
-        fix = "astrid train --help lists keys and options; key=value each, as text"
-        raise UserError("overrides of astrid train", " ".join(said.split())[:300], fix) from error
+        raise _told(error, overrides) from error
+
+
+def _told(error: Exception, overrides: Sequence[str]) -> UserError:
+    """What Hydra says of an override, in our words."""
+    from hydra.errors import OverrideParseException
+
+    if isinstance(error, OverrideParseException):
+        return unreadable(str(error.override))
+    said = f"{error} {error.__cause__ or ''}".split("\nConfig search path")[0].split(" Available options")[0]
+    if named := re.search(r"Could not find '([^']+)/([^'/]+)'", said):
+        options = option_names(in_use() / named[1])
+        fix = nearest(named[2], options) or "choose one of them"
+        return UserError(f"{named[1]}: one of {', '.join(options)}", named[2], fix)
+    wrong = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", said)
+    if wrong:
+        fix = "astrid train --help lists the keys of train; those of a pipeline come with its experiment"
+        return UserError("overrides of astrid train: keys that there are", wrong[1] or wrong[2], fix)
+    if several := re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", said):
+        fix = f"give one; of a list, {several[1]}=[{several[2]}]"
+        return UserError(f"one value of {several[1]}", f"{several[1]}={several[2]}", fix)
+    got = " ".join(said.split("See https")[0].split())[:300]
+    return UserError("overrides of astrid train", f"{got} ({', '.join(overrides)})", "give key=value each, as a text")
 
 
 def train(cfg: Any) -> dict[str, Any]:
@@ -116,11 +144,12 @@ def predict(
     if overrides is not None and not isinstance(overrides, Mapping):
         got = f"a {type(overrides).__name__}"
         raise UserError("overrides as a dictionary, {'evaluation': {...}}", got, "name the node and its values")
+    paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
+    _refuse_raw(Path(output_dir), paths)
     share, where, formats = share_of(shard), device_of(device), formats_of(format)
     record, _ = read_record(Path(ckpt_path))
     config = with_prevalence(merged(record.config, overrides) if overrides else record.config, prevalence)
     settled_calibration(config, record.calibration, trust)  # refused before a file is opened
-    paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
     reads = kinds_read(config, trust)
     described = settled(survey)
     own = config["preprocessing"]
@@ -135,6 +164,23 @@ def _check_place(name: str, place: object) -> None:
     if not place or not isinstance(place, str | Path | Sequence):
         got = repr(place) if place is None or isinstance(place, int | float | list) else f"a {type(place).__name__}"
         raise UserError(f"{name}: a path", got, f"give {name} the path of a file or a folder")
+
+
+def _refuse_raw(folder: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to write between files of others; results of an earlier prediction are welcome.
+
+    Raises:
+        UserError: the folder is one of the inputs, or holds other files.
+    """
+    fix = f"choose another output_dir, for instance output_dir={folder.with_name('predicted')}"
+    if any(os.path.realpath(folder) == os.path.realpath(path) for path in inputs):
+        raise UserError("an output folder of its own", f"{folder}, which holds the raw files", fix)
+    if folder.exists() and not folder.is_dir():
+        raise UserError("output_dir=FOLDER", found(folder), fix)
+    own = any((folder / name).exists() for name in (NOT_DATA, "parts", "predictions.parquet"))
+    if not own and (foreign := of_others(folder)):
+        got = f"{folder}, which holds other files: {held(folder, foreign)}"
+        raise UserError("an output folder of its own, new or empty", got, fix)
 
 
 def merged(config: dict[str, Any], overrides: Mapping[str, Any], where: str = "") -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,9 @@ from astrid_ml.errors import UserError
 from astrid_ml.installed import package_folder, sound
 from astrid_ml.layers import Folder, Layers
 from astrid_ml.nearest import nearest
+
+# A path where the name of an option is due.
+_NO_NAME = re.compile(r"[/~]|\.{1,2}(/|$)|.*/\.{1,2}(/|$)|[A-Za-z]:\\")
 
 
 def configuration(*further: Path) -> Layers:
@@ -87,6 +91,27 @@ def preprocessing_of(domain: str, overrides: Sequence[str] = ()) -> dict[str, An
 def domains() -> list[str]:
     """Every domain that has a pipeline in the configuration."""
     return option_names(in_use() / "preprocessing")
+
+
+def refuse_no_name(key: str, value: str, options: Sequence[str], group: str = "") -> None:
+    """Refuse what cannot be the name of an option: a path, of which nothing is read, and a base of other options.
+
+    Args:
+        key: by which the group is chosen.
+        value: as it was typed.
+        options: that can be chosen.
+        group: where it is called otherwise than its key.
+
+    Raises:
+        UserError: with the options that there are.
+    """
+    wanted = f"{key}: one of {', '.join(options)}"
+    if _NO_NAME.match(value):
+        fix = f"give the name alone; --config-dir=FOLDER adds options of yours, FOLDER/{group or key}/NAME.yaml"
+        raise UserError(wanted, f"{value}, which is a path", fix)
+    if value.startswith("_"):
+        fix = nearest(value.lstrip("_"), options) or f"for instance {key}={options[0]}"
+        raise UserError(wanted, f"{value}, on which others build", fix)
 
 
 def reader_of(wanted: str) -> str:

@@ -27,3 +27,15 @@ class UserError(Exception):
     def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str]]:
         """Keep the three parts when the error crosses a process border."""
         return (type(self), (self.expected, self.got, self.fix))
+
+
+class MissingNameError(UserError, KeyError):
+    """A column, an array or another part by a name that is not there; a :class:`KeyError` for code that asks for it.
+
+    Example:
+        >>> print(MissingNameError("a column: id, ra", "rra", "did you mean ra?"))
+        expected a column: id, ra; got rra. To fix it: did you mean ra?
+    """
+
+    def __str__(self) -> str:
+        return f"expected {self.expected}; got {self.got}. To fix it: {self.fix}"

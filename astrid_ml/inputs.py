@@ -48,6 +48,7 @@ class Due:
         marks: files of which a folder must hold one.
         endings: of names of such files, for whoever named their folder.
         new: it is written: nothing may stand there.
+        advice: where nothing better is known.
     """
 
     what: str
@@ -58,10 +59,14 @@ class Due:
     marks: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
     new: bool = False
+    advice: str = "check the path"
 
 
 CHECKPOINT = Due("the checkpoint of a run", example="RUN/checkpoints/best.ckpt", only=TORCH, endings=(".ckpt",))
-DATASET = Due("a prepared dataset (with dataset.json)", "FOLDER", "STORE/DATASET", marks=("dataset.json",))
+DATASET = Due(
+    "a prepared dataset (with dataset.json)", "FOLDER", "STORE/DATASET", marks=("dataset.json",),
+    advice="give the folder that astrid prepare printed (without dataset.json it is unfinished)",
+)  # fmt: skip
 RUN = Due("of a finished run with a test fold", "FOLDER", "RUN", marks=("predictions/test.parquet",))
 FITS = Due(
     "a FITS file", example="FILE.fits", wrong=(TORCH, *TABLES, *ARRAYS, *PICTURES, "an HDF5 file"),
@@ -200,7 +205,7 @@ def _fix(due: Due, place: Path, kind: str, typed: Callable[[object], str]) -> st
         return f"several stand in brackets: {typed(f'[{place}]')}"
     reads = "" if due is RUN else read_by(kind)
     example = f"for instance {typed(due.example)}"
-    return f"{reads}; here {example}" if reads else f"check the path, {example}"
+    return f"{reads}; here {example}" if reads else f"{due.advice}, {example}"
 
 
 def _named_alike(due: Due, place: Path) -> Path | None:

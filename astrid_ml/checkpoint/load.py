@@ -19,6 +19,7 @@ from astrid_ml.contracts.scoring import JoinsMembers, ModelData, ModelTask
 from astrid_ml.devices import full_precision
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
+from astrid_ml.inputs import CHECKPOINT, require
 from astrid_ml.types import Ints
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, is no checkpoint, has no ``astrid`` entry, or is from a newer schema.
     """
-    if not path.is_file():
-        raise UserError("a checkpoint file", found(path), "give ckpt_path=RUN/checkpoints/best.ckpt")
+    require(CHECKPOINT, path, "ckpt_path")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged archive fails in whatever way its bytes lead to

@@ -10,7 +10,7 @@ from functools import cached_property
 from astrid_ml.cli.given import key_by_value, option_by_value, shorter_or_longer, takes, unknown_of_hydra
 from astrid_ml.cli.keys import FORMER, Keys, keys_of, overridden
 from astrid_ml.cli.typed import is_sweep
-from astrid_ml.config import option_names
+from astrid_ml.config import option_names, refuse_no_name
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
@@ -20,8 +20,6 @@ from astrid_ml.typed_values import ELEMENT, elements_of, parses, quote, refuse_r
 _WORD = re.compile(r"^[A-Za-z_][\w./:-]*$")
 # What Hydra reads as something else than the name of an option.
 _NO_TEXT = re.compile(r"[-+.\d][\d.eE+-]*|true|false|nan|[-+]?inf|[{('\"].*", re.IGNORECASE | re.DOTALL)
-# A path where the name of an option is due: nothing is read there.
-_NO_NAME = re.compile(r"[/~]|\.{1,2}(/|$)|.*/\.{1,2}(/|$)|[A-Za-z]:\\")
 # What users of other programs type where paths.run_dir is due.
 _FOLDER_OF_RUN = ("output_dir", "output", "out", "resume", "resume_from", "ckpt_path", "checkpoint")
 _PLAIN_KEY = re.compile(r"^(\+{0,2})([A-Za-z_][\w./@-]*)=(.*)$", re.DOTALL)
@@ -254,12 +252,9 @@ def option_of(group: str, value: str, conf: Folder, sweeps: bool = False, typed:
     key = typed or group
     options = [name for name in option_names(conf / group) if (key, name) != ("what", "none")]
     wanted = f"{key}: one of {', '.join(options)}"
-    if _NO_NAME.match(value):
-        fix = f"give the name alone; --config-dir=FOLDER adds options of yours, FOLDER/{group}/NAME.yaml"
-        raise UserError(wanted, f"{value}, which is a path", fix)
-    if value.startswith("_") or (not sweeps and value[:1] != "{" and re.search(r"[^\w./,\[\]{}:~-]", value)):
-        got = f"{value}, on which others build" if value.startswith("_") else value
-        raise UserError(wanted, got, nearest(value.lstrip("_"), options) or f"for instance {key}={options[0]}")
+    refuse_no_name(key, value, options, group)
+    if not sweeps and value[:1] != "{" and re.search(r"[^\w./,\[\]{}:~-]", value):
+        raise UserError(wanted, value, nearest(value, options) or f"for instance {key}={options[0]}")
     if value.startswith("{"):
         raise UserError(wanted, value, f"choose one of them; keys of it are set one by one, {key}.KEY=VALUE")
     if value.startswith("[") or ("," in value and not sweeps):

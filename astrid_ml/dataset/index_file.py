@@ -18,9 +18,25 @@ from astrid_ml.dataset.digests import damaged
 from astrid_ml.dataset.pages import open_pages, reading
 from astrid_ml.dataset.repeats import BLOCK, repeats
 from astrid_ml.missions import with_canonical
+from astrid_ml.nearest import missing
 from astrid_ml.types import Codes, Ints
 
+COLUMN = "a column of the index"
 ROWS = 1 << 20  # of a row group; an index of at most so many rows is read as one table
+
+
+class IndexTable(pd.DataFrame):
+    """An index in memory; one that is asked for a column which it has not says which it has."""
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return super().__getitem__(key)
+        except KeyError:
+            asked = [key] if isinstance(key, str) else key if isinstance(key, list) else []
+            absent = [name for name in asked if name not in self.columns]
+            if not absent:
+                raise
+            raise missing(COLUMN, absent, self.columns) from None
 
 
 class IndexFile:
@@ -141,7 +157,7 @@ class IndexFile:
     def _need(self, names: Iterable[str] | None) -> None:
         absent = [name for name in names or () if name not in self]
         if absent:
-            raise KeyError(", ".join(map(str, absent)))
+            raise missing(COLUMN, absent, self.schema.names)
 
     def _schema(self, names: Sequence[str] | None) -> Any:
         import pyarrow as pa

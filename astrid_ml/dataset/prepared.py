@@ -12,17 +12,19 @@ import pandas as pd
 
 from astrid_ml.contracts.columns import Columns
 from astrid_ml.dataset.digests import SMALL, check_file, damaged, read_digests
-from astrid_ml.dataset.index_file import ROWS, IndexFile, checked_columns, checked_index, rows_in
+from astrid_ml.dataset.index_file import ROWS, IndexFile, IndexTable, checked_columns, checked_index, rows_in
 from astrid_ml.dataset.pages import read_pages
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
-from astrid_ml.found import found
+from astrid_ml.inputs import DATASET, require
 from astrid_ml.missions import with_canonical
+from astrid_ml.nearest import missing
 from astrid_ml.types import Array, Codes, Ints
 
 SCHEMA, INDEX = 1, "index.parquet"
 # Of what kind the parts of dataset.json are that are read from it; those of NEEDED stand in every one.
 KINDS: dict[str, type] = {"schema": int, "fingerprint": str, "domain": str, "counts": dict, "description": dict}
+ARRAY = "a kind of array of the dataset"
 NEEDED = ("schema", "fingerprint")
 FRAME, FRAMES = "frame", "image"  # the kind of whole frames; the column of their files
 
@@ -203,7 +205,7 @@ class PreparedDataset(ShardedSource):
         self._open: dict[tuple[str, str], Array] = {}
 
     def _read_index(self) -> pd.DataFrame:
-        return with_canonical(checked_index(read_pages(self.path / INDEX), self.path / INDEX))
+        return IndexTable(with_canonical(checked_index(read_pages(self.path / INDEX), self.path / INDEX)))
 
     @property
     def index(self) -> pd.DataFrame:
@@ -268,7 +270,7 @@ class PreparedDataset(ShardedSource):
         if key not in self._open:
             folder = self.path / "arrays"
             if not name and FRAMES in self.by_column:
-                raise KeyError(kind)  # samples that are places in frames have no arrays of their own
+                raise missing(ARRAY, [kind], [])  # samples that are places in frames have no arrays of their own
             if Path(name).name != name or name in ("", ".", ".."):
                 raise UserError("names of arrays in the index", repr(name)[:80], "prepare the dataset again")
             file = folder / f"{name}.{kind}.npy"
@@ -276,7 +278,8 @@ class PreparedDataset(ShardedSource):
                 if FRAMES not in self.by_column and not any(folder.glob(f"{glob.escape(name)}.*.npy")):
                     got = f"nothing of {name} in {folder}"
                     raise UserError("the arrays beside the index", got, "restore the folder, or prepare it again")
-                raise KeyError(kind)
+                there = sorted(path.name[len(name) + 1 : -4] for path in folder.glob(f"{glob.escape(name)}.*.npy"))
+                raise missing(ARRAY, [kind], there)
             self._check(f"arrays/{file.name}")
             self._open[key] = read_array(file, "r")
         return self._open[key]
@@ -312,18 +315,7 @@ def said_of_partial(meta: dict[str, Any]) -> str | None:
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
-    if not path.is_dir():
-        raise UserError("a prepared dataset's folder", found(path), "run astrid prepare, or check dataset=")
-    file = path / "dataset.json"
-    if not file.is_file():
-        wanted = f"{path} to be a prepared dataset (with dataset.json)"
-        if there := sorted(child.parent for child in path.glob("*/dataset.json")):
-            newest = max(there, key=lambda folder: (folder / "dataset.json").stat().st_mtime_ns)
-            got = f"a folder with {len(there)} dataset(s) in it"
-            raise UserError(wanted, got, f"give one of them, for instance {newest}")
-        inside = sorted(child.name for child in path.iterdir())[:5]
-        fix = "give the folder that astrid prepare printed; one without dataset.json is unfinished: run prepare again"
-        raise UserError(wanted, f"a folder with {', '.join(inside) or 'nothing'} in it", fix)
+    file = require(DATASET, path, "dataset") / "dataset.json"
     try:
         meta: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

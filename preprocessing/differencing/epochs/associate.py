@@ -11,6 +11,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.missions import canonical
+from astrid_ml.nearest import missing
 from astrid_ml.sky import unit_vectors
 from astrid_ml.types import Floats, Ints
 
@@ -97,9 +98,10 @@ class Associate:
             the radius means a trail or a crowd), by name.
 
         Raises:
-            UserError: no ra, dec or id, a repeated id, or a radius that is not positive.
+            UserError: no ra, dec or id, no mission beside ``mission_radius``, a repeated id, or a radius that is not
+                positive.
         """
-        self._check(candidates)
+        self._check(candidates, known)
         if candidates.empty:
             out = candidates.assign(object_id=pd.Series(dtype="string"), group_id=pd.Series(dtype="string"))
             return out, pd.DataFrame(columns=pd.Index(OBJECT_COLUMNS))
@@ -110,10 +112,15 @@ class Associate:
         out = candidates.assign(object_id=named, group_id=named)
         return out, summarise(out)
 
-    def _check(self, candidates: pd.DataFrame) -> None:
+    def _check(self, candidates: pd.DataFrame, known: pd.DataFrame | None) -> None:
         absent = [name for name in ("id", "ra", "dec") if name not in candidates]
         if absent:
             raise UserError("candidates with id, ra, dec", f"no {', '.join(absent)}", "give candidates.parquet")
+        lost = [] if known is None else [name for name in ("object_id", "ra", "dec") if name not in known]
+        if known is not None and lost:
+            raise missing("a column of the known objects", lost, known.columns)
+        if self.mission_radius and "mission" not in candidates:
+            raise missing("a column of the candidates, for mission_radius", ["mission"], candidates.columns)
         repeated = candidates["id"][candidates["id"].duplicated()]
         if len(repeated):
             raise UserError("candidates that appear once", f"{repeated.iloc[0]} twice", "give each epoch once")
