@@ -254,5 +254,51 @@ def _words_of_part(part: Any) -> str:
     return (low or "").replace("from", "of at least") or (high or "").replace("to", "of at most")
 
 
+def example_of(hint: Any) -> str:
+    """A value of a field as it is typed, for messages; empty where only an option can make one.
+
+    >>> from typing import Annotated, Literal
+    >>> example_of(Annotated[list[float], Length(2), Range(1.0)]), example_of(Literal["a", "b"]), example_of(int | None)
+    ('[1,1]', 'a', '1')
+    """
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _example_of_annotated(inner[0], inner[1:])
+    if origin in (typing.Union, types.UnionType):
+        return next((example for part in inner if (example := example_of(part)) not in ("", "null")), "null")
+    if origin is typing.Literal:
+        return str(inner[0]).lower() if isinstance(inner[0], bool) else str(inner[0])
+    if origin is tuple and inner and inner[-1] is not Ellipsis:
+        parts = [example_of(part) for part in inner]
+        return f"[{','.join(parts)}]" if all(parts) else ""
+    if origin in _SEQUENCES or hint in _SEQUENCES:
+        each = example_of(inner[0]) if inner else "NAME"
+        return f"[{each}]" if each else ""
+    if origin in _MAPPINGS or hint in _MAPPINGS:
+        each = example_of(inner[1]) if inner else "VALUE"
+        return f"{{NAME: {each}}}" if each else ""
+    return {bool: "true", int: "1", float: "1.0", str: "NAME", Path: "FILE", type(None): "null"}.get(hint, "")
+
+
+def _example_of_annotated(hint: Any, parts: Sequence[Any]) -> str:
+    """An example that the parts of an annotation allow."""
+    whole = [part for part in parts if isinstance(part, Shaped | Exists)]
+    if whole:
+        return re.split(r", | or | with ", whole[0].words)[0] if isinstance(whole[0], Shaped) else "FILE"
+    example = example_of(hint)
+    for part in parts:
+        if isinstance(part, Range) and part.low is not None and part.high is not None:
+            number = part.low if not part.open_low else (part.low + part.high) / 2
+        elif isinstance(part, Range) and part.low is not None:
+            number = part.low + 1 if part.open_low else part.low
+        else:
+            continue
+        example = re.sub(r"\b1(\.0)?\b", f"{number:g}", example)
+    size = next((part.n if isinstance(part, Length) else 2 for part in parts if isinstance(part, Length | Ordered)), 0)
+    if size and example.startswith("[") and "," not in example:
+        return f"[{','.join([example[1:-1]] * size)}]"
+    return example
+
+
 def _is_class(kind: Any) -> bool:
     return inspect.isclass(kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from astrid_ml.identity import current
 from astrid_ml.inputs import Wrong, due_by, wrong_among
 from astrid_ml.nearest import nearest
 from astrid_ml.run.settings import PLAIN_NODES
-from astrid_ml.values import NAMED, TARGET, default_of, fields_of, fits, required, takes_any, words_of
+from astrid_ml.values import NAMED, TARGET, default_of, example_of, fields_of, fits, required, takes_any, words_of
 from astrid_ml.written import written_fields
 
 LEFT_OUT = object()  # stands for a value that is not there
@@ -38,12 +39,14 @@ class Misfit:
         accepts: in words.
         value: what stands there.
         default: of the field; ``inspect.Parameter.empty`` for none.
+        example: a value that the field takes, as it is typed; empty where only an option makes one.
     """
 
     key: str
     accepts: str
     value: Any
     default: Any
+    example: str = ""
 
 
 def check_early(cfg: Any, verb: Verb, keys: Keys) -> None:
@@ -189,7 +192,8 @@ def _as_written(raw: Any, tree: Any, where: str) -> Iterator[Misfit]:
         for name in [name for name in tree if name in fields]:
             hint, default = fields[str(name)]
             if not any(targets(tree[name])) and not fits(tree[name], hint, resolve):
-                yield Misfit(_home(raw.get(name), _joined(where, name)), words_of(hint), tree[name], default)
+                home = _home(raw.get(name), _joined(where, name))
+                yield Misfit(home, words_of(hint), tree[name], default, example_of(hint))
         for key, value in tree.items():
             yield from _as_written(raw.get(key), value, _joined(where, key))
     elif isinstance(tree, list) and isinstance(raw, list):
@@ -221,9 +225,8 @@ def _of_fields(
         yield from _names_apart(node, where, kind, hints)
     for name, value in node.items():
         if name in hints and not fits(value, hints[name], resolve):
-            yield Misfit(
-                _home(raw.get(name), _joined(where, name)), words_of(hints[name]), value, default_of(kind, name)
-            )
+            home = _home(raw.get(name), _joined(where, name))
+            yield Misfit(home, words_of(hints[name]), value, default_of(kind, name), example_of(hints[name]))
 
 
 def _names_apart(
@@ -291,4 +294,10 @@ def fix(misfit: Misfit, declared: Sequence[Key]) -> str:
     if misfit.default is not inspect.Parameter.empty:
         usual.append(misfit.default)
     usual = [value for value in usual if value != "???" and value is not None]
-    return f"for instance {misfit.key}={shown(usual[0])}" if usual else f"give {misfit.key}= such a value"
+    example = shown(usual[0]) if usual else misfit.example
+    if not example and value in (None, LEFT_OUT):
+        word = next((named for key in declared if (named := placeholder(key.comment))), "VALUE")
+        return f"write {misfit.key}={word}"
+    if not example:
+        return f"choose another option of {misfit.key.rpartition('.')[2]}; --help lists them"
+    return f"for instance {shlex.quote(f'{misfit.key}=' + example.replace(', ', ','))}"

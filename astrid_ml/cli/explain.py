@@ -60,6 +60,10 @@ def explain(error: Exception, conf: Folder, verb: Verb, words: Sequence[str] = (
     ):
         return unknown_key(found.group(1), keys_of(verb.config, conf), verb.config, words)
     if found := re.search(r"Interpolation key '([^']+)' not found", text + cause):
+        if found.group(1) in keys_of(verb.config, conf).found:
+            got = f"nothing, and other values refer to it (${{{found.group(1)}}})"
+            fix = f"give {found.group(1)}={_usual(found.group(1), conf, verb) or 'VALUE'}"
+            return UserError(f"a value of {found.group(1)}", got, fix)
         near = nearest(found.group(1), keys_of(verb.config, conf).names)
         fix = f"{near + ' ' if near else ''}or write the value itself; astrid {verb.name} --help lists the keys"
         got = f"${{{found.group(1)}}}, and no key of that name"
