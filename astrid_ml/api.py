@@ -59,13 +59,31 @@ def _told(error: Exception, overrides: Sequence[str]) -> UserError:
         return UserError(f"{named[1]}: one of {', '.join(options)}", named[2], fix)
     wrong = re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", said)
     if wrong:
-        fix = "astrid train --help lists the keys of train; those of a pipeline come with its experiment"
-        return UserError("overrides of astrid train: keys that there are", wrong[1] or wrong[2], fix)
+        key = wrong[1] or wrong[2]
+        fix = nearest(key, _keys([other for other in overrides if not other.startswith(f"{key}=")]))
+        return UserError("overrides of astrid train: keys that there are", key, fix or "see astrid train --help")
     if several := re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", said):
         fix = f"give one; of a list, {several[1]}=[{several[2]}]"
         return UserError(f"one value of {several[1]}", f"{several[1]}={several[2]}", fix)
     got = " ".join(said.split("See https")[0].split())[:300]
     return UserError("overrides of astrid train", f"{got} ({', '.join(overrides)})", "give key=value each, as a text")
+
+
+def _keys(overrides: Sequence[str]) -> list[str]:
+    """The keys that there are beside the other overrides; none where these are wrong too."""
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from astrid_ml.config import compose as compose_config
+    from astrid_ml.run.environment import flattened
+
+    try:
+        composed = OmegaConf.to_container(compose_config("train", overrides), resolve=False)
+    except (HydraException, OmegaConfBaseException):
+        return []
+    assert isinstance(composed, dict)
+    return [name for name, _ in flattened(composed)]
 
 
 def train(cfg: Any) -> dict[str, Any]:

@@ -83,8 +83,10 @@ def unreadable(word: str, usual: str = "") -> UserError:
     >>> print(unreadable("note=a [b").fix)
     quote it: 'note="a [b"'
     """
-    key, _, value = word.partition("=")
+    key, equals, value = word.partition("=")
     key = key.lstrip("+")
+    if not equals:
+        return UserError("key=value", word or "an empty text", f"write {word or 'KEY'}=VALUE")
     if usual:
         fix = f"for instance {shlex.quote(f'{key}={usual}')}"
     elif parses(quoted := f"{key}={quote(value, many=False)}"):

@@ -45,18 +45,41 @@ def test_other_values_take_the_place_of_the_recorded_ones(config: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "said"),
     [
-        ("experiment=nosuch",),
-        ("optimizer.nosuch=1",),
-        ("experiment=realbogus_sim", "seed=[1"),
-        ("seed",),
-        ("experiment=realbogus_sim", "model=nosuch"),
+        (("experiment=nosuch",), "expected experiment: one of lightcurves_elasticc"),
+        (("experiment=_ramps",), "_ramps, on which others build"),
+        (("model=_realbogus",), "_realbogus, on which others build"),
+        (("model=/etc/passwd",), "/etc/passwd, which is a path"),
+        (("experiment=../../etc/passwd",), "which is a path"),
+        (("optimizer.lrr=1",), r"did you mean optimizer\.lr\?"),
+        (("nosuch=1",), "see astrid train --help"),
+        (("experiment=realbogus_sim", "seed=[1"), r"\[ without its \]"),
+        (("seed",), "write seed=VALUE"),
+        (("seed=1,2",), "one value of seed"),
+        (("experiment=realbogus_sim", "model=braai_wid"), "did you mean braai_wide"),
     ],
 )
-def test_an_override_that_cannot_be_is_told_in_words(words: tuple[str, ...]) -> None:
-    with pytest.raises(UserError, match=r"expected overrides of astrid train; got .+ astrid train --help"):
+def test_an_override_that_cannot_be_is_told_in_words(words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
         api.compose(*words)
+    message = str(caught.value)
+    assert " _" not in message.replace(" _ramps,", "").replace(" _realbogus,", "")  # bases are no choice
+    assert not any(word in message for word in ("hydra.cc", "mismatched", "extraneous", "struct", "Interpolation"))
+
+
+def test_a_notebook_predicts_into_a_folder_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    made = untrained(tmp_path_factory.mktemp("raw"))
+    before = sorted(made.raw.iterdir())
+    (made.raw.parent / "mine").mkdir()
+    (made.raw.parent / "mine" / "notes.txt").write_text("mine")
+    for folder in (made.raw, made.raw.parent / "mine", made.checkpoint):
+        with pytest.raises(UserError, match="output_dir=") as caught:
+            api.predict(made.checkpoint, made.raw, folder)
+        assert "choose another output_dir" in caught.value.fix
+    assert sorted(made.raw.iterdir()) == before
+    with pytest.raises(UserError, match="an output folder of its own"):
+        api.predict(made.checkpoint, sorted(made.raw.iterdir()), made.raw)
 
 
 @pytest.mark.parametrize(

@@ -272,6 +272,20 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def as_typed(value: Any) -> str:
+    """A value as it is typed, without blanks; of a long list the first elements.
+
+    >>> as_typed([1024, 1024]), as_typed(None), as_typed(("a", "b")), as_typed({"t": 1})
+    ('[1024,1024]', 'null', '[a,b]', '{t: 1}')
+    """
+    if isinstance(value, list | tuple):
+        parts = [as_typed(part) for part in value]
+        return f"[{','.join(parts if sum(map(len, parts)) <= 60 else parts[:2])}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {as_typed(part)}' for key, part in value.items())}}}"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def fix(misfit: Misfit, declared: Sequence[Key]) -> str:
     """What to type instead."""
     value = misfit.value
@@ -287,17 +301,17 @@ def fix(misfit: Misfit, declared: Sequence[Key]) -> str:
         more = ",FOLDER" if any(key.comment.startswith("folders of") for key in declared) and "," not in value else ""
         return f"write '{misfit.key}=[{shown(value.strip('[]'))}{more}]'"
     if isinstance(value, Mapping) and TARGET in value:
-        return f"choose another option of {misfit.key.rpartition('.')[2]}, with GROUP=OPTION; --help lists them"
+        return f"choose another option: {misfit.key}=NAME; --help lists them"
     if isinstance(value, float) and value.is_integer() and "whole number" in misfit.accepts:
         return f"write {misfit.key}={int(value)}"
     usual = [key.value for key in declared if not isinstance(key.value, dict) and "${" not in str(key.value)]
     if misfit.default is not inspect.Parameter.empty:
         usual.append(misfit.default)
     usual = [value for value in usual if value != "???" and value is not None]
-    example = shown(usual[0]) if usual else misfit.example
+    example = as_typed(usual[0]) if usual else misfit.example
     if not example and value in (None, LEFT_OUT):
         word = next((named for key in declared if (named := placeholder(key.comment))), "VALUE")
         return f"write {misfit.key}={word}"
     if not example:
-        return f"choose another option of {misfit.key.rpartition('.')[2]}; --help lists them"
-    return f"for instance {shlex.quote(f'{misfit.key}=' + example.replace(', ', ','))}"
+        return f"choose another option: {misfit.key}=NAME; --help lists them"
+    return f"for instance {shlex.quote(f'{misfit.key}={example}')}"

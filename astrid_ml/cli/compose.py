@@ -85,8 +85,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                 if of_its_own:
                     enter_job(cfg)
                 settle_survey(cfg, conf)
-                keys = keys_of(verb.config, conf)
-                check_early(cfg, verb, keys)
+                check_early(cfg, verb, keys := keys_of(verb.config, conf))
                 check_values(cfg, lambda key: keys[key])
                 with owned_output(cfg, verb, conf):
                     _note_shard(cfg, verb, conf)

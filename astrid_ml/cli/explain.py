@@ -59,15 +59,6 @@ def explain(error: Exception, conf: Folder, verb: Verb, words: Sequence[str] = (
         r"Key '([^']+)' is not in struct", text + cause
     ):
         return unknown_key(found.group(1), keys_of(verb.config, conf), verb.config, words)
-    if found := re.search(r"Interpolation key '([^']+)' not found", text + cause):
-        if found.group(1) in keys_of(verb.config, conf).found:
-            got = f"nothing, and other values refer to it (${{{found.group(1)}}})"
-            fix = f"give {found.group(1)}={_usual(found.group(1), conf, verb) or 'VALUE'}"
-            return UserError(f"a value of {found.group(1)}", got, fix)
-        near = nearest(found.group(1), keys_of(verb.config, conf).names)
-        fix = f"{near + ' ' if near else ''}or write the value itself; astrid {verb.name} --help lists the keys"
-        got = f"${{{found.group(1)}}}, and no key of that name"
-        return UserError("a reference to a key that there is", got, fix.removeprefix("or "))
     if isinstance(error, InterpolationResolutionError | GrammarParseError):
         return _unresolved(error, conf, verb, words)
     if isinstance(error, MissingMandatoryValue):
@@ -156,6 +147,15 @@ def _usual(key: str, conf: Folder, verb: Verb) -> str:
 def _unresolved(error: Exception, conf: Folder, verb: Verb, words: Sequence[str]) -> UserError:
     """A reference ``${...}`` that cannot be worked out."""
     text = str(error)
+    if found := re.search(r"Interpolation key '([^']+)' not found", text):
+        if found.group(1) in keys_of(verb.config, conf).found:
+            got = f"nothing, and other values refer to it (${{{found.group(1)}}})"
+            fix = f"give {found.group(1)}={_usual(found.group(1), conf, verb) or 'VALUE'}"
+            return UserError(f"a value of {found.group(1)}", got, fix)
+        near = nearest(found.group(1), keys_of(verb.config, conf).names)
+        fix = f"{near + ' ' if near else ''}or write the value itself; astrid {verb.name} --help lists the keys"
+        got = f"${{{found.group(1)}}}, and no key of that name"
+        return UserError("a reference to a key that there is", got, fix.removeprefix("or "))
     typed = [word.partition("=")[0].lstrip("+") for word in words if "${" in word]
     key = typed[0] if len(typed) == 1 else str(getattr(error, "full_key", "") or "a key")
     usual = _usual(key, conf, verb)

@@ -59,15 +59,25 @@ def test_a_sweep_of_any_verb_in_which_a_job_failed_ends_with_one(tmp_path: Path)
 
 
 def test_jobs_of_a_sweep_fail_one_by_one_with_their_reason(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "notes.txt").write_text("no data")
     words = ["-m", "seed=1,2", f"paths.sweep_dir={tmp_path / 'sweep'}", f"paths.data={tmp_path / 'store'}"]
+    words.append(f"paths.raw={tmp_path / 'raw'}")
     assert run_verb(VERBS["train"], words, CONF) == 1
     for number, seed in (("0", "seed=1"), ("1", "seed=2")):
         record = json.loads((tmp_path / "sweep" / number / "run.json").read_text())
         assert record["status"] == "failed"
-        assert record["reason"].startswith("UserError: expected paths.raw=FOLDER")
+        assert record["reason"].startswith("UserError: expected files triplets_")
         assert seed in record["overrides"]
         assert record["run_dir"] == str(tmp_path / "sweep" / number)
     assert pd.read_parquet(tmp_path / "sweep" / "sweep.parquet")["status"].tolist() == ["failed", "failed"]
+
+
+def test_a_sweep_in_which_no_job_has_anything_to_read_is_refused_before_the_first(tmp_path: Path) -> None:
+    words = ["-m", "seed=1,2", f"paths.sweep_dir={tmp_path / 'sweep'}", f"paths.data={tmp_path / 'store'}"]
+    with pytest.raises(UserError, match=r"paths\.raw=FOLDER with raw files"):
+        run_verb(VERBS["train"], words, CONF)
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_an_unknown_module_of_a_verb_is_no_users_mistake() -> None:

@@ -43,7 +43,7 @@ def test_a_misspelt_command_gets_the_right_name(capsys: pytest.CaptureFixture[st
         (["train", "optimizer=adamx"], "adam"),
         (["train", "tariner.max_epochs=3"], "trainer.max_epochs"),
         (["train", "experiment=realbogus_sin"], "realbogus_sim"),
-        (["predict", "input=x", "output_dir=y"], "ckpt_path"),
+        (["predict", "input=.", "output_dir=y"], "ckpt_path"),
         (["predict", "ckpt_path=nothing.ckpt", "input=x", "output_dir=y"], "nothing.ckpt"),
         (["simulate", "what=triplets"], "output_dir"),
     ],

@@ -72,7 +72,7 @@ def test_a_file_and_a_folder_of_unknown_results_are_refused(tmp_path: Path, caps
     (tmp_path / "file").write_text("")
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "report.json").write_text("{}")
-    for place, words in (("file", "a file at"), ("old", "report.json of which nobody knows the settings")):
+    for place, words in (("file", "an empty file at"), ("old", "report.json of which nobody knows the settings")):
         assert run(["convert", f"input={tmp_path}", f"output_dir={tmp_path / place}"]) == 2
         assert words in capsys.readouterr().err
     (tmp_path / "file" / "x").parent.write_text("still a file")

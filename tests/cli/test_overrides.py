@@ -41,9 +41,26 @@ def parsed(override: str) -> object:
 def test_a_path_survives_hydras_parser(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "[night]").mkdir()  # one that is not there is taken for a list
+    if "${" in path:  # one that is not there was meant for the shell
+        (tmp_path / path).touch()
     [override] = rewrite([f"ckpt_path={path}"], "predict", CONF)
     value = parsed(override)
     assert OmegaConf.create({"key": getattr(value, "text", value)}).key == path
+
+
+@pytest.mark.parametrize(
+    ("word", "fix"),
+    [
+        ("paths.run_dir=${oc.env:OUT}/x", 'paths.run_dir="$OUT/x"'),
+        ("paths.data=${oc.env:OUT,data}", 'paths.data="$OUT"'),
+        ("paths.raw=[a,${x}]", "write the value itself"),
+        ("channels.names=[${x}]", "write the value itself"),
+    ],
+)
+def test_a_reference_where_text_is_taken_as_it_is_makes_no_folder(word: str, fix: str) -> None:
+    with pytest.raises(UserError, match="without \\$") as caught:
+        rewrite([word], "train", CONF)
+    assert fix in caught.value.fix
 
 
 @given(

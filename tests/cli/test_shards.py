@@ -52,9 +52,12 @@ def test_a_share_that_is_none_is_refused_before_anything_is_made(place: Path, sh
 
 
 def test_publish_says_what_it_needs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["input=nowhere"], ["input=raw"]):
+    for words, said in (
+        (["input=nowhere"], "nothing at nowhere"),
+        (["input=raw"], "that commands with shard=i/n have filled"),
+    ):
         assert run(["publish", *words]) == 2
-        assert "that commands with shard=i/n have filled" in capsys.readouterr().err
+        assert said in capsys.readouterr().err
     shards = place / "out" / "shards"
     shards.mkdir(parents=True)
     (shards / "command-a.json").write_text("{")

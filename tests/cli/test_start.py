@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -134,8 +135,14 @@ main()
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with empty files of the names above."""
-    for name in ("a.fits", "b.fits", "a.csv", "w.h5", "best.ckpt"):
+    """A folder with files of the names above that begin as their kinds do; it is a dataset and a run as well."""
+    begins = {".fits": b"SIMPLE  =                    T", ".csv": b"id,ra,dec\n", ".h5": b"\x89HDF\r\n\x1a\n"}
+    for name in ("a.fits", "b.fits", "a.csv", "b.csv", "w.h5"):
+        (tmp_path / name).write_bytes(begins[Path(name).suffix])
+    with zipfile.ZipFile(tmp_path / "best.ckpt", "w") as archive:
+        archive.writestr("best/data.pkl", b"")
+    for name in ("dataset.json", "predictions/test.parquet"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -82,7 +82,7 @@ def test_right_values_fit_and_wrong_ones_do_not(hint: Any, right: list[Any], wro
         (Annotated[int, Range(1)], "a whole number of at least 1"),
         (Annotated[int, Range(high=5)], "a whole number of at most 5"),
         (Annotated[float, Range(-1.0, 1.0), InUnits("deg")], "a number from -1 to 1 in deg"),
-        (Annotated[Sequence[float], Ordered()], "a list, each a number as [low, high]"),
+        (Annotated[Sequence[float], Ordered()], "a list as [low, high], each a number"),
         (Right | None, "an option that makes a Right or null"),
         (Mapping[str, float], "names with a value each, a number"),
     ],

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from made.untrained import Untrained, untrained
 
-from astrid_ml.cli.verbs.predict import command
+from astrid_ml.build import plain
+from astrid_ml.cli.verbs.predict import command, first
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
 
@@ -57,4 +58,4 @@ def test_a_key_that_the_checkpoint_does_not_know_is_refused(made: Untrained, tmp
 def test_without_a_checkpoint_it_says_what_to_add(tmp_path: Path) -> None:
     cfg = compose("predict", [f"input={tmp_path}", f"output_dir={tmp_path}"])
     with pytest.raises(UserError, match="add ckpt_path="):
-        command(cfg)
+        first(plain(cfg))

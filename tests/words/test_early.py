@@ -1,0 +1,116 @@
+"""A wrong path, a missing argument, a wrong choice are refused before libraries are loaded; the fix can be typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from astrid_ml.build import conf_folder
+from astrid_ml.cli.check import Misfit, fix
+from astrid_ml.cli.keys import Keys
+from astrid_ml.cli.overrides import rewrite
+from astrid_ml.cli.verbs.catalogue import all_verbs
+from astrid_ml.inputs import due_by
+from astrid_ml.typed_values import parses, unreadable
+from astrid_ml.values import fits, words_of
+from astrid_ml.written import written_fields
+
+HERE, CONF = Path(__file__).parent, conf_folder()
+VERBS = all_verbs(CONF)
+# What a library says in its own words, and no user should have to read.
+STRANGE = re.compile(
+    "mismatched|no viable|extraneous|token recognition|<EOF>|Traceback|Interpolation|OmegaConf|KeyError|ConfigKey"
+)
+KEY = re.compile(r"(?<![\w./-])([a-z_]+(?:[./][a-z_0-9]+)*)=(?=\S)")
+
+
+@cache
+def keys_of(verb: str) -> Keys:
+    return Keys(verb, CONF)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("early")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE)])}
+    command = [sys.executable, str(HERE / "early.py"), str(folder), str(folder / "rows.json")]
+    subprocess.run(command, check=True, env=environment, cwd=folder)
+    found: list[dict[str, Any]] = json.loads((folder / "rows.json").read_text())
+    return found
+
+
+def test_each_is_refused_in_three_parts_without_the_words_of_a_library(rows: list[dict[str, Any]]) -> None:
+    assert len(rows) > 80
+    wrong = [row for row in rows if row["code"] != 2 or row["says"] not in row["said"] or STRANGE.search(row["said"])]
+    assert not wrong, "\n".join(f"{' '.join(row['words'])}: {row['says']!r}: {row['said']}" for row in wrong)
+    assert [row["said"] for row in rows if len(row["said"].strip().splitlines()) != 3] == []
+
+
+def test_no_library_is_loaded_and_nothing_is_made_before(rows: list[dict[str, Any]]) -> None:
+    assert [(row["words"], row["loaded"]) for row in rows if row["loaded"]] == []
+    assert [(row["words"], row["left"]) for row in rows if row["left"]] == []
+
+
+def test_every_key_in_a_fix_can_be_set_in_that_verb(rows: list[dict[str, Any]]) -> None:
+    wrong = []
+    for row in rows:
+        verb, last = VERBS[row["words"][0]], row["said"].strip().splitlines()[-1]
+        keys = keys_of(verb.config)
+        takes_it = "=(?= takes it)"  # says which key of any verb reads that kind
+        for key in KEY.findall(re.sub(rf"[a-z_.]+{takes_it}", "", last)):
+            slot = key.split("/")
+            there = key in keys.found or key in keys.groups or keys.path_of_node(key) or (CONF / key).is_dir()
+            if not there and not (len(slot) == 2 and any((CONF / "preprocessing").glob(f"*/{slot[1]}"))):
+                wrong.append(f"{verb.name}: {key}: {last}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_the_fix_of_every_wrong_value_is_a_value_that_the_key_takes(verb: str) -> None:
+    keys, wrong = keys_of(VERBS[verb].config), []
+    for name in keys.names:
+        for key in keys[name]:
+            hint, default = written_fields(key.target).get(name.rpartition(".")[2], (None, None))
+            if hint is None or (isinstance(key.value, str) and "${" in key.value):
+                continue
+            told = fix(Misfit(name, words_of(hint), 1j, default), [key])
+            typed = shlex.split(told)[-1]
+            if not told.startswith(("for instance", "write")) or "choose another option" in told:
+                continue
+            value = typed.partition("=")[2]
+            (word,) = rewrite([typed], VERBS[verb].config, CONF)
+            if not parses(word) or not (fits(yaml.safe_load(value), hint, None) or fits(value, hint, None)):
+                wrong.append(f"{name} ({hint}): {told}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_path_of_every_verb_says_what_must_stand_there() -> None:
+    silent = {
+        name
+        for verb in VERBS.values()
+        for name in keys_of(verb.config).names
+        for key in keys_of(verb.config)[name]
+        if key.is_path and due_by(key.comment) is None
+    }
+    assert silent == {"survey"}  # a name as well as a file
+
+
+@pytest.mark.parametrize(
+    "value", ["[1", "1]", "a=b", "1,", ",1", "1,,2", "1;2", "!", "#1", "'", '"a', "(1)", "f(", "{a", "}", "1µ", "a b]"]
+)
+def test_what_cannot_be_read_is_quoted_so_that_it_can(value: str) -> None:
+    told = unreadable(f"note={value}")
+    assert not parses(f"note={value}") and "do not belong" not in told.got
+    if told.fix.startswith("quote it: "):
+        (word,) = shlex.split(told.fix.removeprefix("quote it: "))
+        assert parses(word)
