@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -97,7 +97,7 @@ class ImportWeightsCommand:
     """
 
     input: str
-    variant: str
+    variant: Literal["d6_m7", "d6_m9"]
     ckpt_path: str
 
     def _nodes(self) -> dict[str, Any]:
@@ -121,13 +121,9 @@ class ImportWeightsCommand:
     def run(self) -> dict[str, Any]:
         """Write the checkpoint: uncalibrated, with a threshold of 0.5."""
         other = [name for name in VARIANTS if name in Path(self.input).name and name != self.variant]
-        if other and self.variant in VARIANTS:
+        if other:
             fix = f"write variant={other[0]}: the two normalise stamps in different ways"
             raise UserError(f"weights of {self.variant}", f"{Path(self.input).name}, by its name of {other[0]}", fix)
-        if self.variant not in VARIANTS:
-            raise UserError(
-                f"variant={' or '.join(VARIANTS)}", self.variant, "choose the one that the weights belong to"
-            )
         if not Path(self.input).is_file():
             raise UserError("input=FILE.h5", found(self.input), "check the path")
         nodes = self._nodes()

@@ -37,7 +37,7 @@ WRONG: list[tuple[str, str]] = [
     ("predict ckpt_path={I}/a.fits input={I}/raw output_dir=o", "astrid difference reads images"),
     ("predict ckpt_path={I}/best.ckpt input=missing output_dir=o", "input: nothing at missing"),
     ("predict ckpt_path={I}/best.ckpt input={I}/best.ckpt output_dir=o", "ckpt_path= takes it"),
-    ("predict ckpt_path={I}/best.ckpt input={I}/raw,{I}/none output_dir=o", "write 'input=[" ),
+    ("predict ckpt_path={I}/best.ckpt input={I}/raw,{I}/none output_dir=o", "several stand in brackets"),
     ("predict ckpt_path={I}/best.ckpt input={I}/raw output_dir=o device=cdua", "device: auto, cpu, cuda or cuda:N"),
     ("predict ckpt_path={I}/best.ckpt input={I}/raw output_dir=o reader=fits", "reader=auto or one of"),
     ("predict ckpt_path={I}/best.ckpt input={I}/raw output_dir=o format=csv", "format: ecsv or votable or fits"),

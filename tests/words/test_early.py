@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.check import Misfit, fix
@@ -37,6 +38,12 @@ KEY = re.compile(r"(?<![\w./-])([a-z_]+(?:[./][a-z_0-9]+)*)=(?=\S)")
 @cache
 def keys_of(verb: str) -> Keys:
     return Keys(verb, CONF)
+
+
+def value_of(word: str) -> Any:
+    """The value of an override, as plain containers."""
+    value = OverridesParser.create().parse_override(word).value()
+    return OmegaConf.to_container(OmegaConf.create({"key": getattr(value, "text", value)}))["key"]  # type: ignore[index,call-overload]
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +94,8 @@ def test_the_fix_of_every_wrong_value_is_a_value_that_the_key_takes(verb: str) -
             typed = shlex.split(told)[-1]
             if not told.startswith(("for instance", "write")) or "choose another option" in told:
                 continue
-            value = typed.partition("=")[2]
             (word,) = rewrite([typed], VERBS[verb].config, CONF)
-            if not parses(word) or not (fits(yaml.safe_load(value), hint, None) or fits(value, hint, None)):
+            if not parses(word) or not fits(value_of(word), hint, None):
                 wrong.append(f"{name} ({hint}): {told}")
     assert not wrong, "\n".join(wrong)
 

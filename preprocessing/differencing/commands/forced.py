@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 
@@ -59,15 +59,13 @@ class ForcedCommand:
     detection: Positive = 5.0
     zero_point: Annotated[float, InUnits("mag")] | None = None
     band: str | None = None
-    bands: str = "mission"
+    bands: Literal["mission", "filter"] = "mission"
     wavelengths: Annotated[dict[str, Positive], InUnits("um")] = field(default_factory=dict)
     executor: Executor | None = None
     format: str | list[str] | None = None
 
     def run(self) -> dict[str, Any]:
         """Measure, write, summarise; ``failed`` counts the images that could not be read."""
-        if self.bands not in ("mission", "filter"):
-            raise UserError("bands=mission or bands=filter", self.bands, "choose one")
         formats = formats_of(self.format)
         positions = self._positions()
         objects = positions.rows

@@ -10,9 +10,12 @@ import torch
 from made.weights import write_keras
 from torch.nn.functional import conv2d, max_pool2d
 
+from astrid_ml.build import build
 from astrid_ml.errors import UserError
 from astrid_ml.models.braai.network import BraaiVGG6, BraaiWide
 from astrid_ml.models.commands.import_weights import LAYERS, ImportWeightsCommand, read_keras_weights
+
+COMMAND = "astrid_ml.models.commands.import_weights.ImportWeightsCommand"
 
 
 def test_vgg6_has_the_published_number_of_parameters() -> None:
@@ -63,7 +66,7 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
         read_keras_weights(tmp_path / "part.h5")
     write_keras(tmp_path / "w.h5")
     with pytest.raises(UserError, match="variant"):
-        ImportWeightsCommand(str(tmp_path / "w.h5"), "d7", str(tmp_path / "o.ckpt")).run()
+        build({"_target_": COMMAND, "input": str(tmp_path / "w.h5"), "variant": "d7", "ckpt_path": "o.ckpt"})
     assert len(LAYERS) == 6
 
 
