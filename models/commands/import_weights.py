@@ -121,9 +121,11 @@ class ImportWeightsCommand:
     def run(self) -> dict[str, Any]:
         """Write the checkpoint: uncalibrated, with a threshold of 0.5."""
         other = [name for name in VARIANTS if name in Path(self.input).name and name != self.variant]
-        if other:
+        if other and self.variant in VARIANTS:
             fix = f"write variant={other[0]}: the two normalise stamps in different ways"
             raise UserError(f"weights of {self.variant}", f"{Path(self.input).name}, by its name of {other[0]}", fix)
+        if self.variant not in VARIANTS:  # made without the command line, which asks the annotation
+            raise UserError(f"variant={' or '.join(VARIANTS)}", self.variant, "for instance variant=d6_m7")
         if not Path(self.input).is_file():
             raise UserError("input=FILE.h5", found(self.input), "check the path")
         nodes = self._nodes()

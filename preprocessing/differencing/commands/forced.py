@@ -66,6 +66,8 @@ class ForcedCommand:
 
     def run(self) -> dict[str, Any]:
         """Measure, write, summarise; ``failed`` counts the images that could not be read."""
+        if self.bands not in ("mission", "filter"):  # made without the command line, which asks the annotation
+            raise UserError("bands=mission or bands=filter", self.bands, "for instance bands=mission")
         formats = formats_of(self.format)
         positions = self._positions()
         objects = positions.rows

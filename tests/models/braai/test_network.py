@@ -66,7 +66,7 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
         read_keras_weights(tmp_path / "part.h5")
     write_keras(tmp_path / "w.h5")
     with pytest.raises(UserError, match="variant"):
-        build({"_target_": COMMAND, "input": str(tmp_path / "w.h5"), "variant": "d7", "ckpt_path": "o.ckpt"})
+        build({"_target_": COMMAND, "input": str(tmp_path / "w.h5"), "variant": "d7", "ckpt_path": "o.ckpt"}).run()
     assert len(LAYERS) == 6
 
 
