@@ -202,7 +202,7 @@ def _fix(due: Due, place: Path, kind: str, typed: Callable[[object], str]) -> st
     if due is CHECKPOINT and kind in ("a run's folder", "a finished run"):
         return f"that run has no best.ckpt yet: let it end, or give another, {typed(due.example)}"
     if kind == "nothing" and due in (WALKED, RUN) and "," in str(place):
-        return f"several stand in brackets: {typed(f'[{place}]')}"
+        return f"several stand in brackets: {typed('[' + str(place).strip('[]') + ']')}"
     reads = "" if due is RUN else read_by(kind)
     example = f"for instance {typed(due.example)}"
     return f"{reads}; here {example}" if reads else f"{due.advice}, {example}"

@@ -87,8 +87,12 @@ def unreadable(word: str, usual: str = "") -> UserError:
     key = key.lstrip("+")
     if not equals:
         return UserError("key=value", word or "an empty text", f"write {word or 'KEY'}=VALUE")
+    ends = {begin: end for end, begin in _PAIRS.items()}
+    closed = f"{key}={value}{ends.get(why_unreadable(value)[:1], '')}"
     if usual:
         fix = f"for instance {shlex.quote(f'{key}={usual}')}"
+    elif closed != f"{key}={value}" and parses(closed):
+        fix = f"close it: {shlex.quote(closed)}"
     elif parses(quoted := f"{key}={quote(value, many=False)}"):
         fix = f"quote it: {shlex.quote(quoted)}"
     else:

@@ -50,7 +50,7 @@ def written_fields(target: str) -> Fields:
     if found is None:
         return {}
     init = next((part for part in found.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"), None)
-    own = _known(_of_body(found) if init is None else _of_function(init))
+    own = _known(_of_body(found) if init is None else _of_function(init), tree, module)
     if init is not None and init.args.kwarg is None:
         return own
     bases = [base.id for base in found.bases if isinstance(base, ast.Name)]
@@ -94,19 +94,42 @@ def _of_function(init: ast.FunctionDef) -> Iterator[tuple[str, ast.expr, ast.exp
             yield argument.arg, argument.annotation, default
 
 
-def _known(parts: Iterator[tuple[str, ast.expr, ast.expr | None]]) -> Fields:
-    """Those whose annotation names only what this module knows."""
+def _known(parts: Iterator[tuple[str, ast.expr, ast.expr | None]], tree: ast.Module, module: str) -> Fields:
+    """Those whose annotation names only what this module knows, or what their file makes of that."""
     out: Fields = {}
     for name, annotation, default in parts:
-        names = {part.id for part in ast.walk(annotation) if isinstance(part, ast.Name)}
-        if not all(known in _KNOWN or hasattr(builtins, known) for known in names):
-            continue
         try:
-            hint = eval(ast.unparse(annotation), dict(_KNOWN))
+            out[name] = (_meaning(annotation, tree, module, 0), _plain(default))
         except (NameError, TypeError, AttributeError, SyntaxError):
             continue
-        out[name] = (hint, _plain(default))
     return out
+
+
+def _meaning(annotation: ast.expr, tree: ast.Module, module: str, depth: int) -> Any:
+    """What an annotation stands for; names like ``Pair = Sequence[float]`` are looked up where they are made.
+
+    Raises:
+        NameError: it names something else.
+    """
+    known = dict(_KNOWN)
+    for name in {part.id for part in ast.walk(annotation) if isinstance(part, ast.Name)} - set(known):
+        if hasattr(builtins, name):
+            continue
+        home, _, own = _home(name, tree, module).rpartition(".")
+        path = _file_of(home)
+        if path is None or depth > 3:
+            raise NameError(name)
+        there = _tree(path)
+        made = [part.value for part in there.body if isinstance(part, ast.Assign) and _names(part, own)]
+        if len(made) != 1:
+            raise NameError(name)
+        known[name] = _meaning(made[0], there, home, depth + 1)
+    return eval(ast.unparse(annotation), known)
+
+
+def _names(part: ast.Assign, name: str) -> bool:
+    """Whether an assignment gives a name its value."""
+    return [target.id for target in part.targets if isinstance(target, ast.Name)] == [name]
 
 
 def _plain(default: ast.expr | None) -> Any:
