@@ -123,7 +123,7 @@ def test_samples_of_a_dataset_get_the_columns(dataset: Path, tmp_path: Path) -> 
     known = [first.get((ra, dec), np.nan) for ra, dec in zip(index["ra"], index["dec"], strict=True)]
     np.testing.assert_array_equal(made.index["mine_colour"], known)
     assert 0 < np.isfinite(known).sum() < len(index)
-    pd.testing.assert_frame_equal(made.index[index.columns], index)
+    pd.testing.assert_frame_equal(made.index[index.columns], pd.DataFrame(index))
     rows = np.arange(len(index))
     assert made.gather("stamps", rows).tobytes() == PreparedDataset(dataset).gather("stamps", rows).tobytes()
     command.run()  # the same again: nothing to do

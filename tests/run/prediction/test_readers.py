@@ -73,5 +73,5 @@ def test_samples_of_another_kind_than_the_checkpoints_are_named(alerts: Path) ->
 def test_a_missing_path_and_an_unknown_reader_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing at .*/none"):
         chosen(tmp_path / "none")
-    with pytest.raises(UserError, match="got telescope"):
+    with pytest.raises(UserError, match="got reader=telescope"):
         chosen(tmp_path, "telescope")
