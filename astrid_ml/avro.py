@@ -16,6 +16,7 @@ MAGIC, SYNC = b"Obj\x01", 16
 LONGEST = 16 * 2**20  # bytes of a header: schemas of surveys take some ten thousand
 # Bytes that one byte of a block can stand for at most, by codec; other codecs are not looked at.
 DENSEST = {"null": 1, "deflate": 1032, "snappy": 64}
+MOST_BYTES = 256 * 2**20  # of a block that is inflated here
 
 
 class DamagedAvroError(ValueError):
@@ -75,7 +76,7 @@ def read_header(stream: IO[bytes]) -> AvroHeader:
             if len(meta) > 1000 or stream.tell() > LONGEST:
                 raise DamagedAvroError("a header without an end")
     sync = _exactly(stream, SYNC)
-    _refuse_recursive(meta.get("avro.schema", b""))
+    _schema_of(meta)
     return AvroHeader(meta, sync, stream.tell())
 
 
@@ -131,7 +132,10 @@ def records(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Iterato
     end, damage = _sound_until(stream, header, size)
     stream.seek(0)
     try:
-        yield from fastavro.reader(stream if end == size else io.BytesIO(stream.read(end)))
+        if header.codec == "zstandard":  # pyarrow has it; fastavro would want one more library
+            yield from _of_zstandard(stream, header, end)
+        else:
+            yield from fastavro.reader(stream if end == size else io.BytesIO(stream.read(end)))
     except ImportError:
         raise
     except Exception as error:  # fastavro raises anything from ValueError to struct.error on damaged files
@@ -151,14 +155,41 @@ def _sound_until(stream: IO[bytes], header: AvroHeader, size: int) -> tuple[int,
     return end, None
 
 
-def _refuse_recursive(schema: bytes) -> None:
-    """A type that contains itself can be nested a million deep in a few bytes each, and ends the process."""
+def _of_zstandard(stream: IO[bytes], header: AvroHeader, size: int) -> Iterator[Any]:
+    import fastavro
+    import pyarrow as pa
+
+    schema = fastavro.parse_schema(_schema_of(header.meta))
+    for block in list(read_blocks(stream, header, size)):
+        stream.seek(block.start)
+        _long(stream)
+        packed = stream.read(_long(stream))
+        inflated = pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read(MOST_BYTES + 1)
+        if len(inflated) > MOST_BYTES:
+            raise DamagedAvroError(f"a block of more than {MOST_BYTES} bytes")
+        body = io.BytesIO(inflated)
+        for _ in range(block.records):
+            yield fastavro.schemaless_reader(body, schema, None)
+
+
+def _schema_of(meta: dict[str, bytes]) -> Any:
     try:
-        content = json.loads(schema)
-        _look(content, ())
+        content = json.loads(meta.get("avro.schema", b""))
     except (ValueError, RecursionError) as error:
-        if isinstance(error, DamagedAvroError):
-            raise
+        raise DamagedAvroError("a schema that cannot be read") from error
+    refuse_recursive(content)
+    return content
+
+
+def refuse_recursive(schema: Any) -> None:
+    """Refuse a type that contains itself: it can be nested a million deep in a few bytes each, and ends the process.
+
+    Raises:
+        DamagedAvroError: the schema has one, or is itself nested too deep.
+    """
+    try:
+        _look(schema, ())
+    except RecursionError as error:
         raise DamagedAvroError("a schema that cannot be read") from error
 
 

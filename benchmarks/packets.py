@@ -21,14 +21,14 @@ import torch
 
 from astrid_ml.datamodules.channels import Channels
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.preprocessing.alerts import files
+from astrid_ml.preprocessing.alerts import files, forms
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.preprocessing.alerts.stamp_fits import read_lean, read_stamp, read_with_astropy, unpacked
 from astrid_ml.types import Array
 
 torch.set_num_threads(1)
 REPEATS, MADE = 7, 200
-CUTOUTS = files.CUTOUT_KEYS[0]
+CUTOUTS = forms.CUTOUT_KEYS[0]
 
 
 def fits_bytes(image: Array) -> bytes:
@@ -70,11 +70,11 @@ def make_packets(folder: Path) -> None:
 def cutouts(folder: Path) -> list[bytes]:
     """Every cutout below a folder, as it is packed."""
     found = files.find([folder])
-    packets = [packet for path in found.loose for packet in files.read_loose(path)]
+    packets = [packet for path in found.loose for packet in files.read_loose(path) if isinstance(packet, dict)]
     for path in found.tables:
         packets += [packet for run in files.row_groups(path, 4000) for packet in files.read_parquet(path, run)]
-    values = [packet.get(key) for packet in packets for keys in files.CUTOUT_KEYS for key in keys]
-    return [content for content in (files.cutout_bytes(value) for value in values) if content is not None]
+    values = [packet.get(key) for packet in packets for keys in forms.CUTOUT_KEYS for key in keys]
+    return [content for content in (forms.cutout_bytes(value) for value in values) if content is not None]
 
 
 def interleaved(ways: dict[str, Callable[[], Any]]) -> dict[str, float]:

@@ -29,6 +29,7 @@ class RunSettings:
         ckpt_path: a checkpoint.
         output_dir: where results go.
         survey: whose files are read; null where they say so themselves.
+        schemas: of messages that do not bring theirs; null where they lie beside them.
     """
 
     name: str
@@ -42,6 +43,7 @@ class RunSettings:
     ckpt_path: str | None = None
     output_dir: str | None = None
     survey: str | Mapping[str, Any] | Sequence[Any] | None = None
+    schemas: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,25 @@ KEY = "survey"
 REFERENCE = "${oc.select:survey"  # how options ask for the value
 
 
+def refuse_unread_schemas(cfg: Any) -> None:
+    """Refuse ``schemas=`` where nothing of a command reads packets.
+
+    Args:
+        cfg: composed.
+
+    Raises:
+        UserError: it was given, and nothing reads it.
+    """
+    if cfg.get("schemas") is None:
+        return
+    from omegaconf import OmegaConf
+
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    if isinstance(raw, dict) and "reader" not in raw and "${oc.select:schemas" not in str(raw):
+        got = f"schemas={cfg.schemas}, which nothing here reads"
+        raise UserError("schemas= where packets are read", got, "leave out schemas")
+
+
 def settle_survey(cfg: Any, conf: Folder) -> None:
     """Put the descriptions of surveys that a command uses into its configuration.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from astrid_ml.avro import DamagedAvroError, read_blocks, read_header, records
+from astrid_ml.avro import MAGIC, DamagedAvroError, read_blocks, read_header, records
 
 
 class PacketFileError(ValueError):
@@ -31,6 +31,12 @@ def read_avro(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Itera
         raise PacketFileError(f"a codec that is not installed: {error}") from error
     except DamagedAvroError as error:
         raise PacketFileError(f"no Avro file, or a damaged one ({error})") from error
+
+
+def is_avro(path: Path) -> bool:
+    """Whether a file begins as an Avro file, not compressed once more."""
+    with path.open("rb") as stream:
+        return stream.read(len(MAGIC)) == MAGIC
 
 
 def avro_chunks(path: Path, most: int) -> list[dict[str, int]]:

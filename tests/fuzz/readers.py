@@ -44,7 +44,7 @@ def _decodes(node: ast.AST) -> bool:
 
 # Readers of files that users give, and the kind that reaches each: tests/fuzz/test_readers.py holds both to it.
 REACHED = {
-    "avro:_refuse_recursive": "alert, Avro",
+    "avro:_schema_of": "alert, Avro",
     "avro:records": "alert, Avro",
     "checkpoint.load:read_checkpoint": "checkpoint",
     "checkpoint.predictions:read_predictions": "predictions",
@@ -65,7 +65,7 @@ REACHED = {
     "models.commands.import_weights:read_keras_weights": "weights, Keras HDF5",
     "preprocessing.alerts.archives:_walk": "alerts, tar.gz",
     "preprocessing.alerts.files:_read_json": "alert, Rubin JSON",
-    "preprocessing.alerts.files:has_cutouts": "alerts, parquet",
+    "preprocessing.alerts.files:table_has_cutouts": "alerts, parquet",
     "preprocessing.alerts.files:read_parquet": "alerts, parquet",
     "preprocessing.alerts.files:row_groups": "alerts, parquet",
     "preprocessing.alerts.stamp_fits:open_fits": "alert, Rubin JSON",

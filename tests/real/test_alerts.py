@@ -17,7 +17,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.models.commands.import_weights import ImportWeightsCommand
 from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.preprocessing.alerts import files
+from astrid_ml.preprocessing.alerts import files, forms
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.preprocessing.alerts.stamp_fits import read_lean, read_with_astropy, unpacked
 from astrid_ml.preprocessing.labels import ScoreThresholdLabel
@@ -53,7 +53,9 @@ def test_rubin_brings_variance_and_psf(real_data: Path) -> None:
 
 def every_stamp(real_data: Path) -> Iterator[bytes]:
     found = files.find([real_data / name for name in ("ztf", "gattini", "winter", "rubin", "braai")])
-    packets: list[dict[str, Any]] = [packet for path in found.loose for packet in files.read_loose(path)]
+    packets: list[dict[str, Any]] = [
+        packet for path in found.loose for packet in files.read_loose(path) if isinstance(packet, dict)
+    ]
     packets += [
         packet
         for path in found.tables
@@ -61,9 +63,9 @@ def every_stamp(real_data: Path) -> Iterator[bytes]:
         for packet in files.read_parquet(path, groups)
     ]
     for packet in packets:
-        for keys in files.CUTOUT_KEYS:
+        for keys in forms.CUTOUT_KEYS:
             for key in keys:
-                content = files.cutout_bytes(packet.get(key))
+                content = forms.cutout_bytes(packet.get(key))
                 if content is not None:
                     yield unpacked(content)
 
@@ -126,7 +128,7 @@ def test_packets_of_other_surveys_can_be_scored(real_data: Path, d6_m7: Path, tm
 
 def test_mongo_json_and_avro_agree(real_data: Path) -> None:
     content = json.loads((real_data / "braai" / "714287740515015072.json").read_text())
-    assert files.cutout_bytes(content["cutoutScience"]) == base64.b64decode(
+    assert forms.cutout_bytes(content["cutoutScience"]) == base64.b64decode(
         content["cutoutScience"]["stampData"]["$binary"]
     )
 

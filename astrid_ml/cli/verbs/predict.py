@@ -37,6 +37,7 @@ def command(cfg: Any) -> int:
         shard=tree["shard"],
         device=tree["device"],
         survey=tree["survey"],
+        schemas=tree["schemas"],
         format=tree["format"],
     )
     if "shard" in report:
