@@ -12,6 +12,20 @@ KEY = "survey"
 REFERENCE = "${oc.select:survey"  # how options ask for the value
 
 
+def settle_given(cfg: Any, conf: Folder) -> None:
+    """What was said of a command's raw files: its survey becomes content, schemas must have a reader.
+
+    Args:
+        cfg: composed.
+        conf: the folders of options.
+
+    Raises:
+        UserError: see :func:`settle_survey` and :func:`refuse_unread_schemas`.
+    """
+    settle_survey(cfg, conf)
+    refuse_unread_schemas(cfg)
+
+
 def refuse_unread_schemas(cfg: Any) -> None:
     """Refuse ``schemas=`` where nothing of a command reads packets.
 

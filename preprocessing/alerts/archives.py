@@ -9,6 +9,7 @@ from __future__ import annotations
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -121,7 +122,7 @@ def _headers(path: Path) -> Iterator[tarfile.TarInfo]:
         yield from (member for _, member in _walk(file, mode))
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> AbstractContextManager[IO[bytes]]:
     """The archive; one that tarfile cannot inflate itself as it is inside."""
     return opened(path) if is_zstandard(path) else path.open("rb")
 

@@ -26,6 +26,7 @@ MAGIC = b"\0"
 SUFFIX = ".avsc"
 RUBIN = range(300, 10_000)  # numbers that Rubin's schemas have or may get
 _RUBIN_NAME = re.compile(r"lsst\.v(\d+)_(\d+)\.alert")
+PRIMITIVES = ("null", "boolean", "int", "long", "float", "double", "bytes", "string", "record", "enum", "array", "map")
 EXTRA = "astrid-ml[rubin]"
 
 
@@ -78,7 +79,7 @@ def schema_files(places: Sequence[Path]) -> list[Path]:
         files = sorted(place.rglob(f"*{SUFFIX}")) if place.is_dir() else [place] if place.is_file() else []
         if not files:
             fix = f"give the folder of the schemas: NUMBER{SUFFIX}, or Rubin's folders as they are published"
-            raise UserError(f"schemas=FOLDER with files {SUFFIX}", found(place), fix)
+            raise UserError(f"a folder with schemas of Avro ({SUFFIX})", found(place), fix)
         out += files
     return out
 
@@ -134,21 +135,64 @@ def parsed(path: Path, _: int) -> Any:
     Raises:
         PacketFileError: it is no schema, lacks a part, or contains itself.
     """
-    import fastavro.schema
+    import fastavro
 
     try:
-        said = json.loads(path.read_bytes())
-        inside = said.get("schema") if isinstance(said, dict) and "fields" not in said else None
-        if inside is not None:
-            whole = fastavro.schema.parse_schema(json.loads(inside) if isinstance(inside, str) else inside)
-        else:
-            whole = fastavro.schema.load_schema(str(path))
+        said = _content(path)
+        whole = _whole(said, path.parent, "", set())
         refuse_recursive(whole)
+        if not (isinstance(whole, dict) and whole.get("fields")):
+            raise PacketFileError(f"{path.name} is no schema of Avro (it has no fields)")
+        return fastavro.parse_schema(whole)
+    except PacketFileError:
+        raise
     except DamagedAvroError as error:
         raise PacketFileError(f"{path.name}: {error}") from error
     except Exception as error:  # fastavro raises anything from KeyError to an error of its own
         raise PacketFileError(f"{path.name} is no schema of Avro ({str(error)[:80]})") from error
-    return whole
+
+
+def _content(path: Path) -> Any:
+    """What a file says; of a registry's answer, the schema in it."""
+    said = json.loads(path.read_bytes())
+    inside = said.get("schema") if isinstance(said, dict) and "fields" not in said else None
+    return said if inside is None else json.loads(inside) if isinstance(inside, str) else inside
+
+
+def _whole(part: Any, folder: Path, space: str, defined: set[str]) -> Any:
+    """A schema in which each type that is named and not defined yet stands as the file of its name says it.
+
+    Not fastavro's own loader: it never ends where a file defines another name than its own.
+    """
+    if isinstance(part, str):
+        name = part if "." in part or not space else f"{space}.{part}"
+        path = folder / f"{name}{SUFFIX}"
+        if part in PRIMITIVES or name in defined or not path.is_file():
+            return part
+        said = _content(path)
+        if not isinstance(said, dict) or _full_name(said, "") != name:
+            raise PacketFileError(f"{path.name} does not define {name}")
+        return _whole(said, folder, "", defined)
+    if isinstance(part, list):
+        return [_whole(option, folder, space, defined) for option in part]
+    if not isinstance(part, dict):
+        return part
+    out = dict(part)
+    if "name" in part and part.get("type") in ("record", "enum", "fixed"):
+        name = _full_name(part, space)
+        defined.add(name)
+        space = name.rpartition(".")[0]
+    for key in ("type", "items", "values"):
+        if key in part:
+            out[key] = _whole(part[key], folder, space, defined)
+    if isinstance(part.get("fields"), list):
+        out["fields"] = [_whole(field, folder, space, defined) for field in part["fields"]]
+    return out
+
+
+def _full_name(record: Mapping[str, Any], space: str) -> str:
+    name, space = str(record.get("name")), str(record.get("namespace") or space)
+    return name if "." in name or not space else f"{space}.{name}"
 
 
 def read_messages(stream: IO[bytes], schemas: Schemas) -> Iterator[dict[str, Any]]:

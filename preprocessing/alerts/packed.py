@@ -6,6 +6,8 @@ import bz2
 import gzip
 import io
 import lzma
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,29 +36,33 @@ def is_zstandard(path: Path) -> bool:
         return file.read(LONGEST_MARK).startswith(_ZSTANDARD)
 
 
-def opened(source: Path | bytes) -> IO[bytes]:
+@contextmanager
+def opened(source: Path | bytes) -> Iterator[IO[bytes]]:
     """The content of a file, or of its bytes, as a stream that inflates while it is read; a plain one as it is.
 
     Args:
         source: the file, or its bytes.
     """
-    file: IO[bytes] = source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
-    start = file.read(LONGEST_MARK)
-    file.seek(0)
-    inflating: Any
+    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
+        start = file.read(LONGEST_MARK)
+        file.seek(0)
+        inflating = _inflating(file, start)
+        yield file if inflating is None else io.BufferedReader(inflating)
+
+
+def _inflating(file: IO[bytes], start: bytes) -> Any:
+    """A stream over a compressed one; None where it is not compressed."""
     if start.startswith(_GZIP):
-        inflating = gzip.GzipFile(fileobj=file)
-    elif start.startswith(_BZIP2):
-        inflating = bz2.BZ2File(file)
-    elif start.startswith(_XZ):
-        inflating = lzma.LZMAFile(file)  # noqa: SIM115
-    elif start.startswith(_ZSTANDARD):
+        return gzip.GzipFile(fileobj=file)
+    if start.startswith(_BZIP2):
+        return bz2.BZ2File(file)
+    if start.startswith(_XZ):
+        return lzma.LZMAFile(file)
+    if start.startswith(_ZSTANDARD):
         import pyarrow as pa
 
-        inflating = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
-    else:
-        return file
-    return io.BufferedReader(inflating)
+        return pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
+    return None
 
 
 def inflated(stream: IO[bytes]) -> io.BytesIO:

@@ -10,6 +10,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import cramjam
 import fastavro
 import numpy as np
 from made.alerts import CUTOUTS, SCHEMA, fits_bytes, make_packet
@@ -51,11 +52,15 @@ def write_rubin_schemas(folder: Path) -> None:
     (folder / "lsst.v9_0.diaSource.avsc").write_text(json.dumps(RUBIN_SOURCE))
 
 
+def whole_schema() -> dict[str, Any]:
+    """The schema of a packet of Rubin's with all that it names."""
+    return RUBIN | {"fields": [RUBIN["fields"][0], {"name": "diaSource", "type": RUBIN_SOURCE}, *RUBIN["fields"][2:]]}
+
+
 def rubin_body(packet: dict[str, Any]) -> bytes:
     """The Avro body of a packet, without a schema."""
-    whole = RUBIN | {"fields": [RUBIN["fields"][0], {"name": "diaSource", "type": RUBIN_SOURCE}, *RUBIN["fields"][2:]]}
     stream = io.BytesIO()
-    fastavro.schemaless_writer(stream, fastavro.parse_schema(whole), packet)
+    fastavro.schemaless_writer(stream, fastavro.parse_schema(whole_schema()), packet)
     return stream.getvalue()
 
 
@@ -97,3 +102,26 @@ def avro_bytes(packets: list[dict[str, Any]], codec: str = "null") -> bytes:
     stream = io.BytesIO()
     fastavro.writer(stream, SCHEMA, packets, codec=codec)
     return stream.getvalue()
+
+
+def zstandard_blocks(packets: list[dict[str, Any]]) -> bytes:
+    """Avro whose blocks are compressed by zstandard, written by hand: fastavro wants one more library for it."""
+    plain = io.BytesIO(avro_bytes(packets))
+    header = fastavro.block_reader(plain)
+    blocks: list[Any] = list(header)
+    body = b"".join(block.bytes_.getvalue() for block in blocks)
+    sync, packed = b"s" * 16, bytes(cramjam.zstd.compress(body))
+    out = b"Obj\x01" + _entries({"avro.schema": json.dumps(SCHEMA).encode(), "avro.codec": b"zstandard"}) + sync
+    return out + _number(len(packets)) + _number(len(packed)) + packed + sync
+
+
+def _number(value: int) -> bytes:
+    out, value = b"", value << 1
+    while value > 127:
+        out, value = out + bytes([value & 127 | 128]), value >> 7
+    return out + bytes([value])
+
+
+def _entries(meta: dict[str, bytes]) -> bytes:
+    pairs = b"".join(_number(len(k)) + k.encode() + _number(len(v)) + v for k, v in meta.items())
+    return _number(len(meta)) + pairs + b"\0"

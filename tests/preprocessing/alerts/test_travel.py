@@ -26,7 +26,9 @@ from made.messages import (
     mongo,
     rubin_body,
     rubin_packet,
+    whole_schema,
     write_rubin_schemas,
+    zstandard_blocks,
 )
 from made.surveys import packet_of
 
@@ -78,31 +80,6 @@ def pretty(packets: list[dict[str, Any]]) -> bytes:
 
 def answer(packets: list[dict[str, Any]]) -> bytes:
     return json.dumps({"status": "success", "data": [mongo(packet) for packet in packets]}).encode()
-
-
-def zstandard_blocks(packets: list[dict[str, Any]]) -> bytes:
-    """Avro whose blocks are compressed by zstandard, written by hand: fastavro wants one more library for it."""
-    import fastavro
-    from made.alerts import SCHEMA
-
-    plain = io.BytesIO(avro_bytes(packets))
-    header = fastavro.block_reader(plain)
-    body = b"".join(block.bytes_.getvalue() for block in header)
-    sync, packed = b"s" * 16, zst(body)
-    out = b"Obj\x01" + _entries({"avro.schema": json.dumps(SCHEMA).encode(), "avro.codec": b"zstandard"}) + sync
-    return out + _number(len(packets)) + _number(len(packed)) + packed + sync
-
-
-def _number(value: int) -> bytes:
-    out, value = b"", value << 1
-    while value > 127:
-        out, value = out + bytes([value & 127 | 128]), value >> 7
-    return out + bytes([value])
-
-
-def _entries(meta: dict[str, bytes]) -> bytes:
-    pairs = b"".join(_number(len(k)) + k.encode() + _number(len(v)) + v for k, v in meta.items())
-    return _number(len(meta)) + pairs + b"\0"
 
 
 FORMS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
@@ -174,10 +151,7 @@ def test_messages_are_read_by_the_schema_of_their_number(where: str, tmp_path: P
     pipeline = AlertsPipeline(schemas=None if where == "beside" else str(schemas))
     write_rubin_schemas(raw if where == "beside" else schemas / "9" / "0")
     if where in ("by number", "answer of a registry"):
-        import fastavro.schema
-
-        whole = fastavro.schema.load_schema(str(schemas / "9" / "0" / "lsst.v9_0.alert.avsc"))
-        whole = {key: value for key, value in whole.items() if not key.startswith("__")}
+        whole = whole_schema()
         for file in (schemas / "9" / "0").iterdir():
             file.unlink()
         if where == "by number":
@@ -206,7 +180,7 @@ def test_a_schema_that_is_not_at_hand_is_named_with_what_to_give(tmp_path: Path)
     reasons = read(AlertsPipeline(), tmp_path)[2]
     assert "schema id 900" in reasons["a.avro"] and "schemas=FOLDER with 900.avsc" in reasons["a.avro"]
     assert "astrid-ml[rubin]" in reasons["a.avro"] and "astrid-ml[rubin]" not in reasons["b.avro"]
-    with pytest.raises(UserError, match=r"files \.avsc; got nothing at"):
+    with pytest.raises(UserError, match=r"schemas of Avro \(\.avsc\); got nothing at"):
         AlertsPipeline(schemas=str(tmp_path / "none")).plan([tmp_path])
 
 
@@ -309,7 +283,7 @@ def test_stamps_of_alerce_are_fits_files(form: str, tmp_path: Path, expected: Ar
     next(tmp_path.glob("*072*")).unlink()
     left = list(tmp_path.glob("*072*"))
     if left:
-        assert next(iter(read(AlertsPipeline(), tmp_path)[2].values())).startswith("no difference stamp")
+        assert next(iter(read(AlertsPipeline(), tmp_path)[2].values())).endswith("stamp among its files")
 
 
 def test_boom_keeps_the_record_of_each_survey_under_one_name() -> None:
@@ -354,7 +328,7 @@ def test_kinds_that_nobody_reads_are_counted_and_named(tmp_path: Path) -> None:
     why = "a kind of file that nobody reads: give Avro, JSON or parquet"
     assert reasons == {"dump.bson": why, "event.xml": why}
     (tmp_path / "a.avro").unlink()
-    with pytest.raises(UserError, match="1 .bson"):
+    with pytest.raises(UserError, match=r"1 \.bson"):
         AlertsPipeline().plan([tmp_path])
 
 
