@@ -15,7 +15,7 @@ from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, read_av
 from astrid_ml.preprocessing.alerts.documents import documents
 from astrid_ml.preprocessing.alerts.forms import CUTOUT_KEYS, has_cutouts
 from astrid_ml.preprocessing.alerts.messages import Schemas
-from astrid_ml.preprocessing.alerts.packed import ENDINGS, MOST_BYTES, compressed, inflated, is_compressed, opened
+from astrid_ml.preprocessing.alerts.packed import ENDINGS, MOST_BYTES, compressed, inflated, opened
 from astrid_ml.preprocessing.alerts.stamp_files import is_stamp_file
 from astrid_ml.walk import walk
 
@@ -136,7 +136,7 @@ def read_loose(source: Path | bytes, schemas: Schemas = messages.NONE) -> Packet
 
 
 def _packets(stream: IO[bytes], source: Path | bytes, schemas: Schemas) -> Packets:
-    raw = isinstance(stream, io.BytesIO) or (isinstance(source, Path) and not is_compressed(source))
+    raw = isinstance(stream, io.BytesIO) or isinstance(getattr(stream, "raw", None), io.FileIO)  # nothing inflates
     start = stream.read(_START) if raw else stream.peek(_START)[:_START]  # type: ignore[attr-defined]
     if raw:
         stream.seek(0)
