@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import IO, Any
 
 MAGIC, SYNC = b"Obj\x01", 16
@@ -76,7 +78,7 @@ def read_header(stream: IO[bytes]) -> AvroHeader:
             if len(meta) > 1000 or stream.tell() > LONGEST:
                 raise DamagedAvroError("a header without an end")
     sync = _exactly(stream, SYNC)
-    _schema_of(meta)
+    _schema_of(meta.get("avro.schema", b""))
     return AvroHeader(meta, sync, stream.tell())
 
 
@@ -107,12 +109,14 @@ def read_blocks(stream: IO[bytes], header: AvroHeader, size: int) -> Iterator[Av
         place = stream.tell()
 
 
-def records(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Iterator[Any]:
+def records(stream: IO[bytes], blocks: tuple[int, int] | None = None, without: tuple[str, ...] = ()) -> Iterator[Any]:
     """The records of an Avro file, block after block; those before the first damage come before the error.
 
     Args:
         stream: of the whole file; it can seek.
         blocks: (start, end) in bytes of a run of blocks; None reads all.
+        without: fields of the record whose names begin so are passed over where the schema allows it: histories are
+            most of a packet.
 
     Raises:
         DamagedAvroError: see :func:`read_header` and :func:`read_blocks`; or a record cannot be decoded.
@@ -132,8 +136,8 @@ def records(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Iterato
     end, damage = _sound_until(stream, header, size)
     stream.seek(0)
     try:
-        if header.codec == "zstandard":  # pyarrow has it; fastavro would want one more library
-            yield from _of_zstandard(stream, header, end)
+        if header.codec in _INFLATE:
+            yield from _decoded(stream, header, end, without)
         else:
             yield from fastavro.reader(stream if end == size else io.BytesIO(stream.read(end)))
     except ImportError:
@@ -142,6 +146,75 @@ def records(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Iterato
         raise DamagedAvroError(f"{type(error).__name__}: {str(error)[:80]}") from error
     if damage is not None:
         raise damage
+
+
+def _decoded(stream: IO[bytes], header: AvroHeader, size: int, without: tuple[str, ...]) -> Iterator[Any]:
+    """Records with a schema that is looked at once, not once a file: packets are files of one record."""
+    import fastavro
+
+    whole, part = _schemas(header.meta.get("avro.schema", b""), without)
+    inflate, place = _INFLATE[header.codec], header.end
+    while place < size:
+        stream.seek(place)
+        count, length = _long(stream), _long(stream)
+        body = io.BytesIO(inflate(stream.read(length)))
+        place = stream.tell() + SYNC
+        for _ in range(count):
+            yield fastavro.schemaless_reader(body, whole, part)
+
+
+def _deflate(packed: bytes) -> bytes:
+    stream = zlib.decompressobj(wbits=-15)
+    out = stream.decompress(packed, MOST_BYTES)
+    if stream.unconsumed_tail:
+        raise DamagedAvroError(f"a block of more than {MOST_BYTES} bytes")
+    return out
+
+
+def _snappy(packed: bytes) -> bytes:
+    import cramjam
+
+    out = bytes(cramjam.snappy.decompress_raw(packed[:-4]))  # a checksum stands behind
+    if zlib.crc32(out) != int.from_bytes(packed[-4:], "big"):
+        raise DamagedAvroError("a block whose checksum is wrong")
+    return out
+
+
+def _zstandard(packed: bytes) -> bytes:
+    import pyarrow as pa  # fastavro would want one more library
+
+    out: bytes = pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read(MOST_BYTES + 1)
+    if len(out) > MOST_BYTES:
+        raise DamagedAvroError(f"a block of more than {MOST_BYTES} bytes")
+    return out
+
+
+_INFLATE: dict[str, Callable[[bytes], bytes]] = {
+    "null": bytes,
+    "deflate": _deflate,
+    "snappy": _snappy,
+    "zstandard": _zstandard,
+}
+
+
+@lru_cache(maxsize=16)
+def _schemas(text: bytes, without: tuple[str, ...]) -> tuple[Any, Any]:
+    """A schema, parsed, and the part of it that is read; None for the part where all is.
+
+    Raises:
+        DamagedAvroError: it cannot be read, or contains itself.
+    """
+    import fastavro
+
+    whole = _schema_of(text)
+    fields = whole.get("fields") if isinstance(whole, dict) else None
+    kept = [field for field in fields or [] if not str(field["name"]).startswith(without)] if without else fields
+    if not isinstance(whole, dict) or not fields or kept == fields:
+        return fastavro.parse_schema(whole), None
+    try:
+        return fastavro.parse_schema(whole), fastavro.parse_schema({**whole, "fields": kept})
+    except fastavro.schema.UnknownType:  # defined in what would be passed over
+        return fastavro.parse_schema(whole), None
 
 
 def _sound_until(stream: IO[bytes], header: AvroHeader, size: int) -> tuple[int, DamagedAvroError | None]:
@@ -155,26 +228,10 @@ def _sound_until(stream: IO[bytes], header: AvroHeader, size: int) -> tuple[int,
     return end, None
 
 
-def _of_zstandard(stream: IO[bytes], header: AvroHeader, size: int) -> Iterator[Any]:
-    import fastavro
-    import pyarrow as pa
-
-    schema = fastavro.parse_schema(_schema_of(header.meta))
-    for block in list(read_blocks(stream, header, size)):
-        stream.seek(block.start)
-        _long(stream)
-        packed = stream.read(_long(stream))
-        inflated = pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read(MOST_BYTES + 1)
-        if len(inflated) > MOST_BYTES:
-            raise DamagedAvroError(f"a block of more than {MOST_BYTES} bytes")
-        body = io.BytesIO(inflated)
-        for _ in range(block.records):
-            yield fastavro.schemaless_reader(body, schema, None)
-
-
-def _schema_of(meta: dict[str, bytes]) -> Any:
+@lru_cache(maxsize=16)
+def _schema_of(text: bytes) -> Any:
     try:
-        content = json.loads(meta.get("avro.schema", b""))
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DamagedAvroError("a schema that cannot be read") from error
     refuse_recursive(content)

@@ -8,6 +8,8 @@ from typing import IO, Any
 
 from astrid_ml.avro import MAGIC, DamagedAvroError, read_blocks, read_header, records
 
+HISTORIES = ("prv", "fp_hists", "mulens", "mpc_orbits")  # fields of packets that begin so; nothing here reads them
+
 
 class PacketFileError(ValueError):
     """A file that holds no packets; the message says why."""
@@ -24,7 +26,7 @@ def read_avro(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Itera
         PacketFileError: it is no Avro file, or is truncated.
     """
     try:
-        for record in records(stream, blocks):
+        for record in records(stream, blocks, HISTORIES):
             if isinstance(record, dict):
                 yield record
     except ImportError as error:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from astrid_ml.avro import MAGIC as AVRO
 from astrid_ml.preprocessing.alerts import messages
-from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, read_avro
+from astrid_ml.preprocessing.alerts.avro_packets import HISTORIES, PacketFileError, read_avro
 from astrid_ml.preprocessing.alerts.documents import documents
 from astrid_ml.preprocessing.alerts.forms import CUTOUT_KEYS, has_cutouts
 from astrid_ml.preprocessing.alerts.messages import Schemas
@@ -107,8 +107,7 @@ def read_parquet(path: Path, groups: tuple[int, int]) -> Iterator[dict[str, Any]
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
-    unused = ("prv", "fp_hists", "mulens", "mpc_orbits")
-    columns = [name for name in file.schema_arrow.names if not name.startswith(unused)]
+    columns = [name for name in file.schema_arrow.names if not name.startswith(HISTORIES)]
     for batch in file.iter_batches(batch_size=256, row_groups=list(range(*groups)), columns=columns):
         yield from batch.to_pylist()
 

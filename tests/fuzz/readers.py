@@ -47,6 +47,7 @@ def _decodes(node: ast.AST) -> bool:
 # Readers of files that users give, and the kind that reaches each: tests/fuzz/test_readers.py holds both to it.
 REACHED = {
     "avro:_schema_of": "alert, Avro",
+    "avro:_decoded": "alert, Avro",
     "avro:records": "alert, Avro",
     "checkpoint.load:read_checkpoint": "checkpoint",
     "checkpoint.predictions:read_predictions": "predictions",
@@ -71,7 +72,7 @@ REACHED = {
     "preprocessing.alerts.messages:number_of": "alerts, registry's answer",
     "preprocessing.alerts.messages:_content": "alerts, schema",
     "preprocessing.alerts.packed:_inflating": "alerts, JSON lines.zst",
-    "avro:_of_zstandard": "alerts, Avro of zstandard",
+    "avro:_zstandard": "alerts, Avro of zstandard",
     "preprocessing.alerts.files:table_has_cutouts": "alerts, parquet",
     "preprocessing.alerts.files:read_parquet": "alerts, parquet",
     "preprocessing.alerts.files:row_groups": "alerts, parquet",
