@@ -60,6 +60,10 @@ def command(cfg: Any) -> int:
                 f"{report['sky']}: {first['id']} has a template median of {first['median_sigma']} sigma"
             )
         )
+    for kind, count in report["against_normalisation"].items():
+        print(
+            f"  {count} stamps were normalised before ({kind}), which the checkpoint's channels do not undo: give raw stamps"
+        )
     return _failures(report)
 
 
