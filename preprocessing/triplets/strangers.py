@@ -56,7 +56,7 @@ def fits_sets(tables: Sequence[Path], said: Reading) -> list[FitsSet]:
 
 
 @dataclass(frozen=True)
-class Samples:
+class GivenStamps:
     """Some stamps with what was said of them.
 
     Args:
@@ -94,7 +94,7 @@ def write_rows(found: StampSet, said: Reading, run: tuple[int, int], writer: Uni
     some = rows.iloc[first:past].reset_index(drop=True)
     reasons = [lost.get(row, "") for row in range(first, past)]
     records = records_of(some, roles, found.container.stem, first)
-    add_samples(Samples(layout.stamps(parts), records, reasons, roles, some, found.container.name), writer, surveys)
+    add_samples(GivenStamps(layout.stamps(parts), records, reasons, roles, some, found.container.name), writer, surveys)
 
 
 def write_fits(found: FitsSet, said: Reading, run: tuple[int, int], writer: UnitWriter, surveys: Surveys) -> None:
@@ -114,10 +114,10 @@ def write_fits(found: FitsSet, said: Reading, run: tuple[int, int], writer: Unit
         stamps = np.stack([image for _, image in group])
         some, own = (table.iloc[places].reset_index(drop=True) for table in (rows, records))
         reasons = [lost.get(row, "") for row in places]
-        add_samples(Samples(stamps, own, reasons, roles, some, found.table.name), writer, surveys)
+        add_samples(GivenStamps(stamps, own, reasons, roles, some, found.table.name), writer, surveys)
 
 
-def add_samples(given: Samples, writer: UnitWriter, surveys: Surveys) -> None:
+def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> None:
     """Give samples to the writer; one without a pixel or an id is dropped by name."""
     stamps, sizes = without_padding(given.stamps)
     empty: Mask = np.asarray(~np.isfinite(stamps).any(axis=(1, 2, 3)))

@@ -51,6 +51,12 @@ def command(cfg: Any) -> int:
     print(printable(f"{counts} -> {table}"))
     for reason, number in report["dropped_by_reason"].items():
         print(printable(f"  dropped {number}: {reason}"))
+    _contradictions(report)
+    return _failures(report)
+
+
+def _contradictions(report: dict[str, Any]) -> None:
+    """Say which stamps are not as the checkpoint's training samples were."""
     if report["against_sky"]:
         first = report["against_sky_named"][0]
         other = "without it" if report["sky"] == "included" else "with it"
@@ -61,10 +67,8 @@ def command(cfg: Any) -> int:
             )
         )
     for kind, count in report["against_normalisation"].items():
-        print(
-            f"  {count} stamps were normalised before ({kind}), which the checkpoint's channels do not undo: give raw stamps"
-        )
-    return _failures(report)
+        undone = "which the checkpoint's channels do not undo: give raw stamps"
+        print(f"  {count} stamps were normalised before ({kind}), {undone}")
 
 
 def _failures(report: dict[str, Any]) -> int:

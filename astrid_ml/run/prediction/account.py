@@ -25,8 +25,8 @@ class PredictionAccount:
         counts: what the pipeline counted, by name.
         against_sky: samples whose sky is not as the checkpoint's was.
         against_sky_named: ``id`` and ``median_sigma`` of the first of them.
-        against_normalisation: how stamps were normalised before, where the checkpoint's channels do not undo it, and how
-            many.
+        against_normalisation: kind -> stamps that were normalised so before, where the checkpoint's channels do not
+            undo it.
     """
 
     units: int = 0

@@ -15,10 +15,13 @@ from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.labels import TruthLabel
 from astrid_ml.preprocessing.triplets.columns import columns_of, records_of
+from astrid_ml.preprocessing.triplets.fits_rows import files_of
 from astrid_ml.preprocessing.triplets.layout import canonical_channel, layout_of
 from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
+from astrid_ml.preprocessing.triplets.sets import Reading, containers_below, pair
 from astrid_ml.preprocessing.triplets.stacks import Stack, read_stack, stacks_in
+from astrid_ml.preprocessing.triplets.strangers import fits_sets
 from astrid_ml.types import Array
 
 
@@ -207,3 +210,24 @@ def test_zarr_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(__import__("sys").modules, "zarr", None)
     with pytest.raises(UserError, match=r"astrid-ml\[zarr\]"):
         TripletsPipeline().plan([tmp_path])
+
+
+def test_which_table_is_of_which_stamps(tmp_path: Path) -> None:
+    for name in ("train_triplets_v10.npy", "val_triplets_v10.npy"):
+        np.save(tmp_path / name, stamps())
+    for name in ("train_cand_v10.csv", "val_cand_v10.csv", "README.txt"):
+        table().to_csv(tmp_path / name, index=False)
+    containers, tables = containers_below([tmp_path])
+    found = {own.container.name: own.table for own in pair(containers, tables, Reading())}
+    assert {name: path.name for name, path in found.items() if path} == {
+        "train_triplets_v10.npy": "train_cand_v10.csv", "val_triplets_v10.npy": "val_cand_v10.csv"
+    }  # fmt: skip
+    assert files_of(table(), {"id": "candid"}, tmp_path) is None and fits_sets(tables, Reading()) == []
+
+
+def test_an_id_in_two_files_counts_once(tmp_path: Path) -> None:
+    FORMS["npy_first"](tmp_path)
+    FORMS["hdf5"](tmp_path)
+    index, _, _ = read(tmp_path)
+    kept, drops = TripletsPipeline().finalise(index)
+    assert len(kept) == N and {drop.reason for drop in drops} == {"the same id stands in another file"}
