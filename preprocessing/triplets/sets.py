@@ -166,4 +166,9 @@ def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:
         return rest
     flat = [stack for stack in stacks if stack.shape in ((n,), (n, 1)) and stack.name not in layout.stacks]
     columns = {stack.name.rpartition("/")[2]: read_stack(path, stack.name, 0, n).reshape(n) for stack in flat}
-    return pd.DataFrame(columns, index=pd.RangeIndex(n))
+    made = pd.DataFrame(columns, index=pd.RangeIndex(n))
+    texts = [name for name in made.columns if made[name].dtype.kind not in "fiub"]
+    for name in texts:
+        values = made[name].astype("string")
+        made[name] = values.mask(values == "")
+    return made

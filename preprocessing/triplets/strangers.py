@@ -157,11 +157,13 @@ def _with_survey(records: pd.DataFrame, rows: pd.DataFrame, roles: Mapping[str, 
     of_each = _surveys_of(records, rows, roles, surveys)
     filters = rows[roles["filter"]] if "filter" in roles else [None] * len(records)
     stamp = [survey.stamp if survey else None for survey in of_each]
+    missions = rows[roles["mission"]] if "mission" in roles else [None] * len(records)
+    pairs = list(zip(missions, of_each, strict=True))
     columns: dict[str, tuple[list[Any], str]] = {
-        "mission": ([survey.mission if survey else None for survey in of_each], "string"),
+        "mission": ([survey.mission if survey else _text(said) for said, survey in pairs], "string"),
         "survey": ([survey.name if survey else None for survey in of_each], "string"),
         "filter": ([_filter(said, survey) for said, survey in zip(filters, of_each, strict=True)], "string"),
-        "sky": ([_SKY.get(str(one.sky)) if one else None for one in stamp], "string"),
+        "sky": (_skies(rows, [_SKY.get(str(one.sky)) if one else None for one in stamp]), "string"),
         "pixel_scale": ([one.pixel_scale if one else np.nan for one in stamp], "float64"),
     }
     return records.assign(
@@ -183,6 +185,17 @@ def _surveys_of(
             for place in np.flatnonzero(records["group_id"].str.fullmatch(form).fillna(False).to_numpy(dtype=bool)):
                 out[place] = survey
     return out
+
+
+def _text(said: Any) -> str | None:
+    return None if said is None or pd.isna(said) else str(said)
+
+
+def _skies(rows: pd.DataFrame, described: list[str | None]) -> list[str | None]:
+    """The table's own column where it has one in our words, else what the survey does."""
+    if "sky" not in rows or not rows["sky"].dropna().isin(_SKY.values()).all():
+        return described
+    return [_text(said) for said in rows["sky"]]
 
 
 def _filter(said: Any, survey: Survey | None) -> str | None:

@@ -12,6 +12,8 @@ from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
 
+NORMALISED = "stamps_normalised_before_by_"  # how the pipeline of triplets counts them
+
 
 def command(cfg: Any) -> int:
     """Score raw files; a task may bring its own command (ramps work without a checkpoint)."""
@@ -56,7 +58,10 @@ def command(cfg: Any) -> int:
 
 
 def _contradictions(report: dict[str, Any]) -> None:
-    """Say which stamps are not as the checkpoint's training samples were."""
+    """Say which stamps were normalised before, and which are not as the checkpoint's training samples were."""
+    for name, count in report["counts"].items():
+        if name.startswith(NORMALISED):
+            print(f"  {count} stamps were normalised before ({name.removeprefix(NORMALISED)})")
     if report["against_sky"]:
         first = report["against_sky_named"][0]
         other = "without it" if report["sky"] == "included" else "with it"
@@ -67,8 +72,7 @@ def _contradictions(report: dict[str, Any]) -> None:
             )
         )
     for kind, count in report["against_normalisation"].items():
-        undone = "which the checkpoint's channels do not undo: give raw stamps"
-        print(f"  {count} stamps were normalised before ({kind}), {undone}")
+        print(f"  {count} of them ({kind}) in a way that the checkpoint's channels do not undo: give raw stamps")
 
 
 def _failures(report: dict[str, Any]) -> int:
