@@ -140,6 +140,7 @@ OWN = {
     "checkpoint.record": "bytes inside a checkpoint, reached by the kind of that name where a digest stands in it",
     "dataset.croissant:write_table_croissant": "writes; the kind Roman, master_index reads that table",
     "dataset.croissant:csv_schema": "the same",
+    "dataset.exported": "writes",
     "dataset.sound": "looks for damage",
     "described.columns": "its own list of columns",
     "described.formats": "writes",
