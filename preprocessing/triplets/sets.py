@@ -20,7 +20,7 @@ from astrid_ml.walk import walk
 # Words of a file's name that say what it is, not whose: what is left of an array's name and a table's pairs them.
 _KINDS = {"triplets", "triplet", "stamps", "stamp", "images", "image", "cutouts", "cand", "cands", "candidates",
           "labels", "table", "meta", "metadata", "norm", "data", "index"}  # fmt: skip
-_OWN = ("dataset.json", "predictions.parquet")  # beside which tables are not a user's
+_OWN = ("dataset.json", "predictions.parquet")  # in folders with these nothing is a user's: dataset= takes the first
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ def containers_below(raw: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Containers of arrays and tables below some paths, sorted; a folder of zarr is one container."""
     files = sorted(walk(raw))
     zarrs = {parent for path in files for parent in path.parents if parent.suffix == ".zarr"}
-    loose = [path for path in files if not zarrs.intersection(path.parents)]
-    own = {path.parent for path in loose if path.name in _OWN}
+    own = {path.parent for path in files if path.name in _OWN}
+    loose = [path for path in files if not zarrs.intersection(path.parents) and not own.intersection(path.parents)]
     arrays = [path for path in loose if path.suffix.lower() in CONTAINERS and _holds_arrays(path)]
-    tables = [path for path in loose if is_table(path) and path not in arrays and path.parent not in own]
+    tables = [path for path in loose if is_table(path) and path not in arrays]
     return sorted([*arrays, *zarrs]), tables
 
 

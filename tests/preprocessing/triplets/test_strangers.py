@@ -56,6 +56,10 @@ def test_layouts_by_name_and_a_dataset_of_them(tmp_path: Path) -> None:
     for name in ("braai", "btsbot"):
         pipeline = TripletsPipeline(layout=name)
         made = prepare_dataset(pipeline, [raw], tmp_path / name, name=name, labeller=TruthLabel(), progress=False)
+        with pytest.raises(
+            UserError, match="stamps in npy"
+        ):  # a prepared dataset is no raw file: its ids would be lost
+            TripletsPipeline().plan([made.path])
         index = pd.read_parquet(made.path / "index.parquet")
         assert len(index) == N and set(index["label"]) == {0, 1} and set(index["label_source"]) == {"column label"}
     np.save(raw / "triplets.npy", stamps())  # not as that layout says it
