@@ -123,6 +123,7 @@ def predict(
     shard: str | None = None,
     device: str = "auto",
     survey: str | Mapping[str, Any] | list[Any] | None = None,
+    schemas: str | Path | None = None,
     format: str | Sequence[str] | None = None,
     prevalence: float | str | None = None,
 ) -> dict[str, Any]:
@@ -140,6 +141,7 @@ def predict(
         shard: ``i/n`` scores every n-th unit alone, and ``join`` joins what such shards have scored.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         survey: name or YAML file of the survey whose files they are; by default files say so themselves.
+        schemas: file or folder of Avro schemas for Kafka messages; by default those that lie beside them.
         format: of the table beside parquet: ``ecsv``, ``votable``, ``fits``, or several.
         prevalence: share of real ones in the sky, ``1/300`` or a number: probabilities and threshold are for it. None
             keeps that of the checkpoint.
@@ -154,7 +156,7 @@ def predict(
     from astrid_ml.preprocessing.surveys.registry import settled
     from astrid_ml.run.prediction.assumed import settled_calibration, with_prevalence
     from astrid_ml.run.prediction.predict import Workplace, predict_files
-    from astrid_ml.run.prediction.readers import choose_reader, kinds_read
+    from astrid_ml.run.prediction.readers import GivenValues, choose_reader, kinds_read
     from astrid_ml.run.prediction.scoring import Scoring
 
     for name, place in (("ckpt_path", ckpt_path), ("inputs", inputs), ("output_dir", output_dir)):
@@ -169,9 +171,9 @@ def predict(
     config = with_prevalence(merged(record.config, overrides) if overrides else record.config, prevalence)
     settled_calibration(config, record.calibration, trust)  # refused before a file is opened
     reads = kinds_read(config, trust)
-    described = settled(survey)
+    given = GivenValues(settled(survey), None if schemas is None else str(schemas))
     own = config["preprocessing"]
-    chosen = choose_reader(reader, record.domain, own, paths, list(trust), reads, described)
+    chosen = choose_reader(reader, record.domain, own, paths, list(trust), reads, given)
     scoring = Scoring(Path(ckpt_path), config, tuple(trust), where)
     return predict_files(
         scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share, formats=formats)

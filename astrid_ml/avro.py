@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import IO, Any
 
 MAGIC, SYNC = b"Obj\x01", 16
 LONGEST = 16 * 2**20  # bytes of a header: schemas of surveys take some ten thousand
 # Bytes that one byte of a block can stand for at most, by codec; other codecs are not looked at.
 DENSEST = {"null": 1, "deflate": 1032, "snappy": 64}
+MOST_BYTES = 256 * 2**20  # of a block that is inflated here
 
 
 class DamagedAvroError(ValueError):
@@ -75,7 +78,7 @@ def read_header(stream: IO[bytes]) -> AvroHeader:
             if len(meta) > 1000 or stream.tell() > LONGEST:
                 raise DamagedAvroError("a header without an end")
     sync = _exactly(stream, SYNC)
-    _refuse_recursive(meta.get("avro.schema", b""))
+    _schema_of(meta.get("avro.schema", b""))
     return AvroHeader(meta, sync, stream.tell())
 
 
@@ -106,12 +109,14 @@ def read_blocks(stream: IO[bytes], header: AvroHeader, size: int) -> Iterator[Av
         place = stream.tell()
 
 
-def records(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Iterator[Any]:
+def records(stream: IO[bytes], blocks: tuple[int, int] | None = None, without: tuple[str, ...] = ()) -> Iterator[Any]:
     """The records of an Avro file, block after block; those before the first damage come before the error.
 
     Args:
         stream: of the whole file; it can seek.
         blocks: (start, end) in bytes of a run of blocks; None reads all.
+        without: fields of the record whose names begin so are passed over where the schema allows it: histories are
+            most of a packet.
 
     Raises:
         DamagedAvroError: see :func:`read_header` and :func:`read_blocks`; or a record cannot be decoded.
@@ -131,13 +136,85 @@ def records(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Iterato
     end, damage = _sound_until(stream, header, size)
     stream.seek(0)
     try:
-        yield from fastavro.reader(stream if end == size else io.BytesIO(stream.read(end)))
+        if header.codec in _INFLATE:
+            yield from _decoded(stream, header, end, without)
+        else:
+            yield from fastavro.reader(stream if end == size else io.BytesIO(stream.read(end)))
     except ImportError:
         raise
     except Exception as error:  # fastavro raises anything from ValueError to struct.error on damaged files
         raise DamagedAvroError(f"{type(error).__name__}: {str(error)[:80]}") from error
     if damage is not None:
         raise damage
+
+
+def _decoded(stream: IO[bytes], header: AvroHeader, size: int, without: tuple[str, ...]) -> Iterator[Any]:
+    """Records with a schema that is looked at once, not once a file: packets are files of one record."""
+    import fastavro
+
+    whole, part = _schemas(header.meta.get("avro.schema", b""), without)
+    inflate, place = _INFLATE[header.codec], header.end
+    while place < size:
+        stream.seek(place)
+        count, length = _long(stream), _long(stream)
+        body = io.BytesIO(inflate(stream.read(length)))
+        place = stream.tell() + SYNC
+        for _ in range(count):
+            yield fastavro.schemaless_reader(body, whole, part)
+
+
+def _deflate(packed: bytes) -> bytes:
+    stream = zlib.decompressobj(wbits=-15)
+    out = stream.decompress(packed, MOST_BYTES)
+    if stream.unconsumed_tail:
+        raise DamagedAvroError(f"a block of more than {MOST_BYTES} bytes")
+    return out
+
+
+def _snappy(packed: bytes) -> bytes:
+    import cramjam
+
+    out = bytes(cramjam.snappy.decompress_raw(packed[:-4]))  # a checksum stands behind
+    if zlib.crc32(out) != int.from_bytes(packed[-4:], "big"):
+        raise DamagedAvroError("a block whose checksum is wrong")
+    return out
+
+
+def _zstandard(packed: bytes) -> bytes:
+    import pyarrow as pa  # fastavro would want one more library
+
+    out: bytes = pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read(MOST_BYTES + 1)
+    if len(out) > MOST_BYTES:
+        raise DamagedAvroError(f"a block of more than {MOST_BYTES} bytes")
+    return out
+
+
+_INFLATE: dict[str, Callable[[bytes], bytes]] = {
+    "null": bytes,
+    "deflate": _deflate,
+    "snappy": _snappy,
+    "zstandard": _zstandard,
+}
+
+
+@lru_cache(maxsize=16)
+def _schemas(text: bytes, without: tuple[str, ...]) -> tuple[Any, Any]:
+    """A schema, parsed, and the part of it that is read; None for the part where all is.
+
+    Raises:
+        DamagedAvroError: it cannot be read, or contains itself.
+    """
+    import fastavro
+
+    whole = _schema_of(text)
+    fields = whole.get("fields") if isinstance(whole, dict) else None
+    kept = [field for field in fields or [] if not str(field["name"]).startswith(without)] if without else fields
+    if not isinstance(whole, dict) or not fields or kept == fields:
+        return fastavro.parse_schema(whole), None
+    try:
+        return fastavro.parse_schema(whole), fastavro.parse_schema({**whole, "fields": kept})
+    except fastavro.schema.UnknownType:  # defined in what would be passed over
+        return fastavro.parse_schema(whole), None
 
 
 def _sound_until(stream: IO[bytes], header: AvroHeader, size: int) -> tuple[int, DamagedAvroError | None]:
@@ -151,14 +228,25 @@ def _sound_until(stream: IO[bytes], header: AvroHeader, size: int) -> tuple[int,
     return end, None
 
 
-def _refuse_recursive(schema: bytes) -> None:
-    """A type that contains itself can be nested a million deep in a few bytes each, and ends the process."""
+@lru_cache(maxsize=16)
+def _schema_of(text: bytes) -> Any:
     try:
-        content = json.loads(schema)
-        _look(content, ())
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        if isinstance(error, DamagedAvroError):
-            raise
+        raise DamagedAvroError("a schema that cannot be read") from error
+    refuse_recursive(content)
+    return content
+
+
+def refuse_recursive(schema: Any) -> None:
+    """Refuse a type that contains itself: it can be nested a million deep in a few bytes each, and ends the process.
+
+    Raises:
+        DamagedAvroError: the schema has one, or is itself nested too deep.
+    """
+    try:
+        _look(schema, ())
+    except RecursionError as error:
         raise DamagedAvroError("a schema that cannot be read") from error
 
 

@@ -20,7 +20,7 @@ from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
 from astrid_ml.progress import waiting
-from astrid_ml.run.survey import settle_survey
+from astrid_ml.run.survey import settle_given
 from astrid_ml.start import importing
 
 # Exit codes of the jobs that ran in this process, and the failures that a sweep's callback counted.
@@ -84,7 +84,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                 refuse_own_trust(cfg, words)
                 if of_its_own:
                     enter_job(cfg)
-                settle_survey(cfg, conf)
+                settle_given(cfg, conf)
                 check_early(cfg, verb, keys := keys_of(verb.config, conf))
                 check_values(cfg, lambda key: keys[key])
                 with owned_output(cfg, verb, conf):

@@ -23,7 +23,7 @@ FREE = (
     "callbacks.checkpoint_",
 )
 # Keys that came later, at the value with which a run computes what it did without them.
-LATER = {"trainer.accumulate_grad_batches": 1, "survey": None}
+LATER = {"trainer.accumulate_grad_batches": 1, "survey": None, "schemas": None}
 
 
 def run_identity(config: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ class RunSettings:
         device: where networks compute.
         shard: the part of the work that this command does.
         format: of tables beside parquet.
+        schemas: of messages that do not bring theirs; null where they lie beside them.
     """
 
     name: str
@@ -48,6 +49,7 @@ class RunSettings:
     device: Device | None = None
     shard: Shard | None = None
     format: Format | Sequence[Format] | None = None
+    schemas: str | None = None
 
 
 @dataclass(frozen=True)

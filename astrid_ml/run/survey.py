@@ -12,6 +12,39 @@ KEY = "survey"
 REFERENCE = "${oc.select:survey"  # how options ask for the value
 
 
+def settle_given(cfg: Any, conf: Folder) -> None:
+    """What was said of a command's raw files: its survey becomes content, schemas must have a reader.
+
+    Args:
+        cfg: composed.
+        conf: the folders of options.
+
+    Raises:
+        UserError: see :func:`settle_survey` and :func:`refuse_unread_schemas`.
+    """
+    settle_survey(cfg, conf)
+    refuse_unread_schemas(cfg)
+
+
+def refuse_unread_schemas(cfg: Any) -> None:
+    """Refuse ``schemas=`` where nothing of a command reads packets.
+
+    Args:
+        cfg: composed.
+
+    Raises:
+        UserError: it was given, and nothing reads it.
+    """
+    if cfg.get("schemas") is None:
+        return
+    from omegaconf import OmegaConf
+
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    if isinstance(raw, dict) and "reader" not in raw and "${oc.select:schemas" not in str(raw):
+        got = f"schemas={cfg.schemas}, which nothing here reads"
+        raise UserError("schemas= where packets are read", got, "leave out schemas")
+
+
 def settle_survey(cfg: Any, conf: Folder) -> None:
     """Put the descriptions of surveys that a command uses into its configuration.
 

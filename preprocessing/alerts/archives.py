@@ -9,42 +9,22 @@ from __future__ import annotations
 import tarfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from io import BytesIO
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, read_avro
+from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError
+from astrid_ml.preprocessing.alerts.files import LOOSE, TARS, UNREAD, UNREADABLE, is_loose, read_loose
+from astrid_ml.preprocessing.alerts.messages import NONE, Schemas
+from astrid_ml.preprocessing.alerts.packed import is_compressed, is_zstandard, opened
+from astrid_ml.preprocessing.alerts.places import run_of
 
 MOST_BYTES = 256 * 2**20  # of packets in a chunk; also of one packet's file
 BUFFER = 2**20
 # What packets may be packed in once more: it is not unpacked a second time, and never passed over in silence.
-PACKED = (".avro.gz", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip", ".avro.bz2", ".avro.xz", ".avro.zst")
+PACKED = (*TARS, ".zip")
 _DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError)
-
-
-@dataclass
-class TarPlace:
-    """A compressed archive that is being read.
-
-    Args:
-        key: of the file: its path, size and time.
-        members: those that are left.
-        next: number of the member that comes next.
-    """
-
-    key: tuple[str, int, int]
-    members: Iterator[tuple[str, bytes | PacketFileError]]
-    next: int = 0
-
-
-@dataclass
-class _Kept:
-    place: TarPlace | None = field(default=None)
-
-
-_KEPT = _Kept()  # of this process: it does one unit at a time
 
 
 def tar_chunks(path: Path, most: int) -> list[dict[str, Any]]:
@@ -59,7 +39,7 @@ def tar_chunks(path: Path, most: int) -> list[dict[str, Any]]:
         ``offset``: where it can be entered in the archive (-1: nowhere, it is compressed). An
         archive that is damaged somewhere ends with a chunk of its own for what cannot be read: the rest is not lost.
     """
-    plain, size = not _compressed(path), path.stat().st_size
+    plain, size = not is_compressed(path), path.stat().st_size
     out: list[dict[str, Any]] = []
     number = 0
     try:
@@ -82,7 +62,9 @@ def tar_chunks(path: Path, most: int) -> list[dict[str, Any]]:
     return out
 
 
-def read_tar(path: Path, first: int = 0, count: int | None = None, offset: int = -1) -> Iterator[tuple[str, Any]]:
+def read_tar(
+    path: Path, first: int = 0, count: int | None = None, offset: int = -1, schemas: Schemas = NONE
+) -> Iterator[tuple[str, Any]]:
     """(packet file, packet or what is wrong with that file) of an archive.
 
     Args:
@@ -90,6 +72,7 @@ def read_tar(path: Path, first: int = 0, count: int | None = None, offset: int =
         first: number of the first packet file.
         count: of packet files; None reads to the end.
         offset: where the first one begins in a plain archive; -1 reads up to it.
+        schemas: for messages, which do not bring theirs.
 
     Raises:
         PacketFileError: the archive itself is damaged.
@@ -100,7 +83,7 @@ def read_tar(path: Path, first: int = 0, count: int | None = None, offset: int =
                 yield name, content
                 continue
             try:
-                yield from ((name, packet) for packet in read_avro(BytesIO(content)))
+                yield from ((name, packet) for packet in read_loose(content, schemas))
             except PacketFileError as error:
                 yield name, error
     except _DAMAGE as error:
@@ -112,31 +95,19 @@ def read_tar(path: Path, first: int = 0, count: int | None = None, offset: int =
 def _run(path: Path, first: int, count: int | None, offset: int) -> Iterator[tuple[str, bytes | PacketFileError]]:
     if offset >= 0:
         yield from islice(_members(path, offset), count)
-        return
-    status = path.stat()
-    key = (str(path), status.st_size, status.st_mtime_ns)
-    kept, _KEPT.place = _KEPT.place, None
-    place = kept if kept is not None and kept.key == key and kept.next <= first else TarPlace(key, _members(path))
-    while place.next < first:
-        if next(place.members, None) is None:
-            raise EOFError(f"it ends before packet {first}")
-        place.next += 1
-    taken = 0
-    while count is None or taken < count:
-        found = next(place.members, None)
-        if found is None:
-            return
-        taken, place.next = taken + 1, place.next + 1
-        yield found
-    _KEPT.place = place
+    else:
+        yield from run_of(path, first, count, lambda: _members(path))
 
 
 def _members(path: Path, offset: int = 0) -> Iterator[tuple[str, bytes | PacketFileError]]:
-    with path.open("rb") as file:
-        file.seek(offset)
+    with _opened(path) as file:
+        if offset:
+            file.seek(offset)
         for archive, member in _walk(file, "r|" if offset else "r|*"):
-            if not member.name.endswith(".avro"):
-                yield member.name, PacketFileError("packed once more inside the archive: unpack it first")
+            if not is_loose(member.name):
+                packed = member.name.lower().endswith(PACKED)
+                why = "packed once more inside the archive: unpack it first" if packed else UNREADABLE
+                yield member.name, PacketFileError(why)
                 continue
             if member.size > MOST_BYTES:
                 yield member.name, PacketFileError(f"a packet of {member.size} bytes")
@@ -146,9 +117,14 @@ def _members(path: Path, offset: int = 0) -> Iterator[tuple[str, bytes | PacketF
 
 
 def _headers(path: Path) -> Iterator[tarfile.TarInfo]:
-    with path.open("rb") as file:
-        mode = "r|*" if _compressed(path) else "r:"
+    with _opened(path) as file:
+        mode = "r|*" if is_compressed(path) else "r:"
         yield from (member for _, member in _walk(file, mode))
+
+
+def _opened(path: Path) -> AbstractContextManager[IO[bytes]]:
+    """The archive; one that tarfile cannot inflate itself as it is inside."""
+    return opened(path) if is_zstandard(path) else path.open("rb")
 
 
 def _walk(file: IO[bytes], mode: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
@@ -158,7 +134,7 @@ def _walk(file: IO[bytes], mode: str) -> Iterator[tuple[tarfile.TarFile, tarfile
     """
     with tarfile.open(fileobj=file, mode=mode, bufsize=BUFFER, tarinfo=_Member) as archive:  # type: ignore[call-overload]
         for member in archive:
-            if member.isfile() and member.name.endswith((".avro", *PACKED)):
+            if member.isfile() and member.name.lower().endswith((*LOOSE, *PACKED, *UNREAD)):
                 yield archive, member
             archive.members = []
 
@@ -174,9 +150,3 @@ class _Member(tarfile.TarInfo):
             raise  # blocks of zeros: the end as it should be
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"its end is not there: {error}") from error
-
-
-def _compressed(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(6)
-    return start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"))

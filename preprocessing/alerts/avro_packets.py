@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from astrid_ml.avro import DamagedAvroError, read_blocks, read_header, records
+from astrid_ml.avro import MAGIC, DamagedAvroError, read_blocks, read_header, records
+
+HISTORIES = ("prv", "fp_hists", "mulens", "mpc_orbits")  # fields of packets that begin so; nothing here reads them
 
 
 class PacketFileError(ValueError):
@@ -24,13 +26,19 @@ def read_avro(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Itera
         PacketFileError: it is no Avro file, or is truncated.
     """
     try:
-        for record in records(stream, blocks):
+        for record in records(stream, blocks, HISTORIES):
             if isinstance(record, dict):
                 yield record
     except ImportError as error:
         raise PacketFileError(f"a codec that is not installed: {error}") from error
     except DamagedAvroError as error:
         raise PacketFileError(f"no Avro file, or a damaged one ({error})") from error
+
+
+def is_avro(path: Path) -> bool:
+    """Whether a file begins as an Avro file, not compressed once more."""
+    with path.open("rb") as stream:
+        return stream.read(len(MAGIC)) == MAGIC
 
 
 def avro_chunks(path: Path, most: int) -> list[dict[str, int]]:

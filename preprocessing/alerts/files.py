@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import io
+import mmap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, read_avro
+from astrid_ml.avro import MAGIC as AVRO
+from astrid_ml.preprocessing.alerts import messages
+from astrid_ml.preprocessing.alerts.avro_packets import HISTORIES, PacketFileError, read_avro
+from astrid_ml.preprocessing.alerts.documents import documents
+from astrid_ml.preprocessing.alerts.forms import CUTOUT_KEYS, has_cutouts
+from astrid_ml.preprocessing.alerts.messages import Schemas
+from astrid_ml.preprocessing.alerts.packed import ENDINGS, MOST_BYTES, compressed, inflated, opened
+from astrid_ml.preprocessing.alerts.stamp_files import is_stamp_file
 from astrid_ml.walk import walk
 
-# Either spelling; Rubin's and everyone else's.
-CUTOUT_KEYS = (
-    ("cutoutScience", "cutoutTemplate", "cutoutDifference"),
-    ("cutout_science", "cutout_template", "cutout_difference"),
-)
-LOOSE = (".avro", ".json")
+Packets = Iterator[dict[str, Any] | PacketFileError]
+AVRO_OR_JSON = (".avro", ".json", ".jsonl", ".ndjson")
+LOOSE = tuple(name + ending for name in AVRO_OR_JSON for ending in ("", *ENDINGS))
 PARQUET = (".parquet", ".pq")
-TARS = (".tar.gz", ".tgz", ".tar")
+TARS = (".tar.gz", ".tgz", ".tar", ".tar.zst", ".tar.bz2", ".tar.xz")
+# Kinds in which alerts travel and that nobody reads: said, never passed over in silence.
+UNREAD = (".bson", ".msgpack", ".pb", ".pickle", ".pkl", ".voe", ".xml", ".zip", ".7z", ".lz4")
+UNREADABLE = "a kind of file that nobody reads: give Avro, JSON or parquet"
+_START = 512
 
 
 @dataclass(frozen=True)
@@ -29,29 +37,45 @@ class Found:
     Args:
         loose: Avro and JSON files, a few packets each.
         tables: parquet files with cutout columns.
-        tars: archives of Avro files.
+        tars: archives of such files.
         damaged: files named parquet whose footer cannot be read.
+        stamps: FITS files of cutouts.
+        schemas: of messages that do not bring their own.
+        unread: files of kinds in which alerts travel and that nobody reads.
     """
 
     loose: list[Path]
     tables: list[Path]
     tars: list[Path]
     damaged: list[Path]
+    stamps: list[Path]
+    schemas: list[Path]
+    unread: list[Path]
 
 
 def find(raw: Sequence[Path]) -> Found:
     """Walk files and folders; parquet files without cutouts are passed over."""
     files = sorted(walk(raw))
-    tables = {path: has_cutouts(path) for path in files if path.suffix.lower() in PARQUET}
+    tables = {path: table_has_cutouts(path) for path in files if path.suffix.lower() in PARQUET}
+    loose = [path for path in files if is_loose(path.name)]
+    beside = {file for folder in {path.parent for path in loose} for file in folder.glob(f"*{messages.SUFFIX}")}
     return Found(
-        [path for path in files if path.suffix.lower() in LOOSE],
+        loose,
         [path for path, holds in tables.items() if holds],
         [path for path in files if path.name.lower().endswith(TARS)],
         [path for path, holds in tables.items() if holds is None],
+        [path for path in files if is_stamp_file(path)],
+        sorted(beside | {path for path in files if path.suffix == messages.SUFFIX}),
+        [path for path in files if path.suffix.lower() in UNREAD],
     )
 
 
-def has_cutouts(path: Path) -> bool | None:
+def is_loose(name: str) -> bool:
+    """Whether a file of this name may hold packets one behind another."""
+    return name.lower().endswith(LOOSE)
+
+
+def table_has_cutouts(path: Path) -> bool | None:
     """Whether a parquet file has columns of cutouts; None where its footer cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -83,48 +107,60 @@ def read_parquet(path: Path, groups: tuple[int, int]) -> Iterator[dict[str, Any]
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
-    unused = ("prv", "fp_hists", "mulens", "mpc_orbits")
-    columns = [name for name in file.schema_arrow.names if not name.startswith(unused)]
+    columns = [name for name in file.schema_arrow.names if not name.startswith(HISTORIES)]
     for batch in file.iter_batches(batch_size=256, row_groups=list(range(*groups)), columns=columns):
         yield from batch.to_pylist()
 
 
-def read_loose(path: Path) -> Iterator[dict[str, Any]]:
-    """Packets of an Avro or mongo-JSON file.
+def read_loose(source: Path | bytes, schemas: Schemas = messages.NONE) -> Packets:
+    """Packets of a file of Avro, of messages or of JSON, compressed or not; its content tells which.
+
+    Args:
+        source: the file, or its bytes.
+        schemas: for messages, which do not bring theirs.
+
+    Returns:
+        packets, and what is wrong with one that costs itself alone.
 
     Raises:
-        PacketFileError: the file is neither, or is damaged.
+        PacketFileError: the file is none of them, or is damaged; what stands before is given first.
     """
-    if path.suffix.lower() == ".json":
-        yield from _read_json(path)
-        return
-    with path.open("rb") as stream:
-        yield from read_avro(stream)
-
-
-def _read_json(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise PacketFileError("no JSON file") from error
-    packets = content if isinstance(content, list) else [content]
-    for packet in packets:
-        if isinstance(packet, dict) and any(keys[0] in packet for keys in CUTOUT_KEYS):
-            yield packet
-        else:
-            raise PacketFileError("JSON without cutouts")
+        with opened(source) as stream:
+            yield from _packets(stream, source, schemas)
+    except PacketFileError:
+        raise
+    except (OSError, EOFError, ValueError) as error:  # of an inflating stream
+        raise PacketFileError(f"a damaged file ({str(error)[:80]})") from error
 
 
-def cutout_keys(packet: Mapping[str, Any]) -> tuple[str, str, str]:
-    """The spelling of a packet's cutouts: science, template, difference."""
-    return next((keys for keys in CUTOUT_KEYS if keys[0] in packet), CUTOUT_KEYS[0])
+def _packets(stream: IO[bytes], source: Path | bytes, schemas: Schemas) -> Packets:
+    raw = isinstance(stream, io.BytesIO) or isinstance(getattr(stream, "raw", None), io.FileIO)  # nothing inflates
+    start = stream.read(_START) if raw else stream.peek(_START)[:_START]  # type: ignore[attr-defined]
+    if raw:
+        stream.seek(0)
+    if start.startswith(AVRO):
+        yield from read_avro(stream if raw else inflated(stream))
+    elif start.startswith(messages.MAGIC):
+        with _in_memory(stream, source, raw) as whole:
+            yield from messages.read_messages(whole, schemas)
+    elif start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+        for packet in documents(stream):
+            if isinstance(packet, PacketFileError) or has_cutouts(packet):
+                yield packet
+            else:
+                yield PacketFileError("JSON without cutouts")
+    elif compressed(start):
+        raise PacketFileError("compressed twice: unpack it first")
+    elif start and schemas.only is not None:
+        with _in_memory(stream, source, raw) as whole:
+            yield messages.read_body(whole, schemas.only)
+    else:
+        raise PacketFileError("no Avro file, no message and no JSON")
 
 
-def cutout_bytes(value: Any) -> bytes | None:
-    """The bytes of a cutout in any of its wrappings; None where there is none."""
-    if isinstance(value, dict):
-        # Mongo's two JSON spellings: {"$binary": text, "$type": "00"} and {"$binary": {"base64": text, ...}}.
-        return cutout_bytes(next((value[key] for key in ("stampData", "$binary", "base64") if key in value), None))
-    if isinstance(value, str):
-        return base64.b64decode(value)
-    return bytes(value) if isinstance(value, bytes | bytearray | memoryview) and len(value) else None
+def _in_memory(stream: IO[bytes], source: Path | bytes, raw: bool) -> Any:
+    """A stream that can seek and reads no more than there is: a declared length costs nothing."""
+    if not raw or isinstance(source, bytes) or source.stat().st_size <= MOST_BYTES:
+        return inflated(stream)
+    return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from astrid_ml.preprocessing.alerts.files import cutout_bytes, cutout_keys
+from astrid_ml.preprocessing.alerts.forms import cutout_content, cutout_keys, own_form
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_stamp
 from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
-from astrid_ml.preprocessing.surveys.survey import PacketKeys, Survey
+from astrid_ml.preprocessing.surveys.survey import PacketKeys, Survey, TimeConvention
 from astrid_ml.types import Floats32
 
 OBJECT_NAMES = ("objectId", "objectid", "object_id")
@@ -65,6 +65,7 @@ def read_packet(packet: dict[str, Any], surveys: Surveys | None = None) -> tuple
         PacketError: no candidate, no id, a value of the wrong type, missing or damaged cutouts, or no finite pixel in
             one.
     """
+    packet = own_form(packet)
     survey, _ = survey_of_packet(packet, surveys or surveys_of())
     stamp = survey.stamp
     assert stamp is not None  # a description with packets has stamps
@@ -100,21 +101,29 @@ def read_cutouts(packet: dict[str, Any]) -> list[Floats32]:
     """Three images of one shape."""
     images = []
     for key in cutout_keys(packet):
-        try:
-            content = cutout_bytes(packet.get(key))
-            if content is None:
-                raise PacketError(f"no {key}")
-            image = read_stamp(content)
-        except binascii.Error as error:
-            raise PacketError(f"{key}: damaged base64") from error
-        except StampError as error:
-            raise PacketError(f"{key}: {error}") from error
+        image = _image(packet.get(key), key)
         if not np.isfinite(image).any():
             raise PacketError(f"{key}: no finite pixel")
         images.append(image)
     if len({image.shape for image in images}) != 1:
         raise PacketError(f"cutouts of different sizes: {', '.join(str(image.shape) for image in images)}")
     return images
+
+
+def _image(value: Any, key: str) -> Floats32:
+    """The image of one cutout; the key names it."""
+    try:
+        content = cutout_content(value)
+    except binascii.Error as error:
+        raise PacketError(f"{key}: damaged base64") from error
+    except (ValueError, TypeError) as error:
+        raise PacketError(f"{key}: an array that is no image") from error
+    if content is None:
+        raise PacketError(f"no {key}")
+    try:
+        return read_stamp(content) if isinstance(content, bytes) else content
+    except StampError as error:
+        raise PacketError(f"{key}: {error}") from error
 
 
 def packet_record(packet: Mapping[str, Any], survey: Survey) -> dict[str, Any]:
@@ -209,7 +218,8 @@ def _mid_exposure(packet: Mapping[str, Any], survey: Survey, exposure: Any) -> f
         return None
     kind = _parts(name)[-1] if keys.time_format == "by key" else keys.time_format
     half = float(exposure) / 2 / 86400 if exposure and keys.reference == "start" else 0.0
-    return float(value) - (2400000.5 if kind == "jd" else 0.0) + half - survey.time.ahead_of_utc
+    scale = TimeConvention("tai") if name.endswith("Tai") else survey.time  # a name that says it goes first
+    return float(value) - (2400000.5 if kind == "jd" else 0.0) + half - scale.ahead_of_utc
 
 
 def _snr(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:
@@ -222,8 +232,9 @@ def _snr(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:
 
 
 def _sign(packet: Mapping[str, Any], keys: PacketKeys) -> int:
-    if "negative" in keys.keys:
-        return -1 if _first(packet, keys, "negative") else 1
+    negative = _first(packet, keys, "negative")
+    if negative is not None:
+        return -1 if negative else 1
     return sign_of(_first(packet, keys, "positive"))
 
 

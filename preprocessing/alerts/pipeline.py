@@ -16,9 +16,13 @@ from astrid_ml.fingerprint import relative
 from astrid_ml.found import none_in
 from astrid_ml.preprocessing.alerts import files
 from astrid_ml.preprocessing.alerts.archives import read_tar, tar_chunks
-from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, avro_chunks, read_avro
+from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, avro_chunks, is_avro, read_avro
+from astrid_ml.preprocessing.alerts.forms import own_form
+from astrid_ml.preprocessing.alerts.messages import SUFFIX, Schemas, schema_files, schemas_of
 from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_packet
+from astrid_ml.preprocessing.alerts.places import run_of, runs
 from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts, planes_of
+from astrid_ml.preprocessing.alerts.stamp_files import read_detections
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.preprocessing.surveys.registry import Described, surveys_of
@@ -32,7 +36,7 @@ TEXTS = ("filter", "field", "detector", "drbversion", "rbversion", "time_ref")
 
 @dataclass(frozen=True)
 class AlertsPipeline:
-    """Reads Avro, mongo-JSON, parquet and tar archives of alert packets.
+    """Reads alert packets: Avro, messages, JSON, parquet, cutouts as FITS files, and archives of them.
 
     Args:
         files_per_unit: loose files in a unit; a new file changes only the last unit of its folder.
@@ -40,12 +44,15 @@ class AlertsPipeline:
         packets_per_chunk: packets of an archive or a large Avro file in a unit.
         survey: whose packets they are: a name, a YAML file or its content; None lets each packet say it; a list of
             contents lets it say one of these too.
+        schemas: folder or file of schemas (.avsc) for messages that do not bring theirs; those that lie beside the
+            packets are found without it.
     """
 
     files_per_unit: Count = 256
     rows_per_unit: Count = 4000
     packets_per_chunk: Count = 1000
     survey: Described = None
+    schemas: str | None = None
     domain: ClassVar[str] = "alerts"
     makes: ClassVar[str] = "stamps"
     version: ClassVar[int] = 1
@@ -57,7 +64,9 @@ class AlertsPipeline:
             UserError: no alert file below the paths.
         """
         found = files.find(raw)
-        units = [self._loose(chunk, raw) for chunk in self._chunks(found.loose)]
+        given = schema_files([Path(self.schemas)]) if self.schemas else []
+        schemas = tuple(dict.fromkeys([*given, *found.schemas]))
+        units = [self._loose(chunk, raw, schemas) for chunk in self._chunks(found.loose)]
         for path in found.tables:
             name, size = relative(path, raw), path.stat().st_size
             for first, past in files.row_groups(path, self.rows_per_unit):
@@ -65,14 +74,17 @@ class AlertsPipeline:
                     Unit(f"{name}#{first}", (path,), {"kind": "table", "groups": [first, past]}, bytes_needed=3 * size)
                 )
         units += [
-            Unit(relative(path, raw), (path,), {"kind": "tar"}, bytes_needed=4 * path.stat().st_size)
+            Unit(relative(path, raw), (path, *schemas), {"kind": "tar"}, bytes_needed=4 * path.stat().st_size)
             for path in found.tars
         ]
+        units += [self._stamps(chunk, raw) for chunk in self._chunks(found.stamps)]
         units += [Unit(relative(path, raw), (path,), missing=("a readable parquet footer",)) for path in found.damaged]
         if not units:
             raise UserError(
                 "alert packets (.avro, .json, .parquet with cutouts, .tar.gz)", none_in(raw), "check the path"
             )
+        if found.unread:
+            units.append(Unit(f"{relative(found.unread[0], raw)} unread", tuple(found.unread), {"kind": "unread"}))
         return units
 
     def _chunks(self, paths: Sequence[Path]) -> Iterator[list[Path]]:
@@ -87,31 +99,43 @@ class AlertsPipeline:
                 group[start : start + self.files_per_unit] for start in range(0, len(group), self.files_per_unit)
             )
 
-    def _loose(self, chunk: list[Path], raw: Sequence[Path]) -> Unit:
+    @staticmethod
+    def _loose(chunk: list[Path], raw: Sequence[Path], schemas: tuple[Path, ...]) -> Unit:
         size = sum(path.stat().st_size for path in chunk)
-        return Unit(
-            f"{relative(chunk[0], raw)}+{len(chunk) - 1}", tuple(chunk), {"kind": "loose"}, bytes_needed=2 * size
-        )
+        name = f"{relative(chunk[0], raw)}+{len(chunk) - 1}"
+        return Unit(name, (*chunk, *schemas), {"kind": "loose"}, bytes_needed=2 * size)
+
+    @staticmethod
+    def _stamps(chunk: list[Path], raw: Sequence[Path]) -> Unit:
+        size = sum(path.stat().st_size for path in chunk)
+        name = f"{relative(chunk[0], raw)}+{len(chunk) - 1}"
+        return Unit(name, tuple(chunk), {"kind": "stamps"}, bytes_needed=2 * size)
 
     def is_large(self, unit: Unit) -> bool:
-        """An archive or one Avro file that holds more than some hundred packets."""
-        path = unit.inputs[0]
-        whole = unit.parameters["kind"] == "tar" or (len(unit.inputs) == 1 and path.suffix.lower() == ".avro")
-        return whole and path.stat().st_size >= LARGE
+        """An archive or one loose file that holds more than some hundred packets."""
+        whole = unit.parameters["kind"] == "tar" or (unit.parameters["kind"] == "loose" and len(_packets_in(unit)) == 1)
+        return whole and unit.inputs[0].stat().st_size >= LARGE
 
     def chunks(self, unit: Unit) -> list[Unit]:
         """The chunks of a large file; a file of one chunk stays as it is.
 
         Raises:
-            DamagedAvroError: it is no Avro file.
+            DamagedAvroError: it is an Avro file without a sound header.
         """
         path, name = unit.inputs[0], unit.id.removesuffix("+0")
-        tar = unit.parameters["kind"] == "tar"
-        found = (tar_chunks if tar else avro_chunks)(path, self.packets_per_chunk)
+        kind, most = str(unit.parameters["kind"]), self.packets_per_chunk
+        if kind == "tar":
+            found = tar_chunks(path, most)
+        elif is_avro(path):
+            kind, found = "avro", avro_chunks(path, most)
+        else:
+            schemas = _schemas_of(unit)
+            found = runs(path, most, lambda: files.read_loose(path, schemas))
         if len(found) < 2:
             return [unit]
-        kind, each = ("tar" if tar else "avro"), unit.bytes_needed // len(found)
-        return [Unit(f"{name}#{run['first']}", (path,), {"kind": kind, **run}, bytes_needed=each) for run in found]
+        each = unit.bytes_needed // len(found)
+        inputs = (path,) if kind == "avro" else unit.inputs
+        return [Unit(f"{name}#{run['first']}", inputs, {"kind": kind, **run}, bytes_needed=each) for run in found]
 
     @staticmethod
     def _run(unit: Unit) -> tuple[int, int | None, int]:
@@ -131,7 +155,8 @@ class AlertsPipeline:
                 stamp = surveys.known[record["mission"]].stamp
                 extra = planes_of(packet, stamp) if stamp else PlanesOfCutouts()
             except (PacketError, StampError) as error:
-                writer.drop(str(packet.get("candid") or packet.get("diaSourceId") or name), str(error))
+                own = own_form(packet)
+                writer.drop(str(own.get("candid") or own.get("diaSourceId") or name), str(error))
                 continue
             record["source"] = printable(name)
             if record["n_nan"]:
@@ -149,30 +174,46 @@ class AlertsPipeline:
         write_samples(records, stamps, planes, writer)
 
     def _packets(self, unit: Unit, writer: UnitWriter) -> Iterator[tuple[str, dict[str, Any]]]:
-        kind = unit.parameters["kind"]
+        """(file, packet) of a unit; what is no packet is dropped by name."""
+        found = False
+        for name, packet in self._found(unit):
+            found = True
+            if isinstance(packet, PacketFileError):
+                writer.drop(name, str(packet))
+            else:
+                yield name, packet
+        if not found and unit.parameters["kind"] == "tar":
+            writer.drop(unit.inputs[0].name, "an archive without packets (files named .avro or .json)")
+
+    def _found(self, unit: Unit) -> Iterator[tuple[str, dict[str, Any] | PacketFileError]]:
+        kind, path = unit.parameters["kind"], unit.inputs[0]
         if kind == "table":
             first, past = unit.parameters["groups"]
-            yield from ((unit.inputs[0].name, packet) for packet in files.read_parquet(unit.inputs[0], (first, past)))
+            yield from ((path.name, packet) for packet in files.read_parquet(path, (first, past)))
         elif kind == "tar":
-            empty = True
-            for name, packet in read_tar(unit.inputs[0], *self._run(unit)):
-                empty = False
-                if isinstance(packet, PacketFileError):
-                    writer.drop(name, str(packet))
-                else:
-                    yield name, packet
-            if empty:
-                writer.drop(unit.inputs[0].name, "an archive without packets (files named .avro)")
+            yield from read_tar(path, *self._run(unit), _schemas_of(unit))
         elif kind == "avro":
-            with unit.inputs[0].open("rb") as stream:
+            with path.open("rb") as stream:
                 run = (int(unit.parameters["start"]), int(unit.parameters["end"]))
-                yield from ((unit.inputs[0].name, packet) for packet in read_avro(stream, run))
+                yield from ((path.name, packet) for packet in read_avro(stream, run))
+        elif kind == "stamps":
+            yield from read_detections(unit.inputs)
+        elif kind == "unread":
+            yield from ((path.name, PacketFileError(files.UNREADABLE)) for path in unit.inputs)
         else:
-            for path in unit.inputs:
-                try:
-                    yield from ((path.name, packet) for packet in files.read_loose(path))
-                except PacketFileError as error:
-                    writer.drop(path.name, str(error))
+            yield from self._of_loose(unit)
+
+    def _of_loose(self, unit: Unit) -> Iterator[tuple[str, dict[str, Any] | PacketFileError]]:
+        schemas, (first, count, _) = _schemas_of(unit), self._run(unit)
+        for path in _packets_in(unit):
+            try:
+                if "first" in unit.parameters:
+                    packets = run_of(path, first, count, lambda path=path: files.read_loose(path, schemas))  # type: ignore[misc]
+                else:
+                    packets = files.read_loose(path, schemas)
+                yield from ((path.name, packet) for packet in packets)
+            except (PacketFileError, EOFError) as error:
+                yield path.name, PacketFileError(str(error))
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
         """A packet that lies in two files counts once."""
@@ -192,6 +233,15 @@ class AlertsPipeline:
             "units": {"stamps": "DN; nJy for Rubin"},
             "sky": {mission: words[sky] for mission, sky in sorted(known.items()) if sky is not None},
         }
+
+
+def _packets_in(unit: Unit) -> list[Path]:
+    """The inputs of a unit that are no schemas."""
+    return [path for path in unit.inputs if path.suffix != SUFFIX]
+
+
+def _schemas_of(unit: Unit) -> Schemas:
+    return schemas_of([path for path in unit.inputs if path.suffix == SUFFIX])
 
 
 def write_samples(

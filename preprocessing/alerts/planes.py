@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from astrid_ml.preprocessing.alerts.files import cutout_bytes, cutout_keys
+from astrid_ml.preprocessing.alerts.forms import cutout_bytes, cutout_keys
 from astrid_ml.preprocessing.alerts.packet import padded
 from astrid_ml.preprocessing.alerts.stamp_fits import DAMAGE, StampError, open_fits, unpacked
 from astrid_ml.preprocessing.surveys.survey import StampConvention

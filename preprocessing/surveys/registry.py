@@ -137,10 +137,19 @@ class Surveys:
         for survey in self.known.values():
             if any(re.fullmatch(form, word) for form in survey.recognise.object_ids for word in words):
                 by[survey.mission] = f"object {words[0]}"
-            fields = survey.recognise.packet_fields
-            if fields and all(has_field(packet, name) for name in fields):
-                by[survey.mission] = f"the fields {', '.join(fields)}"
+        by |= self._by_fields(packet)
         return self._only(by, str(publisher or (words[0] if words else "no publisher and no object")))
+
+    def _by_fields(self, packet: Mapping[str, Any]) -> dict[str, str]:
+        """Whose fields it has together; of two whose it has, that of more: packets of RAPID hold all of Rubin's."""
+        found = {
+            survey.mission: survey.recognise.packet_fields
+            for survey in self.known.values()
+            if survey.recognise.packet_fields
+            and all(has_field(packet, name) for name in survey.recognise.packet_fields)
+        }
+        most = max(map(len, found.values()), default=0)
+        return {mission: f"the fields {', '.join(fields)}" for mission, fields in found.items() if len(fields) == most}
 
     @cached_property
     def _publishers(self) -> dict[str, Survey]:

@@ -1,11 +1,13 @@
-"""Simulated triplet files -> samples."""
+"""Triplets of stamps -> samples: those of the simulator, and those that anybody keeps in arrays with a table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,46 +15,129 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
-from astrid_ml.found import none_in
+from astrid_ml.fingerprint import relative
+from astrid_ml.found import found, none_in
 from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.preprocessing.surveys.registry import Described, Surveys, surveys_of
+from astrid_ml.preprocessing.triplets.layout import CHANNELS
+from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, containers_below, open_set, pair
+from astrid_ml.preprocessing.triplets.strangers import FitsSet, fits_sets, write_fits, write_rows
 from astrid_ml.printable import printable
-from astrid_ml.types import Mask
+from astrid_ml.types import Count, Filled, Mask
 from astrid_ml.walk import walk
+
+# Layouts by name: what their authors' scripts write.
+NAMED: dict[str, dict[str, Any]] = {
+    "braai": {"axes": "nyxc", "columns": {"id": "candid", "group": "objectId"}, "survey": "ztf"},
+    "btsbot": {"axes": "nyxc", "columns": {"id": "candid", "group": "objectId"}, "survey": "ztf"},
+}
 
 
 @dataclass(frozen=True)
 class TripletsPipeline:
-    """Reads what ``astrid simulate what=triplets`` writes: a pair of .npy and .parquet files is a unit."""
+    """Reads what ``astrid simulate what=triplets`` writes, and stamps of anybody.
 
+    A pair of ``triplets_*.npy`` and ``.parquet`` is the simulator's, and a unit. Else npy, npz, HDF5, zarr, parquet and
+    Arrow files (Hugging Face) with a table beside, or a table that names FITS files.
+
+    Args:
+        layout: ``braai`` and ``btsbot`` are known; ``auto`` guesses what is not said, and says what it guessed.
+        axes: letters n (sample), c (channel), y, x in the order of the array.
+        channels: their order in the array, or in a FITS file.
+        stack: name of the array in its container, or the names of three: science, reference, difference.
+        table: file, where several tables lie beside the stamps.
+        columns: role (id, group, label, ra, dec, mjd, jd, filter, mission, file) -> column.
+        rows_per_unit: stamps in a unit.
+        survey: whose stamps they are: a name, a YAML file or its content; None lets objects or a column say it.
+    """
+
+    layout: Literal["auto", "braai", "btsbot"] = "auto"
+    axes: str | None = None
+    channels: Annotated[tuple[str, ...] | list[str], Filled()] = CHANNELS
+    stack: str | list[str] | None = None
+    table: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    rows_per_unit: Count = 4000
+    survey: Described = None
     domain: ClassVar[str] = "triplets"
     makes: ClassVar[str] = "stamps"
     version: ClassVar[int] = 1
 
+    @property
+    def said(self) -> Reading:
+        """What was said of somebody's stamps, by a layout's name and by single keys; these go first."""
+        named = NAMED.get(self.layout, {})
+        stack = (self.stack,) if isinstance(self.stack, str) else tuple(self.stack or ())
+        columns = {**named.get("columns", {}), **self.columns}
+        table = None if self.table is None else Path(self.table)
+        return Reading(self.axes or named.get("axes"), tuple(self.channels), stack, table, columns)
+
+    @property
+    def surveys(self) -> Surveys:
+        """Among which a sample's is found."""
+        named = NAMED.get(self.layout, {}).get("survey")
+        said = self.survey is not None and not isinstance(self.survey, list)
+        return surveys_of(self.survey if said or named is None else named)
+
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
-        """One unit for each ``triplets_*.npy``; incomplete where its table is missing.
+        """One unit for each of the simulator's pairs, and for each run of rows of somebody's stamps.
 
         Raises:
-            UserError: there is no such file.
+            UserError: there are no stamps, or nobody can tell how they lie.
         """
         files = sorted(walk(raw))
-        files = [path for path in files if path.name.startswith("triplets_") and path.suffix == ".npy"]
-        if not files:
-            raise UserError(
-                "files triplets_*.npy with tables beside them", none_in(raw), "make some: astrid simulate what=triplets"
-            )
-        units = []
-        for path in files:
-            table = path.with_suffix(".parquet")
-            found = table.is_file()
-            units.append(
-                Unit(
-                    path.stem,
-                    (path, table) if found else (path,),
-                    missing=() if found else (table.name,),
-                    bytes_needed=path.stat().st_size,
-                )
-            )
+        ours = [path for path in files if path.name.startswith("triplets_") and path.suffix == ".npy"]
+        ours = [path for path in ours if path.with_suffix(".parquet").is_file() or not _has_table(path, files)]
+        units = [_simulated(path) for path in ours]
+        units += self._strangers(raw, {*ours, *(path.with_suffix(".parquet") for path in ours)})
+        if not units:
+            expected = "stamps in npy, npz, HDF5, zarr, parquet or Arrow files, or FITS files that a table names"
+            raise UserError(expected, none_in(raw), "check the path, or make some: astrid simulate what=triplets")
         return units
+
+    def _strangers(self, raw: Sequence[Path], ours: set[Path]) -> list[Unit]:
+        said = self.said
+        if said.table is not None and not said.table.is_file():
+            raise UserError("preprocessing.table=FILE that exists", found(said.table), "check the path")
+        containers, tables = containers_below(raw)
+        containers = [path for path in containers if path not in ours]
+        tables = [path for path in tables if path not in ours]
+        units, wrong = list[Unit](), list[tuple[Path, UserError]]()
+        for own in pair(containers, tables, said):
+            try:
+                units += self._rows_of(own, said, raw)
+            except UserError as error:
+                wrong.append((own.container, error))
+            except ValueError as error:
+                units.append(Unit(relative(own.container, raw), (), missing=(str(error),)))
+        if not containers:
+            for named in fits_sets(tables, said):
+                units += self._fits_of(named, raw)
+        if wrong and not units:
+            raise wrong[0][1]
+        return units + [Unit(relative(path, raw), (), missing=(f"a layout ({error.got})",)) for path, error in wrong]
+
+    def _rows_of(self, own: StampSet, said: Reading, raw: Sequence[Path]) -> Iterator[Unit]:
+        layout, _, roles, _ = open_set(own, said)
+        name, files = relative(own.container, raw), own.files
+        if own.container.is_dir():  # its folder, which relative() takes for a root
+            name = relative(files[0], raw).partition(".zarr")[0] + ".zarr"
+        table = own.table.name if own.table else "the same file"
+        guessed = ", ".join(f"{role} = {column}" for role, column in roles.items()) or "no column is known"
+        _say(f"{name}: {layout.samples} stamps in {layout.words}; of {table}: {guessed}")
+        size = sum(path.stat().st_size for path in files)
+        for first in range(0, layout.samples, self.rows_per_unit):
+            past = min(first + self.rows_per_unit, layout.samples)
+            told = {"kind": "rows", "first": first, "past": past, "table": own.table is not None}
+            yield Unit(f"{name}#{first}", files, told, bytes_needed=size * (past - first) // layout.samples)
+
+    def _fits_of(self, own: FitsSet, raw: Sequence[Path]) -> Iterator[Unit]:
+        name = relative(own.table, raw)
+        _say(f"{name}: {len(own.files)} rows that name FITS files, such as {own.files[0][0].name}")
+        for first in range(0, len(own.files), self.rows_per_unit):
+            past = min(first + self.rows_per_unit, len(own.files))
+            inputs = dict.fromkeys(path for row in own.files[first:past] for path in row if path.is_file())
+            yield Unit(f"{name}#{first}", (own.table, *inputs), {"kind": "fits", "first": first, "past": past})
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Copy the stamps; measure the peak S/N of the difference.
@@ -60,32 +145,68 @@ class TripletsPipeline:
         Raises:
             ValueError: the stamps are damaged, or do not fit their table.
         """
+        kind = unit.parameters.get("kind")
+        if kind is None:
+            _copy_simulated(unit, writer)
+            return
+        run = (int(unit.parameters["first"]), int(unit.parameters["past"]))
+        if kind == "fits":
+            [named] = fits_sets([unit.inputs[0]], self.said)
+            write_fits(named, self.said, run, writer, self.surveys)
+            return
+        table = unit.inputs[-1] if unit.parameters["table"] else None
+        first = unit.inputs[0]
+        container = next((parent for parent in first.parents if parent.suffix == ".zarr"), first)
         try:
-            stamps = read_array(unit.inputs[0])
+            write_rows(StampSet(container, table), self.said, run, writer, self.surveys)
         except UserError as error:
-            raise ValueError(error.got) from error
-        table = pd.read_parquet(unit.inputs[1])
-        if stamps.ndim != 4 or stamps.shape[1] != 3 or len(stamps) != len(table):
-            raise ValueError(f"stamps of shape {stamps.shape} beside {len(table)} rows")
-        usable: Mask = np.asarray(np.isfinite(stamps).any(axis=(1, 2, 3)))
-        for name in table["id"][~usable]:
-            writer.drop(str(name), "no finite pixel")
-        records = table.assign(
-            stamp_h=stamps.shape[2], stamp_w=stamps.shape[3], injected=True, label_source="simulation"
-        )
-        records["peak_snr"] = peak_snr(stamps[:, 2])
-        records["source"] = printable(unit.inputs[0].name)
-        writer.add(records[usable].reset_index(drop=True), {"stamps": stamps[usable].astype(np.float32)})
+            raise ValueError(f"{error.expected}; got {error.got}") from error
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
-        """Nothing to join: groups stand in the truth."""
-        return index, []
+        """A sample whose id stands in two files counts once; groups stand in the tables."""
+        return self.finalise_part(index, index["id"].duplicated().to_numpy())
 
     def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
-        """The same."""
-        return part, []
+        """The same for some of its rows."""
+        twice = "the same id stands in another file"
+        return part[~repeated].reset_index(drop=True), [Drop(str(name), twice) for name in part["id"][repeated]]
 
     def describe(self) -> dict[str, Any]:
-        """Channels in the order of the stamps; their sky was taken away."""
-        units = {"stamps": "electrons"}
-        return {"channels": ["science", "reference", "difference"], "units": units, "sky": "subtracted"}
+        """Channels in the order of the stamps; of the simulator's the sky was taken away, of others ``sky`` says it."""
+        units = {"stamps": "electrons; of others as their files have them"}
+        return {"channels": list(CHANNELS), "units": units, "sky": "subtracted"}
+
+
+def _simulated(path: Path) -> Unit:
+    table = path.with_suffix(".parquet")
+    found = table.is_file()
+    files, missing = ((path, table), ()) if found else ((path,), (table.name,))
+    return Unit(path.stem, files, missing=missing, bytes_needed=path.stat().st_size)
+
+
+def _has_table(path: Path, files: Sequence[Path]) -> bool:
+    """Whether a table lies beside an array that is named as the simulator's."""
+    return any(other.parent == path.parent and other.suffix in (".csv", ".ecsv", ".tsv") for other in files)
+
+
+def _copy_simulated(unit: Unit, writer: UnitWriter) -> None:
+    try:
+        stamps = read_array(unit.inputs[0])
+    except UserError as error:
+        raise ValueError(error.got) from error
+    table = pd.read_parquet(unit.inputs[1])
+    if stamps.ndim != 4 or stamps.shape[1] != 3 or len(stamps) != len(table):
+        raise ValueError(f"stamps of shape {stamps.shape} beside {len(table)} rows")
+    usable: Mask = np.asarray(np.isfinite(stamps).any(axis=(1, 2, 3)))
+    for name in table["id"][~usable]:
+        writer.drop(str(name), "no finite pixel")
+    records = table.assign(stamp_h=stamps.shape[2], stamp_w=stamps.shape[3], injected=True, label_source="simulation")
+    records["peak_snr"] = peak_snr(stamps[:, 2])
+    records["source"] = printable(unit.inputs[0].name)
+    writer.add(records[usable].reset_index(drop=True), {"stamps": stamps[usable].astype(np.float32)})
+
+
+@cache
+def _say(text: str) -> None:
+    """Say once what was guessed, so that the user can see it is right."""
+    print(printable(f"note: {text}"), file=sys.stderr, flush=True)

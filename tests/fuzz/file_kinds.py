@@ -23,8 +23,10 @@ from astropy.io import fits
 from kind import Counts, FileKind, through
 from kinds_of_curves import KINDS as CURVES
 from kinds_of_images import KINDS as IMAGES
+from kinds_of_packets import KINDS as PACKETS
 from kinds_of_records import KINDS as RECORDS
 from kinds_of_records import table
+from kinds_of_stamps import KINDS as STAMPS
 from made.alerts import CUTOUTS, SCHEMA, make_packet
 
 from astrid_ml.cli.main import run as astrid
@@ -255,6 +257,8 @@ KINDS = {
         FileKind("alert, Rubin JSON", make_rubin, alerts),
         FileKind("alerts, JSON", make_json, alerts),
         FileKind("alerts, parquet", make_packet_table, alerts),
+        *PACKETS,
+        *STAMPS,
         FileKind("triplets, npy", make_triplets, triplets),
         FileKind("triplets, table", make_triplet_table, triplets),
         FileKind("frame, FITS", make_frame, frame),

@@ -54,7 +54,7 @@ def read(path: Path) -> MemoryUnitWriter:
     return writer
 
 
-@pytest.mark.parametrize("ending", ["tar", "tar__gz", "tgz", "avro__gz", "zip"])
+@pytest.mark.parametrize("ending", ["tar", "tar__gz", "tgz", "zip"])
 def test_what_is_packed_once_more_is_named_and_the_others_are_read(ending: str, tmp_path: Path) -> None:
     pack(tmp_path / "a.tar", one__avro=packet(), **{f"b__{ending}": gzip.compress(packet())})
     writer = read(tmp_path / "a.tar")
@@ -64,10 +64,18 @@ def test_what_is_packed_once_more_is_named_and_the_others_are_read(ending: str, 
     ]
 
 
+def test_packets_that_are_compressed_once_inside_an_archive_are_read(tmp_path: Path) -> None:
+    pack(tmp_path / "a.tar", one__avro=packet(), two__avro__gz=gzip.compress(packet()))
+    writer = read(tmp_path / "a.tar")
+    assert len(writer.table()) == 2 and not writer.drops
+    pack(tmp_path / "a.tar", one__avro=packet(), two__avro__gz=gzip.compress(gzip.compress(packet())))
+    assert ["unpack it first" in drop.reason for drop in read(tmp_path / "a.tar").drops] == [True]
+
+
 def test_an_archive_without_packets_is_named(tmp_path: Path) -> None:
     pack(tmp_path / "a.tar", readme__txt=b"nothing")
     assert [drop.reason for drop in read(tmp_path / "a.tar").drops] == [
-        "an archive without packets (files named .avro)"
+        "an archive without packets (files named .avro or .json)"
     ]
 
 

@@ -11,7 +11,7 @@ from astrid_ml.build import conf_folder
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Layers
-from astrid_ml.run.survey import settle_survey
+from astrid_ml.run.survey import refuse_unread_schemas, settle_survey
 
 MINE = {"name": "MyScope", "mission": "myscope", "source": ["our own handbook"]}
 
@@ -32,7 +32,7 @@ def test_what_a_command_holds_needs_no_file(tmp_path: Path) -> None:
         cfg.survey = value
         settle_survey(cfg, conf)
         assert cfg.survey == expected and cfg.preprocessing.survey == expected
-    cfg = compose("train", ["preprocessing=triplets"])
+    cfg = compose("train", ["preprocessing=lightcurves"])
     settle_survey(cfg, both)
     assert cfg.survey is None
     cfg.survey = "ztf"
@@ -41,3 +41,10 @@ def test_what_a_command_holds_needs_no_file(tmp_path: Path) -> None:
     cfg = compose("train", [*alone, "survey=zft"])
     with pytest.raises(UserError, match="did you mean ztf"):
         settle_survey(cfg, ours)
+
+
+def test_schemas_are_refused_where_nothing_reads_packets() -> None:
+    refuse_unread_schemas(compose("train", ["preprocessing=alerts", "schemas=avsc"]))
+    refuse_unread_schemas(compose("train", ["preprocessing=lightcurves"]))
+    with pytest.raises(UserError, match="schemas= where packets are read"):
+        refuse_unread_schemas(compose("train", ["preprocessing=lightcurves", "schemas=avsc"]))

@@ -14,6 +14,8 @@ from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
 
+NORMALISED = "stamps_normalised_before_by_"  # how the pipeline of triplets counts them
+
 
 def first(tree: Mapping[str, Any]) -> None:
     """Refuse a checkpoint that was left out and a reader that there is not, before torch is imported."""
@@ -44,6 +46,7 @@ def command(cfg: Any) -> int:
         shard=tree["shard"],
         device=tree["device"],
         survey=tree["survey"],
+        schemas=tree["schemas"],
         format=tree["format"],
         prevalence=tree["prevalence"],
     )
@@ -58,6 +61,15 @@ def command(cfg: Any) -> int:
     print(printable(f"{counts} -> {table}"))
     for reason, number in report["dropped_by_reason"].items():
         print(printable(f"  dropped {number}: {reason}"))
+    _contradictions(report)
+    return _failures(report)
+
+
+def _contradictions(report: dict[str, Any]) -> None:
+    """Say which stamps were normalised before, and which are not as the checkpoint's training samples were."""
+    for name, count in report["counts"].items():
+        if name.startswith(NORMALISED):
+            print(f"  {count} stamps were normalised before ({name.removeprefix(NORMALISED)})")
     if report["against_sky"]:
         first = report["against_sky_named"][0]
         other = "without it" if report["sky"] == "included" else "with it"
@@ -67,7 +79,8 @@ def command(cfg: Any) -> int:
                 f"{report['sky']}: {first['id']} has a template median of {first['median_sigma']} sigma"
             )
         )
-    return _failures(report)
+    for kind, count in report["against_normalisation"].items():
+        print(f"  {count} of them ({kind}) in a way that the checkpoint's channels do not undo: give raw stamps")
 
 
 def _failures(report: dict[str, Any]) -> int:

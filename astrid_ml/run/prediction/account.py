@@ -25,6 +25,8 @@ class PredictionAccount:
         counts: what the pipeline counted, by name.
         against_sky: samples whose sky is not as the checkpoint's was.
         against_sky_named: ``id`` and ``median_sigma`` of the first of them.
+        against_normalisation: kind -> stamps that were normalised so before, where the checkpoint's channels do not
+            undo it.
     """
 
     units: int = 0
@@ -35,6 +37,7 @@ class PredictionAccount:
     counts: Counter[str] = field(default_factory=Counter)
     against_sky: int = 0
     against_sky_named: list[dict[str, Any]] = field(default_factory=list)
+    against_normalisation: Counter[str] = field(default_factory=Counter)
 
     def fail(self, unit: str, reason: str) -> None:
         """Name a unit that has no result."""
@@ -50,6 +53,7 @@ class PredictionAccount:
         self.dropped.update(result["dropped"])
         self.counts.update(result["counts"])
         self.against_sky += result.get("against_sky", 0)
+        self.against_normalisation.update(result.get("against_normalisation", {}))
         self.against_sky_named += result.get("against_sky_named", [])[: MOST_DROPS - len(self.against_sky_named)]
         if result["dropped"] and len(self.named) < MOST_DROPS:
             self.named += json.loads(files.drops.read_text(encoding="utf-8"))
@@ -79,4 +83,5 @@ class PredictionAccount:
             "counts": dict(sorted(self.counts.items())),
             "against_sky": self.against_sky,
             "against_sky_named": self.against_sky_named,
+            "against_normalisation": dict(sorted(self.against_normalisation.items())),
         }

@@ -16,6 +16,8 @@ from astrid_ml.identity import current
 from astrid_ml.run.parts import kind_of_samples
 from astrid_ml.values import fields_of
 
+READ_BY = {"survey": "images or packets", "schemas": "packets"}  # what reads by such a value
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -34,6 +36,34 @@ class Reader:
     raw: tuple[Path, ...] = ()
 
 
+@dataclass(frozen=True)
+class GivenValues:
+    """What was said of the raw files.
+
+    Args:
+        survey: name or description of the survey whose files they are; None leaves it to the pipelines.
+        schemas: file or folder of schemas for messages; None leaves those that lie beside them. The place that a
+            checkpoint was trained with counts for nothing: it was another machine's.
+    """
+
+    survey: Any = None
+    schemas: str | None = None
+
+    def put(self, node: Any) -> Any:
+        """A pipeline's node with them in each class that takes them."""
+        out = node if self.survey is None else with_value(node, "survey", self.survey)
+        return with_value(out, "schemas", self.schemas)
+
+    def unread(self, node: Any) -> list[str]:
+        """Keys that were given and that none of the node's classes reads."""
+        named = isinstance(self.survey, str | Mapping)
+        return [
+            key
+            for key, given in (("survey", named), ("schemas", self.schemas is not None))
+            if given and with_value(node, key, object()) == node
+        ]
+
+
 def choose_reader(
     wanted: str,
     own_domain: str,
@@ -41,7 +71,7 @@ def choose_reader(
     raw: Sequence[Path],
     trust: Sequence[str],
     reads: Sequence[str] = (),
-    survey: Any = None,
+    given: GivenValues | None = None,
 ) -> Reader:
     """Find the pipeline for raw files.
 
@@ -52,7 +82,7 @@ def choose_reader(
         raw: files and folders.
         trust: classes outside this project that may be named.
         reads: kinds of samples that the checkpoint's datamodule reads; empty where it does not say.
-        survey: name or description of the survey whose files they are; None leaves it to the pipelines.
+        given: what was said of the files.
 
     Raises:
         UserError: a path is missing, the domain is unknown, no pipeline recognises the files, or the samples in them
@@ -63,10 +93,11 @@ def choose_reader(
         raise UserError("input=FILE or FOLDER that exists", ", ".join(absent[:3]), "check the path")
     known = domains()
     order = [wanted] if reader_of(wanted) != "auto" else [own_domain, *(name for name in known if name != own_domain)]
+    given = given or GivenValues()
     reasons, others = [], []
     for domain in order:
         node = own if domain == own_domain else preprocessing_of(domain)
-        pipeline = build(node if survey is None else with_survey(node, survey), trust)
+        pipeline = build(given.put(node), trust)
         try:
             units = pipeline.plan(list(raw))
         except UserError as error:
@@ -75,9 +106,9 @@ def choose_reader(
         if units and reads and kind_of_samples(pipeline) not in reads:
             others.append(f"the reader {domain} would try it as {kind_of_samples(pipeline)}")
         elif units:
-            if isinstance(survey, str | Mapping) and with_survey(node, object()) == node:
-                fix = "leave out survey, or choose another reader"
-                raise UserError("survey= for a reader of images or packets", f"the reader {domain}", fix)
+            for key in given.unread(node):
+                fix = f"leave out {key}, or choose another reader"
+                raise UserError(f"{key}= for a reader of {READ_BY[key]}", f"the reader {domain}", fix)
             return Reader(domain, pipeline, units, tuple(raw))
         reasons.append(f"{domain}: found nothing")
     nothing = none_in(raw)
@@ -94,16 +125,16 @@ def choose_reader(
     )
 
 
-def with_survey(node: Any, survey: Any) -> Any:
-    """A pipeline's node in which each class that reads files by a survey has this one."""
+def with_value(node: Any, field: str, value: Any) -> Any:
+    """A pipeline's node in which each class that has a field has this value there."""
     if isinstance(node, list):
-        return [with_survey(value, survey) for value in node]
+        return [with_value(part, field, value) for part in node]
     if not isinstance(node, Mapping):
         return node
-    out = {key: with_survey(value, survey) for key, value in node.items()}
+    out = {key: with_value(part, field, value) for key, part in node.items()}
     known = current(dict(node), registry()).get("_target_") if "_target_" in node else None
-    if known in registry() and "survey" in fields_of(resolve(str(known))):
-        out["survey"] = survey
+    if known in registry() and field in fields_of(resolve(str(known))):
+        out[field] = value
     return out
 
 

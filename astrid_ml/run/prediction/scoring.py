@@ -21,7 +21,7 @@ from astrid_ml.pipeline.parts import PARTS, RefusedError
 from astrid_ml.pipeline.units import state_of
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.run.prediction.extremes import Extremes
-from astrid_ml.run.prediction.sky import MOST, against_sky
+from astrid_ml.run.prediction.sky import MOST, against_normalisation, against_sky
 from astrid_ml.table_files import write_table
 
 if TYPE_CHECKING:
@@ -136,7 +136,8 @@ class ScoreUnit:
 
         Returns:
             ``scored`` rows, ``dropped`` (reason -> number), ``counts`` of the pipeline, and how many stamps have
-            another sky than the checkpoint's (``against_sky``, with the first of them by name); and the files that hold
+            another sky than the checkpoint's (``against_sky``, with the first of them by name) or were normalised
+            before in a way that its channels do not undo (``against_normalisation``, by kind); and the files that hold
             scores, pictures and what was dropped, each where there is any.
 
         Raises:
@@ -153,6 +154,7 @@ class ScoreUnit:
             source, repeated = without_repeats(writer.source())
             scored = scores_of(model, judge, source, item.unit.id)
             contradicted = against_sky(model.record, source)
+            normalised = against_normalisation(model.record, source)
         files, written = PartFiles(self.folder, item.mark), []
         drops = [dataclasses.asdict(drop) for drop in writer.drops] + [
             {"id": name, "reason": AGAIN} for name in repeated
@@ -166,6 +168,7 @@ class ScoreUnit:
             written += self._draw(model, scored, source, files)
         dropped = Counter(drop["reason"] for drop in drops)
         sky = {"against_sky": len(contradicted), "against_sky_named": contradicted[:MOST]}
+        sky["against_normalisation"] = normalised
         return {"scored": len(scored), "dropped": dropped, "counts": writer.counts, **sky}, written
 
     def _draw(self, model: LoadedModel, scored: pd.DataFrame, source: SampleSource, files: PartFiles) -> list[Path]:

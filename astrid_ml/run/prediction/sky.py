@@ -1,4 +1,4 @@
-"""Stamps whose sky is not as a checkpoint's training samples had it: with it where that was taken away, or without."""
+"""Stamps that are not as a checkpoint's training samples were: with the sky, without it, or normalised before."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.preprocessing.stamps import sky_level
+from astrid_ml.preprocessing.triplets.normalised import UNDONE
 
 # Medians of template stamps in units of their noise (docs/surveys.md): below 1 in each of 53 packets of three surveys
 # that take the sky away, above 10 in 95 % of 154 packets of one that keeps it.
@@ -35,3 +36,17 @@ def against_sky(record: Record, source: SampleSource) -> list[dict[str, Any]]:
         wrong = level > INCLUDED if record.channels.sky == "subtracted" else np.abs(level) < SUBTRACTED
         found += [{"id": str(ids[rows[i]]), "median_sigma": round(float(level[i]), 2)} for i in np.flatnonzero(wrong)]
     return found
+
+
+def against_normalisation(record: Record, source: SampleSource) -> dict[str, int]:
+    """How stamps were normalised before, where the checkpoint's channels do not undo it: kind -> samples.
+
+    A network that divides each row by its norm gets the same from raw stamps and from stamps of any scale; one that
+    takes values as they are does not.
+    """
+    channels = record.config.get("channels")
+    own = channels.get("normalisation") if isinstance(channels, Mapping) else None
+    if own is None or "normalised" not in source.index:
+        return {}
+    counts = source.index["normalised"].dropna().astype(str).value_counts()
+    return {str(kind): int(count) for kind, count in counts.items() if own not in UNDONE.get(str(kind), (own,))}

@@ -274,12 +274,15 @@ def make_record(work: RoundWork, datamodule: ModelData, calibration: dict[str, A
 
 
 def sky_of(stated: Any, index: pd.DataFrame) -> str | None:
-    """The sky convention of training samples: the pipeline's, or that of their missions where all have the same.
+    """The sky convention of training samples where all have the same: their own, their missions', or the pipeline's.
 
     Args:
         stated: ``included``, ``subtracted`` or null; or these by mission.
-        index: with ``mission``, where the samples have one.
+        index: with ``mission``, or with a column ``sky`` of each sample's own, where the samples have one.
     """
+    if "sky" in index:
+        own = set(index["sky"].astype("object"))
+        return str(own.pop()) if len(own) == 1 and not index["sky"].isna().any() else None
     if not isinstance(stated, Mapping):
         return None if stated is None else str(stated)
     missions = set(index["mission"].dropna().astype(str)) if "mission" in index else set[str]()

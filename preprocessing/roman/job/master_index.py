@@ -42,7 +42,8 @@ def master_index(index: pd.DataFrame) -> pd.DataFrame:
     known = index["label"].notna() & ~index["ambiguous"].fillna(False).astype(bool)
     table = index[known & (index["sign"] > 0)]
     out = table.rename(columns={"image": "image_filename"}).assign(id=table["catalogue_id"])
-    out["truth_id"] = out["match_id"].astype("string").str.replace(r"_(inj|ou)$", "", regex=True)
+    # As the public script writes it, 18_inj: digits alone would be read back as a number, 18.0.
+    out["truth_id"] = out["match_id"].astype("string")
     types: dict[str, Any] = {"float": np.float64, "string": "string", "bool": bool, "int": np.int64}
     chosen: pd.DataFrame = out[list(SCHEMA)].astype({name: types[kind] for name, kind in SCHEMA.items()})
     return chosen

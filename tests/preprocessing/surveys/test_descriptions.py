@@ -121,7 +121,7 @@ def test_packets_are_recognised_by_publisher_object_or_fields() -> None:
     assert whose({}, "WNTR24awati") == "winter"
     assert whose({}, "ZTFish") is None and whose({"publisher": "not ZTF at all"}) is None
     assert whose({"diaSource": {"midpointMjdTai": 1.0, "band": "r"}}) == "rubin"
-    assert whose({"diaSource": {"midpointMjd": 1.0, "band": "F106", "hp9": 7}}) == "roman"
+    assert whose({"diaSource": {"midpointMjd": 1.0, "band": "F106", "hp9": 7, "field": 1}}) == "roman"
     assert whose({"diaSource": {"midPointTai": 1.0}}) is None
     assert whose({}, "ZTF18abadigg", "WNTR24awati") is None
 

@@ -141,6 +141,7 @@ def test_a_survey_from_outside_is_one_file_and_a_packet(
     ("case", "expected"),
     [
         ("decam-desirt", {"survey": "DECam", "filter": "g", "mjd": 61229.08, "reliability": 0.93, "snr": 5.39}),
+        ("rubin-confluent", {"survey": "Rubin", "filter": "r", "mjd": 60961.23 - 37 / 86400, "detector": "168"}),
         ("rubin-psf77", {"survey": "Rubin", "filter": "r", "reliability": 0.6, "snr": 12.0}),
     ],
 )

@@ -1,0 +1,77 @@
+"""Files that are compressed once: gzip, bzip2, xz and zstandard, told by how they begin."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError
+
+MOST_BYTES = 256 * 2**20  # that are inflated into memory
+ENDINGS = (".gz", ".bz2", ".xz", ".zst")
+_GZIP, _BZIP2, _XZ, _ZSTANDARD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
+LONGEST_MARK = 6
+
+
+def compressed(start: bytes) -> bool:
+    """Whether a file that begins so is compressed."""
+    return start.startswith((_GZIP, _BZIP2, _XZ, _ZSTANDARD))
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether a file is compressed."""
+    with path.open("rb") as file:
+        return compressed(file.read(LONGEST_MARK))
+
+
+def is_zstandard(path: Path) -> bool:
+    """Whether a file is compressed by zstandard, which Python's own tarfile does not know."""
+    with path.open("rb") as file:
+        return file.read(LONGEST_MARK).startswith(_ZSTANDARD)
+
+
+@contextmanager
+def opened(source: Path | bytes) -> Iterator[IO[bytes]]:
+    """The content of a file, or of its bytes, as a stream that inflates while it is read; a plain one as it is.
+
+    Args:
+        source: the file, or its bytes.
+    """
+    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
+        start = file.read(LONGEST_MARK)
+        file.seek(0)
+        inflating = _inflating(file, start)
+        yield file if inflating is None else io.BufferedReader(inflating)
+
+
+def _inflating(file: IO[bytes], start: bytes) -> Any:
+    """A stream over a compressed one; None where it is not compressed."""
+    if start.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=file)
+    if start.startswith(_BZIP2):
+        return bz2.BZ2File(file)
+    if start.startswith(_XZ):
+        return lzma.LZMAFile(file)
+    if start.startswith(_ZSTANDARD):
+        import pyarrow as pa
+
+        return pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
+    return None
+
+
+def inflated(stream: IO[bytes]) -> io.BytesIO:
+    """What is left of a stream that inflates, in memory.
+
+    Raises:
+        PacketFileError: it is more than memory should hold.
+    """
+    content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise PacketFileError(f"more than {MOST_BYTES} bytes when it is inflated: unpack it first")
+    return io.BytesIO(content)

@@ -1,0 +1,147 @@
+"""Which column of somebody's table says what of their stamps: guessed by name, or as they say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.found import kind_at
+from astrid_ml.nearest import nearest
+from astrid_ml.tables import SUFFIXES, read_table
+
+# Role -> the names that tables give it, best first.
+ROLES: dict[str, tuple[str, ...]] = {
+    "id": ("id", "sample_id", "candid", "diaSourceId", "alert_id", "alertId", "source_id"),
+    "group": ("group_id", "objectId", "object_id", "oid", "diaObjectId", "object", "name"),
+    "label": ("label", "labels", "y", "target", "is_real", "isreal", "real", "class"),
+    "ra": ("ra", "ra_deg", "raj2000", "meanra"),
+    "dec": ("dec", "dec_deg", "decj2000", "decl", "meandec"),
+    "mjd": ("mjd", "mjdobs", "mjd_obs"),
+    "jd": ("jd",),
+    "filter": ("filter", "band", "fid", "filt"),
+    "mission": ("mission", "survey"),
+    "file": ("file", "filename", "path", "file_name", "stamp"),
+}
+OWN = ("array", "row", "image", "sky", "normalised", "source", "stamp_h", "stamp_w", "peak_snr", "label_source")
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table by its name; of FITS files those that begin with one. A .txt is none unless said."""
+    name = path.name.lower().removesuffix(".gz")
+    if name.endswith((".fits", ".fit")):
+        return kind_at(path) == "a FITS table"
+    return name.endswith(SUFFIXES) and not name.endswith((".txt", ".dat"))
+
+
+def columns_of(names: Collection[str], given: Mapping[str, str], file: str) -> dict[str, str]:
+    """Role -> column.
+
+    Args:
+        names: of the table's columns.
+        given: what the user says.
+        file: for the messages.
+
+    Raises:
+        UserError: a role or a column that is not there.
+    """
+    strange = sorted(set(given) - set(ROLES))
+    if strange:
+        fix = nearest(strange[0], ROLES) or "choose one of them"
+        raise UserError(f"preprocessing.columns of {', '.join(ROLES)}", strange[0], fix)
+    absent = [column for column in given.values() if column not in names]
+    if absent:
+        fix = nearest(absent[0], names) or f"choose among {', '.join(list(names)[:12])}"
+        raise UserError(f"a column of {file}", absent[0], fix)
+    folded = {name.lower(): name for name in reversed(list(names))}
+    found: dict[str, str] = dict(given)
+    for role, words in ROLES.items():
+        column = next((folded[word.lower()] for word in words if word.lower() in folded), None)
+        if role not in found and column is not None and column not in found.values():
+            found[role] = column
+    return found
+
+
+def read_rows(path: Path, given: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str], dict[int, str]]:
+    """A table of samples, one row for each stamp, in their order.
+
+    Args:
+        path: of the table.
+        given: role -> column, as the user says it.
+
+    Returns:
+        the rows, with ids and groups as text; role -> column; (row from 0 -> reason) of those that cannot be used,
+        which stand in the rows with nulls.
+
+    Raises:
+        UserError: it is no table, or lacks a column that was named.
+    """
+    names = [str(name) for name in read_table(path, {}).rows.columns]
+    roles = columns_of(names, given, path.name)
+    asked = {roles[role]: "text" for role in ("id", "group", "file") if role in roles}
+    read = read_table(path, {}, asked)
+    lost = {row - 1: reason for row, reason in read.dropped}
+    total = len(read.rows) + len(lost)
+    places = [row for row in range(total) if row not in lost]
+    rows = read.rows.set_index(pd.Index(places)).reindex(range(total)) if lost else read.rows
+    if "id" in roles:
+        empty = rows[roles["id"]].isna()
+        lost |= {int(row): f"{roles['id']} is empty" for row in np.flatnonzero(empty) if int(row) not in lost}
+    return rows.reset_index(drop=True), roles, lost
+
+
+def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: int) -> pd.DataFrame:
+    """Index columns of samples: those of the roles under our names, and every other number and text as it is.
+
+    Args:
+        rows: of the table, some of them.
+        roles: role -> column.
+        stem: of the file, for ids where the table has none.
+        first: number of the first row.
+
+    Raises:
+        ValueError: labels or positions that are no numbers.
+    """
+    numbered = pd.Series([f"{stem}-{first + n}" for n in range(len(rows))], index=rows.index, dtype="string")
+    out = pd.DataFrame({"id": rows[roles["id"]].astype("string") if "id" in roles else numbered})
+    group = rows[roles["group"]].astype("string") if "group" in roles else out["id"]
+    out["group_id"] = group.fillna(out["id"])
+    for role in ("ra", "dec", "mjd"):
+        out[role] = _numbers(rows, roles.get(role))
+    if "mjd" not in roles and "jd" in roles:
+        out["mjd"] = _numbers(rows, roles["jd"]) - 2400000.5
+    if "label" in roles:
+        out["label"] = _labels(rows[roles["label"]])
+    taken = {*out.columns, *roles.values(), *OWN, "filter", "mission", "label"}
+    for name in rows.columns:
+        if name not in taken and str(name).isidentifier() and _is_plain(rows[name]):
+            out[str(name)] = rows[name]
+    return out
+
+
+def _numbers(rows: pd.DataFrame, column: str | None) -> pd.Series[float]:
+    if column is None:
+        return pd.Series(np.nan, index=rows.index, dtype="float64")
+    return pd.to_numeric(rows[column]).astype("float64")
+
+
+def _labels(values: pd.Series[Any]) -> pd.Series[Any]:
+    """0 and 1 as numbers, however they are written; names of classes as texts."""
+    words = {"true": 1, "false": 0, "1": 1, "0": 0, "1.0": 1, "0.0": 0, "real": 1, "bogus": 0}
+    texts = values.astype("string").str.strip()
+    known = texts.dropna()
+    if known.str.lower().isin(words).all():
+        return texts.str.lower().map(words).astype("Int8")
+    return texts
+
+
+def _is_plain(values: pd.Series[Any]) -> bool:
+    return values.dtype.kind in "fiub" or isinstance(values.dtype, pd.StringDtype) or _all_texts(values)
+
+
+def _all_texts(values: pd.Series[Any]) -> bool:
+    return values.dtype.kind == "O" and all(isinstance(value, str) for value in values.dropna())

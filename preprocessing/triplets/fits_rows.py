@@ -1,0 +1,105 @@
+"""Stamps of a FITS file each (or three), named by a table: by columns of files, or by their ids."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.alerts.stamp_fits import DAMAGE, StampError, open_fits, read_stamp, unpacked
+from astrid_ml.preprocessing.triplets.layout import CHANNELS, canonical_channel
+from astrid_ml.types import Floats32
+
+ENDINGS = (".fits", ".fits.gz", ".fit", ".fts")
+
+
+def files_of(rows: pd.DataFrame, roles: Mapping[str, str], folder: Path) -> list[tuple[Path, ...]] | None:
+    """The files of each row: three by columns of the channels, else one; None where the table names none that exist.
+
+    Args:
+        rows: of the table.
+        roles: role -> column.
+        folder: of the table, below which names are looked for.
+    """
+    by_channel = {canonical_channel(str(name)): str(name) for name in rows.columns if canonical_channel(str(name))}
+    if set(by_channel) == set(CHANNELS) and _are_files(rows[by_channel["science"]]):
+        return [tuple(folder / str(row[by_channel[name]]) for name in CHANNELS) for _, row in rows.iterrows()]
+    if "file" in roles and _are_files(rows[roles["file"]]):
+        return [(folder / str(name),) for name in rows[roles["file"]]]
+    if "id" in roles:
+        for ending in ENDINGS:
+            found = [folder / f"{name}{ending}" for name in rows[roles["id"]]]
+            if found and found[0].is_file():
+                return [(path,) for path in found]
+    return None
+
+
+def _are_files(names: Any) -> bool:
+    known = names.dropna().astype(str)
+    return len(known) > 0 and bool(known.str.lower().str.endswith(ENDINGS).all())
+
+
+def read_row(paths: Sequence[Path], channels: Sequence[str]) -> Floats32:
+    """(3, h, w): science, reference, difference of one row's files.
+
+    Args:
+        paths: one file, or three in the order of the channels.
+        channels: order of the planes in one file, where its extensions do not name them.
+
+    Raises:
+        StampError: a file is not there, is damaged, or holds no three planes.
+    """
+    absent = next((path for path in paths if not path.is_file()), None)
+    if absent is not None:
+        raise StampError(f"no file {absent.name}")
+    planes = [read_stamp(path.read_bytes()) for path in paths] if len(paths) > 1 else _planes(paths[0], channels)
+    if len({plane.shape for plane in planes}) != 1:
+        raise StampError("stamps of different sizes")
+    return np.stack(planes)
+
+
+def _planes(path: Path, channels: Sequence[str]) -> list[Floats32]:
+    named: dict[str, Floats32] = {}
+    images: list[Floats32] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with open_fits(unpacked(path.read_bytes())) as hdus:
+            try:
+                for hdu in hdus:
+                    if getattr(hdu, "data", None) is not None and np.ndim(hdu.data) in (2, 3):
+                        image = np.asarray(hdu.data, dtype=np.float32)
+                        images += [image] if image.ndim == 2 else list(_cube(image, len(channels)))
+                        name = canonical_channel(str(hdu.header.get("STAMP_TYPE", hdu.name)))
+                        if name and image.ndim == 2:
+                            named[name] = image
+            except DAMAGE as error:
+                raise StampError("damaged FITS file") from error
+    if set(named) == set(CHANNELS):
+        return [named[name] for name in CHANNELS]
+    if len(images) != len(channels):
+        raise StampError(f"{len(images)} planes where {len(channels)} channels were said")
+    places = {canonical_channel(name): place for place, name in enumerate(channels)}
+    return [images[places[name]] for name in CHANNELS]
+
+
+def _cube(image: Floats32, count: int) -> Floats32:
+    """A cube as planes: the axis of as many as there are channels, the first or the last."""
+    if image.shape[0] != count and image.shape[-1] == count:
+        return np.moveaxis(image, -1, 0)
+    return image
+
+
+def refuse_unnamed(tables: Sequence[Path]) -> None:
+    """Say what a table of FITS stamps must have.
+
+    Raises:
+        UserError: always.
+    """
+    got = ", ".join(path.name for path in tables[:4]) or "no table"
+    fix = "add the column, or name yours: preprocessing.columns.file=COLUMN"
+    raise UserError("a table with a column of FITS files (file; or science, reference, difference)", got, fix)

@@ -1,0 +1,185 @@
+"""How somebody's stamps lie in their arrays: which axis is which, in which order the channels stand.
+
+What is not said is guessed, and kept only where the shapes leave one answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.triplets.stacks import Stack
+from astrid_ml.types import Array, Floats32
+
+CHANNELS = ("science", "reference", "difference")
+ALIASES = {
+    "science": ("science", "sci", "new", "cutoutscience", "target", "search"),
+    "reference": ("reference", "ref", "template", "templ", "tmpl", "cutouttemplate", "cutoutreference"),
+    "difference": ("difference", "diff", "sub", "cutoutdifference"),
+}
+ARRAYS = ("triplets", "stamps", "images", "cutouts", "x", "data", "image", "features")  # usual names, best first
+LETTERS = "ncyx"
+_FLAT = 2  # axes of an array that holds each triplet as one row
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How arrays become stamps.
+
+    Args:
+        stacks: names of the arrays: one, or one for each channel.
+        samples: how many.
+        axes: of the array, a letter each: n (sample), c (channel), y, x; of arrays for each channel without c.
+        order: places of science, reference and difference among the channels of the array.
+        shape: of the array; for a flat one that of each row.
+    """
+
+    stacks: tuple[str, ...]
+    samples: int
+    axes: str
+    order: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def words(self) -> str:
+        """For the user to confirm."""
+        names = ", ".join(filter(None, self.stacks)) or "the array"
+        size = "x".join(str(length) for length in self.shape)
+        return f"{names} of {size}: axes {self.axes}, channels {', '.join(self.named)}"
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The channels in the order of the array."""
+        places = {place: name for name, place in zip(CHANNELS, self.order, strict=True)}
+        return tuple(places.get(place, "unused") for place in range(max(places) + 1))
+
+    def stamps(self, arrays: Sequence[Array]) -> Floats32:
+        """(n, 3, y, x) float32: science, reference, difference.
+
+        Args:
+            arrays: some samples of each of ``stacks``.
+        """
+        if len(arrays) > 1:
+            within = [np.transpose(part, [self.axes.index(letter) for letter in "nyx"]) for part in arrays]
+            return np.stack(within, axis=1).astype(np.float32)
+        whole = arrays[0]
+        if whole.ndim == _FLAT:
+            whole = whole.reshape(len(whole), *self.shape[1:])
+        whole = np.transpose(whole, [self.axes.index(letter) for letter in LETTERS])
+        return np.ascontiguousarray(whole[:, list(self.order)], dtype=np.float32)
+
+
+def canonical_channel(name: str) -> str | None:
+    """The channel that a name means; None for none of them."""
+    plain = name.rpartition("/")[2].lower().replace("_stamp", "").replace("_image", "").replace("stampdata", "")
+    return next((channel for channel, names in ALIASES.items() if plain.strip("._") in names), None)
+
+
+def layout_of(
+    stacks: Sequence[Stack], axes: str | None, channels: Sequence[str], named: Sequence[str], file: str
+) -> Layout:
+    """The layout of a container's arrays.
+
+    Args:
+        stacks: those that are in it.
+        axes: letters, if they were said.
+        channels: their order in the array.
+        named: arrays, if they were said.
+        file: for the messages.
+
+    Raises:
+        UserError: none or several of them could be the stamps; axes that do not fit; more than one answer.
+    """
+    order = _order(channels)
+    usable = [stack for stack in stacks if stack.numbers and len(stack.shape) >= (2 if axes else 3)]
+    if named:
+        absent = sorted(set(named) - {stack.name for stack in stacks})
+        if absent:
+            have = ", ".join(f"{stack.name} {stack.shape}" for stack in stacks) or "none"
+            raise UserError(f"arrays of {file} among {have}", ", ".join(absent), "choose among them by name")
+        usable = [next(stack for stack in stacks if stack.name == name) for name in named]
+    else:
+        usable = _likely(usable)
+    if len(usable) == len(CHANNELS) and len({stack.shape for stack in usable}) == 1:
+        return _apart(usable, axes, bool(named), file)
+    if len(usable) != 1:
+        have = ", ".join(f"{stack.name or 'one'} {stack.shape}" for stack in stacks) or "no array"
+        raise UserError(
+            f"one array of stamps in {file}, or one for each channel", have, "name it: preprocessing.stack="
+        )
+    return _together(usable[0], axes, order, len(channels), file)
+
+
+def _order(channels: Sequence[str]) -> tuple[int, ...]:
+    meant = [canonical_channel(name) for name in channels]
+    if any(meant.count(name) != 1 for name in CHANNELS):
+        got = ", ".join(channels)
+        raise UserError("preprocessing.channels with science, reference and difference once each", got, "name them so")
+    return tuple(meant.index(name) for name in CHANNELS)
+
+
+def _likely(stacks: Sequence[Stack]) -> list[Stack]:
+    """Those that are named as the three channels, else the one of a usual name, else all."""
+    by_channel = {canonical_channel(stack.name): stack for stack in stacks if canonical_channel(stack.name)}
+    if set(by_channel) == set(CHANNELS):
+        return [by_channel[name] for name in CHANNELS]
+    for name in ARRAYS:
+        found = [stack for stack in stacks if stack.name.rpartition("/")[2].lower() == name]
+        if len(found) == 1:
+            return found
+    return list(stacks)
+
+
+def _apart(stacks: Sequence[Stack], axes: str | None, said: bool, file: str) -> Layout:
+    shape = stacks[0].shape
+    letters = (axes or "nyx").replace("c", "")
+    if len(shape) != len("nyx") or sorted(letters) != sorted("nyx"):
+        raise UserError(f"arrays of {file} for each channel with the axes n, y, x", f"{shape}, {axes}", "check them")
+    ordered = stacks if said else sorted(stacks, key=lambda stack: CHANNELS.index(str(canonical_channel(stack.name))))
+    names = tuple(stack.name for stack in ordered)
+    return Layout(names, shape[letters.index("n")], letters, (0, 1, 2), shape)
+
+
+def _together(stack: Stack, axes: str | None, order: tuple[int, ...], count: int, file: str) -> Layout:
+    shape = stack.shape
+    if axes is not None:
+        shape = _said(shape, axes, count, file)
+    elif len(shape) == len(LETTERS):
+        axes = _guessed(shape, count, file)
+    else:
+        got = f"{stack.name or 'an array'} of shape {shape}"
+        raise UserError(f"stamps of {file} in an array of four axes", got, "say preprocessing.axes=ncyx or nyxc")
+    return Layout((stack.name,), shape[axes.index("n")], axes, order, shape)
+
+
+def _said(shape: tuple[int, ...], axes: str, count: int, file: str) -> tuple[int, ...]:
+    if sorted(axes) != sorted(LETTERS):
+        raise UserError("preprocessing.axes of the letters n, c, y, x, each once", axes, "for instance nyxc")
+    if len(shape) == _FLAT and axes[0] == "n":  # each row is a whole triplet
+        side = round((shape[1] / count) ** 0.5)
+        if shape[1] != count * side * side:
+            raise UserError(f"rows of {file} that are square stamps", f"{shape[1]} numbers", "give them as four axes")
+        shape = (shape[0], *(count if letter == "c" else side for letter in axes[1:]))
+    if len(shape) != len(axes) or shape[axes.index("c")] != count:
+        got = f"axes {axes} and the shape {shape}"
+        fix = f"say the axes in the array's order; c must have {count}, as preprocessing.channels"
+        raise UserError(f"axes of {file} that fit its shape", got, fix)
+    return shape
+
+
+def _guessed(shape: tuple[int, ...], count: int, file: str) -> str:
+    """Samples first, unless that leaves no channels; two sides alike. Only one answer counts."""
+    found = []
+    for axes in ("ncyx", "nyxc", "yxcn", "cyxn"):
+        size = {letter: shape[axes.index(letter)] for letter in LETTERS}
+        if size["c"] == count and size["y"] == size["x"] and size["y"] > count:
+            found.append(axes)
+    first = [axes for axes in found if axes.startswith("n")] or found
+    if len(first) != 1:
+        got = f"the shape {shape}, which fits {' and '.join(first) or 'no order of axes'}"
+        fix = "say preprocessing.axes=nyxc (samples, rows, columns, channels) or as it is"
+        raise UserError(f"stamps of {file} with {count} channels and square sides", got, fix)
+    return first[0]

@@ -1,0 +1,174 @@
+"""Sets of somebody's stamps: a container of arrays, the table of its rows, and what was made of both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.alerts.files import table_has_cutouts
+from astrid_ml.preprocessing.triplets.columns import columns_of, is_table, read_rows
+from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, layout_of
+from astrid_ml.preprocessing.triplets.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in
+from astrid_ml.walk import walk
+
+# Words of a file's name that say what it is, not whose: what is left of an array's name and a table's pairs them.
+_KINDS = {"triplets", "triplet", "stamps", "stamp", "images", "image", "cutouts", "cand", "cands", "candidates",
+          "labels", "table", "meta", "metadata", "norm", "data", "index"}  # fmt: skip
+_OWN = ("dataset.json", "predictions.parquet")  # in folders with these nothing is a user's: dataset= takes the first
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the user said of the stamps.
+
+    Args:
+        axes: letters of the array's axes.
+        channels: their order in the array.
+        stack: names of arrays in the container.
+        table: the table, where several lie there.
+        columns: role -> column.
+    """
+
+    axes: str | None = None
+    channels: tuple[str, ...] = CHANNELS
+    stack: tuple[str, ...] = ()
+    table: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StampSet:
+    """A container and its table.
+
+    Args:
+        container: file, or folder of zarr.
+        table: of its rows; None where the container holds them, or nobody does.
+    """
+
+    container: Path
+    table: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What it is read from."""
+        inside = tuple(sorted(walk(self.container))) if self.container.is_dir() else (self.container,)
+        return inside if self.table is None else (*inside, self.table)
+
+
+def containers_below(raw: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Containers of arrays and tables below some paths, sorted; a folder of zarr is one container."""
+    files = sorted(walk(raw))
+    zarrs = {parent for path in files for parent in path.parents if parent.suffix == ".zarr"}
+    own = {path.parent for path in files if path.name in _OWN}
+    loose = [path for path in files if not zarrs.intersection(path.parents) and not own.intersection(path.parents)]
+    arrays = [path for path in loose if path.suffix.lower() in CONTAINERS and _holds_arrays(path)]
+    tables = [path for path in loose if is_table(path) and path not in arrays]
+    return sorted([*arrays, *zarrs]), tables
+
+
+def _holds_arrays(path: Path) -> bool:
+    """Whether a table has columns of lists that could be stamps, and is no table of packets."""
+    if path.suffix.lower() not in TABLES:
+        return True
+    try:
+        stacks = stacks_in(path)
+    except ValueError:
+        return False
+    several = [stack for stack in stacks if len(stack.shape) > 1]
+    return bool(several) and (path.suffix == ".arrow" or not table_has_cutouts(path))
+
+
+def pair(containers: Sequence[Path], tables: Sequence[Path], said: Reading) -> list[StampSet]:
+    """Each container with its table: the one that was said, of the same name but for words of kind, or the only one.
+
+    Raises:
+        UserError: several tables could be it.
+    """
+    return [StampSet(path, said.table or _beside(path, tables)) for path in containers]
+
+
+def _beside(container: Path, tables: Sequence[Path]) -> Path | None:
+    here = [table for table in tables if table.parent == container.parent]
+    same = [table for table in here if _words(table) == _words(container)]
+    found = same or here
+    if len(found) > 1:
+        got = ", ".join(table.name for table in found[:5])
+        raise UserError(f"one table beside {container.name}", got, "name it: preprocessing.table=FILE")
+    if found and container.suffix.lower() in TABLES and not same:
+        return None  # it has columns of its own
+    return found[0] if found else None
+
+
+def _words(path: Path) -> frozenset[str]:
+    stem = path.name.lower()
+    while "." in stem and Path(stem).suffix in (*CONTAINERS, ".csv", ".tsv", ".txt", ".ecsv", ".fits", ".gz", ".xml"):
+        stem = Path(stem).stem
+    return frozenset(re.split(r"[\W_]+", stem)) - _KINDS
+
+
+def open_set(found: StampSet, said: Reading) -> tuple[Layout, pd.DataFrame, dict[str, str], dict[int, str]]:
+    """What a set is: layout, rows of its table, role -> column, and (row from 0 -> reason) of rows that are no samples.
+
+    Raises:
+        UserError: no layout fits, or the table has another number of rows.
+        ValueError: a damaged file.
+    """
+    state = tuple((path, path.stat().st_mtime_ns) for path in found.files)
+    return _opened(found, said.axes, said.channels, said.stack, tuple(sorted(said.columns.items())), state)
+
+
+@lru_cache(maxsize=2)
+def _opened(
+    found: StampSet,
+    axes: str | None,
+    channels: tuple[str, ...],
+    stack: tuple[str, ...],
+    columns: tuple[tuple[str, str], ...],
+    _: tuple[tuple[Path, int], ...],
+) -> tuple[Layout, pd.DataFrame, dict[str, str], dict[int, str]]:
+    stacks = stacks_in(found.container)
+    layout = layout_of(stacks, axes, channels, stack, found.container.name)
+    inner = _inner(found.container, stacks, layout)
+    if found.table is None:
+        roles = columns_of([str(name) for name in inner.columns], dict(columns), found.container.name)
+        return layout, inner, roles, {}
+    rows, roles, lost = read_rows(found.table, dict(columns))
+    if len(rows) != layout.samples:
+        got = f"{len(rows)} rows in {found.table.name} beside {layout.samples} stamps ({layout.words})"
+        fix = "give the table of these stamps (preprocessing.table=), or say preprocessing.axes="
+        raise UserError("a table with one row for each stamp", got, fix)
+    more = inner[[name for name in inner.columns if name not in rows]]
+    whole = pd.concat([rows, more], axis=1)
+    return layout, whole, columns_of([str(name) for name in whole.columns], roles, found.table.name), lost
+
+
+def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:
+    """Columns that the container itself holds beside its stamps."""
+    n = layout.samples
+    if path.suffix.lower() in (".parquet", ".pq"):
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            names = [item.name for item in file.schema_arrow if item.name not in {stack.name for stack in stacks}]
+            kept: pd.DataFrame = file.read(columns=names).to_pandas()
+            return kept
+    if path.suffix.lower() == ".arrow":
+        from astrid_ml.preprocessing.triplets.stacks import arrow_table
+
+        table = arrow_table(path)
+        rest: pd.DataFrame = table.select([n for n in table.column_names if n not in layout.stacks]).to_pandas()
+        return rest
+    flat = [stack for stack in stacks if stack.shape in ((n,), (n, 1)) and stack.name not in layout.stacks]
+    columns = {stack.name.rpartition("/")[2]: read_stack(path, stack.name, 0, n).reshape(n) for stack in flat}
+    made = pd.DataFrame(columns, index=pd.RangeIndex(n))
+    texts = [name for name in made.columns if made[name].dtype.kind not in "fiub"]
+    for name in texts:
+        values = made[name].astype("string")
+        made[name] = values.mask(values == "")
+    return made

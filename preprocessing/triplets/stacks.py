@@ -1,0 +1,263 @@
+"""Arrays in the containers that people keep stamps in: which there are, and some rows of one.
+
+Only headers are read to say which there are. Of tables (parquet, and Hugging Face's folders of Arrow files) a column of
+lists is an array.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from astrid_ml.errors import UserError
+from astrid_ml.files import read_array, read_arrays
+from astrid_ml.types import Array
+
+TABLES = (".parquet", ".pq", ".arrow")
+HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
+CONTAINERS = (".npy", ".npz", *HDF5, ".zarr", *TABLES)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """An array in a container.
+
+    Args:
+        name: of the array; empty where the container is one array.
+        shape: its own; of a column of lists (rows, then the lengths of the first row's lists).
+        numbers: whether it holds numbers.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    numbers: bool = True
+
+
+def stacks_in(path: Path) -> list[Stack]:
+    """The arrays of a container.
+
+    Raises:
+        UserError: a library that is not installed.
+        ValueError: the file is damaged; the message says how.
+    """
+    try:
+        return _LISTERS[_kind(path)](path)
+    except (UserError, ValueError):
+        raise
+    except Exception as error:  # of five libraries, each with errors of its own
+        raise ValueError(f"{path.name} cannot be read ({str(error)[:80]})") from error
+
+
+def read_stack(path: Path, name: str, first: int, past: int) -> Array:
+    """Rows of an array of a container.
+
+    Args:
+        path: the container.
+        name: of the array in it.
+        first, past: rows along its first axis.
+
+    Raises:
+        UserError: a library that is not installed.
+        ValueError: the file is damaged; the message says how.
+    """
+    try:
+        return np.asarray(_READERS[_kind(path)](path, name, first, past))
+    except UserError as error:
+        raise ValueError(error.got) from error
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path.name} cannot be read ({str(error)[:80]})") from error
+
+
+def _kind(path: Path) -> str:
+    ending = path.suffix.lower()
+    return ".h5" if ending in HDF5 else ".parquet" if ending in (".parquet", ".pq") else ending
+
+
+def _list_npy(path: Path) -> list[Stack]:
+    try:
+        array = read_array(path, "r")
+    except UserError as error:
+        raise ValueError(error.got) from error
+    return [Stack("", array.shape, array.dtype.kind in "fiub")]
+
+
+def _read_npy(path: Path, _: str, first: int, past: int) -> Array:
+    return np.array(read_array(path, "r")[first:past])
+
+
+def _list_npz(path: Path) -> list[Stack]:
+    out = []
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            with archive.open(member) as stream:
+                version = np.lib.format.read_magic(stream)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(stream)
+            out.append(Stack(member.removesuffix(".npy"), tuple(shape), dtype.kind in "fiub"))
+    return out
+
+
+def _read_npz(path: Path, name: str, first: int, past: int) -> Array:
+    return np.array(read_arrays(path, [name])[name][first:past])
+
+
+def _list_hdf5(path: Path) -> list[Stack]:
+    import h5py
+
+    out: list[Stack] = []
+
+    def visit(name: str, part: Any) -> None:
+        if isinstance(part, h5py.Dataset) and part.shape:
+            out.append(Stack(name, tuple(part.shape), part.dtype.kind in "fiub"))
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return out
+
+
+def _read_hdf5(path: Path, name: str, first: int, past: int) -> Array:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        part = file[name]
+        if part.dtype.kind == "O":
+            return np.array([_text(value) for value in part[first:past]], dtype=object)
+        return np.array(part[first:past])
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _zarr() -> Any:
+    try:
+        import zarr
+    except ImportError as error:
+        fix = "pip install 'astrid-ml[zarr]', or give npy, npz, HDF5 or parquet"
+        raise UserError("the library zarr, which reads such folders", "it is not installed", fix) from error
+    return zarr
+
+
+def _list_zarr(path: Path) -> list[Stack]:
+    zarr = _zarr()
+    opened = zarr.open(str(path), mode="r")
+    if isinstance(opened, zarr.Array):
+        return [Stack("", tuple(opened.shape), opened.dtype.kind in "fiub")]
+    return [Stack(name, tuple(part.shape), part.dtype.kind in "fiub") for name, part in sorted(opened.arrays())]
+
+
+def _read_zarr(path: Path, name: str, first: int, past: int) -> Array:
+    opened = _zarr().open(str(path), mode="r")
+    return np.array((opened[name] if name else opened)[first:past])
+
+
+def _list_parquet(path: Path) -> list[Stack]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        rows = file.metadata.num_rows
+        names = [field.name for field in file.schema_arrow if _depth(field.type)]
+        first = next(file.iter_batches(batch_size=1, columns=names), None) if names and rows else None
+        return [] if first is None else list(_stacks_of(first, rows))
+
+
+def _read_parquet(path: Path, name: str, first: int, past: int) -> Array:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts, start = [], 0
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            rows = file.metadata.row_group(number).num_rows
+            if start < past and start + rows > first:
+                column = file.read_row_group(number, [name])[name]
+                parts.append(column.slice(max(first - start, 0), min(past, start + rows) - max(first, start)))
+            start += rows
+    return _array(pa.chunked_array([chunk for part in parts for chunk in part.chunks]), name)
+
+
+def arrow_table(path: Path) -> Any:
+    """A table of an Arrow file, mapped: a stream, as Hugging Face writes it, or a file."""
+    import pyarrow as pa
+
+    mapped = pa.memory_map(str(path))
+    try:
+        return pa.ipc.open_stream(mapped).read_all()
+    except pa.ArrowInvalid:
+        mapped.seek(0)
+        return pa.ipc.open_file(mapped).read_all()
+
+
+def _list_arrow(path: Path) -> list[Stack]:
+    table = arrow_table(path)
+    names = [field.name for field in table.schema if _depth(field.type)]
+    return list(_stacks_of(table.select(names).slice(0, 1), len(table))) if names and len(table) else []
+
+
+def _read_arrow(path: Path, name: str, first: int, past: int) -> Array:
+    return _array(arrow_table(path)[name].slice(first, past - first), name)
+
+
+def _depth(kind: Any) -> int:
+    """How many lists stand within each other in a column's type, with numbers in the innermost; 0 for none."""
+    import pyarrow as pa
+
+    depth = 0
+    while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        kind, depth = kind.value_type, depth + 1
+    return depth if pa.types.is_floating(kind) or pa.types.is_integer(kind) else 0
+
+
+def _stacks_of(first: Any, rows: int) -> Iterator[Stack]:
+    for name in first.schema.names:
+        value, shape = first[name][0].as_py(), [rows]
+        while isinstance(value, list):
+            shape.append(len(value))
+            value = value[0] if value else None
+        yield Stack(name, tuple(shape))
+
+
+def _array(column: Any, name: str) -> Array:
+    """A column of lists of one length each as one array.
+
+    Raises:
+        ValueError: lists of different lengths, or rows without one.
+    """
+    import pyarrow as pa
+
+    flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if flat.null_count:
+        raise ValueError(f"{flat.null_count} rows without {name}")
+    shape = [len(flat)]
+    while _depth(flat.type):
+        flat = flat.flatten()
+        if shape[-1] and len(flat) % math.prod(shape):
+            raise ValueError(f"lists of different lengths in {name}")
+        shape.append(len(flat) // max(1, math.prod(shape)))
+    return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(shape)
+
+
+_LISTERS: dict[str, Callable[[Path], list[Stack]]] = {
+    ".npy": _list_npy,
+    ".npz": _list_npz,
+    ".h5": _list_hdf5,
+    ".zarr": _list_zarr,
+    ".parquet": _list_parquet,
+    ".arrow": _list_arrow,
+}
+_READERS: dict[str, Callable[[Path, str, int, int], Array]] = {
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".h5": _read_hdf5,
+    ".zarr": _read_zarr,
+    ".parquet": _read_parquet,
+    ".arrow": _read_arrow,
+}

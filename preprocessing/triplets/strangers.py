@@ -1,0 +1,206 @@
+"""Samples of somebody's stamps: what their table and their survey say of each, and how it was normalised before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.contracts.pipeline import UnitWriter
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.alerts.stamp_fits import StampError
+from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.preprocessing.surveys.registry import Surveys
+from astrid_ml.preprocessing.surveys.survey import Survey
+from astrid_ml.preprocessing.triplets.columns import read_rows, records_of
+from astrid_ml.preprocessing.triplets.fits_rows import files_of, read_row
+from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
+from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, open_set
+from astrid_ml.preprocessing.triplets.stacks import read_stack
+from astrid_ml.types import Floats32, Ints, Mask
+
+_SKY = {"kept": "included", "subtracted": "subtracted"}
+
+
+@dataclass(frozen=True)
+class FitsSet:
+    """A table that names FITS files.
+
+    Args:
+        table: of the samples.
+        files: of each row.
+    """
+
+    table: Path
+    files: tuple[tuple[Path, ...], ...]
+
+
+def fits_sets(tables: Sequence[Path], said: Reading) -> list[FitsSet]:
+    """The tables that name FITS files which exist, each with those files."""
+    out = []
+    for table in tables if said.table is None else [said.table]:
+        try:
+            rows, roles, _ = read_rows(table, said.columns)
+        except UserError:
+            if said.table is not None:
+                raise
+            continue  # some other table, or none
+        files = files_of(rows, roles, table.parent)
+        if files is not None and any(path.is_file() for row in files for path in row):
+            out.append(FitsSet(table, tuple(files)))
+    return out
+
+
+@dataclass(frozen=True)
+class GivenStamps:
+    """Some stamps with what was said of them.
+
+    Args:
+        stamps: (n, 3, h, w): science, reference, difference, as they came.
+        records: index columns, n rows.
+        reasons: why a sample cannot be used; empty where it can.
+        roles: role -> column of the table.
+        rows: of the table.
+        source: the file's name.
+    """
+
+    stamps: Floats32
+    records: pd.DataFrame
+    reasons: list[str]
+    roles: Mapping[str, str]
+    rows: pd.DataFrame
+    source: str
+
+
+def write_rows(found: StampSet, said: Reading, run: tuple[int, int], writer: UnitWriter, surveys: Surveys) -> None:
+    """Samples of some rows of a container.
+
+    Raises:
+        UserError: no layout fits, or the table has another number of rows.
+        ValueError: a damaged file, or values that are no numbers.
+    """
+    first, past = run
+    layout, rows, roles, lost = open_set(found, said)
+    if layout.axes.startswith("n"):
+        parts = [read_stack(found.container, name, first, past) for name in layout.stacks]
+    else:  # samples are the last axis: the array is read whole
+        axis = layout.axes.index("n")
+        wholes = [read_stack(found.container, name, 0, layout.shape[0]) for name in layout.stacks]
+        parts = [np.take(whole, range(first, past), axis=axis) for whole in wholes]
+    some = rows.iloc[first:past].reset_index(drop=True)
+    reasons = [lost.get(row, "") for row in range(first, past)]
+    records = records_of(some, roles, found.container.stem, first)
+    add_samples(GivenStamps(layout.stamps(parts), records, reasons, roles, some, found.container.name), writer, surveys)
+
+
+def write_fits(found: FitsSet, said: Reading, run: tuple[int, int], writer: UnitWriter, surveys: Surveys) -> None:
+    """Samples of some rows of a table that names FITS files; those of one size together."""
+    rows, roles, lost = read_rows(found.table, said.columns)
+    records = records_of(rows, roles, found.table.stem, 0)
+    by_shape: dict[tuple[int, ...], list[tuple[int, Floats32]]] = {}
+    for row in range(*run):
+        try:
+            stamps = read_row(found.files[row], said.channels)
+        except StampError as error:
+            writer.drop(str(records["id"].iloc[row]), str(error))
+            continue
+        by_shape.setdefault(stamps.shape, []).append((row, stamps))
+    for group in by_shape.values():
+        places = [row for row, _ in group]
+        stamps = np.stack([image for _, image in group])
+        some, own = (table.iloc[places].reset_index(drop=True) for table in (rows, records))
+        reasons = [lost.get(row, "") for row in places]
+        add_samples(GivenStamps(stamps, own, reasons, roles, some, found.table.name), writer, surveys)
+
+
+def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> None:
+    """Give samples to the writer; one without a pixel or an id is dropped by name."""
+    stamps, sizes = without_padding(given.stamps)
+    empty: Mask = np.asarray(~np.isfinite(stamps).any(axis=(1, 2, 3)))
+    reasons = [reason or ("no finite pixel" if none else "") for reason, none in zip(given.reasons, empty, strict=True)]
+    for name, reason in zip(given.records["id"], reasons, strict=True):
+        if reason:
+            writer.drop(f"{given.source}" if pd.isna(name) else str(name), reason)
+    usable: Mask = np.array([not reason for reason in reasons])
+    records = given.records[usable].reset_index(drop=True)
+    if not len(records):
+        return
+    rows, stamps, sizes = given.rows[usable].reset_index(drop=True), stamps[usable], sizes[usable]
+    records = _with_measures(records, stamps, sizes).assign(source=given.source)
+    records = _with_survey(records, rows, given.roles, surveys)
+    records["label_source"] = f"column {given.roles['label']}" if "label" in given.roles else None
+    records["label_source"] = records["label_source"].astype("string")
+    for kind, count in records["normalised"].value_counts().items():
+        if kind != "none":
+            writer.count(f"stamps_normalised_before_by_{kind}", int(count))
+    cut = int((sizes < stamps.shape[2:]).any(axis=1).sum())
+    if cut:
+        writer.count("stamps_cut_at_an_edge", cut)
+    writer.add(records, {"stamps": stamps})
+
+
+def _with_measures(records: pd.DataFrame, stamps: Floats32, sizes: Ints) -> pd.DataFrame:
+    return records.assign(
+        stamp_h=sizes[:, 0],
+        stamp_w=sizes[:, 1],
+        peak_snr=peak_snr(stamps[:, 2]),
+        normalised=pd.Series(normalised_as(stamps), index=records.index, dtype="string"),
+    )
+
+
+def _with_survey(records: pd.DataFrame, rows: pd.DataFrame, roles: Mapping[str, str], surveys: Surveys) -> pd.DataFrame:
+    """Mission, filter, pixel scale and sky, where a survey was named, stands in the table or is told by the objects."""
+    of_each = _surveys_of(records, rows, roles, surveys)
+    filters = rows[roles["filter"]] if "filter" in roles else [None] * len(records)
+    stamp = [survey.stamp if survey else None for survey in of_each]
+    missions = rows[roles["mission"]] if "mission" in roles else [None] * len(records)
+    pairs = list(zip(missions, of_each, strict=True))
+    columns: dict[str, tuple[list[Any], str]] = {
+        "mission": ([survey.mission if survey else _text(said) for said, survey in pairs], "string"),
+        "survey": ([survey.name if survey else None for survey in of_each], "string"),
+        "filter": ([_filter(said, survey) for said, survey in zip(filters, of_each, strict=True)], "string"),
+        "sky": (_skies(rows, [_SKY.get(str(one.sky)) if one else None for one in stamp]), "string"),
+        "pixel_scale": ([one.pixel_scale if one else np.nan for one in stamp], "float64"),
+    }
+    return records.assign(
+        **{name: pd.Series(values, index=records.index, dtype=kind) for name, (values, kind) in columns.items()}
+    )
+
+
+def _surveys_of(
+    records: pd.DataFrame, rows: pd.DataFrame, roles: Mapping[str, str], surveys: Surveys
+) -> list[Survey | None]:
+    if surveys.chosen is not None:
+        return [surveys.chosen] * len(records)
+    if "mission" in roles:
+        known = {str(name): surveys.names.get(str(name).strip().casefold()) for name in rows[roles["mission"]].unique()}
+        return [known[str(name)] for name in rows[roles["mission"]]]
+    out: list[Survey | None] = [None] * len(records)
+    for survey in surveys.known.values():
+        for form in survey.recognise.object_ids:
+            for place in np.flatnonzero(records["group_id"].str.fullmatch(form).fillna(False).to_numpy(dtype=bool)):
+                out[place] = survey
+    return out
+
+
+def _text(said: Any) -> str | None:
+    return None if said is None or pd.isna(said) else str(said)
+
+
+def _skies(rows: pd.DataFrame, described: list[str | None]) -> list[str | None]:
+    """The table's own column where it has one in our words, else what the survey does."""
+    if "sky" not in rows or not rows["sky"].dropna().isin(_SKY.values()).all():
+        return described
+    return [_text(said) for said in rows["sky"]]
+
+
+def _filter(said: Any, survey: Survey | None) -> str | None:
+    if said is None or pd.isna(said):
+        return None
+    number = isinstance(said, int | float | np.number)
+    known = survey.band_of(int(said) if number else str(said)) if survey else None
+    return known or (f"{said:g}" if number else str(said))
