@@ -266,7 +266,7 @@ class Subtraction:
         """The reference on the science grid; what it is and when it was taken does not change by that."""
         out = given(self, "align", self.align(science, reference, correction))
         given_shape(self, "align", out.shape, science.shape)
-        kept = ("sky", "zero_point", "unit", "mission", "filter", "mjd", "exposure_time", "name")
+        kept = ("sky", "zero_point", "unit", "mission", "filter", "mjd", "exposure_time", "name", "no_data")
         return out.with_(**{name: getattr(reference, name) for name in kept})
 
     def _without_bright(self, image: Image, psf: PsfEstimate) -> Image:
@@ -344,4 +344,4 @@ def _difference_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
 
 def _frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise) -> FrameQuality:
     assert image.sky is not None  # set by Subtraction.flat
-    return FrameQuality(psf.fwhm, psf.source, psf.n_stars, image.sky, image.mjd, noise, image.header)
+    return FrameQuality(psf.fwhm, psf.source, psf.n_stars, image.sky, image.mjd, noise, image.no_data, image.header)
