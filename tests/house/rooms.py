@@ -95,6 +95,7 @@ INSIDE = {
         "grid",
         "subtract",
         "detect",
+        "registered",
         "difference",
         "epochs",
         "pipeline",

@@ -128,7 +128,7 @@ def _others(table: pd.DataFrame, stars: pd.DataFrame, size: int) -> tuple[Tensor
     rest = table[~table["x"].isin(stars["x"])][["x", "y"]].to_numpy()
     if len(rest):
         rest = rest[cKDTree(stars[["x", "y"]].to_numpy()).query(rest, p=np.inf)[0] < size]
-    at = torch.from_numpy(np.ascontiguousarray(rest.T.reshape(2, -1)))
+    at = torch.from_numpy(rest.T.reshape(2, -1).copy())
     return at[0], at[1]
 
 

@@ -28,7 +28,7 @@ def _sky(sigma: float = 15.0) -> np.ndarray:
 
 
 def _counts(rate: float) -> np.ndarray:
-    return np.random.default_rng(2).poisson(rate * (1 - 0.5 * X / N)).astype(float)
+    return np.asarray(np.random.default_rng(2).poisson(rate * (1 - 0.5 * X / N)), float)
 
 
 def _smooth() -> np.ndarray:
