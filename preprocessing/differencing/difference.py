@@ -24,7 +24,7 @@ from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise, Noise
 from astrid_ml.preprocessing.differencing.stars.bright import BrightStars
 from astrid_ml.preprocessing.differencing.stars.match import Matched
 from astrid_ml.preprocessing.differencing.stars.psf import PsfEstimate
-from astrid_ml.preprocessing.differencing.stars.select import Sources, find_sources
+from astrid_ml.preprocessing.differencing.stars.select import Sources, find_sources, partners
 from astrid_ml.preprocessing.differencing.subtract.pair import Subtract, SubtractionInput, SubtractionResult
 from astrid_ml.preprocessing.differencing.subtract.refine import Refine
 from astrid_ml.preprocessing.differencing.subtract.star_residuals import StarResiduals
@@ -52,6 +52,8 @@ class DetectStep(Protocol):
 
 _HIDDEN = 0.02  # px; a larger shift of the reference is no matter of its PSF: pixels are moved
 _MOVES = 2
+_STATIC = 16  # places at which the subtraction is refined
+_APART = 5.0  # px; a source nearer to a star is the star
 FOUND = ("x", "y", "snr", "sign", "flags")
 
 
@@ -166,29 +168,44 @@ class Subtraction(Registering):
             noises=(noises[0].autocovariance, noises[1].autocovariance),
             flux_ratio=matched.flux_ratio,
             astrometric_sigma=matched.sigma,
-            stars=_positions(matched),
+            stars=self._static(matched, found, placed.found, science.mask | aligned.mask),
             difference_noises=_difference_noises(*noises),
         )
         pair, refined = self._refined(pair)
         return _Ready(science, aligned, blank, noises, pair, refined)
 
+    def _static(self, matched: Matched, found: Sources, ref_found: Sources, mask: Tensor) -> Tensor:
+        """Places (n, 2) at which a static sky leaves nothing: the matched stars; where they are few, galaxies too."""
+        stars = _kept(matched)[["x", "y"]].to_numpy(dtype=np.float64)
+        if 0 < len(stars) < _STATIC:
+            table = found.table[partners(found, ref_found)[0] & (found.table["snr"] >= self.stars.min_snr)]
+            x, y = (table[c].round().to_numpy(dtype=int) for c in ("x", "y"))
+            far = np.hypot(*(table[["x", "y"]].to_numpy()[:, None] - stars).transpose(2, 0, 1)).min(1) > _APART
+            free = ~grow(mask, self.stars.margin // 2).numpy()[y, x] & far
+            stars = np.concatenate([stars, table[["x", "y"]].to_numpy()[free][: _STATIC - len(stars)]])
+        return torch.from_numpy(stars.copy())
+
     def _measured(self, ready: _Ready, placed: Registered) -> Difference:
         """Subtracted, checked, detected, measured."""
-        science, pair, matched = ready.science, ready.pair, placed.matched
+        science, pair, matched, stars = ready.science, ready.pair, placed.matched, _kept(placed.matched)
         result = given(self, "tiles", self.tiles(self._subtracted, pair))
         blank = ready.blank & ~result.mask
         scaled, check = given(self, "significance", self.significance(result.significance, result.diff, blank))
         result = replace(result, significance=scaled, flux_error=result.flux_error * check.scale)
         result, residuals = given(self, "residuals", self.residuals(result, pair, matched))
         sources = placed.found.table[["x", "y"]].to_numpy()
-        candidates = measure(self._detected(result), result, science, sources, max(placed.psf.fwhm, 1.5))
+        candidates = measure(
+            self._detected(result), result, science, sources, max(placed.psf.fwhm, 1.5), placed.psf.width_error
+        )
         quality = Quality(
-            science=_frame_quality(science, placed.psf, ready.noises[0]),
-            reference=_frame_quality(ready.reference, placed.reference_psf, ready.noises[1]),
+            science=_frame_quality(science, placed.psf, ready.noises[0], stars.get("chi2_science")),
+            reference=_frame_quality(
+                ready.reference, placed.reference_psf, ready.noises[1], stars.get("chi2_reference")
+            ),
             significance=check,
             overlap=ready.reference.overlap,
             realigned=ready.reference.realigned,
-            matched_stars=int(matched.stars["kept"].sum()) if len(matched.stars) else 0,
+            matched_stars=len(stars),
             flux_ratio=float(pair.flux_ratio),
             flux_ratio_err=None if math.isnan(matched.flux_ratio_err) else matched.flux_ratio_err,
             astrometric_sigma=matched.sigma,
@@ -252,9 +269,10 @@ def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return out[0], out[1]
 
 
-def _positions(matched: Matched) -> Tensor:
-    kept = matched.stars[matched.stars["kept"]] if len(matched.stars) else matched.stars
-    return torch.from_numpy(kept[["x", "y"]].to_numpy(dtype=np.float64, copy=True))
+def _kept(matched: Matched) -> pd.DataFrame:
+    """The matched stars that serve the flux ratio."""
+    kept: pd.DataFrame = matched.stars[matched.stars["kept"]] if len(matched.stars) else matched.stars
+    return kept
 
 
 def _difference_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
@@ -264,6 +282,17 @@ def _difference_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
     return noises[0].propagated, noises[1].propagated
 
 
-def _frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise) -> FrameQuality:
+def _frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise, chi2: pd.Series | None) -> FrameQuality:
     assert image.sky is not None  # set by Subtraction.flat
-    return FrameQuality(psf.fwhm, psf.source, psf.n_stars, image.sky, image.mjd, noise, image.no_data, image.header)
+    return FrameQuality(
+        fwhm=psf.fwhm,
+        psf_from=psf.source,
+        psf_stars=psf.n_stars,
+        background=image.sky,
+        mjd=image.mjd,
+        noise=noise,
+        psf_width_error=psf.width_error,
+        psf_chi2=None if chi2 is None or not len(chi2) else float(chi2.median()),
+        no_data=image.no_data,
+        header=image.header,
+    )

@@ -14,7 +14,7 @@ from torch import Tensor
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.profiles import fwhm_of
-from astrid_ml.preprocessing.differencing.pixels.stamps import fit_sources, misfit
+from astrid_ml.preprocessing.differencing.pixels.stamps import chi_squares, fit_sources, misfit
 from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Count, Floats, InUnits, NonNegative, Positive
 
@@ -26,7 +26,8 @@ class Matched:
     """What matched stars say of a pair on one grid.
 
     Args:
-        stars: x, y (science px), flux_science, flux_reference, dx, dy (reference - science, px), weight, kept.
+        stars: x, y (science px), flux_science, flux_reference, dx, dy (reference - science, px), chi2_science and
+            chi2_reference (reduced, against the PSF), kept.
         flux_ratio, flux_ratio_err: science / reference.
         shift: affine (2, 3) of (1, x, y) that gives dx, dy; zero where there are too few stars.
         sigma: error of the registration after that, px per axis: the rms that is left, measurement noise taken away.
@@ -112,9 +113,10 @@ class MatchStars:
         stars["error_science"], stars["error_reference"] = e_n, e_r
         good = np.isfinite(stars.to_numpy()).all(1) & (f_n > 5 * e_n) & (f_r > 5 * e_r)
         good &= np.hypot(stars["dx"].to_numpy(), stars["dy"].to_numpy()) < self.max_offset
-        for image, psf, fit in zip((science, reference), psfs, fits, strict=True):
-            planes = (image.data, image.variance, image.mask, psf)
-            good &= misfit(*planes, fit[2], fit[3], fit[0], 1.5 * fwhm_of(psf)).nan_to_num(9).numpy() < self.max_misfit
+        for side, image, psf, fit in zip(("science", "reference"), (science, reference), psfs, fits, strict=True):
+            seen = (image.data, image.variance, image.mask, psf, fit[2], fit[3], fit[0], 1.5 * fwhm_of(psf))
+            good &= misfit(*seen).nan_to_num(9).numpy() < self.max_misfit
+            stars[f"chi2_{side}"] = chi_squares(*seen).double().numpy()
         stars = stars[good].reset_index(drop=True)
         return self._judge(stars, science, reference)
 
@@ -186,7 +188,7 @@ def registration(stars: pd.DataFrame, prior: float | None = None) -> tuple[Tenso
         spare = max(2 * int(inlier.sum()) - free, 1)
         found = np.sum(w2 * (left2 - noise2)) / max(2 * np.sum(w2), 1e-30) * 2 * inlier.sum() / spare
         if prior is not None:
-            found = (found * spare + 2 * prior**2) / (spare + 2)
+            found = (max(found, 0.0) * spare + 2 * prior**2) / (spare + 2)
         extra = float(max(found, 1e-6))
     return torch.tensor(rows), float(np.sqrt(extra + free / 2 / weight.sum()))
 

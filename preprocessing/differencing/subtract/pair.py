@@ -22,7 +22,8 @@ class SubtractionInput:
         noises: background variance or autocovariance (m, m) of both.
         flux_ratio: science / reference.
         astrometric_sigma: relative registration error, px per axis.
-        stars: (n, 2) positions x, y, px, of stars that are in both images, isolated and not saturated.
+        stars: (n, 2) positions x, y, px, of stars that are in both images, isolated and not saturated; where stars are
+            few, galaxies follow them: of what does not vary nothing may be left.
         difference_noises: those that DIFF is whitened by where they are not ``noises``: drizzled inputs keep their
             correlation in DIFF, for whitening it would sharpen noise into view, while the significance takes it into
             account.
