@@ -170,6 +170,7 @@ class Subtraction(Registering):
             astrometric_sigma=matched.sigma,
             stars=self._static(matched, found, placed.found, science.mask | aligned.mask),
             difference_noises=_difference_noises(*noises),
+            flux_ratio_err=0.0 if math.isnan(matched.flux_ratio_err) else matched.flux_ratio_err,
         )
         pair, refined = self._refined(pair)
         return _Ready(science, aligned, blank, noises, pair, refined)

@@ -87,7 +87,8 @@ class MatchStars:
         min_stars: with fewer the registration error is drawn towards ``default_sigma``; fewer than three give no ratio
             (the zero points then decide), fewer than two no shift.
         max_offset: px; a star that the reference puts farther off is no match.
-        default_sigma: px per axis, the registration error where it cannot be measured.
+        default_sigma: px per axis, the registration error where it cannot be measured; a shift of few stars that is
+            less than twice as large is left to the refinement.
         max_scatter: px per axis; stars that differ by more after the best affine or shift are of no one place.
         max_misfit: a source less like the PSF than this (``misfit``) is no star, in either image.
     """
@@ -117,6 +118,11 @@ class MatchStars:
             seen = (image.data, image.variance, image.mask, psf, fit[2], fit[3], fit[0], 1.5 * fwhm_of(psf))
             good &= misfit(*seen).nan_to_num(9).numpy() < self.max_misfit
             stars[f"chi2_{side}"] = chi_squares(*seen).double().numpy()
+        # what is unlike the PSF is not known to its noise: errors are scaled by the root of chi-square
+        worse = {side: np.sqrt(np.maximum(stars[f"chi2_{side}"], 1.0)) for side in ("science", "reference")}
+        stars["spread"] = np.hypot(s_n * worse["science"], s_r * worse["reference"])
+        for side, factor in worse.items():
+            stars[f"error_{side}"] *= factor
         stars = stars[good].reset_index(drop=True)
         return self._judge(stars, science, reference)
 
@@ -134,6 +140,9 @@ class MatchStars:
                 f"{int(kept.sum())} stars of {science.name} and {reference.name} that differ by {sigma:.2f} px",
                 "check the WCS of both frames, or raise preprocessing.match.max_scatter",
             )
+        if prior is not None and not shift[:, 1:].any() and float(shift[:, 0].norm()) < 2 * prior:
+            # a few stars' own motions are as large; the refinement sees galaxies too, and moves the pixels
+            shift, sigma = torch.zeros(2, 3), max(sigma, prior)
         few = f"{int(kept.sum())} matched stars: the registration is known to {sigma:.2f} px"
         return Matched(stars, ratio, error, shift, sigma, () if prior is None else (few,))
 
@@ -166,7 +175,7 @@ def registration(stars: pd.DataFrame, prior: float | None = None) -> tuple[Tenso
     """
     x, y = stars["x"].to_numpy(), stars["y"].to_numpy()
     noise2 = stars["spread"].to_numpy() ** 2
-    extra, rows, offsets = 0.01**2, np.zeros((2, 3)), stars[["dx", "dy"]].to_numpy().T
+    extra, rows, offsets = (prior or 0.01) ** 2, np.zeros((2, 3)), stars[["dx", "dy"]].to_numpy().T
     fits = ((_constant, 2), (fit_affine, 6)) if len(stars) >= _AFFINE else ((_constant, 2),)
     free, weight = 0, np.ones(len(stars))
     for _ in range(5):

@@ -19,6 +19,7 @@ from astrid_ml.types import Count, Floats, Ints, InUnits, Mask, NonNegative, Pos
 
 _ENOUGH = 3  # stars of both images; fewer are no reason to leave out those of one
 _FEW = 8  # stars alone; with fewer, those with neighbours further away serve too
+_ONE_PIXEL = 0.7  # of the light in the brightest pixel: a hot one, which both images may hold
 SOURCE_COLUMNS = ("x", "y", "flux", "peak", "width", "width_err", "ellipticity", "snr", "flag")
 
 
@@ -134,6 +135,7 @@ class SelectStars:
     def _plain(self, table: pd.DataFrame) -> Mask:
         """Sources that are bright, round and whole."""
         good = (table["snr"].to_numpy() >= self.min_snr) & (table["flag"].to_numpy() & ~1 == 0)
+        good &= table["peak"].to_numpy() < _ONE_PIXEL * table["flux"].to_numpy()
         return np.asarray(good & (table["ellipticity"].to_numpy() < 0.35))
 
     def _compact(self, sources: Sources, good: Mask) -> tuple[Mask, bool]:

@@ -61,7 +61,7 @@ def _widths(stars: int, galaxies: int, seed: int, cosmics: int = 0) -> tuple[np.
 def test_galaxies_however_many_are_no_stars(stars: int, galaxies: int) -> None:
     found = [stellar_locus(*_widths(stars, galaxies, seed, stars // 40)) for seed in range(10)]
     assert [f.width for f in found] == pytest.approx([1.6] * 10, rel=0.06)
-    assert sum(f.distinct for f in found) >= 8
+    assert stars < 50 or all(f.distinct for f in found)
 
 
 def test_galaxies_alone_are_not_called_stars() -> None:
