@@ -18,7 +18,7 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import fit_sources
 from astrid_ml.preprocessing.differencing.registered import largest
 from astrid_ml.preprocessing.differencing.stars.match import registration
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput
-from astrid_ml.preprocessing.differencing.subtract.refine import Refine
+from astrid_ml.preprocessing.differencing.subtract.refine import Refine, RefineNone
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.pair import SkyPair, simulate_pair
 
@@ -141,6 +141,15 @@ def test_stars_that_disagree_are_refused_with_the_numbers(few: SkyPair) -> None:
         torn[part] = torch.roll(few.science.data[part], ((1, -1, 0)[number], (0, 1, -1)[number]), (0, 1))
     with pytest.raises(UserError, match=r"3 stars of .* that differ by \d\.\d\d px.*max_scatter"):
         Subtraction(register=None)(few.science, few.science.with_(data=torn))
+
+
+def test_a_small_shift_of_few_stars_may_be_their_own_motion(few: SkyPair) -> None:
+    assert few.science.wcs is not None and few.reference.wcs is not None
+    wcs = few.reference.wcs.deepcopy()
+    wcs.wcs.crpix += np.array([0.1, 0.0]) - np.array(OFF)
+    done = Subtraction(refine=RefineNone())(few.science, few.reference.with_(wcs=wcs))
+    assert not done.reference.realigned and done.quality.astrometric_sigma == 0.1
+    assert Subtraction()(few.science, few.reference.with_(wcs=wcs)).reference.realigned  # by the refinement
 
 
 @pytest.mark.real_data
