@@ -17,44 +17,20 @@ from astrid_ml.preprocessing.differencing.detect.measure import measure
 from astrid_ml.preprocessing.differencing.detect.options import Peaks
 from astrid_ml.preprocessing.differencing.detect.significance import Significance
 from astrid_ml.preprocessing.differencing.frame.image import Image
-from astrid_ml.preprocessing.differencing.grid.align import Align, AlignNone
-from astrid_ml.preprocessing.differencing.pixels.fill import fill
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
-from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.preprocessing.differencing.quality import FrameQuality, Quality
-from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
+from astrid_ml.preprocessing.differencing.registered import Registered, Registering, central, largest
 from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise, Noise
 from astrid_ml.preprocessing.differencing.stars.bright import BrightStars
-from astrid_ml.preprocessing.differencing.stars.match import Matched, MatchStars
-from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf, EstimatePsf, PsfEstimate
-from astrid_ml.preprocessing.differencing.stars.register import Register, composed
-from astrid_ml.preprocessing.differencing.stars.select import SelectStars, Sources, find_sources
+from astrid_ml.preprocessing.differencing.stars.match import Matched
+from astrid_ml.preprocessing.differencing.stars.psf import PsfEstimate
+from astrid_ml.preprocessing.differencing.stars.select import Sources, find_sources, partners
 from astrid_ml.preprocessing.differencing.subtract.pair import Subtract, SubtractionInput, SubtractionResult
 from astrid_ml.preprocessing.differencing.subtract.refine import Refine
 from astrid_ml.preprocessing.differencing.subtract.star_residuals import StarResiduals
 from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
 from astrid_ml.preprocessing.differencing.subtract.tiles import Tiles
-from astrid_ml.types import InUnits, NonNegative, Whole
-
-
-class BackgroundStep(Protocol):
-    """Takes the sky away. A step is a frozen dataclass: its fields are its parameters, a call is its work."""
-
-    def __call__(self, image: Image) -> Image:
-        """The image without its sky, of the same shape (H, W) and in the same unit, see :class:`Image`.
-
-        What else it says of the sky (``sky``, ``sky_rms``) is kept; neither is needed.
-        """
-
-
-class AlignStep(Protocol):
-    """Puts the reference onto the science grid."""
-
-    def __call__(self, science: Image, reference: Image, correction: Tensor | None = None) -> Image:
-        """The reference in the science image's shape (H, W); pixels that it does not cover are masked.
-
-        ``correction`` is None, or the affine (2, 3) by which stars were found off, px.
-        """
+from astrid_ml.types import InUnits, Whole
 
 
 class RefineStep(Protocol):
@@ -74,6 +50,10 @@ class DetectStep(Protocol):
         """
 
 
+_HIDDEN = 0.02  # px; a larger shift of the reference is no matter of its PSF: pixels are moved
+_MOVES = 2
+_STATIC = 16  # places at which the subtraction is refined
+_APART = 5.0  # px; a source nearer to a star is the star
 FOUND = ("x", "y", "snr", "sign", "flags")
 
 
@@ -102,24 +82,41 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Subtraction:
+class _Ready:
+    """A pair before it is subtracted; ``refined`` holds what the refinement says of itself."""
+
+    science: Image
+    reference: Image
+    blank: Tensor
+    noises: tuple[ImageNoise, ImageNoise]
+    pair: SubtractionInput
+    refined: dict[str, float]
+
+    @property
+    def shift(self) -> Tensor:
+        """Affine (2, 3): how far (px) the refinement found the reference off, and hid it in its PSF."""
+        shift = torch.zeros(2, 3, dtype=torch.double)
+        shift[:, 0] = torch.tensor([self.refined.get("refine_dx", 0.0), self.refined.get("refine_dy", 0.0)])
+        return shift
+
+    @property
+    def hidden(self) -> float:
+        """Its length, px."""
+        return math.hypot(*self.shift[:, 0].tolist())
+
+
+@dataclass(frozen=True)
+class Subtraction(Registering):
     """The steps between two loaded frames and candidates.
 
     Args:
-        background, stars, register, align, psf, match, bright: the first steps, in order but for ``stars``, which
-            serves ``psf`` and ``match``, and ``register``, which corrects ``align``; it and ``bright`` may be None.
+        background, stars, register, align, psf, match, realign: of :class:`Registering`, the first steps.
+        bright: masks around saturated stars; may be None.
         noise, refine, subtract, tiles, significance, residuals, detect: the further steps, in order.
-        realign: px; the reference is resampled anew where stars show it this far off anywhere in the frame.
         blank_margin: px around sources that are not blank sky.
         allow_mixed: subtract frames of different filters or missions.
     """
 
-    background: BackgroundStep = field(default_factory=SubtractBackground)
-    stars: SelectStars = field(default_factory=SelectStars)
-    register: Register | None = field(default_factory=Register)
-    align: AlignStep = field(default_factory=Align)
-    psf: EstimatePsf = field(default_factory=EmpiricalPsf)
-    match: MatchStars = field(default_factory=MatchStars)
     bright: BrightStars | None = field(default_factory=BrightStars)
     noise: Noise = field(default_factory=Noise)
     refine: RefineStep = field(default_factory=Refine)
@@ -128,7 +125,6 @@ class Subtraction:
     residuals: StarResiduals = field(default_factory=StarResiduals)
     significance: Significance = field(default_factory=Significance)
     detect: DetectStep = field(default_factory=Peaks)
-    realign: Annotated[NonNegative, InUnits("px")] = 0.03
     blank_margin: Annotated[Whole, InUnits("px")] = 5
     allow_mixed: bool = False
 
@@ -142,10 +138,27 @@ class Subtraction:
             check_alike(science, reference)
         science = self.flat(science)
         found = find_sources(science)
-        aligned, psf, ref_found, ref_psf, matched = self._registered(science, reference, found)
-        science, aligned = self._without_bright(science, psf), self._without_bright(aligned, ref_psf)
-        blank = self._blank(science, aligned, found, ref_found)
-        noises = tuple(given(self, "noise", self.noise(image, blank)) for image in (science, aligned))
+        placed = self.registered(science, reference, found)
+        ready = self._ready(science, placed, found)
+        for _ in range(_MOVES):
+            if ready.hidden <= _HIDDEN:
+                break
+            moved = self.moved(science, placed, found, ready.shift)
+            if moved is None:
+                break
+            placed = moved
+            ready = self._ready(science, placed, found)
+        return self._measured(ready, placed)
+
+    def _ready(self, science: Image, placed: Registered, found: Sources) -> _Ready:
+        """The pair as it is subtracted: masked around bright stars, with its noise, refined."""
+        psf, ref_psf, matched = placed.psf, placed.reference_psf, placed.matched
+        science, aligned = self._without_bright(science, psf), self._without_bright(placed.reference, ref_psf)
+        blank = self._blank(science, aligned, found, placed.found)
+        noises = (
+            given(self, "noise", self.noise(science, blank)),
+            given(self, "noise", self.noise(aligned, blank)),
+        )
         pair = SubtractionInput(
             science=science.data,
             reference=aligned.data,
@@ -155,119 +168,58 @@ class Subtraction:
             noises=(noises[0].autocovariance, noises[1].autocovariance),
             flux_ratio=matched.flux_ratio,
             astrometric_sigma=matched.sigma,
-            stars=_positions(matched),
+            stars=self._static(matched, found, placed.found, science.mask | aligned.mask),
             difference_noises=_difference_noises(*noises),
+            flux_ratio_err=0.0 if math.isnan(matched.flux_ratio_err) else matched.flux_ratio_err,
         )
         pair, refined = self._refined(pair)
+        return _Ready(science, aligned, blank, noises, pair, refined)
+
+    def _static(self, matched: Matched, found: Sources, ref_found: Sources, mask: Tensor) -> Tensor:
+        """Places (n, 2) at which a static sky leaves nothing: the matched stars; where they are few, galaxies too."""
+        stars = _kept(matched)[["x", "y"]].to_numpy(dtype=np.float64)
+        if 0 < len(stars) < _STATIC:
+            table = found.table[partners(found, ref_found)[0] & (found.table["snr"] >= self.stars.min_snr)]
+            x, y = (table[c].round().to_numpy(dtype=int) for c in ("x", "y"))
+            far = np.hypot(*(table[["x", "y"]].to_numpy()[:, None] - stars).transpose(2, 0, 1)).min(1) > _APART
+            free = ~grow(mask, self.stars.margin // 2).numpy()[y, x] & far
+            stars = np.concatenate([stars, table[["x", "y"]].to_numpy()[free][: _STATIC - len(stars)]])
+        return torch.from_numpy(stars.copy())
+
+    def _measured(self, ready: _Ready, placed: Registered) -> Difference:
+        """Subtracted, checked, detected, measured."""
+        science, pair, matched, stars = ready.science, ready.pair, placed.matched, _kept(placed.matched)
         result = given(self, "tiles", self.tiles(self._subtracted, pair))
-        blank &= ~result.mask
+        blank = ready.blank & ~result.mask
         scaled, check = given(self, "significance", self.significance(result.significance, result.diff, blank))
         result = replace(result, significance=scaled, flux_error=result.flux_error * check.scale)
         result, residuals = given(self, "residuals", self.residuals(result, pair, matched))
-        sources = ref_found.table[["x", "y"]].to_numpy()
-        fwhm = max(psf.fwhm, 1.5)
-        candidates = measure(self._detected(result), result, science, sources, fwhm)
+        sources = placed.found.table[["x", "y"]].to_numpy()
+        candidates = measure(
+            self._detected(result), result, science, sources, max(placed.psf.fwhm, 1.5), placed.psf.width_error
+        )
         quality = Quality(
-            science=_frame_quality(science, psf, noises[0]),
-            reference=_frame_quality(aligned, ref_psf, noises[1]),
+            science=_frame_quality(science, placed.psf, ready.noises[0], stars.get("chi2_science")),
+            reference=_frame_quality(
+                ready.reference, placed.reference_psf, ready.noises[1], stars.get("chi2_reference")
+            ),
             significance=check,
-            overlap=aligned.overlap,
-            realigned=aligned.realigned,
-            matched_stars=int(matched.stars["kept"].sum()) if len(matched.stars) else 0,
+            overlap=ready.reference.overlap,
+            realigned=ready.reference.realigned,
+            matched_stars=len(stars),
             flux_ratio=float(pair.flux_ratio),
             flux_ratio_err=None if math.isnan(matched.flux_ratio_err) else matched.flux_ratio_err,
             astrometric_sigma=matched.sigma,
-            registration_left=_largest(matched.shift, science.shape),
+            registration_left=largest(matched.shift, science.shape),
             gain_known=science.gain_known,
             variance_from=science.variance_from,
             mission=science.mission,
             filter=science.filter,
             candidates=len(candidates),
-            figures=refined | residuals | result.quality,
-            warnings=(*psf.warnings, *ref_psf.warnings, *matched.warnings, *check.warnings),
+            figures=ready.refined | residuals | result.quality,
+            warnings=(*placed.psf.warnings, *placed.reference_psf.warnings, *placed.warnings, *check.warnings),
         )
-        return Difference(science, aligned, pair, result, blank, candidates, quality, matched)
-
-    def flat(self, image: Image) -> Image:
-        """The image without its sky, masked pixels 0. The sky itself is not kept: it is as large as the image."""
-        flat = given(self, "background", self.background(image))
-        given_shape(self, "background", flat.shape, image.shape)
-        if flat.sky is None:  # the step's protocol asks for the image alone
-            flat = flat.with_(sky=typical(image.data - flat.data, ~image.mask))
-        return flat.with_(data=flat.data.masked_fill(flat.mask, 0.0), background=None)
-
-    def _psf(self, image: Image, found: Sources, other: Sources) -> PsfEstimate:
-        stars = given(self, "stars", self.stars(image, found, other))
-        return given(self, "psf", self.psf(image, found, stars))
-
-    def _registered(
-        self, science: Image, reference: Image, found: Sources
-    ) -> tuple[Image, PsfEstimate, Sources, PsfEstimate, Matched]:
-        """The reference on the science grid, resampled a second time where stars show it off; both PSFs."""
-        reference = self.flat(reference)
-        reference = reference.with_(data=fill(reference.data, reference.mask))
-        aligned, ref_found, start, said = self._by_pattern(science, reference, found)
-        psf = self._psf(science, found, ref_found)
-        ref_psf = self._psf(aligned, ref_found, found)
-        matched = self._matched(science, aligned, psf, ref_psf)
-        for _ in range(2):
-            if self.realign <= 0 or _largest(matched.shift, science.shape) <= self.realign:
-                break
-            start = matched.shift if start is None else composed(start, matched.shift)
-            again = self._aligned(science, reference, start)
-            if torch.equal(again.data, aligned.data):
-                break
-            aligned = again.with_(realigned=True)
-            ref_found = find_sources(aligned)
-            ref_psf = self._psf(aligned, ref_found, found)
-            matched = self._matched(science, aligned, psf, ref_psf)
-        return aligned, psf, ref_found, ref_psf, replace(matched, warnings=(*said, *matched.warnings))
-
-    def _by_pattern(
-        self, science: Image, reference: Image, found: Sources
-    ) -> tuple[Image, Sources, Tensor | None, tuple[str, ...]]:
-        """The reference on the science grid by its header, or by the pattern of its sources where they say otherwise.
-
-        Returns:
-            The reference, its sources there, how far (px) its header was off (an affine, None where it was right), and
-            what to say of it.
-        """
-        blind = science.wcs is None or reference.wcs is None
-        if blind and self.register is not None and not isinstance(self.align, AlignNone):
-            raw = find_sources(reference)
-            agreed = given(self, "register", self.register(found.places, raw.places, reference.shape))
-            if agreed is None:
-                got = (
-                    f"a frame without one, and {len(found.table)} and {len(raw.table)} sources without a common pattern"
-                )
-                raise UserError("frames with a celestial WCS, or with stars in common", got, "give the WCS")
-            aligned = self._aligned(science, reference, agreed.offset)
-            said = f"no WCS: {agreed.matched} sources that both images hold put the reference in its place"
-            return aligned.with_(realigned=True), find_sources(aligned), agreed.offset, (said,)
-        aligned = self._aligned(science, reference)
-        sources = find_sources(aligned)
-        if self.register is None:
-            return aligned, sources, None, ()
-        agreed = given(self, "register", self.register(found.places, sources.places, science.shape))
-        off = 0.0 if agreed is None else _largest(agreed.offset, science.shape)
-        if agreed is None or off < self.register.tolerance:
-            return aligned, sources, None, ()
-        found_off = f"the header puts the reference up to {off:.1f} px off {agreed.matched} sources of both images"
-        again = self._aligned(science, reference, agreed.offset)
-        if torch.equal(again.data, aligned.data):
-            return aligned, sources, None, (f"{found_off}; this preprocessing/align corrects nothing",)
-        return again.with_(realigned=True), find_sources(again), agreed.offset, (f"{found_off}: corrected",)
-
-    def _matched(self, science: Image, aligned: Image, psf: PsfEstimate, ref_psf: PsfEstimate) -> Matched:
-        psfs = (central(psf.psf), central(ref_psf.psf))
-        return given(self, "match", self.match(science, aligned, psfs, psf.positions))
-
-    def _aligned(self, science: Image, reference: Image, correction: Tensor | None = None) -> Image:
-        """The reference on the science grid; what it is and when it was taken does not change by that."""
-        out = given(self, "align", self.align(science, reference, correction))
-        given_shape(self, "align", out.shape, science.shape)
-        kept = ("sky", "zero_point", "unit", "mission", "filter", "mjd", "exposure_time", "name")
-        return out.with_(**{name: getattr(reference, name) for name in kept})
+        return Difference(science, ready.reference, pair, result, blank, candidates, quality, matched)
 
     def _without_bright(self, image: Image, psf: PsfEstimate) -> Image:
         """The image with the surroundings of saturated stars masked."""
@@ -318,21 +270,10 @@ def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return out[0], out[1]
 
 
-def central(psf: Tensor) -> Tensor:
-    """The one PSF of (k, k), or the mean of a grid (t, t, k, k)."""
-    return psf if psf.ndim == 2 else psf.mean((0, 1))
-
-
-def _largest(shift: Tensor, shape: tuple[int, int]) -> float:
-    """Largest offset (px) of an affine (2, 3) over the corners of a frame."""
-    h, w = shape
-    corners = torch.tensor([[1.0, x, y] for x in (0, w - 1) for y in (0, h - 1)], dtype=torch.double)
-    return float((corners @ shift.double().T).abs().max())
-
-
-def _positions(matched: Matched) -> Tensor:
-    kept = matched.stars[matched.stars["kept"]] if len(matched.stars) else matched.stars
-    return torch.from_numpy(kept[["x", "y"]].to_numpy(dtype=np.float64, copy=True))
+def _kept(matched: Matched) -> pd.DataFrame:
+    """The matched stars that serve the flux ratio."""
+    kept: pd.DataFrame = matched.stars[matched.stars["kept"]] if len(matched.stars) else matched.stars
+    return kept
 
 
 def _difference_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
@@ -342,6 +283,17 @@ def _difference_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
     return noises[0].propagated, noises[1].propagated
 
 
-def _frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise) -> FrameQuality:
+def _frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise, chi2: pd.Series | None) -> FrameQuality:
     assert image.sky is not None  # set by Subtraction.flat
-    return FrameQuality(psf.fwhm, psf.source, psf.n_stars, image.sky, image.mjd, noise, image.header)
+    return FrameQuality(
+        fwhm=psf.fwhm,
+        psf_from=psf.source,
+        psf_stars=psf.n_stars,
+        background=image.sky,
+        mjd=image.mjd,
+        noise=noise,
+        psf_width_error=psf.width_error,
+        psf_chi2=None if chi2 is None or not len(chi2) else float(chi2.median()),
+        no_data=image.no_data,
+        header=image.header,
+    )

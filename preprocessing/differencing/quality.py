@@ -21,6 +21,9 @@ class FrameQuality:
         background: median of the sky that was taken away, image units.
         mjd: mid-exposure, UTC; None where unknown.
         noise: of blank sky.
+        psf_width_error: relative; how far the PSF's width may be off as a whole.
+        psf_chi2: median reduced chi-square of the matched stars against the PSF; None without stars.
+        no_data: share of the file's pixels that hold no data.
         header: what was read from which key, and what was assumed.
     """
 
@@ -30,6 +33,9 @@ class FrameQuality:
     background: float
     mjd: float | None
     noise: ImageNoise
+    psf_width_error: float = 0.0
+    psf_chi2: float | None = None
+    no_data: float = 0.0
     header: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -81,8 +87,9 @@ class Quality:
         said["realigned"] = float(self.realigned)
         for side, frame in (("science", self.science), ("reference", self.reference)):
             said |= {f"fwhm_{side}": frame.fwhm, f"psf_{side}_from": frame.psf_from}
+            said |= {f"psf_width_error_{side}": frame.psf_width_error, f"psf_chi2_{side}": frame.psf_chi2}
             said |= {f"psf_stars_{side}": frame.psf_stars, f"background_{side}": frame.background}
-            said[f"mjd_{side}"] = frame.mjd
+            said |= {f"mjd_{side}": frame.mjd, f"no_data_{side}": frame.no_data}
             said[f"header_{side}"] = {name: dict(part) for name, part in frame.header.items()}
             said |= {f"{side}_{name}": value for name, value in frame.noise.figures().items()}
         return said | {"warnings": list(self.warnings)}

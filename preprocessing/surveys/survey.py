@@ -165,16 +165,18 @@ class MaskBits:
     """The bits of a mask plane by their meaning.
 
     Args:
-        extension: that holds it.
+        extension: that holds it; null where a file of its own does (``science.mask=FILE``).
         bits: meaning -> number of the bit, from 0.
         bad: meanings that make a pixel useless; empty with ``bits`` empty: every bit does.
         named: the header of the plane names its own bits as this prefix and the meaning (``MP_``).
+        codes: the numbers are no bits: a pixel has one of them, as it is.
     """
 
     extension: str | None = None
     bits: Mapping[str, Whole] = field(default_factory=dict)
     bad: tuple[str, ...] = ()
     named: str | None = None
+    codes: bool = False
 
     @property
     def value(self) -> int | None:

@@ -97,6 +97,7 @@ INSIDE = {
         "grid",
         "subtract",
         "detect",
+        "registered",
         "difference",
         "epochs",
         "pipeline",

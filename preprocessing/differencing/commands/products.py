@@ -14,8 +14,9 @@ from astrid_ml import __version__
 from astrid_ml.described.columns import TableMeaning
 from astrid_ml.described.formats import write_described
 from astrid_ml.files import whole
-from astrid_ml.preprocessing.differencing.difference import Difference, central
+from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.registered import central
 
 
 def _header(done: Difference, science: str, reference: str) -> fits.Header:

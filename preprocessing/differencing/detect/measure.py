@@ -21,6 +21,7 @@ SHARP = 8  # bit of ``flags``; the lower ones are the detector's
 MEASURED = (
     "flux",
     "flux_err",
+    "flux_sys",
     "aperture_flux",
     "aperture_flux_err",
     "mag",
@@ -65,7 +66,12 @@ def forced(result: SubtractionResult, x: Tensor, y: Tensor) -> tuple[Tensor, Ten
 
 
 def measure(
-    table: pd.DataFrame, result: SubtractionResult, science: Image, sources: Floats, fwhm: float
+    table: pd.DataFrame,
+    result: SubtractionResult,
+    science: Image,
+    sources: Floats,
+    fwhm: float,
+    width_error: float = 0.0,
 ) -> pd.DataFrame:
     """Adds the columns ``MEASURED`` to a table with x, y, snr, sign.
 
@@ -75,11 +81,15 @@ def measure(
         science: gives WCS and zero point.
         sources: (m, 2) x, y of the reference's sources.
         fwhm: px; sets the aperture's radius (1 FWHM) and the window of the shapes.
+        width_error: relative, of the PSF's width. A matched filter of width p gives a source of width w
+            2 p^2 / (p^2 + w^2) of its flux, so that fluxes are off by the same share, all of a frame together:
+            ``flux_sys``, which ``flux_err`` does not hold.
     """
     out = table.copy()
     x, y = (torch.from_numpy(table[c].to_numpy(dtype=float, copy=True)) for c in ("x", "y"))
     error = bilinear(result.flux_error, x, y).numpy()
     out["flux"], out["flux_err"] = table["snr"].to_numpy() * error, error
+    out["flux_sys"] = width_error * np.abs(out["flux"].to_numpy())
     out["aperture_flux"], out["aperture_flux_err"] = _aperture(result, x.numpy(), y.numpy(), fwhm)
     with np.errstate(invalid="ignore", divide="ignore"):
         point = np.nan if science.zero_point is None else science.zero_point

@@ -41,6 +41,7 @@ class Image:
         noise_autocorrelation: (m, m), m odd, centred, of white noise after the resampling; None for white noise.
         overlap: share of the science grid that the frame covers.
         realigned: whether it was resampled a second time, to where the stars are.
+        no_data: share of the pixels that the frame's file leaves empty: not finite, or one value over a region.
         header: what was read from which key, and what was assumed, for ``quality.json``.
     """
 
@@ -71,6 +72,7 @@ class Image:
     noise_autocorrelation: torch.Tensor | None = None
     overlap: float = 1.0
     realigned: bool = False
+    no_data: float = 0.0
     header: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -26,7 +26,9 @@ from astrid_ml.preprocessing.differencing.frame.header.said import HeaderAccount
 from astrid_ml.preprocessing.differencing.frame.header.sky_frame import in_icrs
 from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration, read_calibration
 from astrid_ml.preprocessing.differencing.frame.image import Image
-from astrid_ml.preprocessing.differencing.frame.planes import gain_from_variance, linear_flux, named_mask
+from astrid_ml.preprocessing.differencing.frame.no_data import NoData, find_no_data
+from astrid_ml.preprocessing.differencing.frame.planes import gain_from_variance, linear_flux, mask_of_file, named_mask
+from astrid_ml.preprocessing.differencing.frame.saturation import integer_ceiling, saturated_pixels
 from astrid_ml.preprocessing.surveys.registry import Described, survey_named, surveys_of
 from astrid_ml.preprocessing.surveys.survey import MaskBits
 from astrid_ml.readable import reading
@@ -45,7 +47,7 @@ class Frame:
         ext: name or number of the HDU, instead of ``[EXT]``.
         psf: file of a PSF stamp (k, k).
         noise, variance: file of sigma, or of variance, (H, W) in image units (squared).
-        mask: file, (H, W); nonzero is bad.
+        mask: file, (H, W); read by the survey's bits where it has such, else nonzero is bad.
         gain: effective gain, e- per image unit.
         read_noise: e- of one pixel.
         zero_point: AB magnitude of one image unit.
@@ -89,11 +91,13 @@ class LoadFits:
             any).
         survey: whose frames they are: a name, a YAML file or its content; None lets each header say it; a list of
             contents lets it say one of these too.
+        constant_is_data: keep regions and borders of one value, which are taken as without data.
     """
 
     need_wcs: bool = True
     bad_bits: Whole | None = None
     survey: Described = None
+    constant_is_data: bool = False
 
     def __call__(self, frame: Frame) -> Image:
         """The frame as an Image (background still in).
@@ -113,10 +117,12 @@ class LoadFits:
             file = _read_planes(hdus, index, path, said)
         data, extras = linear_flux(file.data, header), file.beside
         _check(data, path)
-        saturated = _saturated(data, said.saturation, file.ceiling)
+        saturated = saturated_pixels(data, said.saturation, file.ceiling)
         mask = self._mask(data, file, said) | saturated
         if frame.mask:
-            mask |= _plane_of(frame.mask, data.shape) != 0
+            mask |= _named_mask(frame.mask, data.shape, said)
+        empty = NoData(np.zeros((), bool)) if self.constant_is_data else find_no_data(file.data, mask)
+        mask |= empty.mask
         variance, source, origin = _variance(data, mask, frame, file.stated, said)
         mask |= ~(np.isfinite(variance) & (variance > 0))
         if mask.all():
@@ -148,7 +154,8 @@ class LoadFits:
             variance_from=origin,
             gain_known=gain is not None,
             saturated=torch.from_numpy(saturated),
-            header=_account(frame, said.account, gain is not None and said.gain is None),
+            no_data=float(np.mean(np.broadcast_to(empty.mask | ~np.isfinite(data), data.shape))),
+            header=_account(frame, said.account, gain is not None and said.gain is None, empty),
         )
 
     def _coordinates(self, wcs: WCS | None, path: str, account: HeaderAccount) -> WCS | None:
@@ -216,8 +223,11 @@ def _read_planes(hdus: fits.HDUList, index: int, path: str, said: FrameCalibrati
     )
 
 
-def _account(frame: Frame, account: HeaderAccount, gain_measured: bool) -> dict[str, dict[str, str]]:
-    """What the header gave, with what the user knew better."""
+def _account(frame: Frame, account: HeaderAccount, gain_measured: bool, empty: NoData) -> dict[str, dict[str, str]]:
+    """What the header gave, with what the user knew better and what the pixels show."""
+    if empty.values:
+        values = ", ".join(f"{value:g}" for value in empty.values)
+        account.assumed["no_data"] = f"{float(empty.mask.mean()):.4f} of the pixels, which are exactly {values}"
     for name in ("gain", "read_noise", "zero_point", "filter", "mission", "mjd"):
         if getattr(frame, name) is not None:
             account.assumed.pop(name, None)
@@ -237,6 +247,17 @@ def _check(data: Array, path: str) -> None:
         raise UserError("an image of at least 32 x 32 pixels", f"{path} with {data.shape}", "use a larger frame")
     if np.ptp(finite) == 0:
         raise UserError("an image with structure", f"{path}, constant at {finite[0]:g}", "use another frame")
+
+
+def _named_mask(path: str, shape: tuple[int, ...], said: FrameCalibration) -> Mask:
+    """The bad pixels of a mask's file; what told them goes into the account."""
+    name, ext = split_name(path, None)
+    with reading(Path(name)), open_fits(name) as hdus:
+        images = [i for i, h in enumerate(hdus) if h.is_image and len(h.shape) >= 2]
+        header = merged_header(hdus, (images or [0])[0] if ext is None else science_hdu(hdus, ext, name))
+    rules = said.survey.mask if said.survey else MaskBits()
+    bad, said.account.read["mask"] = mask_of_file(_plane_of(path, shape), header, rules, survey_named("rubin").mask)
+    return np.asarray(bad)
 
 
 def _flagged(dq: Array | None, bits: int) -> Array:
@@ -281,17 +302,6 @@ def _variance(
     return floor + np.where(source > 3 * floor**0.5, source, 0.0) / gain, True, "blank sky and gain"
 
 
-def integer_ceiling(header: fits.Header) -> float | None:
-    """The largest value that an 8- or 16-bit integer image can hold; None for others.
-
-    Where pixels stand at it and the header names no saturation, they are saturated.
-    """
-    bits, scale, zero = header.get("BITPIX"), header.get("BSCALE", 1), header.get("BZERO", 0)
-    if bits not in (8, 16):
-        return None
-    return float((255 if bits == 8 else 32767) * scale + zero)
-
-
 def white_sigma(data: Array, mask: Array) -> float:
     """Standard deviation of white noise, insensitive to structure smoother than a pixel (Immerkaer 1996, CVIU 64, 300).
 
@@ -304,13 +314,6 @@ def white_sigma(data: Array, mask: Array) -> float:
     if second.size == 0:
         return 0.0
     return clipped_std(second) / 6
-
-
-def _saturated(data: Array, level: float | None, ceiling: float | None) -> Mask:
-    """Pixels at the stated level; where none is stated, near the largest integer that the file can hold."""
-    level = level or (0.98 * ceiling if ceiling and np.nanmax(data) >= ceiling else None)
-    found: Mask = np.nan_to_num(data) >= level if level else np.zeros(data.shape, bool)
-    return found
 
 
 def _psf(frame: Frame, stamp: Array | None, shape: tuple[int, ...], path: str) -> torch.Tensor | None:

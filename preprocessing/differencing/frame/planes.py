@@ -44,6 +44,31 @@ def named_mask(mask: Array | None, header: Header | None, convention: MaskBits) 
     return np.zeros((), bool) if mask is None or not bits else (mask.astype(np.int64) & bits) != 0
 
 
+def mask_of_file(mask: Array, header: Header, rules: MaskBits, named: MaskBits) -> tuple[Array, str]:
+    """Bad pixels of a mask that stands in a file of its own, and by what they were told.
+
+    What is a bit or a number for each meaning is read by its meaning: that a pixel belongs to a source is no defect.
+
+    Args:
+        mask: (H, W).
+        header: of the mask; it may name its own bits.
+        rules: of the image's survey.
+        named: how a header names bits, and which of them are bad.
+    """
+    nonzero = mask != 0
+    if not np.any(mask[nonzero] != 1):
+        return nonzero, "pixels of 1"
+    rules_named = rules if rules.named else named
+    if any(key.startswith(str(rules_named.named)) for key in header):
+        return named_mask(mask, header, rules_named), f"the bits that its header names {rules_named.named}..."
+    if rules.codes and rules.value is not None and np.isin(mask[nonzero], list(rules.bits.values())).all():
+        bad = [rules.bits[name] for name in rules.bad]
+        return np.isin(mask, bad), f"the numbers of {', '.join(rules.bad)}"
+    if not rules.codes and rules.value is not None:
+        return (mask.astype(np.int64) & rules.value) != 0, f"the bits of {', '.join(rules.bad)}"
+    return nonzero, "pixels that are not 0"
+
+
 def gain_from_variance(data: Array, variance: Array, good: Array) -> float | None:
     """Effective gain (e- per image unit) of an image whose variance holds its sources' Poisson noise.
 

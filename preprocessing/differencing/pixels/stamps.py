@@ -110,13 +110,30 @@ def misfit(
 
     About 0.05 for stars, near 1 for galaxies.
     """
+    left, noise, model, near = _residuals(image, variance, mask, psf, x, y, flux, radius)
+    excess = (left.square() - noise) * near
+    return (excess.sum((1, 2)).clamp_min(0) / (model.square() * near).sum((1, 2)).clamp_min(1e-30)).sqrt()
+
+
+def chi_squares(
+    image: Tensor, variance: Tensor, mask: Tensor, psf: Tensor, x: Tensor, y: Tensor, flux: Tensor, radius: float
+) -> Tensor:
+    """Reduced chi-square (n,) of sources against the PSF within ``radius`` px; flux and position count as fitted."""
+    left, noise, _, near = _residuals(image, variance, mask, psf, x, y, flux, radius)
+    chi2 = (left.square() / noise.clamp_min(1e-20) * near).sum((1, 2))
+    return chi2 / (near.sum((1, 2)) - 3).clamp_min(1)
+
+
+def _residuals(
+    image: Tensor, variance: Tensor, mask: Tensor, psf: Tensor, x: Tensor, y: Tensor, flux: Tensor, radius: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Stamps (n, k, k) of data - model, their variance, the model, and which pixels are good and within ``radius``."""
     size = psf.shape[-1]
     data, inside = stamps_at(image, x, y, size)
     model = flux[:, None, None] * shifted(psf, *fractions(x, y))
     t = (torch.arange(size) - size // 2).float()
     near = (t[:, None] ** 2 + t[None, :] ** 2 <= radius**2) & inside & ~stamps_at(mask, x, y, size)[0]
-    excess = ((data - model).square() - stamps_at(variance, x, y, size)[0]) * near
-    return (excess.sum((1, 2)).clamp_min(0) / (model.square() * near).sum((1, 2)).clamp_min(1e-30)).sqrt()
+    return data - model, stamps_at(variance, x, y, size)[0], model, near
 
 
 def _newton(data: Tensor, weight: Tensor, model: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

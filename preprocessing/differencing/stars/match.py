@@ -11,11 +11,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.profiles import fwhm_of
-from astrid_ml.preprocessing.differencing.pixels.stamps import fit_sources, misfit
+from astrid_ml.preprocessing.differencing.pixels.stamps import chi_squares, fit_sources, misfit
 from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Count, Floats, InUnits, NonNegative, Positive
+
+_AFFINE = 6  # stars; their twelve offsets leave six beside the six numbers of an affine
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,11 @@ class Matched:
     """What matched stars say of a pair on one grid.
 
     Args:
-        stars: x, y (science px), flux_science, flux_reference, dx, dy (reference - science, px), weight, kept.
+        stars: x, y (science px), flux_science, flux_reference, dx, dy (reference - science, px), chi2_science and
+            chi2_reference (reduced, against the PSF), kept.
         flux_ratio, flux_ratio_err: science / reference.
         shift: affine (2, 3) of (1, x, y) that gives dx, dy; zero where there are too few stars.
-        sigma: rms of the registration left after the affine, px per axis, measurement noise taken away.
+        sigma: error of the registration after that, px per axis: the rms that is left, measurement noise taken away.
         warnings: what stood in where stars were too few.
     """
 
@@ -80,9 +84,12 @@ class MatchStars:
     """Compares stars on the science grid.
 
     Args:
-        min_stars: fewer give no affine; fewer than three no ratio either (the zero points then decide).
+        min_stars: with fewer the registration error is drawn towards ``default_sigma``; fewer than three give no ratio
+            (the zero points then decide), fewer than two no shift.
         max_offset: px; a star that the reference puts farther off is no match.
-        default_sigma: px per axis, the registration error where it cannot be measured.
+        default_sigma: px per axis, the registration error where it cannot be measured; a shift of few stars that is
+            less than twice as large is left to the refinement.
+        max_scatter: px per axis; stars that differ by more after the best affine or shift are of no one place.
         max_misfit: a source less like the PSF than this (``misfit``) is no star, in either image.
     """
 
@@ -90,6 +97,7 @@ class MatchStars:
     max_offset: Annotated[Positive, InUnits("px")] = 2.0
     default_sigma: Annotated[NonNegative, InUnits("px")] = 0.1
     max_misfit: NonNegative = 0.3
+    max_scatter: Annotated[Positive, InUnits("px")] = 0.5
 
     def __call__(self, science: Image, reference: Image, psfs: tuple[Tensor, Tensor], at: Tensor) -> Matched:
         """Fit the stars at ``at`` (n, 2) in both images (background-free, one grid; ``psfs`` (k, k))."""
@@ -106,9 +114,15 @@ class MatchStars:
         stars["error_science"], stars["error_reference"] = e_n, e_r
         good = np.isfinite(stars.to_numpy()).all(1) & (f_n > 5 * e_n) & (f_r > 5 * e_r)
         good &= np.hypot(stars["dx"].to_numpy(), stars["dy"].to_numpy()) < self.max_offset
-        for image, psf, fit in zip((science, reference), psfs, fits, strict=True):
-            planes = (image.data, image.variance, image.mask, psf)
-            good &= misfit(*planes, fit[2], fit[3], fit[0], 1.5 * fwhm_of(psf)).nan_to_num(9).numpy() < self.max_misfit
+        for side, image, psf, fit in zip(("science", "reference"), (science, reference), psfs, fits, strict=True):
+            seen = (image.data, image.variance, image.mask, psf, fit[2], fit[3], fit[0], 1.5 * fwhm_of(psf))
+            good &= misfit(*seen).nan_to_num(9).numpy() < self.max_misfit
+            stars[f"chi2_{side}"] = chi_squares(*seen).double().numpy()
+        # what is unlike the PSF is not known to its noise: errors are scaled by the root of chi-square
+        worse = {side: np.sqrt(np.maximum(stars[f"chi2_{side}"], 1.0)) for side in ("science", "reference")}
+        stars["spread"] = np.hypot(s_n * worse["science"], s_r * worse["reference"])
+        for side, factor in worse.items():
+            stars[f"error_{side}"] *= factor
         stars = stars[good].reset_index(drop=True)
         return self._judge(stars, science, reference)
 
@@ -118,14 +132,19 @@ class MatchStars:
         columns = ("flux_science", "error_science", "flux_reference", "error_reference")
         ratio, error, kept = robust_ratio(*(stars[c].to_numpy() for c in columns))
         stars["kept"] = kept
-        shift, sigma, warnings = torch.zeros(2, 3), self.default_sigma, []
-        if int(kept.sum()) < self.min_stars:
-            warnings.append(
-                f"{int(kept.sum())} matched stars: the registration is not corrected, error taken as {sigma} px"
+        prior = self.default_sigma if int(kept.sum()) < self.min_stars else None
+        shift, sigma = registration(stars[kept], prior)
+        if sigma > self.max_scatter:
+            raise UserError(
+                f"stars that both images put in one place, to {self.max_scatter:g} px",
+                f"{int(kept.sum())} stars of {science.name} and {reference.name} that differ by {sigma:.2f} px",
+                "check the WCS of both frames, or raise preprocessing.match.max_scatter",
             )
-        else:
-            shift, sigma = registration(stars[kept])
-        return Matched(stars, ratio, error, shift, sigma, tuple(warnings))
+        if prior is not None and not shift[:, 1:].any() and float(shift[:, 0].norm()) < 2 * prior:
+            # a few stars' own motions are as large; the refinement sees galaxies too, and moves the pixels
+            shift, sigma = torch.zeros(2, 3), max(sigma, prior)
+        few = f"{int(kept.sum())} matched stars: the registration is known to {sigma:.2f} px"
+        return Matched(stars, ratio, error, shift, sigma, () if prior is None else (few,))
 
     def _without(self, stars: pd.DataFrame, science: Image, reference: Image) -> Matched:
         stars["kept"] = False
@@ -135,35 +154,52 @@ class MatchStars:
         said = f"{len(stars)} matched stars: the flux ratio is " + (
             "that of the zero points" if known else "taken as 1"
         )
-        return Matched(stars, float(ratio), float("nan"), torch.zeros(2, 3), self.default_sigma, (said,))
+        shift, sigma = torch.zeros(2, 3), self.default_sigma
+        if len(stars) == 2:  # one star may be anything, two that agree are a shift
+            found, error = registration(stars, self.default_sigma)
+            if error < self.max_scatter:
+                shift, sigma = found, max(error, sigma)
+        return Matched(stars, float(ratio), float("nan"), shift, sigma, (said,))
 
 
-def registration(stars: pd.DataFrame) -> tuple[Tensor, float]:
-    """Offset of matched stars as an affine (2, 3), and the rms that it leaves per axis, px, above the centroids' noise.
+def registration(stars: pd.DataFrame, prior: float | None = None) -> tuple[Tensor, float]:
+    """Offset of matched stars as an affine (2, 3), and its error, px per axis: the scatter beyond the centroids' noise.
 
     No offset, a shift or an affine: the one of the least Bayesian information criterion, with the scatter that the
-    affine leaves, so that a handful of poor centroids does not turn the frame.
+    affine leaves, so that a handful of poor centroids does not turn the frame. An affine needs as many offsets to
+    spare as it has numbers; the error holds what the fit itself is not known to.
+
+    Args:
+        stars: x, y, dx, dy, spread (px), three rows or more.
+        prior: px per axis; the scatter is drawn towards it as if two further offsets had shown it.
     """
     x, y = stars["x"].to_numpy(), stars["y"].to_numpy()
     noise2 = stars["spread"].to_numpy() ** 2
-    extra, rows, offsets = 0.01**2, np.zeros((2, 3)), stars[["dx", "dy"]].to_numpy().T
+    extra, rows, offsets = (prior or 0.01) ** 2, np.zeros((2, 3)), stars[["dx", "dy"]].to_numpy().T
+    fits = ((_constant, 2), (fit_affine, 6)) if len(stars) >= _AFFINE else ((_constant, 2),)
+    free, weight = 0, np.ones(len(stars))
     for _ in range(5):
         weight = 1 / (noise2 + extra)
         inlier = np.ones(len(stars), dtype=bool)
-        models = [np.zeros((2, 3))]
-        for basis in (_constant, fit_affine):
+        models = [(np.zeros((2, 3)), 0)]
+        for basis, numbers in fits:
             model = np.stack([_clipped(basis, x, y, offset, weight) for offset in offsets])
-            models.append(model)
-            inlier &= np.all((offsets - _evaluate(model, x, y)) ** 2 * weight < 16, axis=0) | (basis is _constant)
+            models.append((model, numbers))
+            if basis is fits[-1][0] and len(stars) >= _AFFINE:
+                inlier &= np.all((offsets - _evaluate(model, x, y)) ** 2 * weight < 16, axis=0)
         scores = [
             float(np.sum(((offsets - _evaluate(m, x, y)) ** 2 * weight)[:, inlier])) + k * np.log(2 * inlier.sum())
-            for m, k in zip(models, (0, 2, 6), strict=True)
+            for m, k in models
         ]
-        rows = models[int(np.argmin(scores))]
+        rows, free = models[int(np.argmin(scores))]
         left2 = (offsets - _evaluate(rows, x, y)) ** 2
         w2 = (weight**2 * inlier)[None]
-        extra = float(max(np.sum(w2 * (left2 - noise2)) / max(2 * np.sum(w2), 1e-30), 1e-6))
-    return torch.tensor(rows), float(np.sqrt(extra))
+        spare = max(2 * int(inlier.sum()) - free, 1)
+        found = np.sum(w2 * (left2 - noise2)) / max(2 * np.sum(w2), 1e-30) * 2 * inlier.sum() / spare
+        if prior is not None:
+            found = (max(found, 0.0) * spare + 2 * prior**2) / (spare + 2)
+        extra = float(max(found, 1e-6))
+    return torch.tensor(rows), float(np.sqrt(extra + free / 2 / weight.sum()))
 
 
 def _evaluate(rows: Floats, x: Floats, y: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -24,12 +24,17 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import (
     windows,
 )
 from astrid_ml.preprocessing.differencing.stars.select import Sources
+from astrid_ml.preprocessing.differencing.stars.widths import FWHM
 from astrid_ml.types import Count, Mask, Positive
 
 _CLIP = 4.0  # pixels of a star's stamp further than this from the model, in sigma, hold something else
 _BLUR = 0.7  # px
 _AT_ONCE = 4096  # neighbours
 _SETTLED = 0.03  # of the peak: a round that changes the PSF by less is followed by one that changes it by 1e-4
+# Relative errors of the width: of a Moffat fitted to few stars; where galaxies may be among the stars; where a few
+# stars may all be galaxies; of a Moffat of one star's or two stars' width; of a guess.
+_MOFFAT_ERROR, _UNSURE, _GALAXIES, _ONE_STAR, _NO_STAR = 0.03, 0.1, 0.3, 0.1, 0.5
+_CROWD = 8  # stars that are few no longer
 _LEAST = 3  # stars that can be stacked
 _FLATNESS = 0.03  # share of the model that a clipped pixel may differ by on top of its noise
 
@@ -45,6 +50,7 @@ class PsfEstimate:
         source: ``stars``, ``moffat``, ``given``, ``fallback``, or the model's name.
         warnings: what went wrong, as sentences.
         positions: (n, 2) x, y of the stars, px.
+        width_error: relative; how far the PSF's width may be off as a whole, so that all fluxes are.
     """
 
     psf: Tensor
@@ -53,6 +59,7 @@ class PsfEstimate:
     source: str
     warnings: tuple[str, ...] = ()
     positions: Tensor = field(default_factory=lambda: torch.zeros(0, 2))
+    width_error: float = 0.0
 
 
 class EstimatePsf(Protocol):
@@ -89,7 +96,8 @@ class EmpiricalPsf:
         if len(stars) < self.min_stars:
             psf, _ = fit_profile("moffat", whole.psf)
             said = f"{len(stars)} usable stars in {image.name or 'the image'}: a Moffat fitted to them stands in"
-            return PsfEstimate(psf, fwhm_of(psf), len(stars), "moffat", (said,), whole.positions)
+            error = float(np.hypot(whole.width_error, _MOFFAT_ERROR))
+            return PsfEstimate(psf, fwhm_of(psf), len(stars), "moffat", (said, *whole.warnings), whole.positions, error)
         if self.tiles == 1:
             return whole
         grid, warnings = [], list(whole.warnings)
@@ -102,10 +110,10 @@ class EmpiricalPsf:
                 stack = self._stack(image, sources, part, whole.psf.shape[-1]) if enough else whole
                 grid.append(stack.psf)
         psf = torch.stack(grid).view(self.tiles, self.tiles, *whole.psf.shape)
-        return PsfEstimate(psf, whole.fwhm, whole.n_stars, whole.source, tuple(warnings), whole.positions)
+        return replace(whole, psf=psf, warnings=tuple(warnings))
 
     def _stack(self, image: Image, sources: Sources, stars: pd.DataFrame, size: int | None = None) -> PsfEstimate:
-        width = max(1.0, 1.9 * float(np.median(stars["r50"])))
+        width = max(1.0, FWHM * float(np.median(stars["width"])))
         size = size or stamp_size(width, self.radius, image.shape)
         psf = torch.from_numpy(
             profile("moffat", size, np.array([width / 1.0, width / 1.0, 0.0, 3.5])).astype(np.float32)
@@ -120,7 +128,18 @@ class EmpiricalPsf:
             if float((psf - before).abs().max()) < _SETTLED * float(psf.max()):
                 break
         at = torch.cat([torch.stack([x, y], 1), at[self.most :]])
-        return PsfEstimate(psf, fwhm_of(psf), len(used), "stars", (), at)
+        error, said = _width_error(image, stars)
+        return PsfEstimate(psf, fwhm_of(psf), len(used), "stars", said, at, error)
+
+
+def _width_error(image: Image, stars: pd.DataFrame) -> tuple[float, tuple[str, ...]]:
+    """How far the stars' mean width may be off, relative, and what to say where their widths are no crowd apart."""
+    spread = float(np.std(np.log(stars["width"].to_numpy())))
+    if "distinct" not in stars or bool(stars["distinct"].iloc[0]):
+        return spread / float(np.sqrt(len(stars))), ()
+    said = f"the stars of {image.name or 'the image'} are no crowd of one width: galaxies may be among them, "
+    said += "or the PSF varies (preprocessing.psf.tiles); see flux_sys"
+    return max(2 * spread, _UNSURE if len(stars) >= _CROWD else _GALAXIES), (said,)
 
 
 def _others(table: pd.DataFrame, stars: pd.DataFrame, size: int) -> tuple[Tensor, Tensor]:
@@ -128,7 +147,7 @@ def _others(table: pd.DataFrame, stars: pd.DataFrame, size: int) -> tuple[Tensor
     rest = table[~table["x"].isin(stars["x"])][["x", "y"]].to_numpy()
     if len(rest):
         rest = rest[cKDTree(stars[["x", "y"]].to_numpy()).query(rest, p=np.inf)[0] < size]
-    at = torch.from_numpy(np.ascontiguousarray(rest.T.reshape(2, -1)))
+    at = torch.from_numpy(rest.T.reshape(2, -1).copy())
     return at[0], at[1]
 
 
@@ -223,14 +242,15 @@ def _in_tile(stars: pd.DataFrame, shape: tuple[int, int], tiles: int, ty: int, t
 
 def fallback(image: Image, stars: pd.DataFrame, radius: float) -> PsfEstimate:
     """A Moffat of the stars' width, or of 3 px where there is no star; the warning says which."""
-    width = 1.9 * float(np.median(stars["r50"])) if len(stars) else 3.0
+    width = FWHM * float(np.median(stars["width"])) if len(stars) else 3.0
     said = f"{len(stars)} usable stars in {image.name or 'the image'}: "
     said += "a Moffat of their width stands in" if len(stars) else "a Moffat of FWHM 3 px stands in; give a PSF"
     size = stamp_size(width, radius, image.shape)
     alpha = width / 2 / np.sqrt(2 ** (1 / 3.5) - 1)
     psf = torch.from_numpy(profile("moffat", size, np.array([alpha, alpha, 0.0, 3.5])).astype(np.float32))
     at = torch.from_numpy(stars[["x", "y"]].to_numpy(copy=True)) if len(stars) else torch.zeros(0, 2)
-    return PsfEstimate(psf, fwhm_of(psf), len(stars), "fallback", (said,), at)
+    error = _ONE_STAR if len(stars) else _NO_STAR
+    return PsfEstimate(psf, fwhm_of(psf), len(stars), "fallback", (said,), at, error)
 
 
 @dataclass(frozen=True)
@@ -252,7 +272,7 @@ class AnalyticPsf:
         if stack.source == "fallback":
             return stack
         psf, _ = fit_profile(self.model, stack.psf)
-        return PsfEstimate(psf, fwhm_of(psf), stack.n_stars, self.model, stack.warnings, stack.positions)
+        return replace(stack, psf=psf, fwhm=fwhm_of(psf), source=self.model)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ import torch
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.masks import spread
 from astrid_ml.preprocessing.differencing.pixels.segment import segmented
-from astrid_ml.preprocessing.differencing.pixels.stamps import fractions, taken, windows
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
-from astrid_ml.types import Count, Floats, InUnits, Mask, NonNegative, Positive, Whole
+from astrid_ml.preprocessing.differencing.stars.widths import adaptive_widths, stellar_locus
+from astrid_ml.types import Count, Floats, Ints, InUnits, Mask, NonNegative, Positive, Whole
 
-_AT_ONCE = 128  # sources whose stamps stay in the processor's cache
-_BISECTIONS = 12  # to 0.002 px
-SOURCE_COLUMNS = ("x", "y", "flux", "peak", "r50", "ellipticity", "snr", "flag")
+_ENOUGH = 3  # stars of both images; fewer are no reason to leave out those of one
+_FEW = 8  # stars alone; with fewer, those with neighbours further away serve too
+_ONE_PIXEL = 0.7  # of the light in the brightest pixel: a hot one, which both images may hold
+SOURCE_COLUMNS = ("x", "y", "flux", "peak", "width", "width_err", "ellipticity", "snr", "flag")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Sources:
 def find_sources(image: Image, threshold: float = 3.0, max_sources: int = 50_000) -> Sources:
     """Sources of a background-free image by ``sep`` (Bertin & Arnouts 1996; Barbary 2016), isophotes at ``threshold``.
 
-    x, y in px, flux and peak in image units, r50 the radius (px) that holds half the flux within 10 px.
+    x, y in px, flux and peak in image units, width (Gaussian sigma, px) and its relative error of ``adaptive_widths``.
     """
     data = np.ascontiguousarray(image.data.numpy())
     mask = image.mask.numpy()
@@ -55,57 +56,22 @@ def find_sources(image: Image, threshold: float = 3.0, max_sources: int = 50_000
     found = found[order]
     table = pd.DataFrame({"x": found["x"], "y": found["y"], "flux": found["flux"], "peak": found["peak"]}, dtype=float)
     x, y = (torch.from_numpy(table[c].to_numpy(copy=True)) for c in ("x", "y"))
-    table["r50"] = half_light_radii(image, x, y).double().numpy()
+    table["width"], table["width_err"] = (t.double().numpy() for t in adaptive_widths(image, x, y))
     table["ellipticity"] = 1 - found["b"] / np.maximum(found["a"], 1e-9)
     table["snr"] = table["flux"] / (noise * np.sqrt(np.maximum(found["npix"], 1)))
     table["flag"] = found["flag"].astype(int)
     return Sources(table, torch.from_numpy(segments > 0))
 
 
-def half_light_radii(image: Image, x: torch.Tensor, y: torch.Tensor, reach: int = 10) -> torch.Tensor:
-    """Radius (px, n) that holds half the flux within ``reach`` px, masked pixels left out, by bisection.
-
-    A pixel at distance d counts by r + 1/2 - d, 0 to 1: the share of it that a circle of radius r covers.
-    """
-    size, out = 2 * reach + 3, []
-    t = torch.arange(size) - size // 2
-    for part in torch.split(torch.arange(len(x)), _AT_ONCE):
-        index, inside = windows(image.shape, x[part], y[part], size)
-        data = taken(image.data, index) * (inside & ~taken(image.mask, index))
-        dx, dy = fractions(x[part], y[part])
-        distance = torch.hypot((t - dx[:, None])[:, None, :], (t - dy[:, None])[:, :, None]) - 0.5
-        half = (data * (reach - distance).clamp_(0, 1)).sum((1, 2)).clamp_min_(1e-9) / 2
-        low, high = torch.zeros(len(part)), torch.full((len(part),), float(reach))
-        for _ in range(_BISECTIONS):
-            radius = (low + high) / 2
-            short = (data * (radius[:, None, None] - distance).clamp_(0, 1)).sum((1, 2)) < half
-            low, high = torch.where(short, radius, low), torch.where(short, high, radius)
-        out.append((low + high) / 2)
-    return torch.cat(out) if out else torch.zeros(0)
-
-
-def compact_locus(radii: Floats, width: float = 1.3, share: float = 0.3, least: int = 4) -> float:
-    """Half-light radius of the stars: the middle of the smallest crowd of radii; NaN where there is none.
-
-    Nothing real is smaller than a star, while galaxies may well outnumber them. A crowd holds at least ``least``
-    radii, and ``share`` of the largest crowd's, within a factor ``width``.
-    """
-    r = np.sort(radii[np.isfinite(radii) & (radii > 0)])
-    if r.size == 0:
-        return float("nan")
-    counts = np.searchsorted(r, r * width, side="right") - np.arange(r.size)
-    first = int(np.argmax(counts >= max(min(least, r.size), share * counts.max())))
-    return float(np.median(r[first : first + counts[first]]))
-
-
-def shared(sources: Sources, other: Sources, radius: float = 2.0) -> Mask:
-    """Sources that another image on the same grid holds too: no cosmic rays, no transients."""
+def partners(sources: Sources, other: Sources, radius: float = 2.0) -> tuple[Mask, Ints]:
+    """Sources that another image on the same grid holds too (no cosmic rays, no transients), and their rows there."""
     from scipy.spatial import cKDTree
 
     here, there = (s.table[["x", "y"]].to_numpy() for s in (sources, other))
     if len(here) == 0 or len(there) == 0:
-        return np.zeros(len(here), dtype=bool)
-    return np.asarray(cKDTree(there).query(here)[0] < radius)
+        return np.zeros(len(here), dtype=bool), np.zeros(len(here), dtype=np.int64)
+    distance, row = cKDTree(there).query(here)
+    return np.asarray(distance < radius), np.asarray(row, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -114,9 +80,10 @@ class SelectStars:
 
     Args:
         min_snr: least signal-to-noise of the isophotal flux.
-        isolation: px around a star without a neighbour of more than ``neighbour`` of its flux.
+        isolation: px around a star without a neighbour of more than ``neighbour`` of its flux; half of it where hardly
+            any star is so alone.
         neighbour: see there.
-        locus: relative half-width of the accepted half-light radii around the stars'.
+        locus: relative half-width of the accepted widths around the stars'.
         max_stars: the brightest are kept.
         margin: px to the border, and to masked pixels half of it.
     """
@@ -131,22 +98,53 @@ class SelectStars:
     def __call__(self, image: Image, sources: Sources, other: Sources | None = None) -> pd.DataFrame:
         """The rows of ``sources.table`` that are stars, brightest first; may be empty.
 
+        The column ``distinct`` says whether their widths are a crowd of their own (:class:`Locus`).
+
         Args:
             image: background-free.
             sources: what was found in it.
-            other: what was found in the pair's other image, on the same grid.
+            other: what was found in the pair's other image, on the same grid; what is no star there is none here.
         """
         table = sources.table
-        good = (table["snr"].to_numpy() >= self.min_snr) & (table["flag"].to_numpy() & ~1 == 0)
-        good &= table["ellipticity"].to_numpy() < 0.35
-        good &= self._inside(image, table)
+        good = self._plain(table) & self._inside(image, table)
         if other is not None:
-            good &= shared(sources, other)
-        size = compact_locus(table["r50"].to_numpy()[good])
-        good &= np.abs(table["r50"].to_numpy() / size - 1) < self.locus if np.isfinite(size) else False
-        good &= self._isolated(table, good)
+            near, partner = partners(sources, other)
+            good &= near
+            star_there = self._compact(other, self._plain(other.table) & partners(other, sources)[0])[0]
+            good, distinct = self._agreed(sources, good, near & star_there[partner])
+        else:
+            compact, distinct = self._compact(sources, good)
+            good &= compact
+        alone = good & self._isolated(table, good, self.isolation)
+        if int(alone.sum()) < _FEW:  # the stack subtracts neighbours; near ones it cannot tell apart
+            alone = good & self._isolated(table, good, self.isolation / 2)
+        good = alone
         stars: pd.DataFrame = table[good].head(self.max_stars).reset_index(drop=True)
-        return stars
+        return stars.assign(distinct=distinct)
+
+    def _agreed(self, sources: Sources, good: Mask, there: Mask) -> tuple[Mask, bool]:
+        """Stars of both images; where hardly any are, those of the image whose stars are the sharper ones here."""
+        compact, distinct = self._compact(sources, good)
+        own, theirs, width = good & compact, good & there, sources.table["width"].to_numpy()
+        if int((own & there).sum()) >= _ENOUGH:
+            return own & there, distinct
+        if theirs.any() and own.any() and np.median(width[theirs]) < np.median(width[own]):
+            return theirs, False
+        return own, distinct
+
+    def _plain(self, table: pd.DataFrame) -> Mask:
+        """Sources that are bright, round and whole."""
+        good = (table["snr"].to_numpy() >= self.min_snr) & (table["flag"].to_numpy() & ~1 == 0)
+        good &= table["peak"].to_numpy() < _ONE_PIXEL * table["flux"].to_numpy()
+        return np.asarray(good & (table["ellipticity"].to_numpy() < 0.35))
+
+    def _compact(self, sources: Sources, good: Mask) -> tuple[Mask, bool]:
+        """Sources as wide as the stars are that show among the good ones, and whether those are a crowd apart."""
+        width, error = (sources.table[c].to_numpy() for c in ("width", "width_err"))
+        found = stellar_locus(width[good], error[good])
+        if not np.isfinite(found.width):
+            return np.zeros(len(width), dtype=bool), False
+        return np.asarray(np.abs(width / found.width - 1) < self.locus), found.distinct
 
     def _inside(self, image: Image, table: pd.DataFrame) -> Mask:
         h, w = image.shape
@@ -156,14 +154,14 @@ class SelectStars:
         rows, columns = np.clip(np.rint(y).astype(int), 0, h - 1), np.clip(np.rint(x).astype(int), 0, w - 1)
         return np.asarray(ok & ~near[rows, columns])
 
-    def _isolated(self, table: pd.DataFrame, candidate: Mask) -> Mask:
+    def _isolated(self, table: pd.DataFrame, candidate: Mask, radius: float) -> Mask:
         from scipy.spatial import cKDTree
 
         ok = np.ones(len(table), dtype=bool)
         if len(table) < 2 or not candidate.any():
             return ok
         flux, points = table["flux"].to_numpy(), table[["x", "y"]].to_numpy()
-        for i, j in cKDTree(points).query_pairs(self.isolation, output_type="ndarray"):
+        for i, j in cKDTree(points).query_pairs(radius, output_type="ndarray"):
             ok[i] &= flux[j] < self.neighbour * flux[i]
             ok[j] &= flux[i] < self.neighbour * flux[j]
         return ok

@@ -21,8 +21,10 @@ class SubtractionInput:
         psfs: (k, k) of both, with one odd k.
         noises: background variance or autocovariance (m, m) of both.
         flux_ratio: science / reference.
+        flux_ratio_err: its standard error; 0 where it is unknown.
         astrometric_sigma: relative registration error, px per axis.
-        stars: (n, 2) positions x, y, px, of stars that are in both images, isolated and not saturated.
+        stars: (n, 2) positions x, y, px, of stars that are in both images, isolated and not saturated; where stars are
+            few, galaxies follow them: of what does not vary nothing may be left.
         difference_noises: those that DIFF is whitened by where they are not ``noises``: drizzled inputs keep their
             correlation in DIFF, for whitening it would sharpen noise into view, while the significance takes it into
             account.
@@ -38,6 +40,7 @@ class SubtractionInput:
     astrometric_sigma: float = 0.0
     stars: Tensor | None = None
     difference_noises: tuple[Noise, Noise] | None = None
+    flux_ratio_err: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ class Refine:
         size: px, side of the blocks around them.
         steps: of L-BFGS-B (Byrd et al. 1995).
         max_shift: px; a larger one is not believed.
-        max_flux: a larger relative change of the flux ratio is not believed.
+        max_flux: a larger relative change of the flux ratio is not believed, unless it is within four of the stars' own
+            errors.
     """
 
     stars: Count = 16
@@ -72,7 +73,8 @@ class Refine:
         )
         found = torch.tensor(best.x, dtype=torch.float32)
         sound = bool(torch.isfinite(found).all()) and best.fun < before
-        sound = sound and float(found[:2].abs().max()) < self.max_shift and abs(float(found[2])) < self.max_flux
+        sound = sound and float(found[:2].abs().max()) < self.max_shift
+        sound = sound and abs(float(found[2])) < max(self.max_flux, 4 * pair.flux_ratio_err / pair.flux_ratio)
         quality = {"refined": float(sound), "refine_loss_before": before, "refine_loss_after": float(best.fun)}
         if not sound:
             return pair, quality

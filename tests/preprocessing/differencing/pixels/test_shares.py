@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels import lanczos
 from astrid_ml.preprocessing.differencing.pixels.fill import fill_all
 from astrid_ml.preprocessing.differencing.pixels.lanczos import resample_along
-from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
-from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
-from astrid_ml.preprocessing.differencing.stars.select import half_light_radii
 
 
 @pytest.mark.parametrize("dim", [0, 1])
@@ -47,11 +43,3 @@ def test_a_share_of_the_pixels_has_the_median_of_all() -> None:
     few = torch.zeros(1024, 1024, dtype=torch.bool)
     few[5, 7] = True
     assert typical(plane, few) == float(plane[5, 7]) and np.isnan(typical(plane, torch.zeros_like(few)))
-
-
-def test_half_light_radius_of_a_gaussian() -> None:
-    x, y = torch.tensor([50.0, 100.3, 150.5]).double(), torch.tensor([60.0, 99.6, 140.5]).double()
-    frame = render_sources((200, 200), gaussian_stamp(2.0, 21), x, y, torch.full((3,), 1e4))
-    image = Image(data=frame, variance=torch.ones(200, 200), mask=torch.zeros(200, 200, dtype=torch.bool))
-    # a Gaussian holds half its flux within sigma sqrt(2 ln 2)
-    assert half_light_radii(image, x, y).numpy() == pytest.approx(2.0 * np.sqrt(2 * np.log(2)), rel=0.015)

@@ -9,7 +9,7 @@ from astrid_ml.preprocessing.differencing.pixels.profiles import fit_profile, fw
 from astrid_ml.preprocessing.differencing.pixels.stamps import fit_sources, misfit, render_sources, shifted
 from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
 from astrid_ml.preprocessing.differencing.stars.psf import AnalyticPsf, EmpiricalPsf, GivenPsf, centred
-from astrid_ml.preprocessing.differencing.stars.select import SelectStars, compact_locus, find_sources, shared
+from astrid_ml.preprocessing.differencing.stars.select import SelectStars, find_sources, partners
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.pair import SkyPair, moffat_stamp, simulate_pair
 
@@ -108,20 +108,11 @@ def test_flux_and_position_of_stars_with_their_errors() -> None:
     assert torch.isnan(fit_sources(noisy, variance, masked, stamp, x, y)[0][0])
 
 
-def test_stars_are_the_smallest_crowd_even_among_more_galaxies() -> None:
-    rng = np.random.default_rng(1)
-    stars, galaxies = rng.normal(1.9, 0.06, 12), rng.uniform(2.4, 7, 60)
-    assert compact_locus(np.concatenate([stars, galaxies])) == pytest.approx(1.9, abs=0.25)
-    lone = np.concatenate([[0.6], stars, galaxies])  # one cosmic ray is no crowd
-    assert compact_locus(lone) == pytest.approx(1.9, abs=0.25)
-    assert np.isnan(compact_locus(np.array([])))
-
-
 def test_what_one_image_alone_holds_is_no_star(sky: SkyPair) -> None:
     image = SubtractBackground()(sky.science)
     data = image.data.clone()
     data[150, 150] += 5e3
     data[151, 150] += 5e3
     found, other = find_sources(image.with_(data=data)), find_sources(image)
-    alone = ~shared(found, other)
+    alone = ~partners(found, other)[0]
     assert alone.sum() == 1 and found.table["y"][alone].iloc[0] == pytest.approx(150.5, abs=0.5)
