@@ -35,6 +35,27 @@ def robust_sigma(values: Array, axis: int | None = None, centre: Any = None) -> 
     return MAD_TO_SIGMA * np.nanmedian(np.abs(values - centre), axis=axis)
 
 
+def row_medians(values: Array) -> Floats:
+    """The median of each row without its NaN, (n,): what ``numpy.nanmedian`` gives, several times as fast.
+
+    Args:
+        values: (n, m), a number or more in each row.
+
+    >>> row_medians(np.array([[3.0, 1.0, 2.0, 9.0], [np.nan, 5.0, 1.0, np.nan]])).tolist()
+    [2.5, 3.0]
+    """
+    columns = values.shape[1]
+    upper = columns // 2
+    parted = np.partition(values, upper, axis=1)  # NaN go last
+    out: Floats = parted[:, upper].astype(np.float64)
+    if columns % 2 == 0:
+        out = (parted[:, :upper].max(axis=1).astype(np.float64) + out) / 2
+    lacking = np.isnan(values).any(axis=1)
+    if lacking.any():
+        out[lacking] = np.nanmedian(values[lacking].astype(np.float64), axis=1)
+    return out
+
+
 def clipped_std(values: Array, clip: float = 4.0) -> float:
     """Standard deviation without what lies ``clip`` sigma off; true for counts of few photons too, where no MAD is.
 

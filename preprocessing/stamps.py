@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from astrid_ml.stats import robust_sigma
-from astrid_ml.types import Array, Floats32
+from astrid_ml.stats import MAD_TO_SIGMA, row_medians
+from astrid_ml.types import Array, Floats, Floats32
 
 
 def peak_snr(difference: Array, half: int = 4) -> Floats32:
@@ -25,8 +25,7 @@ def peak_snr(difference: Array, half: int = 4) -> Floats32:
     out = np.full(len(x), np.nan)
     usable = np.isfinite(flat).any(axis=1) & np.isfinite(box).any(axis=1)
     if usable.any():
-        median = np.nanmedian(flat[usable], axis=1)
-        sigma = robust_sigma(flat[usable], axis=1, centre=median[:, None])
+        median, sigma = _middle_and_noise(flat[usable])
         peak = np.nanmax(box[usable], axis=1) - median
         out[usable] = np.divide(peak, sigma, out=np.full_like(peak, np.nan), where=sigma > 0)
     return out.astype(np.float32)
@@ -46,7 +45,12 @@ def sky_level(stamps: Array, most: float = 1e37) -> Floats32:
     out = np.full(len(flat), np.nan)
     usable = np.isfinite(flat).any(axis=1)
     if usable.any():
-        median = np.nanmedian(flat[usable], axis=1)
-        sigma = robust_sigma(flat[usable], axis=1, centre=median[:, None])
+        median, sigma = _middle_and_noise(flat[usable])
         out[usable] = np.divide(median, sigma, out=np.full_like(median, np.nan), where=sigma > 0)
     return out.astype(np.float32)
+
+
+def _middle_and_noise(flat: Floats) -> tuple[Floats, Floats]:
+    """Median and robust standard deviation of each row, without its NaN."""
+    median = row_medians(flat)
+    return median, MAD_TO_SIGMA * row_medians(np.abs(flat - median[:, None]))

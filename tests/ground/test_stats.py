@@ -17,7 +17,7 @@ import astrid_ml.tables
 import astrid_ml.types
 from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.progress import Progress, bar
-from astrid_ml.stats import MAD_TO_SIGMA, clipped_std, robust_mean_std, robust_sigma, wilson
+from astrid_ml.stats import MAD_TO_SIGMA, clipped_std, robust_mean_std, robust_sigma, row_medians, wilson
 from astrid_ml.types import Range
 
 
@@ -84,3 +84,13 @@ def test_progress_says_each_tenth_where_there_is_no_terminal(capsys: pytest.Capt
 
 def test_the_processor_is_asked_without_an_error() -> None:
     assert cpu_has_bf16() in (True, False)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 5, 16, 3969])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_medians_of_rows_are_those_of_numpy_to_the_bit(columns: int, kind: type) -> None:
+    random = np.random.default_rng(columns)
+    values: Array = random.normal(size=(40, columns)).astype(kind)
+    values[::3, : columns // 2] = np.nan
+    values[1::7] = 2.0  # ties
+    assert np.array_equal(row_medians(values), np.nanmedian(values.astype(np.float64), axis=1))
