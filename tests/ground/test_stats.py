@@ -18,7 +18,7 @@ import astrid_ml.types
 from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.progress import Progress, bar
 from astrid_ml.stats import MAD_TO_SIGMA, clipped_std, robust_mean_std, robust_sigma, row_medians, wilson
-from astrid_ml.types import Range
+from astrid_ml.types import Array, Range
 
 
 def test_the_factor_is_the_gaussians() -> None:
