@@ -35,6 +35,7 @@ CHIP = 1e-4
 CHIP_OF_PAIRS = 1e-2  # fits of PSFs and registration carry them on: 0.3 % of a peak was seen
 # Pipelines that give other results than they did then, and their version of then.
 RAISED = {"layout1": {DifferencingPipeline: 1}}
+ADDED = ("flux_sys",)  # columns that tables have had since then
 STAMPS_AND_CURVES = [name for name in ARCHIVES if "ramp" not in name]
 
 
@@ -94,7 +95,8 @@ def same(found: pd.DataFrame, kept: pd.DataFrame, digits: float) -> None:
         found[name], kept[name] = (
             table[name].astype(object).where(table[name].notna(), None) for table in (found, kept)
         )
-    assert list(found.columns) == list(kept.columns)
+    assert [name for name in found.columns if name not in ADDED] == list(kept.columns)
+    found = found[kept.columns]
     if "decision" in kept:  # a score at its threshold may fall on either side of it
         values = kept["probability"].fillna(kept["score"])
         near = (values - kept["threshold"]).abs() < digits
@@ -110,11 +112,28 @@ def test_an_old_checkpoint_predicts_the_same(name: str, unpack: Any, tmp_path: P
     folder = unpack(name)
     checkpoint = folder / "run" / "checkpoints" / "best.ckpt"
     assert run(["predict", f"ckpt_path={checkpoint}", f"input={raw_of(folder)}", f"output_dir={tmp_path / 'out'}"]) == 0
-    same(
-        pd.read_parquet(tmp_path / "out" / "predictions.parquet"),
-        pd.read_parquet(folder / "predicted" / "predictions.parquet"),
-        CHIP_OF_PAIRS if name.endswith("realbogus_sim") else CHIP,
-    )
+    found = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
+    kept = pd.read_parquet(folder / "predicted" / "predictions.parquet")
+    if name.endswith("realbogus_sim"):
+        found, kept = of_one_place(found, kept)
+        alike = (found["snr"].to_numpy() - kept["snr"].to_numpy()) ** 2 < 1e-4  # pairs whose stars are the same
+        assert alike.sum() >= 10
+        np.testing.assert_allclose(found["score"][alike], kept["score"].to_numpy()[alike], atol=CHIP_OF_PAIRS)
+    else:
+        same(found, kept, CHIP)
+
+
+def of_one_place(found: pd.DataFrame, kept: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Candidates that both have: the subtraction of now is another (``RAISED``).
+
+    What it finds beside them are transients of the truth (4), what it no longer finds are none (5).
+    """
+    assert [name for name in found.columns if name not in ADDED] == list(ordered(kept).columns)
+    both = found.merge(kept, how="cross", suffixes=("", "_kept"))
+    far = np.hypot(both["x"] - both["x_kept"], both["y"] - both["y_kept"])
+    both = both[(far < 0.5) & (both["field"] == both["field_kept"])]
+    assert len(both) >= 0.8 * max(len(found), len(kept))
+    return both, both[[f"{name}_kept" for name in kept.columns]].set_axis(kept.columns, axis=1)
 
 
 @pytest.mark.parametrize("name", [name for name in ARCHIVES if "ramp" in name])

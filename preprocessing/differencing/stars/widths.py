@@ -89,6 +89,7 @@ def stellar_locus(widths: Floats, errors: Floats, least: int = 3) -> Locus:
     Args:
         widths: px, (n,), of sources that may be stars.
         errors: relative, (n,).
+        least: members of a crowd.
     """
     good = np.isfinite(widths) & (widths > _NARROWEST * 1.01) & (widths < _WIDEST * 0.99) & np.isfinite(errors)
     if not good.any():
