@@ -112,11 +112,28 @@ def test_an_old_checkpoint_predicts_the_same(name: str, unpack: Any, tmp_path: P
     folder = unpack(name)
     checkpoint = folder / "run" / "checkpoints" / "best.ckpt"
     assert run(["predict", f"ckpt_path={checkpoint}", f"input={raw_of(folder)}", f"output_dir={tmp_path / 'out'}"]) == 0
-    same(
-        pd.read_parquet(tmp_path / "out" / "predictions.parquet"),
-        pd.read_parquet(folder / "predicted" / "predictions.parquet"),
-        CHIP_OF_PAIRS if name.endswith("realbogus_sim") else CHIP,
-    )
+    found = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
+    kept = pd.read_parquet(folder / "predicted" / "predictions.parquet")
+    if name.endswith("realbogus_sim"):
+        found, kept = of_one_place(found, kept)
+        alike = (found["snr"].to_numpy() - kept["snr"].to_numpy()) ** 2 < 1e-4  # pairs whose stars are the same
+        assert alike.sum() >= 10
+        np.testing.assert_allclose(found["score"][alike], kept["score"].to_numpy()[alike], atol=CHIP_OF_PAIRS)
+    else:
+        same(found, kept, CHIP)
+
+
+def of_one_place(found: pd.DataFrame, kept: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Candidates that both have: the subtraction of now is another (``RAISED``).
+
+    What it finds beside them are transients of the truth (4), what it no longer finds are none (5).
+    """
+    assert [name for name in found.columns if name not in ADDED] == list(ordered(kept).columns)
+    both = found.merge(kept, how="cross", suffixes=("", "_kept"))
+    far = np.hypot(both["x"] - both["x_kept"], both["y"] - both["y_kept"])
+    both = both[(far < 0.5) & (both["field"] == both["field_kept"])]
+    assert len(both) >= 0.8 * max(len(found), len(kept))
+    return both, both[[f"{name}_kept" for name in kept.columns]].set_axis(kept.columns, axis=1)
 
 
 @pytest.mark.parametrize("name", [name for name in ARCHIVES if "ramp" in name])
