@@ -1,4 +1,7 @@
-"""Names of what is simulated: those of two seeds are never alike, since the samples are not either."""
+"""Names of what is simulated: those of two seeds are never alike, since the samples are not either.
+
+Files keep theirs: a manifest says what a pair is called.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_origin
 
 from astrid_ml.build import check_targets, plain, registry, resolve, targets
 from astrid_ml.cli.explain import placeholder
@@ -179,10 +179,18 @@ def of_plain_nodes(raw: Any, tree: Any) -> Iterator[Misfit]:
         node = tree.get(address) if address else tree
         before = raw.get(address) if address else raw
         if isinstance(node, Mapping) and isinstance(before, Mapping):
-            yield from _of_fields(before, node, address, kind)
+            own = {} if address else written_fields(str((raw.get("command") or {}).get(TARGET, "")))
+            chosen = {name for name, (hint, _) in own.items() if _is_choice(hint)}  # a choice of the verb's
+            yield from _of_fields(before, {k: v for k, v in node.items() if k not in chosen}, address, kind)
         elif address and address in tree:
             names = ", ".join(f"{address}.{name}" for name in fields_of(kind))
             yield Misfit(address, f"{NODE}: {names}", node, inspect.Parameter.empty)
+
+
+def _is_choice(hint: Any) -> bool:
+    """Whether a field takes one of some words."""
+    origin: Any = get_origin(hint)
+    return origin is Literal
 
 
 def _as_written(raw: Any, tree: Any, where: str) -> Iterator[Misfit]:

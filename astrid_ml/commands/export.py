@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
+from astrid_ml.types import Form
 
-FORMS = ("npz", "hdf5", "parquet", "fits", "hats")
+FORMS = get_args(Form)
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ExportCommand:
     """
 
     dataset: str
-    format: str
+    format: Form
     output_dir: str
     array: str = "stamps"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from astrid_ml.evaluation.choice import fit_calibration
 from astrid_ml.evaluation.prior import ASSUMED, ChoosesAtPrevalence, Prior, joined_share, moved, moved_odds, share_of
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.binary import steps
-from astrid_ml.types import Floats
+from astrid_ml.types import Floats, Range
 
 
 class Judge(Protocol):
@@ -63,7 +63,7 @@ class BinaryJudge:
     calibration: Calibration
     threshold: ThresholdRule
     evaluation: BinaryEvaluation
-    prevalence: float | str | None = None
+    prevalence: Annotated[float, Range()] | str | None = None
 
     def __post_init__(self) -> None:
         if self.prevalence is None:

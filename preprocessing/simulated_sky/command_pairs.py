@@ -78,7 +78,7 @@ class SimulatePairs:
         rows, sources = [], 0
         for i in bar(range(self.n), "simulating"):
             pair = simulate_pair(config, int(np.random.SeedSequence([seed, i]).generate_state(1)[0]))
-            stem = f"{seeded('pair', seed)}_{i:03d}"
+            stem, called = f"pair_{i:03d}", f"{seeded('pair', seed)}_{i:03d}"
             names = {side: f"{stem}_{side}.fits" for side in ("science", "reference")}
             _write(output_dir / names["science"], pair.science, pair.psfs[0].numpy(), 60001.0)
             _write(output_dir / names["reference"], pair.reference, pair.psfs[1].numpy(), 60000.0)
@@ -89,7 +89,7 @@ class SimulatePairs:
             path = output_dir / f"{stem}_truth.csv"
             with whole(path) as at:
                 table.to_csv(at, index=False)
-            rows.append({**names, "truth": path.name})
+            rows.append({**names, "truth": path.name, **({} if called == stem else {"name": called})})
             sources += len(truth)
         manifest = pd.DataFrame(rows)
         with whole(output_dir / "manifest.csv") as at:

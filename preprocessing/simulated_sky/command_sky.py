@@ -120,13 +120,13 @@ class SimulateSky:
         science = expose(mission, band, mjd, 1, clear)
         reference = expose(mission, band, mjd - float(rng.uniform(60, 700)), mission.preset.depth)
         pair = simulate_pair(self._config(mission, science, reference, clear, rng), int(rng.integers(2**62)))
-        stem = f"{seeded(mission.name, seed)}_{number:05d}"
+        stem, called = f"{mission.name}_{number:05d}", f"{seeded(mission.name, seed)}_{number:05d}"
         tile = {"NUV": "-nd", "FUV": "-fd"}.get(band, "")
         names = [f"{stem}_{role}{tile}{SUFFIXES[mission.name]}" for role in ("science", "reference")]
         for name, image, exposure in zip(names, (pair.science, pair.reference), (science, reference), strict=True):
             write_image(folder / name, image, exposure)
         truth = pair.truth.assign(
-            object_id=[f"{stem}_{i}" for i in pair.truth["object_id"]],
+            object_id=[f"{called}_{i}" for i in pair.truth["object_id"]],
             flux=pair.truth["flux"] / science.gain,
             host_distance=pair.truth["host_distance"] * mission.pixel_scale,
         )
@@ -137,6 +137,7 @@ class SimulateSky:
             "truth": f"{stem}_truth.csv",
             "mission": mission.name,
             "filter": band,
+            **({} if called == stem else {"name": called}),
         }
         return row, truth
 

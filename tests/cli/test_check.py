@@ -127,7 +127,7 @@ def test_null_leaves_a_group_out(group: str, capsys: pytest.CaptureFixture[str])
 
 
 CONF = conf_folder()
-GIVEN = {"runs": ["given"], "variant": "d6_m7", "catalogues": ["given"], "what": "model"}
+GIVEN = {"format": "npz", "runs": ["given"], "variant": "d6_m7", "catalogues": ["given"], "what": "model"}
 NO_OPTIONS = ("experiment", "task", "frame")
 BESIDE = {  # options that need another one than the default
     **{f"channels=frames_{name}": "datamodule=frames" for name in ("asinh", "sigma", "zscale")},

@@ -67,7 +67,7 @@ def test_jobs_of_a_sweep_fail_one_by_one_with_their_reason(tmp_path: Path) -> No
     for number, seed in (("0", "seed=1"), ("1", "seed=2")):
         record = json.loads((tmp_path / "sweep" / number / "run.json").read_text())
         assert record["status"] == "failed"
-        assert record["reason"].startswith("UserError: expected files triplets_")
+        assert record["reason"].startswith("UserError: expected stamps in npy")
         assert seed in record["overrides"]
         assert record["run_dir"] == str(tmp_path / "sweep" / number)
     assert pd.read_parquet(tmp_path / "sweep" / "sweep.parquet")["status"].tolist() == ["failed", "failed"]

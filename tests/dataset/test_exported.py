@@ -23,6 +23,7 @@ from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.preprocessing.labels import TruthLabel
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
+from astrid_ml.types import Form
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_there_and_back(form: str, dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_and_back(form: Form, dataset: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exported, "BATCH", 5)
     monkeypatch.setattr(exported, "MOST_ROWS", 4)
     out = tmp_path / "out"
@@ -84,7 +85,7 @@ def test_sizes_apart_and_what_cannot_be_written(tmp_path: Path) -> None:
     with np.load(tmp_path / "out" / "stamps.npz") as arrays:
         assert arrays["sky"].tolist() == ["included"] * 3 and np.isnan(arrays["rb"]).all()
     with pytest.raises(UserError, match="did you mean npz"):
-        ExportCommand(str(made.path), "npy", str(tmp_path / "out")).run()
+        ExportCommand(str(made.path), "npy", str(tmp_path / "out")).run()  # type: ignore[arg-type]
     with pytest.raises(UserError, match="variance of named channels"):
         ExportCommand(str(made.path), "npz", str(tmp_path / "out"), array="variance").run()
     index = pd.read_parquet(made.path / "index.parquet")

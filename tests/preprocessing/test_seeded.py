@@ -8,35 +8,29 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs
 from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves
-from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 from astrid_ml.preprocessing.roman.simulate.field import draw_field
 from astrid_ml.preprocessing.seeded import seeded
 from astrid_ml.preprocessing.simulated_sky.command_pairs import SimulatePairs
 from astrid_ml.preprocessing.simulated_sky.command_sky import SimulateSky
 from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
 
-QUIET: dict[str, Any] = {
-    "cosmic_ray_per_exp_range": (1, 1),
-    "rtn_per_exp_range": (1, 1),
-    "snowballs_per_exp_range": (0, 0),
-}
 SIMULATORS: list[tuple[Any, str, tuple[str, ...]]] = [
     (SimulateTriplets(n=24), "*.parquet", ("id", "group_id")),
-    (SimulatePairs(n=1, shape=(96, 96)), "*_truth.csv", ()),
+    (SimulatePairs(n=2, shape=(96, 96)), "manifest.csv", ("name",)),
     (SimulateSky(n=1, shape=(128, 128)), "*_truth.csv", ("object_id",)),
     (SimulateLightcurves(n=40, templates=3), "truth.parquet", ("SNID",)),
-    (SimulateRamps({"H2": 1.5}, n=2, num_frames=4, image_shape=(20, 20), **QUIET), "*_events.parquet", ()),
 ]
 
 
 def names_of(simulator: Any, folder: Path, pattern: str, columns: tuple[str, ...], seed: int) -> set[str]:
-    """Identifiers in the tables, and the stems of files that hold the science."""
+    """Identifiers in the tables; pairs are called as their files where the manifest does not say it."""
     folder.mkdir()
     simulator.run(folder, seed)
     tables = [pd.read_csv(p) if p.suffix == ".csv" else pd.read_parquet(p) for p in folder.glob(pattern)]
-    named = {str(name) for table in tables for column in columns for name in table[column]}
-    return named | {path.name for path in folder.glob("*.fits")}
+    named = {str(name) for table in tables for column in columns if column in table for name in table[column]}
+    return named | ({pair.name for pair in find_pairs([folder])} if pattern.endswith(".csv") else set())
 
 
 @pytest.mark.parametrize(("simulator", "pattern", "columns"), SIMULATORS)

@@ -19,7 +19,6 @@ from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import write_patches
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.simulate.events import Scene, cosmic_ray, snowball, telegraph, with_ipc
 from astrid_ml.preprocessing.ramps.simulate.frames import Detector, common_noise, strip
-from astrid_ml.preprocessing.seeded import seeded
 from astrid_ml.types import Count, Floats32, InUnits, Length, NonNegative, Ordered, Positive, Share, Whole
 
 STRIP = 64  # rows made at once; fixed, so that the bytes do not depend on the memory at hand
@@ -169,7 +168,7 @@ class SimulateRamps:
         detector = self._detector(random, float(self.gain_library[name]))
         h, w = (int(v) for v in self.image_shape)
         scene = Scene(self.num_frames, h, w, self.reference_border, detector.full_well, self.ipc)
-        stem = f"{seeded(name, seed)}_{self.start_index + number:04d}"
+        stem = f"{name}_{self.start_index + number:04d}"
         sources = self._sources(random, h, w)
         persisted = np.zeros((h, w), np.float32)
         tables, records = [], []
@@ -195,9 +194,7 @@ class SimulateRamps:
         _write_truth(folder, stem, pd.concat(tables), listed, (h, w), detector)
         if self.write_patches:
             kind = "events" if with_events else "baseline"
-            ramp = replace(
-                read_ramp(folder / f"{stem}.fits"), name=f"{seeded(name, seed)}_{kind}_{self.start_index + number:04d}"
-            )
+            ramp = replace(read_ramp(folder / f"{stem}.fits"), name=f"{name}_{kind}_{self.start_index + number:04d}")
             size = (int(self.patch_size[0]), int(self.patch_size[1]))
             known = {"dark_current": detector.dark, "gaussian_noise": 0.0}  # READNOIS holds all of the white noise
             write_patches(ramp, folder, size, self.overlap, listed, known)

@@ -80,7 +80,7 @@ def test_layouts_are_those_of_the_archives(made: tuple[Path, Drawn]) -> None:
 def test_manifest_and_truth_fit_the_images(made: tuple[Path, Drawn]) -> None:
     folder, _ = made
     table = pd.read_csv(folder / "manifest.csv")
-    assert table.columns.tolist() == ["science", "reference", "truth", "mission", "filter"]
+    assert table.columns.tolist() == ["science", "reference", "truth", "mission", "filter", "name"]  # of another seed
     assert sorted(table["mission"]) == sorted(MISSIONS)
     for row in table.to_dict("records"):
         truth, image = pd.read_csv(folder / row["truth"]), LoadFits()(Frame(str(folder / row["science"])))

@@ -135,7 +135,7 @@ def test_an_npy_of_the_same_reads_gives_the_same_jumps(predicted: tuple[Path, Pa
 
 def test_user_mistakes(predicted: tuple[Path, Path], tmp_path: Path) -> None:
     raw, _ = predicted
-    with pytest.raises(UserError, match="a checkpoint file"):
+    with pytest.raises(UserError, match="the checkpoint of a run"):
         PredictRamps(str(raw), str(tmp_path), ckpt_path="best.ckpt").run()
     (tmp_path / "none").mkdir()
     with pytest.raises(UserError, match="input with FITS"):
