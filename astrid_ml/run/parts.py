@@ -158,7 +158,6 @@ def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> Mapping[str, 
     simulator = simulator_of(config)
     if simulator is None:
         return {}
-    refuse_without_room(simulator, Path(config["paths"]["data"]))
     wanted = type(pipeline).domain
     if isinstance(simulator, MakesRaw) and simulator.domain != wanted:
         raise UserError(
@@ -166,6 +165,7 @@ def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> Mapping[str, 
             f"{type(simulator).__name__}, which makes those of {simulator.domain}",
             f"choose preprocessing={simulator.domain} with it, or another simulate=",
         )
+    refuse_without_room(simulator, Path(config["paths"]["data"]))
     return simulator.column_values() if isinstance(simulator, TellsValues) else {}
 
 
