@@ -47,7 +47,7 @@ def test_nircam_noise_is_trusted_and_the_published_map_is_met(real_data: Path) -
     ours = done.result.diff.numpy() / noise
     plain = (_plane(folder / f"{SCIENCE}.fits") - _plane(folder / f"{REFERENCE}.fits")) / noise
     r = [float(np.corrcoef(a[sky], published[sky])[0, 1]) for a in (ours, plain)]
-    # 0.971 before the reference was moved to where galaxies put it, by 0.03 px: resampling smooths its noise
+    # 0.971 in an earlier version; 0.970 if the last 0.03 px of shift stay in the PSF; the rest is not explained
     assert r[0] >= 0.967 and r[1] == pytest.approx(0.959, abs=0.002)
 
 
