@@ -35,7 +35,8 @@ class CroissantCommand:
 
     def run(self) -> dict[str, Any]:
         """Return the file, whether it was written, and what is wrong with it; ``failed`` counts that."""
-        from astrid_ml.dataset.croissant import check_croissant, write_croissant, write_table_croissant
+        from astrid_ml.dataset.croissant import write_croissant, write_table_croissant
+        from astrid_ml.dataset.croissant_checks import check_croissant
 
         path = Path(self.dataset)
         path = path.parent if path.name == TABLE else path

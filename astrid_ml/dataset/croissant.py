@@ -7,33 +7,43 @@ the clock, so that the same configuration gives the same bytes.
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from astrid_ml.dataset.prepared import PreparedDataset
-from astrid_ml.dataset.sample_tables import SampleTable, write_sample_tables
+from astrid_ml.dataset.data_card import array_words, frames_of, label_words, responsible_ai, sample_words
+from astrid_ml.dataset.prepared import FRAMES, INDEX, PreparedDataset
+from astrid_ml.dataset.record_sets import (
+    LABEL,
+    TableWords,
+    fold_columns,
+    fold_records,
+    list_records,
+    table_records,
+    write_folds,
+)
+from astrid_ml.dataset.sample_tables import SampleTable, shape_text, write_sample_tables
 from astrid_ml.errors import UserError
-from astrid_ml.files import whole, write_text
+from astrid_ml.files import write_text
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.found import found
 
 PARQUET, NUMPY = "application/x-parquet", "application/x-numpy"
 # Tables that a domain may leave beside the index.
 EXTRA = {"master_index.csv": "text/csv", "truth.parquet": PARQUET}
-TEXTS = ("jid", "match_id", "truth_id", "image_filename")  # a name of digits is still a name
-EXTRA_TEXT = {
-    "master_index.csv": "One row for each labelled candidate; image_filename is the path of its (H, W, 4) frame.",
-    "truth.parquet": "One row for each true source on a detector; sample is null where it was not detected.",
+EXTRA_WORDS = {
+    "master_index.csv": TableWords(
+        "One row for each labelled candidate; image_filename is the path of its (H, W, 4) frame."
+    ),
+    "truth.parquet": TableWords(
+        "One row for each true source on a detector; sample is null where it was not detected.",
+        references={"sample": ("index", "id")},
+    ),
 }
-REQUIRED = ("name", "description", "url", "license", "datePublished", "citeAs", "version")
+NOT_DECLARED = "Neither its licence nor a date of publication was declared: datePublished is that of the format."
 
 
 @dataclass(frozen=True)
@@ -59,17 +69,20 @@ class Provenance:
     creators: tuple[str, ...] = ()
 
 
+_UNDECLARED = (Provenance.license, Provenance.date_published)
+
+
 def write_croissant(
     dataset_path: Path,
     *,
-    splits: pd.DataFrame | None = None,
+    splits: pd.DataFrame | Sequence[pd.DataFrame] | None = None,
     provenance: Provenance | Mapping[str, Any] | None = None,
 ) -> Path:
     """Write ``croissant.json`` and its tables into a prepared dataset and return its path.
 
     Args:
         dataset_path: the dataset's folder.
-        splits: columns ``id, fold``: the experiment's split.
+        splits: columns ``id, fold``: the experiment's split; one table a round.
         provenance: what the data card declares; a mapping may hold any of its fields.
 
     Raises:
@@ -78,41 +91,113 @@ def write_croissant(
     import mlcroissant as mlc
 
     dataset, declared = PreparedDataset(dataset_path), _declared(provenance)
+    rounds = _rounds(splits)
     tables = write_sample_tables(dataset)
-    files = {"index": "index.parquet"} | {f"array-table-{table.kind}": table.file for table in tables}
-    if splits is not None:
-        files["table-split"] = _write_split(dataset.path, splits)
-    version = type(mlc.Context().conforms_to)  # the library keeps its table of versions private
-    context = mlc.Context(conforms_to=version.V_1_1)
+    files = {"index": INDEX} | {f"array-table-{table.kind}": table.file for table in tables}
+    if rounds:
+        files["table-split"] = write_folds(dataset.path, rounds)
+    context = mlc.Context(conforms_to=type(mlc.Context().conforms_to).V_1_1)  # its table of versions is private
     objects = [_file(context, dataset.path, name, file, PARQUET) for name, file in files.items()]
     arrays = sorted((dataset.path / "arrays").glob("*.npy"))
     objects += [_file(context, dataset.path, array.stem, f"arrays/{array.name}", NUMPY) for array in arrays]
-    objects += [_file(context, dataset.path, name, name, NUMPY) for name in _frames(dataset)]
+    frames = frames_of(dataset)
+    objects += [_file(context, dataset.path, name, name, NUMPY) for name in frames]
     extra = [name for name in EXTRA if (dataset.path / name).is_file()]
     objects += [_file(context, dataset.path, name, name, EXTRA[name]) for name in extra]
-    records = [_columns(context, dataset.path, "samples", "index", files["index"], "One row for each sample.")]
-    records += [_samples(context, dataset.path, table) for table in tables]
-    if splits is not None:
-        records.append(
-            _columns(context, dataset.path, "split", "table-split", files["table-split"], "The fold of each sample.")
+    records = _record_sets(context, dataset, tables, frames)
+    if rounds:
+        columns = fold_columns(rounds)
+        words = TableWords(
+            "The fold of each sample" + (f", in each of {len(rounds)} rounds." if len(rounds) > 1 else "."),
+            "id",
+            {"id": ("index", "id")} | dict.fromkeys(columns, "folds/name"),
+            kinds=dict.fromkeys(columns, mlc.DataType.SPLIT),
         )
+        records += [
+            fold_records(context, rounds),
+            table_records(context, dataset.path, "split", "table-split", files["table-split"], words),
+        ]
     for name in extra:
-        records.append(_columns(context, dataset.path, Path(name).stem, name, name, EXTRA_TEXT[name]))
+        records.append(table_records(context, dataset.path, Path(name).stem, name, name, EXTRA_WORDS[name]))
+    content = _metadata(
+        context,
+        declared,
+        str(dataset.meta.get("name", dataset.path.name)),
+        _describe(dataset, declared),
+        f"urn:astrid_ml:{dataset.fingerprint}",
+        distribution=objects,
+        record_sets=records,
+        **responsible_ai(dataset),
+    )
+    return _write(dataset.path / "croissant.json", content)
+
+
+def _rounds(splits: pd.DataFrame | Sequence[pd.DataFrame] | None) -> list[pd.DataFrame]:
+    rounds = [] if splits is None else [splits] if isinstance(splits, pd.DataFrame) else list(splits)
+    for table in rounds:
+        if not {"id", "fold"} <= set(table.columns):
+            raise UserError("a split with the columns id and fold", ", ".join(map(str, table.columns)), "name them so")
+    return rounds
+
+
+def _record_sets(
+    context: Any, dataset: PreparedDataset, tables: Sequence[SampleTable], frames: Sequence[str]
+) -> list[Any]:
+    """Samples, what their arrays mean, where each lies, and whole frames."""
+    words = TableWords(
+        "One row for each sample.",
+        "id",
+        {FRAMES: "frames/path"} if frames else {},
+        own={"label": label_words(dataset.meta)},
+        kinds={"label": LABEL},
+    )
+    records = [table_records(context, dataset.path, "samples", "index", INDEX, words)]
+    kinds = {table.kind: sample_words(table) for table in tables}
+    if frames:
+        kinds["frame"] = "Whole frames, np.load(path, mmap_mode='r'): samples name theirs in the column image."
+    about = {kind: array_words(dataset.meta, kind) for kind in kinds}
+    if about:
+        rows = [
+            {
+                "kind": kind,
+                "axes": array.axes,
+                "channels": ",".join(array.channels),
+                "unit": array.unit,
+                "normalised": array.normalised,
+                "missing": array.missing,
+            }
+            for kind, array in about.items()
+        ]
+        records.append(list_records(context, "arrays", rows, "What the arrays of the samples mean, by their kind."))
+    for table in tables:
+        text = f"{kinds[table.kind]} {about[table.kind].sentence}"
+        name, source = f"array-{table.kind}", f"array-table-{table.kind}"
+        place = TableWords(text, "id", {"id": ("index", "id")})
+        records.append(table_records(context, dataset.path, name, source, table.file, place))
+    if frames:
+        shapes = [{"path": name, "shape": shape_text(dataset.frame(name).shape)} for name in frames]
+        text = f"{kinds['frame']} {about['frame'].sentence}"
+        records.append(list_records(context, "frames", shapes, text))
+    return records
+
+
+def _metadata(context: Any, declared: Provenance, name: str, text: str, url: str, **content: Any) -> str:
+    """The text of ``croissant.json``."""
+    import mlcroissant as mlc
+
     metadata = mlc.Metadata(
         ctx=context,
-        name=str(dataset.meta.get("name", dataset.path.name)),
-        description=declared.description or _describe(dataset),
+        name=name,
+        description=declared.description or text,
         license=declared.license,
         cite_as=declared.cite_as,
-        url=declared.url or f"urn:astrid_ml:{dataset.fingerprint}",
+        url=declared.url or url,
         date_published=declared.date_published,
         version=declared.version,
         creators=[mlc.Person(ctx=context, name=name) for name in declared.creators],
-        distribution=objects,
-        record_sets=records,
-        **dataset.meta.get("description", {}).get("rai", {}),
+        **content,
     )
-    return _write(dataset.path / "croissant.json", json.dumps(metadata.to_json(), indent=1, default=str) + "\n")
+    return json.dumps(metadata.to_json(), indent=1, default=str) + "\n"
 
 
 def write_table_croissant(table: Path, *, provenance: Provenance | Mapping[str, Any] | None = None) -> Path:
@@ -134,88 +219,17 @@ def write_table_croissant(table: Path, *, provenance: Provenance | Mapping[str, 
     context = mlc.Context(conforms_to=type(mlc.Context().conforms_to).V_1_1)
     objects = [_file(context, folder, table.name, table.name, EXTRA["master_index.csv"])]
     objects += [_file(context, folder, name, name, NUMPY) for name in images]
-    text = EXTRA_TEXT["master_index.csv"]
-    metadata = mlc.Metadata(
-        ctx=context,
-        name=table.stem,
-        description=declared.description or f"Candidates in {len(images)} frames, as {table.name} lists them.",
-        license=declared.license,
-        cite_as=declared.cite_as,
-        url=declared.url or f"urn:sha256:{file_hash(table)}",
-        date_published=declared.date_published,
-        version=declared.version,
-        creators=[mlc.Person(ctx=context, name=name) for name in declared.creators],
+    words = EXTRA_WORDS["master_index.csv"]
+    content = _metadata(
+        context,
+        declared,
+        table.stem,
+        f"Candidates in {len(images)} frames, as {table.name} lists them.",
+        f"urn:sha256:{file_hash(table)}",
         distribution=objects,
-        record_sets=[_columns(context, folder, table.stem, table.name, table.name, text)],
+        record_sets=[table_records(context, folder, table.stem, table.name, table.name, words)],
     )
-    return _write(folder / "croissant.json", json.dumps(metadata.to_json(), indent=1, default=str) + "\n")
-
-
-def check_croissant(path: Path) -> list[str]:
-    """All that is wrong with a ``croissant.json``: an empty list is a pass.
-
-    mlcroissant's errors and warnings, the fields that the specification asks for and mlcroissant does not, files and
-    their sha256, and the first record of every RecordSet, which validation alone never reads.
-    """
-    file = path / "croissant.json" if path.is_dir() else path
-    if not file.is_file():
-        raise UserError("a croissant.json", f"none at {file}", "write one: astrid croissant dataset=DATASET")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        return [f"not JSON: {error}"]
-    wrong = [f"{name} is missing" for name in REQUIRED if not content.get(name)]
-    wrong += _check_files(file.parent, content)
-    return wrong + (_check_records(file) if not wrong else [])
-
-
-def first_records(path: Path) -> dict[str, dict[str, Any]]:
-    """RecordSet -> its first record, read by mlcroissant; text as str, keys without the RecordSet's name."""
-    dataset = _open(path / "croissant.json" if path.is_dir() else path)
-    out = {}
-    for record_set in dataset.metadata.record_sets:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # mlcroissant's own use of pandas
-            record = next(iter(islice(dataset.records(record_set.id), 1)), None)
-        if record is None:
-            raise ValueError(f"RecordSet {record_set.id} has no record")
-        out[record_set.id] = {
-            key.removeprefix(f"{record_set.id}/"): value.decode() if isinstance(value, bytes) else value
-            for key, value in record.items()
-        }
-    return out
-
-
-def _open(file: Path) -> Any:
-    import mlcroissant as mlc
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the RDF library below mlcroissant
-        return mlc.Dataset(jsonld=str(file))
-
-
-def _check_files(folder: Path, content: Mapping[str, Any]) -> list[str]:
-    wrong = []
-    for item in content.get("distribution", []):
-        url = str(item.get("contentUrl"))
-        file = folder / url
-        if "://" in url or ":" in url.split("/")[0] or not file.resolve().is_relative_to(folder.resolve()):
-            wrong.append(f"{url[:100]} is no file of this folder")  # never fetched: a description must not send us out
-        elif not file.is_file():
-            wrong.append(f"{item.get('contentUrl')} is missing")
-        elif item.get("sha256") != file_hash(file):
-            wrong.append(f"{item.get('contentUrl')}: its sha256 is another one")
-    return wrong
-
-
-def _check_records(file: Path) -> list[str]:
-    try:
-        issues = _open(file).metadata.ctx.issues
-        found = [f"error: {text}" for text in issues.errors] + [f"warning: {text}" for text in issues.warnings]
-        first_records(file)
-    except Exception as error:  # mlcroissant raises many kinds; each of them is a finding
-        return [f"{type(error).__name__}: {error}"]
-    return found
+    return _write(folder / "croissant.json", content)
 
 
 def _declared(provenance: Provenance | Mapping[str, Any] | None) -> Provenance:
@@ -228,22 +242,14 @@ def _declared(provenance: Provenance | Mapping[str, Any] | None) -> Provenance:
     return Provenance(**provenance)
 
 
-def _describe(dataset: PreparedDataset) -> str:
+def _describe(dataset: PreparedDataset, declared: Provenance) -> str:
+    undeclared = f" {NOT_DECLARED}" if (declared.license, declared.date_published) == _UNDECLARED else ""
     counts = dataset.meta.get("counts", {})
     return (
         f"{counts.get('samples', len(dataset.by_column))} samples in {counts.get('groups', '?')} groups, prepared by "
         f"astrid_ml's pipeline {dataset.meta.get('domain')!r} from {counts.get('units', '?')} units of raw data; "
-        f"{counts.get('dropped', 0)} records were dropped. Fingerprint {dataset.fingerprint}."
+        f"{counts.get('dropped', 0)} records were dropped. Fingerprint {dataset.fingerprint}.{undeclared}"
     )
-
-
-def _write_split(folder: Path, splits: pd.DataFrame) -> str:
-    if not {"id", "fold"} <= set(splits.columns):
-        raise UserError("a split with the columns id and fold", ", ".join(map(str, splits.columns)), "name them so")
-    (folder / "croissant").mkdir(exist_ok=True)
-    with whole(folder / "croissant" / "_split.parquet") as part:
-        splits[["id", "fold"]].astype(str).to_parquet(part, index=False)
-    return "croissant/_split.parquet"
 
 
 def _file(context: Any, folder: Path, name: str, file: str, encoding: str) -> Any:
@@ -258,75 +264,6 @@ def _file(context: Any, folder: Path, name: str, file: str, encoding: str) -> An
         sha256=file_hash(folder / file),
         content_size=f"{(folder / file).stat().st_size} B",
     )
-
-
-def _columns(context: Any, folder: Path, name: str, source: str, file: str, text: str) -> Any:
-    """A RecordSet over all columns of a parquet file that hold one plain value a row."""
-    import mlcroissant as mlc
-
-    schema = csv_schema(folder / file) if file.endswith(".csv") else pq.read_schema(folder / file)
-    plain = [(item.name, _data_type(item.type)) for item in schema]
-    parts = [_field(context, name, source, column, kind) for column, kind in plain if kind is not None]
-    return mlc.RecordSet(ctx=context, id=name, name=name, description=text, fields=parts)
-
-
-def csv_schema(path: Path) -> pa.Schema:
-    """Types of a CSV table's columns; one that is empty throughout is text."""
-    table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, "string"))
-    names = {name: "string" if table[name].isna().all() else table[name].dtype.name for name in table.columns}
-    types = {"int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}
-    return pa.schema({name: types.get(kind, pa.string()) for name, kind in names.items()})
-
-
-def _frames(dataset: PreparedDataset) -> list[str]:
-    """Whole frames that samples name by path, each once."""
-    if "image" not in dataset.by_column:
-        return []
-    return sorted(name for name in dataset.different("image") if (dataset.path / name).is_file())
-
-
-def _samples(context: Any, folder: Path, table: SampleTable) -> Any:
-    import mlcroissant as mlc
-
-    name, source = f"array-{table.kind}", f"array-table-{table.kind}"
-    what = "large: np.load(path)[row]" if table.by_path else "flattened row-major; shape restores it"
-    schema = pq.read_schema(folder / table.file)
-    parts = [
-        _field(context, name, source, item.name, kind) for item in schema if (kind := _data_type(item.type)) is not None
-    ]
-    if not table.by_path:
-        kind = _data_type(schema.field("values").type.value_type)
-        parts.append(_field(context, name, source, "values", kind, array=True))
-    text = f"Array {table.kind!r} ({table.dtype}) of each sample, {what}."
-    return mlc.RecordSet(ctx=context, id=name, name=name, description=text, fields=parts)
-
-
-def _field(context: Any, record_set: str, source: str, column: str, kind: str | None, array: bool = False) -> Any:
-    import mlcroissant as mlc
-
-    extra = {"is_array": True, "array_shape": "-1"} if array else {}
-    return mlc.Field(
-        ctx=context,
-        id=f"{record_set}/{column}",
-        name=column,
-        description=f"The column {column}.",
-        data_types=[getattr(mlc.DataType, kind or "TEXT")],
-        source=mlc.Source(ctx=context, file_object=source, extract=mlc.Extract(ctx=context, column=column)),
-        **extra,
-    )
-
-
-def _data_type(kind: pa.DataType) -> str | None:
-    """The name of a column's type in mlcroissant; None where it holds no plain value."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_boolean(kind):
-        return "BOOL"
-    if pa.types.is_integer(kind):
-        return "INTEGER"
-    if pa.types.is_floating(kind):
-        return "FLOAT"
-    return "TEXT" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else None
 
 
 def _write(path: Path, text: str) -> Path:

@@ -1,7 +1,7 @@
-"""Arrays as parquet tables: what a Croissant reader, which knows no npy, can read sample by sample.
+"""Where each sample's array lies, as a parquet table: a Croissant reader knows no npy, and no array is stored twice.
 
-``croissant/<kind>.parquet`` holds ``id``, ``shape`` and either ``values`` (the sample flattened, row-major) or, for
-large samples, ``path`` and ``row`` in the npy file. A ragged sample is flattened with its own length in ``shape``.
+``croissant/<kind>.parquet`` holds ``id``, ``path`` of an npy file, ``shape``, and ``row`` in that file. A ragged sample
+has ``start`` and ``stop`` instead: its rows of the flat array.
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ import pyarrow.parquet as pq
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.files import whole
 from astrid_ml.types import Ints
-
-LARGEST = 1 << 20  # bytes of one sample up to which its values stand in the table
-BATCH = 1 << 25  # bytes written at a time
 
 
 @dataclass(frozen=True)
@@ -45,21 +42,21 @@ class Samples:
 
 @dataclass(frozen=True)
 class SampleTable:
-    """One kind of array as a table.
+    """One kind of array, sample by sample.
 
     Args:
         kind: the array's name.
         file: path relative to the dataset.
-        by_path: samples are named by file and row instead of standing in the table.
+        ragged: samples are ``start`` to ``stop`` of a flat array, else each is a ``row``.
         dtype: of the values.
-        shape: of one sample, None where samples differ.
+        shapes: of one sample, in the order in which they come; -1 for a length that differs.
     """
 
     kind: str
     file: str
-    by_path: bool
+    ragged: bool
     dtype: str
-    shape: tuple[int, ...] | None
+    shapes: tuple[tuple[int, ...], ...]
 
 
 def kinds_of(dataset: PreparedDataset) -> dict[str, list[tuple[str, bool]]]:
@@ -79,73 +76,53 @@ def kinds_of(dataset: PreparedDataset) -> dict[str, list[tuple[str, bool]]]:
 
 
 def write_sample_tables(dataset: PreparedDataset) -> list[SampleTable]:
-    """Write one table for each kind, a piece at a time, each whole or not at all."""
-    folder = dataset.path / "croissant"
-    folder.mkdir(exist_ok=True)
+    """Write one table for each kind, a shard at a time, each whole or not at all.
+
+    Raises:
+        ValueError: a kind is ragged in one shard and not in another.
+    """
+    kinds = kinds_of(dataset)
+    if not kinds:
+        return []
+    (dataset.path / "croissant").mkdir(exist_ok=True)
     samples = Samples(dataset.by_column["id"].astype(str), *dataset.places())
-    return [_write(dataset, kind, shards, samples) for kind, shards in kinds_of(dataset).items()]
+    return [_write(dataset, kind, shards, samples) for kind, shards in kinds.items()]
 
 
 def _write(dataset: PreparedDataset, kind: str, shards: list[tuple[str, bool]], samples: Samples) -> SampleTable:
-    arrays = [dataset.shard(shard, f"{kind}.values" if ragged else kind) for shard, ragged in shards]
-    dtypes = {np.dtype(array.dtype).str for array in arrays}
-    dtype = np.result_type(*(array.dtype for array in arrays))
-    if dtype == np.float16:  # readers of parquet rarely know half floats
-        dtype = np.dtype(np.float32)
-    shapes = {array.shape[1:] for array in arrays}
-    ragged = any(flag for _, flag in shards)
-    widest = max(int(np.prod(array.shape[1:])) * array.dtype.itemsize for array in arrays)
-    by_path = not ragged and widest > LARGEST
+    ragged = {flag for _, flag in shards}
+    if len(ragged) > 1:
+        raise ValueError(f"{kind} is ragged in some shards only")
+    [is_ragged] = ragged
+    arrays = [dataset.shard(shard, f"{kind}.values" if is_ragged else kind) for shard, _ in shards]
+    places = ("start", "stop") if is_ragged else ("row",)
+    schema = pa.schema(
+        {"id": pa.string(), "path": pa.string(), **dict.fromkeys(places, pa.int64()), "shape": pa.string()}
+    )
     file = f"croissant/{kind}.parquet"
-    values = {"path": pa.string(), "row": pa.int64()} if by_path else {"values": pa.list_(pa.from_numpy_dtype(dtype))}
-    schema = pa.schema({"id": pa.string(), "shape": pa.string(), **values})
     with whole(dataset.path / file) as part, pq.ParquetWriter(part, schema) as writer:
-        for shard, is_ragged in shards:
-            pieces = (
-                _paths(dataset, kind, shard, samples)
-                if by_path
-                else _values(dataset, kind, shard, samples, is_ragged, dtype)
-            )
-            for piece in pieces:
+        for (shard, _), array in zip(shards, arrays, strict=True):
+            for piece in _pieces(dataset, kind, shard, samples, array.shape[1:], is_ragged):
                 writer.write_table(pa.table(piece, schema=schema))
-    same = shapes.pop() if len(shapes) == 1 and not ragged else None
-    return SampleTable(kind, file, by_path, dtype.name if len(dtypes) > 1 else arrays[0].dtype.name, same)
+    dtype = np.result_type(*(array.dtype for array in arrays))
+    shapes = dict.fromkeys((*([-1] if is_ragged else []), *array.shape[1:]) for array in arrays)
+    return SampleTable(kind, file, is_ragged, dtype.name, tuple(shapes))
 
 
-def _paths(dataset: PreparedDataset, kind: str, shard: str, samples: Samples) -> Iterator[dict[str, Any]]:
-    ids, rows = samples.of(shard)
-    shape = _text(dataset.shard(shard, kind).shape[1:])
-    path = f"arrays/{shard}.{kind}.npy"
-    yield {"id": ids, "shape": [shape] * len(ids), "path": [path] * len(ids), "row": rows}
-
-
-def _values(
-    dataset: PreparedDataset, kind: str, shard: str, samples: Samples, ragged: bool, dtype: np.dtype[Any]
+def _pieces(
+    dataset: PreparedDataset, kind: str, shard: str, samples: Samples, tail: tuple[int, ...], ragged: bool
 ) -> Iterator[dict[str, Any]]:
     ids, rows = samples.of(shard)
-    array = dataset.shard(shard, f"{kind}.values" if ragged else kind)
-    starts, stops = rows, rows + 1
-    if ragged:
-        offsets = dataset.shard(shard, f"{kind}.offsets")
-        starts, stops = np.asarray(offsets[rows]), np.asarray(offsets[rows + 1])
-    width = int(np.prod(array.shape[1:]))
-    longest = max(1, int((stops - starts).max()) * width * dtype.itemsize)
-    step = max(1, BATCH // longest)
-    for begin in range(0, len(ids), step):
-        part = slice(begin, begin + step)
-        lengths = stops[part] - starts[part]
-        if ragged:
-            pieces = [array[a:b].reshape(-1) for a, b in zip(starts[part], stops[part], strict=True)]
-            flat = np.concatenate(pieces)
-        else:
-            flat = array[rows[part]].reshape(-1)
-        lists = pa.ListArray.from_arrays(
-            np.concatenate([[0], np.cumsum(lengths * width)]).astype(np.int32), pa.array(flat.astype(dtype))
-        )
-        tail = array.shape[1:]
-        shapes = [_text((int(n), *tail)) for n in lengths] if ragged else [_text(tail)] * len(lengths)
-        yield {"id": ids[part], "shape": shapes, "values": lists}
+    path = f"arrays/{shard}.{kind}.{'values.' if ragged else ''}npy"
+    common = {"id": ids, "path": [path] * len(ids)}
+    if not ragged:
+        yield {**common, "row": rows, "shape": [shape_text(tail)] * len(ids)}
+        return
+    offsets = dataset.shard(shard, f"{kind}.offsets")
+    start, stop = np.asarray(offsets[rows]), np.asarray(offsets[rows + 1])
+    yield {**common, "start": start, "stop": stop, "shape": [shape_text((int(n), *tail)) for n in stop - start]}
 
 
-def _text(shape: tuple[int, ...]) -> str:
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape as Croissant writes it: ``3,63,63``."""
     return ",".join(str(size) for size in shape)

@@ -231,8 +231,29 @@ class AlertsPipeline:
         return {
             "channels": ["science", "reference", "difference"],
             "units": {"stamps": "DN; nJy for Rubin"},
+            "arrays": {
+                "stamps": _IMAGES,
+                "variance": {**_IMAGES, "unit": "the square of the stamps' unit"},
+                "psf": {**_IMAGES, "unit": "none: each image has the sum 1", "missing": "none"},
+            },
+            "label": "1 real, 0 bogus, null where nobody knows",
+            "rai": {
+                "data_collection": "Cutouts of alert packets, as the survey's own pipeline made and sent them.",
+                "data_preprocessing_protocol": "Nothing is scaled: training and prediction do it when they read.",
+                "data_limitations": "What the survey's pipeline did not detect or did not send is not there.",
+                "data_use_cases": "Training and testing of real/bogus classifiers.",
+            },
             "sky": {mission: words[sky] for mission, sky in sorted(known.items()) if sky is not None},
         }
+
+
+_IMAGES = {
+    "axes": "channel, y, x",
+    "unit": "DN; nJy for Rubin",
+    "channels": ["science", "reference", "difference"],
+    "normalised": "none: values are the survey's own",
+    "missing": "NaN: pixels without data, and the part of a stamp beyond the edge of the detector",
+}
 
 
 def _packets_in(unit: Unit) -> list[Path]:

@@ -149,7 +149,27 @@ class DifferencingPipeline(Subtraction):
         """Channels in the order of the stamps."""
         names = ["science", "reference", "difference", *(["significance"] if self.cutout.significance else [])]
         units = {"stamps": "units of the science image; sigma for the significance"}
-        return {"channels": names, "units": units, "sky": "subtracted"}
+        return {
+            "channels": names,
+            "units": units,
+            "sky": "subtracted",
+            "arrays": {
+                "stamps": {
+                    "axes": "channel, y, x",
+                    "channels": names,
+                    "unit": units["stamps"],
+                    "normalised": "none: the reference is scaled to the flux of the science image",
+                    "missing": "NaN: masked pixels, and what lies beyond the image",
+                }
+            },
+            "label": "1 real, 0 bogus, null where nobody knows",
+            "rai": {
+                "data_collection": "Candidates that the subtraction of pairs of images found above its threshold.",
+                "data_preprocessing_protocol": "Registered, sky subtracted, PSF-matched; cut at the candidates.",
+                "data_limitations": "Sources below the threshold and in masked pixels are not there.",
+                "data_use_cases": "Training and testing of real/bogus classifiers.",
+            },
+        }
 
 
 def candidate_table(done: Difference, name: str) -> pd.DataFrame:

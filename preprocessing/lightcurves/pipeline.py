@@ -114,6 +114,22 @@ class LightcurvesPipeline:
             "features": list(FEATURES),
             "units": {"days": "d", "flux": "FLUXCAL (zero point 27.5)", "wavelength": "um"},
             "time_zero": self.selection.rule,
+            "arrays": {
+                "epochs": {
+                    "axes": "epoch, feature",
+                    "channels": list(FEATURES),
+                    "unit": "days: d; flux, flux_err: FLUXCAL (zero point 27.5); detected: 0 or 1; wavelength: um",
+                    "normalised": "none",
+                    "missing": "none: an epoch without flux or error is not there",
+                }
+            },
+            "label": "The survey's name of the class; null where nobody knows",
+            "rai": {
+                "data_collection": "Light curves of a survey or a simulation, object by object.",
+                "data_preprocessing_protocol": f"Days count from the {self.selection.rule} rule's time zero.",
+                "data_limitations": "Objects without a detection by that rule are left out.",
+                "data_use_cases": "Training and testing of classifiers of transients and variables.",
+            },
         }
 
 

@@ -145,7 +145,33 @@ class RampsPipeline:
 
     def describe(self) -> dict[str, Any]:
         """Classes and units."""
-        return {"classes": list(CLASS_NAMES), "ignore": IGNORE, "units": {"cube": "read noise of one read"}}
+        classes = ", ".join(f"{number} {name}" for number, name in enumerate(CLASS_NAMES))
+        return {
+            "classes": list(CLASS_NAMES),
+            "ignore": IGNORE,
+            "units": {"cube": "read noise of one read"},
+            "arrays": {
+                "cube": {
+                    "axes": "read, y, x",
+                    "unit": "read noise of one read",
+                    "normalised": "divided by the read noise of each pixel",
+                    "missing": "NaN: reference pixels, bad pixels, saturated reads",
+                },
+                "truth": {
+                    "axes": "read, y, x",
+                    "unit": f"class of the step that ends at the read: {classes}",
+                    "normalised": "none",
+                    "missing": f"{IGNORE}: the class cannot be decided, or nobody knows it",
+                },
+            },
+            "label": "1 where a step of the tile is an anomaly, 0 where none is, null where nobody knows",
+            "rai": {
+                "data_collection": "Non-destructive reads of infrared detectors, cut into tiles.",
+                "data_preprocessing_protocol": "Divided by the read noise; steps too small to decide are left open.",
+                "data_limitations": "Truth exists for simulated or injected steps only.",
+                "data_use_cases": "Training and testing of detectors of cosmic rays, telegraph noise and snowballs.",
+            },
+        }
 
 
 def _truth_of(path: Path) -> Path:

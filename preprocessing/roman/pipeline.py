@@ -34,6 +34,14 @@ RAI = {
 }
 
 
+_PIXELS = {
+    "unit": "science image counts; sigma for scorr",
+    "channels": list(CHANNELS),
+    "normalised": "none: raw float32",
+    "missing": "NaN: pixels without data, and what lies beyond the frame",
+}
+
+
 @dataclass(frozen=True)
 class RomanPipeline:
     """Reads job folders of the RAPID pipeline.
@@ -133,6 +141,8 @@ class RomanPipeline:
         return {
             "channels": list(CHANNELS),
             "units": {"frame": "science image counts; sigma for scorr; NaN where there is no data"},
+            "arrays": {"frame": {"axes": "y, x, channel", **_PIXELS}, "stamps": {"axes": "channel, y, x", **_PIXELS}},
+            "label": "1 real, 0 bogus, null where it is ambiguous or nobody knows",
             "positions": "x, y: 0-based pixels of the PSF fit",
             "mag_limit": self.truth.mag_limit,
             "match": {"radius_px": self.match.radius, "policy": self.match.policy},

@@ -174,7 +174,27 @@ class TripletsPipeline:
     def describe(self) -> dict[str, Any]:
         """Channels in the order of the stamps; of the simulator's the sky was taken away, of others ``sky`` says it."""
         units = {"stamps": "electrons; of others as their files have them"}
-        return {"channels": list(CHANNELS), "units": units, "sky": "subtracted"}
+        return {
+            "channels": list(CHANNELS),
+            "units": units,
+            "sky": "subtracted",
+            "arrays": {
+                "stamps": {
+                    "axes": "channel, y, x",
+                    "channels": list(CHANNELS),
+                    "unit": units["stamps"],
+                    "normalised": "as the files have them: the column normalised says it where it was recognised",
+                    "missing": "NaN: pixels without data, padding",
+                }
+            },
+            "label": "1 real, 0 bogus, null where nobody knows",
+            "rai": {
+                "data_collection": "Stamps in arrays beside a table, as their authors or a simulator wrote them.",
+                "data_preprocessing_protocol": "Padding became NaN; nothing is scaled: training does it on reading.",
+                "data_limitations": "How the stamps were chosen is not known to the file format.",
+                "data_use_cases": "Training and testing of real/bogus classifiers.",
+            },
+        }
 
 
 def _simulated(path: Path) -> Unit:

@@ -156,12 +156,8 @@ def repeat_command(run: Publication) -> str:
 def describe_dataset(run: Publication) -> None:
     """The first run's split becomes the split RecordSet of the dataset's Croissant file."""
     described = run.dataset.path / "croissant.json"
-    if (
-        described.is_file()
-        and '"table-split"' not in described.read_text(encoding="utf-8")
-        and len(run.plan.rounds) == 1
-    ):
-        write_croissant(run.dataset.path, splits=run.plan.rounds[0])
+    if described.is_file() and '"table-split"' not in described.read_text(encoding="utf-8"):
+        write_croissant(run.dataset.path, splits=run.plan.rounds)
 
 
 def run_record(run: Publication) -> dict[str, Any]:

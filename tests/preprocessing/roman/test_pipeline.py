@@ -14,7 +14,7 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.commands.croissant import CroissantCommand
-from astrid_ml.dataset.croissant import check_croissant, first_records
+from astrid_ml.dataset.croissant_checks import check_croissant, first_records
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.engine import PrepareOutcome, plan_dataset, prepare_dataset
