@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from astrid_ml.audit.confounding import Confounding
 from astrid_ml.audit.duplicates import Described, DuplicateSearch
@@ -21,6 +20,7 @@ from astrid_ml.splits.coded import Coded
 from astrid_ml.splits.folds import TEST, TRAIN, VAL, fold_numbers, folds_of, names_at, places_in, sets_of_groups
 from astrid_ml.splits.groups import linked
 from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.splits.stamps import can_overlap, overlapping_stamps
 from astrid_ml.types import Folds, Ints, InUnits, Positive
 
 
@@ -29,7 +29,7 @@ class Finding:
     """One kind of leak.
 
     Args:
-        kind: ``shared id``, ``shared group``, ``same position``, ``duplicate stamps``, ``overlapping pixels``,
+        kind: ``shared id``, ``shared group``, ``same position``, ``duplicate stamps``, ``overlapping cutouts``,
             ``time order``.
         message: a sentence with the number.
         pairs: ``train`` and ``test`` ids, and a measure; the worst first.
@@ -121,7 +121,8 @@ class Audit:
             raise UserError(
                 "a split that leaks nothing from training to test",
                 " ".join(f.message for f in findings),
-                "split by group or sky, raise split.link_radius, or accept it with audit=warn (the report shows it)",
+                "split by group or sky with split.link_stamps=true, raise split.link_radius, or accept it with audit=warn "
+                "(the report shows it)",
             )
         return result
 
@@ -142,8 +143,8 @@ class Audit:
         checks = [("ids", shared(folds, index, "id")), ("groups", shared(folds, index, "group_id"))]
         if {"ra", "dec"} <= set(index.columns):
             checks.append(("positions", same_position(index, train, test, self.radius)))
-        if {"frame", "x", "y", "stamp_h"} <= set(index.columns):
-            checks.append(("overlapping pixels", overlapping(index, train, test)))
+        if can_overlap(index):
+            checks.append(("overlapping cutouts", overlapping(index, train, test)))
         if ordered is not None and ordered in index:
             checks.append(("time order", out_of_order(index, train, test, ordered, self.radius)))
         if self.duplicates is not None and described is not None:
@@ -154,8 +155,9 @@ class Audit:
 
 def not_looked_at(index: Columns, described: list[Described] | None) -> dict[str, int]:
     """Check -> how many samples of a dataset it cannot look at."""
-    needed = {"positions": ("ra", "dec"), "overlapping pixels": ("frame", "x", "y", "stamp_h")}
-    out = {name: without(index, columns) for name, columns in needed.items() if set(columns) <= set(index.columns)}
+    out = {"positions": without(index, ("ra", "dec"))} if {"ra", "dec"} <= set(index.columns) else {}
+    if can_overlap(index):
+        out["overlapping cutouts"] = overlapping_stamps(index).unplaced
     return out | {"duplicate stamps": sum(part.blank for part in described or [])}
 
 
@@ -248,24 +250,19 @@ def same_position(index: Columns, train: Ints, test: Ints, radius: float) -> Fin
 
 
 def overlapping(index: Columns, train: Ints, test: Ints) -> Finding | None:
-    """Cutouts of one frame that share pixels: centres nearer than half their sizes together, on both axes."""
-    pairs: list[tuple[int, int]] = []
-    sizes = ["stamp_h", "stamp_w"] if "stamp_w" in index else ["stamp_h", "stamp_h"]
-    place = index[["x", "y"]].to_numpy(dtype=np.float64, na_value=np.nan)
-    height, width = (index[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in sizes)
-    usable = index["frame"].notna().to_numpy() & np.isfinite(place).all(axis=1) & np.isfinite(height + width)
-    frames = index["frame"].astype(str).to_numpy()
-    train, test = train[usable[train]], test[usable[test]]
-    for frame in np.intersect1d(frames[train], frames[test]):
-        a, b = train[frames[train] == frame], test[frames[test] == frame]
-        widest = max(height[a].max(), width[a].max(), height[b].max(), width[b].max())
-        near = cKDTree(place[a]).query_ball_point(place[b], widest, p=np.inf)
-        found = [(int(a[i]), int(b[j])) for j, hits in enumerate(near) for i in hits]
-        for one, other in found:
-            dx, dy = np.abs(place[one] - place[other])
-            if dx < (width[one] + width[other]) / 2 and dy < (height[one] + height[other]) / 2:
-                pairs.append((one, other))
-    return _finding("overlapping pixels", "cutouts share pixels of one frame", index, pairs)
+    """Stamps of one exposure that share pixels; the measure is the share of the smaller stamp that both hold."""
+    shared = overlapping_stamps(index)
+    side = np.zeros(len(index), dtype=np.int8)
+    side[train], side[test] = 1, 2
+    crossing = np.flatnonzero(side[shared.one] + side[shared.other] == 3)
+    crossing = crossing[side[shared.one[crossing]] != 0]
+    crossing = crossing[np.argsort(-shared.share[crossing], kind="stable")]
+    one, other = shared.one[crossing], shared.other[crossing]
+    first = np.where(side[one] == 1, one, other)
+    second = np.where(side[one] == 1, other, one)
+    pairs = list(zip(first.tolist(), second.tolist(), strict=True))
+    words = "cutouts share pixels of one exposure"
+    return _finding("overlapping cutouts", words, index, pairs, shared.share[crossing].round(3).tolist())
 
 
 def out_of_order(index: Columns, train: Ints, test: Ints, column: str, radius: float) -> Finding | None:

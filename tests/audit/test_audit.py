@@ -77,7 +77,7 @@ def test_same_position_within_the_radius_only() -> None:
     assert kinds(index) == set()
 
 
-@pytest.mark.parametrize(("step", "found"), [(30.0, {"overlapping pixels"}), (31.0, set())])
+@pytest.mark.parametrize(("step", "found"), [(30.0, {"overlapping cutouts"}), (31.0, set())])
 def test_overlapping_cutouts_of_one_frame(step: float, found: set[str]) -> None:
     index = clean()
     index["frame"], index["stamp_h"] = np.arange(300).astype(str), 31
