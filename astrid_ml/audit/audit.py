@@ -121,8 +121,8 @@ class Audit:
             raise UserError(
                 "a split that leaks nothing from training to test",
                 " ".join(f.message for f in findings),
-                "split by group or sky with split.link_stamps=true, raise split.link_radius, or accept it with audit=warn "
-                "(the report shows it)",
+                "split by group or sky with split.link_stamps=true, raise split.link_radius, or accept it with "
+                "audit=warn (the report shows it)",
             )
         return result
 
