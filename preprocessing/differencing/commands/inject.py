@@ -81,7 +81,7 @@ class InjectCommand:
             raise UserError("one of snr, flux and mag", " and ".join(given), f"leave out {' and '.join(given[1:])}")
         if self.positions is not None and self.n != InjectCommand.n:
             got = f"n={self.n} beside positions={self.positions}"
-            raise UserError("positions= or n=, sources at random places", got, "leave out n=")
+            raise UserError("a table of places, or a number of random ones", got, "leave out one of the two")
 
     def _ranges(self) -> list[str]:
         """Which ranges of brightness were given."""

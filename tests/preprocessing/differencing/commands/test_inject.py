@@ -137,7 +137,7 @@ def test_more_sources_than_fit_are_refused_at_once(sky: Path, tmp_path: Path) ->
     [
         ({"mag": (18, 22), "flux": (10, 100)}, "leave out mag="),
         ({"mag": (18, 22), "snr": (5, 6)}, "leave out mag="),
-        ({"positions": "where.csv", "n": 10}, "leave out n="),
+        ({"positions": "where.csv", "n": 10}, "leave out one of the two"),
     ],
     ids=str,
 )
