@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.audit.confounding import Confounding
-from astrid_ml.audit.duplicates import Described, DuplicateSearch
+from astrid_ml.audit.duplicates import Described, Duplicate, DuplicateSearch
 from astrid_ml.contracts.columns import Columns, columns_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.dataset.repeats import repeats_of
@@ -149,7 +150,7 @@ class Audit:
             checks.append(("time order", out_of_order(index, train, test, ordered, self.radius)))
         if self.duplicates is not None and described is not None:
             found = self.duplicates.match(source, described, train, test)
-            checks.append(("duplicate stamps", _duplicates(index, found)))
+            checks.append(("duplicate stamps", _duplicates(index, found, source.channels)))
         return [finding for _, finding in checks if finding is not None], [name for name, _ in checks]
 
 
@@ -158,7 +159,7 @@ def not_looked_at(index: Columns, described: list[Described] | None) -> dict[str
     out = {"positions": without(index, ("ra", "dec"))} if {"ra", "dec"} <= set(index.columns) else {}
     if can_overlap(index):
         out["overlapping cutouts"] = overlapping_stamps(index).unplaced
-    return out | {"duplicate stamps": sum(part.blank for part in described or [])}
+    return out | {"duplicate stamps": sum(part.blank + part.small for part in described or [])}
 
 
 def without(index: Columns, columns: Sequence[str]) -> int:
@@ -194,10 +195,19 @@ def _finding(
     return Finding(kind, f"{len(table)} pairs of {words} ({shown}).", table)
 
 
-def _duplicates(index: Columns, found: list[tuple[int, int, float]]) -> Finding | None:
-    ranked = sorted(found, key=lambda pair: -pair[2])
+def _duplicates(index: Columns, found: Sequence[Duplicate], names: Sequence[str]) -> Finding | None:
+    """The pairs with the channels that are alike; how many share one channel only stands in the message."""
+    ranked = sorted(found, key=lambda pair: -pair.correlation)
     words = "near-duplicate stamps stand in training and test"
-    return _finding("duplicate stamps", words, index, [(a, b) for a, b, _ in ranked], [r for *_, r in ranked])
+    pairs = [(pair.first, pair.second) for pair in ranked]
+    finding = _finding("duplicate stamps", words, index, pairs, [round(pair.correlation, 4) for pair in ranked])
+    if finding is None:
+        return None
+    channels = [", ".join(names[c] if c < len(names) else str(c) for c in pair.channels) for pair in ranked]
+    finding.pairs["channels"] = channels
+    parts = Counter(name for name, pair in zip(channels, ranked, strict=True) if not pair.all_channels)
+    told = "".join(f" {count} of them share only {name}." for name, count in sorted(parts.items()))
+    return Finding(finding.kind, finding.message + told, finding.pairs)
 
 
 def shared(folds: pd.DataFrame, index: Columns, column: str) -> Finding | None:
