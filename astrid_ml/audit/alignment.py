@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from scipy import fft
 
-from astrid_ml.audit.fingerprints import ANGLES, MODES, Complex, Rings
-from astrid_ml.types import Floats, Floats32, Mask
+from astrid_ml.audit.fingerprints import ANGLES, MODES, Rings
+from astrid_ml.types import Complex, Floats, Floats32, Mask
 
 ZOOMS = (0.9, 0.95, 1.0, 1.05, 1.1)
 SHIFT = 9  # px along each axis
+NEAR = 3  # px around the best shift that belong to it
 CERTAIN = 6.0  # sigmas of chance that a correlation must exceed
 FAINT = 0.1  # mean square of a texture, in units of its scatter, below which it tells nothing
 
@@ -72,8 +73,8 @@ def _turned(first: Aligned, second: Aligned) -> Floats:
             by_order = np.zeros((len(one), ANGLES // 2 + 1), dtype=np.complex128)
             for number in range(1, by_order.shape[1]):
                 by_order[:, number] = product[:, order == number].sum(axis=1)
-            found = fft.irfft(by_order, n=ANGLES, axis=1).max(axis=1) * (ANGLES / 2)
-            best = np.maximum(best, found / np.where(norm > 0, norm, 1.0))
+            found = fft.irfft(by_order, n=ANGLES, axis=1) * (ANGLES / 2) / np.where(norm > 0, norm, 1.0)[:, None]
+            best = np.maximum(best, _peaks(found[:, None], (0, 2)))
     return best
 
 
@@ -96,8 +97,31 @@ def _shifted(one: Floats32, two: Floats32) -> Floats:
             ratio[(ratio < CERTAIN / np.sqrt(MODES * pixels)) | (inside < np.square(FAINT * pixels))] = 0
             middle = [(a - b) // 2 for a, b in zip(one.shape[1:], image.shape[1:], strict=True)]  # of other sizes
             near = ratio[:, (middle[0] + reach)[:, None] % size[0], (middle[1] + reach)[None] % size[1]]
-            best = np.maximum(best, near.max(axis=(1, 2)))
+            best = np.maximum(best, _peaks(near, (NEAR, NEAR)))
     return best
+
+
+def _peaks(found: Floats, near: tuple[int, int]) -> Floats:
+    """The largest correlation of each channel, (C,); 0 where it does not stand out of those of other alignments.
+
+    What two stamps have in common besides, an edge or correlated noise, makes all alignments more alike.
+
+    Args:
+        found: (C, a, b), over two coordinates of an alignment.
+        near: how far the peak itself reaches along each.
+    """
+    count = found.shape[1] * found.shape[2]
+    place = found.reshape(len(found), count).argmax(axis=1)
+    out: Floats = found.reshape(len(found), count)[np.arange(len(found)), place].astype(np.float64)
+    top, left = np.divmod(place, found.shape[2])
+    rows, columns = np.arange(found.shape[1]), np.arange(found.shape[2])
+    for number in range(len(found)):
+        apart = np.abs(rows - top[number])[:, None] > near[0]
+        apart = apart | (np.abs(columns - left[number])[None] > near[1])
+        rest = found[number][apart]
+        if not len(rest) or out[number] < CERTAIN * np.sqrt(np.mean(np.square(rest))):
+            out[number] = 0.0
+    return out
 
 
 def _spectra(texture: Floats32, size: tuple[int, ...]) -> tuple[Any, Any, Any]:

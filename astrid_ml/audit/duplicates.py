@@ -121,7 +121,7 @@ class DuplicateSearch:
         found: Floats = correlations(*pair)
         usable = np.minimum(pair[0].shares, pair[1].shares)
         least = np.maximum(self.correlation, CERTAIN / np.sqrt(np.maximum(rings.freedom * usable, 1e-9)))
-        alike = np.flatnonzero(found >= least)
+        alike = np.flatnonzero((found >= least) & (least <= 1))
         if not len(alike):
             return None
         every = len(alike) == int((found > -1).sum())

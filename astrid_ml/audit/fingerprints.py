@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from scipy import fft
 from scipy.signal.windows import tukey
 
 from astrid_ml.audit.texture import HIGHEST
-from astrid_ml.types import Array, Floats, Floats32, Ints
+from astrid_ml.types import Array, Complex, Floats, Floats32, Ints, Mask
 
-Complex = npt.NDArray[np.complex64]
 LOWEST = 0.04  # of the sampling frequency
 POWER = 0.35  # of the spectrum: makes its exponential scatter nearly a normal one
 ANGLES = 64
@@ -136,8 +134,8 @@ def spectra(textures: Floats32, side: int) -> tuple[Floats32, Floats32]:
     return (whole**POWER).astype(np.float32), (folded[:, a[kept], b[kept]] ** POWER).astype(np.float32)
 
 
-def _within(frequency: Array) -> npt.NDArray[np.bool_]:
-    out: npt.NDArray[np.bool_] = (frequency > LOWEST) & (frequency < HIGHEST)
+def _within(frequency: Array) -> Mask:
+    out: Mask = (frequency > LOWEST) & (frequency < HIGHEST)
     return out
 
 
