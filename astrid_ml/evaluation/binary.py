@@ -1,15 +1,16 @@
-"""The evaluation of a binary task: every headline with its interval, its prevalence and a trivial baseline."""
+"""The evaluation of a binary task: every headline with its interval, its prevalence and baselines that can win."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.evaluation import calibration as cal
+from astrid_ml.evaluation.baselines.compare import compare, verdict
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.breakdown import breakdown
 from astrid_ml.evaluation.effect import effect_of
@@ -42,7 +43,6 @@ class BinaryEvaluation:
     Args:
         bootstrap: how intervals of decisions and differences are made; its level is that of all intervals.
         breakdown_columns: columns of the index to break the result down by; absent ones are passed over.
-        baseline_column: a trivial score to beat (peak S/N of the difference); None where there is none.
         curve_points: rows kept of the PR and ROC curves.
         positive: the class whose AUCPR is the headline: 1 (real), or 0 where bogus is the rare one.
         truth_columns: those of them that only real samples have (injected or natural, a true magnitude): the real ones
@@ -51,7 +51,6 @@ class BinaryEvaluation:
 
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     breakdown_columns: tuple[str, ...] | list[str] = ("mission", "filter", "snr", "magpsf", "injected", "field")
-    baseline_column: str | None = None
     curve_points: Count = 400
     positive: int = 1
     truth_columns: tuple[str, ...] | list[str] = ("injected", "mag_truth")
@@ -72,7 +71,7 @@ class BinaryEvaluation:
         self._ranking(result, known, scores, labels)
         self._decisions(result, known, labels)
         self._calibration(result, known, labels)
-        self._baseline(result, known, labels)
+        compare(result, known, scores, labels, self.bootstrap)
         for column in self.breakdown_columns:
             of_truth = column in self.truth_columns and self.positive == 1
             table = breakdown(
@@ -86,7 +85,7 @@ class BinaryEvaluation:
         if self.positive == 0:
             result.remarks.append("The bogus are the rarer class here: AUCPR, precision and recall are theirs.")
         result.remarks.extend(remarks(result, known))
-        return result
+        return replace(result, verdict=verdict(result))
 
     def _ranking(self, result: EvaluationResult, known: pd.DataFrame, scores: Any, labels: Any) -> None:
         """Metrics of the order of the scores alone."""
@@ -218,19 +217,6 @@ class BinaryEvaluation:
                 result.intervals[f"{name}_change"] = found.interval
             if found.alarm:
                 result.alarms.append(found.alarm)
-
-    def _baseline(self, result: EvaluationResult, known: pd.DataFrame, labels: Any) -> None:
-        """A trivial score: its AUCPR with an interval beside the headline."""
-        column = self.baseline_column
-        if column is None or not _has(known, column):
-            return
-        trivial = known[column].astype(float).fillna(known[column].astype(float).min()).to_numpy()
-        self._put(
-            result,
-            "baseline_aucpr",
-            lambda: average_precision(trivial, labels),
-            lambda: area_interval(trivial, labels, known["group_id"], self.bootstrap.level),
-        )
 
     def _put(
         self,

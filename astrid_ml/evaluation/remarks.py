@@ -47,9 +47,6 @@ def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
                 f"AUCPR {ap:.3f}: its {_span(low, high)} reaches down to the prevalence {prevalence:.3f}: not shown "
                 "to be better than a guess."
             )
-    baseline = metrics.get("baseline_aucpr")
-    if ap is not None and baseline is not None and ap <= baseline:
-        said.append(f"The trivial baseline (AUCPR {baseline:.3f}) is as good as the model ({ap:.3f}).")
     rare = min(known.loc[known["label"].astype(int) == k, "group_id"].nunique() for k in (0, 1))
     if 0 < rare < 10:
         said.append(f"Only {rare} groups of the rarer class: so few say little, and their intervals are wide.")

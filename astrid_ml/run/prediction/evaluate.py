@@ -21,6 +21,7 @@ from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
 from astrid_ml.described.formats import formats_of
 from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
+from astrid_ml.evaluation.baselines.compare import comparable
 from astrid_ml.evaluation.drift import drift_table
 from astrid_ml.files import write_json
 from astrid_ml.report.content import RunReport
@@ -28,6 +29,7 @@ from astrid_ml.report.write import write_model_card, write_report
 from astrid_ml.run.headline import headline
 from astrid_ml.run.pictures import notable
 from astrid_ml.run.prediction.assumed import settled_calibration, with_prevalence
+from astrid_ml.run.prediction.baselines import with_baselines
 from astrid_ml.types import Ints
 
 NOT_SHOWN = ("parameters", "members", "counts")  # of a calibration: long lists
@@ -121,6 +123,7 @@ def judged(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any)
         ) from error
     index = rows_of(dataset, table["row"].to_numpy()).reset_index(drop=True)
     joined = pd.concat([index.drop(columns=["array", "row"]), table.rename(columns={"row": "index_row"})], axis=1)
+    joined = with_baselines(joined, model.record.baselines, model.datamodule, dataset)
     out: pd.DataFrame = judge.apply(joined, model.record.calibration)
     return out
 
@@ -134,7 +137,7 @@ def out_of_fold(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge:
         own = rows[member.record.digest.in_test(columns_of(dataset))[rows]]
         if len(own):
             parts.append(judged(member, dataset, own, judge).assign(round=number))
-    return pd.concat(parts, ignore_index=True)
+    return comparable(pd.concat(parts, ignore_index=True), "round")
 
 
 def usable_rows(model: LoadedModel, dataset: PreparedDataset) -> tuple[Any, dict[str, Any]]:

@@ -19,6 +19,7 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import input_statistics
 from astrid_ml.run.marks import Marks
+from astrid_ml.run.prediction.baselines import fit_baselines
 from astrid_ml.run.stages import StageLog, table_digest
 from astrid_ml.run.training.rounds import ORIGIN, Round, validity_of
 from astrid_ml.types import Ints
@@ -69,7 +70,7 @@ def join_rounds(
         path = marks.folder / "checkpoints" / "best.ckpt"
         calibration, why = calibration_of_members(judge, rounds, of_each, validation, test)
         if not why:
-            record, state = members_as_one(dataset, rounds, calibration, log)
+            record, state = members_as_one(dataset, judge, rounds, calibration, log)
             stage.outputs |= {"weights": digest_of(state), "calibration": digest_of(calibration)}
             if not stands(path, record, state):
                 save_model(path, state, record)
@@ -130,7 +131,7 @@ def calibration_of_members(
 
 
 def members_as_one(
-    dataset: PreparedDataset, rounds: Sequence[Round], calibration: dict[str, Any], log: StageLog
+    dataset: PreparedDataset, judge: Any, rounds: Sequence[Round], calibration: dict[str, Any], log: StageLog
 ) -> tuple[Record, dict[str, torch.Tensor]]:
     """The record and the weights of the joined checkpoint, from those of the rounds as they are on disk.
 
@@ -161,9 +162,11 @@ def members_as_one(
         # Without times: the same folds make the same bytes.
         stages=[{k: v for k, v in stage.items() if k not in ("started", "seconds")} for stage in done_stages(log)],
         members=[
-            {"statistics": one.statistics, "tested": digest.tested}
+            {"statistics": one.statistics, "tested": digest.tested, "baselines": one.baselines}
             for one, digest in zip(records, digests, strict=True)
         ],
+        # Of all that any member was trained on: what was validation of one was training of others.
+        baselines=fit_baselines(judge, rounds[0].datamodule, dataset, training_rows(rounds), np.zeros(0, np.int64)),
     )
     return record, joined_weights(weights)
 

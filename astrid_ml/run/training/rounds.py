@@ -23,6 +23,7 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.run.marks import FOLDER, Mark, Marks
+from astrid_ml.run.prediction.baselines import fit_baselines, with_baselines
 from astrid_ml.run.stages import Stage, StageLog, table_digest
 from astrid_ml.run.training.fit import fit
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
@@ -122,6 +123,7 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
     record = calibrated(work, weights, datamodule, marks, validation)
     forget_fitted(checkpoint.parent)
     calibration = record.calibration
+    validation, test = (with_baselines(part, record.baselines, datamodule, dataset) for part in (validation, test))
     return Round(
         work.judge.apply(validation, calibration),
         work.judge.apply(test, calibration) if len(test) else test,
@@ -202,7 +204,7 @@ def calibrated(
     with work.log.stage("calibrate", work.number, **inputs) as stage:
         if record is None:
             calibration = work.judge.fit(validation)
-            record = make_record(work, datamodule, calibration)
+            record = make_record(work, datamodule, calibration, baselines_of(work, datamodule))
             save_model(checkpoint, weights, record)
         stage.outputs["calibration"] = digest_of(record.calibration)
     marks.leave(stage, [checkpoint])
@@ -247,7 +249,15 @@ def check_folds(datamodule: ModelData, dataset: PreparedDataset, judge: object =
             )
 
 
-def make_record(work: RoundWork, datamodule: ModelData, calibration: dict[str, Any]) -> Record:
+def baselines_of(work: RoundWork, datamodule: ModelData) -> dict[str, Any] | None:
+    """What the network is compared with, from its own training and validation folds."""
+    rows = datamodule.rows
+    return fit_baselines(work.judge, datamodule, work.dataset, rows["train"], rows["val"])
+
+
+def make_record(
+    work: RoundWork, datamodule: ModelData, calibration: dict[str, Any], baselines: dict[str, Any] | None = None
+) -> Record:
     """The checkpoint's entry. The digest covers training and validation: both shaped the model."""
     dataset, folds = work.dataset, work.folds
     places = folds_of(columns_of(dataset)["id"], folds)
@@ -270,6 +280,7 @@ def make_record(work: RoundWork, datamodule: ModelData, calibration: dict[str, A
         prevalence=prevalence_of(work) if datamodule.classes is None else None,
         sets={"counts": counts, "split": work.plan.name, "hash": work.plan.hash},
         stages=[stage for stage in work.log.plain() if stage["round"] in (0, work.number)],
+        baselines=baselines,
     )
 
 
