@@ -67,7 +67,7 @@ def _channel(plane: Floats) -> tuple[dict[str, Floats], Floats]:
         "part within 1.5 px": _part(z[:, inner].sum(axis=1), whole),
         "share above 3 sigma": (z > HIGH).mean(axis=(1, 2)),
         "share below -3 sigma": (z < -HIGH).mean(axis=(1, 2)),
-        **_moments(np.clip(z - 1.0, 0, None)),
+        **_moments(np.clip(z - 2.0, 0, None)),
         "alike when turned": _correlation(z, z[:, ::-1, ::-1]),
     }
     found = {what: np.where(lost, np.nan, values) for what, values in found.items()}

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.evaluation import calibration as cal
-from astrid_ml.evaluation.baselines.compare import compare, verdict
-from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.baselines.fit import COLUMN, NAME, TREES
+from astrid_ml.evaluation.bootstrap import Bootstrap, paired
 from astrid_ml.evaluation.breakdown import breakdown
 from astrid_ml.evaluation.effect import effect_of
 from astrid_ml.evaluation.intervals import Interval, area_interval, roc_interval
 from astrid_ml.evaluation.prevalence import prevalence_table, too_rare
 from astrid_ml.evaluation.prior import ASSUMED, moved
-from astrid_ml.evaluation.remarks import remarks
+from astrid_ml.evaluation.remarks import remarks, verdict
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.binary import (
     UndefinedError,
@@ -30,7 +30,7 @@ from astrid_ml.metrics.binary import (
     roc_curve,
     threshold_table,
 )
-from astrid_ml.types import Count, Mask
+from astrid_ml.types import Count, Floats, Mask
 
 PREVALENCES = (0.1, 0.01, 0.001, 0.0001)
 GRID = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
@@ -71,7 +71,9 @@ class BinaryEvaluation:
         self._ranking(result, known, scores, labels)
         self._decisions(result, known, labels)
         self._calibration(result, known, labels)
-        compare(result, known, scores, labels, self.bootstrap)
+        for name in (COLUMN, TREES):
+            if name in known:
+                self._beside(result, known, name, scores, labels)
         for column in self.breakdown_columns:
             of_truth = column in self.truth_columns and self.positive == 1
             table = breakdown(
@@ -217,6 +219,30 @@ class BinaryEvaluation:
                 result.intervals[f"{name}_change"] = found.interval
             if found.alarm:
                 result.alarms.append(found.alarm)
+
+    def _beside(self, result: EvaluationResult, known: pd.DataFrame, column: str, scores: Floats, labels: Mask) -> None:
+        """The AUCPR of a baseline, and how much better the scores are on the same samples."""
+        name, gain = f"{column}_aucpr", f"aucpr_minus_{column}"
+        if column == COLUMN:
+            result.texts[NAME] = "; ".join(sorted(known[NAME].dropna().astype(str).unique()))
+        values = known[column].to_numpy(dtype=np.float64) * (-1 if self.positive == 0 else 1)
+        if np.isnan(values).any():
+            result.metrics[name], result.why[name] = None, "these samples lack columns that it was fitted on"
+            return
+        group = known["group_id"]
+        self._put(
+            result,
+            name,
+            lambda: average_precision(values, labels),
+            lambda: area_interval(values, labels, group, self.bootstrap.level),
+        )
+        ap, other = result.metrics["aucpr"], result.metrics[name]
+        if ap is None or other is None:
+            return
+        result.metrics[gain] = ap - other
+        difference = paired(scores, values, labels, group, self.bootstrap)
+        if difference is not None:
+            result.intervals[gain] = (difference.low, difference.high)
 
     def _put(
         self,

@@ -6,7 +6,7 @@ from astrid_ml.evaluation.result import EvaluationResult
 
 
 def headline(result: EvaluationResult, where: str) -> str:
-    """``held-out AUCPR 0.971 (95 % interval 0.964 to 0.977), prevalence 0.100, one column (fwhm, low is real) 0.8, ...``.
+    """``held-out AUCPR 0.971 (95 % interval 0.964 to 0.977), prevalence 0.100, one column (snr, high is real) 0.8``.
 
     Where a baseline is as good as the network, the sentence that says so stands first.
     """

@@ -69,7 +69,7 @@ def draw_all(figures: Mapping[str, Callable[[], Figure]]) -> dict[str, Figure]:
 
 
 def table_of(metrics: Mapping[str, Any]) -> list[tuple[str, float | None, str]]:
-    """Rows of :data:`COLUMNS`: undefined metrics too, with the reason; a text beside the metrics stands in its place."""
+    """Rows of :data:`COLUMNS`: undefined metrics too, with the reason; a text stands in its place."""
     return [
         (name, None, value)
         if isinstance(value, str)

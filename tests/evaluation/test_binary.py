@@ -142,9 +142,7 @@ def test_a_precision_elsewhere_needs_ten_bogus_above_the_threshold() -> None:
 def test_numbers_at_another_prevalence_are_those_of_a_larger_sample_there() -> None:
     """Case: the same model on many more bogus; the interval of the few holds what the many measure."""
     few, many = sky(400, 4000, 1), sky(1000, 99_000, 2)
-    own = (
-        BinaryEvaluation(Bootstrap(200), ()).evaluate(few).tables["prevalence"].set_index("prevalence").loc[0.01]
-    )
+    own = BinaryEvaluation(Bootstrap(200), ()).evaluate(few).tables["prevalence"].set_index("prevalence").loc[0.01]
     assert own["aucpr_low"] < average_precision_score(many["label"], many["score"]) < own["aucpr_high"]
     called = many[many["decision"] == 1]["label"]
     assert own["precision_low"] < called.mean() < own["precision_high"]

@@ -68,7 +68,7 @@ def test_the_table_draws_an_interval_for_each_job_that_has_one(shown: Callable[[
     assert 'aria-label="0.500, 0.420 to 0.600"' in page
     heads = re.findall(r"<th[^>]*>(?:<button[^>]*>)?([^<]+)", page)
     assert heads[:3] == ["job", "status", "seed"]
-    assert {"AUCPR, held out", "95 % interval", "0.4 to 1", "baseline", "AUCPR, validation"} <= set(heads)
+    assert {"AUCPR, held out", "95 % interval", "0.4 to 1", "boosted trees", "AUCPR, validation"} <= set(heads)
     assert len(re.findall(r'<tr[^>]*class="?failed', page)) == 1
     assert "nan" not in page.lower()
 

@@ -74,7 +74,7 @@ def test_a_run_leaves_what_people_rely_on(finished: Path) -> None:
     table = pd.read_parquet(run / "predictions" / "test.parquet")
     assert {"id", "label", "score", "probability", "threshold", "threshold_on", "decision"} <= set(table.columns)
     content = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
-    assert content["astrid"]["schema"] == 2
+    assert content["astrid"]["schema"] == 4
     assert content["astrid"]["calibration"]["kind"] == "temperature"
 
 

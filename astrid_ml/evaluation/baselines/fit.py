@@ -109,6 +109,18 @@ def applied(fitted: Mapping[str, Any], table: pd.DataFrame, measured: pd.DataFra
     return out
 
 
+def comparable(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Predictions of several folds whose columns may be others: where they are, their ranks in each fold are compared.
+
+    Args:
+        table: of predictions.
+        by: the column that tells the folds apart.
+    """
+    if NAME not in table or table[NAME].nunique() < 2:
+        return table
+    return table.assign(**{COLUMN: table.groupby(by)[COLUMN].rank(pct=True)})
+
+
 def _values(table: pd.DataFrame, measured: pd.DataFrame, name: str, beside: set[str]) -> Floats:
     return numbers(measured if name in beside else table, name)
 

@@ -1,4 +1,4 @@
-"""Boosted trees as plain arrays, with a predictor of our own: what a checkpoint holds runs nothing that a file brings."""
+"""Boosted trees as plain arrays, with a predictor of our own: a checkpoint that holds them brings nothing that runs."""
 
 from __future__ import annotations
 

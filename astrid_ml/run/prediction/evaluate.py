@@ -21,7 +21,7 @@ from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
 from astrid_ml.described.formats import formats_of
 from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.baselines.compare import comparable
+from astrid_ml.evaluation.baselines.fit import comparable
 from astrid_ml.evaluation.drift import drift_table
 from astrid_ml.files import write_json
 from astrid_ml.report.content import RunReport

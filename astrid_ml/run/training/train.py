@@ -11,7 +11,7 @@ import pandas as pd
 from astrid_ml.build import build
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.predictions import write_predictions
-from astrid_ml.evaluation.baselines.compare import comparable
+from astrid_ml.evaluation.baselines.fit import comparable
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.interrupts import end_with_parent, name_parent
