@@ -117,7 +117,8 @@ class Record:
         versions: package -> version at training time.
         note: where the weights come from, in words.
         known_as: names under which surveys publish this very score (``drb``); labels made from it are refused.
-        validity: where the model is valid: column -> the values that training saw; None where nobody knows.
+        validity: where the model is valid, see :func:`astrid_ml.validity.domain.fit_domain`; of schemas 2 and 3 no more
+            than column -> the values that training saw; None where nobody knows.
         prevalence: set -> share of positives, of a binary task; None for others and for imported weights.
         sets: set -> number of samples, with the split's name and hash; None for imported weights.
         stages: the steps that led here, each with its name, status and digests.
@@ -165,6 +166,7 @@ class Record:
             digest=None if self.digest is None else replace(self.digest, tested=own["tested"]),
             members=None,
             baselines=own.get("baselines"),
+            validity=own.get("validity"),
         )
 
     def to_plain(self, weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from astrid_ml.contracts.scoring import JOINED
 from astrid_ml.errors import UserError
+from astrid_ml.validity.domain import checked_domain
 
 SCHEMA = 2  # of tables and records of runs
 OF_MEMBERS = 3  # the first schema of checkpoints that may hold several members as one
@@ -145,6 +146,8 @@ def _check_inside(fields: dict[str, Any], name: str) -> None:
         if not math.isfinite(value):
             raise _damaged(name, f"{where} is {value}")
     _check_calibration(fields["calibration"], name)
+    if wrong := checked_domain(fields["validity"]):
+        raise _damaged(name, wrong)
     check_members(fields["members"], fields["calibration"], name)
     digest = fields["digest"]
     if digest is not None:
@@ -178,10 +181,12 @@ def check_members(members: Any, calibration: dict[str, Any], name: str) -> None:
     import torch
 
     for number, (member, own) in enumerate(zip(members, of_each, strict=True)):
-        if not isinstance(member, dict) or set(member) - {"baselines"} != {"statistics", "tested"}:
+        if not isinstance(member, dict) or set(member) - {"baselines", "validity"} != {"statistics", "tested"}:
             raise _damaged(name, f"member {number} without statistics and tested")
         if not isinstance(own, dict) or not isinstance(member.get("baselines"), dict | None):
             raise _damaged(name, f"member {number} without calibration, or with baselines that are none")
+        if wrong := checked_domain(member.get("validity")):
+            raise _damaged(name, f"member {number}: {wrong}")
         tested = member["tested"]
         if not isinstance(member["statistics"], dict) or not isinstance(tested, torch.Tensor):
             raise _damaged(name, f"member {number} with something else than statistics and hashes")

@@ -30,6 +30,7 @@ from astrid_ml.run.headline import headline
 from astrid_ml.run.pictures import notable
 from astrid_ml.run.prediction.assumed import settled_calibration, with_prevalence
 from astrid_ml.run.prediction.baselines import with_baselines
+from astrid_ml.run.prediction.domain import beside, counted, domain_of, domain_record, simulated_of, without_outside
 from astrid_ml.types import Ints
 
 NOT_SHOWN = ("parameters", "members", "counts")  # of a calibration: long lists
@@ -45,6 +46,7 @@ def evaluate(
     device: str = "cpu",
     format: str | Sequence[str] | None = None,
     prevalence: float | str | None = None,
+    allow_outside: bool = False,
 ) -> dict[str, Any]:
     """Evaluate and write ``metrics.json``, ``predictions.parquet``, ``report.html``, the model card.
 
@@ -57,6 +59,7 @@ def evaluate(
         trust: classes outside this project that the checkpoint may name.
         device: where its networks compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         prevalence: of the sky, for which probabilities and threshold are to hold; None keeps the checkpoint's.
+        allow_outside: write probabilities outside the domain of validity too; the metrics are of all rows.
         format: of the predictions beside parquet: ``ecsv``, ``votable``, ``fits``, or several.
 
     Returns:
@@ -80,8 +83,11 @@ def evaluate(
         words = model.record.note if model.record.members is not None else ""
     result = judge.evaluate(predictions)
     output_dir.mkdir(parents=True, exist_ok=True)
-    write_predictions(predictions.assign(set="test"), output_dir / "predictions.parquet", formats)
+    written = without_outside(predictions, allow_outside).assign(set="test")
+    write_predictions(written, output_dir / "predictions.parquet", formats)
+    domain = domain_record(model.record, counted(predictions), allow_outside)
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
+    record |= {"domain_of_validity": domain}
     record |= {"calibration": {name: value for name, value in fitted.items() if name not in NOT_SHOWN}}
     record |= {"joined": {"members": model.record.count, "of_members": of_members, "words": words}} if words else {}
     drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)
@@ -102,6 +108,7 @@ def evaluate(
     write_json(output_dir / "metrics.json", metrics)
     partial = said_of_partial(dataset.meta)
     notes = [*result.alarms, *result.remarks, *([words] if words else []), *([partial] if partial else [])]
+    notes += [domain["words"]] if domain["words"] else []
     lines = [headline(result, "evaluated"), *(f"note: {note}" for note in notes)]
     lines += [f"{name.replace('_', ' ')}: {value}" for name, value in account.items()]
     return {**metrics, "summary": [*lines, f"report: {output_dir / 'report.html'}"]}
@@ -123,6 +130,8 @@ def judged(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any)
         ) from error
     index = rows_of(dataset, table["row"].to_numpy()).reset_index(drop=True)
     joined = pd.concat([index.drop(columns=["array", "row"]), table.rename(columns={"row": "index_row"})], axis=1)
+    rows, at = np.unique(joined["index_row"].to_numpy(dtype=np.int64), return_inverse=True)
+    joined = beside(joined, domain_of(model, dataset, rows, simulated_of(dataset.meta)), at)
     joined = with_baselines(joined, model.record.baselines, model.datamodule, dataset)
     out: pd.DataFrame = judge.apply(joined, model.record.calibration)
     return out

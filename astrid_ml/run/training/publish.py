@@ -26,6 +26,7 @@ from astrid_ml.run.environment import environment, run_identity
 from astrid_ml.run.headline import headline
 from astrid_ml.run.marks import Mark, Marks
 from astrid_ml.run.pictures import notable
+from astrid_ml.run.prediction.domain import counted, domain_record
 from astrid_ml.run.stages import StageLog
 from astrid_ml.run.training.rounds import Round
 from astrid_ml.run.versions import versions
@@ -196,6 +197,7 @@ def run_record(run: Publication) -> dict[str, Any]:
         },
         "audit": run.audit.to_plain(),
         "calibration": calibration_shown(run),
+        "domain_of_validity": domain_shown(run),
         "joined": None if run.joined is None else {k: v for k, v in run.joined.items() if k != "calibration"},
         "epochs": [len(done.history) for done in run.rounds],
         "cost": {
@@ -208,6 +210,13 @@ def run_record(run: Publication) -> dict[str, Any]:
         "environment": environment(),
         "stages": run.log.plain(),
     }
+
+
+def domain_shown(run: Publication) -> dict[str, Any] | None:
+    """The first network's domain, and how many held-out samples lie in that of the network that scored them."""
+    first = run.rounds[0].record
+    table = run.test if len(run.test) else run.validation
+    return None if first is None else domain_record(first, counted(table))
 
 
 def calibration_shown(run: Publication) -> dict[str, Any]:
