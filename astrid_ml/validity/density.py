@@ -70,8 +70,8 @@ def distances_of(plain: Mapping[str, Any], features: Floats) -> Floats:
     if not len(features):
         return np.zeros(0)
     tree = cKDTree(reference)
-    found, _ = tree.query((features.astype(np.float64) - mean) @ axes, k=int(plain["neighbours"]))
-    out: Floats = found.reshape(len(features), -1).mean(axis=1)
+    nearest, _ = tree.query((features.astype(np.float64) - mean) @ axes, k=int(plain["neighbours"]))
+    out: Floats = np.asarray(nearest).reshape(len(features), -1).mean(axis=1)
     return out
 
 

@@ -181,7 +181,7 @@ def said(counts: Mapping[str, Any], allow_outside: bool, probabilities: bool = T
 
     Example:
         >>> counts = {"inside": 1, "outside": 3, "not_measured": 0, "because": {"mission x was not trained on": 3}}
-        >>> print(said(counts, False).replace("; ", "\n"))
+        >>> print(said(counts, False).replace("; ", chr(10)))
         3 of 4 samples lie outside the domain of validity (mission x was not trained on: 3)
         their probability is null, allow_outside=true gives it
     """

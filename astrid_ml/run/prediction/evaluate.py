@@ -74,25 +74,22 @@ def evaluate(
     rows, account = usable_rows(model, dataset)
     config = with_prevalence(model.record.config, prevalence)
     judge, fitted = build(config["evaluation"], trust), settled_calibration(config, model.record.calibration, trust)
-    of_members = model.record.members is not None and dataset.fingerprint == model.record.dataset_fingerprint
-    if of_members:
-        predictions = out_of_fold(model, dataset, rows, judge)
-        words = f"{ONE_EACH} The numbers are those of single members, as in the run's report; {ALL_SEEN}"
-    else:
-        predictions = judged(model, dataset, rows, judge)
-        words = model.record.note if model.record.members is not None else ""
+    predictions, words, of_members = scored_rows(model, dataset, rows, judge)
     result = judge.evaluate(predictions)
     output_dir.mkdir(parents=True, exist_ok=True)
-    written = without_outside(predictions, allow_outside).assign(set="test")
+    # Of held-out rows of the training dataset the probability is what was measured: it stays.
+    allowed = allow_outside or dataset.fingerprint == model.record.dataset_fingerprint
+    written = without_outside(predictions, allowed).assign(set="test")
     write_predictions(written, output_dir / "predictions.parquet", formats)
-    domain = domain_record(model.record, counted(predictions), allow_outside)
+    domain = domain_record(model.record, counted(predictions), allowed)
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
     record |= {"domain_of_validity": domain}
     record |= {"calibration": {name: value for name, value in fitted.items() if name not in NOT_SHOWN}}
     record |= {"joined": {"members": model.record.count, "of_members": of_members, "words": words}} if words else {}
     drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)
     typed = [f"ckpt_path={ckpt_path}", f"dataset={dataset_path}", f"output_dir={output_dir}"]
-    typed += [] if prevalence is None else [f"prevalence={prevalence}"]
+    typed += [f"prevalence={prevalence}"] if prevalence is not None else []
+    typed += ["allow_outside=true"] if allow_outside else []
     report = RunReport(
         f"{ckpt_path.parent.parent.name or ckpt_path.stem} on {dataset_path.name}",
         record,
@@ -106,12 +103,18 @@ def evaluate(
     metrics = result.flat("test")
     write_json(output_dir / "run.json", record)
     write_json(output_dir / "metrics.json", metrics)
-    partial = said_of_partial(dataset.meta)
-    notes = [*result.alarms, *result.remarks, *([words] if words else []), *([partial] if partial else [])]
-    notes += [domain["words"]] if domain["words"] else []
-    lines = [headline(result, "evaluated"), *(f"note: {note}" for note in notes)]
+    notes = [*result.alarms, *result.remarks, words, said_of_partial(dataset.meta), domain["words"]]
+    lines = [headline(result, "evaluated"), *(f"note: {note}" for note in notes if note)]
     lines += [f"{name.replace('_', ' ')}: {value}" for name, value in account.items()]
     return {**metrics, "summary": [*lines, f"report: {output_dir / 'report.html'}"]}
+
+
+def scored_rows(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any) -> tuple[pd.DataFrame, str, bool]:
+    """Predictions, what is to be said of a checkpoint of several members, and whether single members made them."""
+    if model.record.members is not None and dataset.fingerprint == model.record.dataset_fingerprint:
+        words = f"{ONE_EACH} The numbers are those of single members, as in the run's report; {ALL_SEEN}"
+        return out_of_fold(model, dataset, rows, judge), words, True
+    return judged(model, dataset, rows, judge), model.record.note if model.record.members is not None else "", False
 
 
 def judged(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any) -> pd.DataFrame:
