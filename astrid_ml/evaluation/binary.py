@@ -12,7 +12,7 @@ import pandas as pd
 from astrid_ml.evaluation import calibration as cal
 from astrid_ml.evaluation.baselines.fit import COLUMN, NAME, TREES
 from astrid_ml.evaluation.bootstrap import Bootstrap, paired
-from astrid_ml.evaluation.breakdown import breakdown
+from astrid_ml.evaluation.breakdown import breakdown, false_positives
 from astrid_ml.evaluation.effect import effect_of
 from astrid_ml.evaluation.intervals import Interval, area_interval, roc_interval
 from astrid_ml.evaluation.prevalence import prevalence_table, too_rare
@@ -47,6 +47,7 @@ class BinaryEvaluation:
         positive: the class whose AUCPR is the headline: 1 (real), or 0 where bogus is the rare one.
         truth_columns: those of them that only real samples have (injected or natural, a true magnitude): the real ones
             of each value are measured against all bogus.
+        artefact_column: names the kind of a bogus one: how many of each kind are called real; None for none.
     """
 
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
@@ -54,6 +55,7 @@ class BinaryEvaluation:
     curve_points: Count = 400
     positive: int = 1
     truth_columns: tuple[str, ...] | list[str] = ("injected", "mag_truth")
+    artefact_column: str | None = "artefact"
 
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
         """Evaluate predictions with ``label``, ``group_id``, ``score`` and, where applied, ``probability``,
@@ -83,6 +85,9 @@ class BinaryEvaluation:
                 result.tables[f"breakdown/{column}"] = table
                 if column == "mission":
                     _mission_metrics(result, table)
+        if self.artefact_column is not None:
+            found = false_positives(known, self.artefact_column, self.bootstrap.level)
+            result.tables |= {} if found is None else {"false positives by artefact": found}
         self._single_mission(result, known)
         if self.positive == 0:
             result.remarks.append("The bogus are the rarer class here: AUCPR, precision and recall are theirs.")

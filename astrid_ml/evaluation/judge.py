@@ -190,10 +190,17 @@ def _moved(predictions: pd.DataFrame, fitted: dict[str, Any]) -> Floats:
     return out
 
 
+def answer(row: dict[Any, Any]) -> str:
+    """The number that the threshold was applied to, so that nobody sets a score beside a probability's threshold."""
+    if row.get("threshold_on") == "probability" and pd.notna(row.get("probability")):
+        return f"probability {row['probability']:.3f}"
+    return f"score {row['score']:.3f}"
+
+
 def caption(row: dict[Any, Any]) -> str:
     """One line on a binary prediction: id, label, score and what is known beside."""
     truth = "real" if int(row["label"]) == 1 else "bogus"
-    parts = [str(row["id"]), f"{truth}, score {row['score']:.3f}"]
+    parts = [str(row["id"]), f"{truth}, {answer(row)}"]
     for name in ("artefact", "mission", "filter"):
         value = row.get(name)
         if value not in (None, "") and pd.notna(value):

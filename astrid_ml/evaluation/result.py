@@ -41,6 +41,15 @@ class EvaluationResult:
     texts: dict[str, str] = field(default_factory=dict)
     verdict: str = ""
 
+    @property
+    def guess(self) -> float | None:
+        """What knowing nothing gives for the headline; None where nobody knows."""
+        if self.headline == "aucpr":
+            return self.metrics.get("prevalence")
+        level, _, rest = self.headline.partition("/")
+        metric, _, window = rest.partition("/")
+        return self.metrics.get(f"{level}/{metric}_guess/{window}")
+
     def flat(self, fold: str) -> dict[str, float | str | None]:
         """The form of ``metrics.json``: ``<fold>/<name>``, with ``_low``, ``_high`` and ``/why`` beside it."""
         out: dict[str, float | str | None] = {f"{fold}/{name}": text for name, text in self.texts.items()}

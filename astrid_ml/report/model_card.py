@@ -93,6 +93,10 @@ def _metrics(report: RunReport) -> dict[str, str]:
 
 def _breakdown(report: RunReport) -> dict[str, str]:
     out = {}
+    kinds = report.headline.tables.get("false positives by artefact")
+    for row in [] if kinds is None else kinds.to_dict("records"):
+        ends = span((float(row["low"]), float(row["high"])))
+        out[f"bogus by {row['kind']} called real"] = f"{row['called_real']:,} of {row['bogus']:,} ({ends})"
     for name, table in report.headline.tables.items():
         if not name.startswith("breakdown/"):
             continue

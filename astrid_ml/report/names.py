@@ -57,7 +57,7 @@ def metric(name: str) -> str:
 
 def column(name: str) -> str:
     """A column of the index in words."""
-    return {"snr": "S/N", "magpsf": "magnitude", "mag_truth": "true magnitude (AB)"}.get(name, name.replace("_", " "))
+    return {"snr": "|S/N|", "magpsf": "magnitude", "mag_truth": "true magnitude (AB)"}.get(name, name.replace("_", " "))
 
 
 def short(name: str) -> str:

@@ -37,6 +37,7 @@ def _found(report: RunReport) -> str:
         report.headline_fold, f"samples of {report.headline_fold}"
     )
     count = metrics.get("n")
+    where = f"simulated {where}" if simulated(report) else where
     start = f"On {count:,.0f} {where}" if count else f"On {where}"
     if metrics.get("groups"):
         start += f" in {metrics['groups']:,.0f} groups"
@@ -49,8 +50,15 @@ def _found(report: RunReport) -> str:
     return f"{text}{_beside(result)}.{_operating(report)}"
 
 
+def simulated(report: RunReport) -> bool:
+    """Whether the samples are a simulator's."""
+    return (report.record.get("dataset") or {}).get("simulated") is True
+
+
 def _beside(result: EvaluationResult) -> str:
     parts = []
+    if result.guess is not None and result.headline != "aucpr":
+        parts.append(f"a guess gives {result.guess:.3f}")
     column = result.texts.get("baseline_column_name")
     for name, words in (
         ("prevalence", "a guess gives"),
@@ -81,6 +89,7 @@ def headline(report: RunReport) -> dict[str, Any]:
     result, name = report.headline, report.headline.headline
     value, interval = result.metrics.get(name), result.intervals.get(name)
     where = f"{names.short(name)}, {names.fold(report.headline_fold)}"
+    where += ", simulated" if simulated(report) else ""
     below = f"95 % interval {span(interval)}" if interval else result.why.get(name, "")
     cells = [{"title": where, "value": "undefined" if value is None else f"{value:.3f}", "below": below}]
     for key in ("prevalence", "baseline_column_aucpr", "baseline_trees_aucpr", "recall", "precision"):
@@ -141,6 +150,8 @@ def remarks(report: RunReport) -> list[str]:
         out.insert(0, partial)
     if joined := record.get("joined"):
         out.append(str(joined["words"]))
+    if domain := (record.get("domain_of_validity") or {}).get("words"):
+        out.append(str(domain))
     confounded = (record.get("audit") or {}).get("confounding") or {}
     if confounded.get("alarm"):
         columns = ", ".join(confounded.get("columns") or [])

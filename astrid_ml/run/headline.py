@@ -17,6 +17,8 @@ def headline(result: EvaluationResult, where: str) -> str:
     shown = f"{where} {result.headline.upper() if '/' not in result.headline else result.headline} {value:.4f}"
     if interval:
         shown += f" (95 % interval {interval[0]:.4f} to {interval[1]:.4f})"
+    if result.guess is not None and result.headline != "aucpr":
+        shown += f", a guess {result.guess:.4f}"
     column = result.texts.get("baseline_column_name")
     for name, words in (
         ("prevalence", "prevalence"),

@@ -17,13 +17,14 @@ from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.contracts.columns import columns_of, rows_of
-from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
+from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.described.formats import formats_of
 from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.baselines.fit import comparable
 from astrid_ml.evaluation.drift import drift_table
 from astrid_ml.files import write_json
+from astrid_ml.report import sections_head
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.write import write_model_card, write_report
 from astrid_ml.run.headline import headline
@@ -103,8 +104,9 @@ def evaluate(
     metrics = result.flat("test")
     write_json(output_dir / "run.json", record)
     write_json(output_dir / "metrics.json", metrics)
-    notes = [*result.alarms, *result.remarks, words, said_of_partial(dataset.meta), domain["words"]]
-    lines = [headline(result, "evaluated"), *(f"note: {note}" for note in notes if note)]
+    where = "simulated, evaluated" if record["dataset"]["simulated"] else "evaluated"
+    notes = [*sections_head.alarms(report), *sections_head.remarks(report)]
+    lines = [headline(result, where), *(f"note: {note}" for note in notes)]
     lines += [f"{name.replace('_', ' ')}: {value}" for name, value in account.items()]
     return {**metrics, "summary": [*lines, f"report: {output_dir / 'report.html'}"]}
 
@@ -210,6 +212,7 @@ def evaluation_record(
             "path": str(dataset.path),
             "fingerprint": dataset.fingerprint,
             "domain": dataset.meta.get("domain"),
+            "simulated": simulated_of(dataset.meta),
             "counts": {**(dataset.meta.get("counts") or {}), **account},
             "drops_by_reason": dataset.meta.get("drops_by_reason"),
             "failed": dataset.meta.get("failed"),
