@@ -87,7 +87,7 @@ class BinaryEvaluation:
                     _mission_metrics(result, table)
         if self.artefact_column is not None:
             found = false_positives(known, self.artefact_column, self.bootstrap.level)
-            result.tables |= {} if found is None else {"false positives by artefact": found}
+            result.tables.update({} if found is None else {"false positives by artefact": found})
         self._single_mission(result, known)
         if self.positive == 0:
             result.remarks.append("The bogus are the rarer class here: AUCPR, precision and recall are theirs.")
