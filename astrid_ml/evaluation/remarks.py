@@ -90,4 +90,4 @@ def _words(result: EvaluationResult, key: str) -> str:
     if key == TREES:
         return OF_TREES
     name = result.texts.get(NAME, "")
-    return f"one single column ({name})" if name else "one single column"
+    return f"the single column {name}" if name else "one single column"

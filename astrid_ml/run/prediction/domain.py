@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from astrid_ml.checkpoint.record import Record
 
 STAMP = ("stamp_h", "stamp_w")
+EXPECTED = 0.95  # of held-out samples of the training dataset that lie inside
 NOT_MEASURED = "the checkpoint holds no domain of validity: it is of an earlier version, or nobody knows it"
 
 
@@ -202,17 +203,23 @@ def said(counts: Mapping[str, Any], allow_outside: bool, probabilities: bool = T
     return f"{text}; their probability is null, allow_outside=true gives it"
 
 
-def domain_record(record: Record, counts: Mapping[str, Any], allow_outside: bool = False) -> dict[str, Any]:
+def domain_record(
+    record: Record, counts: Mapping[str, Any], allow_outside: bool = False, own: bool = False
+) -> dict[str, Any]:
     """What a run's record and card say: the domain in words, and how many of the samples lie inside.
 
     Args:
         record: of the checkpoint.
         counts: of :func:`counted`, of held-out samples.
         allow_outside: see :func:`without_outside`.
+        own: whether these are held-out samples of the training dataset: they keep their probabilities, and a few lie
+            outside by the choice of the threshold.
     """
     known = counts["inside"] + counts["outside"]
     share = counts["inside"] / known if known else None
     words = said(counts, allow_outside, record.calibrated)
+    if own and share is not None:
+        words = "" if share >= EXPECTED else f"{words.rpartition('; ')[0]}: new samples like these get no probability"
     return {"trained_on": in_words(record.validity), "share_inside": share, **counts, "words": words}
 
 

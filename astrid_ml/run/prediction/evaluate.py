@@ -79,10 +79,11 @@ def evaluate(
     result = judge.evaluate(predictions)
     output_dir.mkdir(parents=True, exist_ok=True)
     # Of held-out rows of the training dataset the probability is what was measured: it stays.
-    allowed = allow_outside or dataset.fingerprint == model.record.dataset_fingerprint
+    own = dataset.fingerprint == model.record.dataset_fingerprint
+    allowed = allow_outside or own
     written = without_outside(predictions, allowed).assign(set="test")
     write_predictions(written, output_dir / "predictions.parquet", formats)
-    domain = domain_record(model.record, counted(predictions), allowed)
+    domain = domain_record(model.record, counted(predictions), allowed, own)
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
     record |= {"domain_of_validity": domain}
     record |= {"calibration": {name: value for name, value in fitted.items() if name not in NOT_SHOWN}}

@@ -218,7 +218,7 @@ def domain_shown(run: Publication) -> dict[str, Any] | None:
     """The first network's domain, and how many held-out samples lie in that of the network that scored them."""
     first = run.rounds[0].record
     table = run.test if len(run.test) else run.validation
-    return None if first is None else domain_record(first, counted(table))
+    return None if first is None else domain_record(first, counted(table), own=True)
 
 
 def calibration_shown(run: Publication) -> dict[str, Any]:

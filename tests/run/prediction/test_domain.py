@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from astrid_ml.run.prediction.domain import counted, said, simulated_files, simulated_of, without_outside
+from astrid_ml.run.prediction.domain import counted, domain_record, said, simulated_files, simulated_of, without_outside
 from astrid_ml.run.raw import MARK
 
 
@@ -49,3 +51,14 @@ def test_a_simulation_is_known_by_its_mark(tmp_path: Path) -> None:
     assert not simulated_files([file, tmp_path / "other.npy"])
     assert simulated_of({"config": {"simulated": True}}) is True
     assert simulated_of({}) is None
+
+
+def test_of_the_own_held_out_rows_a_few_outside_are_no_news() -> None:
+    record: Any = SimpleNamespace(calibrated=True, validity=None)
+    few = {"inside": 97, "outside": 3, "not_measured": 0, "because": {"far": 3}}
+    assert domain_record(record, few, own=True)["words"] == ""
+    assert domain_record(record, few, own=True)["share_inside"] == 0.97
+    many = {"inside": 8, "outside": 2, "not_measured": 0, "because": {"far": 2, "|S/N| outside 4 to 9": 1}}
+    said_of_many = domain_record(record, many, own=True)["words"]
+    assert said_of_many.endswith("(far: 2; |S/N| outside 4 to 9: 1): new samples like these get no probability")
+    assert "is null" in domain_record(record, many)["words"]
