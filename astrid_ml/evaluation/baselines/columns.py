@@ -29,13 +29,30 @@ NAMES = (
         "in_domain",
         "tile",
         "ambiguous",
+        "pixel_scale",
     ),
 )
 WORDS = (
     *("label", "labels", "class", "classes", "classification", "target", "truth", "true", "is", "real", "bogus"),
     *("inj", "injected", "injection", "sim", "simulated", "match", "matched", "id", "ids", "objectid", "candid"),
     *("ra", "dec", "raerr", "ra1", "dec1", "lon", "lat", "glon", "glat", "xpos", "ypos", "ccd", "rcid", "quadrant"),
-    *("mjd", "jd", "time", "date", "epoch", "night", "days", "prob", "probability", "p", "score", "pred", "prediction"),
+    *(
+        "mjd",
+        "jd",
+        "time",
+        "date",
+        "epoch",
+        "night",
+        "days",
+        "prob",
+        "probability",
+        "p",
+        "score",
+        "pred",
+        "prediction",
+        "logit",
+        "baseline",
+    ),
     *("rb", "drb", "reliability", "braai", "acai", "threshold", "seed", "fold", "split"),
 )
 MOST_MISSING = 0.5  # share of a column

@@ -48,7 +48,9 @@ def facts_of(source: SampleSource, rows: Ints) -> pd.DataFrame:
 
         known = surveys_of(None).known
         scales = {name: survey.stamp.pixel_scale for name, survey in known.items() if survey.stamp is not None}
-        table["pixel_scale"] = table["mission"].astype("object").map(scales)
+        usual = pd.to_numeric(table["mission"].astype("object").map(scales))
+        own = pd.to_numeric(table["pixel_scale"], errors="coerce") if "pixel_scale" in table else usual
+        table["pixel_scale"] = own.astype("float64").fillna(usual.astype("float64"))
     return table
 
 
