@@ -141,6 +141,7 @@ def predict(
     schemas: str | Path | None = None,
     format: str | Sequence[str] | None = None,
     prevalence: float | str | None = None,
+    allow_outside: bool = False,
 ) -> dict[str, Any]:
     """Score raw files. Typed again with the same words, it scores what is missing.
 
@@ -160,6 +161,7 @@ def predict(
         format: of the table beside parquet: ``ecsv``, ``votable``, ``fits``, or several.
         prevalence: share of real ones in the sky, ``1/300`` or a number: probabilities and threshold are for it. None
             keeps that of the checkpoint.
+        allow_outside: give probabilities outside the checkpoint's domain of validity too; there they are null.
 
     Returns:
         The content of ``report.json``; of a shard, which units failed.
@@ -189,7 +191,7 @@ def predict(
     given = GivenValues(settled(survey), None if schemas is None else str(schemas))
     own = config["preprocessing"]
     chosen = choose_reader(reader, record.domain, own, paths, list(trust), reads, given)
-    scoring = Scoring(Path(ckpt_path), config, tuple(trust), where)
+    scoring = Scoring(Path(ckpt_path), config, tuple(trust), where, allow_outside)
     return predict_files(
         scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share, formats=formats)
     )

@@ -50,6 +50,7 @@ HOUSE = (
     "pipeline",
     "splits",
     "metrics",
+    "validity",
     "evaluation",
     "audit",
     "build",

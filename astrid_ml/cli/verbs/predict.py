@@ -49,6 +49,7 @@ def command(cfg: Any) -> int:
         schemas=tree["schemas"],
         format=tree["format"],
         prevalence=tree["prevalence"],
+        allow_outside=tree["allow_outside"],
     )
     if "shard" in report:
         print(
@@ -61,6 +62,8 @@ def command(cfg: Any) -> int:
     print(printable(f"{counts} -> {table}"))
     for reason, number in report["dropped_by_reason"].items():
         print(printable(f"  dropped {number}: {reason}"))
+    if report["domain"]["words"]:
+        print(printable(f"  {report['domain']['words']}"))
     _contradictions(report)
     return _failures(report)
 

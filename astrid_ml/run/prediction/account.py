@@ -27,6 +27,8 @@ class PredictionAccount:
         against_sky_named: ``id`` and ``median_sigma`` of the first of them.
         against_normalisation: kind -> stamps that were normalised so before, where the checkpoint's channels do not
             undo it.
+        domain: rows inside and outside the domain of validity, and not measured.
+        outside_because: reason -> rows.
     """
 
     units: int = 0
@@ -38,6 +40,8 @@ class PredictionAccount:
     against_sky: int = 0
     against_sky_named: list[dict[str, Any]] = field(default_factory=list)
     against_normalisation: Counter[str] = field(default_factory=Counter)
+    domain: Counter[str] = field(default_factory=Counter)
+    outside_because: Counter[str] = field(default_factory=Counter)
 
     def fail(self, unit: str, reason: str) -> None:
         """Name a unit that has no result."""
@@ -54,6 +58,9 @@ class PredictionAccount:
         self.counts.update(result["counts"])
         self.against_sky += result.get("against_sky", 0)
         self.against_normalisation.update(result.get("against_normalisation", {}))
+        told = dict(result.get("domain") or {})
+        self.outside_because.update(told.pop("because", {}))
+        self.domain.update(told)
         self.against_sky_named += result.get("against_sky_named", [])[: MOST_DROPS - len(self.against_sky_named)]
         if result["dropped"] and len(self.named) < MOST_DROPS:
             self.named += json.loads(files.drops.read_text(encoding="utf-8"))
@@ -84,4 +91,8 @@ class PredictionAccount:
             "against_sky": self.against_sky,
             "against_sky_named": self.against_sky_named,
             "against_normalisation": dict(sorted(self.against_normalisation.items())),
+            "domain": {
+                **{name: self.domain[name] for name in ("inside", "outside", "not_measured")},
+                "because": dict(sorted(self.outside_because.items())),
+            },
         }

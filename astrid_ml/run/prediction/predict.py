@@ -25,11 +25,13 @@ from astrid_ml.pipeline.streams import chunked
 from astrid_ml.pipeline.units import portable
 from astrid_ml.run.prediction.account import PredictionAccount
 from astrid_ml.run.prediction.assumed import settled_calibration
+from astrid_ml.run.prediction.domain import said
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.readers import Reader
 from astrid_ml.run.prediction.repeats import Repeats, read_part
 from astrid_ml.run.prediction.scoring import PartFiles, ScoreUnit, Scoring, UnitToScore, UnscorableError
 from astrid_ml.table_files import TableWriter
+from astrid_ml.validity.domain import is_measured
 
 GROUP = 10_000  # rows that are gathered into a group of the file: small units would make it slow to open
 Result = dict[str, Any] | Exception
@@ -79,6 +81,7 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
         "config": lasting(dict(scoring.config)),
         "reader": reader.pipeline,
         "version": __version__,
+        "allow_outside": scoring.allow_outside,
     }
     parts = parts_of(units, fingerprint(settings), reader.raw)
     work = ScoreUnit(scoring, reader.pipeline, folder, uuid.uuid4().hex)
@@ -103,6 +106,7 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
     write_formats_of(folder / "predictions.parquet", MEANING.meaning, place.formats)
     joining.extremes.draw(folder / "contact_sheet.png", tuple(reader.pipeline.describe().get("channels", ())))
     report = {**_of_model(scoring, record, reader), **joining.account.summary()}
+    report["domain"]["words"] = said(report["domain"], scoring.allow_outside, record.calibrated)
     write_json(folder / "report.json", report)
     forget_other_parts(folder, {part.item.mark for part in parts})
     return report
@@ -210,7 +214,9 @@ def _of_model(scoring: Scoring, record: Record, reader: Reader) -> dict[str, Any
         "threshold": fitted.get("threshold"),
         "threshold_rule": fitted.get("rule"),
         "prevalence": fitted.get("prevalence"),
-        "null": dict(WHY_NULL),
+        "null": {
+            name: why for name, why in WHY_NULL.items() if name != "in_domain" or not is_measured(record.validity)
+        },
         "sky": record.channels.sky,
     }
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from astrid_ml.build import build
@@ -20,6 +21,7 @@ from astrid_ml.pipeline.contract import process
 from astrid_ml.pipeline.parts import PARTS, RefusedError
 from astrid_ml.pipeline.units import state_of
 from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.run.prediction.domain import beside, counted, domain_of, simulated_files, without_outside
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.sky import MOST, against_normalisation, against_sky
 from astrid_ml.table_files import write_table
@@ -51,12 +53,14 @@ class Scoring:
         config: its configuration, with the user's overrides merged in.
         trust: classes outside this project that may be named.
         device: where the network computes, as torch names it.
+        allow_outside: give probabilities outside the domain of validity too.
     """
 
     checkpoint: Path
     config: Mapping[str, Any]
     trust: tuple[str, ...] = ()
     device: str = "cpu"
+    allow_outside: bool = False
 
     def load(self) -> tuple[LoadedModel, Judge]:
         """The checkpoint and its judge; read once in a process.
@@ -152,8 +156,12 @@ class ScoreUnit:
             writer = MemoryUnitWriter(self.pipeline.describe())
             process(self.pipeline, item.unit, writer, 0)
             source, repeated = without_repeats(writer.source())
-            scored = scores_of(model, judge, source, item.unit.id)
             contradicted = against_sky(model.record, source)
+            simulated = simulated_files(item.unit.inputs)
+            scored = scores_of(model, judge, source, item.unit.id)
+            if len(scored):
+                scored = with_domain(model, scored, source, simulated, [str(named["id"]) for named in contradicted])
+                scored = without_outside(scored, self.scoring.allow_outside)
             normalised = against_normalisation(model.record, source)
         files, written = PartFiles(self.folder, item.mark), []
         drops = [dataclasses.asdict(drop) for drop in writer.drops] + [
@@ -168,7 +176,7 @@ class ScoreUnit:
             written += self._draw(model, scored, source, files)
         dropped = Counter(drop["reason"] for drop in drops)
         sky = {"against_sky": len(contradicted), "against_sky_named": contradicted[:MOST]}
-        sky["against_normalisation"] = normalised
+        sky["against_normalisation"], sky["domain"] = normalised, counted(scored)
         return {"scored": len(scored), "dropped": dropped, "counts": writer.counts, **sky}, written
 
     def _draw(self, model: LoadedModel, scored: pd.DataFrame, source: SampleSource, files: PartFiles) -> list[Path]:
@@ -180,6 +188,24 @@ class ScoreUnit:
         _shown.clear()
         _shown[self.command] = extremes
         return [files.pictures] if len(new) else []
+
+
+def with_domain(
+    model: LoadedModel, scored: pd.DataFrame, source: SampleSource, simulated: bool, other_sky: Sequence[str]
+) -> pd.DataFrame:
+    """A unit's predictions with ``in_domain`` and ``outside_because``.
+
+    Args:
+        model: a loaded checkpoint.
+        scored: its predictions; an object may have several rows.
+        source: its samples.
+        simulated: whether they are a simulator's.
+        other_sky: ids of those whose sky is not as training's was.
+    """
+    rows = np.arange(len(source.index), dtype=np.int64)
+    found = domain_of(model, source, rows, simulated, other_sky)
+    places = pd.Series(rows, index=source.index["id"].astype(str))
+    return beside(scored, found, places.loc[scored["id"].astype(str)].to_numpy())
 
 
 def without_repeats(source: SampleSource) -> tuple[SampleSource, list[str]]:
