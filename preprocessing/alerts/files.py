@@ -102,14 +102,24 @@ def row_groups(path: Path, rows: int) -> list[tuple[int, int]]:
     return [*runs, (start, meta.num_row_groups)] if meta.num_row_groups else []
 
 
-def read_parquet(path: Path, groups: tuple[int, int]) -> Iterator[dict[str, Any]]:
-    """Packets of some row groups; histories are left on disk."""
+def read_parquet(path: Path, groups: tuple[int, int]) -> Packets:
+    """Packets of some row groups; histories are left on disk. A row whose text is none costs itself alone."""
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
     columns = [name for name in file.schema_arrow.names if not name.startswith(HISTORIES)]
     for batch in file.iter_batches(batch_size=256, row_groups=list(range(*groups)), columns=columns):
-        yield from batch.to_pylist()
+        try:
+            yield from batch.to_pylist()
+        except UnicodeDecodeError:
+            yield from (_row(batch.slice(number, 1)) for number in range(len(batch)))
+
+
+def _row(batch: Any) -> dict[str, Any] | PacketFileError:
+    try:
+        return dict(batch.to_pylist()[0])
+    except UnicodeDecodeError:
+        return PacketFileError("a row whose text is no UTF-8")
 
 
 def read_loose(source: Path | bytes, schemas: Schemas = messages.NONE) -> Packets:

@@ -26,7 +26,7 @@ from astrid_ml.preprocessing.alerts.stamp_files import read_detections
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.preprocessing.surveys.registry import Described, surveys_of
-from astrid_ml.printable import printable
+from astrid_ml.printable import encodable, printable
 from astrid_ml.types import Count, Floats32, Mask
 
 LARGE = 8 * 2**20  # bytes of a file that is looked through for its chunks
@@ -163,7 +163,7 @@ class AlertsPipeline:
                 writer.count("stamps_with_nan_pixels")
             if (record["stamp_h"], record["stamp_w"]) != images.shape[1:]:
                 writer.count("stamps_cut_at_an_edge")
-            records.append(record)
+            records.append({key: encodable(value) if isinstance(value, str) else value for key, value in record.items()})
             stamps.append(images)
             planes.append(extra.planes)
             for plane in extra.lost:
