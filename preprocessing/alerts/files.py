@@ -17,7 +17,7 @@ from astrid_ml.preprocessing.alerts.forms import CUTOUT_KEYS, has_cutouts
 from astrid_ml.preprocessing.alerts.messages import Schemas
 from astrid_ml.preprocessing.alerts.packed import ENDINGS, MOST_BYTES, compressed, inflated, opened
 from astrid_ml.preprocessing.alerts.stamp_files import is_stamp_file
-from astrid_ml.walk import walk
+from astrid_ml.walk import named_in_utf8, walk
 
 Packets = Iterator[dict[str, Any] | PacketFileError]
 AVRO_OR_JSON = (".avro", ".json", ".jsonl", ".ndjson")
@@ -58,7 +58,8 @@ def find(raw: Sequence[Path]) -> Found:
     files = sorted(walk(raw))
     tables = {path: table_has_cutouts(path) for path in files if path.suffix.lower() in PARQUET}
     loose = [path for path in files if is_loose(path.name)]
-    beside = {file for folder in {path.parent for path in loose} for file in folder.glob(f"*{messages.SUFFIX}")}
+    folders = {path.parent for path in loose}
+    beside = {file for folder in folders for file in folder.glob(f"*{messages.SUFFIX}") if named_in_utf8(file)}
     return Found(
         loose,
         [path for path, holds in tables.items() if holds],
