@@ -143,7 +143,7 @@ def records(stream: IO[bytes], blocks: tuple[int, int] | None = None, without: t
     except ImportError:
         raise
     except Exception as error:  # fastavro raises anything from ValueError to struct.error on damaged files
-        raise DamagedAvroError(f"{type(error).__name__}: {str(error)[:80]}") from error
+        raise DamagedAvroError(str(error)[:80] or "it cannot be decoded") from error
     if damage is not None:
         raise damage
 

@@ -87,9 +87,15 @@ def _below(folder: Path) -> list[Path]:
         except OSError as error:
             _unreadable(error)
     if odd:
-        _note(f"{len(odd)} entries of {folder} are no files and left out", [f"{path} ({what_it_is(path)})" for path in sorted(odd)])
+        _note(
+            f"{len(odd)} entries of {folder} are no files and left out",
+            [f"{path} ({what_it_is(path)})" for path in sorted(odd)],
+        )
     if broken:
-        _note(f"{len(broken)} files of {folder} are left out, whose names are no UTF-8", [str(path) for path in sorted(broken)])
+        _note(
+            f"{len(broken)} files of {folder} are left out, whose names are no UTF-8",
+            [str(path) for path in sorted(broken)],
+        )
     return sorted(files)
 
 

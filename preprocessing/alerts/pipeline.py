@@ -163,7 +163,9 @@ class AlertsPipeline:
                 writer.count("stamps_with_nan_pixels")
             if (record["stamp_h"], record["stamp_w"]) != images.shape[1:]:
                 writer.count("stamps_cut_at_an_edge")
-            records.append({key: encodable(value) if isinstance(value, str) else value for key, value in record.items()})
+            records.append(
+                {key: encodable(value) if isinstance(value, str) else value for key, value in record.items()}
+            )
             stamps.append(images)
             planes.append(extra.planes)
             for plane in extra.lost:

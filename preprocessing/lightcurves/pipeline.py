@@ -12,15 +12,17 @@ import pandas as pd
 
 from astrid_ml.contracts.check import given
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
+from astrid_ml.fingerprint import relative
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources, source_of
+from astrid_ml.preprocessing.lightcurves.readers.recognise import NOBODYS, find_curves, source_of
 from astrid_ml.preprocessing.lightcurves.select.extinction import ExtinctionCorrection
 from astrid_ml.preprocessing.lightcurves.select.selection import Selection
 from astrid_ml.preprocessing.lightcurves.select.sky_flags import sky_flags
 from astrid_ml.types import Floats, Floats32, InUnits, Mask, Positive
 
+UNREAD = "unread"  # kind of the unit of files that nobody reads
 # Columns of the ragged kind ``epochs``.
 FEATURES = ("days", "flux", "flux_err", "detected", "wavelength")
 # Beside the static features: text, truth and times that an index may hold, never an input of a network.
@@ -54,19 +56,26 @@ class LightcurvesPipeline:
         return (*_TEXTS, *_COUNTED, *OTHER_FEATURES, *flags, *_KEPT)
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
-        """One unit a source; a HEAD without PHOT is incomplete."""
-        sources = find_sources(raw)
+        """One unit a source; a HEAD without PHOT is incomplete. Files that nobody reads are a unit that drops them."""
+        found = find_curves(raw)
         roots = [path if path.is_dir() else path.parent for path in raw]
         units = []
-        for source in sources:
+        for source in found.sources:
             root = next((root for root in roots if source.path.is_relative_to(root)), source.path.parent)
             size = sum(path.stat().st_size for path in source.inputs)
             name = str(source.path.relative_to(root))
-            units.append(Unit(name, source.inputs, missing=source.missing, bytes_needed=size))
+            units.append(Unit(name, source.inputs, missing=source.lacks, bytes_needed=size))
+        if found.unread:
+            paths = tuple(found.unread)
+            units.append(Unit(f"{relative(paths[0], raw)} unread", paths, {"kind": UNREAD}))
         return units
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Read one source and write its objects; each object that is left out is named with the reason."""
+        if unit.parameters.get("kind") == UNREAD:
+            for path in unit.inputs:
+                writer.drop(path.name, NOBODYS)
+            return
         source = source_of(unit.inputs)
         account = Account()
         for table in source.read(account, self.wavelengths, self.zero_point):
