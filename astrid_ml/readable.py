@@ -10,7 +10,6 @@ from pathlib import Path
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 
-
 # Names of exceptions, which say nothing to whoever owns the file: libraries put them into their words too.
 _NAMED = re.compile(r"\b(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning):\s*")
 _NUMBER = re.compile(r"\[Errno -?\d+\] ")

@@ -46,10 +46,7 @@ def columns_of(path: Path) -> frozenset[str]:
 def _columns(path: Path, size: int, _: int) -> frozenset[str]:
     if not size:
         raise ValueError("an empty file")
-    if path.suffix == ".parquet":
-        names = pq.read_schema(path).names
-    else:
-        names = _names_in(_first_line(path))
+    names = pq.read_schema(path).names if path.suffix == ".parquet" else _names_in(_first_line(path))
     if len(names) > MOST_COLUMNS:
         raise ValueError(f"{len(names)} columns, and a table of curves has at most {MOST_COLUMNS}")
     return frozenset(names)

@@ -6,17 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from made.alerts import CUTOUTS, make_packet
-from made.messages import avro_bytes, mongo
+from made.messages import mongo
 
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.table_files import write_table
-
-import pandas as pd
 
 
 def read(*places: Path) -> tuple[pd.DataFrame, list[Drop], dict[str, int]]:

@@ -36,7 +36,7 @@ def test_nobody_takes_damaged_or_foreign_files(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"\x00\xffneither")
         assert recognise(tmp_path / name) is None, name
     with pytest.raises(UserError, match="parquet of astrid convert"):
-        find_curves([tmp_path]).sources
+        find_curves([tmp_path])
 
 
 def test_kinds_are_unique_and_all_are_named_in_the_message() -> None:
