@@ -35,8 +35,8 @@ def encodable(text: str) -> str:
 
 def with_encodable(table: pd.DataFrame) -> pd.DataFrame:
     """A table whose texts parquet can hold; the same one where they all are."""
-    odd = {}
-    for name in [name for name, kind in table.dtypes.items() if kind == "object"]:
+    odd: dict[str, list[object]] = {}
+    for name in [str(name) for name, kind in table.dtypes.items() if kind == "object"]:
         values = table[name].tolist()
         kept = [encodable(value) if isinstance(value, str) else value for value in values]
         if any(a is not b for a, b in zip(values, kept, strict=True)):

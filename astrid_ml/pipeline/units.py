@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ def do_unit(job: Job) -> dict[str, Any]:
         summary = {
             "id": job.unit.id,
             "records": records,
-            "drops": [asdict(drop) for drop in writer.drops],
+            "drops": [drop.said() for drop in writer.drops],
             "counts": dict(sorted(writer.counts.items())),
             "files": {
                 path.relative_to(work).as_posix(): list(digest_of_file(path))

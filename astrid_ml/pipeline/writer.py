@@ -57,9 +57,9 @@ class BaseWriter:
         self._lengths: Counter[str] = Counter()
         self._number = 0
 
-    def drop(self, id: str, reason: str) -> None:
+    def drop(self, id: str, reason: str, source: str = "") -> None:
         """Count a record that is left out."""
-        self.drops.append(Drop(printable(str(id)), printable(reason)))
+        self.drops.append(Drop(printable(str(id)), printable(reason), printable(source)))
 
     def count(self, name: str, n: int = 1) -> None:
         """Add to a named counter."""

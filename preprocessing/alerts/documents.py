@@ -17,6 +17,7 @@ PIECE = 2**20  # bytes that are read at a time
 LONGEST = 256 * 2**20  # bytes of one document
 _NUMBERS = {"$numberDouble": float, "$numberDecimal": float, "$numberLong": int, "$numberInt": int}
 _LISTS = ("data", "alerts", "results")  # under which services hand on their answer
+NO_DOCUMENT = "a line that is no document of JSON"
 _BLANK = " \t\r\n"
 
 
@@ -41,7 +42,7 @@ def documents(stream: IO[bytes]) -> Iterator[dict[str, Any] | PacketFileError]:
         yield from _inside(alone)
         yield from _lines(stream, 2)
     elif isinstance(_parsed(second), dict):
-        yield PacketFileError("line 1 is no document of JSON")
+        yield PacketFileError(NO_DOCUMENT, "line 1")
         yield from _inside(_parsed(second))
         yield from _lines(stream, 3)
     else:
@@ -58,9 +59,9 @@ def _lines(stream: IO[bytes], first: int) -> Iterator[dict[str, Any] | PacketFil
         if isinstance(value, dict):
             yield from _inside(value)
         elif line.endswith(b"\n"):
-            yield PacketFileError(f"line {number} is no document of JSON")
+            yield PacketFileError(NO_DOCUMENT, f"line {number}")
         else:
-            yield PacketFileError(f"half a message: the file ends inside line {number}")
+            yield PacketFileError("half a message: the file ends inside its last line", f"line {number}")
 
 
 def _inside(value: Any) -> Iterator[dict[str, Any] | PacketFileError]:

@@ -103,6 +103,14 @@ def row_groups(path: Path, rows: int) -> list[tuple[int, int]]:
     return [*runs, (start, meta.num_row_groups)] if meta.num_row_groups else []
 
 
+def rows_before(path: Path, group: int) -> int:
+    """Rows of a parquet file before a row group."""
+    import pyarrow.parquet as pq
+
+    meta = pq.read_metadata(path)
+    return sum(meta.row_group(number).num_rows for number in range(group))
+
+
 def read_parquet(path: Path, groups: tuple[int, int]) -> Packets:
     """Packets of some row groups; histories are left on disk. A row whose text is none costs itself alone."""
     import pyarrow.parquet as pq

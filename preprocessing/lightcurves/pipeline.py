@@ -10,9 +10,10 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.by_part import without_repeats
 from astrid_ml.contracts.check import given
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
-from astrid_ml.fingerprint import relative
+from astrid_ml.fingerprint import places_of, relative
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
@@ -73,22 +74,22 @@ class LightcurvesPipeline:
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Read one source and write its objects; each object that is left out is named with the reason."""
         if unit.parameters.get("kind") == UNREAD:
-            for path in unit.inputs:
-                writer.drop(path.name, NOBODYS)
+            for path, place in places_of(unit.id, unit.inputs).items():
+                writer.drop(path.name, NOBODYS, place)
             return
         source = source_of(unit.inputs)
         account = Account()
         for table in source.read(account, self.wavelengths, self.zero_point):
             self.selection.agree(account.bits, source.path.name)
-            self._write(table, writer)
+            self._write(table, writer, unit.id)
         for drop in account.dropped:
-            writer.drop(drop["object_id"], drop["reason"])
+            writer.drop(drop["object_id"], drop["reason"], unit.id)
         for repaired in account.repaired:
             writer.count(f"repaired: {repaired['reason']}")
         for name, number in account.counts.items():
             writer.count(name, number)
 
-    def _write(self, table: CurveTable, writer: UnitWriter) -> None:
+    def _write(self, table: CurveTable, writer: UnitWriter, source: str) -> None:
         known = np.isfinite(table.wavelengths)[table.band]
         table = table.keep_epochs(known)
         table, start, detected = given(self, "selection", self.selection.apply(table), "apply")
@@ -100,7 +101,7 @@ class LightcurvesPipeline:
         )
         usable = (table.lengths > 0) & np.isfinite(start)
         for number in np.flatnonzero(~usable):
-            writer.drop(str(names[number]), str(reasons[number]))
+            writer.drop(str(names[number]), str(reasons[number]), source)
         rows = np.flatnonzero(usable)
         if not len(rows):
             return
@@ -114,8 +115,7 @@ class LightcurvesPipeline:
 
     def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
         """The same for some of its rows."""
-        twice = "object_id in another file as well; the first is kept"
-        return part[~repeated].reset_index(drop=True), [Drop(str(name), twice) for name in part["id"][repeated]]
+        return without_repeats(part, repeated, "object_id in another file as well; the first is kept")
 
     def describe(self) -> dict[str, Any]:
         """The columns of ``epochs`` and the rule that set time zero."""

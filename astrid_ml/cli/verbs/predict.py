@@ -14,6 +14,7 @@ from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
 
+MOST_REASONS = 20  # that are printed
 NORMALISED = "stamps_normalised_before_by_"  # how the pipeline of triplets counts them
 
 
@@ -59,8 +60,14 @@ def command(cfg: Any) -> int:
     table = Path(tree["output_dir"]) / "predictions.parquet"
     counts = f"{report['scored']} scored, {report['dropped']} dropped, {report['failed']} units failed"
     print(printable(f"{counts} -> {table}"))
-    for reason, number in report["dropped_by_reason"].items():
+    reasons = sorted(report["dropped_by_reason"].items(), key=lambda item: -item[1])
+    for reason, number in reasons[:MOST_REASONS]:
         print(printable(f"  dropped {number}: {reason}"))
+    if len(reasons) > MOST_REASONS:
+        rest = sum(number for _, number in reasons[MOST_REASONS:])
+        print(f"  dropped {rest}: {len(reasons) - MOST_REASONS} other reasons")
+    if reasons:
+        print(printable(f"  each with its file: {table.with_name('drops.parquet')}"))
     _contradictions(report)
     return _failures(report)
 

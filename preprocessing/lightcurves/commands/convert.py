@@ -80,12 +80,11 @@ class ConvertCommand:
             return {**said_of_share(output, share), "output_dir": self.output_dir}
         parts = [part_of(folder, number) for number in range(len(sources))]
         _clear(folder, [part for part, result in zip(parts, results, strict=True) if isinstance(result, dict)])
-        report = summarise(sources, results)
+        names = [relative(source.path, places) for source in sources]
+        report = summarise(sources, names, results)
         unread = {relative(path, places): why for path, why in found_curves.unread.items()}
         report |= {"unread": len(unread), "unread_files": [{"source": s, "reason": r} for s, r in unread.items()]}
-        report["in_several_sources"] = repeated(
-            [(source.path.name, part) for source, part in zip(sources, parts, strict=True)]
-        )
+        report["in_several_sources"] = repeated(list(zip(names, parts, strict=True)))
         if not report["objects"]:
             lost = [entry["reason"] for entry in (*report["drops"], *report["failed_sources"])]
             for made in (folder, output / PARTS):
@@ -163,17 +162,23 @@ def convert_one(job: ConvertJob) -> tuple[dict[str, Any], list[Path]]:
     return result, [job.target] if writer.objects else []
 
 
-def summarise(sources: Sequence[CurveSource], results: Sequence[Any]) -> dict[str, Any]:
-    """The content of ``report.json``."""
+def summarise(sources: Sequence[CurveSource], names: Sequence[str], results: Sequence[Any]) -> dict[str, Any]:
+    """The content of ``report.json``.
+
+    Args:
+        sources: that were read.
+        names: of them, below the raw folder.
+        results: of each.
+    """
     total, objects, epochs = Account(), 0, 0
     bits: dict[str, dict[str, int]] = {}
     failed = []
-    for source, result in zip(sources, results, strict=True):
+    for source, name, result in zip(sources, names, results, strict=True):
         if isinstance(result, BaseException):
             failed.append({"source": str(source.path), "reason": in_short(result)})
             continue
         objects, epochs = objects + result["objects"], epochs + result["epochs"]
-        name, account = source.path.name, Account(**result["account"])
+        account = Account(**result["account"])
         if account.bits:
             bits[name] = account.bits
         account.dropped = [{**drop, "source": name} for drop in account.dropped]

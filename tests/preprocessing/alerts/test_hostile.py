@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from made.alerts import CUTOUTS, make_packet
-from made.messages import mongo
+from made.messages import avro_bytes, mongo
 
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.pipeline.writer import MemoryUnitWriter
@@ -48,3 +50,30 @@ def test_a_row_of_parquet_whose_text_is_no_utf8_costs_itself(tmp_path: Path) -> 
     index, drops, _ = read(tmp_path)
     assert index["group_id"].tolist() == ["ZTF1", "ZTF3"]
     assert [drop.reason for drop in drops] == ["a row whose text is no UTF-8"]
+
+
+def tar(path: Path, **members: bytes) -> None:
+    with tarfile.open(path, "w") as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def test_each_drop_says_where_it_stands_and_each_sample_its_file(tmp_path: Path) -> None:
+    night = tmp_path / "night"
+    night.mkdir()
+    bad = make_packet(9, True) | {CUTOUTS[0]: None}
+    (night / "a.jsonl").write_bytes(lines(make_packet(1, True), b"{no", bad))
+    (night / "b.avro").write_bytes(avro_bytes([make_packet(2, True), make_packet(1, True)]))
+    tar(night / "c.tar", **{"in/x.avro": avro_bytes([make_packet(3, True)]), "in/y.avro": b"junk"})
+    index, drops, _ = read(tmp_path)
+    assert index["source"].tolist() == ["night/a.jsonl", "night/b.avro", "night/b.avro", "night/c.tar/in/x.avro"]
+    assert [(drop.id, drop.source) for drop in drops] == [
+        ("a.jsonl", "night/a.jsonl, line 2"),
+        ("9", "night/a.jsonl, packet 3"),
+        ("in/y.avro", "night/c.tar/in/y.avro"),
+    ]
+    _, [twice] = AlertsPipeline().finalise(index)
+    assert (twice.id, twice.source) == ("1", "night/b.avro; the first: night/a.jsonl")
+    assert read(night / "a.jsonl")[0]["source"].tolist() == ["a.jsonl"]

@@ -220,7 +220,7 @@ def test_half_of_anything_is_named_and_what_stands_before_is_kept(tmp_path: Path
                     "g.avro.gz": []} or kept["z.jsonl.zst"] in ([], ["1"])  # fmt: skip
     assert "half a message of schema id 900" in reasons["m.avro"]
     assert "2 bytes behind a message" in reasons["head.avro"]
-    assert reasons["l.jsonl"] == "half a message: the file ends inside line 2"
+    assert reasons["l.jsonl"] == "half a message: the file ends inside its last line"
     assert reasons["l.json"] == "half a message behind 1 documents: the file ends inside a document"
     assert "damaged file" in reasons["z.jsonl.zst"] and "damaged file" in reasons["g.avro.gz"]
 
@@ -232,7 +232,7 @@ def test_a_broken_line_costs_itself_alone(tmp_path: Path) -> None:
     assert index["id"].tolist() == ["1", "2"]
     (tmp_path / "a.jsonl").write_bytes(b"{broken\n" + second)
     index, _, reasons = read(AlertsPipeline(), tmp_path)
-    assert index["id"].tolist() == ["2"] and reasons["a.jsonl"] == "line 1 is no document of JSON"
+    assert index["id"].tolist() == ["2"] and reasons["a.jsonl"] == "a line that is no document of JSON"
     for content in (b"", b"  \n", b"no JSON", b'{"a": ', b"[" * 100_000):
         (tmp_path / "a.jsonl").write_bytes(content)
         assert read(AlertsPipeline(), tmp_path)[2]["a.jsonl"]
