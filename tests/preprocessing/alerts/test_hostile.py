@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
@@ -11,11 +12,14 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from made.alerts import CUTOUTS, make_packet
 from made.messages import avro_bytes, mongo
 
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.preprocessing.alerts.archives import tar_chunks
+from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.table_files import write_table
 
@@ -77,3 +81,38 @@ def test_each_drop_says_where_it_stands_and_each_sample_its_file(tmp_path: Path)
     _, [twice] = AlertsPipeline().finalise(index)
     assert (twice.id, twice.source) == ("1", "night/b.avro; the first: night/a.jsonl")
     assert read(night / "a.jsonl")[0]["source"].tolist() == ["a.jsonl"]
+
+
+def gzipped_tar(path: Path, *members: tuple[str, bytes, int]) -> None:
+    """Members of (name, content, size that is told)."""
+    stream = io.BytesIO()
+    for name, content, size in members:
+        member = tarfile.TarInfo(name)
+        member.size = size
+        stream.write(member.tobuf() + content + b"\0" * (-len(content) % 512))
+    path.write_bytes(gzip.compress(stream.getvalue()))
+
+
+def test_a_member_that_inflates_without_end_costs_what_stands_behind_it(tmp_path: Path) -> None:
+    good = avro_bytes([make_packet(1, True)])
+    gzipped_tar(tmp_path / "a.tar.gz", ("a.avro", good, len(good)), ("b.avro", b"", 3 * 10**9), ("c.avro", good, 9))
+    index, [drop], _ = read(tmp_path)
+    assert index["id"].tolist() == ["1"] and drop.source == "a.tar.gz/b.avro"
+    assert drop.reason.startswith("a member of 3000000000 bytes in an archive that may inflate to 268435456")
+    assert [run["count"] for run in tar_chunks(tmp_path / "a.tar.gz", 10)] == [None]
+
+
+def test_a_name_of_gigabytes_is_no_name(tmp_path: Path) -> None:
+    long = tarfile.TarInfo("././@LongLink")
+    long.type, long.size = tarfile.GNUTYPE_LONGNAME, 2**33
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(long.tobuf(tarfile.GNU_FORMAT) + bytes(5000)))
+    with pytest.raises(PacketFileError, match="a header of 8589934592 bytes"):
+        read(tmp_path)
+
+
+def test_a_cutout_that_inflates_without_end_costs_its_packet(tmp_path: Path) -> None:
+    bomb = make_packet(1, True)
+    bomb[CUTOUTS[0]] = {"fileName": "x", "stampData": gzip.compress(bytes(70_000_000), 1)}
+    (tmp_path / "a.avro").write_bytes(avro_bytes([bomb, make_packet(2, True)]))
+    index, [drop], _ = read(tmp_path)
+    assert index["id"].tolist() == ["2"] and "inflates to more than 67108864 bytes" in drop.reason
