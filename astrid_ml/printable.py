@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ def encodable(text: str) -> str:
 
 def with_encodable(table: pd.DataFrame) -> pd.DataFrame:
     """A table whose texts parquet can hold; the same one where they all are."""
-    odd: dict[str, list[object]] = {}
+    odd: dict[str, Any] = {}
     for name in [str(name) for name, kind in table.dtypes.items() if kind == "object"]:
         values = table[name].tolist()
         kept = [encodable(value) if isinstance(value, str) else value for value in values]

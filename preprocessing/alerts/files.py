@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import mmap
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ TARS = (".tar.gz", ".tgz", ".tar", ".tar.zst", ".tar.bz2", ".tar.xz")
 UNREAD = (".bson", ".msgpack", ".pb", ".pickle", ".pkl", ".voe", ".xml", ".zip", ".7z", ".lz4")
 UNREADABLE = "a kind of file that nobody reads: give Avro, JSON or parquet"
 _START = 512
+_BLANK_LINE = re.compile(rb"\0[\0 \t\r]*\n")  # no message: its schema's number is not 0, and has four bytes
+_LATER = re.compile(rb'[^\n]*\n\s*\{\s*"')  # lines of JSON, of which the first one is none
 
 
 @dataclass(frozen=True)
@@ -160,10 +163,10 @@ def _packets(stream: IO[bytes], source: Path | bytes, schemas: Schemas) -> Packe
         stream.seek(0)
     if start.startswith(AVRO):
         yield from read_avro(stream if raw else inflated(stream))
-    elif start.startswith(messages.MAGIC):
+    elif start.startswith(messages.MAGIC) and not _BLANK_LINE.match(start):
         with _in_memory(stream, source, raw) as whole:
             yield from messages.read_messages(whole, schemas)
-    elif start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+    elif start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") or _LATER.match(start):
         for packet in documents(stream):
             if isinstance(packet, PacketFileError) or has_cutouts(packet):
                 yield packet

@@ -116,3 +116,42 @@ def test_a_cutout_that_inflates_without_end_costs_its_packet(tmp_path: Path) -> 
     (tmp_path / "a.avro").write_bytes(avro_bytes([bomb, make_packet(2, True)]))
     index, [drop], _ = read(tmp_path)
     assert index["id"].tolist() == ["2"] and "inflates to more than 67108864 bytes" in drop.reason
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b"\0\0\0", "a line that is no document of JSON"),
+        (b"junk", "a line that is no document of JSON"),
+        (b"\x80\x81junk", "a line that is no UTF-8"),
+        (b"{bad", "a line that is no document of JSON"),
+        (b'{"candid": 1', "a line that is no document of JSON"),
+        (b"5", "a line that is no document of JSON"),
+        (b'{"objectId": "\xff\xfe"}', "a line that is no UTF-8"),
+        (b'{"candid":' + b"9" * 100_000 + b"}", "a number that cannot be read"),
+        (b'{"candid": {"$numberLong": "abc"}}', "a number that cannot be read"),
+        (b"{" + b'"a":{' * 100_000 + b"}" * 100_001, "a document that is nested too deeply"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_a_line_that_is_no_json_costs_itself_wherever_it_stands(
+    bad: bytes, reason: str, place: int, tmp_path: Path
+) -> None:
+    parts: list[Any] = [make_packet(number, True) for number in (1, 2, 3)]
+    parts.insert(place, bad)
+    (tmp_path / "a.jsonl").write_bytes(lines(*parts))
+    index, [drop], _ = read(tmp_path)
+    assert index["id"].tolist() == ["1", "2", "3"]
+    assert (drop.reason, drop.source) == (reason, f"a.jsonl, line {place + 1}")
+
+
+def test_several_bad_lines_and_documents_of_several_lines(tmp_path: Path) -> None:
+    good = make_packet(1, True)
+    (tmp_path / "a.jsonl").write_bytes(b'{"candid": 1\nnot json\n[]\n' + lines(good))
+    (tmp_path / "b.json").write_bytes(json.dumps(mongo(make_packet(2, True)), indent=1).encode())
+    (tmp_path / "c.json").write_bytes(json.dumps(mongo(make_packet(3, True)), indent=1).encode()[:-400])
+    (tmp_path / "d.json").write_bytes(b'{"candid": {"$numberLong":\n"abc"}}')
+    index, drops, _ = read(tmp_path)
+    assert index["id"].tolist() == ["1", "2"]
+    assert [drop.source for drop in drops[:3]] == [f"a.jsonl, line {number}" for number in (1, 2, 3)]
+    assert [drop.id for drop in drops[3:5]] == ["c.json", "d.json"] and "half a message" in drops[3].reason
