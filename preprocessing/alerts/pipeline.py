@@ -20,7 +20,7 @@ from astrid_ml.preprocessing.alerts.archives import read_tar, tar_chunks
 from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, avro_chunks, is_avro, read_avro
 from astrid_ml.preprocessing.alerts.forms import own_form
 from astrid_ml.preprocessing.alerts.messages import SUFFIX, Schemas, schema_files, schemas_of
-from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_packet
+from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, flat_channels, possible, read_packet
 from astrid_ml.preprocessing.alerts.places import run_of, runs
 from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts, planes_of
 from astrid_ml.preprocessing.alerts.stamp_files import read_detections
@@ -30,6 +30,7 @@ from astrid_ml.preprocessing.surveys.registry import Described, surveys_of
 from astrid_ml.printable import encodable, printable
 from astrid_ml.types import Count, Floats32, Mask
 
+IMPOSSIBLE = "impossible_values_of_"  # a count of those that became null, by column
 LARGE = 8 * 2**20  # bytes of a file that is looked through for its chunks
 FLOATS = ("mjd", "ra", "dec", "snr", "reliability", *NUMBERS)
 TEXTS = ("filter", "field", "detector", "drbversion", "rbversion", "time_ref")
@@ -160,6 +161,9 @@ class AlertsPipeline:
                 name = str(own.get("candid") or own.get("diaSourceId") or found.name)
                 writer.drop(name, str(error), found.place)
                 continue
+            record, impossible = possible(record)
+            for column in impossible:
+                writer.count(f"{IMPOSSIBLE}{column}")
             record["source"] = printable(found.file)
             if record["n_nan"]:
                 writer.count("stamps_with_nan_pixels")
@@ -170,9 +174,11 @@ class AlertsPipeline:
             )
             stamps.append(images)
             planes.append(extra.planes)
+            for channel in flat_channels(list(images), np.inf):
+                writer.count(f"stamps_with_one_value_in_{channel}")
             for plane in extra.lost:
                 writer.count(f"stamps_without_{plane}")
-            if record["sign"] < 0 and (stamp is None or stamp.negative is None):
+            if record["sign"] == -1 and (stamp is None or stamp.negative is None):
                 writer.count("negative_detections_of_unknown_convention")
             writer.count(f"read_{record['mission']}")
         write_samples(records, stamps, planes, writer)

@@ -15,6 +15,7 @@ from astrid_ml.progress import waiting
 from astrid_ml.start import importing
 
 MOST_REASONS = 20  # that are printed
+IMPOSSIBLE = "impossible_values_of_"  # how pipelines count values that became null
 NORMALISED = "stamps_normalised_before_by_"  # how the pipeline of triplets counts them
 
 
@@ -77,6 +78,8 @@ def _contradictions(report: dict[str, Any]) -> None:
     for name, count in report["counts"].items():
         if name.startswith(NORMALISED):
             print(f"  {count} stamps were normalised before ({name.removeprefix(NORMALISED)})")
+        elif name.startswith(IMPOSSIBLE):
+            print(f"  {count} values of {name.removeprefix(IMPOSSIBLE)} cannot be: null in the table")
     if report["against_sky"]:
         first = report["against_sky_named"][0]
         other = "without it" if report["sky"] == "included" else "with it"

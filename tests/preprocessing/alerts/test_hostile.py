@@ -5,15 +5,17 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
 import tarfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made.alerts import CUTOUTS, make_packet
+from made.alerts import CUTOUTS, fits_bytes, make_packet
 from made.messages import avro_bytes, mongo
 
 from astrid_ml.contracts.pipeline import Drop
@@ -155,3 +157,38 @@ def test_several_bad_lines_and_documents_of_several_lines(tmp_path: Path) -> Non
     assert index["id"].tolist() == ["1", "2"]
     assert [drop.source for drop in drops[:3]] == [f"a.jsonl, line {number}" for number in (1, 2, 3)]
     assert [drop.id for drop in drops[3:5]] == ["c.json", "d.json"] and "half a message" in drops[3].reason
+
+
+def stamped(number: int, *images: Any) -> dict[str, Any]:
+    stamps = {
+        key: {"fileName": key, "stampData": fits_bytes(image)} for key, image in zip(CUTOUTS, images, strict=True)
+    }
+    packet: dict[str, Any] = make_packet(number, True)
+    return packet | stamps
+
+
+def test_stamps_in_which_nothing_varies_are_dropped_and_one_such_channel_is_counted(tmp_path: Path) -> None:
+    noise, flat = np.random.default_rng(1).normal(size=(63, 63)), np.full((63, 63), 7.0)
+    huge, hole = np.full((63, 63), 3e38), np.where(np.eye(63) > 0, np.nan, 7.0)
+    packets = [stamped(1, flat, flat * 0, hole), stamped(2, noise, huge, noise), stamped(3, noise, flat, noise)]
+    (tmp_path / "a.avro").write_bytes(avro_bytes([*packets, stamped(4, noise, noise, noise)]))
+    index, drops, counts = read(tmp_path)
+    assert index["id"].tolist() == ["3", "4"] and counts["stamps_with_one_value_in_reference"] == 1
+    assert {drop.id: drop.reason for drop in drops} == {
+        "1": "no pixel that varies, in any of the three stamps",
+        "2": "reference stamp: no pixel that is a measurement",
+    }
+
+
+def test_values_that_nothing_on_the_sky_has_are_null_and_counted(tmp_path: Path) -> None:
+    packets = [make_packet(number, True) for number in range(4)]
+    packets[0]["candidate"] |= {"ra": 1e300, "dec": -4000.0, "jd": 1e300, "fid": 77, "isdiffpos": "<b>"}
+    packets[1]["candidate"] |= {"ra": math.nan, "isdiffpos": "f"}
+    packets[2]["candidate"] |= {"isdiffpos": "-1"}
+    (tmp_path / "a.avro").write_bytes(avro_bytes(packets))
+    index, drops, counts = read(tmp_path)
+    columns = ["ra", "dec", "mjd", "filter", "sign"]
+    assert not drops and index[columns].iloc[0].isna().all() and index["sign"].tolist()[1:] == [-1, -1, 1]
+    assert {name: counts[f"impossible_values_of_{name}"] for name in columns} == dict.fromkeys(columns, 1)
+    assert np.isnan(index["ra"][1])
+    write_table(index, tmp_path / "index.parquet")
