@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,11 @@ def in_words(error: BaseException) -> str:
     return few or said or "its reader failed and said nothing"
 
 
+def quiet() -> warnings.catch_warnings[None]:
+    """A block in which libraries warn of nothing: their warnings on a user's file name lines of code, not the file."""
+    return warnings.catch_warnings(action="ignore")
+
+
 @contextmanager
 def reading(path: Path, what: str = "a FITS file") -> Iterator[None]:
     """A block that reads a file: whatever a library raises on a damaged one is told in words.
@@ -53,7 +59,8 @@ def reading(path: Path, what: str = "a FITS file") -> Iterator[None]:
         UserError: instead of what the library raised.
     """
     try:
-        yield
+        with quiet():
+            yield
     except UserError:
         raise
     except MemoryError as error:
