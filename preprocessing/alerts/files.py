@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from astrid_ml.avro import MAGIC as AVRO
+from astrid_ml.executors.within import TooSlowError, within_time
 from astrid_ml.preprocessing.alerts import messages
 from astrid_ml.preprocessing.alerts.avro_packets import HISTORIES, PacketFileError, read_avro
 from astrid_ml.preprocessing.alerts.documents import documents
@@ -24,10 +25,12 @@ Packets = Iterator[dict[str, Any] | PacketFileError]
 AVRO_OR_JSON = (".avro", ".json", ".jsonl", ".ndjson")
 LOOSE = tuple(name + ending for name in AVRO_OR_JSON for ending in ("", *ENDINGS))
 PARQUET = (".parquet", ".pq")
+FITS = (".fits", ".fits.gz", ".fit")
 TARS = (".tar.gz", ".tgz", ".tar", ".tar.zst", ".tar.bz2", ".tar.xz")
 # Kinds in which alerts travel and that nobody reads: said, never passed over in silence.
 UNREAD = (".bson", ".msgpack", ".pb", ".pickle", ".pkl", ".voe", ".xml", ".zip", ".7z", ".lz4")
 UNREADABLE = "a kind of file that nobody reads: give Avro, JSON or parquet"
+LONGEST_LOOK = 60.0  # seconds, at a footer
 _START = 512
 _BLANK_LINE = re.compile(rb"\0[\0 \t\r]*\n")  # no message: its schema's number is not 0, and has four bytes
 _LATER = re.compile(rb'[^\n]*\n\s*\{\s*"')  # lines of JSON, of which the first one is none
@@ -44,7 +47,7 @@ class Found:
         damaged: files named parquet whose footer cannot be read.
         stamps: FITS files of cutouts.
         schemas: of messages that do not bring their own.
-        unread: files of kinds in which alerts travel and that nobody reads.
+        unread: files of kinds in which alerts travel and that nobody reads, tables without cutouts, other FITS files.
     """
 
     loose: list[Path]
@@ -57,7 +60,7 @@ class Found:
 
 
 def find(raw: Sequence[Path]) -> Found:
-    """Walk files and folders; parquet files without cutouts are passed over."""
+    """Walk files and folders."""
     files = sorted(walk(raw))
     tables = {path: table_has_cutouts(path) for path in files if path.suffix.lower() in PARQUET}
     loose = [path for path in files if is_loose(path.name)]
@@ -70,8 +73,19 @@ def find(raw: Sequence[Path]) -> Found:
         [path for path, holds in tables.items() if holds is None],
         [path for path in files if is_stamp_file(path)],
         sorted(beside | {path for path in files if path.suffix == messages.SUFFIX}),
-        [path for path in files if path.suffix.lower() in UNREAD],
+        [path for path in files if path.suffix.lower() in UNREAD or tables.get(path) is False or _other_fits(path)],
     )
+
+
+def _other_fits(path: Path) -> bool:
+    return path.name.lower().endswith(FITS) and not is_stamp_file(path)
+
+
+def why_unread(path: Path) -> str:
+    """Why nobody reads a file of a kind in which alerts travel."""
+    if path.suffix.lower() in PARQUET:
+        return "a table without cutouts"
+    return "FITS that is not called as a cutout is" if _other_fits(path) else UNREADABLE
 
 
 def is_loose(name: str) -> bool:
@@ -85,8 +99,9 @@ def table_has_cutouts(path: Path) -> bool | None:
     import pyarrow.parquet as pq
 
     try:
-        names = set(pq.read_schema(path).names)
-    except (pa.ArrowInvalid, OSError):
+        with within_time(LONGEST_LOOK):
+            names = set(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError, TooSlowError):
         return None
     return any(set(keys) <= names for keys in CUTOUT_KEYS)
 

@@ -216,8 +216,8 @@ class AlertsPipeline:
         elif kind == "stamps":
             yield from ((path.name, files_of[path], packet) for path, packet in read_detections(unit.inputs))
         elif kind == "unread":
-            why = PacketFileError(files.UNREADABLE)
-            yield from ((path.name, files_of[path], why) for path in unit.inputs)
+            for path in unit.inputs:
+                yield path.name, files_of[path], PacketFileError(files.why_unread(path))
         else:
             for path, packet in self._of_loose(unit):
                 yield path.name, files_of[path], packet

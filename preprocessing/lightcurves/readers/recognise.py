@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import pyarrow as pa
+
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import TooSlowError, within_time
 from astrid_ml.found import none_in
@@ -18,6 +20,7 @@ from astrid_ml.preprocessing.lightcurves.readers.row_blocks import columns_of
 from astrid_ml.preprocessing.lightcurves.readers.snana_text import SUFFIXES
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource
 from astrid_ml.printable import printable
+from astrid_ml.readable import in_words
 from astrid_ml.walk import walk
 
 GROUP_SIZE = 2000
@@ -101,10 +104,10 @@ def damage_of(path: Path) -> str:
         return ""
     try:
         columns_of(path)
-    except UnicodeDecodeError:
-        return "text that is no UTF-8"
-    except (OSError, ValueError) as error:
-        return printable(" ".join(str(error).split())[:200])
+    except (pa.ArrowException, OSError) as error:
+        return "its parquet footer cannot be read" if path.suffix == ".parquet" else printable(in_words(error)[:200])
+    except ValueError as error:
+        return printable(in_words(error)[:200])
     return ""
 
 
