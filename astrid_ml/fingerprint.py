@@ -100,6 +100,23 @@ def relative(path: Path, roots: Sequence[Path]) -> str:
     return path.name
 
 
+def places_of(unit: str, paths: Sequence[Path]) -> dict[Path, str]:
+    """Where the files of a unit stand below the raw folder, which its id tells: the id begins with the first one.
+
+    Args:
+        unit: the id, of :func:`relative` for the first file and perhaps more behind it.
+        paths: of the unit; what is not below that folder has its name.
+
+    Example:
+        >>> places_of("night/a.avro+1", [Path("/raw/night/a.avro"), Path("/raw/night/b.avro")])
+        {PosixPath('/raw/night/a.avro'): 'night/a.avro', PosixPath('/raw/night/b.avro'): 'night/b.avro'}
+    """
+    first = paths[0].resolve()
+    parts = first.parts[1:]
+    depth = next((n for n in range(len(parts), 0, -1) if unit.startswith("/".join(parts[-n:]))), 1)
+    return {path: relative(path, [first.parents[depth - 1]]) for path in paths}
+
+
 def file_hash(path: Path) -> str:
     """The sha256 of a file, read in pieces."""
     with path.open("rb") as stream:

@@ -48,6 +48,7 @@ class Drop:
     Args:
         id: of the record or the unit.
         reason: a short text; equal reasons are counted together.
+        source: where it stands: the file below the raw folder, the member of an archive, the place in the file.
 
     Example:
         >>> Drop("night1/a.fits-7", "no coordinates")
@@ -56,6 +57,11 @@ class Drop:
 
     id: str
     reason: str
+    source: str = field(default="", repr=False)
+
+    def said(self) -> dict[str, str]:
+        """What a record of it holds; no source where none is known."""
+        return {"id": self.id, "reason": self.reason} | ({"source": self.source} if self.source else {})
 
 
 class Shard(Protocol):
@@ -113,8 +119,8 @@ class UnitWriter(Protocol):
     def add_rows(self, records: pd.DataFrame, shard: Shard) -> None:
         """Append samples that point into ``shard``; ``records`` must hold the column ``row``."""
 
-    def drop(self, id: str, reason: str) -> None:
-        """Count a record that is left out, with its reason."""
+    def drop(self, id: str, reason: str, source: str = "") -> None:
+        """Count a record that is left out, with its reason and the place where it stands."""
 
     def count(self, name: str, n: int = 1) -> None:
         """Add to a named counter of the report (for instance ``nan_mended``)."""

@@ -100,7 +100,7 @@ def describe(
     made: MadeIndex,
 ) -> dict[str, Any]:
     """The counts of ``dataset.json``; nothing that differs between machines or runs."""
-    drops = [Drop(drop["id"], drop["reason"]) for _, summary in finished for drop in summary["drops"]] + made.dropped
+    drops = [Drop(**drop) for _, summary in finished for drop in summary["drops"]] + made.dropped
     index = made.index
     counts: Counter[str] = Counter()
     for _, summary in finished:
@@ -124,7 +124,7 @@ def describe(
         "units": [summary["id"] for _, summary in finished],
         "failed": [{"id": drop.id, "reason": drop.reason} for drop in failed],
         "drops_by_reason": dict(sorted(Counter(drop.reason for drop in drops).items())),
-        "drops": [{"id": drop.id, "reason": drop.reason} for drop in drops],
+        "drops": [drop.said() for drop in drops],
     }
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.by_part import without_repeats
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
@@ -195,8 +196,7 @@ class TripletsPipeline:
 
     def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
         """The same for some of its rows."""
-        twice = "the same id stands in another file"
-        return part[~repeated].reset_index(drop=True), [Drop(str(name), twice) for name in part["id"][repeated]]
+        return without_repeats(part, repeated, "the same id stands in another file")
 
     def describe(self) -> dict[str, Any]:
         """Channels in the order of the stamps; of the simulator's the sky was taken away, of others ``sky`` says it."""

@@ -25,6 +25,7 @@ HOUSE = (
     "reasons",
     "fits_headers",
     "avro",
+    "tars",
     "found",
     "inputs",
     "readable",

@@ -14,6 +14,8 @@ from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
 
+MOST_REASONS = 20  # that are printed
+IMPOSSIBLE = "impossible_values_of_"  # how pipelines count values that became null
 NORMALISED = "stamps_normalised_before_by_"  # how the pipeline of triplets counts them
 
 
@@ -60,10 +62,16 @@ def command(cfg: Any) -> int:
     table = Path(tree["output_dir"]) / "predictions.parquet"
     counts = f"{report['scored']} scored, {report['dropped']} dropped, {report['failed']} units failed"
     print(printable(f"{counts} -> {table}"))
-    for reason, number in report["dropped_by_reason"].items():
+    reasons = sorted(report["dropped_by_reason"].items(), key=lambda item: -item[1])
+    for reason, number in reasons[:MOST_REASONS]:
         print(printable(f"  dropped {number}: {reason}"))
     if report["domain"]["words"]:
         print(printable(f"  {report['domain']['words']}"))
+    if len(reasons) > MOST_REASONS:
+        rest = sum(number for _, number in reasons[MOST_REASONS:])
+        print(f"  dropped {rest}: {len(reasons) - MOST_REASONS} other reasons")
+    if reasons:
+        print(printable(f"  each with its file: {table.with_name('drops.parquet')}"))
     _contradictions(report)
     return _failures(report)
 
@@ -73,6 +81,8 @@ def _contradictions(report: dict[str, Any]) -> None:
     for name, count in report["counts"].items():
         if name.startswith(NORMALISED):
             print(f"  {count} stamps were normalised before ({name.removeprefix(NORMALISED)})")
+        elif name.startswith(IMPOSSIBLE):
+            print(f"  {count} values of {name.removeprefix(IMPOSSIBLE)} cannot be: null in the table")
     if report["against_sky"]:
         first = report["against_sky_named"][0]
         other = "without it" if report["sky"] == "included" else "with it"

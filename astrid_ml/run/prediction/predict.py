@@ -12,7 +12,7 @@ from typing import Any
 from astrid_ml import __version__
 from astrid_ml.checkpoint.predictions import MEANING, METADATA, WHY_NULL
 from astrid_ml.checkpoint.record import Record
-from astrid_ml.contracts.pipeline import Unit
+from astrid_ml.contracts.pipeline import Drop, Unit
 from astrid_ml.described.formats import write_formats_of
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
@@ -26,6 +26,7 @@ from astrid_ml.pipeline.units import portable
 from astrid_ml.run.prediction.account import PredictionAccount
 from astrid_ml.run.prediction.assumed import settled_calibration
 from astrid_ml.run.prediction.domain import said
+from astrid_ml.run.prediction.drops import DropsFile, table_of
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.readers import Reader
 from astrid_ml.run.prediction.repeats import Repeats, read_part
@@ -33,6 +34,7 @@ from astrid_ml.run.prediction.scoring import PartFiles, ScoreUnit, Scoring, Unit
 from astrid_ml.table_files import TableWriter
 from astrid_ml.validity.domain import is_measured
 
+FORM = 2  # of what each unit leaves: raised when it is other files
 GROUP = 10_000  # rows that are gathered into a group of the file: small units would make it slow to open
 Result = dict[str, Any] | Exception
 
@@ -63,7 +65,8 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
         scoring: what scores.
         record: of its checkpoint.
         reader: the pipeline and its units.
-        place: gets ``predictions.parquet``, ``report.json`` and, where samples can be drawn, ``contact_sheet.png``.
+        place: gets ``predictions.parquet``, ``report.json`` and, where samples can be drawn, ``contact_sheet.png``;
+            where something was left out, ``drops.parquet``.
 
     Returns:
         The content of ``report.json``; of a share ``shard``, ``units`` and ``failed_units``.
@@ -82,6 +85,7 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
         "reader": reader.pipeline,
         "version": __version__,
         "allow_outside": scoring.allow_outside,
+        "form": FORM,
     }
     parts = parts_of(units, fingerprint(settings), reader.raw)
     work = ScoreUnit(scoring, reader.pipeline, folder, uuid.uuid4().hex)
@@ -133,12 +137,14 @@ class Joining:
 
     Args:
         writer: of the table.
+        drops: gets what was left out.
         repeats: samples that several units have.
         account: of all.
         extremes: for the contact sheet.
     """
 
     writer: TableWriter
+    drops: DropsFile
     repeats: Repeats
     account: PredictionAccount = field(default_factory=PredictionAccount)
     extremes: Extremes = field(default_factory=Extremes)
@@ -162,7 +168,7 @@ class Joining:
     def _add(self, unit: Unit, result: dict[str, Any], files: PartFiles) -> None:
         import pyarrow as pa
 
-        rows, again = 0, list[str]()
+        rows, again = 0, list[Drop]()
         if result["scored"]:
             table, again = self.repeats.without(read_part(files.scores))
             rows = len(table)
@@ -172,12 +178,17 @@ class Joining:
             except pa.ArrowException as error:
                 self.account.fail(unit.id, f"its columns are not of the kinds of the first file's: {error}"[:500])
                 return
-        self.account.add(result, files)
-        self.account.repeat(again)
+        self.account.add(result)
+        self.account.repeat(len(again))
         self.account.scored += rows
+        drops = [read_part(files.drops).to_pandas()] if result["dropped"] else []
+        drops += [table_of(again, unit.id)] if again else []
+        for table in drops:
+            self.account.named.add(unit.id, table)
+            self.drops.write(table)
         if files.pictures.is_file():
             pictures = read_part(files.pictures).to_pandas()
-            self.extremes.merge(pictures[~pictures["id"].isin(again)])
+            self.extremes.merge(pictures[~pictures["id"].isin([drop.id for drop in again])])
 
 
 def _joined(units: Sequence[Unit], given: Mapping[str, Result], files: Mapping[str, PartFiles], path: Path) -> Joining:
@@ -188,8 +199,9 @@ def _joined(units: Sequence[Unit], given: Mapping[str, Result], files: Mapping[s
     """
     scored = [name for name, result in given.items() if isinstance(result, dict) and result["scored"]]
     repeats = Repeats.among(files[name].scores for name in scored)
-    with TableWriter(path, METADATA, GROUP, MEANING) as writer:
-        joining = Joining(writer, repeats)
+    left_out = DropsFile(path.with_name("drops.parquet"))
+    with TableWriter(path, METADATA, GROUP, MEANING) as writer, left_out as drops:
+        joining = Joining(writer, drops, repeats)
         for unit in units:
             joining.add(unit, given.get(unit.id), files.get(unit.id, PartFiles(path.parent, "")))
         if writer.empty:

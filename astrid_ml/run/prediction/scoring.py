@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +12,16 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.build import build
-from astrid_ml.contracts.pipeline import DomainPipeline, SampleSource, Unit
+from astrid_ml.contracts.by_part import without_repeats
+from astrid_ml.contracts.pipeline import DomainPipeline, Drop, SampleSource, Unit
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_json
 from astrid_ml.fingerprint import fingerprint
 from astrid_ml.pipeline.contract import process
 from astrid_ml.pipeline.parts import PARTS, RefusedError
 from astrid_ml.pipeline.units import state_of
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.run.prediction.domain import beside, counted, domain_of, simulated_files, without_outside
+from astrid_ml.run.prediction.drops import table_of
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.sky import MOST, against_normalisation, against_sky
 from astrid_ml.table_files import write_table
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from astrid_ml.evaluation.judge import Judge
 
 AGAIN = "the same id was scored already"
-MOST_DROPS = 1000  # of a unit and of a report that are named
 
 
 class UnscorableError(UserError):
@@ -115,7 +114,7 @@ class PartFiles:
     drops: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, ending in (("scores", "parquet"), ("pictures", "pictures.parquet"), ("drops", "drops.json")):
+        for name, ending in (("scores", "parquet"), ("pictures", "pictures.parquet"), ("drops", "drops.parquet")):
             object.__setattr__(self, name, self.folder / PARTS / f"{self.mark}.{ending}")
 
 
@@ -155,7 +154,7 @@ class ScoreUnit:
         with threadpool_limits(1):
             writer = MemoryUnitWriter(self.pipeline.describe())
             process(self.pipeline, item.unit, writer, 0)
-            source, repeated = without_repeats(writer.source())
+            source, repeated = once_each(writer.source())
             contradicted = against_sky(model.record, source)
             simulated = simulated_files(item.unit.inputs)
             scored = scores_of(model, judge, source, item.unit.id)
@@ -164,17 +163,15 @@ class ScoreUnit:
                 scored = without_outside(scored, self.scoring.allow_outside)
             normalised = against_normalisation(model.record, source)
         files, written = PartFiles(self.folder, item.mark), []
-        drops = [dataclasses.asdict(drop) for drop in writer.drops] + [
-            {"id": name, "reason": AGAIN} for name in repeated
-        ]
+        drops = [*writer.drops, *repeated]
         if drops:
-            write_json(files.drops, drops[:MOST_DROPS], None)
+            write_table(table_of(drops, item.unit.id), files.drops)
             written.append(files.drops)
         if len(scored):
             write_table(scored, files.scores)
             written.append(files.scores)
             written += self._draw(model, scored, source, files)
-        dropped = Counter(drop["reason"] for drop in drops)
+        dropped = Counter(drop.reason for drop in drops)
         sky = {"against_sky": len(contradicted), "against_sky_named": contradicted[:MOST]}
         sky["against_normalisation"], sky["domain"] = normalised, counted(scored)
         return {"scored": len(scored), "dropped": dropped, "counts": writer.counts, **sky}, written
@@ -208,17 +205,17 @@ def with_domain(
     return beside(scored, found, places.loc[scored["id"].astype(str)].to_numpy())
 
 
-def without_repeats(source: SampleSource) -> tuple[SampleSource, list[str]]:
-    """A unit's samples, each id once, and the ids of those left out.
+def once_each(source: SampleSource) -> tuple[SampleSource, list[Drop]]:
+    """A unit's samples, each id once, and a drop for each of those left out.
 
     Args:
         source: of the unit; its index is changed.
     """
-    ids = source.index["id"].astype(str)
-    repeated = ids.duplicated().to_numpy()
-    if repeated.any():
-        source.index = source.index[~repeated].reset_index(drop=True)
-    return source, ids[repeated].tolist()
+    repeated = source.index["id"].astype(str).duplicated().to_numpy()
+    if not repeated.any():
+        return source, []
+    source.index, dropped = without_repeats(source.index, repeated, AGAIN)
+    return source, dropped
 
 
 def scores_of(model: LoadedModel, judge: Judge, source: SampleSource, unit: str) -> pd.DataFrame:
