@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,7 @@ _SETTLED = 0.03  # of the peak: a round that changes the PSF by less is followed
 _MOFFAT_ERROR, _UNSURE, _GALAXIES, _ONE_STAR, _NO_STAR = 0.03, 0.1, 0.3, 0.1, 0.5
 _CROWD = 8  # stars that are few no longer
 _LEAST = 3  # stars that can be stacked
+_OFF = 0.02  # px; a given PSF whose centre is farther off is moved
 _FLATNESS = 0.03  # share of the model that a clipped pixel may differ by on top of its noise
 
 
@@ -214,17 +216,21 @@ def _blurred(stamp: Tensor, sigma: float) -> Tensor:
 
 def centred(psf: Tensor) -> Tensor:
     """A (k, k) stamp moved so that its core's Gaussian-weighted centroid is the central pixel's centre."""
+    for _ in range(3):
+        dx, dy = off_centre(psf)
+        psf = shifted(psf, -dx[None], -dy[None])[0]
+    return psf / psf.sum()
+
+
+def off_centre(psf: Tensor) -> tuple[Tensor, Tensor]:
+    """How far (x, y, px) the Gaussian-weighted centroid of a stamp's core lies from its central pixel's centre."""
     k = psf.shape[-1]
     t = (torch.arange(k) - k // 2).float()
     sigma = max(fwhm_of(psf), 1.5) / 2.355
-    window = torch.exp(-(t[:, None] ** 2 + t[None, :] ** 2) / (2 * sigma**2))
-    for _ in range(3):
-        weighted = psf * window
-        total = weighted.sum()
-        dx, dy = (weighted.sum(0) * t).sum() / total, (weighted.sum(1) * t).sum() / total
-        # the window halves the centroid's response for a profile of the window's own width
-        psf = shifted(psf, -2 * dx[None], -2 * dy[None])[0]
-    return psf / psf.sum()
+    weighted = psf * torch.exp(-(t[:, None] ** 2 + t[None, :] ** 2) / (2 * sigma**2))
+    # the window halves the centroid's response for a profile of the window's own width
+    total = weighted.sum() / 2
+    return (weighted.sum(0) * t).sum() / total, (weighted.sum(1) * t).sum() / total
 
 
 def stamp_size(fwhm: float, radius: float, shape: tuple[int, int]) -> int:
@@ -277,7 +283,11 @@ class AnalyticPsf:
 
 @dataclass(frozen=True)
 class GivenPsf:
-    """The PSF that came with the image (``science.psf=FILE``, a PSF extension, or one set by a program)."""
+    """The PSF that came with the image (``science.psf=FILE``, a PSF extension, or one set by a program).
+
+    Where it is off its centre by more than 0.02 px it is moved there: by two PSFs of different centres a star would be
+    in two places.
+    """
 
     def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
         """The image's PSF.
@@ -289,8 +299,9 @@ class GivenPsf:
             fix = "give science.psf=FILE and reference.psf=FILE, or choose preprocessing/psf=empirical"
             raise UserError("a PSF with each image", f"none with {image.name}", fix)
         at = torch.from_numpy(stars[["x", "y"]].to_numpy(copy=True)) if len(stars) else torch.zeros(0, 2)
-        flat: Any = image.psf if image.psf.ndim == 2 else image.psf.mean((0, 1))
-        return PsfEstimate(image.psf, fwhm_of(flat), len(stars), "given", (), at)
+        given = image.psf.reshape(-1, *image.psf.shape[-2:])
+        psf = torch.stack([p if math.hypot(*map(float, off_centre(p))) <= _OFF else centred(p) for p in given])
+        return PsfEstimate(psf.view(image.psf.shape), fwhm_of(psf.mean(0)), len(stars), "given", (), at)
 
 
 @dataclass(frozen=True)
