@@ -18,6 +18,7 @@ from astrid_ml.preprocessing.differencing.detect.options import Peaks
 from astrid_ml.preprocessing.differencing.detect.significance import Significance
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
+from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.preprocessing.differencing.quality import FrameQuality, Quality
 from astrid_ml.preprocessing.differencing.registered import Registered, Registering, central, largest
 from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise, Noise
@@ -30,6 +31,7 @@ from astrid_ml.preprocessing.differencing.subtract.refine import Refine
 from astrid_ml.preprocessing.differencing.subtract.star_residuals import StarResiduals
 from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
 from astrid_ml.preprocessing.differencing.subtract.tiles import Tiles
+from astrid_ml.preprocessing.differencing.subtract.zogy import best_error
 from astrid_ml.types import InUnits, Whole
 
 
@@ -53,6 +55,7 @@ class DetectStep(Protocol):
 _HIDDEN = 0.02  # px; a larger shift of the reference is no matter of its PSF: pixels are moved
 _MOVES = 2
 _STATIC = 16  # places at which the subtraction is refined
+_DEEP = 0.9  # of the depth that both images allow; less is said
 _APART = 5.0  # px; a source nearer to a star is the star
 FOUND = ("x", "y", "snr", "sign", "flags")
 
@@ -193,6 +196,7 @@ class Subtraction(Registering):
         blank = ready.blank & ~result.mask
         scaled, check = given(self, "significance", self.significance(result.significance, result.diff, blank))
         result = replace(result, significance=scaled, flux_error=result.flux_error * check.scale)
+        depth, shallow = _depth(result, ready, blank)
         result, residuals = given(self, "residuals", self.residuals(result, pair, matched))
         sources = placed.found.table[["x", "y"]].to_numpy()
         candidates = measure(
@@ -216,8 +220,15 @@ class Subtraction(Registering):
             mission=science.mission,
             filter=science.filter,
             candidates=len(candidates),
+            depth_reached=depth,
             figures=ready.refined | residuals | result.quality,
-            warnings=(*placed.psf.warnings, *placed.reference_psf.warnings, *placed.warnings, *check.warnings),
+            warnings=(
+                *placed.psf.warnings,
+                *placed.reference_psf.warnings,
+                *placed.warnings,
+                *check.warnings,
+                *shallow,
+            ),
         )
         return Difference(science, ready.reference, pair, result, blank, candidates, quality, matched)
 
@@ -274,6 +285,24 @@ def _kept(matched: Matched) -> pd.DataFrame:
     """The matched stars that serve the flux ratio."""
     kept: pd.DataFrame = matched.stars[matched.stars["kept"]] if len(matched.stars) else matched.stars
     return kept
+
+
+def _depth(result: SubtractionResult, ready: _Ready, blank: Tensor) -> tuple[float | None, tuple[str, ...]]:
+    """Least error of a flux that both images allow, over that of blank sky, and what to say where it is low.
+
+    What the reference allows is the noise of all that a pixel of the grid covers of it, as its variance says; where
+    blank sky says otherwise of a noise whose correlation is known, what blank sky says.
+    """
+    if not bool(blank.any()):
+        return None, ()
+    reference, noise, pair = ready.reference, ready.noises[1], ready.pair
+    told = noise.measured and reference.noise_autocorrelation is not None
+    density = noise.autocovariance if told or reference.noise_density is None else reference.noise_density
+    psfs = central(pair.psfs[0]), central(pair.psfs[1])
+    depth = best_error(psfs, (pair.noises[0], density), float(pair.flux_ratio)) / typical(result.flux_error, blank)
+    if not depth < _DEEP:
+        return depth, ()
+    return depth, (f"the difference reaches {depth:.0%} of the depth that both images allow",)
 
 
 def _difference_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
