@@ -24,6 +24,7 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import (
     taken,
     windows,
 )
+from astrid_ml.preprocessing.differencing.stars.psf_field import psf_grid
 from astrid_ml.preprocessing.differencing.stars.select import Sources
 from astrid_ml.preprocessing.differencing.stars.widths import FWHM
 from astrid_ml.types import Count, Mask, Positive
@@ -82,6 +83,7 @@ class EmpiricalPsf:
             width, and said.
         rounds: of subtracting neighbours, fitting positions and stacking; fewer where the PSF no longer changes.
         most: stars that are stacked, the brightest: more do not bring it nearer to the truth.
+        varies: let it vary over the field, with one tile, where stars that were held out ask for it.
     """
 
     radius: Positive = 4.5
@@ -89,6 +91,7 @@ class EmpiricalPsf:
     min_stars: Count = 8
     rounds: Count = 3
     most: Count = 150
+    varies: bool = True
 
     def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
         """The PSF, on a grid of tiles where ``tiles`` > 1."""
@@ -101,7 +104,8 @@ class EmpiricalPsf:
             error = float(np.hypot(whole.width_error, _MOFFAT_ERROR))
             return PsfEstimate(psf, fwhm_of(psf), len(stars), "moffat", (said, *whole.warnings), whole.positions, error)
         if self.tiles == 1:
-            return whole
+            grid_ = None if not self.varies else psf_grid(without(image, sources, whole), whole.psf, whole.positions)
+            return whole if grid_ is None else replace(whole, psf=grid_)
         grid, warnings = [], list(whole.warnings)
         for ty in range(self.tiles):
             for tx in range(self.tiles):
@@ -142,6 +146,20 @@ def _width_error(image: Image, stars: pd.DataFrame) -> tuple[float, tuple[str, .
     said = f"the stars of {image.name or 'the image'} are no crowd of one width: galaxies may be among them, "
     said += "or the PSF varies (preprocessing.psf.tiles); see flux_sys"
     return max(2 * spread, _UNSURE if len(stars) >= _CROWD else _GALAXIES), (said,)
+
+
+def without(image: Image, sources: Sources, psf: PsfEstimate) -> Image:
+    """The image without the sources that reach into the stamps of the PSF's stars."""
+    stars = pd.DataFrame(psf.positions.double().numpy(), columns=["x", "y"])
+    size = psf.psf.shape[-1]
+    far = cKDTree(stars.to_numpy()).query(sources.table[["x", "y"]].to_numpy())[0] > 1.5
+    others = pd.DataFrame(sources.table[far])
+    left = image.data.clone()
+    for x, y in zip(*(torch.split(o, _AT_ONCE) for o in _others(others, stars, size)), strict=True):
+        stamps = shifted(psf.psf, *fractions(x, y))
+        flux = fit_fluxes(image.data, image.variance, image.mask, stamps, x, y).nan_to_num(0.0).clamp_min(0)
+        deposit(left, stamps.mul_(-flux[:, None, None]), x, y)
+    return image.with_(data=left)
 
 
 def _others(table: pd.DataFrame, stars: pd.DataFrame, size: int) -> tuple[Tensor, Tensor]:
@@ -274,7 +292,7 @@ class AnalyticPsf:
 
     def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
         """The fitted PSF."""
-        stack = EmpiricalPsf(self.radius, min_stars=self.min_stars)(image, sources, stars)
+        stack = EmpiricalPsf(self.radius, min_stars=self.min_stars, varies=False)(image, sources, stars)
         if stack.source == "fallback":
             return stack
         psf, _ = fit_profile(self.model, stack.psf)
