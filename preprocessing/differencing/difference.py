@@ -19,7 +19,14 @@ from astrid_ml.preprocessing.differencing.detect.significance import Significanc
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
 from astrid_ml.preprocessing.differencing.quality import FrameQuality, Quality
-from astrid_ml.preprocessing.differencing.ready import Ready, depth_reached, difference_noises, faint, same_size
+from astrid_ml.preprocessing.differencing.ready import (
+    Ready,
+    depth_reached,
+    difference_noises,
+    faint,
+    noise_correlation,
+    same_size,
+)
 from astrid_ml.preprocessing.differencing.registered import Registered, Registering, central, largest
 from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise, Noise
 from astrid_ml.preprocessing.differencing.stars.bright import BrightStars
@@ -193,7 +200,13 @@ class Subtraction(Registering):
         result, residuals = given(self, "residuals", self.residuals(result, pair, matched))
         sources = placed.found.table[["x", "y"]].to_numpy()
         candidates = measure(
-            self._detected(result), result, science, sources, max(placed.psf.fwhm, 1.5), placed.psf.width_error
+            self._detected(result),
+            result,
+            science,
+            sources,
+            max(placed.psf.fwhm, 1.5),
+            placed.psf.width_error,
+            noise_correlation(result, blank),
         )
         quality = Quality(
             science=_frame_quality(science, placed.psf, ready.noises[0], stars.get("chi2_science")),

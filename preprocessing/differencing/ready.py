@@ -12,11 +12,13 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.preprocessing.differencing.registered import central
 from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise
+from astrid_ml.preprocessing.differencing.sky.spectra import autocovariance
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput, SubtractionResult
 from astrid_ml.preprocessing.differencing.subtract.zogy import best_error
 
 _DEEP = 0.9  # of the depth that both images allow; less is said
 _LEAST_BLANK = 2000  # px
+_LAGS = 9  # px
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,21 @@ def faint(ready: Ready, mask: Tensor) -> Tensor:
     for variance in ready.pair.variances:
         dim &= variance < 2 * typical(variance, dim)
     return dim
+
+
+def noise_correlation(result: SubtractionResult, blank: Tensor) -> Tensor | None:
+    """Covariance (m, m) of DIFF's noise on blank sky over its variance, centred; None where it cannot be told.
+
+    Lags that are no more than the noise of their own estimate are 0: apertures add up many of them.
+    """
+    count = int(blank.sum())
+    if count < _LEAST_BLANK:
+        return None
+    lags = autocovariance(result.diff, blank, _LAGS, result.variance, tapered=False)
+    middle = lags.shape[0] // 2
+    if not float(lags[middle, middle]) > 0:
+        return None
+    return lags.masked_fill(lags.abs() < 4 * lags[middle, middle] / min(count, 1 << 20) ** 0.5, 0.0)
 
 
 def depth_reached(result: SubtractionResult, ready: Ready, blank: Tensor) -> tuple[float | None, tuple[str, ...]]:

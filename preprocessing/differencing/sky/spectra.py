@@ -14,7 +14,9 @@ _FAR = 8.0  # sigma; no noise of the sky lies so far off, be it of few photons: 
 _CLIPS = 4
 
 
-def autocovariance(image: Tensor, blank: Tensor, reach: int = 6, variance: Tensor | None = None) -> Tensor:
+def autocovariance(
+    image: Tensor, blank: Tensor, reach: int = 6, variance: Tensor | None = None, tapered: bool = True
+) -> Tensor:
     """Autocovariance (2 reach - 1, 2 reach - 1) of (H, W) over ``blank`` pixels, centred, in units squared.
 
     Each lag is the mean product of the pairs of blank pixels within tiles, without those that eight sigma of all do not
@@ -27,6 +29,7 @@ def autocovariance(image: Tensor, blank: Tensor, reach: int = 6, variance: Tenso
         blank: (H, W) bool, True on blank sky.
         reach: px.
         variance: (H, W) by whose root the image is divided first, where the noise varies.
+        tapered: with the taper; without it the lags are unbiased.
     """
     stack, good = _tiles(image, blank), _tiles(blank, blank)
     if variance is not None:
@@ -45,8 +48,10 @@ def autocovariance(image: Tensor, blank: Tensor, reach: int = 6, variance: Tenso
     sums, pairs = (_correlated(t, shape) for t in (stack, good.float()))
     lags = (sums / pairs.clamp_min(1.0)).roll((reach - 1, reach - 1), (0, 1))[: 2 * reach - 1, : 2 * reach - 1]
     taper = 1 - torch.arange(1 - reach, reach).abs().double() / reach
-    tapered: Tensor = lags * taper[:, None] * taper[None, :]
-    return tapered.float()
+    if not tapered:
+        return lags.float()
+    out: Tensor = lags * taper[:, None] * taper[None, :]
+    return out.float()
 
 
 def _tiles(plane: Tensor, blank: Tensor) -> Tensor:
