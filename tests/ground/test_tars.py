@@ -33,5 +33,8 @@ def test_a_plain_archive_that_ends_inside_a_member_is_damaged_and_a_compressed_o
 def test_a_header_in_data_of_its_own_is_not_read_by_the_gigabyte() -> None:
     for kind in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):
         stream = io.BytesIO(gzip.compress(member_of(2**33, kind).tobuf(tarfile.GNU_FORMAT) + bytes(2000)))
-        with pytest.raises(tarfile.ReadError, match="a header of 8589934592 bytes"):
-            tarfile.open(fileobj=stream, tarinfo=Member)
+        with (
+            pytest.raises(tarfile.ReadError, match="a header of 8589934592"),
+            tarfile.open(fileobj=stream, tarinfo=Member),
+        ):
+            pass
