@@ -108,13 +108,16 @@ def places_of(unit: str, paths: Sequence[Path]) -> dict[Path, str]:
         paths: of the unit; what is not below that folder has its name.
 
     Example:
-        >>> places_of("night/a.avro+1", [Path("/raw/night/a.avro"), Path("/raw/night/b.avro")])
-        {PosixPath('/raw/night/a.avro'): 'night/a.avro', PosixPath('/raw/night/b.avro'): 'night/b.avro'}
+        >>> places_of("night/a.avro+1", [Path("/raw/night/a.avro"), Path("/raw/night/b.avro")]).values()
+        dict_values(['night/a.avro', 'night/b.avro'])
     """
     first = paths[0].resolve()
     parts = first.parts[1:]
     depth = next((n for n in range(len(parts), 0, -1) if unit.startswith("/".join(parts[-n:]))), 1)
-    return {path: relative(path, [first.parents[depth - 1]]) for path in paths}
+    root = first.parents[depth - 1]
+    whole = [path.resolve() for path in paths]
+    names = [str(path.relative_to(root)) if path.is_relative_to(root) else path.name for path in whole]
+    return dict(zip(paths, names, strict=True))
 
 
 def file_hash(path: Path) -> str:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
+from astrid_ml.reasons import plain
 
-# Names of exceptions, which say nothing to whoever owns the file: libraries put them into their words too.
-_NAMED = re.compile(r"\b(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning):\s*")
 _NUMBER = re.compile(r"\[Errno -?\d+\] ")
 _FEW = {
     RecursionError: "it is nested too deeply",
@@ -35,7 +34,7 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, KeyError) and len(error.args) == 1:
         return f"{error.args[0]} is not there"
     few = next((words for kind, words in _FEW.items() if isinstance(error, kind)), None)
-    said = _NUMBER.sub("", _NAMED.sub("", " ".join(str(error).split())))
+    said = _NUMBER.sub("", plain(str(error)))
     return few or said or "its reader failed and said nothing"
 
 

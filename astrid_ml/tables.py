@@ -20,6 +20,7 @@ from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found
+from astrid_ml.readable import in_words
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -214,9 +215,7 @@ def _read(
     except UserError:
         raise
     except Exception as error:  # a dozen libraries, each with errors of its own; the reason is passed on
-        raise UserError(
-            f"a table in {KINDS}", f"{path}: {str(error).splitlines()[0][:160] if str(error) else error!r}", "check it"
-        ) from error
+        raise UserError(f"a table in {KINDS}", f"{path}: {in_words(error)[:160]}", "check it") from error
 
 
 def _astropy(path: Path, form: str) -> tuple[pd.DataFrame, dict[str, ColumnMeaning]]:

@@ -59,6 +59,11 @@ class LabelsByColumn(Protocol):
         """Names of the columns; those that the index lacks are left out."""
 
 
+def said_of(drop: Drop) -> dict[str, str]:
+    """What a record of a drop holds; no source where none is known."""
+    return {"id": drop.id, "reason": drop.reason} | ({"source": drop.source} if drop.source else {})
+
+
 def without_repeats(part: pd.DataFrame, repeated: Mask, reason: str) -> tuple[pd.DataFrame, list[Drop]]:
     """Rows whose sample was not met before, and a drop for each other one, which says where it and the first one stand.
 

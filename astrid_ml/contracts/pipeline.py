@@ -48,7 +48,7 @@ class Drop:
     Args:
         id: of the record or the unit.
         reason: a short text; equal reasons are counted together.
-        source: where it stands: the file below the raw folder, the member of an archive, the place in the file.
+        source: the file below the raw folder, the member of an archive, the place in it.
 
     Example:
         >>> Drop("night1/a.fits-7", "no coordinates")
@@ -58,10 +58,6 @@ class Drop:
     id: str
     reason: str
     source: str = field(default="", repr=False)
-
-    def said(self) -> dict[str, str]:
-        """What a record of it holds; no source where none is known."""
-        return {"id": self.id, "reason": self.reason} | ({"source": self.source} if self.source else {})
 
 
 class Shard(Protocol):
@@ -220,10 +216,7 @@ class DomainPipeline(Protocol):
         """
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
-        """Do one unit: give its samples to the writer and return nothing.
-
-        A bad record is dropped with a reason; an exception fails the whole unit.
-        """
+        """Do one unit: give its samples to the writer; a bad record is dropped, an exception fails the whole unit."""
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
         """Dataset-wide work on the index: remove duplicates, set ``group_id``. Labels are joined later.

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.contracts.by_part import said_of
 from astrid_ml.contracts.columns import Columns
 from astrid_ml.contracts.pipeline import Completes, DomainPipeline, Drop, Labeller
 from astrid_ml.dataset.croissant import write_croissant
@@ -124,7 +125,7 @@ def describe(
         "units": [summary["id"] for _, summary in finished],
         "failed": [{"id": drop.id, "reason": drop.reason} for drop in failed],
         "drops_by_reason": dict(sorted(Counter(drop.reason for drop in drops).items())),
-        "drops": [drop.said() for drop in drops],
+        "drops": [said_of(drop) for drop in drops],
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.contracts.by_part import said_of
 from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Unit
 from astrid_ml.dataset.digests import digest_of_file
@@ -156,7 +157,7 @@ def do_unit(job: Job) -> dict[str, Any]:
         summary = {
             "id": job.unit.id,
             "records": records,
-            "drops": [drop.said() for drop in writer.drops],
+            "drops": [said_of(drop) for drop in writer.drops],
             "counts": dict(sorted(writer.counts.items())),
             "files": {
                 path.relative_to(work).as_posix(): list(digest_of_file(path))
