@@ -29,6 +29,7 @@ _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 _REFERENCE = re.compile(r"^\$\{([\w.]+)\}$")
 # Names that keys had before; they are read, and written nowhere.
 FORMER = {
+    ("audit", "checks"): "audit",
     ("baseline", "run"): "run_dir",
     ("croissant", "path"): "dataset",
     ("import_weights", "source"): "input",

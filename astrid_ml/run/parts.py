@@ -71,7 +71,7 @@ def check_parts(config: dict[str, Any]) -> None:
     check_sizes(pipeline, datamodule)
     check_sizes(simulator_of(config), datamodule)
     check_channels(pipeline, datamodule)
-    check_features(config, pipeline, datamodule, split)
+    check_features(config, pipeline, datamodule=datamodule, split=split, audit=build(config["audit"], trust))
     with torch.random.fork_rng(devices=[]):  # the run's own weights come from its seed alone
         task, loss = build(config["model"]["task"], trust), build(config.get("loss"), trust)
         check_purposes(task, judge, loss if "loss" in config["model"]["task"] else None)
@@ -235,26 +235,31 @@ def check_channels(pipeline: DomainPipeline, datamodule: object) -> None:
         raise UserError(f"channels.names among {', '.join(there)}, which the pipeline cuts", ", ".join(unknown), fix)
 
 
-def check_features(config: dict[str, Any], pipeline: DomainPipeline, datamodule: object, split: object = None) -> None:
-    """Refuse columns that the samples will not have: those of a dataset are read, others are told by classes."""
-    numbers = datamodule.column_keys if isinstance(datamodule, NamesColumns) else {}
-    of_split = split.column_keys if isinstance(split, NamesColumns) else {}
-    if not any([*numbers.values(), *of_split.values()]):
+def check_features(config: dict[str, Any], pipeline: DomainPipeline, **parts: object) -> None:
+    """Refuse columns that the samples will not have: those of a dataset are read, others are told by classes.
+
+    Args:
+        config: of the training.
+        pipeline: that makes the samples.
+        parts: group -> its part; those that name columns are looked at.
+    """
+    named = {group: part.column_keys for group, part in parts.items() if isinstance(part, NamesColumns)}
+    if not any(names for keys in named.values() for names in keys.values()):
         return
     if config.get("dataset"):
         folder = Path(config["dataset"])
         if domain_of_dataset(folder) == type(pipeline).domain:  # another one is told when it is opened
             there, texts = columns_in(folder / INDEX)
-            check_columns(numbers, there, texts)
-            check_columns(of_split, there, group="split")
+            for group, keys in named.items():
+                check_columns(keys, there, texts if group == "datamodule" else (), group)
         return
     labeller, simulator = build(config.get("label"), config.get("trust", [])), simulator_of(config)
     if labeller is not None and not type(labeller).__module__.startswith("astrid_ml."):
         return  # it may add columns of its own
     told = [part.column_names() for part in (pipeline, simulator) if isinstance(part, TellsColumns)]
     for names in [names for names in told if names is not None][:1]:
-        check_columns(numbers, names)
-        check_columns(of_split, names, group="split")
+        for group, keys in named.items():
+            check_columns(keys, names, group=group)
 
 
 def check_purposes(task: object, judge: object, loss: object | None) -> None:
