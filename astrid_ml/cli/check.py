@@ -12,8 +12,8 @@ from typing import Any, Literal, get_origin
 
 from astrid_ml.build import check_targets, plain, registry, resolve, targets
 from astrid_ml.cli.explain import placeholder
-from astrid_ml.cli.keys import Key, Keys
 from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.cli.verbs.keys import Key, Keys
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.identity import current

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.cli.check import check_early, check_values, shown
+from astrid_ml.cli.effects import check_effects, refuse_twice
 from astrid_ml.cli.explain import explain, explain_before
 from astrid_ml.cli.given import flags_first, whole_flags
-from astrid_ml.cli.keys import keys_of
 from astrid_ml.cli.outputs import enter_job, folders_of_jobs, owned_output
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.typed import WORDS, check_typed, is_sweep, named
 from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.cli.verbs.keys import keys_of
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
 from astrid_ml.progress import waiting
@@ -65,8 +66,7 @@ def work_begins() -> None:
 def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
     """The jobs of a verb. What a job holds must go to other processes: launchers send it there."""
     words = named(whole_flags(arguments), WORDS.get(verb.config, ()))
-    check_typed(words, verb, conf)
-    overrides = rewrite(words, verb.config, conf)
+    overrides = _for_hydra(words, verb, conf)
     of_its_own, more = folders_of_jobs(overrides, verb, conf)
     command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.{verb.module}").command
     import hydra
@@ -113,6 +113,15 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                 raise
             raise explained from error
     return max(_codes, default=0)
+
+
+def _for_hydra(words: Sequence[str], verb: Verb, conf: Folder) -> list[str]:
+    """The words as Hydra reads them, where each can mean something and has an effect."""
+    check_typed(words, verb, conf)
+    check_effects(words, verb, conf)
+    overrides = rewrite(words, verb.config, conf)
+    refuse_twice(words, overrides)
+    return overrides
 
 
 def _look_at_jobs(overrides: Sequence[str], verb: Verb, conf: Folder, words: Sequence[str]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from astrid_ml.cli.keys import Keys, keys_of
 from astrid_ml.cli.overrides import typed_group, unknown_key
 from astrid_ml.cli.typed import WORDS
 from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.cli.verbs.keys import Keys, keys_of
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder

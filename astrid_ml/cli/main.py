@@ -6,6 +6,7 @@ Exit codes: 0 all done; 1 ran, but units or jobs failed; 2 the user's mistake; 1
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -141,6 +142,9 @@ def _dispatch(arguments: list[str], aloud: bool) -> int:
         return DONE
     verbs = all_verbs(conf)
     name, rest = arguments[0], arguments[1:]
+    if name.startswith("-") and (typed := [word for word in rest if word in verbs]):
+        words = [typed[0], *(word for word in arguments if word != typed[0])]
+        raise UserError("astrid VERB ..., flags behind the verb", name, f"write astrid {shlex.join(words)}")
     if name not in verbs:
         from astrid_ml.nearest import nearest
 

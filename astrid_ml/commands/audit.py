@@ -51,4 +51,7 @@ class AuditCommand:
             folder = Path(self.output_dir)
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "audit.json", content)
-        return summary | {"confounding": result.confounding, "failed": len(result.findings) if self.audit.mode == "fail" else 0}
+        return summary | {
+            "confounding": result.confounding,
+            "failed": len(result.findings) if self.audit.mode == "fail" else 0,
+        }

@@ -97,7 +97,7 @@ def check_device(trainer: dict[str, Any]) -> None:
         raise UserError(
             f"trainer.accelerator={name} with {wanted} device(s)",
             f"{count} here",
-            "choose trainer=cpu" if not count else f"set trainer.devices={count}",
+            f"set trainer.devices={count}" if count else "leave out trainer.accelerator, or choose trainer=cpu",
         )
 
 

@@ -129,5 +129,5 @@ INSIDE = {
     ),
     "evaluation": ("tree",),
     "run": ("folder", "versions", "raw", "prepare", "pictures", "headline", "prediction", "training"),
-    "cli": ("nearest", "overrides", "verbs", "compose", "help", "sweep", "main"),
+    "cli": ("verbs", "overrides", "compose", "help", "sweep", "main"),
 }

@@ -109,6 +109,17 @@ WRONG: list[tuple[str, str]] = [
     (f"train {EXPERIMENT} optimizer.learning_rate=1", "did you mean optimizer.lr?"),
     ("train experiment=realbogus_sim method=zogy", "did you mean preprocessing/subtract=zogy?"),
     ("recover input={I}/a.csv output_dir=o method=zogy", "did you mean methods?"),
+    # one word undoes another
+    ("simulate what=triplets simulate=pairs output_dir=o", "what=triplets and simulate=pairs"),
+    (f"train {EXPERIMENT} seed=1 seed=2", "seed= once"),
+    (f"train {EXPERIMENT} experiment=realbogus_sim", "experiment= once"),
+    ("audit dataset={I}/data audit.mode=warn checks.mode=fail", "which mean the same"),
+    (f"train -m {EXPERIMENT} seed=1,1", "seed=1 twice"),
+    # an option typed as a key
+    ("difference science={I}/a.fits output_dir=o preprocessing.subtract=zogy", "write preprocessing/subtract=zogy"),
+    ("train experiment=realbogus_sim preprocessing.subtract=zogyy", "write preprocessing/subtract=zogy,"),
+    ("recover input={I}/raw output_dir=o preprocessing.psf=given", "write preprocessing/psf=given"),
+    (f"train -m {EXPERIMENT} hydra.launcher=joblib", "write hydra/launcher=joblib"),
     ("simulate what=pairs simulate.shape=8 output_dir=o", "simulate.shape: a list of 2, each a whole number"),
 ]  # fmt: skip
 

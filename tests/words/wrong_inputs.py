@@ -293,6 +293,9 @@ WRONG: list[tuple[str | list[str], str]] = [
     (f"evaluate ckpt_path={MODEL} dataset={{I}}/store output_dir=o", "write dataset="),
     ("predict -m ckpt_path=c.ckpt input={I}/triplets output_dir=o,{I}/mine", "which holds other files"),
     ("compare {I}/model {I}/store", "write 'runs=["),
+    ("-m train experiment=realbogus_triplets seed=1,2", "write astrid train -m experiment=realbogus_triplets seed=1,2"),
+    ("export dataset={I}/prepared format=npz array=frames output_dir=o", "of the dataset: stamps"),
+    (f"{TRIPLETS} trainer.accelerator=gpu", "leave out trainer.accelerator"),
     ("completion bsh", "did you mean bash?"),
 ]
 
