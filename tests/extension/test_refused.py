@@ -25,3 +25,23 @@ def toy(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_number_whose_comment_begins_with_files_is_no_path(toy: Path) -> None:
     assert run(["simulate", "what=spectra", "simulate.n=40", "simulate.plates=4", "output_dir=out"]) == 0
     assert len(list(Path("out").glob("*.spectra.parquet"))) == 4
+
+
+def test_the_split_of_the_page_refuses_before_a_plate_is_made(toy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "experiment=spectra", "split.test=9", "paths.run_dir=r", "paths.data=d"]) == 2
+    assert "expected a plate to train on\n        got 8 plates" in capfd.readouterr().err
+    assert not Path("d").exists() and not Path("r").exists()
+
+
+def test_an_error_of_a_guest_class_ends_in_words_that_name_it(
+    site: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = PACKAGE["training.py"].replace("def check_first", "def unused")
+    broken = broken.replace("self._refuse_too_few(plates)", "1 / 0")
+    announce(site, "toy_spectra", {**PACKAGE, "training.py": broken}, version="0.3.1")
+    folders = [f"paths.run_dir={tmp_path}/run", f"paths.data={tmp_path}/data", "simulate.n=40", "logger=none"]
+    assert run(["train", "experiment=spectra", *folders]) == 1
+    said = capfd.readouterr().err
+    told = said.strip().splitlines()[-3:]
+    assert told[0] == "astrid: expected toy_spectra.training.PlateSplit.plan to end without an error"
+    assert "ZeroDivisionError: division by zero" in told[1] and "Traceback" in said
