@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.cli.check import check_early, check_values, shown
+from astrid_ml.cli.check import check_early, check_values
 from astrid_ml.cli.effects import check_effects, refuse_twice
 from astrid_ml.cli.explain import explain, explain_before
 from astrid_ml.cli.given import flags_first, whole_flags
@@ -18,6 +18,7 @@ from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.typed import WORDS, check_typed, is_sweep, named
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.cli.verbs.keys import keys_of
+from astrid_ml.cli.verbs.misfit import shown
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
 from astrid_ml.progress import waiting

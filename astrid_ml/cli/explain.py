@@ -9,6 +9,7 @@ from astrid_ml.cli.overrides import typed_group, unknown_key
 from astrid_ml.cli.typed import WORDS
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.cli.verbs.keys import Keys, keys_of
+from astrid_ml.cli.verbs.misfit import placeholder
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
@@ -16,13 +17,6 @@ from astrid_ml.nearest import nearest
 from astrid_ml.typed_values import unreadable
 
 _AVAILABLE = re.compile(r"Available options in '[^']*':\n(.*?)(?:\nConfig search path|\Z)", re.DOTALL)
-# How a comment of the configuration begins -> what stands for the value in a message.
-_PLACEHOLDERS = (
-    (re.compile(r"files? (or|and) folders?"), "FILE_OR_FOLDER"),
-    (re.compile(r"folders"), "'[FOLDER,FOLDER]'"),
-    (re.compile(r"file"), "FILE"),
-    (re.compile(r"folder"), "FOLDER"),
-)
 
 
 def explain(error: Exception, conf: Folder, verb: Verb, words: Sequence[str] = ()) -> UserError | None:
@@ -105,15 +99,6 @@ def missing_key(key: str, conf: Folder, verb: Verb) -> UserError:
         return UserError(f"astrid {verb.name} {words}, {key.upper()}: {told}", f"no {key.upper()}", fix)
     typed = node if last == "path" and keys.path_of_node(node) == key else key
     return UserError(f"{typed}={value}", "nothing", f"add {typed}={value}; see astrid {verb.name} --help")
-
-
-def placeholder(comment: str) -> str:
-    """What stands for a value, by the comment of its key; empty where the comment does not say.
-
-    >>> placeholder("file: checkpoints/best.ckpt of a run"), placeholder("of the network")
-    ('FILE', '')
-    """
-    return next((name for kind, name in _PLACEHOLDERS if kind.match(comment)), "")
 
 
 def _missing_option(name: str, text: str, conf: Folder, verb: Verb) -> UserError:

@@ -109,6 +109,21 @@ WRONG: list[tuple[str, str]] = [
     (f"train {EXPERIMENT} optimizer.learning_rate=1", "did you mean optimizer.lr?"),
     ("train experiment=realbogus_sim method=zogy", "did you mean preprocessing/subtract=zogy?"),
     ("recover input={I}/a.csv output_dir=o method=zogy", "did you mean methods?"),
+    # examples
+    ("inject science={I}/a.fits output_dir=o mag=20", "for instance 'mag=[18,22]'"),
+    ("inject science={I}/a.fits output_dir=o mag=[22,18]", "for instance 'mag=[18,22]'"),
+    ("inject science={I}/a.fits output_dir=o flux=-1", "for instance 'flux=[100,5000]'"),
+    ("baseline run_dir={I}/run days=64", "for instance 'days=[4,64]'"),
+    ("convert input={I}/raw output_dir=o zero_point=abc", "for instance zero_point=31.4"),
+    ("convert input={I}/raw output_dir=o wavelengths.e=0", "for instance wavelengths.e=0.436"),
+    ("associate input={I}/raw output_dir=o mission_radius=3", "for instance mission_radius.galex=3"),
+    ("associate input={I}/raw output_dir=o mission_radius.ztf=0", "for instance mission_radius.ztf=3"),
+    ("crossmatch input={I}/a.csv catalogues=[{I}/a.csv] output_dir=o epoch.a=57000", "for instance epoch.a=2016.0"),
+    # dates and missions of images
+    ("difference science={I}/a.fits output_dir=o science.mjd=2459000.5", "write science.mjd=59000"),
+    ("difference science={I}/a.fits output_dir=o reference.mjd=1e9", "for instance reference.mjd=60000.5"),
+    ("difference science={I}/a.fits output_dir=o science.mission=zft", "write science.mission=ztf"),
+    ("inject science={I}/a.fits output_dir=o science.mission=hubbel", "write science.mission=hst"),
     # one word undoes another
     ("simulate what=triplets simulate=pairs output_dir=o", "what=triplets and simulate=pairs"),
     (f"train {EXPERIMENT} seed=1 seed=2", "seed= once"),
