@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.cli.check import check_early, check_values
-from astrid_ml.cli.effects import check_effects, refuse_twice
+from astrid_ml.cli.effects import check_effects, note_unused, refuse_twice, refuse_untaken
 from astrid_ml.cli.explain import explain, explain_before
 from astrid_ml.cli.given import flags_first, whole_flags
 from astrid_ml.cli.outputs import enter_job, folders_of_jobs, owned_output
@@ -82,7 +82,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
         # Lightning starts further DDP processes from sys.argv: give it back what the user typed.
         with _argv(relaunch_arguments(original, verb.name, arguments)):
             try:
-                refuse_own_trust(cfg, words)
+                _refuse_first(cfg, words)
                 if of_its_own:
                     enter_job(cfg)
                 settle_given(cfg, conf)
@@ -122,7 +122,18 @@ def _for_hydra(words: Sequence[str], verb: Verb, conf: Folder) -> list[str]:
     check_effects(words, verb, conf)
     overrides = rewrite(words, verb.config, conf)
     refuse_twice(words, overrides)
+    note_unused(words, verb)
     return overrides
+
+
+def _refuse_first(cfg: Any, words: Sequence[str]) -> None:
+    """What the words cannot do to the configuration that they compose."""
+    from omegaconf import OmegaConf
+
+    refuse_own_trust(cfg, words)
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(raw, dict)
+    refuse_untaken({str(key): value for key, value in raw.items()}, words)
 
 
 def _look_at_jobs(overrides: Sequence[str], verb: Verb, conf: Folder, words: Sequence[str]) -> None:

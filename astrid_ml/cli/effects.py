@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from astrid_ml.cli.typed import is_sweep, overrides_of
 from astrid_ml.cli.verbs.catalogue import Verb
@@ -11,6 +13,13 @@ from astrid_ml.cli.verbs.keys import keys_of
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
 from astrid_ml.ranks import first_process
+from astrid_ml.typed_values import elements_of
+
+# Groups and nodes that only a training reads.
+_OF_TRAINING = frozenset(
+    "datamodule channels augment split audit model loss optimizer scheduler calibration threshold evaluation trainer "
+    "callbacks logger seed".split()
+)
 
 # Keys that say how raw files become a dataset, of which there is one already where dataset= is given.
 _BEFORE_DATASET = re.compile(r"(paths\.raw|data\.seed|max_failed|hash_inputs|simulate\.\S+|label\.\S+)")
@@ -28,7 +37,58 @@ def check_effects(words: Sequence[str], verb: Verb, conf: Folder) -> None:
         UserError: says which to leave out.
     """
     given = dict(word.lstrip("+").split("=", 1) for word in overrides_of(words) if "=" in word)
+    _refuse_idle(given, verb)
     _refuse_without_effect(given, is_sweep(words), verb, conf)
+
+
+def _refuse_idle(given: Mapping[str, str], verb: Verb) -> None:
+    """Refuse keys that no command reads, and those of many pairs beside one."""
+    idle = [key for key in given if key == "hydra.job.name" or (verb.name, key) == ("doctor", "name")]
+    if verb.name == "difference" and given.get("input", "null") == "null" and "science" in given:
+        idle += [key for key in given if key.partition(".")[0] == "executor" and given[key] != "serial"]
+    if idle:
+        beside = " beside one pair" if idle[0].startswith("executor") else ""
+        got = ", ".join(f"{key}={given[key]}" for key in idle)
+        raise UserError(f"keys that astrid {verb.name} reads{beside}", got, f"leave out {' and '.join(idle)}")
+    names = elements_of(f"[{given.get('trust', '').strip('[]')}]")
+    if python := [name for name in names if name.partition(".")[0] in sys.stdlib_module_names - {"__main__"}]:
+        got, fix = f"{python[0]}, which is Python's own", "leave it out of trust="
+        raise UserError("trust= of classes of yours or of a package", got, fix)
+
+
+def refuse_untaken(raw: Mapping[str, Any], words: Sequence[str]) -> None:
+    """Refuse a group that no part of this configuration takes: channels of a datamodule that has none.
+
+    Args:
+        raw: the composed configuration, with its references.
+        words: as typed, after the verb.
+
+    Raises:
+        UserError: names the group, and the class that would have to take it.
+    """
+    for word in [word for word in overrides_of(words) if "=" in word and not word.startswith("~")]:
+        key, _, value = word.lstrip("+").partition("=")
+        group = key.partition(".")[0]
+        if group not in ("channels", "augment", "loss") or group not in raw or value == "none":
+            continue
+        if f"${{{group}" not in str({name: part for name, part in raw.items() if name != group}):
+            home = "model" if group == "loss" else "datamodule"
+            target = str((raw.get(home) or {}).get("_target_", "")).rpartition(".")[2] or home
+            raise UserError(f"groups that {home}= takes", f"{word}, and {target} has no {group}", f"leave out {group}=")
+
+
+def note_unused(words: Sequence[str], verb: Verb) -> None:
+    """Say which words prepare does not use: the same words may be typed for train.
+
+    Args:
+        words: as typed, after the verb.
+        verb: that was typed.
+    """
+    if verb.name != "prepare" or not first_process():
+        return
+    keys = [word.lstrip("+").partition("=")[0] for word in overrides_of(words) if "=" in word]
+    if unused := [key for key in keys if re.split(r"[./@]", key)[0] in _OF_TRAINING]:
+        print(f"astrid: prepare does not use {', '.join(dict.fromkeys(unused))}: a training does", file=sys.stderr)
 
 
 def refuse_twice(words: Sequence[str], read: Sequence[str]) -> None:

@@ -244,7 +244,9 @@ def _declared(provenance: Provenance | Mapping[str, Any] | None) -> Provenance:
     if unknown:
         fix = " ".join(near for name in unknown if (near := nearest(name, known))) or "remove or rename them"
         raise UserError(f"provenance of {', '.join(known)}", ", ".join(unknown), fix)
-    told = {name: str(value) if isinstance(value, int | float) else value for name, value in provenance.items()}
+    told: dict[str, Any] = {
+        name: str(value) if isinstance(value, int | float) else value for name, value in provenance.items()
+    }
     for name, hint in fields_of(Provenance).items():
         if name in told and not fits(told[name], hint, None) and (hint, told[name]) != (str, ""):
             example = getattr(Provenance, name) if name in ("date_published", "version") else "TEXT"

@@ -36,9 +36,8 @@ from astrid_ml.executors.contract import Executor
 from astrid_ml.models.tasks.task import Task
 from astrid_ml.nearest import nearest
 from astrid_ml.pipeline.contract import check_pipeline
-from astrid_ml.run.raw import refuse_store_of_raw, refuse_without_room
+from astrid_ml.run.raw import refuse_few, refuse_store_of_raw, refuse_without_room
 from astrid_ml.run.trial import check_task, try_batch
-from astrid_ml.splits.folds import FOLDS
 from astrid_ml.splits.plan import Split
 
 _REFUSALS = (TypeError, ValueError, ZeroDivisionError)
@@ -59,7 +58,7 @@ def check_parts(config: dict[str, Any]) -> None:
     check_preparation(pipeline, labeller, build(config["executor"], trust), known)
     split = build(config["split"], trust)
     check_part(split, Split, "split=")
-    check_enough(simulator_of(config))
+    refuse_few(config)
     check_first(split, known)
     datamodule, judge = build(config["datamodule"], trust), build(config["evaluation"], trust)
     check_part(judge, Judge, "evaluation=")
@@ -174,17 +173,6 @@ def simulator_of(config: dict[str, Any]) -> Any:
     if config.get("dataset") or config["paths"]["raw"] is not None or not config.get("simulate"):
         return None
     return build(config["simulate"], config.get("trust", []))
-
-
-def check_enough(simulator: Any) -> None:
-    """Refuse a simulation of fewer exposures, pairs or objects than there are sets to share them out to."""
-    n = getattr(simulator, "n", None)
-    if n is not None and n < len(FOLDS):
-        raise UserError(
-            f"simulate.n of at least {len(FOLDS)}, for {' and '.join(FOLDS)}",
-            f"simulate.n={n}",
-            "leave out simulate.n, or give more",
-        )
 
 
 def check_first(part: object, known: Mapping[str, Collection[str]]) -> None:
