@@ -1,4 +1,4 @@
-"""``astrid new dataset|step|model|split|executor|experiment NAME``: a small package of your own that works, with its test."""
+"""``astrid new WHAT NAME``: a small package of your own that works, with its test."""
 
 from __future__ import annotations
 

@@ -45,3 +45,19 @@ def test_an_error_of_a_guest_class_ends_in_words_that_name_it(
     told = said.strip().splitlines()[-3:]
     assert told[0] == "astrid: expected toy_spectra.training.PlateSplit.plan to end without an error"
     assert "ZeroDivisionError: division by zero" in told[1] and "Traceback" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("split.test=0", "for instance split.test=2"),
+        ("channels=sigma", "leave out channels="),
+        ("augment=dihedral", "SpectraData has no augment"),
+        ("channels.size=21", "leave out channels="),
+    ],
+)
+def test_what_has_no_effect_or_no_such_value_is_refused(
+    toy: Path, words: str, told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["train", "experiment=spectra", *words.split(), "paths.run_dir=r", "paths.data=d"]) == 2
+    assert told in capfd.readouterr().err

@@ -122,6 +122,9 @@ WRONG: list[tuple[str, str]] = [
     ("train experiment=lightcurves_sim channels=sigma", "has no channels"),
     ("train experiment=ramp_anomalies loss=bce augment=dihedral", "has no augment"),
     # words that can be read without a library
+    ("difference science={I}/a.fits output_dir=o", "add reference=FILE"),
+    ("recover reference={I}/a.fits output_dir=o", "add science=FILE"),
+    ("difference output_dir=o", "add science=FILE and reference=FILE"),
     (f"train {EXPERIMENT} prevalence=5%", "for instance prevalence=1/300"),
     (f"train {EXPERIMENT} prevalence=1/0", "for instance prevalence=1/300"),
     ("predict ckpt_path={I}/best.ckpt input={I}/raw output_dir=o prevalence=2", "for instance prevalence=1/300"),
