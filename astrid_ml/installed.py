@@ -11,6 +11,7 @@ import importlib.util
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -210,3 +211,23 @@ def _faults_of(plugin: Plugin, others: dict[str, Path]) -> Iterator[str]:
         owner = next((owner for owner, conf in others.items() if (conf / name).is_file()), None)
         if owner:
             yield f"conf/{name} has the name of one of {owner}: give it a name of its own"
+
+
+def guest_of(error: BaseException, trusted: Iterable[str] = ()) -> str:
+    """The method of an installed plugin's class, or of a class that the user trusts, in which an error arose.
+
+    Args:
+        error: with its traceback.
+        trusted: classes that ``trust=`` names.
+
+    Returns:
+        ``toy_spectra.training.PlateSplit.plan``; empty where the error is of this project or a library.
+    """
+    roots = {name.partition(".")[0] for name in (*(plugin.package for plugin in sound()), *trusted)}
+    found = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] in roots:
+            owner = type(frame.f_locals["self"]).__qualname__ + "." if "self" in frame.f_locals else ""
+            found = f"{module}.{owner}{frame.f_code.co_name}"
+    return found

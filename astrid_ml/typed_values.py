@@ -131,3 +131,23 @@ def why_unreadable(value: str) -> str:
     if "(" in bare:
         return "brackets ( ) without quotes"
     return "its parts do not belong together"
+
+
+def share_of(value: float | str) -> float:
+    """A prevalence as a number: from a number, or a text such as ``1/300``.
+
+    Raises:
+        UserError: it is none between 0 and 1.
+
+    Example:
+        >>> share_of("1/300"), share_of(0.25)
+        (0.0033333333333333335, 0.25)
+    """
+    above, slash, below = str(value).partition("/")
+    try:
+        share = float(above) / (float(below) if slash else 1.0)
+    except (ValueError, ZeroDivisionError):
+        share = float("nan")
+    if isinstance(value, bool) or not 0 < share < 1:
+        raise UserError("prevalence: a share between 0 and 1, or 1/N", str(value), "for instance prevalence=1/300")
+    return share

@@ -254,12 +254,25 @@ def _words_of_part(part: Any) -> str:
     return (low or "").replace("from", "of at least") or (high or "").replace("to", "of at most")
 
 
+def of_each(hint: Any) -> Any:
+    """What each value of names with a value each is; None for another annotation.
+
+    >>> of_each(dict[str, int]), of_each(list[int])
+    (<class 'int'>, None)
+    """
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        each = of_each(inner[0])
+        return None if each is None else typing.Annotated[each, *inner[1:]]
+    return inner[1] if origin in _MAPPINGS and inner else None
+
+
 def example_of(hint: Any) -> str:
     """A value of a field as it is typed, for messages; empty where only an option can make one.
 
     >>> from typing import Annotated, Literal
     >>> example_of(Annotated[list[float], Length(2), Range(1.0)]), example_of(Literal["a", "b"]), example_of(int | None)
-    ('[1,1]', 'a', '1')
+    ('[2,2]', 'a', '1')
     """
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
@@ -288,9 +301,10 @@ def _example_of_annotated(hint: Any, parts: Sequence[Any]) -> str:
     example = example_of(hint)
     for part in parts:
         if isinstance(part, Range) and part.low is not None and part.high is not None:
-            number = part.low if not part.open_low else (part.low + part.high) / 2
+            middle = (part.low + part.high) / 2
+            number = middle if "." in example else min(part.low + 1, part.high)  # not at the edge of the range
         elif isinstance(part, Range) and part.low is not None:
-            number = part.low + 1 if part.open_low else part.low
+            number = part.low + 1
         else:
             continue
         example = re.sub(r"\b1(\.0)?\b", f"{number:g}", example)

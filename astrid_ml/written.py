@@ -8,19 +8,21 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
+import importlib
 import inspect
+import types
 import typing
 from collections import abc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from astrid_ml import types
+from astrid_ml import types as ours
 
 _KNOWN = {
     **{name: getattr(typing, name) for name in ("Annotated", "Any", "Literal", "Optional", "Union")},
     **{name: getattr(abc, name) for name in ("Collection", "Iterable", "Mapping", "Sequence")},
-    **{name: value for name, value in vars(types).items() if name[0].isupper()},
+    **{name: value for name, value in vars(ours).items() if name[0].isupper()},
     "Path": Path,
 }
 Fields = dict[str, tuple[Any, Any]]  # name -> annotation, default
@@ -137,3 +139,60 @@ def _plain(default: ast.expr | None) -> Any:
         return inspect.Parameter.empty if default is None else ast.literal_eval(default)
     except ValueError:
         return inspect.Parameter.empty
+
+
+def takes_text(target: str, name: str, several: bool = False) -> bool:
+    """Whether a class's field or argument is text, or several texts; choices of a Literal are not.
+
+    Args:
+        target: the class.
+        name: of the field.
+        several: ask for several texts alone.
+    """
+    return is_text(_hint_of(target, name), several)
+
+
+def may_be_text(target: str, name: str) -> bool:
+    """Whether a field or argument takes text, or does not say what it takes.
+
+    >>> [may_be_text("astrid_ml.splits.options.GroupSplit", name) for name in ("test", "nosuch")]
+    [False, True]
+    """
+    hint = _hint_of(target, name)
+    return hint is Any or is_text(hint)
+
+
+def _hint_of(target: str, name: str) -> Any:
+    """The annotation of a field or argument of a class; Any where it says none."""
+    written = written_fields(target)
+    if name in written:
+        return written[name][0]
+    module, _, kind = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), kind)
+        hints = typing.get_type_hints(found.__init__ if "__init__" in vars(found) else found)
+    except (
+        Exception,
+        SystemExit,
+    ):  # a module of a plugin runs its own code; whoever builds the class says what is wrong
+        return Any
+    return hints.get(name, Any)
+
+
+def is_text(hint: Any, several: bool = False) -> bool:
+    """Whether an annotation takes text, or several texts; choices of a Literal are not.
+
+    Args:
+        hint: an annotation.
+        several: ask for several texts alone.
+    """
+    origin = typing.get_origin(hint)
+    if origin is Annotated:
+        return is_text(typing.get_args(hint)[0], several)
+    if origin in (typing.Union, types.UnionType):
+        return any(is_text(part, several) for part in typing.get_args(hint))
+    if origin is Literal or origin is dict:
+        return False
+    if origin is not None and isinstance(origin, type) and issubclass(origin, typing.Sequence):
+        return any(is_text(part) for part in typing.get_args(hint))
+    return not several and (hint is str or (isinstance(hint, type) and issubclass(hint, Path)))

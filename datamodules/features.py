@@ -88,8 +88,8 @@ def check_columns(
             shown = ", ".join(sorted(set(there) - set(texts)))
             raise UserError(f"{group}.{key} among the columns of the samples: {shown}", ", ".join(unknown), fix)
         if "label" in names:
-            fix = f"leave label out of datamodule.{key}"
-            raise UserError(f"datamodule.{key} of columns that new samples have too", "label, which is learned", fix)
+            fix = f"leave label out of {group}.{key}"
+            raise UserError(f"{group}.{key} of columns that new samples have too", "label, which is learned", fix)
         if wrong := [name for name in names if name in texts]:
-            fix = f"leave {wrong[0]} out of datamodule.{key}"
-            raise UserError(f"datamodule.{key} of columns that hold numbers", ", ".join(wrong), fix)
+            fix = f"leave {wrong[0]} out of {group}.{key}"
+            raise UserError(f"{group}.{key} of columns that hold numbers", ", ".join(wrong), fix)

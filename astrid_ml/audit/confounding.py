@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.contracts.columns import Columns
+from astrid_ml.errors import UserError
 from astrid_ml.metrics.binary import average_precision, roc_auc
+from astrid_ml.nearest import missing
 from astrid_ml.splits.coded import Coded
 from astrid_ml.splits.groups import shared_out
 from astrid_ml.types import Floats, Folds, Ints, Share
 
 PARTS = 5
+USUAL = ("mission", "survey", "filter", "detector", "field", "source", "mjd")  # no kind of dataset has all of them
 
 
 @dataclass(frozen=True)
@@ -22,15 +25,29 @@ class Confounding:
     """Gradient boosting on metadata columns, judged out of fold: whole groups in five parts, whatever the run's split.
 
     Args:
-        columns: candidates; those present are used.
+        columns: of the usual ones those present are used; others must be there.
         alarm: ROC AUC from which the report warns.
     """
 
-    columns: tuple[str, ...] | list[str] = ("mission", "survey", "filter", "detector", "field", "source", "mjd")
+    columns: tuple[str, ...] | list[str] = USUAL
     alarm: Share = 0.7
 
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Columns that must be there: all, where they are not the usual ones."""
+        return () if tuple(self.columns) == USUAL else tuple(self.columns)
+
     def measure(self, index: Columns) -> dict[str, Any]:
-        """AUCPR and ROC AUC of the metadata beside the prevalence; ``why`` where it cannot be measured."""
+        """AUCPR and ROC AUC of the metadata beside the prevalence; ``why`` where it cannot be measured.
+
+        Raises:
+            UserError: a column that was chosen is not there, or is the label itself.
+        """
+        if absent := [name for name in self.chosen if name not in index]:
+            raise missing("audit.confounding.columns among the columns of the samples", absent, sorted(index.columns))
+        if "label" in self.chosen:
+            fix = "leave label out of audit.confounding.columns"
+            raise UserError("columns that may give the label away", "label itself", fix)
         if "label" not in index:
             return {"why": "there is no label"}
         labelled = index["label"].notna().to_numpy()

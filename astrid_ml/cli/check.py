@@ -5,48 +5,34 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, get_origin
 
 from astrid_ml.build import check_targets, plain, registry, resolve, targets
-from astrid_ml.cli.explain import placeholder
-from astrid_ml.cli.keys import Key, Keys
 from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.cli.verbs.keys import Key, Keys
+from astrid_ml.cli.verbs.misfit import LEFT_OUT, NO_EFFECT, NODE, Misfit, fix, got
 from astrid_ml.errors import UserError
-from astrid_ml.found import found
 from astrid_ml.identity import current
 from astrid_ml.inputs import Wrong, due_by, wrong_among
 from astrid_ml.nearest import nearest
 from astrid_ml.run.settings import PLAIN_NODES
-from astrid_ml.values import NAMED, TARGET, default_of, example_of, fields_of, fits, required, takes_any, words_of
+from astrid_ml.values import (
+    NAMED,
+    TARGET,
+    default_of,
+    example_of,
+    fields_of,
+    fits,
+    of_each,
+    required,
+    takes_any,
+    words_of,
+)
 from astrid_ml.written import written_fields
 
-LEFT_OUT = object()  # stands for a value that is not there
-NO_EFFECT = "no key, since no part of the command reads it"
-NODE = "no value of its own, but those of its keys"
 TOP = tuple(fields_of(PLAIN_NODES[""]))
 _REFERENCE = re.compile(r"\$\{([a-zA-Z_][\w.]*)\}")
-
-
-@dataclass(frozen=True)
-class Misfit:
-    """A value that is not what its field accepts.
-
-    Args:
-        key: as the user types it.
-        accepts: in words.
-        value: what stands there.
-        default: of the field; ``inspect.Parameter.empty`` for none.
-        example: a value that the field takes, as it is typed; empty where only an option makes one.
-    """
-
-    key: str
-    accepts: str
-    value: Any
-    default: Any
-    example: str = ""
 
 
 def check_early(cfg: Any, verb: Verb, keys: Keys) -> None:
@@ -115,8 +101,13 @@ def refuse(misfits: Iterable[Misfit], declared: Callable[[str], list[Key]]) -> N
         raise UserError(
             "; ".join(f"{misfit.key}: {misfit.accepts}" for misfit in unique[:3]),
             "; ".join(f"{misfit.key}{got(misfit)}" for misfit in unique[:3]),
-            "; ".join(fix(misfit, declared(misfit.key)) for misfit in unique[:3]),
+            "; ".join(fix(misfit, _declared(misfit.key, declared)) for misfit in unique[:3]),
         )
+
+
+def _declared(key: str, declared: Callable[[str], list[Key]]) -> list[Key]:
+    """The declarations of a key; of a name below a node that takes any, those of the node."""
+    return declared(key) or [known for known in declared(key.rpartition(".")[0]) if known.is_open]
 
 
 def left_empty(tree: Mapping[str, Any], declared: Callable[[str], list[Key]]) -> Iterator[Misfit]:
@@ -199,9 +190,8 @@ def _as_written(raw: Any, tree: Any, where: str) -> Iterator[Misfit]:
         fields = written_fields(str(tree.get(TARGET, "")))
         for name in [name for name in tree if name in fields]:
             hint, default = fields[str(name)]
-            if not any(targets(tree[name])) and not fits(tree[name], hint, resolve):
-                home = _home(raw.get(name), _joined(where, name))
-                yield Misfit(home, words_of(hint), tree[name], default, example_of(hint))
+            if not any(targets(tree[name])):
+                yield from _of_value(tree[name], hint, _home(raw.get(name), _joined(where, name)), default)
         for key, value in tree.items():
             yield from _as_written(raw.get(key), value, _joined(where, key))
     elif isinstance(tree, list) and isinstance(raw, list):
@@ -232,9 +222,18 @@ def _of_fields(
     if where not in PLAIN_NODES or TARGET not in node:
         yield from _names_apart(node, where, kind, hints)
     for name, value in node.items():
-        if name in hints and not fits(value, hints[name], resolve):
-            home = _home(raw.get(name), _joined(where, name))
-            yield Misfit(home, words_of(hints[name]), value, default_of(kind, name), example_of(hints[name]))
+        if name in hints:
+            yield from _of_value(value, hints[name], _home(raw.get(name), _joined(where, name)), default_of(kind, name))
+
+
+def _of_value(value: Any, hint: Any, key: str, default: Any) -> Iterator[Misfit]:
+    """The misfit of one field, if it is one; of names with a value each those whose value is wrong."""
+    each = of_each(hint)
+    if each is not None and isinstance(value, Mapping) and TARGET not in value:
+        for name, part in value.items():
+            yield from _of_value(part, each, f"{key}.{name}", inspect.Parameter.empty)
+    elif not fits(value, hint, resolve):
+        yield Misfit(key, words_of(hint), value, default, example_of(hint), hint)
 
 
 def _names_apart(
@@ -260,66 +259,3 @@ def _home(raw: Any, address: str) -> str:
 
 def _joined(where: str, key: object) -> str:
     return f"{where}.{key}" if where else str(key)
-
-
-def got(misfit: Misfit) -> str:
-    """What stands there, behind its key."""
-    value = misfit.value
-    if isinstance(value, str) and NAMED in misfit.accepts:
-        return f": {found(value)}"
-    if value is LEFT_OUT:
-        return " is left out"
-    described = isinstance(value, Mapping) and TARGET in value
-    return f": a {str(value[TARGET]).rpartition('.')[2]}" if described else f"={shown(value)}"
-
-
-def shown(value: Any) -> str:
-    """A value as it is typed, shortened."""
-    value = list(value) if isinstance(value, tuple) else value
-    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def as_typed(value: Any) -> str:
-    """A value as it is typed, without blanks; of a long list the first elements.
-
-    >>> as_typed([1024, 1024]), as_typed(None), as_typed(("a", "b")), as_typed({"t": 1})
-    ('[1024,1024]', 'null', '[a,b]', '{t: 1}')
-    """
-    if isinstance(value, list | tuple):
-        parts = [as_typed(part) for part in value]
-        return f"[{','.join(parts if sum(map(len, parts)) <= 60 else parts[:2])}]"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {as_typed(part)}' for key, part in value.items())}}}"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def fix(misfit: Misfit, declared: Sequence[Key]) -> str:
-    """What to type instead."""
-    value = misfit.value
-    if NODE in misfit.accepts:
-        return f"set one of its keys, {misfit.key}.KEY=VALUE"
-    if "no key of" in misfit.accepts or NO_EFFECT in misfit.accepts:
-        return f"leave out {misfit.key}"
-    if isinstance(value, str) and value and NAMED in misfit.accepts:
-        return f"check the path of {misfit.key}"
-    if value in ("", []) and (word := next((named for key in declared if (named := placeholder(key.comment))), "")):
-        return f"write {misfit.key}={word}"
-    if misfit.accepts.startswith("a list") and isinstance(value, str) and value.strip("[]"):
-        more = ",FOLDER" if any(key.comment.startswith("folders of") for key in declared) and "," not in value else ""
-        return f"write '{misfit.key}=[{shown(value.strip('[]'))}{more}]'"
-    if isinstance(value, Mapping) and TARGET in value:
-        return f"choose another option: {misfit.key}=NAME; --help lists them"
-    if isinstance(value, float) and value.is_integer() and "whole number" in misfit.accepts:
-        return f"write {misfit.key}={int(value)}"
-    usual = [key.value for key in declared if not isinstance(key.value, dict) and "${" not in str(key.value)]
-    if misfit.default is not inspect.Parameter.empty:
-        usual.append(misfit.default)
-    usual = [value for value in usual if value != "???" and value is not None]
-    example = as_typed(usual[0]) if usual else misfit.example
-    if not example and value in (None, LEFT_OUT):
-        word = next((named for key in declared if (named := placeholder(key.comment))), "VALUE")
-        return f"write {misfit.key}={word}"
-    if not example:
-        return f"choose another option: {misfit.key}=NAME; --help lists them"
-    return f"for instance {shlex.quote(f'{misfit.key}={example}')}"

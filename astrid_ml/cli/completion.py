@@ -12,9 +12,9 @@ from pathlib import Path
 
 from astrid_ml.cli.given import configuration_of
 from astrid_ml.cli.help import described, groups_of
-from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.overrides import choices_of, domain_of, slots_of
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
+from astrid_ml.cli.verbs.keys import Keys
 from astrid_ml.config import configuration, option_names
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder

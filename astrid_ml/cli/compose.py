@@ -9,14 +9,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.cli.check import check_early, check_values, shown
+from astrid_ml.cli.check import check_early, check_values
+from astrid_ml.cli.effects import check_effects, note_unused, refuse_twice, refuse_untaken
 from astrid_ml.cli.explain import explain, explain_before
 from astrid_ml.cli.given import flags_first, whole_flags
-from astrid_ml.cli.keys import keys_of
 from astrid_ml.cli.outputs import enter_job, folders_of_jobs, owned_output
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.typed import WORDS, check_typed, is_sweep, named
 from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.cli.verbs.keys import keys_of
+from astrid_ml.cli.verbs.misfit import shown
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
 from astrid_ml.progress import waiting
@@ -65,8 +67,7 @@ def work_begins() -> None:
 def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
     """The jobs of a verb. What a job holds must go to other processes: launchers send it there."""
     words = named(whole_flags(arguments), WORDS.get(verb.config, ()))
-    check_typed(words, verb, conf)
-    overrides = rewrite(words, verb.config, conf)
+    overrides = _for_hydra(words, verb, conf)
     of_its_own, more = folders_of_jobs(overrides, verb, conf)
     command: Callable[[Any], int] = importlib.import_module(f"astrid_ml.cli.{verb.module}").command
     import hydra
@@ -81,7 +82,7 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
         # Lightning starts further DDP processes from sys.argv: give it back what the user typed.
         with _argv(relaunch_arguments(original, verb.name, arguments)):
             try:
-                refuse_own_trust(cfg, words)
+                _refuse_first(cfg, words)
                 if of_its_own:
                     enter_job(cfg)
                 settle_given(cfg, conf)
@@ -113,6 +114,26 @@ def _run(verb: Verb, arguments: Sequence[str], conf: Folder) -> int:
                 raise
             raise explained from error
     return max(_codes, default=0)
+
+
+def _for_hydra(words: Sequence[str], verb: Verb, conf: Folder) -> list[str]:
+    """The words as Hydra reads them, where each can mean something and has an effect."""
+    check_typed(words, verb, conf)
+    check_effects(words, verb, conf)
+    overrides = rewrite(words, verb.config, conf)
+    refuse_twice(words, overrides)
+    note_unused(words, verb)
+    return overrides
+
+
+def _refuse_first(cfg: Any, words: Sequence[str]) -> None:
+    """What the words cannot do to the configuration that they compose."""
+    from omegaconf import OmegaConf
+
+    refuse_own_trust(cfg, words)
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(raw, dict)
+    refuse_untaken({str(key): value for key, value in raw.items()}, words)
 
 
 def _look_at_jobs(overrides: Sequence[str], verb: Verb, conf: Folder, words: Sequence[str]) -> None:

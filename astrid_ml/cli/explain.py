@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from astrid_ml.cli.keys import Keys, keys_of
 from astrid_ml.cli.overrides import typed_group, unknown_key
 from astrid_ml.cli.typed import WORDS
 from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.cli.verbs.keys import Keys, keys_of
+from astrid_ml.cli.verbs.misfit import placeholder
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
@@ -16,13 +17,6 @@ from astrid_ml.nearest import nearest
 from astrid_ml.typed_values import unreadable
 
 _AVAILABLE = re.compile(r"Available options in '[^']*':\n(.*?)(?:\nConfig search path|\Z)", re.DOTALL)
-# How a comment of the configuration begins -> what stands for the value in a message.
-_PLACEHOLDERS = (
-    (re.compile(r"files? (or|and) folders?"), "FILE_OR_FOLDER"),
-    (re.compile(r"folders"), "'[FOLDER,FOLDER]'"),
-    (re.compile(r"file"), "FILE"),
-    (re.compile(r"folder"), "FOLDER"),
-)
 
 
 def explain(error: Exception, conf: Folder, verb: Verb, words: Sequence[str] = ()) -> UserError | None:
@@ -107,15 +101,6 @@ def missing_key(key: str, conf: Folder, verb: Verb) -> UserError:
     return UserError(f"{typed}={value}", "nothing", f"add {typed}={value}; see astrid {verb.name} --help")
 
 
-def placeholder(comment: str) -> str:
-    """What stands for a value, by the comment of its key; empty where the comment does not say.
-
-    >>> placeholder("file: checkpoints/best.ckpt of a run"), placeholder("of the network")
-    ('FILE', '')
-    """
-    return next((name for kind, name in _PLACEHOLDERS if kind.match(comment)), "")
-
-
 def _missing_option(name: str, text: str, conf: Folder, verb: Verb) -> UserError:
     group, _, option = name.rpartition("/")
     while "/" in group and not (conf / group).is_dir() and not group.startswith("hydra"):  # a path was given
@@ -175,7 +160,7 @@ def _unresolved(error: Exception, conf: Folder, verb: Verb, words: Sequence[str]
 def _several(text: str, conf: Folder, verb: Verb) -> UserError:
     """``seed=1,2`` without ``-m``."""
     found = re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", text)
-    key, value = (found.group(1), found.group(2)) if found else ("key", "a,b")
+    key, value = (found.group(1).lstrip("+"), found.group(2)) if found else ("key", "a,b")
     fix = f"sweep over them: astrid {verb.name} -m {key}={value}"
     usual = [known.value for known in keys_of(verb.config, conf)[key]]
     if usual and isinstance(usual[0], float) and re.fullmatch(r"-?\d+,\d+", value):

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import conf_folder
-from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.typed import keys_of_place
+from astrid_ml.cli.verbs.keys import Keys
 from astrid_ml.config import configuration, folder_of, option_names
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.installed import shadowed, sound
-from astrid_ml.layers import Layers
+from astrid_ml.layers import Folder, Layers
 from astrid_ml.nearest import nearest
 from astrid_ml.option_files import fault_of, misplaced, yaml_files
 from astrid_ml.typed_values import elements_of
@@ -183,6 +183,32 @@ def option_by_value(key: str, words: Sequence[str], keys: Keys, domain: str | No
     homes = slots.glob("*") if domain and "preprocessing" in keys.groups else ()
     able += [f"preprocessing/{slot.name}" for slot in homes if slot.is_dir() and value in option_names(slot)]
     return f"{able[0]}={value}" if len(able) == 1 else ""
+
+
+def refuse_dotted(key: str, value: str, conf: Folder, domain: str | None) -> None:
+    """Refuse a choice of an option that was typed as a key: ``preprocessing.subtract=zogy``, ``hydra.launcher=joblib``.
+
+    Args:
+        key: as it was typed.
+        value: its value.
+        conf: the folder of the configuration.
+        domain: the pipeline in use.
+
+    Raises:
+        UserError: writes it with ``/``.
+    """
+    first, _, rest = key.partition(".")
+    if not re.fullmatch(r"[A-Za-z_]\w*", value) or value.lower() in ("null", "none", "true", "false") or not rest:
+        return
+    slot = rest.removeprefix(f"{domain}.")
+    group = f"preprocessing/{domain}/{slot}" if first == "preprocessing" else key.replace(".", "/")
+    shown = f"preprocessing/{slot}" if first == "preprocessing" else group
+    if key in ("hydra.launcher", "hydra.sweeper") or ("." not in slot and (conf / group).is_dir()):
+        options = option_names(conf / group) if (conf / group).is_dir() else []
+        near = nearest(value, options) if options and value not in options else ""
+        meant = near.removeprefix("did you mean ").removesuffix("?") if near else value
+        known = f": one of {', '.join(options)}" if options else "=NAME, an option of Hydra's"
+        raise UserError(f"{shown}{known}", f"{key}={value}", f"write {shown}={meant}, with /")
 
 
 def unknown_of_hydra(key: str, name: str) -> UserError | None:

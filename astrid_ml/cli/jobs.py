@@ -16,9 +16,9 @@ from astrid_ml.build import plain
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.cli.check import check_early, check_values
 from astrid_ml.cli.given import given_folders
-from astrid_ml.cli.keys import keys_of
 from astrid_ml.cli.typed import overrides_of
 from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.cli.verbs.keys import keys_of
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
 from astrid_ml.files import write_json
@@ -86,6 +86,8 @@ def jobs_to_look_at(overrides: Sequence[str]) -> Iterator[list[str]]:
         return
     fixed = [str(word.input_line) for word in parsed if not word.is_sweep_override()]
     values = [[f"{word.get_key_element()}={value}" for value in word.sweep_string_iterator()] for word in swept]
+    for choices in values:
+        refuse_repeated(choices)
     first = [choices[0] for choices in values if choices]
     if not swept:  # a sweep of one job
         yield fixed
@@ -96,6 +98,21 @@ def jobs_to_look_at(overrides: Sequence[str]) -> Iterator[list[str]]:
             if tuple(job) not in told:
                 told.add(tuple(job))
                 yield job
+
+
+def refuse_repeated(choices: Sequence[str]) -> None:
+    """Refuse a sweep that would do the same job twice.
+
+    Args:
+        choices: ``seed=1``, ``seed=2`` and so on.
+
+    Raises:
+        UserError: one stands there twice.
+    """
+    if twice := [choice for number, choice in enumerate(choices) if choice in choices[:number]]:
+        key = twice[0].partition("=")[0]
+        once = ",".join(choice.partition("=")[2] for choice in dict.fromkeys(choices))
+        raise UserError(f"each value of {key} once in a sweep", f"{twice[0]} twice", f"write -m {key}={once}")
 
 
 def record_failed_job(config: Any, error: Exception) -> None:

@@ -6,6 +6,7 @@ Exit codes: 0 all done; 1 ran, but units or jobs failed; 2 the user's mistake; 1
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -54,13 +55,13 @@ def run(arguments: Sequence[str], aloud: bool = False) -> int:
         try:
             return _dispatch(list(arguments), aloud)
         except BaseException as error:
-            code = _code_of(error)
+            code = _code_of(error, arguments)
             if code == MISTAKE:
                 made.remove_empty()
             return code
 
 
-def _code_of(error: BaseException) -> int:
+def _code_of(error: BaseException, arguments: Sequence[str]) -> int:
     """Say what ended a command and give its exit code; an error of ours goes on as it is."""
     if asked() or isinstance(error, KeyboardInterrupt):
         ignore_signals()  # what the signal asked for is done
@@ -73,12 +74,30 @@ def _code_of(error: BaseException) -> int:
         return FAILED
     told = error if isinstance(error, UserError) else of_the_machine(error)
     if told is None:
+        if of_a_guest(error, arguments):
+            return FAILED
         if rank:
             print(f"astrid: {rank} ends with {type(error).__name__}", file=sys.stderr, flush=True)
         raise error
     said = f"astrid: expected {told.expected}\n        got {told.got}\n        {told.fix}"
     print(printable(f"astrid: {rank}: {told}" if rank else said), file=sys.stderr, flush=True)
     return MISTAKE
+
+
+def of_a_guest(error: BaseException, arguments: Sequence[str]) -> bool:
+    """Print an error that arose in a class of a plugin or of the user's own, and name that class; False for others."""
+    import traceback
+
+    from astrid_ml.installed import guest_of
+
+    trusted = [word.partition("=")[2].strip("[]") for word in arguments if word.lstrip("+").startswith("trust=")]
+    name = guest_of(error, ",".join(trusted).split(","))
+    if name:
+        traceback.print_exception(error)
+        got = f"{type(error).__name__}: {error}"
+        said = f"astrid: expected {name} to end without an error\n        got {got}\n        repair it there: astrid"
+        print(printable(f"{said} only called it"), file=sys.stderr, flush=True)
+    return bool(name)
 
 
 def _interrupted() -> int:
@@ -141,6 +160,9 @@ def _dispatch(arguments: list[str], aloud: bool) -> int:
         return DONE
     verbs = all_verbs(conf)
     name, rest = arguments[0], arguments[1:]
+    if name.startswith("-") and (typed := [word for word in rest if word in verbs]):
+        words = [typed[0], *(word for word in arguments if word != typed[0])]
+        raise UserError("astrid VERB ..., flags behind the verb", name, f"write astrid {shlex.join(words)}")
     if name not in verbs:
         from astrid_ml.nearest import nearest
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.cli.keys import Keys, keys_of
 from astrid_ml.cli.typed import is_sweep, overrides_of
 from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.cli.verbs.keys import Keys, keys_of
 from astrid_ml.errors import UserError
 from astrid_ml.found import NOT_DATA, held, kind_at, of_others
 from astrid_ml.layers import Folder

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from astrid_ml.cli.given import key_by_value, option_by_value, shorter_or_longer, takes, unknown_of_hydra
-from astrid_ml.cli.keys import FORMER, Keys, keys_of, overridden
+from astrid_ml.cli.given import key_by_value, option_by_value, refuse_dotted, shorter_or_longer, takes, unknown_of_hydra
 from astrid_ml.cli.typed import is_sweep
+from astrid_ml.cli.verbs.keys import FORMER, Keys, keys_of, overridden
 from astrid_ml.config import option_names, refuse_no_name
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
@@ -64,13 +64,11 @@ class _Rewriter:
         if "/" in key or "@" in key:
             return argument
         key = self._present_name(key)
-        if key in ("hydra.launcher", "hydra.sweeper") and not value.startswith("{"):
-            group = key.replace(".", "/")
-            raise UserError(f"{group}=NAME, an option of Hydra's", argument, f"write {group}={value}")
         if plus and re.fullmatch(r"hydra\.(run|sweep|job)\.\w+", key) and (wrong := unknown_of_hydra(key, self.verb)):
             raise wrong
         if not plus and (self.conf / key).is_dir():
             return f"{key}={self._option(key, value)}"
+        refuse_dotted(key, value, self.conf, self.domain)
         node = self.keys.path_of_node(key)
         if node is not None and not value.startswith("{"):
             return f"{plus}{node}={self._places(node, value)}"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import conf_folder, plain
-from astrid_ml.cli.keys import Keys, keys_of
 from astrid_ml.cli.outputs import changes, owned_output, settings_of, whole_places
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
+from astrid_ml.cli.verbs.keys import Keys, keys_of
 from astrid_ml.errors import UserError
 from astrid_ml.files import discard, write_json
 from astrid_ml.found import found

@@ -1,4 +1,4 @@
-"""What can be said of the words of a command line before anything reads them: flags, missing ``=``, lost effects."""
+"""What can be said of the words of a command line before anything reads them: flags, missing ``=``, bare words."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from astrid_ml.cli.keys import Keys, keys_of
 from astrid_ml.cli.verbs.catalogue import Verb
+from astrid_ml.cli.verbs.keys import Keys, keys_of
 from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 from astrid_ml.found import kind_at
 from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
-from astrid_ml.ranks import first_process
 
 # Hydra's flags; those that take a value behind a blank.
 FLAGS = (
@@ -42,8 +41,6 @@ _ONE_OF = ("--multirun", "--run", "--cfg", "--info")
 _SHOWN = ("job", "hydra", "all")
 _OPTION_OF_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _KEY = re.compile(r"[+~]{0,2}[A-Za-z_$][\w.$:/@{}-]*")
-# Keys that say how raw files become a dataset, of which there is one already where dataset= is given.
-_BEFORE_DATASET = re.compile(r"(paths\.raw|data\.seed|max_failed|hash_inputs|simulate\.\S+|label\.\S+)")
 
 
 # Verbs whose first words may be typed without their keys.
@@ -101,7 +98,7 @@ def check_typed(arguments: Sequence[str], verb: Verb, conf: Folder) -> None:
 
     Raises:
         UserError: an unknown flag, flags that do not go together,
-            a word without ``=``, a group left out that a run needs, a key without effect.
+            a word without ``=``, a group left out that a run needs.
     """
     for word in arguments:
         if word.startswith("-"):
@@ -114,8 +111,6 @@ def check_typed(arguments: Sequence[str], verb: Verb, conf: Folder) -> None:
             raise UserError("key=value as one word", f"{before} {word}", f"no blanks around the =: write {typed}")
     for word in words:
         check_word(word, verb, conf, words)
-    given = dict(word.lstrip("+").split("=", 1) for word in words if "=" in word)
-    check_effects(given, is_sweep(arguments), verb, conf)
 
 
 def check_flag(word: str) -> None:
@@ -274,36 +269,3 @@ def _as_typed(key: str, places: Sequence[str], several: bool) -> str:
     """``input=a``, or ``'input=[a,b]'``; of more places than the key takes the first."""
     whole = f"[{','.join(places)}]" if several and (len(places) > 1 or key == "runs") else places[0]
     return shlex.quote(f"{key}={whole}")
-
-
-def check_effects(given: dict[str, str], sweep: bool, verb: Verb, conf: Folder) -> None:
-    """Refuse a key that would change nothing, given the others."""
-    if verb.name == "train" and given.get("dry_run", "false").lower() == "true":
-        fix = "write astrid prepare ... dry_run=true; --cfg job shows the configuration of a training"
-        raise UserError("a key that astrid train knows", "dry_run=true, which is for astrid prepare", fix)
-    if verb.name == "prepare" and given.get("output_dir", "null") != "null" and "export" not in given:
-        fix = "leave out output_dir; the dataset goes to paths.data=FOLDER"
-        raise UserError("output_dir= beside export=", f"output_dir={given['output_dir']} alone", fix)
-    for name, ours in (("hydra.run.dir", "paths.run_dir"), ("hydra.sweep.dir", "paths.sweep_dir")):
-        # Lightning starts further processes of a training with Hydra's own key
-        if first_process() and name in given and ours in keys_of(verb.config, conf).found:
-            fix = f"write {ours}={given[name]}"
-            raise UserError(f"{ours}= for the folder of results", f"{name}={given[name]}", fix)
-    if sweep and "paths.run_dir" in given:
-        fix = "write paths.sweep_dir=FOLDER: the jobs lie in FOLDER/0, FOLDER/1 and so on"
-        raise UserError("paths.sweep_dir= for the folder of a sweep", f"paths.run_dir={given['paths.run_dir']}", fix)
-    if not sweep and "paths.sweep_dir" in given:
-        fix = "write paths.run_dir=FOLDER, or add -m for a sweep"
-        raise UserError("paths.run_dir= for the folder of a run", f"paths.sweep_dir={given['paths.sweep_dir']}", fix)
-    if given.get("dataset", "null") not in ("null", ""):
-        lost = [key for key in given if _BEFORE_DATASET.fullmatch(key)]
-        _refuse_lost(lost, given, f"dataset={given['dataset']}, which is prepared already")
-    elif given.get("paths.raw", "null") not in ("null", ""):
-        lost = [key for key in given if key.startswith("simulate.")]
-        _refuse_lost(lost, given, f"paths.raw={given['paths.raw']}, so that nothing is simulated")
-
-
-def _refuse_lost(lost: Sequence[str], given: dict[str, str], beside: str) -> None:
-    if lost:
-        named = ", ".join(f"{key}={given[key]}" for key in lost)
-        raise UserError(f"keys that have an effect beside {beside}", named, f"leave out {' and '.join(lost)}")

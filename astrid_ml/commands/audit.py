@@ -9,6 +9,7 @@ from typing import Any
 from astrid_ml.audit.audit import Audit
 from astrid_ml.contracts.columns import columns_of
 from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
+from astrid_ml.errors import UserError
 from astrid_ml.files import write_json
 from astrid_ml.splits.plan import Split, index_for, planned
 
@@ -20,7 +21,7 @@ class AuditCommand:
     Args:
         dataset: the prepared dataset.
         split: how it would be split.
-        audit: the checks; a leak is reported, not raised.
+        audit: the checks; a leak is reported, and the command fails by it unless the mode is ``warn``.
         output_dir: gets ``audit.json``; null prints only.
     """
 
@@ -29,8 +30,12 @@ class AuditCommand:
     audit: Audit
     output_dir: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.audit.mode == "off":
+            raise UserError("audit=fail or warn: the checks are what astrid audit does", "off", "write audit=warn")
+
     def run(self) -> dict[str, Any]:
-        """Check and print; ``failed`` is the number of findings."""
+        """Check and print; ``failed`` is the number of findings, which the mode ``warn`` forgives."""
         source = PreparedDataset(self.dataset)
         plan = planned(self.split, index_for(self.split, source))
         result = replace(self.audit, mode="warn").run(source, plan)
@@ -46,4 +51,7 @@ class AuditCommand:
             folder = Path(self.output_dir)
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "audit.json", content)
-        return summary | {"confounding": result.confounding, "failed": len(result.findings)}
+        return summary | {
+            "confounding": result.confounding,
+            "failed": len(result.findings) if self.audit.mode == "fail" else 0,
+        }

@@ -54,21 +54,27 @@ class CroissantCommand:
             if not (path / "dataset.json").is_file() and (path / TABLE).is_file():
                 write_table_croissant(path / TABLE, provenance=self.provenance)
             else:
-                splits = None if self.splits is None else _splits(self.splits)
+                splits = None if self.splits is None else _splits(self.splits, path)
                 write_croissant(path, splits=splits, provenance=self.provenance)
         wrong = check_croissant(file)
         return {"croissant": str(file), "written": write, "failed": len(wrong), "wrong": wrong}
 
 
-def _splits(path: str) -> pd.DataFrame:
+def _splits(path: str, dataset: Path) -> pd.DataFrame:
     """The table of a split.
 
     Raises:
-        UserError: it is no parquet table.
+        UserError: it is no parquet table, or no split of the samples of this dataset.
     """
+    from astrid_ml.dataset.prepared import PreparedDataset
+    from astrid_ml.splits.plan import fault_of_round
     from astrid_ml.table_files import read_parquet
 
+    fix = "give RUN/splits/*.parquet of a run on this dataset"
     try:
-        return read_parquet(path)
+        table = read_parquet(path)
     except (ValueError, OSError) as error:
-        raise UserError("splits=FILE.parquet with id and fold", found(path), "give RUN/splits/*.parquet") from error
+        raise UserError("splits=FILE.parquet with id and fold", found(path), fix) from error
+    if fault := fault_of_round(table, PreparedDataset(dataset).by_column["id"].astype(str)):
+        raise UserError(f"splits=FILE.parquet with {fault[0]}", f"{fault[1]} at {path}", fix)
+    return table

@@ -1,4 +1,4 @@
-"""``astrid new dataset|step|model|split|experiment NAME``: a small package of your own that works, with its test."""
+"""``astrid new WHAT NAME``: a small package of your own that works, with its test."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class NewCommand:
     """Write a package with one part of your own.
 
     Args:
-        what: dataset, step, model, split or experiment.
+        what: dataset, step, model, split, executor or experiment.
         name: of the package, its folder and its option: small letters, digits and ``_``.
         output_dir: folder that gets the folder ``name``; nothing in it is changed.
     """

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 
@@ -30,6 +30,9 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import write_text
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.found import found
+from astrid_ml.nearest import nearest
+from astrid_ml.types import Shaped
+from astrid_ml.values import fields_of, fits, words_of
 
 PARQUET, NUMPY = "application/x-parquet", "application/x-numpy"
 # Tables that a domain may leave beside the index.
@@ -43,6 +46,7 @@ EXTRA_WORDS = {
         references={"sample": ("index", "id")},
     ),
 }
+_DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 NOT_DECLARED = "Neither its licence nor a date of publication was declared: datePublished is that of the format."
 
 
@@ -64,8 +68,8 @@ class Provenance:
     license: str = "Not stated: the terms of the raw files apply"
     cite_as: str = "Cite the sources of the raw files, and astrid_ml, with which they were prepared"
     url: str = ""
-    date_published: str = "2026-11-21"
-    version: str = "1.0.0"
+    date_published: Annotated[str, Shaped(_DATE, "a date as 2026-12-01")] = "2026-11-21"
+    version: Annotated[str, Shaped(r"\d+\.\d+\.\d+", "major.minor.patch, as 1.0.0")] = "1.0.0"
     creators: tuple[str, ...] = ()
 
 
@@ -238,8 +242,19 @@ def _declared(provenance: Provenance | Mapping[str, Any] | None) -> Provenance:
     known = [item.name for item in fields(Provenance)]
     unknown = sorted(set(provenance) - set(known))
     if unknown:
-        raise UserError(f"provenance of {', '.join(known)}", ", ".join(unknown), "remove or rename them")
-    return Provenance(**provenance)
+        fix = " ".join(near for name in unknown if (near := nearest(name, known))) or "remove or rename them"
+        raise UserError(f"provenance of {', '.join(known)}", ", ".join(unknown), fix)
+    told: dict[str, Any] = {
+        name: str(value) if isinstance(value, int | float) else value for name, value in provenance.items()
+    }
+    for name, hint in fields_of(Provenance).items():
+        if name in told and not fits(told[name], hint, None) and (hint, told[name]) != (str, ""):
+            example = getattr(Provenance, name) if name in ("date_published", "version") else "TEXT"
+            fix = f"for instance provenance.{name}={example}"
+            if name == "creators" and isinstance(told[name], str):
+                fix = f"write 'provenance.creators=[{told[name]}]'"
+            raise UserError(f"provenance.{name}: {words_of(hint)}", f"provenance.{name}={told[name]}", fix)
+    return Provenance(**told)
 
 
 def _describe(dataset: PreparedDataset, declared: Provenance) -> str:

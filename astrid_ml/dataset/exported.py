@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.dataset.prepared import PreparedDataset
-from astrid_ml.errors import UserError
+from astrid_ml.errors import MissingNameError, UserError
 from astrid_ml.files import whole, write_text
 from astrid_ml.sky import healpix
 from astrid_ml.types import Array, Ints
@@ -20,6 +20,7 @@ from astrid_ml.types import Array, Ints
 BATCH = 512  # samples that are held at a time
 MOST_ROWS = 50_000  # of a tile of HATS
 DEEPEST, FINEST = 12, 29  # orders of its tiles, and of the column _healpix_29
+USUAL = "stamps"  # the kind of array that is exported unless another is named
 _PLACES = ("array", "row")  # columns that say where a sample lies in the dataset
 
 
@@ -59,7 +60,9 @@ def same_sizes(dataset: PreparedDataset, kind: str) -> list[SameSize]:
     for name, rows in places.items():
         try:
             shape = tuple(int(size) for size in dataset.shard(name, kind).shape[1:])
-        except KeyError:
+        except MissingNameError as error:
+            if kind != USUAL:
+                raise UserError(f"array={error.expected}", f"array={kind}", error.fix) from error
             shape = ()
         if len(shape) != 3 or shape[0] != len(dataset.channels):
             fix = "give a dataset of real/bogus stamps"

@@ -21,9 +21,10 @@ from astrid_ml.evaluation.calibration import (
     joined_probability,
 )
 from astrid_ml.evaluation.choice import fit_calibration
-from astrid_ml.evaluation.prior import ASSUMED, ChoosesAtPrevalence, Prior, joined_share, moved, moved_odds, share_of
+from astrid_ml.evaluation.prior import ASSUMED, ChoosesAtPrevalence, Prior, joined_share, moved, moved_odds
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.binary import steps
+from astrid_ml.typed_values import share_of
 from astrid_ml.types import Floats, Range
 
 

@@ -63,7 +63,9 @@ def publish(
         made = write_index(pipeline, folders, labeller, work / INDEX)
         if made is None:
             drops = [drop["reason"] for _, summary in finished for drop in summary["drops"]]
-            raise UserError("at least one usable sample", in_words(drops), "see the reasons, and check paths.raw")
+            fix = "look at the raw files" if drops else "give more raw files, or simulate more of them"
+            got = in_words(drops) if drops else "raw files that hold none"
+            raise UserError("at least one usable sample", got, fix)
         index = made.index
         used = different(index, "array")
         for job, summary in finished:

@@ -36,9 +36,8 @@ from astrid_ml.executors.contract import Executor
 from astrid_ml.models.tasks.task import Task
 from astrid_ml.nearest import nearest
 from astrid_ml.pipeline.contract import check_pipeline
-from astrid_ml.run.raw import refuse_store_of_raw, refuse_without_room
+from astrid_ml.run.raw import refuse_few, refuse_store_of_raw, refuse_without_room
 from astrid_ml.run.trial import check_task, try_batch
-from astrid_ml.splits.folds import FOLDS
 from astrid_ml.splits.plan import Split
 
 _REFUSALS = (TypeError, ValueError, ZeroDivisionError)
@@ -59,7 +58,7 @@ def check_parts(config: dict[str, Any]) -> None:
     check_preparation(pipeline, labeller, build(config["executor"], trust), known)
     split = build(config["split"], trust)
     check_part(split, Split, "split=")
-    check_enough(simulator_of(config))
+    refuse_few(config)
     check_first(split, known)
     datamodule, judge = build(config["datamodule"], trust), build(config["evaluation"], trust)
     check_part(judge, Judge, "evaluation=")
@@ -71,7 +70,7 @@ def check_parts(config: dict[str, Any]) -> None:
     check_sizes(pipeline, datamodule)
     check_sizes(simulator_of(config), datamodule)
     check_channels(pipeline, datamodule)
-    check_features(config, pipeline, datamodule, split)
+    check_features(config, pipeline, datamodule=datamodule, split=split, audit=build(config["audit"], trust))
     with torch.random.fork_rng(devices=[]):  # the run's own weights come from its seed alone
         task, loss = build(config["model"]["task"], trust), build(config.get("loss"), trust)
         check_purposes(task, judge, loss if "loss" in config["model"]["task"] else None)
@@ -97,7 +96,7 @@ def check_device(trainer: dict[str, Any]) -> None:
         raise UserError(
             f"trainer.accelerator={name} with {wanted} device(s)",
             f"{count} here",
-            "choose trainer=cpu" if not count else f"set trainer.devices={count}",
+            f"set trainer.devices={count}" if count else "leave out trainer.accelerator, or choose trainer=cpu",
         )
 
 
@@ -176,17 +175,6 @@ def simulator_of(config: dict[str, Any]) -> Any:
     return build(config["simulate"], config.get("trust", []))
 
 
-def check_enough(simulator: Any) -> None:
-    """Refuse a simulation of fewer exposures, pairs or objects than there are sets to share them out to."""
-    n = getattr(simulator, "n", None)
-    if n is not None and n < len(FOLDS):
-        raise UserError(
-            f"simulate.n of at least {len(FOLDS)}, for {' and '.join(FOLDS)}",
-            f"simulate.n={n}",
-            "leave out simulate.n, or give more",
-        )
-
-
 def check_first(part: object, known: Mapping[str, Collection[str]]) -> None:
     """Let a part refuse what it can without samples."""
     if isinstance(part, ChecksFirst):
@@ -235,26 +223,31 @@ def check_channels(pipeline: DomainPipeline, datamodule: object) -> None:
         raise UserError(f"channels.names among {', '.join(there)}, which the pipeline cuts", ", ".join(unknown), fix)
 
 
-def check_features(config: dict[str, Any], pipeline: DomainPipeline, datamodule: object, split: object = None) -> None:
-    """Refuse columns that the samples will not have: those of a dataset are read, others are told by classes."""
-    numbers = datamodule.column_keys if isinstance(datamodule, NamesColumns) else {}
-    of_split = split.column_keys if isinstance(split, NamesColumns) else {}
-    if not any([*numbers.values(), *of_split.values()]):
+def check_features(config: dict[str, Any], pipeline: DomainPipeline, **parts: object) -> None:
+    """Refuse columns that the samples will not have: those of a dataset are read, others are told by classes.
+
+    Args:
+        config: of the training.
+        pipeline: that makes the samples.
+        parts: group -> its part; those that name columns are looked at.
+    """
+    named = {group: part.column_keys for group, part in parts.items() if isinstance(part, NamesColumns)}
+    if not any(names for keys in named.values() for names in keys.values()):
         return
     if config.get("dataset"):
         folder = Path(config["dataset"])
         if domain_of_dataset(folder) == type(pipeline).domain:  # another one is told when it is opened
             there, texts = columns_in(folder / INDEX)
-            check_columns(numbers, there, texts)
-            check_columns(of_split, there, group="split")
+            for group, keys in named.items():
+                check_columns(keys, there, texts if group == "datamodule" else (), group)
         return
     labeller, simulator = build(config.get("label"), config.get("trust", [])), simulator_of(config)
     if labeller is not None and not type(labeller).__module__.startswith("astrid_ml."):
         return  # it may add columns of its own
     told = [part.column_names() for part in (pipeline, simulator) if isinstance(part, TellsColumns)]
     for names in [names for names in told if names is not None][:1]:
-        check_columns(numbers, names)
-        check_columns(of_split, names, group="split")
+        for group, keys in named.items():
+            check_columns(keys, names, group=group)
 
 
 def check_purposes(task: object, judge: object, loss: object | None) -> None:

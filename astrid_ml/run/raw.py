@@ -16,6 +16,7 @@ from astrid_ml.fingerprint import fingerprint
 from astrid_ml.found import found
 
 MARK, DEEPEST = "simulated.json", 3  # what a simulation leaves beside its files, and how far above it is looked for
+SETS = 3  # train, val, test
 
 
 def raw_paths(config: dict[str, Any]) -> list[Path]:
@@ -33,6 +34,19 @@ def raw_paths(config: dict[str, Any]) -> list[Path]:
     if absent:
         raise UserError("paths.raw that exists", ", ".join(absent[:3]), "check the path")
     return paths
+
+
+def refuse_few(config: Mapping[str, Any]) -> None:
+    """Refuse a simulation of fewer exposures, pairs or objects than there are sets to share them out to.
+
+    Raises:
+        UserError: says how many there must be.
+    """
+    simulated = config.get("simulate") if not config.get("dataset") and config["paths"]["raw"] is None else None
+    n = simulated.get("n") if isinstance(simulated, Mapping) else None
+    if isinstance(n, int) and n < SETS:
+        got, fix = f"simulate.n={n}", "leave out simulate.n, or give more"
+        raise UserError(f"simulate.n of at least {SETS}, for train and val and test", got, fix)
 
 
 def refuse_without_raw(config: Mapping[str, Any]) -> None:

@@ -151,7 +151,7 @@ def planned(split: Split, index: Any) -> SplitPlan:
         )
     known = index["id"].astype(str)
     for number, table in enumerate(plan.rounds):
-        fault = _fault_of_round(table, known)
+        fault = fault_of_round(table, known)
         if fault is not None:
             place = f" in round {number}" if len(plan.rounds) > 1 else ""
             raise ContractError(fault[0], f"{fault[1]}{place} from {called(split)}", fault[2])
@@ -177,8 +177,13 @@ def planned_for_training(split: Split, index: Any) -> SplitPlan:
     return plan
 
 
-def _fault_of_round(table: Any, known: pd.Series) -> tuple[str, str, str] | None:
-    """What is wrong with one round, in three parts."""
+def fault_of_round(table: Any, known: pd.Series) -> tuple[str, str, str] | None:
+    """What is wrong with one round, in three parts: expected, got, fix; None where nothing is.
+
+    Args:
+        table: columns ``id`` and ``fold``.
+        known: the ids of the index.
+    """
     folds = ", ".join((*FOLDS, UNUSED))
     if not isinstance(table, pd.DataFrame) or not {"id", "fold"} <= set(table.columns):
         columns = f" with {', '.join(map(str, table.columns[:6]))}" if isinstance(table, pd.DataFrame) else ""

@@ -117,6 +117,11 @@ class ImportWeightsCommand:
     variant: Literal["d6_m7", "d6_m9"]
     ckpt_path: str
 
+    def __post_init__(self) -> None:
+        if not str(self.ckpt_path).endswith(".ckpt"):
+            fix = f"write ckpt_path={Path(str(self.ckpt_path)).with_suffix('.ckpt')}"
+            raise UserError("ckpt_path=FILE.ckpt to be written", str(self.ckpt_path), fix)
+
     def _nodes(self) -> dict[str, Any]:
         """The configuration that the checkpoint carries."""
         config = plain(

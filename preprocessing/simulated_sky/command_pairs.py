@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 from astropy.io import fits
 
-from astrid_ml.errors import UserError
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.seeded import seeded
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
 from astrid_ml.progress import bar
-from astrid_ml.types import Count, InUnits, Length, NonNegative, Ordered, Positive, Share
+from astrid_ml.types import Count, InUnits, Length, NonNegative, Ordered, Positive, Range, Share
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class SimulatePairs:
     domain: ClassVar[str] = "differencing"
 
     n: Count = 20
-    shape: Annotated[Sequence[Count], Length(2), InUnits("px")] = (1024, 1024)
+    shape: Annotated[Sequence[int], Length(2), Range(64), InUnits("px")] = (1024, 1024)
     fwhm: Annotated[Sequence[Positive], Length(2), InUnits("px")] = (3.4, 2.6)
     flux_ratio: Positive = 1.25
     shift: Annotated[Sequence[float], Length(2), InUnits("px")] = (0.37, -0.21)
@@ -57,12 +56,6 @@ class SimulatePairs:
 
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write ``pair_<i>_{science,reference}.fits`` (image, PSF), ``pair_<i>_truth.csv`` and ``manifest.csv``."""
-        if self.n < 1 or len(self.shape) != 2 or min(self.shape) < 64:
-            raise UserError(
-                "simulate.n of at least 1 and a shape of at least 64 x 64",
-                f"{self.n}, {self.shape}",
-                "for instance simulate.n=20 simulate.shape=[1024,1024]",
-            )
         config = SkyConfig(
             shape=(self.shape[0], self.shape[1]),
             fwhm=(self.fwhm[0], self.fwhm[1]),

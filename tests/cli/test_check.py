@@ -11,11 +11,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from astrid_ml.build import conf_folder
-from astrid_ml.cli.check import Misfit, check_values, fix, shown
-from astrid_ml.cli.keys import Key, Keys
+from astrid_ml.cli.check import check_values
 from astrid_ml.cli.main import run
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.verbs.catalogue import all_verbs
+from astrid_ml.cli.verbs.keys import Key, Keys
+from astrid_ml.cli.verbs.misfit import Misfit, fix, shown
 from astrid_ml.config import compose, option_names
 from astrid_ml.run.settings import PLAIN_NODES, TrainerSettings
 

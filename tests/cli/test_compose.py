@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.compose import relaunch_arguments, run_verb
-from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
+from astrid_ml.cli.verbs.keys import Keys
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
 from astrid_ml.tracking.mirror import flatten

@@ -11,10 +11,10 @@ import pytest
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.given import configuration_of, flags_first, given_folders, whole_flags
 from astrid_ml.cli.help import of_verb, overview
-from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.main import run
 from astrid_ml.cli.overrides import domain_of, rewrite
 from astrid_ml.cli.verbs.catalogue import all_verbs
+from astrid_ml.cli.verbs.keys import Keys
 from astrid_ml.errors import UserError
 
 MINE = """

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from astrid_ml.build import conf_folder
-from astrid_ml.cli.keys import Keys, bases_of, overridden
 from astrid_ml.cli.main import run
 from astrid_ml.cli.overrides import choices_of
+from astrid_ml.cli.verbs.keys import Keys, bases_of, overridden
 from astrid_ml.config import compose
 from astrid_ml.tracking.mirror import flatten
 

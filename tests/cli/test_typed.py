@@ -30,13 +30,6 @@ TRAIN = all_verbs(CONF)["train"]
         (["~model"], "leave it, or give it another value"),
         (["~augment"], "write augment=none"),
         (["~seed"], "leave it, or give it another value"),
-        (["-m", "seed=1,2", "paths.run_dir=x"], "write paths.sweep_dir=FOLDER"),
-        (["-m", "seed=1,2", "paths.run_dir=sw/${hydra:job.num}"], "write paths.sweep_dir=FOLDER"),
-        (["--multirun", "+paths.run_dir=x"], "write paths.sweep_dir=FOLDER"),
-        (["paths.sweep_dir=x"], "write paths.run_dir=FOLDER"),
-        (["dataset=d", "paths.raw=r"], "leave out paths.raw"),
-        (["dataset=d", "simulate.n=5", "data.seed=3"], "leave out simulate.n and data.seed"),
-        (["paths.raw=r", "simulate.n=5"], "leave out simulate.n"),
     ],
 )
 def test_a_word_without_meaning_is_refused_with_what_to_type(words: list[str], fix: str) -> None:
@@ -118,13 +111,3 @@ def test_a_path_without_its_key_is_told_the_key(line: str, meant: str, tmp_path:
 def test_a_path_with_blanks_is_shown_as_a_shell_reads_it() -> None:
     with pytest.raises(UserError, match=re.escape("write 'input=my file.fits';")):
         check_typed(["my file.fits"], all_verbs(CONF)["predict"], CONF)
-
-
-def test_keys_that_do_nothing_for_a_verb_are_refused() -> None:
-    verbs = all_verbs(CONF)
-    with pytest.raises(UserError, match=r"write astrid prepare \.\.\. dry_run=true"):
-        check_typed(["dry_run=true"], verbs["train"], CONF)
-    with pytest.raises(UserError, match="output_dir= beside export="):
-        check_typed(["output_dir=o"], verbs["prepare"], CONF)
-    check_typed(["dry_run=true"], verbs["prepare"], CONF)
-    check_typed(["output_dir=o", "export=zscale"], verbs["prepare"], CONF)

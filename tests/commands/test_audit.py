@@ -46,12 +46,14 @@ def test_a_clean_split_fails_nothing_and_writes_nothing(dataset: Path) -> None:
     assert sorted(path.name for path in dataset.parent.iterdir()) == ["dataset"]
 
 
-def test_a_leak_is_counted_and_stands_in_the_file_whatever_the_mode(dataset: Path, tmp_path: Path) -> None:
+def test_a_leak_stands_in_the_file_and_the_mode_says_whether_the_command_fails(dataset: Path, tmp_path: Path) -> None:
     summary = AuditCommand(str(dataset), LastTen(), Audit(mode="fail"), str(tmp_path / "out" / "audit")).run()
     assert summary["failed"] == 1
     assert summary["shared group"] == "1 groups stand in training and test (g35)."
     content = json.loads((tmp_path / "out" / "audit" / "audit.json").read_text())
     assert not content["ok"]
+    forgiven = AuditCommand(str(dataset), LastTen(), Audit(mode="warn")).run()
+    assert forgiven["failed"] == 0 and forgiven["shared group"] == summary["shared group"]
     assert [finding["pairs"] for finding in content["findings"]] == [[{"train": "g35", "test": "g35"}]]
 
 

@@ -16,7 +16,7 @@ from astrid_ml.cli.typed import named
 from astrid_ml.commands.new import NewCommand, class_name, kinds, pages
 from astrid_ml.errors import UserError
 
-KINDS = ("dataset", "step", "model", "split", "experiment")
+KINDS = ("dataset", "step", "model", "split", "executor", "experiment")
 SMALL = ["simulate.n=240", "simulate.part=60", "simulate.prevalence=0.3", "channels.size=31"]
 QUICK = ["trainer.fast_dev_run=true", "logger=none", "evaluation.evaluation.bootstrap.replicates=10"]
 

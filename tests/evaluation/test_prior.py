@@ -19,10 +19,11 @@ from astrid_ml.evaluation.binary import BinaryEvaluation
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.calibration import Temperature, observed_over_predicted
 from astrid_ml.evaluation.judge import BinaryJudge
-from astrid_ml.evaluation.prior import ASSUMED, Prior, in_words, moved, share_of, thinned
+from astrid_ml.evaluation.prior import ASSUMED, Prior, in_words, moved, thinned
 from astrid_ml.evaluation.thresholds import Fixed, MaxF1, MaxFNR, MaxFPR, MinPurity
 from astrid_ml.metrics.binary import steps
 from astrid_ml.run.prediction.assumed import with_prevalence
+from astrid_ml.typed_values import share_of
 from astrid_ml.types import Floats
 
 APART = 3.0  # sigma between the classes

@@ -131,5 +131,5 @@ INSIDE = {
     ),
     "evaluation": ("tree",),
     "run": ("folder", "versions", "raw", "prepare", "pictures", "headline", "prediction", "training"),
-    "cli": ("nearest", "overrides", "verbs", "compose", "help", "sweep", "main"),
+    "cli": ("verbs", "overrides", "compose", "help", "sweep", "main"),
 }

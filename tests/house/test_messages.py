@@ -10,8 +10,8 @@ from functools import cache
 from house import ROOT, House
 
 from astrid_ml.build import conf_folder
-from astrid_ml.cli.keys import Keys
 from astrid_ml.cli.verbs.catalogue import all_verbs
+from astrid_ml.cli.verbs.keys import Keys
 
 KEY = re.compile(r"(?<![\w./-])([a-z_]+(?:\.[a-z_0-9]+)*)=(?![=\s])")
 # A message that names another verb's command line is about that verb.

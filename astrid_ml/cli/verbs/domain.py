@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from astrid_ml.build import build, plain
@@ -16,6 +17,16 @@ def command(cfg: Any) -> int:
     summary: dict[str, Any] = _built(tree).run()
     print_summary(summary)
     return 1 if summary.get("failed") else 0
+
+
+def first(tree: Mapping[str, Any]) -> None:
+    """Refuse one image of a pair without the other, before libraries are imported."""
+    pair = {side: tree.get(side) for side in ("science", "reference")}
+    frames = {side: frame for side, frame in pair.items() if isinstance(frame, Mapping)}
+    absent = [f"{side}=FILE" for side, frame in frames.items() if frame.get("path") is None]
+    if len(frames) == 2 and absent and "input" in tree and tree["input"] is None:
+        named = " and ".join(absent)
+        raise UserError("science=FILE and reference=FILE, or input=MANIFEST", f"no {named}", f"add {named}")
 
 
 def check(cfg: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,13 @@ from astrid_ml.build import plain
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
+from astrid_ml.typed_values import share_of
+
+
+def first(tree: Mapping[str, Any]) -> None:
+    """Refuse a prevalence that is no share, before torch is imported."""
+    if tree.get("prevalence") is not None:
+        share_of(tree["prevalence"])
 
 
 def command(cfg: Any) -> int:

@@ -13,17 +13,42 @@ from astrid_ml.errors import UserError
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
+from astrid_ml.typed_values import share_of
 
 MOST_REASONS = 20  # that are printed
 IMPOSSIBLE = "impossible_values_of_"  # how pipelines count values that became null
+# Keys that only training reads; and those of scoring with a checkpoint.
+_OF_TRAINING = {
+    "datamodule": ("batch_size", "balance", "undersample_ratio", "augment"),
+    "evaluation": ("calibration", "threshold"),
+}
+_OF_CHECKPOINTS = ("prevalence", "reader", "survey", "schemas", "evaluation", "datamodule")
 NORMALISED = "stamps_normalised_before_by_"  # how the pipeline of triplets counts them
 
 
 def first(tree: Mapping[str, Any]) -> None:
     """Refuse a checkpoint that was left out and a reader that there is not, before torch is imported."""
     reader_of(tree["reader"])
+    if tree.get("prevalence") is not None:
+        share_of(tree["prevalence"])
+    _refuse_unread(tree)
     if tree["ckpt_path"] is None and not tree.get("predictor"):
         raise UserError("ckpt_path=CHECKPOINT", "none", "add ckpt_path=RUN/checkpoints/best.ckpt")
+
+
+def _refuse_unread(tree: Mapping[str, Any]) -> None:
+    """Refuse keys that scoring does not read: those of training, and of a task's own command those that it lacks."""
+    if own := tree.get("predictor"):
+        unread = [key for key in _OF_CHECKPOINTS if key not in own and tree.get(key) not in (None, "auto", {})]
+        if unread:
+            got, fix = ", ".join(f"{key}=" for key in unread), f"leave out {' and '.join(unread)}"
+            raise UserError(f"keys that {str(own['_target_']).rpartition('.')[2]} reads", got, fix)
+        return
+    given = {group: tree.get(group) or {} for group in _OF_TRAINING}
+    lost = [f"{group}.{key}" for group, keys in _OF_TRAINING.items() for key in keys if key in given[group]]
+    if lost:
+        fix = f"leave out {' and '.join(lost)}; prevalence=1/300 moves a threshold to another sky"
+        raise UserError("keys that scoring reads, beside what training has fixed", ", ".join(lost), fix)
 
 
 def command(cfg: Any) -> int:

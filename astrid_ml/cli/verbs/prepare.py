@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from astrid_ml.build import plain
+from astrid_ml.places import check_name
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.run.raw import refuse_without_raw
@@ -49,6 +50,7 @@ def command(cfg: Any) -> int:
 def first(tree: Mapping[str, Any]) -> None:
     """Refuse a preparation with nothing to read, before its libraries are imported."""
     refuse_without_raw(tree)
+    check_name(str(tree["name"]))
 
 
 def _share(config: dict[str, Any], share: Share) -> int:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import plain
+from astrid_ml.errors import UserError
+from astrid_ml.places import check_name
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
-from astrid_ml.run.raw import refuse_without_raw
+from astrid_ml.run.raw import refuse_few, refuse_without_raw
 from astrid_ml.start import importing
+from astrid_ml.typed_values import share_of
 
 
 def command(cfg: Any) -> int:
@@ -29,8 +32,16 @@ def command(cfg: Any) -> int:
 
 
 def first(tree: Mapping[str, Any]) -> None:
-    """Refuse a training with nothing to read, before its libraries are imported."""
+    """Refuse a training with nothing to read, or with words that cannot be, before its libraries are imported."""
     refuse_without_raw(tree)
+    check_name(str(tree["name"]))
+    if tree.get("prevalence") is not None:
+        share_of(tree["prevalence"])
+    refuse_few(tree)
+    shares = [tree["split"].get(name) for name in ("val", "test")]
+    if all(isinstance(share, float) for share in shares) and sum(shares) >= 1:
+        got = " and ".join(f"split.{name}={tree['split'][name]}" for name in ("val", "test"))
+        raise UserError("shares that leave something to train on", got, "for instance split.val=0.15 split.test=0.2")
 
 
 def check(cfg: Any) -> None:

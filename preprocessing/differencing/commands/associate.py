@@ -14,7 +14,8 @@ from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import within_memory
 from astrid_ml.found import why_unread
-from astrid_ml.missions import canonical, is_known, misspelt
+from astrid_ml.missions import canonical, is_known
+from astrid_ml.nearest import nearest
 from astrid_ml.preprocessing.differencing.commands.epochs import find_files, read_positions, write_report
 from astrid_ml.preprocessing.differencing.epochs.associate import Associate
 from astrid_ml.table_files import read_parquet
@@ -88,7 +89,7 @@ class AssociateCommand:
         for name in self.mission_radius:
             if canonical(name) not in known and not is_known(name):
                 got = f"mission_radius.{name}, and candidates of {', '.join(sorted(there)) or 'no mission'}"
-                fix = misspelt(name) or f"leave out mission_radius.{name}"
+                fix = nearest(canonical(name), known) or f"leave out mission_radius.{name}"
                 raise UserError("missions of the candidates in mission_radius", got, fix)
 
 

@@ -6,15 +6,11 @@ Nothing is composed or built for it, so that help and messages answer at once.
 from __future__ import annotations
 
 import functools
-import importlib
 import re
-import types
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
 from yaml.constructor import SafeConstructor
@@ -32,6 +28,7 @@ _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 _REFERENCE = re.compile(r"^\$\{([\w.]+)\}$")
 # Names that keys had before; they are read, and written nowhere.
 FORMER = {
+    ("audit", "checks"): "audit",
     ("baseline", "run"): "run_dir",
     ("croissant", "path"): "dataset",
     ("import_weights", "source"): "input",
@@ -63,8 +60,12 @@ class Key:
 
     @property
     def is_path(self) -> bool:
-        """Whether the comment begins with it: a file or a folder."""
-        return bool(_FILE.match(self.comment))
+        """Whether it names a file or a folder: its field can hold a text, and the comment begins with the word."""
+        if not _FILE.match(self.comment) or isinstance(self.value, bool | int | float):
+            return False
+        from astrid_ml.written import may_be_text  # numpy with it
+
+        return not self.target or may_be_text(self.target, self.name.rpartition(".")[2])
 
     @property
     def is_open(self) -> bool:
@@ -73,16 +74,19 @@ class Key:
 
     def is_texts(self) -> bool:
         """Whether the class's field takes several texts."""
+        from astrid_ml.written import takes_text  # numpy with it
+
         return bool(self.target) and takes_text(self.target, self.name.rpartition(".")[2], several=True)
 
     def is_text(self) -> bool:
         """Whether the class's field takes text."""
         from astrid_ml.run.settings import PLAIN_NODES  # numpy with it: help and the first word need neither
         from astrid_ml.values import fields_of
+        from astrid_ml.written import is_text, takes_text
 
         node, _, last = self.name.rpartition(".")
         plain = fields_of(PLAIN_NODES[node]) if node in PLAIN_NODES else {}
-        return _is_text(plain[last]) if last in plain else bool(self.target) and takes_text(self.target, last)
+        return is_text(plain[last]) if last in plain else bool(self.target) and takes_text(self.target, last)
 
 
 @dataclass
@@ -298,41 +302,3 @@ def _keys_of_node(node: Any, prefix: str, lines: list[str]) -> Iterator[Key]:
 def _plain(node: Any) -> Any:
     """The value of a YAML node."""
     return SafeConstructor().construct_document(node)
-
-
-def takes_text(target: str, name: str, several: bool = False) -> bool:
-    """Whether a class's field or argument is text, or several texts; choices of a Literal are not.
-
-    Args:
-        target: the class.
-        name: of the field.
-        several: ask for several texts alone.
-    """
-    from astrid_ml.written import written_fields  # numpy with it
-
-    written = written_fields(target)
-    if name in written:
-        return _is_text(written[name][0], several)
-    module, _, kind = target.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), kind)
-        hints = typing.get_type_hints(found.__init__ if "__init__" in vars(found) else found)
-    except (
-        Exception,
-        SystemExit,
-    ):  # a module of a plugin runs its own code; whoever builds the class says what is wrong
-        return False
-    return name in hints and _is_text(hints[name], several)
-
-
-def _is_text(hint: Any, several: bool = False) -> bool:
-    origin = typing.get_origin(hint)
-    if origin is Annotated:
-        return _is_text(typing.get_args(hint)[0], several)
-    if origin in (typing.Union, types.UnionType):
-        return any(_is_text(part, several) for part in typing.get_args(hint))
-    if origin is Literal or origin is dict:
-        return False
-    if origin is not None and isinstance(origin, type) and issubclass(origin, typing.Sequence):
-        return any(_is_text(part) for part in typing.get_args(hint))
-    return not several and (hint is str or (isinstance(hint, type) and issubclass(hint, Path)))

@@ -9,9 +9,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from astrid_ml.build import conf_folder
-from astrid_ml.cli.keys import FORMER, Keys
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.verbs.catalogue import all_verbs
+from astrid_ml.cli.verbs.keys import FORMER, Keys
 from astrid_ml.config import compose
 
 CONF = conf_folder()
