@@ -81,8 +81,8 @@ def evaluate(
     # Of held-out rows of the training dataset the probability is what was measured: it stays.
     own = dataset.fingerprint == model.record.dataset_fingerprint
     allowed = allow_outside or own
-    written = without_outside(predictions, allowed).assign(set="test")
-    write_predictions(written, output_dir / "predictions.parquet", formats)
+    shown = without_outside(predictions, allowed).assign(set="test")
+    write_predictions(shown, output_dir / "predictions.parquet", formats)
     domain = domain_record(model.record, counted(predictions), allowed, own)
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
     record |= {"domain_of_validity": domain}
@@ -105,11 +105,15 @@ def evaluate(
     metrics = result.flat("test")
     write_json(output_dir / "run.json", record)
     write_json(output_dir / "metrics.json", metrics)
-    where = "simulated, evaluated" if record["dataset"]["simulated"] else "evaluated"
-    notes = [*sections_head.alarms(report), *sections_head.remarks(report)]
-    lines = [headline(result, where), *(f"note: {note}" for note in notes)]
-    lines += [f"{name.replace('_', ' ')}: {value}" for name, value in account.items()]
+    lines = [*lines_of(report), *(f"{name.replace('_', ' ')}: {value}" for name, value in account.items())]
     return {**metrics, "summary": [*lines, f"report: {output_dir / 'report.html'}"]}
+
+
+def lines_of(report: RunReport) -> list[str]:
+    """The headline and all notes of the page, for the terminal."""
+    where = "simulated, evaluated" if sections_head.simulated(report) else "evaluated"
+    notes = [*sections_head.alarms(report), *sections_head.remarks(report)]
+    return [headline(report.headline, where), *(f"note: {note}" for note in notes)]
 
 
 def scored_rows(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any) -> tuple[pd.DataFrame, str, bool]:
