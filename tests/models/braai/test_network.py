@@ -79,9 +79,11 @@ def test_a_checkpoint_that_stands_there_is_not_written_over(tmp_path: Path) -> N
     with pytest.raises(UserError, match="a file of torch"):
         ImportWeightsCommand(str(tmp_path / "w.h5"), "d6_m9", str(tmp_path / "o.ckpt")).run()
     assert (tmp_path / "o.ckpt").read_bytes() == before
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "notes.ckpt").write_text("mine")
     with pytest.raises(UserError, match="a text file"):
-        ImportWeightsCommand(str(tmp_path / "w.h5"), "d6_m7", str(tmp_path / "notes.txt")).run()
+        ImportWeightsCommand(str(tmp_path / "w.h5"), "d6_m7", str(tmp_path / "notes.ckpt")).run()
+    with pytest.raises(UserError, match=r"write ckpt_path=notes\.ckpt"):
+        ImportWeightsCommand("w.h5", "d6_m7", "notes.txt")
 
 
 def test_damaged_weights_are_refused_or_are_finite_numbers_of_the_right_shape(tmp_path: Path) -> None:
