@@ -15,7 +15,7 @@ from astrid_ml.contracts.check import given, given_columns, given_shape
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.detect.measure import measure
 from astrid_ml.preprocessing.differencing.detect.options import Peaks
-from astrid_ml.preprocessing.differencing.detect.significance import Significance
+from astrid_ml.preprocessing.differencing.detect.significance import Significance, thinned
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
 from astrid_ml.preprocessing.differencing.quality import FrameQuality, Quality
@@ -39,6 +39,7 @@ from astrid_ml.preprocessing.differencing.subtract.refine import Refine
 from astrid_ml.preprocessing.differencing.subtract.star_residuals import StarResiduals
 from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
 from astrid_ml.preprocessing.differencing.subtract.tiles import Tiles
+from astrid_ml.stats import robust_mean_std
 from astrid_ml.types import InUnits, Whole
 
 
@@ -248,8 +249,13 @@ class Subtraction(Registering):
             said = said or figures
             if sky is None:
                 break
-            pair = replace(pair, science=torch.where(pair.masks[0], pair.science, pair.science - sky))
-            result = given(self, "tiles", self.tiles(self._subtracted, pair))
+            without = replace(pair, science=torch.where(pair.masks[0], pair.science, pair.science - sky))
+            again = given(self, "tiles", self.tiles(self._subtracted, without))
+            seen = thinned(faint(ready, result.mask))
+            before, after = (abs(robust_mean_std(thinned(r.significance)[seen])[0]) for r in (result, again))
+            if not after < before:  # where photons are few, blank sky is where none came, and no measure of the sky
+                break
+            result, pair = again, without
         return result, pair, said
 
     def _without_bright(self, image: Image, psf: PsfEstimate) -> Image:

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionResult
-from astrid_ml.stats import robust_sigma
+from astrid_ml.stats import clipped_std
 from astrid_ml.types import Count, Floats, InUnits, NonNegative
 
 _GOOD = 0.3  # of the pixels of a part of a box
 _PARTS = 4  # of a box, along each axis
 _BLANK = 0.3  # of the frame
 _BRIGHT = 3.0  # times the sky's variance; where sources are brighter their residuals may be more than the noise
-_CLIP = 3.0  # sigma
+_CLIP = 6.0  # sigma; counts of few photons are skewed, and a nearer clip would take their mean down
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class DifferentialSky:
 
 
 def box_means(plane: Tensor, good: Tensor, box: int) -> tuple[Floats, Floats]:
-    """Mean of (H, W) in boxes, without what lies beyond three sigma, and its error; NaN where a box holds too little.
+    """Mean of (H, W) in boxes, without what lies beyond six sigma, and its error; NaN where a box holds too little.
 
     The error is told by the scatter of the means of sixteen parts of a box: noise may be correlated.
     """
@@ -82,7 +82,7 @@ def box_means(plane: Tensor, good: Tensor, box: int) -> tuple[Floats, Floats]:
     if values.numel() < _PARTS**2:
         return np.full((sides[0] // _PARTS, sides[1] // _PARTS), np.nan), np.full((1, 1), np.nan)
     sample = values[:: max(1, values.numel() // 100_000)].numpy()
-    centre, sigma = float(np.median(sample)), float(robust_sigma(sample)) or np.inf
+    centre, sigma = float(np.median(sample)), clipped_std(sample, _CLIP)
     kept = good & ((plane - centre).abs() <= _CLIP * sigma)
 
     def sums(of: Tensor) -> Floats:

@@ -56,6 +56,12 @@ def test_a_sky_that_one_image_kept_is_taken_away_and_none_where_there_is_none() 
     assert float((left.result.diff - plain.result.diff)[good].mean()) > 3.0
 
 
+def test_pixels_without_photons_are_no_measure_of_the_sky() -> None:
+    pair = simulate_pair(SkyConfig(shape=(384, 384), sky=(0.2, 0.2), read_noise=(0.0, 0.0), star_flux=(30.0, 3e4)), 6)
+    done, plain = (Subtraction(differential_sky=s)(pair.science, pair.reference) for s in (DifferentialSky(), None))
+    assert len(done.candidates) <= len(plain.candidates) + 3  # 1,400 per Mpx more where it was believed
+
+
 def test_errors_of_boxes_know_that_noise_is_correlated() -> None:
     noise = torch.randn(1032, 1032, generator=torch.Generator().manual_seed(3))
     smooth = torch.nn.functional.avg_pool2d(noise[None, None], 5, 1)[0, 0]
