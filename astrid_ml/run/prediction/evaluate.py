@@ -83,9 +83,8 @@ def evaluate(
     allowed = allow_outside or own
     shown = without_outside(predictions, allowed).assign(set="test")
     write_predictions(shown, output_dir / "predictions.parquet", formats)
-    domain = domain_record(model.record, counted(predictions), allowed, own)
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
-    record |= {"domain_of_validity": domain}
+    record |= {"domain_of_validity": domain_record(model.record, counted(predictions), allowed, own)}
     record |= {"calibration": {name: value for name, value in fitted.items() if name not in NOT_SHOWN}}
     record |= {"joined": {"members": model.record.count, "of_members": of_members, "words": words}} if words else {}
     drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)
