@@ -133,6 +133,7 @@ WRONG: list[tuple[str, str]] = [
     (f"prepare {EXPERIMENT} name=../a", "a name is no path"),
     (f"train {EXPERIMENT} simulate.n=2", "simulate.n of at least 3"),
     (f"train {EXPERIMENT} split.test=0.9 split.val=0.5", "shares that leave something to train on"),
+    ("train experiment=lightcurves_sim datamodule.taxonomy=missing.yaml", "a taxonomy: "),
     # examples
     ("inject science={I}/a.fits output_dir=o mag=20", "for instance 'mag=[18,22]'"),
     ("inject science={I}/a.fits output_dir=o mag=[22,18]", "for instance 'mag=[18,22]'"),
