@@ -12,6 +12,7 @@ _FOLDS = 5
 _SURE = 2.5  # standard errors by which held-out stars must be better off
 _WORTH = 0.005  # of their chi-square, at least: each further tile costs time
 _STARS_PER_TERM = 8
+_MOST = 150  # stars
 _CLIP, _FLAT = 4.0, 0.1  # sigma, with a share of the star's own light: what is farther off is another source
 _MODEL = 0.01  # of a star's peak, which no model of the PSF reaches: bright stars must not rule alone
 _GRID = 2  # tiles along each axis for a polynomial of the first order; one more for each further
@@ -30,10 +31,10 @@ def psf_grid(image: Image, psf: Tensor, at: Tensor, orders: tuple[int, ...] = (1
     Args:
         image: background-free, its stars' neighbours subtracted.
         psf: (k, k), of the whole field.
-        at: (n, 2) x, y of its stars, px.
+        at: (n, 2) x, y of its stars, px, the brightest first.
         orders: of the polynomials that are tried, the lowest first.
     """
-    off, weight, at = _residuals(image, psf, at)
+    off, weight, at = _residuals(image, psf, at[:_MOST])
     chosen, loss = 0, _held_out(off, weight, terms(at[:, 0], at[:, 1], image.shape, 0))
     for order in orders:
         basis = terms(at[:, 0], at[:, 1], image.shape, order)
