@@ -94,14 +94,14 @@ def _shifted(one: Floats32, two: Floats32) -> Floats:
             pixels = np.maximum(_back(cover * np.conj(mask), size), 1)
             ratio = product / np.sqrt(np.maximum(inside, 1e-6))
             # Of few pixels, or of many without structure, a high correlation is chance or rounding.
-            ratio[(ratio < CERTAIN / np.sqrt(MODES * pixels)) | (inside < np.square(FAINT * pixels))] = 0
+            weak = (ratio < CERTAIN / np.sqrt(MODES * pixels)) | (inside < np.square(FAINT * pixels))
             middle = [(a - b) // 2 for a, b in zip(one.shape[1:], image.shape[1:], strict=True)]  # of other sizes
-            near = ratio[:, (middle[0] + reach)[:, None] % size[0], (middle[1] + reach)[None] % size[1]]
-            best = np.maximum(best, _peaks(near, (NEAR, NEAR)))
+            place = (slice(None), (middle[0] + reach)[:, None] % size[0], (middle[1] + reach)[None] % size[1])
+            best = np.maximum(best, _peaks(ratio[place], (NEAR, NEAR), weak[place]))
     return best
 
 
-def _peaks(found: Floats, near: tuple[int, int]) -> Floats:
+def _peaks(found: Floats, near: tuple[int, int], weak: Mask | None = None) -> Floats:
     """The largest correlation of each channel, (C,); 0 where it does not stand out of those of other alignments.
 
     What two stamps have in common besides, an edge or correlated noise, makes all alignments more alike.
@@ -109,10 +109,12 @@ def _peaks(found: Floats, near: tuple[int, int]) -> Floats:
     Args:
         found: (C, a, b), over two coordinates of an alignment.
         near: how far the peak itself reaches along each.
+        weak: where no peak counts.
     """
     count = found.shape[1] * found.shape[2]
-    place = found.reshape(len(found), count).argmax(axis=1)
-    out: Floats = found.reshape(len(found), count)[np.arange(len(found)), place].astype(np.float64)
+    usable = (found if weak is None else np.where(weak, 0.0, found)).reshape(len(found), count)
+    place = usable.argmax(axis=1)
+    out: Floats = usable[np.arange(len(found)), place].astype(np.float64)
     top, left = np.divmod(place, found.shape[2])
     rows, columns = np.arange(found.shape[1]), np.arange(found.shape[2])
     for number in range(len(found)):
