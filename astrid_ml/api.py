@@ -17,8 +17,9 @@ from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
 from astrid_ml.found import NOT_DATA, found, held, of_others
 from astrid_ml.nearest import nearest
+from astrid_ml.run.settings import PLAIN_NODES
 from astrid_ml.typed_values import unreadable
-from astrid_ml.values import fields_of, fits, words_of
+from astrid_ml.values import example_of, fields_of, fits, words_of
 
 __all__ = ["PreparedDataset", "compose", "load_checkpoint", "predict", "train"]
 
@@ -102,7 +103,21 @@ def train(cfg: Any) -> dict[str, Any]:
         raise UserError(
             "a configuration, as compose('experiment=...') makes it", f"a {type(cfg).__name__}", "compose one"
         )
-    return run_train(plain(cfg))
+    tree = plain(cfg)
+    _refuse_misfits(tree)
+    return run_train(tree)
+
+
+def _refuse_misfits(tree: Mapping[str, Any]) -> None:
+    """Refuse values of plain nodes (trainer, data, paths) before a class is built that takes one of them over."""
+    for node, kind in PLAIN_NODES.items():
+        values = tree.get(node) if node else tree
+        for name, hint in fields_of(kind).items():
+            if isinstance(values, Mapping) and name in values and not fits(values[name], hint, resolve):
+                key = f"{node}.{name}" if node else name
+                example = example_of(hint)
+                fix = f"for instance {key}={example}" if example else "see astrid train --help"
+                raise UserError(f"{key}: {words_of(hint)}", f"{key}={values[name]}", fix)
 
 
 def load_checkpoint(path: str | Path, trust: Sequence[str] = ()) -> LoadedModel:
@@ -126,6 +141,7 @@ def predict(
     schemas: str | Path | None = None,
     format: str | Sequence[str] | None = None,
     prevalence: float | str | None = None,
+    allow_outside: bool = False,
 ) -> dict[str, Any]:
     """Score raw files. Typed again with the same words, it scores what is missing.
 
@@ -145,6 +161,7 @@ def predict(
         format: of the table beside parquet: ``ecsv``, ``votable``, ``fits``, or several.
         prevalence: share of real ones in the sky, ``1/300`` or a number: probabilities and threshold are for it. None
             keeps that of the checkpoint.
+        allow_outside: give probabilities outside the checkpoint's domain of validity too; there they are null.
 
     Returns:
         The content of ``report.json``; of a shard, which units failed.
@@ -174,7 +191,7 @@ def predict(
     given = GivenValues(settled(survey), None if schemas is None else str(schemas))
     own = config["preprocessing"]
     chosen = choose_reader(reader, record.domain, own, paths, list(trust), reads, given)
-    scoring = Scoring(Path(ckpt_path), config, tuple(trust), where)
+    scoring = Scoring(Path(ckpt_path), config, tuple(trust), where, allow_outside)
     return predict_files(
         scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share, formats=formats)
     )

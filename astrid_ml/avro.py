@@ -143,7 +143,7 @@ def records(stream: IO[bytes], blocks: tuple[int, int] | None = None, without: t
     except ImportError:
         raise
     except Exception as error:  # fastavro raises anything from ValueError to struct.error on damaged files
-        raise DamagedAvroError(f"{type(error).__name__}: {str(error)[:80]}") from error
+        raise DamagedAvroError(str(error)[:80] or "it cannot be decoded") from error
     if damage is not None:
         raise damage
 
@@ -239,13 +239,17 @@ def _schema_of(text: bytes) -> Any:
 
 
 def refuse_recursive(schema: Any) -> None:
-    """Refuse a type that contains itself: it can be nested a million deep in a few bytes each, and ends the process.
+    """Refuse types of which a few bytes fill the memory or the stack.
+
+    One that contains itself can be nested a million deep. An array of what takes no bytes (null, a record of nulls) may
+    have any number of items in five bytes.
 
     Raises:
         DamagedAvroError: the schema has one, or is itself nested too deep.
     """
     try:
         _look(schema, ())
+        _refuse_free_items(schema, {})
     except RecursionError as error:
         raise DamagedAvroError("a schema that cannot be read") from error
 
@@ -265,6 +269,35 @@ def _look(part: Any, inside: tuple[str, ...]) -> None:
         for key in ("type", "items", "values"):
             if isinstance(part.get(key), str | list | dict):
                 _look(part[key], inside)
+
+
+def _refuse_free_items(part: Any, known: dict[str, bool]) -> bool:
+    """Whether a value of this type takes no bytes; ``known`` holds named types that were met."""
+    if isinstance(part, str):
+        return part == "null" or known.get(part.rpartition(".")[2], False)
+    if isinstance(part, list):
+        for option in part:
+            _refuse_free_items(option, known)
+        return False  # the number of the option takes a byte
+    if not isinstance(part, dict):
+        return False
+    kind, name = part.get("type"), str(part.get("name", "")).rpartition(".")[2]
+    if kind == "array":
+        if _refuse_free_items(part.get("items"), known):
+            raise DamagedAvroError("a schema with an array of items that take no bytes")
+        return False
+    if kind == "map":
+        _refuse_free_items(part.get("values"), known)
+        return False
+    if kind in ("record", "error"):
+        fields = [field.get("type") if isinstance(field, dict) else None for field in part.get("fields") or []]
+        free = [_refuse_free_items(field, known) for field in fields]  # each is looked at
+        known[name] = all(free)
+        return known[name]
+    if kind == "fixed":
+        known[name] = part.get("size") == 0
+        return known[name]
+    return _refuse_free_items(kind, known)
 
 
 def _long(stream: IO[bytes]) -> int:

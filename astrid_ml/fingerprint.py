@@ -100,6 +100,26 @@ def relative(path: Path, roots: Sequence[Path]) -> str:
     return path.name
 
 
+def places_of(unit: str, paths: Sequence[Path]) -> dict[Path, str]:
+    """Where the files of a unit stand below the raw folder, which its id tells: the id begins with the first one.
+
+    Args:
+        unit: the id, of :func:`relative` for the first file and perhaps more behind it.
+        paths: of the unit; what is not below that folder has its name.
+
+    Example:
+        >>> places_of("night/a.avro+1", [Path("/raw/night/a.avro"), Path("/raw/night/b.avro")]).values()
+        dict_values(['night/a.avro', 'night/b.avro'])
+    """
+    first = paths[0].resolve()
+    parts = first.parts[1:]
+    depth = next((n for n in range(len(parts), 0, -1) if unit.startswith("/".join(parts[-n:]))), 1)
+    root = first.parents[depth - 1]
+    whole = [path.resolve() for path in paths]
+    names = [str(path.relative_to(root)) if path.is_relative_to(root) else path.name for path in whole]
+    return dict(zip(paths, names, strict=True))
+
+
 def file_hash(path: Path) -> str:
     """The sha256 of a file, read in pieces."""
     with path.open("rb") as stream:

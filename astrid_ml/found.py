@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from astrid_ml.fits_headers import DamagedFitsError, read_header
+from astrid_ml.reasons import plain
 
 NOT_DATA = "made_by.json"  # what a command of ours says of the folder that it wrote
 _START = 512
@@ -211,7 +212,7 @@ def why_unread(path: Path, kind: str, error: Exception) -> str:
         >>> why_unread(file, "a text file", ValueError("no magic bytes")).replace(str(file.parent), ".")
         './a.parquet: no magic bytes'
     """
-    return f"{path}: {str(error)[:120]}" if kind_at(path) == kind else found(path)
+    return f"{path}: {plain(str(error))[:120]}" if kind_at(path) == kind else found(path)
 
 
 def key_for(path: str | Path) -> str:

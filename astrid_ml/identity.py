@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.moved import MOVED
+from astrid_ml.moved import GONE, MOVED
 
 # Before there was one importable name, these stood at top level.
 FORMER_TOP_LEVEL = ("conf", "datamodules", "models", "preprocessing")
@@ -81,6 +81,20 @@ def current(tree: Any, registered: Collection[str] = (), trust: Collection[str] 
         return prefixed if home.split(".")[0] in FORMER_TOP_LEVEL and prefixed in registered else home
 
     return _renamed(tree, find)
+
+
+def without_gone(tree: Any) -> Any:
+    """A copy of a tree without the fields that classes had once (:data:`astrid_ml.moved.GONE`): for what was kept.
+
+    Args:
+        tree: plain containers whose ``_target_`` values are present homes.
+    """
+    if isinstance(tree, Mapping):
+        gone = GONE.get(str(tree.get("_target_")), ())
+        return {key: without_gone(value) for key, value in tree.items() if key not in gone}
+    if isinstance(tree, list | tuple):
+        return [without_gone(value) for value in tree]
+    return tree
 
 
 def targets(node: Any) -> Iterator[str]:

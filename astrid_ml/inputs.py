@@ -78,7 +78,7 @@ TABLE = Due(
 )  # fmt: skip
 PARQUET = Due("a parquet table", example="TABLE.parquet", only="a parquet table", endings=(".parquet",))
 KERAS = Due("Keras weights in HDF5", example="FILE.h5", only="an HDF5 file", endings=(".h5", ".hdf5"))
-SENT = Due("a table or a FITS image", example="TABLE.parquet", wrong=(TORCH, *PICTURES))
+SENT = Due("a table or a FITS image", example="TABLE.parquet", wrong=(TORCH, *PICTURES, "a JSON text", *ARRAYS))
 ANYTHING = Due("that exists", "FILE_OR_FOLDER", "FOLDER")
 WALKED = Due("that exists and holds data", "FILE_OR_FOLDER", "FOLDER", wrong=(TORCH, *PICTURES))
 MANIFEST = Due(

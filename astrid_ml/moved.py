@@ -110,3 +110,8 @@ MOVED: Mapping[str, str] = {
     "preprocessing.triplets.pipeline.TripletsPipeline": "astrid_ml.preprocessing.triplets.pipeline.TripletsPipeline",
     "preprocessing.triplets.simulate.SimulateTriplets": "astrid_ml.preprocessing.triplets.simulate.SimulateTriplets",
 }
+
+# Class -> fields that it had once: configurations that were kept may name them, and they say nothing any more.
+GONE: Mapping[str, tuple[str, ...]] = {
+    "astrid_ml.evaluation.binary.BinaryEvaluation": ("baseline_column",),  # chosen by the data since
+}

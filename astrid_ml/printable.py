@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Control characters but for tab and line feed, and those that turn the direction of text.
 _UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+_LONE = re.compile("[\ud800-\udfff]")  # halves of a pair, as JSON may spell them: no UTF-8 has them, no file holds them
 
 
 def printable(text: str) -> str:
@@ -15,6 +22,26 @@ def printable(text: str) -> str:
     a\x1b[31mb\x0dc
     """
     return _UNSHOWN.sub(_written, text)
+
+
+def encodable(text: str) -> str:
+    r"""The text as UTF-8 can hold it: halves of surrogate pairs are written out, all else is as it was.
+
+    >>> print(encodable("ZTF\udcff"))
+    ZTF\udcff
+    """
+    return text if text.isascii() else _LONE.sub(_written, text)
+
+
+def with_encodable(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose texts parquet can hold; the same one where they all are."""
+    odd: dict[str, Any] = {}
+    for name in [str(name) for name, kind in table.dtypes.items() if kind == "object"]:
+        values = table[name].tolist()
+        kept = [encodable(value) if isinstance(value, str) else value for value in values]
+        if any(a is not b for a, b in zip(values, kept, strict=True)):
+            odd[name] = kept
+    return table.assign(**odd) if odd else table
 
 
 def _written(found: re.Match[str]) -> str:

@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
+from astrid_ml.reasons import plain
+
+_NUMBER = re.compile(r"\[Errno -?\d+\] ")
+_FEW = {
+    RecursionError: "it is nested too deeply",
+    MemoryError: "it takes more memory than there is",
+    EOFError: "it ends too early",
+    UnicodeDecodeError: "text that is no UTF-8",
+    UnicodeEncodeError: "text that UTF-8 cannot hold",
+}
+
+
+def in_words(error: BaseException) -> str:
+    """What an exception says, without the names that Python gives it.
+
+    Example:
+        >>> in_words(KeyError("NAXIS2")), in_words(ValueError("could not convert"))
+        ('NAXIS2 is not there', 'could not convert')
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, KeyError) and len(error.args) == 1:
+        return f"{error.args[0]} is not there"
+    few = next((words for kind, words in _FEW.items() if isinstance(error, kind)), None)
+    said = _NUMBER.sub("", plain(str(error)))
+    return few or said or "its reader failed and said nothing"
+
+
+def quiet() -> warnings.catch_warnings[None]:
+    """A block in which libraries warn of nothing: their warnings on a user's file name lines of code, not the file."""
+    return warnings.catch_warnings(action="ignore")
 
 
 @contextmanager
@@ -25,7 +58,8 @@ def reading(path: Path, what: str = "a FITS file") -> Iterator[None]:
         UserError: instead of what the library raised.
     """
     try:
-        yield
+        with quiet():
+            yield
     except UserError:
         raise
     except MemoryError as error:
@@ -35,6 +69,5 @@ def reading(path: Path, what: str = "a FITS file") -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        said = " ".join(str(error).split()) or "nothing is said"
-        got = f"{found(path)}, which cannot be read ({type(error).__name__}: {said[:200]})"
+        got = f"{found(path)}, which cannot be read ({in_words(error)[:200]})"
         raise UserError(what, got, "check that the file is whole, or write it again") from error

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
+# Names of exceptions, which say nothing to whoever owns the file: libraries put them into their words too.
+_NAMED = re.compile(r"\b(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning):\s*")
 LONGEST = 160  # characters of a reason
 
 
@@ -27,3 +30,12 @@ def in_words(reasons: Iterable[str], most: int = 3) -> str:
     told = [f"{count} {reason}" for reason, count in counts.most_common(most)]
     others = len(counts) - len(told)
     return f"none of {counts.total()}: {', '.join(told)}" + (f", and {others} other reasons" if others > 0 else "")
+
+
+def plain(said: str) -> str:
+    """What a library says, in one line and without the names of exceptions.
+
+    >>> plain("Couldn't deserialize thrift: TProtocolException: Invalid data\\nDeserializing page header failed.\\n")
+    "Couldn't deserialize thrift: Invalid data Deserializing page header failed."
+    """
+    return _NAMED.sub("", " ".join(said.split()))

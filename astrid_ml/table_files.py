@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from astrid_ml.files import WholeFile
+from astrid_ml.readable import in_words
 
 
 class Describes(Protocol):
@@ -168,4 +169,4 @@ def read_parquet(path: Path | str) -> pd.DataFrame:
     except (ValueError, OSError):
         raise
     except Exception as error:
-        raise ValueError(f"a damaged parquet file: {type(error).__name__}: {error}") from error
+        raise ValueError(f"a damaged parquet file: {in_words(error)}") from error

@@ -20,6 +20,7 @@ from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found
+from astrid_ml.readable import in_words
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t", "|")
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".ecsv", ".vot", ".votable", ".xml", ".fits", ".fit", ".parquet", ".pq")
 KINDS = "CSV, ECSV, VOTable, FITS or parquet"
-TEXT, NUMBER = "text", "number"
+TEXT, NUMBER, DEGREES = "text", "number", "deg"
+LIMITS = {"ra": (-360.0, 720.0), "dec": (-90.0, 90.0)}  # of places on the sky, deg; right ascensions go round
 # What tables write where a number is unknown.
 NOTHING = ("", "nan", "NaN", "NAN", "-nan", "NA", "N/A", "n/a", "null", "NULL", "None", "none", "--", "<NA>", "masked")
 
@@ -134,6 +136,12 @@ def _checked(
             wrong = values.isna() & (~empty if name not in required else True)
             message = (f"{name} is no number: '" + raw.astype("string").str.slice(0, 40) + "'").astype("string")
             message = message.mask(empty, f"{name} is empty")
+            if kind == DEGREES and name in LIMITS:
+                low, high = LIMITS[name]
+                outside = (values < low) | (values > high)
+                wrong |= outside
+                words = f"{name} lies outside {low:g} to {high:g} deg: '" + raw.astype("string").str.slice(0, 40) + "'"
+                message = message.mask(outside, words.astype("string"))
         table[name] = values
         reasons = reasons.mask(reasons.isna() & wrong.astype(bool), message)
     lost = [(int(row), str(reason)) for row, reason in zip(table["_row"], reasons, strict=True) if reason is not pd.NA]
@@ -198,6 +206,8 @@ def _read(
         start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
         if start[:5] == b"<?xml" or start[:8].upper() == b"<VOTABLE":
             return *_astropy(path, "votable"), []
+        if start[:1] in (b"{", b"["):
+            raise UserError(f"a table in {KINDS}", f"{path}, a JSON text", "give the table that lies beside it")
         if start.startswith(b"# %ECSV"):
             return *_astropy(path, "ascii.ecsv"), []
         content = gzip.decompress(path.read_bytes()) if zipped else path.read_bytes()
@@ -205,9 +215,7 @@ def _read(
     except UserError:
         raise
     except Exception as error:  # a dozen libraries, each with errors of its own; the reason is passed on
-        raise UserError(
-            f"a table in {KINDS}", f"{path}: {str(error).splitlines()[0][:160] if str(error) else error!r}", "check it"
-        ) from error
+        raise UserError(f"a table in {KINDS}", f"{path}: {in_words(error)[:160]}", "check it") from error
 
 
 def _astropy(path: Path, form: str) -> tuple[pd.DataFrame, dict[str, ColumnMeaning]]:

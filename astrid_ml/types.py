@@ -16,6 +16,7 @@ Codes = npt.NDArray[np.int32]  # places in a list of different texts
 Folds = npt.NDArray[np.int8]  # places in a list of sets
 Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
+Complex = npt.NDArray[np.complex64]
 Bits = npt.NDArray[np.uint8]
 
 

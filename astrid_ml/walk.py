@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from astrid_ml.errors import UserError
@@ -25,7 +26,8 @@ def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], boo
         accept: which files of a folder count; None for all.
 
     Raises:
-        UserError: nothing stands at a place, or a name is no text in UTF-8.
+        UserError: nothing stands at a place, or its name is no text in UTF-8. Such a file of a folder is left out, and
+            said.
 
     Example:
         >>> import tempfile
@@ -45,19 +47,22 @@ def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], boo
         raise UserError("files or folders", ", ".join(odd), "write its content into a file and name that")
     found: dict[Path, None] = {}
     for place in named:
+        _refuse_broken_name(place)
         files = _below(place) if place.is_dir() else [place]
         found |= dict.fromkeys(path for path in files if path == place or accept is None or accept(path))
-    _refuse_broken_names(found)
     return list(found)
 
 
-def _refuse_broken_names(paths: Iterable[Path]) -> None:
+def _refuse_broken_name(path: Path) -> None:
     """A name in another encoding cannot stand in a table or a record: neither an index nor JSON holds it."""
-    broken = [path for path in paths if _SURROGATES.search(str(path))]
-    if broken:
-        got = ", ".join(printable(str(path)) for path in broken[:3])
-        got += f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-        raise UserError("files whose names are text in UTF-8", got, "rename them, or name the other files alone")
+    if not named_in_utf8(path):
+        fix = "rename it, or name the other files alone"
+        raise UserError("files whose names are text in UTF-8", printable(str(path)), fix)
+
+
+def named_in_utf8(path: Path) -> bool:
+    """Whether a path is text that a table and JSON can hold."""
+    return _SURROGATES.search(str(path)) is None
 
 
 def _below(folder: Path) -> list[Path]:
@@ -65,6 +70,7 @@ def _below(folder: Path) -> list[Path]:
     seen: set[tuple[int, int]] = set()
     files: list[Path] = []
     odd: list[Path] = []
+    broken: list[Path] = []
     for here, below, names in os.walk(folder, followlinks=True, onerror=_unreadable):
         status = os.stat(here)
         if (status.st_dev, status.st_ino) in seen:
@@ -74,14 +80,34 @@ def _below(folder: Path) -> list[Path]:
         below.sort()
         try:
             paths = [Path(here, name) for name in names if name != NOT_DATA]
+            broken += [path for path in paths if not named_in_utf8(path)]
+            paths = [path for path in paths if named_in_utf8(path)]
             files += [path for path in paths if path.is_file()]
             odd += [path for path in paths if not path.is_file()]
         except OSError as error:
             _unreadable(error)
     if odd:
-        shown = ", ".join(f"{path} ({what_it_is(path)})" for path in sorted(odd)[:3])
-        print(f"note: {len(odd)} entries of {folder} are no files and left out: {shown}", file=sys.stderr, flush=True)
+        _note(
+            f"{len(odd)} entries of {folder} are no files and left out",
+            [f"{path} ({what_it_is(path)})" for path in sorted(odd)],
+        )
+    if broken:
+        _note(
+            f"{len(broken)} files of {folder} are left out, whose names are no UTF-8",
+            [str(path) for path in sorted(broken)],
+        )
     return sorted(files)
+
+
+def _note(what: str, paths: Sequence[str]) -> None:
+    """Say what is left out, with the first of them."""
+    _say(f"note: {what}: {', '.join(paths[:3])}")
+
+
+@cache
+def _say(text: str) -> None:
+    """Say it once, however many readers look at the folder."""
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def what_it_is(path: Path) -> str:

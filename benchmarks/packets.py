@@ -75,7 +75,8 @@ def cutouts(folder: Path) -> list[bytes]:
     found = files.find([folder])
     packets = [packet for path in found.loose for packet in files.read_loose(path) if isinstance(packet, dict)]
     for path in found.tables:
-        packets += [packet for run in files.row_groups(path, 4000) for packet in files.read_parquet(path, run)]
+        rows = (row for run in files.row_groups(path, 4000) for row in files.read_parquet(path, run))
+        packets += [row for row in rows if isinstance(row, dict)]
     values = [packet.get(key) for packet in packets for keys in forms.CUTOUT_KEYS for key in keys]
     return [content for content in (forms.cutout_bytes(value) for value in values) if content is not None]
 

@@ -57,7 +57,7 @@ def prepared(store: Path) -> PreparedDataset:
 def numbers_of_demo(folder: Path) -> dict[str, float]:
     """What the pages say of the demo that ran in a folder."""
     metrics = json.loads((folder / "run" / "metrics.json").read_text(encoding="utf-8"))
-    names = ("aucpr", "aucpr_low", "aucpr_high", "prevalence", "baseline_aucpr")
+    names = ("aucpr", "aucpr_low", "aucpr_high", "prevalence", "baseline_column_aucpr", "baseline_trees_aucpr")
     found = {name: float(metrics[f"test/{name}"]) for name in names}
     return {"candidates": float(len(prepared(folder / "data").index)), **found}
 

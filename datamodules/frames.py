@@ -21,9 +21,9 @@ from astrid_ml.datamodules.features import Standardiser
 from astrid_ml.datamodules.frame_channels import CHANNELS, FrameChannels
 from astrid_ml.datamodules.frame_cutouts import FrameStore
 from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
-from astrid_ml.datamodules.stamps import labels, stamps_png
+from astrid_ml.datamodules.stamps import labels, measured_blocks, stamps_png
 from astrid_ml.errors import UserError
-from astrid_ml.types import Ints, Mask
+from astrid_ml.types import Array, Ints, Mask
 
 # What the finder measures of each detection.
 FEATURES = ("sharpness", "roundness1", "roundness2", "npix", "peak", "flux", "mag", "daofind_mag")
@@ -115,6 +115,15 @@ class FrameDataModule(PreparedDataModule):
         """The raw cutouts, each channel in its own stretch, side by side; beyond the frame in a colour of its own."""
         stamps = self._raw(source, rows).permute(0, 3, 1, 2).numpy()
         return stamps_png([(np.arange(len(rows), dtype=np.int64), stamps)], len(rows))
+
+    def measured(self, source: SampleSource, rows: Ints) -> pd.DataFrame:
+        """Statistics of the raw cutouts, see :func:`astrid_ml.preprocessing.stamp_statistics.stamp_statistics`."""
+
+        def cut(part: Ints) -> list[tuple[Ints, Array]]:
+            stamps = self._raw(source, part).permute(0, 3, 1, 2).numpy()
+            return [(np.arange(len(part), dtype=np.int64), stamps)]
+
+        return measured_blocks(rows, cut, frame_channels(source))
 
     def report_tables(self) -> dict[str, pd.DataFrame]:
         """What the scaling clips, for the report."""

@@ -17,6 +17,7 @@ from astrid_ml.datamodules.context import ContextBlocks, SampleFeatures
 from astrid_ml.datamodules.features import Standardiser
 from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.stamp_statistics import BLOCK, stamp_statistics
 from astrid_ml.report.contact_sheet import stamp_png
 from astrid_ml.splits.coded import Coded
 from astrid_ml.types import Array, Ints
@@ -88,6 +89,10 @@ class StampDataModule(PreparedDataModule):
         """The raw stamps, each channel in its own stretch, side by side."""
         return stamps_png(source.groups("stamps", rows), len(rows))
 
+    def measured(self, source: SampleSource, rows: Ints) -> pd.DataFrame:
+        """Statistics of the raw stamps, see :func:`astrid_ml.preprocessing.stamp_statistics.stamp_statistics`."""
+        return measured_blocks(rows, lambda part: source.groups("stamps", part), stamp_channels(source))
+
     def _refuse_padding(self, source: SampleSource, rows: Ints) -> None:
         """A network of larger stamps than any that it trains on would learn the padding."""
         _, first = np.unique(Coded.of(rows_of(source, rows, ["array"])["array"]).codes, return_index=True)
@@ -113,6 +118,28 @@ class StampDataModule(PreparedDataModule):
         if out is None:
             raise UserError("samples with stamps", "none", "prepare the dataset with a pipeline that cuts stamps")
         return out
+
+
+def measured_blocks(
+    rows: Ints, groups: Callable[[Ints], Sequence[tuple[Ints, Array]]], channels: Sequence[str]
+) -> pd.DataFrame:
+    """Statistics of stamps of any shapes, a block in memory at a time.
+
+    Args:
+        rows: positions in the index.
+        groups: some of them -> [(positions within these, (m, C, h, w)), ...].
+        channels: names of the stamps' channels.
+
+    Returns:
+        A row for each position, in order.
+    """
+    tables = []
+    for start in range(0, len(rows), BLOCK):
+        parts = groups(rows[start : start + BLOCK])
+        made = pd.concat([stamp_statistics(stamps, channels) for _, stamps in parts], ignore_index=True)
+        places = np.concatenate([positions for positions, _ in parts])
+        tables.append(made.iloc[np.argsort(places, kind="stable")])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def stamps_png(groups: Sequence[tuple[Ints, Array]], n: int) -> list[bytes]:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
+from astrid_ml.nearest import nearest
 from astrid_ml.tables import read_table
 from astrid_ml.types import Existing, Range
 
@@ -231,7 +232,9 @@ class ScoreThresholdLabel:
 
 def _column(index: pd.DataFrame, name: str) -> pd.Series:
     if name not in index:
-        raise UserError(f"the column {name}", f"{', '.join(index.columns[:12])}", "choose one of the index's columns")
+        known = ", ".join(index.columns[:12])
+        fix = nearest(name, index.columns) or "name one of them, label.column=NAME, or choose other labels, label=truth"
+        raise UserError(f"samples with the column {name}, from which labels are made", known, fix)
     return index[name]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,3 +103,15 @@ def test_what_is_of_another_kind_is_told_in_words() -> None:
     for call, said in calls:
         with pytest.raises(UserError, match=said):
             call()
+
+
+@pytest.mark.parametrize(("key", "value"), [("max_epochs", 0), ("max_epochs", "two"), ("precision", "17")])
+def test_a_value_that_was_set_afterwards_is_checked_before_anything_is_built(
+    key: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cfg = api.compose("experiment=realbogus_triplets")
+    cfg.trainer[key] = value
+    with pytest.raises(UserError, match=rf"expected trainer\.{key}: .*got trainer\.{key}={value}"):
+        api.train(cfg)
+    assert list(tmp_path.iterdir()) == []

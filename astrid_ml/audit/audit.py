@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from astrid_ml.audit.confounding import Confounding
-from astrid_ml.audit.duplicates import Described, DuplicateSearch
+from astrid_ml.audit.duplicates import Described, Duplicate, DuplicateSearch
 from astrid_ml.contracts.columns import Columns, columns_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.dataset.repeats import repeats_of
@@ -21,6 +21,7 @@ from astrid_ml.splits.coded import Coded
 from astrid_ml.splits.folds import TEST, TRAIN, VAL, fold_numbers, folds_of, names_at, places_in, sets_of_groups
 from astrid_ml.splits.groups import linked
 from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.splits.stamps import can_overlap, overlapping_stamps
 from astrid_ml.types import Folds, Ints, InUnits, Positive
 
 
@@ -29,7 +30,7 @@ class Finding:
     """One kind of leak.
 
     Args:
-        kind: ``shared id``, ``shared group``, ``same position``, ``duplicate stamps``, ``overlapping pixels``,
+        kind: ``shared id``, ``shared group``, ``same position``, ``duplicate stamps``, ``overlapping cutouts``,
             ``time order``.
         message: a sentence with the number.
         pairs: ``train`` and ``test`` ids, and a measure; the worst first.
@@ -125,7 +126,8 @@ class Audit:
             raise UserError(
                 "a split that leaks nothing from training to test",
                 " ".join(f.message for f in findings),
-                "split by group or sky, raise split.link_radius, or accept it with audit=warn (the report shows it)",
+                "split by group or sky with split.link_stamps=true, raise split.link_radius, or accept it with "
+                "audit=warn (the report shows it)",
             )
         return result
 
@@ -146,21 +148,22 @@ class Audit:
         checks = [("ids", shared(folds, index, "id")), ("groups", shared(folds, index, "group_id"))]
         if {"ra", "dec"} <= set(index.columns):
             checks.append(("positions", same_position(index, train, test, self.radius)))
-        if {"frame", "x", "y", "stamp_h"} <= set(index.columns):
-            checks.append(("overlapping pixels", overlapping(index, train, test)))
+        if can_overlap(index):
+            checks.append(("overlapping cutouts", overlapping(index, train, test)))
         if ordered is not None and ordered in index:
             checks.append(("time order", out_of_order(index, train, test, ordered, self.radius)))
         if self.duplicates is not None and described is not None:
             found = self.duplicates.match(source, described, train, test)
-            checks.append(("duplicate stamps", _duplicates(index, found)))
+            checks.append(("duplicate stamps", _duplicates(index, found, source.channels)))
         return [finding for _, finding in checks if finding is not None], [name for name, _ in checks]
 
 
 def not_looked_at(index: Columns, described: list[Described] | None) -> dict[str, int]:
     """Check -> how many samples of a dataset it cannot look at."""
-    needed = {"positions": ("ra", "dec"), "overlapping pixels": ("frame", "x", "y", "stamp_h")}
-    out = {name: without(index, columns) for name, columns in needed.items() if set(columns) <= set(index.columns)}
-    return out | {"duplicate stamps": sum(part.blank for part in described or [])}
+    out = {"positions": without(index, ("ra", "dec"))} if {"ra", "dec"} <= set(index.columns) else {}
+    if can_overlap(index):
+        out["overlapping cutouts"] = overlapping_stamps(index).unplaced
+    return out | {"duplicate stamps": sum(part.blank + part.small for part in described or [])}
 
 
 def without(index: Columns, columns: Sequence[str]) -> int:
@@ -196,10 +199,19 @@ def _finding(
     return Finding(kind, f"{len(table)} pairs of {words} ({shown}).", table)
 
 
-def _duplicates(index: Columns, found: list[tuple[int, int, float]]) -> Finding | None:
-    ranked = sorted(found, key=lambda pair: -pair[2])
+def _duplicates(index: Columns, found: Sequence[Duplicate], names: Sequence[str]) -> Finding | None:
+    """The pairs with the channels that are alike; how many share one channel only stands in the message."""
+    ranked = sorted(found, key=lambda pair: -pair.correlation)
     words = "near-duplicate stamps stand in training and test"
-    return _finding("duplicate stamps", words, index, [(a, b) for a, b, _ in ranked], [r for *_, r in ranked])
+    pairs = [(pair.first, pair.second) for pair in ranked]
+    finding = _finding("duplicate stamps", words, index, pairs, [round(pair.correlation, 4) for pair in ranked])
+    if finding is None:
+        return None
+    channels = [", ".join(names[c] if c < len(names) else str(c) for c in pair.channels) for pair in ranked]
+    finding.pairs["channels"] = channels
+    parts = Counter(name for name, pair in zip(channels, ranked, strict=True) if not pair.all_channels)
+    told = "".join(f" {count} of them share only {name}." for name, count in sorted(parts.items()))
+    return Finding(finding.kind, finding.message + told, finding.pairs)
 
 
 def shared(folds: pd.DataFrame, index: Columns, column: str) -> Finding | None:
@@ -252,24 +264,19 @@ def same_position(index: Columns, train: Ints, test: Ints, radius: float) -> Fin
 
 
 def overlapping(index: Columns, train: Ints, test: Ints) -> Finding | None:
-    """Cutouts of one frame that share pixels: centres nearer than half their sizes together, on both axes."""
-    pairs: list[tuple[int, int]] = []
-    sizes = ["stamp_h", "stamp_w"] if "stamp_w" in index else ["stamp_h", "stamp_h"]
-    place = index[["x", "y"]].to_numpy(dtype=np.float64, na_value=np.nan)
-    height, width = (index[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in sizes)
-    usable = index["frame"].notna().to_numpy() & np.isfinite(place).all(axis=1) & np.isfinite(height + width)
-    frames = index["frame"].astype(str).to_numpy()
-    train, test = train[usable[train]], test[usable[test]]
-    for frame in np.intersect1d(frames[train], frames[test]):
-        a, b = train[frames[train] == frame], test[frames[test] == frame]
-        widest = max(height[a].max(), width[a].max(), height[b].max(), width[b].max())
-        near = cKDTree(place[a]).query_ball_point(place[b], widest, p=np.inf)
-        found = [(int(a[i]), int(b[j])) for j, hits in enumerate(near) for i in hits]
-        for one, other in found:
-            dx, dy = np.abs(place[one] - place[other])
-            if dx < (width[one] + width[other]) / 2 and dy < (height[one] + height[other]) / 2:
-                pairs.append((one, other))
-    return _finding("overlapping pixels", "cutouts share pixels of one frame", index, pairs)
+    """Stamps of one exposure that share pixels; the measure is the share of the smaller stamp that both hold."""
+    shared = overlapping_stamps(index)
+    side = np.zeros(len(index), dtype=np.int8)
+    side[train], side[test] = 1, 2
+    crossing = np.flatnonzero(side[shared.one] + side[shared.other] == 3)
+    crossing = crossing[side[shared.one[crossing]] != 0]
+    crossing = crossing[np.argsort(-shared.share[crossing], kind="stable")]
+    one, other = shared.one[crossing], shared.other[crossing]
+    first = np.where(side[one] == 1, one, other)
+    second = np.where(side[one] == 1, other, one)
+    pairs = list(zip(first.tolist(), second.tolist(), strict=True))
+    words = "cutouts share pixels of one exposure"
+    return _finding("overlapping cutouts", words, index, pairs, shared.share[crossing].round(3).tolist())
 
 
 def out_of_order(index: Columns, train: Ints, test: Ints, column: str, radius: float) -> Finding | None:

@@ -1,41 +1,74 @@
-"""Near-duplicate stamps: the same pixels turned, mirrored, shifted by a pixel, or copied with a little noise.
+"""Near-duplicate stamps: the same pixels turned, mirrored, shifted, zoomed, cropped or smoothed, in one channel too.
 
-What identifies a stamp is its noise: two stars of one PSF look alike, their noise does not. So stamps are compared by
-their texture, a high-pass filtered image in units of its own noise, clipped so that no source outweighs it. A power
-spectrum that neither a symmetry of the square nor a shift changes finds candidates; a comparison of the pixels over the
-8 symmetries and 9 shifts decides.
+Numbers that each of these leaves nearly as they are find candidates (:mod:`astrid_ml.audit.fingerprints`); a comparison
+of the pixels in the best alignment decides (:mod:`astrid_ml.audit.alignment`), for each channel by itself: two objects
+may have one reference.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
-from scipy import fft
 
+from astrid_ml.audit.alignment import CERTAIN, Aligned, correlations
+from astrid_ml.audit.fingerprints import ZOOMS, Rings, projected, spectra
+from astrid_ml.audit.texture import texture
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.stats import MAD_TO_SIGMA
-from astrid_ml.types import Array, Count, Floats32, Ints, Share
+from astrid_ml.types import Count, Floats, Floats32, Ints, Share
 
-FEW = 50
-CLIP = 3.0
-# Some surveys mark missing pixels with the largest float.
-NO_DATA = 1e37
+FEW = 50  # stamps up to which all pairs are compared
+SMALLEST = 15  # px: smaller stamps have too few numbers to tell copies
+ALIKE = 0.8  # sides of stamps that are compared differ by less
+SPECTRUM, FOLDED, TURNED = 128, 128, 192  # numbers kept of each kind
+QUERIES = 512
+# Chance that unrelated stamps reach a limit is below 1e-7 for the numbers above.
+ANY_CHANNEL, ALL_CHANNELS, ALL_FOLDED, ALL_TURNED = 0.62, 0.36, 0.55, 0.38
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Two stamps with the same pixels.
+
+    Args:
+        first, second: rows in the index.
+        correlation: of the textures of the channel that is most alike.
+        channels: which are alike, from 0.
+        all_channels: every channel that has structure in both is among them.
+    """
+
+    first: int
+    second: int
+    correlation: float
+    channels: tuple[int, ...]
+    all_channels: bool
 
 
 @dataclass(frozen=True)
 class Described:
-    """Spectra of the stamps of one shape.
+    """Stamps of sizes that are compared with each other.
 
     Args:
         rows: positions in the index, ascending, shape (n,).
-        features: unit vectors, shape (n, d).
+        rings: that they have in common.
+        spectrum: (C, n, d) float16, unit vectors of each channel.
+        folded: (n, e), of all channels together.
+        turned: the same, at each of ``ZOOMS``.
         blank: how many of them have no structure in any channel (no finite pixel, or all alike): nothing is like them.
+        small: how many are too small to tell.
     """
 
     rows: Ints
-    features: Floats32
+    rings: Rings
+    spectrum: Floats32
+    folded: Floats32
+    turned: tuple[Floats32, ...]
     blank: int = 0
+    small: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,158 +76,197 @@ class DuplicateSearch:
     """How near is a duplicate.
 
     Args:
-        correlation: of the textures over the best symmetry and shift, the mean of the channels. Unrelated stamps
-            reach a few times 1/sqrt(pixels), a copy with a fifth of its noise added 0.95.
-        similarity: cosine of two spectra from which the pixels are compared.
-        neighbours: candidates looked at for each stamp.
+        correlation: of the textures in the best alignment, of at least one channel. A copy that was turned by any angle
+            or zoomed reaches 0.8, one with a fifth of its noise added 0.95, unrelated stamps 0.2 to 0.5.
+        neighbours: candidates of each kind looked at for each stamp.
         batch: stamps read at a time.
     """
 
-    correlation: Share = 0.9
-    similarity: Share = 0.9
+    correlation: Share = 0.65
     neighbours: Count = 4
     batch: Count = 1024
 
-    def find(self, source: SampleSource, first: Ints, second: Ints) -> list[tuple[int, int, float]]:
-        """Pairs (row of ``first``, row of ``second``, correlation) of duplicates across two folds."""
+    def find(self, source: SampleSource, first: Ints, second: Ints) -> list[Duplicate]:
+        """Duplicates across two folds: ``first`` of each is a row of ``first``, ``second`` one of ``second``."""
         return self.match(source, self.describe(source, np.union1d(first, second)), first, second)
 
     def describe(self, source: SampleSource, rows: Ints) -> list[Described]:
-        """Spectra of these stamps, apart for each shape; once for all rounds of a split."""
-        parts: dict[tuple[int, ...], list[tuple[Ints, Floats32, int]]] = {}
-        for start in range(0, len(rows), self.batch):
-            chosen = rows[start : start + self.batch]
-            for positions, stamps in source.groups("stamps", chosen):
-                textures = texture(stamps)
-                blank = int((textures == 0).all(axis=(1, 2, 3)).sum())
-                parts.setdefault(stamps.shape[1:], []).append((chosen[positions], spectrum(textures), blank))
-        out = []
-        for found in parts.values():
-            place, features = np.concatenate([p[0] for p in found]), np.concatenate([p[1] for p in found])
-            order = np.argsort(place)
-            out.append(Described(place[order], standardised(features[order]), sum(p[2] for p in found)))
-        return out
+        """What the search needs of these stamps, apart for each range of sizes; once for all rounds of a split."""
+        made = [_Part(sides) for sides in _ranges_of_sides(_sides(source, rows, self.batch))]
+        batches = [rows[start : start + self.batch] for start in range(0, len(rows), self.batch)]
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            for some in pool.map(partial(_read, source, made), batches):
+                for part, found in some:
+                    part.add(found)
+        return [part.described() for part in made]
 
-    def match(
-        self, source: SampleSource, described: list[Described], first: Ints, second: Ints
-    ) -> list[tuple[int, int, float]]:
+    def match(self, source: SampleSource, described: Sequence[Described], first: Ints, second: Ints) -> list[Duplicate]:
         """Duplicates between two sets of rows, among stamps that were described."""
-        pairs = [pair for part in described for pair in self._candidates(part, first, second)]
-        return [found for found in self._compare(source, pairs) if found[2] >= self.correlation]
+        return [found for part in described for found in self._match(source, part, first, second)]
 
-    def _candidates(self, part: Described, first: Ints, second: Ints) -> list[tuple[int, int]]:
+    def _match(self, source: SampleSource, part: Described, first: Ints, second: Ints) -> Iterator[Duplicate]:
         a, b = (np.flatnonzero(np.isin(part.rows, rows)) for rows in (first, second))
-        least = self.similarity if len(part.rows) >= FEW else -1.0
-        pairs: list[tuple[int, int]] = []
-        for start in range(0, len(b), 512):
-            chosen = b[start : start + 512]
-            likeness = part.features[chosen] @ part.features[a].T
-            of, to = np.nonzero(likeness >= least)
-            order = np.lexsort((-likeness[of, to], of))
-            of, to = of[order], to[order]
-            rank = np.arange(len(of)) - np.searchsorted(of, of)
-            near = rank < self.neighbours
-            pairs += zip(part.rows[a[to[near]]].tolist(), part.rows[chosen[of[near]]].tolist(), strict=True)
-        return pairs
-
-    def _compare(self, source: SampleSource, pairs: list[tuple[int, int]]) -> list[tuple[int, int, float]]:
-        out = []
+        if not len(a) or not len(b) or part.rings.side < SMALLEST:
+            return
+        pairs = _all_pairs(a, b) if len(part.rows) < FEW else candidates(part, a, b, self.neighbours)
         for start in range(0, len(pairs), self.batch // 2):
-            part = pairs[start : start + self.batch // 2]
-            textures = _textures(source, sorted({row for pair in part for row in pair}))
-            out += [(a, b, best_correlation(textures[a], textures[b])) for a, b in part]
-        return out
+            some = part.rows[pairs[start : start + self.batch // 2]]
+            known = _aligned(source, np.unique(some), part.rings)
+            for one, other in some.tolist():
+                found = self._compare((one, other), (known[one], known[other]), part.rings)
+                if found is not None:
+                    yield found
+
+    def _compare(self, rows: tuple[int, int], pair: tuple[Aligned, Aligned], rings: Rings) -> Duplicate | None:
+        found: Floats = correlations(*pair)
+        usable = np.minimum(pair[0].shares, pair[1].shares)
+        least = np.maximum(self.correlation, CERTAIN / np.sqrt(np.maximum(rings.freedom * usable, 1e-9)))
+        alike = np.flatnonzero((found >= least) & (least <= 1))
+        if not len(alike):
+            return None
+        every = len(alike) == int((found > -1).sum())
+        return Duplicate(*rows, float(found[alike].max()), tuple(alike.tolist()), every)
 
 
-def _textures(source: SampleSource, rows: list[int]) -> dict[int, Floats32]:
-    wanted = np.array(rows, dtype=np.int64)
-    found: dict[int, Floats32] = {}
-    for positions, stamps in source.groups("stamps", wanted):
-        found |= {int(wanted[at]): one for at, one in zip(positions, texture(stamps), strict=True)}
-    return found
+@dataclass(frozen=True)
+class _Some:
+    """Of some stamps: their rows, their features, how many are blank."""
+
+    rows: Ints
+    features: list[Floats32]
+    blank: int
 
 
-def texture(stamps: Array) -> Floats32:
-    """What is not smooth, in units of its own scatter.
+@dataclass
+class _Part:
+    """What is gathered of stamps of some sizes."""
 
-    Args:
-        stamps: (n, C, h, w); NaN counts as the median.
+    sides: tuple[int, ...]
+    rows: list[Ints] = field(default_factory=list)
+    features: list[list[Floats32]] = field(default_factory=list)
+    blank: int = 0
 
-    Returns:
-        (n, C, h - 2, w - 2): the five-point Laplacian over 1.48 times its median absolute value, clipped at +-3;
-        zero in a channel without structure.
-    """
-    x = np.asarray(stamps, dtype=np.float32)
-    known = np.abs(x) < NO_DATA
-    if not known.all():
-        x = np.where(known, x, np.nan)
-        empty = np.isnan(x).all(axis=(-2, -1), keepdims=True)
-        centre = np.nanmedian(np.where(empty, 0.0, x), axis=(-2, -1), keepdims=True)
-        x = np.where(np.isnan(x), centre, x).astype(np.float32)
-    out = 4 * x[..., 1:-1, 1:-1] - x[..., :-2, 1:-1] - x[..., 2:, 1:-1] - x[..., 1:-1, :-2] - x[..., 1:-1, 2:]
-    flat = np.abs(out).reshape(*out.shape[:2], -1)
-    scale = MAD_TO_SIGMA * np.partition(flat, flat.shape[-1] // 2, axis=-1)[..., flat.shape[-1] // 2]
-    scale = np.where(scale > 0, scale, flat.max(axis=-1) / CLIP)[..., None, None]
-    clipped: Floats32 = np.clip(out / np.where(scale > 0, scale, 1.0), -CLIP, CLIP).astype(np.float32)
-    return clipped
+    def add(self, found: _Some) -> None:
+        """Take what was read of some more."""
+        self.blank += found.blank
+        self.rows.append(found.rows)
+        if found.features:
+            self.features.append(found.features)
+
+    def described(self) -> Described:
+        rows, rings = np.concatenate(self.rows), Rings(self.sides[0])
+        order = np.argsort(rows)
+        if not self.features:
+            empty = np.zeros((len(rows), 0), dtype=np.float32)
+            return Described(rows[order], rings, empty[None], empty, (), self.blank, len(rows))
+        joined = [np.concatenate(kind)[order] for kind in zip(*self.features, strict=True)]
+        self.features.clear()
+        spectrum, folded, *turned = joined
+        whole = turned[ZOOMS.index(1.0)]
+        mean, scatter = whole.mean(axis=0, dtype=np.float32), whole.std(axis=0, dtype=np.float32)
+        return Described(
+            rows[order],
+            rings,
+            np.stack([_unit(spectrum[:, c]) for c in range(spectrum.shape[1])]),
+            _unit(folded),
+            tuple(_unit(kind, mean, scatter) for kind in turned),
+            self.blank,
+        )
 
 
-def spectrum(textures: Floats32, most: int = 32) -> Floats32:
-    """Log power of the windowed texture, averaged over the symmetries of the square.
-
-    Args:
-        textures: (n, C, h, w).
-        most: frequencies kept for each channel, spread over a tenth to a third of the sampling frequency.
-
-    Returns:
-        (n, C * at most ``most``).
-    """
-    size = min(textures.shape[-2:]) // 2 * 2
-    top, left = ((side - size) // 2 for side in textures.shape[-2:])
-    window = np.hanning(size + 1)[:-1].astype(np.float32) + np.float32(1e-3)
-    part = textures[..., top : top + size, left : left + size] * (window[:, None] * window)
-    power = np.square(np.abs(fft.rfft2(part)))
-    half = size // 2
-    folded = (power[..., : half + 1, :] + power[..., -np.arange(half + 1) % size, :]) / 2
-    folded = (folded + folded.swapaxes(-1, -2)) / 2
-    a, b = np.triu_indices(half + 1)
-    radius = np.hypot(a, b) / size
-    kept = np.flatnonzero((radius >= 0.1) & (radius <= 0.34))
-    kept = kept[np.unique(np.linspace(0, len(kept) - 1, most).round().astype(int))] if len(kept) > most else kept
-    values = folded[..., a[kept], b[kept]]
-    floor = 1e-3 * values.mean(axis=-1, keepdims=True) + 1e-6
-    out: Floats32 = np.log(values + floor).reshape(len(textures), -1).astype(np.float32)
+def _read(source: SampleSource, parts: Sequence[_Part], rows: Ints) -> list[tuple[_Part, _Some]]:
+    """What is gathered of some rows; threads share it, since the work is done without Python's lock."""
+    out = []
+    for positions, stamps in source.groups("stamps", rows):
+        side = min(stamps.shape[-2:])
+        part = next(part for part in parts if side in part.sides)
+        textures = texture(stamps)
+        blank = int((textures == 0).all(axis=(1, 2, 3)).sum())
+        features = _features(textures, Rings(part.sides[0])) if part.sides[0] >= SMALLEST else []
+        out.append((part, _Some(rows[positions], features, blank)))
     return out
 
 
-def standardised(features: Floats32) -> Floats32:
-    """Unit vectors of what sets a stamp's spectrum apart from the data's mean (of few stamps: from its own mean)."""
-    if len(features) >= FEW:
-        centred = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 0.05)
-    else:
-        centred = features - features.mean(axis=1, keepdims=True)
-    norm = np.linalg.norm(centred, axis=1, keepdims=True)
-    out: Floats32 = (centred / np.where(norm > 0, norm, 1.0)).astype(np.float32)
+def _features(textures: Floats32, rings: Rings) -> list[Floats32]:
+    """Of some stamps: spectrum (n, C, d), folded (n, e), turned (n, t) at each zoom, in half precision."""
+    n, c = textures.shape[:2]
+    flat = textures.reshape(n * c, *textures.shape[2:])
+    whole, folded = spectra(flat, rings.side)
+    kinds = [
+        projected(whole, SPECTRUM).reshape(n, c, -1),
+        projected(folded.reshape(n, -1), FOLDED),
+        *(projected(kind.reshape(n, -1), TURNED) for kind in rings.turned(flat)),
+    ]
+    return [kind.astype(np.float16) for kind in kinds]
+
+
+def _unit(features: Floats32, mean: Floats32 | None = None, scatter: Floats32 | None = None) -> Floats32:
+    """Unit vectors of what sets each stamp apart from the mean of all."""
+    values = features.astype(np.float32)
+    mean = values.mean(axis=0) if mean is None else mean
+    scatter = values.std(axis=0) if scatter is None else scatter
+    values -= mean
+    values /= np.where(scatter > 0, scatter, 1.0)
+    norm = np.linalg.norm(values, axis=1, keepdims=True)
+    out: Floats32 = (values / np.where(norm > 0, norm, 1.0)).astype(np.float16)
     return out
 
 
-def best_correlation(first: Floats32, second: Floats32) -> float:
-    """Largest correlation of two textures (C, h, w) over 8 symmetries and shifts of up to one pixel."""
-    best = -1.0
-    for turn in range(4):
-        turned = np.rot90(second, turn, axes=(-2, -1))
-        if turned.shape != first.shape:
-            continue
-        for image in (turned, turned[..., ::-1]):
-            best = max(best, *(_shifted(first, image, dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)))
-    return best
+def candidates(part: Described, a: Ints, b: Ints, neighbours: int) -> Ints:
+    """Pairs whose pixels are worth a comparison, places in ``part.rows``, (m, 2): of ``a``, of ``b``."""
+    known = [kind[a].astype(np.float32) for kind in part.spectrum]
+    folded, turned = (kind[a].astype(np.float32) for kind in (part.folded, part.turned[ZOOMS.index(1.0)]))
+    pairs: list[Ints] = []
+    for start in range(0, len(b), QUERIES):
+        chosen = b[start : start + QUERIES]
+        total = np.zeros((len(chosen), len(a)), dtype=np.float32)
+        for kind, own in zip(part.spectrum, known, strict=True):
+            alike = kind[chosen].astype(np.float32) @ own.T
+            pairs.append(_nearest(alike, ANY_CHANNEL, neighbours, a, chosen))
+            total += alike
+        pairs.append(_nearest(total, ALL_CHANNELS * len(known), neighbours, a, chosen))
+        pairs.append(_nearest(part.folded[chosen].astype(np.float32) @ folded.T, ALL_FOLDED, neighbours, a, chosen))
+        for kind in part.turned:
+            alike = kind[chosen].astype(np.float32) @ turned.T
+            pairs.append(_nearest(alike, ALL_TURNED, neighbours, a, chosen))
+    return np.unique(np.concatenate(pairs), axis=0) if pairs else np.zeros((0, 2), dtype=np.int64)
 
 
-def _shifted(a: Floats32, b: Floats32, dy: int, dx: int) -> float:
-    """Mean over the channels that have structure in both."""
-    height, width = a.shape[-2:]
-    one = a[:, max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
-    two = b[:, max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
-    norm = np.sqrt(np.einsum("cij,cij->c", one, one) * np.einsum("cij,cij->c", two, two))
-    product = np.einsum("cij,cij->c", one, two)
-    return float(np.mean(product[norm > 0] / norm[norm > 0])) if (norm > 0).any() else -1.0
+def _nearest(alike: Floats32, least: float, neighbours: int, a: Ints, b: Ints) -> Ints:
+    """For each row those of the largest likeness, at least ``least``."""
+    place = np.flatnonzero(alike.reshape(-1) >= least)
+    of, to = np.divmod(place, alike.shape[1])
+    order = np.lexsort((-alike[of, to], of))
+    of, to = of[order], to[order]
+    near = np.arange(len(of)) - np.searchsorted(of, of) < neighbours
+    return np.column_stack([a[to[near]], b[of[near]]]).astype(np.int64)
+
+
+def _all_pairs(a: Ints, b: Ints) -> Ints:
+    return np.array([(one, other) for one in a for other in b if one != other], dtype=np.int64).reshape(-1, 2)
+
+
+def _aligned(source: SampleSource, rows: Ints, rings: Rings) -> dict[int, Aligned]:
+    known: dict[int, Aligned] = {}
+    for positions, stamps in source.groups("stamps", rows):
+        known |= {int(rows[at]): Aligned(one, rings) for at, one in zip(positions, texture(stamps), strict=True)}
+    return known
+
+
+def _sides(source: SampleSource, rows: Ints, batch: int) -> list[int]:
+    """The smaller side of each size of stamp that occurs."""
+    found: set[int] = set()
+    for start in range(0, len(rows), batch):
+        found |= {min(stamps.shape[-2:]) for _, stamps in source.groups("stamps", rows[start : start + batch])}
+    return sorted(found)
+
+
+def _ranges_of_sides(sides: Sequence[int]) -> list[tuple[int, ...]]:
+    """Sides in groups of which all are at least ``ALIKE`` times the next larger ones."""
+    out: list[tuple[int, ...]] = []
+    for side in sides:
+        if out and side * ALIKE <= out[-1][0]:
+            out[-1] = (*out[-1], side)
+        else:
+            out.append((side,))
+    return out

@@ -13,10 +13,10 @@ import torch
 
 from astrid_ml.build import registry
 from astrid_ml.checkpoint.digests import digest_of
-from astrid_ml.checkpoint.schema import OF_MEMBERS, SCHEMA, checked
+from astrid_ml.checkpoint.schema import CHECKPOINT, checked
 from astrid_ml.contracts.columns import Columns
 from astrid_ml.errors import UserError
-from astrid_ml.identity import current, lasting
+from astrid_ml.identity import current, lasting, without_gone
 from astrid_ml.sky import nearest
 from astrid_ml.taxonomy import refuse_trees_outside, with_trees_inside
 from astrid_ml.types import Array, Mask
@@ -117,13 +117,16 @@ class Record:
         versions: package -> version at training time.
         note: where the weights come from, in words.
         known_as: names under which surveys publish this very score (``drb``); labels made from it are refused.
-        validity: where the model is valid: column -> the values that training saw; None where nobody knows.
+        validity: where the model is valid, see :func:`astrid_ml.validity.domain.fit_domain`; of schemas 2 and 3 no more
+            than column -> the values that training saw; None where nobody knows.
         prevalence: set -> share of positives, of a binary task; None for others and for imported weights.
         sets: set -> number of samples, with the split's name and hash; None for imported weights.
         stages: the steps that led here, each with its name, status and digests.
         members: of a checkpoint that holds the networks of several folds as one: of each the ``statistics`` of its own
             training set, and ``tested``, the hashes of the samples that it alone never saw. ``calibration`` holds the
             calibration of each under ``members``. None where there is one network.
+        baselines: what the network is compared with, of a binary task: see
+            :class:`astrid_ml.evaluation.baselines.fit.Baselines`; None where nothing was fitted.
     """
 
     domain: str
@@ -143,6 +146,7 @@ class Record:
     sets: dict[str, Any] | None = None
     stages: list[dict[str, Any]] = field(default_factory=list)
     members: list[dict[str, Any]] | None = None
+    baselines: dict[str, Any] | None = None
 
     @property
     def count(self) -> int:
@@ -161,6 +165,8 @@ class Record:
             calibrated=bool(calibration.get("calibrated", False)),
             digest=None if self.digest is None else replace(self.digest, tested=own["tested"]),
             members=None,
+            baselines=own.get("baselines"),
+            validity=own.get("validity"),
         )
 
     def to_plain(self, weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
@@ -169,9 +175,7 @@ class Record:
         Args:
             weights: of the same checkpoint; their digest stands in the record.
         """
-        fields = {name: value for name, value in asdict(self).items() if name != "members" or value is not None}
-        schema = SCHEMA if self.members is None else OF_MEMBERS
-        entry = {"schema": schema, **fields, "config": with_trees_inside(lasting(self.config))}
+        entry = {"schema": CHECKPOINT, **asdict(self), "config": with_trees_inside(lasting(self.config))}
         digests = {"weights": digest_of(dict(weights)), "record": digest_of(entry)}
         whole = {**entry, "digests": digests}
         checked(whole, "the record of this run")
@@ -197,7 +201,7 @@ class Record:
         if values["digest"] is not None:
             values["digest"] = TrainingDigest(**values["digest"])
         values["channels"] = ChannelRecord(**values["channels"])
-        values["config"] = current(values["config"], registry())
+        values["config"] = without_gone(current(values["config"], registry()))
         return cls(**values)
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from astrid_ml.contracts.scoring import JOINED
 from astrid_ml.errors import UserError
+from astrid_ml.validity.domain import checked_domain
 
-SCHEMA = 2
-# Of a checkpoint that holds several members as one; earlier versions of astrid_ml refuse it. All else stays at 2.
-OF_MEMBERS = 3
+SCHEMA = 2  # of tables and records of runs
+OF_MEMBERS = 3  # the first schema of checkpoints that may hold several members as one
+CHECKPOINT = 4  # what is written: with baselines, and a domain of validity that has parts
 NOTHING: tuple[type, ...] = (type(None),)
-# Field -> what it may be. A record has all of them and no others; ``members`` beside them from schema 3 on.
+# Field -> what it may be. A record has all of them and no others.
 FIELDS: dict[str, tuple[type, ...]] = {
     "domain": (str,),
     "config": (dict,),
@@ -32,8 +33,9 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "sets": (dict, *NOTHING),
     "stages": (list,),
     "digests": (dict, *NOTHING),
+    "members": (list, *NOTHING),
+    "baselines": (dict, *NOTHING),
 }
-WITH_MEMBERS: dict[str, tuple[type, ...]] = {**FIELDS, "members": (list, *NOTHING)}
 INTERPOLATION = "${"
 DEEPEST, LARGEST = 40, 200_000  # containers in containers; values in all
 
@@ -53,9 +55,9 @@ def checked(entry: Any, name: str) -> dict[str, Any]:
         raise _damaged(name, "no schema")
     if too_deep(entry):
         raise _damaged(name, f"containers nested more than {DEEPEST} deep, or more than {LARGEST} values")
-    if entry["schema"] > OF_MEMBERS or entry["schema"] < 1:
+    if entry["schema"] > CHECKPOINT or entry["schema"] < 1:
         raise UserError(
-            f"a checkpoint of schema 1 to {OF_MEMBERS}", f"schema {entry['schema']} in {name}", "update astrid_ml"
+            f"a checkpoint of schema 1 to {CHECKPOINT}", f"schema {entry['schema']} in {name}", "update astrid_ml"
         )
     if (entry["schema"] < OF_MEMBERS and "members" in entry) or (
         entry["schema"] == OF_MEMBERS and entry.get("members") is None
@@ -63,9 +65,9 @@ def checked(entry: Any, name: str) -> dict[str, Any]:
         raise _damaged(name, f"schema {entry['schema']} with members where there are none, or without them")
     today = migrated(entry)
     fields = {key: value for key, value in today.items() if key != "schema"}
-    for wrong in sorted(fields.keys() ^ WITH_MEMBERS.keys()):
+    for wrong in sorted(fields.keys() ^ FIELDS.keys()):
         raise _damaged(name, f"{'a field too many' if wrong in fields else 'no field'}: {wrong}")
-    for key, kinds in WITH_MEMBERS.items():
+    for key, kinds in FIELDS.items():
         if type(fields[key]) not in kinds:
             raise _damaged(name, f"{key} is {type(fields[key]).__name__}, not {' or '.join(k.__name__ for k in kinds)}")
     if entry["schema"] >= SCHEMA and fields["digests"] is None:
@@ -105,16 +107,16 @@ def too_deep(value: Any) -> bool:
 
 def migrated(entry: dict[str, Any]) -> dict[str, Any]:
     """An entry of an earlier schema as one of today's: what it did not say is None."""
-    if entry["schema"] == OF_MEMBERS:
+    if entry["schema"] == CHECKPOINT:
         return entry
-    if entry["schema"] == SCHEMA:
-        return {**entry, "members": None}
+    if entry["schema"] in (SCHEMA, OF_MEMBERS):
+        return {"members": None, **entry, "baselines": None, "schema": CHECKPOINT}
     channels = entry.get("channels", [])
     first: dict[str, Any] = {"statistics": {}, "calibration": {}, "calibrated": False, "dataset_fingerprint": None}
     first |= {"digest": None, "classes": None, "versions": {}, "note": "", "known_as": []}
     new: dict[str, Any] = {"validity": None, "prevalence": None, "sets": None, "stages": [], "digests": None}
-    new["members"] = None
-    return {**first, **entry, "channels": {"names": channels, "sky": None}, **new, "schema": SCHEMA}
+    new |= {"members": None, "baselines": None}
+    return {**first, **entry, "channels": {"names": channels, "sky": None}, **new, "schema": CHECKPOINT}
 
 
 def texts(node: Any, where: str) -> Iterator[tuple[str, str]]:
@@ -144,6 +146,8 @@ def _check_inside(fields: dict[str, Any], name: str) -> None:
         if not math.isfinite(value):
             raise _damaged(name, f"{where} is {value}")
     _check_calibration(fields["calibration"], name)
+    if wrong := checked_domain(fields["validity"]):
+        raise _damaged(name, wrong)
     check_members(fields["members"], fields["calibration"], name)
     digest = fields["digest"]
     if digest is not None:
@@ -177,8 +181,12 @@ def check_members(members: Any, calibration: dict[str, Any], name: str) -> None:
     import torch
 
     for number, (member, own) in enumerate(zip(members, of_each, strict=True)):
-        if not isinstance(member, dict) or set(member) != {"statistics", "tested"} or not isinstance(own, dict):
-            raise _damaged(name, f"member {number} without statistics, tested and calibration")
+        if not isinstance(member, dict) or set(member) - {"baselines", "validity"} != {"statistics", "tested"}:
+            raise _damaged(name, f"member {number} without statistics and tested")
+        if not isinstance(own, dict) or not isinstance(member.get("baselines"), dict | None):
+            raise _damaged(name, f"member {number} without calibration, or with baselines that are none")
+        if wrong := checked_domain(member.get("validity")):
+            raise _damaged(name, f"member {number}: {wrong}")
         tested = member["tested"]
         if not isinstance(member["statistics"], dict) or not isinstance(tested, torch.Tensor):
             raise _damaged(name, f"member {number} with something else than statistics and hashes")

@@ -45,6 +45,10 @@ def note_command(cfg: Any, verb: Verb, conf: Folder) -> None:
     path = place / SHARDS / f"{COMMAND}{name}.json"
     settings = {key: value for key, value in settings_of(tree, keys).items() if _decides(key, verb)}
     known = read_command(path) if path.is_file() else None
+    if known is not None and known.get("of", share.of) != share.of:  # notes of earlier versions do not say it
+        got = f"shard={share} in {place}, which was begun with shard=i/{known['of']}"
+        fix = f"give shard=i/{known['of']}, or remove {path.parent} to begin anew"
+        raise UserError("shards of one number", got, fix)
     if known is not None and known["settings"] != settings:
         other = sorted(set(known["settings"]) ^ set(settings))
         changed = changes(known["settings"], settings) or f"another {', '.join(other[:3])}"
@@ -52,7 +56,7 @@ def note_command(cfg: Any, verb: Verb, conf: Folder) -> None:
         raise UserError("shards of one configuration", f"others in {place} with {changed}", fix)
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in tree.items() if name not in ("trust", "hydra")}
-    write_json(path, {"verb": verb.name, "settings": settings, "config": absolute(kept, keys)})
+    write_json(path, {"verb": verb.name, "of": share.of, "settings": settings, "config": absolute(kept, keys)})
 
 
 def read_command(path: Path) -> dict[str, Any]:

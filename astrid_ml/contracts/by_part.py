@@ -57,3 +57,34 @@ class LabelsByColumn(Protocol):
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns; those that the index lacks are left out."""
+
+
+def said_of(drop: Drop) -> dict[str, str]:
+    """What a record of a drop holds; no source where none is known."""
+    return {"id": drop.id, "reason": drop.reason} | ({"source": drop.source} if drop.source else {})
+
+
+def without_repeats(part: pd.DataFrame, repeated: Mask, reason: str) -> tuple[pd.DataFrame, list[Drop]]:
+    """Rows whose sample was not met before, and a drop for each other one, which says where it and the first one stand.
+
+    Args:
+        part: rows of an index; their column ``source`` says where they stand, if there is one.
+        repeated: those whose id stands in an earlier row, (n,).
+        reason: of the drops.
+
+    Example:
+        >>> part = pd.DataFrame({"id": ["a", "a"], "source": ["1.avro", "2.avro"]})
+        >>> kept, dropped = without_repeats(part, part["id"].duplicated().to_numpy(), "twice")
+        >>> kept["source"].tolist(), dropped[0].source
+        (['1.avro'], '2.avro; the first: 1.avro')
+    """
+    kept = part[~repeated].reset_index(drop=True)
+    if not repeated.any():
+        return kept, []
+    again = part[repeated]
+    if "source" not in part:
+        return kept, [Drop(str(name), reason) for name in again["id"]]
+    first = dict(zip(kept["id"], kept["source"], strict=True))
+    places = [f"{own}; the first: {first[name]}" if name in first else str(own)  # else it stands in an earlier part
+              for name, own in zip(again["id"], again["source"], strict=True)]  # fmt: skip
+    return kept, [Drop(str(name), reason, place) for name, place in zip(again["id"], places, strict=True)]

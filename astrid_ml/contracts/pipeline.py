@@ -48,6 +48,7 @@ class Drop:
     Args:
         id: of the record or the unit.
         reason: a short text; equal reasons are counted together.
+        source: the file below the raw folder, the member of an archive, the place in it.
 
     Example:
         >>> Drop("night1/a.fits-7", "no coordinates")
@@ -56,6 +57,7 @@ class Drop:
 
     id: str
     reason: str
+    source: str = field(default="", repr=False)
 
 
 class Shard(Protocol):
@@ -113,8 +115,8 @@ class UnitWriter(Protocol):
     def add_rows(self, records: pd.DataFrame, shard: Shard) -> None:
         """Append samples that point into ``shard``; ``records`` must hold the column ``row``."""
 
-    def drop(self, id: str, reason: str) -> None:
-        """Count a record that is left out, with its reason."""
+    def drop(self, id: str, reason: str, source: str = "") -> None:
+        """Count a record that is left out, with its reason and the place where it stands."""
 
     def count(self, name: str, n: int = 1) -> None:
         """Add to a named counter of the report (for instance ``nan_mended``)."""
@@ -214,10 +216,7 @@ class DomainPipeline(Protocol):
         """
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
-        """Do one unit: give its samples to the writer and return nothing.
-
-        A bad record is dropped with a reason; an exception fails the whole unit.
-        """
+        """Do one unit: give its samples to the writer; a bad record is dropped, an exception fails the whole unit."""
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
         """Dataset-wide work on the index: remove duplicates, set ``group_id``. Labels are joined later.

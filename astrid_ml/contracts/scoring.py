@@ -128,6 +128,31 @@ class Draws(Protocol):
 
 
 @runtime_checkable
+class Measures(Protocol):
+    """A datamodule that measures samples as a person would, for a baseline that a network must beat."""
+
+    def measured(self, source: SampleSource, rows: Ints) -> pd.DataFrame:
+        """One row a position, in order; numeric columns by their names for a reader, NaN where a sample cannot tell."""
+
+
+@runtime_checkable
+class HasBaselines(Protocol):
+    """A judge that compares the scores with baselines, which it fits without the test fold.
+
+    Args:
+        baselines: how they are made; None for none.
+    """
+
+    @property
+    def baselines(self) -> Any:
+        """A :class:`astrid_ml.evaluation.baselines.fit.Baselines`, or None."""
+
+    @property
+    def rarer(self) -> int:
+        """The class whose ranking counts, 0 or 1."""
+
+
+@runtime_checkable
 class Embeds(Protocol):
     """A network that gives what it knows before its last layer.
 

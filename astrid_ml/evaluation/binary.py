@@ -1,22 +1,23 @@
-"""The evaluation of a binary task: every headline with its interval, its prevalence and a trivial baseline."""
+"""The evaluation of a binary task: every headline with its interval, its prevalence and baselines that can win."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.evaluation import calibration as cal
-from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.evaluation.breakdown import breakdown
+from astrid_ml.evaluation.baselines.fit import COLUMN, NAME, TREES
+from astrid_ml.evaluation.bootstrap import Bootstrap, paired
+from astrid_ml.evaluation.breakdown import breakdown, false_positives
 from astrid_ml.evaluation.effect import effect_of
 from astrid_ml.evaluation.intervals import Interval, area_interval, roc_interval
 from astrid_ml.evaluation.prevalence import prevalence_table, too_rare
 from astrid_ml.evaluation.prior import ASSUMED, moved
-from astrid_ml.evaluation.remarks import remarks
+from astrid_ml.evaluation.remarks import remarks, verdict
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.binary import (
     UndefinedError,
@@ -29,7 +30,7 @@ from astrid_ml.metrics.binary import (
     roc_curve,
     threshold_table,
 )
-from astrid_ml.types import Count, Mask
+from astrid_ml.types import Count, Floats, Mask
 
 PREVALENCES = (0.1, 0.01, 0.001, 0.0001)
 GRID = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
@@ -42,19 +43,19 @@ class BinaryEvaluation:
     Args:
         bootstrap: how intervals of decisions and differences are made; its level is that of all intervals.
         breakdown_columns: columns of the index to break the result down by; absent ones are passed over.
-        baseline_column: a trivial score to beat (peak S/N of the difference); None where there is none.
         curve_points: rows kept of the PR and ROC curves.
         positive: the class whose AUCPR is the headline: 1 (real), or 0 where bogus is the rare one.
         truth_columns: those of them that only real samples have (injected or natural, a true magnitude): the real ones
             of each value are measured against all bogus.
+        artefact_column: names the kind of a bogus one: how many of each kind are called real; None for none.
     """
 
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     breakdown_columns: tuple[str, ...] | list[str] = ("mission", "filter", "snr", "magpsf", "injected", "field")
-    baseline_column: str | None = None
     curve_points: Count = 400
     positive: int = 1
     truth_columns: tuple[str, ...] | list[str] = ("injected", "mag_truth")
+    artefact_column: str | None = "artefact"
 
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
         """Evaluate predictions with ``label``, ``group_id``, ``score`` and, where applied, ``probability``,
@@ -72,7 +73,9 @@ class BinaryEvaluation:
         self._ranking(result, known, scores, labels)
         self._decisions(result, known, labels)
         self._calibration(result, known, labels)
-        self._baseline(result, known, labels)
+        for name in (COLUMN, TREES):
+            if name in known:
+                self._beside(result, known, name, scores, labels)
         for column in self.breakdown_columns:
             of_truth = column in self.truth_columns and self.positive == 1
             table = breakdown(
@@ -82,11 +85,14 @@ class BinaryEvaluation:
                 result.tables[f"breakdown/{column}"] = table
                 if column == "mission":
                     _mission_metrics(result, table)
+        if self.artefact_column is not None:
+            found = false_positives(known, self.artefact_column, self.bootstrap.level)
+            result.tables.update({} if found is None else {"false positives by artefact": found})
         self._single_mission(result, known)
         if self.positive == 0:
             result.remarks.append("The bogus are the rarer class here: AUCPR, precision and recall are theirs.")
         result.remarks.extend(remarks(result, known))
-        return result
+        return replace(result, verdict=verdict(result))
 
     def _ranking(self, result: EvaluationResult, known: pd.DataFrame, scores: Any, labels: Any) -> None:
         """Metrics of the order of the scores alone."""
@@ -219,18 +225,29 @@ class BinaryEvaluation:
             if found.alarm:
                 result.alarms.append(found.alarm)
 
-    def _baseline(self, result: EvaluationResult, known: pd.DataFrame, labels: Any) -> None:
-        """A trivial score: its AUCPR with an interval beside the headline."""
-        column = self.baseline_column
-        if column is None or not _has(known, column):
+    def _beside(self, result: EvaluationResult, known: pd.DataFrame, column: str, scores: Floats, labels: Mask) -> None:
+        """The AUCPR of a baseline, and how much better the scores are on the same samples."""
+        name, gain = f"{column}_aucpr", f"aucpr_minus_{column}"
+        if column == COLUMN:
+            result.texts[NAME] = "; ".join(sorted(known[NAME].dropna().astype(str).unique()))
+        values = known[column].to_numpy(dtype=np.float64) * (-1 if self.positive == 0 else 1)
+        if np.isnan(values).any():
+            result.metrics[name], result.why[name] = None, "these samples lack columns that it was fitted on"
             return
-        trivial = known[column].astype(float).fillna(known[column].astype(float).min()).to_numpy()
+        group = known["group_id"]
         self._put(
             result,
-            "baseline_aucpr",
-            lambda: average_precision(trivial, labels),
-            lambda: area_interval(trivial, labels, known["group_id"], self.bootstrap.level),
+            name,
+            lambda: average_precision(values, labels),
+            lambda: area_interval(values, labels, group, self.bootstrap.level),
         )
+        ap, other = result.metrics["aucpr"], result.metrics[name]
+        if ap is None or other is None:
+            return
+        result.metrics[gain] = ap - other
+        difference = paired(scores, values, labels, group, self.bootstrap)
+        if difference is not None:
+            result.intervals[gain] = (difference.low, difference.high)
 
     def _put(
         self,

@@ -11,6 +11,8 @@ from astrid_ml.types import Floats, Mask
 
 COLUMNS = ["value", "n", "positives", "groups", "aucpr", "low", "high", "precision", "recall"]
 
+SIGNED = "snr"  # negative where a source faded: what is faint in either direction belongs together
+
 
 def breakdown(
     known: pd.DataFrame,
@@ -40,7 +42,8 @@ def breakdown(
     """
     if column not in known or known[column].isna().all():
         return None
-    cells = cells_of(known[column].where(labels) if of_truth else known[column])
+    values = known[column].abs() if column == SIGNED else known[column]
+    cells = cells_of(values.where(labels) if of_truth else values)
     if cells.nunique(dropna=True) < 2:
         return None
     order = cells.cat.categories if isinstance(cells.dtype, pd.CategoricalDtype) else cells.value_counts().index[:most]
@@ -52,6 +55,36 @@ def breakdown(
     table = pd.DataFrame(rows, columns=COLUMNS)
     table.attrs["of_truth"] = of_truth
     return table
+
+
+def false_positives(known: pd.DataFrame, column: str, level: float = 0.95) -> pd.DataFrame | None:
+    """Of each kind of bogus, how many are called real.
+
+    Args:
+        known: labelled predictions with ``decision`` and ``group_id``.
+        column: that names the kind.
+        level: of the exact binomial interval (Clopper and Pearson 1934, Biometrika 26, 404), which counts groups.
+
+    Returns:
+        ``kind, bogus, called_real, share, low, high``, the worst first; None where no bogus has a kind.
+    """
+    from scipy.stats import beta
+
+    if column not in known or "decision" not in known:
+        return None
+    kinds = known[column].astype("string").fillna("")
+    bogus = (known["label"].astype(int) == 0).to_numpy() & (kinds != "").to_numpy()
+    rows = []
+    for kind, part in known[bogus].groupby(kinds[bogus]):
+        share, groups = float(part["decision"].mean()), part["group_id"].nunique()
+        found, tail = share * groups, (1 - level) / 2
+        low = float(beta.ppf(tail, found, groups - found + 1)) if found > 0 else 0.0
+        high = float(beta.ppf(1 - tail, found + 1, groups - found)) if found < groups else 1.0
+        rows.append([str(kind), len(part), int(part["decision"].sum()), share, low, high])
+    if not rows:
+        return None
+    table = pd.DataFrame(rows, columns=["kind", "bogus", "called_real", "share", "low", "high"])
+    return table.sort_values(["share", "bogus"], ascending=False, ignore_index=True)
 
 
 def cell_name(value: object) -> str:

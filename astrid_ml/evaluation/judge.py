@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from astrid_ml.contracts.scoring import JOINED
 from astrid_ml.errors import UserError
+from astrid_ml.evaluation.baselines.fit import Baselines
 from astrid_ml.evaluation.binary import BinaryEvaluation
 from astrid_ml.evaluation.calibration import (
     Calibration,
@@ -57,6 +58,7 @@ class BinaryJudge:
         evaluation: the metrics.
         prevalence: share of real ones where probabilities and threshold are to hold, ``1/300`` or a number; None keeps
             that of the validation fold.
+        baselines: what the scores are compared with; None for none.
     """
 
     purpose: ClassVar[str] = "binary"
@@ -65,6 +67,7 @@ class BinaryJudge:
     threshold: ThresholdRule
     evaluation: BinaryEvaluation
     prevalence: Annotated[float, Range()] | str | None = None
+    baselines: Baselines | None = field(default_factory=Baselines)
 
     def __post_init__(self) -> None:
         if self.prevalence is None:
@@ -73,6 +76,11 @@ class BinaryJudge:
         if not isinstance(self.threshold, ChoosesAtPrevalence):
             got = f"{type(self.threshold).__name__}, which has no choose_at"
             raise UserError("threshold= with a rule for another prevalence", got, "leave out prevalence=, or define it")
+
+    @property
+    def rarer(self) -> int:
+        """The class whose ranking counts."""
+        return self.evaluation.positive
 
     def fit(self, validation: pd.DataFrame) -> dict[str, Any]:
         """{kind, parameters, calibrated, threshold, rule}, and what the calibration says of its choice."""
@@ -183,10 +191,17 @@ def _moved(predictions: pd.DataFrame, fitted: dict[str, Any]) -> Floats:
     return out
 
 
+def answer(row: dict[Any, Any]) -> str:
+    """The number that the threshold was applied to, so that nobody sets a score beside a probability's threshold."""
+    if row.get("threshold_on") == "probability" and pd.notna(row.get("probability")):
+        return f"probability {row['probability']:.3f}"
+    return f"score {row['score']:.3f}"
+
+
 def caption(row: dict[Any, Any]) -> str:
     """One line on a binary prediction: id, label, score and what is known beside."""
     truth = "real" if int(row["label"]) == 1 else "bogus"
-    parts = [str(row["id"]), f"{truth}, score {row['score']:.3f}"]
+    parts = [str(row["id"]), f"{truth}, {answer(row)}"]
     for name in ("artefact", "mission", "filter"):
         value = row.get(name)
         if value not in (None, "") and pd.notna(value):

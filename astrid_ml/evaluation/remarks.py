@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
+from astrid_ml.evaluation.baselines.fit import COLUMN, NAME, TREES
 from astrid_ml.evaluation.prior import ASSUMED, in_words
 from astrid_ml.evaluation.result import EvaluationResult
+
+OF_TREES = "boosted trees on catalogue columns and stamp statistics"
 
 
 def _nothing_found(called_real: int, accuracy: float | None, prevalence: float) -> str:
@@ -47,9 +50,6 @@ def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
                 f"AUCPR {ap:.3f}: its {_span(low, high)} reaches down to the prevalence {prevalence:.3f}: not shown "
                 "to be better than a guess."
             )
-    baseline = metrics.get("baseline_aucpr")
-    if ap is not None and baseline is not None and ap <= baseline:
-        said.append(f"The trivial baseline (AUCPR {baseline:.3f}) is as good as the model ({ap:.3f}).")
     rare = min(known.loc[known["label"].astype(int) == k, "group_id"].nunique() for k in (0, 1))
     if 0 < rare < 10:
         said.append(f"Only {rare} groups of the rarer class: so few say little, and their intervals are wide.")
@@ -58,3 +58,36 @@ def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
 
 def _span(low: float, high: float) -> str:
     return f"95 % interval ({low:.3f} to {high:.3f})" if low < high else "value, which has no interval,"
+
+
+def verdict(result: EvaluationResult) -> str:
+    """What stands first where the network is not shown to beat a baseline; empty where it beats all, or there is none.
+
+    Args:
+        result: of an evaluation with baselines.
+    """
+    ap = result.metrics.get("aucpr")
+    if ap is None:
+        return ""
+    worse, unclear = list[str](), list[str]()
+    for key in (COLUMN, TREES):
+        other, gain = result.metrics.get(f"{key}_aucpr"), result.metrics.get(f"aucpr_minus_{key}")
+        if other is None or gain is None:
+            continue
+        words = f"{_words(result, key)} (AUCPR {other:.3f}, difference {gain:+.3f}"
+        ends = result.intervals.get(f"aucpr_minus_{key}")
+        words += f", 95 % interval {ends[0]:+.3f} to {ends[1]:+.3f})" if ends else ", too few groups for an interval)"
+        if ends is not None and ends[1] < 0:
+            worse.append(words)
+        elif ends is None or ends[0] <= 0:
+            unclear.append(words)
+    said = [f"worse than {' and than '.join(worse)}"] if worse else []
+    said += [f"not shown to beat {' nor '.join(unclear)}"] if unclear else []
+    return f"The network (AUCPR {ap:.3f}) is {', and '.join(said)}." if said else ""
+
+
+def _words(result: EvaluationResult, key: str) -> str:
+    if key == TREES:
+        return OF_TREES
+    name = result.texts.get(NAME, "")
+    return f"the single column {name}" if name else "one single column"

@@ -26,6 +26,8 @@ class EvaluationResult:
         remarks: sentences that the reader must see (an all-bogus model, a proxy label, a confounded split).
         headline: the metric that the run is judged by.
         alarms: sentences that stand before all others: what makes numbers or probabilities untrustworthy.
+        texts: name -> a text beside the metrics (which column a baseline is).
+        verdict: the first sentence of all, where a baseline is as good as the network; else empty.
     """
 
     metrics: dict[str, float | None]
@@ -36,10 +38,21 @@ class EvaluationResult:
     remarks: list[str] = field(default_factory=list)
     headline: str = "aucpr"
     alarms: list[str] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    verdict: str = ""
+
+    @property
+    def guess(self) -> float | None:
+        """What knowing nothing gives for the headline; None where nobody knows."""
+        if self.headline == "aucpr":
+            return self.metrics.get("prevalence")
+        level, _, rest = self.headline.partition("/")
+        metric, _, window = rest.partition("/")
+        return self.metrics.get(f"{level}/{metric}_guess/{window}")
 
     def flat(self, fold: str) -> dict[str, float | str | None]:
         """The form of ``metrics.json``: ``<fold>/<name>``, with ``_low``, ``_high`` and ``/why`` beside it."""
-        out: dict[str, float | str | None] = {}
+        out: dict[str, float | str | None] = {f"{fold}/{name}": text for name, text in self.texts.items()}
         for name, value in self.metrics.items():
             out[f"{fold}/{name}"] = value
             if name in self.intervals:

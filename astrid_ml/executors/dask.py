@@ -215,7 +215,7 @@ def _on_this_machine(workers: int) -> Iterator[DaskPool]:
 
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="astrid-dask-", ignore_cleanup_errors=True))
-        resource_tracker.ensure_running()  # it would let signals through in the thread that starts workers
+        _start_tracker()
         with starting_children():  # Ctrl-C is ours to hear, not the workers'
             cluster = LocalCluster(
                 n_workers=workers,
@@ -230,6 +230,25 @@ def _on_this_machine(workers: int) -> Iterator[DaskPool]:
         client = Client(cluster, timeout=ANSWER, set_as_default=False)
         stack.callback(_closed, client)
         yield DaskPool(client, "the cluster on this machine")
+
+
+def _start_tracker() -> None:
+    """Start the process that removes semaphores of processes that were killed.
+
+    Before the workers: it would let signals through in the thread that starts them. What it says of what it removes
+    names a line of Python's own, long after the command has ended.
+    """
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(
+        filter(None, [before, "ignore::UserWarning:multiprocessing.resource_tracker"])
+    )
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
 
 
 @contextmanager

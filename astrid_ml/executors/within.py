@@ -1,4 +1,4 @@
-"""Work in this process that takes no more memory than the machine has: it is refused before the machine is filled.
+"""Work in this process that takes no more memory than the machine has, and looks that take no more than their time.
 
 A process beside this one (:mod:`astrid_ml.executors.child`) is watched from outside and can be ended. A command that
 reads one file does so in its own process: here the system refuses what would be too much, and Python says MemoryError.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -56,6 +58,45 @@ def within_memory(
         raise too_much(what, fix, left, "") from error
     finally:
         _restore(before)
+
+
+class TooSlowError(RuntimeError):
+    """A look at a file that took longer than it may; the message says how long."""
+
+
+@contextmanager
+def within_time(seconds: float) -> Iterator[None]:
+    """A block that is ended after so many seconds: for looks at files before their work is handed to a process.
+
+    A timer of the system ends it, in the main thread and where nobody else uses that timer; elsewhere the block runs
+    without a limit. A call of a library ends first.
+
+    Args:
+        seconds: that it may take.
+
+    Raises:
+        TooSlowError: it took longer.
+
+    Example:
+        >>> with within_time(60.0):
+        ...     print("soon done")
+        soon done
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "setitimer") or signal.getitimer(signal.ITIMER_REAL)[0]:
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise TooSlowError(f"it was not looked through after {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def allowed() -> int | None:

@@ -21,6 +21,7 @@ from astrid_ml.pipeline.machine import explained, machine_fault
 from astrid_ml.pipeline.shards import Share, failed_of_shares, note_share, refuse_unfinished
 from astrid_ml.pipeline.units import state_of
 from astrid_ml.progress import Progress
+from astrid_ml.readable import in_words
 from astrid_ml.temporaries import forget_orphans
 
 _OWN = re.compile(r"[0-9a-f]{24}\.")
@@ -205,9 +206,8 @@ class ShardFailedError(RuntimeError):
 
 
 def in_short(error: object) -> str:
-    """One line on an exception: its kind where it is not in words for the user, and its text."""
-    plain = isinstance(error, UserError | ShardFailedError)
-    return (str(error) if plain else f"{type(error).__name__}: {error}")[:500]
+    """One line on an exception, in words for the user."""
+    return (in_words(error) if isinstance(error, BaseException) else str(error))[:500]
 
 
 def _forget_others(folder: Path, jobs: Sequence[PartJob]) -> None:

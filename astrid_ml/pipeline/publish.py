@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.contracts.by_part import said_of
 from astrid_ml.contracts.columns import Columns
 from astrid_ml.contracts.pipeline import Completes, DomainPipeline, Drop, Labeller
 from astrid_ml.dataset.croissant import write_croissant
@@ -102,7 +103,7 @@ def describe(
     made: MadeIndex,
 ) -> dict[str, Any]:
     """The counts of ``dataset.json``; nothing that differs between machines or runs."""
-    drops = [Drop(drop["id"], drop["reason"]) for _, summary in finished for drop in summary["drops"]] + made.dropped
+    drops = [Drop(**drop) for _, summary in finished for drop in summary["drops"]] + made.dropped
     index = made.index
     counts: Counter[str] = Counter()
     for _, summary in finished:
@@ -126,7 +127,7 @@ def describe(
         "units": [summary["id"] for _, summary in finished],
         "failed": [{"id": drop.id, "reason": drop.reason} for drop in failed],
         "drops_by_reason": dict(sorted(Counter(drop.reason for drop in drops).items())),
-        "drops": [{"id": drop.id, "reason": drop.reason} for drop in drops],
+        "drops": [said_of(drop) for drop in drops],
     }
 
 

@@ -15,6 +15,7 @@ from astrid_ml.pipeline.machine import explained
 from astrid_ml.pipeline.shards import SHARDS, Share, failed_of_shares, note_share, refuse_unfinished
 from astrid_ml.pipeline.units import Job, do_unit
 from astrid_ml.progress import Progress
+from astrid_ml.readable import in_words
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def prepare_share(arguments: Mapping[str, Any], share: Share, executor: Executor
             for position, result in each_once(executor, do_unit, todo):
                 if isinstance(result, OSError):
                     raise result
-                reason = f"{type(result).__name__}: {result}" if isinstance(result, Exception) else result.get("error")
+                reason = in_words(result) if isinstance(result, Exception) else result.get("error")
                 if reason:
                     failed.append(Drop(todo[position].unit.id, str(reason)[:500]))
                 shown.step()

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.contracts.by_part import said_of
 from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Unit
 from astrid_ml.dataset.digests import digest_of_file
+from astrid_ml.errors import UserError
 from astrid_ml.files import discard, whole_folder, write_json
 from astrid_ml.fingerprint import fingerprint, input_fingerprint, relative, seed_of
 from astrid_ml.pipeline.contract import process
 from astrid_ml.pipeline.lock import Claim
 from astrid_ml.pipeline.machine import LOST, machine_fault
 from astrid_ml.pipeline.writer import DiskUnitWriter
+from astrid_ml.readable import in_words
 
 MARK, RECORDS = "unit.json", "records.parquet"
 
@@ -154,7 +157,7 @@ def do_unit(job: Job) -> dict[str, Any]:
         summary = {
             "id": job.unit.id,
             "records": records,
-            "drops": [asdict(drop) for drop in writer.drops],
+            "drops": [said_of(drop) for drop in writer.drops],
             "counts": dict(sorted(writer.counts.items())),
             "files": {
                 path.relative_to(work).as_posix(): list(digest_of_file(path))
@@ -175,8 +178,11 @@ def _named(fault: OSError, job: Job) -> OSError:
 
 def _failure(job: Job, error: Exception) -> dict[str, Any]:
     where = traceback.extract_tb(error.__traceback__)[-1]
-    reason = f"{type(error).__name__}: {error}"[:500]
-    return {"id": job.unit.id, "error": reason, "where": f"{Path(where.filename).name}:{where.lineno}"}
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    reason = in_words(error)[:500]
+    if not isinstance(error, OSError | ValueError | EOFError | MemoryError | RecursionError | UserError):
+        reason += f" (at {place})"  # perhaps a mistake of the code, not of the file
+    return {"id": job.unit.id, "error": reason, "where": place}
 
 
 def failed_drop(summary: dict[str, Any]) -> Drop:

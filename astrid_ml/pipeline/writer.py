@@ -18,6 +18,7 @@ from astrid_ml.dataset.pages import write_pages
 from astrid_ml.dataset.prepared import ShardedSource
 from astrid_ml.files import save_array
 from astrid_ml.missions import with_canonical
+from astrid_ml.printable import printable, with_encodable
 from astrid_ml.types import Array
 
 # Below a unit's folder: whole frames under their published paths, and side tables.
@@ -56,9 +57,9 @@ class BaseWriter:
         self._lengths: Counter[str] = Counter()
         self._number = 0
 
-    def drop(self, id: str, reason: str) -> None:
+    def drop(self, id: str, reason: str, source: str = "") -> None:
         """Count a record that is left out."""
-        self.drops.append(Drop(str(id), reason))
+        self.drops.append(Drop(printable(str(id)), printable(reason), printable(source)))
 
     def count(self, name: str, n: int = 1) -> None:
         """Add to a named counter."""
@@ -109,7 +110,7 @@ class BaseWriter:
 
     def add_table(self, name: str, table: pd.DataFrame) -> None:
         """Append rows of a side table."""
-        self.tables.setdefault(name, []).append(table)
+        self.tables.setdefault(name, []).append(with_encodable(table))
 
     def add_rows(self, records: pd.DataFrame, shard: Any) -> None:
         """Append samples that point into an open shard by their column ``row``."""
@@ -123,7 +124,7 @@ class BaseWriter:
         if len(wrong) and "frame" not in shard.arrays:  # samples point to row 0 of a frame
             got = f"{len(wrong)} rows beyond it, the first is {wrong.iloc[0]}"
             raise ContractError(f"rows of an open shard, from 0 to {last}", got, "count the rows from 0")
-        self.records.append(records.assign(array=shard.name))
+        self.records.append(with_encodable(records).assign(array=shard.name))
 
     def finished_parts(self) -> dict[str, dict[str, Array]]:
         """shard -> kind -> array, with lengths turned into offsets."""
@@ -153,6 +154,7 @@ class BaseWriter:
     def _append(self, records: pd.DataFrame, name: str) -> None:
         start = self._lengths[name]
         self._lengths[name] += len(records)
+        records = with_encodable(records)
         self.records.append(records.assign(array=name, row=np.arange(start, start + len(records), dtype=np.int64)))
 
     def _shard_for(self, signature: Signature) -> str:

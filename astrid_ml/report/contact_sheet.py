@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from astrid_ml.files import whole
+from astrid_ml.printable import printable
+from astrid_ml.readable import quiet
 from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Array, Floats
 
@@ -100,7 +102,7 @@ def write_contact_sheet(path: Path, rows: Mapping[str, Sequence[tuple[str, bytes
             axes = figure.add_axes((0.015 + column * 0.247, bottom, width / 13, tall / height))
             axes.imshow(picture, interpolation="nearest")
             axes.set_axis_off()
-            axes.set_title(caption[:80].replace("\n", "   "), fontsize=8, pad=3, parse_math=False)
+            axes.set_title(printable(caption[:80]).replace("\n", "   "), fontsize=8, pad=3, parse_math=False)
         top -= count * pitch / height
-    with whole(path) as part:
+    with whole(path) as part, quiet():  # a letter that the font lacks is drawn as a box
         figure.savefig(part, dpi=110, facecolor="white")

@@ -60,11 +60,24 @@ def card_content(report: RunReport) -> dict[str, Any]:
             "checked": ", ".join(audit.get("checked") or []),
         },
         "Operating point": record.get("calibration") or {},
+        "Domain of validity": _domain(record.get("domain_of_validity") or {}),
         "Cost": record.get("cost") or {},
         "Seeds": record.get("seeds") or {},
         "Versions": record.get("versions") or {},
         "Repeat": report.repeat,
     }
+
+
+def _domain(found: dict[str, Any]) -> dict[str, Any]:
+    """What it was trained on, and how many of the samples of this report lie inside."""
+    if not found:
+        return {}
+    share = found.get("share_inside")
+    out = dict(found.get("trained_on") or {})
+    if share is not None:
+        out["samples of this report inside"] = f"{share:.1%} of {found['inside'] + found['outside']:,}"
+    out |= {f"outside because {reason}": count for reason, count in (found.get("because") or {}).items()}
+    return out
 
 
 def _metrics(report: RunReport) -> dict[str, str]:
@@ -80,6 +93,10 @@ def _metrics(report: RunReport) -> dict[str, str]:
 
 def _breakdown(report: RunReport) -> dict[str, str]:
     out = {}
+    kinds = report.headline.tables.get("false positives by artefact")
+    for row in [] if kinds is None else kinds.to_dict("records"):
+        ends = span((float(row["low"]), float(row["high"])))
+        out[f"bogus by {row['kind']} called real"] = f"{row['called_real']:,} of {row['bogus']:,} ({ends})"
     for name, table in report.headline.tables.items():
         if not name.startswith("breakdown/"):
             continue

@@ -15,7 +15,10 @@ METRICS = {
     "aucpr_at_prevalence": "AUCPR at the assumed prevalence",
     "precision_at_prevalence": "precision at the assumed prevalence",
     "observed_over_predicted": "real ones over the sum of probabilities",
-    "baseline_aucpr": "AUCPR of the trivial baseline",
+    "baseline_column_aucpr": "AUCPR of the best single column",
+    "aucpr_minus_baseline_column": "AUCPR less that of the best single column",
+    "baseline_trees_aucpr": "AUCPR of boosted trees",
+    "aucpr_minus_baseline_trees": "AUCPR less that of boosted trees",
     "prevalence": "prevalence (AUCPR of a guess)",
     "roc_auc": "ROC AUC",
     "precision": "precision",
@@ -54,7 +57,7 @@ def metric(name: str) -> str:
 
 def column(name: str) -> str:
     """A column of the index in words."""
-    return {"snr": "S/N", "magpsf": "magnitude", "mag_truth": "true magnitude (AB)"}.get(name, name.replace("_", " "))
+    return {"snr": "|S/N|", "magpsf": "magnitude", "mag_truth": "true magnitude (AB)"}.get(name, name.replace("_", " "))
 
 
 def short(name: str) -> str:

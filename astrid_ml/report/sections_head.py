@@ -26,12 +26,18 @@ def head(report: RunReport) -> dict[str, Any]:
 
 
 def sentence(report: RunReport) -> str:
-    """The result in words, as the first lines of an abstract."""
+    """The result in words, as the first lines of an abstract; a baseline that is as good comes first."""
+    said = report.headline.verdict
+    return f"{said} {_found(report)}" if said else _found(report)
+
+
+def _found(report: RunReport) -> str:
     result, metrics = report.headline, report.headline.metrics
     where = {"test": "held-out samples", "val": "validation samples (there is no test fold)"}.get(
         report.headline_fold, f"samples of {report.headline_fold}"
     )
     count = metrics.get("n")
+    where = f"simulated {where}" if simulated(report) else where
     start = f"On {count:,.0f} {where}" if count else f"On {where}"
     if metrics.get("groups"):
         start += f" in {metrics['groups']:,.0f} groups"
@@ -44,9 +50,21 @@ def sentence(report: RunReport) -> str:
     return f"{text}{_beside(result)}.{_operating(report)}"
 
 
+def simulated(report: RunReport) -> bool:
+    """Whether the samples are a simulator's."""
+    return (report.record.get("dataset") or {}).get("simulated") is True
+
+
 def _beside(result: EvaluationResult) -> str:
     parts = []
-    for name, words in (("prevalence", "a guess gives"), ("baseline_aucpr", "a trivial baseline gives")):
+    if result.guess is not None and result.headline != "aucpr":
+        parts.append(f"a guess gives {result.guess:.3f}")
+    column = result.texts.get("baseline_column_name")
+    for name, words in (
+        ("prevalence", "a guess gives"),
+        ("baseline_column_aucpr", f"one single column ({column}) gives" if column else "one single column gives"),
+        ("baseline_trees_aucpr", "boosted trees give"),
+    ):
         value = result.metrics.get(name)
         if value is not None and result.headline == "aucpr":
             parts.append(f"{words} {value:.3f}")
@@ -71,12 +89,13 @@ def headline(report: RunReport) -> dict[str, Any]:
     result, name = report.headline, report.headline.headline
     value, interval = result.metrics.get(name), result.intervals.get(name)
     where = f"{names.short(name)}, {names.fold(report.headline_fold)}"
+    where += ", simulated" if simulated(report) else ""
     below = f"95 % interval {span(interval)}" if interval else result.why.get(name, "")
     cells = [{"title": where, "value": "undefined" if value is None else f"{value:.3f}", "below": below}]
-    for key in ("prevalence", "baseline_aucpr", "recall", "precision"):
+    for key in ("prevalence", "baseline_column_aucpr", "baseline_trees_aucpr", "recall", "precision"):
         other = result.metrics.get(key)
         if other is not None:
-            title = {"baseline_aucpr": "trivial baseline"}.get(key, key)
+            title = {"baseline_column_aucpr": "one column", "baseline_trees_aucpr": "boosted trees"}.get(key, key)
             cells.append({"title": title, "value": fixed(other), "below": span(result.intervals.get(key))})
     return {"cells": cells, "scale": _scale(result) if value is not None and 0 <= value <= 1 else None}
 
@@ -92,7 +111,11 @@ def _scale(result: EvaluationResult) -> dict[str, Any]:
         "at": _percent(result.metrics[name]),
         "span": (f"{low:.2f}", f"{high - low:.2f}") if interval else None,
         "prevalence": _percent(beside.get("prevalence")),
-        "baseline": _percent(beside.get("baseline_aucpr")),
+        "baselines": [
+            (words, place)
+            for key, words in (("baseline_column_aucpr", "one column"), ("baseline_trees_aucpr", "boosted trees"))
+            if (place := _percent(beside.get(key))) is not None
+        ],
     }
 
 
@@ -127,6 +150,8 @@ def remarks(report: RunReport) -> list[str]:
         out.insert(0, partial)
     if joined := record.get("joined"):
         out.append(str(joined["words"]))
+    if domain := (record.get("domain_of_validity") or {}).get("words"):
+        out.append(str(domain))
     confounded = (record.get("audit") or {}).get("confounding") or {}
     if confounded.get("alarm"):
         columns = ", ".join(confounded.get("columns") or [])

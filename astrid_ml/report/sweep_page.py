@@ -16,7 +16,9 @@ from astrid_ml.report.svg import whisker
 from astrid_ml.report.views import SectionView, TableView
 
 # Shown if present; every metric stands in sweep.parquet.
-METRICS = ("prevalence", "baseline_aucpr", "precision", "recall", "f1", "ece")
+METRICS = ("prevalence", "baseline_column_aucpr", "baseline_trees_aucpr", "precision", "recall", "f1", "ece")
+
+BASELINES = {"baseline_column_aucpr": "one column", "baseline_trees_aucpr": "boosted trees"}
 
 
 def sweep_page(folder: Path, jobs: pd.DataFrame, keys: Sequence[str]) -> str:
@@ -81,9 +83,8 @@ def table(jobs: pd.DataFrame, keys: Sequence[str]) -> TableView:
         shown[scale], drawings = "", {scale: whiskers}
         for other in METRICS:
             if f"{fold}/{other}" in jobs:
-                shown["baseline" if other == "baseline_aucpr" else names.metric(other).split(" (")[0]] = [
-                    fixed(v) for v in _column(jobs, f"{fold}/{other}")
-                ]
+                title = BASELINES.get(other, names.metric(other).split(" (")[0])
+                shown[title] = [fixed(v) for v in _column(jobs, f"{fold}/{other}")]
         if fold == "test" and f"val/{metric}" in jobs:
             shown[f"{names.short(metric)}, validation"] = [fixed(v) for v in _column(jobs, f"val/{metric}")]
     caption = "One row a job. A click on a heading sorts."

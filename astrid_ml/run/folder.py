@@ -16,7 +16,7 @@ from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.errors import UserError
 from astrid_ml.files import json_text, write_text
 from astrid_ml.found import held, of_others
-from astrid_ml.identity import current
+from astrid_ml.identity import current, without_gone
 from astrid_ml.pipeline.lock import Lock, LockLostError
 from astrid_ml.pipeline.machine import of_command
 from astrid_ml.places import check_place
@@ -150,7 +150,7 @@ def _refuse_other(folder: Path, config: dict[str, Any]) -> None:
         write_text(known, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         return
     # A class that moved in between is the same class, and a field that was added since stood at its default.
-    before, now = deciding(current(kept)), deciding(config)
+    before, now = deciding(without_gone(current(kept))), deciding(config)
     before |= _raw(kept, config)
     now |= _raw(config, kept)
     changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
@@ -182,7 +182,7 @@ def identity_of(folder: Path) -> str | None:
             return found
     config = _read(folder / "config.yaml")
     try:
-        return run_identity(current(config)) if isinstance(config, Mapping) else None
+        return run_identity(without_gone(current(config))) if isinstance(config, Mapping) else None
     except UserError:
         return None
 

@@ -19,7 +19,7 @@ from astrid_ml.pipeline.shards import Share, share_of
 from astrid_ml.pipeline.shares import ShareOutcome, prepare_share, publish_shares
 from astrid_ml.places import check_name
 from astrid_ml.run.parts import check_preparation, check_raw, kind_of_samples
-from astrid_ml.run.raw import raw_paths
+from astrid_ml.run.raw import is_simulated, raw_paths
 
 
 def prepare(config: dict[str, Any], progress: bool = True) -> tuple[PreparedDataset, PrepareOutcome | None]:
@@ -120,7 +120,9 @@ def recorded(config: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = lasting(
         {name: config.get(name) for name in ("name", "preprocessing", "label", "simulate", "data")}
     )
-    return kept
+    raw = config["paths"]["raw"]
+    paths = [] if raw is None else [Path(raw)] if isinstance(raw, str) else [Path(path) for path in raw]
+    return {**kept, "simulated": all(is_simulated(path) for path in paths)}
 
 
 def kind_of(domain: str) -> str:

@@ -15,6 +15,7 @@ from astrid_ml.files import whole_folder, write_json
 from astrid_ml.fingerprint import fingerprint
 from astrid_ml.found import found
 
+MARK, DEEPEST = "simulated.json", 3  # what a simulation leaves beside its files, and how far above it is looked for
 SETS = 3  # train, val, test
 
 
@@ -104,11 +105,21 @@ def simulated(config: dict[str, Any]) -> Path:
     marks = [fingerprint(simulator, seed, complete=complete)[:12] for complete in (False, True)]
     places = [Path(config["paths"]["data"]) / "raw" / f"{kind}-{mark}" for mark in marks]
     for place in places:
-        if (place / "simulated.json").is_file():
+        if (place / MARK).is_file():
             return place
     target = places[0]
     refuse_without_room(simulator, target)
-    with whole_folder(target, "simulated.json") as work:
-        summary = simulator.run(work, seed)
-        write_json(work / "simulated.json", {"seed": seed, **summary})
+    with whole_folder(target, MARK) as work:
+        mark_simulated(work, seed, simulator.run(work, seed))
     return target
+
+
+def mark_simulated(folder: Path, seed: int, summary: dict[str, Any]) -> None:
+    """Leave beside raw files that a simulator made them: a model of them alone must not pass for one of the sky."""
+    write_json(folder / MARK, {"seed": seed, **summary})
+
+
+def is_simulated(path: Path) -> bool:
+    """Whether a raw file, or a folder of them, is a simulator's: its mark lies there or up to three folders above."""
+    place = path.absolute()
+    return any((folder / MARK).is_file() for folder in (place, *list(place.parents)[:DEEPEST]))

@@ -12,6 +12,7 @@ import pandas as pd
 from astrid_ml.contracts.columns import Columns
 from astrid_ml.splits.coded import Coded
 from astrid_ml.splits.links import components, linked_components
+from astrid_ml.splits.stamps import overlapping_stamps
 from astrid_ml.types import Codes, Folds, Ints
 
 
@@ -30,9 +31,24 @@ def linked_groups(index: pd.DataFrame, radius: float) -> pd.Series:
     return linked(index, radius).texts(index.index)
 
 
-def linked(index: Columns, radius: float) -> Coded:
-    """The same as numbers, for an index of any size."""
+def linked(index: Columns, radius: float, stamps: bool = False) -> Coded:
+    """The same as numbers, for an index of any size.
+
+    Args:
+        index, radius: as above.
+        stamps: join groups too whose stamps share pixels of one exposure.
+    """
     groups = Coded.of(index["group_id"])
+    groups = _near(groups, index, radius)
+    if not stamps:
+        return groups
+    shared = overlapping_stamps(index)
+    if not len(shared.one):
+        return groups
+    return _led(groups, components(len(groups.names), groups.codes[shared.one], groups.codes[shared.other]))
+
+
+def _near(groups: Coded, index: Columns, radius: float) -> Coded:
     if radius <= 0 or not {"ra", "dec"} <= set(index.columns):
         return groups
     sky = index[["ra", "dec"]].to_numpy(dtype=np.float64, na_value=np.nan)

@@ -35,12 +35,14 @@ class GroupSplit:
         seed: another number is another assignment.
         val, test: shares of the groups, above 0 (``test`` may be 0), together below 1.
         link_radius: arcsec within which groups are one, so that an object with two names is never cut.
+        link_stamps: groups are one too whose stamps share pixels of one exposure.
     """
 
     seed: Seed = 1
     val: Level = 0.15
     test: Decay = 0.2
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
+    link_stamps: bool = True
 
     by_column: ClassVar[bool] = True
 
@@ -55,7 +57,7 @@ class GroupSplit:
     def of_strata(self, index: Columns, strata: Coded) -> SplitPlan:
         """The same with strata of the caller's."""
         check_shares(self.val, self.test)
-        groups = linked(index, self.link_radius)
+        groups = linked(index, self.link_radius, self.link_stamps)
         part = shared_out(groups, strata, [1 - self.val - self.test, self.val, self.test], self.seed)
         fewer = len(groups.names) - groups.count()
         return SplitPlan("group", one_round(index, part), {"linked": fewer})
@@ -66,7 +68,7 @@ class SkySplit:
     """Whole cells of the sky (HEALPix nested) at random: neighbours, hosts and frames stay together.
 
     Args:
-        seed, val, test, link_radius: as in :class:`GroupSplit`; shares of the cells.
+        seed, val, test, link_radius, link_stamps: as in :class:`GroupSplit`; shares of the cells.
         order: 12 * 4**order cells; 6 has cells of 55 arcmin.
         buffer: arcsec; nearer than this to a tested sample nothing is trained on, so that cutouts at the borders of
             cells share no pixels. The tested side stays whole. 0 leaves nothing out.
@@ -76,6 +78,7 @@ class SkySplit:
     val: Level = 0.15
     test: Decay = 0.2
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
+    link_stamps: bool = True
     order: Annotated[int, Range(0, 29)] = 6
     buffer: Annotated[NonNegative, InUnits("deg")] = 0.0
 
@@ -89,7 +92,7 @@ class SkySplit:
         """Share out the cells; a group goes where its first sample lies."""
         check_shares(self.val, self.test)
         need(index, ["ra", "dec"], "a split by sky")
-        groups = linked(index, self.link_radius)
+        groups = linked(index, self.link_radius, self.link_stamps)
         cells = healpix(index["ra"].to_numpy(float), index["dec"].to_numpy(float), self.order)
         home = np.zeros(len(groups.names), dtype=np.int64)
         home[groups.codes[::-1]] = cells[::-1]
@@ -110,7 +113,7 @@ class TimeSplit:
     """Earlier trains, later tests. An object that crosses a boundary belongs to its first detection.
 
     Args:
-        seed, val, test, link_radius: as in :class:`GroupSplit`; ``seed`` does nothing, for the dates decide.
+        seed, val, test, link_radius, link_stamps: as in :class:`GroupSplit`; ``seed`` does nothing: dates decide.
         column: the time, MJD.
     """
 
@@ -118,6 +121,7 @@ class TimeSplit:
     val: Level = 0.15
     test: Decay = 0.2
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
+    link_stamps: bool = True
     column: str = "mjd"
 
     by_column: ClassVar[bool] = True
@@ -130,7 +134,7 @@ class TimeSplit:
         """Cut the objects' first detections at two quantiles."""
         check_shares(self.val, self.test)
         need(index, [self.column], "a split by time")
-        groups = linked(index, self.link_radius)
+        groups = linked(index, self.link_radius, self.link_stamps)
         first = index[self.column].astype(float).groupby(groups.codes).min()
         cuts = first.quantile([1 - self.val - self.test, 1 - self.test]).to_numpy()
         part = np.zeros(len(groups.names), dtype=np.int8)
@@ -144,7 +148,7 @@ class KFold:
     """Each group is tested once: k rounds, out-of-fold predictions pooled.
 
     Args:
-        seed, link_radius: as in :class:`GroupSplit`.
+        seed, link_radius, link_stamps: as in :class:`GroupSplit`.
         k: number of folds.
         val: share of the groups outside the tested fold.
     """
@@ -153,6 +157,7 @@ class KFold:
     k: Annotated[int, Range(2)] = 5
     val: Level = 0.15
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
+    link_stamps: bool = True
 
     by_column: ClassVar[bool] = True
 
@@ -160,7 +165,7 @@ class KFold:
         """k rounds; the validation groups come from the training part."""
         if self.k < 2:
             raise UserError("split.k of at least 2", str(self.k), "for instance split.k=5")
-        groups = linked(index, self.link_radius)
+        groups = linked(index, self.link_radius, self.link_stamps)
         if (count := groups.count()) < self.k:
             fix = "choose fewer folds"
             raise UserError(f"split.k of at most {count}, the groups of this dataset", str(self.k), fix)
@@ -181,7 +186,7 @@ class MissionSplit:
     """Train on some missions, test on others; validation comes from the training missions.
 
     Args:
-        seed, link_radius: as in :class:`GroupSplit`.
+        seed, link_radius, link_stamps: as in :class:`GroupSplit`.
         val: share of the training missions' groups.
         train: missions to train on; empty means all that are not tested.
         test: missions to test on.
@@ -191,6 +196,7 @@ class MissionSplit:
     seed: Seed = 1
     val: Level = 0.2
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
+    link_stamps: bool = True
     train: tuple[str, ...] | list[str] = ()
     test: tuple[str, ...] | list[str] = ()
     allow_mixed_labels: bool = False
@@ -211,7 +217,7 @@ class MissionSplit:
         train = canonical_all(self.train) or [name for name in known if name not in test]
         check_missions(canonical_all(self.train), test, known)
         check_label_sources(index, mission, [*train, *test], self.allow_mixed_labels)
-        groups = linked(index, self.link_radius)
+        groups = linked(index, self.link_radius, self.link_stamps)
         folds = np.full(len(index), LEFT, dtype=np.int8)
         tested = among(mission, test)
         there = np.zeros(len(groups.names), dtype=bool)
@@ -231,7 +237,7 @@ class LeaveOneMissionOut:
     """Train on all missions but one and test on that one; ``none`` pools them (a group split).
 
     Args:
-        seed, link_radius: as in :class:`GroupSplit`.
+        seed, link_radius, link_stamps: as in :class:`GroupSplit`.
         val: share of the groups of the training missions.
         test: share of the groups tested when pooled.
         held_out: a mission, or ``none``.
@@ -242,6 +248,7 @@ class LeaveOneMissionOut:
     val: Level = 0.2
     test: Decay = 0.2
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
+    link_stamps: bool = True
     held_out: str | None = "none"
     allow_mixed_labels: bool = False
 
@@ -269,10 +276,12 @@ class LeaveOneMissionOut:
         held_out = self.mission
         if held_out is None:
             check_label_sources(index, mission, known, self.allow_mixed_labels)
-            split = GroupSplit(self.seed, self.val, self.test, self.link_radius)
+            split = GroupSplit(self.seed, self.val, self.test, self.link_radius, self.link_stamps)
             pooled = split.of_strata(index, strata_of(index, mission))
             return SplitPlan("leave_one_mission_out", pooled.rounds, {"held_out": "none", **pooled.account})
         check_missions((), (held_out,), known, str(self.held_out))
-        others = MissionSplit(self.seed, self.val, self.link_radius, (), (held_out,), self.allow_mixed_labels)
+        others = MissionSplit(
+            self.seed, self.val, self.link_radius, self.link_stamps, (), (held_out,), self.allow_mixed_labels
+        )
         plan = others.plan(index)
         return SplitPlan("leave_one_mission_out", plan.rounds, {"held_out": held_out, **plan.account})

@@ -69,9 +69,11 @@ def draw_all(figures: Mapping[str, Callable[[], Figure]]) -> dict[str, Figure]:
 
 
 def table_of(metrics: Mapping[str, Any]) -> list[tuple[str, float | None, str]]:
-    """Rows of :data:`COLUMNS`: undefined metrics too, with the reason."""
+    """Rows of :data:`COLUMNS`: undefined metrics too, with the reason; a text stands in its place."""
     return [
-        (name, None if value is None else float(value), str(metrics.get(f"{name}/why", "")))
+        (name, None, value)
+        if isinstance(value, str)
+        else (name, None if value is None else float(value), str(metrics.get(f"{name}/why", "")))
         for name, value in metrics.items()
         if not name.endswith("/why")
     ]

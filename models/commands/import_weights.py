@@ -17,12 +17,29 @@ from astrid_ml.checkpoint.load import read_record, save_model
 from astrid_ml.checkpoint.record import ChannelRecord, Record
 from astrid_ml.config import compose, preprocessing_of
 from astrid_ml.errors import UserError
+from astrid_ml.fingerprint import file_hash
 from astrid_ml.found import found, why_unread
 from astrid_ml.types import Array
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2")
 # What each published model does to a stamp before the network (FORMATS of Braai's own code, checked on its scores).
 KNOWN_AS = {"d6_m7": ["drb"], "d6_m9": []}
+# SHA-256 of the published files: by them the variant is known, and what it was trained on.
+PUBLISHED = {
+    "b5af44ffe3c7077981f103dcfcbe08fa4a4e833de1961c46bd99fc60a55a03ad": "d6_m7",
+    "de0d198246d1a30effecf3bdd83ada0b8218ccdfaf7d5fdaf2de0af061413b2f": "d6_m9",
+}
+# Duev et al. 2019 (MNRAS 489, 3582): alerts of ZTF, which uses them in g, r and i; 63 x 63 px of 1.012 arcsec with the
+# sky in them. At a chip's edge stamps are cut; that half of one must be left is an assumption. Nobody here has the
+# training samples, so there is no S/N range and no density.
+TRAINED_ON: dict[str, Any] = {
+    "values": {"mission": ["ztf"], "filter": ["g", "i", "r"]},
+    "filters": {"ztf": ["g", "i", "r"]},
+    "ranges": {"stamp_size": [32.0, 63.0], "pixel_scale": [1.0, 1.02]},
+    "sky": "included",
+    "simulated": False,
+    "density": None,
+}
 LARGEST = 1 << 24  # numbers in one array of a VGG6: more is damage
 VARIANTS = {"d6_m7": "braai_d6_m7", "d6_m9": "braai_d6_m9"}
 
@@ -133,6 +150,7 @@ class ImportWeightsCommand:
             raise UserError(f"variant={' or '.join(VARIANTS)}", self.variant, "for instance variant=d6_m7")
         if not Path(self.input).is_file():
             raise UserError("input=FILE.h5", found(self.input), "check the path")
+        published = published_as(Path(self.input), self.variant)
         nodes = self._nodes()
         task = build(nodes["model"]["task"])
         state = {f"network.{name}": value for name, value in read_keras_weights(Path(self.input)).items()}
@@ -159,6 +177,7 @@ class ImportWeightsCommand:
             calibration=calibration,
             note=note,
             known_as=KNOWN_AS[self.variant],
+            validity=None if published is None else TRAINED_ON,
         )
         target = Path(self.ckpt_path)
         refuse_others(target, state, note)
@@ -167,7 +186,23 @@ class ImportWeightsCommand:
             "checkpoint": self.ckpt_path,
             "parameters": sum(value.numel() for value in state.values()),
             "calibrated": "no: probability will be null",
+            "published": "no: nobody knows what these weights were trained on, in_domain will be null"
+            if published is None
+            else f"{published}, by its SHA-256",
         }
+
+
+def published_as(path: Path, variant: str) -> str | None:
+    """Which published file this is, by its SHA-256; None where it is none.
+
+    Raises:
+        UserError: it is that of another variant.
+    """
+    found_as = PUBLISHED.get(file_hash(path))
+    if found_as not in (None, variant):
+        fix = f"write variant={found_as}: the two normalise stamps in different ways"
+        raise UserError(f"weights of {variant}", f"{path.name}, the published {found_as}", fix)
+    return found_as
 
 
 def refuse_others(target: Path, state: dict[str, Any], note: str) -> None:

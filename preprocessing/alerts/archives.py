@@ -17,11 +17,10 @@ from typing import IO, Any
 from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError
 from astrid_ml.preprocessing.alerts.files import LOOSE, TARS, UNREAD, UNREADABLE, is_loose, read_loose
 from astrid_ml.preprocessing.alerts.messages import NONE, Schemas
-from astrid_ml.preprocessing.alerts.packed import is_compressed, is_zstandard, opened
+from astrid_ml.preprocessing.alerts.packed import is_compressed, opened
 from astrid_ml.preprocessing.alerts.places import run_of
+from astrid_ml.tars import BUFFER, MOST_BYTES, ArchiveTooLargeError, Member, refuse_too_large
 
-MOST_BYTES = 256 * 2**20  # of packets in a chunk; also of one packet's file
-BUFFER = 2**20
 # What packets may be packed in once more: it is not unpacked a second time, and never passed over in silence.
 PACKED = (*TARS, ".zip")
 _DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError)
@@ -39,13 +38,11 @@ def tar_chunks(path: Path, most: int) -> list[dict[str, Any]]:
         ``offset``: where it can be entered in the archive (-1: nowhere, it is compressed). An
         archive that is damaged somewhere ends with a chunk of its own for what cannot be read: the rest is not lost.
     """
-    plain, size = not is_compressed(path), path.stat().st_size
+    plain = not is_compressed(path)
     out: list[dict[str, Any]] = []
     number = 0
     try:
         for member in _headers(path):
-            if plain and member.offset_data + member.size > size:
-                raise EOFError(f"it ends inside {member.name}")
             last = out[-1] if out else None
             if last is None or last["count"] >= most or last["bytes"] + member.size > MOST_BYTES:
                 out.append({"first": number, "count": 0, "bytes": 0, "offset": member.offset if plain else -1})
@@ -86,6 +83,8 @@ def read_tar(
                 yield from ((name, packet) for packet in read_loose(content, schemas))
             except PacketFileError as error:
                 yield name, error
+    except ArchiveTooLargeError as error:
+        yield error.member, PacketFileError(str(error))
     except _DAMAGE as error:
         if isinstance(error, PacketFileError):
             raise
@@ -103,7 +102,7 @@ def _members(path: Path, offset: int = 0) -> Iterator[tuple[str, bytes | PacketF
     with _opened(path) as file:
         if offset:
             file.seek(offset)
-        for archive, member in _walk(file, "r|" if offset else "r|*"):
+        for archive, member in _walk(file, "r|", None if offset else path):
             if not is_loose(member.name):
                 packed = member.name.lower().endswith(PACKED)
                 why = "packed once more inside the archive: unpack it first" if packed else UNREADABLE
@@ -118,35 +117,33 @@ def _members(path: Path, offset: int = 0) -> Iterator[tuple[str, bytes | PacketF
 
 def _headers(path: Path) -> Iterator[tarfile.TarInfo]:
     with _opened(path) as file:
-        mode = "r|*" if is_compressed(path) else "r:"
-        yield from (member for _, member in _walk(file, mode))
+        mode = "r|" if is_compressed(path) else "r:"
+        yield from (member for _, member in _walk(file, mode, path))
 
 
 def _opened(path: Path) -> AbstractContextManager[IO[bytes]]:
-    """The archive; one that tarfile cannot inflate itself as it is inside."""
-    return opened(path) if is_zstandard(path) else path.open("rb")
+    """The archive as it is inside: tarfile's own inflating takes the memory of whatever a megabyte inflates to."""
+    return opened(path) if is_compressed(path) else path.open("rb")
 
 
-def _walk(file: IO[bytes], mode: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def _walk(file: IO[bytes], mode: str, whole: Path | None) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """The packet files of an archive, and what is packed in it once more.
 
-    What was passed is forgotten, else 200,000 of them fill the memory.
+    What was passed is forgotten, else 200,000 of them fill the memory. A member that inflates to hundreds of times the
+    archive ends it: what stands behind could be reached only through it.
+
+    Args:
+        file: as the archive is inside.
+        mode: of tarfile.
+        whole: the archive, where it is read from its beginning.
+
+    Raises:
+        ArchiveTooLargeError: there is one.
     """
-    with tarfile.open(fileobj=file, mode=mode, bufsize=BUFFER, tarinfo=_Member) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=file, mode=mode, bufsize=BUFFER, tarinfo=Member) as archive:  # type: ignore[call-overload]
         for member in archive:
+            if whole is not None:
+                refuse_too_large(member, whole, is_compressed(whole))
             if member.isfile() and member.name.lower().endswith((*LOOSE, *PACKED, *UNREAD)):
                 yield archive, member
             archive.members = []
-
-
-class _Member(tarfile.TarInfo):
-    """A member whose header must be whole: tarfile takes a damaged one for the end of the archive."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile_: Any) -> _Member:
-        try:
-            return super().fromtarfile(tarfile_)  # type: ignore[no-any-return, misc, unused-ignore]
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-            raise  # blocks of zeros: the end as it should be
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(f"its end is not there: {error}") from error

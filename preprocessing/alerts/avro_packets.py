@@ -12,7 +12,16 @@ HISTORIES = ("prv", "fp_hists", "mulens", "mpc_orbits")  # fields of packets tha
 
 
 class PacketFileError(ValueError):
-    """A file that holds no packets; the message says why."""
+    """A file that holds no packets; the message says why.
+
+    Args:
+        reason: the same for all that are wrong in the same way: they are counted together.
+        place: in the file, where it is known.
+    """
+
+    def __init__(self, reason: str, place: str = "") -> None:
+        super().__init__(reason)
+        self.place = place
 
 
 def read_avro(stream: IO[bytes], blocks: tuple[int, int] | None = None) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,15 @@ PIECE = 2**20  # bytes that are read at a time
 LONGEST = 256 * 2**20  # bytes of one document
 _NUMBERS = {"$numberDouble": float, "$numberDecimal": float, "$numberLong": int, "$numberInt": int}
 _LISTS = ("data", "alerts", "results")  # under which services hand on their answer
+_WHITE = b" \t\r\n\0"
+
+
+class Reason(str):
+    """Why a line holds no document."""
+
+
+NO_DOCUMENT = Reason("a line that is no document of JSON")
+HALF = Reason("half a message: the file ends inside its last line")
 _BLANK = " \t\r\n"
 
 
@@ -29,38 +38,42 @@ def documents(stream: IO[bytes]) -> Iterator[dict[str, Any] | PacketFileError]:
     Raises:
         PacketFileError: it is no JSON, or ends inside a document; what stands before is given first.
     """
-    first = b""
+    number, first = 0, b""
     while not first.strip():
-        first = stream.readline(LONGEST)
+        number, first = number + 1, stream.readline(LONGEST)
         if not first:
             raise PacketFileError("no JSON file: it is empty")
-    first = first.removeprefix(codecs.BOM_UTF8)
-    alone = None if first.lstrip()[:1] == b"[" else _parsed(first)
-    second = b"" if isinstance(alone, dict) else stream.readline(LONGEST)
-    if isinstance(alone, dict):
-        yield from _inside(alone)
-        yield from _lines(stream, 2)
-    elif isinstance(_parsed(second), dict):
-        yield PacketFileError("line 1 is no document of JSON")
-        yield from _inside(_parsed(second))
-        yield from _lines(stream, 3)
-    else:
+        first = first.removeprefix(codecs.BOM_UTF8)
+    second = b""
+    if first.lstrip()[:1] != b"[" and _parsed(first) is None:  # it goes on in the next line, or is broken
+        second = stream.readline(LONGEST)
+    several = second and not isinstance(_parsed(second), dict) and not isinstance(_parsed(first + second), Reason)
+    if first.lstrip()[:1] == b"[" or several:
         for value in _values(first + second, stream):
             yield from _inside(value)
+        return
+    yield from _of_line(first, number)
+    if second:
+        yield from _of_line(second, number + 1)
+    yield from _lines(stream, number + 1 + bool(second))
 
 
 def _lines(stream: IO[bytes], first: int) -> Iterator[dict[str, Any] | PacketFileError]:
     """Documents of a line each; ``first`` is the number of the next line."""
     for number, line in enumerate(iter(lambda: stream.readline(LONGEST), b""), first):
-        if not line.strip():
-            continue
-        value = _parsed(line)
-        if isinstance(value, dict):
-            yield from _inside(value)
-        elif line.endswith(b"\n"):
-            yield PacketFileError(f"line {number} is no document of JSON")
-        else:
-            yield PacketFileError(f"half a message: the file ends inside line {number}")
+        if line.strip():
+            yield from _of_line(line, number)
+
+
+def _of_line(line: bytes, number: int) -> Iterator[dict[str, Any] | PacketFileError]:
+    """What a line holds: documents, or the reason why none."""
+    value = _parsed(line)
+    if isinstance(value, dict):
+        yield from _inside(value)
+        return
+    known = isinstance(value, Reason) and value != NO_DOCUMENT
+    why = value if known else NO_DOCUMENT if line.endswith(b"\n") else HALF
+    yield PacketFileError(why, f"line {number}")
 
 
 def _inside(value: Any) -> Iterator[dict[str, Any] | PacketFileError]:
@@ -77,11 +90,22 @@ def _inside(value: Any) -> Iterator[dict[str, Any] | PacketFileError]:
 
 
 def _parsed(line: bytes) -> Any:
-    """The value of a line; None where it is not one."""
+    """The value of a line; why it has none; None where it ends before its document does."""
     try:
         return json.loads(line, object_hook=_plain)
-    except (ValueError, RecursionError):
-        return None
+    except json.JSONDecodeError as error:
+        at_end = error.pos >= len(error.doc.rstrip())
+        return None if at_end and line.strip(_WHITE) else NO_DOCUMENT
+    except (ValueError, RecursionError) as error:
+        return _reason(error)
+
+
+def _reason(error: Exception) -> Reason:
+    if isinstance(error, UnicodeError):
+        return Reason("a line that is no UTF-8")
+    if isinstance(error, RecursionError):
+        return Reason("a document that is nested too deeply")
+    return Reason("a number that cannot be read")
 
 
 def _values(start: bytes, stream: IO[bytes]) -> Iterator[Any]:
@@ -110,8 +134,10 @@ def _values(start: bytes, stream: IO[bytes]) -> Iterator[Any]:
                 continue
             yield value
             count, text = count + 1, text[end:]
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise PacketFileError(f"no JSON file ({str(error)[:80]})") from error
+    except PacketFileError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise PacketFileError(_reason(error)) from error
 
 
 def _why(text: str, error: json.JSONDecodeError, count: int) -> str:

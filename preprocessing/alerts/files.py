@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import mmap
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from astrid_ml.avro import MAGIC as AVRO
+from astrid_ml.executors.within import TooSlowError, within_time
 from astrid_ml.preprocessing.alerts import messages
 from astrid_ml.preprocessing.alerts.avro_packets import HISTORIES, PacketFileError, read_avro
 from astrid_ml.preprocessing.alerts.documents import documents
@@ -17,17 +19,21 @@ from astrid_ml.preprocessing.alerts.forms import CUTOUT_KEYS, has_cutouts
 from astrid_ml.preprocessing.alerts.messages import Schemas
 from astrid_ml.preprocessing.alerts.packed import ENDINGS, MOST_BYTES, compressed, inflated, opened
 from astrid_ml.preprocessing.alerts.stamp_files import is_stamp_file
-from astrid_ml.walk import walk
+from astrid_ml.walk import named_in_utf8, walk
 
 Packets = Iterator[dict[str, Any] | PacketFileError]
 AVRO_OR_JSON = (".avro", ".json", ".jsonl", ".ndjson")
 LOOSE = tuple(name + ending for name in AVRO_OR_JSON for ending in ("", *ENDINGS))
 PARQUET = (".parquet", ".pq")
+FITS = (".fits", ".fits.gz", ".fit")
 TARS = (".tar.gz", ".tgz", ".tar", ".tar.zst", ".tar.bz2", ".tar.xz")
 # Kinds in which alerts travel and that nobody reads: said, never passed over in silence.
 UNREAD = (".bson", ".msgpack", ".pb", ".pickle", ".pkl", ".voe", ".xml", ".zip", ".7z", ".lz4")
 UNREADABLE = "a kind of file that nobody reads: give Avro, JSON or parquet"
+LONGEST_LOOK = 60.0  # seconds, at a footer
 _START = 512
+_BLANK_LINE = re.compile(rb"\0[\0 \t\r]*\n")  # no message: its schema's number is not 0, and has four bytes
+_LATER = re.compile(rb'[^\n]*\n\s*\{\s*"')  # lines of JSON, of which the first one is none
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Found:
         damaged: files named parquet whose footer cannot be read.
         stamps: FITS files of cutouts.
         schemas: of messages that do not bring their own.
-        unread: files of kinds in which alerts travel and that nobody reads.
+        unread: files of kinds in which alerts travel and that nobody reads, tables without cutouts, other FITS files.
     """
 
     loose: list[Path]
@@ -54,11 +60,12 @@ class Found:
 
 
 def find(raw: Sequence[Path]) -> Found:
-    """Walk files and folders; parquet files without cutouts are passed over."""
+    """Walk files and folders."""
     files = sorted(walk(raw))
     tables = {path: table_has_cutouts(path) for path in files if path.suffix.lower() in PARQUET}
     loose = [path for path in files if is_loose(path.name)]
-    beside = {file for folder in {path.parent for path in loose} for file in folder.glob(f"*{messages.SUFFIX}")}
+    folders = {path.parent for path in loose}
+    beside = {file for folder in folders for file in folder.glob(f"*{messages.SUFFIX}") if named_in_utf8(file)}
     return Found(
         loose,
         [path for path, holds in tables.items() if holds],
@@ -66,8 +73,19 @@ def find(raw: Sequence[Path]) -> Found:
         [path for path, holds in tables.items() if holds is None],
         [path for path in files if is_stamp_file(path)],
         sorted(beside | {path for path in files if path.suffix == messages.SUFFIX}),
-        [path for path in files if path.suffix.lower() in UNREAD],
+        [path for path in files if path.suffix.lower() in UNREAD or tables.get(path) is False or _other_fits(path)],
     )
+
+
+def _other_fits(path: Path) -> bool:
+    return path.name.lower().endswith(FITS) and not is_stamp_file(path)
+
+
+def why_unread(path: Path) -> str:
+    """Why nobody reads a file of a kind in which alerts travel."""
+    if path.suffix.lower() in PARQUET:
+        return "a table without cutouts"
+    return "FITS that is not called as a cutout is" if _other_fits(path) else UNREADABLE
 
 
 def is_loose(name: str) -> bool:
@@ -81,8 +99,9 @@ def table_has_cutouts(path: Path) -> bool | None:
     import pyarrow.parquet as pq
 
     try:
-        names = set(pq.read_schema(path).names)
-    except (pa.ArrowInvalid, OSError):
+        with within_time(LONGEST_LOOK):
+            names = set(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError, TooSlowError):
         return None
     return any(set(keys) <= names for keys in CUTOUT_KEYS)
 
@@ -102,14 +121,32 @@ def row_groups(path: Path, rows: int) -> list[tuple[int, int]]:
     return [*runs, (start, meta.num_row_groups)] if meta.num_row_groups else []
 
 
-def read_parquet(path: Path, groups: tuple[int, int]) -> Iterator[dict[str, Any]]:
-    """Packets of some row groups; histories are left on disk."""
+def rows_before(path: Path, group: int) -> int:
+    """Rows of a parquet file before a row group."""
+    import pyarrow.parquet as pq
+
+    meta = pq.read_metadata(path)
+    return sum(meta.row_group(number).num_rows for number in range(group))
+
+
+def read_parquet(path: Path, groups: tuple[int, int]) -> Packets:
+    """Packets of some row groups; histories are left on disk. A row whose text is none costs itself alone."""
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
     columns = [name for name in file.schema_arrow.names if not name.startswith(HISTORIES)]
     for batch in file.iter_batches(batch_size=256, row_groups=list(range(*groups)), columns=columns):
-        yield from batch.to_pylist()
+        try:
+            yield from batch.to_pylist()
+        except UnicodeDecodeError:
+            yield from (_row(batch.slice(number, 1)) for number in range(len(batch)))
+
+
+def _row(batch: Any) -> dict[str, Any] | PacketFileError:
+    try:
+        return dict(batch.to_pylist()[0])
+    except UnicodeDecodeError:
+        return PacketFileError("a row whose text is no UTF-8")
 
 
 def read_loose(source: Path | bytes, schemas: Schemas = messages.NONE) -> Packets:
@@ -141,10 +178,10 @@ def _packets(stream: IO[bytes], source: Path | bytes, schemas: Schemas) -> Packe
         stream.seek(0)
     if start.startswith(AVRO):
         yield from read_avro(stream if raw else inflated(stream))
-    elif start.startswith(messages.MAGIC):
+    elif start.startswith(messages.MAGIC) and not _BLANK_LINE.match(start):
         with _in_memory(stream, source, raw) as whole:
             yield from messages.read_messages(whole, schemas)
-    elif start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+    elif start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") or _LATER.match(start):
         for packet in documents(stream):
             if isinstance(packet, PacketFileError) or has_cutouts(packet):
                 yield packet

@@ -30,12 +30,6 @@ def is_compressed(path: Path) -> bool:
         return compressed(file.read(LONGEST_MARK))
 
 
-def is_zstandard(path: Path) -> bool:
-    """Whether a file is compressed by zstandard, which Python's own tarfile does not know."""
-    with path.open("rb") as file:
-        return file.read(LONGEST_MARK).startswith(_ZSTANDARD)
-
-
 @contextmanager
 def opened(source: Path | bytes) -> Iterator[IO[bytes]]:
     """The content of a file, or of its bytes, as a stream that inflates while it is read; a plain one as it is.

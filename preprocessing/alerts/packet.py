@@ -15,6 +15,10 @@ from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
 from astrid_ml.preprocessing.surveys.survey import PacketKeys, Survey, TimeConvention
 from astrid_ml.types import Floats32
 
+CHANNELS = ("science", "reference", "difference")
+UNKNOWN = "unknown"  # what a packet says and nobody understands
+# Degrees; days (1858 to 2132). NaN is how packets say that they do not know.
+RANGES = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0), "mjd": (0.0, 100_000.0)}
 OBJECT_NAMES = ("objectId", "objectid", "object_id")
 # Further numbers of a candidate that are kept where they exist, as float.
 NUMBERS = (
@@ -80,12 +84,60 @@ def read_packet(packet: dict[str, Any], surveys: Surveys | None = None) -> tuple
     size = stamp.size or max(height, width)
     if height > size or width > size:
         raise PacketError(f"stamps of {height} x {width} pixels, {survey.name} has {size}")
-    if stamp.negative == "negative" and record["sign"] < 0:
+    if stamp.negative == "negative" and record["sign"] == -1:
         images[2] = -images[2]
+    _refuse_blank(images, stamp.largest)
     stamps = padded(images, size)
     bad = int(sum((~(np.abs(image) < stamp.largest)).sum() for image in images))
     record |= {"mission": survey.mission, "survey": survey.name, "pixel_scale": stamp.pixel_scale}
     return record | {"stamp_h": height, "stamp_w": width, "n_nan": bad}, stamps
+
+
+def _refuse_blank(images: Sequence[Floats32], largest: float) -> None:
+    """Stamps without anything in them would be scored, and with confidence.
+
+    Raises:
+        PacketError: a stamp without a pixel below ``largest``, or none of them has pixels that differ.
+    """
+    for channel, image in zip(CHANNELS, images, strict=True):
+        if not (np.abs(image) < largest).any():
+            raise PacketError(f"{channel} stamp: no pixel that is a measurement")
+    if len(flat_channels(images, largest)) == len(images):
+        raise PacketError("no pixel that varies, in any of the three stamps")
+
+
+def flat_channels(images: Sequence[Floats32], largest: float) -> list[str]:
+    """The channels whose pixels are all the same.
+
+    Args:
+        images: science, reference, difference.
+        largest: absolute values from here on are no measurements.
+    """
+    out = []
+    for channel, image in zip(CHANNELS, images, strict=True):
+        known = image[np.abs(image) < largest]
+        if not known.size or known.min() == known.max():
+            out.append(channel)
+    return out
+
+
+def possible(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A record without values that nothing on the sky has, and the columns that had one: they are null now.
+
+    Args:
+        record: of :func:`read_packet`.
+
+    Example:
+        >>> possible({"id": "1", "ra": 1e300, "dec": 5.0, "mjd": 60000.0})
+        ({'id': '1', 'ra': None, 'dec': 5.0, 'mjd': 60000.0}, ['ra'])
+    """
+    wrong = [
+        name
+        for name, (least, most) in RANGES.items()
+        if (value := record.get(name)) is not None and not least <= value <= most and not np.isnan(value)
+    ]
+    wrong += [name for name in ("filter", "sign") if record.get(name) == UNKNOWN]
+    return record | dict.fromkeys(wrong), wrong
 
 
 def padded(images: Sequence[Floats32], size: int) -> Floats32:
@@ -162,9 +214,15 @@ def packet_record(packet: Mapping[str, Any], survey: Survey) -> dict[str, Any]:
     return record | {key: _number(numbers.get(key)) for key in NUMBERS}
 
 
-def sign_of(value: Any) -> int:
-    """-1 for a negative detection: ``isdiffpos`` is 't', 'f', '1', '0', true, false, 1 or 0."""
-    return -1 if str(value).strip().lower() in ("f", "0", "false", "0.0") else 1
+def sign_of(value: Any) -> int | str:
+    """-1 for a negative detection, 1 for a positive one and where nothing is said; else ``UNKNOWN``.
+
+    ``isdiffpos`` is 't' or 'f', true or false, 1 or 0; of ALeRCE 1 or -1.
+    """
+    said = str(value).strip().lower()
+    if value is None or said in ("t", "1", "true", "1.0"):
+        return 1
+    return -1 if said in ("f", "0", "false", "0.0", "-1", "-1.0") else UNKNOWN
 
 
 @cache
@@ -206,7 +264,7 @@ def _filter_of(said: Any, survey: Survey) -> str | None:
     numbered = bool(survey.bands) and all(band.code is not None for band in survey.bands.values())
     if known is None and isinstance(said, str) and not numbered and not said.strip().isdigit():
         return said.strip()
-    return known or survey.band_of(int(said))
+    return known or survey.band_of(int(said)) or UNKNOWN
 
 
 def _mid_exposure(packet: Mapping[str, Any], survey: Survey, exposure: Any) -> float | None:
@@ -231,7 +289,7 @@ def _snr(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:
     return flux / error
 
 
-def _sign(packet: Mapping[str, Any], keys: PacketKeys) -> int:
+def _sign(packet: Mapping[str, Any], keys: PacketKeys) -> int | str:
     negative = _first(packet, keys, "negative")
     if negative is not None:
         return -1 if negative else 1

@@ -10,25 +10,27 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.by_part import without_repeats
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
-from astrid_ml.fingerprint import relative
+from astrid_ml.fingerprint import places_of, relative
 from astrid_ml.found import none_in
 from astrid_ml.preprocessing.alerts import files
 from astrid_ml.preprocessing.alerts.archives import read_tar, tar_chunks
 from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, avro_chunks, is_avro, read_avro
 from astrid_ml.preprocessing.alerts.forms import own_form
 from astrid_ml.preprocessing.alerts.messages import SUFFIX, Schemas, schema_files, schemas_of
-from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, read_packet
+from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, flat_channels, possible, read_packet
 from astrid_ml.preprocessing.alerts.places import run_of, runs
 from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts, planes_of
 from astrid_ml.preprocessing.alerts.stamp_files import read_detections
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.preprocessing.surveys.registry import Described, surveys_of
-from astrid_ml.printable import printable
+from astrid_ml.printable import encodable, printable
 from astrid_ml.types import Count, Floats32, Mask
 
+IMPOSSIBLE = "impossible_values_of_"  # a count of those that became null, by column
 LARGE = 8 * 2**20  # bytes of a file that is looked through for its chunks
 FLOATS = ("mjd", "ra", "dec", "snr", "reliability", *NUMBERS)
 TEXTS = ("filter", "field", "detector", "drbversion", "rbversion", "time_ref")
@@ -55,7 +57,7 @@ class AlertsPipeline:
     schemas: str | None = None
     domain: ClassVar[str] = "alerts"
     makes: ClassVar[str] = "stamps"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """Units in a stable order; reads names and parquet footers only.
@@ -70,9 +72,8 @@ class AlertsPipeline:
         for path in found.tables:
             name, size = relative(path, raw), path.stat().st_size
             for first, past in files.row_groups(path, self.rows_per_unit):
-                units.append(
-                    Unit(f"{name}#{first}", (path,), {"kind": "table", "groups": [first, past]}, bytes_needed=3 * size)
-                )
+                told = {"kind": "table", "groups": [first, past], "first": files.rows_before(path, first)}
+                units.append(Unit(f"{name}#{first}", (path,), told, bytes_needed=3 * size))
         units += [
             Unit(relative(path, raw), (path, *schemas), {"kind": "tar"}, bytes_needed=4 * path.stat().st_size)
             for path in found.tars
@@ -149,61 +150,79 @@ class AlertsPipeline:
         stamps: list[Floats32] = []
         planes: list[dict[str, Floats32]] = []
         surveys = surveys_of(self.survey)
-        for name, packet in self._packets(unit, writer):
+        for found in self._packets(unit, writer):
+            packet = found.packet
             try:
                 record, images = read_packet(packet, surveys)
                 stamp = surveys.known[record["mission"]].stamp
                 extra = planes_of(packet, stamp) if stamp else PlanesOfCutouts()
             except (PacketError, StampError) as error:
                 own = own_form(packet)
-                writer.drop(str(own.get("candid") or own.get("diaSourceId") or name), str(error))
+                name = str(own.get("candid") or own.get("diaSourceId") or found.name)
+                writer.drop(name, str(error), found.place)
                 continue
-            record["source"] = printable(name)
+            record, impossible = possible(record)
+            for column in impossible:
+                writer.count(f"{IMPOSSIBLE}{column}")
+            record["source"] = printable(found.file)
             if record["n_nan"]:
                 writer.count("stamps_with_nan_pixels")
             if (record["stamp_h"], record["stamp_w"]) != images.shape[1:]:
                 writer.count("stamps_cut_at_an_edge")
-            records.append(record)
+            records.append(
+                {key: encodable(value) if isinstance(value, str) else value for key, value in record.items()}
+            )
             stamps.append(images)
             planes.append(extra.planes)
+            for channel in flat_channels(list(images), np.inf):
+                writer.count(f"stamps_with_one_value_in_{channel}")
             for plane in extra.lost:
                 writer.count(f"stamps_without_{plane}")
-            if record["sign"] < 0 and (stamp is None or stamp.negative is None):
+            if record["sign"] == -1 and (stamp is None or stamp.negative is None):
                 writer.count("negative_detections_of_unknown_convention")
             writer.count(f"read_{record['mission']}")
         write_samples(records, stamps, planes, writer)
 
-    def _packets(self, unit: Unit, writer: UnitWriter) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(file, packet) of a unit; what is no packet is dropped by name."""
-        found = False
-        for name, packet in self._found(unit):
-            found = True
+    def _packets(self, unit: Unit, writer: UnitWriter) -> Iterator[FoundPacket]:
+        """The packets of a unit; what is none is dropped by name."""
+        told, last, number = unit.parameters, "", 0
+        begin = int(told.get("first", 0)) if told["kind"] != "tar" else 0  # of a tar it counts files
+        for name, file, packet in self._found(unit):
+            number, last = number + 1 if file == last else begin + 1, file
             if isinstance(packet, PacketFileError):
-                writer.drop(name, str(packet))
+                writer.drop(name, str(packet), place_in(file, number, packet.place))
             else:
-                yield name, packet
-        if not found and unit.parameters["kind"] == "tar":
-            writer.drop(unit.inputs[0].name, "an archive without packets (files named .avro or .json)")
+                yield FoundPacket(name, file, place_in(file, number), packet)
+        if not last and told["kind"] == "tar":
+            path = unit.inputs[0]
+            why = "an archive without packets (files named .avro or .json)"
+            writer.drop(path.name, why, places_of(unit.id, [path])[path])
 
-    def _found(self, unit: Unit) -> Iterator[tuple[str, dict[str, Any] | PacketFileError]]:
+    def _found(self, unit: Unit) -> Iterator[tuple[str, str, dict[str, Any] | PacketFileError]]:
+        """(name of the file, where it stands below the raw folder, packet) of a unit."""
         kind, path = unit.parameters["kind"], unit.inputs[0]
+        files_of = places_of(unit.id, unit.inputs)
+        own = files_of[path]
         if kind == "table":
             first, past = unit.parameters["groups"]
-            yield from ((path.name, packet) for packet in files.read_parquet(path, (first, past)))
+            yield from ((path.name, own, packet) for packet in files.read_parquet(path, (first, past)))
         elif kind == "tar":
-            yield from read_tar(path, *self._run(unit), _schemas_of(unit))
+            for name, packet in read_tar(path, *self._run(unit), _schemas_of(unit)):
+                yield name, f"{own}/{name}", packet
         elif kind == "avro":
             with path.open("rb") as stream:
                 run = (int(unit.parameters["start"]), int(unit.parameters["end"]))
-                yield from ((path.name, packet) for packet in read_avro(stream, run))
+                yield from ((path.name, own, packet) for packet in read_avro(stream, run))
         elif kind == "stamps":
-            yield from read_detections(unit.inputs)
+            yield from ((path.name, files_of[path], packet) for path, packet in read_detections(unit.inputs))
         elif kind == "unread":
-            yield from ((path.name, PacketFileError(files.UNREADABLE)) for path in unit.inputs)
+            for path in unit.inputs:
+                yield path.name, files_of[path], PacketFileError(files.why_unread(path))
         else:
-            yield from self._of_loose(unit)
+            for path, packet in self._of_loose(unit):
+                yield path.name, files_of[path], packet
 
-    def _of_loose(self, unit: Unit) -> Iterator[tuple[str, dict[str, Any] | PacketFileError]]:
+    def _of_loose(self, unit: Unit) -> Iterator[tuple[Path, dict[str, Any] | PacketFileError]]:
         schemas, (first, count, _) = _schemas_of(unit), self._run(unit)
         for path in _packets_in(unit):
             try:
@@ -211,9 +230,9 @@ class AlertsPipeline:
                     packets = run_of(path, first, count, lambda path=path: files.read_loose(path, schemas))  # type: ignore[misc]
                 else:
                     packets = files.read_loose(path, schemas)
-                yield from ((path.name, packet) for packet in packets)
+                yield from ((path, packet) for packet in packets)
             except (PacketFileError, EOFError) as error:
-                yield path.name, PacketFileError(str(error))
+                yield path, error if isinstance(error, PacketFileError) else PacketFileError(str(error))
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
         """A packet that lies in two files counts once."""
@@ -221,8 +240,7 @@ class AlertsPipeline:
 
     def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
         """The same for some of its rows."""
-        twice = "the same packet stands in another file"
-        return part[~repeated].reset_index(drop=True), [Drop(str(name), twice) for name in part["id"][repeated]]
+        return without_repeats(part, repeated, "the same packet stands in another file")
 
     def describe(self) -> dict[str, Any]:
         """Channels in the order of the stamps; values are the survey's own (DN, nJy for Rubin); its sky, by mission."""
@@ -254,6 +272,32 @@ _IMAGES = {
     "normalised": "none: values are the survey's own",
     "missing": "NaN: pixels without data, and the part of a stamp beyond the edge of the detector",
 }
+
+
+@dataclass(frozen=True)
+class FoundPacket:
+    """A packet and where it stands.
+
+    Args:
+        name: of its file, or of the member of an archive.
+        file: below the raw folder, with the member.
+        place: the file, and the place in it.
+        packet: as it was read.
+    """
+
+    name: str
+    file: str
+    place: str
+    packet: dict[str, Any]
+
+
+def place_in(file: str, number: int, told: str = "") -> str:
+    """Where a packet stands: its file, and which it is there; the first of a file is most often the only one.
+
+    >>> place_in("night/a.avro", 1), place_in("night/a.avro", 3), place_in("a.jsonl", 3, "line 5")
+    ('night/a.avro', 'night/a.avro, packet 3', 'a.jsonl, line 5')
+    """
+    return f"{file}, {told}" if told else file if number == 1 else f"{file}, packet {number}"
 
 
 def _packets_in(unit: Unit) -> list[Path]:

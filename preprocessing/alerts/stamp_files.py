@@ -50,13 +50,13 @@ def detections(paths: Sequence[Path]) -> list[tuple[Path, ...]]:
     return [tuple(group) for group in found.values()]
 
 
-def read_detections(paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any] | PacketFileError]]:
+def read_detections(paths: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any] | PacketFileError]]:
     """(first file, packet or what is wrong) of each detection; a packet knows its object and its number alone."""
     for group in detections(paths):
         try:
-            yield group[0].name, _packet(group)
+            yield group[0], _packet(group)
         except PacketFileError as error:
-            yield group[0].name, error
+            yield group[0], error
 
 
 def _packet(group: Sequence[Path]) -> dict[str, Any]:

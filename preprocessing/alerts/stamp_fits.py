@@ -15,6 +15,7 @@ import numpy as np
 from astrid_ml.fits_headers import check_units
 from astrid_ml.types import Floats32
 
+MOST_BYTES = 64 * 2**20  # of a cutout when it is inflated
 BLOCK = 2880
 CARD = 80
 DTYPES = {-32: ">f4", -64: ">f8"}
@@ -36,9 +37,11 @@ def unpacked(content: bytes) -> bytes:
         return content
     stream = zlib.decompressobj(wbits=31)
     try:
-        out = stream.decompress(content)
+        out = stream.decompress(content, MOST_BYTES)
     except zlib.error as error:
         raise StampError("damaged gzip") from error
+    if stream.unconsumed_tail:
+        raise StampError(f"a cutout that inflates to more than {MOST_BYTES} bytes")
     if not stream.eof:
         raise StampError("truncated gzip")
     return out

@@ -15,21 +15,31 @@ from astrid_ml.contracts.check import given, given_columns, given_shape
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.detect.measure import measure
 from astrid_ml.preprocessing.differencing.detect.options import Peaks
-from astrid_ml.preprocessing.differencing.detect.significance import Significance
+from astrid_ml.preprocessing.differencing.detect.significance import Significance, thinned
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
 from astrid_ml.preprocessing.differencing.quality import FrameQuality, Quality
+from astrid_ml.preprocessing.differencing.ready import (
+    Ready,
+    depth_reached,
+    difference_noises,
+    faint,
+    noise_correlation,
+    same_size,
+)
 from astrid_ml.preprocessing.differencing.registered import Registered, Registering, central, largest
 from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise, Noise
 from astrid_ml.preprocessing.differencing.stars.bright import BrightStars
 from astrid_ml.preprocessing.differencing.stars.match import Matched
 from astrid_ml.preprocessing.differencing.stars.psf import PsfEstimate
 from astrid_ml.preprocessing.differencing.stars.select import Sources, find_sources, partners
+from astrid_ml.preprocessing.differencing.subtract.differential_sky import DifferentialSky
 from astrid_ml.preprocessing.differencing.subtract.pair import Subtract, SubtractionInput, SubtractionResult
 from astrid_ml.preprocessing.differencing.subtract.refine import Refine
 from astrid_ml.preprocessing.differencing.subtract.star_residuals import StarResiduals
 from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
 from astrid_ml.preprocessing.differencing.subtract.tiles import Tiles
+from astrid_ml.stats import robust_mean_std
 from astrid_ml.types import InUnits, Whole
 
 
@@ -53,6 +63,8 @@ class DetectStep(Protocol):
 _HIDDEN = 0.02  # px; a larger shift of the reference is no matter of its PSF: pixels are moved
 _MOVES = 2
 _STATIC = 16  # places at which the subtraction is refined
+_SKIES = 2
+_DOUBTFUL = 0.1  # of the logarithm of blank sky's standard deviation: a noise that was measured on images is doubted
 _APART = 5.0  # px; a source nearer to a star is the star
 FOUND = ("x", "y", "snr", "sign", "flags")
 
@@ -82,36 +94,13 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class _Ready:
-    """A pair before it is subtracted; ``refined`` holds what the refinement says of itself."""
-
-    science: Image
-    reference: Image
-    blank: Tensor
-    noises: tuple[ImageNoise, ImageNoise]
-    pair: SubtractionInput
-    refined: dict[str, float]
-
-    @property
-    def shift(self) -> Tensor:
-        """Affine (2, 3): how far (px) the refinement found the reference off, and hid it in its PSF."""
-        shift = torch.zeros(2, 3, dtype=torch.double)
-        shift[:, 0] = torch.tensor([self.refined.get("refine_dx", 0.0), self.refined.get("refine_dy", 0.0)])
-        return shift
-
-    @property
-    def hidden(self) -> float:
-        """Its length, px."""
-        return math.hypot(*self.shift[:, 0].tolist())
-
-
-@dataclass(frozen=True)
 class Subtraction(Registering):
     """The steps between two loaded frames and candidates.
 
     Args:
         background, stars, register, align, psf, match, realign: of :class:`Registering`, the first steps.
         bright: masks around saturated stars; may be None.
+        differential_sky: what is left of the sky in the difference; may be None.
         noise, refine, subtract, tiles, significance, residuals, detect: the further steps, in order.
         blank_margin: px around sources that are not blank sky.
         allow_mixed: subtract frames of different filters or missions.
@@ -122,6 +111,7 @@ class Subtraction(Registering):
     refine: RefineStep = field(default_factory=Refine)
     subtract: Subtract = field(default_factory=Zogy)
     tiles: Tiles = field(default_factory=Tiles)
+    differential_sky: DifferentialSky | None = field(default_factory=DifferentialSky)
     residuals: StarResiduals = field(default_factory=StarResiduals)
     significance: Significance = field(default_factory=Significance)
     detect: DetectStep = field(default_factory=Peaks)
@@ -148,9 +138,23 @@ class Subtraction(Registering):
                 break
             placed = moved
             ready = self._ready(science, placed, found)
-        return self._measured(ready, placed)
+        return self._with_sound_noise(science, placed, found, self._measured(ready, placed))
 
-    def _ready(self, science: Image, placed: Registered, found: Sources) -> _Ready:
+    def _with_sound_noise(self, science: Image, placed: Registered, found: Sources, done: Difference) -> Difference:
+        """The difference, or one by the noise that the variance maps say, where the measured is farther from the truth.
+
+        In a crowd what looks blank holds faint stars: they are no noise, for the difference is without them.
+        """
+        frames, raw = (done.quality.science, done.quality.reference), done.quality.significance.std_raw
+        chosen = isinstance(self.noise, Noise) and self.noise.method == "auto"
+        if not chosen or not any(f.noise.measured for f in frames) or not abs(math.log(max(raw, 1e-9))) > _DOUBTFUL:
+            return done
+        steps = replace(self, noise=replace(self.noise, method="propagated"))
+        other = steps._measured(steps._ready(science, placed, found), placed)
+        better = abs(math.log(max(other.quality.significance.std_raw, 1e-9))) < abs(math.log(max(raw, 1e-9)))
+        return other if better else done
+
+    def _ready(self, science: Image, placed: Registered, found: Sources) -> Ready:
         """The pair as it is subtracted: masked around bright stars, with its noise, refined."""
         psf, ref_psf, matched = placed.psf, placed.reference_psf, placed.matched
         science, aligned = self._without_bright(science, psf), self._without_bright(placed.reference, ref_psf)
@@ -169,11 +173,11 @@ class Subtraction(Registering):
             flux_ratio=matched.flux_ratio,
             astrometric_sigma=matched.sigma,
             stars=self._static(matched, found, placed.found, science.mask | aligned.mask),
-            difference_noises=_difference_noises(*noises),
+            difference_noises=difference_noises(*noises),
             flux_ratio_err=0.0 if math.isnan(matched.flux_ratio_err) else matched.flux_ratio_err,
         )
         pair, refined = self._refined(pair)
-        return _Ready(science, aligned, blank, noises, pair, refined)
+        return Ready(science, aligned, blank, noises, pair, refined)
 
     def _static(self, matched: Matched, found: Sources, ref_found: Sources, mask: Tensor) -> Tensor:
         """Places (n, 2) at which a static sky leaves nothing: the matched stars; where they are few, galaxies too."""
@@ -186,17 +190,24 @@ class Subtraction(Registering):
             stars = np.concatenate([stars, table[["x", "y"]].to_numpy()[free][: _STATIC - len(stars)]])
         return torch.from_numpy(stars.copy())
 
-    def _measured(self, ready: _Ready, placed: Registered) -> Difference:
+    def _measured(self, ready: Ready, placed: Registered) -> Difference:
         """Subtracted, checked, detected, measured."""
         science, pair, matched, stars = ready.science, ready.pair, placed.matched, _kept(placed.matched)
-        result = given(self, "tiles", self.tiles(self._subtracted, pair))
-        blank = ready.blank & ~result.mask
+        result, pair, left = self._without_sky(ready)
+        blank = faint(ready, result.mask)
         scaled, check = given(self, "significance", self.significance(result.significance, result.diff, blank))
         result = replace(result, significance=scaled, flux_error=result.flux_error * check.scale)
+        depth, shallow = depth_reached(result, ready, blank)
         result, residuals = given(self, "residuals", self.residuals(result, pair, matched))
         sources = placed.found.table[["x", "y"]].to_numpy()
         candidates = measure(
-            self._detected(result), result, science, sources, max(placed.psf.fwhm, 1.5), placed.psf.width_error
+            self._detected(result),
+            result,
+            science,
+            sources,
+            max(placed.psf.fwhm, 1.5),
+            placed.psf.width_error,
+            noise_correlation(result, blank),
         )
         quality = Quality(
             science=_frame_quality(science, placed.psf, ready.noises[0], stars.get("chi2_science")),
@@ -216,10 +227,36 @@ class Subtraction(Registering):
             mission=science.mission,
             filter=science.filter,
             candidates=len(candidates),
-            figures=ready.refined | residuals | result.quality,
-            warnings=(*placed.psf.warnings, *placed.reference_psf.warnings, *placed.warnings, *check.warnings),
+            depth_reached=depth,
+            figures=ready.refined | left | residuals | result.quality,
+            warnings=(
+                *placed.psf.warnings,
+                *placed.reference_psf.warnings,
+                *placed.warnings,
+                *check.warnings,
+                *shallow,
+            ),
         )
         return Difference(science, ready.reference, pair, result, blank, candidates, quality, matched)
+
+    def _without_sky(self, ready: Ready) -> tuple[SubtractionResult, SubtractionInput, dict[str, float]]:
+        """Subtracted, a second time where the difference shows that a sky is left; the pair without it."""
+        pair, said = ready.pair, dict[str, float]()
+        result = given(self, "tiles", self.tiles(self._subtracted, pair))
+        for _ in range(_SKIES if self.differential_sky is not None else 0):
+            assert self.differential_sky is not None
+            sky, figures = given(self, "differential_sky", self.differential_sky(result, pair.variances, ready.blank))
+            said = said or figures
+            if sky is None:
+                break
+            without = replace(pair, science=torch.where(pair.masks[0], pair.science, pair.science - sky))
+            again = given(self, "tiles", self.tiles(self._subtracted, without))
+            seen = thinned(faint(ready, result.mask))
+            before, after = (abs(robust_mean_std(thinned(r.significance)[seen])[0]) for r in (result, again))
+            if not after < before:  # where photons are few, blank sky is where none came, and no measure of the sky
+                break
+            result, pair = again, without
+        return result, pair, said
 
     def _without_bright(self, image: Image, psf: PsfEstimate) -> Image:
         """The image with the surroundings of saturated stars masked."""
@@ -260,27 +297,10 @@ def check_alike(science: Image, reference: Image) -> None:
             raise UserError(f"two frames of one {name}", f"{a} and {b} ({science.name}, {reference.name})", fix)
 
 
-def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Two PSFs (..., k, k) padded with zeros to one odd size."""
-    size = max(a.shape[-2], a.shape[-1], b.shape[-2], b.shape[-1])
-    out = []
-    for psf in (a, b):
-        y, x = (size - psf.shape[-2]) // 2, (size - psf.shape[-1]) // 2
-        out.append(torch.nn.functional.pad(psf, (x, x, y, y)))
-    return out[0], out[1]
-
-
 def _kept(matched: Matched) -> pd.DataFrame:
     """The matched stars that serve the flux ratio."""
     kept: pd.DataFrame = matched.stars[matched.stars["kept"]] if len(matched.stars) else matched.stars
     return kept
-
-
-def _difference_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
-    """What DIFF is whitened by, where measured noise replaced the propagated."""
-    if not any(noise.measured for noise in noises):
-        return None
-    return noises[0].propagated, noises[1].propagated
 
 
 def _frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise, chi2: pd.Series | None) -> FrameQuality:

@@ -54,6 +54,7 @@ class Quality:
         registration_left: px; the largest offset over the frame's corners.
         gain_known, variance_from, mission, filter: of the science frame.
         candidates: their number.
+        depth_reached: least error of a flux that both images allow over that of the difference; None without blank sky.
         figures: what the refinement, the subtraction and the check of star residuals say of themselves, by name.
         warnings: sentences for the user.
     """
@@ -73,6 +74,7 @@ class Quality:
     mission: str | None
     filter: str | None
     candidates: int
+    depth_reached: float | None = None
     figures: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -81,7 +83,7 @@ class Quality:
         said: dict[str, Any] = self.significance.record() | self.figures
         for name in (
             *("overlap", "matched_stars", "flux_ratio", "flux_ratio_err", "astrometric_sigma", "registration_left"),
-            *("gain_known", "variance_from", "mission", "filter", "candidates"),
+            *("gain_known", "variance_from", "mission", "filter", "candidates", "depth_reached"),
         ):
             said[name] = getattr(self, name)
         said["realigned"] = float(self.realigned)

@@ -10,17 +10,20 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.by_part import without_repeats
 from astrid_ml.contracts.check import given
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
+from astrid_ml.fingerprint import places_of, relative
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources, source_of
+from astrid_ml.preprocessing.lightcurves.readers.recognise import NOBODYS, find_curves, source_of
 from astrid_ml.preprocessing.lightcurves.select.extinction import ExtinctionCorrection
 from astrid_ml.preprocessing.lightcurves.select.selection import Selection
 from astrid_ml.preprocessing.lightcurves.select.sky_flags import sky_flags
 from astrid_ml.types import Floats, Floats32, InUnits, Mask, Positive
 
+UNREAD = "unread"  # kind of the unit of files that nobody reads
 # Columns of the ragged kind ``epochs``.
 FEATURES = ("days", "flux", "flux_err", "detected", "wavelength")
 # Beside the static features: text, truth and times that an index may hold, never an input of a network.
@@ -54,32 +57,39 @@ class LightcurvesPipeline:
         return (*_TEXTS, *_COUNTED, *OTHER_FEATURES, *flags, *_KEPT)
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
-        """One unit a source; a HEAD without PHOT is incomplete."""
-        sources = find_sources(raw)
+        """One unit a source; a HEAD without PHOT is incomplete. Files that nobody reads are a unit that drops them."""
+        found = find_curves(raw)
         roots = [path if path.is_dir() else path.parent for path in raw]
         units = []
-        for source in sources:
+        for source in found.sources:
             root = next((root for root in roots if source.path.is_relative_to(root)), source.path.parent)
             size = sum(path.stat().st_size for path in source.inputs)
             name = str(source.path.relative_to(root))
-            units.append(Unit(name, source.inputs, missing=source.missing, bytes_needed=size))
+            units.append(Unit(name, source.inputs, missing=source.lacks, bytes_needed=size))
+        if found.unread:
+            paths = tuple(found.unread)
+            units.append(Unit(f"{relative(paths[0], raw)} unread", paths, {"kind": UNREAD}))
         return units
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Read one source and write its objects; each object that is left out is named with the reason."""
+        if unit.parameters.get("kind") == UNREAD:
+            for path, place in places_of(unit.id, unit.inputs).items():
+                writer.drop(path.name, NOBODYS, place)
+            return
         source = source_of(unit.inputs)
         account = Account()
         for table in source.read(account, self.wavelengths, self.zero_point):
             self.selection.agree(account.bits, source.path.name)
-            self._write(table, writer)
+            self._write(table, writer, unit.id)
         for drop in account.dropped:
-            writer.drop(drop["object_id"], drop["reason"])
+            writer.drop(drop["object_id"], drop["reason"], unit.id)
         for repaired in account.repaired:
             writer.count(f"repaired: {repaired['reason']}")
         for name, number in account.counts.items():
             writer.count(name, number)
 
-    def _write(self, table: CurveTable, writer: UnitWriter) -> None:
+    def _write(self, table: CurveTable, writer: UnitWriter, source: str) -> None:
         known = np.isfinite(table.wavelengths)[table.band]
         table = table.keep_epochs(known)
         table, start, detected = given(self, "selection", self.selection.apply(table), "apply")
@@ -91,7 +101,7 @@ class LightcurvesPipeline:
         )
         usable = (table.lengths > 0) & np.isfinite(start)
         for number in np.flatnonzero(~usable):
-            writer.drop(str(names[number]), str(reasons[number]))
+            writer.drop(str(names[number]), str(reasons[number]), source)
         rows = np.flatnonzero(usable)
         if not len(rows):
             return
@@ -105,8 +115,7 @@ class LightcurvesPipeline:
 
     def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
         """The same for some of its rows."""
-        twice = "object_id in another file as well; the first is kept"
-        return part[~repeated].reset_index(drop=True), [Drop(str(name), twice) for name in part["id"][repeated]]
+        return without_repeats(part, repeated, "object_id in another file as well; the first is kept")
 
     def describe(self) -> dict[str, Any]:
         """The columns of ``epochs`` and the rule that set time zero."""

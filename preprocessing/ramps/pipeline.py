@@ -20,6 +20,7 @@ from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrection
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.readable import quiet
 from astrid_ml.types import Bits, Count, Floats32, InUnits, Mask, NonNegative, Positive
 from astrid_ml.walk import walk
 
@@ -74,6 +75,10 @@ class RampsPipeline:
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Correct the exposure and write its tiles; tiles without a usable pixel are dropped."""
+        with quiet():
+            self._tiles(unit, writer)
+
+    def _tiles(self, unit: Unit, writer: UnitWriter) -> None:
         ramp = read_ramp(unit.inputs[0], self.load)
         for integration in range(ramp.shape[0]):
             cube = self._corrected(ramp, integration)

@@ -38,6 +38,18 @@ def is_table(path: Path) -> bool:
     return name.endswith(SUFFIXES) and not name.endswith((".txt", ".dat"))
 
 
+def check_roles(given: Mapping[str, str]) -> None:
+    """Refuse roles that nothing reads.
+
+    Args:
+        given: role -> column.
+    """
+    strange = sorted(set(given) - set(ROLES))
+    if strange:
+        fix = nearest(strange[0], ROLES) or "choose one of them"
+        raise UserError(f"preprocessing.columns of {', '.join(ROLES)}", strange[0], fix)
+
+
 def columns_of(names: Collection[str], given: Mapping[str, str], file: str) -> dict[str, str]:
     """Role -> column.
 
@@ -49,10 +61,7 @@ def columns_of(names: Collection[str], given: Mapping[str, str], file: str) -> d
     Raises:
         UserError: a role or a column that is not there.
     """
-    strange = sorted(set(given) - set(ROLES))
-    if strange:
-        fix = nearest(strange[0], ROLES) or "choose one of them"
-        raise UserError(f"preprocessing.columns of {', '.join(ROLES)}", strange[0], fix)
+    check_roles(given)
     absent = [column for column in given.values() if column not in names]
     if absent:
         fix = nearest(absent[0], names) or f"choose among {', '.join(list(names)[:12])}"

@@ -22,6 +22,7 @@ ALIASES = {
 }
 ARRAYS = ("triplets", "stamps", "images", "cutouts", "x", "data", "image", "features")  # usual names, best first
 LETTERS = "ncyx"
+_AXES = "preprocessing.axes of the letters n, c, y, x, each once (without c where each channel is an array)"
 _FLAT = 2  # axes of an array that holds each triplet as one row
 
 
@@ -97,6 +98,9 @@ def layout_of(
     usable = [stack for stack in stacks if stack.numbers and len(stack.shape) >= (2 if axes else 3)]
     if named:
         absent = sorted(set(named) - {stack.name for stack in stacks})
+        if absent and not any(stack.name for stack in stacks):
+            got = f"{', '.join(absent)}; its array has no name"
+            raise UserError(f"no name for the array of {file}", got, "leave out preprocessing.stack")
         if absent:
             have = ", ".join(f"{stack.name} {stack.shape}" for stack in stacks) or "none"
             raise UserError(f"arrays of {file} among {have}", ", ".join(absent), "choose among them by name")
@@ -111,6 +115,22 @@ def layout_of(
             f"one array of stamps in {file}, or one for each channel", have, "name it: preprocessing.stack="
         )
     return _together(usable[0], axes, order, len(channels), file)
+
+
+def check_words(axes: str | None, channels: Sequence[str]) -> None:
+    """Refuse axes and channels that no array can have, whatever the files are.
+
+    Args:
+        axes: letters, if they were said.
+        channels: their order in the array.
+
+    Raises:
+        UserError: letters other than n, c, y, x; a channel that is missing or there twice.
+    """
+    letters = sorted(axes or LETTERS)
+    if letters not in (sorted(LETTERS), sorted("nyx")):
+        raise UserError(_AXES, str(axes), "for instance preprocessing.axes=nyxc")
+    _order(channels)
 
 
 def _order(channels: Sequence[str]) -> tuple[int, ...]:
@@ -157,7 +177,7 @@ def _together(stack: Stack, axes: str | None, order: tuple[int, ...], count: int
 
 def _said(shape: tuple[int, ...], axes: str, count: int, file: str) -> tuple[int, ...]:
     if sorted(axes) != sorted(LETTERS):
-        raise UserError("preprocessing.axes of the letters n, c, y, x, each once", axes, "for instance nyxc")
+        raise UserError(_AXES, axes, "for instance preprocessing.axes=nyxc")
     if len(shape) == _FLAT and axes[0] == "n":  # each row is a whole triplet
         side = round((shape[1] / count) ** 0.5)
         if shape[1] != count * side * side:

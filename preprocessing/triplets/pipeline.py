@@ -12,14 +12,17 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.by_part import without_repeats
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
 from astrid_ml.fingerprint import relative
 from astrid_ml.found import found, none_in
+from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.preprocessing.surveys.registry import Described, Surveys, surveys_of
-from astrid_ml.preprocessing.triplets.layout import CHANNELS
+from astrid_ml.preprocessing.triplets.columns import check_roles
+from astrid_ml.preprocessing.triplets.layout import CHANNELS, check_words
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, containers_below, open_set, pair
 from astrid_ml.preprocessing.triplets.strangers import FitsSet, fits_sets, write_fits, write_rows
 from astrid_ml.printable import printable
@@ -63,6 +66,10 @@ class TripletsPipeline:
     makes: ClassVar[str] = "stamps"
     version: ClassVar[int] = 1
 
+    def __post_init__(self) -> None:
+        check_words(self.axes, self.channels)
+        check_roles(self.columns)
+
     @property
     def said(self) -> Reading:
         """What was said of somebody's stamps, by a layout's name and by single keys; these go first."""
@@ -88,12 +95,33 @@ class TripletsPipeline:
         files = sorted(walk(raw))
         ours = [path for path in files if path.name.startswith("triplets_") and path.suffix == ".npy"]
         ours = [path for path in ours if path.with_suffix(".parquet").is_file() or not _has_table(path, files)]
+        self._tell_of_simulated(ours)
         units = [_simulated(path) for path in ours]
         units += self._strangers(raw, {*ours, *(path.with_suffix(".parquet") for path in ours)})
         if not units:
             expected = "stamps in npy, npz, HDF5, zarr, parquet or Arrow files, or FITS files that a table names"
             raise UserError(expected, none_in(raw), "check the path, or make some: astrid simulate what=triplets")
         return units
+
+    def _tell_of_simulated(self, ours: Sequence[Path]) -> None:
+        """Refuse a survey that their tables contradict, and say which keys are for other stamps.
+
+        Raises:
+            UserError: the simulated stamps are of another survey than the one that was given.
+        """
+        tables = [path.with_suffix(".parquet") for path in ours if path.with_suffix(".parquet").is_file()]
+        chosen = self.surveys.chosen
+        if chosen is not None and tables:
+            others = sorted(_missions_in(tables) - {chosen.mission})
+            if others:
+                got = f"survey={chosen.name}, and stamps that their table says are of {', '.join(others)}"
+                raise UserError("simulated stamps of the survey that is named", got, "leave out survey=")
+        other = tuple(self.channels) != CHANNELS
+        own = {"axes": self.axes, "channels": other, "stack": self.stack, "table": self.table, "columns": self.columns}
+        unread = [name for name, value in own.items() if value]
+        if unread and tables:
+            keys = " and ".join(f"preprocessing.{name}" for name in unread)
+            _say(f"{keys}: of arrays of your own; the simulator's files say it themselves")
 
     def _strangers(self, raw: Sequence[Path], ours: set[Path]) -> list[Unit]:
         said = self.said
@@ -168,8 +196,7 @@ class TripletsPipeline:
 
     def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
         """The same for some of its rows."""
-        twice = "the same id stands in another file"
-        return part[~repeated].reset_index(drop=True), [Drop(str(name), twice) for name in part["id"][repeated]]
+        return without_repeats(part, repeated, "the same id stands in another file")
 
     def describe(self) -> dict[str, Any]:
         """Channels in the order of the stamps; of the simulator's the sky was taken away, of others ``sky`` says it."""
@@ -195,6 +222,18 @@ class TripletsPipeline:
                 "data_use_cases": "Training and testing of real/bogus classifiers.",
             },
         }
+
+
+def _missions_in(tables: Sequence[Path]) -> set[str]:
+    """Missions that the simulator's tables name; a damaged one fails with its unit."""
+    found: set[str] = set()
+    for path in tables:
+        try:
+            names = pd.read_parquet(path, columns=["mission"])["mission"].dropna().unique()
+        except (OSError, ValueError, KeyError):
+            continue
+        found |= {canonical(str(name)) for name in names}
+    return found
 
 
 def _simulated(path: Path) -> Unit:

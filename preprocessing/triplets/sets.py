@@ -14,7 +14,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
 from astrid_ml.preprocessing.triplets.columns import columns_of, is_table, read_rows
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, layout_of
-from astrid_ml.preprocessing.triplets.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in
+from astrid_ml.preprocessing.triplets.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in, text_of
 from astrid_ml.walk import walk
 
 # Words of a file's name that say what it is, not whose: what is left of an array's name and a table's pairs them.
@@ -166,8 +166,10 @@ def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:
         return rest
     flat = [stack for stack in stacks if stack.shape in ((n,), (n, 1)) and stack.name not in layout.stacks]
     columns = {stack.name.rpartition("/")[2]: read_stack(path, stack.name, 0, n).reshape(n) for stack in flat}
-    made = pd.DataFrame(columns, index=pd.RangeIndex(n))
-    texts = [name for name in made.columns if made[name].dtype.kind not in "fiub"]
+    texts = {
+        name: [text_of(value) for value in read] for name, read in columns.items() if read.dtype.kind not in "fiub"
+    }
+    made = pd.DataFrame({**columns, **texts}, index=pd.RangeIndex(n), columns=list(columns))
     for name in texts:
         values = made[name].astype("string")
         made[name] = values.mask(values == "")

@@ -17,6 +17,7 @@ import numpy as np
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array, read_arrays
+from astrid_ml.printable import encodable
 from astrid_ml.types import Array
 
 TABLES = (".parquet", ".pq", ".arrow")
@@ -129,12 +130,13 @@ def _read_hdf5(path: Path, name: str, first: int, past: int) -> Array:
     with h5py.File(path, "r") as file:
         part = file[name]
         if part.dtype.kind == "O":
-            return np.array([_text(value) for value in part[first:past]], dtype=object)
+            return np.array([text_of(value) for value in part[first:past]], dtype=object)
         return np.array(part[first:past])
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+def text_of(value: Any) -> str:
+    """A text of a container, as a table can hold it: bytes that are no UTF-8 are written out."""
+    return encodable(value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value))
 
 
 def _zarr() -> Any:

@@ -66,6 +66,7 @@ class GivenStamps:
         roles: role -> column of the table.
         rows: of the table.
         source: the file's name.
+        numbers: of the rows in it, from 0.
     """
 
     stamps: Floats32
@@ -74,6 +75,7 @@ class GivenStamps:
     roles: Mapping[str, str]
     rows: pd.DataFrame
     source: str
+    numbers: Sequence[int]
 
 
 def write_rows(found: StampSet, said: Reading, run: tuple[int, int], writer: UnitWriter, surveys: Surveys) -> None:
@@ -94,7 +96,8 @@ def write_rows(found: StampSet, said: Reading, run: tuple[int, int], writer: Uni
     some = rows.iloc[first:past].reset_index(drop=True)
     reasons = [lost.get(row, "") for row in range(first, past)]
     records = records_of(some, roles, found.container.stem, first)
-    add_samples(GivenStamps(layout.stamps(parts), records, reasons, roles, some, found.container.name), writer, surveys)
+    given = GivenStamps(layout.stamps(parts), records, reasons, roles, some, found.container.name, range(first, past))
+    add_samples(given, writer, surveys)
 
 
 def write_fits(found: FitsSet, said: Reading, run: tuple[int, int], writer: UnitWriter, surveys: Surveys) -> None:
@@ -106,7 +109,7 @@ def write_fits(found: FitsSet, said: Reading, run: tuple[int, int], writer: Unit
         try:
             stamps = read_row(found.files[row], said.channels)
         except StampError as error:
-            writer.drop(str(records["id"].iloc[row]), str(error))
+            writer.drop(str(records["id"].iloc[row]), str(error), f"{found.table.name}, row {row + 1}")
             continue
         by_shape.setdefault(stamps.shape, []).append((row, stamps))
     for group in by_shape.values():
@@ -114,7 +117,7 @@ def write_fits(found: FitsSet, said: Reading, run: tuple[int, int], writer: Unit
         stamps = np.stack([image for _, image in group])
         some, own = (table.iloc[places].reset_index(drop=True) for table in (rows, records))
         reasons = [lost.get(row, "") for row in places]
-        add_samples(GivenStamps(stamps, own, reasons, roles, some, found.table.name), writer, surveys)
+        add_samples(GivenStamps(stamps, own, reasons, roles, some, found.table.name, places), writer, surveys)
 
 
 def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> None:
@@ -122,9 +125,10 @@ def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> Non
     stamps, sizes = without_padding(given.stamps)
     empty: Mask = np.asarray(~np.isfinite(stamps).any(axis=(1, 2, 3)))
     reasons = [reason or ("no finite pixel" if none else "") for reason, none in zip(given.reasons, empty, strict=True)]
-    for name, reason in zip(given.records["id"], reasons, strict=True):
+    for name, reason, row in zip(given.records["id"], reasons, given.numbers, strict=True):
         if reason:
-            writer.drop(f"{given.source}" if pd.isna(name) else str(name), reason)
+            place = f"{given.source}, row {row + 1}"
+            writer.drop(f"{given.source}" if pd.isna(name) else str(name), reason, place)
     usable: Mask = np.array([not reason for reason in reasons])
     records = given.records[usable].reset_index(drop=True)
     if not len(records):

@@ -240,8 +240,8 @@ Path("raw").mkdir()
 rows = pd.DataFrame({"mjd": [1.0, 2.0, 3.0], "flux": [5.0, 9.0, 2.0], "band": ["r", "g", "r"]})
 rows.to_csv("raw/a.own", index=False)
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
-from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
-(source,) = find_sources([Path("raw")])
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
+(source,) = find_curves([Path("raw")]).sources
 (table,) = source.read(Account())
 assert len(table) == 1 and table.flux.tolist() == [5.0, 9.0, 2.0], table.flux
 Path("values").mkdir()

@@ -10,7 +10,7 @@ import pytest
 
 from astrid_ml.audit.audit import Audit, out_of_order, overlapping, same_position
 from astrid_ml.audit.confounding import Confounding
-from astrid_ml.audit.duplicates import DuplicateSearch, best_correlation, texture
+from astrid_ml.audit.duplicates import DuplicateSearch
 from astrid_ml.errors import UserError
 from astrid_ml.splits.options import GroupSplit, KFold, TimeSplit
 from astrid_ml.splits.plan import SplitPlan
@@ -25,7 +25,7 @@ class Samples:
     """An index with stamps in memory."""
 
     def __init__(self, index: pd.DataFrame, stamps: Array | None = None) -> None:
-        self.index, self.stamps = index, stamps
+        self.index, self.stamps, self.channels = index, stamps, ("science", "reference", "difference")
 
     def groups(self, kind: str, rows: Rows) -> list[tuple[Rows, Array]]:
         if self.stamps is None:
@@ -77,7 +77,7 @@ def test_same_position_within_the_radius_only() -> None:
     assert kinds(index) == set()
 
 
-@pytest.mark.parametrize(("step", "found"), [(30.0, {"overlapping pixels"}), (31.0, set())])
+@pytest.mark.parametrize(("step", "found"), [(30.0, {"overlapping cutouts"}), (31.0, set())])
 def test_overlapping_cutouts_of_one_frame(step: float, found: set[str]) -> None:
     index = clean()
     index["frame"], index["stamp_h"] = np.arange(300).astype(str), 31
@@ -159,7 +159,7 @@ def test_duplicates_turned_mirrored_and_shifted(name: str, n: int) -> None:
     whole[:, 16, 16] += 500
     stamps[3], stamps[n - 1] = whole[:, 1:-1, 1:-1], MAPS[name](whole)
     found = DuplicateSearch().find(Samples(index, stamps), np.arange(n - 4), np.arange(n - 4, n))  # type: ignore[arg-type]
-    assert [(a, b) for a, b, _ in found] == [(3, n - 1)]
+    assert [(pair.first, pair.second, pair.all_channels) for pair in found] == [(3, n - 1, True)]
     assert kinds(index, stamps) == {"duplicate stamps"}
 
 
@@ -193,7 +193,6 @@ def test_blank_and_nan_stamps_are_no_duplicates() -> None:
     stamps[[1, 58]] = np.nan
     stamps[2, 1] = 0.0
     assert kinds(index, stamps) == set()
-    assert best_correlation(texture(stamps[:1])[0], texture(stamps[59:])[0]) == -1.0
 
 
 def test_a_leak_stops_the_run_with_names_and_warn_lets_it_go_on() -> None:

@@ -37,6 +37,8 @@ def test_shards_are_published_as_one_command_would_have_done(place: Path, capsys
     assert "astrid publish input=store" in capsys.readouterr().out
     assert run(["publish", "input=store"]) == 2
     assert "run shard=2/2 again, then astrid publish" in capsys.readouterr().err
+    assert run([*PREPARE, "paths.data=store", "shard=2/3"]) == 2
+    assert "shard=2/3 in store, which was begun with shard=i/2" in " ".join(capsys.readouterr().err.split())
     assert run([*PREPARE, "paths.data=store", "shard=2/2", "data.seed=7"]) == 2
     assert "data.seed: 1 -> 7" in capsys.readouterr().err
     assert run([*PREPARE, "paths.data=store", "shard=2/2", "trainer.max_epochs=7"]) == 0  # of no dataset

@@ -85,7 +85,7 @@ def test_a_checkpoint_is_plain_and_trusts_nobody(tmp_path: Path) -> None:
     train(config)
     path = tmp_path / "toy_pairs" / "checkpoints" / "best.ckpt"
     content = torch.load(path, weights_only=True)
-    assert content["astrid"]["schema"] == 2
+    assert content["astrid"]["schema"] == 4
     with pytest.raises(UserError, match="trust"):
         load_checkpoint(path)
     assert load_checkpoint(path, config["trust"]).record.domain == "toy_pairs"

@@ -13,7 +13,7 @@ from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.prevalence import prevalence_table
 from astrid_ml.evaluation.remarks import remarks
 
-EVALUATION = BinaryEvaluation(Bootstrap(200), ("mission", "snr", "injected", "absent", "empty"), "peak_snr")
+EVALUATION = BinaryEvaluation(Bootstrap(200), ("mission", "snr", "injected", "absent", "empty"))
 
 
 def predictions(n: int = 2000, separation: float = 3.0, seed: int = 0) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def predictions(n: int = 2000, separation: float = 3.0, seed: int = 0) -> pd.Dat
     return table
 
 
-def test_headline_interval_and_baseline() -> None:
+def test_headline_and_interval() -> None:
     table = predictions()
     result = EVALUATION.evaluate(table)
     exact = average_precision_score(table["label"], table["score"])
@@ -38,7 +38,6 @@ def test_headline_interval_and_baseline() -> None:
     assert low < exact < high
     assert result.metrics["prevalence"] == table["label"].mean()
     assert result.metrics["f1"] == pytest.approx(f1_score(table["label"], table["decision"]))
-    assert result.metrics["baseline_aucpr"] == pytest.approx(average_precision_score(table["label"], table["peak_snr"]))
     assert result.metrics["aucpr_at_1_in_100"] < exact
     flat = result.flat("test")
     assert flat["test/aucpr_low"] == low
@@ -68,7 +67,7 @@ def test_breakdown_has_counts_and_skips_what_is_missing() -> None:
 def test_bogus_as_the_rare_class_mirrors_everything() -> None:
     table = predictions()
     table["label"] = 1 - table["label"]
-    result = BinaryEvaluation(Bootstrap(50), ("mission",), None, positive=0).evaluate(table)
+    result = BinaryEvaluation(Bootstrap(50), ("mission",), positive=0).evaluate(table)
     assert result.metrics["aucpr"] == pytest.approx(average_precision_score(1 - table["label"], 1 - table["score"]))
     assert result.metrics["recall"] == pytest.approx(recall_score(1 - table["label"], 1 - table["decision"]))
     ztf = table[table["mission"] == "ZTF"]
@@ -81,7 +80,7 @@ def test_the_threshold_table_repeats_the_decisions_at_the_runs_threshold(positiv
     table = predictions()
     threshold = float(table["probability"].sort_values().iloc[-150])  # a sample's own value, as max F1 chooses
     table["threshold"], table["decision"] = threshold, (table["probability"] >= threshold).astype(np.int8)
-    result = BinaryEvaluation(Bootstrap(20), (), None, positive=positive).evaluate(table)
+    result = BinaryEvaluation(Bootstrap(20), (), positive=positive).evaluate(table)
     own = threshold if positive else 1 - threshold
     rows = result.tables["thresholds"]
     row = rows.iloc[(rows["threshold"] - own).abs().argmin()]
@@ -113,7 +112,7 @@ def sky(real: int, bogus: int, seed: int = 0) -> pd.DataFrame:
 
 def test_other_prevalences_end_where_the_bogus_end() -> None:
     """125 real and 1,078 bogus know nothing of one in a thousand."""
-    result = BinaryEvaluation(Bootstrap(100), (), None).evaluate(sky(125, 1078))
+    result = BinaryEvaluation(Bootstrap(100), ()).evaluate(sky(125, 1078))
     rows = result.tables["prevalence"].set_index("prevalence")
     known = rows.loc[0.01]
     assert known["aucpr_low"] < known["aucpr"] < known["aucpr_high"]
@@ -123,7 +122,7 @@ def test_other_prevalences_end_where_the_bogus_end() -> None:
     assert result.metrics["fnr_at_fpr_0.001"] is None
     assert "at least 10,000 are needed" in result.why["fnr_at_fpr_0.001"]
     assert result.metrics["fnr_at_fpr_0.01"] is not None
-    few = BinaryEvaluation(Bootstrap(100), (), None).evaluate(sky(125, 900)).flat("test")
+    few = BinaryEvaluation(Bootstrap(100), ()).evaluate(sky(125, 900)).flat("test")
     assert few["test/aucpr_at_1_in_100"] is None
     assert "not measurable with 900 bogus" in str(few["test/aucpr_at_1_in_100/why"])
 
@@ -134,7 +133,7 @@ def test_a_precision_elsewhere_needs_ten_bogus_above_the_threshold() -> None:
     for above in (9, 10):
         cut = (bogus[above - 1] + bogus[above]) / 2
         made = table.assign(decision=(table["score"] > cut).astype(np.int8), threshold=cut)
-        rows = BinaryEvaluation(Bootstrap(100), (), None).evaluate(made).tables["prevalence"].iloc[1:]
+        rows = BinaryEvaluation(Bootstrap(100), ()).evaluate(made).tables["prevalence"].iloc[1:]
         assert rows["precision_at_threshold"].isna().all() == (above < 10)
         assert all("bogus above the threshold" in why for why in rows["precision_why"]) == (above < 10)
         assert rows["precision_low"].notna().all() == (above >= 10)
@@ -143,9 +142,7 @@ def test_a_precision_elsewhere_needs_ten_bogus_above_the_threshold() -> None:
 def test_numbers_at_another_prevalence_are_those_of_a_larger_sample_there() -> None:
     """Case: the same model on many more bogus; the interval of the few holds what the many measure."""
     few, many = sky(400, 4000, 1), sky(1000, 99_000, 2)
-    own = (
-        BinaryEvaluation(Bootstrap(200), (), None).evaluate(few).tables["prevalence"].set_index("prevalence").loc[0.01]
-    )
+    own = BinaryEvaluation(Bootstrap(200), ()).evaluate(few).tables["prevalence"].set_index("prevalence").loc[0.01]
     assert own["aucpr_low"] < average_precision_score(many["label"], many["score"]) < own["aucpr_high"]
     called = many[many["decision"] == 1]["label"]
     assert own["precision_low"] < called.mean() < own["precision_high"]

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, precision_score, recall_score
 
 from astrid_ml.evaluation.binary import BinaryEvaluation
 from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.evaluation.breakdown import breakdown
+from astrid_ml.evaluation.breakdown import breakdown, false_positives
 
 
 def predictions(n: int = 3000) -> pd.DataFrame:
@@ -81,3 +82,30 @@ def test_where_bogus_is_the_rare_class_no_column_is_the_truths() -> None:
     result = BinaryEvaluation(Bootstrap(50), ("injected",), positive=0).evaluate(predictions())
     cells = result.tables["breakdown/injected"].set_index("value")
     assert cells.loc["True", ["aucpr", "precision", "recall"]].isna().all()
+
+
+def test_the_signed_significance_is_cut_by_its_absolute_value() -> None:
+    random = np.random.default_rng(0)
+    n = 1000
+    known = pd.DataFrame({"group_id": np.arange(n), "snr": random.choice([-1, 1], n) * random.uniform(4, 40, n)})
+    labels = random.random(n) < 0.5
+    table = breakdown(known, random.random(n), labels, "snr")
+    assert table is not None
+    lowest = [float(value.strip("(]").split(",")[0]) for value in table["value"]]
+    assert min(lowest) >= 3.9 and lowest == sorted(lowest)
+
+
+def test_false_positives_are_counted_by_kind_and_an_interval_never_ends_at_nothing() -> None:
+    kind = np.repeat(["ghost", "cosmic ray", "", None], [100, 40, 60, 20])
+    known = pd.DataFrame({"artefact": kind, "label": np.repeat([0, 0, 1, 0], [100, 40, 60, 20])})
+    known = known.assign(group_id=np.arange(220), decision=0)
+    known.loc[:9, "decision"] = 1
+    known.loc[150:, "decision"] = 1
+    table = false_positives(known, "artefact")
+    assert table is not None
+    assert table[["kind", "bogus", "called_real"]].values.tolist() == [["ghost", 100, 10], ["cosmic ray", 40, 0]]
+    exact = [binomtest(10, 100).proportion_ci(0.95), binomtest(0, 40).proportion_ci(0.95)]
+    np.testing.assert_allclose(table[["low", "high"]], [[ci.low, ci.high] for ci in exact])
+    assert false_positives(known, "absent") is None
+    result = BinaryEvaluation(Bootstrap(20), ()).evaluate(known.assign(score=np.linspace(0, 1, 220)))
+    assert "false positives by artefact" in result.tables

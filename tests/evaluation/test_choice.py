@@ -105,7 +105,7 @@ def table(seed: int, n: int, scale: float) -> pd.DataFrame:
 
 
 def test_a_calibration_that_harms_stands_first() -> None:
-    judge = BinaryJudge(cal.Temperature(), MaxF1(), BinaryEvaluation(Bootstrap(100), (), None))
+    judge = BinaryJudge(cal.Temperature(), MaxF1(), BinaryEvaluation(Bootstrap(100), ()))
     fitted = judge.fit(table(7, 2000, scale=0.4))  # validation unlike test
     result = judge.evaluate(judge.apply(table(8, 2000, scale=1.0), fitted))
     change, after, before = (result.metrics[name] or 0.0 for name in ("nll_change", "nll", "nll_uncalibrated"))
@@ -118,7 +118,7 @@ def test_a_calibration_that_harms_stands_first() -> None:
 
 def test_a_calibration_that_helps_or_is_none_says_nothing() -> None:
     for calibration, scale in ((cal.Temperature(), 2.5), (Chosen(), 1.0)):
-        judge = BinaryJudge(calibration, MaxF1(), BinaryEvaluation(Bootstrap(50), (), None))
+        judge = BinaryJudge(calibration, MaxF1(), BinaryEvaluation(Bootstrap(50), ()))
         result = judge.evaluate(judge.apply(table(9, 2000, scale), judge.fit(table(10, 2000, scale))))
         assert result.alarms == []
         assert (result.metrics["nll_change"] or 0.0) <= 0.0
@@ -133,7 +133,7 @@ def test_a_harm_that_may_be_chance_says_so() -> None:
 
 
 def test_the_calibration_error_is_never_below_zero_and_its_excess_has_its_own_name() -> None:
-    judge = BinaryJudge(cal.Temperature(), MaxF1(), BinaryEvaluation(Bootstrap(20), (), None))
+    judge = BinaryJudge(cal.Temperature(), MaxF1(), BinaryEvaluation(Bootstrap(20), ()))
     result = judge.evaluate(judge.apply(table(11, 3000, 1.0), judge.fit(table(12, 3000, 1.0))))
     for suffix in ("", "_uncalibrated"):
         assert (result.metrics[f"ece{suffix}"] or -1.0) > 0

@@ -46,7 +46,7 @@ def posterior(x: Any, share: float) -> Floats:
 
 
 def judge(rule: Any = None, prevalence: float | str | None = None) -> BinaryJudge:
-    evaluation = BinaryEvaluation(Bootstrap(200), baseline_column=None)
+    evaluation = BinaryEvaluation(Bootstrap(200))
     return BinaryJudge(Temperature(), rule or MaxF1(), evaluation, prevalence)
 
 

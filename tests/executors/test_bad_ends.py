@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -113,3 +115,23 @@ def killing(real: Any, scheduler: subprocess.Popen[bytes]) -> Any:
             yield result
 
     return mapped
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such process")
+def test_what_removes_semaphores_of_a_killed_command_says_nothing(tmp_path: Path) -> None:
+    code = """
+import multiprocessing, os, signal
+from astrid_ml.executors.dask import _start_tracker
+_start_tracker()
+kept = [multiprocessing.get_context("spawn").Semaphore() for _ in range(5)]
+assert "PYTHONWARNINGS" not in os.environ
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    with (tmp_path / "said").open("wb") as said:  # also of the process that lives on
+        done = subprocess.run([sys.executable, "-c", code], stderr=said, env=env, check=False)
+    assert done.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline and not (tmp_path / "said").read_text():
+        time.sleep(0.25)
+    assert (tmp_path / "said").read_text() == ""

@@ -20,7 +20,7 @@ import fastavro
 import numpy as np
 import pandas as pd
 from astropy.io import fits
-from kind import Counts, FileKind, through
+from kind import SAID, Counts, FileKind, through
 from kinds_of_curves import KINDS as CURVES
 from kinds_of_images import KINDS as IMAGES
 from kinds_of_packets import KINDS as PACKETS
@@ -288,8 +288,10 @@ def read(item: tuple[str, str]) -> dict[str, Any]:
     name, path = item
     warnings.simplefilter("ignore")
     logging.getLogger("astropy").setLevel(logging.ERROR)
+    SAID.clear()
     try:
-        return {"outcome": "read", **KINDS[name].read(Path(path))}
+        counts = KINDS[name].read(Path(path))
+        return {"outcome": "read", **counts, "words": " | ".join(dict.fromkeys(SAID))}
     except UserError as error:
         return {"outcome": "refused", "words": str(error)[:300]}
     except Exception as error:

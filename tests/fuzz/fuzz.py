@@ -9,6 +9,7 @@ crashes, tracebacks, and files of which nothing is read and nothing is said.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.supervise import Crew
 
 WELL = ("read", "refused", "dropped")  # outcomes that may be
+NAMED = re.compile(r"\b[A-Z][A-Za-z]+(?:Error|Exception|Warning):")  # no word for whoever owns the file
 LIMITS = Limits(seconds=60.0, seconds_per_mb=0.0, memory=2.5, retries=0)
 
 
@@ -100,6 +102,8 @@ def judged(result: Any) -> tuple[str, str]:
         return "crash", str(result)
     if result["outcome"] == "traceback":
         return "traceback", result["words"]
+    if NAMED.search(result.get("words", "")):
+        return "named", f"the name of an exception: {result['words'][:300]}"
     if result["outcome"] == "read" and not result["samples"] + result["dropped"] + result["failed"]:
         return "silent", "nothing read, and nothing said"
     if result["outcome"] == "read" and not result["samples"]:

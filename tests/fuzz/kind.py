@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 Counts = dict[str, int]  # samples, dropped, failed
+SAID: list[str] = []  # reasons that were given for the file that is read now
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,14 @@ def whole(samples: int) -> Counts:
 def through(pipeline: Any, place: Path) -> Counts:
     """What a pipeline makes of a file or folder: a unit fails, or samples are dropped, by name."""
     from astrid_ml.pipeline.contract import process
+    from astrid_ml.pipeline.parts import in_short
     from astrid_ml.pipeline.writer import MemoryUnitWriter
 
     counts = {"samples": 0, "dropped": 0, "failed": 0}
     for unit in pipeline.plan([place]):
         if unit.missing:
             counts["failed"] += 1
+            SAID.extend(unit.missing)
             continue
         writer = MemoryUnitWriter(pipeline.describe())
         try:
@@ -47,7 +50,9 @@ def through(pipeline: Any, place: Path) -> Counts:
             if not str(error):
                 raise  # a unit that fails without a word
             counts["failed"] += 1
+            SAID.append(in_short(error))
             continue
+        SAID.extend(drop.reason for drop in writer.drops)
         counts["samples"] += len(writer.table())
         counts["dropped"] += len(writer.drops)
     return counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.table import Table
-from kind import Counts, FileKind
+from kind import SAID, Counts, FileKind
 
 SOURCE = {"diaSourceId": "long", "diaObjectId": ["null", "long"], "midPointTai": "double", "filterName": "string"}
 SOURCE |= {"psFlux": "float", "psFluxErr": "float"}
@@ -45,6 +46,8 @@ def curves(place: Path) -> Counts:
     out = raw.parent / f"{raw.name} out"
     shutil.rmtree(out, ignore_errors=True)
     done = ConvertCommand(str(raw), str(out), zero_point=27.5).run()
+    said = json.loads((out / "report.json").read_text())
+    SAID.extend(str(entry["reason"]) for entry in (*said["failed_sources"], *said["drops"]))
     return {"samples": int(done["objects"]), "dropped": int(done["dropped"]), "failed": int(done["failed"])}
 
 

@@ -76,9 +76,9 @@ def injected(place: Path) -> Counts:
     given = Frame(str(science), gain=1.5)
     return whole(
         int(
-            InjectCommand(given, str(out), n=3, positions=None if beside is None else str(beside), margin=20).run()[
-                "sources"
-            ]
+            InjectCommand(
+                given, str(out), margin=20, **({"n": 3} if beside is None else {"positions": str(beside)})
+            ).run()["sources"]
         )
     )
 

@@ -35,6 +35,8 @@ def test_what_must_not_be_is_a_fault() -> None:
     assert judged(counts)[0] == "silent" and judged({**counts, "failed": 1}) == ("dropped", "")
     assert judged({**counts, "samples": 1, "dropped": 3}) == ("read", "")
     assert judged({"outcome": "refused", "words": "x"}) == ("refused", "")
+    assert judged({**counts, "failed": 1, "words": "KeyError: 'NAXIS2'"})[0] == "named"
+    assert judged({"outcome": "refused", "words": "a ValueError: x"})[0] == "named"
     assert judged({"outcome": "traceback", "words": "KeyError"}) == ("traceback", "KeyError")
     assert judged(OverLimitError("it was not done"))[0] == "hang" and judged(WorkerDiedError("x"))[0] == "crash"
     assert judged(OverLimitError("it took 3 GB of memory"))[0] == "memory"

@@ -64,6 +64,20 @@ def test_whole_files_and_their_blocks_give_what_fastavro_gives(codec: str, count
 
 
 NULLS = {"type": "record", "name": "a", "fields": [{"name": "n", "type": "null"}]}
+FREE = {
+    "type": "record",
+    "name": "a",
+    "fields": [
+        {"name": "f", "type": {"type": "fixed", "name": "none", "size": 0}},
+        {
+            "name": "n",
+            "type": {
+                "type": "array",
+                "items": {"type": "record", "name": "b", "fields": [{"name": "x", "type": "none"}]},
+            },
+        },
+    ],
+}
 CHAIN = {"type": "record", "name": "R", "fields": [{"name": "c", "type": ["null", "R"]}]}
 SPACED = {
     "type": "record",
@@ -80,7 +94,8 @@ SPACED = {
         (hostile(CHAIN, 1, b"\x02" * 100_000 + b"\x00"), "R contains itself"),
         (hostile(SPACED, 1, b"\x00"), "b.R contains itself"),
         (hostile(NULLS, -5, b""), "a block of 0 bytes"),
-        (hostile("no type", 1, b"x"), "UnknownType"),
+        (hostile("no type", 1, b"x"), "no type"),
+        (hostile(FREE, 1, b"\x02\x0c\xfe\xff\xff\xff\x0f\x00"), "items that take no bytes"),
         (file_of(20)[:-7], "a block of"),
         (file_of(20)[:30], "ends too early"),
         (b"Obj\x01" + zigzag(1) + zigzag(2**40) + b"x" * 50, "a text of"),

@@ -165,3 +165,22 @@ def test_a_million_rows_take_seconds_not_minutes(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("object_id,ra,dec\n" + "".join(lines))
     read = read_table(tmp_path / "t.csv", ASKED)
     assert len(read.rows) == n and read.rows["object_id"][n - 1] == f"SN#{n - 1}"
+
+
+def test_places_that_are_not_on_the_sky_are_dropped_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "positions.csv"
+    path.write_text("object_id,ra,dec\na,400,95\nb,-10,-90\nc,10,-90.5\nd,1e300,0\n")
+    read = read_table(path, {"object_id": "text", "ra": "deg", "dec": "deg"})
+    assert read.rows["object_id"].tolist() == ["b"]
+    assert read.dropped == (
+        (1, "dec lies outside -90 to 90 deg: '95.0'"),
+        (3, "dec lies outside -90 to 90 deg: '-90.5'"),
+        (4, "ra lies outside -360 to 720 deg: '1e+300'"),
+    )
+
+
+@pytest.mark.parametrize("content", [b'{"a": 1}', b"[1, 2]", b'\n {"a":\n {}}'])
+def test_a_json_text_is_called_so(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "quality.json").write_bytes(content)
+    with pytest.raises(UserError, match="a JSON text"):
+        read_table(tmp_path / "quality.json", ASKED)

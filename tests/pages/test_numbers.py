@@ -43,7 +43,11 @@ SETTINGS = {
         "15": "the width of a class, a setting",
         "95": LEVEL,
     },
-    "docs/report.md": {"99.9": "arithmetic of one in a thousand", "95": LEVEL},
+    "docs/report.md": {
+        "99.9": "arithmetic of one in a thousand",
+        "95": LEVEL,
+        "97": "of validation that the threshold of the density keeps, a setting",
+    },
     "docs/roman.md": {
         "2.5": "the definition of a magnitude",
         "26.0": "the limit of a label, a setting",

@@ -109,7 +109,7 @@ def test_an_input_more_costs_one_unit_and_units_are_shared(raw: Path, tmp_path: 
 def test_failures_are_named_up_to_the_limit_and_refused_above(raw: Path, tmp_path: Path) -> None:
     (raw / "00.txt").write_text("bad")
     outcome = prepared(raw, tmp_path / "store")
-    assert [(drop.id, drop.reason) for drop in outcome.units_failed] == [("00.txt", "ValueError: this file is bad")]
+    assert [(drop.id, drop.reason) for drop in outcome.units_failed] == [("00.txt", "this file is bad")]
     assert PreparedDataset(outcome.path).meta["counts"]["units_failed"] == 1
     (raw / "01.txt").write_text("bad")
     with pytest.raises(UserError, match=r"2 of 20 failed"):

@@ -21,7 +21,7 @@ import pytest
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
-from astrid_ml.executors.contract import Executor, WorkerDiedError
+from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.files import read_array
 from astrid_ml.pipeline.engine import PrepareOutcome, prepare_dataset
@@ -130,9 +130,7 @@ def test_what_may_pass_is_tried_again(number: int, raw: Path) -> None:
 def test_a_file_that_is_written_while_it_is_read_fails_and_is_read_again(raw: Path) -> None:
     (raw / "3.txt").write_text("grow")
     outcome = prepared(raw)
-    assert [(drop.id, drop.reason) for drop in outcome.units_failed] == [
-        ("3", "ValueError: 3.txt was written while it was read")
-    ]
+    assert [(drop.id, drop.reason) for drop in outcome.units_failed] == [("3", "3.txt was written while it was read")]
     assert prepared(raw).units_failed == [] or (raw / "3.txt").read_text() == "grow more"
 
 
@@ -145,7 +143,7 @@ def test_a_killed_worker_costs_nobody_a_unit_and_one_that_kills_alone_too_is_nam
     (raw / "6.txt").write_text("kill always")
     outcome = prepared(raw, Processes(2))
     assert [drop.id for drop in outcome.units_failed] == ["6"]
-    assert outcome.units_failed[0].reason.startswith(f"{WorkerDiedError.__name__}: its process was killed")
+    assert outcome.units_failed[0].reason.startswith("its process was killed")
 
 
 def test_a_right_that_a_raw_file_lacks_is_the_files_and_one_that_the_store_lacks_is_not(tmp_path: Path) -> None:

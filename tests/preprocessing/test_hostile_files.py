@@ -25,7 +25,7 @@ from astrid_ml.preprocessing.alerts.stamp_fits import StampError, open_fits
 from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
 from astrid_ml.preprocessing.differencing.commands.inject import InjectCommand
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
-from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.roman.job.find import FieldLists
 from astrid_ml.preprocessing.roman.job.frames import ImageError, open_plane
 from astrid_ml.preprocessing.roman.job.old_dataset import plan
@@ -100,7 +100,7 @@ def test_members_of_an_archive_are_never_written_or_followed(tmp_path: Path) -> 
 def test_an_archive_of_curves_may_begin_with_its_table_of_objects(tmp_path: Path) -> None:
     curve = b"time,mag,magerr,band\n58000,20.0,0.1,g\n"
     pack(tmp_path / "set.tar", bts__csv=b"ZTFID,type\nZTF1,SN Ia\n", **{"curves/ZTF1__csv": curve})
-    (source,) = find_sources([tmp_path])
+    (source,) = find_curves([tmp_path]).sources
     assert source.path.name == "set.tar"
 
 
@@ -203,11 +203,14 @@ def test_tiles_that_inflate_beyond_memory_are_refused_while_they_are_read(tmp_pa
     assert LoadFits()(Frame(str(tmp_path / "good.fits"))).shape == (96, 96)  # nothing is bounded any more
 
 
-def test_files_with_names_in_another_encoding_are_refused_by_name(tmp_path: Path) -> None:
+def test_files_with_names_in_another_encoding_cost_themselves(tmp_path: Path) -> None:
     try:
         (tmp_path / "a\udcff.avro").write_bytes(packet())
     except (OSError, UnicodeEncodeError):
         pytest.skip("this file system holds no such names")
+    (tmp_path / "b.avro").write_bytes(packet())
+    [unit] = AlertsPipeline().plan([tmp_path])
+    assert [path.name for path in unit.inputs] == ["b.avro"]
     with pytest.raises(UserError, match="names are text in UTF-8") as said:
-        AlertsPipeline().plan([tmp_path])
+        AlertsPipeline().plan([tmp_path / "a\udcff.avro"])
     assert "a\\udcff.avro" in said.value.got

@@ -62,6 +62,7 @@ def every_stamp(real_data: Path) -> Iterator[bytes]:
         for path in found.tables
         for groups in files.row_groups(path, 10**6)
         for packet in files.read_parquet(path, groups)
+        if isinstance(packet, dict)
     ]
     for packet in packets:
         for keys in forms.CUTOUT_KEYS:

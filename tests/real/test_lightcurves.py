@@ -15,7 +15,7 @@ from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, first_true, last_true
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import plasticc_objects
-from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.lightcurves.readers.row_blocks import read_any
 from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
 from astrid_ml.preprocessing.lightcurves.select.selection import WINDOWS, Selection, window
@@ -143,7 +143,7 @@ def test_plasticc_training_objects(real_data: Path) -> None:
 
 @pytest.fixture(scope="module")
 def elasticc(real_data: Path) -> CurveTable:
-    (source,) = find_sources([real_data / "elasticc"])
+    (source,) = find_curves([real_data / "elasticc"]).sources
     (table,) = source.read(Account())
     return table
 

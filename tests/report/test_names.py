@@ -12,7 +12,7 @@ from astrid_ml.report.names import ELSEWHERE, METRICS, column, fold, metric, ord
 
 def test_an_unknown_name_is_its_own() -> None:
     assert [metric("roc_auc"), metric("leaf/odd")] == ["ROC AUC", "leaf/odd"]
-    assert [column("snr"), column("host_distance")] == ["S/N", "host distance"]
+    assert [column("snr"), column("host_distance")] == ["|S/N|", "host distance"]
     assert [fold("test"), fold("val"), fold("train")] == ["held out", "validation", "train"]
     assert [short("aucpr"), short("leaf/macro_f1/64d")] == ["AUCPR", "leaf/macro_f1/64d"]
 

@@ -60,7 +60,7 @@ def test_the_table_draws_an_interval_for_each_job_that_has_one(shown: Callable[[
         "test/aucpr_low": [0.42, 0.8, None],
         "test/aucpr_high": [0.6, 0.95, None],
     }
-    others = {"test/baseline_aucpr": [0.2, 0.3, None], "val/aucpr": [0.7, 0.8, None]}
+    others = {"test/baseline_trees_aucpr": [0.2, 0.3, None], "val/aucpr": [0.7, 0.8, None]}
     jobs = jobs_of({"seed": [1, 2, 3]}, columns, others)
     jobs.loc[2, "status"] = "failed"
     page = shown(table(jobs, ["seed"]))
@@ -68,7 +68,7 @@ def test_the_table_draws_an_interval_for_each_job_that_has_one(shown: Callable[[
     assert 'aria-label="0.500, 0.420 to 0.600"' in page
     heads = re.findall(r"<th[^>]*>(?:<button[^>]*>)?([^<]+)", page)
     assert heads[:3] == ["job", "status", "seed"]
-    assert {"AUCPR, held out", "95 % interval", "0.4 to 1", "baseline", "AUCPR, validation"} <= set(heads)
+    assert {"AUCPR, held out", "95 % interval", "0.4 to 1", "boosted trees", "AUCPR, validation"} <= set(heads)
     assert len(re.findall(r'<tr[^>]*class="?failed', page)) == 1
     assert "nan" not in page.lower()
 

@@ -52,7 +52,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr[-3000:]
     assert "held-out AUCPR" in done.stdout
     assert "prevalence" in done.stdout
-    assert "baseline" in done.stdout
+    assert "boosted trees" in done.stdout
     return folder
 
 
@@ -70,11 +70,11 @@ def test_a_run_leaves_what_people_rely_on(finished: Path) -> None:
         assert (run / name).is_file(), name
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test/aucpr_low"] <= metrics["test/aucpr"] <= metrics["test/aucpr_high"]
-    assert {"test/prevalence", "test/baseline_aucpr", "val/aucpr", "test/aucpr/ztf"} <= metrics.keys()
+    assert {"test/prevalence", "test/baseline_column_aucpr", "test/baseline_trees_aucpr", "val/aucpr"} <= metrics.keys()
     table = pd.read_parquet(run / "predictions" / "test.parquet")
     assert {"id", "label", "score", "probability", "threshold", "threshold_on", "decision"} <= set(table.columns)
     content = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
-    assert content["astrid"]["schema"] == 2
+    assert content["astrid"]["schema"] == 4
     assert content["astrid"]["calibration"]["kind"] == "temperature"
 
 

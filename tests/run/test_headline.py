@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.run.headline import headline
 
 
 def test_a_binary_runs_line() -> None:
     result = EvaluationResult(
-        {"aucpr": 0.97125, "prevalence": 0.1, "baseline_aucpr": 0.2}, intervals={"aucpr": (0.9641, 0.9772)}
+        {"aucpr": 0.97125, "prevalence": 0.1, "baseline_column_aucpr": 0.2, "baseline_trees_aucpr": 0.9},
+        intervals={"aucpr": (0.9641, 0.9772)},
+        texts={"baseline_column_name": "fwhm, low is real"},
     )
-    expected = "held-out AUCPR 0.9712 (95 % interval 0.9641 to 0.9772), prevalence 0.1000, trivial baseline 0.2000"
+    expected = (
+        "held-out AUCPR 0.9712 (95 % interval 0.9641 to 0.9772), prevalence 0.1000, "
+        "one column (fwhm, low is real) 0.2000, boosted trees 0.9000"
+    )
     assert headline(result, "held-out") == expected
+    beaten = replace(result, verdict="The network is not shown to beat boosted trees.")
+    assert headline(beaten, "held-out") == f"The network is not shown to beat boosted trees.\n{expected}"
 
 
 def test_another_headline_keeps_its_name_and_says_no_more_than_it_knows() -> None:

@@ -27,7 +27,14 @@ def command(cfg: Any) -> int:
     tree = plain(cfg)
     checkpoint, dataset, output_dir = (Path(tree[name]) for name in ("ckpt_path", "dataset", "output_dir"))
     metrics = evaluate(
-        checkpoint, dataset, output_dir, tree["trust"], tree["device"], tree["format"], tree["prevalence"]
+        checkpoint,
+        dataset,
+        output_dir,
+        tree["trust"],
+        tree["device"],
+        tree["format"],
+        tree["prevalence"],
+        tree["allow_outside"],
     )
     for line in metrics["summary"]:
         print(printable(line))

@@ -15,6 +15,8 @@ from astrid_ml.progress import waiting
 from astrid_ml.start import importing
 from astrid_ml.typed_values import share_of
 
+MOST_REASONS = 20  # that are printed
+IMPOSSIBLE = "impossible_values_of_"  # how pipelines count values that became null
 # Keys that only training reads; and those of scoring with a checkpoint.
 _OF_TRAINING = {
     "datamodule": ("batch_size", "balance", "undersample_ratio", "augment"),
@@ -74,6 +76,7 @@ def command(cfg: Any) -> int:
         schemas=tree["schemas"],
         format=tree["format"],
         prevalence=tree["prevalence"],
+        allow_outside=tree["allow_outside"],
     )
     if "shard" in report:
         print(
@@ -84,8 +87,16 @@ def command(cfg: Any) -> int:
     table = Path(tree["output_dir"]) / "predictions.parquet"
     counts = f"{report['scored']} scored, {report['dropped']} dropped, {report['failed']} units failed"
     print(printable(f"{counts} -> {table}"))
-    for reason, number in report["dropped_by_reason"].items():
+    reasons = sorted(report["dropped_by_reason"].items(), key=lambda item: -item[1])
+    for reason, number in reasons[:MOST_REASONS]:
         print(printable(f"  dropped {number}: {reason}"))
+    if report["domain"]["words"]:
+        print(printable(f"  {report['domain']['words']}"))
+    if len(reasons) > MOST_REASONS:
+        rest = sum(number for _, number in reasons[MOST_REASONS:])
+        print(f"  dropped {rest}: {len(reasons) - MOST_REASONS} other reasons")
+    if reasons:
+        print(printable(f"  each with its file: {table.with_name('drops.parquet')}"))
     _contradictions(report)
     return _failures(report)
 
@@ -95,6 +106,8 @@ def _contradictions(report: dict[str, Any]) -> None:
     for name, count in report["counts"].items():
         if name.startswith(NORMALISED):
             print(f"  {count} stamps were normalised before ({name.removeprefix(NORMALISED)})")
+        elif name.startswith(IMPOSSIBLE):
+            print(f"  {count} values of {name.removeprefix(IMPOSSIBLE)} cannot be: null in the table")
     if report["against_sky"]:
         first = report["against_sky_named"][0]
         other = "without it" if report["sky"] == "included" else "with it"

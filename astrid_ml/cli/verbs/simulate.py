@@ -17,11 +17,13 @@ def command(cfg: Any) -> int:
     if not tree["simulate"]:
         kinds = [name for name in option_names(in_use() / "simulate") if name != "none"]
         raise UserError(f"what=KIND, one of {', '.join(kinds)}", "nothing to simulate", f"add what={kinds[0]}")
-    from astrid_ml.run.raw import refuse_without_room
+    from astrid_ml.run.raw import mark_simulated, refuse_without_room
 
     output, simulator = Path(tree["output_dir"]), build(tree["simulate"], tree["trust"])
     refuse_without_room(simulator, output)
     output.mkdir(parents=True, exist_ok=True)
-    summary = simulator.run(output, int(tree["data"]["seed"]))
+    seed = int(tree["data"]["seed"])
+    summary = simulator.run(output, seed)
+    mark_simulated(output, seed, summary)
     print_summary({"output_dir": str(output), **summary})
     return 0

@@ -27,6 +27,7 @@ from astrid_ml.evaluation.tree.metrics import (
     one_vs_rest,
     top_label_ece,
 )
+from astrid_ml.evaluation.tree.remarks import flatten, guesses, remarks
 from astrid_ml.metrics.binary import roc_auc
 from astrid_ml.taxonomy import Taxonomy, load_taxonomy
 from astrid_ml.types import Floats, Ints, Share
@@ -125,6 +126,7 @@ class HierarchicalJudge:
                 self._intervals(view, key, result, ranked=view.day == shown)
             if view.day == shown:
                 self._effect(view, key, result)
+                self._say(view, key, rows[-1], result)
                 ranked += self._ranked(view, key, result)
                 matrices[view.name] = confusion_matrix(view.y, view.p.argmax(axis=1), len(view.names))
         table = pd.DataFrame(rows)
@@ -134,7 +136,7 @@ class HierarchicalJudge:
                 table[f"{column}_{suffix}"] = [np.nan if interval is None else interval[end] for interval in found]
         result.tables["metrics_over_days"] = table
         for flat in rows:
-            _flatten(result, flat)
+            flatten(result, flat, ECE_MINIMUM)
         if len(days):
             result.figures["Metrics over days"] = lambda: figure_over_days(table)
             self._shown(tree, result, known, nodes[nodes >= 0], shown, ranked, matrices)
@@ -170,6 +172,14 @@ class HierarchicalJudge:
             interval = self.bootstrap.interval(values)
             if interval is not None:
                 result.intervals[key.format(name)] = interval
+
+    def _say(self, view: View, key: str, row: dict[str, Any], result: EvaluationResult) -> None:
+        """What must be said of the headline's level."""
+        level, _, metric = self.headline.partition("/")
+        metric = metric.partition("/")[0]
+        if view.name == level and len(view.y):
+            ends = result.intervals.get(key.format(metric))
+            result.remarks.extend(remarks(view.p, view.y, view.names, row, ends, metric))
 
     def _effect(self, view: View, key: str, result: EvaluationResult) -> None:
         """What calibration did to the log-likelihood of a level; where it harmed the leaves, that stands first."""
@@ -286,6 +296,7 @@ def level_metrics(view: View) -> dict[str, float | None]:
     for suffix, values in (("", view.p), ("_uncalibrated", view.raw), ("_prior", prior)):
         out[f"nll{suffix}"] = float(-np.mean(np.log(np.clip(values[np.arange(len(y)), y], _EDGE, 1))))
         out[f"brier{suffix}"] = float(np.mean(((values - np.eye(k)[y]) ** 2).sum(axis=1)))
+    out |= guesses(y, k)
     out["ece"] = top_label_ece(view.p, y)
     out["ece_excess"] = excess_ece(view.p, y) if len(y) >= ECE_MINIMUM else None
     return out
@@ -333,15 +344,3 @@ def scores_of(table: pd.DataFrame, tree: Taxonomy, prefix: str = "score_") -> Fl
     """Columns ``<prefix><node>`` as (n, n_nodes)."""
     out: Floats = table[[f"{prefix}{name}" for name in tree.nodes]].to_numpy(dtype=np.float64)
     return out
-
-
-def _flatten(result: EvaluationResult, row: dict[Any, Any]) -> None:
-    for name, value in row.items():
-        if name in ("level", "days"):
-            continue
-        key = f"{row['level']}/{name}/{row['days']:g}d"
-        missing = value is None or (isinstance(value, float) and np.isnan(value))
-        result.metrics[key] = None if missing else float(value)
-        if missing:
-            small = f"fewer than {ECE_MINIMUM} objects" if name == "ece_excess" else "fewer than two classes"
-            result.why[key] = small

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 from astrid_ml.reasons import in_words
-from astrid_ml.run.prediction.scoring import AGAIN, MOST_DROPS, PartFiles
+from astrid_ml.run.prediction.drops import NAMED, NamedDrops
+from astrid_ml.run.prediction.scoring import AGAIN
 
 
 @dataclass
@@ -21,48 +21,51 @@ class PredictionAccount:
         scored: rows.
         failed_units: ``unit`` and ``reason`` of each.
         dropped: reason -> how many samples were left out for it.
-        named: ``id`` and ``reason`` of the first of them.
+        named: a choice of them.
         counts: what the pipeline counted, by name.
         against_sky: samples whose sky is not as the checkpoint's was.
         against_sky_named: ``id`` and ``median_sigma`` of the first of them.
         against_normalisation: kind -> stamps that were normalised so before, where the checkpoint's channels do not
             undo it.
+        domain: rows inside and outside the domain of validity, and not measured.
+        outside_because: reason -> rows.
     """
 
     units: int = 0
     scored: int = 0
     failed_units: list[dict[str, str]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
-    named: list[dict[str, str]] = field(default_factory=list)
+    named: NamedDrops = field(default_factory=NamedDrops)
     counts: Counter[str] = field(default_factory=Counter)
     against_sky: int = 0
     against_sky_named: list[dict[str, Any]] = field(default_factory=list)
     against_normalisation: Counter[str] = field(default_factory=Counter)
+    domain: Counter[str] = field(default_factory=Counter)
+    outside_because: Counter[str] = field(default_factory=Counter)
 
     def fail(self, unit: str, reason: str) -> None:
         """Name a unit that has no result."""
         self.failed_units.append({"unit": unit, "reason": reason})
 
-    def add(self, result: dict[str, Any], files: PartFiles) -> None:
+    def add(self, result: dict[str, Any]) -> None:
         """Count what a unit dropped and counted; its rows are counted when they are written.
 
         Args:
             result: of the unit.
-            files: of the unit.
         """
         self.dropped.update(result["dropped"])
         self.counts.update(result["counts"])
         self.against_sky += result.get("against_sky", 0)
         self.against_normalisation.update(result.get("against_normalisation", {}))
-        self.against_sky_named += result.get("against_sky_named", [])[: MOST_DROPS - len(self.against_sky_named)]
-        if result["dropped"] and len(self.named) < MOST_DROPS:
-            self.named += json.loads(files.drops.read_text(encoding="utf-8"))
+        told = dict(result.get("domain") or {})
+        self.outside_because.update(told.pop("because", {}))
+        self.domain.update(told)
+        self.against_sky_named += result.get("against_sky_named", [])[: NAMED - len(self.against_sky_named)]
 
-    def repeat(self, ids: list[str]) -> None:
+    def repeat(self, number: int) -> None:
         """Count samples that an earlier unit had too."""
-        if ids:
-            self.dropped[AGAIN] += len(ids)
-        self.named += [{"id": name, "reason": AGAIN} for name in ids[: MOST_DROPS - len(self.named)]]
+        if number:
+            self.dropped[AGAIN] += number
 
     def in_words(self) -> str:
         """Why nothing was scored."""
@@ -70,7 +73,7 @@ class PredictionAccount:
 
     def summary(self) -> dict[str, Any]:
         """The content of ``report.json``."""
-        dropped = self.dropped.total()
+        dropped, named = self.dropped.total(), self.named.chosen()
         return {
             "read": self.scored + dropped,
             "scored": self.scored,
@@ -79,9 +82,14 @@ class PredictionAccount:
             "units": self.units,
             "failed": len(self.failed_units),
             "failed_units": self.failed_units,
-            "drops": self.named[:MOST_DROPS],
+            "drops": named,
+            "drops_not_named": dropped - len(named),
             "counts": dict(sorted(self.counts.items())),
             "against_sky": self.against_sky,
             "against_sky_named": self.against_sky_named,
             "against_normalisation": dict(sorted(self.against_normalisation.items())),
+            "domain": {
+                **{name: self.domain[name] for name in ("inside", "outside", "not_measured")},
+                "because": dict(sorted(self.outside_because.items())),
+            },
         }

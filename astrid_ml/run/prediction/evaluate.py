@@ -17,17 +17,21 @@ from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.contracts.columns import columns_of, rows_of
-from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
+from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.described.formats import formats_of
 from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
+from astrid_ml.evaluation.baselines.fit import comparable
 from astrid_ml.evaluation.drift import drift_table
 from astrid_ml.files import write_json
+from astrid_ml.report import sections_head
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.write import write_model_card, write_report
 from astrid_ml.run.headline import headline
 from astrid_ml.run.pictures import notable
 from astrid_ml.run.prediction.assumed import settled_calibration, with_prevalence
+from astrid_ml.run.prediction.baselines import with_baselines
+from astrid_ml.run.prediction.domain import beside, counted, domain_of, domain_record, simulated_of, without_outside
 from astrid_ml.types import Ints
 
 NOT_SHOWN = ("parameters", "members", "counts")  # of a calibration: long lists
@@ -43,6 +47,7 @@ def evaluate(
     device: str = "cpu",
     format: str | Sequence[str] | None = None,
     prevalence: float | str | None = None,
+    allow_outside: bool = False,
 ) -> dict[str, Any]:
     """Evaluate and write ``metrics.json``, ``predictions.parquet``, ``report.html``, the model card.
 
@@ -55,6 +60,7 @@ def evaluate(
         trust: classes outside this project that the checkpoint may name.
         device: where its networks compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         prevalence: of the sky, for which probabilities and threshold are to hold; None keeps the checkpoint's.
+        allow_outside: write probabilities outside the domain of validity too; the metrics are of all rows.
         format: of the predictions beside parquet: ``ecsv``, ``votable``, ``fits``, or several.
 
     Returns:
@@ -69,22 +75,22 @@ def evaluate(
     rows, account = usable_rows(model, dataset)
     config = with_prevalence(model.record.config, prevalence)
     judge, fitted = build(config["evaluation"], trust), settled_calibration(config, model.record.calibration, trust)
-    of_members = model.record.members is not None and dataset.fingerprint == model.record.dataset_fingerprint
-    if of_members:
-        predictions = out_of_fold(model, dataset, rows, judge)
-        words = f"{ONE_EACH} The numbers are those of single members, as in the run's report; {ALL_SEEN}"
-    else:
-        predictions = judged(model, dataset, rows, judge)
-        words = model.record.note if model.record.members is not None else ""
+    predictions, words, of_members = scored_rows(model, dataset, rows, judge)
     result = judge.evaluate(predictions)
     output_dir.mkdir(parents=True, exist_ok=True)
-    write_predictions(predictions.assign(set="test"), output_dir / "predictions.parquet", formats)
+    # Of held-out rows of the training dataset the probability is what was measured: it stays.
+    own = dataset.fingerprint == model.record.dataset_fingerprint
+    allowed = allow_outside or own
+    shown = without_outside(predictions, allowed).assign(set="test")
+    write_predictions(shown, output_dir / "predictions.parquet", formats)
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
+    record |= {"domain_of_validity": domain_record(model.record, counted(predictions), allowed, own)}
     record |= {"calibration": {name: value for name, value in fitted.items() if name not in NOT_SHOWN}}
     record |= {"joined": {"members": model.record.count, "of_members": of_members, "words": words}} if words else {}
     drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)
     typed = [f"ckpt_path={ckpt_path}", f"dataset={dataset_path}", f"output_dir={output_dir}"]
-    typed += [] if prevalence is None else [f"prevalence={prevalence}"]
+    typed += [f"prevalence={prevalence}"] if prevalence is not None else []
+    typed += ["allow_outside=true"] if allow_outside else []
     report = RunReport(
         f"{ckpt_path.parent.parent.name or ckpt_path.stem} on {dataset_path.name}",
         record,
@@ -98,11 +104,23 @@ def evaluate(
     metrics = result.flat("test")
     write_json(output_dir / "run.json", record)
     write_json(output_dir / "metrics.json", metrics)
-    partial = said_of_partial(dataset.meta)
-    notes = [*result.alarms, *result.remarks, *([words] if words else []), *([partial] if partial else [])]
-    lines = [headline(result, "evaluated"), *(f"note: {note}" for note in notes)]
-    lines += [f"{name.replace('_', ' ')}: {value}" for name, value in account.items()]
+    lines = [*lines_of(report), *(f"{name.replace('_', ' ')}: {value}" for name, value in account.items())]
     return {**metrics, "summary": [*lines, f"report: {output_dir / 'report.html'}"]}
+
+
+def lines_of(report: RunReport) -> list[str]:
+    """The headline and all notes of the page, for the terminal."""
+    where = "simulated, evaluated" if sections_head.simulated(report) else "evaluated"
+    notes = [*sections_head.alarms(report), *sections_head.remarks(report)]
+    return [headline(report.headline, where), *(f"note: {note}" for note in notes)]
+
+
+def scored_rows(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any) -> tuple[pd.DataFrame, str, bool]:
+    """Predictions, what is to be said of a checkpoint of several members, and whether single members made them."""
+    if model.record.members is not None and dataset.fingerprint == model.record.dataset_fingerprint:
+        words = f"{ONE_EACH} The numbers are those of single members, as in the run's report; {ALL_SEEN}"
+        return out_of_fold(model, dataset, rows, judge), words, True
+    return judged(model, dataset, rows, judge), model.record.note if model.record.members is not None else "", False
 
 
 def judged(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any) -> pd.DataFrame:
@@ -121,6 +139,9 @@ def judged(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any)
         ) from error
     index = rows_of(dataset, table["row"].to_numpy()).reset_index(drop=True)
     joined = pd.concat([index.drop(columns=["array", "row"]), table.rename(columns={"row": "index_row"})], axis=1)
+    rows, at = np.unique(joined["index_row"].to_numpy(dtype=np.int64), return_inverse=True)
+    joined = beside(joined, domain_of(model, dataset, rows, simulated_of(dataset.meta)), at)
+    joined = with_baselines(joined, model.record.baselines, model.datamodule, dataset)
     out: pd.DataFrame = judge.apply(joined, model.record.calibration)
     return out
 
@@ -134,7 +155,7 @@ def out_of_fold(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge:
         own = rows[member.record.digest.in_test(columns_of(dataset))[rows]]
         if len(own):
             parts.append(judged(member, dataset, own, judge).assign(round=number))
-    return pd.concat(parts, ignore_index=True)
+    return comparable(pd.concat(parts, ignore_index=True), "round")
 
 
 def usable_rows(model: LoadedModel, dataset: PreparedDataset) -> tuple[Any, dict[str, Any]]:
@@ -195,6 +216,7 @@ def evaluation_record(
             "path": str(dataset.path),
             "fingerprint": dataset.fingerprint,
             "domain": dataset.meta.get("domain"),
+            "simulated": simulated_of(dataset.meta),
             "counts": {**(dataset.meta.get("counts") or {}), **account},
             "drops_by_reason": dataset.meta.get("drops_by_reason"),
             "failed": dataset.meta.get("failed"),

@@ -9,11 +9,42 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.contracts.scoring import Draws
+from astrid_ml.types import Floats
 
-KINDS = ("surely real", "uncertain", "surely bogus")
+OUTSIDE = "outside the domain of validity"
+KINDS = ("surely real", "uncertain", "surely bogus", OUTSIDE)
+
+
+def kinds_of(scored: pd.DataFrame) -> tuple[NDArray[np.str_], Floats, str]:
+    """The one row of the sheet that each sample may stand in, its rank there, and what the numbers are.
+
+    Sure is what lies beyond half the way from the threshold to 1, or to 0, by the number that the threshold applies to:
+    nothing is surely real below the threshold. Without a threshold, or without a probability outside the domain, the
+    score stands with one half.
+
+    Args:
+        scored: predictions with ``score``.
+
+    Returns:
+        kinds (n,), ranks (n,), the lower the better, and the name of the column that decided.
+    """
+    on = "probability" if "threshold_on" in scored and scored["threshold_on"].eq("probability").all() else "score"
+    value = scored[on].to_numpy(dtype=float)
+    threshold = scored["threshold"].to_numpy(dtype=float) if "threshold" in scored else np.full(len(scored), 0.5)
+    outside = scored["in_domain"].eq(False).fillna(False).to_numpy(bool) if "in_domain" in scored else value < -1
+    kind = np.full(len(scored), KINDS[1], dtype="U40")
+    kind[value >= (1 + threshold) / 2] = KINDS[0]
+    kind[value <= threshold / 2] = KINDS[2]
+    kind[outside] = OUTSIDE
+    score = scored["score"].to_numpy(dtype=float)
+    rank = np.select(
+        [kind == KINDS[0], kind == KINDS[2], kind == OUTSIDE], [-value, value, -score], abs(value - threshold)
+    )
+    return kind, np.where(np.isnan(rank), np.inf, rank), on
 
 
 class Candidate(NamedTuple):
@@ -36,7 +67,7 @@ class Candidate(NamedTuple):
 
 @dataclass
 class Extremes:
-    """The ``keep`` highest, middle and lowest scores seen so far, with their pictures.
+    """The ``keep`` best examples of each kind seen so far, with their pictures; a sample is of one kind.
 
     Args:
         keep: samples of each kind.
@@ -59,15 +90,16 @@ class Extremes:
         """
         new: list[Candidate] = []
         if "score" in scored and len(scored) == len(source.index):
-            score = scored["score"].to_numpy(dtype=float)
-            rank = {KINDS[0]: -score, KINDS[1]: np.abs(score - 0.5), KINDS[2]: score}
-            for kind, key in rank.items():
-                chosen = np.argsort(key, kind="stable")[: self.keep].astype(np.int64)
+            kinds, key, on = kinds_of(scored)
+            for kind in KINDS:
+                there = np.flatnonzero(kinds == kind)
+                chosen = there[np.argsort(key[there], kind="stable")[: self.keep]].astype(np.int64)
                 chosen = chosen[key[chosen] < self._worst(kind)]
+                shown = "score" if kind == OUTSIDE else on
                 if len(chosen):
                     for row, png in zip(chosen, datamodule.draw(source, chosen), strict=False):
-                        name = str(scored["id"].iloc[row])
-                        new.append(Candidate(kind, float(key[row]), name, f"{name}\n{score[row]:.4f}", png))
+                        name, value = str(scored["id"].iloc[row]), float(scored[shown].iloc[row])
+                        new.append(Candidate(kind, float(key[row]), name, f"{name}\n{shown} {value:.4f}", png))
         self._hold(new)
         return pd.DataFrame(new, columns=list(Candidate._fields))
 

@@ -12,7 +12,7 @@ from typing import Any
 from astrid_ml import __version__
 from astrid_ml.checkpoint.predictions import MEANING, METADATA, WHY_NULL
 from astrid_ml.checkpoint.record import Record
-from astrid_ml.contracts.pipeline import Unit
+from astrid_ml.contracts.pipeline import Drop, Unit
 from astrid_ml.described.formats import write_formats_of
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
@@ -25,12 +25,16 @@ from astrid_ml.pipeline.streams import chunked
 from astrid_ml.pipeline.units import portable
 from astrid_ml.run.prediction.account import PredictionAccount
 from astrid_ml.run.prediction.assumed import settled_calibration
+from astrid_ml.run.prediction.domain import said
+from astrid_ml.run.prediction.drops import DropsFile, table_of
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.readers import Reader
 from astrid_ml.run.prediction.repeats import Repeats, read_part
 from astrid_ml.run.prediction.scoring import PartFiles, ScoreUnit, Scoring, UnitToScore, UnscorableError
 from astrid_ml.table_files import TableWriter
+from astrid_ml.validity.domain import is_measured
 
+FORM = 2  # of what each unit leaves: raised when it is other files
 GROUP = 10_000  # rows that are gathered into a group of the file: small units would make it slow to open
 Result = dict[str, Any] | Exception
 
@@ -61,7 +65,8 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
         scoring: what scores.
         record: of its checkpoint.
         reader: the pipeline and its units.
-        place: gets ``predictions.parquet``, ``report.json`` and, where samples can be drawn, ``contact_sheet.png``.
+        place: gets ``predictions.parquet``, ``report.json`` and, where samples can be drawn, ``contact_sheet.png``;
+            where something was left out, ``drops.parquet``.
 
     Returns:
         The content of ``report.json``; of a share ``shard``, ``units`` and ``failed_units``.
@@ -79,6 +84,8 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
         "config": lasting(dict(scoring.config)),
         "reader": reader.pipeline,
         "version": __version__,
+        "allow_outside": scoring.allow_outside,
+        "form": FORM,
     }
     parts = parts_of(units, fingerprint(settings), reader.raw)
     work = ScoreUnit(scoring, reader.pipeline, folder, uuid.uuid4().hex)
@@ -103,6 +110,7 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
     write_formats_of(folder / "predictions.parquet", MEANING.meaning, place.formats)
     joining.extremes.draw(folder / "contact_sheet.png", tuple(reader.pipeline.describe().get("channels", ())))
     report = {**_of_model(scoring, record, reader), **joining.account.summary()}
+    report["domain"]["words"] = said(report["domain"], scoring.allow_outside, record.calibrated)
     write_json(folder / "report.json", report)
     forget_other_parts(folder, {part.item.mark for part in parts})
     return report
@@ -129,12 +137,14 @@ class Joining:
 
     Args:
         writer: of the table.
+        drops: gets what was left out.
         repeats: samples that several units have.
         account: of all.
         extremes: for the contact sheet.
     """
 
     writer: TableWriter
+    drops: DropsFile
     repeats: Repeats
     account: PredictionAccount = field(default_factory=PredictionAccount)
     extremes: Extremes = field(default_factory=Extremes)
@@ -158,7 +168,7 @@ class Joining:
     def _add(self, unit: Unit, result: dict[str, Any], files: PartFiles) -> None:
         import pyarrow as pa
 
-        rows, again = 0, list[str]()
+        rows, again = 0, list[Drop]()
         if result["scored"]:
             table, again = self.repeats.without(read_part(files.scores))
             rows = len(table)
@@ -168,12 +178,17 @@ class Joining:
             except pa.ArrowException as error:
                 self.account.fail(unit.id, f"its columns are not of the kinds of the first file's: {error}"[:500])
                 return
-        self.account.add(result, files)
-        self.account.repeat(again)
+        self.account.add(result)
+        self.account.repeat(len(again))
         self.account.scored += rows
+        drops = [read_part(files.drops).to_pandas()] if result["dropped"] else []
+        drops += [table_of(again, unit.id)] if again else []
+        for table in drops:
+            self.account.named.add(unit.id, table)
+            self.drops.write(table)
         if files.pictures.is_file():
             pictures = read_part(files.pictures).to_pandas()
-            self.extremes.merge(pictures[~pictures["id"].isin(again)])
+            self.extremes.merge(pictures[~pictures["id"].isin([drop.id for drop in again])])
 
 
 def _joined(units: Sequence[Unit], given: Mapping[str, Result], files: Mapping[str, PartFiles], path: Path) -> Joining:
@@ -184,8 +199,9 @@ def _joined(units: Sequence[Unit], given: Mapping[str, Result], files: Mapping[s
     """
     scored = [name for name, result in given.items() if isinstance(result, dict) and result["scored"]]
     repeats = Repeats.among(files[name].scores for name in scored)
-    with TableWriter(path, METADATA, GROUP, MEANING) as writer:
-        joining = Joining(writer, repeats)
+    left_out = DropsFile(path.with_name("drops.parquet"))
+    with TableWriter(path, METADATA, GROUP, MEANING) as writer, left_out as drops:
+        joining = Joining(writer, drops, repeats)
         for unit in units:
             joining.add(unit, given.get(unit.id), files.get(unit.id, PartFiles(path.parent, "")))
         if writer.empty:
@@ -210,7 +226,9 @@ def _of_model(scoring: Scoring, record: Record, reader: Reader) -> dict[str, Any
         "threshold": fitted.get("threshold"),
         "threshold_rule": fitted.get("rule"),
         "prevalence": fitted.get("prevalence"),
-        "null": dict(WHY_NULL),
+        "null": {
+            name: why for name, why in WHY_NULL.items() if name != "in_domain" or not is_measured(record.validity)
+        },
         "sky": record.channels.sky,
     }
 

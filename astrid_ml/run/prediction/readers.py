@@ -121,7 +121,9 @@ def choose_reader(
     raise UserError(
         "raw files that one of the readers knows",
         "; ".join([nothing, *(reason for reason in reasons if not _says_nothing(reason, nothing))])[:600],
-        f"give files of one of the kinds {', '.join(known)}; reader=NAME forces one",
+        f"give files of one of the kinds {', '.join(known)}; reader=NAME forces one"
+        if reader_of(wanted) == "auto"
+        else "leave out reader=, and the kind of the files is found",
     )
 
 

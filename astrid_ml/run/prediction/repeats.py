@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.errors import UserError
+from astrid_ml.run.prediction.scoring import AGAIN
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,11 +25,11 @@ class Repeats:
 
     Args:
         suspects: hashes that several units have, sorted; no other id can be met twice.
-        met: of these, the ids so far.
+        met: of these, the ids so far, each with the place where it stands.
     """
 
     suspects: npt.NDArray[np.uint64]
-    met: set[str] = field(default_factory=set)
+    met: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
     def among(tables: Iterable[Path]) -> Repeats:
@@ -43,19 +45,23 @@ class Repeats:
         every.sort()
         return Repeats(np.unique(every[1:][every[1:] == every[:-1]]))
 
-    def without(self, table: pa.Table) -> tuple[pa.Table, list[str]]:
-        """A unit's rows without those of samples that an earlier unit had, and the ids of these.
+    def without(self, table: pa.Table) -> tuple[pa.Table, list[Drop]]:
+        """A unit's rows without those of samples that an earlier unit had, and a drop for each of these.
 
         Args:
-            table: with the column ``id``; a sample may have several rows.
+            table: with the columns ``id`` and ``source``; a sample may have several rows.
         """
         if not len(self.suspects):
             return table, []
         ids = table["id"].to_pandas().astype(str)
-        own = ids[np.isin(_hashed(ids), self.suspects)].unique()
-        again = [name for name in own if name in self.met]
-        self.met.update(own)
-        return (table.filter((~ids.isin(again)).to_numpy()), again) if again else (table, [])
+        own = ~ids.duplicated() & np.isin(_hashed(ids), self.suspects)
+        places = dict(zip(ids[own], table["source"].to_pandas()[own].astype(str), strict=True))
+        again = {name: place for name, place in places.items() if name in self.met}
+        self.met = places | self.met
+        if not again:
+            return table, []
+        drops = [Drop(name, AGAIN, f"{place}; the first: {self.met[name]}") for name, place in again.items()]
+        return table.filter((~ids.isin(list(again))).to_numpy()), drops
 
 
 def _hashed(ids: pd.Series) -> npt.NDArray[np.uint64]:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from astrid_ml.build import build
-from astrid_ml.contracts.pipeline import DomainPipeline, SampleSource, Unit
+from astrid_ml.contracts.by_part import without_repeats
+from astrid_ml.contracts.pipeline import DomainPipeline, Drop, SampleSource, Unit
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_json
 from astrid_ml.fingerprint import fingerprint
 from astrid_ml.pipeline.contract import process
 from astrid_ml.pipeline.parts import PARTS, RefusedError
 from astrid_ml.pipeline.units import state_of
 from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.run.prediction.domain import beside, counted, domain_of, simulated_files, without_outside
+from astrid_ml.run.prediction.drops import table_of
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.sky import MOST, against_normalisation, against_sky
 from astrid_ml.table_files import write_table
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from astrid_ml.evaluation.judge import Judge
 
 AGAIN = "the same id was scored already"
-MOST_DROPS = 1000  # of a unit and of a report that are named
 
 
 class UnscorableError(UserError):
@@ -51,12 +52,14 @@ class Scoring:
         config: its configuration, with the user's overrides merged in.
         trust: classes outside this project that may be named.
         device: where the network computes, as torch names it.
+        allow_outside: give probabilities outside the domain of validity too.
     """
 
     checkpoint: Path
     config: Mapping[str, Any]
     trust: tuple[str, ...] = ()
     device: str = "cpu"
+    allow_outside: bool = False
 
     def load(self) -> tuple[LoadedModel, Judge]:
         """The checkpoint and its judge; read once in a process.
@@ -111,7 +114,7 @@ class PartFiles:
     drops: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, ending in (("scores", "parquet"), ("pictures", "pictures.parquet"), ("drops", "drops.json")):
+        for name, ending in (("scores", "parquet"), ("pictures", "pictures.parquet"), ("drops", "drops.parquet")):
             object.__setattr__(self, name, self.folder / PARTS / f"{self.mark}.{ending}")
 
 
@@ -151,24 +154,26 @@ class ScoreUnit:
         with threadpool_limits(1):
             writer = MemoryUnitWriter(self.pipeline.describe())
             process(self.pipeline, item.unit, writer, 0)
-            source, repeated = without_repeats(writer.source())
-            scored = scores_of(model, judge, source, item.unit.id)
+            source, repeated = once_each(writer.source())
             contradicted = against_sky(model.record, source)
+            simulated = simulated_files(item.unit.inputs)
+            scored = scores_of(model, judge, source, item.unit.id)
+            if len(scored):
+                scored = with_domain(model, scored, source, simulated, [str(named["id"]) for named in contradicted])
+                scored = without_outside(scored, self.scoring.allow_outside)
             normalised = against_normalisation(model.record, source)
         files, written = PartFiles(self.folder, item.mark), []
-        drops = [dataclasses.asdict(drop) for drop in writer.drops] + [
-            {"id": name, "reason": AGAIN} for name in repeated
-        ]
+        drops = [*writer.drops, *repeated]
         if drops:
-            write_json(files.drops, drops[:MOST_DROPS], None)
+            write_table(table_of(drops, item.unit.id), files.drops)
             written.append(files.drops)
         if len(scored):
             write_table(scored, files.scores)
             written.append(files.scores)
             written += self._draw(model, scored, source, files)
-        dropped = Counter(drop["reason"] for drop in drops)
+        dropped = Counter(drop.reason for drop in drops)
         sky = {"against_sky": len(contradicted), "against_sky_named": contradicted[:MOST]}
-        sky["against_normalisation"] = normalised
+        sky["against_normalisation"], sky["domain"] = normalised, counted(scored)
         return {"scored": len(scored), "dropped": dropped, "counts": writer.counts, **sky}, written
 
     def _draw(self, model: LoadedModel, scored: pd.DataFrame, source: SampleSource, files: PartFiles) -> list[Path]:
@@ -182,17 +187,35 @@ class ScoreUnit:
         return [files.pictures] if len(new) else []
 
 
-def without_repeats(source: SampleSource) -> tuple[SampleSource, list[str]]:
-    """A unit's samples, each id once, and the ids of those left out.
+def with_domain(
+    model: LoadedModel, scored: pd.DataFrame, source: SampleSource, simulated: bool, other_sky: Sequence[str]
+) -> pd.DataFrame:
+    """A unit's predictions with ``in_domain`` and ``outside_because``.
+
+    Args:
+        model: a loaded checkpoint.
+        scored: its predictions; an object may have several rows.
+        source: its samples.
+        simulated: whether they are a simulator's.
+        other_sky: ids of those whose sky is not as training's was.
+    """
+    rows = np.arange(len(source.index), dtype=np.int64)
+    found = domain_of(model, source, rows, simulated, other_sky)
+    places = pd.Series(rows, index=source.index["id"].astype(str))
+    return beside(scored, found, places.loc[scored["id"].astype(str)].to_numpy())
+
+
+def once_each(source: SampleSource) -> tuple[SampleSource, list[Drop]]:
+    """A unit's samples, each id once, and a drop for each of those left out.
 
     Args:
         source: of the unit; its index is changed.
     """
-    ids = source.index["id"].astype(str)
-    repeated = ids.duplicated().to_numpy()
-    if repeated.any():
-        source.index = source.index[~repeated].reset_index(drop=True)
-    return source, ids[repeated].tolist()
+    repeated = source.index["id"].astype(str).duplicated().to_numpy()
+    if not repeated.any():
+        return source, []
+    source.index, dropped = without_repeats(source.index, repeated, AGAIN)
+    return source, dropped
 
 
 def scores_of(model: LoadedModel, judge: Judge, source: SampleSource, unit: str) -> pd.DataFrame:

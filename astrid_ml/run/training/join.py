@@ -19,9 +19,11 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.drift import input_statistics
 from astrid_ml.run.marks import Marks
+from astrid_ml.run.prediction.baselines import fit_baselines
 from astrid_ml.run.stages import StageLog, table_digest
-from astrid_ml.run.training.rounds import ORIGIN, Round, validity_of
+from astrid_ml.run.training.rounds import Round
 from astrid_ml.types import Ints
+from astrid_ml.validity.domain import joined_domain
 
 NOT_AGAIN = (
     "Its probability is that of the mean of the members' log-odds, each calibrated on its own validation samples; "
@@ -69,7 +71,7 @@ def join_rounds(
         path = marks.folder / "checkpoints" / "best.ckpt"
         calibration, why = calibration_of_members(judge, rounds, of_each, validation, test)
         if not why:
-            record, state = members_as_one(dataset, rounds, calibration, log)
+            record, state = members_as_one(dataset, judge, rounds, calibration, log)
             stage.outputs |= {"weights": digest_of(state), "calibration": digest_of(calibration)}
             if not stands(path, record, state):
                 save_model(path, state, record)
@@ -130,7 +132,7 @@ def calibration_of_members(
 
 
 def members_as_one(
-    dataset: PreparedDataset, rounds: Sequence[Round], calibration: dict[str, Any], log: StageLog
+    dataset: PreparedDataset, judge: Any, rounds: Sequence[Round], calibration: dict[str, Any], log: StageLog
 ) -> tuple[Record, dict[str, torch.Tensor]]:
     """The record and the weights of the joined checkpoint, from those of the rounds as they are on disk.
 
@@ -155,15 +157,22 @@ def members_as_one(
         versions=first.versions,
         note=f"{len(rounds)} networks, one of each fold, as one. {note_of(calibration)}",
         known_as=first.known_as,
-        validity=validity_of(rows_of(dataset, seen, ORIGIN)),
+        validity=joined_domain([one.validity for one in records if one.validity is not None]),
         prevalence=prevalence_of_rows(dataset, seen) if first.classes is None else None,
         sets={"counts": {"seen": len(seen)}, **{k: (first.sets or {}).get(k) for k in ("split", "hash")}},
         # Without times: the same folds make the same bytes.
         stages=[{k: v for k, v in stage.items() if k not in ("started", "seconds")} for stage in done_stages(log)],
         members=[
-            {"statistics": one.statistics, "tested": digest.tested}
+            {
+                "statistics": one.statistics,
+                "tested": digest.tested,
+                "baselines": one.baselines,
+                "validity": one.validity,
+            }
             for one, digest in zip(records, digests, strict=True)
         ],
+        # Of all that any member was trained on: what was validation of one was training of others.
+        baselines=fit_baselines(judge, rounds[0].datamodule, dataset, training_rows(rounds), np.zeros(0, np.int64)),
     )
     return record, joined_weights(weights)
 

@@ -16,16 +16,18 @@ from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.contracts.columns import columns_of
 from astrid_ml.dataset.croissant import write_croissant
-from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
+from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.files import json_text
+from astrid_ml.report import sections_head
 from astrid_ml.report.content import RunReport, SamplePicture
 from astrid_ml.report.write import write_model_card, write_report
 from astrid_ml.run.environment import environment, run_identity
 from astrid_ml.run.headline import headline
 from astrid_ml.run.marks import Mark, Marks
 from astrid_ml.run.pictures import notable
+from astrid_ml.run.prediction.domain import counted, domain_record, simulated_of
 from astrid_ml.run.stages import StageLog
 from astrid_ml.run.training.rounds import Round
 from astrid_ml.run.versions import versions
@@ -96,7 +98,7 @@ def publish(run: Publication, marks: Marks, results: str) -> Mark:
         stage.outputs["metrics"] = digest_of(metrics)
     mirror(run.loggers, run.config, metrics, tracker_figures(run.results))
     describe_dataset(run)
-    kept = {"record": record | {"stages": run.log.plain()}, "metrics": metrics, "summary": summary(run, record)}
+    kept = {"record": record | {"stages": run.log.plain()}, "metrics": metrics, "summary": summary(run, record, report)}
     files = [run.folder / name for name in ("report.html", "model_card.md", "model_card.json")]
     plain = json.loads(json_text(kept))  # as it will be read again: numbers that are not finite are null
     marks.leave(stage, files, plain)
@@ -180,6 +182,7 @@ def run_record(run: Publication) -> dict[str, Any]:
             "fingerprint": run.dataset.fingerprint,
             "domain": meta.get("domain"),
             "counts": meta.get("counts"),
+            "simulated": simulated_of(meta),
             "drops_by_reason": meta.get("drops_by_reason"),
             "failed": meta.get("failed"),
         },
@@ -192,6 +195,7 @@ def run_record(run: Publication) -> dict[str, Any]:
         },
         "audit": run.audit.to_plain(),
         "calibration": calibration_shown(run),
+        "domain_of_validity": domain_shown(run),
         "joined": None if run.joined is None else {k: v for k, v in run.joined.items() if k != "calibration"},
         "epochs": [len(done.history) for done in run.rounds],
         "cost": {
@@ -206,6 +210,13 @@ def run_record(run: Publication) -> dict[str, Any]:
     }
 
 
+def domain_shown(run: Publication) -> dict[str, Any] | None:
+    """The first network's domain, and how many held-out samples lie in that of the network that scored them."""
+    first = run.rounds[0].record
+    table = run.test if len(run.test) else run.validation
+    return None if first is None else domain_record(first, counted(table), own=True)
+
+
 def calibration_shown(run: Publication) -> dict[str, Any]:
     """That of the run's checkpoint, without long lists of parameters."""
     if run.joined is not None and run.joined["checkpoint"]:
@@ -217,25 +228,15 @@ def calibration_shown(run: Publication) -> dict[str, Any]:
     return {name: value for name, value in calibration.items() if name not in hidden}
 
 
-def summary(run: Publication, record: dict[str, Any]) -> list[str]:
-    """What the terminal shows: the headline with its interval, prevalence and baseline; where the report is."""
+def summary(run: Publication, record: dict[str, Any], report: RunReport) -> list[str]:
+    """What the terminal shows: the headline with its interval, prevalence and baselines; where the report is."""
     fold = "test" if "test" in run.results else "val"
     result = run.results[fold]
-    lines = [headline(result, "held-out" if fold == "test" else "validation (no test fold)")]
-    labels = record["labels"] or {}
-    if labels.get("proxy"):
-        lines.append(f"labels are a proxy: {labels.get('words', labels.get('source'))}")
-    if partial := said_of_partial(record["dataset"]):
-        lines.append(f"note: {partial}")
-    lines += [f"note: {remark}" for remark in (*result.alarms, *result.remarks)]
-    confounded = run.audit.confounding
-    if confounded.get("alarm"):
-        lines.append(
-            f"note: metadata alone ({', '.join(confounded['columns'])}) reach ROC AUC {confounded['roc_auc']:.3f}: "
-            "the label is confounded with them"
-        )
-    if run.joined is not None:
-        place = run.joined["checkpoint"]
-        lines.append(f"all folds as one: {run.folder / place}" if place else f"note: {run.joined['words']}")
+    where = "held-out" if fold == "test" else "validation (no test fold)"
+    lines = [headline(result, f"simulated, {where}" if record["dataset"]["simulated"] else where)]
+    # The same sentences as on the page and on the card, all of them.
+    lines += [f"note: {said}" for said in (*sections_head.alarms(report), *sections_head.remarks(report))]
+    if run.joined is not None and run.joined["checkpoint"]:
+        lines.append(f"all folds as one: {run.folder / run.joined['checkpoint']}")
     lines.append(f"report: {run.folder / 'report.html'}")
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.run.marks import FOLDER, Mark, Marks
+from astrid_ml.run.prediction.baselines import fit_baselines, with_baselines
+from astrid_ml.run.prediction.domain import beside, domain_of_rows, fit_validity, simulated_of
 from astrid_ml.run.stages import Stage, StageLog, table_digest
 from astrid_ml.run.training.fit import fit
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
@@ -31,11 +33,10 @@ from astrid_ml.run.versions import versions
 from astrid_ml.splits.folds import FOLDS, TRAIN, VAL, folds_of
 from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.table_files import write_table
+from astrid_ml.validity.domain import ORIGIN
 
 # Nodes of the configuration that a prediction needs; all else stays in the run's config.yaml.
 PREDICTION_NODES = ("preprocessing", "channels", "datamodule", "model", "evaluation")
-# Columns that say where a sample is from.
-ORIGIN = ("mission", "survey", "filter", "detector")
 
 
 @dataclass(frozen=True)
@@ -119,12 +120,13 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
         return Round(empty, empty, empty, None, checkpoint, 0.0, 0.0, datamodule, task, False)
     mark, weights = fitted
     scoring, validation, test = scored(work, task, weights, datamodule, marks)
-    record = calibrated(work, weights, datamodule, marks, validation)
+    task.load_state_dict(weights)  # what asks the network from here on is answered by the weights that are kept
+    task.eval()
+    record = calibrated(work, task, weights, datamodule, marks, validation)
     forget_fitted(checkpoint.parent)
-    calibration = record.calibration
     return Round(
-        work.judge.apply(validation, calibration),
-        work.judge.apply(test, calibration) if len(test) else test,
+        told(work, record, task, datamodule, validation),
+        told(work, record, task, datamodule, test),
         pd.DataFrame(mark.kept["history"]).astype(float),
         record,
         checkpoint,
@@ -133,6 +135,16 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
         datamodule,
         task,
     )
+
+
+def told(work: RoundWork, record: Record, task: ModelTask, datamodule: ModelData, table: pd.DataFrame) -> pd.DataFrame:
+    """Raw scores with all that the record says of them: probabilities, decisions, baselines, the domain."""
+    if not len(table):
+        return table
+    table = with_baselines(table, record.baselines, datamodule, work.dataset)
+    rows, at = np.unique(table["index_row"].to_numpy(dtype=np.int64), return_inverse=True)
+    found = domain_of_rows(record.validity, (task, datamodule), work.dataset, rows, simulated_of(work.dataset.meta))
+    return work.judge.apply(beside(table, found, at), record.calibration)
 
 
 def trained(
@@ -188,7 +200,12 @@ def scored(
 
 
 def calibrated(
-    work: RoundWork, weights: dict[str, Any], datamodule: ModelData, marks: Marks, validation: pd.DataFrame
+    work: RoundWork,
+    task: ModelTask,
+    weights: dict[str, Any],
+    datamodule: ModelData,
+    marks: Marks,
+    validation: pd.DataFrame,
 ) -> Record:
     """The record of ``best.ckpt``, which is written unless it stands there already."""
     outputs = {stage.name: stage.outputs for stage in work.log.stages if stage.round == work.number}
@@ -202,7 +219,8 @@ def calibrated(
     with work.log.stage("calibrate", work.number, **inputs) as stage:
         if record is None:
             calibration = work.judge.fit(validation)
-            record = make_record(work, datamodule, calibration)
+            record = make_record(work, datamodule, calibration, baselines_of(work, datamodule))
+            record = replace(record, validity=validity_of(work, record, task, datamodule))
             save_model(checkpoint, weights, record)
         stage.outputs["calibration"] = digest_of(record.calibration)
     marks.leave(stage, [checkpoint])
@@ -247,7 +265,15 @@ def check_folds(datamodule: ModelData, dataset: PreparedDataset, judge: object =
             )
 
 
-def make_record(work: RoundWork, datamodule: ModelData, calibration: dict[str, Any]) -> Record:
+def baselines_of(work: RoundWork, datamodule: ModelData) -> dict[str, Any] | None:
+    """What the network is compared with, from its own training and validation folds."""
+    rows = datamodule.rows
+    return fit_baselines(work.judge, datamodule, work.dataset, rows["train"], rows["val"])
+
+
+def make_record(
+    work: RoundWork, datamodule: ModelData, calibration: dict[str, Any], baselines: dict[str, Any] | None = None
+) -> Record:
     """The checkpoint's entry. The digest covers training and validation: both shaped the model."""
     dataset, folds = work.dataset, work.folds
     places = folds_of(columns_of(dataset)["id"], folds)
@@ -266,10 +292,10 @@ def make_record(work: RoundWork, datamodule: ModelData, calibration: dict[str, A
         digest=TrainingDigest.of(index, folds.loc[folds["fold"] == "test", "id"]),
         classes=datamodule.classes,
         versions=versions(),
-        validity=validity_of(index),
         prevalence=prevalence_of(work) if datamodule.classes is None else None,
         sets={"counts": counts, "split": work.plan.name, "hash": work.plan.hash},
         stages=[stage for stage in work.log.plain() if stage["round"] in (0, work.number)],
+        baselines=baselines,
     )
 
 
@@ -290,10 +316,11 @@ def sky_of(stated: Any, index: pd.DataFrame) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def validity_of(index: pd.DataFrame) -> dict[str, Any]:
-    """Column -> the values that training and validation held, of the columns that say where a sample is from."""
-    found = {name: sorted(index[name].dropna().astype(str).unique()) for name in ORIGIN if name in index}
-    return {name: values for name, values in found.items() if values}
+def validity_of(work: RoundWork, record: Record, task: ModelTask, datamodule: ModelData) -> dict[str, Any]:
+    """Where the network is valid, by its own training and validation folds."""
+    folds = [datamodule.rows["train"], datamodule.rows["val"]]
+    simulated = simulated_of(work.dataset.meta)
+    return fit_validity(task, datamodule, work.dataset, folds, record.channels.sky, simulated)
 
 
 def prevalence_of(work: RoundWork) -> dict[str, float]:

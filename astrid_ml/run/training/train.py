@@ -11,6 +11,7 @@ import pandas as pd
 from astrid_ml.build import build
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.predictions import write_predictions
+from astrid_ml.evaluation.baselines.fit import comparable
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.interrupts import end_with_parent, name_parent
@@ -138,7 +139,8 @@ def pooled(rounds: Sequence[Round]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions of all rounds: each sample of a k-fold split is tested by the one model that never saw it."""
     validation = pd.concat([done.validation.assign(round=i) for i, done in enumerate(rounds)], ignore_index=True)
     tests = [done.test.assign(round=i) for i, done in enumerate(rounds) if len(done.test)]
-    return validation, pd.concat(tests, ignore_index=True) if tests else pd.DataFrame()
+    test = pd.concat(tests, ignore_index=True) if tests else pd.DataFrame()
+    return comparable(validation, "round"), comparable(test, "round")
 
 
 def evaluate_folds(judge: Judge, validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, EvaluationResult]:

@@ -126,7 +126,7 @@ def measure_all(
         raise error if isinstance(error, UserError) else UserError("an image that can be read", in_short(error), fix)
     done = [(part, result) for part, result in zip(parts, results, strict=True) if isinstance(result, dict)]
     tables = [(result, pd.read_parquet(table_of(work.folder, part.item.mark))) for part, result in done]
-    failed = [{"source": part.name, "reason": f"{type(error).__name__}: {error}"} for part, error in lost]
+    failed = [{"source": part.name, "reason": in_short(error)} for part, error in lost]
     return tables, failed
 
 

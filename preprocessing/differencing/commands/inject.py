@@ -50,8 +50,8 @@ class InjectCommand:
         n: sources at random places; not used with ``positions``.
         positions: CSV or parquet with x, y or ra, dec, and optionally flux (image units) or mag (AB).
         snr: range of S/N on blank sky, log-uniform.
-        flux: range in image units, log-uniform; wins over ``snr``.
-        mag: range of AB magnitudes, uniform; wins over both, and needs the image's zero point.
+        flux: range in image units, log-uniform; in the place of ``snr``.
+        mag: range of AB magnitudes, uniform, in the place of both; it needs the image's zero point.
         spacing: px between random places.
         margin: px from random places to the edge.
         poisson: add the sources' photon noise.
@@ -74,6 +74,20 @@ class InjectCommand:
     survey: Described = None
     format: str | list[str] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse keys of which one would have no effect beside another."""
+        given = self._ranges()
+        if len(given) > 1:
+            raise UserError("one of snr, flux and mag", " and ".join(given), f"leave out {' and '.join(given[1:])}")
+        if self.positions is not None and self.n != InjectCommand.n:
+            got = f"n={self.n} beside positions={self.positions}"
+            raise UserError("a table of places, or a number of random ones", got, "leave out one of the two")
+
+    def _ranges(self) -> list[str]:
+        """Which ranges of brightness were given."""
+        said = {"snr": tuple(self.snr) != InjectCommand.snr, "flux": self.flux is not None, "mag": self.mag is not None}
+        return [f"{name}=" for name, given in said.items() if given]
+
     @within_memory("a frame")
     def run(self) -> dict[str, Any]:
         """Inject and write.
@@ -85,6 +99,9 @@ class InjectCommand:
         for name in ("snr", "flux", "mag"):
             check_range(name, getattr(self, name))
         known = None if self.positions is None else truth_table(self.positions)
+        if known is not None and {"flux", "mag"} & set(known.columns) and self._ranges():
+            got = f"{' and '.join(self._ranges())} beside a table with its own"
+            raise UserError("one brightness of each source", got, "leave it out, or remove the column of the table")
         image = LoadFits(need_wcs=False, survey=self.survey)(self.science)
         if self.poisson and not image.gain_known:
             fix = "give science.gain=..., or poisson=false for sources without noise of their own"

@@ -61,6 +61,16 @@ class Injections:
     spacing: Annotated[NonNegative, InUnits("px")] = 16.0
     margin: Annotated[Whole, InUnits("px")] = 40
 
+    def __post_init__(self) -> None:
+        """Refuse values of sources that are not put in."""
+        given = {"snr": tuple(self.snr) != Injections.snr, "spacing": self.spacing != Injections.spacing}
+        given["margin"] = self.margin != Injections.margin
+        if not self.n and any(given.values()):
+            keys = " and ".join(f"inject.{name}" for name, said in given.items() if said)
+            raise UserError(
+                f"inject.n above 0 beside {keys}", "inject.n=0: nothing is put in", "for instance inject.n=50"
+            )
+
     def __call__(self, image: Image, psf: torch.Tensor, seed: int) -> tuple[Image, pd.DataFrame]:
         """The image with sources added (their Poisson noise too, where the gain is known), and their truth."""
         rng = np.random.default_rng(seed)

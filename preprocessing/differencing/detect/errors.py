@@ -86,6 +86,33 @@ def with_errors(table: pd.DataFrame, psf: Tensor, science: Image) -> pd.DataFram
     return table.assign(**dict(zip(ERRORS, (x_err, y_err, ra_err, dec_err, mag_err), strict=True)))
 
 
+def aperture_growth(correlation: Tensor, radius: float) -> float:
+    """How much larger the error of a sum over a circle is than that of independent pixels.
+
+    The variance of a sum is that of a pixel times the sum over all pairs of pixels of their correlation, which is the
+    correlation at each lag times the circle's overlap with itself moved by that lag.
+
+    Args:
+        correlation: (m, m), odd, centred, covariance of the noise at lags in px, in units of the variance that a pixel
+            is said to have; what lies beyond is taken as 0.
+        radius: px.
+
+    >>> import torch
+    >>> aperture_growth(torch.ones(1, 1), 3.0)
+    1.0
+    """
+    rho = correlation.detach().double().numpy()
+    half = rho.shape[0] // 2
+    side = int(np.ceil(radius)) + half
+    t = np.arange(-side, side + 1)
+    circle = (t[:, None] ** 2 + t[None, :] ** 2 <= radius**2).astype(float)
+    spectrum = np.abs(np.fft.fft2(circle, (4 * side + 4,) * 2)) ** 2
+    overlap = np.fft.ifft2(spectrum).real
+    lags = np.arange(-half, half + 1)
+    pairs = float(np.sum(rho * overlap[np.ix_(lags, lags)]) / overlap[0, 0])
+    return float(np.sqrt(max(pairs, 0.01)))
+
+
 def magnitude_error(flux: Floats, flux_err: Floats) -> Floats:
     """One sigma of a magnitude, to first order: 2.5 / ln 10 times the relative error of the flux.
 

@@ -10,6 +10,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from astrid_ml.preprocessing.differencing.detect.errors import aperture_growth
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.lanczos import lanczos_weights
 from astrid_ml.preprocessing.differencing.pixels.stamps import shifted, stamps_at
@@ -72,6 +73,7 @@ def measure(
     sources: Floats,
     fwhm: float,
     width_error: float = 0.0,
+    correlation: Tensor | None = None,
 ) -> pd.DataFrame:
     """Adds the columns ``MEASURED`` to a table with x, y, snr, sign.
 
@@ -84,6 +86,8 @@ def measure(
         width_error: relative, of the PSF's width. A matched filter of width p gives a source of width w
             2 p^2 / (p^2 + w^2) of its flux, so that fluxes are off by the same share, all of a frame together:
             ``flux_sys``, which ``flux_err`` does not hold.
+        correlation: (m, m), odd, centred, of the difference's noise over its variance, by which the errors of apertures
+            grow; None: they do not.
     """
     out = table.copy()
     x, y = (torch.from_numpy(table[c].to_numpy(dtype=float, copy=True)) for c in ("x", "y"))
@@ -91,6 +95,7 @@ def measure(
     out["flux"], out["flux_err"] = table["snr"].to_numpy() * error, error
     out["flux_sys"] = width_error * np.abs(out["flux"].to_numpy())
     out["aperture_flux"], out["aperture_flux_err"] = _aperture(result, x.numpy(), y.numpy(), fwhm)
+    out["aperture_flux_err"] *= 1.0 if correlation is None else aperture_growth(correlation, fwhm)
     with np.errstate(invalid="ignore", divide="ignore"):
         point = np.nan if science.zero_point is None else science.zero_point
         out["mag"] = point - 2.5 * np.log10(np.abs(out["flux"].to_numpy()))

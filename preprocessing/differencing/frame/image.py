@@ -39,6 +39,8 @@ class Image:
         sky: its median; None until a sky was taken away.
         sky_rms: noise of the sky in ``unit``, as the background step measured it.
         noise_autocorrelation: (m, m), m odd, centred, of white noise after the resampling; None for white noise.
+        noise_density: variance of the sum of what a pixel of the grid covers of a resampled frame, in ``unit`` squared;
+            None for a frame that was not resampled.
         overlap: share of the science grid that the frame covers.
         realigned: whether it was resampled a second time, to where the stars are.
         no_data: share of the pixels that the frame's file leaves empty: not finite, or one value over a region.
@@ -70,6 +72,7 @@ class Image:
     sky: float | None = None
     sky_rms: float | None = None
     noise_autocorrelation: torch.Tensor | None = None
+    noise_density: float | None = None
     overlap: float = 1.0
     realigned: bool = False
     no_data: float = 0.0

@@ -12,6 +12,7 @@ from torch import Tensor
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.grid.pixel_map import PixelMap, pixel_map
+from astrid_ml.preprocessing.differencing.grid.reduce import FINER, reduced
 from astrid_ml.preprocessing.differencing.grid.resample import noise_autocorrelation, resample
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.types import Count, Floats, InUnits, Share
@@ -60,16 +61,31 @@ class Align:
             fix = "use preprocessing/align=none if aligned, preprocessing/align=lanczos to place them by their sources"
             raise UserError("two frames with a celestial WCS", "one without", fix)
         planes = None if self.method == "lanczos" else _reproject(science, reference, self.method)
-        out = on_grid(reference, grid, self.order, "/sr" not in reference.unit.lower(), planes)
+        scaled = "/sr" not in reference.unit.lower()
+        density = typical(reference.variance) * grid.ratio ** (2 if scaled else -2)
+        line = None
+        if planes is None and grid.ratio > FINER:
+            ratio = grid.ratio
+            reference, grid, line = reduced(reference, grid, ratio, self.order)
+            if scaled:  # a larger pixel holds the light of all
+                reference = reference.with_(data=reference.data * ratio**2, variance=reference.variance * ratio**4)
+        out = on_grid(reference, grid, self.order, scaled, planes, line)
         check_overlap(out.overlap, self.min_overlap, reference.name)
         (h, w), psf = science.shape, reference.psf
         if psf is not None:
             middle = grid.rows(h // 2 - 1, h // 2 + 2)[:, :, w // 2 - 1 : w // 2 + 2]
             psf = turned(psf, middle)
-        return out.with_(wcs=science.wcs, psf=psf)
+        return out.with_(wcs=science.wcs, psf=psf, noise_density=density)
 
 
-def on_grid(image: Image, grid: PixelMap, order: int, scaled: bool, planes: Planes | None = None) -> Image:
+def on_grid(
+    image: Image,
+    grid: PixelMap,
+    order: int,
+    scaled: bool,
+    planes: Planes | None = None,
+    line: Tensor | None = None,
+) -> Image:
     """An image resampled by a map, by bands of rows so that the map is never whole in memory.
 
     ``overlap``, the share of the grid inside the image, and ``noise_autocorrelation`` are set; ``saturated`` is that of
@@ -81,6 +97,7 @@ def on_grid(image: Image, grid: PixelMap, order: int, scaled: bool, planes: Plan
         order: half the Lanczos taps per axis.
         scaled: multiply by the pixels' area.
         planes: data, variance and mask that another program resampled, to be scaled only.
+        line: autocorrelation of the image's noise along each axis, centred; None for white noise.
     """
     h, w = grid.shape
     data, variance, mask = torch.empty(h, w), torch.empty(h, w), torch.empty(h, w, dtype=torch.bool)
@@ -105,7 +122,11 @@ def on_grid(image: Image, grid: PixelMap, order: int, scaled: bool, planes: Plan
         data[rows], variance[rows], mask[rows] = value, noise, bad
     correlation = image.noise_autocorrelation
     if planes is None:
-        correlation = noise_autocorrelation(torch.cat(positions, 1), order).float()
+        places = torch.cat(positions, 1)
+        correlation = noise_autocorrelation(places, order, grid.steps, line).float()
+        if line is not None:
+            white, middle = noise_autocorrelation(places, order, grid.steps), len(correlation) // 2
+            variance *= correlation[middle, middle] / float(white[middle, middle])
     return image.with_(
         data=data.masked_fill_(mask, 0.0),
         variance=variance.masked_fill_(mask, level),

@@ -40,6 +40,17 @@ class PixelMap:
         out[1] += torch.arange(start, stop)[:, None]
         return out
 
+    @property
+    def steps(self) -> Tensor:
+        """Mean change (2, 2) of the source's x and y (rows) from a pixel to the next along x and along y."""
+        dx, dy = (torch.gradient(plane, spacing=float(self.step)) for plane in self.nodes)
+        return torch.stack([torch.stack([d[1].mean(), d[0].mean()]) for d in (dx, dy)])
+
+    @property
+    def ratio(self) -> float:
+        """Pixels of the source along one of the target, the mean of both axes."""
+        return float(torch.linalg.det(self.steps).abs().sqrt())
+
     def area(self, start: int, stop: int) -> Tensor:
         """Source pixels that each target pixel of the band covers, (stop - start, W) float32: the map's Jacobian.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from astrid_ml.preprocessing.differencing.pixels.masks import spread
 _SHARE = 0.02  # a masked tap counts where its weight exceeds this
 _MOST_SHEAR = 0.2  # px per px of the other axis; beyond it two passes would alias
 _SAMPLE = 10_000  # pixels whose fractions stand for all
+_PHASES = 512  # fractions of a pixel between which products of weights are linear
 _REACH = 3  # px around a masked pixel where a Lanczos tap's weight may exceed _SHARE
 
 
@@ -115,20 +118,62 @@ def _resample_at_once(
     return out, var, bad
 
 
-def noise_autocorrelation(at: Tensor, order: int = 5) -> Tensor:
-    """Mean autocovariance (4 order - 1, 4 order - 1), centred, of unit white noise after resampling at ``at``."""
+def noise_autocorrelation(
+    at: Tensor, order: int = 5, steps: Tensor | None = None, line: Tensor | None = None
+) -> Tensor:
+    """Mean autocovariance (4 order - 1, 4 order - 1), centred, of unit noise after resampling at ``at``.
 
-    def lags(positions: Tensor) -> Tensor:
-        step = max(1, positions.numel() // _SAMPLE) | 1
-        sample = positions.flatten()[::step]
-        weights = lanczos_weights(sample - sample.floor(), order)
-        n = 2 * order
-        return torch.stack(
-            [
-                (weights[max(0, -d) : n - max(0, d)] * weights[max(0, d) : n - max(0, -d)]).sum(0)
-                for d in range(1 - n, n)
-            ]
-        )
+    Args:
+        at: (2, ...) positions x, y, px of the source.
+        order: half the Lanczos taps.
+        steps: (2, 2), change of x and y (rows) from a pixel of the grid to the next along x and y; None: one pixel.
+        line: autocovariance of the noise along each axis of the source, centred, odd; None for white noise.
+    """
+    steps = torch.eye(2) if steps is None else steps
+    lag = torch.arange(1 - 2 * order, 2 * order).double()
+    # source px; lags that differ by less than a hundredth are one, so that grids along the source's axes have few
+    moves = [(steps[i, 0].double() * lag[None, :] + steps[i, 1].double() * lag[:, None]) for i in (0, 1)]
+    unique = [torch.unique((move * 100).round() / 100, return_inverse=True) for move in moves]
+    step = max(1, at[0].numel() // _SAMPLE) | 1
+    phases = torch.arange(_PHASES + 1).double() / _PHASES
+    along = []
+    for i, (values, inverse) in enumerate(unique):
+        sample = at[i].flatten()[::step]
+        phase = (sample - sample.floor()) * _PHASES
+        low = phase.long().clamp(max=_PHASES - 1)
+        table = self_products(phases, values, order, line=line)
+        along.append((torch.lerp(table[:, low], table[:, low + 1], (phase - low).double()), inverse))
+    total = torch.zeros(moves[0].shape, dtype=torch.double)
+    for row in range(len(lag)):
+        x, y = (products[inverse[row]] for products, inverse in along)
+        total[row] = (x * y).mean(-1)
+    return total
 
-    y, x = lags(at[1]), lags(at[0])
-    return torch.einsum("in,jn->ij", y, x) / y.shape[1]
+
+def self_products(
+    fraction: Tensor, lags: Tensor, order: int, stretch: float = 1.0, line: Tensor | None = None
+) -> Tensor:
+    """Covariance (lags, positions) of unit noise resampled at positions along an axis and ``lags`` px further.
+
+    Args:
+        fraction: (n,) positions, px.
+        lags: px of the source.
+        order: half the Lanczos taps.
+        stretch: of the kernel.
+        line: autocovariance of the noise along the axis, centred, odd; None for white noise.
+    """
+    out, reach = torch.zeros(len(lags), len(fraction), dtype=torch.double), math.ceil(order * stretch)
+    line = torch.ones(1) if line is None else line
+    half = len(line) // 2
+    for i, lag in enumerate(lags.tolist()):
+        low, high = min(0, math.floor(lag)), max(0, math.floor(lag))
+        taps = torch.arange(1 - reach + low - half, reach + 2 + high + half)[:, None]
+        both = []
+        for place in (fraction.double(), fraction.double() + lag):
+            u = (place - taps) / stretch
+            weight = torch.sinc(u) * torch.sinc(u / order) * (u.abs() < order)
+            both.append(weight / weight.sum(0))
+        far = (taps - taps.T).abs()
+        memory = torch.where(far <= half, line[half + far.clamp(max=half)].double(), 0.0)
+        out[i] = (both[0] * (memory @ both[1])).sum(0)
+    return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import torch
 from torch import Tensor
@@ -14,10 +15,19 @@ _TILE = (64, 1024)  # px; a tile's temporaries stay in the processor's cache
 
 def lanczos_weights(fraction: Tensor, order: int = 5) -> Tensor:
     """Weights (2 order, ...) of the taps at 1 - order ... order around a position, of sum 1 (Duchon 1979)."""
-    taps = torch.arange(1 - order, order + 1, dtype=fraction.dtype).reshape(-1, *[1] * fraction.ndim)
-    u = fraction - taps
+    return stretched_weights(fraction, order)[1]
+
+
+def stretched_weights(fraction: Tensor, order: int, stretch: float = 1.0) -> tuple[int, Tensor]:
+    """Weights (t, ...) of the taps around a position, of a kernel ``stretch`` times as wide, sum 1; the first tap.
+
+    With a stretch it is a low-pass filter: of what varies within ``stretch`` px nothing is left.
+    """
+    reach = math.ceil(order * stretch)
+    taps = torch.arange(1 - reach, reach + 1, dtype=fraction.dtype).reshape(-1, *[1] * fraction.ndim)
+    u = (fraction - taps) / stretch
     weights = torch.sinc(u) * torch.sinc(u / order) * (u.abs() < order)
-    return weights / weights.sum(0)
+    return 1 - reach, weights / weights.sum(0)
 
 
 @functools.lru_cache(maxsize=4)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from astrid_ml.errors import UserError
 from astrid_ml.types import Array, Floats32, Mask
 
+_PARTS = 1024  # of one island
 _FEW = 200_000  # pixels above the threshold at once; sep touches all of the memory that it is given for them
 
 
@@ -30,12 +31,17 @@ def segmented(
     """
     import sep
 
-    last = max(1_000_000, data.size // 2)
-    for size in (_FEW, last):
+    last, parts = max(1_000_000, data.size // 2), _PARTS
+    size = _FEW
+    while True:
         sep.set_extract_pixstack(size)
+        sep.set_sub_object_limit(parts)
         try:
             table, segments = sep.extract(data, threshold, err=noise, mask=mask, segmentation_map=True, **options)
         except Exception as error:
+            if "deblending overflow" in str(error) and parts < data.size:
+                parts *= 8  # stars without a gap between them are one island of thousands
+                continue
             if "pixel buffer" not in str(error):
                 raise
             if size == last:
@@ -43,6 +49,6 @@ def segmented(
                 got = f"{share:.0%} of the pixels above {threshold:g} sigma ({threshold * noise:.4g} image units)"
                 fix = "subtract the sky (preprocessing/background=sep), or give the image's true noise"
                 raise UserError("an image without its sky", got, fix) from error
+            size = last
         else:
-            break
-    return table, segments
+            return table, segments

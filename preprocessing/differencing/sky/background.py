@@ -15,6 +15,9 @@ from astrid_ml.preprocessing.differencing.pixels.masks import spread
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.types import Count, Floats32, InUnits, Mask
 
+_LEVELS = (2.5, 5.0, 10.0, 20.0)  # sigma at half resolution; the first covers as much as 2 sigma of single pixels would
+_COVERED, _BOXES = 0.45, 0.6  # of a box's pixels; of the boxes, that must have more sky than that
+
 
 @dataclass(frozen=True)
 class SubtractBackground:
@@ -68,7 +71,7 @@ class KeepBackground:
 
 
 def without_sources(data: Floats32, mask: Mask, box: int, size: int) -> Mask:
-    """The mask with the pixels of sources added, grown by 6 px; the mask itself where hardly a pixel would be left.
+    """The mask with the pixels of sources added, grown by 6 px; in a crowd those of the brighter ones, or of none.
 
     They are sought in a frame of half the resolution, in which they stand out as well as in the whole.
 
@@ -88,13 +91,26 @@ def without_sources(data: Floats32, mask: Mask, box: int, size: int) -> Mask:
     half -= sky.back(dtype=np.float32)
     rms = float(sky.globalrms) or 1.0
     half[bad] = 0.0
-    # 2.5 sigma here cover as much as 2 sigma of single pixels would
-    grown = spread(_islands(torch.from_numpy(half), 2.5 * rms), 3).numpy()
+    for level in _LEVELS:
+        grown = spread(_islands(torch.from_numpy(half), level * rms), 3).numpy()
+        if _enough(grown | bad, box):
+            break
+    else:
+        return mask
     covered = mask.copy()
     for i in (0, 1):
         for j in (0, 1):
             covered[i:h:2, j:w:2] |= grown
-    return covered if covered.mean() < 0.8 else mask
+    return covered
+
+
+def _enough(covered: Mask, box: int) -> bool:
+    """Whether most boxes have more sky than sources: of the others no sky is told."""
+    h, w = covered.shape
+    rows, columns = np.arange(0, h, box), np.arange(0, w, box)
+    sums = np.add.reduceat(np.add.reduceat(covered, rows, axis=0, dtype=np.int64), columns, axis=1)
+    sizes = np.diff(np.append(rows, h))[:, None] * np.diff(np.append(columns, w))[None, :]
+    return float(np.mean(sums < _COVERED * sizes)) >= _BOXES
 
 
 def _islands(image: Tensor, threshold: float) -> Tensor:

@@ -10,31 +10,48 @@ from astrid_ml.preprocessing.differencing.pixels.typical import typical
 
 _TILE = 250  # px; with the default reach a tile is transformed at 256 px
 _MOST = 1 << 20  # pixels; a correlation from so many is known to 0.001
+_FAR = 8.0  # sigma; no noise of the sky lies so far off, be it of few photons: cosmic rays and hot pixels do
+_CLIPS = 4
 
 
-def autocovariance(image: Tensor, blank: Tensor, reach: int = 6, variance: Tensor | None = None) -> Tensor:
+def autocovariance(
+    image: Tensor, blank: Tensor, reach: int = 6, variance: Tensor | None = None, tapered: bool = True
+) -> Tensor:
     """Autocovariance (2 reach - 1, 2 reach - 1) of (H, W) over ``blank`` pixels, centred, in units squared.
 
-    Each lag is the mean product of the pairs of blank pixels within tiles; of a large frame, tiles of a million
-    pixels in all are looked at, spread evenly over it. A triangular taper ends it at ``reach`` px, for a cut-off
-    estimate has a spectrum with negative parts.
+    Each lag is the mean product of the pairs of blank pixels within tiles, without those that eight sigma of all do not
+    hold: one pixel of 300 sigma would be a tenth of the noise of a frame of 900 px. Of a large frame, tiles of a
+    million pixels in all are looked at, spread evenly over it. A triangular taper ends it at ``reach`` px, for a
+    cut-off estimate has a spectrum with negative parts.
 
     Args:
         image: (H, W).
         blank: (H, W) bool, True on blank sky.
         reach: px.
         variance: (H, W) by whose root the image is divided first, where the noise varies.
+        tapered: with the taper; without it the lags are unbiased.
     """
     stack, good = _tiles(image, blank), _tiles(blank, blank)
     if variance is not None:
         stack = stack / _tiles(variance, blank).sqrt().clamp_min(1e-20)
     stack = torch.where(good, stack - typical(stack, good), 0.0)
+    for _ in range(_CLIPS):
+        far = stack.abs() > _FAR * float(stack.square().sum() / good.sum().clamp_min(1)) ** 0.5
+        if not bool(far.any()):
+            break
+        good &= ~far
+        stack = stack.masked_fill_(far, 0.0)
+    # the median of counts of few photons is not their mean: what is taken away last is the mean
+    mean = stack.sum(dtype=torch.double) / good.sum().clamp_min(1)
+    stack = torch.where(good, stack - mean.float(), 0.0)
     shape = padded_shape((stack.shape[-2], stack.shape[-1]), reach)
     sums, pairs = (_correlated(t, shape) for t in (stack, good.float()))
     lags = (sums / pairs.clamp_min(1.0)).roll((reach - 1, reach - 1), (0, 1))[: 2 * reach - 1, : 2 * reach - 1]
     taper = 1 - torch.arange(1 - reach, reach).abs().double() / reach
-    tapered: Tensor = lags * taper[:, None] * taper[None, :]
-    return tapered.float()
+    if not tapered:
+        return lags.float()
+    out: Tensor = lags * taper[:, None] * taper[None, :]
+    return out.float()
 
 
 def _tiles(plane: Tensor, blank: Tensor) -> Tensor:

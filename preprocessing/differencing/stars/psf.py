@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import (
     taken,
     windows,
 )
+from astrid_ml.preprocessing.differencing.stars.psf_field import psf_grid
 from astrid_ml.preprocessing.differencing.stars.select import Sources
 from astrid_ml.preprocessing.differencing.stars.widths import FWHM
 from astrid_ml.types import Count, Mask, Positive
@@ -36,6 +38,7 @@ _SETTLED = 0.03  # of the peak: a round that changes the PSF by less is followed
 _MOFFAT_ERROR, _UNSURE, _GALAXIES, _ONE_STAR, _NO_STAR = 0.03, 0.1, 0.3, 0.1, 0.5
 _CROWD = 8  # stars that are few no longer
 _LEAST = 3  # stars that can be stacked
+_OFF = 0.02  # px; a given PSF whose centre is farther off is moved
 _FLATNESS = 0.03  # share of the model that a clipped pixel may differ by on top of its noise
 
 
@@ -80,6 +83,7 @@ class EmpiricalPsf:
             width, and said.
         rounds: of subtracting neighbours, fitting positions and stacking; fewer where the PSF no longer changes.
         most: stars that are stacked, the brightest: more do not bring it nearer to the truth.
+        varies: let it vary over the field, with one tile, where stars that were held out ask for it.
     """
 
     radius: Positive = 4.5
@@ -87,6 +91,7 @@ class EmpiricalPsf:
     min_stars: Count = 8
     rounds: Count = 3
     most: Count = 150
+    varies: bool = True
 
     def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
         """The PSF, on a grid of tiles where ``tiles`` > 1."""
@@ -99,7 +104,8 @@ class EmpiricalPsf:
             error = float(np.hypot(whole.width_error, _MOFFAT_ERROR))
             return PsfEstimate(psf, fwhm_of(psf), len(stars), "moffat", (said, *whole.warnings), whole.positions, error)
         if self.tiles == 1:
-            return whole
+            grid_ = None if not self.varies else psf_grid(without(image, sources, whole), whole.psf, whole.positions)
+            return whole if grid_ is None else replace(whole, psf=grid_)
         grid, warnings = [], list(whole.warnings)
         for ty in range(self.tiles):
             for tx in range(self.tiles):
@@ -140,6 +146,20 @@ def _width_error(image: Image, stars: pd.DataFrame) -> tuple[float, tuple[str, .
     said = f"the stars of {image.name or 'the image'} are no crowd of one width: galaxies may be among them, "
     said += "or the PSF varies (preprocessing.psf.tiles); see flux_sys"
     return max(2 * spread, _UNSURE if len(stars) >= _CROWD else _GALAXIES), (said,)
+
+
+def without(image: Image, sources: Sources, psf: PsfEstimate) -> Image:
+    """The image without the sources that reach into the stamps of the PSF's stars."""
+    stars = pd.DataFrame(psf.positions.double().numpy(), columns=["x", "y"])
+    size = psf.psf.shape[-1]
+    far = cKDTree(stars.to_numpy()).query(sources.table[["x", "y"]].to_numpy())[0] > 1.5
+    others = pd.DataFrame(sources.table[far])
+    left = image.data.clone()
+    for x, y in zip(*(torch.split(o, _AT_ONCE) for o in _others(others, stars, size)), strict=True):
+        stamps = shifted(psf.psf, *fractions(x, y))
+        flux = fit_fluxes(image.data, image.variance, image.mask, stamps, x, y).nan_to_num(0.0).clamp_min(0)
+        deposit(left, stamps.mul_(-flux[:, None, None]), x, y)
+    return image.with_(data=left)
 
 
 def _others(table: pd.DataFrame, stars: pd.DataFrame, size: int) -> tuple[Tensor, Tensor]:
@@ -214,17 +234,21 @@ def _blurred(stamp: Tensor, sigma: float) -> Tensor:
 
 def centred(psf: Tensor) -> Tensor:
     """A (k, k) stamp moved so that its core's Gaussian-weighted centroid is the central pixel's centre."""
+    for _ in range(3):
+        dx, dy = off_centre(psf)
+        psf = shifted(psf, -dx[None], -dy[None])[0]
+    return psf / psf.sum()
+
+
+def off_centre(psf: Tensor) -> tuple[Tensor, Tensor]:
+    """How far (x, y, px) the Gaussian-weighted centroid of a stamp's core lies from its central pixel's centre."""
     k = psf.shape[-1]
     t = (torch.arange(k) - k // 2).float()
     sigma = max(fwhm_of(psf), 1.5) / 2.355
-    window = torch.exp(-(t[:, None] ** 2 + t[None, :] ** 2) / (2 * sigma**2))
-    for _ in range(3):
-        weighted = psf * window
-        total = weighted.sum()
-        dx, dy = (weighted.sum(0) * t).sum() / total, (weighted.sum(1) * t).sum() / total
-        # the window halves the centroid's response for a profile of the window's own width
-        psf = shifted(psf, -2 * dx[None], -2 * dy[None])[0]
-    return psf / psf.sum()
+    weighted = psf * torch.exp(-(t[:, None] ** 2 + t[None, :] ** 2) / (2 * sigma**2))
+    # the window halves the centroid's response for a profile of the window's own width
+    total = weighted.sum() / 2
+    return (weighted.sum(0) * t).sum() / total, (weighted.sum(1) * t).sum() / total
 
 
 def stamp_size(fwhm: float, radius: float, shape: tuple[int, int]) -> int:
@@ -268,7 +292,7 @@ class AnalyticPsf:
 
     def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
         """The fitted PSF."""
-        stack = EmpiricalPsf(self.radius, min_stars=self.min_stars)(image, sources, stars)
+        stack = EmpiricalPsf(self.radius, min_stars=self.min_stars, varies=False)(image, sources, stars)
         if stack.source == "fallback":
             return stack
         psf, _ = fit_profile(self.model, stack.psf)
@@ -277,7 +301,11 @@ class AnalyticPsf:
 
 @dataclass(frozen=True)
 class GivenPsf:
-    """The PSF that came with the image (``science.psf=FILE``, a PSF extension, or one set by a program)."""
+    """The PSF that came with the image (``science.psf=FILE``, a PSF extension, or one set by a program).
+
+    Where it is off its centre by more than 0.02 px it is moved there: by two PSFs of different centres a star would be
+    in two places.
+    """
 
     def __call__(self, image: Image, sources: Sources, stars: pd.DataFrame) -> PsfEstimate:
         """The image's PSF.
@@ -289,8 +317,9 @@ class GivenPsf:
             fix = "give science.psf=FILE and reference.psf=FILE, or choose preprocessing/psf=empirical"
             raise UserError("a PSF with each image", f"none with {image.name}", fix)
         at = torch.from_numpy(stars[["x", "y"]].to_numpy(copy=True)) if len(stars) else torch.zeros(0, 2)
-        flat: Any = image.psf if image.psf.ndim == 2 else image.psf.mean((0, 1))
-        return PsfEstimate(image.psf, fwhm_of(flat), len(stars), "given", (), at)
+        given = image.psf.reshape(-1, *image.psf.shape[-2:])
+        psf = torch.stack([p if math.hypot(*map(float, off_centre(p))) <= _OFF else centred(p) for p in given])
+        return PsfEstimate(psf.view(image.psf.shape), fwhm_of(psf.mean(0)), len(stars), "given", (), at)
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,15 @@ def spans(length: int, size: int, margin: int) -> Iterator[tuple[int, int, int, 
 
 
 def psf_at(psf: Tensor, y: float, x: float) -> Tensor:
-    """PSF at a relative position (0 ... 1) of the frame: the one of (k, k), or bilinear in a grid (t, t, k, k)."""
+    """PSF at a relative position (0 ... 1) of the frame: the one of (k, k), or bilinear in a grid (t, t, k, k).
+
+    The grid's PSFs are those of the middles of tiles; in the outer halves of the outer tiles the line goes on.
+    """
     if psf.ndim == 2:
         return psf
     (ty, tx), (v, u) = psf.shape[:2], (y * psf.shape[0] - 0.5, x * psf.shape[1] - 0.5)
-    v, u = min(max(v, 0.0), ty - 1.0), min(max(u, 0.0), tx - 1.0)
-    i, j = min(int(v), max(ty - 2, 0)), min(int(u), max(tx - 2, 0))
+    v, u = (min(max(p, -0.5), t - 0.5) if t > 1 else 0.0 for p, t in ((v, ty), (u, tx)))
+    i, j = (min(max(int(p), 0), max(t - 2, 0)) for p, t in ((v, ty), (u, tx)))
     i1, j1, a, b = min(i + 1, ty - 1), min(j + 1, tx - 1), v - i, u - j
     return (1 - a) * ((1 - b) * psf[i, j] + b * psf[i, j1]) + a * ((1 - b) * psf[i1, j] + b * psf[i1, j1])
 
@@ -50,8 +53,10 @@ class Tiles:
         """Subtract a pair whose PSFs are (k, k) or (t, t, k, k)."""
         h, w = pair.science.shape
         grid = max((p.shape[0] for p in pair.psfs if p.ndim == 4), default=1)
-        size = min(self.size, math.ceil(max(h, w) / grid)) if grid > 1 else self.size
-        if grid == 1 and max(h, w) <= 1.5 * size:
+        size = self.size
+        if grid > 1:
+            return self._blended(subtract, pair, grid)
+        if max(h, w) <= 1.5 * size:
             return subtract(pair)
         margin = int(self.margin * pair.psfs[0].shape[-1])
         planes = {name: torch.empty(h, w) for name in ("diff", "significance", "variance", "flux_error")}
@@ -67,6 +72,45 @@ class Tiles:
                 psfs.append(part.psf)
                 quality.update(part.quality)
         return SubtractionResult(psf=torch.stack(psfs).mean(0), mask=mask, quality=quality, **planes)
+
+    def _blended(self, subtract: Subtract, pair: SubtractionInput, grid: int) -> SubtractionResult:
+        """Differences with the PSFs at the corners of tiles, each pixel from the four around it, by its distance.
+
+        Where a PSF changes evenly from corner to corner, what is left at a star is of second order in the change.
+        """
+        h, w = pair.science.shape
+        margin = int(self.margin * pair.psfs[0].shape[-1])
+        nodes = [max(grid, math.ceil(n / self.size)) for n in (h, w)]
+        planes = {name: torch.zeros(h, w) for name in ("diff", "flux", "variance", "flux_error")}
+        mask, psfs, quality = torch.zeros(h, w, dtype=torch.bool), [], dict[str, float]()
+        for rows, along_y, y in _hats(h, nodes[0]):
+            for columns, along_x, x in _hats(w, nodes[1]):
+                ya, xa = max(rows.start - margin, 0), max(columns.start - margin, 0)
+                yb, xb = min(rows.stop + margin, h), min(columns.stop + margin, w)
+                part = subtract(crop(pair, (ya, yb), (xa, xb), (y / (h - 1), x / (w - 1))))
+                inner = (slice(rows.start - ya, rows.stop - ya), slice(columns.start - xa, columns.stop - xa))
+                weight = along_y[:, None] * along_x[None, :]
+                flux = part.significance * part.flux_error
+                for name, plane in planes.items():
+                    plane[rows, columns] += weight * (flux if name == "flux" else getattr(part, name))[inner]
+                mask[rows, columns] |= part.mask[inner]
+                psfs.append(part.psf)
+                quality.update(part.quality)
+        significance = planes.pop("flux") / planes["flux_error"]
+        psf = torch.stack(psfs).mean(0)
+        return SubtractionResult(significance=significance, psf=psf, mask=mask, quality=quality, **planes)
+
+
+def _hats(length: int, tiles: int) -> Iterator[tuple[slice, Tensor, float]]:
+    """Parts of an axis around each corner of its tiles, their weights, which add up to 1, and where the corner is."""
+    at = [i * (length - 1) / tiles for i in range(tiles + 1)]
+    t = torch.arange(length)
+    for i, corner in enumerate(at):
+        weight = (1 - (t - corner).abs() * tiles / (length - 1)).clamp_min(0)
+        low = math.ceil(at[i - 1]) if i else 0
+        high = math.floor(at[i + 1]) if i < tiles else length - 1
+        part = slice(low, high + 1)
+        yield part, weight[part], corner
 
 
 def crop(

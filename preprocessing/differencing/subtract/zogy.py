@@ -7,6 +7,7 @@ the noise's power spectrum. It generalises sigma^2 of the paper to resampled and
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -146,6 +147,16 @@ def proper_difference(
     n, r = torch.fft.rfft2(science, s=shape), torch.fft.rfft2(reference, s=shape)
     difference: Tensor = torch.fft.irfft2(f.difference(n, r), s=shape)
     return difference
+
+
+def best_error(
+    psfs: tuple[Tensor, Tensor], noises: tuple[Tensor | float, Tensor | float], flux_ratio: float = 1.0
+) -> float:
+    """Least error of a point source's flux, in science flux units, that two images allow: that of S (eq. 17)."""
+    size = max(psfs[0].shape[-1], psfs[1].shape[-1])
+    box = padded_shape((2 * size, 2 * size), size)
+    f = _pair_filters(psfs, noises, 1.0 / flux_ratio, box)
+    return 1 / math.sqrt(float(stamp_of(f.k_n * f.p_n, box, 1)[0, 0]))
 
 
 def zogy(

@@ -15,12 +15,13 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
 from astrid_ml.files import discard, write_json
+from astrid_ml.fingerprint import relative
 from astrid_ml.found import found
 from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
 from astrid_ml.pipeline.shards import share_of
 from astrid_ml.preprocessing.lightcurves.curves.exchange import MEANING, ExchangeWriter, read_epochs
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
-from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
 from astrid_ml.reasons import in_words
 from astrid_ml.temporaries import forget_orphans
@@ -60,7 +61,8 @@ class ConvertCommand:
         absent = [found(place) for place in places if not place.exists()]
         if absent:
             raise UserError("input=FILE or FOLDER that exists", ", ".join(absent[:3]), "check the path")
-        sources = find_sources(places)
+        found_curves = find_curves(places)
+        sources = found_curves.sources
         output = Path(self.output_dir)
         folder = output / "objects"
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,10 +80,11 @@ class ConvertCommand:
             return {**said_of_share(output, share), "output_dir": self.output_dir}
         parts = [part_of(folder, number) for number in range(len(sources))]
         _clear(folder, [part for part, result in zip(parts, results, strict=True) if isinstance(result, dict)])
-        report = summarise(sources, results)
-        report["in_several_sources"] = repeated(
-            [(source.path.name, part) for source, part in zip(sources, parts, strict=True)]
-        )
+        names = [relative(source.path, places) for source in sources]
+        report = summarise(sources, names, results)
+        unread = {relative(path, places): why for path, why in found_curves.unread.items()}
+        report |= {"unread": len(unread), "unread_files": [{"source": s, "reason": r} for s, r in unread.items()]}
+        report["in_several_sources"] = repeated(list(zip(names, parts, strict=True)))
         if not report["objects"]:
             lost = [entry["reason"] for entry in (*report["drops"], *report["failed_sources"])]
             for made in (folder, output / PARTS):
@@ -94,13 +97,13 @@ class ConvertCommand:
         if self.zero_point is not None and not report["counts"].get(BY_GIVEN):
             report["zero_point_unused"] = "each file tells its own zero point, or has magnitudes"
         write_json(output / "report.json", report)
-        named = ("drops", "repairs", "failed_sources", "in_several_sources", "photflag_bits")
+        named = ("drops", "repairs", "failed_sources", "in_several_sources", "photflag_bits", "unread_files")
         summary = {name: value for name, value in report.items() if name not in named}
         return summary | {"in_several_sources": len(report["in_several_sources"]), "output_dir": self.output_dir}
 
     def _part(self, number: int, source: CurveSource, folder: Path) -> Part:
         job = ConvertJob(source, part_of(folder, number), self.wavelengths, self.row_group, self.zero_point)
-        return Part(str(source.path.absolute()), job, source.inputs, decides=[number, list(source.missing)])
+        return Part(str(source.path.absolute()), job, source.inputs, decides=[number, list(source.lacks)])
 
 
 def part_of(folder: Path, number: int) -> Path:
@@ -142,6 +145,8 @@ class ConvertJob:
 
 def convert_one(job: ConvertJob) -> tuple[dict[str, Any], list[Path]]:
     """Read a source and write its part; returns objects, epochs and the account, and the file if there is one."""
+    if job.source.damage:
+        raise UserError("a whole file", f"{found(job.source.path)}: {job.source.damage}", "fetch it again")
     if job.source.missing:
         raise UserError(
             f"{', '.join(job.source.missing)} beside {job.source.path.name}", "none", "fetch the whole pair"
@@ -157,17 +162,23 @@ def convert_one(job: ConvertJob) -> tuple[dict[str, Any], list[Path]]:
     return result, [job.target] if writer.objects else []
 
 
-def summarise(sources: Sequence[CurveSource], results: Sequence[Any]) -> dict[str, Any]:
-    """The content of ``report.json``."""
+def summarise(sources: Sequence[CurveSource], names: Sequence[str], results: Sequence[Any]) -> dict[str, Any]:
+    """The content of ``report.json``.
+
+    Args:
+        sources: that were read.
+        names: of them, below the raw folder.
+        results: of each.
+    """
     total, objects, epochs = Account(), 0, 0
     bits: dict[str, dict[str, int]] = {}
     failed = []
-    for source, result in zip(sources, results, strict=True):
+    for source, name, result in zip(sources, names, results, strict=True):
         if isinstance(result, BaseException):
             failed.append({"source": str(source.path), "reason": in_short(result)})
             continue
         objects, epochs = objects + result["objects"], epochs + result["epochs"]
-        name, account = source.path.name, Account(**result["account"])
+        account = Account(**result["account"])
         if account.bits:
             bits[name] = account.bits
         account.dropped = [{**drop, "source": name} for drop in account.dropped]

@@ -19,6 +19,7 @@ import numpy as np
 
 from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import DamagedFitsError, Header, data_size, fill, padded, read_header
+from astrid_ml.readable import in_words
 from astrid_ml.types import Array
 
 _FORM = re.compile(r"^(\d*)([A-Z])")
@@ -100,8 +101,14 @@ def first_table(stream: BinaryIO) -> Table:
     while header.get("XTENSION") != "BINTABLE":
         skip(stream, padded(data_size(header)))
         header = read_header(stream)
-    layout, scales = table_layout(header)
-    return Table({**primary, **header}, layout, int(header["NAXIS2"]), scales, stream)
+    try:
+        layout, scales = table_layout(header)
+        rows = int(header["NAXIS2"])
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, DamagedFitsError):
+            raise
+        raise DamagedFitsError(f"a header of a table in which {in_words(error)}") from error
+    return Table({**primary, **header}, layout, rows, scales, stream)
 
 
 def table_layout(header: Header) -> tuple[np.dtype[Any], dict[str, tuple[float, float]]]:

@@ -27,8 +27,10 @@ from astrid_ml.preprocessing.lightcurves.readers.row_blocks import (
 )
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
+from astrid_ml.printable import printable
 from astrid_ml.types import Floats
 
+TABLES = (".csv", ".csv.gz", ".parquet")
 DETECTED = 4096
 # An upper limit of S/N 5 is flux 0 with an error of a fifth of it.
 LIMIT_SIGMA = 5.0
@@ -56,9 +58,9 @@ def _of_snana_rows(rows: pd.DataFrame, account: Account, wavelengths: Mapping[st
     epochs = pd.DataFrame(
         {
             "object_id": rows["SNID"].astype(str),
-            "mjd": rows["MJD"],
-            "flux": rows["FLUXCAL"],
-            "flux_err": rows["FLUXCALERR"],
+            "mjd": numbers_of(rows, "MJD"),
+            "flux": numbers_of(rows, "FLUXCAL"),
+            "flux_err": numbers_of(rows, "FLUXCALERR"),
             "phot_flag": rows.get("PHOTFLAG", 0),
             "band": rows["BAND"].astype(str).map(short_name),
         }
@@ -79,7 +81,7 @@ def read_plasticc(
     about = plasticc_objects(read_any(metadata)) if metadata is not None else None
     seen: set[str] = set()
     for rows in whole_objects(row_blocks(path), "object_id"):
-        epochs = plasticc_epochs(rows)
+        epochs = plasticc_epochs(rows, account)
         names = epochs["object_id"].unique()
         again = [name for name in names if name in seen]
         account.drop(again, "its rows do not stand together in the file; the first are kept")
@@ -90,20 +92,45 @@ def read_plasticc(
         yield assemble(objects.assign(survey="PLASTICC", flux_kind="difference"), epochs, account, wavelengths)
 
 
-def plasticc_epochs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Epochs with the project's names."""
+def plasticc_epochs(rows: pd.DataFrame, account: Account) -> pd.DataFrame:
+    """Epochs with the project's names. Without a column of detections no epoch has the flag, and they are counted."""
     band = rows["passband"].map(PLASTICC) if "passband" in rows else rows["filter"].astype(str).map(short_name)
-    detected = rows["detected"] if "detected" in rows else rows["detected_bool"]
+    detected = next((rows[name] for name in ("detected", "detected_bool") if name in rows), None)
+    if detected is None:
+        account.counts["rows_without_flag_of_detection"] += len(rows)
+        detected = pd.Series(False, index=rows.index)
     return pd.DataFrame(
         {
             "object_id": rows["object_id"].astype(str),
-            "mjd": rows["mjd"],
-            "flux": rows["flux"],
-            "flux_err": rows["flux_err"] if "flux_err" in rows else rows["flux_error"],
+            "mjd": numbers_of(rows, "mjd"),
+            "flux": numbers_of(rows, "flux"),
+            "flux_err": numbers_of(rows, "flux_err", "flux_error"),
             "phot_flag": np.where(detected.to_numpy(dtype=bool), DETECTED, 0),
             "band": band,
         }
     )
+
+
+def numbers_of(rows: pd.DataFrame, *names: str) -> pd.Series:
+    """A column of numbers, by the first of its names that is there.
+
+    Args:
+        rows: of a table.
+        names: that it may have.
+
+    Raises:
+        UserError: it is not there, or a value is no number; says in which row of the file.
+    """
+    name = next((name for name in names if name in rows), None)
+    if name is None:
+        raise UserError(f"the column {' or '.join(names)}", "a table without it", "add it")
+    values = pd.to_numeric(rows[name], errors="coerce")
+    wrong = (values.isna() & rows[name].notna()).to_numpy()
+    if wrong.any():
+        place = int(np.flatnonzero(wrong)[0])
+        got = f"{printable(str(rows[name].iloc[place]))[:40]} in row {rows.index[place] + 1}"
+        raise UserError(f"numbers in the column {name}", got, "mend that row, or take it out")
+    return values
 
 
 def plasticc_objects(meta: pd.DataFrame) -> pd.DataFrame:
@@ -244,14 +271,14 @@ class ZtfReader:
         yield read_ztf(source.path, beside.get("limits"), beside.get("labels"), account, wavelengths)
 
 
-def columns_if_table(path: Path) -> set[str]:
+def columns_if_table(path: Path) -> frozenset[str]:
     """Names of the columns of a CSV or parquet table; none for anything else, damaged files too."""
-    if not path.name.endswith((".csv", ".csv.gz", ".parquet")):
-        return set()
+    if not path.name.endswith(TABLES):
+        return frozenset()
     try:
         return columns_of(path)
     except (OSError, ValueError):
-        return set()
+        return frozenset()
 
 
 def plasticc_companions(path: Path) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
+from astrid_ml.readable import in_words
+from astrid_ml.tars import ArchiveTooLargeError, Member, refuse_too_large
 from astrid_ml.types import Floats
 
 DETECTED = 4096
@@ -36,6 +39,7 @@ FAINTEST, WORST = 90.0, 9.0
 _COLUMNS = ("time", "band")
 
 
+DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ArchiveTooLargeError)
 LOOKED_AT = 20  # CSV files of an archive that are looked at before it is taken for something else
 
 
@@ -94,15 +98,32 @@ def catalogue_beside(path: Path) -> Path | None:
 def is_curve_archive(path: Path) -> bool:
     """Whether one of a tar archive's first CSV files holds a light curve: a table of objects may stand before them."""
     try:
-        with tarfile.open(path, "r:*") as archive:
-            files = (member for member in archive if member.isfile() and member.name.endswith(".csv"))
-            for member in islice(files, LOOKED_AT):
+        with opened(path) as archive:
+            for member in islice(tables_in(archive, path), LOOKED_AT):
                 stream = archive.extractfile(member)
                 if stream is not None and has_columns(stream.readline(500)):
                     return True
-    except (tarfile.TarError, OSError, EOFError):
+    except DAMAGE:
         return False
     return False
+
+
+def opened(path: Path) -> tarfile.TarFile:
+    """An archive that can be read member by member, in any order."""
+    return tarfile.open(path, "r:*", tarinfo=Member)
+
+
+def tables_in(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+    """The CSV files of an archive.
+
+    Raises:
+        ReadError, ArchiveTooLargeError: a member that ends beyond it, or that a bomb holds.
+    """
+    compressed = not isinstance(archive.fileobj, io.BufferedReader)
+    for member in archive:
+        refuse_too_large(member, path, compressed)
+        if member.isfile() and member.name.endswith(".csv"):
+            yield member
 
 
 def read_archive(
@@ -111,14 +132,14 @@ def read_archive(
     """Tables of a tar archive, one for each folder of light curves."""
     files: dict[PurePosixPath, dict[str, bytes]] = defaultdict(dict)
     try:
-        with tarfile.open(path, "r:*") as archive:
-            for member in archive:
-                stream = archive.extractfile(member) if member.isfile() and member.name.endswith(".csv") else None
+        with opened(path) as archive:
+            for member in tables_in(archive, path):
+                stream = archive.extractfile(member)
                 if stream is not None:
                     place = PurePosixPath(member.name)
                     files[place.parent][place.name] = stream.read()
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise UserError(f"{path.name} to be a whole archive", f"{error}", "fetch it again") from error
+    except DAMAGE as error:
+        raise UserError(f"{path.name} to be a whole archive", in_words(error), "fetch it again") from error
     for folder in sorted(files):
         curves = {name: content for name, content in sorted(files[folder].items()) if has_columns(content[:500])}
         tables = {name: content for near in (folder.parent, folder) for name, content in files.get(near, {}).items()}

@@ -28,6 +28,7 @@ from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.gathered import Gathered
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.surveys.registry import survey_named
+from astrid_ml.readable import in_words
 from astrid_ml.types import Floats
 
 BLOCK = 2000  # alerts that are held as they come
@@ -136,7 +137,7 @@ def read_alerts(
                 own.add(scaled, about.assign(survey=dialect.survey or None))
                 given |= dialect.zero_point is None
         except (pa.ArrowException, OSError, EOFError, ValueError) as error:
-            account.drop(path.name, f"the file is cut off or damaged: {type(error).__name__}")
+            account.drop(path.name, f"the file is cut off or damaged: {in_words(error)}")
             account.read += 1
             continue
         gathered.merge(own)

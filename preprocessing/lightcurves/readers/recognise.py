@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import pyarrow as pa
+
 from astrid_ml.errors import UserError
+from astrid_ml.executors.within import TooSlowError, within_time
 from astrid_ml.found import none_in
 from astrid_ml.preprocessing.lightcurves import readers as folder
+from astrid_ml.preprocessing.lightcurves.readers.long_tables import TABLES
+from astrid_ml.preprocessing.lightcurves.readers.row_blocks import columns_of
+from astrid_ml.preprocessing.lightcurves.readers.snana_text import SUFFIXES
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource
+from astrid_ml.printable import printable
+from astrid_ml.readable import in_words
 from astrid_ml.walk import walk
 
 GROUP_SIZE = 2000
+LONGEST_LOOK = 60.0  # seconds
+_FITS = (".fits", ".fits.gz", ".FITS", ".FITS.gz", ".fit", ".FIT")
+READABLE = (*TABLES, *SUFFIXES, *_FITS, ".avro", ".tar", ".tar.gz", ".tgz")
+OWN_TRUTH = "truth.parquet"  # of astrid simulate: beside its curves, never an input
+NOBODYS = "no reader of light curves knows what is in it"
 
 
 @cache
@@ -32,24 +45,70 @@ def known() -> str:
     return "give " + "; ".join(reader.known_as for reader in all_readers())
 
 
-def find_sources(raw: Sequence[Path]) -> list[CurveSource]:
-    """All sources in files and folders, by path.
+@dataclass(frozen=True)
+class FoundCurves:
+    """What files and folders hold.
+
+    Args:
+        sources: with curves, by path; damaged files of a readable kind too.
+        unread: files of a readable kind that nobody reads, each with the reason.
+    """
+
+    sources: list[CurveSource]
+    unread: Mapping[Path, str]
+
+
+def find_curves(raw: Sequence[Path]) -> FoundCurves:
+    """All sources in files and folders, and the files that were passed over.
 
     Raises:
         UserError: no reader recognises a named file, or nothing was found at all.
     """
-    found: list[CurveSource] = []
+    sound: list[CurveSource] = []
+    damaged: dict[Path, str] = {}
+    unread: dict[Path, str] = {}
     for place in raw:
         named = place.is_file()
         for path in walk(place):
-            source = recognise(path)
+            source, damage = looked_at(path)
             if source is not None:
-                found.append(source)
+                sound.append(source)
+            elif damage:
+                damaged[path] = damage
             elif named:
                 raise UserError("a light-curve file", f"{none_in(path)}, and no reader knows its columns", known())
-    if not found:
-        raise UserError("light-curve files", none_in(raw), known())
-    return grouped(found)
+            elif path.name.endswith(READABLE) and not path.name.startswith((".", OWN_TRUTH)):
+                unread[path] = NOBODYS
+    if not sound:
+        got = [f"{path.name}: {damage}" for path, damage in list(damaged.items())[:3]]
+        raise UserError("light-curve files", "; ".join([none_in(raw), *got]), known())
+    used = {path for source in sound for path in source.inputs}
+    lost = [CurveSource(sound[0].reader, path, {}, damage=why) for path, why in damaged.items() if path not in used]
+    unread = {path: why for path, why in unread.items() if path not in used}
+    return FoundCurves([*grouped(sound), *lost], unread)
+
+
+def looked_at(path: Path) -> tuple[CurveSource | None, str]:
+    """The source that a file is, if any; else why a file of a readable kind cannot be read, if it cannot."""
+    try:
+        with within_time(LONGEST_LOOK):
+            source = recognise(path)
+            return source, "" if source is not None else damage_of(path)
+    except TooSlowError as error:
+        return None, str(error)
+
+
+def damage_of(path: Path) -> str:
+    """Why a table cannot be read; empty where it can, or is no table."""
+    if path.name.startswith(".") or not path.name.endswith(TABLES):
+        return ""
+    try:
+        columns_of(path)
+    except (pa.ArrowException, OSError) as error:
+        return "its parquet footer cannot be read" if path.suffix == ".parquet" else printable(in_words(error)[:200])
+    except ValueError as error:
+        return printable(in_words(error)[:200])
+    return ""
 
 
 def grouped(sources: Sequence[CurveSource]) -> list[CurveSource]:

@@ -2,30 +2,90 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import re
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from astrid_ml.errors import UserError
+from astrid_ml.readable import in_words
 from astrid_ml.table_files import read_parquet
 
+# What the reader of CSV says, and what it means.
+_SAID = (
+    ("EOF inside string", "a quote that is not closed"),
+    ("Expected", "a row with more columns than the first line names"),
+    ("No columns", "no line with names of columns"),
+)
+MOST_COLUMNS = 5000
+LONGEST_LINE = 2**20  # bytes of the names of a CSV file's columns
 BLOCK = 1_000_000  # rows that are held at a time
 LARGE = 32_000_000  # bytes of a CSV file that is read in blocks
 
 
-def columns_of(path: Path) -> set[str]:
-    """Column names of a CSV or parquet file, index columns included."""
-    if path.suffix == ".parquet":
-        return set(pq.read_schema(path).names)
-    return set(pd.read_csv(path, nrows=0).columns)
+def columns_of(path: Path) -> frozenset[str]:
+    """Column names of a CSV or parquet file, index columns included; of CSV only the first line is read.
+
+    Raises:
+        ValueError: it is damaged, or has more columns than any table of curves; says so.
+        OSError: it cannot be read.
+    """
+    status = path.stat()
+    return _columns(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)  # each reader asks
+def _columns(path: Path, size: int, _: int) -> frozenset[str]:
+    if not size:
+        raise ValueError("an empty file")
+    names = pq.read_schema(path).names if path.suffix == ".parquet" else _names_in(_first_line(path))
+    if len(names) > MOST_COLUMNS:
+        raise ValueError(f"{len(names)} columns, and a table of curves has at most {MOST_COLUMNS}")
+    return frozenset(names)
+
+
+def _first_line(path: Path) -> bytes:
+    """The line of names of a CSV file, plain or gzipped, behind blank ones."""
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+            for _ in range(100):
+                line = stream.readline(LONGEST_LINE)
+                if line.strip():
+                    break
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError("a gzip file that is cut off or damaged") from error
+    if not line.strip():
+        raise ValueError("no line with names of columns")
+    if len(line) == LONGEST_LINE:
+        raise ValueError(f"a first line of more than {LONGEST_LINE} bytes")
+    return line
+
+
+def _names_in(line: bytes) -> list[str]:
+    found = line.count(b",") + 1
+    if found > MOST_COLUMNS:  # pandas would take minutes to give equal ones other names
+        return [""] * found
+    try:
+        return [str(name) for name in pd.read_csv(io.BytesIO(line), nrows=0).columns]
+    except pd.errors.ParserError as error:
+        raise ValueError("a first line whose quotes are not closed") from error
 
 
 def read_any(path: Path) -> pd.DataFrame:
     """A CSV or parquet file as a table, index columns included."""
     if path.suffix != ".parquet":
-        return pd.read_csv(path, low_memory=False)
-    table = read_parquet(path)
+        with _told(path):
+            return pd.read_csv(path, low_memory=False)
+    with _told(path):
+        table = read_parquet(path)
     return table.reset_index() if table.index.name else table
 
 
@@ -67,13 +127,29 @@ def row_blocks(path: Path, rows: int = BLOCK, columns: list[str] | None = None) 
         columns: that are read; None for all.
     """
     if path.suffix == ".parquet":
-        with pq.ParquetFile(path) as file:
+        with _told(path), pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=rows, columns=columns):
                 block = batch.to_pandas()
                 yield block.reset_index() if block.index.name else block
         return
-    with pd.read_csv(path, chunksize=rows, low_memory=False, usecols=columns) as reader:
+    with _told(path), pd.read_csv(path, chunksize=rows, low_memory=False, usecols=columns) as reader:
         yield from reader
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What a library says of a damaged table, as the mistake that it is; a table has a companion, so the file is named.
+
+    Raises:
+        UserError: instead of what the library raised.
+    """
+    try:
+        yield
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, pa.ArrowException) as error:
+        said = next((words for mark, words in _SAID if mark in str(error)), in_words(error))
+        found = re.search(r"\b(?:row|line) \d+", str(error))
+        where = f", from {found.group()} on" if found else ""
+        raise UserError("a whole table", f"{path.name}: {said[:200]}{where}", "mend it, or fetch it again") from error
 
 
 def whole_objects(blocks: Iterable[pd.DataFrame], name: str) -> Iterator[pd.DataFrame]:

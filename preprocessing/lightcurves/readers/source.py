@@ -54,6 +54,7 @@ class CurveSource:
         companions: further files by role (``phot``, ``metadata``, ``limits``, ``labels``, ``list``, ``catalogue``).
         missing: what is needed and absent.
         members: all files of a grouped format, ``path`` first.
+        damage: why it cannot be read; empty where it can.
     """
 
     reader: CurveReader
@@ -61,6 +62,12 @@ class CurveSource:
     companions: Mapping[str, Path]
     missing: tuple[str, ...] = ()
     members: tuple[Path, ...] = ()
+    damage: str = ""
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What it lacks to be read: companions, or a whole file."""
+        return (*self.missing, *([f"a whole file ({self.damage})"] if self.damage else []))
 
     @property
     def inputs(self) -> tuple[Path, ...]:

@@ -38,6 +38,7 @@ from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import SUFFIX as PATCHES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.readable import quiet
 from astrid_ml.types import Existing
 from astrid_ml.walk import walk
 
@@ -134,7 +135,8 @@ class PredictRamps:
         path, name = given
         trust = tuple(self.trust)
         network = network_of(self.ckpt_path, self.precision, trust, self.device) if self.ckpt_path is not None else None
-        counts = self.exposure(path, Path(self.output_dir), network, name)
+        with quiet():
+            counts = self.exposure(path, Path(self.output_dir), network, name)
         return counts, [file for file in sorted((Path(self.output_dir) / name).iterdir()) if file.is_file()]
 
     def exposure(self, path: Path, output: Path, network: RampNetwork | None = None, name: str = "") -> dict[str, Any]:

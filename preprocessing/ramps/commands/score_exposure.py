@@ -29,6 +29,7 @@ from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs, te
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.readable import quiet
 from astrid_ml.types import Array
 
 
@@ -69,6 +70,10 @@ class ScoreExposure:
 
     def __call__(self, item: ExposureToScore) -> tuple[dict[str, Any], list[Path]]:
         """What there is to say of an exposure, and the file that holds its claims."""
+        with quiet():
+            return self._scored(item)
+
+    def _scored(self, item: ExposureToScore) -> tuple[dict[str, Any], list[Path]]:
         network = None if self.ckpt_path is None else network_of(self.ckpt_path, self.precision, self.trust)
         lists = {"likelihood": Lists()} | ({"fusion": Lists()} if network is not None else {})
         slopes, ramp, truth = Slopes(), read_ramp(item.path, self.load), Truth.read(item.path)

@@ -46,12 +46,14 @@ class RampNetwork:
         fusions: by name, see ``FUSIONS``.
         n_groups: lengths of the ramps it was validated on.
         group_time: their times between groups, s.
+        detectors: that it was trained for; empty where it was held out by detector, and is for any.
     """
 
     score: VoxelScorer
     fusions: dict[str, Fusion]
     n_groups: tuple[float, ...]
     group_time: tuple[float, ...]
+    detectors: tuple[str, ...] = ()
 
     @staticmethod
     def load(path: str | Path, precision: str = "auto", trust: Sequence[str] = (), device: str = "cpu") -> RampNetwork:
@@ -85,16 +87,19 @@ class RampNetwork:
         fusions = {name: Fusion.from_plain(stored["fusions"][name]) for name in FUSIONS}
         cadence = stored["cadence"]
         score = in_full_precision(mean_scorer([task.voxel_scorer(precision) for task in tasks]), where)
-        return RampNetwork(score, fusions, tuple(cadence["n_groups"]), tuple(cadence["group_time"]))
+        known = (model.record.validity or {}).get("values", {}).get("detector", [])
+        return RampNetwork(score, fusions, tuple(cadence["n_groups"]), tuple(cadence["group_time"]), tuple(known))
 
     def cadence_warning(self, ramp: Ramp) -> str | None:
-        """What is unlike training, with the numbers; None where the cadence is the same."""
+        """What is unlike training, with the numbers; None where cadence and detector are the same."""
         n, step = ramp.shape[1], float(np.mean(ramp.steps))
         said = []
         if n not in self.n_groups:
             said.append(f"{n} groups, trained on {_span(self.n_groups)}")
         if not min(self.group_time) * 0.99 <= step <= max(self.group_time) * 1.01:
             said.append(f"{step:.4g} s between groups, trained on {_span(self.group_time)} s")
+        if self.detectors and ramp.detector is not None and ramp.detector not in self.detectors:
+            said.append(f"detector {ramp.detector}, trained on {', '.join(self.detectors)}")
         return f"{ramp.name}: {'; '.join(said)}" if said else None
 
     def search(self, ramp: Ramp, windows: Windows, name: str = "fusion") -> EvidenceSearch:

@@ -27,6 +27,8 @@ from astrid_ml.preprocessing.ramps.judge.curves import Ranked, Values, defined, 
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
 from astrid_ml.types import Array, Count, Floats, Floats32, Ints, Level, Seed
 
+GAIN = "fusion_minus_fusion_without_network"
+
 
 @dataclass(frozen=True)
 class VoxelJudge:
@@ -108,7 +110,8 @@ class VoxelJudge:
             metrics, intervals = metrics | more, intervals | bounds
             why |= {key: "no step of this class" for key, value in more.items() if value is None}
         few = [] if len(names) >= 5 else [f"Intervals rest on {len(names)} groups only."]
-        return EvaluationResult(metrics, why, intervals, remarks=few, headline="aucpr_mean")
+        said = verdict(metrics, intervals)
+        return EvaluationResult(metrics, why, intervals, remarks=few, headline="aucpr_mean", verdict=said)
 
     def notable(self, predictions: pd.DataFrame, most: int) -> dict[str, pd.DataFrame]:
         """The tiles with the most anomalous voxels that are missed, and with the most false alarms, at even odds."""
@@ -142,17 +145,39 @@ class VoxelJudge:
         scores = {name: np.concatenate([np.reshape(v, (-1, 4)) for v in predictions[name]]) for name in FUSIONS}
         scores = {name: np.where(values > 0, values, -np.inf) for name, values in scores.items()}
         scores["likelihood"] = likelihood_scores(table, self.fusion.faintest)
+        ranked: dict[str, list[Ranked]] = {method: [] for method in scores}
         for code, name in enumerate(ANOMALIES, start=1):
             there = np.array([np.sum(counts) for counts in predictions[f"{name}_true"]], float)
             totals = np.bincount(group, weights=there, minlength=n).astype(np.float64)
             right = (table.label == code).to_numpy()
             for method, values in scores.items():
-                ranked = Ranked.of(values[decided, code], right[decided], tile_group[decided], totals)
+                found = Ranked.of(values[decided, code], right[decided], tile_group[decided], totals)
+                ranked[method].append(found)
                 key = f"{method}/{name}/aucpr"
-                metrics[key] = ranked.area()
-                bound = interval(ranked.areas, n, self._bootstrap)
+                metrics[key] = found.area()
+                bound = interval(found.areas, n, self._bootstrap)
                 bounds |= {key: bound} if bound else {}
-        return metrics, bounds
+        means = self._means(ranked, n)
+        return metrics | means[0], bounds | means[1]
+
+    def _means(
+        self, ranked: dict[str, list[Ranked]], n: int
+    ) -> tuple[dict[str, float | None], dict[str, tuple[float, float]]]:
+        """``<method>/aucpr_mean`` over the classes that occur, and what the network adds to the fusion, paired."""
+
+        def mean(method: str, weights: Floats) -> Floats:
+            return mean_of_defined([part.areas(weights) for part in ranked[method]])
+
+        def gain(weights: Floats) -> Floats:
+            with_network, without = (mean(method, weights) for method in FUSIONS)
+            return with_network - without
+
+        whole = np.ones((1, n))
+        values: dict[str, Values] = {f"{method}/aucpr_mean": partial(mean, method) for method in ranked}
+        values[GAIN] = gain
+        bounds = {key: interval(value, n, self._bootstrap) for key, value in values.items()}
+        metrics = {key: defined(float(np.asarray(value(whole)).ravel()[0])) for key, value in values.items()}
+        return metrics, {key: bound for key, bound in bounds.items() if bound is not None}
 
     def _intervals(self, pooled: dict[str, tuple[Floats, Floats]], n: int) -> dict[str, tuple[float, float]]:
         """Intervals of ``<class>/aucpr`` and ``aucpr_mean`` from draws of whole groups."""
@@ -168,6 +193,26 @@ class VoxelJudge:
     @property
     def _bootstrap(self) -> Bootstrap:
         return Bootstrap(self.replicates, self.seed, self.level)
+
+
+def verdict(metrics: dict[str, float | None], intervals: dict[str, tuple[float, float]]) -> str:
+    """What stands first where the network is not shown to add to likelihood and rules; empty where it does.
+
+    Voxels and steps are counted apart, so that the network's own AUCPR cannot be set against the likelihood's: what is
+    compared is the fusion with it and without it, on the same steps.
+    """
+    gain, both, without = (metrics.get(key) for key in (GAIN, *(f"{name}/aucpr_mean" for name in FUSIONS)))
+    if gain is None or both is None or without is None:
+        return ""
+    ends = intervals.get(GAIN)
+    if ends is not None and ends[0] > 0:
+        return ""
+    found = "makes the fusion worse" if ends is not None and ends[1] < 0 else "is not shown to add to the fusion"
+    chance = f"95 % interval {ends[0]:+.4f} to {ends[1]:+.4f}" if ends else "too few groups for an interval"
+    return (
+        f"The network {found} of likelihood and rules: mean AUCPR of steps {both:.4f} with it, {without:.4f} without "
+        f"({gain:+.4f}, {chance})."
+    )
 
 
 def half_of(histogram: Array, above: bool) -> float:

@@ -13,6 +13,7 @@ from astrid_ml.preprocessing.ramps.ramp.codes import UNUSABLE
 from astrid_ml.types import Array, Floats, Floats32, Ints, Mask
 
 UNITS = ("DN", "e-")
+LARGEST = 1e6  # of gain and read noise: beyond it squares and sums leave float32, and no detector is there
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ class Ramp:
             raise UserError("a ramp in DN or e-", self.unit, "set preprocessing.load.unit=DN or e-")
         for what, value in (("gain (e-/DN)", self.gain), ("read noise (e-)", self.read_noise)):
             numbers = np.asarray(value)
-            if not np.isfinite(numbers).any() or np.nanmin(numbers) <= 0:
-                raise UserError(f"a positive {what}", f"{np.nanmin(numbers)}", "give the detector's value")
+            known = numbers[np.isfinite(numbers)]
+            if not known.size or known.min() <= 0 or known.max() > LARGEST:
+                got = f"{numbers.min()} to {numbers.max()}" if numbers.ndim else f"{numbers}"
+                raise UserError(f"a {what} above 0 and up to {LARGEST:g}", got, "give the detector's value")
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

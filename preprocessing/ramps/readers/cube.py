@@ -50,8 +50,12 @@ def read_npy(path: Path, options: RampOptions) -> Ramp:
     Raises:
         UserError: a damaged file, a suspicious order of axes, or missing unit, gain, read noise, times.
     """
-    data = _ordered(read_array(path, "r"), path, options)
-    return build_ramp(path, data, {}, options, None, None)
+    array = read_array(path, "r")
+    if path.with_suffix(".parquet").is_file():
+        size = " x ".join(map(str, array.shape))
+        got = f"{path.name}, an array of {size} with a table beside it, as stamps have"
+        raise UserError("a ramp", got, "give stamps to astrid predict without task=ramps")
+    return build_ramp(path, _ordered(array, path, options), {}, options, None, None)
 
 
 def read_extensions(path: Path, options: RampOptions) -> Ramp:

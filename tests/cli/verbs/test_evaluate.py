@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,6 +14,8 @@ from sklearn.metrics import average_precision_score
 
 from astrid_ml.cli.verbs.evaluate import command
 from astrid_ml.errors import UserError
+
+OTHER: dict[str, Any] = {"trust": [], "device": "cpu", "format": None, "prevalence": None, "allow_outside": False}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def test_the_test_fold_alone_is_judged_and_its_headline_printed(
     made: Untrained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = {"ckpt_path": str(made.checkpoint), "dataset": str(made.dataset.path), "output_dir": str(tmp_path / "out")}
-    assert command(OmegaConf.create({**words, "trust": [], "device": "cpu", "format": None, "prevalence": None})) == 0
+    assert command(OmegaConf.create({**words, **OTHER})) == 0
     said = capsys.readouterr().out
     table = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
     assert set(table["id"]) == set(made.folds.loc[made.folds["fold"] == "test", "id"])
@@ -38,5 +41,5 @@ def test_the_test_fold_alone_is_judged_and_its_headline_printed(
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path: Path) -> None:
     words = {"ckpt_path": str(tmp_path / "best.ckpt"), "dataset": str(tmp_path), "output_dir": str(tmp_path / "out")}
     with pytest.raises(UserError, match=r"nothing at .*best\.ckpt"):
-        command(OmegaConf.create({**words, "trust": [], "device": "cpu", "format": None, "prevalence": None}))
+        command(OmegaConf.create({**words, **OTHER}))
     assert not (tmp_path / "out").exists()

@@ -59,9 +59,9 @@ def test_a_stream_keeps_its_place_from_chunk_to_chunk(tmp_path: Path, monkeypatc
     opened = []
     walk = archives._walk
 
-    def counted(file: Any, mode: str) -> Any:
+    def counted(file: Any, mode: str, whole: Path | None) -> Any:
         opened.append(mode)
-        return walk(file, mode)
+        return walk(file, mode, whole)
 
     monkeypatch.setattr(archives, "_walk", counted)
     chunks = tar_chunks(path, 3)

@@ -90,6 +90,7 @@ def test_variances_of_stamps_cut_at_an_edge_are_padded_as_the_stamps_are() -> No
     given = packet()
     for i, key in enumerate(KEYS):
         image = np.full((22, 30), 1.0 + i)
+        image[0, 0] += 1.0
         given[key] = cutout(image, 10.0 * image, bell(41, 41))
     record, stamps = read_packet(given)
     variance = rubin_planes(given)["variance"]

@@ -257,4 +257,5 @@ def test_a_truncated_table_is_an_incomplete_unit(tmp_path: Path, make_packet: An
     assert [(unit.id, unit.missing) for unit in units] == [
         ("a.parquet#0", ()),
         ("b.parquet", ("a readable parquet footer",)),
+        ("other.parquet unread", ()),
     ]

@@ -20,6 +20,7 @@ from astrid_ml.preprocessing.triplets.layout import canonical_channel, layout_of
 from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 from astrid_ml.preprocessing.triplets.sets import Reading, containers_below, pair
+from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
 from astrid_ml.preprocessing.triplets.stacks import Stack, read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.strangers import fits_sets
 from astrid_ml.types import Array
@@ -94,7 +95,7 @@ def test_the_order_of_channels_is_as_it_is_said(tmp_path: Path) -> None:
         ((6, 1324), {"axes": "ncyx"}, "square stamps"),
         ((6, 21, 21, 3), {"axes": "ncyx"}, "that fit its shape"),
         ((6, 21, 21, 3), {"axes": "nyx"}, "each once"),
-        ((6, 21, 21, 3), {"stack": "images"}, "choose among them"),
+        ((6, 21, 21, 3), {"stack": "images"}, "its array has no name"),
     ],
 )
 def test_axes_that_do_not_fit_are_refused(
@@ -235,3 +236,36 @@ def test_an_id_in_two_files_counts_once(tmp_path: Path) -> None:
     index, _, _ = read(tmp_path)
     kept, drops = TripletsPipeline().finalise(index)
     assert len(kept) == N and {drop.reason for drop in drops} == {"the same id stands in another file"}
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"axes": "qqqq"}, "letters n, c, y, x"),
+        ({"axes": "nny"}, "letters n, c, y, x"),
+        ({"columns": {"grp": "tns"}}, "did you mean group"),
+        ({"channels": ["a", "b", "c"]}, "once each"),
+        ({"channels": ["science", "science", "difference"]}, "once each"),
+    ],
+    ids=str,
+)
+def test_words_that_no_array_can_have_are_refused_whatever_the_files_are(said: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        TripletsPipeline(**said)
+
+
+def test_the_simulators_files_are_not_read_as_something_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    SimulateTriplets(n=8, missions=("ps1",), prevalence=0.5).run(tmp_path, seed=1)
+    with pytest.raises(UserError, match=r"of ps1.*leave out survey="):
+        TripletsPipeline(survey="roman").plan([tmp_path])
+    assert TripletsPipeline(survey="ps1").plan([tmp_path])
+    assert TripletsPipeline(axes="nyxc", columns={"group": "nosuch"}).plan([tmp_path])
+    assert "preprocessing.axes and preprocessing.columns: of arrays of your own" in capsys.readouterr().err
+
+
+def test_an_array_without_a_name_is_not_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "triplets.npy", np.zeros((30, 63, 63, 3), np.float32))
+    with pytest.raises(UserError, match=r"its array has no name.*leave out preprocessing.stack"):
+        TripletsPipeline(stack="nosuch").plan([tmp_path])

@@ -22,10 +22,11 @@ from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.pipeline.shards import Share, share_of
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.run.prediction.account import PredictionAccount
+from astrid_ml.run.prediction.drops import NamedDrops, table_of
 from astrid_ml.run.prediction.predict import Workplace, predict_files
 from astrid_ml.run.prediction.readers import Reader
 from astrid_ml.run.prediction.repeats import Repeats, read_part
-from astrid_ml.run.prediction.scoring import Scoring, without_repeats
+from astrid_ml.run.prediction.scoring import Scoring, once_each
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def test_every_record_is_accounted_for(made: Untrained, tmp_path: Path) -> None:
     assert report["read"] == report["scored"] + report["dropped"] == 4 + 3
     assert report["units"] == 5
     assert report["failed_units"] == [
-        {"unit": "bad", "reason": "ValueError: no stamps"},
+        {"unit": "bad", "reason": "no stamps"},
         {"unit": "half", "reason": "missing b.fits"},
     ]
     assert report["counts"] == {"read": 9}
@@ -104,16 +105,20 @@ def test_units_score_alike_one_by_one_and_together(made: Untrained, tmp_path: Pa
 def test_nothing_to_score_is_refused_with_the_reasons_and_leaves_no_table(made: Untrained, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="got none of 1: 1 clouds"):
         predicted(made, reader("cloudy"), tmp_path)
-    with pytest.raises(UserError, match="ValueError: no stamps"):
+    with pytest.raises(UserError, match="no stamps"):
         predicted(made, reader("bad"), tmp_path)
     assert not list(tmp_path.glob("*.*"))
 
 
 def test_a_unit_scores_each_id_once() -> None:
     writer = MemoryUnitWriter()
-    writer.add(pd.DataFrame({"id": ["b", "b", "c"], "group_id": "g"}), {"x": np.arange(3.0).reshape(3, 1)})
-    source, repeated = without_repeats(writer.source())
-    assert source.index["id"].tolist() == ["b", "c"] and repeated == ["b"]
+    writer.add(
+        pd.DataFrame({"id": ["b", "b", "c"], "group_id": "g", "source": ["1", "2", "3"]}),
+        {"x": np.arange(3.0).reshape(3, 1)},
+    )
+    source, [repeated] = once_each(writer.source())
+    assert source.index["id"].tolist() == ["b", "c"]
+    assert (repeated.id, repeated.source) == ("b", "2; the first: 1")
     assert source.gather("x", np.array([0, 1])).ravel().tolist() == [0.0, 2.0]
 
 
@@ -121,19 +126,32 @@ def test_an_id_of_several_units_counts_where_it_comes_first(tmp_path: Path) -> N
     units = [["a", "b", "b"], ["b", "c"], ["c", "a", "d"]]
     paths = [tmp_path / f"{number}.parquet" for number in range(3)]
     for names, path in zip(units, paths, strict=True):
-        pd.DataFrame({"id": names}).to_parquet(path)
+        pd.DataFrame({"id": names, "source": path.name}).to_parquet(path)
     repeats = Repeats.among(paths)
     assert len(repeats.suspects) == 3
     kept = [repeats.without(read_part(path)) for path in paths]
     assert [table["id"].to_pylist() for table, _ in kept] == [["a", "b", "b"], ["c"], ["d"]]
-    assert [again for _, again in kept] == [[], ["b"], ["c", "a"]]
+    assert [[(drop.id, drop.source) for drop in again] for _, again in kept] == [
+        [],
+        [("b", "1.parquet; the first: 0.parquet")],
+        [("c", "2.parquet; the first: 1.parquet"), ("a", "2.parquet; the first: 0.parquet")],
+    ]
 
 
-def test_an_account_counts_all_and_names_a_thousand() -> None:
+def test_no_unit_hides_the_drops_of_the_others_and_what_is_not_named_is_counted() -> None:
     account = PredictionAccount(scored=2)
-    account.repeat([str(number) for number in range(1500)])
+    for unit, reason, count in (("many.tar", "empty", 20_000), ("a", "empty", 2), ("many.tar", "cut", 1)):
+        account.named.add(unit, table_of([Drop(f"{unit}-{n}", reason) for n in range(count)], unit))
+        account.dropped[reason] += count
     told = account.summary()
-    assert (told["read"], told["dropped"], len(told["drops"])) == (1502, 1500, 1000)
+    assert (told["read"], told["dropped"], len(told["drops"])) == (20_005, 20_003, 1000)
+    assert told["drops_not_named"] == 19_003
+    assert [drop["id"] for drop in told["drops"][:5]] == ["many.tar-0", "a-0", "many.tar-0", "many.tar-1", "a-1"]
+    assert told["drops"][1] == {"id": "a-0", "reason": "empty", "source": "a"}
+    named = NamedDrops()
+    for number in range(1500):
+        named.add("u", table_of([Drop("x", f"reason {number}")], "u"))
+    assert len(named.chosen()) == len(named.groups) == 1000
 
 
 def results(folder: Path) -> tuple[bytes, dict[str, Any]]:

@@ -21,6 +21,7 @@ from astrid_ml.run.training.rounds import (
     forget_fitted,
     make_record,
     predictions,
+    validity_of,
 )
 from astrid_ml.splits.plan import SplitPlan
 
@@ -80,10 +81,11 @@ def test_the_record_knows_what_was_seen_and_what_was_kept_for_the_test(made: Unt
     assert set(read.config) == set(PREDICTION_NODES)
     assert read.classes is None
     assert read.sets is not None and read.sets["counts"] == made.folds["fold"].value_counts().to_dict()
-    assert read.validity == {
-        "mission": ["galex", "ps1", "swift", "ztf"],
-        "filter": sorted(index["filter"][~tested].unique()),
-    }
+    domain = validity_of(work, record, made.task, made.datamodule)
+    assert domain["values"]["mission"] == ["galex", "ps1", "swift", "ztf"]
+    assert domain["values"]["filter"] == sorted(index["filter"][~tested].unique())
+    assert domain["ranges"]["snr"] == [index["snr"][~tested].min(), index["snr"][~tested].max()]
+    assert domain["simulated"] is True
     assert read.prevalence is not None
     assert read.prevalence["test"] == pytest.approx(index.loc[tested, "label"].astype(float).mean())
 

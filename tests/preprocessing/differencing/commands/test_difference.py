@@ -16,12 +16,13 @@ from astrid_ml.preprocessing.differencing.commands.difference import DifferenceC
 from astrid_ml.preprocessing.differencing.commands.difference_many import folder_names
 from astrid_ml.preprocessing.differencing.commands.recovery import magnitudes, recover, summarise
 from astrid_ml.preprocessing.differencing.detect.measure import MEASURED, SHARP, forced, measure, shapes
-from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction, same_size
+from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.preprocessing.differencing.grid.align import AlignNone
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
+from astrid_ml.preprocessing.differencing.ready import same_size
 from astrid_ml.preprocessing.differencing.subtract.star_residuals import StarResiduals
 from astrid_ml.preprocessing.simulated_sky.pair import SkyPair
 from astrid_ml.stats import wilson

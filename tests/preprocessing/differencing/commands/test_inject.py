@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -129,3 +130,24 @@ def test_more_sources_than_fit_are_refused_at_once(sky: Path, tmp_path: Path) ->
     image = LoadFits()(frame)
     x, _ = free_places(image, 1_000_000, 30.0, 20, np.random.default_rng(1))
     assert 5 < len(x) <= most_places(image, 30.0, 20)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"mag": (18, 22), "flux": (10, 100)}, "leave out mag="),
+        ({"mag": (18, 22), "snr": (5, 6)}, "leave out mag="),
+        ({"positions": "where.csv", "n": 10}, "leave out one of the two"),
+    ],
+    ids=str,
+)
+def test_words_of_which_one_would_do_nothing_are_refused(said: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        InjectCommand(Frame("a.fits"), "o", **said)
+
+
+def test_a_table_that_says_how_bright_takes_no_range(tmp_path: Path) -> None:
+    table = tmp_path / "where.csv"
+    table.write_text("x,y,flux\n10,10,5\n")
+    with pytest.raises(UserError, match="beside a table with its own"):
+        InjectCommand(Frame("a.fits"), "o", positions=str(table), snr=(5, 6)).run()

@@ -104,3 +104,8 @@ def test_ways_that_fail_are_named_and_a_pair_without_result_is_none(manifest: Pa
     (tmp_path / "broken.fits").write_bytes((manifest.parent / "broken.fits").read_bytes())
     with pytest.raises(UserError, match=r"broken\.fits"):
         over(tmp_path / "broken.csv", tmp_path / "out")
+
+
+def test_ranges_of_sources_that_are_not_put_in_are_refused() -> None:
+    with pytest.raises(UserError, match=r"inject\.n above 0 beside inject\.snr and inject\.margin"):
+        Injections(snr=(3.0, 4.0), margin=20)

@@ -10,6 +10,7 @@ from astropy.wcs import WCS
 
 from astrid_ml.preprocessing.differencing.detect.errors import (
     ERRORS,
+    aperture_growth,
     magnitude_error,
     position_errors,
     psf_curvature,
@@ -19,6 +20,7 @@ from astrid_ml.preprocessing.differencing.detect.errors import (
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.peaks import interpolate, local_maxima
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
+from astrid_ml.preprocessing.differencing.sky.spectra import autocovariance
 
 
 def image(dec: float = 20.0, turned: float = 0.0, scale: float = 1.0) -> Image:
@@ -91,3 +93,16 @@ def test_the_error_of_a_magnitude_is_its_scatter() -> None:
     flux = np.random.default_rng(1).normal(100.0, 4.0, 20_000)
     scatter = np.std(-2.5 * np.log10(flux))
     assert magnitude_error(np.array([100.0]), np.array([4.0]))[0] == pytest.approx(scatter, rel=0.03)
+
+
+@pytest.mark.parametrize(("width", "radius"), [(1, 3.0), (3, 3.0), (5, 4.5)])
+def test_errors_of_apertures_know_that_noise_is_correlated(width: int, radius: float) -> None:
+    noise = torch.randn(1, 1, 700, 700, generator=torch.Generator().manual_seed(4))
+    plane = torch.nn.functional.avg_pool2d(noise, width, 1)[0, 0] * width
+    rho = autocovariance(plane, torch.ones_like(plane, dtype=torch.bool), 9, tapered=False)
+    t = torch.arange(-6, 7)
+    circle = ((t[:, None] ** 2 + t[None, :] ** 2) <= radius**2).float()
+    sums = torch.nn.functional.conv2d(plane[None, None], circle[None, None])[0, 0]
+    naive = float(circle.sum()) ** 0.5  # of pixels of unit variance
+    assert float(sums.std()) == pytest.approx(naive * aperture_growth(rho, radius), rel=0.06)
+    assert aperture_growth(torch.ones(1, 1), radius) == pytest.approx(1.0)

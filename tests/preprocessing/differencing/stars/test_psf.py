@@ -8,7 +8,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.pixels.profiles import fit_profile, fwhm_of, profile
 from astrid_ml.preprocessing.differencing.pixels.stamps import fit_sources, misfit, render_sources, shifted
 from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
-from astrid_ml.preprocessing.differencing.stars.psf import AnalyticPsf, EmpiricalPsf, GivenPsf, centred
+from astrid_ml.preprocessing.differencing.stars.psf import AnalyticPsf, EmpiricalPsf, GivenPsf, centred, off_centre
 from astrid_ml.preprocessing.differencing.stars.select import SelectStars, find_sources, partners
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.pair import SkyPair, moffat_stamp, simulate_pair
@@ -75,6 +75,16 @@ def test_given_and_tiled_psfs(sky: SkyPair) -> None:
     assert tiled.psf.shape[:2] == (2, 2) and torch.allclose(tiled.psf.sum((2, 3)), torch.ones(2, 2), atol=1e-4)
     moffat = AnalyticPsf("moffat")(image, found, stars)
     assert float((moffat.psf - _cut(sky.psfs[0], moffat.psf.shape[0])).abs().max() / sky.psfs[0].max()) < 0.03
+
+
+def test_given_psfs_are_centred_and_those_that_are_so_stay_to_the_bit(sky: SkyPair) -> None:
+    image, right = sky.science, sky.psfs[0]
+    found = find_sources(image)
+    off = shifted(right, torch.tensor([0.15]), torch.tensor([-0.1]))[0]
+    grid = torch.stack([off, right, right, off]).view(2, 2, *right.shape)
+    psf = GivenPsf()(image.with_(psf=grid), found, SelectStars()(image, found)).psf
+    assert torch.equal(psf[0, 1], right) and max(abs(float(v)) for v in off_centre(psf[0, 0])) < 0.005
+    assert torch.allclose(psf[1, 1], right, atol=0.01 * float(right.max()))
 
 
 def test_a_shift_moves_the_centroid_and_keeps_the_flux() -> None:

@@ -113,4 +113,5 @@ def test_tiles_cover_a_frame_once() -> None:
     assert [p[:2] for p in parts] == [(0, 250), (250, 500), (500, 750), (750, 1000)]
     assert parts[1][2:] == (230, 520)
     grid = torch.arange(4.0).view(2, 2, 1, 1)
-    assert float(psf_at(grid, 0.5, 0.5)) == pytest.approx(1.5) and float(psf_at(grid, 0.0, 1.0)) == pytest.approx(1.0)
+    assert float(psf_at(grid, 0.5, 0.5)) == pytest.approx(1.5) and float(psf_at(grid, 0.25, 0.75)) == pytest.approx(1.0)
+    assert float(psf_at(grid, 0.0, 1.0)) == pytest.approx(0.5)  # beyond the tiles' middles the line goes on

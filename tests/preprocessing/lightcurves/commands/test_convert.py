@@ -28,7 +28,7 @@ from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import read_ztf
-from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource
 from astrid_ml.preprocessing.lightcurves.select.selection import Flags, Selection
@@ -276,9 +276,9 @@ class KillsItsProcess:
 
 def test_a_file_that_kills_its_reader_costs_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw, out = three_sources(tmp_path / "raw"), tmp_path / "out"
-    sources = find_sources([raw])
-    hostile = [replace(source, reader=KillsItsProcess(source.reader, "q")) for source in sources]
-    monkeypatch.setattr(convert, "find_sources", lambda _: hostile)
+    found = find_curves([raw])
+    hostile = [replace(source, reader=KillsItsProcess(source.reader, "q")) for source in found.sources]
+    monkeypatch.setattr(convert, "find_curves", lambda _: replace(found, sources=hostile))
     summary = ConvertCommand(str(raw), str(out), Serial(Limits(retries=1, backoff=0))).run()
     assert (summary["objects"], summary["failed"]) == (4, 1)
     (failure,) = json.loads((out / "report.json").read_text())["failed_sources"]

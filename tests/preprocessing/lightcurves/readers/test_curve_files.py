@@ -16,7 +16,7 @@ from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, concate
 from astrid_ml.preprocessing.lightcurves.readers import row_blocks, snana
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import read_plasticc, read_snana_rows
 from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import sexagesimal
-from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources, source_of
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves, source_of
 from astrid_ml.preprocessing.lightcurves.readers.row_blocks import whole_objects
 from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
 from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
@@ -79,14 +79,14 @@ def test_surveys_come_together_as_one_table(tmp_path: Path, archived: bool) -> N
 def test_fluxes_without_a_zero_point_are_refused_by_name(tmp_path: Path) -> None:
     make_set(tmp_path / "raw")
     account = Account()
-    (source,) = find_sources([tmp_path / "raw" / "own"])
+    (source,) = find_curves([tmp_path / "raw" / "own"]).sources
     assert list(source.read(account)) == []
     assert "zero point" in account.dropped[0]["reason"]
 
 
 def test_a_unit_finds_its_source_again(tmp_path: Path) -> None:
     make_set(tmp_path)
-    sources = find_sources([tmp_path])
+    sources = find_curves([tmp_path]).sources
     assert [(source.reader.kind, len(source.members)) for source in sources] == [("curve_files", n) for n in (1, 3, 1)]
     assert [source_of(source.inputs) for source in sources] == sources
 
@@ -115,7 +115,7 @@ def release(folder: Path) -> Path:
 
 def test_plasticc_csv_files_with_their_metadata(tmp_path: Path) -> None:
     path = release(tmp_path)
-    (source,) = find_sources([tmp_path])
+    (source,) = find_curves([tmp_path]).sources
     assert source.companions["metadata"].name == "plasticc_test_metadata.csv.gz"
     (table,) = source.read(Account())
     assert table.objects["object_id"].tolist() == ["9", "3", "8"]
@@ -155,9 +155,9 @@ def test_real_plasticc_as_csv_equals_the_parquet(real_data: Path, tmp_path: Path
         pd.read_parquet(folder / f"plasticc_test90_{kind}.parquet").to_csv(
             tmp_path / "csv" / f"plasticc_test90_{kind}.csv"
         )
-    (csv,) = find_sources([tmp_path / "csv"])
+    (csv,) = find_curves([tmp_path / "csv"]).sources
     (mine,) = csv.read(Account())
-    (theirs,) = find_sources([folder / "plasticc_test90_lc.parquet"])[0].read(Account())
+    (theirs,) = find_curves([folder / "plasticc_test90_lc.parquet"]).sources[0].read(Account())
     assert (len(mine), len(mine.mjd)) == (90, 15844)
     assert mine.objects["label"].value_counts().to_dict() == {"42": 30, "62": 30, "90": 30}
     for name in ("offsets", "mjd", "phot_flag", "band"):

@@ -27,7 +27,7 @@ from astrid_ml.preprocessing.lightcurves.readers.nested_alerts import (
     is_nested_avro,
     read_alerts,
 )
-from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 
 SOURCE = {"diaSourceId": "long", "diaObjectId": ["null", "long"]}
 ELASTICC = {**SOURCE, "midPointTai": "double", "filterName": "string", "psFlux": "float", "psFluxErr": "float"}
@@ -72,7 +72,7 @@ def write_avro(path: Path, fields: dict[str, Any], about: dict[str, Any], rows: 
 
 def read(folder: Path, **options: Any) -> tuple[CurveTable, Account]:
     account = Account()
-    (source,) = find_sources([folder])
+    (source,) = find_curves([folder]).sources
     (table,) = source.read(account, **options)
     return table, account
 

@@ -12,7 +12,7 @@ import pytest
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
 from astrid_ml.preprocessing.lightcurves.readers.snana_text import parse
 
@@ -56,7 +56,7 @@ OBS: 2.0 r 20 2
 
 def read(folder: Path) -> tuple[CurveTable, Account]:
     account = Account()
-    (source,) = find_sources([folder])
+    (source,) = find_curves([folder]).sources
     (table,) = source.read(account)
     return table, account
 

@@ -9,7 +9,7 @@ import pytest
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.readers import converted
-from astrid_ml.preprocessing.lightcurves.readers.recognise import all_readers, find_sources, known, recognise
+from astrid_ml.preprocessing.lightcurves.readers.recognise import all_readers, find_curves, known, recognise
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
 
 TABLES = {
@@ -36,7 +36,7 @@ def test_nobody_takes_damaged_or_foreign_files(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"\x00\xffneither")
         assert recognise(tmp_path / name) is None, name
     with pytest.raises(UserError, match="parquet of astrid convert"):
-        find_sources([tmp_path])
+        find_curves([tmp_path])
 
 
 def test_kinds_are_unique_and_all_are_named_in_the_message() -> None:

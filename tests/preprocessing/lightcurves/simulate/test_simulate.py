@@ -14,7 +14,7 @@ from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
-from astrid_ml.preprocessing.lightcurves.readers.recognise import find_sources
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.lightcurves.select.selection import Selection
 from astrid_ml.preprocessing.lightcurves.select.sky_flags import ENGINEERED_FEATURES
 from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves, apportion
@@ -44,7 +44,7 @@ def test_another_number_than_the_wanted_one_is_said(tmp_path: Path) -> None:
 
 def test_files_are_right_snana_files_of_every_leaf(simulated: Path) -> None:
     account = Account()
-    tables = [table for source in find_sources([simulated]) for table in source.read(account)]
+    tables = [table for source in find_curves([simulated]).sources for table in source.read(account)]
     assert sum(map(len, tables)) == len(pd.read_parquet(simulated / "truth.parquet")) >= 300
     assert not account.dropped
     assert not account.repaired  # the pointers hold

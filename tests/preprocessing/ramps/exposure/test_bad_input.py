@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,33 @@ def test_wrong_order_of_axes(tmp_path: Path, shape: tuple[int, int, int]) -> Non
     fits.writeto(path, np.zeros(shape, np.float32), fits.Header(cards))
     with pytest.raises(UserError, match=r"looks like.*with 5 groups.*axes=y"):
         read_ramp(path)
+
+
+@pytest.mark.parametrize(("card", "what"), [("GAIN", "gain"), ("READNOIS", "read noise")])
+@pytest.mark.parametrize("value", [0.0, -1.0, 1e308, 1e7, math.nan, math.inf])
+def test_values_that_no_detector_has(card: str, what: str, value: float, tmp_path: Path) -> None:
+    data = np.zeros((1, 5, 9, 9), np.float32)
+    given: dict[str, Any] = {"gain": 2.0, "read_noise": 9.0, what.replace(" ", "_"): value}
+    with pytest.raises(UserError, match=rf"{what} \(e-[^)]*\) above 0 and up to 1e\+06"):
+        Ramp(data=data, group_times=np.arange(5.0), unit="DN", reads_per_group=np.ones(5, np.int64), **given)
+    path = tmp_path / "cube.fits"
+    if math.isfinite(value):
+        cards = {"GAIN": 2.0, "READNOIS": 9.0, "TGROUP": 5.0, "BUNIT": "DN", card: value}
+        fits.writeto(path, data[0], fits.Header(cards))
+        with pytest.raises(UserError, match=what):
+            read_ramp(path)
+
+
+def test_holes_in_an_exposure_make_no_remarks_of_libraries(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = np.random.default_rng(1).normal(10.0, 1.0, (6, 32, 32)).astype(np.float32)
+    data[:, 8:16, 5:27], data[2, 20, 5:27], data[3, 17:19, 5:27] = np.nan, np.inf, np.nan
+    cards = {"GAIN": 2.0, "READNOIS": 10.0, "TGROUP": 5.0, "BUNIT": "DN", "REFPIX": 4}
+    fits.writeto(tmp_path / "a.fits", data, fits.Header(cards))
+    warnings.simplefilter("always")
+    PredictRamps(str(tmp_path / "a.fits"), str(tmp_path / "out")).run()
+    assert not [str(warning.message) for warning in recwarn] and "Warning" not in capsys.readouterr().err
 
 
 def test_a_missing_gain(tmp_path: Path) -> None:

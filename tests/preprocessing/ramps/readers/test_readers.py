@@ -387,3 +387,10 @@ def test_a_constant_read_of_an_ima_has_no_pixels(tmp_path: Path) -> None:
     kept.writeto(tmp_path / "constant_ima.fits")
     read = read_wfc3(tmp_path / "constant_ima.fits", RampOptions())
     assert np.array_equal(read.data[0, 1:], whole.data[0, 1:]) and float(np.abs(read.data[0, 0]).max()) == 0.0
+
+
+def test_stamps_are_not_taken_for_ramps(tmp_path: Path) -> None:
+    np.save(tmp_path / "triplets_ZTF_000.npy", np.zeros((6, 3, 63, 63), np.float32))
+    (tmp_path / "triplets_ZTF_000.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"6 x 3 x 63 x 63 with a table beside it.*without task=ramps"):
+        read_npy(tmp_path / "triplets_ZTF_000.npy", RampOptions())

@@ -1,0 +1,95 @@
+"""What a tree's headline must be seen beside: a guess, the classes' frequencies, and a model that names one class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.types import Floats, Ints
+
+
+def guesses(y: Ints, k: int) -> dict[str, float | None]:
+    """What knowing nothing gives: ``macro_aucpr_guess`` and ``macro_f1_guess``.
+
+    A random ranking has an average precision of the class's share; the best F1 without looking names the most frequent
+    class always. Both are means over the classes, as the metrics are.
+
+    Args:
+        y: (n,) true classes.
+        k: how many classes there are.
+
+    Example:
+        >>> {name: round(value, 3) for name, value in guesses(np.array([0, 0, 0, 1]), 2).items()}
+        {'macro_aucpr_guess': 0.5, 'macro_f1_guess': 0.429}
+    """
+    if not len(y):
+        return {"macro_aucpr_guess": None, "macro_f1_guess": None}
+    shares = np.bincount(y, minlength=k) / len(y)
+    there = shares[(shares > 0) & (shares < 1)]
+    most = float(shares.max())
+    f1 = 2 * most / (1 + most) / int((shares > 0).sum())
+    return {"macro_aucpr_guess": float(there.mean()) if len(there) else None, "macro_f1_guess": f1}
+
+
+def remarks(
+    p: Floats,
+    y: Ints,
+    names: Sequence[str],
+    row: Mapping[str, float | None],
+    interval: tuple[float, float] | None,
+    metric: str,
+) -> list[str]:
+    """Sentences on the headline's level and window.
+
+    Args:
+        p: (n, k) probabilities.
+        y: (n,) true classes.
+        names: of the k classes.
+        row: the level's metrics there, with ``days``, those of the prior and of a guess.
+        interval: of the headline.
+        metric: which of them the headline is: ``macro_f1`` or ``macro_aucpr``.
+    """
+    said = []
+    day, called = float(row["days"] or 0.0), np.unique(p.argmax(axis=1))
+    if len(called) == 1:
+        said.append(
+            f"At {day:g} days this model calls each of the {len(y):,} objects {names[int(called[0])]}: "
+            "the classes are not told apart."
+        )
+    nll, prior = row.get("nll"), row.get("nll_prior")
+    if nll is not None and prior is not None and nll >= prior:
+        said.append(
+            f"At {day:g} days the log-loss ({nll:.3f}) is not better than that of the classes' frequencies alone "
+            f"({prior:.3f}): the probabilities say no more than these."
+        )
+    value, guess = row.get(metric), row.get(f"{metric}_guess")
+    if value is not None and guess is not None:
+        low = value if interval is None else interval[0]
+        if low <= guess:
+            ends = "" if interval is None else f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})"
+            said.append(
+                f"The headline {value:.3f}{ends} is not shown to be better than a guess, which gives {guess:.3f}."
+            )
+    return said
+
+
+def flatten(result: EvaluationResult, row: Mapping[Any, Any], least: int) -> None:
+    """Put the metrics of a level and window into a result, each undefined one with the reason.
+
+    Args:
+        result: of the evaluation.
+        row: ``level``, ``days`` and the metrics.
+        least: objects below which ``ece_excess`` is not measured.
+    """
+    for name, value in row.items():
+        if name in ("level", "days"):
+            continue
+        key = f"{row['level']}/{name}/{row['days']:g}d"
+        missing = value is None or (isinstance(value, float) and np.isnan(value))
+        result.metrics[key] = None if missing else float(value)
+        if missing:
+            small = f"fewer than {least} objects" if name == "ece_excess" else "fewer than two classes"
+            result.why[key] = small

@@ -1,0 +1,236 @@
+"""The domain of validity of a run and of a prediction: from samples and networks to words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.contracts.columns import rows_of
+from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.contracts.scoring import Embeds
+from astrid_ml.run.raw import is_simulated
+from astrid_ml.types import Floats, Ints
+from astrid_ml.validity.density import KEPT, distances_of, fit_density
+from astrid_ml.validity.domain import (
+    IN_DOMAIN,
+    ORIGIN,
+    OUTSIDE,
+    RANGES,
+    Facts,
+    fit_domain,
+    in_words,
+    is_measured,
+    judged,
+)
+
+if TYPE_CHECKING:
+    from astrid_ml.checkpoint.load import LoadedModel
+    from astrid_ml.checkpoint.record import Record
+
+STAMP = ("stamp_h", "stamp_w")
+EXPECTED = 0.95  # of held-out samples of the training dataset that lie inside
+NOT_MEASURED = "the checkpoint holds no domain of validity: it is of an earlier version, or nobody knows it"
+
+
+def facts_of(source: SampleSource, rows: Ints) -> pd.DataFrame:
+    """What the index and the description of its survey say of samples, a row each."""
+    table = rows_of(source, rows, [*ORIGIN, *RANGES, *STAMP]).reset_index(drop=True)
+    if set(STAMP) <= set(table.columns):
+        table["stamp_size"] = table[list(STAMP)].max(axis=1)
+        table = table.drop(columns=list(STAMP))
+    if "mission" in table and "stamp_size" in table:
+        from astrid_ml.preprocessing.surveys.registry import surveys_of
+
+        known = surveys_of(None).known
+        scales = {name: survey.stamp.pixel_scale for name, survey in known.items() if survey.stamp is not None}
+        usual = pd.to_numeric(table["mission"].astype("object").map(scales))
+        own = pd.to_numeric(table["pixel_scale"], errors="coerce") if "pixel_scale" in table else usual
+        table["pixel_scale"] = own.astype("float64").fillna(usual.astype("float64"))
+    return table
+
+
+def embedded(task: object, data: Any, source: SampleSource, rows: Ints) -> Floats | None:
+    """What a network knows of samples before its last layer, (n, D); None of networks that do not tell."""
+    import torch
+
+    network = getattr(task, "network", None)
+    if not isinstance(network, Embeds) or not isinstance(network, torch.nn.Module) or not len(rows):
+        return None
+    network.eval()
+    device, parts = next(network.parameters()).device, []
+    with torch.inference_mode():
+        for _, batch in data.batches(source, rows):
+            features = batch["features"].to(device) if "features" in batch else None
+            parts.append(network.embed(batch["x"].to(device), features).float().cpu().numpy())
+    out: Floats = np.concatenate(parts).astype(np.float64)
+    return out
+
+
+def fit_validity(
+    task: object, data: Any, source: SampleSource, folds: Sequence[Ints], sky: str | None, simulated: bool | None
+) -> dict[str, Any]:
+    """The domain that a checkpoint keeps.
+
+    Args:
+        task: with the weights that are kept.
+        data: the datamodule.
+        source: the dataset.
+        folds: positions of training and of validation.
+        sky: convention of the stamps.
+        simulated: whether a simulator made them.
+    """
+    random = np.random.default_rng(0)
+    train, val = folds
+    table = facts_of(source, np.concatenate([train, val]))
+    if "detector" in table and set(table["detector"][len(train) :].dropna()) - set(table["detector"][: len(train)]):
+        table = table.drop(columns="detector")  # held out by detector: it is to work on others
+    some = [np.sort(random.permutation(rows)[:KEPT]).astype(np.int64) for rows in (train, val)]
+    known = [embedded(task, data, source, rows) for rows in some]
+    density = None if known[0] is None or known[1] is None else fit_density(known[0], known[1])
+    return fit_domain(Facts(table, simulated), density, sky)
+
+
+def domain_of(
+    model: LoadedModel, source: SampleSource, rows: Ints, simulated: bool | None, other_sky: Collection[str] = ()
+) -> pd.DataFrame:
+    """``in_domain`` and ``outside_because`` of samples, a row for each position.
+
+    Args:
+        model: a loaded checkpoint.
+        source: the samples.
+        rows: positions in its index.
+        simulated: whether a simulator made them; None where nobody knows.
+        other_sky: ids of stamps whose sky is not as training's was.
+    """
+    return domain_of_rows(model.record.validity, (model.tasks[0], model.datamodule), source, rows, simulated, other_sky)
+
+
+def domain_of_rows(
+    validity: dict[str, Any] | None,
+    asked: tuple[object, Any],
+    source: SampleSource,
+    rows: Ints,
+    simulated: bool | None,
+    other_sky: Collection[str] = (),
+) -> pd.DataFrame:
+    """The same for a task and a datamodule, as a training has them.
+
+    Args:
+        validity: of the record.
+        asked: the task and the datamodule.
+        source: the samples.
+        rows: positions in its index.
+        simulated: see :func:`domain_of`.
+        other_sky: see :func:`domain_of`.
+    """
+    table, distance, sky = facts_of(source, rows), None, None
+    if validity is not None and is_measured(validity) and validity["density"] is not None:
+        known = embedded(*asked, source, rows)
+        distance = None if known is None else distances_of(validity["density"], known)
+    if other_sky:
+        sky = rows_of(source, rows, ["id"])["id"].astype(str).isin(set(other_sky)).to_numpy(dtype=bool)
+    return judged(validity, Facts(table, simulated, sky, distance))
+
+
+def beside(table: pd.DataFrame, found: pd.DataFrame, at: Ints) -> pd.DataFrame:
+    """A table of predictions with the columns of the domain.
+
+    Args:
+        table: of predictions; a sample may have several rows.
+        found: of :func:`domain_of`.
+        at: the row of ``found`` of each prediction, (n,).
+    """
+    return table.assign(**{name: found[name].take(at).array for name in (IN_DOMAIN, OUTSIDE)})
+
+
+def without_outside(table: pd.DataFrame, allow_outside: bool) -> pd.DataFrame:
+    """Predictions whose probabilities are null outside the domain, unless they are wanted there too."""
+    if allow_outside or IN_DOMAIN not in table:
+        return table
+    outside = table[IN_DOMAIN].eq(False).fillna(False).to_numpy(dtype=bool)
+    names = [str(name) for name in table if name == "probability" or str(name).startswith("p_")]
+    out = table.copy()
+    for name in names if outside.any() else []:
+        out[name] = out[name].where(~outside)
+    return out
+
+
+def counted(table: pd.DataFrame) -> dict[str, Any]:
+    """``inside``, ``outside``, ``not_measured`` and ``because`` (reason -> rows) of a table of predictions."""
+    known = table[IN_DOMAIN] if IN_DOMAIN in table else pd.Series(pd.NA, table.index, dtype="boolean")
+    because: Counter[str] = Counter()
+    if OUTSIDE in table:
+        for text, count in table[OUTSIDE].dropna().value_counts().items():
+            because.update({reason: int(count) for reason in str(text).split("; ")})
+    inside, outside = int((known == True).sum()), int((known == False).sum())  # noqa: E712  NA is neither
+    return {
+        "inside": inside,
+        "outside": outside,
+        "not_measured": len(table) - inside - outside,
+        "because": dict(because),
+    }
+
+
+def said(counts: Mapping[str, Any], allow_outside: bool, probabilities: bool = True) -> str:
+    """One line on the domain; empty where all lies inside.
+
+    Args:
+        counts: of :func:`counted`.
+        allow_outside: whether probabilities are given outside too.
+        probabilities: whether the checkpoint gives any.
+
+    Example:
+        >>> counts = {"inside": 1, "outside": 3, "not_measured": 0, "because": {"mission x was not trained on": 3}}
+        >>> print(said(counts, False).replace("; ", chr(10)))
+        3 of 4 samples lie outside the domain of validity (mission x was not trained on: 3)
+        their probability is null, allow_outside=true gives it
+    """
+    total = counts["inside"] + counts["outside"] + counts["not_measured"]
+    if counts["not_measured"] and counts["not_measured"] == total:
+        return f"in_domain is null: {NOT_MEASURED}"
+    if not counts["outside"]:
+        return ""
+    first = sorted(counts["because"].items(), key=lambda item: -item[1])[:3]
+    because = "; ".join(f"{reason}: {count:,}" for reason, count in first)
+    text = f"{counts['outside']:,} of {total:,} samples lie outside the domain of validity ({because})"
+    if not probabilities:
+        return f"{text}; do not trust their scores"
+    if allow_outside:
+        return f"{text}; their probability is given (allow_outside=true)"
+    return f"{text}; their probability is null, allow_outside=true gives it"
+
+
+def domain_record(
+    record: Record, counts: Mapping[str, Any], allow_outside: bool = False, own: bool = False
+) -> dict[str, Any]:
+    """What a run's record and card say: the domain in words, and how many of the samples lie inside.
+
+    Args:
+        record: of the checkpoint.
+        counts: of :func:`counted`, of held-out samples.
+        allow_outside: see :func:`without_outside`.
+        own: whether these are held-out samples of the training dataset: they keep their probabilities, and a few lie
+            outside by the choice of the threshold.
+    """
+    known = counts["inside"] + counts["outside"]
+    share = counts["inside"] / known if known else None
+    words = said(counts, allow_outside, record.calibrated)
+    if own and share is not None:
+        words = "" if share >= EXPECTED else f"{words.rpartition('; ')[0]}: new samples like these get no probability"
+    return {"trained_on": in_words(record.validity), "share_inside": share, **counts, "words": words}
+
+
+def simulated_of(meta: Mapping[str, Any]) -> bool | None:
+    """Whether a dataset is made of simulated files, by its ``dataset.json``; None of one of an earlier version."""
+    found = (meta.get("config") or {}).get("simulated")
+    return found if isinstance(found, bool) else None
+
+
+def simulated_files(paths: Sequence[Path]) -> bool:
+    """Whether all of these files are a simulator's, by what it left beside them."""
+    return bool(paths) and all(is_simulated(path) for path in paths)

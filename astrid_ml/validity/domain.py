@@ -1,0 +1,254 @@
+"""The domain of validity: what training samples were, and why a new sample is not like them, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.types import Floats, Mask
+
+# Columns that say where a sample is from. A detector is judged where it is the instrument (exposures of ramps):
+# those of one camera are alike.
+ORIGIN = ("mission", "survey", "filter", "detector")
+OF_EXPOSURES = "group_time"
+# Column of facts -> its name for a reader. Training's smallest and largest value bound it.
+RANGES = {
+    "stamp_size": "stamp size (px)",
+    "pixel_scale": "pixel scale (arcsec)",
+    "snr": "|S/N|",
+    "n_epochs": "number of points",
+    "n_groups": "number of groups",
+    "group_time": "group time (s)",
+}
+SLACK = 1e-3  # of a bound: headers round
+IN_DOMAIN, OUTSIDE = "in_domain", "outside_because"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of samples beside their arrays.
+
+    Args:
+        table: n rows with what there is of ``ORIGIN`` and ``RANGES``.
+        simulated: whether they were made by a simulator; None where nobody knows.
+        other_sky: (n,) whether a stamp has another sky than training's; None where it was not measured.
+        distance: (n,) of :func:`astrid_ml.validity.density.distances_of`; None where there is no density.
+    """
+
+    table: pd.DataFrame
+    simulated: bool | None = None
+    other_sky: Mask | None = None
+    distance: Floats | None = None
+
+
+def fit_domain(facts: Facts, density: dict[str, Any] | None, sky: str | None) -> dict[str, Any]:
+    """The domain of training samples, as plain containers.
+
+    Args:
+        facts: of training and validation.
+        density: see :func:`astrid_ml.validity.density.fit_density`.
+        sky: convention of the stamps.
+
+    Returns:
+        ``values`` (column -> texts), ``filters`` (mission -> texts), ``ranges`` (name -> [lowest, highest]), ``sky``,
+        ``simulated``, ``density``.
+    """
+    table = facts.table
+    values = {name: sorted(table[name].dropna().astype(str).unique()) for name in ORIGIN if name in table}
+    ranges = {}
+    for name in RANGES:
+        known = numbers(table, name)
+        known = known[np.isfinite(known)]
+        if len(known):
+            ranges[name] = [float(known.min()), float(known.max())]
+    return {
+        "values": {name: texts for name, texts in values.items() if texts},
+        "filters": filters_of(table),
+        "ranges": ranges,
+        "sky": sky,
+        "simulated": facts.simulated,
+        "density": density,
+    }
+
+
+def joined_domain(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Of several members: what any of them was trained on; the density is the first member's, who is asked for it.
+
+    Args:
+        parts: of the members, of one run.
+    """
+    if not parts:
+        return None
+    first = parts[0]
+    out: dict[str, Any] = {"sky": first["sky"], "simulated": first["simulated"], "density": first["density"]}
+    for key in ("values", "filters"):
+        names = sorted({name for part in parts for name in part[key]})
+        out[key] = {name: sorted({text for part in parts for text in part[key].get(name, [])}) for name in names}
+    names = [name for name in RANGES if any(name in part["ranges"] for part in parts)]
+    ends = {name: [part["ranges"][name] for part in parts if name in part["ranges"]] for name in names}
+    out["ranges"] = {name: [min(low for low, _ in each), max(high for _, high in each)] for name, each in ends.items()}
+    return out
+
+
+def filters_of(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Mission -> its filters; nothing where samples have no mission."""
+    if not {"mission", "filter"} <= set(table.columns):
+        return {}
+    known = table[["mission", "filter"]].dropna().astype(str).drop_duplicates()
+    return {str(mission): sorted(part["filter"]) for mission, part in known.groupby("mission")}
+
+
+def numbers(table: pd.DataFrame, name: str) -> Floats:
+    """A column of facts as numbers, the S/N without its sign; NaN where nothing is known."""
+    if name not in table:
+        return np.full(len(table), np.nan)
+    values = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.abs(values) if name == "snr" else values
+
+
+def is_measured(domain: Mapping[str, Any] | None) -> bool:
+    """Whether a record holds a domain at all; those of earlier versions hold values alone."""
+    return domain is not None and "ranges" in domain
+
+
+@dataclass
+class Judged:
+    """The reasons of n samples while they are found.
+
+    Args:
+        n: samples.
+        reasons: reason -> which samples have it, (n,).
+    """
+
+    n: int
+    reasons: dict[str, Mask] = field(default_factory=dict)
+
+    def add(self, reason: str, where: Mask) -> None:
+        """Note a reason, unless no sample has it."""
+        if where.any():
+            self.reasons[reason] = self.reasons.get(reason, np.zeros(self.n, bool)) | where
+
+    def table(self) -> pd.DataFrame:
+        """``in_domain`` and ``outside_because`` (all reasons; null inside)."""
+        outside = np.zeros(self.n, bool)
+        words = np.full(self.n, "", dtype=object)
+        for reason, where in self.reasons.items():
+            words[where] = [f"{before}; {reason}" if before else reason for before in words[where]]
+            outside |= where
+        because = pd.array([text or None for text in words], dtype="string")
+        return pd.DataFrame({IN_DOMAIN: pd.array(~outside, dtype="boolean"), OUTSIDE: because})
+
+
+def judged(domain: Mapping[str, Any] | None, facts: Facts) -> pd.DataFrame:
+    """Which samples lie in the domain, and why the others do not.
+
+    What is not known of a sample, or was not of training, says nothing against it.
+
+    Args:
+        domain: what :func:`fit_domain` gave.
+        facts: of the samples.
+
+    Returns:
+        n rows with ``in_domain`` (null where there is no domain) and ``outside_because``.
+    """
+    n = len(facts.table)
+    if domain is None or not is_measured(domain):
+        nothing = pd.array([None] * n, dtype="boolean")
+        return pd.DataFrame({IN_DOMAIN: nothing, OUTSIDE: pd.array([None] * n, dtype="string")})
+    found = Judged(n)
+    if domain["simulated"] is True and facts.simulated is not True:
+        found.add("trained on simulated samples alone", np.ones(n, bool))
+    _origin(found, domain, facts.table)
+    for name, words in RANGES.items():
+        if name in domain["ranges"]:
+            low, high = domain["ranges"][name]
+            values = numbers(facts.table, name)
+            with np.errstate(invalid="ignore"):
+                beyond = (values < low * (1 - SLACK)) | (values > high * (1 + SLACK))
+            found.add(f"{words} outside {_range(low, high)}", beyond)
+    if facts.other_sky is not None:
+        found.add(f"another sky than training's ({domain['sky']})", facts.other_sky)
+    if facts.distance is not None and domain["density"] is not None:
+        far = facts.distance > float(domain["density"]["threshold"])
+        found.add("unlike the training samples in what the network sees", far)
+    return found.table()
+
+
+def _origin(found: Judged, domain: Mapping[str, Any], table: pd.DataFrame) -> None:
+    """Missions, surveys, filters and detectors that training did not have."""
+    strange = np.zeros(found.n, bool)
+    for name in ("mission", "survey", *(("detector",) if OF_EXPOSURES in domain["ranges"] else ())):
+        if name not in table or name not in domain["values"]:
+            continue
+        texts = table[name].astype("string")
+        for value in texts.dropna().unique():
+            if str(value) not in domain["values"][name]:
+                where = (texts == value).fillna(False).to_numpy(dtype=bool)
+                found.add(f"{name} {value} was not trained on", where)
+                strange |= where if name == "mission" else False
+    if "filter" not in table:
+        return
+    filters, missions = table["filter"].astype("string"), table.get("mission", pd.Series(pd.NA, table.index))
+    pairs = pd.DataFrame({"mission": missions.astype("string").fillna("").array, "filter": filters.array})
+    for mission, name in pairs.dropna().drop_duplicates().itertuples(index=False):
+        known = domain["filters"].get(mission) or domain["values"].get("filter")
+        if known and name not in known:
+            where = ((pairs["mission"] == mission) & (pairs["filter"] == name)).fillna(False).to_numpy(dtype=bool)
+            of = f" of {mission}" if mission else ""
+            found.add(f"filter {name}{of} was not trained on", where & ~strange)
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+
+
+def in_words(domain: Mapping[str, Any] | None) -> dict[str, str]:
+    """A domain for a card: what was trained on."""
+    if domain is None or not is_measured(domain):
+        return {"domain": "none: it is of an earlier version, or nobody knows what it was trained on"}
+    out = {f"{name}s": ", ".join(texts) for name, texts in domain["values"].items() if name != "filter"}
+    for mission, texts in domain["filters"].items():
+        out[f"filters of {mission}"] = ", ".join(texts)
+    out |= {RANGES[name]: _range(*ends) for name, ends in domain["ranges"].items() if name in RANGES}
+    out["sky"] = str(domain["sky"] or "not stated")
+    out["simulated"] = {True: "yes, all", False: "no", None: "not known"}[domain["simulated"]]
+    density = domain["density"]
+    out["density"] = (
+        "none: too few samples, or a network that does not tell what it knows"
+        if density is None
+        else f"mean distance to {density['neighbours']} of {len(density['reference']):,} training samples, "
+        f"at most {density['threshold']:.3g} (97 % of validation)"
+    )
+    return out
+
+
+def checked_domain(domain: Any) -> str:
+    """What is wrong with a domain that a file holds; empty where nothing is."""
+    from astrid_ml.validity.density import checked_density
+
+    if domain is None or not isinstance(domain, dict) or "ranges" not in domain:
+        return "" if domain is None or isinstance(domain, dict) else "a domain of validity that is none"
+    if set(domain) != {"values", "filters", "ranges", "sky", "simulated", "density"}:
+        return "a domain of validity with other parts"
+    for name in ("values", "filters"):
+        if not isinstance(domain[name], dict) or not all(
+            isinstance(key, str) and isinstance(texts, list) and all(isinstance(text, str) for text in texts)
+            for key, texts in domain[name].items()
+        ):
+            return f"{name} of validity that are no names"
+    if not isinstance(domain["ranges"], dict) or not all(_is_range(ends) for ends in domain["ranges"].values()):
+        return "ranges of validity that are none"
+    if domain["simulated"] not in (True, False, None) or not isinstance(domain["sky"], str | None):
+        return "a domain of validity of other values"
+    return checked_density(domain["density"])
+
+
+def _is_range(ends: Any) -> bool:
+    if not isinstance(ends, list) or len(ends) != 2:
+        return False
+    real = all(isinstance(end, int | float) and not isinstance(end, bool) and np.isfinite(end) for end in ends)
+    return real and ends[0] <= ends[1]

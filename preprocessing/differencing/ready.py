@@ -1,0 +1,119 @@
+"""A pair as it is subtracted, and what its images allow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.pixels.typical import typical
+from astrid_ml.preprocessing.differencing.registered import central
+from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise
+from astrid_ml.preprocessing.differencing.sky.spectra import autocovariance
+from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput, SubtractionResult
+from astrid_ml.preprocessing.differencing.subtract.zogy import best_error
+
+_DEEP = 0.9  # of the depth that both images allow; less is said
+_LEAST_BLANK = 2000  # px
+_LAGS = 9  # px
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A pair before it is subtracted.
+
+    Args:
+        science, reference: on one grid, without the surroundings of saturated stars.
+        blank: (H, W), True on sky without sources.
+        noises: of both.
+        pair: what is subtracted.
+        refined: what the refinement says of itself.
+    """
+
+    science: Image
+    reference: Image
+    blank: Tensor
+    noises: tuple[ImageNoise, ImageNoise]
+    pair: SubtractionInput
+    refined: dict[str, float]
+
+    @property
+    def shift(self) -> Tensor:
+        """Affine (2, 3): how far (px) the refinement found the reference off, and hid it in its PSF."""
+        shift = torch.zeros(2, 3, dtype=torch.double)
+        shift[:, 0] = torch.tensor([self.refined.get("refine_dx", 0.0), self.refined.get("refine_dy", 0.0)])
+        return shift
+
+    @property
+    def hidden(self) -> float:
+        """Its length, px."""
+        return math.hypot(*self.shift[:, 0].tolist())
+
+
+def faint(ready: Ready, mask: Tensor) -> Tensor:
+    """Blank sky (H, W); in a crowd that leaves none, what holds fewer photons of sources than of the sky.
+
+    Args:
+        ready: the pair.
+        mask: (H, W), True where the difference must not be used.
+    """
+    blank = ready.blank & ~mask
+    if int(blank.sum()) >= _LEAST_BLANK:
+        return blank
+    dim = ~mask
+    for variance in ready.pair.variances:
+        dim &= variance < 2 * typical(variance, dim)
+    return dim
+
+
+def noise_correlation(result: SubtractionResult, blank: Tensor) -> Tensor | None:
+    """Covariance (m, m) of DIFF's noise on blank sky over its variance, centred; None where it cannot be told.
+
+    Lags that are no more than the noise of their own estimate are 0: apertures add up many of them.
+    """
+    count = int(blank.sum())
+    if count < _LEAST_BLANK:
+        return None
+    lags = autocovariance(result.diff, blank, _LAGS, result.variance, tapered=False)
+    middle = lags.shape[0] // 2
+    if not float(lags[middle, middle]) > 0:
+        return None
+    return lags.masked_fill(lags.abs() < 4 * lags[middle, middle] / min(count, 1 << 20) ** 0.5, 0.0)
+
+
+def depth_reached(result: SubtractionResult, ready: Ready, blank: Tensor) -> tuple[float | None, tuple[str, ...]]:
+    """Least error of a flux that both images allow, over that of blank sky, and what to say where it is low.
+
+    What the reference allows is the noise of all that a pixel of the grid covers of it, as its variance says; where
+    blank sky says otherwise of a noise whose correlation is known, what blank sky says.
+    """
+    if not bool(blank.any()):
+        return None, ()
+    reference, noise, pair = ready.reference, ready.noises[1], ready.pair
+    told = noise.measured and reference.noise_autocorrelation is not None
+    density = noise.autocovariance if told or reference.noise_density is None else reference.noise_density
+    psfs = central(pair.psfs[0]), central(pair.psfs[1])
+    depth = best_error(psfs, (pair.noises[0], density), float(pair.flux_ratio)) / typical(result.flux_error, blank)
+    if not depth < _DEEP:
+        return depth, ()
+    return depth, (f"the difference reaches {depth:.0%} of the depth that both images allow",)
+
+
+def difference_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
+    """What DIFF is whitened by, where measured noise replaced the propagated."""
+    if not any(noise.measured for noise in noises):
+        return None
+    return noises[0].propagated, noises[1].propagated
+
+
+def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Two PSFs (..., k, k) padded with zeros to one odd size."""
+    size = max(a.shape[-2], a.shape[-1], b.shape[-2], b.shape[-1])
+    out = []
+    for psf in (a, b):
+        y, x = (size - psf.shape[-2]) // 2, (size - psf.shape[-1]) // 2
+        out.append(torch.nn.functional.pad(psf, (x, x, y, y)))
+    return out[0], out[1]

@@ -1,0 +1,40 @@
+"""Archives whose headers lie, or that inflate without end."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from astrid_ml.tars import MOST_BYTES, ArchiveTooLargeError, Member, refuse_too_large
+
+
+def member_of(size: int, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    member = tarfile.TarInfo("a\x1b.avro")
+    member.size, member.type = size, kind
+    return member
+
+
+def test_a_plain_archive_that_ends_inside_a_member_is_damaged_and_a_compressed_one_may_swell(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(bytes(2000))
+    refuse_too_large(member_of(2000), path, compressed=False)
+    with pytest.raises(tarfile.ReadError, match=r"ends inside a\\x1b\.avro"):
+        refuse_too_large(member_of(2001), path, compressed=False)
+    refuse_too_large(member_of(MOST_BYTES), path, compressed=True)
+    with pytest.raises(ArchiveTooLargeError, match="may inflate to 268435456") as caught:
+        refuse_too_large(member_of(MOST_BYTES + 1), path, compressed=True)
+    assert caught.value.member == "a\x1b.avro"
+
+
+def test_a_header_in_data_of_its_own_is_not_read_by_the_gigabyte() -> None:
+    for kind in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):
+        stream = io.BytesIO(gzip.compress(member_of(2**33, kind).tobuf(tarfile.GNU_FORMAT) + bytes(2000)))
+        with (
+            pytest.raises(tarfile.ReadError, match="a header of 8589934592"),
+            tarfile.open(fileobj=stream, tarinfo=Member),
+        ):
+            pass

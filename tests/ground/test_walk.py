@@ -1,0 +1,26 @@
+"""Folders of users: a name that no table can hold costs that file, whoever walks there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from astrid_ml.errors import UserError
+from astrid_ml.walk import walk
+
+
+def test_a_name_that_is_no_utf8_costs_that_file_and_is_named_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.avro").touch()
+    for name in (b"\xff\xfe.avro", b"\xff-night/b.avro"):
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert [path.name for path in walk(tmp_path)] == [path.name for path in walk([tmp_path])] == ["a.avro"]
+    said = capsys.readouterr().err
+    assert said.count("2 files of") == 1 and "\\udcff\\udcfe.avro" in said
+    with pytest.raises(UserError, match=r"names are text in UTF-8; got .*udcff"):
+        walk(path)

@@ -1,0 +1,127 @@
+"""Tables that are damaged, too wide, or nobody's: each is named with a reason, and the others are read."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from astrid_ml.errors import UserError
+from astrid_ml.executors.within import TooSlowError, within_time
+from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
+from astrid_ml.preprocessing.lightcurves.readers import recognise
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
+
+ROWS = pd.DataFrame(
+    {"object_id": [3, 3, 8], "mjd": [1.0, 2.0, 1.0], "passband": [0, 1, 2], "flux": 5.0, "flux_err": 1.0, "detected": 1}
+)
+
+
+def sound(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    ROWS.to_csv(folder / "a.csv", index=False)
+    return folder
+
+
+def spoilt(folder: Path, change: Callable[[str], str]) -> dict[str, str]:
+    """Convert a folder with one sound table and one that was changed: file -> reason of what failed."""
+    text = sound(folder).joinpath("a.csv").read_text()
+    (folder / "b.csv").write_text(change(text))
+    made = ConvertCommand(str(folder), str(folder.parent / "out")).run()
+    report = json.loads((folder.parent / "out" / "report.json").read_text())
+    assert made["failed"] == len(report["failed_sources"]) and made["objects"] >= 2
+    return {Path(failed["source"]).name: failed["reason"] for failed in report["failed_sources"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace("\n", '\n"', 1), "a quote that is not closed, from row 1 on"),
+        (lambda text: '"' + text, "a first line whose quotes are not closed"),
+        (
+            lambda text: text.replace("\n", ",1,2,3\n3,3\n", 1) + "1,2,3,4,5,6,7,8,9,10,11,12",
+            "a row with more columns than",
+        ),
+        (lambda text: text.replace("5.0", "abc", 1), "numbers in the column flux; got abc in row 1."),
+        (lambda text: text.replace("flux_err", "x"), "the column flux_err or flux_error"),
+        (lambda text: "", "an empty file"),
+        (lambda text: "\n\n", "no line with names of columns"),
+        (
+            lambda text: text.replace("detected", ",".join(["x"] * 100_000)),
+            "100005 columns, and a table of curves has at most 5000",
+        ),
+        (lambda text: "x" * 2_000_000, "a first line of more than 1048576 bytes"),
+    ],
+)
+def test_a_damaged_table_is_named_in_words_and_costs_itself(
+    change: Callable[[str], str], words: str, tmp_path: Path
+) -> None:
+    failed = spoilt(tmp_path / "raw", change)
+    assert list(failed) == ["b.csv"] and words in failed["b.csv"]
+
+
+def test_damaged_parquet_and_gzip_are_named_by_prepare_too(tmp_path: Path) -> None:
+    folder = sound(tmp_path)
+    ROWS.to_parquet(folder / "b.parquet")
+    (folder / "b.parquet").write_bytes((folder / "b.parquet").read_bytes()[:900])
+    (folder / "c.csv.gz").write_bytes(gzip.compress(b"object_id," * 5000)[:-30])
+    (folder / "d.parquet").touch()
+    units = {unit.id: unit.missing for unit in LightcurvesPipeline().plan([folder])}
+    assert units["a.csv"] == () and all(
+        "whole file" in units[name][0] for name in ("b.parquet", "c.csv.gz", "d.parquet")
+    )
+    for name in units:
+        if name != "a.csv":
+            with pytest.raises(UserError, match="light-curve files; got"):
+                find_curves([folder / name])
+
+
+def test_what_nobody_reads_is_counted_and_named(tmp_path: Path) -> None:
+    folder = sound(tmp_path / "raw")
+    (folder / "labels.csv").write_text("id,label\n3,SN\n")
+    (folder / "notes.md").write_text("a night")
+    (folder / "a_metadata.csv").write_text("object_id,target\n3,90\n8,42\n")  # read beside the table
+    made = ConvertCommand(str(folder), str(tmp_path / "out")).run()
+    assert (made["failed"], made["unread"]) == (0, 1)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["unread_files"] == [{"source": "labels.csv", "reason": recognise.NOBODYS}]
+    writer, pipeline = MemoryUnitWriter(), LightcurvesPipeline()
+    for unit in pipeline.plan([folder]):
+        pipeline.process(unit, writer, 0)
+    assert [(drop.id, drop.reason) for drop in writer.drops] == [("labels.csv", recognise.NOBODYS)]
+
+
+def test_without_a_column_of_detections_no_epoch_has_the_flag_and_they_are_counted(tmp_path: Path) -> None:
+    sound(tmp_path / "raw")
+    ROWS.drop(columns="detected").to_csv(tmp_path / "raw" / "a.csv", index=False)
+    made = ConvertCommand(str(tmp_path / "raw"), str(tmp_path / "out")).run()
+    assert made["objects"] == 2 and made["counts"] == {"rows_without_flag_of_detection": 3}
+
+
+def forever() -> None:
+    with within_time(0.1):
+        while True:
+            pass
+
+
+def test_a_look_at_a_file_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, look = sound(tmp_path), recognise.recognise
+    ROWS.to_csv(folder / "b.csv", index=False)
+
+    def slow(path: Path) -> object:
+        while path.name == "b.csv":
+            pass
+        return look(path)
+
+    monkeypatch.setattr(recognise, "LONGEST_LOOK", 0.2)
+    monkeypatch.setattr(recognise, "recognise", slow)
+    found = find_curves([folder])
+    assert [source.damage for source in found.sources] == ["", "it was not looked through after 0.2 s"]
+    with pytest.raises(TooSlowError, match=r"after 0\.1 s"):
+        forever()

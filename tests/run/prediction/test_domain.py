@@ -1,0 +1,64 @@
+"""Predictions outside a model's domain: named, without a probability, and said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.run.prediction.domain import counted, domain_record, said, simulated_files, simulated_of, without_outside
+from astrid_ml.run.raw import MARK
+
+
+def table() -> pd.DataFrame:
+    inside = pd.array([True, False, None, False], dtype="boolean")
+    because = pd.array([None, "a; b", None, "b"], dtype="string")
+    return pd.DataFrame({"probability": 0.5, "p_SN": 0.1, "score": 0.9}, index=range(4)).assign(
+        in_domain=inside, outside_because=because
+    )
+
+
+def test_probabilities_are_null_outside_unless_they_are_wanted() -> None:
+    found = without_outside(table(), False)
+    for name in ("probability", "p_SN"):
+        assert found[name].isna().tolist() == [False, True, False, True]
+    assert (found["score"] == 0.9).all()
+    pd.testing.assert_frame_equal(without_outside(table(), True), table())
+
+
+def test_counts_and_one_line() -> None:
+    counts = counted(table())
+    assert counts == {"inside": 1, "outside": 2, "not_measured": 1, "because": {"a": 1, "b": 2}}
+    line = said(counts, False)
+    assert line.startswith("2 of 4 samples lie outside") and "allow_outside=true gives it" in line
+    assert "is given" in said(counts, True) and "do not trust" in said(counts, False, probabilities=False)
+    assert not said({**counts, "outside": 0}, False)
+    unknown = counted(table().drop(columns="outside_because").assign(in_domain=pd.array([None] * 4, dtype="boolean")))
+    assert "earlier version" in said(unknown, False)
+    assert counted(pd.DataFrame({"score": np.ones(3)}))["not_measured"] == 3
+
+
+def test_a_simulation_is_known_by_its_mark(tmp_path: Path) -> None:
+    file = tmp_path / "sim" / "a" / "b.npy"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert not simulated_files([file]) and not simulated_files([])
+    (tmp_path / "sim" / MARK).touch()
+    assert simulated_files([file])
+    assert not simulated_files([file, tmp_path / "other.npy"])
+    assert simulated_of({"config": {"simulated": True}}) is True
+    assert simulated_of({}) is None
+
+
+def test_of_the_own_held_out_rows_a_few_outside_are_no_news() -> None:
+    record: Any = SimpleNamespace(calibrated=True, validity=None)
+    few = {"inside": 97, "outside": 3, "not_measured": 0, "because": {"far": 3}}
+    assert domain_record(record, few, own=True)["words"] == ""
+    assert domain_record(record, few, own=True)["share_inside"] == 0.97
+    many = {"inside": 8, "outside": 2, "not_measured": 0, "because": {"far": 2, "|S/N| outside 4 to 9": 1}}
+    said_of_many = domain_record(record, many, own=True)["words"]
+    assert said_of_many.endswith("(far: 2; |S/N| outside 4 to 9: 1): new samples like these get no probability")
+    assert "is null" in domain_record(record, many)["words"]
