@@ -8,7 +8,6 @@ from typing import Any
 
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder, Layers
-from astrid_ml.missions import canonical, is_known, misspelt, names_of_missions
 from astrid_ml.option_files import DESCRIPTIONS
 from astrid_ml.printable import printable
 from astrid_ml.ranks import first_process
@@ -56,6 +55,8 @@ def settle_frame(cfg: Any, side: str) -> None:
         raise UserError(f"{side}.mjd: a number from 0 to {LAST} in d (JD - {JD})", got, fix)
     if not isinstance(mission, str) or not mission.strip():
         return
+    from astrid_ml.missions import canonical, is_known, misspelt, names_of_missions  # pandas with it
+
     if fix := "" if is_version(mission) else misspelt(mission):
         meant = canonical(fix.removeprefix("did you mean ").removesuffix("?"))
         got = f"{side}.mission={mission}"
@@ -76,6 +77,8 @@ def is_version(mission: str) -> bool:
     >>> is_version("ztf2"), is_version("zft")
     (True, False)
     """
+    from astrid_ml.missions import names_of_missions
+
     return any(mission.strip().lower().startswith(name) for name in names_of_missions())
 
 

@@ -61,7 +61,7 @@ SAID = [
     (f"{T} split=missions", "write split.test=[galex]"),
     (f"{T} split=missions split.train=[ztf] split.test=[ZTF,ps1]", "take ztf out"),
     (f"{T} split=missions split.test=[ztf,ps1,swift,galex]", "test fewer"),
-    (f"{T} split.val=0.6 split.test=0.5", "0.6 and 0.5"),
+    (f"{T} split.val=0.6 split.test=0.5", "split.val=0.6 and split.test=0.5"),
     ("train experiment=lightcurves_sim split.test_values=[tset]", "did you mean test?"),
     (f"{T} data=3", "data.KEY=VALUE"),
     (f"{T} output_dir=o", "write paths.run_dir=FOLDER"),
@@ -70,7 +70,7 @@ SAID = [
     ("predict data=night/ ckpt_path=a.ckpt output_dir=o", "did you mean input=night/?"),
     ("predict input=n ckpt_path=a.ckpt output=o", "did you mean output_dir?"),
     ("difference science=[a.fits,b.fits] reference=c.fits output_dir=o", "without brackets: science=PATH"),
-    ("new", "WHAT: dataset, step, model, split or experiment"),
+    ("new", "WHAT: dataset, step, model, split, executor or experiment"),
     ("new model", "no NAME"),
     ("simulate -m what=triplets,sky", "the jobs lie in FOLDER/0"),
 ]

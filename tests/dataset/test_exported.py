@@ -86,7 +86,7 @@ def test_sizes_apart_and_what_cannot_be_written(tmp_path: Path) -> None:
         assert arrays["sky"].tolist() == ["included"] * 3 and np.isnan(arrays["rb"]).all()
     with pytest.raises(UserError, match="did you mean npz"):
         ExportCommand(str(made.path), "npy", str(tmp_path / "out")).run()  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="variance of named channels"):
+    with pytest.raises(UserError, match="of the dataset: stamps"):
         ExportCommand(str(made.path), "npz", str(tmp_path / "out"), array="variance").run()
     index = pd.read_parquet(made.path / "index.parquet")
     part = exported.same_sizes(PreparedDataset(made.path), "stamps")[0]

@@ -13,7 +13,6 @@ from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.run.raw import refuse_few, refuse_without_raw
 from astrid_ml.start import importing
-from astrid_ml.taxonomy import load_taxonomy
 from astrid_ml.typed_values import share_of
 
 
@@ -40,6 +39,8 @@ def first(tree: Mapping[str, Any]) -> None:
         share_of(tree["prevalence"])
     refuse_few(tree)
     if isinstance(tree["datamodule"], Mapping) and isinstance(tree["datamodule"].get("taxonomy"), str):
+        from astrid_ml.taxonomy import load_taxonomy  # numpy with it
+
         load_taxonomy(tree["datamodule"]["taxonomy"])
     shares = [tree["split"].get(name) for name in ("val", "test")]
     if all(isinstance(share, float) for share in shares) and sum(shares) >= 1:
