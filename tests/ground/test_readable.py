@@ -16,7 +16,9 @@ def test_whatever_a_library_raises_names_the_file_and_its_kind(tmp_path: Path, e
     (tmp_path / "a.fits").write_text("words\n")
     with pytest.raises(UserError, match="which cannot be read") as caught, reading(tmp_path / "a.fits"):
         raise error
-    assert "text" in caught.value.got and type(error).__name__ not in caught.value.got  # a word of Python's helps nobody
+    assert (
+        "text" in caught.value.got and type(error).__name__ not in caught.value.got
+    )  # a word of Python's helps nobody
     assert not error.args or str(error.args[0]) in caught.value.got
     assert caught.value.__cause__ is error
 
