@@ -14,6 +14,8 @@ from astrid_ml.fits_headers import DamagedFitsError, read_header
 from astrid_ml.reasons import plain
 
 NOT_DATA = "made_by.json"  # what a command of ours says of the folder that it wrote
+SIMULATED = "simulated.json"  # what a simulation says of its files
+NOTES = (NOT_DATA, SIMULATED)  # of ours, in folders of data
 _START = 512
 _HEADERS = 40  # of a FITS file that are looked at
 _LOOKED_AT = 2000  # files of a folder that are counted

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from astrid_ml.errors import UserError
-from astrid_ml.found import NOT_DATA
+from astrid_ml.found import NOTES
 from astrid_ml.printable import printable
 
 _SURROGATES = re.compile("[\ud800-\udfff]")  # how Python holds bytes of a name that are no UTF-8
@@ -79,7 +79,7 @@ def _below(folder: Path) -> list[Path]:
         seen.add((status.st_dev, status.st_ino))
         below.sort()
         try:
-            paths = [Path(here, name) for name in names if name != NOT_DATA]
+            paths = [Path(here, name) for name in names if name not in NOTES]
             broken += [path for path in paths if not named_in_utf8(path)]
             paths = [path for path in paths if named_in_utf8(path)]
             files += [path for path in paths if path.is_file()]

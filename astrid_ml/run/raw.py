@@ -13,9 +13,9 @@ from astrid_ml.contracts.verbs import TellsSize
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole_folder, write_json
 from astrid_ml.fingerprint import fingerprint
-from astrid_ml.found import found
+from astrid_ml.found import SIMULATED, found
 
-MARK, DEEPEST = "simulated.json", 3  # what a simulation leaves beside its files, and how far above it is looked for
+DEEPEST = 3  # folders above a file in which the note of a simulation is looked for
 SETS = 3  # train, val, test
 
 
@@ -105,21 +105,21 @@ def simulated(config: dict[str, Any]) -> Path:
     marks = [fingerprint(simulator, seed, complete=complete)[:12] for complete in (False, True)]
     places = [Path(config["paths"]["data"]) / "raw" / f"{kind}-{mark}" for mark in marks]
     for place in places:
-        if (place / MARK).is_file():
+        if (place / SIMULATED).is_file():
             return place
     target = places[0]
     refuse_without_room(simulator, target)
-    with whole_folder(target, MARK) as work:
+    with whole_folder(target, SIMULATED) as work:
         mark_simulated(work, seed, simulator.run(work, seed))
     return target
 
 
 def mark_simulated(folder: Path, seed: int, summary: dict[str, Any]) -> None:
     """Leave beside raw files that a simulator made them: a model of them alone must not pass for one of the sky."""
-    write_json(folder / MARK, {"seed": seed, **summary})
+    write_json(folder / SIMULATED, {"seed": seed, **summary})
 
 
 def is_simulated(path: Path) -> bool:
     """Whether a raw file, or a folder of them, is a simulator's: its mark lies there or up to three folders above."""
     place = path.absolute()
-    return any((folder / MARK).is_file() for folder in (place, *list(place.parents)[:DEEPEST]))
+    return any((folder / SIMULATED).is_file() for folder in (place, *list(place.parents)[:DEEPEST]))

@@ -24,3 +24,9 @@ def test_a_name_that_is_no_utf8_costs_that_file_and_is_named_once(
     assert said.count("2 files of") == 1 and "\\udcff\\udcfe.avro" in said
     with pytest.raises(UserError, match=r"names are text in UTF-8; got .*udcff"):
         walk(path)
+
+
+def test_what_commands_of_ours_note_beside_data_is_no_data(tmp_path: Path) -> None:
+    for name in ("made_by.json", "simulated.json", "packets.json"):
+        (tmp_path / name).write_text("{}")
+    assert [path.name for path in walk(tmp_path)] == ["packets.json"]

@@ -257,7 +257,7 @@ WRONG: list[tuple[str | list[str], str]] = [
     (f"{TRIPLETS} dry_run=true", "write astrid prepare ... dry_run=true"),
     (f"{TRIPLETS} simulate.missions=[ztf,ztf]", "each once"),
     (f"{TRIPLETS} resume=true", "write paths.run_dir=FOLDER"),
-    (f"{TRIPLETS} paths.run_dir={{I}}/pairs", "other files: 2 .fits"),
+    (f"{TRIPLETS} paths.run_dir={{I}}/pairs", "which holds other files"),
     (f"train -m {TRIPLETS[6:]} seed=1,2 paths.sweep_dir={{I}}/pairs", "paths.sweep_dir= of a sweep"),
     (f"{TRIPLETS} simulate=none paths.raw={{I}}/triplets paths.data={{I}}/triplets", "holds the raw files"),
     (f"{TRIPLETS} datamodule.features=[ssnr]", "did you mean snr?"),

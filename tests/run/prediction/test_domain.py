@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.found import SIMULATED
 from astrid_ml.run.prediction.domain import counted, domain_record, said, simulated_files, simulated_of, without_outside
-from astrid_ml.run.raw import MARK
 
 
 def table() -> pd.DataFrame:
@@ -46,7 +46,7 @@ def test_a_simulation_is_known_by_its_mark(tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     file.touch()
     assert not simulated_files([file]) and not simulated_files([])
-    (tmp_path / "sim" / MARK).touch()
+    (tmp_path / "sim" / SIMULATED).touch()
     assert simulated_files([file])
     assert not simulated_files([file, tmp_path / "other.npy"])
     assert simulated_of({"config": {"simulated": True}}) is True
