@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -43,7 +44,9 @@ def check_effects(words: Sequence[str], verb: Verb, conf: Folder) -> None:
 
 def _refuse_idle(given: Mapping[str, str], verb: Verb) -> None:
     """Refuse keys that no command reads, and those of many pairs beside one."""
-    idle = [key for key in given if key == "hydra.job.name" or (verb.name, key) == ("doctor", "name")]
+    idle = [key for key in given if (verb.name, key) == ("doctor", "name")]
+    if "hydra.job.name" in given and os.environ.get("LOCAL_RANK", "0") == "0":  # Lightning names its processes by it
+        idle.append("hydra.job.name")
     if verb.name == "difference" and given.get("input", "null") == "null" and "science" in given:
         idle += [key for key in given if key.partition(".")[0] == "executor" and given[key] != "serial"]
     if idle:
