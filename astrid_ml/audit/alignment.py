@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from scipy import fft
 
-from astrid_ml.audit.fingerprints import ANGLES, MODES, Rings
+from astrid_ml.audit.fingerprints import ANGLES, Rings
 from astrid_ml.types import Complex, Floats, Floats32, Mask
 
 ZOOMS = (0.9, 0.95, 1.0, 1.05, 1.1)
 SHIFT = 9  # px along each axis
 NEAR = 3  # px around the best shift that belong to it
 CERTAIN = 6.0  # sigmas of chance that a correlation must exceed
+MODES = 0.25  # independent numbers of a texture for each pixel
 FAINT = 0.1  # mean square of a texture, in units of its scatter, below which it tells nothing
 
 
@@ -32,9 +33,15 @@ class Aligned:
     _made: dict[float, Complex] = field(default_factory=dict)
 
     @property
-    def shares(self) -> Floats:
-        """Of the pixels of each channel those that tell anything, (C,)."""
-        out: Floats = (self.texture != 0).mean(axis=(1, 2))
+    def numbers(self) -> Floats:
+        """How many independent numbers the pixels within the rings tell, nearly, (C,).
+
+        A large source may leave nothing but the corners, which no ring reaches.
+        """
+        h, w = self.texture.shape[1:]
+        y, x = np.ogrid[:h, :w]
+        within = np.hypot(y - (h - 1) / 2, x - (w - 1) / 2) <= self.rings.radii[-1]
+        out: Floats = MODES * (self.texture[:, within] != 0).sum(axis=1).astype(np.float64)
         return out
 
     @property
@@ -75,7 +82,8 @@ def _turned(first: Aligned, second: Aligned) -> Floats:
                 by_order[:, number] = product[:, order == number].sum(axis=1)
             found = fft.irfft(by_order, n=ANGLES, axis=1) * (ANGLES / 2) / np.where(norm > 0, norm, 1.0)[:, None]
             best = np.maximum(best, _peaks(found[:, None], (0, 2)))
-    return best
+    numbers = np.minimum(first.numbers, second.numbers)
+    return np.where(best < CERTAIN / np.sqrt(np.maximum(numbers, 1e-9)), 0.0, best)
 
 
 def _shifted(one: Floats32, two: Floats32) -> Floats:

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from astrid_ml.audit.alignment import CERTAIN, Aligned, correlations
+from astrid_ml.audit.alignment import Aligned, correlations
 from astrid_ml.audit.fingerprints import ZOOMS, Rings, projected, spectra
 from astrid_ml.audit.texture import texture
 from astrid_ml.contracts.pipeline import SampleSource
@@ -113,15 +113,13 @@ class DuplicateSearch:
             some = part.rows[pairs[start : start + self.batch // 2]]
             known = _aligned(source, np.unique(some), part.rings)
             for one, other in some.tolist():
-                found = self._compare((one, other), (known[one], known[other]), part.rings)
+                found = self._compare((one, other), (known[one], known[other]))
                 if found is not None:
                     yield found
 
-    def _compare(self, rows: tuple[int, int], pair: tuple[Aligned, Aligned], rings: Rings) -> Duplicate | None:
+    def _compare(self, rows: tuple[int, int], pair: tuple[Aligned, Aligned]) -> Duplicate | None:
         found: Floats = correlations(*pair)
-        usable = np.minimum(pair[0].shares, pair[1].shares)
-        least = np.maximum(self.correlation, CERTAIN / np.sqrt(np.maximum(rings.freedom * usable, 1e-9)))
-        alike = np.flatnonzero((found >= least) & (least <= 1))
+        alike = np.flatnonzero(found >= self.correlation)
         if not len(alike):
             return None
         every = len(alike) == int((found > -1).sum())

@@ -25,7 +25,6 @@ RATIO = 1.07  # of the radii of two rings: the zoom that makes one of the other
 SHARE = 0.45  # of the side: the outermost ring
 TAPER = 0.3
 ZOOMS = (1 / RATIO, 1.0, RATIO)  # each finds zooms within 0.04 of it
-MODES = 0.25  # independent numbers of a texture for each pixel
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,6 @@ class Rings:
         orders = np.arange(1, ANGLES // 2 - 1)
         ring, place = np.nonzero(orders[None] <= np.maximum(2 * np.pi * self.radii * HIGHEST, 1)[:, None])
         return ring.astype(np.int64), orders[place]
-
-    @property
-    def freedom(self) -> int:
-        """How many independent numbers the pixels within the rings hold, nearly."""
-        return int(MODES * np.pi * self.radii[-1] ** 2)
 
     def harmonics(self, textures: Floats32, zoom: float = 1.0) -> Complex:
         """Angular harmonics of each ring.

@@ -100,6 +100,14 @@ def test_some_kinds_quickly(name: str) -> None:
     assert (right, others) == (6, [])
 
 
+def test_stamps_of_which_a_large_source_leaves_only_the_corners_are_not_alike() -> None:
+    stamps = field(49, 5)  # few enough that all pairs are compared
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE // 2
+    stamps += (1e4 * np.exp(-np.hypot(y, x) / 3.0)).astype(np.float32)
+    assert np.median([Aligned(one, Rings(SIZE)).numbers for one in texture(stamps)]) == 0
+    assert found_among(list(stamps[:24]), list(stamps[24:])) == (0, [])
+
+
 @pytest.mark.parametrize("channel", [0, 1, 2])
 def test_one_shared_channel_is_found_and_named(channel: int) -> None:
     stamps, other = field(60, 3), field(6, 4)
