@@ -124,6 +124,12 @@ def triplets(place: Path) -> Counts:
     return through(TripletsPipeline(), place.parent)
 
 
+def triplets_of_ztf(place: Path) -> Counts:
+    from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
+
+    return through(TripletsPipeline(survey="ztf"), place.parent)
+
+
 def make_triplets(folder: Path) -> Path:
     from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
 
@@ -261,6 +267,7 @@ KINDS = {
         *STAMPS,
         FileKind("triplets, npy", make_triplets, triplets),
         FileKind("triplets, table", make_triplet_table, triplets),
+        FileKind("triplets of ZTF, table", make_triplet_table, triplets_of_ztf),
         FileKind("frame, FITS", make_frame, frame),
         FileKind("frame, FITS.gz", make_zipped_frame, frame),
         FileKind("pair, subtracted", make_frame, whole_pair),

@@ -117,7 +117,7 @@ REACHED = {
     "preprocessing.roman.job.old_dataset:plan": "Roman, master_index",
     "preprocessing.roman.job.truth:_read": "Roman, image",
     "preprocessing.triplets.pipeline:_copy_simulated": "triplets, npy",
-    "preprocessing.triplets.pipeline:_missions_in": "triplets, npy",
+    "preprocessing.triplets.pipeline:_missions_in": "triplets of ZTF, table",
     "preprocessing.triplets.sets:_inner": "stamps, parquet",
     "preprocessing.triplets.stacks:_list_hdf5": "stamps, HDF5",
     "preprocessing.triplets.stacks:_list_npz": "stamps, npz",
