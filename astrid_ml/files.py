@@ -137,6 +137,20 @@ def write_json(path: Path, content: Any, indent: int | None = 2, sort_keys: bool
     write_text(path, json_text(content, indent, sort_keys))
 
 
+def write_new_json(path: Path, content: Any) -> bool:
+    """Write JSON whole where nothing has that name, and say whether: of several processes one wins."""
+    part = temporary_for(path)
+    try:
+        part.write_text(json_text(content), encoding="utf-8")
+        ask_guards(path)
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
 def json_text(content: Any, indent: int | None = 2, sort_keys: bool = False) -> str:
     """What :func:`write_json` writes.
 

@@ -39,7 +39,7 @@ def written_fields(target: str) -> Fields:
         Name -> annotation and default; ``inspect.Parameter.empty`` where a default is no plain value.
 
     >>> sorted(written_fields("astrid_ml.splits.options.GroupSplit"))[:3]
-    ['link_radius', 'link_stamps', 'seed']
+    ['link_radius', 'link_stamps', 'sealed']
     >>> written_fields("os.system")
     {}
     """

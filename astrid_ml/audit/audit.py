@@ -18,7 +18,7 @@ from astrid_ml.dataset.repeats import repeats_of
 from astrid_ml.errors import UserError
 from astrid_ml.sky import nearest
 from astrid_ml.splits.coded import Coded
-from astrid_ml.splits.folds import TEST, TRAIN, VAL, fold_numbers, folds_of, names_at, places_in, sets_of_groups
+from astrid_ml.splits.folds import KEPT, TEST, TRAIN, VAL, fold_numbers, folds_of, names_at, places_in, sets_of_groups
 from astrid_ml.splits.groups import linked
 from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.splits.stamps import can_overlap, overlapping_stamps
@@ -143,7 +143,7 @@ class Audit:
         index = columns_of(source)
         fold = folds_of(index["id"], folds)
         train = np.flatnonzero((fold == TRAIN) | (fold == VAL)).astype(np.int64)
-        test = np.flatnonzero(fold == TEST).astype(np.int64)
+        test = np.flatnonzero((fold == TEST) | (fold == KEPT)).astype(np.int64)
         del fold
         checks = [("ids", shared(folds, index, "id")), ("groups", shared(folds, index, "group_id"))]
         if {"ra", "dec"} <= set(index.columns):
@@ -249,7 +249,7 @@ def _groups_twice(folds: pd.DataFrame, index: Columns, column: str) -> list[str]
 def _learned_and_tested(keys: Coded, folds: Folds) -> Ints:
     """Places of the names that stand in training (or validation) and in test."""
     there = sets_of_groups(keys, folds)
-    return np.flatnonzero((there[:, TRAIN] | there[:, VAL]) & there[:, TEST])
+    return np.flatnonzero((there[:, TRAIN] | there[:, VAL]) & (there[:, TEST] | there[:, KEPT]))
 
 
 def same_position(index: Columns, train: Ints, test: Ints, radius: float) -> Finding | None:

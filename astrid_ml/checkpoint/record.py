@@ -35,33 +35,45 @@ class TrainingDigest:
         groups: 64-bit hashes of the group ids, shape (m,).
         positions: ra, dec in degrees (ICRS), shape (k, 2).
         tested: 64-bit hashes of the test fold's ids: on the training dataset only these are evaluated.
+        sealed: 64-bit hashes of the ids and the group ids of samples that are kept for one evaluation at the end.
     """
 
     ids: torch.Tensor
     groups: torch.Tensor
     positions: torch.Tensor
     tested: torch.Tensor
+    sealed: torch.Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
 
     @classmethod
-    def of(cls, index: Columns, tested: Iterable[Any] = ()) -> TrainingDigest:
-        """The digest of these rows of an index, and of the test fold's ids."""
+    def of(cls, index: Columns, tested: Iterable[Any] = (), sealed: Columns | None = None) -> TrainingDigest:
+        """The digest of these rows of an index, of the test fold's ids, and of rows that are sealed."""
         positions = np.zeros((0, 2))
         if {"ra", "dec"} <= set(index.columns):
             positions = index[["ra", "dec"]].to_numpy(dtype=np.float64, na_value=np.nan)
             positions = np.unique(positions[np.isfinite(positions).all(axis=1)], axis=0)
-        return cls(hashes(index["id"]), hashes(index["group_id"].unique()), torch.from_numpy(positions), hashes(tested))
+        names = [] if sealed is None else [*sealed["id"], *sealed["group_id"].unique()]
+        own, groups = hashes(index["id"]), hashes(index["group_id"].unique())
+        return cls(own, groups, torch.from_numpy(positions), hashes(tested), hashes(names))
 
     @classmethod
     def union(cls, parts: Sequence[TrainingDigest]) -> TrainingDigest:
         """Of several members: what any of them saw; ``tested`` is what at least one of them never saw."""
-        ids, groups, tested = (
-            torch.unique(torch.cat([getattr(part, name) for part in parts])) for name in ("ids", "groups", "tested")
+        ids, groups, tested, sealed = (
+            torch.unique(torch.cat([getattr(part, name) for part in parts]))
+            for name in ("ids", "groups", "tested", "sealed")
         )
-        return cls(ids, groups, torch.unique(torch.cat([part.positions for part in parts]), dim=0), tested)
+        return cls(ids, groups, torch.unique(torch.cat([part.positions for part in parts]), dim=0), tested, sealed)
 
     def in_test(self, index: Columns) -> Mask:
         """Which rows of the training dataset belong to the run's test fold, (n,)."""
         return np.isin(hashes(index["id"]).numpy(), self.tested.numpy())
+
+    def kept(self, index: Columns) -> Mask:
+        """Which rows of any index are sealed, by their id or group, (n,)."""
+        known = self.sealed.numpy()
+        if not len(known):
+            return np.zeros(len(index), dtype=bool)
+        return np.isin(hashes(index["id"]).numpy(), known) | np.isin(hashes(index["group_id"]).numpy(), known)
 
     def seen(self, index: Columns, radius_arcsec: float = 1.0) -> Mask:
         """Which rows of another index share an id, a group or a position with training."""

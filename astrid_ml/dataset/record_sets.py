@@ -27,6 +27,7 @@ FOLDS = {
         "the best weights, the calibration and the threshold are chosen on it",
     ),
     "test": ("http://mlcommons.org/croissant/TestSplit", "judged once"),
+    "sealed": ("http://mlcommons.org/croissant/TestSplit", "kept for one evaluation at the end"),
     "unused": ("", "left out"),
 }
 TEXTS = ("jid", "match_id", "truth_id", "image_filename")  # a name of digits is still a name

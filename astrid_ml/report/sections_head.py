@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from astrid_ml.dataset.prepared import said_of_partial
@@ -139,6 +140,16 @@ def alarms(report: RunReport) -> list[str]:
     return out
 
 
+def said_of_sealed(sealed: Mapping[str, Any]) -> str:
+    """That these are the sealed samples, and for the how many-th time they are judged."""
+    if sealed["opening"] == 1:
+        return f"The sealed test set, {sealed['samples']} samples, judged for the first time."
+    said = (
+        f"The sealed test set was opened before: this is opening {sealed['opening']}, the first was {sealed['first']}."
+    )
+    return f"{said} What was chosen after an earlier opening has seen it."
+
+
 def remarks(report: RunReport) -> list[str]:
     """What the reader must know besides: a partial dataset, proxy labels, all-bogus models, folds as one, and more."""
     record = report.record
@@ -148,6 +159,8 @@ def remarks(report: RunReport) -> list[str]:
         out.insert(0, f"Labels are a proxy: {labels.get('words', labels.get('source'))}")
     if partial := said_of_partial(record.get("dataset") or {}):
         out.insert(0, partial)
+    if sealed := record.get("sealed"):
+        out.insert(0, said_of_sealed(sealed))
     if joined := record.get("joined"):
         out.append(str(joined["words"]))
     if domain := (record.get("domain_of_validity") or {}).get("words"):

@@ -11,16 +11,16 @@ from astrid_ml.splits.coded import Coded, as_series, as_texts
 from astrid_ml.types import Folds, Ints, Mask
 
 FOLDS = ("train", "val", "test")
-UNUSED = "unused"
-NAMES = (*FOLDS, UNUSED)
-TRAIN, VAL, TEST, LEFT = range(4)
+SEALED, UNUSED = "sealed", "unused"
+NAMES = (*FOLDS, SEALED, UNUSED)
+TRAIN, VAL, TEST, KEPT, LEFT = range(5)
 
 
 def fold_texts(folds: Folds) -> pd.Series:
     """Numbers as the names that stand in a split's table.
 
     Example:
-        >>> fold_texts(np.array([2, 0, 3], dtype=np.int8)).tolist()
+        >>> fold_texts(np.array([2, 0, 4], dtype=np.int8)).tolist()
         ['test', 'train', 'unused']
     """
     import pyarrow as pa
@@ -80,14 +80,14 @@ def same(one: pd.Series, other: pd.Series) -> bool:
 
 
 def sets_of_groups(groups: Coded, folds: Folds) -> Mask:
-    """Which groups stand in which of train, val and test, shape (names, 3).
+    """Which groups stand in which of train, val, test and sealed, shape (names, 4).
 
     Args:
         groups: of each row.
         folds: of each row, (n,).
     """
-    out = np.zeros((len(groups.names), len(FOLDS)), dtype=bool)
-    for number in range(len(FOLDS)):
+    out = np.zeros((len(groups.names), LEFT), dtype=bool)
+    for number in range(LEFT):
         out[groups.codes[folds == number], number] = True
     return out
 

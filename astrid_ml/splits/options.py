@@ -14,10 +14,11 @@ from astrid_ml.errors import UserError
 from astrid_ml.missions import canonical, canonical_all
 from astrid_ml.sky import healpix
 from astrid_ml.splits.coded import Coded
-from astrid_ml.splits.common import PARTS, among, check_label_sources, check_shares, missions_of, one_round, strata_of
-from astrid_ml.splits.folds import LEFT, TEST
+from astrid_ml.splits.common import among, check_label_sources, check_shares, missions_of, one_round, strata_of
+from astrid_ml.splits.folds import LEFT, NAMES, TEST
 from astrid_ml.splits.groups import linked, shared_out
 from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.splits.sealed import noted, of_tested, with_sealed
 from astrid_ml.splits.shared import (
     check_missions,
     need,
@@ -36,6 +37,8 @@ class GroupSplit:
         val, test: shares of the groups, above 0 (``test`` may be 0), together below 1.
         link_radius: arcsec within which groups are one, so that an object with two names is never cut.
         link_stamps: groups are one too whose stamps share pixels of one exposure.
+        sealed: share of the groups that no command evaluates until ``astrid evaluate sealed=true``; the same ones for
+            every seed. ``val`` and ``test`` are shares of the rest.
     """
 
     seed: Seed = 1
@@ -43,6 +46,7 @@ class GroupSplit:
     test: Decay = 0.2
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
     link_stamps: bool = True
+    sealed: Decay = 0.0
 
     by_column: ClassVar[bool] = True
 
@@ -59,8 +63,9 @@ class GroupSplit:
         check_shares(self.val, self.test)
         groups = linked(index, self.link_radius, self.link_stamps)
         part = shared_out(groups, strata, [1 - self.val - self.test, self.val, self.test], self.seed)
+        part = with_sealed(part, groups, self.sealed)
         fewer = len(groups.names) - groups.count()
-        return SplitPlan("group", one_round(index, part), {"linked": fewer})
+        return SplitPlan("group", one_round(index, part), {"linked": fewer, **noted(self.sealed)})
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class SkySplit:
         order: 12 * 4**order cells; 6 has cells of 55 arcmin.
         buffer: arcsec; nearer than this to a tested sample nothing is trained on, so that cutouts at the borders of
             cells share no pixels. The tested side stays whole. 0 leaves nothing out.
+        sealed: share of the cells, as in :class:`GroupSplit`.
     """
 
     seed: Seed = 1
@@ -81,6 +87,7 @@ class SkySplit:
     link_stamps: bool = True
     order: Annotated[int, Range(0, 29)] = 6
     buffer: Annotated[NonNegative, InUnits("deg")] = 0.0
+    sealed: Decay = 0.0
 
     by_column: ClassVar[bool] = True
 
@@ -100,10 +107,11 @@ class SkySplit:
         of_group = Coded.of(pd.Series(known))
         of_group = Coded(of_group.codes[place], of_group.names)
         part = shared_out(of_group, strata_of(index), [1 - self.val - self.test, self.val, self.test], self.seed)
-        account = {"cells": of_group.count(), "order": self.order}
+        part = with_sealed(part, of_group, self.sealed)
+        account = {"cells": of_group.count(), "order": self.order, **noted(self.sealed)}
         if self.buffer <= 0:
             return SplitPlan("sky", one_round(index, part), account)
-        folds = without_near(PARTS[part], index[["ra", "dec"]].to_numpy(dtype=float), self.buffer)
+        folds = without_near(np.array(NAMES)[part], index[["ra", "dec"]].to_numpy(dtype=float), self.buffer)
         account["left_out_near_a_border"] = int((folds == "unused").sum())
         return SplitPlan("sky", one_round(index, folds), account)
 
@@ -115,6 +123,7 @@ class TimeSplit:
     Args:
         seed, val, test, link_radius, link_stamps: as in :class:`GroupSplit`; ``seed`` does nothing: dates decide.
         column: the time, MJD.
+        sealed: share of the tested groups that no command evaluates until ``astrid evaluate sealed=true``.
     """
 
     seed: Seed = 1
@@ -123,6 +132,7 @@ class TimeSplit:
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
     link_stamps: bool = True
     column: str = "mjd"
+    sealed: Decay = 0.0
 
     by_column: ClassVar[bool] = True
 
@@ -139,8 +149,9 @@ class TimeSplit:
         cuts = first.quantile([1 - self.val - self.test, 1 - self.test]).to_numpy()
         part = np.zeros(len(groups.names), dtype=np.int8)
         part[first.index.to_numpy()] = np.searchsorted(cuts, first.to_numpy(), side="right")
-        account = {"boundaries": [float(cut) for cut in cuts], "column": self.column}
-        return SplitPlan("time", one_round(index, part[groups.codes]), account, time_ordered=True)
+        account = {"boundaries": [float(cut) for cut in cuts], "column": self.column, **noted(self.sealed)}
+        folds = of_tested(part[groups.codes], groups, self.sealed)
+        return SplitPlan("time", one_round(index, folds), account, time_ordered=True)
 
 
 @dataclass(frozen=True)
@@ -148,7 +159,7 @@ class KFold:
     """Each group is tested once: k rounds, out-of-fold predictions pooled.
 
     Args:
-        seed, link_radius, link_stamps: as in :class:`GroupSplit`.
+        seed, link_radius, link_stamps, sealed: as in :class:`GroupSplit`.
         k: number of folds.
         val: share of the groups outside the tested fold.
     """
@@ -158,6 +169,7 @@ class KFold:
     val: Level = 0.15
     link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
     link_stamps: bool = True
+    sealed: Decay = 0.0
 
     by_column: ClassVar[bool] = True
 
@@ -177,8 +189,8 @@ class KFold:
             rest = part != fold
             seed = self.seed + 1000 * (fold + 1)
             folds[rest] = shared_out(groups[rest], strata[rest], [1 - self.val, self.val], seed)
-            rounds += one_round(index, folds)
-        return SplitPlan("kfold", rounds, {"k": self.k})
+            rounds += one_round(index, with_sealed(folds, groups, self.sealed))
+        return SplitPlan("kfold", rounds, {"k": self.k, **noted(self.sealed)})
 
 
 @dataclass(frozen=True)
@@ -191,6 +203,7 @@ class MissionSplit:
         train: missions to train on; empty means all that are not tested.
         test: missions to test on.
         allow_mixed_labels: accept missions whose labels come from different sources.
+        sealed: as in :class:`TimeSplit`.
     """
 
     seed: Seed = 1
@@ -200,6 +213,7 @@ class MissionSplit:
     train: tuple[str, ...] | list[str] = ()
     test: tuple[str, ...] | list[str] = ()
     allow_mixed_labels: bool = False
+    sealed: Decay = 0.0
 
     by_column: ClassVar[bool] = True
 
@@ -228,7 +242,13 @@ class MissionSplit:
         if usable.any():
             strata = strata_of(index, mission)[usable]
             folds[usable] = shared_out(groups[usable], strata, [1 - self.val, self.val], self.seed)
-        account = {"train": train, "test": test, "left_out_shared": int((seen_there & ~tested).sum())}
+        folds = of_tested(folds, groups, self.sealed)
+        account = {
+            **noted(self.sealed),
+            "train": train,
+            "test": test,
+            "left_out_shared": int((seen_there & ~tested).sum()),
+        }
         return SplitPlan("missions", one_round(index, folds), account)
 
 
@@ -242,6 +262,7 @@ class LeaveOneMissionOut:
         test: share of the groups tested when pooled.
         held_out: a mission, or ``none``.
         allow_mixed_labels: accept missions whose labels come from different sources.
+        sealed: as in :class:`TimeSplit`; when pooled as in :class:`GroupSplit`.
     """
 
     seed: Seed = 1
@@ -251,6 +272,7 @@ class LeaveOneMissionOut:
     link_stamps: bool = True
     held_out: str | None = "none"
     allow_mixed_labels: bool = False
+    sealed: Decay = 0.0
 
     by_column: ClassVar[bool] = True
 
@@ -276,12 +298,19 @@ class LeaveOneMissionOut:
         held_out = self.mission
         if held_out is None:
             check_label_sources(index, mission, known, self.allow_mixed_labels)
-            split = GroupSplit(self.seed, self.val, self.test, self.link_radius, self.link_stamps)
+            split = GroupSplit(self.seed, self.val, self.test, self.link_radius, self.link_stamps, self.sealed)
             pooled = split.of_strata(index, strata_of(index, mission))
             return SplitPlan("leave_one_mission_out", pooled.rounds, {"held_out": "none", **pooled.account})
         check_missions((), (held_out,), known, str(self.held_out))
         others = MissionSplit(
-            self.seed, self.val, self.link_radius, self.link_stamps, (), (held_out,), self.allow_mixed_labels
+            self.seed,
+            self.val,
+            self.link_radius,
+            self.link_stamps,
+            (),
+            (held_out,),
+            self.allow_mixed_labels,
+            self.sealed,
         )
         plan = others.plan(index)
         return SplitPlan("leave_one_mission_out", plan.rounds, {"held_out": held_out, **plan.account})

@@ -18,7 +18,8 @@ from astrid_ml.dataset.repeats import repeats_of
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole
 from astrid_ml.splits.coded import Coded, as_series, as_texts
-from astrid_ml.splits.folds import FOLDS, UNUSED, folds_of, names_at, same, sets_of_groups
+from astrid_ml.splits.folds import FOLDS, NAMES, SEALED, UNUSED, folds_of, names_at, same, sets_of_groups
+from astrid_ml.splits.sealed import Seal
 from astrid_ml.types import Folds
 
 BLOCK = 1 << 18  # rows that become texts of Python together
@@ -30,7 +31,7 @@ class SplitPlan:
 
     Args:
         name: of the split's option.
-        rounds: tables with ``id`` and ``fold`` (train, val, test, or ``unused``); k of them for k-fold. Each
+        rounds: tables with ``id`` and ``fold`` (train, val, test, ``sealed`` or ``unused``); k of them for k-fold. Each
             holds every id of the index once; for a training, train and val are not empty; test may be.
         account: JSON-able facts for the report (fractions, held-out mission, what was linked).
         time_ordered: the split claims that training is earlier than test; the audit checks it.
@@ -78,21 +79,27 @@ class SplitPlan:
         return written
 
     def keep(self, dataset: Path) -> list[Path]:
-        """Write it into ``<dataset>-splits`` too, for whoever works with the dataset: once it is trained with."""
+        """Write it into ``<dataset>-splits`` too, for whoever works with the dataset: once it is trained with.
+
+        What it seals is sealed from then on.
+        """
+        Seal(dataset).keep(self.rounds, float(self.account.get("sealed", 0.0)))
         folder = dataset.with_name(f"{dataset.name}-splits")
         there = sorted(folder.glob(f"{self.hash}*.parquet"))
         return there if len(there) == len(self.rounds) else self.write(folder)
 
     def counts(self, index: Columns) -> pd.DataFrame:
-        """Rows round, fold, samples, groups, labelled, positives."""
+        """Rows round, fold, samples, groups, labelled, positives; the fold ``sealed`` where some are."""
         rows, groups, labels = [], Coded.of(index["group_id"]), index["label"]
         numbers = pd.to_numeric(labels, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         known, real = labels.notna().to_numpy(), numbers == 1
         for number, table in enumerate(self.rounds):
             folds = folds_of(index["id"], table)
             there = sets_of_groups(groups, folds).sum(axis=0)
-            for place, fold in enumerate(FOLDS):
+            for place, fold in enumerate((*FOLDS, SEALED)):
                 part = folds == place
+                if fold == SEALED and not part.any():
+                    continue
                 rows.append(
                     {
                         "round": number,
@@ -184,11 +191,11 @@ def fault_of_round(table: Any, known: pd.Series) -> tuple[str, str, str] | None:
         table: columns ``id`` and ``fold``.
         known: the ids of the index.
     """
-    folds = ", ".join((*FOLDS, UNUSED))
+    folds = ", ".join(NAMES)
     if not isinstance(table, pd.DataFrame) or not {"id", "fold"} <= set(table.columns):
         columns = f" with {', '.join(map(str, table.columns[:6]))}" if isinstance(table, pd.DataFrame) else ""
         return "rounds that are tables with id and fold", f"{described(table)}{columns}", "name the columns id and fold"
-    strange = table["fold"][~table["fold"].isin((*FOLDS, UNUSED))].astype(str).unique()
+    strange = table["fold"][~table["fold"].isin(NAMES)].astype(str).unique()
     if len(strange):
         return f"folds named {folds}", ", ".join(map(repr, strange[:3])), "use these names"
     ids = table["id"].astype(str)
@@ -224,7 +231,7 @@ def check_disjoint(index: Columns, rounds: list[pd.DataFrame]) -> None:
     """
     groups = Coded.of(index["group_id"])
     for table in rounds:
-        used = table["id"][table["fold"].isin(FOLDS)].astype(str)
+        used = table["id"][table["fold"].isin((*FOLDS, SEALED))].astype(str)
         twice = used.iloc[repeats_of(used)].unique()
         if len(twice):
             raise UserError(

@@ -14,16 +14,16 @@ from astrid_ml.missions import misspelt
 from astrid_ml.nearest import nearest
 from astrid_ml.printable import printable
 from astrid_ml.sky import unit_vectors
-from astrid_ml.splits.folds import FOLDS
+from astrid_ml.splits.folds import FOLDS, SEALED
 from astrid_ml.types import Array, Floats
 
 # Each fold with those that give way to it.
-NEARER_TO_TRAINING = (("test", ("train", "val")), ("val", ("train",)))
+NEARER_TO_TRAINING = ((SEALED, ("train", "val")), ("test", ("train", "val")), ("val", ("train",)))
 
 
 def crossing(folds: Array, keys: pd.Series) -> pd.Series:
     """The keys that stand in more than one fold, with the number of folds."""
-    used = np.isin(folds, FOLDS)
+    used = np.isin(folds, (*FOLDS, SEALED))
     count = pd.Series(folds[used]).groupby(keys.to_numpy()[used]).nunique()
     return count[count > 1]
 
@@ -47,7 +47,7 @@ def without_shared(folds: Array, keys: Sequence[pd.Series]) -> Array:
     """What recurs is unused in the fold nearer to training: the test fold stays whole.
 
     Args:
-        folds: train, val, test or unused, shape (n,).
+        folds: train, val, test, sealed or unused, shape (n,).
         keys: groups, cells, each of n values.
 
     Raises:
@@ -72,7 +72,7 @@ def without_near(folds: Array, sky: Floats, radius: float) -> Array:
     """What lies within ``radius`` of a sample of a later fold is unused: the test fold stays whole.
 
     Args:
-        folds: train, val, test or unused, shape (n,).
+        folds: train, val, test, sealed or unused, shape (n,).
         sky: ra, dec in degrees (ICRS), (n, 2); samples without a position stay where they are.
         radius: arcsec; 0 changes nothing.
     """

@@ -47,4 +47,4 @@ def test_rounds_have_names() -> None:
     table = pd.DataFrame({"id": ["a"], "fold": ["train"]})
     assert fold_columns([table]) == ["fold"]
     assert fold_columns([table] * 3) == ["fold_0", "fold_1", "fold_2"]
-    assert set(FOLDS) == {"train", "val", "test", "unused"}
+    assert set(FOLDS) == {"train", "val", "test", "sealed", "unused"}

@@ -22,11 +22,11 @@ def test_names_and_numbers_are_inverse() -> None:
 
 
 def test_folds_follow_the_ids_whatever_the_order_of_the_table() -> None:
-    expected = [0, 3, 2, 1]
+    expected = [0, 4, 2, 1]
     assert folds_of(IDS, TABLE).tolist() == expected
     assert folds_of(IDS, TABLE.iloc[::-1]).tolist() == expected
     assert folds_of(IDS.astype(object), TABLE).tolist() == expected
-    assert folds_of(IDS, TABLE.head(2)).tolist() == [0, 3, -1, -1]
+    assert folds_of(IDS, TABLE.head(2)).tolist() == [0, 4, -1, -1]
     twice = pd.concat([TABLE, TABLE.assign(fold="test")])
     assert folds_of(IDS, twice).tolist() == expected
 
@@ -43,5 +43,5 @@ def test_the_same_column_is_seen_and_places_are_those_of_the_first() -> None:
 def test_groups_are_counted_in_the_sets_that_count() -> None:
     groups = Coded.of(pd.Series(["g", "g", "h", "h"]))
     there = sets_of_groups(groups, folds_of(IDS, TABLE))
-    assert there.tolist() == [[True, False, False], [False, True, True]]
+    assert there.tolist() == [[True, False, False, False], [False, True, True, False]]
     assert names_at(groups, [1]) == ["h"]

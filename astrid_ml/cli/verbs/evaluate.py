@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import plain
+from astrid_ml.errors import UserError
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
@@ -14,7 +15,13 @@ from astrid_ml.typed_values import share_of
 
 
 def first(tree: Mapping[str, Any]) -> None:
-    """Refuse a prevalence that is no share, before torch is imported."""
+    """Refuse a prevalence that is no share, and a word without effect, before torch is imported.
+
+    Raises:
+        UserError: ``reopen=true`` without ``sealed=true``.
+    """
+    if tree.get("reopen") and not tree.get("sealed"):
+        raise UserError("reopen=true beside sealed=true", "reopen=true alone", "add sealed=true, or leave out reopen")
     if tree.get("prevalence") is not None:
         share_of(tree["prevalence"])
 
@@ -23,6 +30,7 @@ def command(cfg: Any) -> int:
     """Evaluate a checkpoint on a prepared dataset."""
     with importing(), waiting("loading libraries"):
         from astrid_ml.run.prediction.evaluate import evaluate
+        from astrid_ml.run.prediction.sealed import Asked
 
     tree = plain(cfg)
     checkpoint, dataset, output_dir = (Path(tree[name]) for name in ("ckpt_path", "dataset", "output_dir"))
@@ -33,8 +41,7 @@ def command(cfg: Any) -> int:
         tree["trust"],
         tree["device"],
         tree["format"],
-        tree["prevalence"],
-        tree["allow_outside"],
+        Asked(tree["prevalence"], tree["allow_outside"], tree["sealed"], tree["reopen"]),
     )
     for line in metrics["summary"]:
         print(printable(line))

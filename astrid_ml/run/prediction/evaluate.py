@@ -32,10 +32,12 @@ from astrid_ml.run.pictures import notable
 from astrid_ml.run.prediction.assumed import settled_calibration, with_prevalence
 from astrid_ml.run.prediction.baselines import with_baselines
 from astrid_ml.run.prediction.domain import beside, counted, domain_of, domain_record, simulated_of, without_outside
+from astrid_ml.run.prediction.sealed import Asked, usable_rows
 from astrid_ml.types import Ints
 
 NOT_SHOWN = ("parameters", "members", "counts")  # of a calibration: long lists
 ONE_EACH = "Each sample was scored by the one member that never saw it."
+AS_TRAINED = Asked()
 ALL_SEEN = "the joined model was not judged, since it saw all of these samples."
 
 
@@ -46,8 +48,7 @@ def evaluate(
     trust: Sequence[str] = (),
     device: str = "cpu",
     format: str | Sequence[str] | None = None,
-    prevalence: float | str | None = None,
-    allow_outside: bool = False,
+    asked: Asked = AS_TRAINED,
 ) -> dict[str, Any]:
     """Evaluate and write ``metrics.json``, ``predictions.parquet``, ``report.html``, the model card.
 
@@ -59,9 +60,8 @@ def evaluate(
         output_dir: gets the files.
         trust: classes outside this project that the checkpoint may name.
         device: where its networks compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        prevalence: of the sky, for which probabilities and threshold are to hold; None keeps the checkpoint's.
-        allow_outside: write probabilities outside the domain of validity too; the metrics are of all rows.
         format: of the predictions beside parquet: ``ecsv``, ``votable``, ``fits``, or several.
+        asked: another prevalence, what lies outside the domain, the sealed samples.
 
     Returns:
         The metrics, with ``summary`` (lines for the terminal).
@@ -72,25 +72,27 @@ def evaluate(
     started = time.perf_counter()
     where, formats = device_of(device), formats_of(format)
     model, dataset = load_model(ckpt_path, trust, device=where), PreparedDataset(dataset_path)
-    rows, account = usable_rows(model, dataset)
-    config = with_prevalence(model.record.config, prevalence)
+    refuse_own_score(model.record, dataset.meta.get("labels") or {})
+    rows, account = usable_rows(model, dataset, asked)
+    config = with_prevalence(model.record.config, asked.prevalence)
     judge, fitted = build(config["evaluation"], trust), settled_calibration(config, model.record.calibration, trust)
-    predictions, words, of_members = scored_rows(model, dataset, rows, judge)
+    predictions, words, of_members = scored_rows(model, dataset, rows, judge, asked)
+    opened = asked.open(dataset, ckpt_path, len(rows))
     result = judge.evaluate(predictions)
     output_dir.mkdir(parents=True, exist_ok=True)
     # Of held-out rows of the training dataset the probability is what was measured: it stays.
     own = dataset.fingerprint == model.record.dataset_fingerprint
-    allowed = allow_outside or own
+    allowed = asked.allow_outside or own
     shown = without_outside(predictions, allowed).assign(set="test")
     write_predictions(shown, output_dir / "predictions.parquet", formats)
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
     record |= {"domain_of_validity": domain_record(model.record, counted(predictions), allowed, own)}
     record |= {"calibration": {name: value for name, value in fitted.items() if name not in NOT_SHOWN}}
+    record |= {"sealed": opened} if opened else {}
     record |= {"joined": {"members": model.record.count, "of_members": of_members, "words": words}} if words else {}
     drift = drift_table(model.record.statistics.get("inputs"), dataset, rows)
     typed = [f"ckpt_path={ckpt_path}", f"dataset={dataset_path}", f"output_dir={output_dir}"]
-    typed += [f"prevalence={prevalence}"] if prevalence is not None else []
-    typed += ["allow_outside=true"] if allow_outside else []
+    typed += asked.typed
     report = RunReport(
         f"{ckpt_path.parent.parent.name or ckpt_path.stem} on {dataset_path.name}",
         record,
@@ -115,9 +117,15 @@ def lines_of(report: RunReport) -> list[str]:
     return [headline(report.headline, where), *(f"note: {note}" for note in notes)]
 
 
-def scored_rows(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any) -> tuple[pd.DataFrame, str, bool]:
+def scored_rows(
+    model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any, asked: Asked
+) -> tuple[pd.DataFrame, str, bool]:
     """Predictions, what is to be said of a checkpoint of several members, and whether single members made them."""
-    if model.record.members is not None and dataset.fingerprint == model.record.dataset_fingerprint:
+    if (
+        model.record.members is not None
+        and not asked.sealed
+        and dataset.fingerprint == model.record.dataset_fingerprint
+    ):
         words = f"{ONE_EACH} The numbers are those of single members, as in the run's report; {ALL_SEEN}"
         return out_of_fold(model, dataset, rows, judge), words, True
     return judged(model, dataset, rows, judge), model.record.note if model.record.members is not None else "", False
@@ -156,35 +164,6 @@ def out_of_fold(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge:
         if len(own):
             parts.append(judged(member, dataset, own, judge).assign(round=number))
     return comparable(pd.concat(parts, ignore_index=True), "round")
-
-
-def usable_rows(model: LoadedModel, dataset: PreparedDataset) -> tuple[Any, dict[str, Any]]:
-    """Positions that may be judged, and what was left out."""
-    index, digest = columns_of(dataset), model.record.digest
-    refuse_own_score(model.record, dataset.meta.get("labels") or {})
-    labelled = model.datamodule.usable(index)
-    if not labelled.any():
-        raise UserError("a dataset with labels", f"none of {len(index)} samples has one", "prepare it with label=...")
-    if digest is None:
-        allowed, same = np.ones(len(index), dtype=bool), False
-    else:
-        same = dataset.fingerprint == model.record.dataset_fingerprint
-        allowed = digest.in_test(index) if same else ~digest.seen(index)
-    rows = np.flatnonzero(labelled & allowed).astype(np.int64)
-    trained = "its test fold" if model.record.members is None else "each sample by the fold that never saw it"
-    account = {
-        "dataset": f"the training dataset: {trained}" if same else "another dataset",
-        "evaluated": len(rows),
-        "left_out_as_seen_in_training": int((labelled & ~allowed).sum()),
-        "left_out_without_label": int((~labelled).sum()),
-    }
-    if not len(rows):
-        raise UserError(
-            "samples that the model has not seen",
-            f"all {int(labelled.sum())} were seen in training",
-            "give another dataset",
-        )
-    return rows, account
 
 
 def refuse_own_score(record: Record, labels: dict[str, Any]) -> None:

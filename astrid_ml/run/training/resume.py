@@ -25,6 +25,7 @@ from astrid_ml.run.marks import Mark, Marks
 from astrid_ml.run.prepare import prepare
 from astrid_ml.run.stages import StageLog
 from astrid_ml.splits.plan import SplitPlan, index_for, planned_for_training
+from astrid_ml.splits.sealed import Seal
 
 FITTED = "fitted.ckpt"
 
@@ -71,6 +72,7 @@ def plan_of(config: dict[str, Any], dataset: PreparedDataset, marks: Marks, log:
     with log.stage("split", dataset=dataset.fingerprint) as stage:
         split = build(config["split"], config.get("trust", []))
         plan = planned_for_training(split, index_for(split, dataset))
+        Seal(dataset.path).refuse_use(plan.rounds)
         stage.outputs["plan"] = plan.hash
         if marks.writes:
             written = plan.write(marks.folder / "splits")

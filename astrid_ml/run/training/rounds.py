@@ -30,7 +30,7 @@ from astrid_ml.run.training.fit import fit
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
 from astrid_ml.run.trial import try_first_batch
 from astrid_ml.run.versions import versions
-from astrid_ml.splits.folds import FOLDS, TRAIN, VAL, folds_of
+from astrid_ml.splits.folds import FOLDS, KEPT, TRAIN, VAL, folds_of
 from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.table_files import write_table
 from astrid_ml.validity.domain import ORIGIN
@@ -279,6 +279,8 @@ def make_record(
     places = folds_of(columns_of(dataset)["id"], folds)
     seen = np.flatnonzero((places == TRAIN) | (places == VAL)).astype(np.int64)
     index = rows_of(dataset, seen, ("id", "group_id", "ra", "dec", *ORIGIN))
+    kept = np.flatnonzero(places == KEPT).astype(np.int64)
+    sealed = rows_of(dataset, kept, ("id", "group_id")) if len(kept) else None
     description = dataset.meta.get("description", {})
     counts = {str(name): int(n) for name, n in folds["fold"].value_counts().sort_index().items()}
     return Record(
@@ -289,7 +291,7 @@ def make_record(
         calibration=calibration,
         calibrated=bool(calibration.get("calibrated", False)),
         dataset_fingerprint=dataset.fingerprint,
-        digest=TrainingDigest.of(index, folds.loc[folds["fold"] == "test", "id"]),
+        digest=TrainingDigest.of(index, folds.loc[folds["fold"] == "test", "id"], sealed),
         classes=datamodule.classes,
         versions=versions(),
         prevalence=prevalence_of(work) if datamodule.classes is None else None,
