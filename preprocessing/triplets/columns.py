@@ -12,6 +12,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.found import kind_at
 from astrid_ml.nearest import nearest
+from astrid_ml.preprocessing.alerts.packet import RANGES
 from astrid_ml.tables import SUFFIXES, read_table
 
 # Role -> the names that tables give it, best first.
@@ -27,6 +28,10 @@ ROLES: dict[str, tuple[str, ...]] = {
     "mission": ("mission", "survey"),
     "file": ("file", "filename", "path", "file_name", "stamp"),
 }
+SEXAGESIMAL = r"\d[:hd ]\s*\d"
+SOME_REPEATED = 0.1  # of the rows: fewer are samples that were given twice, and are left out by name
+UNKNOWN = ("-999", "-999.0", "-9999", "-9999.0", "")  # how tables say that they do not know
+JD_ZERO = 2400000.5  # of MJD; no MJD is as large
 OWN = ("array", "row", "image", "sky", "normalised", "source", "stamp_h", "stamp_w", "peak_snr", "label_source")
 
 
@@ -119,10 +124,9 @@ def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: i
     out = pd.DataFrame({"id": rows[roles["id"]].astype("string") if "id" in roles else numbered})
     group = rows[roles["group"]].astype("string") if "group" in roles else out["id"]
     out["group_id"] = group.fillna(out["id"])
-    for role in ("ra", "dec", "mjd"):
-        out[role] = _numbers(rows, roles.get(role))
-    if "mjd" not in roles and "jd" in roles:
-        out["mjd"] = _numbers(rows, roles["jd"]) - 2400000.5
+    for role in ("ra", "dec"):
+        out[role] = _angles(rows, roles.get(role), role)
+    out["mjd"] = _days(rows, roles.get("mjd", roles.get("jd")))
     if "label" in roles:
         out["label"] = _labels(rows[roles["label"]])
     taken = {*out.columns, *roles.values(), *OWN, "filter", "mission", "label"}
@@ -132,16 +136,76 @@ def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: i
     return out
 
 
+def without_impossible(records: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Records without values that nothing on the sky has (a declination of -999), and how many became null, by column.
+
+    Example:
+        >>> without_impossible(pd.DataFrame({"ra": [10.0, -999.0], "dec": [5.0, 124.0], "mjd": [6e4, 6e4]}))[1]
+        {'ra': 1, 'dec': 1}
+    """
+    found = {}
+    for name, (least, most) in RANGES.items():
+        values = records[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        wrong = ~np.isnan(values) & ~((values >= least) & (values <= most))
+        if wrong.any():
+            records = records.assign(**{name: np.where(wrong, np.nan, values)})
+            found[name] = int(wrong.sum())
+    return records, found
+
+
+def refuse_repeated(rows: pd.DataFrame, roles: Mapping[str, str], file: str) -> None:
+    """Refuse a column of ids that does not tell the samples apart: all but one of each would be left out.
+
+    Raises:
+        UserError: more than a tenth of the rows have the id of another.
+    """
+    if "id" not in roles or not len(rows):
+        return
+    known = rows[roles["id"]].dropna().astype("string")
+    again = int(known.duplicated().sum())
+    if again <= SOME_REPEATED * len(rows):
+        return
+    floats = bool(known.str.fullmatch(r"[-+]?\d\.?\d*[eE]\+?\d+|\d{16,}\.0").any())
+    why = ": numbers of 17 digits and more do not survive as floats" if floats else ""
+    got = f"{again} of {len(rows)} rows of {file} with a {roles['id']} of another row{why}"
+    fix = "name the column: preprocessing.columns.id=COLUMN; without a column of ids the rows are numbered"
+    raise UserError("an id of its own for each sample", got, fix)
+
+
 def _numbers(rows: pd.DataFrame, column: str | None) -> pd.Series[float]:
     if column is None:
         return pd.Series(np.nan, index=rows.index, dtype="float64")
     return pd.to_numeric(rows[column]).astype("float64")
 
 
+def _angles(rows: pd.DataFrame, column: str | None, axis: str) -> pd.Series[float]:
+    """Degrees: of numbers as they are, of 12:34:56.7 as hours (right ascension) or degrees (declination)."""
+    if column is None or not rows[column].astype("string").str.contains(SEXAGESIMAL).any():
+        return _numbers(rows, column)
+    from astropy.coordinates import Angle
+
+    texts = rows[column].astype("string").str.strip()
+    known = texts.notna() & (texts != "")
+    try:
+        degrees = Angle(texts[known].tolist(), unit="hourangle" if axis == "ra" else "deg").deg
+    except ValueError as error:
+        raise ValueError(f"{column} that is no angle: {str(error)[:80]}") from error
+    return pd.Series(np.nan, index=rows.index, dtype="float64").where(
+        ~known, pd.Series(degrees, index=rows.index[known])
+    )
+
+
+def _days(rows: pd.DataFrame, column: str | None) -> pd.Series[float]:
+    """MJD of MJD or JD: the numbers tell which, whatever the column is called."""
+    days = _numbers(rows, column)
+    return days.where(~(days >= JD_ZERO), days - JD_ZERO)
+
+
 def _labels(values: pd.Series[Any]) -> pd.Series[Any]:
     """0 and 1 as numbers, however they are written; names of classes as texts."""
     words = {"true": 1, "false": 0, "1": 1, "0": 0, "1.0": 1, "0.0": 0, "real": 1, "bogus": 0}
     texts = values.astype("string").str.strip()
+    texts = texts.mask(texts.isin(UNKNOWN))
     known = texts.dropna()
     if known.str.lower().isin(words).all():
         return texts.str.lower().map(words).astype("Int8")

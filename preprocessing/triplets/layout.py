@@ -158,6 +158,12 @@ def _apart(stacks: Sequence[Stack], axes: str | None, said: bool, file: str) -> 
     letters = (axes or "nyx").replace("c", "")
     if len(shape) != len("nyx") or sorted(letters) != sorted("nyx"):
         raise UserError(f"arrays of {file} for each channel with the axes n, y, x", f"{shape}, {axes}", "check them")
+    strange = [stack.name for stack in stacks if canonical_channel(stack.name) is None]
+    if strange and not said:
+        got = ", ".join(stack.name for stack in stacks)
+        named = ",".join(stack.name for stack in stacks)
+        fix = f"say which is which, in the order science, reference, difference: preprocessing.stack=[{named}]"
+        raise UserError(f"arrays of {file} that are named as the channels", got, fix)
     ordered = stacks if said else sorted(stacks, key=lambda stack: CHANNELS.index(str(canonical_channel(stack.name))))
     names = tuple(stack.name for stack in ordered)
     return Layout(names, shape[letters.index("n")], letters, (0, 1, 2), shape)
@@ -193,7 +199,7 @@ def _said(shape: tuple[int, ...], axes: str, count: int, file: str) -> tuple[int
 def _guessed(shape: tuple[int, ...], count: int, file: str) -> str:
     """Samples first, unless that leaves no channels; two sides alike. Only one answer counts."""
     found = []
-    for axes in ("ncyx", "nyxc", "yxcn", "cyxn"):
+    for axes in ("ncyx", "nyxc", "yxcn", "cyxn", "cnyx", "yxnc"):
         size = {letter: shape[axes.index(letter)] for letter in LETTERS}
         if size["c"] == count and size["y"] == size["x"] and size["y"] > count:
             found.append(axes)

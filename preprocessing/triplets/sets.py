@@ -12,7 +12,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
-from astrid_ml.preprocessing.triplets.columns import columns_of, is_table, read_rows
+from astrid_ml.preprocessing.triplets.columns import columns_of, is_table, read_rows, refuse_repeated
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, layout_of
 from astrid_ml.preprocessing.triplets.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in, text_of
 from astrid_ml.walk import walk
@@ -137,12 +137,14 @@ def _opened(
     inner = _inner(found.container, stacks, layout)
     if found.table is None:
         roles = columns_of([str(name) for name in inner.columns], dict(columns), found.container.name)
+        refuse_repeated(inner, roles, found.container.name)
         return layout, inner, roles, {}
     rows, roles, lost = read_rows(found.table, dict(columns))
     if len(rows) != layout.samples:
         got = f"{len(rows)} rows in {found.table.name} beside {layout.samples} stamps ({layout.words})"
         fix = "give the table of these stamps (preprocessing.table=), or say preprocessing.axes="
         raise UserError("a table with one row for each stamp", got, fix)
+    refuse_repeated(rows, roles, found.table.name)
     more = inner[[name for name in inner.columns if name not in rows]]
     whole = pd.concat([rows, more], axis=1)
     return layout, whole, columns_of([str(name) for name in whole.columns], roles, found.table.name), lost

@@ -16,9 +16,9 @@ from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.preprocessing.surveys.registry import Surveys
 from astrid_ml.preprocessing.surveys.survey import Survey
-from astrid_ml.preprocessing.triplets.columns import read_rows, records_of
+from astrid_ml.preprocessing.triplets.columns import UNKNOWN, read_rows, records_of, without_impossible
 from astrid_ml.preprocessing.triplets.fits_rows import files_of, read_row
-from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
+from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_marks, without_padding
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, open_set
 from astrid_ml.preprocessing.triplets.stacks import read_stack
 from astrid_ml.types import Floats32, Ints, Mask
@@ -122,7 +122,10 @@ def write_fits(found: FitsSet, said: Reading, run: tuple[int, int], writer: Unit
 
 def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> None:
     """Give samples to the writer; one without a pixel or an id is dropped by name."""
-    stamps, sizes = without_padding(given.stamps)
+    stamps, marked = without_marks(given.stamps)
+    if marked:
+        writer.count("pixels_without_data_marked_by_a_number", marked)
+    stamps, sizes = without_padding(stamps)
     empty: Mask = np.asarray(~np.isfinite(stamps).any(axis=(1, 2, 3)))
     reasons = [reason or ("no finite pixel" if none else "") for reason, none in zip(given.reasons, empty, strict=True)]
     for name, reason, row in zip(given.records["id"], reasons, given.numbers, strict=True):
@@ -134,6 +137,9 @@ def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> Non
     if not len(records):
         return
     rows, stamps, sizes = given.rows[usable].reset_index(drop=True), stamps[usable], sizes[usable]
+    records, impossible = without_impossible(records)
+    for column, count in impossible.items():
+        writer.count(f"impossible_values_of_{column}", count)
     records = _with_measures(records, stamps, sizes).assign(source=given.source)
     records = _with_survey(records, rows, given.roles, surveys)
     records["label_source"] = f"column {given.roles['label']}" if "label" in given.roles else None
@@ -204,6 +210,8 @@ def _skies(rows: pd.DataFrame, described: list[str | None]) -> list[str | None]:
 
 def _filter(said: Any, survey: Survey | None) -> str | None:
     if said is None or pd.isna(said):
+        return None
+    if str(said).strip() in UNKNOWN:
         return None
     number = isinstance(said, int | float | np.number)
     known = survey.band_of(int(said) if number else str(said)) if survey else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
 from astrid_ml.run.raw import refuse_without_raw
 from astrid_ml.start import importing
+
+SHOWN = 8
+TOLD = ("units", "units_failed", "samples", "groups", "dropped")  # counts that are said otherwise
 
 if TYPE_CHECKING:
     from astrid_ml.pipeline.shards import Share
@@ -36,6 +40,8 @@ def command(cfg: Any) -> int:
     dataset, outcome = prepare(config)
     print(printable(f"dataset: {dataset.path}"))
     print(printable(f"samples: {len(columns_of(dataset))}"))
+    for name, count in accounts_of(dataset.meta):
+        print(printable(f"{name}: {count}"))
     if config.get("export"):
         for name, value in export(config, dataset).items():
             print(printable(f"{name}: {value}"))
@@ -45,6 +51,15 @@ def command(cfg: Any) -> int:
     for drop in outcome.units_failed[:10]:
         print(printable(f"  failed {drop.id}: {drop.reason}"))
     return 1 if outcome.units_failed else 0
+
+
+def accounts_of(meta: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """What the dataset left out, by reason, and what it counted, the most first; at most eight of each."""
+    drops = Counter(meta.get("drops_by_reason") or {})
+    counts = {name: n for name, n in (meta.get("counts") or {}).items() if name not in TOLD and isinstance(n, int)}
+    counted = Counter({name: n for name, n in counts.items() if n > 0})
+    left = [(f"left out, {reason}", count) for reason, count in drops.most_common(SHOWN)]
+    return [*left, *((name.replace("_", " "), count) for name, count in counted.most_common(SHOWN))]
 
 
 def first(tree: Mapping[str, Any]) -> None:
