@@ -47,7 +47,7 @@ def test_the_exit_code_is_the_commands_and_the_arguments_come_back(tmp_path: Pat
     before = list(sys.argv)
     words = ["what=triplets", "simulate.n=4", "simulate.missions=[ZTF]", f"output_dir={tmp_path / 'out (1)'}"]
     assert run_verb(VERBS["simulate"], words, CONF) == 0
-    assert sorted(path.suffix for path in walk(tmp_path / "out (1)")) == [".json", ".npy", ".parquet"]
+    assert sorted(path.suffix for path in walk(tmp_path / "out (1)")) == [".npy", ".parquet"]
     with pytest.raises(UserError, match="what=KIND"):
         run_verb(VERBS["simulate"], [f"output_dir={tmp_path}"], CONF)
     assert sys.argv == before

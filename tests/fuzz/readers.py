@@ -148,6 +148,7 @@ OWN = {
     "identity": "its own list of fields",
     "models.commands.baseline": "a run folder",
     "pipeline": "the store, whose damaged marks are made again; tests/chaos, tests/pipeline",
+    "splits.sealed": "its own account of what was opened",
     "preprocessing.differencing.commands.difference_many": "tables that the command has just written",
     "preprocessing.differencing.commands.epochs:measure_all": "tables that the command has just written",
     "preprocessing.differencing.commands.products": "writes",

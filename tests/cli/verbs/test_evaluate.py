@@ -15,7 +15,8 @@ from sklearn.metrics import average_precision_score
 from astrid_ml.cli.verbs.evaluate import command
 from astrid_ml.errors import UserError
 
-OTHER: dict[str, Any] = {"trust": [], "device": "cpu", "format": None, "prevalence": None, "allow_outside": False}
+OTHER: dict[str, Any] = {"trust": [], "device": "cpu", "format": None, "prevalence": None}
+OTHER |= {"allow_outside": False, "sealed": False, "reopen": False}
 
 
 @pytest.fixture(scope="module")

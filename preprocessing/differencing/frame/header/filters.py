@@ -12,8 +12,15 @@ KEYS = (
 # What an empty place of a wheel is called; the names of HST's, and of wheels at large.
 CLEAR = (
     "clear", "clear1l", "clear2l", "clear1s", "clear2s", "clearp", "open", "empty", "none", "no filter", "nofilter",
-    "n/a", "air", "blank",
+    "n/a", "na", "null", "unknown", "air", "blank", "0 blank",
 )  # fmt: skip
+
+
+NOTHING = ("none", "n/a", "na", "null", "unknown")  # says that nobody knows, not that there was no filter
+
+
+def _is_wheel(key: str) -> bool:
+    return key[-1].isdigit()
 
 
 def filter_of(said: Said, survey: Survey | None, name: str = "") -> str | None:
@@ -41,8 +48,11 @@ def filter_of(said: Said, survey: Survey | None, name: str = "") -> str | None:
     full = [(key, word) for key, word in words if word.casefold() not in clear]
     if not full:
         said.give_up("filter", "every wheel is clear" if words else "no key holds a filter")
-        return words[0][1] if words and len(words) == 1 else None
+        alone = words[0][1] if len(words) == 1 else None
+        return None if alone is None or alone.casefold() in NOTHING else alone
     key, word = full[0]
+    if others := [f"{name}={value}" for name, value in full[1:] if _is_wheel(name) and _is_wheel(key)]:
+        said.assume("filter", f"{key}={word}, though another wheel holds a filter too: {', '.join(others)}")
     said.account.read["filter"] = key
     if survey is not None and survey.bands:
         said.assume("filter", f"{word} as it stands: the description of {survey.name} has no such filter")

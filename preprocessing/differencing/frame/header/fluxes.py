@@ -14,7 +14,7 @@ EXPOSURE = ("XPOSURE", "EXPTIME", "EXPOSURE", "EFFEXPTM", "TEXPTIME", "EXP_TIME"
 GAIN = ("GAIN", "EGAIN", "CCDGAIN", "CELL.GAIN", "GAINEFF", "DETGAIN", "GAIN1", "ESO DET OUT1 CONAD")
 READ_NOISE = ("READNOI", "RDNOISE", "READNOIS", "RON", "CELL.READNOISE", "ENOISE", "READNSE", "RDNOISE1")
 ZERO_POINT = ("MAGZP", "ZPTMAG", "MAGZERO", "MAGZPT", "PHOTZP", "ZP", "ZEROPNT", "ZEROPOIN", "ZPAB", "MAG_ZP",
-              "ABMAGZP", "MAGZEROP")  # fmt: skip
+              "ABMAGZP", "MAGZEROP", "ZEROPT", "ZPMAG")  # fmt: skip
 SATURATION = ("SATURATE", "SATURVAL", "SATLEVEL", "CELL.SATURATION", "SATUR_LV", "SATLEV")
 
 
@@ -25,10 +25,26 @@ def exposure_of(said: Said, survey: Survey | None) -> float | None:
     if found is None:
         said.give_up("exposure_time", "no key holds it")
         return None
-    if keys.exposure_unit == "d":
-        said.account.read["exposure_time"] += ", in days"
-        return found * 86400
-    return found
+    if found <= 0:
+        said.give_up("exposure_time", f"it is {found:g}, not positive")
+        return None
+    unit = "d" if keys.exposure_unit == "d" else said.unit_beside("exposure_time")
+    factor = _seconds(unit)
+    if factor != 1:
+        said.account.read["exposure_time"] += f", in {'days' if unit == 'd' else unit}"
+    return found * factor
+
+
+def _seconds(unit: str | None) -> float:
+    """In a unit of time; 1 where it is none."""
+    from astropy import units
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return float(units.Unit(unit or "s").to(units.s))
+        except (ValueError, TypeError, units.UnitConversionError):
+            return 1.0
 
 
 def is_rate(unit: PixelUnit, flux: FluxConvention) -> bool:

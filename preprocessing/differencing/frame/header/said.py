@@ -15,6 +15,9 @@ _NUMBER = re.compile(
 )
 
 
+_UNIT = re.compile(r"\s*\[([^\]]+)\]")
+
+
 @dataclass(frozen=True)
 class HeaderAccount:
     """What a header gave, for ``quality.json``.
@@ -62,13 +65,20 @@ class Said:
                 return found
         return None
 
+    def unit_beside(self, value: str) -> str | None:
+        """The unit in the comment of the key that a value was read from: ``[ms]`` at its start, as FITS has it."""
+        key = self.account.read.get(value, "")
+        found = _UNIT.match(str(self.header.comments[key])) if key in self.header else None
+        return found[1].strip() if found else None
+
     def numbers(self, value: str, keys: Sequence[str]) -> float | None:
         """The same, as the mean over amplifiers where the first key that is there has twins (GAINA, GAINB)."""
         first = next((key for key in keys if as_number(self.header.get(key)) is not None), None)
         if first is None:
             return None
         twins = [key for key in keys if len(key) > 4 and key[:-1] == first[:-1] and key[-1] in "ABCD1234"]
-        found = {key: number for key in twins or [first] if (number := as_number(self.header.get(key))) is not None}
+        twins = twins if first in twins else [first]
+        found = {key: number for key in twins if (number := as_number(self.header.get(key))) is not None}
         if value:
             self.account.read[value] = ", ".join(found)
             if len(set(found.values())) > 1:

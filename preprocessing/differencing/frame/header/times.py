@@ -35,8 +35,10 @@ END_DATES = ("DATE-END", "DATE_END")
 # Where a date and its time stand apart; the first that holds a time counts.
 HOURS = ("TIME-OBS", "TIME_OBS", "UTSTART", "UT-START", "UTC-OBS", "UTC_OBS", "UTCSTART", "UT-OBS", "UT_OBS", "UTOPEN",
          "OBSTIME", "OBS-TIME", "UT-TIME", "UTTIME", "TIME-BEG", "TIME", "UTC", "UT", "UTSHUT")  # fmt: skip
+GPS, GPS_AFTER_TAI = "gps", -19 / 86400  # d; fixed, by definition
 SCALES = {"utc": "utc", "ut": "utc", "ut1": "utc", "gmt": "utc", "tai": "tai", "tt": "tt", "tdt": "tt", "et": "tt",
-          "tdb": "tdb"}  # fmt: skip
+          "tdb": "tdb", "gps": GPS}  # fmt: skip
+_LETTERS = re.compile(r"[a-z0-9]+")  # of "UTC(NIST)" the scale
 _CLOCK = re.compile(r"(\d{1,2})[: h](\d{1,2})(?:[: m](\d{1,2}(?:\.\d*)?))?s?Z?", re.IGNORECASE)
 _ISO = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T\s]+(.+))?")
 _OLD = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{2}|\d{4})(?:[T\s]+(.+))?")
@@ -62,6 +64,10 @@ class Moment:
 def _changed(mjd: float, scale: str, to: str) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of leap seconds that a future may bring
+        if scale == GPS:
+            mjd, scale = mjd - GPS_AFTER_TAI, "tai"
+        if to == GPS:
+            return _changed(mjd, scale, "tai") + GPS_AFTER_TAI
         return float(getattr(Time(mjd, format="mjd", scale=scale), to).mjd)
 
 
@@ -76,13 +82,15 @@ def mid_exposure(
     """
     known = convention or TimeConvention()
     scale = _scale(said, convention)
+    if scale is None:
+        return None, "absent"
     start, middle, end = (_moment(said, which, scale, known) for which in ("start", "middle", "end"))
     half = (exposure or 0.0) / 172800
     at, until = start.in_scale(scale) if start else None, end.in_scale(scale) if end else None
     centre = middle.in_scale(scale) if middle else None
     if centre is not None and (at is None or 0 <= centre - at <= 1 + 2 * half):
         mjd, ref = centre, "mid-exposure"
-    elif known.between and at is not None and until is not None and until - at >= 1.98 * half:
+    elif (known.between or convention is None) and at is not None and until is not None and until > at + 1.98 * half:
         mjd, ref = (at + until) / 2, "between start and end"
     elif at is not None:
         mjd, ref = at + half, "start + half the exposure" if exposure else "start"
@@ -108,14 +116,22 @@ def _used(ref: str) -> tuple[str, ...]:
     return ("middle",) if ref == "mid-exposure" else ("end",) if ref.startswith("end") else ("start",)
 
 
-def _scale(said: Said, convention: TimeConvention | None) -> str:
-    """TIMESYS, else the survey's: PS1's times are TAI though full skycells do not say so (STScI, PS1 DR2 caveats)."""
+def _scale(said: Said, convention: TimeConvention | None) -> str | None:
+    """TIMESYS, else the survey's: PS1's times are TAI though full skycells do not say so (STScI, PS1 DR2 caveats).
+
+    None where the header names a scale that is none here, as local time.
+    """
     stated = str(said.header.get("TIMESYS", "")).strip().lower()
+    found = _LETTERS.match(stated)
+    stated = found[0] if found else ""
     if stated in SCALES:
         said.account.read["time scale"] = "TIMESYS"
         return SCALES[stated]
+    if convention is None and stated:
+        said.give_up("mjd", f"TIMESYS is {stated}, which is no time scale known here")
+        return None
     if convention is None:
-        said.assume("time scale", f"UTC, for TIMESYS is {stated or 'absent'}")
+        said.assume("time scale", "UTC, for TIMESYS is absent")
         return "utc"
     said.assume("time scale", f"{convention.scale.upper()}, as the survey's description says")
     return convention.scale
@@ -169,7 +185,7 @@ def _dated(said: Said, which: str, keys: tuple[str, ...], scale: str) -> Moment 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                moment = Time(f"{day}T{_clock(clock)}", scale="utc" if utc else scale)
+                moment = Time(f"{day}T{_clock(clock)}", scale="utc" if utc else "tai" if scale == GPS else scale)
             except ValueError:
                 continue
         said.account.unknown.pop("mjd", None)

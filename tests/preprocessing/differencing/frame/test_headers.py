@@ -56,7 +56,25 @@ DIALECTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"mjd": MJD, "mission": "sdss", "unit": "nanomaggy", "zero_point": 22.5, "gain": None},
     ),
     ("the middle, by the survey", {"TELESCOP": "WISE", "MJD_OBS": MJD, "EXPTIME": 8.8, "BAND": 2}, {"mjd": MJD}),
+    ("GPS", {"DATE-OBS": "2026-03-05T06:07:26", "TIMESYS": "GPS", "EXPTIME": 30.0}, {"mjd": MJD}),
+    ("UTC of an institute", START | {"TIMESYS": "UTC(NIST)", "EXPTIME": 30.0}, {"mjd": MJD}),
+    ("local time", START | {"TIMESYS": "LOCAL", "EXPTIME": 30.0}, {"mjd": None}),
+    ("begin and end of a stack", {"MJD-BEG": MJD - 0.1, "MJD-END": MJD + 0.1, "EXPTIME": 30.0}, {"mjd": MJD}),
+    ("begin and end alone", {"MJD-BEG": MJD - 0.1, "MJD-END": MJD + 0.1}, {"mjd": MJD, "exposure_time": None}),
+    (
+        "an end before the exposure ends",
+        {"MJD-OBS": MJD, "MJD-END": MJD + 1e-5, "EXPTIME": 864.0},
+        {"mjd": MJD + 0.005},
+    ),
+    ("no exposure at all", {"MJD-OBS": MJD, "EXPTIME": -1.0}, {"mjd": MJD, "exposure_time": None}),
+    ("milliseconds", START | {"EXPTIME": (30000.0, "[ms] open")}, {"mjd": MJD, "exposure_time": 30.0}),
+    ("minutes", START | {"EXPTIME": (0.5, "[min]")}, {"exposure_time": 30.0}),
+    ("a comment that is no unit of time", START | {"EXPTIME": (30.0, "[0-9] and more")}, {"exposure_time": 30.0}),
+    ("amplifiers' keys absent", {"INSTRUME": "DECam", "SATURATE": 6e4, "GAIN": 4.0}, {"mission": "decam", "gain": 4.0}),
     # filters
+    ("wheels of air and blanks", {"FILTER1": "air", "FILTER2": "0 Blank", "FILTER3": "B"}, {"filter": "B"}),
+    ("nobody knows", {"FILTER": "N/A"}, {"filter": None}),
+    ("without a filter", {"FILTER": "OPEN"}, {"filter": "OPEN"}),
     ("two wheels, the second full", HST | {"FILTER1": "CLEAR1L", "FILTER2": "F435W"}, {"filter": "F435W"}),
     ("two wheels, the first full", HST | {"FILTER1": "F606W", "FILTER2": "CLEAR2L"}, {"filter": "F606W"}),
     ("a wheel that is open", {"FILTER1": "Open", "FILTER2": "V"}, {"filter": "V"}),
@@ -91,7 +109,10 @@ DIALECTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("cards", "expected"), [line[1:] for line in DIALECTS], ids=[line[0] for line in DIALECTS])
 def test_dialects(cards: dict[str, Any], expected: dict[str, Any]) -> None:
-    said = read_calibration(fits.Header(cards))
+    header = fits.Header()
+    for key, value in cards.items():
+        header[key] = value  # or a value with its comment
+    said = read_calibration(header)
     for name, value in expected.items():
         found = getattr(said, name)
         wanted = pytest.approx(value, abs=2e-4 if name == "zero_point" else 1e-6) if isinstance(value, float) else value
@@ -247,3 +268,9 @@ def test_cases_from_outside(real_data: Path, name: str) -> None:
         with fits.open(path) as hdus:
             assert np.array_equal(image.mask.numpy(), hdus["WHT"].data == 0) and bool(image.mask.any())
     assert Time(MJD, format="mjd").isot.startswith("2026-03-05T06:07:2")
+
+
+def test_a_second_filter_in_another_wheel_is_said() -> None:
+    said = Said(fits.Header({"FILTER1": "g", "FILTER2": "Halpha"}))
+    assert filter_of(said, None) == "g"
+    assert "FILTER2=Halpha" in said.account.assumed["filter"]
