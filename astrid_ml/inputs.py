@@ -177,7 +177,7 @@ def wrong_at(due: Due, path: str, key: str, beside: Sequence[str] | None = None)
         listed = None if beside is None else ",".join(str(named) if other == path else other for other in beside)
         return shlex.quote(f"{key}={value}" if listed is None else f"{key}=[{listed}]")
 
-    return Wrong(key, expected, got, _fix(due, place, kind, typed))
+    return Wrong(key, expected, got, _fix(due, place, kind, key, typed))
 
 
 def _is_due(due: Due, place: Path, kind: str) -> bool:
@@ -190,13 +190,13 @@ def _is_due(due: Due, place: Path, kind: str) -> bool:
     return due.place != "FOLDER" and kind not in due.wrong and due.only in ("", kind)
 
 
-def _fix(due: Due, place: Path, kind: str, typed: Callable[[object], str]) -> str:
+def _fix(due: Due, place: Path, kind: str, key: str, typed: Callable[[object], str]) -> str:
     """What to type instead: something that is there, where it can be guessed."""
     if due.new:
         return f"choose another, for instance {typed(due.example)}"
     if kind == "nothing" and (near := _named_alike(due, place)):
         return f"did you mean {typed(near)}?"
-    meant = _meant(due, place, kind)
+    meant = _meant(due, place, kind, key)
     if meant is not None:
         return f"write {typed(meant)}"
     if due is CHECKPOINT and kind in ("a run's folder", "a finished run"):
@@ -219,10 +219,11 @@ def _named_alike(due: Due, place: Path) -> Path | None:
     return next((near for near in fits if _is_due(due, near, kind_at(near))), None)
 
 
-def _meant(due: Due, place: Path, kind: str) -> Path | None:
+def _meant(due: Due, place: Path, kind: str, key: str) -> Path | None:
     """What is due below a folder that was named in its place, or around a file."""
     if kind in FOLDERS:
-        return next((path for path in _below(due, place) if _is_due(due, path, kind_at(path))), None)
+        found = [path for path in _below(due, place) if _is_due(due, path, kind_at(path))]
+        return next((path for path in found if key[:3] in path.name.lower()), found[0] if found else None)
     if due.marks and kind != "nothing":
         return next((path for path in islice(place.parents, 3) if _is_due(due, path, kind_at(path))), None)
     return None

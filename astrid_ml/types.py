@@ -137,6 +137,8 @@ Shard = Annotated[str, Shaped(r"join|\d{1,6}/\d{1,6}", "i/n with i from 1 to n, 
 Format = Literal["ecsv", "votable", "fits"]  # of a table beside parquet
 Form = Literal["npz", "hdf5", "parquet", "fits", "hats"]  # of a dataset that is exported
 Positive = Annotated[float, Range(0.0, open_low=True)]
+Micrometres = Annotated[float, Range(0.01, 30.0)]  # an effective wavelength, from the ultraviolet to WISE's last band
+ZeroPoint = Annotated[float, Range(-10.0, 60.0)]  # mag of one unit of flux
 NonNegative = Annotated[float, Range(0.0)]
 Share = Annotated[float, Range(0.0, 1.0)]
 Level = Annotated[float, Range(0.0, 1.0, open_low=True, open_high=True)]  # of an interval, of a threshold's rate

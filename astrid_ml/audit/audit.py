@@ -196,7 +196,8 @@ def _finding(
     if len(measure):
         table["measure"] = list(measure)
     shown = ", ".join(f"{row.train} ~ {row.test}" for row in table.head(3).itertuples())
-    return Finding(kind, f"{len(table)} pairs of {words} ({shown}).", table)
+    count = f"{len(table)} pair{'s' if len(table) > 1 else ''}"
+    return Finding(kind, f"{count} of {words} ({shown}).", table)
 
 
 def _duplicates(index: Columns, found: Sequence[Duplicate], names: Sequence[str]) -> Finding | None:
@@ -210,7 +211,9 @@ def _duplicates(index: Columns, found: Sequence[Duplicate], names: Sequence[str]
     channels = [", ".join(names[c] if c < len(names) else str(c) for c in pair.channels) for pair in ranked]
     finding.pairs["channels"] = channels
     parts = Counter(name for name, pair in zip(channels, ranked, strict=True) if not pair.all_channels)
-    told = "".join(f" {count} of them share only {name}." for name, count in sorted(parts.items()))
+    told = "".join(
+        f" {count} of them share{'s' if count == 1 else ''} only {name}." for name, count in sorted(parts.items())
+    )
     return Finding(finding.kind, finding.message + told, finding.pairs)
 
 

@@ -161,7 +161,7 @@ def _several(text: str, conf: Folder, verb: Verb) -> UserError:
     """``seed=1,2`` without ``-m``."""
     found = re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", text)
     key, value = (found.group(1).lstrip("+"), found.group(2)) if found else ("key", "a,b")
-    fix = f"sweep over them: astrid {verb.name} -m {key}={value}"
+    fix = f"type the same words with -m to sweep over them: astrid {verb.name} -m {key}={value}"
     usual = [known.value for known in keys_of(verb.config, conf)[key]]
     if usual and isinstance(usual[0], float) and re.fullmatch(r"-?\d+,\d+", value):
         fix = f"write {key}={value.replace(',', '.')}, or {fix}"

@@ -99,7 +99,10 @@ def folders_of_jobs(words: Sequence[str], verb: Verb, conf: Folder) -> tuple[boo
     except HydraException:
         return False, []  # Hydra says it itself
     for name in ("paths.sweep_dir", "hydra.sweep.dir"):
-        if name in parsed and not parsed[name].is_sweep_override():
+        if name in parsed and parsed[name].is_sweep_override():
+            got = next(word for word in words if word.startswith(f"{name}="))
+            raise UserError(f"{name}=FOLDER, one for all jobs, without commas", got, "choose a name without commas")
+        if name in parsed:
             _refuse_taken(Path(str(parsed[name].value())), name)
     keys = keys_of(verb.config, conf)
     if not keys["output_dir"] or verb.name in MAKERS:

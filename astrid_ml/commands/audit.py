@@ -11,6 +11,7 @@ from astrid_ml.contracts.columns import columns_of
 from astrid_ml.dataset.prepared import PreparedDataset, said_of_partial
 from astrid_ml.errors import UserError
 from astrid_ml.files import write_json
+from astrid_ml.progress import waiting
 from astrid_ml.splits.plan import Split, index_for, planned
 
 
@@ -38,7 +39,8 @@ class AuditCommand:
         """Check and print; ``failed`` is the number of findings, which the mode ``warn`` forgives."""
         source = PreparedDataset(self.dataset)
         plan = planned(self.split, index_for(self.split, source))
-        result = replace(self.audit, mode="warn").run(source, plan)
+        with waiting("audit"):
+            result = replace(self.audit, mode="warn").run(source, plan)
         content = result.to_plain()
         found = {finding.kind: finding.message for finding in result.findings}
         summary = {"split": f"{plan.name} {plan.hash}", "checked": ", ".join(result.checked), **found}

@@ -47,7 +47,9 @@ class CompareCommand:
         tables = {name: test_predictions(Path(name)) for name in self.runs}
         if len(places) < max(2, len(self.runs)):
             raise UserError(
-                "runs=[RUN1,RUN2,...], at least two different ones", str(list(self.runs)), "give two run folders"
+                "runs=[RUN1,RUN2,...], at least two, each once",
+                ", ".join(map(str, self.runs)),
+                "name each run once, and two or more of them",
             )
         common = sorted(set.intersection(*(set(table.index) for table in tables.values())))
         if not common:

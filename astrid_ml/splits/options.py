@@ -136,6 +136,11 @@ class TimeSplit:
 
     by_column: ClassVar[bool] = True
 
+    @property
+    def column_keys(self) -> dict[str, tuple[str, ...]]:
+        """The column, so that one that no sample has is refused before there are samples."""
+        return {"column": (self.column,)}
+
     def check_first(self, known: Mapping[str, Collection[str]]) -> None:
         """Refuse shares that leave nothing."""
         check_shares(self.val, self.test)

@@ -45,6 +45,7 @@ class BaselineCommand:
         max_iter: trees of a class at most; validation stops the boosting earlier.
         replicates: of the paired bootstrap.
         seed: of the configurations, of the trees and of the bootstrap.
+        dataset: the run's, where it lies now; None takes the run's own words.
         trust: classes outside this project that the run's configuration may name; the run itself is not asked.
     """
 
@@ -56,6 +57,7 @@ class BaselineCommand:
     replicates: Count = 1000
     seed: Seed = 1
     trust: Sequence[str] = ()
+    dataset: str | None = None
 
     def run(self) -> dict[str, Any]:
         """Write the comparison; the returned lines are for the terminal."""
@@ -63,7 +65,7 @@ class BaselineCommand:
         config, record = open_run(folder)
         output = Path(self.output_dir) if self.output_dir else folder / "baseline"
         output.mkdir(parents=True, exist_ok=True)
-        dataset = PreparedDataset(record["dataset"]["path"])
+        dataset = dataset_of(record, self.dataset)
         judge = build(config["evaluation"], self.trust)
         rounds = [pd.read_parquet(path) for path in sorted((folder / "splits").glob("*.parquet"))]
         seconds = self.tuning_seconds if self.tuning_seconds is not None else float(record["cost"]["fit_seconds"])
@@ -166,6 +168,27 @@ def headline_window(headline: str, days: tuple[float, ...]) -> int:
     shown = headline.rsplit("/", 1)[-1]
     wanted = [number for number, day in enumerate(days) if f"{day:g}d" == shown]
     return wanted[0] if wanted else len(days) - 1
+
+
+def dataset_of(record: dict[str, Any], place: str | None) -> PreparedDataset:
+    """The dataset of a run, where it lies now.
+
+    Args:
+        record: ``run.json``.
+        place: its folder, where it was moved or was named from another folder; None takes the run's own words.
+
+    Raises:
+        UserError: it is not there, or is another dataset than the run's.
+    """
+    said = Path(record["dataset"]["path"])
+    if place is None and not said.is_dir():
+        fix = "give dataset=FOLDER, the prepared dataset of that run, or type the command where the run was made"
+        raise UserError("the dataset of the run", f"nothing at {said}", fix)
+    dataset = PreparedDataset(place or said)
+    if dataset.fingerprint != record["dataset"]["fingerprint"]:
+        got = f"another, {dataset.fingerprint[:12]} for {str(record['dataset']['fingerprint'])[:12]}"
+        raise UserError("the dataset of the run", got, f"give dataset=FOLDER of {said.name}")
+    return dataset
 
 
 def open_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

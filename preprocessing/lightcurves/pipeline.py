@@ -21,7 +21,7 @@ from astrid_ml.preprocessing.lightcurves.readers.recognise import NOBODYS, find_
 from astrid_ml.preprocessing.lightcurves.select.extinction import ExtinctionCorrection
 from astrid_ml.preprocessing.lightcurves.select.selection import Selection
 from astrid_ml.preprocessing.lightcurves.select.sky_flags import sky_flags
-from astrid_ml.types import Floats, Floats32, InUnits, Mask, Positive
+from astrid_ml.types import Floats, Floats32, InUnits, Mask, Micrometres, ZeroPoint
 
 UNREAD = "unread"  # kind of the unit of files that nobody reads
 # Columns of the ragged kind ``epochs``.
@@ -48,8 +48,8 @@ class LightcurvesPipeline:
 
     selection: Selection = field(default_factory=Selection)
     extinction: ExtinctionCorrection | None = None
-    wavelengths: Annotated[dict[str, Positive], InUnits("um")] = field(default_factory=dict)
-    zero_point: Annotated[float, InUnits("mag")] | None = None
+    wavelengths: Annotated[dict[str, Micrometres], InUnits("um")] = field(default_factory=dict)
+    zero_point: Annotated[ZeroPoint, InUnits("mag")] | None = None
 
     def column_names(self) -> tuple[str, ...]:
         """Those of every survey."""

@@ -20,6 +20,10 @@ EXPERIMENT = "experiment=realbogus_triplets"
 # Words; ``{I}`` is a folder with a file of each kind. What the message must say.
 WRONG: list[tuple[str, str]] = [
     ("train", "paths.raw=FOLDER with raw files"),
+    (f"train -m {EXPERIMENT} dataset={{I}}/raw seed=1,2 paths.sweep_dir=a,b", "choose a name without commas"),
+    ("convert input={I}/raw output_dir=o wavelengths.u=354", "0.01 to 30"),
+    ("depth input={I}/raw output_dir=o zero_point=-500", "-10 to 60"),
+    ("forced input={I}/raw positions={I}/a.csv output_dir=o zero_point=-50", "-10 to 60"),
     ("prepare", "paths.raw=FOLDER with raw files"),
     (f"train {EXPERIMENT} dataset=missing", "nothing at missing"),
     (f"train {EXPERIMENT} paths.raw=missing", "nothing at missing"),

@@ -18,7 +18,7 @@ from astrid_ml.preprocessing.differencing.epochs.figures import write_depths
 from astrid_ml.preprocessing.differencing.epochs.forced import (
     read_epoch,
 )
-from astrid_ml.types import Count, InUnits, Positive
+from astrid_ml.types import Count, InUnits, Positive, ZeroPoint
 
 NUMBERS = ("mjd", "median", "p05", "p95", "area")
 FORM = 1  # of an image's table: raised when the same image and settings give another one
@@ -42,7 +42,7 @@ class DepthCommand:
     output_dir: str
     n_sigma: Positive = 5.0
     box: Annotated[Count, InUnits("px")] = 64
-    zero_point: Annotated[float, InUnits("mag")] | None = None
+    zero_point: Annotated[ZeroPoint, InUnits("mag")] | None = None
     executor: Executor | None = None
     format: str | list[str] | None = None
 

@@ -29,7 +29,7 @@ from astrid_ml.preprocessing.differencing.epochs.forced import (
     read_epoch,
 )
 from astrid_ml.tables import UserTable
-from astrid_ml.types import Existing, InUnits, Positive
+from astrid_ml.types import Existing, InUnits, Micrometres, Positive, ZeroPoint
 
 FORM = 2  # of an image's table: raised when the same image and settings give another one
 
@@ -57,10 +57,10 @@ class ForcedCommand:
     output_dir: str
     n_sigma: Positive = 3.0
     detection: Positive = 5.0
-    zero_point: Annotated[float, InUnits("mag")] | None = None
+    zero_point: Annotated[ZeroPoint, InUnits("mag")] | None = None
     band: str | None = None
     bands: Literal["mission", "filter"] = "mission"
-    wavelengths: Annotated[dict[str, Positive], InUnits("um")] = field(default_factory=dict)
+    wavelengths: Annotated[dict[str, Micrometres], InUnits("um")] = field(default_factory=dict)
     executor: Executor | None = None
     format: str | list[str] | None = None
 

@@ -15,6 +15,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.within import allowed
 from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found
+from astrid_ml.preprocessing.differencing.frame.header.sky_frame import longitude_first
 from astrid_ml.preprocessing.differencing.frame.planes import linear_flux
 from astrid_ml.readable import reading
 from astrid_ml.types import Array
@@ -109,7 +110,7 @@ def celestial_wcs(header: fits.Header, path: str, needed: bool) -> WCS | None:
                 ) from error
             return None
     if wcs.has_celestial:
-        return wcs
+        return longitude_first(wcs)
     if needed:
         fix = "solve the astrometry, or use preprocessing/align=none where the frames are already aligned"
         raise UserError("celestial coordinates (WCS) in the header", f"none in {path}", fix)

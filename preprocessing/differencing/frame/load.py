@@ -33,7 +33,7 @@ from astrid_ml.preprocessing.surveys.registry import Described, survey_named, su
 from astrid_ml.preprocessing.surveys.survey import MaskBits
 from astrid_ml.readable import reading
 from astrid_ml.stats import clipped_std
-from astrid_ml.types import Array, Existing, InUnits, Mask, NonNegative, Positive, Whole
+from astrid_ml.types import Array, Existing, InUnits, Mask, NonNegative, Positive, Whole, ZeroPoint
 
 _BESIDE = ("DQ", "MASK", "VAR_POISSON")
 
@@ -64,7 +64,7 @@ class Frame:
     mask: Existing | None = None
     gain: Annotated[Positive, InUnits("e-/unit")] | None = None
     read_noise: Annotated[NonNegative, InUnits("e-")] | None = None
-    zero_point: Annotated[float, InUnits("mag")] | None = None
+    zero_point: Annotated[ZeroPoint, InUnits("mag")] | None = None
     filter: str | None = None
     mission: str | None = None
     mjd: Annotated[NonNegative, InUnits("d")] | None = None

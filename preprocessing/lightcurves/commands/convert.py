@@ -25,7 +25,7 @@ from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
 from astrid_ml.reasons import in_words
 from astrid_ml.temporaries import forget_orphans
-from astrid_ml.types import Count, InUnits, Positive, Range
+from astrid_ml.types import Count, InUnits, Micrometres, ZeroPoint
 
 FORM = 2  # of the parts: raised when the same files and settings give other bytes
 
@@ -48,8 +48,8 @@ class ConvertCommand:
     input: str | list[str]
     output_dir: str
     executor: Executor | None = None
-    wavelengths: Annotated[dict[str, Positive], InUnits("um")] = field(default_factory=dict)
-    zero_point: Annotated[float, Range(-10.0, 60.0), InUnits("mag")] | None = None
+    wavelengths: Annotated[dict[str, Micrometres], InUnits("um")] = field(default_factory=dict)
+    zero_point: Annotated[ZeroPoint, InUnits("mag")] | None = None
     row_group: Count = 2000
     shard: str | None = None
     format: str | list[str] | None = None

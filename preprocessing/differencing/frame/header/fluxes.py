@@ -8,6 +8,7 @@ import warnings
 from astrid_ml.preprocessing.differencing.frame.header.said import Said
 from astrid_ml.preprocessing.differencing.frame.header.units import AB_JANSKY, PixelUnit
 from astrid_ml.preprocessing.surveys.survey import FluxConvention, HeaderKeys, Survey
+from astrid_ml.types import Range
 
 EXPOSURE = ("XPOSURE", "EXPTIME", "EXPOSURE", "EFFEXPTM", "TEXPTIME", "EXP_TIME", "EXP-TIME", "EXPT", "ITIME",
             "INTTIME", "TOTEXPT")  # fmt: skip
@@ -180,6 +181,9 @@ def _of_keys(said: Said, survey: Survey | None, band: str | None, rate: bool, ex
         said.account.read["zero_point"] += " and the bandpass"
         return stated + known.zero_point
     stated = said.number("zero_point", (*header.zero_point, *ZERO_POINT))
+    if stated is not None and not (stated in Range(-10.0, 60.0) and stated != 0):
+        said.give_up("zero_point", f"{said.account.read['zero_point']} is {stated:g}, which stands for none")
+        return None
     if stated is not None:
         added: float | None = 0.0
         if said.account.read["zero_point"] in flux.per_second:

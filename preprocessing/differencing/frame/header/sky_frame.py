@@ -11,7 +11,28 @@ from astrid_ml.types import Floats
 
 # Projections about a point (Calabretta & Greisen 2002, A&A 395, 1077, sect. 5.1): a rotation of the sky changes no more
 # than where that point lies and how the sky is turned about it.
+ECLIPTIC = ("ELON", "HLON", "SLON")  # astropy takes the first for ICRS
 ZENITHAL = ("TAN", "SIN", "STG", "ARC", "ZPN", "ZEA", "AIR", "SZP", "AZP", "TPV", "TNX", "ZPX")
+
+
+def longitude_first(wcs: Any) -> Any:
+    """A celestial WCS whose first world axis is the longitude, from 0 to 360 degrees: FITS allows either order."""
+    wcs.wcs.set()
+    longitude, latitude = wcs.wcs.lng, wcs.wcs.lat
+    out = wcs
+    if longitude > latitude:
+        out = wcs.deepcopy()
+        numbers = {longitude + 1: latitude + 1, latitude + 1: longitude + 1}
+        out.wcs.set_pv([(numbers.get(axis, axis), place, value) for axis, place, value in wcs.wcs.get_pv()])
+        matrix = "cd" if wcs.wcs.has_cd() else "pc"
+        for name in ("ctype", "crval", "cunit", *(() if matrix == "cd" else ("cdelt",))):
+            setattr(out.wcs, name, list(getattr(wcs.wcs, name))[::-1])
+        setattr(out.wcs, matrix, getattr(wcs.wcs, matrix)[::-1])
+    if not 0 <= out.wcs.crval[0] < 360:
+        out = out.deepcopy()
+        out.wcs.crval = [out.wcs.crval[0] % 360, out.wcs.crval[1]]
+    out.wcs.set()
+    return out
 
 
 def in_icrs(wcs: Any, path: str) -> tuple[Any, str]:
@@ -23,6 +44,8 @@ def in_icrs(wcs: Any, path: str) -> tuple[Any, str]:
     from astropy.wcs.utils import wcs_to_celestial_frame
 
     try:
+        if str(wcs.wcs.ctype[0])[:4] in ECLIPTIC:
+            raise ValueError("ecliptic")
         frame = wcs_to_celestial_frame(wcs)
     except ValueError as error:
         got = f"{path} with RADESYS {wcs.wcs.radesys or 'absent'} and CTYPE {wcs.wcs.ctype[0]}"

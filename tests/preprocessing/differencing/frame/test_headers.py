@@ -13,6 +13,7 @@ from astropy.time import Time
 from astropy.wcs import WCS
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.frame.hdus import celestial_wcs
 from astrid_ml.preprocessing.differencing.frame.header.filters import filter_of
 from astrid_ml.preprocessing.differencing.frame.header.fluxes import is_rate
 from astrid_ml.preprocessing.differencing.frame.header.said import Said, as_number
@@ -274,3 +275,29 @@ def test_a_second_filter_in_another_wheel_is_said() -> None:
     said = Said(fits.Header({"FILTER1": "g", "FILTER2": "Halpha"}))
     assert filter_of(said, None) == "g"
     assert "FILTER2=Halpha" in said.account.assumed["filter"]
+
+
+@pytest.mark.parametrize("matrix", ["CD", "PC"])
+def test_axes_in_either_order_and_longitudes_below_zero(matrix: str) -> None:
+    step = -0.0003 if matrix == "CD" else 1.0
+    rows = {"1_1": step, "1_2": 0.2 * step, "2_1": -0.1 * step, "2_2": -step}
+    scale = {} if matrix == "CD" else {"CDELT1": -3e-4, "CDELT2": -3e-4}
+    pixel = {"CRPIX1": 50.5, "CRPIX2": 60.5}
+    plain = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 150.1, "CRVAL2": 2.2}
+    plain |= pixel | scale | {f"{matrix}{name}": value for name, value in rows.items()}
+    swapped = {"CTYPE2": "RA---TAN", "CTYPE1": "DEC--TAN", "CRVAL2": 150.1 - 360, "CRVAL1": 2.2}
+    swapped |= pixel | scale | {f"{matrix}{3 - int(name[0])}{name[1:]}": value for name, value in rows.items()}
+    wanted = WCS(fits.Header(plain)).all_pix2world(12.0, 80.0, 0)
+    for header in (plain, swapped, plain | {"CRVAL1": 150.1 - 360}):
+        wcs = celestial_wcs(fits.Header(header), "a.fits", needed=True)
+        assert wcs is not None
+        np.testing.assert_allclose(wcs.all_pix2world(12.0, 80.0, 0), wanted, atol=1e-9)
+    ecliptic = celestial_wcs(fits.Header(plain | {"CTYPE1": "ELON-TAN", "CTYPE2": "ELAT-TAN"}), "a.fits", needed=True)
+    with pytest.raises(UserError, match="ELON"):
+        in_icrs(ecliptic, "a.fits")
+
+
+@pytest.mark.parametrize("value", [-999.0, 0.0, 99.0])
+def test_a_zero_point_that_stands_for_none_is_none(value: float) -> None:
+    said = read_calibration(fits.Header(START | {"MAGZP": value}))
+    assert said.zero_point is None and "stands for none" in said.account.unknown["zero_point"]
