@@ -59,7 +59,10 @@ def resolve(target: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"a class or function at {target}", str(error), "check the spelling of _target_") from error
+        fix = "check the spelling of _target_"
+        if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
+            fix += "; a module of your own is found where PYTHONPATH names its folder: PYTHONPATH=FOLDER astrid ..."
+        raise UserError(f"a class or function at {target}", str(error), fix) from error
     except (Exception, SystemExit) as error:  # a module of a plugin or of the user runs its own code
         got = f"{type(error).__name__}: {error}"
         raise UserError(f"a module that can be imported at {module}", got, "repair that module") from error

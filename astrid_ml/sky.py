@@ -133,7 +133,7 @@ class SkyStrips:
     def _half_width(self, dec: Array) -> Floats:
         """Degrees of right ascension within which a neighbour lies; a whole turn where the circle holds a pole."""
         sin, cos = np.sin(np.radians(self.radius / 3600)), np.cos(np.radians(np.asarray(dec)))
-        ratio = np.divide(sin, cos, out=np.ones_like(cos), where=cos > sin)
+        ratio = np.divide(sin, cos, out=np.ones_like(cos), where=cos > abs(sin))
         pole = (cos <= sin) | (np.abs(dec) + self.radius / 3600 >= 90)
         return np.where(pole, 360.0, np.degrees(np.arcsin(ratio)) + self.SLACK)
 

@@ -198,6 +198,8 @@ def check_word(word: str, verb: Verb, conf: Folder, beside: Sequence[str] = ()) 
     key, equals, _ = word.partition("=")
     if not equals and verb.name == "simulate" and word in option_names(conf / "simulate"):
         raise UserError("what=KIND", word, f"write what={word}")
+    if not equals and word.lstrip("+") in keys_of(verb.config, conf).found and "." in word:
+        raise UserError("key=value", word, f"write {word}=VALUE")
     if not equals:
         meant = with_keys(beside or [word], verb, conf)
         after = next((other for one, other in itertools.pairwise(beside) if one == word and "=" not in other), "")

@@ -28,6 +28,9 @@ from astrid_ml.types import Existing, Filled, InUnits, NonNegative, Positive, Ra
 INPUT = "input"  # the name of what is matched, in keys by name
 
 
+Radius = Annotated[float, Range(0.0, 3600.0, open_low=True)]  # arcsec; beyond a degree all match
+
+
 @dataclass(frozen=True)
 class CrossmatchCommand:
     """Match by position and write what the catalogues say.
@@ -54,8 +57,8 @@ class CrossmatchCommand:
     output_dir: str
     input: Existing | None = None
     dataset: str | None = None
-    radius: Annotated[Positive, InUnits("arcsec")] = 1.0
-    catalogue_radius: Annotated[dict[str, Positive], InUnits("arcsec")] = field(default_factory=dict)
+    radius: Annotated[Radius, InUnits("arcsec")] = 1.0
+    catalogue_radius: Annotated[dict[str, Radius], InUnits("arcsec")] = field(default_factory=dict)
     sigma: Positive | None = None
     matches: Literal["nearest", "all"] = "nearest"
     columns: dict[str, list[str]] = field(default_factory=dict)

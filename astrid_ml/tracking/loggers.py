@@ -20,6 +20,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from astrid_ml.errors import UserError
+from astrid_ml.nearest import nearest
 from astrid_ml.tracking.logged import Ids, Journal, Points, held
 
 KNOWN = ("csv", "tensorboard", "wandb", "mlflow")
@@ -145,7 +146,9 @@ def check_trackers(config: Mapping[str, Any]) -> None:
     """
     for kind in config["trackers"]:
         if kind not in KNOWN:
-            raise UserError(f"logger.trackers among {', '.join(KNOWN)}", kind, "choose some of them")
+            raise UserError(
+                f"logger.trackers among {', '.join(KNOWN)}", kind, nearest(str(kind), KNOWN) or "choose some of them"
+            )
         if kind in MISSING and importlib.util.find_spec(kind) is None:
             raise UserError(f"the package {kind} for the tracker {kind}", "it is not installed", MISSING[kind])
         if kind == "wandb":
@@ -258,7 +261,9 @@ def _known_run(name: str | None, uri: str) -> str | None:
 def _check_key(config: Mapping[str, Any]) -> None:
     """wandb would ask for a key on the terminal; a run must never wait there."""
     if config["wandb_mode"] not in ("online", "offline"):
-        raise UserError("logger.wandb_mode=online or offline", str(config["wandb_mode"]), "choose one of them")
+        got = str(config["wandb_mode"])
+        fix = nearest(got, ("online", "offline")) or "choose one of them"
+        raise UserError("logger.wandb_mode=online or offline", got, fix)
     if config["wandb_mode"] == "offline" or os.environ.get("WANDB_API_KEY"):
         return
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""

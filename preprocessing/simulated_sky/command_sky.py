@@ -12,6 +12,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole
 from astrid_ml.missions import canonical
+from astrid_ml.nearest import nearest
 from astrid_ml.preprocessing.seeded import seeded
 from astrid_ml.preprocessing.simulated_sky.artefacts import Artefacts
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
@@ -100,9 +101,8 @@ class SimulateSky:
     def _check(self) -> None:
         unknown = sorted({str(name) for name in self.missions if str(name).lower() not in MISSIONS})
         if unknown or not self.missions:
-            raise UserError(
-                f"simulate.missions among {', '.join(MISSIONS)}", f"{unknown or 'none'}", "choose some of them"
-            )
+            fix = (nearest(unknown[0], MISSIONS) if unknown else "") or "choose some of them"
+            raise UserError(f"simulate.missions among {', '.join(MISSIONS)}", ", ".join(unknown) or "none", fix)
         if self.n < 1 or len(self.shape) != 2 or min(self.shape) < 128:
             got = f"n={self.n}, shape={list(self.shape)}"
             raise UserError(

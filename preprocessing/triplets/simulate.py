@@ -12,6 +12,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole, write_array
 from astrid_ml.missions import canonical
+from astrid_ml.nearest import nearest
 from astrid_ml.preprocessing.seeded import seeded
 from astrid_ml.preprocessing.triplets.artefacts import ARTEFACTS
 from astrid_ml.preprocessing.triplets.missions import MISSIONS
@@ -81,8 +82,8 @@ class SimulateTriplets:
         if unknown or not self.missions:
             raise UserError(
                 f"simulate.missions among {', '.join(map(canonical, MISSIONS))}",
-                f"{unknown or 'none'}",
-                "choose some of them",
+                ", ".join(unknown) or "none",
+                (nearest(str(unknown[0]), MISSIONS) if unknown else "") or "choose some of them",
             )
         if len(set(self.missions)) < len(self.missions):
             got = ", ".join(map(canonical, self.missions))

@@ -19,6 +19,7 @@ from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
 from astrid_ml.files import finite, write_json
 from astrid_ml.found import found
+from astrid_ml.nearest import nearest
 from astrid_ml.pipeline.parts import Part, do_parts, forget_other_parts, in_short, said_of_share
 from astrid_ml.pipeline.shards import share_of
 from astrid_ml.preprocessing.differencing.commands.inject import free_places
@@ -194,7 +195,11 @@ class RecoverCommand:
         if self.methods is not None:
             unknown = sorted(set(self.methods) - set(ways))
             if unknown:
-                raise UserError(f"methods among {', '.join(ways)}", ", ".join(unknown), "choose some of them")
+                raise UserError(
+                    f"methods among {', '.join(ways)}",
+                    ", ".join(unknown),
+                    nearest(unknown[0], ways) or "choose some of them",
+                )
             ways = {name: ways[name] for name in self.methods}
         return ways
 

@@ -128,13 +128,18 @@ class SimulateRamps:
         if self.rtn_process not in ("markov", "square"):
             raise UserError("rtn_process of markov or square", self.rtn_process, "choose one of them")
         if self.num_frames < 3:
-            raise UserError("num_frames of 3 or more", str(self.num_frames), "a ramp needs at least 3 groups")
+            raise UserError("simulate.num_frames of 3 or more", str(self.num_frames), "a ramp needs at least 3 groups")
         if self.write_patches and self.num_integrations != 1:
             raise UserError(
                 "simulate.num_integrations=1 for patches", str(self.num_integrations), "leave write_patches out"
             )
         if min(self.image_shape) <= 2 * self.reference_border + 2:
-            raise UserError("image_shape larger than its border", str(tuple(self.image_shape)), "enlarge it")
+            least = 2 * self.reference_border + 3
+            got = ",".join(str(side) for side in self.image_shape)
+            fix = (
+                f"the border is {self.reference_border} px on each side: simulate.image_shape=[{least},{least}] or more"
+            )
+            raise UserError("simulate.image_shape larger than its border", got, fix)
 
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
         """Write ``<detector>_<number>.fits`` and its ``_truth.npz`` and ``_events.parquet`` for each exposure."""
