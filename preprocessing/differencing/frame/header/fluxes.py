@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 
 from astrid_ml.preprocessing.differencing.frame.header.said import Said
@@ -12,10 +13,13 @@ from astrid_ml.types import Range
 
 EXPOSURE = ("XPOSURE", "EXPTIME", "EXPOSURE", "EFFEXPTM", "TEXPTIME", "EXP_TIME", "EXP-TIME", "EXPT", "ITIME",
             "INTTIME", "TOTEXPT")  # fmt: skip
-GAIN = ("GAIN", "EGAIN", "CCDGAIN", "CELL.GAIN", "GAINEFF", "DETGAIN", "GAIN1", "ESO DET OUT1 CONAD")
+# EGAIN is e-/ADU by its definition; GAIN beside it may be the setting of a CMOS camera.
+GAIN = ("EGAIN", "GAIN", "CCDGAIN", "CELL.GAIN", "GAINEFF", "DETGAIN", "GAIN1", "ESO DET OUT1 CONAD")
 READ_NOISE = ("READNOI", "RDNOISE", "READNOIS", "RON", "CELL.READNOISE", "ENOISE", "READNSE", "RDNOISE1")
 ZERO_POINT = ("MAGZP", "ZPTMAG", "MAGZERO", "MAGZPT", "PHOTZP", "ZP", "ZEROPNT", "ZEROPOIN", "ZPAB", "MAG_ZP",
               "ABMAGZP", "MAGZEROP", "ZEROPT", "ZPMAG")  # fmt: skip
+MAGNITUDES = ("MAGSYS", "ZPSYS", "PHOTSYS", "MAG_SYS")
+_INVERSE = re.compile(r"(adu|dn|counts?)\s*(/|per)\s*(e-?|electrons?)", re.IGNORECASE)
 SATURATION = ("SATURATE", "SATURVAL", "SATLEVEL", "CELL.SATURATION", "SATUR_LV", "SATLEV")
 
 
@@ -67,6 +71,9 @@ def gain_of(said: Said, survey: Survey | None, unit: PixelUnit, exposure: float 
         said.account.read["gain"] = "BUNIT" if unit.kind == "electrons" else "a camera that counts photons"
     else:
         gain = said.numbers("gain", (*survey.header.gain, *GAIN) if survey else GAIN)
+        if gain and _INVERSE.fullmatch(said.unit_beside("gain") or ""):
+            said.account.read["gain"] += ", in counts an electron"
+            gain = 1 / gain
         if gain is None and survey is not None and survey.detector.gain:
             gain = math.fsum(survey.detector.gain.values()) / len(survey.detector.gain)
             said.assume("gain", f"that of the detector, as the description of {survey.name} says")
@@ -188,9 +195,11 @@ def _of_keys(said: Said, survey: Survey | None, band: str | None, rate: bool, ex
         added: float | None = 0.0
         if said.account.read["zero_point"] in flux.per_second:
             added = _second(said, rate, exposure)
-        if flux.system == "Vega":
+        stated_system = str(said.text("", MAGNITUDES) or "")
+        if flux.system == "Vega" or "vega" in stated_system.casefold():
             added = None if known is None or known.vega_to_ab is None else known.vega_to_ab
-            said.assume("zero_point", "Vega, as the survey's description says; given here as AB")
+            by = "the survey's description" if flux.system == "Vega" else "the header"
+            said.assume("zero_point", f"Vega, as {by} says; given here as AB")
         if added is None:
             said.give_up("zero_point", said.account.unknown.get("zero_point", "Vega, of a filter without its AB"))
             return None

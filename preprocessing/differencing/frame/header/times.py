@@ -35,6 +35,8 @@ END_DATES = ("DATE-END", "DATE_END")
 # Where a date and its time stand apart; the first that holds a time counts.
 HOURS = ("TIME-OBS", "TIME_OBS", "UTSTART", "UT-START", "UTC-OBS", "UTC_OBS", "UTCSTART", "UT-OBS", "UT_OBS", "UTOPEN",
          "OBSTIME", "OBS-TIME", "UT-TIME", "UTTIME", "TIME-BEG", "TIME", "UTC", "UT", "UTSHUT")  # fmt: skip
+ELSEWHERE = ("BJD", "BJD_TDB", "BJD-TDB", "BJD-OBS", "HJD", "HJD-OBS", "BTJD", "BJDREFI")
+APART = 1 / 24  # d between two statements of one moment that is said
 GPS, GPS_AFTER_TAI = "gps", -19 / 86400  # d; fixed, by definition
 SCALES = {"utc": "utc", "ut": "utc", "ut1": "utc", "gmt": "utc", "tai": "tai", "tt": "tt", "tdt": "tt", "et": "tt",
           "tdb": "tdb", "gps": GPS}  # fmt: skip
@@ -85,6 +87,7 @@ def mid_exposure(
     if scale is None:
         return None, "absent"
     start, middle, end = (_moment(said, which, scale, known) for which in ("start", "middle", "end"))
+    _say_contradiction(said, start, scale)
     half = (exposure or 0.0) / 172800
     at, until = start.in_scale(scale) if start else None, end.in_scale(scale) if end else None
     centre = middle.in_scale(scale) if middle else None
@@ -97,7 +100,11 @@ def mid_exposure(
     elif until is not None and exposure:
         mjd, ref = until - half, "end - half the exposure"
     else:
-        said.account.unknown.setdefault("mjd", "no key holds a time")
+        other = next((key for key in ELSEWHERE if key in said.header), None)
+        why = (
+            f"{other} is a time at the barycentre or the Sun, not at the telescope" if other else "no key holds a time"
+        )
+        said.account.unknown.setdefault("mjd", why)
         return None, "absent"
     used = [f"mjd {which}" for which in _used(ref)]
     said.account.read["mjd"] = " and ".join(said.account.read[name] for name in used)
@@ -107,6 +114,18 @@ def mid_exposure(
     if not exposure and ref == "start":
         said.assume("mjd", "the start, for no key holds the exposure time")
     return _changed(mjd, scale, "utc"), f"{scale.upper()} {ref}"
+
+
+def _say_contradiction(said: Said, start: Moment | None, scale: str) -> None:
+    """Say that a date and an MJD of one moment lie far apart."""
+    key = said.account.read.get("mjd start", "")
+    if start is None or key.partition(" ")[0] in START_DATES:
+        return
+    aside = Said(said.header)
+    dated = _dated(aside, "start", START_DATES, scale)
+    if dated is not None and abs(dated.in_scale(scale) - start.in_scale(scale)) > APART:
+        days = start.in_scale(scale) - dated.in_scale(scale)
+        said.assume("mjd", f"{key}, which is {days:+.3f} d from {aside.account.read['mjd start']}")
 
 
 def _used(ref: str) -> tuple[str, ...]:

@@ -72,6 +72,9 @@ DIALECTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("minutes", START | {"EXPTIME": (0.5, "[min]")}, {"exposure_time": 30.0}),
     ("a comment that is no unit of time", START | {"EXPTIME": (30.0, "[0-9] and more")}, {"exposure_time": 30.0}),
     ("amplifiers' keys absent", {"INSTRUME": "DECam", "SATURATE": 6e4, "GAIN": 4.0}, {"mission": "decam", "gain": 4.0}),
+    ("a CMOS camera's setting", {"GAIN": 120, "EGAIN": 1.5}, {"gain": 1.5}),
+    ("counts an electron", {"GAIN": (0.5, "[adu/electron]")}, {"gain": 2.0}),
+    ("a zero point in Vega", {"MAGZP": 25.0, "MAGSYS": "Vega"}, {"zero_point": None}),
     # filters
     ("wheels of air and blanks", {"FILTER1": "air", "FILTER2": "0 Blank", "FILTER3": "B"}, {"filter": "B"}),
     ("nobody knows", {"FILTER": "N/A"}, {"filter": None}),
@@ -301,3 +304,10 @@ def test_axes_in_either_order_and_longitudes_below_zero(matrix: str) -> None:
 def test_a_zero_point_that_stands_for_none_is_none(value: float) -> None:
     said = read_calibration(fits.Header(START | {"MAGZP": value}))
     assert said.zero_point is None and "stands for none" in said.account.unknown["zero_point"]
+
+
+def test_what_contradicts_itself_or_is_of_another_place_is_said() -> None:
+    said = read_calibration(fits.Header(START | {"MJD-OBS": MJD - 1, "EXPTIME": 30.0})).account
+    assert said.assumed["mjd"].startswith("MJD-OBS, which is -1.000 d from DATE-OBS")
+    assert "mjd" not in read_calibration(fits.Header(START | {"MJD-OBS": MJD, "EXPTIME": 30.0})).account.assumed
+    assert "barycentre" in read_calibration(fits.Header({"BJD": 2461104.75})).account.unknown["mjd"]
