@@ -11,8 +11,14 @@ import pandas as pd
 
 from astrid_ml.preprocessing.lightcurves.curves.bands import wavelengths_of
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.types import Mask
 
 BY_GIVEN = "files_by_the_given_zero_point"  # a count: of files that do not tell theirs
+NO_FLUX = np.array([-999, -9999, -99999], dtype=np.float32)
+LARGEST = 1e20  # of a flux: brighter than the Sun by far
+JD_ZERO = 2400000.5
+FIRST_MJD, LAST_MJD = 8000.0, 100_000.0  # of 1880 and 2132
+NEAR = 4  # rows of one time in which a repeated one is looked for
 REPEATED = "object_id more than once in this file; the first is kept"
 
 
@@ -50,15 +56,20 @@ class Account:
 
 
 def clean(table: CurveTable, account: Account) -> CurveTable:
-    """Sort by time; leave out rows without a usable flux, error or time, and objects without rows or twice there.
+    """Sort by time; leave out rows without a usable flux, error or time, rows twice there, and objects without rows or
+    twice there.
 
-    Rows that are left out are counted by reason; rows in bands of unknown wavelength are counted and stay.
+    Rows that are left out are counted by reason; a JD becomes an MJD and is counted; rows in bands of unknown
+    wavelength, and times of which no MJD is known, are counted and stay.
     """
     account.read += len(table)
+    table = _with_mjd(table, account)
     checks = {
         "rows_flux_not_finite": np.isfinite(table.flux),
+        "rows_flux_that_stands_for_none": ~(np.isin(table.flux, NO_FLUX) | (np.abs(table.flux) > LARGEST)),
         "rows_error_not_positive": np.isfinite(table.flux_err) & (table.flux_err > 0),
         "rows_time_not_finite": np.isfinite(table.mjd) & (table.mjd >= 0),
+        "rows_time_that_is_no_MJD": ~(table.mjd > LAST_MJD),
     }
     good = np.ones(len(table.mjd), dtype=bool)
     for name, passed in checks.items():
@@ -80,7 +91,39 @@ def clean(table: CurveTable, account: Account) -> CurveTable:
         table = table.take(np.flatnonzero(~(empty | repeated)))
     table, disordered = table.sorted_by_time()
     account.counts["objects_sorted_by_time"] += int(disordered.sum())
+    again = repeated_rows(table)
+    if again.any():
+        account.counts["rows_repeated"] += int(again.sum())
+        table = table.keep_epochs(~again)
     return table
+
+
+def _with_mjd(table: CurveTable, account: Account) -> CurveTable:
+    """JD as MJD; days before the first photographs of the sky are counted: they may be of another origin."""
+    julian = (table.mjd >= JD_ZERO) & (table.mjd < JD_ZERO + LAST_MJD)
+    if julian.any():
+        account.counts["rows_JD_made_MJD"] += int(julian.sum())
+        table = replace(table, mjd=np.where(julian, table.mjd - JD_ZERO, table.mjd))
+    early = (table.mjd >= 0) & (table.mjd < FIRST_MJD)
+    if early.any():
+        account.counts["rows_time_before_1880_is_it_MJD"] += int(early.sum())
+    return table
+
+
+def repeated_rows(table: CurveTable) -> Mask:
+    """Rows that are one before them, in time, band, flux and error: each epoch counts once, (n,).
+
+    Limits (a flux of 0) stay: brokers repeat them for overlapping quadrants of a camera.
+    """
+    again = np.zeros(len(table.mjd), dtype=bool)
+    owner = table.owner
+    for back in range(1, min(NEAR, len(again) - 1) + 1):
+        same = owner[back:] == owner[:-back]
+        for column in (table.mjd, table.band, table.flux, table.flux_err):
+            same &= column[back:] == column[:-back]
+        same &= table.flux[back:] != 0
+        again[back:] |= same
+    return again
 
 
 def used_bands(table: CurveTable) -> CurveTable:

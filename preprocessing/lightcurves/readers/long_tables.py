@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import PLASTICC, ZTF, short_name
-from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble
+from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account, assemble
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.row_blocks import (
@@ -34,6 +34,7 @@ TABLES = (".csv", ".csv.gz", ".parquet")
 DETECTED = 4096
 # An upper limit of S/N 5 is flux 0 with an error of a fifth of it.
 LIMIT_SIGMA = 5.0
+BRIGHTEST, FAINTEST = -5.0, 50.0  # magnitudes beyond stand for none
 _PLASTICC_STATIC = {
     "ra": "RA", "decl": "DEC", "mwebv": "MWEBV", "hostgal_specz": "HOSTGAL_SPECZ", "hostgal_photoz": "HOSTGAL_PHOTOZ",
     "hostgal_photoz_err": "HOSTGAL_PHOTOZ_ERR",
@@ -193,8 +194,12 @@ def read_ztf(
 
 
 def fluxes_of_magnitudes(magnitude: Floats, error: Floats) -> tuple[Floats, Floats]:
-    """FLUXCAL (zero point 27.5) and its error from AB magnitudes and theirs, to first order."""
-    flux: Floats = 10 ** (-0.4 * (magnitude - 27.5))
+    """FLUXCAL (zero point 27.5) and its error from AB magnitudes and theirs, to first order.
+
+    NaN for magnitudes of 0, -9, 99, -999 and their like, which stand for none.
+    """
+    usable = (magnitude > BRIGHTEST) & (magnitude < FAINTEST) & (magnitude != 0)
+    flux: Floats = 10 ** (-0.4 * (np.where(usable, magnitude, np.nan) - 27.5))
     return flux, flux * error * np.log(10) / 2.5
 
 
@@ -245,7 +250,16 @@ class PlasticcReader:
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        yield from read_plasticc(source.path, source.companions.get("metadata"), account, wavelengths)
+        beside = source.companions.get("metadata")
+        own = zero_point is None or "passband" in columns_of(source.path)  # the release's own tables have FLUXCAL
+        for table in read_plasticc(source.path, beside, account, wavelengths):
+            if own or zero_point is None:
+                yield table
+                continue
+            account.counts[BY_GIVEN] = 1
+            factor = np.float32(10 ** (-0.4 * (zero_point - 27.5)))
+            objects = table.objects.assign(survey=None)
+            yield replace(table, flux=table.flux * factor, flux_err=table.flux_err * factor, objects=objects)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from astrid_ml.types import Floats
 
 DETECTED = 4096
 # A catalogue writes magnitudes of 99.999 and errors of 9.999 and more where nothing was measured.
-FAINTEST, WORST = 90.0, 9.0
+FAINTEST, WORST = 50.0, 9.0
 _COLUMNS = ("time", "band")
 
 
@@ -203,7 +203,7 @@ def read_together(files: Mapping[str, bytes], account: Account, zero_point: floa
     header = next(iter(files.values())).partition(b"\n")[0]
     try:
         rows = epochs_of(b"\n".join([header, *(body for body in bodies if body)]), zero_point)
-        account.counts[BY_GIVEN] += len(files) if b"mag" not in header.split(b",") else 0
+        account.counts[BY_GIVEN] += len(files) if not {b"mag", b"zp"} & set(header.split(b",")) else 0
         return [rows.assign(object_id=np.repeat(np.array(list(files), dtype=object), lengths))]
     except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
         if len(files) == 1:
@@ -217,17 +217,38 @@ def epochs_of(content: bytes, zero_point: float | None) -> pd.DataFrame:
     """Epochs of CSV text in FLUXCAL; NaN where the catalogue has no measurement."""
     read = pa_csv.read_csv(io.BytesIO(content), read_options=pa_csv.ReadOptions(use_threads=False))
     names = ("time", "mag", "magerr") if "mag" in read.column_names else ("time", "flux", "fluxerr")
-    columns: dict[str, Floats] = {n: read[n].to_numpy().astype(np.float64) for n in names}
+    columns: dict[str, Floats] = {n: _numbers(read[n], n) for n in names}
+    within = _numbers(read["zp"], "zp") if "zp" in read.column_names and "flux" in columns else None
+    if within is not None and zero_point is not None and np.abs(within - zero_point).max(initial=0.0) > 1e-6:
+        raise ValueError(f"its column zp says {within[0]:g}, and zero_point={zero_point:g} was given")
     if "mag" in columns:
         flux, error = fluxes_of_magnitudes(columns["mag"], columns["magerr"])
         lost = (columns["mag"] > FAINTEST) | (columns["magerr"] > WORST)
         flux, error = np.where(lost, np.nan, flux), np.where(lost, np.nan, error)
+    elif within is not None:
+        flux, error = (columns[name] * 10 ** (-0.4 * (within - 27.5)) for name in ("flux", "fluxerr"))
     elif zero_point is None:
         raise ValueError("fluxes need a zero point: zero_point=31.4 for nJy")
     else:
         flux, error = (columns[name] * 10 ** (-0.4 * (zero_point - 27.5)) for name in ("flux", "fluxerr"))
     band = read["band"].to_pylist()
     return pd.DataFrame({"mjd": columns["time"], "band": band, "flux": flux, "flux_err": error, "phot_flag": DETECTED})
+
+
+def _numbers(column: pa.ChunkedArray, name: str) -> Floats:
+    """A column as numbers: dates as MJD, and NaN for a magnitude that is a limit (``>20.5``).
+
+    Raises:
+        ValueError: a text that is neither.
+    """
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        since = column.cast(pa.timestamp("us")).to_numpy().astype("datetime64[us]")
+        out: Floats = (since - np.datetime64("1858-11-17")) / np.timedelta64(1, "D")
+        return out
+    if name == "mag" and pa.types.is_string(column.type):
+        texts = pd.Series(column.to_pandas()).str.strip()
+        return np.asarray(pd.to_numeric(texts.where(~texts.str.startswith((">", "<")))), dtype=np.float64)
+    return np.asarray(column.to_numpy().astype(np.float64))
 
 
 def objects_of(epochs: pd.DataFrame, catalogue: Catalogue | None, table: bytes) -> pd.DataFrame:

@@ -29,8 +29,9 @@ IN_MEMORY = 4_000_000  # rows of PHOT that are held in memory: 88 MB
 _CLASS_IN_VERSION = re.compile(r"^(?:ELASTICC2?|ASTRIDSIM)_([A-Z]+)_\d+_(.+)$")
 _HEAD = re.compile(r"head(\.fits(?:\.gz)?)$", re.IGNORECASE)
 _KEPT = ("PEAKMJD", "SNTYPE", "SIM_TYPE_INDEX", "SIM_TYPE_NAME", "SIM_MODEL_NAME", "SIM_REDSHIFT_HELIO")
+ZERO_POINT = "ZP_FLUXCAL"  # of FLUXCAL, where the file says another than SNANA's own
 POINTERS = ("PTROBS_MIN", "PTROBS_MAX", "NOBS")
-_HEAD_COLUMNS = {"SNID", "DECL", *POINTERS, *_KEPT, *OTHER_FEATURES}
+_HEAD_COLUMNS = {"SNID", "DECL", ZERO_POINT, *POINTERS, *_KEPT, *OTHER_FEATURES}
 
 
 def is_head(path: Path) -> bool:
@@ -93,8 +94,18 @@ def snana_blocks(
         chosen = usable[begin : begin + step]
         offsets, rows = rows_of(segments, chosen)
         flat: dict[str, Array] = {name: getattr(epochs, name)[rows] for name in EPOCH_COLUMNS}
+        if ZERO_POINT in columns:
+            factor = np.repeat(fluxcal_of(columns[ZERO_POINT][chosen].astype(np.float64)), np.diff(offsets))
+            flat |= {name: (flat[name] * factor).astype(np.float32) for name in ("flux", "flux_err")}
         part = object_table(header, {name: values[chosen] for name, values in columns.items()})
         yield clean(CurveTable(part, offsets, bands=names, wavelengths=own, **flat), account)
+
+
+def fluxcal_of(zero_point: Floats) -> Floats:
+    """What fluxes of these zero points are multiplied by to have that of FLUXCAL, 27.5; 1 where there is none (-9)."""
+    known = np.isfinite(zero_point) & (zero_point > 0)
+    out: Floats = np.where(known, 10 ** (-0.4 * (np.where(known, zero_point, 27.5) - 27.5)), 1.0)
+    return out
 
 
 @dataclass(frozen=True)

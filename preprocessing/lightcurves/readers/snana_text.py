@@ -22,7 +22,7 @@ from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, clean
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.snana import band_wavelengths, object_table
+from astrid_ml.preprocessing.lightcurves.readers.snana import ZERO_POINT, band_wavelengths, fluxcal_of, object_table
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 
 SUFFIXES = (".dat", ".txt", ".text", ".snana")
@@ -190,12 +190,14 @@ def build(items: Sequence[TextObject], version: str, wavelengths: Mapping[str, f
     objects = object_table(header, head)
     objects["survey"] = [item.word("SURVEY").split("(")[0] or None for item in items]
     raw = [str(name) for name in names]
+    said = [number(item.word(ZERO_POINT)) for item in items]
+    factor = np.repeat(fluxcal_of(np.array([np.nan if zp is None else zp for zp in said], dtype=np.float64)), lengths)
     return CurveTable(
         objects,
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         flat(items, "MJD").astype(np.float64),
-        flat(items, "FLUXCAL").astype(np.float32),
-        flat(items, "FLUXCALERR").astype(np.float32),
+        (flat(items, "FLUXCAL") * factor).astype(np.float32),
+        (flat(items, "FLUXCALERR") * factor).astype(np.float32),
         np.nan_to_num(flat(items, "PHOTFLAG")).astype(np.int32),
         codes.astype(np.int16),
         tuple(short_name(name) for name in raw),

@@ -101,7 +101,8 @@ def test_without_a_column_of_detections_no_epoch_has_the_flag_and_they_are_count
     sound(tmp_path / "raw")
     ROWS.drop(columns="detected").to_csv(tmp_path / "raw" / "a.csv", index=False)
     made = ConvertCommand(str(tmp_path / "raw"), str(tmp_path / "out")).run()
-    assert made["objects"] == 2 and made["counts"] == {"rows_without_flag_of_detection": 3}
+    assert made["objects"] == 2
+    assert made["counts"] == {"rows_without_flag_of_detection": 3, "rows_time_before_1880_is_it_MJD": 3}
 
 
 def forever() -> None:

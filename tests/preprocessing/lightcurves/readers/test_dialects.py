@@ -1,0 +1,153 @@
+"""Times, zero points and marks of missing values in strangers' light curves are read right, or left out and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+from astropy.time import Time
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.curves.exchange import read_exchange
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, concatenate
+from astrid_ml.preprocessing.lightcurves.readers.snana import fluxcal_of
+
+N = 12
+MJD = 59000.5 + 2.0 * np.arange(N)
+MAG = 20.0 - np.sin(np.arange(N) / 3)
+FLUX = 10 ** (-0.4 * (MAG - 27.5))
+BAND = np.array(["g", "r"])[np.arange(N) % 2]
+
+
+def magnitudes() -> pd.DataFrame:
+    return pd.DataFrame({"time": MJD, "band": BAND, "mag": MAG, "magerr": 0.05})
+
+
+def fluxes(zero_point: float) -> pd.DataFrame:
+    factor = 10 ** (0.4 * (zero_point - 27.5))
+    return pd.DataFrame({"time": MJD, "band": BAND, "flux": FLUX * factor, "fluxerr": FLUX * factor / 20})
+
+
+def ztf() -> pd.DataFrame:
+    columns = {"candid": 1000 + np.arange(N), "oid": "ZTF20aaaaaaa", "mjd": MJD, "fid": np.arange(N) % 2 + 1}
+    return pd.DataFrame({**columns, "magpsf": MAG, "sigmapsf": 0.05, "isdiffpos": 1})
+
+
+def converted(
+    folder: Path, rows: pd.DataFrame, name: str = "obj1.csv", zero_point: float | None = None
+) -> tuple[CurveTable, dict[str, int]]:
+    (folder / "in").mkdir(exist_ok=True)
+    rows.to_csv(folder / "in" / name, index=False)
+    return read_back(folder, zero_point)
+
+
+def read_back(folder: Path, zero_point: float | None = None) -> tuple[CurveTable, dict[str, int]]:
+    report = ConvertCommand(str(folder / "in"), str(folder / "out"), zero_point=zero_point).run()
+    assert not report["failed"], report
+    parts = [table for path in sorted((folder / "out" / "objects").glob("*.parquet")) for table in read_exchange(path)]
+    return concatenate(parts), report["counts"]
+
+
+TIMES: dict[str, tuple[Callable[[], pd.DataFrame], str, dict[str, int]]] = {
+    "JD": (lambda: magnitudes().assign(time=MJD + 2400000.5), "obj1.csv", {"rows_JD_made_MJD": N}),
+    "dates": (lambda: magnitudes().assign(time=Time(MJD, format="mjd").isot), "obj1.csv", {}),
+    "ZTF's mjd holds JD": (lambda: ztf().assign(mjd=MJD + 2400000.5), "detections.csv", {"rows_JD_made_MJD": N}),
+    "ZTF twice": (
+        lambda: pd.concat([ztf(), ztf()]),
+        "detections.csv",
+        {"rows_repeated": N, "objects_sorted_by_time": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_the_same_curve_in_other_times(tmp_path: Path, name: str) -> None:
+    rows, file, counts = TIMES[name]
+    table, counted = converted(tmp_path, rows(), file)
+    np.testing.assert_allclose(table.mjd, MJD, atol=1e-6)
+    np.testing.assert_allclose(table.flux, FLUX, rtol=1e-5)
+    assert {key: counted.get(key) for key in counts} == counts
+
+
+def test_times_of_another_origin_are_counted_and_impossible_ones_left_out(tmp_path: Path) -> None:
+    times = MJD - 57000.0
+    times[3] = 1.6e9  # seconds of Unix
+    table, counted = converted(tmp_path, magnitudes().assign(time=times))
+    assert len(table.mjd) == N - 1
+    assert counted["rows_time_before_1880_is_it_MJD"] == N - 1 and counted["rows_time_that_is_no_MJD"] == 1
+
+
+@pytest.mark.parametrize("mark", [0.0, -9.0, -999.0, 99.0, 100.0, 99.999, ">20.5"])
+def test_magnitudes_that_stand_for_none_are_left_out(tmp_path: Path, mark: float | str) -> None:
+    rows = magnitudes().astype({"mag": object})
+    rows.loc[4, "mag"] = mark
+    table, counted = converted(tmp_path, rows)
+    np.testing.assert_allclose(table.flux, np.delete(FLUX, 4), rtol=1e-5)
+    assert counted["rows_without_measurement"] == 1
+    if isinstance(mark, float):
+        (tmp_path / "ztf").mkdir()
+        detections = ztf()
+        detections.loc[4, "magpsf"] = mark
+        table, counted = converted(tmp_path / "ztf", detections, "detections.csv")
+        assert len(table.flux) == N - 1 and counted["rows_flux_not_finite"] == 1
+
+
+@pytest.mark.parametrize("mark", [-999.0, -9999.0, 1e30])
+def test_fluxes_that_stand_for_none_are_left_out(tmp_path: Path, mark: float) -> None:
+    rows = fluxes(27.5)
+    rows.loc[4, "flux"] = mark
+    table, counted = converted(tmp_path, rows, zero_point=27.5)
+    assert len(table.flux) == N - 1 and counted["rows_flux_that_stands_for_none"] == 1
+
+
+def test_a_column_of_zero_points_is_read_and_may_not_be_contradicted(tmp_path: Path) -> None:
+    rows = fluxes(23.9).assign(zp=23.9, zpsys="ab")
+    table, counted = converted(tmp_path, rows)
+    np.testing.assert_allclose(table.flux, FLUX, rtol=1e-5)
+    assert "files_by_the_given_zero_point" not in counted
+    (tmp_path / "again").mkdir()
+    with pytest.raises(UserError, match=r"its column zp says 23\.9, and zero_point=31\.4 was given"):
+        converted(tmp_path / "again", rows, zero_point=31.4)
+
+
+@pytest.mark.parametrize(("zero_point", "column"), [(31.4, "filter"), (None, "filter"), (31.4, "passband")])
+def test_a_given_zero_point_counts_for_tables_that_do_not_tell_theirs(
+    tmp_path: Path, zero_point: float | None, column: str
+) -> None:
+    given = zero_point if zero_point and column == "filter" else 27.5
+    rows = fluxes(given).rename(columns={"time": "mjd", "fluxerr": "flux_error" if column == "filter" else "flux_err"})
+    bands = np.where(BAND == "g", 1, 2) if column == "passband" else np.char.add("lsst", BAND)
+    rows = rows.drop(columns="band").assign(object_id=615, detected=1, **{column: bands})
+    table, _ = converted(tmp_path, rows, "curves.csv", zero_point)
+    np.testing.assert_allclose(table.flux, FLUX, rtol=1e-5)
+    assert table.objects["survey"].isna().all() == (given != 27.5)
+
+
+@pytest.mark.parametrize("zero_point", [23.9, 27.5, 31.4, -9.0])
+def test_the_zero_point_that_snana_writes_is_read(tmp_path: Path, zero_point: float) -> None:
+    factor = 10 ** (0.4 * (zero_point - 27.5)) if zero_point > 0 else 1.0
+    np.testing.assert_allclose(fluxcal_of(np.array([zero_point, np.nan])) * [factor, 1.0], 1.0)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    head = {"SNID": ("16A", ["615"]), "NOBS": ("J", [N]), "PTROBS_MIN": ("J", [1]), "PTROBS_MAX": ("J", [N])}
+    head["ZP_FLUXCAL"] = ("E", [zero_point])
+    phot = {"MJD": ("D", MJD), "BAND": ("2A", BAND), "FLUXCAL": ("E", FLUX * factor)}
+    phot["FLUXCALERR"] = ("E", FLUX * factor / 20)
+    for kind, columns in (("HEAD", head), ("PHOT", phot)):
+        made = [fits.Column(name, form, array=values) for name, (form, values) in columns.items()]
+        hdus = [fits.PrimaryHDU(), fits.BinTableHDU.from_columns(made)]
+        fits.HDUList(hdus).writeto(folder / f"X_{kind}.FITS")
+    table, _ = read_back(tmp_path)
+    np.testing.assert_allclose(table.flux, FLUX, rtol=1e-5)
+    (tmp_path / "text" / "in").mkdir(parents=True)
+    lines = ["SURVEY: LSST", "SNID: 615", "FILTERS: gr", f"ZP_FLUXCAL: {zero_point}", f"NOBS: {N}", "NVAR: 4"]
+    lines += ["VARLIST: MJD BAND FLUXCAL FLUXCALERR"]
+    lines += [f"OBS: {t} {b} {f} {f / 20}" for t, b, f in zip(MJD, BAND, FLUX * factor, strict=True)]
+    (tmp_path / "text" / "in" / "a.dat").write_text("\n".join([*lines, "END:"]) + "\n")
+    table, _ = read_back(tmp_path / "text")
+    np.testing.assert_allclose(table.flux, FLUX, rtol=1e-5)
