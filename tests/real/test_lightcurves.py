@@ -126,7 +126,10 @@ def test_the_whole_folder_converts(real_data: Path, tmp_path: Path) -> None:
         real_data / "ztf_lightcurves" / n for n in ("30_sne_detections_corr.csv", "periodic_light_curves.parquet")
     ]
     ztf = ConvertCommand([str(path) for path in tables], str(tmp_path / "z")).run()
-    assert (ztf["objects"], ztf["epochs"]) == (55, 784 + 635 + 2663 - 12)  # 12 detections of the periodic ones stand there twice
+    assert (ztf["objects"], ztf["epochs"]) == (
+        55,
+        784 + 635 + 2663 - 12,
+    )  # 12 detections of the periodic ones stand there twice
     labels = pd.read_parquet(tmp_path / "z" / "objects")["label"].value_counts().to_dict()
     assert labels == {"SNIa": 19, "SNIbc": 8, "SLSN": 2, "SNII": 1} | dict.fromkeys(
         ["Ceph", "DSCT", "EA", "LPV", "RRL"], 5
