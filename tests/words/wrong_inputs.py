@@ -248,7 +248,7 @@ WRONG: list[tuple[str | list[str], str]] = [
     (f"difference science={IMAGE} reference={IMAGE} output_dir=o", "one image as both"),
     (f"{TRIPLETS} label=table label.path={{I}}/pairs/pair_000_truth.csv", "without id"),
     (f"{TRIPLETS} label=table label.path={IMAGE}", "a table in CSV"),
-    ("compare runs=[{I}/model,{I}/pairs/../model]", "at least two different ones"),
+    ("compare runs=[{I}/model,{I}/pairs/../model]", "at least two, each once"),
     ("new modle mine", "did you mean model?"),
     ("new model import", "name"),
     ("new", "WHAT: dataset, step"),
