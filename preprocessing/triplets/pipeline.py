@@ -64,7 +64,7 @@ class TripletsPipeline:
     survey: Described = None
     domain: ClassVar[str] = "triplets"
     makes: ClassVar[str] = "stamps"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_words(self.axes, self.channels)
