@@ -24,7 +24,7 @@ import pyarrow.csv as pa_csv
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
-from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account, assemble
+from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX, Account, assemble
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
@@ -218,6 +218,8 @@ def epochs_of(content: bytes, zero_point: float | None) -> pd.DataFrame:
     read = pa_csv.read_csv(io.BytesIO(content), read_options=pa_csv.ReadOptions(use_threads=False))
     names = ("time", "mag", "magerr") if "mag" in read.column_names else ("time", "flux", "fluxerr")
     columns: dict[str, Floats] = {n: _numbers(read[n], n) for n in names}
+    if "flux" in columns:  # marks are of the numbers as they stand, before a zero point changes them
+        columns["flux"] = np.where(np.isin(columns["flux"], NO_FLUX), np.nan, columns["flux"])
     within = _numbers(read["zp"], "zp") if "zp" in read.column_names and "flux" in columns else None
     if within is not None and zero_point is not None and np.abs(within - zero_point).max(initial=0.0) > 1e-6:
         raise ValueError(f"its column zp says {within[0]:g}, and zero_point={zero_point:g} was given")

@@ -97,12 +97,14 @@ def test_magnitudes_that_stand_for_none_are_left_out(tmp_path: Path, mark: float
         assert len(table.flux) == N - 1 and counted["rows_flux_not_finite"] == 1
 
 
+@pytest.mark.parametrize("zero_point", [23.9, 27.5, 31.4])
 @pytest.mark.parametrize("mark", [-999.0, -9999.0, 1e30])
-def test_fluxes_that_stand_for_none_are_left_out(tmp_path: Path, mark: float) -> None:
-    rows = fluxes(27.5)
+def test_fluxes_that_stand_for_none_are_left_out(tmp_path: Path, mark: float, zero_point: float) -> None:
+    rows = fluxes(zero_point)
     rows.loc[4, "flux"] = mark
-    table, counted = converted(tmp_path, rows, zero_point=27.5)
-    assert len(table.flux) == N - 1 and counted["rows_flux_that_stands_for_none"] == 1
+    table, counted = converted(tmp_path, rows, zero_point=zero_point)
+    np.testing.assert_allclose(table.flux, np.delete(FLUX, 4), rtol=1e-5)
+    assert counted["rows_flux_that_stands_for_none" if mark > 0 else "rows_without_measurement"] == 1
 
 
 def test_a_column_of_zero_points_is_read_and_may_not_be_contradicted(tmp_path: Path) -> None:
