@@ -55,7 +55,13 @@ def test_two_words_for_one_key_are_refused(verb: str, words: list[str], named: s
 
 
 @pytest.mark.parametrize(
-    "words", [["seed=1", "data.seed=1"], ["hydra.run.dir=a", "hydra.run.dir=a"], ["logger@a=csv", "logger@b=csv"]]
+    "words",
+    [
+        ["seed=1", "data.seed=1"],
+        ["hydra.run.dir=a", "hydra.run.dir=a"],
+        ["logger@a=csv", "logger@b=csv"],
+        ["hydra.job.name=train_ddp_process_1"],
+    ],
 )
 def test_words_that_all_have_an_effect_pass(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
