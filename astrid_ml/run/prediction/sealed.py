@@ -67,7 +67,7 @@ def usable_rows(model: LoadedModel, dataset: PreparedDataset, asked: Asked) -> t
     index = columns_of(dataset)
     labelled = model.datamodule.usable(index)
     if not labelled.any():
-        if index["label"].notna().any():
+        if "label" in index and index["label"].notna().any():
             got = f"one of {dataset.meta.get('domain')}, of which this checkpoint's datamodule can use no sample"
             raise UserError(f"a dataset of {model.record.domain}, as the checkpoint", got, "give another dataset")
         raise UserError("a dataset with labels", f"none of {len(index)} samples has one", "prepare it with label=...")
