@@ -61,3 +61,10 @@ def test_rubins_flux_says_the_sign_where_nothing_else_does(said: Any, flux: Any,
 def test_no_exposure_is_the_start(make_packet: Any, exposure: Any) -> None:
     record, _ = read_packet(make_packet(1, exptime=exposure))
     assert (record["mjd"], record["time_ref"]) == (2459000.5 - 2400000.5, "start of exposure")
+
+
+@pytest.mark.parametrize("band", ["r", "LSST_r", "lsst_r", "r_03"])
+def test_rubins_names_of_a_filter_are_one(band: str) -> None:
+    packet = rubin_packet(3)
+    packet["diaSource"] |= {"band": band}
+    assert read_packet(packet)[0]["filter"] == "r"
