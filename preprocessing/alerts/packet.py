@@ -19,6 +19,8 @@ CHANNELS = ("science", "reference", "difference")
 UNKNOWN = "unknown"  # what a packet says and nobody understands
 # Degrees; days (1858 to 2132). NaN is how packets say that they do not know.
 RANGES = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0), "mjd": (0.0, 100_000.0)}
+LONGEST = 1e6  # seconds of one exposure
+MARKS = (-999.0, -9999.0, -99999.0)  # of numbers that nobody measured
 OBJECT_NAMES = ("objectId", "objectid", "object_id")
 # Further numbers of a candidate that are kept where they exist, as float.
 NUMBERS = (
@@ -193,7 +195,7 @@ def packet_record(packet: Mapping[str, Any], survey: Survey) -> dict[str, Any]:
     identifier = _first(packet, keys, "id")
     if identifier is None:
         raise PacketError(f"no {keys.keys['id'][0]}")
-    exposure = _first(packet, keys, "exposure")
+    exposure = _exposure(packet, keys)
     record = {
         "id": str(identifier),
         "group_id": _object_name(packet, keys) or str(identifier),
@@ -214,13 +216,15 @@ def packet_record(packet: Mapping[str, Any], survey: Survey) -> dict[str, Any]:
     return record | {key: _number(numbers.get(key)) for key in NUMBERS}
 
 
-def sign_of(value: Any) -> int | str:
-    """-1 for a negative detection, 1 for a positive one and where nothing is said; else ``UNKNOWN``.
+def sign_of(value: Any) -> int | str | None:
+    """-1 for a negative detection, 1 for a positive one, None where nothing is said; else ``UNKNOWN``.
 
     ``isdiffpos`` is 't' or 'f', true or false, 1 or 0; of ALeRCE 1 or -1.
     """
+    if value is None:
+        return None
     said = str(value).strip().lower()
-    if value is None or said in ("t", "1", "true", "1.0"):
+    if said in ("t", "1", "true", "1.0"):
         return 1
     return -1 if said in ("f", "0", "false", "0.0", "-1", "-1.0") else UNKNOWN
 
@@ -267,7 +271,7 @@ def _filter_of(said: Any, survey: Survey) -> str | None:
     return known or survey.band_of(int(said)) or UNKNOWN
 
 
-def _mid_exposure(packet: Mapping[str, Any], survey: Survey, exposure: Any) -> float | None:
+def _mid_exposure(packet: Mapping[str, Any], survey: Survey, exposure: float | None) -> float | None:
     """MJD, UTC; of the start where the packet does not say how long the exposure was."""
     keys = survey.packet
     assert keys is not None
@@ -275,7 +279,7 @@ def _mid_exposure(packet: Mapping[str, Any], survey: Survey, exposure: Any) -> f
     if value is None:
         return None
     kind = _parts(name)[-1] if keys.time_format == "by key" else keys.time_format
-    half = float(exposure) / 2 / 86400 if exposure and keys.reference == "start" else 0.0
+    half = exposure / 2 / 86400 if exposure and keys.reference == "start" else 0.0
     scale = TimeConvention("tai") if name.endswith("Tai") else survey.time  # a name that says it goes first
     return float(value) - (2400000.5 if kind == "jd" else 0.0) + half - scale.ahead_of_utc
 
@@ -289,11 +293,30 @@ def _snr(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:
     return flux / error
 
 
-def _sign(packet: Mapping[str, Any], keys: PacketKeys) -> int | str:
-    negative = _first(packet, keys, "negative")
-    if negative is not None:
-        return -1 if negative else 1
-    return sign_of(_first(packet, keys, "positive"))
+def _sign(packet: Mapping[str, Any], keys: PacketKeys) -> int | str | None:
+    """As the packet states it; else by its flux, or by an S/N below 0: one above 0 may be an absolute value."""
+    stated = sign_of(_first(packet, keys, "negative"))
+    if stated is not None:
+        return stated if isinstance(stated, str) else -stated
+    stated = sign_of(_first(packet, keys, "positive"))
+    if stated is not None:
+        return stated
+    flux, snr = (_measured(_first(packet, keys, role)) for role in ("flux", "snr"))
+    if flux:
+        return 1 if flux > 0 else -1
+    return -1 if snr is not None and snr < 0 else None
+
+
+def _exposure(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:
+    """Seconds; None where the packet has none, or a number that is no duration."""
+    seconds = _number(_first(packet, keys, "exposure"))
+    return seconds if seconds is not None and 0 < seconds < LONGEST else None
+
+
+def _measured(value: Any) -> float | None:
+    """A number; None for NaN and for what marks that there is none."""
+    number = _number(value)
+    return None if number is None or np.isnan(number) or number in MARKS else number
 
 
 def _number(value: Any) -> float | None:

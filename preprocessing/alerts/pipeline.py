@@ -180,6 +180,8 @@ class AlertsPipeline:
                 writer.count(f"stamps_without_{plane}")
             if record["sign"] == -1 and (stamp is None or stamp.negative is None):
                 writer.count("negative_detections_of_unknown_convention")
+            if record["sign"] is None:
+                writer.count("detections_of_unknown_sign")
             writer.count(f"read_{record['mission']}")
         write_samples(records, stamps, planes, writer)
 

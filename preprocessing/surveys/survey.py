@@ -284,12 +284,11 @@ class Survey:
         if isinstance(said, int):
             return next((name for name, band in self.bands.items() if band.code == said), None)
         word = said.strip()
-        if self.header.keep_before:
-            word = word.split(self.header.keep_before)[0]
         spelt = {alias: name for name, band in self.bands.items() for alias in (name, *band.aliases)}
-        if word in spelt:
-            return spelt[word]
         folded = {alias.casefold(): name for alias, name in reversed(spelt.items())}
-        if word.casefold() in folded:
-            return folded[word.casefold()]
-        return self.band_of(int(word)) if word.isdigit() else None
+        cut = word.split(self.header.keep_before)[0] if self.header.keep_before else word
+        for spelling in (word, cut):
+            known = spelt.get(spelling) or folded.get(spelling.casefold())
+            if known is not None:
+                return known
+        return self.band_of(int(cut)) if cut.isdigit() else None
