@@ -7,6 +7,7 @@ al. 2010, ApJ 708, 717; total magnitudes). Magnitudes are AB.
 
 from __future__ import annotations
 
+import codecs
 import io
 import tarfile
 import zlib
@@ -37,6 +38,12 @@ DETECTED = 4096
 # A catalogue writes magnitudes of 99.999 and errors of 9.999 and more where nothing was measured.
 FAINTEST, WORST = 50.0, 9.0
 _COLUMNS = ("time", "band")
+# Other spellings of the columns; of several in one file none is chosen.
+_ALIASES = {
+    "time": ("time", "mjd"), "band": ("band", "filter"), "mag": ("mag",), "flux": ("flux",),
+    "magerr": ("magerr", "e_mag", "mag_err"), "fluxerr": ("fluxerr", "e_flux", "flux_err"),
+}  # fmt: skip
+_OBJECTS = {"object_id", "objectid", "oid", "snid", "source_id", "diaobjectid", "id", "name"}
 
 
 DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ArchiveTooLargeError)
@@ -82,8 +89,23 @@ def is_curve_file(path: Path) -> bool:
 
 def has_columns(start: bytes) -> bool:
     """Whether the first line names time, band, and a magnitude or flux with its error."""
-    names = {word.strip() for word in start.split(b"\n", 1)[0].decode("latin-1").split(",")}
+    names = set(usual_header(start).split(b"\n", 1)[0].decode("latin-1").split(","))
     return set(_COLUMNS) <= names and ({"mag", "magerr"} <= names or {"flux", "fluxerr"} <= names)
+
+
+def usual_header(content: bytes) -> bytes:
+    """Text whose first line has this reader's names for a byte-order mark, capitals, ``mjd``, ``filter`` or ``e_mag``.
+
+    A table with a column of objects is not one object's curve: its other names stay.
+    """
+    line, end, body = content.removeprefix(codecs.BOM_UTF8).partition(b"\n")
+    names = [word.strip() for word in line.decode("latin-1").split(",")]
+    if not _OBJECTS & {name.lower() for name in names}:
+        for usual, others in _ALIASES.items():
+            found = [place for place, name in enumerate(names) if name.lower() in others]
+            if usual not in names and len(found) == 1:
+                names[found[0]] = usual
+    return ",".join(names).encode("latin-1") + end + body
 
 
 def catalogue_beside(path: Path) -> Path | None:
@@ -182,7 +204,8 @@ def read_curves(
     parts: list[pd.DataFrame] = []
     by_header: dict[bytes, dict[str, bytes]] = defaultdict(dict)
     for name, content in curves.items():
-        by_header[content.split(b"\n", 1)[0].strip()][name.removesuffix(".csv")] = content
+        text = usual_header(content)
+        by_header[text.split(b"\n", 1)[0].strip()][name.removesuffix(".csv")] = text
     for same in by_header.values():
         parts += read_together(same, account, zero_point)
     if not parts:

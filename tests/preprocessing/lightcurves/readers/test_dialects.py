@@ -14,7 +14,9 @@ from astropy.time import Time
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.curves.exchange import read_exchange
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, concatenate
+from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import has_columns, is_curve_file, read_members
 from astrid_ml.preprocessing.lightcurves.readers.snana import fluxcal_of
 
 N = 12
@@ -153,3 +155,20 @@ def test_the_zero_point_that_snana_writes_is_read(tmp_path: Path, zero_point: fl
     (tmp_path / "text" / "in" / "a.dat").write_text("\n".join([*lines, "END:"]) + "\n")
     table, _ = read_back(tmp_path / "text")
     np.testing.assert_allclose(table.flux, FLUX, rtol=1e-5)
+
+
+@pytest.mark.parametrize("header", ["\ufefftime,band,mag,magerr", "TIME,BAND,MAG,MAGERR", "mjd,Filter,mag,e_mag"])
+def test_headers_that_spell_the_columns_otherwise_are_read(tmp_path: Path, header: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    body = magnitudes().to_csv(index=False, header=False)
+    (folder / "curve.csv").write_text(f"{header}\n{body}", encoding="utf-8")
+    assert is_curve_file(folder / "curve.csv")
+    tables = list(read_members([folder / "curve.csv"], None, Account()))
+    np.testing.assert_allclose(tables[0].mjd, MJD)
+    np.testing.assert_allclose(tables[0].flux, FLUX, rtol=1e-5)
+
+
+@pytest.mark.parametrize("header", ["mjd,filter,mag,magerr,oid", "mjd,MJD,filter,mag,magerr", "mjd,filter,mag"])
+def test_a_table_of_many_objects_or_of_two_times_is_not_one_curve(header: str) -> None:
+    assert not has_columns(header.encode())
