@@ -28,11 +28,6 @@ ERRORS = (
 MOTIONS = (("pmra", "pmdec"), ("pmRA", "pmDE"), ("pm_ra", "pm_dec"), ("pmra_cosdec", "pmdec"))
 EPOCHS = ("ref_epoch", "epoch", "Epoch")
 MAIN = ("pos.eq.ra;meta.main", "pos.eq.dec;meta.main")
-FEW = 20  # rows from which a whole-sky table is told by its range
-MARKS = (-999.0, -9999.0, -99999.0)  # how tables say that there is no position
-YEARS = (1800.0, 2200.0)
-OLDEST_MJD, NEWEST_MJD = 10_000.0, 100_000.0
-OF_GAIA = {"ra_error": "mas", "dec_error": "mas"}  # its CSV files have no units
 HOURS = ("hourangle", "h:m:s", "hms", "hour angle")
 DEGREES = ("deg", "d:m:s", "dms", "degree", "degrees", "")
 SEXAGESIMAL = (
@@ -112,19 +107,18 @@ def places_of(
         _degrees(path, name, table[column], meanings.get(column, ColumnMeaning()).unit, given, axis, assumed)
         for axis, column in (("ra", ra), ("dec", dec))
     ]
-    angles = _without_marks(angles, (ra, dec), assumed)
-    _refuse_other_units(path, name, angles, meanings.get(ra, ColumnMeaning()).unit or given.unit)
+    _refuse_hours(path, name, angles, meanings.get(ra, ColumnMeaning()).unit or given.unit)
     sky = _checked(path, name, np.column_stack(angles), (ra, dec))
     error = None if given.error is None else np.full(sky.shape, float(given.error))
     if wanted is not None:
-        error = np.column_stack([_measure(path, table, c, meanings, "arcsec", assumed, OF_GAIA.get(c)) for c in wanted])
+        error = np.column_stack([_measure(path, table, c, meanings, "arcsec", assumed) for c in wanted])
     motion = None
     if moves is not None:
         motion = np.column_stack([_measure(path, table, c, meanings, "mas / yr", assumed) for c in moves])
         motion = np.where(np.isfinite(motion).all(axis=1, keepdims=True), motion, 0.0)
     epoch = None if given.epoch is None else np.full(len(sky), float(given.epoch))
     if epochs is not None and moves is not None:
-        epoch = _epochs(path, name, table[epochs])
+        epoch = pd.to_numeric(table[epochs], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     return SkyPlaces(sky, error, motion, epoch, (ra, dec, *more), tuple(assumed))
 
 
@@ -251,44 +245,15 @@ def _sexagesimal(path: str, name: str, values: pd.Series[Any], unit: str, axis: 
     )
 
 
-def _epochs(path: str, name: str, values: pd.Series[Any]) -> Floats:
-    """Julian years of a column: 2016.0, J2016.0, or MJD.
-
-    Raises:
-        UserError: years of no catalogue.
-    """
-    texts = values.astype("string").str.strip().str.removeprefix("J")
-    years = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    years = np.where((years > OLDEST_MJD) & (years < NEWEST_MJD), julian_years(years), years)
-    wrong = np.flatnonzero(~np.isnan(years) & ~((years >= YEARS[0]) & (years <= YEARS[1])))
-    if len(wrong):
-        got = f"{path}, row {int(wrong[0]) + 1}: {values.name} is {values.iloc[int(wrong[0])]}"
-        raise UserError("epochs in years (2016.0, J2016.0) or MJD", got, f"say it: epoch.{name}=2016.0")
-    return np.asarray(years)
-
-
-def _without_marks(angles: Sequence[Floats], columns: tuple[str, str], assumed: list[str]) -> list[Floats]:
-    """Angles without -999 and its like, which stand for no position."""
-    marked: Mask = np.asarray(np.isin(angles[0], MARKS) | np.isin(angles[1], MARKS))
-    if not marked.any():
-        return list(angles)
-    assumed.append(f"{' and '.join(columns)}: {int(marked.sum())} rows of -999 have no position")
-    return [np.where(marked, np.nan, angle) for angle in angles]
-
-
-def _refuse_other_units(path: str, name: str, angles: Sequence[Floats], unit: str | None) -> None:
-    """Whole-sky right ascensions without a unit that end at 24 or at two pi: hours or radians, as likely as not."""
+def _refuse_hours(path: str, name: str, angles: Sequence[Floats], unit: str | None) -> None:
+    """Right ascensions without a unit that end at 24, over the whole sky: hours, as likely as not."""
     ra, dec = (angle[np.isfinite(angle)] for angle in angles)
-    if unit or len(ra) < FEW or len(dec) < FEW:
+    if unit or len(ra) < 100 or not len(dec):
         return
-    got = f"{path}: all right ascensions from {ra.min():.3g} to {ra.max():.3g}, without a unit"
     if ra.min() >= 0 and 20 < ra.max() <= 24 and ra.min() < 4 and np.ptp(dec) > 60:
+        got = f"{path}: all right ascensions from {ra.min():.3g} to {ra.max():.3g}, without a unit"
         fix = f"say it: position_unit.{name}=hourangle (or deg)"
         raise UserError("right ascensions of which one can tell whether they are hours or degrees", got, fix)
-    turn, within = np.ptp(ra), ra.min() >= -np.pi and ra.max() <= 2 * np.pi
-    if within and 5 < turn <= 2 * np.pi and np.ptp(dec) > 1 and np.abs(dec).max() <= np.pi / 2:
-        fix = f"say it: position_unit.{name}=rad (or deg)"
-        raise UserError("positions of which one can tell whether they are radians or degrees", got, fix)
 
 
 def _checked(path: str, name: str, sky: Floats, columns: tuple[str, str]) -> Floats:
@@ -307,22 +272,16 @@ def _checked(path: str, name: str, sky: Floats, columns: tuple[str, str]) -> Flo
 
 
 def _measure(
-    path: str,
-    table: pd.DataFrame,
-    column: str,
-    meanings: Mapping[str, ColumnMeaning],
-    wanted: str,
-    assumed: list[str],
-    usual: str | None = None,
+    path: str, table: pd.DataFrame, column: str, meanings: Mapping[str, ColumnMeaning], wanted: str, assumed: list[str]
 ) -> Floats:
-    """A column of an error or a motion in the wanted unit; without a word of the table it is in its usual one."""
+    """A column of an error or a motion in the wanted unit; without a word of the table it is taken to be in it."""
     from astropy import units
 
     plain = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     unit = meanings.get(column, ColumnMeaning()).unit
     if not unit:
-        assumed.append(f"{column}: {usual or wanted}")
-        unit = usual or wanted
+        assumed.append(f"{column}: {wanted}")
+        return np.asarray(plain)
     try:
         return np.asarray(plain * float(units.Unit(unit).to(units.Unit(wanted))))
     except (units.UnitConversionError, ValueError) as error:

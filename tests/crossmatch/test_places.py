@@ -168,36 +168,3 @@ def test_julian_years_are_those_of_astropy() -> None:
     mjd = np.array([40_000.0, 51_544.5, 60_000.25])
     np.testing.assert_allclose(julian_years(mjd), Time(mjd, format="mjd", scale="tt").jyear, atol=1e-12)
     assert moved(SkyPlaces(np.array([[90.0, 0.0]])), [0], [2000.0]).round(9).tolist() == [[0.0, 1.0, 0.0]]
-
-
-def test_whole_skies_in_hours_or_radians_are_refused_and_small_fields_are_not() -> None:
-    ra, dec = np.linspace(0.1, 359.0, 40), np.linspace(-80.0, 80.0, 40)
-    with pytest.raises(UserError, match="hourangle"):
-        read(frame(ra / 15, dec))
-    with pytest.raises(UserError, match="radians"):
-        read(frame(np.radians(ra), np.radians(dec)))
-    with pytest.raises(UserError, match="radians"):
-        read(frame(np.radians((ra + 180) % 360 - 180), np.radians(dec)))
-    assert len(read(frame(np.linspace(0, 4, 40), np.linspace(0, 1.5, 40)))) == 40  # a field of 4 degrees
-
-
-def test_rows_that_mark_no_position_are_rows_without_one() -> None:
-    found = read(frame([10.0, -999.0, 30.0], [1.0, -999.0, 3.0]))
-    assert np.isnan(found.sky).all(axis=1).tolist() == [False, True, False]
-    assert any("1 rows of -999" in said for said in found.assumed)
-
-
-@pytest.mark.parametrize(("value", "years"), [(57388.5, 2016.0), ("J2016.0", 2016.0), (2015.5, 2015.5)])
-def test_epochs_are_years_or_mjd(value: float | str, years: float) -> None:
-    found = read(frame([1.0, 2.0], [1.0, 2.0]).assign(pmra=1.0, pmdec=2.0, ref_epoch=value))
-    assert found.epoch is not None
-    np.testing.assert_allclose(found.epoch, years, atol=0.01)
-    with pytest.raises(UserError, match="epochs in years"):
-        read(frame([1.0, 2.0], [1.0, 2.0]).assign(pmra=1.0, pmdec=2.0, ref_epoch=16.0))
-
-
-def test_errors_of_gaia_without_a_unit_are_in_mas() -> None:
-    found = read(frame([1.0, 2.0], [1.0, 2.0]).assign(ra_error=300.0, dec_error=200.0))
-    assert found.error is not None
-    np.testing.assert_allclose(found.error, [[0.3, 0.2]] * 2)
-    assert "ra_error: mas" in found.assumed
