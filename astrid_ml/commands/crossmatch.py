@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.crossmatch.catalogue import SkyCatalogue, catalogue_names, open_catalogue
+from astrid_ml.crossmatch.epochs import epochs_of
 from astrid_ml.crossmatch.join import columns_beside, joined_pairs
 from astrid_ml.crossmatch.match import SkyPairs, match_places
-from astrid_ml.crossmatch.places import Given, SkyPlaces, julian_years, places_of
+from astrid_ml.crossmatch.places import Given, SkyPlaces, places_of
 from astrid_ml.dataset.derived import add_columns
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.described.columns import ColumnMeaning, TableMeaning
@@ -145,7 +146,7 @@ class CrossmatchCommand:
         places = places_of(path, INPUT, names, meanings, lambda wanted: rows[list(wanted)], self._given(INPUT))
         epoch = places.epoch if INPUT in self.epoch else None
         if epoch is None and "mjd" in rows:
-            epoch = julian_years(pd.to_numeric(rows["mjd"], errors="coerce").to_numpy(dtype=float, na_value=np.nan))
+            epoch = epochs_of(path, INPUT, rows["mjd"])
         # Samples do not move: what moves are the catalogue's objects, to the time of the sample.
         return rows, meanings, SkyPlaces(places.sky, places.error, None, epoch, places.used, places.assumed)
 
@@ -188,6 +189,8 @@ class CrossmatchCommand:
             "assumed": list(known.assumed),
             "proper_motions": "applied" if applied else "none" if known.motion is None else "no epoch of both",
         }
+        if applied and known.epoch is not None:
+            out["without_epoch"] = int((~np.isfinite(known.epoch)).sum())
         if self.sigma is not None and known.error is not None:
             out["without_error"] = int((~np.isfinite(known.error).all(axis=1)).sum())
         return out

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.crossmatch.angles import SkyTable, degrees_of, on_the_sphere, refuse_other_units
+from astrid_ml.crossmatch.epochs import epochs_of
 from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
@@ -119,13 +120,8 @@ def places_of(
         motion = np.where(np.isfinite(motion).all(axis=1, keepdims=True), motion, 0.0)
     epoch = None if given.epoch is None else np.full(len(sky), float(given.epoch))
     if epochs is not None and moves is not None:
-        epoch = pd.to_numeric(table[epochs], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        epoch = epochs_of(path, name, table[epochs])
     return SkyPlaces(sky, error, motion, epoch, (ra, dec, *more), tuple(assumed))
-
-
-def julian_years(mjd: Any) -> Floats:
-    """Modified Julian dates as Julian years: 51544.5 is 2000.0."""
-    return 2000.0 + (np.asarray(mjd, dtype=float) - 51544.5) / 365.25
 
 
 def moved(places: SkyPlaces, rows: Any, epochs: Any) -> Floats:

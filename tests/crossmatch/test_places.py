@@ -12,7 +12,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.time import Time
 
 from astrid_ml.crossmatch.match import match_places
-from astrid_ml.crossmatch.places import Given, SkyPlaces, julian_years, moved, places_of
+from astrid_ml.crossmatch.places import Given, SkyPlaces, moved, places_of
 from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.types import Floats
@@ -164,7 +164,13 @@ def test_sigma_holds_as_many_as_it_should() -> None:
     assert len(within.first) / 4000 == pytest.approx(1 - np.exp(-2.0), abs=0.02)  # Rayleigh's
 
 
-def test_julian_years_are_those_of_astropy() -> None:
-    mjd = np.array([40_000.0, 51_544.5, 60_000.25])
-    np.testing.assert_allclose(julian_years(mjd), Time(mjd, format="mjd", scale="tt").jyear, atol=1e-12)
+def test_a_turn_of_motion_is_along_a_great_circle() -> None:
     assert moved(SkyPlaces(np.array([[90.0, 0.0]])), [0], [2000.0]).round(9).tolist() == [[0.0, 1.0, 0.0]]
+
+
+@pytest.mark.parametrize("epoch", [2016.0, 57388.5, 2457389.0, "J2016.0", "2016-01-01T12:00:00"])
+def test_the_epoch_of_a_catalogue_is_told_however_it_is_written(epoch: Any) -> None:
+    table = frame([1.0], [1.0]).assign(pmra=1000.0, pmdec=0.0, ref_epoch=[epoch])
+    assert read(table).epoch == pytest.approx([2016.0], abs=1e-6)
+    with pytest.raises(UserError, match=r"ref_epoch of cat.csv as a Julian year.*epoch\.cat=2016\.0"):
+        read(table.assign(ref_epoch="soon"))
