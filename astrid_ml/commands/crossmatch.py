@@ -47,6 +47,7 @@ class CrossmatchCommand:
         ra, dec: by catalogue (``input`` for the input), names of the columns of the position.
         position_unit: by catalogue, of the position: deg, hourangle, rad.
         error: by catalogue, arcsec, of both coordinates of every row.
+        error_unit: by catalogue, of its columns of errors: mas, arcsec.
         epoch: by catalogue, Julian year of its positions, to which proper motions count.
         format: of the tables beside parquet: ecsv, votable, fits.
     """
@@ -64,6 +65,7 @@ class CrossmatchCommand:
     dec: dict[str, str] = field(default_factory=dict)
     position_unit: dict[str, str] = field(default_factory=dict)
     error: Annotated[dict[str, NonNegative], InUnits("arcsec")] = field(default_factory=dict)
+    error_unit: dict[str, str] = field(default_factory=dict)
     epoch: Annotated[dict[str, Annotated[float, Range(1800.0, 2200.0)]], InUnits("yr")] = field(default_factory=dict)
     format: str | list[str] | None = None
 
@@ -151,9 +153,15 @@ class CrossmatchCommand:
         return rows, meanings, SkyPlaces(places.sky, places.error, None, epoch, places.used, places.assumed)
 
     def _given(self, name: str) -> Given:
-        keys = (self.ra, self.dec, self.position_unit, self.error, self.epoch)
-        ra, dec, unit, error, epoch = (key.get(name) for key in keys)
-        return Given(ra, dec, unit, error, epoch)  # type: ignore[arg-type]
+        return Given(
+            ra=self.ra.get(name),
+            dec=self.dec.get(name),
+            unit=self.position_unit.get(name),
+            error=self.error.get(name),
+            epoch=self.epoch.get(name),
+            error_unit=self.error_unit.get(name),
+            errors=self.sigma is not None,
+        )
 
     def _radius(self, name: str) -> float:
         return self.catalogue_radius.get(name, self.radius)
@@ -162,7 +170,8 @@ class CrossmatchCommand:
         """A key by catalogue that names none would count for nothing."""
         keys: dict[str, Mapping[str, Any]] = {
             "catalogue_radius": self.catalogue_radius, "columns": self.columns, "ra": self.ra, "dec": self.dec,
-            "position_unit": self.position_unit, "error": self.error, "epoch": self.epoch,
+            "position_unit": self.position_unit, "error": self.error, "error_unit": self.error_unit,
+            "epoch": self.epoch,
         }  # fmt: skip
         for key, values in keys.items():
             known = names if key in ("catalogue_radius", "columns") else [*names, INPUT]
@@ -197,12 +206,12 @@ class CrossmatchCommand:
 
     def _decided(self, found: Mapping[str, tuple[SkyCatalogue, SkyPairs]]) -> dict[str, Any]:
         """What decides the columns of a dataset: settings, and the catalogues by their content."""
-        keys = ("radius", "catalogue_radius", "sigma", "columns", "ra", "dec", "position_unit", "error", "epoch")
+        keys = ("radius", "catalogue_radius", "sigma", "columns", "ra", "dec", "position_unit", "error", "error_unit")
         hashes = {
             name: {file.relative_to(catalogue.path.parent).as_posix(): file_hash(file) for file in catalogue.files}
             for name, (catalogue, _) in found.items()
         }
-        return {"crossmatch": {key: getattr(self, key) for key in keys}, "catalogues": hashes}
+        return {"crossmatch": {key: getattr(self, key) for key in (*keys, "epoch")}, "catalogues": hashes}
 
 
 def _unplaced(places: SkyPlaces) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +178,7 @@ def _folder(path: Path, name: str, given: Given, near: SkyPlaces, radius: float)
             "give the file of the catalogue, or the folder that holds hats.properties",
         )
     ra, dec = given.ra or said.get("hats_col_ra"), given.dec or said.get("hats_col_dec")
-    given = Given(ra, dec, given.unit, given.error, given.epoch)
+    given = replace(given, ra=ra, dec=dec)
     wide = radius
     if near.epoch is not None and given.epoch is not None and np.isfinite(near.epoch).any():
         wide += FASTEST * float(np.nanmax(np.abs(near.epoch - given.epoch)))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from astrid_ml.crossmatch.angles import SkyTable, degrees_of, on_the_sphere, refuse_other_units
 from astrid_ml.crossmatch.epochs import epochs_of
+from astrid_ml.crossmatch.marks import is_mark
 from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
@@ -27,6 +28,7 @@ ERRORS = (
     ("ra_err", "dec_err"), ("ra_error", "dec_error"), ("e_RAJ2000", "e_DEJ2000"), ("e_RA_ICRS", "e_DE_ICRS"),
     ("raMeanErr", "decMeanErr"), ("sigra", "sigdec"), ("raErr", "decErr"),
 )  # fmt: skip
+UNSAID = ("ra_error", "e_RAJ2000", "e_RA_ICRS")  # mas in Gaia's and most of VizieR's tables, arcsec in others
 MOTIONS = (("pmra", "pmdec"), ("pmRA", "pmDE"), ("pm_ra", "pm_dec"), ("pmra_cosdec", "pmdec"))
 EPOCHS = ("ref_epoch", "epoch", "Epoch")
 MAIN = ("pos.eq.ra;meta.main", "pos.eq.dec;meta.main")
@@ -41,6 +43,8 @@ class Given:
         unit: of both: deg, hourangle, rad, as astropy calls them.
         error: arcsec, of both coordinates of all rows.
         epoch: Julian year of all rows.
+        error_unit: of its columns of errors.
+        errors: whether they are asked for.
     """
 
     ra: str | None = None
@@ -48,6 +52,8 @@ class Given:
     unit: str | None = None
     error: float | None = None
     epoch: float | None = None
+    error_unit: str | None = None
+    errors: bool = True
 
 
 @dataclass(frozen=True)
@@ -95,15 +101,14 @@ def places_of(
     """
     ra, dec = _position_columns(path, name, names, meanings, given)
     assumed: list[str] = []
-    wanted = _first_pair(ERRORS, names) if given.error is None else None
+    wanted = _error_columns(path, name, names, meanings, given)
     moves = _first_pair(MOTIONS, names)
     epochs = next((column for column in EPOCHS if column in names), None) if given.epoch is None else None
     more = [column for pair in (wanted, moves) if pair for column in pair] + ([epochs] if epochs and moves else [])
     table = read([ra, dec, *more])
     where, angles, told = SkyTable(path, name), [], []
     for axis, column in (("ra", ra), ("dec", dec)):
-        unit = meanings.get(column, ColumnMeaning()).unit
-        degrees, said = degrees_of(where, table[column], unit, given.unit, axis)
+        degrees, said = degrees_of(where, table[column], _unit(meanings, column), given.unit, axis)
         assumed += [] if said else [f"{column}: deg"]
         angles.append(degrees)
         told.append(said)
@@ -113,10 +118,11 @@ def places_of(
     sky = on_the_sphere(where, sky, (ra, dec))
     error = None if given.error is None else np.full(sky.shape, float(given.error))
     if wanted is not None:
-        error = np.column_stack([_measure(path, table, c, meanings, "arcsec", assumed) for c in wanted])
+        error = np.column_stack([_errors(path, table[c], _unit(meanings, c), given, assumed) for c in wanted])
     motion = None
     if moves is not None:
-        motion = np.column_stack([_measure(path, table, c, meanings, "mas / yr", assumed) for c in moves])
+        columns = [_measure(path, table[c], _unit(meanings, c), "mas / yr", assumed) for c in moves]
+        motion = np.column_stack(columns)
         motion = np.where(np.isfinite(motion).all(axis=1, keepdims=True), motion, 0.0)
     epoch = None if given.epoch is None else np.full(len(sky), float(given.epoch))
     if epochs is not None and moves is not None:
@@ -177,18 +183,47 @@ def _first_pair(pairs: Sequence[tuple[str, str]], names: Collection[str]) -> tup
     return next((pair for pair in pairs if pair[0] in names and pair[1] in names), None)
 
 
-def _measure(
-    path: str, table: pd.DataFrame, column: str, meanings: Mapping[str, ColumnMeaning], wanted: str, assumed: list[str]
-) -> Floats:
-    """A column of an error or a motion in the wanted unit; without a word of the table it is taken to be in it."""
+def _unit(meanings: Mapping[str, ColumnMeaning], column: str) -> str:
+    return meanings.get(column, ColumnMeaning()).unit
+
+
+def _error_columns(
+    path: str, name: str, names: Collection[str], meanings: Mapping[str, ColumnMeaning], given: Given
+) -> tuple[str, str] | None:
+    """Columns of errors, where they are asked for and no number is given for all rows.
+
+    Raises:
+        UserError: nobody says their unit, where surveys differ; or a unit is given for columns that are not read.
+    """
+    found = _first_pair(ERRORS, names)
+    if given.error_unit and (given.error is not None or found is None):
+        got = f"error.{name} beside it" if given.error is not None else f"{path} without them"
+        raise UserError(f"columns of errors for error_unit.{name}", got, f"leave out error_unit.{name}")
+    if not given.errors or given.error is not None or found is None:
+        return None
+    if found[0] in UNSAID and not given.error_unit and not all(_unit(meanings, column) for column in found):
+        fix = f"say it: error_unit.{name}=mas (or arcsec), or one error for all rows: error.{name}=0.05"
+        raise UserError("errors of which one can tell the unit (Gaia's are mas)", f"{path}: {found[0]} without it", fix)
+    return found
+
+
+def _errors(path: str, values: pd.Series[Any], unit: str, given: Given, assumed: list[str]) -> Floats:
+    """Errors in arcsec; NaN where there is none: no error is below 0, and some numbers mean nothing."""
+    error = _measure(path, values, given.error_unit or unit, "arcsec", assumed)
+    return np.where(error < 0, np.nan, error)
+
+
+def _measure(path: str, values: pd.Series[Any], unit: str, wanted: str, assumed: list[str]) -> Floats:
+    """An error or a motion in the wanted unit; without a word of the table it is taken to be in it."""
     from astropy import units
 
-    plain = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    unit = meanings.get(column, ColumnMeaning()).unit
+    plain = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    plain = np.where(is_mark(plain) & (np.abs(plain) > 100), np.nan, plain)  # 99 mas may be one
     if not unit:
-        assumed.append(f"{column}: {wanted}")
+        assumed.append(f"{values.name}: {wanted}")
         return np.asarray(plain)
     try:
         return np.asarray(plain * float(units.Unit(unit).to(units.Unit(wanted))))
     except (units.UnitConversionError, ValueError) as error:
-        raise UserError(f"{column} of {path} in {wanted}", f"the unit {unit[:40]}", "correct the table") from error
+        got = f"the unit {unit[:40]}"
+        raise UserError(f"{values.name} of {path} in {wanted}", got, f"give it in {wanted}") from error

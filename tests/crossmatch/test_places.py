@@ -174,3 +174,41 @@ def test_the_epoch_of_a_catalogue_is_told_however_it_is_written(epoch: Any) -> N
     assert read(table).epoch == pytest.approx([2016.0], abs=1e-6)
     with pytest.raises(UserError, match=r"ref_epoch of cat.csv as a Julian year.*epoch\.cat=2016\.0"):
         read(table.assign(ref_epoch="soon"))
+
+
+@pytest.mark.parametrize("names", [("ra_error", "dec_error"), ("e_RAJ2000", "e_DEJ2000"), ("e_RA_ICRS", "e_DE_ICRS")])
+def test_errors_that_surveys_give_in_mas_or_arcsec_must_say_which(names: tuple[str, str]) -> None:
+    table = frame([1.0, 2.0], [1.0, 2.0])
+    table[names[0]], table[names[1]] = 300.0, [200.0, -999.0]
+    with pytest.raises(UserError, match=rf"{names[0]} without it.*error_unit\.cat=mas.*error\.cat=0\.05"):
+        read(table)
+    assert read(table, Given(errors=False)).error is None  # nobody asks
+    found = read(table, Given(error_unit="mas"))
+    assert found.error is not None and found.error[0].tolist() == pytest.approx([0.3, 0.2])
+    assert np.isnan(found.error[1]).tolist() == [False, True]
+    said = read(table, None, **{names[0]: "mas", names[1]: "arcsec"}).error
+    assert said is not None and said[0].tolist() == pytest.approx([0.3, 200.0])
+    assert read(table, Given(error=0.5)).error.tolist() == [[0.5, 0.5]] * 2  # type: ignore[union-attr]
+
+
+def test_errors_of_surveys_that_write_arcsec_are_read_without_a_word() -> None:
+    table = frame([1.0, 2.0], [1.0, 2.0], ("raMean", "decMean")).assign(raMeanErr=[0.1, -999.0], decMeanErr=[-0.1, 0.2])
+    found = read(table)
+    assert found.error is not None and "raMeanErr: arcsec" in found.assumed
+    assert found.error[0, 0] == 0.1 and np.isnan(found.error[[0, 1], [1, 0]]).all()
+
+
+def test_a_unit_of_errors_that_counts_for_nothing_is_refused() -> None:
+    table = frame([1.0], [1.0])
+    with pytest.raises(UserError, match=r"leave out error_unit\.cat"):
+        read(table, Given(error_unit="mas"))
+    with pytest.raises(UserError, match=r"error\.cat beside it"):
+        read(table.assign(ra_err=1.0, dec_err=1.0), Given(error=0.1, error_unit="mas"))
+    with pytest.raises(UserError, match="the unit furlong"):
+        read(table.assign(ra_err=1.0, dec_err=1.0), Given(error_unit="furlong"))
+
+
+def test_motions_at_marks_are_not_known() -> None:
+    table = frame([1.0, 2.0], [1.0, 2.0]).assign(pmra=[-9999.0, 5.0], pmdec=[-9999.0, 99.0])
+    found = read(table)
+    assert found.motion is not None and found.motion.tolist() == [[0.0, 0.0], [5.0, 99.0]]
