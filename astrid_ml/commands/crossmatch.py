@@ -97,6 +97,8 @@ class CrossmatchCommand:
         folder = Path(self.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         self._write(folder, rows, meanings, found, formats)
+        for name, (catalogue, _) in found.items():
+            report[name]["marks_as_null"] = dict(catalogue.unknown)
         write_json(folder / "report.json", {**report, "assumed": said, "radius": self.radius, "sigma": self.sigma})
         brief = {name: report[name]["matched"] for name in names}
         return {"rows": len(rows), "matched": brief, "output_dir": self.output_dir}
