@@ -23,6 +23,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import write_json
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.nearest import nearest
+from astrid_ml.ranks import say
 from astrid_ml.tables import read_table
 from astrid_ml.types import Existing, Filled, InUnits, NonNegative, Positive, Range
 
@@ -94,6 +95,7 @@ class CrossmatchCommand:
             pairs = match_places(places, catalogue.places, self._radius(name), self.sigma)
             found[name] = (catalogue, pairs)
             report[name] = self._account(catalogue, pairs, places)
+            _say_what_stands_still(name, catalogue.places, places)
         folder = Path(self.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         self._write(folder, rows, meanings, found, formats)
@@ -187,7 +189,9 @@ class CrossmatchCommand:
         _, count = pairs.nearest(len(places))
         best = np.unique(pairs.second, return_counts=True)[1] if len(pairs.second) else np.zeros(0, dtype=int)
         known = catalogue.places
-        applied = known.motion is not None and known.epoch is not None and places.epoch is not None
+        applied = known.motion is not None and all(
+            side.epoch is not None and np.isfinite(side.epoch).any() for side in (known, places)
+        )
         out: dict[str, Any] = {
             "path": str(catalogue.path),
             "rows": len(known),
@@ -214,6 +218,19 @@ class CrossmatchCommand:
             for name, (catalogue, _) in found.items()
         }
         return {"crossmatch": {key: getattr(self, key) for key in (*keys, "epoch")}, "catalogues": hashes}
+
+
+def _say_what_stands_still(name: str, known: SkyPlaces, places: SkyPlaces) -> None:
+    """A line where proper motions do not count for want of a time, which matches are lost by."""
+    if known.motion is None or not np.any(known.motion):
+        return
+    missing = []
+    if known.epoch is None or not np.isfinite(known.epoch).any():
+        missing.append(f"the catalogue has no epoch (epoch.{name}=2016.0)")
+    if places.epoch is None or not np.isfinite(places.epoch).any():
+        missing.append(f"the input has no mjd (or epoch.{INPUT}=2020.5)")
+    if missing:
+        say(f"note: proper motions of {name} are not applied: {' and '.join(missing)}")
 
 
 def _unplaced(places: SkyPlaces) -> int:
