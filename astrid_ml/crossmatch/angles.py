@@ -13,6 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.types import Floats, Mask
 
 HOURS = ("hourangle", "h:m:s", "hms", "hour angle")
+TIMES = ("h", "hr", "hour", "hours")  # of right ascensions: CDS writes h
 DEGREES = ("deg", "d:m:s", "dms", "degree", "degrees", "")
 SEXAGESIMAL = (
     r"^\s*([+-]?)(\d{1,3})(?:\s*[:hHd°]\s*|\s+)(\d{1,2})(?:\s*[:mM']\s*|\s+)?(\d{1,2}(?:\.\d*)?)?\s*[sS\"]?\s*$"
@@ -48,7 +49,7 @@ def degrees_of(where: SkyTable, values: pd.Series[Any], unit: str, given: str | 
         UserError: a unit that is no angle, texts that are none, or ones that may be hours or degrees.
     """
     said = ((given if axis == "ra" else None) or unit or (given or "")).strip().strip('"').strip()
-    if axis == "dec" and said == given and said.casefold() in HOURS:
+    if axis == "dec" and said == given and said.casefold() in (*HOURS, *TIMES):
         said = ""  # position_unit.NAME=hourangle is that of right ascensions
     if not pd.api.types.is_numeric_dtype(values):
         numbers = pd.to_numeric(values, errors="coerce")
@@ -58,8 +59,10 @@ def degrees_of(where: SkyTable, values: pd.Series[Any], unit: str, given: str | 
     plain = values.to_numpy(dtype=float, na_value=np.nan)
     if not said:
         return np.where(is_mark(plain) & _outside(plain, axis), np.nan, plain), False
-    if said.casefold() in (*HOURS, "d:m:s", "dms"):
-        factor = 15.0 if said.casefold() in HOURS else 1.0
+    if said.casefold() in HOURS or (axis == "ra" and said.casefold() in TIMES):
+        factor = 15.0
+    elif said.casefold() in ("d:m:s", "dms"):
+        factor = 1.0
     else:
         factor = _factor(where, str(values.name), said)
     degrees = plain * factor
@@ -99,7 +102,7 @@ def _sexagesimal(where: SkyTable, values: pd.Series[Any], unit: str, axis: str) 
         return np.asarray(degrees)
     lettered: Mask = filled[~empty].str.contains("[hH]").to_numpy(dtype=bool)
     degreed: Mask = filled[~empty].str.contains("[dD°]").to_numpy(dtype=bool)
-    if unit.casefold() in HOURS or (len(lettered) and lettered.all()):
+    if unit.casefold() in (*HOURS, *TIMES) or (len(lettered) and lettered.all()):
         return np.asarray(15.0 * degrees)
     if (unit and unit.casefold() in DEGREES) or (len(degreed) and degreed.all()):
         return np.asarray(degrees)

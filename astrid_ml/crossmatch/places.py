@@ -22,7 +22,8 @@ from astrid_ml.types import Floats
 PLACES = (
     ("ra", "dec"), ("RAJ2000", "DEJ2000"), ("_RAJ2000", "_DEJ2000"), ("RA_ICRS", "DE_ICRS"), ("ra_deg", "dec_deg"),
     ("raMean", "decMean"), ("ramean", "decmean"), ("raStack", "decStack"), ("coord_ra", "coord_dec"),
-    ("ALPHA_J2000", "DELTA_J2000"), ("radeg", "dedeg"), ("right_ascension", "declination"),
+    ("ALPHA_J2000", "DELTA_J2000"), ("radeg", "dedeg"), ("RAdeg", "DEdeg"), ("RAICRS", "DEICRS"),
+    ("right_ascension", "declination"),
 )  # fmt: skip
 ERRORS = (
     ("ra_err", "dec_err"), ("ra_error", "dec_error"), ("e_RAJ2000", "e_DEJ2000"), ("e_RA_ICRS", "e_DE_ICRS"),

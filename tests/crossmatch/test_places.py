@@ -28,7 +28,9 @@ def frame(ra: Any, dec: Any, names: tuple[str, str] = ("ra", "dec")) -> pd.DataF
     return pd.DataFrame({names[0]: ra, names[1]: dec})
 
 
-@pytest.mark.parametrize("names", [("ra", "dec"), ("RAJ2000", "DEJ2000"), ("raMean", "decMean"), ("Ra", "DEC")])
+@pytest.mark.parametrize(
+    "names", [("ra", "dec"), ("RAJ2000", "DEJ2000"), ("raMean", "decMean"), ("Ra", "DEC"), ("RAdeg", "DEdeg")]
+)
 def test_names_that_surveys_give_are_known(names: tuple[str, str]) -> None:
     assert read(frame([10.0, -5.0], [1.0, 2.0], names)).sky.tolist() == [[10.0, 1.0], [355.0, 2.0]]
 
@@ -97,8 +99,12 @@ def test_what_is_no_position_is_named_with_its_row(ra: list[Any], dec: list[Any]
 def test_units_are_converted_and_strange_ones_refused() -> None:
     radians = read(frame([np.pi], [-np.pi / 4]), ra="rad", dec="rad")
     np.testing.assert_allclose(radians.sky, [[180.0, -45.0]])
+    assert read(frame([12.0], [1.0]), ra="h").sky.tolist() == [[180.0, 1.0]]  # as CDS writes it
+    assert read(frame([12.0], [1.0]), Given(unit="h")).sky.tolist() == [[180.0, 1.0]]
     with pytest.raises(UserError, match=r"the unit h.*position_unit\.cat"):
-        read(frame([12.0], [1.0]), ra="h")
+        read(frame([12.0], [1.0]), ra="deg", dec="h")
+    with pytest.raises(UserError, match=r"the unit km.*position_unit\.cat"):
+        read(frame([12.0], [1.0]), ra="km")
     assert read(frame([1.0], [2.0])).assumed == ("ra: deg", "dec: deg")
 
 
