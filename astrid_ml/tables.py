@@ -244,7 +244,8 @@ def _csv(
     if required and not _names_in(header, required) and _names_in(before, required):
         header, first = before, first - 1  # the header is itself a comment: `# ra dec`
     delimiter = _delimiter(header)
-    body = header + "".join(lines[first + 1 :])
+    meanings, skipped = _ruled(lines[first : first + 3], delimiter)
+    body = header + "".join(lines[first + 1 + skipped :])
     texts = {name.lower() for name, kind in asked.items() if kind == TEXT}
     names = [name.strip().strip("\"'") for name in re.split(_pattern(delimiter), header.strip())]
     numbers_of = [name for name in names if name.lower() not in texts]
@@ -265,7 +266,18 @@ def _csv(
         good, numbers, bad = _split(body, delimiter)
         frame = pd.read_csv(io.StringIO(good), **{**options, "sep": ","}).assign(_row=numbers)
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])
-    return frame, {}, bad
+    return frame, meanings, bad
+
+
+def _ruled(lines: list[str], delimiter: str | None) -> tuple[dict[str, ColumnMeaning], int]:
+    """Units, and how many lines stand between header and data: VizieR writes a line of units and one of dashes."""
+    rows = [[cell.strip().strip("\"'") for cell in re.split(_pattern(delimiter), line.strip("\r\n"))] for line in lines]
+    dashes = [any(len(cell) > 2 for cell in row) and all(set(cell) <= {"-"} for cell in row) for row in rows]
+    if len(rows) > 1 and dashes[1]:
+        return {}, 1
+    if len(rows) < 3 or not dashes[2] or any(re.fullmatch(r"[-+.\d]+(?:[eE][-+]?\d+)?", cell) for cell in rows[1]):
+        return {}, 0
+    return {name: ColumnMeaning(unit) for name, unit in zip(rows[0], rows[1], strict=False) if unit}, 2
 
 
 def _split(body: str, delimiter: str | None) -> tuple[str, list[int], list[tuple[int, str]]]:

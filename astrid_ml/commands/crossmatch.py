@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.crossmatch.catalogue import SkyCatalogue, catalogue_names, open_catalogue
+from astrid_ml.crossmatch.epochs import epochs_of
 from astrid_ml.crossmatch.join import columns_beside, joined_pairs
 from astrid_ml.crossmatch.match import SkyPairs, match_places
-from astrid_ml.crossmatch.places import Given, SkyPlaces, julian_years, places_of
+from astrid_ml.crossmatch.places import Given, SkyPlaces, places_of
 from astrid_ml.dataset.derived import add_columns
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.described.columns import ColumnMeaning, TableMeaning
@@ -22,6 +23,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import write_json
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.nearest import nearest
+from astrid_ml.ranks import say
 from astrid_ml.tables import read_table
 from astrid_ml.types import Existing, Filled, InUnits, NonNegative, Positive, Range
 
@@ -49,6 +51,7 @@ class CrossmatchCommand:
         ra, dec: by catalogue (``input`` for the input), names of the columns of the position.
         position_unit: by catalogue, of the position: deg, hourangle, rad.
         error: by catalogue, arcsec, of both coordinates of every row.
+        error_unit: by catalogue, of its columns of errors: mas, arcsec.
         epoch: by catalogue, Julian year of its positions, to which proper motions count.
         format: of the tables beside parquet: ecsv, votable, fits.
     """
@@ -66,6 +69,7 @@ class CrossmatchCommand:
     dec: dict[str, str] = field(default_factory=dict)
     position_unit: dict[str, str] = field(default_factory=dict)
     error: Annotated[dict[str, NonNegative], InUnits("arcsec")] = field(default_factory=dict)
+    error_unit: dict[str, str] = field(default_factory=dict)
     epoch: Annotated[dict[str, Annotated[float, Range(1800.0, 2200.0)]], InUnits("yr")] = field(default_factory=dict)
     format: str | list[str] | None = None
 
@@ -94,9 +98,12 @@ class CrossmatchCommand:
             pairs = match_places(places, catalogue.places, self._radius(name), self.sigma)
             found[name] = (catalogue, pairs)
             report[name] = self._account(catalogue, pairs, places)
+            _say_what_stands_still(name, catalogue.places, places)
         folder = Path(self.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         self._write(folder, rows, meanings, found, formats)
+        for name, (catalogue, _) in found.items():
+            report[name]["marks_as_null"] = dict(catalogue.unknown)
         write_json(folder / "report.json", {**report, "assumed": said, "radius": self.radius, "sigma": self.sigma})
         brief = {name: report[name]["matched"] for name in names}
         return {"rows": len(rows), "matched": brief, "output_dir": self.output_dir}
@@ -148,14 +155,20 @@ class CrossmatchCommand:
         places = places_of(path, INPUT, names, meanings, lambda wanted: rows[list(wanted)], self._given(INPUT))
         epoch = places.epoch if INPUT in self.epoch else None
         if epoch is None and "mjd" in rows:
-            epoch = julian_years(pd.to_numeric(rows["mjd"], errors="coerce").to_numpy(dtype=float, na_value=np.nan))
+            epoch = epochs_of(path, INPUT, rows["mjd"])
         # Samples do not move: what moves are the catalogue's objects, to the time of the sample.
         return rows, meanings, SkyPlaces(places.sky, places.error, None, epoch, places.used, places.assumed)
 
     def _given(self, name: str) -> Given:
-        keys = (self.ra, self.dec, self.position_unit, self.error, self.epoch)
-        ra, dec, unit, error, epoch = (key.get(name) for key in keys)
-        return Given(ra, dec, unit, error, epoch)  # type: ignore[arg-type]
+        return Given(
+            ra=self.ra.get(name),
+            dec=self.dec.get(name),
+            unit=self.position_unit.get(name),
+            error=self.error.get(name),
+            epoch=self.epoch.get(name),
+            error_unit=self.error_unit.get(name),
+            errors=self.sigma is not None,
+        )
 
     def _radius(self, name: str) -> float:
         return self.catalogue_radius.get(name, self.radius)
@@ -164,7 +177,8 @@ class CrossmatchCommand:
         """A key by catalogue that names none would count for nothing."""
         keys: dict[str, Mapping[str, Any]] = {
             "catalogue_radius": self.catalogue_radius, "columns": self.columns, "ra": self.ra, "dec": self.dec,
-            "position_unit": self.position_unit, "error": self.error, "epoch": self.epoch,
+            "position_unit": self.position_unit, "error": self.error, "error_unit": self.error_unit,
+            "epoch": self.epoch,
         }  # fmt: skip
         for key, values in keys.items():
             known = names if key in ("catalogue_radius", "columns") else [*names, INPUT]
@@ -178,7 +192,9 @@ class CrossmatchCommand:
         _, count = pairs.nearest(len(places))
         best = np.unique(pairs.second, return_counts=True)[1] if len(pairs.second) else np.zeros(0, dtype=int)
         known = catalogue.places
-        applied = known.motion is not None and known.epoch is not None and places.epoch is not None
+        applied = known.motion is not None and all(
+            side.epoch is not None and np.isfinite(side.epoch).any() for side in (known, places)
+        )
         out: dict[str, Any] = {
             "path": str(catalogue.path),
             "rows": len(known),
@@ -191,18 +207,33 @@ class CrossmatchCommand:
             "assumed": list(known.assumed),
             "proper_motions": "applied" if applied else "none" if known.motion is None else "no epoch of both",
         }
+        if applied and known.epoch is not None:
+            out["without_epoch"] = int((~np.isfinite(known.epoch)).sum())
         if self.sigma is not None and known.error is not None:
             out["without_error"] = int((~np.isfinite(known.error).all(axis=1)).sum())
         return out
 
     def _decided(self, found: Mapping[str, tuple[SkyCatalogue, SkyPairs]]) -> dict[str, Any]:
         """What decides the columns of a dataset: settings, and the catalogues by their content."""
-        keys = ("radius", "catalogue_radius", "sigma", "columns", "ra", "dec", "position_unit", "error", "epoch")
+        keys = ("radius", "catalogue_radius", "sigma", "columns", "ra", "dec", "position_unit", "error", "error_unit")
         hashes = {
             name: {file.relative_to(catalogue.path.parent).as_posix(): file_hash(file) for file in catalogue.files}
             for name, (catalogue, _) in found.items()
         }
-        return {"crossmatch": {key: getattr(self, key) for key in keys}, "catalogues": hashes}
+        return {"crossmatch": {key: getattr(self, key) for key in (*keys, "epoch")}, "catalogues": hashes}
+
+
+def _say_what_stands_still(name: str, known: SkyPlaces, places: SkyPlaces) -> None:
+    """A line where proper motions do not count for want of a time, which matches are lost by."""
+    if known.motion is None or not np.any(known.motion):
+        return
+    missing = []
+    if known.epoch is None or not np.isfinite(known.epoch).any():
+        missing.append(f"the catalogue has no epoch (epoch.{name}=2016.0)")
+    if places.epoch is None or not np.isfinite(places.epoch).any():
+        missing.append(f"the input has no mjd (or epoch.{INPUT}=2020.5)")
+    if missing:
+        say(f"note: proper motions of {name} are not applied: {' and '.join(missing)}")
 
 
 def _unplaced(places: SkyPlaces) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from astrid_ml.crossmatch.marks import without_marks
 from astrid_ml.crossmatch.places import Given, SkyPlaces, places_of
 from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.described.parquet import meanings_in
@@ -37,6 +39,7 @@ class SkyCatalogue:
         meanings: what it says of them.
         take: (rows, names) -> a table of these.
         files: that were read, for fingerprints.
+        unknown: marks of nothing, by column, that became null in what was taken.
     """
 
     name: str
@@ -46,6 +49,18 @@ class SkyCatalogue:
     meanings: Mapping[str, ColumnMeaning] = field(default_factory=dict)
     take: Callable[[Ints, Sequence[str]], pd.DataFrame] = field(repr=False, default=lambda rows, names: pd.DataFrame())
     files: tuple[Path, ...] = ()
+    unknown: Counter[str] = field(default_factory=Counter)
+
+    def taken(self, rows: Ints, names: Sequence[str]) -> pd.DataFrame:
+        """Columns of some rows; numbers that mean nothing are null, and counted.
+
+        Args:
+            rows: of the catalogue.
+            names: of the columns.
+        """
+        table, count = without_marks(self.take(rows, names), self.meanings)
+        self.unknown.update(count)
+        return table
 
 
 def catalogue_names(paths: Sequence[str | Path]) -> list[str]:
@@ -178,7 +193,7 @@ def _folder(path: Path, name: str, given: Given, near: SkyPlaces, radius: float)
             "give the file of the catalogue, or the folder that holds hats.properties",
         )
     ra, dec = given.ra or said.get("hats_col_ra"), given.dec or said.get("hats_col_dec")
-    given = Given(ra, dec, given.unit, given.error, given.epoch)
+    given = replace(given, ra=ra, dec=dec)
     wide = radius
     if near.epoch is not None and given.epoch is not None and np.isfinite(near.epoch).any():
         wide += FASTEST * float(np.nanmax(np.abs(near.epoch - given.epoch)))

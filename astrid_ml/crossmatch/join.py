@@ -40,7 +40,7 @@ def columns_beside(
     """
     best, count = pairs.nearest(n)
     there: Mask = best >= 0
-    taken = catalogue.take(pairs.second[best[there]], _wanted(catalogue, wanted))
+    taken = catalogue.taken(pairs.second[best[there]], _wanted(catalogue, wanted))
     measured = {"match_distance": pairs.distance} | ({} if pairs.sigma is None else {"match_sigma": pairs.sigma})
     out: dict[str, Any] = {"matched": there, "match_n": count}
     for name, values in measured.items():
@@ -57,7 +57,7 @@ def joined_pairs(
     rows: pd.DataFrame, catalogue: SkyCatalogue, pairs: SkyPairs, wanted: Sequence[str] | None = None
 ) -> tuple[pd.DataFrame, Meanings]:
     """All pairs: the columns of the rows, then those of the catalogue, a row each; see :func:`columns_beside`."""
-    taken = catalogue.take(pairs.second, _wanted(catalogue, wanted))
+    taken = catalogue.taken(pairs.second, _wanted(catalogue, wanted))
     measured: dict[str, Any] = {"match_distance": pairs.distance}
     if pairs.sigma is not None:
         measured["match_sigma"] = pairs.sigma

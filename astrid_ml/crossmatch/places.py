@@ -1,4 +1,4 @@
-"""Columns of a catalogue become places on the sky: which columns, in which unit, also sexagesimal."""
+"""Columns of a catalogue become places on the sky with errors, motions and epochs: which columns, in which unit."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.crossmatch.angles import SkyTable, degrees_of, on_the_sphere, refuse_other_units
+from astrid_ml.crossmatch.epochs import epochs_of
+from astrid_ml.crossmatch.marks import is_mark
 from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
 from astrid_ml.sky import unit_vectors
-from astrid_ml.types import Floats, Mask
+from astrid_ml.types import Floats
 
 # Names that catalogues give: ra and dec, their errors, proper motions. The first pair that is there counts.
 PLACES = (
     ("ra", "dec"), ("RAJ2000", "DEJ2000"), ("_RAJ2000", "_DEJ2000"), ("RA_ICRS", "DE_ICRS"), ("ra_deg", "dec_deg"),
     ("raMean", "decMean"), ("ramean", "decmean"), ("raStack", "decStack"), ("coord_ra", "coord_dec"),
-    ("ALPHA_J2000", "DELTA_J2000"), ("radeg", "dedeg"), ("right_ascension", "declination"),
+    ("ALPHA_J2000", "DELTA_J2000"), ("radeg", "dedeg"), ("RAdeg", "DEdeg"), ("RAICRS", "DEICRS"),
+    ("right_ascension", "declination"),
 )  # fmt: skip
 ERRORS = (
     ("ra_err", "dec_err"), ("ra_error", "dec_error"), ("e_RAJ2000", "e_DEJ2000"), ("e_RA_ICRS", "e_DE_ICRS"),
     ("raMeanErr", "decMeanErr"), ("sigra", "sigdec"), ("raErr", "decErr"),
 )  # fmt: skip
+UNSAID = ("ra_error", "e_RAJ2000", "e_RA_ICRS")  # mas in Gaia's and most of VizieR's tables, arcsec in others
 MOTIONS = (("pmra", "pmdec"), ("pmRA", "pmDE"), ("pm_ra", "pm_dec"), ("pmra_cosdec", "pmdec"))
 EPOCHS = ("ref_epoch", "epoch", "Epoch")
 MAIN = ("pos.eq.ra;meta.main", "pos.eq.dec;meta.main")
-HOURS = ("hourangle", "h:m:s", "hms", "hour angle")
-DEGREES = ("deg", "d:m:s", "dms", "degree", "degrees", "")
-SEXAGESIMAL = (
-    r"^\s*([+-]?)(\d{1,3})(?:\s*[:hHd°]\s*|\s+)(\d{1,2})(?:\s*[:mM']\s*|\s+)?(\d{1,2}(?:\.\d*)?)?\s*[sS\"]?\s*$"
-)
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Given:
         unit: of both: deg, hourangle, rad, as astropy calls them.
         error: arcsec, of both coordinates of all rows.
         epoch: Julian year of all rows.
+        error_unit: of its columns of errors.
+        errors: whether they are asked for.
     """
 
     ra: str | None = None
@@ -51,6 +53,8 @@ class Given:
     unit: str | None = None
     error: float | None = None
     epoch: float | None = None
+    error_unit: str | None = None
+    errors: bool = True
 
 
 @dataclass(frozen=True)
@@ -98,33 +102,33 @@ def places_of(
     """
     ra, dec = _position_columns(path, name, names, meanings, given)
     assumed: list[str] = []
-    wanted = _first_pair(ERRORS, names) if given.error is None else None
+    wanted = _error_columns(path, name, names, meanings, given)
     moves = _first_pair(MOTIONS, names)
     epochs = next((column for column in EPOCHS if column in names), None) if given.epoch is None else None
     more = [column for pair in (wanted, moves) if pair for column in pair] + ([epochs] if epochs and moves else [])
     table = read([ra, dec, *more])
-    angles = [
-        _degrees(path, name, table[column], meanings.get(column, ColumnMeaning()).unit, given, axis, assumed)
-        for axis, column in (("ra", ra), ("dec", dec))
-    ]
-    _refuse_hours(path, name, angles, meanings.get(ra, ColumnMeaning()).unit or given.unit)
-    sky = _checked(path, name, np.column_stack(angles), (ra, dec))
+    where, angles, told = SkyTable(path, name), [], []
+    for axis, column in (("ra", ra), ("dec", dec)):
+        degrees, said = degrees_of(where, table[column], _unit(meanings, column), given.unit, axis)
+        assumed += [] if said else [f"{column}: deg"]
+        angles.append(degrees)
+        told.append(said)
+    sky = np.column_stack(angles)
+    if not told[0]:
+        refuse_other_units(where, sky, ra)
+    sky = on_the_sphere(where, sky, (ra, dec))
     error = None if given.error is None else np.full(sky.shape, float(given.error))
     if wanted is not None:
-        error = np.column_stack([_measure(path, table, c, meanings, "arcsec", assumed) for c in wanted])
+        error = np.column_stack([_errors(path, table[c], _unit(meanings, c), given, assumed) for c in wanted])
     motion = None
     if moves is not None:
-        motion = np.column_stack([_measure(path, table, c, meanings, "mas / yr", assumed) for c in moves])
+        columns = [_measure(path, table[c], _unit(meanings, c), "mas / yr", assumed) for c in moves]
+        motion = np.column_stack(columns)
         motion = np.where(np.isfinite(motion).all(axis=1, keepdims=True), motion, 0.0)
     epoch = None if given.epoch is None else np.full(len(sky), float(given.epoch))
     if epochs is not None and moves is not None:
-        epoch = pd.to_numeric(table[epochs], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        epoch = epochs_of(path, name, table[epochs])
     return SkyPlaces(sky, error, motion, epoch, (ra, dec, *more), tuple(assumed))
-
-
-def julian_years(mjd: Any) -> Floats:
-    """Modified Julian dates as Julian years: 51544.5 is 2000.0."""
-    return 2000.0 + (np.asarray(mjd, dtype=float) - 51544.5) / 365.25
 
 
 def moved(places: SkyPlaces, rows: Any, epochs: Any) -> Floats:
@@ -180,109 +184,47 @@ def _first_pair(pairs: Sequence[tuple[str, str]], names: Collection[str]) -> tup
     return next((pair for pair in pairs if pair[0] in names and pair[1] in names), None)
 
 
-def _degrees(
-    path: str, name: str, values: pd.Series[Any], unit: str, given: Given, axis: str, assumed: list[str]
-) -> Floats:
-    """Angles in degrees; NaN where there is none.
+def _unit(meanings: Mapping[str, ColumnMeaning], column: str) -> str:
+    return meanings.get(column, ColumnMeaning()).unit
+
+
+def _error_columns(
+    path: str, name: str, names: Collection[str], meanings: Mapping[str, ColumnMeaning], given: Given
+) -> tuple[str, str] | None:
+    """Columns of errors, where they are asked for and no number is given for all rows.
 
     Raises:
-        UserError: a unit that is no angle, texts that are none, or ones that may be hours or degrees.
+        UserError: nobody says their unit, where surveys differ; or a unit is given for columns that are not read.
     """
-    said = (given.unit if given.unit and axis == "ra" else None) or unit or (given.unit or "")
-    said = said.strip().strip('"').strip()
-    if axis == "dec" and said == given.unit and said.casefold() in HOURS:
-        said = ""  # unit.NAME=hourangle is that of right ascensions
-    if not pd.api.types.is_numeric_dtype(values):
-        numbers = pd.to_numeric(values, errors="coerce")
-        if (numbers.isna() & values.notna() & (values.astype("string").str.strip() != "")).any():
-            return _sexagesimal(path, name, values.astype("string"), said, axis)
-        values = numbers
-    plain = values.to_numpy(dtype=float, na_value=np.nan)
-    if not said:
-        assumed.append(f"{values.name}: deg")
-        return np.asarray(plain)
-    if said.casefold() in (*HOURS, "d:m:s", "dms"):
-        return np.asarray(plain * (15.0 if said.casefold() in HOURS else 1.0))
+    found = _first_pair(ERRORS, names)
+    if given.error_unit and (given.error is not None or found is None):
+        got = f"error.{name} beside it" if given.error is not None else f"{path} without them"
+        raise UserError(f"columns of errors for error_unit.{name}", got, f"leave out error_unit.{name}")
+    if not given.errors or given.error is not None or found is None:
+        return None
+    if found[0] in UNSAID and not given.error_unit and not all(_unit(meanings, column) for column in found):
+        fix = f"say it: error_unit.{name}=mas (or arcsec), or one error for all rows: error.{name}=0.05"
+        raise UserError("errors of which one can tell the unit (Gaia's are mas)", f"{path}: {found[0]} without it", fix)
+    return found
+
+
+def _errors(path: str, values: pd.Series[Any], unit: str, given: Given, assumed: list[str]) -> Floats:
+    """Errors in arcsec; NaN where there is none: no error is below 0, and some numbers mean nothing."""
+    error = _measure(path, values, given.error_unit or unit, "arcsec", assumed)
+    return np.where(error < 0, np.nan, error)
+
+
+def _measure(path: str, values: pd.Series[Any], unit: str, wanted: str, assumed: list[str]) -> Floats:
+    """An error or a motion in the wanted unit; without a word of the table it is taken to be in it."""
     from astropy import units
 
-    try:
-        return np.asarray(plain * float(units.Unit(said).to(units.deg)))
-    except (units.UnitConversionError, ValueError, TypeError) as error:
-        fix = f"say what it is: position_unit.{name}=deg, hourangle or rad"
-        raise UserError(f"{values.name} of {path} in a unit of angles", f"the unit {said[:40]}", fix) from error
-
-
-def _sexagesimal(path: str, name: str, values: pd.Series[Any], unit: str, axis: str) -> Floats:
-    """``12:34:56.7``, ``12h34m56.7s``, ``-05 30 00``; declinations are in degrees, right ascensions must say it."""
-    filled = values.fillna("").str.strip()
-    parts = filled.str.extract(SEXAGESIMAL)
-    empty = (filled == "") | filled.str.casefold().isin(["nan", "--", "null", "none"])
-    wrong = np.flatnonzero((parts[1].isna() & ~empty).to_numpy())
-    if len(wrong):
-        got = f"{path}, row {int(wrong[0]) + 1}: {values.name} is {filled.iloc[int(wrong[0])][:40]!r}"
-        raise UserError("positions as numbers, or as 12:34:56.7 or 12h34m56.7s", got, "correct the table")
-    numbers = [pd.to_numeric(parts[column], errors="coerce") for column in (1, 2, 3)]
-    over = np.flatnonzero((numbers[1].ge(60) | numbers[2].ge(60)).fillna(False).to_numpy(dtype=bool))
-    if len(over):
-        got = f"{path}, row {int(over[0]) + 1}: {values.name} is {filled.iloc[int(over[0])][:40]!r}"
-        raise UserError("minutes and seconds below 60", got, "correct the table")
-    size = numbers[0] + numbers[1] / 60 + numbers[2].fillna(0) / 3600
-    degrees = np.where((parts[0] == "-").fillna(False).to_numpy(dtype=bool), -1.0, 1.0) * size.where(~empty).to_numpy(
-        dtype=float, na_value=np.nan
-    )
-    if axis == "dec":
-        return np.asarray(degrees)
-    lettered: Mask = filled[~empty].str.contains("[hH]").to_numpy(dtype=bool)
-    degreed: Mask = filled[~empty].str.contains("[dD°]").to_numpy(dtype=bool)
-    if unit.casefold() in HOURS or (len(lettered) and lettered.all()):
-        return np.asarray(15.0 * degrees)
-    if (unit and unit.casefold() in DEGREES) or (len(degreed) and degreed.all()):
-        return np.asarray(degrees)
-    raise UserError(
-        f"right ascensions of which one can tell whether they are hours or degrees in {path}",
-        f"{values.name} as {next((text for text in filled if text), '')!r}, without a unit",
-        f"say it: position_unit.{name}=hourangle (or deg)",
-    )
-
-
-def _refuse_hours(path: str, name: str, angles: Sequence[Floats], unit: str | None) -> None:
-    """Right ascensions without a unit that end at 24, over the whole sky: hours, as likely as not."""
-    ra, dec = (angle[np.isfinite(angle)] for angle in angles)
-    if unit or len(ra) < 100 or not len(dec):
-        return
-    if ra.min() >= 0 and 20 < ra.max() <= 24 and ra.min() < 4 and np.ptp(dec) > 60:
-        got = f"{path}: all right ascensions from {ra.min():.3g} to {ra.max():.3g}, without a unit"
-        fix = f"say it: position_unit.{name}=hourangle (or deg)"
-        raise UserError("right ascensions of which one can tell whether they are hours or degrees", got, fix)
-
-
-def _checked(path: str, name: str, sky: Floats, columns: tuple[str, str]) -> Floats:
-    """Places on the sphere; NaN in both where one is not known."""
-    known: Mask = np.asarray(np.isfinite(sky).all(axis=1))
-    for axis, low, high in ((1, -90.0, 90.0), (0, -360.0, 720.0)):
-        outside: Mask = (sky[:, axis] < low) | (sky[:, axis] > high)
-        wrong = np.flatnonzero(known & outside)
-        if len(wrong):
-            got = f"{path}, row {int(wrong[0]) + 1}: {columns[axis]} is {sky[wrong[0], axis]:.6g} degrees"
-            fix = f"name the right columns: ra.{name}=COLUMN dec.{name}=COLUMN, or their unit: position_unit.{name}=deg"
-            raise UserError(f"{'declinations' if axis else 'right ascensions'} on the sphere", got, fix)
-    out = np.where(known[:, None], sky, np.nan)
-    out[:, 0] %= 360
-    return out
-
-
-def _measure(
-    path: str, table: pd.DataFrame, column: str, meanings: Mapping[str, ColumnMeaning], wanted: str, assumed: list[str]
-) -> Floats:
-    """A column of an error or a motion in the wanted unit; without a word of the table it is taken to be in it."""
-    from astropy import units
-
-    plain = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    unit = meanings.get(column, ColumnMeaning()).unit
+    plain = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    plain = np.where(is_mark(plain) & (np.abs(plain) > 100), np.nan, plain)  # 99 mas may be one
     if not unit:
-        assumed.append(f"{column}: {wanted}")
+        assumed.append(f"{values.name}: {wanted}")
         return np.asarray(plain)
     try:
         return np.asarray(plain * float(units.Unit(unit).to(units.Unit(wanted))))
     except (units.UnitConversionError, ValueError) as error:
-        raise UserError(f"{column} of {path} in {wanted}", f"the unit {unit[:40]}", "correct the table") from error
+        got = f"the unit {unit[:40]}"
+        raise UserError(f"{values.name} of {path} in {wanted}", got, f"give it in {wanted}") from error

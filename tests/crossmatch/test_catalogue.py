@@ -160,3 +160,28 @@ def test_names_of_catalogues_differ() -> None:
         catalogue_names(["a/ps1.csv", "b/ps1.fits"])
     with pytest.raises(UserError, match="whose file has a name"):
         catalogue_names(["a/.csv"])
+
+
+@pytest.mark.parametrize(
+    ("units", "ra", "dec"),
+    [
+        ("deg\tdeg\tmag\tmas", "15.0", "-30.5"),
+        ('"h:m:s"\t"d:m:s"\tmag\tmas', "01 00 00.0", "-30 30 00"),
+        ("h\tdeg\tmag\tmas", "1.0", "-30.5"),
+    ],
+)
+def test_tables_of_vizier_are_read_with_their_units(tmp_path: Path, units: str, ra: str, dec: str) -> None:
+    lines = ["#RESOURCE=yCat", "#Column\tRAdeg", "", "RAdeg\tDEdeg\tgmag\te_RAJ2000", units, "-----\t---\t--\t-"]
+    rows = [f"{ra}\t{dec}\t17.25\t100", f"{ra}\t{dec}\t\t200"]
+    (tmp_path / "rows.tsv").write_text("\n".join([*lines, *rows, ""]))
+    catalogue = opened(tmp_path / "rows.tsv")
+    np.testing.assert_allclose(catalogue.places.sky, [[15.0, -30.5]] * 2)
+    table = catalogue.take(np.array([0, 1]), ["gmag"])
+    assert table["gmag"].tolist()[0] == 17.25 and np.isnan(table["gmag"][1])
+    assert catalogue.meanings["gmag"].unit == "mag" and catalogue.meanings["e_RAJ2000"].unit == "mas"
+
+
+def test_rows_of_dashes_elsewhere_are_data(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("ra,dec,note\n1.0,2.0,a\n--,--,---\n3.0,4.0,b\n")
+    places = opened(tmp_path / "rows.csv").places
+    assert places.sky[[0, 2]].tolist() == [[1.0, 2.0], [3.0, 4.0]] and np.isnan(places.sky[1]).all()

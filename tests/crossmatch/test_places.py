@@ -12,7 +12,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.time import Time
 
 from astrid_ml.crossmatch.match import match_places
-from astrid_ml.crossmatch.places import Given, SkyPlaces, julian_years, moved, places_of
+from astrid_ml.crossmatch.places import Given, SkyPlaces, moved, places_of
 from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.types import Floats
@@ -28,7 +28,9 @@ def frame(ra: Any, dec: Any, names: tuple[str, str] = ("ra", "dec")) -> pd.DataF
     return pd.DataFrame({names[0]: ra, names[1]: dec})
 
 
-@pytest.mark.parametrize("names", [("ra", "dec"), ("RAJ2000", "DEJ2000"), ("raMean", "decMean"), ("Ra", "DEC")])
+@pytest.mark.parametrize(
+    "names", [("ra", "dec"), ("RAJ2000", "DEJ2000"), ("raMean", "decMean"), ("Ra", "DEC"), ("RAdeg", "DEdeg")]
+)
 def test_names_that_surveys_give_are_known(names: tuple[str, str]) -> None:
     assert read(frame([10.0, -5.0], [1.0, 2.0], names)).sky.tolist() == [[10.0, 1.0], [355.0, 2.0]]
 
@@ -97,8 +99,12 @@ def test_what_is_no_position_is_named_with_its_row(ra: list[Any], dec: list[Any]
 def test_units_are_converted_and_strange_ones_refused() -> None:
     radians = read(frame([np.pi], [-np.pi / 4]), ra="rad", dec="rad")
     np.testing.assert_allclose(radians.sky, [[180.0, -45.0]])
+    assert read(frame([12.0], [1.0]), ra="h").sky.tolist() == [[180.0, 1.0]]  # as CDS writes it
+    assert read(frame([12.0], [1.0]), Given(unit="h")).sky.tolist() == [[180.0, 1.0]]
     with pytest.raises(UserError, match=r"the unit h.*position_unit\.cat"):
-        read(frame([12.0], [1.0]), ra="h")
+        read(frame([12.0], [1.0]), ra="deg", dec="h")
+    with pytest.raises(UserError, match=r"the unit km.*position_unit\.cat"):
+        read(frame([12.0], [1.0]), ra="km")
     assert read(frame([1.0], [2.0])).assumed == ("ra: deg", "dec: deg")
 
 
@@ -164,7 +170,51 @@ def test_sigma_holds_as_many_as_it_should() -> None:
     assert len(within.first) / 4000 == pytest.approx(1 - np.exp(-2.0), abs=0.02)  # Rayleigh's
 
 
-def test_julian_years_are_those_of_astropy() -> None:
-    mjd = np.array([40_000.0, 51_544.5, 60_000.25])
-    np.testing.assert_allclose(julian_years(mjd), Time(mjd, format="mjd", scale="tt").jyear, atol=1e-12)
+def test_a_turn_of_motion_is_along_a_great_circle() -> None:
     assert moved(SkyPlaces(np.array([[90.0, 0.0]])), [0], [2000.0]).round(9).tolist() == [[0.0, 1.0, 0.0]]
+
+
+@pytest.mark.parametrize("epoch", [2016.0, 57388.5, 2457389.0, "J2016.0", "2016-01-01T12:00:00"])
+def test_the_epoch_of_a_catalogue_is_told_however_it_is_written(epoch: Any) -> None:
+    table = frame([1.0], [1.0]).assign(pmra=1000.0, pmdec=0.0, ref_epoch=[epoch])
+    assert read(table).epoch == pytest.approx([2016.0], abs=1e-6)
+    with pytest.raises(UserError, match=r"ref_epoch of cat.csv as a Julian year.*epoch\.cat=2016\.0"):
+        read(table.assign(ref_epoch="soon"))
+
+
+@pytest.mark.parametrize("names", [("ra_error", "dec_error"), ("e_RAJ2000", "e_DEJ2000"), ("e_RA_ICRS", "e_DE_ICRS")])
+def test_errors_that_surveys_give_in_mas_or_arcsec_must_say_which(names: tuple[str, str]) -> None:
+    table = frame([1.0, 2.0], [1.0, 2.0])
+    table[names[0]], table[names[1]] = 300.0, [200.0, -999.0]
+    with pytest.raises(UserError, match=rf"{names[0]} without it.*error_unit\.cat=mas.*error\.cat=0\.05"):
+        read(table)
+    assert read(table, Given(errors=False)).error is None  # nobody asks
+    found = read(table, Given(error_unit="mas"))
+    assert found.error is not None and found.error[0].tolist() == pytest.approx([0.3, 0.2])
+    assert np.isnan(found.error[1]).tolist() == [False, True]
+    said = read(table, None, **{names[0]: "mas", names[1]: "arcsec"}).error
+    assert said is not None and said[0].tolist() == pytest.approx([0.3, 200.0])
+    assert read(table, Given(error=0.5)).error.tolist() == [[0.5, 0.5]] * 2  # type: ignore[union-attr]
+
+
+def test_errors_of_surveys_that_write_arcsec_are_read_without_a_word() -> None:
+    table = frame([1.0, 2.0], [1.0, 2.0], ("raMean", "decMean")).assign(raMeanErr=[0.1, -999.0], decMeanErr=[-0.1, 0.2])
+    found = read(table)
+    assert found.error is not None and "raMeanErr: arcsec" in found.assumed
+    assert found.error[0, 0] == 0.1 and np.isnan(found.error[[0, 1], [1, 0]]).all()
+
+
+def test_a_unit_of_errors_that_counts_for_nothing_is_refused() -> None:
+    table = frame([1.0], [1.0])
+    with pytest.raises(UserError, match=r"leave out error_unit\.cat"):
+        read(table, Given(error_unit="mas"))
+    with pytest.raises(UserError, match=r"error\.cat beside it"):
+        read(table.assign(ra_err=1.0, dec_err=1.0), Given(error=0.1, error_unit="mas"))
+    with pytest.raises(UserError, match="the unit furlong"):
+        read(table.assign(ra_err=1.0, dec_err=1.0), Given(error_unit="furlong"))
+
+
+def test_motions_at_marks_are_not_known() -> None:
+    table = frame([1.0, 2.0], [1.0, 2.0]).assign(pmra=[-9999.0, 5.0], pmdec=[-9999.0, 99.0])
+    found = read(table)
+    assert found.motion is not None and found.motion.tolist() == [[0.0, 0.0], [5.0, 99.0]]

@@ -1,0 +1,83 @@
+"""Epochs as tables write them become Julian years: numbers, ``J2016.0``, ``B1950``, dates, MJD, JD."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.crossmatch.marks import is_mark
+from astrid_ml.errors import UserError
+from astrid_ml.types import Floats
+
+# One number is a year, an MJD (1872 to 2160) or a JD: their ranges lie far apart.
+YEARS, MJDS, JDS = (1800.0, 2200.0), (5_000.0, 110_000.0), (2_405_000.0, 2_510_000.0)
+JD_ZERO = 2_400_000.5  # of MJD
+BESSELIAN = (2_415_020.31352, 365.242198781)  # JD of B1900.0, days of a tropical year: Lieske 1979, A&A 73, 282
+MJD_ZERO = pd.Timestamp("1858-11-17", tz="UTC")
+
+
+def julian_years(mjd: Any) -> Floats:
+    """Modified Julian dates as Julian years: 51544.5 is 2000.0."""
+    return 2000.0 + (np.asarray(mjd, dtype=float) - 51544.5) / 365.25
+
+
+def epochs_of(path: str, name: str, values: pd.Series[Any]) -> Floats:
+    """Epochs in Julian years, NaN where none is known.
+
+    Args:
+        path: of the table.
+        name: of the catalogue, as keys call it.
+        values: of the column.
+
+    Raises:
+        UserError: there are values, and none is an epoch.
+
+    Example:
+        >>> epochs_of("c.csv", "c", pd.Series(["J2016.0", "57388.5", "2016-01-01T12:00:00", ""])).round(6).tolist()
+        [2016.0, 2016.0, 2016.0, nan]
+    """
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return julian_years(_mjd(values))
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    out = _years(numbers)
+    empty = pd.isna(values).to_numpy(dtype=bool) | is_mark(numbers)
+    if not pd.api.types.is_numeric_dtype(values):
+        texts = values.astype("string").fillna("").str.strip()
+        empty |= (texts == "").to_numpy(dtype=bool)
+        out = np.where(np.isfinite(out), out, _years_of_texts(texts))
+    if not np.isfinite(out).any() and not empty.all():
+        row = int(np.flatnonzero(~empty)[0])
+        raise UserError(
+            f"{values.name} of {path} as a Julian year (2016.0), J2016.0, a date, an MJD or a JD",
+            f"{str(values.iloc[row])[:40]!r} in row {row + 1}",
+            f"correct the table, or give one epoch for all rows: epoch.{name}=2016.0",
+        )
+    return out
+
+
+def _years(numbers: Floats) -> Floats:
+    out = np.full(numbers.shape, np.nan)
+    for (low, high), years in (
+        (YEARS, numbers), (MJDS, julian_years(numbers)), (JDS, julian_years(numbers - JD_ZERO)),
+    ):  # fmt: skip
+        out = np.where((numbers >= low) & (numbers <= high), years, out)
+    return out
+
+
+def _years_of_texts(texts: pd.Series[Any]) -> Floats:
+    lettered = texts.str.extract(r"^([JjBb])\s*(\d{4}(?:\.\d*)?)$")
+    years = pd.to_numeric(lettered[1], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    start, length = BESSELIAN
+    besselian = julian_years(start + (years - 1900.0) * length - JD_ZERO)
+    years = np.where(lettered[0].str.upper().eq("B").fillna(False).to_numpy(dtype=bool), besselian, years)
+    years = np.where((years >= YEARS[0]) & (years <= YEARS[1]), years, np.nan)
+    dated = texts.where(texts.str.match(r"^\d{4}-\d\d-\d\d"))
+    return np.where(np.isfinite(years), years, julian_years(_mjd(dated)))
+
+
+def _mjd(values: pd.Series[Any]) -> Floats:
+    given = values if pd.api.types.is_datetime64_any_dtype(values) else values.astype("object")
+    dates = pd.to_datetime(given, errors="coerce", utc=True, format="ISO8601")
+    return np.asarray(((dates - MJD_ZERO) / pd.Timedelta(days=1)).to_numpy(dtype=float, na_value=np.nan))

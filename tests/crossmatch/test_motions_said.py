@@ -1,0 +1,45 @@
+"""What the command says on the screen of proper motions that cannot count."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from astrid_ml.commands.crossmatch import CrossmatchCommand
+
+
+def said(folder: Path, capfd: pytest.CaptureFixture[str], more: dict[str, float], mjd: float, motion: float) -> str:
+    pd.DataFrame({"ra": [1.0], "dec": [2.0], "mjd": [mjd]}).to_csv(folder / "mine.csv", index=False)
+    star = pd.DataFrame({"ra": [1.0], "dec": [2.0], "pmra": [motion], "pmdec": [0.0]})
+    star.to_csv(folder / "gaia.csv", index=False)
+    out = str(folder / "out")
+    CrossmatchCommand([str(folder / "gaia.csv")], out, input=str(folder / "mine.csv"), epoch=more).run()
+    return capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "mjd", "lacking"),
+    [
+        ({}, 60_000.0, "the catalogue has no epoch (epoch.gaia=2016.0)"),
+        ({"gaia": 2016.0}, np.nan, "the input has no mjd (or epoch.input=2020.5)"),
+        ({}, np.nan, "(epoch.gaia=2016.0) and the input has no mjd"),
+    ],
+)
+def test_motions_without_a_time_are_said_in_a_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], more: dict[str, float], mjd: float, lacking: str
+) -> None:
+    text = said(tmp_path, capfd, more, mjd, 600.0)
+    [line] = [line for line in text.splitlines() if line.startswith("note: proper motions of gaia are not applied")]
+    assert lacking in line
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["gaia"]["proper_motions"] == "no epoch of both"
+
+
+def test_motions_that_count_or_are_none_say_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "proper motions" not in said(tmp_path, capfd, {"gaia": 2016.0}, 60_000.0, 600.0)
+    assert "proper motions" not in said(tmp_path, capfd, {}, 60_000.0, 0.0)
+    assert "proper motions" not in said(tmp_path, capfd, {}, 60_000.0, np.nan)
