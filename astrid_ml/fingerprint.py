@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,14 +91,19 @@ def input_fingerprint(paths: Iterable[Path], roots: Sequence[Path], hashed: bool
 
 
 def relative(path: Path, roots: Sequence[Path]) -> str:
-    """The path below the first root that holds it, else its name: a moved raw folder keeps its fingerprints."""
-    for root in roots:
-        base = root if root.is_dir() else root.parent
-        try:
-            return str(path.resolve().relative_to(base.resolve()))
-        except ValueError:
-            continue
-    return path.name
+    """The path below the first root that holds it, else its name: a moved raw folder keeps its fingerprints.
+
+    What a link in a folder points to has the link's own name: two links to two nights stay two names.
+    """
+    bases = [root if root.is_dir() else root.parent for root in roots]
+    lexical = [(_spelt(path), _spelt(base)) for base in bases]
+    resolved = [(path.resolve(), base.resolve()) for base in bases]
+    return next((str(file.relative_to(base)) for file, base in lexical + resolved if file.is_relative_to(base)), path.name)
+
+
+def _spelt(path: Path) -> Path:
+    """A path from the root on, without ``..``; links as they are written."""
+    return Path(os.path.abspath(path))
 
 
 def places_of(unit: str, paths: Sequence[Path]) -> dict[Path, str]:
@@ -111,11 +117,11 @@ def places_of(unit: str, paths: Sequence[Path]) -> dict[Path, str]:
         >>> places_of("night/a.avro+1", [Path("/raw/night/a.avro"), Path("/raw/night/b.avro")]).values()
         dict_values(['night/a.avro', 'night/b.avro'])
     """
-    first = paths[0].resolve()
+    first = _spelt(paths[0])
     parts = first.parts[1:]
     depth = next((n for n in range(len(parts), 0, -1) if unit.startswith("/".join(parts[-n:]))), 1)
     root = first.parents[depth - 1]
-    whole = [path.resolve() for path in paths]
+    whole = [_spelt(path) for path in paths]
     names = [str(path.relative_to(root)) if path.is_relative_to(root) else path.name for path in whole]
     return dict(zip(paths, names, strict=True))
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 import operator
+import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +72,30 @@ def units_of_plan(pipeline: DomainPipeline, raw: Sequence[Path]) -> list[Unit]:
         raise UserError(
             f"raw files for the pipeline {pipeline.domain!r}", f"none in {where}", "check paths.raw and the experiment"
         )
+    units = _told_apart(units, raw)
     names = [unit.id for unit in units]
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})[:3]
         fix = f"give each raw folder once; else plan of {type(pipeline).__name__} names two units alike"
         raise UserError("each unit's name once", f"{', '.join(twice)} twice", fix)
-    return list(units)
+    return units
+
+
+def _told_apart(units: Sequence[Unit], raw: Sequence[Path]) -> list[Unit]:
+    """Units of one name, from folders of their own, get those folders' names before it: two nights with an ``a.avro``."""
+    folders = [Path(os.path.abspath(root if root.is_dir() else root.parent)) for root in raw]
+    repeated = {name for name, count in Counter(unit.id for unit in units).items() if count > 1}
+
+    def told(unit: Unit) -> Unit:
+        path = Path(os.path.abspath(unit.inputs[0])) if unit.inputs else Path()
+        home = next((folder for folder in folders if path.is_relative_to(folder)), None)
+        if unit.id not in repeated or home is None:
+            return unit
+        others = {folder for folder in folders if folder != home}
+        apart = [n for n in range(1, len(home.parts)) if all(one.parts[-n:] != home.parts[-n:] for one in others)]
+        return replace(unit, id="/".join([*home.parts[-min(apart, default=1) :], unit.id]))
+
+    return [told(unit) for unit in units]
 
 
 def process(pipeline: DomainPipeline, unit: Unit, writer: UnitWriter, seed: int) -> None:

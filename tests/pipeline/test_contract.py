@@ -17,7 +17,7 @@ from astrid_ml.contracts.pipeline import Drop, Unit
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.executors.local import Processes, Serial
-from astrid_ml.pipeline.contract import check_pipeline, each_once
+from astrid_ml.pipeline.contract import check_pipeline, each_once, units_of_plan
 from astrid_ml.pipeline.engine import PrepareOutcome, prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 
@@ -85,6 +85,18 @@ def test_a_plan_that_is_no_list_of_units(raw: Path, plan: Callable[[Any], Any], 
 def test_units_of_one_name_are_told_with_the_class_that_named_them(raw: Path) -> None:
     with pytest.raises(UserError, match=r"same twice.*plan of Altered"):
         prepare(raw, Altered(plan=lambda raw: [Unit("same", unit.inputs) for unit in planned(raw)]))
+
+
+def test_nights_with_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    nights = [tmp_path / place for place in ("2026/night1", "2027/night1", "2027/night2")]
+    for night in nights:
+        night.mkdir(parents=True)
+        (night / "a.txt").write_text(str(night))
+    (nights[0] / "b.txt").write_text("alone")
+    names = [unit.id for unit in units_of_plan(ToyUnits(), nights)]
+    assert names == ["2026/night1/a.txt", "b.txt", "2027/night1/a.txt", "night2/a.txt"]
+    with pytest.raises(UserError, match=r"each raw folder once"):
+        units_of_plan(ToyUnits(), [nights[0], nights[0]])
 
 
 def records(**columns: Any) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import pytest
 from toy_units import ToyUnits
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
-from astrid_ml.fingerprint import fingerprint, input_fingerprint
+from astrid_ml.fingerprint import fingerprint, input_fingerprint, places_of, relative
 from astrid_ml.pipeline.units import MARK, Job, do_unit, failed_drop, make_jobs, portable
 
 
@@ -137,3 +137,18 @@ def test_a_unit_that_was_done_under_its_former_fingerprint_is_found(tmp_path: Pa
     (done / MARK).write_text("{}")
     [again] = make_jobs(pipeline, [unit], [file.parent], tmp_path / "store", 1, False)
     assert again.fingerprint == former
+
+
+def test_what_a_link_holds_is_known_by_the_name_of_the_link(tmp_path: Path) -> None:
+    for night in ("n1", "n2"):
+        (tmp_path / "disk" / night).mkdir(parents=True)
+        (tmp_path / "disk" / night / "a.avro").write_text(night)
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name, night in (("first", "n1"), ("second", "n2")):
+        (raw / name).symlink_to(tmp_path / "disk" / night)
+    paths = [raw / "first" / "a.avro", raw / "second" / "a.avro"]
+    assert [relative(path, [raw]) for path in paths] == ["first/a.avro", "second/a.avro"]
+    assert relative(tmp_path / "disk" / "n1" / "a.avro", [raw / "first"]) == "a.avro"
+    assert relative(tmp_path / "elsewhere.avro", [raw]) == "elsewhere.avro"
+    assert list(places_of("first/a.avro+1", paths).values()) == ["first/a.avro", "second/a.avro"]

@@ -9,10 +9,12 @@ from typing import Any
 
 from astrid_ml.build import build, check_targets, registry, resolve
 from astrid_ml.config import domains, preprocessing_of, reader_of
+from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.pipeline import DomainPipeline, Unit
 from astrid_ml.errors import UserError
 from astrid_ml.found import found, none_in
 from astrid_ml.identity import current
+from astrid_ml.pipeline.contract import units_of_plan
 from astrid_ml.run.parts import kind_of_samples
 from astrid_ml.values import fields_of
 
@@ -99,7 +101,9 @@ def choose_reader(
         node = own if domain == own_domain else preprocessing_of(domain)
         pipeline = build(given.put(node), trust)
         try:
-            units = pipeline.plan(list(raw))
+            units = units_of_plan(pipeline, raw)
+        except ContractError:
+            raise
         except UserError as error:
             reasons.append(f"{domain}: {error.got}")
             continue
