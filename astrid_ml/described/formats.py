@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +16,15 @@ from astrid_ml.described.parquet import ParquetMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole
 from astrid_ml.nearest import nearest
+from astrid_ml.printable import printable
 from astrid_ml.table_files import longest_texts
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 SUFFIXES = {"ecsv": ".ecsv", "votable": ".vot", "fits": ".fits"}
+LONGEST = 1000  # letters of a text in these files
+_NEITHER = {"\n": "\\x0a", "\t": "\\x09"}  # printable elsewhere, but not in one line
 Formats = str | Sequence[str] | None
 
 
@@ -90,6 +94,9 @@ def write_formats(table: pd.DataFrame, path: Path, meaning: TableMeaning, format
     if not formats:
         return []
     rows = astropy_table(table, meaning)
+    for column, count in _altered(table).items():
+        note = "are cut, or have control characters written out, in these formats; parquet has them as they are"
+        print(f"note: {count} texts of {printable(column)} {note}", file=sys.stderr)
     out = []
     for name in formats:
         target = path.with_suffix(SUFFIXES[name])
@@ -111,7 +118,7 @@ def astropy_table(table: pd.DataFrame, meaning: TableMeaning) -> Table:
     out = Table()
     for name in table.columns:
         column = meaning.column(str(name))
-        out[str(name)] = _column(table[name], column)
+        out[shown(name)] = _column(table[name], column)
     return out
 
 
@@ -138,8 +145,31 @@ def _column(values: pd.Series[Any], meaning: ColumnMeaning) -> Any:
             return Column(filled, **about)
         # Files write this number where there is none: not astropy's 999999, which may be somebody's value.
         return MaskedColumn(filled, mask=gone, fill_value=_nowhere(filled), **about)
-    texts = np.array(["" if absent else str(value) for value, absent in zip(values, gone, strict=True)], dtype=str)
+    texts = np.array([shown(value) if here else "" for value, here in zip(values, ~gone, strict=True)], dtype=str)
     return Column(texts if len(texts) else texts.astype("U1"), **about)  # an empty text is what all three have for none
+
+
+def shown(value: object) -> str:
+    r"""A value as a text of ECSV, VOTable and FITS: on one line, without control characters, of no boundless length.
+
+    XML has no control characters, ECSV no line breaks, and a column of FITS is as wide as its longest text in every row.
+
+    >>> shown("a\x1b[1m"), shown("two\nlines"), len(shown("x" * 5000))
+    ('a\\x1b[1m', 'two\\x0alines', 1000)
+    """
+    text = value if isinstance(value, str) else str(value)
+    if len(text) > LONGEST:
+        text = text[: LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    if text.isascii() and text.isprintable():
+        return text
+    return printable(text).translate(str.maketrans(_NEITHER))[:LONGEST]
+
+
+def _altered(table: pd.DataFrame) -> dict[str, int]:
+    """How many texts of each column are not written as they stand in the parquet file."""
+    texts = [name for name in table.columns if table[name].dtype in ("object", "string", "str")]
+    counts = {str(name): sum(isinstance(v, str) and shown(v) != v for v in table[name]) for name in texts}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _nowhere(values: Any) -> int:

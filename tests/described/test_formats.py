@@ -126,6 +126,23 @@ def test_the_same_rows_make_the_same_bytes(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
 
 
+def test_texts_that_no_format_can_hold_are_written_out_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["a\x1b[2J\x00", "two\nlines\tand", "\uffff", "x" * 5_000_000, "sound"]
+    table = pd.DataFrame({"id": names, "od\x07d": [1, 2, 3, 4, 5]})
+    _, *files = write_described(table, tmp_path / "t.parquet", TableMeaning(), ALL)
+    assert pd.read_parquet(tmp_path / "t.parquet")["id"].tolist() == names
+    assert "4 texts of id" in capsys.readouterr().err
+    for file in files:
+        assert file.stat().st_size < 100_000
+        back = Table.read(file)
+        found = [str(value).strip() for value in back["id"]]
+        assert found[0] == r"a\x1b[2J\x00" and found[1] == r"two\x0alines\x09and" and found[4] == "sound"
+        assert len(found[3]) == 1000 and found[2] == r"\uffff"
+        assert back.colnames == ["id", "od_x07d" if file.suffix == ".vot" else r"od\x07d"]  # there an ID of XML's
+
+
 def test_lists_become_texts_for_astropy() -> None:
     table = astropy_table(pd.DataFrame({"a": [[1, 2], None]}), TableMeaning())
     assert [str(value) for value in table["a"]] == ["[1, 2]", ""]
