@@ -98,7 +98,9 @@ def relative(path: Path, roots: Sequence[Path]) -> str:
     bases = [root if root.is_dir() else root.parent for root in roots]
     lexical = [(_spelt(path), _spelt(base)) for base in bases]
     resolved = [(path.resolve(), base.resolve()) for base in bases]
-    return next((str(file.relative_to(base)) for file, base in lexical + resolved if file.is_relative_to(base)), path.name)
+    return next(
+        (str(file.relative_to(base)) for file, base in lexical + resolved if file.is_relative_to(base)), path.name
+    )
 
 
 def _spelt(path: Path) -> Path:

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Control characters but for tab and line feed, those that turn the direction of text, and those that no XML has.
-_UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+_UNSHOWN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 _LONE = re.compile("[\ud800-\udfff]")  # halves of a pair, as JSON may spell them: no UTF-8 has them, no file holds them
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = {"ecsv": ".ecsv", "votable": ".vot", "fits": ".fits"}
 LONGEST = 1000  # letters of a text in these files
-_NEITHER = {"\n": "\\x0a", "\t": "\\x09"}  # printable elsewhere, but not in one line
+_NEITHER = str.maketrans({"\n": "\\x0a", "\t": "\\x09"})  # printable elsewhere, but not in one line
 Formats = str | Sequence[str] | None
 
 
@@ -152,7 +152,7 @@ def _column(values: pd.Series[Any], meaning: ColumnMeaning) -> Any:
 def shown(value: object) -> str:
     r"""A value as a text of ECSV, VOTable and FITS: on one line, without control characters, of no boundless length.
 
-    XML has no control characters, ECSV no line breaks, and a column of FITS is as wide as its longest text in every row.
+    XML has no control characters, ECSV no line breaks, and FITS gives every row of a column the width of the longest.
 
     >>> shown("a\x1b[1m"), shown("two\nlines"), len(shown("x" * 5000))
     ('a\\x1b[1m', 'two\\x0alines', 1000)
@@ -162,7 +162,7 @@ def shown(value: object) -> str:
         text = text[: LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
     if text.isascii() and text.isprintable():
         return text
-    return printable(text).translate(str.maketrans(_NEITHER))[:LONGEST]
+    return printable(text).translate(_NEITHER)[:LONGEST]
 
 
 def _altered(table: pd.DataFrame) -> dict[str, int]:

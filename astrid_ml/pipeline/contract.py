@@ -72,17 +72,17 @@ def units_of_plan(pipeline: DomainPipeline, raw: Sequence[Path]) -> list[Unit]:
         raise UserError(
             f"raw files for the pipeline {pipeline.domain!r}", f"none in {where}", "check paths.raw and the experiment"
         )
-    units = _told_apart(units, raw)
-    names = [unit.id for unit in units]
+    planned = _told_apart(units, raw)
+    names = [unit.id for unit in planned]
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})[:3]
         fix = f"give each raw folder once; else plan of {type(pipeline).__name__} names two units alike"
         raise UserError("each unit's name once", f"{', '.join(twice)} twice", fix)
-    return units
+    return planned
 
 
 def _told_apart(units: Sequence[Unit], raw: Sequence[Path]) -> list[Unit]:
-    """Units of one name, from folders of their own, get those folders' names before it: two nights with an ``a.avro``."""
+    """Units of one name, from folders of their own, get those folders' names before it: ``a.avro`` of two nights."""
     folders = [Path(os.path.abspath(root if root.is_dir() else root.parent)) for root in raw]
     repeated = {name for name, count in Counter(unit.id for unit in units).items() if count > 1}
 
