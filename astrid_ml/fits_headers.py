@@ -86,6 +86,7 @@ def check_units(stream: BinaryIO, room: int, zipped: bool = False, most: int | N
         except DamagedFitsError:
             if place == 0:
                 raise
+            stream.seek(place)
             _look_behind(stream)
             return
         place = stream.tell()
@@ -107,8 +108,12 @@ def check_units(stream: BinaryIO, room: int, zipped: bool = False, most: int | N
 
 def _look_behind(stream: BinaryIO) -> None:
     """What stands behind the last unit belongs to nobody; a reader searches all of it for the end of a header."""
-    if len(stream.read(LONGEST * RECORD + 1)) > LONGEST * RECORD:
+    rest = stream.read(LONGEST * RECORD + 1)
+    if len(rest) > LONGEST * RECORD:
         raise DamagedFitsError(f"more than {LONGEST * RECORD} bytes behind its last unit")
+    further = next((n for n in range(0, len(rest), RECORD) if rest.startswith(b"XTENSION", n)), None)
+    if further is not None:
+        raise DamagedFitsError(f"{further} bytes that no header declares stand before its next unit")
 
 
 def read_header(stream: BinaryIO) -> Header:

@@ -194,6 +194,7 @@ class Subtraction(Registering):
         """Subtracted, checked, detected, measured."""
         science, pair, matched, stars = ready.science, ready.pair, placed.matched, _kept(placed.matched)
         result, pair, left = self._without_sky(ready)
+        _refuse_nothing(result)
         blank = faint(ready, result.mask)
         scaled, check = given(self, "significance", self.significance(result.significance, result.diff, blank))
         result = replace(result, significance=scaled, flux_error=result.flux_error * check.scale)
@@ -317,3 +318,13 @@ def _frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise, chi2: pd.S
         no_data=image.no_data,
         header=image.header,
     )
+
+
+def _refuse_nothing(result: SubtractionResult) -> None:
+    """Where bad pixels, widened by the PSFs, cover all, or the noise is no number, nothing was compared."""
+    if bool(result.mask.all()):
+        fix = "check the masks and the pixels without a value; where they are scattered, fill them before"
+        raise UserError("pixels that both frames have", "none: bad pixels and their surroundings cover all", fix)
+    if not bool(torch.isfinite(result.significance[~result.mask]).any()):
+        fix = "check the unit of the pixels and the noise of both frames"
+        raise UserError("a difference whose significance is a number", "none in any pixel", fix)

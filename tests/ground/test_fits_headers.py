@@ -178,3 +178,14 @@ def test_parameters_of_a_compression_that_crash_its_decoder_are_refused(name: st
     else:
         with pytest.raises(DamagedFitsError, match=name if value is None or name == "BYTEPIX" else "ZVAL1"):
             memory_size(header)
+
+
+def test_pixels_that_no_header_declares_before_a_further_unit(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits"
+    units = [fits.PrimaryHDU(np.zeros((64, 64), np.float32)), fits.ImageHDU(np.ones((4, 4)))]
+    fits.HDUList(units).writeto(path)
+    said = b"NAXIS2  =                   64"
+    assert path.read_bytes().count(said) == 1
+    path.write_bytes(path.read_bytes().replace(said, said[:-2] + b"32"))
+    with pytest.raises(UserError, match="bytes that no header declares stand before its next unit"):
+        refuse_impossible(path)

@@ -47,7 +47,9 @@ def open_fits(path: str) -> fits.HDUList:
     refuse_impossible(Path(path), allowed())
     with reading(Path(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return fits.open(path, memmap=False)
+        hdus = fits.open(path, memmap=False)
+        len(hdus)  # all headers are read here, where what astropy warns of them is not heard
+        return hdus
 
 
 def science_hdu(hdus: fits.HDUList, ext: str | int | None, path: str) -> int:

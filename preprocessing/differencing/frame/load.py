@@ -332,5 +332,11 @@ def _stamp(psf: Array) -> torch.Tensor:
         raise UserError(
             "a PSF stamp (k, k) of positive sum", f"shape {psf.shape}, sum {psf.sum():g}", "give another PSF"
         )
+    border = np.concatenate([psf[0], psf[-1], psf[:, 0], psf[:, -1]])
+    if psf.max() < 2 * np.median(border) or -psf[psf < 0].sum() > psf.sum():
+        got = (
+            f"a stamp with a peak of {psf.max():.3g}, a border of {np.median(border):.3g} and a sum of {psf.sum():.3g}"
+        )
+        raise UserError("a PSF stamp that falls off from its peak", got, "give another PSF, without its background")
     psf = psf[: psf.shape[0] - (psf.shape[0] + 1) % 2, : psf.shape[1] - (psf.shape[1] + 1) % 2]
     return torch.from_numpy((psf / psf.sum()).astype(np.float32))

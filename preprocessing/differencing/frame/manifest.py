@@ -66,18 +66,23 @@ def read_manifest(path: Path) -> list[Pair]:
         read = read_table(path, {"science": "text", "reference": "text"})
     except UserError as error:
         raise UserError("a manifest with the columns science and reference", error.got, error.fix) from error
-    if read.dropped or read.rows.empty:
-        row, reason = read.dropped[0] if read.dropped else (1, "there is none")
-        got = f"{path}, row {row}: {reason}"
-        raise UserError("a manifest with science and reference in every row", got, "add them")
+    if read.rows.empty and not read.dropped:
+        raise UserError("a manifest with a row for each pair", f"{path} without a row", "add them")
     table = read.rows.astype({"science": object, "reference": object})
     pairs = [_pair(row, path.parent) for row in table.to_dict("records")]
-    same = [number for number, pair in enumerate(pairs, 1) if one_image(pair.science, pair.reference)]
-    if same:
-        image = pairs[same[0] - 1].science["path"]
-        more = f" ({len(same)} such rows)" if len(same) > 1 else ""
-        got = f"{path}, row {same[0]}: {image} as both{more}"
-        raise UserError("a manifest with two images, science and reference, in every row", got, "correct that row")
+    gone = {row for row, _ in read.dropped}
+    rows = [row for row in range(1, len(pairs) + len(gone) + 1) if row not in gone]
+    same = [
+        (row, f"{pair.science['path']} as both")
+        for row, pair in zip(rows, pairs, strict=True)
+        if one_image(pair.science, pair.reference)
+    ]
+    wrong = sorted([*read.dropped, *same])
+    if wrong:
+        listed = "; ".join(f"row {row}: {reason}" for row, reason in wrong[:5])
+        more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        need = "a manifest with two images, science and reference, in every row"
+        raise UserError(need, f"{path}, {listed}{more}", "correct these rows, or take them out")
     return pairs
 
 

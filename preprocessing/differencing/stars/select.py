@@ -111,7 +111,7 @@ class SelectStars:
             near, partner = partners(sources, other)
             good &= near
             star_there = self._compact(other, self._plain(other.table) & partners(other, sources)[0])[0]
-            good, distinct = self._agreed(sources, good, near & star_there[partner])
+            good, distinct = self._agreed(sources, good, near & np.append(star_there, False)[partner])
         else:
             compact, distinct = self._compact(sources, good)
             good &= compact

@@ -1,4 +1,4 @@
-"""Headers that put the reference elsewhere, or nowhere: its sources put it in its place, and it is said."""
+"""Headers that put the reference elsewhere, or nowhere, are corrected and said; pixels that compare nothing are refused."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from astropy.io import fits
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction
-from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 from astrid_ml.preprocessing.differencing.grid.align import Align
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
+from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 from astrid_ml.preprocessing.differencing.stars.select import find_sources
 from astrid_ml.preprocessing.simulated_sky.pair import SkyPair
 
@@ -95,3 +97,24 @@ def test_a_psf_that_came_with_a_turned_frame_is_turned_with_it(sky: SkyPair) -> 
 def test_a_way_of_aligning_that_needs_a_wcs_says_so(sky: SkyPair) -> None:
     with pytest.raises(UserError, match=r"celestial WCS; got one without.*align=lanczos"):
         replace(Subtraction(), align=Align(method="interp"))(sky.science, sky.reference.with_(wcs=None))
+
+
+def test_a_frame_without_a_source_is_subtracted_and_says_so(sky: SkyPair) -> None:
+    done = Subtraction()(sky.science.with_(data=-sky.science.data), sky.reference)
+    assert any(said.startswith("0 usable stars in science") for said in done.quality.warnings)
+
+
+def test_where_bad_pixels_cover_all_nothing_is_called_a_success(sky: SkyPair) -> None:
+    rows, columns = torch.meshgrid(*(torch.arange(n) for n in sky.science.shape), indexing="ij")
+    with pytest.raises(UserError, match="bad pixels and their surroundings cover all"):
+        Subtraction()(sky.science.with_(mask=(rows + columns) % 2 == 0), sky.reference)
+
+
+@pytest.mark.parametrize("kind", ["constant", "noise", "on a background"])
+def test_a_psf_file_that_is_no_psf_is_refused(pair_folder: Path, tmp_path: Path, kind: str) -> None:
+    stamp = gaussian_stamp(1.5, 25).numpy()
+    noise = np.random.default_rng(2).normal(0.2, 1, stamp.shape)
+    wrong = {"constant": np.ones_like(stamp), "noise": noise, "on a background": stamp + stamp.max() * 2}[kind]
+    fits.writeto(tmp_path / "psf.fits", wrong.astype(np.float32))
+    with pytest.raises(UserError, match="falls off from its peak"):
+        LoadFits()(Frame(str(pair_folder / "science.fits"), psf=str(tmp_path / "psf.fits")))

@@ -51,5 +51,11 @@ def test_the_row_of_a_manifest_is_named(image: Path, tmp_path: Path) -> None:
         find_pairs([tmp_path])
     with pytest.raises(UserError, match="one file twice"):
         find_pairs([image, tmp_path / "." / "a.fits"])
+    (tmp_path / "manifest.csv").write_text("science,reference\na.fits,a.fits\n,b.fits\na.fits,b.fits\na.fits,a.fits\n")
+    with pytest.raises(UserError, match=r"row 1: .*as both; row 2: .*science.*; row 4: .*as both"):
+        find_pairs([tmp_path])
+    (tmp_path / "manifest.csv").write_text("science,reference\n" + "a.fits,a.fits\n" * 9)
+    with pytest.raises(UserError, match=r"row 5: .*; and 4 more"):
+        find_pairs([tmp_path])
     (tmp_path / "manifest.csv").write_text("science,reference\na.fits,b.fits\na.fits[1],a.fits[2]\n")
     assert len(find_pairs([tmp_path])) == 2
