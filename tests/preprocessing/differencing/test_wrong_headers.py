@@ -1,4 +1,4 @@
-"""Headers that put the reference elsewhere, or nowhere, are corrected and said; pixels that compare nothing are refused."""
+"""Headers that put the reference elsewhere, or nowhere, are corrected and said; what compares nothing is refused."""
 
 from __future__ import annotations
 
