@@ -236,7 +236,8 @@ def refuse_others(folder: Path, verb: Verb, settings: Mapping[str, Any], product
         if there:
             got = f"{folder} with {', '.join(there[:3])} of which nobody knows the settings"
             raise UserError("an output folder of its own", got, fix)
-        if foreign := of_others(folder):
+        # The record of an equal command may come to stand while this one looks; the look under the lock decides.
+        if foreign := [name for name in of_others(folder) if name != RECORD]:
             got = f"{folder}, which holds other files: {held(folder, foreign)}"
             raise UserError("an output folder of its own, new or empty", got, "choose another output_dir")
         return

@@ -13,8 +13,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from astrid_ml.build import conf_folder
+from astrid_ml.cli import outputs
 from astrid_ml.cli.main import run
-from astrid_ml.cli.outputs import RECORD, folders_of_jobs, owned_output, whole_places
+from astrid_ml.cli.outputs import RECORD, folders_of_jobs, owned_output, refuse_others, whole_places
 from astrid_ml.cli.verbs.catalogue import all_verbs
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.lock import LockLostError
@@ -115,6 +116,17 @@ def test_a_damaged_record_and_a_stopped_command_are_told_apart(tmp_path: Path) -
     (out / RECORD).write_text("{")
     with pytest.raises(UserError, match="nobody knows"):
         block(out, n=1)
+
+
+def test_an_equal_command_that_begins_in_between_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    monkeypatch.setattr(outputs, "_read", lambda path: None)  # the look just before the other's record came to stand
+    (out / RECORD).write_text("{}")
+    refuse_others(out, VERBS["convert"], {}, {"objects.parquet"})
+    (out / "objects.parquet").write_text("")
+    with pytest.raises(UserError, match="nobody knows"):
+        refuse_others(out, VERBS["convert"], {}, {"objects.parquet"})
 
 
 def test_parts_of_one_whole_share_a_folder(tmp_path: Path) -> None:
