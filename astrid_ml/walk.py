@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -10,16 +11,18 @@ from functools import cache
 from pathlib import Path
 
 from astrid_ml.errors import UserError
-from astrid_ml.found import NOTES
+from astrid_ml.found import NOT_DATA, NOTES
 from astrid_ml.printable import printable
 
+_RESULTS = ("audit", "baseline", "compare", "depth", "evaluate", "predict", "recover", "score-ramps")
 _SURROGATES = re.compile("[\ud800-\udfff]")  # how Python holds bytes of a name that are no UTF-8
 
 
 def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], bool] | None = None) -> list[Path]:
     """Files that a user named, and those at any depth of folders that a user named, each once, in order.
 
-    Links to folders are followed; a folder that is reached twice, also by a circle of links, is walked once.
+    Links to folders are followed; a folder that is reached twice, also by a circle of links, is walked once. Results that
+    an earlier command left below the folder are not walked.
 
     Args:
         places: files and folders; named files are kept whatever ``accept`` says.
@@ -77,6 +80,10 @@ def _below(folder: Path) -> list[Path]:
             below.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
+        if here != os.fspath(folder) and (verb := _made_by(Path(here))) in _RESULTS:
+            _note(f"results of astrid {verb} below {folder} are no input", [here])
+            below.clear()
+            continue
         below.sort()
         try:
             paths = [Path(here, name) for name in names if name not in NOTES]
@@ -97,6 +104,15 @@ def _below(folder: Path) -> list[Path]:
             [str(path) for path in sorted(broken)],
         )
     return sorted(files)
+
+
+def _made_by(folder: Path) -> str | None:
+    """The command that made a folder; None where none of ours did."""
+    try:
+        said = json.loads((folder / NOT_DATA).read_text(encoding="utf-8"))
+        return str(said["verb"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def _note(what: str, paths: Sequence[str]) -> None:

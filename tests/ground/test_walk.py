@@ -30,3 +30,15 @@ def test_what_commands_of_ours_note_beside_data_is_no_data(tmp_path: Path) -> No
     for name in ("made_by.json", "simulated.json", "packets.json"):
         (tmp_path / name).write_text("{}")
     assert [path.name for path in walk(tmp_path)] == ["packets.json"]
+
+
+def test_results_that_an_earlier_command_left_below_are_no_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place, verb in (("out", "predict"), ("stamps", "simulate"), ("odd", "[]")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "a.parquet").touch()
+        (tmp_path / place / "made_by.json").write_text(f'{{"verb": "{verb}"}}' if verb != "[]" else verb)
+    assert [str(path.relative_to(tmp_path)) for path in walk(tmp_path)] == ["odd/a.parquet", "stamps/a.parquet"]
+    assert "results of astrid predict" in capsys.readouterr().err
+    assert [path.name for path in walk(tmp_path / "out")] == ["a.parquet"]
