@@ -21,8 +21,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")  # how Python holds bytes of a name 
 def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], bool] | None = None) -> list[Path]:
     """Files that a user named, and those at any depth of folders that a user named, each once, in order.
 
-    Links to folders are followed; a folder that is reached twice, also by a circle of links, is walked once. Results below
-    the folder, which an earlier command left there, are not walked.
+    Links to folders are followed; a folder that is reached twice, also by a circle of links, is walked once. What an
+    earlier command left below the folder as its results is not walked.
 
     Args:
         places: files and folders; named files are kept whatever ``accept`` says.
