@@ -101,7 +101,7 @@ def refuse(misfits: Iterable[Misfit], declared: Callable[[str], list[Key]]) -> N
         raise UserError(
             "; ".join(f"{misfit.key}: {misfit.accepts}" for misfit in unique[:3]),
             "; ".join(f"{misfit.key}{got(misfit)}" for misfit in unique[:3]),
-            "; ".join(fix(misfit, _declared(misfit.key, declared)) for misfit in unique[:3]),
+            "; ".join(dict.fromkeys(fix(misfit, _declared(misfit.key, declared)) for misfit in unique[:3])),
         )
 
 
@@ -244,11 +244,17 @@ def _names_apart(
     for name in () if open_ended else [name for name in node if name not in hints and not str(name).startswith("_")]:
         close = nearest(str(name), hints)
         accepts = f"no key of {kind.__name__}{', ' + close if close else ''}"
-        yield Misfit(_joined(where, name), accepts, node[name], inspect.Parameter.empty)
+        yield Misfit(_joined(where, name), accepts, node[name], inspect.Parameter.empty, _alone(node, where))
     if not node.get("_partial_"):
         for name in required(kind):
             if name not in node and where:
                 yield Misfit(_joined(where, name), f"a value, which {kind.__name__} needs", LEFT_OUT, None)
+
+
+def _alone(node: Mapping[str, Any], where: str) -> str:
+    """How a class of the user's own is named without the keys of the class that the option has; empty for others."""
+    target = str(node.get(TARGET, ""))
+    return "" if not target or target in registry() else f"'~{where}' +{where}.{TARGET}={target}"
 
 
 def _home(raw: Any, address: str) -> str:

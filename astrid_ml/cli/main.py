@@ -150,7 +150,7 @@ def _dispatch(arguments: list[str], aloud: bool) -> int:
 
     conf = configuration_of(arguments)
     _say_broken_plugins()
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if not arguments or arguments[0] in ("-h", "--help") or list(arguments) == ["help"]:
         print(printable(overview(conf)))
         return DONE
     if arguments[0] == "--version":
@@ -159,6 +159,8 @@ def _dispatch(arguments: list[str], aloud: bool) -> int:
         print(__version__)
         return DONE
     verbs = all_verbs(conf)
+    if arguments[0] == "help":
+        arguments = [*arguments[1:], "--help"]
     name, rest = arguments[0], arguments[1:]
     if name.startswith("-") and (typed := [word for word in rest if word in verbs]):
         words = [typed[0], *(word for word in arguments if word != typed[0])]

@@ -204,7 +204,7 @@ class CrossmatchCommand:
             "shared": int((best > 1).sum()),
             "radius": self._radius(catalogue.name),
             "columns_read": list(known.used),
-            "assumed": list(known.assumed),
+            "assumed": [*known.assumed, *self._errorless(catalogue, places)],
             "proper_motions": "applied" if applied else "none" if known.motion is None else "no epoch of both",
         }
         if applied and known.epoch is not None:
@@ -212,6 +212,12 @@ class CrossmatchCommand:
         if self.sigma is not None and known.error is not None:
             out["without_error"] = int((~np.isfinite(known.error).all(axis=1)).sum())
         return out
+
+    def _errorless(self, catalogue: SkyCatalogue, places: SkyPlaces) -> list[str]:
+        """Whose positions count as exact, where sigma asks for errors and one side has none."""
+        sides = (("the rows", places), (catalogue.name, catalogue.places))
+        exact = [name for name, side in sides if side.error is None]
+        return [f"positions of {name} without errors: taken as exact" for name in exact if self.sigma is not None]
 
     def _decided(self, found: Mapping[str, tuple[SkyCatalogue, SkyPairs]]) -> dict[str, Any]:
         """What decides the columns of a dataset: settings, and the catalogues by their content."""

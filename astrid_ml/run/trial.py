@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,6 +18,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.models.tasks.task import Batch, Task
 
 # What code raises that was given something else than it was written for.
+_CHANNELS = re.compile(r"to have (\d+) channels, but got (\d+) channels")  # torch's convolutions
 MISTAKES = (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError, StopIteration)
 
 
@@ -99,12 +101,16 @@ def _told(task: Any, datamodule: object, batch: Batch, seen: list[Any]) -> Itera
         _check_output(task, batch, seen)
         words = (str(error).splitlines() or [type(error).__name__])[0]
         asked = f"no {words} in the batch" if isinstance(error, KeyError) else words
+        fix = "leave model=, channels= and datamodule= to the experiment, or set the network's inputs to match"
+        if channels := _CHANNELS.search(words):
+            asked = f"its first layer takes {channels[1]} channels, and the batch has {channels[2]}"
+            fix = f"set its in_channels={channels[2]} (--cfg job shows where), or leave model= to the experiment"
         answer = f", which gave {described(seen[-1])}" if seen else ""
         who = f"{type(task.network).__name__} and {type(datamodule).__name__}"
         raise UserError(
             "a network that takes the batches of the datamodule",
             f"{who}: {asked} (given {shapes_of(batch)}{answer})",
-            "leave model=, channels= and datamodule= to the experiment, or set the network's inputs to match",
+            fix,
         ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,13 @@ def test_the_fix_prefers_the_declared_value_to_the_default_of_the_class() -> Non
     assert fix(misfit, [Key("a.b", 5.0)]) == "for instance a.b=5.0"
     assert fix(misfit, [Key("a.b", "???"), Key("a.b", "${c}")]) == "for instance a.b=3.0"
     assert shown(None) == "null" and shown(True) == "true" and len(shown("x" * 100)) == 60
+
+
+def test_a_class_of_ones_own_is_named_without_the_keys_of_the_options_class() -> None:
+    misfit = Misfit("model.network.size", "no key of Net", 41, 3.0, "'~model.network' +model.network._target_=nets.Net")
+    assert fix(misfit, []).startswith("write '~model.network' +model.network._target_=nets.Net, without")
+    assert fix(replace(misfit, example=""), []) == "leave out model.network.size"
+    assert shown((1, "a")) == "[1,a]" and shown([9]) == "[9]"
 
 
 def test_every_plain_key_of_the_trainer_has_a_kind(repository: Path) -> None:

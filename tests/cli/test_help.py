@@ -8,6 +8,7 @@ import pytest
 
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.help import of_verb, overview
+from astrid_ml.cli.main import run
 from astrid_ml.cli.verbs.catalogue import BUILT_IN, Verb, all_verbs
 
 FILES = {
@@ -63,3 +64,12 @@ def test_the_keys_of_a_chosen_option_are_listed() -> None:
     assert "Keys of" not in of_verb(verbs["simulate"], conf, ["what=nothing", "simulate.n=3"])
     slot = of_verb(verbs["difference"], conf, ["preprocessing/differencing/subtract=kernel"])
     assert "  preprocessing.subtract.degrees:" in slot
+
+
+def test_help_verb_is_the_help_of_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["help", "prepare"]) == 0
+    asked = capsys.readouterr().out
+    assert run(["prepare", "--help"]) == 0
+    assert capsys.readouterr().out == asked and asked.startswith("astrid prepare key=value")
+    assert run(["help", "prepar"]) == 2
+    assert "did you mean prepare?" in capsys.readouterr().err

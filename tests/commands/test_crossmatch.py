@@ -88,6 +88,11 @@ def test_what_cannot_be_matched_is_refused(here: Path, settings: dict[str, Any],
     assert not (here / "out" / "matches.parquet").exists()
 
 
+def test_a_side_without_errors_counts_as_exact_and_is_named(here: Path) -> None:
+    _, report = run(here, sigma=3.0, error={"gaia": 0.1, "sdss": 0.1})
+    assert "positions of the rows without errors: taken as exact" in report["gaia"]["assumed"]
+
+
 def test_proper_motions_bring_stars_to_the_time_of_the_row(here: Path) -> None:
     star = {"ra": [19.9977], "dec": [-30.0], "pmra": [1000.0], "pmdec": [0.0]}  # 7.2 arcsec west in 2016
     pd.DataFrame(star).to_csv(here / "star.csv", index=False)

@@ -71,8 +71,7 @@ def got(misfit: Misfit) -> str:
 
 def shown(value: Any) -> str:
     """A value as it is typed, shortened."""
-    value = list(value) if isinstance(value, tuple) else value
-    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    text = f"[{','.join(map(as_typed, value))}]" if isinstance(value, list | tuple) else as_typed(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -96,7 +95,11 @@ def fix(misfit: Misfit, declared: Sequence[Key]) -> str:
     if NODE in misfit.accepts:
         return f"set one of its keys, {misfit.key}.KEY=VALUE"
     if "no key of" in misfit.accepts or NO_EFFECT in misfit.accepts:
-        return f"leave out {misfit.key}"
+        return (
+            f"write {misfit.example}, without the keys of the former class"
+            if misfit.example
+            else f"leave out {misfit.key}"
+        )
     if isinstance(value, str) and value and NAMED in misfit.accepts:
         return f"check the path of {misfit.key}"
     if value in ("", []) and (word := next((named for key in declared if (named := placeholder(key.comment))), "")):

@@ -90,6 +90,8 @@ def command(cfg: Any) -> int:
     reasons = sorted(report["dropped_by_reason"].items(), key=lambda item: -item[1])
     for reason, number in reasons[:MOST_REASONS]:
         print(printable(f"  dropped {number}: {reason}"))
+    if report["scored"] and not report["calibrated"]:
+        print("  probability is null in all rows: the checkpoint was not calibrated; decision is by the score")
     if report["domain"]["words"]:
         print(printable(f"  {report['domain']['words']}"))
     if len(reasons) > MOST_REASONS:

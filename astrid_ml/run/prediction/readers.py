@@ -108,7 +108,7 @@ def choose_reader(
             reasons.append(f"{domain}: {error.got}")
             continue
         if units and reads and kind_of_samples(pipeline) not in reads:
-            others.append(f"the reader {domain} would try it as {kind_of_samples(pipeline)}")
+            others.append(f"the reader {domain} takes such files for {kind_of_samples(pipeline)}")
         elif units:
             for key in given.unread(node):
                 fix = f"leave out {key}, or choose another reader"

@@ -96,7 +96,7 @@ class SimulateRoman:
             listed = part[["FIELD", "MJD", "JOB"]].to_csv(sep=" ", index=False)
             files.write_text(output_dir / f"{band}_fields.txt", listed)
         totals = {name: int(table[name].sum()) for name in ("detections", "injections", "transients")}
-        return {"jobs": self.n, "fields": self.fields, **totals, "seed": seed}
+        return {"jobs": self.n, "fields": min(self.n, self.fields), **totals, "seed": seed}
 
     def _check(self) -> None:
         unknown = [band for band in self.bands if band not in EXPOSURES]
