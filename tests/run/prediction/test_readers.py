@@ -64,7 +64,7 @@ def test_files_that_nobody_knows_are_refused_with_each_readers_reason(tmp_path: 
 def test_samples_of_another_kind_than_the_checkpoints_are_named(alerts: Path) -> None:
     node = preprocessing_of("lightcurves")
     for reader in ("auto", "alerts"):
-        with pytest.raises(UserError, match=r"files of lightcurves.*; got a folder.*alerts takes such files for stamps"):
+        with pytest.raises(UserError, match=r"files of lightcurves.*; got a folder.*takes such files for stamps"):
             choose_reader(reader, "lightcurves", node, [alerts], [], ("lightcurves",))
     node = {"datamodule": {"_target_": "astrid_ml.datamodules.ramps.RampDataModule"}}
     assert kinds_read(node) == ("ramps",) and kinds_read({}) == ()
