@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -100,6 +100,12 @@ class DuplicateSearch:
                     part.add(found)
         return [part.described() for part in made]
 
+    def within(self, source: SampleSource, described: Sequence[Described]) -> list[Duplicate]:
+        """Duplicates among all stamps that were described; ``first`` stands before ``second``."""
+        alone = replace(self, neighbours=self.neighbours + 1)  # each is its own nearest
+        found = (pair for part in described for pair in alone._match(source, part, part.rows, part.rows))
+        return list(found)
+
     def match(self, source: SampleSource, described: Sequence[Described], first: Ints, second: Ints) -> list[Duplicate]:
         """Duplicates between two sets of rows, among stamps that were described."""
         return [found for part in described for found in self._match(source, part, first, second)]
@@ -109,6 +115,8 @@ class DuplicateSearch:
         if not len(a) or not len(b) or part.rings.side < SMALLEST:
             return
         pairs = _all_pairs(a, b) if len(part.rows) < FEW else candidates(part, a, b, self.neighbours)
+        if first is second:  # among themselves: each pair once
+            pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
         for start in range(0, len(pairs), self.batch // 2):
             some = part.rows[pairs[start : start + self.batch // 2]]
             known = _aligned(source, np.unique(some), part.rings)

@@ -84,6 +84,7 @@ INSIDE = {
         "lightcurves",
         "alerts",
         "triplets",
+        "stamp_folders",
         "differencing",
         "simulated_sky",
         "ramps",
