@@ -146,7 +146,11 @@ def _guess(name: str) -> Any:
     """The type of a column of which the first unit knew nothing."""
     import pyarrow as pa
 
-    return pa.string() if name in ("mission", "survey", "filter", "source", "threshold_on", "set") else pa.float64()
+    return (
+        pa.string()
+        if name in ("mission", "survey", "filter", "source", "threshold_on", "set", "prediction_set")
+        else pa.float64()
+    )
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -19,13 +19,14 @@ from astrid_ml.table_files import TableWriter, read_parquet
 # They stand in every file of predictions, in this order; the rest of the index follows.
 FIRST = (
     *("id", "group_id", "mission", "score", "probability", "threshold", "threshold_on", "decision"),
-    *("in_domain", "outside_because", "set", "source"),
+    *("prediction_set", "in_domain", "outside_because", "set", "source"),
 )
-TEXTS = ("mission", "threshold_on", "outside_because", "set", "source")
+TEXTS = ("mission", "threshold_on", "prediction_set", "outside_because", "set", "source")
 METADATA = {"astrid.schema": str(SCHEMA)}
 MEANING = ParquetMeaning(TableMeaning("predictions"))
 # Why a column may be null, for the report.
 WHY_NULL = {
+    "prediction_set": "the checkpoint knows too few objects of these missions, or holds no sets",
     "in_domain": "the checkpoint holds no domain of validity",
     "set": "raw files belong to no set of a split",
 }

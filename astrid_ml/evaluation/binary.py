@@ -19,6 +19,7 @@ from astrid_ml.evaluation.prevalence import prevalence_table, too_rare
 from astrid_ml.evaluation.prior import ASSUMED, moved
 from astrid_ml.evaluation.remarks import remarks, verdict
 from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.evaluation.sets import add_sets
 from astrid_ml.metrics.binary import (
     UndefinedError,
     average_precision,
@@ -73,6 +74,7 @@ class BinaryEvaluation:
         self._ranking(result, known, scores, labels)
         self._decisions(result, known, labels)
         self._calibration(result, known, labels)
+        add_sets(result, known, self.bootstrap)
         for name in (COLUMN, TREES):
             if name in known:
                 self._beside(result, known, name, scores, labels)

@@ -23,6 +23,8 @@ from astrid_ml.evaluation.calibration import (
 from astrid_ml.evaluation.choice import fit_calibration
 from astrid_ml.evaluation.prior import ASSUMED, ChoosesAtPrevalence, Prior, joined_share, moved, moved_odds
 from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.evaluation.sets import COLUMN as SETS
+from astrid_ml.evaluation.sets import PredictionSets, with_sets
 from astrid_ml.metrics.binary import steps
 from astrid_ml.typed_values import share_of
 from astrid_ml.types import Floats, Range
@@ -59,6 +61,7 @@ class BinaryJudge:
         prevalence: share of real ones where probabilities and threshold are to hold, ``1/300`` or a number; None keeps
             that of the validation fold.
         baselines: what the scores are compared with; None for none.
+        sets: which classes a score does not rule out, with a measured coverage; None for none.
     """
 
     purpose: ClassVar[str] = "binary"
@@ -68,6 +71,7 @@ class BinaryJudge:
     evaluation: BinaryEvaluation
     prevalence: Annotated[float, Range()] | str | None = None
     baselines: Baselines | None = field(default_factory=Baselines)
+    sets: PredictionSets | None = field(default_factory=PredictionSets)
 
     def __post_init__(self) -> None:
         if self.prevalence is None:
@@ -89,7 +93,8 @@ class BinaryJudge:
         fitted = fit_calibration(self.calibration, known["score"], labels, known["group_id"])
         probability = calibrated(known["score"], fitted)
         on = known["score"].to_numpy(dtype=float) if probability is None else probability
-        return {**fitted, **self._chosen(on, labels, Prior.of(on, labels), probability is not None)}
+        sets = {} if self.sets is None else {"sets": self.sets.fit(known)}
+        return {**fitted, **self._chosen(on, labels, Prior.of(on, labels), probability is not None), **sets}
 
     def _chosen(self, on: Any, labels: Any, prior: Prior, sure: bool) -> dict[str, Any]:
         """Threshold, rule, and what is kept of validation for another prevalence."""
@@ -140,7 +145,8 @@ class BinaryJudge:
                 on = moved(on, float(self.prevalence), prior.share)
             prior = replace(prior, curve=Prior.of(on, labels).curve)
         plain = {"kind": JOINED, "parameters": {}, **self._chosen(on, labels, prior, sure)}
-        return {**plain, "members": list(members)}
+        sets = {} if self.sets is None else {"sets": self.sets.fit(known)}
+        return {**plain, "members": list(members), **sets}
 
     def apply(self, predictions: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
         """The threshold applies to ``probability`` where calibrated, else to ``score``; ``threshold_on`` says which."""
@@ -156,6 +162,7 @@ class BinaryJudge:
         out["threshold"] = float(fitted.get("threshold", 0.5))
         out["threshold_on"] = on
         out["decision"] = (out[on] >= out["threshold"]).astype(np.int8)
+        out[SETS] = with_sets(out, fitted.get("sets"))
         return out
 
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:

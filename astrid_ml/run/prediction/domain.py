@@ -13,6 +13,7 @@ import pandas as pd
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.contracts.scoring import Embeds
+from astrid_ml.evaluation.sets import COLUMN as SETS
 from astrid_ml.run.raw import is_simulated
 from astrid_ml.types import Floats, Ints
 from astrid_ml.validity.density import KEPT, distances_of, fit_density
@@ -148,12 +149,15 @@ def beside(table: pd.DataFrame, found: pd.DataFrame, at: Ints) -> pd.DataFrame:
     return table.assign(**{name: found[name].take(at).array for name in (IN_DOMAIN, OUTSIDE)})
 
 
+_PROMISES = ("probability", SETS)  # what holds for samples like those of training
+
+
 def without_outside(table: pd.DataFrame, allow_outside: bool) -> pd.DataFrame:
-    """Predictions whose probabilities are null outside the domain, unless they are wanted there too."""
+    """Predictions whose probabilities and sets are null outside the domain, unless they are wanted there too."""
     if allow_outside or IN_DOMAIN not in table:
         return table
     outside = table[IN_DOMAIN].eq(False).fillna(False).to_numpy(dtype=bool)
-    names = [str(name) for name in table if name == "probability" or str(name).startswith("p_")]
+    names = [str(name) for name in table if name in _PROMISES or str(name).startswith("p_")]
     out = table.copy()
     for name in names if outside.any() else []:
         out[name] = out[name].where(~outside)

@@ -1,0 +1,147 @@
+"""Prediction sets: which classes a score does not rule out, with a coverage that held-out samples confirm.
+
+Split conformal prediction by class and mission (Vovk, Gammerman and Shafer 2005, Algorithmic Learning in a Random
+World, 4.5): of the samples of a class that are like those of the validation fold, at least ``coverage`` have their class in
+the set, whatever their share. Samples of one object are no independent evidence, so each object counts once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.types import Count, Floats, Level, Mask
+
+COLUMN = "prediction_set"
+REAL, BOGUS, BOTH, NEITHER = "real", "bogus", "real or bogus", "neither"
+CLASSES = ((1, REAL), (0, BOGUS))
+ALL = ""  # the key of samples whose mission nobody tells
+
+
+@dataclass(frozen=True)
+class PredictionSets:
+    """How sets are made.
+
+    Args:
+        coverage: share of the samples of each class whose set holds it.
+        least: objects of a class and mission on validation from which sets are given; below, all are null.
+    """
+
+    coverage: Level = 0.9
+    least: Count = 30
+
+    def fit(self, known: pd.DataFrame) -> dict[str, Any]:
+        """Limits of the score for each mission: a real one lies at or above the first, a bogus at or below the second.
+
+        Args:
+            known: of the validation fold, with ``score``, ``label``, ``group_id`` and perhaps ``mission``.
+
+        Returns:
+            Plain containers, kept in the checkpoint: coverage, and mission -> limits (null: too few objects) and
+            objects of each class.
+        """
+        by_mission: dict[str, Any] = {}
+        missions = _missions(known)
+        for mission in sorted(missions.unique()):
+            here = known[missions == mission]
+            limits: dict[str, float | None] = {}
+            objects: dict[str, int] = {}
+            for value, name in CLASSES:
+                own = here[here["label"].astype(int) == value]
+                sign = -1.0 if value else 1.0  # a real one is strange where its score is low
+                limit, objects[name] = self._limit(sign * own["score"].to_numpy(dtype=float), own["group_id"])
+                limits[name] = None if limit is None else sign * limit
+            by_mission[mission] = {"limits": limits, "objects": objects}
+        return {"coverage": self.coverage, "missions": by_mission}
+
+    def _limit(self, strange: Floats, groups: pd.Series) -> tuple[float | None, int]:
+        """The strangeness that ``coverage`` of new objects do not exceed, and how many objects tell it."""
+        sizes = groups.groupby(groups).transform("size").to_numpy(dtype=float)
+        objects = int(groups.nunique())
+        wanted = self.coverage * (objects + 1)
+        if objects < self.least or wanted > objects:
+            return None, objects
+        order = np.argsort(strange, kind="stable")
+        reached = np.cumsum(1 / sizes[order])
+        place = int(np.searchsorted(reached, wanted - 1e-9 * objects))
+        return float(strange[order][min(place, len(order) - 1)]), objects
+
+
+def with_sets(predictions: pd.DataFrame, fitted: dict[str, Any] | None) -> pd.Series:
+    """The set of each sample in words; null where the checkpoint knows too little of its mission.
+
+    Args:
+        predictions: with ``score`` and perhaps ``mission``.
+        fitted: of :meth:`PredictionSets.fit`; None where the checkpoint has none.
+    """
+    out = pd.Series(pd.NA, index=predictions.index, dtype="string", name=COLUMN)
+    missions, score = _missions(predictions), predictions["score"].to_numpy(dtype=float)
+    for mission, told in ((fitted or {}).get("missions") or {}).items():
+        real, bogus = told["limits"][REAL], told["limits"][BOGUS]
+        here = (missions == mission).to_numpy() & np.isfinite(score)
+        if real is None or bogus is None or not here.any():
+            continue
+        may_be = (score[here] >= real, score[here] <= bogus)
+        out[here] = np.select([may_be[0] & may_be[1], may_be[0], may_be[1]], [BOTH, REAL, BOGUS], NEITHER)
+    return out
+
+
+def _missions(table: pd.DataFrame) -> pd.Series:
+    if "mission" not in table:
+        return pd.Series(ALL, index=table.index)
+    return table["mission"].astype("string").fillna(ALL)
+
+
+def add_sets(result: EvaluationResult, known: pd.DataFrame, bootstrap: Bootstrap) -> None:
+    """Measured coverage with its interval, and always beside it what the sets are: single, full, empty, none given.
+
+    Args:
+        result: gets metrics and a table.
+        known: labelled predictions.
+        bootstrap: of the intervals.
+    """
+    if COLUMN not in known or known[COLUMN].isna().all():
+        return
+    sets, truth = known[COLUMN], known["label"].astype(int)
+    given = sets.notna().to_numpy(dtype=bool)
+    result.metrics["set_given"] = float(given.mean())
+    rows = []
+    for value, name in CLASSES:
+        of_class = given & (truth == value).to_numpy()
+        held = sets.isin([name, BOTH]).to_numpy(dtype=bool)
+        coverage, interval = _coverage(held[of_class], known["group_id"][of_class], bootstrap)
+        metric = f"set_coverage_{name}"
+        result.metrics[metric] = coverage
+        if coverage is None:
+            result.why[metric] = f"no {name} sample with a set"
+        if interval is not None:
+            result.intervals[metric] = interval
+        low, high = interval or (None, None)
+        own = sets[of_class]
+        shares = {column: _share(own.isin(kinds)) for column, kinds in _KINDS.items()}
+        rows.append(
+            {"class": name, "samples": int(of_class.sum()), "coverage": coverage, "low": low, "high": high} | shares
+        )
+    for column, kinds in _KINDS.items():
+        result.metrics[f"set_{column}"] = _share(sets[given].isin(kinds))
+    result.tables["prediction sets"] = pd.DataFrame(rows)
+
+
+_KINDS = {"single": (REAL, BOGUS), "full": (BOTH,), "empty": (NEITHER,)}
+
+
+def _share(which: pd.Series) -> float | None:
+    return float(which.mean()) if len(which) else None
+
+
+def _coverage(held: Mask, groups: pd.Series, bootstrap: Bootstrap) -> tuple[float | None, tuple[float, float] | None]:
+    """Share of objects whose samples' sets hold their class, each object once, and its interval."""
+    if not len(held):
+        return None, None
+    by_object = pd.Series(held.astype(float)).groupby(groups.to_numpy()).mean().to_numpy()
+    return float(by_object.mean()), bootstrap.interval(bootstrap.means(by_object, np.arange(len(by_object))))
