@@ -12,12 +12,13 @@ from typing import IO, Any
 
 from astrid_ml.avro import MAGIC as AVRO
 from astrid_ml.executors.within import TooSlowError, within_time
+from astrid_ml.inflating import MOST_BYTES
 from astrid_ml.preprocessing.alerts import messages
 from astrid_ml.preprocessing.alerts.avro_packets import HISTORIES, PacketFileError, read_avro
 from astrid_ml.preprocessing.alerts.documents import documents
 from astrid_ml.preprocessing.alerts.forms import CUTOUT_KEYS, has_cutouts
 from astrid_ml.preprocessing.alerts.messages import Schemas
-from astrid_ml.preprocessing.alerts.packed import ENDINGS, MOST_BYTES, compressed, inflated, opened
+from astrid_ml.preprocessing.alerts.packed import ENDINGS, compressed, inflated, opened
 from astrid_ml.preprocessing.alerts.stamp_files import is_stamp_file
 from astrid_ml.walk import named_in_utf8, walk
 

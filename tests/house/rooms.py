@@ -24,6 +24,7 @@ HOUSE = (
     "stats",
     "reasons",
     "fits_headers",
+    "inflating",
     "avro",
     "tars",
     "found",
