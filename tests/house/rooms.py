@@ -34,6 +34,7 @@ HOUSE = (
     "guards",
     "files",
     "table_files",
+    "column_kinds",
     "described",
     "walk",
     "tables",

@@ -38,7 +38,8 @@ def to_arrow(table: CurveTable) -> pa.Table:
     for name in (*TEXTS, *NUMBERS):
         kind = pa.string() if name in TEXTS else pa.float64()
         given = name in table.objects
-        columns[name] = pa.array(table.objects[name], kind, from_pandas=True) if given else pa.nulls(len(table), kind)
+        columns[name] = pa.array(table.objects[name], from_pandas=True) if given else pa.nulls(len(table), kind)
+        columns[name] = columns[name].cast(kind)  # labels of a user's own file may be numbers
     for name, kind in LISTS.items():
         columns[name] = pa.ListArray.from_arrays(offsets, pa.array(getattr(table, name), type=kind))
     codes = pa.array(table.band.astype(np.int8) if len(table.bands) < 127 else table.band)
