@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import zlib
 from pathlib import Path
+from typing import Any
+
+from astrid_ml.printable import printable
 
 MOST_BYTES = 256 * 2**20  # that any file may inflate to: of one packet, one member of an archive, one text
 MOST_SWOLLEN = 100  # times a file's size, to which its content may inflate: packets and tables inflate to some times it
@@ -49,6 +52,22 @@ def refuse_swollen(what: str, declared: int, size: int) -> None:
     most = most_inflated(size)
     if declared > most:
         raise SwollenError(f"{what} of {declared} bytes in a file that may inflate to {most}: unpack it first")
+
+
+def refuse_swollen_dataset(part: Any) -> None:
+    """Refuse a dataset of HDF5 that declares more than its chunks may inflate to; nothing of it is read.
+
+    A virtual one holds nothing itself and passes.
+
+    Args:
+        part: a dataset of h5py.
+
+    Raises:
+        SwollenError: see :func:`refuse_swollen`.
+    """
+    if not part.is_virtual:
+        name = str(part.name).strip("/")
+        refuse_swollen(printable(name), int(part.size or 0) * part.dtype.itemsize, int(part.id.get_storage_size()))
 
 
 def read_inflated(path: Path) -> bytes:

@@ -136,6 +136,7 @@ REACHED = {
 
 # Modules that decode what astrid itself wrote into a folder of its own, and what speaks for them instead.
 OWN = {
+    "column_kinds": "tables that were read before: parts of ours, candidates",
     "cli": "run folders and sweeps of this project; tests/cli damages them",
     "commands.fsck": "looks for damage; tests/commands damages every kind of file that it knows",
     "commands.new": "its own templates",
