@@ -164,8 +164,13 @@ def read_loose(source: Path | bytes, schemas: Schemas = messages.NONE) -> Packet
         PacketFileError: the file is none of them, or is damaged; what stands before is given first.
     """
     try:
+        some = False
         with opened(source) as stream:
-            yield from _packets(stream, source, schemas)
+            for packet in _packets(stream, source, schemas):
+                yield packet
+                some = True
+        if not some:
+            raise PacketFileError("no packet in it")
     except PacketFileError:
         raise
     except (OSError, EOFError, ValueError) as error:  # of an inflating stream

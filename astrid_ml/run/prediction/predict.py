@@ -13,6 +13,7 @@ from astrid_ml import __version__
 from astrid_ml.checkpoint.predictions import MEANING, METADATA, WHY_NULL
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.column_kinds import cast_table, settled_types
+from astrid_ml.contracts.left_out import left_out_units
 from astrid_ml.contracts.pipeline import Drop, Unit
 from astrid_ml.described.formats import write_formats_of
 from astrid_ml.errors import UserError
@@ -80,6 +81,7 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     units = chunked(reader.pipeline, reader.units, reader.raw, folder, place.executor, place.progress)
+    units += left_out_units(reader.raw)
     settings = {
         "checkpoint": file_hash(scoring.checkpoint),
         "config": lasting(dict(scoring.config)),

@@ -26,6 +26,7 @@ from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
 from astrid_ml.reasons import in_words
 from astrid_ml.temporaries import forget_orphans
 from astrid_ml.types import Count, InUnits, Micrometres, ZeroPoint
+from astrid_ml.walk import left_out
 
 FORM = 4  # of the parts: raised when the same files and settings give other bytes
 
@@ -82,7 +83,7 @@ class ConvertCommand:
         _clear(folder, [part for part, result in zip(parts, results, strict=True) if isinstance(result, dict)])
         names = [relative(source.path, places) for source in sources]
         report = summarise(sources, names, results)
-        unread = {relative(path, places): why for path, why in found_curves.unread.items()}
+        unread = {relative(path, places): why for path, why in found_curves.unread.items()} | left_out(places)
         report |= {"unread": len(unread), "unread_files": [{"source": s, "reason": r} for s, r in unread.items()]}
         report["in_several_sources"] = repeated(list(zip(names, parts, strict=True)))
         if not report["objects"]:

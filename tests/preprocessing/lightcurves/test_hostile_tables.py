@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -180,3 +181,12 @@ def test_damaged_archives_and_packets_are_failed_sources_of_their_own(tmp_path: 
     made = ConvertCommand(str(folder), str(tmp_path / "out")).run()
     failed = json.loads((tmp_path / "out" / "report.json").read_text())["failed_sources"]
     assert [Path(lost["source"]).name for lost in failed] == ["b.tar.gz", "c.avro"] and made["unread"] == 0
+
+
+def test_entries_that_are_no_files_are_unread_files(tmp_path: Path) -> None:
+    folder = sound(tmp_path / "raw")
+    os.mkfifo(folder / "pipe.dat")
+    (folder / "lost.csv").symlink_to("nowhere")
+    made = ConvertCommand(str(folder), str(tmp_path / "out")).run()
+    unread = json.loads((tmp_path / "out" / "report.json").read_text())["unread_files"]
+    assert {entry["source"] for entry in unread} == {"pipe.dat", "lost.csv"} and made["unread"] == 2
