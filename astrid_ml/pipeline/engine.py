@@ -300,6 +300,7 @@ def _run(
 def _refuse_failures(failed: Sequence[Drop], total: int, max_failed: float) -> None:
     if len(failed) > max_failed * total:
         shown = "; ".join(f"{drop.id}: {drop.reason}" for drop in failed[:3])
+        shown += f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
         raise UserError(
             f"at most {max_failed:.0%} of the units to fail",
             f"{len(failed)} of {total} failed ({shown})",

@@ -20,6 +20,7 @@ from astrid_ml.preprocessing.alerts.forms import CUTOUT_KEYS, has_cutouts
 from astrid_ml.preprocessing.alerts.messages import Schemas
 from astrid_ml.preprocessing.alerts.packed import ENDINGS, compressed, inflated, opened
 from astrid_ml.preprocessing.alerts.stamp_files import is_stamp_file
+from astrid_ml.readable import reading_parquet
 from astrid_ml.walk import named_in_utf8, walk
 
 Packets = Iterator[dict[str, Any] | PacketFileError]
@@ -134,13 +135,13 @@ def read_parquet(path: Path, groups: tuple[int, int]) -> Packets:
     """Packets of some row groups; histories are left on disk. A row whose text is none costs itself alone."""
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(path)
-    columns = [name for name in file.schema_arrow.names if not name.startswith(HISTORIES)]
-    for batch in file.iter_batches(batch_size=256, row_groups=list(range(*groups)), columns=columns):
-        try:
-            yield from batch.to_pylist()
-        except UnicodeDecodeError:
-            yield from (_row(batch.slice(number, 1)) for number in range(len(batch)))
+    with reading_parquet(path), pq.ParquetFile(path) as file:
+        columns = [name for name in file.schema_arrow.names if not name.startswith(HISTORIES)]
+        for batch in file.iter_batches(batch_size=256, row_groups=list(range(*groups)), columns=columns):
+            try:
+                yield from batch.to_pylist()
+            except UnicodeDecodeError:
+                yield from (_row(batch.slice(number, 1)) for number in range(len(batch)))
 
 
 def _row(batch: Any) -> dict[str, Any] | PacketFileError:

@@ -20,6 +20,7 @@ from astrid_ml.executors.within import allowed
 from astrid_ml.files import read_array, read_arrays
 from astrid_ml.inflating import refuse_swollen, refuse_swollen_dataset
 from astrid_ml.printable import encodable
+from astrid_ml.readable import in_words, of_parquet
 from astrid_ml.types import Array
 
 TABLES = (".parquet", ".pq", ".arrow")
@@ -55,7 +56,7 @@ def stacks_in(path: Path) -> list[Stack]:
     except (UserError, ValueError):
         raise
     except Exception as error:  # of five libraries, each with errors of its own
-        raise ValueError(f"{path.name} cannot be read ({str(error)[:80]})") from error
+        raise ValueError(f"{path.name} cannot be read: {_in_words(path, error)}") from error
 
 
 def read_stack(path: Path, name: str, first: int, past: int) -> Array:
@@ -77,7 +78,12 @@ def read_stack(path: Path, name: str, first: int, past: int) -> Array:
     except ValueError:
         raise
     except Exception as error:
-        raise ValueError(f"{path.name} cannot be read ({str(error)[:80]})") from error
+        raise ValueError(f"{path.name} cannot be read: {_in_words(path, error)}") from error
+
+
+def _in_words(path: Path, error: Exception) -> str:
+    said = of_parquet(error) if path.suffix.lower() in TABLES else in_words(error)
+    return "it ends too early" if "truncated file" in said else said[:120]
 
 
 def _kind(path: Path) -> str:

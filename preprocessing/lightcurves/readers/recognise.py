@@ -109,10 +109,9 @@ def damage_of(path: Path) -> str:
         return ""
     try:
         look(path)
-    except (pa.ArrowException, OSError) as error:
-        return "its parquet footer cannot be read" if path.suffix == ".parquet" else printable(in_words(error)[:200])
-    except (ValueError, EOFError, zlib.error, tarfile.TarError) as error:
-        return printable(in_words(error)[:200])
+    except (OSError, ValueError, EOFError, zlib.error, tarfile.TarError, pa.ArrowException) as error:
+        lost = path.suffix == ".parquet" and isinstance(error, pa.ArrowException | OSError)
+        return "its parquet footer cannot be read" if lost else printable(in_words(error)[:200])
     return ""
 
 

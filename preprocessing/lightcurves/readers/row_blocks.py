@@ -12,12 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from astrid_ml.errors import UserError
 from astrid_ml.inflating import SwollenError, inflates_beyond, is_gzip, refuse_swollen_gzip
-from astrid_ml.readable import in_words
+from astrid_ml.readable import in_words, reading_parquet
 from astrid_ml.table_files import read_parquet
 
 # What the reader of CSV says, and what it means.
@@ -34,7 +33,6 @@ _DAMAGE = (
     zlib.error,
     gzip.BadGzipFile,
     SwollenError,
-    pa.ArrowException,
 )
 MOST_COLUMNS = 5000
 LONGEST_LINE = 2**20  # bytes of the names of a CSV file's columns
@@ -158,6 +156,10 @@ def _told(path: Path) -> Iterator[None]:
     Raises:
         UserError: instead of what the library raised.
     """
+    if path.suffix == ".parquet":
+        with reading_parquet(path):
+            yield
+        return
     try:
         yield
     except _DAMAGE as error:

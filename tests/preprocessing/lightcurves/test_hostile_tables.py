@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -21,6 +22,7 @@ from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from astrid_ml.preprocessing.lightcurves.readers import magnitude_files, recognise, row_blocks
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
+from astrid_ml.readable import of_parquet, reading_parquet
 
 ROWS = pd.DataFrame(
     {"object_id": [3, 3, 8], "mjd": [1.0, 2.0, 1.0], "passband": [0, 1, 2], "flux": 5.0, "flux_err": 1.0, "detected": 1}
@@ -190,3 +192,30 @@ def test_entries_that_are_no_files_are_unread_files(tmp_path: Path) -> None:
     made = ConvertCommand(str(folder), str(tmp_path / "out")).run()
     unread = json.loads((tmp_path / "out" / "report.json").read_text())["unread_files"]
     assert {entry["source"] for entry in unread} == {"pipe.dat", "lost.csv"} and made["unread"] == 2
+
+
+def test_parquet_that_is_damaged_inside_is_told_in_three_parts_without_a_librarys_words(tmp_path: Path) -> None:
+    folder = sound(tmp_path / "raw")
+    random = np.random.default_rng(3)
+    ROWS.to_parquet(folder / "whole.parquet")
+    whole = (folder / "whole.parquet").read_bytes()
+    (folder / "whole.parquet").unlink()
+    for number in range(12):
+        content = bytearray(whole)
+        for place in random.integers(4, len(whole) - 8, 30):
+            content[place] = random.integers(256)
+        (folder / f"b{number:02d}.parquet").write_bytes(bytes(content))
+    ConvertCommand(str(folder), str(tmp_path / "out")).run()
+    failed = json.loads((tmp_path / "out" / "report.json").read_text())["failed_sources"]
+    reasons = [lost["reason"] for lost in failed]
+    assert len(reasons) >= 8 and all(reason.startswith("expected ") and "To fix it: " in reason for reason in reasons)
+    assert not [
+        r for r in reasons if any(word in r for word in ("thrift", "deserialize", "Deserializ", "char ", "dict"))
+    ]
+
+
+def test_a_page_that_is_damaged_is_a_damaged_table(tmp_path: Path) -> None:
+    assert of_parquet(OSError("Unexpected end of stream")) == "it ends too early"
+    words = r"a whole parquet table; got a\.parquet, in which a header inside it"
+    with pytest.raises(UserError, match=words), reading_parquet(tmp_path / "a.parquet"):
+        raise OSError("Couldn't deserialize thrift: don't know what type")

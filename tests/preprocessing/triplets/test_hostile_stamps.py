@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from astrid_ml import inflating
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_arrays
+from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.triplets import stacks
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
@@ -97,3 +99,24 @@ def test_rows_beyond_the_memory_are_refused_in_words(tmp_path: Path, monkeypatch
     with pytest.raises(ValueError, match=re.escape("3 rows of stamps take 0.0 GB in memory, and 0.0 GB are free")):
         stacks.read_stack(tmp_path / "a.h5", "stamps", 0, 3)
     assert len(stacks.read_stack(tmp_path / "a.h5", "stamps", 0, 0)) == 0
+
+
+def test_folders_whose_files_have_one_name_are_told_apart(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "stamps.npy", STAMPS)
+        pd.DataFrame({"id": ["x", "y", folder]}).to_csv(tmp_path / folder / "stamps.csv", index=False)
+    (tmp_path / "c").mkdir()
+    np.save(tmp_path / "c" / "stamps.npy", STAMPS)  # no table: rows are numbered
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "stamps.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    done = prepare_dataset(TripletsPipeline(), [tmp_path], tmp_path / "store", name="x", max_failed=0.5, progress=False)
+    about = json.loads((done.path / "dataset.json").read_text())
+    places = [(drop["id"], drop["source"]) for drop in about["drops"]]
+    assert places == [(name, "b/stamps.npy; the first: a/stamps.npy") for name in ("x", "y")]
+    index = pd.read_parquet(done.path / "index.parquet")
+    assert index["id"].tolist() == ["x", "y", "a", "b", "c/stamps-0", "c/stamps-1", "c/stamps-2"]
+    [failed] = about["failed"]
+    assert failed["id"] == "d/stamps.npy" and failed["reason"].startswith(
+        "missing a container that can be read: damaged"
+    )
