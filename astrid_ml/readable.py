@@ -84,7 +84,7 @@ def reading_parquet(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        got = f"{path.name}, in which {of_parquet(error)[:200]}"
+        got = f"{path.name}: {of_parquet(error)[:200]}"
         raise UserError("a whole parquet table", got, "fetch it again, or write it again") from error
 
 

@@ -46,7 +46,7 @@ def test_what_is_not_printed_is_counted(tmp_path: Path, capsys: pytest.CaptureFi
     np.save(raw / "a.npy", np.random.default_rng(1).normal(size=(3, 3, 31, 31)))
     for number in range(12):
         (raw / f"b{number:02d}.npy").write_bytes(b"\x93NUMPY\x01\x00")
-    given = ["preprocessing=triplets", f"paths.raw={raw}"]
+    given = ["preprocessing=triplets", "label=none", f"paths.raw={raw}"]
     assert command(compose("prepare", [*given, f"paths.data={tmp_path / 'store'}", "max_failed=1"])) == 1
     said = capsys.readouterr().out
     assert said.count("  failed b") == 10 and "and 2 more: " in said and "dataset.json, under failed" in said
