@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO, Any
 
+from astrid_ml.inflating import MOST_BYTES
+
 MAGIC, SYNC = b"Obj\x01", 16
 LONGEST = 16 * 2**20  # bytes of a header: schemas of surveys take some ten thousand
 # Bytes that one byte of a block can stand for at most, by codec; other codecs are not looked at.
 DENSEST = {"null": 1, "deflate": 1032, "snappy": 64}
-MOST_BYTES = 256 * 2**20  # of a block that is inflated here
 
 
 class DamagedAvroError(ValueError):

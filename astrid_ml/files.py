@@ -22,6 +22,8 @@ import numpy as np
 
 from astrid_ml.errors import UserError
 from astrid_ml.guards import ask_guards
+from astrid_ml.inflating import SwollenError, refuse_swollen
+from astrid_ml.printable import printable
 from astrid_ml.temporaries import temporary_for
 from astrid_ml.types import Array
 
@@ -204,13 +206,21 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, Array]:
     """Read arrays of a user's ``.npz`` file by their names.
 
     Raises:
-        UserError: the file cannot be read, is damaged, or lacks one.
+        UserError: the file cannot be read, is damaged, lacks one, or declares one that it cannot hold.
     """
     with _reading(path, ".npz"), path.open("rb") as stream, np.load(stream) as file:
         absent = [name for name in names if name not in file.files]
         if absent:
             raise UserError(f"the arrays {', '.join(names)}", f"{path} without {', '.join(absent)}", "make it again")
+        for name in names:
+            _refuse_swollen_member(file.zip, name)
         return {name: file[name] for name in names}
+
+
+def _refuse_swollen_member(archive: Any, name: str) -> None:
+    """Look at what a member declares: numpy reserves it before a byte is inflated."""
+    member = next(one for one in archive.infolist() if one.filename in (name, f"{name}.npy"))
+    refuse_swollen(printable(name), member.file_size, member.compress_size)
 
 
 @contextmanager
@@ -220,6 +230,8 @@ def _reading(path: Path, kind: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"a {kind} file that can be read", f"{path}: {error.strerror or error}", "check it") from error
+    except SwollenError as error:
+        raise UserError(f"a {kind} file that may be inflated", f"{path}: {error}", "write it uncompressed") from error
     except (*_DAMAGE, RuntimeError) as error:  # zipfile's for an unknown compression
         raise UserError(f"a whole {kind} file", f"damaged {kind}: {path}", "copy or make it again") from error
 

@@ -93,18 +93,18 @@ def input_fingerprint(paths: Iterable[Path], roots: Sequence[Path], hashed: bool
 def relative(path: Path, roots: Sequence[Path]) -> str:
     """The path below the first root that holds it, else its name: a moved raw folder keeps its fingerprints.
 
-    What a link in a folder points to has the link's own name: two links to two nights stay two names.
+    A link has its own name, not that of the file that it leads to.
     """
-    bases = [root if root.is_dir() else root.parent for root in roots]
-    lexical = [(_spelt(path), _spelt(base)) for base in bases]
-    resolved = [(path.resolve(), base.resolve()) for base in bases]
-    return next(
-        (str(file.relative_to(base)) for file, base in lexical + resolved if file.is_relative_to(base)), path.name
-    )
+    for root in roots:
+        base = root if root.is_dir() else root.parent
+        for own, above in ((_absolute(path), _absolute(base)), (path.resolve(), base.resolve())):
+            if own.is_relative_to(above):
+                return str(own.relative_to(above))
+    return path.name
 
 
-def _spelt(path: Path) -> Path:
-    """A path from the root on, without ``..``; links as they are written."""
+def _absolute(path: Path) -> Path:
+    """Where a path leads by its words alone, links not followed."""
     return Path(os.path.abspath(path))
 
 
@@ -119,13 +119,22 @@ def places_of(unit: str, paths: Sequence[Path]) -> dict[Path, str]:
         >>> places_of("night/a.avro+1", [Path("/raw/night/a.avro"), Path("/raw/night/b.avro")]).values()
         dict_values(['night/a.avro', 'night/b.avro'])
     """
-    first = _spelt(paths[0])
-    parts = first.parts[1:]
-    depth = next((n for n in range(len(parts), 0, -1) if unit.startswith("/".join(parts[-n:]))), 1)
-    root = first.parents[depth - 1]
-    whole = [_spelt(path) for path in paths]
-    names = [str(path.relative_to(root)) if path.is_relative_to(root) else path.name for path in whole]
-    return dict(zip(paths, names, strict=True))
+    own, depth = _absolute(paths[0]), _shared_depth(unit, _absolute(paths[0]))
+    if not depth:  # reached by a link above it
+        own = paths[0].resolve()
+        depth = _shared_depth(unit, own) or 1
+    root = own.parents[depth - 1]
+    out = {}
+    for path in paths:
+        below = [one for one in (_absolute(path), path.resolve()) if one.is_relative_to(root)]
+        out[path] = str(below[0].relative_to(root)) if below else path.name
+    return out
+
+
+def _shared_depth(unit: str, path: Path) -> int:
+    """How many of a path's last names the id of a unit begins with."""
+    parts = path.parts[1:]
+    return next((n for n in range(len(parts), 0, -1) if unit.startswith("/".join(parts[-n:]))), 0)
 
 
 def file_hash(path: Path) -> str:

@@ -22,6 +22,20 @@ _FEW = {
 }
 
 
+# What readers of parquet say of bytes that were damaged, and what it means.
+_OF_PARQUET = (
+    (re.compile("thrift|page header", re.IGNORECASE), "a header inside it is damaged"),
+    (re.compile("end of stream|EOF", re.IGNORECASE), "it ends too early"),
+    (re.compile("dictionary bounds|not in dictionary", re.IGNORECASE), "values that are not in its dictionary"),
+    (re.compile("snappy|zstd|lz4|decompress", re.IGNORECASE), "compressed data in it are damaged"),
+    (
+        re.compile("enclosed in double quotes|Expecting value|delimiter: line"),
+        "what is noted of its columns is damaged",
+    ),
+    (re.compile("magic bytes|footer", re.IGNORECASE), "its parquet footer cannot be read"),
+)
+
+
 def in_words(error: BaseException) -> str:
     """What an exception says, without the names that Python gives it.
 
@@ -41,6 +55,37 @@ def in_words(error: BaseException) -> str:
 def quiet() -> warnings.catch_warnings[None]:
     """A block in which libraries warn of nothing: their warnings on a user's file name lines of code, not the file."""
     return warnings.catch_warnings(action="ignore")
+
+
+def of_parquet(error: BaseException) -> str:
+    """What is wrong with a parquet file that could not be read.
+
+    >>> of_parquet(OSError("Couldn't deserialize thrift: Invalid data"))
+    'a header inside it is damaged'
+    """
+    said = in_words(error)
+    return next((words for mark, words in _OF_PARQUET if mark.search(said)), said)
+
+
+@contextmanager
+def reading_parquet(path: Path) -> Iterator[None]:
+    """A block that reads a parquet table of a user: what a library raises on a damaged one is told in words.
+
+    Args:
+        path: of the file, for the message.
+
+    Raises:
+        UserError: instead of what the library raised; memory that does not suffice is no damage.
+    """
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        got = f"{path.name}: {of_parquet(error)[:200]}"
+        raise UserError("a whole parquet table", got, "fetch it again, or write it again") from error
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 # Names of exceptions, which say nothing to whoever owns the file: libraries put them into their words too.
 _NAMED = re.compile(r"\b(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning):\s*")
@@ -30,6 +30,23 @@ def in_words(reasons: Iterable[str], most: int = 3) -> str:
     told = [f"{count} {reason}" for reason, count in counts.most_common(most)]
     others = len(counts) - len(told)
     return f"none of {counts.total()}: {', '.join(told)}" + (f", and {others} other reasons" if others > 0 else "")
+
+
+def told(lines: Sequence[str], most: int, where: str) -> Iterator[str]:
+    """The first lines of many, and a word of the others.
+
+    Args:
+        lines: one for each thing.
+        most: of them that are told.
+        where: all of them stand.
+
+    Example:
+        >>> list(told(["failed a", "failed b", "failed c"], 2, "report.json"))
+        ['failed a', 'failed b', 'and 1 more: report.json']
+    """
+    yield from lines[:most]
+    if len(lines) > most:
+        yield f"and {len(lines) - most} more: {where}"
 
 
 def plain(said: str) -> str:

@@ -20,6 +20,7 @@ from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found
+from astrid_ml.inflating import read_inflated, refuse_swollen_gzip
 from astrid_ml.readable import in_words
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ def _read(
         if head[:6] == b"SIMPLE":
             refuse_impossible(path)
             return *_astropy(path, "fits"), []
+        refuse_swollen_gzip(path)
         start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
         if start[:5] == b"<?xml" or start[:8].upper() == b"<VOTABLE":
             return *_astropy(path, "votable"), []
@@ -210,8 +212,7 @@ def _read(
             raise UserError(f"a table in {KINDS}", f"{path}, a JSON text", "give the table that lies beside it")
         if start.startswith(b"# %ECSV"):
             return *_astropy(path, "ascii.ecsv"), []
-        content = gzip.decompress(path.read_bytes()) if zipped else path.read_bytes()
-        return _csv(content.decode("utf-8-sig"), asked, required)
+        return _csv(read_inflated(path).decode("utf-8-sig"), asked, required)
     except UserError:
         raise
     except Exception as error:  # a dozen libraries, each with errors of its own; the reason is passed on

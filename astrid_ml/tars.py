@@ -6,10 +6,9 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.inflating import most_inflated
 from astrid_ml.printable import printable
 
-MOST_BYTES = 256 * 2**20  # of one member that is held in memory
-MOST_SWOLLEN = 100  # times an archive's size, to which its content may inflate: packets inflate to twice or thrice
 MOST_NAME = 2**20  # bytes of a member's further header
 BUFFER = 2**16  # tarfile copies what is left of it at each header
 _PLAIN = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE)
@@ -45,7 +44,7 @@ def refuse_too_large(member: tarfile.TarInfo, archive: Path, compressed: bool) -
         return
     if not compressed:
         raise tarfile.ReadError(f"it ends inside {printable(member.name)[:80]}")
-    most = max(MOST_BYTES, MOST_SWOLLEN * size)
+    most = most_inflated(size)
     if end > most:
         why = f"a member of {member.size} bytes in an archive that may inflate to {most}: what stands behind is lost"
         raise ArchiveTooLargeError(member.name, why)

@@ -15,6 +15,7 @@ from astrid_ml.found import NOT_DATA, NOTES
 from astrid_ml.printable import printable
 
 _RESULTS = ("audit", "baseline", "compare", "depth", "evaluate", "predict", "recover", "score-ramps")
+_LEFT_OUT: dict[str, dict[str, str]] = {}  # folder -> what the last walk through it left out, and why
 _SURROGATES = re.compile("[\ud800-\udfff]")  # how Python holds bytes of a name that are no UTF-8
 
 
@@ -56,6 +57,22 @@ def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], boo
     return list(found)
 
 
+def left_out(places: Sequence[Path]) -> dict[str, str]:
+    """What the last walk through folders left out, by its place below them, each with the reason.
+
+    Args:
+        places: as they were walked; of one that was not, nothing is known.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "a.fits").symlink_to("nowhere")
+        >>> walk(folder), left_out([folder])
+        ([], {'a.fits': 'a link to nothing, which is no file'})
+    """
+    return {name: why for place in places for name, why in _LEFT_OUT.get(str(place), {}).items()}
+
+
 def _refuse_broken_name(path: Path) -> None:
     """A name in another encoding cannot stand in a table or a record: neither an index nor JSON holds it."""
     if not named_in_utf8(path):
@@ -93,6 +110,9 @@ def _below(folder: Path) -> list[Path]:
             odd += [path for path in paths if not path.is_file()]
         except OSError as error:
             _unreadable(error)
+    said = {path: f"{what_it_is(path)}, which is no file" for path in odd}
+    said |= dict.fromkeys(broken, "a name that is no text in UTF-8")
+    _LEFT_OUT[str(folder)] = {printable(str(path.relative_to(folder))): said[path] for path in sorted(said)}
     if odd:
         _note(
             f"{len(odd)} entries of {folder} are no files and left out",

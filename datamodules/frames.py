@@ -106,7 +106,7 @@ class FrameDataModule(PreparedDataModule):
         images = self.channels.apply(self._raw(source, rows), index, frame_channels(source))
         if train and self.augment is not None:
             images = self.augment(images, generator)
-        batch = {"x": images, "y": labels(index)}
+        batch = {"x": images, "y": labels(index, train)}
         if self.beside.columns:
             batch["features"] = self.beside.apply(index, self.statistics, generator, train)
         return batch

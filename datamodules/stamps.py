@@ -80,7 +80,7 @@ class StampDataModule(PreparedDataModule):
         if train and self.augment is not None:
             images = self.augment(images, generator)
         index = rows_of(source, rows, ["label", *self.beside.columns])
-        batch = {"x": images, "y": labels(index)}
+        batch = {"x": images, "y": labels(index, train)}
         if self.beside.columns:
             batch["features"] = self.beside.apply(index, self.statistics, generator, train)
         return batch
@@ -156,8 +156,21 @@ def stamp_channels(source: SampleSource) -> list[str]:
     return list(source.channels or ("science", "reference", "difference"))
 
 
-def labels(index: pd.DataFrame) -> Tensor:
-    """Labels as float32; a missing label is NaN (at prediction nobody knows it)."""
+def labels(index: pd.DataFrame, train: bool = False) -> Tensor:
+    """Labels as float32; a missing label is NaN (at prediction nobody knows it).
+
+    Args:
+        index: of the samples.
+        train: refuse names of classes; else they are as good as none, for they decide no score.
+
+    Raises:
+        UserError: names of classes to train on.
+    """
     if "label" not in index:
         return torch.full((len(index),), float("nan"))
-    return torch.from_numpy(index["label"].astype("Float32").to_numpy(dtype=np.float32, na_value=np.nan).copy())
+    known = index["label"]
+    numbers = known if known.dtype.kind in "fiub" else pd.to_numeric(known, errors="coerce")
+    if train and (lost := known.notna() & numbers.isna()).any():
+        got = f"{known[lost].iloc[0]} among the labels"
+        raise UserError("labels 0 and 1, which this network learns", got, "give a table of labels: label=table")
+    return torch.from_numpy(numbers.astype("Float32").to_numpy(dtype=np.float32, na_value=np.nan).copy())

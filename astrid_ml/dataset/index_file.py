@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.column_kinds import schemas_to_join
 from astrid_ml.contracts.columns import Columns
 from astrid_ml.dataset.digests import damaged
 from astrid_ml.dataset.pages import open_pages, reading
@@ -44,6 +45,7 @@ class IndexFile:
 
     Args:
         paths: the file, or its parts in order.
+        types: of columns that are of different kinds in the parts, see :mod:`astrid_ml.column_kinds`.
 
     Raises:
         UserError: a file is missing or damaged.
@@ -58,13 +60,14 @@ class IndexFile:
         (3, True, np.float64(6.0), ['c', 'a'])
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], types: Mapping[str, Any] | None = None) -> None:
         import pyarrow as pa
 
         self.paths = list(paths)
         self._held: dict[str, pd.Series] = {}
         files = [open_pages(path) for path in self.paths]
-        schemas = [file.schema_arrow for file in files]
+        schemas = schemas_to_join(files, types or {})
+        self._known = [{field.name for field in one if not pa.types.is_null(field.type)} for one in schemas]
         self.schema = pa.unify_schemas([one.remove_metadata() for one in schemas], promote_options="permissive")
         self._groups = [
             (number, group, file.metadata.row_group(group).num_rows)
@@ -174,7 +177,7 @@ class IndexFile:
         path, schema = self.paths[number], self._schema(names)
         with reading(path):
             file = open_pages(path)
-            known = [name for name in schema.names if name in file.schema_arrow.names]
+            known = [name for name in schema.names if name in self._known[number]]
             table = file.read_row_group(group, columns=known, use_threads=False)
         columns = [
             table.column(field.name).cast(field.type) if field.name in known else pa.nulls(rows, field.type)

@@ -17,6 +17,7 @@ import pandas as pd
 
 from astrid_ml.contracts.by_part import FinalisesParts
 from astrid_ml.contracts.check import ContractError, called, check_part, described
+from astrid_ml.contracts.left_out import drop_left_out
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor, Work
@@ -104,6 +105,8 @@ def process(pipeline: DomainPipeline, unit: Unit, writer: UnitWriter, seed: int)
     Raises:
         ContractError: the pipeline returned what it should have given to the writer.
     """
+    if drop_left_out(unit, writer):
+        return
     run: Any = pipeline.process
     returned = run(unit, writer, seed)
     if returned is not None:

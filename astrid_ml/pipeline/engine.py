@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.contracts.check import ContractError
+from astrid_ml.contracts.left_out import left_out_units
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller, Unit
 from astrid_ml.dataset.digests import read_digests
 from astrid_ml.dataset.prepared import units_that_failed
@@ -152,6 +153,7 @@ def planned(
 ) -> Planned:
     """What :func:`prepare_dataset` will do with the same arguments; large files are looked through for their chunks."""
     units = chunked(pipeline, units_of_plan(pipeline, raw), raw, store, executor or Serial(), progress)
+    units += left_out_units(raw)
     jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
     mark = dataset_fingerprint(units, jobs, labeller, store, name)
     return Planned(units, jobs, mark, store / f"{name}-{mark[:12]}")
@@ -298,6 +300,7 @@ def _run(
 def _refuse_failures(failed: Sequence[Drop], total: int, max_failed: float) -> None:
     if len(failed) > max_failed * total:
         shown = "; ".join(f"{drop.id}: {drop.reason}" for drop in failed[:3])
+        shown += f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
         raise UserError(
             f"at most {max_failed:.0%} of the units to fail",
             f"{len(failed)} of {total} failed ({shown})",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.column_kinds import settled_types, with_types
 from astrid_ml.contracts.by_part import FinalisesParts, LabelsByColumn
 from astrid_ml.contracts.columns import Columns
 from astrid_ml.contracts.pipeline import Completes, DomainPipeline, Drop, Labeller
@@ -20,6 +21,8 @@ from astrid_ml.dataset.repeats import repeats, repeats_of
 from astrid_ml.pipeline.contract import finalised, finalised_part, labelled, refuse_repeats
 from astrid_ml.pipeline.units import RECORDS
 from astrid_ml.types import Mask
+
+NEEDED = ("label", "ra", "dec", "mjd", "row")  # columns of an index by which it is split, audited and learned
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,11 @@ class MadeIndex:
 
 
 def write_index(
-    pipeline: DomainPipeline, folders: Sequence[Path], labeller: Labeller | None, path: Path
+    pipeline: DomainPipeline,
+    folders: Sequence[Path],
+    labeller: Labeller | None,
+    path: Path,
+    names: Sequence[str] | None = None,
 ) -> MadeIndex | None:
     """Write the index: records of all units, finalised by the domain, with labels.
 
@@ -47,17 +54,22 @@ def write_index(
         folders: of the units, in their order.
         labeller: joins labels; None for none.
         path: of the index.
+        names: what messages call the units; None for the names of their folders.
 
     Returns:
         What was written; None, and nothing is, where no unit has a sample.
 
     Raises:
-        UserError: ids are not unique, or the labeller refuses.
+        UserError: ids are not unique, a column that decides something is of one kind in a unit and of another in the
+            next, or the labeller refuses.
     """
     files = {folder / RECORDS: rows_in(folder / RECORDS) for folder in folders}
+    called = names or [folder.name for folder in folders]
+    some = [(name, file) for name, (file, rows) in zip(called, files.items(), strict=True) if rows]
+    types = settled_types(some, needed_of(labeller))
     if sum(files.values()) > index_file.ROWS and works_by_part(pipeline, labeller):
-        return _Parts(pipeline, [file for file, rows in files.items() if rows], labeller).write(path)
-    tables = [read_pages(file) for file in files]
+        return _Parts(pipeline, [file for file, rows in files.items() if rows], labeller, types).write(path)
+    tables = [with_types(read_pages(file), types) for file in files]
     filled = [table for table in tables if len(table)]
     if not filled:
         return None
@@ -71,6 +83,13 @@ def write_index(
     return MadeIndex(index, dropped, account)
 
 
+def needed_of(labeller: Labeller | None) -> tuple[str, ...]:
+    """Columns that mean nothing where they are of several kinds: what labels come from; not one that is set anew."""
+    if labeller is None or not isinstance(labeller, LabelsByColumn):
+        return NEEDED
+    return (*(name for name in NEEDED if name != "label"), *labeller.columns)
+
+
 def works_by_part(pipeline: DomainPipeline, labeller: Labeller | None) -> bool:
     """Whether all that happens to an index needs no table of the whole."""
     known = isinstance(pipeline, FinalisesParts) and not isinstance(pipeline, Completes)
@@ -80,9 +99,11 @@ def works_by_part(pipeline: DomainPipeline, labeller: Labeller | None) -> bool:
 class _Parts:
     """Two passes over the records: one for ids and what labels need, one that writes."""
 
-    def __init__(self, pipeline: DomainPipeline, files: Sequence[Path], labeller: Labeller | None) -> None:
+    def __init__(
+        self, pipeline: DomainPipeline, files: Sequence[Path], labeller: Labeller | None, types: Mapping[str, Any]
+    ) -> None:
         self.pipeline, self.labeller = pipeline, labeller
-        self.parts = IndexFile(files)
+        self.parts = IndexFile(files, types)
         again = repeats(lambda: (block["id"] for block in self.parts.blocks(["id"])))
         self.repeated: Mask = np.zeros(len(self.parts), dtype=bool)
         self.repeated[again] = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.column_kinds import settled_types, with_types
 from astrid_ml.contracts.by_part import said_of
 from astrid_ml.contracts.columns import Columns
-from astrid_ml.contracts.pipeline import Completes, DomainPipeline, Drop, Labeller
+from astrid_ml.contracts.pipeline import Completes, DomainPipeline, Drop, Labeller, Unit
 from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.digests import seal
 from astrid_ml.dataset.index_file import count_different, different
@@ -60,7 +62,7 @@ def publish(
     with whole_folder(target, "dataset.json", before) as work:
         (work / "arrays").mkdir()
         folders = [job.target for job, _ in finished]
-        made = write_index(pipeline, folders, labeller, work / INDEX)
+        made = write_index(pipeline, folders, labeller, work / INDEX, [called(job.unit) for job, _ in finished])
         if made is None:
             drops = [drop["reason"] for _, summary in finished for drop in summary["drops"]]
             fix = "look at the raw files" if drops else "give more raw files, or simulate more of them"
@@ -83,6 +85,12 @@ def publish(
         sealed = seal(work, json.loads(json_text(meta)), known)
         write_json(work / "dataset.json", sealed, indent=1, sort_keys=True)
         write_croissant(work)
+
+
+def called(unit: Unit) -> str:
+    """What a message calls a unit: its file, with the table that lies beside it."""
+    name, beside = re.sub(r"#\d+$", "", unit.id), unit.inputs[1:]
+    return f"{name} with {beside[-1].name}" if len(beside) == 1 else name
 
 
 def _published_names(files: dict[str, Any]) -> dict[str, tuple[int, str]]:
@@ -156,4 +164,6 @@ def write_tables(folders: Sequence[Path], target: Path) -> None:
         for path in sorted((folder / TABLES).glob("*.parquet")):
             parts.setdefault(path.name, []).append(path)
     for name, paths in parts.items():
-        write_pages(pd.concat([read_pages(path) for path in paths], ignore_index=True), target / name)
+        tables = [read_pages(path) for path in paths]
+        types = settled_types((path.parent.parent.name, path) for path in paths)
+        write_pages(pd.concat([with_types(table, types) for table in tables], ignore_index=True), target / name)

@@ -14,12 +14,13 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from astrid_ml.inflating import MOST_BYTES
 from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError
 from astrid_ml.preprocessing.alerts.files import LOOSE, TARS, UNREAD, UNREADABLE, is_loose, read_loose
 from astrid_ml.preprocessing.alerts.messages import NONE, Schemas
 from astrid_ml.preprocessing.alerts.packed import is_compressed, opened
 from astrid_ml.preprocessing.alerts.places import run_of
-from astrid_ml.tars import BUFFER, MOST_BYTES, ArchiveTooLargeError, Member, refuse_too_large
+from astrid_ml.tars import BUFFER, ArchiveTooLargeError, Member, refuse_too_large
 
 # What packets may be packed in once more: it is not unpacked a second time, and never passed over in silence.
 PACKED = (*TARS, ".zip")

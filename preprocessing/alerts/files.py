@@ -12,13 +12,15 @@ from typing import IO, Any
 
 from astrid_ml.avro import MAGIC as AVRO
 from astrid_ml.executors.within import TooSlowError, within_time
+from astrid_ml.inflating import MOST_BYTES
 from astrid_ml.preprocessing.alerts import messages
 from astrid_ml.preprocessing.alerts.avro_packets import HISTORIES, PacketFileError, read_avro
 from astrid_ml.preprocessing.alerts.documents import documents
 from astrid_ml.preprocessing.alerts.forms import CUTOUT_KEYS, has_cutouts
 from astrid_ml.preprocessing.alerts.messages import Schemas
-from astrid_ml.preprocessing.alerts.packed import ENDINGS, MOST_BYTES, compressed, inflated, opened
+from astrid_ml.preprocessing.alerts.packed import ENDINGS, compressed, inflated, opened
 from astrid_ml.preprocessing.alerts.stamp_files import is_stamp_file
+from astrid_ml.readable import reading_parquet
 from astrid_ml.walk import named_in_utf8, walk
 
 Packets = Iterator[dict[str, Any] | PacketFileError]
@@ -133,13 +135,13 @@ def read_parquet(path: Path, groups: tuple[int, int]) -> Packets:
     """Packets of some row groups; histories are left on disk. A row whose text is none costs itself alone."""
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(path)
-    columns = [name for name in file.schema_arrow.names if not name.startswith(HISTORIES)]
-    for batch in file.iter_batches(batch_size=256, row_groups=list(range(*groups)), columns=columns):
-        try:
-            yield from batch.to_pylist()
-        except UnicodeDecodeError:
-            yield from (_row(batch.slice(number, 1)) for number in range(len(batch)))
+    with reading_parquet(path), pq.ParquetFile(path) as file:
+        columns = [name for name in file.schema_arrow.names if not name.startswith(HISTORIES)]
+        for batch in file.iter_batches(batch_size=256, row_groups=list(range(*groups)), columns=columns):
+            try:
+                yield from batch.to_pylist()
+            except UnicodeDecodeError:
+                yield from (_row(batch.slice(number, 1)) for number in range(len(batch)))
 
 
 def _row(batch: Any) -> dict[str, Any] | PacketFileError:
@@ -163,8 +165,13 @@ def read_loose(source: Path | bytes, schemas: Schemas = messages.NONE) -> Packet
         PacketFileError: the file is none of them, or is damaged; what stands before is given first.
     """
     try:
+        some = False
         with opened(source) as stream:
-            yield from _packets(stream, source, schemas)
+            for packet in _packets(stream, source, schemas):
+                yield packet
+                some = True
+        if not some:
+            raise PacketFileError("no packet in it")
     except PacketFileError:
         raise
     except (OSError, EOFError, ValueError) as error:  # of an inflating stream

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from astrid_ml.inflating import MOST_BYTES
 from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError
 
-MOST_BYTES = 256 * 2**20  # that are inflated into memory
 ENDINGS = (".gz", ".bz2", ".xz", ".zst")
 _GZIP, _BZIP2, _XZ, _ZSTANDARD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 LONGEST_MARK = 6

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -81,15 +82,17 @@ class LightcurvesPipeline:
         account = Account()
         for table in source.read(account, self.wavelengths, self.zero_point):
             self.selection.agree(account.bits, source.path.name)
-            self._write(table, writer, unit.id)
+            self._write(table, writer, partial(source.place_of, name=unit.id))
         for drop in account.dropped:
-            writer.drop(drop["object_id"], drop["reason"], unit.id)
+            writer.drop(drop["object_id"], drop["reason"], source.place_of(drop.get("file"), unit.id))
+        for lost in account.failed:
+            writer.drop(lost["file"], lost["reason"], source.place_of(lost["file"], unit.id))
         for repaired in account.repaired:
             writer.count(f"repaired: {repaired['reason']}")
         for name, number in account.counts.items():
             writer.count(name, number)
 
-    def _write(self, table: CurveTable, writer: UnitWriter, source: str) -> None:
+    def _write(self, table: CurveTable, writer: UnitWriter, place_of: Callable[[str | None], str]) -> None:
         known = np.isfinite(table.wavelengths)[table.band]
         table = table.keep_epochs(known)
         table, start, detected = given(self, "selection", self.selection.apply(table), "apply")
@@ -100,8 +103,9 @@ class LightcurvesPipeline:
             table.lengths == 0, "no epoch in a band of known wavelength", NO_TRIGGER[self.selection.rule]
         )
         usable = (table.lengths > 0) & np.isfinite(start)
+        files = table.objects["file"].to_list() if "file" in table.objects else [None] * len(table)
         for number in np.flatnonzero(~usable):
-            writer.drop(str(names[number]), str(reasons[number]), source)
+            writer.drop(str(names[number]), str(reasons[number]), place_of(files[number]))
         rows = np.flatnonzero(usable)
         if not len(rows):
             return

@@ -137,7 +137,9 @@ class TripletsPipeline:
             except UserError as error:
                 wrong.append((own.container, error))
             except ValueError as error:
-                units.append(Unit(relative(own.container, raw), (), missing=(str(error),)))
+                units.append(
+                    Unit(relative(own.container, raw), (), missing=(f"a container that can be read: {error}",))
+                )
         if not containers:
             for named in fits_sets(tables, said):
                 units += self._fits_of(named, raw)
@@ -178,15 +180,16 @@ class TripletsPipeline:
             _copy_simulated(unit, writer)
             return
         run = (int(unit.parameters["first"]), int(unit.parameters["past"]))
+        place = unit.id.rpartition("#")[0]
         if kind == "fits":
             [named] = fits_sets([unit.inputs[0]], self.said)
-            write_fits(named, self.said, run, writer, self.surveys)
+            write_fits(named, self.said, run, writer, self.surveys, place)
             return
         table = unit.inputs[-1] if unit.parameters["table"] else None
         first = unit.inputs[0]
         container = next((parent for parent in first.parents if parent.suffix == ".zarr"), first)
         try:
-            write_rows(StampSet(container, table), self.said, run, writer, self.surveys)
+            write_rows(StampSet(container, table), self.said, run, writer, self.surveys, place)
         except UserError as error:
             raise ValueError(f"{error.expected}; got {error.got}") from error
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.within import allowed
 from astrid_ml.files import read_array, read_arrays
+from astrid_ml.inflating import refuse_swollen, refuse_swollen_dataset
 from astrid_ml.printable import encodable
+from astrid_ml.readable import in_words, of_parquet
 from astrid_ml.types import Array
 
 TABLES = (".parquet", ".pq", ".arrow")
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
+_BYTES = {"FLOAT": 4, "INT32": 4}  # of a number in a parquet file
 CONTAINERS = (".npy", ".npz", *HDF5, ".zarr", *TABLES)
 
 
@@ -52,7 +56,7 @@ def stacks_in(path: Path) -> list[Stack]:
     except (UserError, ValueError):
         raise
     except Exception as error:  # of five libraries, each with errors of its own
-        raise ValueError(f"{path.name} cannot be read ({str(error)[:80]})") from error
+        raise ValueError(f"{path.name} cannot be read: {_in_words(path, error)}") from error
 
 
 def read_stack(path: Path, name: str, first: int, past: int) -> Array:
@@ -74,7 +78,12 @@ def read_stack(path: Path, name: str, first: int, past: int) -> Array:
     except ValueError:
         raise
     except Exception as error:
-        raise ValueError(f"{path.name} cannot be read ({str(error)[:80]})") from error
+        raise ValueError(f"{path.name} cannot be read: {_in_words(path, error)}") from error
+
+
+def _in_words(path: Path, error: Exception) -> str:
+    said = of_parquet(error) if path.suffix.lower() in TABLES else in_words(error)
+    return "it ends too early" if "truncated file" in said else said[:120]
 
 
 def _kind(path: Path) -> str:
@@ -129,6 +138,8 @@ def _read_hdf5(path: Path, name: str, first: int, past: int) -> Array:
 
     with h5py.File(path, "r") as file:
         part = file[name]
+        refuse_swollen_dataset(part)
+        _refuse_beyond_memory(path, name, part.shape, part.dtype.itemsize, past - first)
         if part.dtype.kind == "O":
             return np.array([text_of(value) for value in part[first:past]], dtype=object)
         return np.array(part[first:past])
@@ -137,6 +148,16 @@ def _read_hdf5(path: Path, name: str, first: int, past: int) -> Array:
 def text_of(value: Any) -> str:
     """A text of a container, as a table can hold it: bytes that are no UTF-8 are written out."""
     return encodable(value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value))
+
+
+def _refuse_beyond_memory(path: Path, name: str, shape: Sequence[int], size: int, rows: int) -> None:
+    """Refuse rows that take more than this machine has to give: a library may reserve them piece by piece."""
+    needed, left = size * rows * math.prod(shape[1:]), allowed()
+    if left is not None and needed > left:
+        what = (
+            f"{rows} rows of {name or path.name} take {needed / 1e9:.1f} GB in memory, and {left / 1e9:.1f} GB are free"
+        )
+        raise ValueError(what)
 
 
 def _zarr() -> Any:
@@ -158,7 +179,11 @@ def _list_zarr(path: Path) -> list[Stack]:
 
 def _read_zarr(path: Path, name: str, first: int, past: int) -> Array:
     opened = _zarr().open(str(path), mode="r")
-    return np.array((opened[name] if name else opened)[first:past])
+    part = opened[name] if name else opened
+    stored = sum(file.stat().st_size for file in (path / name).rglob("*") if file.is_file())
+    refuse_swollen(name or path.name, math.prod(part.shape) * part.dtype.itemsize, stored)
+    _refuse_beyond_memory(path, name, part.shape, part.dtype.itemsize, past - first)
+    return np.array(part[first:past])
 
 
 def _list_parquet(path: Path) -> list[Stack]:
@@ -180,10 +205,19 @@ def _read_parquet(path: Path, name: str, first: int, past: int) -> Array:
         for number in range(file.num_row_groups):
             rows = file.metadata.row_group(number).num_rows
             if start < past and start + rows > first:
+                _refuse_swollen_chunk(file.metadata.row_group(number), name)
                 column = file.read_row_group(number, [name])[name]
                 parts.append(column.slice(max(first - start, 0), min(past, start + rows) - max(first, start)))
             start += rows
     return _array(pa.chunked_array([chunk for part in parts for chunk in part.chunks]), name)
+
+
+def _refuse_swollen_chunk(group: Any, name: str) -> None:
+    """Of one value that stands a million times a file keeps a few bytes."""
+    for place in range(group.num_columns):
+        part = group.column(place)
+        if part.path_in_schema.split(".")[0] == name:
+            refuse_swollen(name, _BYTES.get(part.physical_type, 8) * part.num_values, part.total_compressed_size)
 
 
 def arrow_table(path: Path) -> Any:

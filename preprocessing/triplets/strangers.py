@@ -21,6 +21,7 @@ from astrid_ml.preprocessing.triplets.fits_rows import files_of, read_row
 from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_marks, without_padding
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, open_set
 from astrid_ml.preprocessing.triplets.stacks import read_stack
+from astrid_ml.printable import printable
 from astrid_ml.types import Floats32, Ints, Mask
 
 _SKY = {"kept": "included", "subtracted": "subtracted"}
@@ -65,7 +66,7 @@ class GivenStamps:
         reasons: why a sample cannot be used; empty where it can.
         roles: role -> column of the table.
         rows: of the table.
-        source: the file's name.
+        source: where the file stands below the raw folder.
         numbers: of the rows in it, from 0.
     """
 
@@ -78,8 +79,18 @@ class GivenStamps:
     numbers: Sequence[int]
 
 
-def write_rows(found: StampSet, said: Reading, run: tuple[int, int], writer: UnitWriter, surveys: Surveys) -> None:
+def write_rows(
+    found: StampSet, said: Reading, run: tuple[int, int], writer: UnitWriter, surveys: Surveys, place: str
+) -> None:
     """Samples of some rows of a container.
+
+    Args:
+        found: the container and its table.
+        said: of the user.
+        run: first row, and the one behind the last.
+        writer: gets the samples.
+        surveys: among which a sample's is found.
+        place: of the container below the raw folder: other folders may hold one of its name.
 
     Raises:
         UserError: no layout fits, or the table has another number of rows.
@@ -95,21 +106,23 @@ def write_rows(found: StampSet, said: Reading, run: tuple[int, int], writer: Uni
         parts = [np.take(whole, range(first, past), axis=axis) for whole in wholes]
     some = rows.iloc[first:past].reset_index(drop=True)
     reasons = [lost.get(row, "") for row in range(first, past)]
-    records = records_of(some, roles, found.container.stem, first)
-    given = GivenStamps(layout.stamps(parts), records, reasons, roles, some, found.container.name, range(first, past))
+    records = records_of(some, roles, str(Path(place).with_suffix("")), first)
+    given = GivenStamps(layout.stamps(parts), records, reasons, roles, some, printable(place), range(first, past))
     add_samples(given, writer, surveys)
 
 
-def write_fits(found: FitsSet, said: Reading, run: tuple[int, int], writer: UnitWriter, surveys: Surveys) -> None:
-    """Samples of some rows of a table that names FITS files; those of one size together."""
+def write_fits(
+    found: FitsSet, said: Reading, run: tuple[int, int], writer: UnitWriter, surveys: Surveys, place: str
+) -> None:
+    """Samples of some rows of a table that names FITS files; those of one size together. See :func:`write_rows`."""
     rows, roles, lost = read_rows(found.table, said.columns)
-    records = records_of(rows, roles, found.table.stem, 0)
+    records = records_of(rows, roles, str(Path(place).with_suffix("")), 0)
     by_shape: dict[tuple[int, ...], list[tuple[int, Floats32]]] = {}
     for row in range(*run):
         try:
             stamps = read_row(found.files[row], said.channels)
         except StampError as error:
-            writer.drop(str(records["id"].iloc[row]), str(error), f"{found.table.name}, row {row + 1}")
+            writer.drop(str(records["id"].iloc[row]), str(error), f"{printable(place)}, row {row + 1}")
             continue
         by_shape.setdefault(stamps.shape, []).append((row, stamps))
     for group in by_shape.values():
@@ -117,7 +130,7 @@ def write_fits(found: FitsSet, said: Reading, run: tuple[int, int], writer: Unit
         stamps = np.stack([image for _, image in group])
         some, own = (table.iloc[places].reset_index(drop=True) for table in (rows, records))
         reasons = [lost.get(row, "") for row in places]
-        add_samples(GivenStamps(stamps, own, reasons, roles, some, found.table.name, places), writer, surveys)
+        add_samples(GivenStamps(stamps, own, reasons, roles, some, printable(place), places), writer, surveys)
 
 
 def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> None:

@@ -16,7 +16,7 @@ from pytorch_lightning import Trainer
 from astrid_ml.datamodules.augment import Dihedral, dihedral
 from astrid_ml.datamodules.channels import Channels
 from astrid_ml.datamodules.features import Standardiser
-from astrid_ml.datamodules.stamps import StampDataModule
+from astrid_ml.datamodules.stamps import StampDataModule, labels
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.models.braai.network import BraaiWide
@@ -119,3 +119,10 @@ def test_weights_are_the_same_after_fit_test_and_predict(dataset: PreparedDatase
     assert any(not torch.equal(before[name], fitted[name]) for name in fitted)
     after = task.state_dict()
     assert all(torch.equal(fitted[name], after[name]) for name in fitted)
+
+
+def test_names_of_classes_decide_no_score_and_are_refused_in_training() -> None:
+    index = pd.DataFrame({"label": pd.array(["SN", "1", None], dtype="string")})
+    assert torch.isnan(labels(index)).tolist() == [True, False, True]
+    with pytest.raises(UserError, match="labels 0 and 1, which this network learns; got SN among the labels"):
+        labels(index, train=True)

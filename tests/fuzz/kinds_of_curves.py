@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import shutil
@@ -121,6 +122,22 @@ def make_text(folder: Path) -> Path:
     return folder / "one.dat"
 
 
+def make_packed_text(folder: Path) -> Path:
+    return packed_of(make_text(folder))
+
+
+def make_packed_csv(folder: Path) -> Path:
+    return packed_of(make_elasticc_csv(folder))
+
+
+def packed_of(path: Path) -> Path:
+    """The file, gzipped, in its place."""
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    return packed
+
+
 def make_list(folder: Path) -> Path:
     return make_text(folder).with_name("V.LIST")
 
@@ -207,6 +224,8 @@ KINDS = (
     FileKind("curves, ZTF CSV", make_ztf, curves),
     FileKind("curves, ZTF limits", make_ztf_limits, curves),
     FileKind("curves, SNANA text", make_text, curves),
+    FileKind("curves, text.gz", make_packed_text, curves),
+    FileKind("curves, CSV.gz", make_packed_csv, curves),
     FileKind("curves, SNANA LIST", make_list, curves),
     FileKind("curves, nested Avro", make_nested_avro, curves),
     FileKind("curves, nested pq", make_nested_parquet, curves),

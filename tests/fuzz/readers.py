@@ -64,6 +64,9 @@ REACHED = {
     "files:read_arrays": "ramp's truth, npz",
     "fits_headers:refuse_impossible": "frame, FITS",
     "models.commands.import_weights:read_keras_weights": "weights, Keras HDF5",
+    "inflating:inflates_beyond": "curves, CSV.gz",
+    "inflating:read_inflated": "curves, text.gz",
+    "inflating:start_of_gzip": "curves, text.gz",
     "preprocessing.alerts.archives:_walk": "alerts, tar.gz",
     "preprocessing.alerts.documents:_parsed": "alerts, JSON lines",
     "preprocessing.alerts.messages:_body": "alerts, messages",
@@ -90,14 +93,13 @@ REACHED = {
     "preprocessing.lightcurves.readers.row_blocks:read_any": "curves, ELAsTiCC CSV",
     "preprocessing.lightcurves.readers.row_blocks:row_blocks": "curves, PLAsTiCC",
     "preprocessing.lightcurves.readers.magnitude_files:epochs_of": "curves, CSV an object",
-    "preprocessing.lightcurves.readers.magnitude_files:objects_of": "curves, CSV an object",
+    "preprocessing.lightcurves.readers.catalogues:objects_of": "curves, CSV an object",
     "preprocessing.lightcurves.readers.magnitude_files:opened": "curves, tar.gz",
     "preprocessing.lightcurves.readers.nested_alerts:has_nested_sources": "curves, nested pq",
     "preprocessing.lightcurves.readers.nested_alerts:is_nested_avro": "curves, nested Avro",
     "preprocessing.lightcurves.readers.nested_alerts:of_parquet": "curves, nested pq",
     "preprocessing.lightcurves.readers.row_blocks:is_large": "curves, ELAsTiCC pq",
     "preprocessing.lightcurves.readers.snana:column_of": "curves, SNANA PHOT",
-    "preprocessing.lightcurves.readers.snana_text:opened": "curves, SNANA text",
     "preprocessing.ramps.commands.predict:_processed": "ramp, npy",
     "preprocessing.ramps.exposure.dq:__init__": "ramp, npy",
     "preprocessing.ramps.ramp.patches_hdf5:__iter__": "ramp, HDF5 patches",
@@ -134,6 +136,7 @@ REACHED = {
 
 # Modules that decode what astrid itself wrote into a folder of its own, and what speaks for them instead.
 OWN = {
+    "column_kinds": "tables that were read before: parts of ours, candidates",
     "cli": "run folders and sweeps of this project; tests/cli damages them",
     "commands.fsck": "looks for damage; tests/commands damages every kind of file that it knows",
     "commands.new": "its own templates",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from astrid_ml.tars import MOST_BYTES, ArchiveTooLargeError, Member, refuse_too_large
+from astrid_ml.inflating import MOST_BYTES
+from astrid_ml.tars import ArchiveTooLargeError, Member, refuse_too_large
 
 
 def member_of(size: int, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:

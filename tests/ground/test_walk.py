@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.walk import walk
+from astrid_ml.walk import left_out, walk
 
 
 def test_a_name_that_is_no_utf8_costs_that_file_and_is_named_once(
@@ -42,3 +43,24 @@ def test_results_that_an_earlier_command_left_below_are_no_input(
     assert [str(path.relative_to(tmp_path)) for path in walk(tmp_path)] == ["odd/a.parquet", "stamps/a.parquet"]
     assert "results of astrid predict" in capsys.readouterr().err
     assert [path.name for path in walk(tmp_path / "out")] == ["a.parquet"]
+
+
+def test_what_a_walk_leaves_out_is_known_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "a.avro").touch()
+    os.mkfifo(tmp_path / "night" / "pipe.avro")
+    (tmp_path / "night" / "lost.avro").symlink_to("nowhere")
+    odd = os.fsencode(tmp_path / "night") + b"/bad\xff.avro"
+    with contextlib.suppress(OSError):  # a file system that takes no such names
+        os.close(os.open(odd, os.O_CREAT))
+    walk(tmp_path)
+    found = left_out([tmp_path])
+    expected = {
+        "night/bad\\udcff.avro": "a name that is no text in UTF-8",
+        "night/lost.avro": "a link to nothing, which is no file",
+        "night/pipe.avro": "a FIFO, which is no file",
+    }
+    assert found == {name: why for name, why in expected.items() if "bad" not in name or os.path.lexists(odd)}
+    (tmp_path / "night" / "pipe.avro").unlink()
+    walk(tmp_path)
+    assert "night/pipe.avro" not in left_out([tmp_path]) and left_out([tmp_path / "night"]) == {}

@@ -18,6 +18,7 @@ from astrid_ml.dataset import index_file
 from astrid_ml.dataset.index_file import IndexFile
 from astrid_ml.dataset.pages import read_pages
 from astrid_ml.errors import UserError
+from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.index import MadeIndex, write_index
 from astrid_ml.pipeline.units import do_unit, make_jobs
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
@@ -67,7 +68,7 @@ class Catalogue:
         return {}
 
 
-def made(folder: Path, pipeline: Catalogue, labeller: Any, monkeypatch: pytest.MonkeyPatch, rows: int) -> MadeIndex:
+def made(folder: Path, pipeline: Any, labeller: Any, monkeypatch: pytest.MonkeyPatch, rows: int) -> MadeIndex:
     monkeypatch.setattr(index_file, "ROWS", rows)
     monkeypatch.setattr(index_file, "BLOCK", 2)
     jobs = make_jobs(pipeline, pipeline.plan([]), [], folder, 1, False)
@@ -142,3 +143,66 @@ def test_records_of_a_unit_that_are_damaged_are_not_passed_over(
     (folders[0] / "records.parquet").write_bytes(b"no table")
     with pytest.raises(UserError, match=r"a whole table records\.parquet"):
         write_index(Catalogue(), folders, None, tmp_path / "index.parquet")
+
+
+@dataclass(frozen=True)
+class TwoFolders:
+    """Two files whose columns are of unlike kinds.
+
+    Args:
+        labels: of each.
+    """
+
+    labels: tuple[tuple[Any, ...], tuple[Any, ...]] = ((1, 0), (0, 1))
+    domain: ClassVar[str] = "folders"
+    version: ClassVar[int] = 1
+
+    def plan(self, raw: Sequence[Path]) -> list[Unit]:
+        return [Unit("a/one.npy#0", (), {"place": 0}), Unit("b/two.npy", (), {"place": 1})]
+
+    def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
+        place = unit.parameters["place"]
+        table = pd.DataFrame({"id": ["ab"[place] + "1", "ab"[place] + "2"], "label": self.labels[place]})
+        table = table.assign(group_id=table["id"], field=[[5, 6], ["north", None]][place])
+        table = table.assign(seen=[[True, False], [1.0, 0.0]][place], nothing=[np.nan, [None, "x"]][place])
+        writer.add(table, {"value": np.zeros((2, 1))})
+
+    def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
+        return index, []
+
+    def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
+        return part, []
+
+    def describe(self) -> dict[str, Any]:
+        return {}
+
+
+def test_columns_of_unlike_kinds_become_text_or_numbers_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = made(tmp_path / "whole", TwoFolders(), None, monkeypatch, 1 << 20)
+    parts = made(tmp_path / "parts", TwoFolders(), None, monkeypatch, 3)
+    assert isinstance(parts.index, IndexFile)
+    one, other = (read_pages(tmp_path / name / "index.parquet") for name in ("whole", "parts"))
+    pd.testing.assert_frame_equal(one, other)
+    assert one["field"].tolist()[:3] == ["5", "6", "north"] and one["field"].isna().tolist()[3]
+    assert one["seen"].tolist() == [1.0, 0.0, 1.0, 0.0]
+    assert len(whole.index) == 4 and "the column field holds numbers in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rows", [3, 1 << 20], ids=["by parts", "as a table"])
+def test_labels_of_unlike_kinds_are_refused_with_both_files(
+    rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_file, "ROWS", rows)
+    (tmp_path / "raw").mkdir()
+    pipeline = TwoFolders((("1", "0"), (0, 1)))
+    got = "values in the column label; got texts in a/one.npy and numbers in b/two.npy"
+    with pytest.raises(UserError, match=got):
+        prepare_dataset(pipeline, [tmp_path / "raw"], tmp_path / "store", name="x", progress=False)
+    table = tmp_path / "labels.csv"
+    table.write_text("id,label\na1,1\nb1,0\n")  # the files' own labels decide nothing
+    done = prepare_dataset(
+        pipeline, [tmp_path / "raw"], tmp_path / "store", name="x", labeller=TableLabel(str(table)), progress=False
+    )
+    assert read_pages(done.path / "index.parquet")["label"].dropna().tolist() == [1, 0]

@@ -12,10 +12,11 @@ from astrid_ml.config import reader_of
 from astrid_ml.errors import UserError
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
+from astrid_ml.reasons import told
 from astrid_ml.start import importing
 from astrid_ml.typed_values import share_of
 
-MOST_REASONS = 20  # that are printed
+MOST_REASONS, MOST_FAILED = 20, 10  # that are printed
 IMPOSSIBLE = "impossible_values_of_"  # how pipelines count values that became null
 # Keys that only training reads; and those of scoring with a checkpoint.
 _OF_TRAINING = {
@@ -83,7 +84,7 @@ def command(cfg: Any) -> int:
             f"shard {report['shard']}: {report['units']} units, {report['failed']} failed; when all are done: "
             f"astrid publish input={tree['output_dir']}"
         )
-        return _failures(report)
+        return _failures(report, Path(tree["output_dir"]) / "shards")
     table = Path(tree["output_dir"]) / "predictions.parquet"
     counts = f"{report['scored']} scored, {report['dropped']} dropped, {report['failed']} units failed"
     print(printable(f"{counts} -> {table}"))
@@ -100,7 +101,7 @@ def command(cfg: Any) -> int:
     if reasons:
         print(printable(f"  each with its file: {table.with_name('drops.parquet')}"))
     _contradictions(report)
-    return _failures(report)
+    return _failures(report, table.with_name("report.json"))
 
 
 def _contradictions(report: dict[str, Any]) -> None:
@@ -123,8 +124,9 @@ def _contradictions(report: dict[str, Any]) -> None:
         print(f"  {count} of them ({kind}) in a way that the checkpoint's channels do not undo: give raw stamps")
 
 
-def _failures(report: dict[str, Any]) -> int:
+def _failures(report: dict[str, Any], where: Path) -> int:
     """Name units that failed, and give the exit code."""
-    for failure in report["failed_units"][:10]:
-        print(printable(f"  failed {failure['unit']}: {failure['reason']}"))
+    lost = [f"failed {failure['unit']}: {failure['reason']}" for failure in report["failed_units"]]
+    for line in told(lost, MOST_FAILED, str(where)):
+        print(printable(f"  {line}"))
     return 1 if report["failed"] else 0

@@ -10,10 +10,11 @@ from astrid_ml.build import plain
 from astrid_ml.places import check_name
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
+from astrid_ml.reasons import told
 from astrid_ml.run.raw import refuse_without_raw
 from astrid_ml.start import importing
 
-SHOWN = 8
+SHOWN, MOST_FAILED = 8, 10
 TOLD = ("units", "units_failed", "samples", "groups", "dropped")  # counts that are said otherwise
 
 if TYPE_CHECKING:
@@ -48,17 +49,21 @@ def command(cfg: Any) -> int:
     if outcome is None:
         return 0
     print(f"units: {outcome.units_done} done, {outcome.units_reused} found again, {len(outcome.units_failed)} failed")
-    for drop in outcome.units_failed[:10]:
-        print(printable(f"  failed {drop.id}: {drop.reason}"))
+    lost = [f"failed {drop.id}: {drop.reason}" for drop in outcome.units_failed]
+    for line in told(lost, MOST_FAILED, f"{dataset.path / 'dataset.json'}, under failed"):
+        print(printable(f"  {line}"))
     return 1 if outcome.units_failed else 0
 
 
 def accounts_of(meta: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """What the dataset left out, by reason, and what it counted, the most first; at most eight of each."""
+    """What the dataset left out, by reason, and what it counted: eight of each, the most first, then the others."""
     drops = Counter(meta.get("drops_by_reason") or {})
     counts = {name: n for name, n in (meta.get("counts") or {}).items() if name not in TOLD and isinstance(n, int)}
     counted = Counter({name: n for name, n in counts.items() if n > 0})
     left = [(f"left out, {reason}", count) for reason, count in drops.most_common(SHOWN)]
+    if len(drops) > SHOWN:
+        rest = drops.most_common()[SHOWN:]
+        left.append((f"left out, {len(rest)} other reasons", sum(count for _, count in rest)))
     return [*left, *((name.replace("_", " "), count) for name, count in counted.most_common(SHOWN))]
 
 
@@ -73,7 +78,7 @@ def _share(config: dict[str, Any], share: Share) -> int:
 
     outcome = prepare_part(config, share)
     print(f"shard {share}: {outcome.done} units done, {outcome.reused} found again, {len(outcome.failed)} failed")
-    for drop in outcome.failed[:10]:
+    for drop in outcome.failed:  # nothing else names them before all shards are published
         print(printable(f"  failed {drop.id}: {drop.reason}"))
     print(printable(f"when all shards are done: astrid publish input={config['paths']['data']}"))
     return 1 if outcome.failed else 0

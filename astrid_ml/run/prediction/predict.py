@@ -12,6 +12,8 @@ from typing import Any
 from astrid_ml import __version__
 from astrid_ml.checkpoint.predictions import MEANING, METADATA, WHY_NULL
 from astrid_ml.checkpoint.record import Record
+from astrid_ml.column_kinds import cast_table, settled_types
+from astrid_ml.contracts.left_out import left_out_units
 from astrid_ml.contracts.pipeline import Drop, Unit
 from astrid_ml.described.formats import write_formats_of
 from astrid_ml.errors import UserError
@@ -79,6 +81,7 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     units = chunked(reader.pipeline, reader.units, reader.raw, folder, place.executor, place.progress)
+    units += left_out_units(reader.raw)
     settings = {
         "checkpoint": file_hash(scoring.checkpoint),
         "config": lasting(dict(scoring.config)),
@@ -139,6 +142,7 @@ class Joining:
         writer: of the table.
         drops: gets what was left out.
         repeats: samples that several units have.
+        types: of columns that are of different kinds in the units.
         account: of all.
         extremes: for the contact sheet.
     """
@@ -146,6 +150,7 @@ class Joining:
     writer: TableWriter
     drops: DropsFile
     repeats: Repeats
+    types: Mapping[str, Any] = field(default_factory=dict)
     account: PredictionAccount = field(default_factory=PredictionAccount)
     extremes: Extremes = field(default_factory=Extremes)
 
@@ -170,7 +175,7 @@ class Joining:
 
         rows, again = 0, list[Drop]()
         if result["scored"]:
-            table, again = self.repeats.without(read_part(files.scores))
+            table, again = self.repeats.without(cast_table(read_part(files.scores), self.types))
             rows = len(table)
             try:
                 if rows:
@@ -199,9 +204,10 @@ def _joined(units: Sequence[Unit], given: Mapping[str, Result], files: Mapping[s
     """
     scored = [name for name, result in given.items() if isinstance(result, dict) and result["scored"]]
     repeats = Repeats.among(files[name].scores for name in scored)
+    types = settled_types([(name, files[name].scores) for name in scored], empty=True)  # a score needs none of them
     left_out = DropsFile(path.with_name("drops.parquet"))
     with TableWriter(path, METADATA, GROUP, MEANING) as writer, left_out as drops:
-        joining = Joining(writer, drops, repeats)
+        joining = Joining(writer, drops, repeats, types)
         for unit in units:
             joining.add(unit, given.get(unit.id), files.get(unit.id, PartFiles(path.parent, "")))
         if writer.empty:

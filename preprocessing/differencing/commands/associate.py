@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from astrid_ml.column_kinds import settled_types, with_types
 from astrid_ml.described.columns import TableMeaning
 from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.errors import UserError
@@ -118,7 +119,11 @@ def _candidates(path: Path) -> pd.DataFrame:
 
 def joined_candidates(files: Sequence[Path]) -> pd.DataFrame:
     """The candidates of all files; where two files share an id, each id is led by its file's folder."""
-    tables = [_candidates(path).assign(candidates_file=str(path)) for path in files]
+    read = [_candidates(path) for path in files]
+    types = settled_types(((str(path), path) for path in files), ("ra", "dec"))
+    tables = [
+        with_types(table, types).assign(candidates_file=str(path)) for table, path in zip(read, files, strict=True)
+    ]
     filled = [table for table in tables if len(table)] or tables[:1]
     ids = pd.concat([table["id"].astype(str) for table in filled], ignore_index=True)
     together = pd.concat(filled, ignore_index=True)

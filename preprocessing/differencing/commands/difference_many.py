@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.column_kinds import settled_types
 from astrid_ml.described.columns import TableMeaning
 from astrid_ml.described.formats import formats_of, write_formats_of
 from astrid_ml.described.parquet import ParquetMeaning
@@ -156,7 +157,11 @@ def join_candidates(tables: Sequence[Path], pairs: Sequence[str], target: Path) 
     import pyarrow.parquet as pq
 
     # What a pair says of its own columns (the unit of its image) does not hold for all.
-    schemas = [pa.schema([field.remove_metadata() for field in pq.read_schema(path)]) for path in tables]
+    types = settled_types(zip(pairs, tables, strict=True))
+    schemas = [
+        pa.schema([pa.field(field.name, types.get(field.name, field.type)) for field in pq.read_schema(path)])
+        for path in tables
+    ]
     schema = pa.unify_schemas(schemas, promote_options="permissive").append(pa.field("pair", pa.string()))
     described, longest = ParquetMeaning(MEANING), Counter[str]()
     schema = described.schema(schema)

@@ -26,8 +26,9 @@ from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
 from astrid_ml.reasons import in_words
 from astrid_ml.temporaries import forget_orphans
 from astrid_ml.types import Count, InUnits, Micrometres, ZeroPoint
+from astrid_ml.walk import left_out
 
-FORM = 3  # of the parts: raised when the same files and settings give other bytes
+FORM = 4  # of the parts: raised when the same files and settings give other bytes
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class ConvertCommand:
         _clear(folder, [part for part, result in zip(parts, results, strict=True) if isinstance(result, dict)])
         names = [relative(source.path, places) for source in sources]
         report = summarise(sources, names, results)
-        unread = {relative(path, places): why for path, why in found_curves.unread.items()}
+        unread = {relative(path, places): why for path, why in found_curves.unread.items()} | left_out(places)
         report |= {"unread": len(unread), "unread_files": [{"source": s, "reason": r} for s, r in unread.items()]}
         report["in_several_sources"] = repeated(list(zip(names, parts, strict=True)))
         if not report["objects"]:
@@ -181,8 +182,9 @@ def summarise(sources: Sequence[CurveSource], names: Sequence[str], results: Seq
         account = Account(**result["account"])
         if account.bits:
             bits[name] = account.bits
-        account.dropped = [{**drop, "source": name} for drop in account.dropped]
-        account.repaired = [{**repaired, "source": name} for repaired in account.repaired]
+        account.dropped = [_placed(drop, source, name) for drop in account.dropped]
+        account.repaired = [_placed(repaired, source, name) for repaired in account.repaired]
+        failed += [_placed(lost, source, str(source.path)) for lost in account.failed]
         total.merge(account)
     return {
         "sources": len(sources),
@@ -200,6 +202,12 @@ def summarise(sources: Sequence[CurveSource], names: Sequence[str], results: Seq
         "drops": total.dropped,
         "repairs": total.repaired,
     }
+
+
+def _placed(entry: Mapping[str, str], source: CurveSource, name: str) -> dict[str, str]:
+    """What an account says of an object or a file, with the place of its own file below the raw folder."""
+    said = {key: value for key, value in entry.items() if key != "file"}
+    return {**said, "source": source.place_of(entry.get("file"), name)}
 
 
 def repeated(parts: Sequence[tuple[str, Path]]) -> list[dict[str, Any]]:

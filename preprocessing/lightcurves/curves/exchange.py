@@ -17,6 +17,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import WholeFile
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.readable import reading_parquet
 from astrid_ml.table_files import ending, longest_texts
 
 LISTS = {"mjd": pa.float64(), "flux": pa.float32(), "flux_err": pa.float32(), "phot_flag": pa.int32()}
@@ -38,7 +39,8 @@ def to_arrow(table: CurveTable) -> pa.Table:
     for name in (*TEXTS, *NUMBERS):
         kind = pa.string() if name in TEXTS else pa.float64()
         given = name in table.objects
-        columns[name] = pa.array(table.objects[name], kind, from_pandas=True) if given else pa.nulls(len(table), kind)
+        columns[name] = pa.array(table.objects[name], from_pandas=True) if given else pa.nulls(len(table), kind)
+        columns[name] = columns[name].cast(kind)  # labels of a user's own file may be numbers
     for name, kind in LISTS.items():
         columns[name] = pa.ListArray.from_arrays(offsets, pa.array(getattr(table, name), type=kind))
     codes = pa.array(table.band.astype(np.int8) if len(table.bands) < 127 else table.band)
@@ -105,7 +107,7 @@ def is_exchange(path: Path) -> bool:
 
 def read_exchange(path: Path, rows: int = 20_000) -> Iterator[CurveTable]:
     """Tables of up to ``rows`` objects, block by block."""
-    with pq.ParquetFile(path) as file:
+    with reading_parquet(path), pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=rows):
             if len(batch):
                 yield from_arrow(pa.Table.from_batches([batch]))

@@ -19,6 +19,8 @@ LARGEST = 1e20  # of a flux: brighter than the Sun by far
 JD_ZERO = 2400000.5
 FIRST_MJD, LAST_MJD = 8000.0, 100_000.0  # of 1880 and 2132
 NEAR = 4  # rows of one time in which a repeated one is looked for
+NAMELESS = ("", "nan", "None", "<NA>")  # how an empty name comes out of the readers of tables
+NO_NAME = "an object without a name: its id is empty"
 REPEATED = "object_id more than once in this file; the first is kept"
 
 
@@ -28,7 +30,9 @@ class Account:
 
     Args:
         read: objects that were read.
-        dropped, repaired: ``object_id`` and ``reason`` of each object that was left out, or changed and kept.
+        dropped, repaired: ``object_id`` and ``reason`` of each object that was left out, or changed and kept; ``file``
+            where the source is many files, or an archive of them.
+        failed: ``file`` and ``reason`` of each of these files that could not be read at all.
         counts: rows by what was done to them.
         bits: PHOTFLAG's as the file declares them, by the names of ``selection.Flags``; empty where it does not.
     """
@@ -36,28 +40,48 @@ class Account:
     read: int = 0
     dropped: list[dict[str, str]] = field(default_factory=list)
     repaired: list[dict[str, str]] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     bits: dict[str, int] = field(default_factory=dict)
 
-    def drop(self, ids: object, reason: str) -> None:
-        """Name objects that are left out."""
-        self.dropped += [{"object_id": str(name), "reason": reason} for name in np.atleast_1d(np.asarray(ids))]
+    def drop(self, ids: object, reason: str, files: object = None) -> None:
+        """Name objects that are left out.
 
-    def repair(self, ids: object, reason: str) -> None:
-        """Name objects that were repaired and kept."""
-        self.repaired += [{"object_id": str(name), "reason": reason} for name in np.atleast_1d(np.asarray(ids))]
+        Args:
+            ids: one, or several.
+            reason: of all.
+            files: where each stands, where the source is many files.
+        """
+        self.dropped += _named(ids, reason, files)
+
+    def repair(self, ids: object, reason: str, files: object = None) -> None:
+        """Name objects that were repaired and kept; see :meth:`drop`."""
+        self.repaired += _named(ids, reason, files)
+
+    def fail(self, file: str, reason: str) -> None:
+        """Name one of many files that could not be read at all."""
+        self.failed.append({"file": file, "reason": reason})
 
     def merge(self, other: Account) -> None:
         """Add another file's account."""
         self.read += other.read
         self.dropped += other.dropped
         self.repaired += other.repaired
+        self.failed += other.failed
         self.counts.update(other.counts)
 
 
+def _named(ids: object, reason: str, files: object) -> list[dict[str, str]]:
+    names = [str(name) for name in np.atleast_1d(np.asarray(ids))]
+    if files is None:
+        return [{"object_id": name, "reason": reason} for name in names]
+    places = np.broadcast_to(np.asarray(files, dtype=object), len(names))
+    return [{"object_id": n, "reason": reason, "file": str(f)} for n, f in zip(names, places, strict=True)]
+
+
 def clean(table: CurveTable, account: Account) -> CurveTable:
-    """Sort by time; leave out rows without a usable flux, error or time, rows twice there, and objects without rows or
-    twice there.
+    """Sort by time; leave out rows without a usable flux, error or time, rows twice there, and objects without rows,
+    without a name, or twice there. A column ``file`` of the objects says where each stands.
 
     Rows that are left out are counted by reason; a JD becomes an MJD and is counted; rows in bands of unknown
     wavelength, and times of which no MJD is known, are counted and stay.
@@ -83,12 +107,19 @@ def clean(table: CurveTable, account: Account) -> CurveTable:
         account.counts["rows_band_of_unknown_wavelength"] += unknown
     names = table.objects["object_id"]
     empty = table.lengths == 0
-    repeated = names.duplicated().to_numpy()
-    account.drop(names[empty & (before == 0) & ~repeated], "no observations")
-    account.drop(names[empty & (before > 0) & ~repeated], "no usable observation: see the counts of rows left out")
-    account.drop(names[repeated], REPEATED)
-    if (empty | repeated).any():
-        table = table.take(np.flatnonzero(~(empty | repeated)))
+    nameless = names.isna().to_numpy() | names.astype(str).str.strip().isin(NAMELESS).to_numpy()
+    repeated = names.duplicated().to_numpy() & ~nameless
+    lost = {
+        NO_NAME: nameless,
+        "no observations": empty & (before == 0) & ~repeated & ~nameless,
+        "no usable observation: see the counts of rows left out": empty & (before > 0) & ~repeated & ~nameless,
+        REPEATED: repeated,
+    }
+    files = table.objects.get("file")
+    for reason, which in lost.items():
+        account.drop(names[which], reason, None if files is None else files[which])
+    if (empty | repeated | nameless).any():
+        table = table.take(np.flatnonzero(~(empty | repeated | nameless)))
     table, disordered = table.sorted_by_time()
     account.counts["objects_sorted_by_time"] += int(disordered.sum())
     again = repeated_rows(table)

@@ -1,8 +1,7 @@
 """One CSV file an object: ``time, mag, magerr, band`` (or ``flux, fluxerr``), loose in a folder or in a tar archive.
 
-The SNAD test set and its like. What the objects are stands in a table beside them: ``bts.csv`` of the ZTF Bright
-Transient Survey (Perley et al. 2020; difference magnitudes) or ``periods.csv`` of the SDSS Stripe 82 RR Lyrae (Sesar et
-al. 2010, ApJ 708, 717; total magnitudes). Magnitudes are AB.
+The SNAD test set and its like. What the objects are stands in a table beside them (:mod:`.catalogues`). Magnitudes are
+AB.
 """
 
 from __future__ import annotations
@@ -24,12 +23,13 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from astrid_ml.errors import UserError
+from astrid_ml.inflating import MOST_SWOLLEN
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX, Account, assemble
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.catalogues import CATALOGUES, catalogue_beside, objects_of
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
-from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
 from astrid_ml.readable import in_words
 from astrid_ml.tars import ArchiveTooLargeError, Member, refuse_too_large
 from astrid_ml.types import Floats
@@ -47,35 +47,8 @@ _OBJECTS = {"object_id", "objectid", "oid", "snid", "source_id", "diaobjectid", 
 
 
 DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ArchiveTooLargeError)
+LARGE = 32 * 2**20  # bytes of an object's table (a million epochs) that may come out of an archive of any size
 LOOKED_AT = 20  # CSV files of an archive that are looked at before it is taken for something else
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """A table of objects that stands beside their files.
-
-    Args:
-        key: its column of identifiers.
-        label: its column of types.
-        survey: whose objects they are.
-        flux_kind: ``difference`` or ``total``.
-        prefix: goes before the type (Sesar et al. write ``ab`` for RRab).
-        bands: the survey's own names for its filters.
-    """
-
-    key: str
-    label: str
-    survey: str
-    flux_kind: str
-    prefix: str = ""
-    bands: tuple[tuple[str, str], ...] = ()
-
-
-CATALOGUES = {
-    # ZTF's red filter is SDSS-like r, not Johnson-Cousins R.
-    "bts.csv": Catalogue("ZTFID", "type", "ZTF", "difference", bands=(("R", "r"), ("zg", "g"), ("zr", "r"))),
-    "periods.csv": Catalogue("Num", "Type", "SDSS", "total", prefix="RR"),
-}
 
 
 def is_curve_file(path: Path) -> bool:
@@ -108,31 +81,41 @@ def usual_header(content: bytes) -> bytes:
     return ",".join(names).encode("latin-1") + end + body
 
 
-def catalogue_beside(path: Path) -> Path | None:
-    """The table of objects in the file's folder or in the one above; None where there is none."""
-    for folder in (path.parent, path.parent.parent):
-        for name in CATALOGUES:
-            if (folder / name).is_file():
-                return folder / name
-    return None
-
-
 def is_curve_archive(path: Path) -> bool:
     """Whether one of a tar archive's first CSV files holds a light curve: a table of objects may stand before them."""
+    try:
+        return any(has_columns(line) for line in first_tables(path))
+    except DAMAGE:
+        return False
+
+
+def first_tables(path: Path) -> Iterator[bytes]:
+    """The first lines of a tar archive's first CSV files; of one that is cut off behind some, of those.
+
+    Raises:
+        TarError, OSError, EOFError, zlib.error, ArchiveTooLargeError: it is damaged before the first one.
+    """
+    some = False
     try:
         with opened(path) as archive:
             for member in islice(tables_in(archive, path), LOOKED_AT):
                 stream = archive.extractfile(member)
-                if stream is not None and has_columns(stream.readline(500)):
-                    return True
+                if stream is not None:
+                    yield stream.readline(500)
+                    some = True
     except DAMAGE:
-        return False
-    return False
+        if not some:
+            raise
 
 
 def opened(path: Path) -> tarfile.TarFile:
     """An archive that can be read member by member, in any order."""
     return tarfile.open(path, "r:*", tarinfo=Member)
+
+
+def is_compressed(archive: tarfile.TarFile) -> bool:
+    """Whether an archive inflates while it is read."""
+    return not isinstance(archive.fileobj, io.BufferedReader)
 
 
 def tables_in(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
@@ -141,9 +124,8 @@ def tables_in(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]
     Raises:
         ReadError, ArchiveTooLargeError: a member that ends beyond it, or that a bomb holds.
     """
-    compressed = not isinstance(archive.fileobj, io.BufferedReader)
     for member in archive:
-        refuse_too_large(member, path, compressed)
+        refuse_too_large(member, path, is_compressed(archive))
         if member.isfile() and member.name.endswith(".csv"):
             yield member
 
@@ -155,10 +137,12 @@ def read_archive(
     files: dict[PurePosixPath, dict[str, bytes]] = defaultdict(dict)
     try:
         with opened(path) as archive:
+            size = path.stat().st_size if is_compressed(archive) else None
             for member in tables_in(archive, path):
-                stream = archive.extractfile(member)
-                if stream is not None:
-                    place = PurePosixPath(member.name)
+                place = PurePosixPath(member.name)
+                if size is not None and member.size > max(LARGE, MOST_SWOLLEN * size):
+                    account.fail(str(place), f"{member.size} bytes in an archive of {size}: unpack it first")
+                elif (stream := archive.extractfile(member)) is not None:
                     files[place.parent][place.name] = stream.read()
     except DAMAGE as error:
         raise UserError(f"{path.name} to be a whole archive", in_words(error), "fetch it again") from error
@@ -167,7 +151,8 @@ def read_archive(
         tables = {name: content for near in (folder.parent, folder) for name, content in files.get(near, {}).items()}
         known = next((name for name in CATALOGUES if name in tables), None)
         if curves:
-            yield from read_curves(curves, known, tables.get(known or "", b""), account, wavelengths, zero_point)
+            table = tables.get(known or "", b"")
+            yield from read_curves(curves, known, table, account, wavelengths, zero_point, str(folder))
 
 
 def read_members(
@@ -190,6 +175,7 @@ def read_curves(
     account: Account,
     wavelengths: Mapping[str, float] | None,
     zero_point: float | None,
+    folder: str = "",
 ) -> Iterator[CurveTable]:
     """Curves of a folder as one table.
 
@@ -200,6 +186,7 @@ def read_curves(
         account: gets files that cannot be read.
         wavelengths: the user's wavelengths of bands.
         zero_point: of the fluxes; files of fluxes are dropped where it is None.
+        folder: of the files in an archive.
     """
     parts: list[pd.DataFrame] = []
     by_header: dict[bytes, dict[str, bytes]] = defaultdict(dict)
@@ -207,7 +194,7 @@ def read_curves(
         text = usual_header(content)
         by_header[text.split(b"\n", 1)[0].strip()][name.removesuffix(".csv")] = text
     for same in by_header.values():
-        parts += read_together(same, account, zero_point)
+        parts += read_together(same, account, zero_point, folder)
     if not parts:
         return
     epochs = pd.concat(parts, ignore_index=True)
@@ -216,10 +203,18 @@ def read_curves(
     names = {band: short_name(str(band)) for band in epochs["band"].unique()}
     epochs["band"] = epochs["band"].map({band: renamed.get(name, name) for band, name in names.items()})
     account.counts["rows_without_measurement"] += int(epochs["flux"].isna().sum())
-    yield assemble(objects_of(epochs, catalogue, table), epochs[epochs["flux"].notna()], account, wavelengths)
+    objects = objects_of(epochs, catalogue, table)
+    objects["file"] = [_file_of(name, folder) for name in objects["object_id"]]
+    yield assemble(objects, epochs[epochs["flux"].notna()], account, wavelengths)
 
 
-def read_together(files: Mapping[str, bytes], account: Account, zero_point: float | None) -> list[pd.DataFrame]:
+def _file_of(stem: str, folder: str) -> str:
+    return str(PurePosixPath(folder) / f"{stem}.csv")
+
+
+def read_together(
+    files: Mapping[str, bytes], account: Account, zero_point: float | None, folder: str
+) -> list[pd.DataFrame]:
     """Files with one header read as one table; one by one where that fails, so that the bad one is named."""
     bodies = [content.partition(b"\n")[2].strip() for content in files.values()]
     lengths = [body.count(b"\n") + 1 if body else 0 for body in bodies]
@@ -230,10 +225,11 @@ def read_together(files: Mapping[str, bytes], account: Account, zero_point: floa
         return [rows.assign(object_id=np.repeat(np.array(list(files), dtype=object), lengths))]
     except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
         if len(files) == 1:
-            account.drop(next(iter(files)), f"no light curve: {error}"[:120])
+            stem = next(iter(files))
+            account.drop(stem, f"no light curve: {in_words(error)}"[:120], _file_of(stem, folder))
             account.read += 1
             return []
-    return [part for name in files for part in read_together({name: files[name]}, account, zero_point)]
+    return [part for name in files for part in read_together({name: files[name]}, account, zero_point, folder)]
 
 
 def epochs_of(content: bytes, zero_point: float | None) -> pd.DataFrame:
@@ -274,35 +270,6 @@ def _numbers(column: pa.ChunkedArray, name: str) -> Floats:
         texts = pd.Series(column.to_pandas()).str.strip()
         return np.asarray(pd.to_numeric(texts.where(~texts.str.startswith((">", "<")))), dtype=np.float64)
     return np.asarray(column.to_numpy().astype(np.float64))
-
-
-def objects_of(epochs: pd.DataFrame, catalogue: Catalogue | None, table: bytes) -> pd.DataFrame:
-    """One row an object with what the table of objects says of it."""
-    objects = pd.DataFrame({"object_id": epochs["object_id"].unique()})
-    if catalogue is None:
-        return objects.assign(label=None, survey=None, flux_kind=None)
-    known = pd.read_csv(io.BytesIO(table))
-    known = known.set_index(known[catalogue.key].astype(str))
-    known = known[~known.index.duplicated()].reindex(objects["object_id"])
-    label = known[catalogue.label]
-    objects["label"] = (catalogue.prefix + label.astype(str)).where(label.notna(), None).to_numpy(dtype=object)
-    if {"redshift", "RA", "Dec"} <= set(known):
-        objects["REDSHIFT_HELIO"] = pd.to_numeric(known["redshift"], errors="coerce").to_numpy()
-        objects["RA"] = [sexagesimal(value) * 15 for value in known["RA"]]
-        objects["DEC"] = [sexagesimal(value) for value in known["Dec"]]
-    if "A_V" in known:
-        objects["MWEBV"] = pd.to_numeric(known["A_V"], errors="coerce").to_numpy() / 3.1
-    objects["variability"] = variability_of(objects["label"])
-    return objects.assign(survey=catalogue.survey, flux_kind=catalogue.flux_kind)
-
-
-def sexagesimal(text: object) -> float:
-    """``-08:29:47.59`` as a number; NaN for anything else."""
-    words = text.split(":") if isinstance(text, str) else []
-    if len(words) != 3:
-        return float("nan")
-    size = abs(float(words[0])) + float(words[1]) / 60 + float(words[2]) / 3600
-    return -size if words[0].lstrip().startswith("-") else size
 
 
 @dataclass(frozen=True)

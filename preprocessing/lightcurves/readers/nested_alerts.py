@@ -26,9 +26,8 @@ from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.gathered import Gathered
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
+from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths, why_damaged
 from astrid_ml.preprocessing.surveys.registry import survey_named
-from astrid_ml.readable import in_words
 from astrid_ml.types import Floats
 
 BLOCK = 2000  # alerts that are held as they come
@@ -118,14 +117,17 @@ def read_alerts(
     account: Account,
     wavelengths: Mapping[str, float] | None = None,
     zero_point: float | None = None,
-) -> CurveTable:
-    """Curves of all objects in a folder's alert files: an object's alerts lie in many of them.
+) -> Iterator[CurveTable]:
+    """Curves of all objects in a folder's alert files, as one table: an object's alerts lie in many of them.
 
     Args:
         members: parquet and Avro files.
         account: gets damaged files, and sources without an object (solar-system bodies).
         wavelengths: the user's wavelengths of bands.
         zero_point: of the fluxes where the schema does not tell it.
+
+    Raises:
+        UserError: whole files without a light curve.
     """
     gathered = Gathered()
     for path in members:
@@ -137,14 +139,14 @@ def read_alerts(
                 own.add(scaled, about.assign(survey=dialect.survey or None))
                 given |= dialect.zero_point is None
         except (pa.ArrowException, OSError, EOFError, ValueError) as error:
-            account.drop(path.name, f"the file is cut off or damaged: {in_words(error)}")
-            account.read += 1
+            account.fail(path.name, why_damaged(error))
             continue
         gathered.merge(own)
         account.counts[BY_GIVEN] += int(given)
-    if not gathered.epochs:
+    if gathered.epochs:
+        yield gathered.joined(account, wavelengths)
+    elif not account.failed:
         raise UserError("alerts with light curves", "none that can be read", "fetch the files again")
-    return gathered.joined(account, wavelengths)
 
 
 def of_parquet(path: Path) -> Iterator[tuple[Dialect, pd.DataFrame, pd.DataFrame]]:
@@ -281,7 +283,7 @@ class NestedAlertReader:
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        yield read_alerts(source.members, account, wavelengths, zero_point)
+        yield from read_alerts(source.members, account, wavelengths, zero_point)
 
 
 def is_nested_parquet(path: Path) -> bool:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+import tarfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
 
+from astrid_ml.avro import read_header
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import TooSlowError, within_time
 from astrid_ml.found import none_in
 from astrid_ml.preprocessing.lightcurves import readers as folder
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import TABLES
+from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import first_tables
 from astrid_ml.preprocessing.lightcurves.readers.row_blocks import columns_of
-from astrid_ml.preprocessing.lightcurves.readers.snana_text import SUFFIXES
+from astrid_ml.preprocessing.lightcurves.readers.snana_text import SUFFIXES, first_bytes
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words
@@ -99,16 +103,35 @@ def looked_at(path: Path) -> tuple[CurveSource | None, str]:
 
 
 def damage_of(path: Path) -> str:
-    """Why a table cannot be read; empty where it can, or is no table."""
-    if path.name.startswith(".") or not path.name.endswith(TABLES):
+    """Why a table, a packed text, an archive or an Avro file cannot be read; empty where it can, or is none of them."""
+    look = next((one for endings, one in _LOOKS if path.name.lower().endswith(endings)), None)
+    if path.name.startswith(".") or look is None:
         return ""
     try:
-        columns_of(path)
-    except (pa.ArrowException, OSError) as error:
-        return "its parquet footer cannot be read" if path.suffix == ".parquet" else printable(in_words(error)[:200])
-    except ValueError as error:
-        return printable(in_words(error)[:200])
+        look(path)
+    except (OSError, ValueError, EOFError, zlib.error, tarfile.TarError, pa.ArrowException) as error:
+        lost = path.suffix == ".parquet" and isinstance(error, pa.ArrowException | OSError)
+        return "its parquet footer cannot be read" if lost else printable(in_words(error)[:200])
     return ""
+
+
+def _start_of_archive(path: Path) -> None:
+    for _ in first_tables(path):
+        pass
+
+
+def _header_of_avro(path: Path) -> None:
+    with path.open("rb") as stream:
+        read_header(stream)
+
+
+# How a file of a kind is looked at whose reader does not know it.
+_LOOKS: tuple[tuple[tuple[str, ...], Callable[[Path], object]], ...] = (
+    (TABLES, columns_of),
+    (tuple(f"{ending}.gz" for ending in SUFFIXES), first_bytes),
+    ((".tar", ".tar.gz", ".tgz"), _start_of_archive),
+    ((".avro",), _header_of_avro),
+)
 
 
 def grouped(sources: Sequence[CurveSource]) -> list[CurveSource]:

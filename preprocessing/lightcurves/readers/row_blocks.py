@@ -12,11 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from astrid_ml.errors import UserError
-from astrid_ml.readable import in_words
+from astrid_ml.inflating import SwollenError, inflates_beyond, is_gzip, refuse_swollen_gzip
+from astrid_ml.readable import in_words, reading_parquet
 from astrid_ml.table_files import read_parquet
 
 # What the reader of CSV says, and what it means.
@@ -24,6 +24,15 @@ _SAID = (
     ("EOF inside string", "a quote that is not closed"),
     ("Expected", "a row with more columns than the first line names"),
     ("No columns", "no line with names of columns"),
+)
+_DAMAGE = (
+    pd.errors.ParserError,
+    pd.errors.EmptyDataError,
+    UnicodeDecodeError,
+    EOFError,
+    zlib.error,
+    gzip.BadGzipFile,
+    SwollenError,
 )
 MOST_COLUMNS = 5000
 LONGEST_LINE = 2**20  # bytes of the names of a CSV file's columns
@@ -83,6 +92,7 @@ def read_any(path: Path) -> pd.DataFrame:
     """A CSV or parquet file as a table, index columns included."""
     if path.suffix != ".parquet":
         with _told(path):
+            refuse_swollen_gzip(path)
             return pd.read_csv(path, low_memory=False)
     with _told(path):
         table = read_parquet(path)
@@ -90,9 +100,12 @@ def read_any(path: Path) -> pd.DataFrame:
 
 
 def is_large(path: Path) -> bool:
-    """Whether a table takes much more than a block: by its rows, of CSV by its size."""
+    """Whether a table takes much more than a block: by its rows, of CSV by its size when it is inflated."""
     if path.suffix == ".parquet":
         return int(pq.read_metadata(path).num_rows) > BLOCK
+    if is_gzip(path):
+        with _told(path):
+            return inflates_beyond(path, LARGE)
     return path.stat().st_size > LARGE
 
 
@@ -143,9 +156,13 @@ def _told(path: Path) -> Iterator[None]:
     Raises:
         UserError: instead of what the library raised.
     """
+    if path.suffix == ".parquet":
+        with reading_parquet(path):
+            yield
+        return
     try:
         yield
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, pa.ArrowException) as error:
+    except _DAMAGE as error:
         said = next((words for mark, words in _SAID if mark in str(error)), in_words(error))
         found = re.search(r"\b(?:row|line) \d+", str(error))
         where = f", from {found.group()} on" if found else ""

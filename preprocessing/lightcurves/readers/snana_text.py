@@ -7,8 +7,8 @@ that does not count the last names, gzipped files, a ``VERSION.LIST`` that names
 
 from __future__ import annotations
 
-import gzip
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,15 +18,18 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from astrid_ml.inflating import is_gzip, read_inflated, start_of_gzip
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, clean
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.snana import ZERO_POINT, band_wavelengths, fluxcal_of, object_table
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
+from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths, why_damaged
 
 SUFFIXES = (".dat", ".txt", ".text", ".snana")
-_SNID = re.compile(r"^\s*SNID:\s*\S", re.MULTILINE)
+START = 16384  # bytes by which a file is known
+DAMAGE = (OSError, EOFError, zlib.error, ValueError)
+_SNID = re.compile(r"^\s*SNID:", re.MULTILINE)
 _OTHER = re.compile(r"^\s*(?:SURVEY|NVAR|VARLIST|VARNAMES|OBS|FILTERS):", re.MULTILINE)
 _NUMBERS = {*OTHER_FEATURES, "PEAKMJD", "SNTYPE", "SIM_TYPE_INDEX", "SIM_REDSHIFT_HELIO"}
 _TEXTS = ("SIM_TYPE_NAME", "SIM_MODEL_NAME")
@@ -65,16 +68,18 @@ def is_text_file(path: Path) -> bool:
     if not path.name.lower().removesuffix(".gz").endswith(SUFFIXES):
         return False
     try:
-        with opened(path) as stream:
-            start = stream.read(16384).decode("latin-1")
-    except (OSError, EOFError):
+        start = first_bytes(path).decode("latin-1")
+    except DAMAGE:
         return False
     return bool(_SNID.search(start) and _OTHER.search(start))
 
 
-def opened(path: Path) -> Any:
-    """A binary stream, unpacked."""
-    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
+def first_bytes(path: Path) -> bytes:
+    """The beginning of a file, unpacked; of one that is cut off what can be read."""
+    if is_gzip(path):
+        return start_of_gzip(path, START)
+    with path.open("rb") as stream:
+        return stream.read(START)
 
 
 def list_beside(folder: Path) -> Path | None:
@@ -141,12 +146,10 @@ def read_text(
         found: list[tuple[TextObject, str]] = []
         for path in members[first : first + size]:
             try:
-                with opened(path) as stream:
-                    found += [(item, path.name) for item in parse(stream.read().decode("latin-1"))]
-            except (OSError, EOFError) as error:
-                account.drop(path.name, f"the file is cut off or damaged: {error}")
-                account.read += 1
-        usable = [item for item, name in found if is_usable(item, name, account)]
+                found += [(item, path.name) for item in parse(read_inflated(path).decode("latin-1"))]
+            except DAMAGE as error:
+                account.fail(path.name, why_damaged(error))
+        usable = [(item, name) for item, name in found if is_usable(item, name, account)]
         if usable:
             yield clean(build(usable, members[0].parent.name, wavelengths), account)
 
@@ -166,17 +169,18 @@ def is_usable(item: TextObject, file: str, account: Account) -> bool:
     elif not item.rows:
         problem = "no whole OBS row"
     if problem:
-        account.drop(name, f"{problem} ({file})")
+        account.drop(name, problem, file)
         account.read += 1
         return False
     if item.short or (promised.isdigit() and int(promised) != len(item.rows)):
-        account.repair(name, f"NOBS says {promised or 'nothing'}, {len(item.rows)} whole OBS rows are kept")
+        account.repair(name, f"NOBS says {promised or 'nothing'}, {len(item.rows)} whole OBS rows are kept", file)
         account.counts["rows_cut_off"] += item.short
     return True
 
 
-def build(items: Sequence[TextObject], version: str, wavelengths: Mapping[str, float] | None) -> CurveTable:
-    """Objects of several files as one table; the folder's name is SNANA's VERSION."""
+def build(named: Sequence[tuple[TextObject, str]], version: str, wavelengths: Mapping[str, float] | None) -> CurveTable:
+    """Objects of several files, each with its file's name, as one table; the folder's name is SNANA's VERSION."""
+    items = [item for item, _ in named]
     lengths = [len(item.rows) for item in items]
     bands = [name for item in items for name in item.column("BAND", "FLT") or ()]
     codes, names = pd.factorize(np.array(bands, dtype=object))
@@ -188,6 +192,7 @@ def build(items: Sequence[TextObject], version: str, wavelengths: Mapping[str, f
     head["SNID"] = np.array([item.word("SNID").encode("latin-1") for item in items])
     head |= {key: np.array([item.word(key).encode("latin-1") for item in items]) for key in _TEXTS}
     objects = object_table(header, head)
+    objects["file"] = [name for _, name in named]
     objects["survey"] = [item.word("SURVEY").split("(")[0] or None for item in items]
     raw = [str(name) for name in names]
     said = [number(item.word(ZERO_POINT)) for item in items]
@@ -247,7 +252,7 @@ def account_for_list(members: Sequence[Path], listed: Path, account: Account) ->
     names = Counter(listed_names(listed))
     chosen = [by_name[name] for name in names if name in by_name]
     absent = [name for name in names if name not in by_name]
-    account.drop(absent, f"named in {listed.name}, no such SNANA TEXT file")
+    account.drop(absent, f"named in {listed.name}, no such SNANA TEXT file", listed.name)
     account.read += len(absent)
     account.counts["files_not_in_LIST"] += len(set(members) - set(chosen))
     return chosen

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from astrid_ml.inflating import SwollenError
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.readable import in_words
 
 Wavelengths = Mapping[str, float] | None
 
@@ -44,6 +46,12 @@ class CurveReader(Protocol):
         """Tables of curves, block by block where the format allows it. See :meth:`CurveSource.read`."""
 
 
+def why_damaged(error: BaseException) -> str:
+    """Why a file could not be read, for an account."""
+    swollen = isinstance(error, SwollenError)
+    return str(error) if swollen else f"the file is cut off or damaged: {in_words(error)}"
+
+
 @dataclass(frozen=True)
 class CurveSource:
     """One file (or pair of files, or a folder's files of one object each) with light curves.
@@ -73,6 +81,17 @@ class CurveSource:
     def inputs(self) -> tuple[Path, ...]:
         """All files, the deciding one first."""
         return (*(self.members or (self.path,)), *self.companions.values())
+
+    def place_of(self, file: str | None, name: str) -> str:
+        """Where a file that an account names stands: beside the first one of a group, or in an archive.
+
+        Args:
+            file: of the account; None where it names none.
+            name: of the source, as the place is to be told.
+        """
+        if file is None:
+            return name
+        return str(Path(name).with_name(file)) if self.members else f"{name}/{file}"
 
     def read(
         self, account: Account, wavelengths: Wavelengths = None, zero_point: float | None = None

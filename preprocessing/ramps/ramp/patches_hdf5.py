@@ -19,6 +19,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole, write_json
+from astrid_ml.inflating import refuse_swollen_dataset
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.types import Floats32
@@ -157,6 +158,7 @@ class Patches:
                 if patch["id"] not in file:
                     raise UserError(f"{patch['id']} in {self.path.name}", "it is missing", "write the patches again")
                 row, column = patch["coords"]
+                refuse_swollen_dataset(file[patch["id"]])
                 yield patch["id"], (int(row), int(column)), np.asarray(file[patch["id"]], np.float32)
 
     @property

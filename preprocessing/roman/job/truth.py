@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 
+from astrid_ml.inflating import read_inflated
 from astrid_ml.preprocessing.roman.job.header import Science
 from astrid_ml.types import Filled, InUnits
 
@@ -132,8 +132,7 @@ def _read(path: Path, columns: tuple[str, ...], ending: tuple[str, ...] = ()) ->
         ending: where the last column is text, only rows that end so: most of an index file is never parsed.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        head, _, body = content.decode().partition("\n")
+        head, _, body = read_inflated(path).decode().partition("\n")
         names = head.lstrip("#").split()
         kept = _ending(body, ending) if ending else body
         table = (

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import math
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ import pytest
 from made.alerts import CUTOUTS, fits_bytes, make_packet
 from made.messages import avro_bytes, mongo
 
+from astrid_ml.contracts.left_out import left_out_units
 from astrid_ml.contracts.pipeline import Drop
+from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts.archives import tar_chunks
 from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError
@@ -192,3 +195,31 @@ def test_values_that_nothing_on_the_sky_has_are_null_and_counted(tmp_path: Path)
     assert {name: counts[f"impossible_values_of_{name}"] for name in columns} == dict.fromkeys(columns, 1)
     assert np.isnan(index["ra"][1])
     write_table(index, tmp_path / "index.parquet")
+
+
+def test_entries_that_are_no_files_and_files_without_a_packet_are_counted_and_named(tmp_path: Path) -> None:
+    raw = tmp_path / "raw" / "night"
+    raw.mkdir(parents=True)
+    (tmp_path / "b.json").write_bytes(lines(make_packet(2, True)))
+    (raw / "a.json").write_bytes(lines(make_packet(1, True)))
+    (raw / "linked.json").symlink_to(tmp_path / "b.json")
+    (raw / "other.json").symlink_to("a.json")
+    (raw / "none.json").write_text("[]")
+    (raw / "none.avro").write_bytes(avro_bytes([]))
+    os.mkfifo(raw / "pipe.avro")
+    (raw / "lost.avro").symlink_to("nowhere")
+    done = prepare_dataset(AlertsPipeline(), [raw.parent], tmp_path / "store", name="x", progress=False)
+    about = json.loads((done.path / "dataset.json").read_text())
+    drops = {drop["source"]: drop["reason"] for drop in about["drops"]}
+    assert drops == {
+        "night/none.json": "no packet in it",
+        "night/none.avro": "no packet in it",
+        "night/pipe.avro": "a FIFO, which is no file",
+        "night/lost.avro": "a link to nothing, which is no file",
+        "night/other.json; the first: night/a.json": "the same packet stands in another file",
+    }
+    index = pd.read_parquet(done.path / "index.parquet")
+    assert [unit.id for unit in left_out_units([raw.parent])] == ["left out"] and not left_out_units(
+        [tmp_path / "b.json"]
+    )
+    assert sorted(index["source"]) == ["night/a.json", "night/linked.json"] and about["counts"]["dropped"] == 5

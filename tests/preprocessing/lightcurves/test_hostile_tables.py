@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import os
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from astrid_ml import inflating
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import TooSlowError, within_time
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
-from astrid_ml.preprocessing.lightcurves.readers import recognise
+from astrid_ml.preprocessing.lightcurves.readers import magnitude_files, recognise, row_blocks
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
+from astrid_ml.readable import of_parquet, reading_parquet
 
 ROWS = pd.DataFrame(
     {"object_id": [3, 3, 8], "mjd": [1.0, 2.0, 1.0], "passband": [0, 1, 2], "flux": 5.0, "flux_err": 1.0, "detected": 1}
@@ -126,3 +132,90 @@ def test_a_look_at_a_file_has_a_limit(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [source.damage for source in found.sources] == ["", "it was not looked through after 0.2 s"]
     with pytest.raises(TooSlowError, match=r"after 0\.1 s"):
         forever()
+
+
+def packed(path: Path, members: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+CURVE = b"time,band,mag,magerr\n59000,g,20,0.1\n59001,r,20,0.1\n"
+
+
+def test_a_table_that_an_archive_swells_to_is_named_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(magnitude_files, "LARGE", 20_000)
+    (tmp_path / "raw").mkdir()
+    packed(
+        tmp_path / "raw" / "a.tar.gz",
+        {"n/a.csv": CURVE, "n/big.csv": CURVE + b"59002,g,20,0.1\n" * 90_000, "n/z.csv": CURVE},
+    )
+    made = ConvertCommand(str(tmp_path / "raw"), str(tmp_path / "out")).run()
+    (failure,) = json.loads((tmp_path / "out" / "report.json").read_text())["failed_sources"]
+    assert made["objects"] == 2 and failure["source"].endswith("a.tar.gz/n/big.csv")
+    assert "unpack it first" in failure["reason"]
+
+
+def test_a_packed_table_is_as_large_as_what_it_inflates_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.csv", "a.csv.gz"):
+        path = tmp_path / name
+        content = ROWS.to_csv(index=False).encode() + b"3,3.0,1,5.0,1.0,1\n" * 5000
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        monkeypatch.setattr(row_blocks, "LARGE", 50_000)
+        assert row_blocks.is_large(path)
+        monkeypatch.setattr(row_blocks, "LARGE", 32_000_000)
+        assert not row_blocks.is_large(path)
+    monkeypatch.setattr(inflating, "MOST_BYTES", 10)
+    monkeypatch.setattr(inflating, "MOST_SWOLLEN", 1)
+    with pytest.raises(UserError, match=r"a\.csv\.gz: more than \d+ bytes when it is inflated: unpack it first"):
+        row_blocks.read_any(tmp_path / "a.csv.gz")
+
+
+def test_damaged_archives_and_packets_are_failed_sources_of_their_own(tmp_path: Path) -> None:
+    folder = sound(tmp_path / "raw")
+    packed(folder / "b.tar.gz", {"a.csv": CURVE})
+    (folder / "b.tar.gz").write_bytes((folder / "b.tar.gz").read_bytes()[:40])
+    (folder / "c.avro").write_bytes(b"Obj\x01\xff\xff")
+    made = ConvertCommand(str(folder), str(tmp_path / "out")).run()
+    failed = json.loads((tmp_path / "out" / "report.json").read_text())["failed_sources"]
+    assert [Path(lost["source"]).name for lost in failed] == ["b.tar.gz", "c.avro"] and made["unread"] == 0
+
+
+def test_entries_that_are_no_files_are_unread_files(tmp_path: Path) -> None:
+    folder = sound(tmp_path / "raw")
+    os.mkfifo(folder / "pipe.dat")
+    (folder / "lost.csv").symlink_to("nowhere")
+    made = ConvertCommand(str(folder), str(tmp_path / "out")).run()
+    unread = json.loads((tmp_path / "out" / "report.json").read_text())["unread_files"]
+    assert {entry["source"] for entry in unread} == {"pipe.dat", "lost.csv"} and made["unread"] == 2
+
+
+def test_parquet_that_is_damaged_inside_is_told_in_three_parts_without_a_librarys_words(tmp_path: Path) -> None:
+    folder = sound(tmp_path / "raw")
+    random = np.random.default_rng(3)
+    ROWS.to_parquet(folder / "whole.parquet")
+    whole = (folder / "whole.parquet").read_bytes()
+    (folder / "whole.parquet").unlink()
+    for number in range(12):
+        content = bytearray(whole)
+        for place in random.integers(4, len(whole) - 8, 30):
+            content[place] = random.integers(256)
+        (folder / f"b{number:02d}.parquet").write_bytes(bytes(content))
+    ConvertCommand(str(folder), str(tmp_path / "out")).run()
+    failed = json.loads((tmp_path / "out" / "report.json").read_text())["failed_sources"]
+    reasons = [lost["reason"] for lost in failed]
+    assert len(reasons) >= 8 and all(reason.startswith("expected ") and "To fix it: " in reason for reason in reasons)
+    assert not [
+        r for r in reasons if any(word in r for word in ("thrift", "deserialize", "Deserializ", "char ", "dict"))
+    ]
+
+
+def test_a_page_that_is_damaged_is_a_damaged_table(tmp_path: Path) -> None:
+    assert of_parquet(OSError("Unexpected end of stream")) == "it ends too early"
+    words = r"a whole parquet table; got a\.parquet: a header inside it"
+    with pytest.raises(UserError, match=words), reading_parquet(tmp_path / "a.parquet"):
+        raise OSError("Couldn't deserialize thrift: don't know what type")

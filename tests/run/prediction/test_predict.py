@@ -154,6 +154,28 @@ def test_no_unit_hides_the_drops_of_the_others_and_what_is_not_named_is_counted(
     assert len(named.chosen()) == len(named.groups) == 1000
 
 
+@dataclass(frozen=True)
+class OtherNights(Nights):
+    """The same, with labels and fields that are numbers in one night and texts in another."""
+
+    def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
+        inner = MemoryUnitWriter()
+        super().process(unit, inner, seed)
+        number = unit.id == "one"
+        told = (
+            inner.table().drop(columns=["array", "row"]).assign(label=1 if number else "SN", field=7 if number else "x")
+        )
+        writer.add(told, {"stamps": np.zeros((len(told), 3, 63, 63), np.float32)})
+
+
+def test_columns_of_unlike_kinds_cost_no_score(made: Untrained, tmp_path: Path) -> None:
+    units = [unit for unit in Nights().plan([]) if unit.id in ("one", "again")]
+    report = predicted(made, Reader("nights", OtherNights(), units), tmp_path)
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert (report["scored"], report["failed"]) == (4, 0), report["failed_units"]
+    assert "label" not in table and table["field"].tolist() == ["7", "7", "x", "x"]
+
+
 def results(folder: Path) -> tuple[bytes, dict[str, Any]]:
     return (folder / "predictions.parquet").read_bytes(), json.loads((folder / "report.json").read_text())
 

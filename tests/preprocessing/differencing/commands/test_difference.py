@@ -13,7 +13,7 @@ import torch
 from astrid_ml.errors import UserError
 from astrid_ml.executors.local import Processes
 from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
-from astrid_ml.preprocessing.differencing.commands.difference_many import folder_names
+from astrid_ml.preprocessing.differencing.commands.difference_many import folder_names, join_candidates
 from astrid_ml.preprocessing.differencing.commands.recovery import magnitudes, recover, summarise
 from astrid_ml.preprocessing.differencing.detect.measure import MEASURED, SHARP, forced, measure, shapes
 from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction
@@ -229,3 +229,12 @@ def test_folders_of_pairs_are_apart_and_never_outside() -> None:
     assert names[2] == "b" and names[4] == "night.1"
     with pytest.raises(UserError, match="NAME"):
         folder_names([Pair("..", {}, {})])
+
+
+def test_candidates_of_pairs_whose_manifest_says_the_filter_in_two_ways_become_one_table(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.parquet", tmp_path / "b.parquet", tmp_path / "c.parquet"]
+    for path, said in zip(paths, (2, "r", None), strict=True):
+        pd.DataFrame({"id": [path.stem], "ra": [1.0], "filter": [said]}).to_parquet(path, index=False)
+    join_candidates(paths, ["one", "two", "three"], tmp_path / "joined.parquet")
+    joined = pd.read_parquet(tmp_path / "joined.parquet")
+    assert joined["filter"].tolist()[:2] == ["2", "r"] and joined["pair"].tolist() == ["one", "two", "three"]

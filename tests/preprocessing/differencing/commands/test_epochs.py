@@ -133,6 +133,10 @@ def test_an_empty_image_and_one_file_twice(tmp_path: Path) -> None:
     one.head(0).to_parquet(tmp_path / "b" / "candidates.parquet", index=False)
     both = joined_candidates([tmp_path / "b" / "candidates.parquet", tmp_path / "a" / "candidates.parquet"])
     assert both["id"].tolist() == one["id"].tolist()
+    (tmp_path / "c").mkdir()
+    one.assign(id=[f"c{name}" for name in one["id"]], filter=3).to_parquet(tmp_path / "c" / "candidates.parquet")
+    other = joined_candidates([tmp_path / "a" / "candidates.parquet", tmp_path / "c" / "candidates.parquet"])
+    assert set(other["filter"].tail(len(one))) == {"3"}
     only = AssociateCommand(str(tmp_path / "b"), str(tmp_path / "out")).run()
     assert (only["candidates"], only["objects"]) == (0, 0)
 

@@ -127,7 +127,8 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     whole = (tmp_path / "a.avro").read_bytes()
     (tmp_path / "b.avro").write_bytes(whole[:-40])
     _, account = read(tmp_path)
-    assert [drop["object_id"] for drop in account.dropped] == ["b.avro", "3"]
+    assert [lost["file"] for lost in account.failed] == ["b.avro"]
+    assert [drop["object_id"] for drop in account.dropped] == ["3"]
 
 
 def test_a_dialect_is_known_by_the_names_of_its_fields() -> None:
@@ -181,12 +182,12 @@ def test_empty_histories_have_no_columns() -> None:
     assert laid["a"].to_pylist() == [1, 2, 3]
 
 
-def test_a_folder_of_damaged_files_alone_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
+def test_of_a_folder_of_damaged_files_alone_each_is_named(tmp_path: Path) -> None:
+    for name in ("a.parquet", "b.parquet"):
+        (tmp_path / name).write_bytes(b"PAR1 and no more")
     account = Account()
-    with pytest.raises(UserError, match="fetch the files again"):
-        read_alerts([tmp_path / "a.parquet"], account)
-    assert [drop["object_id"] for drop in account.dropped] == ["a.parquet"]
+    assert not list(read_alerts([tmp_path / "a.parquet", tmp_path / "b.parquet"], account))
+    assert [lost["file"] for lost in account.failed] == ["a.parquet", "b.parquet"]
 
 
 @pytest.mark.real_data

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from astrid_ml import inflating
+from astrid_ml.errors import UserError
+from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
-from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.ingest import NO_NAME, REPEATED, Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
 from astrid_ml.preprocessing.lightcurves.readers.snana_text import parse
@@ -102,17 +107,67 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "zipped.txt.gz").write_bytes(packed[: len(packed) - 5000])
     summary = ConvertCommand(str(tmp_path), str(tmp_path / "out")).run()
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert (summary["sources"], summary["read"], summary["objects"]) == (1, 6, 2)
+    assert (summary["sources"], summary["read"], summary["objects"], summary["failed"]) == (1, 5, 2, 1)
+    assert {drop["object_id"]: drop["source"] for drop in report["drops"]} == {
+        "5": "epoch.txt", "18": "noflux.txt", "19": "empty.txt"
+    }  # fmt: skip
     reasons = {drop["object_id"]: drop["reason"] for drop in report["drops"]}
-    assert set(reasons) == {"5", "18", "19", "zipped.txt.gz"}
     assert "EPOCH" in reasons["5"]
     assert "no column FLUXCAL" in reasons["18"]
     assert "no observations" in reasons["19"]
-    assert "cut off" in reasons["zipped.txt.gz"]
+    (failure,) = report["failed_sources"]
+    assert failure["source"] == str(tmp_path / "zipped.txt.gz") and "cut off" in failure["reason"]
     (repaired,) = report["repairs"]
-    assert repaired["object_id"] == "cut"
+    assert (repaired["object_id"], repaired["source"]) == ("cut", "cut.txt")
     assert "2 whole OBS rows" in repaired["reason"]
     assert report["counts"]["rows_cut_off"] == 1
+
+
+def test_a_small_gzip_cut_at_its_end_is_a_failed_source_by_its_own_name(tmp_path: Path) -> None:
+    raw = tmp_path / "raw" / "night"
+    raw.mkdir(parents=True)
+    (raw / "a.dat").write_text(OTHER)
+    (raw / "b.dat.gz").write_bytes(gzip.compress(OTHER.replace("17", "20").encode())[:-9])
+    (raw / "c.dat.gz").write_bytes(gzip.compress(OTHER.replace("17", "21").encode())[:12])  # nothing of it can be read
+    made = ConvertCommand(str(tmp_path / "raw"), str(tmp_path / "out")).run()
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (made["objects"], made["failed"]) == (1, 2)
+    failed = {Path(lost["source"]).name: lost["reason"] for lost in report["failed_sources"]}
+    assert set(failed) == {"b.dat.gz", "c.dat.gz"} and "cut off" in failed["b.dat.gz"]
+    pipeline, writer = LightcurvesPipeline(), MemoryUnitWriter()
+    units = pipeline.plan([tmp_path / "raw"])
+    for unit in units:
+        if not unit.missing:
+            pipeline.process(unit, writer, 0)
+    assert ("b.dat.gz", "night/b.dat.gz") in [(drop.id, drop.source) for drop in writer.drops]
+    assert [unit.id for unit in units if unit.missing] == ["night/c.dat.gz"]
+    for name in ("b.dat.gz", "c.dat.gz"):
+        with pytest.raises(UserError, match=r"cut off|ends too early"):
+            ConvertCommand(str(raw / name), str(tmp_path / "alone")).run()
+
+
+def test_objects_that_are_left_out_are_named_with_their_own_file(tmp_path: Path) -> None:
+    (tmp_path / "a.dat").write_text(OTHER)
+    (tmp_path / "nameless.dat").write_text(OTHER.replace("SNID: 17", "SNID:"))
+    (tmp_path / "nan.dat").write_text(OTHER.replace("SNID: 17", "SNID: x").replace("OBS: ", "OBS: nan "))
+    (tmp_path / "z_again.dat").write_text(OTHER)
+    ConvertCommand(str(tmp_path), str(tmp_path / "out")).run()
+    drops = json.loads((tmp_path / "out" / "report.json").read_text())["drops"]
+    said = {drop["source"]: (drop["object_id"], drop["reason"]) for drop in drops}
+    assert said["nameless.dat"] == ("", NO_NAME) and said["z_again.dat"] == ("17", REPEATED)
+    assert said["nan.dat"][0] == "x" and len(drops) == 3
+
+
+def test_a_text_that_inflates_without_measure_fails_before_it_is_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inflating, "MOST_BYTES", 10_000)
+    (tmp_path / "a.dat").write_text(OTHER)
+    (tmp_path / "bomb.dat.gz").write_bytes(gzip.compress(OTHER.encode() + b"OBS: 1.0 g 1 1 1\n" * 10_000))
+    made = ConvertCommand(str(tmp_path), str(tmp_path / "out")).run()
+    (failure,) = json.loads((tmp_path / "out" / "report.json").read_text())["failed_sources"]
+    assert made["objects"] == 1 and failure["source"].endswith("bomb.dat.gz")
+    assert re.fullmatch(r"more than \d+ bytes when it is inflated: unpack it first", failure["reason"])
 
 
 def test_a_list_says_which_files_belong_to_the_version(tmp_path: Path) -> None:
