@@ -13,12 +13,12 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
-from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.preprocessing.stamps import MARKED_PIXELS, peak_snr, without_marks
 from astrid_ml.preprocessing.surveys.registry import Surveys
 from astrid_ml.preprocessing.surveys.survey import Survey
 from astrid_ml.preprocessing.triplets.columns import UNKNOWN, read_rows, records_of, without_impossible
 from astrid_ml.preprocessing.triplets.fits_rows import files_of, read_row
-from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_marks, without_padding
+from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, open_set
 from astrid_ml.preprocessing.triplets.stacks import read_stack
 from astrid_ml.types import Floats32, Ints, Mask
@@ -124,7 +124,7 @@ def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> Non
     """Give samples to the writer; one without a pixel or an id is dropped by name."""
     stamps, marked = without_marks(given.stamps)
     if marked:
-        writer.count("pixels_without_data_marked_by_a_number", marked)
+        writer.count(MARKED_PIXELS, marked)
     stamps, sizes = without_padding(stamps)
     empty: Mask = np.asarray(~np.isfinite(stamps).any(axis=(1, 2, 3)))
     reasons = [reason or ("no finite pixel" if none else "") for reason, none in zip(given.reasons, empty, strict=True)]

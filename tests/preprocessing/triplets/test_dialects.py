@@ -16,8 +16,8 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.preprocessing.labels import TruthLabel
+from astrid_ml.preprocessing.stamps import MARKS, without_marks
 from astrid_ml.preprocessing.triplets.columns import refuse_repeated, without_impossible
-from astrid_ml.preprocessing.triplets.normalised import MARKS, without_marks
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 
 N, SIDE = 24, 21
