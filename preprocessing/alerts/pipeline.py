@@ -22,7 +22,7 @@ from astrid_ml.preprocessing.alerts.messages import SUFFIX, Schemas, schema_file
 from astrid_ml.preprocessing.alerts.packet import PacketError, read_packet
 from astrid_ml.preprocessing.alerts.places import run_of, runs
 from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts, planes_of
-from astrid_ml.preprocessing.alerts.samples import Samples
+from astrid_ml.preprocessing.alerts.samples import UnitSamples
 from astrid_ml.preprocessing.alerts.stamp_files import read_detections
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.surveys.registry import Described, surveys_of
@@ -142,7 +142,7 @@ class AlertsPipeline:
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Read the packets of a unit; what cannot be used is dropped with its reason."""
-        surveys, samples = surveys_of(self.survey), Samples(writer)
+        surveys, samples = surveys_of(self.survey), UnitSamples(writer)
         for found in self._packets(unit, writer):
             packet = found.packet
             try:

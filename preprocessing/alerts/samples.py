@@ -24,7 +24,7 @@ TEXTS = ("filter", "field", "detector", "drbversion", "rbversion", "time_ref")
 
 
 @dataclass
-class Samples:
+class UnitSamples:
     """The samples of a unit, until they are written.
 
     Args:
@@ -72,7 +72,7 @@ class Samples:
         self.upright.append(negative == "positive" or (negative == "negative" and record["sign"] is not None))
 
     def write(self) -> None:
-        """Samples of one shape and kind together, in the order in which they came; then what was counted."""
+        """UnitSamples of one shape and kind together, in the order in which they came; then what was counted."""
         kinds: dict[tuple[Any, ...], list[int]] = {}
         for number, (image, extra) in enumerate(zip(self.stamps, self.planes, strict=True)):
             shapes = sorted((name, part.shape) for name, part in extra.items())

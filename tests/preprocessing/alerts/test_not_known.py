@@ -15,9 +15,12 @@ from made.messages import rubin_packet
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.preprocessing.alerts.fields.angles import degrees_of
+from astrid_ml.preprocessing.alerts.fields.numbers import measured
+from astrid_ml.preprocessing.alerts.fields.times import UNKNOWN_DAY, mjd_of
 from astrid_ml.preprocessing.alerts.packet import PacketError, possible, read_packet
 from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts
-from astrid_ml.preprocessing.alerts.samples import Samples
+from astrid_ml.preprocessing.alerts.samples import TEXTS, UnitSamples
 from astrid_ml.preprocessing.surveys.describe import survey_of
 from astrid_ml.preprocessing.surveys.registry import surveys_of
 
@@ -190,19 +193,13 @@ def counts_of(
 ) -> Counter[str]:
     """What is counted of stamps with a source of that height at the centre."""
     writer = MemoryUnitWriter()
-    samples = Samples(writer)
+    samples = UnitSamples(writer)
     stamp = survey_of(MINE | {"stamp": {"size": 21, "pixel_scale": 1.0, **convention}}, "mine").stamp
     for number, (rows, columns) in enumerate(sizes):
         image = np.random.default_rng(number).normal(size=(3, 21, 21)).astype(np.float32)
         image[2, 9:12, 9:12] += height
-        record = {
-            "id": str(number),
-            "mission": "myscope",
-            "sign": sign,
-            "n_nan": 0,
-            "stamp_h": rows,
-            "stamp_w": columns,
-        }
+        known = {"id": str(number), "group_id": str(number), "mission": "myscope", "sign": sign, "n_nan": 0}
+        record = dict.fromkeys(TEXTS, None) | known | {"stamp_h": rows, "stamp_w": columns}
         samples.add(record, image, PlanesOfCutouts(), stamp)
     samples.write()
     return writer.counts
@@ -224,3 +221,8 @@ def test_stamps_of_another_size_than_described_are_not_called_cut() -> None:
     assert counts_of({}, 1, 9.0, [(20, 20)] * 3)["stamps_of_20_x_20_where_myscope_is_described_with_21"] == 3
     cut = counts_of({}, 1, 9.0, [(21, 21), (21, 21), (20, 20), (21, 4)])
     assert cut["stamps_cut_at_an_edge"] == 2 and not any("described" in name for name in cut)
+
+
+def test_nothing_said_is_nothing() -> None:
+    assert degrees_of(None, "ra") is None and measured(None) is None and measured(-999) is None
+    assert mjd_of("2023-02-25", "mjd") == (UNKNOWN_DAY, False)
