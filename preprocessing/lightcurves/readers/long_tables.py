@@ -17,6 +17,7 @@ from astrid_ml.preprocessing.lightcurves.curves.bands import PLASTICC, ZTF, shor
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account, assemble
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
 from astrid_ml.preprocessing.lightcurves.readers.row_blocks import (
     columns_of,
     is_large,
@@ -26,7 +27,6 @@ from astrid_ml.preprocessing.lightcurves.readers.row_blocks import (
     whole_objects,
 )
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
-from astrid_ml.preprocessing.lightcurves.readers.variability import variability_of
 from astrid_ml.printable import printable
 from astrid_ml.types import Floats
 
