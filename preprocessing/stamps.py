@@ -97,6 +97,8 @@ def without_marks(stamps: Floats32, most: float = np.inf) -> tuple[Floats32, int
         most: absolute values from here on stay as they are: whoever reads stamps knows them as no data, and a network
             that a survey trained may have learned what they do (ZTF's templates have -3.4e38).
     """
+    if stamps.size and MARKS.max() < stamps.min() and stamps.max() < HUGE:  # most packets; NaN is neither
+        return stamps, 0
     size = np.abs(stamps)
     empty: Array = (size >= HUGE) & ~(size >= most)
     low = np.nanmin(np.where(np.isfinite(stamps), stamps, np.float32(np.inf)), axis=(2, 3), keepdims=True)
