@@ -26,6 +26,22 @@ def _counts(index: pd.DataFrame) -> dict[str, int]:
     return {"labelled": int(known.sum()), "unlabelled": int((~known).sum())}
 
 
+def _refuse_codes(labels: pd.Series) -> None:
+    """Refuse real and bogus as 1 and 2, or 1 and -1: which is which the numbers do not say.
+
+    Raises:
+        UserError: names the mapping that says it.
+    """
+    found = labels.dropna().unique()
+    if len(found) > 2 or len(found) == 0:
+        return
+    words = sorted(str(value).removesuffix(".0") for value in found)
+    if words in (["1", "2"], ["-1", "1"]):
+        other = next(word for word in words if word != "1")
+        fix = f"say which is real, for instance label=column label.column=label 'label.mapping={{{other}:0,1:1}}'"
+        raise UserError("labels 0 (bogus) and 1 (real), or names of classes", f"{words[0]} and {words[1]}", fix)
+
+
 @dataclass(frozen=True)
 class TruthLabel:
     """The label that stands in the raw files already (simulations, injections, matched truth)."""
@@ -45,12 +61,13 @@ class TruthLabel:
         """Keep the labels; refuse a dataset without any.
 
         Raises:
-            UserError: there is no label at all.
+            UserError: there is no label at all, or they are numbers of which nobody says what they mean.
         """
         if "label" not in index or index["label"].isna().all():
             raise UserError(
                 "raw files that hold their truth", "no label in them", "give a table: label=table label.path=LABELS.csv"
             )
+        _refuse_codes(index["label"])
         return index, {"source": "truth in the raw files", "proxy": False, **_counts(index)}
 
 
@@ -165,8 +182,8 @@ class ColumnLabel:
         Raises:
             UserError: the column is missing or no value is in the mapping.
         """
-        values = _column(index, self.column)
-        labels = values.astype("string").map(dict(self.mapping)) if self.mapping else _numbers(values)
+        values, by_text = _column(index, self.column), {str(said): label for said, label in self.mapping.items()}
+        labels = values.astype("string").map(by_text) if self.mapping else _numbers(values)
         if labels.isna().all():
             found = ", ".join(values.dropna().astype(str).unique()[:5])
             raise UserError(f"values of {self.column} in label.mapping", found or "all null", "fix label.mapping")

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from astrid_ml.stats import MAD_TO_SIGMA, row_medians
-from astrid_ml.types import Array, Floats, Floats32
+from astrid_ml.types import Array, Floats, Floats32, Mask
 
 NO_DATA = 1e37  # absolute values from here on mark missing pixels
+MARKS = np.array([-999, -9999, -99999], dtype=np.float32)  # of pixels without data, where there are many
+MARKED = 0.01  # of a channel's pixels
+HUGE = np.float32(1e29)
+DETECTED = 5.0  # sigma
+FADED = "difference_stamps_negative_at_the_centre"  # a count: of surveys that send or read them positive
+MARKED_PIXELS = "pixels_without_data_marked_by_a_number"  # a count
 
 
 def peak_snr(difference: Array, half: int = 4) -> Floats32:
@@ -20,17 +26,39 @@ def peak_snr(difference: Array, half: int = 4) -> Floats32:
     Returns:
         (n,) float32; NaN where the stamp has no noise to measure or no data in the box.
     """
+    return extremes_snr(difference, half)[0]
+
+
+def extremes_snr(difference: Array, half: int = 4) -> tuple[Floats32, Floats32]:
+    """Highest and lowest pixel of the central box, less the stamp's median, over the stamp's robust noise.
+
+    Args:
+        difference: (n, h, w); NaN where there are no data.
+        half: half-width of the central box, pixels.
+
+    Returns:
+        (n,) each; NaN where the stamp has no noise to measure or no data in the box.
+    """
     x = np.where(np.abs(difference) < NO_DATA, difference, np.nan).astype(np.float64)
     flat = x.reshape(len(x), -1)
     row, column = x.shape[1] // 2, x.shape[2] // 2
     box = x[:, max(row - half, 0) : row + half + 1, max(column - half, 0) : column + half + 1].reshape(len(x), -1)
-    out = np.full(len(x), np.nan)
+    out = np.full((2, len(x)), np.nan)
     usable = np.isfinite(flat).any(axis=1) & np.isfinite(box).any(axis=1)
     if usable.any():
         median, sigma = middle_and_noise(flat[usable])
-        peak = np.nanmax(box[usable], axis=1) - median
-        out[usable] = np.divide(peak, sigma, out=np.full_like(peak, np.nan), where=sigma > 0)
-    return out.astype(np.float32)
+        ends = np.stack([np.nanmax(box[usable], axis=1), np.nanmin(box[usable], axis=1)]) - median
+        out[:, usable] = np.divide(ends, sigma, out=np.full_like(ends, np.nan), where=sigma > 0)
+    return out[0].astype(np.float32), out[1].astype(np.float32)
+
+
+def faded_at_centre(highest: Floats32, lowest: Floats32) -> Mask:
+    """Which difference stamps show a source that faded: the centre is lower by 5 sigma, and by more than it is higher.
+
+    Args:
+        highest, lowest: (n,) of :func:`extremes_snr`.
+    """
+    return np.asarray((lowest <= -DETECTED) & (-lowest > highest))
 
 
 def sky_level(stamps: Array, most: float = NO_DATA) -> Floats32:
@@ -56,3 +84,25 @@ def middle_and_noise(flat: Floats) -> tuple[Floats, Floats]:
     """Median and robust standard deviation of each row, without its NaN."""
     median = row_medians(flat)
     return median, MAD_TO_SIGMA * row_medians(np.abs(flat - median[:, None]))
+
+
+def without_marks(stamps: Floats32, most: float = np.inf) -> tuple[Floats32, int]:
+    """Stamps with NaN where a number marks that there are no data, and how many such pixels there are.
+
+    Numbers of ``MARKS`` count where at least ``MARKED`` of a channel's pixels are exactly so and none is below; what is
+    larger than ``HUGE`` counts always.
+
+    Args:
+        stamps: (n, c, h, w).
+        most: absolute values from here on stay as they are: whoever reads stamps knows them as no data, and a network
+            that a survey trained may have learned what they do (ZTF's templates have -3.4e38).
+    """
+    if stamps.size and MARKS.max() < stamps.min() and stamps.max() < HUGE:  # most packets; NaN is neither
+        return stamps, 0
+    size = np.abs(stamps)
+    empty: Array = (size >= HUGE) & ~(size >= most)
+    low = np.nanmin(np.where(np.isfinite(stamps), stamps, np.float32(np.inf)), axis=(2, 3), keepdims=True)
+    of_mark: Array = (stamps == low) & np.isin(low, MARKS)
+    empty |= of_mark & (of_mark.mean(axis=(2, 3), keepdims=True) >= MARKED)
+    count = int((empty & np.isfinite(stamps)).sum())
+    return (np.where(empty, np.float32(np.nan), stamps) if count else stamps), count

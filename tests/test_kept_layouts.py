@@ -119,7 +119,8 @@ def test_an_old_checkpoint_predicts_the_same(name: str, unpack: Any, tmp_path: P
     kept = pd.read_parquet(folder / "predicted" / "predictions.parquet")
     if name.endswith("realbogus_sim"):
         found, kept = of_one_place(found, kept)
-        alike = (found["snr"].to_numpy() - kept["snr"].to_numpy()) ** 2 < 1e-4  # one PSF, pixels of one size
+        # One PSF, pixels of one size; more of them are measured for the noise since single bad ones take less.
+        alike = np.abs(found["snr"].to_numpy() / kept["snr"].to_numpy() - 1) < 3e-3
         assert alike.sum() >= 5
         np.testing.assert_allclose(found["score"][alike], kept["score"].to_numpy()[alike], atol=CHIP_OF_PAIRS)
     else:

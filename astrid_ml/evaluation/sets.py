@@ -1,8 +1,8 @@
 """Prediction sets: which classes a score does not rule out, with a coverage that held-out samples confirm.
 
 Split conformal prediction by class and mission (Vovk, Gammerman and Shafer 2005, Algorithmic Learning in a Random
-World, 4.5): of the samples of a class that are like those of the validation fold, at least ``coverage`` have their class in
-the set, whatever their share. Samples of one object are no independent evidence, so each object counts once.
+World, 4.5): of the samples of a class that are like those of the validation fold, at least ``coverage`` have their
+class in the set, whatever their share. Samples of one object are no independent evidence, so each object counts once.
 """
 
 from __future__ import annotations

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import binascii
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from astrid_ml.preprocessing.alerts.fields.angles import degrees_of
+from astrid_ml.preprocessing.alerts.fields.numbers import NUMBERS, measured, number
+from astrid_ml.preprocessing.alerts.fields.numbers import without_marks as without_marks_in
+from astrid_ml.preprocessing.alerts.fields.times import mjd_of
 from astrid_ml.preprocessing.alerts.forms import cutout_content, cutout_keys, own_form
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_stamp
+from astrid_ml.preprocessing.stamps import MARKED_PIXELS, without_marks
 from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
 from astrid_ml.preprocessing.surveys.survey import PacketKeys, Survey, TimeConvention
 from astrid_ml.types import Floats32
@@ -20,22 +26,8 @@ UNKNOWN = "unknown"  # what a packet says and nobody understands
 # Degrees; days (1858 to 2132). NaN is how packets say that they do not know.
 RANGES = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0), "mjd": (0.0, 100_000.0)}
 LONGEST = 1e6  # seconds of one exposure
-MARKS = (-999.0, -9999.0, -99999.0)  # of numbers that nobody measured
+MARKS_AS_NULL = "numbers_that_mark_no_value"  # a count: -999 and its like, and magnitudes of 99
 OBJECT_NAMES = ("objectId", "objectid", "object_id")
-# Further numbers of a candidate that are kept where they exist, as float.
-NUMBERS = (
-    "magpsf",
-    "sigmapsf",
-    "magzpsci",
-    "rb",
-    "drb",
-    "fwhm",
-    "classtar",
-    "distnr",
-    "sgscore1",
-    "distpsnr1",
-    "ssdistnr",
-)
 
 
 class PacketError(ValueError):
@@ -56,16 +48,19 @@ def survey_of_packet(packet: Mapping[str, Any], surveys: Surveys) -> tuple[Surve
     return found.survey, found.survey.packet
 
 
-def read_packet(packet: dict[str, Any], surveys: Surveys | None = None) -> tuple[dict[str, Any], Floats32]:
+def read_packet(
+    packet: dict[str, Any], surveys: Surveys | None = None, account: Counter[str] | None = None
+) -> tuple[dict[str, Any], Floats32]:
     """A record for the index and stamps (3, size, size): science, reference, difference, raw values.
 
     Stamps that were cut at an edge are padded bottom and right with NaN; ``stamp_h`` and ``stamp_w`` say how much is
     data. The difference is positive at the centre for negative detections too, turned over where the survey sends it
-    negative: ``sign`` says which they are.
+    negative: ``sign`` says which they are. Numbers and pixels that mark missing values (-999, 1e30) are null and NaN.
 
     Args:
         packet: as it was read.
         surveys: among which it is recognised; by default the packaged ones.
+        account: gets how many numbers and pixels were such marks.
 
     Raises:
         PacketError: no candidate, no id, a value of the wrong type, missing or damaged cutouts, or no finite pixel in
@@ -76,12 +71,13 @@ def read_packet(packet: dict[str, Any], surveys: Surveys | None = None) -> tuple
     stamp = survey.stamp
     assert stamp is not None  # a description with packets has stamps
     try:
-        record = packet_record(packet, survey)
+        record, marks = without_marks_in(packet_record(packet, survey))
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         if isinstance(error, PacketError):
             raise
         raise PacketError(f"a value that cannot be read ({str(error)[:80]})") from error
-    images = read_cutouts(packet)
+    whole, pixels = without_marks(np.stack(read_cutouts(packet))[None], stamp.largest)
+    images = list(whole[0])
     height, width = images[0].shape
     size = stamp.size or max(height, width)
     if height > size or width > size:
@@ -90,6 +86,8 @@ def read_packet(packet: dict[str, Any], surveys: Surveys | None = None) -> tuple
         images[2] = -images[2]
     _refuse_blank(images, stamp.largest)
     stamps = padded(images, size)
+    if account is not None:
+        account.update({MARKS_AS_NULL: marks, MARKED_PIXELS: pixels})
     bad = int(sum((~(np.abs(image) < stamp.largest)).sum() for image in images))
     record |= {"mission": survey.mission, "survey": survey.name, "pixel_scale": stamp.pixel_scale}
     return record | {"stamp_h": height, "stamp_w": width, "n_nan": bad}, stamps
@@ -202,8 +200,8 @@ def packet_record(packet: Mapping[str, Any], survey: Survey) -> dict[str, Any]:
         "filter": keys.only_filter or _filter_of(_first(packet, keys, "filter"), survey),
         "mjd": _mid_exposure(packet, survey, exposure),
         "time_ref": "mid-exposure" if exposure or keys.reference == "middle" else "start of exposure",
-        "ra": _number(_first(packet, keys, "ra")),
-        "dec": _number(_first(packet, keys, "dec")),
+        "ra": degrees_of(_first(packet, keys, "ra"), "ra", keys.position_unit),
+        "dec": degrees_of(_first(packet, keys, "dec"), "dec", keys.position_unit),
         "field": _text(_first(packet, keys, "field")),
         "detector": _text(_first(packet, keys, "detector")),
         "snr": _snr(packet, keys),
@@ -212,8 +210,8 @@ def packet_record(packet: Mapping[str, Any], survey: Survey) -> dict[str, Any]:
         "rbversion": _first(packet, keys, "rbversion") or None,
     }
     if "reliability" in keys.keys:
-        record["reliability"] = _number(_first(packet, keys, "reliability"))
-    return record | {key: _number(numbers.get(key)) for key in NUMBERS}
+        record["reliability"] = number(_first(packet, keys, "reliability"))
+    return record | {key: number(numbers.get(key)) for key in NUMBERS}
 
 
 def sign_of(value: Any) -> int | str | None:
@@ -279,15 +277,16 @@ def _mid_exposure(packet: Mapping[str, Any], survey: Survey, exposure: float | N
     if value is None:
         return None
     kind = _parts(name)[-1] if keys.time_format == "by key" else keys.time_format
+    days, utc = mjd_of(value, kind, keys.time_zero)
     half = exposure / 2 / 86400 if exposure and keys.reference == "start" else 0.0
     scale = TimeConvention("tai") if name.endswith("Tai") else survey.time  # a name that says it goes first
-    return float(value) - (2400000.5 if kind == "jd" else 0.0) + half - scale.ahead_of_utc
+    return days + half - (0.0 if utc else scale.ahead_of_utc)
 
 
 def _snr(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:
     """As the packet states it, else flux over its error."""
-    stated = _number(_first(packet, keys, "snr"))
-    flux, error = (_number(_first(packet, keys, role)) for role in ("flux", "flux_err"))
+    stated = number(_first(packet, keys, "snr"))
+    flux, error = (measured(_first(packet, keys, role)) for role in ("flux", "flux_err"))
     if stated is not None or flux is None or error is None or not error > 0:
         return stated
     return flux / error
@@ -301,7 +300,7 @@ def _sign(packet: Mapping[str, Any], keys: PacketKeys) -> int | str | None:
     stated = sign_of(_first(packet, keys, "positive"))
     if stated is not None:
         return stated
-    flux, snr = (_measured(_first(packet, keys, role)) for role in ("flux", "snr"))
+    flux, snr = (measured(_first(packet, keys, role)) for role in ("flux", "snr"))
     if flux:
         return 1 if flux > 0 else -1
     return -1 if snr is not None and snr < 0 else None
@@ -309,18 +308,8 @@ def _sign(packet: Mapping[str, Any], keys: PacketKeys) -> int | str | None:
 
 def _exposure(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:
     """Seconds; None where the packet has none, or a number that is no duration."""
-    seconds = _number(_first(packet, keys, "exposure"))
+    seconds = number(_first(packet, keys, "exposure"))
     return seconds if seconds is not None and 0 < seconds < LONGEST else None
-
-
-def _measured(value: Any) -> float | None:
-    """A number; None for NaN and for what marks that there is none."""
-    number = _number(value)
-    return None if number is None or np.isnan(number) or number in MARKS else number
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)
 
 
 def _text(value: Any) -> str | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import pandas as pd
 
 from astrid_ml.contracts.by_part import without_repeats
@@ -20,20 +19,17 @@ from astrid_ml.preprocessing.alerts.archives import read_tar, tar_chunks
 from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, avro_chunks, is_avro, read_avro
 from astrid_ml.preprocessing.alerts.forms import own_form
 from astrid_ml.preprocessing.alerts.messages import SUFFIX, Schemas, schema_files, schemas_of
-from astrid_ml.preprocessing.alerts.packet import NUMBERS, PacketError, flat_channels, possible, read_packet
+from astrid_ml.preprocessing.alerts.packet import PacketError, read_packet
 from astrid_ml.preprocessing.alerts.places import run_of, runs
 from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts, planes_of
+from astrid_ml.preprocessing.alerts.samples import UnitSamples
 from astrid_ml.preprocessing.alerts.stamp_files import read_detections
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
-from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.preprocessing.surveys.registry import Described, surveys_of
-from astrid_ml.printable import encodable, printable
-from astrid_ml.types import Count, Floats32, Mask
+from astrid_ml.printable import printable
+from astrid_ml.types import Count, Mask
 
-IMPOSSIBLE = "impossible_values_of_"  # a count of those that became null, by column
 LARGE = 8 * 2**20  # bytes of a file that is looked through for its chunks
-FLOATS = ("mjd", "ra", "dec", "snr", "reliability", *NUMBERS)
-TEXTS = ("filter", "field", "detector", "drbversion", "rbversion", "time_ref")
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class AlertsPipeline:
     schemas: str | None = None
     domain: ClassVar[str] = "alerts"
     makes: ClassVar[str] = "stamps"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """Units in a stable order; reads names and parquet footers only.
@@ -146,14 +142,11 @@ class AlertsPipeline:
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Read the packets of a unit; what cannot be used is dropped with its reason."""
-        records: list[dict[str, Any]] = []
-        stamps: list[Floats32] = []
-        planes: list[dict[str, Floats32]] = []
-        surveys = surveys_of(self.survey)
+        surveys, samples = surveys_of(self.survey), UnitSamples(writer)
         for found in self._packets(unit, writer):
             packet = found.packet
             try:
-                record, images = read_packet(packet, surveys)
+                record, images = read_packet(packet, surveys, samples.account)
                 stamp = surveys.known[record["mission"]].stamp
                 extra = planes_of(packet, stamp) if stamp else PlanesOfCutouts()
             except (PacketError, StampError) as error:
@@ -161,29 +154,8 @@ class AlertsPipeline:
                 name = str(own.get("candid") or own.get("diaSourceId") or found.name)
                 writer.drop(name, str(error), found.place)
                 continue
-            record, impossible = possible(record)
-            for column in impossible:
-                writer.count(f"{IMPOSSIBLE}{column}")
-            record["source"] = printable(found.file)
-            if record["n_nan"]:
-                writer.count("stamps_with_nan_pixels")
-            if (record["stamp_h"], record["stamp_w"]) != images.shape[1:]:
-                writer.count("stamps_cut_at_an_edge")
-            records.append(
-                {key: encodable(value) if isinstance(value, str) else value for key, value in record.items()}
-            )
-            stamps.append(images)
-            planes.append(extra.planes)
-            for channel in flat_channels(list(images), np.inf):
-                writer.count(f"stamps_with_one_value_in_{channel}")
-            for plane in extra.lost:
-                writer.count(f"stamps_without_{plane}")
-            if record["sign"] == -1 and (stamp is None or stamp.negative is None):
-                writer.count("negative_detections_of_unknown_convention")
-            if record["sign"] is None:
-                writer.count("detections_of_unknown_sign")
-            writer.count(f"read_{record['mission']}")
-        write_samples(records, stamps, planes, writer)
+            samples.add({**record, "source": printable(found.file)}, images, extra, stamp)
+        samples.write()
 
     def _packets(self, unit: Unit, writer: UnitWriter) -> Iterator[FoundPacket]:
         """The packets of a unit; what is none is dropped by name."""
@@ -309,22 +281,3 @@ def _packets_in(unit: Unit) -> list[Path]:
 
 def _schemas_of(unit: Unit) -> Schemas:
     return schemas_of([path for path in unit.inputs if path.suffix == SUFFIX])
-
-
-def write_samples(
-    records: list[dict[str, Any]], stamps: list[Floats32], planes: list[dict[str, Floats32]], writer: UnitWriter
-) -> None:
-    """Samples of one shape and kind together, in the order in which they came."""
-    kinds: dict[tuple[Any, ...], list[int]] = {}
-    for number, (image, extra) in enumerate(zip(stamps, planes, strict=True)):
-        kinds.setdefault((image.shape, *sorted((name, part.shape) for name, part in extra.items())), []).append(number)
-    for rows in kinds.values():
-        stacked = np.stack([stamps[row] for row in rows])
-        table = pd.DataFrame([records[row] for row in rows])
-        for name in FLOATS:
-            table[name] = pd.to_numeric(table[name]).astype(np.float64) if name in table else np.nan
-        for name in TEXTS:
-            table[name] = table[name].astype("string")
-        table["peak_snr"] = peak_snr(stacked[:, 2])
-        extra = {name: np.stack([planes[row][name] for row in rows]) for name in planes[rows[0]]}
-        writer.add(table, {"stamps": stacked, **extra})

@@ -57,7 +57,7 @@ class DifferencingPipeline(Subtraction):
     match_radius: Positive = 1.0
     domain: ClassVar[str] = "differencing"
     makes: ClassVar[str] = "stamps"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     @property
     def stamp_size(self) -> int:

@@ -18,6 +18,7 @@ from astrid_ml.preprocessing.surveys.survey import ROLES, Survey
 from astrid_ml.values import fields_of, fits, required, words_of
 
 T = TypeVar("T")
+EARLIEST = 2_000_000.0  # of a zero of days that is a Julian date: no MJD is as large
 _MISSION = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -101,6 +102,10 @@ def _check_packet(survey: Survey, where: str) -> None:
     absent = [role for role in ("id", "time", "ra", "dec") if role not in packet.keys]
     if absent:
         raise UserError(f"packet.keys in {where} with id, time, ra and dec", f"no {', '.join(absent)}", "add them")
+    if (packet.time_format == "days") != (packet.time_zero is not None) or (packet.time_zero or EARLIEST) < EARLIEST:
+        got = f"time_format: {packet.time_format} and time_zero: {packet.time_zero}"
+        fix = "for instance time_format: days, time_zero: 2457000 (of TESS)"
+        raise UserError(f"packet in {where} with a time_zero of days, as a Julian date", got, fix)
     if survey.stamp is None:
         raise UserError(f"stamp in {where}: size and pixel_scale", "packet without stamp", "describe the stamps too")
     if packet.only_filter is not None and packet.only_filter not in survey.bands:

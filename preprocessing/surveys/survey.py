@@ -222,7 +222,11 @@ class PacketKeys:
 
     Args:
         keys: column of the index -> fields, dotted, best first (``survey.ROLES``).
-        time_format: of the field of the time.
+        time_format: of the field of the time: ``jd``, ``mjd``, ``iso``, ``days`` since ``time_zero``; ``by key``: the
+            field's name says jd or mjd. A text that is a date is read as one in any case.
+        time_zero: Julian date of day 0, of ``days`` (2457000 for TESS).
+        position_unit: of right ascension and declination that are numbers; ``hourangle`` is that of right ascensions.
+            Null: numbers are degrees, and right ascensions such as 12:34:56.7 are hours.
         reference: whether that is the start or the middle of the exposure.
         only_filter: where the survey has one.
         numbers: record that holds further numbers; those of ``NUMBERS`` are kept.
@@ -230,7 +234,9 @@ class PacketKeys:
     """
 
     keys: Mapping[str, tuple[str, ...]]
-    time_format: Literal["jd", "mjd", "by key"] = "jd"
+    time_format: Literal["jd", "mjd", "iso", "days", "by key"] = "jd"
+    time_zero: Annotated[Positive, InUnits("d")] | None = None
+    position_unit: Literal["deg", "hourangle", "rad"] | None = None
     reference: Literal["start", "middle"] = "start"
     only_filter: str | None = None
     numbers: str | None = None

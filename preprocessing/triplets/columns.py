@@ -12,7 +12,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.found import kind_at
 from astrid_ml.nearest import nearest
-from astrid_ml.preprocessing.alerts.packet import RANGES
+from astrid_ml.preprocessing.alerts.packet import RANGES, sign_of
 from astrid_ml.tables import SUFFIXES, read_table
 
 # Role -> the names that tables give it, best first.
@@ -26,6 +26,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "jd": ("jd",),
     "filter": ("filter", "band", "fid", "filt"),
     "mission": ("mission", "survey"),
+    "positive": ("isdiffpos", "is_diff_pos"),
+    "negative": ("isNegative", "is_negative"),
     "file": ("file", "filename", "path", "file_name", "stamp"),
 }
 SEXAGESIMAL = r"\d[:hd ]\s*\d"
@@ -127,6 +129,9 @@ def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: i
     for role in ("ra", "dec"):
         out[role] = _angles(rows, roles.get(role), role)
     out["mjd"] = _days(rows, roles.get("mjd", roles.get("jd")))
+    signs = _signs(rows, roles)
+    if signs is not None and "sign" not in rows:  # stamps beside a column sign of our own are turned over already
+        out["sign"] = signs
     if "label" in roles:
         out["label"] = _labels(rows[roles["label"]])
     taken = {*out.columns, *roles.values(), *OWN, "filter", "mission", "label"}
@@ -170,6 +175,16 @@ def refuse_repeated(rows: pd.DataFrame, roles: Mapping[str, str], file: str) -> 
     got = f"{again} of {len(rows)} rows of {file} with a {roles['id']} of another row{why}"
     fix = "name the column: preprocessing.columns.id=COLUMN; without a column of ids the rows are numbered"
     raise UserError("an id of its own for each sample", got, fix)
+
+
+def _signs(rows: pd.DataFrame, roles: Mapping[str, str]) -> pd.Series[Any] | None:
+    """1, or -1 of a source that faded, null where a word means neither; None without a column that says it."""
+    for role, of_true in (("positive", 1), ("negative", -1)):
+        if role in roles:
+            said = [None if pd.isna(value) else sign_of(value) for value in rows[roles[role]]]
+            known = [of_true * value if isinstance(value, int) else None for value in said]
+            return pd.Series(known, index=rows.index, dtype="Int8")
+    return None
 
 
 def _numbers(rows: pd.DataFrame, column: str | None) -> pd.Series[float]:

@@ -5,6 +5,7 @@ What is not said is guessed, and kept only where the shapes leave one answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ ALIASES = {
 ARRAYS = ("triplets", "stamps", "images", "cutouts", "x", "data", "image", "features")  # usual names, best first
 LETTERS = "ncyx"
 _AXES = "preprocessing.axes of the letters n, c, y, x, each once (without c where each channel is an array)"
-_FLAT = 2  # axes of an array that holds each triplet as one row
+_FLAT = 2  # axes of an array that holds each triplet as one row; with 3 each channel is one
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Layout:
         samples: how many.
         axes: of the array, a letter each: n (sample), c (channel), y, x; of arrays for each channel without c.
         order: places of science, reference and difference among the channels of the array.
-        shape: of the array; for a flat one that of each row.
+        shape: of the array; of a flat one as if it had four axes.
     """
 
     stacks: tuple[str, ...]
@@ -67,7 +68,7 @@ class Layout:
             within = [np.transpose(part, [self.axes.index(letter) for letter in "nyx"]) for part in arrays]
             return np.stack(within, axis=1).astype(np.float32)
         whole = arrays[0]
-        if whole.ndim == _FLAT:
+        if whole.ndim < len(LETTERS):
             whole = whole.reshape(len(whole), *self.shape[1:])
         whole = np.transpose(whole, [self.axes.index(letter) for letter in LETTERS])
         return np.ascontiguousarray(whole[:, list(self.order)], dtype=np.float32)
@@ -109,12 +110,22 @@ def layout_of(
         usable = _likely(usable)
     if len(usable) == len(CHANNELS) and len({stack.shape for stack in usable}) == 1:
         return _apart(usable, axes, bool(named), file)
+    if not usable and len(flat := [stack for stack in stacks if stack.numbers and len(stack.shape) == _FLAT]) == 1:
+        raise _without_axes(flat[0], len(channels), file)
     if len(usable) != 1:
         have = ", ".join(f"{stack.name or 'one'} {stack.shape}" for stack in stacks) or "no array"
         raise UserError(
             f"one array of stamps in {file}, or one for each channel", have, "name it: preprocessing.stack="
         )
     return _together(usable[0], axes, order, len(channels), file)
+
+
+def _without_axes(stack: Stack, count: int, file: str) -> UserError:
+    """What to say of an array of fewer than four axes: how its rows are laid out."""
+    side = f"{count} x rows x columns"
+    got = f"{stack.name or 'one array'} of shape {stack.shape}"
+    fix = f"say how they are laid out: preprocessing.axes=nyxc, or ncyx where each channel is whole ({side})"
+    return UserError(f"stamps of {file} in an array of four axes", got, fix)
 
 
 def check_words(axes: str | None, channels: Sequence[str]) -> None:
@@ -176,18 +187,18 @@ def _together(stack: Stack, axes: str | None, order: tuple[int, ...], count: int
     elif len(shape) == len(LETTERS):
         axes = _guessed(shape, count, file)
     else:
-        got = f"{stack.name or 'an array'} of shape {shape}"
-        raise UserError(f"stamps of {file} in an array of four axes", got, "say preprocessing.axes=ncyx or nyxc")
+        raise _without_axes(stack, count, file)
     return Layout((stack.name,), shape[axes.index("n")], axes, order, shape)
 
 
 def _said(shape: tuple[int, ...], axes: str, count: int, file: str) -> tuple[int, ...]:
     if sorted(axes) != sorted(LETTERS):
         raise UserError(_AXES, axes, "for instance preprocessing.axes=nyxc")
-    if len(shape) == _FLAT and axes[0] == "n":  # each row is a whole triplet
-        side = round((shape[1] / count) ** 0.5)
-        if shape[1] != count * side * side:
-            raise UserError(f"rows of {file} that are square stamps", f"{shape[1]} numbers", "give them as four axes")
+    if len(shape) < len(axes) and axes[0] == "n":  # each row is a whole triplet, or a channel's stamp
+        numbers = math.prod(shape[1:])
+        side = round((numbers / count) ** 0.5)
+        if numbers != count * side * side:
+            raise UserError(f"rows of {file} that are square stamps", f"{numbers} numbers", "give them as four axes")
         shape = (shape[0], *(count if letter == "c" else side for letter in axes[1:]))
     if len(shape) != len(axes) or shape[axes.index("c")] != count:
         got = f"axes {axes} and the shape {shape}"

@@ -7,9 +7,6 @@ import numpy as np
 from astrid_ml.types import Array, Bits, Floats32, Ints
 
 PAD = np.float32(1e-9)  # what Braai's and BTSbot's scripts pad with, after they normalise
-MARKS = np.array([-999, -9999, -99999], dtype=np.float32)  # of pixels without data, where there are many
-MARKED = 0.01  # of a channel's pixels
-HUGE = np.float32(1e29)
 CLOSE = 2e-3  # of a norm to 1: float16 has 5e-4
 KINDS = ("none", "row_l2", "stamp_l2", "minmax")
 # Normalisations of a network that give the same for stamps normalised so as for raw ones.
@@ -38,23 +35,6 @@ def normalised_as(stamps: Floats32) -> list[str]:
     between = ((np.abs(low) < CLOSE) & (np.abs(high - 1) < CLOSE)).all(axis=1)
     places = np.select([each_stamp, each_row, between], [2, 1, 3], 0)
     return [KINDS[place] for place in places]
-
-
-def without_marks(stamps: Floats32) -> tuple[Floats32, int]:
-    """Stamps with NaN where a number marks that there are no data, and how many such pixels there are.
-
-    Numbers of ``MARKS`` count where at least ``MARKED`` of a channel's pixels are exactly so and none is below; what is
-    larger than ``HUGE`` counts always.
-
-    Args:
-        stamps: (n, c, h, w).
-    """
-    empty: Array = np.abs(stamps) >= HUGE
-    low = np.nanmin(np.where(np.isfinite(stamps), stamps, np.float32(np.inf)), axis=(2, 3), keepdims=True)
-    of_mark: Array = (stamps == low) & np.isin(low, MARKS)
-    empty |= of_mark & (of_mark.mean(axis=(2, 3), keepdims=True) >= MARKED)
-    count = int((empty & np.isfinite(stamps)).sum())
-    return (np.where(empty, np.float32(np.nan), stamps) if count else stamps), count
 
 
 def without_padding(stamps: Floats32) -> tuple[Floats32, Ints]:

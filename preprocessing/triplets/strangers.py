@@ -13,16 +13,17 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
-from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.preprocessing.stamps import MARKED_PIXELS, peak_snr, without_marks
 from astrid_ml.preprocessing.surveys.registry import Surveys
 from astrid_ml.preprocessing.surveys.survey import Survey
 from astrid_ml.preprocessing.triplets.columns import UNKNOWN, read_rows, records_of, without_impossible
 from astrid_ml.preprocessing.triplets.fits_rows import files_of, read_row
-from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_marks, without_padding
+from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, open_set
 from astrid_ml.preprocessing.triplets.stacks import read_stack
+from astrid_ml.preprocessing.triplets.whose import contradictions, surveys_of_rows, upright
 from astrid_ml.printable import printable
-from astrid_ml.types import Floats32, Ints, Mask
+from astrid_ml.types import Floats32, Mask
 
 _SKY = {"kept": "included", "subtracted": "subtracted"}
 
@@ -137,7 +138,7 @@ def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> Non
     """Give samples to the writer; one without a pixel or an id is dropped by name."""
     stamps, marked = without_marks(given.stamps)
     if marked:
-        writer.count("pixels_without_data_marked_by_a_number", marked)
+        writer.count(MARKED_PIXELS, marked)
     stamps, sizes = without_padding(stamps)
     empty: Mask = np.asarray(~np.isfinite(stamps).any(axis=(1, 2, 3)))
     reasons = [reason or ("no finite pixel" if none else "") for reason, none in zip(given.reasons, empty, strict=True)]
@@ -153,8 +154,13 @@ def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> Non
     records, impossible = without_impossible(records)
     for column, count in impossible.items():
         writer.count(f"impossible_values_of_{column}", count)
-    records = _with_measures(records, stamps, sizes).assign(source=given.source)
-    records = _with_survey(records, rows, given.roles, surveys)
+    of_each = surveys_of_rows(records, rows, given.roles, surveys)
+    records = records.assign(normalised=pd.Series(normalised_as(stamps), index=records.index, dtype="string"))
+    stamps = upright(stamps, records, of_each, "sign" in rows, writer)
+    records = records.assign(stamp_h=sizes[:, 0], stamp_w=sizes[:, 1], peak_snr=peak_snr(stamps[:, 2]))
+    records = _with_survey(records.assign(source=given.source), rows, given.roles, of_each)
+    for name, count in contradictions(records, rows, given.roles, surveys).items():
+        writer.count(name, count)
     records["label_source"] = f"column {given.roles['label']}" if "label" in given.roles else None
     records["label_source"] = records["label_source"].astype("string")
     for kind, count in records["normalised"].value_counts().items():
@@ -166,18 +172,10 @@ def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> Non
     writer.add(records, {"stamps": stamps})
 
 
-def _with_measures(records: pd.DataFrame, stamps: Floats32, sizes: Ints) -> pd.DataFrame:
-    return records.assign(
-        stamp_h=sizes[:, 0],
-        stamp_w=sizes[:, 1],
-        peak_snr=peak_snr(stamps[:, 2]),
-        normalised=pd.Series(normalised_as(stamps), index=records.index, dtype="string"),
-    )
-
-
-def _with_survey(records: pd.DataFrame, rows: pd.DataFrame, roles: Mapping[str, str], surveys: Surveys) -> pd.DataFrame:
+def _with_survey(
+    records: pd.DataFrame, rows: pd.DataFrame, roles: Mapping[str, str], of_each: Sequence[Survey | None]
+) -> pd.DataFrame:
     """Mission, filter, pixel scale and sky, where a survey was named, stands in the table or is told by the objects."""
-    of_each = _surveys_of(records, rows, roles, surveys)
     filters = rows[roles["filter"]] if "filter" in roles else [None] * len(records)
     stamp = [survey.stamp if survey else None for survey in of_each]
     missions = rows[roles["mission"]] if "mission" in roles else [None] * len(records)
@@ -194,22 +192,6 @@ def _with_survey(records: pd.DataFrame, rows: pd.DataFrame, roles: Mapping[str, 
     )
 
 
-def _surveys_of(
-    records: pd.DataFrame, rows: pd.DataFrame, roles: Mapping[str, str], surveys: Surveys
-) -> list[Survey | None]:
-    if surveys.chosen is not None:
-        return [surveys.chosen] * len(records)
-    if "mission" in roles:
-        known = {str(name): surveys.names.get(str(name).strip().casefold()) for name in rows[roles["mission"]].unique()}
-        return [known[str(name)] for name in rows[roles["mission"]]]
-    out: list[Survey | None] = [None] * len(records)
-    for survey in surveys.known.values():
-        for form in survey.recognise.object_ids:
-            for place in np.flatnonzero(records["group_id"].str.fullmatch(form).fillna(False).to_numpy(dtype=bool)):
-                out[place] = survey
-    return out
-
-
 def _text(said: Any) -> str | None:
     return None if said is None or pd.isna(said) else str(said)
 
@@ -222,10 +204,9 @@ def _skies(rows: pd.DataFrame, described: list[str | None]) -> list[str | None]:
 
 
 def _filter(said: Any, survey: Survey | None) -> str | None:
-    if said is None or pd.isna(said):
+    """The survey's name of a filter, or the table's; a number is a filter of a survey, or of nobody."""
+    if said is None or pd.isna(said) or str(said).strip() in UNKNOWN:
         return None
-    if str(said).strip() in UNKNOWN:
-        return None
-    number = isinstance(said, int | float | np.number)
+    number = isinstance(said, int | float | np.number) or str(said).strip().isdigit()
     known = survey.band_of(int(said) if number else str(said)) if survey else None
-    return known or (f"{said:g}" if number else str(said))
+    return known or (None if number else str(said))

@@ -138,6 +138,21 @@ def packed_of(path: Path) -> Path:
     return packed
 
 
+def make_broker_json(folder: Path) -> Path:
+    """Lasair's answer: detections, and a limit."""
+    rows = [{"mjd": 59000.5 + n, "fid": n % 2 + 1, "magpsf": 19.5, "sigmapsf": 0.1, "isdiffpos": "t"} for n in range(6)]
+    rows.append({"mjd": 58990.5, "fid": 1, "diffmaglim": 20.5})
+    (folder / "a.json").write_text(json.dumps({"objectId": "ZTF20aaaaaaa", "candidates": rows}))
+    return folder / "a.json"
+
+
+def make_forced_text(folder: Path) -> Path:
+    """Forced photometry of ATLAS."""
+    lines = ["###MJD m dm uJy duJy F err", *(f"{59000.5 + n} 20 0.1 {30 + n} 3 o 0" for n in range(6))]
+    (folder / "a.txt").write_text("\n".join(lines) + "\n")
+    return folder / "a.txt"
+
+
 def make_list(folder: Path) -> Path:
     return make_text(folder).with_name("V.LIST")
 
@@ -226,6 +241,8 @@ KINDS = (
     FileKind("curves, SNANA text", make_text, curves),
     FileKind("curves, text.gz", make_packed_text, curves),
     FileKind("curves, CSV.gz", make_packed_csv, curves),
+    FileKind("curves, broker JSON", make_broker_json, curves),
+    FileKind("curves, forced", make_forced_text, curves),
     FileKind("curves, SNANA LIST", make_list, curves),
     FileKind("curves, nested Avro", make_nested_avro, curves),
     FileKind("curves, nested pq", make_nested_parquet, curves),

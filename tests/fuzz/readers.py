@@ -87,6 +87,8 @@ REACHED = {
     "preprocessing.lightcurves.curves.exchange:read_exchange": "curves, converted",
     "preprocessing.lightcurves.readers.fits_table:blocks": "curves, SNANA PHOT",
     "preprocessing.lightcurves.readers.fits_table:open_table": "curves, SNANA PHOT",
+    "preprocessing.lightcurves.readers.broker_rows:_documents": "curves, broker JSON",
+    "preprocessing.lightcurves.readers.broker_rows:_of_text": "curves, forced",
     "preprocessing.lightcurves.readers.row_blocks:_columns": "curves, ELAsTiCC CSV",
     "preprocessing.lightcurves.readers.row_blocks:_first_line": "curves, ELAsTiCC CSV",
     "preprocessing.lightcurves.readers.row_blocks:_names_in": "curves, ELAsTiCC CSV",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
+
+FELT = 0.02  # of a PSF's squared weight: how much of it missing pixels may hold
 
 
 def spread(mask: Tensor, radius: int) -> Tensor:
@@ -19,3 +24,50 @@ def spread(mask: Tensor, radius: int) -> Tensor:
 def grow(mask: Tensor, radius: int) -> Tensor:
     """Dilate a (H, W) bool mask by a square of half-width ``radius`` px."""
     return spread(mask, radius)
+
+
+def grow_where_felt(mask: Tensor, radius: int, psfs: Sequence[Tensor]) -> Tensor:
+    """Dilate a mask, but around single bad pixels and lines of them only where a source misses them.
+
+    A source whose light lies on a pixel is measured with its PSF's square as weight (Horne 1986, PASP 98, 609). Where
+    small defects hold less than ``FELT`` of that, what is filled in for them hardly counts, and the place is kept: of a
+    frame with 1 % of scattered bad pixels a square around each would take 40 %. Blocks of 2 x 2 px are grown whole.
+
+    Args:
+        mask: (H, W) bool.
+        radius: half-width of the square, px.
+        psfs: (k, k) of the images, or grids (t, t, k, k); the widest counts at each place.
+    """
+    blocks = _blocks(mask)
+    out = spread(blocks, radius) | mask
+    small = mask & ~blocks
+    if radius < 1 or not bool(small.any()):
+        return out
+    felt = torch.zeros_like(mask)
+    for psf in psfs:
+        weight = (psf if psf.ndim == 2 else psf.mean((0, 1))).double().square()
+        lost = torch.nn.functional.conv2d(
+            small[None, None].float(), _cut(weight / weight.sum(), radius)[None, None].float(), padding=radius
+        )
+        felt |= lost[0, 0] > FELT
+    return out | felt
+
+
+def _blocks(mask: Tensor) -> Tensor:
+    """The masked pixels that belong to a wholly masked block of 2 x 2."""
+    whole = mask[1:, 1:] & mask[:-1, 1:] & mask[1:, :-1] & mask[:-1, :-1]
+    out = torch.zeros_like(mask)
+    for rows in (slice(1, None), slice(None, -1)):
+        for columns in (slice(1, None), slice(None, -1)):
+            out[rows, columns] |= whole
+    return out
+
+
+def _cut(weight: Tensor, radius: int) -> Tensor:
+    """The middle (2 radius + 1, 2 radius + 1) of a stamp of odd size, with zeros where it is smaller."""
+    half = min(radius, weight.shape[-1] // 2)
+    centre = weight.shape[-1] // 2
+    out = weight.new_zeros(2 * radius + 1, 2 * radius + 1)
+    inner = slice(radius - half, radius + half + 1)
+    out[inner, inner] = weight[centre - half : centre + half + 1, centre - half : centre + half + 1]
+    return out

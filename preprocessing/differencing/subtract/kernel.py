@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d, pad
 
 from astrid_ml.preprocessing.differencing.pixels.fill import fill
 from astrid_ml.preprocessing.differencing.pixels.fourier import padded_shape, transform
-from astrid_ml.preprocessing.differencing.pixels.masks import grow
+from astrid_ml.preprocessing.differencing.pixels.masks import grow, grow_where_felt
 from astrid_ml.preprocessing.differencing.pixels.peaks import local_maxima
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp, matching_sigma
 from astrid_ml.preprocessing.differencing.subtract.kernel_basis import (
@@ -116,7 +116,8 @@ class Kernel:
         clip: stamps whose chi-square stands out by this many robust deviations are rejected.
         flatness: a model error of this share of a pixel's flux is added to the noise of the fit.
         nodes: the post-filter is computed at nodes x nodes places where the kernel varies.
-        grow: px by which the masks of both images are grown in the result.
+        grow: px by which the masks of both images are grown in the result; around single bad pixels less
+            (``grow_where_felt``).
     """
 
     basis: Literal["gaussian", "delta"] = "gaussian"
@@ -156,7 +157,7 @@ class Kernel:
             white.score / sigma,
             white.psf / white.psf.sum(),
             white.variance,
-            grow(pair.masks[0] | pair.masks[1], self.grow),
+            grow_where_felt(pair.masks[0] | pair.masks[1], self.grow, pair.psfs),
             sigma / white.score_scale,
             _quality(model, forward),
         )

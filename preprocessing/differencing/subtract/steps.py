@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from astrid_ml.preprocessing.differencing.pixels.fill import fill_all
-from astrid_ml.preprocessing.differencing.pixels.masks import grow
+from astrid_ml.preprocessing.differencing.pixels.masks import grow_where_felt
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 from astrid_ml.preprocessing.differencing.subtract.gaussian import convolved_difference, matching_kernels
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput, SubtractionResult
@@ -28,7 +28,8 @@ class Zogy:
     """Proper subtraction (Zackay, Ofek & Gal-Yam 2016).
 
     Args:
-        grow: px by which the masks of both images are grown in the result.
+        grow: px by which the masks of both images are grown in the result; around single bad pixels less
+            (``grow_where_felt``).
     """
 
     grow: Annotated[Whole, InUnits("px")] = 3
@@ -47,7 +48,7 @@ class Zogy:
             difference_noises=pair.difference_noises,
         )
         variance = torch.full_like(z.d, float(1 / z.flux_scale**2))
-        mask = grow(pair.masks[0] | pair.masks[1], self.grow)
+        mask = grow_where_felt(pair.masks[0] | pair.masks[1], self.grow, pair.psfs)
         error = z.score_sigma / z.score_scale
         return SubtractionResult(z.d / z.flux_scale, z.score_corr, z.psf, variance, mask, error)
 
@@ -57,7 +58,8 @@ def _convolved(pair: SubtractionInput, kernels: tuple[Tensor, Tensor], radius: i
     diff, significance, psf, variance, error = convolved_difference(
         n, r, pair.psfs, pair.noises, variances, kernels, pair.flux_ratio
     )
-    return SubtractionResult(diff, significance, psf, variance, grow(pair.masks[0] | pair.masks[1], radius), error)
+    mask = grow_where_felt(pair.masks[0] | pair.masks[1], radius, pair.psfs)
+    return SubtractionResult(diff, significance, psf, variance, mask, error)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Gaussian:
     """The sharper image is convolved with the Gaussian that brings its PSF nearest to the other's.
 
     Args:
-        grow: px by which the masks of both images are grown in the result.
+        grow: px by which the masks of both images are grown in the result; around single bad pixels less
+            (``grow_where_felt``).
     """
 
     grow: Annotated[Whole, InUnits("px")] = 3
@@ -80,7 +83,8 @@ class Direct:
     """Plain subtraction of the scaled reference, PSFs unmatched.
 
     Args:
-        grow: px by which the masks of both images are grown in the result.
+        grow: px by which the masks of both images are grown in the result; around single bad pixels less
+            (``grow_where_felt``).
     """
 
     grow: Annotated[Whole, InUnits("px")] = 3

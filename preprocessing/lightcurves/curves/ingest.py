@@ -21,6 +21,7 @@ FIRST_MJD, LAST_MJD = 8000.0, 100_000.0  # of 1880 and 2132
 NEAR = 4  # rows of one time in which a repeated one is looked for
 NAMELESS = ("", "nan", "None", "<NA>")  # how an empty name comes out of the readers of tables
 NO_NAME = "an object without a name: its id is empty"
+WHICH_ZERO = "times before 1880: days since which zero? Give MJD, JD or dates (of TESS: BTJD + 56999.5)"
 REPEATED = "object_id more than once in this file; the first is kept"
 
 
@@ -139,6 +140,27 @@ def _with_mjd(table: CurveTable, account: Account) -> CurveTable:
     if early.any():
         account.counts["rows_time_before_1880_is_it_MJD"] += int(early.sum())
     return table
+
+
+def without_unknown_zero(epochs: pd.DataFrame, account: Account) -> pd.DataFrame:
+    """Epochs of strangers' tables without times that are no MJD, for want of the zero from which they count.
+
+    An object of which all times are before 1880 (``FIRST_MJD``) is dropped with the reason; single rows are counted.
+    Simulations may count from any day of their own: their readers leave the times as they are.
+
+    Args:
+        epochs: with ``object_id`` and ``mjd``, of times that may be JD.
+        account: gets drops and counts.
+    """
+    early = (epochs["mjd"] >= 0) & (epochs["mjd"] < FIRST_MJD)
+    if not early.any():
+        return epochs
+    usable = (epochs["mjd"] >= FIRST_MJD).groupby(epochs["object_id"]).transform("any")
+    lost = epochs["object_id"][early & ~usable].unique()
+    account.drop(lost, WHICH_ZERO)
+    account.read += len(lost)
+    account.counts["rows_time_before_1880"] += int((early & usable).sum())
+    return epochs[~early & ~epochs["object_id"].isin(lost)]
 
 
 def repeated_rows(table: CurveTable) -> Mask:

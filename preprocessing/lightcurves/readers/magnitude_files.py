@@ -6,7 +6,6 @@ AB.
 
 from __future__ import annotations
 
-import codecs
 import io
 import tarfile
 import zlib
@@ -25,9 +24,10 @@ import pyarrow.csv as pa_csv
 from astrid_ml.errors import UserError
 from astrid_ml.inflating import MOST_SWOLLEN
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
-from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX, Account, assemble
+from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX, Account, assemble, without_unknown_zero
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.catalogues import CATALOGUES, catalogue_beside, objects_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import has_columns, usual_header
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.readable import in_words
@@ -37,15 +37,6 @@ from astrid_ml.types import Floats
 DETECTED = 4096
 # A catalogue writes magnitudes of 99.999 and errors of 9.999 and more where nothing was measured.
 FAINTEST, WORST = 50.0, 9.0
-_COLUMNS = ("time", "band")
-# Other spellings of the columns; of several in one file none is chosen.
-_ALIASES = {
-    "time": ("time", "mjd"), "band": ("band", "filter"), "mag": ("mag",), "flux": ("flux",),
-    "magerr": ("magerr", "e_mag", "mag_err"), "fluxerr": ("fluxerr", "e_flux", "flux_err"),
-}  # fmt: skip
-_OBJECTS = {"object_id", "objectid", "oid", "snid", "source_id", "diaobjectid", "id", "name"}
-
-
 DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ArchiveTooLargeError)
 LARGE = 32 * 2**20  # bytes of an object's table (a million epochs) that may come out of an archive of any size
 LOOKED_AT = 20  # CSV files of an archive that are looked at before it is taken for something else
@@ -58,27 +49,6 @@ def is_curve_file(path: Path) -> bool:
             return has_columns(stream.readline(500))
     except OSError:
         return False
-
-
-def has_columns(start: bytes) -> bool:
-    """Whether the first line names time, band, and a magnitude or flux with its error."""
-    names = set(usual_header(start).split(b"\n", 1)[0].decode("latin-1").split(","))
-    return set(_COLUMNS) <= names and ({"mag", "magerr"} <= names or {"flux", "fluxerr"} <= names)
-
-
-def usual_header(content: bytes) -> bytes:
-    """Text whose first line has this reader's names for a byte-order mark, capitals, ``mjd``, ``filter`` or ``e_mag``.
-
-    A table with a column of objects is not one object's curve: its other names stay.
-    """
-    line, end, body = content.removeprefix(codecs.BOM_UTF8).partition(b"\n")
-    names = [word.strip() for word in line.decode("latin-1").split(",")]
-    if not _OBJECTS & {name.lower() for name in names}:
-        for usual, others in _ALIASES.items():
-            found = [place for place, name in enumerate(names) if name.lower() in others]
-            if usual not in names and len(found) == 1:
-                names[found[0]] = usual
-    return ",".join(names).encode("latin-1") + end + body
 
 
 def is_curve_archive(path: Path) -> bool:
@@ -203,9 +173,11 @@ def read_curves(
     names = {band: short_name(str(band)) for band in epochs["band"].unique()}
     epochs["band"] = epochs["band"].map({band: renamed.get(name, name) for band, name in names.items()})
     account.counts["rows_without_measurement"] += int(epochs["flux"].isna().sum())
-    objects = objects_of(epochs, catalogue, table)
-    objects["file"] = [_file_of(name, folder) for name in objects["object_id"]]
-    yield assemble(objects, epochs[epochs["flux"].notna()], account, wavelengths)
+    epochs = without_unknown_zero(epochs, account)
+    if len(epochs):
+        objects = objects_of(epochs, catalogue, table)
+        objects["file"] = [_file_of(name, folder) for name in objects["object_id"]]
+        yield assemble(objects, epochs[epochs["flux"].notna()], account, wavelengths)
 
 
 def _file_of(stem: str, folder: str) -> str:

@@ -18,6 +18,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.within import TooSlowError, within_time
 from astrid_ml.found import none_in
 from astrid_ml.preprocessing.lightcurves import readers as folder
+from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import lacking
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import TABLES
 from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import first_tables
 from astrid_ml.preprocessing.lightcurves.readers.row_blocks import columns_of
@@ -80,11 +81,13 @@ def find_curves(raw: Sequence[Path]) -> FoundCurves:
             elif damage:
                 damaged[path] = damage
             elif named:
-                raise UserError("a light-curve file", f"{none_in(path)}, and no reader knows its columns", known())
+                lacks = what_lacks(path) or "no reader knows its columns"
+                raise UserError("a light-curve file", f"{none_in(path)}: {lacks}", known())
             elif path.name.endswith(READABLE) and not path.name.startswith((".", OWN_TRUTH)):
-                unread[path] = NOBODYS
+                unread[path] = what_lacks(path) or NOBODYS
     if not sound:
-        got = [f"{path.name}: {damage}" for path, damage in list(damaged.items())[:3]]
+        told = {**damaged, **{path: lacks for path in unread if (lacks := what_lacks(path))}}
+        got = [f"{path.name}: {why}" for path, why in list(told.items())[:3]]
         raise UserError("light-curve files", "; ".join([none_in(raw), *got]), known())
     used = {path for source in sound for path in source.inputs}
     lost = [CurveSource(sound[0].reader, path, {}, damage=why) for path, why in damaged.items() if path not in used]
@@ -132,6 +135,16 @@ _LOOKS: tuple[tuple[tuple[str, ...], Callable[[Path], object]], ...] = (
     ((".tar", ".tar.gz", ".tgz"), _start_of_archive),
     ((".avro",), _header_of_avro),
 )
+
+
+def what_lacks(path: Path) -> str:
+    """Which column a table of one object's curve lacks; empty where it is no table, or has too few of them."""
+    if not path.name.endswith(TABLES):
+        return ""
+    try:
+        return lacking(columns_of(path))
+    except (pa.ArrowException, OSError, ValueError):
+        return ""
 
 
 def grouped(sources: Sequence[CurveSource]) -> list[CurveSource]:

@@ -91,10 +91,10 @@ def _names_in(line: bytes) -> list[str]:
 def read_any(path: Path) -> pd.DataFrame:
     """A CSV or parquet file as a table, index columns included."""
     if path.suffix != ".parquet":
-        with _told(path):
+        with told(path):
             refuse_swollen_gzip(path)
             return pd.read_csv(path, low_memory=False)
-    with _told(path):
+    with told(path):
         table = read_parquet(path)
     return table.reset_index() if table.index.name else table
 
@@ -104,7 +104,7 @@ def is_large(path: Path) -> bool:
     if path.suffix == ".parquet":
         return int(pq.read_metadata(path).num_rows) > BLOCK
     if is_gzip(path):
-        with _told(path):
+        with told(path):
             return inflates_beyond(path, LARGE)
     return path.stat().st_size > LARGE
 
@@ -140,17 +140,17 @@ def row_blocks(path: Path, rows: int = BLOCK, columns: list[str] | None = None) 
         columns: that are read; None for all.
     """
     if path.suffix == ".parquet":
-        with _told(path), pq.ParquetFile(path) as file:
+        with told(path), pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=rows, columns=columns):
                 block = batch.to_pandas()
                 yield block.reset_index() if block.index.name else block
         return
-    with _told(path), pd.read_csv(path, chunksize=rows, low_memory=False, usecols=columns) as reader:
+    with told(path), pd.read_csv(path, chunksize=rows, low_memory=False, usecols=columns) as reader:
         yield from reader
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """What a library says of a damaged table, as the mistake that it is; a table has a companion, so the file is named.
 
     Raises:

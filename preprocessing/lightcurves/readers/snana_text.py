@@ -23,12 +23,14 @@ from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, clean
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.readers.snana import ZERO_POINT, band_wavelengths, fluxcal_of, object_table
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths, why_damaged
 
 SUFFIXES = (".dat", ".txt", ".text", ".snana")
 START = 16384  # bytes by which a file is known
 DAMAGE = (OSError, EOFError, zlib.error, ValueError)
+MAGNITUDES = (("MAG",), ("MAGERR", "MAG_ERR"))  # of files without fluxes
 _SNID = re.compile(r"^\s*SNID:", re.MULTILINE)
 _OTHER = re.compile(r"^\s*(?:SURVEY|NVAR|VARLIST|VARNAMES|OBS|FILTERS):", re.MULTILINE)
 _NUMBERS = {*OTHER_FEATURES, "PEAKMJD", "SNTYPE", "SIM_TYPE_INDEX", "SIM_REDSHIFT_HELIO"}
@@ -157,7 +159,8 @@ def read_text(
 def is_usable(item: TextObject, file: str, account: Account) -> bool:
     """Whether an object has rows with the needed columns; says what is wrong, and what was repaired."""
     name, promised = item.word("SNID"), item.word("NOBS")
-    needed = [("MJD",), ("FLUXCAL",), ("FLUXCALERR",), ("BAND", "FLT")]
+    light = MAGNITUDES if has_magnitudes(item) else (("FLUXCAL",), ("FLUXCALERR",))
+    needed = [("MJD",), *light, ("BAND", "FLT")]
     absent = [" or ".join(names) for names in needed if not set(names) & set(item.names)]
     problem = ""
     if not item.names and "EPOCH" in item.keys:
@@ -178,6 +181,24 @@ def is_usable(item: TextObject, file: str, account: Account) -> bool:
     return True
 
 
+def has_magnitudes(item: TextObject) -> bool:
+    """Whether an object has magnitudes with errors, and no fluxes."""
+    return "FLUXCAL" not in item.names and all(set(names) & set(item.names) for names in MAGNITUDES)
+
+
+def fluxes(items: Sequence[TextObject]) -> tuple[Any, Any]:
+    """FLUXCAL and its error of all objects; of magnitudes (27.5 - 2.5 log10 of it) where an object has no fluxes."""
+    given = [number(item.word(ZERO_POINT)) for item in items]
+    factors = fluxcal_of(np.array([np.nan if zp is None else zp for zp in given], dtype=np.float64))
+    factor = np.repeat(factors, [len(item.rows) for item in items])
+    flux, error = flat(items, "FLUXCAL") * factor, flat(items, "FLUXCALERR") * factor
+    of_magnitudes = np.repeat([has_magnitudes(item) for item in items], [len(item.rows) for item in items])
+    if of_magnitudes.any():
+        computed = fluxes_of_magnitudes(*(flat(items, *names) for names in MAGNITUDES))
+        flux, error = (np.where(of_magnitudes, new, old) for new, old in zip(computed, (flux, error), strict=True))
+    return flux, error
+
+
 def build(named: Sequence[tuple[TextObject, str]], version: str, wavelengths: Mapping[str, float] | None) -> CurveTable:
     """Objects of several files, each with its file's name, as one table; the folder's name is SNANA's VERSION."""
     items = [item for item, _ in named]
@@ -195,14 +216,13 @@ def build(named: Sequence[tuple[TextObject, str]], version: str, wavelengths: Ma
     objects["file"] = [name for _, name in named]
     objects["survey"] = [item.word("SURVEY").split("(")[0] or None for item in items]
     raw = [str(name) for name in names]
-    said = [number(item.word(ZERO_POINT)) for item in items]
-    factor = np.repeat(fluxcal_of(np.array([np.nan if zp is None else zp for zp in said], dtype=np.float64)), lengths)
+    flux, error = fluxes(items)
     return CurveTable(
         objects,
         np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         flat(items, "MJD").astype(np.float64),
-        (flat(items, "FLUXCAL") * factor).astype(np.float32),
-        (flat(items, "FLUXCALERR") * factor).astype(np.float32),
+        flux.astype(np.float32),
+        error.astype(np.float32),
         np.nan_to_num(flat(items, "PHOTFLAG")).astype(np.int32),
         codes.astype(np.int16),
         tuple(short_name(name) for name in raw),
@@ -210,11 +230,11 @@ def build(named: Sequence[tuple[TextObject, str]], version: str, wavelengths: Ma
     )
 
 
-def flat(items: Sequence[TextObject], name: str) -> Any:
-    """A column of all objects as numbers; 0 where an object does not have it, NaN where a word is no number."""
+def flat(items: Sequence[TextObject], *names: str) -> Any:
+    """A column of all objects as numbers, by its first name that is there: 0 for objects without, NaN for words."""
     words: list[str] = []
     for item in items:
-        words += item.column(name) or ["0"] * len(item.rows)
+        words += item.column(*names) or ["0"] * len(item.rows)
     try:
         return np.array(words, dtype=np.float64)
     except ValueError:

@@ -16,9 +16,10 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.preprocessing.labels import TruthLabel
+from astrid_ml.preprocessing.stamps import MARKS, without_marks
 from astrid_ml.preprocessing.triplets.columns import refuse_repeated, without_impossible
-from astrid_ml.preprocessing.triplets.normalised import MARKS, without_marks
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
+from astrid_ml.preprocessing.triplets.whose import contradictions
 
 N, SIDE = 24, 21
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -166,3 +167,91 @@ def test_arrays_of_unknown_names_are_refused_with_what_to_say(tmp_path: Path) ->
 def test_nothing_impossible_leaves_the_records_as_they_are() -> None:
     records = pd.DataFrame({"ra": [1.0], "dec": [np.nan], "mjd": [6e4]})
     assert without_impossible(records)[0] is records
+
+
+SIGNS = np.where(np.arange(N) % 4 == 0, -1, 1)
+WORDS: dict[str, tuple[str, Any]] = {
+    "t and f": ("isdiffpos", np.where(SIGNS > 0, "t", "f")),
+    "1 and -1": ("isdiffpos", SIGNS),
+    "1 and 0": ("isdiffpos", (SIGNS > 0).astype(int)),
+    "true": ("isdiffpos", SIGNS > 0),
+    "negative": ("isNegative", SIGNS < 0),
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+@pytest.mark.parametrize(("survey", "turned"), [("ztf", False), ("rubin", True), (None, False)])
+def test_signs_are_read_and_stamps_stand_as_the_survey_has_them(
+    tmp_path: Path, name: str, survey: str | None, turned: bool
+) -> None:
+    column, values = WORDS[name]
+    array = stamps()
+    array[SIGNS < 0, 2] *= -1
+    rows = table().drop(columns="fid").assign(objectId=[f"obj{k}" for k in range(N)], **{column: values})
+    dataset = prepared(tmp_path, array, rows, survey=survey)
+    [(_, read)] = dataset.groups("stamps", np.arange(N))
+    np.testing.assert_array_equal(read, stamps() if turned else array)
+    assert dataset.index["sign"].tolist() == SIGNS.tolist()
+    counts = {name: n for name, n in dataset.meta["counts"].items() if "negative" in name}
+    told = {"ztf": "difference_stamps_negative_at_the_centre", None: "negative_detections_of_unknown_convention"}
+    assert counts == ({told[survey]: int((SIGNS < 0).sum())} if survey in told else {})
+
+
+def test_stamps_beside_a_sign_of_our_own_are_turned_already(tmp_path: Path) -> None:
+    rows = table().drop(columns="fid").assign(sign=SIGNS, isNegative=SIGNS < 0, objectId="x")
+    dataset = prepared(tmp_path, stamps(), rows, survey="rubin")
+    [(_, read)] = dataset.groups("stamps", np.arange(N))
+    np.testing.assert_array_equal(read, stamps())
+    assert dataset.index["sign"].tolist() == SIGNS.tolist()
+
+
+def test_a_word_that_is_no_sign_is_null_and_counted(tmp_path: Path) -> None:
+    dataset = prepared(tmp_path, stamps(), table().assign(isdiffpos=["maybe", "", *["t"] * (N - 2)]))
+    assert dataset.index["sign"].isna().sum() == dataset.meta["counts"]["detections_of_unknown_sign"] == 2
+
+
+@pytest.mark.parametrize("fid", ["of a survey", "of nobody", "unknown number"])
+def test_filters_that_are_numbers_need_their_survey(tmp_path: Path, fid: str) -> None:
+    rows = table() if fid == "of a survey" else table().assign(objectId="x" if fid == "of nobody" else "ZTF20aaaaaaa")
+    rows = rows.assign(fid=77) if fid == "unknown number" else rows
+    dataset = prepared(tmp_path, stamps(), rows)
+    lost = 0 if fid == "of a survey" else N
+    assert dataset.index["filter"].isna().sum() == lost
+    assert dataset.meta["counts"].get("filters_whose_number_nobody_explains", 0) == lost
+
+
+def test_names_of_another_survey_are_counted(tmp_path: Path) -> None:
+    dataset = prepared(tmp_path, stamps(), table().drop(columns="fid").assign(mission="hst"))
+    assert dataset.meta["counts"]["objects_of_hst_whose_names_ztf_gives"] == N
+    assert set(dataset.index["mission"]) == {"hst"} and callable(contradictions)
+
+
+@pytest.mark.parametrize(("values", "other"), [((1, 2), 2), ((1, -1), -1), ((1.0, 2.0), 2)])
+def test_labels_of_which_nobody_says_what_they_mean_are_refused_and_mapped(
+    tmp_path: Path, values: tuple[float, float], other: int
+) -> None:
+    rows = table().assign(label=np.where(np.arange(N) % 2, values[0], values[1]))
+    with pytest.raises(UserError) as caught:
+        prepared(tmp_path, stamps(), rows)
+    assert f"'label.mapping={{{other}:0,1:1}}'" in caught.value.fix
+    words = ["prepare", "preprocessing=triplets", f"paths.raw={tmp_path}/raw", f"paths.data={tmp_path}/said"]
+    if isinstance(values[0], int):
+        assert astrid([*words, "label=column", "label.column=label", f"label.mapping={{{other}:0,1:1}}"]) == 0
+        index = PreparedDataset(next((tmp_path / "said").glob("run-*"))).index
+        assert index["label"].tolist() == (np.arange(N) % 2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape"), [("ncyx", (N, -1)), ("nyxc", (N, -1)), ("ncyx", (N, 3, -1)), ("nyxc", (N, -1, 3))]
+)
+def test_flat_arrays_are_refused_with_the_axes_that_read_them(
+    tmp_path: Path, axes: str, shape: tuple[int, ...]
+) -> None:
+    array = np.transpose(stamps(), ["ncyx".index(letter) for letter in axes]).reshape(shape)
+    with pytest.raises(UserError) as caught:
+        prepared(tmp_path, array, table())
+    assert f"preprocessing.axes={axes}" in caught.value.fix or f"or {axes}" in caught.value.fix
+    (tmp_path / "again").mkdir()
+    dataset = prepared(tmp_path / "again", array, table(), axes=axes)
+    [(_, read)] = dataset.groups("stamps", np.arange(N))
+    np.testing.assert_array_equal(read, stamps())

@@ -91,7 +91,7 @@ def test_the_order_of_channels_is_as_it_is_said(tmp_path: Path) -> None:
         ((6, 3, 21, 20), {}, "with 3 channels and square sides"),
         ((3, 3, 3, 3), {}, "with 3 channels and square sides"),
         ((6, 21, 21), {}, "array of four axes"),
-        ((6, 1323), {}, "one array of stamps"),
+        ((6, 1323), {}, "array of four axes"),
         ((6, 1324), {"axes": "ncyx"}, "square stamps"),
         ((6, 21, 21, 3), {"axes": "ncyx"}, "that fit its shape"),
         ((6, 21, 21, 3), {"axes": "nyx"}, "each once"),

@@ -35,6 +35,11 @@ END_DATES = ("DATE-END", "DATE_END")
 # Where a date and its time stand apart; the first that holds a time counts.
 HOURS = ("TIME-OBS", "TIME_OBS", "UTSTART", "UT-START", "UTC-OBS", "UTC_OBS", "UTCSTART", "UT-OBS", "UT_OBS", "UTOPEN",
          "OBSTIME", "OBS-TIME", "UT-TIME", "UTTIME", "TIME-BEG", "TIME", "UTC", "UT", "UTSHUT")  # fmt: skip
+# Zeros of TSTART and TSTOP, whole or as days and a fraction, less what makes them MJD (FITS: Rots et al. 2015, A&A 574,
+# A36, section 4; TESS and Kepler count from a barycentric Julian date).
+ZEROS = (("MJDREF", 0.0), ("JDREF", 2400000.5), ("BJDREF", 2400000.5))
+BARYCENTRIC = "BJDREF"
+UNITS_OF_TIME = {"s": 86400.0, "min": 1440.0, "h": 24.0, "d": 1.0}  # of TIMEUNIT: how many make a day
 ELSEWHERE = ("BJD", "BJD_TDB", "BJD-TDB", "BJD-OBS", "HJD", "HJD-OBS", "BTJD", "BJDREFI")
 APART = 1 / 24  # d between two statements of one moment that is said
 GPS, GPS_AFTER_TAI = "gps", -19 / 86400  # d; fixed, by definition
@@ -166,7 +171,34 @@ def _moment(said: Said, which: str, scale: str, convention: TimeConvention) -> M
         found = _days(said, which, PLAIN, scale)
     if found is None and plain:
         found = _dated(said, which, START_DATES, scale)
-    return found
+    return _since(said, which, scale) if found is None and which != "middle" else found
+
+
+def _since(said: Said, which: str, scale: str) -> Moment | None:
+    """TSTART or TSTOP, which count from a zero of their own; None where the header does not name it, or their unit."""
+    key = "TSTART" if which == "start" else "TSTOP"
+    value = as_number(said.header.get(key))
+    per_day = UNITS_OF_TIME.get(str(said.header.get("TIMEUNIT", "s")).strip())
+    for name, less in ZEROS:
+        parts = [as_number(said.header.get(f"{name}{part}")) for part in ("", "I", "F")]
+        whole = parts[0] if parts[0] is not None else parts[1]
+        if value is None or per_day is None or whole is None:
+            continue
+        mjd = whole - less + (parts[2] or 0.0) * (parts[0] is None) + value / per_day
+        if name == BARYCENTRIC:
+            mjd -= _barycentric(said, key)
+        if 10_000 < mjd < 200_000:
+            said.account.read[f"mjd {which}"] = f"{key} and {name}"
+            return Moment(mjd, scale)
+    return None
+
+
+def _barycentric(said: Said, key: str) -> float:
+    """Days by which a time at the barycentre is ahead of the telescope's: as the header says, else 0, which is said."""
+    correction = as_number(said.header.get("BARYCORR"))
+    if correction is None:
+        said.assume("mjd", f"{key} is a time at the barycentre, up to 8.3 minutes from the telescope's")
+    return correction or 0.0
 
 
 def _days(said: Said, which: str, keys: tuple[str, ...], scale: str) -> Moment | None:

@@ -28,6 +28,9 @@ from astrid_ml.preprocessing.surveys.survey import FluxConvention
 MJD = 61104.255127  # 2026-03-05 06:07:23: mid-exposure of 30 s that began at 06:07:08
 START = {"DATE-OBS": "2026-03-05T06:07:08"}
 HST = {"TELESCOP": "HST", "INSTRUME": "ACS", "EXPTIME": 100.0}
+SINCE = {"MJDREFI": int(MJD), "MJDREFF": MJD % 1}
+TESS = {"TELESCOP": "TESS", "INSTRUME": "TESS Photometer", "BJDREFI": 2457000, "BJDREFF": 0.0, "TIMEUNIT": "d"}
+TESS |= {"TSTART": MJD - 56999.5, "TSTOP": MJD - 56999.5 + 0.01, "TIMESYS": "TDB"}
 DIALECTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     # numbers as text
     ("text with a Fortran exponent", START | {"EXPTIME": "3.0D+01"}, {"mjd": MJD, "exposure_time": 30.0}),
@@ -67,6 +70,13 @@ DIALECTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"MJD-OBS": MJD, "MJD-END": MJD + 1e-5, "EXPTIME": 864.0},
         {"mjd": MJD + 0.005},
     ),
+    ("seconds since a zero (FITS)", SINCE | {"TSTART": 10.0, "TSTOP": 40.0}, {"mjd": MJD + 25 / 86400}),
+    ("days since a Julian date", {"JDREF": 2400000.5 + MJD, "TSTART": 0.5, "TIMEUNIT": "d"}, {"mjd": MJD + 0.5}),
+    ("of an unknown unit", SINCE | {"TSTART": 10.0, "TIMEUNIT": "fortnight"}, {"mjd": None}),
+    ("of an unknown zero", {"TSTART": 10.0, "TSTOP": 40.0}, {"mjd": None}),
+    ("TESS", TESS, {"mjd": MJD + 5e-3 - 69.184 / 86400, "mission": "tess"}),
+    ("TESS at the telescope", TESS | {"BARYCORR": 0.004}, {"mjd": MJD + 1e-3 - 69.184 / 86400}),
+    ("the barycentre alone", {"BJD": 2459001.0}, {"mjd": None}),
     ("no exposure at all", {"MJD-OBS": MJD, "EXPTIME": -1.0}, {"mjd": MJD, "exposure_time": None}),
     ("milliseconds", START | {"EXPTIME": (30000.0, "[ms] open")}, {"mjd": MJD, "exposure_time": 30.0}),
     ("minutes", START | {"EXPTIME": (0.5, "[min]")}, {"exposure_time": 30.0}),
@@ -137,6 +147,9 @@ def test_the_account_says_key_assumption_and_gap() -> None:
     assert (
         empty["unknown"]["unit"] == "furlong is no unit of light" and empty["unknown"]["mjd"] == "no key holds a time"
     )
+    tess = read_calibration(fits.Header(TESS)).account.record()
+    assert tess["read"]["mjd"] == "TSTART and BJDREF and TSTOP and BJDREF"
+    assert "at the barycentre" in tess["assumed"]["mjd"]
     both = read_calibration(
         fits.Header({"MJD-OBS": 60000.0, "EXPTIME": 30.0, "DATE-END": "2023-02-25"})
     ).account.record()

@@ -16,7 +16,8 @@ from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.curves.exchange import read_exchange
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, concatenate
-from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import has_columns, is_curve_file, read_members
+from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import has_columns
+from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import is_curve_file, read_members
 from astrid_ml.preprocessing.lightcurves.readers.snana import fluxcal_of
 
 N = 12
@@ -76,12 +77,19 @@ def test_the_same_curve_in_other_times(tmp_path: Path, name: str) -> None:
     assert {key: counted.get(key) for key in counts} == counts
 
 
-def test_times_of_another_origin_are_counted_and_impossible_ones_left_out(tmp_path: Path) -> None:
-    times = MJD - 57000.0
-    times[3] = 1.6e9  # seconds of Unix
+@pytest.mark.parametrize("shift", [57000.0, MJD[0] - 0.5])
+def test_times_of_an_unknown_zero_are_refused(tmp_path: Path, shift: float) -> None:
+    """BTJD, and days since the first epoch: read as MJD they would be of 1864."""
+    with pytest.raises(UserError, match="days since which zero"):
+        converted(tmp_path, magnitudes().assign(time=MJD - shift))
+
+
+def test_single_times_that_are_none_are_left_out_and_counted(tmp_path: Path) -> None:
+    times = MJD.copy()
+    times[3], times[5] = 1.6e9, 2003.5  # seconds of Unix; BTJD
     table, counted = converted(tmp_path, magnitudes().assign(time=times))
-    assert len(table.mjd) == N - 1
-    assert counted["rows_time_before_1880_is_it_MJD"] == N - 1 and counted["rows_time_that_is_no_MJD"] == 1
+    assert len(table.mjd) == N - 2
+    assert counted["rows_time_before_1880"] == counted["rows_time_that_is_no_MJD"] == 1
 
 
 @pytest.mark.parametrize("mark", [0.0, -9.0, -999.0, 99.0, 100.0, 99.999, ">20.5"])
@@ -172,3 +180,16 @@ def test_headers_that_spell_the_columns_otherwise_are_read(tmp_path: Path, heade
 @pytest.mark.parametrize("header", ["mjd,filter,mag,magerr,oid", "mjd,MJD,filter,mag,magerr", "mjd,filter,mag"])
 def test_a_table_of_many_objects_or_of_two_times_is_not_one_curve(header: str) -> None:
     assert not has_columns(header.encode())
+
+
+def test_snana_text_of_magnitudes_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    mags = [*MAG[:-1], 128.0]  # SNANA's mark for none
+    lines = ["SURVEY: ZTF", "SNID: SN1", "FILTERS: gr", f"NOBS: {N}", "NVAR: 4", "VARLIST: MJD FLT MAG MAGERR"]
+    lines += [f"OBS: {t} {b} {m} 0.05" for t, b, m in zip(MJD, BAND, mags, strict=True)]
+    (folder / "a.dat").write_text("\n".join([*lines, "END:"]) + "\n")
+    table, counted = read_back(tmp_path)
+    np.testing.assert_allclose(table.flux, FLUX[:-1], rtol=1e-5)
+    np.testing.assert_allclose(table.flux_err, table.flux * 0.05 * np.log(10) / 2.5, rtol=1e-5)
+    assert counted["rows_flux_not_finite"] == 1

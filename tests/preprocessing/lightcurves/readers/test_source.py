@@ -41,6 +41,6 @@ def test_nobody_takes_damaged_or_foreign_files(tmp_path: Path) -> None:
 
 def test_kinds_are_unique_and_all_are_named_in_the_message() -> None:
     kinds = [reader.kind for reader in all_readers()]
-    assert len(set(kinds)) == len(kinds) == 9
+    assert len(set(kinds)) == len(kinds) == 10
     assert all(reader.known_as in known() for reader in all_readers())
     assert converted.READERS[0] in all_readers()

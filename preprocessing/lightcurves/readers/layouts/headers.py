@@ -1,0 +1,62 @@
+"""The line of names of a table that holds one object's light curve, in the spellings that people give it."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable
+
+_COLUMNS = ("time", "band")
+# Other spellings of the columns; of several in one file none is chosen.
+ALIASES = {
+    "time": ("time", "mjd", "jd"), "band": ("band", "filter"), "mag": ("mag",), "flux": ("flux",),
+    "magerr": ("magerr", "e_mag", "mag_err"), "fluxerr": ("fluxerr", "e_flux", "flux_err"),
+}  # fmt: skip
+_OBJECTS = {"object_id", "objectid", "oid", "snid", "source_id", "diaobjectid", "id", "name"}
+
+
+def has_columns(start: bytes) -> bool:
+    """Whether the first line names time, band, and a magnitude or flux with its error."""
+    names = set(usual_header(start).split(b"\n", 1)[0].decode("latin-1").split(","))
+    return set(_COLUMNS) <= names and ({"mag", "magerr"} <= names or {"flux", "fluxerr"} <= names)
+
+
+def usual_header(content: bytes) -> bytes:
+    """Text with commas whose first line has the usual names for capitals, ``mjd``, ``filter`` or ``e_mag``.
+
+    Semicolons and tabs become commas, and the commas of numbers between them points; a byte-order mark goes. A table
+    with a column of objects is not one object's curve: its other names stay.
+    """
+    line, end, body = _with_commas(content.removeprefix(codecs.BOM_UTF8)).partition(b"\n")
+    names = [word.strip().strip('"') for word in line.decode("latin-1").split(",")]
+    if not _OBJECTS & {name.lower() for name in names}:
+        for usual, others in ALIASES.items():
+            found = [place for place, name in enumerate(names) if name.lower() in others]
+            if usual not in names and len(found) == 1:
+                names[found[0]] = usual
+    return ",".join(names).encode("latin-1") + end + body
+
+
+def _with_commas(content: bytes) -> bytes:
+    line = content.partition(b"\n")[0]
+    if b"," in line:
+        return content
+    mark = next((mark for mark in (b";", b"\t") if mark in line), None)
+    return content if mark is None else content.replace(b",", b".").replace(mark, b",")
+
+
+def lacking(names: Iterable[str]) -> str:
+    """Which columns a table lacks to be one object's light curve; empty where it has too few of them to be meant so.
+
+    Example:
+        >>> lacking(["mjd", "mag", "filter"]), lacking(["x", "y", "mag"])
+        ('no column magerr, e_mag, mag_err', '')
+    """
+    folded = {name.strip().lower() for name in names}
+    has = {usual for usual, others in ALIASES.items() if folded & set(others)}
+    light = "flux" if "flux" in has and "mag" not in has else "mag"
+    needed = ["time", "band", light, f"{light}err"]
+    absent = [usual for usual in needed if usual not in has]
+    if not absent or len(absent) > len(needed) // 2:
+        return ""
+    words = [", ".join(ALIASES[usual]) if usual != "mag" else "mag or flux" for usual in absent]
+    return f"no column {'; none of '.join(words)}"
