@@ -19,7 +19,7 @@ from astrid_ml.evaluation.prevalence import prevalence_table, too_rare
 from astrid_ml.evaluation.prior import ASSUMED, moved
 from astrid_ml.evaluation.remarks import remarks, verdict
 from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.evaluation.sets import add_sets
+from astrid_ml.evaluation.sets.conformal import measured
 from astrid_ml.metrics.binary import (
     UndefinedError,
     average_precision,
@@ -74,7 +74,7 @@ class BinaryEvaluation:
         self._ranking(result, known, scores, labels)
         self._decisions(result, known, labels)
         self._calibration(result, known, labels)
-        add_sets(result, known, self.bootstrap)
+        self._sets(result, known)
         for name in (COLUMN, TREES):
             if name in known:
                 self._beside(result, known, name, scores, labels)
@@ -149,6 +149,18 @@ class BinaryEvaluation:
             return None
         chosen = known["decision"].to_numpy(dtype=bool)
         return ~chosen if self.positive == 0 else chosen
+
+    def _sets(self, result: EvaluationResult, known: pd.DataFrame) -> None:
+        """Coverage of the prediction sets, and what they are."""
+
+        def interval_of(values: Floats) -> tuple[float, float] | None:
+            return self.bootstrap.interval(self.bootstrap.means(values, np.arange(len(values))))
+
+        found = measured(known, interval_of)
+        result.metrics.update(found.metrics)
+        result.why.update(found.why)
+        result.intervals.update(found.intervals)
+        result.tables.update(found.tables)
 
     def _decisions(self, result: EvaluationResult, known: pd.DataFrame, labels: Mask) -> None:
         """Metrics of the decisions at the chosen threshold, and a table of other thresholds."""

@@ -23,8 +23,8 @@ from astrid_ml.evaluation.calibration import (
 from astrid_ml.evaluation.choice import fit_calibration
 from astrid_ml.evaluation.prior import ASSUMED, ChoosesAtPrevalence, Prior, joined_share, moved, moved_odds
 from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.evaluation.sets import COLUMN as SETS
-from astrid_ml.evaluation.sets import PredictionSets, with_sets
+from astrid_ml.evaluation.sets.conformal import COLUMN as SETS
+from astrid_ml.evaluation.sets.conformal import PredictionSets, with_sets
 from astrid_ml.metrics.binary import steps
 from astrid_ml.typed_values import share_of
 from astrid_ml.types import Floats, Range

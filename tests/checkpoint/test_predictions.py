@@ -36,7 +36,7 @@ def test_schema_1_is_read(tmp_path: Path) -> None:
 
 def test_what_is_null_has_a_reason() -> None:
     assert set(reasons(ordered(table()))) == {"in_domain", "prediction_set"}
-    assert set(reasons(table().drop(columns="set"))) == {"in_domain", "set"}
+    assert set(reasons(table().drop(columns="set"))) == {"in_domain", "prediction_set", "set"}
 
 
 def test_what_is_no_table_of_predictions_is_refused(tmp_path: Path) -> None:

@@ -75,7 +75,6 @@ MISSING = [
     ("predict ckpt_path=a input=a", "output_dir=FOLDER"),
     ("simulate what=sky", "output_dir=FOLDER"),
     ("evaluate dataset=a output_dir=o", "ckpt_path=FILE"),
-    ("audit", "dataset=FOLDER"),
     ("baseline", "run_dir=FOLDER"),
     ("import-weights ckpt_path=a input=b", "variant=VALUE"),
 ]

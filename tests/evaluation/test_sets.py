@@ -12,8 +12,7 @@ from astrid_ml.evaluation.binary import BinaryEvaluation
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.calibration import Temperature
 from astrid_ml.evaluation.judge import BinaryJudge
-from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.evaluation.sets import COLUMN, PredictionSets, add_sets, with_sets
+from astrid_ml.evaluation.sets.conformal import COLUMN, PredictionSets, measured, with_sets
 from astrid_ml.evaluation.thresholds import MaxF1
 
 
@@ -97,6 +96,5 @@ def test_no_sets_where_they_are_not_wanted_or_not_there() -> None:
     judge = BinaryJudge(Temperature(), MaxF1(), BinaryEvaluation(Bootstrap(20), ()), sets=None)
     shown = judge.apply(sky(300, 9), judge.fit(sky(300, 10)))
     assert shown[COLUMN].isna().all() and "set_given" not in judge.evaluate(shown).metrics
-    result = EvaluationResult({})
-    add_sets(result, shown, Bootstrap(20))
-    assert not result.metrics and not result.tables
+    found = measured(shown, lambda values: None)
+    assert not found.metrics and not found.tables

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from kind import Counts, FileKind, through
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from kind import Counts, FileKind, through, whole
 from made.strangers import FORMS
 
 from astrid_ml.errors import UserError
@@ -22,6 +26,45 @@ def strangers(place: Path) -> Counts:
         if not (error.expected and error.fix):
             raise
         return {"samples": 0, "dropped": 0, "failed": 1}
+
+
+def audited(place: Path) -> Counts:
+    """A folder as the audit reads it; a file that cannot be read is named and left out."""
+    from astrid_ml.preprocessing.stamp_folders.reader import StampFolder
+
+    try:
+        source = StampFolder()([place.parent])
+        return whole(len(source.gather("stamps", np.arange(len(source.index)))))
+    except UserError as error:
+        if not (error.expected and error.fix):
+            raise
+        return {"samples": 0, "dropped": 0, "failed": 1}
+
+
+def make_pictures(folder: Path) -> Path:
+    """A table of PNG pictures, as Hugging Face keeps them."""
+    from PIL import Image
+
+    rows = []
+    for seed in range(8):
+        buffer = io.BytesIO()
+        Image.fromarray(np.random.default_rng(seed).integers(0, 255, (24, 24), np.uint8)).save(buffer, "PNG")
+        rows.append({"bytes": buffer.getvalue(), "path": None})
+    pq.write_table(pa.table({"image": pa.array(rows), "label": list(range(8))}), folder / "test.parquet")
+    return folder / "test.parquet"
+
+
+def make_results(folder: Path) -> Path:
+    """Stamps, and below them what an earlier command left."""
+    np.save(folder / "stamps.npy", np.zeros((4, 3, 20, 20), np.float32))
+    (folder / "out").mkdir()
+    (folder / "out" / "made_by.json").write_text('{"verb": "predict", "settings": {"input": "a"}, "status": "done"}')
+    return folder / "out" / "made_by.json"
+
+
+def results(place: Path) -> Counts:
+    """The folder above, walked."""
+    return audited(place.parent)
 
 
 def maker(form: str, name: str) -> Callable[[Path], Path]:
@@ -46,5 +89,8 @@ KINDS = (
     FileKind("stamps, HDF5", maker("hdf5", "all.h5"), strangers),
     FileKind("stamps, parquet", maker("parquet_apart", "all.parquet"), strangers),
     FileKind("stamps, Arrow", maker("hugging_face", "train/data-00000-of-00002.arrow"), strangers),
+    FileKind("folder, parquet", maker("parquet_apart", "all.parquet"), audited),
+    FileKind("folder, pictures", make_pictures, audited),
+    FileKind("folder, results", make_results, results),
     FileKind("stamps, FITS", maker("fits_cubes", "100000000000000000.fits"), strangers),
 )

@@ -48,7 +48,11 @@ SETTINGS = {
         "95": LEVEL,
         "97": "of validation that the threshold of the density keeps, a setting",
     },
-    "docs/splits.md": {"0.9": "the smallest zoom of a copy, a setting", "1.1": "the largest, a setting"},
+    "docs/splits.md": {
+        "0.9": "the smallest zoom of a copy, a setting",
+        "1.1": "the largest, a setting",
+        "1.5": "a smoothing, a setting",
+    },
     "docs/roman.md": {
         "2.5": "the definition of a magnitude",
         "26.0": "the limit of a label, a setting",

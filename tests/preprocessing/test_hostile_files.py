@@ -154,7 +154,7 @@ def frame(path: Path, **cards: object) -> Path:
 
 def test_sources_brighter_than_photons_can_be_drawn_for_are_refused(tmp_path: Path) -> None:
     path = frame(tmp_path / "a.fits")
-    fits.writeto(tmp_path / "psf.fits", np.ones((5, 5), np.float32))
+    fits.writeto(tmp_path / "psf.fits", np.pad(np.ones((3, 3), np.float32), 1))
     pd.DataFrame({"x": [40.0], "y": [50.0], "flux": [1e30]}).to_csv(tmp_path / "p.csv", index=False)
     science = Frame(str(path), psf=str(tmp_path / "psf.fits"), gain=2.0)
     with pytest.raises(UserError, match="e- in one pixel"):

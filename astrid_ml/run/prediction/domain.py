@@ -13,7 +13,7 @@ import pandas as pd
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.contracts.scoring import Embeds
-from astrid_ml.evaluation.sets import COLUMN as SETS
+from astrid_ml.evaluation.sets.conformal import COLUMN as SETS
 from astrid_ml.run.raw import is_simulated
 from astrid_ml.types import Floats, Ints
 from astrid_ml.validity.density import KEPT, distances_of, fit_density

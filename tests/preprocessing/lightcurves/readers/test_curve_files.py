@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.curves.catalogues import sexagesimal
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, concatenate
 from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
 from astrid_ml.preprocessing.lightcurves.readers import row_blocks, snana
-from astrid_ml.preprocessing.lightcurves.readers.catalogues import sexagesimal
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import read_plasticc, read_snana_rows
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves, source_of
 from astrid_ml.preprocessing.lightcurves.readers.row_blocks import whole_objects

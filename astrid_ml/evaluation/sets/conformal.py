@@ -7,19 +7,19 @@ class in the set, whatever their share. Samples of one object are no independent
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.types import Count, Floats, Level, Mask
+from astrid_ml.types import Count, Floats, Level
 
 COLUMN = "prediction_set"
 REAL, BOGUS, BOTH, NEITHER = "real", "bogus", "real or bogus", "neither"
 CLASSES = ((1, REAL), (0, BOGUS))
+IntervalOf = Callable[[Floats], tuple[float, float] | None]
 ALL = ""  # the key of samples whose mission nobody tells
 
 
@@ -97,39 +97,57 @@ def _missions(table: pd.DataFrame) -> pd.Series:
     return table["mission"].astype("string").fillna(ALL)
 
 
-def add_sets(result: EvaluationResult, known: pd.DataFrame, bootstrap: Bootstrap) -> None:
-    """Measured coverage with its interval, and always beside it what the sets are: single, full, empty, none given.
+@dataclass
+class Measured:
+    """What held-out samples say of their sets.
 
     Args:
-        result: gets metrics and a table.
-        known: labelled predictions.
-        bootstrap: of the intervals.
+        metrics: coverage of each class, shares of single, full and empty sets, and of samples that have one.
+        why: the reason for each metric that is None.
+        intervals: of the coverages.
+        tables: a row for each class.
     """
+
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    why: dict[str, str] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def measured(known: pd.DataFrame, interval_of: IntervalOf) -> Measured:
+    """Coverage with its interval, and always beside it what the sets are: single, full, empty, none given.
+
+    Args:
+        known: labelled predictions.
+        interval_of: of the mean of independent values, (n,).
+    """
+    out = Measured()
     if COLUMN not in known or known[COLUMN].isna().all():
-        return
+        return out
     sets, truth = known[COLUMN], known["label"].astype(int)
     given = sets.notna().to_numpy(dtype=bool)
-    result.metrics["set_given"] = float(given.mean())
+    out.metrics["set_given"] = float(given.mean())
     rows = []
     for value, name in CLASSES:
         of_class = given & (truth == value).to_numpy()
-        held = sets.isin([name, BOTH]).to_numpy(dtype=bool)
-        coverage, interval = _coverage(held[of_class], known["group_id"][of_class], bootstrap)
+        held = sets.isin([name, BOTH]).to_numpy(dtype=bool)[of_class]
+        by_object = pd.Series(held.astype(float)).groupby(known["group_id"][of_class].to_numpy()).mean().to_numpy()
+        coverage = float(by_object.mean()) if len(by_object) else None
+        interval = interval_of(by_object) if len(by_object) else None
         metric = f"set_coverage_{name}"
-        result.metrics[metric] = coverage
+        out.metrics[metric] = coverage
         if coverage is None:
-            result.why[metric] = f"no {name} sample with a set"
+            out.why[metric] = f"no {name} sample with a set"
         if interval is not None:
-            result.intervals[metric] = interval
+            out.intervals[metric] = interval
         low, high = interval or (None, None)
-        own = sets[of_class]
-        shares = {column: _share(own.isin(kinds)) for column, kinds in _KINDS.items()}
-        rows.append(
-            {"class": name, "samples": int(of_class.sum()), "coverage": coverage, "low": low, "high": high} | shares
-        )
+        shares = {column: _share(sets[of_class].isin(kinds)) for column, kinds in _KINDS.items()}
+        row = {"class": name, "samples": int(of_class.sum()), "coverage": coverage, "low": low, "high": high}
+        rows.append(row | shares)
     for column, kinds in _KINDS.items():
-        result.metrics[f"set_{column}"] = _share(sets[given].isin(kinds))
-    result.tables["prediction sets"] = pd.DataFrame(rows)
+        out.metrics[f"set_{column}"] = _share(sets[given].isin(kinds))
+    out.tables["prediction sets"] = pd.DataFrame(rows)
+    return out
 
 
 _KINDS = {"single": (REAL, BOGUS), "full": (BOTH,), "empty": (NEITHER,)}
@@ -137,11 +155,3 @@ _KINDS = {"single": (REAL, BOGUS), "full": (BOTH,), "empty": (NEITHER,)}
 
 def _share(which: pd.Series) -> float | None:
     return float(which.mean()) if len(which) else None
-
-
-def _coverage(held: Mask, groups: pd.Series, bootstrap: Bootstrap) -> tuple[float | None, tuple[float, float] | None]:
-    """Share of objects whose samples' sets hold their class, each object once, and its interval."""
-    if not len(held):
-        return None, None
-    by_object = pd.Series(held.astype(float)).groupby(groups.to_numpy()).mean().to_numpy()
-    return float(by_object.mean()), bootstrap.interval(bootstrap.means(by_object, np.arange(len(by_object))))

@@ -1,0 +1,1 @@
+"""Sets of classes that a score does not rule out."""
