@@ -88,7 +88,8 @@ def read_packet(
     stamps = padded(images, size)
     if account is not None:
         account.update({MARKS_AS_NULL: marks, MARKED_PIXELS: pixels})
-    bad = int(sum((~(np.abs(image) < stamp.largest)).sum() for image in images))
+    some = [image for image in images if not all_measured(image, stamp.largest)]
+    bad = int(sum((~(np.abs(image) < stamp.largest)).sum() for image in some))
     record |= {"mission": survey.mission, "survey": survey.name, "pixel_scale": stamp.pixel_scale}
     return record | {"stamp_h": height, "stamp_w": width, "n_nan": bad}, stamps
 
@@ -99,10 +100,11 @@ def _refuse_blank(images: Sequence[Floats32], largest: float) -> None:
     Raises:
         PacketError: a stamp without a pixel below ``largest``, or none of them has pixels that differ.
     """
+    flat = flat_channels(images, largest)
     for channel, image in zip(CHANNELS, images, strict=True):
-        if not (np.abs(image) < largest).any():
+        if channel in flat and not (np.abs(image) < largest).any():
             raise PacketError(f"{channel} stamp: no pixel that is a measurement")
-    if len(flat_channels(images, largest)) == len(images):
+    if len(flat) == len(images):
         raise PacketError("no pixel that varies, in any of the three stamps")
 
 
@@ -115,10 +117,17 @@ def flat_channels(images: Sequence[Floats32], largest: float) -> list[str]:
     """
     out = []
     for channel, image in zip(CHANNELS, images, strict=True):
+        if image.min() < image.max() and all_measured(image, largest):  # most stamps; NaN is neither
+            continue
         known = image[np.abs(image) < largest]
         if not known.size or known.min() == known.max():
             out.append(channel)
     return out
+
+
+def all_measured(image: Floats32, largest: float) -> bool:
+    """Whether all pixels are measurements: numbers between ``-largest`` and ``largest``."""
+    return bool(-largest < image.min() and image.max() < largest)
 
 
 def possible(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -154,7 +163,7 @@ def read_cutouts(packet: dict[str, Any]) -> list[Floats32]:
     images = []
     for key in cutout_keys(packet):
         image = _image(packet.get(key), key)
-        if not np.isfinite(image).any():
+        if not (image.size and np.isfinite(image.flat[0])) and not np.isfinite(image).any():
             raise PacketError(f"{key}: no finite pixel")
         images.append(image)
     if len({image.shape for image in images}) != 1:

@@ -134,9 +134,9 @@ class Surveys:
             return Recognised(published, f"publisher {publisher}")
         by: dict[str, str] = {}
         words = [str(name) for name in names if _filled(name)]
-        for survey in self.known.values():
-            if any(re.fullmatch(form, word) for form in survey.recognise.object_ids for word in words):
-                by[survey.mission] = f"object {words[0]}"
+        for mission, form in self._object_forms:
+            if any(form.fullmatch(word) for word in words):
+                by[mission] = f"object {words[0]}"
         by |= self._by_fields(packet)
         return self._only(by, str(publisher or (words[0] if words else "no publisher and no object")))
 
@@ -150,6 +150,10 @@ class Surveys:
         }
         most = max(map(len, found.values()), default=0)
         return {mission: f"the fields {', '.join(fields)}" for mission, fields in found.items() if len(fields) == most}
+
+    @cached_property
+    def _object_forms(self) -> list[tuple[str, re.Pattern[str]]]:
+        return [(one.mission, re.compile(form)) for one in self.known.values() for form in one.recognise.object_ids]
 
     @cached_property
     def _publishers(self) -> dict[str, Survey]:
