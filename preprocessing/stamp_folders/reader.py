@@ -22,6 +22,7 @@ from astrid_ml.preprocessing.triplets.layout import CHANNELS, canonical_channel
 from astrid_ml.preprocessing.triplets.sets import Reading, containers_below, pair
 from astrid_ml.preprocessing.triplets.stacks import TABLES, Stack, arrow_table, read_stack, stacks_in
 from astrid_ml.printable import printable
+from astrid_ml.readable import reading
 from astrid_ml.types import Array
 from astrid_ml.walk import walk
 
@@ -82,11 +83,11 @@ class StampFolder:
 def _parts_of(path: Path, label: str, tables: Sequence[Path]) -> list[_Stamps]:
     """The arrays of stamps of a container; one that cannot be read is named and left out."""
     try:
-        made = list(_arrays(path, label))
-        return [_Stamps(name, stamps, _table_of(path, tables, len(stamps))) for name, stamps in made if len(stamps)]
-    except (UserError, ValueError) as error:
-        said = error.got if isinstance(error, UserError) else str(error)
-        print(printable(f"note: {path} is left out: {said}"), file=sys.stderr)
+        with reading(path, "stamps"):
+            made = list(_arrays(path, label))
+            return [_Stamps(name, stamps, _table_of(path, tables, len(stamps))) for name, stamps in made if len(stamps)]
+    except UserError as error:
+        print(printable(f"note: {path} is left out: {error.got}"), file=sys.stderr)
         return []
 
 

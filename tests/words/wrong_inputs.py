@@ -48,7 +48,7 @@ WRONG: list[tuple[str | list[str], str]] = [
     (f"evaluate ckpt_path={MODEL} dataset={{I}}/prepared output_dir=o prevalence=-1", "for instance prevalence=1/300"),
     (f"{TRIPLETS} seed=abc", "seed: a whole number"),
     (f"{TRIPLETS} model=fusion", "set its in_channels=3"),
-    (f"{TRIPLETS} model.network._target_=torch.nn.Sequential trust=[torch.nn.Sequential]", "model.network"),
+    (f"{TRIPLETS} model.network._target_=torch.nn.Sequential trust=[torch.nn.Sequential]", "container.Sequential"),
     (f"{SCORED} format=[9]", "format=[9]"),
     ("simulate what=ramps simulate.n=1000000000000 output_dir=o", "GB free there"),
     ("simulate what=lightcurves simulate.n=1000000000000 output_dir=o", "GB free there"),

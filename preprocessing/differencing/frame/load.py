@@ -323,7 +323,17 @@ def _psf(frame: Frame, stamp: Array | None, shape: tuple[int, ...], path: str) -
     if psf is not None and max(psf.shape) > min(shape) / 2:
         got = f"{frame.psf or path}: a stamp of {tuple(psf.shape)} px for an image of {shape} px"
         raise UserError("a PSF stamp of at most half the image's side", got, "give the PSF, or a part about its peak")
+    if psf is not None:
+        _refuse_flat(psf.numpy())
     return psf
+
+
+def _refuse_flat(psf: Array) -> None:
+    """A stamp that does not fall off from a peak is no PSF: a constant, noise, or one on a background."""
+    border = np.median(np.concatenate([psf[0], psf[-1], psf[:, 0], psf[:, -1]]))
+    if psf.max() < 2 * border or -psf[psf < 0].sum() > psf.sum():
+        got = f"a stamp of sum 1 with a peak of {psf.max():.3g} and a border of {border:.3g}"
+        raise UserError("a PSF stamp that falls off from its peak", got, "give another PSF, without its background")
 
 
 def _stamp(psf: Array) -> torch.Tensor:
@@ -332,11 +342,5 @@ def _stamp(psf: Array) -> torch.Tensor:
         raise UserError(
             "a PSF stamp (k, k) of positive sum", f"shape {psf.shape}, sum {psf.sum():g}", "give another PSF"
         )
-    border = np.concatenate([psf[0], psf[-1], psf[:, 0], psf[:, -1]])
-    if psf.max() < 2 * np.median(border) or -psf[psf < 0].sum() > psf.sum():
-        got = (
-            f"a stamp with a peak of {psf.max():.3g}, a border of {np.median(border):.3g} and a sum of {psf.sum():.3g}"
-        )
-        raise UserError("a PSF stamp that falls off from its peak", got, "give another PSF, without its background")
     psf = psf[: psf.shape[0] - (psf.shape[0] + 1) % 2, : psf.shape[1] - (psf.shape[1] + 1) % 2]
     return torch.from_numpy((psf / psf.sum()).astype(np.float32))
