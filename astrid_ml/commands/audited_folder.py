@@ -13,6 +13,7 @@ from astrid_ml.audit.audit import Audit
 from astrid_ml.audit.copies import Copies, copies_in, stamp_of
 from astrid_ml.audit.duplicates import DuplicateSearch
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.executors.within import within_memory
 from astrid_ml.files import write_json, write_text
 from astrid_ml.progress import waiting
 from astrid_ml.report.contact_sheet import stamp_png, write_contact_sheet
@@ -43,7 +44,8 @@ def audit_folder(reader: ReadsStamps, places: Sequence[Path], audit: Audit, fold
     Returns:
         The verdict and what else the sets share; ``failed`` counts the findings, which the mode ``warn`` forgives.
     """
-    source = reader(places)
+    with within_memory("the stamps"):
+        source = reader(places)
     sets = source.index["set"]
     learned, tested = (np.flatnonzero(sets.isin(names)).astype(np.int64) for names in (FOLDS[:2], FOLDS[2:]))
     if not len(learned) or not len(tested):
