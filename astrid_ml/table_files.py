@@ -168,8 +168,13 @@ def read_parquet(path: Path | str) -> pd.DataFrame:
             raises whatever a lookup there raises.
         OSError: it cannot be read.
     """
+    import pyarrow as pa
+
     try:
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
+        for name in (name for name, kind in table.dtypes.items() if str(kind) in ("str", "string")):
+            pa.array(table[name]).validate(full=True)  # bytes that are no UTF-8 end whoever looks at the text later
+        return table
     except (ValueError, OSError):
         raise
     except Exception as error:

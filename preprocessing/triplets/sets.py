@@ -15,6 +15,7 @@ from astrid_ml.preprocessing.alerts.files import table_has_cutouts
 from astrid_ml.preprocessing.triplets.columns import columns_of, is_table, read_rows, refuse_repeated
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, layout_of
 from astrid_ml.preprocessing.triplets.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in, text_of
+from astrid_ml.readable import in_words
 from astrid_ml.walk import walk
 
 # Words of a file's name that say what it is, not whose: what is left of an array's name and a table's pairs them.
@@ -134,7 +135,12 @@ def _opened(
 ) -> tuple[Layout, pd.DataFrame, dict[str, str], dict[int, str]]:
     stacks = stacks_in(found.container)
     layout = layout_of(stacks, axes, channels, stack, found.container.name)
-    inner = _inner(found.container, stacks, layout)
+    try:
+        inner = _inner(found.container, stacks, layout)
+    except (UserError, ValueError):
+        raise
+    except Exception as error:  # pyarrow and pandas have many
+        raise ValueError(f"{found.container.name} cannot be read ({in_words(error)[:80]})") from error
     if found.table is None:
         roles = columns_of([str(name) for name in inner.columns], dict(columns), found.container.name)
         refuse_repeated(inner, roles, found.container.name)
@@ -158,13 +164,15 @@ def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:
 
         with pq.ParquetFile(path) as file:
             names = [item.name for item in file.schema_arrow if item.name not in {stack.name for stack in stacks}]
-            kept: pd.DataFrame = file.read(columns=names).to_pandas()
+            kept: pd.DataFrame = file.read(columns=names).to_pandas(ignore_metadata=True)
             return kept
     if path.suffix.lower() == ".arrow":
         from astrid_ml.preprocessing.triplets.stacks import arrow_table
 
         table = arrow_table(path)
-        rest: pd.DataFrame = table.select([n for n in table.column_names if n not in layout.stacks]).to_pandas()
+        rest: pd.DataFrame = table.select([n for n in table.column_names if n not in layout.stacks]).to_pandas(
+            ignore_metadata=True
+        )
         return rest
     flat = [stack for stack in stacks if stack.shape in ((n,), (n, 1)) and stack.name not in layout.stacks]
     columns = {stack.name.rpartition("/")[2]: read_stack(path, stack.name, 0, n).reshape(n) for stack in flat}

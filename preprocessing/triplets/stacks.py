@@ -226,10 +226,12 @@ def arrow_table(path: Path) -> Any:
 
     mapped = pa.memory_map(str(path))
     try:
-        return pa.ipc.open_stream(mapped).read_all()
+        table = pa.ipc.open_stream(mapped).read_all()
     except pa.ArrowInvalid:
         mapped.seek(0)
-        return pa.ipc.open_file(mapped).read_all()
+        table = pa.ipc.open_file(mapped).read_all()
+    table.validate(full=True)  # offsets beyond the file end the process of whoever follows them
+    return table
 
 
 def _list_arrow(path: Path) -> list[Stack]:

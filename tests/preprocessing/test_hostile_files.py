@@ -11,7 +11,10 @@ from pathlib import Path
 import fastavro
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
 from astropy.io import fits
 from made.alerts import SCHEMA, make_packet
 
@@ -25,10 +28,12 @@ from astrid_ml.preprocessing.alerts.stamp_fits import StampError, open_fits
 from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
 from astrid_ml.preprocessing.differencing.commands.inject import InjectCommand
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
+from astrid_ml.preprocessing.differencing.grid.resample import self_products
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.roman.job.find import FieldLists
 from astrid_ml.preprocessing.roman.job.frames import ImageError, open_plane
 from astrid_ml.preprocessing.roman.job.old_dataset import plan
+from astrid_ml.table_files import read_parquet
 from astrid_ml.taxonomy import load_taxonomy
 
 
@@ -214,3 +219,16 @@ def test_files_with_names_in_another_encoding_cost_themselves(tmp_path: Path) ->
     with pytest.raises(UserError, match="names are text in UTF-8") as said:
         AlertsPipeline().plan([tmp_path / "a\udcff.avro"])
     assert "a\\udcff.avro" in said.value.got
+
+
+def test_texts_that_are_no_utf8_are_refused_before_somebody_looks_at_them(tmp_path: Path) -> None:
+    good = pa.table({"id": ["abc", "def"], "x": [1.0, 2.0]})
+    buffers = [None, pa.py_buffer(np.array([0, 3, 6], np.int32)), pa.py_buffer(b"ab\xffdef")]
+    pq.write_table(good.set_column(0, "id", pa.Array.from_buffers(pa.string(), 2, buffers)), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match="UTF8"):
+        read_parquet(tmp_path / "a.parquet")
+
+
+def test_a_wcs_that_puts_pixels_nowhere_is_refused_in_words() -> None:
+    with pytest.raises(UserError, match="places that are no numbers"):
+        self_products(torch.tensor([0.1]), torch.tensor([float("nan")]), 3)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.grid.pixel_map import stretched
 from astrid_ml.preprocessing.differencing.pixels.lanczos import lanczos_weights, resample_along
 from astrid_ml.preprocessing.differencing.pixels.masks import spread
@@ -162,6 +163,10 @@ def self_products(
         stretch: of the kernel.
         line: autocovariance of the noise along the axis, centred, odd; None for white noise.
     """
+    if not bool(torch.isfinite(lags).all() and torch.isfinite(fraction).all()):
+        got = "places that are no numbers"
+        fix = "check the WCS of both headers, or use preprocessing/align=none where the frames are aligned"
+        raise UserError("coordinates that put the pixels of one image onto the other", got, fix)
     out, reach = torch.zeros(len(lags), len(fraction), dtype=torch.double), math.ceil(order * stretch)
     line = torch.ones(1) if line is None else line
     half = len(line) // 2
