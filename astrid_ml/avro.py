@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO, Any
 
+from isal import isal_zlib
+
 from astrid_ml.inflating import MOST_BYTES
 
 MAGIC, SYNC = b"Obj\x01", 16
@@ -33,12 +35,17 @@ class AvroHeader:
     Args:
         meta: name -> value; ``avro.schema`` and ``avro.codec`` among them.
         sync: stands behind each block.
-        end: where the first block begins.
+        start: what stands before those; files of one stream have it in common.
     """
 
     meta: dict[str, bytes]
     sync: bytes
-    end: int
+    start: bytes
+
+    @property
+    def end(self) -> int:
+        """Where the first block begins."""
+        return len(self.start) + SYNC
 
     @property
     def codec(self) -> str:
@@ -61,12 +68,25 @@ class AvroBlock:
     records: int
 
 
+_headers: list[AvroHeader] = []  # the last one read: a night's packets have one schema, of some ten thousand bytes
+
+
 def read_header(stream: IO[bytes]) -> AvroHeader:
-    """The header of a stream that stands at its beginning.
+    """The header of a stream that stands at its beginning and can seek.
 
     Raises:
         DamagedAvroError: it is no Avro file, is cut short, or its schema contains itself.
     """
+    for last in _headers[:]:
+        if stream.read(len(last.start)) == last.start:
+            return AvroHeader(last.meta, _exactly(stream, SYNC), last.start)
+        stream.seek(0)
+    header = _parsed_header(stream)
+    _headers[:] = [header]
+    return header
+
+
+def _parsed_header(stream: IO[bytes]) -> AvroHeader:
     if stream.read(len(MAGIC)) != MAGIC:
         raise DamagedAvroError("no Avro file")
     meta: dict[str, bytes] = {}
@@ -78,9 +98,11 @@ def read_header(stream: IO[bytes]) -> AvroHeader:
             meta[name.decode("utf-8", errors="replace")] = _bytes(stream, LONGEST)
             if len(meta) > 1000 or stream.tell() > LONGEST:
                 raise DamagedAvroError("a header without an end")
+    length = stream.tell()
     sync = _exactly(stream, SYNC)
     _schema_of(meta.get("avro.schema", b""))
-    return AvroHeader(meta, sync, stream.tell())
+    stream.seek(0)
+    return AvroHeader(meta, sync, _exactly(stream, length + SYNC)[:length])
 
 
 def read_blocks(stream: IO[bytes], header: AvroHeader, size: int) -> Iterator[AvroBlock]:
@@ -165,7 +187,7 @@ def _decoded(stream: IO[bytes], header: AvroHeader, size: int, without: tuple[st
 
 
 def _deflate(packed: bytes) -> bytes:
-    stream = zlib.decompressobj(wbits=-15)
+    stream = isal_zlib.decompressobj(wbits=-15)
     out = stream.decompress(packed, MOST_BYTES)
     if stream.unconsumed_tail:
         raise DamagedAvroError(f"a block of more than {MOST_BYTES} bytes")

@@ -123,12 +123,17 @@ def places_of(unit: str, paths: Sequence[Path]) -> dict[Path, str]:
     if not depth:  # reached by a link above it
         own = paths[0].resolve()
         depth = _shared_depth(unit, own) or 1
-    root = own.parents[depth - 1]
-    out = {}
-    for path in paths:
-        below = [one for one in (_absolute(path), path.resolve()) if one.is_relative_to(root)]
-        out[path] = str(below[0].relative_to(root)) if below else path.name
-    return out
+    above = os.path.join(own.parents[depth - 1], "")
+    return {path: _below(path, above) or path.name for path in paths}
+
+
+def _below(path: Path, above: str) -> str | None:
+    """What of a path stands behind a folder; None where it is not below it; links are followed at last."""
+    for way in (os.path.abspath, os.path.realpath):  # texts: the paths of thousands of files are cheap so
+        name = way(path)
+        if name.startswith(above):
+            return name[len(above) :]
+    return None
 
 
 def _shared_depth(unit: str, path: Path) -> int:

@@ -97,7 +97,10 @@ def without_marks(stamps: Floats32, most: float = np.inf) -> tuple[Floats32, int
         most: absolute values from here on stay as they are: whoever reads stamps knows them as no data, and a network
             that a survey trained may have learned what they do (ZTF's templates have -3.4e38).
     """
-    if stamps.size and MARKS.max() < stamps.min() and stamps.max() < HUGE:  # most packets; NaN is neither
+    if not stamps.size:
+        return stamps, 0
+    lowest = stamps.min(axis=(2, 3))  # NaN where a pixel is NaN: such stamps are looked at below
+    if lowest.min() > -HUGE and stamps.max() < HUGE and not np.isin(lowest, MARKS).any():  # most packets
         return stamps, 0
     size = np.abs(stamps)
     empty: Array = (size >= HUGE) & ~(size >= most)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import io
 import warnings
-import zlib
 from typing import Any
 
 import numpy as np
+from isal import isal_zlib  # zlib, twice as fast: it is a third of what reading a packet costs
 
 from astrid_ml.fits_headers import check_units
 from astrid_ml.types import Floats32
@@ -35,10 +35,10 @@ def unpacked(content: bytes) -> bytes:
     """
     if content[:2] != b"\x1f\x8b":
         return content
-    stream = zlib.decompressobj(wbits=31)
+    stream = isal_zlib.decompressobj(wbits=31)
     try:
         out = stream.decompress(content, MOST_BYTES)
-    except zlib.error as error:
+    except isal_zlib.error as error:  # type: ignore[misc]  # its stub calls the class an instance
         raise StampError("damaged gzip") from error
     if stream.unconsumed_tail:
         raise StampError(f"a cutout that inflates to more than {MOST_BYTES} bytes")
