@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ from astrid_ml.progress import bar
 
 torch.set_num_threads(1)
 BINS, STEP = ((5, 8), (8, 15), (15, 40)), 1.15  # of |S/N|; equal S/N: within this factor
-SKIES = ("included", "subtracted")
+SKIES: tuple[Literal["included", "subtracted"], ...] = ("included", "subtracted")
 # Cosmic rays, trails, hot and bad pixels at twice the preset, so that few frames hold enough of each.
 FACTOR, SHAPE = 2.0, (512, 512)
 
@@ -88,9 +89,10 @@ def main() -> None:
     weights = Path(sys.argv[1])
     pairs, seed = (int(value) for value in [*sys.argv[2:], *("40", "7")[len(sys.argv) - 2 :]])
     with tempfile.TemporaryDirectory() as name:
-        at = Path(name) / "model.ckpt"
-        ImportWeightsCommand(weights, PUBLISHED[file_hash(weights)], at).run()
-        print(f"{PUBLISHED[file_hash(weights)]}, {pairs} pairs of {SHAPE[0]} px, seed {seed}")
+        at, variant = Path(name) / "model.ckpt", PUBLISHED[file_hash(weights)]
+        chosen: Any = variant  # the names of the class's field
+        ImportWeightsCommand(str(weights), chosen, str(at)).run()
+        print(f"{variant}, {pairs} pairs of {SHAPE[0]} px, seed {seed}")
         report(candidates(load_model(at), pairs, seed))
 
 
