@@ -80,7 +80,8 @@ def test_layouts_are_those_of_the_archives(made: tuple[Path, Drawn]) -> None:
 def test_manifest_and_truth_fit_the_images(made: tuple[Path, Drawn]) -> None:
     folder, _ = made
     table = pd.read_csv(folder / "manifest.csv")
-    assert table.columns.tolist() == ["science", "reference", "truth", "artefacts", "mission", "filter", "name"]  # of another seed
+    names = ["science", "reference", "truth", "artefacts", "mission", "filter", "name"]  # the last of another seed
+    assert table.columns.tolist() == names
     assert sorted(table["mission"]) == sorted(MISSIONS)
     for row in table.to_dict("records"):
         truth, image = pd.read_csv(folder / row["truth"]), LoadFits()(Frame(str(folder / row["science"])))
