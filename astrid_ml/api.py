@@ -188,7 +188,7 @@ def predict(
     config = with_prevalence(merged(record.config, overrides) if overrides else record.config, prevalence)
     settled_calibration(config, record.calibration, trust)  # refused before a file is opened
     reads = kinds_read(config, trust)
-    given = GivenValues(settled(survey), None if schemas is None else str(schemas))
+    given = GivenValues(settled(survey), None if schemas is None else str(schemas), record.channels.sky)
     own = config["preprocessing"]
     chosen = choose_reader(reader, record.domain, own, paths, list(trust), reads, given)
     scoring = Scoring(Path(ckpt_path), config, tuple(trust), where, allow_outside)

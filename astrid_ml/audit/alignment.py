@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import fft
 
 from astrid_ml.audit.fingerprints import ANGLES, Rings
-from astrid_ml.types import Complex, Floats, Floats32, Mask
+from astrid_ml.types import Complex, Floats, Floats32, Ints, Mask
 
 ZOOMS = (0.9, 0.95, 1.0, 1.05, 1.1)
 SHIFT = 9  # px along each axis
 NEAR = 3  # px around the best shift that belong to it
 CERTAIN = 6.0  # sigmas of chance that a correlation must exceed
 MODES = 0.25  # independent numbers of a texture for each pixel
+COMMON = 0.4  # share of two stamps' structure that lies at least in the pixels which a shift leaves to both
 FAINT = 0.1  # mean square of a texture, in units of its scatter, below which it tells nothing
 
 
@@ -31,8 +33,9 @@ class Aligned:
     texture: Floats32
     rings: Rings
     _made: dict[float, Complex] = field(default_factory=dict)
+    _parts: dict[bytes, Aligned] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def numbers(self) -> Floats:
         """How many independent numbers the pixels within the rings tell, nearly, (C,).
 
@@ -44,11 +47,25 @@ class Aligned:
         out: Floats = MODES * (self.texture[:, within] != 0).sum(axis=1).astype(np.float64)
         return out
 
-    @property
+    @cached_property
+    def told(self) -> Ints:
+        """Pixels that tell anything, (C,)."""
+        return np.asarray((self.texture != 0).sum(axis=(1, 2)))
+
+    @cached_property
     def usable(self) -> Mask:
         """Whether enough of each channel tells anything, (C,)."""
         out: Mask = np.square(self.texture).mean(axis=(1, 2)) > FAINT
         return out
+
+    def of(self, channels: Mask) -> Aligned:
+        """Some channels alone."""
+        if channels.all():
+            return self
+        key = channels.tobytes()
+        if key not in self._parts:
+            self._parts[key] = Aligned(self.texture[channels], self.rings)
+        return self._parts[key]
 
     def harmonics(self, zoom: float) -> Complex:
         """(C, number of harmonics)."""
@@ -57,56 +74,76 @@ class Aligned:
         return self._made[zoom]
 
 
-def correlations(first: Aligned, second: Aligned) -> Floats:
-    """Correlation of each channel, (C,), in the alignment that is best for it; -1 where one has no structure."""
-    turned = _turned(first, second)
-    shifted = _shifted(first.texture, second.texture)
-    both: Floats = np.maximum(turned, shifted)
-    both[~(first.usable & second.usable)] = -1.0
+def correlations(
+    first: Aligned, second: Aligned, least: float = 0.0, *, turned: bool = True, shifted: bool = True
+) -> Floats:
+    """Correlation of each channel, (C,), in the alignment that is best for it; -1 where one has no structure.
+
+    Args:
+        first, second: the stamps.
+        least: what is below is of no interest: alignments that cannot reach it are not looked at, their value is 0.
+        turned: try all angles and zooms about the centre.
+        shifted: try shifts, in the symmetries of the square.
+    """
+    usable = first.usable & second.usable
+    both: Floats = np.full(len(usable), -1.0)
+    if usable.any():
+        one, two = first.of(usable), second.of(usable)
+        ways = [way for way, tried in ((_turned, turned), (_shifted, shifted)) if tried]
+        both[usable] = np.maximum.reduce([way(one, two, least) for way in ways])
     return both
 
 
-def _turned(first: Aligned, second: Aligned) -> Floats:
+def _turned(first: Aligned, second: Aligned, least: float) -> Floats:
     """Over all angles, both mirrors and the zooms, about the centre."""
-    _, order = first.rings.used
     one = first.harmonics(1.0)
     own = np.square(np.abs(one)).sum(axis=1)
-    best = np.full(len(one), -1.0)
-    for zoom in ZOOMS:
-        other = second.harmonics(zoom)
-        norm = np.sqrt(own * np.square(np.abs(other)).sum(axis=1))
-        for image in (other, np.conj(other)):
-            product = one * np.conj(image)
-            by_order = np.zeros((len(one), ANGLES // 2 + 1), dtype=np.complex128)
-            for number in range(1, by_order.shape[1]):
-                by_order[:, number] = product[:, order == number].sum(axis=1)
-            found = fft.irfft(by_order, n=ANGLES, axis=1) * (ANGLES / 2) / np.where(norm > 0, norm, 1.0)[:, None]
-            best = np.maximum(best, _peaks(found[:, None], (0, 2)))
-    numbers = np.minimum(first.numbers, second.numbers)
-    return np.where(best < CERTAIN / np.sqrt(np.maximum(numbers, 1e-9)), 0.0, best)
+    others = np.stack([second.harmonics(zoom) for zoom in ZOOMS])  # (zooms, C, harmonics)
+    norm = np.sqrt(own * np.square(np.abs(others)).sum(axis=2))
+    product = np.stack([one * np.conj(others), one * others], axis=1)  # (zooms, mirrors, C, harmonics)
+    found = fft.irfft(product @ first.rings.orders, n=ANGLES, axis=-1) * (ANGLES / 2)
+    found /= np.where(norm > 0, norm, 1.0)[:, None, :, None]
+    found = found.reshape(-1, *found.shape[2:])
+    # One that is not at least so high in some channel, and not beyond chance, is no alignment.
+    limit = np.maximum(CERTAIN / np.sqrt(np.maximum(np.minimum(first.numbers, second.numbers), 1e-9)), least)
+    best = np.zeros(len(one))
+    for each in found[(found.max(axis=2) >= limit).any(axis=1)]:
+        best = np.maximum(best, _peaks(each[:, None], (0, 2)))
+    return np.where(best < limit, 0.0, best)
 
 
-def _shifted(one: Floats32, two: Floats32) -> Floats:
+def _shifted(first: Aligned, second: Aligned, least: float) -> Floats:
     """Over the 8 symmetries of the square and shifts, by the pixels that both then hold."""
-    best = np.full(len(one), -1.0)
+    one, two = first.texture, second.texture
+    best = np.zeros(len(one))
     size = tuple(fft.next_fast_len(int(a) + SHIFT + 1, real=True) for a in np.maximum(one.shape[1:], two.shape[1:]))
-    spectrum, energy, cover = _spectra(one, size)
+    energies = np.sqrt(np.square(one).sum(axis=(1, 2)) * np.square(two).sum(axis=(1, 2)))
+    chance = CERTAIN / np.sqrt(MODES * np.maximum(np.minimum(first.told, second.told), 1))
+    limit = COMMON * np.maximum(least, chance) * energies
+    spectrum = fft.rfft2(one, size)
     reach = np.arange(-SHIFT, SHIFT + 1)
     for turn in range(4):
         for image in (rotated := np.rot90(two, turn, axes=(1, 2)), rotated[..., ::-1]):
             if image.shape[1] > size[0] or image.shape[2] > size[1]:
                 continue
-            other, power, mask = _spectra(image, size)
-            product = _back(spectrum * np.conj(other), size)
-            inside = _back(energy * np.conj(mask), size) * _back(cover * np.conj(power), size)
-            pixels = np.maximum(_back(cover * np.conj(mask), size), 1)
-            ratio = product / np.sqrt(np.maximum(inside, 1e-6))
-            # Of few pixels, or of many without structure, a high correlation is chance or rounding.
-            weak = (ratio < CERTAIN / np.sqrt(MODES * pixels)) | (inside < np.square(FAINT * pixels))
+            product = _back(spectrum * np.conj(fft.rfft2(image, size)), size)
             middle = [(a - b) // 2 for a, b in zip(one.shape[1:], image.shape[1:], strict=True)]  # of other sizes
             place = (slice(None), (middle[0] + reach)[:, None] % size[0], (middle[1] + reach)[None] % size[1])
+            if (product[place].max(axis=(1, 2)) < limit).all():
+                continue
+            ratio, weak = _normalised(product, one, image, size)
             best = np.maximum(best, _peaks(ratio[place], (NEAR, NEAR), weak[place]))
     return best
+
+
+def _normalised(product: Floats32, one: Floats32, image: Floats32, size: tuple[int, ...]) -> tuple[Floats, Mask]:
+    """Products of all shifts over what both hold in the pixels that they share; and where that tells nothing."""
+    (energy, cover), (power, mask) = (_spectra(each, size) for each in (one, image))
+    inside = _back(energy * np.conj(mask), size) * _back(cover * np.conj(power), size)
+    pixels = np.maximum(_back(cover * np.conj(mask), size), 1)
+    ratio = product / np.sqrt(np.maximum(inside, 1e-6))
+    # Of few pixels, or of many without structure, a high correlation is chance or rounding.
+    return ratio, (ratio < CERTAIN / np.sqrt(MODES * pixels)) | (inside < np.square(FAINT * pixels))
 
 
 def _peaks(found: Floats, near: tuple[int, int], weak: Mask | None = None) -> Floats:
@@ -134,10 +171,10 @@ def _peaks(found: Floats, near: tuple[int, int], weak: Mask | None = None) -> Fl
     return out
 
 
-def _spectra(texture: Floats32, size: tuple[int, ...]) -> tuple[Any, Any, Any]:
-    """Of the texture, of its square, of where it says anything."""
+def _spectra(texture: Floats32, size: tuple[int, ...]) -> tuple[Any, Any]:
+    """Of the texture's square, of where it says anything."""
     where = (texture != 0).astype(np.float32)
-    return fft.rfft2(texture, size), fft.rfft2(np.square(texture), size), fft.rfft2(where, size)
+    return fft.rfft2(np.square(texture), size), fft.rfft2(where, size)
 
 
 def _back(spectrum: Any, size: tuple[int, ...]) -> Floats32:

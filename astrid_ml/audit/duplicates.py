@@ -19,7 +19,7 @@ from astrid_ml.audit.alignment import Aligned, correlations
 from astrid_ml.audit.fingerprints import ZOOMS, Rings, projected, spectra
 from astrid_ml.audit.texture import texture
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.types import Count, Floats, Floats32, Ints, Share
+from astrid_ml.types import Count, Floats, Floats32, Ints, Mask, Share
 
 FEW = 50  # stamps up to which all pairs are compared
 SMALLEST = 15  # px: smaller stamps have too few numbers to tell copies
@@ -114,19 +114,23 @@ class DuplicateSearch:
         a, b = (np.flatnonzero(np.isin(part.rows, rows)) for rows in (first, second))
         if not len(a) or not len(b) or part.rings.side < SMALLEST:
             return
-        pairs = _all_pairs(a, b) if len(part.rows) < FEW else candidates(part, a, b, self.neighbours)
+        few = len(part.rows) < FEW
+        shifted, turned = (_all_pairs(a, b),) * 2 if few else candidates(part, a, b, self.neighbours)
         if first is second:  # among themselves: each pair once
-            pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+            shifted, turned = (np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1) for pairs in (shifted, turned))
+        pairs, ways = _with_ways(shifted, turned)
         for start in range(0, len(pairs), self.batch // 2):
             some = part.rows[pairs[start : start + self.batch // 2]]
             known = _aligned(source, np.unique(some), part.rings)
-            for one, other in some.tolist():
-                found = self._compare((one, other), (known[one], known[other]))
+            for (one, other), way in zip(some.tolist(), ways[start : start + self.batch // 2].tolist(), strict=True):
+                found = self._compare((one, other), (known[one], known[other]), way)
                 if found is not None:
                     yield found
 
-    def _compare(self, rows: tuple[int, int], pair: tuple[Aligned, Aligned]) -> Duplicate | None:
-        found: Floats = correlations(*pair)
+    def _compare(
+        self, rows: tuple[int, int], pair: tuple[Aligned, Aligned], way: tuple[bool, bool]
+    ) -> Duplicate | None:
+        found: Floats = correlations(*pair, self.correlation, shifted=way[0], turned=way[1])
         alike = np.flatnonzero(found >= self.correlation)
         if not len(alike):
             return None
@@ -218,11 +222,16 @@ def _unit(features: Floats32, mean: Floats32 | None = None, scatter: Floats32 | 
     return out
 
 
-def candidates(part: Described, a: Ints, b: Ints, neighbours: int) -> Ints:
-    """Pairs whose pixels are worth a comparison, places in ``part.rows``, (m, 2): of ``a``, of ``b``."""
+def candidates(part: Described, a: Ints, b: Ints, neighbours: int) -> tuple[Ints, Ints]:
+    """Pairs whose pixels are worth a comparison, places in ``part.rows``, (m, 2): of ``a``, of ``b``.
+
+    Returns:
+        those that may be shifted in a symmetry of the square, and those that may be turned and zoomed.
+    """
     known = [kind[a].astype(np.float32) for kind in part.spectrum]
     folded, turned = (kind[a].astype(np.float32) for kind in (part.folded, part.turned[ZOOMS.index(1.0)]))
-    pairs: list[Ints] = []
+    pairs: list[Ints] = [np.zeros((0, 2), dtype=np.int64)]
+    turns: list[Ints] = [np.zeros((0, 2), dtype=np.int64)]
     for start in range(0, len(b), QUERIES):
         chosen = b[start : start + QUERIES]
         total = np.zeros((len(chosen), len(a)), dtype=np.float32)
@@ -234,8 +243,17 @@ def candidates(part: Described, a: Ints, b: Ints, neighbours: int) -> Ints:
         pairs.append(_nearest(part.folded[chosen].astype(np.float32) @ folded.T, ALL_FOLDED, neighbours, a, chosen))
         for kind in part.turned:
             alike = kind[chosen].astype(np.float32) @ turned.T
-            pairs.append(_nearest(alike, ALL_TURNED, neighbours, a, chosen))
-    return np.unique(np.concatenate(pairs), axis=0) if pairs else np.zeros((0, 2), dtype=np.int64)
+            turns.append(_nearest(alike, ALL_TURNED, neighbours, a, chosen))
+    return np.concatenate(pairs), np.concatenate(turns)
+
+
+def _with_ways(shifted: Ints, turned: Ints) -> tuple[Ints, Mask]:
+    """Each pair once, in order, and whether it is to be (shifted, turned), (m, 2)."""
+    pairs, place = np.unique(np.concatenate([shifted, turned]), axis=0, return_inverse=True)
+    ways = np.zeros((len(pairs), 2), dtype=bool)
+    ways[place.reshape(-1)[: len(shifted)], 0] = True
+    ways[place.reshape(-1)[len(shifted) :], 1] = True
+    return pairs, ways
 
 
 def _nearest(alike: Floats32, least: float, neighbours: int, a: Ints, b: Ints) -> Ints:

@@ -51,6 +51,11 @@ class Rings:
         ring, place = np.nonzero(orders[None] <= np.maximum(2 * np.pi * self.radii * HIGHEST, 1)[:, None])
         return ring.astype(np.int64), orders[place]
 
+    @cached_property
+    def orders(self) -> Floats32:
+        """(number of ``used``, ANGLES / 2 + 1): 1 where a harmonic is of an order: a product with it sums by order."""
+        return np.asarray(self.used[1][:, None] == np.arange(ANGLES // 2 + 1), dtype=np.float32)
+
     def harmonics(self, textures: Floats32, zoom: float = 1.0) -> Complex:
         """Angular harmonics of each ring.
 

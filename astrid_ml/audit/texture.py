@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from astrid_ml.stats import MAD_TO_SIGMA
+from astrid_ml.stats import MAD_TO_SIGMA, row_medians
 from astrid_ml.types import Array, Floats32, Mask
 
 FINE, COARSE = 1.0, 3.0  # px: sigmas of the two Gaussians whose difference is the filter
@@ -26,24 +26,25 @@ def texture(stamps: Array) -> Floats32:
     """The filtered and clipped image of each channel, in units of its own scatter.
 
     Args:
-        stamps: (n, C, h, w); NaN counts as the median.
+        stamps: (n, C, h, w); NaN, as beyond the border of an image, tells nothing.
 
     Returns:
-        (n, C, h, w); zero at sources, and in a channel without structure.
+        (n, C, h, w); zero at sources and gaps, and in a channel without structure.
     """
-    x = _without_gaps(np.asarray(stamps, dtype=np.float32))
+    x, gaps = _without_gaps(np.asarray(stamps, dtype=np.float32))
     n, c, h, w = x.shape
-    flat = x.reshape(n * c, h, w)
-    flat = flat - _median(flat)
-    flat /= _scatter(flat, CLIP_PIXELS)
+    flat, gaps = x.reshape(n * c, h, w), gaps.reshape(n * c, h, w)
+    flat = flat - _median(flat, gaps)
+    flat /= _scatter(flat, CLIP_PIXELS, gaps)
     bright = np.abs(flat) > CLIP_PIXELS
     flat = np.clip(flat, -CLIP_PIXELS, CLIP_PIXELS)
     fine = _blurred(flat, FINE) - _blurred(flat, COARSE)
-    bright |= np.abs(fine) > SIGNIFICANT * _scatter(fine, SIGNIFICANT)
+    bright |= np.abs(fine) > SIGNIFICANT * _scatter(fine, SIGNIFICANT, gaps)
+    bright |= gaps
     some = bright.any(axis=(1, 2))
     if some.any():
         fine[some] = _around(flat[some], bright[some])
-    fine /= _scatter(fine, SIGNIFICANT)
+    fine /= _scatter(fine, SIGNIFICANT, gaps)
     fine[_and_near(np.abs(fine) > SIGNIFICANT)] = 0
     return fine.reshape(n, c, h, w)
 
@@ -71,28 +72,34 @@ def _and_near(bright: Mask) -> Mask:
     return out
 
 
-def _without_gaps(x: Floats32) -> Floats32:
-    """Missing pixels at the channel's median; a channel without a pixel is zero."""
-    known = np.abs(x) < NO_DATA
-    if known.all():
-        return x
-    x = np.where(known, x, np.nan)
-    empty = np.isnan(x).all(axis=(-2, -1), keepdims=True)
+def _without_gaps(x: Floats32) -> tuple[Floats32, Mask]:
+    """Missing pixels at the channel's median, a channel without a pixel zero; and which are missing."""
+    gaps: Mask = ~(np.abs(x) < NO_DATA)
+    if not gaps.any():
+        return x, gaps
+    x = np.where(gaps, np.nan, x)
+    empty = gaps.all(axis=(-2, -1), keepdims=True)
     centre = np.nanmedian(np.where(empty, 0.0, x), axis=(-2, -1), keepdims=True)
-    out: Floats32 = np.where(np.isnan(x), centre, x).astype(np.float32)
-    return out
+    out: Floats32 = np.where(gaps, centre, x).astype(np.float32)
+    return out, gaps
 
 
-def _median(images: Floats32) -> Floats32:
+def _median(images: Floats32, gaps: Mask) -> Floats32:
+    """Of each image's pixels that are there; 0 where none is."""
     some = images.reshape(len(images), -1)[:, ::FEWER]
     half = some.shape[1] // 2
-    out: Floats32 = np.partition(some, half, axis=1)[:, half, None, None]
-    return out
+    out: Floats32 = np.partition(some, half, axis=1)[:, half]
+    lacking = gaps.any(axis=(1, 2))
+    if lacking.any():
+        there = np.where(gaps[lacking].reshape(-1, gaps[0].size)[:, ::FEWER], np.nan, some[lacking])
+        there[np.isnan(there).all(axis=1)] = 0.0
+        out[lacking] = row_medians(there)
+    return out[:, None, None]
 
 
-def _scatter(images: Floats32, clip: float) -> Floats32:
+def _scatter(images: Floats32, clip: float, gaps: Mask) -> Floats32:
     """1.48 times the median absolute value; where that is 0, what puts the largest at the clip; where all is 0, 1."""
-    scale = MAD_TO_SIGMA * _median(np.abs(images))
+    scale = MAD_TO_SIGMA * _median(np.abs(images), gaps)
     if (scale <= 0).any():
         most = np.abs(images).max(axis=(1, 2), keepdims=True) / clip
         scale = np.where(scale > 0, scale, np.where(most > 0, most, 1.0))

@@ -20,11 +20,13 @@ from astrid_ml.preprocessing.differencing.difference import (
     Subtraction,
 )
 from astrid_ml.preprocessing.differencing.frame.apart import refuse_one_hdu, refuse_one_image
+from astrid_ml.preprocessing.differencing.frame.artefacts import artefact_of, artefact_table
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, frame_files
 from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, placed, truth_table
 from astrid_ml.preprocessing.differencing.grid.align import AlignNone
 from astrid_ml.preprocessing.differencing.pixels.cutouts import Cutout
+from astrid_ml.preprocessing.differencing.sky.background import KeepBackground
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf, GivenPsf, NamedPsf
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.printable import printable
@@ -35,7 +37,7 @@ from astrid_ml.types import Mask, Positive
 COLUMNS = (
     "id", "group_id", "x", "y", "snr", "sign", "flags", *MEASURED, "mission", "filter", "field", "mjd", "source",
     "label", "match_id", "match_distance", "truth_given", "injected", "truth_kind", "truth_mag", "truth_snr",
-    "label_source", "stamp_h", "stamp_w", "stamp_outside", "peak_snr",
+    "artefact", "label_source", "stamp_h", "stamp_w", "stamp_outside", "peak_snr",
 )  # fmt: skip
 _CELL = 18  # HEALPix order; cells of 0.8 arcsec
 
@@ -59,6 +61,13 @@ class DifferencingPipeline(Subtraction):
     makes: ClassVar[str] = "stamps"
     version: ClassVar[int] = 3
 
+    def __post_init__(self) -> None:
+        """Refuse to give back a sky that no step takes away."""
+        if self.cutout.sky == "included" and isinstance(self.background, KeepBackground):
+            got = "preprocessing/background=none, which takes none away"
+            fix = "choose preprocessing/background=sep, or preprocessing.cutout.sky=subtracted"
+            raise UserError("a step that measures the sky, for preprocessing.cutout.sky=included", got, fix)
+
     @property
     def stamp_size(self) -> int:
         """Pixels on a side of the cutouts."""
@@ -73,10 +82,12 @@ class DifferencingPipeline(Subtraction):
         units = []
         for pair in find_pairs(raw):
             files = [*frame_files(pair.science), *frame_files(pair.reference)]
-            files += [Path(pair.truth)] if pair.truth else []
+            files += [Path(name) for name in (pair.truth, pair.artefacts) if name]
             there = [path for path in files if path.is_file()]
             missing = tuple(relative(path, raw) for path in files if not path.is_file())
             parameters: dict[str, Any] = {"science": pair.science, "reference": pair.reference, "truth": pair.truth}
+            if pair.artefacts:
+                parameters["artefacts"] = pair.artefacts
             if (pair.science.get("psf") or pair.reference.get("psf")) and not isinstance(self.psf, GivenPsf):
                 parameters["psf"] = "named"  # apart from datasets of versions that did not read the file
             size = sum(path.stat().st_size for path in there)
@@ -111,6 +122,7 @@ class DifferencingPipeline(Subtraction):
         """Subtract the pair and write its candidates; warnings of the quality record are counted."""
         sides = (Frame(**unit.parameters["science"]), Frame(**unit.parameters["reference"]))
         known = truth_table(unit.parameters["truth"]) if unit.parameters["truth"] else None
+        artefacts = artefact_table(unit.parameters["artefacts"]) if unit.parameters.get("artefacts") else None
         done = self.difference(*sides)
         for warning in done.quality.warnings:
             writer.count(f"warning: {_kind(warning)}")
@@ -120,6 +132,8 @@ class DifferencingPipeline(Subtraction):
         table["source"] = printable(Path(sides[0].file).name)
         radius = self.match_radius * done.quality.science.fwhm
         table, account = label_candidates(table, truth, radius)
+        if artefacts is not None:
+            table["artefact"] = artefact_of(table, artefacts)
         for name, number in account.items():
             writer.count(name, number)
         if len(table):
@@ -129,8 +143,9 @@ class DifferencingPipeline(Subtraction):
         """Index rows and stamps of candidates."""
         x, y, sign = (torch.from_numpy(table[c].to_numpy(dtype=float, copy=True)) for c in ("x", "y", "sign"))
         planes = (done.science.data, done.reference.data, done.result.diff, done.result.significance)
+        sky = self.cutout.level(done.science.sky or 0.0)
         # a masked pixel holds no data; in the difference it is what the filling made
-        shown = [torch.where(m, torch.nan, p) for p, m in zip(planes[:2], done.pair.masks, strict=True)]
+        shown = [torch.where(m, torch.nan, p + sky) for p, m in zip(planes[:2], done.pair.masks, strict=True)]
         stamps, outside = self.cutout((shown[0], shown[1], *planes[2:]), x, y, sign)
         out = table.assign(stamp_h=stamps.shape[-2], stamp_w=stamps.shape[-1])
         out["stamp_outside"] = outside.float().mean((1, 2)).numpy()
@@ -152,7 +167,7 @@ class DifferencingPipeline(Subtraction):
         return {
             "channels": names,
             "units": units,
-            "sky": "subtracted",
+            "sky": self.cutout.sky,
             "arrays": {
                 "stamps": {
                     "axes": "channel, y, x",
@@ -165,7 +180,7 @@ class DifferencingPipeline(Subtraction):
             "label": "1 real, 0 bogus, null where nobody knows",
             "rai": {
                 "data_collection": "Candidates that the subtraction of pairs of images found above its threshold.",
-                "data_preprocessing_protocol": "Registered, sky subtracted, PSF-matched; cut at the candidates.",
+                "data_preprocessing_protocol": f"Registered, sky {self.cutout.sky}, matched, cut out.",
                 "data_limitations": "Sources below the threshold and in masked pixels are not there.",
                 "data_use_cases": "Training and testing of real/bogus classifiers.",
             },

@@ -48,20 +48,28 @@ def sky_plane(shape: tuple[int, int], sky: float, gradient: float, rng: np.rando
     )
 
 
-def add_trail(mean: Floats, width: float, peak: float, rng: np.random.Generator) -> None:
-    """A straight trail through a random point, Gaussian across with this FWHM (px); ``peak`` in e- on its axis."""
+def add_trail(mean: Floats, width: float, peak: float, rng: np.random.Generator) -> Floats:
+    """A straight trail through a random point, Gaussian across with this FWHM (px); ``peak`` in e- on its axis.
+
+    Returns:
+        (n, 2) x and y of points of its axis, a pixel apart, within the image.
+    """
     h, w = mean.shape
     angle, x, y = rng.uniform(0, np.pi), rng.uniform(0, w), rng.uniform(0, h)
     across = (np.arange(w)[None, :] - x) * np.sin(angle) - (np.arange(h)[:, None] - y) * np.cos(angle)
     mean += peak * np.exp(-4 * np.log(2) * (across / width) ** 2)
+    along = np.arange(-h - w, h + w + 1.0)
+    points = np.column_stack([x + along * np.cos(angle), y + along * np.sin(angle)])
+    inside = (points >= 0).all(1) & (points < (w, h)).all(1)
+    return np.asarray(points[inside])
 
 
 def cosmic_rays(
     shape: tuple[int, int], density: float, charge: tuple[float, float], rng: np.random.Generator
-) -> Floats:
-    """Charge (e-) of tracks of 1 to 30 px; ``density`` per Mpx."""
+) -> tuple[Floats, Floats]:
+    """Charge (e-) of tracks of 1 to 30 px, and (n, 2) x and y of their pixels; ``density`` per Mpx."""
     h, w = shape
-    out = np.zeros(shape)
+    out, places = np.zeros(shape), [np.zeros((0, 2))]
     for _ in range(int(rng.poisson(density * h * w / 1e6))):
         length, angle = min(30.0, 1 + rng.exponential(4.0)), rng.uniform(0, np.pi)
         t = np.arange(0, length, 0.25)
@@ -71,7 +79,8 @@ def cosmic_rays(
         ok = (rows >= 0) & (rows < h) & (cols >= 0) & (cols < w)
         # A quarter pixel of path leaves a quarter of the charge, so that grazing pixels get less.
         np.add.at(out, (rows[ok], cols[ok]), 0.25 * level)
-    return out
+        places.append(np.unique(np.column_stack([cols[ok], rows[ok]]), axis=0).astype(np.float64))
+    return out, np.concatenate(places)
 
 
 def bad_mask(shape: tuple[int, int], share: float, columns: float, rng: np.random.Generator) -> Mask:

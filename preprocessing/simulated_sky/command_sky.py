@@ -131,10 +131,12 @@ class SimulateSky:
             host_distance=pair.truth["host_distance"] * mission.pixel_scale,
         )
         _write(folder / f"{stem}_truth.csv", truth)
+        _write(folder / f"{stem}_artefacts.csv", pair.artefacts.round(2))
         row = {
             "science": names[0],
             "reference": names[1],
             "truth": f"{stem}_truth.csv",
+            "artefacts": f"{stem}_artefacts.csv",
             "mission": mission.name,
             "filter": band,
             **({} if called == stem else {"name": called}),

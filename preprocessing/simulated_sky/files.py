@@ -118,7 +118,7 @@ def _ztf(p: Planes, e: SkyExposure) -> list[Any]:
         NFRAMES=e.frames,
         GAIN=e.gain,
         READNOI=e.read_noise,
-        SATURATE=e.full_well / e.gain,
+        SATURATE=(e.full_well - e.pedestal) / e.gain,
         MAGZP=e.zero_point,
         OBSMJD=e.mjd - e.seconds / e.frames / 172800,
         BUNIT="DN",

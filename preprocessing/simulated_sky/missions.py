@@ -30,7 +30,8 @@ class SkyPreset:
         exposures: s, the science image's, by filter.
         zero_point_of: what tells the zero point: ``zero_points`` of one DN (``count``) or of one e- a ``second``, the
             ``bandpass`` with ``area``, or the ``surface brightness`` of one DN a second.
-        sky: e- a pixel in one exposure.
+        sky: e- a pixel in one exposure; they make its noise.
+        kept: e- of them that an image holds whose constant part was taken off; null: all.
         read_noise: e-.
         gain: e-/DN of the detector.
         depth: exposures in the reference.
@@ -54,6 +55,7 @@ class SkyPreset:
     gain: Positive
     depth: Count
     full_well: Positive | None
+    kept: NonNegative | None = None
     artefacts: Artefacts = field(default_factory=Artefacts)
     zero_points: Mapping[str, float] = field(default_factory=dict)
     area: Annotated[float, InUnits("mag")] = 0.0
@@ -183,5 +185,12 @@ def expose(mission: SkyMission, band: str, mjd: float, frames: int, transparency
         unit=unit,
         read_noise=preset.read_noise * frames**0.5,
         full_well=mission.full_well * frames,
-        pedestal=preset.sky * frames if mission.sky_subtracted else 0.0,
+        pedestal=_taken_off(mission) * frames,
     )
+
+
+def _taken_off(mission: SkyMission) -> float:
+    """Electrons of the sky that one exposure's image is without."""
+    if mission.sky_subtracted:
+        return mission.preset.sky
+    return 0.0 if mission.preset.kept is None else mission.preset.sky - mission.preset.kept

@@ -26,6 +26,7 @@ from astrid_ml.types import Floats
 
 __all__ = ["SkyConfig", "SkyPair", "add_points", "moffat_stamp", "optimal_error", "simulate_pair"]
 
+ARTEFACT_COLUMNS = ("x", "y", "radius", "kind")
 TRUTH_COLUMNS = ("object_id", "x", "y", "ra", "dec", "flux", "mag", "snr_opt", "kind", "host_distance")
 
 
@@ -38,6 +39,8 @@ class SkyPair:
         truth: what changed, one row a source.
         psfs: (k, k) of both at the centre of the field, sum 1.
         variances: true ones, (H, W) of both, e-^2.
+        artefacts: what may show as a candidate though nothing changed (``ARTEFACT_COLUMNS``, px of the science image):
+            ``cosmic ray``, ``hot pixel``, ``trail`` by their pixels, ``star`` and ``galaxy`` by their light.
     """
 
     science: Image
@@ -45,6 +48,7 @@ class SkyPair:
     truth: pd.DataFrame
     psfs: tuple[torch.Tensor, torch.Tensor]
     variances: tuple[torch.Tensor, torch.Tensor]
+    artefacts: pd.DataFrame
 
 
 def _wcs(
@@ -114,17 +118,24 @@ def _psfs(config: SkyConfig, rng: np.random.Generator) -> tuple[Psf, Psf]:
 
 def _frame(
     mean: Floats, config: SkyConfig, i: int, wcs: WCS, rng: np.random.Generator, extra: np.random.Generator
-) -> tuple[Image, torch.Tensor]:
+) -> tuple[Image, torch.Tensor, pd.DataFrame]:
+    """An image, its true variance, and what its detector and its sky added."""
     noise, art = config.read_noise[i], config.artefacts
     sigma = float(np.sqrt(config.sky[i] + noise**2))
+    seen = []
     if i == 0:
         for _ in range(int(extra.poisson(art.trails))):
-            add_trail(mean, config.fwhm[0], sigma * extra.uniform(*art.trail_snr), extra)
+            points = add_trail(mean, config.fwhm[0], sigma * extra.uniform(*art.trail_snr), extra)
+            seen.append(_seen("trail", points, config))
     data = rng.poisson(mean) + rng.normal(0, noise, mean.shape)
     if i == 0:
-        data += cosmic_rays(config.shape, art.cosmic_rays, art.cosmic_charge, extra)
+        charge, places = cosmic_rays(config.shape, art.cosmic_rays, art.cosmic_charge, extra)
+        data += charge
+        seen.append(_seen("cosmic ray", places, config))
         for _ in range(int(extra.poisson(art.hot_pixels * mean.size / 1e6))):
-            data[extra.integers(config.shape[0]), extra.integers(config.shape[1])] += sigma * extra.uniform(10, 60)
+            row, column = extra.integers(config.shape[0]), extra.integers(config.shape[1])
+            data[row, column] += sigma * extra.uniform(10, 60)
+            seen.append(_seen("hot pixel", np.array([[column, row]], dtype=np.float64), config))
     data, mask = saturate(data, config.full_well(i), art.bleed)
     bad = bad_mask(config.shape, art.bad_pixels, art.bad_columns, extra)
     data[bad] = 0.0
@@ -139,7 +150,25 @@ def _frame(
         name=("science", "reference")[i],
         saturated=torch.from_numpy(mask),
     )
-    return image, variance
+    return image, variance, pd.concat(seen or [_seen("", np.zeros((0, 2)), config)], ignore_index=True)
+
+
+def _seen(kind: str, places: Floats, config: SkyConfig, radius: float | Floats | None = None) -> pd.DataFrame:
+    """Rows of ``ARTEFACT_COLUMNS``; how far from it (px) a candidate may lie is the PSF's width where not given."""
+    near = config.fwhm[0] if radius is None else radius
+    return pd.DataFrame({"x": places[:, 0], "y": places[:, 1], "radius": near, "kind": kind})[list(ARTEFACT_COLUMNS)]
+
+
+def _static(stars: pd.DataFrame, galaxies: pd.DataFrame, config: SkyConfig) -> pd.DataFrame:
+    """Stars that stand 10 sigma out of the sky, and galaxies, in the science image; bright ones reach farther."""
+    noise = float(np.sqrt(config.sky[0] + config.read_noise[0] ** 2)) * config.fwhm[0]
+    out = []
+    for kind, table, size in (("star", stars, 0.0), ("galaxy", galaxies, galaxies["r_e"].to_numpy(dtype=np.float64))):
+        snr = table["flux"].to_numpy(dtype=np.float64) / noise
+        near = config.fwhm[0] * np.sqrt(1 + np.log10(np.maximum(snr, 10.0) / 10)) + size
+        shown = snr >= 10
+        out.append(_seen(kind, table[["x", "y"]].to_numpy(dtype=np.float64)[shown], config, near[shown]))
+    return pd.concat(out, ignore_index=True)
 
 
 def _set_fluxes(
@@ -172,7 +201,7 @@ def simulate_pair(config: SkyConfig, seed: int) -> SkyPair:
         science and reference as Images in e- (background not subtracted), the truth (``TRUTH_COLUMNS``; pixels and
         e- of the science image; negative fluxes for what faded, ``mag`` of the absolute flux; ``kind`` one of
         ``KINDS``), true PSFs and true variances. ``snr_opt`` (of the absolute flux) counts the Poisson noise of sky,
-        host, neighbours and the source itself.
+        host, neighbours and the source itself. What else may be detected stands in ``artefacts``.
     """
     rng, extra = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     galaxies, stars = draw_galaxies(config, rng), draw_stars(config, rng)
@@ -203,7 +232,8 @@ def simulate_pair(config: SkyConfig, seed: int) -> SkyPair:
     science, reference = (_frame(means[i], config, i, wcs[i], rng, extra) for i in (0, 1))
     stamps = tuple(torch.from_numpy(p.stamp().astype(np.float32)) for p in psfs)
     table = truth[list(TRUTH_COLUMNS)].copy()
-    return SkyPair(science[0], reference[0], table, (stamps[0], stamps[1]), (science[1], reference[1]))
+    seen = pd.concat([science[2], _static(stars, galaxies, config)], ignore_index=True)
+    return SkyPair(science[0], reference[0], table, (stamps[0], stamps[1]), (science[1], reference[1]), seen)
 
 
 def _add_changes(

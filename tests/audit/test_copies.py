@@ -128,7 +128,21 @@ def test_stamps_that_are_too_small_or_blank_are_counted() -> None:
     [part] = DuplicateSearch().describe(Stamps(list(blank)), np.arange(4))  # type: ignore[arg-type]
     assert (part.blank, part.small) == (4, 0)
     rings = Rings(SIZE)
-    assert correlations(*(Aligned(one, rings) for one in texture(blank[:2]))).tolist() == [-1.0, -1.0, -1.0]
+    one, other = (Aligned(each, rings) for each in texture(blank[:2]))
+    assert correlations(one, other).tolist() == [-1.0, -1.0, -1.0]
+
+
+def test_stamps_at_the_border_of_an_image_are_compared_by_the_pixels_that_they_have() -> None:
+    """Filled with one value, four in ten pixels made noise look like sources, and the border line like a copy."""
+    random = np.random.default_rng(7)
+    stamps = random.normal(size=(80, 3, SIZE, SIZE)).astype(np.float32)
+    cut = random.integers(20, 30, len(stamps))
+    for stamp, columns in zip(stamps, cut, strict=True):
+        stamp[:, :, :columns] = np.nan
+    assert ((texture(stamps) != 0).mean(axis=(1, 2, 3)) > 0.4).all()
+    source = Stamps([*stamps, np.flip(stamps[3], 2).copy()])
+    found = DuplicateSearch().find(source, np.arange(0, 40), np.arange(40, 81))  # type: ignore[arg-type]
+    assert [(pair.first, pair.second) for pair in found] == [(3, 80)]
 
 
 def test_what_each_number_does_not_see() -> None:

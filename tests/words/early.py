@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 import zipfile
@@ -211,6 +212,7 @@ def typed(words: list[str]) -> dict[str, Any]:
     with os.fdopen(reader, errors="replace") as stream:
         said, _, rest = stream.read().partition("\nLOADED ")
     _, status = os.waitpid(child, 0)
+    shutil.rmtree(place)
     loaded, _, left = rest.partition("\nLEFT ")
     return {"words": words, "code": os.waitstatus_to_exitcode(status), "said": said, "loaded": loaded, "left": left}
 

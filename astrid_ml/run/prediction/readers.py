@@ -46,14 +46,22 @@ class GivenValues:
         survey: name or description of the survey whose files they are; None leaves it to the pipelines.
         schemas: file or folder of schemas for messages; None leaves those that lie beside them. The place that a
             checkpoint was trained with counts for nothing: it was another machine's.
+        sky: whether the sky is in the checkpoint's stamps; cutouts of another domain are made so. None leaves it.
     """
 
     survey: Any = None
     schemas: str | None = None
+    sky: str | None = None
 
-    def put(self, node: Any) -> Any:
-        """A pipeline's node with them in each class that takes them."""
+    def put(self, node: Any, own: bool) -> Any:
+        """A pipeline's node with them in each class that takes them.
+
+        Args:
+            node: of the pipeline.
+            own: whether it is the checkpoint's own, which has its sky.
+        """
         out = node if self.survey is None else with_value(node, "survey", self.survey)
+        out = out if self.sky is None or own else with_value(out, "sky", self.sky)
         return with_value(out, "schemas", self.schemas)
 
     def unread(self, node: Any) -> list[str]:
@@ -99,7 +107,7 @@ def choose_reader(
     reasons, others = [], []
     for domain in order:
         node = own if domain == own_domain else preprocessing_of(domain)
-        pipeline = build(given.put(node), trust)
+        pipeline = build(given.put(node, domain == own_domain), trust)
         try:
             units = units_of_plan(pipeline, raw)
         except ContractError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +97,11 @@ def _pair(row: dict[Any, Any], folder: Path) -> Pair:
             if name in values:
                 values[name] = _resolved(folder, str(values[name]))
         sides[side] = values
-    truth = _resolved(folder, str(row["truth"])) if "truth" in row else None
+    tables = [_resolved(folder, str(row[kind])) if kind in row else None for kind in ("truth", "artefacts")]
     name = Path(split_name(str(row["science"]), None)[0]).name
     for suffix in sorted(_FITS, key=len, reverse=True):
         name = name[: -len(suffix)] if name.lower().endswith(suffix) else name
-    return Pair(str(row.get("name", name)), sides["science"], sides["reference"], truth)
+    return Pair(str(row.get("name", name)), sides["science"], sides["reference"], *tables)
 
 
 def _resolved(folder: Path, name: str) -> str:
@@ -118,12 +118,8 @@ def _unique(pairs: list[Pair]) -> list[Pair]:
     out = []
     for pair in pairs:
         seen[pair.name] = seen.get(pair.name, 0) + 1
-        out.append(pair if seen[pair.name] == 1 else Pair(f"{pair.name}#{seen[pair.name]}", *_rest(pair)))
+        out.append(pair if seen[pair.name] == 1 else replace(pair, name=f"{pair.name}#{seen[pair.name]}"))
     return out
-
-
-def _rest(pair: Pair) -> tuple[dict[str, Any], dict[str, Any], str | None]:
-    return pair.science, pair.reference, pair.truth
 
 
 def said_of_frames(pair: Pair) -> list[dict[str, Any]]:

@@ -14,12 +14,14 @@ class Pair:
         name: of the pair, made unique by ``#2`` and on.
         science, reference: what :class:`Frame` takes: ``path`` and what the line says of the frame.
         truth: file of the true changes; None where there is none.
+        artefacts: file of what may be detected though nothing changed (x, y, radius in px, kind); None: not known.
     """
 
     name: str
     science: dict[str, Any]
     reference: dict[str, Any]
     truth: str | None = None
+    artefacts: str | None = None
 
 
 def said_of(frame: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -40,10 +40,17 @@ class Cutout:
     Args:
         size: px, odd.
         significance: add the significance as a fourth plane.
+        sky: ``included`` gives science and reference the sky that the science frame had, its median, as the stamps of
+            some surveys' packets have it; networks trained on those see another picture without it.
     """
 
     size: Annotated[Count, InUnits("px")] = 63
     significance: bool = False
+    sky: Literal["subtracted", "included"] = "subtracted"
+
+    def level(self, sky: float) -> float:
+        """What science and reference stamps of a frame with such a sky have under their sources."""
+        return sky if self.sky == "included" else 0.0
 
     def __call__(
         self, planes: tuple[Tensor, Tensor, Tensor, Tensor], x: Tensor, y: Tensor, sign: Tensor

@@ -80,7 +80,8 @@ def test_layouts_are_those_of_the_archives(made: tuple[Path, Drawn]) -> None:
 def test_manifest_and_truth_fit_the_images(made: tuple[Path, Drawn]) -> None:
     folder, _ = made
     table = pd.read_csv(folder / "manifest.csv")
-    assert table.columns.tolist() == ["science", "reference", "truth", "mission", "filter", "name"]  # of another seed
+    names = ["science", "reference", "truth", "artefacts", "mission", "filter", "name"]  # the last of another seed
+    assert table.columns.tolist() == names
     assert sorted(table["mission"]) == sorted(MISSIONS)
     for row in table.to_dict("records"):
         truth, image = pd.read_csv(folder / row["truth"]), LoadFits()(Frame(str(folder / row["science"])))
@@ -95,7 +96,7 @@ def test_the_same_seed_gives_the_same_bytes_and_mistakes_are_named(tmp_path: Pat
     for name in ("a", "b"):
         simulator.run(tmp_path / name, 2)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert len(files) == 22
+    assert len(files) == 29
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
     with pytest.raises(UserError, match="hubble"):
         SimulateSky(missions=("hubble",)).run(tmp_path, 0)
