@@ -1,4 +1,4 @@
-"""A pair as it is subtracted, and what its images allow."""
+"""A pair before it is subtracted and after; what its images allow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.detect.significance import SignificanceCheck
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.preprocessing.differencing.registered import central
@@ -51,6 +53,29 @@ class Ready:
     def hidden(self) -> float:
         """Its length, px."""
         return math.hypot(*self.shift[:, 0].tolist())
+
+
+@dataclass(frozen=True)
+class Made:
+    """A difference that was made in one way, checked.
+
+    Args:
+        pair: what was subtracted, without the sky that the difference showed.
+        result: rescaled, with the stars' residuals in its error.
+        blank: (H, W), True on sky without sources.
+        check: of the significance.
+        depth: least error that both images allow over that of ``result``; None without blank sky.
+        figures: by name, for ``quality.json``.
+        warnings: sentences for the user.
+    """
+
+    pair: SubtractionInput
+    result: SubtractionResult
+    blank: Tensor
+    check: SignificanceCheck
+    depth: float | None
+    figures: dict[str, float]
+    warnings: tuple[str, ...]
 
 
 def faint(ready: Ready, mask: Tensor) -> Tensor:
@@ -117,3 +142,17 @@ def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         y, x = (size - psf.shape[-2]) // 2, (size - psf.shape[-1]) // 2
         out.append(torch.nn.functional.pad(psf, (x, x, y, y)))
     return out[0], out[1]
+
+
+def refuse_nothing(result: SubtractionResult) -> None:
+    """Where bad pixels, widened by the PSFs, cover all, or the noise is no number, nothing was compared.
+
+    Raises:
+        UserError: one of both.
+    """
+    if bool(result.mask.all()):
+        fix = "check the masks and the pixels without a value; where they are scattered, fill them before"
+        raise UserError("pixels that both frames have", "none: bad pixels and their surroundings cover all", fix)
+    if not bool(torch.isfinite(result.significance[~result.mask]).any()):
+        fix = "check the unit of the pixels and the noise of both frames"
+        raise UserError("a difference whose significance is a number", "none in any pixel", fix)
