@@ -15,6 +15,7 @@ from astrid_ml.contracts.check import given, given_columns, given_shape
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.detect.measure import measure
 from astrid_ml.preprocessing.differencing.detect.options import Peaks
+from astrid_ml.preprocessing.differencing.detect.purity import purity
 from astrid_ml.preprocessing.differencing.detect.significance import Significance, thinned
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
@@ -28,6 +29,7 @@ from astrid_ml.preprocessing.differencing.ready import (
     noise_correlation,
     refuse_nothing,
     same_size,
+    whitening_noises,
 )
 from astrid_ml.preprocessing.differencing.registered import Registered, Registering, central, largest
 from astrid_ml.preprocessing.differencing.sky.noise import Noise
@@ -177,6 +179,7 @@ class Subtraction(Registering):
             astrometric_sigma=matched.sigma,
             stars=self._static(matched, found, placed.found, science.mask | aligned.mask),
             difference_noises=difference_noises(*noises),
+            whitening_noises=whitening_noises(*noises),
             flux_ratio_err=0.0 if math.isnan(matched.flux_ratio_err) else matched.flux_ratio_err,
         )
         pair, refined = self._refined(pair)
@@ -227,7 +230,7 @@ class Subtraction(Registering):
             filter=science.filter,
             candidates=len(candidates),
             depth_reached=made.depth,
-            figures=ready.refined | made.figures,
+            figures=ready.refined | made.figures | purity(candidates),
             chosen=chosen,
             warnings=(*placed.psf.warnings, *placed.reference_psf.warnings, *placed.warnings, *made.warnings),
         )

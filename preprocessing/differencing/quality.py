@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from astrid_ml.preprocessing.differencing.detect.purity import ASSUMES
 from astrid_ml.preprocessing.differencing.detect.significance import SignificanceCheck
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise
@@ -87,7 +88,7 @@ class Quality:
 
     def record(self) -> dict[str, Any]:
         """The record that ``quality.json`` holds: flat but for the accounts of both headers."""
-        said: dict[str, Any] = self.significance.record() | self.figures | self.chosen
+        said: dict[str, Any] = self.significance.record() | self.figures | self.chosen | {"purity_assumes": ASSUMES}
         for name in (
             *("overlap", "matched_stars", "flux_ratio", "flux_ratio_err", "astrometric_sigma", "registration_left"),
             *("gain_known", "variance_from", "mission", "filter", "candidates", "depth_reached"),

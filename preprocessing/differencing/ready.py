@@ -14,7 +14,7 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.preprocessing.differencing.registered import central
 from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise
-from astrid_ml.preprocessing.differencing.sky.spectra import autocovariance
+from astrid_ml.preprocessing.differencing.sky.spectra import autocovariance, flat_topped
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput, SubtractionResult
 from astrid_ml.preprocessing.differencing.subtract.zogy import best_error
 
@@ -132,6 +132,14 @@ def difference_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
     if not any(noise.measured for noise in noises):
         return None
     return noises[0].propagated, noises[1].propagated
+
+
+def whitening_noises(*noises: ImageNoise) -> tuple[Tensor, Tensor] | None:
+    """What whitens DIFF where measured noise replaced the propagated, and a white one is asked for."""
+    if not any(noise.measured for noise in noises):
+        return None
+    first, second = (flat_topped(n.autocovariance) if n.measured else n.autocovariance for n in noises)
+    return first, second
 
 
 def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
