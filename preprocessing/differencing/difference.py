@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Protocol
 
@@ -15,6 +16,7 @@ from astrid_ml.contracts.check import given, given_columns, given_shape
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.detect.measure import measure
 from astrid_ml.preprocessing.differencing.detect.options import Peaks
+from astrid_ml.preprocessing.differencing.detect.poisson import Counts, DetectsCounts
 from astrid_ml.preprocessing.differencing.detect.purity import purity
 from astrid_ml.preprocessing.differencing.detect.significance import Significance, thinned
 from astrid_ml.preprocessing.differencing.frame.image import Image
@@ -23,9 +25,11 @@ from astrid_ml.preprocessing.differencing.quality import Quality, frame_quality
 from astrid_ml.preprocessing.differencing.ready import (
     Made,
     Ready,
+    counts_of,
     depth_reached,
     difference_noises,
     faint,
+    few_counts,
     noise_correlation,
     refuse_nothing,
     same_size,
@@ -202,8 +206,10 @@ class Subtraction(Registering):
         made, chosen = self._best(ready, placed, found)
         pair, result = made.pair, made.result
         sources = placed.found.table[["x", "y"]].to_numpy()
+        detected, how = self._detected(result, lambda: counts_of(ready, pair))
+        few = () if how else few_counts(ready)
         candidates = measure(
-            self._detected(result),
+            detected,
             result,
             science,
             sources,
@@ -231,8 +237,8 @@ class Subtraction(Registering):
             candidates=len(candidates),
             depth_reached=made.depth,
             figures=ready.refined | made.figures | purity(candidates),
-            chosen=chosen,
-            warnings=(*placed.psf.warnings, *placed.reference_psf.warnings, *placed.warnings, *made.warnings),
+            chosen=chosen | how,
+            warnings=(*placed.psf.warnings, *placed.reference_psf.warnings, *placed.warnings, *made.warnings, *few),
         )
         return Difference(science, ready.reference, pair, result, made.blank, candidates, quality, matched)
 
@@ -300,10 +306,15 @@ class Subtraction(Registering):
         given_shape(self, "subtract", tuple(result.diff.shape), tuple(pair.science.shape))
         return result
 
-    def _detected(self, result: SubtractionResult) -> pd.DataFrame:
-        found = given(self, "detect", self.detect(result.significance, result.mask))
+    def _detected(self, result: SubtractionResult, counts: Callable[[], Counts]) -> tuple[pd.DataFrame, dict[str, str]]:
+        """Detections; how they were found, where a step chooses, and why; ``counts`` makes what such a step looks at."""
+        said: dict[str, str] = {}
+        if isinstance(self.detect, DetectsCounts):
+            found, said = self.detect.of_counts(counts(), result)
+        else:
+            found = given(self, "detect", self.detect(result.significance, result.mask))
         given_columns(self, "detect", found, FOUND)
-        return found
+        return found, said
 
     def _blank(self, science: Image, aligned: Image, *found: Sources) -> Tensor:
         covered = found[0].covered | found[1].covered

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.detect.poisson import Counts
 from astrid_ml.preprocessing.differencing.detect.significance import SignificanceCheck
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
@@ -21,6 +22,9 @@ from astrid_ml.preprocessing.differencing.subtract.zogy import best_error
 _DEEP = 0.9  # of the depth that both images allow; less is said
 _LEAST_BLANK = 2000  # px
 _LAGS = 9  # px
+_NEAR = 4  # px; resampling correlates no further
+_FEW = 5.0  # e- a pixel of blank sky
+_DARK = 1e-4  # e- a pixel; less is not believed of any sky
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,54 @@ def faint(ready: Ready, mask: Tensor) -> Tensor:
     for variance in ready.pair.variances:
         dim &= variance < 2 * typical(variance, dim)
     return dim
+
+
+def counts_of(ready: Ready, pair: SubtractionInput) -> Counts:
+    """A pair in electrons.
+
+    What a pixel of blank sky holds is told by its noise: the variance of counts is their mean, and that of a resampled
+    frame the sum of its autocovariance.
+
+    Args:
+        ready: the pair.
+        pair: without the sky that the difference showed.
+    """
+    frames = (ready.science, ready.reference)
+    images = [
+        torch.where(mask, 0.0, plane) * frame.gain
+        for plane, mask, frame in zip((pair.science, pair.reference), pair.masks, frames, strict=True)
+    ]
+    blank = faint(ready, pair.masks[0] | pair.masks[1])
+    rates = [
+        max(_power(image, blank, noise, frame.gain) - frame.read_noise**2, _DARK)
+        for image, noise, frame in zip(images, pair.noises, frames, strict=True)
+    ]
+    return Counts(
+        science=images[0],
+        reference=images[1],
+        rates=(rates[0], rates[1]),
+        psfs=(central(pair.psfs[0]), central(pair.psfs[1])),
+        ratio=float(pair.flux_ratio) * frames[0].gain / frames[1].gain,
+        read_noise=(frames[0].read_noise, frames[1].read_noise),
+        shake=pair.astrometric_sigma,
+        known=frames[0].gain_known and frames[1].gain_known,
+    )
+
+
+def _power(image: Tensor, blank: Tensor, noise: Tensor | float, gain: float) -> float:
+    """Noise power (e-^2) at frequency 0: of blank sky, or as it is said where hardly any is left."""
+    if int(blank.sum()) < _LEAST_BLANK:
+        return float(torch.as_tensor(noise).sum()) * gain**2
+    return float(autocovariance(image, blank, _NEAR, tapered=False).sum())
+
+
+def few_counts(ready: Ready) -> tuple[str, ...]:
+    """What to say of a pair whose significance is of few photons, and no Gaussian's."""
+    science = ready.science
+    held = float(torch.as_tensor(ready.pair.noises[0]).sum()) * science.gain**2 - science.read_noise**2
+    if not science.gain_known or held >= _FEW or science.read_noise**2 > held:
+        return ()
+    return (f"blank sky holds {held:.2g} e- a pixel: preprocessing/detect=auto looks at the counts",)
 
 
 def noise_correlation(result: SubtractionResult, blank: Tensor) -> Tensor | None:
