@@ -307,7 +307,7 @@ class Subtraction(Registering):
         return result
 
     def _detected(self, result: SubtractionResult, counts: Callable[[], Counts]) -> tuple[pd.DataFrame, dict[str, str]]:
-        """Detections; how they were found, where a step chooses, and why; ``counts`` makes what such a step looks at."""
+        """Detections; how they were found, where a step chooses, and why; ``counts`` makes what it looks at."""
         said: dict[str, str] = {}
         if isinstance(self.detect, DetectsCounts):
             found, said = self.detect.of_counts(counts(), result)
