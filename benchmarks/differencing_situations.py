@@ -1,9 +1,10 @@
-"""Pairs of frames in thirty-three situations, drawn by a simulator of its own, and how subtraction does.
+"""Pairs of frames in many situations, drawn by a simulator of its own, and how subtraction does.
 
 Galaxies are clouds of points on exponential discs, so that each image shows them through its own PSF exactly. The S/N
 of a transient is that of the best filter for both images with the noise at its place.
 
-Run: ``python benchmarks/differencing_situations.py [pairs] [situation,...]``. One line of a table a situation: found of
+Run: ``python benchmarks/differencing_situations.py [pairs] [situation;...] [WAY]``. One line of a table a
+situation, in which a way (zogy, kernel, auto; poisson, of detecting) takes the place of the situation's own: found of
 S/N > 7 and of 5 to 7, false candidates of each sign per Mpx (4 px and more from every transient, those that are not
 flagged in brackets), standard deviation of blank sky after the rescaling, slope of forced fluxes and its error, scatter
 of their pulls, FLUXERR in blank sky over the optimum, processor seconds.
@@ -27,11 +28,14 @@ from astropy.wcs import WCS, Sip
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.detect.measure import forced
+from astrid_ml.preprocessing.differencing.detect.poisson import PoissonPeaks
 from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf
+from astrid_ml.preprocessing.differencing.subtract.auto import Auto
 from astrid_ml.preprocessing.differencing.subtract.kernel import Kernel
+from astrid_ml.preprocessing.differencing.subtract.steps import Zogy
 from astrid_ml.types import Array, Floats, Mask
 
 _EDGE, _NEAR, _FAR = 32, 2.5, 4.0  # px
@@ -326,12 +330,14 @@ def score(done: Difference, pair: Drawn) -> dict[str, float]:
     return out
 
 
-def main(pairs: int, names: list[str]) -> None:
+def main(pairs: int, names: list[str], way: str = "") -> None:
     """The table."""
     print("| situation | found > 7 | 5-7 | false + | false - | blank std | slope | pull std | FLUXERR / optimum | s |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name in names or list(SITUATIONS):
         s, total, refused, seconds = SITUATIONS[name], dict[str, float](), "", 0.0
+        s = replace(s, pipeline=replace(s.pipeline, **WAYS[way])) if way else s
+        kernels = 0
         for seed in range(pairs):
             pair = draw(s, seed)
             with tempfile.TemporaryDirectory() as folder:
@@ -343,9 +349,11 @@ def main(pairs: int, names: list[str]) -> None:
                     refused = f"refused: {refusal}".splitlines()[0][:140]
                     continue
                 seconds += (time.process_time() - start) / pairs
+            kernels += done.quality.chosen.get("subtract") == "kernel"
             for key, value in score(done, pair).items():
                 total[key] = total.get(key, 0.0) + value
-        print(f"| {name} | {_row(total, pairs, seconds) if total else ''} {refused} |", flush=True)
+        taken = f"; kernel {kernels} of {pairs}" if way == "auto" else ""
+        print(f"| {name} | {_row(total, pairs, seconds) if total else ''}{taken} {refused} |", flush=True)
 
 
 def _row(t: dict[str, Any], pairs: int, seconds: float) -> str:
@@ -359,6 +367,12 @@ def _row(t: dict[str, Any], pairs: int, seconds: float) -> str:
     )
 
 
+WAYS: dict[str, dict[str, Any]] = {
+    "zogy": {"subtract": Zogy()},
+    "kernel": {"subtract": Kernel()},
+    "auto": {"subtract": Auto()},
+    "poisson": {"detect": PoissonPeaks()},
+}
 PLAIN = Situation()
 SITUATIONS: dict[str, Situation] = {
     "plain": PLAIN,
@@ -366,7 +380,9 @@ SITUATIONS: dict[str, Situation] = {
     "undersampled, 1.6 px": replace(PLAIN, fwhm=(1.6, 1.6)),
     "undersampled, 2.0 and 1.6 px": replace(PLAIN, fwhm=(2.0, 1.6)),
     "sky of 2 e-": replace(PLAIN, sky=(2.0, 2.0), read=0.0, faintest=75.0, brightest=4e4),
+    "sky of 1 e-": replace(PLAIN, sky=(1.0, 1.0), read=0.0, faintest=55.0, brightest=4e4),
     "sky of 0.2 e-": replace(PLAIN, sky=(0.2, 0.2), read=0.0, faintest=38.0, brightest=4e4),
+    "sky of 0.05 e-": replace(PLAIN, sky=(0.05, 0.05), read=0.0, faintest=25.0, brightest=4e4),
     "giant galaxy, 0.15 skies": replace(PLAIN, giant=0.15, slope=(0.15, -0.1)),
     "giant galaxy, 3 skies": replace(PLAIN, giant=3.0, slope=(0.15, -0.1)),
     "science image sharper": replace(PLAIN, fwhm=(2.4, 3.6)),
@@ -402,4 +418,5 @@ SITUATIONS: dict[str, Situation] = {
 if __name__ == "__main__":
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2, sys.argv[2].split(";") if len(sys.argv) > 2 else [])
+    chosen = sys.argv[2].split(";") if len(sys.argv) > 2 and sys.argv[2] else []
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2, chosen, sys.argv[3] if len(sys.argv) > 3 else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Protocol
 
@@ -15,24 +16,32 @@ from astrid_ml.contracts.check import given, given_columns, given_shape
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.detect.measure import measure
 from astrid_ml.preprocessing.differencing.detect.options import Peaks
+from astrid_ml.preprocessing.differencing.detect.poisson import Counts, DetectsCounts
+from astrid_ml.preprocessing.differencing.detect.purity import purity
 from astrid_ml.preprocessing.differencing.detect.significance import Significance, thinned
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
-from astrid_ml.preprocessing.differencing.quality import FrameQuality, Quality
+from astrid_ml.preprocessing.differencing.quality import Quality, frame_quality
 from astrid_ml.preprocessing.differencing.ready import (
+    Made,
     Ready,
+    counts_of,
     depth_reached,
     difference_noises,
     faint,
+    few_counts,
     noise_correlation,
+    refuse_nothing,
     same_size,
+    whitening_noises,
 )
 from astrid_ml.preprocessing.differencing.registered import Registered, Registering, central, largest
-from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise, Noise
+from astrid_ml.preprocessing.differencing.sky.noise import Noise
 from astrid_ml.preprocessing.differencing.stars.bright import BrightStars
 from astrid_ml.preprocessing.differencing.stars.match import Matched
 from astrid_ml.preprocessing.differencing.stars.psf import PsfEstimate
 from astrid_ml.preprocessing.differencing.stars.select import Sources, find_sources, partners
+from astrid_ml.preprocessing.differencing.subtract.auto import ChoosesWay
 from astrid_ml.preprocessing.differencing.subtract.differential_sky import DifferentialSky
 from astrid_ml.preprocessing.differencing.subtract.pair import Subtract, SubtractionInput, SubtractionResult
 from astrid_ml.preprocessing.differencing.subtract.refine import Refine
@@ -138,7 +147,7 @@ class Subtraction(Registering):
                 break
             placed = moved
             ready = self._ready(science, placed, found)
-        return self._with_sound_noise(science, placed, found, self._measured(ready, placed))
+        return self._with_sound_noise(science, placed, found, self._measured(ready, placed, found))
 
     def _with_sound_noise(self, science: Image, placed: Registered, found: Sources, done: Difference) -> Difference:
         """The difference, or one by the noise that the variance maps say, where the measured is farther from the truth.
@@ -150,7 +159,7 @@ class Subtraction(Registering):
         if not chosen or not any(f.noise.measured for f in frames) or not abs(math.log(max(raw, 1e-9))) > _DOUBTFUL:
             return done
         steps = replace(self, noise=replace(self.noise, method="propagated"))
-        other = steps._measured(steps._ready(science, placed, found), placed)
+        other = steps._measured(steps._ready(science, placed, found), placed, found)
         better = abs(math.log(max(other.quality.significance.std_raw, 1e-9))) < abs(math.log(max(raw, 1e-9)))
         return other if better else done
 
@@ -174,6 +183,7 @@ class Subtraction(Registering):
             astrometric_sigma=matched.sigma,
             stars=self._static(matched, found, placed.found, science.mask | aligned.mask),
             difference_noises=difference_noises(*noises),
+            whitening_noises=whitening_noises(*noises),
             flux_ratio_err=0.0 if math.isnan(matched.flux_ratio_err) else matched.flux_ratio_err,
         )
         pair, refined = self._refined(pair)
@@ -190,32 +200,29 @@ class Subtraction(Registering):
             stars = np.concatenate([stars, table[["x", "y"]].to_numpy()[free][: _STATIC - len(stars)]])
         return torch.from_numpy(stars.copy())
 
-    def _measured(self, ready: Ready, placed: Registered) -> Difference:
+    def _measured(self, ready: Ready, placed: Registered, found: Sources) -> Difference:
         """Subtracted, checked, detected, measured."""
-        science, pair, matched, stars = ready.science, ready.pair, placed.matched, _kept(placed.matched)
-        result, pair, left = self._without_sky(ready)
-        _refuse_nothing(result)
-        blank = faint(ready, result.mask)
-        scaled, check = given(self, "significance", self.significance(result.significance, result.diff, blank))
-        result = replace(result, significance=scaled, flux_error=result.flux_error * check.scale)
-        depth, shallow = depth_reached(result, ready, blank)
-        result, residuals = given(self, "residuals", self.residuals(result, pair, matched))
+        science, matched, stars = ready.science, placed.matched, _kept(placed.matched)
+        made, chosen = self._best(ready, placed, found)
+        pair, result = made.pair, made.result
         sources = placed.found.table[["x", "y"]].to_numpy()
+        detected, how = self._detected(result, lambda: counts_of(ready, pair))
+        few = () if how else few_counts(ready)
         candidates = measure(
-            self._detected(result),
+            detected,
             result,
             science,
             sources,
             max(placed.psf.fwhm, 1.5),
             placed.psf.width_error,
-            noise_correlation(result, blank),
+            noise_correlation(result, made.blank),
         )
         quality = Quality(
-            science=_frame_quality(science, placed.psf, ready.noises[0], stars.get("chi2_science")),
-            reference=_frame_quality(
+            science=frame_quality(science, placed.psf, ready.noises[0], stars.get("chi2_science")),
+            reference=frame_quality(
                 ready.reference, placed.reference_psf, ready.noises[1], stars.get("chi2_reference")
             ),
-            significance=check,
+            significance=made.check,
             overlap=ready.reference.overlap,
             realigned=ready.reference.realigned,
             matched_stars=len(stars),
@@ -228,17 +235,39 @@ class Subtraction(Registering):
             mission=science.mission,
             filter=science.filter,
             candidates=len(candidates),
-            depth_reached=depth,
-            figures=ready.refined | left | residuals | result.quality,
-            warnings=(
-                *placed.psf.warnings,
-                *placed.reference_psf.warnings,
-                *placed.warnings,
-                *check.warnings,
-                *shallow,
-            ),
+            depth_reached=made.depth,
+            figures=ready.refined | made.figures | purity(candidates),
+            chosen=chosen | how,
+            warnings=(*placed.psf.warnings, *placed.reference_psf.warnings, *placed.warnings, *made.warnings, *few),
         )
-        return Difference(science, ready.reference, pair, result, blank, candidates, quality, matched)
+        return Difference(science, ready.reference, pair, result, made.blank, candidates, quality, matched)
+
+    def _best(self, ready: Ready, placed: Registered, found: Sources) -> tuple[Made, dict[str, str]]:
+        """The difference, by the better way where there are several; which one that is, and why."""
+        if not isinstance(self.subtract, ChoosesWay):
+            return self._made(ready, placed.matched), {}
+        tried = {
+            name: replace(self, subtract=way)._made(ready, placed.matched) for name, way in self.subtract.ways().items()
+        }
+        both = found.table[partners(found, placed.found)[0] & (found.table["snr"] >= self.stars.min_snr)]
+        places = torch.from_numpy(both[["x", "y"]].to_numpy(dtype=np.float64, copy=True))
+        results, blank = {name: made.result for name, made in tried.items()}, next(iter(tried.values())).blank
+        way = self.subtract.chosen(results, places, blank)
+        best = tried[way.name]
+        said = {"subtract": way.name, "subtract_because": way.reason}
+        return replace(best, figures=best.figures | way.figures), said
+
+    def _made(self, ready: Ready, matched: Matched) -> Made:
+        """Subtracted in one way, checked on blank sky and at stars."""
+        result, pair, left = self._without_sky(ready)
+        refuse_nothing(result)
+        blank = faint(ready, result.mask)
+        scaled, check = given(self, "significance", self.significance(result.significance, result.diff, blank))
+        result = replace(result, significance=scaled, flux_error=result.flux_error * check.scale)
+        depth, shallow = depth_reached(result, ready, blank)
+        result, residuals = given(self, "residuals", self.residuals(result, pair, matched))
+        figures = left | residuals | result.quality
+        return Made(pair, result, blank, check, depth, figures, (*check.warnings, *shallow))
 
     def _without_sky(self, ready: Ready) -> tuple[SubtractionResult, SubtractionInput, dict[str, float]]:
         """Subtracted, a second time where the difference shows that a sky is left; the pair without it."""
@@ -277,10 +306,15 @@ class Subtraction(Registering):
         given_shape(self, "subtract", tuple(result.diff.shape), tuple(pair.science.shape))
         return result
 
-    def _detected(self, result: SubtractionResult) -> pd.DataFrame:
-        found = given(self, "detect", self.detect(result.significance, result.mask))
+    def _detected(self, result: SubtractionResult, counts: Callable[[], Counts]) -> tuple[pd.DataFrame, dict[str, str]]:
+        """Detections; how they were found, where a step chooses, and why; ``counts`` makes what it looks at."""
+        said: dict[str, str] = {}
+        if isinstance(self.detect, DetectsCounts):
+            found, said = self.detect.of_counts(counts(), result)
+        else:
+            found = given(self, "detect", self.detect(result.significance, result.mask))
         given_columns(self, "detect", found, FOUND)
-        return found
+        return found, said
 
     def _blank(self, science: Image, aligned: Image, *found: Sources) -> Tensor:
         covered = found[0].covered | found[1].covered
@@ -302,29 +336,3 @@ def _kept(matched: Matched) -> pd.DataFrame:
     """The matched stars that serve the flux ratio."""
     kept: pd.DataFrame = matched.stars[matched.stars["kept"]] if len(matched.stars) else matched.stars
     return kept
-
-
-def _frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise, chi2: pd.Series | None) -> FrameQuality:
-    assert image.sky is not None  # set by Subtraction.flat
-    return FrameQuality(
-        fwhm=psf.fwhm,
-        psf_from=psf.source,
-        psf_stars=psf.n_stars,
-        background=image.sky,
-        mjd=image.mjd,
-        noise=noise,
-        psf_width_error=psf.width_error,
-        psf_chi2=None if chi2 is None or not len(chi2) else float(chi2.median()),
-        no_data=image.no_data,
-        header=image.header,
-    )
-
-
-def _refuse_nothing(result: SubtractionResult) -> None:
-    """Where bad pixels, widened by the PSFs, cover all, or the noise is no number, nothing was compared."""
-    if bool(result.mask.all()):
-        fix = "check the masks and the pixels without a value; where they are scattered, fill them before"
-        raise UserError("pixels that both frames have", "none: bad pixels and their surroundings cover all", fix)
-    if not bool(torch.isfinite(result.significance[~result.mask]).any()):
-        fix = "check the unit of the pixels and the noise of both frames"
-        raise UserError("a difference whose significance is a number", "none in any pixel", fix)

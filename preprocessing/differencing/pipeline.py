@@ -15,6 +15,7 @@ from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import relative
 from astrid_ml.preprocessing.differencing.detect.measure import MEASURED
+from astrid_ml.preprocessing.differencing.detect.poisson import POISSON_SIGMA, PoissonPeaks
 from astrid_ml.preprocessing.differencing.difference import (
     Difference,
     Subtraction,
@@ -75,7 +76,9 @@ class DifferencingPipeline(Subtraction):
 
     def column_names(self) -> tuple[str, ...] | None:
         """Where candidates are, what is measured of them, what a truth says; a detector of another package adds."""
-        return COLUMNS if type(self.detect).__module__.startswith("astrid_ml.") else None
+        if not type(self.detect).__module__.startswith("astrid_ml."):
+            return None
+        return (*COLUMNS, POISSON_SIGMA) if isinstance(self.detect, PoissonPeaks) else COLUMNS
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """One unit a pair; incomplete where a file is missing."""

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from astrid_ml.preprocessing.differencing.detect.purity import ASSUMES
 from astrid_ml.preprocessing.differencing.detect.significance import SignificanceCheck
+from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.sky.noise import ImageNoise
+from astrid_ml.preprocessing.differencing.stars.psf import PsfEstimate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Quality:
         gain_known, variance_from, mission, filter: of the science frame.
         candidates: their number.
         depth_reached: least error of a flux that both images allow over that of the difference; None without blank sky.
+        chosen: what was chosen for this pair, and why, by name.
         figures: what the refinement, the subtraction and the check of star residuals say of themselves, by name.
         warnings: sentences for the user.
     """
@@ -76,11 +83,12 @@ class Quality:
     candidates: int
     depth_reached: float | None = None
     figures: dict[str, float] = field(default_factory=dict)
+    chosen: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """The record that ``quality.json`` holds: flat but for the accounts of both headers."""
-        said: dict[str, Any] = self.significance.record() | self.figures
+        said: dict[str, Any] = self.significance.record() | self.figures | self.chosen | {"purity_assumes": ASSUMES}
         for name in (
             *("overlap", "matched_stars", "flux_ratio", "flux_ratio_err", "astrometric_sigma", "registration_left"),
             *("gain_known", "variance_from", "mission", "filter", "candidates", "depth_reached"),
@@ -95,3 +103,27 @@ class Quality:
             said[f"header_{side}"] = {name: dict(part) for name, part in frame.header.items()}
             said |= {f"{side}_{name}": value for name, value in frame.noise.figures().items()}
         return said | {"warnings": list(self.warnings)}
+
+
+def frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise, chi2: pd.Series | None) -> FrameQuality:
+    """The record of a frame without its sky.
+
+    Args:
+        image: the frame.
+        psf: of it.
+        noise: of blank sky.
+        chi2: of the matched stars against the PSF; None or empty without.
+    """
+    assert image.sky is not None  # set by Subtraction.flat
+    return FrameQuality(
+        fwhm=psf.fwhm,
+        psf_from=psf.source,
+        psf_stars=psf.n_stars,
+        background=image.sky,
+        mjd=image.mjd,
+        noise=noise,
+        psf_width_error=psf.width_error,
+        psf_chi2=None if chi2 is None or not len(chi2) else float(chi2.median()),
+        no_data=image.no_data,
+        header=image.header,
+    )

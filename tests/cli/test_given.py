@@ -94,7 +94,7 @@ def test_help_keys_verbs_and_experiments_know_it(folder: Path) -> None:
     verbs = all_verbs(conf)
     assert "own-verb" in overview(conf) and "counts stars" in overview(conf) and "One night." in overview(conf)
     line = next(line for line in of_verb(verbs["difference"], conf).splitlines() if SLOT in line)
-    assert line.split()[1:] == ["direct", "gaussian", "kernel", "mine", "zogy"]
+    assert line.split()[1:] == ["auto", "direct", "gaussian", "kernel", "mine", "zogy"]
     assert Keys("difference", conf).is_path("preprocessing.subtract.own_key")
     assert domain_of(["experiment=night"], conf, "train") == "differencing"  # by the experiment that it builds on
     assert rewrite(["experiment=night", "preprocessing/subtract=mine"], "train", conf)[1] == f"{SLOT}=mine"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.described.columns import TableMeaning
-from astrid_ml.described.formats import formats_of
+from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.within import within_memory
@@ -23,7 +23,9 @@ from astrid_ml.preprocessing.differencing.commands.products import (
     write_triplets,
 )
 from astrid_ml.preprocessing.differencing.commands.quicklook import write_quicklook
+from astrid_ml.preprocessing.differencing.detect.dipole_fit import with_dipole_fits
 from astrid_ml.preprocessing.differencing.detect.errors import with_errors
+from astrid_ml.preprocessing.differencing.detect.undetected import undetected
 from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.chips import by_chip
 from astrid_ml.preprocessing.differencing.frame.load import Frame
@@ -46,7 +48,8 @@ class DifferenceCommand:
         science, reference: the frames; with ``input`` what no line of the manifest says of its frames.
         output_dir: gets ``difference.fits``, ``candidates.parquet`` and ``.ecsv``, ``quality.json``, ``quicklook.png``.
         pipeline: the steps.
-        truth: known positions (CSV or parquet with x, y or ra, dec); fills ``label`` and ``match_id``.
+        truth: known positions (CSV or parquet with x, y or ra, dec); fills ``label`` and ``match_id``. Those in which
+            nothing was found go into ``undetected.parquet``, with upper limits.
         ckpt_path: a checkpoint that scores the candidates.
         trust: classes outside this project that the checkpoint may name.
         export: ``hdf5`` writes ``triplets.h5``.
@@ -130,11 +133,16 @@ class DifferenceCommand:
         table, _ = label_candidates(table, truth, self.pipeline.match_radius * done.quality.science.fwhm)
         table["source"] = printable(Path(self.science.file).name)
         table = with_errors(table, done.result.psf, done.science)
+        table = with_dipole_fits(table, done.result, done.blank, done.quality.science.fwhm)
         table = self._scored(table, done, model)
         folder.mkdir(parents=True, exist_ok=True)
         write_difference(folder / "difference.fits", done, self.science.file, self.reference.file)
         meaning = TableMeaning("candidates", done.science.unit, done.science.zero_point)
         write_candidates(folder, table, meaning, formats_of(self.format))
+        if truth is not None:
+            rest = undetected(truth, table["match_id"], done.result, done.science)
+            meaning = TableMeaning("undetected", done.science.unit, done.science.zero_point)
+            write_described(rest, folder / "undetected.parquet", meaning, formats_of(self.format))
         write_json(folder / "quality.json", done.quality.record())
         write_quicklook(folder / "quicklook.png", done)
         self._extras(folder, table, done)

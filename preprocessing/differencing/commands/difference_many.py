@@ -25,7 +25,7 @@ from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.reasons import in_words
 from astrid_ml.table_files import ending, longest_texts
 
-FORM = 3  # of the products: raised when the same pair and settings give something else
+FORM = 4  # of the products: raised when the same pair and settings give something else
 MEANING = TableMeaning("candidates")  # of all pairs: their images may have different units
 TAKEN = (PARTS, SHARDS, "report.json", "candidates.parquet", "made_by.json")
 

@@ -42,7 +42,7 @@ from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.types import Count, Filled, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
-FORM = 1  # of what is kept of a pair: raised when the same pair and settings give something else
+FORM = 2  # of what is kept of a pair: raised when the same pair and settings give something else
 _LOG = logging.getLogger(__name__)
 
 

@@ -69,7 +69,7 @@ class RecoverPair:
             ``ways`` (way -> counts and figures of blank sky), ``failed`` (way -> reason), ``without_psfs`` (whether
             there was a way that needs PSFs which the pair does not bring); and the file with the sources of all ways.
         """
-        science, reference, truth = self._case(item)
+        science, reference, truth, before = self._case(item)
         done: dict[str, Recovery] = {}
         failed: dict[str, str] = {}
         without = False
@@ -78,7 +78,8 @@ class RecoverPair:
                 without = True
                 continue
             try:
-                done[name] = recover(way(science, reference), truth, self.radius, self.bright)
+                own = None if before is None else way(before, reference).candidates
+                done[name] = recover(way(science, reference), truth, self.radius, self.bright, own=own)
             except UserError as error:
                 failed[name] = str(error)
         said = {name: {"counts": part.counts, "blank_sky": part.blank_sky} for name, part in done.items()}
@@ -91,18 +92,18 @@ class RecoverPair:
             joined.to_parquet(at, index=False)
         return result, [path]
 
-    def _case(self, item: PairToRecover) -> tuple[Image, Image, pd.DataFrame]:
-        """Both images, and the sources that are to be found."""
+    def _case(self, item: PairToRecover) -> tuple[Image, Image, pd.DataFrame, Image | None]:
+        """Both images, the sources that are to be found, and the science image before they were put in."""
         load, pair = self.pipeline.loader(), item.pair
         science, reference = load(Frame(**pair.science)), load(Frame(**pair.reference))
         if item.seed is None:
-            return science, reference, placed(truth_table(str(pair.truth)), science)
+            return science, reference, placed(truth_table(str(pair.truth)), science), None
         flat = self.pipeline.flat(science)
         found = find_sources(flat)
         estimate = self.pipeline.psf(flat, found, self.pipeline.stars(flat, found))
         psf = estimate.psf if estimate.psf.ndim == 2 else estimate.psf.mean((0, 1))
         changed, truth = self.inject(science, psf, item.seed)
-        return changed, reference, truth
+        return changed, reference, truth, science
 
 
 WAY = "astrid.way"  # a column beside those of the user's truth

@@ -30,7 +30,8 @@ class Recovery:
     Args:
         sources: a row for each known source: x, y, flux, mag, snr_opt where known, kind, ``found``, ``masked``,
             ``alone`` (no other known source within 12 px), ``snr``, ``flux_forced``, ``flux_err`` at its true position.
-        counts: false positives and negatives, those near bright stars apart, and the area in Mpx they come from.
+        counts: false positives and negatives, those near bright stars apart, the pair's own candidates, and the area in
+            Mpx they come from.
         blank_sky: figures of the significance, by the names of ``BLANK_SKY``.
     """
 
@@ -39,7 +40,14 @@ class Recovery:
     blank_sky: dict[str, float]
 
 
-def recover(done: Difference, truth: pd.DataFrame, radius: float, bright: float, clearance: float = 4.0) -> Recovery:
+def recover(
+    done: Difference,
+    truth: pd.DataFrame,
+    radius: float,
+    bright: float,
+    clearance: float = 4.0,
+    own: pd.DataFrame | None = None,
+) -> Recovery:
     """Compare a subtracted pair with its truth.
 
     Args:
@@ -48,6 +56,8 @@ def recover(done: Difference, truth: pd.DataFrame, radius: float, bright: float,
         radius: px; of candidates to the truth, one-to-one.
         bright: flux of the stars near which false positives are counted apart (within 12 px).
         clearance: px; a candidate this near to any known source is no false positive.
+        own: x, y, sign of what the same way finds before sources were put in. Of a real pair nobody knows which of
+            these are real: those within ``clearance`` of one of its sign are counted apart, and are not false.
     """
     table, at = done.candidates, truth[["x", "y"]].to_numpy(dtype=float)
     sign = np.where(truth["flux"].to_numpy() >= 0, 1, -1)
@@ -64,7 +74,7 @@ def recover(done: Difference, truth: pd.DataFrame, radius: float, bright: float,
     out["masked"] = done.result.mask.numpy()[rows_, columns]
     out["alone"] = _alone(at, 12.0)
     said = done.quality.significance.record()
-    return Recovery(out, _false(done, at, bright, clearance), {name: said[name] for name in BLANK_SKY})
+    return Recovery(out, _false(done, at, bright, clearance, own), {name: said[name] for name in BLANK_SKY})
 
 
 def _alone(at: Floats, distance: float) -> Mask:
@@ -76,8 +86,8 @@ def _alone(at: Floats, distance: float) -> Mask:
     return np.asarray(distances[:, 1] > distance)
 
 
-def _false(done: Difference, at: Floats, bright: float, clearance: float) -> dict[str, float]:
-    """Unmasked candidates far from all known sources and 32 px from the edge."""
+def _false(done: Difference, at: Floats, bright: float, clearance: float, own: pd.DataFrame | None) -> dict[str, float]:
+    """Unmasked candidates far from all known sources and 32 px from the edge; those of the pair's own apart."""
     from scipy.spatial import cKDTree
 
     table, (h, w), edge = done.candidates, done.science.shape, 32
@@ -87,6 +97,8 @@ def _false(done: Difference, at: Floats, bright: float, clearance: float) -> dic
     if len(at) and len(table):
         table = table[cKDTree(at).query(places)[0] >= clearance]
         places = table[["x", "y"]].to_numpy()
+    known = _near_own(table, own, clearance)
+    table, places = table[~known], places[~known]
     stars = find_sources(done.science).table
     at_stars = stars[stars["flux"] > bright][["x", "y"]].to_numpy()
     near = np.zeros(len(places), dtype=bool)
@@ -98,8 +110,24 @@ def _false(done: Difference, at: Floats, bright: float, clearance: float) -> dic
         "false_positives": float((positive & ~near).sum()),
         "false_negatives": float((~positive & ~near).sum()),
         "false_near_bright": float(near.sum()),
+        "own_candidates": float(known.sum()),
         "area_mpx": area,
     }
+
+
+def _near_own(table: pd.DataFrame, own: pd.DataFrame | None, clearance: float) -> Mask:
+    """Candidates near one of its sign that was there before."""
+    from scipy.spatial import cKDTree
+
+    out = np.zeros(len(table), dtype=bool)
+    if own is None:
+        return out
+    for sign in (1, -1):
+        rows, there = np.flatnonzero(table["sign"] == sign), own[own["sign"] == sign]
+        if len(rows) and len(there):
+            tree = cKDTree(there[["x", "y"]].to_numpy())
+            out[rows] = np.asarray(tree.query(table[["x", "y"]].to_numpy()[rows])[0]) < clearance
+    return out
 
 
 def summarise(parts: list[Recovery]) -> dict[str, Any]:
@@ -113,7 +141,7 @@ def summarise(parts: list[Recovery]) -> dict[str, Any]:
     fair = sources[~sources["masked"] & sources["alone"]]
     area = sum(p.counts["area_mpx"] for p in parts)
     row: dict[str, Any] = {"pairs": len(parts), "sources": len(sources), "masked": int(sources["masked"].sum())}
-    for name in ("false_positives", "false_negatives", "false_near_bright"):
+    for name in ("false_positives", "false_negatives", "false_near_bright", "own_candidates"):
         row[f"{name}_per_mpx"] = sum(p.counts[name] for p in parts) / area if area else None
     if "snr_opt" in fair:
         for low, high in pairwise(SNR_BINS):

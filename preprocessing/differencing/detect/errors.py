@@ -113,6 +113,25 @@ def aperture_growth(correlation: Tensor, radius: float) -> float:
     return float(np.sqrt(max(pairs, 0.01)))
 
 
+def upper_limit(flux: Floats, flux_err: Floats, share: float = 0.95) -> Floats:
+    """Flux that a source of flux 0 or more does not exceed, with probability ``share``; of a Gaussian measurement.
+
+    The posterior of a prior that is flat from 0 on: P(F > limit) / P(F > 0) = 1 - share. It is above 0 however negative
+    a measurement is, and flux + 1.645 errors for bright sources.
+
+    Args:
+        flux, flux_err: (n,) in one unit.
+        share: of the posterior below the limit.
+
+    >>> upper_limit(np.array([0.0, 10.0, -5.0]), np.ones(3)).round(3).tolist()
+    [1.96, 11.645, 0.549]
+    """
+    from scipy.special import log_ndtr, ndtri_exp
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(flux - flux_err * ndtri_exp(np.log1p(-share) + log_ndtr(flux / flux_err)))
+
+
 def magnitude_error(flux: Floats, flux_err: Floats) -> Floats:
     """One sigma of a magnitude, to first order: 2.5 / ln 10 times the relative error of the flux.
 

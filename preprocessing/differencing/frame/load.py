@@ -29,10 +29,10 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.no_data import NoData, find_no_data
 from astrid_ml.preprocessing.differencing.frame.planes import gain_from_variance, linear_flux, mask_of_file, named_mask
 from astrid_ml.preprocessing.differencing.frame.saturation import integer_ceiling, saturated_pixels
+from astrid_ml.preprocessing.differencing.frame.white_noise import level_of, white_sigma
 from astrid_ml.preprocessing.surveys.registry import Described, survey_named, surveys_of
 from astrid_ml.preprocessing.surveys.survey import MaskBits
 from astrid_ml.readable import reading
-from astrid_ml.stats import clipped_std
 from astrid_ml.types import Array, Existing, InUnits, Mask, NonNegative, Positive, Whole, ZeroPoint
 
 _BESIDE = ("DQ", "MASK", "VAR_POISSON")
@@ -127,7 +127,9 @@ class LoadFits:
         mask |= ~(np.isfinite(variance) & (variance > 0))
         if mask.all():
             raise UserError("pixels that can be used", f"{path} with every pixel masked", "check the mask or DQ bits")
-        variance = np.where(np.isfinite(variance) & (variance > 0), variance, np.median(variance[~mask]))
+        sound = np.isfinite(variance) & (variance > 0)
+        if not sound.all():
+            variance = np.where(sound, variance, np.median(variance[~mask]))
         gain = frame.gain or said.gain
         if gain is None and source:
             gain = gain_from_variance(data, extras.get("VAR_POISSON", variance), ~mask)
@@ -289,9 +291,7 @@ def _variance(
         return np.square(_plane_of(frame.noise, data.shape, True)), True, "noise file"
     if stated is not None:
         return stated[0], True, stated[1]
-    good = data[~mask]
-    level = np.median(good) if good.size else 0.0
-    sigma = white_sigma(data, mask)
+    level, sigma = level_of(data, mask), white_sigma(data, mask)
     gain = frame.gain or said.gain
     noise = frame.read_noise if frame.read_noise is not None else said.read_noise or 0.0
     floor = max(sigma**2, (noise / gain) ** 2 if gain else 0.0, 1e-12)
@@ -300,20 +300,6 @@ def _variance(
     source = np.nan_to_num(data) - level
     # positive noise is no source: counted as one it would add 1 % to the sky's sigma
     return floor + np.where(source > 3 * floor**0.5, source, 0.0) / gain, True, "blank sky and gain"
-
-
-def white_sigma(data: Array, mask: Array) -> float:
-    """Standard deviation of white noise, insensitive to structure smoother than a pixel (Immerkaer 1996, CVIU 64, 300).
-
-    Sources fainter than the noise widen the histogram of the pixels, but hardly that of their second differences.
-    """
-    d = np.where(mask, np.nan, data).astype(np.float64)
-    rows = d[:-2] - 2 * d[1:-1] + d[2:]
-    second = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
-    second = second[np.isfinite(second)]
-    if second.size == 0:
-        return 0.0
-    return clipped_std(second) / 6
 
 
 def _psf(frame: Frame, stamp: Array | None, shape: tuple[int, ...], path: str) -> torch.Tensor | None:

@@ -118,6 +118,7 @@ class Kernel:
         nodes: the post-filter is computed at nodes x nodes places where the kernel varies.
         grow: px by which the masks of both images are grown in the result; around single bad pixels less
             (``grow_where_felt``).
+        decorrelate: whiten DIFF by the noise that was measured on drizzled inputs too, see :class:`Zogy`.
     """
 
     basis: Literal["gaussian", "delta"] = "gaussian"
@@ -133,6 +134,7 @@ class Kernel:
     flatness: NonNegative = 0.005
     nodes: Count = 3
     grow: Annotated[Whole, InUnits("px")] = 3
+    decorrelate: bool = False
 
     def __call__(self, pair: SubtractionInput) -> SubtractionResult:
         """Subtract one pair."""
@@ -150,7 +152,8 @@ class Kernel:
 
         nodes = self.nodes if model.order > 0 else 1
         jitter = (part, pair.astrometric_sigma) if pair.astrometric_sigma > 0 else None
-        white = whiten(diff, variances, pair.noises, pair.psfs[0], kernels_at, nodes, pair.difference_noises, jitter)
+        other = pair.whitening_noises if self.decorrelate else pair.difference_noises
+        white = whiten(diff, variances, pair.noises, pair.psfs[0], kernels_at, nodes, other, jitter)
         sigma = white.score_variance.sqrt()
         return SubtractionResult(
             white.diff,

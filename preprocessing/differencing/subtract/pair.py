@@ -28,6 +28,7 @@ class SubtractionInput:
         difference_noises: those that DIFF is whitened by where they are not ``noises``: drizzled inputs keep their
             correlation in DIFF, for whitening it would sharpen noise into view, while the significance takes it into
             account.
+        whitening_noises: those that DIFF of drizzled inputs is whitened by where that is asked for; None elsewhere.
     """
 
     science: Tensor
@@ -41,6 +42,7 @@ class SubtractionInput:
     stars: Tensor | None = None
     difference_noises: tuple[Noise, Noise] | None = None
     flux_ratio_err: float = 0.0
+    whitening_noises: tuple[Noise, Noise] | None = None
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,12 @@ class Zogy:
     Args:
         grow: px by which the masks of both images are grown in the result; around single bad pixels less
             (``grow_where_felt``).
+        decorrelate: whiten DIFF by the noise that was measured on drizzled inputs too, whose correlation it keeps
+            otherwise: its pixels are noisier and independent. The significance is the same.
     """
 
     grow: Annotated[Whole, InUnits("px")] = 3
+    decorrelate: bool = False
 
     def __call__(self, pair: SubtractionInput) -> SubtractionResult:
         """Subtract one pair; DIFF is D / F_D, in science flux units."""
@@ -45,7 +48,7 @@ class Zogy:
             variances,
             pair.flux_ratio,
             pair.astrometric_sigma,
-            difference_noises=pair.difference_noises,
+            difference_noises=pair.whitening_noises if self.decorrelate else pair.difference_noises,
         )
         variance = torch.full_like(z.d, float(1 / z.flux_scale**2))
         mask = grow_where_felt(pair.masks[0] | pair.masks[1], self.grow, pair.psfs)

@@ -173,6 +173,8 @@ def test_injected_sources_come_back(pair_folder: Path, tmp_path: Path) -> None:
     sources = pd.read_parquet(tmp_path / "sources.parquet")
     assert len(sources) >= 20 and sources["found"].mean() > 0.8
     assert row["slope"] == pytest.approx(1.0, abs=0.05)
+    # the pair holds two dozen transients of its own: they are no false detections
+    assert row["own_candidates_per_mpx"] > 50 and row["false_positives_per_mpx"] <= 20
     with pytest.raises(UserError, match=r"inject\.n"):
         RecoverCommand(str(tmp_path), None, science, reference, subtractions=ways).run()
     with pytest.raises(UserError, match="science=A"):
