@@ -20,7 +20,7 @@ from astrid_ml.report import views
 from astrid_ml.report.names import fixed, span
 from astrid_ml.report.pages import page
 from astrid_ml.report.svg import whisker
-from astrid_ml.report.views import SectionView
+from astrid_ml.report.views import SectionView, TableView
 from astrid_ml.run.comparison.folds import CLAIM, flipped, random_folds
 from astrid_ml.run.comparison.trainings import Trainings
 
@@ -88,7 +88,7 @@ def benchmark_splits(
     with whole(folder / "benchmark_splits.csv") as part:
         table.to_csv(part, index=False)
     write_text(folder / "benchmark_splits.json", json_text({"sentences": words, "rows": [r.plain() for r in rows]}))
-    write_text(folder / "benchmark_splits.html", shown(rows, words, str(config["name"])))
+    write_text(folder / "benchmark_splits.html", split_page(rows, words, str(config["name"])))
     return {"result": " ".join(words), "report": str(folder / "benchmark_splits.html")}
 
 
@@ -190,7 +190,7 @@ def _difference(known: Sequence[PairedDifference]) -> str:
     return f"{np.mean([one.value for one in known]):+.3f} ({_ends(known)})"
 
 
-def shown(rows: Sequence[Row], words: Sequence[str], name: str) -> str:
+def split_page(rows: Sequence[Row], words: Sequence[str], name: str) -> str:
     """The page."""
     values = [end for row in rows for end in (row.ranking.low, row.ranking.high, row.ranking.value) if end is not None]
     low, high = (np.floor(10 * min(values)) / 10, np.ceil(10 * max(values)) / 10) if values else (0.0, 1.0)
@@ -205,17 +205,13 @@ def shown(rows: Sequence[Row], words: Sequence[str], name: str) -> str:
             head: [_fixed(row.ranking.value) for row in rows],
             "95 % interval": [span(_pair(row.ranking)) for row in rows],
             f"{low:.2g} to {high:.2g}": "",
-            "less": [row.less for row in rows],
-            "difference": ["" if row.difference is None else f"{row.difference.value:+.4f}" for row in rows],
-            "its 95 % interval": [_span(row) for row in rows],
         }
     )
     drawn = [_whisker(row.ranking, (float(low), float(high))) for row in rows]
     caption = (
-        "Intervals by groups. Differences on the same samples are paired; those between samples that have no group in "
-        "common are not. AUCPR on what a random split tests is given for the share of positives of the other fold."
+        "Intervals by groups. AUCPR on what a random split tests is given for the share of positives of the other fold."
     )
-    view = views.table(table, caption, drawings={f"{low:.2g} to {high:.2g}": drawn})
+    shown = [views.table(table, caption, drawings={f"{low:.2g} to {high:.2g}": drawn}), differences(rows)]
     return page(
         "comparison.html",
         title=f"Splits of {name}",
@@ -223,8 +219,25 @@ def shown(rows: Sequence[Row], words: Sequence[str], name: str) -> str:
         heading=f"What a random split claims: {name}",
         lede=" ".join(words),
         notes=[],
-        sections=[SectionView("Random and honest split", "pieces", {"pieces": [view]})],
+        sections=[SectionView("Random and honest split", "pieces", {"pieces": shown})],
     )
+
+
+def differences(rows: Sequence[Row]) -> TableView:
+    """What each number is less the one that it is compared with."""
+    known = [row for row in rows if row.less]
+    table = pd.DataFrame(
+        {
+            "trained with split": [row.split for row in known],
+            "seed": [row.seed for row in known],
+            "tested on": [row.tested_on for row in known],
+            "less": [row.less for row in known],
+            "difference": ["undefined" if row.difference is None else f"{row.difference.value:+.4f}" for row in known],
+            "95 % interval": [_span(row) for row in known],
+            "samples": ["the same, paired" if row.paired else "no group in common" for row in known],
+        }
+    )
+    return views.table(table, "Differences; where samples are the same, the same groups are drawn for both.")
 
 
 def _fixed(value: float | None) -> str:
@@ -237,8 +250,7 @@ def _pair(ranking: Ranking) -> tuple[float, float] | None:
 
 def _span(row: Row) -> str:
     found = row.difference
-    kind = "paired" if row.paired else "not paired"
-    return "" if found is None else f"{found.low:+.4f} to {found.high:+.4f} ({kind})"
+    return "" if found is None else f"{found.low:+.4f} to {found.high:+.4f}"
 
 
 def _whisker(ranking: Ranking, scale: tuple[float, float]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from astrid_ml.build import plain
 from astrid_ml.cli.main import run
 from astrid_ml.cli.verbs.benchmark_splits import first
-from astrid_ml.commands.benchmark_splits import OWN, SAME, Row, benchmark_splits, check_asked, sentences, shown
+from astrid_ml.commands.benchmark_splits import OWN, SAME, Row, benchmark_splits, check_asked, sentences, split_page
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import PairedDifference
@@ -43,7 +43,9 @@ def test_the_sentence_says_what_was_flattered_or_that_it_is_not_shown() -> None:
     assert "mean of 2 seeds" in sentences([*rows(0.04), *rows(0.03)], "group")[0]
     undefined = [Row("random", 1, OWN, 80, Ranking("AUCPR", None))]
     assert "undefined" in sentences(undefined, "group")[0]
-    assert "undefined" in shown(undefined, ["Nothing."], "x <y>") and "x <y>" not in shown(undefined, [], "x <y>")
+    assert "undefined" in split_page(undefined, ["Nothing."], "x <y>") and "x <y>" not in split_page(
+        undefined, [], "x <y>"
+    )
 
 
 @pytest.mark.parametrize(("seeds", "flip"), [([], []), ([1, 1], []), ([1], [0.0]), ([1], [0.1, 0.1]), ([1], [1.0])])
