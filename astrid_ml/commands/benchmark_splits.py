@@ -18,7 +18,7 @@ from astrid_ml.evaluation.rankings import Ranking, unpaired
 from astrid_ml.files import json_text, whole, write_text
 from astrid_ml.report import views
 from astrid_ml.report.names import fixed, span
-from astrid_ml.report.pages import page
+from astrid_ml.report.pages import comparison_page
 from astrid_ml.report.svg import whisker
 from astrid_ml.report.views import SectionView, TableView
 from astrid_ml.run.comparison.folds import CLAIM, flipped, random_folds
@@ -212,15 +212,9 @@ def split_page(rows: Sequence[Row], words: Sequence[str], name: str) -> str:
         "Intervals by groups. AUCPR on what a random split tests is given for the share of positives of the other fold."
     )
     shown = [views.table(table, caption, drawings={f"{low:.2g} to {high:.2g}": drawn}), differences(rows)]
-    return page(
-        "comparison.html",
-        title=f"Splits of {name}",
-        kicker="astrid_ml benchmark-splits",
-        heading=f"What a random split claims: {name}",
-        lede=" ".join(words),
-        notes=[],
-        sections=[SectionView("Random and honest split", "pieces", {"pieces": shown})],
-    )
+    section = SectionView("Random and honest split", "pieces", {"pieces": shown})
+    heading = f"What a random split claims: {name}"
+    return comparison_page("benchmark-splits", f"Splits of {name}", heading, words, [section])
 
 
 def differences(rows: Sequence[Row]) -> TableView:

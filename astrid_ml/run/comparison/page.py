@@ -10,7 +10,7 @@ import pandas as pd
 
 from astrid_ml.report import views
 from astrid_ml.report.names import fixed
-from astrid_ml.report.pages import page
+from astrid_ml.report.pages import comparison_page
 from astrid_ml.report.views import SectionView, View
 
 if TYPE_CHECKING:
@@ -43,15 +43,8 @@ def matrix_page(table: pd.DataFrame, column: str, words: Sequence[str], name: st
         shown: list[View] = [heat_of(part, column, str(table["name"].iloc[0]), seeds, scale)]
         shown += [differences_of(part, way != "none")]
         sections.append(SectionView(title, "pieces", {"pieces": shown}))
-    return page(
-        "comparison.html",
-        title=f"Matrix of {name}",
-        kicker="astrid_ml matrix",
-        heading=f"{name}: trained on one {column}, tested on another",
-        lede=" ".join(words),
-        notes=[],
-        sections=sections,
-    )
+    heading = f"{name}: trained on one {column}, tested on another"
+    return comparison_page("matrix", f"Matrix of {name}", heading, words, sections)
 
 
 def heat_of(part: pd.DataFrame, column: str, name: str, seeds: int, scale: tuple[float, float]) -> View:
