@@ -22,8 +22,8 @@ from astrid_ml.run.comparison.trainings import Trainings
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a matrix is asked for.
+class MatrixWanted:
+    """What a matrix is to hold.
 
     Args:
         column: whose values are rows and columns.
@@ -83,7 +83,7 @@ class Cell:
         return out
 
 
-def matrix(config: dict[str, Any], folder: Path, asked: Asked) -> dict[str, Any]:
+def matrix(config: dict[str, Any], folder: Path, asked: MatrixWanted) -> dict[str, Any]:
     """Train on each value and on all of them, test each network on the held-out part of each value.
 
     Args:
@@ -113,7 +113,7 @@ def matrix(config: dict[str, Any], folder: Path, asked: Asked) -> dict[str, Any]
     return {"result": " ".join(told), "report": str(folder / "matrix.html")}
 
 
-def cells_of_seed(work: Trainings, rounds: dict[str, pd.DataFrame], asked: Asked, seed: int) -> list[Cell]:
+def cells_of_seed(work: Trainings, rounds: dict[str, pd.DataFrame], asked: MatrixWanted, seed: int) -> list[Cell]:
     """All cells of one seed: every network first, since each is compared with that of the tested value."""
     judge, index = work.judge, columns_of(work.dataset)
     value = pd.Series(index[asked.column].astype(str).to_numpy(), index=index["id"].astype(str))
@@ -144,7 +144,7 @@ def safe(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "_." else f"-{ord(letter):x}" for letter in name)
 
 
-def sentences(table: pd.DataFrame, asked: Asked) -> list[str]:
+def sentences(table: pd.DataFrame, asked: MatrixWanted) -> list[str]:
     """What a network of one value loses on another, and what each adaptation wins back of it."""
     plain = table[table["adapt"] == "none"]
     apart = plain[(plain["trained"] != plain["tested"]) & (plain["trained"] != "all")]

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import pandas as pd
 
 from astrid_ml.contracts.columns import Columns
 from astrid_ml.errors import UserError
-from astrid_ml.splits.folds import NAMES, UNUSED, folds_of
+from astrid_ml.splits.folds import NAMES, UNUSED, folds_of, sets_of_groups
+from astrid_ml.splits.groups import linked
 from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.tables import read_table
+from astrid_ml.types import InUnits, NonNegative
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,11 @@ class GivenSplit:
     Args:
         path: a table with ``id`` and ``fold`` (train, val, test, sealed, unused), as ``splits/<hash>.parquet``
             of a run.
+        link_radius: arcsec within which groups are one, for the count of groups that the table cuts.
     """
 
     path: str
+    link_radius: Annotated[NonNegative, InUnits("arcsec")] = 1.0
 
     by_column: ClassVar[bool] = True
 
@@ -47,7 +51,9 @@ class GivenSplit:
             got = f"{Path(self.path).name}, whose {len(table)} ids are others"
             raise UserError("folds of the samples of this dataset", got, "give the table of a split of these samples")
         folds = [NAMES[place] if place >= 0 else UNUSED for place in places]
-        account = {"file": Path(self.path).name, "not_named": int((places < 0).sum())}
+        groups = linked(index, self.link_radius)
+        cut = int((sets_of_groups(groups, places).sum(axis=1) > 1).sum())
+        account = {"file": Path(self.path).name, "not_named": int((places < 0).sum()), "groups_cut": cut}
         return SplitPlan("file", [pd.DataFrame({"id": ids.to_numpy(), "fold": folds})], account)
 
     def _table(self) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pytest
 from astrid_ml.build import plain
 from astrid_ml.cli.main import run
 from astrid_ml.cli.verbs.matrix import first
-from astrid_ml.commands.matrix import Asked, matrix, safe
+from astrid_ml.commands.matrix import MatrixWanted, matrix, safe
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
 
@@ -25,11 +25,11 @@ TINY = (
 @pytest.mark.parametrize("asked", [{"seeds": []}, {"seeds": [1, 1]}, {"adapt": ["corall"]}, {"adapt": ["coral"] * 2}])
 def test_what_means_nothing_is_refused(asked: dict[str, list[object]]) -> None:
     with pytest.raises(UserError):
-        Asked(**asked)  # type: ignore[arg-type]
+        MatrixWanted(**asked)  # type: ignore[arg-type]
 
 
 def test_none_is_always_asked_for_and_values_make_folders() -> None:
-    assert Asked(adapt=["coral"]).ways == ["none", "coral"]
+    assert MatrixWanted(adapt=["coral"]).ways == ["none", "coral"]
     assert safe("ps1") == "ps1"
     assert len({safe(name) for name in ("a/b", "a b", "../a", "a-2f")}) == 4
     assert "/" not in safe("../a")
@@ -50,7 +50,7 @@ def test_one_value_is_no_matrix(tmp_path: Path, capsys: pytest.CaptureFixture[st
 @pytest.mark.slow
 def test_from_end_to_end_and_again_without_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = plain(compose("train", [*TINY, f"paths.data={tmp_path / 'store'}", "paths.run_dir=none"]))
-    told = matrix(config, tmp_path / "out", Asked(seeds=[1], least=3, adapt=["coral"]))
+    told = matrix(config, tmp_path / "out", MatrixWanted(seeds=[1], least=3, adapt=["coral"]))
     table = pd.read_csv(tmp_path / "out" / "matrix.csv")
     plainly = table[table["adapt"] == "none"]
     assert len(plainly) == 6 and len(table) == 8
@@ -62,5 +62,5 @@ def test_from_end_to_end_and_again_without_training(tmp_path: Path, capsys: pyte
         assert row["won_back"] == pytest.approx(row["value"] - values[row["trained"], row["tested"]], abs=1e-9)
     assert json.loads((tmp_path / "out" / "matrix.json").read_text())["values"] == ["galex", "ztf"]
     capsys.readouterr()
-    assert matrix(config, tmp_path / "out", Asked(seeds=[1], least=3, adapt=["coral"])) == told
+    assert matrix(config, tmp_path / "out", MatrixWanted(seeds=[1], least=3, adapt=["coral"])) == told
     assert "epoch" not in capsys.readouterr().err

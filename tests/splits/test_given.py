@@ -28,7 +28,7 @@ def test_samples_stand_where_the_table_says_and_others_are_unused(tmp_path: Path
         "b": "test",
         "c": "unused",
     }
-    assert plan.account == {"file": "folds.csv", "not_named": 1}
+    assert plan.account == {"file": "folds.csv", "not_named": 1, "groups_cut": 1}
 
 
 def test_a_table_that_is_none_of_these_samples_is_refused(tmp_path: Path) -> None:

@@ -22,22 +22,22 @@ def first(tree: Mapping[str, Any]) -> None:
 
 def check(cfg: Any) -> None:
     """Refuse parts that do not go together, before there are data."""
-    from astrid_ml.commands.matrix import Asked
+    from astrid_ml.commands.matrix import MatrixWanted
     from astrid_ml.run.comparison.adapt import refuse_adaptation
     from astrid_ml.run.parts import check_parts
 
     tree = plain(cfg)
     check_parts(tree)
-    refuse_adaptation(tree, Asked(adapt=tree["adapt"]).ways)
+    refuse_adaptation(tree, MatrixWanted(adapt=tree["adapt"]).ways)
 
 
 def command(cfg: Any) -> int:
     """Train on each value of a column and test on all."""
     with importing(), waiting("loading libraries"):
-        from astrid_ml.commands.matrix import Asked, matrix
+        from astrid_ml.commands.matrix import MatrixWanted, matrix
 
     tree = plain(cfg)
     config = {name: value for name, value in tree.items() if name not in OWN}
-    asked = Asked(str(tree["column"]), tree["seeds"], int(tree["least"]), tree["adapt"])
+    asked = MatrixWanted(str(tree["column"]), tree["seeds"], int(tree["least"]), tree["adapt"])
     print_summary(matrix(config, Path(tree["output_dir"]), asked))
     return 0
