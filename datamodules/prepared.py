@@ -21,10 +21,10 @@ from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.datamodules.draws import SampleGenerator, mixed, sample_seeds, seeded
 from astrid_ml.datamodules.order import EpochOrder, Pick, TrainLoader
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.drift import input_statistics
 from astrid_ml.splits.balance import oversampled, undersampled
 from astrid_ml.splits.folds import FOLDS, folds_of
 from astrid_ml.types import Count, Ints, Mask, Positive, Whole
+from astrid_ml.validity.drift import input_statistics
 
 Batch = dict[str, Tensor]
 MakeBatch = Callable[[Ints, torch.Generator | None], Batch]

@@ -170,6 +170,14 @@ class Embeds(Protocol):
 
 
 @runtime_checkable
+class AnswersEmbedded(Embeds, Protocol):
+    """A network whose last layer can be asked by itself: ``answer(embed(x))`` is its answer to ``x``."""
+
+    def answer(self, known: Tensor) -> Tensor:
+        """(B, width) -> logits, (B,)."""
+
+
+@runtime_checkable
 class PicksSamples(Protocol):
     """A judge that says which predictions a reader wants to see.
 

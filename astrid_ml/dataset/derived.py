@@ -43,6 +43,33 @@ def add_columns(dataset: PreparedDataset, columns: pd.DataFrame, target: Path, d
     if both:
         raise UserError("columns that the samples do not have", ", ".join(both[:5]), "rename the catalogue's file")
     own = fingerprint([dataset.fingerprint, "columns", decided])
+    index = dataset.index.reset_index(drop=True)
+    joined = pd.concat([index, columns.reset_index(drop=True)], axis=1)
+    return _written(dataset, joined, target, own, {"from": dataset.fingerprint, **decided})
+
+
+def with_labels(dataset: PreparedDataset, labels: pd.Series, target: Path, decided: dict[str, Any]) -> str:
+    """Write a dataset with other labels; a folder that holds the same one already stays as it is.
+
+    Args:
+        dataset: whose samples and arrays it has.
+        labels: one a sample, in the order of its index.
+        target: the folder.
+        decided: what decided the labels; it stands in ``dataset.json`` and in the fingerprint.
+
+    Returns:
+        the fingerprint.
+
+    Raises:
+        UserError: another dataset in the folder.
+    """
+    own = fingerprint([dataset.fingerprint, "labels", decided])
+    changed = dataset.index.reset_index(drop=True).assign(label=labels.to_numpy())
+    return _written(dataset, changed, target, own, {"from": dataset.fingerprint, **decided})
+
+
+def _written(dataset: PreparedDataset, index: pd.DataFrame, target: Path, own: str, derived: dict[str, Any]) -> str:
+    """The samples and arrays of a dataset under another index."""
     if target.exists():
         if (target / "dataset.json").is_file() and PreparedDataset(target).fingerprint == own:
             return own
@@ -53,10 +80,9 @@ def add_columns(dataset: PreparedDataset, columns: pd.DataFrame, target: Path, d
             if str(name) not in OWN and name.parts[0] != "croissant":
                 (work / name).parent.mkdir(parents=True, exist_ok=True)
                 link(path, work / name)
-        index = dataset.index.reset_index(drop=True)
-        write_pages(pd.concat([index, columns.reset_index(drop=True)], axis=1), work / INDEX)
+        write_pages(index, work / INDEX)
         known = {name: digest for name, digest in dataset.digests.items() if name not in OWN}
-        meta = {**dataset.meta, "fingerprint": own, "derived": {"from": dataset.fingerprint, **decided}}
+        meta = {**dataset.meta, "fingerprint": own, "derived": derived}
         write_json(work / "dataset.json", seal(work, meta, known), indent=1, sort_keys=True)
         write_croissant(work)
     return own

@@ -13,6 +13,7 @@ from astrid_ml.contracts.scoring import JOINED
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.baselines.fit import Baselines
 from astrid_ml.evaluation.binary import BinaryEvaluation
+from astrid_ml.evaluation.bootstrap import PairedDifference
 from astrid_ml.evaluation.calibration import (
     Calibration,
     calibrated,
@@ -22,6 +23,7 @@ from astrid_ml.evaluation.calibration import (
 )
 from astrid_ml.evaluation.choice import fit_calibration
 from astrid_ml.evaluation.prior import ASSUMED, ChoosesAtPrevalence, Prior, joined_share, moved, moved_odds
+from astrid_ml.evaluation.rankings import Ranking, binary_difference, binary_ranking
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.evaluation.sets.conformal import COLUMN as SETS
 from astrid_ml.evaluation.sets.conformal import PredictionSets, with_sets
@@ -168,6 +170,14 @@ class BinaryJudge:
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
         """See :class:`BinaryEvaluation`."""
         return self.evaluation.evaluate(predictions)
+
+    def ranking(self, predictions: pd.DataFrame, share: float | None = None) -> Ranking:
+        """See :class:`astrid_ml.evaluation.rankings.ComparesRankings`."""
+        return binary_ranking(predictions, self.rarer, share, self.evaluation.bootstrap.level)
+
+    def ranking_difference(self, first: pd.DataFrame, second: pd.DataFrame) -> PairedDifference | None:
+        """See :class:`astrid_ml.evaluation.rankings.ComparesRankings`."""
+        return binary_difference(first, second, self.rarer, self.evaluation.bootstrap)
 
     def notable(self, predictions: pd.DataFrame, most: int) -> dict[str, pd.DataFrame]:
         """The most certain mistakes of either kind, and what lies nearest to the threshold."""

@@ -20,6 +20,7 @@ METRICS = {
     "baseline_trees_aucpr": "AUCPR of boosted trees",
     "aucpr_minus_baseline_trees": "AUCPR less that of boosted trees",
     "prevalence": "prevalence (AUCPR of a guess)",
+    "end_to_end_completeness": "end-to-end completeness (detected and called real, of all known sources)",
     "roc_auc": "ROC AUC",
     "precision": "precision",
     "recall": "recall",

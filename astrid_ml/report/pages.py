@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -39,6 +40,26 @@ def page(template: str, *, title: str, kicker: str, heading: str, lede: str, **c
         content: what else the template places.
     """
     return printable(render(template, title=title, kicker=kicker, heading=heading, lede=lede, **content)) + "\n"
+
+
+def comparison_page(verb: str, title: str, heading: str, words: Sequence[str], sections: Sequence[Any]) -> str:
+    """A page of networks side by side.
+
+    Args:
+        verb: that made it.
+        title: of the browser's tab.
+        heading: what is compared.
+        words: what was found.
+        sections: views of it.
+    """
+    return page(
+        "comparison.html",
+        title=title,
+        kicker=f"astrid_ml {verb}",
+        heading=heading,
+        lede=" ".join(words),
+        sections=sections,
+    )
 
 
 def render(template: str, **content: Any) -> str:

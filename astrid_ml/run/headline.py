@@ -24,6 +24,7 @@ def headline(result: EvaluationResult, where: str) -> str:
         ("prevalence", "prevalence"),
         ("baseline_column_aucpr", f"one column ({column})" if column else "one column"),
         ("baseline_trees_aucpr", "boosted trees"),
+        ("end_to_end_completeness", "end-to-end completeness"),
     ):
         other = result.metrics.get(name)
         if other is not None:

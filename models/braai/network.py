@@ -55,7 +55,11 @@ class BraaiVGG6(nn.Module):
         self, images: Float[Tensor, "B C H W"], features: Float[Tensor, "B F"] | None = None
     ) -> Float[Tensor, " B"]:
         """Logits, (B,)."""
-        out: Tensor = self.fc2(self.drop_head(self.embed(images, features))).squeeze(-1)
+        return self.answer(self.embed(images, features))
+
+    def answer(self, known: Float[Tensor, "B 256"]) -> Float[Tensor, " B"]:
+        """Logits from what the last layer sees."""
+        out: Tensor = self.fc2(self.drop_head(known)).squeeze(-1)
         return out
 
     def embed(
@@ -83,6 +87,7 @@ class BraaiWide(nn.Module):
         widths: of the convolutions.
         hidden: of the dense layer.
         dropout: before the last layer.
+        batch_norm: normalise after each convolution, so that ``adapt=test_time_bn`` has something to fit.
     """
 
     def __init__(
@@ -93,13 +98,15 @@ class BraaiWide(nn.Module):
         widths: Sequence[Count] = (32, 64, 128),
         hidden: Count = 256,
         dropout: Decay = 0.5,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         before, side = in_channels, size
         for width in widths:
             # ReLU and max-pooling commute exactly; pooled first, ReLU has a quarter of the pixels to do.
-            layers += [nn.Conv2d(before, width, 3, padding=1), nn.MaxPool2d(2), nn.ReLU()]
+            norm = [nn.BatchNorm2d(width)] if batch_norm else []
+            layers += [nn.Conv2d(before, width, 3, padding=1), *norm, nn.MaxPool2d(2), nn.ReLU()]
             before, side = width, side // 2
         if side < 1:
             raise too_small("BraaiWide", size, 2 ** len(widths))
@@ -112,7 +119,11 @@ class BraaiWide(nn.Module):
         self, images: Float[Tensor, "B C H W"], features: Float[Tensor, "B F"] | None = None
     ) -> Float[Tensor, " B"]:
         """Logits, (B,)."""
-        out: Tensor = self.head(self.drop(self.embed(images, features))).squeeze(-1)
+        return self.answer(self.embed(images, features))
+
+    def answer(self, known: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+        """Logits from what the last layer sees."""
+        out: Tensor = self.head(self.drop(known)).squeeze(-1)
         return out
 
     def embed(

@@ -18,10 +18,10 @@ from astrid_ml.dataset.index_file import IndexFile, different
 from astrid_ml.dataset.pages import read_pages, write_pages
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.drift import input_statistics
 from astrid_ml.run.training.rounds import predictions
 from astrid_ml.splits.options import GroupSplit
 from astrid_ml.splits.plan import index_for, planned
+from astrid_ml.validity.drift import input_statistics
 
 
 def table(n: int = 23) -> pd.DataFrame:

@@ -133,6 +133,6 @@ INSIDE = {
         "commands",
     ),
     "evaluation": ("tree",),
-    "run": ("folder", "versions", "raw", "prepare", "pictures", "headline", "prediction", "training"),
+    "run": ("folder", "versions", "raw", "prepare", "pictures", "headline", "prediction", "training", "comparison"),
     "cli": ("verbs", "overrides", "compose", "help", "sweep", "main"),
 }

@@ -63,6 +63,20 @@ BUILT_IN = (
         "make raw files and their truth",
         "what=KIND simulate.n=1000 output_dir=sim",
     ),
+    Verb(
+        "benchmark-splits",
+        "verbs.benchmark_splits",
+        "benchmark_splits",
+        "what a random split claims, beside the honest one",
+        "experiment=realbogus_triplets output_dir=splits",
+    ),
+    Verb(
+        "matrix",
+        "verbs.matrix",
+        "matrix",
+        "trained on each mission, filter or field, tested on all",
+        "experiment=realbogus_triplets column=mission output_dir=matrix",
+    ),
     Verb("publish", "shards", "publish", "join what commands with shard=i/n have done", "input=DIR"),
     Verb("doctor", "verbs.doctor", "doctor", "versions, devices, extras, write access: what could be wrong here", ""),
 )

@@ -9,7 +9,6 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.evaluation.tree.hierarchical import View, views
 from astrid_ml.evaluation.tree.metrics import (
     confusion_matrix,
     macro_area_draws,
@@ -17,6 +16,7 @@ from astrid_ml.evaluation.tree.metrics import (
     macro_f1,
     macro_f1_draws,
 )
+from astrid_ml.evaluation.tree.views import View, views
 from astrid_ml.taxonomy import Taxonomy
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from astrid_ml.contracts.scoring import JOINED, member_column
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.bootstrap import Bootstrap, PairedDifference
 from astrid_ml.evaluation.effect import effect_of
+from astrid_ml.evaluation.rankings import Ranking
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.evaluation.tree.calibration import apply_nodes, fit_nodes, joined_nodes
 from astrid_ml.evaluation.tree.figures import figure_over_days, figure_precision_recall, figure_tree_confusion
@@ -27,7 +28,9 @@ from astrid_ml.evaluation.tree.metrics import (
     one_vs_rest,
     top_label_ece,
 )
+from astrid_ml.evaluation.tree.ranking import tree_difference, tree_ranking
 from astrid_ml.evaluation.tree.remarks import flatten, guesses, remarks
+from astrid_ml.evaluation.tree.views import View, headline_day, scores_of, views
 from astrid_ml.metrics.binary import roc_auc
 from astrid_ml.taxonomy import Taxonomy, load_taxonomy
 from astrid_ml.types import Floats, Ints, Share
@@ -163,6 +166,14 @@ class HierarchicalJudge:
             for heading, table in chosen.items()
         }
 
+    def ranking(self, predictions: pd.DataFrame, share: float | None = None) -> Ranking:
+        """See :class:`astrid_ml.evaluation.rankings.ComparesRankings`."""
+        return tree_ranking(self.tree, predictions, self.headline, self.bootstrap)
+
+    def ranking_difference(self, first: pd.DataFrame, second: pd.DataFrame) -> PairedDifference | None:
+        """See :class:`astrid_ml.evaluation.rankings.ComparesRankings`."""
+        return tree_difference(self.tree, (first, second), self.headline, self.bootstrap)
+
     def _intervals(self, view: View, key: str, result: EvaluationResult, ranked: bool) -> None:
         """Macro-F1 at every window, macro-AUCPR at the headline's."""
         drawn = {"macro_f1": macro_f1_draws(view.y, view.p.argmax(axis=1), len(view.names), view.group, self.bootstrap)}
@@ -238,51 +249,6 @@ class HierarchicalJudge:
         )
 
 
-@dataclass(frozen=True)
-class View:
-    """One level at one window: the objects that are known there.
-
-    Args:
-        name: of the level.
-        day: the window.
-        names: of the k classes.
-        y: (n,) true classes.
-        p: (n, k) calibrated probabilities.
-        raw: (n, k) scores before calibration.
-        group: (n,) codes of the objects.
-    """
-
-    name: str
-    day: float
-    names: list[str]
-    y: Ints
-    p: Floats
-    raw: Floats
-    group: Ints
-
-
-def views(known: pd.DataFrame, nodes: Ints, tree: Taxonomy) -> Iterator[View]:
-    """Every level at every window, days first."""
-    days = known["days"].to_numpy(dtype=np.float64)
-    p, raw = scores_of(known, tree, "p_"), scores_of(known, tree)
-    for day in np.unique(days):
-        at = days == day
-        for level, name in levels(tree):
-            classes = tree.level_nodes(level)
-            truth = tree.at_level(nodes[at], level)
-            there = truth >= 0
-            group = pd.factorize(known["group_id"].to_numpy()[at][there])[0].astype(np.int64)
-            yield View(
-                name,
-                float(day),
-                [tree.nodes[number] for number in classes],
-                np.searchsorted(classes, truth[there]).astype(np.int64),
-                p[at][there][:, classes],
-                raw[at][there][:, classes],
-                group,
-            )
-
-
 def level_metrics(view: View) -> dict[str, float | None]:
     """Metrics of one level at one window; NLL and Brier beside those of the prior and of the raw scores."""
     y, k = view.y, len(view.names)
@@ -300,17 +266,6 @@ def level_metrics(view: View) -> dict[str, float | None]:
     out["ece"] = top_label_ece(view.p, y)
     out["ece_excess"] = excess_ece(view.p, y) if len(y) >= ECE_MINIMUM else None
     return out
-
-
-def headline_day(headline: str, days: Floats) -> float:
-    """The window that the headline names; the longest where it is not among ``days``."""
-    wanted = [day for day in np.unique(days) if headline.endswith(f"/{day:g}d")]
-    return float(wanted[0]) if wanted else float(days.max()) if len(days) else np.nan
-
-
-def levels(tree: Taxonomy) -> list[tuple[int, str]]:
-    """(depth, name) of the levels below the root; the last is ``leaf``."""
-    return [(n, "leaf" if n == tree.n_levels else f"level{n}") for n in range(1, tree.n_levels + 1)]
 
 
 def nodes_of(table: pd.DataFrame, tree: Taxonomy, fitted: dict[str, Any]) -> Floats:
@@ -338,9 +293,3 @@ def nodes_of_members(table: pd.DataFrame, tree: Taxonomy, members: Sequence[dict
             got = f"no {', '.join(absent[:3])}"
             raise UserError("the scores of each member of a joined model", got, "score the samples with the checkpoint")
         yield nodes_of(pd.DataFrame({"days": table["days"]} | {n: table[o] for n, o in own.items()}), tree, fitted)
-
-
-def scores_of(table: pd.DataFrame, tree: Taxonomy, prefix: str = "score_") -> Floats:
-    """Columns ``<prefix><node>`` as (n, n_nodes)."""
-    out: Floats = table[[f"{prefix}{name}" for name in tree.nodes]].to_numpy(dtype=np.float64)
-    return out

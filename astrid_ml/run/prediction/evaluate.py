@@ -22,7 +22,6 @@ from astrid_ml.described.formats import formats_of
 from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.baselines.fit import comparable
-from astrid_ml.evaluation.drift import drift_table
 from astrid_ml.files import write_json
 from astrid_ml.report import sections_head
 from astrid_ml.report.content import RunReport
@@ -34,6 +33,7 @@ from astrid_ml.run.prediction.baselines import with_baselines
 from astrid_ml.run.prediction.domain import beside, counted, domain_of, domain_record, simulated_of, without_outside
 from astrid_ml.run.prediction.sealed import Asked, usable_rows
 from astrid_ml.types import Ints
+from astrid_ml.validity.drift import drift_table
 
 NOT_SHOWN = ("parameters", "members", "counts")  # of a calibration: long lists
 ONE_EACH = "Each sample was scored by the one member that never saw it."

@@ -17,13 +17,13 @@ from astrid_ml.checkpoint.record import Record, TrainingDigest
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.drift import input_statistics
 from astrid_ml.run.marks import Marks
 from astrid_ml.run.prediction.baselines import fit_baselines
 from astrid_ml.run.stages import StageLog, table_digest
 from astrid_ml.run.training.rounds import Round
 from astrid_ml.types import Ints
 from astrid_ml.validity.domain import joined_domain
+from astrid_ml.validity.drift import input_statistics
 
 NOT_AGAIN = (
     "Its probability is that of the mean of the members' log-odds, each calibrated on its own validation samples; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +34,11 @@ from astrid_ml.run.training.rounds import Round
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.folds import places_in
 from astrid_ml.splits.plan import SplitPlan
+from astrid_ml.stats import wilson
 from astrid_ml.tracking.figures import tracker_figures
 from astrid_ml.tracking.mirror import mirror
+
+END_TO_END = "end_to_end_completeness"
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def publish(run: Publication, marks: Marks, results: str) -> Mark:
     """
     metrics: dict[str, Any] = {}
     for fold, result in run.results.items():
+        put_end_to_end(result, run.dataset.meta["counts"])
         metrics |= result.flat(fold)
     metrics |= found_in_data(run.dataset.meta["counts"])
     record = run_record(run)
@@ -109,6 +114,26 @@ def found_in_data(counts: dict[str, Any]) -> dict[str, float]:
     """Share of the known sources that detection found at all: what it missed no classifier can score."""
     known, matched = counts.get("truth", 0), counts.get("truth_matched", 0)
     return {"data/completeness": matched / known, "data/known_sources": float(known)} if known else {}
+
+
+def put_end_to_end(result: EvaluationResult, counts: dict[str, Any]) -> None:
+    """Of all known sources the share that is detected and called real, beside the other metrics of a fold.
+
+    Detection is counted over the whole dataset, the classifier over the fold's real samples: the product holds if
+    what is detected is alike in both. Its interval adds the relative ones of both factors in squares.
+    """
+    known, matched, recall = counts.get("truth", 0), counts.get("truth_matched", 0), result.metrics.get("recall")
+    if not known or recall is None:
+        return
+    detected = matched / known
+    result.metrics[END_TO_END] = detected * recall
+    if "recall" in result.intervals:
+        ends, own = result.intervals["recall"], wilson(np.array([detected]), np.array([float(known)]))
+        low, high = (
+            math.hypot(detected * (end - recall), recall * (float(other[0]) - detected))
+            for end, other in zip(ends, own, strict=True)
+        )
+        result.intervals[END_TO_END] = (max(0.0, detected * recall - low), min(1.0, detected * recall + high))
 
 
 def run_report(run: Publication, record: dict[str, Any]) -> RunReport:

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.bootstrap import Bootstrap, PairedDifference
+from astrid_ml.evaluation.rankings import Ranking, same_samples
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.ranking import area, completeness_at
 from astrid_ml.preprocessing.ramps.fusion.fusion import (
@@ -113,6 +114,23 @@ class VoxelJudge:
         said = verdict(metrics, intervals)
         return EvaluationResult(metrics, why, intervals, remarks=few, headline="aucpr_mean", verdict=said)
 
+    def ranking(self, predictions: pd.DataFrame, share: float | None = None) -> Ranking:
+        """See :class:`astrid_ml.evaluation.rankings.ComparesRankings`."""
+        mean, n = self._mean_area(predictions, np.unique(predictions["group_id"].astype(str)))
+        low, high = interval(mean, n, self._bootstrap) or (None, None)
+        value = defined(float(mean(np.ones((1, n)))[0])) if n else None
+        return Ranking("mean AUCPR of voxels over classes", value, low, high, len(predictions))
+
+    def ranking_difference(self, first: pd.DataFrame, second: pd.DataFrame) -> PairedDifference | None:
+        """See :class:`astrid_ml.evaluation.rankings.ComparesRankings`."""
+        one, two = same_samples(first, second, ["id"])
+        names = np.unique(one["group_id"].astype(str))
+        (ours, n), (theirs, _) = (self._mean_area(table, names) for table in (one, two))
+        whole = np.ones((1, n))
+        value = defined(float((ours(whole) - theirs(whole))[0])) if n else None
+        ends = interval(lambda weights: ours(weights) - theirs(weights), n, self._bootstrap) if n else None
+        return None if value is None or ends is None else PairedDifference(value, *ends)
+
     def notable(self, predictions: pd.DataFrame, most: int) -> dict[str, pd.DataFrame]:
         """The tiles with the most anomalous voxels that are missed, and with the most false alarms, at even odds."""
         counts = {suffix: predictions[[f"{name}_{suffix}" for name in ANOMALIES]] for suffix in ("true", "false")}
@@ -178,6 +196,18 @@ class VoxelJudge:
         bounds = {key: interval(value, n, self._bootstrap) for key, value in values.items()}
         metrics = {key: defined(float(np.asarray(value(whole)).ravel()[0])) for key, value in values.items()}
         return metrics, {key: bound for key, bound in bounds.items() if bound is not None}
+
+    def _mean_area(self, predictions: pd.DataFrame, names: Array) -> tuple[Values, int]:
+        """The mean over classes of the AUCPR of voxels, from weights of groups, and the number of groups."""
+        groups = predictions["group_id"].astype(str).to_numpy()
+        pooled = [_pooled(predictions, name, groups, names) for name in ANOMALIES]
+
+        def mean(weights: Floats) -> Floats:
+            return mean_of_defined(
+                [area(*(np.cumsum(weights @ counts, axis=-1) for counts in pair)) for pair in pooled]
+            )
+
+        return mean, len(names)
 
     def _intervals(self, pooled: dict[str, tuple[Floats, Floats]], n: int) -> dict[str, tuple[float, float]]:
         """Intervals of ``<class>/aucpr`` and ``aucpr_mean`` from draws of whole groups."""

@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import norm
 
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.evaluation.drift import QUANTILES, drift_table, input_statistics
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.types import Array, Ints
+from astrid_ml.validity.drift import QUANTILES, drift_table, input_statistics
 
 
 def source_of(stamps: Array | None = None, **columns: Array) -> SampleSource:
