@@ -67,6 +67,7 @@ REACHED = {
     "inflating:inflates_beyond": "curves, CSV.gz",
     "inflating:read_inflated": "curves, text.gz",
     "inflating:start_of_gzip": "curves, text.gz",
+    "preprocessing.acquisition.targets.origins:open_supernovae": "supernovae, JSON",
     "preprocessing.alerts.archives:_walk": "alerts, tar.gz",
     "preprocessing.alerts.documents:_parsed": "alerts, JSON lines",
     "preprocessing.alerts.messages:_body": "alerts, messages",
