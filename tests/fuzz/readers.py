@@ -158,6 +158,8 @@ OWN = {
     "models.commands.baseline": "a run folder",
     "pipeline": "the store, whose damaged marks are made again; tests/chaos, tests/pipeline",
     "splits.sealed": "its own account of what was opened",
+    "preprocessing.acquisition.archives": "answers of servers; tests/preprocessing/acquisition plays their faults",
+    "preprocessing.acquisition.client": "the same",
     "preprocessing.differencing.commands.difference_many": "tables that the command has just written",
     "preprocessing.differencing.commands.epochs:measure_all": "tables that the command has just written",
     "preprocessing.differencing.commands.products": "writes",
