@@ -29,23 +29,70 @@ def coverage(footprint: str, ra: float, dec: float, radius: float, points: int =
         >>> coverage(square, 10.0, 0.0, 0.05), coverage(square, 11.0, 0.0, 0.05), coverage("", 10.0, 0.0, 0.05)
         (1.0, 0.0, None)
     """
-    shapes = [(kind.upper(), [float(number) for number in numbers.split()]) for kind, numbers in _found(footprint)]
-    shapes = [(kind, n) for kind, n in shapes if len(n) == 3 or (kind == "POLYGON" and len(n) >= 6 and len(n) % 2 == 0)]
+    shapes = _shapes(footprint)
     if not shapes:
         return None
     steps = np.arange(points)
     away = radius * np.sqrt((steps + 0.5) / points)  # a sunflower: equal areas
     disc = np.column_stack([away * np.cos(_GOLDEN * steps), away * np.sin(_GOLDEN * steps)])
-    inside: Mask = np.zeros(points, dtype=bool)
+    return float(_inside(disc, shapes, ra, dec).mean())
+
+
+def overlap(first: str, second: str, ra: float, dec: float, side: int = 48) -> float | None:
+    """The share of one footprint that another one holds.
+
+    Args:
+        first, second: STC-S.
+        ra, dec: degrees, a place in or near both.
+        side: of the grid of points over the first one.
+
+    Returns:
+        0 to 1; None where one says nothing that can be read.
+
+    Example:
+        >>> overlap("POLYGON ICRS 9 -1 11 -1 11 1 9 1", "POLYGON ICRS 10 -1 12 -1 12 1 10 1", 10.0, 0.0)
+        0.5
+    """
+    one, other = _shapes(first), _shapes(second)
+    if not one or not other:
+        return None
+    edges = np.concatenate([_corners(kind, numbers, ra, dec) for kind, numbers in one])
+    if not np.isfinite(edges).all():
+        return None
+    low, high = edges.min(axis=0), edges.max(axis=0)
+    steps = (np.arange(side) + 0.5) / side
+    grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2) * (high - low) + low
+    held = grid[_inside(grid, one, ra, dec)]
+    return float(_inside(held, other, ra, dec).mean()) if len(held) else None
+
+
+def _shapes(footprint: str) -> list[tuple[str, list[float]]]:
+    shapes = [(kind.upper(), [float(number) for number in numbers.split()]) for kind, numbers in _found(footprint)]
+    return [
+        (kind, n)
+        for kind, n in shapes
+        if (len(n) == 3 and kind == "CIRCLE") or (kind == "POLYGON" and len(n) >= 6 and len(n) % 2 == 0)
+    ]
+
+
+def _corners(kind: str, numbers: list[float], ra: float, dec: float) -> Floats:
+    if kind == "POLYGON":
+        return tangent(np.reshape(numbers, (-1, 2)), ra, dec)
+    return tangent(np.array([numbers[:2]]), ra, dec) + numbers[2] * np.array([[-1.0, -1.0], [1.0, 1.0]])
+
+
+def _inside(points: Floats, shapes: list[tuple[str, list[float]]], ra: float, dec: float) -> Mask:
+    """Which points of the plane that touches a place lie in one of the shapes."""
+    inside: Mask = np.zeros(len(points), dtype=bool)
     for kind, numbers in shapes:
         if kind == "CIRCLE":
             centre = tangent(np.array([numbers[:2]]), ra, dec)
-            inside |= np.hypot(*(disc - centre).T) <= numbers[2]
+            inside |= np.hypot(*(points - centre).T) <= numbers[2]
         else:
             corners = tangent(np.reshape(numbers, (-1, 2)), ra, dec)
             if np.isfinite(corners).all():
-                inside |= within(disc, corners)
-    return float(inside.mean())
+                inside |= within(points, corners)
+    return inside
 
 
 def _found(footprint: str) -> list[tuple[str, str]]:
