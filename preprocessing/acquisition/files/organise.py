@@ -11,9 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.errors import UserError
 from astrid_ml.files import link, whole, write_json
 from astrid_ml.preprocessing.acquisition.archives.archive import Observation
 from astrid_ml.preprocessing.acquisition.pairs.choose import PlannedPair, TargetPlan
+from astrid_ml.preprocessing.differencing.frame.hdus import open_fits
 from astrid_ml.table_files import write_table
 
 SIDES = ("science", "reference")
@@ -72,10 +74,14 @@ def organise(
                 incomplete.append((pair, why))
                 continue
             placed = {}
-            for side in SIDES:
-                one = plan.observations[getattr(pair, side)]
-                placed[side] = _laid(one, files[one.id], folder, side, pair.target)
-                _describe(one, placed[side], plan, folder)
+            try:
+                for side in SIDES:
+                    one = plan.observations[getattr(pair, side)]
+                    placed[side] = _laid(one, files[one.id], folder, side, pair.target)
+                    _describe(one, placed[side], plan, folder)
+            except UserError as error:
+                incomplete.append((pair, f"{side} image: expected {error.expected}; got {error.got}"))
+                continue
             complete.append(pair)
             rows.append(_row(pair, placed, folder))
     if not rows:
@@ -127,9 +133,7 @@ def _row(pair: PlannedPair, placed: Mapping[str, Path], folder: Path) -> dict[st
 
 def _describe(one: Observation, path: Path, plan: TargetPlan, folder: Path) -> None:
     """What is known of an observation: what its archive said, where its file is, of which image."""
-    from astropy.io import fits
-
-    with fits.open(path, memmap=False, lazy_load_hdus=False) as hdus:
+    with open_fits(str(path)) as hdus:
         shapes = [list(hdu.shape) for hdu in hdus if getattr(hdu, "is_image", False) and len(hdu.shape) == 2]
     said = asdict(one) | {
         "target": plan.target.name,

@@ -20,7 +20,7 @@ FRAME = "POLYGON ICRS 149.9 1.9 150.1 1.9 150.1 2.1 149.9 2.1"
 
 def seen(id: str, days: float, mission: str = "swift", filter: str = "UUU", **more: Any) -> Observation:
     """An exposure so many days after the discovery."""
-    usual = {"exposure": 100.0, "footprint": FRAME} | more
+    usual: dict[str, Any] = {"exposure": 100.0, "footprint": FRAME} | more
     return Observation("mast", mission, filter, id, 150.0, 2.0, 56678.0 + days, 56678.0 + days, **usual)
 
 
