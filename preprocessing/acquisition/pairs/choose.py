@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
-
+from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 import pandas as pd
 
@@ -35,7 +33,8 @@ class PlannedPair:
         noise: of the difference relative to one second, or to magnitude 20, of either image: sqrt of the summed
             variances; None where the archive says neither exposures nor depths.
         coverage: least share of the target's surroundings that either image holds; None where a footprint is unknown.
-        overlap: share of the science frame that the reference holds; None where a footprint is unknown.
+        overlap: share of the science frame that the reference holds; None where a footprint is unknown, and of pairs
+            that are not kept where no least overlap is asked for.
         rank: from 1 among the pairs of this target, mission and filter; 0 for those that cannot be subtracted.
         kept: whether it is downloaded.
         reason: why, or why not.
@@ -149,7 +148,8 @@ class ChoosePairs:
         held = {one.id: coverage(one.footprint, target.ra, target.dec, self.surroundings) for one in known.values()}
         pairs: list[PlannedPair] = []
         for _, group in sorted(groups.items()):
-            pairs += self._ranked([self._pair(target, s, r, held) for s, r in _combined(group, roles)])
+            both = [self._pair(target, s, r, held) for s, r in _combined(group, roles)]
+            pairs += [self._with_overlap(target, pair, known) for pair in self._ranked(both)]
         return TargetPlan(target, known, roles, tuple(pairs))
 
     def _pair(
@@ -158,7 +158,7 @@ class ChoosePairs:
         times = [((one.start or 0.0) + (one.end or 0.0)) / 2 for one in (science, reference)]
         shares = [held[one.id] for one in (science, reference)]
         least = None if None in shares else min(share for share in shares if share is not None)
-        common = overlap(science.footprint, reference.footprint, target.ra, target.dec)
+        common = None if self.least_overlap is None else _overlap(target, science, reference)
         exposures = [one.exposure for one in (science, reference) if one.exposure is not None]
         reason = ""
         if least is not None and least < self.least_coverage:
@@ -188,6 +188,12 @@ class ChoosePairs:
             reason=reason,
         )
 
+    def _with_overlap(self, target: Target, pair: PlannedPair, known: Mapping[str, Observation]) -> PlannedPair:
+        """Overlaps are dear: where nothing is asked of them, they are measured of the kept pairs alone."""
+        if not pair.kept or pair.overlap is not None:
+            return pair
+        return replace(pair, overlap=_overlap(target, known[pair.science], known[pair.reference]))
+
     def _ranked(self, pairs: Sequence[PlannedPair]) -> list[PlannedPair]:
         good = sorted((pair for pair in pairs if not pair.reason), key=_order)
         out: list[PlannedPair] = []
@@ -200,12 +206,12 @@ class ChoosePairs:
             else:
                 kept, reason = True, KEPT
                 used.add(pair.science)
-            out.append(_with(pair, rank=rank, kept=kept, reason=reason))
+            out.append(replace(pair, rank=rank, kept=kept, reason=reason))
         return [*out, *(pair for pair in pairs if pair.reason)]
 
 
-def _with(pair: PlannedPair, **changes: Any) -> PlannedPair:
-    return PlannedPair(**{**asdict(pair), **changes})
+def _overlap(target: Target, science: Observation, reference: Observation) -> float | None:
+    return overlap(science.footprint, reference.footprint, target.ra, target.dec)
 
 
 def _combined(
@@ -238,7 +244,7 @@ def _noise(science: Observation, reference: Observation) -> float | None:
 
 
 def _undeep(one: Observation) -> Observation:
-    return Observation(**{**asdict(one), "depth": None})
+    return one if one.depth is None else replace(one, depth=None)
 
 
 def _order(pair: PlannedPair) -> tuple[float, float, float, str, str]:
