@@ -25,7 +25,7 @@ class Progress:
         total: steps in all.
         done: of them, done before.
         unit: a word for a step.
-        wanted: False shows nothing.
+        wanted: False shows nothing; of bytes (unit ``B``) a line says MB.
     """
 
     def __init__(self, what: str, total: int, done: int = 0, unit: str = "unit", wanted: bool = True) -> None:
@@ -34,16 +34,19 @@ class Progress:
         self.what, self.total, self.done, self.unit, self.wanted = what, total, done, unit, wanted and first_process()
         self.terminal = sys.stderr.isatty()
         self._begun, self._before = time.monotonic(), done
-        self._bar = tqdm(total=total, initial=done, desc=what, unit=unit, disable=not (self.wanted and self.terminal))
+        hidden = not (self.wanted and self.terminal)
+        self._bar = tqdm(total=total, initial=done, desc=what, unit=unit, unit_scale=unit == "B", disable=hidden)
 
-    def step(self) -> None:
-        """One more is done."""
-        before, self.done = self.done, self.done + 1
-        self._bar.update()
+    def step(self, count: int = 1) -> None:
+        """So many more are done."""
+        before, self.done = self.done, self.done + count
+        self._bar.update(count)
         tenth = max(1, self.total // 10)
         if self.wanted and not self.terminal and before // tenth != self.done // tenth:
-            said = f"{self.what}: {self.done} of {self.total} {self.unit}s{self._left()}"
-            print(said, file=sys.stderr, flush=True)
+            amount = f"{self.done} of {self.total} {self.unit}s"
+            if self.unit == "B":
+                amount = f"{self.done / 1e6:.1f} of {self.total / 1e6:.1f} MB"
+            print(f"{self.what}: {amount}{self._left()}", file=sys.stderr, flush=True)
 
     def _left(self) -> str:
         each = (time.monotonic() - self._begun) / (self.done - self._before)

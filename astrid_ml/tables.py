@@ -241,6 +241,8 @@ def _csv(
     lines = text.splitlines(keepends=True)
     first = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
     header = lines[first] if first < len(lines) else ""
+    if re.fullmatch(r'"[^"]*"', header.strip()) and first + 1 < len(lines) and _delimiter(lines[first + 1]):
+        first, header = first + 1, lines[first + 1]  # a title, as TNS writes the time of its export
     before = lines[first - 1].lstrip("# ") if first else ""
     if required and not _names_in(header, required) and _names_in(before, required):
         header, first = before, first - 1  # the header is itself a comment: `# ra dec`
@@ -274,6 +276,8 @@ def _ruled(lines: list[str], delimiter: str | None) -> tuple[dict[str, ColumnMea
     """Units, and how many lines stand between header and data: VizieR writes a line of units and one of dashes."""
     rows = [[cell.strip().strip("\"'") for cell in re.split(_pattern(delimiter), line.strip("\r\n"))] for line in lines]
     dashes = [any(len(cell) > 2 for cell in row) and all(set(cell) <= {"-"} for cell in row) for row in rows]
+    if delimiter == "|" and len(lines) > 1 and re.fullmatch(r"\|?-{3,}[-+|]*\s*", lines[1]):
+        return {}, 1  # psql writes ----+---- below a header of a | b
     if len(rows) > 1 and dashes[1]:
         return {}, 1
     if len(rows) < 3 or not dashes[2] or any(re.fullmatch(r"[-+.\d]+(?:[eE][-+]?\d+)?", cell) for cell in rows[1]):

@@ -15,8 +15,10 @@ from astrid_ml.types import Floats, Mask
 HOURS = ("hourangle", "h:m:s", "hms", "hour angle")
 TIMES = ("h", "hr", "hour", "hours")  # of right ascensions: CDS writes h
 DEGREES = ("deg", "d:m:s", "dms", "degree", "degrees", "")
+# Minutes have decimals where no seconds follow; seconds stand apart from minutes: 09 55.7 is no 9 5 5.7.
 SEXAGESIMAL = (
-    r"^\s*([+-]?)(\d{1,3})(?:\s*[:hHd°]\s*|\s+)(\d{1,2})(?:\s*[:mM']\s*|\s+)?(\d{1,2}(?:\.\d*)?)?\s*[sS\"]?\s*$"
+    r"^\s*([+-]?)(\d{1,3})(?:\s*[:hHd°]\s*|\s+)(\d{1,2}(?:\.\d*(?=\s*[mM']?\s*$))?)"
+    r"(?:(?:\s*[:mM']\s*|\s+)(?:(\d{1,2}(?:\.\d*)?)\s*[sS\"]?)?)?\s*$"
 )
 FEW = 3  # rows: of fewer one cannot say that they lie all over the sky
 RADIANS_OR_DEGREES = ("coord_ra",)  # the same name in both: Rubin's tables of objects, and its catalogues of sources

@@ -77,3 +77,12 @@ def test_numbers_that_can_be_places_are_none_of_these_marks() -> None:
     assert found[0].tolist() == [359.0, 5.0] and np.isnan(found[1]).all()
     with pytest.raises(UserError, match=r"row 2: dec is 124 degrees.*ra\.cat=COLUMN"):
         on_the_sphere(TABLE, np.array([[1.0, 5.0], [10.0, 124.0]]), ("ra", "dec"))
+
+
+def test_minutes_with_decimals_are_not_minutes_and_seconds() -> None:
+    found, _ = degrees_of(
+        TABLE, pd.Series(["09 55.7025", "09h55.7025m", "09:55:42.15", "9h55m"], name="ra"), "h", None, "ra"
+    )
+    assert np.allclose(found, [148.925625, 148.925625, 148.925625, 148.75], rtol=0, atol=1e-9)
+    with pytest.raises(UserError, match=r"09 55\.7 42"):
+        degrees_of(TABLE, pd.Series(["09 55.7 42"], name="ra"), "h", None, "ra")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,22 @@ def labels(place: Path) -> Counts:
     out, _ = TableLabel(str(place)).apply(index)
     known = int(out["label"].notna().sum())
     return {"samples": known, "dropped": len(out) - known, "failed": 0}
+
+
+def make_supernovae(folder: Path) -> Path:
+    event = {"name": "SN2014J", "ra": [{"value": "09:55:42.15"}], "dec": [{"value": "+69:40:25.9"}]}
+    event |= {"discoverdate": [{"value": "2014/01/21", "source": "1"}], "claimedtype": [{"value": "Ia"}]}
+    other = event | {"name": "SN2011fe", "discoverdate": [{"value": "2011/08/24"}]}
+    (folder / "catalog.json").write_text(json.dumps([event, other]))
+    return folder / "catalog.json"
+
+
+def supernovae(place: Path) -> Counts:
+    """Targets of a catalogue of transients."""
+    from astrid_ml.preprocessing.acquisition.targets.catalogue import read_targets
+
+    read = read_targets(place)
+    return {"samples": len(read), "dropped": len(read.dropped), "failed": 0}
 
 
 def make_tree(folder: Path) -> Path:
@@ -214,6 +231,7 @@ KINDS = (
     FileKind("table, FITS", astropy_table("a.fits", "fits"), table),
     FileKind("labels, CSV", make_labels, labels),
     FileKind("labels, VOTable", make_labels_votable, labels),
+    FileKind("supernovae, JSON", make_supernovae, supernovae),
     FileKind("tree of classes", make_tree, tree),
     FileKind("checkpoint", make_checkpoint, checkpoint),
     FileKind("weights, Keras HDF5", make_keras, keras),

@@ -21,6 +21,7 @@ EXTRAS = {
     "mlflow": ["mlflow"],
     "sweep": ["hydra-joblib-launcher", "hydra-submitit-launcher", "optuna"],
     "scale": ["distributed", "dask-jobqueue", "submitit", "cryptography"],
+    "archives": ["astroquery"],
     "dev": ["pytest", "pytest-xdist", "mypy", "ruff"],
 }
 

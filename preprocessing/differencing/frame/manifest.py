@@ -47,13 +47,27 @@ def find_pairs(raw: Sequence[Path]) -> list[Pair]:
         return by_chip([Pair(files[0].name.split(".")[0], sides[0], sides[1])])
     tables = [path for path in files if path.suffix in (".csv", ".parquet")]
     for folder in (path for path in raw if path.is_dir()):
-        tables += walk(folder, lambda path: path.name in NAMES)
+        tables += _once(walk(folder, lambda path: path.name in NAMES))
     if not tables:
         fix = "give a CSV or parquet table with the columns science, reference and optionally truth, mission, filter"
         if any(is_fits(path) for path in files):
             fix = "give both images of a pair: astrid difference science=FILE reference=FILE"
         raise UserError("a manifest of FITS pairs, or two FITS files", none_in(raw), fix)
     return _unique(by_chip([pair for table in tables for pair in read_manifest(table)]))
+
+
+def _once(tables: Sequence[Path]) -> list[Path]:
+    """Tables of a folder; one that lies there as CSV and as parquet is read once.
+
+    Raises:
+        UserError: the two do not say the same.
+    """
+    twins = {table for table in tables if table.suffix == ".parquet" and table.with_suffix(".csv") in tables}
+    for table in sorted(twins):
+        if read_manifest(table) != read_manifest(table.with_suffix(".csv")):
+            got = f"{table} with other pairs than {table.with_suffix('.csv').name}"
+            raise UserError("one manifest, as CSV, as parquet or alike as both", got, "remove the one that is old")
+    return [table for table in tables if table not in twins]
 
 
 def read_manifest(path: Path) -> list[Pair]:

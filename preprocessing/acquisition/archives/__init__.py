@@ -1,0 +1,1 @@
+"""Archives behind one protocol: search, products, fetch."""

@@ -1,0 +1,130 @@
+"""What an archive is to the choice of pairs: observations near a place, and the files of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from astrid_ml.errors import UserError
+from astrid_ml.missions import canonical
+from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+
+
+@dataclass(frozen=True)
+class Observation:
+    """An image that an archive has, before it is downloaded.
+
+    Args:
+        archive: whose ``products`` gives its files.
+        mission: its one name here.
+        filter: as the archive writes it.
+        id: of the archive, unique there.
+        ra, dec: of its centre, degrees, ICRS.
+        start, end: MJD, UTC; of a sum of exposures the first and the last; None where the archive says none.
+        exposure: seconds; None where the archive says none.
+        depth: limiting magnitude, as the archive says it; None where it says none.
+        footprint: STC-S of its edge (``POLYGON ICRS ...``, ``CIRCLE ICRS ra dec radius``), degrees; empty if unknown.
+        instrument: as the archive writes it.
+        bytes: of its image, where the search says it; None else.
+        url: of the image itself, where the search says it; empty else.
+        key: the archive's own number, by which products are asked for; empty where the id does.
+    """
+
+    archive: str
+    mission: str
+    filter: str
+    id: str
+    ra: float
+    dec: float
+    start: float | None = None
+    end: float | None = None
+    exposure: float | None = None
+    depth: float | None = None
+    footprint: str = ""
+    instrument: str = ""
+    bytes: int | None = None
+    url: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Product:
+    """A file of an observation.
+
+    Args:
+        observation: its id.
+        name: of the file.
+        url: where it is fetched.
+        bytes: that it has, as the archive says; None where it says none.
+        checksum: ``md5:...`` or ``sha256:...``; empty where the archive gives none.
+    """
+
+    observation: str
+    name: str
+    url: str
+    bytes: int | None = None
+    checksum: str = ""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is asked for around a target; an archive asks for no more than this already in its query.
+
+    Args:
+        radius: degrees around the target.
+        missions: canonical names; empty asks for all that the archive has.
+        filters: as the archive writes them; empty asks for all.
+        first, last: MJD between which exposures may lie; None is open.
+    """
+
+    radius: float = 0.1
+    missions: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    first: float | None = None
+    last: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.radius <= 10:
+            raise UserError("a radius of 0 to 10 degrees", str(self.radius), "for instance radius=0.1")
+        object.__setattr__(self, "missions", tuple(map(canonical, self.missions)))
+
+    def wants(self, observation: Observation) -> bool:
+        """Whether an observation is of what was asked for; of archives that cannot be asked so exactly."""
+        return (
+            (not self.missions or observation.mission in self.missions)
+            and (not self.filters or observation.filter in self.filters)
+            and (self.first is None or observation.end is None or observation.end >= self.first)
+            and (self.last is None or observation.start is None or observation.start <= self.last)
+        )
+
+
+class Archive(Protocol):
+    """An archive of images."""
+
+    @property
+    def name(self) -> str:
+        """As observations and configuration call it."""
+
+    def search(self, target: Target, asked: Search) -> Sequence[Observation]:
+        """Observations around a target, each once; none is an answer.
+
+        Raises:
+            ArchiveError: the archive does not answer.
+        """
+
+    def products(self, observation: Observation) -> Sequence[Product]:
+        """Image files of an observation, the best first.
+
+        Raises:
+            ArchiveError: the archive does not answer.
+        """
+
+    def fetch(self, product: Product, path: Path) -> None:
+        """Bring a file whole to a path, or leave nothing there but what a later call resumes.
+
+        Raises:
+            AbsentError: the archive does not have it.
+            ArchiveError: what came is not what was promised, after all tries.
+        """

@@ -1,0 +1,172 @@
+"""A catalogue of transients becomes targets: rows that can be used, and the others counted with their reasons."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.crossmatch.angles import SkyTable
+from astrid_ml.crossmatch.marks import is_mark
+from astrid_ml.errors import UserError
+from astrid_ml.found import found
+from astrid_ml.preprocessing.acquisition.targets.dates import dates_of, years_of
+from astrid_ml.preprocessing.acquisition.targets.notations import coordinates_of
+from astrid_ml.preprocessing.acquisition.targets.origins import is_json, open_supernovae, roles_of
+from astrid_ml.tables import read_table
+
+
+@dataclass(frozen=True)
+class Target:
+    """One object that archives are asked for.
+
+    Args:
+        name: as its catalogue writes it.
+        ra, dec: degrees, ICRS.
+        discovered: MJD, UTC; None for a field or a position, of which any two epochs make a pair.
+        type: as its catalogue writes it; empty where it says none.
+        host: name of its galaxy; empty where the catalogue says none.
+        mag: of its discovery or its maximum, as the catalogue has it; None where it says none.
+    """
+
+    name: str
+    ra: float
+    dec: float
+    discovered: float | None = None
+    type: str = ""
+    host: str = ""
+    mag: float | None = None
+
+
+@dataclass(frozen=True)
+class TargetList:
+    """Targets, and what became of the other rows.
+
+    Args:
+        rows: name, ra, dec (deg), discovered (MJD), year, type, host, mag, redshift (null where nobody knows).
+        read: rows that the catalogue has.
+        dropped: (row of the file's data, from 1; reason) of those that cannot be used.
+        left_out: reason -> rows that can be used and were not chosen.
+    """
+
+    rows: pd.DataFrame
+    read: int
+    dropped: tuple[tuple[int, str], ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def targets(self) -> list[Target]:
+        """The targets, one by one, in the catalogue's order."""
+        return [
+            Target(name, ra, dec, _known(discovered), kind, host, _known(mag))
+            for name, ra, dec, discovered, kind, host, mag in zip(
+                *(self.rows[column].tolist() for column in ("name", "ra", "dec", "discovered", "type", "host", "mag")),
+                strict=True,
+            )
+        ]
+
+    def account(self) -> dict[str, Any]:
+        """The first steps of the funnel: rows read, unusable by reason, left out by reason, kept."""
+        reasons = Counter(reason.split(": '")[0] for _, reason in self.dropped)
+        return {
+            "rows": self.read,
+            "rows_unusable": len(self.dropped),
+            "rows_unusable_by_reason": dict(sorted(reasons.items())),
+            "rows_unusable_examples": [f"row {row}: {reason}" for row, reason in self.dropped[:10]],
+            "rows_left_out": dict(self.left_out),
+            "targets": len(self.rows),
+        }
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def read_targets(path: Path | str, columns: Mapping[str, str | None] | None = None) -> TargetList:
+    """Read a catalogue of transients of any origin.
+
+    Args:
+        path: ``sncat_compiled.txt``; CSV with any delimiter (exports of TNS, of the Open Supernova Catalog), ECSV,
+            VOTable, FITS, parquet; JSON of the Open Supernova Catalog. Each may be gzipped.
+        columns: role (name, ra, dec, discovered, type, host, mag, redshift) -> the column that plays it, where it has
+            none of the usual names.
+
+    Raises:
+        UserError: nothing there, no table, a column that is not there.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "sne.csv"
+        >>> _ = path.write_text("name,ra,dec,discoverydate\\n2014J,09:55:42.15,+69 40 25.9,2014-01-21\\n1604A,x,1,\\n")
+        >>> read = read_targets(path)
+        >>> read.targets()[0].discovered, read.account()["rows_unusable_by_reason"]
+        (56678.0, {'the right ascension cannot be read': 1})
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError("a catalogue of transients", found(path), "check the path")
+    units: dict[str, str] = {}
+    split: tuple[tuple[int, str], ...] = ()
+    if is_json(path):
+        table = open_supernovae(path)
+    else:
+        read = read_table(path, {})
+        table, split = read.rows, read.dropped
+        units = {name: meaning.unit for name, meaning in read.meanings.items()}
+    size = len(table) + len(split)
+    numbers = np.setdiff1d(np.arange(1, size + 1), [row for row, _ in split])
+    roles = roles_of(path, table.columns, columns or {})
+    rows, reasons = _typed(path, table, roles, units)
+    wrong = [(int(number), reason) for number, reason in zip(numbers, reasons, strict=True) if reason]
+    kept = rows[[not reason for reason in reasons]].reset_index(drop=True)
+    return TargetList(kept, size, tuple(sorted([*split, *wrong])))
+
+
+def _typed(
+    path: Path, table: pd.DataFrame, roles: Mapping[str, str], units: Mapping[str, str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Columns of one type each, and for each row why it cannot be used (the first reason), or nothing."""
+    where = SkyTable(str(path), "catalogue")
+    names = _texts(table, roles, "name")
+    ra, no_ra = coordinates_of(where, table[roles["ra"]], units.get(roles["ra"], ""), "ra")
+    dec, no_dec = coordinates_of(where, table[roles["dec"]], units.get(roles["dec"], ""), "dec")
+    discovered, no_date = dates_of(table[roles["discovered"]])
+    rows = pd.DataFrame(
+        {
+            "name": names,
+            "ra": ra,
+            "dec": dec,
+            "discovered": discovered,
+            "year": years_of(discovered),
+            "type": _texts(table, roles, "type"),
+            "host": _texts(table, roles, "host"),
+            "mag": _numbers(table, roles, "mag"),
+            "redshift": _numbers(table, roles, "redshift"),
+        }
+    )
+    repeated = names.duplicated().to_numpy(dtype=bool)
+    reasons = [
+        "no name" if not name else first or second or third or ("a name that stands in an earlier row" if again else "")
+        for name, first, second, third, again in zip(names, no_ra, no_dec, no_date, repeated, strict=True)
+    ]
+    return rows, reasons
+
+
+def _texts(table: pd.DataFrame, roles: Mapping[str, str], role: str) -> pd.Series[Any]:
+    if role not in roles:
+        return pd.Series("", index=range(len(table)), dtype="string")
+    return table[roles[role]].astype("string").fillna("").str.strip().reset_index(drop=True)
+
+
+def _numbers(table: pd.DataFrame, roles: Mapping[str, str], role: str) -> Any:
+    if role not in roles:
+        return np.full(len(table), np.nan)
+    numbers = pd.to_numeric(table[roles[role]], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    return np.where(is_mark(numbers), np.nan, numbers)

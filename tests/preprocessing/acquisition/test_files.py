@@ -1,0 +1,150 @@
+"""From a catalogue to a manifest that the subtraction reads, over a server with faults."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from filelock import FileLock
+from made.archive_server import Clients, PlayedArchive
+
+from astrid_ml.cli.main import run
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.acquisition.archives.archive import Observation, Product, Search
+from astrid_ml.preprocessing.acquisition.client.download import fetch
+from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
+from astrid_ml.preprocessing.acquisition.files.bring import BringFiles, place_of
+from astrid_ml.preprocessing.acquisition.files.organise import organise
+from astrid_ml.preprocessing.acquisition.pairs.choose import ChoosePairs
+from astrid_ml.preprocessing.acquisition.pairs.timeline import draw_timeline
+from astrid_ml.preprocessing.acquisition.plan import plan_targets, products_of
+from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs
+
+SN = Target("2014J", 150.0, 2.0, 56678.0)
+OTHER = Target("2014xx", 10.0, 2.0, 56678.0)
+DAYS = {"s1": 10.0, "s2": 20.0, "r1": -100.0}
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """An archive of one's own: the protocol asks for no base class."""
+
+    bring: BringFiles
+    server: str
+    name: str = "shelf"
+
+    def search(self, target: Target, asked: Search) -> Sequence[Observation]:
+        if target == OTHER:
+            raise ArchiveError("an answer", "none", "later")
+        return [
+            Observation("shelf", "ztf", "r", f"in/{key}", 150, 2, 56678 + day, 56678 + day, 30.0, bytes=1000)
+            for key, day in DAYS.items()
+        ]
+
+    def products(self, observation: Observation) -> Sequence[Product]:
+        name = observation.id.partition("/")[2] + ".fits"
+        return [Product(observation.id, name, f"{self.server}/{name}")]
+
+    def fetch(self, product: Product, path: Path) -> None:
+        fetch(self.bring.client, product.url, path)
+
+
+def test_from_targets_to_a_manifest(played: PlayedArchive, client_of: Clients, image: bytes, tmp_path: Path) -> None:
+    played.files.update({f"/{key}.fits": image for key in ("s1", "r1")})  # s2 is not there
+    played.faults["/r1.fits"] = ["die", 503]
+    bring = BringFiles(client_of())
+    shelf = Shelf(bring, played.url)
+    plan = plan_targets([SN, OTHER], [shelf], Search(), ChoosePairs())
+    account = plan.account()
+    assert (account["targets"], account["targets_with_pairs"], list(account["targets_failed"])) == (1, 1, ["2014xx"])
+    assert account["images_wanted"] == {"images": 3, "bytes": 3000}
+    products, failed = products_of(plan, [shelf])
+    brought = bring(list(products.values()), tmp_path / "raw")
+    assert [product.name for product in brought.failed] == ["s2.fits"]
+    files = {name: brought.files[product] for name, product in products.items() if product in brought.files}
+    failed |= {product.observation: why for product, why in brought.failed.items()}
+    laid = organise(plan.targets, files, failed, tmp_path / "out")
+    (pair,) = find_pairs([tmp_path / "out"])
+    assert pair.name == "2014J_ztf_r_in_s1_in_r1" and pair.science["filter"] == "r"
+    assert os.path.samefile(pair.science["path"], tmp_path / "raw" / "in_s1" / "s1.fits")
+    assert "HTTP 404" in laid.incomplete[0][1] and laid.account()["pairs_complete"] == 1
+    said = json.loads((tmp_path / "out" / "metadata" / "2014J" / "in_s1.json").read_text())
+    assert (said["images"], said["role"], said["filter"]) == ([[256, 256]], "science", "r")
+    asked = dict(played.asked)
+    again = bring([product for product in products.values() if product in brought.files], tmp_path / "raw")
+    assert (again.bytes, again.before, dict(played.asked)) == (0, 2, asked)
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    organise(plan.targets, files, failed, tmp_path / "out")
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+    assert draw_timeline(plan.targets[0], tmp_path / "2014J.png") and (tmp_path / "2014J.png").stat().st_size > 9000
+
+
+def test_a_manifest_that_lies_there_twice_is_one(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"science": ["a.fits", "b.fits"], "reference": ["r.fits"] * 2, "science_gain": [1.5, 2.0]})
+    rows.to_csv(tmp_path / "manifest.csv", index=False)
+    rows.to_parquet(tmp_path / "manifest.parquet")
+    assert [pair.name for pair in find_pairs([tmp_path])] == ["a", "b"]
+    rows.iloc[:1].to_parquet(tmp_path / "manifest.parquet")
+    with pytest.raises(UserError, match=r"with other pairs than manifest\.csv"):
+        find_pairs([tmp_path])
+
+
+def test_nothing_complete_writes_no_manifest(played: PlayedArchive, client_of: Clients, tmp_path: Path) -> None:
+    plan = plan_targets([SN], [Shelf(BringFiles(client_of()), played.url)], Search(), ChoosePairs())
+    laid = organise(plan.targets, {}, {}, tmp_path)
+    assert laid.manifest is None and len(laid.incomplete) == 2 and not list(tmp_path.iterdir())
+    empty = ChoosePairs()(SN, [])
+    assert not draw_timeline(empty, tmp_path / "a.png")
+
+
+def test_many_files_at_a_time_but_no_more(
+    played: PlayedArchive, client_of: Clients, image: bytes, tmp_path: Path
+) -> None:
+    played.files.update({f"/{n}.fits": image for n in range(12)})
+    played.delay = 0.05
+    products = [Product("a", f"{n}.fits", f"{played.url}/{n}.fits", len(image)) for n in range(12)]
+    brought = BringFiles(client_of(), at_once=3)([*products, products[0]], tmp_path)
+    assert len(brought.files) == 12 and brought.bytes == 12 * len(image)
+    assert 2 <= played.most <= 3
+
+
+def test_another_run_in_the_folder_and_no_budget(
+    played: PlayedArchive, client_of: Clients, image: bytes, tmp_path: Path
+) -> None:
+    played.files["/a.fits"] = image
+    product = Product("a", "a.fits", f"{played.url}/a.fits", len(image))
+    with FileLock(tmp_path / ".bringing.lock"), pytest.raises(UserError, match="another run"):
+        BringFiles(client_of(), patience=0.1)([product], tmp_path)
+    with pytest.raises(UserError, match="within its budget"):
+        BringFiles(client_of(), budget=1000)([product], tmp_path)
+    assert played.asked["/a.fits"] == 0
+
+
+def test_names_of_an_archive_lead_nowhere_else(tmp_path: Path) -> None:
+    for name in ("../../etc/passwd", "/etc/passwd", "..", ".", "", "a\0b", "x" * 999):
+        place = place_of(Product(name, name, "http://x"), tmp_path)
+        assert place.resolve().is_relative_to(tmp_path) and place.parent.parent == tmp_path and len(place.name) < 200
+
+
+@pytest.mark.slow
+def test_what_is_laid_out_is_subtracted(played: PlayedArchive, client_of: Clients, tmp_path: Path) -> None:
+    """Simulated images come over the network; the subtraction that is there reads the manifest."""
+    assert run(["simulate", "what=pairs", "simulate.n=1", f"output_dir={tmp_path}/sky"]) == 0
+    (truth,) = find_pairs([tmp_path / "sky"])
+    played.files["/s2.fits"] = Path(truth.science["path"]).read_bytes()
+    played.files["/r1.fits"] = Path(truth.reference["path"]).read_bytes()
+    bring = BringFiles(client_of())
+    shelf = Shelf(bring, played.url)
+    plan = plan_targets([SN], [shelf], Search(), ChoosePairs(each_filter=1))
+    products, failed = products_of(plan, [shelf])
+    brought = bring(list(products.values()), tmp_path / "raw")
+    files = {name: brought.files[product] for name, product in products.items() if product in brought.files}
+    organise(plan.targets, files, failed, tmp_path / "out")
+    assert run(["difference", f"input={tmp_path}/out", f"output_dir={tmp_path}/night"]) == 0
+    assert list((tmp_path / "night").rglob("difference.fits"))
