@@ -26,6 +26,7 @@ ABSENT = {
     "associate": TORCH | PICTURES | SKY | {"scipy"},
     "audit": TORCH | PICTURES | SKY,
     "baseline": TORCH | PICTURES | SKY,
+    "benchmark-splits": {"photutils", "mlcroissant", "wandb", "tensorboard", "reproject"},
     "compare": TORCH | PICTURES | SKY | {"scipy"},
     "convert": TORCH | PICTURES | SKY | {"scipy"},
     "crossmatch": TORCH | PICTURES | SKY | {"scipy"},
@@ -41,6 +42,7 @@ ABSENT = {
     "import-weights": TORCH - {"torch"} | PICTURES | SKY | {"scipy"},
     "inject": TORCH - {"torch"} | PICTURES,
     "predict": TORCH - {"torch"} | PICTURES | SKY | {"scipy"},
+    "matrix": {"photutils", "mlcroissant", "wandb", "tensorboard", "reproject"},
     "new": TORCH | PICTURES | SKY | {"scipy"},
     "prepare": {"photutils", "mlcroissant", "sklearn", "wandb", "tensorboard", "reproject"},
     "recover": TORCH - {"torch"} | PICTURES,
@@ -51,6 +53,8 @@ ABSENT = {
 }
 # Those that take longest to begin are asked with the slow tests.
 SLOW = {
+    "benchmark-splits",
+    "matrix",
     "depth",
     "difference",
     "evaluate",
@@ -67,6 +71,7 @@ WORDS = {
     "associate": "input=. output_dir=out",
     "audit": "dataset=.",
     "baseline": "run_dir=. output_dir=out",
+    "benchmark-splits": "experiment=realbogus_triplets simulate.n=240 output_dir=out",
     "compare": "runs=[.,.] output_dir=out",
     "convert": "input=. output_dir=out",
     "crossmatch": "input=a.csv catalogues=[b.csv] output_dir=out",
@@ -81,6 +86,7 @@ WORDS = {
     "fsck": "input=.",
     "import-weights": "input=w.h5 variant=d6_m7 ckpt_path=out.ckpt",
     "inject": "science=a.fits output_dir=out",
+    "matrix": "experiment=realbogus_triplets simulate.n=240 output_dir=out",
     "new": "model mine",
     "send": "input=a.csv",
     "predict": "ckpt_path=best.ckpt input=. output_dir=out",
