@@ -30,6 +30,10 @@ class Observation:
         bytes: of its image, where the search says it; None else.
         url: of the image itself, where the search says it; empty else.
         key: the archive's own number, by which products are asked for; empty where the id does.
+
+    Example:
+        >>> Observation("mast", "swift", "UUU", "early", 149.0, 69.7, 56378.0, 56378.0, 300.0).filter
+        'UUU'
     """
 
     archive: str

@@ -113,6 +113,16 @@ class ChoosePairs:
         least_separation: days.
         each_filter: at most so many pairs of a target, mission and filter: the best of different science images.
         allow_mixed: pairs of different missions or filters too. They leave artefacts.
+
+    Example:
+        >>> from astrid_ml.preprocessing.acquisition.archives.archive import Observation
+        >>> from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+        >>> here, edge = (149.0, 69.7), "CIRCLE ICRS 149.0 69.7 0.1"
+        >>> nights = [("early", 56378.0), ("seen", 56690.0)]
+        >>> found = [Observation("mast", "swift", "UUU", id, *here, t, t, 300.0, footprint=edge) for id, t in nights]
+        >>> plan = ChoosePairs()(Target("2014J", *here, discovered=56678.0), found)
+        >>> [(pair.science, pair.reference) for pair in plan.pairs]
+        [('seen', 'early')]
     """
 
     windows: LightWindows = field(default_factory=LightWindows)

@@ -26,6 +26,10 @@ class SelectTargets:
         brighter_than: faintest magnitude; a row without a magnitude is left out.
         galactic_latitude: least distance from the Galactic plane, degrees.
         first: at most so many, in the catalogue's order.
+
+    Example:
+        >>> SelectTargets(years=(2005, 2011), types=("Ia",), hemisphere="north").years
+        (2005, 2011)
     """
 
     years: tuple[int, int] | None = None
