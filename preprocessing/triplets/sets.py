@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
@@ -16,6 +17,7 @@ from astrid_ml.preprocessing.triplets.columns import columns_of, is_table, read_
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, layout_of
 from astrid_ml.preprocessing.triplets.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in, text_of
 from astrid_ml.readable import in_words
+from astrid_ml.types import Ints
 from astrid_ml.walk import walk
 
 # Words of a file's name that say what it is, not whose: what is left of an array's name and a table's pairs them.
@@ -146,14 +148,71 @@ def _opened(
         refuse_repeated(inner, roles, found.container.name)
         return layout, inner, roles, {}
     rows, roles, lost = read_rows(found.table, dict(columns))
+    own = _own_ids(inner, roles)
+    if own is not None:
+        order = _order_of(rows[roles["id"]], own, found)
+        there = {row: place for place, row in enumerate(order.tolist())}
+        rows = rows.iloc[order].reset_index(drop=True)
+        lost = {there[row]: reason for row, reason in lost.items() if row in there}
     if len(rows) != layout.samples:
         got = f"{len(rows)} rows in {found.table.name} beside {layout.samples} stamps ({layout.words})"
         fix = "give the table of these stamps (preprocessing.table=), or say preprocessing.axes="
         raise UserError("a table with one row for each stamp", got, fix)
     refuse_repeated(rows, roles, found.table.name)
+    _refuse_other_labels(inner, rows, roles, found)
     more = inner[[name for name in inner.columns if name not in rows]]
     whole = pd.concat([rows, more], axis=1)
     return layout, whole, columns_of([str(name) for name in whole.columns], roles, found.table.name), lost
+
+
+def _own_ids(inner: pd.DataFrame, roles: Mapping[str, str]) -> pd.Series | None:
+    """The ids that the container itself has, as text, where the table has ids too; None else."""
+    if "id" not in roles:
+        return None
+    named = columns_of([str(name) for name in inner.columns], {}, "")
+    column = roles["id"] if roles["id"] in inner else named.get("id")
+    if column is None or inner[column].isna().any():
+        return None
+    ids = inner[column]
+    if not pd.api.types.is_float_dtype(ids):
+        return ids.astype("string")
+    exact = bool((ids % 1 == 0).all() and (ids.abs() < 2**53).all())  # beyond, neighbouring numbers are one
+    return ids.astype("int64").astype("string") if exact else None
+
+
+def _order_of(given: pd.Series, own: pd.Series, found: StampSet) -> Ints:
+    """The row of the table for each stamp, by their ids.
+
+    Raises:
+        UserError: the table lacks ids of the stamps, or has them several times in another order.
+    """
+    ids = given.astype("string").fillna("")
+    if len(ids) == len(own) and bool((ids.to_numpy() == own.to_numpy()).all()):
+        return np.arange(len(ids), dtype=np.int64)
+    assert found.table is not None
+    need = f"a table with a row for each id of {found.container.name}"
+    absent = own[~own.isin(ids)]
+    if len(absent):
+        got = f"{found.table.name} without {len(absent)} of {len(own)} ids, for instance {absent.iloc[0]}"
+        raise UserError(need, got, "give the table of these stamps: preprocessing.table=FILE")
+    repeated = ids[ids.isin(own) & ids.duplicated(keep=False)]
+    if len(repeated) or own.duplicated().any():
+        got = f"ids that stand several times, in another order than in {found.table.name}"
+        raise UserError(need, got, "give each stamp an id of its own, or bring both into one order")
+    places = pd.Series(np.arange(len(ids), dtype=np.int64), index=ids.to_numpy())
+    return np.asarray(places[own.to_numpy()].to_numpy(), dtype=np.int64)
+
+
+def _refuse_other_labels(inner: pd.DataFrame, rows: pd.DataFrame, roles: Mapping[str, str], found: StampSet) -> None:
+    """Refuse a container and a table that label the same stamps in two ways: nobody knows which is right."""
+    column = roles.get("label")
+    if column is None or column not in inner or found.table is None:
+        return
+    one, other = (table[column].astype("string").str.removesuffix(".0") for table in (inner, rows))
+    differ = int(((one != other) & one.notna() & other.notna()).sum())
+    if differ:
+        got = f"{column} of {found.container.name} and of {found.table.name} differ for {differ} of {len(rows)} stamps"
+        raise UserError("one label for each stamp", got, "take the wrong column out of its file")
 
 
 def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:
