@@ -134,6 +134,8 @@ class DuplicateSearch:
         alike = np.flatnonzero(found >= self.correlation)
         if not len(alike):
             return None
+        found = correlations(*pair, self.correlation)  # the other way may be the better one
+        alike = np.flatnonzero(found >= self.correlation)
         every = len(alike) == int((found > -1).sum())
         return Duplicate(*rows, float(found[alike].max()), tuple(alike.tolist()), every)
 

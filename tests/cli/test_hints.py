@@ -36,7 +36,10 @@ SAID = [
     ("simulate what=pairs,sky output_dir=o", "-m what=pairs,sky"),
     ("simulate what=piars output_dir=o", "what: one of lightcurves"),
     (f"{PAIR} preprocessing.subtract.degrees=2", "belongs to preprocessing/subtract=kernel"),
-    (f"{T} preprocessing.detect.threshold=4", "preprocessing=differencing preprocessing/detect=daofind, peaks, sep"),
+    (
+        f"{T} preprocessing.detect.threshold=4",
+        "preprocessing=differencing preprocessing/detect=auto, daofind, peaks, poisson",
+    ),
     (f"{T} loss.gamma=2", "loss.gamma belongs to loss=focal"),
     (f"{T} threshold.value=0.5", "belongs to threshold=fixed"),
     ("train experiment=mine/x.yaml", "experiment: one of lightcurves_elasticc"),

@@ -160,7 +160,7 @@ class _Scene:
         self.mean = expected(field, self.pointing, [(*place, self.transient_flux), (added[0], added[1], added[2])])
         reference_mean = expected(field, self.reference_pointing, [(*past_place, self.past_flux)])
         self.science = observe(self.mean, self.pointing, [*seed, 0])
-        self.science += cosmic_rays(field.shape, config.cosmic_rays, (150.0, 5000.0), rng)
+        self.science += cosmic_rays(field.shape, config.cosmic_rays, (150.0, 5000.0), rng)[0]
         self.reference = observe(reference_mean, self.reference_pointing, [*seed, 1])
         noise = self.pointing.read_noise**2 + self.pointing.sky
         self.variances = (self.mean + noise, (reference_mean + noise) / self.reference_pointing.frames)
