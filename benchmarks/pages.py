@@ -35,7 +35,8 @@ def astrid(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "astrid_ml", *words], cwd=WORK, check=True)
 
 
-DEMO = ["train", "experiment=realbogus_sim", "paths.run_dir=demo/run", "paths.data=demo/data"]
+RARE = ["simulate=sky_rare", "datamodule.balance=undersample", "datamodule.undersample_ratio=6"]
+DEMO = ["train", "experiment=realbogus_sim", *RARE, "paths.run_dir=demo/run", "paths.data=demo/data"]
 
 
 def demo() -> dict[str, float]:
