@@ -26,8 +26,7 @@ $(VENV)/.dev: $(VENV)/.core
 	touch $@
 
 demo: $(VENV)/.core
-	OMP_NUM_THREADS=2 $(BIN)/python -m astrid_ml train experiment=realbogus_sim simulate=sky_rare \
-	    datamodule.balance=undersample datamodule.undersample_ratio=6 \
+	OMP_NUM_THREADS=2 $(BIN)/python -m astrid_ml train experiment=realbogus_sim \
 	    paths.run_dir=$(DEMO)/run paths.data=$(DEMO)/data
 
 install: $(VENV)/.dev

@@ -35,8 +35,7 @@ def astrid(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "astrid_ml", *words], cwd=WORK, check=True)
 
 
-RARE = ["simulate=sky_rare", "datamodule.balance=undersample", "datamodule.undersample_ratio=6"]
-DEMO = ["train", "experiment=realbogus_sim", *RARE, "paths.run_dir=demo/run", "paths.data=demo/data"]
+DEMO = ["train", "experiment=realbogus_sim", "paths.run_dir=demo/run", "paths.data=demo/data"]
 
 
 def demo() -> dict[str, float]:

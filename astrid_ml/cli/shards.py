@@ -90,6 +90,19 @@ def joined(config: Mapping[str, Any], trust: list[str]) -> dict[str, Any]:
     return {**replaced(config), "trust": trust}
 
 
+def placed(config: Mapping[str, Any], verb: Verb, folder: Path) -> dict[str, Any]:
+    """The configuration of a shard with the folder that is published as its place: it may have been moved or copied.
+
+    Args:
+        config: of a shard.
+        verb: that was typed.
+        folder: holds ``shards/``.
+    """
+    if verb.name == "prepare":
+        return {**config, "paths": {**config["paths"], "data": str(folder.absolute())}}
+    return {**config, "output_dir": str(folder.absolute())}
+
+
 def absolute(tree: Any, keys: Keys, prefix: str = "") -> Any:
     """A configuration whose files and folders are named from the root of the file system.
 
@@ -136,7 +149,7 @@ def command(cfg: Any) -> int:
     verb = all_verbs(conf).get(known["verb"])
     if verb is None or verb.name == "publish":
         raise UserError("shards of a verb of this version", str(known["verb"]), "run them with this version")
-    config = joined(known["config"], list(tree["trust"]))
+    config = placed(joined(known["config"], list(tree["trust"])), verb, folder)
     print(
         printable(
             f"publishing what {len(list((folder / SHARDS).rglob('*-of-*.json')))} shards of {verb.name} have done"

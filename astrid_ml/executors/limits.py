@@ -11,6 +11,8 @@ from astrid_ml.types import InUnits, NonNegative, Positive, Whole
 MOST = 0.8  # share of the machine's memory that one unit may take where nothing is said
 LEAST_LEFT = 0.04  # share of the machine's memory below which the largest unit is ended
 MB, GB = 1e6, 1e9
+_MOST_MEMORY = 1e9  # GB; what is more says no more
+_LONGEST = 3600.0  # s between two tries
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Limits:
         seconds_per_mb: further seconds for each MB of the unit's files.
         memory: GB of anonymous memory; None: four fifths of the machine's.
         retries: how often such a unit is tried again, each time with no other beside it.
-        backoff: seconds before the first repetition; each further one waits twice as long.
+        backoff: seconds before the first repetition; each further one waits twice as long, an hour at most.
 
     Example:
         >>> limits = Limits(seconds=60, seconds_per_mb=2, memory=3)
@@ -44,10 +46,18 @@ class Limits:
         """
         return self.seconds + self.seconds_per_mb * size / MB
 
+    def pause(self, attempt: int) -> float:
+        """Seconds before lost units are tried again: twice as many each time, an hour at most.
+
+        Args:
+            attempt: from 0.
+        """
+        return min(self.backoff * 2.0 ** min(attempt, 20), _LONGEST)
+
     def bytes(self) -> int | None:
         """Bytes of memory that a unit may take; None where the machine does not tell what it has."""
         if self.memory is not None:
-            return int(self.memory * GB)
+            return int(min(self.memory, _MOST_MEMORY) * GB)
         whole = memory.total()
         return None if whole is None else int(MOST * whole)
 

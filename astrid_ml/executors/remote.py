@@ -184,7 +184,7 @@ class Losses:
         """
         self.times[position] += 1
         count = self.times[position]
-        return self.limits.backoff * 2 ** (count - 1) if count <= self.limits.retries else None
+        return self.limits.pause(count - 1) if count <= self.limits.retries else None
 
 
 class Pool(Protocol):

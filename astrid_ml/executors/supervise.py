@@ -45,7 +45,7 @@ class Crew:
                 again, self.lost = sorted(self.lost), {}
                 if again:
                     self._end_all()
-                    time.sleep(self.limits.backoff * 2**attempt)
+                    time.sleep(self.limits.pause(attempt))
                     yield from self._round(again, 1)
             yield from ((position, self.lost[position]) for position in sorted(self.lost))
         finally:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from itertools import islice
+from lzma import LZMAError
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +25,7 @@ from astrid_ml.tars import BUFFER, ArchiveTooLargeError, Member, refuse_too_larg
 
 # What packets may be packed in once more: it is not unpacked a second time, and never passed over in silence.
 PACKED = (*TARS, ".zip")
-_DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError)
+_DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, LZMAError)
 
 
 def tar_chunks(path: Path, most: int) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import mmap
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from lzma import LZMAError
 from pathlib import Path
 from typing import IO, Any
 
@@ -174,7 +175,7 @@ def read_loose(source: Path | bytes, schemas: Schemas = messages.NONE) -> Packet
             raise PacketFileError("no packet in it")
     except PacketFileError:
         raise
-    except (OSError, EOFError, ValueError) as error:  # of an inflating stream
+    except (OSError, EOFError, ValueError, LZMAError) as error:  # of an inflating stream
         raise PacketFileError(f"a damaged file ({str(error)[:80]})") from error
 
 

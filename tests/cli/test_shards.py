@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,30 @@ def test_shards_are_published_as_one_command_would_have_done(place: Path, capsys
     assert run(["publish", "input=store"]) == 0
     assert bytes_of(place / "store") == bytes_of(place / "whole")
     assert not (place / "store" / "shards").exists()
+
+
+@pytest.mark.parametrize("how", ["moved", "copied"])
+def test_a_store_that_was_moved_or_copied_is_published_where_it_is(
+    place: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Shards run in a container at one path and are published on a host at another."""
+    assert run([*PREPARE, "paths.data=whole"]) == 0
+    assert run([*PREPARE, "paths.data=store", "shard=1/1"]) == 0
+    if how == "moved":
+        (place / "store").rename(place / "there")
+    else:
+        shutil.copytree(place / "store", place / "there")
+        before = bytes_below(place / "store")
+    assert run(["publish", "input=there"]) == 0, capsys.readouterr().err
+    assert bytes_of(place / "there") == bytes_of(place / "whole")
+    assert not (place / "there" / "shards").exists()
+    if how == "copied":  # the original is as it was, and can be published too
+        assert bytes_below(place / "store") == before
+        assert run(["publish", "input=store"]) == 0
+
+
+def bytes_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("shard", ["5/2", "a/b", "0/1", "[1,2]"])

@@ -56,6 +56,12 @@ def done(work: Any, executor: Any, seconds: float, names: str = "abc") -> Any:
     return do_parts(work, parts, Path("out"), settings=1, executor=executor)
 
 
+def test_limits_of_any_size_are_limits() -> None:
+    endless = Limits(memory=1e300, backoff=1e300, retries=10**9)
+    assert endless.bytes() == 10**18 and endless.pause(0) == endless.pause(10**9) == 3600.0
+    assert [Limits(backoff=0.5).pause(attempt) for attempt in range(3)] == [0.5, 1.0, 2.0]
+
+
 def test_a_unit_over_its_limit_each_time_is_named_and_the_others_are_done(work: Any) -> None:
     first, second, third = done(work, Serial(Limits(seconds=1.0, retries=2, backoff=0.0)), 3600.0)
     assert (first, third) == ({"name": "a"}, {"name": "c"})

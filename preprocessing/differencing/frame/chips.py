@@ -62,6 +62,9 @@ def _of_chip(side: dict[str, Any], chip: str) -> dict[str, Any]:
     return {**side, "ext": chip, **beside}
 
 
+_DAMAGE = (OSError, LookupError, TypeError, ValueError, AttributeError, fits.VerifyError)  # what astropy says of it
+
+
 def chips_of(side: dict[str, Any]) -> list[str]:
     """The chips of a frame's file, as ``FILE[EXT]`` names them; none where it holds one image or the user named one.
 
@@ -74,7 +77,7 @@ def chips_of(side: dict[str, Any]) -> list[str]:
     try:
         with open_fits(path) as hdus:
             return _chips(hdus)
-    except (UserError, OSError, LookupError, TypeError, ValueError):  # damaged: said when it is read
+    except (UserError, *_DAMAGE):  # said when it is read
         return []
 
 

@@ -119,6 +119,24 @@ def test_every_form_gives_the_same_stamps(name: str, tmp_path: Path, expected: A
     assert reasons == (nobodys if ".tar" in name else {})
 
 
+@pytest.mark.parametrize("name", ["b.avro.gz", "b.avro.bz2", "b.avro.xz", "b.avro.zst"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_changed_byte_of_a_compressed_file_costs_that_file_alone(name: str, share: float, tmp_path: Path) -> None:
+    ways: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+    packed = (ways | {"zst": zst})[name.rpartition(".")[2]]
+    (tmp_path / "a.avro").write_bytes(avro_bytes([make_packet(1, True)]))
+    content = bytearray(packed(avro_bytes([make_packet(2, False)])))
+    content[int(share * len(content))] ^= 0xFF
+    (tmp_path / name).write_bytes(content)
+    with tarfile.open(tmp_path / "t.tar", "w") as archive:
+        for file in ("a.avro", name):
+            archive.add(tmp_path / file, f"in/{file}")
+    index, _, reasons = read(AlertsPipeline(), tmp_path)
+    assert index["id"].value_counts()["1"] == 2
+    found = {Path(place).name for place in reasons}  # zstandard has no checksum: its packet is named
+    assert found <= {name, "2"} and (found or "2" in set(index["id"]))
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "array.json", "a.jsonl.zst", "messages.avro"])
 def test_large_files_are_done_in_chunks(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGE", 1000)

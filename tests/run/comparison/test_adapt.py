@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
-from astrid_ml.build import plain
+from astrid_ml.build import build, plain
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
 from astrid_ml.models.braai.network import BraaiVGG6, BraaiWide
@@ -114,9 +114,14 @@ def test_what_a_network_does_not_take_is_refused(words: list[str], way: str, exp
     refuse_adaptation(config, ["none"])
 
 
-def test_batch_normalisation_is_taken(tmp_path: Path) -> None:
-    words = ["experiment=realbogus_triplets", "model=braai_wide_bn", "paths.run_dir=r", "paths.sweep_dir=s"]
-    refuse_adaptation(plain(compose("train", words)), ["none", "test_time_bn", "coral", "per_mission_norm"])
+@pytest.mark.parametrize(("model", "taken"), [("braai_wide_bn", True), ("braai_wide", False), ("braai_vgg6", False)])
+def test_batch_normalisation_is_what_one_way_asks_for(model: str, taken: bool) -> None:
+    words = ["experiment=realbogus_triplets", f"model={model}", "paths.run_dir=r", "paths.sweep_dir=s"]
+    config, ways = plain(compose("train", words)), ["none", "test_time_bn", "coral", "per_mission_norm"]
+    refuse_adaptation(config, [way for way in ways if way != "test_time_bn"])
+    with nullcontext() if taken else pytest.raises(UserError, match="batch normalisation"):
+        refuse_adaptation(config, ways)
+    assert ("BatchNorm" in repr(build(config["model"]["network"]))) is taken
 
 
 def test_undefined_cells_are_empty_on_page_and_figure() -> None:

@@ -14,7 +14,7 @@ from astropy.wcs import WCS
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
 from astrid_ml.preprocessing.differencing.frame.chips import by_chip, chips_of
-from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs
 from astrid_ml.preprocessing.differencing.frame.pair import Pair, said_of
 
@@ -59,6 +59,18 @@ def test_what_a_chip_is(tmp_path: Path, names: list[str], cards: dict[str, Any],
     path = _mosaic(tmp_path / "a.fits", names, 0, **cards)
     assert chips_of({"path": str(path)}) == expected
     assert chips_of({"path": f"{path}[1]"}) == [] and chips_of({"path": str(tmp_path / "absent.fits")}) == []
+
+
+def test_a_damaged_second_extension_is_said_when_its_frame_is_read(tmp_path: Path) -> None:
+    """Its first card without its quotes: the look for chips goes over all pairs before any of them is read."""
+    path = _mosaic(tmp_path / "a.fits", ["A", "B"], 0)
+    content = bytearray(path.read_bytes())
+    place = content.rindex(b"XTENSION")
+    content[place + 10] = 0x20
+    path.write_bytes(content)
+    assert chips_of({"path": str(path)}) == []
+    with pytest.raises(UserError, match=r"a\.fits"):
+        LoadFits(need_wcs=False)(Frame(f"{path}[B]"))
 
 
 def test_chips_of_a_manifest(tmp_path: Path) -> None:
