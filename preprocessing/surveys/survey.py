@@ -97,12 +97,12 @@ class TimeConvention:
     Args:
         scale: of times whose header has no TIMESYS.
         reference: of a date or an MJD whose key does not say start, middle or end.
-        between: the middle lies between start and end: snapshots are summed.
+        between: the middle lies between start and end, where they are further apart than the exposure is long.
     """
 
     scale: Scale = "utc"
     reference: Literal["start", "middle", "end"] = "start"
-    between: bool = False
+    between: bool = True
 
     @property
     def ahead_of_utc(self) -> float:
