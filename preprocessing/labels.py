@@ -65,7 +65,9 @@ class TruthLabel:
         """
         if "label" not in index or index["label"].isna().all():
             raise UserError(
-                "raw files that hold their truth", "no label in them", "give a table: label=table label.path=LABELS.csv"
+                "raw files that hold their truth",
+                "no label in them",
+                "give a table: label=table label.path=LABELS.csv; or prepare them without labels: label=none",
             )
         _refuse_codes(index["label"])
         return index, {"source": "truth in the raw files", "proxy": False, **_counts(index)}

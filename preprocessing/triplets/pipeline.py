@@ -49,7 +49,7 @@ class TripletsPipeline:
         channels: their order in the array, or in a FITS file.
         stack: name of the array in its container, or the names of three: science, reference, difference.
         table: file, where several tables lie beside the stamps.
-        columns: role (id, group, label, ra, dec, mjd, jd, filter, mission, file) -> column.
+        columns: role (id, group, label, ra, dec, mjd, jd, filter, mission, file; row, the stamp's number) -> column.
         rows_per_unit: stamps in a unit.
         survey: whose stamps they are: a name, a YAML file or its content; None lets objects or a column say it.
     """
@@ -154,11 +154,13 @@ class TripletsPipeline:
             name = relative(files[0], raw).partition(".zarr")[0] + ".zarr"
         table = own.table.name if own.table else "the same file"
         guessed = ", ".join(f"{role} = {column}" for role, column in roles.items()) or "no column is known"
-        _say(f"{name}: {layout.samples} stamps in {layout.words}; of {table}: {guessed}")
+        words = f"{layout.samples} stamps in {layout.words}; of {table}: {guessed}"
+        _say(f"{name}: {words}" if layout.samples > 1 else words)  # once of a file for each sample
         size = sum(path.stat().st_size for path in files)
         for first in range(0, layout.samples, self.rows_per_unit):
             past = min(first + self.rows_per_unit, layout.samples)
             told = {"kind": "rows", "first": first, "past": past, "table": own.table is not None}
+            told |= {"parts": len(own.parts)} if own.parts else {}
             yield Unit(f"{name}#{first}", files, told, bytes_needed=size * (past - first) // layout.samples)
 
     def _fits_of(self, own: FitsSet, raw: Sequence[Path]) -> Iterator[Unit]:
@@ -188,8 +190,9 @@ class TripletsPipeline:
         table = unit.inputs[-1] if unit.parameters["table"] else None
         first = unit.inputs[0]
         container = next((parent for parent in first.parents if parent.suffix == ".zarr"), first)
+        own = StampSet(container, table, unit.inputs[: int(unit.parameters.get("parts", 0))])
         try:
-            write_rows(StampSet(container, table), self.said, run, writer, self.surveys, place)
+            write_rows(own, self.said, run, writer, self.surveys, place)
         except UserError as error:
             raise ValueError(f"{error.expected}; got {error.got}") from error
 

@@ -20,7 +20,6 @@ from astrid_ml.preprocessing.triplets.columns import UNKNOWN, read_rows, records
 from astrid_ml.preprocessing.triplets.fits_rows import files_of, read_row
 from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, open_set
-from astrid_ml.preprocessing.triplets.stacks import read_stack
 from astrid_ml.preprocessing.triplets.whose import contradictions, surveys_of_rows, upright
 from astrid_ml.printable import printable
 from astrid_ml.types import Floats32, Mask
@@ -100,10 +99,10 @@ def write_rows(
     first, past = run
     layout, rows, roles, lost = open_set(found, said)
     if layout.axes.startswith("n"):
-        parts = [read_stack(found.container, name, first, past) for name in layout.stacks]
+        parts = [found.read(name, first, past) for name in layout.stacks]
     else:  # samples are the last axis: the array is read whole
         axis = layout.axes.index("n")
-        wholes = [read_stack(found.container, name, 0, layout.shape[0]) for name in layout.stacks]
+        wholes = [found.read(name, 0, layout.shape[0]) for name in layout.stacks]
         parts = [np.take(whole, range(first, past), axis=axis) for whole in wholes]
     some = rows.iloc[first:past].reset_index(drop=True)
     reasons = [lost.get(row, "") for row in range(first, past)]
