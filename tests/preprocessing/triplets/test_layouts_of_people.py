@@ -198,3 +198,14 @@ def test_fits_stamps_with_named_extensions_in_any_order(tmp_path: Path) -> None:
         fits.HDUList([fits.PrimaryHDU(), mask, *images]).writeto(tmp_path / f"{IDS[row]}.fits")
     table().to_csv(tmp_path / "candidates.csv", index=False)
     _same(_read(tmp_path))
+
+
+def test_fits_stamps_without_a_table_are_called_by_their_files(tmp_path: Path) -> None:
+    for row in range(N):
+        images = [fits.ImageHDU(stamps()[row, place], name=NAMES[place]) for place in (2, 0, 1)]
+        fits.HDUList([fits.PrimaryHDU(), *images]).writeto(tmp_path / f"{IDS[row]}.fits.gz")
+    fits.writeto(tmp_path / "frame.fits", stamps()[0, 0])
+    source = _read(tmp_path, rows_per_unit=4)
+    assert source.index["id"].tolist() == IDS and "label" not in source.index
+    assert source.index["source"].tolist() == [f"{name}.fits.gz" for name in IDS]
+    np.testing.assert_allclose(source.gather("stamps", np.arange(N)), stamps(), rtol=1e-6)

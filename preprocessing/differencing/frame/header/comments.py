@@ -19,7 +19,8 @@ _LONG = re.compile(r"\b(micro-?seconds?|milli-?seconds?|msec|usec)\b", re.IGNORE
 _MIDDLE = re.compile(r"\bmid(?:dle|-?point|-?time|-?exp\w*)?\b(?!-?\s?night)", re.IGNORECASE)
 _START = re.compile(r"\b(?:start\w*|begin\w*|shutter[ -]open\w*)\b", re.IGNORECASE)
 _END = re.compile(r"\b(?:end|stop|finish\w*|shutter[ -]clos\w*)\b", re.IGNORECASE)
-_SCALE = re.compile(r"(?<![\w-])(UTC|TAI|TT|TDT|TDB|GPS)(?![\w-])")
+# Not GPS: who writes it names the receiver, which gives UTC.
+_SCALE = re.compile(r"(?<![\w-])(UTC|TAI|TT|TDT|TDB)(?![\w-])")
 _LOCAL = re.compile(r"\blocal\s+(?:civil\s+|standard\s+|solar\s+)?(?:date|time)|\((?:local|LT)\)", re.IGNORECASE)
 _ADU = r"(?:adus?|dns?|counts?)"
 _ELECTRON = r"(?:e-?|el|electrons?|photo-?electrons?)"

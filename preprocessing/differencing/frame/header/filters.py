@@ -16,7 +16,7 @@ KEYS = (
 _WHEEL = re.compile(r".*\d|FILTER[AB]|ESO INS FILT\d NAME")
 # What an empty place of a wheel is called: HST's names, and those of wheels at large, whatever follows "open".
 _CLEAR = re.compile(
-    r"(?:open|clear|empty|blank|air|hole|free|0 ?blank)(?![a-z]).*|clear\d?[a-z]?|no ?filter|glass", re.IGNORECASE
+    r"(?:open|clear|empty|blank|0 ?blank).*|(?:air|hole|free|glass)(?![a-z]).*|no ?filter", re.IGNORECASE
 )
 _NEUTRAL = re.compile(r"nd(?:[ _.-]?\d.*|[ _-]?filt.*)?|neutral.*", re.IGNORECASE)  # dims, and makes no band of its own
 NOTHING = ("none", "n/a", "na", "null", "unknown", "undefined", "")  # nobody knows; not that there was no filter

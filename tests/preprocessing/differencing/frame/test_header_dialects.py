@@ -70,6 +70,7 @@ DIALECTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("TT", {"MJD-OBS": (START + TT, "[d] TT"), "EXPTIME": 30.0}, {"mjd": MJD}),
     ("TT, as it says", {"MJD-OBS": (START + TT, "[d] TT")}, {"time_ref": "TT start"}),
     ("TDB", {"DATE-OBS": ("2026-03-05T06:08:17.184", "TDB"), "EXPTIME": 30.0}, {"mjd": MJD}),
+    ("a receiver", {"MJD-OBS": (START, "from GPS"), "EXPTIME": 30.0}, {"mjd": MJD}),
     ("TIMESYS against it", {"MJD-OBS": (START, "TT"), "TIMESYS": "UTC", "EXPTIME": 30.0}, {"mjd": MJD}),
     # Julian dates
     ("JD-2400000", {"JD": (START + 0.5, "JD-2400000"), "EXPTIME": 30.0}, {"mjd": MJD}),
@@ -132,7 +133,7 @@ DIALECTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         "1e-17 FLAM", "x 10^-17 erg/s/cm2/A",
     )),
     # filters
-    ("open slots", {"FILTER1": "open_2", "FILTER2": "OPEN", "FILTER3": "V"}, {"filter": "V"}),
+    ("open slots", {"FILTER1": "open_2", "FILTER2": "OpenSlot", "FILTER3": "V"}, {"filter": "V"}),
     ("neutral density", {"FILTER1": "ND1.0", "FILTER2": "r"}, {"filter": "r"}),
     ("two wheels full", {"FILTER1": "H", "FILTER2": "Br_gamma"}, {"filter": "H+Br_gamma"}),
     ("one filter twice", {"FILTER1": "V", "FILTER2": "v"}, {"filter": "V"}),
