@@ -74,7 +74,7 @@ def read_calibration(
     stated = str(header.get("BUNIT", "")).strip()
     text = stated or (survey.flux.unit if survey and survey.flux.unit else "adu")
     if stated:
-        said.note("unit", "BUNIT")
+        said.account.read["unit"] = "BUNIT"
     else:
         said.assume("unit", text)
     unit = pixel_unit(text)
@@ -100,6 +100,7 @@ def read_calibration(
         account=said.account,
     )
     _note_values(found)
+    said.note_cards()
     return found
 
 

@@ -69,8 +69,7 @@ def _of_integrations(said: Said, key: str, seconds: float) -> ExposureTime:
     if ndit and ndit > 1 and dit and dit > 0:
         one = abs(seconds - dit) <= _ALIKE * dit
         if one or abs(seconds - dit * ndit) <= _ALIKE * dit * ndit:
-            said.account.read["exposure_time"] = f"{DIT} x NDIT"
-            said.account.cards.update({DIT: f"{dit:g}", NDIT: f"{ndit:g}"})
+            said.account.read["exposure_time"] = f"{DIT} x {NDIT}"
             said.assume("exposure_time", f"the frame is the mean of {ndit:g} integrations, as ESO's are")
             return ExposureTime(dit * ndit, dit, ndit)
     coadds = said.number("coadds", COADDS)

@@ -41,7 +41,7 @@ def filter_of(said: Said, survey: Survey | None, name: str = "") -> str | None:
         for key, word in words:
             band = survey.band_of(word)
             if band is not None and word.casefold() not in clear:
-                said.note("filter", key)
+                said.account.read["filter"] = key
                 return band
         for band, known in survey.bands.items():
             if any(mark in name for mark in known.file_marks):
@@ -60,8 +60,6 @@ def filter_of(said: Said, survey: Survey | None, name: str = "") -> str | None:
         bands = bands[:1]
     if len(bands) > 1:
         said.assume("filter", f"each of {', '.join(f'{key}={word}' for key, word in bands)}: all wheels hold one")
-    for key, _ in bands:
-        said.note("filter", key)
     said.account.read["filter"] = ", ".join(key for key, _ in bands)
     word = "+".join(word for _, word in bands)
     if survey is not None and survey.bands:
@@ -72,7 +70,9 @@ def filter_of(said: Said, survey: Survey | None, name: str = "") -> str | None:
 
 def _without(said: Said, words: list[tuple[str, str]], known: list[tuple[str, str]]) -> str | None:
     """The word of the only key of a frame without a filter, else ``clear``; None where nobody knows."""
-    said.give_up("filter", "no key holds a filter" if not words else "every wheel is clear")
     if not known:
+        said.give_up("filter", "nobody knows" if words else "no key holds a filter")
         return None
+    said.account.read["filter"] = ", ".join(key for key, _ in known)
+    said.assume("filter", "none: every wheel is clear")
     return known[0][1] if len(known) == 1 else "clear"

@@ -11,7 +11,7 @@ from astrid_ml.preprocessing.differencing.frame.header.comments import (
     is_of_electrons,
     is_setting,
 )
-from astrid_ml.preprocessing.differencing.frame.header.exposures import ExposureTime
+from astrid_ml.preprocessing.differencing.frame.header.exposures import NDIT, ExposureTime
 from astrid_ml.preprocessing.differencing.frame.header.said import Said
 from astrid_ml.preprocessing.differencing.frame.header.units import PixelUnit
 from astrid_ml.preprocessing.surveys.survey import FluxConvention, Survey
@@ -109,7 +109,7 @@ def gain_of(
         said.account.read["gain"] = f"{said.account.read.get('gain', 'the description')} x exposure"
     elif exposure.averaged > 1:
         gain *= exposure.averaged
-        said.account.read["gain"] = f"{said.account.read.get('gain', 'the description')} x NDIT"
+        said.account.read["gain"] = f"{said.account.read.get('gain', 'the description')} x {NDIT}"
     return gain * _combined(said, flux)
 
 

@@ -18,6 +18,7 @@ _UNIT = re.compile(
     r"(?:[\s,]*rms)?\s*[\])]?",
     re.IGNORECASE,
 )
+ZEROS_OF_TIME = ("MJDREF", "JDREF", "BJDREF")  # whole, or as days (I) and a fraction (F)
 _BRACKETS = re.compile(r"\s*\[([^\]]+)\]")
 
 
@@ -70,15 +71,10 @@ class Said:
         for key in keys:
             found = as_number(self.header.get(key))
             if found is not None and usable(found):
-                self.note(value, key)
+                if value:
+                    self.account.read[value] = key
                 return found
         return None
-
-    def note(self, value: str, key: str) -> None:
-        """Account for a value's key and what stands there; a value of no name was asked for on the way."""
-        if value:
-            self.account.read[value] = key
-            self.account.cards[key] = str(self.header[key]).strip()
 
     def comment(self, key: str) -> str:
         """What stands behind the value of a key; empty where there is nothing."""
@@ -110,7 +106,6 @@ class Said:
         found = {key: number for key in twins if (number := as_number(self.header.get(key))) is not None}
         if value:
             self.account.read[value] = ", ".join(found)
-            self.account.cards.update({key: str(self.header[key]).strip() for key in found})
             if len(set(found.values())) > 1:
                 self.account.assumed[value] = "the mean of its amplifiers"
         return math.fsum(found.values()) / len(found)
@@ -120,9 +115,18 @@ class Said:
         for key in keys:
             found = str(self.header.get(key, "")).strip()
             if found:
-                self.note(value, key)
+                if value:
+                    self.account.read[value] = key
                 return found
         return None
+
+    def note_cards(self) -> None:
+        """Account for what stands under each key from which something was read."""
+        for text in self.account.read.values():
+            for word in re.split(r", | and | x | of ", text):
+                for key in (word, f"{word}I", f"{word}F") if word in ZEROS_OF_TIME else (word,):
+                    if key in self.header:
+                        self.account.cards[key] = str(self.header[key]).strip()
 
     def assume(self, value: str, what: str) -> None:
         """Note what was assumed."""

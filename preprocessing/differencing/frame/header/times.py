@@ -11,7 +11,7 @@ from astropy.time import Time
 
 from astrid_ml.preprocessing.differencing.frame.header.comments import moment_of, scale_of
 from astrid_ml.preprocessing.differencing.frame.header.dates import OLD_PLATES, Clock, clock_of, date_of
-from astrid_ml.preprocessing.differencing.frame.header.said import Said, as_number
+from astrid_ml.preprocessing.differencing.frame.header.said import ZEROS_OF_TIME, Said, as_number
 from astrid_ml.preprocessing.surveys.survey import TimeConvention
 
 MID = ("EXPMID", "MJD-AVG", "MJD-MID", "MJDMID", "MJD_MID", "MJDMEAN", "MID-MJD", "JD-MID", "JD_MID", "JDMID", "MIDJD")
@@ -32,7 +32,7 @@ HOURS = ("TIME-OBS", "TIME_OBS", "UTSTART", "UT-START", "UTC-OBS", "UTC_OBS", "U
          "OBSTIME", "OBS-TIME", "UT-TIME", "UTTIME", "TIME-BEG", "TIME", "UTC", "UT", "UTSHUT")  # fmt: skip
 # Zeros of TSTART and TSTOP, whole or as days and a fraction, less what makes them MJD (FITS: Rots et al. 2015, A&A 574,
 # A36, section 4; TESS and Kepler count from a barycentric Julian date).
-ZEROS = (("MJDREF", 0.0), ("JDREF", 2400000.5), ("BJDREF", 2400000.5))
+ZEROS = tuple(zip(ZEROS_OF_TIME, (0.0, 2400000.5, 2400000.5), strict=True))
 BARYCENTRIC = "BJDREF"
 UNITS_OF_TIME = {"s": 86400.0, "min": 1440.0, "h": 24.0, "d": 1.0}  # of TIMEUNIT: how many make a day
 ELSEWHERE = ("BJD", "BJD_TDB", "BJD-TDB", "BJD-OBS", "HJD", "HJD-OBS", "BTJD", "BJDREFI")
@@ -229,21 +229,14 @@ def _since(said: Said, which: str, scale: str) -> Moment | None:
         clock = as_number(said.header.get("UTCFINIT"))
         if clock is not None and not said.header.get("CLOCKAPP", False) and per_day == UNITS_OF_TIME["s"]:
             said.account.read[f"mjd {which}"] = f"{key}, {name} and UTCFINIT"
-            _card(said, key, name, f"{name}I", "UTCFINIT")
             return Moment(_changed(zero, scale, "utc") + (value + clock) / per_day, "utc")
         mjd = zero + value / per_day
         if name == BARYCENTRIC:
             mjd -= _barycentric(said, key)
         if 10_000 < mjd < 200_000:
             said.account.read[f"mjd {which}"] = f"{key} and {name}"
-            _card(said, key, name, f"{name}I", f"{name}F")
             return Moment(mjd, scale)
     return None
-
-
-def _card(said: Said, *keys: str) -> None:
-    """Account for what stands under the keys that there are."""
-    said.account.cards.update({key: str(said.header[key]).strip() for key in keys if key in said.header})
 
 
 def _barycentric(said: Said, key: str) -> float:
@@ -273,7 +266,6 @@ def _days(said: Said, which: str, keys: tuple[str, ...], scale: str) -> Moment |
             said.assume("mjd", f"{key} is a day without a time, which {aside.account.read['mjd start']} has")
             continue
         said.account.read[f"mjd {which}"] = key
-        _card(said, key)
         return moment
     return None
 
@@ -324,7 +316,6 @@ def _dated(said: Said, which: str, keys: tuple[str, ...], scale: str) -> Moment 
                 continue
         said.account.unknown.pop("mjd", None)
         said.account.read[f"mjd {which}"] = name
-        _card(said, *name.split(" and "))
         if date.century:
             said.assume("date", f"{key} is {date.day}: {date.century}")
         if date.two_digits is not None and date.two_digits < OLD_PLATES:
