@@ -11,6 +11,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -137,12 +138,22 @@ def _list_hdf5(path: Path) -> list[Stack]:
         if isinstance(part, h5py.Dataset) and part.shape:
             out.append(Stack(name, tuple(part.shape), part.dtype.kind in "fiub", _channels_of(part.attrs, file.attrs)))
 
+    groups, members = _groups(path, path.stat().st_mtime_ns)
+    if groups:
+        return [Stack(name, (len(groups), *shape), numbers) for name, (shape, numbers) in members.items()]
     with h5py.File(path, "r") as file:
-        if groups := groups_in(file):
-            members = members_of(file, groups).items()
-            return [Stack(name, (len(groups), *shape), numbers) for name, (shape, numbers) in members]
         file.visititems(visit)
     return out
+
+
+@lru_cache(maxsize=2)
+def _groups(path: Path, _: int) -> tuple[list[str], dict[str, tuple[tuple[int, ...], bool]]]:
+    """The groups of samples and what each holds: looked at once, not for each run of rows of each channel."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        groups = groups_in(file)
+        return groups, members_of(file, groups) if groups else {}
 
 
 def _channels_of(*attributes: Any) -> tuple[str, ...]:
@@ -160,8 +171,8 @@ def _read_hdf5(path: Path, name: str, first: int, past: int) -> Array:
 
     with h5py.File(path, "r") as file:
         if name.startswith(OF_EACH):
-            groups = groups_in(file)
-            shape = members_of(file, groups)[name][0]
+            groups, members = _groups(path, path.stat().st_mtime_ns)
+            shape = members[name][0]
             _refuse_beyond_memory(path, name, (0, *shape), 8, past - first)
             return read_members(file, groups[first:past], name, shape)
         part = file[name]
