@@ -37,6 +37,7 @@ BARYCENTRIC = "BJDREF"
 UNITS_OF_TIME = {"s": 86400.0, "min": 1440.0, "h": 24.0, "d": 1.0}  # of TIMEUNIT: how many make a day
 ELSEWHERE = ("BJD", "BJD_TDB", "BJD-TDB", "BJD-OBS", "HJD", "HJD-OBS", "BTJD", "BJDREFI")
 APART = 1 / 24  # d between two statements of one moment that is said
+_LONGER = 2.0  # times what lies between start and end: no exposure is
 GPS, GPS_AFTER_TAI = "gps", -19 / 86400  # d; fixed, by definition
 SCALES = {"utc": "utc", "ut": "utc", "ut1": "utc", "gmt": "utc", "tai": "tai", "tt": "tt", "tdt": "tt", "et": "tt",
           "tdb": "tdb", "gps": GPS}  # fmt: skip
@@ -91,6 +92,9 @@ def mid_exposure(
     half = (exposure or 0.0) / 172800
     at, until = start.in_scale(scale) if start else None, end.in_scale(scale) if end else None
     centre = middle.in_scale(scale) if middle else None
+    if at is not None and until is not None and at < until and 2 * half > _LONGER * (until - at) and not alone:
+        span = (until - at) * 86400
+        said.doubt("exposure_time", f"{exposure:g} s, and from start to end there are {span:.6g} s: another unit?")
     if centre is not None and (at is None or 0 <= centre - at <= 1 + 2 * half):
         mjd, ref = centre, "mid-exposure"
     elif known.between and not alone and at is not None and until is not None and until > at + 1.98 * half:
@@ -178,7 +182,7 @@ def _own_scale(said: Said, key: str, scale: str) -> str | None:
 
     A description that names another scale is believed against a comment: PS1's headers say UTC and mean TAI.
     """
-    named = scale_of(said.comment(key))
+    named = scale_of(_comment(said, key))
     if named == "local":
         said.account.unknown["mjd"] = f"{key} is in local time"
         return None
@@ -190,7 +194,16 @@ def _own_scale(said: Said, key: str, scale: str) -> str | None:
 
 def _meant(said: Said, key: str, usual: str) -> str:
     """Which moment a key states: what its comment says, where its name leaves that open."""
-    return usual if _NAMED.search(key) else moment_of(said.comment(key)) or usual
+    return usual if _NAMED.search(key) else moment_of(_comment(said, key)) or usual
+
+
+def _comment(said: Said, key: str) -> str:
+    """The comment of a key; of a date without a time also that of the time beside it."""
+    date = date_of(str(said.header.get(key, ""))) if key in START_DATES else None
+    clock = clock_of(date.clock) if date is not None and date.clock is not None else None
+    alone = date is not None and (date.clock is None or (clock is not None and clock.midnight))
+    beside = _hours_beside(said, "start") if alone else None
+    return f"{said.comment(key)} {said.comment(beside[0])}" if beside is not None else said.comment(key)
 
 
 def _moment(said: Said, which: str, scale: str, convention: TimeConvention) -> Moment | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 import warnings
 from dataclasses import dataclass
@@ -55,9 +56,14 @@ def pixel_unit(text: str) -> PixelUnit:
     >>> pixel_unit("uJy").factor, pixel_unit("MJy/sr").kind, pixel_unit("furlong").kind
     (1e-06, 'surface brightness', 'unknown')
     """
+    found = _of(_parsed(text))
+    return found if 0 < found.factor < math.inf else PixelUnit("unknown")
+
+
+def _of(unit: Any) -> PixelUnit:
+    """What a unit of astropy is of; None is none."""
     from astropy import units
 
-    unit = _parsed(text)
     if unit is None:
         return PixelUnit("unknown")
     without = unit * units.pix ** -_power(unit, units.pix)

@@ -72,6 +72,8 @@ DIALECTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("TDB", {"DATE-OBS": ("2026-03-05T06:08:17.184", "TDB"), "EXPTIME": 30.0}, {"mjd": MJD}),
     ("a receiver", {"MJD-OBS": (START, "from GPS"), "EXPTIME": 30.0}, {"mjd": MJD}),
     ("TIMESYS against it", {"MJD-OBS": (START, "TT"), "TIMESYS": "UTC", "EXPTIME": 30.0}, {"mjd": MJD}),
+    ("the middle of a time apart", {"DATE-OBS": "2026-03-05", "UT": ("06:07:23", "at midpoint")}, {"mjd": MJD}),
+    ("a time apart in local time", {"DATE-OBS": "2026-03-05", "TIME-OBS": ("06:07:08", "local time")}, {"mjd": None}),
     # Julian dates
     ("JD-2400000", {"JD": (START + 0.5, "JD-2400000"), "EXPTIME": 30.0}, {"mjd": MJD}),
     ("JD-2,400,000 as MJD", {"MJD": (START + 0.5, "JD - 2400000"), "EXPTIME": 30.0}, {"mjd": MJD}),
@@ -132,6 +134,7 @@ DIALECTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         "10-17 erg s-1 cm-2 A-1", "(1.0E-17 erg s^-1 cm^-2 Angstrom^-1)", "1.e-17erg/(s cm2 Angstrom)",
         "1e-17 FLAM", "x 10^-17 erg/s/cm2/A",
     )),
+    ("a scale beyond all numbers", {"BUNIT": "1e999 Jy"}, {"zero_point": None}),
     # filters
     ("open slots", {"FILTER1": "open_2", "FILTER2": "OpenSlot", "FILTER3": "V"}, {"filter": "V"}),
     ("neutral density", {"FILTER1": "ND1.0", "FILTER2": "r"}, {"filter": "r"}),
@@ -218,6 +221,7 @@ DOUBTS: list[tuple[str, dict[str, Any], str]] = [
     ("a date and an MJD apart", DATE | {"MJD-OBS": START + 3.0}, "MJD-OBS is +3.000 d from DATE-OBS"),
     ("two digits below 70", {"DATE-OBS": "05/03/26", "UT": "06:07:08"}, "which FITS reads as 1926-03-05"),
     ("an absurd exposure", {"EXPTIME": 3.0e7}, "more than a day"),
+    ("longer than from start to end", DATE | {"EXPTIME": 3e4, "DATE-END": "2026-03-05T06:07:38"}, "there are 30 s"),
     ("magnitudes of another system", {"MAGZP": 25.0, "MAGSYS": "ST"}, "is taken as AB"),
 ]
 
