@@ -127,6 +127,7 @@ REACHED = {
     "preprocessing.stamp_folders.reader:_flat_columns": "folder, parquet",
     "preprocessing.stamp_folders.reader:_pictures": "folder, pictures",
     "walk:_made_by": "folder, results",
+    "preprocessing.triplets.containers.stacks:_groups": "stamps, HDF5",
     "preprocessing.triplets.containers.stacks:_list_hdf5": "stamps, HDF5",
     "preprocessing.triplets.containers.stacks:_list_npz": "stamps, npz",
     "preprocessing.triplets.containers.stacks:_list_parquet": "stamps, parquet",

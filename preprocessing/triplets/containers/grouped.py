@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from astrid_ml.inflating import refuse_swollen_dataset
 from astrid_ml.printable import encodable
 from astrid_ml.types import Array
 
@@ -95,19 +96,28 @@ def read_members(file: Any, groups: list[str], name: str, shape: tuple[int, ...]
     own = name.removeprefix(OF_EACH)
     rows: list[Any] = []
     for group in groups:
-        part = file[group]
-        value = part.attrs[own] if own in part.attrs else part[own][()] if own in part else None
+        value = _value(file[group], own, shape)
         if value is None and own == ID:
             value = _named(Path(file.filename).stem if group == "/" else group)
         rows.append(value)
     known = [np.asarray(value) for value in rows if value is not None]
     if shape or (known and all(value.dtype.kind in "fiub" for value in known)):
-        if len(known) == len(rows) and all(value.shape == shape for value in known):
+        if len(known) == len(rows):
             return np.stack(known)
         empty = np.full(shape, np.nan, np.float32)
-        fits = [value is not None and np.shape(value) == shape for value in rows]
-        return np.stack([np.asarray(v, np.float64) if fit else empty for v, fit in zip(rows, fits, strict=True)])
+        return np.stack([empty if value is None else np.asarray(value, np.float64) for value in rows])
     return np.array([_text(value) for value in rows], dtype=object)
+
+
+def _value(group: Any, name: str, shape: tuple[int, ...]) -> Any:
+    """What a group holds of that name and shape; None, unread, of another one."""
+    if name in group.attrs:
+        return group.attrs[name] if np.shape(group.attrs[name]) == shape else None
+    part = group.get(name)
+    if part is None or getattr(part, "shape", None) != shape:
+        return None
+    refuse_swollen_dataset(part)
+    return part[()]
 
 
 def _named(group: str) -> str:

@@ -142,6 +142,19 @@ def test_a_file_for_each_sample(tmp_path: Path) -> None:
     _same(_read(tmp_path))
 
 
+def test_a_group_that_declares_gigabytes_costs_itself_unread(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "stamps.h5", "w") as file:
+        for row in range(N):
+            group = file.create_group(IDS[row])
+            for channel, image in zip(NAMES, stamps()[row], strict=True):
+                if row == 3:
+                    group.create_dataset(channel, shape=(200_000, 200_000), dtype="f4", chunks=(100, 100))
+                else:
+                    group[channel] = image
+    source = _read(tmp_path)
+    assert source.index["id"].tolist() == [name for row, name in enumerate(IDS) if row != 3]
+
+
 def test_a_group_that_lacks_an_image_costs_itself(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "stamps.h5", "w") as file:
         for row in range(N):
