@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from astropy.io import fits
@@ -19,7 +20,7 @@ from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts.packet import PacketError, read_packet
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.preprocessing.alerts.stamp_files import is_stamp_file
-from astrid_ml.preprocessing.labels import TruthLabel
+from astrid_ml.preprocessing.labels import ScoreThresholdLabel, TruthLabel
 from astrid_ml.preprocessing.surveys.registry import surveys_of
 
 CUTOUTS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
@@ -118,7 +119,7 @@ def test_stamps_of_named_extensions(tmp_path: Path, names: tuple[str, ...]) -> N
 
 
 def test_packets_without_labels_are_told_how_to_go_on() -> None:
-    import pandas as pd
-
     with pytest.raises(UserError, match="label=none"):
         TruthLabel().apply(pd.DataFrame({"id": ["1"]}))
+    with pytest.raises(UserError, match="label=none"):
+        ScoreThresholdLabel(column="drb", threshold=0.5).apply(pd.DataFrame({"id": ["1"], "drb": [np.nan]}))
