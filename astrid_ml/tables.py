@@ -200,7 +200,7 @@ def _read(
             with gzip.open(path) as stream:
                 head = stream.read(4096)
         if head[:4] == b"PAR1":
-            return pd.read_parquet(path), meanings_in(path), []
+            return _with_index(pd.read_parquet(path)), meanings_in(path), []
         if head[:6] == b"SIMPLE":
             refuse_impossible(path)
             return *_astropy(path, "fits"), []
@@ -217,6 +217,15 @@ def _read(
         raise
     except Exception as error:  # a dozen libraries, each with errors of its own; the reason is passed on
         raise UserError(f"a table in {KINDS}", f"{path}: {in_words(error)[:160]}", "check it") from error
+
+
+def _with_index(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose index is a column too, where it is more than the number of the row: ids, or the rows' old order."""
+    index = table.index
+    plain = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+    if plain or any(name in table for name in [*index.names, "index", "level_0"]):
+        return table
+    return table.reset_index()
 
 
 def _astropy(path: Path, form: str) -> tuple[pd.DataFrame, dict[str, ColumnMeaning]]:

@@ -20,6 +20,8 @@ from astrid_ml.nearest import nearest
 from astrid_ml.tables import read_table
 from astrid_ml.types import Existing, Range
 
+_OTHERWISE = "give a table: label=table label.path=LABELS.csv; or prepare them without labels: label=none"
+
 
 def _counts(index: pd.DataFrame) -> dict[str, int]:
     known = index["label"].notna()
@@ -65,7 +67,9 @@ class TruthLabel:
         """
         if "label" not in index or index["label"].isna().all():
             raise UserError(
-                "raw files that hold their truth", "no label in them", "give a table: label=table label.path=LABELS.csv"
+                "raw files that hold their truth",
+                "no label in them",
+                _OTHERWISE,
             )
         _refuse_codes(index["label"])
         return index, {"source": "truth in the raw files", "proxy": False, **_counts(index)}
@@ -238,7 +242,7 @@ class ScoreThresholdLabel:
         self.check_first({})
         values = _numbers(_column(index, self.column))
         if values.isna().all():
-            raise UserError(f"packets with {self.column}", "none has it", "choose other labels")
+            raise UserError(f"packets with {self.column}", "none has it", _OTHERWISE)
         labels = pd.array(np.where(values.isna(), -1, values >= self.threshold), dtype="Int8")
         labels[values.isna().to_numpy()] = pd.NA
         source = f"{self.column} >= {self.threshold:g}"

@@ -8,7 +8,8 @@ from astrid_ml.stats import MAD_TO_SIGMA, row_medians
 from astrid_ml.types import Array, Floats, Floats32, Mask
 
 NO_DATA = 1e37  # absolute values from here on mark missing pixels
-MARKS = np.array([-999, -9999, -99999], dtype=np.float32)  # of pixels without data, where there are many
+# Of pixels without data, where there are many; the last two are the least integers of 16 and 32 bits (FITS's BLANK).
+MARKS = np.array([-999, -9999, -99999, -32768, -(2**31)], dtype=np.float32)
 MARKED = 0.01  # of a channel's pixels
 HUGE = np.float32(1e29)
 DETECTED = 5.0  # sigma

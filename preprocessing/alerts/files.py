@@ -17,7 +17,7 @@ from astrid_ml.inflating import MOST_BYTES
 from astrid_ml.preprocessing.alerts import messages
 from astrid_ml.preprocessing.alerts.avro_packets import HISTORIES, PacketFileError, read_avro
 from astrid_ml.preprocessing.alerts.documents import documents
-from astrid_ml.preprocessing.alerts.forms import CUTOUT_KEYS, has_cutouts
+from astrid_ml.preprocessing.alerts.forms import CUTOUT_KEYS, FLAT, has_cutouts
 from astrid_ml.preprocessing.alerts.messages import Schemas
 from astrid_ml.preprocessing.alerts.packed import ENDINGS, compressed, inflated, opened
 from astrid_ml.preprocessing.alerts.stamp_files import is_stamp_file
@@ -103,10 +103,33 @@ def table_has_cutouts(path: Path) -> bool | None:
 
     try:
         with within_time(LONGEST_LOOK):
-            names = set(pq.read_schema(path).names)
+            schema = pq.read_schema(path)
     except (pa.ArrowException, OSError, TooSlowError):
         return None
-    return any(set(keys) <= names for keys in CUTOUT_KEYS)
+    keys = next((keys for keys in CUTOUT_KEYS if set(keys) <= set(schema.names)), None)
+    return keys is not None and not (_are_arrays(schema, keys) and not _has_records(schema))
+
+
+def _are_arrays(schema: Any, names: Sequence[str]) -> bool:
+    """Whether columns of a parquet file are rows of numbers, not the bytes of FITS files."""
+    import pyarrow.types as kinds
+
+    def numbers(kind: Any) -> bool:
+        inside = kind.value_type if kinds.is_nested(kind) and hasattr(kind, "value_type") else None
+        return kinds.is_floating(kind) or kinds.is_integer(kind) if inside is None else numbers(inside)
+
+    return all(numbers(schema.field(name).type) for name in names)
+
+
+def _has_records(schema: Any) -> bool:
+    """Whether a parquet file has what packets have beside their cutouts: records of a measurement, or Fink's columns.
+
+    Without them its cutouts are somebody's stamps with a table of their own.
+    """
+    import pyarrow.types as kinds
+
+    records = any(kinds.is_struct(field.type) for field in schema)
+    return records or any(name.startswith(FLAT) or name in ("diaSourceId", "publisher") for name in schema.names)
 
 
 def row_groups(path: Path, rows: int) -> list[tuple[int, int]]:

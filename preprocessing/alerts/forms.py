@@ -25,6 +25,7 @@ CUTOUT_KEYS = (
 _INSIDE = ("stampData", "$binary", "base64")
 # Fink's prefix of a survey's own fields -> the record that holds them, and the fields that stand above it.
 _FLAT = {"i:": ("candidate", ("objectId", "candid", "publisher")), "r:": ("diaSource", ("diaSourceId",))}
+FLAT = tuple(_FLAT)
 
 
 def own_form(packet: dict[str, Any]) -> dict[str, Any]:

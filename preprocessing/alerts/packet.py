@@ -80,6 +80,8 @@ def read_packet(
     images = list(whole[0])
     height, width = images[0].shape
     size = stamp.size or max(height, width)
+    if stamp.larger:
+        size = max(size, height, width)
     if height > size or width > size:
         raise PacketError(f"stamps of {height} x {width} pixels, {survey.name} has {size}")
     if stamp.negative == "negative" and record["sign"] == -1:
@@ -87,7 +89,7 @@ def read_packet(
     _refuse_blank(images, stamp.largest)
     stamps = padded(images, size)
     if account is not None:
-        account.update({MARKS_AS_NULL: marks, MARKED_PIXELS: pixels})
+        account.update({MARKS_AS_NULL: marks, MARKED_PIXELS: pixels, **_doubtful_exposure(packet, survey)})
     some = [image for image in images if not all_measured(image, stamp.largest)]
     bad = int(sum((~(np.abs(image) < stamp.largest)).sum() for image in some))
     record |= {"mission": survey.mission, "survey": survey.name, "pixel_scale": stamp.pixel_scale}
@@ -208,7 +210,7 @@ def packet_record(packet: Mapping[str, Any], survey: Survey) -> dict[str, Any]:
         "group_id": _object_name(packet, keys) or str(identifier),
         "filter": keys.only_filter or _filter_of(_first(packet, keys, "filter"), survey),
         "mjd": _mid_exposure(packet, survey, exposure),
-        "time_ref": "mid-exposure" if exposure or keys.reference == "middle" else "start of exposure",
+        "time_ref": "mid-exposure" if exposure or keys.reference == "middle" else f"{keys.reference} of exposure",
         "ra": degrees_of(_first(packet, keys, "ra"), "ra", keys.position_unit),
         "dec": degrees_of(_first(packet, keys, "dec"), "dec", keys.position_unit),
         "field": _text(_first(packet, keys, "field")),
@@ -279,7 +281,7 @@ def _filter_of(said: Any, survey: Survey) -> str | None:
 
 
 def _mid_exposure(packet: Mapping[str, Any], survey: Survey, exposure: float | None) -> float | None:
-    """MJD, UTC; of the start where the packet does not say how long the exposure was."""
+    """MJD, UTC; of the start or the end where the packet does not say how long the exposure was."""
     keys = survey.packet
     assert keys is not None
     name, value = next(_values(packet, keys, "time"), ("", None))
@@ -287,7 +289,7 @@ def _mid_exposure(packet: Mapping[str, Any], survey: Survey, exposure: float | N
         return None
     kind = _parts(name)[-1] if keys.time_format == "by key" else keys.time_format
     days, utc = mjd_of(value, kind, keys.time_zero)
-    half = exposure / 2 / 86400 if exposure and keys.reference == "start" else 0.0
+    half = (exposure or 0.0) / 172800 * {"start": 1, "middle": 0, "end": -1}[keys.reference]
     scale = TimeConvention("tai") if name.endswith("Tai") else survey.time  # a name that says it goes first
     return days + half - (0.0 if utc else scale.ahead_of_utc)
 
@@ -316,9 +318,24 @@ def _sign(packet: Mapping[str, Any], keys: PacketKeys) -> int | str | None:
 
 
 def _exposure(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:
-    """Seconds; None where the packet has none, or a number that is no duration."""
-    seconds = number(_first(packet, keys, "exposure"))
-    return seconds if seconds is not None and 0 < seconds < LONGEST else None
+    """Seconds; None where the packet has none, or a number that is no duration, or none of this survey's."""
+    said = number(_first(packet, keys, "exposure"))
+    if said is None or not 0 < said < LONGEST:
+        return None
+    if keys.exposures is None:
+        return said
+    shortest, longest = keys.exposures
+    return next((seconds for seconds in (said, said / 1000) if shortest <= seconds <= longest), None)
+
+
+def _doubtful_exposure(packet: Mapping[str, Any], survey: Survey) -> dict[str, int]:
+    """What is counted of an exposure that is not in seconds."""
+    keys = survey.packet
+    assert keys is not None
+    said, seconds = number(_first(packet, keys, "exposure")), _exposure(packet, keys)
+    if said is None or seconds == said:
+        return {}
+    return {"exposures_in_milliseconds" if seconds else "exposures_that_are_none": 1}
 
 
 def _text(value: Any) -> str | None:

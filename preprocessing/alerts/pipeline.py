@@ -53,7 +53,7 @@ class AlertsPipeline:
     schemas: str | None = None
     domain: ClassVar[str] = "alerts"
     makes: ClassVar[str] = "stamps"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """Units in a stable order; reads names and parquet footers only.

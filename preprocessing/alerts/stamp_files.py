@@ -1,7 +1,8 @@
 """Cutouts that stand alone as FITS files, as ALeRCE gives them: a file for each of the three, or one with all of them.
 
 The server names files ``OBJECT_CANDID_science.fits.gz``, ``..._template...`` and ``..._difference...``; its Python
-client gives one file of three images whose headers hold STAMP_TYPE, which users save as ``OBJECT_CANDID.fits``.
+client gives one file of three images whose headers hold STAMP_TYPE, which users save as ``OBJECT_CANDID.fits``. Others
+name the extensions so (EXTNAME).
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _NAME = re.compile(rf"(?P<object>[A-Za-z][\w-]*?)_(?P<candid>\d{{9,}})(?:_(?P<ki
 _KEYS = dict(zip(KINDS, CUTOUT_KEYS[0], strict=True))
 
 
+_EXTENSION = re.compile(rb"EXTNAME = '([^']*)'")
+_WORDS = {"science": ("science", "sci", "new"), "template": ("template", "reference", "ref", "templ", "tmpl"),
+          "difference": ("difference", "diff", "sub")}  # fmt: skip
 LARGEST = 2**20  # bytes; frames of a night may be named so, too
 
 
@@ -35,9 +39,19 @@ def is_stamp_file(path: Path) -> bool:
     if name["kind"]:
         return True
     try:
-        return b"STAMP_TYPE" in unpacked(path.read_bytes())
+        content = unpacked(path.read_bytes())
+        return (
+            b"STAMP_TYPE" in content
+            or len({kind for word in _EXTENSION.findall(content) if (kind := _kind(word))}) == 3
+        )
     except StampError:
         return False
+
+
+def _kind(word: bytes) -> str | None:
+    """Which of the three images an extension's name means; None for another one."""
+    plain = word.decode("ascii", "replace").strip().lower().removeprefix("cutout").removesuffix("stamp").strip("_ ")
+    return next((kind for kind, words in _WORDS.items() if plain in words), None)
 
 
 def detections(paths: Sequence[Path]) -> list[tuple[Path, ...]]:
@@ -77,18 +91,18 @@ def _packet(group: Sequence[Path]) -> dict[str, Any]:
 
 
 def _of_one_file(content: bytes) -> dict[str, Any]:
-    """Three images by their headers' STAMP_TYPE."""
+    """Three images by their headers' STAMP_TYPE, or by the names of their extensions."""
     found: dict[str, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with open_fits(unpacked(content)) as hdus:
             try:
                 for hdu in hdus:
-                    kind = str(hdu.header.get("STAMP_TYPE", "")).strip().lower()
+                    kind = _kind(str(hdu.header.get("STAMP_TYPE", hdu.name)).encode("ascii", "replace"))
                     if kind in _KEYS and np.ndim(hdu.data) == 2:
                         found[_KEYS[kind]] = np.asarray(hdu.data, dtype=np.float32)
             except DAMAGE as error:
                 raise StampError("damaged FITS file") from error
     if not found:
-        raise StampError("no image whose header says STAMP_TYPE")
+        raise StampError("no image whose header says STAMP_TYPE, and no extension that is called as one of the three")
     return found

@@ -30,7 +30,7 @@ class FrameQuality:
         psf_width_error: relative; how far the PSF's width may be off as a whole.
         psf_chi2: median reduced chi-square of the matched stars against the PSF; None without stars.
         no_data: share of the file's pixels that hold no data.
-        header: what was read from which key, and what was assumed.
+        header: what was read from which key, what stands there, and what was assumed, unknown and doubted.
     """
 
     fwhm: float
@@ -126,4 +126,11 @@ def frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise, chi2: pd.Se
         psf_chi2=None if chi2 is None or not len(chi2) else float(chi2.median()),
         no_data=image.no_data,
         header=image.header,
+    )
+
+
+def doubts(*images: Image) -> tuple[str, ...]:
+    """Sentences for the user on what contradicts values of the frames' headers that are used nevertheless."""
+    return tuple(
+        f"{image.name}: {name}: {why}" for image in images for name, why in image.header.get("doubted", {}).items()
     )

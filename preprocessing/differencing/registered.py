@@ -183,7 +183,7 @@ class Registering:
         """The reference on the science grid; what it is and when it was taken does not change by that."""
         out = given(self, "align", self.align(science, reference, correction))
         given_shape(self, "align", out.shape, science.shape)
-        kept = ("sky", "zero_point", "unit", "mission", "filter", "mjd", "exposure_time", "name", "no_data")
+        kept = ("sky", "zero_point", "unit", "mission", "filter", "mjd", "exposure_time", "name", "no_data", "header")
         return out.with_(**{name: getattr(reference, name) for name in kept})
 
 

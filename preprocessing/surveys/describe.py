@@ -108,6 +108,8 @@ def _check_packet(survey: Survey, where: str) -> None:
         raise UserError(f"packet in {where} with a time_zero of days, as a Julian date", got, fix)
     if survey.stamp is None:
         raise UserError(f"stamp in {where}: size and pixel_scale", "packet without stamp", "describe the stamps too")
+    if packet.exposures is not None and (len(packet.exposures) != 2 or packet.exposures[0] > packet.exposures[1]):
+        raise UserError(f"packet.exposures in {where}: [shortest, longest], s", f"{packet.exposures}", "correct it")
     if packet.only_filter is not None and packet.only_filter not in survey.bands:
         known = ", ".join(survey.bands) or "none"
         raise UserError(f"packet.only_filter in {where} among the bands {known}", packet.only_filter, "name one")

@@ -97,12 +97,12 @@ class TimeConvention:
     Args:
         scale: of times whose header has no TIMESYS.
         reference: of a date or an MJD whose key does not say start, middle or end.
-        between: the middle lies between start and end: snapshots are summed.
+        between: the middle lies between start and end, where they are further apart than the exposure is long.
     """
 
     scale: Scale = "utc"
     reference: Literal["start", "middle", "end"] = "start"
-    between: bool = False
+    between: bool = True
 
     @property
     def ahead_of_utc(self) -> float:
@@ -191,6 +191,7 @@ class StampConvention:
 
     Args:
         size: pixels on a side; smaller ones were cut at an edge. Null: packets may have any.
+        larger: whether sources that need it get larger stamps than ``size``.
         pixel_scale: arcsec.
         unit: of the pixels.
         sky: whether science and template stamps hold the sky.
@@ -205,6 +206,7 @@ class StampConvention:
 
     size: Count | None
     pixel_scale: Annotated[Positive, InUnits("arcsec")]
+    larger: bool = False
     unit: str | None = None
     sky: Sky | None = None
     negative: Literal["positive", "negative"] | None = None
@@ -227,7 +229,9 @@ class PacketKeys:
         time_zero: Julian date of day 0, of ``days`` (2457000 for TESS).
         position_unit: of right ascension and declination that are numbers; ``hourangle`` is that of right ascensions.
             Null: numbers are degrees, and right ascensions such as 12:34:56.7 are hours.
-        reference: whether that is the start or the middle of the exposure.
+        reference: whether that is the start, the middle or the end of the exposure.
+        exposures: shortest and longest exposure, s; a number a thousand times as large is in milliseconds, and one
+            that is neither is none. Null: any up to eleven days.
         only_filter: where the survey has one.
         numbers: record that holds further numbers; those of ``NUMBERS`` are kept.
         unknown_objects: numbers that stand for no object.
@@ -237,7 +241,8 @@ class PacketKeys:
     time_format: Literal["jd", "mjd", "iso", "days", "by key"] = "jd"
     time_zero: Annotated[Positive, InUnits("d")] | None = None
     position_unit: Literal["deg", "hourangle", "rad"] | None = None
-    reference: Literal["start", "middle"] = "start"
+    reference: Literal["start", "middle", "end"] = "start"
+    exposures: Annotated[tuple[Positive, ...], InUnits("s")] | None = None
     only_filter: str | None = None
     numbers: str | None = None
     unknown_objects: tuple[Whole, ...] = ()

@@ -20,8 +20,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "id": ("id", "sample_id", "candid", "diaSourceId", "alert_id", "alertId", "source_id"),
     "group": ("group_id", "objectId", "object_id", "oid", "diaObjectId", "object", "name"),
     "label": ("label", "labels", "y", "target", "is_real", "isreal", "real", "class"),
-    "ra": ("ra", "ra_deg", "raj2000", "meanra"),
-    "dec": ("dec", "dec_deg", "decj2000", "decl", "meandec"),
+    "ra": ("ra", "ra_deg", "_raj2000", "raj2000", "ra_icrs", "radeg", "meanra"),
+    "dec": ("dec", "dec_deg", "_dej2000", "dej2000", "decj2000", "de_icrs", "dedeg", "decl", "meandec"),
     "mjd": ("mjd", "mjdobs", "mjd_obs"),
     "jd": ("jd",),
     "filter": ("filter", "band", "fid", "filt"),
@@ -29,7 +29,9 @@ ROLES: dict[str, tuple[str, ...]] = {
     "positive": ("isdiffpos", "is_diff_pos"),
     "negative": ("isNegative", "is_negative"),
     "file": ("file", "filename", "path", "file_name", "stamp"),
+    "row": (),
 }
+COUNTED = ("Unnamed: 0", "", "index", "__index_level_0__", "level_0")  # what pandas writes of a table's index
 SEXAGESIMAL = r"\d[:hd ]\s*\d"
 SOME_REPEATED = 0.1  # of the rows: fewer are samples that were given twice, and are left out by name
 UNKNOWN = ("-999", "-999.0", "-9999", "-9999.0", "")  # how tables say that they do not know

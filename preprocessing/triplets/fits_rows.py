@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from astrid_ml.preprocessing.triplets.layout import CHANNELS, canonical_channel
 from astrid_ml.types import Floats32
 
 ENDINGS = (".fits", ".fits.gz", ".fit", ".fts")
+LARGEST = 2**20  # bytes
+_EXTENSION = re.compile(rb"(?:EXTNAME |STAMP_TYPE) *= *'([^']*)'")
 
 
 def files_of(rows: pd.DataFrame, roles: Mapping[str, str], folder: Path) -> list[tuple[Path, ...]] | None:
@@ -37,6 +40,24 @@ def files_of(rows: pd.DataFrame, roles: Mapping[str, str], folder: Path) -> list
             if found and found[0].is_file():
                 return [(path,) for path in found]
     return None
+
+
+def stand_alone(paths: Sequence[Path]) -> list[Path]:
+    """The small FITS files that are a sample each by the names of their extensions: science, reference, difference.
+
+    Args:
+        paths: of files of any kind; frames are too large to be looked at.
+    """
+    small = [path for path in paths if path.name.lower().endswith(ENDINGS) and path.stat().st_size <= LARGEST]
+    return [path for path in small if _named_planes(path) == set(CHANNELS)]
+
+
+def _named_planes(path: Path) -> set[str | None]:
+    try:
+        content = unpacked(path.read_bytes())
+    except StampError:
+        return set()
+    return {canonical_channel(word.decode("ascii", "replace").strip()) for word in _EXTENSION.findall(content)} - {None}
 
 
 def _are_files(names: Any) -> bool:

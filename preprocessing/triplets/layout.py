@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.triplets.stacks import Stack
+from astrid_ml.preprocessing.triplets.containers.stacks import Stack
 from astrid_ml.types import Array, Floats32
 
 CHANNELS = ("science", "reference", "difference")
@@ -95,7 +95,7 @@ def layout_of(
     Raises:
         UserError: none or several of them could be the stamps; axes that do not fit; more than one answer.
     """
-    order = _order(channels)
+    _order(channels)
     usable = [stack for stack in stacks if stack.numbers and len(stack.shape) >= (2 if axes else 3)]
     if named:
         absent = sorted(set(named) - {stack.name for stack in stacks})
@@ -117,7 +117,24 @@ def layout_of(
         raise UserError(
             f"one array of stamps in {file}, or one for each channel", have, "name it: preprocessing.stack="
         )
-    return _together(usable[0], axes, order, len(channels), file)
+    channels = _named_channels(usable[0], channels, file)
+    return _together(usable[0], axes, _order(channels), len(channels), file)
+
+
+def _named_channels(stack: Stack, channels: Sequence[str], file: str) -> Sequence[str]:
+    """The channels in the order that was said, else that the container names.
+
+    Raises:
+        UserError: it names others than these three, and nobody said the order.
+    """
+    if not stack.channels or tuple(channels) != CHANNELS:
+        return channels
+    meant = [canonical_channel(name) for name in stack.channels]
+    if all(meant.count(name) == 1 for name in CHANNELS):
+        return stack.channels
+    got = f"{stack.name or file} with the channels {', '.join(stack.channels)}"
+    fix = "say their order, such as preprocessing.channels=[sci,ref,diff]"
+    raise UserError("channels named science, reference and difference", got[:200], fix)
 
 
 def _without_axes(stack: Stack, count: int, file: str) -> UserError:

@@ -16,12 +16,13 @@ from astrid_ml.contracts.by_part import without_repeats
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
-from astrid_ml.fingerprint import relative
+from astrid_ml.fingerprint import places_of, relative
 from astrid_ml.found import found, none_in
 from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.preprocessing.surveys.registry import Described, Surveys, surveys_of
 from astrid_ml.preprocessing.triplets.columns import check_roles
+from astrid_ml.preprocessing.triplets.fits_rows import stand_alone
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, check_words
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, containers_below, open_set, pair
 from astrid_ml.preprocessing.triplets.strangers import FitsSet, fits_sets, write_fits, write_rows
@@ -49,7 +50,7 @@ class TripletsPipeline:
         channels: their order in the array, or in a FITS file.
         stack: name of the array in its container, or the names of three: science, reference, difference.
         table: file, where several tables lie beside the stamps.
-        columns: role (id, group, label, ra, dec, mjd, jd, filter, mission, file) -> column.
+        columns: role (id, group, label, ra, dec, mjd, jd, filter, mission, file; row, the stamp's number) -> column.
         rows_per_unit: stamps in a unit.
         survey: whose stamps they are: a name, a YAML file or its content; None lets objects or a column say it.
     """
@@ -143,6 +144,7 @@ class TripletsPipeline:
         if not containers:
             for named in fits_sets(tables, said):
                 units += self._fits_of(named, raw)
+            units += self._alone(stand_alone([] if units else sorted(walk(raw))), raw)
         if wrong and not units:
             raise wrong[0][1]
         return units + [Unit(relative(path, raw), (), missing=(f"a layout ({error.got})",)) for path, error in wrong]
@@ -154,20 +156,28 @@ class TripletsPipeline:
             name = relative(files[0], raw).partition(".zarr")[0] + ".zarr"
         table = own.table.name if own.table else "the same file"
         guessed = ", ".join(f"{role} = {column}" for role, column in roles.items()) or "no column is known"
-        _say(f"{name}: {layout.samples} stamps in {layout.words}; of {table}: {guessed}")
+        words = f"{layout.samples} stamps in {layout.words}; of {table}: {guessed}"
+        _say(f"{name}: {words}" if layout.samples > 1 else words)  # once of a file for each sample
         size = sum(path.stat().st_size for path in files)
         for first in range(0, layout.samples, self.rows_per_unit):
             past = min(first + self.rows_per_unit, layout.samples)
             told = {"kind": "rows", "first": first, "past": past, "table": own.table is not None}
+            told |= {"parts": len(own.parts)} if own.parts else {}
             yield Unit(f"{name}#{first}", files, told, bytes_needed=size * (past - first) // layout.samples)
 
     def _fits_of(self, own: FitsSet, raw: Sequence[Path]) -> Iterator[Unit]:
+        assert own.table is not None  # it names the files
         name = relative(own.table, raw)
         _say(f"{name}: {len(own.files)} rows that name FITS files, such as {own.files[0][0].name}")
         for first in range(0, len(own.files), self.rows_per_unit):
             past = min(first + self.rows_per_unit, len(own.files))
             inputs = dict.fromkeys(path for row in own.files[first:past] for path in row if path.is_file())
             yield Unit(f"{name}#{first}", (own.table, *inputs), {"kind": "fits", "first": first, "past": past})
+
+    def _alone(self, files: Sequence[Path], raw: Sequence[Path]) -> Iterator[Unit]:
+        for first in range(0, len(files), self.rows_per_unit):
+            some = tuple(files[first : first + self.rows_per_unit])
+            yield Unit(f"{relative(some[0], raw)}#{first}", some, {"kind": "alone"})
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Copy the stamps; measure the peak S/N of the difference.
@@ -179,6 +189,10 @@ class TripletsPipeline:
         if kind is None:
             _copy_simulated(unit, writer)
             return
+        if kind == "alone":
+            for path, where in places_of(unit.id, unit.inputs).items():
+                write_fits(FitsSet(None, ((path,),)), self.said, (0, 1), writer, self.surveys, where)
+            return
         run = (int(unit.parameters["first"]), int(unit.parameters["past"]))
         place = unit.id.rpartition("#")[0]
         if kind == "fits":
@@ -188,8 +202,9 @@ class TripletsPipeline:
         table = unit.inputs[-1] if unit.parameters["table"] else None
         first = unit.inputs[0]
         container = next((parent for parent in first.parents if parent.suffix == ".zarr"), first)
+        own = StampSet(container, table, unit.inputs[: int(unit.parameters.get("parts", 0))])
         try:
-            write_rows(StampSet(container, table), self.said, run, writer, self.surveys, place)
+            write_rows(own, self.said, run, writer, self.surveys, place)
         except UserError as error:
             raise ValueError(f"{error.expected}; got {error.got}") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,16 +13,17 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
-from astrid_ml.preprocessing.triplets.columns import columns_of, is_table, read_rows, refuse_repeated
-from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, layout_of
-from astrid_ml.preprocessing.triplets.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in, text_of
+from astrid_ml.preprocessing.triplets.columns import COUNTED, columns_of, is_table, read_rows, refuse_repeated
+from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in, text_of
+from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, canonical_channel, layout_of
 from astrid_ml.readable import in_words
-from astrid_ml.types import Ints
+from astrid_ml.types import Array, Ints
 from astrid_ml.walk import walk
 
 # Words of a file's name that say what it is, not whose: what is left of an array's name and a table's pairs them.
 _KINDS = {"triplets", "triplet", "stamps", "stamp", "images", "image", "cutouts", "cand", "cands", "candidates",
           "labels", "table", "meta", "metadata", "norm", "data", "index"}  # fmt: skip
+Rows = tuple[pd.DataFrame, dict[str, str], dict[int, str]]  # rows, role -> column, (row -> why it is no sample)
 _OWN = ("dataset.json", "predictions.parquet")  # in folders with these nothing is a user's: dataset= takes the first
 
 
@@ -50,18 +51,33 @@ class StampSet:
     """A container and its table.
 
     Args:
-        container: file, or folder of zarr.
+        container: file, or folder of zarr; the first of ``parts`` where there are such.
         table: of its rows; None where the container holds them, or nobody does.
+        parts: a file for each channel: science, reference, difference.
     """
 
     container: Path
     table: Path | None = None
+    parts: tuple[Path, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
         """What it is read from."""
         inside = tuple(sorted(walk(self.container))) if self.container.is_dir() else (self.container,)
+        inside = self.parts or inside
         return inside if self.table is None else (*inside, self.table)
+
+    def stacks(self) -> list[Stack]:
+        """Its arrays; those of a file for each channel are called as the channels."""
+        if not self.parts:
+            return stacks_in(self.container)
+        return [replace(stacks_in(path)[0], name=name) for name, path in zip(CHANNELS, self.parts, strict=True)]
+
+    def read(self, name: str, first: int, past: int) -> Array:
+        """Rows of one of its arrays."""
+        if self.parts:
+            return read_stack(self.parts[CHANNELS.index(name)], "", first, past)
+        return read_stack(self.container, name, first, past)
 
 
 def containers_below(raw: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -93,7 +109,21 @@ def pair(containers: Sequence[Path], tables: Sequence[Path], said: Reading) -> l
     Raises:
         UserError: several tables could be it.
     """
-    return [StampSet(path, said.table or _beside(path, tables)) for path in containers]
+    apart = _of_channels(containers)
+    taken = {path for parts in apart for path in parts}
+    sets = [StampSet(path, said.table or _beside(path, tables)) for path in containers if path not in taken]
+    return [*sets, *(StampSet(parts[0], said.table or _beside(parts[0], tables), parts) for parts in apart)]
+
+
+def _of_channels(containers: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """Files of one array each that are called as the three channels and alike in all else: ``train_sci.npy`` ..."""
+    found: dict[tuple[Path, frozenset[str]], dict[str, Path]] = {}
+    for path in containers:
+        named = {channel for word in _split(path) if (channel := canonical_channel(word))}
+        if path.suffix.lower() == ".npy" and len(named) == 1:
+            rest = frozenset(word for word in _split(path) if canonical_channel(word) is None)
+            found.setdefault((path.parent, rest), {})[named.pop()] = path
+    return [tuple(parts[name] for name in CHANNELS) for parts in found.values() if set(parts) == set(CHANNELS)]
 
 
 def _beside(container: Path, tables: Sequence[Path]) -> Path | None:
@@ -109,10 +139,14 @@ def _beside(container: Path, tables: Sequence[Path]) -> Path | None:
 
 
 def _words(path: Path) -> frozenset[str]:
+    return frozenset(word for word in _split(path) if canonical_channel(word) is None) - _KINDS
+
+
+def _split(path: Path) -> frozenset[str]:
     stem = path.name.lower()
     while "." in stem and Path(stem).suffix in (*CONTAINERS, ".csv", ".tsv", ".txt", ".ecsv", ".fits", ".gz", ".xml"):
         stem = Path(stem).stem
-    return frozenset(re.split(r"[\W_]+", stem)) - _KINDS
+    return frozenset(re.split(r"[\W_]+", stem))
 
 
 def open_set(found: StampSet, said: Reading) -> tuple[Layout, pd.DataFrame, dict[str, str], dict[int, str]]:
@@ -135,7 +169,7 @@ def _opened(
     columns: tuple[tuple[str, str], ...],
     _: tuple[tuple[Path, int], ...],
 ) -> tuple[Layout, pd.DataFrame, dict[str, str], dict[int, str]]:
-    stacks = stacks_in(found.container)
+    stacks = found.stacks()
     layout = layout_of(stacks, axes, channels, stack, found.container.name)
     try:
         inner = _inner(found.container, stacks, layout)
@@ -147,10 +181,13 @@ def _opened(
         roles = columns_of([str(name) for name in inner.columns], dict(columns), found.container.name)
         refuse_repeated(inner, roles, found.container.name)
         return layout, inner, roles, {}
-    rows, roles, lost = read_rows(found.table, dict(columns))
+    rows, roles, lost = _rows_of(found.table, columns, found.table.stat().st_mtime_ns)
+    rows, lost, roles = rows.copy(), dict(lost), dict(roles)
     own = _own_ids(inner, roles)
-    if own is not None:
-        order = _order_of(rows[roles["id"]], own, found)
+    order = None if own is None else _order_of(rows[roles["id"]], own, found)
+    if order is None and ("row" in roles or len(rows) == layout.samples):
+        order = _by_number(rows, roles.get("row"), found)
+    if order is not None:
         there = {row: place for place, row in enumerate(order.tolist())}
         rows = rows.iloc[order].reset_index(drop=True)
         lost = {there[row]: reason for row, reason in lost.items() if row in there}
@@ -163,6 +200,37 @@ def _opened(
     more = inner[[name for name in inner.columns if name not in rows]]
     whole = pd.concat([rows, more], axis=1)
     return layout, whole, columns_of([str(name) for name in whole.columns], roles, found.table.name), lost
+
+
+@lru_cache(maxsize=2)
+def _rows_of(table: Path, columns: tuple[tuple[str, str], ...], _: int) -> Rows:
+    """A table that many containers may share, read once."""
+    return read_rows(table, dict(columns))
+
+
+def _by_number(rows: pd.DataFrame, column: str | None, found: StampSet) -> Ints:
+    """The row of the table for each stamp: as they stand, or by a column that numbers the stamps.
+
+    Raises:
+        UserError: the column holds other numbers; or nobody named one, and what pandas wrote of the table's index says
+            that the rows were shuffled: before the stamps were, or together with them, which no file tells.
+    """
+    assert found.table is not None
+    numbers = np.arange(len(rows), dtype=np.int64)
+    if column is not None:
+        values = pd.to_numeric(rows[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        start = 1 if np.array_equal(np.sort(values), numbers + 1) else 0
+        if not np.array_equal(np.sort(values), numbers + start):
+            got = f"{column} of {found.table.name} with other numbers"
+            raise UserError(f"preprocessing.columns.row= with each of 0 to {len(rows) - 1} once", got, "name another")
+        return np.argsort(values).astype(np.int64)
+    for name in (name for name in COUNTED if name in rows):
+        values = pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        if np.array_equal(np.sort(values), numbers) and not np.array_equal(values, numbers):
+            got = f"{found.table.name}, whose column {name or 'without a name'} numbers its rows in another order"
+            own = f"preprocessing.columns.row='{name}' where it numbers the stamps; else take it out of the table"
+            raise UserError("a table in the order of the stamps", got, own)
+    return numbers
 
 
 def _own_ids(inner: pd.DataFrame, roles: Mapping[str, str]) -> pd.Series | None:
@@ -226,7 +294,7 @@ def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:
             kept: pd.DataFrame = file.read(columns=names).to_pandas(ignore_metadata=True)
             return kept
     if path.suffix.lower() == ".arrow":
-        from astrid_ml.preprocessing.triplets.stacks import arrow_table
+        from astrid_ml.preprocessing.triplets.containers.stacks import arrow_table
 
         table = arrow_table(path)
         rest: pd.DataFrame = table.select([n for n in table.column_names if n not in layout.stacks]).to_pandas(

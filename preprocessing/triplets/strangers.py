@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,24 +21,24 @@ from astrid_ml.preprocessing.triplets.columns import UNKNOWN, read_rows, records
 from astrid_ml.preprocessing.triplets.fits_rows import files_of, read_row
 from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, open_set
-from astrid_ml.preprocessing.triplets.stacks import read_stack
 from astrid_ml.preprocessing.triplets.whose import contradictions, surveys_of_rows, upright
 from astrid_ml.printable import printable
 from astrid_ml.types import Floats32, Mask
 
+ENDING = r"\.(?:fits(?:\.gz)?|fit|fts)$"  # of a file that is called by its sample's id
 _SKY = {"kept": "included", "subtracted": "subtracted"}
 
 
 @dataclass(frozen=True)
 class FitsSet:
-    """A table that names FITS files.
+    """FITS files of samples.
 
     Args:
-        table: of the samples.
+        table: of the samples, that names them; None where they stand alone, each called by its id.
         files: of each row.
     """
 
-    table: Path
+    table: Path | None
     files: tuple[tuple[Path, ...], ...]
 
 
@@ -100,10 +101,10 @@ def write_rows(
     first, past = run
     layout, rows, roles, lost = open_set(found, said)
     if layout.axes.startswith("n"):
-        parts = [read_stack(found.container, name, first, past) for name in layout.stacks]
+        parts = [found.read(name, first, past) for name in layout.stacks]
     else:  # samples are the last axis: the array is read whole
         axis = layout.axes.index("n")
-        wholes = [read_stack(found.container, name, 0, layout.shape[0]) for name in layout.stacks]
+        wholes = [found.read(name, 0, layout.shape[0]) for name in layout.stacks]
         parts = [np.take(whole, range(first, past), axis=axis) for whole in wholes]
     some = rows.iloc[first:past].reset_index(drop=True)
     reasons = [lost.get(row, "") for row in range(first, past)]
@@ -115,8 +116,12 @@ def write_rows(
 def write_fits(
     found: FitsSet, said: Reading, run: tuple[int, int], writer: UnitWriter, surveys: Surveys, place: str
 ) -> None:
-    """Samples of some rows of a table that names FITS files; those of one size together. See :func:`write_rows`."""
-    rows, roles, lost = read_rows(found.table, said.columns)
+    """Samples of some rows of FITS files, of a table or alone; those of one size together. See :func:`write_rows`."""
+    if found.table is None:
+        names = [re.sub(ENDING, "", paths[0].name, flags=re.IGNORECASE) for paths in found.files]
+        rows, roles, lost = pd.DataFrame({"id": pd.array(names, "string")}), {"id": "id"}, dict[int, str]()
+    else:
+        rows, roles, lost = read_rows(found.table, said.columns)
     records = records_of(rows, roles, str(Path(place).with_suffix("")), 0)
     by_shape: dict[tuple[int, ...], list[tuple[int, Floats32]]] = {}
     for row in range(*run):

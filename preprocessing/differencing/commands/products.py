@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from astropy.io import fits
+from astropy.time import Time
 
 from astrid_ml import __version__
 from astrid_ml.described.columns import TableMeaning
@@ -18,15 +19,34 @@ from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.registered import central
 
+# A WCS writes back the times that it read: of a date without its time, midnight.
+_TIMES = ("DATE-OBS", "DATE-BEG", "DATE-AVG", "DATE-END", "MJD-OBS", "MJD-BEG", "MJD-AVG", "MJD-END", "TIMESYS",
+          "MJDREF", "MJDREFI", "MJDREFF", "DATEREF", "JEPOCH", "BEPOCH", "TSTART", "TSTOP", "XPOSURE")  # fmt: skip
+
+
+def _coordinates(image: Image) -> fits.Header:
+    """The image's WCS, without times."""
+    header = image.wcs.to_header(relax=True) if image.wcs is not None else fits.Header()
+    for key in _TIMES:
+        header.remove(key, ignore_missing=True)
+    return header
+
+
+def _iso(mjd: float | None) -> str | None:
+    return None if mjd is None else str(Time(mjd, format="mjd", scale="utc", precision=6).isot)
+
 
 def _header(done: Difference, science: str, reference: str) -> fits.Header:
-    header = done.science.wcs.to_header(relax=True) if done.science.wcs is not None else fits.Header()
+    header = _coordinates(done.science)
     cards: dict[str, tuple[Any, str]] = {
         "BUNIT": (done.science.unit, "as the science image"),
         "MISSION": (done.science.mission, "mission"),
         "FILTER": (done.science.filter, "filter"),
         "MJD": (done.science.mjd, "mid-exposure of the science image, UTC"),
-        # Not MJDREF: that key is the zero of a WCS's times, and the WCS writes it.
+        "DATE-AVG": (_iso(done.science.mjd), "the same"),
+        "MJD-AVG": (done.science.mjd, "[d] the same"),
+        "TIMESYS": (None if done.science.mjd is None else "UTC", "scale of all times"),
+        # Not MJDREF: that key is the zero of a WCS's times.
         "REFMJD": (done.reference.mjd, "mid-exposure of the reference, UTC"),
         "ZP": (done.science.zero_point, "AB magnitude of one unit of flux"),
         "FLXRATIO": (done.quality.flux_ratio, "flux ratio, science / reference"),
@@ -64,7 +84,7 @@ def write_difference(path: Path, done: Difference, science: str, reference: str)
 
 def write_image(path: Path, image: Image) -> None:
     """An aligned, background-free intermediate: SCI, ERR, MASK, PSF."""
-    header = image.wcs.to_header(relax=True) if image.wcs is not None else fits.Header()
+    header = _coordinates(image)
     header["BUNIT"] = image.unit
     hdus = [
         fits.PrimaryHDU(),

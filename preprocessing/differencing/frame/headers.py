@@ -7,19 +7,17 @@ from dataclasses import dataclass, field
 from astropy.io.fits import Header
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.differencing.frame.header.exposures import exposure_of
 from astrid_ml.preprocessing.differencing.frame.header.filters import filter_of
-from astrid_ml.preprocessing.differencing.frame.header.fluxes import (
-    READ_NOISE,
-    SATURATION,
-    exposure_of,
-    gain_of,
-    zero_point_of,
-)
+from astrid_ml.preprocessing.differencing.frame.header.fluxes import zero_point_of
+from astrid_ml.preprocessing.differencing.frame.header.gains import detector_gain, gain_of, read_noise_of
 from astrid_ml.preprocessing.differencing.frame.header.said import HeaderAccount, Said
 from astrid_ml.preprocessing.differencing.frame.header.times import mid_exposure
 from astrid_ml.preprocessing.differencing.frame.header.units import pixel_unit
 from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
 from astrid_ml.preprocessing.surveys.survey import Survey
+
+SATURATION = ("SATURATE", "SATURVAL", "SATLEVEL", "CELL.SATURATION", "SATUR_LV", "SATLEV")
 
 
 @dataclass(frozen=True)
@@ -75,28 +73,45 @@ def read_calibration(
     exposure = exposure_of(said, survey)
     stated = str(header.get("BUNIT", "")).strip()
     text = stated or (survey.flux.unit if survey and survey.flux.unit else "adu")
-    if not stated:
+    if stated:
+        said.account.read["unit"] = "BUNIT"
+    else:
         said.assume("unit", text)
     unit = pixel_unit(text)
     if unit.kind == "unknown":
         said.give_up("unit", f"{text} is no unit of light")
     band = filter_of(said, survey, name)
-    mjd, time_ref = mid_exposure(said, exposure, survey.time if survey else None)
+    mjd, time_ref = mid_exposure(said, exposure.seconds, survey.time if survey else None)
     keys = survey.header if survey else None
-    return FrameCalibration(
+    detector = detector_gain(said, survey, unit)
+    read_noise = read_noise_of(said, survey, detector)
+    found = FrameCalibration(
         mission=survey.mission if survey else None,
         filter=band,
-        gain=gain_of(said, survey, unit, exposure),
-        read_noise=said.numbers("read_noise", (*(keys.read_noise if keys else ()), *READ_NOISE)),
-        zero_point=zero_point_of(said, survey, band, unit, exposure),
+        gain=gain_of(said, survey, unit, exposure, detector),
+        read_noise=read_noise,
+        zero_point=zero_point_of(said, survey, band, unit, exposure.of_counts),
         mjd=mjd,
         time_ref=time_ref,
-        exposure_time=exposure,
+        exposure_time=exposure.seconds,
         saturation=said.numbers("saturation", (*(keys.saturation if keys else ()), *SATURATION)),
         unit=text,
         survey=survey,
         account=said.account,
     )
+    _note_values(found)
+    said.note_cards()
+    return found
+
+
+def _note_values(found: FrameCalibration) -> None:
+    """What was made of the cards, beside what stands in them."""
+    units = {"gain": "e-/unit", "read_noise": "e-", "zero_point": "mag (AB)", "mjd": "d (UTC)", "exposure_time": "s"}
+    for name in (*units, "saturation", "filter", "mission", "unit"):
+        value = getattr(found, name)
+        if value is not None:
+            text = f"{value:.8f}" if name == "mjd" else f"{value:.6g}" if isinstance(value, float) else str(value)
+            found.account.values[name] = f"{text} {units[name]}" if name in units else text
 
 
 def _survey(said: Said, surveys: Surveys, mission: str | None, name: str) -> Survey | None:

@@ -234,7 +234,8 @@ def _account(frame: Frame, account: HeaderAccount, gain_measured: bool, empty: N
         if getattr(frame, name) is not None:
             account.assumed.pop(name, None)
             account.unknown.pop(name, None)
-            account.read[name] = "given"
+            account.doubted.pop(name, None)
+            account.read[name], account.values[name] = "given", str(getattr(frame, name))
     if gain_measured and frame.gain is None:
         account.unknown.pop("gain", None)
         account.read["gain"] = "the growth of the variance with flux"

@@ -39,7 +39,9 @@ def test_a_header_that_is_off_is_corrected_and_named(
     assert sky.reference.wcs is not None
     wcs = sky.reference.wcs.deepcopy()
     wcs.wcs.crpix += np.array(off)
-    done = Subtraction()(sky.science, sky.reference.with_(wcs=wcs))
+    said_twice = sky.reference.with_(wcs=wcs, name="r.fits", header={"doubted": {"mjd": "two dates"}})
+    done = Subtraction()(sky.science, said_twice)
+    assert "r.fits: mjd: two dates" in done.quality.warnings
     truth = sky.truth
     assert missed(done, truth) <= tuple(n + 1 for n in missed(subtracted, truth))
     assert done.quality.flux_ratio == pytest.approx(subtracted.quality.flux_ratio, rel=0.01)

@@ -17,7 +17,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import read_arrays
 from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.preprocessing.triplets import stacks
+from astrid_ml.preprocessing.triplets.containers import stacks
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 from astrid_ml.table_files import write_table
 

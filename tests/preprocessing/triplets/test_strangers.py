@@ -15,13 +15,13 @@ from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.labels import TruthLabel
 from astrid_ml.preprocessing.triplets.columns import columns_of, records_of
+from astrid_ml.preprocessing.triplets.containers.stacks import Stack, read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.fits_rows import files_of
 from astrid_ml.preprocessing.triplets.layout import canonical_channel, layout_of
 from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 from astrid_ml.preprocessing.triplets.sets import Reading, containers_below, pair
 from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
-from astrid_ml.preprocessing.triplets.stacks import Stack, read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.strangers import fits_sets
 from astrid_ml.types import Array
 

@@ -1,98 +1,20 @@
-"""Exposure, effective gain and zero point: what a count of an image stands for."""
+"""Zero points: which AB magnitude one unit of an image stands for."""
 
 from __future__ import annotations
 
 import math
-import re
 import warnings
 
+from astrid_ml.preprocessing.differencing.frame.header.comments import is_per_second, system_of
+from astrid_ml.preprocessing.differencing.frame.header.gains import is_rate
 from astrid_ml.preprocessing.differencing.frame.header.said import Said
 from astrid_ml.preprocessing.differencing.frame.header.units import AB_JANSKY, PixelUnit
-from astrid_ml.preprocessing.surveys.survey import FluxConvention, HeaderKeys, Survey
+from astrid_ml.preprocessing.surveys.survey import Band, FluxConvention, HeaderKeys, Survey
 from astrid_ml.types import Range
 
-EXPOSURE = ("XPOSURE", "EXPTIME", "EXPOSURE", "EFFEXPTM", "TEXPTIME", "EXP_TIME", "EXP-TIME", "EXPT", "ITIME",
-            "INTTIME", "TOTEXPT")  # fmt: skip
-# EGAIN is e-/ADU by its definition; GAIN beside it may be the setting of a CMOS camera.
-GAIN = ("EGAIN", "GAIN", "CCDGAIN", "CELL.GAIN", "GAINEFF", "DETGAIN", "GAIN1", "ESO DET OUT1 CONAD")
-READ_NOISE = ("READNOI", "RDNOISE", "READNOIS", "RON", "CELL.READNOISE", "ENOISE", "READNSE", "RDNOISE1")
 ZERO_POINT = ("MAGZP", "ZPTMAG", "MAGZERO", "MAGZPT", "PHOTZP", "ZP", "ZEROPNT", "ZEROPOIN", "ZPAB", "MAG_ZP",
               "ABMAGZP", "MAGZEROP", "ZEROPT", "ZPMAG")  # fmt: skip
 MAGNITUDES = ("MAGSYS", "ZPSYS", "PHOTSYS", "MAG_SYS")
-_INVERSE = re.compile(r"(adu|dn|counts?)\s*(/|per)\s*(e-?|electrons?)", re.IGNORECASE)
-SATURATION = ("SATURATE", "SATURVAL", "SATLEVEL", "CELL.SATURATION", "SATUR_LV", "SATLEV")
-
-
-def exposure_of(said: Said, survey: Survey | None) -> float | None:
-    """Seconds."""
-    keys = survey.header if survey else HeaderKeys()
-    found = said.number("exposure_time", (*keys.exposure, *(() if keys.exposure_unit == "d" else EXPOSURE)))
-    if found is None:
-        said.give_up("exposure_time", "no key holds it")
-        return None
-    if found <= 0:
-        said.give_up("exposure_time", f"it is {found:g}, not positive")
-        return None
-    unit = "d" if keys.exposure_unit == "d" else said.unit_beside("exposure_time")
-    factor = _seconds(unit)
-    if factor != 1:
-        said.account.read["exposure_time"] += f", in {'days' if unit == 'd' else unit}"
-    return found * factor
-
-
-def _seconds(unit: str | None) -> float:
-    """In a unit of time; 1 where it is none."""
-    from astropy import units
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return float(units.Unit(unit or "s").to(units.s))
-        except (ValueError, TypeError, units.UnitConversionError):
-            return 1.0
-
-
-def is_rate(unit: PixelUnit, flux: FluxConvention) -> bool:
-    """Whether pixels are per second."""
-    return unit.rate or flux.rates
-
-
-def gain_of(said: Said, survey: Survey | None, unit: PixelUnit, exposure: float | None) -> float | None:
-    """Effective gain, e- per image unit: rates are multiplied by the exposure, means of N frames by N.
-
-    None where it is not known: no key, a calibrated unit, or a rate of unknown exposure.
-    """
-    flux = survey.flux if survey else FluxConvention()
-    if unit.calibrated:  # a detector's gain says nothing of calibrated units
-        said.give_up("gain", "the unit is calibrated")
-        return None
-    if unit.kind == "electrons" or flux.photons:
-        gain: float | None = 1.0
-        said.account.read["gain"] = "BUNIT" if unit.kind == "electrons" else "a camera that counts photons"
-    else:
-        gain = said.numbers("gain", (*survey.header.gain, *GAIN) if survey else GAIN)
-        if gain and _INVERSE.fullmatch(said.unit_beside("gain") or ""):
-            said.account.read["gain"] += ", in counts an electron"
-            gain = 1 / gain
-        if gain is None and survey is not None and survey.detector.gain:
-            gain = math.fsum(survey.detector.gain.values()) / len(survey.detector.gain)
-            said.assume("gain", f"that of the detector, as the description of {survey.name} says")
-    if gain is None or gain <= 0:
-        said.give_up("gain", "no key holds it" if gain is None else "it is not positive")
-        return None
-    if is_rate(unit, flux):
-        if not exposure or exposure <= 0:
-            said.give_up("gain", "a rate of unknown exposure")
-            return None
-        gain *= exposure
-        said.account.read["gain"] = f"{said.account.read.get('gain', 'the description')} x exposure"
-    frames = said.number("", ("NCOMBINE",))
-    if frames and frames > 1 and flux.mean is not False:
-        gain *= frames
-        said.account.read["gain"] = f"{said.account.read.get('gain', 'the description')} x NCOMBINE"
-        if flux.mean is None:
-            said.assume("gain", "NCOMBINE exposures were averaged")
-    return gain
 
 
 def zero_point_of(
@@ -187,25 +109,45 @@ def _of_keys(said: Said, survey: Survey | None, band: str | None, rate: bool, ex
             return None
         said.account.read["zero_point"] += " and the bandpass"
         return stated + known.zero_point
-    stated = said.number("zero_point", (*header.zero_point, *ZERO_POINT))
-    if stated is not None and not (stated in Range(-10.0, 60.0) and stated != 0):
-        said.give_up("zero_point", f"{said.account.read['zero_point']} is {stated:g}, which stands for none")
+    stated = said.number("zero_point", (*header.zero_point, *ZERO_POINT), _is_magnitude)
+    if stated is None:
+        flux0 = said.number("zero_point", ("FLUXMAG0",))
+        if flux0 and flux0 > 0:
+            return 2.5 * math.log10(flux0)
+        none = said.number("zero_point", (*header.zero_point, *ZERO_POINT))
+        if none is not None:
+            said.give_up("zero_point", f"{said.account.read['zero_point']} is {none:g}, which stands for none")
         return None
-    if stated is not None:
-        added: float | None = 0.0
-        if said.account.read["zero_point"] in flux.per_second:
-            added = _second(said, rate, exposure)
-        stated_system = str(said.text("", MAGNITUDES) or "")
-        if flux.system == "Vega" or "vega" in stated_system.casefold():
-            added = None if known is None or known.vega_to_ab is None else known.vega_to_ab
-            by = "the survey's description" if flux.system == "Vega" else "the header"
-            said.assume("zero_point", f"Vega, as {by} says; given here as AB")
-        if added is None:
-            said.give_up("zero_point", said.account.unknown.get("zero_point", "Vega, of a filter without its AB"))
-            return None
-        return stated + added
-    flux0 = said.number("zero_point", ("FLUXMAG0",))
-    return 2.5 * math.log10(flux0) if flux0 and flux0 > 0 else None
+    key = said.account.read["zero_point"]
+    added: float | None = 0.0
+    if key in flux.per_second or is_per_second(said.comment(key)):
+        added = _second(said, rate, exposure)
+        said.account.read["zero_point"] += " of one count a second"
+    to_ab = _to_ab(said, key, survey, known)
+    if added is None or to_ab is None:
+        said.give_up("zero_point", said.account.unknown.get("zero_point", "Vega, of a filter without its AB"))
+        return None
+    return stated + added + to_ab
+
+
+def _is_magnitude(number: float) -> bool:
+    """Whether a zero point is one: 0 and -99 stand for none."""
+    return number in Range(-10.0, 60.0) and number != 0
+
+
+def _to_ab(said: Said, key: str, survey: Survey | None, known: Band | None) -> float | None:
+    """What makes a stated zero point one in AB, mag; None where it is in Vega, of a filter without its AB."""
+    stated = str(said.text("", MAGNITUDES) or "").casefold() or system_of(said.comment(key)) or ""
+    if (survey is not None and survey.flux.system == "Vega") or "vega" in stated:
+        by = "the survey's description" if survey is not None and survey.flux.system == "Vega" else "the header"
+        said.assume("zero_point", f"Vega, as {by} says; given here as AB")
+        return None if known is None or known.vega_to_ab is None else known.vega_to_ab
+    if stated and "ab" not in stated:
+        said.assume("zero_point", f"AB, though the header says {stated}")
+        said.doubt("zero_point", f"{key} is of the magnitudes {stated}, and is taken as AB")
+    elif not stated and survey is None:
+        said.assume("zero_point", f"{key} is an AB magnitude, for nothing says of which system it is")
+    return 0.0
 
 
 def _of_description(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from astropy.io.fits import Header
 
-_NUMBER = re.compile(
-    r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?)\s*(?:s|sec|seconds?|e-?/(?:adu|dn))?", re.IGNORECASE
+_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?)\s*(.*)")
+# What may stand behind a number in a text: of another word it is not known whether it changes the number.
+_UNIT = re.compile(
+    r"[\[(]?\s*(s|sec|secs|seconds?|ms|msec|us|usec|min|minutes?|h|hours?|d|days?|e-?|el|electrons?|adus?|dn|db|mag"
+    r"|(?:e-?|electrons?)\s*(?:/|per)\s*(?:adu|dn|counts?)|(?:adu|dn|counts?)\s*(?:/|per)\s*(?:e-?|electrons?))"
+    r"(?:[\s,]*rms)?\s*[\])]?",
+    re.IGNORECASE,
 )
-
-
-_UNIT = re.compile(r"\s*\[([^\]]+)\]")
+ZEROS_OF_TIME = ("MJDREF", "JDREF", "BJDREF")  # whole, or as days (I) and a fraction (F)
+_BRACKETS = re.compile(r"\s*\[([^\]]+)\]")
 
 
 @dataclass(frozen=True)
@@ -24,17 +28,23 @@ class HeaderAccount:
 
     Args:
         read: value -> the key, or keys, that it was read from.
+        cards: key -> what stands there, of each that was read.
+        values: value -> what was made of it.
         assumed: value -> what was assumed because no key says it.
         unknown: value -> why it is not known.
+        doubted: value -> what contradicts it: the user is warned.
     """
 
     read: dict[str, str] = field(default_factory=dict)
+    cards: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
     assumed: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
+    doubted: dict[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, dict[str, str]]:
         """Plain containers, without what is empty."""
-        parts = {"read": self.read, "assumed": self.assumed, "unknown": self.unknown}
+        parts = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {name: dict(sorted(part.items())) for name, part in parts.items() if part}
 
 
@@ -50,26 +60,41 @@ class Said:
     header: Header
     account: HeaderAccount = field(default_factory=HeaderAccount)
 
-    def number(self, value: str, keys: Iterable[str]) -> float | None:
+    def number(self, value: str, keys: Iterable[str], usable: Callable[[float], bool] = lambda _: True) -> float | None:
         """The first finite number under one of the keys, also where it is stored as text.
 
         Args:
             value: what it is, for the account; empty for none.
             keys: best first.
+            usable: of numbers that stand for none (-99) the next key is asked.
         """
         for key in keys:
             found = as_number(self.header.get(key))
-            if found is not None:
+            if found is not None and usable(found):
                 if value:
                     self.account.read[value] = key
                 return found
         return None
 
+    def comment(self, key: str) -> str:
+        """What stands behind the value of a key; empty where there is nothing."""
+        return str(self.header.comments[key]).strip() if key in self.header else ""
+
     def unit_beside(self, value: str) -> str | None:
-        """The unit in the comment of the key that a value was read from: ``[ms]`` at its start, as FITS has it."""
-        key = self.account.read.get(value, "")
-        found = _UNIT.match(str(self.header.comments[key])) if key in self.header else None
+        """The unit of the number that a value was read from: in its text, or ``[ms]`` at its comment's start."""
+        key = self.account.read.get(value, "").split(",")[0]
+        behind = _NUMBER.fullmatch(str(self.header.get(key, "")).strip())
+        if behind is not None and behind[2]:
+            inside = _UNIT.fullmatch(behind[2])
+            return inside[1] if inside else behind[2]
+        found = _BRACKETS.match(self.comment(key))
         return found[1].strip() if found else None
+
+    def words_beside(self, value: str) -> str:
+        """All that is said of the number that a value was read from: its unit in the text, and the comment."""
+        key = self.account.read.get(value, "").split(",")[0]
+        behind = _NUMBER.fullmatch(str(self.header.get(key, "")).strip())
+        return f"{behind[2] if behind else ''} {self.comment(key)}".strip()
 
     def numbers(self, value: str, keys: Sequence[str]) -> float | None:
         """The same, as the mean over amplifiers where the first key that is there has twins (GAINA, GAINB)."""
@@ -95,9 +120,21 @@ class Said:
                 return found
         return None
 
+    def note_cards(self) -> None:
+        """Account for what stands under each key from which something was read."""
+        for text in self.account.read.values():
+            for word in re.split(r", | and | x | of ", text):
+                for key in (word, f"{word}I", f"{word}F") if word in ZEROS_OF_TIME else (word,):
+                    if key in self.header:
+                        self.account.cards[key] = str(self.header[key]).strip()
+
     def assume(self, value: str, what: str) -> None:
         """Note what was assumed."""
         self.account.assumed[value] = what
+
+    def doubt(self, value: str, why: str) -> None:
+        """Note what contradicts a value that is used nevertheless."""
+        self.account.doubted[value] = why
 
     def give_up(self, value: str, why: str) -> None:
         """Note why a value is not known."""
@@ -106,14 +143,17 @@ class Said:
 
 
 def as_number(value: Any) -> float | None:
-    """A finite number, from a number or a text that holds one; None for anything else.
+    """A finite number, from a number or a text that holds one, with its unit or without; None for anything else.
 
     >>> as_number("30.0"), as_number("1.5D+01"), as_number("12 s"), as_number(True), as_number("n/a"), as_number("inf")
     (30.0, 15.0, 12.0, None, None, None)
+    >>> as_number("4.5 e- rms"), as_number("3 apples")
+    (4.5, None)
     """
     if isinstance(value, str):
         found = _NUMBER.fullmatch(value.strip())
-        value = float(found[1].upper().replace("D", "E")) if found else None
+        plain = found is not None and (not found[2] or _UNIT.fullmatch(found[2]) is not None)
+        value = float(found[1].upper().replace("D", "E")) if found and plain else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 import warnings
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ _WORDS = {
     "pix": "pix", "pixel": "pix", "pixels": "pix",
     "nanomaggy": "nmgy", "nanomaggies": "nmgy", "nmgy": "nmgy", "maggy": "mgy", "maggies": "mgy", "mgy": "mgy",
     "erg": "erg", "ergs": "erg", "cm": "cm", "a": "AA", "aa": "AA", "ang": "AA", "angstrom": "AA", "angstroms": "AA",
-    "hz": "Hz",
+    "hz": "Hz", "flam": "erg s**-1 cm**-2 AA**-1", "fnu": "erg s**-1 cm**-2 Hz**-1",
 }  # fmt: skip
+_SCALE = re.compile(r"(\d+\.?\d*(?:[eE][+-]?\d+)?)\s*\*?\s*(?=[(A-Za-z])")  # a plain number before a unit
 AB_JANSKY = 8.9  # AB magnitude of 1 Jy
 
 
@@ -54,9 +56,14 @@ def pixel_unit(text: str) -> PixelUnit:
     >>> pixel_unit("uJy").factor, pixel_unit("MJy/sr").kind, pixel_unit("furlong").kind
     (1e-06, 'surface brightness', 'unknown')
     """
+    found = _of(_parsed(text))
+    return found if 0 < found.factor < math.inf else PixelUnit("unknown")
+
+
+def _of(unit: Any) -> PixelUnit:
+    """What a unit of astropy is of; None is none."""
     from astropy import units
 
-    unit = _parsed(text)
     if unit is None:
         return PixelUnit("unknown")
     without = unit * units.pix ** -_power(unit, units.pix)
@@ -81,9 +88,13 @@ def _parsed(text: str) -> Any:
     """An astropy unit; None where the text is none."""
     from astropy import units
 
-    plain = re.sub(r"\be-(?!\d)", "electron", text.strip().strip("[]()")).replace("^", "**")
+    plain = re.sub(r"\be-(?!\d)", "electron", text.strip().strip("[]").lstrip("x* ")).replace("^", "**")
     if not plain:
         return None
+    if plain[0] == "(" and plain.find(")") == len(plain) - 1:
+        plain = plain[1:-1]
+    scale = _SCALE.match(plain)
+    factor, plain = (float(scale[1]), plain[scale.end() :]) if scale else (1.0, plain)
     plain = re.sub(r"\bmjy\b(?=\W*sr)", "MJy", plain, flags=re.IGNORECASE)
     plain = re.sub(r"\bMJY\b", "MJy", plain)
     plain = re.sub(r"\bmjy\b", "mJy", plain)
@@ -95,7 +106,7 @@ def _parsed(text: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", units.UnitsWarning)  # of several slashes
         try:
-            return units.Unit(plain)
+            return units.Unit(units.Unit(plain) if factor == 1 else factor * units.Unit(plain))
         except (ValueError, TypeError):
             return None
 

@@ -15,7 +15,7 @@ from astropy.wcs import WCS
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.hdus import celestial_wcs
 from astrid_ml.preprocessing.differencing.frame.header.filters import filter_of
-from astrid_ml.preprocessing.differencing.frame.header.fluxes import is_rate
+from astrid_ml.preprocessing.differencing.frame.header.gains import is_rate
 from astrid_ml.preprocessing.differencing.frame.header.said import Said, as_number
 from astrid_ml.preprocessing.differencing.frame.header.sky_frame import in_icrs
 from astrid_ml.preprocessing.differencing.frame.header.times import Moment
@@ -176,7 +176,7 @@ def test_parts_of_a_header() -> None:
     assert said.number("a", ("A", "B", "C")) is None and said.text("a", ("C", "A")) == "x"
     assert said.numbers("gain", ("GAINA", "GAINB")) == 2.0 and said.account.read["gain"] == "GAINA, GAINB"
     assert as_number(" 2. ") == 2.0 and as_number("2 3") is None
-    assert filter_of(Said(fits.Header({"FILTER1": "clear", "FILTER2": "open"})), None) is None
+    assert filter_of(Said(fits.Header({"FILTER1": "clear", "FILTER2": "open"})), None) == "clear"
     assert is_rate(pixel_unit("counts/s"), FluxConvention()) and is_rate(pixel_unit("DN"), FluxConvention(rates=True))
     assert Moment(58000.0, "tai").in_scale("utc") == pytest.approx(58000 - 37 / 86400, abs=1e-9)
 
@@ -289,7 +289,7 @@ def test_cases_from_outside(real_data: Path, name: str) -> None:
 
 def test_a_second_filter_in_another_wheel_is_said() -> None:
     said = Said(fits.Header({"FILTER1": "g", "FILTER2": "Halpha"}))
-    assert filter_of(said, None) == "g"
+    assert filter_of(said, None) == "g+Halpha"
     assert "FILTER2=Halpha" in said.account.assumed["filter"]
 
 

@@ -7,9 +7,11 @@ lists is an array.
 from __future__ import annotations
 
 import math
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,14 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.within import allowed
 from astrid_ml.files import read_array, read_arrays
 from astrid_ml.inflating import refuse_swollen, refuse_swollen_dataset
+from astrid_ml.preprocessing.triplets.containers.grouped import OF_EACH, groups_in, members_of, read_members
 from astrid_ml.printable import encodable
 from astrid_ml.readable import in_words, of_parquet
 from astrid_ml.types import Array
 
 TABLES = (".parquet", ".pq", ".arrow")
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
+ORDER = ("channels", "channel_names", "channel_order")  # what files call the names of their channels
 _BYTES = {"FLOAT": 4, "INT32": 4}  # of a number in a parquet file
 CONTAINERS = (".npy", ".npz", *HDF5, ".zarr", *TABLES)
 
@@ -37,11 +41,13 @@ class Stack:
         name: of the array; empty where the container is one array.
         shape: its own; of a column of lists (rows, then the lengths of the first row's lists).
         numbers: whether it holds numbers.
+        channels: in their order, where the container names them.
     """
 
     name: str
     shape: tuple[int, ...]
     numbers: bool = True
+    channels: tuple[str, ...] = ()
 
 
 def stacks_in(path: Path) -> list[Stack]:
@@ -112,7 +118,11 @@ def _list_npz(path: Path) -> list[Stack]:
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape, _, dtype = read(stream)
             out.append(Stack(member.removesuffix(".npy"), tuple(shape), dtype.kind in "fiub"))
-    return out
+    named = next((stack for stack in out if stack.name in ORDER and not stack.numbers and len(stack.shape) == 1), None)
+    if named is None:
+        return out
+    channels = tuple(text_of(name) for name in _read_npz(path, named.name, 0, named.shape[0]))
+    return [replace(stack, channels=channels) if len(stack.shape) > 2 else stack for stack in out]
 
 
 def _read_npz(path: Path, name: str, first: int, past: int) -> Array:
@@ -126,17 +136,45 @@ def _list_hdf5(path: Path) -> list[Stack]:
 
     def visit(name: str, part: Any) -> None:
         if isinstance(part, h5py.Dataset) and part.shape:
-            out.append(Stack(name, tuple(part.shape), part.dtype.kind in "fiub"))
+            out.append(Stack(name, tuple(part.shape), part.dtype.kind in "fiub", _channels_of(part.attrs, file.attrs)))
 
+    groups, members = _groups(path, path.stat().st_mtime_ns)
+    if groups:
+        return [Stack(name, (len(groups), *shape), numbers) for name, (shape, numbers) in members.items()]
     with h5py.File(path, "r") as file:
         file.visititems(visit)
     return out
+
+
+@lru_cache(maxsize=2)
+def _groups(path: Path, _: int) -> tuple[list[str], dict[str, tuple[tuple[int, ...], bool]]]:
+    """The groups of samples and what each holds: looked at once, not for each run of rows of each channel."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        groups = groups_in(file)
+        return groups, members_of(file, groups) if groups else {}
+
+
+def _channels_of(*attributes: Any) -> tuple[str, ...]:
+    """The channels that attributes name, of the first that does."""
+    for found in attributes:
+        names = next((found[name] for name in ORDER if name in found), None)
+        if names is not None:
+            words = re.split(r"[,;\s]+", text_of(names).strip("[] ")) if isinstance(names, str | bytes) else names
+            return tuple(text_of(name).strip("'\" ") for name in words)
+    return ()
 
 
 def _read_hdf5(path: Path, name: str, first: int, past: int) -> Array:
     import h5py
 
     with h5py.File(path, "r") as file:
+        if name.startswith(OF_EACH):
+            groups, members = _groups(path, path.stat().st_mtime_ns)
+            shape = members[name][0]
+            _refuse_beyond_memory(path, name, (0, *shape), 8, past - first)
+            return read_members(file, groups[first:past], name, shape)
         part = file[name]
         refuse_swollen_dataset(part)
         _refuse_beyond_memory(path, name, part.shape, part.dtype.itemsize, past - first)
@@ -173,8 +211,11 @@ def _list_zarr(path: Path) -> list[Stack]:
     zarr = _zarr()
     opened = zarr.open(str(path), mode="r")
     if isinstance(opened, zarr.Array):
-        return [Stack("", tuple(opened.shape), opened.dtype.kind in "fiub")]
-    return [Stack(name, tuple(part.shape), part.dtype.kind in "fiub") for name, part in sorted(opened.arrays())]
+        return [Stack("", tuple(opened.shape), opened.dtype.kind in "fiub", _channels_of(opened.attrs))]
+    return [
+        Stack(name, tuple(part.shape), part.dtype.kind in "fiub", _channels_of(part.attrs, opened.attrs))
+        for name, part in sorted(opened.arrays())
+    ]
 
 
 def _read_zarr(path: Path, name: str, first: int, past: int) -> Array:

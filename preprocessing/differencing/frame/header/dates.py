@@ -1,0 +1,122 @@
+"""Dates and times of day as headers spell them: ISO, day/month/year, names of months, six and eight digits, zones."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_REST = r"(?:[T\s]+(.+))?"
+_ISO = re.compile(rf"(\d{{4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_REST}")
+_OLD = re.compile(rf"(\d{{1,2}})[/.-](\d{{1,2}})[/.-](\d{{4}}|\d{{2}}){_REST}")
+_DAY_FIRST = re.compile(rf"(\d{{1,2}})[-/. ]?([A-Za-z]{{3,9}})[-/., ]*(\d{{4}}|\d{{2}}){_REST}")
+_YEAR_FIRST = re.compile(rf"(\d{{4}})[-/. ]?([A-Za-z]{{3,9}})[-/. ]?(\d{{1,2}}){_REST}")
+_MONTH_FIRST = re.compile(rf"([A-Za-z]{{3,9}})[-/. ]*(\d{{1,2}})[, -/.]+(\d{{4}}){_REST}")
+_DIGITS = re.compile(rf"(\d{{2}}|\d{{4}})(\d{{2}})(\d{{2}}){_REST}")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_CLOCK = re.compile(
+    r"(\d{1,2})[: h](\d{1,2})(?:[: m](\d{1,2}(?:\.\d*)?))?s?"
+    r"\s*(Z|UTC|UT|GMT|TAI|TT|TDB)?\s*(?:([+-])(\d{2}):?(\d{2})?)?",
+    re.IGNORECASE,
+)
+_ZONES = {"z": "utc", "utc": "utc", "ut": "utc", "gmt": "utc", "tai": "tai", "tt": "tt", "tdb": "tdb"}
+OLD_PLATES = 70  # two digits below it are a year of plates, or one that FITS has no two digits for
+
+
+@dataclass(frozen=True)
+class Date:
+    """A date of a header.
+
+    Args:
+        day: as ISO.
+        clock: what stands behind it; None for a date alone.
+        century: why the century is what it is, where the header does not say it; empty else.
+        two_digits: of the year, where there are no more; None else.
+    """
+
+    day: str
+    clock: str | None
+    century: str = ""
+    two_digits: int | None = None
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A time of day.
+
+    Args:
+        text: hours, minutes and seconds.
+        scale: that it names, in small letters; None for none.
+        ahead: days that its zone is ahead of UTC.
+    """
+
+    text: str
+    scale: str | None = None
+    ahead: float = 0.0
+
+    @property
+    def midnight(self) -> bool:
+        """Whether it is 0 h, as of a date that somebody gave a time to."""
+        return not any(digit in self.text for digit in "123456789")
+
+
+def date_of(text: str) -> Date | None:
+    """The date in a text; None where it holds none.
+
+    Day/month/year with two digits is of the 20th century (FITS standard 4.0, 9.5); six digits are year, month, day
+    (2MASS, 1997 to 2001).
+
+    >>> date_of("2026/3/5 06:07"), date_of("5-Mar-2026").day, date_of("Mar 5, 2026").day, date_of("20260305").day
+    (Date(day='2026-03-05', clock='06:07', century='', two_digits=None), '2026-03-05', '2026-03-05', '2026-03-05')
+    >>> date_of("25/12/96").day, date_of("12/25/1996").day, date_of("000315").day, date_of("2026-13-05")
+    ('1996-12-25', '1996-12-25', '2000-03-15', None)
+    """
+    text = text.strip()
+    if found := _ISO.fullmatch(text):
+        return _date(int(found[1]), int(found[2]), int(found[3]), found[4])
+    if found := _OLD.fullmatch(text):
+        day, month = int(found[1]), int(found[2])
+        day, month = (month, day) if month > 12 >= day else (day, month)  # only month/day/year can be meant
+        return _of_year(found[3], month, day, found[4])
+    for form, order in ((_DAY_FIRST, (3, 2, 1)), (_YEAR_FIRST, (1, 2, 3)), (_MONTH_FIRST, (3, 1, 2))):
+        if found := form.fullmatch(text):
+            year, name, number = (found[place] for place in order)
+            month = _MONTHS.index(name[:3].lower()) + 1 if name[:3].lower() in _MONTHS else 0
+            return _of_year(year, month, int(number), found[4])
+    if found := _DIGITS.fullmatch(text):
+        if len(found[1]) == 4:
+            return _date(int(found[1]), int(found[2]), int(found[3]), found[4])
+        year = int(found[1]) + (2000 if int(found[1]) < OLD_PLATES else 1900)
+        return _date(year, int(found[2]), int(found[3]), found[4], "six digits, year first")
+    return None
+
+
+def _of_year(year: str, month: int, day: int, clock: str | None) -> Date | None:
+    if len(year) == 4:
+        return _date(int(year), month, day, clock)
+    return _date(1900 + int(year), month, day, clock, "day/month/year, of the 20th century as FITS says", int(year))
+
+
+def _date(
+    year: int, month: int, day: int, clock: str | None, century: str = "", two_digits: int | None = None
+) -> Date | None:
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return None
+    return Date(f"{year:04d}-{month:02d}-{day:02d}", clock, century, two_digits)
+
+
+def clock_of(text: str) -> Clock | None:
+    """The time of day in a text, with what it says of its scale and zone; None where it holds none.
+
+    >>> clock_of("6 7 8.5"), clock_of("06:07:08Z").scale, round(clock_of("06h07m08s+02:00").ahead * 24, 6)
+    (Clock(text='06:07:08.5', scale=None, ahead=0.0), 'utc', 2.0)
+    >>> clock_of("00:00:00.0").midnight, clock_of("noon")
+    (True, None)
+    """
+    found = _CLOCK.fullmatch(text.strip())
+    if found is None:
+        return None
+    whole, _, rest = (found[3] or "0").partition(".")
+    clock = f"{int(found[1]):02d}:{int(found[2]):02d}:{int(whole):02d}{'.' + rest if rest else ''}"
+    scale = _ZONES[found[4].lower()] if found[4] else "utc" if found[5] else None
+    ahead = (int(found[6]) + int(found[7] or 0) / 60) / 24 * (-1 if found[5] == "-" else 1) if found[5] else 0.0
+    return Clock(clock, scale, ahead)

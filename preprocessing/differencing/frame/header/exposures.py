@@ -1,0 +1,85 @@
+"""The exposure time: seconds of all that a frame was exposed, and of what one of its counts was gathered in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from astrid_ml.preprocessing.differencing.frame.header.comments import seconds_of
+from astrid_ml.preprocessing.differencing.frame.header.said import Said
+from astrid_ml.preprocessing.surveys.survey import HeaderKeys, Survey
+
+EXPOSURE = ("XPOSURE", "EXPTIME", "EXPOSURE", "EFFEXPTM", "TEXPTIME", "EXP_TIME", "EXP-TIME", "EXPT", "ITIME",
+            "INTTIME", "TOTEXPT", "EXPOINUS", "ESO DET DIT")  # fmt: skip
+# Seconds of one integration, of which the frame is the sum (Keck, IRTF, Gemini).
+OF_ONE = ("ITIME", "INTTIME", "COADDEXP")
+COADDS = ("COADDS", "CO_ADDS", "NCOADDS", "COADD", "NCOADD")
+MICROSECONDS = "EXPOINUS"  # of CMOS cameras
+DIT, NDIT = "ESO DET DIT", "ESO DET NDIT"  # of one integration, of which the frame is the mean (ESO, infrared)
+LONG = 86400.0  # s; a longer one is more often of another unit than a stack
+_ALIKE = 0.01  # relative
+
+
+@dataclass(frozen=True)
+class ExposureTime:
+    """How long a frame was exposed.
+
+    Args:
+        seconds: in all; None where it is not known.
+        of_counts: seconds in which one pixel's counts were gathered: less than all where integrations were averaged.
+        averaged: integrations whose mean the frame is, within one exposure.
+    """
+
+    seconds: float | None
+    of_counts: float | None
+    averaged: float = 1.0
+
+
+def exposure_of(said: Said, survey: Survey | None) -> ExposureTime:
+    """The exposure, by the usual keys or those of the description, in the unit that the key names."""
+    keys = survey.header if survey else HeaderKeys()
+    in_days = keys.exposure_unit == "d"
+    found = said.number("exposure_time", (*keys.exposure, *(() if in_days else EXPOSURE)))
+    if found is None:
+        said.give_up("exposure_time", "no key holds it")
+        return ExposureTime(None, None)
+    if found <= 0:
+        said.give_up("exposure_time", f"it is {found:g}, not positive")
+        return ExposureTime(None, None)
+    key = said.account.read["exposure_time"]
+    factor, unit = (86400.0, "days") if in_days else _unit(said, key)
+    if factor != 1:
+        said.account.read["exposure_time"] += f", in {unit}"
+    whole = _of_integrations(said, key, found * factor)
+    if whole.seconds is not None and whole.seconds > LONG and not said.number("", ("NCOMBINE", "NFRAMES")):
+        said.doubt("exposure_time", f"{key} is {whole.seconds:g} s, more than a day, for its unit is taken as {unit}")
+    return whole
+
+
+def _unit(said: Said, key: str) -> tuple[float, str]:
+    """Seconds of one unit, and its word: behind the number, in the comment, or seconds."""
+    if key == MICROSECONDS:
+        return 1e-6, "microseconds"
+    beside = said.unit_beside("exposure_time")
+    return (seconds_of(beside) if beside else None) or seconds_of(said.comment(key)) or (1.0, "s")
+
+
+def _of_integrations(said: Said, key: str, seconds: float) -> ExposureTime:
+    """The whole of several integrations, where the key has one of them."""
+    ndit, dit = said.number("", (NDIT,)), said.number("", (DIT,))
+    if ndit and ndit > 1 and dit and dit > 0:
+        one = abs(seconds - dit) <= _ALIKE * dit
+        if one or abs(seconds - dit * ndit) <= _ALIKE * dit * ndit:
+            said.account.read["exposure_time"] = f"{DIT} x {NDIT}"
+            said.assume("exposure_time", f"the frame is the mean of {ndit:g} integrations, as ESO's are")
+            return ExposureTime(dit * ndit, dit, ndit)
+    coadds = said.number("coadds", COADDS)
+    said.account.read.pop("coadds", None)
+    if not coadds or coadds <= 1:
+        return ExposureTime(seconds, seconds)
+    one_of = said.number("", ("COADDEXP",))
+    if key in OF_ONE or "coadd" in said.comment(key).lower() or (one_of and abs(one_of - seconds) <= _ALIKE * seconds):
+        said.account.read["exposure_time"] += " x coadds"
+        said.assume("exposure_time", f"the frame is the sum of {coadds:g} integrations")
+        return ExposureTime(seconds * coadds, seconds * coadds)
+    said.assume("exposure_time", f"{key} is that of all {coadds:g} coadds")
+    return ExposureTime(seconds, seconds)

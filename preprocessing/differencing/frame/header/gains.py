@@ -1,0 +1,145 @@
+"""Gain and read noise: how many electrons a count stands for, whatever camera wrote it and however it was combined."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from astrid_ml.preprocessing.differencing.frame.header.comments import (
+    is_in_counts,
+    is_inverse,
+    is_of_electrons,
+    is_setting,
+)
+from astrid_ml.preprocessing.differencing.frame.header.exposures import NDIT, ExposureTime
+from astrid_ml.preprocessing.differencing.frame.header.said import Said
+from astrid_ml.preprocessing.differencing.frame.header.units import PixelUnit
+from astrid_ml.preprocessing.surveys.survey import FluxConvention, Survey
+
+# EGAIN is e-/ADU by its definition; GAIN beside it may be the setting of a CMOS camera.
+GAIN = ("EGAIN", "GAIN", "CCDGAIN", "CELL.GAIN", "GAINEFF", "DETGAIN", "GAIN1", "ESO DET OUT1 CONAD")
+READ_NOISE = (
+    "READNOI",
+    "RDNOISE",
+    "READNOIS",
+    "RON",
+    "CELL.READNOISE",
+    "ENOISE",
+    "READNSE",
+    "RDNOISE1",
+    "ESO DET OUT1 RON",
+)
+COMBINED = ("COMBINE", "COMBTYPE", "COMBMETH", "STACKTYP", "STACKMOD", "COMBMODE", "COMB_TYP")
+# Keys that CMOS cameras' programs write beside the setting that they call GAIN.
+OF_CMOS = ("OFFSET", "BLKLEVEL", "EXPOINUS", "USBLIMIT", "CAMOFFST", "GAINDB")
+CMOS = re.compile(r"\b(zwo|asi ?\d|qhy|player ?one|svbony|toupcam|altair)", re.IGNORECASE)
+MOST = 100.0  # e-/ADU; no detector's gain is more
+_SUM = re.compile(r"\b(sum\w*|add\w*|total)\b", re.IGNORECASE)
+_MEDIAN = re.compile(r"\bmedian\b", re.IGNORECASE)
+_OF_MEDIAN = 2 / math.pi  # of a mean's weight, for many frames of Gaussian noise
+
+
+def is_rate(unit: PixelUnit, flux: FluxConvention) -> bool:
+    """Whether pixels are per second."""
+    return unit.rate or flux.rates
+
+
+def detector_gain(said: Said, survey: Survey | None, unit: PixelUnit) -> float | None:
+    """Electrons of one count, e-/ADU; 1 of electrons; None where no key or description says it."""
+    flux = survey.flux if survey else FluxConvention()
+    if unit.kind == "electrons" or flux.photons:
+        said.account.read["gain"] = "BUNIT" if unit.kind == "electrons" else "a camera that counts photons"
+        return 1.0
+    keys = (*survey.header.gain, *GAIN) if survey else GAIN
+    gain = said.numbers("gain", tuple(key for key in keys if not _of_setting(said, key)))
+    if gain and is_inverse(said.words_beside("gain")):
+        said.account.read["gain"] += ", in counts an electron"
+        gain = 1 / gain
+    if gain is None and survey is not None and survey.detector.gain:
+        gain = math.fsum(survey.detector.gain.values()) / len(survey.detector.gain)
+        said.assume("gain", f"that of the detector, as the description of {survey.name} says")
+    if gain is not None and gain > 0:
+        return gain
+    setting = next((key for key in keys if _of_setting(said, key)), None)
+    none = f"{setting} = {said.header[setting]} is a camera's setting" if setting else "no key holds it"
+    said.give_up("gain", none if gain is None else "it is not positive")
+    return None
+
+
+def _of_setting(said: Said, key: str) -> bool:
+    """Whether a key holds the setting of a CMOS camera: by its comment, its size, or the camera's other keys."""
+    if key not in ("GAIN", "CCDGAIN", "GAIN1", "DETGAIN") or key not in said.header:
+        return False
+    number = said.number("", (key,))
+    words = f"{said.header[key] if isinstance(said.header[key], str) else ''} {said.comment(key)}"
+    if is_setting(words):
+        return True
+    if number is None or is_of_electrons(words):
+        return False
+    camera = CMOS.search(str(said.header.get("INSTRUME", ""))) or any(name in said.header for name in OF_CMOS)
+    return number > MOST or bool(camera and number % 1 == 0 and number != 1)
+
+
+def gain_of(
+    said: Said, survey: Survey | None, unit: PixelUnit, exposure: ExposureTime, detector: float | None
+) -> float | None:
+    """Effective gain, e- per image unit: rates are multiplied by the exposure, means of N frames by N.
+
+    None where it is not known: no key, a calibrated unit, or a rate of unknown exposure.
+
+    Args:
+        said: the header.
+        survey: whose it is.
+        unit: of the pixels.
+        exposure: of the frame.
+        detector: gain of :func:`detector_gain`.
+    """
+    flux = survey.flux if survey else FluxConvention()
+    if unit.calibrated:  # a detector's gain says nothing of calibrated units
+        said.give_up("gain", "the unit is calibrated")
+        return None
+    if detector is None:
+        return None
+    gain = detector
+    if is_rate(unit, flux):
+        if not exposure.seconds or exposure.seconds <= 0:
+            said.give_up("gain", "a rate of unknown exposure")
+            return None
+        gain *= exposure.seconds
+        said.account.read["gain"] = f"{said.account.read.get('gain', 'the description')} x exposure"
+    elif exposure.averaged > 1:
+        gain *= exposure.averaged
+        said.account.read["gain"] = f"{said.account.read.get('gain', 'the description')} x {NDIT}"
+    return gain * _combined(said, flux)
+
+
+def _combined(said: Said, flux: FluxConvention) -> float:
+    """By how much the mean of several frames has more electrons a count than one of them."""
+    frames = said.number("frames", ("NCOMBINE",))
+    said.account.read.pop("frames", None)
+    if not frames or frames <= 1 or flux.mean is False:
+        return 1.0
+    how = next((str(said.header[key]) for key in COMBINED if key in said.header), "")
+    if flux.mean is None and _SUM.search(how):
+        said.assume("gain", f"NCOMBINE exposures were added ({how.strip()})")
+        return 1.0
+    said.account.read["gain"] = f"{said.account.read.get('gain', 'the description')} x NCOMBINE"
+    if flux.mean is None and _MEDIAN.search(how):
+        said.assume("gain", f"NCOMBINE exposures were combined by their median, of {_OF_MEDIAN:.2f} of a mean's weight")
+        return frames * _OF_MEDIAN
+    if flux.mean is None:
+        said.assume("gain", "NCOMBINE exposures were averaged")
+    return frames
+
+
+def read_noise_of(said: Said, survey: Survey | None, detector: float | None) -> float | None:
+    """Electrons of one pixel of one read; of a noise in counts by the detector's gain."""
+    keys = survey.header.read_noise if survey else ()
+    found = said.numbers("read_noise", (*keys, *READ_NOISE))
+    if found is None or not is_in_counts(said.words_beside("read_noise")):
+        return found
+    if detector is None:
+        said.give_up("read_noise", f"{said.account.read['read_noise']} is in counts, and the gain is not known")
+        return None
+    said.account.read["read_noise"] += ", in counts, x gain"
+    return found * detector

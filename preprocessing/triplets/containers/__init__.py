@@ -1,0 +1,1 @@
+"""The containers in which people keep stamps: arrays in files and folders, groups of HDF5, an array a channel."""
