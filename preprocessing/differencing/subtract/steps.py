@@ -37,6 +37,7 @@ class Zogy:
     grow: Annotated[Whole, InUnits("px")] = 3
     decorrelate: bool = False
 
+    @torch.no_grad()
     def __call__(self, pair: SubtractionInput) -> SubtractionResult:
         """Subtract one pair; DIFF is D / F_D, in science flux units."""
         n, r, variances = _filled(pair)
