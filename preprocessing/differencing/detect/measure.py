@@ -115,7 +115,7 @@ def _aperture(result: SubtractionResult, x: Floats, y: Floats, radius: float) ->
         from photutils.aperture import CircularAperture
 
     apertures = CircularAperture(np.column_stack([x, y]), radius)
-    total, error = apertures.do_photometry(result.diff.double().numpy(), error=result.variance.double().sqrt().numpy())
+    total, error = apertures.do_photometry(result.diff.numpy(), error=result.variance.sqrt().numpy())
     return np.asarray(total, float), np.asarray(error, float)
 
 
