@@ -53,8 +53,8 @@ class Zogy:
         )
         variance = torch.full_like(z.d, float(1 / z.flux_scale**2))
         mask = grow_where_felt(pair.masks[0] | pair.masks[1], self.grow, pair.psfs)
-        error = z.score_sigma / z.score_scale
-        return SubtractionResult(z.d / z.flux_scale, z.score_corr, z.psf, variance, mask, error)
+        error = z.score_sigma.div_(z.score_scale)
+        return SubtractionResult(z.d.div_(z.flux_scale), z.score_corr, z.psf, variance, mask, error)
 
 
 def _convolved(pair: SubtractionInput, kernels: tuple[Tensor, Tensor], radius: int) -> SubtractionResult:

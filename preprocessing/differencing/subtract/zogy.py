@@ -24,6 +24,7 @@ from astrid_ml.preprocessing.differencing.pixels.fourier import (
     transform,
 )
 
+_BAND = 64  # rows of a frame
 _COLUMNS = 32  # of a frame's Fourier plane that are worked on at once: they stay in the processor's cache
 
 
@@ -131,6 +132,16 @@ def _pair_filters(
     return _Filters(p_n, p_r, q_n, q_r, scale, f_r, zero)
 
 
+def _add_shake(variance: Tensor, score_n: Tensor, score_r: Tensor, sigma: float) -> None:
+    """Add the variance that a shift of ``sigma`` px per axis makes where both images have a gradient, band by band."""
+    h = variance.shape[-2]
+    for top in range(0, h, _BAND):
+        rows = slice(max(top - 1, 0), min(top + _BAND + 1, h))
+        own = slice(top - rows.start, min(top + _BAND, h) - rows.start)
+        gradients = [_gradient_squared(score[..., rows, :])[..., own, :] for score in (score_n, score_r)]
+        variance[..., top : top + _BAND, :] += sigma**2 * torch.minimum(*gradients)
+
+
 def _gradient_squared(image: Tensor) -> Tensor:
     """|grad|^2 per px^2 by central differences; zero on the outermost pixels."""
     out = torch.zeros_like(image)
@@ -204,15 +215,14 @@ def zogy(
     margin = size if margin is None else margin
     # the variances' kernels are twice the PSFs' size: a smaller frame is padded until they fit
     shape = padded_shape((max(h, 2 * size - margin), max(w, 2 * size - margin)), margin)
-    d, score_n, score_r, flux_scale = _filtered(science, reference, psfs, noises, flux_ratio, shape, difference_noises)
     # The filters are compact: on a small grid they are the same functions, at a fraction of the cost.
     box = padded_shape((2 * size, 2 * size), size)
     small = _pair_filters(psfs, noises, 1.0 / flux_ratio, box)
     variance = _score_variance(variances, _variance_kernels(small, box, 2 * size - 1), shape)
+    d, score_n, score_r, flux_scale = _filtered(science, reference, psfs, noises, flux_ratio, shape, difference_noises)
     if astrometric_sigma > 0:
-        gradient = torch.minimum(_gradient_squared(score_n), _gradient_squared(score_r))
-        variance = variance + astrometric_sigma**2 * gradient
-    sigma, score = variance.sqrt(), score_n - score_r
+        _add_shake(variance, score_n, score_r, astrometric_sigma)
+    sigma, score = variance.sqrt_(), score_n.sub_(score_r)
     p_d = small.p_d
     if difference_noises is not None:
         p_d = _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, box).p_d
@@ -229,8 +239,25 @@ def _filtered(
     shape: tuple[int, int],
     difference_noises: tuple[Tensor | float, Tensor | float] | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """D, S_N, S_R and F_D. What they are made of in Fourier space, most of the memory, is gone on return."""
+    """D, S_N, S_R and F_D. What they are made of in Fourier space, most of the memory, goes as they are made."""
     h, w = science.shape[-2:]
+    spectra, flux_scale = _spectra(science, reference, psfs, noises, flux_ratio, shape, difference_noises)
+    images = []
+    while spectra:
+        images.append(torch.fft.irfft2(spectra.pop(0), s=shape)[..., :h, :w])
+    return images[0], images[1], images[2], flux_scale
+
+
+def _spectra(
+    science: Tensor,
+    reference: Tensor,
+    psfs: tuple[Tensor, Tensor],
+    noises: tuple[Tensor | float, Tensor | float],
+    flux_ratio: Tensor | float,
+    shape: tuple[int, int],
+    difference_noises: tuple[Tensor | float, Tensor | float] | None,
+) -> tuple[list[Tensor], Tensor]:
+    """Transforms of D, S_N and S_R, and F_D."""
     n, r = torch.fft.rfft2(science, s=shape), torch.fft.rfft2(reference, s=shape)
     d = torch.empty_like(n)
     # what autograd keeps must stay as it was
@@ -245,9 +272,7 @@ def _filtered(
         d[..., columns] = white.difference(n_part, r_part)
         score_n[..., columns] = f.k_n * n_part
         score_r[..., columns] = f.k_r * r_part
-    flux_scale = whitening(slice(0, 1)).flux_scale
-    images = [torch.fft.irfft2(spectrum, s=shape)[..., :h, :w] for spectrum in (d, score_n, score_r)]
-    return images[0], images[1], images[2], flux_scale
+    return [d, score_n, score_r], whitening(slice(0, 1)).flux_scale
 
 
 def _blocks(spectrum: Tensor) -> Iterator[slice]:
