@@ -99,10 +99,8 @@ class EmpiricalPsf:
             return fallback(image, stars, self.radius)
         whole = self._stack(image, sources, stars)
         if len(stars) < self.min_stars:
-            psf, _ = fit_profile("moffat", whole.psf)
             said = f"{len(stars)} usable stars in {image.name or 'the image'}: a Moffat fitted to them stands in"
-            error = float(np.hypot(whole.width_error, _MOFFAT_ERROR))
-            return PsfEstimate(psf, fwhm_of(psf), len(stars), "moffat", (said, *whole.warnings), whole.positions, error)
+            return moffat_of(whole, said)
         if self.tiles == 1:
             grid_ = None if not self.varies else psf_grid(without(image, sources, whole), whole.psf, whole.positions)
             return whole if grid_ is None else replace(whole, psf=grid_)
@@ -136,6 +134,14 @@ class EmpiricalPsf:
         at = torch.cat([torch.stack([x, y], 1), at[self.most :]])
         error, said = _width_error(image, stars)
         return PsfEstimate(psf, fwhm_of(psf), len(used), "stars", said, at, error)
+
+
+def moffat_of(stack: PsfEstimate, said: str) -> PsfEstimate:
+    """The Moffat fitted to a stack of stars (k, k), with what to say of it."""
+    psf, _ = fit_profile("moffat", stack.psf)
+    error = float(np.hypot(stack.width_error, _MOFFAT_ERROR))
+    warnings = (said, *stack.warnings)
+    return replace(stack, psf=psf, fwhm=fwhm_of(psf), source="moffat", warnings=warnings, width_error=error)
 
 
 def _width_error(image: Image, stars: pd.DataFrame) -> tuple[float, tuple[str, ...]]:
