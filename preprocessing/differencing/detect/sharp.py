@@ -12,6 +12,7 @@ from astrid_ml.types import Mask
 
 SHARP = 8  # bit of ``flags``; the lower ones are the detector's
 _NEAR = 1  # px from a candidate to the brightest pixel of an image
+_HOLLOW = 0.5  # of the brightest pixel
 _ALONE = 0.6  # of the way from the sharpest star to a pixel without neighbours; stars of a varying PSF stay below
 
 
@@ -20,8 +21,10 @@ def sharper(table: pd.DataFrame, psf: Tensor) -> Mask:
 
     Args:
         table: with ``sharpness`` and ``snr``.
-        psf: (k, k) of the difference.
+        psf: (k, k) of the difference. Of a hollow one, of a telescope out of focus, the centre tells nothing.
     """
+    if float(psf[psf.shape[0] // 2, psf.shape[1] // 2]) < _HOLLOW * float(psf.max()):
+        return np.zeros(len(table), dtype=bool)
     limit = _limit(psf)
     # error of 1 - ring / centre, the centre's being the smaller part of the detection's
     noise = 1.2 * float(psf.square().sum().sqrt() / psf.max()) / np.maximum(np.abs(table["snr"].to_numpy()), 1e-9)
@@ -55,11 +58,13 @@ def on_single_pixel(table: pd.DataFrame, image: Tensor, variance: Tensor, psf: T
 
 
 def _limit(psf: Tensor) -> float:
-    """Largest sharpness, 1 less the mean of the eight neighbours over the pixel, of a PSF anywhere within a pixel."""
+    """Largest sharpness, 1 less the mean of the eight neighbours over the brightest pixel, of a PSF at any position."""
     offsets = torch.linspace(-0.5, 0.5, 5)
     dy, dx = (t.flatten() for t in torch.meshgrid(offsets, offsets, indexing="ij"))
-    moved = shifted(psf.detach(), dx, dy)
-    half = psf.shape[-1] // 2
-    centre = moved[:, half, half]
-    ring = (moved[:, half - 1 : half + 2, half - 1 : half + 2].sum((1, 2)) - centre) / 8
-    return float((1 - ring / centre).max())
+    moved = torch.nn.functional.pad(shifted(psf.detach(), dx, dy), (1, 1, 1, 1))
+    width = moved.shape[-1]
+    at = moved.flatten(1).argmax(1)
+    y, x = (at // width).tolist(), (at % width).tolist()
+    pixels = torch.stack([stamp[i - 1 : i + 2, j - 1 : j + 2] for stamp, i, j in zip(moved, y, x, strict=True)])
+    centre = pixels[:, 1, 1]
+    return float((1 - (pixels.sum((1, 2)) - centre) / 8 / centre).max())

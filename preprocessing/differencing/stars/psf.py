@@ -31,6 +31,7 @@ from astrid_ml.types import Count, Mask, Positive
 
 _CLIP = 4.0  # pixels of a star's stamp further than this from the model, in sigma, hold something else
 _BLUR = 0.7  # px
+_NO_MOFFAT = 0.25  # of a Moffat's norm; what differs by more is none
 _AT_ONCE = 4096  # neighbours
 _SETTLED = 0.03  # of the peak: a round that changes the PSF by less is followed by one that changes it by 1e-4
 # Relative errors of the width: of a Moffat fitted to few stars; where galaxies may be among the stars; where a few
@@ -196,7 +197,11 @@ def _round(
     index, inside = windows(image.shape, x, y, k)
     residual, noise = taken(left, index), taken(image.variance, index)
     good = inside & ~taken(image.mask, index)
-    good &= residual.abs() < _CLIP * (noise + (_FLATNESS * own).square()).sqrt()
+    # where no Moffat is like the stars, what most of them have beside the model is theirs
+    common = (residual / flux.clamp_min(1e-9)[:, None, None]).median(0).values
+    common = common if _unlike(common, psf) else torch.zeros_like(common)
+    off, share = residual - flux[:, None, None] * common, _FLATNESS * (own + flux[:, None, None] * common)
+    good &= off.abs() < _CLIP * (noise + share.square()).sqrt()
     # sky noise alone weights: a star's own Poisson noise would make the stack follow its noise
     level = noise[:, ::2, ::2].flatten(1).median(1).values[:, None, None].clamp_min(1e-20)
     weight = good * flux[:, None, None].square() / (level + (_FLATNESS * flux[:, None, None] * psf.max()).square() / 9)
@@ -227,7 +232,13 @@ def shrink(stack: Tensor, error: Tensor) -> Tensor:
     # towards the rim the model alone: an edge there would make the subtraction's filters long
     window = ((half - (t[:, None] ** 2 + t[None, :] ** 2).sqrt()) / (0.4 * half)).clamp(0, 1)
     smooth = _blurred(kept * difference, _BLUR)
+    if _unlike(kept * difference, model):  # its structure is its own: a ring, two cores
+        smooth = kept.square() * difference + (1 - kept) * smooth
     return model + window * smooth
+
+
+def _unlike(difference: Tensor, model: Tensor) -> bool:
+    return float(difference.norm() / model.norm()) > _NO_MOFFAT
 
 
 def _blurred(stamp: Tensor, sigma: float) -> Tensor:
