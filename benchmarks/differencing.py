@@ -7,7 +7,8 @@ Run: ``python benchmarks/differencing.py [size] [repeats]``. Prints processor ti
 ratios (the bound is 4), what each finds of the transients above S/N 7 and its false positives per Mpx, alignment alone
 (bound 8), and the peak memory (bound 1 GB at 2048 px) of a process of its own that loads a pair from a file and
 subtracts it. ``python benchmarks/differencing.py simulate FILE [size]`` writes such a file, ``... memory FILE`` is that
-process: for frames of 8192 px run one after the other (bound 8 GB).
+process: for frames of 8192 px run one after the other (bound 8 GB). ``... ffts FILE`` compares a whole pair with four
+transforms of its frames (bound 15 at 4096 px).
 """
 
 from __future__ import annotations
@@ -128,10 +129,9 @@ def write(path: Path, pair: SkyPair) -> None:
     np.savez(path, **planes)
 
 
-def memory(path: Path) -> float:
-    """Peak resident memory (GB) of this process, which loads a pair and subtracts it; all that it holds counts."""
+def _read(path: Path) -> list[Image]:
     with np.load(path) as planes:
-        images = [
+        return [
             Image(
                 data=torch.from_numpy(planes[f"data{i}"]),
                 variance=torch.from_numpy(planes[f"variance{i}"]),
@@ -141,6 +141,27 @@ def memory(path: Path) -> float:
             )
             for i in (0, 1)
         ]
+
+
+def ffts(path: Path, repeats: int = 5) -> float:
+    """Time of a whole pair over that of two forward and two inverse transforms of it, interleaved; the median."""
+    images, ratios = _read(path), []
+    for repeat in range(repeats + 1):
+        start = time.process_time()
+        for image in images:
+            torch.fft.irfft2(torch.fft.rfft2(image.data), s=image.shape)
+        middle = time.process_time()
+        Subtraction()(images[0], images[1])
+        if repeat:  # the first pays for imports
+            ratios.append((time.process_time() - middle) / (middle - start))
+    ratio = statistics.median(ratios)
+    print(f"{images[0].shape}: {ratio:.1f} ({min(ratios):.1f} to {max(ratios):.1f}) times four transforms")
+    return ratio
+
+
+def memory(path: Path) -> float:
+    """Peak resident memory (GB) of this process, which loads a pair and subtracts it; all that it holds counts."""
+    images = _read(path)
     start = time.process_time()
     found = len(Subtraction()(images[0], images[1]).candidates)
     spent = time.process_time() - start
@@ -195,6 +216,8 @@ if __name__ == "__main__":
         case ["simulate", file, *rest]:
             side = int(rest[0]) if rest else 2048
             write(Path(file), simulate_pair(SkyConfig(shape=(side, side)), 901))
+        case ["ffts", file]:
+            ffts(Path(file))
         case ["memory", file]:
             memory(Path(file))
         case numbers:

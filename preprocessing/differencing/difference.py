@@ -18,6 +18,7 @@ from astrid_ml.preprocessing.differencing.detect.measure import measure
 from astrid_ml.preprocessing.differencing.detect.options import Peaks
 from astrid_ml.preprocessing.differencing.detect.poisson import Counts, DetectsCounts
 from astrid_ml.preprocessing.differencing.detect.purity import purity
+from astrid_ml.preprocessing.differencing.detect.sharp import SHARP, on_single_pixel
 from astrid_ml.preprocessing.differencing.detect.significance import Significance, thinned
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
@@ -217,6 +218,9 @@ class Subtraction(Registering):
             placed.psf.width_error,
             noise_correlation(result, made.blank),
         )
+        for image, psf in ((science, placed.psf), (ready.reference, placed.reference_psf)):
+            alone = on_single_pixel(candidates, image.data, image.variance, central(psf.psf))
+            candidates["flags"] |= np.where(alone, SHARP, 0)
         quality = Quality(
             science=frame_quality(science, placed.psf, ready.noises[0], stars.get("chi2_science")),
             reference=frame_quality(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.detect.poisson import Counts
-from astrid_ml.preprocessing.differencing.detect.significance import SignificanceCheck
+from astrid_ml.preprocessing.differencing.detect.significance import SignificanceCheck, thinned
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.preprocessing.differencing.registered import central
@@ -90,7 +90,7 @@ def faint(ready: Ready, mask: Tensor) -> Tensor:
         mask: (H, W), True where the difference must not be used.
     """
     blank = ready.blank & ~mask
-    if int(blank.sum()) >= _LEAST_BLANK:
+    if int(torch.count_nonzero(blank)) >= _LEAST_BLANK:
         return blank
     dim = ~mask
     for variance in ready.pair.variances:
@@ -132,7 +132,7 @@ def counts_of(ready: Ready, pair: SubtractionInput) -> Counts:
 
 def _power(image: Tensor, blank: Tensor, noise: Tensor | float, gain: float) -> float:
     """Noise power (e-^2) at frequency 0: of blank sky, or as it is said where hardly any is left."""
-    if int(blank.sum()) < _LEAST_BLANK:
+    if int(torch.count_nonzero(blank)) < _LEAST_BLANK:
         return float(torch.as_tensor(noise).sum()) * gain**2
     return float(autocovariance(image, blank, _NEAR, tapered=False).sum())
 
@@ -151,7 +151,7 @@ def noise_correlation(result: SubtractionResult, blank: Tensor) -> Tensor | None
 
     Lags that are no more than the noise of their own estimate are 0: apertures add up many of them.
     """
-    count = int(blank.sum())
+    count = int(torch.count_nonzero(blank))
     if count < _LEAST_BLANK:
         return None
     lags = autocovariance(result.diff, blank, _LAGS, result.variance, tapered=False)
@@ -213,6 +213,8 @@ def refuse_nothing(result: SubtractionResult) -> None:
     if bool(result.mask.all()):
         fix = "check the masks and the pixels without a value; where they are scattered, fill them before"
         raise UserError("pixels that both frames have", "none: bad pixels and their surroundings cover all", fix)
-    if not bool(torch.isfinite(result.significance[~result.mask]).any()):
+    # enough of the pixels tell it of nearly all pairs
+    some = torch.isfinite(thinned(result.significance)) & ~thinned(result.mask)
+    if not bool(some.any()) and not bool((torch.isfinite(result.significance) & ~result.mask).any()):
         fix = "check the unit of the pixels and the noise of both frames"
         raise UserError("a difference whose significance is a number", "none in any pixel", fix)

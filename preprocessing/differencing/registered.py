@@ -17,6 +17,7 @@ from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
 from astrid_ml.preprocessing.differencing.stars.match import Matched, MatchStars
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf, EstimatePsf, PsfEstimate
+from astrid_ml.preprocessing.differencing.stars.psf_pair import of_one_kind
 from astrid_ml.preprocessing.differencing.stars.register import Register, composed
 from astrid_ml.preprocessing.differencing.stars.select import SelectStars, Sources, find_sources
 from astrid_ml.types import InUnits, NonNegative
@@ -112,8 +113,7 @@ class Registering:
         original = self.flat(reference)
         original = original.with_(data=fill(original.data, original.mask))
         aligned, ref_found, start, said = self._by_pattern(science, original, found)
-        psf = self._psf(science, found, ref_found)
-        ref_psf = self._psf(aligned, ref_found, found)
+        psf, ref_psf = of_one_kind(self._psf(science, found, ref_found), self._psf(aligned, ref_found, found))
         matched = self._matched(science, aligned, psf, ref_psf)
         placed = Registered(aligned, original, start, psf, ref_psf, ref_found, matched, said)
         for _ in range(2):
@@ -136,9 +136,11 @@ class Registering:
             return None
         again = again.with_(realigned=True)
         ref_found = find_sources(again)
-        ref_psf = self._psf(again, ref_found, found)
-        matched = self._matched(science, again, placed.psf, ref_psf)
-        return replace(placed, reference=again, offset=offset, reference_psf=ref_psf, found=ref_found, matched=matched)
+        psf, ref_psf = of_one_kind(placed.psf, self._psf(again, ref_found, found))
+        matched = self._matched(science, again, psf, ref_psf)
+        return replace(
+            placed, reference=again, offset=offset, psf=psf, reference_psf=ref_psf, found=ref_found, matched=matched
+        )
 
     def _by_pattern(
         self, science: Image, reference: Image, found: Sources

@@ -83,9 +83,12 @@ def test_psfs_that_are_named_are_used_without_another_key(real_data: Path) -> No
 def test_stars_of_a_field_of_galaxies_have_the_missions_psf(real_data: Path) -> None:
     folder = real_data / "nircam"
     frames = [Frame(str(folder / f"{n}.fits"), noise=str(folder / f"{n}.noise.fits")) for n in BOTH]
-    quality = DifferencingPipeline().difference(*frames).quality
-    # WebbPSF has 2.15; 5.7 and 5.8 with galaxies for stars
-    assert np.allclose([quality.science.fwhm, quality.reference.fwhm], 2.15, atol=0.3)
+    done = DifferencingPipeline().difference(*frames)
+    # WebbPSF has 2.15, the brightest star itself 2.49 and 2.46; 5.7 and 5.8 with galaxies for stars
+    assert np.allclose([done.quality.science.fwhm, done.quality.reference.fwhm], 2.4, atol=0.1)
+    given = DifferencingPipeline().difference(*_frames(folder))
+    unflagged, known = ((d.candidates["flags"] == 0).sum() for d in (done, given))
+    assert unflagged <= 2 * known and known <= 12
 
 
 def test_rubin_stamps_agree_with_the_official_difference(real_data: Path) -> None:
@@ -113,4 +116,4 @@ def test_frames_without_wcs_are_refused_or_taken_as_aligned(real_data: Path) -> 
     with pytest.raises(UserError, match="align=none"):
         DifferencingPipeline().difference(*frames)
     done = DifferencingPipeline(align=AlignNone()).difference(*frames)
-    assert (done.candidates["flags"] == 0).sum() <= 10 and len(done.candidates) < 40
+    assert (done.candidates["flags"] == 0).sum() <= 5 and len(done.candidates) < 40

@@ -11,14 +11,14 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from astrid_ml.preprocessing.differencing.detect.errors import aperture_growth
+from astrid_ml.preprocessing.differencing.detect.sharp import SHARP, sharper
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.lanczos import lanczos_weights
-from astrid_ml.preprocessing.differencing.pixels.stamps import shifted, stamps_at
+from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionResult
 from astrid_ml.start import importing
-from astrid_ml.types import Floats, Mask
+from astrid_ml.types import Floats
 
-SHARP = 8  # bit of ``flags``; the lower ones are the detector's
 MEASURED = (
     "flux",
     "flux_err",
@@ -102,7 +102,7 @@ def measure(
     sign = torch.from_numpy(table["sign"].to_numpy(dtype=np.float32, copy=True))
     for name, values in shapes(result.diff, x, y, sign, fwhm).items():
         out[name] = values.numpy().astype(float)
-    out["flags"] = out["flags"].to_numpy() | np.where(_too_sharp(out, result.psf), SHARP, 0)
+    out["flags"] = out["flags"].to_numpy() | np.where(sharper(out, result.psf), SHARP, 0)
     out["reference_distance"] = _nearest(sources, x.numpy(), y.numpy())
     out["ra"], out["dec"] = _sky(science, x.numpy(), y.numpy())
     return out
@@ -115,7 +115,7 @@ def _aperture(result: SubtractionResult, x: Floats, y: Floats, radius: float) ->
         from photutils.aperture import CircularAperture
 
     apertures = CircularAperture(np.column_stack([x, y]), radius)
-    total, error = apertures.do_photometry(result.diff.double().numpy(), error=result.variance.double().sqrt().numpy())
+    total, error = apertures.do_photometry(result.diff.numpy(), error=result.variance.sqrt().numpy())
     return np.asarray(total, float), np.asarray(error, float)
 
 
@@ -154,23 +154,6 @@ def shapes(diff: Tensor, x: Tensor, y: Tensor, sign: Tensor, fwhm: float) -> dic
         "ellipticity": 1 - (minor / major.clamp_min(1e-6)).sqrt(),
         "fwhm": (major * minor) ** 0.25 * 2.355,
     }
-
-
-def _too_sharp(table: pd.DataFrame, psf: Tensor) -> Mask:
-    """Candidates sharper than the difference's PSF at any position within a pixel, by more than 3 sigma of noise.
-
-    Cosmic rays and hot pixels: the optics cannot make anything sharper than the PSF.
-    """
-    offsets = torch.linspace(-0.5, 0.5, 5)
-    dy, dx = (t.flatten() for t in torch.meshgrid(offsets, offsets, indexing="ij"))
-    moved = shifted(psf.detach(), dx, dy)
-    half = psf.shape[-1] // 2
-    centre = moved[:, half, half]
-    ring = (moved[:, half - 1 : half + 2, half - 1 : half + 2].sum((1, 2)) - centre) / 8
-    limit = float((1 - ring / centre).max())
-    # error of 1 - ring / centre, the centre's being the smaller part of the detection's
-    noise = 1.2 * float(psf.square().sum().sqrt() / psf.max()) / np.maximum(np.abs(table["snr"].to_numpy()), 1e-9)
-    return np.asarray(table["sharpness"].to_numpy() > limit + 3 * noise * (1 - limit) + 0.05)
 
 
 def _grid(t: Tensor, p: int, q: int) -> Tensor:

@@ -115,7 +115,7 @@ def response_fwhm(significance: Tensor, mask: Tensor) -> float:
     """
     good = ~mask & torch.isfinite(significance) & (significance.abs() < 3)
     both = good[:, 1:] & good[:, :-1]
-    if int(both.sum()) < 1000:
+    if int(torch.count_nonzero(both)) < 1000:
         return 3.0
     a, b = significance[:, 1:][both].double(), significance[:, :-1][both].double()
     correlation = float(((a - a.mean()) * (b - b.mean())).mean() / (a.std() * b.std()))

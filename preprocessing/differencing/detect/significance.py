@@ -13,6 +13,7 @@ from astrid_ml.stats import robust_mean_std
 from astrid_ml.types import Count, NonNegative
 
 _SOUND = (0.2, 5.0)  # blank-sky standard deviations that a rescaling may fix
+_BAND = 64  # rows
 _LAGS = ((0, 1), (1, 0), (1, 1))
 
 
@@ -28,22 +29,25 @@ def thinned(plane: Tensor, most: int = 1 << 20) -> Tensor:
 def neighbour_correlation(diff: Tensor, blank: Tensor) -> dict[tuple[int, int], tuple[float, float]]:
     """Correlation of (H, W) ``diff`` with itself at lags (dy, dx) over ``blank`` pixels, and its standard error."""
     centre, std = robust_mean_std(thinned(diff)[thinned(blank)])
-    z = (diff - centre).div_(std)
-    good = blank & (z.abs() < 5)
-    z = torch.where(good, z, 0.0)
-    h, w = diff.shape
-    out = {}
-    for dy, dx in _LAGS:
-        n = max(int((good[dy:, dx:] & good[: h - dy, : w - dx]).sum()), 1)
-        products = z[dy:, dx:] * z[: h - dy, : w - dx]
-        out[(dy, dx)] = (float(products.sum(dtype=torch.double) / n), 1 / math.sqrt(n))
-    return out
+    sums, counts = dict.fromkeys(_LAGS, 0.0), dict.fromkeys(_LAGS, 0)
+    w = diff.shape[1]
+    for top in range(0, diff.shape[0], _BAND):  # bands stay in the processor's cache
+        rows = slice(top, top + _BAND + 1)
+        z = (diff[rows] - centre).div_(std)
+        good = blank[rows] & (z.abs() < 5)
+        z = torch.where(good, z, 0.0)
+        for dy, dx in _LAGS:
+            own = min(_BAND, len(z) - dy)
+            other, here = (slice(dy, dy + own), slice(dx, w)), (slice(0, own), slice(0, w - dx))
+            counts[dy, dx] += int(torch.count_nonzero(good[other] & good[here]))
+            sums[dy, dx] += float((z[other] * z[here]).sum(dtype=torch.double))
+    return {lag: (sums[lag] / max(counts[lag], 1), 1 / math.sqrt(max(counts[lag], 1))) for lag in _LAGS}
 
 
 def tail_counts(significance: Tensor, blank: Tensor) -> dict[str, float]:
     """Pixels beyond +-3, 4, 5 in blank sky and what a Gaussian expects (pixels are correlated: a mean, not a test)."""
-    area, out = int(blank.sum()), {}
-    values = significance[blank & (significance.abs() > 3)]
+    area, out = int(torch.count_nonzero(blank)), {}
+    values = significance[(significance.abs() > 3).logical_and_(blank)]
     for level in (3, 4, 5):
         out[f"above_{level}"] = float((values > level).sum())
         out[f"below_{level}"] = float((values < -level).sum())

@@ -76,7 +76,7 @@ def _repeats(data: Array, equal: Mask, known: Mask, candidates: Array) -> float:
     for value in candidates[:1]:  # of a frame of counts the frequent values are data, only the first may be none
         others &= data != value
     both = others[:, 1:] & others[:, :-1]
-    total = int(both.sum())
+    total = int(np.count_nonzero(both))
     return float((equal & both).sum() / total) if total else 0.0
 
 
@@ -105,12 +105,12 @@ def _region(here: Mask, quantised: float) -> Mask:
 
 def _rate(here: Mask, outside: Mask) -> float:
     """How frequent a value is among the pixels outside, or beside another pixel of that value if that is more."""
-    total = int(outside.sum())
+    total = int(np.count_nonzero(outside))
     if not total:
         return 1.0
     alone = float((here & outside).sum() / total)
     first = here[:, :-1] & outside[:, :-1] & outside[:, 1:]
-    count = int(first.sum())
+    count = int(np.count_nonzero(first))
     beside = float((first & here[:, 1:]).sum() / count) if count >= 1000 else 0.0
     return max(alone, beside) if alone >= _RARE else alone
 

@@ -148,7 +148,7 @@ def _nearest(flags: Tensor, at: Tensor) -> Tensor:
 
 def _inside(at: Tensor, shape: tuple[int, int]) -> int:
     h, w = shape
-    return int(((at[0] >= -0.5) & (at[0] <= w - 0.5) & (at[1] >= -0.5) & (at[1] <= h - 0.5)).sum())
+    return int(torch.count_nonzero((at[0] >= -0.5) & (at[0] <= w - 0.5) & (at[1] >= -0.5) & (at[1] <= h - 0.5)))
 
 
 def turned(psf: Tensor, at: Tensor) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
@@ -14,17 +17,51 @@ def transform(stamp: Tensor, shape: tuple[int, int]) -> Tensor:
 
     Only the k rows that hold data are transformed along x. Returns (H, W // 2 + 1), complex.
     """
-    h, w = shape
+    return _along_y(_along_x(stamp, shape), shape[0])
+
+
+@dataclass(frozen=True)
+class SpectrumColumns:
+    """The transform of a stamp, made some columns at a time: a whole plane of it is as large as the frame.
+
+    Args:
+        along_x: (k, W // 2 + 1), the stamp's rows transformed along x.
+        height: H of the grid.
+    """
+
+    along_x: Tensor
+    height: int
+
+    def __call__(self, columns: slice) -> Tensor:
+        """Columns of ``transform``, (H, columns), complex."""
+        return _along_y(self.along_x[..., columns], self.height)
+
+
+def spectrum_columns(stamp: Tensor, shape: tuple[int, int]) -> SpectrumColumns:
+    """``transform`` by columns, for a centred (k, k) stamp on a periodic grid.
+
+    Raises:
+        ValueError: a stamp larger than the grid.
+    """
+    return SpectrumColumns(_along_x(stamp, shape), shape[0])
+
+
+def _along_x(stamp: Tensor, shape: tuple[int, int]) -> Tensor:
     k_y, k_x = stamp.shape[-2:]
-    if k_y > h or k_x > w:
-        raise ValueError(f"a stamp of {k_y} x {k_x} does not fit into {h} x {w} pixels")
-    rows = torch.zeros((*stamp.shape[:-1], w), dtype=stamp.dtype, device=stamp.device)
+    if k_y > shape[0] or k_x > shape[1]:
+        raise ValueError(f"a stamp of {k_y} x {k_x} does not fit into {shape[0]} x {shape[1]} pixels")
+    rows = torch.zeros((*stamp.shape[:-1], shape[1]), dtype=stamp.dtype, device=stamp.device)
     rows[..., :k_x] = stamp
-    rows = torch.fft.rfft(torch.roll(rows, -(k_x // 2), -1))
-    full = torch.zeros((*stamp.shape[:-2], h, rows.shape[-1]), dtype=rows.dtype, device=stamp.device)
-    full[..., : k_y - k_y // 2, :] = rows[..., k_y // 2 :, :]
-    if k_y > 1:
-        full[..., h - k_y // 2 :, :] = rows[..., : k_y // 2, :]
+    transformed: Tensor = torch.fft.rfft(torch.roll(rows, -(k_x // 2), -1))
+    return transformed
+
+
+def _along_y(rows: Tensor, height: int) -> Tensor:
+    k = rows.shape[-2]
+    full = torch.zeros((*rows.shape[:-2], height, rows.shape[-1]), dtype=rows.dtype, device=rows.device)
+    full[..., : k - k // 2, :] = rows[..., k // 2 :, :]
+    if k > 1:
+        full[..., height - k // 2 :, :] = rows[..., : k // 2, :]
     columns: Tensor = torch.fft.fft(full, dim=-2)
     return columns
 
@@ -38,13 +75,27 @@ def stamp_of(spectrum: Tensor, shape: tuple[int, int], size: int) -> Tensor:
 
 def power(noise: Tensor | float, shape: tuple[int, int], like: Tensor) -> Tensor:
     """Noise power spectrum of an autocovariance: a scalar tensor, or (H, W // 2 + 1), positive."""
-    value = torch.as_tensor(noise, dtype=like.dtype, device=like.device)
+    value = _unless_white(noise, like)
+    return value if value.ndim < 2 else _positive(transform(value, shape), value)
+
+
+def power_columns(noise: Tensor | float, shape: tuple[int, int], like: Tensor) -> Callable[[slice], Tensor]:
+    """``power`` by columns."""
+    value = _unless_white(noise, like)
     if value.ndim < 2:
-        return value
-    if value.shape[-2:] == (1, 1):  # white: the same at all frequencies
-        return value if value.ndim > 2 else value[0, 0]
-    spectrum = transform(value, shape).real
-    return torch.maximum(spectrum, _FLOOR * value[..., value.shape[-2] // 2, value.shape[-1] // 2])
+        return lambda _: value
+    columns_of = spectrum_columns(value, shape)
+    return lambda columns: _positive(columns_of(columns), value)
+
+
+def _unless_white(noise: Tensor | float, like: Tensor) -> Tensor:
+    """A number where the power is the same at all frequencies."""
+    value = torch.as_tensor(noise, dtype=like.dtype, device=like.device)
+    return value[0, 0] if value.shape == (1, 1) else value
+
+
+def _positive(spectrum: Tensor, noise: Tensor) -> Tensor:
+    return torch.maximum(spectrum.real, _FLOOR * noise[..., noise.shape[-2] // 2, noise.shape[-1] // 2])
 
 
 def padded_shape(shape: tuple[int, int], margin: int) -> tuple[int, int]:

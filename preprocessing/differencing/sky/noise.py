@@ -59,7 +59,7 @@ class Noise:
 
     def __call__(self, image: Image, blank: Tensor) -> ImageNoise:
         """Noise of a background-free image; ``blank`` (H, W) is True on sky without sources."""
-        counted = int(blank.sum())
+        counted = int(torch.count_nonzero(blank))
         level = typical(image.variance, blank if counted else None)
         propagated = torch.ones(1, 1) if image.noise_autocorrelation is None else image.noise_autocorrelation
         propagated = propagated / propagated[propagated.shape[0] // 2, propagated.shape[1] // 2]

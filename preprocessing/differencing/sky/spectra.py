@@ -31,9 +31,10 @@ def autocovariance(
         variance: (H, W) by whose root the image is divided first, where the noise varies.
         tapered: with the taper; without it the lags are unbiased.
     """
-    stack, good = _tiles(image, blank), _tiles(blank, blank)
+    used = _tiles(blank)
+    stack, good = (torch.stack([plane[tile] for tile in used]) for plane in (image, blank))
     if variance is not None:
-        stack = stack / _tiles(variance, blank).sqrt().clamp_min(1e-20)
+        stack = stack / torch.stack([variance[tile] for tile in used]).sqrt().clamp_min(1e-20)
     stack = torch.where(good, stack - typical(stack, good), 0.0)
     for _ in range(_CLIPS):
         far = stack.abs() > _FAR * float(stack.square().sum() / good.sum().clamp_min(1)) ** 0.5
@@ -68,20 +69,14 @@ def flat_topped(tapered: Tensor, flat: int = 2) -> Tensor:
     return tapered * weight[:, None] * weight[None, :]
 
 
-def _tiles(plane: Tensor, blank: Tensor) -> Tensor:
-    """(n, th, tw) of the tiles that hold blank pixels, or of some of them."""
-    (h, w), (rows, columns) = plane.shape, (max(1, n // _TILE) for n in plane.shape)
+def _tiles(blank: Tensor) -> list[tuple[slice, slice]]:
+    """The tiles, all of one size, that hold blank pixels, or some of them, evenly spread; the first where none does."""
+    (h, w), (rows, columns) = blank.shape, (max(1, n // _TILE) for n in blank.shape)
     th, tw = h // rows, w // columns
-
-    def cut(whole: Tensor) -> Tensor:
-        tiles = whole[: rows * th, : columns * tw].reshape(rows, th, columns, tw)
-        return tiles.transpose(1, 2).reshape(rows * columns, th, tw)
-
-    used = torch.nonzero(cut(blank).flatten(1).any(1))[:, 0]
+    tiles = [(slice(y * th, (y + 1) * th), slice(x * tw, (x + 1) * tw)) for y in range(rows) for x in range(columns)]
+    used = [tile for tile in tiles if bool(blank[tile].any())] or tiles[:1]
     most = max(1, _MOST // (th * tw))
-    if len(used) > most:
-        used = used[torch.linspace(0, len(used) - 1, most).long()]
-    return cut(plane)[used]
+    return used if len(used) <= most else [used[i] for i in torch.linspace(0, len(used) - 1, most).long().tolist()]
 
 
 def _correlated(stack: Tensor, shape: tuple[int, int]) -> Tensor:

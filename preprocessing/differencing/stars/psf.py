@@ -14,7 +14,7 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.image import Image
-from astrid_ml.preprocessing.differencing.pixels.profiles import fit_profile, fwhm_of, gaussian_stamp, profile
+from astrid_ml.preprocessing.differencing.pixels.profiles import fit_profile, fwhm_of, profile
 from astrid_ml.preprocessing.differencing.pixels.stamps import (
     deposit,
     fit_fluxes,
@@ -26,17 +26,18 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import (
 )
 from astrid_ml.preprocessing.differencing.stars.psf_field import psf_grid
 from astrid_ml.preprocessing.differencing.stars.select import Sources
+from astrid_ml.preprocessing.differencing.stars.shrink import shrink, unlike
 from astrid_ml.preprocessing.differencing.stars.widths import FWHM
 from astrid_ml.types import Count, Mask, Positive
 
 _CLIP = 4.0  # pixels of a star's stamp further than this from the model, in sigma, hold something else
-_BLUR = 0.7  # px
 _AT_ONCE = 4096  # neighbours
 _SETTLED = 0.03  # of the peak: a round that changes the PSF by less is followed by one that changes it by 1e-4
 # Relative errors of the width: of a Moffat fitted to few stars; where galaxies may be among the stars; where a few
 # stars may all be galaxies; of a Moffat of one star's or two stars' width; of a guess.
 _MOFFAT_ERROR, _UNSURE, _GALAXIES, _ONE_STAR, _NO_STAR = 0.03, 0.1, 0.3, 0.1, 0.5
 _CROWD = 8  # stars that are few no longer
+_MANY = 16  # stars that tell a shape of their own: of fewer some may be galaxies
 _LEAST = 3  # stars that can be stacked
 _OFF = 0.02  # px; a given PSF whose centre is farther off is moved
 _FLATNESS = 0.03  # share of the model that a clipped pixel may differ by on top of its noise
@@ -99,10 +100,8 @@ class EmpiricalPsf:
             return fallback(image, stars, self.radius)
         whole = self._stack(image, sources, stars)
         if len(stars) < self.min_stars:
-            psf, _ = fit_profile("moffat", whole.psf)
             said = f"{len(stars)} usable stars in {image.name or 'the image'}: a Moffat fitted to them stands in"
-            error = float(np.hypot(whole.width_error, _MOFFAT_ERROR))
-            return PsfEstimate(psf, fwhm_of(psf), len(stars), "moffat", (said, *whole.warnings), whole.positions, error)
+            return moffat_of(whole, said)
         if self.tiles == 1:
             grid_ = None if not self.varies else psf_grid(without(image, sources, whole), whole.psf, whole.positions)
             return whole if grid_ is None else replace(whole, psf=grid_)
@@ -136,6 +135,14 @@ class EmpiricalPsf:
         at = torch.cat([torch.stack([x, y], 1), at[self.most :]])
         error, said = _width_error(image, stars)
         return PsfEstimate(psf, fwhm_of(psf), len(used), "stars", said, at, error)
+
+
+def moffat_of(stack: PsfEstimate, said: str) -> PsfEstimate:
+    """The Moffat fitted to a stack of stars (k, k), with what to say of it."""
+    psf, _ = fit_profile("moffat", stack.psf)
+    error = float(np.hypot(stack.width_error, _MOFFAT_ERROR))
+    warnings = (said, *stack.warnings)
+    return replace(stack, psf=psf, fwhm=fwhm_of(psf), source="moffat", warnings=warnings, width_error=error)
 
 
 def _width_error(image: Image, stars: pd.DataFrame) -> tuple[float, tuple[str, ...]]:
@@ -190,7 +197,12 @@ def _round(
     index, inside = windows(image.shape, x, y, k)
     residual, noise = taken(left, index), taken(image.variance, index)
     good = inside & ~taken(image.mask, index)
-    good &= residual.abs() < _CLIP * (noise + (_FLATNESS * own).square()).sqrt()
+    many = len(x) >= _MANY
+    # where no Moffat is like the stars, what most of them have beside the model is theirs
+    common = (residual / flux.clamp_min(1e-9)[:, None, None]).median(0).values
+    common = common if many and unlike(common, psf) else torch.zeros_like(common)
+    off, share = residual - flux[:, None, None] * common, _FLATNESS * (own + flux[:, None, None] * common)
+    good &= off.abs() < _CLIP * (noise + share.square()).sqrt()
     # sky noise alone weights: a star's own Poisson noise would make the stack follow its noise
     level = noise[:, ::2, ::2].flatten(1).median(1).values[:, None, None].clamp_min(1e-20)
     weight = good * flux[:, None, None].square() / (level + (_FLATNESS * flux[:, None, None] * psf.max()).square() / 9)
@@ -198,38 +210,8 @@ def _round(
     total = weight.sum(0).clamp_min(1e-20)
     stack = psf + (weight * back).sum(0) / total
     scatter = (weight.square() * noise / flux.clamp_min(1e-9)[:, None, None].square()).sum(0).sqrt() / total
-    psf = shrink(stack, scatter)
+    psf = shrink(stack, scatter, many)
     return centred(psf / psf.sum()), x, y
-
-
-def shrink(stack: Tensor, error: Tensor) -> Tensor:
-    """A noisy stack (k, k) drawn towards its best Moffat where their difference is not more than noise.
-
-    The share that is kept, 1 - error^2 / mean square difference over 5 x 5 pixels, is the empirical Bayes one
-    (James & Stein 1961); a constant is removed with the fit.
-    """
-    model, _ = fit_profile("moffat", stack, error)
-    basis = torch.stack([model.flatten(), torch.ones(model.numel())], 1).double()
-    w = 1 / error.flatten().double().clamp_min(1e-12)
-    scale, constant = torch.linalg.lstsq(basis * w[:, None], (stack.flatten().double() * w)[:, None]).solution[:, 0]
-    model = float(scale) * model
-    difference = stack - float(constant) - model
-    power = torch.nn.functional.avg_pool2d(difference.square()[None, None], 5, 1, 2, count_include_pad=False)[0, 0]
-    kept = (1 - error.square() / power.clamp_min(1e-30)).clamp(0, 1)
-    half = stack.shape[-1] // 2
-    t = (torch.arange(stack.shape[-1]) - half).float()
-    # towards the rim the model alone: an edge there would make the subtraction's filters long
-    window = ((half - (t[:, None] ** 2 + t[None, :] ** 2).sqrt()) / (0.4 * half)).clamp(0, 1)
-    smooth = _blurred(kept * difference, _BLUR)
-    return model + window * smooth
-
-
-def _blurred(stamp: Tensor, sigma: float) -> Tensor:
-    """(k, k) convolved with a Gaussian of ``sigma`` px: no optics make structure finer than this."""
-    row = gaussian_stamp(sigma, 7)[3]
-    row = row / row.sum()
-    out = torch.nn.functional.conv2d(stamp[None, None], row.view(1, 1, 1, -1), padding=(0, 3))
-    return torch.nn.functional.conv2d(out, row.view(1, 1, -1, 1), padding=(3, 0))[0, 0]
 
 
 def centred(psf: Tensor) -> Tensor:

@@ -70,7 +70,8 @@ class Register:
         a, b = first[: self.sources], second[: self.sources]
         if min(len(a), len(b)) < 3:
             return None
-        for found in (self._by_offsets(a, b), self._by_triangles(a, b)):
+        for way in (self._by_offsets, self._by_triangles):
+            found = way(a, b)
             if found is not None:
                 agreed = self._agreement(found, a, b, shape)
                 if agreed is not None:
@@ -204,7 +205,7 @@ def _likeliest(maps: Floats, points: Floats) -> Ints:
     """Numbers of maps, those first whose neighbours among the maps are the most: true ones agree with each other."""
     low, high = points.min(0), points.max(0)
     corners = np.array([[low[0], low[1]], [high[0], low[1]], [low[0], high[1]]])
-    places = np.stack([mapped(one, corners).ravel() for one in maps])
+    places = (maps[:, None, :, 0] + np.einsum("ci,tji->tcj", corners, maps[:, :, 1:])).reshape(len(maps), -1)
     width = max(3.0, 0.01 * float(np.ptp(points, axis=0).max()))
     if len(places) > 20_000:
         return np.arange(len(places), dtype=np.int64)

@@ -145,7 +145,7 @@ class Auto:
 
 def _noise_ratio(proper: SubtractionResult, kernel: SubtractionResult, blank: Tensor) -> float:
     """Logarithm of the kernel's scatter of a point source's flux on blank sky over the proper subtraction's."""
-    if int(blank.sum()) < _BLANK:
+    if int(torch.count_nonzero(blank)) < _BLANK:
         blank = ~(proper.mask | kernel.mask)  # both alike, without what lies 4 sigma off
     scatter = [robust_mean_std((r.significance * r.flux_error)[blank])[1] for r in (proper, kernel)]
     ratio = math.log(scatter[1] / scatter[0]) if min(scatter) > 0 else 0.0

@@ -37,6 +37,7 @@ class Zogy:
     grow: Annotated[Whole, InUnits("px")] = 3
     decorrelate: bool = False
 
+    @torch.no_grad()
     def __call__(self, pair: SubtractionInput) -> SubtractionResult:
         """Subtract one pair; DIFF is D / F_D, in science flux units."""
         n, r, variances = _filled(pair)
@@ -52,8 +53,8 @@ class Zogy:
         )
         variance = torch.full_like(z.d, float(1 / z.flux_scale**2))
         mask = grow_where_felt(pair.masks[0] | pair.masks[1], self.grow, pair.psfs)
-        error = z.score_sigma / z.score_scale
-        return SubtractionResult(z.d / z.flux_scale, z.score_corr, z.psf, variance, mask, error)
+        error = z.score_sigma.div_(z.score_scale)
+        return SubtractionResult(z.d.div_(z.flux_scale), z.score_corr, z.psf, variance, mask, error)
 
 
 def _convolved(pair: SubtractionInput, kernels: tuple[Tensor, Tensor], radius: int) -> SubtractionResult:

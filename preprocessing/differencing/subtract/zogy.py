@@ -8,13 +8,24 @@ the noise's power spectrum. It generalises sigma^2 of the paper to resampled and
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.differencing.pixels.fourier import padded_shape, power, stamp_of, transform
+from astrid_ml.preprocessing.differencing.pixels.fourier import (
+    padded_shape,
+    power,
+    power_columns,
+    spectrum_columns,
+    stamp_of,
+    transform,
+)
+
+_BAND = 64  # rows of a frame
+_COLUMNS = 32  # of a frame's Fourier plane that are worked on at once: they stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,16 @@ def _pair_filters(
     return _Filters(p_n, p_r, q_n, q_r, scale, f_r, zero)
 
 
+def _add_shake(variance: Tensor, score_n: Tensor, score_r: Tensor, sigma: float) -> None:
+    """Add the variance that a shift of ``sigma`` px per axis makes where both images have a gradient, band by band."""
+    h = variance.shape[-2]
+    for top in range(0, h, _BAND):
+        rows = slice(max(top - 1, 0), min(top + _BAND + 1, h))
+        own = slice(top - rows.start, min(top + _BAND, h) - rows.start)
+        gradients = [_gradient_squared(score[..., rows, :])[..., own, :] for score in (score_n, score_r)]
+        variance[..., top : top + _BAND, :] += sigma**2 * torch.minimum(*gradients)
+
+
 def _gradient_squared(image: Tensor) -> Tensor:
     """|grad|^2 per px^2 by central differences; zero on the outermost pixels."""
     out = torch.zeros_like(image)
@@ -194,15 +215,14 @@ def zogy(
     margin = size if margin is None else margin
     # the variances' kernels are twice the PSFs' size: a smaller frame is padded until they fit
     shape = padded_shape((max(h, 2 * size - margin), max(w, 2 * size - margin)), margin)
-    d, score_n, score_r, flux_scale = _filtered(science, reference, psfs, noises, flux_ratio, shape, difference_noises)
     # The filters are compact: on a small grid they are the same functions, at a fraction of the cost.
     box = padded_shape((2 * size, 2 * size), size)
     small = _pair_filters(psfs, noises, 1.0 / flux_ratio, box)
     variance = _score_variance(variances, _variance_kernels(small, box, 2 * size - 1), shape)
+    d, score_n, score_r, flux_scale = _filtered(science, reference, psfs, noises, flux_ratio, shape, difference_noises)
     if astrometric_sigma > 0:
-        gradient = torch.minimum(_gradient_squared(score_n), _gradient_squared(score_r))
-        variance = variance + astrometric_sigma**2 * gradient
-    sigma, score = variance.sqrt(), score_n - score_r
+        _add_shake(variance, score_n, score_r, astrometric_sigma)
+    sigma, score = variance.sqrt_(), score_n.sub_(score_r)
     p_d = small.p_d
     if difference_noises is not None:
         p_d = _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, box).p_d
@@ -219,27 +239,71 @@ def _filtered(
     shape: tuple[int, int],
     difference_noises: tuple[Tensor | float, Tensor | float] | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """D, S_N, S_R and F_D. What they are made of in Fourier space, most of the memory, is gone on return."""
+    """D, S_N, S_R and F_D. What they are made of in Fourier space, most of the memory, goes as they are made."""
     h, w = science.shape[-2:]
-    f = _pair_filters(psfs, noises, 1.0 / flux_ratio, shape)
+    spectra, flux_scale = _spectra(science, reference, psfs, noises, flux_ratio, shape, difference_noises)
+    images = []
+    while spectra:
+        images.append(torch.fft.irfft2(spectra.pop(0), s=shape)[..., :h, :w])
+    return images[0], images[1], images[2], flux_scale
+
+
+def _spectra(
+    science: Tensor,
+    reference: Tensor,
+    psfs: tuple[Tensor, Tensor],
+    noises: tuple[Tensor | float, Tensor | float],
+    flux_ratio: Tensor | float,
+    shape: tuple[int, int],
+    difference_noises: tuple[Tensor | float, Tensor | float] | None,
+) -> tuple[list[Tensor], Tensor]:
+    """Transforms of D, S_N and S_R, and F_D."""
     n, r = torch.fft.rfft2(science, s=shape), torch.fft.rfft2(reference, s=shape)
-    whitening = f if difference_noises is None else _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, shape)
-    d = torch.fft.irfft2(whitening.difference(n, r), s=shape)[..., :h, :w]
-    score_n = torch.fft.irfft2(f.k_n * n, s=shape)[..., :h, :w]
-    score_r = torch.fft.irfft2(f.k_r * r, s=shape)[..., :h, :w]
-    return d, score_n, score_r, whitening.flux_scale
+    d = torch.empty_like(n)
+    # what autograd keeps must stay as it was
+    score_n, score_r = (torch.empty_like(n), torch.empty_like(r)) if torch.is_grad_enabled() else (n, r)
+    filters = _filters_by_columns(psfs, noises, 1.0 / flux_ratio, shape)
+    whitening = filters
+    if difference_noises is not None:
+        whitening = _filters_by_columns(psfs, difference_noises, 1.0 / flux_ratio, shape)
+    for columns in _blocks(n):
+        f, n_part, r_part = filters(columns), n[..., columns], r[..., columns]
+        white = f if whitening is filters else whitening(columns)
+        d[..., columns] = white.difference(n_part, r_part)
+        score_n[..., columns] = f.k_n * n_part
+        score_r[..., columns] = f.k_r * r_part
+    return [d, score_n, score_r], whitening(slice(0, 1)).flux_scale
+
+
+def _blocks(spectrum: Tensor) -> Iterator[slice]:
+    width = spectrum.shape[-1]
+    return (slice(start, min(start + _COLUMNS, width)) for start in range(0, width, _COLUMNS))
+
+
+def _filters_by_columns(
+    psfs: tuple[Tensor, Tensor],
+    noises: tuple[Tensor | float, Tensor | float],
+    f_r: Tensor | float,
+    shape: tuple[int, int],
+) -> Callable[[slice], _Filters]:
+    """``_pair_filters`` of some columns of the Fourier plane."""
+    like = psfs[0]
+    p_n, p_r = (spectrum_columns(psf, shape) for psf in psfs)
+    q_n, q_r = (power_columns(noise, shape, like) for noise in noises)
+    scale = (_variance_at_zero_lag(noises[0], like), _variance_at_zero_lag(noises[1], like))
+    zero = q_n(slice(0, 1)).reshape(-1)[0] * f_r**2 + q_r(slice(0, 1)).reshape(-1)[0]
+    return lambda columns: _Filters(p_n(columns), p_r(columns), q_n(columns), q_r(columns), scale, f_r, zero)
 
 
 def _score_variance(variances: tuple[Tensor, Tensor], kernels: tuple[Tensor, Tensor], shape: tuple[int, int]) -> Tensor:
     """V(S_N) + V(S_R) of eqs. 26-29. Beyond the edge the variance is that of the frame's mean, not zero."""
     h, w = variances[0].shape[-2:]
-    total: Tensor | None = None
-    floor: Tensor | float = 0.0
-    for variance, kernel in zip(variances, kernels, strict=True):
-        level = variance.mean(dim=(-2, -1), keepdim=True)
-        term = torch.fft.rfft2(variance - level, s=shape) * transform(kernel, shape)
-        total = term if total is None else total + term
-        floor = floor + level * kernel.sum()
-    assert total is not None
+    levels = [variance.mean(dim=(-2, -1), keepdim=True) for variance in variances]
+    n, r = (torch.fft.rfft2(variance - level, s=shape) for variance, level in zip(variances, levels, strict=True))
+    of_n, of_r = (spectrum_columns(kernel, shape) for kernel in kernels)
+    total = torch.empty_like(n) if torch.is_grad_enabled() else n
+    for columns in _blocks(n):
+        total[..., columns] = n[..., columns] * of_n(columns) + r[..., columns] * of_r(columns)
+    floor = sum(level * kernel.sum() for level, kernel in zip(levels, kernels, strict=True))
     v = torch.fft.irfft2(total, s=shape)[..., :h, :w] + floor
     return torch.maximum(v, 1e-3 * torch.as_tensor(floor))

@@ -15,7 +15,8 @@ from astrid_ml.executors.local import Processes
 from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
 from astrid_ml.preprocessing.differencing.commands.difference_many import folder_names, join_candidates
 from astrid_ml.preprocessing.differencing.commands.recovery import magnitudes, recover, summarise
-from astrid_ml.preprocessing.differencing.detect.measure import MEASURED, SHARP, forced, measure, shapes
+from astrid_ml.preprocessing.differencing.detect.measure import MEASURED, forced, measure, shapes
+from astrid_ml.preprocessing.differencing.detect.sharp import SHARP
 from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame
