@@ -10,6 +10,7 @@ from pathlib import Path
 
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
+from astrid_ml.inflating import SwollenError, refuse_swollen_parquet
 from astrid_ml.reasons import plain
 
 _NUMBER = re.compile(r"\[Errno -?\d+\] ")
@@ -78,9 +79,13 @@ def reading_parquet(path: Path) -> Iterator[None]:
         UserError: instead of what the library raised; memory that does not suffice is no damage.
     """
     try:
+        refuse_swollen_parquet(path)
         yield
     except (UserError, MemoryError):
         raise
+    except SwollenError as error:
+        got, _, fix = f"{path.name}: {error}".rpartition(": ")
+        raise UserError("a parquet table that fits its file", got, fix) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

@@ -20,7 +20,7 @@ from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found
-from astrid_ml.inflating import read_inflated, refuse_swollen_gzip
+from astrid_ml.inflating import read_inflated, refuse_swollen_gzip, refuse_swollen_parquet
 from astrid_ml.readable import in_words
 
 if TYPE_CHECKING:
@@ -200,6 +200,7 @@ def _read(
             with gzip.open(path) as stream:
                 head = stream.read(4096)
         if head[:4] == b"PAR1":
+            refuse_swollen_parquet(path)
             return pd.read_parquet(path), meanings_in(path), []
         if head[:6] == b"SIMPLE":
             refuse_impossible(path)

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.hdf5 import text_of
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
 from astrid_ml.preprocessing.triplets.columns import columns_of, is_table, read_rows, refuse_repeated
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, layout_of
-from astrid_ml.preprocessing.triplets.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in, text_of
+from astrid_ml.preprocessing.triplets.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in
 from astrid_ml.readable import in_words
 from astrid_ml.types import Ints
 from astrid_ml.walk import walk

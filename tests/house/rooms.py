@@ -25,6 +25,7 @@ HOUSE = (
     "reasons",
     "fits_headers",
     "inflating",
+    "hdf5",
     "avro",
     "tars",
     "found",

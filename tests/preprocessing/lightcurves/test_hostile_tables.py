@@ -217,5 +217,6 @@ def test_parquet_that_is_damaged_inside_is_told_in_three_parts_without_a_library
 def test_a_page_that_is_damaged_is_a_damaged_table(tmp_path: Path) -> None:
     assert of_parquet(OSError("Unexpected end of stream")) == "it ends too early"
     words = r"a whole parquet table; got a\.parquet: a header inside it"
+    ROWS.to_parquet(tmp_path / "a.parquet")
     with pytest.raises(UserError, match=words), reading_parquet(tmp_path / "a.parquet"):
         raise OSError("Couldn't deserialize thrift: don't know what type")
