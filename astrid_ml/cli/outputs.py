@@ -20,8 +20,8 @@ from astrid_ml.layers import Folder
 from astrid_ml.places import check_place
 
 RECORD, LOCK = NOT_DATA, ".lock"
-# What may differ when the same command is typed again: where results go, and who works.
-FREE = ("output_dir", "executor", "device", "trust", "hydra")
+# What may differ when the same command is typed again, wherever it stands: where results go, and who works.
+FREE = {"output_dir", "executor", "device", "trust", "hydra", "num_workers"}
 # Keys that choose a part of one whole: several commands, at once or one after the other, fill one folder.
 PARTS = ("start_index", "end_index", "shard")
 # Verbs whose output_dir is a folder of others' things, in which they make one of their own.
@@ -205,10 +205,19 @@ def settings_of(tree: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
     """Dotted key -> value of all that decides the results; files and folders by their whole paths."""
     out: dict[str, Any] = {}
     for name, value in _leaves(tree, ""):
-        if name.split(".")[0] in FREE or name.rpartition(".")[2] in (*FREE, *PARTS):
-            continue
-        out[name] = whole_places(value) if keys.is_path(name) else value
+        if decides(name):
+            out[name] = whole_places(value) if keys.is_path(name) else value
     return out
+
+
+def decides(name: str) -> bool:
+    """Whether a key changes what is made; earlier versions noted others too.
+
+    >>> decides("command.pipeline.detect.n_sigma"), decides("command.executor.limits.retries")
+    (True, False)
+    """
+    parts = name.split(".")
+    return not FREE.intersection(parts) and parts[-1] not in PARTS
 
 
 def refuse_others(folder: Path, verb: Verb, settings: Mapping[str, Any], products: set[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import conf_folder, plain
-from astrid_ml.cli.outputs import changes, owned_output, settings_of, whole_places
+from astrid_ml.cli.outputs import changes, decides, owned_output, settings_of, whole_places
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
 from astrid_ml.cli.verbs.keys import Keys, keys_of
 from astrid_ml.errors import UserError
@@ -49,9 +49,9 @@ def note_command(cfg: Any, verb: Verb, conf: Folder) -> None:
         got = f"shard={share} in {place}, which was begun with shard=i/{known['of']}"
         fix = f"give shard=i/{known['of']}, or remove {path.parent} to begin anew"
         raise UserError("shards of one number", got, fix)
-    if known is not None and known["settings"] != settings:
-        other = sorted(set(known["settings"]) ^ set(settings))
-        changed = changes(known["settings"], settings) or f"another {', '.join(other[:3])}"
+    before = {} if known is None else {key: value for key, value in known["settings"].items() if decides(key)}
+    if known is not None and before != settings:
+        changed = changes(before, settings) or f"another {', '.join(sorted(set(before) ^ set(settings))[:3])}"
         fix = f"give this shard the settings of the others, or remove {path.parent} to begin anew"
         raise UserError("shards of one configuration", f"others in {place} with {changed}", fix)
     path.parent.mkdir(parents=True, exist_ok=True)

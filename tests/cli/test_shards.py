@@ -48,6 +48,19 @@ def test_shards_are_published_as_one_command_would_have_done(place: Path, capsys
     assert not (place / "store" / "shards").exists()
 
 
+def test_shards_are_of_one_command_whoever_works(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ["simulate", "what=lightcurves", "simulate.n=24", "output_dir=curves"]
+    assert run(typed) == 0
+    convert = ["convert", "input=curves", "output_dir=out"]
+    assert run([*convert, "shard=1/2", "executor=serial"]) == 0, capsys.readouterr().err
+    more = ["executor=processes", "executor.workers=1", "executor.limits.retries=1", "executor.limits.seconds=99"]
+    assert run([*convert, "shard=2/2", *more]) == 0, capsys.readouterr().err
+    assert run([*convert, "shard=2/2", "row_group=7"]) == 2
+    capsys.readouterr()
+    assert run(["publish", "input=out"]) == 0, capsys.readouterr().err
+    assert run([*convert, "executor=serial"]) == 0, capsys.readouterr().err
+
+
 @pytest.mark.parametrize("how", ["moved", "copied"])
 def test_a_store_that_was_moved_or_copied_is_published_where_it_is(
     place: Path, how: str, capsys: pytest.CaptureFixture[str]
