@@ -26,7 +26,7 @@ from astrid_ml.pipeline.lock import Lock, LockLostError
 from astrid_ml.pipeline.machine import explained, refuse_lost_files
 from astrid_ml.pipeline.publish import publish
 from astrid_ml.pipeline.streams import chunked
-from astrid_ml.pipeline.units import Job, do_unit, failed_drop, make_jobs
+from astrid_ml.pipeline.units import Job, do_unit, failed_drop, finished_units, make_jobs
 from astrid_ml.progress import Progress
 from astrid_ml.readable import in_words
 from astrid_ml.temporaries import forget_orphans
@@ -271,11 +271,9 @@ def _run(
     jobs: Sequence[Job], executor: Executor, progress: bool, raw: Sequence[Path]
 ) -> tuple[list[dict[str, Any]], int]:
     """Summaries in the order of the jobs, and how many were found finished."""
-    summaries: dict[int, dict[str, Any]] = {}
-    for position, job in enumerate(jobs):
-        found = job.done()
-        if found is not None:
-            summaries[position] = found
+    summaries, damaged = finished_units(jobs)
+    for position in damaged:
+        discard(jobs[position].target)
     reused = len(summaries)
     todo = [position for position in range(len(jobs)) if position not in summaries]
     with Progress("preparing", len(jobs), reused, wanted=progress) as shown:

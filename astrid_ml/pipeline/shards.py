@@ -114,10 +114,19 @@ def refuse_unfinished(names: Sequence[str], finished: Iterable[str], failed: Map
     missing = [position for position, name in enumerate(names) if name not in done]
     if not missing:
         return
-    counts = {int(path.stem.split("-of-")[1]) for path in (folder / SHARDS).glob("*-of-*.json")}
-    which = ""
-    if len(counts) == 1:
-        of = counts.pop()
-        which = ", ".join(f"shard={index + 1}/{of}" for index in sorted({position % of for position in missing})[:6])
     got = f"{len(missing)} of {len(names)} pieces of work are missing (the first is {names[missing[0]]})"
-    raise UserError("all shards to be done", got, f"run {which or 'the missing shards'} again, then astrid publish")
+    raise UserError("all shards to be done", got, f"run {shards_with(missing, folder)} again, then astrid publish")
+
+
+def shards_with(positions: Iterable[int], folder: Path) -> str:
+    """Words for the shards that have pieces of work, as they are typed; six of them at most.
+
+    Args:
+        positions: of the pieces, from 0.
+        folder: of the work.
+    """
+    counts = {int(path.stem.split("-of-")[1]) for path in (folder / SHARDS).glob("*-of-*.json")}
+    if len(counts) != 1:
+        return "the shards with them"
+    of = counts.pop()
+    return ", ".join(f"shard={index + 1}/{of}" for index in sorted({position % of for position in positions})[:6])
