@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from astrid_ml.cli.typed import is_sweep, overrides_of
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.cli.verbs.keys import Keys, keys_of
 from astrid_ml.errors import UserError
+from astrid_ml.files import read_note
 from astrid_ml.found import NOT_DATA, held, kind_at, of_others
 from astrid_ml.layers import Folder
 from astrid_ml.places import check_place
@@ -307,7 +307,7 @@ def _short(value: Any) -> str:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_note(path)
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

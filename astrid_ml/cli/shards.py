@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,7 +13,7 @@ from astrid_ml.cli.outputs import changes, decides, owned_output, settings_of, w
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
 from astrid_ml.cli.verbs.keys import Keys, keys_of
 from astrid_ml.errors import UserError
-from astrid_ml.files import discard, write_json
+from astrid_ml.files import discard, read_note, write_json
 from astrid_ml.found import found
 from astrid_ml.layers import Folder
 from astrid_ml.pipeline.shards import JOIN, SHARDS, share_of
@@ -66,7 +65,7 @@ def read_command(path: Path) -> dict[str, Any]:
         UserError: it is damaged.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_note(path)
         if isinstance(content["verb"], str) and isinstance(content["settings"], dict):
             return {**content, "config": dict(content["config"])}
     except (ValueError, TypeError, KeyError, RecursionError, OSError):

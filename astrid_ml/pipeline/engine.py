@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 import time
@@ -19,7 +18,7 @@ from astrid_ml.dataset.prepared import units_that_failed
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
-from astrid_ml.files import discard, move, write_json
+from astrid_ml.files import discard, move, read_note, write_json
 from astrid_ml.fingerprint import fingerprint, input_fingerprint
 from astrid_ml.pipeline.contract import check_owner, each_once, units_of_plan
 from astrid_ml.pipeline.lock import Lock, LockLostError
@@ -247,7 +246,7 @@ def is_dataset(target: Path) -> bool:
 
 
 def _meta(target: Path) -> dict[str, Any]:
-    content = json.loads((target / "dataset.json").read_text(encoding="utf-8"))
+    content = read_note(target / "dataset.json")
     if not isinstance(content, dict):
         raise ValueError("dataset.json holds no mapping")
     return content
@@ -315,7 +314,7 @@ def _point_to_latest(store: Path, target: Path, lock: Lock | None = None) -> Non
     pointer = store / "latest.json"
     content = {"dataset": target.name}
     try:
-        known = json.loads(pointer.read_text(encoding="utf-8"))
+        known = read_note(pointer)
     except (FileNotFoundError, ValueError):
         known = None
     if known != content:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Unit
 from astrid_ml.dataset.digests import SMALL, digest_of_file
 from astrid_ml.errors import UserError
-from astrid_ml.files import discard, whole_folder, write_json
+from astrid_ml.files import discard, read_note, whole_folder, write_json
 from astrid_ml.fingerprint import file_hash, fingerprint, input_fingerprint, relative, seed_of
 from astrid_ml.pipeline.contract import process
 from astrid_ml.pipeline.lock import Claim
@@ -70,7 +69,7 @@ class Job:
 def summary_of(folder: Path) -> dict[str, Any] | None:
     """What a finished unit says of itself; None where it is unfinished, unreadable, or files do not have their size."""
     try:
-        summary: dict[str, Any] = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        summary: dict[str, Any] = read_note(folder / MARK)
         sizes = {name: int(size) for name, (size, _) in (summary.get("files") or {RECORDS: (-1, "")}).items()}
         whole = all(size in (-1, (folder / name).stat().st_size) for name, size in sizes.items())
         return summary if whole and {"id", "records", "drops", "counts"} <= set(summary) else None

@@ -76,7 +76,9 @@ class ScoreExposure:
     def _scored(self, item: ExposureToScore) -> tuple[dict[str, Any], list[Path]]:
         network = None if self.ckpt_path is None else network_of(self.ckpt_path, self.precision, self.trust)
         lists = {"likelihood": Lists()} | ({"fusion": Lists()} if network is not None else {})
-        slopes, ramp, truth = Slopes(), read_ramp(item.path, self.load), Truth.read(item.path)
+        slopes, truth = Slopes(), Truth.read(item.path)  # before the exposure, which takes minutes
+        ramp = read_ramp(item.path, self.load)
+        truth.refuse_other_shape(ramp.shape)
         with tempfile.TemporaryDirectory() as work:
             processed = process(Exposure(ramp, self.processing), Path(work) / "cube.npy")
             cube = np.load(Path(work) / "cube.npy", mmap_mode="r")

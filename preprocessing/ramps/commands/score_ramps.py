@@ -22,7 +22,6 @@ from astrid_ml.preprocessing.ramps.exposure.exposure import Processing
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.judge.methods import own_thresholds
 from astrid_ml.preprocessing.ramps.judge.summary import Comparison
-from astrid_ml.preprocessing.ramps.judge.truth import Truth
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.types import Count, Existing, Level, Seed
@@ -134,14 +133,12 @@ class ScoreRampsCommand:
         return ["score-ramps", FORM, self.load, self.processing, self.windows, network]
 
     def _files(self) -> list[Path]:
-        found = walk(self.input, is_ramp_file)
-        files = [path for path in found if Path(f"{path.with_suffix('')}_truth.npz").is_file()]
-        if not files:
+        """Every exposure: one without its truth is named, unless none has any."""
+        files = walk(self.input, is_ramp_file)
+        if not any(Path(f"{path.with_suffix('')}_truth.npz").is_file() for path in files):
             raise UserError(
                 "exposures with their truth beside them (<stem>_truth.npz)",
                 none_in(self.input),
                 "make some: astrid simulate what=ramps simulate.n=8 output_dir=sim",
             )
-        for path in files:
-            Truth.read(path)  # before the first exposure is worked on, which takes minutes
         return files

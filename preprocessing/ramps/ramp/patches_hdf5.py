@@ -8,7 +8,6 @@ too.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import whole, write_json
+from astrid_ml.files import read_note, whole, write_json
 from astrid_ml.hdf5 import array_of
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
@@ -141,7 +140,7 @@ class Patches:
         name = path.name.removesuffix(SUFFIX)
         for place in [*sorted(path.parent.glob(f"metadata/*/{name}*.json")), path.with_name("metadata.json")]:
             if place.is_file():
-                content = json.loads(place.read_text(encoding="utf-8"))
+                content = read_note(place)
                 for entry in [content, *(v for v in content.values() if isinstance(v, dict))]:
                     if entry.get("h5_file") == path.name:
                         return Patches(path, entry)
