@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import conf_folder, plain
-from astrid_ml.cli.outputs import changes, decides, owned_output, settings_of, whole_places
+from astrid_ml.cli.outputs import RECORD, changes, decides, owned_output, settings_of, whole_places
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
 from astrid_ml.cli.verbs.keys import Keys, keys_of
 from astrid_ml.errors import UserError
 from astrid_ml.files import discard, read_note, write_json
 from astrid_ml.found import found
 from astrid_ml.layers import Folder
+from astrid_ml.nearest import nearest
+from astrid_ml.pipeline.engine import is_dataset
 from astrid_ml.pipeline.shards import JOIN, SHARDS, share_of
 from astrid_ml.printable import printable
 
@@ -115,6 +117,27 @@ def absolute(tree: Any, keys: Keys, prefix: str = "") -> Any:
     return whole_places(tree) if keys.is_path(prefix) else tree
 
 
+def published(folder: Path, which: str | None = None) -> Path | None:
+    """What commands of shards have published in a folder before; None where nothing whole stands there.
+
+    Args:
+        folder: a store, or the output folder of a verb.
+        which: name of the dataset, or of the verb; None for any.
+    """
+    try:
+        record = read_note(folder / RECORD)
+        if isinstance(record, dict) and record.get("published") and which in (None, record.get("verb")):
+            return folder
+    except (OSError, ValueError):
+        pass
+    try:
+        name = str(read_note(folder / "latest.json")["dataset"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    own = which is None or name.startswith(f"{which}-")
+    return folder / name if own and is_dataset(folder / name) else None
+
+
 def _place(tree: Mapping[str, Any], verb: Verb) -> tuple[Path, str]:
     """The folder that shards share, and a name for their work in it."""
     if verb.name == "prepare":
@@ -129,21 +152,26 @@ def _decides(key: str, verb: Verb) -> bool:
 def command(cfg: Any) -> int:
     """``astrid publish input=DIR``: join what shards have done, with the command that they were typed with.
 
-    Their notes go when all is published.
+    Their notes go when all is published; typed again, it says what stands there.
     """
     tree = plain(cfg)
-    folder = Path(tree["input"])
-    notes = sorted((folder / SHARDS).glob(f"{COMMAND}*.json"))
-    if tree["which"] is not None:
-        notes = [path for path in notes if path.stem == f"{COMMAND}{tree['which']}"]
+    folder, which = Path(tree["input"]), tree["which"]
+    notes = {path.stem.removeprefix(COMMAND): path for path in sorted((folder / SHARDS).glob(f"{COMMAND}*.json"))}
+    if (not notes or (which is not None and which not in notes)) and (there := published(folder, which)):
+        print(printable(f"already published: {there}"))
+        return 0
     if not notes:
         got = f"no {SHARDS}/ in {folder}" if folder.is_dir() else found(folder)
         fix = "give the output_dir of the shards, or their paths.data; or run them with shard=i/n first"
         raise UserError("input=FOLDER that commands with shard=i/n have filled", got, fix)
-    if len(notes) > 1:
-        names = ", ".join(path.stem.removeprefix(COMMAND) for path in notes)
-        raise UserError("which=NAME of one of the results", f"{folder} with shards of {names}", "add which=")
-    known = read_command(notes[0])
+    names = ", ".join(notes)
+    if which is not None and which not in notes:
+        fix = nearest(str(which), notes) or f"write which={next(iter(notes))}"
+        raise UserError(f"which= of {names}, whose shards are in {folder}", f"which={which}", fix)
+    if which is None and len(notes) > 1:
+        fix = f"write which={next(iter(notes))}"
+        raise UserError("which=NAME of one of the results", f"{folder} with shards of {names}", fix)
+    known = read_command(notes[which or names])
     conf = conf_folder()
     verb = all_verbs(conf).get(known["verb"])
     if verb is None or verb.name == "publish":
@@ -159,4 +187,6 @@ def command(cfg: Any) -> int:
         code: int = run(config)
     if code == 0:
         discard(folder / SHARDS)
+        if (folder / RECORD).is_file():
+            write_json(folder / RECORD, {**read_note(folder / RECORD), "published": True})
     return code

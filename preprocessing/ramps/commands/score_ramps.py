@@ -24,7 +24,7 @@ from astrid_ml.preprocessing.ramps.judge.methods import own_thresholds
 from astrid_ml.preprocessing.ramps.judge.summary import Comparison
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
-from astrid_ml.types import Count, Existing, Level, Seed
+from astrid_ml.types import Count, Device, Existing, Level, Seed
 from astrid_ml.walk import walk
 
 FORM = 1  # of what is kept of an exposure: raised when the same files and settings give something else
@@ -53,6 +53,7 @@ class ScoreRampsCommand:
         level: of the intervals.
         executor: where the exposures are scored; None is one after the other in this process.
         shard: ``i/n`` scores every n-th exposure from the i-th on; ``join`` judges what shards scored.
+        device: where the network computes: auto, cpu, cuda or cuda:N.
     """
 
     input: str | Sequence[str]
@@ -68,6 +69,7 @@ class ScoreRampsCommand:
     level: Level = 0.95
     executor: Executor | None = None
     shard: str | None = None
+    device: Device = "cpu"
 
     def run(self) -> dict[str, Any]:
         """Score each exposure that is not scored, and judge all; one that fails is named, and the others go on.
@@ -78,13 +80,15 @@ class ScoreRampsCommand:
         share = share_of(self.shard)
         trust = tuple(self.trust)
         # A wrong checkpoint is refused before any work.
-        network = None if self.ckpt_path is None else network_of(self.ckpt_path, self.precision, trust)
+        network = None if self.ckpt_path is None else network_of(self.ckpt_path, self.precision, trust, self.device)
         files, output = self._files(), Path(self.output_dir)
         roots = [Path(place) for place in ([self.input] if isinstance(self.input, str) else self.input)]
         settings = self._settings()
         parts = parts_of(files, settings, roots)
         output.mkdir(parents=True, exist_ok=True)
-        work = ScoreExposure(output, self.load, self.processing, self.windows, self.ckpt_path, self.precision, trust)
+        work = ScoreExposure(
+            output, self.load, self.processing, self.windows, self.ckpt_path, self.precision, trust, self.device
+        )
         results = do_parts(
             work,
             parts,
