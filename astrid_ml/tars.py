@@ -50,6 +50,23 @@ def refuse_too_large(member: tarfile.TarInfo, archive: Path, compressed: bool) -
         raise ArchiveTooLargeError(member.name, why)
 
 
+def no_file(member: tarfile.TarInfo) -> str | None:
+    """Why a member that is called as a file is none; None for a file.
+
+    >>> no_file(tarfile.TarInfo("a.avro")) is None
+    True
+    """
+    if member.isfile():
+        return None
+    kinds = {
+        tarfile.LNKTYPE: "a link",
+        tarfile.SYMTYPE: "a link",
+        tarfile.FIFOTYPE: "a pipe",
+        tarfile.DIRTYPE: "a folder",
+    }
+    return f"{kinds.get(member.type, 'a device')} in an archive: pack the file itself"
+
+
 class Member(tarfile.TarInfo):
     """A member whose header must be whole: tarfile takes a damaged one for the end of the archive."""
 
