@@ -21,7 +21,7 @@ from astrid_ml.preprocessing.differencing.detect.purity import purity
 from astrid_ml.preprocessing.differencing.detect.significance import Significance, thinned
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.masks import grow
-from astrid_ml.preprocessing.differencing.quality import Quality, frame_quality
+from astrid_ml.preprocessing.differencing.quality import Quality, frame_quality, strange_keys
 from astrid_ml.preprocessing.differencing.ready import (
     Made,
     Ready,
@@ -238,7 +238,10 @@ class Subtraction(Registering):
             depth_reached=made.depth,
             figures=ready.refined | made.figures | purity(candidates),
             chosen=chosen | how,
-            warnings=(*placed.psf.warnings, *placed.reference_psf.warnings, *placed.warnings, *made.warnings, *few),
+            warnings=(
+                *(*strange_keys("science", science.header), *strange_keys("reference", ready.reference.header)),
+                *(*placed.psf.warnings, *placed.reference_psf.warnings, *placed.warnings, *made.warnings, *few),
+            ),
         )
         return Difference(science, ready.reference, pair, result, made.blank, candidates, quality, matched)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +103,25 @@ class Quality:
             said[f"header_{side}"] = {name: dict(part) for name, part in frame.header.items()}
             said |= {f"{side}_{name}": value for name, value in frame.noise.figures().items()}
         return said | {"warnings": list(self.warnings)}
+
+
+def strange_keys(side: str, header: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """A sentence for each value whose key holds something that it cannot be.
+
+    Args:
+        side: science or reference.
+        header: the account of the frame's header.
+
+    Example:
+        >>> list(strange_keys("science", {"strange": {"gain": "GAIN = nan"}, "unknown": {"gain": "no key holds it"}}))
+        ['the gain of the science frame is not known: GAIN = nan']
+    """
+    for value, said in header.get("strange", {}).items():
+        taken = header.get("assumed", {}).get(value) or header.get("read", {}).get(value)
+        instead = (
+            f"is {taken}" if value in header.get("assumed", {}) else f"is from {taken}" if taken else "is not known"
+        )
+        yield f"the {value.replace('_', ' ')} of the {side} frame {instead}: {said}"
 
 
 def frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise, chi2: pd.Series | None) -> FrameQuality:

@@ -234,6 +234,7 @@ def _account(frame: Frame, account: HeaderAccount, gain_measured: bool, empty: N
         if getattr(frame, name) is not None:
             account.assumed.pop(name, None)
             account.unknown.pop(name, None)
+            account.strange.pop(name, None)
             account.read[name] = "given"
     if gain_measured and frame.gain is None:
         account.unknown.pop("gain", None)

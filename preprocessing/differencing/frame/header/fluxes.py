@@ -77,6 +77,8 @@ def gain_of(said: Said, survey: Survey | None, unit: PixelUnit, exposure: float 
         if gain is None and survey is not None and survey.detector.gain:
             gain = math.fsum(survey.detector.gain.values()) / len(survey.detector.gain)
             said.assume("gain", f"that of the detector, as the description of {survey.name} says")
+    if gain is not None and gain <= 0:
+        said.account.strange["gain"] = f"{said.account.read.get('gain', 'its key')} = {gain:g}"
     if gain is None or gain <= 0:
         said.give_up("gain", "no key holds it" if gain is None else "it is not positive")
         return None

@@ -10,6 +10,8 @@ from typing import Any
 
 from astropy.io.fits import Header
 
+from astrid_ml.printable import printable
+
 _NUMBER = re.compile(
     r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?)\s*(?:s|sec|seconds?|e-?/(?:adu|dn))?", re.IGNORECASE
 )
@@ -26,15 +28,17 @@ class HeaderAccount:
         read: value -> the key, or keys, that it was read from.
         assumed: value -> what was assumed because no key says it.
         unknown: value -> why it is not known.
+        strange: value -> a key that should hold it, with what it holds instead.
     """
 
     read: dict[str, str] = field(default_factory=dict)
     assumed: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
+    strange: dict[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, dict[str, str]]:
         """Plain containers, without what is empty."""
-        parts = {"read": self.read, "assumed": self.assumed, "unknown": self.unknown}
+        parts = {"read": self.read, "assumed": self.assumed, "unknown": self.unknown, "strange": self.strange}
         return {name: dict(sorted(part.items())) for name, part in parts.items() if part}
 
 
@@ -63,7 +67,14 @@ class Said:
                 if value:
                     self.account.read[value] = key
                 return found
+            self._note_strange(value, key)
         return None
+
+    def _note_strange(self, value: str, key: str) -> None:
+        """Note a key that holds no number: what is taken instead of it is not what its author meant."""
+        text = str(self.header.get(key, "")).strip()
+        if value and text:
+            self.account.strange.setdefault(value, printable(f"{key} = {text[:40]}"))
 
     def unit_beside(self, value: str) -> str | None:
         """The unit in the comment of the key that a value was read from: ``[ms]`` at its start, as FITS has it."""
@@ -74,6 +85,8 @@ class Said:
     def numbers(self, value: str, keys: Sequence[str]) -> float | None:
         """The same, as the mean over amplifiers where the first key that is there has twins (GAINA, GAINB)."""
         first = next((key for key in keys if as_number(self.header.get(key)) is not None), None)
+        for key in keys[: None if first is None else keys.index(first)]:
+            self._note_strange(value, key)
         if first is None:
             return None
         twins = [key for key in keys if len(key) > 4 and key[:-1] == first[:-1] and key[-1] in "ABCD1234"]

@@ -15,13 +15,14 @@ from astropy.wcs import WCS
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.hdus import celestial_wcs
 from astrid_ml.preprocessing.differencing.frame.header.filters import filter_of
-from astrid_ml.preprocessing.differencing.frame.header.fluxes import is_rate
+from astrid_ml.preprocessing.differencing.frame.header.fluxes import gain_of, is_rate
 from astrid_ml.preprocessing.differencing.frame.header.said import Said, as_number
 from astrid_ml.preprocessing.differencing.frame.header.sky_frame import in_icrs
 from astrid_ml.preprocessing.differencing.frame.header.times import Moment
 from astrid_ml.preprocessing.differencing.frame.header.units import pixel_unit
 from astrid_ml.preprocessing.differencing.frame.headers import read_calibration
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
+from astrid_ml.preprocessing.differencing.quality import strange_keys
 from astrid_ml.preprocessing.surveys.registry import surveys_of
 from astrid_ml.preprocessing.surveys.survey import FluxConvention
 
@@ -324,3 +325,23 @@ def test_what_contradicts_itself_or_is_of_another_place_is_said() -> None:
     assert said.assumed["mjd"].startswith("MJD-OBS, which is -1.000 d from DATE-OBS")
     assert "mjd" not in read_calibration(fits.Header(START | {"MJD-OBS": MJD, "EXPTIME": 30.0})).account.assumed
     assert "barycentre" in read_calibration(fits.Header({"BJD": 2461104.75})).account.unknown["mjd"]
+
+
+@pytest.mark.parametrize(
+    ("cards", "strange", "gain", "sentence"),
+    [
+        ({"GAIN": "NaN"}, {"gain": "GAIN = NaN"}, None, "is not known: GAIN = NaN"),
+        ({"GAIN": -2.0}, {"gain": "GAIN = -2"}, None, "is not known: GAIN = -2"),
+        ({"EGAIN": "n/a", "GAIN": 1.5}, {"gain": "EGAIN = n/a"}, 1.5, "is from GAIN: EGAIN = n/a"),
+        ({"GAIN": 1.5}, {}, 1.5, ""),
+    ],
+)
+def test_a_key_that_holds_no_value_is_warned_of(
+    cards: dict[str, Any], strange: dict[str, str], gain: float | None, sentence: str
+) -> None:
+    said = Said(fits.Header(cards))
+    assert gain_of(said, None, pixel_unit(""), 30.0) == gain
+    record = said.account.record()
+    assert record.get("strange", {}) == strange
+    words = [f"the gain of the science frame {sentence}"] if sentence else []
+    assert list(strange_keys("science", record)) == words
