@@ -21,7 +21,7 @@ from astrid_ml.preprocessing.alerts.files import LOOSE, TARS, UNREAD, UNREADABLE
 from astrid_ml.preprocessing.alerts.messages import NONE, Schemas
 from astrid_ml.preprocessing.alerts.packed import is_compressed, opened
 from astrid_ml.preprocessing.alerts.places import run_of
-from astrid_ml.tars import BUFFER, ArchiveTooLargeError, Member, no_file, refuse_too_large
+from astrid_ml.tars import BUFFER, ArchiveTooLargeError, Member, no_file, refuse_too_large, why_damaged
 
 _BEHIND = 2**20  # bytes behind the end of an archive that are looked at
 # What packets may be packed in once more: it is not unpacked a second time, and never passed over in silence.
@@ -91,7 +91,7 @@ def read_tar(
     except _DAMAGE as error:
         if isinstance(error, PacketFileError):
             raise
-        raise PacketFileError(f"damaged archive ({error})") from error
+        raise PacketFileError(f"damaged archive ({why_damaged(error)})") from error
 
 
 def _run(path: Path, first: int, count: int | None, offset: int) -> Iterator[tuple[str, bytes | PacketFileError]]:

@@ -31,7 +31,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import has_colu
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.readable import in_words
-from astrid_ml.tars import ArchiveTooLargeError, Member, no_file, refuse_too_large
+from astrid_ml.tars import ArchiveTooLargeError, Member, no_file, refuse_too_large, why_damaged
 from astrid_ml.types import Floats
 
 DETECTED = 4096
@@ -117,7 +117,8 @@ def read_archive(
                 elif (stream := archive.extractfile(member)) is not None:
                     files[place.parent][place.name] = stream.read()
     except DAMAGE as error:
-        raise UserError(f"{path.name} to be a whole archive", in_words(error), "fetch it again") from error
+        got = str(error) if isinstance(error, ArchiveTooLargeError) else why_damaged(error)
+        raise UserError(f"{path.name} to be a whole archive", got, "fetch it again") from error
     for folder in sorted(files):
         curves = {name: content for name, content in sorted(files[folder].items()) if has_columns(content[:500])}
         tables = {name: content for near in (folder.parent, folder) for name, content in files.get(near, {}).items()}
