@@ -236,7 +236,7 @@ def arrow_table(path: Path) -> Any:
 def _within(batches: Iterable[Any], path: Path) -> Iterator[Any]:
     most, held = most_inflated(path.stat().st_size), 0
     for batch in batches:
-        held += batch.nbytes
+        held += batch.get_total_buffer_size()  # nbytes follows offsets, which may lead beyond the file
         if held > most:
             raise SwollenError(f"more than {most} bytes when it is inflated: write it uncompressed")
         yield batch
