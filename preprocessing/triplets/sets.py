@@ -13,6 +13,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.hdf5 import text_of
+from astrid_ml.inflating import SwollenError
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
 from astrid_ml.preprocessing.triplets.columns import columns_of, is_table, read_rows, refuse_repeated
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, layout_of
@@ -82,6 +83,8 @@ def _holds_arrays(path: Path) -> bool:
         return True
     try:
         stacks = stacks_in(path)
+    except SwollenError:
+        return True  # who opens it says so
     except ValueError:
         return False
     several = [stack for stack in stacks if len(stack.shape) > 1]

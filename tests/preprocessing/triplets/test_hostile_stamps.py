@@ -165,6 +165,7 @@ def test_what_declares_more_than_its_file_may_hold_is_refused_before_it_is_read(
         stacks.stacks_in(path)
     with pytest.raises(ValueError, match=SWOLLEN):
         stacks.read_stack(path, "" if kind == "zarr" else "stamps", 0, 2)
+    assert re.search(SWOLLEN, why_not_planned(tmp_path))
     if kind == "npz":
         with pytest.raises(UserError, match=SWOLLEN):
             read_arrays(path, ["stamps"])
