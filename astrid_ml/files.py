@@ -6,10 +6,12 @@ A kill leaves nothing but that temporary, which goes when something is written t
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
 import shutil
+import stat
 import tokenize
 import zipfile
 import zlib
@@ -49,7 +51,11 @@ class WholeFile:
             with self.part.open("rb") as stream:
                 os.fsync(stream.fileno())
         ask_guards(self.path)
-        os.replace(self.part, self.path)
+        try:
+            os.replace(self.part, self.path)
+        except IsADirectoryError as error:
+            got, fix = f"a folder at {self.path}", "move or remove that folder"
+            raise UserError(f"a place for the file {printable(self.path.name)}", got, fix) from error
 
     def drop(self) -> None:
         """Leave nothing of what is not published."""
@@ -174,6 +180,39 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(part) for part in value]
     return value
+
+
+def read_note(path: Path) -> Any:
+    """What a JSON file holds that is one of our own notes; whatever stands in its place is not waited for.
+
+    Args:
+        path: the file, or a link to one.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: nothing stands there.
+        ValueError: no whole JSON; or a folder, a pipe, a device or a circle of links.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.json"
+        >>> write_json(path, {"id": 1})
+        >>> read_note(path)
+        {'id': 1}
+    """
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise ValueError(f"no file ({error.strerror})") from error
+        raise
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise ValueError("no file, but a folder, a pipe or a device")
+    with open(opened, encoding="utf-8") as stream:
+        try:
+            return json.load(stream)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
 
 
 def read_array(path: Path, mmap_mode: Literal["r"] | None = None) -> Array:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-from astrid_ml.printable import printable
 
 MOST_BYTES = 256 * 2**20  # that any file may inflate to: of one packet, one member of an archive, one text
 MOST_SWOLLEN = 100  # times a file's size, to which its content may inflate: packets and tables inflate to some times it
@@ -31,13 +30,14 @@ def most_inflated(size: int) -> int:
     return max(MOST_BYTES, MOST_SWOLLEN * size)
 
 
-def refuse_swollen(what: str, declared: int, size: int) -> None:
+def refuse_swollen(what: str, declared: int, size: int, fix: str = "unpack it first") -> None:
     """Refuse what declares more than its file may inflate to, before anything is inflated.
 
     Args:
         what: declares it, for the message.
         declared: bytes of it when it is inflated.
         size: bytes that it, or all of its file, takes on the disk.
+        fix: what to do, for the message.
 
     Raises:
         SwollenError: it is more.
@@ -51,23 +51,72 @@ def refuse_swollen(what: str, declared: int, size: int) -> None:
     """
     most = most_inflated(size)
     if declared > most:
-        raise SwollenError(f"{what} of {declared} bytes in a file that may inflate to {most}: unpack it first")
+        raise SwollenError(f"{what} of {declared} bytes in a file that may inflate to {most}: {fix}")
 
 
-def refuse_swollen_dataset(part: Any) -> None:
-    """Refuse a dataset of HDF5 that declares more than its chunks may inflate to; nothing of it is read.
+def refuse_swollen_parquet(path: Path) -> None:
+    """Refuse a parquet table that is more in memory than its file may inflate to; other files pass.
 
-    A virtual one holds nothing itself and passes.
+    A value that stands a million times takes a few bytes of the file: numbers are counted by what its footer says of
+    them. Texts that stand in dictionaries are read as such where their sum could be too much.
 
     Args:
-        part: a dataset of h5py.
+        path: of the file.
 
     Raises:
         SwollenError: see :func:`refuse_swollen`.
+        Exception: of pyarrow, for a damaged one.
     """
-    if not part.is_virtual:
-        name = str(part.name).strip("/")
-        refuse_swollen(printable(name), int(part.size or 0) * part.dtype.itemsize, int(part.id.get_storage_size()))
+    state = path.stat()
+    _refuse_swollen_parquet(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)  # a table is opened several times
+def _refuse_swollen_parquet(path: Path, size: int, _: int) -> None:
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as stream:
+        if stream.read(4) != b"PAR1":
+            return
+    with pq.ParquetFile(path) as file:
+        about = file.metadata
+        groups = [about.row_group(number) for number in range(about.num_row_groups)]
+        columns = [file.schema.column(place) for place in range(about.num_columns)]
+    if sum(group.num_rows for group in groups) != about.num_rows:
+        raise ValueError(f"{about.num_rows} rows in its footer, and others in its parts")
+    declared = about.num_rows
+    for place, column in enumerate(columns):
+        width = _WIDTHS.get(column.physical_type, column.length)
+        for part in (group.column(place) for group in groups):
+            declared += max(width * part.num_values, part.total_uncompressed_size)
+    refuse_swollen("a table", declared, size, _SMALLER)
+    for place, column in enumerate(columns):
+        if column.physical_type == "BYTE_ARRAY" and column.max_repetition_level == 0 and "." not in column.path:
+            coded = [number for number, group in enumerate(groups) if group.column(place).has_dictionary_page]
+            could = sum(groups[n].num_rows * groups[n].column(place).total_uncompressed_size for n in coded)
+            if declared + could > most_inflated(size):
+                declared += _text_bytes(path, column.path, coded)
+                refuse_swollen("a table", declared, size, _SMALLER)
+
+
+_SMALLER = "write it in smaller files"
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 8, "BYTE_ARRAY": 4}
+
+
+def _text_bytes(path: Path, name: str, groups: Sequence[int]) -> int:
+    """Bytes of a column of texts when each row has its own; it is read with each text once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    total = 0
+    with pq.ParquetFile(path, read_dictionary=[name]) as file:
+        for number in groups:
+            for chunk in file.read_row_group(number, [name])[name].chunks:
+                if pa.types.is_dictionary(chunk.type):
+                    lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
+                    total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
+    return total
 
 
 def read_inflated(path: Path) -> bytes:

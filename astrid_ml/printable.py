@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _UNSHOWN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
+_BREAKS = re.compile("[\t\n]")
 _LONE = re.compile("[\ud800-\udfff]")  # halves of a pair, as JSON may spell them: no UTF-8 has them, no file holds them
 
 
@@ -22,6 +23,15 @@ def printable(text: str) -> str:
     a\x1b[31mb\x0dc
     """
     return _UNSHOWN.sub(_written, text)
+
+
+def as_id(text: str) -> str:
+    r"""An id as a store keeps it, in one line.
+
+    >>> print(as_id("ZTF\x00\n1"))
+    ZTF\x00\x0a1
+    """
+    return _BREAKS.sub(_written, printable(text))
 
 
 def encodable(text: str) -> str:

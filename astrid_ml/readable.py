@@ -10,6 +10,7 @@ from pathlib import Path
 
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
+from astrid_ml.inflating import SwollenError, refuse_swollen_parquet
 from astrid_ml.reasons import plain
 
 _NUMBER = re.compile(r"\[Errno -?\d+\] ")
@@ -34,6 +35,39 @@ _OF_PARQUET = (
     ),
     (re.compile("magic bytes|footer", re.IGNORECASE), "its parquet footer cannot be read"),
 )
+
+
+# What astropy says of a damaged FITS file, and what it means.
+_OF_FITS = (
+    (re.compile(r"Keyword '([\w-]+)' not found"), r"the keyword \1 is missing"),
+    (re.compile(r"Unparsable card \(([\w-]+)\)"), r"the keyword \1 cannot be read"),
+    (re.compile(r"Extension ['(]+([\w-]+).* not found"), r"no extension \1"),
+    (re.compile("No SIMPLE card|FITS header starts with"), "it does not begin as a FITS file"),
+    (re.compile("missing END card"), "a header without its end"),
+    (re.compile("Invalid value for BITPIX"), "a BITPIX that FITS does not have"),
+    (re.compile("^Format .* is not recognized"), "a column whose format FITS does not have (TFORM)"),
+    (re.compile("recformat|field names must|Column name must"), "a column without a name or a format (TTYPE, TFORM)"),
+    (re.compile("compress|COMPRESSED_DATA", re.IGNORECASE), "compressed data in it are damaged"),
+    (re.compile("No table found"), "it holds no table"),
+)
+
+
+def of_fits(error: BaseException) -> str:
+    """What is wrong with a FITS file that could not be read.
+
+    astropy believes a header until it computes with it: what Python says of that names no part of the file.
+
+    >>> of_fits(KeyError("Keyword 'TFIELDS' not found.")), of_fits(TypeError("'NoneType' is not subscriptable"))
+    ('the keyword TFIELDS is missing', 'its header does not fit its data')
+    """
+    said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    for mark, words in _OF_FITS:
+        if found := mark.search(said):
+            return found.expand(words)
+    return "its header does not fit its data" if isinstance(error, _COMPUTED) else in_words(error)
+
+
+_COMPUTED = (TypeError, AttributeError, IndexError, AssertionError, ZeroDivisionError, OverflowError)
 
 
 def in_words(error: BaseException) -> str:
@@ -78,9 +112,13 @@ def reading_parquet(path: Path) -> Iterator[None]:
         UserError: instead of what the library raised; memory that does not suffice is no damage.
     """
     try:
+        refuse_swollen_parquet(path)
         yield
     except (UserError, MemoryError):
         raise
+    except SwollenError as error:
+        got, _, fix = f"{path.name}: {error}".rpartition(": ")
+        raise UserError("a parquet table that fits its file", got, fix) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -114,5 +152,6 @@ def reading(path: Path, what: str = "a FITS file") -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        got = f"{found(path)}, which cannot be read ({in_words(error)[:200]})"
+        said = of_fits(error) if "FITS" in what else in_words(error)
+        got = f"{found(path)}, which cannot be read ({said[:200]})"
         raise UserError(what, got, "check that the file is whole, or write it again") from error

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from astrid_ml.files import WholeFile
+from astrid_ml.inflating import refuse_swollen_parquet
 from astrid_ml.readable import in_words
 
 
@@ -164,13 +165,14 @@ def read_parquet(path: Path | str) -> pd.DataFrame:
     """Read a parquet table that a user gives.
 
     Raises:
-        ValueError: it is damaged. What pandas wrote into the file about its columns may be damaged too, and pandas then
-            raises whatever a lookup there raises.
+        ValueError: it is damaged, or more than its file may inflate to. What pandas wrote into the file about its
+            columns may be damaged too, and pandas then raises whatever a lookup there raises.
         OSError: it cannot be read.
     """
     import pyarrow as pa
 
     try:
+        refuse_swollen_parquet(Path(path))
         table = pd.read_parquet(path)
         for name in (name for name, kind in table.dtypes.items() if str(kind) in ("str", "string")):
             pa.array(table[name]).validate(full=True)  # bytes that are no UTF-8 end whoever looks at the text later

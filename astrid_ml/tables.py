@@ -20,8 +20,8 @@ from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found
-from astrid_ml.inflating import read_inflated, refuse_swollen_gzip
-from astrid_ml.readable import in_words
+from astrid_ml.inflating import read_inflated, refuse_swollen_gzip, refuse_swollen_parquet
+from astrid_ml.readable import in_words, of_fits
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -192,6 +192,7 @@ def _read(
     path: Path, asked: Mapping[str, str], required: Collection[str]
 ) -> tuple[pd.DataFrame, dict[str, ColumnMeaning], list[tuple[int, str]]]:
     """The table, what it says of its columns, and rows that could not even be split."""
+    head = b""
     try:
         with path.open("rb") as stream:
             head = stream.read(4096)
@@ -200,6 +201,7 @@ def _read(
             with gzip.open(path) as stream:
                 head = stream.read(4096)
         if head[:4] == b"PAR1":
+            refuse_swollen_parquet(path)
             return _with_index(pd.read_parquet(path)), meanings_in(path), []
         if head[:6] == b"SIMPLE":
             refuse_impossible(path)
@@ -216,7 +218,8 @@ def _read(
     except UserError:
         raise
     except Exception as error:  # a dozen libraries, each with errors of its own; the reason is passed on
-        raise UserError(f"a table in {KINDS}", f"{path}: {in_words(error)[:160]}", "check it") from error
+        said = of_fits(error) if head[:6] == b"SIMPLE" else in_words(error)
+        raise UserError(f"a table in {KINDS}", f"{path}: {said[:160]}", "check it") from error
 
 
 def _with_index(table: pd.DataFrame) -> pd.DataFrame:

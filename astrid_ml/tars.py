@@ -8,6 +8,7 @@ from typing import Any
 
 from astrid_ml.inflating import most_inflated
 from astrid_ml.printable import printable
+from astrid_ml.readable import in_words
 
 MOST_NAME = 2**20  # bytes of a member's further header
 BUFFER = 2**16  # tarfile copies what is left of it at each header
@@ -50,6 +51,45 @@ def refuse_too_large(member: tarfile.TarInfo, archive: Path, compressed: bool) -
         raise ArchiveTooLargeError(member.name, why)
 
 
+_SAID = ("it ends inside", "a header of", "its end is not there", "bytes behind its end")  # of our own
+
+
+def why_damaged(error: BaseException) -> str:
+    """What is wrong with an archive that could not be read.
+
+    >>> why_damaged(tarfile.ReadError("unexpected end of data")), why_damaged(ValueError("invalid literal for int()"))
+    ('it ends too early', 'a header inside it is damaged')
+    """
+    said = str(error)
+    if isinstance(error, tarfile.TarError) and said.startswith(_SAID):
+        return said
+    if isinstance(error, EOFError) or "end of data" in said or "ended before" in said or "truncated" in said:
+        return "it ends too early"
+    if isinstance(error, OSError) and error.errno is not None:
+        return in_words(error)
+    return "a header inside it is damaged" if isinstance(error, tarfile.TarError | ValueError) else _PACKED
+
+
+_PACKED = "compressed data in it are damaged"
+
+
+def no_file(member: tarfile.TarInfo) -> str | None:
+    """Why a member that is called as a file is none; None for a file.
+
+    >>> no_file(tarfile.TarInfo("a.avro")) is None
+    True
+    """
+    if member.isfile():
+        return None
+    kinds = {
+        tarfile.LNKTYPE: "a link",
+        tarfile.SYMTYPE: "a link",
+        tarfile.FIFOTYPE: "a pipe",
+        tarfile.DIRTYPE: "a folder",
+    }
+    return f"{kinds.get(member.type, 'a device')} in an archive: pack the file itself"
+
+
 class Member(tarfile.TarInfo):
     """A member whose header must be whole: tarfile takes a damaged one for the end of the archive."""
 
@@ -66,4 +106,4 @@ class Member(tarfile.TarInfo):
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise  # blocks of zeros: the end as it should be
         except tarfile.HeaderError as error:
-            raise tarfile.ReadError(f"its end is not there: {error}") from error
+            raise tarfile.ReadError("its end is not there") from error

@@ -133,7 +133,7 @@ class Shaped:
 
 Existing = Annotated[str, Exists()]
 Device = Annotated[str, Shaped(r"auto|cpu|cuda(:\d{1,3})?", "auto, cpu, cuda or cuda:N")]
-Shard = Annotated[str, Shaped(r"join|\d{1,6}/\d{1,6}", "i/n with i from 1 to n, or join")]
+Shard = Annotated[str, Shaped(r"join|0*[1-9]\d{0,5}/0*[1-9]\d{0,5}", "i/n with i from 1 to n, or join")]
 Format = Literal["ecsv", "votable", "fits"]  # of a table beside parquet
 Form = Literal["npz", "hdf5", "parquet", "fits", "hats"]  # of a dataset that is exported
 Positive = Annotated[float, Range(0.0, open_low=True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -11,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import read_note
 from astrid_ml.found import NOT_DATA, NOTES
 from astrid_ml.printable import printable
 
@@ -129,7 +129,7 @@ def _below(folder: Path) -> list[Path]:
 def _made_by(folder: Path) -> str | None:
     """The command that made a folder; None where none of ours did."""
     try:
-        said = json.loads((folder / NOT_DATA).read_text(encoding="utf-8"))
+        said = read_note(folder / NOT_DATA)
         return str(said["verb"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

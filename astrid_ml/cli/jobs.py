@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import json
 import re
 import sys
 import traceback
@@ -21,7 +20,7 @@ from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.cli.verbs.keys import keys_of
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_json
+from astrid_ml.files import read_note, write_json
 from astrid_ml.layers import Folder
 from astrid_ml.printable import printable
 from astrid_ml.run.environment import run_identity
@@ -154,7 +153,7 @@ def _told(folder: Path) -> bool:
     if (folder / "metrics.json").is_file():
         return True
     try:
-        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        record = read_note(folder / "run.json")
     except (OSError, ValueError):
         return False
     return isinstance(record, dict) and "stages" in record and record.get("status") in ("failed", "stopped")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,13 +14,14 @@ from astrid_ml.cli.typed import is_sweep, overrides_of
 from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.cli.verbs.keys import Keys, keys_of
 from astrid_ml.errors import UserError
+from astrid_ml.files import read_note
 from astrid_ml.found import NOT_DATA, held, kind_at, of_others
 from astrid_ml.layers import Folder
 from astrid_ml.places import check_place
 
 RECORD, LOCK = NOT_DATA, ".lock"
-# What may differ when the same command is typed again: where results go, and who works.
-FREE = ("output_dir", "executor", "device", "trust", "hydra")
+# What may differ when the same command is typed again, wherever it stands: where results go, and who works.
+FREE = {"output_dir", "executor", "device", "trust", "hydra", "num_workers"}
 # Keys that choose a part of one whole: several commands, at once or one after the other, fill one folder.
 PARTS = ("start_index", "end_index", "shard")
 # Verbs whose output_dir is a folder of others' things, in which they make one of their own.
@@ -205,10 +205,19 @@ def settings_of(tree: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
     """Dotted key -> value of all that decides the results; files and folders by their whole paths."""
     out: dict[str, Any] = {}
     for name, value in _leaves(tree, ""):
-        if name.split(".")[0] in FREE or name.rpartition(".")[2] in (*FREE, *PARTS):
-            continue
-        out[name] = whole_places(value) if keys.is_path(name) else value
+        if decides(name):
+            out[name] = whole_places(value) if keys.is_path(name) else value
     return out
+
+
+def decides(name: str) -> bool:
+    """Whether a key changes what is made; earlier versions noted others too.
+
+    >>> decides("command.pipeline.detect.n_sigma"), decides("command.executor.limits.retries")
+    (True, False)
+    """
+    parts = name.split(".")
+    return not FREE.intersection(parts) and parts[-1] not in PARTS
 
 
 def refuse_others(folder: Path, verb: Verb, settings: Mapping[str, Any], products: set[str]) -> None:
@@ -298,7 +307,7 @@ def _short(value: Any) -> str:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_note(path)
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

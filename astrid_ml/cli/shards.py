@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.build import conf_folder, plain
-from astrid_ml.cli.outputs import changes, owned_output, settings_of, whole_places
+from astrid_ml.cli.outputs import RECORD, changes, decides, owned_output, settings_of, whole_places
 from astrid_ml.cli.verbs.catalogue import Verb, all_verbs
 from astrid_ml.cli.verbs.keys import Keys, keys_of
 from astrid_ml.errors import UserError
-from astrid_ml.files import discard, write_json
+from astrid_ml.files import discard, read_note, write_json
 from astrid_ml.found import found
 from astrid_ml.layers import Folder
+from astrid_ml.nearest import nearest
+from astrid_ml.pipeline.engine import is_dataset
 from astrid_ml.pipeline.shards import JOIN, SHARDS, share_of
 from astrid_ml.printable import printable
 
@@ -49,9 +50,9 @@ def note_command(cfg: Any, verb: Verb, conf: Folder) -> None:
         got = f"shard={share} in {place}, which was begun with shard=i/{known['of']}"
         fix = f"give shard=i/{known['of']}, or remove {path.parent} to begin anew"
         raise UserError("shards of one number", got, fix)
-    if known is not None and known["settings"] != settings:
-        other = sorted(set(known["settings"]) ^ set(settings))
-        changed = changes(known["settings"], settings) or f"another {', '.join(other[:3])}"
+    before = {} if known is None else {key: value for key, value in known["settings"].items() if decides(key)}
+    if known is not None and before != settings:
+        changed = changes(before, settings) or f"another {', '.join(sorted(set(before) ^ set(settings))[:3])}"
         fix = f"give this shard the settings of the others, or remove {path.parent} to begin anew"
         raise UserError("shards of one configuration", f"others in {place} with {changed}", fix)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +67,7 @@ def read_command(path: Path) -> dict[str, Any]:
         UserError: it is damaged.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_note(path)
         if isinstance(content["verb"], str) and isinstance(content["settings"], dict):
             return {**content, "config": dict(content["config"])}
     except (ValueError, TypeError, KeyError, RecursionError, OSError):
@@ -116,6 +117,27 @@ def absolute(tree: Any, keys: Keys, prefix: str = "") -> Any:
     return whole_places(tree) if keys.is_path(prefix) else tree
 
 
+def published(folder: Path, which: str | None = None) -> Path | None:
+    """What commands of shards have published in a folder before; None where nothing whole stands there.
+
+    Args:
+        folder: a store, or the output folder of a verb.
+        which: name of the dataset, or of the verb; None for any.
+    """
+    try:
+        record = read_note(folder / RECORD)
+        if isinstance(record, dict) and record.get("published") and which in (None, record.get("verb")):
+            return folder
+    except (OSError, ValueError):
+        pass
+    try:
+        name = str(read_note(folder / "latest.json")["dataset"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    own = which is None or name.startswith(f"{which}-")
+    return folder / name if own and is_dataset(folder / name) else None
+
+
 def _place(tree: Mapping[str, Any], verb: Verb) -> tuple[Path, str]:
     """The folder that shards share, and a name for their work in it."""
     if verb.name == "prepare":
@@ -130,21 +152,26 @@ def _decides(key: str, verb: Verb) -> bool:
 def command(cfg: Any) -> int:
     """``astrid publish input=DIR``: join what shards have done, with the command that they were typed with.
 
-    Their notes go when all is published.
+    Their notes go when all is published; typed again, it says what stands there.
     """
     tree = plain(cfg)
-    folder = Path(tree["input"])
-    notes = sorted((folder / SHARDS).glob(f"{COMMAND}*.json"))
-    if tree["which"] is not None:
-        notes = [path for path in notes if path.stem == f"{COMMAND}{tree['which']}"]
+    folder, which = Path(tree["input"]), tree["which"]
+    notes = {path.stem.removeprefix(COMMAND): path for path in sorted((folder / SHARDS).glob(f"{COMMAND}*.json"))}
+    if (not notes or (which is not None and which not in notes)) and (there := published(folder, which)):
+        print(printable(f"already published: {there}"))
+        return 0
     if not notes:
         got = f"no {SHARDS}/ in {folder}" if folder.is_dir() else found(folder)
         fix = "give the output_dir of the shards, or their paths.data; or run them with shard=i/n first"
         raise UserError("input=FOLDER that commands with shard=i/n have filled", got, fix)
-    if len(notes) > 1:
-        names = ", ".join(path.stem.removeprefix(COMMAND) for path in notes)
-        raise UserError("which=NAME of one of the results", f"{folder} with shards of {names}", "add which=")
-    known = read_command(notes[0])
+    names = ", ".join(notes)
+    if which is not None and which not in notes:
+        fix = nearest(str(which), notes) or f"write which={next(iter(notes))}"
+        raise UserError(f"which= of {names}, whose shards are in {folder}", f"which={which}", fix)
+    if which is None and len(notes) > 1:
+        fix = f"write which={next(iter(notes))}"
+        raise UserError("which=NAME of one of the results", f"{folder} with shards of {names}", fix)
+    known = read_command(notes[which or names])
     conf = conf_folder()
     verb = all_verbs(conf).get(known["verb"])
     if verb is None or verb.name == "publish":
@@ -160,4 +187,6 @@ def command(cfg: Any) -> int:
         code: int = run(config)
     if code == 0:
         discard(folder / SHARDS)
+        if (folder / RECORD).is_file():
+            write_json(folder / RECORD, {**read_note(folder / RECORD), "published": True})
     return code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from astrid_ml.checkpoint.predictions import read_predictions
 from astrid_ml.dataset.pages import read_pages, short
 from astrid_ml.dataset.sound import Damage, dataset_damage, said
 from astrid_ml.errors import UserError
-from astrid_ml.files import ASIDE, discard, put_aside, read_array
+from astrid_ml.files import ASIDE, discard, put_aside, read_array, read_note
 from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found as found_at
 from astrid_ml.pipeline.sound import in_use, is_store, left_over, store_damage, units_behind
@@ -155,7 +154,7 @@ def fits_damage(path: Path) -> Iterator[Damage]:
 def json_damage(path: Path) -> Iterator[Damage]:
     """The file holds whole JSON."""
     try:
-        json.loads(path.read_text(encoding="utf-8"))
+        read_note(path)
     except (ValueError, RecursionError) as error:
         yield Damage(path, f"no whole JSON: {short(error)}", path)
 
@@ -195,7 +194,7 @@ def run_damage(folder: Path) -> Iterator[Damage]:
         return
     yield from changed_metrics(folder)
     try:
-        stages = json.loads(record.read_text(encoding="utf-8")).get("stages") or []
+        stages = read_note(record).get("stages") or []
         open_ones = [str(stage["name"]) for stage in stages if stage["status"] not in ("done", "skipped")]
     except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
         return  # said above, or a record of an earlier version
@@ -210,7 +209,7 @@ def changed_metrics(folder: Path) -> Iterator[Damage]:
     """The numbers of a finished run that are not those that its report has."""
     mark = Marks(folder).read("report")
     try:
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        metrics = read_note(folder / "metrics.json")
     except (OSError, ValueError, RecursionError):
         return  # missing or no JSON, which is said elsewhere
     if mark is not None and metrics != mark.kept.get("metrics"):

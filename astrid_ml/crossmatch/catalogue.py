@@ -18,6 +18,7 @@ from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
 from astrid_ml.found import found, why_unread
+from astrid_ml.inflating import refuse_swollen_parquet
 from astrid_ml.sky import healpix
 from astrid_ml.tables import read_table
 from astrid_ml.types import Floats, Ints
@@ -165,6 +166,7 @@ def _column(file: Path, name: str, schema: Any, kinds: Any) -> Any:
     import pyarrow.parquet as pq
 
     try:
+        refuse_swollen_parquet(file)
         with pq.ParquetFile(file) as stream:  # not the data set reader: it makes columns of folders' names
             if name not in schema.names:
                 return pa.chunked_array([pa.nulls(stream.metadata.num_rows, kinds.field(name).type)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from itertools import islice
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import read_note
 from astrid_ml.fingerprint import file_hash
 
 REQUIRED = ("name", "description", "url", "license", "datePublished", "citeAs", "version")
@@ -25,7 +25,7 @@ def check_croissant(path: Path) -> list[str]:
     if not file.is_file():
         raise UserError("a croissant.json", f"none at {file}", "write one: astrid croissant dataset=DATASET")
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_note(file)
     except ValueError as error:
         return [f"not JSON: {error}"]
     wrong = [f"{name} is missing" for name in REQUIRED if not content.get(name)]

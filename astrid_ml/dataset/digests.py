@@ -75,10 +75,9 @@ def read_digests(folder: Path, meta: Mapping[str, Any]) -> Digests:
         return {}
     if meta.get("record") != record_digest(meta):
         raise damaged(folder / "dataset.json", "another content than was written")
-    try:
-        content = (folder / FILE).read_bytes()
-    except FileNotFoundError as error:
-        raise damaged(folder / FILE, "the file is missing") from error
+    if not (folder / FILE).is_file():
+        raise damaged(folder / FILE, "the file is missing")
+    content = (folder / FILE).read_bytes()
     if hashlib.sha256(content).hexdigest() != meta["digests"]:
         raise damaged(folder / FILE, "another content than was written")
     return {name: (int(size), str(digest)) for name, (size, digest) in json.loads(content).items()}

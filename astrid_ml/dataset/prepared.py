@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from astrid_ml.dataset.digests import SMALL, check_file, damaged, read_digests
 from astrid_ml.dataset.index_file import ROWS, IndexFile, IndexTable, checked_columns, checked_index, rows_in
 from astrid_ml.dataset.pages import read_pages
 from astrid_ml.errors import UserError
-from astrid_ml.files import read_array
+from astrid_ml.files import read_array, read_note
 from astrid_ml.inputs import DATASET, require
 from astrid_ml.missions import with_canonical
 from astrid_ml.nearest import missing
@@ -317,7 +316,7 @@ def said_of_partial(meta: dict[str, Any]) -> str | None:
 def _read_meta(path: Path) -> dict[str, Any]:
     file = require(DATASET, path, "dataset") / "dataset.json"
     try:
-        meta: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        meta: dict[str, Any] = read_note(file)
     except (ValueError, RecursionError) as error:
         raise damaged(file, "no whole JSON") from error
     if not isinstance(meta, dict):

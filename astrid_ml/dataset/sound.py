@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from astrid_ml.dataset.digests import check_file, files_of
 from astrid_ml.dataset.pages import read_pages
 from astrid_ml.dataset.prepared import FRAMES, PreparedDataset
 from astrid_ml.errors import UserError
-from astrid_ml.files import read_array
+from astrid_ml.files import read_array, read_note
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.types import Array
 
@@ -122,7 +121,7 @@ def _descriptions(folder: Path) -> Iterator[Damage]:
     if not file.is_file():
         return
     try:
-        listed: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")).get("distribution") or []
+        listed: list[dict[str, Any]] = read_note(file).get("distribution") or []
         named = {str(entry["contentUrl"]): entry.get("sha256") for entry in listed if "contentUrl" in entry}
     except (ValueError, AttributeError, TypeError, RecursionError):
         yield Damage(file, "no whole JSON: astrid croissant rewrite=true writes it anew")

@@ -24,6 +24,7 @@ from astrid_ml.interrupts import starting_children
 from astrid_ml.types import InUnits, Positive, Whole
 
 ANSWER = 10.0  # seconds in which a scheduler must answer
+TOLD = 5.0  # seconds without any worker after which it is said
 ALONE = 300.0  # seconds without any worker after which a cluster that somebody else runs is given up
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,  # a chunk that is lost with its worker is told of at once
@@ -107,6 +108,7 @@ class DaskPool:
         self.futures: list[Any] = []
         self._silent_since: float | None = None
         self._alone_since: float | None = None
+        self._told = False
 
     def slots(self) -> int:
         """Threads of all workers that there are now."""
@@ -143,7 +145,7 @@ class DaskPool:
         if self._silent_since is not None and (self.client.status == "closed" or now - self._silent_since > ANSWER):
             raise GoneError(f"{self.where} does not answer any more")
         if self.slots():
-            self._alone_since = None
+            self._alone_since, self._told = None, False
             return
         self._alone_since = self._alone_since or now
         self.look(now - self._alone_since)
@@ -164,8 +166,12 @@ class DaskPool:
             return error
 
     def _wait_for_workers(self, seconds: float) -> None:
+        start = f"start workers (dask worker {self.client.scheduler.address})"
         if seconds > ALONE:
-            raise GoneError(f"{self.where} had no worker for {ALONE:.0f} s")
+            raise GoneError(f"{self.where} had no worker for {ALONE:.0f} s", start)
+        if seconds > TOLD and not self._told:
+            self._told = True
+            print(f"{self.where} has no worker: {start}; waiting {ALONE:.0f} s", file=sys.stderr, flush=True)
 
 
 def run_chunk(chunk: Chunk) -> bytes:

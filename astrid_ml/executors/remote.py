@@ -163,7 +163,16 @@ def cannot_work(error: Exception) -> UserError:
 
 
 class GoneError(RuntimeError):
-    """The machines that did the work do not answer any more; the text says which."""
+    """The machines that did the work do not answer any more.
+
+    Args:
+        text: says which.
+        start: what to do before the same command is typed again.
+    """
+
+    def __init__(self, text: str, start: str = "start the cluster") -> None:
+        super().__init__(text)
+        self.start = start
 
 
 class Losses:
@@ -243,7 +252,7 @@ class Spread:
                 raise UserError(
                     "a cluster that stays until the work is done",
                     f"{error}, when {self.done} of {len(items)} pieces were done",
-                    "finished pieces are kept: start the cluster, and type the same command again",
+                    f"finished pieces are kept: {error.start}, and type the same command again",
                 ) from error
             for ticket, answer in heard:
                 for position, value in self._ended(self.flying.pop(ticket), answer):

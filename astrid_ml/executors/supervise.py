@@ -43,10 +43,11 @@ class Crew:
             yield from self._round(range(len(self.items)), workers)
             for attempt in range(self.limits.retries):
                 again, self.lost = sorted(self.lost), {}
-                if again:
-                    self._end_all()
-                    time.sleep(self.limits.pause(attempt))
-                    yield from self._round(again, 1)
+                if not again:
+                    break  # else a billion retries of nothing
+                self._end_all()
+                time.sleep(self.limits.pause(attempt))
+                yield from self._round(again, 1)
             yield from ((position, self.lost[position]) for position in sorted(self.lost))
         finally:
             self._end_all()

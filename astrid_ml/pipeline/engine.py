@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 import time
@@ -19,14 +18,14 @@ from astrid_ml.dataset.prepared import units_that_failed
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
-from astrid_ml.files import discard, move, write_json
+from astrid_ml.files import discard, move, read_note, write_json
 from astrid_ml.fingerprint import fingerprint, input_fingerprint
 from astrid_ml.pipeline.contract import check_owner, each_once, units_of_plan
 from astrid_ml.pipeline.lock import Lock, LockLostError
 from astrid_ml.pipeline.machine import explained, refuse_lost_files
 from astrid_ml.pipeline.publish import publish
 from astrid_ml.pipeline.streams import chunked
-from astrid_ml.pipeline.units import Job, do_unit, failed_drop, make_jobs
+from astrid_ml.pipeline.units import Job, do_unit, failed_drop, finished_units, make_jobs
 from astrid_ml.progress import Progress
 from astrid_ml.readable import in_words
 from astrid_ml.temporaries import forget_orphans
@@ -247,7 +246,7 @@ def is_dataset(target: Path) -> bool:
 
 
 def _meta(target: Path) -> dict[str, Any]:
-    content = json.loads((target / "dataset.json").read_text(encoding="utf-8"))
+    content = read_note(target / "dataset.json")
     if not isinstance(content, dict):
         raise ValueError("dataset.json holds no mapping")
     return content
@@ -271,11 +270,9 @@ def _run(
     jobs: Sequence[Job], executor: Executor, progress: bool, raw: Sequence[Path]
 ) -> tuple[list[dict[str, Any]], int]:
     """Summaries in the order of the jobs, and how many were found finished."""
-    summaries: dict[int, dict[str, Any]] = {}
-    for position, job in enumerate(jobs):
-        found = job.done()
-        if found is not None:
-            summaries[position] = found
+    summaries, damaged = finished_units(jobs)
+    for position in damaged:
+        discard(jobs[position].target)
     reused = len(summaries)
     todo = [position for position in range(len(jobs)) if position not in summaries]
     with Progress("preparing", len(jobs), reused, wanted=progress) as shown:
@@ -317,7 +314,7 @@ def _point_to_latest(store: Path, target: Path, lock: Lock | None = None) -> Non
     pointer = store / "latest.json"
     content = {"dataset": target.name}
     try:
-        known = json.loads(pointer.read_text(encoding="utf-8"))
+        known = read_note(pointer)
     except (FileNotFoundError, ValueError):
         known = None
     if known != content:

@@ -20,7 +20,6 @@ may be stopped; there the rename itself decides, since a folder is never renamed
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
@@ -32,6 +31,7 @@ from types import TracebackType
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import read_note
 from astrid_ml.guards import guarded
 from astrid_ml.ranks import say
 from astrid_ml.temporaries import process_lives
@@ -205,7 +205,7 @@ def left_by_the_dead(path: Path) -> bool:
     """
     if path.is_dir():
         try:
-            known = json.loads((path / "owner.json").read_text(encoding="utf-8"))
+            known = read_note(path / "owner.json")
             return known["host"] == socket.gethostname() and not process_lives(int(known["pid"]))
         except (OSError, ValueError, KeyError, TypeError):
             return True

@@ -14,7 +14,7 @@ from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
-from astrid_ml.files import discard, json_text, write_text
+from astrid_ml.files import discard, json_text, read_note, write_text
 from astrid_ml.fingerprint import file_hash, fingerprint, input_fingerprint
 from astrid_ml.pipeline.contract import each_once
 from astrid_ml.pipeline.machine import explained, machine_fault
@@ -77,7 +77,7 @@ class PartJob:
         Files below ``parts/`` are read by the command itself, so their content is compared; of products the size.
         """
         try:
-            note = json.loads(self.note.read_text(encoding="utf-8"))
+            note = read_note(self.note)
             digests = note.get("digests") or {}  # earlier versions kept none
             whole = all((self.folder / name).stat().st_size == size for name, size in note["files"].items())
             whole = whole and note.get("digest") in (None, _digest_of(note["files"], digests, note["result"]))
@@ -214,8 +214,9 @@ def _forget_others(folder: Path, jobs: Sequence[PartJob]) -> None:
     """Remove the notes of other settings and of files that have changed since: their results may be written over."""
     kept = {job.note.name for job in jobs}
     for path in (folder / PARTS).glob("*.json"):
-        if _NOTE.fullmatch(path.name) and path.name not in kept:  # pieces may keep files of their own beside it
-            path.unlink(missing_ok=True)
+        strange = path.name not in kept or not path.is_file()  # a folder cannot be written over
+        if _NOTE.fullmatch(path.name) and strange:  # pieces may keep files of their own beside it
+            discard(path)
 
 
 def _job(work: PieceWork, part: Part, folder: Path, settings: str, roots: Sequence[Path]) -> PartJob:

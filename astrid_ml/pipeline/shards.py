@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from typing import Any
 
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_json
+from astrid_ml.files import read_note, write_json
+from astrid_ml.readable import in_words
 
 SHARDS = "shards"  # folder: what each shard could not do
 JOIN = "join"  # instead of i/n: nothing is done, finished work is joined
@@ -89,12 +89,10 @@ def failed_of_shares(folder: Path, which: str = "*-of-*") -> dict[str, str]:
     out: dict[str, str] = {}
     for path in sorted((folder / SHARDS).glob(f"{which}.json")):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_note(path)
             out |= {str(drop["id"]): str(drop["reason"]) for drop in content["failed"]}
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise UserError(
-                "whole notes of shards", f"{path}: {type(error).__name__}", "run that shard again"
-            ) from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError("whole notes of shards", f"{path}: {in_words(error)}", "run that shard again") from error
     return out
 
 
@@ -114,10 +112,19 @@ def refuse_unfinished(names: Sequence[str], finished: Iterable[str], failed: Map
     missing = [position for position, name in enumerate(names) if name not in done]
     if not missing:
         return
-    counts = {int(path.stem.split("-of-")[1]) for path in (folder / SHARDS).glob("*-of-*.json")}
-    which = ""
-    if len(counts) == 1:
-        of = counts.pop()
-        which = ", ".join(f"shard={index + 1}/{of}" for index in sorted({position % of for position in missing})[:6])
     got = f"{len(missing)} of {len(names)} pieces of work are missing (the first is {names[missing[0]]})"
-    raise UserError("all shards to be done", got, f"run {which or 'the missing shards'} again, then astrid publish")
+    raise UserError("all shards to be done", got, f"run {shards_with(missing, folder)} again, then astrid publish")
+
+
+def shards_with(positions: Iterable[int], folder: Path) -> str:
+    """Words for the shards that have pieces of work, as they are typed; six of them at most.
+
+    Args:
+        positions: of the pieces, from 0.
+        folder: of the work.
+    """
+    counts = {int(path.stem.split("-of-")[1]) for path in (folder / SHARDS).glob("*-of-*.json")}
+    if len(counts) != 1:
+        return "the shards with them"
+    of = counts.pop()
+    return ", ".join(f"shard={index + 1}/{of}" for index in sorted({position % of for position in positions})[:6])

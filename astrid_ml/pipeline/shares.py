@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.contracts.pipeline import Drop
+from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor, Work
+from astrid_ml.files import discard
 from astrid_ml.pipeline.contract import each_once
 from astrid_ml.pipeline.engine import PrepareOutcome, planned, prepare_dataset
 from astrid_ml.pipeline.machine import explained
-from astrid_ml.pipeline.shards import SHARDS, Share, failed_of_shares, note_share, refuse_unfinished
-from astrid_ml.pipeline.units import Job, do_unit
+from astrid_ml.pipeline.shards import SHARDS, Share, failed_of_shares, note_share, refuse_unfinished, shards_with
+from astrid_ml.pipeline.units import Job, do_unit, finished_units
 from astrid_ml.progress import Progress
 from astrid_ml.readable import in_words
 
@@ -34,7 +36,7 @@ class ShareOutcome:
 
 
 def prepare_share(arguments: Mapping[str, Any], share: Share, executor: Executor) -> ShareOutcome:
-    """Do the units of a share; nothing is published.
+    """Do the units of a share, those anew that were damaged since; nothing is published.
 
     Args:
         arguments: of :func:`~astrid_ml.pipeline.engine.planned`.
@@ -48,7 +50,10 @@ def prepare_share(arguments: Mapping[str, Any], share: Share, executor: Executor
     try:
         made = planned(**arguments, executor=executor)
         jobs = [job for position, job in enumerate(made.jobs) if share.takes(position)]
-        todo = [job for job in jobs if job.done() is None]
+        finished, damaged = finished_units(jobs, content=True)
+        for position in damaged:
+            discard(jobs[position].target)
+        todo = [job for position, job in enumerate(jobs) if position not in finished]
         failed: list[Drop] = []
         with Progress("preparing", len(jobs), len(jobs) - len(todo)) as shown:
             for position, result in each_once(executor, do_unit, todo):
@@ -72,13 +77,18 @@ def publish_shares(arguments: Mapping[str, Any], **further: Any) -> PrepareOutco
         further: arguments of :func:`~astrid_ml.pipeline.engine.prepare_dataset` beside those.
 
     Raises:
-        UserError: there are units that no shard did or tried, or too many failed.
+        UserError: there are units that no shard did or tried, or that were damaged since, or too many failed.
     """
     made = planned(**arguments)
     folder = notes_of(Path(arguments["store"]), made.mark)
     failed = failed_of_shares(folder)
     names = [job.unit.id for job in made.jobs]
-    refuse_unfinished(names, [job.unit.id for job in made.jobs if job.done() is not None], failed, folder)
+    finished, damaged = finished_units(made.jobs)
+    refuse_unfinished(names, [names[position] for position in (*finished, *damaged)], failed, folder)
+    for position, file in list(damaged.items())[:1]:
+        got = f"{len(damaged)} that are damaged, the first is {names[position]} ({made.jobs[position].target / file})"
+        fix = f"run {shards_with(damaged, folder)} again, which makes them anew, then astrid publish"
+        raise UserError("units as the shards wrote them", got, fix)
     return prepare_dataset(**arguments, **further, executor=Tried(failed))
 
 

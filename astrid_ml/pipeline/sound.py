@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from astrid_ml.dataset.digests import digest_of_file
 from astrid_ml.dataset.pages import read_pages
 from astrid_ml.dataset.sound import Damage, dataset_damage, said
 from astrid_ml.errors import UserError
-from astrid_ml.files import ASIDE
+from astrid_ml.files import ASIDE, read_note
 from astrid_ml.pipeline.lock import left_by_the_dead
 from astrid_ml.pipeline.units import MARK, RECORDS, summary_of
 from astrid_ml.temporaries import temporaries
@@ -39,7 +38,7 @@ def store_damage(store: Path) -> Iterator[Damage]:
     pointer = store / "latest.json"
     if pointer.is_file():
         try:
-            name = json.loads(pointer.read_text(encoding="utf-8"))["dataset"]
+            name = read_note(pointer)["dataset"]
             if not (store / str(name) / "dataset.json").is_file():
                 yield Damage(pointer, f"it names {name}, which is not there", pointer)
         except (ValueError, KeyError, TypeError, RecursionError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from astrid_ml.contracts.pipeline import DomainPipeline, Streams, Unit
 from astrid_ml.executors.contract import Executor
-from astrid_ml.files import write_json
+from astrid_ml.files import read_note, write_json
 from astrid_ml.fingerprint import fingerprint, input_fingerprint
 from astrid_ml.pipeline.contract import each_once
 from astrid_ml.pipeline.machine import explained, machine_fault
@@ -40,7 +39,7 @@ class Look:
     def known(self) -> list[Unit] | None:
         """The chunks that were found the last time; None where nobody has looked."""
         try:
-            chunks = json.loads(self.note.read_text(encoding="utf-8"))["chunks"]
+            chunks = read_note(self.note)["chunks"]
             return [self._unit(str(id), dict(parameters), int(size)) for id, parameters, size in chunks]
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError, RecursionError):
             return None

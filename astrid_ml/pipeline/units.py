@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from typing import Any
 from astrid_ml.contracts.by_part import said_of
 from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Unit
-from astrid_ml.dataset.digests import digest_of_file
+from astrid_ml.dataset.digests import SMALL, digest_of_file
 from astrid_ml.errors import UserError
-from astrid_ml.files import discard, whole_folder, write_json
-from astrid_ml.fingerprint import fingerprint, input_fingerprint, relative, seed_of
+from astrid_ml.files import discard, read_note, whole_folder, write_json
+from astrid_ml.fingerprint import file_hash, fingerprint, input_fingerprint, relative, seed_of
 from astrid_ml.pipeline.contract import process
 from astrid_ml.pipeline.lock import Claim
 from astrid_ml.pipeline.machine import LOST, machine_fault
@@ -70,12 +69,37 @@ class Job:
 def summary_of(folder: Path) -> dict[str, Any] | None:
     """What a finished unit says of itself; None where it is unfinished, unreadable, or files do not have their size."""
     try:
-        summary: dict[str, Any] = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        summary: dict[str, Any] = read_note(folder / MARK)
         sizes = {name: int(size) for name, (size, _) in (summary.get("files") or {RECORDS: (-1, "")}).items()}
         whole = all(size in (-1, (folder / name).stat().st_size) for name, size in sizes.items())
         return summary if whole and {"id", "records", "drops", "counts"} <= set(summary) else None
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def finished_units(jobs: Sequence[Job], content: bool = False) -> tuple[dict[int, dict[str, Any]], dict[int, str]]:
+    """What is done already of some units, by their position.
+
+    Arrays are compared with what was written where all together are small, as a dataset does when it is opened; what is
+    read whole to publish it (records, tables) always is.
+
+    Args:
+        jobs: of the units.
+        content: compare large arrays too.
+
+    Returns:
+        position -> summary of those that are sound; position -> first damaged file of those that are not.
+    """
+    done = {position: found for position, job in enumerate(jobs) if (found := job.done()) is not None}
+    total = sum(int(size) for found in done.values() for size, _ in (found.get("files") or {}).values())
+    damaged = {}
+    for position, found in done.items():
+        for name, (_, digest) in (found.get("files") or {}).items():
+            whole = content or total <= SMALL or not name.endswith(".npy")
+            if whole and file_hash(jobs[position].target / name) != digest:
+                damaged[position] = name
+                break
+    return {position: found for position, found in done.items() if position not in damaged}, damaged
 
 
 def state_of(path: Path) -> tuple[int, int]:

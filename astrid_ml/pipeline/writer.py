@@ -18,12 +18,23 @@ from astrid_ml.dataset.pages import write_pages
 from astrid_ml.dataset.prepared import ShardedSource
 from astrid_ml.files import save_array
 from astrid_ml.missions import with_canonical
-from astrid_ml.printable import printable, with_encodable
-from astrid_ml.types import Array
+from astrid_ml.printable import as_id, printable, with_encodable
+from astrid_ml.types import Array, Ints
 
 # Below a unit's folder: whole frames under their published paths, and side tables.
 FILES, TABLES = "files", "tables"
+LONGEST_ID = 1000  # characters: an id of a kilobyte is a damaged one
 Signature = tuple[tuple[str, tuple[int, ...], str], ...]
+
+
+def _with_ids(records: pd.DataFrame) -> pd.DataFrame:
+    """Records whose ids are lines of text without control characters; the same ones where they all are."""
+    for name in ("id", "group_id"):
+        if not pd.api.types.is_numeric_dtype(records[name]):
+            values = [value if pd.isna(value) else as_id(str(value)) for value in records[name]]
+            if values != records[name].tolist():
+                records = records.assign(**{name: values})
+    return records
 
 
 @dataclass
@@ -68,6 +79,10 @@ class BaseWriter:
     def add(self, records: pd.DataFrame, arrays: Mapping[str, Array]) -> None:
         """Append n samples with arrays of shape (n, ...)."""
         self._check(records, arrays)
+        kept = self._with_short_ids(records)
+        if len(kept) < len(records):
+            arrays = {kind: array[kept] for kind, array in arrays.items()}
+        records = records.iloc[kept]
         if not len(records):
             return
         for kind, array in arrays.items():
@@ -81,6 +96,10 @@ class BaseWriter:
     def add_ragged(self, records: pd.DataFrame, values: Mapping[str, Sequence[Array]]) -> None:
         """Append n samples of unequal length: flat values and lengths."""
         self._check(records, values)
+        kept = self._with_short_ids(records)
+        if len(kept) < len(records):
+            values = {kind: [arrays[place] for place in kept] for kind, arrays in values.items()}
+        records = records.iloc[kept]
         if not len(records):
             return
         shapes = {kind: np.asarray(arrays[0]) for kind, arrays in values.items()}
@@ -124,7 +143,8 @@ class BaseWriter:
         if len(wrong) and "frame" not in shard.arrays:  # samples point to row 0 of a frame
             got = f"{len(wrong)} rows beyond it, the first is {wrong.iloc[0]}"
             raise ContractError(f"rows of an open shard, from 0 to {last}", got, "count the rows from 0")
-        self.records.append(with_encodable(records).assign(array=shard.name))
+        kept = records.iloc[self._with_short_ids(records)]
+        self.records.append(_with_ids(with_encodable(kept)).assign(array=shard.name))
 
     def finished_parts(self) -> dict[str, dict[str, Array]]:
         """shard -> kind -> array, with lengths turned into offsets."""
@@ -154,8 +174,19 @@ class BaseWriter:
     def _append(self, records: pd.DataFrame, name: str) -> None:
         start = self._lengths[name]
         self._lengths[name] += len(records)
-        records = with_encodable(records)
+        records = _with_ids(with_encodable(records))
         self.records.append(records.assign(array=name, row=np.arange(start, start + len(records), dtype=np.int64)))
+
+    def _with_short_ids(self, records: pd.DataFrame) -> Ints:
+        """Rows whose ids are no texts of megabytes; the others are dropped, by the beginning of their id."""
+        longest = np.zeros(len(records), dtype=np.int64)
+        for name in ("id", "group_id"):
+            if not pd.api.types.is_numeric_dtype(records[name]):
+                longest = np.maximum(longest, [len(str(value)) for value in records[name]])
+        for place in np.flatnonzero(longest > LONGEST_ID):
+            shown = str(records["id"].iloc[place])[:60]
+            self.drop(shown, f"an id of more than {LONGEST_ID} characters")
+        return np.flatnonzero(longest <= LONGEST_ID)
 
     def _shard_for(self, signature: Signature) -> str:
         if signature not in self._names:

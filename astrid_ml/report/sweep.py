@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from astrid_ml.files import whole, write_text
+from astrid_ml.files import read_note, whole, write_text
 from astrid_ml.report.sweep_page import sweep_page
 
 METRIC = ("test/", "val/", "data/")  # how the names of metrics begin; other columns are what was swept
@@ -91,7 +90,7 @@ def _held_out_column(held_out: str | None, row: dict[str, Any]) -> dict[str, Any
 def _json(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_note(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path.name} is no object of JSON")
     return content

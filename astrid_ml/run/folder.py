@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ import yaml
 
 from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.errors import UserError
-from astrid_ml.files import json_text, write_text
+from astrid_ml.files import json_text, read_note, write_text
 from astrid_ml.found import held, of_others
 from astrid_ml.identity import current, without_gone
 from astrid_ml.pipeline.lock import Lock, LockLostError
@@ -131,7 +130,7 @@ def _read(path: Path) -> Any:
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_note(path)
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

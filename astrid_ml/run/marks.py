@@ -6,14 +6,13 @@ its files still have their digests; else the stage is done again, from what the 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.files import write_json
+from astrid_ml.files import read_note, write_json
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.run.stages import NAMES, Stage
 
@@ -71,7 +70,7 @@ class Marks:
     def read(self, name: str) -> Mark | None:
         """The mark of a stage as it was left; None where there is none that can be read."""
         try:
-            content = json.loads(self.path(name).read_text(encoding="utf-8"))
+            content = read_note(self.path(name))
             stage = Stage(**content["stage"])
             mark = Mark(stage, dict(content["files"]), content["kept"])
         except (OSError, ValueError, TypeError, KeyError):

@@ -46,7 +46,7 @@ class RunSettings:
     ckpt_path: str | None = None
     output_dir: str | None = None
     survey: str | Mapping[str, Any] | Sequence[Any] | None = None
-    device: Device | None = None
+    device: Device = "auto"
     shard: Shard | None = None
     format: Format | Sequence[Format] | None = None
     schemas: str | None = None

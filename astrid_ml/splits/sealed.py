@@ -8,7 +8,6 @@ were evaluated.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_new_json
+from astrid_ml.files import read_note, write_new_json
 from astrid_ml.splits.coded import Coded
 from astrid_ml.splits.folds import FOLDS, KEPT, SEALED, TEST
 from astrid_ml.table_files import read_parquet, write_table
@@ -90,8 +89,19 @@ class Seal:
 
     @property
     def openings(self) -> list[dict[str, Any]]:
-        """Each time that it was evaluated, the first first."""
-        return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.folder.glob(f"{OPENINGS}/*.json"))]
+        """Each time that it was evaluated, the first first.
+
+        Raises:
+            UserError: a note of one is damaged: nobody knows any more how often it was.
+        """
+        paths = sorted(self.folder.glob(f"{OPENINGS}/*.json"))
+        try:
+            return [read_note(path) for path in paths]
+        except ValueError as error:
+            fix = f"restore {self.folder / OPENINGS} from a copy"
+            raise UserError(
+                "whole notes of each evaluation", f"{len(paths)} notes, one damaged: {error}", fix
+            ) from error
 
     @property
     def share(self) -> float:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger
 
-from astrid_ml.files import write_json
+from astrid_ml.files import read_note, write_json
 
 Points = set[tuple[str, int]]  # (name of a metric, step)
 NAMES, ROWS = "trackers.json", "metrics.csv"
@@ -35,7 +34,7 @@ class Ids:
 
     def _known(self) -> dict[str, str]:
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
+            content = read_note(self.path)
         except (OSError, ValueError):
             return {}
         return {str(kind): str(name) for kind, name in content.items()} if isinstance(content, dict) else {}

@@ -7,7 +7,6 @@ resampled in pairs, the same objects drawn for both.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.tree.compare import compare_trees, figure_pair
-from astrid_ml.files import write_json
+from astrid_ml.files import read_note, write_json
 from astrid_ml.found import found
 from astrid_ml.models.baseline.features import FeatureTable
 from astrid_ml.models.baseline.trees import Settings, Trees, fit_trees, node_probabilities, validation_loss
@@ -203,7 +202,7 @@ def open_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         )
     try:
         config: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        record: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        record: dict[str, Any] = read_note(folder / "run.json")
         domain = str(record["dataset"]["domain"])
         if domain == "lightcurves":
             _ = (

@@ -21,8 +21,9 @@ from astrid_ml.preprocessing.alerts.files import LOOSE, TARS, UNREAD, UNREADABLE
 from astrid_ml.preprocessing.alerts.messages import NONE, Schemas
 from astrid_ml.preprocessing.alerts.packed import is_compressed, opened
 from astrid_ml.preprocessing.alerts.places import run_of
-from astrid_ml.tars import BUFFER, ArchiveTooLargeError, Member, refuse_too_large
+from astrid_ml.tars import BUFFER, ArchiveTooLargeError, Member, no_file, refuse_too_large, why_damaged
 
+_BEHIND = 2**20  # bytes behind the end of an archive that are looked at
 # What packets may be packed in once more: it is not unpacked a second time, and never passed over in silence.
 PACKED = (*TARS, ".zip")
 _DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, LZMAError)
@@ -90,7 +91,7 @@ def read_tar(
     except _DAMAGE as error:
         if isinstance(error, PacketFileError):
             raise
-        raise PacketFileError(f"damaged archive ({error})") from error
+        raise PacketFileError(f"damaged archive ({why_damaged(error)})") from error
 
 
 def _run(path: Path, first: int, count: int | None, offset: int) -> Iterator[tuple[str, bytes | PacketFileError]]:
@@ -105,6 +106,9 @@ def _members(path: Path, offset: int = 0) -> Iterator[tuple[str, bytes | PacketF
         if offset:
             file.seek(offset)
         for archive, member in _walk(file, "r|", None if offset else path):
+            if why := no_file(member):
+                yield member.name, PacketFileError(why)
+                continue
             if not is_loose(member.name):
                 packed = member.name.lower().endswith(PACKED)
                 why = "packed once more inside the archive: unpack it first" if packed else UNREADABLE
@@ -141,11 +145,14 @@ def _walk(file: IO[bytes], mode: str, whole: Path | None) -> Iterator[tuple[tarf
 
     Raises:
         ArchiveTooLargeError: there is one.
+        ReadError: it is damaged, or something stands behind its end.
     """
     with tarfile.open(fileobj=file, mode=mode, bufsize=BUFFER, tarinfo=Member) as archive:  # type: ignore[call-overload]
         for member in archive:
             if whole is not None:
                 refuse_too_large(member, whole, is_compressed(whole))
-            if member.isfile() and member.name.lower().endswith((*LOOSE, *PACKED, *UNREAD)):
+            if not member.isdir() and member.name.lower().endswith((*LOOSE, *PACKED, *UNREAD)):
                 yield archive, member
             archive.members = []
+        if archive.fileobj.read(_BEHIND).strip(b"\0"):
+            raise tarfile.ReadError("bytes behind its end, perhaps of a second archive: unpack both")

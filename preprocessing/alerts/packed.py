@@ -6,7 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +17,7 @@ from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError
 ENDINGS = (".gz", ".bz2", ".xz", ".zst")
 _GZIP, _BZIP2, _XZ, _ZSTANDARD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 LONGEST_MARK = 6
+_PIECE = 2**16
 
 
 def compressed(start: bytes) -> bool:
@@ -49,14 +50,52 @@ def _inflating(file: IO[bytes], start: bytes) -> Any:
     if start.startswith(_GZIP):
         return gzip.GzipFile(fileobj=file)
     if start.startswith(_BZIP2):
-        return bz2.BZ2File(file)
+        return _Streams(file, bz2.BZ2Decompressor)
     if start.startswith(_XZ):
-        return lzma.LZMAFile(file)
+        return _Streams(file, lzma.LZMADecompressor)
     if start.startswith(_ZSTANDARD):
         import pyarrow as pa
 
         return pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
     return None
+
+
+class _Streams(io.RawIOBase):
+    """Streams of bzip2 or xz one behind another; Python's own readers stop in silence at one whose head is damaged.
+
+    Args:
+        file: that holds them.
+        make: a decompressor of one.
+    """
+
+    def __init__(self, file: IO[bytes], make: Callable[[], Any]) -> None:
+        self._file, self._make, self._one = file, make, make()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer; 0 at the end.
+
+        Raises:
+            OSError, LZMAError: what is there is no such stream.
+            EOFError: it ends inside one.
+        """
+        while True:
+            given = b""
+            if self._one.eof:
+                given = self._one.unused_data.lstrip(b"\0")  # padding
+                while not given and (more := self._file.read(_PIECE)):
+                    given = more.lstrip(b"\0")
+                if not given:
+                    return 0
+                self._one = self._make()
+            elif self._one.needs_input and not (given := self._file.read(_PIECE)):
+                raise EOFError("it ends too early")
+            out = self._one.decompress(given, len(buffer))
+            if out:
+                buffer[: len(out)] = out
+                return len(out)
 
 
 def inflated(stream: IO[bytes]) -> io.BytesIO:

@@ -12,9 +12,9 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
-from astrid_ml.files import read_arrays
 from astrid_ml.found import none_in
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
+from astrid_ml.preprocessing.ramps.judge.truth import read_steps
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrection
@@ -112,11 +112,11 @@ class RampsPipeline:
         if not truth.is_file():
             return np.full(ramp.shape[1:], IGNORE, np.uint8)
         codes = np.zeros(ramp.shape[1:], np.uint8)
-        steps = read_arrays(truth, ("integration", "group", "y", "x", "type", "charge", "read_noise"))
-        mine = steps["integration"] == integration
-        place = tuple(steps[name][mine] for name in ("group", "y", "x"))
-        clear = np.abs(steps["charge"][mine]) >= self.undecided_sigma * float(steps["read_noise"])
-        codes[place] = np.where(clear, steps["type"][mine], IGNORE)
+        steps = read_steps(truth)
+        steps.refuse_other_shape(ramp.shape)
+        mine = steps.table[steps.table.integration == integration]
+        clear = np.abs(mine.charge) >= self.undecided_sigma * steps.read_noise
+        codes[mine.group, mine.y, mine.x] = np.where(clear, mine.type, IGNORE)
         return codes
 
     def _record(self, ramp: Ramp, unit: str, integration: int, y: int, x: int, codes: Bits) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
 from astrid_ml.fingerprint import places_of, relative
 from astrid_ml.found import found, none_in
+from astrid_ml.inflating import refuse_swollen_parquet
 from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.preprocessing.surveys.registry import Described, Surveys, surveys_of
@@ -27,6 +28,7 @@ from astrid_ml.preprocessing.triplets.layout import CHANNELS, check_words
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, containers_below, open_set, pair
 from astrid_ml.preprocessing.triplets.strangers import FitsSet, fits_sets, write_fits, write_rows
 from astrid_ml.printable import printable
+from astrid_ml.table_files import read_parquet
 from astrid_ml.types import Count, Filled, Mask
 from astrid_ml.walk import walk
 
@@ -247,6 +249,7 @@ def _missions_in(tables: Sequence[Path]) -> set[str]:
     found: set[str] = set()
     for path in tables:
         try:
+            refuse_swollen_parquet(path)
             names = pd.read_parquet(path, columns=["mission"])["mission"].dropna().unique()
         except (OSError, ValueError, KeyError):
             continue
@@ -271,7 +274,7 @@ def _copy_simulated(unit: Unit, writer: UnitWriter) -> None:
         stamps = read_array(unit.inputs[0])
     except UserError as error:
         raise ValueError(error.got) from error
-    table = pd.read_parquet(unit.inputs[1])
+    table = read_parquet(unit.inputs[1])
     if stamps.ndim != 4 or stamps.shape[1] != 3 or len(stamps) != len(table):
         raise ValueError(f"stamps of shape {stamps.shape} beside {len(table)} rows")
     usable: Mask = np.asarray(np.isfinite(stamps).any(axis=(1, 2, 3)))

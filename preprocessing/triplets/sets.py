@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.hdf5 import text_of
+from astrid_ml.inflating import SwollenError
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
 from astrid_ml.preprocessing.triplets.columns import COUNTED, columns_of, is_table, read_rows, refuse_repeated
-from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in, text_of
+from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, canonical_channel, layout_of
 from astrid_ml.readable import in_words
 from astrid_ml.types import Array, Ints
@@ -97,6 +99,8 @@ def _holds_arrays(path: Path) -> bool:
         return True
     try:
         stacks = stacks_in(path)
+    except SwollenError:
+        return True  # who opens it says so
     except ValueError:
         return False
     several = [stack for stack in stacks if len(stack.shape) > 1]

@@ -15,8 +15,17 @@ from omegaconf import OmegaConf
 from astrid_ml.build import conf_folder
 from astrid_ml.cli import outputs
 from astrid_ml.cli.main import run
-from astrid_ml.cli.outputs import RECORD, folders_of_jobs, owned_output, refuse_others, whole_places
+from astrid_ml.cli.outputs import (
+    RECORD,
+    decides,
+    folders_of_jobs,
+    owned_output,
+    refuse_others,
+    settings_of,
+    whole_places,
+)
 from astrid_ml.cli.verbs.catalogue import all_verbs
+from astrid_ml.cli.verbs.keys import keys_of
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.lock import LockLostError
 
@@ -145,6 +154,17 @@ def test_who_works_and_where_it_lies_does_not_matter(tmp_path: Path, monkeypatch
     assert made_by(tmp_path / "out") == ("convert", "done")
     with owned_output(OmegaConf.create({"output_dir": None}), VERBS["audit"], CONF):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]  # nothing to own
+
+
+@pytest.mark.parametrize(
+    "verb", ["convert", "difference", "recover", "score-ramps", "forced", "depth", "predict", "prepare"]
+)
+def test_no_key_of_who_works_is_a_setting_of_any_verb(verb: str) -> None:
+    keys = keys_of(VERBS[verb].config, CONF)
+    named = [name for name in keys.names if "executor" in name.split(".") or name.endswith(("workers", "limits"))]
+    assert named and not [name for name in named if decides(name)]
+    tree = {"executor": {"limits": {"retries": 1}}, "command": {"executor": {"workers": 2}, "shard": "1/2", "seed": 3}}
+    assert settings_of(tree, keys) == {"command.seed": 3}
 
 
 def test_a_conversion_of_fewer_files_leaves_no_curves_of_those_before(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from astrid_ml.cli.main import run
-from astrid_ml.cli.shards import command, joined, read_command
+from astrid_ml.cli.shards import command, joined, published, read_command
 from astrid_ml.errors import UserError
 from astrid_ml.files import write_json
 from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
@@ -46,6 +46,29 @@ def test_shards_are_published_as_one_command_would_have_done(place: Path, capsys
     assert run(["publish", "input=store"]) == 0
     assert bytes_of(place / "store") == bytes_of(place / "whole")
     assert not (place / "store" / "shards").exists()
+    capsys.readouterr()
+    for words in ([], ["which=realbogus_triplets"]):
+        assert run(["publish", "input=store", *words]) == 0
+        assert "already published: store/realbogus_triplets-" in capsys.readouterr().out
+    assert run(["publish", "input=store", "which=other"]) == 2
+
+
+def test_shards_are_of_one_command_whoever_works(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ["simulate", "what=lightcurves", "simulate.n=24", "output_dir=curves"]
+    assert run(typed) == 0
+    convert = ["convert", "input=curves", "output_dir=out"]
+    assert run([*convert, "shard=1/2", "executor=serial"]) == 0, capsys.readouterr().err
+    more = ["executor=processes", "executor.workers=1", "executor.limits.retries=1", "executor.limits.seconds=99"]
+    assert run([*convert, "shard=2/2", *more]) == 0, capsys.readouterr().err
+    assert run([*convert, "shard=2/2", "row_group=7"]) == 2
+    capsys.readouterr()
+    assert run(["publish", "input=out", "which=covert"]) == 2
+    assert "did you mean convert?" in capsys.readouterr().err
+    assert run(["publish", "input=out"]) == 0, capsys.readouterr().err
+    assert run(["publish", "input=out"]) == 0
+    assert "already published: out" in capsys.readouterr().out
+    assert run([*convert, "executor=serial"]) == 0, capsys.readouterr().err
+    assert published(place / "out") is None  # as one command made it
 
 
 @pytest.mark.parametrize("how", ["moved", "copied"])
@@ -72,7 +95,7 @@ def bytes_below(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("shard", ["5/2", "a/b", "0/1", "[1,2]"])
+@pytest.mark.parametrize("shard", ["5/2", "a/b", "0/1", "0/2", "[1,2]"])
 def test_a_share_that_is_none_is_refused_before_anything_is_made(place: Path, shard: str) -> None:
     assert run([*PREPARE, "paths.data=store", f"shard={shard}"]) == 2
     assert not (place / "store").exists()

@@ -84,6 +84,21 @@ def test_an_address_where_nobody_is_ends_the_command_in_three_parts(
     assert "tcp://127.0.0.1:9" in said[1] and "dask scheduler" in said[2]
 
 
+def test_a_cluster_without_workers_says_so_and_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(with_dask, "TOLD", 0.2)
+    monkeypatch.setattr(with_dask, "ALONE", 1.0)
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as empty:
+        address = empty.scheduler_address
+        with pytest.raises(UserError, match="had no worker for 1 s, when 0 of 2 pieces were done") as refused:
+            list(Dask(address=address).map(float, ["1", "2"]))
+    assert f"start workers (dask worker {address}), and type the same command again" in refused.value.fix
+    assert capsys.readouterr().err.count(f"the cluster at {address} has no worker: start workers (dask worker") == 1
+
+
 @pytest.mark.slow
 def test_a_scheduler_that_is_killed_costs_nothing_that_was_done(work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(with_dask, "ANSWER", 3.0)

@@ -16,6 +16,7 @@ from astrid_ml.executors.contract import OverLimitError, WorkerDiedError
 from astrid_ml.executors.limits import Limits, size_of
 from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.executors.supervise import Crew
+from astrid_ml.executors.within import within_time
 from astrid_ml.interrupts import _lives
 
 QUICK = Limits(seconds=1.5, seconds_per_mb=0, memory=0.6, retries=1, backoff=0.0)
@@ -69,6 +70,12 @@ def test_a_slow_taker_of_results_costs_nobody_the_time() -> None:
         time.sleep(1.3)
         found[position] = result
     assert found == {0: "A", 1: "B", 2: "C"}
+
+
+def test_retries_without_end_end_with_the_work() -> None:
+    endless = Limits(memory=0.6, retries=10**9)
+    with within_time(60.0):
+        assert dict(Processes(2, endless).map(work, ["a", "b"])) == {0: "A", 1: "B"}
 
 
 def test_who_stops_listening_leaves_no_process_behind() -> None:

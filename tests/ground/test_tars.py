@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import zlib
 from pathlib import Path
 
 import pytest
 
 from astrid_ml.inflating import MOST_BYTES
-from astrid_ml.tars import ArchiveTooLargeError, Member, refuse_too_large
+from astrid_ml.tars import ArchiveTooLargeError, Member, refuse_too_large, why_damaged
 
 
 def member_of(size: int, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
@@ -39,3 +40,19 @@ def test_a_header_in_data_of_its_own_is_not_read_by_the_gigabyte() -> None:
             tarfile.open(fileobj=stream, tarinfo=Member),
         ):
             pass
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (tarfile.ReadError("unexpected end of data"), "it ends too early"),
+        (EOFError("Compressed file ended before the end-of-stream marker was reached"), "it ends too early"),
+        (tarfile.ReadError("its end is not there"), "its end is not there"),
+        (tarfile.ReadError("bad checksum"), "a header inside it is damaged"),
+        (ValueError("invalid literal for int() with base 10: b'tarpax'"), "a header inside it is damaged"),
+        (zlib.error("Error -3 while decompressing data"), "compressed data in it are damaged"),
+        (OSError(5, "Input/output error"), "Input/output error"),
+    ],
+)
+def test_a_damaged_archive_is_told_without_the_words_of_a_library(error: Exception, words: str) -> None:
+    assert why_damaged(error) == words

@@ -10,9 +10,11 @@ from toy_units import ToyUnits
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.local import Serial
-from astrid_ml.pipeline.engine import prepare_dataset
+from astrid_ml.pipeline import units
+from astrid_ml.pipeline.engine import planned, prepare_dataset
 from astrid_ml.pipeline.shards import Share
 from astrid_ml.pipeline.shares import Tried, notes_of, prepare_share, publish_shares
+from astrid_ml.pipeline.units import finished_units
 
 
 @pytest.fixture
@@ -58,3 +60,46 @@ def test_a_unit_that_a_shard_could_not_do_makes_the_dataset_partial(raw: Path) -
     assert "-partial-" in published.path.name and bytes_of(published.path) == bytes_of(whole.path)
     assert notes_of(shared["store"], "f" * 64).name == "f" * 24
     assert list(Tried({"a": "why"}).map(len, [])) == []
+
+
+def flip(path: Path) -> None:
+    """Another byte than was written, in a file of the same size."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("pattern", ["*.npy", "records.parquet"])
+def test_a_damaged_unit_is_named_with_its_shard_which_makes_it_anew(raw: Path, pattern: str) -> None:
+    whole = prepare_dataset(**arguments(raw, "whole"), progress=False).path
+    shared = arguments(raw, "shared")
+    for index in (1, 2):
+        prepare_share(shared, Share(index, 2), Serial())
+    [job] = [job for job in planned(**shared).jobs if job.unit.id == "3.txt"]
+    flip(next(job.target.glob(pattern)))
+    words = rf"1 that are damaged, the first is 3\.txt \({job.target}/.*To fix it: run shard=2/2 again"
+    with pytest.raises(UserError, match=words):
+        publish_shares(shared, progress=False)
+    again = prepare_share(shared, Share(2, 2), Serial())
+    assert (again.done, again.reused) == (1, 2)
+    assert bytes_of(publish_shares(shared, progress=False).path) == bytes_of(whole)
+
+
+def test_a_damaged_unit_of_one_preparation_is_made_anew(raw: Path) -> None:
+    whole = prepare_dataset(**arguments(raw, "whole"), progress=False).path
+    one = arguments(raw, "one")
+    prepare_share(one, Share(1, 1), Serial())
+    for job in planned(**one).jobs[:2]:
+        flip(next(job.target.glob("*.npy")))
+    done = prepare_dataset(**one, progress=False)
+    assert (done.units_done, done.units_reused) == (2, 5) and bytes_of(done.path) == bytes_of(whole)
+
+
+def test_large_arrays_are_compared_where_a_shard_runs_again(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "SMALL", 0)
+    shared = arguments(raw, "shared")
+    prepare_share(shared, Share(1, 1), Serial())
+    jobs = planned(**shared).jobs
+    flip(next(jobs[4].target.glob("*.npy")))
+    assert not finished_units(jobs)[1] and list(finished_units(jobs, content=True)[1]) == [4]
+    assert prepare_share(shared, Share(1, 1), Serial()).done == 1

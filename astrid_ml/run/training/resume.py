@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from astrid_ml.checkpoint.load import read_record
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
-from astrid_ml.files import write_json
+from astrid_ml.files import read_note, write_json
 from astrid_ml.run.environment import run_identity
 from astrid_ml.run.folder import training_begun
 from astrid_ml.run.marks import Mark, Marks
@@ -160,6 +159,6 @@ def finish(folder: Path, mark: Mark) -> dict[str, Any]:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_note(path)
     except (OSError, ValueError):
         return None

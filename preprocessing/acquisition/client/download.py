@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import re
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import move, write_json
+from astrid_ml.files import move, read_note, write_json
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient, answered
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError, CorruptError
 from astrid_ml.preprocessing.acquisition.client.pace import pause
@@ -203,7 +202,7 @@ def _begun(part: Path, url: str, promise: Promise) -> tuple[int, str | None]:
     Without a version or a checksum nobody knows that the rest belongs to them: none count.
     """
     try:
-        said = json.loads(_note_of(part).read_text(encoding="utf-8"))
+        said = read_note(_note_of(part))
         size = part.stat().st_size
     except (OSError, ValueError):
         said, size = {}, 0

@@ -12,6 +12,7 @@ import pandas as pd
 
 from astrid_ml.described.columns import TableMeaning
 from astrid_ml.described.formats import formats_of, write_described
+from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.within import within_memory
@@ -34,7 +35,7 @@ from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, p
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline, candidate_table
 from astrid_ml.printable import printable
 from astrid_ml.progress import waiting
-from astrid_ml.types import Existing
+from astrid_ml.types import Device, Existing
 
 if TYPE_CHECKING:
     from astrid_ml.checkpoint.load import LoadedModel
@@ -58,6 +59,7 @@ class DifferenceCommand:
         executor: where the pairs of a manifest are subtracted; None is one after the other in this process.
         format: of candidates beside parquet and ECSV: votable, fits.
         shard: ``i/n`` subtracts every n-th pair from the i-th on; ``join`` reports on what shards did.
+        device: where the network computes: auto, cpu, cuda or cuda:N.
     """
 
     science: Frame
@@ -73,6 +75,7 @@ class DifferenceCommand:
     executor: Executor | None = None
     shard: str | None = None
     format: str | list[str] | None = None
+    device: Device = "cpu"
 
     def run(self) -> dict[str, Any]:
         """Subtract, write, and return the figures that people look at first."""
@@ -121,7 +124,7 @@ class DifferenceCommand:
         """The network that scores: loaded before any work, so that a wrong file costs none."""
         if self.ckpt_path is None:
             return None
-        return model_of(self.ckpt_path, tuple(self.trust))
+        return model_of(self.ckpt_path, tuple(self.trust), device_of(self.device))
 
     def _written(
         self, folder: Path, done: Difference, model: LoadedModel | None, name: str, known: pd.DataFrame | None
@@ -191,13 +194,14 @@ class DifferenceCommand:
 
 
 @lru_cache(maxsize=1)
-def model_of(path: str, trust: tuple[str, ...]) -> LoadedModel:
+def model_of(path: str, trust: tuple[str, ...], device: str) -> LoadedModel:
     """A checkpoint, loaded once a process.
 
     Args:
         path: of the checkpoint.
         trust: classes outside this project that it may name.
+        device: where it computes, as torch names it.
     """
     from astrid_ml.checkpoint.load import load_model
 
-    return load_model(Path(path), trust)
+    return load_model(Path(path), trust, device=device)

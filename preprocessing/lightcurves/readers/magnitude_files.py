@@ -31,7 +31,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import has_colu
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.readable import in_words
-from astrid_ml.tars import ArchiveTooLargeError, Member, refuse_too_large
+from astrid_ml.tars import ArchiveTooLargeError, Member, no_file, refuse_too_large, why_damaged
 from astrid_ml.types import Floats
 
 DETECTED = 4096
@@ -69,7 +69,7 @@ def first_tables(path: Path) -> Iterator[bytes]:
     try:
         with opened(path) as archive:
             for member in islice(tables_in(archive, path), LOOKED_AT):
-                stream = archive.extractfile(member)
+                stream = archive.extractfile(member) if member.isfile() else None
                 if stream is not None:
                     yield stream.readline(500)
                     some = True
@@ -89,14 +89,14 @@ def is_compressed(archive: tarfile.TarFile) -> bool:
 
 
 def tables_in(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
-    """The CSV files of an archive.
+    """The members of an archive that are called as CSV files; links and pipes among them.
 
     Raises:
         ReadError, ArchiveTooLargeError: a member that ends beyond it, or that a bomb holds.
     """
     for member in archive:
         refuse_too_large(member, path, is_compressed(archive))
-        if member.isfile() and member.name.endswith(".csv"):
+        if not member.isdir() and member.name.endswith(".csv"):
             yield member
 
 
@@ -110,12 +110,15 @@ def read_archive(
             size = path.stat().st_size if is_compressed(archive) else None
             for member in tables_in(archive, path):
                 place = PurePosixPath(member.name)
-                if size is not None and member.size > max(LARGE, MOST_SWOLLEN * size):
+                if why := no_file(member):
+                    account.fail(str(place), why)
+                elif size is not None and member.size > max(LARGE, MOST_SWOLLEN * size):
                     account.fail(str(place), f"{member.size} bytes in an archive of {size}: unpack it first")
                 elif (stream := archive.extractfile(member)) is not None:
                     files[place.parent][place.name] = stream.read()
     except DAMAGE as error:
-        raise UserError(f"{path.name} to be a whole archive", in_words(error), "fetch it again") from error
+        got = str(error) if isinstance(error, ArchiveTooLargeError) else why_damaged(error)
+        raise UserError(f"{path.name} to be a whole archive", got, "fetch it again") from error
     for folder in sorted(files):
         curves = {name: content for name, content in sorted(files[folder].items()) if has_columns(content[:500])}
         tables = {name: content for near in (folder.parent, folder) for name, content in files.get(near, {}).items()}

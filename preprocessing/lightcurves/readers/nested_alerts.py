@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from astrid_ml.avro import read_header, records
 from astrid_ml.errors import UserError
+from astrid_ml.inflating import refuse_swollen_parquet
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
@@ -151,6 +152,7 @@ def read_alerts(
 
 def of_parquet(path: Path) -> Iterator[tuple[Dialect, pd.DataFrame, pd.DataFrame]]:
     """(dialect, epochs, objects) of blocks of alerts; cutouts are left on disk."""
+    refuse_swollen_parquet(path)
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
         columns = [name for name in (*SOURCES, "diaObject") if name in schema.names]

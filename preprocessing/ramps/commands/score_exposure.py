@@ -58,6 +58,7 @@ class ScoreExposure:
         ckpt_path: of a ramp experiment, or None.
         precision: the network's.
         trust: classes outside this project that the checkpoint may name.
+        device: where the network computes: auto, cpu, cuda or cuda:N.
     """
 
     folder: Path
@@ -67,6 +68,7 @@ class ScoreExposure:
     ckpt_path: str | None = None
     precision: str = "auto"
     trust: tuple[str, ...] = ()
+    device: str = "cpu"
 
     def __call__(self, item: ExposureToScore) -> tuple[dict[str, Any], list[Path]]:
         """What there is to say of an exposure, and the file that holds its claims."""
@@ -74,9 +76,13 @@ class ScoreExposure:
             return self._scored(item)
 
     def _scored(self, item: ExposureToScore) -> tuple[dict[str, Any], list[Path]]:
-        network = None if self.ckpt_path is None else network_of(self.ckpt_path, self.precision, self.trust)
+        network = (
+            None if self.ckpt_path is None else network_of(self.ckpt_path, self.precision, self.trust, self.device)
+        )
         lists = {"likelihood": Lists()} | ({"fusion": Lists()} if network is not None else {})
-        slopes, ramp, truth = Slopes(), read_ramp(item.path, self.load), Truth.read(item.path)
+        slopes, truth = Slopes(), Truth.read(item.path)  # before the exposure, which takes minutes
+        ramp = read_ramp(item.path, self.load)
+        truth.refuse_other_shape(ramp.shape)
         with tempfile.TemporaryDirectory() as work:
             processed = process(Exposure(ramp, self.processing), Path(work) / "cube.npy")
             cube = np.load(Path(work) / "cube.npy", mmap_mode="r")

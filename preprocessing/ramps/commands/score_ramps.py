@@ -22,10 +22,9 @@ from astrid_ml.preprocessing.ramps.exposure.exposure import Processing
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.judge.methods import own_thresholds
 from astrid_ml.preprocessing.ramps.judge.summary import Comparison
-from astrid_ml.preprocessing.ramps.judge.truth import Truth
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
-from astrid_ml.types import Count, Existing, Level, Seed
+from astrid_ml.types import Count, Device, Existing, Level, Seed
 from astrid_ml.walk import walk
 
 FORM = 1  # of what is kept of an exposure: raised when the same files and settings give something else
@@ -54,6 +53,7 @@ class ScoreRampsCommand:
         level: of the intervals.
         executor: where the exposures are scored; None is one after the other in this process.
         shard: ``i/n`` scores every n-th exposure from the i-th on; ``join`` judges what shards scored.
+        device: where the network computes: auto, cpu, cuda or cuda:N.
     """
 
     input: str | Sequence[str]
@@ -69,6 +69,7 @@ class ScoreRampsCommand:
     level: Level = 0.95
     executor: Executor | None = None
     shard: str | None = None
+    device: Device = "cpu"
 
     def run(self) -> dict[str, Any]:
         """Score each exposure that is not scored, and judge all; one that fails is named, and the others go on.
@@ -79,13 +80,15 @@ class ScoreRampsCommand:
         share = share_of(self.shard)
         trust = tuple(self.trust)
         # A wrong checkpoint is refused before any work.
-        network = None if self.ckpt_path is None else network_of(self.ckpt_path, self.precision, trust)
+        network = None if self.ckpt_path is None else network_of(self.ckpt_path, self.precision, trust, self.device)
         files, output = self._files(), Path(self.output_dir)
         roots = [Path(place) for place in ([self.input] if isinstance(self.input, str) else self.input)]
         settings = self._settings()
         parts = parts_of(files, settings, roots)
         output.mkdir(parents=True, exist_ok=True)
-        work = ScoreExposure(output, self.load, self.processing, self.windows, self.ckpt_path, self.precision, trust)
+        work = ScoreExposure(
+            output, self.load, self.processing, self.windows, self.ckpt_path, self.precision, trust, self.device
+        )
         results = do_parts(
             work,
             parts,
@@ -134,14 +137,12 @@ class ScoreRampsCommand:
         return ["score-ramps", FORM, self.load, self.processing, self.windows, network]
 
     def _files(self) -> list[Path]:
-        found = walk(self.input, is_ramp_file)
-        files = [path for path in found if Path(f"{path.with_suffix('')}_truth.npz").is_file()]
-        if not files:
+        """Every exposure: one without its truth is named, unless none has any."""
+        files = walk(self.input, is_ramp_file)
+        if not any(Path(f"{path.with_suffix('')}_truth.npz").is_file() for path in files):
             raise UserError(
                 "exposures with their truth beside them (<stem>_truth.npz)",
                 none_in(self.input),
                 "make some: astrid simulate what=ramps simulate.n=8 output_dir=sim",
             )
-        for path in files:
-            Truth.read(path)  # before the first exposure is worked on, which takes minutes
         return files

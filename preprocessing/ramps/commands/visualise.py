@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import read_array, read_arrays
+from astrid_ml.files import read_array, read_arrays, read_note
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
 from astrid_ml.table_files import read_parquet
 from astrid_ml.types import Array, Bits, Floats32
@@ -69,7 +68,7 @@ class ResultVisualizer:
             )
         name = cubes[0].name.removesuffix("_processed.npy")
         slope = read_arrays(folder / f"{name}_temporal.npz", ("slope",))["slope"]
-        events = json.loads(wanted[0].read_text(encoding="utf-8"))
+        events = read_note(wanted[0])
         cube, mask = read_array(cubes[0], "r"), read_array(wanted[2])
         return ResultVisualizer(cube, events, read_parquet(wanted[1]), mask, slope, name)
 

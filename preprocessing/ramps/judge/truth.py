@@ -28,11 +28,13 @@ class Truth:
         jumps: integration, group, y, x, type, event, charge (e-).
         events: the event list.
         read_noise: of one read, e-.
+        steps: as they were read; None where they are from no file.
     """
 
     jumps: pd.DataFrame
     events: pd.DataFrame
     read_noise: float
+    steps: TrueSteps | None = None
 
     @staticmethod
     def read(exposure: Path) -> Truth:
@@ -41,9 +43,9 @@ class Truth:
         Raises:
             UserError: the arrays or the list of events cannot be read.
         """
-        stem, names = exposure.with_suffix(""), (*_KEYS, "type", "event", "charge")
-        arrays = read_arrays(Path(f"{stem}_truth.npz"), (*names, "read_noise"))
-        noise, listed = float(arrays.pop("read_noise")), Path(f"{stem}_events.parquet")
+        stem = exposure.with_suffix("")
+        listed = Path(f"{stem}_events.parquet")
+        steps = read_steps(Path(f"{stem}_truth.npz"))
         wanted = f"the events of {exposure.name} beside it"
         if not listed.is_file():
             raise UserError(wanted, found(listed), "make both with astrid simulate what=ramps, or write that table")
@@ -51,7 +53,84 @@ class Truth:
             events = read_parquet(listed)
         except (ValueError, OSError) as error:
             raise UserError(wanted, why_unread(listed, "a parquet table", error), "write that table again") from error
-        return Truth(pd.DataFrame(arrays), events, noise)
+        return Truth(steps.table, events, steps.read_noise, steps)
+
+    def refuse_other_shape(self, shape: tuple[int, ...]) -> None:
+        """Refuse an exposure that these steps do not lie in.
+
+        Args:
+            shape: of the exposure: integrations, groups, rows, columns.
+
+        Raises:
+            UserError: a step outside, or a map of other rows and columns.
+        """
+        if self.steps is not None:
+            self.steps.refuse_other_shape(shape)
+
+
+@dataclass(frozen=True)
+class TrueSteps:
+    """The steps of ``<stem>_truth.npz``.
+
+    Args:
+        file: that holds them.
+        table: integration, group, y, x, type, event, charge (e-).
+        read_noise: of one read, e-.
+        map_shape: rows and columns of the map of classes; None where there is none.
+    """
+
+    file: Path
+    table: pd.DataFrame
+    read_noise: float
+    map_shape: tuple[int, ...] | None
+
+    def refuse_other_shape(self, shape: tuple[int, ...]) -> None:
+        """See :meth:`Truth.refuse_other_shape`."""
+        if self.map_shape is not None and self.map_shape != shape[2:]:
+            raise _wrong(self.file, f"a map of {_by(self.map_shape)} beside an exposure of {_by(shape[2:])}")
+        for name, length in zip(_KEYS, shape, strict=True):
+            outside = int(((self.table[name] < 0) | (self.table[name] >= length)).sum())
+            if outside:
+                raise _wrong(self.file, f"{outside} steps whose {name} is outside the exposure's {length}")
+
+
+def read_steps(path: Path) -> TrueSteps:
+    """The steps of an exposure as they were simulated.
+
+    Args:
+        path: ``<stem>_truth.npz``.
+
+    Raises:
+        UserError: there is no such file, it is damaged, or holds other things.
+    """
+    if not path.is_file():
+        fix = "make both with astrid simulate what=ramps, or leave the exposure out"
+        raise UserError(f"the truth of the exposure beside it, {path.name}", found(path), fix)
+    arrays = read_arrays(path, (*_KEYS, "type", "event", "charge", "read_noise"))
+    noise = np.asarray(arrays.pop("read_noise"))
+    if noise.shape or noise.dtype.kind not in "fiu" or not (np.isfinite(noise) and noise > 0):
+        raise _wrong(path, "a read_noise that is no number above 0")
+    if len({array.shape for array in arrays.values()}) > 1 or arrays["y"].ndim != 1:
+        raise _wrong(path, "columns of different lengths")
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+            raise _wrong(path, f"{name} that is not a number everywhere")
+        if name in _KEYS:
+            if (array != np.floor(array)).any():
+                raise _wrong(path, f"{name} that is no whole number everywhere")
+            arrays[name] = array.astype(np.int64)
+    with np.load(path) as file:
+        mapped = "mask" in file.files
+    shape = read_arrays(path, ("mask",))["mask"].shape if mapped else None
+    return TrueSteps(path, pd.DataFrame(arrays), float(noise), shape)
+
+
+def _wrong(path: Path, got: str) -> UserError:
+    return UserError("the truth of the exposure beside it", f"{path.name} with {got}", "give the file of that exposure")
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) + " px"
 
 
 def completeness(truth: Truth, jumps: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,6 @@ too.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import whole, write_json
-from astrid_ml.inflating import refuse_swollen_dataset
+from astrid_ml.files import read_note, whole, write_json
+from astrid_ml.hdf5 import array_of
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.types import Floats32
@@ -141,7 +140,7 @@ class Patches:
         name = path.name.removesuffix(SUFFIX)
         for place in [*sorted(path.parent.glob(f"metadata/*/{name}*.json")), path.with_name("metadata.json")]:
             if place.is_file():
-                content = json.loads(place.read_text(encoding="utf-8"))
+                content = read_note(place)
                 for entry in [content, *(v for v in content.values() if isinstance(v, dict))]:
                     if entry.get("h5_file") == path.name:
                         return Patches(path, entry)
@@ -155,11 +154,19 @@ class Patches:
 
         with h5py.File(self.path, "r") as file:
             for patch in self.metadata["patch_info"]["patches"]:
-                if patch["id"] not in file:
-                    raise UserError(f"{patch['id']} in {self.path.name}", "it is missing", "write the patches again")
                 row, column = patch["coords"]
-                refuse_swollen_dataset(file[patch["id"]])
-                yield patch["id"], (int(row), int(column)), np.asarray(file[patch["id"]], np.float32)
+                yield patch["id"], (int(row), int(column)), np.asarray(self._array(file, patch["id"]), np.float32)
+
+    def _array(self, file: Any, name: str) -> Any:
+        try:
+            return array_of(file, name)
+        except KeyError as error:
+            got = "it is missing"
+            raise UserError(f"{name} in {self.path.name}", got, "write the patches again") from error
+        except ValueError as error:
+            raise UserError(
+                f"patches whose values stand in {self.path.name}", str(error), "write them again"
+            ) from error
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -168,7 +175,7 @@ class Patches:
 
         listed = self.metadata["patch_info"]["patches"]
         with h5py.File(self.path, "r") as file:
-            sizes = [file[patch["id"]].shape for patch in listed]
+            sizes = [self._array(file, patch["id"]).shape for patch in listed]
         rows = max(patch["coords"][0] + size[1] for patch, size in zip(listed, sizes, strict=True))
         columns = max(patch["coords"][1] + size[2] for patch, size in zip(listed, sizes, strict=True))
         return int(sizes[0][0]) + 1, int(rows), int(columns)

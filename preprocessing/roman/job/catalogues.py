@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from astrid_ml.table_files import read_parquet
+
 # Names of photutils 3, of the database and of parquet files -> those of photutils 2, which the reference uses.
 ALIASES = {
     "npixfit": "n_pixels_fit",
@@ -39,7 +41,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     try:
         if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
+            table = read_parquet(path)
         else:
             table = pd.read_csv(path, sep=r"\s+", na_values=["--", '""', "None"])
     except pd.errors.EmptyDataError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import Unit, UnitWriter
 from astrid_ml.errors import UserError
-from astrid_ml.files import read_array
+from astrid_ml.files import read_array, read_note
 from astrid_ml.preprocessing.roman.job.columns import same, texts
 from astrid_ml.preprocessing.roman.job.frames import CHANNELS
 from astrid_ml.preprocessing.roman.job.master_index import SCHEMA
@@ -36,7 +35,7 @@ def find(place: Path) -> Path | None:
 def _of_croissant(path: Path) -> Path:
     """The CSV table that a Croissant description names."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_note(path)
         files = [str(item.get("contentUrl", "")) for item in content.get("distribution", [])]
     except (ValueError, AttributeError) as error:
         raise UserError("a croissant.json", f"{path}: {error}", "give the folder of the dataset") from error

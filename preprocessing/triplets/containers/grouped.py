@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from astrid_ml.inflating import refuse_swollen_dataset
-from astrid_ml.printable import encodable
+from astrid_ml.hdf5 import parts_of, refuse_strange, text_of, unread_array
 from astrid_ml.types import Array
 
 OF_EACH = "*/"  # before the name of an array that every group holds one row of
@@ -28,12 +27,12 @@ def groups_in(file: Any) -> list[str]:
     """
     import h5py
 
-    images = [name for name, part in file.items() if isinstance(part, h5py.Dataset) and part.ndim >= _SIDES]
+    images = [name for name, part in parts_of(file) if isinstance(part, h5py.Dataset) and part.ndim >= _SIDES]
     if images:
         shapes = {tuple(file[name].shape) for name in images}
         one = len(images) >= _CHANNELS and len(shapes) == 1 and all(map(_is_stamp, shapes))
         return ["/"] if one else []
-    names = [name for name, part in file.items() if isinstance(part, h5py.Group) and _holds_images(part)]
+    names = [name for name, part in parts_of(file) if isinstance(part, h5py.Group) and _holds_images(part)]
     numbers = _row_numbers(names)
     return names if numbers is None else [name for _, name in sorted(zip(numbers, names, strict=True))]
 
@@ -47,7 +46,7 @@ def _holds_images(group: Any) -> bool:
     """Whether a group's own datasets are one sample: images of a channel each, or one of all channels."""
     import h5py
 
-    axes = [part.ndim for part in group.values() if isinstance(part, h5py.Dataset)]
+    axes = [part.ndim for _, part in parts_of(group) if isinstance(part, h5py.Dataset)]
     return axes.count(_SIDES) > 1 or axes.count(_SIDES + 1) == 1
 
 
@@ -72,7 +71,7 @@ def members_of(file: Any, groups: list[str]) -> dict[str, tuple[tuple[int, ...],
     for name, value in first.attrs.items():
         if np.ndim(value) == 0:
             out[f"{OF_EACH}{name}"] = ((), _is_number(value))
-    for name, part in first.items():
+    for name, part in parts_of(first):
         if isinstance(part, h5py.Dataset):
             out[f"{OF_EACH}{name}"] = (tuple(part.shape), part.dtype.kind in "fiub")
     if (groups == ["/"] or _row_numbers(groups) is None) and f"{OF_EACH}{ID}" not in out:
@@ -96,7 +95,7 @@ def read_members(file: Any, groups: list[str], name: str, shape: tuple[int, ...]
     own = name.removeprefix(OF_EACH)
     rows: list[Any] = []
     for group in groups:
-        value = _value(file[group], own, shape)
+        value = _value(file, group, own, shape)
         if value is None and own == ID:
             value = _named(Path(file.filename).stem if group == "/" else group)
         rows.append(value)
@@ -109,14 +108,18 @@ def read_members(file: Any, groups: list[str], name: str, shape: tuple[int, ...]
     return np.array([_text(value) for value in rows], dtype=object)
 
 
-def _value(group: Any, name: str, shape: tuple[int, ...]) -> Any:
+def _value(file: Any, group: str, name: str, shape: tuple[int, ...]) -> Any:
     """What a group holds of that name and shape; None, unread, of another one."""
-    if name in group.attrs:
-        return group.attrs[name] if np.shape(group.attrs[name]) == shape else None
-    part = group.get(name)
-    if part is None or getattr(part, "shape", None) != shape:
+    attributes = file[group].attrs
+    if name in attributes:
+        return attributes[name] if np.shape(attributes[name]) == shape else None
+    try:
+        part = unread_array(file, f"{group}/{name}")
+    except KeyError:
         return None
-    refuse_swollen_dataset(part)
+    if part.shape != shape:
+        return None
+    refuse_strange(part)
     return part[()]
 
 
@@ -127,6 +130,4 @@ def _named(group: str) -> str:
 
 
 def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return encodable(value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value))
+    return "" if value is None else text_of(value)

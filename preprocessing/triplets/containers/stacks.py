@@ -1,15 +1,15 @@
 """Arrays in the containers that people keep stamps in: which there are, and some rows of one.
 
-Only headers are read to say which there are. Of tables (parquet, and Hugging Face's folders of Arrow files) a column of
-lists is an array.
+Only headers are read to say which there are, and none is believed that declares more than its file may inflate to: the
+rows that it declares are counted, planned and reserved before one of them is read. Of tables (parquet, and Hugging
+Face's folders of Arrow files) a column of lists is an array.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,16 +20,16 @@ import numpy as np
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import allowed
 from astrid_ml.files import read_array, read_arrays
-from astrid_ml.inflating import refuse_swollen, refuse_swollen_dataset
+from astrid_ml.hdf5 import array_of, arrays_of, read_texts, text_of
+from astrid_ml.inflating import SwollenError, most_inflated, refuse_swollen, refuse_swollen_parquet
+from astrid_ml.preprocessing.triplets.containers.channel_names import ORDER, channels_of
 from astrid_ml.preprocessing.triplets.containers.grouped import OF_EACH, groups_in, members_of, read_members
-from astrid_ml.printable import encodable
+from astrid_ml.printable import printable
 from astrid_ml.readable import in_words, of_parquet
 from astrid_ml.types import Array
 
 TABLES = (".parquet", ".pq", ".arrow")
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
-ORDER = ("channels", "channel_names", "channel_order")  # what files call the names of their channels
-_BYTES = {"FLOAT": 4, "INT32": 4}  # of a number in a parquet file
 CONTAINERS = (".npy", ".npz", *HDF5, ".zarr", *TABLES)
 
 
@@ -51,14 +51,15 @@ class Stack:
 
 
 def stacks_in(path: Path) -> list[Stack]:
-    """The arrays of a container.
+    """The arrays of a container that hold anything.
 
     Raises:
         UserError: a library that is not installed.
-        ValueError: the file is damaged; the message says how.
+        ValueError: the file is damaged, or declares more than it may hold; the message says how.
     """
     try:
-        return _LISTERS[_kind(path)](path)
+        stacks = _LISTERS[_kind(path)](path)
+        return [stack for stack in stacks if not stack.shape or 0 not in stack.shape[1:]]
     except (UserError, ValueError):
         raise
     except Exception as error:  # of five libraries, each with errors of its own
@@ -112,12 +113,16 @@ def _read_npy(path: Path, _: str, first: int, past: int) -> Array:
 def _list_npz(path: Path) -> list[Stack]:
     out = []
     with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
+        for member in archive.infolist():
             with archive.open(member) as stream:
                 version = np.lib.format.read_magic(stream)
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape, _, dtype = read(stream)
-            out.append(Stack(member.removesuffix(".npy"), tuple(shape), dtype.kind in "fiub"))
+            name = member.filename.removesuffix(".npy")
+            if not dtype.hasobject and math.prod(shape) * dtype.itemsize > member.file_size:
+                raise ValueError(f"damaged .npz: {path}, whose {printable(name)} declares more than it holds")
+            refuse_swollen(printable(name), member.file_size, member.compress_size)
+            out.append(Stack(name, tuple(shape), dtype.kind in "fiub"))
     named = next((stack for stack in out if stack.name in ORDER and not stack.numbers and len(stack.shape) == 1), None)
     if named is None:
         return out
@@ -132,18 +137,16 @@ def _read_npz(path: Path, name: str, first: int, past: int) -> Array:
 def _list_hdf5(path: Path) -> list[Stack]:
     import h5py
 
-    out: list[Stack] = []
-
-    def visit(name: str, part: Any) -> None:
-        if isinstance(part, h5py.Dataset) and part.shape:
-            out.append(Stack(name, tuple(part.shape), part.dtype.kind in "fiub", _channels_of(part.attrs, file.attrs)))
-
     groups, members = _groups(path, path.stat().st_mtime_ns)
     if groups:
         return [Stack(name, (len(groups), *shape), numbers) for name, (shape, numbers) in members.items()]
     with h5py.File(path, "r") as file:
-        file.visititems(visit)
-    return out
+        parts = list(arrays_of(file))
+        refuse_swollen(path.name, sum(part.size * part.dtype.itemsize for _, part in parts), path.stat().st_size)
+        return [
+            Stack(name, tuple(part.shape), part.dtype.kind in "fiub", channels_of(part.attrs, file.attrs))
+            for name, part in parts
+        ]
 
 
 @lru_cache(maxsize=2)
@@ -156,16 +159,6 @@ def _groups(path: Path, _: int) -> tuple[list[str], dict[str, tuple[tuple[int, .
         return groups, members_of(file, groups) if groups else {}
 
 
-def _channels_of(*attributes: Any) -> tuple[str, ...]:
-    """The channels that attributes name, of the first that does."""
-    for found in attributes:
-        names = next((found[name] for name in ORDER if name in found), None)
-        if names is not None:
-            words = re.split(r"[,;\s]+", text_of(names).strip("[] ")) if isinstance(names, str | bytes) else names
-            return tuple(text_of(name).strip("'\" ") for name in words)
-    return ()
-
-
 def _read_hdf5(path: Path, name: str, first: int, past: int) -> Array:
     import h5py
 
@@ -175,17 +168,9 @@ def _read_hdf5(path: Path, name: str, first: int, past: int) -> Array:
             shape = members[name][0]
             _refuse_beyond_memory(path, name, (0, *shape), 8, past - first)
             return read_members(file, groups[first:past], name, shape)
-        part = file[name]
-        refuse_swollen_dataset(part)
+        part = array_of(file, name)
         _refuse_beyond_memory(path, name, part.shape, part.dtype.itemsize, past - first)
-        if part.dtype.kind == "O":
-            return np.array([text_of(value) for value in part[first:past]], dtype=object)
-        return np.array(part[first:past])
-
-
-def text_of(value: Any) -> str:
-    """A text of a container, as a table can hold it: bytes that are no UTF-8 are written out."""
-    return encodable(value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value))
+        return read_texts(part, first, past) if part.dtype.kind == "O" else np.array(part[first:past])
 
 
 def _refuse_beyond_memory(path: Path, name: str, shape: Sequence[int], size: int, rows: int) -> None:
@@ -210,26 +195,33 @@ def _zarr() -> Any:
 def _list_zarr(path: Path) -> list[Stack]:
     zarr = _zarr()
     opened = zarr.open(str(path), mode="r")
-    if isinstance(opened, zarr.Array):
-        return [Stack("", tuple(opened.shape), opened.dtype.kind in "fiub", _channels_of(opened.attrs))]
+    parts = [("", opened)] if isinstance(opened, zarr.Array) else sorted(opened.arrays())
+    for name, part in parts:
+        _refuse_swollen_zarr(path, name, part)
     return [
-        Stack(name, tuple(part.shape), part.dtype.kind in "fiub", _channels_of(part.attrs, opened.attrs))
-        for name, part in sorted(opened.arrays())
+        Stack(name, tuple(part.shape), part.dtype.kind in "fiub", channels_of(part.attrs, opened.attrs))
+        for name, part in parts
     ]
 
 
 def _read_zarr(path: Path, name: str, first: int, past: int) -> Array:
     opened = _zarr().open(str(path), mode="r")
     part = opened[name] if name else opened
-    stored = sum(file.stat().st_size for file in (path / name).rglob("*") if file.is_file())
-    refuse_swollen(name or path.name, math.prod(part.shape) * part.dtype.itemsize, stored)
+    _refuse_swollen_zarr(path, name, part)
     _refuse_beyond_memory(path, name, part.shape, part.dtype.itemsize, past - first)
     return np.array(part[first:past])
+
+
+def _refuse_swollen_zarr(path: Path, name: str, part: Any) -> None:
+    stored = sum(file.stat().st_size for file in (path / name).rglob("*") if file.is_file())
+    numbers = max(math.prod(part.shape), math.prod(part.chunks))
+    refuse_swollen(printable(name) or path.name, numbers * part.dtype.itemsize, stored)
 
 
 def _list_parquet(path: Path) -> list[Stack]:
     import pyarrow.parquet as pq
 
+    refuse_swollen_parquet(path)
     with pq.ParquetFile(path) as file:
         rows = file.metadata.num_rows
         names = [field.name for field in file.schema_arrow if _depth(field.type)]
@@ -241,38 +233,46 @@ def _read_parquet(path: Path, name: str, first: int, past: int) -> Array:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    refuse_swollen_parquet(path)
     parts, start = [], 0
     with pq.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
             rows = file.metadata.row_group(number).num_rows
             if start < past and start + rows > first:
-                _refuse_swollen_chunk(file.metadata.row_group(number), name)
                 column = file.read_row_group(number, [name])[name]
                 parts.append(column.slice(max(first - start, 0), min(past, start + rows) - max(first, start)))
             start += rows
     return _array(pa.chunked_array([chunk for part in parts for chunk in part.chunks]), name)
 
 
-def _refuse_swollen_chunk(group: Any, name: str) -> None:
-    """Of one value that stands a million times a file keeps a few bytes."""
-    for place in range(group.num_columns):
-        part = group.column(place)
-        if part.path_in_schema.split(".")[0] == name:
-            refuse_swollen(name, _BYTES.get(part.physical_type, 8) * part.num_values, part.total_compressed_size)
-
-
 def arrow_table(path: Path) -> Any:
-    """A table of an Arrow file, mapped: a stream, as Hugging Face writes it, or a file."""
+    """A table of an Arrow file, mapped: a stream, as Hugging Face writes it, or a file.
+
+    Raises:
+        SwollenError: its compressed parts inflate to more than they may.
+    """
     import pyarrow as pa
 
     mapped = pa.memory_map(str(path))
     try:
-        table = pa.ipc.open_stream(mapped).read_all()
+        with pa.ipc.open_stream(mapped) as stream:
+            table = pa.Table.from_batches(_within(stream, path), stream.schema)
     except pa.ArrowInvalid:
         mapped.seek(0)
-        table = pa.ipc.open_file(mapped).read_all()
+        with pa.ipc.open_file(mapped) as file:
+            batches = (file.get_batch(number) for number in range(file.num_record_batches))
+            table = pa.Table.from_batches(_within(batches, path), file.schema)
     table.validate(full=True)  # offsets beyond the file end the process of whoever follows them
     return table
+
+
+def _within(batches: Iterable[Any], path: Path) -> Iterator[Any]:
+    most, held = most_inflated(path.stat().st_size), 0
+    for batch in batches:
+        held += batch.get_total_buffer_size()  # nbytes follows offsets, which may lead beyond the file
+        if held > most:
+            raise SwollenError(f"more than {most} bytes when it is inflated: write it uncompressed")
+        yield batch
 
 
 def _list_arrow(path: Path) -> list[Stack]:

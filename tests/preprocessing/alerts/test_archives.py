@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from astrid_ml.preprocessing.alerts import archives
 from astrid_ml.preprocessing.alerts.archives import read_tar, tar_chunks
 from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, avro_chunks, read_avro
+from astrid_ml.preprocessing.alerts.files import read_loose
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 
 SCHEMA = {
@@ -153,3 +157,52 @@ def test_small_files_keep_the_units_that_they_had(tmp_path: Path, monkeypatch: p
     assert pipeline.chunks(units[1]) == [units[1]]  # one chunk
     small = AlertsPipeline(packets_per_chunk=3)
     assert [unit.id for unit in small.chunks(units[1])] == ["night.tar.gz#0", "night.tar.gz#3"]
+
+
+@pytest.mark.parametrize("mode", ["w:", "w:gz"])
+def test_members_that_are_no_files_are_named(tmp_path: Path, mode: str) -> None:
+    path = archive(tmp_path / "night.tar", 2, mode)
+    with tarfile.open(path, "w:" if mode == "w:" else "w:gz") as out:
+        for name, kind in (("a.avro", tarfile.SYMTYPE), ("b.avro", tarfile.LNKTYPE), ("c.json", tarfile.FIFOTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "0.avro"
+            out.addfile(member)
+        folder = tarfile.TarInfo("d.avro")
+        folder.type = tarfile.DIRTYPE
+        out.addfile(folder)
+        member = tarfile.TarInfo("0.avro")
+        member.size = len(avro(7))
+        out.addfile(member, io.BytesIO(avro(7)))
+    [run] = tar_chunks(path, 5)
+    assert run["count"] == 4
+    *strange, (_, packet) = read_tar(path, run["first"], run["count"], run["offset"])
+    assert [(name, str(why).split(" in ")[0]) for name, why in strange] == [
+        ("a.avro", "a link"),
+        ("b.avro", "a link"),
+        ("c.json", "a pipe"),
+    ]
+    assert packet["candid"] == 7
+
+
+@pytest.mark.parametrize("mode", ["w:", "w:gz", "w:bz2", "w:xz"])
+def test_a_second_archive_behind_the_first_is_no_silence(tmp_path: Path, mode: str) -> None:
+    path, second = archive(tmp_path / "night.tar", 3, mode), archive(tmp_path / "b.tar", 2, mode)
+    path.write_bytes(path.read_bytes() + second.read_bytes())
+    *whole, last = tar_chunks(path, 2)
+    runs = [read_tar(path, run["first"], run["count"], run["offset"]) for run in whole]
+    assert [packet["candid"] for run in runs for _, packet in run][:2] == [0, 1]
+    with pytest.raises(PacketFileError, match="bytes behind its end"):
+        list(read_tar(path, last["first"], last["count"], last["offset"]))
+
+
+@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress, gzip.compress])
+def test_streams_behind_one_another_are_read_and_rubbish_is_named(tmp_path: Path, compress: Any) -> None:
+    path, whole = tmp_path / "a.avro", avro(1)
+    for content in (compress(whole[:300]) + compress(whole[300:]), compress(whole) + bytes(64)):
+        path.write_bytes(content)
+        [packet] = read_loose(path)
+        assert isinstance(packet, dict) and packet["candid"] == 1
+    for content in (compress(whole) + b"rubbish" * 9, compress(whole)[:-9]):
+        path.write_bytes(content)
+        with pytest.raises(PacketFileError, match="a damaged file"):
+            list(read_loose(path))

@@ -185,6 +185,21 @@ def test_damaged_archives_and_packets_are_failed_sources_of_their_own(tmp_path: 
     assert [Path(lost["source"]).name for lost in failed] == ["b.tar.gz", "c.avro"] and made["unread"] == 0
 
 
+def test_links_of_an_archive_are_failed_sources(tmp_path: Path) -> None:
+    folder = sound(tmp_path / "raw")
+    with tarfile.open(folder / "b.tar", "w") as archive:
+        member = tarfile.TarInfo("n/other.csv")
+        member.type, member.linkname = tarfile.SYMTYPE, "a.csv"
+        archive.addfile(member)
+        member = tarfile.TarInfo("n/a.csv")
+        member.size = len(CURVE)
+        archive.addfile(member, io.BytesIO(CURVE))
+    made = ConvertCommand(str(folder), str(tmp_path / "out")).run()
+    [failure] = json.loads((tmp_path / "out" / "report.json").read_text())["failed_sources"]
+    assert failure["source"].endswith("n/other.csv") and failure["reason"].startswith("a link in an archive")
+    assert made["objects"] == 3
+
+
 def test_entries_that_are_no_files_are_unread_files(tmp_path: Path) -> None:
     folder = sound(tmp_path / "raw")
     os.mkfifo(folder / "pipe.dat")
@@ -217,5 +232,6 @@ def test_parquet_that_is_damaged_inside_is_told_in_three_parts_without_a_library
 def test_a_page_that_is_damaged_is_a_damaged_table(tmp_path: Path) -> None:
     assert of_parquet(OSError("Unexpected end of stream")) == "it ends too early"
     words = r"a whole parquet table; got a\.parquet: a header inside it"
+    ROWS.to_parquet(tmp_path / "a.parquet")
     with pytest.raises(UserError, match=words), reading_parquet(tmp_path / "a.parquet"):
         raise OSError("Couldn't deserialize thrift: don't know what type")

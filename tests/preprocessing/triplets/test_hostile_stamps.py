@@ -10,9 +10,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from astrid_ml import inflating
+from astrid_ml import hdf5, inflating
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_arrays
 from astrid_ml.pipeline.engine import prepare_dataset
@@ -39,18 +40,101 @@ def test_texts_that_no_utf8_holds_are_written_out(kind: str, tmp_path: Path) -> 
     write_table(writer.table(), tmp_path / "index.parquet")
 
 
+def why_not_planned(folder: Path) -> str:
+    """What the plan says of the only container of a folder, which it cannot read."""
+    [unit] = TripletsPipeline().plan([folder])
+    assert not unit.inputs
+    return unit.missing[0]
+
+
 def test_a_header_of_gigabytes_over_nothing_fails_in_words(tmp_path: Path) -> None:
     words = "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000, 3, 63, 63), }".ljust(117) + "\n"
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("stamps.npy", b"\x93NUMPY\x01\x00v\x00" + words.encode() + bytes(1000))
-    pipeline = TripletsPipeline()
-    unit = pipeline.plan([tmp_path])[0]
-    with pytest.raises(ValueError, match=r"a\.npz"):
-        pipeline.process(unit, MemoryUnitWriter(), 0)
+    assert re.search(r"a\.npz, whose stamps declares more than it holds", why_not_planned(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["h5", "zarr"])
+def test_rows_without_end_are_refused_before_they_are_planned(kind: str, tmp_path: Path) -> None:
+    shape = (10**13, 3, 63, 63)
+    if kind == "h5":
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.create_dataset("stamps", shape, np.float32, chunks=(1, 3, 63, 63))
+    else:
+        zarr = pytest.importorskip("zarr")
+        zarr.open(str(tmp_path / "a.zarr"), mode="w", shape=shape, chunks=(1, 3, 63, 63), dtype="f4")
+    assert re.search(r"of \d+ bytes in a file that may inflate to \d+", why_not_planned(tmp_path))
+
+
+def outside(kind: str, folder: Path) -> Path:
+    """An array whose values stand in a file that nobody named."""
+    path, other = folder / "a.h5", folder / "other.bin"
+    other.write_bytes(STAMPS.tobytes())
+    with h5py.File(path, "w") as file:
+        if kind == "external":
+            file.create_dataset("stamps", STAMPS.shape, STAMPS.dtype, external=[(str(other), 0, STAMPS.nbytes)])
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout(STAMPS.shape, STAMPS.dtype)
+            layout[:] = h5py.VirtualSource(str(other), "stamps", STAMPS.shape)
+            file.create_virtual_dataset("stamps", layout)
+        else:
+            file["stamps"] = h5py.ExternalLink(str(other), "stamps") if kind == "link" else h5py.SoftLink("/nowhere")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("external", "an array with external storage"), ("virtual", "a virtual array")]
+)
+def test_arrays_that_read_other_files_are_refused_by_name(kind: str, words: str, tmp_path: Path) -> None:
+    path = outside(kind, tmp_path)
+    for read in (lambda: stacks.stacks_in(path), lambda: stacks.read_stack(path, "stamps", 0, 1)):
+        with pytest.raises(ValueError, match=f"stamps is {words}, whose values stand in other files"):
+            read()
+
+
+@pytest.mark.parametrize("kind", ["link", "soft"])
+def test_links_of_a_container_are_not_followed(kind: str, tmp_path: Path) -> None:
+    path = outside(kind, tmp_path)
+    assert stacks.stacks_in(path) == []
+    with pytest.raises(ValueError, match="stamps is a link to another place"):
+        stacks.read_stack(path, "stamps", 0, 1)
+    with h5py.File(path) as file:
+        for name in ("absent", "stamps/absent"):
+            with pytest.raises((KeyError, ValueError)):
+                hdf5.array_of(file, name)
+
+
+def test_texts_that_all_rows_share_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("id", data=["x" * 1000] * 200, dtype=h5py.string_dtype())
+    assert stacks.read_stack(tmp_path / "a.h5", "id", 0, 200).tolist() == ["x" * 1000] * 200
+    monkeypatch.setattr(hdf5, "most_inflated", lambda size: 100_000)
+    with pytest.raises(ValueError, match="id of more than 100000 bytes"):
+        stacks.read_stack(tmp_path / "a.h5", "id", 0, 200)
+
+
+def test_rows_that_hold_nothing_are_no_stamps(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((10**7, 0, 31, 31)))
+    assert stacks.stacks_in(tmp_path / "a.npy") == []
+
+
+def test_compressed_arrow_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pa.table({"stamps": [[0.0] * 100] * 1000})
+    with pa.ipc.new_stream(
+        tmp_path / "a.arrow", table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")
+    ) as out:
+        out.write_table(table)
+    with pa.ipc.new_file(tmp_path / "b.arrow", table.schema) as out:
+        out.write_table(table)
+    for name in ("a.arrow", "b.arrow"):
+        assert stacks.stacks_in(tmp_path / name) == [stacks.Stack("stamps", (1000, 100))]
+    monkeypatch.setattr(stacks, "most_inflated", lambda size: 100_000)
+    with pytest.raises(ValueError, match="more than 100000 bytes when it is inflated"):
+        stacks.stacks_in(tmp_path / "a.arrow")
 
 
 EMPTY = np.zeros((20, 3, 63, 63), np.float32)  # 952560 bytes
-SWOLLEN = r"of \d+ bytes in a file that may inflate to \d+: unpack it first"
+SWOLLEN = r"of \d+ bytes in a file that may inflate to \d+: (unpack it first|write it in smaller files)"
 
 
 def swollen(kind: str, folder: Path) -> Path:
@@ -76,8 +160,12 @@ def test_what_declares_more_than_its_file_may_hold_is_refused_before_it_is_read(
     path = swollen(kind, tmp_path)
     assert stacks.read_stack(path, "" if kind == "zarr" else "stamps", 0, 2).shape == (2, 3, 63, 63)
     monkeypatch.setattr(inflating, "MOST_BYTES", 100_000)
+    inflating._refuse_swollen_parquet.cache_clear()
+    with pytest.raises(ValueError, match=SWOLLEN):
+        stacks.stacks_in(path)
     with pytest.raises(ValueError, match=SWOLLEN):
         stacks.read_stack(path, "" if kind == "zarr" else "stamps", 0, 2)
+    assert re.search(SWOLLEN, why_not_planned(tmp_path))
     if kind == "npz":
         with pytest.raises(UserError, match=SWOLLEN):
             read_arrays(path, ["stamps"])

@@ -60,6 +60,8 @@ def detector_gain(said: Said, survey: Survey | None, unit: PixelUnit) -> float |
         said.assume("gain", f"that of the detector, as the description of {survey.name} says")
     if gain is not None and gain > 0:
         return gain
+    if gain is not None:
+        said.doubt("gain", f"{said.account.read.get('gain', 'its key')} = {gain:g}")
     setting = next((key for key in keys if _of_setting(said, key)), None)
     none = f"{setting} = {said.header[setting]} is a camera's setting" if setting else "no key holds it"
     said.give_up("gain", none if gain is None else "it is not positive")

@@ -10,6 +10,8 @@ from typing import Any
 
 from astropy.io.fits import Header
 
+from astrid_ml.printable import printable
+
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?)\s*(.*)")
 # What may stand behind a number in a text: of another word it is not known whether it changes the number.
 _UNIT = re.compile(
@@ -74,7 +76,14 @@ class Said:
                 if value:
                     self.account.read[value] = key
                 return found
+            self._doubt_no_number(value, key)
         return None
+
+    def _doubt_no_number(self, value: str, key: str) -> None:
+        """What is taken instead of a key that holds no number is not what its author meant."""
+        text = str(self.header.get(key, "")).strip()
+        if value and text and as_number(text) is None:
+            self.account.doubted.setdefault(value, printable(f"{key} = {text[:40]} is no number"))
 
     def comment(self, key: str) -> str:
         """What stands behind the value of a key; empty where there is nothing."""
@@ -99,6 +108,8 @@ class Said:
     def numbers(self, value: str, keys: Sequence[str]) -> float | None:
         """The same, as the mean over amplifiers where the first key that is there has twins (GAINA, GAINB)."""
         first = next((key for key in keys if as_number(self.header.get(key)) is not None), None)
+        for key in keys[: None if first is None else keys.index(first)]:
+            self._doubt_no_number(value, key)
         if first is None:
             return None
         twins = [key for key in keys if len(key) > 4 and key[:-1] == first[:-1] and key[-1] in "ABCD1234"]

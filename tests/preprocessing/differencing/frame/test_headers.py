@@ -15,7 +15,7 @@ from astropy.wcs import WCS
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.hdus import celestial_wcs
 from astrid_ml.preprocessing.differencing.frame.header.filters import filter_of
-from astrid_ml.preprocessing.differencing.frame.header.gains import is_rate
+from astrid_ml.preprocessing.differencing.frame.header.gains import detector_gain, is_rate
 from astrid_ml.preprocessing.differencing.frame.header.said import Said, as_number
 from astrid_ml.preprocessing.differencing.frame.header.sky_frame import in_icrs
 from astrid_ml.preprocessing.differencing.frame.header.times import Moment
@@ -324,3 +324,20 @@ def test_what_contradicts_itself_or_is_of_another_place_is_said() -> None:
     assert said.assumed["mjd"].startswith("MJD-OBS, which is -1.000 d from DATE-OBS")
     assert "mjd" not in read_calibration(fits.Header(START | {"MJD-OBS": MJD, "EXPTIME": 30.0})).account.assumed
     assert "barycentre" in read_calibration(fits.Header({"BJD": 2461104.75})).account.unknown["mjd"]
+
+
+@pytest.mark.parametrize(
+    ("cards", "doubted", "gain"),
+    [
+        ({"GAIN": "NaN"}, {"gain": "GAIN = NaN is no number"}, None),
+        ({"GAIN": -2.0}, {"gain": "GAIN = -2"}, None),
+        ({"EGAIN": "n/a", "GAIN": 1.5}, {"gain": "EGAIN = n/a is no number"}, 1.5),
+        ({"GAIN": 1.5}, {}, 1.5),
+    ],
+)
+def test_a_key_that_holds_no_value_is_warned_of(
+    cards: dict[str, Any], doubted: dict[str, str], gain: float | None
+) -> None:
+    said = Said(fits.Header(cards))
+    assert detector_gain(said, None, pixel_unit("")) == gain
+    assert said.account.record().get("doubted", {}) == doubted

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from astrid_ml.preprocessing.ramps.commands import score_exposure
 from astrid_ml.preprocessing.ramps.commands.score_exposure import Scored, claims_of, scores_of
 from astrid_ml.preprocessing.ramps.commands.score_ramps import ScoreRampsCommand
 from astrid_ml.preprocessing.ramps.judge import methods
+from astrid_ml.preprocessing.ramps.judge.truth import Truth
+from astrid_ml.preprocessing.ramps.pipeline import RampsPipeline
+from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
 SIMULATION = SimulateRamps(
@@ -113,6 +118,47 @@ def test_an_exposure_that_cannot_be_read_is_named(raw: Path, tmp_path: Path) -> 
     assert failure["file"].endswith("1.fits") and failure["reason"]
     with pytest.raises(UserError):
         score(Path(failure["file"]), tmp_path / "alone")
+
+
+def truths(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Truths that are not those of their exposure, by what is said of them."""
+    n = len(content["y"])
+    return {
+        "a map of 30 x 40 px beside an exposure of 40 x 40 px": {"mask": np.zeros((30, 40), np.uint8)},
+        "steps whose y is outside the exposure's 40": {"y": np.where(np.arange(n) == 3, 40, content["y"])},
+        "steps whose x is outside the exposure's 40": {"x": np.where(np.arange(n) == 3, -1, content["x"])},
+        "steps whose group is outside the exposure's 12": {"group": content["group"] + 12},
+        "charge that is not a number everywhere": {"charge": np.full(n, np.nan)},
+        "y that is no whole number everywhere": {"y": content["y"] + 0.5},
+        "columns of different lengths": {"type": content["type"][1:]},
+        "a read_noise that is no number above 0": {"read_noise": np.float32(0)},
+    }
+
+
+def test_a_wrong_or_missing_truth_costs_its_own_exposure(raw: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    shutil.copytree(raw, folder)
+    stem = sorted(folder.glob("*1.fits"))[0].with_suffix("")
+    truth = Path(f"{stem}_truth.npz")
+    content = dict(np.load(truth))
+    ramp = read_ramp(stem.with_suffix(".fits"), RampOptions())
+    for words, change in truths(content).items():
+        np.savez(truth, **(content | change))
+        with pytest.raises(UserError, match=words):
+            Truth.read(stem.with_suffix(".fits")).refuse_other_shape(ramp.shape)
+        with pytest.raises(UserError, match=words):
+            RampsPipeline(tile=32)._codes(truth, ramp, 0)
+    truth.write_bytes(b"PK" + bytes(100))
+    Path(f"{sorted(folder.glob('*0.fits'))[0].with_suffix('')}_truth.npz").unlink()
+    said = score(folder, tmp_path / "out")
+    assert (said["exposures"], said["failed"]) == (1, 2)
+    missing, damaged = json.loads((tmp_path / "out" / "score.json").read_text())["failed"]
+    assert "the truth of the exposure beside it" in missing["reason"] and missing["file"].endswith("0.fits")
+    assert "damaged .npz" in damaged["reason"] and damaged["file"].endswith("1.fits")
+    for path in folder.glob("*_truth.npz"):
+        path.unlink()
+    with pytest.raises(UserError, match="exposures with their truth beside them"):
+        score(folder, tmp_path / "none")
 
 
 def test_an_exposure_that_kills_its_process_is_refused_alone(raw: Path, tmp_path: Path, monkeypatch: Any) -> None:

@@ -1,0 +1,144 @@
+"""Arrays of a user's HDF5 file: their headers are not believed, and nothing outside the file is opened."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from astrid_ml.inflating import MOST_BYTES, SwollenError, most_inflated, refuse_swollen
+from astrid_ml.printable import encodable, printable
+from astrid_ml.types import Array
+
+_ROWS = 16  # of texts that are read at once at least: each may be as long as the file
+
+
+class OutsideError(ValueError):
+    """An array whose values do not stand in its file; the message names it."""
+
+
+def arrays_of(file: Any) -> Iterator[tuple[str, Any]]:
+    """(name, dataset of h5py) of each array of a file that has an axis; links are not followed.
+
+    Args:
+        file: of h5py, open.
+
+    Raises:
+        OutsideError, SwollenError: see :func:`refuse_strange`.
+    """
+    import h5py
+
+    names: list[str] = []
+
+    def visit(name: str, part: Any) -> None:
+        if isinstance(part, h5py.Dataset) and part.shape:
+            names.append(name)
+
+    file.visititems(visit)
+    for name in names:
+        refuse_strange(file[name])
+        yield name, file[name]
+
+
+def parts_of(group: Any) -> Iterator[tuple[str, Any]]:
+    """(name, dataset or group of h5py) of what a group itself holds; links are not followed.
+
+    Args:
+        group: of h5py, or an open file.
+    """
+    import h5py
+
+    for name in group:
+        if group.get(name, getlink=True, getclass=True) is h5py.HardLink:
+            yield name, group[name]
+
+
+def array_of(file: Any, name: str) -> Any:
+    """An array of a file by its name, which holds no more than it may.
+
+    Args:
+        file: of h5py, open.
+        name: with slashes below groups.
+
+    Raises:
+        KeyError, OutsideError: see :func:`unread_array`.
+        OutsideError, SwollenError: see :func:`refuse_strange`.
+    """
+    part = unread_array(file, name)
+    refuse_strange(part)
+    return part
+
+
+def unread_array(file: Any, name: str) -> Any:
+    """An array of a file by its name, whatever it declares.
+
+    Args:
+        file: of h5py, open.
+        name: with slashes below groups.
+
+    Raises:
+        KeyError: there is no array of that name.
+        OutsideError: the name, or one above it, is a link.
+    """
+    import h5py
+
+    part = file
+    for step in name.strip("/").split("/"):
+        if not isinstance(part, h5py.Group) or not part.id.links.exists(step.encode("utf-8", "surrogateescape")):
+            raise KeyError(name)
+        if part.id.links.get_info(step.encode("utf-8", "surrogateescape")).type != h5py.h5l.TYPE_HARD:
+            raise OutsideError(f"{printable(name)} is a link to another place: copy its values into the file")
+        part = part[step]
+    if not isinstance(part, h5py.Dataset):
+        raise KeyError(name)
+    return part
+
+
+def refuse_strange(part: Any) -> None:
+    """Refuse an array that keeps its values elsewhere, or declares more than its chunks may inflate to; none is read.
+
+    Args:
+        part: a dataset of h5py.
+
+    Raises:
+        OutsideError: a virtual array, or one with external storage: it reads files that nobody named.
+        SwollenError: see :func:`~astrid_ml.inflating.refuse_swollen`.
+    """
+    name = printable(str(part.name).strip("/"))
+    if part.is_virtual or part.external:
+        kind = "a virtual array" if part.is_virtual else "an array with external storage"
+        raise OutsideError(f"{name} is {kind}, whose values stand in other files: copy them into the file")
+    declared = max(int(part.size or 0), math.prod(part.chunks or ())) * part.dtype.itemsize
+    refuse_swollen(name, declared, int(part.id.get_storage_size()))
+
+
+def read_texts(part: Any, first: int, past: int) -> Array:
+    """Rows of an array of texts, as objects; all rows may point to one text of the file, which is as long as it likes.
+
+    Args:
+        part: a dataset of h5py whose type is ``object``.
+        first, past: rows along its first axis.
+
+    Raises:
+        SwollenError: they are more than the file may inflate to.
+    """
+    size = Path(part.file.filename).stat().st_size
+    most, step = most_inflated(size), max(_ROWS, MOST_BYTES // max(size, 1))
+    out: list[str] = []
+    read = 0
+    for start in range(first, past, step):
+        values = np.asarray(part[start : min(start + step, past)])
+        texts = [text_of(value) for value in values.reshape(-1)]
+        read += sum(map(len, texts))
+        if read > most:
+            raise SwollenError(f"{printable(part.name)} of more than {most} bytes, most of them again and again")
+        out += texts
+    return np.array(out, dtype=object).reshape(past - first, *part.shape[1:])
+
+
+def text_of(value: Any) -> str:
+    """A text of a container, as a table can hold it: bytes that are no UTF-8 are written out."""
+    return encodable(value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value))
