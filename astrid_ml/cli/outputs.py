@@ -21,7 +21,7 @@ from astrid_ml.places import check_place
 
 RECORD, LOCK = NOT_DATA, ".lock"
 # What may differ when the same command is typed again: where results go, and who works.
-FREE = ("output_dir", "executor", "device", "trust", "hydra")
+FREE = ("output_dir", "executor", "device", "trust", "hydra", "stage", "order", "dry_run", "skip_completed")
 # Keys that choose a part of one whole: several commands, at once or one after the other, fill one folder.
 PARTS = ("start_index", "end_index", "shard")
 # Verbs whose output_dir is a folder of others' things, in which they make one of their own.

@@ -91,7 +91,7 @@ class Search:
 
     def __post_init__(self) -> None:
         if not 0 < self.radius <= 10:
-            raise UserError("a radius of 0 to 10 degrees", str(self.radius), "for instance radius=0.1")
+            raise UserError("a radius of 0 to 10 degrees", str(self.radius), "a tenth of a degree holds most images")
         object.__setattr__(self, "missions", tuple(map(canonical, self.missions)))
 
     def wants(self, observation: Observation) -> bool:
