@@ -44,7 +44,7 @@ class SimulateArchive:
         missions: among ztf, ps1, swift, galex, roman, rubin, jwst.
         shape: (H, W) px.
         nights: science images of a supernova within its light curve.
-        brightest: S/N of the supernova in the first of them; each further one has 0.45 of it.
+        brightest: S/N of the supernova in the first of them; each further one has 0.75 of it.
         stars, galaxies: per Mpx.
         variables, moving, vanished: in each field.
         artefacts: factor on the mission's cosmic rays, trails, hot and bad pixels.
@@ -54,8 +54,8 @@ class SimulateArchive:
 
     n: Count = 12
     missions: Annotated[tuple[str, ...] | list[str], Filled()] = ("swift", "galex", "ps1")
-    shape: Annotated[tuple[Count, Count] | list[Count], Length(2), Range(128), InUnits("px")] = (256, 256)
-    nights: Count = 3
+    shape: Annotated[tuple[Count, Count] | list[Count], Length(2), Range(128), InUnits("px")] = (320, 320)
+    nights: Count = 6
     brightest: Positive = 25.0
     stars: NonNegative = 1500.0
     galaxies: NonNegative = 200.0
@@ -105,7 +105,7 @@ class SimulateArchive:
     def _seen(self, number: int) -> Iterator[tuple[SkyMission, list[Night]]]:
         """Which missions see a supernova, and when."""
         first, second = (MISSIONS[canonical(str(self.missions[(number + k) % len(self.missions)]))] for k in (0, 1))
-        science = [Night(4.0 + 28.0 * k, self.brightest * 0.45**k) for k in range(self.nights)]
+        science = [Night(4.0 + 28.0 * k, self.brightest * 0.75**k) for k in range(self.nights)]
         if number % 4 == 3:
             yield first, science
             yield second, [*REFERENCES]

@@ -83,15 +83,13 @@ class SpoiltTriplets:
         return "shade bands in the difference" if channel == "difference" and self._has_bands(plane) else ""
 
     def _has_bands(self, plane: Floats) -> bool:
-        flat = plane.reshape(1, -1).astype(float)
-        middle, sigma = (float(value[0]) for value in middle_and_noise(flat))
-        if not sigma > 0:
-            return False
-        for axis in (0, 1):
-            count = np.isfinite(plane).sum(axis=axis)
-            used = count > plane.shape[axis] // 2
-            medians = np.nanmedian(np.where(used[None, :] if axis == 0 else used[:, None], plane, 0.0), axis=axis)
-            error = 1.2533 * sigma / np.sqrt(np.maximum(count, 1))  # of a median of Gaussian noise
-            if used.any() and (np.abs(medians - middle) > self.band * error)[used].mean() > self.banded:
+        for rows in (plane, plane.T):
+            rows = rows[np.isfinite(rows).sum(axis=1) > rows.shape[1] // 2].astype(float)
+            if not len(rows):
+                continue
+            medians = np.nanmedian(rows, axis=1)
+            sigma = float(middle_and_noise((rows - medians[:, None]).reshape(1, -1))[1][0])  # of what is not banded
+            error = 1.2533 * sigma / np.sqrt(np.isfinite(rows).sum(axis=1))  # of a median of Gaussian noise
+            if (np.abs(medians - np.median(medians)) > self.band * error).mean() > self.banded:
                 return True
         return False
