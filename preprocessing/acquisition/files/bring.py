@@ -8,9 +8,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import SoftFileLease, Timeout
 
 from astrid_ml.errors import UserError
+from astrid_ml.pipeline.lock import LEASE
 from astrid_ml.preprocessing.acquisition.archives.archive import Product
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.client.download import fetch, part_of
@@ -71,9 +72,10 @@ class BringFiles:
             UserError: no room, another run in this folder, a host that is not allowed.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".bringing.lock", timeout=self.patience)
+        # A lease: one that a killed run left is taken over, and none is left by a run that ended.
+        lock = SoftFileLease(folder / ".bringing.lock", lease_duration=LEASE, thread_local=False)
         try:
-            lock.acquire()
+            lock.acquire(timeout=self.patience)
         except Timeout as error:
             got = f"another run downloads into {folder}"
             raise UserError(

@@ -72,7 +72,10 @@ def test_a_file_of_another_mission_is_told(tmp_path: Path) -> None:
     write(tmp_path / "r.fits")
     row = {"name": "a", "object": "SN", "mission": "ps1", "science": "s.fits", "reference": "r.fits"}
     said = control_pair(row, tmp_path, SOUND, ControlPair(), LoadFits())
-    assert [reason.split(":")[0] for reason in said["reasons"]] == ["science cross-reference", "reference cross-reference"]
+    assert [reason.split(":")[0] for reason in said["reasons"]] == [
+        "science cross-reference",
+        "reference cross-reference",
+    ]
 
 
 def test_a_file_that_is_no_image_is_told(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def wcs() -> WCS:
     return made
 
 
-def pair_of(name: str, snr: float, candidates: list[tuple[float, float, float, int]], mjd: float = 56000.0) -> SubtractedPair:
+def pair_of(
+    name: str, snr: float, candidates: list[tuple[float, float, float, int]], mjd: float = 56000.0
+) -> SubtractedPair:
     """A difference of unit noise with a supernova of this S/N in the middle (px 64, 64), and candidates (x, y, snr, sign)."""
     rng = np.random.default_rng(len(name))
     psf = gaussian_stamp(1.5, 17)
@@ -45,12 +47,16 @@ def pair_of(name: str, snr: float, candidates: list[tuple[float, float, float, i
     ones = torch.ones((SIDE, SIDE))
     matched_filter = correlate2d(diff.numpy(), psf.float().numpy(), "same") / norm
     significance = torch.from_numpy(matched_filter.astype(np.float32))
-    result = SubtractionResult(diff, significance, psf.float(), ones, torch.zeros((SIDE, SIDE), dtype=torch.bool), ones / norm)
+    result = SubtractionResult(
+        diff, significance, psf.float(), ones, torch.zeros((SIDE, SIDE), dtype=torch.bool), ones / norm
+    )
     epoch = Epoch(result, wcs(), mjd, "g", "ztf", 25.0, name)
     planes = np.stack([diff.numpy() + 3, rng.normal(size=(SIDE, SIDE)).astype(np.float32), diff.numpy()])
     x, y, s, sign = (np.array(column) for column in zip(*candidates, strict=True)) if candidates else [np.zeros(0)] * 4
     ra, dec = wcs().all_pix2world(x, y, 0) if candidates else (x, y)
-    table = pd.DataFrame({"id": [f"{name}-{k}" for k in range(len(x))], "x": x, "y": y, "snr": s, "sign": sign, "ra": ra, "dec": dec})
+    table = pd.DataFrame(
+        {"id": [f"{name}-{k}" for k in range(len(x))], "x": x, "y": y, "snr": s, "sign": sign, "ra": ra, "dec": dec}
+    )
     return SubtractedPair(name, epoch, planes, table, 3.5)
 
 
@@ -81,7 +87,12 @@ def test_bogus_is_neither_near_nor_known_nor_negative_and_as_bright() -> None:
     (x, y), (moved, there) = (map(float, wcs().all_pix2world(*at, 0)) for at in ((90, 90), (40, 90)))
     known = KnownSources(
         pd.DataFrame(
-            {"ra": [x, moved, moved], "dec": [y, there, there], "kind": ["variable", "moving", "moving"], "mjd": [np.nan, 56000.0, 57000.0]}
+            {
+                "ra": [x, moved, moved],
+                "dec": [y, there, there],
+                "kind": ["variable", "moving", "moving"],
+                "mjd": [np.nan, 56000.0, 57000.0],
+            }
         )
     )
     seen = [(68, 64, 20, 1), (90, 91, 20, 1), (40, 90, 20, 1), (30, 30, -20, -1), (30, 100, 300, 1), (100, 30, 22, 1)]
@@ -89,7 +100,9 @@ def test_bogus_is_neither_near_nor_known_nor_negative_and_as_bright() -> None:
     bogus = made.rows[made.rows["label"] == 0]
     assert bogus["id"].tolist() == ["one-5"]
     counts = made.counts
-    assert counts["candidates: near the supernova"] == counts["candidates: variable"] == counts["candidates: moving"] == 1
+    assert (
+        counts["candidates: near the supernova"] == counts["candidates: variable"] == counts["candidates: moving"] == 1
+    )
     assert counts["candidates: negative"] == 1
     assert counts["bogus wanting: none as bright"] == 2
 
