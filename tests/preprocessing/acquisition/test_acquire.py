@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +15,20 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
+from astrid_ml.audit.audit import Audit
 from astrid_ml.build import build, conf_folder, plain
 from astrid_ml.config import compose, option_names
 from astrid_ml.errors import UserError
 from astrid_ml.files import discard
+from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.acquisition.client.adapter import PoliteAdapter
 from astrid_ml.preprocessing.acquisition.commands.acquire import AcquireCommand
 from astrid_ml.preprocessing.acquisition.data_set import LIFETIMES, Acquisition, PlayedArchive
 from astrid_ml.preprocessing.acquisition.simulate.command import SimulateArchive
 from astrid_ml.preprocessing.acquisition.stages.campaign import STAGES
 from astrid_ml.preprocessing.acquisition.stages.run import stages_of
+from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
+from astrid_ml.splits.plan import SplitPlan
 
 SMALL = SimulateArchive(n=4, shape=(160, 160), nights=2, stars=800.0, galaxies=300.0)
 NAMED = (
@@ -251,3 +258,42 @@ def test_a_data_set_without_a_catalogue_says_what_to_give(tmp_path: Path) -> Non
     command = build({**composed("best_yield")["command"], "output_dir": str(tmp_path)})
     with pytest.raises(UserError, match=r"acquisition\.catalogue=FILE"):
         command.run()
+
+
+@pytest.mark.slow
+def test_of_two_runs_in_one_folder_the_second_waits(tmp_path: Path) -> None:
+    words = ["acquire", "acquisition.play.simulate.n=2", "acquisition.play.delay=0.2", "dry_run=true", "output_dir=out"]
+    command = [sys.executable, "-m", "astrid_ml", *words]
+    both = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum("waiting: process" in err for _, err in said) == 1
+    assert said[0][0] == said[1][0]
+
+
+def test_the_audit_finds_a_supernovas_triplets_under_another_name(whole: Path, tmp_path: Path) -> None:
+    """A copy of one supernova's triplets in another group crosses the folds: its stamps are alike, its place is one."""
+    raw = tmp_path / "raw"
+    shutil.copytree(whole / "training_triplets", raw, ignore=shutil.ignore_patterns("parts"))
+    first = sorted(raw.glob("*.parquet"))[0]
+    table = pd.read_parquet(first)
+    copy = table.assign(id="copy-" + table["id"], group_id="SN another", ra=(table["ra"] + 180) % 360)
+    copy.to_parquet(raw / "SN_another_triplets.parquet")
+    shutil.copy(first.with_suffix(".npy"), raw / "SN_another_triplets.npy")
+    pipeline, writer = TripletsPipeline(), MemoryUnitWriter(TripletsPipeline().describe())
+    for unit in pipeline.plan([raw]):
+        pipeline.process(unit, writer, 1)
+    source = writer.source()
+    index = source.index
+    for planted in (True, False):
+        held = index["group_id"] == ("SN another" if planted else table["group_id"].iloc[0])
+        folds = pd.DataFrame({"id": index["id"], "fold": held.map({True: "test", False: "train"})})
+        if not planted:
+            folds.loc[index["group_id"] == "SN another", "fold"] = "unused"
+        found = Audit(mode="warn", confounding=None).run(source, SplitPlan("by hand", [folds]))
+        kinds = [finding.kind for finding in found.findings]
+        assert ("duplicate stamps" in kinds) is planted
+        assert planted or not kinds

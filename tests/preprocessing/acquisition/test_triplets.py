@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,9 @@ def wcs() -> WCS:
 
 
 def pair_of(
-    name: str, snr: float, candidates: list[tuple[float, float, float, int]], mjd: float = 56000.0
+    name: str, snr: float, candidates: Sequence[tuple[float, float, float, int]], mjd: float = 56000.0
 ) -> SubtractedPair:
-    """A difference of unit noise with a supernova of this S/N in the middle (px 64, 64), and candidates (x, y, snr, sign)."""
+    """A difference of unit noise with a supernova of this S/N at px (64, 64), and candidates (x, y, snr, sign)."""
     rng = np.random.default_rng(len(name))
     psf = gaussian_stamp(1.5, 17)
     norm = float((psf.double() ** 2).sum().sqrt())
