@@ -18,7 +18,7 @@ from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.control.pair import ControlPair
 from astrid_ml.preprocessing.acquisition.pairs.choose import ChoosePairs
 from astrid_ml.preprocessing.acquisition.simulate.command import CATALOGUE, KNOWN, OBSERVATIONS, SimulateArchive
-from astrid_ml.preprocessing.acquisition.simulate.server import ArchiveServer
+from astrid_ml.preprocessing.acquisition.simulate.server import ArchiveServer, refuse_unknown_faults
 from astrid_ml.preprocessing.acquisition.targets.catalogue import TargetList, read_targets
 from astrid_ml.preprocessing.acquisition.targets.fields import FIELDS, targets_of_fields
 from astrid_ml.preprocessing.acquisition.targets.selection import SelectTargets
@@ -60,6 +60,9 @@ class PlayedArchive:
     seed: Seed = 1
     faults: tuple[str, ...] | list[str] = ()
     delay: float = 0.0
+
+    def __post_init__(self) -> None:
+        refuse_unknown_faults(self.faults)
 
     def made(self, folder: Path) -> Path:
         """The archive's folder, simulated once.
@@ -157,7 +160,7 @@ class Acquisition:
         return chosen if not self.fields else fields.joined(chosen)
 
     @contextmanager
-    def opened(self, folder: Path) -> Iterator[Asked]:
+    def opened(self, folder: Path) -> Iterator[OpenedArchives]:
         """The archives, ready to be asked; a simulated one is served until the block ends.
 
         Args:
@@ -165,7 +168,7 @@ class Acquisition:
         """
         if self.play is None:
             client = self.client
-            yield Asked(self, client, {name: make(client) for name, make in self.archives.items()})
+            yield OpenedArchives(self, client, {name: make(client) for name, make in self.archives.items()})
             return
         place = self.play.made(folder / "archive")
         with ArchiveServer(place, self.play.faults, self.play.delay) as server:
@@ -175,11 +178,11 @@ class Acquisition:
             if labels.known is None:
                 labels = replace(labels, known=str(place / KNOWN))
             served = {"served": ServedArchive(client, server.url)}
-            yield Asked(replace(self, labels=labels), client, archives | served, server.url)
+            yield OpenedArchives(replace(self, labels=labels), client, archives | served, server.url)
 
 
 @dataclass(frozen=True)
-class Asked:
+class OpenedArchives:
     """A data set whose archives can be asked.
 
     Args:

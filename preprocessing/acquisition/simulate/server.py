@@ -73,9 +73,7 @@ class ArchiveServer:
     asked: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        for name in self.faults:
-            if name not in FAULTS:
-                raise UserError(f"faults among {', '.join(FAULTS)}", name, nearest(name, FAULTS) or "choose some")
+        refuse_unknown_faults(self.faults)
         try:
             self.table = pd.read_csv(self.folder / OBSERVATIONS, keep_default_na=False, na_values=[""])
         except (OSError, ValueError) as error:
@@ -146,6 +144,20 @@ class ArchiveServer:
         if not self.faults or self.asked[path] > 1:
             return ""
         return self.faults[zlib.crc32(path.encode()) % len(self.faults)]
+
+
+def refuse_unknown_faults(names: Sequence[str]) -> None:
+    """Refuse what no server here does wrong.
+
+    Args:
+        names: of faults.
+
+    Raises:
+        UserError: names the nearest one.
+    """
+    for name in names:
+        if name not in FAULTS:
+            raise UserError(f"faults among {', '.join(FAULTS)}", name, nearest(name, FAULTS) or "choose some")
 
 
 class _Handler(BaseHTTPRequestHandler):

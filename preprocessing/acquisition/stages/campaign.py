@@ -13,7 +13,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.preprocessing.acquisition.archives.archive import Observation
-from astrid_ml.preprocessing.acquisition.data_set import Acquisition, Asked
+from astrid_ml.preprocessing.acquisition.data_set import Acquisition, OpenedArchives
 from astrid_ml.preprocessing.acquisition.files.organise import plain
 from astrid_ml.preprocessing.acquisition.pairs.choose import TargetPlan
 from astrid_ml.preprocessing.acquisition.stages.kept import KeptRecords
@@ -38,7 +38,7 @@ class Campaign:
         plans: plans that were made in this process, by the target's name.
     """
 
-    asked: Asked
+    asked: OpenedArchives
     folder: Path
     targets: TargetList
     pipeline: DifferencingPipeline
