@@ -75,7 +75,8 @@ class ControlPair:
         try:
             image = load(Frame(path=str(path)))
         except UserError as error:
-            return {"readable": False}, [f"{side} integrity: {error.got}"[:200]]
+            said_of_it = f"expected {error.expected}; got {error.got}".replace(f"{path.parent}/", "")
+            return {"readable": False}, [f"{side} integrity: {said_of_it}"[:200]]
         said = {
             "readable": True,
             "shape": list(image.shape),

@@ -50,7 +50,7 @@ def difference(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
     with Progress("controlling", len(known), unit="target", wanted=len(known) > 1) as progress:
         for name, before in known.items():
             progress.step()
-            said = {str(row["name"]): _said(results[str(row["name"])]) for row in before["rows"]}
+            said = {str(row["name"]): _said(results[str(row["name"])], campaign.folder) for row in before["rows"]}
             mark = digest(before, said)
             if kept.get(plain(name), mark) is None:
                 control = [_controlled(campaign, row, said[str(row["name"])]) for row in before["rows"]]
@@ -77,8 +77,11 @@ def _subtracted(campaign: Campaign, rows: Sequence[dict[str, Any]]) -> list[dict
     return done
 
 
-def _said(result: dict[str, Any] | Exception) -> dict[str, Any]:
-    return {"failed": in_short(result)} if isinstance(result, Exception) else result
+def _said(result: dict[str, Any] | Exception, folder: Path) -> dict[str, Any]:
+    """The figures of a pair, or why there are none: the same wherever the folder lies."""
+    if isinstance(result, Exception):
+        return {"failed": in_short(result).replace(f"{folder}/", "")}
+    return {name: value for name, value in result.items() if name != "output_dir"}
 
 
 def _controlled(campaign: Campaign, row: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
