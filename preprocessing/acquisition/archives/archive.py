@@ -81,6 +81,11 @@ class Search:
         missions: canonical names; empty asks for all that the archive has.
         filters: as the archive writes them; empty asks for all.
         first, last: MJD between which exposures may lie; None is open.
+
+    Example:
+        >>> one = Observation("mast", "swift", "UUU", "early", 149.0, 69.7, 56378.0, 56378.0, 300.0)
+        >>> Search(missions=("Swift",)).wants(one), Search(missions=("swift",), filters=("UVW1",)).wants(one)
+        (True, False)
     """
 
     radius: float = 0.1

@@ -28,6 +28,10 @@ class ServedArchive:
         client: how it is asked.
         server: its address.
         name: as observations call it.
+
+    Example:
+        >>> ServedArchive(ArchiveClient(hosts={"archive.example.org": 2.0}), "https://archive.example.org").name
+        'served'
     """
 
     client: ArchiveClient

@@ -48,6 +48,12 @@ class SimulateArchive:
         stars, galaxies: per Mpx.
         variables, moving, vanished: in each field.
         artefacts: factor on the mission's cosmic rays, trails, hot and bad pixels.
+
+    Example:
+        >>> import tempfile
+        >>> made = SimulateArchive(n=1, nights=1, shape=(128, 128)).run(Path(tempfile.mkdtemp()), seed=1)
+        >>> made["supernovae"], made["images"]
+        (1, 4)
     """
 
     domain: ClassVar[str] = "acquisition"
