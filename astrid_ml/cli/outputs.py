@@ -22,6 +22,8 @@ from astrid_ml.places import check_place
 RECORD, LOCK = NOT_DATA, ".lock"
 # What may differ when the same command is typed again, wherever it stands: where results go, and who works.
 FREE = {"output_dir", "executor", "device", "trust", "hydra", "num_workers"}
+# The same of a command's own keys: which part of the whole is done, and in what order.
+_OWN_FREE = {"stage", "order", "dry_run", "skip_completed"}
 # Keys that choose a part of one whole: several commands, at once or one after the other, fill one folder.
 PARTS = ("start_index", "end_index", "shard")
 # Verbs whose output_dir is a folder of others' things, in which they make one of their own.
@@ -215,9 +217,12 @@ def decides(name: str) -> bool:
 
     >>> decides("command.pipeline.detect.n_sigma"), decides("command.executor.limits.retries")
     (True, False)
+    >>> decides("command.align.order"), decides("command.order")
+    (True, False)
     """
     parts = name.split(".")
-    return not FREE.intersection(parts) and parts[-1] not in PARTS
+    own = name.removeprefix("command.")
+    return not FREE.intersection(parts) and own not in _OWN_FREE and parts[-1] not in PARTS
 
 
 def refuse_others(folder: Path, verb: Verb, settings: Mapping[str, Any], products: set[str]) -> None:

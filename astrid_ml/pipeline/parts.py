@@ -143,6 +143,7 @@ def do_parts(
     what: str = "working",
     roots: Sequence[Path] = (),
     progress: bool = True,
+    forget: bool = True,
 ) -> list[dict[str, Any] | Exception] | None:
     """Do all pieces that are not done, and give all results.
 
@@ -156,6 +157,7 @@ def do_parts(
         what: a word for the work.
         roots: files are known by their place below these.
         progress: show that it moves.
+        forget: notes of pieces that are not among these go; False where they are some of more in this folder.
 
     Returns:
         The result or the exception of each piece, in their order; None where a share is done and others are not here.
@@ -167,7 +169,8 @@ def do_parts(
     (folder / PARTS).mkdir(exist_ok=True)
     own = fingerprint(settings)
     jobs = [_job(work, part, folder, own, roots) for part in parts]
-    _forget_others(folder, jobs)
+    if forget:
+        _forget_others(folder, jobs)
     results: dict[int, dict[str, Any] | Exception] = {}
     for position, job in enumerate(jobs):
         found = job.done()

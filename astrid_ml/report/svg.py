@@ -66,9 +66,9 @@ def plot(
     def py(value: float) -> float:
         return HEIGHT - BOTTOM - (value - y_range[0]) / (y_range[1] - y_range[0]) * (HEIGHT - top - BOTTOM)
 
-    decades = [10.0**power for power in range(math.ceil(x_range[0]), math.floor(x_range[1]) + 1)]
+    powers = range(math.ceil(x_range[0]), math.floor(x_range[1]) + 1) if x_log else ()
     parts = [
-        _vertical(px, decades if x_log else ticks(*x_range), top),
+        _vertical(px, [10.0**power for power in powers] if x_log else ticks(*x_range), top),
         _horizontal(py, ticks(*y_range)),
         _names(x_label, y_label, top),
     ]

@@ -12,6 +12,7 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from astrid_ml.build import build
+from astrid_ml.config import domains
 from astrid_ml.contracts.batches import MakesBatches
 from astrid_ml.contracts.check import ContractError, called, check_part
 from astrid_ml.contracts.pipeline import DomainPipeline, Labeller, Makes
@@ -162,7 +163,9 @@ def check_raw(config: dict[str, Any], pipeline: DomainPipeline) -> Mapping[str, 
         raise UserError(
             f"simulated raw files of the pipeline's domain, {wanted}",
             f"{type(simulator).__name__}, which makes those of {simulator.domain}",
-            f"choose preprocessing={simulator.domain} with it, or another simulate=",
+            f"choose preprocessing={simulator.domain} with it, or another simulate="
+            if simulator.domain in domains()
+            else "choose another simulate=; no preprocessing reads these files",
         )
     refuse_without_room(simulator, Path(config["paths"]["data"]))
     return simulator.column_values() if isinstance(simulator, TellsValues) else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,25 +76,47 @@ def plan_targets(
         UserError: a host that is not allowed, or no astroquery.
     """
 
-    def planned(target: Target) -> TargetPlan | str:
+    plans: list[TargetPlan] = []
+    failed: list[tuple[str, str]] = []
+    for target, found in search_targets(targets, archives, asked, at_once):
+        if isinstance(found, str):
+            failed.append((target.name, found))
+        else:
+            plans.append(choose(target, found))
+    return Plan(tuple(plans), tuple(failed))
+
+
+def search_targets(
+    targets: Sequence[Target], archives: Sequence[Archive], asked: Search, at_once: int = 8
+) -> Iterator[tuple[Target, list[Observation] | str]]:
+    """Ask archives for each target, several at a time; yields in the order of the targets.
+
+    Args:
+        targets: to be looked for.
+        archives: that are asked.
+        asked: radius, missions, filters.
+        at_once: targets at the same time.
+
+    Yields:
+        A target, and what the archives have around it, or why one of them did not answer.
+
+    Raises:
+        UserError: a host that is not allowed, or no astroquery.
+    """
+
+    def search(target: Target) -> list[Observation] | str:
         found: list[Observation] = []
         try:
             for archive in archives:
                 found += archive.search(target, asked)
         except ArchiveError as error:
             return f"{archive.name}: expected {error.expected}; got {error.got}"
-        return choose(target, found)
+        return found
 
-    plans: list[TargetPlan] = []
-    failed: list[tuple[str, str]] = []
     with Progress("asking archives", len(targets), unit="target") as progress, ThreadPoolExecutor(at_once) as threads:
-        for target, plan in zip(targets, threads.map(planned, targets), strict=True):
+        for target, found in zip(targets, threads.map(search, targets), strict=True):
             progress.step()
-            if isinstance(plan, str):
-                failed.append((target.name, plan))
-            else:
-                plans.append(plan)
-    return Plan(tuple(plans), tuple(failed))
+            yield target, found
 
 
 def products_of(plan: Plan, archives: Sequence[Archive]) -> tuple[dict[str, Product], dict[str, str]]:

@@ -108,7 +108,7 @@ class SimulateSky:
             raise UserError(
                 "simulate.n of at least 1 and images of at least 128 x 128",
                 got,
-                "for instance simulate.n=8 simulate.shape=[384,384]",
+                "8 pairs of 384 x 384 px take seconds",
             )
 
     def _pair(self, folder: Path, mission: SkyMission, number: int, seed: int) -> tuple[dict[str, str], pd.DataFrame]:
@@ -119,7 +119,7 @@ class SimulateSky:
         clear = float(rng.uniform(0.8, 1.0)) if mission.sky_subtracted or mission.name == "ztf" else 1.0
         science = expose(mission, band, mjd, 1, clear)
         reference = expose(mission, band, mjd - float(rng.uniform(60, 700)), mission.preset.depth)
-        pair = simulate_pair(self._config(mission, science, reference, clear, rng), int(rng.integers(2**62)))
+        pair = simulate_pair(self.config(mission, science, reference, clear, rng), int(rng.integers(2**62)))
         stem, called = f"{mission.name}_{number:05d}", f"{seeded(mission.name, seed)}_{number:05d}"
         tile = {"NUV": "-nd", "FUV": "-fd"}.get(band, "")
         names = [f"{stem}_{role}{tile}{SUFFIXES[mission.name]}" for role in ("science", "reference")]
@@ -143,9 +143,17 @@ class SimulateSky:
         }
         return row, truth
 
-    def _config(
+    def config(
         self, mission: SkyMission, science: SkyExposure, reference: SkyExposure, clear: float, rng: np.random.Generator
     ) -> SkyConfig:
+        """The sky of one pair of a mission.
+
+        Args:
+            mission: whose PSF, depth and noise it has.
+            science, reference: its two images.
+            clear: transparency of the science image.
+            rng: draws what differs between pairs.
+        """
         fwhm = float(rng.uniform(*mission.preset.fwhm))
         ref_fwhm = max(fwhm * float(rng.uniform(*self.reference_fwhm)), 0.9 * mission.preset.fwhm[0])
         # A source of this flux (e-) stands at about 2 sigma of the sky under the PSF.

@@ -194,8 +194,13 @@ def _set_fluxes(
     truth["flux"], truth["snr_opt"] = sign * new, new / error
 
 
-def simulate_pair(config: SkyConfig, seed: int) -> SkyPair:
+def simulate_pair(config: SkyConfig, seed: int, night: int | None = None) -> SkyPair:
     """Simulate one pair.
+
+    Args:
+        config: of the sky; several nights of one field differ in PSFs, depths and S/N alone.
+        seed: of the field and what changes in it.
+        night: of several pairs of one field: noise, artefacts and PSF angles of its own. None: of the seed.
 
     Returns:
         science and reference as Images in e- (background not subtracted), the truth (``TRUTH_COLUMNS``; pixels and
@@ -203,7 +208,8 @@ def simulate_pair(config: SkyConfig, seed: int) -> SkyPair:
         ``KINDS``), true PSFs and true variances. ``snr_opt`` (of the absolute flux) counts the Poisson noise of sky,
         host, neighbours and the source itself. What else may be detected stands in ``artefacts``.
     """
-    rng, extra = np.random.default_rng(seed), np.random.default_rng([seed, 1])
+    rng = np.random.default_rng(seed)
+    extra = np.random.default_rng([seed, 1] if night is None else [seed, 1, night])
     galaxies, stars = draw_galaxies(config, rng), draw_stars(config, rng)
     truth = draw_changes(config, galaxies, stars, rng)
     truth["snr_opt"] = np.exp(rng.uniform(np.log(config.snr[0]), np.log(config.snr[1]), len(truth)))
@@ -229,7 +235,8 @@ def simulate_pair(config: SkyConfig, seed: int) -> SkyPair:
     truth["mag"] = config.zero_point - 2.5 * np.log10(truth["flux"].abs())
     truth["ra"], truth["dec"] = wcs[0].all_pix2world(truth["x"], truth["y"], 0) if len(truth) else (0.0, 0.0)
     truth["object_id"] = truth["object"].astype(str)
-    science, reference = (_frame(means[i], config, i, wcs[i], rng, extra) for i in (0, 1))
+    shot = rng if night is None else np.random.default_rng([seed, 2, night])
+    science, reference = (_frame(means[i], config, i, wcs[i], shot, extra) for i in (0, 1))
     stamps = tuple(torch.from_numpy(p.stamp().astype(np.float32)) for p in psfs)
     table = truth[list(TRUTH_COLUMNS)].copy()
     seen = pd.concat([science[2], _static(stars, galaxies, config)], ignore_index=True)

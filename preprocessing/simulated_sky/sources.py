@@ -157,7 +157,9 @@ def _add_variables(
     rng: np.random.Generator,
 ) -> None:
     """Stars that do not saturate and are bright enough to vary visibly."""
-    usable = stars.index[_well_inside(stars, config.shape) & (stars["flux"] > 4 * config.star_flux[0])].to_numpy()
+    usable = stars.index[_well_inside(stars, config.shape) & (stars["flux"] > 4 * config.star_flux[0])].to_numpy(
+        copy=True
+    )
     for i in rng.permutation(usable) if wanted else ():
         x, y = float(stars["x"][i]), float(stars["y"][i])
         if places.free(x, y) and float(stars["flux"][i]) < config.saturation:

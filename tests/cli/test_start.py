@@ -23,6 +23,7 @@ SKY = {"astropy", "reproject", "sep"}
 # What must not be there when the work of a verb begins. Those that read no images or train nothing need no torch; the
 # framework's own verbs are asked before their own libraries are imported: by what stands in their configuration.
 ABSENT = {
+    "acquire": TORCH - {"torch"} | PICTURES,
     "associate": TORCH | PICTURES | SKY | {"scipy"},
     "audit": TORCH | PICTURES | SKY,
     "baseline": TORCH | PICTURES | SKY,
@@ -53,6 +54,7 @@ ABSENT = {
 }
 # Those that take longest to begin are asked with the slow tests.
 SLOW = {
+    "acquire",
     "benchmark-splits",
     "matrix",
     "depth",
@@ -68,6 +70,7 @@ SLOW = {
     "train",
 }
 WORDS = {
+    "acquire": "acquisition=demo output_dir=out",
     "associate": "input=. output_dir=out",
     "audit": "dataset=.",
     "baseline": "run_dir=. output_dir=out",

@@ -33,6 +33,7 @@ NEEDS = {
     "install": "installs packages and runs this very suite; the continuous integration types it (.ci/run)",
     "packages": "installs packages; tests of what they are for are skipped without them",
     "slurm": "asks the programs of SLURM for machines; tests/executors stands in for them, and the words are composed",
+    "network": "asks archives of the world; tests/preprocessing/acquisition serves their answers",
     "container": "builds an image with Docker, which downloads a system",
 }
 TYPED_BY_CI = ("install",)

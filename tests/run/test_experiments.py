@@ -8,6 +8,7 @@ from typing import Any
 
 import fastavro
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from astrid_ml.build import build, conf_folder, plain
 from astrid_ml.config import compose, option_names
 from astrid_ml.contracts.verbs import TellsColumns
+from astrid_ml.files import save_array
 from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves
 from astrid_ml.run.training.train import train
 
@@ -38,7 +40,21 @@ def make_lightcurves(folder: Path) -> None:
     SimulateLightcurves(n=600, templates=5).run(folder, 1)
 
 
-RAW = {"alerts": make_alerts, "lightcurves": make_lightcurves}
+def make_supernovae(folder: Path) -> None:
+    """Twelve supernovae with two real and four bogus triplets each, in the files of ``astrid acquire``."""
+    rng = np.random.default_rng(1)
+    for number in range(12):
+        label = np.array([1, 1, 0, 0, 0, 0])
+        stamps = rng.normal(size=(6, 3, 63, 63)).astype(np.float32)
+        stamps[label == 1, ::2, 30:33, 30:33] += 8
+        rows = pd.DataFrame({"id": [f"{number}-{k}" for k in range(6)], "group_id": f"SN{number}", "label": label})
+        save_array(folder / f"SN{number}_triplets.npy", stamps)
+        rows.assign(ra=10.0 * number, dec=0.01 * rows.index, mission="ztf").to_parquet(
+            folder / f"SN{number}_triplets.parquet"
+        )
+
+
+RAW = {"alerts": make_alerts, "lightcurves": make_lightcurves, "supernovae": make_supernovae}
 
 
 def small_form(experiment: str, folder: Path) -> list[str]:

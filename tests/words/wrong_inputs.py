@@ -84,6 +84,10 @@ WRONG: list[tuple[str | list[str], str]] = [
     (f"{TRIPLETS} channels.names=science", "'channels.names=[science]'"),
     ("train experiment=realbogus_sim channels.size=200", "set channels.size=63"),
     (f"{PREPARED} channels.size=200", "stamps of at most 63 px"),
+    ("acquire output_dir=o stage=download", "run stage=filter before"),
+    ("acquire acquisition=best_yield output_dir=o", "acquisition.catalogue=FILE"),
+    ("acquire output_dir=o acquisition.play.faults=[sloww]", "did you mean slow?"),
+    ("acquire output_dir=o acquisition.select.years=[2011,2005]", "acquisition.select.years=[2005,2011]"),
     ("crossmatch input={I}/pairs/manifest.csv catalogues={I}/pairs/manifest.csv output_dir=o", "catalogues: a list"),
     (["crossmatch", "catalogues=[{I}/pairs/manifest.csv]", "output_dir=o"], "input=TABLE, or dataset=PREPARED"),
     (

@@ -81,6 +81,11 @@ class Search:
         missions: canonical names; empty asks for all that the archive has.
         filters: as the archive writes them; empty asks for all.
         first, last: MJD between which exposures may lie; None is open.
+
+    Example:
+        >>> one = Observation("mast", "swift", "UUU", "early", 149.0, 69.7, 56378.0, 56378.0, 300.0)
+        >>> Search(missions=("Swift",)).wants(one), Search(missions=("swift",), filters=("UVW1",)).wants(one)
+        (True, False)
     """
 
     radius: float = 0.1
@@ -91,7 +96,7 @@ class Search:
 
     def __post_init__(self) -> None:
         if not 0 < self.radius <= 10:
-            raise UserError("a radius of 0 to 10 degrees", str(self.radius), "for instance radius=0.1")
+            raise UserError("a radius of 0 to 10 degrees", str(self.radius), "a tenth of a degree holds most images")
         object.__setattr__(self, "missions", tuple(map(canonical, self.missions)))
 
     def wants(self, observation: Observation) -> bool:

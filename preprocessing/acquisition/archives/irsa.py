@@ -49,7 +49,7 @@ class IrsaZtfArchive:
 
     def __post_init__(self) -> None:
         if self.kind not in COLUMNS:
-            raise UserError("kind sci or ref", repr(self.kind), "for instance kind=sci")
+            raise UserError("kind sci or ref", repr(self.kind), "sci has single epochs")
 
     def search(self, target: Target, asked: Search) -> list[Observation]:
         """Quadrants that hold a target; filters and times are asked for in the query itself.

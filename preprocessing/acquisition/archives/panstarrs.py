@@ -45,9 +45,9 @@ class PanstarrsArchive:
 
     def __post_init__(self) -> None:
         if self.kind not in ("warp", "stack"):
-            raise UserError("kind warp or stack", repr(self.kind), "for instance kind=warp")
+            raise UserError("kind warp or stack", repr(self.kind), "warps are single epochs")
         if not 64 <= self.pixels <= LARGEST:
-            raise UserError(f"cut-outs of 64 to {LARGEST} pixels", str(self.pixels), "for instance pixels=1200")
+            raise UserError(f"cut-outs of 64 to {LARGEST} pixels", str(self.pixels), "1200 are 5 arcmin")
 
     def search(self, target: Target, asked: Search) -> list[Observation]:
         """Epochs at a target.

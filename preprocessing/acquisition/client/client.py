@@ -42,6 +42,10 @@ class ArchiveClient:
         answers: folder of answers to queries that were kept; None keeps none. Files are not kept here.
         answers_days: after so many an answer is asked for again.
         contact: an address that administrators of an archive may write to, sent with each request.
+
+    Example:
+        >>> ArchiveClient(hosts={"archive.example.org": 2.0}, contact="me@example.org").agent.split()[-1]
+        '(me@example.org)'
     """
 
     hosts: Mapping[str, float] = field(default_factory=lambda: dict(HOSTS))

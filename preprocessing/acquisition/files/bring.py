@@ -8,13 +8,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import SoftFileLease, Timeout
 
 from astrid_ml.errors import UserError
+from astrid_ml.pipeline.lock import LEASE
 from astrid_ml.preprocessing.acquisition.archives.archive import Product
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.client.download import fetch, part_of
-from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
+from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError
 from astrid_ml.preprocessing.acquisition.client.room import DiskRoom
 from astrid_ml.progress import Progress
 
@@ -28,12 +29,14 @@ class Brought:
         failed: product -> why there is none.
         bytes: that came over the network now.
         before: files that lay there already.
+        absent: of those that failed, the ones that the archive does not have: asking again does not help.
     """
 
     files: Mapping[Product, Path] = field(default_factory=dict)
     failed: Mapping[Product, str] = field(default_factory=dict)
     bytes: int = 0
     before: int = 0
+    absent: frozenset[Product] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class BringFiles:
 
     def __post_init__(self) -> None:
         if self.at_once < 1:
-            raise UserError("at_once of at least 1", str(self.at_once), "for instance at_once=8")
+            raise UserError("at_once of at least 1", str(self.at_once), "eight are usual")
 
     def __call__(self, products: Sequence[Product], folder: Path) -> Brought:
         """Bring them; a file that the archive does not have, or that never comes whole, fails alone.
@@ -69,9 +72,10 @@ class BringFiles:
             UserError: no room, another run in this folder, a host that is not allowed.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".bringing.lock", timeout=self.patience)
+        # A lease: one that a killed run left is taken over, and none is left by a run that ended.
+        lock = SoftFileLease(folder / ".bringing.lock", lease_duration=LEASE, thread_local=False)
         try:
-            lock.acquire()
+            lock.acquire(timeout=self.patience)
         except Timeout as error:
             got = f"another run downloads into {folder}"
             raise UserError(
@@ -90,6 +94,7 @@ class BringFiles:
         sizes = {product: _left(product, places[product]) for product in missing}
         room.ask(sum(size for size in sizes.values() if size is not None))
         failed: dict[Product, str] = {}
+        absent: set[Product] = set()
         with (
             Progress("downloading", max(1, sum(size or 0 for size in sizes.values())), unit="B") as progress,
             ThreadPoolExecutor(self.at_once, "bringing") as threads,
@@ -120,11 +125,12 @@ class BringFiles:
                         try:
                             work.result()
                         except ArchiveError as error:
+                            absent |= {product} if isinstance(error, AbsentError) else set()
                             failed[product] = f"expected {error.expected}; got {error.got}"
             finally:
                 threads.shutdown(cancel_futures=True)
         files = {product: path for product, path in places.items() if product not in failed}
-        return Brought(files, failed, room.taken, len(there))
+        return Brought(files, failed, room.taken, len(there), frozenset(absent))
 
 
 def place_of(product: Product, folder: Path) -> Path:

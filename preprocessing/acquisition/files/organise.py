@@ -61,36 +61,74 @@ def organise(
         failed: id of an observation -> why it has none.
         folder: made.
     """
+    laid = [lay_out(plan, files, failed, folder) for plan in plans]
+    complete = tuple(pair for one in laid for pair in one.pairs)
+    incomplete = tuple(lost for one in laid for lost in one.incomplete)
+    manifest = write_manifest([row for one in laid for row in one.rows], folder)
+    return Organised(manifest, complete, incomplete)
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """The pairs of one target, linked.
+
+    Args:
+        rows: of the manifest.
+        pairs: complete ones.
+        incomplete: (pair, why): one half is not there.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    pairs: tuple[PlannedPair, ...]
+    incomplete: tuple[tuple[PlannedPair, str], ...]
+
+
+def lay_out(plan: TargetPlan, files: Mapping[str, Path], failed: Mapping[str, str], folder: Path) -> LaidOut:
+    """Link the pairs of one target, and say what is known of their observations.
+
+    Args:
+        plan: of the target.
+        files: id of an observation -> its file.
+        failed: id of an observation -> why it has none.
+        folder: made.
+    """
     complete: list[PlannedPair] = []
     incomplete: list[tuple[PlannedPair, str]] = []
     rows = []
-    for plan in plans:
-        for pair in plan.kept:
-            lacking = [side for side in SIDES if getattr(pair, side) not in files]
-            if lacking:
-                why = "; ".join(
-                    f"no {side} image: {failed.get(getattr(pair, side), 'not asked for')}" for side in lacking
-                )
-                incomplete.append((pair, why))
-                continue
-            placed = {}
-            try:
-                for side in SIDES:
-                    one = plan.observations[getattr(pair, side)]
-                    placed[side] = _laid(one, files[one.id], folder, side, pair.target)
-                    _describe(one, placed[side], plan, folder)
-            except UserError as error:
-                incomplete.append((pair, f"{side} image: expected {error.expected}; got {error.got}"))
-                continue
-            complete.append(pair)
-            rows.append(_row(pair, placed, folder))
+    for pair in plan.kept:
+        lacking = [side for side in SIDES if getattr(pair, side) not in files]
+        if lacking:
+            why = "; ".join(f"no {side} image: {failed.get(getattr(pair, side), 'not asked for')}" for side in lacking)
+            incomplete.append((pair, why))
+            continue
+        placed = {}
+        try:
+            for side in SIDES:
+                one = plan.observations[getattr(pair, side)]
+                placed[side] = _laid(one, files[one.id], folder, side, pair.target)
+                _describe(one, placed[side], plan, folder)
+        except UserError as error:
+            incomplete.append((pair, f"{side} image: expected {error.expected}; got {error.got}"))
+            continue
+        complete.append(pair)
+        rows.append(_row(pair, placed, folder))
+    return LaidOut(tuple(rows), tuple(complete), tuple(incomplete))
+
+
+def write_manifest(rows: Sequence[Mapping[str, Any]], folder: Path) -> Path | None:
+    """``manifest.csv`` and ``manifest.parquet``.
+
+    Args:
+        rows: of pairs; without any there is no manifest.
+        folder: that holds the files.
+    """
     if not rows:
-        return Organised(None, (), tuple(incomplete))
+        return None
     table = pd.DataFrame(rows)
     write_table(table, folder / "manifest.parquet")
     with whole(folder / "manifest.csv") as part:
         table.to_csv(part, index=False)
-    return Organised(folder / "manifest.csv", tuple(complete), tuple(incomplete))
+    return folder / "manifest.csv"
 
 
 def _laid(one: Observation, file: Path, folder: Path, side: str, target: str) -> Path:

@@ -136,13 +136,21 @@ class ChoosePairs:
 
     def __post_init__(self) -> None:
         if self.each_filter < 1:
-            raise UserError("each_filter of at least 1", str(self.each_filter), "for instance each_filter=3")
+            raise UserError(
+                "each_filter of at least 1", str(self.each_filter), "for instance acquisition.pairs.each_filter=3"
+            )
         for name in ("least_coverage", "least_overlap"):
             share = getattr(self, name)
             if share is not None and not 0 <= share <= 1:
-                raise UserError(f"{name} as a share of 0 to 1", str(share), f"for instance {name}=0.85")
+                raise UserError(
+                    f"{name} as a share of 0 to 1", str(share), f"for instance acquisition.pairs.{name}=0.85"
+                )
         if not 0 < self.surroundings < 5:
-            raise UserError("surroundings of 0 to 5 degrees", str(self.surroundings), "for instance surroundings=0.01")
+            raise UserError(
+                "surroundings of 0 to 5 degrees",
+                str(self.surroundings),
+                "for instance acquisition.pairs.surroundings=0.01",
+            )
 
     def __call__(self, target: Target, observations: Sequence[Observation]) -> TargetPlan:
         """Plan the pairs of a target; nothing is downloaded.

@@ -28,7 +28,9 @@ class LightWindows:
         if self.rise < 0 or not 0 < self.fade <= self.gone:
             got = f"rise={self.rise}, fade={self.fade}, gone={self.gone}"
             raise UserError(
-                "rise of at least 0, and fade above 0, at most gone", got, "for instance fade=200 gone=365.25"
+                "rise of at least 0, and fade above 0, at most gone",
+                got,
+                "for instance acquisition.pairs.windows.fade=200",
             )
 
     def role(self, observation: Observation, discovered: float | None) -> tuple[str | None, str]:

@@ -72,6 +72,16 @@ class TargetList:
             )
         ]
 
+    def joined(self, other: TargetList) -> TargetList:
+        """These targets, then others.
+
+        Args:
+            other: of another origin.
+        """
+        rows = pd.concat([self.rows, other.rows], ignore_index=True)
+        left_out = Counter(self.left_out) + Counter(other.left_out)
+        return TargetList(rows, self.read + other.read, (*self.dropped, *other.dropped), dict(left_out))
+
     def account(self) -> dict[str, Any]:
         """The first steps of the funnel: rows read, unusable by reason, left out by reason, kept."""
         reasons = Counter(reason.split(": '")[0] for _, reason in self.dropped)

@@ -42,14 +42,18 @@ class SelectTargets:
 
     def __post_init__(self) -> None:
         if self.hemisphere not in (None, "north", "south"):
-            raise UserError("hemisphere north or south", repr(self.hemisphere), "for instance hemisphere=north")
+            raise UserError(
+                "hemisphere north or south", repr(self.hemisphere), "for instance acquisition.select.hemisphere=north"
+            )
         if self.years is not None and (len(self.years) != 2 or self.years[0] > self.years[1]):
-            raise UserError("a first and a last year", repr(tuple(self.years)), "for instance years=[2005,2011]")
+            raise UserError(
+                "a first and a last year", repr(tuple(self.years)), "for instance acquisition.select.years=[2005,2011]"
+            )
         if self.galactic_latitude is not None and not 0 <= self.galactic_latitude < 90:
             got = f"galactic_latitude={self.galactic_latitude}"
             raise UserError("a distance from the Galactic plane of 0 to 90 degrees", got, "for instance 15")
         if self.first is not None and self.first < 1:
-            raise UserError("first above 0", str(self.first), "for instance first=20")
+            raise UserError("first above 0", str(self.first), "for instance acquisition.select.first=20")
 
     def __call__(self, targets: TargetList) -> TargetList:
         """Choose; each row that is left out is counted under the first rule that it fails.

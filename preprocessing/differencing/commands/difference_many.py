@@ -17,7 +17,7 @@ from astrid_ml.executors.local import Serial
 from astrid_ml.files import whole, write_json
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
-from astrid_ml.pipeline.shards import SHARDS, share_of
+from astrid_ml.pipeline.shards import SHARDS, Share, share_of
 from astrid_ml.places import check_name, distinct_names
 from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, frame_files, said_of_frames
@@ -56,19 +56,8 @@ def difference_pairs(command: Any, pairs: Sequence[Pair], roots: Sequence[Path])
     """
     share = share_of(command.shard)
     names = folder_names(pairs)
-    command.model()  # a wrong checkpoint is refused before any work
     output = Path(command.output_dir)
-    output.mkdir(parents=True, exist_ok=True)
-    results = do_parts(
-        OnePair(command),
-        [_part(command, pair, name) for pair, name in zip(pairs, names, strict=True)],
-        output,
-        settings=_settings(command),
-        executor=command.executor or Serial(),
-        share=share,
-        what="subtracting",
-        roots=roots,
-    )
+    results = subtract_each(command, pairs, names, roots, share)
     if results is None:
         return {**said_of_share(output, share), "output_dir": command.output_dir}
     done = {name: result for name, result in zip(names, results, strict=True) if isinstance(result, dict)}
@@ -89,6 +78,43 @@ def difference_pairs(command: Any, pairs: Sequence[Pair], roots: Sequence[Path])
     write_formats_of(joined, MEANING, formats_of(command.format))
     shown = {name: report[name] for name in ("pairs", "candidates", "failed")}
     return {**shown, "output_dir": command.output_dir}
+
+
+def subtract_each(
+    command: Any,
+    pairs: Sequence[Pair],
+    names: Sequence[str],
+    roots: Sequence[Path],
+    share: Share | None = None,
+    forget: bool = True,
+) -> list[dict[str, Any] | Exception] | None:
+    """Subtract each pair that is not done, into its folder.
+
+    Args:
+        command: with all settings.
+        pairs: to be subtracted.
+        names: of their folders.
+        roots: files are known by their place below these.
+        share: which of them are done here; None does all.
+        forget: pairs that an earlier command had and this one has not are made again should they come back.
+
+    Returns:
+        The figures or the exception of each; None where a share is done and others are not here.
+    """
+    command.model()  # a wrong checkpoint is refused before any work
+    output = Path(command.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    return do_parts(
+        OnePair(command),
+        [_part(command, pair, name) for pair, name in zip(pairs, names, strict=True)],
+        output,
+        settings=_settings(command),
+        executor=command.executor or Serial(),
+        share=share,
+        what="subtracting",
+        roots=roots,
+        forget=forget,
+    )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def read_manifest(path: Path) -> list[Pair]:
     if read.rows.empty and not read.dropped:
         raise UserError("a manifest with a row for each pair", f"{path} without a row", "add them")
     table = read.rows.astype({"science": object, "reference": object})
-    pairs = [_pair(row, path.parent) for row in table.to_dict("records")]
+    pairs = [pair_of(row, path.parent) for row in table.to_dict("records")]
     gone = {row for row, _ in read.dropped}
     rows = [row for row in range(1, len(pairs) + len(gone) + 1) if row not in gone]
     same = [
@@ -100,7 +100,13 @@ def read_manifest(path: Path) -> list[Pair]:
     return pairs
 
 
-def _pair(row: dict[Any, Any], folder: Path) -> Pair:
+def pair_of(row: Mapping[Any, Any], folder: Path) -> Pair:
+    """The pair that a line of a manifest names.
+
+    Args:
+        row: column -> value; empty ones count as absent.
+        folder: of the manifest, below which its files are.
+    """
     row = {str(k): v for k, v in row.items() if not (isinstance(v, float) and pd.isna(v)) and v is not None}
     sides = {}
     for side in ("science", "reference"):

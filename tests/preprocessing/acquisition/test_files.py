@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from filelock import FileLock
+from filelock import SoftFileLease
 from made.archive_server import Clients, PlayedArchive
 
 from astrid_ml.cli.main import run
@@ -119,7 +119,8 @@ def test_another_run_in_the_folder_and_no_budget(
 ) -> None:
     played.files["/a.fits"] = image
     product = Product("a", "a.fits", f"{played.url}/a.fits", len(image))
-    with FileLock(tmp_path / ".bringing.lock"), pytest.raises(UserError, match="another run"):
+    lease = SoftFileLease(tmp_path / ".bringing.lock", lease_duration=30)
+    with lease, pytest.raises(UserError, match="another run"):
         BringFiles(client_of(), patience=0.1)([product], tmp_path)
     with pytest.raises(UserError, match="within its budget"):
         BringFiles(client_of(), budget=1000)([product], tmp_path)

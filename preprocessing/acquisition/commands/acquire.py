@@ -1,0 +1,110 @@
+"""``astrid acquire``: from a catalogue of supernovae to labelled triplets, through the archives' own protocols."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.local import Serial
+from astrid_ml.files import whole, write_json, write_text
+from astrid_ml.preprocessing.acquisition.data_set import Acquisition
+from astrid_ml.preprocessing.acquisition.report.account import AcquisitionAccount, account_of
+from astrid_ml.preprocessing.acquisition.report.page import acquisition_page
+from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign, distinct
+from astrid_ml.preprocessing.acquisition.stages.making import forget_pixels
+from astrid_ml.preprocessing.acquisition.stages.run import Order, Stage, refuse_early, run_stages, stages_of
+from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
+from astrid_ml.table_files import write_table
+
+
+@dataclass(frozen=True)
+class AcquireCommand:
+    """Ask archives, choose pairs, download, lay out, subtract, label, report.
+
+    Args:
+        acquisition: the data set.
+        output_dir: gets everything.
+        name: of the data set, on its page.
+        stage: all, or one of query, filter, download, organize, difference, triplets, report.
+        order: per_stage, or per_object: one object's images at a time, so that memory does not grow with their number.
+        dry_run: ask archives and choose pairs alone.
+        skip_completed: False subtracts and labels again what is done; files are not downloaded again.
+        pipeline: how pairs are subtracted.
+        executor: where.
+    """
+
+    acquisition: Acquisition
+    output_dir: str
+    name: str = "data set"
+    stage: Stage = "all"
+    order: Order = "per_stage"
+    dry_run: bool = False
+    skip_completed: bool = True
+    pipeline: DifferencingPipeline = field(default_factory=DifferencingPipeline)
+    executor: Executor | None = None
+
+    def run(self) -> dict[str, Any]:
+        """Do what is not done; ``failed`` counts archives, files and pairs that should be tried again."""
+        folder = Path(self.output_dir)
+        stages = stages_of(self.stage, self.dry_run)
+        refuse_early(folder, stages)
+        folder.mkdir(parents=True, exist_ok=True)
+        with self.acquisition.opened(folder) as asked:
+            targets = self.acquisition.targets(folder)
+            distinct(targets.targets())
+            mixed = self.pipeline.allow_mixed or self.acquisition.pairs.allow_mixed
+            pipeline = replace(self.pipeline, allow_mixed=mixed)
+            campaign = Campaign(asked, folder, targets, pipeline, self._executor())
+            if not self.skip_completed:
+                forget_pixels(campaign, targets.targets())
+            run_stages(campaign, stages, self.order, self.skip_completed)
+            account = account_of(campaign, targets.targets())
+        if "report" in stages:
+            self._report(account, folder)
+        return self._summary(account, stages)
+
+    def _executor(self) -> Executor | None:
+        """Images of an archive that is simulated here need no process that guards this one."""
+        own = self.acquisition.play is not None and isinstance(self.executor, Serial)
+        return replace(self.executor, limits=None) if own and isinstance(self.executor, Serial) else self.executor
+
+    def _report(self, account: AcquisitionAccount, folder: Path) -> None:
+        write_json(folder / "pipeline_report.json", account.report)
+        write_json(folder / "processing_summary.json", account.summary)
+        if account.control:
+            table = pd.DataFrame(account.control)
+            plain = table.apply(lambda column: column.map(_in_a_cell))
+            write_table(plain, folder / "quality_control.parquet")
+            with whole(folder / "quality_control.csv") as part:
+                plain.to_csv(part, index=False)
+        write_text(folder / "report.html", acquisition_page(account, self.name))
+
+    def _summary(self, account: AcquisitionAccount, stages: list[str]) -> dict[str, Any]:
+        report = account.report
+        wanted = report["query"]["images_wanted"]
+        said: dict[str, Any] = {
+            "targets": report["catalogue"]["targets"],
+            "targets_with_images": report["query"]["targets_with_images"],
+            "targets_with_pairs": report["query"]["targets_with_pairs"],
+            "pairs_chosen": sum(report["query"]["pairs_by_mission"].values()),
+            "images_to_download": wanted["images"],
+            "bytes_to_download": "unknown" if wanted["bytes"] is None else wanted["bytes"],
+        }
+        if not self.dry_run:
+            said |= {
+                "pairs_complete": report["organize"]["pairs_complete"],
+                "pairs_subtracted": report["difference"]["pairs_subtracted"],
+                "pairs_controlled": report["control"]["passed"],
+                "triplets_real": report["triplets"]["real"],
+                "triplets_bogus": report["triplets"]["bogus"],
+            }
+        return said | {"stages": ", ".join(stages), "failed": account.failed, "output_dir": self.output_dir}
+
+
+def _in_a_cell(value: Any) -> Any:
+    """Lists as text: a table has one value a cell."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""Quality control: a record and a verdict for each pair."""

@@ -1,0 +1,1 @@
+"""What became of a data set: accounts and a page."""

@@ -1,0 +1,170 @@
+"""The account of a run: from the rows of a catalogue to triplets, with reasons, and what the choice of pairs saved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from astrid_ml.preprocessing.acquisition.files.organise import plain
+from astrid_ml.preprocessing.acquisition.plan import Plan
+from astrid_ml.preprocessing.acquisition.stages.campaign import STAGES, Campaign
+from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+
+
+@dataclass(frozen=True)
+class AcquisitionAccount:
+    """What the records of a run say.
+
+    Args:
+        report: content of ``pipeline_report.json``.
+        summary: content of ``processing_summary.json``: the figures of each pair, by object.
+        control: the record of each pair.
+        objects: name, ra, dec and how far each target came.
+    """
+
+    report: dict[str, Any]
+    summary: dict[str, Any]
+    control: list[dict[str, Any]]
+    objects: list[dict[str, Any]]
+
+    @property
+    def failed(self) -> int:
+        """What should be tried again: archives that did not answer, files that did not come, pairs that failed."""
+        again = self.report["download"]["files_to_be_tried_again"] + self.report["query"]["files_not_named"]
+        return int(len(self.report["query"]["targets_failed"]) + again + self.report["difference"]["pairs_failed"])
+
+
+def account_of(campaign: Campaign, targets: Sequence[Target]) -> AcquisitionAccount:
+    """Read the records of all stages.
+
+    Args:
+        campaign: whose records.
+        targets: all.
+    """
+    said = {stage: _records(campaign, stage, targets) for stage in STAGES[:-1]}
+    plans = [plan for target in targets if (plan := campaign.plan(target)) is not None]
+    lost = tuple((name, record["failed"]) for name, record in said["query"].items() if record["failed"])
+    planned = Plan(tuple(plans), lost).account()
+    control = [record for one in said["difference"].values() for record in one["control"]]
+    report = {
+        "catalogue": campaign.targets.account(),
+        "query": planned | {"files_not_named": sum(len(one["failed"]) for one in said["filter"].values())},
+        "download": _download(campaign, said["download"]),
+        "organize": _organize(said["organize"]),
+        "difference": _difference(said["difference"]),
+        "control": _control(control),
+        "triplets": _triplets(said["triplets"]),
+        "filtering": _filtering(planned, said),
+    }
+    summary = {name: one["pairs"] for name, one in said["difference"].items()}
+    return AcquisitionAccount(report, summary, control, [_object(target, said) for target in targets])
+
+
+def _records(campaign: Campaign, stage: str, targets: Sequence[Target]) -> dict[str, dict[str, Any]]:
+    found = {target.name: campaign.records(stage).get(plain(target.name)) for target in targets}
+    return {name: record for name, record in found.items() if record is not None}
+
+
+def _download(campaign: Campaign, said: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    files = {path for one in said.values() for path in one["files"].values()}
+    there = [campaign.folder / path for path in files]
+    reasons = {name: why for one in said.values() for name, why in one["failed"].items()}
+    return {
+        "files": len(files),
+        "bytes": sum(path.stat().st_size for path in there if path.is_file()),
+        "files_failed": len(reasons),
+        "files_to_be_tried_again": len({name for one in said.values() for name in one["retry"]}),
+        "files_failed_by_reason": dict(sorted(Counter(_kind(why) for why in reasons.values()).items())),
+    }
+
+
+def _kind(reason: str) -> str:
+    """A reason without its address, so that the same kind is counted together."""
+    return reason.partition(" of http")[0].partition(" (http")[0][:120]
+
+
+def _organize(said: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    rows = [row for one in said.values() for row in one["rows"]]
+    lost = [_kind(pair["why"]) for one in said.values() for pair in one["incomplete"]]
+    return {
+        "pairs_complete": len(rows),
+        "pairs_by_mission": dict(sorted(Counter(row["mission"] for row in rows).items())),
+        "targets_with_a_pair": sum(bool(one["rows"]) for one in said.values()),
+        "pairs_incomplete": len(lost),
+        "pairs_incomplete_by_reason": dict(sorted(Counter(lost).items())),
+    }
+
+
+def _difference(said: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    pairs = {name: pair for one in said.values() for name, pair in one["pairs"].items()}
+    lost = {name: pair["failed"] for name, pair in pairs.items() if "failed" in pair}
+    return {
+        "pairs_subtracted": len(pairs) - len(lost),
+        "pairs_failed": len(lost),
+        "failed": lost,
+        "candidates": sum(pair["candidates"] for pair in pairs.values() if "failed" not in pair),
+    }
+
+
+def _control(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    reasons = Counter(reason.partition(":")[0] for record in records for reason in record["reasons"])
+    passed = sum(record["verdict"] == "pass" for record in records)
+    return {"passed": passed, "failed": len(records) - passed, "by_reason": dict(sorted(reasons.items()))}
+
+
+def _triplets(said: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    counts, missions = Counter[str](), Counter[str]()
+    for one in said.values():
+        counts.update(one["counts"])
+        missions.update(one["missions"])
+    return {
+        "real": counts.pop("triplets real", 0),
+        "bogus": counts.pop("triplets bogus", 0),
+        "by_mission": dict(sorted(missions.items())),
+        "objects": sum(bool(one["missions"]) for one in said.values()),
+        "counts": dict(sorted(counts.items())),
+    }
+
+
+def _filtering(planned: Mapping[str, Any], said: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """What choosing pairs before the download spares, against downloading all and choosing then."""
+    found, wanted = planned["images_found"], planned["images_wanted"]
+    with_pair = sum(bool(one["rows"]) for one in said["organize"].values())
+    saved = None
+    if found["bytes"] and wanted["bytes"] is not None:
+        saved = 1 - wanted["bytes"] / found["bytes"]
+    return {
+        "download_then_filter": {
+            **found,
+            "targets_downloaded": planned["targets_with_images"],
+            "share_with_a_complete_pair": _share(with_pair, planned["targets_with_images"]),
+        },
+        "filter_in_the_query": {
+            **wanted,
+            "targets_downloaded": planned["targets_with_pairs"],
+            "share_with_a_complete_pair": _share(with_pair, planned["targets_with_pairs"]),
+        },
+        "share_of_bytes_saved": saved,
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _object(target: Target, said: Mapping[str, Mapping[str, dict[str, Any]]]) -> dict[str, Any]:
+    """How far a target came."""
+    real = said["triplets"].get(target.name, {}).get("counts", {}).get("triplets real", 0)
+    if real:
+        state = "real triplets"
+    elif said["difference"].get(target.name, {}).get("pairs"):
+        state = "subtracted"
+    elif said["organize"].get(target.name, {}).get("rows"):
+        state = "complete pairs"
+    elif said["query"].get(target.name, {}).get("observations"):
+        state = "images"
+    else:
+        state = "nothing"
+    return {"name": target.name, "ra": target.ra, "dec": target.dec, "state": state}

@@ -1,0 +1,1 @@
+"""An archive of simulated images, and the server that plays it."""

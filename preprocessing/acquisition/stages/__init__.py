@@ -1,0 +1,1 @@
+"""The stages from a catalogue to triplets, each kept when it is done."""

@@ -1,0 +1,108 @@
+"""The stages of files: ``download`` brings those of the chosen pairs, ``organize`` lays out complete pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from astrid_ml.preprocessing.acquisition.archives.archive import Product
+from astrid_ml.preprocessing.acquisition.files.bring import BringFiles, Brought
+from astrid_ml.preprocessing.acquisition.files.organise import lay_out, plain, write_manifest
+from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign
+from astrid_ml.preprocessing.acquisition.stages.kept import digest
+from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+
+DOWNLOADS = "fits_downloads"
+
+
+def download(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
+    """Bring the images of the chosen pairs.
+
+    Args:
+        campaign: of which they are.
+        targets: whose pairs are chosen.
+
+    Returns:
+        Names of those of which nothing is left to be brought.
+
+    Raises:
+        UserError: no room, or a host that is not allowed.
+    """
+    kept, done = campaign.records("download"), set[str]()
+    todo: list[tuple[Target, str, dict[str, Product]]] = []
+    for target in targets:
+        before = campaign.before("download", target)
+        if before is None:
+            continue
+        mark, name = digest(before), plain(target.name)
+        said = kept.get(name, mark)
+        if (
+            said is not None
+            and not said["retry"]
+            and all((campaign.folder / p).is_file() for p in said["files"].values())
+        ):
+            done.add(target.name)
+            continue
+        todo.append((target, mark, {one: campaign.asked.product(row) for one, row in before["products"].items()}))
+    products = [product for _, _, some in todo for product in some.values()]
+    brought = _bring(campaign, products) if products else Brought()
+    for target, mark, some in todo:
+        files = {one: brought.files[p].relative_to(campaign.folder) for one, p in some.items() if p in brought.files}
+        failed = {one: brought.failed[p] for one, p in some.items() if p in brought.failed}
+        retry = sorted(one for one, p in some.items() if p in brought.failed and p not in brought.absent)
+        content = {"files": {one: path.as_posix() for one, path in files.items()}, "failed": failed, "retry": retry}
+        kept.keep(plain(target.name), mark, content)
+        done |= set() if retry else {target.name}
+    return done
+
+
+def _bring(campaign: Campaign, products: Sequence[Product]) -> Brought:
+    """Bring files within what is left of the budget."""
+    folder, budget = campaign.folder / DOWNLOADS, campaign.data_set.budget
+    if budget is not None:
+        there = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        budget = max(0, budget - sum(path.stat().st_size for path in there))
+    data_set = campaign.data_set
+    bring = BringFiles(campaign.asked.client, data_set.at_once, budget, data_set.keep_free)
+    return bring(products, folder)
+
+
+def organize(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
+    """Lay out the complete pairs of each target.
+
+    Args:
+        campaign: of which they are.
+        targets: whose files are there.
+
+    Returns:
+        Names of those that are laid out.
+    """
+    kept, done = campaign.records("organize"), set[str]()
+    for target in targets:
+        before, plan = campaign.before("organize", target), campaign.plan(target)
+        if before is None or plan is None:
+            continue
+        mark, name, folder = digest(before), plain(target.name), campaign.folder
+        said = kept.get(name, mark)
+        laid = said is not None and all(
+            (folder / row[s]).is_file() for row in said["rows"] for s in ("science", "reference")
+        )
+        if not laid:
+            files = {one: Path(folder, path) for one, path in before["files"].items()}
+            # A record is gone where a killed run left links: the files are the same.
+            made = lay_out(plan, files, before["failed"], folder)
+            lost = [{"science": pair.science, "reference": pair.reference, "why": why} for pair, why in made.incomplete]
+            kept.keep(name, mark, {"rows": [*made.rows], "incomplete": lost})
+        done.add(target.name)
+    return done
+
+
+def join_manifest(campaign: Campaign, targets: Sequence[Target]) -> None:
+    """``manifest.csv`` and ``.parquet`` of all complete pairs.
+
+    Args:
+        campaign: of which they are.
+        targets: all.
+    """
+    said = [campaign.records("organize").get(plain(target.name)) for target in targets]
+    write_manifest([row for one in said if one is not None for row in one["rows"]], campaign.folder)

@@ -1,0 +1,178 @@
+"""The stages of pixels: ``difference`` subtracts and controls pairs, ``triplets`` labels and cuts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from astrid_ml.executors.local import Serial
+from astrid_ml.fingerprint import file_hash, fingerprint
+from astrid_ml.pipeline.parts import PARTS, in_short
+from astrid_ml.preprocessing.acquisition.control.pair import control_pair
+from astrid_ml.preprocessing.acquisition.files.organise import plain
+from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign
+from astrid_ml.preprocessing.acquisition.stages.kept import digest
+from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.preprocessing.acquisition.triplets.known import KnownSources, read_known
+from astrid_ml.preprocessing.acquisition.triplets.label import LabelTriplets, SubtractedPair, label_supernova
+from astrid_ml.preprocessing.acquisition.triplets.write import write_extras, write_labelled
+from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
+from astrid_ml.preprocessing.differencing.commands.difference_many import subtract_each
+from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.frame.manifest import pair_of
+from astrid_ml.progress import Progress
+
+DIFFERENCES = "difference_images"
+AROUND = 2.0  # degrees; known sources that an image of a target may hold
+
+
+def difference(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
+    """Subtract the pairs of targets, as ``astrid difference`` does, and control their quality.
+
+    Args:
+        campaign: of which they are.
+        targets: whose pairs are laid out.
+
+    Returns:
+        Names of those of which every pair was tried.
+    """
+    befores = {target.name: campaign.before("difference", target) for target in targets}
+    known = {name: before for name, before in befores.items() if before is not None}
+    rows = [row for before in known.values() for row in before["rows"]]
+    results = dict(zip((str(row["name"]) for row in rows), _subtracted(campaign, rows), strict=True))
+    kept = campaign.records("difference")
+    with Progress("controlling", len(known), unit="target", wanted=len(known) > 1) as progress:
+        for name, before in known.items():
+            progress.step()
+            said = {str(row["name"]): _said(results[str(row["name"])], campaign.folder) for row in before["rows"]}
+            mark = digest(before, said)
+            if kept.get(plain(name), mark) is None:
+                control = [_controlled(campaign, row, said[str(row["name"])]) for row in before["rows"]]
+                kept.keep(plain(name), mark, {"pairs": said, "control": control})
+    return set(known)
+
+
+def _subtracted(campaign: Campaign, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any] | Exception]:
+    """The figures of each pair, or why it could not be subtracted."""
+    if not rows:
+        return []
+    frame = Frame(path=None)
+    command = DifferenceCommand(
+        frame,
+        frame,
+        str(campaign.folder / DIFFERENCES),
+        campaign.pipeline,
+        intermediates=True,
+        executor=campaign.executor or Serial(),
+    )
+    pairs = [pair_of(row, campaign.folder) for row in rows]
+    done = subtract_each(command, pairs, [str(row["name"]) for row in rows], [campaign.folder], forget=False)
+    assert done is not None  # no share of the work was asked for
+    return done
+
+
+def _said(result: dict[str, Any] | Exception, folder: Path) -> dict[str, Any]:
+    """The figures of a pair, or why there are none: the same wherever the folder lies."""
+    if isinstance(result, Exception):
+        return {"failed": in_short(result).replace(f"{folder}/", "")}
+    return {name: value for name, value in result.items() if name != "output_dir"}
+
+
+def _controlled(campaign: Campaign, row: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    quality = None if "failed" in said else _quality(campaign.folder, str(row["name"]))
+    rules = campaign.data_set.control
+    return control_pair(row, campaign.folder, quality, rules, campaign.pipeline.loader())
+
+
+def _quality(folder: Path, name: str) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads((folder / DIFFERENCES / name / "quality.json").read_text(encoding="utf-8"))
+    return said
+
+
+def triplets(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
+    """Label and cut the triplets of targets, of pairs that passed the control.
+
+    Args:
+        campaign: of which they are.
+        targets: whose pairs are subtracted.
+
+    Returns:
+        Names of those that are done.
+    """
+    kept, done = campaign.records("triplets"), set[str]()
+    rules, size = campaign.data_set.labels, campaign.pipeline.cutout.size
+    groups = campaign.groups()
+    settings = fingerprint(*_by_content(rules), size)
+    with Progress("labelling", len(targets), unit="target", wanted=len(targets) > 1) as progress:
+        for target in targets:
+            progress.step()
+            before = campaign.before("triplets", target)
+            if before is None:
+                continue
+            mark, name = digest(before, asdict(target), groups[target.name], settings), plain(target.name)
+            said = kept.get(name, mark)
+            if said is None or not all((campaign.folder / file).is_file() for file in said["files"]):
+                kept.keep(name, mark, _labelled(campaign, target, groups[target.name], before["control"]))
+            done.add(target.name)
+    return done
+
+
+def _by_content(rules: LabelTriplets) -> tuple[LabelTriplets, list[str | None]]:
+    """The rules, and the content of the tables that they name, wherever those lie."""
+    tables = [rules.known, rules.spoilt.hand_list]
+    plain_rules = replace(rules, known=None, spoilt=replace(rules.spoilt, hand_list=None))
+    return plain_rules, [None if path is None else file_hash(Path(path)) for path in tables]
+
+
+def _labelled(campaign: Campaign, target: Target, group: str, control: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Write the triplets of a target; returns what is kept of them."""
+    rules, folder = campaign.data_set.labels, campaign.folder
+    passed = [str(record["pair"]) for record in control if record["verdict"] == "pass"]
+    pairs = [
+        SubtractedPair.read(folder / DIFFERENCES / name, float(_quality(folder, name)["fwhm_science"]))
+        for name in passed
+    ]
+    known = _known(campaign).around(target.ra, target.dec, AROUND)
+    made = label_supernova(target, group, pairs, rules, known, campaign.pipeline.cutout.size)
+    made.counts["pairs that failed the control"] += len(control) - len(passed)
+    files = write_labelled(made, plain(target.name), folder) + write_extras(
+        made, pairs, rules, plain(target.name), folder
+    )
+    counts = {name: number for name, number in sorted(made.counts.items()) if number}
+    missions = Counter(made.rows["mission"].astype(str)) if len(made.rows) else Counter[str]()
+    return {
+        "files": [path.relative_to(folder).as_posix() for path in files],
+        "counts": counts,
+        "missions": dict(sorted(missions.items())),
+    }
+
+
+def _known(campaign: Campaign) -> KnownSources:
+    """Known sources of the whole data set, read once."""
+    return _read_known(campaign.data_set.labels.known, tuple(map(tuple, campaign.others().to_numpy(float).tolist())))
+
+
+@lru_cache(maxsize=1)
+def _read_known(path: str | None, others: tuple[tuple[float, float], ...]) -> KnownSources:
+    import pandas as pd
+
+    return read_known(path, pd.DataFrame(list(others), columns=["ra", "dec"]))
+
+
+def forget_pixels(campaign: Campaign, targets: Sequence[Target]) -> None:
+    """Let pairs be subtracted and triplets be cut again, whatever is there; downloaded files stay.
+
+    Args:
+        campaign: of which they are.
+        targets: all.
+    """
+    for stage in ("difference", "triplets"):
+        for target in targets:
+            campaign.records(stage).forget(plain(target.name))
+    shutil.rmtree(campaign.folder / DIFFERENCES / PARTS, ignore_errors=True)

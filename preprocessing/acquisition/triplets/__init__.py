@@ -1,0 +1,1 @@
+"""Labelled triplets of stamps from subtracted pairs around supernovae."""

@@ -1,0 +1,198 @@
+"""Stages alone: records that are damaged, archives that do not answer, budgets, groups, named fields, accounts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made.archive_server import Clients, PlayedArchive
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.acquisition.archives.archive import Observation, Product, Search
+from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
+from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
+from astrid_ml.preprocessing.acquisition.data_set import Acquisition, OpenedArchives
+from astrid_ml.preprocessing.acquisition.report.account import account_of
+from astrid_ml.preprocessing.acquisition.report.page import acquisition_page
+from astrid_ml.preprocessing.acquisition.stages.asking import choose, query, write_pairs
+from astrid_ml.preprocessing.acquisition.stages.bringing import download, organize
+from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign, distinct
+from astrid_ml.preprocessing.acquisition.stages.kept import KeptRecords, digest
+from astrid_ml.preprocessing.acquisition.stages.making import difference, forget_pixels
+from astrid_ml.preprocessing.acquisition.stages.run import PipelineProgress
+from astrid_ml.preprocessing.acquisition.targets.catalogue import Target, TargetList
+from astrid_ml.preprocessing.acquisition.targets.fields import FIELDS, targets_of_fields
+from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
+
+
+class OwnArchive:
+    """An archive of one's own: two epochs of every place, of which it does not tell at once."""
+
+    name = "own"
+
+    def __init__(self, server: str = "", silent: int = 0) -> None:
+        self.server, self.silent = server, silent
+
+    def search(self, target: Target, asked: Search) -> Sequence[Observation]:
+        if self.silent:
+            self.silent -= 1
+            raise ArchiveError("an answer", "silence", "ask again")
+        day = target.discovered or 56000.0
+        edge = f"CIRCLE ICRS {target.ra} {target.dec} 0.1"
+        days = {"early": day - 300, "seen": day + 10}
+        return [
+            Observation("own", "ztf", "g", f"{target.name}-{name}", target.ra, target.dec, t, t, 30.0, footprint=edge)
+            for name, t in days.items()
+        ]
+
+    def products(self, observation: Observation) -> Sequence[Product]:
+        return [Product(observation.id, f"{observation.id}.fits", f"{self.server}/{observation.id}.fits")]
+
+    def fetch(self, product: Product, path: Path) -> None:
+        raise AssertionError("files are brought many at a time")
+
+
+def targets(places: Sequence[tuple[float, float]] = ((10.0, 0.0), (50.0, 20.0))) -> TargetList:
+    names = [f"SN{number}" for number in range(len(places))]
+    rows = pd.DataFrame(places, columns=["ra", "dec"]).assign(name=names, discovered=56000.0, year=2012, type="Ia")
+    return TargetList(rows.assign(host="", mag=float("nan"), redshift=float("nan")), len(rows))
+
+
+def campaign(
+    folder: Path, archive: OwnArchive, some: TargetList | None = None, client: ArchiveClient | None = None, **given: int
+) -> Campaign:
+    data_set = Acquisition({"own": lambda _: archive}, keep_free=0, **given)  # type: ignore[arg-type]
+    asked = OpenedArchives(data_set, client or ArchiveClient(), {"own": archive})
+    return Campaign(asked, folder, some or targets(), DifferencingPipeline())
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{", '{"made_from": "a"}', "[]", '{"made_from": "a", "digest": "b", "content": {}}']
+)
+def test_a_damaged_record_is_none(tmp_path: Path, damage: str) -> None:
+    kept = KeptRecords(tmp_path)
+    kept.keep("one", "mark", {"n": 1})
+    (tmp_path / "one.json").write_text(damage)
+    assert kept.get("one") is None
+    assert kept.keep("one", "mark", {"n": 2}) == kept.get("one", "mark") == {"n": 2}
+
+
+def test_a_record_whose_numbers_were_changed_is_none(tmp_path: Path) -> None:
+    kept = KeptRecords(tmp_path)
+    kept.keep("one", digest(1), {"n": 1})
+    path = tmp_path / "one.json"
+    path.write_text(path.read_text().replace('"n": 1', '"n": 7'))
+    assert kept.get("one", digest(1)) is None
+
+
+def test_an_archive_that_does_not_answer_costs_one_target_and_is_asked_again(tmp_path: Path) -> None:
+    run = campaign(tmp_path, OwnArchive(silent=1), at_once=1)
+    both = run.targets.targets()
+    assert query(run, both) == {"SN1"}
+    account = account_of(run, both)
+    assert account.failed == 1
+    assert "silence" in account.report["query"]["targets_failed"]["SN0"]
+    assert query(run, both) == {"SN0", "SN1"}
+    assert account_of(run, both).failed == 0
+
+
+def test_files_within_the_budget_alone(tmp_path: Path, played: PlayedArchive, client_of: Clients, image: bytes) -> None:
+    played.files = {f"/SN{n}-{name}.fits": image for n in (0, 1) for name in ("early", "seen")}
+    small = campaign(tmp_path, OwnArchive(played.url), client=client_of(), budget=len(image) + 10)
+    both = small.targets.targets()
+    assert query(small, both) == choose(small, both) == {"SN0", "SN1"}
+    with pytest.raises(UserError, match="within its budget"):
+        download(small, both)
+    whole = campaign(tmp_path, OwnArchive(played.url), client=client_of(), budget=4 * len(image))
+    assert download(whole, both) == {"SN0", "SN1"}
+    spent = campaign(tmp_path, OwnArchive(played.url), targets(((10, 0), (50, 20), (80, 0))), client_of(), budget=0)
+    played.files |= {"/SN2-early.fits": image, "/SN2-seen.fits": image}
+    three = spent.targets.targets()
+    assert query(spent, three) == choose(spent, three) == {"SN0", "SN1", "SN2"}
+    with pytest.raises(UserError, match="within its budget"):
+        download(spent, three)
+
+
+def test_pairs_that_cannot_be_subtracted_are_told_and_tried_again(
+    tmp_path: Path, played: PlayedArchive, client_of: Clients, image: bytes
+) -> None:
+    """Images without coordinates come whole and are laid out; the subtraction refuses them, and the control says so."""
+    played.files = {f"/SN{n}-{name}.fits": image for n in (0, 1) for name in ("early", "seen")}
+    run = campaign(tmp_path, OwnArchive(played.url), client=client_of())
+    both = run.targets.targets()
+    for stage in (query, choose, download, organize, difference):
+        assert stage(run, both) == {"SN0", "SN1"}
+    account = account_of(run, both)
+    assert account.report["difference"]["pairs_failed"] == account.failed == 2
+    assert account.report["control"]["failed"] == 2
+    reasons = [" ".join(record["reasons"]) for record in account.control]
+    assert all("world coordinates" in said or "WCS" in said for said in reasons), reasons
+    page = acquisition_page(account, "own")
+    assert "it could not be subtracted" in page
+    forget_pixels(run, both)
+    assert not list((tmp_path / "records" / "difference").glob("*.json"))
+
+
+def test_pairs_of_a_dry_run_are_written_with_their_reasons(tmp_path: Path) -> None:
+    run = campaign(tmp_path, OwnArchive())
+    query(run, run.targets.targets())
+    write_pairs(run, run.targets.targets())
+    table = pd.read_csv(tmp_path / "pairs.csv")
+    assert table["reason"].tolist() == ["kept", "kept"]
+    assert pd.read_parquet(tmp_path / "pairs.parquet")["science"].tolist() == ["SN0-seen", "SN1-seen"]
+
+
+@pytest.mark.parametrize(
+    ("places", "groups"),
+    [
+        ([(10.0, 0.0), (10.3, 0.0), (50.0, 0.0)], ["SN0", "SN0", "SN2"]),
+        ([(359.9, 0.0), (0.1, 0.0)], ["SN0", "SN0"]),
+        ([(10.0, 0.0), (10.8, 0.0), (10.4, 0.0)], ["SN0", "SN0", "SN0"]),
+        ([(10.0, 0.0), (10.8, 0.0)], ["SN0", "SN1"]),
+        ([(10.0, 89.9), (190.0, 89.9)], ["SN0", "SN0"]),
+    ],
+    ids=["near", "meridian", "chain", "apart", "pole"],
+)
+def test_targets_that_share_images_are_one_group(
+    tmp_path: Path, places: list[tuple[float, float]], groups: list[str]
+) -> None:
+    assert list(campaign(tmp_path, OwnArchive(), targets(places)).groups().values()) == groups
+
+
+def test_named_fields_stand_beside_a_catalogue(tmp_path: Path) -> None:
+    assert [one.name for one in targets_of_fields(list(FIELDS)).targets()] == [*FIELDS]
+    data_set = Acquisition({"own": lambda _: OwnArchive()}, fields=("M101", "COSMOS"))
+    (first, second) = data_set.targets(tmp_path).targets()
+    assert (first.name, first.discovered, second.name) == ("M101", None, "COSMOS")
+    path = tmp_path / "sne.csv"
+    path.write_text("name,ra,dec,discoverydate\n2014J,09:55:42.15,+69 40 25.9,2014-01-21\n")
+    both = Acquisition({"own": lambda _: OwnArchive()}, str(path), fields=("M101",)).targets(tmp_path)
+    assert [one.name for one in both.targets()] == ["M101", "2014J"]
+    assert both.account()["rows"] == 2
+
+
+def test_names_that_are_one_file_are_refused() -> None:
+    with pytest.raises(UserError, match="SN 1 and SN/1"):
+        distinct([Target("SN 1", 0.0, 0.0), Target("SN/1", 1.0, 1.0)])
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"completed": 3}', '{"completed": {"a": {"stages": 1}}}'])
+def test_a_damaged_progress_counts_nothing_as_done(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "pipeline_progress.json"
+    path.write_text(damage)
+    assert PipelineProgress.read(path).stages == {}
+
+
+def test_a_stage_that_is_done_again_undoes_the_later_ones(tmp_path: Path) -> None:
+    target = Target("a", 1.0, 2.0, 56000.0)
+    done = PipelineProgress(tmp_path / "p.json")
+    for stage in ("query", "filter", "download"):
+        done.add(stage, [target], {"a"})
+    done.add("filter", [target], {"a"})
+    done.write([target])
+    assert json.loads((tmp_path / "p.json").read_text())["completed"]["a"]["stages"] == ["query", "filter"]
+    done.add("filter", [target], set())
+    assert [one.name for one in done.left("filter", [target])] == ["a"]
