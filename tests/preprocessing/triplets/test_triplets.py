@@ -111,7 +111,7 @@ def test_the_sky_that_a_mission_keeps_is_all_that_differs(tmp_path: Path) -> Non
     tables = {}
     for sky in ("subtracted", "included"):
         (tmp_path / sky).mkdir()
-        SimulateTriplets(n=300, missions=("ztf", "ps1"), sky=sky).run(tmp_path / sky, seed=2)  # type: ignore[arg-type]
+        SimulateTriplets(n=300, missions=("ztf", "ps1"), sky=sky).run(tmp_path / sky, seed=2)
         tables[sky] = TripletsPipeline().plan([tmp_path / sky])
     stamps = {sky: {path.stem: np.load(path) for path in (tmp_path / sky).glob("*.npy")} for sky in tables}
     for name, plain in stamps["subtracted"].items():
