@@ -149,7 +149,7 @@ def beside(table: pd.DataFrame, found: pd.DataFrame, at: Ints) -> pd.DataFrame:
     return table.assign(**{name: found[name].take(at).array for name in (IN_DOMAIN, OUTSIDE)})
 
 
-_PROMISES = ("probability", SETS)  # what holds for samples like those of training
+_PROMISES = ("probability", "p_", SETS)  # beginnings of columns: what holds for samples like those of training
 
 
 def without_outside(table: pd.DataFrame, allow_outside: bool) -> pd.DataFrame:
@@ -157,7 +157,7 @@ def without_outside(table: pd.DataFrame, allow_outside: bool) -> pd.DataFrame:
     if allow_outside or IN_DOMAIN not in table:
         return table
     outside = table[IN_DOMAIN].eq(False).fillna(False).to_numpy(dtype=bool)
-    names = [str(name) for name in table if name in _PROMISES or str(name).startswith("p_")]
+    names = [str(name) for name in table if str(name).startswith(_PROMISES)]
     out = table.copy()
     for name in names if outside.any() else []:
         out[name] = out[name].where(~outside)
