@@ -86,7 +86,7 @@ class HierarchicalJudge:
         return {} if self.sets is None else {"sets": self.sets.fit(tree, scores, nodes, known)}
 
     def fit_members(self, members: Sequence[dict[str, Any]], unseen: pd.DataFrame) -> dict[str, Any]:
-        """Each member keeps its calibration; there is no threshold to choose. Sets are fitted on single members' answers.
+        """Each member keeps its calibration; no threshold is chosen; sets are fitted on members' answers.
 
         See :class:`astrid_ml.contracts.scoring.JudgesMembers`.
         """
