@@ -12,7 +12,7 @@ import pandas as pd
 
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.contracts.scoring import Embeds
+from astrid_ml.contracts.scoring import Embeds, EmbedsBatches
 from astrid_ml.evaluation.sets.conformal import COLUMN as SETS
 from astrid_ml.run.raw import is_simulated
 from astrid_ml.types import Floats, Ints
@@ -60,16 +60,24 @@ def embedded(task: object, data: Any, source: SampleSource, rows: Ints) -> Float
     import torch
 
     network = getattr(task, "network", None)
-    if not isinstance(network, Embeds) or not isinstance(network, torch.nn.Module) or not len(rows):
+    if not isinstance(network, torch.nn.Module) or not len(rows):
         return None
     network.eval()
     device, parts = next(network.parameters()).device, []
     with torch.inference_mode():
         for _, batch in data.batches(source, rows):
-            features = batch["features"].to(device) if "features" in batch else None
-            parts.append(network.embed(batch["x"].to(device), features).float().cpu().numpy())
+            known = _known(task, network, {name: value.to(device) for name, value in batch.items()})
+            if known is None:
+                return None
+            parts.append(known.float().cpu().numpy())
     out: Floats = np.concatenate(parts).astype(np.float64)
     return out
+
+
+def _known(task: object, network: object, batch: dict[str, Any]) -> Any:
+    if isinstance(task, EmbedsBatches):
+        return task.embed_batch(batch)
+    return network.embed(batch["x"], batch.get("features")) if isinstance(network, Embeds) else None
 
 
 def fit_validity(
