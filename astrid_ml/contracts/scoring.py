@@ -171,16 +171,7 @@ class Embeds(Protocol):
 
 @runtime_checkable
 class EmbedsBatches(Protocol):
-    """A task that says what its network knows before its last layer, where a batch is more than images.
-
-    Example:
-        >>> import torch
-        >>> class Curves:
-        ...     def embed_batch(self, batch):
-        ...         return batch["lengths"][:, None].float()
-        >>> Curves().embed_batch({"lengths": torch.tensor([3, 4])}).shape, isinstance(Curves(), EmbedsBatches)
-        (torch.Size([2, 1]), True)
-    """
+    """A task that says what its network knows before its last layer, where a batch is more than images."""
 
     def embed_batch(self, batch: dict[str, Tensor]) -> Tensor | None:
         """(B, width), a row for each sample; None of a network that does not tell."""
