@@ -149,7 +149,7 @@ def _guess(name: str) -> Any:
 
     return (
         pa.string()
-        if name in ("mission", "survey", "filter", "source", "threshold_on", "set", "prediction_set")
+        if name in ("mission", "survey", "filter", "source", "threshold_on", "set") or name.startswith("prediction_set")
         else pa.float64()
     )
 

@@ -2,8 +2,9 @@
 
 Claim, with the sky in the stamps as ZTF's packets have it: ROC AUC of real against bogus at equal S/N at least .90 in
 each of 5 to 8, 8 to 15 and 15 to 40; median score of the real ones above .9, of each artefact below .3. Beside it the
-same stamps without the sky.
-Run: ``python benchmarks/realism.py WEIGHTS.h5 [PAIRS] [SEED]``: Keras weights of Braai d6_m7 or d6_m9; 40 pairs.
+same stamps without the sky. ``triplets``: the same of triplets drawn directly (simulate=triplets).
+Run: ``python benchmarks/realism.py WEIGHTS.h5 pairs|triplets N SEED...``: Keras weights of Braai d6_m7 or d6_m9; N
+pairs or triplets for each seed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.differencing.pixels.cutouts import Cutout
 from astrid_ml.preprocessing.simulated_sky.command_sky import SimulateSky
+from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
+from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
 from astrid_ml.progress import bar
 
 torch.set_num_threads(1)
@@ -42,6 +45,24 @@ def candidates(model: LoadedModel, pairs: int, seed: int) -> pd.DataFrame:
         folder = Path(name)
         SimulateSky(n=pairs, missions=("ztf",), shape=SHAPE, artefacts=FACTOR).run(folder, seed)
         return pd.concat(list(_scored(model, folder)), ignore_index=True)
+
+
+def triplets(model: LoadedModel, count: int, seed: int) -> pd.DataFrame:
+    """Triplets drawn directly, half of them real, with a column of scores for each sky."""
+    found = pd.DataFrame()
+    for sky in SKIES:
+        with tempfile.TemporaryDirectory() as name:
+            SimulateTriplets(count, ("ztf",), prevalence=0.5, snr=(5.0, 40.0), sky=sky).run(Path(name), seed)
+            pipeline, tables = TripletsPipeline(), list[pd.DataFrame]()
+            for unit in bar(pipeline.plan([Path(name)]), "scoring"):
+                writer = MemoryUnitWriter(pipeline.describe())
+                pipeline.process(unit, writer, 0)
+                source = writer.source()
+                tables.append(source.index.assign(**{sky: model.score(source)["score"].to_numpy()}))
+        table = pd.concat(tables, ignore_index=True)
+        found = found.assign(**{sky: table[sky]}) if len(found) else table
+    kind = found["artefact"].astype("string")
+    return found.assign(artefact=kind.mask(kind == ""), truth_kind="transient")
 
 
 def _scored(model: LoadedModel, folder: Path) -> Iterator[pd.DataFrame]:
@@ -86,14 +107,21 @@ def report(table: pd.DataFrame) -> None:
 
 def main() -> None:
     """On the weights that were given."""
-    weights = Path(sys.argv[1])
-    pairs, seed = (int(value) for value in [*sys.argv[2:], *("40", "7")[len(sys.argv) - 2 :]])
+    weights, what, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    seeds = [int(value) for value in sys.argv[4:]]
     with tempfile.TemporaryDirectory() as name:
         at, variant = Path(name) / "model.ckpt", PUBLISHED[file_hash(weights)]
         chosen: Any = variant  # the names of the class's field
         ImportWeightsCommand(str(weights), chosen, str(at)).run()
-        print(f"{variant}, {pairs} pairs of {SHAPE[0]} px, seed {seed}")
-        report(candidates(load_model(at), pairs, seed))
+        model = load_model(at)
+        made = {"pairs": candidates, "triplets": triplets}[what]
+        tables = [made(model, count, seed) for seed in seeds]
+    for seed, table in zip(seeds, tables, strict=True):
+        if len(seeds) > 1:
+            print(f"{variant}, {count} {what}, seed {seed}")
+            report(table)
+    print(f"{variant}, {count} {what} of each of the seeds {seeds}")
+    report(pd.concat(tables, ignore_index=True))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ NEAR = 3  # px around the best shift that belong to it
 CERTAIN = 6.0  # sigmas of chance that a correlation must exceed
 MODES = 0.25  # independent numbers of a texture for each pixel
 COMMON = 0.4  # share of two stamps' structure that lies at least in the pixels which a shift leaves to both
+TOGETHER = 64  # stamps whose harmonics are made at once: more would leave the cache
 FAINT = 0.1  # mean square of a texture, in units of its scatter, below which it tells nothing
 
 
@@ -41,10 +43,8 @@ class Aligned:
 
         A large source may leave nothing but the corners, which no ring reaches.
         """
-        h, w = self.texture.shape[1:]
-        y, x = np.ogrid[:h, :w]
-        within = np.hypot(y - (h - 1) / 2, x - (w - 1) / 2) <= self.rings.radii[-1]
-        out: Floats = MODES * (self.texture[:, within] != 0).sum(axis=1).astype(np.float64)
+        within = _disc(*self.texture.shape[1:], float(self.rings.radii[-1]))
+        out: Floats = MODES * ((self.texture != 0) & within).sum(axis=(1, 2)).astype(np.float64)
         return out
 
     @cached_property
@@ -64,7 +64,8 @@ class Aligned:
             return self
         key = channels.tobytes()
         if key not in self._parts:
-            self._parts[key] = Aligned(self.texture[channels], self.rings)
+            made = {zoom: harmonics[channels] for zoom, harmonics in self._made.items()}
+            self._parts[key] = Aligned(self.texture[channels], self.rings, made)
         return self._parts[key]
 
     def harmonics(self, zoom: float) -> Complex:
@@ -72,6 +73,28 @@ class Aligned:
         if zoom not in self._made:
             self._made[zoom] = self.rings.harmonics(self.texture, zoom)
         return self._made[zoom]
+
+
+def with_harmonics(stamps: Sequence[Aligned], zooms: Sequence[float]) -> None:
+    """Make the harmonics of many stamps at once, which takes less time than one by one."""
+    shapes = {stamp.texture.shape for stamp in stamps}
+    for shape in shapes:
+        alike = [stamp for stamp in stamps if stamp.texture.shape == shape]
+        for start in range(0, len(alike), TOGETHER):
+            some = alike[start : start + TOGETHER]
+            flat = np.concatenate([stamp.texture for stamp in some])
+            for zoom in zooms:
+                made = some[0].rings.harmonics(flat, zoom).reshape(len(some), shape[0], -1)
+                for stamp, own in zip(some, made, strict=True):
+                    stamp._made[zoom] = own
+
+
+@cache
+def _disc(h: int, w: int, radius: float) -> Mask:
+    """(h, w): within ``radius`` px of the middle."""
+    y, x = np.ogrid[:h, :w]
+    out: Mask = np.hypot(y - (h - 1) / 2, x - (w - 1) / 2) <= radius
+    return out
 
 
 def correlations(

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 
+from astrid_ml.audit.candidates import Described
 from astrid_ml.audit.confounding import Confounding
-from astrid_ml.audit.duplicates import Described, Duplicate, DuplicateSearch
+from astrid_ml.audit.duplicates import Duplicate, DuplicateSearch
 from astrid_ml.contracts.columns import Columns, columns_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.dataset.repeats import repeats_of

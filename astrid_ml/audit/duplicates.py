@@ -7,7 +7,6 @@ may have one reference.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,9 @@ from functools import partial
 
 import numpy as np
 
-from astrid_ml.audit.alignment import Aligned, correlations
+from astrid_ml.audit.alignment import ZOOMS as TRIED
+from astrid_ml.audit.alignment import Aligned, correlations, with_harmonics
+from astrid_ml.audit.candidates import Described, all_pairs, candidates, with_ways, workers
 from astrid_ml.audit.fingerprints import ZOOMS, Rings, projected, spectra
 from astrid_ml.audit.texture import texture
 from astrid_ml.contracts.pipeline import SampleSource
@@ -25,9 +26,6 @@ FEW = 50  # stamps up to which all pairs are compared
 SMALLEST = 15  # px: smaller stamps have too few numbers to tell copies
 ALIKE = 0.8  # sides of stamps that are compared differ by less
 SPECTRUM, FOLDED, TURNED = 128, 128, 192  # numbers kept of each kind
-QUERIES = 512
-# Chance that unrelated stamps reach a limit is below 1e-7 for the numbers above.
-ANY_CHANNEL, ALL_CHANNELS, ALL_FOLDED, ALL_TURNED = 0.62, 0.36, 0.55, 0.38
 
 
 @dataclass(frozen=True)
@@ -49,29 +47,6 @@ class Duplicate:
 
 
 @dataclass(frozen=True)
-class Described:
-    """Stamps of sizes that are compared with each other.
-
-    Args:
-        rows: positions in the index, ascending, shape (n,).
-        rings: that they have in common.
-        spectrum: (C, n, d) float16, unit vectors of each channel.
-        folded: (n, e), of all channels together.
-        turned: the same, at each of ``ZOOMS``.
-        blank: how many of them have no structure in any channel (no finite pixel, or all alike): nothing is like them.
-        small: how many are too small to tell.
-    """
-
-    rows: Ints
-    rings: Rings
-    spectrum: Floats32
-    folded: Floats32
-    turned: tuple[Floats32, ...]
-    blank: int = 0
-    small: int = 0
-
-
-@dataclass(frozen=True)
 class DuplicateSearch:
     """How near is a duplicate.
 
@@ -84,7 +59,7 @@ class DuplicateSearch:
 
     correlation: Share = 0.65
     neighbours: Count = 4
-    batch: Count = 1024
+    batch: Count = 128
 
     def find(self, source: SampleSource, first: Ints, second: Ints) -> list[Duplicate]:
         """Duplicates across two folds: ``first`` of each is a row of ``first``, ``second`` one of ``second``."""
@@ -94,7 +69,7 @@ class DuplicateSearch:
         """What the search needs of these stamps, apart for each range of sizes; once for all rounds of a split."""
         made = [_Part(sides) for sides in _ranges_of_sides(_sides(source, rows, self.batch))]
         batches = [rows[start : start + self.batch] for start in range(0, len(rows), self.batch)]
-        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(max_workers=workers()) as pool:
             for some in pool.map(partial(_read, source, made), batches):
                 for part, found in some:
                     part.add(found)
@@ -115,17 +90,25 @@ class DuplicateSearch:
         if not len(a) or not len(b) or part.rings.side < SMALLEST:
             return
         few = len(part.rows) < FEW
-        shifted, turned = (_all_pairs(a, b),) * 2 if few else candidates(part, a, b, self.neighbours)
+        shifted, turned = (all_pairs(a, b),) * 2 if few else candidates(part, a, b, self.neighbours)
         if first is second:  # among themselves: each pair once
             shifted, turned = (np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1) for pairs in (shifted, turned))
-        pairs, ways = _with_ways(shifted, turned)
-        for start in range(0, len(pairs), self.batch // 2):
-            some = part.rows[pairs[start : start + self.batch // 2]]
-            known = _aligned(source, np.unique(some), part.rings)
-            for (one, other), way in zip(some.tolist(), ways[start : start + self.batch // 2].tolist(), strict=True):
-                found = self._compare((one, other), (known[one], known[other]), way)
-                if found is not None:
-                    yield found
+        pairs, ways = with_ways(shifted, turned)
+        pieces = [slice(start, start + self.batch) for start in range(0, len(pairs), self.batch)]
+        compare = partial(self._compare_some, source, part.rings)
+        with ThreadPoolExecutor(max_workers=workers()) as pool:
+            for found in pool.map(
+                compare, (part.rows[pairs[some]] for some in pieces), (ways[some] for some in pieces)
+            ):
+                yield from found
+
+    def _compare_some(self, source: SampleSource, rings: Rings, pairs: Ints, ways: Mask) -> list[Duplicate]:
+        known = _aligned(source, pairs, rings, ways[:, 1])
+        found = (
+            self._compare((one, other), (known[one], known[other]), way)
+            for (one, other), way in zip(pairs.tolist(), ways.tolist(), strict=True)
+        )
+        return [pair for pair in found if pair is not None]
 
     def _compare(
         self, rows: tuple[int, int], pair: tuple[Aligned, Aligned], way: tuple[bool, bool]
@@ -224,58 +207,15 @@ def _unit(features: Floats32, mean: Floats32 | None = None, scatter: Floats32 | 
     return out
 
 
-def candidates(part: Described, a: Ints, b: Ints, neighbours: int) -> tuple[Ints, Ints]:
-    """Pairs whose pixels are worth a comparison, places in ``part.rows``, (m, 2): of ``a``, of ``b``.
-
-    Returns:
-        those that may be shifted in a symmetry of the square, and those that may be turned and zoomed.
-    """
-    known = [kind[a].astype(np.float32) for kind in part.spectrum]
-    folded, turned = (kind[a].astype(np.float32) for kind in (part.folded, part.turned[ZOOMS.index(1.0)]))
-    pairs: list[Ints] = [np.zeros((0, 2), dtype=np.int64)]
-    turns: list[Ints] = [np.zeros((0, 2), dtype=np.int64)]
-    for start in range(0, len(b), QUERIES):
-        chosen = b[start : start + QUERIES]
-        total = np.zeros((len(chosen), len(a)), dtype=np.float32)
-        for kind, own in zip(part.spectrum, known, strict=True):
-            alike = kind[chosen].astype(np.float32) @ own.T
-            pairs.append(_nearest(alike, ANY_CHANNEL, neighbours, a, chosen))
-            total += alike
-        pairs.append(_nearest(total, ALL_CHANNELS * len(known), neighbours, a, chosen))
-        pairs.append(_nearest(part.folded[chosen].astype(np.float32) @ folded.T, ALL_FOLDED, neighbours, a, chosen))
-        for kind in part.turned:
-            alike = kind[chosen].astype(np.float32) @ turned.T
-            turns.append(_nearest(alike, ALL_TURNED, neighbours, a, chosen))
-    return np.concatenate(pairs), np.concatenate(turns)
-
-
-def _with_ways(shifted: Ints, turned: Ints) -> tuple[Ints, Mask]:
-    """Each pair once, in order, and whether it is to be (shifted, turned), (m, 2)."""
-    pairs, place = np.unique(np.concatenate([shifted, turned]), axis=0, return_inverse=True)
-    ways = np.zeros((len(pairs), 2), dtype=bool)
-    ways[place.reshape(-1)[: len(shifted)], 0] = True
-    ways[place.reshape(-1)[len(shifted) :], 1] = True
-    return pairs, ways
-
-
-def _nearest(alike: Floats32, least: float, neighbours: int, a: Ints, b: Ints) -> Ints:
-    """For each row those of the largest likeness, at least ``least``."""
-    place = np.flatnonzero(alike.reshape(-1) >= least)
-    of, to = np.divmod(place, alike.shape[1])
-    order = np.lexsort((-alike[of, to], of))
-    of, to = of[order], to[order]
-    near = np.arange(len(of)) - np.searchsorted(of, of) < neighbours
-    return np.column_stack([a[to[near]], b[of[near]]]).astype(np.int64)
-
-
-def _all_pairs(a: Ints, b: Ints) -> Ints:
-    return np.array([(one, other) for one in a for other in b if one != other], dtype=np.int64).reshape(-1, 2)
-
-
-def _aligned(source: SampleSource, rows: Ints, rings: Rings) -> dict[int, Aligned]:
-    known: dict[int, Aligned] = {}
+def _aligned(source: SampleSource, pairs: Ints, rings: Rings, turned: Mask) -> dict[int, Aligned]:
+    """The stamps of some pairs (m, 2), with the harmonics that those which may be turned need."""
+    rows, known = np.unique(pairs), dict[int, Aligned]()
     for positions, stamps in source.groups("stamps", rows):
-        known |= {int(rows[at]): Aligned(one, rings) for at, one in zip(positions, texture(stamps), strict=True)}
+        textures = texture(stamps)
+        known |= {int(rows[at]): Aligned(one, rings) for at, one in zip(positions, textures, strict=True)}
+    first, second = ([known[row] for row in np.unique(pairs[turned, side]).tolist()] for side in (0, 1))
+    with_harmonics(first, (1.0,))
+    with_harmonics(second, TRIED)
     return known
 
 

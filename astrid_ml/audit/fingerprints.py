@@ -8,7 +8,7 @@ changes (their real part). Zooms are tried one by one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from scipy import fft
@@ -146,7 +146,10 @@ def projected(features: Floats32, size: int) -> Floats32:
         size: most numbers of each.
     """
     count = features.shape[1]
-    if count <= size:
-        return features
-    mixed = np.random.default_rng(count).normal(size=(count, size)).astype(np.float32) / np.float32(np.sqrt(size))
-    return features @ mixed
+    return features if count <= size else features @ _mixed(count, size)
+
+
+@cache
+def _mixed(count: int, size: int) -> Floats32:
+    mixed = np.random.default_rng(count).normal(size=(count, size)).astype(np.float32)
+    return mixed / np.float32(np.sqrt(size))

@@ -132,7 +132,7 @@ def cells_of_seed(work: Trainings, rounds: dict[str, pd.DataFrame], asked: Matri
             if name in (tested, "all"):
                 continue
             model = load_model(work.checkpoint(f"on-{safe(name)}", seed), work.config.get("trust", []))
-            found = adapted_scores(model, work.dataset, part, (rounds[name], rounds[tested]), way)
+            found = adapted_scores(model, work.dataset, part, (rounds[name], rounds[tested]), way, seed)
             own = judge.ranking_difference(found, parts[tested, tested])
             won = judge.ranking_difference(found, part)
             out.append(Cell(name, tested, seed, way, judge.ranking(found), own, won))

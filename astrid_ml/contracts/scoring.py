@@ -170,6 +170,14 @@ class Embeds(Protocol):
 
 
 @runtime_checkable
+class EmbedsBatches(Protocol):
+    """A task that says what its network knows before its last layer, where a batch is more than images."""
+
+    def embed_batch(self, batch: dict[str, Tensor]) -> Tensor | None:
+        """(B, width), a row for each sample; None of a network that does not tell."""
+
+
+@runtime_checkable
 class AnswersEmbedded(Embeds, Protocol):
     """A network whose last layer can be asked by itself: ``answer(embed(x))`` is its answer to ``x``."""
 

@@ -27,7 +27,12 @@ class QueryHead(nn.Module):
         )  # fmt: skip
 
     def forward(self, states: Tensor, static: Tensor, elapsed: Tensor, seen: Tensor) -> Tensor:
-        """(B, Q, n_nodes).
+        """(B, Q, n_nodes); see :meth:`known` for the arguments."""
+        out: Tensor = self.layers[-1](self.known(states, static, elapsed, seen))
+        return out
+
+    def known(self, states: Tensor, static: Tensor, elapsed: Tensor, seen: Tensor) -> Tensor:
+        """What the last layer sees, (B, Q, latent).
 
         Args:
             states: (B, Q, width).
@@ -39,5 +44,5 @@ class QueryHead(nn.Module):
         parts = [states, clock.to(states.dtype)]
         if self.static is not None:
             parts.append(self.static(static)[:, None].expand(-1, states.shape[1], -1).to(states.dtype))
-        out: Tensor = self.layers(torch.cat(parts, dim=2))
+        out: Tensor = self.layers[:-1](torch.cat(parts, dim=2))
         return out

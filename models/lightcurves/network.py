@@ -85,6 +85,17 @@ class CurveNetwork(nn.Module):
             queries: (B, Q) how many epochs each question may see, from 1 to the object's length.
             elapsed: (B, Q) days since time zero at each question.
         """
+        out: Tensor = self.head(self.read(values, lengths, static, queries), static, elapsed, queries)
+        return out
+
+    def embed_curves(self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor, elapsed: Tensor) -> Tensor:
+        """What the last layer sees when each object is asked last, (B, latent); arguments as of ``forward``."""
+        last = queries.argmax(dim=1, keepdim=True)
+        seen, when = queries.gather(1, last), elapsed.gather(1, last)
+        return self.head.known(self.read(values, lengths, static, seen), static, when, seen)[:, 0]
+
+    def read(self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor) -> Tensor:
+        """(B, Q, width): what is kept of each curve at each question; arguments as of ``forward``."""
         tokens = self.measured(torch.cat([self.encode(values), *self.more(values)], dim=1))
         if self.whose is not None:
             tokens = tokens + torch.repeat_interleave(self.whose(static).to(tokens.dtype), lengths, dim=0)
@@ -93,7 +104,7 @@ class CurveNetwork(nn.Module):
         starts = torch.cumsum(lengths, 0) - lengths
         seen = self.pool(torch.cat([tokens, states.to(tokens.dtype)], dim=1), lengths, queries)
         found = torch.cat([states[starts[:, None] + queries - 1].to(seen.dtype), seen], dim=2)
-        out: Tensor = self.head(self.norm(found), static, elapsed, queries)
+        out: Tensor = self.norm(found)
         return out
 
 

@@ -69,6 +69,13 @@ class HierarchyTask(Task):
         out: Tensor = self.network(*(batch[name] for name in names))
         return out.flatten(0, 1)
 
+    def embed_batch(self, batch: Batch) -> Tensor | None:
+        """See :class:`astrid_ml.contracts.scoring.EmbedsBatches`: each object as it is seen last."""
+        embed: Any = getattr(self.network, "embed_curves", None)
+        names = ("values", "lengths", "static", "queries", "elapsed")
+        out: Tensor | None = None if embed is None else embed(*(batch[name] for name in names))
+        return out
+
     def compute_loss(self, batch: Batch) -> Tensor:
         loss: Tensor = self.loss(self.logits(batch), batch["y"].repeat_interleave(batch["queries"].shape[1]))
         return loss

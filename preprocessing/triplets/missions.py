@@ -27,6 +27,7 @@ class Mission:
         read_noise: electrons.
         reference_depth: the reference's exposure over the science image's.
         filters: names.
+        kept: electrons a pixel of the sky that the mission's own stamps have under science and reference, its median.
     """
 
     label: str
@@ -38,6 +39,7 @@ class Mission:
     read_noise: NonNegative
     reference_depth: Positive
     filters: Annotated[tuple[str, ...], Filled()]
+    kept: NonNegative = 0.0
 
 
 def _presets() -> dict[str, Mission]:

@@ -17,6 +17,7 @@ CENTRE = SIZE // 2
 # Patterns that do not peak where the detection is: the filter looks for their best response around it.
 REACH = 2
 STARS = 3
+LEVELS = 0.5  # scatter of the logarithm of the sky's level; ZTF's packets: half of those with sky within 0.3 of theirs
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,18 @@ def simulate_batch(
     stamps += random.normal(0, 0.05, (n, 3, 1, 1)).astype(np.float32) * np.sqrt(floor)
     distance = np.where(around.host, around.distance, np.nan)
     return stamps, pd.DataFrame({"host_distance": distance, "fwhm": fwhm})
+
+
+def add_sky(stamps: Floats32, mission: Mission, random: np.random.Generator) -> None:
+    """Put the sky that the mission's own stamps keep under science and reference, one level a triplet.
+
+    Args:
+        stamps: (n, 3, h, w), changed in place.
+        mission: whose.
+        random: the generator.
+    """
+    level = mission.kept * np.exp(random.normal(0, LEVELS, len(stamps)))
+    stamps[:, :2] += level.astype(np.float32)[:, None, None, None]
 
 
 def _static(

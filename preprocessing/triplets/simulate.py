@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from astrid_ml.preprocessing.seeded import seeded
 from astrid_ml.preprocessing.triplets.artefacts import ARTEFACTS
 from astrid_ml.preprocessing.triplets.missions import MISSIONS
 from astrid_ml.preprocessing.triplets.render import SIZE
-from astrid_ml.preprocessing.triplets.scene import draw_fields, simulate_batch
+from astrid_ml.preprocessing.triplets.scene import add_sky, draw_fields, simulate_batch
 from astrid_ml.types import Count, Filled, Level, Ordered, Positive
 
 BATCH = 250  # triplets drawn at once
@@ -40,6 +40,7 @@ class SimulateTriplets:
         prevalence: share of transients; the rest are artefacts.
         snr: range of the matched filter's S/N, drawn log-uniformly, alike for both classes.
         part: triplets in a file.
+        sky: ``included`` leaves in science and reference what the mission's own stamps keep of it (ZTF's do).
     """
 
     domain: ClassVar[str] = "triplets"
@@ -49,6 +50,7 @@ class SimulateTriplets:
     prevalence: Level = 0.10
     snr: Annotated[tuple[Positive, Positive] | list[Positive], Ordered()] = (4.0, 40.0)
     part: Count = 1000
+    sky: Literal["subtracted", "included"] = "subtracted"
 
     def __post_init__(self) -> None:
         # Held as they were first spelt: the raw files of before are found again by the same fingerprint.
@@ -61,7 +63,7 @@ class SimulateTriplets:
 
     def column_names(self) -> tuple[str, ...]:
         """Those of the truth, and what the pipeline measures."""
-        return COLUMNS
+        return COLUMNS if self.sky == "subtracted" else (*COLUMNS, "sky")
 
     @property
     def stamp_size(self) -> int:
@@ -123,11 +125,15 @@ class SimulateTriplets:
             parts.append(simulate_batch(mission, kinds[rows], snr[rows], around.take(rows), random))
         table = pd.concat([table, pd.concat([facts for _, facts in parts], ignore_index=True)], axis=1)
         table["host_distance"] *= mission.pixel_scale
+        stamps = np.concatenate([some for some, _ in parts])
+        if self.sky == "included":
+            add_sky(stamps, mission, random)
+            table["sky"] = "included" if mission.kept else "subtracted"
         stem = folder / f"triplets_{name}_{part:03d}"
         # Written whole or not at all, the stamps last: a pair that has its stamps is complete.
         with whole(stem.with_suffix(".parquet")) as draft:
             table.to_parquet(draft, index=False)
-        write_array(stem.with_suffix(".npy"), np.concatenate([stamps for stamps, _ in parts]))
+        write_array(stem.with_suffix(".npy"), stamps)
         return table
 
     def _objects(self, mission: str, stem: str, size: int, random: np.random.Generator) -> pd.DataFrame:

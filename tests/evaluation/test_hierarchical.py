@@ -143,7 +143,7 @@ def test_fast_draws_equal_counting_anew() -> None:
 def test_a_sharper_model_is_better_by_a_paired_interval_and_an_equal_one_is_not() -> None:
     tree = load_taxonomy("bts")
     p, nodes = drawn(1500, 8, tree)
-    judge = HierarchicalJudge("bts", calibrate=False)
+    judge = HierarchicalJudge("bts", calibrate=False, sets=None)
     none = judge.fit(pd.DataFrame())
     good = judge.apply(table(p, nodes, tree).assign(id=lambda t: t["group_id"]), none)
     blurred = tree.probabilities(np.ones_like(p))

@@ -54,22 +54,31 @@ class PredictionSets:
             for value, name in CLASSES:
                 own = here[here["label"].astype(int) == value]
                 sign = -1.0 if value else 1.0  # a real one is strange where its score is low
-                limit, objects[name] = self._limit(sign * own["score"].to_numpy(dtype=float), own["group_id"])
+                strange = sign * own["score"].to_numpy(dtype=float)
+                limit, objects[name] = limit_of(strange, own["group_id"], self.coverage, self.least)
                 limits[name] = None if limit is None else sign * limit
             by_mission[mission] = {"limits": limits, "objects": objects}
         return {"coverage": self.coverage, "missions": by_mission}
 
-    def _limit(self, strange: Floats, groups: pd.Series) -> tuple[float | None, int]:
-        """The strangeness that ``coverage`` of new objects do not exceed, and how many objects tell it."""
-        sizes = groups.groupby(groups).transform("size").to_numpy(dtype=float)
-        objects = int(groups.nunique())
-        wanted = self.coverage * (objects + 1)
-        if objects < self.least or wanted > objects:
-            return None, objects
-        order = np.argsort(strange, kind="stable")
-        reached = np.cumsum(1 / sizes[order])
-        place = int(np.searchsorted(reached, wanted - 1e-9 * objects))
-        return float(strange[order][min(place, len(order) - 1)]), objects
+
+def limit_of(strange: Floats, groups: pd.Series, coverage: float, least: int) -> tuple[float | None, int]:
+    """The strangeness that a share of new objects do not exceed, and how many objects tell it.
+
+    Args:
+        strange: (n,) of known samples of one class.
+        groups: (n,) their objects.
+        coverage: the share.
+        least: objects from which there is a limit; below, None.
+    """
+    sizes = groups.groupby(groups).transform("size").to_numpy(dtype=float)
+    objects = int(groups.nunique())
+    wanted = coverage * (objects + 1)
+    if objects < least or wanted > objects:
+        return None, objects
+    order = np.argsort(strange, kind="stable")
+    reached = np.cumsum(1 / sizes[order])
+    place = int(np.searchsorted(reached, wanted - 1e-9 * objects))
+    return float(strange[order][min(place, len(order) - 1)]), objects
 
 
 def with_sets(predictions: pd.DataFrame, fitted: dict[str, Any] | None) -> pd.Series:

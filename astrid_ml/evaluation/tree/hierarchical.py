@@ -30,6 +30,7 @@ from astrid_ml.evaluation.tree.metrics import (
 )
 from astrid_ml.evaluation.tree.ranking import tree_difference, tree_ranking
 from astrid_ml.evaluation.tree.remarks import flatten, guesses, remarks
+from astrid_ml.evaluation.tree.sets import NodeSets, measured_nodes, with_node_sets
 from astrid_ml.evaluation.tree.views import View, headline_day, scores_of, views
 from astrid_ml.metrics.binary import roc_auc
 from astrid_ml.taxonomy import Taxonomy, load_taxonomy
@@ -50,6 +51,7 @@ class HierarchicalJudge:
             on validation.
         bootstrap: intervals of accuracy and macro-F1.
         headline: the metric that the run is judged by.
+        sets: which nodes the scores do not rule out, with a measured coverage; None for none.
     """
 
     purpose: ClassVar[str] = "hierarchy"
@@ -59,6 +61,7 @@ class HierarchicalJudge:
     calibrate: bool = True
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     headline: str = "leaf/macro_f1/64d"
+    sets: NodeSets | None = field(default_factory=NodeSets)
 
     @property
     def tree(self) -> Taxonomy:
@@ -69,21 +72,30 @@ class HierarchicalJudge:
         """{kind, parameters, calibrated}: calibration of every family of siblings."""
         tree = self.tree
         rule = f"deepest node with a probability of at least {self.confidence:g}"
-        if not self.calibrate:
+        if not self.calibrate and self.sets is None:
             return {"kind": "none", "parameters": {}, "calibrated": False, "rule": rule}
-        nodes = tree.encode(list(validation["label"]))
+        scores, nodes = scores_of(validation, tree), tree.encode(list(validation["label"]))
+        sets = self._sets_of(tree, scores, nodes, validation)
+        if not self.calibrate:
+            return {"kind": "none", "parameters": {}, "calibrated": False, "rule": rule, **sets}
         days = validation["days"].to_numpy(dtype=np.float64)
-        parameters = fit_nodes(tree, scores_of(validation, tree), nodes, days, validation["group_id"])
-        return {"kind": "nodes", "parameters": parameters, "calibrated": True, "rule": rule}
+        parameters = fit_nodes(tree, scores, nodes, days, validation["group_id"])
+        return {"kind": "nodes", "parameters": parameters, "calibrated": True, "rule": rule, **sets}
+
+    def _sets_of(self, tree: Taxonomy, scores: Floats, nodes: Ints, known: pd.DataFrame) -> dict[str, Any]:
+        return {} if self.sets is None else {"sets": self.sets.fit(tree, scores, nodes, known)}
 
     def fit_members(self, members: Sequence[dict[str, Any]], unseen: pd.DataFrame) -> dict[str, Any]:
-        """Each member keeps its calibration; there is no threshold to choose.
+        """Each member keeps its calibration; no threshold is chosen; sets are fitted on members' answers.
 
         See :class:`astrid_ml.contracts.scoring.JudgesMembers`.
         """
         sure = all(bool(fitted.get("calibrated")) for fitted in members)
         rule = f"deepest node with a probability of at least {self.confidence:g}"
-        return {"kind": JOINED, "parameters": {}, "calibrated": sure, "rule": rule, "members": list(members)}
+        tree = self.tree
+        nodes = tree.encode(list(unseen["label"]))
+        sets = {} if self.sets is None else self._sets_of(tree, scores_of(unseen, tree, "p_"), nodes, unseen)
+        return {"kind": JOINED, "parameters": {}, "calibrated": sure, "rule": rule, "members": list(members), **sets}
 
     def apply(self, predictions: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
         """Add ``p_<node>``, ``class``, ``probability`` (of that class) and ``anomaly``.
@@ -95,9 +107,9 @@ class HierarchicalJudge:
         if fitted.get("kind") == JOINED:
             p = joined_nodes(tree, nodes_of_members(predictions, tree, fitted["members"]))
             own = [member_column(f"score_{node}", i) for i in range(len(fitted["members"])) for node in tree.nodes]
-            predictions = predictions.drop(columns=own)
+            predictions, told = predictions.drop(columns=own), p
         else:
-            p = nodes_of(predictions, tree, fitted)
+            p, told = nodes_of(predictions, tree, fitted), scores_of(predictions, tree)
         called = tree.deepest_confident(p, self.confidence)
         leaves = p[:, tree.level_nodes(tree.n_levels)]
         entropy = -(leaves * np.log(np.clip(leaves, 1e-300, None))).sum(axis=1) / np.log(leaves.shape[1])
@@ -107,7 +119,9 @@ class HierarchicalJudge:
             "anomaly": entropy,
         }
         added |= {f"p_{name}": p[:, number] for number, name in enumerate(tree.nodes)}
-        return pd.concat([predictions.reset_index(drop=True), pd.DataFrame(added)], axis=1)
+        predictions = predictions.reset_index(drop=True)
+        sets = with_node_sets(predictions, tree, told, fitted.get("sets"))
+        return pd.concat([predictions, pd.DataFrame(added), sets], axis=1)
 
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
         """Metrics ``<level>/<metric>/<days>d`` over the same objects at every window.
@@ -140,6 +154,7 @@ class HierarchicalJudge:
         result.tables["metrics_over_days"] = table
         for flat in rows:
             flatten(result, flat, ECE_MINIMUM)
+        self._measure_sets(tree, known, nodes[nodes >= 0], shown, result)
         if len(days):
             result.figures["Metrics over days"] = lambda: figure_over_days(table)
             self._shown(tree, result, known, nodes[nodes >= 0], shown, ranked, matrices)
@@ -183,6 +198,19 @@ class HierarchicalJudge:
             interval = self.bootstrap.interval(values)
             if interval is not None:
                 result.intervals[key.format(name)] = interval
+
+    def _measure_sets(
+        self, tree: Taxonomy, known: pd.DataFrame, nodes: Ints, shown: float, result: EvaluationResult
+    ) -> None:
+        """Coverage of the prediction sets at the headline's window."""
+
+        def interval_of(values: Floats) -> tuple[float, float] | None:
+            return self.bootstrap.interval(self.bootstrap.means(values, np.arange(len(values))))
+
+        found = measured_nodes(known, tree, nodes, shown, interval_of)
+        result.metrics.update(found.metrics)
+        result.intervals.update(found.intervals)
+        result.tables.update(found.tables)
 
     def _say(self, view: View, key: str, row: dict[str, Any], result: EvaluationResult) -> None:
         """What must be said of the headline's level."""

@@ -3,7 +3,7 @@
 ``per_mission_norm``: moments of each input channel. ``coral``: mean and covariance of what the last layer sees (Sun,
 Feng and Saenko 2016, AAAI 30, 2058; here the target is moved onto the source, so that no layer is trained anew), with
 the covariances of Ledoit and Wolf 2004, J. Multivar. Anal. 88, 365. ``test_time_bn``: running moments of batch
-normalisation (Li et al. 2018, Pattern Recognition 80, 109).
+normalisation (Li et al. 2018, Pattern Recognition 80, 109). ``dann``: :mod:`astrid_ml.run.comparison.dann`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from astrid_ml.contracts.columns import columns_of
 from astrid_ml.contracts.scoring import AnswersEmbedded
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
+from astrid_ml.run.comparison.dann import train_alike
 from astrid_ml.run.prediction.domain import embedded
 from astrid_ml.types import Floats, Ints
 
-WAYS = ("none", "per_mission_norm", "coral", "test_time_bn")
+WAYS = ("none", "per_mission_norm", "coral", "dann", "test_time_bn")
 LEAST = 20  # samples without labels, below which nothing is fitted to them
 
 
@@ -59,6 +60,7 @@ def adapted_scores(
     tested: pd.DataFrame,
     folds: tuple[pd.DataFrame, pd.DataFrame],
     way: str,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """The tested samples with the scores of the adapted network.
 
@@ -66,8 +68,9 @@ def adapted_scores(
         model: trained on the source; it is changed.
         dataset: the samples.
         tested: predictions of the network as it is, with ``id``.
-        folds: of source and target: their training folds are what is compared. No label of them is read.
+        folds: of source and target: their training folds are what is compared. No label of the target is read.
         way: one of ``WAYS``.
+        seed: where the network is trained on.
 
     Raises:
         UserError: too few samples of the target.
@@ -88,6 +91,8 @@ def adapted_scores(
         return tested.assign(score=1 / (1 + np.exp(-logits)))
     if way == "per_mission_norm":
         task.network = Rescaled(task.network, *(channel_moments(model, dataset, part) for part in (target, source)))
+    elif way == "dann":
+        train_alike(model, dataset, source, target, seed)
     else:
         renormalise(task, model, dataset, target)
     table = model.score(dataset, rows)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.contracts.scoring import Embeds
+from astrid_ml.contracts.scoring import Embeds, EmbedsBatches
 from astrid_ml.evaluation.sets.conformal import COLUMN as SETS
 from astrid_ml.run.raw import is_simulated
 from astrid_ml.types import Floats, Ints
@@ -60,16 +60,24 @@ def embedded(task: object, data: Any, source: SampleSource, rows: Ints) -> Float
     import torch
 
     network = getattr(task, "network", None)
-    if not isinstance(network, Embeds) or not isinstance(network, torch.nn.Module) or not len(rows):
+    if not isinstance(network, torch.nn.Module) or not len(rows):
         return None
     network.eval()
     device, parts = next(network.parameters()).device, []
     with torch.inference_mode():
         for _, batch in data.batches(source, rows):
-            features = batch["features"].to(device) if "features" in batch else None
-            parts.append(network.embed(batch["x"].to(device), features).float().cpu().numpy())
+            known = _known(task, network, {name: value.to(device) for name, value in batch.items()})
+            if known is None:
+                return None
+            parts.append(known.float().cpu().numpy())
     out: Floats = np.concatenate(parts).astype(np.float64)
     return out
+
+
+def _known(task: object, network: object, batch: dict[str, Any]) -> Any:
+    if isinstance(task, EmbedsBatches):
+        return task.embed_batch(batch)
+    return network.embed(batch["x"], batch.get("features")) if isinstance(network, Embeds) else None
 
 
 def fit_validity(
@@ -149,7 +157,7 @@ def beside(table: pd.DataFrame, found: pd.DataFrame, at: Ints) -> pd.DataFrame:
     return table.assign(**{name: found[name].take(at).array for name in (IN_DOMAIN, OUTSIDE)})
 
 
-_PROMISES = ("probability", SETS)  # what holds for samples like those of training
+_PROMISES = ("probability", "p_", SETS)  # beginnings of columns: what holds for samples like those of training
 
 
 def without_outside(table: pd.DataFrame, allow_outside: bool) -> pd.DataFrame:
@@ -157,7 +165,7 @@ def without_outside(table: pd.DataFrame, allow_outside: bool) -> pd.DataFrame:
     if allow_outside or IN_DOMAIN not in table:
         return table
     outside = table[IN_DOMAIN].eq(False).fillna(False).to_numpy(dtype=bool)
-    names = [str(name) for name in table if name in _PROMISES or str(name).startswith("p_")]
+    names = [str(name) for name in table if str(name).startswith(_PROMISES)]
     out = table.copy()
     for name in names if outside.any() else []:
         out[name] = out[name].where(~outside)

@@ -138,4 +138,4 @@ def test_members_that_are_not_there_are_named(source: MemorySource, members: lis
     table = judged(source, members[0].predict_table(Curves(), source))
     none = judge.fit(table)
     with pytest.raises(UserError, match="the scores of each member"):
-        judge.apply(table, judge.fit_members([none, none], table))
+        judge.apply(table, judge.fit_members([none, none], judge.apply(table, none)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ import torch
 from torch import Tensor
 from torch.multiprocessing import get_context
 
+from astrid_ml.contracts.scoring import EmbedsBatches
 from astrid_ml.models.lightcurves.encoding import N_FEATURES
 from astrid_ml.models.lightcurves.network import CurveGRU
 from astrid_ml.models.tasks.hierarchy import HierarchyTask, gathered
+from astrid_ml.run.prediction.domain import embedded
 
 
 def batch(n: int = 24) -> dict[str, Tensor]:
@@ -51,6 +54,22 @@ def test_it_learns_and_its_probabilities_are_consistent() -> None:
     assert columns["days"].tolist() == [1.0, 64.0] * 24  # the questions of an object stand together
     task.update_metrics(data)
     assert 0.9 < float(task.compute_metrics()["val/leaf/macro_aucpr"]) <= 1
+
+
+def test_it_says_what_its_network_knows_of_each_curve_and_of_another_network_nothing() -> None:
+    task = HierarchyTask(CurveGRU((), "bts", hidden=16, latent=12), "bts").eval()
+    assert isinstance(task, EmbedsBatches)
+    known = task.embed_batch(batch())
+    assert known is not None and known.shape == (24, 12)
+    task.network = torch.nn.Linear(2, 2)
+    assert task.embed_batch(batch()) is None
+    data = SimpleNamespace(batches=lambda source, rows: iter([(rows[:24], batch()), (rows[24:], batch())]))
+    rows = np.arange(48)
+    assert embedded(task, data, None, rows) is None  # type: ignore[arg-type]
+    task.network = CurveGRU((), "bts", hidden=16, latent=12)
+    found = embedded(task, data, None, rows)  # type: ignore[arg-type]
+    assert found is not None and found.shape == (48, 12)
+    np.testing.assert_allclose(found[:24], found[24:])
 
 
 def test_a_weighted_loss_is_taken_off_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,19 @@ def test_the_scan_is_torchs_gru(layers: int) -> None:
         assert torch.allclose(ours, own, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [CurveGRU, CurveTransformer])
+def test_the_last_layer_answers_by_what_it_sees_when_asked_last(kind: type[CurveGRU] | type[CurveTransformer]) -> None:
+    torch.manual_seed(0)
+    network = kind(("a",), "elasticc2").eval()
+    values, table = torch.randn(16, N_FEATURES), torch.randn(4, 2)
+    queries, elapsed = torch.tensor([[1, 3], [1, 1], [6, 4], [2, 5]]), torch.rand(4, 2) * 64
+    known = network.embed_curves(values, LENGTHS, table, queries, elapsed)
+    assert known.shape == (4, 192)
+    answers = network(values, LENGTHS, table, queries, elapsed)
+    last = answers[torch.arange(4), queries.argmax(dim=1)]
+    assert torch.allclose(network.head.layers[-1](known), last, atol=1e-5)
+
+
 @pytest.mark.parametrize("static", [(), ("a", "b")])
 @pytest.mark.parametrize("kind", [CurveGRU, CurveTransformer])
 def test_an_answer_depends_on_nothing_but_its_own_past(

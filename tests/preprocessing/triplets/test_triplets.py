@@ -107,6 +107,25 @@ def test_the_pipeline_reads_what_the_simulator_wrote(tmp_path: Path) -> None:
     assert np.array_equal(source.gather("stamps", np.arange(10)), np.load(tmp_path / "triplets_ZTF_000.npy"))
 
 
+def test_the_sky_that_a_mission_keeps_is_all_that_differs(tmp_path: Path) -> None:
+    tables = {}
+    for sky in ("subtracted", "included"):
+        (tmp_path / sky).mkdir()
+        SimulateTriplets(n=300, missions=("ztf", "ps1"), sky=sky).run(tmp_path / sky, seed=2)
+        tables[sky] = TripletsPipeline().plan([tmp_path / sky])
+    stamps = {sky: {path.stem: np.load(path) for path in (tmp_path / sky).glob("*.npy")} for sky in tables}
+    for name, plain in stamps["subtracted"].items():
+        added = stamps["included"][name] - plain
+        kept = MISSIONS[name.split("_")[1].upper()].kept
+        level = added[:, :2].mean(axis=(1, 2, 3))
+        assert np.allclose(added[:, 2], 0) and np.allclose(added[:, :2], level[:, None, None, None], atol=1e-2)
+        assert np.median(level) == pytest.approx(kept, rel=0.15)
+    for unit in tables["included"]:
+        writer = MemoryUnitWriter(TripletsPipeline().describe())
+        TripletsPipeline().process(unit, writer, 0)
+        assert set(writer.source().index["sky"]) == {"included" if "ZTF" in unit.id.upper() else "subtracted"}
+
+
 def test_numbers_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="missions"):
         SimulateTriplets(missions=["HUBBLE"]).run(tmp_path, 1)

@@ -35,11 +35,12 @@ class Stamps:
         self.index = pd.DataFrame({"id": np.arange(N).astype(str), "group_id": np.arange(N).astype(str)})
         self.index["label"], self.index["kind"] = label, kind
         self.by_column = self.index
+        self.y = torch.from_numpy(np.where(kind == 0, label, np.nan)).float()  # nobody may learn from the second's
 
     def batches(self, source: Any, rows: Any = None) -> Any:
         for start in range(0, len(rows), 64):
-            chosen = rows[start : start + 64]
-            yield chosen, {"x": self.x[chosen], "y": torch.zeros(len(chosen))}
+            chosen = np.array(rows[start : start + 64])
+            yield chosen, {"x": self.x[chosen], "y": self.y[chosen]}
 
 
 def trained(data: Stamps, batch_norm: bool) -> Any:
@@ -47,7 +48,8 @@ def trained(data: Stamps, batch_norm: bool) -> Any:
     torch.manual_seed(0)
     network = BraaiWide(1, 8, 0, (8, 8), 16, 0.0, batch_norm)
     task = RealBogusTask(network, channels_last=False)
-    own = np.flatnonzero((data.index["kind"] == 0) & (np.arange(N) < N // 2))
+    n = len(data.index)
+    own = np.flatnonzero((data.index["kind"] == 0) & (np.arange(n) < n // 2))
     x, y = data.x[own], torch.tensor(data.index["label"].to_numpy()[own]).float()
     optimizer = torch.optim.Adam(network.parameters(), 0.01)
     for _ in range(60):
@@ -78,6 +80,29 @@ def test_a_scale_and_an_offset_are_won_back(way: str) -> None:
     found = adapted_scores(model, data, tested, (fold(data, 0), fold(data, 1)), way)  # type: ignore[arg-type]
     assert average_precision_score(tested["label"], found["score"]) > max(before, 0.9)
     assert found.drop(columns="score").equals(tested.drop(columns="score"))
+
+
+def test_a_network_trained_on_sees_no_longer_what_only_the_other_kind_has() -> None:
+    """The second kind's background level alone made all of its stamps real."""
+    random, n = np.random.default_rng(1), 1200
+    data = Stamps()
+    label, kind = random.integers(0, 2, n), np.arange(n) % 2
+    x = random.normal(size=(n, 1, 8, 8)) + kind[:, None, None, None] * random.uniform(0.2, 1.4, (n, 1, 1, 1))
+    x[:, :, 3:5, 3:5] += 1.2 * label[:, None, None, None]
+    data.x, data.y = torch.from_numpy(x).float(), torch.from_numpy(np.where(kind == 0, label, np.nan)).float()
+    data.index = pd.DataFrame({"id": np.arange(n).astype(str), "label": label, "kind": kind})
+    data.by_column = data.index
+    model = trained(data, batch_norm=False)
+    names = np.where(np.arange(n) < 800, "train", "test")
+    folds = [pd.DataFrame({"id": data.index["id"], "fold": np.where(kind == k, names, "unused")}) for k in (0, 1)]
+    tested = data.index[(kind == 1) & (names == "test")].reset_index(drop=True)
+    rows = tested["id"].astype(int).to_numpy()
+    tested = tested.assign(score=model.score(data, rows)["score"].to_numpy())
+    random_state = torch.get_rng_state()
+    found = adapted_scores(model, data, tested, (folds[0], folds[1]), "dann", seed=3)  # type: ignore[arg-type]
+    before, after = (average_precision_score(table["label"], table["score"]) for table in (tested, found))
+    assert after > before + 0.03
+    assert torch.equal(torch.get_rng_state(), random_state) and not model.task.training
 
 
 def test_too_few_samples_are_nothing_to_adapt_to() -> None:

@@ -1,0 +1,174 @@
+"""Prediction sets of a tree of classes: at each level the nodes that a sample's scores do not rule out.
+
+Split conformal by class, as :mod:`astrid_ml.evaluation.sets.conformal`: a node has a limit of its own for each window
+of days, from the validation objects that are of it. A node that too few of them are of is never ruled out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from astrid_ml.evaluation.sets.conformal import COLUMN, IntervalOf, Measured, limit_of
+from astrid_ml.evaluation.tree.views import levels
+from astrid_ml.taxonomy import Taxonomy
+from astrid_ml.types import Count, Floats, Ints, Level, Mask
+
+BETWEEN, NONE = " or ", "none"
+METRICS = {
+    "set_coverage": "coverage",
+    "set_size": "mean size",
+    "set_single": "single",
+    "set_full": "full",
+    "set_empty": "empty",
+}
+
+
+@dataclass(frozen=True)
+class NodeSets:
+    """How sets of a tree are made.
+
+    Args:
+        coverage: share of the objects of each node whose set holds it.
+        least: objects of a node on validation from which it can be ruled out.
+
+    Example:
+        >>> tree = Taxonomy("two", "object", {"object": ("a", "b")}, {})
+        >>> known = pd.DataFrame({"days": 8.0, "group_id": [f"{n}" for n in range(200)]})
+        >>> p = np.column_stack([np.ones(200), np.repeat([0.9, 0.2], 100), np.repeat([0.1, 0.8], 100)])
+        >>> fitted = NodeSets().fit(tree, p, np.repeat([1, 2], 100), known)
+        >>> with_node_sets(known.iloc[[0, 199]], tree, p[[0, 199]], fitted)["prediction_set"].tolist()
+        ['a', 'b']
+    """
+
+    coverage: Level = 0.9
+    least: Count = 30
+
+    def fit(self, tree: Taxonomy, scores: Floats, nodes: Ints, known: pd.DataFrame) -> dict[str, Any]:
+        """Limits of the scores.
+
+        Args:
+            tree: of the nodes.
+            scores: (n, n_nodes).
+            nodes: (n,) true ones, at any depth; -1 where nobody knows.
+            known: (n,) with ``days`` and ``group_id``.
+
+        Returns:
+            Plain containers, kept in the checkpoint: coverage, and window -> node -> the lowest score of its set, null
+            where too few objects tell it.
+        """
+        days, groups = known["days"].to_numpy(dtype=np.float64), known["group_id"].reset_index(drop=True)
+        windows: dict[str, dict[str, float | None]] = {}
+        for day in np.unique(days):
+            limits: dict[str, float | None] = {}
+            for number, name in enumerate(tree.nodes):
+                if not tree.depth[number]:
+                    continue
+                own = (days == day) & (nodes >= 0) & tree.ancestors[nodes, number]
+                limit, _ = limit_of(-scores[own, number], groups[own], self.coverage, self.least)
+                limits[name] = None if limit is None else -limit
+            windows[f"{day:g}"] = limits
+        return {"coverage": self.coverage, "windows": windows}
+
+
+def with_node_sets(table: pd.DataFrame, tree: Taxonomy, scores: Floats, fitted: dict[str, Any] | None) -> pd.DataFrame:
+    """The sets of each level in words: names with `` or `` between; ``none`` where all are ruled out.
+
+    Null where no limit was fitted for the window. What is seen longer than the longest window counts as that one.
+
+    Args:
+        table: with ``days``.
+        tree: of the nodes.
+        scores: (n, n_nodes), as they were fitted.
+        fitted: of :meth:`NodeSets.fit`; None where the checkpoint has none.
+
+    Returns:
+        ``prediction_set`` (leaves) and ``prediction_set_<level>`` of the levels above.
+    """
+    windows = (fitted or {}).get("windows") or {}
+    days = table["days"].to_numpy(dtype=np.float64)
+    held = {day: days == float(day) for day in windows}
+    if windows:
+        longest = max(windows, key=float)
+        held[longest] = days >= float(longest)
+    out = {}
+    for level, name in levels(tree):
+        own = tree.level_nodes(level)
+        words = pd.Series(pd.NA, index=table.index, dtype="string")
+        for day, here in held.items():
+            limits = [windows[day][tree.nodes[number]] for number in own]
+            if all(limit is None for limit in limits):
+                continue
+            lowest = np.array([-np.inf if limit is None else limit for limit in limits])
+            may_be: Mask = scores[here][:, own] >= lowest
+            words[here] = [BETWEEN.join(tree.nodes[k] for k in own[row]) or NONE for row in may_be]
+        out[column_of(name)] = words
+    return pd.DataFrame(out, index=table.index)
+
+
+def column_of(level: str) -> str:
+    """The column that holds the sets of a level."""
+    return COLUMN if level == "leaf" else f"{COLUMN}_{level}"
+
+
+def measured_nodes(known: pd.DataFrame, tree: Taxonomy, nodes: Ints, day: float, interval_of: IntervalOf) -> Measured:
+    """Coverage of each node at one window with its interval, and beside it what the sets are.
+
+    Args:
+        known: predictions with sets.
+        tree: of the nodes.
+        nodes: (n,) true ones, -1 where nobody knows.
+        day: the window.
+        interval_of: of the mean of independent values, (n,).
+    """
+    out, tables = Measured(), []
+    at = known["days"].to_numpy(dtype=np.float64) == day
+    for level, name in levels(tree):
+        if column_of(name) not in known:
+            continue
+        truth = tree.at_level(nodes, level)
+        here = at & (truth >= 0) & known[column_of(name)].notna().to_numpy(dtype=bool)
+        if not here.any():
+            continue
+        rows = _rows(known[here], name, tree, truth[here], len(tree.level_nodes(level)), interval_of)
+        whole = rows.iloc[0]
+        for metric, column in METRICS.items():
+            out.metrics[f"{name}/{metric}/{day:g}d"] = float(whole[column])
+        if pd.notna(whole["low"]):
+            out.intervals[f"{name}/set_coverage/{day:g}d"] = (float(whole["low"]), float(whole["high"]))
+        tables.append(rows)
+    if tables:
+        out.tables[f"prediction sets at {day:g} days"] = pd.concat(tables, ignore_index=True)
+    return out
+
+
+def _rows(
+    known: pd.DataFrame, level: str, tree: Taxonomy, truth: Ints, classes: int, interval_of: IntervalOf
+) -> pd.DataFrame:
+    """A row for all objects of a level, then one for each node."""
+    said = known[column_of(level)]
+    sets = [frozenset[str]() if words == NONE else frozenset(words.split(BETWEEN)) for words in said]
+    names = [tree.nodes[number] for number in truth]
+    size = np.array([len(members) for members in sets])
+    facts = pd.DataFrame(
+        {
+            "class": names,
+            "group": known["group_id"].to_numpy(),
+            "coverage": [float(name in members) for name, members in zip(names, sets, strict=True)],
+            "mean size": size.astype(float),
+            "single": (size == 1).astype(float),
+            "full": (size == classes).astype(float),
+            "empty": (size == 0).astype(float),
+        }
+    )
+    rows = []
+    for name, part in [("all", facts), *facts.groupby("class")]:
+        by_object = part.drop(columns="class").groupby("group").mean()
+        low, high = interval_of(by_object["coverage"].to_numpy()) or (np.nan, np.nan)
+        means = by_object.mean().to_dict()
+        row = {"level": level, "class": name, "objects": len(by_object), "coverage": means.pop("coverage")}
+        rows.append({**row, "low": low, "high": high, **means})
+    return pd.DataFrame(rows)
