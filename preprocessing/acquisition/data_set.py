@@ -23,7 +23,7 @@ from astrid_ml.preprocessing.acquisition.targets.catalogue import TargetList, re
 from astrid_ml.preprocessing.acquisition.targets.fields import FIELDS, targets_of_fields
 from astrid_ml.preprocessing.acquisition.targets.selection import SelectTargets
 from astrid_ml.preprocessing.acquisition.triplets.label import LabelTriplets
-from astrid_ml.types import Count, Existing, Seed, Whole
+from astrid_ml.types import Count, Existing, NonNegative, Seed, Whole
 
 PLAYED = "played:"  # in records, for the address of a simulated archive
 
@@ -59,7 +59,7 @@ class PlayedArchive:
     simulate: SimulateArchive
     seed: Seed = 1
     faults: tuple[str, ...] | list[str] = ()
-    delay: float = 0.0
+    delay: NonNegative = 0.0
 
     def __post_init__(self) -> None:
         refuse_unknown_faults(self.faults)

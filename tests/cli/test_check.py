@@ -130,7 +130,7 @@ def test_null_leaves_a_group_out(group: str, capsys: pytest.CaptureFixture[str])
 
 CONF = conf_folder()
 GIVEN = {"format": "npz", "runs": ["given"], "variant": "d6_m7", "catalogues": ["given"], "what": "model"}
-NO_OPTIONS = ("experiment", "task", "frame")
+NO_OPTIONS = ("experiment", "task", "frame", "acquisition")
 BESIDE = {  # options that need another one than the default
     **{f"channels=frames_{name}": "datamodule=frames" for name in ("asinh", "sigma", "zscale")},
     "datamodule=frames": "channels=frames_asinh",
@@ -149,6 +149,7 @@ PACKAGED = [
     *[(verb, "") for verb in sorted(all_verbs(CONF)) if verb != "predict"],
     *[("predict", f"task={name}") for name in option_names(CONF / "task")],
     *[("simulate", f"what={name}") for name in option_names(CONF / "simulate")],
+    *[("acquire", f"acquisition={name}") for name in option_names(CONF / "acquisition")],
     *[("train", option) for option in options(CONF) if not option.startswith(NO_OPTIONS)],
     *[
         ("train", f"preprocessing={pipeline} {option}")
@@ -182,6 +183,8 @@ def test_what_is_packaged_is_right(verb: str, option: str, tmp_path: Path, monke
     cfg = compose(name, rewrite(words, name, CONF))
     for key in missing(cfg):
         OmegaConf.update(cfg, key, GIVEN.get(key, "given"))
+    if verb == "acquire":  # Hydra tells it which one was chosen
+        OmegaConf.update(cfg, "command.name", "given")
     check_values(cfg, keys_of(name).__getitem__)
 
 

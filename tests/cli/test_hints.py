@@ -34,7 +34,7 @@ SAID = [
     ("simulate what=pairs simulate.fwmh=[3,2] output_dir=o", "did you mean simulate.fwhm?"),
     ("simulate what=[pairs,ramps] output_dir=o", "-m what=pairs,ramps"),
     ("simulate what=pairs,sky output_dir=o", "-m what=pairs,sky"),
-    ("simulate what=piars output_dir=o", "what: one of lightcurves"),
+    ("simulate what=piars output_dir=o", "what: one of archive, lightcurves"),
     (f"{PAIR} preprocessing.subtract.degrees=2", "belongs to preprocessing/subtract=kernel"),
     (
         f"{T} preprocessing.detect.threshold=4",

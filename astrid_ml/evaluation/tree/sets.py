@@ -77,7 +77,8 @@ class NodeSets:
 def with_node_sets(table: pd.DataFrame, tree: Taxonomy, scores: Floats, fitted: dict[str, Any] | None) -> pd.DataFrame:
     """The sets of each level in words: names with `` or `` between; ``none`` where all are ruled out.
 
-    Null where no limit was fitted for the window. What is seen longer than the longest window counts as that one.
+    Null where no limit was fitted for the window, no columns where the checkpoint has none at all. What is seen longer
+    than the longest window counts as that one.
 
     Args:
         table: with ``days``.
@@ -88,7 +89,9 @@ def with_node_sets(table: pd.DataFrame, tree: Taxonomy, scores: Floats, fitted: 
     Returns:
         ``prediction_set`` (leaves) and ``prediction_set_<level>`` of the levels above.
     """
-    windows = (fitted or {}).get("windows") or {}
+    if fitted is None:
+        return pd.DataFrame(index=table.index)
+    windows = fitted["windows"]
     days = table["days"].to_numpy(dtype=np.float64)
     held = {day: days == float(day) for day in windows}
     if windows:
@@ -104,7 +107,9 @@ def with_node_sets(table: pd.DataFrame, tree: Taxonomy, scores: Floats, fitted: 
                 continue
             lowest = np.array([-np.inf if limit is None else limit for limit in limits])
             may_be: Mask = scores[here][:, own] >= lowest
-            words[here] = [BETWEEN.join(tree.nodes[k] for k in own[row]) or NONE for row in may_be]
+            sets, which = np.unique(may_be, axis=0, return_inverse=True)
+            said = np.array([BETWEEN.join(tree.nodes[k] for k in own[row]) or NONE for row in sets], dtype=object)
+            words[here] = said[which.reshape(-1)]
         out[column_of(name)] = words
     return pd.DataFrame(out, index=table.index)
 
@@ -149,15 +154,16 @@ def _rows(
     known: pd.DataFrame, level: str, tree: Taxonomy, truth: Ints, classes: int, interval_of: IntervalOf
 ) -> pd.DataFrame:
     """A row for all objects of a level, then one for each node."""
-    said = known[column_of(level)]
-    sets = [frozenset[str]() if words == NONE else frozenset(words.split(BETWEEN)) for words in said]
+    which, said = pd.factorize(known[column_of(level)])
+    sets = [frozenset[str]() if words == NONE else frozenset(str(words).split(BETWEEN)) for words in said]
+    holds = np.array([[name in members for name in tree.nodes] for members in sets], dtype=bool)
     names = [tree.nodes[number] for number in truth]
-    size = np.array([len(members) for members in sets])
+    size = np.array([len(members) for members in sets])[which]
     facts = pd.DataFrame(
         {
             "class": names,
             "group": known["group_id"].to_numpy(),
-            "coverage": [float(name in members) for name, members in zip(names, sets, strict=True)],
+            "coverage": holds[which, truth].astype(float),
             "mean size": size.astype(float),
             "single": (size == 1).astype(float),
             "full": (size == classes).astype(float),

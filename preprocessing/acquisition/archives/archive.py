@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from astrid_ml.errors import UserError
 from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.types import Positive, Range
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class Product:
     checksum: str = ""
 
 
+Mjd = Annotated[float, Range(-400_000.0, 400_000.0)]
+
+
 @dataclass(frozen=True)
 class Search:
     """What is asked for around a target; an archive asks for no more than this already in its query.
@@ -88,11 +92,11 @@ class Search:
         (True, False)
     """
 
-    radius: float = 0.1
+    radius: Positive = 0.1
     missions: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
-    first: float | None = None
-    last: float | None = None
+    first: Mjd | None = None
+    last: Mjd | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.radius <= 10:

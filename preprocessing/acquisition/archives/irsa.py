@@ -17,6 +17,7 @@ from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.client.download import fetch
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.types import Positive
 
 JD_ZERO = 2_400_000.5  # of MJD
 MISSION = "ztf"
@@ -44,7 +45,7 @@ class IrsaZtfArchive:
     client: ArchiveClient
     server: str = "https://irsa.ipac.caltech.edu"
     kind: str = "sci"
-    arcsec: float | None = 600.0
+    arcsec: Positive | None = 600.0
     name: str = "irsa"
 
     def __post_init__(self) -> None:

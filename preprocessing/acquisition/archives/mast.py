@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -20,6 +20,7 @@ from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.client.download import fetch
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.types import Range
 
 # Mission -> its images, best first: calibrated, on a sky grid, without the catalogues and weights beside them.
 IMAGES: Mapping[str, tuple[str, ...]] = {
@@ -49,7 +50,7 @@ class MastArchive:
     client: ArchiveClient
     server: str = "https://mast.stsci.edu"
     images: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(IMAGES))
-    calibration: int = 2
+    calibration: Annotated[int, Range(-1, 4)] = 2
     name: str = "mast"
 
     @cached_property

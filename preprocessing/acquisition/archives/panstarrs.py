@@ -16,6 +16,7 @@ from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.client.download import fetch
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.types import Count
 
 PIXEL = 0.25  # arcsec
 LARGEST = 6000  # pixels of a side that the server cuts out
@@ -40,7 +41,7 @@ class PanstarrsArchive:
     client: ArchiveClient
     server: str = "https://ps1images.stsci.edu"
     kind: str = "warp"
-    pixels: int = 1200
+    pixels: Count = 1200
     name: str = "panstarrs"
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.client.download import fetch
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.types import Count
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class SkyviewArchive:
     client: ArchiveClient
     page: str = "https://skyview.gsfc.nasa.gov/current/cgi/basicform.pl"
     surveys: Mapping[str, SkySurvey] = field(default_factory=lambda: dict(SURVEYS))
-    pixels: int = 240
+    pixels: Count = 240
     name: str = "skyview"
 
     @cached_property

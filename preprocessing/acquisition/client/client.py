@@ -13,6 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.client.answers import KeptAnswers
 from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError
 from astrid_ml.preprocessing.acquisition.client.pace import HostPace
+from astrid_ml.types import Count, NonNegative, Positive
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -48,15 +49,15 @@ class ArchiveClient:
         '(me@example.org)'
     """
 
-    hosts: Mapping[str, float] = field(default_factory=lambda: dict(HOSTS))
-    at_once: int = 8
-    tries: int = 6
-    first_wait: float = 1.0
-    longest_wait: float = 60.0
-    connect_timeout: float = 10.0
-    read_timeout: float = 60.0
+    hosts: Mapping[str, Positive] = field(default_factory=lambda: dict(HOSTS))
+    at_once: Count = 8
+    tries: Count = 6
+    first_wait: NonNegative = 1.0
+    longest_wait: NonNegative = 60.0
+    connect_timeout: Positive = 10.0
+    read_timeout: Positive = 60.0
     answers: str | None = None
-    answers_days: float = 30.0
+    answers_days: NonNegative = 30.0
     contact: str | None = None
 
     def __post_init__(self) -> None:

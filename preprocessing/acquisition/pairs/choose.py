@@ -14,6 +14,7 @@ from astrid_ml.preprocessing.acquisition.archives.archive import Observation
 from astrid_ml.preprocessing.acquisition.archives.footprints import coverage, overlap
 from astrid_ml.preprocessing.acquisition.pairs.windows import EITHER, REFERENCE, SCIENCE, LightWindows
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.types import Count, NonNegative, Share
 
 KEPT = "kept"
 
@@ -126,12 +127,12 @@ class ChoosePairs:
     """
 
     windows: LightWindows = field(default_factory=LightWindows)
-    surroundings: float = 0.01
-    least_coverage: float = 0.95
-    least_overlap: float | None = None
-    least_exposure: float = 0.0
-    least_separation: float = 0.0
-    each_filter: int = 3
+    surroundings: NonNegative = 0.01
+    least_coverage: Share = 0.95
+    least_overlap: Share | None = None
+    least_exposure: NonNegative = 0.0
+    least_separation: NonNegative = 0.0
+    each_filter: Count = 3
     allow_mixed: bool = False
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.archives.archive import Observation
+from astrid_ml.types import NonNegative
 
 SCIENCE, REFERENCE, EITHER = "science", "reference", "either"
 
@@ -20,9 +21,9 @@ class LightWindows:
         gone: so long after the discovery its light is gone, and images are references again.
     """
 
-    rise: float = 30.0
-    fade: float = 200.0
-    gone: float = 365.25
+    rise: NonNegative = 30.0
+    fade: NonNegative = 200.0
+    gone: NonNegative = 365.25
 
     def __post_init__(self) -> None:
         if self.rise < 0 or not 0 < self.fade <= self.gone:

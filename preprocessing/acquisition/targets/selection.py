@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import TargetList
+from astrid_ml.types import Count, Range
+
+Latitude = Annotated[float, Range(0.0, 90.0)]
+Magnitude = Annotated[float, Range(-40.0, 60.0)]
+Year = Annotated[int, Range(0, 9999)]
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,13 @@ class SelectTargets:
         (2005, 2011)
     """
 
-    years: tuple[int, int] | None = None
+    years: tuple[Year, Year] | None = None
     types: tuple[str, ...] | None = None
     hemisphere: str | None = None
     names: tuple[str, ...] | None = None
-    brighter_than: float | None = None
-    galactic_latitude: float | None = None
-    first: int | None = None
+    brighter_than: Magnitude | None = None
+    galactic_latitude: Latitude | None = None
+    first: Count | None = None
 
     def __post_init__(self) -> None:
         if self.hemisphere not in (None, "north", "south"):
