@@ -16,6 +16,7 @@ from astrid_ml.hdf5 import text_of
 from astrid_ml.inflating import SwollenError
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
 from astrid_ml.preprocessing.triplets.columns import COUNTED, columns_of, is_table, read_rows, refuse_repeated
+from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
 from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, canonical_channel, layout_of
 from astrid_ml.readable import in_words
@@ -187,8 +188,13 @@ def _opened(
         return layout, inner, roles, {}
     rows, roles, lost = _rows_of(found.table, columns, found.table.stat().st_mtime_ns)
     rows, lost, roles = rows.copy(), dict(lost), dict(roles)
-    own = _own_ids(inner, roles)
+    own = _own_ids(inner, roles, found.container.name)
     order = None if own is None else _order_of(rows[roles["id"]], own, found)
+    if order is None and "row" not in roles and any(stack.name == f"{OF_EACH}{ID}" for stack in stacks):
+        got = f"{found.table.name} without ids beside {found.container.name}, whose stamps are told apart by name"
+        raise UserError(
+            "a table with the names of the stamps", got, "say which column holds them: preprocessing.columns.id="
+        )
     if order is None and ("row" in roles or len(rows) == layout.samples):
         order = _by_number(rows, roles.get("row"), found)
     if order is not None:
@@ -237,15 +243,23 @@ def _by_number(rows: pd.DataFrame, column: str | None, found: StampSet) -> Ints:
     return numbers
 
 
-def _own_ids(inner: pd.DataFrame, roles: Mapping[str, str]) -> pd.Series | None:
-    """The ids that the container itself has, as text, where the table has ids too; None else."""
+def _own_ids(inner: pd.DataFrame, roles: Mapping[str, str], container: str) -> pd.Series | None:
+    """The ids that the container itself has, as text, where the table has ids too; None else.
+
+    Raises:
+        UserError: some stamps have ids and others have none: rows of the table cannot be told apart by them.
+    """
     if "id" not in roles:
         return None
     named = columns_of([str(name) for name in inner.columns], {}, "")
     column = roles["id"] if roles["id"] in inner else named.get("id")
-    if column is None or inner[column].isna().any():
+    if column is None or inner[column].isna().all():
         return None
     ids = inner[column]
+    lacks = int(ids.isna().sum() + (ids.astype("string") == "").sum())
+    if lacks:
+        got = f"{container}, in which {lacks} of {len(ids)} stamps have no {column}"
+        raise UserError("an id for each stamp, or for none", got, f"complete {column}, or take it out of the file")
     if not pd.api.types.is_float_dtype(ids):
         return ids.astype("string")
     exact = bool((ids % 1 == 0).all() and (ids.abs() < 2**53).all())  # beyond, neighbouring numbers are one

@@ -15,6 +15,7 @@ OF_EACH = "*/"  # before the name of an array that every group holds one row of
 ID = "id"  # the name of each group, where it is no number of a row
 _PREFIXED = re.compile(r"[A-Za-z_ -]*?(\d+)")
 _SIDES, _CHANNELS = 2, 3
+_LARGEST = 1024  # px; three flat tables of stamps have more rows or columns
 
 
 def groups_in(file: Any) -> list[str]:
@@ -39,7 +40,7 @@ def groups_in(file: Any) -> list[str]:
 
 def _is_stamp(shape: tuple[int, ...]) -> bool:
     """Whether a shape is that of one image: two sides, of which none is more than twice the other."""
-    return len(shape) == _SIDES and 1 < max(shape) <= 2 * min(shape)
+    return len(shape) == _SIDES and 1 < max(shape) <= min(2 * min(shape), _LARGEST)
 
 
 def _holds_images(group: Any) -> bool:
@@ -47,14 +48,24 @@ def _holds_images(group: Any) -> bool:
     import h5py
 
     axes = [part.ndim for _, part in parts_of(group) if isinstance(part, h5py.Dataset)]
+    if max(axes, default=0) > _SIDES + 1:  # a set of many samples
+        return False
     return axes.count(_SIDES) > 1 or axes.count(_SIDES + 1) == 1
 
 
+def one_prefix(names: list[str]) -> bool:
+    """Whether all groups are called by one word, or none, and a number: the number alone tells them apart."""
+    found = [_PREFIXED.fullmatch(name) for name in names]
+    return None not in found and len({match[0][: match.start(1)] for match in found if match is not None}) == 1
+
+
 def _row_numbers(names: list[str]) -> list[int] | None:
-    """Numbers of the rows that groups are called by: 0 to n - 1, whatever stands before; None where they are names."""
+    """Numbers of the rows that groups are called by, from 0 or 1, whatever stands before; None where they are names."""
     found = [_PREFIXED.fullmatch(name) for name in names]
     numbers = [int(match[1]) for match in found if match is not None]
-    return numbers if len(numbers) == len(names) and sorted(numbers) == list(range(len(names))) else None
+    if len(numbers) != len(names) or not one_prefix(names):
+        return None
+    return numbers if sorted(numbers) in (list(range(len(names))), list(range(1, len(names) + 1))) else None
 
 
 def members_of(file: Any, groups: list[str]) -> dict[str, tuple[tuple[int, ...], bool]]:
@@ -83,7 +94,7 @@ def _is_number(value: Any) -> bool:
     return np.asarray(value).dtype.kind in "fiub"
 
 
-def read_members(file: Any, groups: list[str], name: str, shape: tuple[int, ...]) -> Array:
+def read_members(file: Any, groups: list[str], name: str, shape: tuple[int, ...], numbered: bool) -> Array:
     """One row of each group; of a group that lacks it, or has it in another shape, NaN or an empty text.
 
     Args:
@@ -91,13 +102,14 @@ def read_members(file: Any, groups: list[str], name: str, shape: tuple[int, ...]
         groups: some of :func:`groups_in`.
         name: of :func:`members_of`.
         shape: of one row.
+        numbered: whether the number in a group's name is its id, and not the whole name.
     """
     own = name.removeprefix(OF_EACH)
     rows: list[Any] = []
     for group in groups:
         value = _value(file, group, own, shape)
         if value is None and own == ID:
-            value = _named(Path(file.filename).stem if group == "/" else group)
+            value = Path(file.filename).stem if group == "/" else _named(group) if numbered else group
         rows.append(value)
     known = [np.asarray(value) for value in rows if value is not None]
     if shape or (known and all(value.dtype.kind in "fiub" for value in known)):
@@ -110,13 +122,11 @@ def read_members(file: Any, groups: list[str], name: str, shape: tuple[int, ...]
 
 def _value(file: Any, group: str, name: str, shape: tuple[int, ...]) -> Any:
     """What a group holds of that name and shape; None, unread, of another one."""
-    attributes = file[group].attrs
-    if name in attributes:
-        return attributes[name] if np.shape(attributes[name]) == shape else None
     try:
         part = unread_array(file, f"{group}/{name}")
     except KeyError:
-        return None
+        value = file[group].attrs.get(name)
+        return value if value is not None and np.shape(value) == shape else None
     if part.shape != shape:
         return None
     refuse_strange(part)

@@ -22,8 +22,8 @@ from astrid_ml.executors.within import allowed
 from astrid_ml.files import read_array, read_arrays
 from astrid_ml.hdf5 import array_of, arrays_of, read_texts, text_of
 from astrid_ml.inflating import SwollenError, most_inflated, refuse_swollen, refuse_swollen_parquet
-from astrid_ml.preprocessing.triplets.containers.channel_names import ORDER, channels_of
-from astrid_ml.preprocessing.triplets.containers.grouped import OF_EACH, groups_in, members_of, read_members
+from astrid_ml.preprocessing.triplets.containers.channel_names import ORDER, channels_of, channels_of_members
+from astrid_ml.preprocessing.triplets.containers.grouped import OF_EACH, groups_in, members_of, one_prefix, read_members
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words, of_parquet
 from astrid_ml.types import Array
@@ -139,7 +139,11 @@ def _list_hdf5(path: Path) -> list[Stack]:
 
     groups, members = _groups(path, path.stat().st_mtime_ns)
     if groups:
-        return [Stack(name, (len(groups), *shape), numbers) for name, (shape, numbers) in members.items()]
+        named = channels_of_members(path, groups[0], {name: name.removeprefix(OF_EACH) for name in members})
+        return [
+            Stack(name, (len(groups), *shape), numbers, named.get(name, ()))
+            for name, (shape, numbers) in members.items()
+        ]
     with h5py.File(path, "r") as file:
         parts = list(arrays_of(file))
         refuse_swollen(path.name, sum(part.size * part.dtype.itemsize for _, part in parts), path.stat().st_size)
@@ -167,7 +171,7 @@ def _read_hdf5(path: Path, name: str, first: int, past: int) -> Array:
             groups, members = _groups(path, path.stat().st_mtime_ns)
             shape = members[name][0]
             _refuse_beyond_memory(path, name, (0, *shape), 8, past - first)
-            return read_members(file, groups[first:past], name, shape)
+            return read_members(file, groups[first:past], name, shape, one_prefix(groups))
         part = array_of(file, name)
         _refuse_beyond_memory(path, name, part.shape, part.dtype.itemsize, past - first)
         return read_texts(part, first, past) if part.dtype.kind == "O" else np.array(part[first:past])

@@ -222,3 +222,82 @@ def test_fits_stamps_without_a_table_are_called_by_their_files(tmp_path: Path) -
     assert source.index["id"].tolist() == IDS and "label" not in source.index
     assert source.index["source"].tolist() == [f"{name}.fits.gz" for name in IDS]
     np.testing.assert_allclose(source.gather("stamps", np.arange(N)), stamps(), rtol=1e-6)
+
+
+def _groups(folder: Path, names: list[str], attributes: dict[str, Any] | None = None) -> None:
+    """A group for each stamp, a cube in each, channels last."""
+    with h5py.File(folder / "stamps.h5", "w") as file:
+        file.attrs.update(attributes or {})
+        for name, stamp in zip(names, stamps(), strict=True):
+            file.create_group(name)["stamp"] = np.moveaxis(stamp, 0, -1)
+
+
+def test_groups_that_count_from_one_are_in_that_order(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "stamps.h5", "w") as file:
+        for row in range(12):
+            file.create_group(f"stamp_{row + 1}")["stamp"] = np.moveaxis(stamps()[0], 0, -1) * (row + 1)
+    pd.DataFrame({"label": [row % 2 for row in range(12)]}).to_csv(tmp_path / "labels.csv", index=False)
+    source = _read(tmp_path)
+    read = source.gather("stamps", np.arange(12))
+    np.testing.assert_allclose(read[10] / read[0], 11.0, rtol=1e-4)
+    assert source.index["label"].astype(int).tolist() == [row % 2 for row in range(12)]
+
+
+def test_named_groups_beside_a_table_without_ids_are_refused(tmp_path: Path) -> None:
+    _groups(tmp_path, [f"stamp_{number}" for number in (0, 1, 2, 3, 4, 9)])
+    pd.DataFrame({"label": [0, 1] * 3}).to_csv(tmp_path / "labels.csv", index=False)
+    with pytest.raises(UserError, match=r"columns\.id"):
+        _read(tmp_path)
+
+
+def test_the_channels_of_grouped_cubes_are_those_that_the_file_names(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "stamps.h5", "w") as file:
+        file.attrs["channels"] = ["difference", "template", "science"]
+        for name, stamp in zip(IDS, stamps(), strict=True):
+            file.create_group(name)["stamp"] = np.moveaxis(stamp[::-1], 0, -1)
+    source = _read(tmp_path)
+    order = [IDS.index(name) for name in source.index["id"]]
+    np.testing.assert_allclose(source.gather("stamps", np.arange(N)), stamps()[order], rtol=1e-6)
+
+
+def test_a_count_under_channels_is_no_list_of_names(tmp_path: Path) -> None:
+    _groups(tmp_path, IDS, {"channels": 3})
+    assert len(_read(tmp_path).index) == N
+
+
+def test_prefixes_that_differ_are_parts_of_the_names(tmp_path: Path) -> None:
+    names = [f"real_{row}" for row in range(3)] + [f"bogus_{row}" for row in range(3)]
+    _groups(tmp_path, names)
+    assert sorted(_read(tmp_path).index["id"]) == sorted(names)
+
+
+def test_an_image_counts_beside_an_attribute_of_its_name(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "stamps.h5", "w") as file:
+        for name, stamp in zip(IDS, stamps(), strict=True):
+            group = file.create_group(name)
+            group.attrs["science"] = f"{name}.fits"
+            for channel, image in zip(NAMES, stamp, strict=True):
+                group[channel] = image
+    source = _read(tmp_path)
+    assert len(source.index) == N and np.isfinite(source.gather("stamps", np.arange(N))).all()
+
+
+def test_a_stamp_without_the_id_that_others_have_is_said(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "stamps.h5", "w") as file:
+        for row, (name, stamp) in enumerate(zip(IDS, stamps(), strict=True)):
+            group = file.create_group(f"{row}")
+            group["stamp"] = np.moveaxis(stamp, 0, -1)
+            if row != 3:
+                group.attrs["candid"] = int(name)
+    table().iloc[SHUFFLED].to_csv(tmp_path / "candidates.csv", index=False)
+    with pytest.raises(UserError, match="an id for each stamp"):
+        _read(tmp_path)
+
+
+def test_groups_of_sets_are_no_samples(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "sets.h5", "w") as file:
+        for part in ("train", "test"):
+            group = file.create_group(part)
+            group["images"] = np.moveaxis(stamps(), 1, -1)
+            group["metadata"], group["labels"] = np.zeros((N, 25)), np.zeros((N, 2))
+        assert groups_in(file) == []

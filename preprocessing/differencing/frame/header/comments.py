@@ -15,7 +15,7 @@ _SECONDS: dict[str, float] = {
 }
 # Short words are units only where units stand: alone, in brackets, or behind "in".
 _PLACED = r"(?:^\s*|[\[(]\s*|\bin\s+)({})\s*(?:[\])]|$)"
-_LONG = re.compile(r"\b(micro-?seconds?|milli-?seconds?|msec|usec)\b", re.IGNORECASE)
+_LONG = re.compile(r"\b(micro-?seconds?|milli-?seconds?|msec|usec|seconds?|secs?)\b", re.IGNORECASE)
 _MIDDLE = re.compile(r"\bmid(?:dle|-?point|-?time|-?exp\w*)?\b(?!-?\s?night)", re.IGNORECASE)
 _START = re.compile(r"\b(?:start\w*|begin\w*|shutter[ -]open\w*)\b", re.IGNORECASE)
 _END = re.compile(r"\b(?:end|stop|finish\w*|shutter[ -]clos\w*)\b", re.IGNORECASE)
@@ -30,11 +30,13 @@ _IN_ADU = re.compile(rf"\b{_ADU}\b", re.IGNORECASE)
 _IN_ELECTRONS = re.compile(r"(?<![a-z])(?:e-|el(?![a-z])|electrons?|photo-?electrons?)", re.IGNORECASE)
 _SETTING = re.compile(r"\bdb\b|decibel|setting|sensor gain|camera gain|gain (?:index|level|step)", re.IGNORECASE)
 _PER_SECOND = re.compile(
-    r"(?:/|\bper\b|\bin\b|\bfor\b|\ba\b)\s*(?:1(?:\.0*)?\s*)?-?(?:s|sec|second)s?\b|\b(?:s|sec)\s?\^?\(?-1\)?"
+    r"(?:/|\bper\b)\s*(?:1(?:\.0*)?\s*)?-?(?:s|sec|second)s?\b"
+    r"|(?:\b(?:in|for|of)\b|\ba\b)\s*1(?:\.0*)?\s*-?(?:s|sec|second)s?\b"
+    r"|\b(?:adus?|dns?|counts?|e-?|electrons?)\s+(?:in\s+)?a\s+second\b|\b(?:s|sec)\s?\^?\(?-1\)?"
     r"|\bexp\w*\s*(?:time)?\s*(?:=|of)\s*1(?:\.0*)?\s*s",
     re.IGNORECASE,
 )
-_VEGA, _AB = re.compile(r"\bvega\b", re.IGNORECASE), re.compile(r"\bAB\b")
+_VEGA, _AB = re.compile(r"\bvega(?:mag)?\b", re.IGNORECASE), re.compile(r"\bAB(?:mag)?\b")
 
 
 def seconds_of(words: str) -> tuple[float, str] | None:
@@ -44,13 +46,32 @@ def seconds_of(words: str) -> tuple[float, str] | None:
     ((0.001, 'ms'), (60.0, 'min'), (1e-06, 'us'))
     >>> seconds_of("milliseconds"), seconds_of("min exposure of the stack"), seconds_of("[0-9] and more")
     ((0.001, 'milliseconds'), None, None)
+    >>> seconds_of("seconds, with millisecond precision"), seconds_of("[ks]")
+    ((1.0, 'seconds'), (1000.0, 'ks'))
     """
     for form, factor in _SECONDS.items():
         found = re.search(_PLACED.format(form), words, re.IGNORECASE)
         if found:
             return factor, found[1]
-    found = _LONG.search(words)
-    return (1e-6 if found[1].lower().startswith(("micro", "u")) else 1e-3, found[1]) if found else None
+    bracketed = re.match(r"\s*\[(\w+)\]", words)
+    inside = _seconds_of_unit(bracketed[1]) if bracketed else None
+    if bracketed and inside:
+        return inside, bracketed[1]
+    found = _LONG.search(words)  # the first: what follows tells of its precision
+    if found is None:
+        return None
+    word = found[1].lower()
+    return 1e-6 if word.startswith(("micro", "u")) else 1e-3 if word.startswith("m") else 1.0, found[1]
+
+
+def _seconds_of_unit(word: str) -> float | None:
+    """Seconds of a unit of time as FITS writes it (ks, ns, yr); None for another word."""
+    from astropy import units
+
+    try:
+        return float(units.Unit(word).to(units.s))
+    except (ValueError, TypeError, units.UnitConversionError):
+        return None
 
 
 def moment_of(comment: str) -> str | None:
@@ -69,8 +90,10 @@ def scale_of(comment: str) -> str | None:
 
     >>> scale_of("Barycentric, TDB"), scale_of("[d] TT-UTC is 69 s"), scale_of("local time"), scale_of("observed")
     ('tdb', None, 'local', None)
+    >>> scale_of("UTC, not local time")
+    'utc'
     """
-    if _LOCAL.search(comment):
+    if _LOCAL.search(comment) and not _SCALE.search(comment):
         return "local"
     said = {word.lower() for word in _SCALE.findall(re.sub(r"\w+-UTC\b", "UTC TT", comment))}
     return said.pop() if len(said) == 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from astrid_ml.preprocessing.differencing.frame.header.comments import seconds_of
@@ -17,6 +18,7 @@ MICROSECONDS = "EXPOINUS"  # of CMOS cameras
 DIT, NDIT = "ESO DET DIT", "ESO DET NDIT"  # of one integration, of which the frame is the mean (ESO, infrared)
 LONG = 86400.0  # s; a longer one is more often of another unit than a stack
 _ALIKE = 0.01  # relative
+_ALL = re.compile(r"\b(?:sum|total|all)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ def _unit(said: Said, key: str) -> tuple[float, str]:
     return (seconds_of(beside) if beside else None) or seconds_of(said.comment(key)) or (1.0, "s")
 
 
+def _says_of_one(comment: str) -> bool:
+    return "coadd" in comment.lower() and not _ALL.search(comment)
+
+
 def _of_integrations(said: Said, key: str, seconds: float) -> ExposureTime:
     """The whole of several integrations, where the key has one of them."""
     ndit, dit = said.number("", (NDIT,)), said.number("", (DIT,))
@@ -77,7 +83,8 @@ def _of_integrations(said: Said, key: str, seconds: float) -> ExposureTime:
     if not coadds or coadds <= 1:
         return ExposureTime(seconds, seconds)
     one_of = said.number("", ("COADDEXP",))
-    if key in OF_ONE or "coadd" in said.comment(key).lower() or (one_of and abs(one_of - seconds) <= _ALIKE * seconds):
+    one = abs(one_of - seconds) <= _ALIKE * seconds if one_of else _says_of_one(said.comment(key))
+    if key in OF_ONE or one:
         said.account.read["exposure_time"] += " x coadds"
         said.assume("exposure_time", f"the frame is the sum of {coadds:g} integrations")
         return ExposureTime(seconds * coadds, seconds * coadds)

@@ -95,6 +95,9 @@ DIALECTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("no unit", {"EXPTIME": (30.0, "min exposure of the stack")}, {"exposure_time": 30.0}),
     ("coadds of Keck", DATE | {"ITIME": 6.0, "COADDS": 5}, {"exposure_time": 30.0, "mjd": MJD}),
     ("a sum's gain", {"ITIME": 6.0, "COADDS": 5, "GAIN": 4.0}, {"gain": 4.0}),
+    ("coadds summed", {"EXPTIME": (30.0, "Exposure (s) for sum of all coadds"), "COADDS": 5}, {"exposure_time": 30.0}),
+    ("a precision", {"EXPTIME": (30.0, "seconds, with millisecond precision")}, {"exposure_time": 30.0}),
+    ("kiloseconds", {"EXPTIME": (12.5, "[ks]")}, {"exposure_time": 12500.0}),
     ("coadds in the whole", {"EXPTIME": 30.0, "COADDEXP": 6.0, "COADDS": 5}, {"exposure_time": 30.0}),
     (
         "ESO's means",
@@ -283,6 +286,8 @@ def test_words_of_comments() -> None:
     assert scale_of("TT and UTC") is None and scale_of("Barycentric TDB") == "tdb" and scale_of("attitude") is None
     assert not is_inverse("e-/ADU") and is_setting("0.1 dB steps") and not is_setting("gain setting: 2 e-/ADU")
     assert is_in_counts("[ADU]") and not is_in_counts("e- (not ADU)") and not is_in_counts("")
+    assert not is_per_second("zp + 2.5*log10(EXPTIME in s)") and is_per_second("mag in 1 s") and is_per_second("ADU/s")
+    assert scale_of("UTC, not local time") == "utc" and system_of("[VEGAMAG] zero point") == "vega"
     assert is_per_second("for 1 s") and not is_per_second("of the sky per exposure")
     assert system_of("AB or Vega") is None and system_of("mag (AB)") == "ab" and system_of("ABLE") is None
     assert clock_of("25") is None and date_of("yesterday") is None and date_of("31-Foo-2026") is None
