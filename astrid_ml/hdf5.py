@@ -13,8 +13,6 @@ from astrid_ml.inflating import MOST_BYTES, SwollenError, most_inflated, refuse_
 from astrid_ml.printable import encodable, printable
 from astrid_ml.types import Array
 
-_ROWS = 16  # of texts that are read at once at least: each may be as long as the file
-
 
 class OutsideError(ValueError):
     """An array whose values do not stand in its file; the message names it."""
@@ -126,7 +124,7 @@ def read_texts(part: Any, first: int, past: int) -> Array:
         SwollenError: they are more than the file may inflate to.
     """
     size = Path(part.file.filename).stat().st_size
-    most, step = most_inflated(size), max(_ROWS, MOST_BYTES // max(size, 1))
+    most, step = most_inflated(size), max(1, MOST_BYTES // max(size, 1))  # each may be as long
     out: list[str] = []
     read = 0
     for start in range(first, past, step):

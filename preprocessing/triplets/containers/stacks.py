@@ -315,12 +315,16 @@ def _array(column: Any, name: str) -> Array:
         ValueError: lists of different lengths, or rows without one.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if flat.null_count:
         raise ValueError(f"{flat.null_count} rows without {name}")
     shape = [len(flat)]
     while _depth(flat.type):
+        lengths = pc.min_max(pc.list_value_length(flat)).as_py()
+        if lengths["min"] != lengths["max"]:
+            raise ValueError(f"lists of different lengths in {name}")
         flat = flat.flatten()
         if shape[-1] and len(flat) % math.prod(shape):
             raise ValueError(f"lists of different lengths in {name}")

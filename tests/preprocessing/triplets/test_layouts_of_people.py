@@ -18,6 +18,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
 from astrid_ml.preprocessing.triplets.containers.grouped import groups_in
+from astrid_ml.preprocessing.triplets.containers.stacks import read_stack
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 
 IDS = table()["candid"].astype(str).tolist()
@@ -301,3 +302,13 @@ def test_groups_of_sets_are_no_samples(tmp_path: Path) -> None:
             group["images"] = np.moveaxis(stamps(), 1, -1)
             group["metadata"], group["labels"] = np.zeros((N, 25)), np.zeros((N, 2))
         assert groups_in(file) == []
+
+
+def test_lists_whose_mean_length_is_whole_are_of_different_lengths(tmp_path: Path) -> None:
+    cut = [
+        stamps()[row, 0][:-1] if row % 2 else np.vstack([stamps()[row, 0], stamps()[row, 0][:1]]) for row in range(4)
+    ]
+    column = pa.array([image.tolist() for image in cut])
+    pq.write_table(pa.table({"candid": IDS[:4], "science": column}), tmp_path / "ragged.parquet")
+    with pytest.raises(ValueError, match="different lengths"):
+        read_stack(tmp_path / "ragged.parquet", "science", 0, 4)

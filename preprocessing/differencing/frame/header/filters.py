@@ -16,8 +16,9 @@ KEYS = (
 _WHEEL = re.compile(r".*\d|FILTER[AB]|ESO INS FILT\d NAME")
 # What an empty place of a wheel is called: HST's names, and those of wheels at large, whatever follows "open".
 _CLEAR = re.compile(
-    r"(?:open|clear|empty|blank|0 ?blank).*|(?:air|hole|free|glass)(?![a-z]).*|no ?filter", re.IGNORECASE
+    r"(?:open|clear|empty|blank|0 ?blank).*|(?:air|hole|free|glass)(?![a-z]).*|<?no[ _-]?filter>?", re.IGNORECASE
 )
+_JOINED = re.compile(r"[+;,/]")
 _NEUTRAL = re.compile(r"nd(?:[ _.-]?\d.*|[ _-]?filt.*)?|neutral.*", re.IGNORECASE)  # dims, and makes no band of its own
 NOTHING = ("none", "n/a", "na", "null", "unknown", "undefined", "")  # nobody knows; not that there was no filter
 
@@ -48,7 +49,7 @@ def filter_of(said: Said, survey: Survey | None, name: str = "") -> str | None:
                 said.account.read["filter"] = "the file's name"
                 return band
     known_words = [(key, word) for key, word in words if word.casefold() not in NOTHING]
-    full = [(key, word) for key, word in known_words if word.casefold() not in clear and not _CLEAR.fullmatch(word)]
+    full = [(key, held) for key, word in known_words if (held := _held(word, clear))]
     bands = [(key, word) for key, word in full if not _NEUTRAL.fullmatch(word)]
     if dim := [f"{key}={word}" for key, word in full if _NEUTRAL.fullmatch(word)]:
         said.assume("filter", f"that of the other wheels, for {', '.join(dim)} is of neutral density")
@@ -66,6 +67,15 @@ def filter_of(said: Said, survey: Survey | None, name: str = "") -> str | None:
         said.assume("filter", f"{word} as it stands: the description of {survey.name} has no such filter")
         word = word.split(survey.header.keep_before)[0] if survey.header.keep_before else word
     return word
+
+
+def _held(word: str, clear: set[str]) -> str:
+    """What a word says of filters without the empty places that it names too (``open + r``); empty where all are."""
+    if word.casefold() in clear:
+        return ""
+    parts = [part for part in (part.strip() for part in _JOINED.split(word)) if part]
+    full = [part for part in parts if part.casefold() not in clear and not _CLEAR.fullmatch(part)]
+    return word if len(full) == len(parts) else "+".join(full)
 
 
 def _without(said: Said, words: list[tuple[str, str]], known: list[tuple[str, str]]) -> str | None:

@@ -339,8 +339,6 @@ def _dated(said: Said, which: str, keys: tuple[str, ...], scale: str) -> Moment 
 
 def _hours_beside(said: Said, which: str) -> tuple[str, Clock] | None:
     keys = ("TIME-END", "UTEND", "UTC-END") if which == "end" else HOURS
-    for key in keys:
-        clock = clock_of(str(said.header.get(key, "")))
-        if clock is not None:
-            return key, clock
-    return None
+    clocks = [(key, clock) for key in keys if (clock := clock_of(str(said.header.get(key, "")))) is not None]
+    # a clock that stands at 0 h beside one that does not is empty
+    return next((found for found in clocks if found[1].text.strip("0:.")), clocks[0] if clocks else None)

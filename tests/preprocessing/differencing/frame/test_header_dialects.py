@@ -38,6 +38,7 @@ from astrid_ml.preprocessing.differencing.quality import doubts
 MJD = 61104.255127  # 2026-03-05 06:07:23: mid-exposure of 30 s that began at 06:07:08
 DAY, START = 61104, MJD - 15 / 86400
 DATE = {"DATE-OBS": "2026-03-05T06:07:08"}
+SPLIT = {"DATE-OBS": "2026-03-05", "EXPTIME": 30.0}
 TT, TDB = 69.184 / 86400, 69.184 / 86400
 HST = {"TELESCOP": "HST", "INSTRUME": "ACS"}
 SWIFT = {"TELESCOP": "SWIFT", "INSTRUME": "UVOTA", "TIMESYS": "TT", "MJDREFI": 51910, "MJDREFF": 7.428703703703703e-4}
@@ -96,6 +97,10 @@ DIALECTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("coadds of Keck", DATE | {"ITIME": 6.0, "COADDS": 5}, {"exposure_time": 30.0, "mjd": MJD}),
     ("a sum's gain", {"ITIME": 6.0, "COADDS": 5, "GAIN": 4.0}, {"gain": 4.0}),
     ("coadds summed", {"EXPTIME": (30.0, "Exposure (s) for sum of all coadds"), "COADDS": 5}, {"exposure_time": 30.0}),
+    ("an open place named with the filter", {"FILTER1": "open + r", "FILTER2": "empty"}, {"filter": "r"}),
+    ("two wheels in one word", {"FILTER": "CLEAR1L;F814W"}, {"filter": "F814W"}),
+    ("no filter in brackets", {"FILTER": "<NO FILTER>", "FILTER2": "i-SDSS"}, {"filter": "i-SDSS"}),
+    ("a clock that stands", {**SPLIT, "TIME-OBS": "00:00:00", "UTSTART": "06:07:08"}, {"mjd": MJD}),
     ("a precision", {"EXPTIME": (30.0, "seconds, with millisecond precision")}, {"exposure_time": 30.0}),
     ("kiloseconds", {"EXPTIME": (12.5, "[ks]")}, {"exposure_time": 12500.0}),
     ("coadds in the whole", {"EXPTIME": 30.0, "COADDEXP": 6.0, "COADDS": 5}, {"exposure_time": 30.0}),
