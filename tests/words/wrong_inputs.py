@@ -183,7 +183,7 @@ WRONG: list[tuple[str | list[str], str]] = [
     (PAIR.removesuffix("o"), "write output_dir=FOLDER"),
     (f"{PAIR} science.noise={IMAGE} science.variance={IMAGE}", "leave out noise or variance"),
     (f"{PAIR} preprocessing/background=none", "an image without its sky"),
-    (f"{PAIR} device=cuda", "a key of astrid difference"),
+    (f"{PAIR} device=cuda:99", "a GPU that torch can use"),
     ("predict", "input=FILE_OR_FOLDER"),
     (f"predict ckpt_path={MODEL} input={{I}}/triplets", "output_dir=FOLDER"),
     ("predict ckpt_path=none.ckpt input={I}/triplets output_dir=o", "nothing at none.ckpt"),

@@ -80,6 +80,7 @@ class DifferenceCommand:
     def run(self) -> dict[str, Any]:
         """Subtract, write, and return the figures that people look at first."""
         formats_of(self.format)
+        device_of(self.device)  # one that is not there is refused, be there a network or none
         if self.export not in (None, "hdf5"):
             raise UserError("export=hdf5 or none", str(self.export), "leave it out or write hdf5")
         if self.input is not None:

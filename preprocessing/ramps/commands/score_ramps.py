@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.executors.contract import Executor
@@ -79,7 +80,8 @@ class ScoreRampsCommand:
         """
         share = share_of(self.shard)
         trust = tuple(self.trust)
-        # A wrong checkpoint is refused before any work.
+        # A wrong checkpoint, and a device that is not there, are refused before any work.
+        device_of(self.device)
         network = None if self.ckpt_path is None else network_of(self.ckpt_path, self.precision, trust, self.device)
         files, output = self._files(), Path(self.output_dir)
         roots = [Path(place) for place in ([self.input] if isinstance(self.input, str) else self.input)]
