@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,20 +23,19 @@ def channels_of(*attributes: Any) -> tuple[str, ...]:
     return ()
 
 
-def channels_of_members(path: Path, group: str, members: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def channels_of_members(file: Any, group: str, members: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """The channels of each array of a sample, where it, its group or the file names them.
 
     Args:
-        path: of an HDF5 file with a group for each sample.
+        file: of h5py, open, with a group for each sample.
         group: the first of them.
         members: name -> name within the group.
     """
     import h5py
 
-    with h5py.File(path, "r") as file:
-        parts = {name: part for name, part in parts_of(file[group]) if isinstance(part, h5py.Dataset) and part.ndim > 2}
-        return {
-            name: channels_of(parts[own].attrs, file[group].attrs, file.attrs)
-            for name, own in members.items()
-            if own in parts
-        }
+    parts = {name: part for name, part in parts_of(file[group]) if isinstance(part, h5py.Dataset) and part.ndim > 2}
+    return {
+        name: channels_of(parts[own].attrs, file[group].attrs, file.attrs)
+        for name, own in members.items()
+        if own in parts
+    }

@@ -139,11 +139,10 @@ def _list_hdf5(path: Path) -> list[Stack]:
 
     groups, members = _groups(path, path.stat().st_mtime_ns)
     if groups:
-        named = channels_of_members(path, groups[0], {name: name.removeprefix(OF_EACH) for name in members})
-        return [
-            Stack(name, (len(groups), *shape), numbers, named.get(name, ()))
-            for name, (shape, numbers) in members.items()
-        ]
+        with h5py.File(path, "r") as file:
+            named = channels_of_members(file, groups[0], {name: name.removeprefix(OF_EACH) for name in members})
+        shapes = {name: ((len(groups), *shape), numbers) for name, (shape, numbers) in members.items()}
+        return [Stack(name, *about, named.get(name, ())) for name, about in shapes.items()]
     with h5py.File(path, "r") as file:
         parts = list(arrays_of(file))
         refuse_swollen(path.name, sum(part.size * part.dtype.itemsize for _, part in parts), path.stat().st_size)
