@@ -40,7 +40,7 @@ def difference(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
         targets: whose pairs are laid out.
 
     Returns:
-        Names of those of which every pair was tried.
+        Names of those of which every pair was subtracted: the others are tried again.
     """
     befores = {target.name: campaign.before("difference", target) for target in targets}
     known = {name: before for name, before in befores.items() if before is not None}
@@ -55,7 +55,10 @@ def difference(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
             if kept.get(plain(name), mark) is None:
                 control = [_controlled(campaign, row, said[str(row["name"])]) for row in before["rows"]]
                 kept.keep(plain(name), mark, {"pairs": said, "control": control})
-    return set(known)
+    failed = {name for name, result in results.items() if isinstance(result, Exception)}
+    return {
+        name for name, before in known.items() if not failed.intersection(str(row["name"]) for row in before["rows"])
+    }
 
 
 def _subtracted(campaign: Campaign, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any] | Exception]:

@@ -140,7 +140,7 @@ def label_supernova(
     for pair in pairs:
         measured = _at_place(target, pair)
         epochs.append(measured.drop(columns="source").assign(pair=pair.name))
-        shines = _is_real(measured, rules, counts)
+        shines = _is_real(target, measured, rules, counts)
         if shines:
             row = _rows(pair, measured, f"{pair.name}-sn", 1, group)
             real.append((row, pair.stamps(measured["x"].to_numpy(), measured["y"].to_numpy(), size)))
@@ -164,9 +164,11 @@ def _at_place(target: Target, pair: SubtractedPair) -> pd.DataFrame:
     return forced_photometry(pair.epoch, place)
 
 
-def _is_real(measured: pd.DataFrame, rules: LabelTriplets, counts: Counter[str]) -> bool:
-    """Whether the supernova is there in this epoch; why not is counted."""
-    if not len(measured):
+def _is_real(target: Target, measured: pd.DataFrame, rules: LabelTriplets, counts: Counter[str]) -> bool:
+    """Whether the supernova is there in this epoch; why not is counted. A field's middle is no transient's place."""
+    if target.discovered is None:
+        counts["epochs of places where no transient is known"] += 1
+    elif not len(measured):
         counts["epochs beyond the image"] += 1
     elif bool(measured["masked"].iloc[0]):
         counts["epochs masked"] += 1

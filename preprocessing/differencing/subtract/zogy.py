@@ -219,7 +219,11 @@ def zogy(
     box = padded_shape((2 * size, 2 * size), size)
     small = _pair_filters(psfs, noises, 1.0 / flux_ratio, box)
     variance = _score_variance(variances, _variance_kernels(small, box, 2 * size - 1), shape)
-    d, score_n, score_r, flux_scale = _filtered(science, reference, psfs, noises, flux_ratio, shape, difference_noises)
+    spectra, flux_scale = _spectra(science, reference, psfs, noises, flux_ratio, shape, difference_noises)
+    images = []
+    while spectra:  # what they are made of in Fourier space, most of the memory, goes as they are made
+        images.append(torch.fft.irfft2(spectra.pop(0), s=shape)[..., :h, :w])
+    d, score_n, score_r = images
     if astrometric_sigma > 0:
         _add_shake(variance, score_n, score_r, astrometric_sigma)
     sigma, score = variance.sqrt_(), score_n.sub_(score_r)
@@ -228,24 +232,6 @@ def zogy(
         p_d = _pair_filters(psfs, difference_noises, 1.0 / flux_ratio, box).p_d
     psf, peak = stamp_of(p_d, box, size), stamp_of(small.k_n * small.p_n, box, 1)[..., 0, 0]
     return ProperDifference(d, psf, flux_scale, score, score / sigma, sigma, peak)
-
-
-def _filtered(
-    science: Tensor,
-    reference: Tensor,
-    psfs: tuple[Tensor, Tensor],
-    noises: tuple[Tensor | float, Tensor | float],
-    flux_ratio: Tensor | float,
-    shape: tuple[int, int],
-    difference_noises: tuple[Tensor | float, Tensor | float] | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """D, S_N, S_R and F_D. What they are made of in Fourier space, most of the memory, goes as they are made."""
-    h, w = science.shape[-2:]
-    spectra, flux_scale = _spectra(science, reference, psfs, noises, flux_ratio, shape, difference_noises)
-    images = []
-    while spectra:
-        images.append(torch.fft.irfft2(spectra.pop(0), s=shape)[..., :h, :w])
-    return images[0], images[1], images[2], flux_scale
 
 
 def _spectra(

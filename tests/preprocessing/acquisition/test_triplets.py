@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,12 @@ def test_a_list_by_hand_goes_before(tmp_path: Path) -> None:
     made = label_supernova(target(), "SN", [pair], rules, NONE, 21)
     assert made.rows["id"].tolist() == ["one-0"]
     assert (made.counts["kept by hand"], made.counts["rejected by hand"]) == (1, 1)
+
+
+def test_the_middle_of_a_field_is_no_transient() -> None:
+    field = replace(target(), discovered=None)
+    made = label_supernova(field, "F", [pair_of("one", 30.0, [(30, 30, 30, 1)])], LabelTriplets(), NONE, 21)
+    assert not len(made.rows) and made.counts["epochs of places where no transient is known"] == 1
 
 
 def test_another_verdict_is_refused(tmp_path: Path) -> None:
