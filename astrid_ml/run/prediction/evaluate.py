@@ -132,7 +132,13 @@ def scored_rows(
 
 
 def judged(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any) -> pd.DataFrame:
-    """Scores, probabilities and decisions of chosen samples, beside their index columns.
+    """Scores, probabilities and decisions of chosen samples, beside their index columns; see :func:`scores_of`."""
+    out: pd.DataFrame = judge.apply(scores_of(model, dataset, rows), model.record.calibration)
+    return out
+
+
+def scores_of(model: LoadedModel, dataset: PreparedDataset, rows: Ints) -> pd.DataFrame:
+    """Scores of chosen samples, of network and baselines, their place in its domain, and their index columns.
 
     Raises:
         UserError: the dataset is of another kind.
@@ -149,9 +155,7 @@ def judged(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any)
     joined = pd.concat([index.drop(columns=["array", "row"]), table.rename(columns={"row": "index_row"})], axis=1)
     rows, at = np.unique(joined["index_row"].to_numpy(dtype=np.int64), return_inverse=True)
     joined = beside(joined, domain_of(model, dataset, rows, simulated_of(dataset.meta)), at)
-    joined = with_baselines(joined, model.record.baselines, model.datamodule, dataset)
-    out: pd.DataFrame = judge.apply(joined, model.record.calibration)
-    return out
+    return with_baselines(joined, model.record.baselines, model.datamodule, dataset)
 
 
 def out_of_fold(model: LoadedModel, dataset: PreparedDataset, rows: Ints, judge: Any) -> pd.DataFrame:

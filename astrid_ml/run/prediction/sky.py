@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.contracts.pipeline import SampleSource
@@ -50,3 +51,20 @@ def against_normalisation(record: Record, source: SampleSource) -> dict[str, int
         return {}
     counts = source.index["normalised"].dropna().astype(str).value_counts()
     return {str(kind): int(count) for kind, count in counts.items() if own not in UNDONE.get(str(kind), (own,))}
+
+
+def sky_of(stated: Any, index: pd.DataFrame) -> str | None:
+    """The sky convention of training samples where all have the same: their own, their missions', or the pipeline's.
+
+    Args:
+        stated: ``included``, ``subtracted`` or null; or these by mission.
+        index: with ``mission``, or with a column ``sky`` of each sample's own, where the samples have one.
+    """
+    if "sky" in index:
+        own = set(index["sky"].astype("object"))
+        return str(own.pop()) if len(own) == 1 and not index["sky"].isna().any() else None
+    if not isinstance(stated, Mapping):
+        return None if stated is None else str(stated)
+    missions = set(index["mission"].dropna().astype(str)) if "mission" in index else set[str]()
+    found = {stated.get(mission) for mission in missions}
+    return found.pop() if len(found) == 1 else None

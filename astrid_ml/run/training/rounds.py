@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from astrid_ml.evaluation.judge import Judge
 from astrid_ml.run.marks import FOLDER, Mark, Marks
 from astrid_ml.run.prediction.baselines import fit_baselines, with_baselines
 from astrid_ml.run.prediction.domain import beside, domain_of_rows, fit_validity, simulated_of
+from astrid_ml.run.prediction.sky import sky_of
 from astrid_ml.run.stages import Stage, StageLog, table_digest
 from astrid_ml.run.training.fit import fit
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
@@ -299,23 +299,6 @@ def make_record(
         stages=[stage for stage in work.log.plain() if stage["round"] in (0, work.number)],
         baselines=baselines,
     )
-
-
-def sky_of(stated: Any, index: pd.DataFrame) -> str | None:
-    """The sky convention of training samples where all have the same: their own, their missions', or the pipeline's.
-
-    Args:
-        stated: ``included``, ``subtracted`` or null; or these by mission.
-        index: with ``mission``, or with a column ``sky`` of each sample's own, where the samples have one.
-    """
-    if "sky" in index:
-        own = set(index["sky"].astype("object"))
-        return str(own.pop()) if len(own) == 1 and not index["sky"].isna().any() else None
-    if not isinstance(stated, Mapping):
-        return None if stated is None else str(stated)
-    missions = set(index["mission"].dropna().astype(str)) if "mission" in index else set[str]()
-    found = {stated.get(mission) for mission in missions}
-    return found.pop() if len(found) == 1 else None
 
 
 def validity_of(work: RoundWork, record: Record, task: ModelTask, datamodule: ModelData) -> dict[str, Any]:

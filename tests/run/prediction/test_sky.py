@@ -12,8 +12,7 @@ from astrid_ml.checkpoint.record import ChannelRecord, Record
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.preprocessing.stamps import sky_level
-from astrid_ml.run.prediction.sky import against_sky
-from astrid_ml.run.training.rounds import sky_of
+from astrid_ml.run.prediction.sky import against_sky, sky_of
 
 
 def _source(level: float) -> Any:
