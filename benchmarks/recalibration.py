@@ -79,7 +79,7 @@ def main() -> int:
                 found.setdefault(way, []).append(numbers)
                 print(f"seed {seed}  {way:28s}", *(f"{value:7.3f}" for value in numbers), flush=True)
     print(f"mean of {asked['seeds']} seeds: {TOLD}, share of rows with a probability")
-    mean = {way: np.nanmean(rows, axis=0) if np.isfinite(rows).any() else rows[0] for way, rows in found.items()}
+    mean = {way: np.mean(rows, axis=0) for way, rows in found.items()}
     for way, numbers in mean.items():
         print(f"{way:28s}", *(f"{value:7.3f}" for value in numbers))
     last = mean[f"recalibrated on {LABELLED[-1]}"]
