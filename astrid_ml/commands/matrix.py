@@ -154,16 +154,19 @@ def sentences(table: pd.DataFrame, asked: MatrixWanted) -> list[str]:
     name = str(plain["name"].iloc[0])
     out = [
         f"Trained and tested on the same {asked.column}: {name} {same['value'].mean():.3f}; on another one "
-        f"{apart['value'].mean():.3f} ({apart['to_own'].mean():+.3f} on the same samples, "
-        f"{_range(apart['to_own'])})."
+        f"{apart['value'].mean():.3f} ({apart['to_own'].mean():+.3f} on the same samples; "
+        f"{_shown(apart, 'to_own')})."
     ]
     for way in asked.ways[1:]:
-        won = table.loc[table["adapt"] == way, "won_back"].dropna()
+        won = table[(table["adapt"] == way) & table["won_back"].notna()]
         if len(won):
-            out.append(f"adapt={way} changes that by {won.mean():+.3f} ({_range(won)}).")
+            out.append(f"adapt={way} changes that by {won['won_back'].mean():+.3f} ({_shown(won, 'won_back')}).")
     return out
 
 
-def _range(values: pd.Series) -> str:
-    known = values.dropna()
-    return f"{known.min():+.3f} to {known.max():+.3f} over {len(known)} cells" if len(known) else "undefined"
+def _shown(cells: pd.DataFrame, name: str) -> str:
+    """In how many cells the paired interval tells a difference at all, and between what the cells lie."""
+    known = cells[cells[name].notna()]
+    below, above = int((known[f"{name}_high"] < 0).sum()), int((known[f"{name}_low"] > 0).sum())
+    values = f"from {known[name].min():+.3f} to {known[name].max():+.3f}"
+    return f"{len(known)} cells {values}: {below} with a paired interval below 0, {above} above 0"

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from astrid_ml.evaluation import calibration as cal
 from astrid_ml.evaluation.baselines.fit import COLUMN, NAME, TREES
 from astrid_ml.evaluation.bootstrap import Bootstrap, paired
 from astrid_ml.evaluation.breakdown import breakdown, false_positives
-from astrid_ml.evaluation.effect import effect_of
-from astrid_ml.evaluation.intervals import Interval, area_interval, roc_interval
+from astrid_ml.evaluation.effect import calibration_metrics
+from astrid_ml.evaluation.intervals import (
+    Interval,
+    area_interval,
+    decision_intervals,
+    missed_interval,
+    roc_interval,
+)
 from astrid_ml.evaluation.prevalence import prevalence_table, too_rare
-from astrid_ml.evaluation.prior import ASSUMED, moved
+from astrid_ml.evaluation.prior import assumed_of
 from astrid_ml.evaluation.remarks import remarks, verdict
-from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.evaluation.result import EvaluationResult, has
 from astrid_ml.evaluation.sets.conformal import measured
 from astrid_ml.metrics.binary import (
     UndefinedError,
@@ -73,7 +79,7 @@ class BinaryEvaluation:
         result.metrics["prevalence"] = float(labels.mean()) if len(labels) else None
         self._ranking(result, known, scores, labels)
         self._decisions(result, known, labels)
-        self._calibration(result, known, labels)
+        calibration_metrics(result, known, self.bootstrap)
         self._sets(result, known)
         for name in (COLUMN, TREES):
             if name in known:
@@ -116,16 +122,21 @@ class BinaryEvaluation:
             if why:
                 result.metrics[name], result.why[name] = None, why
             else:
-                self._put(result, name, lambda fpr=fpr: fnr_at_fpr(scores, labels, fpr))  # type: ignore[misc]
+                self._put(
+                    result,
+                    name,
+                    partial(fnr_at_fpr, scores, labels, fpr),
+                    partial(missed_interval, scores, labels, group, fpr, self.bootstrap.level),
+                )
         try:
             result.tables["pr_curve"] = pr_curve(scores, labels, self.curve_points)
             result.tables["roc_curve"] = roc_curve(scores, labels, self.curve_points)
         except UndefinedError:
             return
         # The ranking is the score's; precision is that of the decisions, whatever their threshold was applied to.
-        assumed = _assumed(known)
+        assumed = assumed_of(known)
         mixtures = (float(np.mean(labels)), *PREVALENCES, *([] if assumed is None else [assumed]))
-        table = prevalence_table(scores, labels, self._chosen(known), group, mixtures, self.bootstrap)
+        table = prevalence_table(scores, labels, self._chosen(known), group, mixtures, self.bootstrap.level)
         result.tables["prevalence"] = table
         _put_row(result, "aucpr_at_1_in_100", table.iloc[1 + PREVALENCES.index(0.01)], "aucpr")
         if assumed is not None:
@@ -174,10 +185,7 @@ class BinaryEvaluation:
                 result.why[name] = "its denominator is zero at this threshold"
         result.metrics["accuracy"] = float((chosen == labels).mean()) if len(labels) else None
         if len(labels):
-            for name, values in self.bootstrap.at_threshold(chosen, labels, known["group_id"]).items():
-                interval = self.bootstrap.interval(values)
-                if interval is not None and result.metrics[name] is not None:
-                    result.intervals[name] = interval
+            result.intervals.update(decision_intervals(chosen, labels, known["group_id"], self.bootstrap.level))
         result.tables["confusion"] = pd.DataFrame(
             {
                 "truth": ["real", "bogus"] if self.positive else ["bogus", "real"],
@@ -185,59 +193,13 @@ class BinaryEvaluation:
                 "called otherwise": [at["fn"], at["fp"]],
             }
         )
-        column = "probability" if _has(known, "probability") else "score"
+        column = "probability" if has(known, "probability") else "score"
         values = known[column].to_numpy(dtype=float)
         values = 1 - values if self.positive == 0 else values
         own = known["threshold"].astype(float).unique() if "threshold" in known else np.array([])
         # The table's row at the run's own threshold must repeat its decisions, so that one is never rounded.
         own = np.nextafter(1 - own, 2) if self.positive == 0 else own
         result.tables["thresholds"] = threshold_table(values, labels, np.unique([*GRID, *own]))
-
-    def _calibration(self, result: EvaluationResult, known: pd.DataFrame, labels: Mask) -> None:
-        """Calibration of the raw score (before) and of the probability (after)."""
-        truth = known["label"].astype(int).to_numpy()
-        if not len(truth):
-            return
-        pairs = [("", "probability")] if _has(known, "probability") else []
-        if pairs:
-            self._expected(result, known, truth.astype(bool))
-        known = _at_own_share(known, truth)
-        for suffix, column in [*pairs, ("_uncalibrated", "score")]:
-            p = known[column].to_numpy(dtype=float)
-            result.metrics[f"ece{suffix}"] = cal.expected_calibration_error(p, truth)
-            result.metrics[f"ece_excess{suffix}"] = cal.excess_calibration_error(p, truth)
-            result.metrics[f"nll{suffix}"] = cal.negative_log_likelihood(p, truth)
-            result.metrics[f"brier{suffix}"] = cal.brier(p, truth)
-            result.tables[f"reliability{suffix}"] = cal.reliability(p, truth)
-        if pairs:
-            self._effect(result, known, truth)
-
-    def _expected(self, result: EvaluationResult, known: pd.DataFrame, truth: Mask) -> None:
-        """Whether there are as many real ones as the probabilities promise, at the prevalence that they hold for."""
-        name, assumed = "observed_over_predicted", _assumed(known)
-        why = "a class is absent" if truth.all() or not truth.any() else ""
-        why = why or ("" if assumed is None else too_rare(assumed, int((~truth).sum())))
-        result.metrics[name] = None
-        if why:
-            result.why[name] = why
-            return
-        p = known["probability"].to_numpy(dtype=float)
-        result.metrics[name], ends = cal.observed_over_predicted(
-            p, truth, known["group_id"], self.bootstrap.level, assumed
-        )
-        if ends is not None:
-            result.intervals[name] = ends
-
-    def _effect(self, result: EvaluationResult, known: pd.DataFrame, truth: Any) -> None:
-        """What calibration changed; where it harmed, that stands before all else."""
-        for name, losses in (("nll", cal.log_losses), ("brier", cal.squared_errors)):
-            before, after = (losses(known[column].to_numpy(dtype=float), truth) for column in ("score", "probability"))
-            found = effect_of(name, before, after, known["group_id"], self.bootstrap)
-            result.metrics[f"{name}_change"] = found.change
-            if found.interval is not None:
-                result.intervals[f"{name}_change"] = found.interval
-            if found.alarm:
-                result.alarms.append(found.alarm)
 
     def _beside(self, result: EvaluationResult, known: pd.DataFrame, column: str, scores: Floats, labels: Mask) -> None:
         """The AUCPR of a baseline, and how much better the scores are on the same samples."""
@@ -263,8 +225,8 @@ class BinaryEvaluation:
         if difference is not None:
             result.intervals[gain] = (difference.low, difference.high)
 
+    @staticmethod
     def _put(
-        self,
         result: EvaluationResult,
         name: str,
         value: Callable[[], float],
@@ -281,19 +243,6 @@ class BinaryEvaluation:
             result.intervals[name] = interval
 
 
-def _assumed(known: pd.DataFrame) -> float | None:
-    """The share of real ones that the probabilities were moved to; None where they hold for the sample's."""
-    return float(known[ASSUMED].iloc[0]) if ASSUMED in known and len(known) else None
-
-
-def _at_own_share(known: pd.DataFrame, truth: Any) -> pd.DataFrame:
-    """Probabilities as they are for the sample's own share, so that calibration is judged on the sample as it is."""
-    assumed, share = _assumed(known), float(np.mean(truth))
-    if assumed is None or not 0 < share < 1:
-        return known
-    return known.assign(probability=moved(known["probability"], assumed, share))
-
-
 def _put_row(result: EvaluationResult, name: str, row: pd.Series, kind: str, column: str = "") -> None:
     """A number of the table of prevalences among the metrics, with its interval or the reason."""
     result.metrics[name] = None if row[f"{kind}_why"] else float(row[column or kind])
@@ -301,10 +250,6 @@ def _put_row(result: EvaluationResult, name: str, row: pd.Series, kind: str, col
         result.why[name] = str(row[f"{kind}_why"])
     elif np.isfinite(row[f"{kind}_low"]):
         result.intervals[name] = (float(row[f"{kind}_low"]), float(row[f"{kind}_high"]))
-
-
-def _has(table: pd.DataFrame, column: str) -> bool:
-    return column in table and bool(table[column].notna().any())
 
 
 def _mission_metrics(result: EvaluationResult, table: pd.DataFrame) -> None:

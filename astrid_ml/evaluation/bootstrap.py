@@ -15,9 +15,10 @@ import pandas as pd
 
 from astrid_ml.metrics.binary import check_scores, steps
 from astrid_ml.metrics.ranking import area, ranked
-from astrid_ml.types import Floats, Ints, Level, Mask, Seed, Whole
+from astrid_ml.types import Floats, Ints, Level, Seed, Whole
 
 Curve = Callable[[Floats, Floats], Floats]
+FEWEST_GROUPS = 5  # of either class in a comparison of two rankings
 BLOCK = 64  # replicates that are computed together where a number is given for many at once
 
 
@@ -123,32 +124,6 @@ class Bootstrap:
         sums, counts = np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
         return np.array([times @ sums / (times @ counts) for times in self.times(len(counts))])
 
-    def counts(self, chosen: Mask, labels: Mask, groups: object) -> Floats:
-        """tp, fp, fn, tn of fixed decisions in each replicate, (replicates, 4); a matrix product over groups.
-
-        Example:
-            >>> chosen, labels = np.array([True, True, False]), np.array([True, False, True])
-            >>> Bootstrap(1).counts(chosen, labels, [7, 7, 7]).tolist()
-            [[1.0, 1.0, 1.0, 0.0]]
-        """
-        codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
-        count = int(codes.max()) + 1
-        cells = (chosen & labels, chosen & ~labels, ~chosen & labels, ~chosen & ~labels)
-        per_group = np.stack([np.bincount(codes[mask], minlength=count) for mask in cells], axis=1).astype(np.float64)
-        return np.array([times @ per_group for times in self.times(count)]).reshape(-1, 4)
-
-    def at_threshold(self, chosen: Mask, labels: Mask, groups: object) -> dict[str, Floats]:
-        """Precision, recall and F1 of fixed decisions in each replicate.
-
-        Example:
-            >>> chosen, labels = np.array([True, True, False]), np.array([True, False, True])
-            >>> {name: values.tolist() for name, values in Bootstrap(1).at_threshold(chosen, labels, [7, 7, 7]).items()}
-            {'precision': [0.5], 'recall': [0.5], 'f1': [0.5]}
-        """
-        tp, fp, fn, _ = self.counts(chosen, labels, groups).T
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return {"precision": tp / (tp + fp), "recall": tp / (tp + fn), "f1": 2 * tp / (2 * tp + fp + fn)}
-
 
 @dataclass(frozen=True)
 class PairedDifference:
@@ -171,13 +146,17 @@ def paired(
     """The difference of two models on the same samples: the same groups are drawn for both in each replicate.
 
     Returns:
-        None where too few replicates define both.
+        None where too few replicates define both, or a class has fewer than ``FEWEST_GROUPS`` groups: of two or three
+        positives, equal rankings are declared different in a fifth to a third of all samples.
 
     Example:
-        >>> scores, labels = [0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0]
-        >>> paired(scores, scores, labels, ["a", "b", "c", "d"], Bootstrap(100))
+        >>> scores, labels = np.linspace(1, 0, 10), np.arange(10) < 5
+        >>> paired(scores, scores, labels, range(10), Bootstrap(100))
         PairedDifference(value=0.0, low=0.0, high=0.0)
     """
+    codes, real = pd.factorize(np.asarray(groups))[0], np.asarray(labels).astype(bool)
+    if min(len(np.unique(codes[real])), len(np.unique(codes[~real]))) < FEWEST_GROUPS:
+        return None
     first = bootstrap.curves(scores_a, labels, groups, curve)
     second = bootstrap.curves(scores_b, labels, groups, curve)
     interval = bootstrap.interval(first - second)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from astrid_ml.evaluation.intervals import area_interval
+from astrid_ml.evaluation.intervals import area_interval, proportion_interval
 from astrid_ml.metrics.binary import UndefinedError, average_precision
 from astrid_ml.types import Floats, Mask
 
@@ -63,23 +63,19 @@ def false_positives(known: pd.DataFrame, column: str, level: float = 0.95) -> pd
     Args:
         known: labelled predictions with ``decision`` and ``group_id``.
         column: that names the kind.
-        level: of the exact binomial interval (Clopper and Pearson 1934, Biometrika 26, 404), which counts groups.
+        level: of the interval, see :func:`astrid_ml.evaluation.intervals.proportion_interval`.
 
     Returns:
         ``kind, bogus, called_real, share, low, high``, the worst first; None where no bogus has a kind.
     """
-    from scipy.stats import beta
-
     if column not in known or "decision" not in known:
         return None
     kinds = known[column].astype("string").fillna("")
     bogus = (known["label"].astype(int) == 0).to_numpy() & (kinds != "").to_numpy()
     rows = []
     for kind, part in known[bogus].groupby(kinds[bogus]):
-        share, groups = float(part["decision"].mean()), part["group_id"].nunique()
-        found, tail = share * groups, (1 - level) / 2
-        low = float(beta.ppf(tail, found, groups - found + 1)) if found > 0 else 0.0
-        high = float(beta.ppf(1 - tail, found + 1, groups - found)) if found < groups else 1.0
+        share, ends = float(part["decision"].mean()), proportion_interval(part["decision"], part["group_id"], level)
+        low, high = ends or (np.nan, np.nan)
         rows.append([str(kind), len(part), int(part["decision"].sum()), share, low, high])
     if not rows:
         return None

@@ -1,12 +1,23 @@
-"""What calibration did to held-out probabilities, with an interval; where it harmed, in words."""
+"""How well held-out probabilities are calibrated, and what calibration changed; where it harmed, in words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.types import Floats
+import numpy as np
+import pandas as pd
 
+from astrid_ml.evaluation import calibration as cal
+from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.intervals import mean_interval
+from astrid_ml.evaluation.prevalence import too_rare
+from astrid_ml.evaluation.prior import as_fitted, assumed_of
+from astrid_ml.evaluation.result import EvaluationResult, has
+from astrid_ml.types import Floats, Mask
+
+LOSSES = {"nll": cal.log_losses, "brier": cal.squared_errors}
+
+SAME = 1e-6  # losses that differ by less do so by rounding
 WORDS = {"nll": "negative log-likelihood", "brier": "Brier score"}
 
 
@@ -34,7 +45,7 @@ class Effect:
     @property
     def alarm(self) -> str:
         """What a reader must know first; empty where calibration does not harm."""
-        if not self.change > 0:
+        if not self.change > SAME:
             return ""
         said = (
             f"Calibration makes the held-out probabilities worse: {WORDS[self.loss]} {self.before:.4f} of the raw "
@@ -65,3 +76,75 @@ def effect_of(loss: str, before: Floats, after: Floats, groups: object, bootstra
     """
     interval = bootstrap.interval(bootstrap.means(after - before, groups))
     return Effect(loss, float(before.mean()), float(after.mean()), interval)
+
+
+def calibration_metrics(result: EvaluationResult, known: pd.DataFrame, bootstrap: Bootstrap) -> None:
+    """Calibration of the raw score (before) and of the probability (after), of samples that have one.
+
+    Args:
+        result: gets metrics, intervals, tables, alarms and remarks.
+        known: labelled predictions.
+        bootstrap: of the intervals of differences.
+    """
+    if has(known, "probability"):
+        given = known["probability"].notna()
+        if not given.all():
+            result.remarks.append(
+                f"Calibration is judged on {int(given.sum()):,} of {len(known):,} samples: the others lie outside the "
+                "domain of validity, and have no probability."
+            )
+        known = known[given].reset_index(drop=True)
+    truth: Mask = known["label"].to_numpy(dtype=np.float64) > 0
+    if not len(truth):
+        return
+    pairs = [("", "probability")] if has(known, "probability") else []
+    if pairs:
+        _expected(result, known, truth, bootstrap.level)
+    known = as_fitted(known)
+    for suffix, column in [*pairs, ("_uncalibrated", "score")]:
+        p = known[column].to_numpy(dtype=float)
+        result.metrics[f"ece{suffix}"] = cal.expected_calibration_error(p, truth)
+        result.metrics[f"ece_excess{suffix}"] = cal.excess_calibration_error(p, truth)
+        for name, losses in LOSSES.items():
+            values = losses(p, truth)
+            result.metrics[name + suffix] = float(values.mean())
+            ends = mean_interval(values, known["group_id"], bootstrap.level)
+            if ends is not None:
+                result.intervals[name + suffix] = ends
+        result.tables[f"reliability{suffix}"] = cal.reliability(p, truth)
+    if pairs:
+        _changed(result, known, truth, bootstrap)
+
+
+def _expected(result: EvaluationResult, known: pd.DataFrame, truth: Mask, level: float) -> None:
+    """Whether there are as many real ones as the probabilities promise, at the prevalence that they hold for."""
+    name, assumed = "observed_over_predicted", assumed_of(known)
+    why = "a class is absent" if truth.all() or not truth.any() else ""
+    why = why or ("" if assumed is None else too_rare(assumed, int((~truth).sum())))
+    result.metrics[name] = None
+    if why:
+        result.why[name] = why
+        return
+    p = known["probability"].to_numpy(dtype=float)
+    value, ends = cal.observed_over_predicted(p, truth, known["group_id"], level, assumed)
+    result.metrics[name] = value
+    if ends is None:
+        return
+    result.intervals[name] = ends
+    if not ends[0] <= 1 <= ends[1]:
+        result.remarks.append(
+            f"There are {value:.2f} times as many real ones as the probabilities promise "
+            f"(95 % interval {ends[0]:.2f} to {ends[1]:.2f})."
+        )
+
+
+def _changed(result: EvaluationResult, known: pd.DataFrame, truth: Mask, bootstrap: Bootstrap) -> None:
+    """What calibration changed; where it harmed, that stands before all else."""
+    for name, losses in LOSSES.items():
+        before, after = (losses(known[column].to_numpy(dtype=float), truth) for column in ("score", "probability"))
+        found = effect_of(name, before, after, known["group_id"], bootstrap)
+        result.metrics[f"{name}_change"] = found.change
+        if found.interval is not None:
+            result.intervals[f"{name}_change"] = found.interval
+        if found.alarm:
+            result.alarms.append(found.alarm)

@@ -120,11 +120,196 @@ def effective(codes: Ints) -> float:
 
 
 def _least(value: float, groups: float, tail: float) -> float:
-    """The lower end of a proportion of independent groups (Clopper and Pearson 1934, Biometrika 26, 404).
+    """The lower end of a proportion of independent groups, which bounds that of any mean of numbers in [0, 1].
 
-    No mean of numbers in [0, 1] spreads more than one of zeros and ones. It bounds the logit's end where a ranking is
-    nearly perfect and nothing is known of its spread.
+    No such mean spreads more than one of zeros and ones. It bounds the logit's end where a ranking is nearly perfect
+    and nothing is known of its spread.
+    """
+    return exact(groups * value, groups, tail)[0]
+
+
+def exact(found: float, of: float, tail: float) -> Interval:
+    """The interval of a proportion (Clopper and Pearson 1934, Biometrika 26, 404).
+
+    Args:
+        found: of those that are so; counts of groups need not be whole.
+        of: how many independent ones there are.
+        tail: probability beyond each end.
+
+    Example:
+        >>> tuple(round(end, 3) for end in exact(27, 27, 0.025))
+        (0.872, 1.0)
     """
     from scipy.stats import beta
 
-    return float(beta.ppf(tail, groups * value, groups * (1 - value) + 1))
+    low = float(beta.ppf(tail, found, of - found + 1)) if found > 0 else 0.0
+    return low, float(beta.ppf(1 - tail, found + 1, of - found)) if found < of else 1.0
+
+
+def proportion_interval(hits: object, groups: object, level: float = 0.95) -> Interval | None:
+    """The interval of a share of samples, exact for independent ones; samples of a group are alike.
+
+    The number of independent samples is that whose binomial variance is the one between groups (Korn and Graubard
+    1998, Survey Methodology 24, 193); where none or all are so, it is the number of groups.
+
+    Args:
+        hits: (n,) of bool.
+        groups: (n,), any values.
+        level: of the interval.
+
+    Returns:
+        Its ends; None of no samples.
+
+    Example:
+        >>> low, high = proportion_interval([True] * 27, range(27))
+        >>> round(low, 3), high
+        (0.872, 1.0)
+    """
+    values = np.asarray(hits, dtype=np.float64)
+    codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
+    if not len(values):
+        return None
+    independent = independent_samples(values, codes, level)
+    return exact(float(values.mean()) * independent, independent, (1 - level) / 2)
+
+
+def independent_samples(values: Floats, codes: Ints, level: float) -> float:
+    """How many independent samples know a share as well as these, at most their number.
+
+    Args:
+        values: (n,) zeros and ones.
+        codes: group of each, (n,).
+        level: of the interval: few groups know their spread badly, which Student's quantile tells.
+    """
+    from scipy.stats import t
+
+    mean, n, known = float(values.mean()), len(values), effective(codes)
+    sizes = np.bincount(codes)
+    count = int((sizes > 0).sum())
+    if count == n:
+        return float(n)
+    if count < 2 or not 0 < mean < 1:
+        return known
+    between = np.bincount(codes, weights=values - mean)
+    variance = count / (count - 1) * float((between**2).sum()) / n**2
+    tail = (1 - level) / 2
+    few = (t.ppf(tail, n - 1) / t.ppf(tail, count - 1)) ** 2
+    return float(np.clip(few * mean * (1 - mean) / max(variance, EDGE**2), min(1.0, known), n))
+
+
+def mean_interval(values: Floats, groups: object, level: float = 0.95) -> Interval | None:
+    """The interval of a mean of losses, by the spread between groups and Student's quantile.
+
+    Args:
+        values: (n,).
+        groups: (n,), any values.
+        level: of the interval.
+
+    Returns:
+        Its ends; None of fewer than two groups.
+    """
+    from scipy.stats import t
+
+    codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
+    count = len(np.unique(codes))
+    if count < 2:
+        return None
+    mean = float(values.mean())
+    between = np.bincount(codes, weights=values - mean)
+    error = float(np.sqrt(count / (count - 1) * (between**2).sum())) / len(values)
+    reach = -float(t.ppf((1 - level) / 2, count - 1)) * error
+    return mean - reach, mean + reach
+
+
+def decision_intervals(chosen: Mask, labels: Mask, groups: pd.Series, level: float) -> dict[str, Interval]:
+    """Of precision, recall, their F1, accuracy and the rates of both errors: exact, however near they are to 0 or 1.
+
+    Args:
+        chosen: (n,) what was called positive.
+        labels: (n,).
+        groups: (n,).
+        level: of the intervals.
+
+    Example:
+        >>> chosen, labels = np.array([True, True, False]), np.array([True, False, True])
+        >>> found = decision_intervals(chosen, labels, pd.Series([1, 2, 3]), 0.95)
+        >>> [round(end, 3) for end in found["recall"]]
+        [0.013, 0.987]
+    """
+    parts = {
+        "precision": (labels, chosen),
+        "recall": (chosen, labels),
+        "fnr": (~chosen, labels),
+        "fpr": (chosen, ~labels),
+        "accuracy": (chosen == labels, np.ones(len(labels), dtype=bool)),
+        "f1": (chosen & labels, chosen | labels),  # hits J of what is either; F1 = 2 J / (1 + J) rises with it
+    }
+    out: dict[str, Interval] = {}
+    for name, (hits, of) in parts.items():
+        ends = proportion_interval(hits[of], groups[of], level)
+        if ends is not None:
+            out[name] = (2 * ends[0] / (1 + ends[0]), 2 * ends[1] / (1 + ends[1])) if name == "f1" else ends
+    return out
+
+
+def missed_interval(
+    scores: Floats, labels: Mask, groups: pd.Series, fpr: float, level: float = 0.95
+) -> Interval | None:
+    """The interval of the false negative rate at a false positive rate, whose threshold the bogus tell but roughly.
+
+    The two uncertainties are joined as those of a sum (Zou and Donner 2008, Statistics in Medicine 27, 1693).
+
+    Args:
+        scores: (n,).
+        labels: (n,).
+        groups: (n,).
+        fpr: false positive rate.
+        level: of the interval.
+    """
+    from astrid_ml.metrics.binary import fnr_at_fpr
+
+    def missed(rate: float) -> float:
+        return fnr_at_fpr(scores, labels, rate)
+
+    value = missed(fpr)
+    hits = np.zeros(int(labels.sum()), dtype=bool)
+    hits[: round(value * len(hits))] = True  # the lowest scores are those that are missed
+    own = np.argsort(np.asarray(scores)[labels], kind="stable")
+    ends = proportion_interval(hits, groups[labels].to_numpy()[own], level)
+    if ends is None:
+        return None
+    bogus = effective(pd.factorize(groups[~labels])[0].astype(np.int64))
+    rates = exact(fpr * bogus, bogus, (1 - level) / 2)
+    low = value - float(np.hypot(value - ends[0], value - missed(rates[1])))
+    high = value + float(np.hypot(ends[1] - value, missed(rates[0]) - value))
+    return max(low, 0.0), min(high, 1.0)
+
+
+def moved_precision_interval(
+    chosen: Mask, labels: Mask, groups: pd.Series, prevalence: float, level: float
+) -> Interval | None:
+    """The interval of the precision where another share is positive: p TPR / (p TPR + (1 - p) FPR).
+
+    The logarithm of TPR / FPR is a difference of two independent ones, joined as in :func:`missed_interval`.
+
+    Args:
+        chosen: (n,) what was called positive.
+        labels: (n,).
+        groups: (n,).
+        prevalence: share of positives.
+        level: of the interval.
+
+    Returns:
+        None where nothing was chosen of either class.
+    """
+    rates = [(float(chosen[of].mean()), proportion_interval(chosen[of], groups[of], level)) for of in (labels, ~labels)]
+    (true, of_true), (false, of_false) = rates
+    if of_true is None or of_false is None or not true > 0 or not false > 0:
+        return None
+    logs = [[float(np.log(max(x, EDGE))) for x in (rate, *ends)] for rate, ends in ((true, of_true), (false, of_false))]
+    (t, t_low, t_high), (f, f_low, f_high) = logs
+    ratio = t - f
+    ends = (ratio - float(np.hypot(t - t_low, f_high - f)), ratio + float(np.hypot(t_high - t, f - f_low)))
+    odds = prevalence / (1 - prevalence)
+    low, high = (odds * float(np.exp(end)) for end in ends)
+    return low / (1 + low), high / (1 + high)

@@ -22,7 +22,7 @@ from astrid_ml.evaluation.calibration import (
     joined_probability,
 )
 from astrid_ml.evaluation.choice import fit_calibration
-from astrid_ml.evaluation.prior import ASSUMED, ChoosesAtPrevalence, Prior, joined_share, moved, moved_odds
+from astrid_ml.evaluation.prior import ASSUMED, FITTED, ChoosesAtPrevalence, Prior, joined_share, moved, moved_odds
 from astrid_ml.evaluation.rankings import Ranking, binary_difference, binary_ranking
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.evaluation.sets.conformal import COLUMN as SETS
@@ -158,7 +158,8 @@ class BinaryJudge:
         else:
             probability = calibrated(out["score"], fitted if "kind" in fitted else None)
         if probability is not None and "prevalence" in fitted:
-            probability, out[ASSUMED] = _moved(out, fitted), fitted["prevalence"]
+            probability = _moved(out, fitted)
+            out[ASSUMED], out[FITTED] = fitted["prevalence"], fitted["share"]
         on = "score" if probability is None else "probability"
         out["probability"] = np.full(len(out), np.nan) if probability is None else probability
         out["threshold"] = float(fitted.get("threshold", 0.5))
@@ -169,7 +170,8 @@ class BinaryJudge:
 
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
         """See :class:`BinaryEvaluation`."""
-        return self.evaluation.evaluate(predictions)
+        asked = predictions if self.sets is not None else predictions.drop(columns=SETS, errors="ignore")
+        return self.evaluation.evaluate(asked)
 
     def ranking(self, predictions: pd.DataFrame, share: float | None = None) -> Ranking:
         """See :class:`astrid_ml.evaluation.rankings.ComparesRankings`."""

@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.evaluation.intervals import area_interval
+from astrid_ml.evaluation.intervals import (
+    Interval,
+    area_interval,
+    moved_precision_interval,
+    proportion_interval,
+)
 from astrid_ml.metrics.influence import area_influence
-from astrid_ml.types import Floats, Mask
+from astrid_ml.types import Mask
 
 # A rate of false positives rests on at least so many of them: of 10 the standard error is a third.
 FEWEST = 10
@@ -22,7 +26,7 @@ COLUMNS = [
 
 
 def prevalence_table(
-    scores: Any, labels: Mask, chosen: Mask | None, groups: Any, prevalences: Sequence[float], bootstrap: Bootstrap
+    scores: Any, labels: Mask, chosen: Mask | None, groups: Any, prevalences: Sequence[float], level: float
 ) -> pd.DataFrame:
     """AUCPR and the decisions' precision at other mixtures; the distributions within each class stay as they are.
 
@@ -36,7 +40,7 @@ def prevalence_table(
         chosen: (n,) decisions, or None: the precision stays empty, as where nothing at all was chosen.
         groups: (n,) which stand or fall together in the intervals.
         prevalences: shares of positives, each within (0, 1); the first is the sample's own.
-        bootstrap: of the precision's interval.
+        level: of the intervals.
 
     Returns:
         ``prevalence, aucpr, aucpr_low, aucpr_high, aucpr_why`` and the same of ``precision_at_threshold``, one row a
@@ -46,7 +50,6 @@ def prevalence_table(
         UndefinedError: a class is absent.
     """
     bogus = int((~labels).sum())
-    counts = None if chosen is None else bootstrap.counts(chosen, labels, groups)
     rows = []
     for place, prevalence in enumerate(prevalences):
         row: dict[str, Any] = dict.fromkeys(COLUMNS, np.nan) | {"prevalence": prevalence}
@@ -54,17 +57,17 @@ def prevalence_table(
         if not row["aucpr_why"]:
             at = None if place == 0 else prevalence
             row["aucpr"] = area_influence(scores, labels, at).value
-            ends = area_interval(scores, labels, groups, bootstrap.level, at)
+            ends = area_interval(scores, labels, groups, level, at)
             row["aucpr_low"], row["aucpr_high"] = ends or (np.nan, np.nan)
         row["precision_why"] = "there is no threshold"
-        if chosen is not None and counts is not None:
+        if chosen is not None:
             row["precision_why"] = _too_few(chosen, labels) if place else "" if chosen.any() else "nothing was chosen"
             if not row["precision_why"]:
                 row["precision_at_threshold"] = _precision(chosen, labels, prevalence)
-                found = bootstrap.interval(_precisions(counts, None if place == 0 else prevalence))
+                found = _precision_ends(chosen, labels, groups, prevalence, place, level)
                 row["precision_low"], row["precision_high"] = found or (np.nan, np.nan)
         rows.append(row)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return _in_order(pd.DataFrame(rows, columns=COLUMNS))
 
 
 def too_rare(rate: float, bogus: int) -> str:
@@ -92,13 +95,29 @@ def _precision(chosen: Mask, labels: Mask, prevalence: float) -> float:
     return real / (real + bogus) if real + bogus else float("nan")
 
 
-def _precisions(counts: Floats, prevalence: float | None) -> Floats:
-    """In each replicate, (replicates,); counts of tp, fp, fn, tn."""
-    tp, fp, fn, tn = counts.T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if prevalence is None:
-            own: Floats = tp / (tp + fp)
-            return own
-        real, bogus = prevalence * tp / (tp + fn), (1 - prevalence) * fp / (fp + tn)
-        out: Floats = real / (real + bogus)
-        return out
+def _precision_ends(
+    chosen: Mask, labels: Mask, groups: Any, prevalence: float, place: int, level: float
+) -> Interval | None:
+    if place == 0:
+        return proportion_interval(labels[chosen], groups[chosen], level)
+    return moved_precision_interval(chosen, labels, groups, prevalence, level)
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """The ends of AUCPR rise with prevalence, as it does itself; the sample's own stay as they are.
+
+    Args:
+        table: rows of prevalences, the sample's own first.
+    """
+    own = float(table["prevalence"].iloc[0])
+    out = table.copy()
+    for name in ("aucpr_low", "aucpr_high"):
+        ends = out[name].to_numpy(dtype=float).copy()
+        order = np.argsort(table["prevalence"].to_numpy(dtype=float), kind="stable")
+        above = [place for place in order if table["prevalence"].iloc[place] >= own and np.isfinite(ends[place])]
+        below = [place for place in order[::-1] if table["prevalence"].iloc[place] <= own and np.isfinite(ends[place])]
+        above, below = ([0, *(place for place in side if place)] for side in (above, below))
+        if np.isfinite(ends[0]):
+            ends[above], ends[below] = np.maximum.accumulate(ends[above]), np.minimum.accumulate(ends[below])
+        out[name] = ends
+    return out

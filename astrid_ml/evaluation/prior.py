@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.calibration import logits_of
@@ -20,15 +21,18 @@ from astrid_ml.types import Floats, Ints, Mask
 
 POINTS = 400  # kept of a curve of counts, for each class
 ASSUMED = "assumed_prevalence"  # the column of predictions whose probabilities hold for another share
+FITTED = "fitted_prevalence"  # and the share that they were fitted at
 
 
 def in_words(share: float) -> str:
     """A share as people say it.
 
     Example:
-        >>> in_words(1 / 300), in_words(0.64)
-        ('1 in 300', '0.64')
+        >>> in_words(1 / 300), in_words(0.64), in_words(0.9996)
+        ('1 in 300', '0.64', 'all but 1 in 2,500')
     """
+    if share > 0.9:
+        return f"all but 1 in {1 / (1 - share):,.0f}"
     return f"1 in {1 / share:,.0f}" if share <= 0.1 else f"{share:.2g}"
 
 
@@ -144,3 +148,24 @@ def joined_share(shares: Sequence[float]) -> float:
     """
     odds = np.mean([np.log(share) - np.log1p(-share) for share in shares])
     return float(1 / (1 + np.exp(-odds)))
+
+
+def assumed_of(known: pd.DataFrame) -> float | None:
+    """The share of real ones that predictions were moved to; None where they hold for the one they were fitted at.
+
+    Args:
+        known: predictions.
+    """
+    return float(known[ASSUMED].iloc[0]) if ASSUMED in known and len(known) else None
+
+
+def as_fitted(known: pd.DataFrame) -> pd.DataFrame:
+    """Predictions with the probabilities that they had before they were moved, so that calibration alone is judged.
+
+    Args:
+        known: predictions.
+    """
+    assumed = assumed_of(known)
+    if assumed is None or FITTED not in known:
+        return known
+    return known.assign(probability=moved(known["probability"], assumed, float(known[FITTED].iloc[0])))

@@ -26,9 +26,10 @@ def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
     said = []
     if ASSUMED in known and len(known):
         share = in_words(float(known[ASSUMED].iloc[0]))
+        verb = "are" if share.startswith("all") else "is"
         said.append(
-            f"Probabilities and the threshold are for a sky where {share} is real. The bogus are taken to be the same "
-            "mixture as on validation, only more of them."
+            f"Probabilities and the threshold are for a sky where {share} {verb} real. The bogus are taken to be "
+            "the same mixture as on validation, only more of them."
         )
     metrics, prevalence = result.metrics, result.metrics["prevalence"]
     ap, recall = metrics.get("aucpr"), metrics.get("recall")
@@ -50,6 +51,11 @@ def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
                 f"AUCPR {ap:.3f}: its {_span(low, high)} reaches down to the prevalence {prevalence:.3f}: not shown "
                 "to be better than a guess."
             )
+    if metrics.get("set_given") == 0:
+        said.append(
+            "No sample has a prediction set: the missions were not trained on, or validation has too few objects of "
+            "each class."
+        )
     rare = min(known.loc[known["label"].astype(int) == k, "group_id"].nunique() for k in (0, 1))
     if 0 < rare < 10:
         said.append(f"Only {rare} groups of the rarer class: so few say little, and their intervals are wide.")

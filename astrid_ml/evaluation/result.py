@@ -60,3 +60,8 @@ class EvaluationResult:
             if value is None:
                 out[f"{fold}/{name}/why"] = self.why.get(name, "undefined")
         return out
+
+
+def has(table: pd.DataFrame, column: str) -> bool:
+    """Whether a table says anything in a column."""
+    return column in table and bool(table[column].notna().any())

@@ -82,7 +82,24 @@ def _operating(report: RunReport) -> str:
     text = f" At the threshold {threshold:.3g}{rule} the recall is {recall:.3f}"
     if (report.record.get("joined") or {}).get("of_members"):
         text = f" With each fold's own threshold the recall is {recall:.3f}"
-    return f"{text}, the precision {precision:.3f}." if precision is not None else f"{text}; nothing is called real."
+    if precision is None:
+        return f"{text}; nothing is called real."
+    if "precision_at_prevalence" not in metrics:
+        return f"{text}, the precision {precision:.3f}."
+    text += f"; the precision in this sample is {precision:.3f}"
+    return f"{text}, {at_prevalence(report.headline)}."
+
+
+def at_prevalence(result: EvaluationResult) -> str:
+    """The precision where real ones are as rare as was assumed, in words, or why nobody knows it.
+
+    Args:
+        result: of an evaluation with ``precision_at_prevalence``.
+    """
+    value, ends = result.metrics["precision_at_prevalence"], result.intervals.get("precision_at_prevalence")
+    if value is None:
+        return f"in the assumed sky it is {result.why.get('precision_at_prevalence', 'undefined')}"
+    return f"in the assumed sky {value:.3f}" + (f" ({span(ends)})" if ends else "")
 
 
 def headline(report: RunReport) -> dict[str, Any]:
@@ -93,10 +110,17 @@ def headline(report: RunReport) -> dict[str, Any]:
     where += ", simulated" if simulated(report) else ""
     below = f"95 % interval {span(interval)}" if interval else result.why.get(name, "")
     cells = [{"title": where, "value": "undefined" if value is None else f"{value:.3f}", "below": below}]
-    for key in ("prevalence", "baseline_column_aucpr", "baseline_trees_aucpr", "recall", "precision"):
+    titles = {"baseline_column_aucpr": "one column", "baseline_trees_aucpr": "boosted trees"}
+    keys = ["prevalence", "baseline_column_aucpr", "baseline_trees_aucpr", "recall", "precision"]
+    if "precision_at_prevalence" in result.metrics:
+        keys.append("precision_at_prevalence")
+        titles |= {"precision": "precision in this sample", "precision_at_prevalence": "precision in the assumed sky"}
+    for key in keys:
         other = result.metrics.get(key)
+        if other is None and key == "precision_at_prevalence":
+            cells.append({"title": titles[key], "value": "not measurable", "below": ""})
         if other is not None:
-            title = {"baseline_column_aucpr": "one column", "baseline_trees_aucpr": "boosted trees"}.get(key, key)
+            title = titles.get(key, key)
             cells.append({"title": title, "value": fixed(other), "below": span(result.intervals.get(key))})
     return {"cells": cells, "scale": _scale(result) if value is not None and 0 <= value <= 1 else None}
 
@@ -163,6 +187,10 @@ def remarks(report: RunReport) -> list[str]:
         out.insert(0, said_of_sealed(sealed))
     if joined := record.get("joined"):
         out.append(str(joined["words"]))
+    calibration = record.get("calibration") or {}
+    chosen = str((calibration.get("chosen") or {}).get("words", ""))
+    if calibration.get("calibrated") is False and chosen:
+        out.append(f"There are no probabilities: {chosen}.")
     if domain := (record.get("domain_of_validity") or {}).get("words"):
         out.append(str(domain))
     confounded = (record.get("audit") or {}).get("confounding") or {}

@@ -180,7 +180,9 @@ def numbers(report: RunReport) -> SectionView | None:
     if not rows:
         return None
     caption = (
-        "All metrics. Intervals are 95 %, by resampling whole groups. The validation fold chose weights and threshold."
+        "All metrics. Intervals are 95 %; samples of one group stand or fall together: AUCPR and ROC AUC by the "
+        "influence of each group, shares as exact binomials, losses by their spread, differences by resampling groups. "
+        "The validation fold chose weights and threshold, and fitted the calibration: its own are not held out."
     )
     heads = {f"{fold} interval": "95 % interval" for fold in report.results}
     heads |= {fold: names.fold(fold) for fold in report.results}

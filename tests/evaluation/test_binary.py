@@ -97,7 +97,7 @@ def test_prevalence_table_uses_the_scores_ranking_and_the_decisions() -> None:
     assert rows["aucpr"].dropna().is_monotonic_decreasing
     assert len(rows) == 5
     group = table["group_id"]
-    none = prevalence_table(table["score"], label, np.zeros(len(label), bool), group, [0.1, 0.01], Bootstrap(20))
+    none = prevalence_table(table["score"], label, np.zeros(len(label), bool), group, [0.1, 0.01], 0.95)
     assert none["precision_at_threshold"].isna().all()
     assert none["precision_why"].tolist()[0] == "nothing was chosen"
 

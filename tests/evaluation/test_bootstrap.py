@@ -59,12 +59,6 @@ def test_groups_widen_the_interval_of_repeated_samples() -> None:
     assert honest[1] - honest[0] > 3 * (narrow[1] - narrow[0])
 
 
-def test_decisions_at_a_threshold_by_hand() -> None:
-    chosen, labels = np.array([1, 1, 0, 0], dtype=bool), np.array([1, 0, 1, 0], dtype=bool)
-    values = Bootstrap(100).at_threshold(chosen, labels, [7, 7, 7, 7])
-    assert all(set(values[name]) == {0.5} for name in ("precision", "recall", "f1"))
-
-
 def test_undefined_replicates_are_left_out_and_too_many_leave_no_interval() -> None:
     bootstrap = Bootstrap(100)
     assert bootstrap.interval(np.array([np.nan] * 60 + [0.5] * 40)) is None

@@ -131,7 +131,10 @@ def measured(known: pd.DataFrame, interval_of: IntervalOf) -> Measured:
         interval_of: of the mean of independent values, (n,).
     """
     out = Measured()
-    if COLUMN not in known or known[COLUMN].isna().all():
+    if COLUMN not in known or not len(known):
+        return out
+    if known[COLUMN].isna().all():
+        out.metrics["set_given"] = 0.0
         return out
     sets, truth = known[COLUMN], known["label"].astype(int)
     given = sets.notna().to_numpy(dtype=bool)

@@ -22,6 +22,7 @@ from astrid_ml.described.formats import formats_of
 from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.baselines.fit import comparable
+from astrid_ml.evaluation.judge import BinaryJudge
 from astrid_ml.files import write_json
 from astrid_ml.report import sections_head
 from astrid_ml.report.content import RunReport
@@ -78,12 +79,12 @@ def evaluate(
     judge, fitted = build(config["evaluation"], trust), settled_calibration(config, model.record.calibration, trust)
     predictions, words, of_members = scored_rows(model, dataset, rows, judge, asked)
     opened = asked.open(dataset, ckpt_path, len(rows))
-    result = judge.evaluate(predictions)
-    output_dir.mkdir(parents=True, exist_ok=True)
     # Of held-out rows of the training dataset the probability is what was measured: it stays.
     own = dataset.fingerprint == model.record.dataset_fingerprint
     allowed = asked.allow_outside or own
     shown = without_outside(predictions, allowed).assign(set="test")
+    result = judge.evaluate(shown if isinstance(judge, BinaryJudge) else predictions)
+    output_dir.mkdir(parents=True, exist_ok=True)
     write_predictions(shown, output_dir / "predictions.parquet", formats)
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
     record |= {"domain_of_validity": domain_record(model.record, counted(predictions), allowed, own)}

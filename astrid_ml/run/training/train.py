@@ -11,7 +11,9 @@ import pandas as pd
 from astrid_ml.build import build
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.predictions import write_predictions
+from astrid_ml.contracts.scoring import HasPurpose
 from astrid_ml.evaluation.baselines.fit import comparable
+from astrid_ml.evaluation.intervals import area_interval
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.interrupts import end_with_parent, name_parent
@@ -25,6 +27,7 @@ from astrid_ml.run.training.publish import Publication, publish
 from astrid_ml.run.training.requeue import requeued
 from astrid_ml.run.training.resume import audit_of, dataset_of, finish, plan_of
 from astrid_ml.run.training.rounds import Round, RoundWork, run_round
+from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.tracking.cost import CostMeter
 from astrid_ml.tracking.loggers import build_loggers, check_trackers, ended_trackers
 
@@ -81,10 +84,10 @@ def _train(
             return {"run_dir": str(folder), "summary": []}
         validation, test = pooled(rounds)
         joined = join_rounds(dataset, judge, rounds, (validation, test), marks, log)
-        results, metrics = evaluated(judge, validation, test, marks, log)
+        results, metrics = evaluated(judge, validation, test, marks, log, plan)
         report = marks.find("report", metrics=metrics)
         if report is None:
-            results = results or evaluate_folds(judge, validation, test)
+            results = results or evaluate_folds(judge, validation, test, plan)
             cost = meter.account()
             done = Publication(
                 config,
@@ -113,7 +116,7 @@ def _train(
 
 
 def evaluated(
-    judge: Judge, validation: pd.DataFrame, test: pd.DataFrame, marks: Marks, log: StageLog
+    judge: Judge, validation: pd.DataFrame, test: pd.DataFrame, marks: Marks, log: StageLog, plan: SplitPlan
 ) -> tuple[dict[str, EvaluationResult] | None, str]:
     """Evaluate and write the predictions, unless that is done; the results (None if not computed now), their digest."""
     digest = table_digest(pd.concat([validation, test]))
@@ -123,7 +126,7 @@ def evaluated(
         return None, mark.stage.outputs["metrics"]
     files = []
     with log.stage("evaluate", predictions=digest) as stage:
-        results = evaluate_folds(judge, validation, test)
+        results = evaluate_folds(judge, validation, test, plan)
         stage.outputs["metrics"] = digest_of({fold: result.flat(fold) for fold, result in results.items()})
         for fold, table in (("val", validation), ("test", test)):
             path = marks.folder / "predictions" / f"{fold}.parquet"
@@ -143,9 +146,37 @@ def pooled(rounds: Sequence[Round]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return comparable(validation, "round"), comparable(test, "round")
 
 
-def evaluate_folds(judge: Judge, validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, EvaluationResult]:
+def evaluate_folds(
+    judge: Judge, validation: pd.DataFrame, test: pd.DataFrame, plan: SplitPlan
+) -> dict[str, EvaluationResult]:
     """The evaluation of each fold that has predictions."""
     results = {"val": judge.evaluate(validation)}
     if len(test):
         results["test"] = judge.evaluate(test)
+        column = plan.account.get("column")
+        if plan.name == f"column {column}":
+            results["test"].remarks.extend(over_values(judge, test, str(column)))
     return results
+
+
+def over_values(judge: Judge, test: pd.DataFrame, column: str) -> list[str]:
+    """What the intervals of a test set of few whole values of a column do not hold.
+
+    Args:
+        judge: of the task.
+        test: predictions.
+        column: whose values are held out whole.
+
+    Returns:
+        One sentence; none where the column is absent.
+    """
+    if column not in test:
+        return []
+    count = test[column].nunique()
+    said = f"The test set is {count} {column}s: the intervals are for new objects within them, not for new {column}s."
+    known = test[test["label"].notna()]
+    ranked = isinstance(judge, HasPurpose) and judge.purpose == "binary" and known["label"].nunique() == 2
+    ends = area_interval(known["score"], known["label"], known[column]) if ranked else None
+    if ends is None:
+        return [said]
+    return [f"{said} With the {column}s as what varies, that of AUCPR is {ends[0]:.3f} to {ends[1]:.3f}."]
