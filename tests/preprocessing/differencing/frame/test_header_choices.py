@@ -13,6 +13,7 @@ from astrid_ml.preprocessing.differencing.frame.header.comments import is_elsewh
 from astrid_ml.preprocessing.differencing.frame.header.gains import variance_of_median
 from astrid_ml.preprocessing.differencing.frame.header.moments import from_dates, stated_moment
 from astrid_ml.preprocessing.differencing.frame.header.said import Said
+from astrid_ml.preprocessing.differencing.frame.header.times import mid_exposure
 from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration, read_calibration
 from astrid_ml.preprocessing.surveys.registry import surveys_of
 from astrid_ml.preprocessing.surveys.survey import TimeConvention
@@ -155,4 +156,5 @@ def test_a_stated_moment_has_its_own_scale() -> None:
     header = fits.Header({"DATE-OBS": "2026-03-05T06:07:08"})
     moment = stated_moment(Said(header), "start", "tt", TimeConvention())
     assert moment is not None and moment.scale == "tt" and moment.mjd == pytest.approx(MJD, abs=1e-6)
+    assert mid_exposure(Said(header), 600.0, TimeConvention("tt"))[1] == "TT start + half the exposure"
     assert from_dates(Said(header), "end", ("DATE-END",), "utc") is None and not is_elsewhere("at the telescope")
