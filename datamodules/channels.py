@@ -66,7 +66,7 @@ class Channels:
         inside = None if valid is None else valid_mask(valid, stamps.shape[-2], stamps.shape[-1])
         normalised = normalise(chosen, self.normalisation, inside, self.softening)
         if inside is not None:
-            normalised = torch.where(inside[:, None], normalised, torch.full_like(normalised, self.pad_value))
+            normalised = normalised.masked_fill(~inside[:, None], self.pad_value)
         return resize(normalised, self.size, self.pad_value)
 
 
@@ -100,7 +100,7 @@ def normalise(
         return asinh_sigma(stamps, inside, softening)
     filled = torch.nan_to_num(stamps, nan=0.0, posinf=0.0, neginf=0.0)
     if inside is not None:
-        filled = filled * inside[:, None]
+        filled = filled.masked_fill(~inside[:, None], 0.0)
     if kind == "none":
         return filled
     # In single precision, as production did: a row with the sentinel -3.4e38 (no data) has an infinite norm and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -19,7 +19,7 @@ from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_stamp
 from astrid_ml.preprocessing.stamps import MARKED_PIXELS, without_marks
 from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
 from astrid_ml.preprocessing.surveys.survey import PacketKeys, Survey, TimeConvention
-from astrid_ml.types import Floats32
+from astrid_ml.types import Floats32, Mask
 
 CHANNELS = ("science", "reference", "difference")
 UNKNOWN = "unknown"  # what a packet says and nobody understands
@@ -77,26 +77,25 @@ def read_packet(
             raise
         raise PacketError(f"a value that cannot be read ({str(error)[:80]})") from error
     whole, pixels = without_marks(np.stack(read_cutouts(packet))[None], stamp.largest)
-    images = list(whole[0])
-    height, width = images[0].shape
+    images = whole[0]
+    height, width = images.shape[1:]
     size = stamp.size or max(height, width)
     if stamp.larger:
         size = max(size, height, width)
     if height > size or width > size:
         raise PacketError(f"stamps of {height} x {width} pixels, {survey.name} has {size}")
     if stamp.negative == "negative" and record["sign"] == -1:
-        images[2] = -images[2]
+        np.negative(images[2], out=images[2])
     _refuse_blank(images, stamp.largest)
     stamps = padded(images, size)
     if account is not None:
         account.update({MARKS_AS_NULL: marks, MARKED_PIXELS: pixels, **_doubtful_exposure(packet, survey)})
-    some = [image for image in images if not all_measured(image, stamp.largest)]
-    bad = int(sum((~(np.abs(image) < stamp.largest)).sum() for image in some))
+    bad = images.size - np.count_nonzero(np.abs(images) < stamp.largest)  # NaN is not
     record |= {"mission": survey.mission, "survey": survey.name, "pixel_scale": stamp.pixel_scale}
     return record | {"stamp_h": height, "stamp_w": width, "n_nan": bad}, stamps
 
 
-def _refuse_blank(images: Sequence[Floats32], largest: float) -> None:
+def _refuse_blank(images: Floats32, largest: float) -> None:
     """Stamps without anything in them would be scored, and with confidence.
 
     Raises:
@@ -110,26 +109,24 @@ def _refuse_blank(images: Sequence[Floats32], largest: float) -> None:
         raise PacketError("no pixel that varies, in any of the three stamps")
 
 
-def flat_channels(images: Sequence[Floats32], largest: float) -> list[str]:
+def flat_channels(images: Floats32, largest: float) -> list[str]:
     """The channels whose pixels are all the same.
 
     Args:
-        images: science, reference, difference.
+        images: (3, h, w): science, reference, difference.
         largest: absolute values from here on are no measurements.
     """
-    out = []
-    for channel, image in zip(CHANNELS, images, strict=True):
-        if image.min() < image.max() and all_measured(image, largest):  # most stamps; NaN is neither
-            continue
-        known = image[np.abs(image) < largest]
-        if not known.size or known.min() == known.max():
-            out.append(channel)
-    return out
+    pixels = images.reshape(len(images), -1)
+    low, high = pixels.min(axis=1), pixels.max(axis=1)
+    varied: Mask = (low < high) & (-largest < low) & (high < largest)  # most stamps; NaN is neither
+    if varied.all():
+        return []
+    return [channel for channel, image, some in zip(CHANNELS, pixels, varied, strict=True)
+            if not some and _is_flat(image[np.abs(image) < largest])]  # fmt: skip
 
 
-def all_measured(image: Floats32, largest: float) -> bool:
-    """Whether all pixels are measurements: numbers between ``-largest`` and ``largest``."""
-    return bool(-largest < image.min() and image.max() < largest)
+def _is_flat(known: Floats32) -> bool:
+    return not known.size or bool(known.min() == known.max())
 
 
 def possible(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -151,12 +148,13 @@ def possible(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return record | dict.fromkeys(wrong), wrong
 
 
-def padded(images: Sequence[Floats32], size: int) -> Floats32:
-    """Images of one shape, at most ``size`` on a side, as (n, size, size), with NaN at the bottom and on the right."""
-    height, width = images[0].shape
+def padded(images: Floats32, size: int) -> Floats32:
+    """Images, (n, h, w), at most ``size`` on a side, as (n, size, size), with NaN at the bottom and on the right."""
+    height, width = images.shape[1:]
+    if height == width == size:
+        return images
     out = np.full((len(images), size, size), np.nan, dtype=np.float32)
-    for channel, image in enumerate(images):
-        out[channel, :height, :width] = image
+    out[:, :height, :width] = images
     return out
 
 
@@ -246,15 +244,25 @@ def _parts(name: str) -> tuple[str, ...]:
 def _values(packet: Mapping[str, Any], keys: PacketKeys, role: str) -> Iterator[tuple[str, Any]]:
     """(field, value) of the fields of a role that hold something."""
     for name in keys.keys.get(role, ()):
-        value: Any = packet
-        for part in _parts(name):
-            value = value.get(part) if isinstance(value, Mapping) else None
+        value = _at(packet, name)
         if value is not None and value != "":
             yield name, value
 
 
+def _at(packet: Mapping[str, Any], name: str) -> Any:
+    value: Any = packet
+    for part in _parts(name):
+        # a plain dictionary is known at once, which counts: a packet is asked some thirty times
+        value = value.get(part) if type(value) is dict or isinstance(value, Mapping) else None
+    return value
+
+
 def _first(packet: Mapping[str, Any], keys: PacketKeys, role: str) -> Any:
-    return next((value for _, value in _values(packet, keys, role)), None)
+    for name in keys.keys.get(role, ()):
+        value = _at(packet, name)
+        if value is not None and value != "":
+            return value
+    return None
 
 
 def _object_name(packet: Mapping[str, Any], keys: PacketKeys) -> str | None:

@@ -84,7 +84,7 @@ def _variances(parts: list[Array], stamp: StampConvention) -> Floats32:
     size = stamp.size or max(height, width)
     if len(shapes) != 1 or max(height, width) > size:
         raise StampError(f"variances that are not of one size, at most {size} x {size}")
-    return padded([part.astype(np.float32) for part in parts], size)
+    return padded(np.stack(parts).astype(np.float32), size)
 
 
 def _psfs(parts: list[Array], stamp: StampConvention) -> Floats32:

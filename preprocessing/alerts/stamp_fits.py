@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def read_lean(fits: bytes) -> Floats32 | None:
 
     The file's length tells whether anything follows the image; EXTEND = T alone does not.
     """
-    cards = _cards(fits)
+    cards = _cards_of_block(fits[:BLOCK]) or _cards(fits)
     if cards is None:
         return None
     bitpix, axes = cards.get(b"BITPIX"), cards.get(b"NAXIS")
@@ -77,6 +78,11 @@ def read_lean(fits: bytes) -> Floats32 | None:
         return None
     image = np.frombuffer(fits, dtype=DTYPES[bitpix], count=shape[0] * shape[1], offset=start)
     return image.reshape(shape).astype(np.float32)
+
+
+@lru_cache(maxsize=64)  # the stamps of a survey have the same header, of one block
+def _cards_of_block(block: bytes) -> dict[bytes, int] | None:
+    return _cards(block)
 
 
 def _cards(fits: bytes) -> dict[bytes, int] | None:

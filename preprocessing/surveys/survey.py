@@ -55,6 +55,7 @@ class Band:
         code: its number in headers and packets.
         zero_point: what ``FluxConvention.zero_point`` says.
         vega_to_ab: to be added to a Vega magnitude, mag.
+        system: of this band's zero points, where it is another one than that of ``flux``.
         file_marks: parts of a file's name that tell it where the header does not.
     """
 
@@ -63,6 +64,7 @@ class Band:
     code: Whole | None = None
     zero_point: Annotated[float, InUnits("mag")] | None = None
     vega_to_ab: Annotated[float, InUnits("mag")] | None = None
+    system: Literal["AB", "Vega"] | None = None
     file_marks: tuple[str, ...] = ()
 
 
@@ -75,7 +77,9 @@ class FluxConvention:
         photons: the camera counts photons: a count is an electron, whatever GAIN says.
         rates: pixels are per second, whatever BUNIT says.
         mean: NCOMBINE or NFRAMES exposures were averaged, so each count stands for as many.
-        system: of the header's zero points.
+        integrations: what is stored of several integrations of one exposure (ESO's DIT and NDIT).
+        system: of the zero points of headers and of the bands; null where nobody has published it: they are taken as
+            AB, which the output says. What a header says itself goes first.
         zero_point: what the zero point of a band is: the magnitude of one count a ``second``, of one ``count`` of the
             image, or the ``bandpass`` part that is added to the header's; null where there is none.
         per_second: keys of the header whose zero point is that of one count a second.
@@ -85,7 +89,8 @@ class FluxConvention:
     photons: bool = False
     rates: bool = False
     mean: bool | None = None
-    system: Literal["AB", "Vega"] = "AB"
+    integrations: Literal["mean", "sum"] | None = None
+    system: Literal["AB", "Vega"] | None = None
     zero_point: Literal["second", "count", "bandpass"] | None = None
     per_second: tuple[str, ...] = ()
 

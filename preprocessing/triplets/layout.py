@@ -81,21 +81,22 @@ def canonical_channel(name: str) -> str | None:
 
 
 def layout_of(
-    stacks: Sequence[Stack], axes: str | None, channels: Sequence[str], named: Sequence[str], file: str
+    stacks: Sequence[Stack], axes: str | None, channels: Sequence[str] | None, named: Sequence[str], file: str
 ) -> Layout:
     """The layout of a container's arrays.
 
     Args:
         stacks: those that are in it.
         axes: letters, if they were said.
-        channels: their order in the array.
+        channels: their order in the array; None where nobody said it.
         named: arrays, if they were said.
         file: for the messages.
 
     Raises:
-        UserError: none or several of them could be the stamps; axes that do not fit; more than one answer.
+        UserError: none or several of them could be the stamps; axes that do not fit; more than one answer; channels
+            that the container names in another order than was said.
     """
-    _order(channels)
+    _order(channels or CHANNELS)
     usable = [stack for stack in stacks if stack.numbers and len(stack.shape) >= (2 if axes else 3)]
     if named:
         absent = sorted(set(named) - {stack.name for stack in stacks})
@@ -111,27 +112,32 @@ def layout_of(
     if len(usable) == len(CHANNELS) and len({stack.shape for stack in usable}) == 1:
         return _apart(usable, axes, bool(named), file)
     if not usable and len(flat := [stack for stack in stacks if stack.numbers and len(stack.shape) == _FLAT]) == 1:
-        raise _without_axes(flat[0], len(channels), file)
+        raise _without_axes(flat[0], len(channels or CHANNELS), file)
     if len(usable) != 1:
         have = ", ".join(f"{stack.name or 'one'} {stack.shape}" for stack in stacks) or "no array"
         raise UserError(
             f"one array of stamps in {file}, or one for each channel", have, "name it: preprocessing.stack="
         )
-    channels = _named_channels(usable[0], channels, file)
-    return _together(usable[0], axes, _order(channels), len(channels), file)
+    found = _named_channels(usable[0], channels, file)
+    return _together(usable[0], axes, _order(found), len(found), file)
 
 
-def _named_channels(stack: Stack, channels: Sequence[str], file: str) -> Sequence[str]:
-    """The channels in the order that was said, else that the container names.
+def _named_channels(stack: Stack, channels: Sequence[str] | None, file: str) -> Sequence[str]:
+    """The channels in the order that was said, else that the container names, else the usual one.
 
     Raises:
-        UserError: it names others than these three, and nobody said the order.
+        UserError: it names others than these three, and nobody said the order; or another order than was said.
     """
-    if not stack.channels or tuple(channels) != CHANNELS:
-        return channels
+    if not stack.channels:
+        return channels or CHANNELS
     meant = [canonical_channel(name) for name in stack.channels]
     if all(meant.count(name) == 1 for name in CHANNELS):
+        if channels is not None and [canonical_channel(name) for name in channels] != meant:
+            got = f"preprocessing.channels=[{','.join(channels)}], and {file} names {', '.join(stack.channels)}"
+            raise UserError("channels in the order that the file names", got[:200], "set preprocessing.channels=null")
         return stack.channels
+    if channels is not None:
+        return channels
     got = f"{stack.name or file} with the channels {', '.join(stack.channels)}"
     fix = "say their order, such as preprocessing.channels=[sci,ref,diff]"
     raise UserError("channels named science, reference and difference", got[:200], fix)
@@ -145,12 +151,12 @@ def _without_axes(stack: Stack, count: int, file: str) -> UserError:
     return UserError(f"stamps of {file} in an array of four axes", got, fix)
 
 
-def check_words(axes: str | None, channels: Sequence[str]) -> None:
+def check_words(axes: str | None, channels: Sequence[str] | None) -> None:
     """Refuse axes and channels that no array can have, whatever the files are.
 
     Args:
         axes: letters, if they were said.
-        channels: their order in the array.
+        channels: their order in the array, if it was said.
 
     Raises:
         UserError: letters other than n, c, y, x; a channel that is missing or there twice.
@@ -158,7 +164,7 @@ def check_words(axes: str | None, channels: Sequence[str]) -> None:
     letters = sorted(axes or LETTERS)
     if letters not in (sorted(LETTERS), sorted("nyx")):
         raise UserError(_AXES, str(axes), "for instance preprocessing.axes=nyxc")
-    _order(channels)
+    _order(channels or CHANNELS)
 
 
 def _order(channels: Sequence[str]) -> tuple[int, ...]:

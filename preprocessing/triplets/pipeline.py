@@ -49,7 +49,7 @@ class TripletsPipeline:
     Args:
         layout: ``braai`` and ``btsbot`` are known; ``auto`` guesses what is not said, and says what it guessed.
         axes: letters n (sample), c (channel), y, x in the order of the array.
-        channels: their order in the array, or in a FITS file.
+        channels: their order in the array, or in a FITS file; None: as the file names it, else the usual one.
         stack: name of the array in its container, or the names of three: science, reference, difference.
         table: file, where several tables lie beside the stamps.
         columns: role (id, group, label, ra, dec, mjd, jd, filter, mission, file; row, the stamp's number) -> column.
@@ -59,7 +59,7 @@ class TripletsPipeline:
 
     layout: Literal["auto", "braai", "btsbot"] = "auto"
     axes: str | None = None
-    channels: Annotated[tuple[str, ...] | list[str], Filled()] = CHANNELS
+    channels: Annotated[tuple[str, ...] | list[str], Filled()] | None = None
     stack: str | list[str] | None = None
     table: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -80,7 +80,8 @@ class TripletsPipeline:
         stack = (self.stack,) if isinstance(self.stack, str) else tuple(self.stack or ())
         columns = {**named.get("columns", {}), **self.columns}
         table = None if self.table is None else Path(self.table)
-        return Reading(self.axes or named.get("axes"), tuple(self.channels), stack, table, columns)
+        channels = None if self.channels is None else tuple(self.channels)
+        return Reading(self.axes or named.get("axes"), channels, stack, table, columns)
 
     @property
     def surveys(self) -> Surveys:
@@ -119,9 +120,7 @@ class TripletsPipeline:
             if others:
                 got = f"survey={chosen.name}, and stamps that their table says are of {', '.join(others)}"
                 raise UserError("simulated stamps of the survey that is named", got, "leave out survey=")
-        other = tuple(self.channels) != CHANNELS
-        own = {"axes": self.axes, "channels": other, "stack": self.stack, "table": self.table, "columns": self.columns}
-        unread = [name for name, value in own.items() if value]
+        unread = [name for name in ("axes", "channels", "stack", "table", "columns") if getattr(self, name)]
         if unread and tables:
             keys = " and ".join(f"preprocessing.{name}" for name in unread)
             _say(f"{keys}: of arrays of your own; the simulator's files say it themselves")

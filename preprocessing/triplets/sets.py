@@ -36,14 +36,14 @@ class Reading:
 
     Args:
         axes: letters of the array's axes.
-        channels: their order in the array.
+        channels: their order in the array; None where nobody said it.
         stack: names of arrays in the container.
         table: the table, where several lie there.
         columns: role -> column.
     """
 
     axes: str | None = None
-    channels: tuple[str, ...] = CHANNELS
+    channels: tuple[str, ...] | None = None
     stack: tuple[str, ...] = ()
     table: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -169,7 +169,7 @@ def open_set(found: StampSet, said: Reading) -> tuple[Layout, pd.DataFrame, dict
 def _opened(
     found: StampSet,
     axes: str | None,
-    channels: tuple[str, ...],
+    channels: tuple[str, ...] | None,
     stack: tuple[str, ...],
     columns: tuple[tuple[str, str], ...],
     _: tuple[tuple[Path, int], ...],

@@ -19,6 +19,7 @@ from astrid_ml.preprocessing.surveys.registry import Surveys
 from astrid_ml.preprocessing.surveys.survey import Survey
 from astrid_ml.preprocessing.triplets.columns import UNKNOWN, read_rows, records_of, without_impossible
 from astrid_ml.preprocessing.triplets.fits_rows import files_of, read_row
+from astrid_ml.preprocessing.triplets.layout import CHANNELS
 from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, open_set
 from astrid_ml.preprocessing.triplets.whose import contradictions, surveys_of_rows, upright
@@ -126,7 +127,7 @@ def write_fits(
     by_shape: dict[tuple[int, ...], list[tuple[int, Floats32]]] = {}
     for row in range(*run):
         try:
-            stamps = read_row(found.files[row], said.channels)
+            stamps = read_row(found.files[row], said.channels or CHANNELS)
         except StampError as error:
             writer.drop(str(records["id"].iloc[row]), str(error), f"{printable(place)}, row {row + 1}")
             continue

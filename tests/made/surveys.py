@@ -87,6 +87,11 @@ FRAMES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"TELESCOP": "WISE", "BAND": 1, "MAGZP": 20.5, "MJD_OBS": 55200.0, "EXPTIME": 7.7},
         {"filter": "W1", "zero_point": 23.199, "mjd": 55200.0},
     ),
+    "vista": (
+        {"TELESCOP": "ESO-VISTA", "INSTRUME": "VIRCAM", "ESO INS FILT1 NAME": "J", "EXPTIME": 10.0, "MJD-OBS": 56000.0,
+         "ESO DET DIT": 10.0, "ESO DET NDIT": 6, "GAIN": 4.0, "MAGZPT": 23.0},
+        {"filter": "J", "exposure_time": 60.0, "gain": 4.0, "mjd": 56000 + 30 / 86400, "zero_point": 23.916},
+    ),
 }  # fmt: skip
 WITHOUT_IMAGES = ("gaia",)
 _CUTOUTS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")

@@ -21,7 +21,7 @@ PACKETS: dict[str, Any] = {
 }
 WANTED = (
     "ztf rubin decam gattini winter ls4 atlas goto blackgem meerlicht ps1 swift galex hst jwst tess roman "
-    "sdss 2mass lco gaia wise"
+    "sdss 2mass lco gaia wise vista"
 )
 
 

@@ -76,6 +76,22 @@ def test_the_container_says_the_order_of_its_channels(tmp_path: Path, form: str,
     _same(_read(tmp_path))
 
 
+def test_an_order_that_was_said_is_held_against_what_the_container_names(tmp_path: Path) -> None:
+    names = ["difference", "template", "science"]
+    np.savez(tmp_path / "triplets.npz", triplets=stamps()[:, [2, 1, 0]], channels=np.array(names))
+    table().to_csv(tmp_path / "candidates.csv", index=False)
+    with pytest.raises(UserError, match="names difference, template, science"):
+        _read(tmp_path, channels=["science", "reference", "difference"])
+    _same(_read(tmp_path, channels=["diff", "ref", "sci"]))
+    _same(_read(tmp_path, channels=None))
+
+
+def test_the_usual_order_is_believed_where_it_was_said(tmp_path: Path) -> None:
+    np.savez(tmp_path / "triplets.npz", triplets=stamps(), channels=np.array(["g", "r", "i"]))
+    table().to_csv(tmp_path / "candidates.csv", index=False)
+    _same(_read(tmp_path, channels=["science", "reference", "difference"]))
+
+
 def test_channels_of_other_names_are_refused_until_the_order_is_said(tmp_path: Path) -> None:
     _hdf5(tmp_path, (0, 1, 2), ["g", "r", "i"])
     table().to_csv(tmp_path / "candidates.csv", index=False)

@@ -16,7 +16,14 @@ _SECONDS: dict[str, float] = {
 # Short words are units only where units stand: alone, in brackets, or behind "in".
 _PLACED = r"(?:^\s*|[\[(]\s*|\bin\s+)({})\s*(?:[\])]|$)"
 _LONG = re.compile(r"\b(micro-?seconds?|milli-?seconds?|msec|usec|seconds?|secs?)\b", re.IGNORECASE)
-_MIDDLE = re.compile(r"\bmid(?:dle|-?point|-?time|-?exp\w*)?\b(?!-?\s?night)", re.IGNORECASE)
+_MIDDLE = re.compile(
+    r"\bmid(?:dle|-?point|-?time|-?exp\w*)?\b(?!-?\s?night)"
+    r"|\bcent(?:re|er)\s+(?:of\s+(?:the\s+)?(?:exp|integration|observation)|time\b)"
+    r"|\b(?:exp\w*|integration|observation)\s+cent(?:re|er)\b",
+    re.IGNORECASE,
+)
+_ELSEWHERE = re.compile(r"\b(?:bary|helio)cent|\b[BH]JD\b", re.IGNORECASE)
+_CORRECTED_NOT = re.compile(r"\b(?:no|not|without|un\w*)\b[\w\s-]*\b(?:bary|helio)cent", re.IGNORECASE)
 _START = re.compile(r"\b(?:start\w*|begin\w*|shutter[ -]open\w*)\b", re.IGNORECASE)
 _END = re.compile(r"\b(?:end|stop|finish\w*|shutter[ -]clos\w*)\b", re.IGNORECASE)
 # Not GPS: who writes it names the receiver, which gives UTC.
@@ -79,10 +86,21 @@ def moment_of(comment: str) -> str | None:
 
     >>> moment_of("UTC at mid-exposure"), moment_of("start of the night before midnight"), moment_of("start, not end")
     ('middle', 'start', None)
+    >>> moment_of("Centre of exposure"), moment_of("from the data center")
+    ('middle', None)
     """
     forms = {"start": _START, "middle": _MIDDLE, "end": _END}
     said = [name for name, form in forms.items() if form.search(comment)]
     return said[0] if len(said) == 1 else None
+
+
+def is_elsewhere(comment: str) -> bool:
+    """Whether a time is said to be that at the barycentre or at the Sun, up to 8.3 minutes from the telescope's.
+
+    >>> is_elsewhere("[d] Barycentric, TDB"), is_elsewhere("HJD at mid-exposure"), is_elsewhere("not barycentric")
+    (True, True, False)
+    """
+    return bool(_ELSEWHERE.search(comment)) and not _CORRECTED_NOT.search(comment)
 
 
 def scale_of(comment: str) -> str | None:

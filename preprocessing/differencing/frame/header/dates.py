@@ -19,7 +19,7 @@ _CLOCK = re.compile(
     re.IGNORECASE,
 )
 _ZONES = {"z": "utc", "utc": "utc", "ut": "utc", "gmt": "utc", "tai": "tai", "tt": "tt", "tdb": "tdb"}
-OLD_PLATES = 70  # two digits below it are a year of plates, or one that FITS has no two digits for
+PIVOT = 70  # two digits below it are a year of this century, unless FITS says otherwise
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,16 @@ class Date:
     Args:
         day: as ISO.
         clock: what stands behind it; None for a date alone.
-        century: why the century is what it is, where the header does not say it; empty else.
-        two_digits: of the year, where there are no more; None else.
+        why: the text means this day, where it may mean another one; empty else.
+        others: days that the text may mean too, as ISO.
+        doubtful: none of them is more likely than the other, unless other cards tell.
     """
 
     day: str
     clock: str | None
-    century: str = ""
-    two_digits: int | None = None
+    why: str = ""
+    others: tuple[str, ...] = ()
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,21 +64,22 @@ class Clock:
 def date_of(text: str) -> Date | None:
     """The date in a text; None where it holds none.
 
-    Day/month/year with two digits is of the 20th century (FITS standard 4.0, 9.5); six digits are year, month, day
-    (2MASS, 1997 to 2001).
+    ``dd/mm/yy`` is of the 20th century (FITS standard 4.0, 9.5: as files were written before 1999); two digits in any
+    other form are of the years 1970 to 2069. Six digits are year, month, day (2MASS, 1997 to 2001). Of two numbers
+    that may both be a month the first is the day, and the other reading is kept; with dots it is always so.
 
-    >>> date_of("2026/3/5 06:07"), date_of("5-Mar-2026").day, date_of("Mar 5, 2026").day, date_of("20260305").day
-    (Date(day='2026-03-05', clock='06:07', century='', two_digits=None), '2026-03-05', '2026-03-05', '2026-03-05')
+    >>> date_of("2026/3/5 06:07").clock, date_of("5-Mar-2026").day, date_of("Mar 5, 2026").day, date_of("20260305").day
+    ('06:07', '2026-03-05', '2026-03-05', '2026-03-05')
     >>> date_of("25/12/96").day, date_of("12/25/1996").day, date_of("000315").day, date_of("2026-13-05")
     ('1996-12-25', '1996-12-25', '2000-03-15', None)
+    >>> date_of("05-Mar-12").day, date_of("05/03/2026").others, date_of("05.03.2026").others, date_of("05/03/12").day
+    ('2012-03-05', ('2026-05-03',), (), '1912-03-05')
     """
     text = text.strip()
     if found := _ISO.fullmatch(text):
         return _date(int(found[1]), int(found[2]), int(found[3]), found[4])
     if found := _OLD.fullmatch(text):
-        day, month = int(found[1]), int(found[2])
-        day, month = (month, day) if month > 12 >= day else (day, month)  # only month/day/year can be meant
-        return _of_year(found[3], month, day, found[4])
+        return _of_numbers(found, text[found.end(1)])
     for form, order in ((_DAY_FIRST, (3, 2, 1)), (_YEAR_FIRST, (1, 2, 3)), (_MONTH_FIRST, (3, 1, 2))):
         if found := form.fullmatch(text):
             year, name, number = (found[place] for place in order)
@@ -85,23 +88,43 @@ def date_of(text: str) -> Date | None:
     if found := _DIGITS.fullmatch(text):
         if len(found[1]) == 4:
             return _date(int(found[1]), int(found[2]), int(found[3]), found[4])
-        year = int(found[1]) + (2000 if int(found[1]) < OLD_PLATES else 1900)
-        return _date(year, int(found[2]), int(found[3]), found[4], "six digits, year first")
+        return _date(_in_century(int(found[1])), int(found[2]), int(found[3]), found[4], "six digits, year first")
     return None
+
+
+def _in_century(two_digits: int) -> int:
+    return two_digits + (2000 if two_digits < PIVOT else 1900)
+
+
+def _of_numbers(found: re.Match[str], between: str) -> Date | None:
+    """Of two numbers and a year: which is the month, and of which century the year."""
+    first, second, year, clock = int(found[1]), int(found[2]), found[3], found[4]
+    fits = between == "/" and len(year) == 2  # a form that FITS had, of the 20th century
+    years = [int(year)] if len(year) == 4 else [1900 + int(year), 2000 + int(year)]
+    if len(year) == 2 and not fits and int(year) < PIVOT:
+        years.reverse()
+    order = [(second, first)] if between == "." or first == second else [(second, first), (first, second)]
+    days = [date for number in years for month, day in order if (date := _date(number, month, day, clock)) is not None]
+    if not days:
+        return None
+    why = "the day stands before the month" if sum(date.day[:4] == days[0].day[:4] for date in days) > 1 else ""
+    if len(year) == 2:
+        century = "day/month/year, of the 20th century as FITS says" if fits else f"two digits, {PIVOT} is 19{PIVOT}"
+        why = ", ".join(filter(None, (century, why)))
+    doubtful = int(year) < PIVOT if fits else "the day" in why
+    return Date(days[0].day, clock, why, tuple(date.day for date in days[1:]), doubtful)
 
 
 def _of_year(year: str, month: int, day: int, clock: str | None) -> Date | None:
     if len(year) == 4:
         return _date(int(year), month, day, clock)
-    return _date(1900 + int(year), month, day, clock, "day/month/year, of the 20th century as FITS says", int(year))
+    return _date(_in_century(int(year)), month, day, clock, f"two digits, {PIVOT} is 19{PIVOT}")
 
 
-def _date(
-    year: int, month: int, day: int, clock: str | None, century: str = "", two_digits: int | None = None
-) -> Date | None:
+def _date(year: int, month: int, day: int, clock: str | None, why: str = "") -> Date | None:
     if not (1 <= month <= 12 and 1 <= day <= 31):
         return None
-    return Date(f"{year:04d}-{month:02d}-{day:02d}", clock, century, two_digits)
+    return Date(f"{year:04d}-{month:02d}-{day:02d}", clock, why)
 
 
 def clock_of(text: str) -> Clock | None:

@@ -10,12 +10,12 @@ from astrid_ml.preprocessing.differencing.frame.header.said import Said
 from astrid_ml.preprocessing.surveys.survey import HeaderKeys, Survey
 
 EXPOSURE = ("XPOSURE", "EXPTIME", "EXPOSURE", "EFFEXPTM", "TEXPTIME", "EXP_TIME", "EXP-TIME", "EXPT", "ITIME",
-            "INTTIME", "TOTEXPT", "EXPOINUS", "ESO DET DIT")  # fmt: skip
+            "INTTIME", "TOTEXPT", "EXPOINUS", "ESO DET DIT", "COADDEXP")  # fmt: skip
 # Seconds of one integration, of which the frame is the sum (Keck, IRTF, Gemini).
 OF_ONE = ("ITIME", "INTTIME", "COADDEXP")
 COADDS = ("COADDS", "CO_ADDS", "NCOADDS", "COADD", "NCOADD")
 MICROSECONDS = "EXPOINUS"  # of CMOS cameras
-DIT, NDIT = "ESO DET DIT", "ESO DET NDIT"  # of one integration, of which the frame is the mean (ESO, infrared)
+DIT, NDIT = "ESO DET DIT", "ESO DET NDIT"  # of one integration, and how many make the frame (ESO, infrared)
 LONG = 86400.0  # s; a longer one is more often of another unit than a stack
 _ALIKE = 0.01  # relative
 _ALL = re.compile(r"\b(?:sum|total|all)\b", re.IGNORECASE)
@@ -51,7 +51,7 @@ def exposure_of(said: Said, survey: Survey | None) -> ExposureTime:
     factor, unit = (86400.0, "days") if in_days else _unit(said, key)
     if factor != 1:
         said.account.read["exposure_time"] += f", in {unit}"
-    whole = _of_integrations(said, key, found * factor)
+    whole = _of_integrations(said, key, found * factor, survey)
     if whole.seconds is not None and whole.seconds > LONG and not said.number("", ("NCOMBINE", "NFRAMES")):
         said.doubt("exposure_time", f"{key} is {whole.seconds:g} s, more than a day, for its unit is taken as {unit}")
     return whole
@@ -69,18 +69,19 @@ def _says_of_one(comment: str) -> bool:
     return "coadd" in comment.lower() and not _ALL.search(comment)
 
 
-def _of_integrations(said: Said, key: str, seconds: float) -> ExposureTime:
+def _of_integrations(said: Said, key: str, seconds: float, survey: Survey | None) -> ExposureTime:
     """The whole of several integrations, where the key has one of them."""
     ndit, dit = said.number("", (NDIT,)), said.number("", (DIT,))
     if ndit and ndit > 1 and dit and dit > 0:
         one = abs(seconds - dit) <= _ALIKE * dit
         if one or abs(seconds - dit * ndit) <= _ALIKE * dit * ndit:
             said.account.read["exposure_time"] = f"{DIT} x {NDIT}"
-            said.assume("exposure_time", f"the frame is the mean of {ndit:g} integrations, as ESO's are")
-            return ExposureTime(dit * ndit, dit, ndit)
+            return _of_ndit(said, dit, ndit, survey)
     coadds = said.number("coadds", COADDS)
     said.account.read.pop("coadds", None)
     if not coadds or coadds <= 1:
+        if key == "COADDEXP" and not coadds:
+            said.doubt("exposure_time", f"{key} is that of one coadd, and no key holds their number")
         return ExposureTime(seconds, seconds)
     one_of = said.number("", ("COADDEXP",))
     one = abs(one_of - seconds) <= _ALIKE * seconds if one_of else _says_of_one(said.comment(key))
@@ -90,3 +91,17 @@ def _of_integrations(said: Said, key: str, seconds: float) -> ExposureTime:
         return ExposureTime(seconds * coadds, seconds * coadds)
     said.assume("exposure_time", f"{key} is that of all {coadds:g} coadds")
     return ExposureTime(seconds, seconds)
+
+
+def _of_ndit(said: Said, dit: float, ndit: float, survey: Survey | None) -> ExposureTime:
+    """Several integrations of ESO's infrared cameras: of some the mean is stored (ISAAC, HAWK-I), of VIRCAM the sum."""
+    how = survey.flux.integrations if survey else None
+    stored = how or "mean"
+    by = f"as the description of {survey.name} says" if survey and how else "as of most of ESO's cameras"
+    said.assume("exposure_time", f"the frame is the {stored} of {ndit:g} integrations, {by}")
+    if how is None:
+        said.doubt(
+            "gain", f"{NDIT} is {ndit:g}: pixels are taken as the mean of so many integrations, not as their sum"
+        )
+    whole = dit * ndit
+    return ExposureTime(whole, whole) if stored == "sum" else ExposureTime(whole, dit, ndit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from astrid_ml.preprocessing.differencing.frame.header.said import Said
+from astrid_ml.preprocessing.differencing.frame.header.said import Said, as_number
 from astrid_ml.preprocessing.surveys.survey import Survey
 
 KEYS = (
@@ -51,6 +51,8 @@ def filter_of(said: Said, survey: Survey | None, name: str = "") -> str | None:
     known_words = [(key, word) for key, word in words if word.casefold() not in NOTHING]
     full = [(key, held) for key, word in known_words if (held := _held(word, clear))]
     bands = [(key, word) for key, word in full if not _NEUTRAL.fullmatch(word)]
+    if names := [(key, word) for key, word in bands if as_number(word) is None]:
+        bands = names  # numbers beside them are places of the wheels (FILTER1 beside FILTNAM1 of WFPC2)
     if dim := [f"{key}={word}" for key, word in full if _NEUTRAL.fullmatch(word)]:
         said.assume("filter", f"that of the other wheels, for {', '.join(dim)} is of neutral density")
     if not bands:

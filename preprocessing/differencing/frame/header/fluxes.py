@@ -14,6 +14,7 @@ from astrid_ml.types import Range
 
 ZERO_POINT = ("MAGZP", "ZPTMAG", "MAGZERO", "MAGZPT", "PHOTZP", "ZP", "ZEROPNT", "ZEROPOIN", "ZPAB", "MAG_ZP",
               "ABMAGZP", "MAGZEROP", "ZEROPT", "ZPMAG")  # fmt: skip
+_NO_AB = "Vega, of a filter without its AB"
 MAGNITUDES = ("MAGSYS", "ZPSYS", "PHOTSYS", "MAG_SYS")
 
 
@@ -107,8 +108,12 @@ def _of_keys(said: Said, survey: Survey | None, band: str | None, rate: bool, ex
         stated = said.number("zero_point", header.zero_point)
         if stated is None or known is None or known.zero_point is None:
             return None
+        to_ab = _to_ab(said, said.account.read["zero_point"], survey, known)
+        if to_ab is None:
+            said.give_up("zero_point", _NO_AB)
+            return None
         said.account.read["zero_point"] += " and the bandpass"
-        return stated + known.zero_point
+        return stated + known.zero_point + to_ab
     stated = said.number("zero_point", (*header.zero_point, *ZERO_POINT), _is_magnitude)
     if stated is None:
         flux0 = said.number("zero_point", ("FLUXMAG0",))
@@ -125,7 +130,7 @@ def _of_keys(said: Said, survey: Survey | None, band: str | None, rate: bool, ex
         said.account.read["zero_point"] += " of one count a second"
     to_ab = _to_ab(said, key, survey, known)
     if added is None or to_ab is None:
-        said.give_up("zero_point", said.account.unknown.get("zero_point", "Vega, of a filter without its AB"))
+        said.give_up("zero_point", said.account.unknown.get("zero_point", _NO_AB))
         return None
     return stated + added + to_ab
 
@@ -136,18 +141,47 @@ def _is_magnitude(number: float) -> bool:
 
 
 def _to_ab(said: Said, key: str, survey: Survey | None, known: Band | None) -> float | None:
-    """What makes a stated zero point one in AB, mag; None where it is in Vega, of a filter without its AB."""
-    stated = str(said.text("", MAGNITUDES) or "").casefold() or system_of(said.comment(key)) or ""
-    if (survey is not None and survey.flux.system == "Vega") or "vega" in stated:
-        by = "the survey's description" if survey is not None and survey.flux.system == "Vega" else "the header"
+    """What makes a zero point one in AB, mag; None where it is in Vega, of a filter without its AB.
+
+    Of which system it is the header says, else the description, of the band or of all; else AB is assumed.
+
+    Args:
+        said: the header.
+        key: that holds it; empty where the description does.
+        survey: whose description counts.
+        known: the band.
+    """
+    by_header, where = _system_of_header(said, key)
+    described = (known.system if known else None) or (survey.flux.system if survey else None)
+    name = survey.name if survey else ""
+    system = by_header if by_header in ("AB", "Vega") else described
+    if system and by_header in ("AB", "Vega"):
+        said.account.read["magnitudes"] = where
+        if described and described != system:
+            said.doubt("zero_point", f"{where} says {system}, and the description of {name} says {described}")
+    by = where if by_header == system else f"the description of {name}"
+    if by_header and by_header not in ("AB", "Vega"):
+        said.doubt("zero_point", f"{key} is of the magnitudes {by_header}, and is taken as {system or 'AB'}")
+    if system == "Vega":
         said.assume("zero_point", f"Vega, as {by} says; given here as AB")
         return None if known is None or known.vega_to_ab is None else known.vega_to_ab
-    if stated and "ab" not in stated:
-        said.assume("zero_point", f"AB, though the header says {stated}")
-        said.doubt("zero_point", f"{key} is of the magnitudes {stated}, and is taken as AB")
-    elif not stated and survey is None:
-        said.assume("zero_point", f"{key} is an AB magnitude, for nothing says of which system it is")
+    if system is None:
+        whose = f" nor the description of {name}" if survey else ""
+        who = f"neither the header{whose} says" if survey else "nothing says"
+        said.assume("zero_point", f"{key or 'it'} is an AB magnitude, for {who} of which system it is")
+    elif by_header != system and key:
+        said.assume("zero_point", f"AB, as {by} says")
     return 0.0
+
+
+def _system_of_header(said: Said, key: str) -> tuple[str, str]:
+    """``AB``, ``Vega`` or another word of the header's, and what says it; empty where it says nothing."""
+    stated = str(said.text("", MAGNITUDES) or "").strip()
+    where = next((name for name in MAGNITUDES if stated and name in said.header), f"the comment of {key}")
+    if not key:
+        return "", ""
+    word = stated.casefold() or system_of(said.comment(key)) or ""
+    return ("Vega" if "vega" in word else "AB" if "ab" in word else stated), where
 
 
 def _of_description(
@@ -156,10 +190,14 @@ def _of_description(
     known = survey.bands.get(band or "") if survey else None
     if survey is None or known is None or known.zero_point is None:
         return None
-    added = _second(said, rate, exposure) if survey.flux.zero_point == "second" else 0.0
     if survey.flux.zero_point not in ("second", "count"):
         return None
-    if added is None:
+    added = _second(said, rate, exposure) if survey.flux.zero_point == "second" else 0.0
+    to_ab = _to_ab(said, "", survey, known)
+    if to_ab is None:
+        said.give_up("zero_point", _NO_AB)
+    if added is None or to_ab is None:
         return None
-    said.assume("zero_point", f"that of {band}, as the description of {survey.name} says")
-    return known.zero_point + added
+    system = f"{known.system or survey.flux.system or 'AB (which it does not say)'}"
+    said.assume("zero_point", f"that of {band} in {system}, as the description of {survey.name} says")
+    return known.zero_point + added + to_ab

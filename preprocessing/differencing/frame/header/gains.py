@@ -30,13 +30,22 @@ READ_NOISE = (
     "ESO DET OUT1 RON",
 )
 COMBINED = ("COMBINE", "COMBTYPE", "COMBMETH", "STACKTYP", "STACKMOD", "COMBMODE", "COMB_TYP")
-# Keys that CMOS cameras' programs write beside the setting that they call GAIN.
-OF_CMOS = ("OFFSET", "BLKLEVEL", "EXPOINUS", "USBLIMIT", "CAMOFFST", "GAINDB")
-CMOS = re.compile(r"\b(zwo|asi ?\d|qhy|player ?one|svbony|toupcam|altair)", re.IGNORECASE)
-MOST = 100.0  # e-/ADU; no detector's gain is more
+# Keys that CMOS cameras' programs alone write beside the setting that they call GAIN.
+OF_CMOS = ("BLKLEVEL", "EXPOINUS", "USBLIMIT", "CAMOFFST", "GAINDB")
+OFFSET = "OFFSET"  # a setting of CMOS cameras, and the bias of CCDs
+CMOS = re.compile(
+    r"\b(?:zwo|asi(?![a-z])|asiair|asistudio|asicap|seestar|dwarf(?:lab| ?ii| ?[23])|qhy|player ?one|svbony|tou?ptek"
+    r"|toupcam|altair)",
+    re.IGNORECASE,
+)
+CAMERAS = ("INSTRUME", "TELESCOP", "CAMERA", "DETECTOR", "CREATOR")  # where a camera, or its own program, is named
+MOST, OF_CCD = 100.0, 10.0  # e-/ADU: no detector's gain is more; hardly a CCD's
 _SUM = re.compile(r"\b(sum\w*|add\w*|total)\b", re.IGNORECASE)
 _MEDIAN = re.compile(r"\bmedian\b", re.IGNORECASE)
-_OF_MEDIAN = 2 / math.pi  # of a mean's weight, for many frames of Gaussian noise
+_MEAN = re.compile(r"\b(?:mean|av(?:erage\w*|g)?)\b", re.IGNORECASE)
+# Variance of the median of so many values of a Gaussian of variance 1, by numerical integration; of 2 it is their mean.
+_OF_MEDIAN = {1: 1.0, 2: 0.5, 3: 0.448671, 4: 0.298200, 5: 0.286834, 6: 0.214744, 7: 0.210447, 8: 0.168184,
+              9: 0.166101, 10: 0.138330}  # fmt: skip
 
 
 def is_rate(unit: PixelUnit, flux: FluxConvention) -> bool:
@@ -59,6 +68,7 @@ def detector_gain(said: Said, survey: Survey | None, unit: PixelUnit) -> float |
         gain = math.fsum(survey.detector.gain.values()) / len(survey.detector.gain)
         said.assume("gain", f"that of the detector, as the description of {survey.name} says")
     if gain is not None and gain > 0:
+        _doubt_offset(said, gain)
         return gain
     if gain is not None:
         said.doubt("gain", f"{said.account.read.get('gain', 'its key')} = {gain:g}")
@@ -78,8 +88,18 @@ def _of_setting(said: Said, key: str) -> bool:
         return True
     if number is None or is_of_electrons(words):
         return False
-    camera = CMOS.search(str(said.header.get("INSTRUME", ""))) or any(name in said.header for name in OF_CMOS)
-    return number > MOST or bool(camera and number % 1 == 0 and number != 1)
+    named = " ".join(str(said.header.get(name, "")) for name in CAMERAS)
+    camera = CMOS.search(named) or any(name in said.header for name in OF_CMOS)
+    whole = number % 1 == 0 and number != 1
+    return number > MOST or bool(whole and (camera or (OFFSET in said.header and number > OF_CCD)))
+
+
+def _doubt_offset(said: Said, gain: float) -> None:
+    """A whole number beside OFFSET may be a camera's setting: CCDs have OFFSET too, so it is used."""
+    key = said.account.read.get("gain", "")
+    may_be = key in ("GAIN", "CCDGAIN", "GAIN1", "DETGAIN") and gain % 1 == 0 and gain != 1
+    if may_be and OFFSET in said.header and not is_of_electrons(said.words_beside("gain")):
+        said.doubt("gain", f"{key} = {gain:g} beside {OFFSET} is taken as e-/ADU, and may be a camera's setting")
 
 
 def gain_of(
@@ -121,17 +141,36 @@ def _combined(said: Said, flux: FluxConvention) -> float:
     said.account.read.pop("frames", None)
     if not frames or frames <= 1 or flux.mean is False:
         return 1.0
-    how = next((str(said.header[key]) for key in COMBINED if key in said.header), "")
+    how = _how_combined(said)
     if flux.mean is None and _SUM.search(how):
         said.assume("gain", f"NCOMBINE exposures were added ({how.strip()})")
         return 1.0
     said.account.read["gain"] = f"{said.account.read.get('gain', 'the description')} x NCOMBINE"
     if flux.mean is None and _MEDIAN.search(how):
-        said.assume("gain", f"NCOMBINE exposures were combined by their median, of {_OF_MEDIAN:.2f} of a mean's weight")
-        return frames * _OF_MEDIAN
+        weight = 1 / variance_of_median(round(frames))
+        said.assume("gain", f"NCOMBINE exposures were combined by their median, which is worth a mean of {weight:.4g}")
+        return weight
     if flux.mean is None:
         said.assume("gain", "NCOMBINE exposures were averaged")
     return frames
+
+
+def _how_combined(said: Said) -> str:
+    """What the header says of how frames were combined: the first key with a word for it (``COMBINE = T`` has none)."""
+    words = [str(said.header[key]).strip() for key in COMBINED if key in said.header]
+    telling = (word for word in words if any(form.search(word) for form in (_SUM, _MEDIAN, _MEAN)))
+    return next(telling, "")
+
+
+def variance_of_median(frames: int) -> float:
+    """Variance of the median of so many values of a Gaussian of variance 1.
+
+    Beyond ten by its expansion, pi / (2 n + 4 - pi), and for even numbers with n + 1: within 0.5 % of the integral.
+
+    >>> [round(variance_of_median(n), 3) for n in (1, 2, 3, 4)], round(1000 * variance_of_median(1000), 2)
+    ([1.0, 0.5, 0.449, 0.298], 1.57)
+    """
+    return _OF_MEDIAN.get(frames) or math.pi / (2 * (frames + (frames % 2 == 0)) + 4 - math.pi)
 
 
 def read_noise_of(said: Said, survey: Survey | None, detector: float | None) -> float | None:

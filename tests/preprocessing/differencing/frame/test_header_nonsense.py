@@ -9,11 +9,19 @@ from typing import Any
 import pytest
 from astropy.io import fits
 
-from astrid_ml.preprocessing.differencing.frame.header import exposures, filters, fluxes, gains, times
+from astrid_ml.preprocessing.differencing.frame.header import exposures, filters, fluxes, gains, moments
 from astrid_ml.preprocessing.differencing.frame.headers import read_calibration
 
 KEYS = (
-    *(*times.START, *times.PLAIN, *times.END, *times.MID, *times.START_DATES, *times.END_DATES, *times.HOURS),
+    *(
+        *moments.START,
+        *moments.PLAIN,
+        *moments.END,
+        *moments.MID,
+        *moments.START_DATES,
+        *moments.END_DATES,
+        *moments.HOURS,
+    ),
     *(*gains.GAIN, *gains.READ_NOISE, *exposures.EXPOSURE, *exposures.COADDS, *fluxes.ZERO_POINT, *filters.KEYS),
     *("TIMESYS", "TSTART", "TSTOP", "MJDREF", "MJDREFI", "UTCFINIT", "NCOMBINE", "COMBINE", "OFFSET", "BUNIT"),
     *("INSTRUME", "TELESCOP", "MAGSYS", exposures.NDIT, "PHOTFLAM", "PHOTPLAM", "FLUXMAG0", "SATURATE"),

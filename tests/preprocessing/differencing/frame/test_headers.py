@@ -16,9 +16,9 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.hdus import celestial_wcs
 from astrid_ml.preprocessing.differencing.frame.header.filters import filter_of
 from astrid_ml.preprocessing.differencing.frame.header.gains import detector_gain, is_rate
+from astrid_ml.preprocessing.differencing.frame.header.moments import Moment
 from astrid_ml.preprocessing.differencing.frame.header.said import Said, as_number
 from astrid_ml.preprocessing.differencing.frame.header.sky_frame import in_icrs
-from astrid_ml.preprocessing.differencing.frame.header.times import Moment
 from astrid_ml.preprocessing.differencing.frame.header.units import pixel_unit
 from astrid_ml.preprocessing.differencing.frame.headers import read_calibration
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
