@@ -30,6 +30,8 @@ from astrid_ml.progress import Progress
 from astrid_ml.readable import in_words
 from astrid_ml.temporaries import forget_orphans
 
+REPORT = "report.json"  # beside a dataset's bytes: times and hosts
+
 
 @dataclass(frozen=True)
 class PrepareOutcome:
@@ -332,4 +334,4 @@ def _write_report(target: Path, started: float, done: int, reused: int) -> None:
         "units_done": done,
         "units_reused": reused,
     }
-    write_json(target / "report.json", content)
+    write_json(target / REPORT, content)
