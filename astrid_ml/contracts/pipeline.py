@@ -49,6 +49,7 @@ class Drop:
         id: of the record or the unit.
         reason: a short text; equal reasons are counted together.
         source: the file below the raw folder, the member of an archive, the place in it.
+        count: of records; more than one where many of one file have no name of their own and one reason.
 
     Example:
         >>> Drop("night1/a.fits-7", "no coordinates")
@@ -58,6 +59,7 @@ class Drop:
     id: str
     reason: str
     source: str = field(default="", repr=False)
+    count: int = field(default=1, repr=False)
 
 
 class Shard(Protocol):

@@ -74,7 +74,8 @@ class FluxConvention:
         unit: of the images where BUNIT is absent.
         photons: the camera counts photons: a count is an electron, whatever GAIN says.
         rates: pixels are per second, whatever BUNIT says.
-        mean: NCOMBINE or NFRAMES exposures were averaged, so each count stands for as many.
+        mean: NCOMBINE exposures were averaged, so each count stands for as many; null: as the header's words on the
+            combination tell, else averaged. NFRAMES is no such number: it counts reads, or inputs of a sum.
         system: of the header's zero points.
         zero_point: what the zero point of a band is: the magnitude of one count a ``second``, of one ``count`` of the
             image, or the ``bandpass`` part that is added to the header's; null where there is none.

@@ -83,7 +83,7 @@ class PredictionAccount:
             "failed": len(self.failed_units),
             "failed_units": self.failed_units,
             "drops": named,
-            "drops_not_named": dropped - len(named),
+            "drops_not_named": dropped - sum(drop.get("count", 1) for drop in named),
             "counts": dict(sorted(self.counts.items())),
             "against_sky": self.against_sky,
             "against_sky_named": self.against_sky_named,

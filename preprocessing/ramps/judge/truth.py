@@ -18,6 +18,7 @@ from astrid_ml.types import Mask
 
 BINS = ((3.0, 5.0), (5.0, 7.0), (7.0, 10.0), (10.0, np.inf))
 _KEYS = ("integration", "group", "y", "x")
+_OF_EVENTS = ("type", *_KEYS, "radius")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Truth:
             events = read_parquet(listed)
         except (ValueError, OSError) as error:
             raise UserError(wanted, why_unread(listed, "a parquet table", error), "write that table again") from error
-        return Truth(steps.table, events, steps.read_noise, steps)
+        return Truth(steps.table, _sound_events(events, listed), steps.read_noise, steps)
 
     def refuse_other_shape(self, shape: tuple[int, ...]) -> None:
         """Refuse an exposure that these steps do not lie in.
@@ -131,6 +132,30 @@ def _wrong(path: Path, got: str) -> UserError:
 
 def _by(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) + " px"
+
+
+def _sound_events(events: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A list of events of which each snowball has numbers for all that a match looks at; looked at before the exposure.
+
+    Raises:
+        UserError: a column is absent, or holds no number where it is needed.
+    """
+    if not len(events):
+        return events
+    absent = [name for name in _OF_EVENTS if name not in events]
+    if absent:
+        raise _wrong(path, f"no column {', '.join(absent)}")
+    for name in _OF_EVENTS:
+        values = pd.to_numeric(events[name], errors="coerce") if not _is_nested(events[name]) else None
+        used = events["type"] == SNOWBALL if name != "type" else np.ones(len(events), dtype=bool)
+        if values is None or not np.isfinite(values.to_numpy(np.float64, na_value=np.nan)[np.asarray(used)]).all():
+            raise _wrong(path, f"{name} that is not a number for each {'snowball' if name != 'type' else 'event'}")
+        events = events.assign(**{name: values})
+    return events
+
+
+def _is_nested(values: pd.Series[Any]) -> bool:
+    return values.dtype == object and any(isinstance(value, list | dict | np.ndarray) for value in values)
 
 
 def completeness(truth: Truth, jumps: pd.DataFrame) -> pd.DataFrame:
