@@ -14,11 +14,11 @@ from astrid_ml.files import read_arrays
 from astrid_ml.found import found, why_unread
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.table_files import read_parquet
-from astrid_ml.types import Mask
+from astrid_ml.types import Floats, Mask
 
 BINS = ((3.0, 5.0), (5.0, 7.0), (7.0, 10.0), (10.0, np.inf))
 _KEYS = ("integration", "group", "y", "x")
-_OF_EVENTS = ("type", *_KEYS, "radius")
+_OF_SNOWBALLS = (*_KEYS, "radius")
 
 
 @dataclass(frozen=True)
@@ -142,20 +142,26 @@ def _sound_events(events: pd.DataFrame, path: Path) -> pd.DataFrame:
     """
     if not len(events):
         return events
-    absent = [name for name in _OF_EVENTS if name not in events]
+    if "type" not in events:
+        raise _wrong(path, "no column type")
+    kinds = _numbers(events["type"])
+    if not np.isfinite(kinds).all():
+        raise _wrong(path, "type that is not a number for each event")
+    ball = kinds == SNOWBALL
+    absent = [name for name in _OF_SNOWBALLS if name not in events] if ball.any() else []
     if absent:
         raise _wrong(path, f"no column {', '.join(absent)}")
-    for name in _OF_EVENTS:
-        values = pd.to_numeric(events[name], errors="coerce") if not _is_nested(events[name]) else None
-        used = events["type"] == SNOWBALL if name != "type" else np.ones(len(events), dtype=bool)
-        if values is None or not np.isfinite(values.to_numpy(np.float64, na_value=np.nan)[np.asarray(used)]).all():
-            raise _wrong(path, f"{name} that is not a number for each {'snowball' if name != 'type' else 'event'}")
-        events = events.assign(**{name: values})
-    return events
+    numbers = {name: _numbers(events[name]) for name in _OF_SNOWBALLS if name in events}
+    for name, values in numbers.items():
+        if not np.isfinite(values[ball]).all():
+            raise _wrong(path, f"{name} that is not a number for each snowball")
+    return events.assign(type=kinds, **numbers)
 
 
-def _is_nested(values: pd.Series[Any]) -> bool:
-    return values.dtype == object and any(isinstance(value, list | dict | np.ndarray) for value in values)
+def _numbers(values: pd.Series[Any]) -> Floats:
+    """A column as numbers, (n,); NaN for what is none."""
+    plain = values.map(lambda value: value if isinstance(value, str | int | float | np.number) else None)
+    return pd.to_numeric(plain, errors="coerce").to_numpy(np.float64, na_value=np.nan)
 
 
 def completeness(truth: Truth, jumps: pd.DataFrame) -> pd.DataFrame:
