@@ -27,7 +27,7 @@ from astrid_ml.preprocessing.triplets.containers.channel_names import ORDER, cha
 from astrid_ml.preprocessing.triplets.containers.grouped import OF_EACH, groups_in, members_of, one_prefix, read_members
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words, of_parquet
-from astrid_ml.types import Array
+from astrid_ml.types import Array, Mask
 
 TABLES = (".parquet", ".pq", ".arrow")
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
@@ -216,6 +216,34 @@ def _read_zarr(path: Path, name: str, first: int, past: int) -> Array:
     _refuse_swollen_zarr(path, name, part)
     _refuse_beyond_memory(path, name, part.shape, part.dtype.itemsize, past - first)
     return np.array(part[first:past])
+
+
+def unwritten(path: Path, name: str, rows: Array) -> Mask:
+    """Rows of which nothing is stored: all their values are what zarr puts where a chunk's file is absent, (n,).
+
+    Writers leave out chunks that hold the fill value alone, so an absent file does not tell that one was lost; in
+    either case such a row holds no image. None are where every chunk of the array is stored, or in other containers.
+
+    Args:
+        path: the container.
+        name: of the array in it.
+        rows: some of its rows, (n, ...).
+    """
+    told = _fill_of(path, name, path.stat().st_mtime_ns) if path.suffix.lower() == ".zarr" else None
+    if told is None:
+        return np.zeros(len(rows), dtype=bool)
+    flat = rows.reshape(len(rows), -1)
+    filled = np.isnan(flat) if told != told else flat == told  # NaN alone is not itself
+    return np.asarray(filled.all(axis=1))
+
+
+@lru_cache(maxsize=8)
+def _fill_of(path: Path, name: str, _: int) -> Any:
+    """The fill value of an array of which some chunks are absent; None where all are stored."""
+    opened = _zarr().open(str(path), mode="r")
+    part = opened[name] if name else opened
+    whole = part.nchunks_initialized == part.nchunks
+    return None if whole else np.zeros(1, part.dtype)[0] if part.fill_value is None else part.fill_value
 
 
 def _refuse_swollen_zarr(path: Path, name: str, part: Any) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from astrid_ml import hdf5, inflating
+from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_arrays
 from astrid_ml.pipeline.engine import prepare_dataset
@@ -287,3 +288,33 @@ def test_folders_whose_files_have_one_name_are_told_apart(tmp_path: Path) -> Non
     assert failed["id"] == "d/stamps.npy" and failed["reason"].startswith(
         "missing a container that can be read: damaged"
     )
+
+
+@pytest.mark.parametrize("fill", [0.0, np.nan, None, -999.0])
+@pytest.mark.parametrize("stacked", [True, False])
+def test_stamps_whose_chunks_are_gone_are_dropped_by_name(fill: float | None, stacked: bool, tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    stamps = np.random.default_rng(1).normal(size=(6, 3, 31, 31)).astype(np.float32)
+    stamps[1, 0] = 0.0 if fill is None else fill  # one image of three: the sample is there
+    root = zarr.open(str(tmp_path / "a.zarr"), mode="w")
+    for name, part in {"stamps": stamps}.items() if stacked else zip(CHANNELS, stamps.swapaxes(0, 1), strict=True):
+        made = root.create_array(name, shape=part.shape, chunks=(2, *part.shape[1:]), dtype="f4", fill_value=fill)
+        made[:] = part
+    index, drops = samples_of(tmp_path)
+    assert len(index) == 6 and not drops
+    chunks = [path for path in (tmp_path / "a.zarr").rglob("*") if path.is_file() and path.parent.name != "a.zarr"]
+    gone = [path for path in chunks if "/c/2/" in path.as_posix()]
+    assert len(gone) == (1 if stacked else 3)
+    for path in gone:
+        path.unlink()
+    index, drops = samples_of(tmp_path)
+    assert len(index) == 4 and {drop.reason.split(":")[0] for drop in drops} == {"nothing of it is stored"}
+    assert [drop.source for drop in drops] == ["a.zarr, row 5", "a.zarr, row 6"]
+
+
+def samples_of(folder: Path) -> tuple[pd.DataFrame, list[Drop]]:
+    pipeline, writer = TripletsPipeline(), MemoryUnitWriter()
+    stacks._fill_of.cache_clear()
+    for unit in pipeline.plan([folder]):
+        pipeline.process(unit, writer, 0)
+    return writer.table(), writer.drops
