@@ -28,6 +28,7 @@ from astrid_ml.pipeline.streams import chunked
 from astrid_ml.pipeline.units import Job, do_unit, failed_drop, finished_units, make_jobs
 from astrid_ml.progress import Progress
 from astrid_ml.readable import in_words
+from astrid_ml.reasons import mend
 from astrid_ml.temporaries import forget_orphans
 
 REPORT = "report.json"  # beside a dataset's bytes: times and hosts
@@ -303,7 +304,10 @@ def _refuse_failures(failed: Sequence[Drop], total: int, max_failed: float) -> N
         raise UserError(
             f"at most {max_failed:.0%} of the units to fail",
             f"{len(failed)} of {total} failed ({shown})",
-            "fix or remove those files (finished units are kept), or raise max_failed",
+            mend(
+                (drop.reason for drop in failed),
+                "fix or remove those files (finished units are kept), or raise max_failed",
+            ),
         )
 
 

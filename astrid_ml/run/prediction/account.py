@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from astrid_ml.reasons import in_words
+from astrid_ml.reasons import in_words, mend
 from astrid_ml.run.prediction.drops import NAMED, NamedDrops
 from astrid_ml.run.prediction.scoring import AGAIN
 
@@ -69,7 +70,14 @@ class PredictionAccount:
 
     def in_words(self) -> str:
         """Why nothing was scored."""
-        return in_words(chain(self.dropped.elements(), (failed["reason"] for failed in self.failed_units)))
+        return in_words(self._reasons())
+
+    def mend(self, otherwise: str) -> str:
+        """What to do where nothing was scored; see :func:`astrid_ml.reasons.mend`."""
+        return mend(self._reasons(), otherwise)
+
+    def _reasons(self) -> Iterator[str]:
+        return chain(self.dropped.elements(), (failed["reason"] for failed in self.failed_units))
 
     def summary(self) -> dict[str, Any]:
         """The content of ``report.json``."""

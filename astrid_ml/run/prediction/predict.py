@@ -217,7 +217,7 @@ def _joined(units: Sequence[Unit], given: Mapping[str, Result], files: Mapping[s
             raise UserError(
                 "at least one sample that can be scored",
                 joining.account.in_words(),
-                "see the reasons; give files of a kind that the checkpoint can read",
+                joining.account.mend("see the reasons; give files of a kind that the checkpoint can read"),
             )
     return joining
 

@@ -144,6 +144,14 @@ def test_drops_of_earlier_versions_count_one_each() -> None:
         assert with_counts(kept)["count"].tolist() == counts
 
 
+def test_where_all_were_over_a_limit_the_limit_is_to_be_raised() -> None:
+    account = PredictionAccount()
+    account.fail("a", "it took 2 GB of memory, and its limit is 1 GB (executor.limits.memory)")
+    assert account.mend("see the reasons") == "raise that limit, or give smaller files"
+    account.dropped["no cutout"] += 1
+    assert account.mend("see the reasons") == "see the reasons"
+
+
 def test_no_unit_hides_the_drops_of_the_others_and_what_is_not_named_is_counted() -> None:
     account = PredictionAccount(scored=2)
     for unit, reason, count in (("many.tar", "empty", 20_000), ("a", "empty", 2), ("many.tar", "cut", 1)):
