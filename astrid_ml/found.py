@@ -15,6 +15,7 @@ from astrid_ml.reasons import plain
 
 NOT_DATA = "made_by.json"  # what a command of ours says of the folder that it wrote
 SIMULATED = "simulated.json"  # what a simulation says of its files
+LOCK = ".lock"  # what a command holds while it writes into a folder; ends the names of all locks
 NOTES = (NOT_DATA, SIMULATED)  # of ours, in folders of data
 _START = 512
 _HEADERS = 40  # of a FITS file that are looked at

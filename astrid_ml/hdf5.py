@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from astrid_ml.inflating import MOST_BYTES, SwollenError, most_inflated, refuse_swollen
+from astrid_ml.inflating import MOST_BYTES, Held, refuse_swollen
 from astrid_ml.printable import encodable, printable
 from astrid_ml.types import Array
 
@@ -124,15 +124,12 @@ def read_texts(part: Any, first: int, past: int) -> Array:
         SwollenError: they are more than the file may inflate to.
     """
     size = Path(part.file.filename).stat().st_size
-    most, step = most_inflated(size), max(1, MOST_BYTES // max(size, 1))  # each may be as long
+    held, step = Held(printable(part.name), size), max(1, MOST_BYTES // max(size, 1))  # each may be as long
     out: list[str] = []
-    read = 0
     for start in range(first, past, step):
         values = np.asarray(part[start : min(start + step, past)])
         texts = [text_of(value) for value in values.reshape(-1)]
-        read += sum(map(len, texts))
-        if read > most:
-            raise SwollenError(f"{printable(part.name)} of more than {most} bytes, most of them again and again")
+        held.add(sum(map(len, texts)))
         out += texts
     return np.array(out, dtype=object).reshape(past - first, *part.shape[1:])
 

@@ -7,6 +7,9 @@ import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 MOST_BYTES = 256 * 2**20  # that any file may inflate to: of one packet, one member of an archive, one text
 MOST_SWOLLEN = 100  # times a file's size, to which its content may inflate: packets and tables inflate to some times it
@@ -90,13 +93,16 @@ def _refuse_swollen_parquet(path: Path, size: int, _: int) -> None:
         for part in (group.column(place) for group in groups):
             declared += max(width * part.num_values, part.total_uncompressed_size)
     refuse_swollen("a table", declared, size, _SMALLER)
+    texts: dict[str, set[int]] = {}  # column -> row groups in which a few texts could stand in very many rows
     for place, column in enumerate(columns):
-        if column.physical_type == "BYTE_ARRAY" and column.max_repetition_level == 0 and "." not in column.path:
+        if column.physical_type == "BYTE_ARRAY":
             coded = [number for number, group in enumerate(groups) if group.column(place).has_dictionary_page]
-            could = sum(groups[n].num_rows * groups[n].column(place).total_uncompressed_size for n in coded)
-            if declared + could > most_inflated(size):
-                declared += _text_bytes(path, column.path, coded)
-                refuse_swollen("a table", declared, size, _SMALLER)
+            parts = [groups[number].column(place) for number in coded]
+            if declared + sum(part.num_values * part.total_uncompressed_size for part in parts) > most_inflated(size):
+                texts.setdefault(column.path, set()).update(coded)
+    for name, numbers in texts.items():
+        declared += _text_bytes(path, name, sorted(numbers))
+        refuse_swollen("a table", declared, size, _SMALLER)
 
 
 _SMALLER = "write it in smaller files"
@@ -104,19 +110,72 @@ _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96
 
 
 def _text_bytes(path: Path, name: str, groups: Sequence[int]) -> int:
-    """Bytes of a column of texts when each row has its own; it is read with each text once."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    """Bytes of a column of texts, also within lists and structs, when each row has its own; each is read once."""
     import pyarrow.parquet as pq
 
-    total = 0
     with pq.ParquetFile(path, read_dictionary=[name]) as file:
-        for number in groups:
-            for chunk in file.read_row_group(number, [name])[name].chunks:
-                if pa.types.is_dictionary(chunk.type):
-                    lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
-                    total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
-    return total
+        tables = (file.read_row_group(number, [name]) for number in groups)
+        return sum(shared_bytes(column) for table in tables for column in table.columns)
+
+
+def shared_bytes(column: Any) -> int:
+    """Bytes of texts of which many rows may share one (dictionaries, views), when each row has its own.
+
+    Args:
+        column: a column, or a part of one, of pyarrow; texts may stand within its lists and structs.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> shared_bytes(pa.array([["abc", "abc"], ["abc"]], pa.list_(pa.dictionary(pa.int32(), pa.string()))))
+        9
+        >>> shared_bytes(pa.array([{"a": "abc"}], pa.struct({"a": pa.string()})))  # each row has its own
+        0
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(column, pa.ChunkedArray):
+        return sum(map(shared_bytes, column.chunks))
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        if kind.value_type not in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary()):
+            return 0
+        lengths = pc.binary_length(column.dictionary).cast(pa.int64())
+        return int(pc.sum(lengths.take(column.indices)).as_py() or 0)
+    if kind in (pa.string_view(), pa.binary_view()):
+        lengths = np.frombuffer(column.buffers()[1], np.int32)[::4][column.offset : column.offset + len(column)]
+        return int(lengths[np.asarray(column.is_valid())].sum(dtype=np.int64))
+    if pa.types.is_map(kind):
+        return shared_bytes(column.keys) + shared_bytes(column.items)
+    if pa.types.is_struct(kind):
+        return sum(shared_bytes(column.field(place)) for place in range(kind.num_fields))
+    return shared_bytes(column.flatten()) if hasattr(column, "flatten") and pa.types.is_nested(kind) else 0
+
+
+class Held:
+    """Bytes that a container's texts take in memory, which are bounded as what its file inflates to.
+
+    Args:
+        what: holds them, for the message.
+        size: of the file, in bytes.
+
+    Example:
+        >>> held = Held("texts", 1000)
+        >>> held.add(10**6)
+    """
+
+    def __init__(self, what: str, size: int) -> None:
+        self.what, self.most, self.bytes = what, most_inflated(size), 0
+
+    def add(self, more: int) -> None:
+        """Count further bytes.
+
+        Raises:
+            SwollenError: they are more than they may be, together with those before.
+        """
+        self.bytes += more
+        if self.bytes > self.most:
+            raise SwollenError(f"{self.what} of more than {self.most} bytes, most of them again and again")
 
 
 def read_inflated(path: Path) -> bytes:

@@ -15,6 +15,9 @@ _UNSHOWN = re.compile(
 _BREAKS = re.compile("[\t\n]")
 _LONE = re.compile("[\ud800-\udfff]")  # halves of a pair, as JSON may spell them: no UTF-8 has them, no file holds them
 
+LONGEST_ID = 1000  # characters: an id of a kilobyte is a damaged one
+TOO_LONG = f"an id of more than {LONGEST_ID} characters"
+
 
 def printable(text: str) -> str:
     r"""The text with its control characters written out.

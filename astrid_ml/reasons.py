@@ -32,6 +32,23 @@ def in_words(reasons: Iterable[str], most: int = 3) -> str:
     return f"none of {counts.total()}: {', '.join(told)}" + (f", and {others} other reasons" if others > 0 else "")
 
 
+def mend(reasons: Iterable[object], otherwise: str) -> str:
+    """What to do where nothing could be done: of limits of the executor, whose reasons name their keys, to raise them.
+
+    Args:
+        reasons: of all that failed.
+        otherwise: what to do where one of them is another.
+
+    Example:
+        >>> mend(["it was not done after 2 s, which is its limit (executor.limits.seconds)"], "give other files")
+        'raise that limit, or give smaller files'
+        >>> mend(["no cutout"], "give other files")
+        'give other files'
+    """
+    said = [str(reason) for reason in reasons]
+    return "raise that limit, or give smaller files" if said and all("(executor." in r for r in said) else otherwise
+
+
 def told(lines: Sequence[str], most: int, where: str) -> Iterator[str]:
     """The first lines of many, and a word of the others.
 

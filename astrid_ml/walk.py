@@ -11,7 +11,7 @@ from pathlib import Path
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_note
-from astrid_ml.found import NOT_DATA, NOTES
+from astrid_ml.found import LOCK, NOT_DATA, NOTES
 from astrid_ml.printable import printable
 
 _RESULTS = ("audit", "baseline", "compare", "depth", "evaluate", "predict", "recover", "score-ramps")
@@ -23,7 +23,7 @@ def walk(places: str | Path | Sequence[str | Path], accept: Callable[[Path], boo
     """Files that a user named, and those at any depth of folders that a user named, each once, in order.
 
     Links to folders are followed; a folder that is reached twice, also by a circle of links, is walked once. What an
-    earlier command left below the folder as its results is not walked.
+    earlier command left below the folder as its results is not walked, nor are locks (``*.lock``).
 
     Args:
         places: files and folders; named files are kept whatever ``accept`` says.
@@ -103,7 +103,7 @@ def _below(folder: Path) -> list[Path]:
             continue
         below.sort()
         try:
-            paths = [Path(here, name) for name in names if name not in NOTES]
+            paths = [Path(here, name) for name in names if name not in NOTES and not name.endswith(LOCK)]
             broken += [path for path in paths if not named_in_utf8(path)]
             paths = [path for path in paths if named_in_utf8(path)]
             files += [path for path in paths if path.is_file()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from astrid_ml.audit.fingerprints import ZOOMS, Rings
+from astrid_ml.executors.cores import cores
 from astrid_ml.types import Floats32, Ints, Mask
 
 QUERIES, KNOWN = 512, 4096  # stamps at a time: likenesses that leave the cache take twice as long
@@ -42,7 +42,7 @@ class Described:
 
 def workers() -> int:
     """Threads for work that is done without Python's lock."""
-    return os.cpu_count() or 1
+    return cores()
 
 
 def candidates(part: Described, a: Ints, b: Ints, neighbours: int) -> tuple[Ints, Ints]:

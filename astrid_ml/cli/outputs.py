@@ -15,11 +15,11 @@ from astrid_ml.cli.verbs.catalogue import Verb
 from astrid_ml.cli.verbs.keys import Keys, keys_of
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_note
-from astrid_ml.found import NOT_DATA, held, kind_at, of_others
+from astrid_ml.found import LOCK, NOT_DATA, held, kind_at, of_others
 from astrid_ml.layers import Folder
 from astrid_ml.places import check_place
 
-RECORD, LOCK = NOT_DATA, ".lock"
+RECORD = NOT_DATA
 # What may differ when the same command is typed again, wherever it stands: where results go, and who works.
 FREE = {"output_dir", "executor", "device", "trust", "hydra", "num_workers"}
 # The same of a command's own keys: which part of the whole is done, and in what order.

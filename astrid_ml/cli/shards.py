@@ -19,6 +19,7 @@ from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
 from astrid_ml.pipeline.engine import is_dataset
 from astrid_ml.pipeline.shards import JOIN, SHARDS, share_of
+from astrid_ml.pipeline.shares import joined_datasets, notes_of_name
 from astrid_ml.printable import printable
 
 COMMAND = "command-"  # begins the names of the files that keep what shards were typed with
@@ -117,25 +118,23 @@ def absolute(tree: Any, keys: Keys, prefix: str = "") -> Any:
     return whole_places(tree) if keys.is_path(prefix) else tree
 
 
-def published(folder: Path, which: str | None = None) -> Path | None:
-    """What commands of shards have published in a folder before; None where nothing whole stands there.
+def published(folder: Path, which: str | None = None) -> list[Path]:
+    """What ``astrid publish`` has made of shards in a folder before, and still stands there whole.
 
     Args:
         folder: a store, or the output folder of a verb.
         which: name of the dataset, or of the verb; None for any.
+
+    Returns:
+        The output folder, or the datasets; not those that one command made alone.
     """
     try:
         record = read_note(folder / RECORD)
         if isinstance(record, dict) and record.get("published") and which in (None, record.get("verb")):
-            return folder
+            return [folder]
     except (OSError, ValueError):
         pass
-    try:
-        name = str(read_note(folder / "latest.json")["dataset"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    own = which is None or name.startswith(f"{which}-")
-    return folder / name if own and is_dataset(folder / name) else None
+    return [place for place in joined_datasets(folder, which) if is_dataset(place)]
 
 
 def _place(tree: Mapping[str, Any], verb: Verb) -> tuple[Path, str]:
@@ -152,13 +151,13 @@ def _decides(key: str, verb: Verb) -> bool:
 def command(cfg: Any) -> int:
     """``astrid publish input=DIR``: join what shards have done, with the command that they were typed with.
 
-    Their notes go when all is published; typed again, it says what stands there.
+    The notes of that result go when it is published; typed again, it says what stands there.
     """
     tree = plain(cfg)
     folder, which = Path(tree["input"]), tree["which"]
     notes = {path.stem.removeprefix(COMMAND): path for path in sorted((folder / SHARDS).glob(f"{COMMAND}*.json"))}
     if (not notes or (which is not None and which not in notes)) and (there := published(folder, which)):
-        print(printable(f"already published: {there}"))
+        print(printable(f"already published: {', '.join(map(str, there))}"))
         return 0
     if not notes:
         got = f"no {SHARDS}/ in {folder}" if folder.is_dir() else found(folder)
@@ -171,22 +170,24 @@ def command(cfg: Any) -> int:
     if which is None and len(notes) > 1:
         fix = f"write which={next(iter(notes))}"
         raise UserError("which=NAME of one of the results", f"{folder} with shards of {names}", fix)
-    known = read_command(notes[which or names])
+    note = notes[which or names]
+    known = read_command(note)
     conf = conf_folder()
     verb = all_verbs(conf).get(known["verb"])
     if verb is None or verb.name == "publish":
         raise UserError("shards of a verb of this version", str(known["verb"]), "run them with this version")
     config = placed(joined(known["config"], list(tree["trust"])), verb, folder)
-    print(
-        printable(
-            f"publishing what {len(list((folder / SHARDS).rglob('*-of-*.json')))} shards of {verb.name} have done"
-        )
-    )
+    own = notes_of_name(folder, which or names) if verb.name == "prepare" else [*(folder / SHARDS).glob("*-of-*.json")]
+    shards = sum(1 if path.is_file() else len([*path.glob("*-of-*.json")]) for path in own)
+    print(printable(f"publishing what {shards} shards of {verb.name} have done"))
     run = importlib.import_module(f"astrid_ml.cli.{verb.module}").command
     with owned_output(config, verb, conf) if "output_dir" in config else nullcontext():
         code: int = run(config)
     if code == 0:
-        discard(folder / SHARDS)
+        for path in (*own, note):
+            discard(path)
+        if not any((folder / SHARDS).glob(f"{COMMAND}*.json")):  # shards of other results may still run
+            discard(folder / SHARDS)
         if (folder / RECORD).is_file():
             write_json(folder / RECORD, {**read_note(folder / RECORD), "published": True})
     return code

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -59,9 +61,22 @@ class LabelsByColumn(Protocol):
         """Names of the columns; those that the index lacks are left out."""
 
 
-def said_of(drop: Drop) -> dict[str, str]:
+def said_of(drop: Drop) -> dict[str, Any]:
     """What a record of a drop holds; no source where none is known."""
-    return {"id": drop.id, "reason": drop.reason} | ({"source": drop.source} if drop.source else {})
+    more = ({"source": drop.source} if drop.source else {}) | ({"count": drop.count} if drop.count > 1 else {})
+    return {"id": drop.id, "reason": drop.reason} | more
+
+
+def counted(drops: Iterable[Drop]) -> Counter[str]:
+    """Reason -> records that were left out for it.
+
+    >>> counted([Drop("a.jsonl", "no JSON", "line 1"), Drop("a.jsonl", "no JSON", "line 2 and further ones", 500)])
+    Counter({'no JSON': 501})
+    """
+    out: Counter[str] = Counter()
+    for drop in drops:
+        out[drop.reason] += drop.count
+    return out
 
 
 def without_repeats(part: pd.DataFrame, repeated: Mask, reason: str) -> tuple[pd.DataFrame, list[Drop]]:

@@ -1,7 +1,7 @@
 """What passes between a science domain and the engine that prepares datasets.
 
-A domain provides one frozen dataclass, its pipeline. The engine asks it for a plan (a list of units), runs
-``process`` on each unit in any order and in any process, and publishes the result as a prepared dataset.
+A domain provides one frozen dataclass, its pipeline. The engine asks it for a plan (units), runs ``process`` on each in
+any order and in any process, and publishes the result as a prepared dataset.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Drop:
     """A record (or a whole unit) that was left out, and why.
 
     Args:
-        id: of the record or the unit.
-        reason: a short text; equal reasons are counted together.
+        id, reason: of the record or the unit, and a short text; equal reasons are counted together.
         source: the file below the raw folder, the member of an archive, the place in it.
+        count: of records; more than one where many of one file have no name of their own and one reason.
 
     Example:
         >>> Drop("night1/a.fits-7", "no coordinates")
@@ -58,6 +58,7 @@ class Drop:
     id: str
     reason: str
     source: str = field(default="", repr=False)
+    count: int = field(default=1, repr=False)
 
 
 class Shard(Protocol):

@@ -86,11 +86,11 @@ class Child:
         took = time.monotonic() - self._begun
         if took > self._allowed:
             more = "executor.limits.seconds or executor.limits.seconds_per_mb"
-            return OverLimitError(f"it was not done after {took:.0f} s, which is its limit ({more})")
+            return OverLimitError(f"it was not done after {_digits(self._allowed)} s, which is its limit ({more})")
         used = memory.anonymous(self.process.pid)
         if self.most is not None and used is not None and used > self.most:
             return OverLimitError(
-                f"it took {used / GB:.1f} GB of memory, and its limit is {self.most / GB:.1f} GB "
+                f"it took {_digits(used / GB)} GB of memory, and its limit is {_digits(self.most / GB)} GB "
                 "(executor.limits.memory)"
             )
         return None
@@ -132,3 +132,12 @@ def _environment() -> dict[str, str]:
     env = dict(os.environ)
     env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     return env | ONE_THREAD
+
+
+def _digits(number: float) -> str:
+    """A number with at least two digits that say something.
+
+    >>> _digits(0.00123), _digits(0.6), _digits(2.04), _digits(36000.2)
+    ('0.0012', '0.6', '2', '36000')
+    """
+    return f"{number:.0f}" if number >= 10 else f"{number:.2g}"

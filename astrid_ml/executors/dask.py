@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Work, WorkerDiedError
+from astrid_ml.executors.cores import cores
 from astrid_ml.executors.dask_slurm import SILENT, known_options, slurm_jobs
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.remote import Chunk, GoneError, Spread, do_chunk, need_package
@@ -88,7 +89,7 @@ class Dask:
             if self.address is not None:
                 pool = stack.enter_context(_connected(self.address))
             elif self.cluster == "local":
-                pool = stack.enter_context(_on_this_machine(min(self.workers or os.cpu_count() or 1, items)))
+                pool = stack.enter_context(_on_this_machine(min(self.workers or cores(), items)))
             else:
                 pool = stack.enter_context(_slurm_jobs(self))
             yield pool

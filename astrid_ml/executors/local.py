@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from astrid_ml.executors.contract import Work
+from astrid_ml.executors.cores import cores
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.supervise import Crew
 from astrid_ml.executors.within import within_memory
@@ -53,6 +53,6 @@ class Processes:
 
     def map(self, work: Work, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Yield (position, result or exception) as they finish."""
-        workers = min(self.workers or os.cpu_count() or 1, len(items))
+        workers = min(self.workers or cores(), len(items))
         if workers:
             yield from Crew(work, items, self.limits).run(workers)

@@ -28,7 +28,10 @@ from astrid_ml.pipeline.streams import chunked
 from astrid_ml.pipeline.units import Job, do_unit, failed_drop, finished_units, make_jobs
 from astrid_ml.progress import Progress
 from astrid_ml.readable import in_words
+from astrid_ml.reasons import mend
 from astrid_ml.temporaries import forget_orphans
+
+REPORT = "report.json"  # beside a dataset's bytes: times and hosts
 
 
 @dataclass(frozen=True)
@@ -301,7 +304,10 @@ def _refuse_failures(failed: Sequence[Drop], total: int, max_failed: float) -> N
         raise UserError(
             f"at most {max_failed:.0%} of the units to fail",
             f"{len(failed)} of {total} failed ({shown})",
-            "fix or remove those files (finished units are kept), or raise max_failed",
+            mend(
+                (drop.reason for drop in failed),
+                "fix or remove those files (finished units are kept), or raise max_failed",
+            ),
         )
 
 
@@ -332,4 +338,4 @@ def _write_report(target: Path, started: float, done: int, reused: int) -> None:
         "units_done": done,
         "units_reused": reused,
     }
-    write_json(target / "report.json", content)
+    write_json(target / REPORT, content)

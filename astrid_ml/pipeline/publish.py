@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from astrid_ml.column_kinds import settled_types, with_types
-from astrid_ml.contracts.by_part import said_of
+from astrid_ml.contracts.by_part import counted, said_of
 from astrid_ml.contracts.columns import Columns
 from astrid_ml.contracts.pipeline import Completes, DomainPipeline, Drop, Labeller, Unit
 from astrid_ml.dataset.croissant import write_croissant
@@ -112,6 +112,7 @@ def describe(
 ) -> dict[str, Any]:
     """The counts of ``dataset.json``; nothing that differs between machines or runs."""
     drops = [Drop(**drop) for _, summary in finished for drop in summary["drops"]] + made.dropped
+    reasons = counted(drops)
     index = made.index
     counts: Counter[str] = Counter()
     for _, summary in finished:
@@ -126,7 +127,7 @@ def describe(
             "units_failed": len(failed),
             "samples": len(index),
             "groups": count_different(index, "group_id"),
-            "dropped": len(drops),
+            "dropped": reasons.total(),
             "by_label": {
                 str(label): int(number) for label, number in sorted(labels.items(), key=lambda item: str(item[0]))
             },
@@ -134,7 +135,7 @@ def describe(
         },
         "units": [summary["id"] for _, summary in finished],
         "failed": [{"id": drop.id, "reason": drop.reason} for drop in failed],
-        "drops_by_reason": dict(sorted(Counter(drop.reason for drop in drops).items())),
+        "drops_by_reason": dict(sorted(reasons.items())),
         "drops": [said_of(drop) for drop in drops],
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import Any
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor, Work
-from astrid_ml.files import discard
+from astrid_ml.files import discard, read_note, write_json
 from astrid_ml.pipeline.contract import each_once
-from astrid_ml.pipeline.engine import PrepareOutcome, planned, prepare_dataset
+from astrid_ml.pipeline.engine import REPORT, PrepareOutcome, planned, prepare_dataset
 from astrid_ml.pipeline.machine import explained
 from astrid_ml.pipeline.shards import SHARDS, Share, failed_of_shares, note_share, refuse_unfinished, shards_with
 from astrid_ml.pipeline.units import Job, do_unit, finished_units
 from astrid_ml.progress import Progress
 from astrid_ml.readable import in_words
+
+BY_SHARDS = "by_shards"  # key of a dataset's report.json: astrid publish joined it
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def prepare_share(arguments: Mapping[str, Any], share: Share, executor: Executor
                 if reason:
                     failed.append(Drop(todo[position].unit.id, str(reason)[:500]))
                 shown.step()
-        note_share(notes_of(store, made.mark), share, failed)
+        note_share(notes_of(made.target), share, failed)
         return ShareOutcome(len(todo) - len(failed), len(jobs) - len(todo), failed)
     except OSError as error:
         raise explained(error, store) from error
@@ -80,7 +83,7 @@ def publish_shares(arguments: Mapping[str, Any], **further: Any) -> PrepareOutco
         UserError: there are units that no shard did or tried, or that were damaged since, or too many failed.
     """
     made = planned(**arguments)
-    folder = notes_of(Path(arguments["store"]), made.mark)
+    folder = notes_of(made.target)
     failed = failed_of_shares(folder)
     names = [job.unit.id for job in made.jobs]
     finished, damaged = finished_units(made.jobs)
@@ -89,17 +92,58 @@ def publish_shares(arguments: Mapping[str, Any], **further: Any) -> PrepareOutco
         got = f"{len(damaged)} that are damaged, the first is {names[position]} ({made.jobs[position].target / file})"
         fix = f"run {shards_with(damaged, folder)} again, which makes them anew, then astrid publish"
         raise UserError("units as the shards wrote them", got, fix)
-    return prepare_dataset(**arguments, **further, executor=Tried(failed))
+    outcome = prepare_dataset(**arguments, **further, executor=Tried(failed))
+    write_json(outcome.path / REPORT, {**_report(outcome.path), BY_SHARDS: True})
+    return outcome
 
 
-def notes_of(store: Path, mark: str) -> Path:
+def notes_of(target: Path) -> Path:
     """Where the shards of a dataset leave their notes.
 
     Args:
-        store: with ``units/``.
-        mark: fingerprint of the dataset.
+        target: the dataset's folder.
     """
-    return store / SHARDS / mark[:24]
+    return target.parent / SHARDS / target.name
+
+
+def notes_of_name(store: Path, name: str) -> list[Path]:
+    """Where shards of datasets of a name have left notes: one folder for each state of the raw data.
+
+    Args:
+        store: with ``shards/``.
+        name: of the datasets, whole.
+    """
+    return [path for path in sorted((store / SHARDS).glob("*")) if name == name_of(path.name)]
+
+
+def joined_datasets(store: Path, name: str | None) -> list[Path]:
+    """Folders of datasets that were published of shards.
+
+    Args:
+        store: of prepared data.
+        name: of the datasets, whole; None for any.
+    """
+    known = [path.parent for path in sorted(store.glob(f"*/{REPORT}")) if name_of(path.parent.name) is not None]
+    return [path for path in known if name in (None, name_of(path.name)) and _report(path).get(BY_SHARDS) is True]
+
+
+def name_of(folder: str) -> str | None:
+    """The name that a dataset was given, of its folder's; None for another folder.
+
+    >>> name_of("a-b-0123456789ab"), name_of("a-0123456789ab-partial-012345"), name_of("units")
+    ('a-b', 'a', None)
+    """
+    found = re.fullmatch(r"(.+?)-[0-9a-f]{12}(-partial-[0-9a-f]{6})?", folder, re.DOTALL)
+    return found[1] if found else None
+
+
+def _report(dataset: Path) -> dict[str, Any]:
+    """What stands beside a dataset; nothing where it cannot be read."""
+    try:
+        content = read_note(dataset / REPORT)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from astrid_ml.dataset.pages import write_pages
 from astrid_ml.dataset.prepared import ShardedSource
 from astrid_ml.files import save_array
 from astrid_ml.missions import with_canonical
-from astrid_ml.printable import as_id, printable, with_encodable
+from astrid_ml.printable import LONGEST_ID, TOO_LONG, as_id, printable, with_encodable
 from astrid_ml.types import Array, Ints
 
 # Below a unit's folder: whole frames under their published paths, and side tables.
 FILES, TABLES = "files", "tables"
-LONGEST_ID = 1000  # characters: an id of a kilobyte is a damaged one
+ALIKE = 20  # drops of one id and one reason that are named each with its place
 Signature = tuple[tuple[str, tuple[int, ...], str], ...]
 
 
@@ -61,6 +61,7 @@ class BaseWriter:
         self.prefix = prefix
         self.records: list[pd.DataFrame] = []
         self.drops: list[Drop] = []
+        self._alike: dict[tuple[str, str], list[int]] = {}  # (id, reason) -> places in drops
         self.counts: Counter[str] = Counter()
         self.parts: dict[str, dict[str, list[Array]]] = {}
         self.tables: dict[str, list[pd.DataFrame]] = {}
@@ -69,8 +70,16 @@ class BaseWriter:
         self._number = 0
 
     def drop(self, id: str, reason: str, source: str = "") -> None:
-        """Count a record that is left out."""
-        self.drops.append(Drop(printable(str(id)), printable(reason), printable(source)))
+        """Count a record that is left out; those of one id and reason have a row of their own up to ``ALIKE``."""
+        drop = Drop(printable(str(id)), printable(reason), printable(source))
+        alike = self._alike.setdefault((drop.id, drop.reason), [])
+        if len(alike) <= ALIKE:
+            alike.append(len(self.drops))
+            self.drops.append(drop)
+            return
+        last = self.drops[alike[-1]]
+        place = last.source if last.count > 1 or not last.source else f"{last.source} and further ones"
+        self.drops[alike[-1]] = replace(last, source=place, count=last.count + 1)
 
     def count(self, name: str, n: int = 1) -> None:
         """Add to a named counter."""
@@ -185,7 +194,7 @@ class BaseWriter:
                 longest = np.maximum(longest, [len(str(value)) for value in records[name]])
         for place in np.flatnonzero(longest > LONGEST_ID):
             shown = str(records["id"].iloc[place])[:60]
-            self.drop(shown, f"an id of more than {LONGEST_ID} characters")
+            self.drop(shown, TOO_LONG)
         return np.flatnonzero(longest <= LONGEST_ID)
 
     def _shard_for(self, signature: Signature) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -34,6 +33,7 @@ from astrid_ml.dataset.prepared import INDEX, domain_of_dataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.executors.contract import Executor
+from astrid_ml.executors.cores import cores
 from astrid_ml.models.tasks.task import Task
 from astrid_ml.nearest import nearest
 from astrid_ml.pipeline.contract import check_pipeline
@@ -85,9 +85,9 @@ def check_device(trainer: dict[str, Any]) -> None:
 
     name, devices = str(trainer["accelerator"]), trainer["devices"]
     wanted = len(devices) if isinstance(devices, list) else 1 if devices in ("auto", -1) else int(devices)
-    if name == "cpu" and wanted > (cores := os.cpu_count() or 1):
-        got = f"{cores} cores here"
-        raise UserError(f"trainer.devices={wanted}, a core for each process", got, f"set trainer.devices={cores}")
+    if name == "cpu" and wanted > (most := cores()):
+        got = f"{most} cores here"
+        raise UserError(f"trainer.devices={wanted}, a core for each process", got, f"set trainer.devices={most}")
     if name in ("auto", "cpu"):
         return
     there = {kind: AcceleratorRegistry.get(kind) for kind in ("cuda", "mps")}

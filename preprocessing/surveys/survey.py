@@ -76,7 +76,8 @@ class FluxConvention:
         unit: of the images where BUNIT is absent.
         photons: the camera counts photons: a count is an electron, whatever GAIN says.
         rates: pixels are per second, whatever BUNIT says.
-        mean: NCOMBINE or NFRAMES exposures were averaged, so each count stands for as many.
+        mean: NCOMBINE exposures were averaged, so each count stands for as many; null: as the header's words on the
+            combination tell, else averaged. NFRAMES is no such number: it counts reads, or inputs of a sum.
         integrations: what is stored of several integrations of one exposure (ESO's DIT and NDIT).
         system: of the zero points of headers and of the bands; null where nobody has published it: they are taken as
             AB, which the output says. What a header says itself goes first.

@@ -13,11 +13,18 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.hdf5 import text_of
-from astrid_ml.inflating import SwollenError
+from astrid_ml.inflating import Held, SwollenError
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
 from astrid_ml.preprocessing.triplets.columns import COUNTED, columns_of, is_table, read_rows, refuse_repeated
+from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table
 from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
-from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, Stack, read_stack, stacks_in
+from astrid_ml.preprocessing.triplets.containers.stacks import (
+    CONTAINERS,
+    TABLES,
+    Stack,
+    read_stack,
+    stacks_in,
+)
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, canonical_channel, layout_of
 from astrid_ml.readable import in_words
 from astrid_ml.types import Array, Ints
@@ -312,18 +319,20 @@ def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:
             kept: pd.DataFrame = file.read(columns=names).to_pandas(ignore_metadata=True)
             return kept
     if path.suffix.lower() == ".arrow":
-        from astrid_ml.preprocessing.triplets.containers.stacks import arrow_table
-
         table = arrow_table(path)
         rest: pd.DataFrame = table.select([n for n in table.column_names if n not in layout.stacks]).to_pandas(
             ignore_metadata=True
         )
         return rest
     flat = [stack for stack in stacks if stack.shape in ((n,), (n, 1)) and stack.name not in layout.stacks]
-    columns = {stack.name.rpartition("/")[2]: read_stack(path, stack.name, 0, n).reshape(n) for stack in flat}
-    texts = {
-        name: [text_of(value) for value in read] for name, read in columns.items() if read.dtype.kind not in "fiub"
-    }
+    held = Held(f"texts of {path.name}", sum(file.stat().st_size for file in walk(path)))
+    columns, texts = {}, {}
+    for stack in flat:
+        name, read = stack.name.rpartition("/")[2], read_stack(path, stack.name, 0, n).reshape(n)
+        columns[name] = read
+        if read.dtype.kind not in "fiub":
+            texts[name] = [text_of(value) for value in read]
+            held.add(sum(map(len, texts[name])))  # of all columns together: several may be names of one
     made = pd.DataFrame({**columns, **texts}, index=pd.RangeIndex(n), columns=list(columns))
     for name in texts:
         values = made[name].astype("string")

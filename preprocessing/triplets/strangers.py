@@ -18,13 +18,14 @@ from astrid_ml.preprocessing.stamps import MARKED_PIXELS, peak_snr, without_mark
 from astrid_ml.preprocessing.surveys.registry import Surveys
 from astrid_ml.preprocessing.surveys.survey import Survey
 from astrid_ml.preprocessing.triplets.columns import UNKNOWN, read_rows, records_of, without_impossible
+from astrid_ml.preprocessing.triplets.containers.stacks import unwritten
 from astrid_ml.preprocessing.triplets.fits_rows import files_of, read_row
-from astrid_ml.preprocessing.triplets.layout import CHANNELS
+from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout
 from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, open_set
 from astrid_ml.preprocessing.triplets.whose import contradictions, surveys_of_rows, upright
 from astrid_ml.printable import printable
-from astrid_ml.types import Floats32, Mask
+from astrid_ml.types import Array, Floats32, Mask
 
 ENDING = r"\.(?:fits(?:\.gz)?|fit|fts)$"  # of a file that is called by its sample's id
 _SKY = {"kept": "included", "subtracted": "subtracted"}
@@ -57,6 +58,9 @@ def fits_sets(tables: Sequence[Path], said: Reading) -> list[FitsSet]:
         if files is not None and any(path.is_file() for row in files for path in row):
             out.append(FitsSet(table, tuple(files)))
     return out
+
+
+_UNWRITTEN = "nothing of it is stored: the chunks of zarr are absent, or hold the fill value alone"
 
 
 @dataclass(frozen=True)
@@ -107,11 +111,22 @@ def write_rows(
         axis = layout.axes.index("n")
         wholes = [found.read(name, 0, layout.shape[0]) for name in layout.stacks]
         parts = [np.take(whole, range(first, past), axis=axis) for whole in wholes]
+    nothing = _unwritten(found, layout, parts)
     some = rows.iloc[first:past].reset_index(drop=True)
-    reasons = [lost.get(row, "") for row in range(first, past)]
+    reasons = [
+        lost.get(row, "") or (_UNWRITTEN if none else "") for row, none in zip(range(first, past), nothing, strict=True)
+    ]
     records = records_of(some, roles, str(Path(place).with_suffix("")), first)
     given = GivenStamps(layout.stamps(parts), records, reasons, roles, some, printable(place), range(first, past))
     add_samples(given, writer, surveys)
+
+
+def _unwritten(found: StampSet, layout: Layout, parts: Sequence[Array]) -> Mask:
+    """Rows of which the container stores nothing in any of its arrays, (n,)."""
+    axis = layout.axes.index("n")
+    rows = (np.moveaxis(part, axis, 0) for part in parts)
+    of_each = [unwritten(found.container, name, part) for name, part in zip(layout.stacks, rows, strict=True)]
+    return np.asarray(np.logical_and.reduce(of_each))
 
 
 def write_fits(

@@ -68,7 +68,30 @@ def test_shards_are_of_one_command_whoever_works(place: Path, capsys: pytest.Cap
     assert run(["publish", "input=out"]) == 0
     assert "already published: out" in capsys.readouterr().out
     assert run([*convert, "executor=serial"]) == 0, capsys.readouterr().err
-    assert published(place / "out") is None  # as one command made it
+    assert published(place / "out") == []  # as one command made it
+
+
+def test_results_in_one_store_are_published_one_by_one(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that begins as another does is another; what no shard made was not published."""
+    for name in ("a", "a-b", "c"):
+        words = [] if name == "c" else ["shard=1/1"]
+        assert run([*PREPARE, "paths.data=store", f"name={name}", *words]) == 0, capsys.readouterr().err
+    assert run(["publish", "input=store", "which=c"]) == 2
+    assert run(["publish", "input=store", "which=a"]) == 0, capsys.readouterr().err
+    assert [path.stem for path in (place / "store" / "shards").glob("command-*.json")] == ["command-a-b"]
+    assert [path.name[:4] for path in (place / "store" / "shards").iterdir() if path.is_dir()] == ["a-b-"]
+    capsys.readouterr()
+    assert run(["publish", "input=store", "which=a"]) == 0
+    assert capsys.readouterr().out.startswith("already published: store/a-")
+    assert [path.name[:2] for path in published(place / "store")] == ["a-"]
+    assert run(["publish", "input=store", "which=a-b"]) == 0, capsys.readouterr().err
+    assert not (place / "store" / "shards").exists()
+    assert [path.name[:-12] for path in published(place / "store", "a")] == ["a-"]
+    assert run([*PREPARE, "paths.data=store", "name=c"]) == 0  # latest.json names what no shard made
+    capsys.readouterr()
+    assert run(["publish", "input=store"]) == 0
+    assert "store/c-" not in capsys.readouterr().out
+    assert run(["publish", "input=store", "which=c"]) == 2
 
 
 @pytest.mark.parametrize("how", ["moved", "copied"])

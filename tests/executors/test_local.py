@@ -30,7 +30,7 @@ def test_each_bad_item_is_named_with_what_it_did_and_the_others_are_done(executo
     assert sorted(found) == list(range(len(items)))
     results = dict(zip(items, (found[n] for n in range(len(items))), strict=True))
     assert (results["a"], results["b"]) == ("A", "B")
-    assert isinstance(results["hang"], OverLimitError) and "after 2 s, which is its limit" in str(results["hang"])
+    assert isinstance(results["hang"], OverLimitError) and "after 1.5 s, which is its limit" in str(results["hang"])
     assert isinstance(results["swell"], OverLimitError) and "its limit is 0.6 GB" in str(results["swell"])
     died = {name: str(results[name]) for name in ("kill", "crash", "leave")}
     assert all(isinstance(results[name], WorkerDiedError) for name in died)

@@ -8,7 +8,6 @@ crashes, tracebacks, and files of which nothing is read and nothing is said.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -26,6 +25,7 @@ from mutate import mutated
 
 from astrid_ml.executors import supervise
 from astrid_ml.executors.contract import OverLimitError
+from astrid_ml.executors.cores import cores
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.supervise import Crew
 
@@ -113,7 +113,7 @@ def judged(result: Any) -> tuple[str, str]:
 
 def main(arguments: list[str]) -> int:
     """Print a line a kind; 1 where there was a fault."""
-    given = {"files": "200", "only": "", "first": "0", "workers": str(os.cpu_count() or 1)}
+    given = {"files": "200", "only": "", "first": "0", "workers": str(cores())}
     given |= dict(argument.split("=", 1) for argument in arguments)
     warnings.simplefilter("ignore")
     supervise.TICK = 0.02

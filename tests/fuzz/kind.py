@@ -54,5 +54,5 @@ def through(pipeline: Any, place: Path) -> Counts:
             continue
         SAID.extend(drop.reason for drop in writer.drops)
         counts["samples"] += len(writer.table())
-        counts["dropped"] += len(writer.drops)
+        counts["dropped"] += sum(drop.count for drop in writer.drops)
     return counts

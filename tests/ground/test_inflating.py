@@ -20,6 +20,11 @@ from astrid_ml.tables import read_table
 ROWS = 30_000
 NUMBERS = pa.table({"object_id": pa.array([7] * ROWS, pa.int64()), "flux": pa.array([0.0] * ROWS, pa.float32())})
 TEXTS = pa.table({"object_id": ["x" * 500] * ROWS})
+WORDS = ["x" * 500] * ROWS
+IN_LISTS = pa.table({"tags": pa.array([[word] for word in WORDS], pa.list_(pa.string()))})
+IN_STRUCTS = pa.table({"about": pa.array([{"a": [{"b": word}], "n": 1} for word in WORDS])})
+IN_MAPS = pa.table({"about": pa.array([[("k", word)] for word in WORDS], pa.map_(pa.string(), pa.string()))})
+DOTTED = pa.table({"about.a": WORDS})
 LISTS = pa.table({"stamps": pa.array([[0.0] * 100] * (ROWS // 100), pa.list_(pa.float64()))})
 
 
@@ -54,6 +59,39 @@ def test_equal_values_without_end_are_refused_by_each_reader(table: pa.Table, na
         match=r"a table of \d+ bytes in a file that may inflate to \d+(: |. To fix it: )write it",
     ):
         READERS[name](path)
+
+
+@pytest.mark.parametrize("table", [IN_LISTS, IN_STRUCTS, IN_MAPS, DOTTED], ids=["lists", "structs", "maps", "dots"])
+def test_texts_are_counted_wherever_they_stand_in_a_column(table: pa.Table, tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(table, path, row_group_size=20_000, compression="zstd")
+    with pytest.raises(inflating.SwollenError, match=r"a table of 1\d{7} bytes"):
+        inflating.refuse_swollen_parquet(path)
+    pq.write_table(table.slice(0, 100), path)
+    inflating.refuse_swollen_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "shared"),
+    [
+        (["abc", None, "abc"], pa.dictionary(pa.int8(), pa.large_string()), 6),
+        ([1.0, 1.0], pa.dictionary(pa.int8(), pa.float64()), 0),
+        (["abc", None, "a" * 20], pa.string_view(), 23),
+        ([b"abc"], pa.binary_view(), 3),
+        ([["abc"], None, ["abc"]], pa.list_(pa.string_view()), 6),
+        ([["abc"], ["abc"]], pa.list_view(pa.string_view()), 6),
+        ([["abc", "a"]], pa.list_(pa.string_view(), 2), 4),
+        ([{"a": ["abc"], "b": 1}], pa.struct({"a": pa.large_list(pa.string_view()), "b": pa.int64()}), 3),
+        ([["abc"]], pa.list_(pa.string()), 0),
+    ],
+    ids=str,
+)
+def test_what_rows_may_share_is_counted_for_each(values: list[object], kind: pa.DataType, shared: int) -> None:
+    column = pa.array(values, kind)
+    assert inflating.shared_bytes(column) == shared
+    twice = pa.chunked_array([column, column])
+    assert inflating.shared_bytes(twice) == 2 * shared
+    assert inflating.shared_bytes(twice.slice(0, len(column))) == shared
 
 
 def test_ordinary_tables_pass(tmp_path: Path) -> None:

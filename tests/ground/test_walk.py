@@ -28,7 +28,7 @@ def test_a_name_that_is_no_utf8_costs_that_file_and_is_named_once(
 
 
 def test_what_commands_of_ours_note_beside_data_is_no_data(tmp_path: Path) -> None:
-    for name in ("made_by.json", "simulated.json", "packets.json"):
+    for name in ("made_by.json", "simulated.json", "packets.json", ".lock", ".bringing.lock", "a.fits.lock"):
         (tmp_path / name).write_text("{}")
     assert [path.name for path in walk(tmp_path)] == ["packets.json"]
 

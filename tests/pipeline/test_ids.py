@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from astrid_ml.pipeline.writer import LONGEST_ID, MemoryUnitWriter
+from astrid_ml.contracts.by_part import counted, said_of
+from astrid_ml.pipeline.writer import ALIKE, MemoryUnitWriter
+from astrid_ml.printable import LONGEST_ID
 
 IDS = ["a\x1b[31m\n", "b" * LONGEST_ID, "c" * 2_000_000, "d"]
 KEPT = ["a\\x1b[31m\\x0a", "b" * LONGEST_ID, "d"]
@@ -42,3 +44,18 @@ def test_a_group_of_megabytes_and_none_but_dropped_ones() -> None:
     assert not len(writer.table()) and writer.drops[0].id == "1"
     writer.add(pd.DataFrame({"id": [1, 2], "group_id": [1, None]}), {"x": np.zeros((2, 2))})
     assert writer.table()["id"].tolist() == [1, 2]
+
+
+def test_records_without_a_name_that_are_alike_are_counted_in_one_row() -> None:
+    writer = MemoryUnitWriter()
+    for number in range(1000):
+        writer.drop("a.jsonl", "no packet", f"a.jsonl, line {number + 1}")
+        writer.drop("a.jsonl", "no JSON" if number % 400 == 0 else "empty")
+        writer.drop(f"c{number}", "no packet", "a.jsonl")  # each has a name of its own
+    assert counted(writer.drops) == {"no packet": 2000, "no JSON": 3, "empty": 997}
+    own = [drop for drop in writer.drops if drop.id == "a.jsonl"]
+    assert len(own) == 2 * (ALIKE + 1) + 3 and len(writer.drops) == len(own) + 1000
+    last = max(own, key=lambda drop: drop.count)
+    assert (last.count, last.source) == (1000 - ALIKE, f"a.jsonl, line {ALIKE + 1} and further ones")
+    assert said_of(last)["count"] == 1000 - ALIKE and "count" not in said_of(own[0])
+    assert max(drop.count for drop in own if drop.reason == "empty") == 997 - ALIKE

@@ -13,7 +13,7 @@ from astrid_ml.executors.local import Serial
 from astrid_ml.pipeline import units
 from astrid_ml.pipeline.engine import planned, prepare_dataset
 from astrid_ml.pipeline.shards import Share
-from astrid_ml.pipeline.shares import Tried, notes_of, prepare_share, publish_shares
+from astrid_ml.pipeline.shares import Tried, joined_datasets, notes_of, notes_of_name, prepare_share, publish_shares
 from astrid_ml.pipeline.units import finished_units
 
 
@@ -58,8 +58,23 @@ def test_a_unit_that_a_shard_could_not_do_makes_the_dataset_partial(raw: Path) -
     published = publish_shares(shared, progress=False, max_failed=0.5)
     whole = prepare_dataset(**arguments(raw, "whole"), progress=False, max_failed=0.5)
     assert "-partial-" in published.path.name and bytes_of(published.path) == bytes_of(whole.path)
-    assert notes_of(shared["store"], "f" * 64).name == "f" * 24
+    assert notes_of_name(shared["store"], "toy") == [notes_of(whole.path.parent.parent / "shared" / made_of(shared))]
+    assert joined_datasets(shared["store"], "toy") == [published.path]
+    assert joined_datasets(whole.path.parent, None) == []  # as one command made it
     assert list(Tried({"a": "why"}).map(len, [])) == []
+
+
+def made_of(shared: dict[str, Any]) -> str:
+    return planned(**shared).target.name
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"by_shards": 1}', None])
+def test_a_dataset_is_of_shards_only_where_its_report_says_so(tmp_path: Path, content: str | None) -> None:
+    place = tmp_path / "toy-0123456789ab"
+    place.mkdir()
+    if content is not None:
+        (place / "report.json").write_text(content)
+    assert joined_datasets(tmp_path, "toy") == []
 
 
 def flip(path: Path) -> None:

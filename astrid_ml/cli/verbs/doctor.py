@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.cores import cores
 
 CORE = (
     "torch pytorch-lightning torchmetrics hydra-core omegaconf numpy scipy scikit-learn astropy photutils reproject "
@@ -97,9 +98,9 @@ def _devices() -> Iterator[tuple[str, str]]:
 
     from astrid_ml.devices import cpu_has_bf16
 
-    cores = os.cpu_count() or 1
+    count = cores()
     given = os.environ.get("OMP_NUM_THREADS", "not set")
-    yield "ok", f"{cores} cores, {torch.get_num_threads()} torch threads (OMP_NUM_THREADS {given})"
+    yield "ok", f"{count} cores for this process, {torch.get_num_threads()} torch threads (OMP_NUM_THREADS {given})"
     yield (
         "ok",
         "bfloat16 on the processor: "

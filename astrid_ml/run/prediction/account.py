@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from astrid_ml.reasons import in_words
+from astrid_ml.reasons import in_words, mend
 from astrid_ml.run.prediction.drops import NAMED, NamedDrops
 from astrid_ml.run.prediction.scoring import AGAIN
 
@@ -69,7 +70,14 @@ class PredictionAccount:
 
     def in_words(self) -> str:
         """Why nothing was scored."""
-        return in_words(chain(self.dropped.elements(), (failed["reason"] for failed in self.failed_units)))
+        return in_words(self._reasons())
+
+    def mend(self, otherwise: str) -> str:
+        """What to do where nothing was scored; see :func:`astrid_ml.reasons.mend`."""
+        return mend(self._reasons(), otherwise)
+
+    def _reasons(self) -> Iterator[str]:
+        return chain(self.dropped.elements(), (failed["reason"] for failed in self.failed_units))
 
     def summary(self) -> dict[str, Any]:
         """The content of ``report.json``."""
@@ -83,7 +91,7 @@ class PredictionAccount:
             "failed": len(self.failed_units),
             "failed_units": self.failed_units,
             "drops": named,
-            "drops_not_named": dropped - len(named),
+            "drops_not_named": dropped - sum(drop.get("count", 1) for drop in named),
             "counts": dict(sorted(self.counts.items())),
             "against_sky": self.against_sky,
             "against_sky_named": self.against_sky_named,

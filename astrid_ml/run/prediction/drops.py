@@ -14,18 +14,29 @@ from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.table_files import TableWriter
 
 NAMED = 1000  # drops of a report that are named
-COLUMNS = ("id", "reason", "source")
+COLUMNS = ("id", "reason", "source", "count")
 
 
 def table_of(drops: Iterable[Drop], unit: str) -> pd.DataFrame:
-    """The table of a unit's drops: ``id``, ``reason`` and ``source``, the unit where no other place is known.
+    """The table of a unit's drops: ``id``, ``reason``, ``source`` and ``count`` of those that one row stands for.
+
+    The source is the unit where no other place is known.
 
     Args:
         drops: that were left out.
         unit: its id.
     """
-    rows = [(drop.id, drop.reason, drop.source or unit) for drop in drops]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(object)
+    rows = [(drop.id, drop.reason, drop.source or unit, drop.count) for drop in drops]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[:3], object))
+
+
+def with_counts(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of :func:`table_of` that was written; those of earlier versions count nothing.
+
+    Args:
+        table: as it was read.
+    """
+    return table if "count" in table else table.assign(count=1)
 
 
 @dataclass
@@ -50,7 +61,7 @@ class NamedDrops:
             if key not in self.groups and len(self.groups) >= NAMED:
                 continue
             known = self.groups.setdefault(key, [])
-            known += [dict(zip(COLUMNS, row, strict=True)) for row in rows.head(NAMED - len(known)).itertuples(False)]
+            known += [_named(row) for row in rows.head(NAMED - len(known)).itertuples(False)]
 
     def chosen(self) -> list[dict[str, Any]]:
         """At most ``NAMED`` of them."""
@@ -59,6 +70,13 @@ class NamedDrops:
     def _in_turns(self) -> Iterator[dict[str, Any]]:
         for turn in zip_longest(*self.groups.values()):
             yield from (drop for drop in turn if drop is not None)
+
+
+def _named(row: tuple[Any, ...]) -> dict[str, Any]:
+    """A row of the table as reports have it: with its count where that is more than one."""
+    said = dict(zip(COLUMNS, row, strict=True))
+    count = int(said.pop("count"))
+    return said | ({"count": count} if count > 1 else {})
 
 
 class DropsFile:

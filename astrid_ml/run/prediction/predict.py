@@ -28,7 +28,7 @@ from astrid_ml.pipeline.units import portable
 from astrid_ml.run.prediction.account import PredictionAccount
 from astrid_ml.run.prediction.assumed import settled_calibration
 from astrid_ml.run.prediction.domain import said
-from astrid_ml.run.prediction.drops import DropsFile, table_of
+from astrid_ml.run.prediction.drops import DropsFile, table_of, with_counts
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.readers import Reader
 from astrid_ml.run.prediction.repeats import Repeats, read_part
@@ -186,7 +186,7 @@ class Joining:
         self.account.add(result)
         self.account.repeat(len(again))
         self.account.scored += rows
-        drops = [read_part(files.drops).to_pandas()] if result["dropped"] else []
+        drops = [with_counts(read_part(files.drops).to_pandas())] if result["dropped"] else []
         drops += [table_of(again, unit.id)] if again else []
         for table in drops:
             self.account.named.add(unit.id, table)
@@ -217,7 +217,7 @@ def _joined(units: Sequence[Unit], given: Mapping[str, Result], files: Mapping[s
             raise UserError(
                 "at least one sample that can be scored",
                 joining.account.in_words(),
-                "see the reasons; give files of a kind that the checkpoint can read",
+                joining.account.mend("see the reasons; give files of a kind that the checkpoint can read"),
             )
     return joining
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.build import build
+from astrid_ml.contracts.by_part import counted as reasons_of
 from astrid_ml.contracts.by_part import without_repeats
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, SampleSource, Unit
 from astrid_ml.errors import UserError
@@ -171,7 +171,7 @@ class ScoreUnit:
             write_table(scored, files.scores)
             written.append(files.scores)
             written += self._draw(model, scored, source, files)
-        dropped = Counter(drop.reason for drop in drops)
+        dropped = reasons_of(drops)
         sky = {"against_sky": len(contradicted), "against_sky_named": contradicted[:MOST]}
         sky["against_normalisation"], sky["domain"] = normalised, counted(scored)
         return {"scored": len(scored), "dropped": dropped, "counts": writer.counts, **sky}, written

@@ -22,7 +22,7 @@ from astrid_ml.places import check_name, distinct_names
 from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, frame_files, said_of_frames
 from astrid_ml.preprocessing.differencing.frame.pair import Pair
-from astrid_ml.reasons import in_words
+from astrid_ml.reasons import in_words, mend
 from astrid_ml.table_files import ending, longest_texts
 
 FORM = 4  # of the products: raised when the same pair and settings give something else
@@ -70,9 +70,10 @@ def difference_pairs(command: Any, pairs: Sequence[Pair], roots: Sequence[Path])
         "failed_pairs": [{"pair": name, "reason": reason} for name, reason in lost.items()],
         "by_pair": [{"pair": name, **result} for name, result in done.items()],
     }
+    if not done:  # the folder of a command that was refused goes with what it holds
+        got = f"{in_words(list(lost.values()))}; the first is {next(iter(lost))}"
+        raise UserError("a pair that can be subtracted", got, mend(lost.values(), "give frames without those faults"))
     write_json(output / "report.json", report)
-    if not done:
-        raise UserError("a pair that can be subtracted", in_words(list(lost.values())), f"see {output / 'report.json'}")
     joined = output / "candidates.parquet"
     join_candidates([output / name / "candidates.parquet" for name in done], list(done), joined)
     write_formats_of(joined, MEANING, formats_of(command.format))

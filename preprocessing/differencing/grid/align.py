@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -50,8 +51,9 @@ class Align:
                 Without a WCS, how far the reference itself is off pixel by pixel.
 
         Raises:
-            UserError: a frame without WCS, or too little overlap.
+            UserError: a frame without WCS, too little overlap, or a pixel as long as the other frame.
         """
+        _refuse_one_pixel(science, reference)
         correction = correction if self.method == "lanczos" else None
         if science.wcs is not None and reference.wcs is not None:
             grid = pixel_map(science.wcs, reference.wcs, science.shape, correction, self.step)
@@ -198,6 +200,24 @@ def _moved(shape: tuple[int, int], correction: Tensor, step: int = 16) -> PixelM
     y, x = torch.meshgrid(torch.arange(rows).double() * step, torch.arange(columns).double() * step, indexing="ij")
     dx, dy = (c[0] + c[1] * x + c[2] * y for c in correction.double())
     return PixelMap(torch.stack([x + dx, y + dy]), shape, step)
+
+
+def _refuse_one_pixel(science: Image, reference: Image) -> None:
+    """Refuse scales of which one is a mistake, before a kernel as wide as such a pixel is made."""
+    for one, other in ((science, reference), (reference, science)):
+        if one.wcs is None or other.wcs is None:
+            continue
+        longest, shortest = max(_scales(one.wcs)), min(_scales(other.wcs))
+        if longest >= shortest * min(other.shape):
+            length = longest / shortest if shortest else math.inf
+            got = f"a pixel of {one.name or 'one'} as long as {length:.3g} of {other.name or 'the other'}"
+            need = "two frames of which no pixel is as long as the other frame"
+            raise UserError(need, got, "mend CDELT, CD or PC in the header that is wrong")
+
+
+def _scales(wcs: Any) -> Floats:
+    """Longest and shortest extent of a pixel of a WCS on the sky, in degrees, (2,)."""
+    return np.asarray(np.linalg.svd(wcs.celestial.pixel_scale_matrix, compute_uv=False))
 
 
 def check_overlap(overlap: float, least: float, name: str) -> None:

@@ -23,7 +23,7 @@ from astrid_ml.preprocessing.lightcurves.curves.exchange import MEANING, Exchang
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
-from astrid_ml.reasons import in_words
+from astrid_ml.reasons import in_words, mend
 from astrid_ml.temporaries import forget_orphans
 from astrid_ml.types import Count, InUnits, Micrometres, ZeroPoint
 from astrid_ml.walk import left_out
@@ -90,7 +90,8 @@ class ConvertCommand:
             lost = [entry["reason"] for entry in (*report["drops"], *report["failed_sources"])]
             for made in (folder, output / PARTS):
                 discard(made)  # nothing is left of what was refused
-            raise UserError("at least one usable curve", in_words(lost), "see the reasons; give files of light curves")
+            fix = mend(lost, "see the reasons; give files of light curves")
+            raise UserError("at least one usable curve", in_words(lost), fix)
         for number, part in enumerate(parts):
             if formats and part.is_file():
                 (output / "epochs").mkdir(exist_ok=True)

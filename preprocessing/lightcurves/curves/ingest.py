@@ -11,6 +11,7 @@ import pandas as pd
 
 from astrid_ml.preprocessing.lightcurves.curves.bands import wavelengths_of
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.printable import LONGEST_ID, TOO_LONG, as_id
 from astrid_ml.types import Mask
 
 BY_GIVEN = "files_by_the_given_zero_point"  # a count: of files that do not tell theirs
@@ -73,16 +74,22 @@ class Account:
 
 
 def _named(ids: object, reason: str, files: object) -> list[dict[str, str]]:
-    names = [str(name) for name in np.atleast_1d(np.asarray(ids))]
+    names = [as_id(_shown(str(name))) for name in np.atleast_1d(np.asarray(ids))]
     if files is None:
         return [{"object_id": name, "reason": reason} for name in names]
     places = np.broadcast_to(np.asarray(files, dtype=object), len(names))
     return [{"object_id": n, "reason": reason, "file": str(f)} for n, f in zip(names, places, strict=True)]
 
 
+def _shown(name: str) -> str:
+    """A name as a report has it: the beginning of one that is too long."""
+    return name if len(name) <= LONGEST_ID else name[:60]
+
+
 def clean(table: CurveTable, account: Account) -> CurveTable:
     """Sort by time; leave out rows without a usable flux, error or time, rows twice there, and objects without rows,
-    without a name, or twice there. A column ``file`` of the objects says where each stands.
+    without a name or with one of kilobytes, or twice there. Control characters of names are written out. A column
+    ``file`` of the objects says where each stands.
 
     Rows that are left out are counted by reason; a JD becomes an MJD and is counted; rows in bands of unknown
     wavelength, and times of which no MJD is known, are counted and stay.
@@ -101,6 +108,7 @@ def clean(table: CurveTable, account: Account) -> CurveTable:
         if not passed.all():
             account.counts[name] += int((~passed & good).sum())
             good &= passed
+    table = _with_ids(table)
     before = table.lengths
     table = used_bands(table.keep_epochs(good))
     if len(table.bands):
@@ -109,9 +117,12 @@ def clean(table: CurveTable, account: Account) -> CurveTable:
     names = table.objects["object_id"]
     empty = table.lengths == 0
     nameless = names.isna().to_numpy() | names.astype(str).str.strip().isin(NAMELESS).to_numpy()
+    damaged = names.astype(str).str.len().to_numpy() > LONGEST_ID
+    nameless, unnamed = nameless | damaged, nameless
     repeated = names.duplicated().to_numpy() & ~nameless
     lost = {
-        NO_NAME: nameless,
+        NO_NAME: unnamed,
+        TOO_LONG: damaged,
         "no observations": empty & (before == 0) & ~repeated & ~nameless,
         "no usable observation: see the counts of rows left out": empty & (before > 0) & ~repeated & ~nameless,
         REPEATED: repeated,
@@ -128,6 +139,17 @@ def clean(table: CurveTable, account: Account) -> CurveTable:
         account.counts["rows_repeated"] += int(again.sum())
         table = table.keep_epochs(~again)
     return table
+
+
+def _with_ids(table: CurveTable) -> CurveTable:
+    """Objects whose names are lines of text without control characters; the same ones where they all are."""
+    names = table.objects["object_id"]
+    if pd.api.types.is_numeric_dtype(names):
+        return table
+    lines = [as_id(name) if isinstance(name, str) else name for name in names]
+    if all(line is name for line, name in zip(lines, names, strict=True)):
+        return table
+    return replace(table, objects=table.objects.assign(object_id=lines))
 
 
 def _with_mjd(table: CurveTable, account: Account) -> CurveTable:

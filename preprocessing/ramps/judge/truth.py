@@ -14,10 +14,11 @@ from astrid_ml.files import read_arrays
 from astrid_ml.found import found, why_unread
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.table_files import read_parquet
-from astrid_ml.types import Mask
+from astrid_ml.types import Floats, Mask
 
 BINS = ((3.0, 5.0), (5.0, 7.0), (7.0, 10.0), (10.0, np.inf))
 _KEYS = ("integration", "group", "y", "x")
+_OF_SNOWBALLS = (*_KEYS, "radius")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Truth:
             events = read_parquet(listed)
         except (ValueError, OSError) as error:
             raise UserError(wanted, why_unread(listed, "a parquet table", error), "write that table again") from error
-        return Truth(steps.table, events, steps.read_noise, steps)
+        return Truth(steps.table, _sound_events(events, listed), steps.read_noise, steps)
 
     def refuse_other_shape(self, shape: tuple[int, ...]) -> None:
         """Refuse an exposure that these steps do not lie in.
@@ -131,6 +132,36 @@ def _wrong(path: Path, got: str) -> UserError:
 
 def _by(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) + " px"
+
+
+def _sound_events(events: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A list of events of which each snowball has numbers for all that a match looks at; looked at before the exposure.
+
+    Raises:
+        UserError: a column is absent, or holds no number where it is needed.
+    """
+    if not len(events):
+        return events
+    if "type" not in events:
+        raise _wrong(path, "no column type")
+    kinds = _numbers(events["type"])
+    if not np.isfinite(kinds).all():
+        raise _wrong(path, "type that is not a number for each event")
+    ball = kinds == SNOWBALL
+    absent = [name for name in _OF_SNOWBALLS if name not in events] if ball.any() else []
+    if absent:
+        raise _wrong(path, f"no column {', '.join(absent)}")
+    numbers = {name: _numbers(events[name]) for name in _OF_SNOWBALLS if name in events}
+    for name, values in numbers.items():
+        if not np.isfinite(values[ball]).all():
+            raise _wrong(path, f"{name} that is not a number for each snowball")
+    return events.assign(type=kinds, **numbers)
+
+
+def _numbers(values: pd.Series[Any]) -> Floats:
+    """A column as numbers, (n,); NaN for what is none."""
+    plain = values.map(lambda value: value if isinstance(value, str | int | float | np.number) else None)
+    return pd.to_numeric(plain, errors="coerce").to_numpy(np.float64, na_value=np.nan)
 
 
 def completeness(truth: Truth, jumps: pd.DataFrame) -> pd.DataFrame:

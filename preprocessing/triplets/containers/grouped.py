@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.hdf5 import parts_of, refuse_strange, text_of, unread_array
+from astrid_ml.inflating import Held
+from astrid_ml.printable import printable
 from astrid_ml.types import Array
 
 OF_EACH = "*/"  # before the name of an array that every group holds one row of
@@ -103,13 +105,19 @@ def read_members(file: Any, groups: list[str], name: str, shape: tuple[int, ...]
         name: of :func:`members_of`.
         shape: of one row.
         numbered: whether the number in a group's name is its id, and not the whole name.
+
+    Raises:
+        SwollenError: texts that are more than the file may inflate to.
     """
     own = name.removeprefix(OF_EACH)
+    held = Held(printable(own), Path(file.filename).stat().st_size)
     rows: list[Any] = []
     for group in groups:
         value = _value(file, group, own, shape)
         if value is None and own == ID:
             value = Path(file.filename).stem if group == "/" else _named(group) if numbered else group
+        if isinstance(value, str | bytes):  # groups may share one, as long as the file
+            held.add(len(value))
         rows.append(value)
     known = [np.asarray(value) for value in rows if value is not None]
     if shape or (known and all(value.dtype.kind in "fiub" for value in known)):

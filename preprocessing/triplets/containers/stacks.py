@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,12 +21,13 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.within import allowed
 from astrid_ml.files import read_array, read_arrays
 from astrid_ml.hdf5 import array_of, arrays_of, read_texts, text_of
-from astrid_ml.inflating import SwollenError, most_inflated, refuse_swollen, refuse_swollen_parquet
+from astrid_ml.inflating import refuse_swollen, refuse_swollen_parquet
+from astrid_ml.preprocessing.triplets.containers.arrow_tables import array_of_lists, arrow_table, depth_of
 from astrid_ml.preprocessing.triplets.containers.channel_names import ORDER, channels_of, channels_of_members
 from astrid_ml.preprocessing.triplets.containers.grouped import OF_EACH, groups_in, members_of, one_prefix, read_members
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words, of_parquet
-from astrid_ml.types import Array
+from astrid_ml.types import Array, Mask
 
 TABLES = (".parquet", ".pq", ".arrow")
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
@@ -142,6 +143,8 @@ def _list_hdf5(path: Path) -> list[Stack]:
         with h5py.File(path, "r") as file:
             named = channels_of_members(file, groups[0], {name: name.removeprefix(OF_EACH) for name in members})
         shapes = {name: ((len(groups), *shape), numbers) for name, (shape, numbers) in members.items()}
+        values = sum(math.prod(shape) for shape, _ in shapes.values())  # of a byte each, or more
+        refuse_swollen(path.name, values, path.stat().st_size)  # groups may be names of one group
         return [Stack(name, *about, named.get(name, ())) for name, about in shapes.items()]
     with h5py.File(path, "r") as file:
         parts = list(arrays_of(file))
@@ -215,6 +218,34 @@ def _read_zarr(path: Path, name: str, first: int, past: int) -> Array:
     return np.array(part[first:past])
 
 
+def unwritten(path: Path, name: str, rows: Array) -> Mask:
+    """Rows of which nothing is stored: all their values are what zarr puts where a chunk's file is absent, (n,).
+
+    Writers leave out chunks that hold the fill value alone, so an absent file does not tell that one was lost; in
+    either case such a row holds no image. None are where every chunk of the array is stored, or in other containers.
+
+    Args:
+        path: the container.
+        name: of the array in it.
+        rows: some of its rows, (n, ...).
+    """
+    told = _fill_of(path, name, path.stat().st_mtime_ns) if path.suffix.lower() == ".zarr" else None
+    if told is None:
+        return np.zeros(len(rows), dtype=bool)
+    flat = rows.reshape(len(rows), -1)
+    filled = np.isnan(flat) if told != told else flat == told  # NaN alone is not itself
+    return np.asarray(filled.all(axis=1))
+
+
+@lru_cache(maxsize=8)
+def _fill_of(path: Path, name: str, _: int) -> Any:
+    """The fill value of an array of which some chunks are absent; None where all are stored."""
+    opened = _zarr().open(str(path), mode="r")
+    part = opened[name] if name else opened
+    whole = part.nchunks_initialized == part.nchunks
+    return None if whole else np.zeros(1, part.dtype)[0] if part.fill_value is None else part.fill_value
+
+
 def _refuse_swollen_zarr(path: Path, name: str, part: Any) -> None:
     stored = sum(file.stat().st_size for file in (path / name).rglob("*") if file.is_file())
     numbers = max(math.prod(part.shape), math.prod(part.chunks))
@@ -227,7 +258,7 @@ def _list_parquet(path: Path) -> list[Stack]:
     refuse_swollen_parquet(path)
     with pq.ParquetFile(path) as file:
         rows = file.metadata.num_rows
-        names = [field.name for field in file.schema_arrow if _depth(field.type)]
+        names = [field.name for field in file.schema_arrow if depth_of(field.type)]
         first = next(file.iter_batches(batch_size=1, columns=names), None) if names and rows else None
         return [] if first is None else list(_stacks_of(first, rows))
 
@@ -245,57 +276,17 @@ def _read_parquet(path: Path, name: str, first: int, past: int) -> Array:
                 column = file.read_row_group(number, [name])[name]
                 parts.append(column.slice(max(first - start, 0), min(past, start + rows) - max(first, start)))
             start += rows
-    return _array(pa.chunked_array([chunk for part in parts for chunk in part.chunks]), name)
-
-
-def arrow_table(path: Path) -> Any:
-    """A table of an Arrow file, mapped: a stream, as Hugging Face writes it, or a file.
-
-    Raises:
-        SwollenError: its compressed parts inflate to more than they may.
-    """
-    import pyarrow as pa
-
-    mapped = pa.memory_map(str(path))
-    try:
-        with pa.ipc.open_stream(mapped) as stream:
-            table = pa.Table.from_batches(_within(stream, path), stream.schema)
-    except pa.ArrowInvalid:
-        mapped.seek(0)
-        with pa.ipc.open_file(mapped) as file:
-            batches = (file.get_batch(number) for number in range(file.num_record_batches))
-            table = pa.Table.from_batches(_within(batches, path), file.schema)
-    table.validate(full=True)  # offsets beyond the file end the process of whoever follows them
-    return table
-
-
-def _within(batches: Iterable[Any], path: Path) -> Iterator[Any]:
-    most, held = most_inflated(path.stat().st_size), 0
-    for batch in batches:
-        held += batch.get_total_buffer_size()  # nbytes follows offsets, which may lead beyond the file
-        if held > most:
-            raise SwollenError(f"more than {most} bytes when it is inflated: write it uncompressed")
-        yield batch
+    return array_of_lists(pa.chunked_array([chunk for part in parts for chunk in part.chunks]), name)
 
 
 def _list_arrow(path: Path) -> list[Stack]:
     table = arrow_table(path)
-    names = [field.name for field in table.schema if _depth(field.type)]
+    names = [field.name for field in table.schema if depth_of(field.type)]
     return list(_stacks_of(table.select(names).slice(0, 1), len(table))) if names and len(table) else []
 
 
 def _read_arrow(path: Path, name: str, first: int, past: int) -> Array:
-    return _array(arrow_table(path)[name].slice(first, past - first), name)
-
-
-def _depth(kind: Any) -> int:
-    """How many lists stand within each other in a column's type, with numbers in the innermost; 0 for none."""
-    import pyarrow as pa
-
-    depth = 0
-    while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        kind, depth = kind.value_type, depth + 1
-    return depth if pa.types.is_floating(kind) or pa.types.is_integer(kind) else 0
+    return array_of_lists(arrow_table(path)[name].slice(first, past - first), name)
 
 
 def _stacks_of(first: Any, rows: int) -> Iterator[Stack]:
@@ -305,30 +296,6 @@ def _stacks_of(first: Any, rows: int) -> Iterator[Stack]:
             shape.append(len(value))
             value = value[0] if value else None
         yield Stack(name, tuple(shape))
-
-
-def _array(column: Any, name: str) -> Array:
-    """A column of lists of one length each as one array.
-
-    Raises:
-        ValueError: lists of different lengths, or rows without one.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if flat.null_count:
-        raise ValueError(f"{flat.null_count} rows without {name}")
-    shape = [len(flat)]
-    while _depth(flat.type):
-        lengths = pc.min_max(pc.list_value_length(flat)).as_py()
-        if lengths["min"] != lengths["max"]:
-            raise ValueError(f"lists of different lengths in {name}")
-        flat = flat.flatten()
-        if shape[-1] and len(flat) % math.prod(shape):
-            raise ValueError(f"lists of different lengths in {name}")
-        shape.append(len(flat) // max(1, math.prod(shape)))
-    return np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(shape)
 
 
 _LISTERS: dict[str, Callable[[Path], list[Stack]]] = {

@@ -223,3 +223,9 @@ def test_entries_that_are_no_files_and_files_without_a_packet_are_counted_and_na
         [tmp_path / "b.json"]
     )
     assert sorted(index["source"]) == ["night/a.json", "night/linked.json"] and about["counts"]["dropped"] == 5
+
+
+def test_lines_that_are_no_packets_are_counted_in_a_few_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines(*[b"{}"] * 500, make_packet(1, True), *[b"[]"] * 500))
+    index, drops, _ = read(tmp_path)
+    assert len(index) == 1 and len(drops) == 42 and sum(drop.count for drop in drops) == 1000

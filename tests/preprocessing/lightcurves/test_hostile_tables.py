@@ -235,3 +235,15 @@ def test_a_page_that_is_damaged_is_a_damaged_table(tmp_path: Path) -> None:
     ROWS.to_parquet(tmp_path / "a.parquet")
     with pytest.raises(UserError, match=words), reading_parquet(tmp_path / "a.parquet"):
         raise OSError("Couldn't deserialize thrift: don't know what type")
+
+
+def test_names_of_objects_are_lines_of_text_of_some_length(tmp_path: Path) -> None:
+    names = ["a\x1b[31m\tb", "b" * 2_000_000, "c"]
+    table = pd.concat([ROWS.assign(object_id=name) for name in names])
+    (tmp_path / "in").mkdir()
+    table.to_parquet(tmp_path / "in" / "a.parquet")
+    made = ConvertCommand(str(tmp_path / "in"), str(tmp_path / "out")).run()
+    kept = pd.read_parquet(tmp_path / "out" / "objects")["object_id"].tolist()
+    assert sorted(kept) == ["a\\x1b[31m\\x09b", "c"] and made["objects"] == 2
+    [drop] = json.loads((tmp_path / "out" / "report.json").read_text())["drops"]
+    assert (drop["object_id"], drop["reason"]) == ("b" * 60, "an id of more than 1000 characters")

@@ -6,6 +6,7 @@ import json
 import re
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -14,12 +15,16 @@ import pyarrow as pa
 import pytest
 
 from astrid_ml import hdf5, inflating
+from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_arrays
 from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.preprocessing.triplets.containers import stacks
+from astrid_ml.preprocessing.triplets import sets
+from astrid_ml.preprocessing.triplets.containers import arrow_tables, stacks
+from astrid_ml.preprocessing.triplets.layout import CHANNELS, layout_of
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
+from astrid_ml.preprocessing.triplets.sets import StampSet
 from astrid_ml.table_files import write_table
 
 STAMPS = np.random.default_rng(1).normal(size=(3, 3, 31, 31)).astype(np.float32)
@@ -108,7 +113,8 @@ def test_texts_that_all_rows_share_are_bounded(tmp_path: Path, monkeypatch: pyte
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("id", data=["x" * 1000] * 200, dtype=h5py.string_dtype())
     assert stacks.read_stack(tmp_path / "a.h5", "id", 0, 200).tolist() == ["x" * 1000] * 200
-    monkeypatch.setattr(hdf5, "most_inflated", lambda size: 100_000)
+    monkeypatch.setattr(inflating, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(inflating, "MOST_SWOLLEN", 0)
     with pytest.raises(ValueError, match="id of more than 100000 bytes"):
         stacks.read_stack(tmp_path / "a.h5", "id", 0, 200)
 
@@ -128,9 +134,83 @@ def test_compressed_arrow_files_are_bounded(tmp_path: Path, monkeypatch: pytest.
         out.write_table(table)
     for name in ("a.arrow", "b.arrow"):
         assert stacks.stacks_in(tmp_path / name) == [stacks.Stack("stamps", (1000, 100))]
-    monkeypatch.setattr(stacks, "most_inflated", lambda size: 100_000)
+    arrow_tables._arrow_table.cache_clear()
+    monkeypatch.setattr(arrow_tables, "most_inflated", lambda size: 100_000)
     with pytest.raises(ValueError, match="more than 100000 bytes when it is inflated"):
         stacks.stacks_in(tmp_path / "a.arrow")
+
+
+def test_an_arrow_file_is_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, seen = pa.table({"stamps": [[float(n)] * 4 for n in range(9)]}), list[int]()
+    with pa.ipc.new_file(tmp_path / "a.arrow", table.schema) as out:
+        out.write_table(table)
+    monkeypatch.setattr(arrow_tables, "Held", lambda *_: SimpleNamespace(add=seen.append))
+    for first in range(0, 9, 3):
+        assert stacks.read_stack(tmp_path / "a.arrow", "stamps", first, first + 3)[:, 0].tolist() == [
+            first, first + 1, first + 2
+        ]  # fmt: skip
+    assert len(seen) == 1
+    with pa.ipc.new_file(tmp_path / "a.arrow", table.schema) as out:
+        out.write_table(table.slice(0, 5))
+    assert stacks.stacks_in(tmp_path / "a.arrow")[0].shape[0] == 5  # another file of that name
+
+
+SHARED = "x" * 5000
+
+
+def sharing(how: str, path: Path) -> Path:
+    """Sixty stamps whose rows share one text."""
+    if how == "arrow":
+        coded = pa.DictionaryArray.from_arrays(pa.array([0] * 60, pa.int32()), pa.array([SHARED]))
+        table = pa.table({"stamps": pa.array(np.ones((60, 4)).tolist()), "note": coded})
+        with pa.ipc.new_file(path.with_suffix(".arrow"), table.schema) as out:
+            out.write_table(table)
+        return path.with_suffix(".arrow")
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        note = file.create_dataset("shared", data=SHARED)
+        first = file.create_group("0")
+        first["stamps"] = STAMPS[0]
+        for number in range(60):
+            group = file.create_group(str(number)) if number else first
+            if number:
+                group["stamps"] = first["stamps"]  # a second name of one array
+            if how == "attributes":
+                group.attrs["note"] = SHARED
+            elif how == "scalars":
+                group["note"] = note
+            else:
+                for name in "abc":
+                    group[name] = note
+    return path.with_suffix(".h5")
+
+
+@pytest.mark.parametrize(("how", "most"), [("attributes", 0), ("scalars", 0), ("columns", 400_000), ("arrow", 0)])
+def test_what_the_rows_of_a_container_share_is_counted_for_each(
+    how: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = sharing(how, tmp_path / "a")
+    arrow_tables._arrow_table.cache_clear()
+    monkeypatch.setattr(inflating, "MOST_SWOLLEN", 0)
+    monkeypatch.setattr(inflating, "MOST_BYTES", most or 299_999)
+    if how == "arrow":
+        with pytest.raises(ValueError, match="texts of more than 299999 bytes"):
+            stacks.stacks_in(path)
+        return
+    found = StampSet(path, None)
+    with pytest.raises(ValueError, match=r"of more than \d+ bytes, most of them again and again"):
+        sets._inner(path, stacks.stacks_in(path), layout_of(found.stacks(), None, CHANNELS, (), "a.h5"))
+
+
+def test_groups_that_are_names_of_one_group_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["0/stamps"] = STAMPS[0]
+        for number in range(1, 500):
+            file[str(number)] = file["0"]
+    assert stacks.stacks_in(tmp_path / "a.h5")[0].shape == (500, 3, 31, 31)
+    monkeypatch.setattr(inflating, "MOST_SWOLLEN", 10)
+    monkeypatch.setattr(inflating, "MOST_BYTES", 1000)
+    with pytest.raises(ValueError, match=SWOLLEN):
+        stacks.stacks_in(tmp_path / "a.h5")
 
 
 EMPTY = np.zeros((20, 3, 63, 63), np.float32)  # 952560 bytes
@@ -208,3 +288,33 @@ def test_folders_whose_files_have_one_name_are_told_apart(tmp_path: Path) -> Non
     assert failed["id"] == "d/stamps.npy" and failed["reason"].startswith(
         "missing a container that can be read: damaged"
     )
+
+
+@pytest.mark.parametrize("fill", [0.0, np.nan, None, -999.0])
+@pytest.mark.parametrize("stacked", [True, False])
+def test_stamps_whose_chunks_are_gone_are_dropped_by_name(fill: float | None, stacked: bool, tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    stamps = np.random.default_rng(1).normal(size=(6, 3, 31, 31)).astype(np.float32)
+    stamps[1, 0] = 0.0 if fill is None else fill  # one image of three: the sample is there
+    root = zarr.open(str(tmp_path / "a.zarr"), mode="w")
+    for name, part in {"stamps": stamps}.items() if stacked else zip(CHANNELS, stamps.swapaxes(0, 1), strict=True):
+        made = root.create_array(name, shape=part.shape, chunks=(2, *part.shape[1:]), dtype="f4", fill_value=fill)
+        made[:] = part
+    index, drops = samples_of(tmp_path)
+    assert len(index) == 6 and not drops
+    chunks = [path for path in (tmp_path / "a.zarr").rglob("*") if path.is_file() and path.parent.name != "a.zarr"]
+    gone = [path for path in chunks if "/c/2/" in path.as_posix()]
+    assert len(gone) == (1 if stacked else 3)
+    for path in gone:
+        path.unlink()
+    index, drops = samples_of(tmp_path)
+    assert len(index) == 4 and {drop.reason.split(":")[0] for drop in drops} == {"nothing of it is stored"}
+    assert [drop.source for drop in drops] == ["a.zarr, row 5", "a.zarr, row 6"]
+
+
+def samples_of(folder: Path) -> tuple[pd.DataFrame, list[Drop]]:
+    pipeline, writer = TripletsPipeline(), MemoryUnitWriter()
+    stacks._fill_of.cache_clear()
+    for unit in pipeline.plan([folder]):
+        pipeline.process(unit, writer, 0)
+    return writer.table(), writer.drops

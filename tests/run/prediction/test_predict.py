@@ -22,7 +22,7 @@ from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.pipeline.shards import Share, share_of
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.run.prediction.account import PredictionAccount
-from astrid_ml.run.prediction.drops import NamedDrops, table_of
+from astrid_ml.run.prediction.drops import NamedDrops, table_of, with_counts
 from astrid_ml.run.prediction.predict import Workplace, predict_files
 from astrid_ml.run.prediction.readers import Reader
 from astrid_ml.run.prediction.repeats import Repeats, read_part
@@ -138,6 +138,20 @@ def test_an_id_of_several_units_counts_where_it_comes_first(tmp_path: Path) -> N
     ]
 
 
+def test_drops_of_earlier_versions_count_one_each() -> None:
+    table = table_of([Drop("a", "none", "x", 3), Drop("b", "none", "x")], "u")
+    for kept, counts in ((table, [3, 1]), (table.drop(columns="count"), [1, 1])):
+        assert with_counts(kept)["count"].tolist() == counts
+
+
+def test_where_all_were_over_a_limit_the_limit_is_to_be_raised() -> None:
+    account = PredictionAccount()
+    account.fail("a", "it took 2 GB of memory, and its limit is 1 GB (executor.limits.memory)")
+    assert account.mend("see the reasons") == "raise that limit, or give smaller files"
+    account.dropped["no cutout"] += 1
+    assert account.mend("see the reasons") == "see the reasons"
+
+
 def test_no_unit_hides_the_drops_of_the_others_and_what_is_not_named_is_counted() -> None:
     account = PredictionAccount(scored=2)
     for unit, reason, count in (("many.tar", "empty", 20_000), ("a", "empty", 2), ("many.tar", "cut", 1)):
@@ -148,6 +162,10 @@ def test_no_unit_hides_the_drops_of_the_others_and_what_is_not_named_is_counted(
     assert told["drops_not_named"] == 19_003
     assert [drop["id"] for drop in told["drops"][:5]] == ["many.tar-0", "a-0", "many.tar-0", "many.tar-1", "a-1"]
     assert told["drops"][1] == {"id": "a-0", "reason": "empty", "source": "a"}
+    account.named.add("l", table_of([Drop("l", "none", "line 1 and further ones", 70)], "l"))
+    account.dropped["none"] += 70
+    assert account.summary()["drops_not_named"] == 19_004  # one of the others made room
+    assert {"id": "l", "reason": "none", "source": "line 1 and further ones", "count": 70} in account.named.chosen()
     named = NamedDrops()
     for number in range(1500):
         named.add("u", table_of([Drop("x", f"reason {number}")], "u"))

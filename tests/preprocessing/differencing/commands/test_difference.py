@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.contract import OverLimitError
 from astrid_ml.executors.local import Processes
+from astrid_ml.preprocessing.differencing.commands import difference_many
 from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
 from astrid_ml.preprocessing.differencing.commands.difference_many import folder_names, join_candidates
 from astrid_ml.preprocessing.differencing.commands.recovery import magnitudes, recover, summarise
@@ -239,3 +242,14 @@ def test_candidates_of_pairs_whose_manifest_says_the_filter_in_two_ways_become_o
     join_candidates(paths, ["one", "two", "three"], tmp_path / "joined.parquet")
     joined = pd.read_parquet(tmp_path / "joined.parquet")
     assert joined["filter"].tolist()[:2] == ["2", "r"] and joined["pair"].tolist() == ["one", "two", "three"]
+
+
+def test_pairs_over_a_limit_are_told_without_a_report_that_goes_with_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = [OverLimitError("it was not done after 0.5 s, which is its limit (executor.limits.seconds)")]
+    monkeypatch.setattr(difference_many, "subtract_each", lambda *_: lost)
+    command = SimpleNamespace(shard=None, output_dir=str(tmp_path), format=None)
+    with pytest.raises(UserError, match=r"after 0\.5 s.*; the first is night1\. To fix it: raise that limit"):
+        difference_many.difference_pairs(command, [Pair("night1", {}, {})], [])
+    assert not list(tmp_path.iterdir())

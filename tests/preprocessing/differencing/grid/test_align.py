@@ -1,5 +1,7 @@
 """Alignment against scenes rendered in the target grid, and the noise that it leaves."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,20 @@ def test_saturated_cores_move_with_their_stars() -> None:
     assert np.hypot(*(found.numpy()[::-1] - expected)) < 0.75
     assert np.hypot(*(expected - peak.numpy()[::-1])) > 0.75  # else the test would hold without moving anything
     assert Align()(truth, other).saturated is None
+
+
+@pytest.mark.parametrize("wrong", ["science", "reference"])
+@pytest.mark.parametrize("factor", [1e9, 1e-9, 1e3])
+@pytest.mark.parametrize("method", ["lanczos", "interp"])
+def test_a_pixel_that_covers_the_other_frame_is_refused_at_once(wrong: str, factor: float, method: Any) -> None:
+    frames = dict(zip(("science", "reference"), _scene(), strict=True))
+    wcs: Any = frames[wrong].wcs
+    wcs = wcs.deepcopy()
+    wcs.wcs.cd = wcs.wcs.cd * np.array([[1.0], [factor]])  # of one axis, as one damaged card does
+    wcs.wcs.set()
+    frames[wrong] = frames[wrong].with_(wcs=wcs)
+    with pytest.raises(UserError, match=r"a pixel of \w+ as long as [\d.e+]+ of"):
+        Align(method=method, min_overlap=0.0)(frames["science"], frames["reference"])
 
 
 def test_overlap_and_shapes_are_refused_with_numbers() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
@@ -19,6 +20,7 @@ from astrid_ml.preprocessing.ramps.commands.score_ramps import ScoreRampsCommand
 from astrid_ml.preprocessing.ramps.judge import methods
 from astrid_ml.preprocessing.ramps.judge.truth import Truth
 from astrid_ml.preprocessing.ramps.pipeline import RampsPipeline
+from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
@@ -133,6 +135,30 @@ def truths(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "columns of different lengths": {"type": content["type"][1:]},
         "a read_noise that is no number above 0": {"read_noise": np.float32(0)},
     }
+
+
+def test_lists_of_events_are_looked_at_before_the_exposure(raw: Path, tmp_path: Path) -> None:
+    shutil.copytree(raw, tmp_path / "raw")
+    stem = sorted((tmp_path / "raw").glob("*1.fits"))[0].with_suffix("")
+    listed = Path(f"{stem}_events.parquet")
+    ball = {"type": SNOWBALL, "integration": 0, "group": 3, "y": 5.0, "x": 6.0, "radius": 4.0}
+    ray = dict.fromkeys(ball, None) | {"type": COSMIC_RAY}
+    for rows, words in (
+        ([ball, ray], None),
+        ([], None),
+        ([{"type": COSMIC_RAY}], None),
+        ([{name: ball[name] for name in ("type", "y", "x")}], "no column integration, group, radius"),
+        ([ball | {"radius": None}], "radius that is not a number for each snowball"),
+        ([ball | {"group": "late"}], "group that is not a number for each snowball"),
+        ([ball | {"x": [1.0]}], "x that is not a number for each snowball"),
+        ([ball | {"type": "ball"}], "type that is not a number for each event"),
+    ):
+        pd.DataFrame(rows).to_parquet(listed)
+        if words is None:
+            assert len(Truth.read(stem.with_suffix(".fits")).events) == len(rows)
+            continue
+        with pytest.raises(UserError, match=words):
+            Truth.read(stem.with_suffix(".fits"))
 
 
 def test_a_wrong_or_missing_truth_costs_its_own_exposure(raw: Path, tmp_path: Path) -> None:
