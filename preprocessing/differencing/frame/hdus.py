@@ -13,7 +13,7 @@ from astropy.wcs import WCS, FITSFixedWarning
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import allowed
-from astrid_ml.fits_headers import refuse_impossible
+from astrid_ml.fits_headers import open_checked
 from astrid_ml.found import found
 from astrid_ml.preprocessing.differencing.frame.header.sky_frame import longitude_first
 from astrid_ml.preprocessing.differencing.frame.planes import linear_flux
@@ -44,10 +44,9 @@ def open_fits(path: str) -> fits.HDUList:
     """Open a FITS file, or say what is wrong with it."""
     if not Path(path).is_file():
         raise UserError("a FITS file", found(path), "check the path")
-    refuse_impossible(Path(path), allowed())
     with reading(Path(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        hdus = fits.open(path, memmap=False)
+        hdus = open_checked(Path(path), allowed())
         len(hdus)  # all headers are read here, where what astropy warns of them is not heard
         return hdus
 
