@@ -186,6 +186,8 @@ def _folder(path: Path, name: str, given: Given, near: SkyPlaces, radius: float)
     tiles = {}
     for file in sorted(path.rglob("*.parquet")):
         where = TILE.search(file.relative_to(path).as_posix())
+        if where is not None and not file.is_file():
+            raise UserError("tiles that are parquet files", found(file), "copy the catalogue again")
         if where is not None:
             tiles[file] = (int(where[1]), int(where[2]))
     if not tiles:
