@@ -69,8 +69,8 @@ class BaseWriter:
         self._number = 0
 
     def drop(self, id: str, reason: str, source: str = "") -> None:
-        """Count a record that is left out."""
-        self.drops.append(Drop(printable(str(id)), printable(reason), printable(source)))
+        """Count a record that is left out; of an id of megabytes the beginning is kept."""
+        self.drops.append(Drop(printable(str(id)[:LONGEST_ID]), printable(reason), printable(source)))
 
     def count(self, name: str, n: int = 1) -> None:
         """Add to a named counter."""
@@ -185,7 +185,8 @@ class BaseWriter:
                 longest = np.maximum(longest, [len(str(value)) for value in records[name]])
         for place in np.flatnonzero(longest > LONGEST_ID):
             shown = str(records["id"].iloc[place])[:60]
-            self.drop(shown, f"an id of more than {LONGEST_ID} characters")
+            source = str(records["source"].iloc[place])[:LONGEST_ID] if "source" in records else ""
+            self.drop(shown, f"an id of more than {LONGEST_ID} characters", source)
         return np.flatnonzero(longest <= LONGEST_ID)
 
     def _shard_for(self, signature: Signature) -> str:

@@ -103,7 +103,7 @@ def layout_of(
             got = f"{', '.join(absent)}; its array has no name"
             raise UserError(f"no name for the array of {file}", got, "leave out preprocessing.stack")
         if absent:
-            have = ", ".join(f"{stack.name} {stack.shape}" for stack in stacks) or "none"
+            have = ", ".join(map(str, stacks)) or "none"
             raise UserError(f"arrays of {file} among {have}", ", ".join(absent), "choose among them by name")
         usable = [next(stack for stack in stacks if stack.name == name) for name in named]
     else:
@@ -113,7 +113,7 @@ def layout_of(
     if not usable and len(flat := [stack for stack in stacks if stack.numbers and len(stack.shape) == _FLAT]) == 1:
         raise _without_axes(flat[0], len(channels), file)
     if len(usable) != 1:
-        have = ", ".join(f"{stack.name or 'one'} {stack.shape}" for stack in stacks) or "no array"
+        have = ", ".join(map(str, stacks)) or "no array"
         raise UserError(
             f"one array of stamps in {file}, or one for each channel", have, "name it: preprocessing.stack="
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from pathlib import Path
@@ -29,7 +30,7 @@ def split_name(path: str, ext: str | int | None) -> tuple[str, str | int | None]
     An existing file of that name wins.
     """
     found = re.fullmatch(r"(.+)\[([^\[\]]+)\]", path)
-    if found and not Path(path).exists():
+    if found and not os.path.exists(path):
         path, ext = found[1], found[2] if ext is None else ext
     return path, int(ext) if isinstance(ext, str) and ext.isdigit() else ext
 
@@ -42,7 +43,7 @@ def place_of(ext: str | int) -> str | int | tuple[str, int]:
 
 def open_fits(path: str) -> fits.HDUList:
     """Open a FITS file, or say what is wrong with it."""
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise UserError("a FITS file", found(path), "check the path")
     with reading(Path(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -20,7 +20,7 @@ import numpy as np
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import allowed
 from astrid_ml.files import read_array, read_arrays
-from astrid_ml.hdf5 import array_of, arrays_of, read_texts, text_of
+from astrid_ml.hdf5 import array_of, arrays_of, read_texts, refuse_links, text_of
 from astrid_ml.inflating import SwollenError, most_inflated, refuse_swollen, refuse_swollen_parquet
 from astrid_ml.preprocessing.triplets.containers.channel_names import ORDER, channels_of, channels_of_members
 from astrid_ml.preprocessing.triplets.containers.grouped import OF_EACH, groups_in, members_of, one_prefix, read_members
@@ -42,12 +42,26 @@ class Stack:
         shape: its own; of a column of lists (rows, then the lengths of the first row's lists).
         numbers: whether it holds numbers.
         channels: in their order, where the container names them.
+        kind: of its values, where it is known and they are no numbers.
     """
 
     name: str
     shape: tuple[int, ...]
     numbers: bool = True
     channels: tuple[str, ...] = ()
+    kind: str = ""
+
+    @classmethod
+    def of(cls, name: str, shape: Sequence[int], dtype: np.dtype[Any], channels: tuple[str, ...] = ()) -> Stack:
+        """An array of a type of numpy: booleans and real numbers are numbers."""
+        numbers = dtype.kind in "fiub"
+        return cls(name, tuple(shape), numbers, channels, "" if numbers else _KINDS.get(dtype.kind, str(dtype)))
+
+    def __str__(self) -> str:
+        return f"{self.name or 'one'} {self.shape}" + (f" of {self.kind}" if self.kind else "")
+
+
+_KINDS = {"U": "texts", "S": "texts", "O": "objects or texts", "M": "dates", "m": "times", "V": "records"}
 
 
 def stacks_in(path: Path) -> list[Stack]:
@@ -103,7 +117,7 @@ def _list_npy(path: Path) -> list[Stack]:
         array = read_array(path, "r")
     except UserError as error:
         raise ValueError(error.got) from error
-    return [Stack("", array.shape, array.dtype.kind in "fiub")]
+    return [Stack.of("", array.shape, array.dtype)]
 
 
 def _read_npy(path: Path, _: str, first: int, past: int) -> Array:
@@ -122,7 +136,7 @@ def _list_npz(path: Path) -> list[Stack]:
             if not dtype.hasobject and math.prod(shape) * dtype.itemsize > member.file_size:
                 raise ValueError(f"damaged .npz: {path}, whose {printable(name)} declares more than it holds")
             refuse_swollen(printable(name), member.file_size, member.compress_size)
-            out.append(Stack(name, tuple(shape), dtype.kind in "fiub"))
+            out.append(Stack.of(name, shape, dtype))
     named = next((stack for stack in out if stack.name in ORDER and not stack.numbers and len(stack.shape) == 1), None)
     if named is None:
         return out
@@ -145,11 +159,10 @@ def _list_hdf5(path: Path) -> list[Stack]:
         return [Stack(name, *about, named.get(name, ())) for name, about in shapes.items()]
     with h5py.File(path, "r") as file:
         parts = list(arrays_of(file))
+        if not parts:
+            refuse_links(file)
         refuse_swollen(path.name, sum(part.size * part.dtype.itemsize for _, part in parts), path.stat().st_size)
-        return [
-            Stack(name, tuple(part.shape), part.dtype.kind in "fiub", channels_of(part.attrs, file.attrs))
-            for name, part in parts
-        ]
+        return [Stack.of(name, part.shape, part.dtype, channels_of(part.attrs, file.attrs)) for name, part in parts]
 
 
 @lru_cache(maxsize=2)
@@ -201,10 +214,7 @@ def _list_zarr(path: Path) -> list[Stack]:
     parts = [("", opened)] if isinstance(opened, zarr.Array) else sorted(opened.arrays())
     for name, part in parts:
         _refuse_swollen_zarr(path, name, part)
-    return [
-        Stack(name, tuple(part.shape), part.dtype.kind in "fiub", channels_of(part.attrs, opened.attrs))
-        for name, part in parts
-    ]
+    return [Stack.of(name, part.shape, part.dtype, channels_of(part.attrs, opened.attrs)) for name, part in parts]
 
 
 def _read_zarr(path: Path, name: str, first: int, past: int) -> Array:

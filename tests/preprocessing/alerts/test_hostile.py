@@ -223,3 +223,16 @@ def test_entries_that_are_no_files_and_files_without_a_packet_are_counted_and_na
         [tmp_path / "b.json"]
     )
     assert sorted(index["source"]) == ["night/a.json", "night/linked.json"] and about["counts"]["dropped"] == 5
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "stamp.fits", "STAMP.FITS.GZ", "b.zip", "c.xml", "in.tar.gz"])
+def test_members_of_kinds_that_are_named_in_folders_are_named_in_archives(name: str, tmp_path: Path) -> None:
+    good = avro_bytes([make_packet(1, True)])
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as packed:
+        for member, content in ((f"n/{name}", b"x"), ("a.avro", good), ("README", b"x")):
+            header = tarfile.TarInfo(member)
+            header.size = len(content)
+            packed.addfile(header, io.BytesIO(content))
+    index, drops, _ = read(tmp_path)
+    assert index["id"].tolist() == ["1"]
+    assert [drop.source for drop in drops] == [f"a.tar.gz/n/{name}"] and drops[0].reason.endswith(("first", "parquet"))

@@ -6,6 +6,7 @@ import json
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -19,6 +20,8 @@ from astrid_ml.files import read_arrays
 from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.triplets.containers import stacks
+from astrid_ml.preprocessing.triplets.containers.stacks import stacks_in
+from astrid_ml.preprocessing.triplets.layout import CHANNELS, layout_of
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 from astrid_ml.table_files import write_table
 
@@ -208,3 +211,36 @@ def test_folders_whose_files_have_one_name_are_told_apart(tmp_path: Path) -> Non
     assert failed["id"] == "d/stamps.npy" and failed["reason"].startswith(
         "missing a container that can be read: damaged"
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (np.ones((2, 3, 9, 9), complex), "complex128"),
+        (np.full((2, 3, 9, 9), "a"), "texts"),
+        (np.full((2, 3, 9, 9), b"a"), "texts"),
+        (np.full((2, 3, 9, 9), "2020-01-01", "M8[D]"), "dates"),
+    ],
+)
+@pytest.mark.parametrize("ending", [".npy", ".npz"])
+def test_arrays_that_are_no_numbers_say_what_they_are(values: Any, kind: str, ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{ending}"
+    if ending == ".npy":
+        np.save(path, values)
+    else:
+        np.savez(path, images=values)
+    [stack] = stacks_in(path)
+    assert not stack.numbers and str(stack).endswith(f"(2, 3, 9, 9) of {kind}")
+    with pytest.raises(UserError, match=f"of {kind}"):
+        layout_of([stack], None, CHANNELS, (), path.name)
+
+
+@pytest.mark.parametrize("below", ["", "night/one/"])
+@pytest.mark.parametrize("link", [h5py.ExternalLink("/etc/outside.h5", "images"), h5py.SoftLink("/nowhere")])
+def test_arrays_that_are_links_are_named(link: Any, below: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file[f"{below}images"] = link
+        file.require_group("loop")["up"] = file["/"]
+    where = "another file" if isinstance(link, h5py.ExternalLink) else "another place"
+    with pytest.raises(ValueError, match=f"{below}images is a link to {where}: copy its values into the file"):
+        stacks_in(tmp_path / "a.h5")
