@@ -23,6 +23,7 @@ from astrid_ml.readable import in_words, of_parquet
 from astrid_ml.sky import healpix
 from astrid_ml.tables import read_table
 from astrid_ml.types import Floats, Ints
+from astrid_ml.walk import left_out, walk
 
 TILE = re.compile(r"Norder=(\d+)/Dir=\d+/Npix=(\d+)(?:\.parquet|/.*\.parquet)$")
 PROPERTIES = ("hats.properties", "properties")  # of a HATS folder; the names of HATS 0.6 and before
@@ -197,10 +198,12 @@ def _folder(path: Path, name: str, given: Given, near: SkyPlaces, radius: float)
     """
     said = _properties(path)
     tiles = {}
-    for file in sorted(path.rglob("*.parquet")):
+    files = walk(path, lambda file: file.suffix == ".parquet")  # links are followed
+    if lost := {name: why for name, why in left_out([path]).items() if TILE.search(name)}:
+        got = "; ".join(f"{name}: {why}" for name, why in list(lost.items())[:3])
+        raise UserError("tiles that are parquet files", got, "copy the catalogue again")
+    for file in files:
         where = TILE.search(file.relative_to(path).as_posix())
-        if where is not None and not file.is_file():
-            raise UserError("tiles that are parquet files", found(file), "copy the catalogue again")
         if where is not None:
             tiles[file] = (int(where[1]), int(where[2]))
     if not tiles:

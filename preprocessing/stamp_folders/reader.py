@@ -18,7 +18,8 @@ from astrid_ml.fingerprint import relative
 from astrid_ml.found import none_in
 from astrid_ml.pipeline.writer import MemorySource
 from astrid_ml.preprocessing.triplets.columns import columns_of, read_rows
-from astrid_ml.preprocessing.triplets.containers.stacks import TABLES, Stack, arrow_table, read_stack, stacks_in
+from astrid_ml.preprocessing.triplets.containers.stack import Stack
+from astrid_ml.preprocessing.triplets.containers.stacks import TABLES, arrow_table, read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, canonical_channel
 from astrid_ml.preprocessing.triplets.sets import Reading, containers_below, pair
 from astrid_ml.printable import printable

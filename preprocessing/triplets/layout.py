@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.triplets.containers.stacks import Stack
+from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.types import Array, Floats32
 
 CHANNELS = ("science", "reference", "difference")

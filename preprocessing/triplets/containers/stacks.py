@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,44 +24,15 @@ from astrid_ml.hdf5 import array_of, arrays_of, read_texts, refuse_links, text_o
 from astrid_ml.inflating import SwollenError, most_inflated, refuse_swollen, refuse_swollen_parquet
 from astrid_ml.preprocessing.triplets.containers.channel_names import ORDER, channels_of, channels_of_members
 from astrid_ml.preprocessing.triplets.containers.grouped import OF_EACH, groups_in, members_of, one_prefix, read_members
+from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words, of_parquet
 from astrid_ml.types import Array
+from astrid_ml.walk import walk
 
 TABLES = (".parquet", ".pq", ".arrow")
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 CONTAINERS = (".npy", ".npz", *HDF5, ".zarr", *TABLES)
-
-
-@dataclass(frozen=True)
-class Stack:
-    """An array in a container.
-
-    Args:
-        name: of the array; empty where the container is one array.
-        shape: its own; of a column of lists (rows, then the lengths of the first row's lists).
-        numbers: whether it holds numbers.
-        channels: in their order, where the container names them.
-        kind: of its values, where it is known and they are no numbers.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    numbers: bool = True
-    channels: tuple[str, ...] = ()
-    kind: str = ""
-
-    @classmethod
-    def of(cls, name: str, shape: Sequence[int], dtype: np.dtype[Any], channels: tuple[str, ...] = ()) -> Stack:
-        """An array of a type of numpy: booleans and real numbers are numbers."""
-        numbers = dtype.kind in "fiub"
-        return cls(name, tuple(shape), numbers, channels, "" if numbers else _KINDS.get(dtype.kind, str(dtype)))
-
-    def __str__(self) -> str:
-        return f"{self.name or 'one'} {self.shape}" + (f" of {self.kind}" if self.kind else "")
-
-
-_KINDS = {"U": "texts", "S": "texts", "O": "objects or texts", "M": "dates", "m": "times", "V": "records"}
 
 
 def stacks_in(path: Path) -> list[Stack]:
@@ -226,7 +197,7 @@ def _read_zarr(path: Path, name: str, first: int, past: int) -> Array:
 
 
 def _refuse_swollen_zarr(path: Path, name: str, part: Any) -> None:
-    stored = sum(file.stat().st_size for file in (path / name).rglob("*") if file.is_file())
+    stored = sum(file.stat().st_size for file in walk(path / name))
     numbers = max(math.prod(part.shape), math.prod(part.chunks))
     refuse_swollen(printable(name) or path.name, numbers * part.dtype.itemsize, stored)
 
