@@ -148,6 +148,9 @@ def _mapped(path: Path, hdus: Any, index: int) -> Array:
 
 def _ordered(data: Array, path: Path, options: RampOptions) -> Array:
     """To (n_ints, n_groups, n_rows, n_cols), refusing a suspicious order unless the user named it."""
+    if data.dtype.kind not in "iuf":
+        kind = "text" if data.dtype.kind in "US" else str(data.dtype)
+        raise UserError("a cube of real numbers", f"{kind} in {path.name}", "write it as float32 or integers")
     if data.ndim not in (3, 4):
         raise UserError("a cube of 3 or 4 axes", f"{data.ndim} axes in {path.name}", "give a ramp, not an image")
     if data.ndim == 4:
