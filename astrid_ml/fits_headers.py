@@ -1,6 +1,7 @@
 """Headers of FITS files, read without astropy: what they declare is compared with what the file can hold.
 
 A header of a few bytes can ask a reader for terabytes, or for an array of negative length. Nothing is reserved here.
+Whoever opens a user's FITS file with astropy does so by :func:`open_checked`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,13 @@ import math
 import re
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from astrid_ml.errors import UserError
+from astrid_ml.inflating import SwollenError, refuse_swollen
+
+if TYPE_CHECKING:
+    from astropy.io.fits import HDUList
 
 Header = dict[str, Any]
 CARD, RECORD = 80, 2880
@@ -31,12 +36,33 @@ class TooLargeFitsError(ValueError):
     """One unit takes more memory than there is; the message says how much."""
 
 
+def open_checked(path: Path, most: int | None = None, memmap: bool | None = False, checksum: bool = False) -> HDUList:
+    """A user's FITS file, open for astropy after the look at its headers; as a block it is closed at its end.
+
+    What astropy raises of it goes on as it is: see :func:`astrid_ml.readable.reading`.
+
+    Args:
+        path: plain or gzipped.
+        most: bytes that one unit may take in memory; None asks nothing.
+        memmap: pixels of plain files stay on the disk until they are used; None: where their bytes are the numbers.
+        checksum: CHECKSUM and DATASUM are compared; astropy warns of what differs.
+
+    Raises:
+        UserError: see :func:`refuse_impossible`.
+    """
+    from astropy.io import fits
+
+    refuse_impossible(path, most)
+    return fits.open(path, memmap=memmap, checksum=checksum)
+
+
 def refuse_impossible(path: Path, most: int | None = None) -> None:
     """Refuse a FITS file whose headers declare what it cannot hold, or more than memory can; only headers are read.
 
     Of a file that is no FITS file at all its reader says so.
 
-    A gzip file is inflated up to its last header, and nothing of it is kept.
+    A gzip file is inflated up to its last header, and nothing of it is kept. What would inflate to more than
+    :mod:`astrid_ml.inflating` lets it is refused by its header: all of a gzip file, one compressed image of another.
 
     Args:
         path: plain or gzipped.
@@ -44,17 +70,20 @@ def refuse_impossible(path: Path, most: int | None = None) -> None:
 
     Raises:
         UserError: a header without end or with impossible axes, data beyond the end of the file, units without number,
-            or one that is larger than ``most``.
+            one that is larger than ``most``, or what inflates to more than it may.
     """
     try:
         with path.open("rb") as file:
             zipped = file.read(2) == b"\x1f\x8b"
             file.seek(0)
-            room = path.stat().st_size * (DENSEST if zipped else 1)
+            size = path.stat().st_size
             stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file
             if stream.read(len(BEGINNING)) == BEGINNING:
                 stream.seek(0)
-                check_units(stream, room, zipped, most)
+                check_units(stream, size * (DENSEST if zipped else 1), zipped, most, size)
+    except SwollenError as error:
+        got, _, fix = f"{path}: {error}".rpartition(": ")
+        raise UserError("a FITS file that does not swell beyond its size", got[:300], fix) from error
     except TooLargeFitsError as error:
         fix = "cut out the part that you need, or use a machine with more memory"
         raise UserError("a FITS file that fits into this machine's memory", f"{path}: {error}"[:300], fix) from error
@@ -66,7 +95,9 @@ def refuse_impossible(path: Path, most: int | None = None) -> None:
         ) from error
 
 
-def check_units(stream: BinaryIO, room: int, zipped: bool = False, most: int | None = None) -> None:
+def check_units(
+    stream: BinaryIO, room: int, zipped: bool = False, most: int | None = None, packed: int | None = None
+) -> None:
     """Hold the headers of all units against what stands in the file.
 
     Args:
@@ -74,10 +105,12 @@ def check_units(stream: BinaryIO, room: int, zipped: bool = False, most: int | N
         room: bytes that it can hold at most.
         zipped: it is inflated while it is read.
         most: bytes that one unit may take in memory; None asks nothing.
+        packed: bytes of the file on the disk, against which what it inflates to is held; None asks nothing.
 
     Raises:
         DamagedFitsError: a header without end, impossible axes, data that are not there, units without number.
         TooLargeFitsError: a unit is larger than ``most``.
+        SwollenError: see :func:`~astrid_ml.inflating.refuse_swollen`.
     """
     place = 0
     for _ in range(MOST_UNITS):
@@ -90,11 +123,10 @@ def check_units(stream: BinaryIO, room: int, zipped: bool = False, most: int | N
             _look_behind(stream)
             return
         place = stream.tell()
-        size = data_size(header)
-        if place + size > room:
-            held = "at most " if zipped else ""
-            what = f"its header declares {size} bytes of data, and {held}{max(0, room - place)} are there"
-            raise DamagedFitsError(what)
+        size = held_size(header, place, room, zipped)
+        if packed is not None:
+            refuse_swollen("data", place + size if zipped else 0, packed, "unpack it first (gunzip)")
+            refuse_swollen("a compressed image", tiled_size(header), packed, "unpack it first (funpack)")
         needed = memory_size(header)
         if most is not None and needed > most:
             what = f"a unit of it takes {needed / 1e9:.1f} GB in memory, and {most / 1e9:.1f} GB are free"
@@ -104,6 +136,29 @@ def check_units(stream: BinaryIO, room: int, zipped: bool = False, most: int | N
             raise DamagedFitsError(f"{size} bytes of data are declared, and {stream.tell() - place} are there")
         place += padded(size)
     raise DamagedFitsError(f"more than {MOST_UNITS} units")
+
+
+def held_size(header: Header, place: int, room: int, zipped: bool) -> int:
+    """Bytes of a unit's data, without padding, where they stand in the file.
+
+    Args:
+        header: of the unit.
+        place: where its data begin, in bytes.
+        room: bytes that the file can hold at most.
+        zipped: it is inflated while it is read.
+
+    Raises:
+        DamagedFitsError: they are more, or see :func:`data_size`.
+
+    >>> held_size({"BITPIX": 8, "NAXIS": 1, "NAXIS1": 10}, 2880, 2890, False)
+    10
+    """
+    size = data_size(header)
+    if place + size > room:
+        held = "at most " if zipped else ""
+        what = f"its header declares {size} bytes of data, and {held}{max(0, room - place)} are there"
+        raise DamagedFitsError(what)
+    return size
 
 
 def _look_behind(stream: BinaryIO) -> None:
@@ -203,12 +258,30 @@ def memory_size(header: Header) -> int:
     32000
     """
     if header.get("ZIMAGE") is True:
-        axes = [whole_number(header, f"ZNAXIS{k}", 0) for k in range(1, whole_number(header, "ZNAXIS", 0, 999) + 1)]
         _refuse_coding(header)
-        return max(data_size(header), 8 * math.prod(axes) if axes else 0)
+        return max(data_size(header), 8 * _tiled_pixels(header))
     size = data_size(header)
     is_table = header.get("XTENSION") in ("BINTABLE", "TABLE", "A3DTABLE")
     return size if is_table else size * 64 // abs(header["BITPIX"]) if size else 0
+
+
+def tiled_size(header: Header) -> int:
+    """Bytes that a compressed image inflates to; 0 for a unit that is none.
+
+    Raises:
+        DamagedFitsError: axes, or a size of a pixel, that no image can have.
+
+    >>> tiled_size({"ZIMAGE": True, "ZBITPIX": 16, "ZNAXIS": 2, "ZNAXIS1": 1000, "ZNAXIS2": 4})
+    8000
+    """
+    if header.get("ZIMAGE") is not True:
+        return 0
+    return abs(whole_number(header, "ZBITPIX", -64, 64)) // 8 * _tiled_pixels(header)
+
+
+def _tiled_pixels(header: Header) -> int:
+    axes = [whole_number(header, f"ZNAXIS{k}", 0) for k in range(1, whole_number(header, "ZNAXIS", 0, 999) + 1)]
+    return math.prod(axes) if axes else 0
 
 
 def _refuse_coding(header: Header) -> None:

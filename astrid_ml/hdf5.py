@@ -88,11 +88,41 @@ def unread_array(file: Any, name: str) -> Any:
         if not isinstance(part, h5py.Group) or not part.id.links.exists(step.encode("utf-8", "surrogateescape")):
             raise KeyError(name)
         if part.id.links.get_info(step.encode("utf-8", "surrogateescape")).type != h5py.h5l.TYPE_HARD:
-            raise OutsideError(f"{printable(name)} is a link to another place: copy its values into the file")
+            raise OutsideError(_linked(name, part, step))
         part = part[step]
     if not isinstance(part, h5py.Dataset):
         raise KeyError(name)
     return part
+
+
+def refuse_links(group: Any, above: str = "") -> None:
+    """Refuse a file or group whose arrays are links, which are not followed.
+
+    Args:
+        group: of h5py, or an open file.
+        above: its name.
+
+    Raises:
+        OutsideError: names the first.
+    """
+    import h5py
+
+    for name in group:
+        if group.get(name, getlink=True, getclass=True) is not h5py.HardLink:
+            raise OutsideError(_linked(f"{above}{name}", group, name))
+        if isinstance(group[name], h5py.Group) and above.count("/") < _DEEPEST:
+            refuse_links(group[name], f"{above}{name}/")
+
+
+_DEEPEST = 20  # groups in groups: one of them may hold itself
+
+
+def _linked(name: str, group: Any, step: str) -> str:
+    import h5py
+
+    kind = group.get(step, getlink=True, getclass=True)
+    where = "another file" if kind is h5py.ExternalLink else "another place"
+    return f"{printable(name)} is a link to {where}: copy its values into the file"
 
 
 def refuse_strange(part: Any) -> None:

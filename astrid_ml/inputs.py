@@ -10,7 +10,7 @@ import difflib
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -81,6 +81,10 @@ KERAS = Due("Keras weights in HDF5", example="FILE.h5", only="an HDF5 file", end
 SENT = Due("a table or a FITS image", example="TABLE.parquet", wrong=(TORCH, *PICTURES, "a JSON text", *ARRAYS))
 ANYTHING = Due("that exists", "FILE_OR_FOLDER", "FOLDER")
 WALKED = Due("that exists and holds data", "FILE_OR_FOLDER", "FOLDER", wrong=(TORCH, *PICTURES))
+CATALOGUES = Due(
+    "of a table in CSV, ECSV, VOTable, FITS or parquet, or a HATS folder", "FILE_OR_FOLDER", "TABLE.csv",
+    wrong=(TORCH, *IMAGES, *ARRAYS, *PICTURES),
+)  # fmt: skip
 MANIFEST = Due(
     "a manifest of pairs, or the folder that holds it", "FILE_OR_FOLDER", "MANIFEST.csv",
     wrong=(TORCH, *ARRAYS, *PICTURES),
@@ -95,7 +99,8 @@ _SAID = (
     (re.compile(r"folder of a prepared dataset, a croissant\.json"), ANYTHING),
     (re.compile(r"folder of a prepared dataset"), DATASET),
     (re.compile(r"folder of a finished run|folders of runs"), RUN),
-    (re.compile(r"files or folders"), WALKED),
+    (re.compile(r"files or folders: tables"), CATALOGUES),
+    (re.compile(r"files or folders|folder or files"), WALKED),
     (re.compile(r"file or folder: a manifest"), MANIFEST),
     (re.compile(r"file or folder"), ANYTHING),
     (re.compile(r"file.*\b(checkpoint|ckpt)"), CHECKPOINT),
@@ -186,7 +191,7 @@ def _is_due(due: Due, place: Path, kind: str) -> bool:
     if kind in FOLDERS:
         return due.place != "FILE" and (not due.marks or any((place / mark).is_file() for mark in due.marks))
     if kind == "a device, pipe or socket":
-        return due.place == "FILE_OR_FOLDER"  # who walks through them says it
+        return due is WALKED  # who walks through them says it; others would wait for what never comes
     return due.place != "FOLDER" and kind not in due.wrong and due.only in ("", kind)
 
 
@@ -246,14 +251,19 @@ def _below(due: Due, folder: Path) -> Iterator[Path]:
 
 
 def wrong_among(due: Due, value: object, key: str) -> list[Wrong]:
-    """What is wrong at the paths of a key: one, or each of several; a value of another kind is no path.
+    """What is wrong at the paths of a key: one, each of several, or each that a name has.
+
+    A value of another kind is no path.
 
     Args:
         due: what must stand there.
-        value: a text or a list of texts.
+        value: a text, a list of such values, or a mapping to them.
         key: by which it was given.
     """
+    if isinstance(value, Mapping):
+        return [wrong for name, part in value.items() for wrong in wrong_among(due, part, f"{key}.{name}")]
     beside = [str(path) for path in value] if isinstance(value, list | tuple) else None
     named = value if isinstance(value, list | tuple) else [value]
     found = (wrong_at(due, path, key, beside) for path in named if isinstance(path, str))
-    return [wrong for wrong in found if wrong is not None]
+    nested = [path for path in named if isinstance(path, Mapping | list | tuple)]
+    return [wrong for wrong in found if wrong is not None] + [w for part in nested for w in wrong_among(due, part, key)]

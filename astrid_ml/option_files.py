@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -85,11 +86,14 @@ def content_of(path: Path) -> Any:
 
     Raises:
         OSError, UnicodeDecodeError, yaml.YAMLError: it cannot be read.
-        ValueError: it is too large, or nested too deep.
+        ValueError: it is too large, nested too deep, or no file.
     """
     import yaml
 
-    if path.stat().st_size > LARGEST:
+    state = path.stat()  # a pipe would be waited for
+    if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
+        raise ValueError("no file, but a pipe, a device or a socket")
+    if state.st_size > LARGEST:
         raise ValueError(f"it is larger than {LARGEST} bytes")
     text = path.read_text(encoding="utf-8")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from astrid_ml.errors import UserError
-from astrid_ml.printable import printable
+from astrid_ml.printable import as_id, printable
 
+_UNSAFE = re.compile(r"[/\\]")
 NAME_BYTES, PART_BYTES, PLACE_BYTES = 150, 255, 4000
 
 
@@ -68,6 +70,8 @@ def _short(text: str, most: int = 60) -> str:
 def distinct_names(paths: Iterable[Path], ending: bool = False) -> list[str]:
     """A name for each file, for what is made of it: its stem, and where stems meet, with its folders before it.
 
+    What no name of a file may hold is replaced: no file is left out for its name.
+
     Args:
         paths: files, each once.
         ending: keep the ending of the names.
@@ -77,7 +81,7 @@ def distinct_names(paths: Iterable[Path], ending: bool = False) -> list[str]:
         ['a-exp1', 'b-exp1', 'exp2']
     """
     given = list(paths)
-    names = [path.name if ending else _stem(path) for path in given]
+    names = [_possible(path.name if ending else _stem(path), path) for path in given]
     meeting = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
     if meeting:
         shared = {name: _above([p for p, n in zip(given, names, strict=True) if n == name]) for name in meeting}
@@ -88,10 +92,21 @@ def distinct_names(paths: Iterable[Path], ending: bool = False) -> list[str]:
     taken: dict[str, int] = {}
     for name in names:
         taken[name.casefold()] = taken.get(name.casefold(), 0) + 1
-    return [
+    names = [
         _marked(name, path) if taken[name.casefold()] > 1 or len(os.fsencode(name)) > NAME_BYTES else name
         for path, name in zip(given, names, strict=True)
     ]
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names):  # paths that are spelt in two ways: ``a`` and ``a/``
+        count = seen[name.casefold()] = seen.get(name.casefold(), 0) + 1
+        names[number] = name if count == 1 else f"{name}-{count}"
+    return names
+
+
+def _possible(name: str, path: Path) -> str:
+    """The name, or one like it that a file may have: in one line, no path, no control characters."""
+    safe = _UNSAFE.sub("_", as_id(name))
+    return name if safe == name and name.strip(". ") else _marked(safe.strip(". ") or "unnamed", path)
 
 
 def _stem(path: Path) -> str:

@@ -30,7 +30,7 @@ _OF_PARQUET = (
     (re.compile("dictionary bounds|not in dictionary", re.IGNORECASE), "values that are not in its dictionary"),
     (re.compile("snappy|zstd|lz4|decompress", re.IGNORECASE), "compressed data in it are damaged"),
     (
-        re.compile("enclosed in double quotes|Expecting value|delimiter: line"),
+        re.compile("base64|enclosed in double quotes|Expecting value|delimiter: line"),
         "what is noted of its columns is damaged",
     ),
     (re.compile("magic bytes|footer", re.IGNORECASE), "its parquet footer cannot be read"),

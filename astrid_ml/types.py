@@ -120,6 +120,7 @@ class Shaped:
     Args:
         pattern: a regular expression of the whole text.
         words: the same in words.
+        example: of such a text; empty where the words begin with one.
 
     Example:
         >>> from astrid_ml.values import fits, words_of
@@ -129,11 +130,12 @@ class Shaped:
 
     pattern: str
     words: str
+    example: str = ""
 
 
 Existing = Annotated[str, Exists()]
 Device = Annotated[str, Shaped(r"auto|cpu|cuda(:\d{1,3})?", "auto, cpu, cuda or cuda:N")]
-Shard = Annotated[str, Shaped(r"join|0*[1-9]\d{0,5}/0*[1-9]\d{0,5}", "i/n with i from 1 to n, or join")]
+Shard = Annotated[str, Shaped(r"join|0*[1-9]\d{0,5}/0*[1-9]\d{0,5}", "i/n with i from 1 to n, or join", "1/4")]
 Format = Literal["ecsv", "votable", "fits"]  # of a table beside parquet
 Form = Literal["npz", "hdf5", "parquet", "fits", "hats"]  # of a dataset that is exported
 Positive = Annotated[float, Range(0.0, open_low=True)]

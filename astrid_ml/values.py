@@ -297,7 +297,9 @@ def _example_of_annotated(hint: Any, parts: Sequence[Any]) -> str:
     """An example that the parts of an annotation allow."""
     whole = [part for part in parts if isinstance(part, Shaped | Exists)]
     if whole:
-        return re.split(r", | or | with ", whole[0].words)[0] if isinstance(whole[0], Shaped) else "FILE"
+        if not isinstance(whole[0], Shaped):
+            return "FILE"
+        return whole[0].example or re.split(r", | or | with ", whole[0].words)[0]
     example = example_of(hint)
     for part in parts:
         if isinstance(part, Range) and part.low is not None and part.high is not None:

@@ -14,7 +14,7 @@ from astrid_ml.dataset.pages import read_pages, short
 from astrid_ml.dataset.sound import Damage, dataset_damage, said
 from astrid_ml.errors import UserError
 from astrid_ml.files import ASIDE, discard, put_aside, read_array, read_note
-from astrid_ml.fits_headers import refuse_impossible
+from astrid_ml.fits_headers import open_checked
 from astrid_ml.found import found as found_at
 from astrid_ml.pipeline.sound import in_use, is_store, left_over, store_damage, units_behind
 from astrid_ml.run.marks import FOLDER, Marks, damaged
@@ -129,13 +129,10 @@ def checkpoint_damage(path: Path) -> Iterator[Damage]:
 
 def fits_damage(path: Path) -> Iterator[Damage]:
     """Headers and data of all units can be read; CHECKSUM and DATASUM agree where they stand."""
-    from astropy.io import fits
-
     try:
-        refuse_impossible(path)
-        with path.open("rb") as stream, warnings.catch_warnings(record=True) as said_by:
+        with warnings.catch_warnings(record=True) as said_by:
             warnings.simplefilter("always")
-            with fits.open(stream, checksum=True, memmap=False) as units:
+            with open_checked(path, checksum=True) as units:
                 for unit in units:
                     unit.verify("warn")
                     _ = unit.data

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from astrid_ml.described.columns import TableMeaning
 from astrid_ml.described.formats import SUFFIXES, write_formats
 from astrid_ml.errors import UserError
-from astrid_ml.fits_headers import refuse_impossible
+from astrid_ml.fits_headers import open_checked
 from astrid_ml.found import found
 from astrid_ml.tables import read_table
 from astrid_ml.types import Existing, InUnits, Positive
@@ -112,12 +112,9 @@ def message_of(path: Path, folder: Path) -> tuple[str, Path]:
 
 
 def _is_image(path: Path) -> bool:
-    from astropy.io import fits
-
     from astrid_ml.readable import reading
 
-    refuse_impossible(path)
-    with reading(path), fits.open(path) as hdus:
+    with reading(path), open_checked(path, memmap=None) as hdus:
         first = next((hdu for hdu in hdus if hdu.header.get("NAXIS", 0) > 0), None)
         return first is None or first.is_image
 

@@ -17,11 +17,13 @@ from astrid_ml.crossmatch.places import Given, SkyPlaces, places_of
 from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
-from astrid_ml.found import found, why_unread
+from astrid_ml.found import found
 from astrid_ml.inflating import refuse_swollen_parquet
+from astrid_ml.readable import in_words, of_parquet
 from astrid_ml.sky import healpix
 from astrid_ml.tables import read_table
 from astrid_ml.types import Floats, Ints
+from astrid_ml.walk import left_out, walk
 
 TILE = re.compile(r"Norder=(\d+)/Dir=\d+/Npix=(\d+)(?:\.parquet|/.*\.parquet)$")
 PROPERTIES = ("hats.properties", "properties")  # of a HATS folder; the names of HATS 0.6 and before
@@ -130,7 +132,9 @@ def _parquet(path: Path, files: Sequence[Path], name: str, given: Given) -> SkyC
         schemas = [_schema(file) for file in files]
         kinds = pa.unify_schemas([schema.remove_metadata() for schema in schemas], promote_options="permissive")
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"the catalogue {name} in parquet", why_unread(path, "parquet", error), "check it") from error
+        raise UserError(
+            f"the catalogue {name} in parquet", _why_damaged(files, error), "copy or make it again"
+        ) from error
     # Lists in cells are no columns of a sample.
     names = tuple(field.name for field in kinds if not pa.types.is_nested(field.type))
 
@@ -148,6 +152,16 @@ def _parquet(path: Path, files: Sequence[Path], name: str, given: Given) -> SkyC
 
     places = places_of(str(path), name, names, meanings, read, given)
     return SkyCatalogue(name, path, places, names, meanings, take, tuple(files))
+
+
+def _why_damaged(files: Sequence[Path], error: Exception) -> str:
+    """Which of the files cannot be read, and why; what does not fit together where each can."""
+    for file in files:
+        try:
+            _schema(file)
+        except Exception as own:  # of pyarrow, for whatever its bytes lead to
+            return f"{file}: {of_parquet(own)[:200]}"
+    return f"{files[0].parent}: {in_words(error)[:200]}"
 
 
 def _schema(file: Path) -> Any:
@@ -172,7 +186,7 @@ def _column(file: Path, name: str, schema: Any, kinds: Any) -> Any:
                 return pa.chunked_array([pa.nulls(stream.metadata.num_rows, kinds.field(name).type)])
             return stream.read(columns=[name])[name].cast(kinds.field(name).type)
     except (pa.ArrowException, OSError, ValueError) as error:
-        got = why_unread(file, f"a parquet table with the column {name}", error)
+        got = f"{file}, column {name}: {of_parquet(error)[:200]}"
         raise UserError("a whole parquet table", got, "copy or make it again") from error
 
 
@@ -184,7 +198,11 @@ def _folder(path: Path, name: str, given: Given, near: SkyPlaces, radius: float)
     """
     said = _properties(path)
     tiles = {}
-    for file in sorted(path.rglob("*.parquet")):
+    files = walk(path, lambda file: file.suffix == ".parquet")  # links are followed
+    if lost := {name: why for name, why in left_out([path]).items() if TILE.search(name)}:
+        got = "; ".join(f"{name}: {why}" for name, why in list(lost.items())[:3])
+        raise UserError("tiles that are parquet files", got, "copy the catalogue again")
+    for file in files:
         where = TILE.search(file.relative_to(path).as_posix())
         if where is not None:
             tiles[file] = (int(where[1]), int(where[2]))

@@ -22,7 +22,7 @@ def need_programs(*names: str) -> None:
     absent = [name for name in names if shutil.which(name) is None]
     if absent:
         raise UserError(
-            f"the program {' and '.join(absent)} of SLURM for executor.cluster=slurm",
+            f"the program{'s' if len(absent) > 1 else ''} {' and '.join(absent)} of SLURM for executor.cluster=slurm",
             "none on PATH",
             "type the command on a machine of the cluster, or choose executor.cluster=local",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -223,7 +224,7 @@ def _forget_others(folder: Path, jobs: Sequence[PartJob]) -> None:
 
 
 def _job(work: PieceWork, part: Part, folder: Path, settings: str, roots: Sequence[Path]) -> PartJob:
-    size = sum(state_of(path)[0] for path in part.inputs if path.is_file())
+    size = sum(state_of(path)[0] for path in part.inputs if os.path.isfile(path))
     return PartJob(work, part, folder, mark_of(part, settings, roots), size)
 
 
@@ -235,7 +236,7 @@ def mark_of(part: Part, settings: str, roots: Sequence[Path] = ()) -> str:
         settings: fingerprint of the settings of all.
         roots: files are known by their place below these.
     """
-    there = [path for path in part.inputs if path.is_file()]
+    there = [path for path in part.inputs if os.path.isfile(path)]
     files = input_fingerprint(there, roots or [path.parent for path in there])
     return fingerprint(settings, part.name, part.decides, files)[:24]
 

@@ -62,7 +62,7 @@ def share_of(text: str | None) -> Share | None:
         return Share(0, 0)
     found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", str(text))
     if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise UserError("shard=i/n with i from 1 to n", f"shard={text}", "for instance shard=1/4, of four jobs")
+        raise UserError("shard: i/n with i from 1 to n, or join, or null", f"shard={text}", "for instance shard=1/4")
     return Share(int(found[1]), int(found[2]))
 
 

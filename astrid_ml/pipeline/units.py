@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +181,7 @@ def do_unit(job: Job) -> dict[str, Any]:
         summary = {
             "id": job.unit.id,
             "records": records,
-            "drops": [said_of(drop) for drop in writer.drops],
+            "drops": [said_of(drop if drop.source else replace(drop, source=job.unit.id)) for drop in writer.drops],
             "counts": dict(sorted(writer.counts.items())),
             "files": {
                 path.relative_to(work).as_posix(): list(digest_of_file(path))

@@ -70,8 +70,11 @@ class BaseWriter:
         self._number = 0
 
     def drop(self, id: str, reason: str, source: str = "") -> None:
-        """Count a record that is left out; those of one id and reason have a row of their own up to ``ALIKE``."""
-        drop = Drop(printable(str(id)), printable(reason), printable(source))
+        """Count a record that is left out; those of one id and reason have a row of their own up to ``ALIKE``.
+
+        Of an id of megabytes the beginning is kept.
+        """
+        drop = Drop(printable(str(id)[:LONGEST_ID]), printable(reason), printable(source))
         alike = self._alike.setdefault((drop.id, drop.reason), [])
         if len(alike) <= ALIKE:
             alike.append(len(self.drops))
@@ -194,7 +197,8 @@ class BaseWriter:
                 longest = np.maximum(longest, [len(str(value)) for value in records[name]])
         for place in np.flatnonzero(longest > LONGEST_ID):
             shown = str(records["id"].iloc[place])[:60]
-            self.drop(shown, TOO_LONG)
+            source = str(records["source"].iloc[place])[:LONGEST_ID] if "source" in records else ""
+            self.drop(shown, TOO_LONG, source)
         return np.flatnonzero(longest <= LONGEST_ID)
 
     def _shard_for(self, signature: Signature) -> str:

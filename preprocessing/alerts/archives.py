@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from astrid_ml.inflating import MOST_BYTES
 from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError
-from astrid_ml.preprocessing.alerts.files import LOOSE, TARS, UNREAD, UNREADABLE, is_loose, read_loose
+from astrid_ml.preprocessing.alerts.files import FITS, LOOSE, PARQUET, TARS, UNREAD, UNREADABLE, is_loose, read_loose
 from astrid_ml.preprocessing.alerts.messages import NONE, Schemas
 from astrid_ml.preprocessing.alerts.packed import is_compressed, opened
 from astrid_ml.preprocessing.alerts.places import run_of
@@ -26,6 +26,7 @@ from astrid_ml.tars import BUFFER, ArchiveTooLargeError, Member, no_file, refuse
 _BEHIND = 2**20  # bytes behind the end of an archive that are looked at
 # What packets may be packed in once more: it is not unpacked a second time, and never passed over in silence.
 PACKED = (*TARS, ".zip")
+OUTSIDE = (*PARQUET, *FITS)  # read in folders, or named there as what nobody reads
 _DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, LZMAError)
 
 
@@ -110,15 +111,23 @@ def _members(path: Path, offset: int = 0) -> Iterator[tuple[str, bytes | PacketF
                 yield member.name, PacketFileError(why)
                 continue
             if not is_loose(member.name):
-                packed = member.name.lower().endswith(PACKED)
-                why = "packed once more inside the archive: unpack it first" if packed else UNREADABLE
-                yield member.name, PacketFileError(why)
+                yield member.name, PacketFileError(_why_unread(member.name.lower()))
                 continue
             if member.size > MOST_BYTES:
                 yield member.name, PacketFileError(f"a packet of {member.size} bytes")
                 continue
             stream = archive.extractfile(member)
             yield member.name, b"" if stream is None else stream.read()
+
+
+def _why_unread(name: str) -> str:
+    if name.endswith(PACKED):
+        return "packed once more inside the archive: unpack it first"
+    return (
+        "tables and FITS files are not read inside an archive: unpack it first"
+        if name.endswith(OUTSIDE)
+        else UNREADABLE
+    )
 
 
 def _headers(path: Path) -> Iterator[tarfile.TarInfo]:
@@ -151,7 +160,7 @@ def _walk(file: IO[bytes], mode: str, whole: Path | None) -> Iterator[tuple[tarf
         for member in archive:
             if whole is not None:
                 refuse_too_large(member, whole, is_compressed(whole))
-            if not member.isdir() and member.name.lower().endswith((*LOOSE, *PACKED, *UNREAD)):
+            if not member.isdir() and member.name.lower().endswith((*LOOSE, *PACKED, *UNREAD, *OUTSIDE)):
                 yield archive, member
             archive.members = []
         if archive.fileobj.read(_BEHIND).strip(b"\0"):

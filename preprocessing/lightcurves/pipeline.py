@@ -18,7 +18,7 @@ from astrid_ml.fingerprint import places_of, relative
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.recognise import NOBODYS, find_curves, source_of, what_lacks
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves, source_of, why_unread
 from astrid_ml.preprocessing.lightcurves.select.extinction import ExtinctionCorrection
 from astrid_ml.preprocessing.lightcurves.select.selection import Selection
 from astrid_ml.preprocessing.lightcurves.select.sky_flags import sky_flags
@@ -76,7 +76,7 @@ class LightcurvesPipeline:
         """Read one source and write its objects; each object that is left out is named with the reason."""
         if unit.parameters.get("kind") == UNREAD:
             for path, place in places_of(unit.id, unit.inputs).items():
-                writer.drop(path.name, what_lacks(path) or NOBODYS, place)
+                writer.drop(path.name, why_unread(path), place)
             return
         source = source_of(unit.inputs)
         account = Account()

@@ -19,7 +19,8 @@ from astrid_ml.found import none_in
 from astrid_ml.pipeline.writer import MemorySource
 from astrid_ml.preprocessing.triplets.columns import columns_of, read_rows
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table
-from astrid_ml.preprocessing.triplets.containers.stacks import TABLES, Stack, read_stack, stacks_in
+from astrid_ml.preprocessing.triplets.containers.stack import Stack
+from astrid_ml.preprocessing.triplets.containers.stacks import TABLES, read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, canonical_channel
 from astrid_ml.preprocessing.triplets.sets import Reading, containers_below, pair
 from astrid_ml.printable import printable
@@ -65,13 +66,16 @@ class StampFolder:
         """
         containers, tables = containers_below(places)
         pictures = [path for path in walk(places) if path.suffix in TABLES and path not in containers]
+        lost: dict[str, str] = {}
         parts = [
             part
             for path in [*containers, *pictures]
-            for part in _parts_of(path, relative(path, list(places)).removesuffix(path.suffix), tables)
+            for part in _parts_of(path, relative(path, list(places)).removesuffix(path.suffix), tables, lost)
         ]
         if not parts:
-            raise UserError("stamps: arrays of samples, height and width", none_in(places), "check the path")
+            why = [f"{name}: {reason}" for name, reason in list(lost.items())[:3]]
+            got = "; ".join([none_in(places), *why])
+            raise UserError("stamps: arrays of samples, height and width", got, "check the path")
         arrays = {f"{number}": {"stamps": part.stamps} for number, part in enumerate(parts)}
         index = pd.concat([_rows(part, f"{number}") for number, part in enumerate(parts)], ignore_index=True)
         if index["id"].duplicated().any():
@@ -81,20 +85,24 @@ class StampFolder:
         return MemorySource(index, arrays, {"description": {"channels": _channels(parts)}})
 
 
-def _parts_of(path: Path, label: str, tables: Sequence[Path]) -> list[_Stamps]:
-    """The arrays of stamps of a container; one that cannot be read is named and left out."""
+def _parts_of(path: Path, label: str, tables: Sequence[Path], lost: dict[str, str]) -> list[_Stamps]:
+    """The arrays of stamps of a container; one that cannot be read is named, left out and put into ``lost``."""
     try:
         with reading(path, "stamps"):
             made = list(_arrays(path, label))
             return [_Stamps(name, stamps, _table_of(path, tables, len(stamps))) for name, stamps in made if len(stamps)]
     except UserError as error:
         print(printable(f"note: {path} is left out: {error.got}"), file=sys.stderr)
+        lost[path.name] = error.got
         return []
 
 
 def _arrays(path: Path, label: str) -> Iterator[tuple[str, Array]]:
     """Name and (n, C, y, x) of each array of stamps in a container."""
-    stacks = [stack for stack in stacks_in(path) if stack.numbers and _is_stamps(stack.shape)]
+    shaped = [stack for stack in stacks_in(path) if _is_stamps(stack.shape)]
+    stacks = [stack for stack in shaped if stack.numbers]
+    if shaped and not stacks:
+        raise UserError("arrays of numbers", ", ".join(map(str, shaped)), "write them as float32")
     named = {canonical_channel(stack.name): stack for stack in stacks}
     if set(named) == set(CHANNELS) and len({stack.shape for stack in stacks}) == 1:
         yield label, np.concatenate([_read(path, named[name]) for name in CHANNELS], axis=1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.triplets.containers.stacks import Stack
+from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.types import Array, Floats32
 
 CHANNELS = ("science", "reference", "difference")
@@ -104,7 +104,7 @@ def layout_of(
             got = f"{', '.join(absent)}; its array has no name"
             raise UserError(f"no name for the array of {file}", got, "leave out preprocessing.stack")
         if absent:
-            have = ", ".join(f"{stack.name} {stack.shape}" for stack in stacks) or "none"
+            have = ", ".join(map(str, stacks)) or "none"
             raise UserError(f"arrays of {file} among {have}", ", ".join(absent), "choose among them by name")
         usable = [next(stack for stack in stacks if stack.name == name) for name in named]
     else:
@@ -114,7 +114,7 @@ def layout_of(
     if not usable and len(flat := [stack for stack in stacks if stack.numbers and len(stack.shape) == _FLAT]) == 1:
         raise _without_axes(flat[0], len(channels or CHANNELS), file)
     if len(usable) != 1:
-        have = ", ".join(f"{stack.name or 'one'} {stack.shape}" for stack in stacks) or "no array"
+        have = ", ".join(map(str, stacks)) or "no array"
         raise UserError(
             f"one array of stamps in {file}, or one for each channel", have, "name it: preprocessing.stack="
         )

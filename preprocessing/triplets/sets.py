@@ -18,13 +18,8 @@ from astrid_ml.preprocessing.alerts.files import table_has_cutouts
 from astrid_ml.preprocessing.triplets.columns import COUNTED, columns_of, is_table, read_rows, refuse_repeated
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table
 from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
-from astrid_ml.preprocessing.triplets.containers.stacks import (
-    CONTAINERS,
-    TABLES,
-    Stack,
-    read_stack,
-    stacks_in,
-)
+from astrid_ml.preprocessing.triplets.containers.stack import Stack
+from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, canonical_channel, layout_of
 from astrid_ml.readable import in_words
 from astrid_ml.types import Array, Ints

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +187,41 @@ def test_rows_of_dashes_elsewhere_are_data(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("ra,dec,note\n1.0,2.0,a\n--,--,---\n3.0,4.0,b\n")
     places = opened(tmp_path / "rows.csv").places
     assert places.sky[[0, 2]].tolist() == [[1.0, 2.0], [3.0, 4.0]] and np.isnan(places.sky[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda content: content[:-30], "its parquet footer cannot be read"),
+        (lambda content: content[:-8] + b"\xff\xff\xff\x7fPAR1", "its parquet footer cannot be read"),
+        (lambda content: content[:-60] + b"\xff" * 40 + content[-20:], "damaged|cannot be read"),
+    ],
+)
+def test_a_damaged_parquet_catalogue_says_why(change: Callable[[bytes], bytes], words: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    ROWS.to_parquet(path)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(UserError, match=words) as told:
+        opened(path)
+    assert str(path) in told.value.got and told.value.fix == "copy or make it again"
+
+
+def test_a_tile_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    tile = tmp_path / "hats" / "dataset" / "Norder=0" / "Dir=0" / "Npix=0.parquet"
+    tile.parent.mkdir(parents=True)
+    os.mkfifo(tile)
+    with pytest.raises(
+        UserError,
+        match=r"tiles that are parquet files; got dataset/Norder=0/Dir=0/Npix=0.parquet: a FIFO, which is no file",
+    ):
+        opened(tmp_path / "hats")
+
+
+def test_tiles_that_lie_elsewhere_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "Dir=0").mkdir(parents=True)
+    ROWS.to_parquet(tmp_path / "disk" / "Dir=0" / "Npix=0.parquet")
+    for name, link, target in (("file", "Dir=0/Npix=0.parquet", "disk/Dir=0/Npix=0.parquet"), ("folder", "", "disk")):
+        tiles = tmp_path / name / "dataset" / "Norder=0"
+        (tiles / link).parent.mkdir(parents=True)
+        (tiles / link).symlink_to(tmp_path / target)
+        assert len(opened(tmp_path / name).files) == 1

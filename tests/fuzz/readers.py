@@ -11,7 +11,7 @@ import astrid_ml
 ROOT = Path(astrid_ml.__file__).parent
 # Calls that decode a file: the attribute or name that is called, with what it must be called on ("" for anything).
 DECODERS = {
-    ("open", "fits"), ("open", "astropy_fits"), ("getheader", "fits"), ("read", "Table"),
+    ("open", "fits"), ("open_checked", ""), ("open", "astropy_fits"), ("read", "Table"),
     ("read_csv", ""), ("read_parquet", "pd"), ("read_schema", ""), ("read_metadata", ""), ("ParquetFile", ""),
     ("read_table", "pq"), ("File", "h5py"), ("load", "np"), ("memmap", "np"), ("load", "torch"), ("reader", "fastavro"),
     ("schemaless_reader", "fastavro"), ("BZ2File", "bz2"), ("LZMAFile", "lzma"),
@@ -63,6 +63,7 @@ REACHED = {
     "files:read_note": "dataset.json",
     "inflating:_refuse_swollen_parquet": "catalogue, parquet",
     "preprocessing.ramps.judge.truth:read_steps": "ramp's truth, npz",
+    "fits_headers:open_checked": "frame, FITS",
     "fits_headers:refuse_impossible": "frame, FITS",
     "models.commands.import_weights:read_keras_weights": "weights, Keras HDF5",
     "inflating:inflates_beyond": "curves, CSV.gz",
@@ -89,7 +90,7 @@ REACHED = {
     "preprocessing.lightcurves.curves.exchange:read_exchange": "curves, converted",
     "preprocessing.lightcurves.readers.fits_table:blocks": "curves, SNANA PHOT",
     "preprocessing.lightcurves.readers.fits_table:open_table": "curves, SNANA PHOT",
-    "preprocessing.lightcurves.readers.broker_rows:_documents": "curves, broker JSON",
+    "preprocessing.lightcurves.readers.broker_rows:_parsed": "curves, broker JSON",
     "preprocessing.lightcurves.readers.broker_rows:_of_text": "curves, forced",
     "preprocessing.lightcurves.readers.row_blocks:_columns": "curves, ELAsTiCC CSV",
     "preprocessing.lightcurves.readers.row_blocks:_first_line": "curves, ELAsTiCC CSV",

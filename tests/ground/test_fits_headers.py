@@ -12,6 +12,7 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astrid_ml import inflating
 from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import (
     LONGEST,
@@ -20,6 +21,7 @@ from astrid_ml.fits_headers import (
     DamagedFitsError,
     data_size,
     memory_size,
+    open_checked,
     refuse_impossible,
 )
 
@@ -189,3 +191,50 @@ def test_pixels_that_no_header_declares_before_a_further_unit(tmp_path: Path) ->
     path.write_bytes(path.read_bytes().replace(said, said[:-2] + b"32"))
     with pytest.raises(UserError, match="bytes that no header declares stand before its next unit"):
         refuse_impossible(path)
+
+
+def header_alone(**values: object) -> bytes:
+    return cards(**values)[:2880]
+
+
+def test_what_inflates_to_more_than_its_file_may_is_refused_before_it_is_inflated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inflating, "MOST_BYTES", 500_000)
+    path = tmp_path / "bomb.fits.gz"
+    path.write_bytes(gzip.compress(header_alone(BITPIX=-32, NAXIS=2, NAXIS1=1000, NAXIS2=1000) + bytes(4_000_320)))
+    assert path.stat().st_size < 5000
+    with pytest.raises(UserError, match="does not swell beyond its size") as told:
+        open_checked(path)
+    assert "data of 4002880 bytes in a file that may inflate to 500000" in told.value.got
+    assert "unpack it first" in told.value.fix
+    (tmp_path / "unpacked.fits").write_bytes(gzip.decompress(path.read_bytes()))  # as the message says
+    with open_checked(tmp_path / "unpacked.fits") as hdus:
+        assert hdus[0].data.shape == (1000, 1000)
+
+
+def test_many_units_of_a_gzip_file_count_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflating, "MOST_BYTES", 500_000)
+    path = tmp_path / "bomb.fits.gz"
+    units = [fits.PrimaryHDU(), *(fits.ImageHDU(np.zeros((100, 100), np.float32)) for _ in range(20))]
+    fits.HDUList(units).writeto(path)
+    with pytest.raises(UserError, match="unpack it first"):
+        refuse_impossible(path)
+
+
+def test_a_compressed_image_that_swells_is_refused_and_ordinary_ones_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inflating, "MOST_BYTES", 500_000)
+    path = tmp_path / "tiles.fits.fz"
+    noise = np.random.default_rng(0).normal(1000, 30, (600, 600)).astype(np.int32)
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(noise)]).writeto(path)
+    with open_checked(path) as hdus:
+        assert np.array_equal(hdus[1].data, noise)
+    content = path.read_bytes()
+    place = content.index(b"ZNAXIS2 =")
+    lied = content[:place] + f"ZNAXIS2 = {10**8:>20d}".ljust(80).encode() + content[place + 80 :]
+    path.write_bytes(lied)
+    with pytest.raises(UserError, match="a compressed image of 240000000000 bytes") as told:
+        open_checked(path)
+    assert "funpack" in told.value.fix

@@ -105,6 +105,20 @@ def renames_elsewhere(house: House) -> list[str]:
     return sorted(found)
 
 
+def fits_opened_elsewhere(house: House) -> list[str]:
+    """Files opened with astropy outside astrid_ml/fits_headers.py, which holds their headers against them first.
+
+    Bytes in memory and files that the same function wrote (``mode="update"``) are no files of a user.
+    """
+    found = []
+    for module in house.modules.values():
+        for node in ast.walk(module.tree) if module.name != f"{NAME}.fits_headers" else ():
+            if isinstance(node, ast.Call) and re.search(r"(fits|^pf)\.(open|get\w+|info)$", ast.unparse(node.func)):
+                ours = any(word.arg == "mode" for word in node.keywords) or "BytesIO" in ast.unparse(node.args[0])
+                found += [] if ours else [f"{module.name}:{node.lineno} {ast.unparse(node)[:70]}"]
+    return sorted(found)
+
+
 def _is_path(node: ast.Call) -> bool:
     """A guess from the name: ``temporary.replace(path)``; text and tables have two arguments or keywords."""
     return bool(re.search(r"path|part|temporary|folder|work|file", ast.unparse(node.func).lower())) and not isinstance(

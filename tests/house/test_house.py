@@ -43,6 +43,10 @@ def test_only_one_file_renames(house: House) -> None:
     say(checks.renames_elsewhere(house))
 
 
+def test_fits_files_are_opened_behind_the_look_at_their_headers(house: House) -> None:
+    say(checks.fits_opened_elsewhere(house))
+
+
 def test_only_one_file_knows_the_factor_of_a_robust_sigma(house: House) -> None:
     say(checks.constants_elsewhere(house))
 

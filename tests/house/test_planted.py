@@ -87,6 +87,13 @@ def test_text_and_tables_may_be_replaced(tmp_path: Path) -> None:
     assert checks.renames_elsewhere(house) == []
 
 
+@pytest.mark.parametrize("call", ["fits.open(path)", "astropy_fits.getdata(path, 1)", "fits.getheader(name)"])
+def test_a_fits_file_that_is_opened_elsewhere_is_named(call: str, tmp_path: Path) -> None:
+    own = "fits.open(io.BytesIO(content))\nfits.open(path, mode='update')\n"
+    files = {"models/a.py": f"{own}x = {call}\n", "astrid_ml/fits_headers.py": f"{call}\n"}
+    assert checks.fits_opened_elsewhere(build(tmp_path, files)) == [f"astrid_ml.models.a:3 {call}"]
+
+
 PLANTED: list[tuple[Callable[[House], list[str]], dict[str, str], list[str]]] = [
     (
         checks.constants_elsewhere,

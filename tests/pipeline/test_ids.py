@@ -36,6 +36,8 @@ def test_ids_of_megabytes_and_control_characters(how: str) -> None:
     assert read.ravel().tolist() == [0.0, 1.0, 3.0]
     [drop] = writer.drops
     assert (drop.id, drop.reason) == ("c" * 60, "an id of more than 1000 characters")
+    writer.add(records(IDS).drop(columns="row").assign(source="night/b.avro"), {"x": values})
+    assert writer.drops[-1].source == "night/b.avro"
 
 
 def test_a_group_of_megabytes_and_none_but_dropped_ones() -> None:

@@ -188,7 +188,7 @@ def test_what_a_shard_could_not_do_is_joined_as_failed_until_it_is_done(folder: 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1/0", "a", "1", "-1/2", "1/2/3", "", "1.5/2", "99999999/99999999"])
 def test_what_is_no_share_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="shard=i/n"):
+    with pytest.raises(UserError, match="shard: i/n"):
         share_of(text)
 
 

@@ -17,11 +17,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from astrid_ml.build import conf_folder
+from astrid_ml.cli.check import refuse_places
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.verbs.catalogue import all_verbs
 from astrid_ml.cli.verbs.keys import Keys
 from astrid_ml.cli.verbs.misfit import Misfit, fix
-from astrid_ml.inputs import due_by
+from astrid_ml.errors import UserError
+from astrid_ml.inputs import WALKED, due_by, wrong_among
+from astrid_ml.preprocessing.surveys.registry import settled
 from astrid_ml.typed_values import parses, unreadable
 from astrid_ml.values import example_of, fits, words_of
 from astrid_ml.written import written_fields
@@ -117,6 +120,42 @@ def test_every_path_of_every_verb_says_what_must_stand_there() -> None:
         if key.is_path and due_by(key.comment) is None
     }
     assert silent == {"survey"}  # a name as well as a file
+
+
+def test_a_pipe_is_waited_for_by_no_key_of_any_verb(tmp_path: Path) -> None:
+    """Alone, in a list, below a name; who walks through folders names it among what nobody reads."""
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    seen = set()
+    for verb in VERBS.values():
+        for name in keys_of(verb.config).names:
+            for key in keys_of(verb.config)[name]:
+                due = due_by(key.comment) if key.is_path else None
+                if due is None or due is WALKED:
+                    continue
+                seen.add(name)
+                for value in (str(pipe), [str(pipe)], {"a": str(pipe)}, [[str(pipe)]]):
+                    (wrong, *_) = wrong_among(due, value, name)
+                    assert "a device, pipe or socket" in wrong.got and wrong.fix
+    assert {"catalogues", "schemas", "ckpt_path", "label.path", "preprocessing.reader.field_files", "known"} <= seen
+
+
+@pytest.mark.parametrize("typed", ["catalogues=[PIPE]", "catalogues=[LIST,PIPE]", "catalogues=PIPE"])
+def test_crossmatch_refuses_a_pipe_among_its_catalogues(typed: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "list.csv").write_text("ra,dec\n1,2\n")
+    words = typed.replace("PIPE", str(tmp_path / "pipe.csv")).replace("LIST", str(tmp_path / "list.csv"))
+    value = words.partition("=")[2]
+    given = {"catalogues": value.strip("[]").split(",") if value.startswith("[") else value}
+    with pytest.raises(UserError, match="a HATS folder; got catalogues: a device, pipe or socket"):
+        refuse_places(given, keys_of("crossmatch"))
+
+
+@pytest.mark.parametrize("made", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_description_of_a_survey_that_is_no_file_is_not_waited_for(made: Any, tmp_path: Path) -> None:
+    made(tmp_path / "own.yaml")
+    with pytest.raises(UserError, match="no file, but a pipe, a device or a socket"):
+        settled(str(tmp_path / "own.yaml"))
 
 
 @pytest.mark.parametrize(

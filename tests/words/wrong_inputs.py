@@ -274,7 +274,7 @@ WRONG: list[tuple[str | list[str], str]] = [
     (f"{PREPARED} split=column split.column=missions", "did you mean mission?"),
     (f"{PREPARED} split=column split.column=artefact logger=many_local", "at least two classes"),
     ("prepare experiment=realbogus_triplets output_dir=o", "output_dir= beside export="),
-    ("prepare preprocessing=triplets paths.raw={I}/triplets shard=3/2", "shard=i/n with i from 1 to n"),
+    ("prepare preprocessing=triplets paths.raw={I}/triplets shard=3/2", "shard: i/n with i from 1 to n"),
     ("simulate -m what=triplets,sky", "the jobs lie in FOLDER/0"),
     ("simulate what=triplets output_dir={I}/mine", "which holds other files"),
     ("simulate -m what=triplets,sky output_dir={I}/pairs", "output_dir= of a sweep"),

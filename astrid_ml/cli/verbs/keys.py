@@ -65,7 +65,7 @@ class Key:
             return False
         from astrid_ml.written import may_be_text  # numpy with it
 
-        return not self.target or may_be_text(self.target, self.name.rpartition(".")[2])
+        return not self.target or may_be_text(self.target, self.name.rpartition(".")[2]) or self.is_texts()
 
     @property
     def is_open(self) -> bool:

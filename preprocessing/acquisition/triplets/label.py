@@ -12,8 +12,8 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import torch
-from astropy.io import fits
 
+from astrid_ml.fits_headers import open_checked
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.preprocessing.acquisition.triplets.chosen import matched
 from astrid_ml.preprocessing.acquisition.triplets.known import KnownSources
@@ -85,7 +85,7 @@ class SubtractedPair:
         epoch = read_epoch(folder / "difference.fits")
         planes = []
         for side in ("science", "reference"):
-            with fits.open(folder / f"{side}.fits", memmap=False) as hdus:
+            with open_checked(folder / f"{side}.fits") as hdus:
                 planes.append(np.where(hdus["MASK"].data > 0, np.nan, hdus["SCI"].data).astype(np.float32))
         planes.append(epoch.result.diff.numpy())
         table = pd.read_parquet(folder / "candidates.parquet")

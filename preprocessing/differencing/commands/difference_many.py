@@ -18,7 +18,7 @@ from astrid_ml.files import whole, write_json
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
 from astrid_ml.pipeline.shards import SHARDS, Share, share_of
-from astrid_ml.places import check_name, distinct_names
+from astrid_ml.places import distinct_names
 from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, frame_files, said_of_frames
 from astrid_ml.preprocessing.differencing.frame.pair import Pair
@@ -38,7 +38,7 @@ def difference_manifest(command: Any, manifest: str) -> dict[str, Any]:
         manifest: a table of pairs, or a folder that holds one.
 
     Raises:
-        UserError: no manifest, a name that no folder can have, or no pair can be subtracted.
+        UserError: no manifest, or no pair can be subtracted.
     """
     return difference_pairs(command, find_pairs([Path(manifest)]), [Path(manifest)])
 
@@ -52,7 +52,7 @@ def difference_pairs(command: Any, pairs: Sequence[Pair], roots: Sequence[Path])
         roots: files and folders that the user named.
 
     Raises:
-        UserError: a name that no folder can have, or no pair can be subtracted.
+        UserError: no pair can be subtracted.
     """
     share = share_of(command.shard)
     names = folder_names(pairs)
@@ -144,13 +144,7 @@ class OnePair:
 
 
 def folder_names(pairs: Sequence[Pair]) -> list[str]:
-    """A folder for each pair, beside the files of the whole.
-
-    Raises:
-        UserError: a name of a pair that no folder can have.
-    """
-    for pair in pairs:
-        check_name(Path(pair.name).name, "name")
+    """A folder for each pair, beside the files of the whole; names that no folder can have are made possible."""
     return distinct_names([*map(Path, TAKEN), *(Path(pair.name) for pair in pairs)], ending=True)[len(TAKEN) :]
 
 

@@ -12,12 +12,13 @@ from astropy.io import fits
 from astropy.time import Time
 
 from astrid_ml import __version__
-from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.columns import TableMeaning, printable_ascii
 from astrid_ml.described.formats import write_described
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.registered import central
+from astrid_ml.printable import as_id
 
 # A WCS writes back the times that it read: of a date without its time, midnight.
 _TIMES = ("DATE-OBS", "DATE-BEG", "DATE-AVG", "DATE-END", "MJD-OBS", "MJD-BEG", "MJD-AVG", "MJD-END", "TIMESYS",
@@ -60,8 +61,13 @@ def _header(done: Difference, science: str, reference: str) -> fits.Header:
     }
     for name, (value, comment) in cards.items():
         if value is not None and not (isinstance(value, float) and not np.isfinite(value)):
-            header[name] = (value, comment)
+            header[name] = (_text_of(value), comment)
     return header
+
+
+def _text_of(value: Any) -> Any:
+    """A value as a card holds it: FITS has ASCII alone, and names of files have what they like."""
+    return printable_ascii(as_id(value)) if isinstance(value, str) else value
 
 
 def write_difference(path: Path, done: Difference, science: str, reference: str) -> None:
@@ -85,7 +91,7 @@ def write_difference(path: Path, done: Difference, science: str, reference: str)
 def write_image(path: Path, image: Image) -> None:
     """An aligned, background-free intermediate: SCI, ERR, MASK, PSF."""
     header = _coordinates(image)
-    header["BUNIT"] = image.unit
+    header["BUNIT"] = _text_of(image.unit)
     hdus = [
         fits.PrimaryHDU(),
         fits.ImageHDU(image.data.numpy(), header=header, name="SCI"),

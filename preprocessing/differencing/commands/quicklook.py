@@ -10,6 +10,7 @@ import numpy as np
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
+from astrid_ml.printable import as_id
 from astrid_ml.start import importing
 from astrid_ml.stats import robust_sigma
 from astrid_ml.types import Floats32
@@ -39,7 +40,7 @@ def write_quicklook(path: Path, done: Difference) -> None:
     _registration(figure.add_subplot(grid[1, 8:12]), done)
     said = done.quality
     figure.suptitle(
-        f"{done.science.name}  minus  {done.reference.name}      {said.candidates} candidates,  "
+        f"{as_id(done.science.name)}  minus  {as_id(done.reference.name)}      {said.candidates} candidates,  "
         f"FWHM {said.science.fwhm:.2f} / {said.reference.fwhm:.2f} px,  flux ratio {said.flux_ratio:.4f},  "
         f"std in blank sky {said.significance.std_raw:.3f}",
         fontsize=12,

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from astropy.io import fits
 from astropy.wcs import WCS
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import allowed
-from astrid_ml.fits_headers import refuse_impossible
+from astrid_ml.fits_headers import open_checked
 from astrid_ml.preprocessing.differencing.detect.errors import magnitude_error
 from astrid_ml.preprocessing.differencing.detect.measure import forced
 from astrid_ml.preprocessing.differencing.detect.options import EDGE, NEAR_MASK
@@ -68,8 +67,7 @@ def read_epoch(path: Path, zero_point: float | None = None, band: str | None = N
     Raises:
         UserError: no FITS file, an extension or a card is missing, or no celestial WCS.
     """
-    refuse_impossible(path, allowed())
-    with reading(path), fits.open(path, memmap=False) as hdus:
+    with reading(path), open_checked(path, allowed()) as hdus:
         absent = [name for name in PLANES if name not in hdus]
         if absent:
             raise UserError(f"extensions {', '.join(PLANES)}", f"{path} without {', '.join(absent)}", _REMAKE)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from astropy.io import fits
@@ -72,7 +72,7 @@ def chips_of(side: dict[str, Any]) -> list[str]:
     CCDNUM, or numbered names. A gzipped file is not looked through: it would have to be inflated as a whole.
     """
     path, ext = split_name(str(side["path"]), side.get("ext"))
-    if ext is not None or path.lower().endswith((".gz", ".npy")) or not Path(path).is_file():
+    if ext is not None or path.lower().endswith((".gz", ".npy")) or not os.path.isfile(path):
         return []
     try:
         with open_fits(path) as hdus:

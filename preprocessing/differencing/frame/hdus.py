@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from pathlib import Path
@@ -13,7 +14,7 @@ from astropy.wcs import WCS, FITSFixedWarning
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import allowed
-from astrid_ml.fits_headers import refuse_impossible
+from astrid_ml.fits_headers import open_checked
 from astrid_ml.found import found
 from astrid_ml.preprocessing.differencing.frame.header.sky_frame import longitude_first
 from astrid_ml.preprocessing.differencing.frame.planes import linear_flux
@@ -29,7 +30,7 @@ def split_name(path: str, ext: str | int | None) -> tuple[str, str | int | None]
     An existing file of that name wins.
     """
     found = re.fullmatch(r"(.+)\[([^\[\]]+)\]", path)
-    if found and not Path(path).exists():
+    if found and not os.path.exists(path):
         path, ext = found[1], found[2] if ext is None else ext
     return path, int(ext) if isinstance(ext, str) and ext.isdigit() else ext
 
@@ -42,12 +43,11 @@ def place_of(ext: str | int) -> str | int | tuple[str, int]:
 
 def open_fits(path: str) -> fits.HDUList:
     """Open a FITS file, or say what is wrong with it."""
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise UserError("a FITS file", found(path), "check the path")
-    refuse_impossible(Path(path), allowed())
     with reading(Path(path)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        hdus = fits.open(path, memmap=False)
+        hdus = open_checked(Path(path), allowed())
         len(hdus)  # all headers are read here, where what astropy warns of them is not heard
         return hdus
 

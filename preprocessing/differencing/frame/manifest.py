@@ -83,15 +83,18 @@ def read_manifest(path: Path) -> list[Pair]:
     if read.rows.empty and not read.dropped:
         raise UserError("a manifest with a row for each pair", f"{path} without a row", "add them")
     table = read.rows.astype({"science": object, "reference": object})
-    pairs = [pair_of(row, path.parent) for row in table.to_dict("records")]
+    lines = table.to_dict("records")
     gone = {row for row, _ in read.dropped}
-    rows = [row for row in range(1, len(pairs) + len(gone) + 1) if row not in gone]
-    same = [
-        (row, f"{pair.science['path']} as both")
-        for row, pair in zip(rows, pairs, strict=True)
-        if one_image(pair.science, pair.reference)
-    ]
-    wrong = sorted([*read.dropped, *same])
+    rows = [row for row in range(1, len(lines) + len(gone) + 1) if row not in gone]
+    pairs, wrong = [], [*read.dropped]
+    for row, line in zip(rows, lines, strict=True):
+        if any("\0" in value for value in line.values() if isinstance(value, str)):
+            wrong.append((row, "a name with a null character"))
+            continue
+        pairs.append(pair := pair_of(line, path.parent))
+        if one_image(pair.science, pair.reference):
+            wrong.append((row, f"{pair.science['path']} as both"))
+    wrong.sort()
     if wrong:
         listed = "; ".join(f"row {row}: {reason}" for row, reason in wrong[:5])
         more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
@@ -125,10 +128,6 @@ def pair_of(row: Mapping[Any, Any], folder: Path) -> Pair:
 
 
 def _resolved(folder: Path, name: str) -> str:
-    if "\0" in name:
-        raise UserError(
-            f"a manifest of files in {folder}", f"a name with a null character, {name[:60]!r}", "write it again"
-        )
     return name if Path(name).is_absolute() else str(folder / name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -11,12 +12,15 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.inflating import is_gzip, read_inflated, start_of_gzip
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import FileForm, TableLayout, layouts
 from astrid_ml.preprocessing.lightcurves.readers.row_blocks import columns_of, read_any, told
+from astrid_ml.readable import in_words
 
+JSON = (".json", ".jsonl", ".ndjson")
 FORMS: dict[FileForm, tuple[str, ...]] = {
     "table": (".csv", ".csv.gz", ".parquet"),
-    "json": (".json", ".jsonl", ".ndjson"),
+    "json": (*JSON, *(f"{ending}.gz" for ending in JSON)),
     "text": (".txt", ".dat", ".text"),
 }
 LOOKED_AT = 2**20  # bytes of a file of JSON or text in which a layout is looked for
@@ -29,7 +33,7 @@ def layout_of_file(path: Path) -> TableLayout | None:
     try:
         status = path.stat()
         return _layout(path, status.st_size, status.st_mtime_ns)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError, zlib.error):
         return None
 
 
@@ -42,8 +46,11 @@ def _layout(path: Path, size: int, _: int) -> TableLayout | None:
         return next((layout for layout in fitting if names.issuperset(layout.known_by)), None)
     if form is None or not size or size > LARGEST:
         return None
-    with path.open("rb") as stream:
-        start = stream.read(LOOKED_AT)
+    if is_gzip(path):
+        start = start_of_gzip(path, LOOKED_AT)
+    else:
+        with path.open("rb") as stream:
+            start = stream.read(LOOKED_AT)
     if form == "text":
         return next((layout for layout in fitting if header_line(start.decode("latin-1"), layout) is not None), None)
     return _told_by(start, fitting)
@@ -101,17 +108,50 @@ def _documents(path: Path) -> list[Any]:
     Raises:
         ValueError: it is no JSON.
     """
-    text = path.read_text(encoding="utf-8-sig")
     try:
-        found = json.loads(text)
-    except json.JSONDecodeError:
-        try:
-            found = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except json.JSONDecodeError as error:
-            raise ValueError(f"a text that is no JSON ({error.msg}, line {error.lineno})") from error
+        text = read_inflated(path).decode("utf-8-sig")
+        found = _parsed(text)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"a packed text that is damaged ({in_words(error)})") from error
+    except UnicodeDecodeError as error:
+        raise ValueError("text that is no UTF-8") from error
     except RecursionError as error:
         raise ValueError("a document that is nested too deeply") from error
     return found if isinstance(found, list) else [found]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise ValueError("a text without a document")
+    found = []
+    for number, line in lines:
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"a text that is no JSON ({error.msg}, line {number})") from error
+    return found
+
+
+def damage_of_json(path: Path) -> str:
+    """Why a JSON text cannot be read; empty where it can, and for files of other kinds.
+
+    Args:
+        path: whose ending tells that it should be one, plain or gzipped.
+    """
+    if not path.name.lower().endswith(FORMS["json"]):
+        return ""
+    size = path.stat().st_size
+    if size > LARGEST:
+        return f"a JSON text of {size} bytes, and at most {LARGEST} are read: write it in smaller files"
+    try:
+        _documents(path)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _flat(documents: list[Any], layout: TableLayout) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,17 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from astrid_ml.errors import UserError
-from astrid_ml.fits_headers import DamagedFitsError, Header, data_size, fill, padded, read_header
+from astrid_ml.fits_headers import (
+    DENSEST,
+    DamagedFitsError,
+    Header,
+    data_size,
+    fill,
+    held_size,
+    padded,
+    read_header,
+    whole_number,
+)
 from astrid_ml.readable import in_words
 from astrid_ml.types import Array
 
@@ -85,7 +95,8 @@ def open_table(path: Path) -> Iterator[Table]:
     try:
         with path.open("rb") as file:
             zipped = path.name.lower().endswith(".gz")
-            yield first_table(cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file)
+            room = path.stat().st_size * (DENSEST if zipped else 1)
+            yield first_table(cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file, room, zipped)
     except (DamagedFitsError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(
             f"{path.name} to be a whole FITS file with a binary table",
@@ -94,16 +105,26 @@ def open_table(path: Path) -> Iterator[Table]:
         ) from error
 
 
-def first_table(stream: BinaryIO) -> Table:
-    """Walk the units of a stream to the first binary table."""
+def first_table(stream: BinaryIO, room: int, zipped: bool = False) -> Table:
+    """Walk the units of a stream to the first binary table; it is held against what the file can hold.
+
+    Args:
+        stream: at its beginning.
+        room: bytes that it can hold at most.
+        zipped: it is inflated while it is read.
+
+    Raises:
+        DamagedFitsError: no table, one without meaning, or more rows than can be there.
+    """
     primary = read_header(stream)
     header = primary
     while header.get("XTENSION") != "BINTABLE":
         skip(stream, padded(data_size(header)))
         header = read_header(stream)
+    held_size(header, stream.tell(), room, zipped)
     try:
         layout, scales = table_layout(header)
-        rows = int(header["NAXIS2"])
+        rows = whole_number(header, "NAXIS2", 0)
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, DamagedFitsError):
             raise

@@ -16,8 +16,9 @@ import pyarrow as pa
 from astrid_ml.avro import read_header
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import TooSlowError, within_time
-from astrid_ml.found import none_in
+from astrid_ml.found import NOTES, none_in
 from astrid_ml.preprocessing.lightcurves import readers as folder
+from astrid_ml.preprocessing.lightcurves.readers.broker_rows import FORMS, damage_of_json
 from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import lacking
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import TABLES
 from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import first_tables
@@ -30,8 +31,10 @@ from astrid_ml.walk import walk
 
 GROUP_SIZE = 2000
 LONGEST_LOOK = 60.0  # seconds
-_FITS = (".fits", ".fits.gz", ".FITS", ".FITS.gz", ".fit", ".FIT")
-READABLE = (*TABLES, *SUFFIXES, *_FITS, ".avro", ".tar", ".tar.gz", ".tgz")
+_FITS = (".fits", ".fits.gz", ".fit")
+_ARCHIVES = (".tar", ".tar.gz", ".tgz")
+_PACKED = tuple(f"{ending}.gz" for ending in SUFFIXES)
+READABLE = (*TABLES, *SUFFIXES, *_PACKED, *_FITS, *FORMS["json"], ".avro", *_ARCHIVES)  # in small letters
 OWN_TRUTH = "truth.parquet"  # of astrid simulate: beside its curves, never an input
 NOBODYS = "no reader of light curves knows what is in it"
 
@@ -81,12 +84,12 @@ def find_curves(raw: Sequence[Path]) -> FoundCurves:
             elif damage:
                 damaged[path] = damage
             elif named:
-                lacks = what_lacks(path) or "no reader knows its columns"
+                lacks = why_unread(path, "no reader knows its columns")
                 raise UserError("a light-curve file", f"{none_in(path)}: {lacks}", known())
-            elif path.name.endswith(READABLE) and not path.name.startswith((".", OWN_TRUTH)):
-                unread[path] = what_lacks(path) or NOBODYS
+            elif path.name.lower().endswith(READABLE) and not path.name.startswith((".", OWN_TRUTH, *NOTES)):
+                unread[path] = why_unread(path)
     if not sound:
-        told = {**damaged, **{path: lacks for path in unread if (lacks := what_lacks(path))}}
+        told = {**damaged, **{path: why for path, why in unread.items() if why != NOBODYS}}
         got = [f"{path.name}: {why}" for path, why in list(told.items())[:3]]
         raise UserError("light-curve files", "; ".join([none_in(raw), *got]), known())
     used = {path for source in sound for path in source.inputs}
@@ -131,8 +134,8 @@ def _header_of_avro(path: Path) -> None:
 # How a file of a kind is looked at whose reader does not know it.
 _LOOKS: tuple[tuple[tuple[str, ...], Callable[[Path], object]], ...] = (
     (TABLES, columns_of),
-    (tuple(f"{ending}.gz" for ending in SUFFIXES), first_bytes),
-    ((".tar", ".tar.gz", ".tgz"), _start_of_archive),
+    (_PACKED, first_bytes),
+    (_ARCHIVES, _start_of_archive),
     ((".avro",), _header_of_avro),
 )
 
@@ -145,6 +148,15 @@ def what_lacks(path: Path) -> str:
         return lacking(columns_of(path))
     except (pa.ArrowException, OSError, ValueError):
         return ""
+
+
+def why_unread(path: Path, otherwise: str = NOBODYS) -> str:
+    """Why no reader takes a file: a column that it lacks, JSON that cannot be read; else what is said of others."""
+    try:
+        with within_time(LONGEST_LOOK):
+            return what_lacks(path) or damage_of_json(path) or otherwise
+    except (OSError, TooSlowError) as error:
+        return in_words(error)
 
 
 def grouped(sources: Sequence[CurveSource]) -> list[CurveSource]:

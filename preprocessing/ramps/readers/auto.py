@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from astropy.io import fits
-
 from astrid_ml.errors import UserError
-from astrid_ml.fits_headers import refuse_impossible
+from astrid_ml.fits_headers import open_checked
 from astrid_ml.found import found
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.cube import read_extensions, read_fits_cube, read_npy
@@ -46,8 +44,6 @@ def read_ramp(path: Path | str, options: RampOptions | None = None) -> Ramp:
     name = options.format if options.format != "auto" else recognise(path)
     if name not in READERS:
         raise UserError(f"preprocessing.load.format=auto or one of {', '.join(READERS)}", name, "choose one of them")
-    if name not in ("npy", "patches"):
-        refuse_impossible(path)
     if name in ("npy", "patches"):
         return READERS[name](path, options)
     with reading(path):
@@ -60,9 +56,8 @@ def recognise(path: Path) -> str:
         return "npy"
     if path.name.endswith("_patches.h5"):
         return "patches"
-    refuse_impossible(path)
-    with reading(path):
-        header = fits.getheader(path, 0)
+    with reading(path), open_checked(path) as hdus:
+        header = hdus[0].header
         if is_wfc3_ima(header):
             return "wfc3"
         survey = surveys_of().of_header(header).survey

@@ -12,6 +12,7 @@ from astropy.io import fits
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
+from astrid_ml.fits_headers import open_checked
 from astrid_ml.preprocessing.ramps.ramp.codes import REFERENCE_PIXEL
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp, in_time_order, refuse_wrong_axes
 from astrid_ml.preprocessing.ramps.readers.options import (
@@ -36,7 +37,7 @@ def read_fits_cube(path: Path, options: RampOptions) -> Ramp:
     Raises:
         UserError: no such image, several, a suspicious order of axes, or missing unit, gain, read noise, times.
     """
-    with fits.open(path) as hdus:
+    with open_checked(path, memmap=None) as hdus:
         header, index = _cube_hdu(hdus, path)
         data = _ordered(_mapped(path, hdus, index), path, options)
         dq = bits_of(hdus, "GROUPDQ", data.shape)
@@ -60,7 +61,7 @@ def read_npy(path: Path, options: RampOptions) -> Ramp:
 
 def read_extensions(path: Path, options: RampOptions) -> Ramp:
     """One read per image HDU, in the file's order. Only by ``format=extensions``: an IMA's ERR would pass as a read."""
-    with fits.open(path) as hdus:
+    with open_checked(path, memmap=None) as hdus:
         frames = [hdu.data for hdu in hdus if hdu.is_image and hdu.data is not None]
         header = dict(hdus[0].header)
         header |= {key: value for key, value in hdus[-1].header.items() if key == "BUNIT"}
@@ -147,6 +148,9 @@ def _mapped(path: Path, hdus: Any, index: int) -> Array:
 
 def _ordered(data: Array, path: Path, options: RampOptions) -> Array:
     """To (n_ints, n_groups, n_rows, n_cols), refusing a suspicious order unless the user named it."""
+    if data.dtype.kind not in "iuf":
+        kind = "text" if data.dtype.kind in "US" else str(data.dtype)
+        raise UserError("a cube of real numbers", f"{kind} in {path.name}", "write it as float32 or integers")
     if data.ndim not in (3, 4):
         raise UserError("a cube of 3 or 4 axes", f"{data.ndim} axes in {path.name}", "give a ramp, not an image")
     if data.ndim == 4:

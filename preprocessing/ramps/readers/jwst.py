@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 
+from astrid_ml.fits_headers import open_checked
 from astrid_ml.preprocessing.ramps.ramp.codes import REFERENCE_PIXEL
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions, bits_of, border_mask, number, read_noise_of
@@ -23,7 +23,7 @@ def read_jwst(path: Path, options: RampOptions) -> Ramp:
     Raises:
         UserError: gain, read noise or group time missing.
     """
-    with fits.open(path, memmap=False) as hdus:
+    with open_checked(path) as hdus:
         header = dict(hdus[0].header)
         data = np.asarray(hdus["SCI"].data, dtype=np.float32)
         dq = bits_of(hdus, "GROUPDQ", data.shape)

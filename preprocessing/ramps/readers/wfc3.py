@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 
 from astrid_ml.errors import UserError
+from astrid_ml.fits_headers import open_checked
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions, border_mask
@@ -37,7 +37,7 @@ def read_wfc3(path: Path, options: RampOptions) -> Ramp:
     Raises:
         UserError: no SCI extensions, a unit that is not a rate or counts of electrons, times that do not rise.
     """
-    with fits.open(path, memmap=False) as hdus:
+    with open_checked(path) as hdus:
         header = dict(hdus[0].header)
         versions = sorted((hdu.ver for hdu in hdus if hdu.name == "SCI"), reverse=True)
         if not versions:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.errors import UserError
-from astrid_ml.fits_headers import refuse_impossible
+from astrid_ml.fits_headers import open_checked
 from astrid_ml.types import Array
 
 CHANNELS = ("science", "reference", "difference", "scorr")
@@ -42,15 +42,13 @@ def open_plane(path: Path) -> Plane:
     """
     import warnings
 
-    from astropy.io import fits
     from astropy.utils.exceptions import AstropyWarning
 
     try:
-        refuse_impossible(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", AstropyWarning)  # "File may have been truncated" is one
             warnings.filterwarnings("ignore", message=".*(non-standard|Card is too long|VerifyWarning).*")
-            with path.open("rb") as stream, fits.open(stream, memmap=True) as file:
+            with open_checked(path, memmap=True) as file:
                 for hdu in file:
                     if len(hdu.shape) == 2 and min(hdu.shape) > 0:
                         header = {**dict(file[0].header), **dict(hdu.header)}

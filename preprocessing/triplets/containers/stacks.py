@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,35 +20,20 @@ import numpy as np
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import allowed
 from astrid_ml.files import read_array, read_arrays
-from astrid_ml.hdf5 import array_of, arrays_of, read_texts, text_of
+from astrid_ml.hdf5 import array_of, arrays_of, read_texts, refuse_links, text_of
 from astrid_ml.inflating import refuse_swollen, refuse_swollen_parquet
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import array_of_lists, arrow_table, depth_of
 from astrid_ml.preprocessing.triplets.containers.channel_names import ORDER, channels_of, channels_of_members
 from astrid_ml.preprocessing.triplets.containers.grouped import OF_EACH, groups_in, members_of, one_prefix, read_members
+from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words, of_parquet
 from astrid_ml.types import Array, Mask
+from astrid_ml.walk import walk
 
 TABLES = (".parquet", ".pq", ".arrow")
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 CONTAINERS = (".npy", ".npz", *HDF5, ".zarr", *TABLES)
-
-
-@dataclass(frozen=True)
-class Stack:
-    """An array in a container.
-
-    Args:
-        name: of the array; empty where the container is one array.
-        shape: its own; of a column of lists (rows, then the lengths of the first row's lists).
-        numbers: whether it holds numbers.
-        channels: in their order, where the container names them.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    numbers: bool = True
-    channels: tuple[str, ...] = ()
 
 
 def stacks_in(path: Path) -> list[Stack]:
@@ -104,7 +89,7 @@ def _list_npy(path: Path) -> list[Stack]:
         array = read_array(path, "r")
     except UserError as error:
         raise ValueError(error.got) from error
-    return [Stack("", array.shape, array.dtype.kind in "fiub")]
+    return [Stack.of("", array.shape, array.dtype)]
 
 
 def _read_npy(path: Path, _: str, first: int, past: int) -> Array:
@@ -123,7 +108,7 @@ def _list_npz(path: Path) -> list[Stack]:
             if not dtype.hasobject and math.prod(shape) * dtype.itemsize > member.file_size:
                 raise ValueError(f"damaged .npz: {path}, whose {printable(name)} declares more than it holds")
             refuse_swollen(printable(name), member.file_size, member.compress_size)
-            out.append(Stack(name, tuple(shape), dtype.kind in "fiub"))
+            out.append(Stack.of(name, shape, dtype))
     named = next((stack for stack in out if stack.name in ORDER and not stack.numbers and len(stack.shape) == 1), None)
     if named is None:
         return out
@@ -148,11 +133,10 @@ def _list_hdf5(path: Path) -> list[Stack]:
         return [Stack(name, *about, named.get(name, ())) for name, about in shapes.items()]
     with h5py.File(path, "r") as file:
         parts = list(arrays_of(file))
+        if not parts:
+            refuse_links(file)
         refuse_swollen(path.name, sum(part.size * part.dtype.itemsize for _, part in parts), path.stat().st_size)
-        return [
-            Stack(name, tuple(part.shape), part.dtype.kind in "fiub", channels_of(part.attrs, file.attrs))
-            for name, part in parts
-        ]
+        return [Stack.of(name, part.shape, part.dtype, channels_of(part.attrs, file.attrs)) for name, part in parts]
 
 
 @lru_cache(maxsize=2)
@@ -204,10 +188,7 @@ def _list_zarr(path: Path) -> list[Stack]:
     parts = [("", opened)] if isinstance(opened, zarr.Array) else sorted(opened.arrays())
     for name, part in parts:
         _refuse_swollen_zarr(path, name, part)
-    return [
-        Stack(name, tuple(part.shape), part.dtype.kind in "fiub", channels_of(part.attrs, opened.attrs))
-        for name, part in parts
-    ]
+    return [Stack.of(name, part.shape, part.dtype, channels_of(part.attrs, opened.attrs)) for name, part in parts]
 
 
 def _read_zarr(path: Path, name: str, first: int, past: int) -> Array:
@@ -247,7 +228,7 @@ def _fill_of(path: Path, name: str, _: int) -> Any:
 
 
 def _refuse_swollen_zarr(path: Path, name: str, part: Any) -> None:
-    stored = sum(file.stat().st_size for file in (path / name).rglob("*") if file.is_file())
+    stored = sum(file.stat().st_size for file in walk(path / name))
     numbers = max(math.prod(part.shape), math.prod(part.chunks))
     refuse_swollen(printable(name) or path.name, numbers * part.dtype.itemsize, stored)
 

@@ -229,3 +229,16 @@ def test_lines_that_are_no_packets_are_counted_in_a_few_rows(tmp_path: Path) -> 
     (tmp_path / "a.jsonl").write_bytes(lines(*[b"{}"] * 500, make_packet(1, True), *[b"[]"] * 500))
     index, drops, _ = read(tmp_path)
     assert len(index) == 1 and len(drops) == 42 and sum(drop.count for drop in drops) == 1000
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "stamp.fits", "STAMP.FITS.GZ", "b.zip", "c.xml", "in.tar.gz"])
+def test_members_of_kinds_that_are_named_in_folders_are_named_in_archives(name: str, tmp_path: Path) -> None:
+    good = avro_bytes([make_packet(1, True)])
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as packed:
+        for member, content in ((f"n/{name}", b"x"), ("a.avro", good), ("README", b"x")):
+            header = tarfile.TarInfo(member)
+            header.size = len(content)
+            packed.addfile(header, io.BytesIO(content))
+    index, drops, _ = read(tmp_path)
+    assert index["id"].tolist() == ["1"]
+    assert [drop.source for drop in drops] == [f"a.tar.gz/n/{name}"] and drops[0].reason.endswith(("first", "parquet"))

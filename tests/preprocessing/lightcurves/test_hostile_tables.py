@@ -19,6 +19,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.within import TooSlowError, within_time
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from astrid_ml.preprocessing.lightcurves.readers import magnitude_files, recognise, row_blocks
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
@@ -247,3 +248,83 @@ def test_names_of_objects_are_lines_of_text_of_some_length(tmp_path: Path) -> No
     assert sorted(kept) == ["a\\x1b[31m\\x09b", "c"] and made["objects"] == 2
     [drop] = json.loads((tmp_path / "out" / "report.json").read_text())["drops"]
     assert (drop["object_id"], drop["reason"]) == ("b" * 60, "an id of more than 1000 characters")
+
+
+ALERCE = json.dumps({"detections": [{"oid": "ZTF1", "mjd": 59000.0 + n, "fid": 1, "magpsf": 19.0} for n in range(400)]})
+
+
+@pytest.mark.parametrize("ending", [".json", ".jsonl", ".ndjson", ".json.gz", ".JSON"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"a":' * 9000, "nested too deeply"),
+        (b"not json", "no JSON (Expecting value, line 1)"),
+        (b'{"a": 1}\n{"b": ', "no JSON (Expecting value, line 2)"),
+        (ALERCE[:12].encode(), "no JSON"),
+        (b"\xff\xfe{", "no UTF-8"),
+        (b"", "a text without a document"),
+        (b'{"mine": 1}', recognise.NOBODYS),
+    ],
+)
+def test_json_that_nobody_reads_is_named_with_the_reason(
+    content: bytes, words: str, ending: str, tmp_path: Path
+) -> None:
+    folder = sound(tmp_path / "raw")
+    (folder / f"b{ending}").write_bytes(gzip.compress(content) if ending.endswith(".gz") else content)
+    (folder / "made_by.json").write_text("{}")  # a note of ours
+    found = find_curves([folder])
+    assert [path.name for path in found.unread] == [f"b{ending}"]
+    assert words in found.unread[folder / f"b{ending}"]
+    with pytest.raises(UserError, match="a light-curve file") as told:
+        find_curves([folder / f"b{ending}"])
+    assert words in told.value.got or words == recognise.NOBODYS
+
+
+# The forms in which ALeRCE, Lasair and the Open Supernova Catalog answer.
+POINT = {"candid": 1, "jd": 2459350.7, "mjd": 59350.2, "fid": 1, "magpsf": 18.2, "sigmapsf": 0.1, "isdiffpos": "t"}
+LIMIT = {"jd": 2459349.7, "mjd": 59349.2, "fid": 1, "diffmaglim": 20.1}
+MAGNITUDE = {"time": "55797.2", "band": "g", "magnitude": "17.35", "e_magnitude": "0.01", "u_time": "MJD"}
+ANSWERS = {
+    "alerce": {"detections": [{"oid": "ZTF1", **POINT}] * 9, "non_detections": [{"oid": "ZTF1", **LIMIT}] * 9},
+    "lasair": {"objectId": "ZTF1", "objectData": {"ramean": 1.0}, "candidates": [POINT, LIMIT] * 9},
+    "osc": {"SN2011fe": {"name": "SN2011fe", "claimedtype": [{"value": "Ia"}], "photometry": [MAGNITUDE] * 9}},
+}
+
+
+@pytest.mark.parametrize("ending", [".json", ".json.gz"])
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers_of_brokers_that_are_cut_short_are_named(name: str, ending: str, tmp_path: Path) -> None:
+    given = json.dumps(ANSWERS[name]).encode()
+    for share in (0.001, 0.3, 0.97):
+        folder = sound(tmp_path / f"raw{share}")
+        cut = given[: int(len(given) * share) + 1]
+        packed = gzip.compress(given)
+        kept = packed[: int(len(packed) * share) + 1] if ending.endswith(".gz") else cut
+        (folder / f"b{ending}").write_bytes(kept)
+        ConvertCommand(str(folder), str(tmp_path / f"out{share}")).run()
+        report = json.loads((tmp_path / f"out{share}" / "report.json").read_text())
+        dropped = [{"source": one["object_id"], **one} for one in report["drops"]]
+        named = [*report["failed_sources"], *report["unread_files"], *dropped]
+        assert [Path(one["source"]).name for one in named] == [f"b{ending}"] and named[0]["reason"], share
+        assert named[0]["reason"] != recognise.NOBODYS
+
+
+@pytest.mark.parametrize("ending", ["dat.gz", "DAT", "txt.gz", "FITS.GZ"])
+def test_whole_files_of_a_readable_ending_are_named_too(ending: str, tmp_path: Path) -> None:
+    folder = sound(tmp_path)
+    content = b"a line of somebody's\n" * 3
+    (folder / f"b.{ending}").write_bytes(gzip.compress(content) if ending.lower().endswith("gz") else content)
+    assert [path.name for path in find_curves([folder]).unread] == [f"b.{ending}"]
+
+
+def test_gzipped_answers_of_a_broker_are_read_as_plain_ones(tmp_path: Path) -> None:
+    rows = [{"oid": "ZTF1", **POINT, "mjd": 59000.0 + n} for n in range(5)]
+    tables = []
+    for ending in ("json", "json.gz"):
+        content = json.dumps({"detections": rows, "non_detections": []}).encode()
+        (tmp_path / ending).mkdir()
+        path = tmp_path / ending / f"ZTF1.{ending}"
+        path.write_bytes(gzip.compress(content) if ending.endswith("gz") else content)
+        (source,) = find_curves([path.parent]).sources
+        tables += list(source.read(Account()))
+    assert np.array_equal(tables[0].flux, tables[1].flux) and len(tables[0].flux) == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -105,3 +106,17 @@ def test_words_of_a_name_tell_a_set() -> None:
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(np.ones((4, 9, 9), complex), "of complex128"), (np.full((4, 9, 9), "a"), "of texts"), (None, "damaged .npy")],
+)
+def test_a_folder_without_stamps_says_why_of_each_container(content: Any, said: str, tmp_path: Path) -> None:
+    if content is None:
+        (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00junk")
+    else:
+        np.save(tmp_path / "a.npy", content)
+    with pytest.raises(UserError, match="stamps: arrays of samples") as told:
+        StampFolder()([tmp_path])
+    assert "a.npy: " in told.value.got and said in told.value.got

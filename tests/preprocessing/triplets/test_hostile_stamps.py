@@ -7,6 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import h5py
 import numpy as np
@@ -18,10 +19,13 @@ from astrid_ml import hdf5, inflating
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_arrays
+from astrid_ml.fingerprint import input_fingerprint
 from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.triplets import sets
 from astrid_ml.preprocessing.triplets.containers import arrow_tables, stacks
+from astrid_ml.preprocessing.triplets.containers.stack import Stack
+from astrid_ml.preprocessing.triplets.containers.stacks import stacks_in
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, layout_of
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 from astrid_ml.preprocessing.triplets.sets import StampSet
@@ -100,9 +104,9 @@ def test_arrays_that_read_other_files_are_refused_by_name(kind: str, words: str,
 @pytest.mark.parametrize("kind", ["link", "soft"])
 def test_links_of_a_container_are_not_followed(kind: str, tmp_path: Path) -> None:
     path = outside(kind, tmp_path)
-    assert stacks.stacks_in(path) == []
-    with pytest.raises(ValueError, match="stamps is a link to another place"):
-        stacks.read_stack(path, "stamps", 0, 1)
+    for read in (lambda: stacks.stacks_in(path), lambda: stacks.read_stack(path, "stamps", 0, 1)):
+        with pytest.raises(ValueError, match=r"stamps is a link to another (place|file): copy"):
+            read()
     with h5py.File(path) as file:
         for name in ("absent", "stamps/absent"):
             with pytest.raises((KeyError, ValueError)):
@@ -133,7 +137,7 @@ def test_compressed_arrow_files_are_bounded(tmp_path: Path, monkeypatch: pytest.
     with pa.ipc.new_file(tmp_path / "b.arrow", table.schema) as out:
         out.write_table(table)
     for name in ("a.arrow", "b.arrow"):
-        assert stacks.stacks_in(tmp_path / name) == [stacks.Stack("stamps", (1000, 100))]
+        assert stacks.stacks_in(tmp_path / name) == [Stack("stamps", (1000, 100))]
     arrow_tables._arrow_table.cache_clear()
     monkeypatch.setattr(arrow_tables, "most_inflated", lambda size: 100_000)
     with pytest.raises(ValueError, match="more than 100000 bytes when it is inflated"):
@@ -318,3 +322,52 @@ def samples_of(folder: Path) -> tuple[pd.DataFrame, list[Drop]]:
     for unit in pipeline.plan([folder]):
         pipeline.process(unit, writer, 0)
     return writer.table(), writer.drops
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (np.ones((2, 3, 9, 9), complex), "complex128"),
+        (np.full((2, 3, 9, 9), "a"), "texts"),
+        (np.full((2, 3, 9, 9), b"a"), "texts"),
+        (np.full((2, 3, 9, 9), "2020-01-01", "M8[D]"), "dates"),
+    ],
+)
+@pytest.mark.parametrize("ending", [".npy", ".npz"])
+def test_arrays_that_are_no_numbers_say_what_they_are(values: Any, kind: str, ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{ending}"
+    if ending == ".npy":
+        np.save(path, values)
+    else:
+        np.savez(path, images=values)
+    [stack] = stacks_in(path)
+    assert not stack.numbers and str(stack).endswith(f"(2, 3, 9, 9) of {kind}")
+    with pytest.raises(UserError, match=f"of {kind}"):
+        layout_of([stack], None, CHANNELS, (), path.name)
+
+
+@pytest.mark.parametrize("below", ["", "night/one/"])
+@pytest.mark.parametrize("link", [h5py.ExternalLink("/etc/outside.h5", "images"), h5py.SoftLink("/nowhere")])
+def test_arrays_that_are_links_are_named(link: Any, below: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file[f"{below}images"] = link
+        file.require_group("loop")["up"] = file["/"]
+    where = "another file" if isinstance(link, h5py.ExternalLink) else "another place"
+    with pytest.raises(ValueError, match=f"{below}images is a link to {where}: copy its values into the file"):
+        stacks_in(tmp_path / "a.h5")
+
+
+def test_parts_of_a_store_that_lie_elsewhere_are_read_and_count_in_its_fingerprint(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    raw, away = tmp_path / "raw", tmp_path / "away.zarr"
+    zarr.open_group(str(away), mode="w").create_array("images", data=STAMPS)
+    zarr.open_group(str(raw / "t.zarr"), mode="w")
+    (raw / "t.zarr" / "images").symlink_to(away / "images")
+    pd.DataFrame({"id": ["a", "b", "c"]}).to_csv(raw / "t.csv", index=False)
+    assert [stack.shape for stack in stacks_in(raw / "t.zarr")] == [STAMPS.shape]
+    marks = []
+    for scale in (1.0, 2.0):
+        zarr.open_group(str(away), mode="a")["images"][...] = scale * STAMPS
+        [unit] = TripletsPipeline().plan([raw])
+        marks.append(input_fingerprint(unit.inputs, [raw], hashed=True))
+    assert marks[0] != marks[1] and [name for name, _ in marks[0]] == [name for name, _ in marks[1]]

@@ -15,7 +15,8 @@ from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.labels import TruthLabel
 from astrid_ml.preprocessing.triplets.columns import columns_of, records_of
-from astrid_ml.preprocessing.triplets.containers.stacks import Stack, read_stack, stacks_in
+from astrid_ml.preprocessing.triplets.containers.stack import Stack
+from astrid_ml.preprocessing.triplets.containers.stacks import read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.fits_rows import files_of
 from astrid_ml.preprocessing.triplets.layout import canonical_channel, layout_of
 from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding

@@ -14,6 +14,7 @@ import torch
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import OverLimitError
 from astrid_ml.executors.local import Processes
+from astrid_ml.places import check_name
 from astrid_ml.preprocessing.differencing.commands import difference_many
 from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
 from astrid_ml.preprocessing.differencing.commands.difference_many import folder_names, join_candidates
@@ -23,6 +24,7 @@ from astrid_ml.preprocessing.differencing.detect.sharp import SHARP
 from astrid_ml.preprocessing.differencing.difference import Difference, Subtraction
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame
+from astrid_ml.preprocessing.differencing.frame.manifest import read_manifest
 from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.preprocessing.differencing.grid.align import AlignNone
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
@@ -231,8 +233,36 @@ def test_folders_of_pairs_are_apart_and_never_outside() -> None:
     names = folder_names([Pair(name, {}, {}) for name in ("a", "A", "field/b", "report.json", "night.1")])
     assert len({name.casefold() for name in names}) == 5 and not {"report.json"} & set(names)
     assert names[2] == "b" and names[4] == "night.1"
-    with pytest.raises(UserError, match="NAME"):
-        folder_names([Pair("..", {}, {})])
+
+
+ODD = ["..", ".", "", "\x1b[31mred", "a\nb", "a\\b", "x" * 300, "é" * 140, "\u202eb", " ", "a/.."]
+
+
+def test_a_pair_whose_name_no_folder_can_have_gets_one_that_can() -> None:
+    names = folder_names([Pair(name, {}, {}) for name in [*ODD, "plain"]])
+    assert len({name.casefold() for name in names}) == len(ODD) + 1 and names[-1] == "plain"
+    for name in names:
+        assert check_name(name[:50]) == name[:50] and len(name.encode()) < 200
+
+
+def test_odd_names_of_files_cost_no_other_row(pair_folder: Path, tmp_path: Path) -> None:
+    good = {side: str(pair_folder / f"{side}.fits") for side in ("science", "reference")}
+    odd = tmp_path / "\x1b[31mred.fits"
+    odd.symlink_to(good["science"])
+    files = [str(odd), "y" * 300 + ".fits", "y" * 300 + ".fits[1]", "a\nb.fits"]
+    good |= {"science_filter": "é", "reference_filter": "é"}
+    pd.DataFrame([good, *(good | {"science": name} for name in files)]).to_parquet(tmp_path / "manifest.parquet")
+    said = over(tmp_path / "manifest.parquet", tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (said["pairs"], said["failed"]) == (5, 3)
+    assert report["by_pair"][1]["pair"].startswith("_x1b[31mred-")
+    assert all("a FITS file" in failure["reason"] for failure in report["failed_pairs"])
+
+
+def test_a_row_with_a_null_character_is_named_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("science,reference\nc.fits,d.fits\na\0.fits,b.fits\n")
+    with pytest.raises(UserError, match="row 2: a name with a null character"):
+        read_manifest(tmp_path / "manifest.csv")
 
 
 def test_candidates_of_pairs_whose_manifest_says_the_filter_in_two_ways_become_one_table(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_damage_is_said(plain: Path, tmp_path: Path) -> None:
     cut.write_bytes(whole[: len(whole) // 2])
     text.write_bytes(b"VERSION: none\n" * 500)
     fits.PrimaryHDU(np.zeros((3, 3))).writeto(image)
-    with pytest.raises(UserError, match="ends at row"), open_table(cut) as table:
+    with pytest.raises(UserError, match=r"declares \d+ bytes of data, and \d+ are there"), open_table(cut) as table:
         read_columns(table, ["D"])
     for path, reason in ((text, "SIMPLE"), (image, "binary table")):
         with pytest.raises(UserError, match=reason), open_table(path):
@@ -86,3 +86,36 @@ def test_damage_is_said(plain: Path, tmp_path: Path) -> None:
     broken.write_bytes(whole.replace(b"TFORM1  = 'D ", b"TFORM1  = 'E ", 1))
     with pytest.raises(UserError, match="NAXIS1"), open_table(broken):
         pass
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("NAXIS2", 10**12, "are there"),
+        ("NAXIS2", -1, "NAXIS2 = -1"),
+        ("NAXIS1", -4, "NAXIS1 = -4"),
+        ("NAXIS1", 10**15, "are there"),
+        ("PCOUNT", 10**15, "are there"),
+        ("TFIELDS", -1, "TFIELDS = -1"),
+        ("TFIELDS", 10**9, "TFIELDS = 1000000000"),
+    ],
+)
+def test_a_table_that_its_file_cannot_hold_is_refused_by_its_header(
+    plain: Path, tmp_path: Path, key: str, value: int, said: str, zipped: bool
+) -> None:
+    content = bytearray(plain.read_bytes())
+    place = content.rindex(key.ljust(8).encode() + b"=")
+    content[place : place + 80] = f"{key:8s}= {value:>20d}".ljust(80).encode()
+    path = tmp_path / ("a.fits.gz" if zipped else "a.fits")
+    path.write_bytes(gzip.compress(content, 1) if zipped else content)
+    with pytest.raises(UserError, match="a whole FITS file with a binary table") as told, open_table(path):
+        pass
+    assert said in told.value.got and "fetch it again" in told.value.fix
+
+
+def test_a_zipped_table_that_is_cut_off_says_at_which_row(plain: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.fits.gz"
+    path.write_bytes(gzip.compress(plain.read_bytes()[:-500_000], 1))
+    with pytest.raises(UserError, match="ends at row"), open_table(path) as table:
+        read_columns(table, ["D"])

@@ -394,3 +394,10 @@ def test_stamps_are_not_taken_for_ramps(tmp_path: Path) -> None:
     (tmp_path / "triplets_ZTF_000.parquet").write_bytes(b"PAR1")
     with pytest.raises(UserError, match=r"6 x 3 x 63 x 63 with a table beside it.*without task=ramps"):
         read_npy(tmp_path / "triplets_ZTF_000.npy", RampOptions())
+
+
+@pytest.mark.parametrize(("kind", "said"), [(complex, "complex128"), ("U3", "text"), ("S3", "text"), (bool, "bool")])
+def test_a_cube_of_no_real_numbers_is_refused(kind: Any, said: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((6, 8, 8), kind))
+    with pytest.raises(UserError, match=f"a cube of real numbers; got {said} in a.npy"):
+        read_ramp(tmp_path / "a.npy", RampOptions(gain=1.0, read_noise=5.0, group_time=3.0, unit="DN"))
