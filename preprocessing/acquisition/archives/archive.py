@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
+from urllib.parse import quote
 
 from astrid_ml.errors import UserError
 from astrid_ml.missions import canonical
@@ -88,6 +89,12 @@ class Product:
         bytes: that it has, as the archive says; None where it says none.
         checksum: ``md5:...`` or ``sha256:...``; empty where the archive gives none.
         lasts: whether the address does; one that was made on request is asked for again when it is needed.
+        mirrors: further addresses of the same bytes, asked where the first one fails: https, or ``s3://bucket/key`` of
+            a public bucket. Their hosts must be allowed as any other.
+
+    Example:
+        >>> Product("a", "a.fits", "https://x/a.fits", mirrors=("s3://stpubdata/hst/a.fits",)).addresses
+        ('https://x/a.fits', 'https://stpubdata.s3.amazonaws.com/hst/a.fits')
     """
 
     observation: str
@@ -96,6 +103,21 @@ class Product:
     bytes: int | None = None
     checksum: str = ""
     lasts: bool = True
+    mirrors: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mirrors", tuple(map(str, self.mirrors)))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it may be fetched, the first one first."""
+        return (self.url, *map(_by_https, self.mirrors))
+
+
+def _by_https(address: str) -> str:
+    """A public bucket answers by https as well: one client holds pace, bounds and allowed hosts for both."""
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    return f"https://{bucket}.s3.amazonaws.com/{quote(key)}" if address.startswith("s3://") else address
 
 
 Mjd = Annotated[float, Range(-400_000.0, 400_000.0)]

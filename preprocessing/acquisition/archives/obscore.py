@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,7 +86,8 @@ class ObscoreArchive:
             ArchiveError: no answer to the question for links.
         """
         if observation.key != "datalink":
-            return [Product(observation.id, _file_of(observation.url), observation.url)]
+            mirrors = (observation.key,) if observation.key else ()
+            return [Product(observation.id, _file_of(observation.url), observation.url, mirrors=mirrors)]
         links = [row for row in self._table(observation.url, {}) if _text(row, "semantics") == "#this"]
 
         def product(row: Mapping[str, Any]) -> Product | None:
@@ -168,13 +170,22 @@ class ObscoreArchive:
             instrument=_text(row, "instrument_name"),
             bytes=int(size * 1000) if size else None,  # an estimate, in kB
             url=url,
-            key="datalink" if linked else "",
+            key="datalink" if linked else _bucket(row),
         )
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     return "" if value is None or np.ma.is_masked(value) else str(value).strip()
+
+
+def _bucket(row: Mapping[str, Any]) -> str:
+    """``s3://bucket/key`` where the archive names a copy in a cloud, as IRSA does; empty else."""
+    try:
+        said = json.loads(_text(row, "cloud_access") or "{}")["aws"]
+        return f"s3://{said['bucket_name']}/{said['key']}"
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _band(row: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ class ServedArchive:
     ``/observations?ra=&dec=&radius=`` (degrees), with ``mission=`` and ``filter=`` (names with commas between them)
     and ``first=``, ``last=`` (MJD) where they are asked for, gives ``{"observations": [...]}``, each with the fields of
     :class:`Observation` but for ``archive``, ``url`` and ``key``. ``/products?id=`` gives ``{"products": [...]}`` with
-    name, path below the server, bytes and checksum, the best first.
+    name, path below the server, bytes, checksum and mirrors, the best first.
 
     Args:
         client: how it is asked.
@@ -75,6 +75,7 @@ class ServedArchive:
                     f"{self.server}{row['path']}",
                     None if row.get("bytes") is None else int(row["bytes"]),
                     str(row.get("checksum") or ""),
+                    mirrors=tuple(row.get("mirrors") or ()),
                 )
                 for row in rows
             ]

@@ -61,8 +61,8 @@ class AcquireCommand:
             mixed = self.pipeline.allow_mixed or self.acquisition.pairs.allow_mixed
             pipeline = replace(self.pipeline, allow_mixed=mixed)
             campaign = Campaign(asked, folder, targets, pipeline, self._executor(), self.retry_absent)
-            if not self.skip_completed and {"difference", "triplets"}.intersection(stages):
-                forget_pixels(campaign, targets.targets())
+            if not self.skip_completed:
+                forget_pixels(campaign, targets.targets(), stages)
             run_stages(campaign, stages, self.order, self.skip_completed)
             account = account_of(campaign, targets.targets())
         if "report" in stages:

@@ -14,7 +14,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.pipeline.lock import LEASE
 from astrid_ml.preprocessing.acquisition.archives.archive import Product
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
-from astrid_ml.preprocessing.acquisition.client.download import fetch, part_of
+from astrid_ml.preprocessing.acquisition.client.download import Told, fetch, part_of
 from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError
 from astrid_ml.preprocessing.acquisition.client.room import DiskRoom
 from astrid_ml.preprocessing.acquisition.targets.file_names import plain, short_digest
@@ -107,12 +107,10 @@ class BringFiles:
                     for product in waiting:
                         told = progress.step if product.bytes is not None else None
                         work = threads.submit(
-                            fetch,
+                            _fetch,
                             self.client,
-                            product.url,
+                            product,
                             places[product],
-                            product.bytes,
-                            product.checksum,
                             room,
                             told,
                         )
@@ -132,6 +130,22 @@ class BringFiles:
                 threads.shutdown(cancel_futures=True)
         files = {product: path for product, path in places.items() if product not in failed}
         return Brought(files, failed, room.taken, len(there), frozenset(absent))
+
+
+def _fetch(client: ArchiveClient, product: Product, path: Path, room: DiskRoom, told: Told | None) -> None:
+    """Bring a file from its first address that gives it.
+
+    Raises:
+        ArchiveError: none does; what went wrong at the first one.
+    """
+    first: ArchiveError | None = None
+    for address in product.addresses:
+        try:
+            return fetch(client, address, path, product.bytes, product.checksum, room, told)
+        except ArchiveError as error:
+            first = first or error
+    assert first is not None
+    raise first
 
 
 def place_of(product: Product, folder: Path) -> Path:

@@ -185,14 +185,16 @@ def remove_stale(campaign: Campaign, targets: Sequence[Target]) -> None:
             remove_files(campaign, path.stem)
 
 
-def forget_pixels(campaign: Campaign, targets: Sequence[Target]) -> None:
-    """Let pairs be subtracted and triplets be cut again, whatever is there; downloaded files stay.
+def forget_pixels(campaign: Campaign, targets: Sequence[Target], stages: Sequence[str]) -> None:
+    """Let stages of this run do their work again, whatever is there; downloaded files stay.
 
     Args:
         campaign: of which they are.
         targets: all.
+        stages: of the run: labels alone are made again from what was subtracted.
     """
-    for stage in ("difference", "triplets"):
+    for stage in {"difference", "triplets"}.intersection(stages):
         for target in targets:
             campaign.records(stage).forget(plain(target.name))
-    shutil.rmtree(campaign.folder / DIFFERENCES / PARTS, ignore_errors=True)
+    if "difference" in stages:
+        shutil.rmtree(campaign.folder / DIFFERENCES / PARTS, ignore_errors=True)

@@ -158,6 +158,12 @@ def test_what_is_lost_is_made_again(whole: Path, lost: str) -> None:
     assert products(whole) == before
 
 
+def test_labels_alone_are_made_again(whole: Path) -> None:
+    before = products(whole)
+    summary = small(whole, stage="triplets", skip_completed=False).run()
+    assert summary["triplets_real"] > 0 and products(whole) == before
+
+
 def test_a_dry_run_downloads_nothing(tmp_path: Path) -> None:
     summary = small(tmp_path, dry_run=True).run()
     assert summary["images_to_download"] > 0

@@ -218,3 +218,19 @@ def test_plain_names_are_names_of_files(name: str, tmp_path: Path) -> None:
     assert plain(name) == plain(name) and len(plain(name)) <= 150 and "/" not in plain(name)
     assert plain("x" * 400 + "1") != plain("x" * 400 + "2")
     assert short_digest(name) != short_digest(name, "")
+
+
+@pytest.mark.parametrize("wrong", [404, 500, "html", "foreign"])
+def test_a_mirror_stands_in_for_an_address_that_fails(
+    wrong: int | str, played: PlayedArchive, client_of: Clients, image: bytes, tmp_path: Path
+) -> None:
+    played.files["/mirror.fits"] = image
+    played.faults["/a.fits"] = [wrong] * 9
+    url = "http://example.org/a.fits" if wrong == "foreign" else f"{played.url}/a.fits"
+    mirrors = ("s3://nobody/allowed.fits", f"{played.url}/mirror.fits")
+    product = Product("a", "a.fits", url, len(image), mirrors=mirrors)
+    brought = BringFiles(client_of(tries=2))([product], tmp_path)
+    assert brought.files[product].read_bytes() == image
+    none = Product("b", "b.fits", f"{played.url}/absent.fits", mirrors=mirrors[:1])
+    lost = BringFiles(client_of(tries=2))([none], tmp_path)
+    assert "HTTP 404" in lost.failed[none] and none in lost.absent

@@ -49,6 +49,7 @@ def obscore(url: str) -> Table:
         "calib_level": [2, 2, 2, 2, 1, 2],
         "dataproduct_subtype": ["science", "science", "", "weight", "science", "science"],
         "energy_bandpassname": ["zr", "zr", "", "zr", "zr", "zr"],
+        "cloud_access": ['{"aws": {"bucket_name": "bucket", "key": "a b.fits"}}', "", "{", "[]", "", ""],
         "em_min": [np.nan, np.nan, 3.0e-6, 1, 1, 1],
         "em_max": [np.nan, np.nan, 4.0e-6, 1, 1, 1],
     }
@@ -79,7 +80,9 @@ def test_images_by_both_protocols(
     assert len(asked) == 1 and "ztf_sci" in said and "56000.0" in said and "148.9" in said
     (pair,) = ChoosePairs()(SN, found).kept
     assert (pair.science, pair.reference) == ("b/b.fits", "a/a.fits")
-    assert [one.url for one in archive.products(found[0])] == [f"{played.url}/files/a.fits"]
+    (product,) = archive.products(found[0])
+    assert product.addresses == (f"{played.url}/files/a.fits", "https://bucket.s3.amazonaws.com/a%20b.fits")
+    assert len(archive.products(found[2])[0].addresses) == 1
 
 
 def test_a_list_of_links_names_the_image(played: PlayedArchive, client_of: Clients) -> None:

@@ -93,7 +93,9 @@ def test_pairs_that_cannot_be_subtracted_are_told_and_tried_again(
     assert all("world coordinates" in said or "WCS" in said for said in reasons), reasons
     page = acquisition_page(account, "own")
     assert "it could not be subtracted" in page
-    forget_pixels(run, both)
+    forget_pixels(run, both, ["triplets"])
+    assert len(list((tmp_path / "records" / "difference").glob("*.json"))) == 2
+    forget_pixels(run, both, ["difference", "triplets"])
     assert not list((tmp_path / "records" / "difference").glob("*.json"))
 
 
