@@ -104,9 +104,12 @@ def run_stages(campaign: Campaign, stages: Sequence[str], order: Order, skip_com
         skip_completed: do not look again at what is noted as done.
     """
     targets = campaign.targets.targets()
-    progress = PipelineProgress.read(campaign.folder / PROGRESS) if skip_completed else PipelineProgress(Path())
-    progress.path = campaign.folder / PROGRESS
+    progress = PipelineProgress.read(campaign.folder / PROGRESS)
     work = [stage for stage in stages if stage in WORK]
+    if not skip_completed:
+        for done in progress.stages.values():
+            for stage in work:
+                done.pop(stage, None)
     if order == "per_object":
         # Groups of targets that share frames are known when the pairs of all are: tables come first, then images.
         for start in range(0, len(targets), TABLES_AT_ONCE):
