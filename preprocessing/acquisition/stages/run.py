@@ -14,6 +14,7 @@ from astrid_ml.preprocessing.acquisition.stages.asking import choose, query, wri
 from astrid_ml.preprocessing.acquisition.stages.bringing import download, join_manifest, organize
 from astrid_ml.preprocessing.acquisition.stages.campaign import RECORDS, STAGES, Campaign
 from astrid_ml.preprocessing.acquisition.stages.making import difference, remove_stale, triplets
+from astrid_ml.preprocessing.acquisition.stages.memory import forget_images, return_large_blocks
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 
 Stage = Literal["all", "query", "filter", "download", "organize", "difference", "triplets", "report"]
@@ -120,10 +121,12 @@ def run_stages(campaign: Campaign, stages: Sequence[str], order: Order, skip_com
             progress.write(targets)
             for target in some:
                 campaign.forget_plan(target)
+        return_large_blocks()
         for target in targets:
             for stage in work:
                 if stage not in ASKING:
                     _do(campaign, stage, [target], progress)
+                    forget_images()
             progress.write(targets)
             campaign.forget_plan(target)
     else:

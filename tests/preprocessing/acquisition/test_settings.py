@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from astrid_ml.preprocessing.acquisition.report.page import acquisition_page
 from astrid_ml.preprocessing.acquisition.stages.asking import query
 from astrid_ml.preprocessing.acquisition.stages.bringing import download
 from astrid_ml.preprocessing.acquisition.stages.making import remove_stale
+from astrid_ml.preprocessing.acquisition.stages.memory import forget_images, return_large_blocks
 from astrid_ml.preprocessing.acquisition.stages.run import run_stages
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 
@@ -136,3 +139,17 @@ def test_what_the_filters_spare_is_counted_where_it_is_known(tmp_path: Path) -> 
         said = account_of(run, run.targets.targets()).report["filtering"]["download_then_filter"]
         assert (said["images"], said["bytes"]) == (images, None)
         assert "not counted" in acquisition_page(account_of(run, run.targets.targets()), "own") or counted
+
+
+class Circle:
+    """Holds itself, as a plane that a closure of its own keeps."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+
+def test_memory_of_an_object_that_is_done_goes_back() -> None:
+    assert return_large_blocks() is (platform.libc_ver()[0] == "glibc")
+    held = weakref.ref(Circle())
+    forget_images()
+    assert held() is None
