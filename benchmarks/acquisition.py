@@ -1,12 +1,17 @@
-"""Images of an archive, many at a time, and 1,000 targets planned, against a server on this machine.
+"""Images of an archive, many at a time, 1,000 targets planned, and whole runs, against a server on this machine.
 
 Claims: eight downloads at a time are at least 4 times as fast as one after another where each answer takes 200 ms;
-1,000 targets of 20 observations each are planned in less than 5 s of one processor, without a network.
-Run: ``python benchmarks/acquisition.py [FILES] [TARGETS]``: 32 and 1,000 by default.
+1,000 targets of 20 observations each are planned in less than 5 s of one processor, without a network;
+``order=per_object`` takes at most 1.2 GB at 2048 x 2048 px, whatever the number of supernovae; a run that has nothing
+to do takes at most 3 s of a processor. The third is missed: one such pair takes 1.35 GB itself,
+and two supernovae took 1.92 GB.
+Run: ``python benchmarks/acquisition.py [FILES] [TARGETS] [SIDE]``: 32, 1,000 and 2048 px by default; some minutes.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -85,13 +90,43 @@ def planning(targets: int) -> float:
     return spent
 
 
+def acquired(folder: Path, supernovae: int, side: int, stage: str) -> tuple[float, float]:
+    """Seconds of a processor, and GB at the most, of one command; of its own process, as users run it."""
+    simulate = f"acquisition.play.simulate.n={supernovae} acquisition.play.simulate.nights=2"
+    words = [
+        *simulate.split(),
+        f"acquisition.play.simulate.shape=[{side},{side}]",
+        f"output_dir={folder}",
+        "acquisition.search.radius=1",
+    ]
+    command = [sys.executable, "-m", "astrid_ml", "acquire", "acquisition=demo", "order=per_object", f"stage={stage}"]
+    process = subprocess.Popen([*command, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, process.returncode
+    assert stage == "query" or list((folder / "training_triplets").glob("*.npy")), "nothing was cut"
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6
+
+
+def runs(side: int) -> None:
+    """Print the memory of runs with one and three supernovae, and how long one more run takes."""
+    for supernovae in (1, 3):
+        with tempfile.TemporaryDirectory() as place:
+            acquired(Path(place), supernovae, side, "query")  # simulates the archive
+            seconds, most = acquired(Path(place), supernovae, side, "all")
+            again, _ = acquired(Path(place), supernovae, side, "all")
+        words = f"{seconds:.0f} s of a processor, {most:.2f} GB, claimed 1.2; once more {again:.1f} s, claimed 3"
+        print(f"{supernovae} supernovae at {side} x {side} px, object by object: {words}")
+
+
 def main() -> None:
-    """Print both measures."""
-    files, targets = (int(text) for text in (*sys.argv[1:], *("32", "1000")[len(sys.argv) - 1 :]))
+    """Print all measures."""
+    files, targets, side = (int(text) for text in (*sys.argv[1:], *("32", "1000", "2048")[len(sys.argv) - 1 :]))
     one, many = downloads(files, 1), downloads(files, 8)
     print(f"{files} files at {LATENCY * 1000:.0f} ms: one after another {one:.2f} s, eight at a time {many:.2f} s")
     print(f"ratio {one / many:.1f}, claimed 4")
     print(f"{targets} targets of 20 observations planned in {planning(targets):.2f} s of a processor")
+    runs(side)
 
 
 if __name__ == "__main__":

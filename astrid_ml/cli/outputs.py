@@ -23,7 +23,9 @@ RECORD = NOT_DATA
 # What may differ when the same command is typed again, wherever it stands: where results go, and who works.
 FREE = {"output_dir", "executor", "device", "trust", "hydra", "num_workers"}
 # The same of a command's own keys: which part of the whole is done, and in what order.
-_OWN_FREE = {"stage", "order", "dry_run", "skip_completed"}
+_OWN_FREE = {"stage", "order", "dry_run", "skip_completed", "retry_absent"}
+# Keys whose change makes again what depends on it, in the same folder: a download is too dear to be begun anew.
+_REMADE, _PLAYED = "acquisition.", "acquisition.play."
 # Keys that choose a part of one whole: several commands, at once or one after the other, fill one folder.
 PARTS = ("start_index", "end_index", "shard")
 # Verbs whose output_dir is a folder of others' things, in which they make one of their own.
@@ -219,9 +221,13 @@ def decides(name: str) -> bool:
     (True, False)
     >>> decides("command.align.order"), decides("command.order")
     (True, False)
+    >>> decides("acquisition.play.simulate.n"), decides("acquisition.labels.ratio")
+    (True, False)
     """
     parts = name.split(".")
     own = name.removeprefix("command.")
+    if own.startswith(_REMADE) and not own.startswith(_PLAYED):
+        return False
     return not FREE.intersection(parts) and own not in _OWN_FREE and parts[-1] not in PARTS
 
 

@@ -87,6 +87,7 @@ class Acquisition:
         fields: named fields beside it or in its stead (COSMOS, GOODS-N, M101): any two epochs make a pair.
         select: rows of the catalogue.
         search: what archives are asked for around a target.
+        count_all: ask for images of all missions and filters too, to count what the search spares; tables alone.
         pairs: the rules of pairs.
         control: the limits of quality within which a pair is trusted.
         labels: of triplets.
@@ -103,6 +104,7 @@ class Acquisition:
     fields: tuple[str, ...] | list[str] = ()
     select: SelectTargets = field(default_factory=SelectTargets)
     search: Search = field(default_factory=Search)
+    count_all: bool = False
     pairs: ChoosePairs = field(default_factory=ChoosePairs)
     control: ControlPair = field(default_factory=ControlPair)
     labels: LabelTriplets = field(default_factory=LabelTriplets)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from astrid_ml.preprocessing.acquisition.archives.archive import Archive, Observation, Product, Search
-from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
-from astrid_ml.preprocessing.acquisition.pairs.choose import ChoosePairs, TargetPlan
+from astrid_ml.preprocessing.acquisition.archives.rows import reading_answer
+from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError
+from astrid_ml.preprocessing.acquisition.pairs.choose import TargetPlan
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.progress import Progress
 
@@ -30,8 +31,7 @@ class Plan:
     def account(self) -> dict[str, Any]:
         """The funnel from targets to pairs, with reasons; images and their bytes, where archives say them.
 
-        ``images_found`` of all that the archives have around the targets, ``images_wanted`` of kept pairs: without the
-        choice before the download all would come.
+        ``images_found`` of what was asked for around the targets, ``images_wanted`` of kept pairs.
         """
         found = {one.id: one for plan in self.targets for one in plan.observations.values()}
         wanted = {
@@ -50,40 +50,19 @@ class Plan:
             "pairs": sum(len(plan.pairs) for plan in self.targets),
             "pairs_by_reason": dict(sorted(Counter(p.reason for plan in self.targets for p in plan.pairs).items())),
             "pairs_by_mission": dict(sorted(Counter(p.mission for plan in self.targets for p in plan.kept).items())),
-            "images_found": _amount(found.values()),
-            "images_wanted": _amount(wanted.values()),
+            "images_found": amount([asdict(one) for one in found.values()]),
+            "images_wanted": amount([asdict(one) for one in wanted.values()]),
         }
 
 
-def _amount(observations: Any) -> dict[str, Any]:
-    sizes = [one.bytes for one in observations]
-    return {"images": len(sizes), "bytes": None if None in sizes else sum(sizes)}
+def amount(observations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many images, and their bytes; None where an archive does not say those of one.
 
-
-def plan_targets(
-    targets: Sequence[Target], archives: Sequence[Archive], asked: Search, choose: ChoosePairs, at_once: int = 8
-) -> Plan:
-    """Ask archives for each target and choose its pairs; only tables come, no image.
-
-    Args:
-        targets: to be looked for.
-        archives: that are asked, each for the same missions and filters.
-        asked: radius, missions, filters.
-        choose: the rules of pairs.
-        at_once: targets at the same time; each host's own pace holds beside it.
-
-    Raises:
-        UserError: a host that is not allowed, or no astroquery.
+    >>> amount([{"bytes": 2}, {"bytes": 3}]), amount([{"bytes": None}])
+    ({'images': 2, 'bytes': 5}, {'images': 1, 'bytes': None})
     """
-
-    plans: list[TargetPlan] = []
-    failed: list[tuple[str, str]] = []
-    for target, found in search_targets(targets, archives, asked, at_once):
-        if isinstance(found, str):
-            failed.append((target.name, found))
-        else:
-            plans.append(choose(target, found))
-    return Plan(tuple(plans), tuple(failed))
+    sizes = [one["bytes"] for one in observations]
+    return {"images": len(sizes), "bytes": None if None in sizes else sum(sizes)}
 
 
 def search_targets(
@@ -108,7 +87,8 @@ def search_targets(
         found: list[Observation] = []
         try:
             for archive in archives:
-                found += archive.search(target, asked)
+                with reading_answer(archive.name):
+                    found += archive.search(target, asked)
         except ArchiveError as error:
             return f"{archive.name}: expected {error.expected}; got {error.got}"
         return found
@@ -119,31 +99,42 @@ def search_targets(
             yield target, found
 
 
-def products_of(plan: Plan, archives: Sequence[Archive]) -> tuple[dict[str, Product], dict[str, str]]:
+@dataclass(frozen=True)
+class Named:
+    """The files of the images of chosen pairs.
+
+    Args:
+        files: id of an observation -> its file.
+        failed: id -> why it has none.
+        absent: of those that failed, the ones of which the archive has no image file: asking again does not help.
+    """
+
+    files: dict[str, Product] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+
+
+def products_of(plan: TargetPlan, archives: Sequence[Archive]) -> Named:
     """The best image file of each observation of the kept pairs; each observation is asked for once.
 
     Args:
-        plan: of :func:`plan_targets`.
+        plan: of a target.
         archives: that were asked.
-
-    Returns:
-        id of an observation -> its file; id -> why it has none.
     """
     by_name = {archive.name: archive for archive in archives}
-    found: dict[str, Product] = {}
-    failed: dict[str, str] = {}
-    for target in plan.targets:
-        for name in dict.fromkeys(one for pair in target.kept for one in (pair.science, pair.reference)):
-            if name in found or name in failed:
-                continue
-            one = target.observations[name]
-            try:
+    named = Named()
+    for name in dict.fromkeys(one for pair in plan.kept for one in (pair.science, pair.reference)):
+        one = plan.observations[name]
+        try:
+            with reading_answer(one.archive):
                 products = by_name[one.archive].products(one)
-            except ArchiveError as error:
-                failed[name] = f"expected {error.expected}; got {error.got}"
-                continue
-            if products:
-                found[name] = products[0]
-            else:
-                failed[name] = "the archive has no image file of it"
-    return found, failed
+        except ArchiveError as error:
+            named.failed[name] = f"expected {error.expected}; got {error.got}"
+            named.absent.update({name} if isinstance(error, AbsentError) else ())
+            continue
+        if products:
+            named.files[name] = products[0]
+        else:
+            named.failed[name] = "the archive has no image file of it"
+            named.absent.add(name)
+    return named

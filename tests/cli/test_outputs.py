@@ -167,6 +167,14 @@ def test_no_key_of_who_works_is_a_setting_of_any_verb(verb: str) -> None:
     assert settings_of(tree, keys) == {"command.seed": 3}
 
 
+def test_acquisitions_go_on_with_other_settings_but_not_with_another_archive() -> None:
+    """Images were downloaded: what a changed key decides is made again in the same folder."""
+    names = [name for name in keys_of(VERBS["acquire"].config, CONF).names if decides(name)]
+    assert not [name for name in names if name.startswith("acquisition.") and not name.startswith("acquisition.play")]
+    assert decides("command.acquisition.play.seed") and decides("preprocessing.cutout.size")
+    assert not decides("retry_absent") and not decides("command.acquisition.budget")
+
+
 def test_a_conversion_of_fewer_files_leaves_no_curves_of_those_before(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections import Counter
@@ -30,6 +31,7 @@ class PlayedArchive:
             connection ends), ``short`` (a length that is too small), ``html``, ``flip`` (another byte), ``slow``.
         asked: requests by path.
         ranges: (path, first byte asked for).
+        drips: path -> seconds for which its body goes on after its content, without a length.
         most: requests at the same time.
         validators: whether files have an ETag.
         delay: seconds before each answer.
@@ -42,6 +44,7 @@ class PlayedArchive:
     agents: set[str] = field(default_factory=set)
     ranges: list[tuple[str, int]] = field(default_factory=list)
     redirects: dict[str, str] = field(default_factory=dict)
+    drips: dict[str, float] = field(default_factory=dict)
     most: int = 0
     validators: bool = True
     delay: float = 0.0
@@ -51,6 +54,13 @@ class PlayedArchive:
     def host(self) -> str:
         """As lists of allowed hosts have it."""
         return self.url.removeprefix("http://")
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -95,6 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, {"Content-Type": "text/html"}, b"<!DOCTYPE html><html>maintenance</html>")
         elif path in archive.redirects:
             self._send(302, {"Location": archive.redirects[path]}, b"")
+        elif path in archive.drips:
+            self._drip(*archive.pages[path](self.command, query, body), archive.drips[path])
         elif path in archive.pages:
             self._send(*archive.pages[path](self.command, query, body))
         elif path in archive.files:
@@ -128,6 +140,15 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(status, headers, part, slow=fault == "slow")
 
+    def _drip(self, status: int, headers: dict[str, str], body: bytes, seconds: float) -> None:
+        self._begin(status, headers | {"Connection": "close"})
+        self.close_connection = True
+        self.wfile.write(body)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.wfile.write(b"." * 5000)
+            time.sleep(0.02)
+
     def _begin(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, text in headers.items():
@@ -146,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
 def serving(archive: PlayedArchive) -> Iterator[PlayedArchive]:
     """Serve an archive on a free port of this machine; ``archive.url`` says where."""
     handler = type("Handler", (_Handler,), {"archive": archive, "lock": threading.Lock(), "now": 0})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

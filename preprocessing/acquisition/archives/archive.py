@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Protocol
+from urllib.parse import quote
 
 from astrid_ml.errors import UserError
 from astrid_ml.missions import canonical
+from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.types import Positive, Range
+
+REPORT = "tell the archive: such a row is left out"
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,9 @@ class Observation:
         bytes: of its image, where the search says it; None else.
         url: of the image itself, where the search says it; empty else.
         key: the archive's own number, by which products are asked for; empty where the id does.
+
+    Raises:
+        ArchiveError: a text that is none, a number that is none or not finite, a time or place that cannot be.
 
     Example:
         >>> Observation("mast", "swift", "UUU", "early", 149.0, 69.7, 56378.0, 56378.0, 300.0).filter
@@ -53,6 +60,23 @@ class Observation:
     url: str = ""
     key: str = ""
 
+    def __post_init__(self) -> None:
+        texts = [self.archive, self.mission, self.filter, self.id, self.footprint, self.instrument, self.url, self.key]
+        numbers = [self.ra, self.dec, self.start, self.end, self.exposure, self.depth, self.bytes]
+        wrong = [repr(one)[:40] for one in texts if not isinstance(one, str)]
+        wrong += [repr(one)[:40] for one in numbers if one is not None and not _is_number(one)]
+        if wrong or not self.id or None in (self.ra, self.dec):
+            raise ArchiveError("texts and numbers of an observation", ", ".join(wrong) or "no id or place", REPORT)
+        times = [one for one in (self.start, self.end) if one is not None]
+        if any(not -400_000 < one < 400_000 for one in times) or times != sorted(times):
+            raise ArchiveError("times of an exposure, MJD", f"{self.start} to {self.end}", REPORT)
+        if not (-360 <= self.ra <= 360 and -90 <= self.dec <= 90):
+            raise ArchiveError("a place on the sky", f"ra {self.ra}, dec {self.dec}", REPORT)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
 
 @dataclass(frozen=True)
 class Product:
@@ -64,6 +88,13 @@ class Product:
         url: where it is fetched.
         bytes: that it has, as the archive says; None where it says none.
         checksum: ``md5:...`` or ``sha256:...``; empty where the archive gives none.
+        lasts: whether the address does; one that was made on request is asked for again when it is needed.
+        mirrors: further addresses of the same bytes, asked where the first one fails: https, or ``s3://bucket/key`` of
+            a public bucket. Their hosts must be allowed as any other.
+
+    Example:
+        >>> Product("a", "a.fits", "https://x/a.fits", mirrors=("s3://stpubdata/hst/a.fits",)).addresses
+        ('https://x/a.fits', 'https://stpubdata.s3.amazonaws.com/hst/a.fits')
     """
 
     observation: str
@@ -71,6 +102,22 @@ class Product:
     url: str
     bytes: int | None = None
     checksum: str = ""
+    lasts: bool = True
+    mirrors: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mirrors", tuple(map(str, self.mirrors)))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it may be fetched, the first one first."""
+        return (self.url, *map(_by_https, self.mirrors))
+
+
+def _by_https(address: str) -> str:
+    """A public bucket answers by https as well: one client holds pace, bounds and allowed hosts for both."""
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    return f"https://{bucket}.s3.amazonaws.com/{quote(key)}" if address.startswith("s3://") else address
 
 
 Mjd = Annotated[float, Range(-400_000.0, 400_000.0)]
@@ -132,12 +179,4 @@ class Archive(Protocol):
 
         Raises:
             ArchiveError: the archive does not answer.
-        """
-
-    def fetch(self, product: Product, path: Path) -> None:
-        """Bring a file whole to a path, or leave nothing there but what a later call resumes.
-
-        Raises:
-            AbsentError: the archive does not have it.
-            ArchiveError: what came is not what was promised, after all tries.
         """

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 
+from astrid_ml.sky import separation, unit_vectors
 from astrid_ml.types import Array, Floats, Mask
 
 _SHAPE = re.compile(r"(POLYGON|CIRCLE)\s+(?:[A-Z]\w*\s+)*((?:[-+\d.eE]+\s*)+)", re.IGNORECASE)
@@ -64,6 +65,20 @@ def overlap(first: str, second: str, ra: float, dec: float, side: int = 48) -> f
     grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2) * (high - low) + low
     held = grid[_inside(grid, one, ra, dec)]
     return float(_inside(held, other, ra, dec).mean()) if len(held) else None
+
+
+def reach(footprint: str, ra: float, dec: float) -> float:
+    """Degrees from a place to the farthest point of a footprint; 0 where it says nothing that can be read.
+
+    >>> round(reach("POLYGON ICRS 9 0 11 0 11 1 9 1", 10.0, 0.0), 3), reach("CIRCLE ICRS 11 0 0.5", 10.0, 0.0)
+    (1.414, 1.5)
+    """
+    here, far = unit_vectors(np.array([[ra, dec]])), [0.0]
+    for kind, numbers in _shapes(footprint):
+        corners = np.reshape(numbers, (-1, 2)) if kind == "POLYGON" else np.array([numbers[:2]])
+        away = separation(here, unit_vectors(corners)).max() / 3600
+        far.append(round(float(away), 9) + (numbers[2] if kind == "CIRCLE" else 0.0))
+    return max(far)
 
 
 def _shapes(footprint: str) -> list[tuple[str, list[float]]]:

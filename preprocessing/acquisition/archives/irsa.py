@@ -5,16 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.archives.archive import Observation, Product, Search
+from astrid_ml.preprocessing.acquisition.archives.rows import finite, names_among, readable_rows
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
-from astrid_ml.preprocessing.acquisition.client.download import fetch
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.types import Positive
@@ -62,13 +60,14 @@ class IrsaZtfArchive:
         Raises:
             ArchiveError: IRSA does not answer, or with no table.
         """
-        if asked.missions and MISSION not in asked.missions:
+        codes = [BANDS[name] for name in names_among(asked.filters, BANDS)]
+        if (asked.missions and MISSION not in asked.missions) or (asked.filters and not codes):
             return []
         parameters: dict[str, str | float] = {"POS": f"{target.ra},{target.dec}", "ct": "csv"}
         where = []
-        if asked.filters:
-            codes = ",".join(f"'{BANDS[name]}'" for name in asked.filters if name in BANDS)
-            where.append(f"filtercode IN ({codes})")
+        if codes:
+            listed = ",".join(f"'{code}'" for code in codes)
+            where.append(f"filtercode IN ({listed})")
         if self.kind == "sci":
             where += [f"obsjd>={asked.first + JD_ZERO}"] if asked.first is not None else []
             where += [f"obsjd<={asked.last + JD_ZERO}"] if asked.last is not None else []
@@ -81,7 +80,7 @@ class IrsaZtfArchive:
             raise _no_table(text, self.kind) from error
         if not set(COLUMNS[self.kind]) <= set(table.columns):
             raise _no_table(text, self.kind)
-        found = [self._observation(row, target) for row in table.to_dict("records")]
+        found = readable_rows(self.name, table.to_dict("records"), lambda row: self._observation(row, target))
         return [one for one in found if asked.wants(one)]
 
     def products(self, observation: Observation) -> list[Product]:
@@ -91,15 +90,6 @@ class IrsaZtfArchive:
             observation: of :meth:`search`.
         """
         return [Product(observation.id, f"{observation.id}.fits", observation.url)]
-
-    def fetch(self, product: Product, path: Path) -> None:
-        """Bring an image.
-
-        Args:
-            product: of :meth:`products`.
-            path: where it goes.
-        """
-        fetch(self.client, product.url, path, product.bytes, product.checksum)
 
     def _observation(self, row: Mapping[Any, Any], target: Target) -> Observation:
         field, chip, quadrant, code = int(row["field"]), int(row["ccdid"]), int(row["qid"]), str(row["filtercode"])
@@ -116,9 +106,8 @@ class IrsaZtfArchive:
             start, end = (_mjd(row[column]) for column in ("startobsdate", "endobsdate"))
         if self.arcsec is not None:
             url += f"?center={target.ra},{target.dec}&size={self.arcsec}arcsec&gzip=false"
-        corners = [float(row.get(f"{axis}{corner}", np.nan)) for corner in (1, 2, 3, 4) for axis in ("ra", "dec")]
-        known = np.isfinite(corners).all()
-        exposure, depth = (float(row.get(name_, np.nan)) for name_ in ("exptime", "maglimit"))
+        corners = [finite(row.get(f"{axis}{corner}")) for corner in (1, 2, 3, 4) for axis in ("ra", "dec")]
+        exposure, depth = (finite(row.get(name_)) for name_ in ("exptime", "maglimit"))
         return Observation(
             archive=self.name,
             mission=MISSION,
@@ -128,9 +117,9 @@ class IrsaZtfArchive:
             dec=float(row["dec"]),
             start=start,
             end=end,
-            exposure=exposure if exposure > 0 else None,
-            depth=depth if np.isfinite(depth) else None,
-            footprint="POLYGON ICRS " + " ".join(map(str, corners)) if known else "",
+            exposure=exposure if exposure is not None and exposure > 0 else None,
+            depth=depth,
+            footprint="" if None in corners else "POLYGON ICRS " + " ".join(map(str, corners)),
             instrument="ZTF",
             url=url,
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -16,11 +17,11 @@ import numpy as np
 from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.acquisition.archives.archive import Observation, Product, Search
 from astrid_ml.preprocessing.acquisition.archives.needs import astroquery_module
+from astrid_ml.preprocessing.acquisition.archives.rows import finite, names_among, readable_rows
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
-from astrid_ml.preprocessing.acquisition.client.download import fetch
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
-from astrid_ml.types import Range
+from astrid_ml.types import Count, Range
 
 # Mission -> its images, best first: calibrated, on a sky grid, without the catalogues and weights beside them.
 IMAGES: Mapping[str, tuple[str, ...]] = {
@@ -31,7 +32,10 @@ IMAGES: Mapping[str, tuple[str, ...]] = {
     "jwst": ("*_i2d.fits",),
     "tess": ("*_ffic.fits",),
 }
-COLLECTIONS: Mapping[str, tuple[str, ...]] = {"hst": ("HST", "HLA"), "ps1": ("PS1",), "swift": ("SWIFT",)}
+COLLECTIONS: Mapping[str, tuple[str, ...]] = {name: (name.upper(),) for name in IMAGES} | {"hst": ("HST", "HLA")}
+NO_FILTER = ("detection", "", "none", "nan", "--", "n/a")  # HLA's DETECTION is the sum over all filters of a visit
+FRAME_TIME = re.compile(r"tess\d{13}-")
+DAY_ZERO = datetime(1858, 11, 17)
 ANY = ("*.fits", "*.fits.gz", "*.img.gz", "*.img")
 
 
@@ -44,6 +48,7 @@ class MastArchive:
         server: its address.
         images: mission -> names of files that are its images, best first; another mission's are any FITS files.
         calibration: least level: 2 is calibrated, 3 combined.
+        frames: of a sector of TESS, at most so many: there are more than a thousand.
         name: as observations call it.
     """
 
@@ -51,6 +56,7 @@ class MastArchive:
     server: str = "https://mast.stsci.edu"
     images: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(IMAGES))
     calibration: Annotated[int, Range(-1, 4)] = 2
+    frames: Count = 12
     name: str = "mast"
 
     @cached_property
@@ -83,17 +89,40 @@ class MastArchive:
             "radius": asked.radius * units.deg,
             "dataproduct_type": "image",
         }
-        if asked.missions:
-            criteria["obs_collection"] = [
-                name for mission in asked.missions for name in COLLECTIONS.get(mission, (mission.upper(),))
-            ]
+        missions = names_among(asked.missions, COLLECTIONS)
+        if asked.missions and not missions:
+            return []
+        if missions:
+            criteria["obs_collection"] = [name for mission in missions for name in COLLECTIONS[mission]]
         if asked.filters:
             criteria["filters"] = list(asked.filters)
         if asked.first is not None or asked.last is not None:
             criteria["t_min"] = [asked.first or 0.0, asked.last or 99999.0]
         table = self._asked(self.observations.query_criteria, **criteria)
-        found = [self._observation(row) for row in table if _number(row, "calib_level", -1) >= self.calibration]
+        found = readable_rows(self.name, table, self._observation)
+        found = [epoch for one in found for epoch in self._epochs(one)]
         return list({one.id: one for one in found if asked.wants(one)}.values())
+
+    def _epochs(self, one: Observation) -> list[Observation]:
+        """A sector of TESS is 27 days of frames: some of them, spread evenly, each with its own time.
+
+        Their names say when they begin (``tess2018206192942-s0001-1-1-0120-s_ffic.fits``: year, day of the year, UTC).
+        """
+        if one.mission != "tess":
+            return [one]
+        named = {product.name: product for product in self.products(one) if FRAME_TIME.match(product.name)}
+        frames = [named[name] for name in sorted(named)]
+        if len(frames) > self.frames:
+            frames = [frames[k] for k in np.linspace(0, len(frames) - 1, self.frames).round().astype(int)]
+
+        def observation(product: Product) -> Observation:
+            begun = datetime.strptime(product.name[4:17], "%Y%j%H%M%S")
+            start = (begun - DAY_ZERO) / timedelta(days=1)
+            end = start + (one.exposure or 0.0) / 86400
+            name, size = f"{one.id}/{product.name}", product.bytes
+            return replace(one, id=name, start=start, end=end, url=product.url, bytes=size)
+
+        return readable_rows(self.name, frames, observation)
 
     def products(self, observation: Observation) -> list[Product]:
         """Images of an observation, by the mission's names of files.
@@ -104,6 +133,8 @@ class MastArchive:
         Raises:
             ArchiveError: MAST does not answer, or with an error.
         """
+        if observation.url:
+            return [Product(observation.id, observation.url.rpartition("/")[2], observation.url, observation.bytes)]
         table = self._asked(self.observations.get_product_list, observation.key)
         patterns = tuple(self.images.get(observation.mission, ANY))
         ranked = []
@@ -112,18 +143,9 @@ class MastArchive:
             place = next((n for n, pattern in enumerate(patterns) if fnmatch.fnmatch(name.lower(), pattern)), None)
             if place is not None and str(row["productType"]) == "SCIENCE":
                 address = f"{self.server}/api/v0.1/Download/file?uri={quote(str(row['dataURI']), safe=':/')}"
-                size = _number(row, "size", np.nan)
-                ranked.append((place, name, Product(observation.id, name, address, int(size) if size > 0 else None)))
+                size = finite(row["size"])
+                ranked.append((place, name, Product(observation.id, name, address, int(size) if size else None)))
         return [product for _, _, product in sorted(ranked, key=lambda one: one[:2])]
-
-    def fetch(self, product: Product, path: Path) -> None:
-        """Bring a file.
-
-        Args:
-            product: of :meth:`products`.
-            path: where it goes.
-        """
-        fetch(self.client, product.url, path, product.bytes, product.checksum)
 
     def _asked(self, method: Any, *values: Any, **criteria: Any) -> Any:
         from astroquery.exceptions import NoResultsWarning, RemoteServiceError
@@ -137,26 +159,23 @@ class MastArchive:
             got = f"{type(error).__name__}: {error}"[:160]
             raise ArchiveError("a table of MAST", got, "try again later, or check missions and filters") from error
 
-    def _observation(self, row: Any) -> Observation:
-        start, end = (_number(row, name, np.nan) for name in ("t_min", "t_max"))
-        exposure = _number(row, "t_exptime", np.nan)
-        mission = str(row["obs_collection"])
+    def _observation(self, row: Any) -> Observation | None:
+        """A row; None of those that are not calibrated so far, or sums over filters, which pair with nothing."""
+        start, end, exposure = (finite(row[name]) for name in ("t_min", "t_max", "t_exptime"))
+        level, mission, band = finite(row["calib_level"]), str(row["obs_collection"]), str(row["filters"])
+        if (-1 if level is None else level) < self.calibration or band.casefold() in NO_FILTER:
+            return None
         return Observation(
             archive=self.name,
             mission=canonical("hst" if mission == "HLA" else mission),
-            filter=str(row["filters"]),
+            filter=band,
             id=f"{mission}/{row['obs_id']}",
             ra=float(row["s_ra"]),
             dec=float(row["s_dec"]),
-            start=start if np.isfinite(start) else None,
-            end=end if np.isfinite(end) else None,
-            exposure=exposure if np.isfinite(exposure) and exposure > 0 else None,
+            start=start,
+            end=end,
+            exposure=exposure if exposure is not None and exposure > 0 else None,
             footprint=str(row["s_region"]),
             instrument=str(row["instrument_name"]),
             key=str(row["obsid"]),
         )
-
-
-def _number(row: Any, name: str, absent: float) -> float:
-    value = row[name]
-    return absent if value is None or np.ma.is_masked(value) else float(value)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.archives.archive import Observation, Product, Search
+from astrid_ml.preprocessing.acquisition.archives.rows import names_among, readable_rows
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
-from astrid_ml.preprocessing.acquisition.client.download import fetch
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.types import Count
@@ -21,7 +21,8 @@ from astrid_ml.types import Count
 PIXEL = 0.25  # arcsec
 LARGEST = 6000  # pixels of a side that the server cuts out
 COLUMNS = ("ra", "dec", "filter", "mjd", "type", "filename", "shortname")
-MISSION = "ps1"
+MISSION, FILTERS = "ps1", "grizy"
+SURVEY = (54984.0, 56748.0)  # 2009-06-02 to 2014-03-31: a stack sums nights of all of it, and says none of its own
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ class PanstarrsArchive:
         Raises:
             ArchiveError: the server does not answer, or with no table.
         """
-        if asked.missions and MISSION not in asked.missions:
+        filters = "".join(names_among(asked.filters, FILTERS) if asked.filters else FILTERS)
+        if (asked.missions and MISSION not in asked.missions) or not filters:
             return []
-        filters = "".join(asked.filters or "grizy")
         parameters: dict[str, str | float] = {"ra": target.ra, "dec": target.dec, "filters": filters, "type": self.kind}
         text = self.client.get(f"{self.server}/cgi-bin/ps1filenames.py", parameters).text
         try:
@@ -71,27 +72,26 @@ class PanstarrsArchive:
             raise _no_table(text) from error
         if not set(COLUMNS) <= set(table.columns):
             raise _no_table(text)
-        side = self.pixels * PIXEL / 3600
-        found = []
-        for row in table.to_dict("records"):
-            cut = f"red={quote(str(row['filename']))}&format=fits&ra={target.ra}&dec={target.dec}&size={self.pixels}"
-            epoch = float(row["mjd"]) if self.kind == "warp" and float(row["mjd"]) > 0 else None
-            found.append(
-                Observation(
-                    archive=self.name,
-                    mission=MISSION,
-                    filter=str(row["filter"]),
-                    id=str(row["shortname"]),
-                    ra=target.ra,
-                    dec=target.dec,
-                    start=epoch,
-                    end=epoch,
-                    footprint=f"CIRCLE ICRS {target.ra} {target.dec} {side / 2}",
-                    instrument="GPC1",
-                    url=f"{self.server}/cgi-bin/fitscut.cgi?{cut}",
-                )
-            )
+        found = readable_rows(self.name, table.to_dict("records"), lambda row: self._observation(row, target))
         return [one for one in found if asked.wants(one)]
+
+    def _observation(self, row: Mapping[Any, Any], target: Target) -> Observation:
+        cut = f"red={quote(str(row['filename']))}&format=fits&ra={target.ra}&dec={target.dec}&size={self.pixels}"
+        epoch = float(row["mjd"])
+        start, end = SURVEY if self.kind == "stack" else (epoch, epoch) if epoch > 0 else (None, None)
+        return Observation(
+            archive=self.name,
+            mission=MISSION,
+            filter=str(row["filter"]),
+            id=str(row["shortname"]),
+            ra=target.ra,
+            dec=target.dec,
+            start=start,
+            end=end,
+            footprint=f"CIRCLE ICRS {target.ra} {target.dec} {self.pixels * PIXEL / 7200}",
+            instrument="GPC1",
+            url=f"{self.server}/cgi-bin/fitscut.cgi?{cut}",
+        )
 
     def products(self, observation: Observation) -> list[Product]:
         """The cut-out; its size is known when it comes.
@@ -101,15 +101,6 @@ class PanstarrsArchive:
         """
         name = observation.id if observation.id.endswith((".fits", ".fits.gz")) else f"{observation.id}.fits"
         return [Product(observation.id, name, observation.url)]
-
-    def fetch(self, product: Product, path: Path) -> None:
-        """Bring a cut-out.
-
-        Args:
-            product: of :meth:`products`.
-            path: where it goes.
-        """
-        fetch(self.client, product.url, path, product.bytes, product.checksum)
 
 
 def _no_table(text: str) -> ArchiveError:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.acquisition.archives.archive import Observation, Product, Search
+from astrid_ml.preprocessing.acquisition.archives.rows import readable_rows
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
-from astrid_ml.preprocessing.acquisition.client.download import fetch
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 
@@ -22,7 +21,7 @@ class ServedArchive:
     ``/observations?ra=&dec=&radius=`` (degrees), with ``mission=`` and ``filter=`` (names with commas between them)
     and ``first=``, ``last=`` (MJD) where they are asked for, gives ``{"observations": [...]}``, each with the fields of
     :class:`Observation` but for ``archive``, ``url`` and ``key``. ``/products?id=`` gives ``{"products": [...]}`` with
-    name, path below the server, bytes and checksum, the best first.
+    name, path below the server, bytes, checksum and mirrors, the best first.
 
     Args:
         client: how it is asked.
@@ -55,13 +54,7 @@ class ServedArchive:
             query["filter"] = ",".join(asked.filters)
         query |= {name: day for name in ("first", "last") if (day := getattr(asked, name)) is not None}
         rows = self._asked("observations", query)
-        try:
-            found = [Observation(archive=self.name, **row) for row in rows]
-            known = [_canonical(one) for one in found]
-        except (TypeError, AttributeError) as error:
-            raise ArchiveError(
-                "observations with the fields of Observation", str(error), "look at its answer"
-            ) from error
+        known = readable_rows(self.name, rows, self._observation)
         return [one for one in known if asked.wants(one)]
 
     def products(self, observation: Observation) -> list[Product]:
@@ -82,20 +75,17 @@ class ServedArchive:
                     f"{self.server}{row['path']}",
                     None if row.get("bytes") is None else int(row["bytes"]),
                     str(row.get("checksum") or ""),
+                    mirrors=tuple(row.get("mirrors") or ()),
                 )
                 for row in rows
             ]
         except (KeyError, TypeError, ValueError) as error:
             raise ArchiveError("files with name and path", repr(error), "look at its answer") from error
 
-    def fetch(self, product: Product, path: Path) -> None:
-        """Bring a file.
-
-        Args:
-            product: of :meth:`products`.
-            path: where it goes.
-        """
-        fetch(self.client, product.url, path, product.bytes, product.checksum)
+    def _observation(self, row: Mapping[str, Any]) -> Observation:
+        said = {name: value for name, value in row.items() if value is not None}  # null says nothing
+        one = Observation(archive=self.name, **said)
+        return replace(one, mission=canonical(one.mission))
 
     def _asked(self, what: str, query: Mapping[str, str | float | int]) -> list[dict[str, Any]]:
         response = self.client.get(f"{self.server}/{what}", query)
@@ -106,7 +96,3 @@ class ServedArchive:
         if not isinstance(rows, list):
             raise ArchiveError(f"a list of {what}", repr(rows)[:60], "look at its answer")
         return rows
-
-
-def _canonical(one: Observation) -> Observation:
-    return replace(one, mission=canonical(one.mission))

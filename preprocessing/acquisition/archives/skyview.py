@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from astrid_ml.preprocessing.acquisition.archives.archive import Observation, Product, Search
 from astrid_ml.preprocessing.acquisition.archives.needs import astroquery_module
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
-from astrid_ml.preprocessing.acquisition.client.download import fetch
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.preprocessing.acquisition.targets.file_names import plain
 from astrid_ml.types import Count
 
 
@@ -75,7 +74,7 @@ class SkyviewArchive:
         """astroquery's class."""
         asked = astroquery_module("skyview").SkyViewClass()
         asked.URL = self.page
-        self.client.guard(asked._session)
+        self.client.guard(asked._session, keep=False)  # its answers name files that are gone after a while
         return asked
 
     def search(self, target: Target, asked: Search) -> list[Observation]:
@@ -131,14 +130,4 @@ class SkyviewArchive:
         if not urls:
             got = "a page without a link to FITS"
             raise ArchiveError(f"an image of {observation.instrument} by SkyView", got, "leave this survey out")
-        plain = "".join(letter if letter.isalnum() else "_" for letter in observation.id)
-        return [Product(observation.id, f"{plain}.fits", str(urls[0]))]
-
-    def fetch(self, product: Product, path: Path) -> None:
-        """Bring a cut-out.
-
-        Args:
-            product: of :meth:`products`.
-            path: where it goes.
-        """
-        fetch(self.client, product.url, path, product.bytes, product.checksum)
+        return [Product(observation.id, f"{plain(observation.id)}.fits", str(urls[0]), lasts=False)]

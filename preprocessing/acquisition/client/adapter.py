@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,28 +29,36 @@ _OF_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")  # th
 LARGEST = 1 << 28  # bytes of an answer that is not a file
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long an answer is waited for.
+
+    Args:
+        tries: of one request.
+        first_wait, longest_wait: seconds between tries.
+        connect, read: seconds to connect, and between two pieces of an answer.
+        deadline: seconds for one answer with all tries.
+    """
+
+    tries: int
+    first_wait: float
+    longest_wait: float
+    connect: float
+    read: float
+    deadline: float
+
+
 class PoliteAdapter(HTTPAdapter):
     """Sends requests to allowed hosts, at their pace, again where that may help.
 
     Args:
         paces: host (``mast.stsci.edu``, ``127.0.0.1:8000``) -> its pace: the hosts that are allowed.
         answers: that were kept.
-        tries: of one request.
-        first_wait, longest_wait: seconds between tries.
-        timeout: seconds to connect, and between two pieces of an answer.
+        patience: how long, and how often.
     """
 
-    def __init__(
-        self,
-        paces: Mapping[str, HostPace],
-        answers: KeptAnswers,
-        tries: int,
-        first_wait: float,
-        longest_wait: float,
-        timeout: tuple[float, float],
-    ) -> None:
-        self.paces, self.answers, self.tries = paces, answers, tries
-        self.first_wait, self.longest_wait, self.patience = first_wait, longest_wait, timeout
+    def __init__(self, paces: Mapping[str, HostPace], answers: KeptAnswers, patience: Patience) -> None:
+        self.paces, self.answers, self.patience = paces, answers, patience
         super().__init__(pool_maxsize=32)
 
     def send(self, request: PreparedRequest, stream: bool = False, *args: Any, **settings: Any) -> Response:
@@ -62,8 +71,8 @@ class PoliteAdapter(HTTPAdapter):
             settings: the same, by name.
 
         Raises:
-            HostError: a host that is not allowed.
-            ArchiveError: no answer after all tries, or one that is too long.
+            HostError: a host that is not allowed, or a scheme.
+            ArchiveError: no answer after all tries or in all the time, or one that is too long.
         """
         url = str(request.url)
         host = allowed_host(url, self.paces)
@@ -71,18 +80,22 @@ class PoliteAdapter(HTTPAdapter):
         kept = None if stream else self.answers.get(key)
         if kept is not None:
             return self._answered(request, kept)
-        settings["timeout"] = self.patience
+        settings["timeout"] = (self.patience.connect, self.patience.read)
         names = ("timeout", "verify", "cert", "proxies")
         settings = {**dict(zip(names, args, strict=False)), **settings}
-        said = "no answer"
-        for attempt in range(self.tries):
-            wait = pause(attempt, self.first_wait, self.longest_wait)
+        said, until = "no answer", time.monotonic() + self.patience.deadline
+        for attempt in range(self.patience.tries):
+            wait = pause(attempt, self.patience.first_wait, self.patience.longest_wait)
             try:
                 with self.paces[host].turn():
                     response = super().send(request, stream=True, **settings)
-                    if stream and response.status_code not in PASSING:
+                    if response.is_redirect or response.status_code in PASSING:
+                        response.close()  # nothing in it is worth reading, and it may have no end
+                        answer = Answer(response.status_code, dict(response.headers), b"", url)
+                    elif stream:
                         return response
-                    answer = _read(response, url)
+                    else:
+                        answer = _read(response, url, until)
             except BROKEN as error:
                 said = type(error).__name__
             else:
@@ -91,13 +104,16 @@ class PoliteAdapter(HTTPAdapter):
                         self.answers.keep(key, answer)
                     return self._answered(request, answer)
                 said = f"HTTP {answer.status}"
-                asked = asked_to_wait(response.headers.get("Retry-After"))
+                asked = asked_to_wait(answer.headers.get("Retry-After"))
                 if asked is not None:
-                    wait = min(max(wait, asked), self.longest_wait)
+                    wait = min(max(wait, asked), self.patience.longest_wait)
                     self.paces[host].hold(wait)
-            if attempt + 1 < self.tries:
+            if time.monotonic() + wait > until:
+                said += f", {self.patience.deadline:g} s are over"
+                break
+            if attempt + 1 < self.patience.tries:
                 time.sleep(wait)
-        got = f"{said} of {printable(host)} after {self.tries} tries"
+        got = f"{said} of {printable(host)} after {attempt + 1} tries"
         raise ArchiveError("an answer of the archive", got, "try again later: what was done is kept")
 
     def _answered(self, request: PreparedRequest, answer: Answer) -> Response:
@@ -144,18 +160,21 @@ def _is_final(answer: Answer) -> bool:
     return answer.status == 200 and not any(word in answer.body for word in (b'"EXECUTING"', b'"ERROR"'))
 
 
-def _read(response: Response, url: str) -> Answer:
+def _read(response: Response, url: str, until: float) -> Answer:
     """The whole body; requests raises where it is shorter than it was said to be.
 
     Raises:
-        ArchiveError: it is too long.
+        ArchiveError: it is too long, or takes too long.
     """
     parts, size = [], 0
     for part in response.iter_content(1 << 16):
         parts.append(part)
         size += len(part)
-        if size > LARGEST:
+        if size > LARGEST or time.monotonic() > until:
             response.close()
-            got = f"more from {printable(url)[:80]}"
-            raise ArchiveError(f"an answer of at most {LARGEST >> 20} MiB", got, "ask for less")
+            if size > LARGEST:
+                got = f"more from {printable(url)[:80]}"
+                raise ArchiveError(f"an answer of at most {LARGEST >> 20} MiB", got, "ask for less")
+            got = f"{size} bytes of {printable(url)[:80]} and no end"
+            raise ArchiveError("an answer in the time that a client waits", got, "try later, or with a longer deadline")
     return Answer(response.status_code, dict(response.headers), b"".join(parts), response.url or url)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.client.answers import KeptAnswers
 from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError
 from astrid_ml.preprocessing.acquisition.client.pace import HostPace
+from astrid_ml.printable import printable
 from astrid_ml.types import Count, NonNegative, Positive
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ HOSTS: Mapping[str, float] = {
 }
 
 
+REDIRECTS = 5
+
+
 @dataclass(frozen=True)
 class ArchiveClient:
     """How archives are asked.
@@ -42,6 +47,7 @@ class ArchiveClient:
         connect_timeout, read_timeout: seconds to connect, and between two pieces of an answer.
         answers: folder of answers to queries that were kept; None keeps none. Files are not kept here.
         answers_days: after so many an answer is asked for again.
+        deadline: seconds for one answer or one file with all its tries; a later run goes on with what has come.
         contact: an address that administrators of an archive may write to, sent with each request.
 
     Example:
@@ -58,6 +64,7 @@ class ArchiveClient:
     read_timeout: Positive = 60.0
     answers: str | None = None
     answers_days: NonNegative = 30.0
+    deadline: Positive = 3600.0
     contact: str | None = None
 
     def __post_init__(self) -> None:
@@ -80,29 +87,37 @@ class ArchiveClient:
         """Who asks: name, version and contact."""
         return f"astrid_ml/{version('astrid-ml')}" + (f" ({self.contact})" if self.contact else "")
 
-    def adapter(self) -> PoliteAdapter:
-        """A way out for the sessions of another library."""
-        from astrid_ml.preprocessing.acquisition.client.adapter import PoliteAdapter
+    def adapter(self, keep: bool = True) -> PoliteAdapter:
+        """A way out for the sessions of another library.
+
+        Args:
+            keep: answers in the folder of this client.
+        """
+        from astrid_ml.preprocessing.acquisition.client.adapter import Patience, PoliteAdapter
 
         return PoliteAdapter(
             self.paces,
-            KeptAnswers(Path(self.answers) if self.answers else None, self.answers_days),
-            self.tries,
-            self.first_wait,
-            self.longest_wait,
-            (self.connect_timeout, self.read_timeout),
+            KeptAnswers(Path(self.answers) if self.answers and keep else None, self.answers_days),
+            Patience(
+                self.tries,
+                self.first_wait,
+                self.longest_wait,
+                self.connect_timeout,
+                self.read_timeout,
+                self.deadline,
+            ),
         )
 
-    def guard(self, session: Session) -> Session:
+    def guard(self, session: Session, keep: bool = True) -> Session:
         """Lead all requests of a session through this client: those of astroquery, and their redirects.
 
         Args:
             session: changed in place.
+            keep: answers; not those that name what does not last.
         """
-        adapter = self.adapter()
         session.adapters.clear()
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, adapter)
+        session.mount("", self.adapter(keep))  # whatever the scheme: only http and https come through
+        session.max_redirects = REDIRECTS
         session.headers["User-Agent"] = f"{self.agent} {session.headers.get('User-Agent', '')}".strip()
         return session
 
@@ -125,7 +140,26 @@ class ArchiveClient:
             ArchiveError: no answer, or one that is an error.
             HostError: a host that is not allowed.
         """
-        return answered(self.session.get(url, params=parameters))
+        with self.asking(url):
+            return answered(self.session.get(url, params=parameters))
+
+    @contextmanager
+    def asking(self, url: str) -> Iterator[None]:
+        """Tell what goes wrong on the way (a loop of redirects, an address that is none) as what it is.
+
+        Args:
+            url: that is asked for.
+
+        Raises:
+            ArchiveError: in the place of an error of the HTTP library.
+        """
+        from requests import RequestException
+
+        try:
+            yield
+        except RequestException as error:
+            got = f"{type(error).__name__} of {printable(url)[:120]}"
+            raise ArchiveError("an answer of the archive", got, "try again later, or leave this archive out") from error
 
 
 def answered(response: Response) -> Response:
@@ -135,12 +169,13 @@ def answered(response: Response) -> Response:
         response: of any status.
 
     Raises:
-        AbsentError: 404 or 410.
+        AbsentError: 404 or 410; 401, 403, 407 or 451.
         ArchiveError: another status than 200 and 206.
     """
-    from astrid_ml.printable import printable
-
     where, status = printable(response.url)[:120], response.status_code
+    if status in (401, 403, 407, 451):
+        fix = "it may be public later: retry_absent=true asks again"
+        raise AbsentError("a file that the archive gives to everyone", f"HTTP {status} of {where}", fix)
     if status in (404, 410):
         raise AbsentError("something at this address of the archive", f"HTTP {status} of {where}", "leave it out")
     if status not in (200, 206):

@@ -6,14 +6,15 @@ import errno
 import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import move, read_note, write_json
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient, answered
+from astrid_ml.preprocessing.acquisition.client.coding import BROKEN, coding_of, pieces_of
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError, CorruptError
 from astrid_ml.preprocessing.acquisition.client.pace import pause
 from astrid_ml.preprocessing.acquisition.client.room import DiskRoom
@@ -103,18 +104,19 @@ def fetch(
     path.parent.mkdir(parents=True, exist_ok=True)
     promise, part = Promise(size, checksum), part_of(path)
     failed: ArchiveError | None = None
+    until = time.monotonic() + client.deadline
     for attempt in range(client.tries):
         if failed is not None:
             time.sleep(pause(attempt - 1, client.first_wait, client.longest_wait))
         try:
-            _bring(client, url, part, promise, room, told)
+            _bring(client, url, part, promise, Course(until, room, told))
             promise.refuse_other(part)
             refuse_no_fits(part)
         except _BrokenOffError as error:
             failed = error.reason  # what has come stays: the next try goes on there
         except CorruptError as error:
             failed = error
-            _forget(part)
+            _forget(part, room)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 got = f"{error.strerror} at {path.parent}"
@@ -124,8 +126,25 @@ def fetch(
             move(part, path)
             _note_of(part).unlink(missing_ok=True)
             return
+        if time.monotonic() > until:
+            break
     assert failed is not None
-    raise type(failed)(failed.expected, f"{failed.got} ({printable(url)[:100]}, {client.tries} tries)", failed.fix)
+    raise type(failed)(failed.expected, f"{failed.got} ({printable(url)[:100]}, {attempt + 1} tries)", failed.fix)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What bounds a file while it comes, and who is told of it.
+
+    Args:
+        until: ``time.monotonic()`` at which it must be here.
+        room: on the disk; None does not look at it.
+        told: is told of bytes as they come.
+    """
+
+    until: float
+    room: DiskRoom | None = None
+    told: Told | None = None
 
 
 class _BrokenOffError(Exception):
@@ -140,60 +159,72 @@ def _note_of(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _forget(part: Path) -> None:
+def _forget(part: Path, room: DiskRoom | None = None) -> None:
+    """Remove what has come; the budget has it again."""
+    if room is not None and part.is_file():
+        room.give(part.stat().st_size)
     part.unlink(missing_ok=True)
     _note_of(part).unlink(missing_ok=True)
 
 
-def _bring(
-    client: ArchiveClient, url: str, part: Path, promise: Promise, room: DiskRoom | None, told: Told | None
-) -> None:
+def _bring(client: ArchiveClient, url: str, part: Path, promise: Promise, course: Course) -> None:
     """Append what is missing of a file to its part.
 
     Raises:
         _BrokenOffError: the connection broke off before the end.
-        ArchiveError: the server refuses, or says another length than the archive.
+        CorruptError: the server says another length than the archive, or sends more.
+        ArchiveError: the server refuses.
     """
-    from requests import RequestException
-
     have, validator = _begun(part, url, promise)
     if promise.bytes is not None and have == promise.bytes:
         return
     headers = {"Accept-Encoding": "identity"}  # bytes as they lie there: their number and checksum are promised
     if have:
         headers |= {"Range": f"bytes={have}-"} | ({"If-Range": validator} if validator else {})
-    with client.session.get(url, stream=True, headers=headers) as response:
+    with client.asking(url):
+        response = client.session.get(url, stream=True, headers=headers)
+    with response:
         if response.status_code == 416 and have:  # nothing after what we have: it is all, or another file by now
-            _forget(part)
+            _forget(part, course.room)
             raise _BrokenOffError(ArchiveError("the rest of a file", "HTTP 416: it has no more", "it is fetched again"))
         answered(response)
-        begin = have if response.status_code == 206 and _first_byte(response) == have else 0
-        total = _total(response, begin)
+        coding = coding_of(response, url)
+        begin = have if response.status_code == 206 and _first_byte(response) == have and not coding else 0
+        if not begin and course.room is not None and part.is_file():
+            course.room.give(part.stat().st_size)  # it is written over
+        total = None if coding else _total(response, begin)
         if promise.bytes is not None and total is not None and total != promise.bytes:
             raise CorruptError(f"{promise.bytes} bytes", f"{total} bytes offered", "it is fetched again")
-        if room is not None:
-            room.ask(max(0, (total or 0) - begin))
+        if course.room is not None:
+            course.room.ask(max(0, (total or 0) - begin))
         said = response.headers.get("ETag") or response.headers.get("Last-Modified")
-        write_json(_note_of(part), {"url": url, "validator": said, "bytes": total})
-        came = begin
-        try:
-            with part.open("r+b" if begin else "wb") as stream:
-                stream.seek(begin)
-                for piece in response.iter_content(PIECE):
-                    stream.write(piece)
-                    came += len(piece)
-                    if room is not None:
-                        room.take(len(piece))
-                    if told is not None:
-                        told(len(piece))
-        except RequestException as error:
-            got = f"{came} of {total or 'unknown'} bytes ({type(error).__name__})"
-            raise _BrokenOffError(
-                ArchiveError("a whole file", got, "try again later: what has come is kept")
-            ) from error
-        if total is not None and came < total:
-            got = f"{came} of {total} bytes"
-            raise _BrokenOffError(ArchiveError("a whole file", got, "try again later: what has come is kept"))
+        write_json(_note_of(part), {"url": url, "validator": None if coding else said, "bytes": total})
+        with part.open("r+b" if begin else "wb") as stream:
+            stream.seek(begin)
+            _write(pieces_of(response, coding, PIECE), stream, begin, promise.bytes or total, course)
+
+
+def _write(pieces: Iterator[bytes], stream: BinaryIO, begin: int, wanted: int | None, course: Course) -> None:
+    """Write pieces as they come, no more than were promised and no longer than they may take."""
+    came, why = begin, ""
+    try:
+        for piece in pieces:
+            if wanted is not None and came + len(piece) > wanted:
+                raise CorruptError(f"{wanted} bytes", "more", "it is fetched again")
+            stream.write(piece)
+            came += len(piece)
+            if course.room is not None:
+                course.room.take(len(piece))
+            if course.told is not None:
+                course.told(len(piece))
+            if time.monotonic() > course.until and came != wanted:
+                why = "time is over"
+                break
+    except BROKEN as error:
+        why = type(error).__name__
+    if why or (wanted is not None and came < wanted):
+        got = f"{came} of {wanted or 'unknown'} bytes" + (f" ({why})" if why else "")
+        raise _BrokenOffError(ArchiveError("a whole file", got, "try again later: what has come is kept"))
 
 
 def _begun(part: Path, url: str, promise: Promise) -> tuple[int, str | None]:

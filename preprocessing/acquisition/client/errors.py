@@ -10,12 +10,12 @@ class ArchiveError(UserError):
 
 
 class AbsentError(ArchiveError):
-    """The archive does not have it (404, 410): asking again does not help."""
+    """The archive does not have it (404, 410), or does not give it (401, 403): asking again does not help."""
 
 
 class CorruptError(ArchiveError):
     """A file came, and is not what was promised: asking again may help."""
 
 
-class HostError(UserError):
-    """A host that nobody allowed: of an address, or of a redirect."""
+class HostError(ArchiveError):
+    """A host that nobody allowed: of an address, or of a redirect. What stands there fails alone."""

@@ -59,6 +59,15 @@ class DiskRoom:
         if look:
             self._refuse_full(0)
 
+    def give(self, count: int) -> None:
+        """Give back bytes of a file that is fetched again.
+
+        Args:
+            count: bytes.
+        """
+        with self._lock:
+            self.taken -= count
+
     def _refuse_full(self, needed: int) -> None:
         free = shutil.disk_usage(self.folder).free
         if free - needed < self.keep_free:

@@ -33,6 +33,7 @@ class AcquireCommand:
         order: per_stage, or per_object: one object's images at a time, so that memory does not grow with their number.
         dry_run: ask archives and choose pairs alone.
         skip_completed: False subtracts and labels again what is done; files are not downloaded again.
+        retry_absent: ask again for files that an archive did not have (404, 410) or did not give (401, 403).
         pipeline: how pairs are subtracted.
         executor: where.
     """
@@ -44,6 +45,7 @@ class AcquireCommand:
     order: Order = "per_stage"
     dry_run: bool = False
     skip_completed: bool = True
+    retry_absent: bool = False
     pipeline: DifferencingPipeline = field(default_factory=DifferencingPipeline)
     executor: Executor | None = None
 
@@ -58,9 +60,9 @@ class AcquireCommand:
             distinct(targets.targets())
             mixed = self.pipeline.allow_mixed or self.acquisition.pairs.allow_mixed
             pipeline = replace(self.pipeline, allow_mixed=mixed)
-            campaign = Campaign(asked, folder, targets, pipeline, self._executor())
-            if not self.skip_completed and {"difference", "triplets"}.intersection(stages):
-                forget_pixels(campaign, targets.targets())
+            campaign = Campaign(asked, folder, targets, pipeline, self._executor(), self.retry_absent)
+            if not self.skip_completed:
+                forget_pixels(campaign, targets.targets(), stages)
             run_stages(campaign, stages, self.order, self.skip_completed)
             account = account_of(campaign, targets.targets())
         if "report" in stages:
@@ -88,6 +90,7 @@ class AcquireCommand:
         wanted = report["query"]["images_wanted"]
         said: dict[str, Any] = {
             "targets": report["catalogue"]["targets"],
+            "files_absent": report["query"]["files_absent"] + report["download"]["files_absent"],
             "targets_with_images": report["query"]["targets_with_images"],
             "targets_with_pairs": report["query"]["targets_with_pairs"],
             "pairs_chosen": sum(report["query"]["pairs_by_mission"].values()),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from filelock import SoftFileLease, Timeout
 
@@ -14,9 +14,10 @@ from astrid_ml.errors import UserError
 from astrid_ml.pipeline.lock import LEASE
 from astrid_ml.preprocessing.acquisition.archives.archive import Product
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
-from astrid_ml.preprocessing.acquisition.client.download import fetch, part_of
+from astrid_ml.preprocessing.acquisition.client.download import Told, fetch, part_of
 from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError
 from astrid_ml.preprocessing.acquisition.client.room import DiskRoom
+from astrid_ml.preprocessing.acquisition.targets.file_names import plain, short_digest
 from astrid_ml.progress import Progress
 
 
@@ -106,12 +107,10 @@ class BringFiles:
                     for product in waiting:
                         told = progress.step if product.bytes is not None else None
                         work = threads.submit(
-                            fetch,
+                            _fetch,
                             self.client,
-                            product.url,
+                            product,
                             places[product],
-                            product.bytes,
-                            product.checksum,
                             room,
                             told,
                         )
@@ -133,8 +132,27 @@ class BringFiles:
         return Brought(files, failed, room.taken, len(there), frozenset(absent))
 
 
+def _fetch(client: ArchiveClient, product: Product, path: Path, room: DiskRoom, told: Told | None) -> None:
+    """Bring a file from its first address that gives it.
+
+    Raises:
+        ArchiveError: none does; what went wrong at the first one.
+    """
+    first: ArchiveError | None = None
+    for address in product.addresses:
+        try:
+            return fetch(client, address, path, product.bytes, product.checksum, room, told)
+        except ArchiveError as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
 def place_of(product: Product, folder: Path) -> Path:
     """Where a file of an archive goes: names of observations and files become names of folders and files.
+
+    Cut-outs of one frame around two targets have one name and two addresses: a digest of both tells them apart. The
+    server is no part of it, since a simulated archive has another port each time, nor is an address that does not last.
 
     Args:
         product: of an archive; its names are not trusted.
@@ -142,10 +160,12 @@ def place_of(product: Product, folder: Path) -> Path:
 
     Example:
         >>> place_of(Product("HST/u1", "../../a b.fits", "http://x"), Path("raw")).as_posix()
-        'raw/HST_u1/_.._a_b.fits'
+        'raw/HST_u1-4c37dd3c/_.._a_b.fits'
     """
-    names = [re.sub(r"[^\w.+-]", "_", name).lstrip(".")[:120] or "_" for name in (product.observation, product.name)]
-    return folder.joinpath(*names)
+    parts = urlsplit(product.url)
+    address = f"{parts.path}?{parts.query}" if product.lasts else ""
+    which = short_digest(product.observation, product.name, address)
+    return folder / f"{plain(product.observation)}-{which}" / plain(product.name)
 
 
 def _left(product: Product, path: Path) -> int | None:

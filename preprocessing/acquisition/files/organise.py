@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,57 +14,12 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import link, whole, write_json
 from astrid_ml.preprocessing.acquisition.archives.archive import Observation
 from astrid_ml.preprocessing.acquisition.pairs.choose import PlannedPair, TargetPlan
+from astrid_ml.preprocessing.acquisition.targets.file_names import plain, short_digest
 from astrid_ml.preprocessing.differencing.frame.hdus import open_fits
 from astrid_ml.table_files import write_table
 
 SIDES = ("science", "reference")
 ENDINGS = (".fits.gz", ".img.gz", ".fits.fz", ".fits", ".img", ".fit")
-
-
-@dataclass(frozen=True)
-class Organised:
-    """What was laid out.
-
-    Args:
-        manifest: of the complete pairs, in the folder; None where there is none.
-        pairs: complete ones.
-        incomplete: (pair, why): one half is not there.
-    """
-
-    manifest: Path | None
-    pairs: tuple[PlannedPair, ...] = ()
-    incomplete: tuple[tuple[PlannedPair, str], ...] = field(default=())
-
-    def account(self) -> dict[str, Any]:
-        """Counts for a report: complete pairs by mission, incomplete ones by reason."""
-        return {
-            "pairs_complete": len(self.pairs),
-            "pairs_by_mission": dict(sorted(Counter(pair.mission for pair in self.pairs).items())),
-            "targets_with_a_pair": len({pair.target for pair in self.pairs}),
-            "pairs_incomplete": len(self.incomplete),
-            "pairs_incomplete_by_reason": dict(Counter(why for _, why in self.incomplete)),
-        }
-
-
-def organise(
-    plans: Sequence[TargetPlan], files: Mapping[str, Path], failed: Mapping[str, str], folder: Path
-) -> Organised:
-    """Lay out the pairs whose two files are there.
-
-    ``source_fits/{science,reference}/<target>/`` holds hard links; ``manifest.csv`` and ``.parquet`` name them, as
-    ``astrid difference input=FOLDER`` reads them; ``metadata/`` says of each observation what its archive said.
-
-    Args:
-        plans: of the targets.
-        files: id of an observation -> its file.
-        failed: id of an observation -> why it has none.
-        folder: made.
-    """
-    laid = [lay_out(plan, files, failed, folder) for plan in plans]
-    complete = tuple(pair for one in laid for pair in one.pairs)
-    incomplete = tuple(lost for one in laid for lost in one.incomplete)
-    manifest = write_manifest([row for one in laid for row in one.rows], folder)
-    return Organised(manifest, complete, incomplete)
 
 
 @dataclass(frozen=True)
@@ -84,7 +38,10 @@ class LaidOut:
 
 
 def lay_out(plan: TargetPlan, files: Mapping[str, Path], failed: Mapping[str, str], folder: Path) -> LaidOut:
-    """Link the pairs of one target, and say what is known of their observations.
+    """Link the pairs of one target whose two files are there, and say what is known of their observations.
+
+    ``source_fits/{science,reference}/<target>/`` holds hard links, which the lines of the manifest name as
+    ``astrid difference input=FOLDER`` reads them; ``metadata/`` says of each observation what its archive said.
 
     Args:
         plan: of the target.
@@ -94,7 +51,7 @@ def lay_out(plan: TargetPlan, files: Mapping[str, Path], failed: Mapping[str, st
     """
     complete: list[PlannedPair] = []
     incomplete: list[tuple[PlannedPair, str]] = []
-    rows = []
+    rows, names = [], _names(plan)
     for pair in plan.kept:
         lacking = [side for side in SIDES if getattr(pair, side) not in files]
         if lacking:
@@ -105,13 +62,13 @@ def lay_out(plan: TargetPlan, files: Mapping[str, Path], failed: Mapping[str, st
         try:
             for side in SIDES:
                 one = plan.observations[getattr(pair, side)]
-                placed[side] = _laid(one, files[one.id], folder, side, pair.target)
-                _describe(one, placed[side], plan, folder)
+                placed[side] = _laid(names[one.id], files[one.id], folder / "source_fits" / side / plain(pair.target))
+                _describe(one, placed[side], plan, folder, names[one.id])
         except UserError as error:
             incomplete.append((pair, f"{side} image: expected {error.expected}; got {error.got}"))
             continue
         complete.append(pair)
-        rows.append(_row(pair, placed, folder))
+        rows.append({"name": _pair_name(pair, names), **_row(pair, plan, placed, folder)})
     return LaidOut(tuple(rows), tuple(complete), tuple(incomplete))
 
 
@@ -131,29 +88,46 @@ def write_manifest(rows: Sequence[Mapping[str, Any]], folder: Path) -> Path | No
     return folder / "manifest.csv"
 
 
-def _laid(one: Observation, file: Path, folder: Path, side: str, target: str) -> Path:
+def _names(plan: TargetPlan) -> dict[str, str]:
+    """id of an observation -> what its files are called: two that are one name of a file are told apart."""
+    wanted = dict.fromkeys(one for pair in plan.kept for one in (pair.science, pair.reference))
+    made = {}
+    for name in wanted:
+        one = plan.observations[name]
+        made[name] = plain(f"{one.mission}_{one.filter}_{_stem(name)}")
+    often = Counter(text.casefold() for text in made.values())
+    return {
+        name: text if often[text.casefold()] == 1 else f"{text}-{short_digest(name)}" for name, text in made.items()
+    }
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(next((end for end in ENDINGS if name.lower().endswith(end)), ""))
+
+
+def _laid(name: str, file: Path, folder: Path) -> Path:
     ending = next((end for end in ENDINGS if file.name.lower().endswith(end)), ".fits")
-    name = f"{one.mission}_{one.filter}_{one.id.removesuffix(ending)}"
-    path = folder / "source_fits" / side / plain(target) / f"{plain(name)}{ending}"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}{ending}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.samefile(file):
+        path.unlink()  # of a file that came again
     if not path.exists():
         link(file, path)
     return path
 
 
-def plain(name: str) -> str:
-    """A name that is one of a file on every system.
-
-    >>> plain("HST/ACS F814W"), plain("../x")
-    ('HST_ACS_F814W', '_x')
-    """
-    return re.sub(r"[^\w.+-]", "_", name).lstrip(".")[:150] or "_"
+def _pair_name(pair: PlannedPair, names: Mapping[str, str]) -> str:
+    """Unique by its two observations, whose mission and filter it says once where they are alike."""
+    lead = plain(f"{pair.mission}_{pair.filter}_")
+    return plain(f"{pair.target}_{names[pair.science]}_{names[pair.reference].removeprefix(lead)}")
 
 
-def _row(pair: PlannedPair, placed: Mapping[str, Path], folder: Path) -> dict[str, Any]:
-    """A line of the manifest: the pair's name is unique by its two observations."""
+def _row(pair: PlannedPair, plan: TargetPlan, placed: Mapping[str, Path], folder: Path) -> dict[str, Any]:
+    """A line of the manifest."""
+    other = plan.observations[pair.reference]
+    mixed = (other.mission, other.filter) != (pair.mission, pair.filter)
+    said = {"mission": other.mission, "filter": other.filter, "mjd": pair.reference_mjd} if mixed else {}
     return {
-        "name": plain(f"{pair.target}_{pair.mission}_{pair.filter}_{pair.science}_{pair.reference}"),
         **{side: placed[side].relative_to(folder).as_posix() for side in SIDES},
         "mission": pair.mission,
         "filter": pair.filter,
@@ -166,10 +140,11 @@ def _row(pair: PlannedPair, placed: Mapping[str, Path], folder: Path) -> dict[st
         "separation_days": pair.separation,
         "coverage": pair.coverage,
         "overlap": pair.overlap,
+        **{f"reference_{name}": value for name, value in said.items()},
     }
 
 
-def _describe(one: Observation, path: Path, plan: TargetPlan, folder: Path) -> None:
+def _describe(one: Observation, path: Path, plan: TargetPlan, folder: Path, name: str) -> None:
     """What is known of an observation: what its archive said, where its file is, of which image."""
     with open_fits(str(path)) as hdus:
         shapes = [list(hdu.shape) for hdu in hdus if getattr(hdu, "is_image", False) and len(hdu.shape) == 2]
@@ -181,6 +156,6 @@ def _describe(one: Observation, path: Path, plan: TargetPlan, folder: Path) -> N
         "bytes": path.stat().st_size,
         "images": shapes,
     }
-    where = folder / "metadata" / plain(plan.target.name) / f"{plain(one.id)}.json"
+    where = folder / "metadata" / plain(plan.target.name) / f"{name}.json"
     where.parent.mkdir(parents=True, exist_ok=True)
     write_json(where, said)

@@ -52,10 +52,10 @@ def draw_timeline(plan: TargetPlan, path: Path) -> bool:
         axes.plot([pair.science_mjd, pair.reference_mjd], heights, color="#bbbbbb", linewidth=0.8, zorder=1)
     if plan.target.discovered is not None:
         axes.axvline(plan.target.discovered, color="black", linestyle="--", linewidth=1, label="discovery")
-    axes.set_yticks(range(len(rows)), [f"{mission} {filter}" for mission, filter in rows])
+    axes.set_yticks(range(len(rows)), [f"{mission} {filter}" for mission, filter in rows], parse_math=False)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("MJD (days)")
-    axes.set_title(f"{plan.target.name}: {len(plan.kept)} pairs of {len(dated)} images")
+    axes.set_title(f"{plan.target.name}: {len(plan.kept)} pairs of {len(dated)} images", parse_math=False)
     figure.legend(loc="outside lower center", ncols=5, fontsize="small", frameon=False)
     with whole(path) as part:
         figure.savefig(part, dpi=120)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from astrid_ml.preprocessing.acquisition.files.organise import plain
 from astrid_ml.preprocessing.acquisition.plan import Plan
 from astrid_ml.preprocessing.acquisition.stages.campaign import STAGES, Campaign
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.preprocessing.acquisition.targets.file_names import plain
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,17 @@ def account_of(campaign: Campaign, targets: Sequence[Target]) -> AcquisitionAcco
     """
     said = {stage: _records(campaign, stage, targets) for stage in STAGES[:-1]}
     plans = [plan for target in targets if (plan := campaign.plan(target)) is not None]
+    campaign.plans.clear()
     lost = tuple((name, record["failed"]) for name, record in said["query"].items() if record["failed"])
     planned = Plan(tuple(plans), lost).account()
     control = [record for one in said["difference"].values() for record in one["control"]]
     report = {
         "catalogue": campaign.targets.account(),
-        "query": planned | {"files_not_named": sum(len(one["failed"]) for one in said["filter"].values())},
+        "query": planned
+        | {
+            "files_not_named": sum(len(one["failed"]) - len(one["absent"]) for one in said["filter"].values()),
+            "files_absent": sum(len(one["absent"]) for one in said["filter"].values()),
+        },
         "download": _download(campaign, said["download"]),
         "organize": _organize(said["organize"]),
         "difference": _difference(said["difference"]),
@@ -75,7 +80,8 @@ def _download(campaign: Campaign, said: Mapping[str, dict[str, Any]]) -> dict[st
         "files": len(files),
         "bytes": sum(path.stat().st_size for path in there if path.is_file()),
         "files_failed": len(reasons),
-        "files_to_be_tried_again": len({name for one in said.values() for name in one["retry"]}),
+        "files_to_be_tried_again": len({n for one in said.values() for n in set(one["failed"]) - set(one["absent"])}),
+        "files_absent": len({name for one in said.values() for name in one["absent"]}),
         "files_failed_by_reason": dict(sorted(Counter(_kind(why) for why in reasons.values()).items())),
     }
 
@@ -129,24 +135,33 @@ def _triplets(said: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _filtering(planned: Mapping[str, Any], said: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """What choosing pairs before the download spares, against downloading all and choosing then."""
-    found, wanted = planned["images_found"], planned["images_wanted"]
+    """What asking for missions and filters and choosing pairs spare, against downloading all and choosing then.
+
+    All that the archives have is known where the search asks for no mission or filter, and with ``count_all=true``.
+    """
+    wanted, every = planned["images_wanted"], [one["all"] for one in said["query"].values() if not one["failed"]]
+    known = None not in every
+    counted: list[dict[str, Any]] = [one for one in every if one is not None]
+    sizes: list[int | None] = [one["bytes"] for one in counted] if known else [None]
+    said_sizes = [one for one in sizes if one is not None]
+    images = sum(int(one["images"]) for one in counted) if known else None
+    size = sum(said_sizes) if len(said_sizes) == len(sizes) else None
     with_pair = sum(bool(one["rows"]) for one in said["organize"].values())
-    saved = None
-    if found["bytes"] and wanted["bytes"] is not None:
-        saved = 1 - wanted["bytes"] / found["bytes"]
+    some = len([one for one in counted if one["images"]]) if known else None
     return {
         "download_then_filter": {
-            **found,
-            "targets_downloaded": planned["targets_with_images"],
-            "share_with_a_complete_pair": _share(with_pair, planned["targets_with_images"]),
+            "images": images,
+            "bytes": size,
+            "targets_downloaded": some,
+            "share_with_a_complete_pair": None if some is None else _share(with_pair, some),
         },
+        "all_of_the_search": planned["images_found"],
         "filter_in_the_query": {
             **wanted,
             "targets_downloaded": planned["targets_with_pairs"],
             "share_with_a_complete_pair": _share(with_pair, planned["targets_with_pairs"]),
         },
-        "share_of_bytes_saved": saved,
+        "share_of_bytes_saved": 1 - wanted["bytes"] / size if size and wanted["bytes"] is not None else None,
     }
 
 

@@ -105,23 +105,30 @@ def _missions(report: Mapping[str, Any]) -> View:
 def _filtering(said: Mapping[str, Any]) -> View:
     rows = []
     for title, key in (
-        ("all images, then choose", "download_then_filter"),
+        ("all images of all missions and filters, then choose", "download_then_filter"),
+        ("all images that were asked for", "all_of_the_search"),
         ("choose, then download", "filter_in_the_query"),
     ):
         one = said[key]
-        size = None if one["bytes"] is None else round(one["bytes"] / 1e6, 1)
-        share = one["share_with_a_complete_pair"]
+        share = one.get("share_with_a_complete_pair")
         rows.append(
             {
                 "way": title,
-                "images": one["images"],
-                "MB": size,
-                "targets downloaded": one["targets_downloaded"],
+                "images": "not counted" if one["images"] is None else one["images"],
+                "MB": None if one["bytes"] is None else round(one["bytes"] / 1e6, 1),
+                "targets downloaded": one.get("targets_downloaded"),
                 "of them with a complete pair": "" if share is None else f"{share:.0%}",
             }
         )
     saved = said["share_of_bytes_saved"]
-    words = "Archives do not say all sizes." if saved is None else f"{saved:.0%} of the bytes need not be downloaded."
+    if said["download_then_filter"]["images"] is None:
+        words = (
+            "The archives were asked for some missions or filters alone; acquisition.count_all=true counts the rest."
+        )
+    else:
+        words = (
+            "Archives do not say all sizes." if saved is None else f"{saved:.0%} of the bytes need not be downloaded."
+        )
     return views.table(pd.DataFrame(rows), words)
 
 

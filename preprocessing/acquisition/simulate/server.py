@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 import zlib
@@ -94,7 +95,7 @@ class ArchiveServer:
 
     def __enter__(self) -> ArchiveServer:
         handler = type("Handler", (_Handler,), {"archive": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -158,6 +159,13 @@ def refuse_unknown_faults(names: Sequence[str]) -> None:
     for name in names:
         if name not in FAULTS:
             raise UserError(f"faults among {', '.join(FAULTS)}", name, nearest(name, FAULTS) or "choose some")
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no error of the server, and nothing to be printed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from astrid_ml.preprocessing.acquisition.archives.archive import Product
-from astrid_ml.preprocessing.acquisition.files.bring import BringFiles, Brought
-from astrid_ml.preprocessing.acquisition.files.organise import lay_out, plain, write_manifest
+from astrid_ml.preprocessing.acquisition.files.bring import BringFiles, Brought, place_of
+from astrid_ml.preprocessing.acquisition.files.organise import lay_out, write_manifest
+from astrid_ml.preprocessing.acquisition.plan import products_of
+from astrid_ml.preprocessing.acquisition.stages.asking import again
 from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign
 from astrid_ml.preprocessing.acquisition.stages.kept import digest
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.preprocessing.acquisition.targets.file_names import plain
 
 DOWNLOADS = "fits_downloads"
 
@@ -34,33 +39,45 @@ def download(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
         before = campaign.before("download", target)
         if before is None:
             continue
-        mark, name = digest(before), plain(target.name)
+        mark, name = digest(before["products"], before["failed"]), plain(target.name)
         said = kept.get(name, mark)
         if (
             said is not None
-            and not said["retry"]
+            and not again(said["failed"], said["absent"], campaign)
             and all((campaign.folder / p).is_file() for p in said["files"].values())
         ):
             done.add(target.name)
             continue
-        todo.append((target, mark, {one: campaign.asked.product(row) for one, row in before["products"].items()}))
+        todo.append((target, mark, _products(campaign, target, before["products"])))
     products = [product for _, _, some in todo for product in some.values()]
     brought = _bring(campaign, products) if products else Brought()
     for target, mark, some in todo:
         files = {one: brought.files[p].relative_to(campaign.folder) for one, p in some.items() if p in brought.files}
         failed = {one: brought.failed[p] for one, p in some.items() if p in brought.failed}
-        retry = sorted(one for one, p in some.items() if p in brought.failed and p not in brought.absent)
-        content = {"files": {one: path.as_posix() for one, path in files.items()}, "failed": failed, "retry": retry}
+        absent = sorted(one for one, p in some.items() if p in brought.absent)
+        content = {"files": {one: path.as_posix() for one, path in files.items()}, "failed": failed, "absent": absent}
         kept.keep(plain(target.name), mark, content)
-        done |= set() if retry else {target.name}
+        done |= set() if set(failed) - set(absent) else {target.name}
     return done
+
+
+def _products(campaign: Campaign, target: Target, said: Mapping[str, Any]) -> dict[str, Product]:
+    """The files of a target; addresses that do not last are asked for anew where the file is not there."""
+    products = {one: campaign.asked.product(row) for one, row in said.items()}
+    gone = {one for one, product in products.items() if not product.lasts}
+    gone -= {one for one in gone if place_of(products[one], campaign.folder / DOWNLOADS).is_file()}
+    plan = campaign.plan(target) if gone else None
+    if plan is not None:
+        named = products_of(plan, [*campaign.asked.archives.values()])
+        products |= {one: product for one, product in named.files.items() if one in gone}
+    return products
 
 
 def _bring(campaign: Campaign, products: Sequence[Product]) -> Brought:
     """Bring files within what is left of the budget."""
     folder, budget = campaign.folder / DOWNLOADS, campaign.data_set.budget
     if budget is not None:
-        there = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        there = (path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".json", ".lock"))
         budget = max(0, budget - sum(path.stat().st_size for path in there))
     data_set = campaign.data_set
     bring = BringFiles(campaign.asked.client, data_set.at_once, budget, data_set.keep_free)
@@ -82,7 +99,8 @@ def organize(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
         before, plan = campaign.before("organize", target), campaign.plan(target)
         if before is None or plan is None:
             continue
-        mark, name, folder = digest(before), plain(target.name), campaign.folder
+        chosen = [asdict(pair) for pair in plan.kept]
+        mark, name, folder = digest(before, chosen), plain(target.name), campaign.folder
         said = kept.get(name, mark)
         laid = said is not None and all(
             (folder / row[s]).is_file() for row in said["rows"] for s in ("science", "reference")

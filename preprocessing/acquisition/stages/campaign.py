@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
-from astrid_ml.preprocessing.acquisition.archives.archive import Observation
+from astrid_ml.fingerprint import file_hash, fingerprint
+from astrid_ml.preprocessing.acquisition.archives.archive import Archive, Observation
+from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.data_set import Acquisition, OpenedArchives
-from astrid_ml.preprocessing.acquisition.files.organise import plain
 from astrid_ml.preprocessing.acquisition.pairs.choose import TargetPlan
-from astrid_ml.preprocessing.acquisition.stages.kept import KeptRecords
+from astrid_ml.preprocessing.acquisition.stages.groups import groups_of
+from astrid_ml.preprocessing.acquisition.stages.kept import KeptRecords, digest
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target, TargetList
+from astrid_ml.preprocessing.acquisition.targets.file_names import plain
+from astrid_ml.preprocessing.acquisition.triplets.known import KnownSources
+from astrid_ml.preprocessing.acquisition.triplets.label import LabelTriplets
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
-from astrid_ml.sky import SkyStrips
 
 STAGES = ("query", "filter", "download", "organize", "difference", "triplets", "report")
 RECORDS = "records"
+NEAR = 10.0  # degrees; more than half of any frame here
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,9 @@ class Campaign:
         targets: of the catalogue.
         pipeline: how pairs are subtracted.
         executor: where; None is this process.
+        retry_absent: ask again for what an archive does not have or does not give.
         plans: plans that were made in this process, by the target's name.
+        found_groups: groups that were found in this process; cleared where pairs are chosen.
     """
 
     asked: OpenedArchives
@@ -43,7 +50,9 @@ class Campaign:
     targets: TargetList
     pipeline: DifferencingPipeline
     executor: Executor | None = None
+    retry_absent: bool = False
     plans: dict[str, TargetPlan] = field(default_factory=dict)
+    found_groups: dict[str, str] = field(default_factory=dict)
 
     @property
     def data_set(self) -> Acquisition:
@@ -79,33 +88,67 @@ class Campaign:
             self.plans[target.name] = self.data_set.pairs(target, found)
         return self.plans[target.name]
 
+    def forget_plan(self, target: Target) -> None:
+        """Let go of a plan: those of a large catalogue would fill the memory."""
+        self.plans.pop(target.name, None)
+
     def groups(self) -> Mapping[str, str]:
-        """Target -> the first one of those that may share its images."""
-        rows = self.targets.rows
-        places = rows[["ra", "dec"]].to_numpy(dtype=float)
-        names = rows["name"].astype(str).tolist()
-        first = list(range(len(names)))
-        if len(names) > 1 and self.data_set.labels.together > 0:
-            first = _connected(places, self.data_set.labels.together)
-        return {name: names[first[number]] for number, name in enumerate(names)}
+        """Target -> the first one of those that share its images, by the frames of all chosen pairs."""
+        if not self.found_groups:
+            rows = self.targets.rows
+            said = [self.records("filter").get(plain(str(name))) or {"frames": {}} for name in rows["name"]]
+            places = rows[["ra", "dec"]].to_numpy(dtype=float)
+            frames = [one["frames"] for one in said]
+            names = rows["name"].astype(str).tolist()
+            self.found_groups.update(groups_of(names, places, frames, self.data_set.labels.together))
+        return self.found_groups
 
     def others(self) -> pd.DataFrame:
-        """Places of all targets, ra and dec."""
-        return self.targets.rows[["ra", "dec"]]
+        """Places of all usable rows of the catalogue, chosen or not: each may shine in an image of another."""
+        return self.targets.everything[["ra", "dec"]]
+
+    @cached_property
+    def settings(self) -> Mapping[str, str]:
+        """Stage -> digest of the settings that decide what it makes of the record before it."""
+        data_set = self.data_set
+        archives = {name: self._said_of(archive) for name, archive in self.asked.archives.items()}
+        counted = data_set.count_all
+        rules, size = _by_content(data_set.labels), self.pipeline.cutout.size
+        return {
+            "query": fingerprint(data_set.search, archives, counted),
+            "filter": fingerprint(data_set.pairs, archives),
+            "download": "",
+            "organize": fingerprint(data_set.pairs),
+            "difference": fingerprint(self.pipeline, data_set.control),
+            "triplets": fingerprint(*rules, size),
+        }
+
+    def mark(self, stage: str, target: Target) -> str:
+        """Digest of all that a stage of a target depends on: its row, the settings of this stage and those before."""
+        before = [self.settings[name] for name in STAGES[: STAGES.index(stage) + 1]]
+        return digest(asdict(target), before, self.surroundings(target) if stage == "triplets" else None)
+
+    def surroundings(self, target: Target) -> list[Any]:
+        """What other targets mean for the labels of one: its group, and which of the catalogue shine near it."""
+        near = KnownSources(self.others()).around(target.ra, target.dec, NEAR).rows
+        return [self.groups()[target.name], near.to_numpy(dtype=float).tolist()]
+
+    def _said_of(self, archive: Archive) -> Any:
+        """An archive's settings, but for how it is asked and on which port a simulated one listens."""
+        if not is_dataclass(archive):
+            return type(archive).__qualname__
+        said = {one.name: getattr(archive, one.name) for one in fields(archive)}
+        plain_ones = {name: value for name, value in said.items() if not isinstance(value, ArchiveClient)}
+        if self.asked.base and plain_ones.get("server") == self.asked.base:
+            plain_ones["server"] = ""
+        return {"archive": type(archive).__qualname__, **plain_ones}
 
 
-def _connected(places: np.ndarray[Any, Any], radius: float) -> list[int]:
-    """For each place the first one that it is linked with, over any number of steps of at most ``radius`` degrees."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    one, other, _ = SkyStrips(places, radius * 3600).pairs(places)
-    n = len(places)
-    _, which = connected_components(coo_matrix((np.ones(len(one)), (one, other)), shape=(n, n)), directed=False)
-    first: dict[int, int] = {}
-    for number, component in enumerate(which.tolist()):
-        first.setdefault(component, number)
-    return [first[component] for component in which.tolist()]
+def _by_content(rules: LabelTriplets) -> tuple[LabelTriplets, list[str | None]]:
+    """The rules, and the content of the tables that they name, wherever those lie."""
+    tables = [rules.known, rules.spoilt.hand_list]
+    plain_rules = replace(rules, known=None, spoilt=replace(rules.spoilt, hand_list=None))
+    return plain_rules, [None if path is None else file_hash(Path(path)) for path in tables]
 
 
 def distinct(targets: Sequence[Target]) -> None:

@@ -6,22 +6,22 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.executors.local import Serial
-from astrid_ml.fingerprint import file_hash, fingerprint
 from astrid_ml.pipeline.parts import PARTS, in_short
 from astrid_ml.preprocessing.acquisition.control.pair import control_pair
-from astrid_ml.preprocessing.acquisition.files.organise import plain
 from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign
 from astrid_ml.preprocessing.acquisition.stages.kept import digest
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.preprocessing.acquisition.targets.file_names import plain
 from astrid_ml.preprocessing.acquisition.triplets.known import KnownSources, read_known
-from astrid_ml.preprocessing.acquisition.triplets.label import LabelTriplets, SubtractedPair, label_supernova
-from astrid_ml.preprocessing.acquisition.triplets.write import write_extras, write_labelled
+from astrid_ml.preprocessing.acquisition.triplets.label import label_supernova
+from astrid_ml.preprocessing.acquisition.triplets.subtracted import SubtractedPairs
+from astrid_ml.preprocessing.acquisition.triplets.write import FOLDERS, write_extras, write_labelled
 from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
 from astrid_ml.preprocessing.differencing.commands.difference_many import subtract_each
 from astrid_ml.preprocessing.differencing.frame.load import Frame
@@ -29,7 +29,6 @@ from astrid_ml.preprocessing.differencing.frame.manifest import pair_of
 from astrid_ml.progress import Progress
 
 DIFFERENCES = "difference_images"
-AROUND = 2.0  # degrees; known sources that an image of a target may hold
 
 
 def difference(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
@@ -51,7 +50,7 @@ def difference(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
         for name, before in known.items():
             progress.step()
             said = {str(row["name"]): _said(results[str(row["name"])], campaign.folder) for row in before["rows"]}
-            mark = digest(before, said)
+            mark = digest(before["rows"], said, campaign.settings["difference"])
             if kept.get(plain(name), mark) is None:
                 control = [_controlled(campaign, row, said[str(row["name"])]) for row in before["rows"]]
                 kept.keep(plain(name), mark, {"pairs": said, "control": control})
@@ -109,40 +108,31 @@ def triplets(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
         Names of those that are done.
     """
     kept, done = campaign.records("triplets"), set[str]()
-    rules, size = campaign.data_set.labels, campaign.pipeline.cutout.size
     groups = campaign.groups()
-    settings = fingerprint(*_by_content(rules), size)
     with Progress("labelling", len(targets), unit="target", wanted=len(targets) > 1) as progress:
         for target in targets:
             progress.step()
             before = campaign.before("triplets", target)
             if before is None:
                 continue
-            mark, name = digest(before, asdict(target), groups[target.name], settings), plain(target.name)
+            of_target = [asdict(target), campaign.settings["triplets"], campaign.surroundings(target)]
+            mark, name = digest(before, *of_target), plain(target.name)
             said = kept.get(name, mark)
             if said is None or not all((campaign.folder / file).is_file() for file in said["files"]):
+                remove_files(campaign, name)
                 kept.keep(name, mark, _labelled(campaign, target, groups[target.name], before["control"]))
             done.add(target.name)
     return done
-
-
-def _by_content(rules: LabelTriplets) -> tuple[LabelTriplets, list[str | None]]:
-    """The rules, and the content of the tables that they name, wherever those lie."""
-    tables = [rules.known, rules.spoilt.hand_list]
-    plain_rules = replace(rules, known=None, spoilt=replace(rules.spoilt, hand_list=None))
-    return plain_rules, [None if path is None else file_hash(Path(path)) for path in tables]
 
 
 def _labelled(campaign: Campaign, target: Target, group: str, control: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Write the triplets of a target; returns what is kept of them."""
     rules, folder = campaign.data_set.labels, campaign.folder
     passed = [str(record["pair"]) for record in control if record["verdict"] == "pass"]
-    pairs = [
-        SubtractedPair.read(folder / DIFFERENCES / name, float(_quality(folder, name)["fwhm_science"]))
-        for name in passed
-    ]
-    known = _known(campaign).around(target.ra, target.dec, AROUND)
-    made = label_supernova(target, group, pairs, rules, known, campaign.pipeline.cutout.size)
+    pairs = SubtractedPairs(
+        tuple((folder / DIFFERENCES / name, float(_quality(folder, name)["fwhm_science"])) for name in passed)
+    )
+    made = label_supernova(target, group, pairs, rules, _known(campaign), campaign.pipeline.cutout.size)
     made.counts["pairs that failed the control"] += len(control) - len(passed)
     files = write_labelled(made, plain(target.name), folder) + write_extras(
         made, pairs, rules, plain(target.name), folder
@@ -168,14 +158,43 @@ def _read_known(path: str | None, others: tuple[tuple[float, float], ...]) -> Kn
     return read_known(path, pd.DataFrame(list(others), columns=["ra", "dec"]))
 
 
-def forget_pixels(campaign: Campaign, targets: Sequence[Target]) -> None:
-    """Let pairs be subtracted and triplets be cut again, whatever is there; downloaded files stay.
+def remove_files(campaign: Campaign, name: str) -> None:
+    """Remove the triplets of a target, its pictures and masks with them: training reads whatever lies there.
+
+    Args:
+        campaign: of which it is, or was.
+        name: of the target's files.
+    """
+    said = campaign.records("triplets").get(name)
+    for file in said["files"] if said is not None else ():
+        if Path(file).parts[0] in FOLDERS and ".." not in Path(file).parts:
+            (campaign.folder / file).unlink(missing_ok=True)
+    campaign.records("triplets").forget(name)
+
+
+def remove_stale(campaign: Campaign, targets: Sequence[Target]) -> None:
+    """Remove the triplets of targets that are not chosen any more.
+
+    Args:
+        campaign: of which they were.
+        targets: all that are.
+    """
+    chosen = {plain(target.name) for target in targets}
+    for path in sorted(campaign.records("triplets").folder.glob("*.json")):
+        if path.stem not in chosen:
+            remove_files(campaign, path.stem)
+
+
+def forget_pixels(campaign: Campaign, targets: Sequence[Target], stages: Sequence[str]) -> None:
+    """Let stages of this run do their work again, whatever is there; downloaded files stay.
 
     Args:
         campaign: of which they are.
         targets: all.
+        stages: of the run: labels alone are made again from what was subtracted.
     """
-    for stage in ("difference", "triplets"):
+    for stage in {"difference", "triplets"}.intersection(stages):
         for target in targets:
             campaign.records(stage).forget(plain(target.name))
-    shutil.rmtree(campaign.folder / DIFFERENCES / PARTS, ignore_errors=True)
+    if "difference" in stages:
+        shutil.rmtree(campaign.folder / DIFFERENCES / PARTS, ignore_errors=True)

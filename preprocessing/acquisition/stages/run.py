@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +13,15 @@ from astrid_ml.files import write_json
 from astrid_ml.preprocessing.acquisition.stages.asking import choose, query, write_pairs
 from astrid_ml.preprocessing.acquisition.stages.bringing import download, join_manifest, organize
 from astrid_ml.preprocessing.acquisition.stages.campaign import RECORDS, STAGES, Campaign
-from astrid_ml.preprocessing.acquisition.stages.kept import digest
-from astrid_ml.preprocessing.acquisition.stages.making import difference, triplets
+from astrid_ml.preprocessing.acquisition.stages.making import difference, remove_stale, triplets
+from astrid_ml.preprocessing.acquisition.stages.memory import forget_images, return_large_blocks
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 
 Stage = Literal["all", "query", "filter", "download", "organize", "difference", "triplets", "report"]
 Order = Literal["per_object", "per_stage"]
 PROGRESS = "pipeline_progress.json"
+ASKING = ("query", "filter")
+TABLES_AT_ONCE = 64  # targets whose tables are held together
 WORK: Mapping[str, Callable[[Campaign, Sequence[Target]], set[str]]] = {
     "query": query,
     "filter": choose,
@@ -36,51 +38,45 @@ class PipelineProgress:
 
     Args:
         path: of the file.
-        stages: object -> stages that are done.
-        targets: object -> digest of its row of the catalogue: a row that was changed begins anew.
+        stages: object -> stage that is done -> digest of what it depended on: its row of the catalogue and settings.
 
     Example:
         >>> import tempfile
         >>> done = PipelineProgress(Path(tempfile.mkdtemp()) / "pipeline_progress.json")
-        >>> target = Target("2014J", 148.9, 69.7, 56678.0)
-        >>> done.add("query", [target], {"2014J"})
-        >>> done.left("query", [target]), [one.name for one in done.left("filter", [target])]
-        ([], ['2014J'])
+        >>> done.add("query", {"2014J": "a"}, {"2014J"})
+        >>> done.left("query", {"2014J": "a"}), done.left("query", {"2014J": "b"}), done.left("filter", {"2014J": "a"})
+        (set(), {'2014J'}, {'2014J'})
     """
 
     path: Path
-    stages: dict[str, list[str]] = field(default_factory=dict)
-    targets: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> PipelineProgress:
         """What an earlier run noted; nothing where it cannot be read."""
         try:
             said = json.loads(path.read_text(encoding="utf-8"))["completed"]
-            stages = {str(name): [str(stage) for stage in one["stages"]] for name, one in said.items()}
-            return cls(path, stages, {str(name): str(one["target"]) for name, one in said.items()})
+            return cls(
+                path, {name: dict(zip(one["stages"], one["made_from"], strict=True)) for name, one in said.items()}
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls(path)
 
-    def left(self, stage: str, targets: Sequence[Target]) -> list[Target]:
-        """Targets for which a stage is not done."""
-        return [
-            target
-            for target in targets
-            if stage not in self.stages.get(target.name, []) or self.targets.get(target.name) != digest(asdict(target))
-        ]
+    def left(self, stage: str, marks: Mapping[str, str]) -> set[str]:
+        """Objects for which a stage is not done, or was done with other settings."""
+        return {name for name, mark in marks.items() if self.stages.get(name, {}).get(stage) != mark}
 
-    def add(self, stage: str, targets: Sequence[Target], done: set[str]) -> None:
-        """Note what a stage has done of these targets; later stages of those that it did again count no more."""
-        for target in targets:
-            before = [one for one in self.stages.get(target.name, []) if STAGES.index(one) < STAGES.index(stage)]
-            self.stages[target.name] = [*before, stage] if target.name in done else before
-            self.targets[target.name] = digest(asdict(target))
+    def add(self, stage: str, marks: Mapping[str, str], done: set[str]) -> None:
+        """Note what a stage has done of these objects; later stages of those that it did again count no more."""
+        for name, mark in marks.items():
+            earlier = STAGES[: STAGES.index(stage)]
+            before = {one: made for one, made in self.stages.get(name, {}).items() if one in earlier}
+            self.stages[name] = before | ({stage: mark} if name in done else {})
 
     def write(self, order: Sequence[Target]) -> None:
         """Write the file, in the order of the catalogue."""
         names = [target.name for target in order if target.name in self.stages]
-        said = {name: {"target": self.targets[name], "stages": self.stages[name]} for name in names}
+        said = {name: {"stages": [*(done := self.stages[name])], "made_from": [*done.values()]} for name in names}
         write_json(self.path, {"completed": said})
 
 
@@ -109,19 +105,36 @@ def run_stages(campaign: Campaign, stages: Sequence[str], order: Order, skip_com
         skip_completed: do not look again at what is noted as done.
     """
     targets = campaign.targets.targets()
-    progress = PipelineProgress.read(campaign.folder / PROGRESS) if skip_completed else PipelineProgress(Path())
-    progress.path = campaign.folder / PROGRESS
+    progress = PipelineProgress.read(campaign.folder / PROGRESS)
     work = [stage for stage in stages if stage in WORK]
+    if not skip_completed:
+        for done in progress.stages.values():
+            for stage in work:
+                done.pop(stage, None)
     if order == "per_object":
+        # Groups of targets that share frames are known when the pairs of all are: tables come first, then images.
+        for start in range(0, len(targets), TABLES_AT_ONCE):
+            some = targets[start : start + TABLES_AT_ONCE]
+            for stage in work:
+                if stage in ASKING:
+                    _do(campaign, stage, some, progress)
+            progress.write(targets)
+            for target in some:
+                campaign.forget_plan(target)
+        return_large_blocks()
         for target in targets:
             for stage in work:
-                _do(campaign, stage, [target], progress)
+                if stage not in ASKING:
+                    _do(campaign, stage, [target], progress)
+                    forget_images()
             progress.write(targets)
-            campaign.plans.pop(target.name, None)
+            campaign.forget_plan(target)
     else:
         for stage in work:
             _do(campaign, stage, targets, progress)
             progress.write(targets)
+    if "triplets" in work:
+        remove_stale(campaign, targets)
     if "filter" in work:
         write_pairs(campaign, targets)
     if "organize" in work:
@@ -129,9 +142,12 @@ def run_stages(campaign: Campaign, stages: Sequence[str], order: Order, skip_com
 
 
 def _do(campaign: Campaign, stage: str, targets: Sequence[Target], progress: PipelineProgress) -> None:
-    left = progress.left(stage, targets)
+    marks = {target.name: campaign.mark(stage, target) for target in targets}
+    asked_again = campaign.retry_absent and stage in ("filter", "download")
+    left = set(marks) if asked_again else progress.left(stage, marks)
     if left:
-        progress.add(stage, left, WORK[stage](campaign, left))
+        done = WORK[stage](campaign, [target for target in targets if target.name in left])
+        progress.add(stage, {name: mark for name, mark in marks.items() if name in left}, done)
 
 
 def refuse_early(folder: Path, stages: Sequence[str]) -> None:

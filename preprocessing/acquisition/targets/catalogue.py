@@ -52,12 +52,19 @@ class TargetList:
         read: rows that the catalogue has.
         dropped: (row of the file's data, from 1; reason) of those that cannot be used.
         left_out: reason -> rows that can be used and were not chosen.
+        all_places: ra, dec (deg) of all rows that can be used, chosen or not; None where all were chosen.
     """
 
     rows: pd.DataFrame
     read: int
     dropped: tuple[tuple[int, str], ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    all_places: pd.DataFrame | None = None
+
+    @property
+    def everything(self) -> pd.DataFrame:
+        """ra, dec (deg) of all rows that can be used."""
+        return self.rows[["ra", "dec"]] if self.all_places is None else self.all_places
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,7 +87,8 @@ class TargetList:
         """
         rows = pd.concat([self.rows, other.rows], ignore_index=True)
         left_out = Counter(self.left_out) + Counter(other.left_out)
-        return TargetList(rows, self.read + other.read, (*self.dropped, *other.dropped), dict(left_out))
+        places = pd.concat([self.everything, other.everything], ignore_index=True)
+        return TargetList(rows, self.read + other.read, (*self.dropped, *other.dropped), dict(left_out), places)
 
     def account(self) -> dict[str, Any]:
         """The first steps of the funnel: rows read, unusable by reason, left out by reason, kept."""

@@ -58,6 +58,8 @@ def _date(text: str) -> tuple[float, str]:
     found = DATE.fullmatch(text)
     if found is not None and (found[2] or len(found[1] + found[3] + found[4]) == 8):
         year, month, day = int(found[1]), int(found[3]), int(found[4])
+        if len(found[1]) < 3:  # 01/02/14 is one of three days, 14-01-21 of any century
+            return np.nan, f"the year of the discovery date has not four digits: {text[:40]!r}"
         fraction = float(found[5] or 0)
         hour, minute, second = int(found[6] or 0), int(found[7] or 0), float(found[8] or 0)
         try:

@@ -42,4 +42,4 @@ def targets_of_fields(names: Sequence[str]) -> TargetList:
             "redshift": np.nan,
         }
     )
-    return TargetList(rows, len(rows))
+    return TargetList(rows, len(rows), all_places=rows.loc[:0, ["ra", "dec"]].iloc[:0])  # no transients

@@ -24,8 +24,8 @@ class SelectTargets:
 
     Args:
         years: first and last year of discovery, inclusive.
-        types: beginnings of types, without regard to case: ``Ia`` chooses ``Ia``, ``Ia:`` and ``IaPec``,
-            ``exactly:Ia`` that alone.
+        types: beginnings of types, without regard to case or an ``SN`` before them: ``Ia`` chooses ``Ia``, ``Ia:``,
+            ``SN Ia`` and ``IaPec``, ``exactly:Ia`` the first and the third alone.
         hemisphere: north or south, by declination.
         names: of objects, with or without ``SN`` or ``AT`` before them.
         brighter_than: faintest magnitude; a row without a magnitude is left out.
@@ -81,7 +81,7 @@ class SelectTargets:
         if not len(rows):
             got = f"none of {len(targets)} usable rows: " + ", ".join(f"{n} {why}" for why, n in left_out.items())
             raise UserError("targets that the selection leaves", got, "widen the selection")
-        return TargetList(rows.reset_index(drop=True), targets.read, targets.dropped, left_out)
+        return TargetList(rows.reset_index(drop=True), targets.read, targets.dropped, left_out, targets.everything)
 
     def _rules(self, rows: pd.DataFrame) -> Iterable[tuple[str, pd.Series[bool]]]:
         if self.names is not None:
@@ -96,11 +96,11 @@ class SelectTargets:
         if self.years is not None:
             yield "another year", rows["year"].between(*self.years)
         if self.types is not None:
-            plain = rows["type"].str.casefold()
+            plain = rows["type"].map(_kind)
             keep = pd.Series(False, index=rows.index)
             for kind in self.types:
                 exact = kind.startswith("exactly:")
-                word = kind.removeprefix("exactly:").casefold()
+                word = _kind(kind.removeprefix("exactly:"))
                 keep |= (plain == word) if exact else plain.str.startswith(word)
             yield "another type", keep.astype(bool)
         if self.hemisphere is not None:
@@ -110,6 +110,17 @@ class SelectTargets:
         if self.galactic_latitude is not None:
             latitude = pd.Series(galactic_latitude(rows["ra"], rows["dec"]), index=rows.index)
             yield "near the Galactic plane", latitude.abs() >= self.galactic_latitude
+
+
+def _kind(text: str) -> str:
+    """A type in small letters without the ``SN`` that TNS writes before it; ``SN`` alone says none.
+
+    >>> _kind("SN Ia-91T-like"), _kind("Ia:"), _kind("SNIIn"), _kind("SLSN-I"), _kind("SN")
+    ('ia-91t-like', 'ia:', 'iin', 'slsn-i', 'sn')
+    """
+    plain = text.strip().casefold()
+    bare = plain.removeprefix("sn").strip()
+    return bare or plain
 
 
 def _bare(name: str) -> str:

@@ -50,8 +50,9 @@ class KnownSources:
             radius: px.
         """
         kinds: Array = np.full(len(x), "", dtype=object)
-        moved = (self.rows["mjd"] - epoch.mjd).abs() > SAME_NIGHT
-        rows = self.rows[~moved.to_numpy(dtype=bool)]
+        inside = self.around(*_extent(epoch)).rows
+        moved = (inside["mjd"] - epoch.mjd).abs() > SAME_NIGHT
+        rows = inside[~moved.to_numpy(dtype=bool)]
         if not len(rows) or not len(x):
             return kinds
         sx, sy = epoch.wcs.all_world2pix(rows["ra"].to_numpy(), rows["dec"].to_numpy(), 0, quiet=True)
@@ -63,6 +64,16 @@ class KnownSources:
         near = distance <= radius
         kinds[near] = rows["kind"].to_numpy(dtype=object)[there][which[near]]
         return kinds
+
+
+def _extent(epoch: Epoch) -> tuple[float, float, float]:
+    """Centre and radius of a frame, degrees, with a margin: places far away have no pixel, or a wrong one."""
+    h, w = epoch.result.diff.shape
+    x, y = np.array([(w - 1) / 2, 0, w - 1, 0, w - 1]), np.array([(h - 1) / 2, 0, 0, h - 1, h - 1])
+    places = np.column_stack(epoch.wcs.all_pix2world(x, y, 0))
+    vectors = unit_vectors(places)
+    radius = float(separation(vectors[:1], vectors[1:]).max()) / 3600
+    return float(places[0, 0]), float(places[0, 1]), 1.1 * radius
 
 
 def read_known(path: str | Path | None, others: pd.DataFrame) -> KnownSources:

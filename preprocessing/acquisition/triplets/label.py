@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
-import torch
 
-from astrid_ml.fits_headers import open_checked
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.preprocessing.acquisition.triplets.chosen import matched
 from astrid_ml.preprocessing.acquisition.triplets.known import KnownSources
 from astrid_ml.preprocessing.acquisition.triplets.spoilt import SpoiltTriplets
-from astrid_ml.preprocessing.differencing.epochs.forced import Epoch, forced_photometry, read_epoch
-from astrid_ml.preprocessing.differencing.pixels.cutouts import cut
-from astrid_ml.types import Array, Existing, Floats, NonNegative, Positive, Range, Whole
+from astrid_ml.preprocessing.acquisition.triplets.subtracted import SubtractedPair
+from astrid_ml.preprocessing.differencing.epochs.forced import forced_photometry
+from astrid_ml.types import Array, Existing, NonNegative, Positive, Range, Whole
 
-SOURCES = ("supernova", "candidate", "sky")
+KEPT, SPOILT = "kept", "spoilt"
+BAND = ("mission", "filter")
+AT_ONCE = 256  # candidates whose stamps are looked at together
 
 
 @dataclass(frozen=True)
@@ -56,48 +55,6 @@ class LabelTriplets:
     spoilt: SpoiltTriplets = field(default_factory=SpoiltTriplets)
 
 
-@dataclass(frozen=True)
-class SubtractedPair:
-    """What the subtraction left of a pair.
-
-    Args:
-        name: of the pair.
-        epoch: its difference image.
-        planes: science, reference, difference, (3, H, W), NaN where masked.
-        candidates: of the pair.
-        fwhm: of the science image, px.
-    """
-
-    name: str
-    epoch: Epoch
-    planes: Array
-    candidates: pd.DataFrame
-    fwhm: float
-
-    @classmethod
-    def read(cls, folder: Path, fwhm: float) -> SubtractedPair:
-        """Read the products of ``astrid difference`` with its intermediates.
-
-        Args:
-            folder: of the pair.
-            fwhm: of the science image, px.
-        """
-        epoch = read_epoch(folder / "difference.fits")
-        planes = []
-        for side in ("science", "reference"):
-            with open_checked(folder / f"{side}.fits") as hdus:
-                planes.append(np.where(hdus["MASK"].data > 0, np.nan, hdus["SCI"].data).astype(np.float32))
-        planes.append(epoch.result.diff.numpy())
-        table = pd.read_parquet(folder / "candidates.parquet")
-        return cls(folder.name, epoch, np.stack(planes), table, fwhm)
-
-    def stamps(self, x: Floats, y: Floats, size: int) -> Array:
-        """(n, 3, size, size) around positions, NaN without data."""
-        at_x, at_y = (torch.tensor(np.array(values, dtype=float)) for values in (x, y))
-        stamps, _ = cut(torch.from_numpy(self.planes), at_x, at_y, size)
-        return stamps.numpy()
-
-
 @dataclass
 class Labelled:
     """What a supernova gives.
@@ -120,7 +77,7 @@ class Labelled:
 def label_supernova(
     target: Target,
     group: str,
-    pairs: Sequence[SubtractedPair],
+    pairs: Iterable[SubtractedPair],
     rules: LabelTriplets,
     known: KnownSources,
     size: int,
@@ -130,7 +87,7 @@ def label_supernova(
     Args:
         target: with its place.
         group: of the supernova and those that share its images.
-        pairs: subtracted.
+        pairs: subtracted; gone through twice, and one is held at a time.
         rules: of labels.
         known: what else changes there.
         size: of the stamps, px.
@@ -142,26 +99,37 @@ def label_supernova(
         epochs.append(measured.drop(columns="source").assign(pair=pair.name))
         shines = _is_real(target, measured, rules, counts)
         if shines:
-            row = _rows(pair, measured, f"{pair.name}-sn", 1, group)
-            real.append((row, pair.stamps(measured["x"].to_numpy(), measured["y"].to_numpy(), size)))
+            real.append(_real(pair, measured, group, size))
         table = _clean(target, pair, measured, rules, known, counts)
-        pool.append((_rows(pair, table, table["id"], 0, group), pair, table))
+        pool.append(_rows(pair, table, table["id"], 0, group).assign(sound=_sound(pair, table, rules, size, counts)))
         if rules.sky and shines:
             sky.append(_blank(pair, rules.sky, known, group, size))
-    rows = pd.concat([row for row, _ in real], ignore_index=True) if real else pd.DataFrame()
-    parts = [(row, stamps) for row, stamps in real]
-    parts += _bogus(rows, pool, rules, size, counts) if real else []
-    if pairs and not real:
+    if epochs and not real:
         counts["supernovae without a real triplet"] += 1
-    labelled, stamps = _joined(parts, size)
-    labelled, stamps = _unspoilt(labelled, stamps, rules.spoilt, counts)
+    rows, stamps = _joined(real, size)
+    if len(rows):
+        sound = _judged(rows["id"], stamps, rules, counts) != SPOILT
+        rows, stamps = rows[sound].reset_index(drop=True), stamps[sound]
+    candidates = pd.concat(pool, ignore_index=True) if pool else pd.DataFrame()
+    chosen = _bogus(rows, candidates, rules, counts)
+    labelled = _joined([(rows, stamps), *_cut(pairs, chosen, size)], size)
+    counts["triplets real"] += len(rows)
+    counts["triplets bogus"] += len(chosen)
     table = pd.concat(epochs, ignore_index=True) if epochs else pd.DataFrame()
-    return Labelled(labelled, stamps, _joined(sky, size), table, counts)
+    return Labelled(*labelled, _joined(sky, size), table, counts)
 
 
 def _at_place(target: Target, pair: SubtractedPair) -> pd.DataFrame:
     place = pd.DataFrame({"object_id": [target.name], "ra": [target.ra], "dec": [target.dec]})
     return forced_photometry(pair.epoch, place)
+
+
+def _real(pair: SubtractedPair, measured: pd.DataFrame, group: str, size: int) -> tuple[pd.DataFrame, Array]:
+    """The row and the stamps of the supernova in a pair."""
+    x, y, snr = pair.centre(float(measured["x"].iloc[0]), float(measured["y"].iloc[0]))
+    ra, dec = pair.epoch.wcs.all_pix2world([x], [y], 0)
+    at = pd.DataFrame({"ra": ra, "dec": dec, "x": [x], "y": [y], "snr": [snr]})
+    return _rows(pair, at, f"{pair.name}-sn", 1, group), pair.stamps(np.array([x]), np.array([y]), size)
 
 
 def _is_real(target: Target, measured: pd.DataFrame, rules: LabelTriplets, counts: Counter[str]) -> bool:
@@ -225,27 +193,55 @@ def _rows(pair: SubtractedPair, table: pd.DataFrame, names: str | pd.Series, lab
     )
 
 
-def _bogus(
-    real: pd.DataFrame,
-    pool: Sequence[tuple[pd.DataFrame, SubtractedPair, pd.DataFrame]],
-    rules: LabelTriplets,
-    size: int,
-    counts: Counter[str],
-) -> list[tuple[pd.DataFrame, Array]]:
-    """Candidates as bright as the real ones, each with its stamps."""
-    rows = pd.concat([part for part, _, _ in pool], ignore_index=True)
-    of = np.concatenate([np.full(len(part), n) for n, (part, _, _) in enumerate(pool)]).astype(int)
-    taken, short = matched(
-        real["snr"].to_numpy(dtype=float), rows["snr"].to_numpy(dtype=float), rules.ratio, rules.snr_factor
-    )
-    counts["bogus taken"] += len(taken)
-    counts["bogus wanting: none as bright"] += short
-    out = []
-    for number, (_, pair, _) in enumerate(pool):
-        chosen = rows.iloc[[k for k in taken if of[k] == number]].reset_index(drop=True)
-        if len(chosen):
-            out.append((chosen, pair.stamps(chosen["x"].to_numpy(), chosen["y"].to_numpy(), size)))
+def _judged(names: Iterable[str], stamps: Array, rules: LabelTriplets, counts: Counter[str]) -> Array:
+    """What becomes of each triplet: kept by hand, spoilt (by its looks or by hand), or nothing to say; counted."""
+    why, hand = rules.spoilt(stamps), rules.spoilt.by_hand()
+    said = np.array([hand.get(str(name), "") for name in names], dtype=object)
+    counts.update(f"spoilt: {reason}" for reason, word in zip(why, said, strict=True) if reason and not word)
+    counts["kept by hand"] += int((said == "keep").sum())
+    counts["rejected by hand"] += int((said == "reject").sum())
+    out: Array = np.where(said == "keep", KEPT, np.where((why != "") | (said == "reject"), SPOILT, "")).astype(object)
     return out
+
+
+def _sound(pair: SubtractedPair, table: pd.DataFrame, rules: LabelTriplets, size: int, counts: Counter[str]) -> Array:
+    """What becomes of candidates, before any is matched: one that is spoilt must not take the place of a good one."""
+    parts = [np.zeros(0, dtype=object)]
+    for start in range(0, len(table), AT_ONCE):
+        some = table.iloc[start : start + AT_ONCE]
+        stamps = pair.stamps(some["x"].to_numpy(dtype=float), some["y"].to_numpy(dtype=float), size)
+        parts.append(_judged(some["id"].astype(str), stamps, rules, counts))
+    return np.concatenate(parts)
+
+
+def _bogus(real: pd.DataFrame, pool: pd.DataFrame, rules: LabelTriplets, counts: Counter[str]) -> pd.DataFrame:
+    """Candidates as bright as the real ones of their own mission and filter; and those that a hand keeps.
+
+    Across filters the S/N would be alike and the filters would tell the labels.
+    """
+    if not len(pool):
+        return pool
+    taken = pool["sound"].to_numpy() == KEPT
+    bands = [tuple(map(str, row)) for row in pool[[*BAND]].to_numpy(dtype=object)]
+    of_real = [tuple(map(str, row)) for row in real[[*BAND]].to_numpy(dtype=object)] if len(real) else []
+    for band in sorted(set(of_real)):
+        bright = real[[one == band for one in of_real]]
+        places = np.flatnonzero([one == band for one in bands] & (pool["sound"] == "").to_numpy())
+        snr = pool["snr"].to_numpy(dtype=float)[places]
+        found, short = matched(bright["snr"].to_numpy(dtype=float), snr, rules.ratio, rules.snr_factor)
+        taken[places[found]] = True
+        counts["bogus wanting: none as bright"] += short
+    counts["bogus taken"] += int(taken.sum())
+    left: pd.DataFrame = pool[taken].drop(columns="sound").reset_index(drop=True)
+    return left
+
+
+def _cut(pairs: Iterable[SubtractedPair], rows: pd.DataFrame, size: int) -> Iterator[tuple[pd.DataFrame, Array]]:
+    """Rows of candidates with their stamps, pair by pair."""
+    for pair in pairs if len(rows) else ():
+        some = rows[rows["pair"] == pair.name].reset_index(drop=True)
+        if len(some):
+            yield some, pair.stamps(some["x"].to_numpy(), some["y"].to_numpy(), size)
 
 
 def _blank(pair: SubtractedPair, n: int, known: KnownSources, group: str, size: int) -> tuple[pd.DataFrame, Array]:
@@ -266,24 +262,7 @@ def _blank(pair: SubtractedPair, n: int, known: KnownSources, group: str, size: 
 
 
 def _joined(parts: Sequence[tuple[pd.DataFrame, Array]], size: int) -> tuple[pd.DataFrame, Array]:
-    if not parts:
+    full = [(rows, stamps) for rows, stamps in parts if len(rows)]
+    if not full:
         return pd.DataFrame(), np.zeros((0, 3, size, size), dtype=np.float32)
-    return pd.concat([rows for rows, _ in parts], ignore_index=True), np.concatenate([stamps for _, stamps in parts])
-
-
-def _unspoilt(
-    rows: pd.DataFrame, stamps: Array, spoilt: SpoiltTriplets, counts: Counter[str]
-) -> tuple[pd.DataFrame, Array]:
-    """Leave out what is spoilt; a list by hand goes before."""
-    if not len(rows):
-        return rows, stamps
-    why, hand = spoilt(stamps), spoilt.by_hand()
-    said = np.array([hand.get(name, "") for name in rows["id"]], dtype=object)
-    counts.update(f"spoilt: {reason}" for reason, word in zip(why, said, strict=True) if reason and not word)
-    counts["kept by hand"] += int((said == "keep").sum())
-    counts["rejected by hand"] += int((said == "reject").sum())
-    kept = ((why == "") & (said == "")) | (said == "keep")
-    left = rows[kept].reset_index(drop=True)
-    counts["triplets real"] += int((left["label"] == 1).sum())
-    counts["triplets bogus"] += int((left["label"] == 0).sum())
-    return left, stamps[kept]
+    return pd.concat([rows for rows, _ in full], ignore_index=True), np.concatenate([stamps for _, stamps in full])

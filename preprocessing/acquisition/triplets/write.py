@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from astropy.io import fits
 
 from astrid_ml.files import save_array, whole
-from astrid_ml.preprocessing.acquisition.triplets.label import Labelled, LabelTriplets, SubtractedPair
+from astrid_ml.preprocessing.acquisition.triplets.label import Labelled, LabelTriplets
+from astrid_ml.preprocessing.acquisition.triplets.subtracted import SubtractedPair
 from astrid_ml.stats import robust_sigma
 from astrid_ml.table_files import write_table
 
 TRIPLETS, SKY, PICTURES, MASKS, EPOCHS = "training_triplets", "sky_triplets", "pictures", "position_masks", "epochs"
+FOLDERS = (TRIPLETS, SKY, PICTURES, MASKS, EPOCHS)
 
 
 def write_labelled(labelled: Labelled, name: str, folder: Path) -> list[Path]:
@@ -45,7 +47,7 @@ def write_labelled(labelled: Labelled, name: str, folder: Path) -> list[Path]:
 
 
 def write_extras(
-    labelled: Labelled, pairs: list[SubtractedPair], rules: LabelTriplets, name: str, folder: Path
+    labelled: Labelled, pairs: Iterable[SubtractedPair], rules: LabelTriplets, name: str, folder: Path
 ) -> list[Path]:
     """Write what was asked for beside the triplets.
 
@@ -60,7 +62,7 @@ def write_extras(
         The files.
     """
     made = []
-    for pair in pairs:
+    for pair in pairs if rules.position_masks or rules.pictures else ():
         at = labelled.epochs[labelled.epochs["pair"] == pair.name] if len(labelled.epochs) else labelled.epochs
         if not len(at):
             continue
@@ -97,18 +99,7 @@ def _draw(triplet: np.ndarray[tuple[int, int, int], np.dtype[np.float32]], title
         axes.imshow(plane, origin="lower", cmap="gray", vmin=middle - 3 * sigma, vmax=middle + 10 * sigma)
         axes.set_title(word)
         axes.set_axis_off()
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     with whole(path) as part:
         figure.savefig(part, dpi=100, format="png", metadata={"Software": None})
     return path
-
-
-def read_rows(folder: Path, name: str) -> pd.DataFrame:
-    """The table of a supernova's triplets; empty where it has none.
-
-    Args:
-        folder: of the output.
-        name: of its files.
-    """
-    path = folder / TRIPLETS / f"{name}_triplets.parquet"
-    return pd.read_parquet(path) if path.is_file() else pd.DataFrame()

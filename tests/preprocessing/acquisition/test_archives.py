@@ -11,14 +11,19 @@ from astropy.coordinates import SkyCoord
 from made.archive_server import QUESTIONS, Clients, PlayedArchive, Reply, mashup
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.acquisition.archives.archive import Archive, Observation, Search
+from astrid_ml.preprocessing.acquisition.archives.archive import Archive, Observation, Product, Search
 from astrid_ml.preprocessing.acquisition.archives.footprints import coverage
 from astrid_ml.preprocessing.acquisition.archives.irsa import IrsaZtfArchive
 from astrid_ml.preprocessing.acquisition.archives.mast import MastArchive
 from astrid_ml.preprocessing.acquisition.archives.needs import astroquery_module
 from astrid_ml.preprocessing.acquisition.archives.panstarrs import PanstarrsArchive
+from astrid_ml.preprocessing.acquisition.archives.rows import finite, names_among, reading_answer
 from astrid_ml.preprocessing.acquisition.archives.skyview import SkyviewArchive
+from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
+from astrid_ml.preprocessing.acquisition.client.download import fetch
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
+from astrid_ml.preprocessing.acquisition.pairs.choose import ChoosePairs
+from astrid_ml.preprocessing.acquisition.pairs.windows import LightWindows
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 
 SN = Target("2014J", 148.925625, 69.673861, 56678.0)
@@ -33,6 +38,10 @@ ZTF = f"""{NAMES},ra1,dec1,ra2,dec2,ra3,dec3,ra4,dec4
 REFERENCES = """ra,dec,field,ccdid,qid,filtercode,startobsdate,endobsdate
 148.9,69.6,791,3,2,zr,2018-03-20 05:00:00+00,2018-05-01 04:00:00+00
 """
+
+
+def brought(client: ArchiveClient, product: Product, path: Path) -> None:
+    fetch(client, product.url, path, product.bytes, product.checksum)
 
 
 def text(content: str) -> Any:
@@ -77,7 +86,7 @@ def test_mast_as_it_was_recorded(mast: MastArchive, played: PlayedArchive, image
     assert [(one.name, one.bytes) for one in products] == [("u9o40504m_drz.fits", 27227520)]
     played.files["/api/v0.1/Download/file"] = image
     with pytest.raises(ArchiveError, match="27227520 bytes"):
-        mast.fetch(products[0], tmp_path / "a.fits")
+        brought(mast.client, products[0], tmp_path / "a.fits")
     assert all(agent.startswith("astrid_ml/") for agent in played.agents)
     assert any("astroquery" in agent for agent in played.agents)
 
@@ -128,7 +137,7 @@ def test_panstarrs_cut_outs(played: PlayedArchive, client_of: Clients, image: by
     assert [(one.filter, one.start) for one in found] == [("r", 55500.5), ("g", 56700.5)]
     assert archive.search(SN, Search(filters=("g",), last=56000.0)) == []
     assert archive.search(SN, Search(missions=("ztf",))) == []
-    archive.fetch(archive.products(found[0])[0], tmp_path / "a.fits")
+    brought(archive.client, archive.products(found[0])[0], tmp_path / "a.fits")
     assert (tmp_path / "a.fits").read_bytes() == image
     played.pages["/cgi-bin/ps1filenames.py"] = text("<html>sorry</html>")
     with pytest.raises(ArchiveError, match="sorry"):
@@ -191,3 +200,109 @@ def test_what_a_search_wants() -> None:
     assert not Search(first=201.0).wants(one) and not Search(last=99.0).wants(one)
     assert Search(first=150.0, last=160.0).wants(one)
     assert np.isclose(Search().radius, 0.1)
+
+
+def test_rows_that_cannot_be_read_cost_a_row(played: PlayedArchive, client_of: Clients, caplog: Any) -> None:
+    good = WARPS.splitlines()
+    for wrong in ("x", "nan nan nan", "1e999"):
+        table = "\n".join([*good, good[1].replace("55500.5", wrong.split()[0])])
+        played.pages["/cgi-bin/ps1filenames.py"] = text(table)
+        found = PanstarrsArchive(client_of(), server=played.url).search(SN, Search())
+        assert [one.start for one in found if one.start is not None][:2] == [55500.5, 56700.5]
+    assert "1 rows of an answer cannot be read" in caplog.text
+    row = ZTF.splitlines()[1]
+    played.pages["/ibe/search/ztf/products/sci"] = text(ZTF + row.replace("791", "field").replace("0525", "9999"))
+    assert len(IrsaZtfArchive(client_of(), server=played.url).search(SN, Search())) == 1
+    reference = REFERENCES + REFERENCES.splitlines()[1].replace("2018-03-20", "2018-13-20")
+    played.pages["/ibe/search/ztf/products/ref"] = text(reference)
+    assert len(IrsaZtfArchive(client_of(), server=played.url, kind="ref").search(SN, Search())) == 1
+    played.pages["/ibe/search/ztf/products/ref"] = text(reference.replace("2018-0", "soon-0"))
+    with pytest.raises(ArchiveError, match="rows of irsa that can be read"):
+        IrsaZtfArchive(client_of(), server=played.url, kind="ref").search(SN, Search())
+
+
+def test_reading_an_answer_names_whose_it_is() -> None:
+    with pytest.raises(ArchiveError, match="an answer of mast that can be read"), reading_answer("mast"):
+        int("x")
+    assert [finite(np.ma.masked), finite("1"), finite([]), finite(float("inf"))] == [None, 1.0, None, None]
+    assert names_among(("r", "UVW1", "g"), "gr") == ["r", "g"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ra": "10"}, {"ra": float("nan")}, {"dec": 91.0}, {"id": ""}, {"id": 7}, {"start": 5.0, "end": 4.0},
+        {"start": 1e9}, {"filter": None}, {"bytes": "many"}, {"footprint": ["CIRCLE"]}, {"exposure": float("inf")},
+    ],
+)  # fmt: skip
+def test_an_observation_that_cannot_be(wrong: dict[str, Any]) -> None:
+    usual: dict[str, Any] = {"archive": "a", "mission": "hst", "filter": "r", "id": "x", "ra": 1.0, "dec": 2.0}
+    assert Observation(**usual).start is None
+    with pytest.raises(ArchiveError):
+        Observation(**usual | wrong)
+
+
+def test_another_missions_filters_are_no_question(played: PlayedArchive, client_of: Clients) -> None:
+    """Of several missions each archive is asked for its own filters; where none is its own it is not asked."""
+    played.pages["/ibe/search/ztf/products/sci"] = text(ZTF)
+    played.pages["/cgi-bin/ps1filenames.py"] = text(WARPS)
+    QUESTIONS.clear()
+    archives = [cls(client_of(), server=played.url) for cls in (IrsaZtfArchive, PanstarrsArchive)]
+    assert [archive.search(SN, Search(filters=("UVW1", "NUV"))) for archive in archives] == [[], []]
+    assert MastArchive(client_of(), server=played.url).search(SN, Search(missions=("ztf", "sdss"))) == []
+    assert not QUESTIONS and not played.asked
+    assert [len(archive.search(SN, Search(filters=("UVW1", "r")))) for archive in archives] == [1, 1]
+    assert [one.get("WHERE", one.get("filters")) for one in QUESTIONS] == [["filtercode IN ('zr')"], ["r"]]
+
+
+def test_stacks_of_panstarrs_are_references_of_what_shone_later(played: PlayedArchive, client_of: Clients) -> None:
+    played.pages["/cgi-bin/ps1filenames.py"] = text(WARPS.replace("55500.5", "0").replace("56700.5", "0"))
+    found = PanstarrsArchive(client_of(), server=played.url, kind="stack").search(SN, Search(filters=("r", "g")))
+    assert {LightWindows().role(one, 57500.0)[0] for one in found} == {"reference"}
+    assert {LightWindows().role(one, 56000.0)[0] for one in found} == {None}
+
+
+class Rows:
+    """astroquery's answers, without the network."""
+
+    def __init__(self, rows: list[dict[str, Any]], files: list[dict[str, Any]]) -> None:
+        self.rows, self.files = rows, files
+
+    def query_criteria(self, **criteria: Any) -> list[dict[str, Any]]:
+        return self.rows
+
+    def get_product_list(self, key: str) -> list[dict[str, Any]]:
+        return self.files
+
+
+def caom(**more: Any) -> dict[str, Any]:
+    usual = {"t_min": 58324.0, "t_max": 58352.0, "t_exptime": 1425.6, "calib_level": 3, "obs_collection": "TESS"}
+    usual |= {"filters": "TESS", "obs_id": "tess-s0001-1-1", "s_ra": 10.0, "s_dec": 2.0, "obsid": "1"}
+    return usual | {"s_region": "CIRCLE ICRS 10 2 8", "instrument_name": "Photometer"} | more
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]], files: list[dict[str, Any]]) -> None:
+    pytest.importorskip("astroquery.mast", reason="needs the extra archives")
+    monkeypatch.setattr(MastArchive, "observations", Rows(rows, files))
+
+
+def test_a_sector_of_tess_is_many_epochs(client_of: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"tess2018{day}120000-s0001-1-1-0120-s_ffic.fits" for day in range(206, 234)]
+    files = [{"productFilename": n, "productType": "SCIENCE", "dataURI": f"mast:T/{n}", "size": 35e6} for n in names]
+    answering(monkeypatch, [caom()], [*files, {**files[0], "productFilename": "tess-sum_ffic.fits"}])
+    archive = MastArchive(client_of(), frames=5)
+    found = archive.search(SN, Search(radius=5.0))
+    assert [one.start for one in found][:2] == [58324.5, 58331.5] and len(found) == 5
+    assert len({one.id for one in found}) == len(found) and found[0].bytes == 35_000_000
+    assert [one.url for one in archive.products(found[0])] == [found[0].url]
+    made = ChoosePairs()(Target("a", 10.0, 2.0, 58340.0), found)
+    assert {role for role, _ in made.roles.values()} >= {"science"}
+
+
+@pytest.mark.parametrize(("band", "count"), [("F814W", 1), ("DETECTION", 0), ("detection", 0), ("--", 0), ("", 0)])
+def test_sums_over_filters_are_left_out(
+    band: str, count: int, client_of: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, [caom(obs_collection="HLA", filters=band), caom(obs_collection="HST", filters="F606W")], [])
+    found = MastArchive(client_of()).search(SN, Search())
+    assert len(found) == 1 + count and {one.mission for one in found} == {"hst"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,54 @@ def test_who_asks_is_said(played: PlayedArchive, client_of: Clients) -> None:
 def test_a_client_that_cannot_be(settings: dict[str, object]) -> None:
     with pytest.raises(UserError):
         ArchiveClient(**settings)  # type: ignore[arg-type]
+
+
+def test_a_loop_of_redirects_ends(played: PlayedArchive, client_of: Clients) -> None:
+    played.redirects |= {"/a": "/b", "/b": "/a"}
+    with pytest.raises(ArchiveError, match="TooManyRedirects"):
+        client_of().get(f"{played.url}/a")
+    assert played.asked["/a"] + played.asked["/b"] <= 7
+
+
+@pytest.mark.parametrize(
+    "place", ["ftp://127.0.0.1/a", "file:///etc/passwd", "gopher://x/", "HTTP://evil.example/", "//evil/x"]
+)
+def test_a_redirect_to_another_scheme_is_refused(place: str, played: PlayedArchive, client_of: Clients) -> None:
+    played.redirects["/q"] = place
+    with pytest.raises(HostError):
+        client_of().get(f"{played.url}/q")
+
+
+def test_an_answer_without_an_end_is_left(played: PlayedArchive, client_of: Clients) -> None:
+    """A body that drips for ever: the deadline ends it, not the pause between two pieces."""
+    played.pages["/q"] = page
+    played.drips["/q"] = 100.0
+    begun = time.monotonic()
+    with pytest.raises(ArchiveError, match="no end"):
+        client_of(deadline=0.4).get(f"{played.url}/q")
+    assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("status", [301, 302, 503])
+def test_endless_bodies_of_what_is_no_answer_are_not_read(
+    status: int, played: PlayedArchive, client_of: Clients, tmp_path: Path
+) -> None:
+    played.pages["/end"] = page
+    played.pages["/q"] = lambda *_: (status, {"Location": "/end"}, b"x")
+    played.drips["/q"] = 100.0
+    begun = time.monotonic()
+    ends = pytest.raises(ArchiveError, match="503") if status == 503 else nullcontext()
+    for stream in (True, False):
+        with ends:
+            client_of(tries=2).session.get(f"{played.url}/q", stream=stream)
+    assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("status", [401, 403, 407, 451])
+def test_what_an_archive_does_not_give_is_not_asked_for_twice(
+    status: int, played: PlayedArchive, client_of: Clients
+) -> None:
+    played.faults["/q"] = [status] * 4
+    with pytest.raises(AbsentError, match=f"HTTP {status}.*retry_absent"):
+        client_of().get(f"{played.url}/q")
+    assert played.asked["/q"] == 1

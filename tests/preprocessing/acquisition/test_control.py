@@ -110,3 +110,17 @@ def test_mixed_filters_pass_where_they_were_asked_for(tmp_path: Path) -> None:
     write(tmp_path / "s.fits", FILTER="ZTF_r")
     write(tmp_path / "r.fits")
     assert record(tmp_path, rules=ControlPair(allow_mixed=True))["verdict"] == "pass"
+
+
+def test_a_mixed_reference_is_compared_with_its_own_mission(tmp_path: Path) -> None:
+    """SkyView's cut-outs say neither mission nor date: those of the archive hold."""
+    write(tmp_path / "s.fits")
+    write(tmp_path / "r.fits", TELESCOP=None, INSTRUME=None, ORIGIN=None, OBSMJD=None, FILTER=None)
+    row = {"name": "a", "object": "SN", "mission": "ztf", "filter": "g", "science": "s.fits", "reference": "r.fits"}
+    own = row | {"reference_mission": "sdss", "reference_filter": "g", "reference_mjd": 53114.0}
+    said = control_pair(own, tmp_path, SOUND, ControlPair(allow_mixed=True), LoadFits())
+    assert said["verdict"] == "pass", said["reasons"]
+    assert (said["reference_mission"], said["reference_mjd"]) == ("sdss", 53114.0)
+    write(tmp_path / "z.fits")
+    wrong = control_pair(own | {"reference": "z.fits"}, tmp_path, SOUND, ControlPair(allow_mixed=True), LoadFits())
+    assert wrong["reasons"] == ["reference cross-reference: of ztf, and its archive says sdss"]

@@ -17,6 +17,7 @@ import pytest
 from made.archive_server import Clients, PlayedArchive
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.acquisition.client.coding import pieces_of
 from astrid_ml.preprocessing.acquisition.client.download import PIECE, fetch, part_of
 from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError, CorruptError, HostError
 from astrid_ml.preprocessing.acquisition.client.room import DiskRoom
@@ -152,6 +153,7 @@ def test_killed_at_any_moment_it_goes_on(seed: int, played: PlayedArchive, image
     code = f"""
 from pathlib import Path
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
+from astrid_ml.preprocessing.acquisition.client.coding import pieces_of
 from astrid_ml.preprocessing.acquisition.client.download import fetch
 client = ArchiveClient(hosts={{"{played.host}": 1000.0}})
 print("begun", flush=True)
@@ -167,3 +169,58 @@ fetch(client, "{played.url}/a.fits", Path({str(tmp_path / "a.fits")!r}), checksu
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert (tmp_path / "a.fits").read_bytes() == image
     assert not list(tmp_path.glob(".a.fits*"))
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["lies zipped", "zipped on the way"])
+def test_encoded_transfers_leave_the_files_own_bytes(
+    zipped: bool, played: PlayedArchive, client_of: Clients, image: bytes, tmp_path: Path
+) -> None:
+    """``a.fits.gz`` that is called coded is the file itself; a plain file that is coded on its way is unpacked."""
+    sent, name = gzip.compress(image), "a.fits.gz" if zipped else "a.fits"
+    wanted = sent if zipped else image
+    played.pages[f"/{name}"] = lambda *_: (200, {"Content-Encoding": "gzip"}, sent)
+    fetch(client_of(), f"{played.url}/{name}", tmp_path / name, len(wanted), md5(wanted))
+    assert (tmp_path / name).read_bytes() == wanted
+
+
+@pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip", "x\x1b"])
+def test_other_codings_are_refused(
+    coding: str, played: PlayedArchive, client_of: Clients, image: bytes, tmp_path: Path
+) -> None:
+    played.pages["/a.fits"] = lambda *_: (200, {"Content-Encoding": coding}, image)
+    with pytest.raises(ArchiveError, match="Content-Encoding"):
+        fetch(client_of(), f"{played.url}/a.fits", tmp_path / "a.fits")
+
+
+def test_a_file_that_unpacks_to_more_than_was_promised_stops_there(
+    played: PlayedArchive, client_of: Clients, image: bytes, tmp_path: Path
+) -> None:
+    bomb = gzip.compress(bytes(200_000_000), 1)
+    played.pages["/a.fits"] = lambda *_: (200, {"Content-Encoding": "gzip"}, bomb)
+    room = DiskRoom(tmp_path, budget=10 * len(image), keep_free=0)
+    with client_of().session.get(f"{played.url}/a.fits", stream=True) as response:
+        sizes = {len(piece) for _, piece in zip(range(50), pieces_of(response, "gzip", PIECE), strict=False)}
+    assert max(sizes) <= PIECE  # however much a piece unpacks to
+    with pytest.raises(CorruptError, match="got more"):
+        fetch(client_of(tries=2), f"{played.url}/a.fits", tmp_path / "a.fits", len(image), room=room)
+    assert room.taken == 0 and not list(tmp_path.glob(".a*"))
+
+
+def test_a_file_without_length_or_end_stops_at_what_was_promised(
+    played: PlayedArchive, client_of: Clients, image: bytes, tmp_path: Path
+) -> None:
+    played.pages["/a.fits"] = lambda *_: (200, {}, image)
+    played.drips["/a.fits"] = 100.0
+    with pytest.raises(CorruptError, match="got more"):
+        fetch(client_of(tries=1), f"{played.url}/a.fits", tmp_path / "a.fits", len(image))
+    with pytest.raises(ArchiveError, match="time is over"):
+        fetch(client_of(deadline=0.4), f"{played.url}/a.fits", tmp_path / "b.fits")
+
+
+def test_a_file_that_came_twice_counts_once(
+    played: PlayedArchive, client_of: Clients, image: bytes, tmp_path: Path
+) -> None:
+    played.files["/a.fits"], played.faults["/a.fits"] = image, ["flip", "flip"]
+    room = DiskRoom(tmp_path, budget=len(image) + 10, keep_free=0)
+    fetch(client_of(), f"{played.url}/a.fits", tmp_path / "a.fits", len(image), md5(image), room)
+    assert room.taken == len(image)

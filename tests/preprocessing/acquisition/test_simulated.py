@@ -17,6 +17,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.archives.archive import Search
 from astrid_ml.preprocessing.acquisition.archives.served import ServedArchive
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
+from astrid_ml.preprocessing.acquisition.client.download import fetch
 from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError
 from astrid_ml.preprocessing.acquisition.files.bring import BringFiles
 from astrid_ml.preprocessing.acquisition.simulate.command import SimulateArchive
@@ -118,7 +119,7 @@ def test_a_file_that_is_gone_is_absent(archive: Path, tmp_path: Path) -> None:
         product = served.products(served.search(target, Search(0.2))[0])[0]
         (place / "files" / product.name).unlink()
         with pytest.raises(AbsentError):
-            served.fetch(product, tmp_path / "a.fits")
+            fetch(client_of(server), product.url, tmp_path / "a.fits")
         done = BringFiles(served.client, keep_free=0)([product], tmp_path / "raw")
     assert done.absent == {product}
 

@@ -6,67 +6,27 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from made.archive_server import Clients, PlayedArchive
+from made.own_archive import OwnArchive, campaign, targets
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.acquisition.archives.archive import Observation, Product, Search
-from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
-from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
-from astrid_ml.preprocessing.acquisition.data_set import Acquisition, OpenedArchives
+from astrid_ml.preprocessing.acquisition.archives.archive import Observation, Search
+from astrid_ml.preprocessing.acquisition.data_set import Acquisition
 from astrid_ml.preprocessing.acquisition.report.account import account_of
 from astrid_ml.preprocessing.acquisition.report.page import acquisition_page
 from astrid_ml.preprocessing.acquisition.stages.asking import choose, query, write_pairs
 from astrid_ml.preprocessing.acquisition.stages.bringing import download, organize
-from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign, distinct
+from astrid_ml.preprocessing.acquisition.stages.campaign import distinct
+from astrid_ml.preprocessing.acquisition.stages.groups import groups_of
 from astrid_ml.preprocessing.acquisition.stages.kept import KeptRecords, digest
 from astrid_ml.preprocessing.acquisition.stages.making import difference, forget_pixels
 from astrid_ml.preprocessing.acquisition.stages.run import PipelineProgress
-from astrid_ml.preprocessing.acquisition.targets.catalogue import Target, TargetList
+from astrid_ml.preprocessing.acquisition.targets.catalogue import Target, read_targets
 from astrid_ml.preprocessing.acquisition.targets.fields import FIELDS, targets_of_fields
-from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
-
-
-class OwnArchive:
-    """An archive of one's own: two epochs of every place, of which it does not tell at once."""
-
-    name = "own"
-
-    def __init__(self, server: str = "", silent: int = 0) -> None:
-        self.server, self.silent = server, silent
-
-    def search(self, target: Target, asked: Search) -> Sequence[Observation]:
-        if self.silent:
-            self.silent -= 1
-            raise ArchiveError("an answer", "silence", "ask again")
-        day = target.discovered or 56000.0
-        edge = f"CIRCLE ICRS {target.ra} {target.dec} 0.1"
-        days = {"early": day - 300, "seen": day + 10}
-        return [
-            Observation("own", "ztf", "g", f"{target.name}-{name}", target.ra, target.dec, t, t, 30.0, footprint=edge)
-            for name, t in days.items()
-        ]
-
-    def products(self, observation: Observation) -> Sequence[Product]:
-        return [Product(observation.id, f"{observation.id}.fits", f"{self.server}/{observation.id}.fits")]
-
-    def fetch(self, product: Product, path: Path) -> None:
-        raise AssertionError("files are brought many at a time")
-
-
-def targets(places: Sequence[tuple[float, float]] = ((10.0, 0.0), (50.0, 20.0))) -> TargetList:
-    names = [f"SN{number}" for number in range(len(places))]
-    rows = pd.DataFrame(places, columns=["ra", "dec"]).assign(name=names, discovered=56000.0, year=2012, type="Ia")
-    return TargetList(rows.assign(host="", mag=float("nan"), redshift=float("nan")), len(rows))
-
-
-def campaign(
-    folder: Path, archive: OwnArchive, some: TargetList | None = None, client: ArchiveClient | None = None, **given: int
-) -> Campaign:
-    data_set = Acquisition({"own": lambda _: archive}, keep_free=0, **given)  # type: ignore[arg-type]
-    asked = OpenedArchives(data_set, client or ArchiveClient(), {"own": archive})
-    return Campaign(asked, folder, some or targets(), DifferencingPipeline())
+from astrid_ml.preprocessing.acquisition.targets.selection import SelectTargets
 
 
 @pytest.mark.parametrize(
@@ -133,7 +93,9 @@ def test_pairs_that_cannot_be_subtracted_are_told_and_tried_again(
     assert all("world coordinates" in said or "WCS" in said for said in reasons), reasons
     page = acquisition_page(account, "own")
     assert "it could not be subtracted" in page
-    forget_pixels(run, both)
+    forget_pixels(run, both, ["triplets"])
+    assert len(list((tmp_path / "records" / "difference").glob("*.json"))) == 2
+    forget_pixels(run, both, ["difference", "triplets"])
     assert not list((tmp_path / "records" / "difference").glob("*.json"))
 
 
@@ -163,6 +125,49 @@ def test_targets_that_share_images_are_one_group(
     assert list(campaign(tmp_path, OwnArchive(), targets(places)).groups().values()) == groups
 
 
+class WideArchive(OwnArchive):  # type: ignore[misc]  # helpers of tests have no types here
+    """One frame for all targets, or frames of one's own that hold the other."""
+
+    def __init__(self, shared: bool, width: float = 1.0) -> None:
+        super().__init__()
+        self.shared, self.width = shared, width
+
+    def search(self, target: Target, asked: Search) -> Sequence[Observation]:
+        edge = f"CIRCLE ICRS 10.8 0.0 {self.width}" if self.shared else f"CIRCLE ICRS {target.ra} 0.0 {self.width}"
+        lead = "all" if self.shared else target.name
+        return [
+            Observation("own", "ztf", "g", f"{lead}-{name}", 10.8, 0.0, t, t, 30.0, footprint=edge)
+            for name, t in {"early": 55700.0, "seen": 56010.0}.items()
+        ]
+
+
+@pytest.mark.parametrize(("shared", "width", "together"), [(True, 2.0, True), (False, 1.7, True), (False, 1.0, False)])
+def test_two_supernovae_on_one_frame_are_one_group(tmp_path: Path, shared: bool, width: float, together: bool) -> None:
+    """1.6 degrees apart: what counts is whether a frame of one holds the other."""
+    run = campaign(tmp_path, WideArchive(shared, width), targets([(10.0, 0.0), (11.6, 0.0)]))
+    both = run.targets.targets()
+    assert query(run, both) == choose(run, both) == {"SN0", "SN1"}
+    assert (len(set(run.groups().values())) == 1) is together
+
+
+def test_links_go_over_any_number_of_steps() -> None:
+    names, places = ["a", "b", "c", "d"], np.array([[10.0, 0.0], [12.0, 0.0], [14.0, 0.0], [16.0, 0.0]])
+    frames = [{"x/1": ""}, {"x/1": "", "x/2": ""}, {"x/2": ""}, {"y/2": ""}]
+    assert [*groups_of(names, places, frames, 0.1).values()] == ["a", "a", "a", "d"]
+    assert [*groups_of(names[:1], places[:1], [{}], 0.0).values()] == ["a"]
+
+
+def test_other_targets_are_all_of_the_catalogue(tmp_path: Path) -> None:
+    path = tmp_path / "sne.csv"
+    path.write_text(
+        "name,ra,dec,date\nA,10,1,2012-01-01\nB,10.01,1,2013-01-01\nC,14,1,2013-01-01\nD,200,1,2013-01-01\n"
+    )
+    chosen = SelectTargets(names=("A",))(read_targets(path))
+    run = campaign(tmp_path, OwnArchive(), chosen.joined(targets_of_fields(["M101"])))
+    assert run.others()["ra"].tolist() == [10.0, 10.01, 14.0, 200.0]  # the middle of a field is none
+    assert len(run.surroundings(chosen.targets()[0])[1]) == 3
+
+
 def test_named_fields_stand_beside_a_catalogue(tmp_path: Path) -> None:
     assert [one.name for one in targets_of_fields(list(FIELDS)).targets()] == [*FIELDS]
     data_set = Acquisition({"own": lambda _: OwnArchive()}, fields=("M101", "COSMOS"))
@@ -188,12 +193,13 @@ def test_a_damaged_progress_counts_nothing_as_done(tmp_path: Path, damage: str) 
 
 
 def test_a_stage_that_is_done_again_undoes_the_later_ones(tmp_path: Path) -> None:
-    target = Target("a", 1.0, 2.0, 56000.0)
     done = PipelineProgress(tmp_path / "p.json")
     for stage in ("query", "filter", "download"):
-        done.add(stage, [target], {"a"})
-    done.add("filter", [target], {"a"})
-    done.write([target])
+        done.add(stage, {"a": "mark"}, {"a"})
+    done.add("filter", {"a": "mark"}, {"a"})
+    done.write([Target("a", 1.0, 2.0, 56000.0)])
     assert json.loads((tmp_path / "p.json").read_text())["completed"]["a"]["stages"] == ["query", "filter"]
-    done.add("filter", [target], set())
-    assert [one.name for one in done.left("filter", [target])] == ["a"]
+    assert PipelineProgress.read(tmp_path / "p.json") == done
+    assert done.left("filter", {"a": "another"}) == {"a"}
+    done.add("filter", {"a": "mark"}, set())
+    assert done.left("filter", {"a": "mark"}) == {"a"}

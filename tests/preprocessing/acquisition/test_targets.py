@@ -125,6 +125,29 @@ def test_dates_agree_with_astropy() -> None:
     assert np.allclose(found, expected, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("text", ["14-01-21", "01/02/14", "1-2-3", "01.02.2014"])
+def test_years_of_two_digits_are_not_guessed(text: str) -> None:
+    found, reasons = dates_of(pd.Series([text]))
+    assert np.isnan(found[0]) and text in reasons[0]
+    assert dates_of(pd.Series(["185-12-07"]))[1] == [""]
+
+
+def test_types_as_tns_writes_them(tmp_path: Path) -> None:
+    kinds = ["SN Ia", "SN Ia-91T-like", "SN II", "SLSN-I", "Ia", "SN"]
+    rows = [{"name": f"A{n}", "ra": 10 + n, "dec": 1, "date": "2014-01-01", "type": k} for n, k in enumerate(kinds)]
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    read = read_targets(tmp_path / "a.csv")
+    for words, names in (
+        (("Ia",), ["A0", "A1", "A4"]),
+        (("exactly:SN Ia",), ["A0", "A4"]),
+        (("II",), ["A2"]),
+        (("SN",), ["A5"]),
+    ):
+        chosen = SelectTargets(types=words)(read)
+        assert chosen.rows["name"].tolist() == names
+        assert len(chosen.everything) == 6
+
+
 @pytest.mark.parametrize("text", ["2014-13-01", "yesterday", "2014-01-21 25:00", "12345678901", "1e400"])
 def test_dates_that_are_none(text: str) -> None:
     found, reasons = dates_of(pd.Series([text]))

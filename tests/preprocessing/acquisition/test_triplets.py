@@ -18,8 +18,9 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.preprocessing.acquisition.triplets.chosen import matched
 from astrid_ml.preprocessing.acquisition.triplets.known import KnownSources, read_known
-from astrid_ml.preprocessing.acquisition.triplets.label import Labelled, LabelTriplets, SubtractedPair, label_supernova
+from astrid_ml.preprocessing.acquisition.triplets.label import Labelled, LabelTriplets, label_supernova
 from astrid_ml.preprocessing.acquisition.triplets.spoilt import SpoiltTriplets
+from astrid_ml.preprocessing.acquisition.triplets.subtracted import SubtractedPair, SubtractedPairs
 from astrid_ml.preprocessing.acquisition.triplets.write import write_extras, write_labelled
 from astrid_ml.preprocessing.differencing.epochs.forced import Epoch
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
@@ -126,6 +127,74 @@ def test_all_triplets_are_of_the_supernovas_group_and_sky_lies_apart() -> None:
     assert not set(made.sky[0]["id"]) & set(made.rows["id"])
     again = labelled(pairs, sky=4)
     assert np.array_equal(made.sky[1], again.sky[1])
+
+
+def test_bogus_are_matched_within_their_own_filter() -> None:
+    """A band without a real one gives no bogus: else the filter would tell the label."""
+    green, red = pair_of("one", 20.0, [(30, 30, 20, 1)]), pair_of("three", 1.0, [(30, 30, 20, 1), (90, 30, 21, 1)])
+    red = replace(red, epoch=replace(red.epoch, band="r"))
+    made = labelled([green, red])
+    assert made.rows["filter"].tolist() == ["g", "g"]
+    assert made.counts["bogus wanting: none as bright"] == 2
+    nameless = replace(green, epoch=replace(green.epoch, mission=None))
+    assert len(labelled([nameless]).rows) == 2
+
+
+def test_what_is_spoilt_takes_no_place_of_a_good_candidate() -> None:
+    pair = pair_of("one", 20.0, [(30, 30, 20, 1), (100, 100, 30, 1)])
+    pair.planes[1, 30, 30] = np.nan
+    made = labelled([pair], ratio=1.0)
+    assert made.rows["id"].tolist() == ["one-sn", "one-1"]
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.6, 1.4])
+def test_real_and_bogus_are_centred_by_one_rule(shift: float) -> None:
+    """The catalogue's place is a little off: the stamp lies on the peak, as every candidate's does."""
+    pair = pair_of("one", 40.0, [(64.1, 63.9, 41.0, 1), (30, 30, 40, 1)])
+    ra, dec = map(float, wcs().all_pix2world(64 + shift, 64, 0))
+    for seen in (pair, replace(pair, candidates=pair.candidates.iloc[1:].reset_index(drop=True))):
+        made = label_supernova(Target("SN", ra, dec, 55990.0), "SN", [seen], LabelTriplets(), NONE, 21)
+        real = made.rows[made.rows["label"] == 1].iloc[0]
+        assert (real["x"], real["y"]) == pytest.approx((64, 64), abs=0.3)
+        assert made.epochs["x"].iloc[0] == pytest.approx(64 + shift)
+
+
+def test_the_shoulder_of_something_brighter_is_no_centre() -> None:
+    """A brighter peak three pixels away is another source, or a residual: the stamp stays at the known place."""
+    pair = pair_of("one", 20.0, [(67.0, 64.0, 60.0, 1)])
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    hill = 60.0 * np.exp(-((columns - 67.0) ** 2 + (rows - 64.0) ** 2) / 8.0)
+    result = replace(pair.epoch.result, significance=torch.from_numpy(hill.astype(np.float32)))
+    x, y, snr = replace(pair, epoch=replace(pair.epoch, result=result)).centre(64.0, 64.0)
+    assert (x, y) == (64.0, 64.0) and snr == pytest.approx(hill[64, 64])
+
+
+def test_pairs_are_read_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def read(folder: Path, fwhm: float) -> SubtractedPair:
+        asked.append(folder.name)
+        return pair_of(folder.name, 20.0, [(30, 30, 20, 1)])
+
+    monkeypatch.setattr(SubtractedPair, "read", read)
+    pairs = SubtractedPairs(((tmp_path / "one", 3.5), (tmp_path / "three", 3.5)))
+    made = label_supernova(target(), "SN", pairs, LabelTriplets(), NONE, 21)
+    assert asked == ["one", "three"] * 2 and len(made.rows) == 4
+
+
+def test_known_sources_far_from_a_frame_are_none_of_it() -> None:
+    """The other side of the sky has pixels too, in a gnomonic projection."""
+    known = KnownSources(pd.DataFrame({"ra": [330.0, 150.0], "dec": [-2.0, 2.0], "kind": "variable", "mjd": np.nan}))
+    x, y = np.array([63.5]), np.array([63.5])
+    for rows, kinds in ((known.rows, ["variable"]), (known.rows.iloc[:1], [""])):
+        assert KnownSources(rows).kinds_at(pair_of("one", 0.0, []).epoch, x, y, 2.0).tolist() == kinds
+
+
+def test_dollars_in_names_are_drawn_as_they_are(tmp_path: Path) -> None:
+    pair = pair_of("one", 20.0, [])
+    made = label_supernova(target(), "SN", [pair], LabelTriplets(pictures=31), NONE, 21)
+    files = write_extras(made, [pair], LabelTriplets(pictures=31), r"SN $\frac{1$ $", tmp_path)
+    assert [path.stat().st_size > 1000 for path in files] == [True]
 
 
 @pytest.mark.parametrize("each", [0.0, 1.0, 2.5])
