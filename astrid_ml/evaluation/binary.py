@@ -194,12 +194,13 @@ class BinaryEvaluation:
             }
         )
         column = "probability" if has(known, "probability") else "score"
-        values = known[column].to_numpy(dtype=float)
+        values = known[column].to_numpy(dtype=float, na_value=np.nan)
+        given = np.isfinite(values)  # outside the domain there is no probability
         values = 1 - values if self.positive == 0 else values
         own = known["threshold"].astype(float).unique() if "threshold" in known else np.array([])
         # The table's row at the run's own threshold must repeat its decisions, so that one is never rounded.
         own = np.nextafter(1 - own, 2) if self.positive == 0 else own
-        result.tables["thresholds"] = threshold_table(values, labels, np.unique([*GRID, *own]))
+        result.tables["thresholds"] = threshold_table(values[given], labels[given], np.unique([*GRID, *own]))
 
     def _beside(self, result: EvaluationResult, known: pd.DataFrame, column: str, scores: Floats, labels: Mask) -> None:
         """The AUCPR of a baseline, and how much better the scores are on the same samples."""

@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, f1_score, recall_score
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.binary import BinaryEvaluation
 from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.intervals import area_interval
 from astrid_ml.evaluation.prevalence import prevalence_table
 from astrid_ml.evaluation.remarks import remarks
 
@@ -215,3 +216,29 @@ def test_nan_scores_and_decisions_are_refused() -> None:
         EVALUATION.evaluate(table.assign(score=np.nan))
     with pytest.raises(UserError, match="only the values"):
         EVALUATION.evaluate(table.assign(score=table["decision"].astype(float)))
+
+
+def test_ends_of_aucpr_rise_with_prevalence_as_it_does() -> None:
+    """A referee found tables whose lower end fell where more real ones were assumed."""
+    for seed in range(12):
+        table = sky(20, 2000, seed)
+        rows = BinaryEvaluation(Bootstrap(20), ()).evaluate(table).tables["prevalence"]
+        own = rows.iloc[0]
+        rows = rows.dropna(subset=["aucpr_low"]).sort_values("prevalence")
+        assert rows["aucpr_low"].is_monotonic_increasing and rows["aucpr_high"].is_monotonic_increasing
+        assert (own["aucpr_low"], own["aucpr_high"]) == area_interval(table["score"], table["label"], table["group_id"])
+
+
+def test_three_positives_beat_no_baseline() -> None:
+    table = sky(3, 300)
+    trees = table.assign(baseline_trees=np.random.default_rng(0).random(303))
+    result = BinaryEvaluation(Bootstrap(100), ()).evaluate(trees)
+    assert "aucpr_minus_baseline_trees" not in result.intervals and "too few groups" in result.verdict
+
+
+def test_probabilities_that_were_taken_away_are_not_judged() -> None:
+    table = sky(60, 300)
+    table = table.assign(probability=table["score"].where(np.arange(360) % 3 > 0))
+    result, rest = (EVALUATION.evaluate(part) for part in (table, table[table["probability"].notna()]))
+    assert result.metrics["nll"] == rest.metrics["nll"] and result.metrics["n"] == 360
+    assert any("240 of 360 samples" in said for said in result.remarks)

@@ -1,15 +1,26 @@
-"""Intervals of AUCPR and ROC AUC: what they hold, and how often they hold the truth."""
+"""Intervals of AUCPR, ROC AUC, shares and losses: what they hold, and how often they hold the truth."""
 
 from __future__ import annotations
 
 import doctest
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import norm, t
 from sklearn.metrics import average_precision_score
 
 import astrid_ml.evaluation.intervals
-from astrid_ml.evaluation.intervals import area_interval, effective, roc_interval
+from astrid_ml.evaluation.intervals import (
+    area_interval,
+    decision_intervals,
+    effective,
+    mean_interval,
+    missed_interval,
+    moved_precision_interval,
+    proportion_interval,
+    roc_interval,
+)
 from astrid_ml.metrics.binary import UndefinedError
 
 # Of two normal distributions, by numerical integration in benchmarks/coverage.py: the shift that gives the AUCPR.
@@ -114,3 +125,77 @@ def test_the_examples_run() -> None:
     result = doctest.testmod(astrid_ml.evaluation.intervals)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+@pytest.mark.parametrize(
+    ("share", "groups", "most", "alike"), [(0.98, 30, 1, 0.0), (0.9, 40, 5, 0.5), (0.6, 25, 6, 0.2)]
+)
+def test_a_share_is_held_also_near_one_and_by_groups(share: float, groups: int, most: int, alike: float) -> None:
+    """Groups of 1 to ``most`` samples whose own shares scatter by a beta distribution of that correlation."""
+    random, missed = np.random.default_rng(3), 0
+    for _ in range(400):
+        sizes = random.integers(1, most + 1, groups)
+        own = np.full(groups, share)
+        if alike:
+            own = random.beta(share * (1 - alike) / alike, (1 - share) * (1 - alike) / alike, groups)
+        codes = np.repeat(np.arange(groups), sizes)
+        ends = proportion_interval(random.random(len(codes)) < own[codes], codes)
+        assert ends is not None
+        missed += not ends[0] <= share <= ends[1]
+    assert missed <= 32  # 20 expected, two and a half standard deviations above
+
+
+def test_all_of_a_few_is_no_certainty() -> None:
+    """Clopper and Pearson's closed form: 1 - n-th root."""
+    low, high = proportion_interval(np.ones(27, bool), np.arange(27)) or (0, 0)
+    assert low == pytest.approx(0.025 ** (1 / 27)) and high == 1
+    one = proportion_interval(np.ones(27, bool), np.zeros(27)) or (1, 1)
+    assert one[0] == pytest.approx(0.025)  # one group is one sample
+    assert proportion_interval([], []) is None
+
+
+def test_decisions_agree_with_the_shares_they_are() -> None:
+    random = np.random.default_rng(0)
+    labels, chosen = random.random(300) < 0.3, random.random(300) < 0.4
+    groups = pd.Series(np.arange(300))
+    found = decision_intervals(chosen, labels, groups, 0.95)
+    assert found["recall"] == proportion_interval(chosen[labels], groups[labels])
+    assert found["fnr"] == pytest.approx((1 - found["recall"][1], 1 - found["recall"][0]))
+    tp, either = (chosen & labels).sum(), (chosen | labels).sum()
+    low, high = found["f1"]
+    assert low < 2 * tp / (tp + either) < high
+    assert "precision" not in decision_intervals(np.zeros(300, bool), labels, groups, 0.95)
+
+
+def test_the_missed_share_at_a_rate_is_held() -> None:
+    """Scores of two Gaussians: the rate is known in closed form."""
+    random, missed = np.random.default_rng(5), 0
+    truth = float(norm.cdf(norm.isf(0.01) - 3))
+    for _ in range(150):
+        labels = np.arange(1300) < 100
+        scores = random.normal(3.0 * labels, 1)
+        ends = missed_interval(scores, labels, pd.Series(np.arange(1300)), 0.01)
+        assert ends is not None
+        missed += not ends[0] <= truth <= ends[1]
+    assert missed <= 14
+
+
+def test_a_precision_elsewhere_is_held_with_its_closed_form() -> None:
+    random, missed = np.random.default_rng(6), 0
+    true, false, share = float(norm.sf(2 - 3)), float(norm.sf(2)), 0.01
+    truth = share * true / (share * true + (1 - share) * false)
+    for _ in range(300):
+        labels = np.arange(1000) < 60
+        chosen = random.normal(3.0 * labels, 1) > 2
+        ends = moved_precision_interval(chosen, labels, pd.Series(np.arange(1000)), share, 0.95)
+        assert ends is not None
+        missed += not ends[0] <= truth <= ends[1]
+    assert missed <= 25
+
+
+def test_a_mean_loss_has_the_interval_of_its_groups() -> None:
+    values = np.arange(6.0)
+    low, high = mean_interval(values, np.arange(6)) or (0, 0)
+    reach = float(t.isf(0.025, 5)) * values.std(ddof=1) / np.sqrt(6)
+    assert (low, high) == pytest.approx((2.5 - reach, 2.5 + reach))
+    assert mean_interval(values, np.zeros(6)) is None
