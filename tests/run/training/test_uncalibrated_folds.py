@@ -24,7 +24,7 @@ def test_some_folds_without_probabilities_leave_the_whole_without(sure: tuple[bo
     """Case: four of five folds had 9 validation groups; the run was lost on NaN after all were trained."""
     for table in pooled([of_round(number, flag) for number, flag in enumerate(sure)]):
         assert len(table) == 4 * len(sure) and table["probability"].isna().all() and table["score"].notna().all()
-    text = note_of({"calibrated": False, "members": [{"calibrated": flag} for flag in sure]})
+    text = note_of({"calibrated": False, "chosen_on": "validation", "members": [{"calibrated": flag} for flag in sure]})
     assert f"because of {sure.count(False)} of {len(sure)} members" in text
 
 
@@ -32,4 +32,6 @@ def test_some_folds_without_probabilities_leave_the_whole_without(sure: tuple[bo
 def test_folds_of_one_kind_stay_as_they_are(flag: bool) -> None:
     for table in pooled([of_round(number, flag) for number in range(3)]):
         assert (table["probability"].notna() == flag).all() and uncalibrated(table) == set()
-    assert "because of" not in note_of({"calibrated": False, "members": [{"calibrated": flag}] * 3})
+    assert "because of" not in note_of(
+        {"calibrated": False, "chosen_on": "validation", "members": [{"calibrated": flag}] * 3}
+    )
