@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.errors import UserError
+from astrid_ml.stats import MAD_TO_SIGMA
 from astrid_ml.types import Array, Floats, Mask
 
 INSIDE = 0.985  # share of validation that the threshold keeps
@@ -43,7 +44,7 @@ def appearance_of(images: Array) -> Floats:
     z = z / largest  # whatever the unit, no power overflows
     flat = np.sort(z.reshape(*z.shape[:2], pixels), axis=2)
     scatter = np.maximum(flat.std(axis=2), TINY)
-    robust = np.maximum(1.4826 * np.median(np.abs(flat), axis=2), 1e-6)
+    robust = np.maximum(MAD_TO_SIGMA * np.median(np.abs(flat), axis=2), 1e-6)
     few = min(BRIGHT, flat.shape[2] // 4)
     high, low = flat[:, :, -few:].mean(axis=2), flat[:, :, :few].mean(axis=2)
     y, x = z.shape[2] // 2, z.shape[3] // 2

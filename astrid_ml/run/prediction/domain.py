@@ -214,7 +214,11 @@ def without_outside(table: pd.DataFrame, allow_outside: bool) -> pd.DataFrame:
 
 
 def counted(table: pd.DataFrame) -> dict[str, Any]:
-    """``inside``, ``outside``, ``not_measured`` and ``because`` (reason -> rows) of a table of predictions."""
+    """``inside``, ``outside``, ``not_measured`` and ``because`` (reason -> samples) of a table of predictions.
+
+    A sample counts once, at however many windows it was answered.
+    """
+    table = table.drop_duplicates("id") if {"id", "days"} <= set(table.columns) else table
     known = table[IN_DOMAIN] if IN_DOMAIN in table else pd.Series(pd.NA, table.index, dtype="boolean")
     because: Counter[str] = Counter()
     if OUTSIDE in table:
