@@ -15,8 +15,13 @@ def headline(result: EvaluationResult, where: str) -> str:
         return f"{where} {result.headline}: undefined ({result.why.get(result.headline, 'no samples')})"
     interval = result.intervals.get(result.headline)
     shown = f"{where} {result.headline.upper() if '/' not in result.headline else result.headline} {value:.4f}"
+    if result.metrics.get("n") and result.headline != "aucpr":
+        groups = result.metrics.get("groups")
+        shown += f" of {result.metrics['n']:,.0f} samples" + (f" in {groups:,.0f} groups" if groups else "")
     if interval:
         shown += f" (95 % interval {interval[0]:.4f} to {interval[1]:.4f})"
+    elif result.metrics.get("n"):
+        shown += " (no interval: too few groups)"
     if result.guess is not None and result.headline != "aucpr":
         shown += f", a guess {result.guess:.4f}"
     column = result.texts.get("baseline_column_name")

@@ -12,7 +12,7 @@ from astrid_ml.types import Floats
 
 WIDTH, KEPT, NEIGHBOURS = 24, 2000, 5  # directions, samples of training, neighbours
 LEAST = 30  # samples of validation from which a threshold can be chosen
-INSIDE = 0.97  # share of validation that the threshold keeps
+INSIDE = 0.98  # share of validation that the threshold keeps
 ARRAYS = {"mean": 1, "axes": 2, "reference": 2}
 
 

@@ -10,6 +10,10 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.types import Floats, Mask
+from astrid_ml.validity.appearance import INSIDE as LOOKS
+from astrid_ml.validity.appearance import checked_appearance
+from astrid_ml.validity.density import INSIDE as DENSE
+from astrid_ml.validity.density import checked_density
 
 # Columns that say where a sample is from. A detector is judged where it is the instrument (exposures of ramps):
 # those of one camera are alike.
@@ -37,25 +41,32 @@ class Facts:
         simulated: whether they were made by a simulator; None where nobody knows.
         other_sky: (n,) whether a stamp has another sky than training's; None where it was not measured.
         distance: (n,) of :func:`astrid_ml.validity.density.distances_of`; None where there is no density.
+        strangeness: (n,) of :func:`astrid_ml.validity.appearance.strangeness_of`; None where it was not measured.
+        blank: (n,) whether a stamp has no structure in any channel; None of what is no stamp.
     """
 
     table: pd.DataFrame
     simulated: bool | None = None
     other_sky: Mask | None = None
     distance: Floats | None = None
+    strangeness: Floats | None = None
+    blank: Mask | None = None
 
 
-def fit_domain(facts: Facts, density: dict[str, Any] | None, sky: str | None) -> dict[str, Any]:
+def fit_domain(
+    facts: Facts, density: dict[str, Any] | None, sky: str | None, appearance: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The domain of training samples, as plain containers.
 
     Args:
         facts: of training and validation.
         density: see :func:`astrid_ml.validity.density.fit_density`.
         sky: convention of the stamps.
+        appearance: see :func:`astrid_ml.validity.appearance.fit_appearance`.
 
     Returns:
         ``values`` (column -> texts), ``filters`` (mission -> texts), ``ranges`` (name -> [lowest, highest]), ``sky``,
-        ``simulated``, ``density``.
+        ``simulated``, ``density``, ``appearance``.
     """
     table = facts.table
     values = {name: sorted(table[name].dropna().astype(str).unique()) for name in ORIGIN if name in table}
@@ -72,11 +83,12 @@ def fit_domain(facts: Facts, density: dict[str, Any] | None, sky: str | None) ->
         "sky": sky,
         "simulated": facts.simulated,
         "density": density,
+        "appearance": appearance,
     }
 
 
 def joined_domain(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Of several members: what any of them was trained on; the density is the first member's, who is asked for it.
+    """Of several members: what any of them was trained on; density and appearance are the first member's, who is asked.
 
     Args:
         parts: of the members, of one run.
@@ -84,7 +96,7 @@ def joined_domain(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     if not parts:
         return None
     first = parts[0]
-    out: dict[str, Any] = {"sky": first["sky"], "simulated": first["simulated"], "density": first["density"]}
+    out: dict[str, Any] = {name: first.get(name) for name in ("sky", "simulated", "density", "appearance")}
     for key in ("values", "filters"):
         names = sorted({name for part in parts for name in part[key]})
         out[key] = {name: sorted({text for part in parts for text in part[key].get(name, [])}) for name in names}
@@ -175,6 +187,11 @@ def judged(domain: Mapping[str, Any] | None, facts: Facts) -> pd.DataFrame:
     if facts.distance is not None and domain["density"] is not None:
         far = facts.distance > float(domain["density"]["threshold"])
         found.add("unlike the training samples in what the network sees", far)
+    if facts.strangeness is not None and domain.get("appearance") is not None:
+        strange = facts.strangeness > float(domain["appearance"]["threshold"])
+        found.add("unlike every training stamp in plain statistics of its pixels", strange)
+    if facts.blank is not None:
+        found.add("blank: all pixels of each channel are alike", facts.blank)
     return found.table()
 
 
@@ -221,18 +238,23 @@ def in_words(domain: Mapping[str, Any] | None) -> dict[str, str]:
         "none: too few samples, or a network that does not tell what it knows"
         if density is None
         else f"mean distance to {density['neighbours']} of {len(density['reference']):,} training samples, "
-        f"at most {density['threshold']:.3g} (97 % of validation)"
+        f"at most {density['threshold']:.3g} ({DENSE:.0%} of validation)"
     )
+    appearance = domain.get("appearance")
+    if appearance is not None:
+        out["appearance"] = (
+            f"{len(appearance['mean'])} statistics of the pixels, distance at most {appearance['threshold']:.3g} "
+            f"({LOOKS:.1%} of validation)"
+        )
     return out
 
 
 def checked_domain(domain: Any) -> str:
     """What is wrong with a domain that a file holds; empty where nothing is."""
-    from astrid_ml.validity.density import checked_density
-
     if domain is None or not isinstance(domain, dict) or "ranges" not in domain:
         return "" if domain is None or isinstance(domain, dict) else "a domain of validity that is none"
-    if set(domain) != {"values", "filters", "ranges", "sky", "simulated", "density"}:
+    # Those of earlier versions know nothing of the appearance.
+    if set(domain) | {"appearance"} != {"values", "filters", "ranges", "sky", "simulated", "density", "appearance"}:
         return "a domain of validity with other parts"
     for name in ("values", "filters"):
         if not isinstance(domain[name], dict) or not all(
@@ -242,9 +264,9 @@ def checked_domain(domain: Any) -> str:
             return f"{name} of validity that are no names"
     if not isinstance(domain["ranges"], dict) or not all(_is_range(ends) for ends in domain["ranges"].values()):
         return "ranges of validity that are none"
-    if domain["simulated"] not in (True, False, None) or not isinstance(domain["sky"], str | None):
+    if not isinstance(domain["simulated"], bool | None) or not isinstance(domain["sky"], str | None):
         return "a domain of validity of other values"
-    return checked_density(domain["density"])
+    return checked_density(domain["density"]) or checked_appearance(domain.get("appearance"))
 
 
 def _is_range(ends: Any) -> bool:

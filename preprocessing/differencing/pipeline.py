@@ -206,5 +206,10 @@ def candidate_table(done: Difference, name: str) -> pd.DataFrame:
 
 
 def _kind(warning: str) -> str:
-    """A warning without its numbers, so that the same kind is counted together."""
-    return " ".join(word for word in warning.split() if not any(c.isdigit() for c in word))[:80]
+    """A warning with dots for its numbers, so that the same kind is counted together and the sentence stays whole.
+
+    Example:
+        >>> _kind("blank sky holds 0.03 e- a pixel")
+        'blank sky holds ... e- a pixel'
+    """
+    return " ".join("..." if any(c.isdigit() for c in word) else word for word in warning.split())[:80]

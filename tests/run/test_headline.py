@@ -26,6 +26,8 @@ def test_a_binary_runs_line() -> None:
 def test_another_headline_keeps_its_name_and_says_no_more_than_it_knows() -> None:
     result = EvaluationResult({"leaf/macro_f1/64d": 0.5, "prevalence": None}, headline="leaf/macro_f1/64d")
     assert headline(result, "val") == "val leaf/macro_f1/64d 0.5000"
+    few = EvaluationResult({"aucpr_mean": 0.25, "n": 1200.0, "groups": 2.0}, headline="aucpr_mean")
+    assert headline(few, "test") == "test AUCPR_MEAN 0.2500 of 1,200 samples in 2 groups (no interval: too few groups)"
 
 
 def test_an_undefined_headline_says_why() -> None:

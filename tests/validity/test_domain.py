@@ -154,5 +154,5 @@ def test_words_for_a_card() -> None:
     words = in_words(DOMAIN)
     assert words["missions"] == "ps1, ztf" and words["filters of ztf"] == "g"
     assert words["stamp size (px)"] == "63" and words["simulated"] == "no"
-    assert "97 % of validation" in words["density"]
+    assert "98% of validation" in words["density"]
     assert checked_density({"mean": 3}) == "a density that is none"

@@ -17,11 +17,11 @@ from astrid_ml.evaluation.rankings import Ranking
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.evaluation.tree.calibration import apply_nodes, fit_nodes, joined_nodes
 from astrid_ml.evaluation.tree.figures import figure_over_days, figure_precision_recall, figure_tree_confusion
+from astrid_ml.evaluation.tree.intervals import LEAST, macro_area_interval
 from astrid_ml.evaluation.tree.metrics import (
     confusion_matrix,
     excess_ece,
     macro,
-    macro_area_draws,
     macro_average_precision,
     macro_f1,
     macro_f1_draws,
@@ -190,14 +190,15 @@ class HierarchicalJudge:
         return tree_difference(self.tree, (first, second), self.headline, self.bootstrap)
 
     def _intervals(self, view: View, key: str, result: EvaluationResult, ranked: bool) -> None:
-        """Macro-F1 at every window, macro-AUCPR at the headline's."""
-        drawn = {"macro_f1": macro_f1_draws(view.y, view.p.argmax(axis=1), len(view.names), view.group, self.bootstrap)}
+        """Macro-F1 at every window, macro-AUCPR at the headline's; none of few objects."""
+        if len(np.unique(view.group)) < LEAST:
+            return
+        called = view.p.argmax(axis=1)
+        drawn = macro_f1_draws(view.y, called, len(view.names), view.group, self.bootstrap)
+        found = {"macro_f1": self.bootstrap.interval(drawn)}
         if ranked:
-            drawn["macro_aucpr"] = macro_area_draws(view.p, view.y, view.group, self.bootstrap)
-        for name, values in drawn.items():
-            interval = self.bootstrap.interval(values)
-            if interval is not None:
-                result.intervals[key.format(name)] = interval
+            found["macro_aucpr"] = macro_area_interval(view.p, view.y, view.group, self.bootstrap.level)
+        result.intervals.update({key.format(name): ends for name, ends in found.items() if ends is not None})
 
     def _measure_sets(
         self, tree: Taxonomy, known: pd.DataFrame, nodes: Ints, shown: float, result: EvaluationResult

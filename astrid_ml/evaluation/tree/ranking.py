@@ -7,6 +7,7 @@ import pandas as pd
 
 from astrid_ml.evaluation.bootstrap import Bootstrap, PairedDifference
 from astrid_ml.evaluation.rankings import Ranking, same_samples
+from astrid_ml.evaluation.tree.intervals import macro_area_interval
 from astrid_ml.evaluation.tree.metrics import macro_area_draws, macro_average_precision
 from astrid_ml.evaluation.tree.views import View, headline_day, views
 from astrid_ml.taxonomy import Taxonomy
@@ -26,7 +27,7 @@ def tree_ranking(tree: Taxonomy, predictions: pd.DataFrame, headline: str, boots
     name = f"macro-AUCPR of the leaves, {view.day:g} days" if view is not None else "macro-AUCPR of the leaves"
     if view is None or value is None:
         return Ranking(name, None, samples=0 if view is None else len(view.y))
-    low, high = bootstrap.interval(macro_area_draws(view.p, view.y, view.group, bootstrap)) or (None, None)
+    low, high = macro_area_interval(view.p, view.y, view.group, bootstrap.level) or (None, None)
     return Ranking(name, value, low, high, len(view.y))
 
 

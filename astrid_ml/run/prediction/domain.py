@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.contracts.scoring import Embeds, EmbedsBatches
 from astrid_ml.evaluation.sets.conformal import COLUMN as SETS
 from astrid_ml.run.raw import is_simulated
-from astrid_ml.types import Floats, Ints
+from astrid_ml.types import Floats, Ints, Mask
+from astrid_ml.validity.appearance import appearance_of, blank, fit_appearance, is_image, strangeness_of
 from astrid_ml.validity.density import KEPT, distances_of, fit_density
 from astrid_ml.validity.domain import (
     IN_DOMAIN,
@@ -55,23 +57,58 @@ def facts_of(source: SampleSource, rows: Ints) -> pd.DataFrame:
     return table
 
 
-def embedded(task: object, data: Any, source: SampleSource, rows: Ints) -> Floats | None:
-    """What a network knows of samples before its last layer, (n, D); None of networks that do not tell."""
+@dataclass(frozen=True)
+class Seen:
+    """Samples as a network gets them.
+
+    Args:
+        known: (n, D) what it knows before its last layer; None of networks that do not tell, or were not asked.
+        looks: (n, k) of :func:`astrid_ml.validity.appearance.appearance_of`; None of what are no images.
+        blank: (n,) of :func:`astrid_ml.validity.appearance.blank`; None of what are no images.
+    """
+
+    known: Floats | None = None
+    looks: Floats | None = None
+    blank: Mask | None = None
+
+
+def seen_by(task: object, data: Any, source: SampleSource, rows: Ints, ask: bool = True) -> Seen:
+    """Samples as they come to a network, in one pass.
+
+    Args:
+        task: with its network.
+        data: the datamodule.
+        source: the samples.
+        rows: positions in its index.
+        ask: the network for what it knows.
+    """
     import torch
 
     network = getattr(task, "network", None)
     if not isinstance(network, torch.nn.Module) or not len(rows):
-        return None
+        return Seen()
     network.eval()
-    device, parts = next(network.parameters()).device, []
+    device = next(network.parameters()).device
+    known: list[Floats] = []
+    looks: list[Floats] = []
+    empty: list[Mask] = []
     with torch.inference_mode():
         for _, batch in data.batches(source, rows):
-            known = _known(task, network, {name: value.to(device) for name, value in batch.items()})
-            if known is None:
-                return None
-            parts.append(known.float().cpu().numpy())
-    out: Floats = np.concatenate(parts).astype(np.float64)
-    return out
+            found = _known(task, network, {name: value.to(device) for name, value in batch.items()}) if ask else None
+            known += [] if found is None else [found.float().cpu().numpy().astype(np.float64)]
+            if is_image(batch.get("x")):
+                images = batch["x"].float().cpu().numpy()
+                looks.append(appearance_of(images))
+                empty.append(blank(images))
+            elif found is None:
+                return Seen()
+    all_known, all_looks = (np.concatenate(parts) if parts else None for parts in (known, looks))
+    return Seen(all_known, all_looks, np.concatenate(empty) if empty else None)
+
+
+def embedded(task: object, data: Any, source: SampleSource, rows: Ints) -> Floats | None:
+    """What a network knows of samples before its last layer, (n, D); None of networks that do not tell."""
+    return seen_by(task, data, source, rows).known
 
 
 def _known(task: object, network: object, batch: dict[str, Any]) -> Any:
@@ -99,9 +136,10 @@ def fit_validity(
     if "detector" in table and set(table["detector"][len(train) :].dropna()) - set(table["detector"][: len(train)]):
         table = table.drop(columns="detector")  # held out by detector: it is to work on others
     some = [np.sort(random.permutation(rows)[:KEPT]).astype(np.int64) for rows in (train, val)]
-    known = [embedded(task, data, source, rows) for rows in some]
-    density = None if known[0] is None or known[1] is None else fit_density(known[0], known[1])
-    return fit_domain(Facts(table, simulated), density, sky)
+    first, second = (seen_by(task, data, source, rows) for rows in some)
+    density = None if first.known is None or second.known is None else fit_density(first.known, second.known)
+    looks = None if first.looks is None or second.looks is None else fit_appearance(first.looks, second.looks)
+    return fit_domain(Facts(table, simulated), density, sky, looks)
 
 
 def domain_of(
@@ -137,13 +175,16 @@ def domain_of_rows(
         simulated: see :func:`domain_of`.
         other_sky: see :func:`domain_of`.
     """
-    table, distance, sky = facts_of(source, rows), None, None
-    if validity is not None and is_measured(validity) and validity["density"] is not None:
-        known = embedded(*asked, source, rows)
-        distance = None if known is None else distances_of(validity["density"], known)
+    table, distance, strangeness, sky = facts_of(source, rows), None, None, None
+    seen = Seen()
+    if validity is not None and is_measured(validity):
+        density, looks = validity["density"], validity.get("appearance")
+        seen = seen_by(*asked, source, rows, ask=density is not None)
+        distance = None if density is None or seen.known is None else distances_of(density, seen.known)
+        strangeness = None if looks is None or seen.looks is None else strangeness_of(looks, seen.looks)
     if other_sky:
         sky = rows_of(source, rows, ["id"])["id"].astype(str).isin(set(other_sky)).to_numpy(dtype=bool)
-    return judged(validity, Facts(table, simulated, sky, distance))
+    return judged(validity, Facts(table, simulated, sky, distance, strangeness, seen.blank))
 
 
 def beside(table: pd.DataFrame, found: pd.DataFrame, at: Ints) -> pd.DataFrame:
@@ -173,7 +214,11 @@ def without_outside(table: pd.DataFrame, allow_outside: bool) -> pd.DataFrame:
 
 
 def counted(table: pd.DataFrame) -> dict[str, Any]:
-    """``inside``, ``outside``, ``not_measured`` and ``because`` (reason -> rows) of a table of predictions."""
+    """``inside``, ``outside``, ``not_measured`` and ``because`` (reason -> samples) of a table of predictions.
+
+    A sample counts once, at however many windows it was answered.
+    """
+    table = table.drop_duplicates("id") if {"id", "days"} <= set(table.columns) else table
     known = table[IN_DOMAIN] if IN_DOMAIN in table else pd.Series(pd.NA, table.index, dtype="boolean")
     because: Counter[str] = Counter()
     if OUTSIDE in table:

@@ -102,6 +102,10 @@ def note_of(calibration: dict[str, Any]) -> str:
     if calibration.get("calibrated"):
         return NOT_AGAIN
     said = "Its scores are those of the mean of the members' log-odds, which are not calibrated."
+    sure = [bool(member.get("calibrated")) for member in calibration.get("members", [])]
+    if any(sure) and not all(sure):
+        less = f"{sure.count(False)} of {len(sure)} members, which had too few groups to be calibrated on"
+        said += f" No probability is given here, because of {less}."
     more = f" What decides above them was fitted on {calibration['chosen_on']}."
     return said + more if calibration.get("parameters") else said
 

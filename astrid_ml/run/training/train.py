@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from astrid_ml.build import build
@@ -143,7 +144,23 @@ def pooled(rounds: Sequence[Round]) -> tuple[pd.DataFrame, pd.DataFrame]:
     validation = pd.concat([done.validation.assign(round=i) for i, done in enumerate(rounds)], ignore_index=True)
     tests = [done.test.assign(round=i) for i, done in enumerate(rounds) if len(done.test)]
     test = pd.concat(tests, ignore_index=True) if tests else pd.DataFrame()
+    left = uncalibrated(validation) | uncalibrated(test)
+    if left:  # a mixture of probabilities and nulls is neither
+        validation, test = (table.assign(probability=np.nan) if len(table) else table for table in (validation, test))
     return comparable(validation, "round"), comparable(test, "round")
+
+
+def uncalibrated(table: pd.DataFrame) -> set[int]:
+    """Rounds without probabilities while others have them.
+
+    Example:
+        >>> uncalibrated(pd.DataFrame({"round": [0, 0, 1], "probability": [0.2, 0.4, np.nan]}))
+        {1}
+    """
+    if "probability" not in table or not len(table):
+        return set()
+    known = table["probability"].notna().groupby(table["round"]).any()
+    return {int(number) for number in known.index[~known]} if known.any() else set()
 
 
 def evaluate_folds(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -28,6 +28,7 @@ from astrid_ml.preprocessing.ramps.judge.curves import Ranked, Values, defined, 
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
 from astrid_ml.types import Array, Count, Floats, Floats32, Ints, Level, Seed
 
+FEW = 5  # groups below which no interval is given
 GAIN = "fusion_minus_fusion_without_network"
 
 
@@ -110,14 +111,18 @@ class VoxelJudge:
             more, bounds = self._fused(predictions, np.searchsorted(names, groups), len(names))
             metrics, intervals = metrics | more, intervals | bounds
             why |= {key: "no step of this class" for key, value in more.items() if value is None}
-        few = [] if len(names) >= 5 else [f"Intervals rest on {len(names)} groups only."]
+        metrics |= {"n": float(len(predictions)), "groups": float(len(names))}
+        holding = {name: int((pooled[name][0].sum(1) > 0).sum()) for name in ANOMALIES}
+        for key in [key for key in intervals if 0 < holding.get(key.split("/")[-2] if "/" in key else "", FEW) < FEW]:
+            del intervals[key]
         said = verdict(metrics, intervals)
+        few = without_intervals(len(names), holding)
         return EvaluationResult(metrics, why, intervals, remarks=few, headline="aucpr_mean", verdict=said)
 
     def ranking(self, predictions: pd.DataFrame, share: float | None = None) -> Ranking:
         """See :class:`astrid_ml.evaluation.rankings.ComparesRankings`."""
         mean, n = self._mean_area(predictions, np.unique(predictions["group_id"].astype(str)))
-        low, high = interval(mean, n, self._bootstrap) or (None, None)
+        low, high = self._interval(mean, n) or (None, None)
         value = defined(float(mean(np.ones((1, n)))[0])) if n else None
         return Ranking("mean AUCPR of voxels over classes", value, low, high, len(predictions))
 
@@ -128,7 +133,7 @@ class VoxelJudge:
         (ours, n), (theirs, _) = (self._mean_area(table, names) for table in (one, two))
         whole = np.ones((1, n))
         value = defined(float((ours(whole) - theirs(whole))[0])) if n else None
-        ends = interval(lambda weights: ours(weights) - theirs(weights), n, self._bootstrap) if n else None
+        ends = self._interval(lambda weights: ours(weights) - theirs(weights), n)
         return None if value is None or ends is None else PairedDifference(value, *ends)
 
     def notable(self, predictions: pd.DataFrame, most: int) -> dict[str, pd.DataFrame]:
@@ -173,7 +178,7 @@ class VoxelJudge:
                 ranked[method].append(found)
                 key = f"{method}/{name}/aucpr"
                 metrics[key] = found.area()
-                bound = interval(found.areas, n, self._bootstrap)
+                bound = self._interval(found.areas, n)
                 bounds |= {key: bound} if bound else {}
         means = self._means(ranked, n)
         return metrics | means[0], bounds | means[1]
@@ -193,7 +198,7 @@ class VoxelJudge:
         whole = np.ones((1, n))
         values: dict[str, Values] = {f"{method}/aucpr_mean": partial(mean, method) for method in ranked}
         values[GAIN] = gain
-        bounds = {key: interval(value, n, self._bootstrap) for key, value in values.items()}
+        bounds = {key: self._interval(value, n) for key, value in values.items()}
         metrics = {key: defined(float(np.asarray(value(whole)).ravel()[0])) for key, value in values.items()}
         return metrics, {key: bound for key, bound in bounds.items() if bound is not None}
 
@@ -217,12 +222,36 @@ class VoxelJudge:
 
         values: dict[str, Values] = {f"{name}/aucpr": partial(value, name) for name in pooled}
         values["aucpr_mean"] = lambda weights: mean_of_defined([value(name, weights) for name in pooled])
-        bounds = {key: interval(number, n, self._bootstrap) for key, number in values.items()}
+        bounds = {key: self._interval(number, n) for key, number in values.items()}
         return {key: bound for key, bound in bounds.items() if bound is not None}
 
-    @property
-    def _bootstrap(self) -> Bootstrap:
-        return Bootstrap(self.replicates, self.seed, self.level)
+    def _interval(self, value: Values, n: int) -> tuple[float, float] | None:
+        """None of few groups: draws of two say nothing of a third."""
+        return interval(value, n, Bootstrap(self.replicates, self.seed, self.level)) if n >= FEW else None
+
+
+def without_intervals(groups: int, holding: Mapping[str, int]) -> list[str]:
+    """Which numbers have no interval, and why.
+
+    Args:
+        groups: exposures or detectors.
+        holding: class -> groups with a voxel of it.
+
+    Example:
+        >>> without_intervals(2, {})
+        ['No number has an interval: 2 groups do not tell how others would differ, 5 or more do.']
+        >>> without_intervals(9, {"snowball": 1, "cosmic_ray": 9, "telegraph_noise": 0})
+        ['snowball has no interval: it is in 1 of 9 groups, and less than 5 do not tell how others would differ.']
+    """
+    if groups < FEW:
+        told = "1 group does" if groups == 1 else f"{groups} groups do"
+        return [f"No number has an interval: {told} not tell how others would differ, {FEW} or more do."]
+    return [
+        f"{name} has no interval: it is in {number} of {groups} groups, and less than {FEW} do not tell how others "
+        "would differ."
+        for name, number in holding.items()
+        if 0 < number < FEW
+    ]
 
 
 def verdict(metrics: dict[str, float | None], intervals: dict[str, tuple[float, float]]) -> str:

@@ -41,6 +41,13 @@ def test_counts_and_one_line() -> None:
     assert counted(pd.DataFrame({"score": np.ones(3)}))["not_measured"] == 3
 
 
+def test_a_light_curve_counts_once_at_however_many_windows() -> None:
+    """Case: 66 of 990 samples were said to lie outside, of 90 light curves at 11 windows."""
+    once = table().assign(id=list("wxyz"))
+    many = pd.concat([once.assign(days=days) for days in (2.0, 8.0, 64.0)], ignore_index=True)
+    assert counted(many) == counted(once)
+
+
 def test_a_simulation_is_known_by_its_mark(tmp_path: Path) -> None:
     file = tmp_path / "sim" / "a" / "b.npy"
     file.parent.mkdir(parents=True)
