@@ -28,6 +28,7 @@ _START = re.compile(r"\b(?:start\w*|begin\w*|shutter[ -]open\w*)\b", re.IGNORECA
 _END = re.compile(r"\b(?:end|stop|finish\w*|shutter[ -]clos\w*)\b", re.IGNORECASE)
 # Not GPS: who writes it names the receiver, which gives UTC.
 _SCALE = re.compile(r"(?<![\w-])(UTC|TAI|TT|TDT|TDB)(?![\w-])")
+_SIDEREAL = re.compile(r"\b(?:LST|LMST|GMST|GAST|sidereal)\b", re.IGNORECASE)
 _LOCAL = re.compile(r"\blocal\s+(?:civil\s+|standard\s+|solar\s+)?(?:date|time)|\((?:local|LT)\)", re.IGNORECASE)
 _ADU = r"(?:adus?|dns?|counts?)"
 _ELECTRON = r"(?:e-?|el|electrons?|photo-?electrons?)"
@@ -104,13 +105,17 @@ def is_elsewhere(comment: str) -> bool:
 
 
 def scale_of(comment: str) -> str | None:
-    """The time scale that a comment names, in small letters; ``local`` for local time; None for none or several.
+    """The time scale that a comment names, in small letters; ``local`` and ``sidereal`` for these; None for none.
+
+    None for several, too.
 
     >>> scale_of("Barycentric, TDB"), scale_of("[d] TT-UTC is 69 s"), scale_of("local time"), scale_of("observed")
     ('tdb', None, 'local', None)
-    >>> scale_of("UTC, not local time")
-    'utc'
+    >>> scale_of("UTC, not local time"), scale_of("LST at start")
+    ('utc', 'sidereal')
     """
+    if _SIDEREAL.search(comment) and not _SCALE.search(comment):
+        return "sidereal"
     if _LOCAL.search(comment) and not _SCALE.search(comment):
         return "local"
     said = {word.lower() for word in _SCALE.findall(re.sub(r"\w+-UTC\b", "UTC TT", comment))}

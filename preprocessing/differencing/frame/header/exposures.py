@@ -52,7 +52,7 @@ def exposure_of(said: Said, survey: Survey | None) -> ExposureTime:
     if factor != 1:
         said.account.read["exposure_time"] += f", in {unit}"
     whole = _of_integrations(said, key, found * factor, survey)
-    if whole.seconds is not None and whole.seconds > LONG and not said.number("", ("NCOMBINE", "NFRAMES")):
+    if whole.seconds is not None and whole.seconds > LONG and not said.number("", ("NCOMBINE", "STACKCNT", "NFRAMES")):
         said.doubt("exposure_time", f"{key} is {whole.seconds:g} s, more than a day, for its unit is taken as {unit}")
     return whole
 

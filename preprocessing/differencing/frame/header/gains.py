@@ -29,6 +29,7 @@ READ_NOISE = (
     "RDNOISE1",
     "ESO DET OUT1 RON",
 )
+COMBINED_OF = ("NCOMBINE", "STACKCNT")  # frames that were combined; the second is Siril's
 COMBINED = ("COMBINE", "COMBTYPE", "COMBMETH", "STACKTYP", "STACKMOD", "COMBMODE", "COMB_TYP")
 # Keys that CMOS cameras' programs alone write beside the setting that they call GAIN.
 OF_CMOS = ("BLKLEVEL", "EXPOINUS", "USBLIMIT", "CAMOFFST", "GAINDB")
@@ -137,7 +138,7 @@ def gain_of(
 
 def _combined(said: Said, flux: FluxConvention) -> float:
     """By how much the mean of several frames has more electrons a count than one of them."""
-    frames = said.number("frames", ("NCOMBINE",))
+    frames = said.number("frames", COMBINED_OF)
     said.account.read.pop("frames", None)
     if not frames or frames <= 1 or flux.mean is False:
         return 1.0
@@ -177,6 +178,8 @@ def read_noise_of(said: Said, survey: Survey | None, detector: float | None) -> 
     """Electrons of one pixel of one read; of a noise in counts by the detector's gain."""
     keys = survey.header.read_noise if survey else ()
     found = said.numbers("read_noise", (*keys, *READ_NOISE))
+    if found is None:
+        said.account.unknown.setdefault("read_noise", "no key holds it; it is taken as 0")
     if found is None or not is_in_counts(said.words_beside("read_noise")):
         return found
     if detector is None:

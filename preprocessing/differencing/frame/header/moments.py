@@ -78,8 +78,8 @@ def _own_scale(said: Said, key: str, scale: str) -> str | None:
     if is_elsewhere(_comment(said, key)):
         said.account.unknown["mjd"] = f"{key} is a time at the barycentre or the Sun, not at the telescope"
         return None
-    if named == "local":
-        said.account.unknown["mjd"] = f"{key} is in local time"
+    if named in ("local", "sidereal"):
+        said.account.unknown["mjd"] = f"{key} is in {named} time"
         return None
     if named is None or SCALES[named] == scale or "TIMESYS" in said.header or scale != "utc":
         return scale

@@ -22,7 +22,7 @@ ELSEWHERE = ("BJD", "BJD_TDB", "BJD-TDB", "BJD-OBS", "HJD", "HJD-OBS", "BTJD", "
 APART = 1 / 24  # d between two statements of one moment that is said
 _LONGER = 2.0  # times what lies between start and end: no exposure is
 READOUT = 60.0  # s; a camera's longest: by so much the end may lie behind that of the exposure
-SEVERAL = ("NCOMBINE", "NFRAMES", "NDRIZIM", "COADDS", "NCOADDS", "ESO DET NDIT")  # exposures in one frame
+SEVERAL = ("NCOMBINE", "STACKCNT", "NFRAMES", "NDRIZIM", "COADDS", "NCOADDS", "ESO DET NDIT")  # exposures in one frame
 _LETTERS = re.compile(r"[a-z0-9]+")  # of "UTC(NIST)" the scale
 _ZONE = re.compile(r"(?:utc|ut|gmt)\s*([+-]\d{1,2})(?::?(\d\d))?\s*h?")
 
@@ -56,6 +56,9 @@ def mid_exposure(
         mjd, ref = (at + until) / 2, "between start and end"
     elif at is not None:
         mjd, ref = at + half, "start + half the exposure" if exposure else "start"
+        many = next((key for key in SEVERAL[:2] if (said.number("", (key,)) or 1) > 1), None)
+        if many is not None and until is None and known.between:
+            said.assume("mjd", f"half of one exposure after the start, for no key says when the last of {many} ended")
     elif until is not None and exposure:
         mjd, ref = until - half, "end - half the exposure"
     else:

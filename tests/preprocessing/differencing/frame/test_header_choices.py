@@ -158,3 +158,20 @@ def test_a_stated_moment_has_its_own_scale() -> None:
     assert moment is not None and moment.scale == "tt" and moment.mjd == pytest.approx(MJD, abs=1e-6)
     assert mid_exposure(Said(header), 600.0, TimeConvention("tt"))[1] == "TT start + half the exposure"
     assert from_dates(Said(header), "end", ("DATE-END",), "utc") is None and not is_elsewhere("at the telescope")
+
+
+def test_what_a_stranger_found_without_a_word_is_said() -> None:
+    """Sidereal clocks, frames that Siril stacked, and a read noise that nobody states."""
+    header = fits.Header()
+    header["DATE-OBS"], header["TIME-OBS"] = "2020-03-01", ("05:00:00", "LST")
+    found = read_calibration(header, "a.fits")
+    assert found.mjd is None and found.account.unknown["mjd"] == "DATE-OBS is in sidereal time"
+    assert found.account.unknown["read_noise"] == "no key holds it; it is taken as 0"
+    for card in ("STACKCNT", "NCOMBINE"):
+        header = fits.Header({"DATE-OBS": "2020-03-01T05:00:00", "EXPTIME": 60.0, "GAIN": 1.5, "RDNOISE": 5.0})
+        header[card] = 20
+        found = read_calibration(header, "a.fits")
+        assert found.gain == 30.0 and "no key says when the last of" in found.account.assumed["mjd"]
+        header["DATE-END"] = "2020-03-01T05:40:00"
+        found = read_calibration(header, "a.fits")
+        assert found.mjd == pytest.approx(58909 + 5.3333333 / 24, abs=1e-5) and "mjd" not in found.account.assumed
