@@ -9,8 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 MOST_BYTES = 256 * 2**20  # that any file may inflate to: of one packet, one member of an archive, one text
 MOST_SWOLLEN = 100  # times a file's size, to which its content may inflate: packets and tables inflate to some times it
 _PIECE = 2**20
@@ -131,6 +129,7 @@ def shared_bytes(column: Any) -> int:
         >>> shared_bytes(pa.array([{"a": "abc"}], pa.struct({"a": pa.string()})))  # each row has its own
         0
     """
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 

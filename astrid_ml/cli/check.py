@@ -118,11 +118,11 @@ def left_empty(tree: Mapping[str, Any], declared: Callable[[str], list[Key]]) ->
 
 
 def empty_places(raw: Any, where: str, declared: Callable[[str], list[Key]]) -> Iterator[Misfit]:
-    """Keys for files and folders that hold an empty text or an empty list."""
+    """Keys for files and folders that hold an empty text, or an empty list where that is not their default."""
     if isinstance(raw, Mapping):
         for key, value in raw.items():
             yield from empty_places(value, _joined(where, key), declared)
-    elif raw in ("", []) and any(key.is_path for key in declared(where)):
+    elif raw in ("", []) and any(key.is_path and not (raw == [] and key.value == []) for key in declared(where)):
         yield Misfit(where, "a file or a folder", raw, inspect.Parameter.empty)
 
 

@@ -45,7 +45,7 @@ def test_a_machine_without_slurm_and_options_that_are_none(
             made(options={"queue": "long"})
     monkeypatch.setenv("PATH", str(tmp_path))
     for made in (Dask, Submitit):
-        with pytest.raises(UserError, match="the program sbatch"):
+        with pytest.raises(UserError, match="the programs sbatch"):
             made(cluster="slurm")
     need_programs()
     need_options({}, ())

@@ -47,8 +47,10 @@ SETTINGS = {
     "docs/report.md": {
         "99.9": "arithmetic of one in a thousand",
         "95": LEVEL,
-        "97": "of validation that the threshold of the density keeps, a setting",
+        "98": "of validation that the threshold of the density keeps, a setting",
+        ".872": "0.025^(1/27), Clopper and Pearson's closed form",
     },
+    "docs/surveys.md": {"2.23": "1 / .4487, the variance of a median of three"},
     "docs/splits.md": {
         "0.9": "the smallest zoom of a copy, a setting",
         "1.1": "the largest, a setting",

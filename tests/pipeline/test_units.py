@@ -55,7 +55,7 @@ def test_a_unit_is_done_once_its_folder_stands(raw: Path, tmp_path: Path) -> Non
     summary = do_unit(job)
     assert summary == job.done() == json.loads((job.target / "unit.json").read_text())
     assert (summary["id"], summary["records"], summary["counts"]) == ("a.txt", 6, {"repaired": 2})
-    assert summary["drops"] == [{"id": "a.txt-x", "reason": "no cutout"}]
+    assert summary["drops"] == [{"id": "a.txt-x", "reason": "no cutout", "source": "a.txt"}]
     assert pd.read_parquet(job.target / "records.parquet")["id"].tolist() == [f"a.txt-{i}" for i in range(6)]
     assert [path.name for path in job.folder.iterdir()] == [job.fingerprint]
 

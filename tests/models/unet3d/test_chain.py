@@ -159,8 +159,7 @@ def test_calling_everything_an_anomaly_scores_badly(source: MemorySource) -> Non
     simple = VoxelJudge().evaluate(predictions(Threshold(), source))
     assert simple.metrics["cosmic_ray/aucpr"] is not None
     assert simple.metrics["cosmic_ray/aucpr"] > 20 * prevalence
-    low, high = simple.intervals["cosmic_ray/aucpr"]
-    assert low <= simple.metrics["cosmic_ray/aucpr"] <= high
+    assert "cosmic_ray/aucpr" not in simple.intervals  # of fewer than five exposures
 
 
 def test_metrics_of_histograms() -> None:

@@ -105,8 +105,7 @@ def test_fusion_is_fitted_on_validation_and_judged_beside_the_network(trained: T
         assert fusion is not None
         assert likelihood is not None
         assert 1 >= fusion >= likelihood - 0.02
-        low, high = metrics.intervals[f"fusion/{name}/aucpr"]
-        assert low <= fusion <= high
+        assert f"fusion/{name}/aucpr" not in metrics.intervals  # of fewer than five exposures
 
 
 def test_a_table_without_evidence_is_judged_as_before(trained: Trained) -> None:

@@ -275,7 +275,8 @@ def test_a_catalogue_of_zero_rows_is_counted(jobs: Path, content: str) -> None:
     dataset, outcome = prepare(jobs)
     assert outcome.units_failed == []
     assert dataset.meta["counts"]["jobs_without_detections"] == 1
-    assert {"id": "jid90821", "reason": "a job without detections"} in dataset.meta["drops"]
+    drop = {"id": "jid90821", "reason": "a job without detections", "source": "jid90821"}
+    assert drop in dataset.meta["drops"]
     assert dataset.index["jid"].nunique() == 3
     truth = pd.read_parquet(dataset.path / "truth.parquet")
     assert truth.loc[truth["jid"] == "jid90821", "sample"].isna().all()
