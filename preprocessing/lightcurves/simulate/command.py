@@ -21,7 +21,7 @@ from astrid_ml.preprocessing.lightcurves.simulate.templates import (
     transient_flux,
 )
 from astrid_ml.preprocessing.lightcurves.simulate.write_snana import write_pair
-from astrid_ml.preprocessing.seeded import seeded, settings_mark
+from astrid_ml.preprocessing.seeded import seeded
 from astrid_ml.types import Count, Decay, Floats, Ints
 
 BANDS = np.array(list("ugrizY"))
@@ -65,14 +65,14 @@ class SimulateLightcurves:
         kinds |= dict.fromkeys(OTHERS)
         shares = np.array([kind.share if kind else OTHERS[label] for label, kind in kinds.items()])
         counts: dict[str, dict[str, int]] = {}
-        truths, first, mark = [], 1, settings_mark(self, seed)
+        truths, first = [], 1
         for part, total in (("TRAIN", round(self.n * (1 - self.test))), ("TEST", round(self.n * self.test))):
             numbers = apportion(shares, total)
             for (label, kind), number in zip(kinds.items(), numbers, strict=True):
                 # A stream for each class and part: adding a class leaves the others as they are.
                 random = np.random.default_rng([seed, zlib.crc32(f"{part}/{label}".encode())])
                 curves, head = self._simulate(label, kind, int(number), random)
-                head["SNID"] = [seeded(str(number), seed, mark) for number in range(first, first + len(head))]
+                head["SNID"] = [seeded(str(number), seed) for number in range(first, first + len(head))]
                 first += len(head)
                 version = f"ASTRIDSIM_{part}_01_{label}"
                 write_pair(output_dir / version, version, head, curves)

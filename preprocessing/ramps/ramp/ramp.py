@@ -35,7 +35,6 @@ class Ramp:
         mission, detector, filter: as the header writes them; None where unknown.
         mjd: mid-exposure as the header has it; None where unknown.
         saturation_dn: reads at or above it are saturated, DN; None where the header does not say.
-        mark: what tells a simulation's settings and seed from those of others; None of a real one.
         frame_time: seconds between the reads of a group; None where reads fill a group evenly.
     """
 
@@ -56,7 +55,6 @@ class Ramp:
     mjd: float | None = None
     saturation_dn: float | None = None
     frame_time: float | None = None
-    mark: str | None = None
 
     def __post_init__(self) -> None:
         _check_shapes(self)

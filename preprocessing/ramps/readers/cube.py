@@ -112,7 +112,6 @@ def build_ramp(
         filter=text_of(header, ("FILTER",)),
         mjd=first_of(header, ("MJD-AVG", "EXPMID", "MJD-OBS")),
         saturation_dn=first_of(header, ("SATURATE",)),
-        mark=text_of(header, ("SIMMARK",)),
     )
 
 
