@@ -62,9 +62,12 @@ def macro_area_interval(p: Floats, truth: Ints, groups: Ints, level: float = 0.9
         return None
     spread = np.sqrt(float((moved**2).sum()) + alone * float(np.mean(of_one)) + unseen) / len(classes)
     centre, value = float(np.clip(np.mean(centres), EDGE, 1 - EDGE)), float(np.mean(values))
-    width = norm.ppf((1 + level) / 2) * spread / (centre * (1 - centre))
+    reach = norm.ppf((1 + level) / 2) * spread
+    width = reach / (centre * (1 - centre))
     low, high = (float(end) for end in expit(logit(centre) + np.array([-width, width])))
-    return min(low, value), max(high, value)
+    # Near 1 the logit stretches a spread that it was not made for: no end lies further than that of a plain interval.
+    low, high = max(low, centre - reach), min(high, centre + reach)
+    return min(low, value), min(max(high, value), 1.0)
 
 
 def _leave_out(moves: Floats, own: Mask, groups: Ints) -> Floats:
