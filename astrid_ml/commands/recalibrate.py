@@ -19,28 +19,29 @@ from astrid_ml.contracts.columns import rows_of
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
+from astrid_ml.evaluation.intervals import effective
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.files import write_json
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.write import write_model_card, write_report
 from astrid_ml.run.pictures import notable
-from astrid_ml.run.prediction.domain import beside, counted, domain_of_rows, domain_record, simulated_of
 from astrid_ml.run.prediction.evaluate import NOT_SHOWN, evaluation_record, lines_of, refuse_own_score, scores_of
 from astrid_ml.run.prediction.recalibrate import (
     PARTS,
     difference_of_losses,
-    effective_samples,
     out_of_part,
     parts_by_group,
     recalibrated,
 )
 from astrid_ml.run.prediction.sealed import Asked, usable_rows
 from astrid_ml.types import Ints
-from astrid_ml.validity.domain import IN_DOMAIN, OUTSIDE
+from astrid_ml.validity.domain import IN_DOMAIN, OUTSIDE, in_words
 
 LEAST = 100  # independent labelled samples; below, sets and probabilities would be a guess
 COMPARED = ("aucpr", "nll", "brier", "ece", "set_coverage_real", "set_coverage_bogus", "set_coverage", "set_given")
 IN_PARTS = f"Each sample was judged by what the other {PARTS - 1} of {PARTS} parts of these samples fitted."
+
+MADE = "These samples made the domain of validity: how many new ones lie in it is not measured here."
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,6 @@ class RecalibrateCommand:
         judge = build(model.record.config["evaluation"], self.trust)
         scores = scores_of(model, dataset, rows).drop(columns=[IN_DOMAIN, OUTSIDE])
         record = recalibrated(model, dataset, rows, judge, scores)
-        asked = (model.tasks[0], model.datamodule)
-        domain = domain_of_rows(record.validity, asked, dataset, rows, simulated_of(dataset.meta))
-        at = np.searchsorted(rows, scores["index_row"].to_numpy(dtype=np.int64)).astype(np.int64)
-        scores = beside(scores, domain, at)
         before = judge.apply(scores, model.record.calibration)
         after = out_of_part(judge, scores, parts_by_group(scores))
         folder = Path(self.output_dir)
@@ -87,7 +84,7 @@ class RecalibrateCommand:
         save_model(folder / "recalibrated.ckpt", _weights(model), record)
         write_predictions(after.assign(set="test"), folder / "predictions.parquet", ())
         told = evaluation_record(model, dataset, account, time.perf_counter() - started, folder)
-        told |= {"domain_of_validity": domain_record(record, counted(after), own=True)}
+        told |= {"domain_of_validity": {"trained_on": in_words(record.validity), "share_inside": None, "words": MADE}}
         told |= {"calibration": {name: value for name, value in record.calibration.items() if name not in NOT_SHOWN}}
         told |= {"joined": {"members": PARTS, "of_members": True, "words": IN_PARTS}}
         results = [judge.evaluate(table) for table in (before, after)]
@@ -141,7 +138,7 @@ def usable_samples(model: LoadedModel, dataset: PreparedDataset) -> tuple[Ints, 
         raise UserError("labelled samples of another origin", got, "prepare a dataset of the new mission")
     rows, account = usable_rows(model, dataset, Asked())
     groups = rows_of(dataset, rows, ["group_id"])["group_id"]
-    worth = effective_samples(groups)
+    worth = effective(pd.factorize(groups)[0].astype(np.int64))
     if worth < LEAST:
         got = f"{len(rows):,} of {groups.nunique():,} groups, which are worth {worth:.0f} (a group's samples are alike)"
         fix = "label more objects; until then sets and probabilities outside the domain stay null"

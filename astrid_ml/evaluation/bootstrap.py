@@ -147,7 +147,7 @@ def paired(
 
     Returns:
         None where too few replicates define both, or a class has fewer than ``FEWEST_GROUPS`` groups: of two or three
-        positives, equal rankings are declared different in a fifth to a third of all samples.
+        positives, equal rankings are too often declared different.
 
     Example:
         >>> scores, labels = np.linspace(1, 0, 10), np.arange(10) < 5

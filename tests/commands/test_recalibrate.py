@@ -26,7 +26,6 @@ from astrid_ml.evaluation.judge import BinaryJudge
 from astrid_ml.evaluation.thresholds import MaxF1
 from astrid_ml.run.prediction.recalibrate import (
     difference_of_losses,
-    effective_samples,
     origins,
     out_of_part,
     parts_by_group,
@@ -45,13 +44,6 @@ def scores(objects: int, each: int = 2, odds: float = 3.0, shift: float = 0.0, s
 
 
 JUDGE = BinaryJudge(Temperature(), MaxF1(), BinaryEvaluation(bootstrap=Bootstrap(50)))
-
-
-def test_samples_of_one_group_are_worth_less() -> None:
-    assert effective_samples(np.arange(100)) == 100
-    assert effective_samples(np.repeat(np.arange(100), 7)) == pytest.approx(100)
-    assert effective_samples([]) == 0
-    assert effective_samples(["a"] * 50 + list("bcdefghijk")) < 2
 
 
 def test_parts_keep_groups_whole_and_share_the_rarer_class() -> None:
@@ -119,6 +111,7 @@ def test_another_mission_from_end_to_end(made: Untrained, tmp_path: Path, capsys
     assert "240 samples" in model.record.note and model.record.stages[-1]["name"] == "recalibrate"
     trained, now = load_model(made.checkpoint).task.state_dict(), model.task.state_dict()
     assert all((trained[name] == now[name]).all() for name in trained)
+    assert json.loads((out / "run.json").read_text())["domain_of_validity"]["share_inside"] is None
     assert "As trained, and recalibrated" in (out / "report.html").read_text()
     words = [f"ckpt_path={out / 'recalibrated.ckpt'}", f"dataset={target.path}", f"output_dir={tmp_path / 'judged'}"]
     assert astrid(["evaluate", *words]) == 2

@@ -1,7 +1,8 @@
 """The interval of a macro-averaged AUCPR, from what each group does to the mean over the classes.
 
 Resampled objects repeat: a class of five is ranked too well in a replicate, and percentiles lie above the truth
-(measured by ``benchmarks/coverage.py``). The influences of :mod:`astrid_ml.metrics.influence` have no such bias.
+(``tests/evaluation/tree/test_intervals.py`` counts how often). The influences of
+:mod:`astrid_ml.metrics.influence` have no such bias.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def macro_area_interval(p: Floats, truth: Ints, groups: Ints, level: float = 0.9
         level: of the interval.
 
     Returns:
-        Its ends on the logit scale; None with fewer than two classes, fewer than five groups, or no class in two.
+        Its ends; None with fewer than two classes, fewer than five groups, or no class in two.
 
     Example:
         >>> p, truth = np.eye(2)[[0, 0, 0, 1, 1, 0]], np.array([0, 0, 0, 1, 1, 1])

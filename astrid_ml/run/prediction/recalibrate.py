@@ -18,7 +18,8 @@ from astrid_ml.checkpoint.record import ChannelRecord, Record, TrainingDigest
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.evaluation.calibration import log_losses
-from astrid_ml.evaluation.choice import mean_by_group, parts_of
+from astrid_ml.evaluation.choice import parts_of
+from astrid_ml.evaluation.intervals import mean_interval
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.run.prediction.domain import fit_validity, simulated_of
 from astrid_ml.run.prediction.sky import sky_of
@@ -26,23 +27,6 @@ from astrid_ml.types import Ints
 from astrid_ml.validity.domain import ORIGIN
 
 PARTS = 5
-NORMAL = 1.959964  # half the width of a 95 % interval in standard errors
-
-
-def effective_samples(groups: Any) -> float:
-    """How many independent samples these are worth: (sum of sizes)^2 / (sum of their squares) (Kish 1965).
-
-    Args:
-        groups: (n,) the group of each sample.
-
-    Example:
-        >>> effective_samples(["a", "b", "c", "d"])
-        4.0
-        >>> effective_samples(["a", "a", "a", "b"])
-        1.6
-    """
-    sizes = np.bincount(pd.factorize(np.asarray(groups))[0]).astype(np.float64)
-    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
 
 def parts_by_group(table: pd.DataFrame, parts: int = PARTS) -> Ints:
@@ -75,7 +59,7 @@ def out_of_part(judge: Judge, scores: pd.DataFrame, part: Ints) -> pd.DataFrame:
 
 
 def difference_of_losses(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, float] | None:
-    """How much the log-loss of a real/bogus task falls, with its 95 % interval; None where a probability is null.
+    """How much the log-loss of a real/bogus task falls, with its 95 % interval; None without probabilities.
 
     Args:
         before: predictions as trained, (n,) rows.
@@ -85,9 +69,11 @@ def difference_of_losses(before: pd.DataFrame, after: pd.DataFrame) -> dict[str,
     if not label.isin([0, 1]).all() or before["probability"].isna().any() or after["probability"].isna().any():
         return None
     losses = [log_losses(table["probability"], label) for table in (before, after)]
-    gain, error = mean_by_group(losses[0] - losses[1], pd.factorize(before["group_id"])[0].astype(np.int64))
-    reach = NORMAL * error
-    return {"before": float(losses[0].mean()), "gain": gain, "low": gain - reach, "high": gain + reach}
+    fallen = losses[0] - losses[1]
+    ends = mean_interval(fallen, before["group_id"])
+    if ends is None:
+        return None
+    return {"before": float(losses[0].mean()), "gain": float(fallen.mean()), "low": ends[0], "high": ends[1]}
 
 
 def recalibrated(
