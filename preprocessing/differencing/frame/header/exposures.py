@@ -10,7 +10,7 @@ from astrid_ml.preprocessing.differencing.frame.header.said import Said
 from astrid_ml.preprocessing.surveys.survey import HeaderKeys, Survey
 
 EXPOSURE = ("XPOSURE", "EXPTIME", "EXPOSURE", "EFFEXPTM", "TEXPTIME", "EXP_TIME", "EXP-TIME", "EXPT", "ITIME",
-            "INTTIME", "TOTEXPT", "EXPOINUS", "ESO DET DIT", "COADDEXP")  # fmt: skip
+            "INTTIME", "TOTEXPT", "EXPOINUS", "ESO DET DIT", "COADDEXP", "ELAPTIME", "TTIME")  # fmt: skip
 # Seconds of one integration, of which the frame is the sum (Keck, IRTF, Gemini).
 OF_ONE = ("ITIME", "INTTIME", "COADDEXP")
 COADDS = ("COADDS", "CO_ADDS", "NCOADDS", "COADD", "NCOADD")
@@ -29,11 +29,15 @@ class ExposureTime:
         seconds: in all; None where it is not known.
         of_counts: seconds in which one pixel's counts were gathered: less than all where integrations were averaged.
         averaged: integrations whose mean the frame is, within one exposure.
+        integrations: reads of the detector in it, whether they were averaged or added.
+        key: that holds their number; empty for one.
     """
 
     seconds: float | None
     of_counts: float | None
     averaged: float = 1.0
+    integrations: float = 1.0
+    key: str = ""
 
 
 def exposure_of(said: Said, survey: Survey | None) -> ExposureTime:
@@ -78,7 +82,7 @@ def _of_integrations(said: Said, key: str, seconds: float, survey: Survey | None
             said.account.read["exposure_time"] = f"{DIT} x {NDIT}"
             return _of_ndit(said, dit, ndit, survey)
     coadds = said.number("coadds", COADDS)
-    said.account.read.pop("coadds", None)
+    number = said.account.read.pop("coadds", "")
     if not coadds or coadds <= 1:
         if key == "COADDEXP" and not coadds:
             said.doubt("exposure_time", f"{key} is that of one coadd, and no key holds their number")
@@ -88,9 +92,9 @@ def _of_integrations(said: Said, key: str, seconds: float, survey: Survey | None
     if key in OF_ONE or one:
         said.account.read["exposure_time"] += " x coadds"
         said.assume("exposure_time", f"the frame is the sum of {coadds:g} integrations")
-        return ExposureTime(seconds * coadds, seconds * coadds)
+        return ExposureTime(seconds * coadds, seconds * coadds, integrations=coadds, key=number)
     said.assume("exposure_time", f"{key} is that of all {coadds:g} coadds")
-    return ExposureTime(seconds, seconds)
+    return ExposureTime(seconds, seconds, integrations=coadds, key=number)
 
 
 def _of_ndit(said: Said, dit: float, ndit: float, survey: Survey | None) -> ExposureTime:
@@ -104,4 +108,6 @@ def _of_ndit(said: Said, dit: float, ndit: float, survey: Survey | None) -> Expo
             "gain", f"{NDIT} is {ndit:g}: pixels are taken as the mean of so many integrations, not as their sum"
         )
     whole = dit * ndit
-    return ExposureTime(whole, whole) if stored == "sum" else ExposureTime(whole, dit, ndit)
+    if stored == "sum":
+        return ExposureTime(whole, whole, integrations=ndit, key=NDIT)
+    return ExposureTime(whole, dit, ndit, ndit, NDIT)
