@@ -46,7 +46,7 @@ def exposure_of(said: Said, survey: Survey | None) -> ExposureTime:
     in_days = keys.exposure_unit == "d"
     found = said.number("exposure_time", (*keys.exposure, *(() if in_days else EXPOSURE)))
     if found is None:
-        said.give_up("exposure_time", "no key holds it")
+        said.absent("exposure_time")
         return ExposureTime(None, None)
     if found <= 0:
         said.give_up("exposure_time", f"it is {found:g}, not positive")

@@ -33,7 +33,7 @@ def zero_point_of(
     if found is None:
         found = _of_description(said, survey, band, rate, exposure)
     if found is None:
-        said.account.unknown.setdefault("zero_point", "no key holds it")
+        said.absent("zero_point")
     return found
 
 

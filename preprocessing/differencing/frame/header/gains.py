@@ -76,8 +76,12 @@ def detector_gain(said: Said, survey: Survey | None, unit: PixelUnit) -> float |
     if gain is not None:
         said.doubt("gain", f"{said.account.read.get('gain', 'its key')} = {gain:g}")
     setting = next((key for key in keys if _of_setting(said, key)), None)
-    none = f"{setting} = {said.header[setting]} is a camera's setting" if setting else "no key holds it"
-    said.give_up("gain", none if gain is None else "it is not positive")
+    if gain is not None:
+        said.give_up("gain", "it is not positive")
+    elif setting:
+        said.give_up("gain", f"{setting} = {said.header[setting]} is a camera's setting")
+    else:
+        said.absent("gain")
     return None
 
 
@@ -208,7 +212,7 @@ def read_noise_of(said: Said, survey: Survey | None, detector: float | None, com
     keys = survey.header.read_noise if survey else ()
     found = said.numbers("read_noise", (*keys, *READ_NOISE))
     if found is None:
-        said.account.unknown.setdefault("read_noise", "no key holds it; it is taken as 0")
+        said.absent("read_noise", "no key holds it; it is taken as 0")
         return None
     if is_in_counts(said.words_beside("read_noise")):
         if detector is None:

@@ -13,9 +13,9 @@ from astrid_ml.preprocessing.differencing.frame.header.moments import (
     from_dates,
     from_days,
     meant,
-    stated_moment,
 )
 from astrid_ml.preprocessing.differencing.frame.header.said import Said
+from astrid_ml.preprocessing.differencing.frame.header.since import stated_interval, stated_moment
 from astrid_ml.preprocessing.surveys.survey import TimeConvention
 
 ELSEWHERE = ("BJD", "BJD_TDB", "BJD-TDB", "BJD-OBS", "HJD", "HJD-OBS", "BTJD", "BJDREFI")
@@ -42,7 +42,8 @@ def mid_exposure(
     scale, ahead = _scale(said, convention)
     if scale is None:
         return None, "absent"
-    start, middle, end = (stated_moment(said, which, scale, known) for which in ("start", "middle", "end"))
+    middle = stated_moment(said, "middle", scale, known)
+    start, end = stated_interval(said, scale, known)
     alone = _contradicted(said, start, scale)
     half = (exposure or 0.0) / 172800
     at, until = start.in_scale(scale) if start else None, end.in_scale(scale) if end else None

@@ -11,8 +11,9 @@ from astropy.io import fits
 
 from astrid_ml.preprocessing.differencing.frame.header.comments import is_elsewhere
 from astrid_ml.preprocessing.differencing.frame.header.gains import variance_of_median
-from astrid_ml.preprocessing.differencing.frame.header.moments import from_dates, stated_moment
+from astrid_ml.preprocessing.differencing.frame.header.moments import from_dates
 from astrid_ml.preprocessing.differencing.frame.header.said import Said
+from astrid_ml.preprocessing.differencing.frame.header.since import stated_moment
 from astrid_ml.preprocessing.differencing.frame.header.times import mid_exposure
 from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration, read_calibration
 from astrid_ml.preprocessing.surveys.registry import surveys_of
