@@ -23,7 +23,7 @@ from astrid_ml.preprocessing.differencing.frame.header.units import pixel_unit
 from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
 from astrid_ml.preprocessing.surveys.survey import FluxConvention, Survey
 
-SATURATION = ("SATURATE", "SATURVAL", "SATLEVEL", "CELL.SATURATION", "SATUR_LV", "SATLEV")
+SATURATION = ("SATURATE", "SATURATA", "SATURATB", "SATURVAL", "SATLEVEL", "CELL.SATURATION", "SATUR_LV", "SATLEV")
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,13 @@ def read_calibration(
         mjd=mjd,
         time_ref=time_ref,
         exposure_time=exposure.seconds,
-        saturation=said.numbers("saturation", (*(keys.saturation if keys else ()), *SATURATION)),
+        saturation=said.numbers("saturation", (*(keys.saturation if keys else ()), *SATURATION), lowest=True),
         unit=text,
         survey=survey,
         account=said.account,
     )
+    if survey is not None and (doubtful := survey.assumed_of(band)):
+        said.assume("description", f"{', '.join(doubtful)}, which the description of {survey.name} marks as assumed")
     _note_values(found)
     said.note_cards()
     return found

@@ -13,7 +13,11 @@ from astrid_ml.preprocessing.surveys.survey import Band, FluxConvention, HeaderK
 from astrid_ml.types import Range
 
 ZERO_POINT = ("MAGZP", "ZPTMAG", "MAGZERO", "MAGZPT", "PHOTZP", "ZP", "ZEROPNT", "ZEROPOIN", "ZPAB", "MAG_ZP",
-              "ABMAGZP", "MAGZEROP", "ZEROPT", "ZPMAG")  # fmt: skip
+              "ABMAGZP", "MAGZEROP", "ZEROPT", "ZPMAG", "PHOT_C", "IMAGEZPT", "ZPAPPROX", "PHOT_C0")  # fmt: skip
+# Of one count a second above the atmosphere's first mass or none: + coefficient x (AIRMASS - that mass). CFHT's as its
+# headers say (M = m + PHOT_C + PHOT_K*(AIRMASS - 1)), PTF's as IRSA's viewer reads it.
+AT_AIRMASS = {"PHOT_C": ("PHOT_K", 1.0), "PHOT_C0": ("PHOT_K", 1.0), "IMAGEZPT": ("EXTINCT", 0.0)}
+ROUGH = {"ZPAPPROX": "approximate", "PHOT_C0": "nominal, and not measured"}
 _NO_AB = "Vega, of a filter without its AB"
 MAGNITUDES = ("MAGSYS", "ZPSYS", "PHOTSYS", "MAG_SYS")
 
@@ -125,14 +129,30 @@ def _of_keys(said: Said, survey: Survey | None, band: str | None, rate: bool, ex
         return None
     key = said.account.read["zero_point"]
     added: float | None = 0.0
-    if key in flux.per_second or is_per_second(said.comment(key)):
+    if key in flux.per_second or key in AT_AIRMASS or is_per_second(said.comment(key)):
         added = _second(said, rate, exposure)
         said.account.read["zero_point"] += " of one count a second"
     to_ab = _to_ab(said, key, survey, known)
+    if key in AT_AIRMASS and added is not None:
+        added += _airmass_term(said, key)
+    if key in ROUGH:
+        said.assume("zero_point", f"{key} is {ROUGH[key]}", also=True)
     if added is None or to_ab is None:
         said.give_up("zero_point", said.account.unknown.get("zero_point", _NO_AB))
         return None
     return stated + added + to_ab
+
+
+def _airmass_term(said: Said, key: str) -> float:
+    """What the atmosphere takes from a zero point, mag; 0 where the header does not say, which is said."""
+    name, mass = AT_AIRMASS[key]
+    term, airmass = said.number("", (name,)), said.number("", ("AIRMASS",))
+    if term is None or airmass is None or airmass < 1:
+        absent = name if term is None else "AIRMASS"
+        said.assume("zero_point", f"of airmass {mass:g}, for no key holds {absent}", also=True)
+        return 0.0
+    said.account.read["zero_point"] += f", {name} x AIRMASS"
+    return term * (airmass - mass)
 
 
 def _is_magnitude(number: float) -> bool:

@@ -18,7 +18,10 @@ from astrid_ml.preprocessing.differencing.frame.header.units import PixelUnit
 from astrid_ml.preprocessing.surveys.survey import FluxConvention, Survey
 
 # EGAIN is e-/ADU by its definition; GAIN beside it may be the setting of a CMOS camera.
-GAIN = ("EGAIN", "GAIN", "CCDGAIN", "CELL.GAIN", "GAINEFF", "DETGAIN", "GAIN1", "ESO DET OUT1 CONAD")
+GAIN = (
+    *("EGAIN", "GAIN", "CCDGAIN", "CELL.GAIN", "GAINEFF", "DETGAIN", "GAIN1", "GAIN2", "GAIN3", "GAIN4"),
+    *("GAINA", "GAINB", "GAINC", "GAIND", "T_GAIN1", "T_GAIN2", "T_GAIN3", "T_GAIN4", "ESO DET OUT1 CONAD"),
+)
 READ_NOISE = (
     "READNOI",
     "RDNOISE",
@@ -27,8 +30,8 @@ READ_NOISE = (
     "CELL.READNOISE",
     "ENOISE",
     "READNSE",
-    "RDNOISE1",
-    "ESO DET OUT1 RON",
+    *("RDNOISE1", "RDNOISE2", "RDNOISE3", "RDNOISE4", "RDNOISEA", "RDNOISEB", "RDNOISEC", "RDNOISED"),
+    *("READNSEA", "READNSEB", "READNSEC", "READNSED", "ESO DET OUT1 RON"),
 )
 COMBINED_OF = ("NCOMBINE", "STACKCNT")  # frames that were combined; the second is Siril's
 COMBINED = ("COMBINE", "COMBTYPE", "COMBMETH", "STACKTYP", "STACKMOD", "COMBMODE", "COMB_TYP")

@@ -110,8 +110,8 @@ class Said:
         behind = _NUMBER.fullmatch(str(self.header.get(key, "")).strip())
         return f"{behind[2] if behind else ''} {self.comment(key)}".strip()
 
-    def numbers(self, value: str, keys: Sequence[str]) -> float | None:
-        """The same, as the mean over amplifiers where the first key that is there has twins (GAINA, GAINB)."""
+    def numbers(self, value: str, keys: Sequence[str], lowest: bool = False) -> float | None:
+        """The same, the mean or lowest of amplifiers where the first key that is there has twins (GAINA, GAINB)."""
         first = next((key for key in keys if as_number(self.header.get(key)) is not None), None)
         for key in keys[: None if first is None else keys.index(first)]:
             self._doubt_no_number(value, key)
@@ -123,8 +123,8 @@ class Said:
         if value:
             self.account.read[value] = ", ".join(found)
             if len(set(found.values())) > 1:
-                self.account.assumed[value] = "the mean of its amplifiers"
-        return math.fsum(found.values()) / len(found)
+                self.account.assumed[value] = f"the {'lowest' if lowest else 'mean'} of its amplifiers"
+        return min(found.values()) if lowest else math.fsum(found.values()) / len(found)
 
     def text(self, value: str, keys: Iterable[str]) -> str | None:
         """The first text under one of the keys that is not empty; numbers as text."""
@@ -144,9 +144,10 @@ class Said:
                     if key in self.header:
                         self.account.cards[key] = str(self.header[key]).strip()
 
-    def assume(self, value: str, what: str) -> None:
-        """Note what was assumed."""
-        self.account.assumed[value] = what
+    def assume(self, value: str, what: str, also: bool = False) -> None:
+        """Note what was assumed; ``also``: beside what was assumed of it before."""
+        before = self.account.assumed.get(value) if also else None
+        self.account.assumed[value] = f"{before}; {what}" if before else what
 
     def doubt(self, value: str, why: str) -> None:
         """Note what contradicts a value that is used nevertheless."""

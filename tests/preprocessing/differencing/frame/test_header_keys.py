@@ -1,0 +1,112 @@
+"""Keys of amplifiers, of zero points at an airmass, of wheels, and names of telescopes as real products have them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from astropy.io import fits
+
+from astrid_ml.preprocessing.differencing.frame.header.fluxes import AT_AIRMASS
+from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration, read_calibration
+
+DES = {"TELESCOP": "CTIO 4.0-m telescope", "INSTRUME": "DECam"}
+CFHT = {"EXPTIME": 100.0, "PHOT_C": 26.477, "PHOT_K": -0.15, "AIRMASS": 1.351}
+PTF = {"EXPTIME": 60.0, "IMAGEZPT": 22.8, "EXTINCT": -0.1, "AIRMASS": 1.5}
+ALFOSC = {"ALFLTNM": "Open", "FAFLTNM": "Open", "FBFLTNM": "Open"}
+
+# name, cards, what must be read, value -> words of what was assumed of it
+KEYS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str]]] = [
+    # amplifiers
+    (
+        "two amplifiers of CFHT",
+        {"GAINA": 1.6, "GAINB": 1.8, "RDNOISEA": 4.0, "RDNOISEB": 6.0},
+        {"gain": 1.7, "read_noise": 5.0},
+        {"gain": "the mean of its amplifiers", "read_noise": "the mean of its amplifiers"},
+    ),
+    ("the whole before its parts", {"GAIN": 1.67, "GAINA": 1.6, "GAINB": 1.8}, {"gain": 1.67}, {}),
+    ("four amplifiers of HSC", {f"T_GAIN{n}": 2.0 + n for n in (1, 2, 3, 4)}, {"gain": 4.5}, {"gain": "the mean"}),
+    ("one amplifier of HSC", {"T_GAIN1": 3.0}, {"gain": 3.0}, {}),
+    ("numbered amplifiers", {"GAIN1": 2.0, "GAIN2": 2.2, "RDNOISE1": 4.0, "RDNOISE2": 4.0}, {"gain": 2.1}, {}),
+    (
+        "what either amplifier holds",
+        DES | {"SATURATA": 150_000, "SATURATB": 140_000},
+        {"saturation": 140_000.0},
+        {"saturation": "the lowest of its amplifiers"},
+    ),
+    ("either amplifier of nobody", {"SATURATA": 6e4, "SATURATB": 5e4}, {"saturation": 5e4}, {}),
+    # zero points
+    ("CFHT", CFHT, {"zero_point": 26.477 - 0.15 * 0.351 + 5.0}, {"zero_point": "nothing says of which system"}),
+    ("CFHT without its airmass", {**CFHT, "AIRMASS": 0.0}, {"zero_point": 31.477}, {"zero_point": "of airmass 1, for"}),
+    ("CFHT's nominal", {"PHOT_C0": 26.0, "PHOT_K": -0.1, "AIRMASS": 2.0, "EXPTIME": 10.0}, {"zero_point": 28.4},
+     {"zero_point": "PHOT_C0 is nominal"}),
+    ("PTF", PTF, {"zero_point": 22.8 - 0.15 + 2.5 * math.log10(60)}, {"zero_point": "nothing says"}),
+    ("PTF without extinction", {**PTF, "EXTINCT": "none"}, {"zero_point": 22.8 + 2.5 * math.log10(60)},
+     {"zero_point": "for no key holds EXTINCT"}),
+    ("SkyMapper", {"EXPTIME": 100.0, "ZPAPPROX": 28.7}, {"zero_point": 28.7}, {"zero_point": "is approximate"}),
+    ("of no exposure", {"PHOT_C": 26.0}, {"zero_point": None}, {}),
+    # filters
+    *(
+        (f"DECam's {word}", DES | {"FILTER": word}, {"filter": band}, {})
+        for word, band in (
+            ("g DECam SDSS c0001 4720.0 1520.0", "g"), ("i DECam SDSS", "i"), ("Y DECam c0005 10095.0 1130.0", "Y"),
+            ("VR DECam c0007 6300.0 2600.0", "VR"), ("z", "z"),
+        )
+    ),
+    ("DECam's unknown", DES | {"FILTER": "N964 DECam c0008 9645.0 94.0"}, {"filter": "N964"}, {"filter": "as it"}),
+    ("NOT", ALFOSC | {"ALFLTNM": "r_SDSS 625_140"}, {"filter": "r_SDSS 625_140"}, {}),
+    ("NOT's second wheel", ALFOSC | {"FAFLTNM": "B_Bes 440_100"}, {"filter": "B_Bes 440_100"}, {}),
+    ("Calar Alto", {"INSFLNAM": "R"}, {"filter": "R"}, {}),
+    # telescopes
+    ("2MASS", {"TELESCOP": "2MASS North", "ORIGIN": "2MASS", "FILTER": "k"}, {"mission": "2mass", "filter": "Ks"}, {}),
+    ("2MASS of nobody", {"TELESCOP": "2MASS North"}, {"mission": None}, {}),
+    *((f"{name}", {"TELESCOP": name}, {"mission": "atlas"}, {}) for name in ("ATLAS 02", "ATLAS-HKO", "atlas-04")),
+    ("an observatory of ATLAS", {"OBSERVAT": "ATLAS-MLO"}, {"mission": "atlas"}, {}),
+    ("another ATLAS", {"TELESCOP": "ESO-VST", "SURVEY": "ATLAS"}, {"mission": None}, {}),
+    ("a survey alone", {"SURVEY": "ATLAS"}, {"mission": "atlas"}, {}),
+    ("a survey and its telescope", {"SURVEY": "SDSS", "TELESCOP": "2.5m"}, {"mission": "sdss"}, {}),
+    *((f"{name}", {"TELESCOP": name, "INSTRUME": "UT3"}, {"mission": "goto"}, {}) for name in ("GOTO-1", "GOTO-S")),
+    ("no part of a name", {"TELESCOP": "GOTO-9"}, {"mission": None}, {}),
+    ("DECam's older telescope", DES | {"TELESCOP": "CTIO 4.0 meter telescope"}, {"mission": "decam"}, {}),
+    ("the camera before it", {"TELESCOP": "CTIO 4.0 meter telescope", "INSTRUME": "Mosaic2"}, {"mission": None}, {}),
+    # what a description assumes
+    (
+        "UVOT's white",
+        {"TELESCOP": "SWIFT", "INSTRUME": "UVOTA", "FILTER": "WHITE", "EXPOSURE": 100.0},
+        {"zero_point": 26.09},
+        {"description": "bands.WHITE.zero_point, bands.WHITE.vega_to_ab, which the description of Swift marks"},
+    ),
+]  # fmt: skip
+
+
+def calibration(cards: dict[str, Any]) -> FrameCalibration:
+    """What is made of a header with these cards."""
+    header = fits.Header()
+    for key, value in cards.items():
+        header[f"HIERARCH {key}" if "_" in key else key] = value
+    return read_calibration(header)
+
+
+@pytest.mark.parametrize(("cards", "expected", "words"), [line[1:] for line in KEYS], ids=[line[0] for line in KEYS])
+def test_keys(cards: dict[str, Any], expected: dict[str, Any], words: dict[str, str]) -> None:
+    said = calibration(cards)
+    for name, value in expected.items():
+        wanted = pytest.approx(value, abs=1e-6) if isinstance(value, float) else value
+        assert getattr(said, name) == wanted, (name, said.account)
+    for name, what in words.items():
+        assert what in said.account.assumed[name], said.account.assumed
+
+
+@pytest.mark.parametrize("key", AT_AIRMASS)
+def test_a_zero_point_at_an_airmass_falls_with_it(key: str) -> None:
+    """Each coefficient is negative in real headers: through more air less light arrives."""
+    cards = {key: 26.0, AT_AIRMASS[key][0]: -0.1, "EXPTIME": 1.0}
+    points = [calibration(cards | {"AIRMASS": mass}).zero_point for mass in (1.0, 1.5, 2.5)]
+    assert None not in points and points == sorted(points, key=lambda point: -(point or 0.0))
+    assert "x AIRMASS" in calibration(cards | {"AIRMASS": 1.5}).account.read["zero_point"]
+
+
+def test_a_description_of_what_is_certain_assumes_nothing() -> None:
+    said = calibration({"TELESCOP": "SWIFT", "INSTRUME": "UVOTA", "FILTER": "UVW1", "EXPOSURE": 100.0})
+    assert "description" not in said.account.assumed and said.zero_point == pytest.approx(23.95)
