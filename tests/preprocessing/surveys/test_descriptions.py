@@ -41,7 +41,7 @@ def test_the_surveys_that_are_packaged() -> None:
 # UVOT's V, B and U, which it has not, through boxes of the published centre and width.
 SYNTHETIC: dict[str, dict[str, tuple[float, float]]] = {
     "vista": {"Z": (0.512, 0.015), "Y": (0.600, 0.01), "J": (0.916, 0.01), "H": (1.360, 0.01), "Ks": (1.822, 0.01)},
-    "2mass": {"J": (0.889, 0.01), "H": (1.364, 0.01), "Ks": (1.834, 0.01)},
+    "2mass": {"J": (0.889, 0.015), "H": (1.364, 0.015), "Ks": (1.834, 0.015)},
     "wise": {"W1": (2.666, 0.04), "W2": (3.305, 0.04), "W3": (5.139, 0.04), "W4": (6.615, 0.04)},
     "swift": {"UVW1": (1.510, 0.01), "UVM2": (1.687, 0.01), "UVW2": (1.734, 0.01)}
     | {"V": (-0.002, 0.02), "B": (-0.140, 0.02), "U": (1.009, 0.02)},
