@@ -48,6 +48,9 @@ def filter_of(said: Said, survey: Survey | None, name: str = "") -> str | None:
             if any(mark in name for mark in known.file_marks):
                 said.account.read["filter"] = "the file's name"
                 return band
+        if not words and len(survey.bands) == 1:
+            said.assume("filter", f"the only one of {survey.name}")
+            return next(iter(survey.bands))
     known_words = [(key, word) for key, word in words if word.casefold() not in NOTHING]
     full = [(key, held) for key, word in known_words if (held := _held(word, clear))]
     bands = [(key, word) for key, word in full if not _NEUTRAL.fullmatch(word)]

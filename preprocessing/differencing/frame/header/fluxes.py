@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import dataclass
 
 from astrid_ml.preprocessing.differencing.frame.header.comments import is_per_second, system_of
 from astrid_ml.preprocessing.differencing.frame.header.gains import is_rate
@@ -30,12 +31,13 @@ def zero_point_of(
     if found is not None:
         return found
     flux = survey.flux if survey else FluxConvention()
-    rate = is_rate(unit, flux)
-    found = _of_sensitivity(said, rate, exposure)
+    counted = unit.kind in ("counts", "electrons")
+    counts = _Counts(unit.factor if counted else 1.0, is_rate(unit, flux), exposure)
+    found = _of_sensitivity(said, counts)
     if found is None:
-        found = _of_keys(said, survey, band, rate, exposure)
+        found = _of_keys(said, survey, band, counts)
     if found is None:
-        found = _of_description(said, survey, band, rate, exposure)
+        found = _of_description(said, survey, band, counts)
     if found is None:
         said.absent("zero_point")
     return found
@@ -56,6 +58,8 @@ def _of_unit(said: Said, unit: PixelUnit) -> float | None:
     if unit.kind == "flux per wavelength" and pivot:
         said.account.read["zero_point"] = "BUNIT and PHOTPLAM"
         return -2.5 * math.log10(unit.factor) - 5 * math.log10(pivot) - 2.408
+    if unit.kind == "flux per wavelength":
+        said.account.unknown["zero_point"] = "a flux a wavelength, and PHOTPLAM does not say of which"
     return None
 
 
@@ -79,33 +83,41 @@ def _pixel_area(said: Said) -> tuple[float, str] | None:
             return None
 
 
-def _second(said: Said, rate: bool, exposure: float | None) -> float | None:
-    """What turns the zero point of one count a second into that of one image unit, mag."""
-    if rate:
-        return 0.0
-    if exposure and exposure > 0:
-        return 2.5 * math.log10(exposure)
-    said.account.unknown["zero_point"] = "it is of one count a second, and no key holds the exposure time"
-    return None
+@dataclass(frozen=True)
+class _Counts:
+    """What one image unit counts: ``factor`` counts, of a second (``rate``) or of the whole exposure, s."""
+
+    factor: float
+    rate: bool
+    exposure: float | None
+
+    def second(self, said: Said) -> float | None:
+        """What turns the zero point of one count a second into that of one image unit, mag."""
+        if self.rate:
+            return -2.5 * math.log10(self.factor)
+        if self.exposure and self.exposure > 0:
+            return 2.5 * math.log10(self.exposure / self.factor)
+        said.account.unknown["zero_point"] = "it is of one count a second, and no key holds the exposure time"
+        return None
 
 
-def _of_sensitivity(said: Said, rate: bool, exposure: float | None) -> float | None:
+def _of_sensitivity(said: Said, counts: _Counts) -> float | None:
     flam, pivot = said.number("", ("PHOTFLAM",)), said.number("", ("PHOTPLAM",))
     if flam and pivot and flam > 0 and pivot > 0:
-        added = _second(said, rate, exposure)
+        added = counts.second(said)
         if added is not None:
             said.account.read["zero_point"] = "PHOTFLAM, PHOTPLAM"
             return -2.5 * math.log10(flam) - 5 * math.log10(pivot) - 2.408 + added
     fnu = said.number("", ("PHOTFNU",))
     if fnu and fnu > 0:
-        added = _second(said, rate, exposure)
+        added = counts.second(said)
         if added is not None:
             said.account.read["zero_point"] = "PHOTFNU"
             return AB_JANSKY - 2.5 * math.log10(fnu) + added
     return None
 
 
-def _of_keys(said: Said, survey: Survey | None, band: str | None, rate: bool, exposure: float | None) -> float | None:
+def _of_keys(said: Said, survey: Survey | None, band: str | None, counts: _Counts) -> float | None:
     header, flux = (survey.header, survey.flux) if survey else (HeaderKeys(), FluxConvention())
     known = survey.bands.get(band or "") if survey else None
     if flux.zero_point == "bandpass":
@@ -128,13 +140,17 @@ def _of_keys(said: Said, survey: Survey | None, band: str | None, rate: bool, ex
             said.give_up("zero_point", f"{said.account.read['zero_point']} is {none:g}, which stands for none")
         return None
     key = said.account.read["zero_point"]
+    others = {name: point for name in (*header.zero_point, *ZERO_POINT) if (point := said.number("", (name,)))}
+    aside = [f"{name} = {point:g}" for name, point in others.items() if _is_magnitude(point) and point != stated]
     added: float | None = 0.0
     if key in flux.per_second or key in AT_AIRMASS or is_per_second(said.comment(key)):
-        added = _second(said, rate, exposure)
+        added = counts.second(said)
         said.account.read["zero_point"] += " of one count a second"
     to_ab = _to_ab(said, key, survey, known)
     if key in AT_AIRMASS and added is not None:
         added += _airmass_term(said, key)
+    if aside:
+        said.assume("zero_point", f"{key}, and not {', '.join(aside)}", also=True)
     if key in ROUGH:
         said.assume("zero_point", f"{key} is {ROUGH[key]}", also=True)
     if added is None or to_ab is None:
@@ -204,15 +220,13 @@ def _system_of_header(said: Said, key: str) -> tuple[str, str]:
     return ("Vega" if "vega" in word else "AB" if "ab" in word else stated), where
 
 
-def _of_description(
-    said: Said, survey: Survey | None, band: str | None, rate: bool, exposure: float | None
-) -> float | None:
+def _of_description(said: Said, survey: Survey | None, band: str | None, counts: _Counts) -> float | None:
     known = survey.bands.get(band or "") if survey else None
     if survey is None or known is None or known.zero_point is None:
         return None
     if survey.flux.zero_point not in ("second", "count"):
         return None
-    added = _second(said, rate, exposure) if survey.flux.zero_point == "second" else 0.0
+    added = counts.second(said) if survey.flux.zero_point == "second" else 0.0
     to_ab = _to_ab(said, "", survey, known)
     if to_ab is None:
         said.give_up("zero_point", _NO_AB)

@@ -168,7 +168,9 @@ def gain_of(
         return None
     if detector is None:
         return None
-    gain, by = detector, said.account.read.get("gain", "the description")
+    gain, by = detector * unit.factor, said.account.read.get("gain", "the description")
+    if unit.kind == "unknown":
+        said.doubt("gain", "the unit of the pixels is not known: they are taken as counts")
     whole = combined.counts != 1 and _EFFECTIVE.search(said.words_beside("gain"))
     if rate:
         if not exposure.seconds or exposure.seconds <= 0:

@@ -63,12 +63,19 @@ def stated_moment(said: Said, which: str, scale: str, convention: TimeConvention
         (MID_DATES, "middle", from_dates), (END_DATES, "end", from_dates), (PLAIN, plain, from_days),
         (START_DATES, plain, from_dates),
     )  # fmt: skip
+    found = None
     for keys, usual, read in ways:
         mine = tuple(key for key in keys if key in said.header and meant(said, key, usual) == which)
-        found = read(said, which, mine, scale) if mine else None
-        if found is not None:
+        aside = Said(said.header)
+        stated = read(aside, which, mine, scale) if mine else None
+        if found is None or (stated is not None and 0 < stated.in_scale(found.scale) - found.mjd < 1):
+            said.merge(aside)
+            if found is not None:
+                said.assume("mjd", f"0 h is no time, for {said.account.read[f'mjd {which}']} has one")
+            found = stated
+        if found is not None and found.mjd % 1:
             return found
-    return None
+    return found
 
 
 def since(said: Said, which: str, scale: str) -> Moment | None:

@@ -46,7 +46,16 @@ KEYS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str]]] = [
      {"zero_point": "for no key holds EXTINCT"}),
     ("SkyMapper", {"EXPTIME": 100.0, "ZPAPPROX": 28.7}, {"zero_point": 28.7}, {"zero_point": "is approximate"}),
     ("of no exposure", {"PHOT_C": 26.0}, {"zero_point": None}, {}),
+    ("two zero points", {"ZP": 25.1, "MAGZPT": 24.9}, {"zero_point": 24.9}, {"zero_point": "MAGZPT, and not ZP = 25"}),
+    # units with a factor
+    ("thousands", {"BUNIT": "kADU", "GAIN": 1.5}, {"gain": 1500.0}, {}),
+    ("thousands and a zero point", {"BUNIT": "1000 ADU", "EXPTIME": 10.0, "MAGZP": 25.0, "PHOT_C": 25.0},
+     {"zero_point": 25.0}, {}),
+    ("of a second, in thousands", {"BUNIT": "kADU", "EXPTIME": 10.0, "PHOT_C": 25.0}, {"zero_point": 20.0}, {}),
+    ("a minute", {"BUNIT": "ADU/min", "GAIN": 2.0, "EXPTIME": 30.0, "PHOT_C": 25.0},
+     {"gain": 1.0, "zero_point": 25 + 2.5 * math.log10(60)}, {}),
     # filters
+    ("the only filter", {"TELESCOP": "TESS"}, {"filter": "TESS"}, {"filter": "the only one of TESS"}),
     *(
         (f"DECam's {word}", DES | {"FILTER": word}, {"filter": band}, {})
         for word, band in (
@@ -105,6 +114,13 @@ def test_a_zero_point_at_an_airmass_falls_with_it(key: str) -> None:
     points = [calibration(cards | {"AIRMASS": mass}).zero_point for mass in (1.0, 1.5, 2.5)]
     assert None not in points and points == sorted(points, key=lambda point: -(point or 0.0))
     assert "x AIRMASS" in calibration(cards | {"AIRMASS": 1.5}).account.read["zero_point"]
+
+
+def test_what_is_of_no_known_unit_is_doubted() -> None:
+    said = calibration({"BUNIT": "furlong", "GAIN": 2.0})
+    assert said.gain == 2.0 and "taken as counts" in said.account.doubted["gain"]
+    flux = calibration({"BUNIT": "erg/s/cm2/A", "EXPTIME": 10.0})
+    assert "PHOTPLAM does not say" in flux.account.unknown["zero_point"] and flux.zero_point is None
 
 
 def test_a_description_of_what_is_certain_assumes_nothing() -> None:

@@ -61,6 +61,8 @@ TIMES: list[tuple[str, dict[str, Any], float | str]] = [
     ("minutes are no more than digits", {"MJD-OBS": 61104.25495, "DATE-OBS": "2026-03-05T06:07"}, 61104.25495),
     ("a start by its name", {"TELESCOP": "WISE", "DATE-BEG": "2026-03-05T06:07:08", "EXPTIME": 8}, START + 4 * SECOND),
     ("WISE's middle", {"TELESCOP": "WISE", "MIDOBS": "2026-03-05T06:07:08", "DATE-OBS": "2026-03-05"}, START),
+    ("0 h of a middle beside its MJD", {"TELESCOP": "WISE", "MIDOBS": "2026-03-05T00:00:00", "MJD_OBS": START}, START),
+    ("0 h of a middle", {"TELESCOP": "WISE", "MIDOBS": "2026-03-05T00:00:00"}, float(DAY)),
     # one clock
     ("TESS and a date", TESS | {"DATE-OBS": "2018-07-25T19:00:00Z"}, MIDDLE),
     ("TESS and two dates", TESS | {"DATE-OBS": "2018-07-25T19:10:50Z", "DATE-END": "2018-07-25T19:39:38Z"}, MIDDLE),
