@@ -17,6 +17,7 @@ COADDS = ("COADDS", "CO_ADDS", "NCOADDS", "COADD", "NCOADD")
 MICROSECONDS = "EXPOINUS"  # of CMOS cameras
 DIT, NDIT = "ESO DET DIT", "ESO DET NDIT"  # of one integration, and how many make the frame (ESO, infrared)
 LONG = 86400.0  # s; a longer one is more often of another unit than a stack
+_WHOLE = ("TEXPTIME", "TOTEXPT", "EFFEXPTM", "LIVETIME")  # of all that was combined
 _ALIKE = 0.01  # relative
 _ALL = re.compile(r"\b(?:sum|total|all)\b", re.IGNORECASE)
 
@@ -67,6 +68,11 @@ def _unit(said: Said, key: str) -> tuple[float, str]:
         return 1e-6, "microseconds"
     beside = said.unit_beside("exposure_time")
     return (seconds_of(beside) if beside else None) or seconds_of(said.comment(key)) or (1.0, "s")
+
+
+def is_of_all(said: Said, key: str) -> bool:
+    """Whether an exposure time is that of all frames that were combined, as its name or its comment says."""
+    return key in _WHOLE or bool(_ALL.search(said.comment(key)))
 
 
 def _says_of_one(comment: str) -> bool:

@@ -12,7 +12,7 @@ from astrid_ml.preprocessing.differencing.frame.header.comments import (
     is_of_electrons,
     is_setting,
 )
-from astrid_ml.preprocessing.differencing.frame.header.exposures import NDIT, ExposureTime
+from astrid_ml.preprocessing.differencing.frame.header.exposures import NDIT, ExposureTime, is_of_all
 from astrid_ml.preprocessing.differencing.frame.header.said import Said
 from astrid_ml.preprocessing.differencing.frame.header.units import PixelUnit
 from astrid_ml.preprocessing.surveys.survey import FluxConvention, Survey
@@ -121,12 +121,14 @@ class Combination:
         reads: variance of the read noise against that of one read, in such electrons: N for the mean and for the sum.
         key: that holds their number; empty for a single read.
         how: that they were combined so, where nobody says it.
+        frames: how many exposures were averaged, or their median taken.
     """
 
     counts: float = 1.0
     reads: float = 1.0
     key: str = ""
     how: str = ""
+    frames: float = 1.0
 
 
 def combination_of(said: Said, flux: FluxConvention, exposure: ExposureTime) -> Combination:
@@ -143,8 +145,8 @@ def combination_of(said: Said, flux: FluxConvention, exposure: ExposureTime) -> 
     if flux.mean is None and _MEDIAN.search(how):
         weight = 1 / variance_of_median(round(frames))
         worth = f"{key} exposures were combined by their median, which is worth a mean of {weight:.4g}"
-        return Combination(weight, weight * exposure.integrations, key, worth)
-    return Combination(frames, reads, key, "" if flux.mean else f"{key} exposures were averaged")
+        return Combination(weight, weight * exposure.integrations, key, worth, frames)
+    return Combination(frames, reads, key, "" if flux.mean else f"{key} exposures were averaged", frames)
 
 
 def gain_of(
@@ -153,7 +155,7 @@ def gain_of(
     """Effective gain, e- per image unit: rates are multiplied by the exposure, means of N frames by N.
 
     None where it is not known: no key, a calibrated unit, or a rate of unknown exposure. A gain whose comment calls it
-    effective is that of the whole frame.
+    effective is that of the whole frame. A rate's exposure is that of one of its frames, unless its key says of all.
 
     Args:
         said: the header.
@@ -171,18 +173,24 @@ def gain_of(
     gain, by = detector * unit.factor, said.account.read.get("gain", "the description")
     if unit.kind == "unknown":
         said.doubt("gain", "the unit of the pixels is not known: they are taken as counts")
-    whole = combined.counts != 1 and _EFFECTIVE.search(said.words_beside("gain"))
+    counts = combined.counts
+    whole = counts != 1 and _EFFECTIVE.search(said.words_beside("gain"))
     if rate:
         if not exposure.seconds or exposure.seconds <= 0:
             said.give_up("gain", "a rate of unknown exposure")
             return None
         gain *= exposure.seconds
         by += " x exposure"
+        key = said.account.read.get("exposure_time", "").split(",")[0]
+        if is_of_all(said, key):
+            counts /= combined.frames
+        elif counts != 1:
+            said.doubt("gain", f"{key} is taken as that of each exposure of {combined.key}, and may be that of all")
     elif exposure.averaged > 1:
         gain *= exposure.averaged
         by += f" x {NDIT}"
-    if combined.counts != 1 and not whole:
-        gain *= combined.counts
+    if counts != 1 and not whole:
+        gain *= counts
         by += f" x {combined.key}"
     if whole or combined.how:
         said.assume("gain", "it is that of the whole frame, as its comment says" if whole else combined.how)

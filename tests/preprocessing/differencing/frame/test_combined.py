@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astrid_ml.preprocessing.differencing.frame.header.exposures import ExposureTime
+from astrid_ml.preprocessing.differencing.frame.header.exposures import ExposureTime, is_of_all
 from astrid_ml.preprocessing.differencing.frame.header.gains import Combination, combination_of
 from astrid_ml.preprocessing.differencing.frame.header.said import Said
 from astrid_ml.preprocessing.differencing.frame.headers import read_calibration
@@ -27,6 +27,20 @@ FRAMES: list[tuple[str, dict[str, Any], int, Any, float]] = [
     ("a median", {"NCOMBINE": 9, "COMBINE": "median"}, 9, np.median, 1.0),
     ("a rate", {"BUNIT": "adu/s"}, 1, np.sum, 30.0),
     ("a mean of rates", {"BUNIT": "adu/s", "NCOMBINE": 5}, 5, np.mean, 30.0),
+    (
+        "a mean of rates of the whole",
+        {"BUNIT": "adu/s", "NCOMBINE": 5, "EXPTIME": (150.0, "total exposure")},
+        5,
+        np.mean,
+        30.0,
+    ),
+    (
+        "a median of rates of the whole",
+        {"BUNIT": "adu/s", "NCOMBINE": 5, "COMBINE": "median", "EXPTIME": (150.0, "total")},
+        5,
+        np.median,
+        30.0,
+    ),
     ("coadds of Keck", {"ITIME": 6.0, "EXPTIME": 30.0, "COADDEXP": 6.0, "COADDS": 5}, 5, np.sum, 1.0),
     ("ESO's means", ESO | {"EXPTIME": 10.0}, 6, np.mean, 1.0),
     ("VISTA's sums", VISTA | ESO | {"EXPTIME": 10.0}, 6, np.sum, 1.0),
@@ -62,7 +76,11 @@ def test_how_reads_were_combined() -> None:
     once = ExposureTime(30.0, 30.0)
     assert combination_of(Said(fits.Header()), FluxConvention(), once) == Combination()
     assert combination_of(said, FluxConvention(mean=False), once) == Combination(1.0, 4.0, "NCOMBINE")
-    assert combination_of(said, FluxConvention(mean=True), once) == Combination(4.0, 4.0, "NCOMBINE")
+    assert combination_of(said, FluxConvention(mean=True), once) == Combination(4.0, 4.0, "NCOMBINE", frames=4.0)
     coadded = ExposureTime(30.0, 30.0, integrations=5, key="COADDS")
     assert combination_of(said, FluxConvention(), coadded).reads == 20.0
+    rate = fits.Header({"BUNIT": "adu/s", "GAIN": 2.0, "EXPTIME": 30.0, "NCOMBINE": 4})
+    assert "each exposure of NCOMBINE" in read_calibration(rate).account.doubted["gain"]
+    whole = Said(fits.Header({"TEXPTIME": 60.0, "EXPTIME": 30.0}))
+    assert is_of_all(whole, "TEXPTIME") and not is_of_all(whole, "EXPTIME")
     assert combination_of(Said(fits.Header()), FluxConvention(), coadded) == Combination(1.0, 5, "COADDS")
