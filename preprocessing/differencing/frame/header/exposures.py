@@ -10,9 +10,9 @@ from astrid_ml.preprocessing.differencing.frame.header.said import Said
 from astrid_ml.preprocessing.surveys.survey import HeaderKeys, Survey
 
 EXPOSURE = ("XPOSURE", "EXPTIME", "EXPOSURE", "EFFEXPTM", "TEXPTIME", "EXP_TIME", "EXP-TIME", "EXPT", "ITIME",
-            "INTTIME", "TOTEXPT", "EXPOINUS", "ESO DET DIT", "COADDEXP", "ELAPTIME", "TTIME")  # fmt: skip
+            "INTTIME", "TOTEXPT", "EXPOINUS", "ESO DET DIT", "COADDEXP", "TRUITIME", "ELAPTIME", "TTIME")  # fmt: skip
 # Seconds of one integration, of which the frame is the sum (Keck, IRTF, Gemini).
-OF_ONE = ("ITIME", "INTTIME", "COADDEXP")
+OF_ONE = ("ITIME", "INTTIME", "COADDEXP", "TRUITIME")
 COADDS = ("COADDS", "CO_ADDS", "NCOADDS", "COADD", "NCOADD")
 MICROSECONDS = "EXPOINUS"  # of CMOS cameras
 DIT, NDIT = "ESO DET DIT", "ESO DET NDIT"  # of one integration, and how many make the frame (ESO, infrared)

@@ -11,12 +11,13 @@ KEYS = (
     "FILTER", "FILTERS", "FILTNAM", "FILTNAME", "INSFILTE", "WFFBAND", "FILTER1", "FILTER2", "FILTER3", "FILTER4",
     "FPA.FILTERID", "FPA.FILTER", "FILTERID", "FILT", "FILTER01", "FILTER02", "FILTERA", "FILTERB", "FWNAME",
     "FILTNAM1", "FILTNAM2", "ESO INS FILT1 NAME", "ESO INS FILT2 NAME", "ESO INS FILT3 NAME", "ESO INS FILT4 NAME",
-    "ALFLTNM", "FAFLTNM", "FBFLTNM", "INSFLNAM", "BAND",
+    "ALFLTNM", "FAFLTNM", "FBFLTNM", "INSFLNAM", "FLT_ID", "CCDFLTID", "BAND",
 )  # fmt: skip
 _WHEEL = re.compile(r".*\d|FILTER[AB]|ESO INS FILT\d NAME|(?:AL|FA|FB)FLTNM")
 # What an empty place of a wheel is called: HST's names, and those of wheels at large, whatever follows "open".
 _CLEAR = re.compile(
-    r"(?:open|clear|empty|blank|0 ?blank).*|(?:air|hole|free|glass)(?![a-z]).*|<?no[ _-]?filter>?", re.IGNORECASE
+    r"(?:open|clear|empty|blank|0 ?blank).*|dia(?:phragm)?|(?:air|hole|free|glass)(?![a-z]).*|<?no[ _-]?filter>?",
+    re.IGNORECASE,
 )
 _JOINED = re.compile(r"[+;,/]")
 _NEUTRAL = re.compile(r"nd(?:[ _.-]?\d.*|[ _-]?filt.*)?|neutral.*", re.IGNORECASE)  # dims, and makes no band of its own

@@ -15,9 +15,13 @@ from astrid_ml.types import Range
 
 ZERO_POINT = ("MAGZP", "ZPTMAG", "MAGZERO", "MAGZPT", "PHOTZP", "ZP", "ZEROPNT", "ZEROPOIN", "ZPAB", "MAG_ZP",
               "ABMAGZP", "MAGZEROP", "ZEROPT", "ZPMAG", "PHOT_C", "IMAGEZPT", "ZPAPPROX", "PHOT_C0")  # fmt: skip
-# Of one count a second above the atmosphere's first mass or none: + coefficient x (AIRMASS - that mass). CFHT's as its
-# headers say (M = m + PHOT_C + PHOT_K*(AIRMASS - 1)), PTF's as IRSA's viewer reads it.
-AT_AIRMASS = {"PHOT_C": ("PHOT_K", 1.0), "PHOT_C0": ("PHOT_K", 1.0), "IMAGEZPT": ("EXTINCT", 0.0)}
+# Of one count a second at an airmass: + sign x coefficient x (AIRMASS - that airmass). CFHT's as its headers say
+# (M = m + PHOT_C + PHOT_K*(AIRMASS - 1)), PTF's as IRSA's viewer reads it, CASU's by its catalogues' README.
+AT_AIRMASS = {
+    "PHOT_C": ("PHOT_K", 1.0, 1), "PHOT_C0": ("PHOT_K", 1.0, 1), "IMAGEZPT": ("EXTINCT", 0.0, 1),
+    "MAGZPT": ("EXTINCT", 1.0, -1),
+}  # fmt: skip
+CASU = ("PERCORR", "NUMBRMS", "APCOR3")  # of its pipeline (UKIRT, INT, VISTA, VST), whose MAGZPT is of one second
 ROUGH = {"ZPAPPROX": "approximate", "PHOT_C0": "nominal, and not measured"}
 _NO_AB = "Vega, of a filter without its AB"
 MAGNITUDES = ("MAGSYS", "ZPSYS", "PHOTSYS", "MAG_SYS")
@@ -143,11 +147,14 @@ def _of_keys(said: Said, survey: Survey | None, band: str | None, counts: _Count
     others = {name: point for name in (*header.zero_point, *ZERO_POINT) if (point := said.number("", (name,)))}
     aside = [f"{name} = {point:g}" for name, point in others.items() if _is_magnitude(point) and point != stated]
     added: float | None = 0.0
-    if key in flux.per_second or key in AT_AIRMASS or is_per_second(said.comment(key)):
+    at_airmass = key in AT_AIRMASS and (key != "MAGZPT" or any(name in said.header for name in CASU))
+    if key in flux.per_second or at_airmass or is_per_second(said.comment(key)):
         added = counts.second(said)
         said.account.read["zero_point"] += " of one count a second"
+    elif key == "MAGZPT" and not counts.rate and counts.exposure and counts.exposure != 1:
+        said.doubt("zero_point", "MAGZPT is taken as that of one image unit, and may be that of one count a second")
     to_ab = _to_ab(said, key, survey, known)
-    if key in AT_AIRMASS and added is not None:
+    if at_airmass and added is not None:
         added += _airmass_term(said, key)
     if aside:
         said.assume("zero_point", f"{key}, and not {', '.join(aside)}", also=True)
@@ -161,14 +168,14 @@ def _of_keys(said: Said, survey: Survey | None, band: str | None, counts: _Count
 
 def _airmass_term(said: Said, key: str) -> float:
     """What the atmosphere takes from a zero point, mag; 0 where the header does not say, which is said."""
-    name, mass = AT_AIRMASS[key]
+    name, mass, sign = AT_AIRMASS[key]
     term, airmass = said.number("", (name,)), said.number("", ("AIRMASS",))
     if term is None or airmass is None or airmass < 1:
         absent = name if term is None else "AIRMASS"
         said.assume("zero_point", f"of airmass {mass:g}, for no key holds {absent}", also=True)
         return 0.0
     said.account.read["zero_point"] += f", {name} x AIRMASS"
-    return term * (airmass - mass)
+    return sign * term * (airmass - mass)
 
 
 def _is_magnitude(number: float) -> bool:

@@ -20,7 +20,8 @@ from astrid_ml.preprocessing.surveys.survey import FluxConvention, Survey
 # EGAIN is e-/ADU by its definition; GAIN beside it may be the setting of a CMOS camera.
 GAIN = (
     *("EGAIN", "GAIN", "CCDGAIN", "CELL.GAIN", "GAINEFF", "DETGAIN", "GAIN1", "GAIN2", "GAIN3", "GAIN4"),
-    *("GAINA", "GAINB", "GAINC", "GAIND", "T_GAIN1", "T_GAIN2", "T_GAIN3", "T_GAIN4", "ESO DET OUT1 CONAD"),
+    *("GAINA", "GAINB", "GAINC", "GAIND", "T_GAIN1", "T_GAIN2", "T_GAIN3", "T_GAIN4", "SYSGAIN"),
+    *("S_GAIN1", "S_GAIN2", "S_GAIN3", "S_GAIN4", *(f"ESO DET OUT{number} CONAD" for number in range(1, 5))),
 )
 READ_NOISE = (
     "READNOI",
@@ -31,7 +32,8 @@ READ_NOISE = (
     "ENOISE",
     "READNSE",
     *("RDNOISE1", "RDNOISE2", "RDNOISE3", "RDNOISE4", "RDNOISEA", "RDNOISEB", "RDNOISEC", "RDNOISED"),
-    *("READNSEA", "READNSEB", "READNSEC", "READNSED", "ESO DET OUT1 RON"),
+    *("READNSEA", "READNSEB", "READNSEC", "READNSED"),
+    *(f"ESO DET OUT{number} RON" for number in range(1, 5)),
 )
 COMBINED_OF = ("NCOMBINE", "STACKCNT")  # frames that were combined; the second is Siril's
 COMBINED = ("COMBINE", "COMBTYPE", "COMBMETH", "STACKTYP", "STACKMOD", "COMBMODE", "COMB_TYP")

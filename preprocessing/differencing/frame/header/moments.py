@@ -41,9 +41,9 @@ END_DATES = ("DATE-END", "DATE_END")
 _NAMED = re.compile("BEG|STA|STR|END|MID|AVG|MEAN")
 _NAMES = {"BEG": "start", "STA": "start", "STR": "start", "END": "end"}
 # Where a date and its time stand apart; the first that holds a time counts: first those that say which moment they are.
-HOURS = ("TIME-BEG", "UTSTART", "UT-START", "UTCSTART", "UT-STR", "UTC-STR", "UTOPEN", "EXPSTART", "TIME-OBS",
-         "TIME_OBS", "UTC-OBS", "UTC_OBS", "UT-OBS", "UT_OBS", "OBSTIME", "OBS-TIME", "UT-TIME", "UTTIME", "TIME",
-         "UTC", "UT", "UTSHUT")  # fmt: skip
+HOURS = ("TIME-BEG", "UTSTART", "UT-START", "UT_START", "UTCSTART", "UT-STR", "UTC-STR", "UTOPEN", "EXPSTART",
+         "TIME-OBS", "TIME_OBS", "TIMEOBS", "UTC-OBS", "UTC_OBS", "UT-OBS", "UT_OBS", "OBSTIME", "OBS-TIME",
+         "UT-TIME", "UTTIME", "TIME", "UTC", "UT", "UTSHUT")  # fmt: skip
 _NUMBERED = re.compile(r"UT.*|TIME[-_](?:OBS|BEG)")  # where a number is a time of day too, not an MJD
 _SECOND = 1.05e-5  # d: fewer digits than these state less than a second
 NOON = Clock("12:00:00")

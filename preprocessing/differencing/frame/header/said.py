@@ -25,6 +25,7 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d*|[+-]?\d{1,3}(?:,\d{3}){2,}"
 _DECIMAL = re.compile(r"[+-]?(?:\d+,(?:\d{1,2}|\d{4,})|0+,\d+)")
 _EITHER = re.compile(r"[+-]?[1-9]\d*,\d{3}")  # 1.5 or 1500
 _HEAD = re.compile(r"[+-]?\d[\d,]*(?:\.\d*)?")
+_AMPLIFIER = re.compile(r"(?<=\w{4})[A-D1-4]$|(?<=OUT)\d+")  # in a key, which of several it is of
 _BRACKETS = re.compile(r"\s*\[([^\]]+)\]")
 
 
@@ -117,8 +118,8 @@ class Said:
             self._doubt_no_number(value, key)
         if first is None:
             return None
-        twins = [key for key in keys if len(key) > 4 and key[:-1] == first[:-1] and key[-1] in "ABCD1234"]
-        twins = twins if first in twins else [first]
+        form = _AMPLIFIER.sub("#", first)
+        twins = [key for key in keys if _AMPLIFIER.sub("#", key) == form] if form != first else [first]
         found = {key: number for key in twins if (number := as_number(self.header.get(key))) is not None}
         if value:
             self.account.read[value] = ", ".join(found)

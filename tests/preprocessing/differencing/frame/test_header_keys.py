@@ -14,6 +14,7 @@ from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration,
 DES = {"TELESCOP": "CTIO 4.0-m telescope", "INSTRUME": "DECam"}
 CFHT = {"EXPTIME": 100.0, "PHOT_C": 26.477, "PHOT_K": -0.15, "AIRMASS": 1.351}
 PTF = {"EXPTIME": 60.0, "IMAGEZPT": 22.8, "EXTINCT": -0.1, "AIRMASS": 1.5}
+VISTA = {"TELESCOP": "ESO-VISTA", "INSTRUME": "VIRCAM", "FILTER": "Ks", "MAGZPT": 23.0, "EXPTIME": 100.0}
 ALFOSC = {"ALFLTNM": "Open", "FAFLTNM": "Open", "FBFLTNM": "Open"}
 
 # name, cards, what must be read, value -> words of what was assumed of it
@@ -29,6 +30,10 @@ KEYS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str]]] = [
     ("four amplifiers of HSC", {f"T_GAIN{n}": 2.0 + n for n in (1, 2, 3, 4)}, {"gain": 4.5}, {"gain": "the mean"}),
     ("one amplifier of HSC", {"T_GAIN1": 3.0}, {"gain": 3.0}, {}),
     ("numbered amplifiers", {"GAIN1": 2.0, "GAIN2": 2.2, "RDNOISE1": 4.0, "RDNOISE2": 4.0}, {"gain": 2.1}, {}),
+    ("four outputs of ESO", {f"ESO DET OUT{n} CONAD": 2.0 + n for n in (1, 2)} | {"ESO DET OUT1 RON": 3.0},
+     {"gain": 3.5, "read_noise": 3.0}, {"gain": "the mean"}),
+    ("amplifiers of Suprime-Cam", {f"S_GAIN{n}": 3.0 for n in (1, 2, 3, 4)}, {"gain": 3.0}, {}),
+    ("MOSFIRE", {"TRUITIME": 14.5, "COADDS": 4, "SYSGAIN": 2.15}, {"gain": 2.15, "exposure_time": 58.0}, {}),
     (
         "what either amplifier holds",
         DES | {"SATURATA": 150_000, "SATURATB": 140_000},
@@ -41,6 +46,11 @@ KEYS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str]]] = [
     ("CFHT without its airmass", {**CFHT, "AIRMASS": 0.0}, {"zero_point": 31.477}, {"zero_point": "of airmass 1, for"}),
     ("CFHT's nominal", {"PHOT_C0": 26.0, "PHOT_K": -0.1, "AIRMASS": 2.0, "EXPTIME": 10.0}, {"zero_point": 28.4},
      {"zero_point": "PHOT_C0 is nominal"}),
+    ("CASU", {"MAGZPT": 24.5, "EXPTIME": 100.0, "EXTINCT": 0.1, "AIRMASS": 1.5, "NUMBRMS": 9},
+     {"zero_point": 29.45}, {}),
+    ("VISTA", VISTA, {"zero_point": 23.0 + 1.827 + 5.0}, {"zero_point": "Vega", "description": "flux.per_second"}),
+    ("DECam a second", DES | {"MAGZPT": 25.0, "EXPTIME": 100.0}, {"zero_point": 30.0}, {}),
+    ("DECam in all", DES | {"MAGZPT": 25.0, "MAGZERO": 30.1, "EXPTIME": 100.0}, {"zero_point": 30.1}, {}),
     ("PTF", PTF, {"zero_point": 22.8 - 0.15 + 2.5 * math.log10(60)}, {"zero_point": "nothing says"}),
     ("PTF without extinction", {**PTF, "EXTINCT": "none"}, {"zero_point": 22.8 + 2.5 * math.log10(60)},
      {"zero_point": "for no key holds EXTINCT"}),
@@ -66,6 +76,8 @@ KEYS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str]]] = [
     ("DECam's unknown", DES | {"FILTER": "N964 DECam c0008 9645.0 94.0"}, {"filter": "N964"}, {"filter": "as it"}),
     ("NOT", ALFOSC | {"ALFLTNM": "r_SDSS 625_140"}, {"filter": "r_SDSS 625_140"}, {}),
     ("NOT's second wheel", ALFOSC | {"FAFLTNM": "B_Bes 440_100"}, {"filter": "B_Bes 440_100"}, {}),
+    ("a diaphragm", {"FILTER1": "dia", "FILTER2": "v"}, {"filter": "v"}, {}),
+    ("TNG", {"FLT_ID": "R_John"}, {"filter": "R_John"}, {}),
     ("Calar Alto", {"INSFLNAM": "R"}, {"filter": "R"}, {}),
     # telescopes
     ("2MASS", {"TELESCOP": "2MASS North", "ORIGIN": "2MASS", "FILTER": "k"}, {"mission": "2mass", "filter": "Ks"}, {}),
@@ -93,7 +105,7 @@ def calibration(cards: dict[str, Any]) -> FrameCalibration:
     """What is made of a header with these cards."""
     header = fits.Header()
     for key, value in cards.items():
-        header[f"HIERARCH {key}" if "_" in key else key] = value
+        header[f"HIERARCH {key}" if "_" in key or " " in key else key] = value
     return read_calibration(header)
 
 
@@ -109,11 +121,18 @@ def test_keys(cards: dict[str, Any], expected: dict[str, Any], words: dict[str, 
 
 @pytest.mark.parametrize("key", AT_AIRMASS)
 def test_a_zero_point_at_an_airmass_falls_with_it(key: str) -> None:
-    """Each coefficient is negative in real headers: through more air less light arrives."""
-    cards = {key: 26.0, AT_AIRMASS[key][0]: -0.1, "EXPTIME": 1.0}
+    """Through more air less light arrives: CASU's coefficient is positive, the others' are negative."""
+    name, _, sign = AT_AIRMASS[key]
+    cards = {key: 26.0, name: -0.1 * sign, "EXPTIME": 1.0, "NUMBRMS": 100}
     points = [calibration(cards | {"AIRMASS": mass}).zero_point for mass in (1.0, 1.5, 2.5)]
     assert None not in points and points == sorted(points, key=lambda point: -(point or 0.0))
     assert "x AIRMASS" in calibration(cards | {"AIRMASS": 1.5}).account.read["zero_point"]
+
+
+def test_a_zero_point_that_may_be_of_a_second_is_doubted() -> None:
+    assert "of one count a second" in calibration({"MAGZPT": 25.0, "EXPTIME": 30.0}).account.doubted["zero_point"]
+    for cards in ({"EXPTIME": 1.0}, {"EXPTIME": 30.0, "BUNIT": "adu/s"}, {"EXPTIME": 30.0, "MAGZERO": 29.0}):
+        assert "zero_point" not in calibration({"MAGZPT": 25.0, **cards}).account.doubted
 
 
 def test_what_is_of_no_known_unit_is_doubted() -> None:
