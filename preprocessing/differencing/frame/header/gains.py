@@ -36,6 +36,8 @@ READ_NOISE = (
     *(f"ESO DET OUT{number} RON" for number in range(1, 5)),
 )
 COMBINED_OF = ("NCOMBINE", "STACKCNT")  # frames that were combined; the second is Siril's
+DRIZZLED = "NDRIZIM"  # images that were drizzled, each chip of a camera for itself (DrizzlePac)
+CHIPS = {"WFC": 2, "UVIS": 2, "WFPC2": 4}  # of a camera, by DETECTOR or INSTRUME
 COMBINED = ("COMBINE", "COMBTYPE", "COMBMETH", "STACKTYP", "STACKMOD", "COMBMODE", "COMB_TYP")
 # Keys that CMOS cameras' programs alone write beside the setting that they call GAIN.
 OF_CMOS = ("BLKLEVEL", "EXPOINUS", "USBLIMIT", "CAMOFFST", "GAINDB")
@@ -137,6 +139,8 @@ def combination_of(said: Said, flux: FluxConvention, exposure: ExposureTime) -> 
     """How many reads a frame holds: integrations of one exposure, exposures that were combined, or both."""
     frames = said.number("frames", COMBINED_OF)
     key = said.account.read.pop("frames", "")
+    if flux.mean is False and (not frames or frames <= 1):
+        frames, key = _drizzled(said), DRIZZLED
     if not frames or frames <= 1:
         return Combination(reads=exposure.integrations, key=exposure.key)
     reads, how = frames * exposure.integrations, _how_combined(said)
@@ -149,6 +153,13 @@ def combination_of(said: Said, flux: FluxConvention, exposure: ExposureTime) -> 
         worth = f"{key} exposures were combined by their median, which is worth a mean of {weight:.4g}"
         return Combination(weight, weight * exposure.integrations, key, worth, frames)
     return Combination(frames, reads, key, "" if flux.mean else f"{key} exposures were averaged", frames)
+
+
+def _drizzled(said: Said) -> float | None:
+    """How many exposures a pixel of a drizzled frame was made of."""
+    images = said.number("", (DRIZZLED,))
+    cameras = [str(said.header.get(key, "")).strip().upper() for key in ("DETECTOR", "INSTRUME")]
+    return images and images / next((CHIPS[name] for name in cameras if name in CHIPS), 1)
 
 
 def gain_of(

@@ -156,7 +156,7 @@ def _rounded(days: Moment, dated: Moment, scale: str) -> bool:
 
 def _step(value: Any) -> float:
     """The unit of the last digit of a number, at most 1; of a whole one 1."""
-    rest = repr(value).strip("'\" ").partition(".")[2]
+    rest = repr(value).strip("'\" ").replace(",", ".").partition(".")[2]
     return 10.0 ** -len(rest.rstrip()) if rest not in ("", "0") and "e" not in rest.lower() else 1.0
 
 

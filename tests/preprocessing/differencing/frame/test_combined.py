@@ -16,6 +16,7 @@ from astrid_ml.preprocessing.surveys.survey import FluxConvention
 
 GAIN, NOISE, PIXELS = 2.5, 8.0, 40_000
 ESO = {"ESO DET DIT": 10.0, "ESO DET NDIT": 6}
+HST = {"TELESCOP": "HST", "BUNIT": "adu/s", "EXPTIME": 120.0, "READNSEA": NOISE, "CCDGAIN": GAIN}
 VISTA = {"TELESCOP": "ESO-VISTA", "INSTRUME": "VIRCAM"}
 
 # name, cards, reads, what is made of them, seconds that the pixels are divided by
@@ -45,6 +46,8 @@ FRAMES: list[tuple[str, dict[str, Any], int, Any, float]] = [
     ("ESO's means", ESO | {"EXPTIME": 10.0}, 6, np.mean, 1.0),
     ("VISTA's sums", VISTA | ESO | {"EXPTIME": 10.0}, 6, np.sum, 1.0),
     ("means of ESO's means", ESO | {"EXPTIME": 10.0, "NCOMBINE": 3}, 18, np.mean, 1.0),
+    ("drizzled", HST | {"DETECTOR": "IR", "NDRIZIM": 4}, 4, np.mean, 30.0),
+    ("drizzled chips", HST | {"DETECTOR": "WFC", "NDRIZIM": 8}, 4, np.mean, 30.0),
     ("noise in counts", {"NCOMBINE": 4, "RDNOISE": (NOISE / GAIN, "[ADU]")}, 4, np.mean, 1.0),
     ("an effective gain", {"NCOMBINE": 4, "GAIN": (4 * GAIN, "effective gain (e-/ADU)")}, 4, np.mean, 1.0),
 ]
