@@ -48,6 +48,18 @@ TIMES: list[tuple[str, dict[str, Any], float | str]] = [
     ("seconds that are no hhmmss", DATE | {"TIME-OBS": 22098.0}, DAY + 22098 * SECOND),
     ("hhmmss that are no seconds", DATE | {"UT": 180708}, DAY + 18 / 24 + 428 * SECOND),
     ("hhmmss with a zero", DATE | {"UT": "060708.0"}, START),
+    ("hhmm with a zero", DATE | {"UT": "0607"}, START - 8 * SECOND),
+    ("hhmm or seconds", DATE | {"UT": 1530}, "UT = 1530 may be seconds of the day or hhmm"),
+    ("less than 1", DATE | {"UT": 0.5}, "UT = 0.5 may be hours or a fraction of a day"),
+    # texts
+    ("afternoon", {"DATE-OBS": "3/15/2026 6:07:08 PM"}, START + 10.5),
+    ("ctime", {"DATE-OBS": "Thu Mar  5 06:07:08 2026"}, START),
+    ("of a mail", {"DATE-OBS": "Thu, 05 Mar 2026 06:07:08 GMT"}, START),
+    ("without separators", {"DATE-OBS": "20260305T060708"}, START),
+    ("hyphens, as of files", {"DATE-OBS": "2026-03-05T06-07-08"}, START),
+    ("milliseconds apart", {"DATE-OBS": "2026-03-05T06:07:08:000"}, START),
+    ("a comma", {"DATE-OBS": "2026-03-05T06:07:08,000"}, START),
+    ("a T without a time", {"DATE-OBS": "2026-03-05T", "UT": "06:07:08"}, START),
     ("seconds or hhmmss", DATE | {"UT": 12345.6}, "UT = 12345.6 may be seconds of the day or hhmmss"),
     ("more than a day", DATE | {"UT": (99999.0, "s")}, "UT = 99999.0 is no time of day"),
     ("a number where any may stand", DATE | {"TIME": 22098.0}, "DATE-OBS is a date without a time"),
@@ -116,7 +128,8 @@ def test_numbers_are_times_of_day_in_one_way_or_in_none() -> None:
         text = f"{number:06d}"
         runs = int(text[:2]) < 24 and int(text[2:4]) < 60 and int(text[4:]) < 60 and number >= 10_000
         seconds = 24 <= number < 86_400
-        assert (clock is not None) == (runs != seconds or number < 24), (number, how)
+        minutes = 1000 <= number < 2400 and number % 100 < 60
+        assert (clock is not None) == ((runs or minutes) != seconds or number < 24), (number, how)
         if clock is not None and number >= 24:
             expected = f"{text[:2]}:{text[2:4]}:{text[4:]}" if runs else str(timedelta(seconds=int(number)))
             assert clock.text == f"{expected.zfill(8)}.000", number
