@@ -25,7 +25,7 @@ _ZONES = {"z": "utc", "utc": "utc", "ut": "utc", "gmt": "utc", "tai": "tai", "tt
 # Of "Sun Mar  1 05:00:00 2026" and "Sun, 01 Mar 2026"; of "050000" and "05-00-00" behind a date.
 _WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]?\s+", re.IGNORECASE)
 _YEAR_LAST = re.compile(r"([A-Za-z]{3,9})\s+(\d{1,2})\s+(\d{1,2}:\S+)\s+(\d{4})")
-_APART = re.compile(r"(\d\d)(-?)(\d\d)\2(\d\d)(?=$|[^\d:-])")
+_APART = re.compile(r"^(\d\d)(-?)(\d\d)\2(\d\d)(?=$|[^\d:-])")
 _RUNS = re.compile(r"(\d\d?)(\d\d)(\d\d)(?:\.\d*)?")  # hhmmss
 _DAY = 86400.0
 PIVOT = 70  # two digits below it are a year of this century, unless FITS says otherwise

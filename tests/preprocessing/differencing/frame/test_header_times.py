@@ -59,6 +59,7 @@ TIMES: list[tuple[str, dict[str, Any], float | str]] = [
     ("hyphens, as of files", {"DATE-OBS": "2026-03-05T06-07-08"}, START),
     ("milliseconds apart", {"DATE-OBS": "2026-03-05T06:07:08:000"}, START),
     ("a comma", {"DATE-OBS": "2026-03-05T06:07:08,000"}, START),
+    ("digits behind the second", {"DATE-OBS": "2026-03-05T06:07:08.123456789"}, START + 0.123456789 * SECOND),
     ("a T without a time", {"DATE-OBS": "2026-03-05T", "UT": "06:07:08"}, START),
     ("seconds or hhmmss", DATE | {"UT": 12345.6}, "UT = 12345.6 may be seconds of the day or hhmmss"),
     ("more than a day", DATE | {"UT": (99999.0, "s")}, "UT = 99999.0 is no time of day"),
