@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ AT_AIRMASS = {
     "MAGZPT": ("EXTINCT", 1.0, -1),
 }  # fmt: skip
 CASU = ("PERCORR", "NUMBRMS", "APCOR3")  # of its pipeline (UKIRT, INT, VISTA, VST), whose MAGZPT is of one second
+_FAKE = re.compile(r"\b(?:fake|dummy|placeholder)\b", re.IGNORECASE)
 ROUGH = {"ZPAPPROX": "approximate", "PHOT_C0": "nominal, and not measured"}
 _NO_AB = "Vega, of a filter without its AB"
 MAGNITUDES = ("MAGSYS", "ZPSYS", "PHOTSYS", "MAG_SYS")
@@ -134,17 +136,18 @@ def _of_keys(said: Said, survey: Survey | None, band: str | None, counts: _Count
             return None
         said.account.read["zero_point"] += " and the bandpass"
         return stated + known.zero_point + to_ab
-    stated = said.number("zero_point", (*header.zero_point, *ZERO_POINT), _is_magnitude)
+    keys = [name for name in (*header.zero_point, *ZERO_POINT) if not _FAKE.search(said.comment(name))]
+    stated = said.number("zero_point", keys, _is_magnitude)
     if stated is None:
         flux0 = said.number("zero_point", ("FLUXMAG0",))
         if flux0 and flux0 > 0:
             return 2.5 * math.log10(flux0)
-        none = said.number("zero_point", (*header.zero_point, *ZERO_POINT))
+        none = said.number("zero_point", keys)
         if none is not None:
             said.give_up("zero_point", f"{said.account.read['zero_point']} is {none:g}, which stands for none")
         return None
     key = said.account.read["zero_point"]
-    others = {name: point for name in (*header.zero_point, *ZERO_POINT) if (point := said.number("", (name,)))}
+    others = {name: point for name in keys if (point := said.number("", (name,)))}
     aside = [f"{name} = {point:g}" for name, point in others.items() if _is_magnitude(point) and point != stated]
     added: float | None = 0.0
     at_airmass = key in AT_AIRMASS and (key != "MAGZPT" or any(name in said.header for name in CASU))

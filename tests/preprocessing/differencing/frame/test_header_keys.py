@@ -51,6 +51,7 @@ KEYS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str]]] = [
     ("VISTA", VISTA, {"zero_point": 23.0 + 1.827 + 5.0}, {"zero_point": "Vega", "description": "flux.per_second"}),
     ("DECam a second", DES | {"MAGZPT": 25.0, "EXPTIME": 100.0}, {"zero_point": 30.0}, {}),
     ("DECam in all", DES | {"MAGZPT": 25.0, "MAGZERO": 30.1, "EXPTIME": 100.0}, {"zero_point": 30.1}, {}),
+    ("a fake", {**CFHT, "PHOT_C": (30.0, "Fake Elixir zero point"), "PHOT_C0": 26.0}, {"zero_point": 31 - 0.05265}, {}),
     ("PTF", PTF, {"zero_point": 22.8 - 0.15 + 2.5 * math.log10(60)}, {"zero_point": "nothing says"}),
     ("PTF without extinction", {**PTF, "EXTINCT": "none"}, {"zero_point": 22.8 + 2.5 * math.log10(60)},
      {"zero_point": "for no key holds EXTINCT"}),
