@@ -76,9 +76,22 @@ def survey_of(said: Mapping[str, Any], where: str) -> Survey:
             got = f"{pattern}: {error}"
             raise UserError(f"recognise.object_ids in {where}: regular expressions", got, "repair it") from error
     _refuse_shared_names(survey, where)
+    for path in survey.assumed:
+        if not _holds(said, path.split(".")):
+            fix = "name fields as bands.g.zero_point"
+            raise UserError(f"assumed in {where} with fields that it has", path, fix)
     if survey.packet is not None:
         _check_packet(survey, where)
     return survey
+
+
+def _holds(said: Any, keys: list[str]) -> bool:
+    """Whether plain containers have a value under the keys that lead there."""
+    for key in keys:
+        if not isinstance(said, Mapping) or key not in said:
+            return False
+        said = said[key]
+    return True
 
 
 def _refuse_shared_names(survey: Survey, where: str) -> None:

@@ -173,7 +173,10 @@ def _told_by(survey: Survey, places: Mapping[str, str], instruments: set[str], o
     alone, beside, cameras = (
         {_plain(name) for name in names} for names in (know.observatories, know.telescopes, know.instruments)
     )
-    named = next((key for key, word in places.items() if word in alone), None)
+    telescope = places.get("TELESCOP", "")
+    # a survey's name beside a telescope that is not its own is another survey of that name (ATLAS of ESO's VST)
+    own = not telescope or telescope in alone | beside
+    named = next((key for key, word in places.items() if word in alone and (own or key != "SURVEY")), None)
     if named:
         return named
     beside_by = next((key for key, word in places.items() if word in beside), None)

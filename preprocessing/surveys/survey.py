@@ -131,7 +131,7 @@ class HeaderKeys:
         gain, read_noise, saturation, zero_point: of a number, or of each amplifier's.
         uncertainty: extension of sigma, or the last word of its name.
         weight: extension whose pixels of 0 hold no data.
-        keep_before: what follows this character in a filter's name is no part of it.
+        keep_before: this text and what follows it in a filter's name are no part of it.
     """
 
     filter: tuple[str, ...] = ()
@@ -271,6 +271,8 @@ class Survey:
         psf: where its images' PSF is from, in words.
         stamp, packet: of its alert packets; null where it has none.
         simulate: presets by simulator, read by the simulator itself.
+        assumed: dotted fields whose values could not be held against a publication or another program's data; the
+            output says where one of them was used.
     """
 
     name: str
@@ -290,6 +292,12 @@ class Survey:
     stamp: StampConvention | None = None
     packet: PacketKeys | None = None
     simulate: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+
+    def assumed_of(self, band: str | None) -> list[str]:
+        """The assumed fields that a frame in a filter uses."""
+        parts = {name: name.split(".") for name in self.assumed}
+        return [name for name, part in parts.items() if part[0] != "bands" or band in part[1:2]]
 
     def band_of(self, said: str | int | None) -> str | None:
         """The filter that a name or a number means; None for one that the description does not have.

@@ -90,7 +90,8 @@ FRAMES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "vista": (
         {"TELESCOP": "ESO-VISTA", "INSTRUME": "VIRCAM", "ESO INS FILT1 NAME": "J", "EXPTIME": 10.0, "MJD-OBS": 56000.0,
          "ESO DET DIT": 10.0, "ESO DET NDIT": 6, "GAIN": 4.0, "MAGZPT": 23.0},
-        {"filter": "J", "exposure_time": 60.0, "gain": 4.0, "mjd": 56000 + 30 / 86400, "zero_point": 23.916},
+        {"filter": "J", "exposure_time": 60.0, "gain": 4.0, "mjd": 56000 + 30 / 86400,
+         "zero_point": 23.916 + 2.5 * np.log10(60)},
     ),
 }  # fmt: skip
 WITHOUT_IMAGES = ("gaia",)

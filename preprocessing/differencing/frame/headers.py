@@ -10,14 +10,20 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.header.exposures import exposure_of
 from astrid_ml.preprocessing.differencing.frame.header.filters import filter_of
 from astrid_ml.preprocessing.differencing.frame.header.fluxes import zero_point_of
-from astrid_ml.preprocessing.differencing.frame.header.gains import detector_gain, gain_of, read_noise_of
+from astrid_ml.preprocessing.differencing.frame.header.gains import (
+    combination_of,
+    detector_gain,
+    gain_of,
+    is_rate,
+    read_noise_of,
+)
 from astrid_ml.preprocessing.differencing.frame.header.said import HeaderAccount, Said
 from astrid_ml.preprocessing.differencing.frame.header.times import mid_exposure
 from astrid_ml.preprocessing.differencing.frame.header.units import pixel_unit
 from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
-from astrid_ml.preprocessing.surveys.survey import Survey
+from astrid_ml.preprocessing.surveys.survey import FluxConvention, Survey
 
-SATURATION = ("SATURATE", "SATURVAL", "SATLEVEL", "CELL.SATURATION", "SATUR_LV", "SATLEV")
+SATURATION = ("SATURATE", "SATURATA", "SATURATB", "SATURVAL", "SATLEVEL", "CELL.SATURATION", "SATUR_LV", "SATLEV")
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,8 @@ class FrameCalibration:
         mission: canonical name.
         filter: as the survey's description calls it.
         gain: effective gain, e- per image unit: rates are multiplied by the exposure, means of N frames by N.
-        read_noise: e- of one pixel of one read.
+        read_noise: e- of one pixel of the whole frame, of which ``gain`` makes one image unit: of the mean or the sum
+            of N reads sqrt(N) times that of one.
         zero_point: AB magnitude of one image unit.
         mjd: mid-exposure, UTC.
         time_ref: what the header held: a start, a middle, a time scale.
@@ -84,21 +91,25 @@ def read_calibration(
     mjd, time_ref = mid_exposure(said, exposure.seconds, survey.time if survey else None)
     keys = survey.header if survey else None
     detector = detector_gain(said, survey, unit)
-    read_noise = read_noise_of(said, survey, detector)
+    flux = survey.flux if survey else FluxConvention()
+    combined = combination_of(said, flux, exposure)
+    gain = gain_of(said, unit, is_rate(unit, flux), exposure, detector, combined)
     found = FrameCalibration(
         mission=survey.mission if survey else None,
         filter=band,
-        gain=gain_of(said, survey, unit, exposure, detector),
-        read_noise=read_noise,
+        gain=gain,
+        read_noise=read_noise_of(said, survey, detector, combined),
         zero_point=zero_point_of(said, survey, band, unit, exposure.of_counts),
         mjd=mjd,
         time_ref=time_ref,
         exposure_time=exposure.seconds,
-        saturation=said.numbers("saturation", (*(keys.saturation if keys else ()), *SATURATION)),
+        saturation=said.numbers("saturation", (*(keys.saturation if keys else ()), *SATURATION), lowest=True),
         unit=text,
         survey=survey,
         account=said.account,
     )
+    if survey is not None and (doubtful := survey.assumed_of(band)):
+        said.assume("description", f"{', '.join(doubtful)}, which the description of {survey.name} marks as assumed")
     _note_values(found)
     said.note_cards()
     return found

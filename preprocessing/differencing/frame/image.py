@@ -22,7 +22,8 @@ class Image:
         psf: (k, k) float32, k odd, centred, sum 1; or (ty, tx, k, k) for PSFs of a regular grid of tiles.
         psf_named: the user named its file; a PSF that merely lies beside the pixels is not meant.
         gain: effective gain, e- per unit of ``data`` (a mean of N exposures has N times the detector's).
-        read_noise: e- per pixel of the whole frame.
+        read_noise: e- per pixel of the whole frame: ``(read_noise / gain)**2`` is its variance in ``unit`` squared. The
+            mean or sum of N reads has sqrt(N) times that of one, in the electrons of its gain.
         zero_point: AB magnitude of one unit of flux.
         unit: unit of ``data`` as text.
         mission, filter: as in the per-mission table; None where unknown.

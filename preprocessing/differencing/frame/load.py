@@ -49,7 +49,7 @@ class Frame:
         noise, variance: file of sigma, or of variance, (H, W) in image units (squared).
         mask: file, (H, W); read by the survey's bits where it has such, else nonzero is bad.
         gain: effective gain, e- per image unit.
-        read_noise: e- of one pixel.
+        read_noise: e- of one pixel of the whole frame; of the mean or sum of N reads sqrt(N) times that of one.
         zero_point: AB magnitude of one image unit.
         filter: name of the filter.
         mission: name of the mission, in any spelling.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -36,6 +37,34 @@ def test_the_surveys_that_are_packaged() -> None:
             assert band.wavelength is None or 0.1 < band.wavelength < 30
 
 
+# AB minus Vega, mag, of Vega's spectrum (alpha_lyr_stis_011) through the profiles that astro-sedpy 0.4.1 carries; of
+# UVOT's V, B and U, which it has not, through boxes of the published centre and width.
+SYNTHETIC: dict[str, dict[str, tuple[float, float]]] = {
+    "vista": {"Z": (0.512, 0.015), "Y": (0.600, 0.01), "J": (0.916, 0.01), "H": (1.360, 0.01), "Ks": (1.822, 0.01)},
+    "2mass": {"J": (0.889, 0.015), "H": (1.364, 0.015), "Ks": (1.834, 0.015)},
+    "wise": {"W1": (2.666, 0.04), "W2": (3.305, 0.04), "W3": (5.139, 0.04), "W4": (6.615, 0.04)},
+    "swift": {"UVW1": (1.510, 0.01), "UVM2": (1.687, 0.01), "UVW2": (1.734, 0.01)}
+    | {"V": (-0.002, 0.02), "B": (-0.140, 0.02), "U": (1.009, 0.02)},
+}
+PIVOT = {"F300W": 0.29943, "F439W": 0.43116, "F450W": 0.45556}  # of WFPC2's profiles in pyphot 2.1.1, micrometres
+
+
+def test_offsets_and_wavelengths_agree_with_profiles_of_the_filters() -> None:
+    """Those that do not are among what the description marks as assumed."""
+    for mission, bands in SYNTHETIC.items():
+        survey = packaged()[mission]
+        known = {name for name, band in survey.bands.items() if band.vega_to_ab is not None}
+        assert {f"bands.{name}.vega_to_ab" for name in known - set(bands)} <= set(survey.assumed)
+        for name, (value, within) in bands.items():
+            assert survey.bands[name].vega_to_ab == pytest.approx(value, abs=within), (mission, name)
+    hst = packaged()["hst"]
+    for name, value in PIVOT.items():
+        assert hst.bands[name].wavelength == pytest.approx(value, rel=5e-4), name
+    assert hst.assumed_of("F702W") == ["bands.F702W.wavelength"] and not hst.assumed_of("F814W")
+    for flux, offset in ((1594.0, "J"), (1024.0, "H"), (666.7, "Ks")):  # zero fluxes of Cohen et al. 2003, Jy
+        assert packaged()["2mass"].bands[offset].vega_to_ab == pytest.approx(8.9 - 2.5 * np.log10(flux), abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -47,6 +76,7 @@ def test_the_surveys_that_are_packaged() -> None:
         ({"bands": {"g": {"wavelength": -0.5}}}, "above 0"),
         ({"bands": {"g": {"aliases": ["r"]}, "r": {}}}, "r for g and for r"),
         ({"bands": {"g": {"code": 1}, "r": {"code": 1}}}, "1 for g and for r"),
+        ({"assumed": ["bands.g.zero_point"]}, "name fields as bands.g.zero_point"),
         ({"time": {"scale": "gps"}}, "utc or tai or tt or tdb"),
         ({"sky": "removed"}, "kept or subtracted"),
         ({"recognise": {"signature": ["MAGZP"]}}, "one key alone proves nothing"),

@@ -10,13 +10,14 @@ from astrid_ml.preprocessing.differencing.frame.header.said import Said
 from astrid_ml.preprocessing.surveys.survey import HeaderKeys, Survey
 
 EXPOSURE = ("XPOSURE", "EXPTIME", "EXPOSURE", "EFFEXPTM", "TEXPTIME", "EXP_TIME", "EXP-TIME", "EXPT", "ITIME",
-            "INTTIME", "TOTEXPT", "EXPOINUS", "ESO DET DIT", "COADDEXP")  # fmt: skip
+            "INTTIME", "TOTEXPT", "EXPOINUS", "ESO DET DIT", "COADDEXP", "TRUITIME", "ELAPTIME", "TTIME")  # fmt: skip
 # Seconds of one integration, of which the frame is the sum (Keck, IRTF, Gemini).
-OF_ONE = ("ITIME", "INTTIME", "COADDEXP")
+OF_ONE = ("ITIME", "INTTIME", "COADDEXP", "TRUITIME")
 COADDS = ("COADDS", "CO_ADDS", "NCOADDS", "COADD", "NCOADD")
 MICROSECONDS = "EXPOINUS"  # of CMOS cameras
 DIT, NDIT = "ESO DET DIT", "ESO DET NDIT"  # of one integration, and how many make the frame (ESO, infrared)
 LONG = 86400.0  # s; a longer one is more often of another unit than a stack
+_WHOLE = ("TEXPTIME", "TOTEXPT", "EFFEXPTM", "LIVETIME")  # of all that was combined
 _ALIKE = 0.01  # relative
 _ALL = re.compile(r"\b(?:sum|total|all)\b", re.IGNORECASE)
 
@@ -29,11 +30,15 @@ class ExposureTime:
         seconds: in all; None where it is not known.
         of_counts: seconds in which one pixel's counts were gathered: less than all where integrations were averaged.
         averaged: integrations whose mean the frame is, within one exposure.
+        integrations: reads of the detector in it, whether they were averaged or added.
+        key: that holds their number; empty for one.
     """
 
     seconds: float | None
     of_counts: float | None
     averaged: float = 1.0
+    integrations: float = 1.0
+    key: str = ""
 
 
 def exposure_of(said: Said, survey: Survey | None) -> ExposureTime:
@@ -42,7 +47,7 @@ def exposure_of(said: Said, survey: Survey | None) -> ExposureTime:
     in_days = keys.exposure_unit == "d"
     found = said.number("exposure_time", (*keys.exposure, *(() if in_days else EXPOSURE)))
     if found is None:
-        said.give_up("exposure_time", "no key holds it")
+        said.absent("exposure_time")
         return ExposureTime(None, None)
     if found <= 0:
         said.give_up("exposure_time", f"it is {found:g}, not positive")
@@ -65,6 +70,11 @@ def _unit(said: Said, key: str) -> tuple[float, str]:
     return (seconds_of(beside) if beside else None) or seconds_of(said.comment(key)) or (1.0, "s")
 
 
+def is_of_all(said: Said, key: str) -> bool:
+    """Whether an exposure time is that of all frames that were combined, as its name or its comment says."""
+    return key in _WHOLE or bool(_ALL.search(said.comment(key)))
+
+
 def _says_of_one(comment: str) -> bool:
     return "coadd" in comment.lower() and not _ALL.search(comment)
 
@@ -78,7 +88,7 @@ def _of_integrations(said: Said, key: str, seconds: float, survey: Survey | None
             said.account.read["exposure_time"] = f"{DIT} x {NDIT}"
             return _of_ndit(said, dit, ndit, survey)
     coadds = said.number("coadds", COADDS)
-    said.account.read.pop("coadds", None)
+    number = said.account.read.pop("coadds", "")
     if not coadds or coadds <= 1:
         if key == "COADDEXP" and not coadds:
             said.doubt("exposure_time", f"{key} is that of one coadd, and no key holds their number")
@@ -88,9 +98,9 @@ def _of_integrations(said: Said, key: str, seconds: float, survey: Survey | None
     if key in OF_ONE or one:
         said.account.read["exposure_time"] += " x coadds"
         said.assume("exposure_time", f"the frame is the sum of {coadds:g} integrations")
-        return ExposureTime(seconds * coadds, seconds * coadds)
+        return ExposureTime(seconds * coadds, seconds * coadds, integrations=coadds, key=number)
     said.assume("exposure_time", f"{key} is that of all {coadds:g} coadds")
-    return ExposureTime(seconds, seconds)
+    return ExposureTime(seconds, seconds, integrations=coadds, key=number)
 
 
 def _of_ndit(said: Said, dit: float, ndit: float, survey: Survey | None) -> ExposureTime:
@@ -104,4 +114,6 @@ def _of_ndit(said: Said, dit: float, ndit: float, survey: Survey | None) -> Expo
             "gain", f"{NDIT} is {ndit:g}: pixels are taken as the mean of so many integrations, not as their sum"
         )
     whole = dit * ndit
-    return ExposureTime(whole, whole) if stored == "sum" else ExposureTime(whole, dit, ndit)
+    if stored == "sum":
+        return ExposureTime(whole, whole, integrations=ndit, key=NDIT)
+    return ExposureTime(whole, dit, ndit, ndit, NDIT)

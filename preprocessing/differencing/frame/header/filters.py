@@ -11,12 +11,13 @@ KEYS = (
     "FILTER", "FILTERS", "FILTNAM", "FILTNAME", "INSFILTE", "WFFBAND", "FILTER1", "FILTER2", "FILTER3", "FILTER4",
     "FPA.FILTERID", "FPA.FILTER", "FILTERID", "FILT", "FILTER01", "FILTER02", "FILTERA", "FILTERB", "FWNAME",
     "FILTNAM1", "FILTNAM2", "ESO INS FILT1 NAME", "ESO INS FILT2 NAME", "ESO INS FILT3 NAME", "ESO INS FILT4 NAME",
-    "BAND",
+    "ALFLTNM", "FAFLTNM", "FBFLTNM", "INSFLNAM", "FLT_ID", "CCDFLTID", "BAND",
 )  # fmt: skip
-_WHEEL = re.compile(r".*\d|FILTER[AB]|ESO INS FILT\d NAME")
+_WHEEL = re.compile(r".*\d|FILTER[AB]|ESO INS FILT\d NAME|(?:AL|FA|FB)FLTNM")
 # What an empty place of a wheel is called: HST's names, and those of wheels at large, whatever follows "open".
 _CLEAR = re.compile(
-    r"(?:open|clear|empty|blank|0 ?blank).*|(?:air|hole|free|glass)(?![a-z]).*|<?no[ _-]?filter>?", re.IGNORECASE
+    r"(?:open|clear|empty|blank|0 ?blank).*|dia(?:phragm)?|(?:air|hole|free|glass)(?![a-z]).*|<?no[ _-]?filter>?",
+    re.IGNORECASE,
 )
 _JOINED = re.compile(r"[+;,/]")
 _NEUTRAL = re.compile(r"nd(?:[ _.-]?\d.*|[ _-]?filt.*)?|neutral.*", re.IGNORECASE)  # dims, and makes no band of its own
@@ -48,6 +49,9 @@ def filter_of(said: Said, survey: Survey | None, name: str = "") -> str | None:
             if any(mark in name for mark in known.file_marks):
                 said.account.read["filter"] = "the file's name"
                 return band
+        if not words and len(survey.bands) == 1:
+            said.assume("filter", f"the only one of {survey.name}")
+            return next(iter(survey.bands))
     known_words = [(key, word) for key, word in words if word.casefold() not in NOTHING]
     full = [(key, held) for key, word in known_words if (held := _held(word, clear))]
     bands = [(key, word) for key, word in full if not _NEUTRAL.fullmatch(word)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
+from dataclasses import dataclass
 
 from astrid_ml.preprocessing.differencing.frame.header.comments import is_per_second, system_of
 from astrid_ml.preprocessing.differencing.frame.header.gains import is_rate
@@ -13,7 +15,16 @@ from astrid_ml.preprocessing.surveys.survey import Band, FluxConvention, HeaderK
 from astrid_ml.types import Range
 
 ZERO_POINT = ("MAGZP", "ZPTMAG", "MAGZERO", "MAGZPT", "PHOTZP", "ZP", "ZEROPNT", "ZEROPOIN", "ZPAB", "MAG_ZP",
-              "ABMAGZP", "MAGZEROP", "ZEROPT", "ZPMAG")  # fmt: skip
+              "ABMAGZP", "MAGZEROP", "ZEROPT", "ZPMAG", "PHOT_C", "IMAGEZPT", "ZPAPPROX", "PHOT_C0")  # fmt: skip
+# Of one count a second at an airmass: + sign x coefficient x (AIRMASS - that airmass). CFHT's as its headers say
+# (M = m + PHOT_C + PHOT_K*(AIRMASS - 1)), PTF's as IRSA's viewer reads it, CASU's by its catalogues' README.
+AT_AIRMASS = {
+    "PHOT_C": ("PHOT_K", 1.0, 1), "PHOT_C0": ("PHOT_K", 1.0, 1), "IMAGEZPT": ("EXTINCT", 0.0, 1),
+    "MAGZPT": ("EXTINCT", 1.0, -1),
+}  # fmt: skip
+CASU = ("PERCORR", "NUMBRMS", "APCOR3")  # of its pipeline (UKIRT, INT, VISTA, VST), whose MAGZPT is of one second
+_FAKE = re.compile(r"\b(?:fake|dummy|placeholder)\b", re.IGNORECASE)
+ROUGH = {"ZPAPPROX": "approximate", "PHOT_C0": "nominal, and not measured"}
 _NO_AB = "Vega, of a filter without its AB"
 MAGNITUDES = ("MAGSYS", "ZPSYS", "PHOTSYS", "MAG_SYS")
 
@@ -26,14 +37,15 @@ def zero_point_of(
     if found is not None:
         return found
     flux = survey.flux if survey else FluxConvention()
-    rate = is_rate(unit, flux)
-    found = _of_sensitivity(said, rate, exposure)
+    counted = unit.kind in ("counts", "electrons")
+    counts = _Counts(unit.factor if counted else 1.0, is_rate(unit, flux), exposure)
+    found = _of_sensitivity(said, counts)
     if found is None:
-        found = _of_keys(said, survey, band, rate, exposure)
+        found = _of_keys(said, survey, band, counts)
     if found is None:
-        found = _of_description(said, survey, band, rate, exposure)
+        found = _of_description(said, survey, band, counts)
     if found is None:
-        said.account.unknown.setdefault("zero_point", "no key holds it")
+        said.absent("zero_point")
     return found
 
 
@@ -52,6 +64,8 @@ def _of_unit(said: Said, unit: PixelUnit) -> float | None:
     if unit.kind == "flux per wavelength" and pivot:
         said.account.read["zero_point"] = "BUNIT and PHOTPLAM"
         return -2.5 * math.log10(unit.factor) - 5 * math.log10(pivot) - 2.408
+    if unit.kind == "flux per wavelength":
+        said.account.unknown["zero_point"] = "a flux a wavelength, and PHOTPLAM does not say of which"
     return None
 
 
@@ -75,33 +89,41 @@ def _pixel_area(said: Said) -> tuple[float, str] | None:
             return None
 
 
-def _second(said: Said, rate: bool, exposure: float | None) -> float | None:
-    """What turns the zero point of one count a second into that of one image unit, mag."""
-    if rate:
-        return 0.0
-    if exposure and exposure > 0:
-        return 2.5 * math.log10(exposure)
-    said.account.unknown["zero_point"] = "it is of one count a second, and no key holds the exposure time"
-    return None
+@dataclass(frozen=True)
+class _Counts:
+    """What one image unit counts: ``factor`` counts, of a second (``rate``) or of the whole exposure, s."""
+
+    factor: float
+    rate: bool
+    exposure: float | None
+
+    def second(self, said: Said) -> float | None:
+        """What turns the zero point of one count a second into that of one image unit, mag."""
+        if self.rate:
+            return -2.5 * math.log10(self.factor)
+        if self.exposure and self.exposure > 0:
+            return 2.5 * math.log10(self.exposure / self.factor)
+        said.account.unknown["zero_point"] = "it is of one count a second, and no key holds the exposure time"
+        return None
 
 
-def _of_sensitivity(said: Said, rate: bool, exposure: float | None) -> float | None:
+def _of_sensitivity(said: Said, counts: _Counts) -> float | None:
     flam, pivot = said.number("", ("PHOTFLAM",)), said.number("", ("PHOTPLAM",))
     if flam and pivot and flam > 0 and pivot > 0:
-        added = _second(said, rate, exposure)
+        added = counts.second(said)
         if added is not None:
             said.account.read["zero_point"] = "PHOTFLAM, PHOTPLAM"
             return -2.5 * math.log10(flam) - 5 * math.log10(pivot) - 2.408 + added
     fnu = said.number("", ("PHOTFNU",))
     if fnu and fnu > 0:
-        added = _second(said, rate, exposure)
+        added = counts.second(said)
         if added is not None:
             said.account.read["zero_point"] = "PHOTFNU"
             return AB_JANSKY - 2.5 * math.log10(fnu) + added
     return None
 
 
-def _of_keys(said: Said, survey: Survey | None, band: str | None, rate: bool, exposure: float | None) -> float | None:
+def _of_keys(said: Said, survey: Survey | None, band: str | None, counts: _Counts) -> float | None:
     header, flux = (survey.header, survey.flux) if survey else (HeaderKeys(), FluxConvention())
     known = survey.bands.get(band or "") if survey else None
     if flux.zero_point == "bandpass":
@@ -114,25 +136,49 @@ def _of_keys(said: Said, survey: Survey | None, band: str | None, rate: bool, ex
             return None
         said.account.read["zero_point"] += " and the bandpass"
         return stated + known.zero_point + to_ab
-    stated = said.number("zero_point", (*header.zero_point, *ZERO_POINT), _is_magnitude)
+    keys = [name for name in (*header.zero_point, *ZERO_POINT) if not _FAKE.search(said.comment(name))]
+    stated = said.number("zero_point", keys, _is_magnitude)
     if stated is None:
         flux0 = said.number("zero_point", ("FLUXMAG0",))
         if flux0 and flux0 > 0:
             return 2.5 * math.log10(flux0)
-        none = said.number("zero_point", (*header.zero_point, *ZERO_POINT))
+        none = said.number("zero_point", keys)
         if none is not None:
             said.give_up("zero_point", f"{said.account.read['zero_point']} is {none:g}, which stands for none")
         return None
     key = said.account.read["zero_point"]
+    others = {name: point for name in keys if (point := said.number("", (name,)))}
+    aside = [f"{name} = {point:g}" for name, point in others.items() if _is_magnitude(point) and point != stated]
     added: float | None = 0.0
-    if key in flux.per_second or is_per_second(said.comment(key)):
-        added = _second(said, rate, exposure)
+    at_airmass = key in AT_AIRMASS and (key != "MAGZPT" or any(name in said.header for name in CASU))
+    if key in flux.per_second or at_airmass or is_per_second(said.comment(key)):
+        added = counts.second(said)
         said.account.read["zero_point"] += " of one count a second"
+    elif key == "MAGZPT" and not counts.rate and counts.exposure and counts.exposure != 1:
+        said.doubt("zero_point", "MAGZPT is taken as that of one image unit, and may be that of one count a second")
     to_ab = _to_ab(said, key, survey, known)
+    if at_airmass and added is not None:
+        added += _airmass_term(said, key)
+    if aside:
+        said.assume("zero_point", f"{key}, and not {', '.join(aside)}", also=True)
+    if key in ROUGH:
+        said.assume("zero_point", f"{key} is {ROUGH[key]}", also=True)
     if added is None or to_ab is None:
         said.give_up("zero_point", said.account.unknown.get("zero_point", _NO_AB))
         return None
     return stated + added + to_ab
+
+
+def _airmass_term(said: Said, key: str) -> float:
+    """What the atmosphere takes from a zero point, mag; 0 where the header does not say, which is said."""
+    name, mass, sign = AT_AIRMASS[key]
+    term, airmass = said.number("", (name,)), said.number("", ("AIRMASS",))
+    if term is None or airmass is None or airmass < 1:
+        absent = name if term is None else "AIRMASS"
+        said.assume("zero_point", f"of airmass {mass:g}, for no key holds {absent}", also=True)
+        return 0.0
+    said.account.read["zero_point"] += f", {name} x AIRMASS"
+    return sign * term * (airmass - mass)
 
 
 def _is_magnitude(number: float) -> bool:
@@ -184,15 +230,13 @@ def _system_of_header(said: Said, key: str) -> tuple[str, str]:
     return ("Vega" if "vega" in word else "AB" if "ab" in word else stated), where
 
 
-def _of_description(
-    said: Said, survey: Survey | None, band: str | None, rate: bool, exposure: float | None
-) -> float | None:
+def _of_description(said: Said, survey: Survey | None, band: str | None, counts: _Counts) -> float | None:
     known = survey.bands.get(band or "") if survey else None
     if survey is None or known is None or known.zero_point is None:
         return None
     if survey.flux.zero_point not in ("second", "count"):
         return None
-    added = _second(said, rate, exposure) if survey.flux.zero_point == "second" else 0.0
+    added = counts.second(said) if survey.flux.zero_point == "second" else 0.0
     to_ab = _to_ab(said, "", survey, known)
     if to_ab is None:
         said.give_up("zero_point", _NO_AB)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 
 from astrid_ml.preprocessing.differencing.frame.header.comments import (
     is_in_counts,
@@ -11,13 +12,17 @@ from astrid_ml.preprocessing.differencing.frame.header.comments import (
     is_of_electrons,
     is_setting,
 )
-from astrid_ml.preprocessing.differencing.frame.header.exposures import NDIT, ExposureTime
+from astrid_ml.preprocessing.differencing.frame.header.exposures import NDIT, ExposureTime, is_of_all
 from astrid_ml.preprocessing.differencing.frame.header.said import Said
 from astrid_ml.preprocessing.differencing.frame.header.units import PixelUnit
 from astrid_ml.preprocessing.surveys.survey import FluxConvention, Survey
 
 # EGAIN is e-/ADU by its definition; GAIN beside it may be the setting of a CMOS camera.
-GAIN = ("EGAIN", "GAIN", "CCDGAIN", "CELL.GAIN", "GAINEFF", "DETGAIN", "GAIN1", "ESO DET OUT1 CONAD")
+GAIN = (
+    *("EGAIN", "GAIN", "CCDGAIN", "CELL.GAIN", "GAINEFF", "DETGAIN", "GAIN1", "GAIN2", "GAIN3", "GAIN4"),
+    *("GAINA", "GAINB", "GAINC", "GAIND", "T_GAIN1", "T_GAIN2", "T_GAIN3", "T_GAIN4", "SYSGAIN"),
+    *("S_GAIN1", "S_GAIN2", "S_GAIN3", "S_GAIN4", *(f"ESO DET OUT{number} CONAD" for number in range(1, 5))),
+)
 READ_NOISE = (
     "READNOI",
     "RDNOISE",
@@ -26,10 +31,13 @@ READ_NOISE = (
     "CELL.READNOISE",
     "ENOISE",
     "READNSE",
-    "RDNOISE1",
-    "ESO DET OUT1 RON",
+    *("RDNOISE1", "RDNOISE2", "RDNOISE3", "RDNOISE4", "RDNOISEA", "RDNOISEB", "RDNOISEC", "RDNOISED"),
+    *("READNSEA", "READNSEB", "READNSEC", "READNSED"),
+    *(f"ESO DET OUT{number} RON" for number in range(1, 5)),
 )
 COMBINED_OF = ("NCOMBINE", "STACKCNT")  # frames that were combined; the second is Siril's
+DRIZZLED = "NDRIZIM"  # images that were drizzled, each chip of a camera for itself (DrizzlePac)
+CHIPS = {"WFC": 2, "UVIS": 2, "WFPC2": 4}  # of a camera, by DETECTOR or INSTRUME
 COMBINED = ("COMBINE", "COMBTYPE", "COMBMETH", "STACKTYP", "STACKMOD", "COMBMODE", "COMB_TYP")
 # Keys that CMOS cameras' programs alone write beside the setting that they call GAIN.
 OF_CMOS = ("BLKLEVEL", "EXPOINUS", "USBLIMIT", "CAMOFFST", "GAINDB")
@@ -43,6 +51,7 @@ CAMERAS = ("INSTRUME", "TELESCOP", "CAMERA", "DETECTOR", "CREATOR")  # where a c
 MOST, OF_CCD = 100.0, 10.0  # e-/ADU: no detector's gain is more; hardly a CCD's
 _SUM = re.compile(r"\b(sum\w*|add\w*|total)\b", re.IGNORECASE)
 _MEDIAN = re.compile(r"\bmedian\b", re.IGNORECASE)
+_EFFECTIVE = re.compile(r"\b(?:effective|equivalent)\b", re.IGNORECASE)  # of the frame as it is (SWarp)
 _MEAN = re.compile(r"\b(?:mean|av(?:erage\w*|g)?)\b", re.IGNORECASE)
 # Variance of the median of so many values of a Gaussian of variance 1, by numerical integration; of 2 it is their mean.
 _OF_MEDIAN = {1: 1.0, 2: 0.5, 3: 0.448671, 4: 0.298200, 5: 0.286834, 6: 0.214744, 7: 0.210447, 8: 0.168184,
@@ -74,8 +83,12 @@ def detector_gain(said: Said, survey: Survey | None, unit: PixelUnit) -> float |
     if gain is not None:
         said.doubt("gain", f"{said.account.read.get('gain', 'its key')} = {gain:g}")
     setting = next((key for key in keys if _of_setting(said, key)), None)
-    none = f"{setting} = {said.header[setting]} is a camera's setting" if setting else "no key holds it"
-    said.give_up("gain", none if gain is None else "it is not positive")
+    if gain is not None:
+        said.give_up("gain", "it is not positive")
+    elif setting:
+        said.give_up("gain", f"{setting} = {said.header[setting]} is a camera's setting")
+    else:
+        said.absent("gain")
     return None
 
 
@@ -103,57 +116,99 @@ def _doubt_offset(said: Said, gain: float) -> None:
         said.doubt("gain", f"{key} = {gain:g} beside {OFFSET} is taken as e-/ADU, and may be a camera's setting")
 
 
+@dataclass(frozen=True)
+class Combination:
+    """What one pixel is made of: a single read, or the mean, sum or median of several.
+
+    Args:
+        counts: electrons of a count against those of a single read's: N for the mean of N reads, 1 for their sum.
+        reads: variance of the read noise against that of one read, in such electrons: N for the mean and for the sum.
+        key: that holds their number; empty for a single read.
+        how: that they were combined so, where nobody says it.
+        frames: how many exposures were averaged, or their median taken.
+    """
+
+    counts: float = 1.0
+    reads: float = 1.0
+    key: str = ""
+    how: str = ""
+    frames: float = 1.0
+
+
+def combination_of(said: Said, flux: FluxConvention, exposure: ExposureTime) -> Combination:
+    """How many reads a frame holds: integrations of one exposure, exposures that were combined, or both."""
+    frames = said.number("frames", COMBINED_OF)
+    key = said.account.read.pop("frames", "")
+    if flux.mean is False and (not frames or frames <= 1):
+        frames, key = _drizzled(said), DRIZZLED
+    if not frames or frames <= 1:
+        return Combination(reads=exposure.integrations, key=exposure.key)
+    reads, how = frames * exposure.integrations, _how_combined(said)
+    if flux.mean is False:
+        return Combination(reads=reads, key=key)
+    if flux.mean is None and _SUM.search(how):
+        return Combination(reads=reads, key=key, how=f"{key} exposures were added ({how.strip()})")
+    if flux.mean is None and _MEDIAN.search(how):
+        weight = 1 / variance_of_median(round(frames))
+        worth = f"{key} exposures were combined by their median, which is worth a mean of {weight:.4g}"
+        return Combination(weight, weight * exposure.integrations, key, worth, frames)
+    return Combination(frames, reads, key, "" if flux.mean else f"{key} exposures were averaged", frames)
+
+
+def _drizzled(said: Said) -> float | None:
+    """How many exposures a pixel of a drizzled frame was made of."""
+    images = said.number("", (DRIZZLED,))
+    cameras = [str(said.header.get(key, "")).strip().upper() for key in ("DETECTOR", "INSTRUME")]
+    return images and images / next((CHIPS[name] for name in cameras if name in CHIPS), 1)
+
+
 def gain_of(
-    said: Said, survey: Survey | None, unit: PixelUnit, exposure: ExposureTime, detector: float | None
+    said: Said, unit: PixelUnit, rate: bool, exposure: ExposureTime, detector: float | None, combined: Combination
 ) -> float | None:
     """Effective gain, e- per image unit: rates are multiplied by the exposure, means of N frames by N.
 
-    None where it is not known: no key, a calibrated unit, or a rate of unknown exposure.
+    None where it is not known: no key, a calibrated unit, or a rate of unknown exposure. A gain whose comment calls it
+    effective is that of the whole frame. A rate's exposure is that of one of its frames, unless its key says of all.
 
     Args:
         said: the header.
-        survey: whose it is.
         unit: of the pixels.
+        rate: they are per second.
         exposure: of the frame.
         detector: gain of :func:`detector_gain`.
+        combined: what it is made of.
     """
-    flux = survey.flux if survey else FluxConvention()
     if unit.calibrated:  # a detector's gain says nothing of calibrated units
         said.give_up("gain", "the unit is calibrated")
         return None
     if detector is None:
         return None
-    gain = detector
-    if is_rate(unit, flux):
+    gain, by = detector * unit.factor, said.account.read.get("gain", "the description")
+    if unit.kind == "unknown":
+        said.doubt("gain", "the unit of the pixels is not known: they are taken as counts")
+    counts = combined.counts
+    whole = counts != 1 and _EFFECTIVE.search(said.words_beside("gain"))
+    if rate:
         if not exposure.seconds or exposure.seconds <= 0:
             said.give_up("gain", "a rate of unknown exposure")
             return None
         gain *= exposure.seconds
-        said.account.read["gain"] = f"{said.account.read.get('gain', 'the description')} x exposure"
+        by += " x exposure"
+        key = said.account.read.get("exposure_time", "").split(",")[0]
+        if is_of_all(said, key):
+            counts /= combined.frames
+        elif counts != 1:
+            said.doubt("gain", f"{key} is taken as that of each exposure of {combined.key}, and may be that of all")
     elif exposure.averaged > 1:
         gain *= exposure.averaged
-        said.account.read["gain"] = f"{said.account.read.get('gain', 'the description')} x {NDIT}"
-    return gain * _combined(said, flux)
-
-
-def _combined(said: Said, flux: FluxConvention) -> float:
-    """By how much the mean of several frames has more electrons a count than one of them."""
-    frames = said.number("frames", COMBINED_OF)
-    said.account.read.pop("frames", None)
-    if not frames or frames <= 1 or flux.mean is False:
-        return 1.0
-    how = _how_combined(said)
-    if flux.mean is None and _SUM.search(how):
-        said.assume("gain", f"NCOMBINE exposures were added ({how.strip()})")
-        return 1.0
-    said.account.read["gain"] = f"{said.account.read.get('gain', 'the description')} x NCOMBINE"
-    if flux.mean is None and _MEDIAN.search(how):
-        weight = 1 / variance_of_median(round(frames))
-        said.assume("gain", f"NCOMBINE exposures were combined by their median, which is worth a mean of {weight:.4g}")
-        return weight
-    if flux.mean is None:
-        said.assume("gain", "NCOMBINE exposures were averaged")
-    return frames
+        by += f" x {NDIT}"
+    if counts != 1 and not whole:
+        gain *= counts
+        by += f" x {combined.key}"
+    if whole or combined.how:
+        said.assume("gain", "it is that of the whole frame, as its comment says" if whole else combined.how)
+    said.account.read["gain"] = by
+    return gain
 
 
 def _how_combined(said: Said) -> str:
@@ -174,16 +229,25 @@ def variance_of_median(frames: int) -> float:
     return _OF_MEDIAN.get(frames) or math.pi / (2 * (frames + (frames % 2 == 0)) + 4 - math.pi)
 
 
-def read_noise_of(said: Said, survey: Survey | None, detector: float | None) -> float | None:
-    """Electrons of one pixel of one read; of a noise in counts by the detector's gain."""
+def read_noise_of(said: Said, survey: Survey | None, detector: float | None, combined: Combination) -> float | None:
+    """Electrons of one pixel of the whole frame, such as :func:`gain_of` makes of its counts.
+
+    Headers state that of one read, in electrons or, by the detector's gain, in counts. The mean of N reads has N times
+    the electrons a count and their sum N times the counts: the variance of either is that of N reads.
+    """
     keys = survey.header.read_noise if survey else ()
     found = said.numbers("read_noise", (*keys, *READ_NOISE))
     if found is None:
-        said.account.unknown.setdefault("read_noise", "no key holds it; it is taken as 0")
-    if found is None or not is_in_counts(said.words_beside("read_noise")):
-        return found
-    if detector is None:
-        said.give_up("read_noise", f"{said.account.read['read_noise']} is in counts, and the gain is not known")
+        said.absent("read_noise", "no key holds it; it is taken as 0")
         return None
-    said.account.read["read_noise"] += ", in counts, x gain"
-    return found * detector
+    if is_in_counts(said.words_beside("read_noise")):
+        if detector is None:
+            said.give_up("read_noise", f"{said.account.read['read_noise']} is in counts, and the gain is not known")
+            return None
+        said.account.read["read_noise"] += ", in counts, x gain"
+        found *= detector
+    if combined.reads == 1:
+        return found
+    said.account.read["read_noise"] += f" x sqrt of {combined.key}"
+    said.assume("read_noise", f"that of one read, of which the frame is worth {combined.reads:.4g}")
+    return found * math.sqrt(combined.reads)

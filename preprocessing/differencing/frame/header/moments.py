@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from astropy.time import Time
 
-from astrid_ml.preprocessing.differencing.frame.header.comments import is_elsewhere, moment_of, scale_of
-from astrid_ml.preprocessing.differencing.frame.header.dates import Clock, Date, clock_of, date_of
-from astrid_ml.preprocessing.differencing.frame.header.said import ZEROS_OF_TIME, Said, as_number
-from astrid_ml.preprocessing.surveys.survey import TimeConvention
+from astrid_ml.preprocessing.differencing.frame.header.comments import (
+    is_elsewhere,
+    moment_of,
+    scale_of,
+    seconds_of,
+)
+from astrid_ml.preprocessing.differencing.frame.header.dates import (
+    Clock,
+    Date,
+    clock_of,
+    clock_of_number,
+    date_of,
+)
+from astrid_ml.preprocessing.differencing.frame.header.said import Said, as_number
+from astrid_ml.printable import printable
 
 MID = ("EXPMID", "MJD-AVG", "MJD-MID", "MJDMID", "MJD_MID", "MJDMEAN", "MID-MJD", "JD-MID", "JD_MID", "JDMID", "MIDJD")
 # OBSMJD is the start in ZTF, as its alerts' jd (ztf-avro-alert schema: "at start of exposure").
@@ -21,20 +33,20 @@ START = ("MJD-OBS", "MJD-BEG", "EXPSTART", "OBSMJD", "MJD-STR", "MJDSTART", "MJD
 # Keys that do not say which moment they mean: the survey's convention decides.
 PLAIN = ("MJD_OBS", "MJDOBS", "MJD", "MJDATE", "JD-OBS", "JD_OBS", "OBSJD", "OBS-JD", "JD", "RJD", "TAI")
 END = ("MJD-END", "EXPEND", "MJDEND", "MJD_END", "JD-END", "JDEND")
-MID_DATES = ("DATE-AVG", "DATE-MID", "DATE_MID", "DATEMID")
+MID_DATES = ("DATE-AVG", "DATE-MID", "DATE_MID", "DATEMID", "MIDOBS")
 START_DATES = ("DATE-OBS", "DATE-BEG", "DATE_OBS", "DATEOBS", "DATE-BEGIN", "OBS-DATE", "UT-DATE", "UT_DATE", "UTDATE",
                "UTC-DATE", "UTC_DATE", "OBSDATE", "DATE_BEG")  # fmt: skip
 END_DATES = ("DATE-END", "DATE_END")
 # Their names say which moment they mean, whatever a comment says beside.
 _NAMED = re.compile("BEG|STA|STR|END|MID|AVG|MEAN")
-# Where a date and its time stand apart; the first that holds a time counts.
-HOURS = ("TIME-OBS", "TIME_OBS", "UTSTART", "UT-START", "UTC-OBS", "UTC_OBS", "UTCSTART", "UT-OBS", "UT_OBS", "UTOPEN",
-         "OBSTIME", "OBS-TIME", "UT-TIME", "UTTIME", "TIME-BEG", "TIME", "UTC", "UT", "UTSHUT")  # fmt: skip
-# Zeros of TSTART and TSTOP, whole or as days and a fraction, less what makes them MJD (FITS: Rots et al. 2015, A&A 574,
-# A36, section 4; TESS and Kepler count from a barycentric Julian date).
-ZEROS = tuple(zip(ZEROS_OF_TIME, (0.0, 2400000.5, 2400000.5), strict=True))
-BARYCENTRIC = "BJDREF"
-UNITS_OF_TIME = {"s": 86400.0, "min": 1440.0, "h": 24.0, "d": 1.0}  # of TIMEUNIT: how many make a day
+_NAMES = {"BEG": "start", "STA": "start", "STR": "start", "END": "end"}
+# Where a date and its time stand apart; the first that holds a time counts: first those that say which moment they are.
+HOURS = ("TIME-BEG", "UTSTART", "UT-START", "UT_START", "UTCSTART", "UT-STR", "UTC-STR", "UTOPEN", "EXPSTART",
+         "TIME-OBS", "TIME_OBS", "TIMEOBS", "UTC-OBS", "UTC_OBS", "UT-OBS", "UT_OBS", "OBSTIME", "OBS-TIME",
+         "UT-TIME", "UTTIME", "TIME", "UTC", "UT", "UTSHUT")  # fmt: skip
+_NUMBERED = re.compile(r"UT.*|TIME[-_](?:OBS|BEG)")  # where a number is a time of day too, not an MJD
+_SECOND = 1.05e-5  # d: fewer digits than these state less than a second
+NOON = Clock("12:00:00")
 _SAME_NIGHT = 1.5  # d between another card and the noon of the day that it decides for
 GPS, GPS_AFTER_TAI = "gps", -19 / 86400  # d; fixed, by definition
 SCALES = {"utc": "utc", "ut": "utc", "ut1": "utc", "gmt": "utc", "tai": "tai", "tt": "tt", "tdt": "tt", "et": "tt",
@@ -49,10 +61,12 @@ class Moment:
     Args:
         mjd: in ``scale``.
         scale: of time.
+        step: days of the last digit that states it.
     """
 
     mjd: float
     scale: str
+    step: float = 0.0
 
     def in_scale(self, scale: str) -> float:
         """The MJD in another scale."""
@@ -89,7 +103,8 @@ def _own_scale(said: Said, key: str, scale: str) -> str | None:
 
 def meant(said: Said, key: str, usual: str) -> str:
     """Which moment a key states: what its comment says, where its name leaves that open."""
-    return usual if _NAMED.search(key) else moment_of(_comment(said, key)) or usual
+    named = _NAMED.search(key)
+    return _NAMES.get(named[0], "middle") if named else moment_of(_comment(said, key)) or usual
 
 
 def _comment(said: Said, key: str) -> str:
@@ -101,148 +116,121 @@ def _comment(said: Said, key: str) -> str:
     return f"{said.comment(key)} {said.comment(beside[0])}" if beside is not None else said.comment(key)
 
 
-def stated_moment(said: Said, which: str, scale: str, convention: TimeConvention) -> Moment | None:
-    """The ``start``, ``middle`` or ``end`` as a header states it; None where it does not.
-
-    Args:
-        said: the header.
-        which: of the three.
-        scale: of times whose key and comment name none.
-        convention: what keys mean that do not say which moment they are.
-    """
-    if "UTCFINIT" in said.header and which != "middle":
-        found = _since(said, which, scale)
-        if found is not None:
-            return found
-    plain = convention.reference
-    ways: tuple[tuple[tuple[str, ...], str, Callable[..., Moment | None]], ...] = (
-        (START, "start", from_days), (MID, "middle", from_days), (END, "end", from_days),
-        (MID_DATES, "middle", from_dates), (END_DATES, "end", from_dates), (PLAIN, plain, from_days),
-        (START_DATES, plain, from_dates),
-    )  # fmt: skip
-    for keys, usual, read in ways:
-        mine = tuple(key for key in keys if key in said.header and meant(said, key, usual) == which)
-        found = read(said, which, mine, scale) if mine else None
-        if found is not None:
-            return found
-    return _since(said, which, scale) if which != "middle" else None
-
-
-def _since(said: Said, which: str, scale: str) -> Moment | None:
-    """TSTART or TSTOP, which count from a zero of their own; None where the header does not name it, or their unit.
-
-    With UTCFINIT they count the seconds of Swift's own clock: that many make them seconds of UTC since the zero (Swift
-    time guide), leap seconds and all.
-    """
-    key = "TSTART" if which == "start" else "TSTOP"
-    value = as_number(said.header.get(key))
-    per_day = UNITS_OF_TIME.get(str(said.header.get("TIMEUNIT", "s")).strip())
-    for name, less in ZEROS:
-        parts = [as_number(said.header.get(f"{name}{part}")) for part in ("", "I", "F")]
-        whole = parts[0] if parts[0] is not None else parts[1]
-        if value is None or per_day is None or whole is None:
-            continue
-        zero = whole - less + (parts[2] or 0.0) * (parts[0] is None)
-        clock = as_number(said.header.get("UTCFINIT"))
-        if clock is not None and not said.header.get("CLOCKAPP", False) and per_day == UNITS_OF_TIME["s"]:
-            said.account.read[f"mjd {which}"] = f"{key}, {name} and UTCFINIT"
-            return Moment(changed(zero, scale, "utc") + (value + clock) / per_day, "utc")
-        mjd = zero + value / per_day
-        if name == BARYCENTRIC:
-            mjd -= _barycentric(said, key)
-        if 10_000 < mjd < 200_000:
-            said.account.read[f"mjd {which}"] = f"{key} and {name}"
-            return Moment(mjd, scale)
-    return None
-
-
-def _barycentric(said: Said, key: str) -> float:
-    """Days by which a time at the barycentre is ahead of the telescope's: as the header says, else 0, which is said."""
-    correction = as_number(said.header.get("BARYCORR"))
-    if correction is None:
-        said.assume("mjd", f"{key} is a time at the barycentre, up to 8.3 minutes from the telescope's")
-    return correction or 0.0
-
-
 def from_days(said: Said, which: str, keys: tuple[str, ...], scale: str) -> Moment | None:
     """An MJD or a JD; None for a time that is in neither, as GALEX's EXPSTART in seconds.
 
-    A whole MJD beside a date with a time is the date alone, as software writes it that reads DATE-OBS and no TIME-OBS.
+    One of few digits gives way to a date with a time that it may be rounded from: a whole MJD is what software writes
+    that reads DATE-OBS and no TIME-OBS.
     """
     for key in keys:
         value = as_number(said.header.get(key))
         own = None if value is None else _own_scale(said, key, scale)
+        if value is None and str(said.header.get(key, "")).strip():
+            said.account.unknown["mjd"] = printable(f"{key} = {said.header[key]} is no number")
         if value is None or own is None:
             continue
         moment = _of_days(said, key, value, own)
         if moment is None:
+            said.account.unknown.setdefault("mjd", f"{key} = {value:g} is neither an MJD nor a JD")
             continue
+        dates = {"start": START_DATES, "middle": MID_DATES, "end": END_DATES}[which]
         aside = Said(said.header)
-        dated = from_dates(aside, which, START_DATES, scale) if moment.mjd % 1 == 0 and which == "start" else None
-        if dated is not None and 0 < dated.in_scale(own) - moment.mjd < 1:
-            said.assume("mjd", f"{key} is a day without a time, which {aside.account.read['mjd start']} has")
+        dated = from_dates(aside, which, dates, scale) if moment.step > _SECOND else None
+        if dated is not None and _rounded(moment, dated, own):
+            name = aside.account.read[f"mjd {which}"]
+            whole = f"{key} is a day without a time, which {name} has"
+            said.assume("mjd", whole if moment.step == 1 else f"{key} has few digits, and {name} within them has more")
             continue
         said.account.read[f"mjd {which}"] = key
         return moment
     return None
 
 
+def _rounded(days: Moment, dated: Moment, scale: str) -> bool:
+    """Whether a number of days may be what is left of a date with its time."""
+    apart = dated.in_scale(scale) - days.mjd
+    if days.step == 1:
+        return 0 < apart < 1
+    return dated.step < days.step and abs(apart) <= days.step
+
+
+def _step(value: Any) -> float:
+    """The unit of the last digit of a number, at most 1; of a whole one 1."""
+    rest = repr(value).strip("'\" ").replace(",", ".").partition(".")[2]
+    return 10.0 ** -len(rest.rstrip()) if rest not in ("", "0") and "e" not in rest.lower() else 1.0
+
+
 def _of_days(said: Said, key: str, value: float, scale: str) -> Moment | None:
+    step = _step(said.header[key])
     if key == "TAI" and 4e9 < value < 1e10:  # seconds of MJD (SDSS)
         return Moment(value / 86400, "tai")
     if 2_410_000 < value < 2_600_000:
-        return Moment(value - 2400000.5, scale)
+        return Moment(value - 2400000.5, scale, step if value % 1 != 0.5 else 1.0)
     if not 10_000 < value < 200_000:
         return None
     comment = said.comment(key)
     if _DROPPED.search(comment) or key == "RJD":
         said.assume("mjd", f"{key} is JD-2400000")
-        return Moment(value - 0.5, scale)
+        return Moment(value - 0.5, scale, step)
     if "JD" in key.replace("MJD", "") and "MJD" not in comment.upper() and "2400000.5" not in comment:
         said.account.unknown["mjd"] = f"{key} is {value:g}: JD-2400000 or an MJD, half a day apart"
         return None
-    return Moment(value, scale)
+    return Moment(value, scale, step)
 
 
 def from_dates(said: Said, which: str, keys: tuple[str, ...], scale: str) -> Moment | None:
-    """A date with its time, together or apart; a date alone is no time, nor is midnight beside another time."""
+    """A date with its time, together or apart; a date alone is no time, nor is midnight beside another time.
+
+    A key that holds both goes before one whose time stands apart.
+    """
+    held = {key: date for key in keys if (date := date_of(str(said.header.get(key, "")))) is not None}
     for key in keys:
-        date = date_of(str(said.header.get(key, "")))
-        own = None if date is None else _own_scale(said, key, scale)
-        if date is None or own is None:
+        if key not in held and (text := str(said.header.get(key, "")).strip()):
+            said.account.unknown.setdefault("mjd", printable(f"{key} = {text[:40]} is no date"))
+    whole = [key for key, date in held.items() if (clock := clock_of(date.clock or "")) and not clock.midnight]
+    for key in (*whole, *(key for key in held if key not in whole)):
+        own = _own_scale(said, key, scale)
+        stated = None if own is None else _with_clock(said, which, key, held[key])
+        if own is None or stated is None:
             continue
-        name, clock = key, None if date.clock is None else clock_of(date.clock)
-        if date.clock is not None and clock is None:
-            continue
-        beside = _hours_beside(said, which) if clock is None or clock.midnight else None
-        if clock is None and beside is None:
-            said.account.unknown["mjd"] = f"{key} is a date without a time"
-            continue
-        if beside is not None and (clock is None or not beside[1].midnight):
-            name = f"{key} and {beside[0]}"
-            if clock is not None:
-                said.assume("mjd", f"0 h of {key} is no time, for {beside[0]} has one")
-            clock = beside[1]
-        assert clock is not None  # one of the two
+        clock, name = stated
         own = clock.scale or own
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                moment = Time(f"{_day(said, key, date)}T{clock.text}", scale="tai" if own == GPS else own)
-            except ValueError:
-                continue
-        found = Moment(float(moment.mjd) - clock.ahead, own)
-        rest = keys[keys.index(key) + 1 :]
-        later = (
-            from_dates(aside := Said(said.header), which, rest, scale) if beside is None and clock.midnight else None
-        )
-        if later is not None and 0 < later.in_scale(own) - found.mjd < 1:
-            found, name = later, aside.account.read[f"mjd {which}"]
-            said.assume("mjd", f"0 h of {key} is no time, for {name} has one")
+        moment = _at(_day(said, key, held[key]), clock, own)
+        if moment is None:
+            said.account.unknown["mjd"] = printable(f"{name}: {held[key].clock or clock.text} is no time of day")
+            continue
         said.account.unknown.pop("mjd", None)
         said.account.read[f"mjd {which}"] = name
-        return found
+        return moment
     return None
+
+
+def _at(day: str, clock: Clock, scale: str) -> Moment | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            moment = Time(f"{day}T{clock.text}", scale="tai" if scale == GPS else scale)
+        except ValueError:
+            return None
+    return Moment(float(moment.mjd) - clock.ahead + clock.later, scale, clock.step / 86400)
+
+
+def _with_clock(said: Said, which: str, key: str, date: Date) -> tuple[Clock, str] | None:
+    """The time of a date, in its own text or beside it, and what holds the two; None where it has none."""
+    clock = None if date.clock is None else clock_of(date.clock)
+    if date.clock is not None and clock is None:
+        said.account.unknown["mjd"] = printable(f"{key} = {said.header[key]} holds no time of day")
+        return None
+    beside = _hours_beside(said, which) if clock is None or clock.midnight else None
+    if clock is None and beside is None:
+        said.account.unknown.setdefault("mjd", f"{key} is a date without a time")
+        return None
+    if beside is None or (clock is not None and beside[1].midnight):
+        assert clock is not None  # one of the two
+        return clock, key
+    if clock is not None:
+        said.assume("mjd", f"0 h of {key} is no time, for {beside[0]} has one")
+    return beside[1], f"{key} and {beside[0]}"
 
 
 def _day(said: Said, key: str, date: Date) -> str:
@@ -250,7 +238,8 @@ def _day(said: Said, key: str, date: Date) -> str:
     if not date.why:
         return date.day
     for other, mjd in _days_of_others(said, key):
-        near = [day for day in (date.day, *date.others) if abs(Time(day, scale="utc").mjd + 0.5 - mjd) <= _SAME_NIGHT]
+        noons = {day: _at(day, NOON, "utc") for day in (date.day, *date.others)}
+        near = [day for day, noon in noons.items() if noon is not None and abs(noon.mjd - mjd) <= _SAME_NIGHT]
         if len(near) == 1:
             said.assume("date", f"{key} = {said.header[key]} is {near[0]}, as {other} says")
             return near[0]
@@ -270,12 +259,28 @@ def _days_of_others(said: Said, key: str) -> Iterator[tuple[str, float]]:
     for other in (*START_DATES, *MID_DATES, *END_DATES, "DATE"):
         date = date_of(str(said.header.get(other, ""))) if other != key else None
         if date is not None and not date.why:
-            clock = clock_of(date.clock) if date.clock else None
-            yield other, float(Time(f"{date.day}T{clock.text if clock else '12:00:00'}", scale="utc").mjd)
+            moment = _at(date.day, clock_of(date.clock or "") or NOON, "utc")
+            if moment is not None:
+                yield other, moment.mjd
 
 
 def _hours_beside(said: Said, which: str) -> tuple[str, Clock] | None:
-    keys = ("TIME-END", "UTEND", "UTC-END") if which == "end" else HOURS
-    clocks = [(key, clock) for key in keys if (clock := clock_of(str(said.header.get(key, "")))) is not None]
+    keys = ("TIME-END", "UTEND", "UTC-END", "UT-END", "EXPSTOP") if which == "end" else HOURS
+    clocks = [(key, clock) for key in keys if key in said.header and (clock := _clock(said, key)) is not None]
     # a clock that stands at 0 h beside one that does not is empty
     return next((found for found in clocks if found[1].text.strip("0:.")), clocks[0] if clocks else None)
+
+
+def _clock(said: Said, key: str) -> Clock | None:
+    """The time of day under a key: a text with colons, or a number whose unit its comment or its size tells."""
+    text = str(said.header[key]).strip()
+    found = clock_of(text)
+    if found is not None or not _NUMBERED.fullmatch(key) or not re.fullmatch(r"\d+(?:\.\d*)?", text):
+        return found
+    unit = seconds_of(said.comment(key))
+    found, how = clock_of_number(text, unit[0] if unit else None)
+    if found is None:
+        said.account.unknown["mjd"] = f"{key} = {text} may be {how}" if " or " in how else f"{key} = {text} is {how}"
+    elif how and unit is None:
+        said.assume("time of day", f"{key} = {text} is in {how}")
+    return found

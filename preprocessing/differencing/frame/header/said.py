@@ -21,6 +21,11 @@ _UNIT = re.compile(
     re.IGNORECASE,
 )
 ZEROS_OF_TIME = ("MJDREF", "JDREF", "BJDREF")  # whole, or as days (I) and a fraction (F)
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d*|[+-]?\d{1,3}(?:,\d{3}){2,}")  # commas of thousands
+_DECIMAL = re.compile(r"[+-]?(?:\d+,(?:\d{1,2}|\d{4,})|0+,\d+)")
+_EITHER = re.compile(r"[+-]?[1-9]\d*,\d{3}")  # 1.5 or 1500
+_HEAD = re.compile(r"[+-]?\d[\d,]*(?:\.\d*)?")
+_AMPLIFIER = re.compile(r"(?<=\w{4})[A-D1-4]$|(?<=OUT)\d+")  # in a key, which of several it is of
 _BRACKETS = re.compile(r"\s*\[([^\]]+)\]")
 
 
@@ -83,7 +88,8 @@ class Said:
         """What is taken instead of a key that holds no number is not what its author meant."""
         text = str(self.header.get(key, "")).strip()
         if value and text and as_number(text) is None:
-            self.account.doubted.setdefault(value, printable(f"{key} = {text[:40]} is no number"))
+            why = "may be a decimal or thousands" if _EITHER.fullmatch(text) else "is no number"
+            self.account.doubted.setdefault(value, printable(f"{key} = {text[:40]} {why}"))
 
     def comment(self, key: str) -> str:
         """What stands behind the value of a key; empty where there is nothing."""
@@ -105,21 +111,21 @@ class Said:
         behind = _NUMBER.fullmatch(str(self.header.get(key, "")).strip())
         return f"{behind[2] if behind else ''} {self.comment(key)}".strip()
 
-    def numbers(self, value: str, keys: Sequence[str]) -> float | None:
-        """The same, as the mean over amplifiers where the first key that is there has twins (GAINA, GAINB)."""
+    def numbers(self, value: str, keys: Sequence[str], lowest: bool = False) -> float | None:
+        """The same, the mean or lowest of amplifiers where the first key that is there has twins (GAINA, GAINB)."""
         first = next((key for key in keys if as_number(self.header.get(key)) is not None), None)
         for key in keys[: None if first is None else keys.index(first)]:
             self._doubt_no_number(value, key)
         if first is None:
             return None
-        twins = [key for key in keys if len(key) > 4 and key[:-1] == first[:-1] and key[-1] in "ABCD1234"]
-        twins = twins if first in twins else [first]
+        form = _AMPLIFIER.sub("#", first)
+        twins = [key for key in keys if _AMPLIFIER.sub("#", key) == form] if form != first else [first]
         found = {key: number for key in twins if (number := as_number(self.header.get(key))) is not None}
         if value:
             self.account.read[value] = ", ".join(found)
             if len(set(found.values())) > 1:
-                self.account.assumed[value] = "the mean of its amplifiers"
-        return math.fsum(found.values()) / len(found)
+                self.account.assumed[value] = f"the {'lowest' if lowest else 'mean'} of its amplifiers"
+        return min(found.values()) if lowest else math.fsum(found.values()) / len(found)
 
     def text(self, value: str, keys: Iterable[str]) -> str | None:
         """The first text under one of the keys that is not empty; numbers as text."""
@@ -139,9 +145,10 @@ class Said:
                     if key in self.header:
                         self.account.cards[key] = str(self.header[key]).strip()
 
-    def assume(self, value: str, what: str) -> None:
-        """Note what was assumed."""
-        self.account.assumed[value] = what
+    def assume(self, value: str, what: str, also: bool = False) -> None:
+        """Note what was assumed; ``also``: beside what was assumed of it before."""
+        before = self.account.assumed.get(value) if also else None
+        self.account.assumed[value] = f"{before}; {what}" if before else what
 
     def doubt(self, value: str, why: str) -> None:
         """Note what contradicts a value that is used nevertheless."""
@@ -152,6 +159,16 @@ class Said:
         self.account.read.pop(value, None)
         self.account.unknown[value] = why
 
+    def absent(self, value: str, why: str = "no key holds it") -> None:
+        """Note that no key holds a value, or what stands in the one that should, unless it is known already."""
+        self.account.read.pop(value, None)
+        self.account.unknown.setdefault(value, self.account.doubted.get(value, why))
+
+    def merge(self, aside: Said) -> None:
+        """Take over what was noted apart, while it was not known whether it would count."""
+        for name in self.account.__dataclass_fields__:
+            getattr(self.account, name).update(getattr(aside.account, name))
+
 
 def as_number(value: Any) -> float | None:
     """A finite number, from a number or a text that holds one, with its unit or without; None for anything else.
@@ -160,11 +177,23 @@ def as_number(value: Any) -> float | None:
     (30.0, 15.0, 12.0, None, None, None)
     >>> as_number("4.5 e- rms"), as_number("3 apples")
     (4.5, None)
+    >>> as_number("60,0"), as_number("2,458,909.5"), as_number("1,500"), as_number("1,2,3")
+    (60.0, 2458909.5, None, None)
     """
     if isinstance(value, str):
-        found = _NUMBER.fullmatch(value.strip())
+        found = _NUMBER.fullmatch(_without_commas(value.strip()))
         plain = found is not None and (not found[2] or _UNIT.fullmatch(found[2]) is not None)
         value = float(found[1].upper().replace("D", "E")) if found and plain else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
+
+
+def _without_commas(text: str) -> str:
+    """A number whose commas have one meaning, that of a decimal point or of thousands, with a point alone."""
+    head = _HEAD.match(text)
+    if head is None or "," not in head[0]:
+        return text
+    if _GROUPED.fullmatch(head[0]):
+        return head[0].replace(",", "") + text[head.end() :]
+    return head[0].replace(",", ".") + text[head.end() :] if _DECIMAL.fullmatch(head[0]) else text

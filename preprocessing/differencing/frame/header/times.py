@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 
 from astrid_ml.preprocessing.differencing.frame.header.moments import (
+    MID,
+    MID_DATES,
+    PLAIN,
     SCALES,
     START,
     START_DATES,
@@ -13,9 +16,9 @@ from astrid_ml.preprocessing.differencing.frame.header.moments import (
     from_dates,
     from_days,
     meant,
-    stated_moment,
 )
 from astrid_ml.preprocessing.differencing.frame.header.said import Said
+from astrid_ml.preprocessing.differencing.frame.header.since import stated_interval, stated_moment
 from astrid_ml.preprocessing.surveys.survey import TimeConvention
 
 ELSEWHERE = ("BJD", "BJD_TDB", "BJD-TDB", "BJD-OBS", "HJD", "HJD-OBS", "BTJD", "BJDREFI")
@@ -42,8 +45,9 @@ def mid_exposure(
     scale, ahead = _scale(said, convention)
     if scale is None:
         return None, "absent"
-    start, middle, end = (stated_moment(said, which, scale, known) for which in ("start", "middle", "end"))
-    alone = _contradicted(said, start, scale)
+    middle = stated_moment(said, "middle", scale, known)
+    start, end = stated_interval(said, scale, known)
+    alone = _contradicted(said, "start", start, scale, known.reference)
     half = (exposure or 0.0) / 172800
     at, until = start.in_scale(scale) if start else None, end.in_scale(scale) if end else None
     centre = middle.in_scale(scale) if middle else None
@@ -52,6 +56,7 @@ def mid_exposure(
         said.doubt("exposure_time", f"{exposure:g} s, and from start to end there are {span:.6g} s: another unit?")
     if centre is not None and (at is None or 0 <= centre - at <= 1 + 2 * half):
         mjd, ref = centre, "mid-exposure"
+        _contradicted(said, "middle", middle, scale, known.reference)
     elif known.between and not alone and at is not None and until is not None and _is_stack(said, until - at, exposure):
         mjd, ref = (at + until) / 2, "between start and end"
     elif at is not None:
@@ -92,25 +97,27 @@ def _is_stack(said: Said, days: float, exposure: float | None) -> bool:
     return False
 
 
-def _contradicted(said: Said, start: Moment | None, scale: str) -> bool:
-    """Whether another key states a start far from the one that counts, which is then warned of.
+def _contradicted(said: Said, which: str, stated: Moment | None, scale: str, plain: str) -> bool:
+    """Whether another key states a start, or a middle, far from the one that counts, which is then warned of.
 
     The header is of several frames then, as of stamps cut from mosaics, and its end may belong to another one.
     """
-    key = said.account.read.get("mjd start", "").partition(" ")[0]
-    if start is None:
+    key = said.account.read.get(f"mjd {which}", "").partition(" ")[0]
+    if stated is None:
         return False
-    for other in (*START, *START_DATES):
-        if other == key or other not in said.header or meant(said, other, "start") != "start":
+    days = START if which == "start" else (*MID, *PLAIN)
+    for other in (*days, *(START_DATES if which == plain else ()), *(MID_DATES if which == "middle" else ())):
+        usual = plain if other in (*PLAIN, *START_DATES) else which
+        if other == key or other not in said.header or meant(said, other, usual) != which:
             continue
         aside = Said(said.header)
-        stated = (from_days if other in START else from_dates)(aside, "start", (other,), scale)
-        if stated is None or (stated.mjd % 1 == 0 and 0 < start.in_scale(stated.scale) - stated.mjd < 1):
+        again = (from_days if other in days else from_dates)(aside, which, (other,), scale)
+        if again is None or (again.mjd % 1 == 0 and 0 < stated.in_scale(again.scale) - again.mjd < 1):
             continue  # a day whose time was left at 0 h
-        if abs(stated.in_scale(scale) - start.in_scale(scale)) > APART:
-            days = start.in_scale(scale) - stated.in_scale(scale)
-            said.assume("mjd", f"{key}, which is {days:+.3f} d from {aside.account.read['mjd start']}")
-            said.doubt("mjd", f"{key} is {days:+.3f} d from {aside.account.read['mjd start']}")
+        if abs(again.in_scale(scale) - stated.in_scale(scale)) > APART:
+            apart = stated.in_scale(scale) - again.in_scale(scale)
+            said.assume("mjd", f"{key}, which is {apart:+.3f} d from {aside.account.read[f'mjd {which}']}")
+            said.doubt("mjd", f"{key} is {apart:+.3f} d from {aside.account.read[f'mjd {which}']}")
             return True
     return False
 

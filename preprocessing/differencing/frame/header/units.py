@@ -15,6 +15,7 @@ _WORDS = {
     "electron": "electron", "electrons": "electron", "e": "electron", "elec": "electron", "photon": "electron",
     "photons": "electron", "photoelectrons": "electron",
     "adu": "adu", "adus": "adu", "dn": "adu", "dns": "adu", "count": "adu", "counts": "adu", "ct": "adu", "cts": "adu",
+    "kadu": "1000 adu", "kdn": "1000 adu",
     "s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s",
     "njy": "nJy", "ujy": "uJy", "microjy": "uJy", "mujy": "uJy", "microjansky": "uJy", "jy": "Jy", "jansky": "Jy",
     "nanojansky": "nJy", "megajansky": "MJy", "sr": "sr", "steradian": "sr", "arcsec": "arcsec",
@@ -33,8 +34,8 @@ class PixelUnit:
 
     Args:
         kind: what it is of.
-        rate: whether it is per second.
-        factor: one unit in Jy, in Jy/sr or in erg/s/cm2/AA; 1 for counts and electrons.
+        rate: whether it is per time.
+        factor: one unit in Jy, in Jy/sr, in erg/s/cm2/AA, in counts or electrons, or in those a second.
     """
 
     kind: Kind
@@ -55,6 +56,8 @@ def pixel_unit(text: str) -> PixelUnit:
     (PixelUnit(kind='electrons', rate=True, factor=1.0), True)
     >>> pixel_unit("uJy").factor, pixel_unit("MJy/sr").kind, pixel_unit("furlong").kind
     (1e-06, 'surface brightness', 'unknown')
+    >>> pixel_unit("kADU").factor, round(pixel_unit("adu/min").factor * 60, 9)
+    (1000.0, 1.0)
     """
     found = _of(_parsed(text))
     return found if 0 < found.factor < math.inf else PixelUnit("unknown")
@@ -70,8 +73,10 @@ def _of(unit: Any) -> PixelUnit:
     for word, kind in ((units.electron, "electrons"), (units.adu, "counts")):
         if _power(without, word) == 1:
             rest = without / word
-            if rest.is_equivalent(units.one) or rest.is_equivalent(1 / units.s):
-                return PixelUnit("electrons" if kind == "electrons" else "counts", bool(_power(rest, units.s)))
+            rate = rest.is_equivalent(1 / units.s)
+            if rate or rest.is_equivalent(units.one):
+                factor = float(rest.to(1 / units.s if rate else units.one))
+                return PixelUnit("electrons" if kind == "electrons" else "counts", rate, factor)
     if _power(without, units.mgy) == 1 or _power(without, units.nmgy) == 1:
         return PixelUnit("flux", factor=float(without.to(units.mgy)) * 10 ** (0.4 * AB_JANSKY))
     if without.is_equivalent(units.Jy):

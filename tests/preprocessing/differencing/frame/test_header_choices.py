@@ -11,8 +11,9 @@ from astropy.io import fits
 
 from astrid_ml.preprocessing.differencing.frame.header.comments import is_elsewhere
 from astrid_ml.preprocessing.differencing.frame.header.gains import variance_of_median
-from astrid_ml.preprocessing.differencing.frame.header.moments import from_dates, stated_moment
+from astrid_ml.preprocessing.differencing.frame.header.moments import from_dates
 from astrid_ml.preprocessing.differencing.frame.header.said import Said
+from astrid_ml.preprocessing.differencing.frame.header.since import stated_moment
 from astrid_ml.preprocessing.differencing.frame.header.times import mid_exposure
 from astrid_ml.preprocessing.differencing.frame.headers import FrameCalibration, read_calibration
 from astrid_ml.preprocessing.surveys.registry import surveys_of
@@ -51,6 +52,9 @@ CHOICES: list[tuple[str, dict[str, Any], dict[str, Any], str | None]] = [
     ("a day beside its time", {"DATE-OBS": "2026-03-05T00:00:00", "MJD-OBS": MJD}, {"mjd": MJD}, None),
     ("a time beside its day", {"DATE-OBS": "2026-03-05T00:00:00", "DATE-BEG": T}, {"mjd": MJD}, None),
     ("another day", {"DATE-OBS": "2026-03-07T00:00:00", "MJD-OBS": MJD}, {"mjd": MJD}, "mjd"),
+    ("two middles", {"MJD-MID": MJD, "DATE-AVG": "2026-03-05T09:07:08"}, {"mjd": MJD}, "mjd"),
+    ("two middles by the survey", {"TELESCOP": "WISE", "MJD_OBS": MJD, "MIDOBS": "2026-03-05T09:07:08"},
+     {"mjd": MJD + 0.125}, "mjd"),
     # comments
     ("the centre", {"DATE-OBS": (T, "centre of exposure"), "EXPTIME": 600.0}, {"mjd": MJD}, None),
     ("the centre of something else", {"DATE-OBS": (T, "data center")}, {"mjd": MJD}, None),
