@@ -18,12 +18,13 @@ from typing import Annotated, Any, Literal
 import astrid_ml
 from astrid_ml.errors import UserError
 from astrid_ml.executors.batch.dask_slurm import SILENT, known_options, slurm_jobs
+from astrid_ml.executors.batch.gone import GoneError
 from astrid_ml.executors.batch.slurm import need_options, need_programs
 from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.cores import cores
 from astrid_ml.executors.dask_answers import Scheduler, in_time
 from astrid_ml.executors.limits import Limits
-from astrid_ml.executors.remote import Chunk, GoneError, Spread, do_chunk, need_package
+from astrid_ml.executors.remote import Chunk, Spread, do_chunk, need_package
 from astrid_ml.interrupts import starting_children
 from astrid_ml.types import InUnits, Positive, Whole
 

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-from astrid_ml.executors.remote import GoneError
+from astrid_ml.executors.batch.gone import GoneError
 
 EVERY = 0.5  # seconds between an answer and the next question
 TOLD = 10.0  # seconds without an answer after which it is said

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import astrid_ml
 from astrid_ml.errors import UserError
+from astrid_ml.executors.batch.gone import GoneError
 from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.local import Serial
@@ -160,19 +161,6 @@ def cannot_work(error: Exception) -> UserError:
         f"{type(error).__name__}: {error}"[:300],
         "install the same versions on every machine: pip install astrid-ml -c constraints.txt",
     )
-
-
-class GoneError(RuntimeError):
-    """The machines that did the work do not answer any more.
-
-    Args:
-        text: says which.
-        start: what to do before the same command is typed again.
-    """
-
-    def __init__(self, text: str, start: str = "start the cluster") -> None:
-        super().__init__(text)
-        self.start = start
 
 
 class Losses:

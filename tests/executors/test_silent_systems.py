@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,9 +21,11 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors import dask as with_dask
 from astrid_ml.executors import dask_answers
 from astrid_ml.executors.batch import dask_slurm, slurm, watch
+from astrid_ml.executors.batch.gone import GoneError
 from astrid_ml.executors.batch.slurm import SilentError, answer_of, states_of
 from astrid_ml.executors.contract import WorkerDiedError
 from astrid_ml.executors.dask import Dask
+from astrid_ml.executors.dask_answers import Scheduler
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.submitit import Submitit
 
@@ -168,6 +172,28 @@ def test_an_address_where_somebody_listens_and_says_nothing_is_refused(
     monkeypatch.setattr(with_dask, "ANSWER", 1.0)
     with pytest.raises(UserError, match=r"executor\.address of a dask scheduler that answers.*nothing came in"):
         list(Dask(address=f"tcp://127.0.0.1:{silent}").map(float, ["1"]))
+
+
+def test_a_scheduler_is_given_up_when_its_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(dask_answers, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    questions: list[Future[int]] = [Future(), Future()]
+    asked = iter(questions)
+    monkeypatch.setattr(Scheduler, "_ask", lambda _: next(asked))
+    scheduler = Scheduler(None, "the cluster")
+    for now[0] in (11.0, 30.0):
+        scheduler.look()
+    questions[0].set_result(3)
+    for now[0] in (31.0, 90.0):
+        scheduler.look()
+    assert scheduler.threads == 3
+    now[0] = 92.0
+    with pytest.raises(GoneError, match="the cluster has not answered for 60 s"):
+        scheduler.look()
+    said = capsys.readouterr().err
+    assert said.count("does not answer") == 2 and said.count("answers again") == 1
 
 
 def test_workers_that_cannot_start_are_begun_anew_and_then_told_of(monkeypatch: pytest.MonkeyPatch) -> None:

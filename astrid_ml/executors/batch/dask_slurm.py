@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.batch.gone import GoneError
 from astrid_ml.executors.batch.slurm import ASKING, SUBMITTING, UP, SilentError, answer_of, refused
-from astrid_ml.executors.remote import GoneError
 from astrid_ml.files import write_text
 from astrid_ml.temporaries import forget_orphans, temporary_for
 
