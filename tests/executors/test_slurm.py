@@ -82,6 +82,18 @@ def test_jobs_that_end_at_once_are_told_of(slurm: Path, tmp_path: Path, monkeypa
 
 
 @pytest.mark.slow
+def test_pages_of_dask_are_served_to_this_machine_alone(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scheduler itself asks for a certificate; its pages, and those of workers, do not."""
+    monkeypatch.chdir(tmp_path)
+    with with_dask.slurm_jobs(SIZE, 1, 0) as jobs:
+        server = jobs.cluster.scheduler.http_server
+        assert {address[0] for address in (bound.getsockname() for bound in server._sockets.values())} == {"127.0.0.1"}
+        assert "--dashboard-address 127.0.0.1:0 --no-dashboard" in jobs.cluster.job_script()
+
+
+@pytest.mark.slow
 def test_a_manifest_of_pairs_is_prepared_by_both(slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(["simulate", "what=pairs", "output_dir=pairs", "simulate.n=24", "simulate.shape=[128,128]"]) == 0

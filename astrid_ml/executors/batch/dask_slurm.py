@@ -20,6 +20,7 @@ from astrid_ml.temporaries import forget_orphans, temporary_for
 
 ASKED = 5.0  # seconds between two questions to SLURM
 SILENT = logging.CRITICAL + 1
+NOBODY = "127.0.0.1:0"  # where pages of dask, which know no certificates, would be served: to this machine alone
 
 
 @contextmanager
@@ -44,7 +45,8 @@ def slurm_jobs(options: Mapping[str, Any], workers: int, retries: int) -> Iterat
         given = {
             "log_directory": str(logs), "local_directory": tempfile.gettempdir(), "python": sys.executable,
             "security": _certificates(logs), "silence_logs": SILENT,
-            "scheduler_options": {"dashboard_address": None, "dashboard": False}, **options,
+            "scheduler_options": {"dashboard_address": NOBODY, "dashboard": False},
+            "worker_extra_args": ["--dashboard-address", NOBODY, "--no-dashboard"], **options,
         }  # fmt: skip
         try:
             cluster = SLURMCluster(**given)
