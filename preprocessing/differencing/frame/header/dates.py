@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 
 _REST = r"(?:[T\s]+(.+))?"
 _ISO = re.compile(rf"(\d{{4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_REST}")
@@ -104,15 +105,15 @@ def _of_numbers(found: re.Match[str], between: str) -> Date | None:
     if len(year) == 2 and not fits and int(year) < PIVOT:
         years.reverse()
     order = [(second, first)] if between == "." or first == second else [(second, first), (first, second)]
-    days = [date for number in years for month, day in order if (date := _date(number, month, day, clock)) is not None]
+    days = [one for number in years for month, day in order if (one := _date(number, month, day, clock)) is not None]
     if not days:
         return None
-    why = "the day stands before the month" if sum(date.day[:4] == days[0].day[:4] for date in days) > 1 else ""
+    why = "the day stands before the month" if sum(one.day[:4] == days[0].day[:4] for one in days) > 1 else ""
     if len(year) == 2:
         century = "day/month/year, of the 20th century as FITS says" if fits else f"two digits, {PIVOT} is 19{PIVOT}"
         why = ", ".join(filter(None, (century, why)))
     doubtful = int(year) < PIVOT if fits else "the day" in why
-    return Date(days[0].day, clock, why, tuple(date.day for date in days[1:]), doubtful)
+    return Date(days[0].day, clock, why, tuple(one.day for one in days[1:]), doubtful)
 
 
 def _of_year(year: str, month: int, day: int, clock: str | None) -> Date | None:
@@ -122,9 +123,10 @@ def _of_year(year: str, month: int, day: int, clock: str | None) -> Date | None:
 
 
 def _date(year: int, month: int, day: int, clock: str | None, why: str = "") -> Date | None:
-    if not (1 <= month <= 12 and 1 <= day <= 31):
+    try:
+        return Date(date(year, month, day).isoformat(), clock, why)
+    except ValueError:
         return None
-    return Date(f"{year:04d}-{month:02d}-{day:02d}", clock, why)
 
 
 def clock_of(text: str) -> Clock | None:
@@ -136,7 +138,7 @@ def clock_of(text: str) -> Clock | None:
     (True, None)
     """
     found = _CLOCK.fullmatch(text.strip())
-    if found is None:
+    if found is None or int(found[1]) > 23 or int(found[2]) > 59 or float(found[3] or 0) >= 61:
         return None
     whole, _, rest = (found[3] or "0").partition(".")
     clock = f"{int(found[1]):02d}:{int(found[2]):02d}:{int(whole):02d}{'.' + rest if rest else ''}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from astropy.time import Time
 
+from astrid_ml.days import is_observed, on_calendar
 from astrid_ml.preprocessing.differencing.frame.header.comments import is_elsewhere, moment_of, scale_of
 from astrid_ml.preprocessing.differencing.frame.header.dates import Clock, Date, clock_of, date_of
 from astrid_ml.preprocessing.differencing.frame.header.said import ZEROS_OF_TIME, Said, as_number
@@ -143,14 +144,19 @@ def _since(said: Said, which: str, scale: str) -> Moment | None:
         if value is None or per_day is None or whole is None:
             continue
         zero = whole - less + (parts[2] or 0.0) * (parts[0] is None)
+        if not on_calendar(zero):
+            continue
         clock = as_number(said.header.get("UTCFINIT"))
         if clock is not None and not said.header.get("CLOCKAPP", False) and per_day == UNITS_OF_TIME["s"]:
+            swift = changed(zero, scale, "utc") + (value + clock) / per_day
+            if not is_observed(swift):
+                continue
             said.account.read[f"mjd {which}"] = f"{key}, {name} and UTCFINIT"
-            return Moment(changed(zero, scale, "utc") + (value + clock) / per_day, "utc")
+            return Moment(swift, "utc")
         mjd = zero + value / per_day
         if name == BARYCENTRIC:
             mjd -= _barycentric(said, key)
-        if 10_000 < mjd < 200_000:
+        if is_observed(mjd):
             said.account.read[f"mjd {which}"] = f"{key} and {name}"
             return Moment(mjd, scale)
     return None
@@ -192,7 +198,7 @@ def _of_days(said: Said, key: str, value: float, scale: str) -> Moment | None:
         return Moment(value / 86400, "tai")
     if 2_410_000 < value < 2_600_000:
         return Moment(value - 2400000.5, scale)
-    if not 10_000 < value < 200_000:
+    if not is_observed(value):
         return None
     comment = said.comment(key)
     if _DROPPED.search(comment) or key == "RJD":
@@ -232,6 +238,9 @@ def from_dates(said: Said, which: str, keys: tuple[str, ...], scale: str) -> Mom
             except ValueError:
                 continue
         found = Moment(float(moment.mjd) - clock.ahead, own)
+        if not is_observed(found.mjd):
+            said.account.unknown["mjd"] = f"{key} is {date.day}, on which nobody took an image"
+            continue
         rest = keys[keys.index(key) + 1 :]
         later = (
             from_dates(aside := Said(said.header), which, rest, scale) if beside is None and clock.midnight else None
@@ -265,7 +274,7 @@ def _days_of_others(said: Said, key: str) -> Iterator[tuple[str, float]]:
     """MJD of other cards that leave no choice: numbers, and dates of one reading."""
     for other in (*START, *MID, *END, *PLAIN):
         value = as_number(said.header.get(other))
-        if value is not None and (10_000 < value < 200_000 or 2_410_000 < value < 2_600_000):
+        if value is not None and (is_observed(value) or 2_410_000 < value < 2_600_000):
             yield other, value - 2400000.5 if value > 200_000 else value
     for other in (*START_DATES, *MID_DATES, *END_DATES, "DATE"):
         date = date_of(str(said.header.get(other, ""))) if other != key else None
