@@ -172,7 +172,7 @@ def read_parquet(path: Path | str) -> pd.DataFrame:
     import pyarrow as pa
 
     try:
-        refuse_swollen_parquet(Path(path))
+        refuse_swollen_parquet(Path(path), None)
         table = pd.read_parquet(path)
         for name in (name for name, kind in table.dtypes.items() if str(kind) in ("str", "string")):
             pa.array(table[name]).validate(full=True)  # bytes that are no UTF-8 end whoever looks at the text later

@@ -201,7 +201,7 @@ def _read(
             with gzip.open(path) as stream:
                 head = stream.read(4096)
         if head[:4] == b"PAR1":
-            refuse_swollen_parquet(path)
+            refuse_swollen_parquet(path, None)
             return _with_index(pd.read_parquet(path)), meanings_in(path), []
         if head[:6] == b"SIMPLE":
             refuse_impossible(path)
