@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import os
 import pickle
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -17,7 +18,7 @@ from typing import Annotated, Any, Literal
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.cores import cores
-from astrid_ml.executors.dask_slurm import SILENT, known_options, slurm_jobs
+from astrid_ml.executors.dask_slurm import SILENT, known_options, quiet, slurm_jobs
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.remote import Chunk, GoneError, Spread, do_chunk, need_package
 from astrid_ml.executors.slurm import need_options, need_programs
@@ -25,6 +26,7 @@ from astrid_ml.interrupts import starting_children
 from astrid_ml.types import InUnits, Positive, Whole
 
 ANSWER = 10.0  # seconds in which a scheduler must answer
+SILENCE = 60.0  # seconds without an answer after which a scheduler that is still connected is given up
 TOLD = 5.0  # seconds without any worker after which it is said
 ALONE = 300.0  # seconds without any worker after which a cluster that somebody else runs is given up
 SETTINGS = {
@@ -85,7 +87,7 @@ class Dask:
 
         with ExitStack() as stack:
             stack.enter_context(dask.config.set(SETTINGS))
-            stack.enter_context(_quiet(distributed.__name__))
+            stack.enter_context(quiet(distributed.__name__))
             if self.address is not None:
                 pool = stack.enter_context(_connected(self.address))
             elif self.cluster == "local":
@@ -107,14 +109,33 @@ class DaskPool:
     def __init__(self, client: Any, where: str, look: Any = None) -> None:
         self.client, self.where, self.look = client, where, look or self._wait_for_workers
         self.futures: list[Any] = []
+        self.gone = False
+        self._threads = 0
         self._silent_since: float | None = None
+        self._unanswered: float | None = None  # since when nothing was answered on a line that is open
         self._alone_since: float | None = None
         self._told = False
 
     def slots(self) -> int:
-        """Threads of all workers that there are now."""
-        known = self.client.scheduler_info(n_workers=-1).get("workers", {})  # empty where the scheduler is gone
-        return sum(worker["nthreads"] for worker in known.values())
+        """Threads of all workers that there are now; of a scheduler that is silent, what it said last."""
+        begun = time.monotonic()
+        try:
+            self._threads = self.client.sync(self._count, callback_timeout=ANSWER)
+            self._unanswered = None
+        except TimeoutError:
+            if self._unanswered is None:
+                self._unanswered = begun
+                said = f"{self.where} is silent; waiting {SILENCE:.0f} s"
+                print(said, file=sys.stderr, flush=True)
+        except OSError:
+            self._threads = 0
+        return self._threads
+
+    async def _count(self) -> int:
+        if self.client.status not in ("running", "connecting") or self.client.scheduler is None:
+            return 0
+        known = await self.client.scheduler.identity(n_workers=-1)
+        return sum(worker["nthreads"] for worker in known.get("workers", {}).values())
 
     def send(self, chunk: Chunk) -> Any:
         """A future of the chunk's answers."""
@@ -128,7 +149,11 @@ class DaskPool:
         Raises:
             GoneError: the scheduler does not answer, or there are no workers.
         """
-        self._look()
+        try:
+            self._look()
+        except GoneError:
+            self.gone = True
+            raise
         out = []
         for future in [future for future in self.futures if future.done()]:
             answer = self._answer(future)
@@ -145,6 +170,10 @@ class DaskPool:
             self._silent_since = now
         if self._silent_since is not None and (self.client.status == "closed" or now - self._silent_since > ANSWER):
             raise GoneError(f"{self.where} does not answer any more")
+        if self._unanswered is not None:
+            if now - self._unanswered > SILENCE:
+                raise GoneError(f"{self.where} does not answer any more")
+            return
         if self.slots():
             self._alone_since, self._told = None, False
             return
@@ -194,11 +223,44 @@ def run_chunk(chunk: Chunk) -> bytes:
     return pickle.dumps(answers, protocol=5)
 
 
+def _ask_in_time(address: str) -> None:
+    """Ask who is there: dask itself waits for ever for whoever takes a connection and says nothing.
+
+    Raises:
+        Exception: of dask, or that there was no answer.
+    """
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    async def asked() -> None:
+        async with rpc(address, timeout=ANSWER, connection_args=Security().get_connection_args("client")) as there:
+            await asyncio.wait_for(there.identity(n_workers=0), ANSWER)
+
+    raised: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            asyncio.run(asyncio.wait_for(asked(), ANSWER))
+        except TimeoutError:
+            raised.append(OSError(f"somebody is there and did not answer in {ANSWER:g} s"))
+        except Exception as error:
+            raised.append(error)
+
+    asking = threading.Thread(target=ask, daemon=True)  # this thread may have a loop of its own, as in a notebook
+    asking.start()
+    asking.join(2 * ANSWER)
+    if asking.is_alive():
+        raise OSError(f"somebody is there and did not answer in {2 * ANSWER:g} s")
+    if raised:
+        raise raised[0]
+
+
 @contextmanager
 def _connected(address: str) -> Iterator[DaskPool]:
     from distributed import Client
 
     try:
+        _ask_in_time(address)
         client = Client(address, timeout=ANSWER, set_as_default=False)
     except Exception as error:  # whatever dask thinks of the text, or of who answers
         raise UserError(
@@ -211,7 +273,8 @@ def _connected(address: str) -> Iterator[DaskPool]:
         yield pool
     finally:
         with suppress(Exception):  # the scheduler may be gone
-            client.cancel(pool.futures, force=True)
+            if not pool.gone:
+                client.cancel(pool.futures, force=True)
         _closed(client)
 
 
@@ -223,16 +286,21 @@ def _on_this_machine(workers: int) -> Iterator[DaskPool]:
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="astrid-dask-", ignore_cleanup_errors=True))
         _start_tracker()
-        with starting_children():  # Ctrl-C is ours to hear, not the workers'
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=None,
-                memory_limit=0,  # ours holds
-                local_directory=scratch,
-                silence_logs=SILENT,
-            )
+        try:
+            with starting_children():  # Ctrl-C is ours to hear, not the workers'
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    memory_limit=0,  # ours holds
+                    local_directory=scratch,
+                    silence_logs=SILENT,
+                )
+        except Exception as error:  # a worker was killed before it began, or this machine gives no further process
+            got = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")[:200]
+            fix = "type the same command again; or fewer executor.workers, or executor=processes"
+            raise UserError(f"{workers} workers of dask that start on this machine", got, fix) from error
         stack.callback(_closed, cluster)
         client = Client(cluster, timeout=ANSWER, set_as_default=False)
         stack.callback(_closed, client)
@@ -275,18 +343,3 @@ def _closed(part: Any) -> None:
     """Close a client or a cluster; what it says of a scheduler that is gone helps nobody."""
     with suppress(Exception):
         part.close(timeout=ANSWER)
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Workers that come and go are told of by us where it matters."""
-    further = [f"{name}.{part}" for part in ("core", "client", "nanny", "scheduler", "comm")]
-    found = [logging.getLogger(each) for each in (name, *further, "dask_jobqueue", "tornado.application")]
-    levels = [logger.level for logger in found]
-    for logger in found:
-        logger.setLevel(SILENT)
-    try:
-        yield
-    finally:
-        for logger, level in zip(found, levels, strict=True):
-            logger.setLevel(level)

@@ -157,3 +157,22 @@ def _closed(cluster: Any) -> None:
         cluster.worker_spec.clear()  # jobs that were refused stopped it before its scheduler was closed
         cluster._created.clear()
         cluster.status = Status.running
+
+
+@contextmanager
+def quiet(name: str) -> Iterator[None]:
+    """A block in which dask logs nothing: workers that come and go are told of by us where it matters.
+
+    Args:
+        name: of the package.
+    """
+    further = [f"{name}.{part}" for part in ("core", "client", "nanny", "scheduler", "comm")]
+    found = [logging.getLogger(each) for each in (name, *further, "dask_jobqueue", "tornado.application")]
+    levels = [logger.level for logger in found]
+    for logger in found:
+        logger.setLevel(SILENT)
+    try:
+        yield
+    finally:
+        for logger, level in zip(found, levels, strict=True):
+            logger.setLevel(level)

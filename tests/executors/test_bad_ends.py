@@ -22,6 +22,7 @@ from astrid_ml.executors.contract import OverLimitError
 from astrid_ml.executors.dask import Dask
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.local import Serial
+from astrid_ml.executors.remote import GoneError
 from astrid_ml.pipeline.parts import Part, do_parts, in_short
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
@@ -164,3 +165,48 @@ os.kill(os.getpid(), signal.SIGKILL)
     while time.monotonic() < deadline and not (tmp_path / "said").read_text():
         time.sleep(0.25)
     assert (tmp_path / "said").read_text() == ""
+
+
+def test_a_port_that_takes_a_connection_and_says_nothing_is_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(with_dask, "ANSWER", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(UserError, match=r"somebody is there and did not answer in 0\.5 s"):
+            list(Dask(address=address).map(float, ["1"]))
+
+
+class Frozen:
+    """A client whose line is open and whose scheduler says nothing from the second question on."""
+
+    status, asked = "running", 0
+
+    def sync(self, function: Any, callback_timeout: float) -> int:
+        self.asked += 1
+        if self.asked > 1:
+            raise TimeoutError
+        return 2
+
+
+def test_a_scheduler_that_falls_silent_is_told_of_and_then_given_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(with_dask, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    pool = with_dask.DaskPool(Frozen(), "the cluster at x")
+    assert pool.slots() == 2 and pool.heard() == []
+    assert pool.slots() == 2 and pool.heard() == []  # what it said last counts for a while
+    clock.now = with_dask.SILENCE + 1
+    with pytest.raises(GoneError, match="the cluster at x does not answer any more"):
+        pool.heard()
+    assert pool.gone and capsys.readouterr().err == f"the cluster at x is silent; waiting {with_dask.SILENCE:.0f} s\n"
+
+
+def test_a_cluster_here_that_does_not_start_is_told_in_three_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    import distributed
+
+    def killed(**_: Any) -> None:
+        raise RuntimeError("Nanny failed to start.\nand more")
+
+    monkeypatch.setattr(distributed, "LocalCluster", killed)
+    with pytest.raises(UserError, match=r"2 workers of dask that start.*got Nanny failed to start\. To fix it: type"):
+        list(Dask(workers=2).map(float, ["1", "2"]))

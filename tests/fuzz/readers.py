@@ -118,7 +118,6 @@ REACHED = {
     "preprocessing.roman.job.old_dataset:_rows": "Roman, master_index",
     "preprocessing.roman.job.old_dataset:plan": "Roman, master_index",
     "preprocessing.roman.job.truth:_read": "Roman, image",
-    "preprocessing.triplets.pipeline:_missions_in": "triplets of ZTF, table",
     "preprocessing.triplets.sets:_inner": "stamps, parquet",
     "preprocessing.stamp_folders.reader:_flat_columns": "folder, parquet",
     "preprocessing.stamp_folders.reader:_pictures": "folder, pictures",

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -179,3 +180,15 @@ def test_an_hdf5_file_is_looked_at_before_it_is_opened(tmp_path: Path, monkeypat
     (tmp_path / "c.h5").write_bytes(path.read_bytes())
     with pytest.raises(apart.EndedError):
         open_hdf5(tmp_path / "c.h5")
+
+
+def test_what_pandas_noted_of_a_column_is_damage_of_the_file_too(tmp_path: Path) -> None:
+    table = pa.Table.from_pandas(pd.DataFrame({"mission": ["ztf"], "x": [1.0]}))
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert read_parquet(tmp_path / "a.parquet", ["mission"]).to_dict("list") == {"mission": ["ztf"]}
+    noted = table.schema.metadata[b"pandas"].replace(
+        b'"unicode", "numpy_type": "str"', b'"unicode", "numpy_type": "s8r"'
+    )
+    pq.write_table(table.replace_schema_metadata({b"pandas": noted}), tmp_path / "b.parquet")
+    with pytest.raises(ValueError, match="damaged parquet"):
+        read_parquet(tmp_path / "b.parquet", ["mission"])

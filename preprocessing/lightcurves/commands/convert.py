@@ -16,6 +16,7 @@ from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
 from astrid_ml.files import discard, write_json
 from astrid_ml.fingerprint import relative
+from astrid_ml.footprint import inner_folder
 from astrid_ml.found import found
 from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
 from astrid_ml.pipeline.shards import share_of
@@ -94,7 +95,7 @@ class ConvertCommand:
             raise UserError("at least one usable curve", in_words(lost), fix)
         for number, part in enumerate(parts):
             if formats and part.is_file():
-                (output / "epochs").mkdir(exist_ok=True)
+                inner_folder(output, "epochs")
                 write_formats(read_epochs(part), part_of(output / "epochs", number), MEANING.meaning, formats)
         if self.zero_point is not None and not report["counts"].get(BY_GIVEN):
             report["zero_point_unused"] = "each file tells its own zero point, or has magnitudes"
