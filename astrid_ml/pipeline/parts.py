@@ -165,7 +165,8 @@ def do_parts(
         The result or the exception of each piece, in their order; None where a share is done and others are not here.
 
     Raises:
-        UserError: ``parts`` is no folder; the machine failed; a piece was refused for all; or shares are joined that are not all done.
+        UserError: ``parts`` is a file or a link; the machine failed; a piece was refused for all; or shares are joined
+            that are not all done.
         ContractError: a class does not do what its contract says, and nothing was done before.
     """
     inner_folder(folder, PARTS)

@@ -85,7 +85,8 @@ class ConvertCommand:
         names = [relative(source.path, places) for source in sources]
         report = summarise(sources, names, results)
         unread = {relative(path, places): why for path, why in found_curves.unread.items()} | left_out(places)
-        report |= {"unread": len(unread), "unread_files": [{"source": s, "reason": r} for s, r in unread.items()]}
+        report["unread_files"] += [{"source": s, "reason": r} for s, r in unread.items()]
+        report["unread"] = len(report["unread_files"])
         report["in_several_sources"] = repeated(list(zip(names, parts, strict=True)))
         if not report["objects"]:
             lost = [entry["reason"] for entry in (*report["drops"], *report["failed_sources"])]
@@ -187,6 +188,7 @@ def summarise(sources: Sequence[CurveSource], names: Sequence[str], results: Seq
         account.dropped = [_placed(drop, source, name) for drop in account.dropped]
         account.repaired = [_placed(repaired, source, name) for repaired in account.repaired]
         failed += [_placed(lost, source, str(source.path)) for lost in account.failed]
+        account.unread = [_placed(other, source, name) for other in account.unread]
         total.merge(account)
     return {
         "sources": len(sources),
@@ -201,6 +203,7 @@ def summarise(sources: Sequence[CurveSource], names: Sequence[str], results: Seq
         "photflag_bits": bits,
         "failed": len(failed),
         "failed_sources": failed,
+        "unread_files": total.unread,
         "drops": total.dropped,
         "repairs": total.repaired,
     }
