@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.executors.remote import GoneError
-from astrid_ml.executors.slurm import refused
+from astrid_ml.executors.slurm import LOST, SUBMITTED, answer_of, refused
 from astrid_ml.files import write_text
 from astrid_ml.temporaries import forget_orphans, temporary_for
 
@@ -79,7 +78,7 @@ class SlurmWorkers:
         for _ in range(self.count):
             self.cluster.worker_spec.update(self.cluster.new_worker_spec())
         try:
-            self.cluster.sync(self.cluster._correct_state)
+            self.cluster.sync(self.cluster._correct_state, callback_timeout=SUBMITTED)
         except (RuntimeError, ValueError, OSError) as error:
             raise refused("jobs that sbatch takes", error) from error
         self._asked = time.monotonic()
@@ -97,10 +96,12 @@ class SlurmWorkers:
             return
         self._asked = time.monotonic()
         names = [job.job_id for job in self.cluster.workers.values() if getattr(job, "job_id", None)]
-        asked = subprocess.run(
-            ["squeue", "-h", "-o", "%T", "-j", ",".join(names) or "0"], capture_output=True, text=True, check=False
-        )
-        if asked.stdout.strip():
+        listed, why = answer_of("squeue", "-h", "-o", "%T", "-j", ",".join(names) or "0")
+        if why and "invalid job id" not in why.lower():
+            if seconds > LOST:
+                raise GoneError(f"SLURM says nothing of its jobs ({why})")
+            return
+        if listed.strip():
             return
         if not self.retries:
             raise GoneError(f"the SLURM jobs have ended{self._last_words()}")

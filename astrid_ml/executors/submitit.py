@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +20,12 @@ from astrid_ml.executors.child import ONE_THREAD
 from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.remote import Chunk, Losses, cannot_work, chunk_of, do_chunk, need_package
-from astrid_ml.executors.slurm import need_options, need_programs, refused
+from astrid_ml.executors.slurm import SUBMITTED, JobStates, in_time, need_options, need_programs, refused
 from astrid_ml.temporaries import forget_orphans, process_lives, temporary_for
 from astrid_ml.types import Count
 
 PAUSE = 0.2  # seconds between two looks at the results
-ASKED = 10.0  # seconds between two questions to SLURM
+CANCELLED = 5.0  # seconds in which jobs that are cancelled go
 YEAR = 60 * 24 * 365  # minutes
 HOURS = {"time": 120}  # minutes that a job may take where nothing is said; submitit's own default is 5
 
@@ -103,7 +104,7 @@ class _Rounds:
 
     def __init__(self, told: Submitit, scratch: Path) -> None:
         self.told, self.scratch, self.number, self.idle = told, scratch, 0, 0
-        self.losses = Losses(told.limits)
+        self.losses, self._slurm = Losses(told.limits), told.cluster == "slurm"
 
     def run(self, work: Work, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Yield (position, result or exception).
@@ -119,10 +120,13 @@ class _Rounds:
             self.number += 1
             chunks = [chunk_of(work, [items[n] for n in share.positions], self.told.limits) for share in shares]
             jobs = self._submitted(chunks, shares)
+            states = JobStates([job.job_id for job in jobs], jobs[0].watcher.read_info) if self._slurm else None
             try:
-                yield from self._followed(jobs, shares)
+                yield from self._followed(jobs, shares, states)
             finally:
-                _cancelled([job for job in jobs if not job.done()])
+                _cancelled([job for job in jobs if not _ended(job, states)], states)
+            self._refuse_idle(jobs, shares, states)
+            words = f" ({states.words()})" if states is not None and states.words() else ""
             wait, left = 0.0, []
             for share in shares:
                 lost = [position for position in share.positions if position not in share.done]
@@ -130,11 +134,10 @@ class _Rounds:
                 if lost:
                     again = self.losses.again(lost[0])
                     if again is None:
-                        yield lost[0], WorkerDiedError("the job that did it was lost")
+                        yield lost[0], WorkerDiedError(f"the job that did it was lost{words}")
                     else:
                         left.append(lost[0])
                         wait = max(wait, again)
-            self._refuse_idle(jobs, shares)
             time.sleep(wait)
             left.sort()
 
@@ -144,36 +147,42 @@ class _Rounds:
         try:
             with _environment(self.told):
                 executor = _executor(self.told, self.scratch / "%j")
-                jobs = executor.map_array(do_share, chunks, files, [owner] * len(files))
+                submit = partial(executor.map_array, do_share, chunks, files, [owner] * len(files))
+                jobs = in_time(submit, SUBMITTED) if self._slurm else submit()
         except Exception as error:
             if type(error).__module__.startswith("submitit") or isinstance(error, ValueError | OSError | RuntimeError):
                 raise refused("jobs that sbatch takes", error) from error
             raise
         return list(jobs)
 
-    def _followed(self, jobs: Sequence[Any], shares: Sequence[JobShare]) -> Iterator[tuple[int, Any]]:
+    def _followed(
+        self, jobs: Sequence[Any], shares: Sequence[JobShare], states: JobStates | None
+    ) -> Iterator[tuple[int, Any]]:
         """Results as they are written, until all jobs have ended."""
-        asked, running = time.monotonic(), list(zip(jobs, shares, strict=True))
+        running = list(zip(jobs, shares, strict=True))
         while running:
-            if self.told.cluster == "slurm" and time.monotonic() - asked > ASKED:
-                asked = time.monotonic()
+            if states is not None:
                 with warnings.catch_warnings(action="ignore"):
-                    jobs[0].watcher.update()
-            ended = [pair for pair in running if pair[0].done()]  # before what they wrote is read
+                    states.look()
+            ended = [pair for pair in running if _ended(pair[0], states)]  # before what they wrote is read
             for _, share in running:
-                yield from share.read()
+                for result in share.read():
+                    if states is not None:
+                        states.heard()
+                    yield result
             running = [pair for pair in running if pair not in ended]
             if running:
                 time.sleep(PAUSE)
 
-    def _refuse_idle(self, jobs: Sequence[Any], shares: Sequence[JobShare]) -> None:
+    def _refuse_idle(self, jobs: Sequence[Any], shares: Sequence[JobShare], states: JobStates | None) -> None:
         """Jobs that end time and again before they have done anything are no loss of an item's."""
         self.idle = 0 if any(share.done for share in shares) else self.idle + 1
-        if self.idle > self.told.limits.retries and len(shares[0].positions) > 1:
+        if self.idle > self.told.limits.retries and (self._slurm or len(shares[0].positions) > 1):
             lines = [line.strip() for job in jobs for line in (_said(job)).splitlines() if line.strip()]
+            said = [words for words in (states.words() if states else "", lines[-1][:200] if lines else "") if words]
             raise UserError(
                 "jobs that run until they have done something",
-                f"{len(jobs)} jobs, {self.idle} times, that ended before ({lines[-1][:200] if lines else 'no word'})",
+                f"{len(jobs)} jobs, {self.idle} times, that ended before ({'; '.join(said) or 'no word'})",
                 "look at what the batch system says of them (time, memory, partition in executor.options)",
             )
 
@@ -265,13 +274,23 @@ def _environment(told: Submitit) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _cancelled(jobs: Sequence[Any]) -> None:
+def _ended(job: Any, states: JobStates | None) -> bool:
+    """Whether a job has ended; one of SLURM is not asked by submitit, which waits for sacct as long as that takes."""
+    if states is None:
+        return bool(job.done())
+    folder = job.paths.folder
+    with suppress(OSError):
+        folder.chmod(folder.stat().st_mode)  # network disks look anew
+    return job.paths.result_pickle.exists() or states.ended(job.job_id)
+
+
+def _cancelled(jobs: Sequence[Any], states: JobStates | None) -> None:
     """End jobs, and wait a moment until they are gone."""
     for job in jobs:
-        with suppress(OSError):
-            job.cancel(check=False)
-    end = time.monotonic() + 5
-    while time.monotonic() < end and any(not job.done() for job in jobs):
+        with suppress(OSError, TimeoutError):
+            in_time(partial(job.cancel, check=False), CANCELLED)
+    end = time.monotonic() + CANCELLED
+    while states is None and time.monotonic() < end and any(not job.done() for job in jobs):
         time.sleep(PAUSE)
 
 

@@ -19,10 +19,10 @@ from astrid_ml.checkpoint.load import read_record
 from astrid_ml.cli.main import run
 from astrid_ml.errors import UserError
 from astrid_ml.executors import dask_slurm as with_dask
-from astrid_ml.executors import submitit as with_submitit
+from astrid_ml.executors import slurm as with_slurm
 from astrid_ml.executors.dask import Dask
 from astrid_ml.executors.limits import Limits
-from astrid_ml.executors.slurm import need_options, need_programs, refused
+from astrid_ml.executors.slurm import JobStates, in_time, need_options, need_programs, refused
 from astrid_ml.executors.submitit import Submitit
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -49,7 +49,7 @@ def test_a_machine_without_slurm_and_options_that_are_none(
             made(cluster="slurm")
     need_programs()
     need_options({}, ())
-    assert refused("jobs", ValueError("")).got == "ValueError"
+    assert refused("jobs", ValueError("")).got == "sbatch ended with an error and no word"
 
 
 def test_what_sbatch_refuses_is_told_in_its_words(slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ def test_what_sbatch_refuses_is_told_in_its_words(slurm: Path, tmp_path: Path, m
 def test_jobs_that_end_at_once_are_told_of(slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(with_dask, "ASKED", 0.5)
-    monkeypatch.setattr(with_submitit, "ASKED", 0.5)
+    monkeypatch.setattr(with_slurm, "ASKED", 0.5)
     limits = Limits(retries=1, backoff=0.0)
     with pytest.raises(UserError, match="the SLURM jobs have ended"):
         list(Dask(cluster="slurm", workers=1, options=SIZE | {"queue": "broken"}, limits=limits).map(float, ["1"] * 9))
@@ -150,3 +150,102 @@ def wait(until: Callable[[], bool]) -> None:
     while not until() and time.monotonic() < end:
         time.sleep(0.1)
     assert until()
+
+
+SCRAPS = {
+    'Could not make sense of sbatch output "hello world"\n(you may however set the job job_id manually if needed)':
+        "sbatch answered 'hello world', which names no job",
+    "Could not parse job id from submission command output.\nJob id regexp is '(?P<job_id>\\d+)'\nSubmission command "
+    "output is:\n": "sbatch answered nothing",
+    "Command exited with non-zero exit code.\nExit code: 3\nCommand:\nsbatch /tmp/x.sh\nstdout:\n\nstderr:\n\n":
+        "sbatch ended with exit code 3 and no word",
+    "": "sbatch ended with an error and no word",
+    "Exit code: 1\nstdout:\n\nstderr:\nsbatch: error: invalid account\n": "sbatch: error: invalid account",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SCRAPS)
+def test_what_libraries_say_around_sbatch_is_told_in_words(text: str) -> None:
+    assert refused("jobs", RuntimeError(text)).got == SCRAPS[text]
+
+
+def test_a_call_that_never_ends_is_left_alone() -> None:
+    with pytest.raises(TimeoutError):
+        in_time(lambda: time.sleep(5), 0.1)
+    with pytest.raises(ZeroDivisionError):
+        in_time(lambda: 1 // 0, 5.0)
+    assert "did not answer in" in refused("jobs", TimeoutError()).got
+    assert "no text" in refused("jobs", UnicodeDecodeError("utf-8", b"\xfe", 0, 1, "x")).got
+
+
+def programs(folder: Path, monkeypatch: pytest.MonkeyPatch, **said: str) -> None:
+    for name, script in said.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def parsed(text: str) -> dict[str, dict[str, str]]:
+    from submitit.slurm.slurm import SlurmInfoWatcher
+
+    return SlurmInfoWatcher().read_info(text)
+
+
+class Clock:
+    """Time that a test sets."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def looked(states: JobStates, clock: Clock, *times: float) -> None:
+    for moment in times:
+        clock.now = moment
+        states.look()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(with_slurm, "time", made)
+    return made
+
+
+KNOWN = "echo 'JobID|State|NodeList'; echo '7_0|RUNNING|a'; echo '7_1|NODE_FAIL|b'"
+
+
+def test_states_of_jobs_are_those_of_sacct(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    programs(tmp_path, monkeypatch, sacct=KNOWN, squeue="exit 1")
+    states = JobStates(["7_0", "7_1"], parsed)
+    looked(states, clock, 11.0, 2000.0)
+    assert not states.ended("7_0") and states.ended("7_1") and states.words() == "SLURM says NODE_FAIL of job 7_1"
+
+
+@pytest.mark.parametrize("sacct", ["echo", "echo nonsense; echo more", "echo disabled >&2; exit 1"])
+def test_where_sacct_knows_nothing_squeue_tells(
+    sacct: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    programs(tmp_path, monkeypatch, sacct=sacct, squeue="echo '7_[0-1]'")
+    states = JobStates(["7_0", "7_1"], parsed)
+    looked(states, clock, 11.0, 5000.0)
+    assert not states.ended("7_0") and not states.words()
+    programs(tmp_path, monkeypatch, squeue="echo slurm_load_jobs error: Invalid job id specified >&2; exit 1")
+    looked(states, clock, 5011.0, 5080.0)
+    assert states.ended("7_0") and states.words().startswith("SLURM says NOTHING of job 7_0")
+
+
+def test_a_slurm_that_says_nothing_is_told_of_and_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(with_slurm, "ANSWER", 0.3)
+    programs(tmp_path, monkeypatch, sacct="echo accounting storage is disabled >&2; exit 1", squeue="sleep 3")
+    states = JobStates(["7"], parsed)
+    looked(states, clock, 11.0, 30.0, 80.0, 100.0)
+    said = "SLURM says nothing of job 7 (sacct: accounting storage is disabled); waiting 15 minutes\n"
+    assert capfd.readouterr().err == said
+    states.heard()  # a result came
+    looked(states, clock, 950.0)
+    with pytest.raises(UserError, match=r"nothing of job 7: sacct: accounting storage is disabled"):
+        looked(states, clock, 2000.0)
