@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pickle
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -18,7 +16,14 @@ from typing import Annotated, Any, Literal
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.cores import cores
-from astrid_ml.executors.dask_slurm import SILENT, known_options, quiet, slurm_jobs
+from astrid_ml.executors.dask_slurm import (
+    SILENT,
+    ask_in_time,
+    known_options,
+    quiet,
+    refuse_workers_without_us,
+    slurm_jobs,
+)
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.remote import Chunk, GoneError, Spread, do_chunk, need_package
 from astrid_ml.executors.slurm import need_options, need_programs
@@ -104,10 +109,13 @@ class DaskPool:
         client: that is connected.
         where: words for the cluster.
         look: is asked now and then while there is no worker; raises ``GoneError`` or ``UserError``.
+        strange: the workers are somebody else's: whether they have this package is asked before they get work, for
+            without it they end.
     """
 
-    def __init__(self, client: Any, where: str, look: Any = None) -> None:
+    def __init__(self, client: Any, where: str, look: Any = None, strange: bool = False) -> None:
         self.client, self.where, self.look = client, where, look or self._wait_for_workers
+        self.strange = strange
         self.futures: list[Any] = []
         self.gone = False
         self._threads = 0
@@ -138,7 +146,14 @@ class DaskPool:
         return sum(worker["nthreads"] for worker in known.get("workers", {}).values())
 
     def send(self, chunk: Chunk) -> Any:
-        """A future of the chunk's answers."""
+        """A future of the chunk's answers.
+
+        Raises:
+            UserError: a worker has no such package.
+        """
+        if self.strange:
+            refuse_workers_without_us(self.client, 3 * ANSWER)
+            self.strange = False
         future = self.client.submit(run_chunk, chunk, pure=False)
         self.futures.append(future)
         return future
@@ -223,44 +238,12 @@ def run_chunk(chunk: Chunk) -> bytes:
     return pickle.dumps(answers, protocol=5)
 
 
-def _ask_in_time(address: str) -> None:
-    """Ask who is there: dask itself waits for ever for whoever takes a connection and says nothing.
-
-    Raises:
-        Exception: of dask, or that there was no answer.
-    """
-    from distributed.core import rpc
-    from distributed.security import Security
-
-    async def asked() -> None:
-        async with rpc(address, timeout=ANSWER, connection_args=Security().get_connection_args("client")) as there:
-            await asyncio.wait_for(there.identity(n_workers=0), ANSWER)
-
-    raised: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            asyncio.run(asyncio.wait_for(asked(), ANSWER))
-        except TimeoutError:
-            raised.append(OSError(f"somebody is there and did not answer in {ANSWER:g} s"))
-        except Exception as error:
-            raised.append(error)
-
-    asking = threading.Thread(target=ask, daemon=True)  # this thread may have a loop of its own, as in a notebook
-    asking.start()
-    asking.join(2 * ANSWER)
-    if asking.is_alive():
-        raise OSError(f"somebody is there and did not answer in {2 * ANSWER:g} s")
-    if raised:
-        raise raised[0]
-
-
 @contextmanager
 def _connected(address: str) -> Iterator[DaskPool]:
     from distributed import Client
 
     try:
-        _ask_in_time(address)
+        ask_in_time(address, ANSWER)
         client = Client(address, timeout=ANSWER, set_as_default=False)
     except Exception as error:  # whatever dask thinks of the text, or of who answers
         raise UserError(
@@ -268,7 +251,7 @@ def _connected(address: str) -> Iterator[DaskPool]:
             f"{address}: {str(error) or type(error).__name__}".splitlines()[0][:200],
             "start one with: dask scheduler; or leave executor.address out, which starts a cluster here",
         ) from error
-    pool = DaskPool(client, f"the cluster at {address}")
+    pool = DaskPool(client, f"the cluster at {address}", strange=True)
     try:
         yield pool
     finally:

@@ -1,7 +1,8 @@
-"""A cluster of dask whose workers are SLURM jobs."""
+"""What the executor of dask needs: a scheduler that answers, workers that have us, and workers that are SLURM jobs."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 import sys
@@ -9,16 +10,21 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from astrid_ml import __version__
+from astrid_ml.errors import UserError
 from astrid_ml.executors.remote import GoneError
-from astrid_ml.executors.slurm import LOST, SUBMITTED, answer_of, refused
+from astrid_ml.executors.slurm import LOST, SUBMITTED, answer_of, in_time, refused
 from astrid_ml.files import write_text
 from astrid_ml.temporaries import forget_orphans, temporary_for
 
 ASKED = 5.0  # seconds between two questions to SLURM
 SILENT = logging.CRITICAL + 1
+# Asked of workers in Python's own words: they may lack everything of ours.
+_HAS_US = "all(__import__('importlib.util').util.find_spec(name) for name in ('astrid_ml', 'astrid_ml.executors'))"
 
 
 @contextmanager
@@ -177,3 +183,44 @@ def quiet(name: str) -> Iterator[None]:
     finally:
         for logger, level in zip(found, levels, strict=True):
             logger.setLevel(level)
+
+
+def ask_in_time(address: str, seconds: float) -> None:
+    """Ask who is there: dask itself waits for ever for whoever takes a connection and says nothing.
+
+    Args:
+        address: of a scheduler.
+        seconds: in which it must answer.
+
+    Raises:
+        Exception: of dask, or that there was no answer.
+    """
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    async def asked() -> None:
+        async with rpc(address, timeout=seconds, connection_args=Security().get_connection_args("client")) as there:
+            await asyncio.wait_for(there.identity(n_workers=0), seconds)
+
+    try:  # in a thread: this one may have a loop of its own, as in a notebook
+        in_time(lambda: asyncio.run(asyncio.wait_for(asked(), seconds)), 2 * seconds)
+    except TimeoutError as error:
+        raise OSError(f"somebody is there and did not answer in {seconds:g} s") from error
+
+
+def refuse_workers_without_us(client: Any, seconds: float) -> None:
+    """Refuse workers that have no such package as this: they would end over the first piece of work.
+
+    Args:
+        client: of dask.
+        seconds: in which they must answer.
+
+    Raises:
+        UserError: names them.
+    """
+    known = in_time(partial(client.run, eval, _HAS_US, on_error="return"), seconds)
+    lost = [name for name, answer in known.items() if answer is not True]
+    if lost:
+        got = f"{', '.join(lost[:3])} without it{f', and {len(lost) - 3} more' if len(lost) > 3 else ''}"
+        fix = "install the same version on every machine: pip install astrid-ml -c constraints.txt"
+        raise UserError(f"workers that have astrid_ml {__version__}", got, fix)

@@ -20,6 +20,7 @@ from astrid_ml.executors import child
 from astrid_ml.executors import dask as with_dask
 from astrid_ml.executors.contract import OverLimitError
 from astrid_ml.executors.dask import Dask
+from astrid_ml.executors.dask_slurm import refuse_workers_without_us
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.local import Serial
 from astrid_ml.executors.remote import GoneError
@@ -210,3 +211,17 @@ def test_a_cluster_here_that_does_not_start_is_told_in_three_parts(monkeypatch: 
     monkeypatch.setattr(distributed, "LocalCluster", killed)
     with pytest.raises(UserError, match=r"2 workers of dask that start.*got Nanny failed to start\. To fix it: type"):
         list(Dask(workers=2).map(float, ["1", "2"]))
+
+
+def test_workers_without_this_package_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: dict[str, Any] = {"tcp://a": True, "tcp://b": False, "tcp://c": ModuleNotFoundError("astrid_ml")}
+
+    def asked(function: Any, words: str, on_error: str) -> dict[str, Any]:
+        assert function(words) is True  # this process has it
+        return answers
+
+    client = SimpleNamespace(run=asked)
+    with pytest.raises(UserError, match=r"workers that have astrid_ml .*tcp://b, tcp://c without it"):
+        refuse_workers_without_us(client, 5.0)
+    answers.update(dict.fromkeys(answers, True))
+    refuse_workers_without_us(client, 5.0)
