@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from astrid_ml import inflating
-from astrid_ml.apart import be_watched
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.readers.row_blocks import read_any, row_blocks
 from astrid_ml.readable import reading_parquet
@@ -44,12 +43,9 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small(watched: None, monkeypatch: pytest.MonkeyPatch) -> None:
     inflating._refuse_swollen_parquet.cache_clear()
     monkeypatch.setattr(inflating, "MOST_BYTES", 200_000)
-    be_watched()  # it looks itself: a process beside knows nothing of the small bound
-    yield
-    be_watched(False)
 
 
 @pytest.mark.parametrize("name", READERS)
