@@ -197,7 +197,7 @@ def _flat_columns(path: Path) -> pd.DataFrame:
 def _rows(part: _Stamps, shard: str) -> pd.DataFrame:
     """The index of one array's stamps."""
     rows, count = part.rows, len(part.stamps)
-    roles = columns_of([str(name) for name in rows.columns], {}, part.name)
+    roles = columns_of(rows, {}, part.name)
     numbers = pd.Series(range(count)).astype(str)
     ids = rows[roles["id"]].astype(str) if "id" in roles else part.name + "#" + numbers
     out = pd.DataFrame({"id": ids.reset_index(drop=True), "array": shard, "row": range(count), "file": part.name})

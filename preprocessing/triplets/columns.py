@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from astrid_ml.tables import SUFFIXES, read_table
 ROLES: dict[str, tuple[str, ...]] = {
     "id": ("id", "sample_id", "candid", "diaSourceId", "alert_id", "alertId", "source_id"),
     "group": ("group_id", "objectId", "object_id", "oid", "diaObjectId", "object", "name"),
-    "label": ("label", "labels", "y", "target", "is_real", "isreal", "real", "class"),
+    "label": ("label", "labels", "is_real", "isreal", "real", "class", "target", "y"),
     "ra": ("ra", "ra_deg", "_raj2000", "raj2000", "ra_icrs", "radeg", "meanra"),
     "dec": ("dec", "dec_deg", "_dej2000", "dej2000", "decj2000", "de_icrs", "dedeg", "decl", "meandec"),
     "mjd": ("mjd", "mjdobs", "mjd_obs"),
@@ -31,6 +31,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "file": ("file", "filename", "path", "file_name", "stamp"),
     "row": (),
 }
+OF_TWO = ("target", "y")  # names of labels, and of objects and pixels: guessed where there are two values or fewer
 COUNTED = ("Unnamed: 0", "", "index", "__index_level_0__", "level_0")  # what pandas writes of a table's index
 SEXAGESIMAL = r"\d[:hd ]\s*\d"
 SOME_REPEATED = 0.1  # of the rows: fewer are samples that were given twice, and are left out by name
@@ -59,11 +60,11 @@ def check_roles(given: Mapping[str, str]) -> None:
         raise UserError(f"preprocessing.columns of {', '.join(ROLES)}", strange[0], fix)
 
 
-def columns_of(names: Collection[str], given: Mapping[str, str], file: str) -> dict[str, str]:
+def columns_of(rows: pd.DataFrame, given: Mapping[str, str], file: str) -> dict[str, str]:
     """Role -> column.
 
     Args:
-        names: of the table's columns.
+        rows: of the table.
         given: what the user says.
         file: for the messages.
 
@@ -71,11 +72,13 @@ def columns_of(names: Collection[str], given: Mapping[str, str], file: str) -> d
         UserError: a role or a column that is not there.
     """
     check_roles(given)
+    names = [str(name) for name in rows.columns]
     absent = [column for column in given.values() if column not in names]
     if absent:
-        fix = nearest(absent[0], names) or f"choose among {', '.join(list(names)[:12])}"
+        fix = nearest(absent[0], names) or f"choose among {', '.join(names[:12])}"
         raise UserError(f"a column of {file}", absent[0], fix)
-    folded = {name.lower(): name for name in reversed(list(names))}
+    folded = {name.lower(): name for name in reversed(names)}
+    folded = {word: name for word, name in folded.items() if word not in OF_TWO or rows[name].nunique() <= 2}
     found: dict[str, str] = dict(given)
     for role, words in ROLES.items():
         column = next((folded[word.lower()] for word in words if word.lower() in folded), None)
@@ -98,8 +101,7 @@ def read_rows(path: Path, given: Mapping[str, str]) -> tuple[pd.DataFrame, dict[
     Raises:
         UserError: it is no table, or lacks a column that was named.
     """
-    names = [str(name) for name in read_table(path, {}).rows.columns]
-    roles = columns_of(names, given, path.name)
+    roles = columns_of(read_table(path, {}).rows, given, path.name)
     asked = {roles[role]: "text" for role in ("id", "group", "file") if role in roles}
     read = read_table(path, {}, asked)
     lost = {row - 1: reason for row, reason in read.dropped}

@@ -151,13 +151,15 @@ class TripletsPipeline:
         return units + [Unit(relative(path, raw), (), missing=(f"a layout ({error.got})",)) for path, error in wrong]
 
     def _rows_of(self, own: StampSet, said: Reading, raw: Sequence[Path]) -> Iterator[Unit]:
-        layout, _, roles, _ = open_set(own, said)
+        opened = open_set(own, said)
+        layout = opened.layout
         name, files = relative(own.container, raw), own.files
         if own.container.is_dir():  # its folder, which relative() takes for a root
             name = relative(files[0], raw).partition(".zarr")[0] + ".zarr"
         table = own.table.name if own.table else "the same file"
-        guessed = ", ".join(f"{role} = {column}" for role, column in roles.items()) or "no column is known"
-        words = f"{layout.samples} stamps in {layout.words}; of {table}: {guessed}"
+        guessed = ", ".join(f"{role} = {column}" for role, column in opened.roles.items())
+        words = f"{layout.samples} stamps in {layout.words}; of {table}: {guessed or 'no column is known'}"
+        words += f"; joined by {opened.joined}" if opened.joined else ""
         _say(f"{name}: {words}" if layout.samples > 1 else words)  # once of a file for each sample
         size = sum(path.stat().st_size for path in files)
         for first in range(0, layout.samples, self.rows_per_unit):

@@ -104,7 +104,8 @@ def write_rows(
         ValueError: a damaged file, or values that are no numbers.
     """
     first, past = run
-    layout, rows, roles, lost = open_set(found, said)
+    opened = open_set(found, said)
+    layout, rows, roles, lost = opened.layout, opened.rows, opened.roles, opened.lost
     if layout.axes.startswith("n"):
         parts = [found.read(name, first, past) for name in layout.stacks]
     else:  # samples are the last axis: the array is read whole

@@ -200,7 +200,8 @@ def test_parts_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"name it: preprocessing\.stack="):
         layout_of(several, None, ["sci", "ref", "diff"], (), "a.npz")
     assert layout_of(several, None, ["sci", "ref", "diff"], ("two",), "a.npz").stacks == ("two",)
-    assert columns_of(["OID", "Candid", "class"], {}, "t") == {"id": "Candid", "group": "OID", "label": "class"}
+    named = pd.DataFrame(columns=["OID", "Candid", "class"])
+    assert columns_of(named, {}, "t") == {"id": "Candid", "group": "OID", "label": "class"}
     rows = pd.DataFrame({"class": ["real", "bogus", None], "mjd": ["1", "2", "3"]})
     assert records_of(rows, {"label": "class"}, "s", 7)["id"].tolist() == ["s-7", "s-8", "s-9"]
     assert records_of(rows, {"label": "class"}, "s", 0)["label"].tolist()[:2] == [1, 0]
