@@ -19,6 +19,7 @@ from astrid_ml.found import none_in
 from astrid_ml.pipeline.writer import MemorySource
 from astrid_ml.preprocessing.triplets.columns import columns_of, read_rows
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table
+from astrid_ml.preprocessing.triplets.containers.class_labels import with_class_names
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.preprocessing.triplets.containers.stacks import TABLES, read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, canonical_channel
@@ -190,8 +191,7 @@ def _flat_columns(path: Path) -> pd.DataFrame:
     nested = (pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary)
     names = [field.name for field in schema if not any(test(field.type) for test in nested)]
     table = arrow_table(path).select(names) if path.suffix == ".arrow" else pq.read_table(path, columns=names)
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+    return with_class_names(table.to_pandas(), path, schema.metadata)
 
 
 def _rows(part: _Stamps, shard: str) -> pd.DataFrame:

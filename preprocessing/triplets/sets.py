@@ -16,6 +16,7 @@ from astrid_ml.inflating import Held, SwollenError
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
 from astrid_ml.preprocessing.triplets.columns import columns_of, is_table, read_rows, refuse_repeated
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table
+from astrid_ml.preprocessing.triplets.containers.class_labels import said_beside, with_class_names
 from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, read_stack, stacks_in
@@ -70,6 +71,8 @@ class StampSet:
         """What it is read from."""
         inside = tuple(sorted(walk(self.container))) if self.container.is_dir() else (self.container,)
         inside = self.parts or inside
+        said = said_beside(self.container)
+        inside = inside if said is None else (*inside, said)
         return inside if self.table is None else (*inside, self.table)
 
     def stacks(self) -> list[Stack]:
@@ -250,13 +253,13 @@ def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:
         with pq.ParquetFile(path) as file:
             names = [item.name for item in file.schema_arrow if item.name not in {stack.name for stack in stacks}]
             kept: pd.DataFrame = file.read(columns=names).to_pandas(ignore_metadata=True)
-            return kept
+            return with_class_names(kept, path, file.schema_arrow.metadata)
     if path.suffix.lower() == ".arrow":
         table = arrow_table(path)
         rest: pd.DataFrame = table.select([n for n in table.column_names if n not in layout.stacks]).to_pandas(
             ignore_metadata=True
         )
-        return rest
+        return with_class_names(rest, path, table.schema.metadata)
     flat = [stack for stack in stacks if stack.shape in ((n,), (n, 1)) and stack.name not in layout.stacks]
     held = Held(f"texts of {path.name}", sum(file.stat().st_size for file in walk(path)))
     columns, texts = {}, {}
