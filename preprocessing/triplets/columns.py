@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.crossmatch.angles import DEGREES, SkyTable, degrees_of, refuse_other_units
 from astrid_ml.errors import UserError
 from astrid_ml.found import kind_at
 from astrid_ml.nearest import nearest
@@ -87,19 +88,22 @@ def columns_of(rows: pd.DataFrame, given: Mapping[str, str], file: str) -> dict[
     return found
 
 
-def read_rows(path: Path, given: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str], dict[int, str]]:
-    """A table of samples, one row for each stamp, in their order.
+def read_rows(
+    path: Path, given: Mapping[str, str], position_unit: str | None = None
+) -> tuple[pd.DataFrame, dict[str, str], dict[int, str]]:
+    """A table of samples, one row for each stamp, in their order; positions that the table has in another unit in deg.
 
     Args:
         path: of the table.
         given: role -> column, as the user says it.
+        position_unit: of right ascensions and declinations, as the user says it.
 
     Returns:
         the rows, with ids and groups as text; role -> column; (row from 0 -> reason) of those that cannot be used,
         which stand in the rows with nulls.
 
     Raises:
-        UserError: it is no table, or lacks a column that was named.
+        UserError: it is no table, lacks a column that was named, or has positions of which nobody can tell the unit.
     """
     roles = columns_of(read_table(path, {}).rows, given, path.name)
     asked = {roles[role]: "text" for role in ("id", "group", "file") if role in roles}
@@ -111,7 +115,37 @@ def read_rows(path: Path, given: Mapping[str, str]) -> tuple[pd.DataFrame, dict[
     if "id" in roles:
         empty = rows[roles["id"]].isna()
         lost |= {int(row): f"{roles['id']} is empty" for row in np.flatnonzero(empty) if int(row) not in lost}
-    return rows.reset_index(drop=True), roles, lost
+    units = {name: meaning.unit for name, meaning in read.meanings.items()}
+    return in_degrees(rows.reset_index(drop=True), roles, units, position_unit, path.name), roles, lost
+
+
+def in_degrees(
+    rows: pd.DataFrame, roles: Mapping[str, str], units: Mapping[str, str], given: str | None, file: str
+) -> pd.DataFrame:
+    """Rows whose positions are in degrees, where somebody says that they are in another unit.
+
+    Args:
+        rows: of a table.
+        roles: role -> column.
+        units: that the table says, by column.
+        given: unit that the user says.
+        file: for the messages.
+
+    Raises:
+        UserError: no unit of angles; or nobody says one, and numbers up to 24 or 2 pi lie all over the sky.
+    """
+    where = SkyTable(file, "", "preprocessing.position_unit")
+    columns = {axis: roles[axis] for axis in ("ra", "dec") if axis in roles}
+    said = {axis: given or units.get(column, "") for axis, column in columns.items()}
+    for axis, column in columns.items():
+        if said[axis] and said[axis].casefold() not in DEGREES:
+            degrees, _ = degrees_of(where, rows[column], units.get(column, ""), given, axis)
+            rows = rows.assign(**{column: degrees})
+    if len(columns) == 2 and not said["ra"]:
+        plain = [pd.to_numeric(rows[column], errors="coerce").to_numpy(float, na_value=np.nan)
+                 for column in columns.values()]  # fmt: skip
+        refuse_other_units(where, np.column_stack(plain), columns["ra"])
+    return rows
 
 
 def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: int) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from astrid_ml.inflating import refuse_swollen_parquet
 from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.preprocessing.surveys.registry import Described, Surveys, surveys_of
-from astrid_ml.preprocessing.triplets.columns import check_roles
+from astrid_ml.preprocessing.triplets.columns import check_roles, read_rows
 from astrid_ml.preprocessing.triplets.fits_rows import stand_alone
 from astrid_ml.preprocessing.triplets.layout import CHANNELS, check_words
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, containers_below, open_set, pair
@@ -54,6 +54,8 @@ class TripletsPipeline:
         table: file, where several tables lie beside the stamps.
         columns: role (id, group, label, ra, dec, mjd, jd, filter, mission, file; row, the stamp's number) -> column.
         rows_per_unit: stamps in a unit.
+        position_unit: of numbers of right ascension and declination, where no table says it; ``hourangle`` is that of
+            right ascensions. None: degrees, unless they may be something else.
         survey: whose stamps they are: a name, a YAML file or its content; None lets objects or a column say it.
     """
 
@@ -64,6 +66,7 @@ class TripletsPipeline:
     table: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     rows_per_unit: Count = 4000
+    position_unit: Literal["deg", "hourangle", "rad"] | None = None
     survey: Described = None
     domain: ClassVar[str] = "triplets"
     makes: ClassVar[str] = "stamps"
@@ -81,7 +84,7 @@ class TripletsPipeline:
         columns = {**named.get("columns", {}), **self.columns}
         table = None if self.table is None else Path(self.table)
         channels = None if self.channels is None else tuple(self.channels)
-        return Reading(self.axes or named.get("axes"), channels, stack, table, columns)
+        return Reading(self.axes or named.get("axes"), channels, stack, table, columns, self.position_unit)
 
     @property
     def surveys(self) -> Surveys:
@@ -170,8 +173,10 @@ class TripletsPipeline:
 
     def _fits_of(self, own: FitsSet, raw: Sequence[Path]) -> Iterator[Unit]:
         assert own.table is not None  # it names the files
-        name = relative(own.table, raw)
-        _say(f"{name}: {len(own.files)} rows that name FITS files, such as {own.files[0][0].name}")
+        name, said = relative(own.table, raw), self.said
+        _, roles, _ = read_rows(own.table, said.columns, said.position_unit)
+        guessed = ", ".join(f"{role} = {column}" for role, column in roles.items())
+        _say(f"{name}: {len(own.files)} rows that name FITS files, such as {own.files[0][0].name}; of them: {guessed}")
         for first in range(0, len(own.files), self.rows_per_unit):
             past = min(first + self.rows_per_unit, len(own.files))
             inputs = dict.fromkeys(path for row in own.files[first:past] for path in row if path.is_file())

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
 from astrid_ml.hdf5 import text_of
 from astrid_ml.inflating import Held, SwollenError
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
-from astrid_ml.preprocessing.triplets.columns import columns_of, is_table, read_rows, refuse_repeated
+from astrid_ml.preprocessing.triplets.columns import columns_of, in_degrees, is_table, read_rows, refuse_repeated
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table
 from astrid_ml.preprocessing.triplets.containers.class_labels import said_beside, with_class_names
 from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
@@ -43,6 +44,7 @@ class Reading:
         stack: names of arrays in the container.
         table: the table, where several lie there.
         columns: role -> column.
+        position_unit: of numbers of right ascension and declination, where no table says it.
     """
 
     axes: str | None = None
@@ -50,6 +52,7 @@ class Reading:
     stack: tuple[str, ...] = ()
     table: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    position_unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,8 @@ def open_set(found: StampSet, said: Reading) -> OpenedSet:
         ValueError: a damaged file.
     """
     state = tuple((path, path.stat().st_mtime_ns) for path in found.files)
-    return _opened(found, said.axes, said.channels, said.stack, tuple(sorted(said.columns.items())), state)
+    columns = tuple(sorted(said.columns.items()))
+    return _opened(found, said.axes, said.channels, said.stack, columns, said.position_unit, state)
 
 
 @lru_cache(maxsize=2)
@@ -196,6 +200,7 @@ def _opened(
     channels: tuple[str, ...] | None,
     stack: tuple[str, ...],
     columns: tuple[tuple[str, str], ...],
+    position_unit: str | None,
     _: tuple[tuple[Path, int], ...],
 ) -> OpenedSet:
     stacks = found.stacks()
@@ -208,9 +213,12 @@ def _opened(
         raise ValueError(f"{found.container.name} cannot be read ({in_words(error)[:80]})") from error
     if found.table is None:
         roles = columns_of(inner, dict(columns), found.container.name)
+        inner = in_degrees(inner, roles, _units_in(found.container), position_unit, found.container.name)
         refuse_repeated(inner, roles, found.container.name)
         return OpenedSet(layout, inner, roles, {})
-    rows, roles, lost = _rows_of(found.table, columns, found.table.stat().st_mtime_ns)
+    own_roles = columns_of(inner, {}, found.container.name)
+    inner = in_degrees(inner, own_roles, _units_in(found.container), position_unit, found.container.name)
+    rows, roles, lost = _rows_of(found.table, columns, position_unit, found.table.stat().st_mtime_ns)
     rows, lost, roles = rows.copy(), dict(lost), dict(roles)
     files = Files(found.container.name, found.table.name)
     join = by_ids(inner, rows, roles, files)
@@ -239,9 +247,16 @@ def _opened(
 
 
 @lru_cache(maxsize=2)
-def _rows_of(table: Path, columns: tuple[tuple[str, str], ...], _: int) -> Rows:
+def _rows_of(table: Path, columns: tuple[tuple[str, str], ...], position_unit: str | None, _: int) -> Rows:
     """A table that many containers may share, read once."""
-    return read_rows(table, dict(columns))
+    return read_rows(table, dict(columns), position_unit)
+
+
+def _units_in(container: Path) -> dict[str, str]:
+    """The units that a container says of its columns."""
+    if container.suffix.lower() not in (".parquet", ".pq"):
+        return {}
+    return {name: meaning.unit for name, meaning in meanings_in(container).items()}
 
 
 def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:

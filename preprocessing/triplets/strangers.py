@@ -49,7 +49,7 @@ def fits_sets(tables: Sequence[Path], said: Reading) -> list[FitsSet]:
     out = []
     for table in tables if said.table is None else [said.table]:
         try:
-            rows, roles, _ = read_rows(table, said.columns)
+            rows, roles, _ = read_rows(table, said.columns, "deg")  # only files are looked for
         except UserError:
             if said.table is not None:
                 raise
@@ -138,7 +138,7 @@ def write_fits(
         names = [re.sub(ENDING, "", paths[0].name, flags=re.IGNORECASE) for paths in found.files]
         rows, roles, lost = pd.DataFrame({"id": pd.array(names, "string")}), {"id": "id"}, dict[int, str]()
     else:
-        rows, roles, lost = read_rows(found.table, said.columns)
+        rows, roles, lost = read_rows(found.table, said.columns, said.position_unit)
     records = records_of(rows, roles, str(Path(place).with_suffix("")), 0)
     by_shape: dict[tuple[int, ...], list[tuple[int, Floats32]]] = {}
     for row in range(*run):
