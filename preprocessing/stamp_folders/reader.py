@@ -17,12 +17,13 @@ from astrid_ml.files import read_array
 from astrid_ml.fingerprint import relative
 from astrid_ml.found import none_in
 from astrid_ml.pipeline.writer import MemorySource
+from astrid_ml.preprocessing.stamps import CHANNELS
 from astrid_ml.preprocessing.triplets.columns import columns_of, read_rows
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table
 from astrid_ml.preprocessing.triplets.containers.class_labels import with_class_names
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.preprocessing.triplets.containers.stacks import TABLES, read_stack, stacks_in
-from astrid_ml.preprocessing.triplets.layout import CHANNELS, canonical_channel
+from astrid_ml.preprocessing.triplets.layout import canonical_channel
 from astrid_ml.preprocessing.triplets.sets import Reading, containers_below, pair
 from astrid_ml.printable import printable
 from astrid_ml.readable import reading

@@ -13,6 +13,7 @@ from astrid_ml.crossmatch.angles import DEGREES, SkyTable, degrees_of, refuse_ot
 from astrid_ml.errors import UserError
 from astrid_ml.found import kind_at
 from astrid_ml.nearest import nearest
+from astrid_ml.preprocessing.alerts.fields.names import lost_digits
 from astrid_ml.preprocessing.alerts.packet import RANGES, sign_of
 from astrid_ml.tables import SUFFIXES, read_table
 
@@ -38,7 +39,19 @@ SEXAGESIMAL = r"\d[:hd ]\s*\d"
 SOME_REPEATED = 0.1  # of the rows: fewer are samples that were given twice, and are left out by name
 UNKNOWN = ("-999", "-999.0", "-9999", "-9999.0", "")  # how tables say that they do not know
 JD_ZERO = 2400000.5  # of MJD; no MJD is as large
-OWN = ("array", "row", "image", "sky", "normalised", "source", "stamp_h", "stamp_w", "peak_snr", "label_source")
+OWN = (
+    "array",
+    "row",
+    "image",
+    "sky",
+    "normalised",
+    "source",
+    "stamp_h",
+    "stamp_w",
+    "n_nan",
+    "peak_snr",
+    "label_source",
+)
 
 
 def is_table(path: Path) -> bool:
@@ -108,6 +121,7 @@ def read_rows(
     roles = columns_of(read_table(path, {}).rows, given, path.name)
     asked = {roles[role]: "text" for role in ("id", "group", "file") if role in roles}
     read = read_table(path, {}, asked)
+    refuse_lost_digits(read.rows, roles, path.name)
     lost = {row - 1: reason for row, reason in read.dropped}
     total = len(read.rows) + len(lost)
     places = [row for row in range(total) if row not in lost]
@@ -204,15 +218,32 @@ def refuse_repeated(rows: pd.DataFrame, roles: Mapping[str, str], file: str) -> 
     """
     if "id" not in roles or not len(rows):
         return
-    known = rows[roles["id"]].dropna().astype("string")
-    again = int(known.duplicated().sum())
-    if again <= SOME_REPEATED * len(rows):
-        return
-    floats = bool(known.str.fullmatch(r"[-+]?\d\.?\d*[eE]\+?\d+|\d{16,}\.0").any())
-    why = ": numbers of 17 digits and more do not survive as floats" if floats else ""
-    got = f"{again} of {len(rows)} rows of {file} with a {roles['id']} of another row{why}"
-    fix = "name the column: preprocessing.columns.id=COLUMN; without a column of ids the rows are numbered"
-    raise UserError("an id of its own for each sample", got, fix)
+    again = int(rows[roles["id"]].dropna().astype("string").duplicated().sum())
+    if again > SOME_REPEATED * len(rows):
+        got = f"{again} of {len(rows)} rows of {file} with a {roles['id']} of another row"
+        fix = "name the column: preprocessing.columns.id=COLUMN; without a column of ids the rows are numbered"
+        raise UserError("an id of its own for each sample", got, fix)
+
+
+def refuse_lost_digits(rows: pd.DataFrame, roles: Mapping[str, str], file: str) -> None:
+    """Refuse ids and names of objects that are large floats, or texts of them: others may have the same.
+
+    Args:
+        rows: of the table, as it has them.
+        roles: role -> column.
+        file: for the messages.
+
+    Raises:
+        UserError: says which column.
+    """
+    for role, column in roles.items():
+        if role not in ("id", "group") or pd.api.types.is_integer_dtype(rows[column]):
+            continue
+        lost = next((value for value in rows[column].dropna().tolist() if lost_digits(value)), None)
+        if lost is not None:
+            got = f"{column} of {file}, such as {lost}: numbers of 17 digits and more do not survive as floats"
+            fix = f"write integers or texts, or name another column: preprocessing.columns.{role}=COLUMN"
+            raise UserError(f"{'ids' if role == 'id' else 'names of objects'} with all their digits", got, fix)
 
 
 def _signs(rows: pd.DataFrame, roles: Mapping[str, str]) -> pd.Series[Any] | None:

@@ -13,7 +13,8 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.alerts.stamp_fits import DAMAGE, StampError, open_fits, read_stamp, unpacked
-from astrid_ml.preprocessing.triplets.layout import CHANNELS, canonical_channel
+from astrid_ml.preprocessing.stamps import CHANNELS
+from astrid_ml.preprocessing.triplets.layout import canonical_channel
 from astrid_ml.types import Floats32
 
 ENDINGS = (".fits", ".fits.gz", ".fit", ".fts")

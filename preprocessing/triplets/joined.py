@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.alerts.fields.names import EXACT
 from astrid_ml.preprocessing.triplets.columns import COUNTED, columns_of
 from astrid_ml.types import Ints
 
-EXACT = 2**53  # beyond, neighbouring whole numbers are one float
 PARTLY = 0.1  # of the stamps: where more of their values are ids of the table, but not all, it is of other stamps
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.stamps import CHANNELS
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.types import Array, Floats32
 
-CHANNELS = ("science", "reference", "difference")
 ALIASES = {
     "science": ("science", "sci", "new", "cutoutscience", "target", "search"),
     "reference": ("reference", "ref", "template", "templ", "tmpl", "cutouttemplate", "cutoutreference"),

@@ -20,11 +20,11 @@ from astrid_ml.fingerprint import places_of, relative
 from astrid_ml.found import found, none_in
 from astrid_ml.inflating import refuse_swollen_parquet
 from astrid_ml.missions import canonical
-from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.preprocessing.stamps import CHANNELS, peak_snr, why_blank
 from astrid_ml.preprocessing.surveys.registry import Described, Surveys, surveys_of
 from astrid_ml.preprocessing.triplets.columns import check_roles, read_rows
 from astrid_ml.preprocessing.triplets.fits_rows import stand_alone
-from astrid_ml.preprocessing.triplets.layout import CHANNELS, check_words
+from astrid_ml.preprocessing.triplets.layout import check_words
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, containers_below, open_set, pair
 from astrid_ml.preprocessing.triplets.strangers import FitsSet, fits_sets, write_fits, write_rows
 from astrid_ml.printable import printable
@@ -283,9 +283,11 @@ def _copy_simulated(unit: Unit, writer: UnitWriter) -> None:
     table = read_parquet(unit.inputs[1])
     if stamps.ndim != 4 or stamps.shape[1] != 3 or len(stamps) != len(table):
         raise ValueError(f"stamps of shape {stamps.shape} beside {len(table)} rows")
-    usable: Mask = np.asarray(np.isfinite(stamps).any(axis=(1, 2, 3)))
-    for name in table["id"][~usable]:
-        writer.drop(str(name), "no finite pixel")
+    reasons = [why_blank(images) for images in stamps]
+    usable: Mask = np.array([not reason for reason in reasons], dtype=bool)
+    for name, reason in zip(table["id"], reasons, strict=True):
+        if reason:
+            writer.drop(str(name), reason)
     records = table.assign(stamp_h=stamps.shape[2], stamp_w=stamps.shape[3], injected=True, label_source="simulation")
     records["peak_snr"] = peak_snr(stamps[:, 2])
     records["source"] = printable(unit.inputs[0].name)

@@ -15,14 +15,22 @@ from astrid_ml.errors import UserError
 from astrid_ml.hdf5 import text_of
 from astrid_ml.inflating import Held, SwollenError
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
-from astrid_ml.preprocessing.triplets.columns import columns_of, in_degrees, is_table, read_rows, refuse_repeated
+from astrid_ml.preprocessing.stamps import CHANNELS
+from astrid_ml.preprocessing.triplets.columns import (
+    columns_of,
+    in_degrees,
+    is_table,
+    read_rows,
+    refuse_lost_digits,
+    refuse_repeated,
+)
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table
 from astrid_ml.preprocessing.triplets.containers.class_labels import said_beside, with_class_names
 from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.joined import Files, by_ids, by_number, refuse_other_labels
-from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, canonical_channel, layout_of
+from astrid_ml.preprocessing.triplets.layout import Layout, canonical_channel, layout_of
 from astrid_ml.readable import in_words
 from astrid_ml.types import Array
 from astrid_ml.walk import walk
@@ -214,6 +222,7 @@ def _opened(
     if found.table is None:
         roles = columns_of(inner, dict(columns), found.container.name)
         inner = in_degrees(inner, roles, _units_in(found.container), position_unit, found.container.name)
+        refuse_lost_digits(inner, roles, found.container.name)
         refuse_repeated(inner, roles, found.container.name)
         return OpenedSet(layout, inner, roles, {})
     own_roles = columns_of(inner, {}, found.container.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,22 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
-from astrid_ml.preprocessing.stamps import MARKED_PIXELS, peak_snr, without_marks
+from astrid_ml.preprocessing.stamps import (
+    CHANNELS,
+    MARKED_PIXELS,
+    NAN_PIXELS,
+    ONE_VALUE,
+    flat_channels,
+    peak_snr,
+    why_blank,
+    without_marks,
+)
 from astrid_ml.preprocessing.surveys.registry import Surveys
 from astrid_ml.preprocessing.surveys.survey import Survey
 from astrid_ml.preprocessing.triplets.columns import UNKNOWN, read_rows, records_of, without_impossible
 from astrid_ml.preprocessing.triplets.containers.stacks import unwritten
 from astrid_ml.preprocessing.triplets.fits_rows import files_of, read_row
-from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout
+from astrid_ml.preprocessing.triplets.layout import Layout
 from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, open_set
 from astrid_ml.preprocessing.triplets.whose import contradictions, surveys_of_rows, upright
@@ -161,9 +171,8 @@ def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> Non
     stamps, marked = without_marks(given.stamps)
     if marked:
         writer.count(MARKED_PIXELS, marked)
-    stamps, sizes = without_padding(stamps)
-    empty: Mask = np.asarray(~np.isfinite(stamps).any(axis=(1, 2, 3)))
-    reasons = [reason or ("no finite pixel" if none else "") for reason, none in zip(given.reasons, empty, strict=True)]
+    stamps, sizes = without_padding(np.where(np.isfinite(stamps), stamps, np.float32(np.nan)))
+    reasons = [reason or why_blank(images) for reason, images in zip(given.reasons, stamps, strict=True)]
     for name, reason, row in zip(given.records["id"], reasons, given.numbers, strict=True):
         if reason:
             place = f"{given.source}, row {row + 1}"
@@ -188,6 +197,12 @@ def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> Non
     for kind, count in records["normalised"].value_counts().items():
         if kind != "none":
             writer.count(f"stamps_normalised_before_by_{kind}", int(count))
+    padding = 3 * (stamps.shape[2] * stamps.shape[3] - sizes.prod(axis=1))
+    records["n_nan"] = np.isnan(stamps).sum(axis=(1, 2, 3)) - padding
+    counts = Counter(f"{ONE_VALUE}{channel}" for images in stamps for channel in flat_channels(images, np.inf))
+    for name, count in (counts | {NAN_PIXELS: int((records["n_nan"] > 0).sum())}).items():
+        if count:
+            writer.count(name, count)
     cut = int((sizes < stamps.shape[2:]).any(axis=1).sum())
     if cut:
         writer.count("stamps_cut_at_an_edge", cut)
