@@ -23,9 +23,9 @@ from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.stamps import CHANNELS, peak_snr, why_blank
 from astrid_ml.preprocessing.surveys.registry import Described, Surveys, surveys_of
 from astrid_ml.preprocessing.triplets.columns import check_roles, read_rows
-from astrid_ml.preprocessing.triplets.fits_rows import stand_alone
+from astrid_ml.preprocessing.triplets.fits_rows import stand_alone, told_of
 from astrid_ml.preprocessing.triplets.layout import check_words
-from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, containers_below, open_set, pair
+from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, containers_below, open_set, pair, refuse_bytes
 from astrid_ml.preprocessing.triplets.strangers import FitsSet, fits_sets, write_fits, write_rows
 from astrid_ml.printable import printable
 from astrid_ml.table_files import read_parquet
@@ -106,6 +106,7 @@ class TripletsPipeline:
         units = [_simulated(path) for path in ours]
         units += self._strangers(raw, {*ours, *(path.with_suffix(".parquet") for path in ours)})
         if not units:
+            refuse_bytes(raw)
             expected = "stamps in npy, npz, HDF5, zarr, parquet or Arrow files, or FITS files that a table names"
             raise UserError(expected, none_in(raw), "check the path, or make some: astrid simulate what=triplets")
         return units
@@ -148,7 +149,10 @@ class TripletsPipeline:
         if not containers:
             for named in fits_sets(tables, said):
                 units += self._fits_of(named, raw)
-            units += self._alone(stand_alone([] if units else sorted(walk(raw))), raw)
+            alone = stand_alone([] if units else sorted(walk(raw)))
+            for table in tables if alone else ():
+                _say(f"{relative(table, raw)} is not read: no FITS file is named in it, or called by its ids")
+            units += self._alone(alone, raw)
         if wrong and not units:
             raise wrong[0][1]
         return units + [Unit(relative(path, raw), (), missing=(f"a layout ({error.got})",)) for path, error in wrong]
@@ -175,8 +179,9 @@ class TripletsPipeline:
         assert own.table is not None  # it names the files
         name, said = relative(own.table, raw), self.said
         _, roles, _ = read_rows(own.table, said.columns, said.position_unit)
-        guessed = ", ".join(f"{role} = {column}" for role, column in roles.items())
-        _say(f"{name}: {len(own.files)} rows that name FITS files, such as {own.files[0][0].name}; of them: {guessed}")
+        guessed = ", ".join(f"{role} = {column}" for role, column in roles.items()) or "no column is known"
+        told = told_of(own.files[0], said.channels or CHANNELS)
+        _say(f"{name}: {len(own.files)} rows that name FITS files, such as {told}; of the table: {guessed}")
         for first in range(0, len(own.files), self.rows_per_unit):
             past = min(first + self.rows_per_unit, len(own.files))
             inputs = dict.fromkeys(path for row in own.files[first:past] for path in row if path.is_file())

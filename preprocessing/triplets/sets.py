@@ -24,7 +24,7 @@ from astrid_ml.preprocessing.triplets.columns import (
     refuse_lost_digits,
     refuse_repeated,
 )
-from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table
+from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table, columns_of_bytes
 from astrid_ml.preprocessing.triplets.containers.class_labels import said_beside, with_class_names
 from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
@@ -122,6 +122,22 @@ def _holds_arrays(path: Path) -> bool:
         return False
     several = [stack for stack in stacks if len(stack.shape) > 1]
     return bool(several) and (path.suffix == ".arrow" or not table_has_cutouts(path))
+
+
+def refuse_bytes(raw: Sequence[Path]) -> None:
+    """Say of tables that hold stamps as bytes how they can be read.
+
+    Raises:
+        UserError: there is one.
+    """
+    for path in sorted(walk(raw)):
+        try:
+            names = columns_of_bytes(path) if path.suffix.lower() in TABLES else []
+        except Exception:  # pyarrow has many; a damaged table is told elsewhere
+            continue
+        if names and not table_has_cutouts(path):
+            got = f"{path.name}, whose {', '.join(names[:4])} hold{'s' * (len(names) == 1)} bytes"
+            raise UserError("stamps as lists of numbers, whose shape a table tells", got, "write them with .tolist()")
 
 
 def pair(containers: Sequence[Path], tables: Sequence[Path], said: Reading) -> list[StampSet]:
