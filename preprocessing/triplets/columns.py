@@ -181,7 +181,7 @@ def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: i
     for role in ("ra", "dec"):
         out[role] = _angles(rows, roles.get(role), role)
     out["mjd"] = _days(rows, roles.get("mjd", roles.get("jd")))
-    signs = _signs(rows, roles)
+    signs = signs_of(rows, roles)
     if signs is not None and "sign" not in rows:  # stamps beside a column sign of our own are turned over already
         out["sign"] = signs
     if "label" in roles:
@@ -246,7 +246,7 @@ def refuse_lost_digits(rows: pd.DataFrame, roles: Mapping[str, str], file: str) 
             raise UserError(f"{'ids' if role == 'id' else 'names of objects'} with all their digits", got, fix)
 
 
-def _signs(rows: pd.DataFrame, roles: Mapping[str, str]) -> pd.Series[Any] | None:
+def signs_of(rows: pd.DataFrame, roles: Mapping[str, str]) -> pd.Series[Any] | None:
     """1, or -1 of a source that faded, null where a word means neither; None without a column that says it."""
     for role, of_true in (("positive", 1), ("negative", -1)):
         if role in roles:

@@ -79,7 +79,7 @@ def told_of(paths: Sequence[Path], channels: Sequence[str]) -> str:
     """
     if len(paths) > 1:
         return f"{', '.join(path.name for path in paths)} as {', '.join(CHANNELS)}"
-    named = paths[0].is_file() and set(CHANNELS) <= _named_planes(paths[0])
+    named = paths[0].is_file() and set(CHANNELS) <= named_planes(paths[0])
     return f"{paths[0].name} with {'extensions by their names' if named else 'planes ' + ', '.join(channels)}"
 
 
@@ -90,10 +90,11 @@ def stand_alone(paths: Sequence[Path]) -> list[Path]:
         paths: of files of any kind; frames are too large to be looked at.
     """
     small = [path for path in paths if path.name.lower().endswith(ENDINGS) and path.stat().st_size <= LARGEST]
-    return [path for path in small if _named_planes(path) == set(CHANNELS)]
+    return [path for path in small if named_planes(path) == set(CHANNELS)]
 
 
-def _named_planes(path: Path) -> set[str | None]:
+def named_planes(path: Path) -> set[str | None]:
+    """The channels that extensions of a FITS file are called by, of a damaged one none."""
     try:
         content = unpacked(path.read_bytes())
     except StampError:

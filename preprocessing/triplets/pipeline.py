@@ -26,7 +26,14 @@ from astrid_ml.preprocessing.triplets.columns import check_roles, read_rows
 from astrid_ml.preprocessing.triplets.fits_rows import stand_alone, told_of
 from astrid_ml.preprocessing.triplets.layout import check_words
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, containers_below, open_set, pair, refuse_bytes
-from astrid_ml.preprocessing.triplets.strangers import FitsSet, fits_sets, write_fits, write_rows
+from astrid_ml.preprocessing.triplets.strangers import (
+    FitsSet,
+    check_order,
+    check_order_of_files,
+    fits_sets,
+    write_fits,
+    write_rows,
+)
 from astrid_ml.printable import printable
 from astrid_ml.table_files import read_parquet
 from astrid_ml.types import Count, Filled, Mask
@@ -160,6 +167,7 @@ class TripletsPipeline:
     def _rows_of(self, own: StampSet, said: Reading, raw: Sequence[Path]) -> Iterator[Unit]:
         opened = open_set(own, said)
         layout = opened.layout
+        check_order(own, opened)
         name, files = relative(own.container, raw), own.files
         if own.container.is_dir():  # its folder, which relative() takes for a root
             name = relative(files[0], raw).partition(".zarr")[0] + ".zarr"
@@ -178,7 +186,9 @@ class TripletsPipeline:
     def _fits_of(self, own: FitsSet, raw: Sequence[Path]) -> Iterator[Unit]:
         assert own.table is not None  # it names the files
         name, said = relative(own.table, raw), self.said
-        _, roles, _ = read_rows(own.table, said.columns, said.position_unit)
+        rows, roles, _ = read_rows(own.table, said.columns, said.position_unit)
+        if said.channels is None:
+            check_order_of_files(own, rows, roles)
         guessed = ", ".join(f"{role} = {column}" for role, column in roles.items()) or "no column is known"
         told = told_of(own.files[0], said.channels or CHANNELS)
         _say(f"{name}: {len(own.files)} rows that name FITS files, such as {told}; of the table: {guessed}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,17 +28,18 @@ from astrid_ml.preprocessing.stamps import (
 )
 from astrid_ml.preprocessing.surveys.registry import Surveys
 from astrid_ml.preprocessing.surveys.survey import Survey
-from astrid_ml.preprocessing.triplets.columns import UNKNOWN, read_rows, records_of, without_impossible
+from astrid_ml.preprocessing.triplets.columns import UNKNOWN, read_rows, records_of, signs_of, without_impossible
 from astrid_ml.preprocessing.triplets.containers.stacks import unwritten
-from astrid_ml.preprocessing.triplets.fits_rows import files_of, read_row
-from astrid_ml.preprocessing.triplets.layout import Layout
+from astrid_ml.preprocessing.triplets.fits_rows import files_of, named_planes, read_row
+from astrid_ml.preprocessing.triplets.layout import Layout, refuse_other_order
 from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
-from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, open_set
+from astrid_ml.preprocessing.triplets.sets import OpenedSet, Reading, StampSet, open_set
 from astrid_ml.preprocessing.triplets.whose import contradictions, surveys_of_rows, upright
 from astrid_ml.printable import printable
 from astrid_ml.types import Array, Floats32, Mask
 
 ENDING = r"\.(?:fits(?:\.gz)?|fit|fts)$"  # of a file that is called by its sample's id
+LOOKED_AT = 64  # stamps that are held against the order of channels that was guessed
 _SKY = {"kept": "included", "subtracted": "subtracted"}
 
 
@@ -116,12 +118,7 @@ def write_rows(
     first, past = run
     opened = open_set(found, said)
     layout, rows, roles, lost = opened.layout, opened.rows, opened.roles, opened.lost
-    if layout.axes.startswith("n"):
-        parts = [found.read(name, first, past) for name in layout.stacks]
-    else:  # samples are the last axis: the array is read whole
-        axis = layout.axes.index("n")
-        wholes = [found.read(name, 0, layout.shape[0]) for name in layout.stacks]
-        parts = [np.take(whole, range(first, past), axis=axis) for whole in wholes]
+    parts = _parts(found, layout, first, past)
     nothing = _unwritten(found, layout, parts)
     some = rows.iloc[first:past].reset_index(drop=True)
     reasons = [
@@ -130,6 +127,51 @@ def write_rows(
     records = records_of(some, roles, str(Path(place).with_suffix("")), first)
     given = GivenStamps(layout.stamps(parts), records, reasons, roles, some, printable(place), range(first, past))
     add_samples(given, writer, surveys)
+
+
+def _parts(found: StampSet, layout: Layout, first: int, past: int) -> list[Array]:
+    """Some samples of each array of a container, its axes as they are."""
+    if layout.axes.startswith("n"):
+        return [found.read(name, first, past) for name in layout.stacks]
+    wholes = [found.read(name, 0, layout.shape[0]) for name in layout.stacks]  # samples are another axis
+    return [np.take(whole, range(first, past), axis=layout.axes.index("n")) for whole in wholes]
+
+
+def check_order(found: StampSet, opened: OpenedSet) -> None:
+    """Hold the guessed order of a container's channels against its first stamps.
+
+    Raises:
+        UserError: they contradict it.
+    """
+    if opened.layout.guessed:
+        past = min(LOOKED_AT, opened.layout.samples)
+        stamps = opened.layout.stamps(_parts(found, opened.layout, 0, past))
+        _check(stamps, opened.rows.iloc[:past], opened.roles, opened.layout.named, found.container.name)
+
+
+def check_order_of_files(found: FitsSet, rows: pd.DataFrame, roles: Mapping[str, str]) -> None:
+    """Hold the guessed order of planes in a table's FITS files against the first of them.
+
+    Raises:
+        UserError: they contradict it.
+    """
+    read: dict[int, Floats32] = {}
+    for row, paths in enumerate(found.files[:LOOKED_AT]):
+        if len(paths) == 1 and not named_planes(paths[0]) >= set(CHANNELS):
+            with suppress(StampError):  # it is dropped by name
+                read[row] = read_row(paths, CHANNELS)
+    for shape in {stamp.shape for stamp in read.values()}:
+        places = [row for row, stamp in read.items() if stamp.shape == shape]
+        stamps = np.stack([read[row] for row in places])
+        _check(stamps, rows.iloc[places], roles, CHANNELS, found.files[places[0]][0].name)
+
+
+def _check(stamps: Floats32, rows: pd.DataFrame, roles: Mapping[str, str], named: Sequence[str], file: str) -> None:
+    signs = signs_of(rows, roles)
+    faded = np.zeros(len(rows), dtype=bool) if signs is None else (signs == -1).fillna(False).to_numpy(dtype=bool)
+    stamps, _ = without_marks(np.where(np.isfinite(stamps), stamps, np.float32(np.nan)))
+    plain = [kind == "none" and not why_blank(one) for kind, one in zip(normalised_as(stamps), stamps, strict=True)]
+    refuse_other_order(stamps[np.array(plain, dtype=bool) & ~faded], named, file)
 
 
 def _unwritten(found: StampSet, layout: Layout, parts: Sequence[Array]) -> Mask:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 from astropy.table import Table
-from made.strangers import stamps, table
+from made.strangers import N, stamps, table
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
@@ -61,3 +63,82 @@ def test_positions_all_over_the_sky_need_their_unit(tmp_path: Path, unit: str, w
         _index(tmp_path)
     _same_sky(_index(tmp_path, position_unit=unit))
     assert _index(tmp_path, position_unit="deg")["ra"].tolist() == (_sky(unit)["ra"]).tolist()
+
+
+def _scenes(count: int = 12, side: int = 21) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Science, reference, difference of stars, with the noise of a deep reference."""
+    random = np.random.default_rng(4)
+    sky, noise = random.normal(100, 3, (count, side, side)), random.normal(0, 1, (count, side, side))
+    science = sky + random.normal(0, 3, (count, side, side))
+    science[::2, 10, 10] += 300
+    return np.stack([science, sky + noise, science - sky], axis=1).astype(np.float32)
+
+
+ORDERS = {"sci,ref,diff": (0, 1, 2), "sci,diff,ref": (0, 2, 1), "ref,sci,diff": (1, 0, 2), "diff,sci,ref": (2, 0, 1),
+          "ref,diff,sci": (1, 2, 0), "diff,ref,sci": (2, 1, 0)}  # fmt: skip
+LONG = {"sci": "science", "ref": "reference", "diff": "difference"}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("form", ["first", "last", "samples_last", "fits"])
+def test_stamps_that_contradict_the_usual_order_are_refused(tmp_path: Path, order: str, form: str) -> None:
+    turned = _scenes()[:, list(ORDERS[order])]
+    if form == "fits":
+        for place, cube in enumerate(turned):
+            fits.PrimaryHDU(cube).writeto(tmp_path / f"s{place}.fits")
+        pd.DataFrame({"id": [f"s{place}" for place in range(len(turned))]}).to_csv(tmp_path / "a.csv", index=False)
+    else:
+        axes = {"first": (0, 1, 2, 3), "last": (0, 2, 3, 1), "samples_last": (2, 3, 1, 0)}[form]
+        np.save(tmp_path / "a.npy", turned.transpose(axes))
+    words = order.split(",")
+    if words[0] != "sci":  # the science image stands where it was thought: nobody can tell the others
+        named = ",".join(LONG[word] for word in words)
+        with pytest.raises(UserError, match=rf"preprocessing\.channels=(?s:.*)\[{named}\](?s:.*) where it is right"):
+            _index(tmp_path)
+    said = _index(tmp_path, channels=["sci", "ref", "diff"])
+    assert len(said) == len(turned) and len(_index(tmp_path, channels=words)) == len(turned)
+
+
+def test_what_tells_no_order_is_read(tmp_path: Path) -> None:
+    """Noise, normalised stamps, and detections that faded, whose difference is turned over."""
+    scenes = _scenes()
+    faded = scenes * np.array([1, 1, -1], dtype=np.float32)[:, None, None]
+    norms = np.linalg.norm(scenes, axis=(2, 3), keepdims=True)
+    cases = {"noise": stamps(), "norm": (scenes / norms)[:, [1, 0, 2]], "few": scenes[:7][:, [1, 0, 2]], "faded": faded}
+    for name, array in cases.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        np.savez(folder / "a.npz", stamps=array, isdiffpos=["f" if name == "faded" else "t"] * len(array))
+        assert len(_index(folder)) == len(array)
+
+
+@pytest.mark.parametrize(
+    ("columns", "label"),
+    [
+        ({"x": 100.0 + np.arange(N), "y": 200.0 + np.arange(N), "is_real": [1, 0] * 3}, [1, 0] * 3),
+        ({"target": [f"M{n}" for n in range(N)], "class": ["SN", "AGN"] * 3}, ["SN", "AGN"] * 3),
+        ({"y": [1, 0] * 3}, [1, 0] * 3),
+        ({"target": ["real", "bogus"] * 3}, [1, 0] * 3),
+        ({"y": np.arange(N)}, None),
+        ({"Label": [1, 0] * 3, "y": [0, 1] * 3}, [1, 0] * 3),
+    ],
+)
+def test_a_column_that_may_be_something_else_is_a_label_of_two_values(
+    tmp_path: Path, columns: dict[str, Any], label: list[Any] | None
+) -> None:
+    np.save(tmp_path / "a.npy", stamps())
+    table().drop(columns="label").assign(**columns).to_csv(tmp_path / "a.csv", index=False)
+    index = _index(tmp_path)
+    assert (index["label"].tolist() if "label" in index else None) == label
+
+
+@pytest.mark.parametrize("axes", list(permutations("ncyx")))
+def test_as_many_samples_as_pixels_leave_one_answer_or_none(tmp_path: Path, axes: tuple[str, ...]) -> None:
+    cube = np.random.default_rng(1).normal(size=(21, 3, 21, 21)).astype(np.float32)
+    np.save(tmp_path / "a.npy", cube.transpose(["ncyx".index(letter) for letter in axes]))
+    if axes.index("c") in (1, 3):  # samples first, as anybody has them who puts channels there
+        [unit] = TripletsPipeline().plan([tmp_path])
+        assert not unit.missing
+    else:
+        with pytest.raises(UserError, match="no order of axes"):
+            TripletsPipeline().plan([tmp_path])
