@@ -42,7 +42,8 @@ def survey_of_packet(packet: Mapping[str, Any], surveys: Surveys) -> tuple[Surve
     """
     found = surveys.of_packet(packet, (packet.get(name) for name in OBJECT_NAMES))
     if found.survey is None:
-        raise PacketError(f"a survey that is not known: {found.by}")
+        fix = "" if (surveys.chosen is not None) else "; say survey=NAME, or describe it: survey=FILE.yaml"
+        raise PacketError(f"a survey that is not known: {found.by[:120]}{fix}")
     if found.survey.packet is None:
         raise PacketError(f"a packet of {found.survey.name}, whose description has no packets")
     return found.survey, found.survey.packet

@@ -70,6 +70,7 @@ class UnitSamples:
             extra: planes beside the images.
             stamp: what its survey's description says.
         """
+        unknown = record["filter"] is None
         record, impossible = possible(record)
         named = [f"{IMPOSSIBLE}{column}" for column in impossible]
         named += [f"{ONE_VALUE}{channel}" for channel in flat_channels(images, np.inf)]
@@ -79,6 +80,8 @@ class UnitSamples:
             named.append(NAN_PIXELS)
         if record["sign"] == -1 and negative is None:
             named.append("negative_detections_of_unknown_convention")
+        if unknown:
+            named.append("detections_of_unknown_filter")
         if record["sign"] is None:
             named.append("detections_of_unknown_sign")
         self.account.update([*named, f"read_{record['mission']}"])

@@ -34,6 +34,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "row": (),
 }
 OF_TWO = ("target", "y")  # names of labels, and of objects and pixels: guessed where there are two values or fewer
+OF_SEVERAL = ("object", "name")  # of samples, and of the one field that was observed: guessed where there are several
 COUNTED = ("Unnamed: 0", "", "index", "__index_level_0__", "level_0")  # what pandas writes of a table's index
 SEXAGESIMAL = r"\d[:hd ]\s*\d"
 SOME_REPEATED = 0.1  # of the rows: fewer are samples that were given twice, and are left out by name
@@ -92,13 +93,20 @@ def columns_of(rows: pd.DataFrame, given: Mapping[str, str], file: str) -> dict[
         fix = nearest(absent[0], names) or f"choose among {', '.join(names[:12])}"
         raise UserError(f"a column of {file}", absent[0], fix)
     folded = {name.lower(): name for name in reversed(names)}
-    folded = {word: name for word, name in folded.items() if word not in OF_TWO or rows[name].nunique() <= 2}
+    folded = {word: name for word, name in folded.items() if _may_be(word, rows[name])}
     found: dict[str, str] = dict(given)
     for role, words in ROLES.items():
         column = next((folded[word.lower()] for word in words if word.lower() in folded), None)
         if role not in found and column is not None and column not in found.values():
             found[role] = column
     return found
+
+
+def _may_be(word: str, values: pd.Series[Any]) -> bool:
+    """Whether a column that may be called so for another reason holds what its role has."""
+    if word in OF_TWO:
+        return bool(values.nunique() <= 2)
+    return word not in OF_SEVERAL or len(values) < 2 or bool(values.nunique() > 1)
 
 
 def read_rows(
