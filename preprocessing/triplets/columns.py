@@ -14,6 +14,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.found import kind_at
 from astrid_ml.nearest import nearest
 from astrid_ml.preprocessing.alerts.fields.names import lost_digits
+from astrid_ml.preprocessing.alerts.fields.times import mjd_of
 from astrid_ml.preprocessing.alerts.packet import RANGES, sign_of
 from astrid_ml.tables import SUFFIXES, read_table
 
@@ -26,6 +27,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "dec": ("dec", "dec_deg", "_dej2000", "dej2000", "decj2000", "de_icrs", "dedeg", "decl", "meandec"),
     "mjd": ("mjd", "mjdobs", "mjd_obs"),
     "jd": ("jd",),
+    "date": ("date", "obsdate", "date_obs", "dateobs", "obs_date", "date-obs"),
     "filter": ("filter", "band", "fid", "filt"),
     "mission": ("mission", "survey"),
     "positive": ("isdiffpos", "is_diff_pos"),
@@ -99,13 +101,24 @@ def columns_of(rows: pd.DataFrame, given: Mapping[str, str], file: str) -> dict[
         column = next((folded[word.lower()] for word in words if word.lower() in folded), None)
         if role not in found and column is not None and column not in found.values():
             found[role] = column
+    if "date" in found and "date" not in given and {"mjd", "jd"} & set(found):
+        del found["date"]  # it stays a column as it is
     return found
+
+
+def _are_dates(values: pd.Series[Any]) -> bool:
+    try:
+        return bool(np.isfinite([mjd_of(text, "iso")[0] for text in values.dropna().astype(str).str.strip()]).all())
+    except ValueError:
+        return False
 
 
 def _may_be(word: str, values: pd.Series[Any]) -> bool:
     """Whether a column that may be called so for another reason holds what its role has."""
     if word in OF_TWO:
         return bool(values.nunique() <= 2)
+    if word in ROLES["date"]:
+        return not pd.api.types.is_numeric_dtype(values) and bool(values.notna().any()) and _are_dates(values)
     return word not in OF_SEVERAL or len(values) < 2 or bool(values.nunique() > 1)
 
 
@@ -188,7 +201,7 @@ def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: i
     out["group_id"] = group.fillna(out["id"])
     for role in ("ra", "dec"):
         out[role] = _angles(rows, roles.get(role), role)
-    out["mjd"] = _days(rows, roles.get("mjd", roles.get("jd")))
+    out["mjd"] = _days(rows, next((roles[role] for role in ("mjd", "jd", "date") if role in roles), None))
     signs = signs_of(rows, roles)
     if signs is not None and "sign" not in rows:  # stamps beside a column sign of our own are turned over already
         out["sign"] = signs
@@ -288,7 +301,20 @@ def _angles(rows: pd.DataFrame, column: str | None, axis: str) -> pd.Series[floa
 
 
 def _days(rows: pd.DataFrame, column: str | None) -> pd.Series[float]:
-    """MJD of MJD or JD: the numbers tell which, whatever the column is called."""
+    """MJD of MJD, JD or dates of ISO 8601: the values tell which, whatever the column is called.
+
+    Raises:
+        ValueError: neither; a date without a time of the day is null.
+    """
+    if column is not None and not pd.api.types.is_numeric_dtype(rows[column]):
+        texts = rows[column].astype("string").str.strip()
+        texts = texts.mask(texts.isin(UNKNOWN))
+        if pd.to_numeric(texts, errors="coerce").isna().ne(texts.isna()).any():
+            try:
+                days_of = [np.nan if pd.isna(text) else mjd_of(text, "iso")[0] for text in texts]
+            except ValueError as error:
+                raise ValueError(f"{column}: no time: {str(error)[:80]}") from error
+            return pd.Series(np.where(np.isfinite(days_of), days_of, np.nan), index=rows.index, dtype="float64")
     days = _numbers(rows, column)
     return days.where(~(days >= JD_ZERO), days - JD_ZERO)
 

@@ -15,6 +15,7 @@ from made.strangers import N, stamps, table
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.preprocessing.triplets.normalised import UNDONE, normalised_as
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 
 RA, DEC = np.array([10.0, 70.0, 130.0, 190.0, 250.0, 350.0]), np.array([-60.0, -30.0, 0.0, 30.0, 60.0, 80.0])
@@ -142,3 +143,57 @@ def test_as_many_samples_as_pixels_leave_one_answer_or_none(tmp_path: Path, axes
     else:
         with pytest.raises(UserError, match="no order of axes"):
             TripletsPipeline().plan([tmp_path])
+
+
+ISO = [f"2023-02-25T{2 * n:02d}:00:00" for n in range(N)]
+DAYS = [60000 + n / 12 for n in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "days"),
+    [
+        ({"mjd": ISO}, DAYS),
+        ({"jd": [f"{text}Z" for text in ISO]}, DAYS),
+        ({"date": [text.replace("T", " ") for text in ISO]}, DAYS),
+        ({"obsdate": [ISO[0], None, *ISO[2:]]}, [DAYS[0], None, *DAYS[2:]]),
+        ({"date": ["25/02/2023"] * N}, [None] * N),
+        ({"date": ["2023-02-25"] * N}, [None] * N),  # without a time of the day
+        ({"mjd": DAYS, "date": ISO[::-1]}, DAYS),
+    ],
+)
+def test_dates_are_times(tmp_path: Path, columns: dict[str, Any], days: list[float | None]) -> None:
+    np.save(tmp_path / "a.npy", stamps())
+    table().drop(columns="jd").assign(**columns).to_csv(tmp_path / "a.csv", index=False)
+    index = _index(tmp_path)
+    np.testing.assert_allclose(index["mjd"].astype(float), [np.nan if day is None else day for day in days], atol=1e-6)
+    assert ("date" in index) == (("date" in columns and index["mjd"].isna().all()) or len(columns) == 2)
+
+
+def test_a_time_that_is_none_is_told_by_its_column(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", stamps())
+    table().assign(jd="soon").to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(ValueError, match=r"jd: no time: .*soon"):
+        _index(tmp_path)
+
+
+def test_pickled_objects_are_told_by_their_array(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", stamps=stamps(), candid=table()["candid"].astype(str).to_numpy(dtype=object))
+    [unit] = TripletsPipeline().plan([tmp_path])
+    words = "candid holds pickled objects, which are not read: save it as text, .astype(str)"
+    assert unit.missing == (f"a container that can be read: {words}",)
+
+
+@pytest.mark.parametrize("kind", ["zscore", "minmax_signed", "bytes", "minmax"])
+def test_stamps_that_were_normalised_are_recognised(kind: str) -> None:
+    raw = _scenes()
+    low, high = raw.min((2, 3), keepdims=True), raw.max((2, 3), keepdims=True)
+    each = (raw - low) / (high - low)
+    least, most = low.min(1, keepdims=True), high.max(1, keepdims=True)
+    made = {
+        "zscore": (raw - raw.mean((2, 3), keepdims=True)) / raw.std((2, 3), keepdims=True),
+        "minmax_signed": 2 * each - 1,
+        "bytes": np.rint((raw - least) / (most - least) * 255),
+        "minmax": each,
+    }[kind]
+    assert set(normalised_as(made.astype(np.float32))) == {kind} and set(normalised_as(raw)) == {"none"}
+    assert set(normalised_as(np.rint(raw))) == {"none"} and UNDONE[kind] == ("sigma",)
