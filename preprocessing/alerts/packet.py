@@ -198,9 +198,9 @@ def sign_of(value: Any) -> int | str | None:
     if value is None:
         return None
     said = str(value).strip().lower()
-    if said in ("t", "1", "true", "1.0"):
+    if said in ("t", "1", "true", "1.0", "+"):
         return 1
-    return -1 if said in ("f", "0", "false", "0.0", "-1", "-1.0") else UNKNOWN
+    return -1 if said in ("f", "0", "false", "0.0", "-1", "-1.0", "-") else UNKNOWN
 
 
 @cache

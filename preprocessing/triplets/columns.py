@@ -30,7 +30,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "date": ("date", "obsdate", "date_obs", "dateobs", "obs_date", "date-obs"),
     "filter": ("filter", "band", "fid", "filt"),
     "mission": ("mission", "survey"),
-    "positive": ("isdiffpos", "is_diff_pos"),
+    "positive": ("isdiffpos", "is_diff_pos", "is_diffpos", "sign"),
     "negative": ("isNegative", "is_negative"),
     "file": ("file", "filename", "path", "file_name", "stamp"),
     "row": (),
@@ -42,6 +42,7 @@ SEXAGESIMAL = r"\d[:hd ]\s*\d"
 SOME_REPEATED = 0.1  # of the rows: fewer are samples that were given twice, and are left out by name
 UNKNOWN = ("-999", "-999.0", "-9999", "-9999.0", "")  # how tables say that they do not know
 JD_ZERO = 2400000.5  # of MJD; no MJD is as large
+EXPORTED = ("sign", "peak_snr", "stamp_h", "stamp_w")  # columns that tell a table of ours
 OWN = (
     "array",
     "row",
@@ -203,7 +204,9 @@ def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: i
         out[role] = _angles(rows, roles.get(role), role)
     out["mjd"] = _days(rows, next((roles[role] for role in ("mjd", "jd", "date") if role in roles), None))
     signs = signs_of(rows, roles)
-    if signs is not None and "sign" not in rows:  # stamps beside a column sign of our own are turned over already
+    if is_exported(rows):
+        out["sign"] = pd.to_numeric(rows["sign"]).astype("Int8")
+    elif signs is not None:
         out["sign"] = signs
     if "label" in roles:
         out["label"] = _labels(rows[roles["label"]])
@@ -212,6 +215,11 @@ def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: i
         if name not in taken and str(name).isidentifier() and _is_plain(rows[name]):
             out[str(name)] = rows[name]
     return out
+
+
+def is_exported(rows: pd.DataFrame) -> bool:
+    """Whether a table is one of our own: its difference stamps were turned over already where ``sign`` is -1."""
+    return set(EXPORTED) <= {str(name) for name in rows.columns}
 
 
 def without_impossible(records: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -269,7 +277,7 @@ def refuse_lost_digits(rows: pd.DataFrame, roles: Mapping[str, str], file: str) 
 
 def signs_of(rows: pd.DataFrame, roles: Mapping[str, str]) -> pd.Series[Any] | None:
     """1, or -1 of a source that faded, null where a word means neither; None without a column that says it."""
-    for role, of_true in (("positive", 1), ("negative", -1)):
+    for role, of_true in (("negative", -1), ("positive", 1)):
         if role in roles:
             said = [None if pd.isna(value) else sign_of(value) for value in rows[roles[role]]]
             known = [of_true * value if isinstance(value, int) else None for value in said]

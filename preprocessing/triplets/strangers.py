@@ -28,7 +28,14 @@ from astrid_ml.preprocessing.stamps import (
 )
 from astrid_ml.preprocessing.surveys.registry import Surveys
 from astrid_ml.preprocessing.surveys.survey import Survey
-from astrid_ml.preprocessing.triplets.columns import UNKNOWN, read_rows, records_of, signs_of, without_impossible
+from astrid_ml.preprocessing.triplets.columns import (
+    UNKNOWN,
+    is_exported,
+    read_rows,
+    records_of,
+    signs_of,
+    without_impossible,
+)
 from astrid_ml.preprocessing.triplets.containers.stacks import unwritten
 from astrid_ml.preprocessing.triplets.fits_rows import files_of, named_planes, read_row
 from astrid_ml.preprocessing.triplets.layout import Layout, refuse_other_order
@@ -229,7 +236,7 @@ def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> Non
         writer.count(f"impossible_values_of_{column}", count)
     of_each = surveys_of_rows(records, rows, given.roles, surveys)
     records = records.assign(normalised=pd.Series(normalised_as(stamps), index=records.index, dtype="string"))
-    stamps = upright(stamps, records, of_each, "sign" in rows, writer)
+    stamps = upright(stamps, records, of_each, is_exported(rows), writer)
     records = records.assign(stamp_h=sizes[:, 0], stamp_w=sizes[:, 1], peak_snr=peak_snr(stamps[:, 2]))
     records = _with_survey(records.assign(source=given.source), rows, given.roles, of_each)
     for name, count in contradictions(records, rows, given.roles, surveys).items():
