@@ -29,7 +29,14 @@ from astrid_ml.preprocessing.triplets.containers.class_labels import said_beside
 from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, read_stack, stacks_in
-from astrid_ml.preprocessing.triplets.joined import Files, by_ids, by_number, refuse_other_labels
+from astrid_ml.preprocessing.triplets.joined import (
+    Files,
+    by_ids,
+    by_number,
+    counts_rows,
+    exact_texts,
+    refuse_other_labels,
+)
 from astrid_ml.preprocessing.triplets.layout import Layout, canonical_channel, layout_of
 from astrid_ml.readable import in_words
 from astrid_ml.types import Array
@@ -203,6 +210,12 @@ class OpenedSet:
     roles: dict[str, str]
     lost: dict[int, str]
     joined: str = ""
+
+    @property
+    def counted(self) -> bool:
+        """Whether the ids are the numbers of the rows, which those of another table may be too."""
+        texts = exact_texts(self.rows[self.roles["id"]]) if "id" in self.roles and len(self.rows) > 1 else None
+        return texts is not None and counts_rows(texts)
 
 
 def open_set(found: StampSet, said: Reading) -> OpenedSet:
