@@ -260,7 +260,7 @@ def _opened(
     rows, lost, roles = rows.copy(), dict(lost), dict(roles)
     files = Files(found.container.name, found.table.name)
     join = by_ids(inner, rows, roles, files)
-    order = None if join is None else join.order
+    order = join.order if join else None
     if order is None and "row" not in roles and any(stack.name == f"{OF_EACH}{ID}" for stack in stacks):
         got = f"{found.table.name} without ids beside {found.container.name}, whose stamps are told apart by name"
         raise UserError(
@@ -278,8 +278,7 @@ def _opened(
         raise UserError("a table with one row for each stamp", got, fix)
     refuse_repeated(rows, roles, found.table.name)
     refuse_other_labels(inner, rows, roles.get("label"), files)
-    more = inner[[name for name in inner.columns if name not in rows]]
-    whole = pd.concat([rows, more], axis=1)
+    whole = pd.concat([rows, inner[[name for name in inner.columns if name not in rows]]], axis=1)
     joined = "" if join is None else f"{join.own} of {found.container.name} = {join.given} of {found.table.name}"
     return OpenedSet(layout, whole, columns_of(whole, roles, found.table.name), lost, joined)
 
