@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.preprocessing.alerts.fields.angles import degrees_of
+from astrid_ml.preprocessing.alerts.fields.names import LOST_DIGITS, exact_text, lost_digits
 from astrid_ml.preprocessing.alerts.fields.numbers import NUMBERS, measured, number
 from astrid_ml.preprocessing.alerts.fields.numbers import without_marks as without_marks_in
 from astrid_ml.preprocessing.alerts.fields.times import mjd_of
 from astrid_ml.preprocessing.alerts.forms import cutout_content, cutout_keys, own_form
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_stamp
-from astrid_ml.preprocessing.stamps import MARKED_PIXELS, without_marks
+from astrid_ml.preprocessing.stamps import MARKED_PIXELS, why_blank, without_marks
 from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
 from astrid_ml.preprocessing.surveys.survey import PacketKeys, Survey, TimeConvention
-from astrid_ml.types import Floats32, Mask
+from astrid_ml.types import Floats32
 
-CHANNELS = ("science", "reference", "difference")
 UNKNOWN = "unknown"  # what a packet says and nobody understands
 # Degrees; days (1858 to 2132). NaN is how packets say that they do not know.
 RANGES = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0), "mjd": (0.0, 100_000.0)}
@@ -42,7 +42,8 @@ def survey_of_packet(packet: Mapping[str, Any], surveys: Surveys) -> tuple[Surve
     """
     found = surveys.of_packet(packet, (packet.get(name) for name in OBJECT_NAMES))
     if found.survey is None:
-        raise PacketError(f"a survey that is not known: {found.by}")
+        fix = "" if (surveys.chosen is not None) else "; say survey=NAME, or describe it: survey=FILE.yaml"
+        raise PacketError(f"a survey that is not known: {found.by[:120]}{fix}")
     if found.survey.packet is None:
         raise PacketError(f"a packet of {found.survey.name}, whose description has no packets")
     return found.survey, found.survey.packet
@@ -86,47 +87,15 @@ def read_packet(
         raise PacketError(f"stamps of {height} x {width} pixels, {survey.name} has {size}")
     if stamp.negative == "negative" and record["sign"] == -1:
         np.negative(images[2], out=images[2])
-    _refuse_blank(images, stamp.largest)
+    blank = why_blank(images, stamp.largest)
+    if blank:
+        raise PacketError(blank)
     stamps = padded(images, size)
     if account is not None:
         account.update({MARKS_AS_NULL: marks, MARKED_PIXELS: pixels, **_doubtful_exposure(packet, survey)})
     bad = images.size - np.count_nonzero(np.abs(images) < stamp.largest)  # NaN is not
     record |= {"mission": survey.mission, "survey": survey.name, "pixel_scale": stamp.pixel_scale}
     return record | {"stamp_h": height, "stamp_w": width, "n_nan": bad}, stamps
-
-
-def _refuse_blank(images: Floats32, largest: float) -> None:
-    """Stamps without anything in them would be scored, and with confidence.
-
-    Raises:
-        PacketError: a stamp without a pixel below ``largest``, or none of them has pixels that differ.
-    """
-    flat = flat_channels(images, largest)
-    for channel, image in zip(CHANNELS, images, strict=True):
-        if channel in flat and not (np.abs(image) < largest).any():
-            raise PacketError(f"{channel} stamp: no pixel that is a measurement")
-    if len(flat) == len(images):
-        raise PacketError("no pixel that varies, in any of the three stamps")
-
-
-def flat_channels(images: Floats32, largest: float) -> list[str]:
-    """The channels whose pixels are all the same.
-
-    Args:
-        images: (3, h, w): science, reference, difference.
-        largest: absolute values from here on are no measurements.
-    """
-    pixels = images.reshape(len(images), -1)
-    low, high = pixels.min(axis=1), pixels.max(axis=1)
-    varied: Mask = (low < high) & (-largest < low) & (high < largest)  # most stamps; NaN is neither
-    if varied.all():
-        return []
-    return [channel for channel, image, some in zip(CHANNELS, pixels, varied, strict=True)
-            if not some and _is_flat(image[np.abs(image) < largest])]  # fmt: skip
-
-
-def _is_flat(known: Floats32) -> bool:
-    return not known.size or bool(known.min() == known.max())
 
 
 def possible(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -199,13 +168,11 @@ def packet_record(packet: Mapping[str, Any], survey: Survey) -> dict[str, Any]:
     numbers = packet.get(keys.numbers) if keys.numbers else {}
     if not isinstance(numbers, Mapping):
         raise PacketError(f"no {keys.numbers}")
-    identifier = _first(packet, keys, "id")
-    if identifier is None:
-        raise PacketError(f"no {keys.keys['id'][0]}")
+    identifier = id_of(packet, keys)
     exposure = _exposure(packet, keys)
     record = {
-        "id": str(identifier),
-        "group_id": _object_name(packet, keys) or str(identifier),
+        "id": identifier,
+        "group_id": _object_name(packet, keys) or identifier,
         "filter": keys.only_filter or _filter_of(_first(packet, keys, "filter"), survey),
         "mjd": _mid_exposure(packet, survey, exposure),
         "time_ref": "mid-exposure" if exposure or keys.reference == "middle" else f"{keys.reference} of exposure",
@@ -231,9 +198,9 @@ def sign_of(value: Any) -> int | str | None:
     if value is None:
         return None
     said = str(value).strip().lower()
-    if said in ("t", "1", "true", "1.0"):
+    if said in ("t", "1", "true", "1.0", "+"):
         return 1
-    return -1 if said in ("f", "0", "false", "0.0", "-1", "-1.0") else UNKNOWN
+    return -1 if said in ("f", "0", "false", "0.0", "-1", "-1.0", "-") else UNKNOWN
 
 
 @cache
@@ -265,15 +232,35 @@ def _first(packet: Mapping[str, Any], keys: PacketKeys, role: str) -> Any:
     return None
 
 
+def id_of(packet: Mapping[str, Any], keys: PacketKeys) -> str:
+    """The packet's own name: of its fields the first that holds all digits.
+
+    Raises:
+        PacketError: it has none, or numbers alone that lost their last digits.
+    """
+    lost = ""
+    for name, value in _values(packet, keys, "id"):
+        text = exact_text(value)
+        if text is not None:
+            return text
+        lost = lost or (name if lost_digits(value) else "")
+    raise PacketError(f"{lost} {LOST_DIGITS}" if lost else f"no {keys.keys['id'][0]}")
+
+
 def _object_name(packet: Mapping[str, Any], keys: PacketKeys) -> str | None:
-    """The object's name as text; None where the packet has none, or a number that stands for no object."""
-    for _, value in _values(packet, keys, "object"):
-        if isinstance(value, float):
-            if not np.isfinite(value):
-                continue
-            value = int(value)
-        if value not in keys.unknown_objects:
-            return str(value)
+    """The object's name as text; None where the packet has none, or a number that stands for no object.
+
+    Raises:
+        PacketError: a number that lost its last digits: other objects may have it too.
+    """
+    lost = ""
+    for name, value in _values(packet, keys, "object"):
+        text = exact_text(value)
+        if text is not None and text not in map(str, keys.unknown_objects):
+            return text
+        lost = lost or (name if lost_digits(value) else "")
+    if lost:
+        raise PacketError(f"{lost} {LOST_DIGITS}")
     return None
 
 
