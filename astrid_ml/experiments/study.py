@@ -78,6 +78,13 @@ class SweepStudy:
         waiting = optuna.trial.TrialState.WAITING
         return sum(trial.state != waiting for trial in self.study.get_trials(deepcopy=False))
 
+    def any_complete(self) -> bool:
+        """Whether a trial has given its numbers."""
+        import optuna
+
+        complete = optuna.trial.TrialState.COMPLETE
+        return any(trial.state == complete for trial in self.study.get_trials(deepcopy=False))
+
     def ask(self) -> Any:
         """The next trial, with a value for every parameter."""
         self.study.sampler = sampler(self.sweep.sampler, self.sweep.seed, self.count(), self.space)

@@ -19,6 +19,7 @@ from astrid_ml.files import read_note
 from astrid_ml.interrupts import end_with_parent
 
 LOG, PRUNED = "trial.log", "pruned"  # beside the run: what it printed; a file that ends it
+STOP = "stop"  # a file beside the trials: all trainings end, and are carried on by the next call
 PAUSE = 0.2  # seconds between two looks at a training
 GRACE = 60.0  # seconds in which a training that was told to end must be gone
 INTERRUPTED = 130
@@ -57,7 +58,7 @@ def do_trial(wanted: Wanted) -> int:
         )
         try:
             while process.poll() is None:
-                if (folder / PRUNED).is_file():
+                if (folder / PRUNED).is_file() or (folder.parent / STOP).is_file():
                     process.terminate()
                     return _gone(process)
                 time.sleep(PAUSE)
