@@ -104,7 +104,7 @@ def choose_reader(
     known = domains()
     order = [wanted] if reader_of(wanted) != "auto" else [own_domain, *(name for name in known if name != own_domain)]
     given = given or GivenValues()
-    reasons, others = [], []
+    reasons, others, refused = [], [], dict[str, UserError]()
     for domain in order:
         node = own if domain == own_domain else preprocessing_of(domain)
         pipeline = build(given.put(node, domain == own_domain), trust)
@@ -114,6 +114,7 @@ def choose_reader(
             raise
         except UserError as error:
             reasons.append(f"{domain}: {error.got}")
+            refused[domain] = error
             continue
         if units and reads and kind_of_samples(pipeline) not in reads:
             others.append(f"the reader {domain} takes such files for {kind_of_samples(pipeline)}")
@@ -124,6 +125,9 @@ def choose_reader(
             return Reader(domain, pipeline, units, tuple(raw))
         reasons.append(f"{domain}: found nothing")
     nothing = none_in(raw)
+    mine = refused.get(order[0])  # of the checkpoint's own reader, or of the one that was named
+    if mine is not None and (others or len(order) == 1) and not _says_nothing(f": {mine.got}", nothing):
+        raise UserError(mine.expected, "; ".join([mine.got, *others]), mine.fix) from mine
     if others:
         raise UserError(
             f"raw files of {' or '.join(reads)}, which this checkpoint scores",
