@@ -117,6 +117,8 @@ def describe(
     counts: Counter[str] = Counter()
     for _, summary in finished:
         counts.update(summary["counts"])
+    if made.told_apart:
+        counts["ids_told_apart"] = made.told_apart
     labels = index["label"].value_counts(dropna=False)
     return {
         "domain": pipeline.domain,

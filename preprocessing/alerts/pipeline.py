@@ -53,7 +53,10 @@ class AlertsPipeline:
     schemas: str | None = None
     domain: ClassVar[str] = "alerts"
     makes: ClassVar[str] = "stamps"
-    version: ClassVar[int] = 4
+    # A survey's number is not another's, and some surveys only number the packets of a file. The highest pixel of the
+    # difference stamp tells stamps apart, however the packet was packed.
+    identity: ClassVar[tuple[str, ...]] = ("mission", "group_id", "peak_snr")
+    version: ClassVar[int] = 5
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """Units in a stable order; reads names and parquet footers only.
@@ -209,7 +212,7 @@ class AlertsPipeline:
                 yield path, error if isinstance(error, PacketFileError) else PacketFileError(str(error))
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
-        """A packet that lies in two files counts once."""
+        """A packet that lies in two files counts once; packets of one number that differ have ids of their own here."""
         return self.finalise_part(index, index["id"].duplicated().to_numpy())
 
     def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
