@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from astrid_ml.preprocessing.alerts.fields.keys import first_of, values_of
 from astrid_ml.preprocessing.alerts.fields.numbers import NUMBERS, measured, number, whole_text
 from astrid_ml.preprocessing.alerts.fields.numbers import without_marks as without_marks_in
 from astrid_ml.preprocessing.alerts.fields.times import mjd_of
+from astrid_ml.preprocessing.alerts.fields.unsaid import absent_key, unsaid
 from astrid_ml.preprocessing.alerts.forms import cutout_content, cutout_keys, own_form
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_stamp
 from astrid_ml.preprocessing.stamps import MARKED_PIXELS, without_marks
@@ -77,6 +79,8 @@ def read_packet(
         if isinstance(error, PacketError):
             raise
         raise PacketError(f"a value that cannot be read ({str(error)[:80]})") from error
+    if why := absent_key(packet, survey):
+        raise PacketError(why)
     whole, pixels = without_marks(np.stack(read_cutouts(packet))[None], stamp.largest)
     images = whole[0]
     height, width = images.shape[1:]
@@ -91,6 +95,7 @@ def read_packet(
     stamps = padded(images, size)
     if account is not None:
         account.update({MARKS_AS_NULL: marks, MARKED_PIXELS: pixels, **_doubtful_exposure(packet, survey)})
+        account.update(unsaid(packet, record, survey))
     bad = images.size - np.count_nonzero(np.abs(images) < stamp.largest)  # NaN is not
     record |= {"mission": survey.mission, "survey": survey.name, "pixel_scale": stamp.pixel_scale}
     return record | {"stamp_h": height, "stamp_w": width, "n_nan": bad}, stamps
@@ -266,8 +271,8 @@ def _filter_of(said: Any, survey: Survey) -> str | None:
         return None
     known = survey.band_of(said) if isinstance(said, str) else None
     numbered = bool(survey.bands) and all(band.code is not None for band in survey.bands.values())
-    if known is None and isinstance(said, str) and not numbered and not said.strip().isdigit():
-        return said.strip()
+    if known is None and isinstance(said, str) and not re.fullmatch(r"\s*[-+]?\d+\s*", said):
+        return UNKNOWN if numbered else said.strip()
     return known or survey.band_of(int(said)) or UNKNOWN
 
 
