@@ -151,10 +151,10 @@ def _checked(
 
 
 def _as_text(values: pd.Series) -> pd.Series:
-    """Ids as text: ``7`` stays ``7`` where a missing value made the column one of floats."""
+    """Ids as text: ``7`` stays ``7`` where a missing value made the column one of floats, which have 53 bits."""
     if pd.api.types.is_float_dtype(values):
         known = values.dropna()
-        if len(known) and (known == known.round()).all():
+        if len(known) and (known == known.round()).all() and (known.abs() < 2**53).all():
             values = values.astype("Int64")
     text = values.astype("string").str.strip()
     return cast("pd.Series", text.mask(text == ""))

@@ -7,6 +7,7 @@ import numpy as np
 from astrid_ml.stats import MAD_TO_SIGMA, row_medians
 from astrid_ml.types import Array, Floats, Floats32, Mask
 
+CHANNELS = ("science", "reference", "difference")
 NO_DATA = 1e37  # absolute values from here on mark missing pixels
 # Of pixels without data, where there are many; the last two are the least integers of 16 and 32 bits (FITS's BLANK).
 MARKS = np.array([-999, -9999, -99999, -32768, -(2**31)], dtype=np.float32)
@@ -14,6 +15,8 @@ MARKED = 0.01  # of a channel's pixels
 HUGE = np.float32(1e29)
 DETECTED = 5.0  # sigma
 FADED = "difference_stamps_negative_at_the_centre"  # a count: of surveys that send or read them positive
+ONE_VALUE = "stamps_with_one_value_in_"  # a count, by channel
+NAN_PIXELS = "stamps_with_nan_pixels"  # a count
 MARKED_PIXELS = "pixels_without_data_marked_by_a_number"  # a count
 
 
@@ -110,3 +113,37 @@ def without_marks(stamps: Floats32, most: float = np.inf) -> tuple[Floats32, int
     empty |= of_mark & (of_mark.mean(axis=(2, 3), keepdims=True) >= MARKED)
     count = int((empty & np.isfinite(stamps)).sum())
     return (np.where(empty, np.float32(np.nan), stamps) if count else stamps), count
+
+
+def why_blank(images: Floats32, largest: float = np.inf) -> str:
+    """Why three stamps hold nothing that could be judged; empty where they do. They would be scored, with confidence.
+
+    Args:
+        images: (3, h, w): science, reference, difference.
+        largest: absolute values from here on are no measurements.
+    """
+    flat = flat_channels(images, largest)
+    for channel, image in zip(CHANNELS, images, strict=True):
+        if channel in flat and not (np.abs(image) < largest).any():
+            return f"{channel} stamp: no pixel that is a measurement"
+    return "no pixel that varies, in any of the three stamps" if len(flat) == len(images) else ""
+
+
+def flat_channels(images: Floats32, largest: float) -> list[str]:
+    """The channels whose pixels are all the same.
+
+    Args:
+        images: (3, h, w): science, reference, difference.
+        largest: absolute values from here on are no measurements.
+    """
+    pixels = images.reshape(len(images), -1)
+    low, high = pixels.min(axis=1), pixels.max(axis=1)
+    varied: Mask = (low < high) & (-largest < low) & (high < largest)  # most stamps; NaN is neither
+    if varied.all():
+        return []
+    return [channel for channel, image, some in zip(CHANNELS, pixels, varied, strict=True)
+            if not some and _is_flat(image[np.abs(image) < largest])]  # fmt: skip
+
+
+def _is_flat(known: Floats32) -> bool:
+    return not known.size or bool(known.min() == known.max())

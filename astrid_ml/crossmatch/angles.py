@@ -31,10 +31,17 @@ class SkyTable:
     Args:
         path: where it lies.
         name: as keys call it.
+        key: of the unit of its positions; by default that of the catalogue ``name``.
     """
 
     path: str
     name: str
+    key: str = ""
+
+    @property
+    def unit_key(self) -> str:
+        """The key that says the unit of its positions."""
+        return self.key or f"position_unit.{self.name}"
 
 
 def degrees_of(where: SkyTable, values: pd.Series[Any], unit: str, given: str | None, axis: str) -> tuple[Floats, bool]:
@@ -77,7 +84,7 @@ def _factor(where: SkyTable, column: str, unit: str) -> float:
     try:
         return float(units.Unit(unit).to(units.deg))
     except (units.UnitConversionError, ValueError, TypeError) as error:
-        fix = f"say what it is: position_unit.{where.name}=deg, hourangle or rad"
+        fix = f"say what it is: {where.unit_key}=deg, hourangle or rad"
         raise UserError(f"{column} of {where.path} in a unit of angles", f"the unit {unit[:40]}", fix) from error
 
 
@@ -111,7 +118,7 @@ def _sexagesimal(where: SkyTable, values: pd.Series[Any], unit: str, axis: str) 
     raise UserError(
         f"right ascensions of which one can tell whether they are hours or degrees in {where.path}",
         f"{values.name} as {next((text for text in filled if text), '')!r}, without a unit",
-        f"say it: position_unit.{where.name}=hourangle (or deg)",
+        f"say it: {where.unit_key}=hourangle (or deg)",
     )
 
 
@@ -137,10 +144,10 @@ def refuse_other_units(where: SkyTable, sky: Floats, column: str) -> None:
     got = f"{where.path}: all right ascensions from {low:.3g} to {high:.3g}, without a unit"
     if -np.pi <= low and high <= 2 * np.pi and -np.pi / 2 <= south and north <= np.pi / 2:
         if column in RADIANS_OR_DEGREES or (wide and high - low > np.pi and north - south > 1.0):
-            fix = f"say it: position_unit.{where.name}=rad (or deg)"
+            fix = f"say it: {where.unit_key}=rad (or deg)"
             raise UserError("positions of which one can tell whether they are radians or degrees", got, fix)
     elif wide and low >= 0 and high <= 24 and high - low > 12 and north - south > 60:
-        fix = f"say it: position_unit.{where.name}=hourangle (or deg)"
+        fix = f"say it: {where.unit_key}=hourangle (or deg)"
         raise UserError("right ascensions of which one can tell whether they are hours or degrees", got, fix)
 
 
@@ -162,7 +169,7 @@ def on_the_sphere(where: SkyTable, sky: Floats, columns: tuple[str, str]) -> Flo
             got = f"{where.path}, row {int(wrong[0]) + 1}: {columns[axis]} is {sky[wrong[0], axis]:.6g} degrees"
             fix = (
                 f"name the right columns: ra.{where.name}=COLUMN dec.{where.name}=COLUMN, "
-                f"or their unit: position_unit.{where.name}=deg"
+                f"or their unit: {where.unit_key}=deg"
             )
             raise UserError(f"{'declinations' if axis else 'right ascensions'} on the sphere", got, fix)
     out = np.where(known[:, None], sky, np.nan)

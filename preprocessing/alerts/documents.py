@@ -81,12 +81,24 @@ def _inside(value: Any) -> Iterator[dict[str, Any] | PacketFileError]:
     if not isinstance(value, dict):
         yield PacketFileError("JSON that is no packet")
         return
+    if _by_columns(value):
+        yield from ({name: column[row] for name, column in value.items()} for row in next(iter(value.values())))
+        return
     listed = next((value[key] for key in _LISTS if isinstance(value.get(key), list | dict)), None)
     if listed is None or any("utout" in key for key in value):
         yield value
         return
     for part in listed if isinstance(listed, list) else [listed]:
         yield part if isinstance(part, dict) else PacketFileError("JSON that is no packet")
+
+
+def _by_columns(value: dict[str, Any]) -> bool:
+    """Whether a document is a table as pandas writes it: a document for each column, ``{"0": ..., "1": ...}``."""
+    columns = list(value.values())
+    if len(columns) < 2 or not all(isinstance(column, dict) and column for column in columns):
+        return False
+    rows = columns[0].keys()
+    return all(row.isdigit() for row in rows) and all(column.keys() == rows for column in columns)
 
 
 def _parsed(line: bytes) -> Any:

@@ -13,18 +13,18 @@ import numpy as np
 
 from astrid_ml.preprocessing.alerts.fields.angles import degrees_of
 from astrid_ml.preprocessing.alerts.fields.keys import first_of, values_of
-from astrid_ml.preprocessing.alerts.fields.numbers import NUMBERS, measured, number, whole_text
+from astrid_ml.preprocessing.alerts.fields.names import LOST_DIGITS, exact_text, lost_digits
+from astrid_ml.preprocessing.alerts.fields.numbers import NUMBERS, measured, number
 from astrid_ml.preprocessing.alerts.fields.numbers import without_marks as without_marks_in
 from astrid_ml.preprocessing.alerts.fields.times import mjd_of
 from astrid_ml.preprocessing.alerts.fields.unsaid import absent_key, unsaid
 from astrid_ml.preprocessing.alerts.forms import cutout_content, cutout_keys, own_form
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_stamp
-from astrid_ml.preprocessing.stamps import MARKED_PIXELS, without_marks
+from astrid_ml.preprocessing.stamps import MARKED_PIXELS, why_blank, without_marks
 from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
 from astrid_ml.preprocessing.surveys.survey import PacketKeys, Survey, TimeConvention
-from astrid_ml.types import Floats32, Mask
+from astrid_ml.types import Floats32
 
-CHANNELS = ("science", "reference", "difference")
 UNKNOWN = "unknown"  # what a packet says and nobody understands
 # Degrees; days (1858 to 2132). NaN is how packets say that they do not know.
 RANGES = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0), "mjd": (0.0, 100_000.0)}
@@ -45,7 +45,8 @@ def survey_of_packet(packet: Mapping[str, Any], surveys: Surveys) -> tuple[Surve
     """
     found = surveys.of_packet(packet, (packet.get(name) for name in OBJECT_NAMES))
     if found.survey is None:
-        raise PacketError(f"a survey that is not known: {found.by}")
+        fix = "" if (surveys.chosen is not None) else "; say survey=NAME, or describe it: survey=FILE.yaml"
+        raise PacketError(f"a survey that is not known: {found.by[:120]}{fix}")
     if found.survey.packet is None:
         raise PacketError(f"a packet of {found.survey.name}, whose description has no packets")
     return found.survey, found.survey.packet
@@ -91,7 +92,9 @@ def read_packet(
         raise PacketError(f"stamps of {height} x {width} pixels, {survey.name} has {size}")
     if stamp.negative == "negative" and record["sign"] == -1:
         np.negative(images[2], out=images[2])
-    _refuse_blank(images, stamp.largest)
+    blank = why_blank(images, stamp.largest)
+    if blank:
+        raise PacketError(blank)
     stamps = padded(images, size)
     if account is not None:
         account.update({MARKS_AS_NULL: marks, MARKED_PIXELS: pixels, **_doubtful_exposure(packet, survey)})
@@ -99,40 +102,6 @@ def read_packet(
     bad = images.size - np.count_nonzero(np.abs(images) < stamp.largest)  # NaN is not
     record |= {"mission": survey.mission, "survey": survey.name, "pixel_scale": stamp.pixel_scale}
     return record | {"stamp_h": height, "stamp_w": width, "n_nan": bad}, stamps
-
-
-def _refuse_blank(images: Floats32, largest: float) -> None:
-    """Stamps without anything in them would be scored, and with confidence.
-
-    Raises:
-        PacketError: a stamp without a pixel below ``largest``, or none of them has pixels that differ.
-    """
-    flat = flat_channels(images, largest)
-    for channel, image in zip(CHANNELS, images, strict=True):
-        if channel in flat and not (np.abs(image) < largest).any():
-            raise PacketError(f"{channel} stamp: no pixel that is a measurement")
-    if len(flat) == len(images):
-        raise PacketError("no pixel that varies, in any of the three stamps")
-
-
-def flat_channels(images: Floats32, largest: float) -> list[str]:
-    """The channels whose pixels are all the same.
-
-    Args:
-        images: (3, h, w): science, reference, difference.
-        largest: absolute values from here on are no measurements.
-    """
-    pixels = images.reshape(len(images), -1)
-    low, high = pixels.min(axis=1), pixels.max(axis=1)
-    varied: Mask = (low < high) & (-largest < low) & (high < largest)  # most stamps; NaN is neither
-    if varied.all():
-        return []
-    return [channel for channel, image, some in zip(CHANNELS, pixels, varied, strict=True)
-            if not some and _is_flat(image[np.abs(image) < largest])]  # fmt: skip
-
-
-def _is_flat(known: Floats32) -> bool:
-    return not known.size or bool(known.min() == known.max())
 
 
 def possible(record: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -237,9 +206,9 @@ def sign_of(value: Any) -> int | str | None:
     if value is None:
         return None
     said = str(value).strip().lower()
-    if said in ("t", "1", "true", "1.0"):
+    if said in ("t", "1", "true", "1.0", "+"):
         return 1
-    return -1 if said in ("f", "0", "false", "0.0", "-1", "-1.0") else UNKNOWN
+    return -1 if said in ("f", "0", "false", "0.0", "-1", "-1.0", "-") else UNKNOWN
 
 
 def _name(packet: Mapping[str, Any], keys: PacketKeys, role: str, unknown: tuple[int, ...] = ()) -> str | None:
@@ -248,20 +217,16 @@ def _name(packet: Mapping[str, Any], keys: PacketKeys, role: str, unknown: tuple
     Raises:
         PacketError: the number is a float that has lost digits, and no other field has them.
     """
-    lost: dict[float, str] = {}
+    lost = ""
     for name, value in values_of(packet, keys, role):
-        if isinstance(value, float) and not math.isfinite(value):
-            continue
-        text = whole_text(value)
+        text = exact_text(value)
         if text is None:
-            lost.setdefault(float(value), name)
-        elif value not in unknown and (not lost or (isinstance(value, int) and float(value) in lost)):
+            part = isinstance(value, float) and math.isfinite(value)  # 1.5, too
+            lost = lost or (name if part or lost_digits(value) else "")
+        elif text not in map(str, unknown) and (not lost or text.isdigit()):  # no name of a database for a number
             return text
     if lost:
-        name = next(iter(lost.values()))
-        raise PacketError(
-            f"{name} as a float: numbers of 17 digits do not survive so; save it as a whole number or text"
-        )
+        raise PacketError(f"{lost} {LOST_DIGITS}")
     return None
 
 
@@ -336,4 +301,4 @@ def _doubtful_exposure(packet: Mapping[str, Any], survey: Survey) -> dict[str, i
 
 def _text(value: Any) -> str | None:
     """A name that may be a number: that of a field stays ``7`` where a table made it 7.0."""
-    return None if value is None or value != value else whole_text(value) or str(value)
+    return None if value is None or value != value else exact_text(value) or str(value)

@@ -17,6 +17,7 @@ from astrid_ml.found import none_in
 from astrid_ml.preprocessing.alerts import files
 from astrid_ml.preprocessing.alerts.archives import read_tar, tar_chunks
 from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError, avro_chunks, is_avro, read_avro
+from astrid_ml.preprocessing.alerts.fields.names import exact_text
 from astrid_ml.preprocessing.alerts.forms import own_form
 from astrid_ml.preprocessing.alerts.messages import SUFFIX, Schemas, schema_files, schemas_of
 from astrid_ml.preprocessing.alerts.packet import PacketError, read_packet
@@ -154,8 +155,8 @@ class AlertsPipeline:
                 extra = planes_of(packet, stamp) if stamp else PlanesOfCutouts()
             except (PacketError, StampError) as error:
                 own = own_form(packet)
-                name = str(own.get("candid") or own.get("diaSourceId") or found.name)
-                writer.drop(name, str(error), found.place)
+                name = exact_text(own.get("candid") or own.get("diaSourceId") or found.name)
+                writer.drop(name or found.name, str(error), found.place)
                 continue
             samples.add({**record, "source": printable(found.file)}, images, extra, stamp)
         samples.write()

@@ -12,9 +12,9 @@ import pandas as pd
 
 from astrid_ml.contracts.pipeline import UnitWriter
 from astrid_ml.preprocessing.alerts.fields.numbers import NUMBERS
-from astrid_ml.preprocessing.alerts.packet import flat_channels, possible
+from astrid_ml.preprocessing.alerts.packet import possible
 from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts
-from astrid_ml.preprocessing.stamps import FADED, extremes_snr, faded_at_centre
+from astrid_ml.preprocessing.stamps import FADED, NAN_PIXELS, ONE_VALUE, extremes_snr, faded_at_centre, flat_channels
 from astrid_ml.preprocessing.surveys.survey import StampConvention
 from astrid_ml.printable import encodable
 from astrid_ml.types import Array, Floats32, Ints
@@ -70,15 +70,18 @@ class UnitSamples:
             extra: planes beside the images.
             stamp: what its survey's description says.
         """
+        unknown = record["filter"] is None
         record, impossible = possible(record)
         named = [f"{IMPOSSIBLE}{column}" for column in impossible]
-        named += [f"stamps_with_one_value_in_{channel}" for channel in flat_channels(images, np.inf)]
+        named += [f"{ONE_VALUE}{channel}" for channel in flat_channels(images, np.inf)]
         named += [f"stamps_without_{plane}" for plane in extra.lost]
         negative = stamp.negative if stamp else None
         if record["n_nan"]:
-            named.append("stamps_with_nan_pixels")
+            named.append(NAN_PIXELS)
         if record["sign"] == -1 and negative is None:
             named.append("negative_detections_of_unknown_convention")
+        if unknown:
+            named.append("detections_of_unknown_filter")
         if record["sign"] is None:
             named.append("detections_of_unknown_sign")
         self.account.update([*named, f"read_{record['mission']}"])

@@ -17,11 +17,13 @@ from astrid_ml.files import read_array
 from astrid_ml.fingerprint import relative
 from astrid_ml.found import none_in
 from astrid_ml.pipeline.writer import MemorySource
+from astrid_ml.preprocessing.stamps import CHANNELS
 from astrid_ml.preprocessing.triplets.columns import columns_of, read_rows
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table
+from astrid_ml.preprocessing.triplets.containers.class_labels import with_class_names
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.preprocessing.triplets.containers.stacks import TABLES, read_stack, stacks_in
-from astrid_ml.preprocessing.triplets.layout import CHANNELS, canonical_channel
+from astrid_ml.preprocessing.triplets.layout import canonical_channel
 from astrid_ml.preprocessing.triplets.sets import Reading, containers_below, pair
 from astrid_ml.printable import printable
 from astrid_ml.readable import reading
@@ -190,14 +192,13 @@ def _flat_columns(path: Path) -> pd.DataFrame:
     nested = (pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary)
     names = [field.name for field in schema if not any(test(field.type) for test in nested)]
     table = arrow_table(path).select(names) if path.suffix == ".arrow" else pq.read_table(path, columns=names)
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+    return with_class_names(table.to_pandas(), path, schema.metadata)
 
 
 def _rows(part: _Stamps, shard: str) -> pd.DataFrame:
     """The index of one array's stamps."""
     rows, count = part.rows, len(part.stamps)
-    roles = columns_of([str(name) for name in rows.columns], {}, part.name)
+    roles = columns_of(rows, {}, part.name)
     numbers = pd.Series(range(count)).astype(str)
     ids = rows[roles["id"]].astype(str) if "id" in roles else part.name + "#" + numbers
     out = pd.DataFrame({"id": ids.reset_index(drop=True), "array": shard, "row": range(count), "file": part.name})

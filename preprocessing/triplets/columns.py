@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from astrid_ml.crossmatch.angles import DEGREES, SkyTable, degrees_of, refuse_other_units
 from astrid_ml.errors import UserError
 from astrid_ml.found import kind_at
 from astrid_ml.nearest import nearest
+from astrid_ml.preprocessing.alerts.fields.names import lost_digits
+from astrid_ml.preprocessing.alerts.fields.times import mjd_of
 from astrid_ml.preprocessing.alerts.packet import RANGES, sign_of
 from astrid_ml.tables import SUFFIXES, read_table
 
@@ -19,24 +22,40 @@ from astrid_ml.tables import SUFFIXES, read_table
 ROLES: dict[str, tuple[str, ...]] = {
     "id": ("id", "sample_id", "candid", "diaSourceId", "alert_id", "alertId", "source_id"),
     "group": ("group_id", "objectId", "object_id", "oid", "diaObjectId", "object", "name"),
-    "label": ("label", "labels", "y", "target", "is_real", "isreal", "real", "class"),
+    "label": ("label", "labels", "is_real", "isreal", "real", "class", "target", "y"),
     "ra": ("ra", "ra_deg", "_raj2000", "raj2000", "ra_icrs", "radeg", "meanra"),
     "dec": ("dec", "dec_deg", "_dej2000", "dej2000", "decj2000", "de_icrs", "dedeg", "decl", "meandec"),
     "mjd": ("mjd", "mjdobs", "mjd_obs"),
     "jd": ("jd",),
+    "date": ("date", "obsdate", "date_obs", "dateobs", "obs_date", "date-obs"),
     "filter": ("filter", "band", "fid", "filt"),
     "mission": ("mission", "survey"),
-    "positive": ("isdiffpos", "is_diff_pos"),
+    "positive": ("isdiffpos", "is_diff_pos", "is_diffpos", "sign"),
     "negative": ("isNegative", "is_negative"),
     "file": ("file", "filename", "path", "file_name", "stamp"),
     "row": (),
 }
+OF_TWO = ("target", "y")  # names of labels, and of objects and pixels: guessed where there are two values or fewer
+OF_SEVERAL = ("object", "name")  # of samples, and of the one field that was observed: guessed where there are several
 COUNTED = ("Unnamed: 0", "", "index", "__index_level_0__", "level_0")  # what pandas writes of a table's index
 SEXAGESIMAL = r"\d[:hd ]\s*\d"
 SOME_REPEATED = 0.1  # of the rows: fewer are samples that were given twice, and are left out by name
 UNKNOWN = ("-999", "-999.0", "-9999", "-9999.0", "")  # how tables say that they do not know
 JD_ZERO = 2400000.5  # of MJD; no MJD is as large
-OWN = ("array", "row", "image", "sky", "normalised", "source", "stamp_h", "stamp_w", "peak_snr", "label_source")
+EXPORTED = ("sign", "peak_snr", "stamp_h", "stamp_w")  # columns that tell a table of ours
+OWN = (
+    "array",
+    "row",
+    "image",
+    "sky",
+    "normalised",
+    "source",
+    "stamp_h",
+    "stamp_w",
+    "n_nan",
+    "peak_snr",
+    "label_source",
+)
 
 
 def is_table(path: Path) -> bool:
@@ -59,11 +78,11 @@ def check_roles(given: Mapping[str, str]) -> None:
         raise UserError(f"preprocessing.columns of {', '.join(ROLES)}", strange[0], fix)
 
 
-def columns_of(names: Collection[str], given: Mapping[str, str], file: str) -> dict[str, str]:
+def columns_of(rows: pd.DataFrame, given: Mapping[str, str], file: str) -> dict[str, str]:
     """Role -> column.
 
     Args:
-        names: of the table's columns.
+        rows: of the table.
         given: what the user says.
         file: for the messages.
 
@@ -71,37 +90,60 @@ def columns_of(names: Collection[str], given: Mapping[str, str], file: str) -> d
         UserError: a role or a column that is not there.
     """
     check_roles(given)
+    names = [str(name) for name in rows.columns]
     absent = [column for column in given.values() if column not in names]
     if absent:
-        fix = nearest(absent[0], names) or f"choose among {', '.join(list(names)[:12])}"
+        fix = nearest(absent[0], names) or f"choose among {', '.join(names[:12])}"
         raise UserError(f"a column of {file}", absent[0], fix)
-    folded = {name.lower(): name for name in reversed(list(names))}
+    folded = {name.lower(): name for name in reversed(names)}
+    folded = {word: name for word, name in folded.items() if _may_be(word, rows[name])}
     found: dict[str, str] = dict(given)
     for role, words in ROLES.items():
         column = next((folded[word.lower()] for word in words if word.lower() in folded), None)
         if role not in found and column is not None and column not in found.values():
             found[role] = column
+    if "date" in found and "date" not in given and {"mjd", "jd"} & set(found):
+        del found["date"]  # it stays a column as it is
     return found
 
 
-def read_rows(path: Path, given: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, str], dict[int, str]]:
-    """A table of samples, one row for each stamp, in their order.
+def _are_dates(values: pd.Series[Any]) -> bool:
+    try:
+        return bool(np.isfinite([mjd_of(text, "iso")[0] for text in values.dropna().astype(str).str.strip()]).all())
+    except ValueError:
+        return False
+
+
+def _may_be(word: str, values: pd.Series[Any]) -> bool:
+    """Whether a column that may be called so for another reason holds what its role has."""
+    if word in OF_TWO:
+        return bool(values.nunique() <= 2)
+    if word in ROLES["date"]:
+        return not pd.api.types.is_numeric_dtype(values) and bool(values.notna().any()) and _are_dates(values)
+    return word not in OF_SEVERAL or len(values) < 2 or bool(values.nunique() > 1)
+
+
+def read_rows(
+    path: Path, given: Mapping[str, str], position_unit: str | None = None
+) -> tuple[pd.DataFrame, dict[str, str], dict[int, str]]:
+    """A table of samples, one row for each stamp, in their order; positions that the table has in another unit in deg.
 
     Args:
         path: of the table.
         given: role -> column, as the user says it.
+        position_unit: of right ascensions and declinations, as the user says it.
 
     Returns:
         the rows, with ids and groups as text; role -> column; (row from 0 -> reason) of those that cannot be used,
         which stand in the rows with nulls.
 
     Raises:
-        UserError: it is no table, or lacks a column that was named.
+        UserError: it is no table, lacks a column that was named, or has positions of which nobody can tell the unit.
     """
-    names = [str(name) for name in read_table(path, {}).rows.columns]
-    roles = columns_of(names, given, path.name)
+    roles = columns_of(read_table(path, {}).rows, given, path.name)
     asked = {roles[role]: "text" for role in ("id", "group", "file") if role in roles}
     read = read_table(path, {}, asked)
+    refuse_lost_digits(read.rows, roles, path.name)
     lost = {row - 1: reason for row, reason in read.dropped}
     total = len(read.rows) + len(lost)
     places = [row for row in range(total) if row not in lost]
@@ -109,7 +151,37 @@ def read_rows(path: Path, given: Mapping[str, str]) -> tuple[pd.DataFrame, dict[
     if "id" in roles:
         empty = rows[roles["id"]].isna()
         lost |= {int(row): f"{roles['id']} is empty" for row in np.flatnonzero(empty) if int(row) not in lost}
-    return rows.reset_index(drop=True), roles, lost
+    units = {name: meaning.unit for name, meaning in read.meanings.items()}
+    return in_degrees(rows.reset_index(drop=True), roles, units, position_unit, path.name), roles, lost
+
+
+def in_degrees(
+    rows: pd.DataFrame, roles: Mapping[str, str], units: Mapping[str, str], given: str | None, file: str
+) -> pd.DataFrame:
+    """Rows whose positions are in degrees, where somebody says that they are in another unit.
+
+    Args:
+        rows: of a table.
+        roles: role -> column.
+        units: that the table says, by column.
+        given: unit that the user says.
+        file: for the messages.
+
+    Raises:
+        UserError: no unit of angles; or nobody says one, and numbers up to 24 or 2 pi lie all over the sky.
+    """
+    where = SkyTable(file, "", "preprocessing.position_unit")
+    columns = {axis: roles[axis] for axis in ("ra", "dec") if axis in roles}
+    said = {axis: given or units.get(column, "") for axis, column in columns.items()}
+    for axis, column in columns.items():
+        if said[axis] and said[axis].casefold() not in DEGREES:
+            degrees, _ = degrees_of(where, rows[column], units.get(column, ""), given, axis)
+            rows = rows.assign(**{column: degrees})
+    if len(columns) == 2 and not said["ra"]:
+        plain = [pd.to_numeric(rows[column], errors="coerce").to_numpy(float, na_value=np.nan)
+                 for column in columns.values()]  # fmt: skip
+        refuse_other_units(where, np.column_stack(plain), columns["ra"])
+    return rows
 
 
 def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: int) -> pd.DataFrame:
@@ -130,9 +202,11 @@ def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: i
     out["group_id"] = group.fillna(out["id"])
     for role in ("ra", "dec"):
         out[role] = _angles(rows, roles.get(role), role)
-    out["mjd"] = _days(rows, roles.get("mjd", roles.get("jd")))
-    signs = _signs(rows, roles)
-    if signs is not None and "sign" not in rows:  # stamps beside a column sign of our own are turned over already
+    out["mjd"] = _days(rows, next((roles[role] for role in ("mjd", "jd", "date") if role in roles), None))
+    signs = signs_of(rows, roles)
+    if is_exported(rows):
+        out["sign"] = pd.to_numeric(rows["sign"]).astype("Int8")
+    elif signs is not None:
         out["sign"] = signs
     if "label" in roles:
         out["label"] = _labels(rows[roles["label"]])
@@ -141,6 +215,11 @@ def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: i
         if name not in taken and str(name).isidentifier() and _is_plain(rows[name]):
             out[str(name)] = rows[name]
     return out
+
+
+def is_exported(rows: pd.DataFrame) -> bool:
+    """Whether a table is one of our own: its difference stamps were turned over already where ``sign`` is -1."""
+    return set(EXPORTED) <= {str(name) for name in rows.columns}
 
 
 def without_impossible(records: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -168,20 +247,37 @@ def refuse_repeated(rows: pd.DataFrame, roles: Mapping[str, str], file: str) -> 
     """
     if "id" not in roles or not len(rows):
         return
-    known = rows[roles["id"]].dropna().astype("string")
-    again = int(known.duplicated().sum())
-    if again <= SOME_REPEATED * len(rows):
-        return
-    floats = bool(known.str.fullmatch(r"[-+]?\d\.?\d*[eE]\+?\d+|\d{16,}\.0").any())
-    why = ": numbers of 17 digits and more do not survive as floats" if floats else ""
-    got = f"{again} of {len(rows)} rows of {file} with a {roles['id']} of another row{why}"
-    fix = "name the column: preprocessing.columns.id=COLUMN; without a column of ids the rows are numbered"
-    raise UserError("an id of its own for each sample", got, fix)
+    again = int(rows[roles["id"]].dropna().astype("string").duplicated().sum())
+    if again > SOME_REPEATED * len(rows):
+        got = f"{again} of {len(rows)} rows of {file} with a {roles['id']} of another row"
+        fix = "name the column: preprocessing.columns.id=COLUMN; without a column of ids the rows are numbered"
+        raise UserError("an id of its own for each sample", got, fix)
 
 
-def _signs(rows: pd.DataFrame, roles: Mapping[str, str]) -> pd.Series[Any] | None:
+def refuse_lost_digits(rows: pd.DataFrame, roles: Mapping[str, str], file: str) -> None:
+    """Refuse ids and names of objects that are large floats, or texts of them: others may have the same.
+
+    Args:
+        rows: of the table, as it has them.
+        roles: role -> column.
+        file: for the messages.
+
+    Raises:
+        UserError: says which column.
+    """
+    for role, column in roles.items():
+        if role not in ("id", "group") or pd.api.types.is_integer_dtype(rows[column]):
+            continue
+        lost = next((value for value in rows[column].dropna().tolist() if lost_digits(value)), None)
+        if lost is not None:
+            got = f"{column} of {file}, such as {lost}: numbers of 17 digits and more do not survive as floats"
+            fix = f"write integers or texts, or name another column: preprocessing.columns.{role}=COLUMN"
+            raise UserError(f"{'ids' if role == 'id' else 'names of objects'} with all their digits", got, fix)
+
+
+def signs_of(rows: pd.DataFrame, roles: Mapping[str, str]) -> pd.Series[Any] | None:
     """1, or -1 of a source that faded, null where a word means neither; None without a column that says it."""
-    for role, of_true in (("positive", 1), ("negative", -1)):
+    for role, of_true in (("negative", -1), ("positive", 1)):
         if role in roles:
             said = [None if pd.isna(value) else sign_of(value) for value in rows[roles[role]]]
             known = [of_true * value if isinstance(value, int) else None for value in said]
@@ -213,7 +309,20 @@ def _angles(rows: pd.DataFrame, column: str | None, axis: str) -> pd.Series[floa
 
 
 def _days(rows: pd.DataFrame, column: str | None) -> pd.Series[float]:
-    """MJD of MJD or JD: the numbers tell which, whatever the column is called."""
+    """MJD of MJD, JD or dates of ISO 8601: the values tell which, whatever the column is called.
+
+    Raises:
+        ValueError: neither; a date without a time of the day is null.
+    """
+    if column is not None and not pd.api.types.is_numeric_dtype(rows[column]):
+        texts = rows[column].astype("string").str.strip()
+        texts = texts.mask(texts.isin(UNKNOWN))
+        if pd.to_numeric(texts, errors="coerce").isna().ne(texts.isna()).any():
+            try:
+                days_of = [np.nan if pd.isna(text) else mjd_of(text, "iso")[0] for text in texts]
+            except ValueError as error:
+                raise ValueError(f"{column}: no time: {str(error)[:80]}") from error
+            return pd.Series(np.where(np.isfinite(days_of), days_of, np.nan), index=rows.index, dtype="float64")
     days = _numbers(rows, column)
     return days.where(~(days >= JD_ZERO), days - JD_ZERO)
 

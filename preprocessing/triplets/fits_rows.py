@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.alerts.stamp_fits import DAMAGE, StampError, open_fits, read_stamp, unpacked
-from astrid_ml.preprocessing.triplets.layout import CHANNELS, canonical_channel
+from astrid_ml.preprocessing.stamps import CHANNELS
+from astrid_ml.preprocessing.triplets.layout import canonical_channel
 from astrid_ml.types import Floats32
 
 ENDINGS = (".fits", ".fits.gz", ".fit", ".fts")
 LARGEST = 2**20  # bytes
+_BEHIND = re.compile(r"(.+)[_.-]([A-Za-z]+)")
+_BEFORE = re.compile(r"([A-Za-z]+)[_.-](.+)")
 _EXTENSION = re.compile(rb"(?:EXTNAME |STAMP_TYPE) *= *'([^']*)'")
 
 
@@ -39,7 +43,44 @@ def files_of(rows: pd.DataFrame, roles: Mapping[str, str], folder: Path) -> list
             found = [folder / f"{name}{ending}" for name in rows[roles["id"]]]
             if found and found[0].is_file():
                 return [(path,) for path in found]
+        apart = _of_channels(folder)
+        names = [str(name) for name in rows[roles["id"]]]
+        if any(set(apart.get(name, {})) == set(CHANNELS) for name in names):
+            absent = {name: folder / name for name in CHANNELS}
+            return [tuple((absent | apart.get(name, {}))[channel] for channel in CHANNELS) for name in names]
     return None
+
+
+def _of_channels(folder: Path) -> dict[str, dict[str, Path]]:
+    """Files of a channel each, by id and channel: ``ID_sci.fits``, ``sci-ID.fits``, ``science/ID.fits``."""
+    found: dict[str, dict[str, Path]] = {}
+    for path in sorted([*folder.glob("*.f*"), *folder.glob("*/*.f*")]):
+        ending = next((end for end in ENDINGS if path.name.lower().endswith(end)), None)
+        if ending is None:
+            continue
+        stem = path.name[: -len(ending)]
+        told = [(stem, path.parent.name)] if path.parent != folder else []
+        told += [(match[1], match[2]) for match in [_BEHIND.fullmatch(stem)] if match]
+        told += [(match[2], match[1]) for match in [_BEFORE.fullmatch(stem)] if match]
+        for name, word in told:
+            channel = canonical_channel(word)
+            if channel is not None:
+                found.setdefault(name, {}).setdefault(channel, path)
+                break
+    return found
+
+
+def told_of(paths: Sequence[Path], channels: Sequence[str]) -> str:
+    """How the files of a row are read, for the user to confirm.
+
+    Args:
+        paths: of one row.
+        channels: order of the planes in one file, where its extensions do not name them.
+    """
+    if len(paths) > 1:
+        return f"{', '.join(path.name for path in paths)} as {', '.join(CHANNELS)}"
+    named = paths[0].is_file() and set(CHANNELS) <= named_planes(paths[0])
+    return f"{paths[0].name} with {'extensions by their names' if named else 'planes ' + ', '.join(channels)}"
 
 
 def stand_alone(paths: Sequence[Path]) -> list[Path]:
@@ -49,10 +90,11 @@ def stand_alone(paths: Sequence[Path]) -> list[Path]:
         paths: of files of any kind; frames are too large to be looked at.
     """
     small = [path for path in paths if path.name.lower().endswith(ENDINGS) and path.stat().st_size <= LARGEST]
-    return [path for path in small if _named_planes(path) == set(CHANNELS)]
+    return [path for path in small if named_planes(path) == set(CHANNELS)]
 
 
-def _named_planes(path: Path) -> set[str | None]:
+def named_planes(path: Path) -> set[str | None]:
+    """The channels that extensions of a FITS file are called by, of a damaged one none."""
     try:
         content = unpacked(path.read_bytes())
     except StampError:
@@ -61,8 +103,8 @@ def _named_planes(path: Path) -> set[str | None]:
 
 
 def _are_files(names: Any) -> bool:
-    known = names.dropna().astype(str)
-    return len(known) > 0 and bool(known.str.lower().str.endswith(ENDINGS).all())
+    known = list(names.dropna())
+    return bool(known) and all(isinstance(name, str) and name.lower().endswith(ENDINGS) for name in known)
 
 
 def read_row(paths: Sequence[Path], channels: Sequence[str]) -> Floats32:
@@ -86,6 +128,7 @@ def read_row(paths: Sequence[Path], channels: Sequence[str]) -> Floats32:
 
 def _planes(path: Path, channels: Sequence[str]) -> list[Floats32]:
     named: dict[str, Floats32] = {}
+    counted: Counter[str] = Counter()
     images: list[Floats32] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -97,9 +140,15 @@ def _planes(path: Path, channels: Sequence[str]) -> list[Floats32]:
                         images += [image] if image.ndim == 2 else list(_cube(image, len(channels)))
                         name = canonical_channel(str(hdu.header.get("STAMP_TYPE", hdu.name)))
                         if name and image.ndim == 2:
+                            counted[name] += 1
                             named[name] = image
             except DAMAGE as error:
                 raise StampError("damaged FITS file") from error
+    if max(counted.values(), default=0) > 1:
+        most = max(counted, key=lambda name: counted[name])
+        raise StampError(
+            f"{len(images)} images in one file, {counted[most]} of them {most}: give each sample a file of its own"
+        )
     if set(named) == set(CHANNELS):
         return [named[name] for name in CHANNELS]
     if len(images) != len(channels):

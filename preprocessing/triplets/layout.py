@@ -6,16 +6,17 @@ What is not said is guessed, and kept only where the shapes leave one answer.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.stamps import CHANNELS
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.types import Array, Floats32
 
-CHANNELS = ("science", "reference", "difference")
 ALIASES = {
     "science": ("science", "sci", "new", "cutoutscience", "target", "search"),
     "reference": ("reference", "ref", "template", "templ", "tmpl", "cutouttemplate", "cutoutreference"),
@@ -24,6 +25,8 @@ ALIASES = {
 ARRAYS = ("triplets", "stamps", "images", "cutouts", "x", "data", "image", "features")  # usual names, best first
 LETTERS = "ncyx"
 _AXES = "preprocessing.axes of the letters n, c, y, x, each once (without c where each channel is an array)"
+ENOUGH, MOST = 8, 0.7  # stamps that tell the order of channels, and the share of them that must agree
+CHANCE = 0.1  # of a correlation of two images of noise
 _FLAT = 2  # axes of an array that holds each triplet as one row; with 3 each channel is one
 
 
@@ -37,6 +40,7 @@ class Layout:
         axes: of the array, a letter each: n (sample), c (channel), y, x; of arrays for each channel without c.
         order: places of science, reference and difference among the channels of the array.
         shape: of the array; of a flat one as if it had four axes.
+        guessed: whether nobody said the order of the channels.
     """
 
     stacks: tuple[str, ...]
@@ -44,6 +48,7 @@ class Layout:
     axes: str
     order: tuple[int, ...]
     shape: tuple[int, ...]
+    guessed: bool = False
 
     @property
     def words(self) -> str:
@@ -119,7 +124,8 @@ def layout_of(
             f"one array of stamps in {file}, or one for each channel", have, "name it: preprocessing.stack="
         )
     found = _named_channels(usable[0], channels, file)
-    return _together(usable[0], axes, _order(found), len(found), file)
+    layout = _together(usable[0], axes, _order(found), len(found), file)
+    return replace(layout, guessed=channels is None and not usable[0].channels)
 
 
 def _named_channels(stack: Stack, channels: Sequence[str] | None, file: str) -> Sequence[str]:
@@ -231,11 +237,15 @@ def _said(shape: tuple[int, ...], axes: str, count: int, file: str) -> tuple[int
 
 
 def _guessed(shape: tuple[int, ...], count: int, file: str) -> str:
-    """Samples first, unless that leaves no channels; two sides alike. Only one answer counts."""
+    """Samples first, unless that leaves no channels; two sides alike. Only one answer counts.
+
+    As many samples as rows or columns leave several where they are not first.
+    """
     found = []
     for axes in ("ncyx", "nyxc", "yxcn", "cyxn", "cnyx", "yxnc"):
         size = {letter: shape[axes.index(letter)] for letter in LETTERS}
-        if size["c"] == count and size["y"] == size["x"] and size["y"] > count:
+        sides_alike = size["y"] == size["x"] and size["y"] > count
+        if size["c"] == count and sides_alike and (axes[0] == "n" or size["n"] != size["y"]):
             found.append(axes)
     first = [axes for axes in found if axes.startswith("n")] or found
     if len(first) != 1:
@@ -243,3 +253,52 @@ def _guessed(shape: tuple[int, ...], count: int, file: str) -> str:
         fix = "say preprocessing.axes=nyxc (samples, rows, columns, channels) or as it is"
         raise UserError(f"stamps of {file} with {count} channels and square sides", got, fix)
     return first[0]
+
+
+def refuse_other_order(stamps: Floats32, named: Sequence[str], file: str) -> None:
+    """Refuse stamps that show another channel to be the science image: the sum of the other two.
+
+    Less either of the others it goes up and down with the third. Real differences are scaled and convolved, so that the
+    signs of these correlations tell it where no pixel is the exact sum.
+
+    Args:
+        stamps: (n, 3, h, w) as they are read: science, reference, difference; neither normalised nor blank, and none of
+            a source that faded, whose difference surveys may send turned over.
+        named: the channels in the order of the array, as they are read.
+        file: for the messages.
+
+    Raises:
+        UserError: names the two orders that are left: nobody can tell the reference from the difference so.
+    """
+    if len(stamps) < ENOUGH:
+        return
+    a, b, c = stamps.swapaxes(0, 1)
+    third, second, first = (_correlations(one - two, rest) for one, two, rest in ((a, b, c), (c, a, b), (b, c, a)))
+    for place, shown in ((1, (third < -CHANCE) & (first > CHANCE)), (2, (second > CHANCE) & (first < -CHANCE))):
+        if shown.mean() > MOST:
+            got = f"{file}, whose {CHANNELS[place]} as it is read is the sum of the other two in most stamps"
+            orders = " or ".join(f"[{_turned(named, meant)}]" for meant in _ORDERS[place])
+            fix = f"say the order: preprocessing.channels={orders}; or [{','.join(named)}] where it is right"
+            raise UserError("stamps in the order science, reference, difference", got, fix)
+
+
+def _correlations(one: Floats32, other: Floats32) -> Array:
+    """Pearson's coefficient of each two images, (n, h, w) -> (n,); NaN where one does not vary."""
+    known = np.isfinite(one) & np.isfinite(other)
+    x, y = (np.where(known, image, np.nan).astype(np.float64).reshape(len(one), -1) for image in (one, other))
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # of images without a pixel in common
+        x, y = (image - np.nanmean(image, axis=1, keepdims=True) for image in (x, y))
+        return np.asarray(np.nansum(x * y, axis=1) / np.sqrt(np.nansum(x**2, axis=1) * np.nansum(y**2, axis=1)))
+
+
+# What was read as science, reference, difference, if the science image is the second or the third of them.
+_ORDERS = {
+    1: (("reference", "science", "difference"), ("difference", "science", "reference")),
+    2: (("reference", "difference", "science"), ("difference", "reference", "science")),
+}
+
+
+def _turned(named: Sequence[str], meant: Sequence[str]) -> str:
+    told = dict(zip(CHANNELS, meant, strict=True))
+    return ",".join(told.get(name, name) for name in named)

@@ -8,18 +8,24 @@ from astrid_ml.types import Array, Bits, Floats32, Ints
 
 PAD = np.float32(1e-9)  # what Braai's and BTSbot's scripts pad with, after they normalise
 CLOSE = 2e-3  # of a norm to 1: float16 has 5e-4
-KINDS = ("none", "row_l2", "stamp_l2", "minmax")
+KINDS = ("none", "row_l2", "stamp_l2", "minmax", "zscore", "minmax_signed", "bytes")
 # Normalisations of a network that give the same for stamps normalised so as for raw ones.
 UNDONE = {
     "none": ("row_l2", "stamp_l2", "sigma", "none"),
     "row_l2": ("row_l2",),
     "stamp_l2": ("row_l2", "stamp_l2", "sigma"),
     "minmax": ("sigma",),
+    "zscore": ("sigma",),
+    "minmax_signed": ("sigma",),
+    "bytes": ("sigma",),
 }
 
 
 def normalised_as(stamps: Floats32) -> list[str]:
     """What each triplet was normalised by: one of ``KINDS``.
+
+    ``minmax`` is from 0 to 1, ``minmax_signed`` from -1 to 1, ``zscore`` of mean 0 and deviation 1, each of each stamp;
+    ``bytes`` are whole numbers from 0 to 255 over the triplet, as pictures have them.
 
     Args:
         stamps: (n, 3, h, w); NaN where there are no data.
@@ -33,7 +39,12 @@ def normalised_as(stamps: Floats32) -> list[str]:
     each_stamp = (np.abs(whole - 1) < CLOSE).all(axis=1)
     low, high = x.min(axis=(2, 3)), x.max(axis=(2, 3))
     between = ((np.abs(low) < CLOSE) & (np.abs(high - 1) < CLOSE)).all(axis=1)
-    places = np.select([each_stamp, each_row, between], [2, 1, 3], 0)
+    around = ((np.abs(low + 1) < CLOSE) & (np.abs(high - 1) < CLOSE)).all(axis=1)
+    scored = ((np.abs(x.mean(axis=(2, 3))) < CLOSE) & (np.abs(x.std(axis=(2, 3)) - 1) < CLOSE)).all(axis=1)
+    # As a picture has them: whole numbers from 0 to 255 over each triplet, or over each of its stamps.
+    whole_numbers = (x == np.rint(x)).all(axis=(1, 2, 3))
+    of_bytes = whole_numbers & (low.min(axis=1) == 0) & (high.max(axis=1) == 255)
+    places = np.select([each_stamp, each_row, between, scored, around, of_bytes], [2, 1, 3, 4, 5, 6], 0)
     return [KINDS[place] for place in places]
 
 

@@ -20,13 +20,20 @@ from astrid_ml.fingerprint import places_of, relative
 from astrid_ml.found import found, none_in
 from astrid_ml.inflating import refuse_swollen_parquet
 from astrid_ml.missions import canonical
-from astrid_ml.preprocessing.stamps import peak_snr
+from astrid_ml.preprocessing.stamps import CHANNELS, peak_snr, why_blank
 from astrid_ml.preprocessing.surveys.registry import Described, Surveys, surveys_of
-from astrid_ml.preprocessing.triplets.columns import check_roles
-from astrid_ml.preprocessing.triplets.fits_rows import stand_alone
-from astrid_ml.preprocessing.triplets.layout import CHANNELS, check_words
-from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, containers_below, open_set, pair
-from astrid_ml.preprocessing.triplets.strangers import FitsSet, fits_sets, write_fits, write_rows
+from astrid_ml.preprocessing.triplets.columns import check_roles, read_rows
+from astrid_ml.preprocessing.triplets.fits_rows import stand_alone, told_of
+from astrid_ml.preprocessing.triplets.layout import check_words
+from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, containers_below, open_set, pair, refuse_bytes
+from astrid_ml.preprocessing.triplets.strangers import (
+    FitsSet,
+    check_order,
+    check_order_of_files,
+    fits_sets,
+    write_fits,
+    write_rows,
+)
 from astrid_ml.printable import printable
 from astrid_ml.table_files import read_parquet
 from astrid_ml.types import Count, Filled, Mask
@@ -54,6 +61,8 @@ class TripletsPipeline:
         table: file, where several tables lie beside the stamps.
         columns: role (id, group, label, ra, dec, mjd, jd, filter, mission, file; row, the stamp's number) -> column.
         rows_per_unit: stamps in a unit.
+        position_unit: of numbers of right ascension and declination, where no table says it; ``hourangle`` is that of
+            right ascensions. None: degrees, unless they may be something else.
         survey: whose stamps they are: a name, a YAML file or its content; None lets objects or a column say it.
     """
 
@@ -64,6 +73,7 @@ class TripletsPipeline:
     table: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     rows_per_unit: Count = 4000
+    position_unit: Literal["deg", "hourangle", "rad"] | None = None
     survey: Described = None
     domain: ClassVar[str] = "triplets"
     makes: ClassVar[str] = "stamps"
@@ -81,7 +91,7 @@ class TripletsPipeline:
         columns = {**named.get("columns", {}), **self.columns}
         table = None if self.table is None else Path(self.table)
         channels = None if self.channels is None else tuple(self.channels)
-        return Reading(self.axes or named.get("axes"), channels, stack, table, columns)
+        return Reading(self.axes or named.get("axes"), channels, stack, table, columns, self.position_unit)
 
     @property
     def surveys(self) -> Surveys:
@@ -103,6 +113,7 @@ class TripletsPipeline:
         units = [_simulated(path) for path in ours]
         units += self._strangers(raw, {*ours, *(path.with_suffix(".parquet") for path in ours)})
         if not units:
+            refuse_bytes(raw)
             expected = "stamps in npy, npz, HDF5, zarr, parquet or Arrow files, or FITS files that a table names"
             raise UserError(expected, none_in(raw), "check the path, or make some: astrid simulate what=triplets")
         return units
@@ -145,19 +156,25 @@ class TripletsPipeline:
         if not containers:
             for named in fits_sets(tables, said):
                 units += self._fits_of(named, raw)
-            units += self._alone(stand_alone([] if units else sorted(walk(raw))), raw)
+            alone = stand_alone([] if units else sorted(walk(raw)))
+            for table in tables if alone else ():
+                _say(f"{relative(table, raw)} is not read: no FITS file is named in it, or called by its ids")
+            units += self._alone(alone, raw)
         if wrong and not units:
             raise wrong[0][1]
         return units + [Unit(relative(path, raw), (), missing=(f"a layout ({error.got})",)) for path, error in wrong]
 
     def _rows_of(self, own: StampSet, said: Reading, raw: Sequence[Path]) -> Iterator[Unit]:
-        layout, _, roles, _ = open_set(own, said)
+        opened = open_set(own, said)
+        layout = opened.layout
+        check_order(own, opened)
         name, files = relative(own.container, raw), own.files
         if own.container.is_dir():  # its folder, which relative() takes for a root
             name = relative(files[0], raw).partition(".zarr")[0] + ".zarr"
         table = own.table.name if own.table else "the same file"
-        guessed = ", ".join(f"{role} = {column}" for role, column in roles.items()) or "no column is known"
-        words = f"{layout.samples} stamps in {layout.words}; of {table}: {guessed}"
+        guessed = ", ".join(f"{role} = {column}" for role, column in opened.roles.items())
+        words = f"{layout.samples} stamps in {layout.words}; of {table}: {guessed or 'no column is known'}"
+        words += f"; joined by {opened.joined}" if opened.joined else ""
         _say(f"{name}: {words}" if layout.samples > 1 else words)  # once of a file for each sample
         size = sum(path.stat().st_size for path in files)
         for first in range(0, layout.samples, self.rows_per_unit):
@@ -168,8 +185,13 @@ class TripletsPipeline:
 
     def _fits_of(self, own: FitsSet, raw: Sequence[Path]) -> Iterator[Unit]:
         assert own.table is not None  # it names the files
-        name = relative(own.table, raw)
-        _say(f"{name}: {len(own.files)} rows that name FITS files, such as {own.files[0][0].name}")
+        name, said = relative(own.table, raw), self.said
+        rows, roles, _ = read_rows(own.table, said.columns, said.position_unit)
+        if said.channels is None:
+            check_order_of_files(own, rows, roles)
+        guessed = ", ".join(f"{role} = {column}" for role, column in roles.items()) or "no column is known"
+        told = told_of(own.files[0], said.channels or CHANNELS)
+        _say(f"{name}: {len(own.files)} rows that name FITS files, such as {told}; of the table: {guessed}")
         for first in range(0, len(own.files), self.rows_per_unit):
             past = min(first + self.rows_per_unit, len(own.files))
             inputs = dict.fromkeys(path for row in own.files[first:past] for path in row if path.is_file())
@@ -276,9 +298,11 @@ def _copy_simulated(unit: Unit, writer: UnitWriter) -> None:
     table = read_parquet(unit.inputs[1])
     if stamps.ndim != 4 or stamps.shape[1] != 3 or len(stamps) != len(table):
         raise ValueError(f"stamps of shape {stamps.shape} beside {len(table)} rows")
-    usable: Mask = np.asarray(np.isfinite(stamps).any(axis=(1, 2, 3)))
-    for name in table["id"][~usable]:
-        writer.drop(str(name), "no finite pixel")
+    reasons = [why_blank(images) for images in stamps]
+    usable: Mask = np.array([not reason for reason in reasons], dtype=bool)
+    for name, reason in zip(table["id"], reasons, strict=True):
+        if reason:
+            writer.drop(str(name), reason)
     records = table.assign(stamp_h=stamps.shape[2], stamp_w=stamps.shape[3], injected=True, label_source="simulation")
     records["peak_snr"] = peak_snr(stamps[:, 2])
     records["source"] = printable(unit.inputs[0].name)

@@ -8,21 +8,31 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
 from astrid_ml.hdf5 import text_of
 from astrid_ml.inflating import Held, SwollenError
 from astrid_ml.preprocessing.alerts.files import table_has_cutouts
-from astrid_ml.preprocessing.triplets.columns import COUNTED, columns_of, is_table, read_rows, refuse_repeated
-from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table
+from astrid_ml.preprocessing.stamps import CHANNELS
+from astrid_ml.preprocessing.triplets.columns import (
+    columns_of,
+    in_degrees,
+    is_table,
+    read_rows,
+    refuse_lost_digits,
+    refuse_repeated,
+)
+from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table, columns_of_bytes
+from astrid_ml.preprocessing.triplets.containers.class_labels import said_beside, with_class_names
 from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, read_stack, stacks_in
-from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout, canonical_channel, layout_of
+from astrid_ml.preprocessing.triplets.joined import Files, by_ids, by_number, refuse_other_labels
+from astrid_ml.preprocessing.triplets.layout import Layout, canonical_channel, layout_of
 from astrid_ml.readable import in_words
-from astrid_ml.types import Array, Ints
+from astrid_ml.types import Array
 from astrid_ml.walk import walk
 
 # Words of a file's name that say what it is, not whose: what is left of an array's name and a table's pairs them.
@@ -42,6 +52,7 @@ class Reading:
         stack: names of arrays in the container.
         table: the table, where several lie there.
         columns: role -> column.
+        position_unit: of numbers of right ascension and declination, where no table says it.
     """
 
     axes: str | None = None
@@ -49,6 +60,7 @@ class Reading:
     stack: tuple[str, ...] = ()
     table: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    position_unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,8 @@ class StampSet:
         """What it is read from."""
         inside = tuple(sorted(walk(self.container))) if self.container.is_dir() else (self.container,)
         inside = self.parts or inside
+        said = said_beside(self.container)
+        inside = inside if said is None else (*inside, said)
         return inside if self.table is None else (*inside, self.table)
 
     def stacks(self) -> list[Stack]:
@@ -108,6 +122,22 @@ def _holds_arrays(path: Path) -> bool:
         return False
     several = [stack for stack in stacks if len(stack.shape) > 1]
     return bool(several) and (path.suffix == ".arrow" or not table_has_cutouts(path))
+
+
+def refuse_bytes(raw: Sequence[Path]) -> None:
+    """Say of tables that hold stamps as bytes how they can be read.
+
+    Raises:
+        UserError: there is one.
+    """
+    for path in sorted(walk(raw)):
+        try:
+            names = columns_of_bytes(path) if path.suffix.lower() in TABLES else []
+        except Exception:  # pyarrow has many; a damaged table is told elsewhere
+            continue
+        if names and not table_has_cutouts(path):
+            got = f"{path.name}, whose {', '.join(names[:4])} hold{'s' * (len(names) == 1)} bytes"
+            raise UserError("stamps as lists of numbers, whose shape a table tells", got, "write them with .tolist()")
 
 
 def pair(containers: Sequence[Path], tables: Sequence[Path], said: Reading) -> list[StampSet]:
@@ -156,15 +186,35 @@ def _split(path: Path) -> frozenset[str]:
     return frozenset(re.split(r"[\W_]+", stem))
 
 
-def open_set(found: StampSet, said: Reading) -> tuple[Layout, pd.DataFrame, dict[str, str], dict[int, str]]:
-    """What a set is: layout, rows of its table, role -> column, and (row from 0 -> reason) of rows that are no samples.
+@dataclass(frozen=True)
+class OpenedSet:
+    """What a set is.
+
+    Args:
+        layout: of the arrays.
+        rows: what is known of each stamp.
+        roles: role -> column.
+        lost: row from 0 -> why it is no sample.
+        joined: by which columns container and table were; empty where it was by number, or there is no table.
+    """
+
+    layout: Layout
+    rows: pd.DataFrame
+    roles: dict[str, str]
+    lost: dict[int, str]
+    joined: str = ""
+
+
+def open_set(found: StampSet, said: Reading) -> OpenedSet:
+    """Open a container and its table.
 
     Raises:
         UserError: no layout fits, or the table has another number of rows.
         ValueError: a damaged file.
     """
     state = tuple((path, path.stat().st_mtime_ns) for path in found.files)
-    return _opened(found, said.axes, said.channels, said.stack, tuple(sorted(said.columns.items())), state)
+    columns = tuple(sorted(said.columns.items()))
+    return _opened(found, said.axes, said.channels, said.stack, columns, said.position_unit, state)
 
 
 @lru_cache(maxsize=2)
@@ -174,8 +224,9 @@ def _opened(
     channels: tuple[str, ...] | None,
     stack: tuple[str, ...],
     columns: tuple[tuple[str, str], ...],
+    position_unit: str | None,
     _: tuple[tuple[Path, int], ...],
-) -> tuple[Layout, pd.DataFrame, dict[str, str], dict[int, str]]:
+) -> OpenedSet:
     stacks = found.stacks()
     layout = layout_of(stacks, axes, channels, stack, found.container.name)
     try:
@@ -185,20 +236,25 @@ def _opened(
     except Exception as error:  # pyarrow and pandas have many
         raise ValueError(f"{found.container.name} cannot be read ({in_words(error)[:80]})") from error
     if found.table is None:
-        roles = columns_of([str(name) for name in inner.columns], dict(columns), found.container.name)
+        roles = columns_of(inner, dict(columns), found.container.name)
+        inner = in_degrees(inner, roles, _units_in(found.container), position_unit, found.container.name)
+        refuse_lost_digits(inner, roles, found.container.name)
         refuse_repeated(inner, roles, found.container.name)
-        return layout, inner, roles, {}
-    rows, roles, lost = _rows_of(found.table, columns, found.table.stat().st_mtime_ns)
+        return OpenedSet(layout, inner, roles, {})
+    own_roles = columns_of(inner, {}, found.container.name)
+    inner = in_degrees(inner, own_roles, _units_in(found.container), position_unit, found.container.name)
+    rows, roles, lost = _rows_of(found.table, columns, position_unit, found.table.stat().st_mtime_ns)
     rows, lost, roles = rows.copy(), dict(lost), dict(roles)
-    own = _own_ids(inner, roles, found.container.name)
-    order = None if own is None else _order_of(rows[roles["id"]], own, found)
+    files = Files(found.container.name, found.table.name)
+    join = by_ids(inner, rows, roles, files)
+    order = None if join is None else join.order
     if order is None and "row" not in roles and any(stack.name == f"{OF_EACH}{ID}" for stack in stacks):
         got = f"{found.table.name} without ids beside {found.container.name}, whose stamps are told apart by name"
         raise UserError(
             "a table with the names of the stamps", got, "say which column holds them: preprocessing.columns.id="
         )
     if order is None and ("row" in roles or len(rows) == layout.samples):
-        order = _by_number(rows, roles.get("row"), found)
+        order = by_number(rows, roles.get("row"), found.table.name)
     if order is not None:
         there = {row: place for place, row in enumerate(order.tolist())}
         rows = rows.iloc[order].reset_index(drop=True)
@@ -208,99 +264,24 @@ def _opened(
         fix = "give the table of these stamps (preprocessing.table=), or say preprocessing.axes="
         raise UserError("a table with one row for each stamp", got, fix)
     refuse_repeated(rows, roles, found.table.name)
-    _refuse_other_labels(inner, rows, roles, found)
+    refuse_other_labels(inner, rows, roles.get("label"), files)
     more = inner[[name for name in inner.columns if name not in rows]]
     whole = pd.concat([rows, more], axis=1)
-    return layout, whole, columns_of([str(name) for name in whole.columns], roles, found.table.name), lost
+    joined = "" if join is None else f"{join.own} of {found.container.name} = {join.given} of {found.table.name}"
+    return OpenedSet(layout, whole, columns_of(whole, roles, found.table.name), lost, joined)
 
 
 @lru_cache(maxsize=2)
-def _rows_of(table: Path, columns: tuple[tuple[str, str], ...], _: int) -> Rows:
+def _rows_of(table: Path, columns: tuple[tuple[str, str], ...], position_unit: str | None, _: int) -> Rows:
     """A table that many containers may share, read once."""
-    return read_rows(table, dict(columns))
+    return read_rows(table, dict(columns), position_unit)
 
 
-def _by_number(rows: pd.DataFrame, column: str | None, found: StampSet) -> Ints:
-    """The row of the table for each stamp: as they stand, or by a column that numbers the stamps.
-
-    Raises:
-        UserError: the column holds other numbers; or nobody named one, and what pandas wrote of the table's index says
-            that the rows were shuffled: before the stamps were, or together with them, which no file tells.
-    """
-    assert found.table is not None
-    numbers = np.arange(len(rows), dtype=np.int64)
-    if column is not None:
-        values = pd.to_numeric(rows[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        start = 1 if np.array_equal(np.sort(values), numbers + 1) else 0
-        if not np.array_equal(np.sort(values), numbers + start):
-            got = f"{column} of {found.table.name} with other numbers"
-            raise UserError(f"preprocessing.columns.row= with each of 0 to {len(rows) - 1} once", got, "name another")
-        return np.argsort(values).astype(np.int64)
-    for name in (name for name in COUNTED if name in rows):
-        values = pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        if np.array_equal(np.sort(values), numbers) and not np.array_equal(values, numbers):
-            got = f"{found.table.name}, whose column {name or 'without a name'} numbers its rows in another order"
-            own = f"preprocessing.columns.row='{name}' where it numbers the stamps; else take it out of the table"
-            raise UserError("a table in the order of the stamps", got, own)
-    return numbers
-
-
-def _own_ids(inner: pd.DataFrame, roles: Mapping[str, str], container: str) -> pd.Series | None:
-    """The ids that the container itself has, as text, where the table has ids too; None else.
-
-    Raises:
-        UserError: some stamps have ids and others have none: rows of the table cannot be told apart by them.
-    """
-    if "id" not in roles:
-        return None
-    named = columns_of([str(name) for name in inner.columns], {}, "")
-    column = roles["id"] if roles["id"] in inner else named.get("id")
-    if column is None or inner[column].isna().all():
-        return None
-    ids = inner[column]
-    lacks = int(ids.isna().sum() + (ids.astype("string") == "").sum())
-    if lacks:
-        got = f"{container}, in which {lacks} of {len(ids)} stamps have no {column}"
-        raise UserError("an id for each stamp, or for none", got, f"complete {column}, or take it out of the file")
-    if not pd.api.types.is_float_dtype(ids):
-        return ids.astype("string")
-    exact = bool((ids % 1 == 0).all() and (ids.abs() < 2**53).all())  # beyond, neighbouring numbers are one
-    return ids.astype("int64").astype("string") if exact else None
-
-
-def _order_of(given: pd.Series, own: pd.Series, found: StampSet) -> Ints:
-    """The row of the table for each stamp, by their ids.
-
-    Raises:
-        UserError: the table lacks ids of the stamps, or has them several times in another order.
-    """
-    ids = given.astype("string").fillna("")
-    if len(ids) == len(own) and bool((ids.to_numpy() == own.to_numpy()).all()):
-        return np.arange(len(ids), dtype=np.int64)
-    assert found.table is not None
-    need = f"a table with a row for each id of {found.container.name}"
-    absent = own[~own.isin(ids)]
-    if len(absent):
-        got = f"{found.table.name} without {len(absent)} of {len(own)} ids, for instance {absent.iloc[0]}"
-        raise UserError(need, got, "give the table of these stamps: preprocessing.table=FILE")
-    repeated = ids[ids.isin(own) & ids.duplicated(keep=False)]
-    if len(repeated) or own.duplicated().any():
-        got = f"ids that stand several times, in another order than in {found.table.name}"
-        raise UserError(need, got, "give each stamp an id of its own, or bring both into one order")
-    places = pd.Series(np.arange(len(ids), dtype=np.int64), index=ids.to_numpy())
-    return np.asarray(places[own.to_numpy()].to_numpy(), dtype=np.int64)
-
-
-def _refuse_other_labels(inner: pd.DataFrame, rows: pd.DataFrame, roles: Mapping[str, str], found: StampSet) -> None:
-    """Refuse a container and a table that label the same stamps in two ways: nobody knows which is right."""
-    column = roles.get("label")
-    if column is None or column not in inner or found.table is None:
-        return
-    one, other = (table[column].astype("string").str.removesuffix(".0") for table in (inner, rows))
-    differ = int(((one != other) & one.notna() & other.notna()).sum())
-    if differ:
-        got = f"{column} of {found.container.name} and of {found.table.name} differ for {differ} of {len(rows)} stamps"
-        raise UserError("one label for each stamp", got, "take the wrong column out of its file")
+def _units_in(container: Path) -> dict[str, str]:
+    """The units that a container says of its columns."""
+    if container.suffix.lower() not in (".parquet", ".pq"):
+        return {}
+    return {name: meaning.unit for name, meaning in meanings_in(container).items()}
 
 
 def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:
@@ -312,13 +293,13 @@ def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:
         with pq.ParquetFile(path) as file:
             names = [item.name for item in file.schema_arrow if item.name not in {stack.name for stack in stacks}]
             kept: pd.DataFrame = file.read(columns=names).to_pandas(ignore_metadata=True)
-            return kept
+            return with_class_names(kept, path, file.schema_arrow.metadata)
     if path.suffix.lower() == ".arrow":
         table = arrow_table(path)
         rest: pd.DataFrame = table.select([n for n in table.column_names if n not in layout.stacks]).to_pandas(
             ignore_metadata=True
         )
-        return rest
+        return with_class_names(rest, path, table.schema.metadata)
     flat = [stack for stack in stacks if stack.shape in ((n,), (n, 1)) and stack.name not in layout.stacks]
     held = Held(f"texts of {path.name}", sum(file.stat().st_size for file in walk(path)))
     columns, texts = {}, {}

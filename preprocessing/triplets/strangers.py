@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,20 +16,37 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
-from astrid_ml.preprocessing.stamps import MARKED_PIXELS, peak_snr, without_marks
+from astrid_ml.preprocessing.stamps import (
+    CHANNELS,
+    MARKED_PIXELS,
+    NAN_PIXELS,
+    ONE_VALUE,
+    flat_channels,
+    peak_snr,
+    why_blank,
+    without_marks,
+)
 from astrid_ml.preprocessing.surveys.registry import Surveys
 from astrid_ml.preprocessing.surveys.survey import Survey
-from astrid_ml.preprocessing.triplets.columns import UNKNOWN, read_rows, records_of, without_impossible
+from astrid_ml.preprocessing.triplets.columns import (
+    UNKNOWN,
+    is_exported,
+    read_rows,
+    records_of,
+    signs_of,
+    without_impossible,
+)
 from astrid_ml.preprocessing.triplets.containers.stacks import unwritten
-from astrid_ml.preprocessing.triplets.fits_rows import files_of, read_row
-from astrid_ml.preprocessing.triplets.layout import CHANNELS, Layout
+from astrid_ml.preprocessing.triplets.fits_rows import files_of, named_planes, read_row
+from astrid_ml.preprocessing.triplets.layout import Layout, refuse_other_order
 from astrid_ml.preprocessing.triplets.normalised import normalised_as, without_padding
-from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, open_set
+from astrid_ml.preprocessing.triplets.sets import OpenedSet, Reading, StampSet, open_set
 from astrid_ml.preprocessing.triplets.whose import contradictions, surveys_of_rows, upright
 from astrid_ml.printable import printable
 from astrid_ml.types import Array, Floats32, Mask
 
 ENDING = r"\.(?:fits(?:\.gz)?|fit|fts)$"  # of a file that is called by its sample's id
+LOOKED_AT = 64  # stamps that are held against the order of channels that was guessed
 _SKY = {"kept": "included", "subtracted": "subtracted"}
 
 
@@ -49,7 +68,7 @@ def fits_sets(tables: Sequence[Path], said: Reading) -> list[FitsSet]:
     out = []
     for table in tables if said.table is None else [said.table]:
         try:
-            rows, roles, _ = read_rows(table, said.columns)
+            rows, roles, _ = read_rows(table, said.columns, "deg")  # only files are looked for
         except UserError:
             if said.table is not None:
                 raise
@@ -104,13 +123,9 @@ def write_rows(
         ValueError: a damaged file, or values that are no numbers.
     """
     first, past = run
-    layout, rows, roles, lost = open_set(found, said)
-    if layout.axes.startswith("n"):
-        parts = [found.read(name, first, past) for name in layout.stacks]
-    else:  # samples are the last axis: the array is read whole
-        axis = layout.axes.index("n")
-        wholes = [found.read(name, 0, layout.shape[0]) for name in layout.stacks]
-        parts = [np.take(whole, range(first, past), axis=axis) for whole in wholes]
+    opened = open_set(found, said)
+    layout, rows, roles, lost = opened.layout, opened.rows, opened.roles, opened.lost
+    parts = _parts(found, layout, first, past)
     nothing = _unwritten(found, layout, parts)
     some = rows.iloc[first:past].reset_index(drop=True)
     reasons = [
@@ -119,6 +134,51 @@ def write_rows(
     records = records_of(some, roles, str(Path(place).with_suffix("")), first)
     given = GivenStamps(layout.stamps(parts), records, reasons, roles, some, printable(place), range(first, past))
     add_samples(given, writer, surveys)
+
+
+def _parts(found: StampSet, layout: Layout, first: int, past: int) -> list[Array]:
+    """Some samples of each array of a container, its axes as they are."""
+    if layout.axes.startswith("n"):
+        return [found.read(name, first, past) for name in layout.stacks]
+    wholes = [found.read(name, 0, layout.shape[0]) for name in layout.stacks]  # samples are another axis
+    return [np.take(whole, range(first, past), axis=layout.axes.index("n")) for whole in wholes]
+
+
+def check_order(found: StampSet, opened: OpenedSet) -> None:
+    """Hold the guessed order of a container's channels against its first stamps.
+
+    Raises:
+        UserError: they contradict it.
+    """
+    if opened.layout.guessed:
+        past = min(LOOKED_AT, opened.layout.samples)
+        stamps = opened.layout.stamps(_parts(found, opened.layout, 0, past))
+        _check(stamps, opened.rows.iloc[:past], opened.roles, opened.layout.named, found.container.name)
+
+
+def check_order_of_files(found: FitsSet, rows: pd.DataFrame, roles: Mapping[str, str]) -> None:
+    """Hold the guessed order of planes in a table's FITS files against the first of them.
+
+    Raises:
+        UserError: they contradict it.
+    """
+    read: dict[int, Floats32] = {}
+    for row, paths in enumerate(found.files[:LOOKED_AT]):
+        if len(paths) == 1 and not named_planes(paths[0]) >= set(CHANNELS):
+            with suppress(StampError):  # it is dropped by name
+                read[row] = read_row(paths, CHANNELS)
+    for shape in {stamp.shape for stamp in read.values()}:
+        places = [row for row, stamp in read.items() if stamp.shape == shape]
+        stamps = np.stack([read[row] for row in places])
+        _check(stamps, rows.iloc[places], roles, CHANNELS, found.files[places[0]][0].name)
+
+
+def _check(stamps: Floats32, rows: pd.DataFrame, roles: Mapping[str, str], named: Sequence[str], file: str) -> None:
+    signs = signs_of(rows, roles)
+    faded = np.zeros(len(rows), dtype=bool) if signs is None else (signs == -1).fillna(False).to_numpy(dtype=bool)
+    stamps, _ = without_marks(np.where(np.isfinite(stamps), stamps, np.float32(np.nan)))
+    plain = [kind == "none" and not why_blank(one) for kind, one in zip(normalised_as(stamps), stamps, strict=True)]
+    refuse_other_order(stamps[np.array(plain, dtype=bool) & ~faded], named, file)
 
 
 def _unwritten(found: StampSet, layout: Layout, parts: Sequence[Array]) -> Mask:
@@ -137,7 +197,7 @@ def write_fits(
         names = [re.sub(ENDING, "", paths[0].name, flags=re.IGNORECASE) for paths in found.files]
         rows, roles, lost = pd.DataFrame({"id": pd.array(names, "string")}), {"id": "id"}, dict[int, str]()
     else:
-        rows, roles, lost = read_rows(found.table, said.columns)
+        rows, roles, lost = read_rows(found.table, said.columns, said.position_unit)
     records = records_of(rows, roles, str(Path(place).with_suffix("")), 0)
     by_shape: dict[tuple[int, ...], list[tuple[int, Floats32]]] = {}
     for row in range(*run):
@@ -160,9 +220,8 @@ def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> Non
     stamps, marked = without_marks(given.stamps)
     if marked:
         writer.count(MARKED_PIXELS, marked)
-    stamps, sizes = without_padding(stamps)
-    empty: Mask = np.asarray(~np.isfinite(stamps).any(axis=(1, 2, 3)))
-    reasons = [reason or ("no finite pixel" if none else "") for reason, none in zip(given.reasons, empty, strict=True)]
+    stamps, sizes = without_padding(np.where(np.isfinite(stamps), stamps, np.float32(np.nan)))
+    reasons = [reason or why_blank(images) for reason, images in zip(given.reasons, stamps, strict=True)]
     for name, reason, row in zip(given.records["id"], reasons, given.numbers, strict=True):
         if reason:
             place = f"{given.source}, row {row + 1}"
@@ -177,7 +236,7 @@ def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> Non
         writer.count(f"impossible_values_of_{column}", count)
     of_each = surveys_of_rows(records, rows, given.roles, surveys)
     records = records.assign(normalised=pd.Series(normalised_as(stamps), index=records.index, dtype="string"))
-    stamps = upright(stamps, records, of_each, "sign" in rows, writer)
+    stamps = upright(stamps, records, of_each, is_exported(rows), writer)
     records = records.assign(stamp_h=sizes[:, 0], stamp_w=sizes[:, 1], peak_snr=peak_snr(stamps[:, 2]))
     records = _with_survey(records.assign(source=given.source), rows, given.roles, of_each)
     for name, count in contradictions(records, rows, given.roles, surveys).items():
@@ -187,6 +246,12 @@ def add_samples(given: GivenStamps, writer: UnitWriter, surveys: Surveys) -> Non
     for kind, count in records["normalised"].value_counts().items():
         if kind != "none":
             writer.count(f"stamps_normalised_before_by_{kind}", int(count))
+    padding = 3 * (stamps.shape[2] * stamps.shape[3] - sizes.prod(axis=1))
+    records["n_nan"] = np.isnan(stamps).sum(axis=(1, 2, 3)) - padding
+    counts = Counter(f"{ONE_VALUE}{channel}" for images in stamps for channel in flat_channels(images, np.inf))
+    for name, count in (counts | {NAN_PIXELS: int((records["n_nan"] > 0).sum())}).items():
+        if count:
+            writer.count(name, count)
     cut = int((sizes < stamps.shape[2:]).any(axis=1).sum())
     if cut:
         writer.count("stamps_cut_at_an_edge", cut)

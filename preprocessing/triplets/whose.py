@@ -53,7 +53,7 @@ def upright(
         stamps: (n, 3, h, w).
         records: with ``normalised``, and ``sign`` where the table says it.
         of_each: the surveys.
-        done: whether they were turned over before: a column ``sign`` of ours says it.
+        done: whether they were turned over before, as those of a table of ours are.
         writer: counts signs that contradict the survey's convention, or for which there is none.
     """
     sent: Array = np.array([(one.stamp.negative or "") if one and one.stamp else "" for one in of_each], dtype=object)
@@ -71,8 +71,8 @@ def upright(
     positive = (sent == "positive") | ((sent == "negative") & sign.notna().to_numpy(dtype=bool))
     counts = Counter({FADED: int((faded_at_centre(*extremes_snr(stamps[:, 2])) & positive).sum())})
     counts["negative_detections_of_unknown_convention"] = int((faded & (sent == "")).sum())
-    if "sign" in records:
-        counts["detections_of_unknown_sign"] = int(sign.isna().sum())
+    asked = np.full(len(stamps), "sign" in records) | (sent == "negative")
+    counts["detections_of_unknown_sign"] = int((sign.isna().to_numpy(dtype=bool) & asked).sum())
     for name, count in (+counts).items():
         writer.count(name, count)
     return stamps

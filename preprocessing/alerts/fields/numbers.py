@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 from astrid_ml.crossmatch.marks import FAINTEST
@@ -23,25 +22,8 @@ NUMBERS = (
     "distpsnr1",
     "ssdistnr",
 )
-EXACT = 2.0**53  # from here on floats have not all whole numbers
-_OF_FLOAT = re.compile(r"[-+]?\d\.?\d*[eE]\+?(1[5-9]|[2-9]\d)|[-+]?\d{16,}\.0*")  # texts that were floats before
 MAGNITUDES = ("magpsf", "sigmapsf", "magzpsci")
 MEASURED = ("snr", "reliability", *NUMBERS)
-
-
-def whole_text(value: Any) -> str | None:
-    """The text of an identifier; None for a number that may have lost digits: a float of 2^53 or more, or no whole one.
-
-    Example:
-        >>> [whole_text(value) for value in (2475433850015015001, 3608694.0, "23_inj", "1e5")]
-        ['2475433850015015001', '3608694', '23_inj', '1e5']
-        >>> [whole_text(value) for value in (2.47543385001502e18, "2.47543385001502e+18", "2475433850015015001.0", 1.5)]
-        [None, None, None, None]
-    """
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < EXACT else None
-    text = str(value)
-    return None if isinstance(value, str) and _OF_FLOAT.fullmatch(text.strip()) else text
 
 
 def number(value: Any) -> float | None:

@@ -10,7 +10,7 @@ from astrid_ml.preprocessing.alerts.fields.keys import first_of
 from astrid_ml.preprocessing.surveys.registry import has_field, packaged
 from astrid_ml.preprocessing.surveys.survey import Survey
 
-COLUMNS = {"time": "mjd", "ra": "ra", "dec": "dec", "filter": "filter"}  # roles -> columns that are null without them
+COLUMNS = {"time": "mjd", "ra": "ra", "dec": "dec"}  # roles -> columns that are null without them
 NEEDED = ("time", "ra", "dec")
 
 

@@ -61,6 +61,31 @@ def depth_of(kind: Any) -> int:
     return depth if pa.types.is_floating(kind) or pa.types.is_integer(kind) else 0
 
 
+def columns_of_bytes(path: Path) -> list[str]:
+    """The columns of a table that hold bytes, or structures with them: arrays without a shape, or pictures.
+
+    Raises:
+        pyarrow's errors: it is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = arrow_table(path).schema if path.suffix.lower() == ".arrow" else pq.read_schema(path)
+    return [
+        field.name
+        for field in schema
+        if any(
+            pa.types.is_binary(kind) or pa.types.is_large_binary(kind) for kind in (field.type, *_within_struct(field))
+        )
+    ]
+
+
+def _within_struct(field: Any) -> list[Any]:
+    import pyarrow as pa
+
+    return [part.type for part in field.type] if pa.types.is_struct(field.type) else []
+
+
 def array_of_lists(column: Any, name: str) -> Array:
     """A column of lists of one length each as one array.
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -96,14 +96,20 @@ def _read_npy(path: Path, _: str, first: int, past: int) -> Array:
     return np.array(read_array(path, "r")[first:past])
 
 
+def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of an array in numpy's format."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return shape, dtype
+
+
 def _list_npz(path: Path) -> list[Stack]:
     out = []
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             with archive.open(member) as stream:
-                version = np.lib.format.read_magic(stream)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                shape, _, dtype = read(stream)
+                shape, dtype = _npy_header(stream)
             name = member.filename.removesuffix(".npy")
             if not dtype.hasobject and math.prod(shape) * dtype.itemsize > member.file_size:
                 raise ValueError(f"damaged .npz: {path}, whose {printable(name)} declares more than it holds")
@@ -117,6 +123,11 @@ def _list_npz(path: Path) -> list[Stack]:
 
 
 def _read_npz(path: Path, name: str, first: int, past: int) -> Array:
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+        if _npy_header(stream)[1].hasobject:
+            raise ValueError(
+                f"{printable(name)} holds pickled objects, which are not read: save it as text, .astype(str)"
+            )
     return np.array(read_arrays(path, [name])[name][first:past])
 
 

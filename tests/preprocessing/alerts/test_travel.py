@@ -36,8 +36,11 @@ from astrid_ml.errors import UserError
 from astrid_ml.pipeline.streams import chunked
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts import pipeline as module
-from astrid_ml.preprocessing.alerts.packet import read_packet
+from astrid_ml.preprocessing.alerts.documents import documents
+from astrid_ml.preprocessing.alerts.packet import PacketError, read_packet
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
+from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts
+from astrid_ml.preprocessing.alerts.samples import UnitSamples
 from astrid_ml.types import Array
 
 
@@ -321,6 +324,42 @@ def test_boom_keeps_the_record_of_each_survey_under_one_name() -> None:
     ztf = packet_of("ztf")
     del ztf["publisher"], ztf["candid"], ztf["candidate"]["candid"]
     assert read_packet({**ztf, "_id": 11})[0]["id"] == "11"
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_boom_says_the_sign_and_the_filter_in_its_own_words(positive: bool) -> None:
+    packet = packet_of("rubin")
+    source = {**packet.pop("diaSource"), "isdiffpos": positive, "psfFlux": 50.0}
+    source.pop("isNegative", None)
+    record, stamps = read_packet({**packet, "candidate": source})
+    _, as_sent = read_packet({**packet, "candidate": {**source, "isNegative": False}})
+    assert record["sign"] == (1 if positive else -1)
+    np.testing.assert_array_equal(stamps[2], as_sent[2] if positive else -as_sent[2])
+    ztf = packet_of("ztf")
+    ztf["candidate"] = {name: value for name, value in ztf["candidate"].items() if name != "fid"} | {"band": "r"}
+    assert read_packet(ztf)[0]["filter"] == "r"
+    del ztf["candidate"]["band"]
+    writer = MemoryUnitWriter()
+    samples = UnitSamples(writer)
+    samples.add({**read_packet(ztf)[0], "source": "a"}, read_packet(ztf)[1], PlanesOfCutouts(), None)
+    samples.write()
+    assert writer.counts["detections_of_unknown_filter"] == 1
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_a_table_by_columns_is_read_by_rows(lines: bool) -> None:
+    rows = [{"publisher": "Fink", "n": 1}, {"publisher": "Fink", "n": 2}]
+    columns = {name: {str(row): rows[row][name] for row in range(2)} for name in rows[0]}
+    text = json.dumps(columns, indent=None if lines else 1)
+    assert list(documents(io.BytesIO(text.encode()))) == rows
+    other = {"0": {"a": 1}, "1": {"b": 2}}
+    assert list(documents(io.BytesIO(json.dumps(other).encode()))) == [other]
+
+
+def test_a_survey_that_nobody_knows_is_told_how_to_go_on() -> None:
+    packet = {**make_packet(1, star=True), "publisher": "MyObs", "objectId": "m1"}
+    with pytest.raises(PacketError, match=r"not known: MyObs; say survey=NAME, or describe it: survey=FILE\.yaml"):
+        read_packet(packet)
 
 
 def test_rapid_of_every_version() -> None:

@@ -48,7 +48,7 @@ def table() -> pd.DataFrame:
 
 def prepared(folder: Path, array: Any, rows: pd.DataFrame, **options: Any) -> PreparedDataset:
     raw = folder / "raw"
-    raw.mkdir()
+    raw.mkdir(parents=True)
     if isinstance(array, dict):
         np.savez(raw / "triplets.npz", **array)
     else:
@@ -176,6 +176,9 @@ WORDS: dict[str, tuple[str, Any]] = {
     "1 and 0": ("isdiffpos", (SIGNS > 0).astype(int)),
     "true": ("isdiffpos", SIGNS > 0),
     "negative": ("isNegative", SIGNS < 0),
+    "sign": ("sign", SIGNS),
+    "plus and minus": ("sign", np.where(SIGNS < 0, "-", "+")),
+    "of BOOM": ("is_diffpos", SIGNS > 0),
 }
 
 
@@ -198,11 +201,19 @@ def test_signs_are_read_and_stamps_stand_as_the_survey_has_them(
 
 
 def test_stamps_beside_a_sign_of_our_own_are_turned_already(tmp_path: Path) -> None:
-    rows = table().drop(columns="fid").assign(sign=SIGNS, isNegative=SIGNS < 0, objectId="x")
+    own = {"peak_snr": 5.0, "stamp_h": 21, "stamp_w": 21}  # columns that export writes
+    rows = table().drop(columns="fid").assign(sign=SIGNS, isNegative=SIGNS < 0, objectId="x", **own)
     dataset = prepared(tmp_path, stamps(), rows, survey="rubin")
     [(_, read)] = dataset.groups("stamps", np.arange(N))
     np.testing.assert_array_equal(read, stamps())
     assert dataset.index["sign"].tolist() == SIGNS.tolist()
+
+
+def test_a_survey_that_sends_negatives_needs_their_sign(tmp_path: Path) -> None:
+    rows = table().drop(columns="fid").assign(objectId=[f"o{row}" for row in range(N)])
+    for survey, count in (("rubin", N), ("ztf", 0)):
+        dataset = prepared(tmp_path / survey, stamps(), rows, survey=survey)
+        assert dataset.meta["counts"].get("detections_of_unknown_sign", 0) == count
 
 
 def test_a_word_that_is_no_sign_is_null_and_counted(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_a_group_that_lacks_an_image_costs_itself(tmp_path: Path) -> None:
     for unit in pipeline.plan([tmp_path]):
         pipeline.process(unit, writer, 0)
     assert writer.source().index["id"].tolist() == [name for row, name in enumerate(IDS) if row not in (2, 4)]
-    assert [drop.reason for drop in writer.drops] == ["no finite pixel"]
+    assert [drop.reason for drop in writer.drops] == ["science stamp: no pixel that is a measurement"]
 
 
 @pytest.mark.parametrize("names", [("science", "template", "difference"), ("train_sci", "train_ref", "train_diff")])

@@ -138,8 +138,35 @@ def test_rows_and_stamps_that_hold_nothing_are_dropped_by_name(tmp_path: Path) -
     assert index["id"].tolist() == [str(10**17 + n) for n in kept]
     np.testing.assert_array_equal(found, stamps()[kept])
     assert {drop.id: drop.reason for drop in writer.drops} == {
-        str(10**17 + 2): "no finite pixel", "stamps.npy": "candid is empty"
+        str(10**17 + 2): "science stamp: no pixel that is a measurement", "stamps.npy": "candid is empty"
     }  # fmt: skip
+
+
+def test_stamps_without_anything_in_them_are_those_of_packets(tmp_path: Path) -> None:
+    images = stamps()
+    images[0, 0], images[1, 2], images[2], images[3, 1], images[4, 0, 3, 3] = np.nan, np.inf, 7.0, 0.0, -np.inf
+    np.save(tmp_path / "stamps.npy", images)
+    index, found, writer = read(tmp_path)
+    assert index["id"].tolist() == ["stamps-3", "stamps-4", "stamps-5"] and index["n_nan"].tolist() == [0, 1, 0]
+    assert np.isnan(found[1, 0, 3, 3]) and not np.isinf(found).any()
+    blank = "stamp: no pixel that is a measurement"
+    why = [f"science {blank}", f"difference {blank}", "no pixel that varies, in any of the three stamps"]
+    assert [drop.reason for drop in writer.drops] == why
+    assert writer.counts == {"stamps_with_one_value_in_reference": 1, "stamps_with_nan_pixels": 1}
+
+
+@pytest.mark.parametrize("column", ["candid", "objectId"])
+@pytest.mark.parametrize("form", ["csv", "parquet", "npz"])
+def test_names_that_lost_digits_are_refused(tmp_path: Path, column: str, form: str) -> None:
+    np.save(tmp_path / "stamps.npy", stamps())
+    rows = table().assign(**{column: (table()["candid"] + np.arange(N) * 64).astype(float)})
+    if form == "npz":
+        (tmp_path / "stamps.npy").unlink()
+        np.savez(tmp_path / "a.npz", stamps=stamps(), **{column: rows[column]})
+    else:
+        rows.to_csv(tmp_path / "a.csv", index=False) if form == "csv" else rows.to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=rf"{column} of a\.{form}(?s:.*)do not survive as floats"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.h5", "a.parquet", "a.arrow"])
@@ -200,7 +227,8 @@ def test_parts_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"name it: preprocessing\.stack="):
         layout_of(several, None, ["sci", "ref", "diff"], (), "a.npz")
     assert layout_of(several, None, ["sci", "ref", "diff"], ("two",), "a.npz").stacks == ("two",)
-    assert columns_of(["OID", "Candid", "class"], {}, "t") == {"id": "Candid", "group": "OID", "label": "class"}
+    named = pd.DataFrame(columns=["OID", "Candid", "class"])
+    assert columns_of(named, {}, "t") == {"id": "Candid", "group": "OID", "label": "class"}
     rows = pd.DataFrame({"class": ["real", "bogus", None], "mjd": ["1", "2", "3"]})
     assert records_of(rows, {"label": "class"}, "s", 7)["id"].tolist() == ["s-7", "s-8", "s-9"]
     assert records_of(rows, {"label": "class"}, "s", 0)["label"].tolist()[:2] == [1, 0]
