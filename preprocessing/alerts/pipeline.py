@@ -223,7 +223,7 @@ class AlertsPipeline:
     def describe(self) -> dict[str, Any]:
         """Channels in the order of the stamps; values are the survey's own (DN, nJy for Rubin); its sky, by mission."""
         words = {"kept": "included", "subtracted": "subtracted"}
-        known = {mission: survey.stamp.sky for mission, survey in surveys_of(self.survey).known.items() if survey.stamp}
+        stamps = {mission: survey.stamp for mission, survey in surveys_of(self.survey).known.items() if survey.stamp}
         return {
             "channels": ["science", "reference", "difference"],
             "units": {"stamps": "DN; nJy for Rubin"},
@@ -239,7 +239,8 @@ class AlertsPipeline:
                 "data_limitations": "What the survey's pipeline did not detect or did not send is not there.",
                 "data_use_cases": "Training and testing of real/bogus classifiers.",
             },
-            "sky": {mission: words[sky] for mission, sky in sorted(known.items()) if sky is not None},
+            "sky": {mission: words[stamp.sky] for mission, stamp in sorted(stamps.items()) if stamp.sky is not None},
+            "unit_of": {f"read_{mission}": stamp.unit for mission, stamp in sorted(stamps.items()) if stamp.unit},
         }
 
 
