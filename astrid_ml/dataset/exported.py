@@ -76,11 +76,30 @@ def same_sizes(dataset: PreparedDataset, kind: str) -> list[SameSize]:
             fix = "give a dataset of real/bogus stamps"
             raise UserError(f"a dataset whose samples are {kind} of named channels", str(dataset.path), fix)
         by_shape.setdefault(shape, []).append(rows)
-    table = columns_to_export(dataset)
+    table = columns_to_export(dataset).rename(columns=renamed(dataset, kind))
     found = {shape: np.sort(np.concatenate(parts)) for shape, parts in by_shape.items()}
     return [
         SameSize(dataset, kind, rows, shape, table.iloc[rows].reset_index(drop=True)) for shape, rows in found.items()
     ]
+
+
+def renamed(dataset: PreparedDataset, kind: str) -> dict[str, str]:
+    """Columns that would stand where an export has something of its own -> what they are called there.
+
+    Args:
+        dataset: that is exported.
+        kind: of array.
+    """
+    reserved = {kind, USUAL, "channels", "file", "_healpix_29", *dataset.channels}
+    taken = {str(name) for name in dataset.index}
+    out = {}
+    for name in (str(name) for name in dataset.index if str(name) in reserved):
+        new = f"{name}_"
+        while new in taken or new in reserved:
+            new += "_"
+        taken.add(new)
+        out[name] = new
+    return out
 
 
 def columns_to_export(dataset: PreparedDataset) -> pd.DataFrame:

@@ -139,3 +139,26 @@ def test_a_table_of_others_keeps_its_own_words(dataset: PreparedDataset, tmp_pat
     ExportCommand(str(data.path), "hdf5", str(tmp_path / "out")).run()
     with h5py.File(tmp_path / "out" / "stamps.h5") as file:
         assert "unit" not in file["stamps"].attrs and not dict(file["fwhm"].attrs)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_columns_called_as_something_of_the_export_are_kept(
+    form: Form, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = ("channels", "file", "science", "science_")
+    table = pd.DataFrame({"id": list("abcdefghi"), "ra": 10.0, "dec": 5.0} | {name: np.arange(9) for name in names})
+    table.to_csv(tmp_path / "s.csv", index=False)
+    np.save(tmp_path / "s.npy", np.random.default_rng(1).normal(size=(9, 3, 15, 15)))
+    raw = [tmp_path / "s.npy", tmp_path / "s.csv"]
+    made = prepare_dataset(TripletsPipeline(), raw, tmp_path / "store", name="x", progress=False)
+    data = PreparedDataset(made.path)
+    mine = [name for name in names if name in data.index]
+    ExportCommand(str(data.path), form, str(tmp_path / "out")).run()
+    said = capfd.readouterr().err
+    back = prepare_dataset(TripletsPipeline(), [tmp_path / "out"], tmp_path / "back", name="y", progress=False)
+    index = PreparedDataset(back.path).index.set_index("id")
+    for name in mine:
+        new = {"science": "science__", "science_": "science_"}.get(name, f"{name}_")
+        assert index[new].sort_index().tolist() == list(range(9))
+        assert (f"the column {name} is called {new}" in said) == (name != new)
+    assert "science" in mine
