@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from astrid_ml.dataset.data_card import label_words
+from astrid_ml.dataset.data_card import index_meaning
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.described.columns import SPELLINGS, ColumnMeaning, TableMeaning, printable_ascii
 from astrid_ml.described.parquet import with_meaning
@@ -24,11 +24,6 @@ BATCH = 512  # samples that are held at a time
 MOST_ROWS = 50_000  # of a tile of HATS
 DEEPEST, FINEST = 12, 29  # orders of its tiles, and of the column _healpix_29
 USUAL = "stamps"  # the kind of array that is exported unless another is named
-# Columns that mean the same in a table of others, whose own names mean what they say.
-OURS = (
-    "id", "group_id", "mission", "survey", "filter", "ra", "dec", "mjd", "sign", "peak_snr", "stamp_h", "stamp_w",
-    "n_nan", "pixel_scale", "source",
-)  # fmt: skip
 _PLACES = ("array", "row")  # columns that say where a sample lies in the dataset
 
 
@@ -116,13 +111,10 @@ def columns_to_export(dataset: PreparedDataset) -> pd.DataFrame:
 
 def meaning_of(part: SameSize) -> TableMeaning:
     """What the columns of an export mean; of a table of others only those that this program fills itself."""
-    own = dict.fromkeys(map(str, part.table), ColumnMeaning()) if part.dataset.meta.get("domain") == "triplets" else {}
-    meanings = TableMeaning("candidates")
-    own |= {name: meanings.column(name) for name in OURS}
-    own["label"] = ColumnMeaning("", printable_ascii(label_words(part.dataset.meta)), "meta.code.class")
     unit = next(iter(set(units_of(part))), "") if len(set(units_of(part))) == 1 else ""
-    own |= {name: ColumnMeaning(unit, f"Pixels of the {name} stamp, by rows") for name in part.dataset.channels}
-    return TableMeaning("candidates", own=own)
+    pixels = {name: ColumnMeaning(unit, f"Pixels of the {name} stamp, by rows") for name in part.dataset.channels}
+    known = index_meaning(part.dataset.meta, part.table.columns)
+    return replace(known, own={**known.own, **pixels})
 
 
 def units_of(part: SameSize) -> list[str]:

@@ -139,6 +139,9 @@ def test_a_table_of_others_keeps_its_own_words(dataset: PreparedDataset, tmp_pat
     ExportCommand(str(data.path), "hdf5", str(tmp_path / "out")).run()
     with h5py.File(tmp_path / "out" / "stamps.h5") as file:
         assert "unit" not in file["stamps"].attrs and not dict(file["fwhm"].attrs)
+    said = json.loads((data.path / "croissant.json").read_text())
+    fields = {field["name"]: field["description"] for part in said["recordSet"] for field in part.get("field", ())}
+    assert fields["fwhm"] == "The column fwhm." and fields["ra"].startswith("Right ascension, ICRS. Unit: deg.")
 
 
 @pytest.mark.parametrize("form", FORMS)
