@@ -82,7 +82,7 @@ def by_ids(inner: pd.DataFrame, rows: pd.DataFrame, roles: Mapping[str, str], fi
     ids = exact_texts(rows[roles["id"]]) if "id" in roles else None
     others = {name: texts for name, texts in _distinct(inner).items() if name not in named}
     given = {} if ids is None else {roles["id"]: ids}
-    given |= {name: texts for name, texts in _distinct(rows).items() if name not in given and not _counts(texts)}
+    given |= {name: texts for name, texts in _distinct(rows).items() if name not in given and not counts_rows(texts)}
     found: dict[str, Join] = {}
     for own, texts in (named | others).items():
         column = next((name for name, theirs in given.items() if bool(texts.isin(theirs).all())), None)
@@ -96,7 +96,9 @@ def by_ids(inner: pd.DataFrame, rows: pd.DataFrame, roles: Mapping[str, str], fi
             raise UserError("one column of ids in the container", got, "take one of them out of its file")
         return first
     if ids is not None:
-        _refuse_other_ids(named or {name: texts for name, texts in others.items() if not _counts(texts)}, ids, files)
+        _refuse_other_ids(
+            named or {name: texts for name, texts in others.items() if not counts_rows(texts)}, ids, files
+        )
         for texts in named.values():
             _order_of(ids, texts, files)
     return None
@@ -138,7 +140,7 @@ def _distinct(table: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
-def _counts(texts: pd.Series) -> bool:
+def counts_rows(texts: pd.Series) -> bool:
     """Whether values are the numbers of rows, from 0 or 1, in any order: those of two tables agree by chance."""
     numbers = np.sort(pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
     plain = np.arange(len(numbers))

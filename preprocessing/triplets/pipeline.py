@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -155,6 +155,7 @@ class TripletsPipeline:
                 units.append(
                     Unit(relative(own.container, raw), (), missing=(f"a container that can be read: {error}",))
                 )
+        units = _told_apart(units)
         if not containers:
             for named in fits_sets(tables, said):
                 units += self._fits_of(named, raw)
@@ -178,11 +179,12 @@ class TripletsPipeline:
         words = f"{layout.samples} stamps in {layout.words}; of {table}: {guessed or 'no column is known'}"
         words += f"; joined by {opened.joined}" if opened.joined else ""
         _say(f"{name}: {words}" if layout.samples > 1 else words)  # once of a file for each sample
-        size = sum(path.stat().st_size for path in files)
+        size, counted = sum(path.stat().st_size for path in files), opened.counted
         for first in range(0, layout.samples, self.rows_per_unit):
             past = min(first + self.rows_per_unit, layout.samples)
             told = {"kind": "rows", "first": first, "past": past, "table": own.table is not None}
             told |= {"parts": len(own.parts)} if own.parts else {}
+            told |= {"counted": name} if counted else {}
             yield Unit(f"{name}#{first}", files, told, bytes_needed=size * (past - first) // layout.samples)
 
     def _fits_of(self, own: FitsSet, raw: Sequence[Path]) -> Iterator[Unit]:
@@ -229,7 +231,8 @@ class TripletsPipeline:
         container = next((parent for parent in first.parents if parent.suffix == ".zarr"), first)
         own = StampSet(container, table, unit.inputs[: int(unit.parameters.get("parts", 0))])
         try:
-            write_rows(own, self.said, run, writer, self.surveys, place)
+            by_file = bool(unit.parameters.get("by_file"))
+            write_rows(own, self.said, run, writer, self.surveys, place, by_file)
         except UserError as error:
             raise ValueError(f"{error.expected}; got {error.got}") from error
 
@@ -266,6 +269,14 @@ class TripletsPipeline:
                 "data_use_cases": "Training and testing of real/bogus classifiers.",
             },
         }
+
+
+def _told_apart(units: list[Unit]) -> list[Unit]:
+    """Units whose samples are called by their files too, where the ids of several tables count their rows."""
+    counted = {unit.parameters["counted"] for unit in units if "counted" in unit.parameters}
+    if len(counted) < 2:
+        return units
+    return [replace(unit, parameters={**unit.parameters, "by_file": "counted" in unit.parameters}) for unit in units]
 
 
 def _missions_in(tables: Sequence[Path]) -> set[str]:

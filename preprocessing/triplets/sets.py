@@ -29,7 +29,14 @@ from astrid_ml.preprocessing.triplets.containers.class_labels import said_beside
 from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, read_stack, stacks_in
-from astrid_ml.preprocessing.triplets.joined import Files, by_ids, by_number, refuse_other_labels
+from astrid_ml.preprocessing.triplets.joined import (
+    Files,
+    by_ids,
+    by_number,
+    counts_rows,
+    exact_texts,
+    refuse_other_labels,
+)
 from astrid_ml.preprocessing.triplets.layout import Layout, canonical_channel, layout_of
 from astrid_ml.readable import in_words
 from astrid_ml.types import Array
@@ -204,6 +211,12 @@ class OpenedSet:
     lost: dict[int, str]
     joined: str = ""
 
+    @property
+    def counted(self) -> bool:
+        """Whether the ids are the numbers of the rows, which those of another table may be too."""
+        texts = exact_texts(self.rows[self.roles["id"]]) if "id" in self.roles and len(self.rows) > 1 else None
+        return texts is not None and counts_rows(texts)
+
 
 def open_set(found: StampSet, said: Reading) -> OpenedSet:
     """Open a container and its table.
@@ -247,7 +260,7 @@ def _opened(
     rows, lost, roles = rows.copy(), dict(lost), dict(roles)
     files = Files(found.container.name, found.table.name)
     join = by_ids(inner, rows, roles, files)
-    order = None if join is None else join.order
+    order = join.order if join else None
     if order is None and "row" not in roles and any(stack.name == f"{OF_EACH}{ID}" for stack in stacks):
         got = f"{found.table.name} without ids beside {found.container.name}, whose stamps are told apart by name"
         raise UserError(
@@ -265,8 +278,7 @@ def _opened(
         raise UserError("a table with one row for each stamp", got, fix)
     refuse_repeated(rows, roles, found.table.name)
     refuse_other_labels(inner, rows, roles.get("label"), files)
-    more = inner[[name for name in inner.columns if name not in rows]]
-    whole = pd.concat([rows, more], axis=1)
+    whole = pd.concat([rows, inner[[name for name in inner.columns if name not in rows]]], axis=1)
     joined = "" if join is None else f"{join.own} of {found.container.name} = {join.given} of {found.table.name}"
     return OpenedSet(layout, whole, columns_of(whole, roles, found.table.name), lost, joined)
 

@@ -106,7 +106,13 @@ class GivenStamps:
 
 
 def write_rows(
-    found: StampSet, said: Reading, run: tuple[int, int], writer: UnitWriter, surveys: Surveys, place: str
+    found: StampSet,
+    said: Reading,
+    run: tuple[int, int],
+    writer: UnitWriter,
+    surveys: Surveys,
+    place: str,
+    by_file: bool = False,
 ) -> None:
     """Samples of some rows of a container.
 
@@ -117,6 +123,7 @@ def write_rows(
         writer: gets the samples.
         surveys: among which a sample's is found.
         place: of the container below the raw folder: other folders may hold one of its name.
+        by_file: whether ids are numbers of rows that other files have too: samples are called by the file and the row.
 
     Raises:
         UserError: no layout fits, or the table has another number of rows.
@@ -125,6 +132,9 @@ def write_rows(
     first, past = run
     opened = open_set(found, said)
     layout, rows, roles, lost = opened.layout, opened.rows, opened.roles, opened.lost
+    if by_file:
+        roles = {role: column for role, column in roles.items() if role != "id"}
+        writer.count("samples_called_by_their_file", past - first)
     parts = _parts(found, layout, first, past)
     nothing = _unwritten(found, layout, parts)
     some = rows.iloc[first:past].reset_index(drop=True)

@@ -147,3 +147,15 @@ def test_by_ids_and_by_number_alone() -> None:
     assert by_number(rows, None, "a.csv").tolist() == [0, 1]
     with pytest.raises(UserError, match="differ for 2 of 2"):
         refuse_other_labels(pd.DataFrame({"label": [1, 0]}), rows, "label", files)
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_ids_that_count_rows_in_several_files_are_told_apart(tmp_path: Path, start: int) -> None:
+    for night in ("n1", "n2"):
+        (tmp_path / night).mkdir()
+        np.save(tmp_path / night / "s.npy", stamps())
+        table().assign(candid=np.arange(start, N + start)).to_csv(tmp_path / night / "s.csv", index=False)
+    both = _index(tmp_path)
+    assert both["id"].tolist() == [f"{night}/s-{row}" for night in ("n1", "n2") for row in range(N)]
+    assert both["candid"].astype(int).tolist() == [*range(start, N + start)] * 2 and both["group_id"].nunique() == 3
+    assert _index(tmp_path / "n1")["id"].tolist() == [str(row) for row in range(start, N + start)]
