@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import gzip
 import io
 from collections import Counter
@@ -16,13 +17,16 @@ from made.messages import rubin_packet
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts.fields.angles import degrees_of
+from astrid_ml.preprocessing.alerts.fields.keys import first_of, values_of
 from astrid_ml.preprocessing.alerts.fields.numbers import measured
 from astrid_ml.preprocessing.alerts.fields.times import UNKNOWN_DAY, mjd_of
-from astrid_ml.preprocessing.alerts.packet import PacketError, possible, read_packet
+from astrid_ml.preprocessing.alerts.fields.unsaid import absent_key, unsaid
+from astrid_ml.preprocessing.alerts.packet import PacketError, packet_record, possible, read_packet
 from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts
 from astrid_ml.preprocessing.alerts.samples import TEXTS, UnitSamples
 from astrid_ml.preprocessing.surveys.describe import survey_of
 from astrid_ml.preprocessing.surveys.registry import surveys_of
+from astrid_ml.preprocessing.surveys.survey import PacketKeys
 
 MINE = {
     "name": "MyScope",
@@ -278,3 +282,20 @@ def test_a_key_that_no_packet_has_is_refused_or_counted(make_packet: Any) -> Non
         {"ra": 1.0, "band": "white", "name": "a"}, ztf, filter=["event.band"], object=["event.name"]
     )
     assert record["filter"] == "w" and account == {"signs_that_only_flux_or_snr_tells": 1}
+
+
+def test_the_first_field_that_holds_something_counts() -> None:
+    keys = PacketKeys({"id": ("candid", "inner.candid", "_id")})
+    assert first_of({"candid": None, "inner": {"candid": ""}, "_id": 5}, keys, "id") == 5
+    assert list(values_of({"candid": 0, "inner": "no record", "_id": 5}, keys, "id")) == [("candid", 0), ("_id", 5)]
+    assert first_of({}, keys, "id") is None and first_of({"candid": 1}, keys, "time") is None
+
+
+def test_packets_of_packaged_surveys_may_lack_what_own_ones_may_not(make_packet: Any) -> None:
+    packet, ztf = make_packet(1), surveys_of().named("ztf")
+    del packet["candidate"]["ra"], packet["candidate"]["isdiffpos"]
+    assert absent_key(packet, ztf) == ""
+    assert unsaid(packet, packet_record(packet, ztf), ztf) == {"packets_without_ra_at_candidate.ra": 1}
+    own = dataclasses.replace(ztf, pixel_scale=2.0)
+    assert absent_key(packet, own).startswith("no candidate.ra, where the description of ZTF has ra: ")
+    assert absent_key({**packet, "candidate": {}}, own) == ""  # cutouts alone
