@@ -271,6 +271,13 @@ def _reading(path: Path, kind: str) -> Iterator[None]:
         raise UserError(f"a {kind} file that can be read", f"{path}: {error.strerror or error}", "check it") from error
     except SwollenError as error:
         raise UserError(f"a {kind} file that may be inflated", f"{path}: {error}", "write it uncompressed") from error
+    except ValueError as error:
+        if "Object arrays" not in str(error) and "Python objects" not in str(error):
+            raise UserError(f"a whole {kind} file", f"damaged {kind}: {path}", "copy or make it again") from error
+        fix = "write it as an array of numbers, or of texts of a fixed length"
+        raise UserError(
+            f"a {kind} file of numbers or texts", f"{path}, whose array holds Python objects", fix
+        ) from error
     except (*_DAMAGE, RuntimeError) as error:  # zipfile's for an unknown compression
         raise UserError(f"a whole {kind} file", f"damaged {kind}: {path}", "copy or make it again") from error
 

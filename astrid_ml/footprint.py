@@ -10,9 +10,38 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+from astrid_ml.errors import UserError
+from astrid_ml.found import found
+
 _listening: list[Footprint] = []
+
+
+def inner_folder(folder: Path, name: str) -> Path:
+    """A folder in a command's results that is its own: made if it is not there, and never a link to somewhere else.
+
+    What a command writes, writes over and removes there stays within its results.
+
+    Args:
+        folder: of the results.
+        name: of the folder in it.
+
+    Raises:
+        UserError: a file or a link has that name.
+
+    Example:
+        >>> import tempfile
+        >>> inner_folder(Path(tempfile.mkdtemp()), "parts").name
+        'parts'
+    """
+    path = folder / name
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        got = f"{path}, a link" if path.is_symlink() else found(path)
+        raise UserError(f"{name} in the folder of the results to be a folder of its own", got, f"remove {path}")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 class Footprint:

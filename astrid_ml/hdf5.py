@@ -4,18 +4,82 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from astrid_ml.inflating import MOST_BYTES, Held, refuse_swollen
+from astrid_ml.apart import EndedError, is_watched, look_apart
+from astrid_ml.inflating import MOST_BYTES, MOST_LOOKED, Held, most_inflated, refuse_swollen
 from astrid_ml.printable import encodable, printable
 from astrid_ml.types import Array
 
 
 class OutsideError(ValueError):
     """An array whose values do not stand in its file; the message names it."""
+
+
+def open_hdf5(path: Path) -> Any:
+    """A user's HDF5 file, open for reading: by h5py, which damaged bytes may end together with its process.
+
+    A process beside this one reads the file first, unless this one is watched; see :mod:`astrid_ml.apart`.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        EndedError: its bytes end whoever reads it.
+        OSError: no HDF5 file, or a damaged one.
+    """
+    import h5py
+
+    state = path.stat()
+    if not is_watched():
+        _look(path, state.st_size, state.st_mtime_ns)
+    return h5py.File(path, "r")
+
+
+@lru_cache(maxsize=64)  # a file is opened several times
+def _look(path: Path, size: int, _: int) -> None:
+    try:
+        look_apart("astrid_ml.hdf5:look_at_hdf5", path, 2**30 + 3 * most_inflated(size))
+    except EndedError:
+        raise
+    except Exception:
+        return  # who reads the file for its values says what is wrong with it
+
+
+def look_at_hdf5(path: Path) -> None:
+    """Read attributes, texts, and the first ``MOST_LOOKED`` bytes of numbers of a file; nothing comes of them.
+
+    Args:
+        path: of the file.
+    """
+    import h5py
+
+    done = 0
+
+    def visit(name: str, part: Any) -> None:
+        nonlocal done
+        with suppress(Exception):
+            dict(part.attrs)
+        if not isinstance(part, h5py.Dataset):
+            return
+        with suppress(Exception):
+            refuse_strange(part)
+            if part.dtype.kind == "O" and part.shape:
+                read_texts(part, 0, part.shape[0])
+            elif done < MOST_LOOKED:
+                row = max(1, part.dtype.itemsize * math.prod(part.shape[1:]))
+                read = part[: max(1, MOST_LOOKED // row)] if part.shape else part[()]
+                done += getattr(read, "nbytes", 0)
+
+    with h5py.File(path, "r") as file:
+        with suppress(Exception):
+            dict(file.attrs)
+        file.visititems(visit)
 
 
 def arrays_of(file: Any) -> Iterator[tuple[str, Any]]:

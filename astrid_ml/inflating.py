@@ -9,8 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.apart import is_watched, look_apart
+
 MOST_BYTES = 256 * 2**20  # that any file may inflate to: of one packet, one member of an archive, one text
 MOST_SWOLLEN = 100  # times a file's size, to which its content may inflate: packets and tables inflate to some times it
+MOST_LOOKED = 64 * 2**20  # bytes of a file's columns that are read to see whether they can be
 _PIECE = 2**20
 
 
@@ -55,44 +58,61 @@ def refuse_swollen(what: str, declared: int, size: int, fix: str = "unpack it fi
         raise SwollenError(f"{what} of {declared} bytes in a file that may inflate to {most}: {fix}")
 
 
-def refuse_swollen_parquet(path: Path) -> None:
+def refuse_swollen_parquet(path: Path, columns: Sequence[str] | None = ()) -> None:
     """Refuse a parquet table that is more in memory than its file may inflate to; other files pass.
 
     A value that stands a million times takes a few bytes of the file: numbers are counted by what its footer says of
-    them. Texts that stand in dictionaries are read as such where their sum could be too much.
+    them. Texts that stand in dictionaries are read as such where their sum could be too much. A process beside this one
+    looks, unless this one is watched: damaged bytes of a footer end the process that asks pyarrow for them.
 
     Args:
         path: of the file.
+        columns: that will be read, of which that process reads the first ``MOST_LOOKED`` bytes too; None for all.
 
     Raises:
         SwollenError: see :func:`refuse_swollen`.
+        EndedError: its bytes end whoever reads it.
         Exception: of pyarrow, for a damaged one.
     """
     state = path.stat()
-    _refuse_swollen_parquet(path, state.st_size, state.st_mtime_ns)
+    _refuse_swollen_parquet(path, state.st_size, state.st_mtime_ns, None if columns is None else tuple(columns))
 
 
 @lru_cache(maxsize=64)  # a table is opened several times
-def _refuse_swollen_parquet(path: Path, size: int, _: int) -> None:
-    import pyarrow.parquet as pq
-
+def _refuse_swollen_parquet(path: Path, size: int, _: int, columns: tuple[str, ...] | None) -> None:
     with path.open("rb") as stream:
         if stream.read(4) != b"PAR1":
             return
+    if is_watched():
+        look_at_parquet(path, ())
+        return
+    look_apart("astrid_ml.inflating:look_at_parquet", path, 2**30 + 3 * most_inflated(size), columns)
+
+
+def look_at_parquet(path: Path, columns: Sequence[str] | None) -> None:
+    """What :func:`refuse_swollen_parquet` does in its process.
+
+    Args:
+        path: of a parquet file.
+        columns: of which the content is read; None for all.
+    """
+    import pyarrow.parquet as pq
+
+    size = path.stat().st_size
     with pq.ParquetFile(path) as file:
         about = file.metadata
         groups = [about.row_group(number) for number in range(about.num_row_groups)]
-        columns = [file.schema.column(place) for place in range(about.num_columns)]
+        places = [file.schema.column(place) for place in range(about.num_columns)]
     if sum(group.num_rows for group in groups) != about.num_rows:
         raise ValueError(f"{about.num_rows} rows in its footer, and others in its parts")
     declared = about.num_rows
-    for place, column in enumerate(columns):
+    for place, column in enumerate(places):
         width = _WIDTHS.get(column.physical_type, column.length)
         for part in (group.column(place) for group in groups):
             declared += max(width * part.num_values, part.total_uncompressed_size)
     refuse_swollen("a table", declared, size, _SMALLER)
     texts: dict[str, set[int]] = {}  # column -> row groups in which a few texts could stand in very many rows
-    for place, column in enumerate(columns):
+    for place, column in enumerate(places):
         if column.physical_type == "BYTE_ARRAY":
             coded = [number for number, group in enumerate(groups) if group.column(place).has_dictionary_page]
             parts = [groups[number].column(place) for number in coded]
@@ -101,6 +121,28 @@ def _refuse_swollen_parquet(path: Path, size: int, _: int) -> None:
     for name, numbers in texts.items():
         declared += _text_bytes(path, name, sorted(numbers))
         refuse_swollen("a table", declared, size, _SMALLER)
+    if columns is None or columns:
+        _read_first(path, columns)
+
+
+def _read_first(path: Path, columns: Sequence[str] | None) -> None:
+    """Read columns as far as ``MOST_LOOKED`` bytes of the file go; what comes of them is nobody's."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        wanted = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
+        done = 0
+        for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            parts = [group.column(place) for place in range(group.num_columns)]
+            done += sum(
+                part.total_compressed_size
+                for part in parts
+                if wanted is None or part.path_in_schema.partition(".")[0] in wanted
+            )
+            if done > MOST_LOOKED and number:
+                return
+            file.read_row_group(number, wanted)
 
 
 _SMALLER = "write it in smaller files"

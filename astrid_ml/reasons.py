@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 # Names of exceptions, which say nothing to whoever owns the file: libraries put them into their words too.
 _NAMED = re.compile(r"\b(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning):\s*")
+_LIMIT = re.compile(r"\((executor\.[\w.]+)")  # the key that a reason names; some name a second one
 LONGEST = 160  # characters of a reason
 
 
@@ -41,12 +42,22 @@ def mend(reasons: Iterable[object], otherwise: str) -> str:
 
     Example:
         >>> mend(["it was not done after 2 s, which is its limit (executor.limits.seconds)"], "give other files")
-        'raise that limit, or give smaller files'
+        'raise executor.limits.seconds, or give smaller files'
         >>> mend(["no cutout"], "give other files")
         'give other files'
     """
-    said = [str(reason) for reason in reasons]
-    return "raise that limit, or give smaller files" if said and all("(executor." in r for r in said) else otherwise
+    keys = [_LIMIT.search(str(reason)) for reason in reasons]
+    found = list(dict.fromkeys(key[1] for key in keys if key is not None))
+    return f"raise {', '.join(found)}, or give smaller files" if keys and all(keys) else otherwise
+
+
+def only_limits(reasons: Iterable[object]) -> bool:
+    """Whether all that failed went over limits of the executor.
+
+    Args:
+        reasons: of all that failed.
+    """
+    return mend(reasons, "") != ""
 
 
 def told(lines: Sequence[str], most: int, where: str) -> Iterator[str]:

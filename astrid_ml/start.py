@@ -8,11 +8,15 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def importing() -> Iterator[None]:
+def importing(at_start: bool = True) -> Iterator[None]:
     """A block that imports much.
 
     What an import makes stays until the process ends. To look through it for garbage, again and again while it grows
     and once more at the end, is a third of the processor time of starting torch.
+
+    Args:
+        at_start: nothing is at work yet. Else what waits to be freed is not kept with what stays: an import leaves
+            frames behind that hold the whole stack, and so the planes of a pair.
 
     Example:
         >>> import gc
@@ -27,7 +31,8 @@ def importing() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
+        if at_start:
+            gc.freeze()
         if before:
             gc.enable()
 

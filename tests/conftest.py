@@ -49,3 +49,13 @@ def real_data() -> Path:
 def repository() -> Path:
     """The project's root."""
     return REPOSITORY
+
+
+@pytest.fixture
+def watched() -> Iterator[None]:
+    """This process is the boundary: it looks at files itself, by the bounds that a test has made small."""
+    from astrid_ml.apart import be_watched
+
+    be_watched()
+    yield
+    be_watched(False)

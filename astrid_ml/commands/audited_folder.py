@@ -26,7 +26,10 @@ APART = 2  # px between the two stamps of a pair
 
 
 class ReadsStamps(Protocol):
-    """Stamps of folders as samples; the column ``set`` is train, val, test or null."""
+    """Stamps of folders as samples; the column ``set`` is train, val, test or null.
+
+    ``attrs["left_out"]`` of the index: files that cannot be read, each with its reason.
+    """
 
     def __call__(self, places: Sequence[Path]) -> SampleSource:
         """The stamps below some places."""
@@ -42,7 +45,8 @@ def audit_folder(reader: ReadsStamps, places: Sequence[Path], audit: Audit, fold
         folder: gets ``audit.json``, ``copies.csv``, ``families.csv``, ``copies.png``; None writes nothing.
 
     Returns:
-        The verdict and what else the sets share; ``failed`` counts the findings, which the mode ``warn`` forgives.
+        The verdict and what else the sets share; ``failed`` counts the findings and the files that cannot be
+        read, which the mode ``warn`` forgives.
     """
     with within_memory("the stamps"):
         source = reader(places)
@@ -54,7 +58,10 @@ def audit_folder(reader: ReadsStamps, places: Sequence[Path], audit: Audit, fold
         found = copies_in(source, audit.duplicates or DuplicateSearch(), learned, tested)
     summary: dict[str, Any] = {"verdict": found.verdict, "stamps": _counts(sets)}
     others = _other_leaks(source, audit) if len(tested) else {}
-    failed = len(others) + bool(found.pairs)
+    lost = source.index.attrs.get("left_out", {})
+    if lost:  # what was not read may hold copies
+        summary |= {"left_out": len(lost), "left_out_files": [{"source": s, "reason": r} for s, r in lost.items()]}
+    failed = len(others) + bool(found.pairs) + len(lost)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         _write(source, found, folder, {**summary, **others, "pairs": len(found.pairs)})

@@ -128,6 +128,8 @@ def _parquet(path: Path, files: Sequence[Path], name: str, given: Given) -> SkyC
     import pyarrow as pa
 
     try:
+        for file in files:
+            refuse_swollen_parquet(file)
         meanings = meanings_in(files[0])
         schemas = [_schema(file) for file in files]
         kinds = pa.unify_schemas([schema.remove_metadata() for schema in schemas], promote_options="permissive")
@@ -158,6 +160,7 @@ def _why_damaged(files: Sequence[Path], error: Exception) -> str:
     """Which of the files cannot be read, and why; what does not fit together where each can."""
     for file in files:
         try:
+            refuse_swollen_parquet(file)
             _schema(file)
         except Exception as own:  # of pyarrow, for whatever its bytes lead to
             return f"{file}: {of_parquet(own)[:200]}"
@@ -180,11 +183,14 @@ def _column(file: Path, name: str, schema: Any, kinds: Any) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        refuse_swollen_parquet(file)
+        refuse_swollen_parquet(file, (name,))
         with pq.ParquetFile(file) as stream:  # not the data set reader: it makes columns of folders' names
             if name not in schema.names:
                 return pa.chunked_array([pa.nulls(stream.metadata.num_rows, kinds.field(name).type)])
-            return stream.read(columns=[name])[name].cast(kinds.field(name).type)
+            read = stream.read(columns=[name])[name].cast(kinds.field(name).type)
+            if len(read) != stream.metadata.num_rows:
+                raise ValueError(f"{len(read)} values in {stream.metadata.num_rows} rows")
+            return read
     except (pa.ArrowException, OSError, ValueError) as error:
         got = f"{file}, column {name}: {of_parquet(error)[:200]}"
         raise UserError("a whole parquet table", got, "copy or make it again") from error

@@ -38,12 +38,11 @@ def epochs_of(path: str, name: str, values: pd.Series[Any]) -> Floats:
         >>> epochs_of("c.csv", "c", pd.Series(["J2016.0", "57388.5", "2016-01-01T12:00:00", ""])).round(6).tolist()
         [2016.0, 2016.0, 2016.0, nan]
     """
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return julian_years(_mjd(values))
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    out = _years(numbers)
+    dated = pd.api.types.is_datetime64_any_dtype(values)
+    numbers = np.full(len(values), np.nan) if dated else _numbers(values)
+    out = _within(julian_years(_mjd(values))) if dated else _years(numbers)
     empty = pd.isna(values).to_numpy(dtype=bool) | is_mark(numbers)
-    if not pd.api.types.is_numeric_dtype(values):
+    if not dated and not pd.api.types.is_numeric_dtype(values):
         texts = values.astype("string").fillna("").str.strip()
         empty |= (texts == "").to_numpy(dtype=bool)
         out = np.where(np.isfinite(out), out, _years_of_texts(texts))
@@ -55,6 +54,19 @@ def epochs_of(path: str, name: str, values: pd.Series[Any]) -> Floats:
             f"correct the table, or give one epoch for all rows: epoch.{name}=2016.0",
         )
     return out
+
+
+def _numbers(values: pd.Series[Any]) -> Floats:
+    """What is a number, NaN else; a whole number of hundreds of digits is none."""
+    try:
+        return pd.to_numeric(values, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    except OverflowError:
+        return pd.to_numeric(values.astype(str), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+
+
+def _within(years: Floats) -> Floats:
+    """Years of which a catalogue can be, NaN else."""
+    return np.where((years >= YEARS[0]) & (years <= YEARS[1]), years, np.nan)
 
 
 def _years(numbers: Floats) -> Floats:
@@ -72,9 +84,8 @@ def _years_of_texts(texts: pd.Series[Any]) -> Floats:
     start, length = BESSELIAN
     besselian = julian_years(start + (years - 1900.0) * length - JD_ZERO)
     years = np.where(lettered[0].str.upper().eq("B").fillna(False).to_numpy(dtype=bool), besselian, years)
-    years = np.where((years >= YEARS[0]) & (years <= YEARS[1]), years, np.nan)
     dated = texts.where(texts.str.match(r"^\d{4}-\d\d-\d\d"))
-    return np.where(np.isfinite(years), years, julian_years(_mjd(dated)))
+    return np.where(np.isfinite(_within(years)), years, _within(julian_years(_mjd(dated))))
 
 
 def _mjd(values: pd.Series[Any]) -> Floats:

@@ -12,6 +12,7 @@ import numpy as np
 
 from astrid_ml.dataset.prepared import FRAMES, PreparedDataset, said_of_partial
 from astrid_ml.dataset.sample_tables import SampleTable
+from astrid_ml.days import FIRST, LAST
 from astrid_ml.described.columns import ColumnMeaning, TableMeaning, printable_ascii
 
 MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
@@ -125,11 +126,11 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _timeframe(dataset: PreparedDataset) -> list[datetime]:
-    """First and last time of the samples (MJD), where they have one."""
+    """First and last time of the samples (MJD), of those that have one which a calendar has."""
     if "mjd" not in dataset.by_column:
         return []
     days = np.asarray(dataset.by_column["mjd"].to_numpy(dtype=np.float64, na_value=math.nan))
-    days = days[np.isfinite(days)]
+    days = days[(days >= FIRST) & (days < LAST)]
     if not len(days):
         return []
     return [_date(float(days.min())), _date(float(days.max()))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import pickle
@@ -9,18 +10,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from typing import Annotated, Any, Literal
 
+import astrid_ml
 from astrid_ml.errors import UserError
+from astrid_ml.executors.batch.dask_slurm import SILENT, known_options, slurm_jobs
+from astrid_ml.executors.batch.gone import GoneError
+from astrid_ml.executors.batch.slurm import need_options, need_programs
 from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.cores import cores
-from astrid_ml.executors.dask_slurm import SILENT, known_options, slurm_jobs
+from astrid_ml.executors.dask_answers import Scheduler, in_time
 from astrid_ml.executors.limits import Limits
-from astrid_ml.executors.remote import Chunk, GoneError, Spread, do_chunk, need_package
-from astrid_ml.executors.slurm import need_options, need_programs
+from astrid_ml.executors.remote import Chunk, Spread, do_chunk, need_package
 from astrid_ml.interrupts import starting_children
 from astrid_ml.types import InUnits, Positive, Whole
 
@@ -107,14 +111,14 @@ class DaskPool:
     def __init__(self, client: Any, where: str, look: Any = None) -> None:
         self.client, self.where, self.look = client, where, look or self._wait_for_workers
         self.futures: list[Any] = []
+        self.scheduler = Scheduler(client, where)
         self._silent_since: float | None = None
         self._alone_since: float | None = None
-        self._told = False
+        self._told = self._asked = False
 
     def slots(self) -> int:
-        """Threads of all workers that there are now."""
-        known = self.client.scheduler_info(n_workers=-1).get("workers", {})  # empty where the scheduler is gone
-        return sum(worker["nthreads"] for worker in known.values())
+        """Threads of all workers, as the scheduler said last."""
+        return self.scheduler.threads
 
     def send(self, chunk: Chunk) -> Any:
         """A future of the chunk's answers."""
@@ -145,11 +149,30 @@ class DaskPool:
             self._silent_since = now
         if self._silent_since is not None and (self.client.status == "closed" or now - self._silent_since > ANSWER):
             raise GoneError(f"{self.where} does not answer any more")
+        self.scheduler.look()
         if self.slots():
+            self._refuse_strangers()
             self._alone_since, self._told = None, False
             return
         self._alone_since = self._alone_since or now
         self.look(now - self._alone_since)
+
+    def _refuse_strangers(self) -> None:
+        """Refuse workers that cannot even read what is sent: they would die of it, one after the other."""
+        if self._asked:
+            return
+        self._asked = True
+        module = type(self).__module__
+        found = in_time(lambda: self.client.run(importlib.util.find_spec, module, on_error="return"), ANSWER)
+        if isinstance(found, Exception):
+            return  # whether it answers is looked at elsewhere
+        strange = sorted(worker for worker, spec in found.items() if spec is None or isinstance(spec, Exception))
+        if strange:
+            raise UserError(
+                f"workers that have astrid_ml {astrid_ml.__version__}",
+                f"none, or an older one, on {', '.join(strange[:3])}",
+                "install it on every machine: pip install astrid-ml -c constraints.txt",
+            )
 
     def _answer(self, future: Any) -> Any:
         """A chunk's answers or exception; None where it is not known yet."""
@@ -186,7 +209,7 @@ def run_chunk(chunk: Chunk) -> bytes:
     worker = get_worker()
     task = worker.state.tasks.get(worker.get_current_task())
     answers = []
-    with closing(do_chunk(chunk)) as results:
+    with closing(do_chunk(chunk, rest=True)) as results:
         for answer in results:
             answers.append(answer)
             if task is not None and task.state == "cancelled":
@@ -196,10 +219,8 @@ def run_chunk(chunk: Chunk) -> bytes:
 
 @contextmanager
 def _connected(address: str) -> Iterator[DaskPool]:
-    from distributed import Client
-
     try:
-        client = Client(address, timeout=ANSWER, set_as_default=False)
+        client = _client(address)
     except Exception as error:  # whatever dask thinks of the text, or of who answers
         raise UserError(
             "executor.address of a dask scheduler that answers, such as tcp://host:8786",
@@ -210,21 +231,48 @@ def _connected(address: str) -> Iterator[DaskPool]:
     try:
         yield pool
     finally:
-        with suppress(Exception):  # the scheduler may be gone
-            client.cancel(pool.futures, force=True)
+        in_time(lambda: client.cancel(pool.futures, force=True), ANSWER)
         _closed(client)
+
+
+def _client(address: str) -> Any:
+    """A client of a scheduler.
+
+    Raises:
+        TimeoutError: whoever listens there says nothing: dask itself would wait for it without end.
+        Exception: as dask has it.
+    """
+    from distributed import Client
+
+    made = in_time(lambda: Client(address, timeout=ANSWER, set_as_default=False), 1.5 * ANSWER)
+    if isinstance(made, BaseException):
+        raise made
+    return made
 
 
 @contextmanager
 def _on_this_machine(workers: int) -> Iterator[DaskPool]:
     """Processes of this machine that listen to this machine only."""
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="astrid-dask-", ignore_cleanup_errors=True))
         _start_tracker()
         with starting_children():  # Ctrl-C is ours to hear, not the workers'
-            cluster = LocalCluster(
+            cluster = _begun(workers, scratch)
+        stack.callback(_closed, cluster)
+        client = Client(cluster, timeout=ANSWER, set_as_default=False)
+        stack.callback(_closed, client)
+        yield DaskPool(client, "the cluster on this machine")
+
+
+def _begun(workers: int, scratch: str) -> Any:
+    """A cluster whose workers have started; one more is tried where one of them was ended meanwhile."""
+    from distributed import LocalCluster
+
+    for last in (False, True):
+        try:
+            return LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 host="127.0.0.1",
@@ -233,10 +281,14 @@ def _on_this_machine(workers: int) -> Iterator[DaskPool]:
                 local_directory=scratch,
                 silence_logs=SILENT,
             )
-        stack.callback(_closed, cluster)
-        client = Client(cluster, timeout=ANSWER, set_as_default=False)
-        stack.callback(_closed, client)
-        yield DaskPool(client, "the cluster on this machine")
+        except (RuntimeError, OSError, TimeoutError) as error:
+            if last:
+                raise UserError(
+                    f"{workers} worker processes of dask that start on this machine",
+                    str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
+                    "give fewer (executor.workers=1), see that memory is free, or choose executor=processes",
+                ) from error
+    raise AssertionError
 
 
 def _start_tracker() -> None:
@@ -273,8 +325,7 @@ def _slurm_jobs(told: Dask) -> Iterator[DaskPool]:
 
 def _closed(part: Any) -> None:
     """Close a client or a cluster; what it says of a scheduler that is gone helps nobody."""
-    with suppress(Exception):
-        part.close(timeout=ANSWER)
+    in_time(lambda: part.close(timeout=ANSWER), 2 * ANSWER)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from multiprocessing import spawn
 from multiprocessing.connection import Connection
 from typing import Any
 
+from astrid_ml.apart import be_watched
 from astrid_ml.interrupts import end_with_parent, hear_signals
 
 READY = b"ready"
@@ -22,6 +23,7 @@ def main() -> None:
     """Serve until the other end is closed. Arguments: the number of the open connection, the parent's number."""
     link, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
     signal.signal(signal.SIGTERM, _end)
+    be_watched()
     hear_signals()  # Ctrl-C goes to the whole group: the parent decides
     end_with_parent(parent)
     sys.argv[1:] = []

@@ -7,7 +7,6 @@ import pickle
 import shutil
 import sys
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,16 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from astrid_ml.errors import UserError
+from astrid_ml.executors.batch.slurm import UP, need_options, need_programs, refused, submit
+from astrid_ml.executors.batch.watch import PAUSE, JobWatch
 from astrid_ml.executors.child import ONE_THREAD
 from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.remote import Chunk, Losses, cannot_work, chunk_of, do_chunk, need_package
-from astrid_ml.executors.slurm import need_options, need_programs, refused
 from astrid_ml.temporaries import forget_orphans, process_lives, temporary_for
 from astrid_ml.types import Count
 
-PAUSE = 0.2  # seconds between two looks at the results
-ASKED = 10.0  # seconds between two questions to SLURM
 YEAR = 60 * 24 * 365  # minutes
 HOURS = {"time": 120}  # minutes that a job may take where nothing is said; submitit's own default is 5
 
@@ -103,7 +101,7 @@ class _Rounds:
 
     def __init__(self, told: Submitit, scratch: Path) -> None:
         self.told, self.scratch, self.number, self.idle = told, scratch, 0, 0
-        self.losses = Losses(told.limits)
+        self.losses, self.any_done = Losses(told.limits), False
 
     def run(self, work: Work, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Yield (position, result or exception).
@@ -115,14 +113,16 @@ class _Rounds:
         left = list(range(len(items)))
         while left:
             count = min(self.told.jobs, len(left))
-            shares = [JobShare(left[k::count], self.scratch / f"{self.number}-{k}") for k in range(count)]
+            shares = [JobShare(k, left[k::count], self.scratch / f"{self.number}-{k}") for k in range(count)]
             self.number += 1
             chunks = [chunk_of(work, [items[n] for n in share.positions], self.told.limits) for share in shares]
             jobs = self._submitted(chunks, shares)
+            watch = JobWatch(jobs, self.told.cluster == "slurm")
             try:
-                yield from self._followed(jobs, shares)
+                yield from self._followed(watch, shares)
             finally:
-                _cancelled([job for job in jobs if not job.done()])
+                watch.cancel()
+            self._refuse_idle(watch, shares)
             wait, left = 0.0, []
             for share in shares:
                 lost = [position for position in share.positions if position not in share.done]
@@ -130,11 +130,10 @@ class _Rounds:
                 if lost:
                     again = self.losses.again(lost[0])
                     if again is None:
-                        yield lost[0], WorkerDiedError("the job that did it was lost")
+                        yield lost[0], WorkerDiedError(f"the job that did it was lost{watch.end_of(share.number)}")
                     else:
                         left.append(lost[0])
                         wait = max(wait, again)
-            self._refuse_idle(jobs, shares)
             time.sleep(wait)
             left.sort()
 
@@ -142,39 +141,41 @@ class _Rounds:
         owner = os.getpid() if self.told.cluster == "local" else 0
         files = [str(share.file) for share in shares]
         try:
-            with _environment(self.told):
+            with _environment(self.told), _sbatch_asked_here():
                 executor = _executor(self.told, self.scratch / "%j")
                 jobs = executor.map_array(do_share, chunks, files, [owner] * len(files))
+        except UserError:
+            raise
         except Exception as error:
             if type(error).__module__.startswith("submitit") or isinstance(error, ValueError | OSError | RuntimeError):
                 raise refused("jobs that sbatch takes", error) from error
             raise
         return list(jobs)
 
-    def _followed(self, jobs: Sequence[Any], shares: Sequence[JobShare]) -> Iterator[tuple[int, Any]]:
+    def _followed(self, watch: JobWatch, shares: Sequence[JobShare]) -> Iterator[tuple[int, Any]]:
         """Results as they are written, until all jobs have ended."""
-        asked, running = time.monotonic(), list(zip(jobs, shares, strict=True))
+        running = list(shares)
         while running:
-            if self.told.cluster == "slurm" and time.monotonic() - asked > ASKED:
-                asked = time.monotonic()
-                with warnings.catch_warnings(action="ignore"):
-                    jobs[0].watcher.update()
-            ended = [pair for pair in running if pair[0].done()]  # before what they wrote is read
-            for _, share in running:
-                yield from share.read()
-            running = [pair for pair in running if pair not in ended]
+            watch.look([share.number for share in running])
+            ended = [share for share in running if watch.ended(share.number)]  # before what they wrote is read
+            for share in running:
+                for result in share.read():
+                    self.any_done = True
+                    watch.heard()
+                    yield result
+            running = [share for share in running if share not in ended]
             if running:
                 time.sleep(PAUSE)
 
-    def _refuse_idle(self, jobs: Sequence[Any], shares: Sequence[JobShare]) -> None:
+    def _refuse_idle(self, watch: JobWatch, shares: Sequence[JobShare]) -> None:
         """Jobs that end time and again before they have done anything are no loss of an item's."""
         self.idle = 0 if any(share.done for share in shares) else self.idle + 1
-        if self.idle > self.told.limits.retries and len(shares[0].positions) > 1:
-            lines = [line.strip() for job in jobs for line in (_said(job)).splitlines() if line.strip()]
+        several = len(shares[0].positions) > 1
+        if self.idle > self.told.limits.retries and (several or (watch.nothing_by_work() and not self.any_done)):
             raise UserError(
                 "jobs that run until they have done something",
-                f"{len(jobs)} jobs, {self.idle} times, that ended before ({lines[-1][:200] if lines else 'no word'})",
-                "look at what the batch system says of them (time, memory, partition in executor.options)",
+                f"{len(shares)} jobs, {self.idle} times, that ended before ({watch.last_words()})",
+                f"look at what the batch system says of them (time, memory, partition in executor.options), or {UP}",
             )
 
 
@@ -182,12 +183,13 @@ class JobShare:
     """Items of one job, and the file that it writes its results to as they come.
 
     Args:
+        number: of the job.
         positions: of the items.
         file: grows.
     """
 
-    def __init__(self, positions: list[int], file: Path) -> None:
-        self.positions, self.file, self.offset = positions, file, 0
+    def __init__(self, number: int, positions: list[int], file: Path) -> None:
+        self.number, self.positions, self.file, self.offset = number, positions, file, 0
         self.done: set[int] = set()
 
     def read(self) -> Iterator[tuple[int, Any]]:
@@ -249,6 +251,23 @@ def _executor(told: Submitit, folder: Path) -> Any:
 
 
 @contextmanager
+def _sbatch_asked_here() -> Iterator[None]:
+    """Ask sbatch ourselves: submitit waits for it without end, and tells what it says in scraps."""
+    from submitit import SlurmExecutor
+
+    theirs = SlurmExecutor._make_submission_command
+
+    def ours(self: Any, submission_file_path: Path) -> list[str]:
+        return ["printf", "%s", submit(theirs(self, submission_file_path))]  # in which submitit finds the job's number
+
+    SlurmExecutor._make_submission_command = ours  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        SlurmExecutor._make_submission_command = theirs  # type: ignore[method-assign]
+
+
+@contextmanager
 def _environment(told: Submitit) -> Iterator[None]:
     """What jobs are started with: our modules, nobody else's from the current folder, one thread."""
     changed = {"PYTHONPATH": os.pathsep.join(place for place in sys.path if place), "PYTHONSAFEPATH": "1"}
@@ -263,19 +282,3 @@ def _environment(told: Submitit) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _cancelled(jobs: Sequence[Any]) -> None:
-    """End jobs, and wait a moment until they are gone."""
-    for job in jobs:
-        with suppress(OSError):
-            job.cancel(check=False)
-    end = time.monotonic() + 5
-    while time.monotonic() < end and any(not job.done() for job in jobs):
-        time.sleep(PAUSE)
-
-
-def _said(job: Any) -> str:
-    with suppress(OSError):
-        return str(job.stderr() or "")
-    return ""

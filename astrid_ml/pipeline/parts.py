@@ -17,6 +17,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.files import discard, json_text, read_note, write_text
 from astrid_ml.fingerprint import file_hash, fingerprint, input_fingerprint
+from astrid_ml.footprint import inner_folder
 from astrid_ml.pipeline.contract import each_once
 from astrid_ml.pipeline.machine import explained, machine_fault
 from astrid_ml.pipeline.shards import Share, failed_of_shares, note_share, refuse_unfinished
@@ -164,10 +165,11 @@ def do_parts(
         The result or the exception of each piece, in their order; None where a share is done and others are not here.
 
     Raises:
-        UserError: the machine failed; a piece was refused for all; or shares are joined that are not all done.
+        UserError: ``parts`` is a file or a link; the machine failed; a piece was refused for all; or shares are joined
+            that are not all done.
         ContractError: a class does not do what its contract says, and nothing was done before.
     """
-    (folder / PARTS).mkdir(exist_ok=True)
+    inner_folder(folder, PARTS)
     own = fingerprint(settings)
     jobs = [_job(work, part, folder, own, roots) for part in parts]
     if forget:

@@ -11,6 +11,7 @@ from typing import Any
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_note, write_json
+from astrid_ml.footprint import inner_folder
 from astrid_ml.readable import in_words
 
 SHARDS = "shards"  # folder: what each shard could not do
@@ -74,7 +75,7 @@ def note_share(folder: Path, share: Share, failed: Iterable[Drop]) -> None:
         share: which is done now.
         failed: pieces of work without a result.
     """
-    (folder / SHARDS).mkdir(parents=True, exist_ok=True)
+    inner_folder(folder, SHARDS)
     content = [{"id": drop.id, "reason": drop.reason} for drop in failed]
     write_json(folder / SHARDS / f"{share.index}-of-{share.of}.json", {"failed": content})
 

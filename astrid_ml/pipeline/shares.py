@@ -19,6 +19,7 @@ from astrid_ml.pipeline.shards import SHARDS, Share, failed_of_shares, note_shar
 from astrid_ml.pipeline.units import Job, do_unit, finished_units
 from astrid_ml.progress import Progress
 from astrid_ml.readable import in_words
+from astrid_ml.reasons import mend, only_limits
 
 BY_SHARDS = "by_shards"  # key of a dataset's report.json: astrid publish joined it
 
@@ -92,7 +93,14 @@ def publish_shares(arguments: Mapping[str, Any], **further: Any) -> PrepareOutco
         got = f"{len(damaged)} that are damaged, the first is {names[position]} ({made.jobs[position].target / file})"
         fix = f"run {shards_with(damaged, folder)} again, which makes them anew, then astrid publish"
         raise UserError("units as the shards wrote them", got, fix)
-    outcome = prepare_dataset(**arguments, **further, executor=Tried(failed))
+    try:
+        outcome = prepare_dataset(**arguments, **further, executor=Tried(failed))
+    except UserError as error:
+        if not only_limits(failed.values()):
+            raise
+        lost = [position for position, name in enumerate(names) if name in failed]
+        fix = f"{mend(failed.values(), '')}: run {shards_with(lost, folder)} again with it, then astrid publish"
+        raise UserError(error.expected, error.got, fix) from error
     write_json(outcome.path / REPORT, {**_report(outcome.path), BY_SHARDS: True})
     return outcome
 

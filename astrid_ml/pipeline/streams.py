@@ -11,6 +11,7 @@ from astrid_ml.contracts.pipeline import DomainPipeline, Streams, Unit
 from astrid_ml.executors.contract import Executor
 from astrid_ml.files import read_note, write_json
 from astrid_ml.fingerprint import fingerprint, input_fingerprint
+from astrid_ml.footprint import inner_folder
 from astrid_ml.pipeline.contract import each_once
 from astrid_ml.pipeline.machine import explained, machine_fault
 
@@ -92,7 +93,7 @@ def chunked(
     if todo:
         from astrid_ml.progress import waiting
 
-        (folder / STREAMS).mkdir(parents=True, exist_ok=True)
+        inner_folder(folder, STREAMS)
         with waiting("looking through large files", progress):
             for _, result in each_once(executor, look_through, todo):
                 if isinstance(result, Exception):

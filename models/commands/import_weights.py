@@ -19,6 +19,7 @@ from astrid_ml.config import compose, preprocessing_of
 from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.found import found, why_unread
+from astrid_ml.hdf5 import open_hdf5
 from astrid_ml.types import Array
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2")
@@ -55,7 +56,7 @@ def read_keras_weights(path: Path) -> dict[str, Tensor]:
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             found: list[Array] = []
             names: list[str] = []
 

@@ -77,7 +77,8 @@ def read_lean(fits: bytes) -> Floats32 | None:
     if min(shape) < 1 or len(fits) < start + size or len(fits) > start + -(-size // BLOCK) * BLOCK:
         return None
     image = np.frombuffer(fits, dtype=DTYPES[bitpix], count=shape[0] * shape[1], offset=start)
-    return image.reshape(shape).astype(np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and no stamp
+        return image.reshape(shape).astype(np.float32)
 
 
 @lru_cache(maxsize=64)  # the stamps of a survey have the same header, of one block

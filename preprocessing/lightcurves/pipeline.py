@@ -85,7 +85,7 @@ class LightcurvesPipeline:
             self._write(table, writer, partial(source.place_of, name=unit.id))
         for drop in account.dropped:
             writer.drop(drop["object_id"], drop["reason"], source.place_of(drop.get("file"), unit.id))
-        for lost in account.failed:
+        for lost in (*account.failed, *account.unread):
             writer.drop(lost["file"], lost["reason"], source.place_of(lost["file"], unit.id))
         for repaired in account.repaired:
             writer.count(f"repaired: {repaired['reason']}")

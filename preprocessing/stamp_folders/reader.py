@@ -63,6 +63,8 @@ class StampFolder:
     def __call__(self, places: Sequence[Path]) -> MemorySource:
         """The stamps, with the columns ``id``, ``group_id``, ``set`` (null where nobody tells) and ``file``.
 
+        ``index.attrs["left_out"]`` has the containers that cannot be read, each with its reason.
+
         Raises:
             UserError: there are none.
         """
@@ -72,7 +74,7 @@ class StampFolder:
         parts = [
             part
             for path in [*containers, *pictures]
-            for part in _parts_of(path, relative(path, list(places)).removesuffix(path.suffix), tables, lost)
+            for part in _parts_of(path, relative(path, list(places)), tables, lost)
         ]
         if not parts:
             why = [f"{name}: {reason}" for name, reason in list(lost.items())[:3]]
@@ -84,18 +86,19 @@ class StampFolder:
             index["id"] = index["file"] + ":" + index["id"]
         repeated = index.groupby("id").cumcount()
         index["id"] = index["id"].where(repeated == 0, index["id"] + "#" + repeated.astype(str))
+        index.attrs["left_out"] = lost
         return MemorySource(index, arrays, {"description": {"channels": _channels(parts)}})
 
 
-def _parts_of(path: Path, label: str, tables: Sequence[Path], lost: dict[str, str]) -> list[_Stamps]:
+def _parts_of(path: Path, name: str, tables: Sequence[Path], lost: dict[str, str]) -> list[_Stamps]:
     """The arrays of stamps of a container; one that cannot be read is named, left out and put into ``lost``."""
     try:
         with reading(path, "stamps"):
-            made = list(_arrays(path, label))
-            return [_Stamps(name, stamps, _table_of(path, tables, len(stamps))) for name, stamps in made if len(stamps)]
+            made = list(_arrays(path, name.removesuffix(path.suffix)))
+            return [_Stamps(own, stamps, _table_of(path, tables, len(stamps))) for own, stamps in made if len(stamps)]
     except UserError as error:
         print(printable(f"note: {path} is left out: {error.got}"), file=sys.stderr)
-        lost[path.name] = error.got
+        lost[name] = printable(error.got)
         return []
 
 

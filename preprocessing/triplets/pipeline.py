@@ -18,7 +18,6 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
 from astrid_ml.fingerprint import places_of, relative
 from astrid_ml.found import found, none_in
-from astrid_ml.inflating import refuse_swollen_parquet
 from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.stamps import CHANNELS, peak_snr, why_blank
 from astrid_ml.preprocessing.surveys.registry import Described, Surveys, surveys_of
@@ -284,8 +283,7 @@ def _missions_in(tables: Sequence[Path]) -> set[str]:
     found: set[str] = set()
     for path in tables:
         try:
-            refuse_swollen_parquet(path)
-            names = pd.read_parquet(path, columns=["mission"])["mission"].dropna().unique()
+            names = read_parquet(path, ["mission"])["mission"].dropna().unique()
         except (OSError, ValueError, KeyError):
             continue
         found |= {canonical(str(name)) for name in names}

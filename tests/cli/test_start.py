@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import weakref
 import zipfile
 from pathlib import Path
 
@@ -231,6 +232,23 @@ def test_garbage_is_searched_for_again_once_work_begins() -> None:
             pass
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_what_waits_to_be_freed_is_kept_at_the_start_alone(at_start: bool) -> None:
+    class Plane: ...
+
+    def imported() -> weakref.ref[Plane]:
+        plane = Plane()
+        stack: list[object] = [plane]
+        stack.append(stack)  # as the frames of an exception hold each other
+        with importing(at_start):
+            return weakref.ref(plane)
+
+    held = imported()
+    gc.collect()
+    assert (held() is not None) is at_start
+    gc.unfreeze()
 
 
 def test_a_command_gives_the_collector_back(place: Path) -> None:

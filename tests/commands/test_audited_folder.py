@@ -122,3 +122,16 @@ def test_another_angle_is_no_symmetry() -> None:
     assert lie(stamp, ndimage.rotate(stamp, 37, (1, 2), reshape=False), [0, 1, 2]) == OTHERWISE
     assert lie(stamp, np.full_like(stamp, 3.0), [0]) == OTHERWISE
     assert lie(stamp, np.rot90(stamp, 1, (1, 2))[..., ::-1], [0, 1, 2]).startswith("mirrored and turned by")
+
+
+def test_a_container_that_cannot_be_read_stands_in_the_record_and_is_no_clean_bill(tmp_path: Path) -> None:
+    for name, seed in (("train", 5), ("test", 6)):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "a.npy", field(40, seed))
+    (tmp_path / "test" / "b.npz").write_bytes(b"PK\x03\x04 cut short")
+    said = command(tmp_path, tmp_path / "out").run()
+    assert said["left_out"] == 1 == said["failed"]
+    record = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert [file["source"] for file in record["left_out_files"]] == ["test/b.npz"] and record["left_out"] == 1
+    assert record["left_out_files"][0]["reason"]
+    assert command(tmp_path, mode="warn").run()["failed"] == 0

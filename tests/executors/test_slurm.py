@@ -18,11 +18,11 @@ from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import read_record
 from astrid_ml.cli.main import run
 from astrid_ml.errors import UserError
-from astrid_ml.executors import dask_slurm as with_dask
-from astrid_ml.executors import submitit as with_submitit
+from astrid_ml.executors.batch import dask_slurm as with_dask
+from astrid_ml.executors.batch import watch
+from astrid_ml.executors.batch.slurm import need_options, need_programs, refused
 from astrid_ml.executors.dask import Dask
 from astrid_ml.executors.limits import Limits
-from astrid_ml.executors.slurm import need_options, need_programs, refused
 from astrid_ml.executors.submitit import Submitit
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -72,13 +72,25 @@ def test_what_sbatch_refuses_is_told_in_its_words(slurm: Path, tmp_path: Path, m
 def test_jobs_that_end_at_once_are_told_of(slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(with_dask, "ASKED", 0.5)
-    monkeypatch.setattr(with_submitit, "ASKED", 0.5)
+    monkeypatch.setattr(watch, "ASKED", 0.5)
     limits = Limits(retries=1, backoff=0.0)
     with pytest.raises(UserError, match="the SLURM jobs have ended"):
         list(Dask(cluster="slurm", workers=1, options=SIZE | {"queue": "broken"}, limits=limits).map(float, ["1"] * 9))
     executor = Submitit(cluster="slurm", jobs=2, options={"partition": "broken"}, limits=limits)
     with pytest.raises(UserError, match="jobs that run until they have done something"):
         list(executor.map(float, ["1"] * 9))
+
+
+@pytest.mark.slow
+def test_pages_of_dask_are_served_to_this_machine_alone(
+    slurm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scheduler itself asks for a certificate; its pages, and those of workers, do not."""
+    monkeypatch.chdir(tmp_path)
+    with with_dask.slurm_jobs(SIZE, 1, 0) as jobs:
+        server = jobs.cluster.scheduler.http_server
+        assert {address[0] for address in (bound.getsockname() for bound in server._sockets.values())} == {"127.0.0.1"}
+        assert "--dashboard-address 127.0.0.1:0 --no-dashboard" in jobs.cluster.job_script()
 
 
 @pytest.mark.slow

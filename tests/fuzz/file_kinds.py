@@ -29,6 +29,7 @@ from kinds_of_records import table
 from kinds_of_stamps import KINDS as STAMPS
 from made.alerts import CUTOUTS, SCHEMA, make_packet
 
+from astrid_ml.apart import be_watched
 from astrid_ml.cli.main import run as astrid
 from astrid_ml.errors import UserError
 
@@ -296,6 +297,7 @@ def read(item: tuple[str, str]) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     logging.getLogger("astropy").setLevel(logging.ERROR)
     SAID.clear()
+    be_watched(False)  # as the process of a command, which looks at files from outside
     try:
         counts = KINDS[name].read(Path(path))
         return {"outcome": "read", **counts, "words": " | ".join(dict.fromkeys(SAID))}

@@ -187,8 +187,11 @@ def test_what_is_no_array_is_named_too(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.arange(3))
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
-    for name in ("a.npy", "objects.npy"):
-        with pytest.raises(UserError, match=rf"damaged \.npy: .*{name}"):
+    for name, said in (
+        ("a.npy", r"damaged \.npy: .*a\.npy"),
+        ("objects.npy", r"objects\.npy, whose array holds Python"),
+    ):
+        with pytest.raises(UserError, match=said):
             read_array(tmp_path / name)
     with pytest.raises(UserError, match=r"absent\.npy: No such file"):
         read_array(tmp_path / "absent.npy")
@@ -223,3 +226,12 @@ def test_a_guard_is_asked_before_anything_gets_its_name_below_its_folder(tmp_pat
         write_text(tmp_path / "x.txt", "x")
         ask_guards(tmp_path / "ab")
     write_text(tmp_path / "a" / "x.txt", "x")
+
+
+def test_an_array_of_objects_is_whole_and_refused_for_what_it_is(tmp_path: Path) -> None:
+    np.save(tmp_path / "o.npy", np.array([{1: 2}], dtype=object))
+    np.savez(tmp_path / "o.npz", a=np.array([{1: 2}], dtype=object))
+    for read in (lambda: read_array(tmp_path / "o.npy"), lambda: read_array(tmp_path / "o.npy", "r"),
+                 lambda: read_arrays(tmp_path / "o.npz", ["a"])):  # fmt: skip
+        with pytest.raises(UserError, match="holds Python objects"):
+            read()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from astrid_ml.cli.main import run
-from astrid_ml.footprint import footprint
+from astrid_ml.errors import UserError
+from astrid_ml.footprint import footprint, inner_folder
 
 
 def test_what_was_there_or_holds_something_stays(tmp_path: Path) -> None:
@@ -73,3 +74,14 @@ def test_an_empty_folder_of_the_users_stays(
     (tmp_path / "mine").mkdir()
     assert run(["train", "experiment=realbogus_triplets", "simulate.n=0", "paths.run_dir=mine"]) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("way", ["file", "link", "dangling"])
+def test_a_commands_own_folder_is_no_link_and_no_file(way: str, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    path = tmp_path / "out" / "parts"
+    path.write_text("x") if way == "file" else path.symlink_to("../elsewhere" if way == "link" else "../nowhere")
+    with pytest.raises(UserError, match=f"parts in the folder of the results.*To fix it: remove {path}"):
+        inner_folder(tmp_path / "out", "parts")
+    assert inner_folder(tmp_path / "new", "parts").is_dir() and not (tmp_path / "nowhere").exists()

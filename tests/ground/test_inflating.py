@@ -43,7 +43,7 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
+def small(watched: None, monkeypatch: pytest.MonkeyPatch) -> None:
     inflating._refuse_swollen_parquet.cache_clear()
     monkeypatch.setattr(inflating, "MOST_BYTES", 200_000)
 

@@ -23,6 +23,8 @@ HOUSE = (
     "missions",
     "stats",
     "reasons",
+    "days",
+    "apart",
     "inflating",
     "fits_headers",
     "hdf5",

@@ -201,3 +201,18 @@ def test_damaged_notes_are_told_and_sound_ones_are_joined(tmp_path: Path) -> Non
     with pytest.raises(UserError, match="run that shard again"):
         failed_of_shares(tmp_path)
     assert [str(Share(2, 4)), str(Share(0, 0)), Share(0, 0).takes(0)] == ["2/4", "join", False]
+
+
+def test_nothing_is_written_or_removed_behind_a_link(folder: Path) -> None:
+    (folder / "elsewhere").mkdir()
+    kept = folder / "elsewhere" / f"{'0' * 24}.json"
+    kept.write_text("{}")
+    (folder / "out" / "parts").symlink_to("../elsewhere")
+    with pytest.raises(UserError, match="a link"):
+        run(folder)
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+    (folder / "out" / "parts").unlink()
+    (folder / "out" / "shards").symlink_to("../elsewhere")
+    with pytest.raises(UserError, match="shards in the folder of the results"):
+        run(folder, Share(1, 2))
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from toy_units import ToyUnits
 
+from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.errors import UserError
 from astrid_ml.executors.local import Serial
 from astrid_ml.pipeline import units
 from astrid_ml.pipeline.engine import planned, prepare_dataset
-from astrid_ml.pipeline.shards import Share
+from astrid_ml.pipeline.shards import Share, note_share
 from astrid_ml.pipeline.shares import Tried, joined_datasets, notes_of, notes_of_name, prepare_share, publish_shares
 from astrid_ml.pipeline.units import finished_units
 
@@ -62,6 +63,20 @@ def test_a_unit_that_a_shard_could_not_do_makes_the_dataset_partial(raw: Path) -
     assert joined_datasets(shared["store"], "toy") == [published.path]
     assert joined_datasets(whole.path.parent, None) == []  # as one command made it
     assert list(Tried({"a": "why"}).map(len, [])) == []
+
+
+def test_units_over_the_shards_limits_name_the_limit_and_the_shards(raw: Path) -> None:
+    shared = arguments(raw, "shared")
+    for index in (1, 2, 3):
+        prepare_share(shared, Share(index, 3), Serial())
+    (raw / "3.txt").write_text("new")
+    over = [Drop("3.txt", "it took 2 GB of memory, and its limit is 1 GB (executor.limits.memory)")]
+    for index in (1, 2, 3):
+        note_share(notes_of(planned(**shared).target), Share(index, 3), over if index == 1 else [])
+    with pytest.raises(
+        UserError, match=r"raise executor\.limits\.memory, or give.*run shard=1/3 again with it, then astrid publish"
+    ):
+        publish_shares(shared, progress=False)
 
 
 def made_of(shared: dict[str, Any]) -> str:

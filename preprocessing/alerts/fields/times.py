@@ -41,6 +41,8 @@ def _number(value: Any) -> float | None:
     """A number, of a text too; None for a text that is none."""
     try:
         return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return UNKNOWN_DAY
     except ValueError:
         if isinstance(value, str):
             return None

@@ -13,6 +13,7 @@ from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.within import within_memory
+from astrid_ml.footprint import inner_folder
 from astrid_ml.preprocessing.differencing.commands.epochs import (
     MeasureImage,
     find_files,
@@ -119,7 +120,7 @@ class ForcedCommand:
         usable = table[~table["masked"].astype(bool)]
         if usable.empty:
             return 0
-        (folder / "objects").mkdir(exist_ok=True)
+        inner_folder(folder, "objects")
         named = by_mission(usable) if self.bands == "mission" else usable
         curves, _ = light_curves(named, objects, self.wavelengths)
         with ExchangeWriter(folder / "objects" / "part-00000.parquet") as writer:

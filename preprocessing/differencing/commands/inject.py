@@ -88,13 +88,18 @@ class InjectCommand:
         said = {"snr": tuple(self.snr) != InjectCommand.snr, "flux": self.flux is not None, "mag": self.mag is not None}
         return [f"{name}=" for name, given in said.items() if given]
 
-    @within_memory("a frame")
     def run(self) -> dict[str, Any]:
         """Inject and write.
 
         Raises:
-            UserError: no gain for the photon noise, no zero point for magnitudes, no place, unreadable input.
+            UserError: no gain for the photon noise, no zero point for magnitudes, no place, unreadable input, or a
+                frame that takes more memory than there is.
         """
+        fix = "cut out the part that you need into a file of its own, or use a machine with more memory"
+        with within_memory(Path(split_name(self.science.file, self.science.ext)[0]).name, fix):
+            return self._injected()
+
+    def _injected(self) -> dict[str, Any]:
         formats = formats_of(self.format)
         for name in ("snr", "flux", "mag"):
             check_range(name, getattr(self, name))

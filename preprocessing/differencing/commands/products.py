@@ -12,6 +12,7 @@ from astropy.io import fits
 from astropy.time import Time
 
 from astrid_ml import __version__
+from astrid_ml.days import on_calendar
 from astrid_ml.described.columns import TableMeaning, printable_ascii
 from astrid_ml.described.formats import write_described
 from astrid_ml.files import whole
@@ -19,6 +20,7 @@ from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.registered import central
 from astrid_ml.printable import as_id
+from astrid_ml.readable import quiet
 
 # A WCS writes back the times that it read: of a date without its time, midnight.
 _TIMES = ("DATE-OBS", "DATE-BEG", "DATE-AVG", "DATE-END", "MJD-OBS", "MJD-BEG", "MJD-AVG", "MJD-END", "TIMESYS",
@@ -34,7 +36,10 @@ def _coordinates(image: Image) -> fits.Header:
 
 
 def _iso(mjd: float | None) -> str | None:
-    return None if mjd is None else str(Time(mjd, format="mjd", scale="utc", precision=6).isot)
+    if mjd is None or not on_calendar(mjd):
+        return None
+    with quiet():  # of leap seconds that a future may bring
+        return str(Time(mjd, format="mjd", scale="utc", precision=6).isot)
 
 
 def _header(done: Difference, science: str, reference: str) -> fits.Header:

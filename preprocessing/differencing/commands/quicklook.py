@@ -17,11 +17,12 @@ from astrid_ml.types import Floats32
 
 _GREY, _BLUE, _RED, _INK = "#8a8f98", "#2b6cb0", "#c53030", "#1a202c"
 _MARKED = 200  # more circles than this hide the picture
+_SHOWN = 800  # px of an image's longer side: a panel has half of that
 
 
 def write_quicklook(path: Path, done: Difference) -> None:
     """``quicklook.png``."""
-    with importing():
+    with importing(at_start=False):
         from matplotlib.figure import Figure  # pyplot, which keeps figures for a screen, takes twice as long
 
     figure = Figure(figsize=(15, 8.6), layout="constrained", facecolor="white")
@@ -57,8 +58,11 @@ def _image(axis: Any, plane: Floats32, name: str, signed: bool, done: Difference
     if name == "significance":
         centre, sigma = 0.0, 1.0
     colours = "RdBu_r" if signed else "gray_r"
-    shown = (plane - centre) / sigma
-    axis.imshow(shown, origin="lower", cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+    every = max(max(plane.shape) // _SHOWN, 1)  # a panel shows no more: the rest would be work and memory alone
+    shown = (plane[::every, ::every] - centre) / sigma
+    height, width = (length * every - 0.5 for length in shown.shape)
+    extent = (-0.5, width, -0.5, height)
+    axis.imshow(shown, origin="lower", cmap=colours, vmin=low, vmax=high, interpolation="nearest", extent=extent)
     axis.set_title(name + (" (sigma)" if name == "significance" else ""), fontsize=11, color=_INK)
     axis.set_xticks([])
     axis.set_yticks([])
@@ -79,6 +83,7 @@ def _noise(axis: Any, done: Difference) -> None:
     axis.step(middle, np.maximum(counts, 0.3), where="mid", color=_BLUE, label="blank sky")
     axis.plot(middle, expected, color=_INK, lw=1, ls="--", label="Gaussian, std 1")
     axis.set(yscale="log", ylim=(0.5, max(10, 2 * counts.max(initial=1))), xlabel="significance", ylabel="pixels")
+    _plain_numbers(axis.yaxis)
     axis.set_title("noise after rescaling", fontsize=11, color=_INK)
     axis.legend(frameon=False, fontsize=9)
     _plain(axis)
@@ -109,6 +114,7 @@ def _residuals(axis: Any, done: Difference) -> None:
     axis.set(ylim=(-limit, limit))
     if len(known):  # a damaged frame may have none
         axis.set(xscale="log", xlim=(0.8 * known.min(), 1.25 * known.max()))
+        _plain_numbers(axis.xaxis)
     axis.legend(frameon=False, fontsize=9)
 
 
@@ -140,3 +146,19 @@ def _registration(axis: Any, done: Difference) -> None:
 def _plain(axis: Any) -> None:
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
+
+
+def _plain_numbers(axis: Any) -> None:
+    """Labels of a logarithmic axis without powers of ten as formulae.
+
+    The reader of formulae keeps the stack that it was called from, and with it every plane of the pair.
+    """
+    from matplotlib.ticker import NullFormatter
+
+    low, high = axis.get_view_interval()
+    axis.set_major_formatter(_number)
+    axis.set_minor_formatter(NullFormatter() if high > 10 * low else _number)
+
+
+def _number(value: float, _: int) -> str:
+    return f"{value:,.0f}" if 1 <= value < 1e7 else f"{value:g}"

@@ -111,7 +111,7 @@ def measure(
 def _aperture(result: SubtractionResult, x: Floats, y: Floats, radius: float) -> tuple[Floats, Floats]:
     if len(x) == 0:
         return np.zeros(0), np.zeros(0)
-    with importing():
+    with importing(at_start=False):
         from photutils.aperture import CircularAperture
 
     apertures = CircularAperture(np.column_stack([x, y]), radius)

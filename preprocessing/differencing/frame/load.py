@@ -11,6 +11,7 @@ import torch
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from astrid_ml.days import OBSERVED
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.hdus import (
     celestial_wcs,
@@ -33,7 +34,7 @@ from astrid_ml.preprocessing.differencing.frame.white_noise import level_of, whi
 from astrid_ml.preprocessing.surveys.registry import Described, survey_named, surveys_of
 from astrid_ml.preprocessing.surveys.survey import MaskBits
 from astrid_ml.readable import reading
-from astrid_ml.types import Array, Existing, InUnits, Mask, NonNegative, Positive, Whole, ZeroPoint
+from astrid_ml.types import Array, Existing, InUnits, Mask, NonNegative, Positive, Range, Whole, ZeroPoint
 
 _BESIDE = ("DQ", "MASK", "VAR_POISSON")
 
@@ -67,7 +68,7 @@ class Frame:
     zero_point: Annotated[ZeroPoint, InUnits("mag")] | None = None
     filter: str | None = None
     mission: str | None = None
-    mjd: Annotated[NonNegative, InUnits("d")] | None = None
+    mjd: Annotated[float, Range(0.0, OBSERVED[1]), InUnits("d")] | None = None
 
     def __post_init__(self) -> None:
         if self.noise and self.variance:

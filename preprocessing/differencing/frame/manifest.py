@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,14 @@ from astrid_ml.preprocessing.differencing.frame.hdus import split_name
 from astrid_ml.preprocessing.differencing.frame.load import Frame
 from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.tables import read_table
+from astrid_ml.values import fields_of, fits, words_of
 from astrid_ml.walk import walk
 
 FILES = ("path", "psf", "noise", "variance", "mask")  # of a frame
 NAMES = ("manifest.csv", "manifest.parquet")
 _FITS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz", ".fts.gz", ".img", ".img.gz")
+_HINTS = fields_of(Frame)
+_NUMBERS = tuple(name for name, hint in _HINTS.items() if fits(1.0, hint, None))
 _EITHER = tuple(f.name for f in fields(Frame) if f.name not in ("path", "filter", "mission"))
 
 
@@ -77,7 +80,8 @@ def read_manifest(path: Path) -> list[Pair]:
         UserError: an unreadable table, one without science and reference, or a row with one image as both.
     """
     try:
-        read = read_table(path, {"science": "text", "reference": "text"})
+        numbers = {f"{side}_{name}": "number" for side in ("science", "reference") for name in _NUMBERS}
+        read = read_table(path, {"science": "text", "reference": "text"}, numbers)
     except UserError as error:
         raise UserError("a manifest with the columns science and reference", error.got, error.fix) from error
     if read.rows.empty and not read.dropped:
@@ -92,6 +96,7 @@ def read_manifest(path: Path) -> list[Pair]:
             wrong.append((row, "a name with a null character"))
             continue
         pairs.append(pair := pair_of(line, path.parent))
+        wrong += [(row, reason) for reason in _no_numbers(pair)]
         if one_image(pair.science, pair.reference):
             wrong.append((row, f"{pair.science['path']} as both"))
     wrong.sort()
@@ -101,6 +106,15 @@ def read_manifest(path: Path) -> list[Pair]:
         need = "a manifest with two images, science and reference, in every row"
         raise UserError(need, f"{path}, {listed}{more}", "correct these rows, or take them out")
     return pairs
+
+
+def _no_numbers(pair: Pair) -> Iterator[str]:
+    """What a line gives as a gain, a date or another number of a frame, and is none that it can be."""
+    for side, given in (("science", pair.science), ("reference", pair.reference)):
+        for name in (name for name in _NUMBERS if name in given):
+            if not fits(given[name], _HINTS[name], None):
+                words = words_of(_HINTS[name]).removesuffix(" or null")
+                yield f"{side}_{name} is {str(given[name])[:40]}, not {words}"
 
 
 def pair_of(row: Mapping[Any, Any], folder: Path) -> Pair:

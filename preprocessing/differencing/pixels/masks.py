@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 FELT = 0.02  # of a PSF's squared weight: how much of it missing pixels may hold
+_ROWS = 256  # of a mask convolved at a time: a convolution holds several times what it is given
 
 
 def spread(mask: Tensor, radius: int) -> Tensor:
@@ -46,11 +47,22 @@ def grow_where_felt(mask: Tensor, radius: int, psfs: Sequence[Tensor]) -> Tensor
     felt = torch.zeros_like(mask)
     for psf in psfs:
         weight = (psf if psf.ndim == 2 else psf.mean((0, 1))).double().square()
-        lost = torch.nn.functional.conv2d(
-            small[None, None].float(), _cut(weight / weight.sum(), radius)[None, None].float(), padding=radius
-        )
-        felt |= lost[0, 0] > FELT
+        _mark_felt(felt, small, _cut(weight / weight.sum(), radius).float())
     return out | felt
+
+
+def _mark_felt(felt: Tensor, small: Tensor, weight: Tensor) -> None:
+    """Mark (in ``felt``) where a PSF's squared ``weight`` (odd, odd) loses too much to ``small`` defects."""
+    radius = weight.shape[-1] // 2
+    for start in range(0, small.shape[0], _ROWS):
+        rows = small[max(start - radius, 0) : start + _ROWS + radius]
+        if not bool(rows.any()):
+            continue
+        # below the first row and above the last one there is nothing
+        below, above = max(radius - start, 0), max(start + _ROWS + radius - small.shape[0], 0)
+        padded = torch.nn.functional.pad(rows[None, None].float(), (radius, radius, below, above))
+        lost = torch.nn.functional.conv2d(padded, weight[None, None])[0, 0]
+        felt[start : start + _ROWS] |= lost[: small.shape[0] - start] > FELT
 
 
 def _blocks(mask: Tensor) -> Tensor:

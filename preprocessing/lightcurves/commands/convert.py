@@ -16,6 +16,7 @@ from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
 from astrid_ml.files import discard, write_json
 from astrid_ml.fingerprint import relative
+from astrid_ml.footprint import inner_folder
 from astrid_ml.found import found
 from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
 from astrid_ml.pipeline.shards import share_of
@@ -84,7 +85,8 @@ class ConvertCommand:
         names = [relative(source.path, places) for source in sources]
         report = summarise(sources, names, results)
         unread = {relative(path, places): why for path, why in found_curves.unread.items()} | left_out(places)
-        report |= {"unread": len(unread), "unread_files": [{"source": s, "reason": r} for s, r in unread.items()]}
+        report["unread_files"] += [{"source": s, "reason": r} for s, r in unread.items()]
+        report["unread"] = len(report["unread_files"])
         report["in_several_sources"] = repeated(list(zip(names, parts, strict=True)))
         if not report["objects"]:
             lost = [entry["reason"] for entry in (*report["drops"], *report["failed_sources"])]
@@ -94,7 +96,7 @@ class ConvertCommand:
             raise UserError("at least one usable curve", in_words(lost), fix)
         for number, part in enumerate(parts):
             if formats and part.is_file():
-                (output / "epochs").mkdir(exist_ok=True)
+                inner_folder(output, "epochs")
                 write_formats(read_epochs(part), part_of(output / "epochs", number), MEANING.meaning, formats)
         if self.zero_point is not None and not report["counts"].get(BY_GIVEN):
             report["zero_point_unused"] = "each file tells its own zero point, or has magnitudes"
@@ -186,6 +188,7 @@ def summarise(sources: Sequence[CurveSource], names: Sequence[str], results: Seq
         account.dropped = [_placed(drop, source, name) for drop in account.dropped]
         account.repaired = [_placed(repaired, source, name) for repaired in account.repaired]
         failed += [_placed(lost, source, str(source.path)) for lost in account.failed]
+        account.unread = [_placed(other, source, name) for other in account.unread]
         total.merge(account)
     return {
         "sources": len(sources),
@@ -200,6 +203,7 @@ def summarise(sources: Sequence[CurveSource], names: Sequence[str], results: Seq
         "photflag_bits": bits,
         "failed": len(failed),
         "failed_sources": failed,
+        "unread_files": total.unread,
         "drops": total.dropped,
         "repairs": total.repaired,
     }

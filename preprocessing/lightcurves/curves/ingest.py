@@ -35,6 +35,7 @@ class Account:
         dropped, repaired: ``object_id`` and ``reason`` of each object that was left out, or changed and kept; ``file``
             where the source is many files, or an archive of them.
         failed: ``file`` and ``reason`` of each of these files that could not be read at all.
+        unread: the same of those of another kind, which nobody reads.
         counts: rows by what was done to them.
         bits: PHOTFLAG's as the file declares them, by the names of ``selection.Flags``; empty where it does not.
     """
@@ -43,6 +44,7 @@ class Account:
     dropped: list[dict[str, str]] = field(default_factory=list)
     repaired: list[dict[str, str]] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
+    unread: list[dict[str, str]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     bits: dict[str, int] = field(default_factory=dict)
 
@@ -64,12 +66,17 @@ class Account:
         """Name one of many files that could not be read at all."""
         self.failed.append({"file": file, "reason": reason})
 
+    def pass_over(self, file: str, reason: str) -> None:
+        """Name one of many files that is of another kind."""
+        self.unread.append({"file": file, "reason": reason})
+
     def merge(self, other: Account) -> None:
         """Add another file's account."""
         self.read += other.read
         self.dropped += other.dropped
         self.repaired += other.repaired
         self.failed += other.failed
+        self.unread += other.unread
         self.counts.update(other.counts)
 
 

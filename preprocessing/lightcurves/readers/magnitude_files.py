@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from astrid_ml.errors import UserError
+from astrid_ml.found import NOTES
 from astrid_ml.inflating import MOST_SWOLLEN
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.catalogues import CATALOGUES, catalogue_beside, objects_of
@@ -88,16 +89,21 @@ def is_compressed(archive: tarfile.TarFile) -> bool:
     return not isinstance(archive.fileobj, io.BufferedReader)
 
 
-def tables_in(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
-    """The members of an archive that are called as CSV files; links and pipes among them.
+def files_in(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+    """The members of an archive that are no folders; links and pipes among them.
 
     Raises:
         ReadError, ArchiveTooLargeError: a member that ends beyond it, or that a bomb holds.
     """
     for member in archive:
         refuse_too_large(member, path, is_compressed(archive))
-        if not member.isdir() and member.name.endswith(".csv"):
+        if not member.isdir():
             yield member
+
+
+def tables_in(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+    """Those that are called as CSV files; see :func:`files_in`."""
+    return (member for member in files_in(archive, path) if member.name.endswith(".csv"))
 
 
 def read_archive(
@@ -108,8 +114,12 @@ def read_archive(
     try:
         with opened(path) as archive:
             size = path.stat().st_size if is_compressed(archive) else None
-            for member in tables_in(archive, path):
+            for member in files_in(archive, path):
                 place = PurePosixPath(member.name)
+                if place.suffix != ".csv":
+                    if not place.name.startswith((".", *NOTES)):
+                        account.pass_over(str(place), "no CSV file, which alone is read in an archive: unpack it")
+                    continue
                 if why := no_file(member):
                     account.fail(str(place), why)
                 elif size is not None and member.size > max(LARGE, MOST_SWOLLEN * size):
@@ -123,6 +133,8 @@ def read_archive(
         curves = {name: content for name, content in sorted(files[folder].items()) if has_columns(content[:500])}
         tables = {name: content for near in (folder.parent, folder) for name, content in files.get(near, {}).items()}
         known = next((name for name in CATALOGUES if name in tables), None)
+        for name in sorted(set(files[folder]) - set(curves) - set(CATALOGUES)):
+            account.pass_over(str(folder / name), "no reader of light curves knows its columns")
         if curves:
             table = tables.get(known or "", b"")
             yield from read_curves(curves, known, table, account, wavelengths, zero_point, str(folder))

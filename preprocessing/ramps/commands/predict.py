@@ -39,11 +39,13 @@ from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.readable import quiet
+from astrid_ml.reasons import told
 from astrid_ml.types import Existing
 from astrid_ml.walk import walk
 
 FORM = 1  # of what is written: raised when the same exposure and settings give something else
 LAST = "detections.json"  # of an exposure's folder
+MOST_TOLD = 10  # exposures that failed, of which the terminal says why
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,10 @@ class PredictRamps:
         failed = [{"file": str(path), "reason": in_short(error)} for path, error in lost]
         warned = [entry["warning"] for entry in done if "warning" in entry]
         write_json(output / "report.json", {"exposures": done, "failed": failed, "warnings": warned})
-        summary = {"exposures": len(done), "failed": len(failed), "output_dir": str(output)}
+        summary: dict[str, Any] = {"exposures": len(done), "failed": len(failed), "output_dir": str(output)}
+        if failed:
+            lines = [f"{Path(entry['file']).name}: {entry['reason']}" for entry in failed]
+            summary["failed_files"] = list(told(lines, MOST_TOLD, str(output / "report.json")))
         return summary | ({"warnings": warned} if warned else {})
 
     def _settings(self) -> list[Any]:

@@ -52,11 +52,13 @@ class Strip:
         rows: which, with a start and a stop.
         reads: e- above the first usable read, (n_groups, h, n_cols); NaN unusable. The receiver may write into it.
         noise: of one read, e-, (h, n_cols).
+        lost: values of the reference pixels of the whole integration that are no finite numbers.
     """
 
     rows: slice
     reads: Floats32
     noise: Floats32
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class Exposure:
             reads -= zero
             for power, coefficient in enumerate(settings.nonlinearity, start=2):
                 reads += np.float32(coefficient) * reads**power
-            yield Strip(rows, reads, ramp.noise(rows, slice(None)))
+            yield Strip(rows, reads, ramp.noise(rows, slice(None)), levels.lost if levels is not None else 0)
 
 
 def first_lost(reads: Floats32) -> Ints:

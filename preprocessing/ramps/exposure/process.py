@@ -59,10 +59,11 @@ def _integration(exposure: Exposure, integration: int, target: Any, before: list
     first_saturated = np.full((n_rows, n_cols), n_groups, np.int64)
     persisting = exposure.persisting(before, integration)
     jumps: list[pd.DataFrame] = []
+    lost = 0
     telegraph: list[pd.DataFrame] = []
     maps: list[dict[str, Floats32]] = []
     for strip in exposure.strips(integration):
-        rows, reads = strip.rows, strip.reads
+        rows, reads, lost = strip.rows, strip.reads, strip.lost
         if target is not None:
             target[integration, :, rows] = reads
         if ramp.reference is not None:
@@ -78,6 +79,9 @@ def _integration(exposure: Exposure, integration: int, target: Any, before: list
     table = claimed(table, balls, (n_rows, n_cols))
     features = {name: np.concatenate([part[name] for part in maps]) for name in maps[0]}
     unusable = int(np.isnan(features["slope"]).sum())
+    counts = {"pixels": n_rows * n_cols, "pixels_unusable": unusable, "pixels_after_snowballs": int(persisting.sum())}
+    if ramp.reference is not None:
+        counts["reference_values_unusable"] = lost
     flickers = pd.concat(telegraph, ignore_index=True)
     order = ["integration", "group", "y", "x", "type", "amplitude", "snr", "found_by"]
     return Processed(
@@ -86,5 +90,5 @@ def _integration(exposure: Exposure, integration: int, target: Any, before: list
         flickers.assign(integration=integration),
         balls,
         features,
-        {"pixels": n_rows * n_cols, "pixels_unusable": unusable, "pixels_after_snowballs": int(persisting.sum())},
+        counts,
     )

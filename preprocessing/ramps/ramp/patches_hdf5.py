@@ -18,7 +18,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_note, whole, write_json
-from astrid_ml.hdf5 import array_of
+from astrid_ml.hdf5 import array_of, open_hdf5
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.types import Floats32
@@ -150,9 +150,7 @@ class Patches:
 
     def __iter__(self) -> Iterator[tuple[str, tuple[int, int], Floats32]]:
         """(name, (row, column), cube of (n_groups - 1, height, width) in DN)."""
-        import h5py
-
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             for patch in self.metadata["patch_info"]["patches"]:
                 row, column = patch["coords"]
                 yield patch["id"], (int(row), int(column)), np.asarray(self._array(file, patch["id"]), np.float32)
@@ -171,10 +169,8 @@ class Patches:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Groups (the left-out first read counted), rows and columns that the patches cover."""
-        import h5py
-
         listed = self.metadata["patch_info"]["patches"]
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             sizes = [self._array(file, patch["id"]).shape for patch in listed]
         rows = max(patch["coords"][0] + size[1] for patch, size in zip(listed, sizes, strict=True))
         columns = max(patch["coords"][1] + size[2] for patch, size in zip(listed, sizes, strict=True))

@@ -34,20 +34,29 @@ class ReferenceCorrection:
     row_window: Annotated[Count, InUnits("px")] = 65
 
     def measure(self, ramp: Ramp, integration: int) -> Levels:
-        """Levels of one integration relative to its first group, in e- (nothing where there is no border)."""
+        """Levels of one integration relative to its first group, in e- (nothing where there is no border).
+
+        Values that are no finite numbers are left out and counted. A level of which a group says nothing lies on the
+        line between the groups that do.
+        """
         _, n_groups, h, w = ramp.shape
         column, row = np.zeros((n_groups, w), np.float32), np.zeros((n_groups, h), np.float32)
         if ramp.reference is None:
             return Levels(column, row)
         top, bottom, left, right = _widths(ramp.reference)
+        lost, sides = 0, np.zeros((n_groups, h, left + right), np.float32)
         for group in range(n_groups):
             frame = ramp.data[integration, group]
-            strips = [np.asarray(frame[:top], np.float32), np.asarray(frame[h - bottom :], np.float32)]
+            strips = np.concatenate([frame[:top], frame[h - bottom :]]).astype(np.float32)
+            sides[group] = np.concatenate([frame[:, :left], frame[:, w - right :]], axis=1)
+            lost += int((~np.isfinite(strips)).sum() + (~np.isfinite(sides[group, top : h - bottom])).sum())
             if self.channels and top + bottom:
-                column[group] = self._columns(np.concatenate(strips))
-            if self.rows and left + right:
-                sides = np.concatenate([np.asarray(frame[:, :left]), np.asarray(frame[:, w - right :])], axis=1)
-                row[group] = np.median(sides.astype(np.float32), axis=1)
+                column[group] = self._columns(strips)
+        column = np.nan_to_num(_between_groups(column))  # a channel without any value is left as it is
+        if self.rows and left + right:
+            edges = np.concatenate([column[:, :left], column[:, w - right :]], axis=1)
+            row = np.stack([_medians(frame, edge) for frame, edge in zip(sides, edges, strict=True)])
+            row = np.nan_to_num(_between_rows(_between_groups(row)))
         # The first group's own level is a constant of each pixel; only changes matter.
         column, row = column - column[:1], row - row[:1]
         if self.rows and left + right:
@@ -56,7 +65,7 @@ class ReferenceCorrection:
 
             row = uniform_filter1d(row - edge, min(self.row_window, h), axis=1, mode="nearest")
         gain = float(np.mean(ramp.gain)) if ramp.unit == "DN" else 1.0
-        return Levels(column * gain, row.astype(np.float32) * gain)
+        return Levels(column * gain, row.astype(np.float32) * gain, lost)
 
     def _columns(self, pixels: Floats32) -> Floats32:
         """Level of each column from reference rows (k, w): the mean of its channel (and parity), outliers left out."""
@@ -76,10 +85,12 @@ class Levels:
     Args:
         columns: (n_groups, n_cols).
         rows: (n_groups, n_rows).
+        lost: values of the border that are no finite numbers.
     """
 
     columns: Floats32
     rows: Floats32
+    lost: int = 0
 
     def subtract(self, reads: Floats32, rows: slice) -> Floats32:
         """Correct a strip of full rows (n_groups, h, n_cols), in place."""
@@ -99,8 +110,41 @@ def _widths(reference: Mask) -> tuple[int, int, int, int]:
 
 
 def _clipped_mean(values: Floats32) -> float:
-    """Mean within 4 robust sigmas of the median."""
+    """Mean within 4 robust sigmas of the median, of the finite values; NaN where there are none."""
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return float("nan")
     middle = float(np.median(values))
     spread = float(robust_sigma(values, centre=middle))
     kept = values[np.abs(values - middle) <= 4 * max(spread, 1e-6)]
     return float(kept.mean()) if kept.size else middle
+
+
+def _medians(sides: Floats32, edge: Floats32) -> Floats32:
+    """Median of each row's reference values (n_rows, k); NaN where none is finite.
+
+    Where some are not, the others may be of fewer channels, whose levels (k,) are taken out and put back as their mean.
+    """
+    hurt = ~np.isfinite(sides).all(axis=1)
+    out = np.full(len(sides), np.nan, np.float32)
+    out[~hurt] = np.median(sides[~hurt], axis=1)
+    for row in np.flatnonzero(hurt):
+        known = np.isfinite(sides[row])
+        if known.any():
+            out[row] = np.median(sides[row, known] - edge[known]) + edge.mean()
+    return out
+
+
+def _between_groups(levels: Floats32) -> Floats32:
+    """Levels (n_groups, n) whose NaN lie on the line between the groups beside; all NaN stays so."""
+    groups = np.arange(len(levels))
+    for place in np.flatnonzero(np.isnan(levels).any(axis=0)):
+        known = ~np.isnan(levels[:, place])
+        if known.any():
+            levels[:, place] = np.interp(groups, groups[known], levels[known, place])
+    return levels
+
+
+def _between_rows(levels: Floats32) -> Floats32:
+    """The same between the rows beside, of levels (n_groups, n_rows)."""
+    return _between_groups(levels.T).T

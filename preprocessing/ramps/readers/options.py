@@ -61,12 +61,16 @@ def number(given: float | None, header: Mapping[str, Any], keys: Sequence[str], 
     """The user's value, else the header's.
 
     Raises:
-        UserError: neither has it; no default is ever assumed.
+        UserError: neither has it, for no default is ever assumed; or it is no number.
     """
     value = given if given is not None else first_of(header, keys)
     if value is None:
         raise UserError(what, f"none of the keywords {', '.join(keys)}", f"give preprocessing.load.{key}=VALUE")
-    return float(value)
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        named = next((name for name in keys if header.get(name) == value), key)
+        raise UserError(what, f"{named} = {str(value)[:40]!r}", f"give preprocessing.load.{key}=VALUE") from error
 
 
 def read_noise_of(options: RampOptions, header: Mapping[str, Any]) -> float:

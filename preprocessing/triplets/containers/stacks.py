@@ -20,7 +20,7 @@ import numpy as np
 from astrid_ml.errors import UserError
 from astrid_ml.executors.within import allowed
 from astrid_ml.files import read_array, read_arrays
-from astrid_ml.hdf5 import array_of, arrays_of, read_texts, refuse_links, text_of
+from astrid_ml.hdf5 import array_of, arrays_of, open_hdf5, read_texts, refuse_links, text_of
 from astrid_ml.inflating import refuse_swollen, refuse_swollen_parquet
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import array_of_lists, arrow_table, depth_of
 from astrid_ml.preprocessing.triplets.containers.channel_names import ORDER, channels_of, channels_of_members
@@ -132,17 +132,15 @@ def _read_npz(path: Path, name: str, first: int, past: int) -> Array:
 
 
 def _list_hdf5(path: Path) -> list[Stack]:
-    import h5py
-
     groups, members = _groups(path, path.stat().st_mtime_ns)
     if groups:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             named = channels_of_members(file, groups[0], {name: name.removeprefix(OF_EACH) for name in members})
         shapes = {name: ((len(groups), *shape), numbers) for name, (shape, numbers) in members.items()}
         values = sum(math.prod(shape) for shape, _ in shapes.values())  # of a byte each, or more
         refuse_swollen(path.name, values, path.stat().st_size)  # groups may be names of one group
         return [Stack(name, *about, named.get(name, ())) for name, about in shapes.items()]
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         parts = list(arrays_of(file))
         if not parts:
             refuse_links(file)
@@ -153,17 +151,13 @@ def _list_hdf5(path: Path) -> list[Stack]:
 @lru_cache(maxsize=2)
 def _groups(path: Path, _: int) -> tuple[list[str], dict[str, tuple[tuple[int, ...], bool]]]:
     """The groups of samples and what each holds: looked at once, not for each run of rows of each channel."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         groups = groups_in(file)
         return groups, members_of(file, groups) if groups else {}
 
 
 def _read_hdf5(path: Path, name: str, first: int, past: int) -> Array:
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         if name.startswith(OF_EACH):
             groups, members = _groups(path, path.stat().st_mtime_ns)
             shape = members[name][0]

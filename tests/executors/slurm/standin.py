@@ -206,7 +206,7 @@ def squeue(words: list[str]) -> int:
     given, _ = options(words, {"-j": "jobs", "-o": "format"})
     for job in jobs([given["jobs"]]):
         if (job / "state").read_text() in LIVE:
-            print((job / "state").read_text())
+            print(given.get("format", "%T").replace("%i", job.name).replace("%T", (job / "state").read_text()))
     return 0
 
 

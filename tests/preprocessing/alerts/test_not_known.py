@@ -284,6 +284,11 @@ def test_a_key_that_no_packet_has_is_refused_or_counted(make_packet: Any) -> Non
     assert record["filter"] == "w" and account == {"signs_that_only_flux_or_snr_tells": 1}
 
 
+def test_a_time_of_hundreds_of_digits_is_none(make_packet: Any) -> None:
+    record, wrong = possible(read_packet(make_packet(1, jd=10**400))[0])
+    assert record["mjd"] is None and wrong == ["mjd"]
+
+
 def test_the_first_field_that_holds_something_counts() -> None:
     keys = PacketKeys({"id": ("candid", "inner.candid", "_id")})
     assert first_of({"candid": None, "inner": {"candid": ""}, "_id": 5}, keys, "id") == 5

@@ -29,6 +29,8 @@ ROWS = pd.DataFrame(
     {"object_id": [3, 3, 8], "mjd": [1.0, 2.0, 1.0], "passband": [0, 1, 2], "flux": 5.0, "flux_err": 1.0, "detected": 1}
 )
 
+pytestmark = pytest.mark.usefixtures("watched")
+
 
 def sound(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,8 @@ from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 from astrid_ml.preprocessing.triplets.sets import StampSet
 from astrid_ml.table_files import write_table
 
+pytestmark = pytest.mark.usefixtures("watched")
+
 STAMPS = np.random.default_rng(1).normal(size=(3, 3, 31, 31)).astype(np.float32)
 
 

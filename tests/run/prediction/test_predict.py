@@ -147,7 +147,7 @@ def test_drops_of_earlier_versions_count_one_each() -> None:
 def test_where_all_were_over_a_limit_the_limit_is_to_be_raised() -> None:
     account = PredictionAccount()
     account.fail("a", "it took 2 GB of memory, and its limit is 1 GB (executor.limits.memory)")
-    assert account.mend("see the reasons") == "raise that limit, or give smaller files"
+    assert account.mend("see the reasons") == "raise executor.limits.memory, or give smaller files"
     account.dropped["no cutout"] += 1
     assert account.mend("see the reasons") == "see the reasons"
 

@@ -125,15 +125,15 @@ def _of_numbers(found: re.Match[str], between: str) -> Date | None:
     if len(year) == 2 and not fits and int(year) < PIVOT:
         years.reverse()
     order = [(second, first)] if between == "." or first == second else [(second, first), (first, second)]
-    days = [date for number in years for month, day in order if (date := _date(number, month, day, clock)) is not None]
+    days = [one for number in years for month, day in order if (one := _date(number, month, day, clock)) is not None]
     if not days:
         return None
-    why = "the day stands before the month" if sum(date.day[:4] == days[0].day[:4] for date in days) > 1 else ""
+    why = "the day stands before the month" if sum(one.day[:4] == days[0].day[:4] for one in days) > 1 else ""
     if len(year) == 2:
         century = "day/month/year, of the 20th century as FITS says" if fits else f"two digits, {PIVOT} is 19{PIVOT}"
         why = ", ".join(filter(None, (century, why)))
     doubtful = int(year) < PIVOT if fits else "the day" in why
-    return Date(days[0].day, clock, why, tuple(date.day for date in days[1:]), doubtful)
+    return Date(days[0].day, clock, why, tuple(one.day for one in days[1:]), doubtful)
 
 
 def _of_year(year: str, month: int, day: int, clock: str | None) -> Date | None:
@@ -143,10 +143,12 @@ def _of_year(year: str, month: int, day: int, clock: str | None) -> Date | None:
 
 
 def _date(year: int, month: int, day: int, clock: str | None, why: str = "") -> Date | None:
-    if not (1 <= month <= 12 and 1 <= day <= 31):
+    try:
+        day_of = calendar(year, month, day)
+    except ValueError:
         return None
     clock = clock and _APART.sub(r"\1:\3:\4", clock, count=1)
-    return Date(f"{year:04d}-{month:02d}-{day:02d}", clock, why)
+    return Date(day_of.isoformat(), clock, why)
 
 
 def clock_of(text: str) -> Clock | None:
@@ -167,6 +169,8 @@ def clock_of(text: str) -> Clock | None:
         return None
     hour = hour % 12 + 12 * (half == "p") if half else hour
     whole, _, rest = re.sub("[,:]", ".", found[3] or "0").partition(".")
+    if hour > 24 or int(found[2]) > 59 or int(whole) > 60:
+        return None
     clock = f"{hour:02d}:{int(found[2]):02d}:{int(whole):02d}{'.' + rest if rest else ''}"
     scale = _ZONES[found[5].lower()] if found[5] else "utc" if found[6] else None
     ahead = (int(found[7]) + int(found[8] or 0) / 60) / 24 * (-1 if found[6] == "-" else 1) if found[6] else 0.0

@@ -16,6 +16,7 @@ OF_ONE = ("ITIME", "INTTIME", "COADDEXP", "TRUITIME")
 COADDS = ("COADDS", "CO_ADDS", "NCOADDS", "COADD", "NCOADD")
 MICROSECONDS = "EXPOINUS"  # of CMOS cameras
 DIT, NDIT = "ESO DET DIT", "ESO DET NDIT"  # of one integration, and how many make the frame (ESO, infrared)
+LONGEST = 1e9  # s, 32 years: what is longer is no time
 LONG = 86400.0  # s; a longer one is more often of another unit than a stack
 _WHOLE = ("TEXPTIME", "TOTEXPT", "EFFEXPTM", "LIVETIME")  # of all that was combined
 _ALIKE = 0.01  # relative
@@ -57,6 +58,9 @@ def exposure_of(said: Said, survey: Survey | None) -> ExposureTime:
     if factor != 1:
         said.account.read["exposure_time"] += f", in {unit}"
     whole = _of_integrations(said, key, found * factor, survey)
+    if whole.seconds is not None and whole.seconds > LONGEST:
+        said.give_up("exposure_time", f"{key} is {found:g} {unit}, longer than anybody exposed")
+        return ExposureTime(None, None)
     if whole.seconds is not None and whole.seconds > LONG and not said.number("", ("NCOMBINE", "STACKCNT", "NFRAMES")):
         said.doubt("exposure_time", f"{key} is {whole.seconds:g} s, more than a day, for its unit is taken as {unit}")
     return whole

@@ -10,6 +10,7 @@ from typing import Any
 
 from astropy.time import Time
 
+from astrid_ml.days import is_observed
 from astrid_ml.preprocessing.differencing.frame.header.comments import (
     is_elsewhere,
     moment_of,
@@ -166,7 +167,7 @@ def _of_days(said: Said, key: str, value: float, scale: str) -> Moment | None:
         return Moment(value / 86400, "tai")
     if 2_410_000 < value < 2_600_000:
         return Moment(value - 2400000.5, scale, step if value % 1 != 0.5 else 1.0)
-    if not 10_000 < value < 200_000:
+    if not is_observed(value):
         return None
     comment = said.comment(key)
     if _DROPPED.search(comment) or key == "RJD":
@@ -198,6 +199,9 @@ def from_dates(said: Said, which: str, keys: tuple[str, ...], scale: str) -> Mom
         moment = _at(_day(said, key, held[key]), clock, own)
         if moment is None:
             said.account.unknown["mjd"] = printable(f"{name}: {held[key].clock or clock.text} is no time of day")
+            continue
+        if not is_observed(moment.mjd):
+            said.account.unknown["mjd"] = f"{key} is {held[key].day}, on which nobody took an image"
             continue
         said.account.unknown.pop("mjd", None)
         said.account.read[f"mjd {which}"] = name
@@ -254,7 +258,7 @@ def _days_of_others(said: Said, key: str) -> Iterator[tuple[str, float]]:
     """MJD of other cards that leave no choice: numbers, and dates of one reading."""
     for other in (*START, *MID, *END, *PLAIN):
         value = as_number(said.header.get(other))
-        if value is not None and (10_000 < value < 200_000 or 2_410_000 < value < 2_600_000):
+        if value is not None and (is_observed(value) or 2_410_000 < value < 2_600_000):
             yield other, value - 2400000.5 if value > 200_000 else value
     for other in (*START_DATES, *MID_DATES, *END_DATES, "DATE"):
         date = date_of(str(said.header.get(other, ""))) if other != key else None

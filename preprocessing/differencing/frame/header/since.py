@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from astrid_ml.days import is_observed, on_calendar
 from astrid_ml.preprocessing.differencing.frame.header.moments import (
     END,
     END_DATES,
@@ -93,14 +94,19 @@ def since(said: Said, which: str, scale: str) -> Moment | None:
         if value is None or per_day is None or whole is None:
             continue
         zero = whole - less + (parts[2] or 0.0) * (parts[0] is None)
+        if not on_calendar(zero):
+            continue
         clock = as_number(said.header.get(CLOCK))
         if clock is not None and not said.header.get("CLOCKAPP", False) and per_day == UNITS_OF_TIME["s"]:
+            swift = changed(zero, scale, "utc") + (value + clock) / per_day
+            if not is_observed(swift):
+                continue
             said.account.read[f"mjd {which}"] = f"{key}, {name} and {CLOCK}"
-            return Moment(changed(zero, scale, "utc") + (value + clock) / per_day, "utc")
+            return Moment(swift, "utc")
         mjd = zero + value / per_day
         if name == BARYCENTRIC:
             mjd -= _barycentric(said, key)
-        if 10_000 < mjd < 200_000:
+        if is_observed(mjd):
             said.account.read[f"mjd {which}"] = f"{key} and {name}"
             return Moment(mjd, scale)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from astrid_ml.days import is_observed
 from astrid_ml.preprocessing.differencing.frame.header.moments import (
     MID,
     MID_DATES,
@@ -72,6 +73,9 @@ def mid_exposure(
             f"{other} is a time at the barycentre or the Sun, not at the telescope" if other else "no key holds a time"
         )
         said.account.unknown.setdefault("mjd", why)
+        return None, "absent"
+    if not is_observed(mjd):
+        said.account.unknown["mjd"] = f"{ref} is MJD {mjd:g}, on which nobody took an image"
         return None, "absent"
     used = _used(ref)
     said.account.read["mjd"] = " and ".join(said.account.read[f"mjd {which}"] for which in used)

@@ -280,6 +280,8 @@ def test_pairs_over_a_limit_are_told_without_a_report_that_goes_with_the_folder(
     lost = [OverLimitError("it was not done after 0.5 s, which is its limit (executor.limits.seconds)")]
     monkeypatch.setattr(difference_many, "subtract_each", lambda *_: lost)
     command = SimpleNamespace(shard=None, output_dir=str(tmp_path), format=None)
-    with pytest.raises(UserError, match=r"after 0\.5 s.*; the first is night1\. To fix it: raise that limit"):
+    with pytest.raises(
+        UserError, match=r"after 0\.5 s.*; the first is night1\. To fix it: raise executor\.limits\.seconds"
+    ):
         difference_many.difference_pairs(command, [Pair("night1", {}, {})], [])
     assert not list(tmp_path.iterdir())

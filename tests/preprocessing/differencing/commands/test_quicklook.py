@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from astrid_ml.preprocessing.differencing.commands import quicklook
 from astrid_ml.preprocessing.differencing.commands.quicklook import write_quicklook
 from astrid_ml.preprocessing.differencing.difference import Difference
 from astrid_ml.stats import robust_sigma
@@ -78,6 +82,33 @@ def test_noise_stars_and_registration_are_the_pairs(
     np.testing.assert_array_equal(np.asarray(arrows.U), kept["dx"])
     np.testing.assert_array_equal(np.asarray(arrows.get_offsets()), kept[["x", "y"]])
     assert f"{subtracted.quality.astrometric_sigma:.3f} px" in registration.get_title(loc="left")
+
+
+def test_a_figure_that_is_written_holds_no_plane_of_the_pair(subtracted: Difference, tmp_path: Path) -> None:
+    """A run of many pairs would hold several of them: until memory is looked through, whenever that is."""
+    done = replace(subtracted, science=subtracted.science.with_(data=subtracted.science.data.clone()))
+    held = weakref.ref(done.science)
+    gc.collect()
+    gc.disable()
+    try:
+        write_quicklook(tmp_path / "quicklook.png", done)
+        del done
+        assert held() is None
+    finally:
+        gc.enable()
+
+
+def test_a_large_frame_is_thinned_and_its_marks_stay_in_place(
+    drawn: list[Figure], subtracted: Difference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quicklook, "_SHOWN", max(subtracted.science.shape) // 2)
+    write_quicklook(tmp_path / "quicklook.png", subtracted)
+    axis = drawn[0].axes[3]
+    plane = subtracted.result.significance.numpy()
+    np.testing.assert_array_equal(np.asarray(axis.images[0].get_array()), plane[::2, ::2])
+    height, width = (2 * ((length + 1) // 2) for length in plane.shape)
+    assert tuple(axis.images[0].get_extent()) == (-0.5, width - 0.5, -0.5, height - 0.5)
+    assert sum(map(len, circles(axis).values())) == len(subtracted.candidates)
 
 
 def test_a_pair_without_stars_and_blank_sky_is_shown_too(

@@ -36,7 +36,7 @@ def test_the_one_that_a_candidate_is_deepest_in_names_it() -> None:
 
 @pytest.mark.parametrize(
     ("text", "got"),
-    [("x,y,kind\n1,2,star\n", "radius"), ("x,y,radius,kind\n1,2,star,star\n", "row 1"), ("", "No columns")],
+    [("x,y,kind\n1,2,star\n", "radius"), ("x,y,radius,kind\n1,2,star,star\n", "row 1"), ("", "which is empty")],
 )
 def test_a_table_that_cannot_be_used_is_refused(tmp_path: Path, text: str, got: str) -> None:
     (tmp_path / "artefacts.csv").write_text(text)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.ndimage import convolve
 
 from astrid_ml.preprocessing.differencing.difference import Subtraction
 from astrid_ml.preprocessing.differencing.pixels.masks import FELT, grow, grow_where_felt
@@ -45,6 +46,20 @@ def test_many_single_pixels_that_together_are_missed_count_together() -> None:
     checked[::3, ::3] = True
     assert bool(grow_where_felt(checked, 3, (gaussian_stamp(3.0, 25),)).all())
     assert not bool(grow_where_felt(checked, 3, (gaussian_stamp(0.4, 25),)).all())
+
+
+@pytest.mark.parametrize("rows", [1, 255, 256, 257, 259, 600])
+@pytest.mark.parametrize("radius", [1, 5, 300])
+def test_rows_at_a_time_mark_what_the_whole_marks(rows: int, radius: int) -> None:
+    small = torch.from_numpy(np.random.default_rng(rows).random((rows, 9)) < 0.02)
+    small[1:] &= ~small[:-1]
+    small[:, 1:] &= ~small[:, :-1]  # single pixels: what touches its neighbour is no block of 2 x 2 either
+    wide = gaussian_stamp(4.0, 25).double().square().numpy() / float(gaussian_stamp(4.0, 25).double().square().sum())
+    half = min(radius, 12)
+    lost = convolve(small.numpy().astype(float), wide[12 - half : 13 + half, 12 - half : 13 + half], mode="constant")
+    clear = abs(lost - FELT) > 1e-6  # float32 there, float64 here
+    found = grow_where_felt(small, radius, (gaussian_stamp(4.0, 25),)).numpy()
+    np.testing.assert_array_equal(found[clear], (small.numpy() | (lost > FELT))[clear])
 
 
 def test_a_grid_of_psfs_counts_by_its_mean() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from pathlib import Path
 
@@ -45,6 +46,21 @@ def pack(folder: Path, path: Path) -> None:
     with tarfile.open(path, "w:gz") as archive:
         for member in sorted(folder.rglob("*.csv")):
             archive.add(member, member.relative_to(folder))
+
+
+def test_members_of_an_archive_that_nobody_reads_are_named_as_files_of_a_folder_are(tmp_path: Path) -> None:
+    make_set(tmp_path / "raw")
+    (tmp_path / "raw" / "own" / "notes.csv").write_text("who,what\nI,this\n")
+    with tarfile.open(tmp_path / "set.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "raw", ".")
+        for name in ("own/junk.txt", "more.dat", ".hidden"):
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    summary = ConvertCommand(str(tmp_path / "set.tar.gz"), str(tmp_path / "out"), zero_point=31.4).run()
+    unread = json.loads((tmp_path / "out" / "report.json").read_text())["unread_files"]
+    assert sorted(file["source"] for file in unread) == [
+        "set.tar.gz/more.dat", "set.tar.gz/own/junk.txt", "set.tar.gz/own/notes.csv"
+    ]  # fmt: skip
+    assert (summary["unread"], summary["failed"], summary["objects"]) == (3, 0, 4)
 
 
 @pytest.mark.parametrize("archived", [False, True])

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
+from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.exposure.snowballs import ellipse, find_snowballs
 from astrid_ml.preprocessing.ramps.exposure.strip import StripDetector
@@ -113,3 +115,50 @@ def test_reference_pixels_remove_drifts_of_channels_rows_and_parity() -> None:
     assert difference.std() == pytest.approx(np.sqrt(2), rel=0.12)
     none = Ramp(data, times, "e-", 1.0, 1.0, ones)
     np.testing.assert_array_equal(ReferenceCorrection().measure(none, 0).subtract(data[0].copy(), slice(0, h)), data[0])
+
+
+def drifting(seed: int = 1, h: int = 96, w: int = 128, n: int = 8) -> Ramp:
+    """A ramp whose channels and rows drift, with a border of four pixels."""
+    random = np.random.default_rng(seed)
+    channel = np.repeat(random.normal(0, 30, (n, 1, 2)).cumsum(0), w // 2, axis=2)
+    row = 5.0 * np.sin(np.arange(h) / 40.0)[None, :, None] * np.arange(n)[:, None, None]
+    data = (channel + row + random.normal(0, 1.0, (n, h, w))).astype(np.float32)[None]
+    return Ramp(data, np.arange(1.0, n + 1), "e-", 1.0, 1.0, np.ones(n, dtype=np.int64), reference=border_mask(h, w, 4))
+
+
+HURT = {
+    "one value": (slice(3, 4), slice(0, 1), slice(0, 1)),
+    "one in all reads": (slice(None), slice(0, 1), slice(0, 1)),
+    "first read": (slice(0, 1), slice(1, 2), slice(None)),
+    "a row of the sides": (slice(None), slice(40, 41), slice(0, 4)),
+    "both sides of a row": (slice(None), slice(40, 41), slice(None)),
+    "top and bottom of a read": (slice(3, 4), [0, 1, 2, 3, 92, 93, 94, 95], slice(None)),
+    "columns through the border": (slice(None), slice(None), slice(30, 32)),
+}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", HURT)
+def test_reference_pixels_that_are_no_numbers_cost_themselves(name: str, value: float) -> None:
+    whole, hurt = drifting(), drifting()
+    hurt.data[0][HURT[name]] = value
+    correction = ReferenceCorrection(row_window=9)
+    expected, levels = correction.measure(whole, 0), correction.measure(hurt, 0)
+    border = hurt.reference
+    assert border is not None
+    assert levels.lost == int((~np.isfinite(hurt.data[0])[:, border]).sum()) and not expected.lost
+    assert np.isfinite(levels.columns).all() and np.isfinite(levels.rows).all()
+    others = np.arange(8) != 3 if name.startswith("top") else slice(None)  # whose channels nobody knows
+    assert np.abs(levels.columns - expected.columns)[others].max() < 2.0
+    assert np.abs(levels.rows - expected.rows)[others].max() < 3.0
+
+
+def test_jumps_are_found_behind_a_reference_pixel_that_is_nan() -> None:
+    hurt = drifting(n=12)
+    hurt.data[0, 6:, 50, 60] += 400.0
+    hurt.data[0, 6, 0, 0] = np.nan
+    processed = process(Exposure(hurt, Processing()), None)
+    found = processed.jumps
+    assert ((found["y"] == 50) & (found["x"] == 60) & (found["group"] == 6)).any()
+    assert processed.counts["reference_values_unusable"] == 1
+    assert processed.counts["pixels_unusable"] == int(hurt.reference.sum() if hurt.reference is not None else 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,13 +12,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.executors.remote import GoneError
-from astrid_ml.executors.slurm import refused
+from astrid_ml.errors import UserError
+from astrid_ml.executors.batch.gone import GoneError
+from astrid_ml.executors.batch.slurm import ASKING, SUBMITTING, UP, SilentError, answer_of, refused
 from astrid_ml.files import write_text
 from astrid_ml.temporaries import forget_orphans, temporary_for
 
 ASKED = 5.0  # seconds between two questions to SLURM
 SILENT = logging.CRITICAL + 1
+NOBODY = "127.0.0.1:0"  # where pages of dask, which know no certificates, would be served: to this machine alone
 
 
 @contextmanager
@@ -44,7 +45,8 @@ def slurm_jobs(options: Mapping[str, Any], workers: int, retries: int) -> Iterat
         given = {
             "log_directory": str(logs), "local_directory": tempfile.gettempdir(), "python": sys.executable,
             "security": _certificates(logs), "silence_logs": SILENT,
-            "scheduler_options": {"dashboard_address": None, "dashboard": False}, **options,
+            "scheduler_options": {"dashboard_address": NOBODY, "dashboard": False},
+            "worker_extra_args": ["--dashboard-address", NOBODY, "--no-dashboard"], **options,
         }  # fmt: skip
         try:
             cluster = SLURMCluster(**given)
@@ -79,7 +81,10 @@ class SlurmWorkers:
         for _ in range(self.count):
             self.cluster.worker_spec.update(self.cluster.new_worker_spec())
         try:
-            self.cluster.sync(self.cluster._correct_state)
+            self.cluster.sync(self.cluster._correct_state, callback_timeout=SUBMITTING)
+        except TimeoutError as error:
+            expected, got = "jobs that sbatch takes", f"no answer in {SUBMITTING:.0f} s"
+            raise UserError(expected, got, UP) from error
         except (RuntimeError, ValueError, OSError) as error:
             raise refused("jobs that sbatch takes", error) from error
         self._asked = time.monotonic()
@@ -97,11 +102,9 @@ class SlurmWorkers:
             return
         self._asked = time.monotonic()
         names = [job.job_id for job in self.cluster.workers.values() if getattr(job, "job_id", None)]
-        asked = subprocess.run(
-            ["squeue", "-h", "-o", "%T", "-j", ",".join(names) or "0"], capture_output=True, text=True, check=False
-        )
-        if asked.stdout.strip():
-            return
+        with suppress(SilentError):  # it says so too of jobs that are none any more
+            if answer_of(["squeue", "-h", "-o", "%T", "-j", ",".join(names) or "0"], ASKING).strip():
+                return
         if not self.retries:
             raise GoneError(f"the SLURM jobs have ended{self._last_words()}")
         self.retries -= 1

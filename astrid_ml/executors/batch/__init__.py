@@ -1,0 +1,1 @@
+"""Batch systems: SLURM, asked by executors that submit jobs."""
