@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from astrid_ml.preprocessing.acquisition.simulate.command import CATALOGUE, KNOW
 from astrid_ml.preprocessing.acquisition.simulate.server import ArchiveServer, refuse_unknown_faults
 from astrid_ml.preprocessing.acquisition.targets.catalogue import TargetList, read_targets
 from astrid_ml.preprocessing.acquisition.targets.fields import FIELDS, targets_of_fields
+from astrid_ml.preprocessing.acquisition.targets.moving import MovingList
 from astrid_ml.preprocessing.acquisition.targets.selection import SelectTargets
 from astrid_ml.preprocessing.acquisition.triplets.label import LabelTriplets
 from astrid_ml.types import Count, Existing, NonNegative, Seed, Whole
@@ -85,6 +87,7 @@ class Acquisition:
         catalogue: file of targets; of any origin that :func:`read_targets` reads.
         columns: role -> column of the catalogue, where it has an unusual name.
         fields: named fields beside it or in its stead (COSMOS, GOODS-N, M101): any two epochs make a pair.
+        moving: a list of places of moving objects at times beside it or in its stead.
         select: rows of the catalogue.
         search: what archives are asked for around a target.
         count_all: ask for images of all missions and filters too, to count what the search spares; tables alone.
@@ -102,6 +105,7 @@ class Acquisition:
     catalogue: Existing | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     fields: tuple[str, ...] | list[str] = ()
+    moving: MovingList = field(default_factory=MovingList)
     select: SelectTargets = field(default_factory=SelectTargets)
     search: Search = field(default_factory=Search)
     count_all: bool = False
@@ -152,14 +156,15 @@ class Acquisition:
         path = self.catalogue
         if path is None and self.play is not None:
             path = str(folder / "archive" / CATALOGUE)
-        if path is None and not self.fields:
+        if path is None and not self.fields and self.moving.table is None:
             fix = "add acquisition.catalogue=FILE: sncat_compiled.txt, an export of TNS or any table of transients"
-            raise UserError("a catalogue of targets, or named fields", "neither", fix)
-        fields = targets_of_fields(self.fields)
-        if path is None:
-            return fields
-        chosen = self.select(read_targets(path, {**self.columns}))
-        return chosen if not self.fields else fields.joined(chosen)
+            raise UserError("a catalogue of targets, named fields or a list of moving objects", "none", fix)
+        parts = [targets_of_fields(self.fields)] if self.fields else []
+        if path is not None:
+            parts.append(self.select(read_targets(path, {**self.columns})))
+        if self.moving.table is not None:
+            parts.append(self.moving.read())
+        return reduce(TargetList.joined, parts)
 
     @contextmanager
     def opened(self, folder: Path) -> Iterator[OpenedArchives]:

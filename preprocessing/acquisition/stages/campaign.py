@@ -21,6 +21,7 @@ from astrid_ml.preprocessing.acquisition.stages.groups import groups_of
 from astrid_ml.preprocessing.acquisition.stages.kept import KeptRecords, digest
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target, TargetList
 from astrid_ml.preprocessing.acquisition.targets.file_names import plain
+from astrid_ml.preprocessing.acquisition.targets.moving import MovingTarget
 from astrid_ml.preprocessing.acquisition.triplets.known import KnownSources
 from astrid_ml.preprocessing.acquisition.triplets.label import LabelTriplets
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
@@ -100,8 +101,13 @@ class Campaign:
             places = rows[["ra", "dec"]].to_numpy(dtype=float)
             frames = [one["frames"] for one in said]
             names = rows["name"].astype(str).tolist()
-            self.found_groups.update(groups_of(names, places, frames, self.data_set.labels.together))
+            self.found_groups.update(groups_of(names, places, frames, self.data_set.labels.together, self.objects()))
         return self.found_groups
+
+    def objects(self) -> Mapping[str, str]:
+        """Target -> the moving object that it is a place of."""
+        moving = self.targets.moving.items()
+        return {name: target.object for name, target in moving if isinstance(target, MovingTarget)}
 
     def others(self) -> pd.DataFrame:
         """Places of all usable rows of the catalogue, chosen or not: each may shine in an image of another."""
@@ -129,9 +135,13 @@ class Campaign:
         return digest(asdict(target), before, self.surroundings(target) if stage == "triplets" else None)
 
     def surroundings(self, target: Target) -> list[Any]:
-        """What other targets mean for the labels of one: its group, and which of the catalogue shine near it."""
+        """What other targets mean for the labels of one: its group, and what shines or moves near it."""
         near = KnownSources(self.others()).around(target.ra, target.dec, NEAR).rows
-        return [self.groups()[target.name], near.to_numpy(dtype=float).tolist()]
+        said = [self.groups()[target.name], near.to_numpy(dtype=float).tolist()]
+        tracks = self.targets.tracks
+        if tracks is None:
+            return said
+        return [*said, KnownSources(tracks).around(target.ra, target.dec, NEAR).rows.to_numpy().tolist()]
 
     def _said_of(self, archive: Archive) -> Any:
         """An archive's settings, but for how it is asked and on which port a simulated one listens."""
