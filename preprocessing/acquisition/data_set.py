@@ -13,6 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import whole_folder
 from astrid_ml.missions import is_known
 from astrid_ml.nearest import nearest
+from astrid_ml.preprocessing.acquisition.archives.alerce import Broker
 from astrid_ml.preprocessing.acquisition.archives.archive import Archive, Product, Search
 from astrid_ml.preprocessing.acquisition.archives.served import ServedArchive
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
@@ -99,6 +100,7 @@ class Acquisition:
         budget: bytes of files in all; None: as much as fits.
         keep_free: bytes that must stay free on the disk.
         play: a simulated archive that is served on this machine, with its own catalogue.
+        brokers: name -> what makes that broker of alerts of a client; their packets need no subtraction.
     """
 
     archives: Mapping[str, Callable[..., Archive]] = field(default_factory=dict)
@@ -117,9 +119,10 @@ class Acquisition:
     budget: Whole | None = None
     keep_free: Whole = 1 << 30
     play: PlayedArchive | None = None
+    brokers: Mapping[str, Callable[..., Broker]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.archives and self.play is None:
+        if not self.archives and not self.brokers and self.play is None:
             fix = "choose acquisition=demo, or add an archive as conf/acquisition/_mast.yaml does"
             raise UserError("at least one archive in acquisition.archives", "none", fix)
         unknown = [name for name in self.search.missions if not is_known(name) and name not in LIFETIMES]
@@ -166,6 +169,9 @@ class Acquisition:
             parts.append(self.moving.read())
         return reduce(TargetList.joined, parts)
 
+    def _brokers(self, client: ArchiveClient) -> Mapping[str, Broker]:
+        return {name: make(client) for name, make in self.brokers.items()}
+
     @contextmanager
     def opened(self, folder: Path) -> Iterator[OpenedArchives]:
         """The archives, ready to be asked; a simulated one is served until the block ends.
@@ -175,7 +181,8 @@ class Acquisition:
         """
         if self.play is None:
             client = self.client
-            yield OpenedArchives(self, client, {name: make(client) for name, make in self.archives.items()})
+            archives = {name: make(client) for name, make in self.archives.items()}
+            yield OpenedArchives(self, client, archives, brokers=self._brokers(client))
             return
         place = self.play.made(folder / "archive")
         with ArchiveServer(place, self.play.faults, self.play.delay) as server:
@@ -185,7 +192,9 @@ class Acquisition:
             if labels.known is None:
                 labels = replace(labels, known=str(place / KNOWN))
             served = {"served": ServedArchive(client, server.url)}
-            yield OpenedArchives(replace(self, labels=labels), client, archives | served, server.url)
+            yield OpenedArchives(
+                replace(self, labels=labels), client, archives | served, server.url, self._brokers(client)
+            )
 
 
 @dataclass(frozen=True)
@@ -197,12 +206,14 @@ class OpenedArchives:
         client: how.
         archives: by the names that observations hold.
         base: address of a simulated archive, which has another port each time; empty without.
+        brokers: of alerts, by their names.
     """
 
     data_set: Acquisition
     client: ArchiveClient
     archives: Mapping[str, Archive]
     base: str = ""
+    brokers: Mapping[str, Broker] = field(default_factory=dict)
 
     def kept(self, product: Product) -> dict[str, Any]:
         """A file as records keep it, whatever port its archive has today."""

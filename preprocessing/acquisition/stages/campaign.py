@@ -13,6 +13,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.fingerprint import file_hash, fingerprint
+from astrid_ml.preprocessing.acquisition.archives.alerce import Broker
 from astrid_ml.preprocessing.acquisition.archives.archive import Archive, Observation
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.data_set import Acquisition, OpenedArchives
@@ -127,6 +128,7 @@ class Campaign:
             "organize": fingerprint(data_set.pairs),
             "difference": fingerprint(self.pipeline, data_set.control),
             "triplets": fingerprint(*rules, size),
+            "alerts": fingerprint({name: self._said_of(one) for name, one in self.asked.brokers.items()}),
         }
 
     def mark(self, stage: str, target: Target) -> str:
@@ -143,7 +145,7 @@ class Campaign:
             return said
         return [*said, KnownSources(tracks).around(target.ra, target.dec, NEAR).rows.to_numpy().tolist()]
 
-    def _said_of(self, archive: Archive) -> Any:
+    def _said_of(self, archive: Archive | Broker) -> Any:
         """An archive's settings, but for how it is asked and on which port a simulated one listens."""
         if not is_dataclass(archive):
             return type(archive).__qualname__
