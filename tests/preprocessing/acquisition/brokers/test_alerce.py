@@ -20,7 +20,9 @@ from astrid_ml.preprocessing.acquisition.archives.alerce import AlerceBroker
 from astrid_ml.preprocessing.acquisition.client.errors import HostError
 from astrid_ml.preprocessing.acquisition.commands.acquire import AcquireCommand
 from astrid_ml.preprocessing.acquisition.data_set import Acquisition
+from astrid_ml.preprocessing.acquisition.stages.alerts import PACKETS, STAMPS, transients
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.preprocessing.acquisition.targets.moving import MovingTarget
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 
 NAME, OTHER = "ZTF20aaelulu", "ZTF21abcdefg"
@@ -110,7 +112,7 @@ class Run:
         return found
 
     def packets(self) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in sorted((self.folder / "out" / "broker_packets").glob("*"))}
+        return {path.name: path.read_bytes() for path in sorted((self.folder / "out" / PACKETS).glob("*"))}
 
 
 @pytest.fixture
@@ -130,7 +132,7 @@ def test_names_and_places_give_packets_that_prepare_reads(run: Run) -> None:
     assert (summary["failed"], summary["alerts"]) == (0, 4)
     assert [*run.packets()] == ["SN_2020oi.avro", f"{OTHER}.avro"]
     assert run.report["counts"] == {"objects": 2, "packets": 4, "targets with packets": 2, "targets without packets": 1}
-    index = prepared(run.folder / "out" / "broker_packets").index.sort_values("id").reset_index(drop=True)
+    index = prepared(run.folder / "out" / PACKETS).index.sort_values("id").reset_index(drop=True)
     assert index["group_id"].tolist() == [NAME] * 3 + [OTHER]
     assert index["id"].tolist() == [str(candid) for some in CANDIDS.values() for candid in some]
     assert index["filter"].tolist() == ["g", "r", "g", "g"] and index["sign"].tolist() == [1, -1, 1, 1]
@@ -141,7 +143,7 @@ def test_names_and_places_give_packets_that_prepare_reads(run: Run) -> None:
 
 def test_stamps_are_those_of_the_broker(run: Run) -> None:
     run()
-    source = prepared(run.folder / "out" / "broker_packets")
+    source = prepared(run.folder / "out" / PACKETS)
     first = int(np.flatnonzero((source.index["id"] == str(CANDIDS[OTHER][0])).to_numpy())[0])
     stamps = source.gather("stamps", np.array([first]))[0]
     assert np.nanmedian(stamps.reshape(3, -1), axis=1) == pytest.approx([0, 1, 2], abs=0.2)
@@ -154,7 +156,7 @@ def test_a_rerun_asks_nobody_and_other_settings_ask_again(run: Run) -> None:
     assert run.packets() == before and sum(run.played.asked.values()) == asked
     run(each=1)
     assert run.report["counts"]["detections beyond the brightest"] == 2
-    assert prepared(run.folder / "out" / "broker_packets").index["id"].tolist().count(str(CANDIDS[NAME][0])) == 1
+    assert prepared(run.folder / "out" / PACKETS).index["id"].tolist().count(str(CANDIDS[NAME][0])) == 1
 
 
 @pytest.mark.parametrize("faults", [[429], [500, 429], ["html"], [503, "html"]])
@@ -172,7 +174,7 @@ def test_a_stamp_that_is_cut_off_is_fetched_again(run: Run) -> None:
     run.alerce.cut = 2
     assert run()["failed"] == 0
     whole = run.packets()
-    for stamped in (run.folder / "out" / "broker_stamps").iterdir():
+    for stamped in (run.folder / "out" / STAMPS).iterdir():
         assert len(gzip.decompress(stamped.read_bytes())) % 2880 == 0
     assert len(whole) == 2 and "Alerts of brokers" in (run.folder / "out" / "report.html").read_text()
 
@@ -233,3 +235,8 @@ def test_packets_of_targets_that_are_not_chosen_any_more_go(run: Run) -> None:
     table[table["name"] != OTHER].to_csv(run.folder / "targets.csv", index=False)
     run()
     assert [*run.packets()] == ["SN_2020oi.avro"]
+
+
+def test_fields_and_moving_objects_have_no_alerts_of_their_own() -> None:
+    some = [Target("M101", *PLACE), MovingTarget("Ceres 60000.25", *PLACE, 60000.25), Target("SN", *PLACE, 58849.0)]
+    assert [one.name for one in transients(some)] == ["SN"]
