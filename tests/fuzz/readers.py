@@ -124,6 +124,8 @@ REACHED = {
     "preprocessing.triplets.containers.stacks:_list_npz": "stamps, npz",
     "preprocessing.triplets.containers.stacks:_list_parquet": "stamps, parquet",
     "preprocessing.triplets.containers.stacks:_read_parquet": "stamps, parquet",
+    "preprocessing.triplets.containers.stacks:_read_npz": "stamps, npz",
+    "preprocessing.triplets.containers.arrow_tables:columns_of_bytes": "stamps, parquet",
     "preprocessing.triplets.containers.arrow_tables:_arrow_table": "stamps, Arrow",
     "table_files:read_parquet": "predictions",
     "tables:_astropy": "table, ECSV",
