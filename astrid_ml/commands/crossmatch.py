@@ -208,7 +208,8 @@ class CrossmatchCommand:
             "proper_motions": "applied" if applied else "none" if known.motion is None else "no epoch of both",
         }
         if applied and known.epoch is not None:
-            out["without_epoch"] = int((~np.isfinite(known.epoch)).sum())
+            out |= {"without_epoch": _untimed(known), "without_proper_motion": known.unmoved}
+            out["rows_without_time"] = _untimed(places)
         if self.sigma is not None and known.error is not None:
             out["without_error"] = int((~np.isfinite(known.error).all(axis=1)).sum())
         return out
@@ -240,6 +241,19 @@ def _say_what_stands_still(name: str, known: SkyPlaces, places: SkyPlaces) -> No
         missing.append(f"the input has no mjd (or epoch.{INPUT}=2020.5)")
     if missing:
         say(f"note: proper motions of {name} are not applied: {' and '.join(missing)}")
+        return
+    still = {
+        "proper motion": (known.unmoved, len(known), name),
+        "epoch": (_untimed(known), len(known), name),
+        "time": (_untimed(places), len(places), "the input"),
+    }
+    for what, (number, of, whose) in still.items():
+        if number:
+            say(f"note: {number} of {of} rows of {whose} have no {what}: they are matched unmoved")
+
+
+def _untimed(places: SkyPlaces) -> int:
+    return 0 if places.epoch is None else int((~np.isfinite(places.epoch)).sum())
 
 
 def _unplaced(places: SkyPlaces) -> int:

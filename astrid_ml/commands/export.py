@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
+from astrid_ml.ranks import say
 from astrid_ml.types import Form
 
 FORMS = get_args(Form)
@@ -38,7 +39,7 @@ class ExportCommand:
         if self.format not in FORMS:
             fix = nearest(self.format, FORMS) or "choose one of them"
             raise UserError(f"format of {', '.join(FORMS)}", str(self.format), fix)
-        from astrid_ml.dataset.exported import FORMATS, same_sizes
+        from astrid_ml.dataset.exported import FORMATS, renamed, same_sizes
         from astrid_ml.dataset.prepared import PreparedDataset
 
         data, folder = PreparedDataset(self.dataset), Path(self.output_dir)
@@ -50,5 +51,7 @@ class ExportCommand:
             size = "" if len(parts) == 1 else "_" + "x".join(str(length) for length in part.shape[1:])
             names.append(f"stamps{size}{ending}")
             files += write(part, folder / names[-1])
+        for name, new in renamed(data, self.array).items():
+            say(f"note: the column {name} is called {new}: the export has something of its own there")
         samples = sum(len(part.rows) for part in parts)
         return {"output_dir": str(folder), "samples": samples, "files": files, "written": ", ".join(names)}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -59,6 +60,64 @@ class LabelsByColumn(Protocol):
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns; those that the index lacks are left out."""
+
+
+@runtime_checkable
+class TellsApart(Protocol):
+    """A pipeline whose samples may have one id though they are different: numbers of two surveys, running numbers.
+
+    Example:
+        >>> class Numbered:
+        ...     identity: ClassVar[tuple[str, ...]] = ("mission", "group_id")
+        >>> isinstance(Numbered(), TellsApart), identity_of(Numbered())
+        (True, ('mission', 'group_id'))
+    """
+
+    identity: ClassVar[tuple[str, ...]]  # columns of the index: samples of one id that differ in one are different
+
+
+def identity_of(pipeline: Any) -> tuple[str, ...]:
+    """The columns by which a pipeline tells samples of one id apart; none where it does not."""
+    return tuple(pipeline.identity) if isinstance(pipeline, TellsApart) else ()
+
+
+def kinds_of(table: pd.DataFrame, identity: Sequence[str]) -> pd.Series[str]:
+    """Which sample each row is: its id and the columns of ``identity`` that the table has, as one text."""
+    kinds = table["id"].astype(str)
+    for name in (name for name in identity if name in table):
+        kinds = kinds + "\n" + table[name].astype("string").fillna("").astype(str)
+    return kinds
+
+
+def told_apart(table: pd.DataFrame, identity: Sequence[str]) -> pd.Series[str]:
+    """The ids of a table; those that different samples have become an id of each: ``mission:id``, ``mission:id:2``.
+
+    None of them keeps the id: a label for it would otherwise go to one that nobody chose.
+
+    Args:
+        table: with ``id``, and the columns of ``identity`` as far as they are known.
+        identity: what is the same in all rows of one sample.
+
+    Example:
+        >>> table = pd.DataFrame({"id": ["7", "7", "7", "8"], "mission": ["ztf", "winter", "ztf", "ztf"]})
+        >>> told_apart(table, ["mission"]).tolist()
+        ['ztf:7', 'winter:7', 'ztf:7', '8']
+    """
+    ids = table["id"].astype(str)
+    again = table[ids.duplicated(keep=False)] if identity else table[:0]
+    if again.empty:
+        return ids
+    kinds = kinds_of(again, identity)
+    different = kinds.groupby(ids[again.index]).transform("nunique") > 1
+    names: dict[str, str] = {}
+    taken = set[str]()
+    for row, kind in kinds[different].items():
+        if kind not in names:
+            plain = ":".join(str(table.at[row, name]) for name in ("mission", "id") if name in again)
+            tried = (plain if number == 1 else f"{plain}:{number}" for number in count(1))
+            names[kind] = next(name for name in tried if name not in taken)
+            taken.add(names[kind])
+    return ids.where(~ids.index.isin(different.index[different]), kinds.map(names).reindex(ids.index))
 
 
 def said_of(drop: Drop) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
 from astrid_ml.sky import unit_vectors
-from astrid_ml.types import Floats
+from astrid_ml.types import Floats, Mask
 
 # Names that catalogues give: ra and dec, their errors, proper motions. The first pair that is there counts.
 PLACES = (
@@ -68,6 +68,7 @@ class SkyPlaces:
         epoch: (n,) Julian years of the places; None where nobody knows.
         used: names of the columns that were read.
         assumed: what the table did not say and was taken as usual.
+        unmoved: places without a proper motion, where others have one.
     """
 
     sky: Floats
@@ -76,6 +77,7 @@ class SkyPlaces:
     epoch: Floats | None = None
     used: tuple[str, ...] = ()
     assumed: tuple[str, ...] = field(default=())
+    unmoved: int = 0
 
     def __len__(self) -> int:
         return len(self.sky)
@@ -120,15 +122,16 @@ def places_of(
     error = None if given.error is None else np.full(sky.shape, float(given.error))
     if wanted is not None:
         error = np.column_stack([_errors(path, table[c], _unit(meanings, c), given, assumed) for c in wanted])
-    motion = None
+    motion, unmoved = None, 0
     if moves is not None:
         columns = [_measure(path, table[c], _unit(meanings, c), "mas / yr", assumed) for c in moves]
         motion = np.column_stack(columns)
-        motion = np.where(np.isfinite(motion).all(axis=1, keepdims=True), motion, 0.0)
+        known: Mask = np.asarray(np.isfinite(motion).all(axis=1))
+        motion, unmoved = np.where(known[:, None], motion, 0.0), int((~known).sum())
     epoch = None if given.epoch is None else np.full(len(sky), float(given.epoch))
     if epochs is not None and moves is not None:
         epoch = epochs_of(path, name, table[epochs])
-    return SkyPlaces(sky, error, motion, epoch, (ra, dec, *more), tuple(assumed))
+    return SkyPlaces(sky, error, motion, epoch, (ra, dec, *more), tuple(assumed), unmoved)
 
 
 def moved(places: SkyPlaces, rows: Any, epochs: Any) -> Floats:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from astrid_ml.dataset.data_card import array_words, frames_of, label_words, responsible_ai, sample_words
+from astrid_ml.dataset.data_card import array_words, frames_of, index_meaning, label_words, responsible_ai, sample_words
 from astrid_ml.dataset.prepared import FRAMES, INDEX, PreparedDataset
 from astrid_ml.dataset.record_sets import (
     LABEL,
@@ -152,6 +152,7 @@ def _record_sets(
         "One row for each sample.",
         "id",
         {FRAMES: "frames/path"} if frames else {},
+        meaning=index_meaning(dataset.meta, dataset.by_column.columns),
         own={"label": label_words(dataset.meta)},
         kinds={"label": LABEL},
     )

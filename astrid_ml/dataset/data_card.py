@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +13,15 @@ import numpy as np
 from astrid_ml.dataset.prepared import FRAMES, PreparedDataset, said_of_partial
 from astrid_ml.dataset.sample_tables import SampleTable
 from astrid_ml.days import FIRST, LAST
+from astrid_ml.described.columns import ColumnMeaning, TableMeaning, printable_ascii
 
 MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 NOT_STATED = "not stated by the pipeline"
+# Columns that mean the same in a table of others, whose own names mean what they say.
+OURS = (
+    "id", "group_id", "mission", "survey", "filter", "ra", "dec", "mjd", "sign", "peak_snr", "stamp_h", "stamp_w",
+    "n_nan", "pixel_scale", "source", "label_source", "array", "row",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,20 @@ def array_words(meta: Mapping[str, Any], kind: str) -> ArrayWords:
     given = {name: str(said[name]) for name in ("axes", "normalised", "missing") if said.get(name)}
     channels = tuple(str(name) for name in said.get("channels", ()))
     return ArrayWords(kind, unit=str(unit), channels=channels, **given)
+
+
+def index_meaning(meta: Mapping[str, Any], columns: Iterable[Any]) -> TableMeaning:
+    """What the columns of an index mean; of stamps of others only those that this program fills itself.
+
+    Args:
+        meta: of ``dataset.json``.
+        columns: of the index.
+    """
+    own: dict[str, ColumnMeaning] = {}
+    if "others" in meta.get("description", {}).get("unit_of", {}):
+        own = {str(name): ColumnMeaning() for name in columns if str(name) not in OURS}
+    own["label"] = ColumnMeaning("", printable_ascii(label_words(meta)), "meta.code.class")
+    return TableMeaning("index", own=own)
 
 
 def sample_words(table: SampleTable) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from astrid_ml.dataset.data_card import index_meaning
 from astrid_ml.dataset.prepared import PreparedDataset
+from astrid_ml.described.columns import SPELLINGS, ColumnMeaning, TableMeaning, printable_ascii
+from astrid_ml.described.parquet import with_meaning
 from astrid_ml.errors import MissingNameError, UserError
 from astrid_ml.files import whole, write_text
 from astrid_ml.sky import healpix
@@ -68,11 +71,30 @@ def same_sizes(dataset: PreparedDataset, kind: str) -> list[SameSize]:
             fix = "give a dataset of real/bogus stamps"
             raise UserError(f"a dataset whose samples are {kind} of named channels", str(dataset.path), fix)
         by_shape.setdefault(shape, []).append(rows)
-    table = columns_to_export(dataset)
+    table = columns_to_export(dataset).rename(columns=renamed(dataset, kind))
     found = {shape: np.sort(np.concatenate(parts)) for shape, parts in by_shape.items()}
     return [
         SameSize(dataset, kind, rows, shape, table.iloc[rows].reset_index(drop=True)) for shape, rows in found.items()
     ]
+
+
+def renamed(dataset: PreparedDataset, kind: str) -> dict[str, str]:
+    """Columns that would stand where an export has something of its own -> what they are called there.
+
+    Args:
+        dataset: that is exported.
+        kind: of array.
+    """
+    reserved = {kind, USUAL, "channels", "file", "_healpix_29", *dataset.channels}
+    taken = {str(name) for name in dataset.index}
+    out = {}
+    for name in (str(name) for name in dataset.index if str(name) in reserved):
+        new = f"{name}_"
+        while new in taken or new in reserved:
+            new += "_"
+        taken.add(new)
+        out[name] = new
+    return out
 
 
 def columns_to_export(dataset: PreparedDataset) -> pd.DataFrame:
@@ -85,6 +107,27 @@ def columns_to_export(dataset: PreparedDataset) -> pd.DataFrame:
             table = table.assign(sky=table["mission"].map(stated) if by_mission else stated)
             table["sky"] = table["sky"].astype("string")
     return table
+
+
+def meaning_of(part: SameSize) -> TableMeaning:
+    """What the columns of an export mean; of a table of others only those that this program fills itself."""
+    unit = next(iter(set(units_of(part))), "") if len(set(units_of(part))) == 1 else ""
+    pixels = {name: ColumnMeaning(unit, f"Pixels of the {name} stamp, by rows") for name in part.dataset.channels}
+    known = index_meaning(part.dataset.meta, part.table.columns)
+    return replace(known, own={**known.own, **pixels})
+
+
+def units_of(part: SameSize) -> list[str]:
+    """The unit of each sample's pixels as astropy calls it; empty where nobody says it."""
+    by_count: Mapping[str, str] = part.dataset.meta.get("description", {}).get("unit_of", {})
+    known = {name: SPELLINGS.get(unit.replace(" ", "").lower(), "") for name, unit in by_count.items()}
+    n = len(part.table)
+    n, [first, *more] = len(part.table), [*known, ""]
+    if more == [""] and not first.startswith("read_"):
+        return [known[first]] * n
+    if "mission" not in part.table:
+        return [""] * n
+    return [known.get(f"read_{mission}", "") for mission in part.table["mission"]]
 
 
 def write_npz(part: SameSize, path: Path) -> int:
@@ -111,10 +154,20 @@ def write_hdf5(part: SameSize, path: Path) -> int:
         stamps.attrs["channels"] = list(part.dataset.channels)
         for where, arrays in part.batches():
             stamps[where] = arrays
+        meaning = meaning_of(part)
+        _describe(stamps, replace(meaning.column(part.dataset.channels[0]), description="Stamps: channel, y, x"))
         for name, values in _plain(part.table).items():
             kind = h5py.string_dtype() if values.dtype.kind == "U" else values.dtype
-            file.create_dataset(name, data=values.astype(object) if values.dtype.kind == "U" else values, dtype=kind)
+            given = values.astype(object) if values.dtype.kind == "U" else values
+            _describe(file.create_dataset(name, data=given, dtype=kind), meaning.column(name))
     return 1
+
+
+def _describe(dataset: Any, meaning: ColumnMeaning) -> None:
+    """Unit, description and UCD as attributes of a dataset of HDF5, each where there is one."""
+    for name, text in asdict(meaning).items():
+        if text:
+            dataset.attrs[name] = text
 
 
 def write_parquet(part: SameSize, path: Path) -> int:
@@ -122,12 +175,13 @@ def write_parquet(part: SameSize, path: Path) -> int:
     import pyarrow.parquet as pq
 
     with whole(path) as draft:
-        writer = None
+        writer, meaning = None, meaning_of(part)
         try:
             for where, arrays in part.batches():
                 table = _with_pixels(part, where, arrays, slice(None))
-                writer = writer or pq.ParquetWriter(draft, table.schema)
-                writer.write_table(table.cast(writer.schema))
+                schema = writer.schema if writer else with_meaning(table.schema, meaning)
+                writer = writer or pq.ParquetWriter(draft, schema)
+                writer.write_table(table.cast(schema))
         finally:
             if writer is not None:
                 writer.close()
@@ -140,12 +194,19 @@ def write_fits(part: SameSize, path: Path) -> int:
 
     folder = path.parent / path.stem
     folder.mkdir(exist_ok=True)
-    names = []
+    names, units, labels = [], units_of(part), part.table.get("label")
+    said = printable_ascii(str(part.dataset.meta.get("description", {}).get("label", "")))
     for where, arrays in part.batches():
         for place, stamps in zip(range(where.start, where.stop), arrays, strict=True):
             first = fits.PrimaryHDU()
-            first.header["ID"] = str(part.table["id"].iloc[place]).encode("ascii", "replace").decode()[:60]
+            first.header["ID"] = printable_ascii(str(part.table["id"].iloc[place]))[:60]
+            if labels is not None and pd.notna(labels.iloc[place]):
+                label = labels.iloc[place]
+                first.header["LABEL"] = printable_ascii(label)[:60] if isinstance(label, str) else label
+                first.header.comments["LABEL"] = said[:47]
             hdus = [fits.ImageHDU(plane, name=name) for plane, name in zip(stamps, part.dataset.channels, strict=True)]
+            for hdu in hdus if units[place] else []:
+                hdu.header["BUNIT"] = units[place]
             names.append(f"{folder.name}/{place:07d}.fits")
             with whole(path.parent / names[-1]) as draft:
                 fits.HDUList([first, *hdus]).writeto(draft, overwrite=True)
@@ -168,7 +229,7 @@ def write_hats(part: SameSize, path: Path) -> int:
     if (cells < 0).any():
         got = f"{int((cells < 0).sum())} of {len(cells)} samples without ra and dec"
         raise UserError("samples with positions, by which HATS sorts them", got, "export them as parquet")
-    root, tiles, schema = path, _tiles(cells), None
+    root, tiles, schema, meaning = path, _tiles(cells), None, meaning_of(part)
     for order, cell, rows in tiles:
         rows = rows[np.argsort(cells[rows], kind="stable")]
         file = root / "dataset" / f"Norder={order}" / f"Dir={cell // 10_000 * 10_000}" / f"Npix={cell}.parquet"
@@ -176,7 +237,7 @@ def write_hats(part: SameSize, path: Path) -> int:
         arrays = part.dataset.gather(part.kind, part.rows[rows]).astype(np.float32, copy=False)
         made = _with_pixels(part, slice(None), arrays, rows)
         made = made.add_column(0, "_healpix_29", [cells[rows]])
-        schema = schema or made.schema
+        schema = schema or with_meaning(made.schema, meaning)
         with whole(file) as draft:
             pq.write_table(made.cast(schema), draft)
     with whole(root / "dataset" / "_common_metadata") as draft:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 import warnings
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from astrid_ml.described.columns import ColumnMeaning, TableMeaning
+from astrid_ml.described.columns import ColumnMeaning, TableMeaning, printable_ascii
 from astrid_ml.described.parquet import ParquetMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole
@@ -94,9 +96,9 @@ def write_formats(table: pd.DataFrame, path: Path, meaning: TableMeaning, format
     if not formats:
         return []
     rows = astropy_table(table, meaning)
-    for column, count in _altered(table).items():
+    for column, number in _altered(table).items():
         note = "are cut, or have control characters written out, in these formats; parquet has them as they are"
-        print(f"note: {count} texts of {printable(column)} {note}", file=sys.stderr)
+        print(f"note: {number} texts of {printable(column)} {note}", file=sys.stderr)
     out = []
     for name in formats:
         target = path.with_suffix(SUFFIXES[name])
@@ -193,11 +195,12 @@ def _fits(table: Table, path: Path) -> None:
     """A binary table; cards that astropy does not write tell other tools of descriptions and UCDs.
 
     The standard has no electron and no multiples that are no powers of ten: such units are written as they are called,
-    and astropy warns when it reads them. Letters beyond ASCII become question marks.
+    and astropy warns when it reads them. Letters beyond ASCII become question marks in texts, and their names in names.
     """
     from astropy.io import fits
 
-    plain, units = table.copy(), dict[str, str]()
+    table, units = _with_names_in_ascii(table), dict[str, str]()
+    plain = table.copy()
     for column in list(plain.itercols()):
         try:
             _ = "" if column.unit is None else column.unit.to_string("fits")
@@ -219,6 +222,43 @@ def _fits(table: Table, path: Path) -> None:
                 header[f"TCOMM{number}"] = column.description
             if column.meta.get("ucd"):
                 header[f"TUCD{number}"] = column.meta["ucd"]
+
+
+def ascii_name(name: str) -> str:
+    """A name as FITS can hold it: letters without their accents, others by what Unicode calls them.
+
+    >>> ascii_name("Δ mag"), ascii_name("σ_é"), ascii_name("ra")
+    ('delta mag', 'sigma_e', 'ra')
+    """
+    if name.isascii():
+        return name
+    return "".join(letter if letter.isascii() else _word(letter) for letter in unicodedata.normalize("NFKD", name))
+
+
+def _word(letter: str) -> str:
+    if unicodedata.combining(letter):
+        return ""
+    called = unicodedata.name(letter, "")
+    return called.rpartition(" ")[2].lower() if " LETTER " in called else "_"
+
+
+def _with_names_in_ascii(table: Table) -> Table:
+    """The table for FITS; its descriptions are in ASCII, too. What is renamed is said."""
+    out, taken = table.copy(copy_data=False), {name for name in table.colnames if name.isascii()}
+    for number, name in enumerate(table.colnames):
+        column = out.columns[number]
+        if column.description:
+            column.description = printable_ascii(column.description)
+        if name.isascii():
+            continue
+        plain = ascii_name(name)
+        new = next(new for k in count(1) if (new := plain if k == 1 else f"{plain}_{k}") not in taken)
+        taken.add(new)
+        out.rename_column(name, new)
+        print(
+            f"note: the column {printable(name)} is called {new} in FITS, which has no other letters", file=sys.stderr
+        )
+    return out
 
 
 def _about(column: Any) -> dict[str, Any]:

@@ -53,6 +53,15 @@ class Child:
         with suppress(BrokenPipeError, ConnectionResetError):  # it could not even start
             self.link.send(told)
 
+    def take(self, work: Work, limits: Limits) -> None:
+        """Serve other work from now on.
+
+        Args:
+            work: what it does with each item.
+            limits: of one item.
+        """
+        self.work, self.limits, self.most = work, limits, limits.bytes()
+
     def give(self, position: int, item: Any) -> None:
         """Let it do an item.
 

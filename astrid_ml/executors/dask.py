@@ -209,7 +209,7 @@ def run_chunk(chunk: Chunk) -> bytes:
     worker = get_worker()
     task = worker.state.tasks.get(worker.get_current_task())
     answers = []
-    with closing(do_chunk(chunk)) as results:
+    with closing(do_chunk(chunk, rest=True)) as results:
         for answer in results:
             answers.append(answer)
             if task is not None and task.state == "cancelled":

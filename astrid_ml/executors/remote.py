@@ -20,7 +20,8 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.batch.gone import GoneError
 from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.limits import Limits
-from astrid_ml.executors.local import Serial
+from astrid_ml.executors.resting import RESTING
+from astrid_ml.executors.supervise import Crew
 
 PAUSE = 0.05  # seconds between two looks at what others do
 PACKAGES = ("numpy", "torch")  # whose minor versions decide bytes
@@ -107,11 +108,12 @@ def chunk_of(work: Work, items: Sequence[Any], limits: Limits) -> Chunk:
     return Chunk(versions_here(), os.getcwd(), places, pickle.dumps((work, list(items)), protocol=5), limits)
 
 
-def do_chunk(chunk: Chunk) -> Generator[tuple[int, float, Any], None, None]:
+def do_chunk(chunk: Chunk, rest: bool = False) -> Generator[tuple[int, float, Any], None, None]:
     """Do the items of a chunk in a process beside this one: (place in the chunk, seconds, result or exception).
 
     Args:
         chunk: as it was sent.
+        rest: leave that process to the next chunk, for a moment.
 
     Raises:
         UserError: this machine has other versions, lacks the folder, or cannot import the work.
@@ -132,9 +134,13 @@ def do_chunk(chunk: Chunk) -> Generator[tuple[int, float, Any], None, None]:
             f"{type(error).__name__}: {error} on {platform.node()}",
             "install that package on every machine, and keep its classes in a module, not in a script",
         ) from error
-    for place, value in Serial(chunk.limits).map(Timed(work, chunk.folder), items):
-        seconds, result = (0.0, value) if isinstance(value, Exception) else value
-        yield place, seconds, result
+    idle = RESTING.children((chunk.folder, chunk.places)) if rest and b"__main__" not in chunk.content else None
+    try:
+        for place, value in Crew(Timed(work, chunk.folder), items, chunk.limits, idle).run(1):
+            seconds, result = (0.0, value) if isinstance(value, Exception) else value
+            yield place, seconds, result
+    finally:
+        RESTING.end_later()
 
 
 def _refuse_other_versions(wanted: dict[str, str]) -> None:

@@ -23,10 +23,11 @@ class Crew:
         work: what is done with each item; it, the items and the results are pickled.
         items: in their order.
         limits: of one item.
+        idle: processes that an earlier crew left, and that this one leaves when it has done all; None: it ends them.
     """
 
-    def __init__(self, work: Work, items: Sequence[Any], limits: Limits) -> None:
-        self.work, self.items, self.limits = work, items, limits
+    def __init__(self, work: Work, items: Sequence[Any], limits: Limits, idle: list[Child] | None = None) -> None:
+        self.work, self.items, self.limits, self.idle = work, items, limits, idle
         self.children: list[Child] = []
         self.lost: dict[int, Exception] = {}
 
@@ -49,6 +50,7 @@ class Crew:
                 time.sleep(self.limits.pause(attempt))
                 yield from self._round(again, 1)
             yield from ((position, self.lost[position]) for position in sorted(self.lost))
+            self._leave_idle()
         finally:
             self._end_all()
 
@@ -72,7 +74,20 @@ class Crew:
                 child.give(position, self.items[position])
         starting = sum(not child.ready for child in self.children)
         for _ in range(min(workers - len(self.children), len(waiting) - starting)):
-            self.children.append(Child(self.work, self.limits))
+            self.children.append(self._taken_over() or Child(self.work, self.limits))
+
+    def _taken_over(self) -> Child | None:
+        """A process that an earlier crew left."""
+        while self.idle:
+            try:
+                child = self.idle.pop()
+            except IndexError:  # another thread of this process was faster
+                return None
+            if child.process.poll() is None:
+                child.take(self.work, self.limits)
+                return child
+            child.end()
+        return None
 
     def _hear(self, child: Child) -> Iterator[tuple[int, Any]]:
         try:
@@ -101,6 +116,13 @@ class Crew:
             largest = max(busy, key=Child.memory)
             words = f"the machine ran out of memory while it took {largest.memory() / GB:.1f} GB (executor.workers)"
             self._give_up(largest, OverLimitError(words))
+
+    def _leave_idle(self) -> None:
+        """Leave whoever has nothing to do to the next crew: to start one costs seconds."""
+        if self.idle is not None:
+            rested = [child for child in self.children if child.ready and child.position < 0]
+            self.children = [child for child in self.children if child not in rested]
+            self.idle += rested
 
     def _end_all(self) -> None:
         for child in self.children:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.column_kinds import settled_types, with_types
-from astrid_ml.contracts.by_part import FinalisesParts, LabelsByColumn
+from astrid_ml.contracts.by_part import FinalisesParts, LabelsByColumn, identity_of, told_apart
 from astrid_ml.contracts.columns import Columns
 from astrid_ml.contracts.pipeline import Completes, DomainPipeline, Drop, Labeller
 from astrid_ml.dataset import index_file
@@ -33,11 +33,13 @@ class MadeIndex:
         index: its columns.
         dropped: samples that finalising left out.
         account: of the labels.
+        told_apart: samples whose id another sample has: each has one of its own now.
     """
 
     index: Columns
     dropped: list[Drop]
     account: dict[str, Any]
+    told_apart: int = 0
 
 
 def write_index(
@@ -73,14 +75,17 @@ def write_index(
     filled = [table for table in tables if len(table)]
     if not filled:
         return None
-    index, dropped = finalised(pipeline, pd.concat(filled, ignore_index=True))
+    index = pd.concat(filled, ignore_index=True)
+    own = told_apart(index, identity_of(pipeline))
+    renamed = set(own[own != index["id"].astype(str)])
+    index, dropped = finalised(pipeline, index.assign(id=own) if renamed else index)
     account: dict[str, Any] = {"source": "none"}
     if labeller is not None:
         index, account = labelled(labeller, index)
     if "label" not in index:
         index["label"] = pd.array([pd.NA] * len(index), dtype="Int8")
     write_pages(index, path)
-    return MadeIndex(index, dropped, account)
+    return MadeIndex(index, dropped, account, len(renamed))
 
 
 def needed_of(labeller: Labeller | None) -> tuple[str, ...]:
@@ -107,7 +112,28 @@ class _Parts:
         again = repeats(lambda: (block["id"] for block in self.parts.blocks(["id"])))
         self.repeated: Mask = np.zeros(len(self.parts), dtype=bool)
         self.repeated[again] = True
+        self.own = self._told_apart()
+        self.repeated[self.own.index[~self.own.duplicated()]] = False
         self.dropped: list[Drop] = []
+
+    def _told_apart(self) -> pd.Series[str]:
+        """Ids of their own for different samples of one id, by the position in the index."""
+        identity = identity_of(self.pipeline)
+        if not identity or not self.repeated.any():
+            return pd.Series([], dtype=object)
+        known = ["id", *(name for name in identity if name in self.parts)]
+        twice = {name for _, block in self._blocks(["id"]) for name in block["id"][self.repeated[block.index]]}
+        rows = [block[block["id"].isin(twice)] for _, block in self._blocks(known)]
+        table = pd.concat(rows)
+        own = told_apart(table, identity)
+        return own[own != table["id"].astype(str)]
+
+    def _blocks(self, names: Sequence[str]) -> Iterator[tuple[int, pd.DataFrame]]:
+        """(position of the first row, rows) of the records, labelled by their positions."""
+        start = 0
+        for block in self.parts.blocks(names):
+            yield start, block.set_axis(np.arange(start, start + len(block)))
+            start += len(block)
 
     def write(self, path: Path) -> MadeIndex:
         labels, account = self._labels()
@@ -120,15 +146,18 @@ class _Parts:
                 own = labels.iloc[start : start + len(part)].set_axis(part.index)
                 write(part.assign(**{str(name): own[name] for name in own})[columns])
                 start += len(part)
-        return MadeIndex(IndexFile([path]), self.dropped, account)
+        return MadeIndex(IndexFile([path]), self.dropped, account, self.own.nunique())
 
     def _finalised(self) -> Iterator[pd.DataFrame]:
         """The index in pieces, without labels."""
-        start = 0
-        for part in self.parts.blocks(self.parts.columns):
-            kept, dropped = finalised_part(self.pipeline, part, self.repeated[start : start + len(part)])
+        for start, part in self._blocks(self.parts.columns):
+            inside = self.own[(self.own.index >= start) & (self.own.index < start + len(part))]
+            if len(inside):
+                part["id"] = part["id"].astype(object)
+                part.loc[inside.index, "id"] = inside
+            rows = part.reset_index(drop=True)
+            kept, dropped = finalised_part(self.pipeline, rows, self.repeated[start : start + len(part)])
             self.dropped += dropped
-            start += len(part)
             yield kept
 
     def _labels(self) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +117,12 @@ def describe(
     counts: Counter[str] = Counter()
     for _, summary in finished:
         counts.update(summary["counts"])
+    if made.told_apart:
+        counts["ids_told_apart"] = made.told_apart
     labels = index["label"].value_counts(dropna=False)
     return {
         "domain": pipeline.domain,
-        "description": pipeline.describe(),
+        "description": with_units(pipeline.describe(), {**counts, "samples": len(index)}),
         "labels": made.account,
         "counts": {
             "units": len(finished),
@@ -138,6 +140,43 @@ def describe(
         "drops_by_reason": dict(sorted(reasons.items())),
         "drops": [said_of(drop) for drop in drops],
     }
+
+
+def with_units(description: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, Any]:
+    """A description whose arrays have the units of what is there, not of all that the pipeline may read.
+
+    Args:
+        description: of the pipeline; ``unit_of`` in it says the unit of the array ``stamps`` by what is counted, and
+            that of ``others``.
+        counts: of the dataset.
+
+    Example:
+        >>> said = {"units": {"stamps": "DN; nJy"}, "unit_of": {"read_ztf": "DN", "read_rubin": "nJy"}}
+        >>> with_units(said, {"read_ztf": 3, "samples": 3})
+        {'units': {'stamps': 'DN'}, 'unit_of': {'read_ztf': 'DN'}}
+    """
+    out, known = dict(description), dict(description.get("unit_of", {}))
+    if not known:
+        return out
+    others = known.pop("others", None)
+    there = {name: str(unit) for name, unit in known.items() if counts.get(name)}
+    if sum(counts[name] for name in there) < counts["samples"]:
+        if others is None:
+            return {**out, "unit_of": there}  # of some nobody says it
+        there["others"] = str(others)
+    out["unit_of"] = there
+    units = list(dict.fromkeys(there.values()))
+    each = (f"{unit} ({', '.join(_plain(name) for name in there if there[name] == unit)})" for unit in units)
+    said = units[0] if len(units) == 1 else "; ".join(each)
+    out["units"] = {**out.get("units", {}), "stamps": said}
+    arrays = dict(out.get("arrays", {}))
+    if "stamps" in arrays:
+        out["arrays"] = {**arrays, "stamps": {**arrays["stamps"], "unit": said}}
+    return out
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("read_").replace("_", " ")
 
 
 def link_frames(folders: Sequence[Path], index: Columns, target: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import whole_folder
 from astrid_ml.missions import is_known
 from astrid_ml.nearest import nearest
+from astrid_ml.preprocessing.acquisition.archives.alerce import Broker
 from astrid_ml.preprocessing.acquisition.archives.archive import Archive, Product, Search
 from astrid_ml.preprocessing.acquisition.archives.served import ServedArchive
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
@@ -21,6 +23,7 @@ from astrid_ml.preprocessing.acquisition.simulate.command import CATALOGUE, KNOW
 from astrid_ml.preprocessing.acquisition.simulate.server import ArchiveServer, refuse_unknown_faults
 from astrid_ml.preprocessing.acquisition.targets.catalogue import TargetList, read_targets
 from astrid_ml.preprocessing.acquisition.targets.fields import FIELDS, targets_of_fields
+from astrid_ml.preprocessing.acquisition.targets.moving import MovingList
 from astrid_ml.preprocessing.acquisition.targets.selection import SelectTargets
 from astrid_ml.preprocessing.acquisition.triplets.label import LabelTriplets
 from astrid_ml.types import Count, Existing, NonNegative, Seed, Whole
@@ -85,6 +88,7 @@ class Acquisition:
         catalogue: file of targets; of any origin that :func:`read_targets` reads.
         columns: role -> column of the catalogue, where it has an unusual name.
         fields: named fields beside it or in its stead (COSMOS, GOODS-N, M101): any two epochs make a pair.
+        moving: a list of places of moving objects at times beside it or in its stead.
         select: rows of the catalogue.
         search: what archives are asked for around a target.
         count_all: ask for images of all missions and filters too, to count what the search spares; tables alone.
@@ -96,12 +100,14 @@ class Acquisition:
         budget: bytes of files in all; None: as much as fits.
         keep_free: bytes that must stay free on the disk.
         play: a simulated archive that is served on this machine, with its own catalogue.
+        brokers: name -> what makes that broker of alerts of a client; their packets need no subtraction.
     """
 
     archives: Mapping[str, Callable[..., Archive]] = field(default_factory=dict)
     catalogue: Existing | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     fields: tuple[str, ...] | list[str] = ()
+    moving: MovingList = field(default_factory=MovingList)
     select: SelectTargets = field(default_factory=SelectTargets)
     search: Search = field(default_factory=Search)
     count_all: bool = False
@@ -113,9 +119,10 @@ class Acquisition:
     budget: Whole | None = None
     keep_free: Whole = 1 << 30
     play: PlayedArchive | None = None
+    brokers: Mapping[str, Callable[..., Broker]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.archives and self.play is None:
+        if not self.archives and not self.brokers and self.play is None:
             fix = "choose acquisition=demo, or add an archive as conf/acquisition/_mast.yaml does"
             raise UserError("at least one archive in acquisition.archives", "none", fix)
         unknown = [name for name in self.search.missions if not is_known(name) and name not in LIFETIMES]
@@ -152,14 +159,18 @@ class Acquisition:
         path = self.catalogue
         if path is None and self.play is not None:
             path = str(folder / "archive" / CATALOGUE)
-        if path is None and not self.fields:
+        if path is None and not self.fields and self.moving.table is None:
             fix = "add acquisition.catalogue=FILE: sncat_compiled.txt, an export of TNS or any table of transients"
-            raise UserError("a catalogue of targets, or named fields", "neither", fix)
-        fields = targets_of_fields(self.fields)
-        if path is None:
-            return fields
-        chosen = self.select(read_targets(path, {**self.columns}))
-        return chosen if not self.fields else fields.joined(chosen)
+            raise UserError("a catalogue of targets, named fields or a list of moving objects", "none", fix)
+        parts = [targets_of_fields(self.fields)] if self.fields else []
+        if path is not None:
+            parts.append(self.select(read_targets(path, {**self.columns})))
+        if self.moving.table is not None:
+            parts.append(self.moving.read())
+        return reduce(TargetList.joined, parts)
+
+    def _brokers(self, client: ArchiveClient) -> Mapping[str, Broker]:
+        return {name: make(client) for name, make in self.brokers.items()}
 
     @contextmanager
     def opened(self, folder: Path) -> Iterator[OpenedArchives]:
@@ -170,7 +181,8 @@ class Acquisition:
         """
         if self.play is None:
             client = self.client
-            yield OpenedArchives(self, client, {name: make(client) for name, make in self.archives.items()})
+            archives = {name: make(client) for name, make in self.archives.items()}
+            yield OpenedArchives(self, client, archives, brokers=self._brokers(client))
             return
         place = self.play.made(folder / "archive")
         with ArchiveServer(place, self.play.faults, self.play.delay) as server:
@@ -180,7 +192,9 @@ class Acquisition:
             if labels.known is None:
                 labels = replace(labels, known=str(place / KNOWN))
             served = {"served": ServedArchive(client, server.url)}
-            yield OpenedArchives(replace(self, labels=labels), client, archives | served, server.url)
+            yield OpenedArchives(
+                replace(self, labels=labels), client, archives | served, server.url, self._brokers(client)
+            )
 
 
 @dataclass(frozen=True)
@@ -192,12 +206,14 @@ class OpenedArchives:
         client: how.
         archives: by the names that observations hold.
         base: address of a simulated archive, which has another port each time; empty without.
+        brokers: of alerts, by their names.
     """
 
     data_set: Acquisition
     client: ArchiveClient
     archives: Mapping[str, Archive]
     base: str = ""
+    brokers: Mapping[str, Broker] = field(default_factory=dict)
 
     def kept(self, product: Product) -> dict[str, Any]:
         """A file as records keep it, whatever port its archive has today."""

@@ -15,7 +15,7 @@ from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError
 
 PIECE = 2**20  # bytes that are read at a time
 LONGEST = 256 * 2**20  # bytes of one document
-_NUMBERS = {"$numberDouble": float, "$numberDecimal": float, "$numberLong": int, "$numberInt": int}
+_NUMBERS = {"$numberDouble": float, "$numberLong": int, "$numberInt": int}
 _LISTS = ("data", "alerts", "results")  # under which services hand on their answer
 _WHITE = b" \t\r\n\0"
 
@@ -166,4 +166,6 @@ def _plain(part: dict[str, Any]) -> Any:
     [(key, value)] = part.items()
     if key in _NUMBERS and isinstance(value, str | int | float):
         return _NUMBERS[key](value)
+    if key == "$numberDecimal":  # of 34 digits: an identifier stays whole
+        return int(value) if str(value).isdigit() else float(value)
     return str(value) if key == "$oid" else part

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import binascii
+import math
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from astrid_ml.preprocessing.alerts.fields.angles import degrees_of
+from astrid_ml.preprocessing.alerts.fields.keys import first_of, values_of
 from astrid_ml.preprocessing.alerts.fields.names import LOST_DIGITS, exact_text, lost_digits
 from astrid_ml.preprocessing.alerts.fields.numbers import NUMBERS, measured, number
 from astrid_ml.preprocessing.alerts.fields.numbers import without_marks as without_marks_in
 from astrid_ml.preprocessing.alerts.fields.times import mjd_of
+from astrid_ml.preprocessing.alerts.fields.unsaid import absent_key, unsaid
 from astrid_ml.preprocessing.alerts.forms import cutout_content, cutout_keys, own_form
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_stamp
 from astrid_ml.preprocessing.stamps import MARKED_PIXELS, why_blank, without_marks
@@ -77,6 +80,8 @@ def read_packet(
         if isinstance(error, PacketError):
             raise
         raise PacketError(f"a value that cannot be read ({str(error)[:80]})") from error
+    if why := absent_key(packet, survey):
+        raise PacketError(why)
     whole, pixels = without_marks(np.stack(read_cutouts(packet))[None], stamp.largest)
     images = whole[0]
     height, width = images.shape[1:]
@@ -93,6 +98,7 @@ def read_packet(
     stamps = padded(images, size)
     if account is not None:
         account.update({MARKS_AS_NULL: marks, MARKED_PIXELS: pixels, **_doubtful_exposure(packet, survey)})
+        account.update(unsaid(packet, record, survey))
     bad = images.size - np.count_nonzero(np.abs(images) < stamp.largest)  # NaN is not
     record |= {"mission": survey.mission, "survey": survey.name, "pixel_scale": stamp.pixel_scale}
     return record | {"stamp_h": height, "stamp_w": width, "n_nan": bad}, stamps
@@ -168,25 +174,27 @@ def packet_record(packet: Mapping[str, Any], survey: Survey) -> dict[str, Any]:
     numbers = packet.get(keys.numbers) if keys.numbers else {}
     if not isinstance(numbers, Mapping):
         raise PacketError(f"no {keys.numbers}")
-    identifier = id_of(packet, keys)
+    identifier = _name(packet, keys, "id")
+    if identifier is None:
+        raise PacketError(f"no {keys.keys['id'][0]}")
     exposure = _exposure(packet, keys)
     record = {
         "id": identifier,
-        "group_id": _object_name(packet, keys) or identifier,
-        "filter": keys.only_filter or _filter_of(_first(packet, keys, "filter"), survey),
+        "group_id": _name(packet, keys, "object", keys.unknown_objects) or identifier,
+        "filter": keys.only_filter or _filter_of(first_of(packet, keys, "filter"), survey),
         "mjd": _mid_exposure(packet, survey, exposure),
         "time_ref": "mid-exposure" if exposure or keys.reference == "middle" else f"{keys.reference} of exposure",
-        "ra": degrees_of(_first(packet, keys, "ra"), "ra", keys.position_unit),
-        "dec": degrees_of(_first(packet, keys, "dec"), "dec", keys.position_unit),
-        "field": _text(_first(packet, keys, "field")),
-        "detector": _text(_first(packet, keys, "detector")),
+        "ra": degrees_of(first_of(packet, keys, "ra"), "ra", keys.position_unit),
+        "dec": degrees_of(first_of(packet, keys, "dec"), "dec", keys.position_unit),
+        "field": _text(first_of(packet, keys, "field")),
+        "detector": _text(first_of(packet, keys, "detector")),
         "snr": _snr(packet, keys),
         "sign": _sign(packet, keys),
-        "drbversion": _first(packet, keys, "drbversion") or None,
-        "rbversion": _first(packet, keys, "rbversion") or None,
+        "drbversion": first_of(packet, keys, "drbversion") or None,
+        "rbversion": first_of(packet, keys, "rbversion") or None,
     }
     if "reliability" in keys.keys:
-        record["reliability"] = number(_first(packet, keys, "reliability"))
+        record["reliability"] = number(first_of(packet, keys, "reliability"))
     return record | {key: number(numbers.get(key)) for key in NUMBERS}
 
 
@@ -203,62 +211,20 @@ def sign_of(value: Any) -> int | str | None:
     return -1 if said in ("f", "0", "false", "0.0", "-1", "-1.0", "-") else UNKNOWN
 
 
-@cache
-def _parts(name: str) -> tuple[str, ...]:
-    return tuple(name.split("."))
-
-
-def _values(packet: Mapping[str, Any], keys: PacketKeys, role: str) -> Iterator[tuple[str, Any]]:
-    """(field, value) of the fields of a role that hold something."""
-    for name in keys.keys.get(role, ()):
-        value = _at(packet, name)
-        if value is not None and value != "":
-            yield name, value
-
-
-def _at(packet: Mapping[str, Any], name: str) -> Any:
-    value: Any = packet
-    for part in _parts(name):
-        # a plain dictionary is known at once, which counts: a packet is asked some thirty times
-        value = value.get(part) if type(value) is dict or isinstance(value, Mapping) else None
-    return value
-
-
-def _first(packet: Mapping[str, Any], keys: PacketKeys, role: str) -> Any:
-    for name in keys.keys.get(role, ()):
-        value = _at(packet, name)
-        if value is not None and value != "":
-            return value
-    return None
-
-
-def id_of(packet: Mapping[str, Any], keys: PacketKeys) -> str:
-    """The packet's own name: of its fields the first that holds all digits.
+def _name(packet: Mapping[str, Any], keys: PacketKeys, role: str, unknown: tuple[int, ...] = ()) -> str | None:
+    """An identifier as text; None where the packet has none, or a number that stands for none.
 
     Raises:
-        PacketError: it has none, or numbers alone that lost their last digits.
+        PacketError: the number is a float that has lost digits, and no other field has them.
     """
     lost = ""
-    for name, value in _values(packet, keys, "id"):
+    for name, value in values_of(packet, keys, role):
         text = exact_text(value)
-        if text is not None:
+        if text is None:
+            part = isinstance(value, float) and math.isfinite(value)  # 1.5, too
+            lost = lost or (name if part or lost_digits(value) else "")
+        elif text not in map(str, unknown) and (not lost or text.isdigit()):  # no name of a database for a number
             return text
-        lost = lost or (name if lost_digits(value) else "")
-    raise PacketError(f"{lost} {LOST_DIGITS}" if lost else f"no {keys.keys['id'][0]}")
-
-
-def _object_name(packet: Mapping[str, Any], keys: PacketKeys) -> str | None:
-    """The object's name as text; None where the packet has none, or a number that stands for no object.
-
-    Raises:
-        PacketError: a number that lost its last digits: other objects may have it too.
-    """
-    lost = ""
-    for name, value in _values(packet, keys, "object"):
-        text = exact_text(value)
-        if text is not None and text not in map(str, keys.unknown_objects):
-            return text
-        lost = lost or (name if lost_digits(value) else "")
     if lost:
         raise PacketError(f"{lost} {LOST_DIGITS}")
     return None
@@ -270,8 +236,8 @@ def _filter_of(said: Any, survey: Survey) -> str | None:
         return None
     known = survey.band_of(said) if isinstance(said, str) else None
     numbered = bool(survey.bands) and all(band.code is not None for band in survey.bands.values())
-    if known is None and isinstance(said, str) and not numbered and not said.strip().isdigit():
-        return said.strip()
+    if known is None and isinstance(said, str) and not re.fullmatch(r"\s*[-+]?\d+\s*", said):
+        return UNKNOWN if numbered else said.strip()
     return known or survey.band_of(int(said)) or UNKNOWN
 
 
@@ -279,10 +245,10 @@ def _mid_exposure(packet: Mapping[str, Any], survey: Survey, exposure: float | N
     """MJD, UTC; of the start or the end where the packet does not say how long the exposure was."""
     keys = survey.packet
     assert keys is not None
-    name, value = next(_values(packet, keys, "time"), ("", None))
+    name, value = next(values_of(packet, keys, "time"), ("", None))
     if value is None:
         return None
-    kind = _parts(name)[-1] if keys.time_format == "by key" else keys.time_format
+    kind = name.rpartition(".")[2] if keys.time_format == "by key" else keys.time_format
     days, utc = mjd_of(value, kind, keys.time_zero)
     half = (exposure or 0.0) / 172800 * {"start": 1, "middle": 0, "end": -1}[keys.reference]
     scale = TimeConvention("tai") if name.endswith("Tai") else survey.time  # a name that says it goes first
@@ -291,8 +257,8 @@ def _mid_exposure(packet: Mapping[str, Any], survey: Survey, exposure: float | N
 
 def _snr(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:
     """As the packet states it, else flux over its error."""
-    stated = number(_first(packet, keys, "snr"))
-    flux, error = (measured(_first(packet, keys, role)) for role in ("flux", "flux_err"))
+    stated = number(first_of(packet, keys, "snr"))
+    flux, error = (measured(first_of(packet, keys, role)) for role in ("flux", "flux_err"))
     if stated is not None or flux is None or error is None or not error > 0:
         return stated
     return flux / error
@@ -300,13 +266,13 @@ def _snr(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:
 
 def _sign(packet: Mapping[str, Any], keys: PacketKeys) -> int | str | None:
     """As the packet states it; else by its flux, or by an S/N below 0: one above 0 may be an absolute value."""
-    stated = sign_of(_first(packet, keys, "negative"))
+    stated = sign_of(first_of(packet, keys, "negative"))
     if stated is not None:
         return stated if isinstance(stated, str) else -stated
-    stated = sign_of(_first(packet, keys, "positive"))
+    stated = sign_of(first_of(packet, keys, "positive"))
     if stated is not None:
         return stated
-    flux, snr = (measured(_first(packet, keys, role)) for role in ("flux", "snr"))
+    flux, snr = (measured(first_of(packet, keys, role)) for role in ("flux", "snr"))
     if flux:
         return 1 if flux > 0 else -1
     return -1 if snr is not None and snr < 0 else None
@@ -314,7 +280,7 @@ def _sign(packet: Mapping[str, Any], keys: PacketKeys) -> int | str | None:
 
 def _exposure(packet: Mapping[str, Any], keys: PacketKeys) -> float | None:
     """Seconds; None where the packet has none, or a number that is no duration, or none of this survey's."""
-    said = number(_first(packet, keys, "exposure"))
+    said = number(first_of(packet, keys, "exposure"))
     if said is None or not 0 < said < LONGEST:
         return None
     if keys.exposures is None:
@@ -327,11 +293,12 @@ def _doubtful_exposure(packet: Mapping[str, Any], survey: Survey) -> dict[str, i
     """What is counted of an exposure that is not in seconds."""
     keys = survey.packet
     assert keys is not None
-    said, seconds = number(_first(packet, keys, "exposure")), _exposure(packet, keys)
+    said, seconds = number(first_of(packet, keys, "exposure")), _exposure(packet, keys)
     if said is None or seconds == said:
         return {}
     return {"exposures_in_milliseconds" if seconds else "exposures_that_are_none": 1}
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+    """A name that may be a number: that of a field stays ``7`` where a table made it 7.0."""
+    return None if value is None or value != value else exact_text(value) or str(value)

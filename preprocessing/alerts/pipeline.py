@@ -54,7 +54,10 @@ class AlertsPipeline:
     schemas: str | None = None
     domain: ClassVar[str] = "alerts"
     makes: ClassVar[str] = "stamps"
-    version: ClassVar[int] = 4
+    # A survey's number is not another's, and some surveys only number the packets of a file. The highest pixel of the
+    # difference stamp tells stamps apart, however the packet was packed.
+    identity: ClassVar[tuple[str, ...]] = ("mission", "group_id", "peak_snr")
+    version: ClassVar[int] = 5
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """Units in a stable order; reads names and parquet footers only.
@@ -210,7 +213,7 @@ class AlertsPipeline:
                 yield path, error if isinstance(error, PacketFileError) else PacketFileError(str(error))
 
     def finalise(self, index: pd.DataFrame) -> tuple[pd.DataFrame, list[Drop]]:
-        """A packet that lies in two files counts once."""
+        """A packet that lies in two files counts once; packets of one number that differ have ids of their own here."""
         return self.finalise_part(index, index["id"].duplicated().to_numpy())
 
     def finalise_part(self, part: pd.DataFrame, repeated: Mask) -> tuple[pd.DataFrame, list[Drop]]:
@@ -220,7 +223,7 @@ class AlertsPipeline:
     def describe(self) -> dict[str, Any]:
         """Channels in the order of the stamps; values are the survey's own (DN, nJy for Rubin); its sky, by mission."""
         words = {"kept": "included", "subtracted": "subtracted"}
-        known = {mission: survey.stamp.sky for mission, survey in surveys_of(self.survey).known.items() if survey.stamp}
+        stamps = {mission: survey.stamp for mission, survey in surveys_of(self.survey).known.items() if survey.stamp}
         return {
             "channels": ["science", "reference", "difference"],
             "units": {"stamps": "DN; nJy for Rubin"},
@@ -236,7 +239,8 @@ class AlertsPipeline:
                 "data_limitations": "What the survey's pipeline did not detect or did not send is not there.",
                 "data_use_cases": "Training and testing of real/bogus classifiers.",
             },
-            "sky": {mission: words[sky] for mission, sky in sorted(known.items()) if sky is not None},
+            "sky": {mission: words[stamp.sky] for mission, stamp in sorted(stamps.items()) if stamp.sky is not None},
+            "unit_of": {f"read_{mission}": stamp.unit for mission, stamp in sorted(stamps.items()) if stamp.unit},
         }
 
 

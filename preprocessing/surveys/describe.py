@@ -18,6 +18,8 @@ from astrid_ml.preprocessing.surveys.survey import ROLES, Survey
 from astrid_ml.values import fields_of, fits, required, words_of
 
 T = TypeVar("T")
+# Beyond these nobody has a camera: another unit was meant. Micrometres; arcsec.
+WAVELENGTHS, SCALES = (0.05, 30.0), (0.005, 120.0)
 EARLIEST = 2_000_000.0  # of a zero of days that is a Julian date: no MJD is as large
 _MISSION = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
@@ -76,6 +78,7 @@ def survey_of(said: Mapping[str, Any], where: str) -> Survey:
             got = f"{pattern}: {error}"
             raise UserError(f"recognise.object_ids in {where}: regular expressions", got, "repair it") from error
     _refuse_shared_names(survey, where)
+    _refuse_other_units(survey, where)
     for path in survey.assumed:
         if not _holds(said, path.split(".")):
             fix = "name fields as bands.g.zero_point"
@@ -103,6 +106,26 @@ def _refuse_shared_names(survey: Survey, where: str) -> None:
             if taken.setdefault(alias, name) != name:
                 got = f"{alias} for {taken[alias]} and for {name}"
                 raise UserError(f"bands in {where}, each with names of its own", got, "leave it at one of them")
+
+
+def _refuse_other_units(survey: Survey, where: str) -> None:
+    """Wavelengths in nm or Angstrom, pixels in degrees, radians or mas."""
+    for name, band in survey.bands.items():
+        long = band.wavelength
+        if long is not None and not WAVELENGTHS[0] <= long <= WAVELENGTHS[1]:
+            fix = f"write micrometres: {long:g} nm are {long / 1e3:g}, {long:g} Angstrom {long / 1e4:g}"
+            low, high = WAVELENGTHS
+            raise UserError(f"bands.{name}.wavelength in {where} from {low:g} to {high:g} um", f"{long:g}", fix)
+    scales = {
+        "pixel_scale": survey.pixel_scale,
+        "stamp.pixel_scale": survey.stamp.pixel_scale if survey.stamp else None,
+    }
+    for field, scale in scales.items():
+        if scale is not None and not SCALES[0] <= scale <= SCALES[1]:
+            shown = (f"{scale:g} deg are {scale * 3600:g}", f"{scale:g} mas {scale / 1000:g}")
+            fix = f"write arcsec: {shown[0] if scale < 1 else shown[1]}"
+            low, high = SCALES
+            raise UserError(f"{field} in {where} from {low:g} to {high:g} arcsec", f"{scale:g}", fix)
 
 
 def _check_packet(survey: Survey, where: str) -> None:

@@ -129,9 +129,11 @@ class Surveys:
 
     def _said_by_packet(self, packet: Mapping[str, Any], names: Iterable[Any]) -> Recognised:
         publisher = packet.get("publisher")
-        published = self._publishers.get(_plain(publisher)) if _filled(publisher) else None
-        if published is not None:
-            return Recognised(published, f"publisher {publisher}")
+        published = self._publishers.get(_plain(publisher), []) if _filled(publisher) else []
+        if published:
+            told = f"publisher {publisher}"
+            meant = [self.chosen] if self.chosen in published else published  # several say so: the one that was named
+            return self._only({survey.mission: told for survey in meant if survey}, told)
         by: dict[str, str] = {}
         words = [str(name) for name in names if _filled(name)]
         for mission, form in self._object_forms:
@@ -156,8 +158,12 @@ class Surveys:
         return [(one.mission, re.compile(form)) for one in self.known.values() for form in one.recognise.object_ids]
 
     @cached_property
-    def _publishers(self) -> dict[str, Survey]:
-        return {_plain(name): survey for survey in self.known.values() for name in survey.recognise.publishers}
+    def _publishers(self) -> dict[str, list[Survey]]:
+        out: dict[str, list[Survey]] = {}
+        for survey in self.known.values():
+            for name in dict.fromkeys(map(_plain, survey.recognise.publishers)):
+                out.setdefault(name, []).append(survey)
+        return out
 
     def _only(self, by: Mapping[str, str], words: str) -> Recognised:
         if len(by) == 1:
@@ -234,14 +240,34 @@ def _of(described: str | Mapping[str, Any] | list[Any]) -> Surveys:
     every = _packaged()
     if isinstance(described, list):
         own = [survey_of(said, f"the survey {said.get('name', '?')}") for said in described]
-        return Surveys({**every.known, **{survey.mission: survey for survey in own}})
+        return Surveys(_with(every.known, own))
     if isinstance(described, Mapping):
         chosen = survey_of(described, f"the survey {described.get('name', '?')}")
     elif is_file_name(described):
         chosen = read_survey(Path(described))
     else:
         chosen = every.named(described)
-    return replace(every, known={**every.known, chosen.mission: chosen}, chosen=chosen)
+    return replace(every, known=_with(every.known, [chosen]), chosen=chosen)
+
+
+def _with(known: Mapping[str, Survey], own: Iterable[Survey]) -> dict[str, Survey]:
+    """Surveys and a user's own beside them; one of the same name and mission takes the place of a packaged one.
+
+    Raises:
+        UserError: a mission, a name or an alias that another survey has: it would mean either.
+    """
+    out = dict(known)
+    for survey in own:
+        names = {_plain(name) for name in (survey.name, survey.mission, *survey.aliases)}
+        for other in out.values():
+            if (_plain(other.name), other.mission) == (_plain(survey.name), survey.mission):
+                continue
+            shared = names & {_plain(name) for name in (other.name, other.mission, *other.aliases)}
+            if shared:
+                got = f"{', '.join(sorted(shared))} of {survey.name} and of {other.name}"
+                raise UserError("a mission, name and aliases that no other survey has", got, f"rename {survey.name}'s")
+        out[survey.mission] = survey
+    return out
 
 
 def is_file_name(value: str) -> bool:
@@ -265,9 +291,14 @@ def settled(value: Described, folders: Iterable[Path] = ()) -> Described:
     """
     own: dict[str, dict[str, Any]] = {}
     for folder in folders:
+        here: dict[str, Path] = {}
         for path in sorted(folder.glob("*.yaml")):
             survey = survey_of(content(path), str(path))
+            if here.setdefault(survey.mission, path) != path:
+                got = f"{survey.mission} in {here[survey.mission].name} and in {path.name}"
+                raise UserError(f"a mission of its own in each file of {folder}", got, "rename one of them")
             own.setdefault(survey.mission, content(path))
+    every = surveys_of(list(own.values()))
     if value is None:
         return list(own.values()) or None
     if not isinstance(value, str):
@@ -276,6 +307,5 @@ def settled(value: Described, folders: Iterable[Path] = ()) -> Described:
     if is_file_name(value):
         survey_of(said := content(Path(value)), value)
         return said
-    every = surveys_of(list(own.values()))
     mission = every.named(value).mission
     return own.get(mission, value)

@@ -44,6 +44,8 @@ NAMED: dict[str, dict[str, Any]] = {
     "btsbot": {"axes": "nyxc", "columns": {"id": "candid", "group": "objectId"}, "survey": "ztf"},
 }
 
+SIMULATED = "simulated_stamps"  # a count
+
 
 @dataclass(frozen=True)
 class TripletsPipeline:
@@ -247,6 +249,7 @@ class TripletsPipeline:
         return {
             "channels": list(CHANNELS),
             "units": units,
+            "unit_of": {SIMULATED: "electrons", "others": "as their files have them"},
             "sky": "subtracted",
             "arrays": {
                 "stamps": {
@@ -313,6 +316,7 @@ def _copy_simulated(unit: Unit, writer: UnitWriter) -> None:
         if reason:
             writer.drop(str(name), reason)
     records = table.assign(stamp_h=stamps.shape[2], stamp_w=stamps.shape[3], injected=True, label_source="simulation")
+    writer.count(SIMULATED, int(usable.sum()))
     records["peak_snr"] = peak_snr(stamps[:, 2])
     records["source"] = printable(unit.inputs[0].name)
     writer.add(records[usable].reset_index(drop=True), {"stamps": stamps[usable].astype(np.float32)})

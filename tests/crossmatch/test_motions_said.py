@@ -43,3 +43,27 @@ def test_motions_that_count_or_are_none_say_nothing(tmp_path: Path, capfd: pytes
     assert "proper motions" not in said(tmp_path, capfd, {"gaia": 2016.0}, 60_000.0, 600.0)
     assert "proper motions" not in said(tmp_path, capfd, {}, 60_000.0, 0.0)
     assert "proper motions" not in said(tmp_path, capfd, {}, 60_000.0, np.nan)
+
+
+def test_rows_without_a_motion_an_epoch_or_a_time_are_counted_and_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each row lies 1 arcsec from where its star was in 2016, which moves by 1 arcsec / yr: it is met in 2017."""
+    mjd = 51544.5 + 17 * 365.25
+    rows = pd.DataFrame({"ra": np.arange(4) + 1 / 3600, "dec": 0.0, "mjd": [mjd, mjd, mjd, np.nan]})
+    stars = pd.DataFrame({"ra": np.arange(4.0), "dec": 0.0, "pmra": 1000.0, "pmdec": 0.0, "ref_epoch": 2016.0})
+    stars.loc[1, "pmra"], stars.loc[2, "ref_epoch"] = np.nan, np.nan
+    rows.to_csv(tmp_path / "mine.csv", index=False)
+    stars.to_csv(tmp_path / "gaia.csv", index=False)
+    out = tmp_path / "out"
+    CrossmatchCommand([str(tmp_path / "gaia.csv")], str(out), input=str(tmp_path / "mine.csv"), radius=0.5).run()
+    found = pd.read_parquet(out / "matches.parquet")
+    assert found["gaia_matched"].tolist() == [True, False, False, False]
+    report = json.loads((out / "report.json").read_text())["gaia"]
+    assert [report[key] for key in ("without_proper_motion", "without_epoch", "rows_without_time")] == [1, 1, 1]
+    lines = [line for line in capfd.readouterr().err.splitlines() if "matched unmoved" in line]
+    assert lines == [
+        "note: 1 of 4 rows of gaia have no proper motion: they are matched unmoved",
+        "note: 1 of 4 rows of gaia have no epoch: they are matched unmoved",
+        "note: 1 of 4 rows of the input have no time: they are matched unmoved",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import fastavro
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 from made.alerts import SCHEMA, make_packet
+from made.messages import mongo
 
 from astrid_ml.commands.export import FORMS, ExportCommand
 from astrid_ml.crossmatch.catalogue import open_catalogue
@@ -94,3 +96,72 @@ def test_sizes_apart_and_what_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="3 of 3 samples without ra and dec"):
         exported.write_hats(part, tmp_path / "out" / "a.hats")
     assert len(index) == 3
+
+
+def alerts(folder: Path) -> PreparedDataset:
+    """Two packets of ZTF as a dataset."""
+    (folder / "raw").mkdir()
+    for number, packet in enumerate((make_packet(1, True), make_packet(2, False))):
+        (folder / "raw" / f"{number}.json").write_text(json.dumps(mongo(packet)))
+    made = prepare_dataset(AlertsPipeline(), [folder / "raw"], folder / "store", name="ztf", progress=False)
+    return PreparedDataset(made.path)
+
+
+def test_units_and_meanings_stand_in_what_is_exported(dataset: PreparedDataset, tmp_path: Path) -> None:
+    assert dataset.meta["description"]["units"]["stamps"] == "electrons"
+    ours = alerts(tmp_path)
+    assert ours.meta["description"]["arrays"]["stamps"]["unit"] == "DN"
+    for data, unit, drb in ((dataset, "electron", ""), (ours, "adu", "The survey's own real/bogus score")):
+        out = tmp_path / unit
+        for form in FORMS:
+            ExportCommand(str(data.path), form, str(out / form)).run()
+        with h5py.File(out / "hdf5" / "stamps.h5") as file:
+            assert file["stamps"].attrs["unit"] == unit and file["ra"].attrs["unit"] == "deg"
+            assert "1 real, 0 bogus" in file["label"].attrs["description"]
+            assert drb in file["drb"].attrs["description"] if drb else "drb" not in file
+        for path in (out / "parquet" / "stamps.parquet", *(out / "hats").rglob("Npix=*.parquet")):
+            table = pd.read_parquet(path)
+            assert table.attrs["units"] | {"ra": "deg", "science": unit, "peak_snr": ""} == table.attrs["units"] | {
+                "peak_snr": ""
+            }
+        first = sorted((out / "fits" / "stamps").glob("*.fits"))[0]
+        with fits.open(first) as hdus:
+            assert [hdu.header["BUNIT"] for hdu in hdus[1:]] == [unit] * 3
+            labels = data.index["label"]
+            assert hdus[0].header.get("LABEL") == (None if labels.isna().all() else int(labels.iloc[0]))
+
+
+def test_a_table_of_others_keeps_its_own_words(dataset: PreparedDataset, tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", stamps=np.random.default_rng(1).normal(size=(9, 3, 15, 15)), fwhm=np.arange(9.0))
+    made = prepare_dataset(TripletsPipeline(), [tmp_path / "s.npz"], tmp_path / "store", name="x", progress=False)
+    data = PreparedDataset(made.path)
+    assert data.meta["description"]["units"]["stamps"] == "as their files have them"
+    ExportCommand(str(data.path), "hdf5", str(tmp_path / "out")).run()
+    with h5py.File(tmp_path / "out" / "stamps.h5") as file:
+        assert "unit" not in file["stamps"].attrs and not dict(file["fwhm"].attrs)
+    said = json.loads((data.path / "croissant.json").read_text())
+    fields = {field["name"]: field["description"] for part in said["recordSet"] for field in part.get("field", ())}
+    assert fields["fwhm"] == "The column fwhm." and fields["ra"].startswith("Right ascension, ICRS. Unit: deg.")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_columns_called_as_something_of_the_export_are_kept(
+    form: Form, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = ("channels", "file", "science", "science_")
+    table = pd.DataFrame({"id": list("abcdefghi"), "ra": 10.0, "dec": 5.0} | {name: np.arange(9) for name in names})
+    table.to_csv(tmp_path / "s.csv", index=False)
+    np.save(tmp_path / "s.npy", np.random.default_rng(1).normal(size=(9, 3, 15, 15)))
+    raw = [tmp_path / "s.npy", tmp_path / "s.csv"]
+    made = prepare_dataset(TripletsPipeline(), raw, tmp_path / "store", name="x", progress=False)
+    data = PreparedDataset(made.path)
+    mine = [name for name in names if name in data.index]
+    ExportCommand(str(data.path), form, str(tmp_path / "out")).run()
+    said = capfd.readouterr().err
+    back = prepare_dataset(TripletsPipeline(), [tmp_path / "out"], tmp_path / "back", name="y", progress=False)
+    index = PreparedDataset(back.path).index.set_index("id")
+    for name in mine:
+        new = {"science": "science__", "science_": "science_"}.get(name, f"{name}_")
+        assert index[new].sort_index().tolist() == list(range(9))
+        assert (f"the column {name} is called {new}" in said) == (name != new)
+    assert "science" in mine

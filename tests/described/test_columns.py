@@ -12,6 +12,7 @@ from astropy.io.votable.ucd import check_ucd
 
 import astrid_ml.described
 from astrid_ml.described.columns import FLUXCAL_UNIT, ColumnMeaning, TableMeaning
+from astrid_ml.preprocessing.alerts.samples import FLOATS, TEXTS
 
 CONTENT: dict[str, Any] = yaml.safe_load(
     (Path(astrid_ml.described.__file__).parent / "columns.yaml").read_text("utf-8")
@@ -60,3 +61,13 @@ def test_a_kind_of_table_says_more_than_what_holds_for_all() -> None:
     own = TableMeaning("candidates", own={"ra": ColumnMeaning("hourangle", "of a user")})
     assert own.column("ra").unit == "hourangle"
     assert own.column("dec").unit == "deg"
+
+
+def test_every_number_of_a_packet_is_described() -> None:
+    meanings = {name: TableMeaning("predictions").column(name) for name in (*FLOATS, *TEXTS, "pixel_scale", "n_nan")}
+    assert [name for name, meaning in meanings.items() if not (meaning.description and meaning.ucd)] == []
+    units = {name: meaning.unit for name, meaning in meanings.items() if meaning.unit}
+    assert units == {
+        "mjd": "d", "ra": "deg", "dec": "deg", "magpsf": "mag", "sigmapsf": "mag", "magzpsci": "mag", "fwhm": "pix",
+        "distnr": "pix", "distpsnr1": "arcsec", "ssdistnr": "arcsec", "pixel_scale": "arcsec / pix",
+    }  # fmt: skip

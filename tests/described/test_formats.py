@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
-from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.columns import ColumnMeaning, TableMeaning
 from astrid_ml.described.formats import astropy_table, formats_of, write_described, write_formats_of
 from astrid_ml.described.parquet import ParquetMeaning
 from astrid_ml.errors import UserError
@@ -106,6 +106,21 @@ def test_fits_has_no_letters_beyond_ascii(tmp_path: Path) -> None:
     assert str(Table.read(tmp_path / "t.fits")["object_id"][0]) == "? Car"
     assert str(Table.read(tmp_path / "t.fits")["amplitude"].unit) == "electron"
     assert str(Table.read(tmp_path / "t.ecsv")["object_id"][0]) == "η Car"
+
+
+def test_names_of_columns_beyond_ascii_are_spelt_out_and_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = ["ra", "Δ", "delta", "σ_é", "°", "Δ mag", "δ"]
+    table = pd.DataFrame({name: [float(number)] for number, name in enumerate(names)})
+    own = {"Δ": ColumnMeaning("mag", "Größe", "phot.mag")}
+    written = write_described(table, tmp_path / "t.parquet", TableMeaning(None, own=own), ALL)
+    fits = Table.read(written[-1])
+    assert fits.colnames == ["ra", "delta_2", "delta", "sigma_e", "_", "delta mag", "delta_3"]
+    assert [float(fits[name][0]) for name in fits.colnames] == list(range(7)) and str(fits["delta_2"].unit) == "mag"
+    votable = Table.read(tmp_path / "t.vot", use_names_over_ids=True)
+    assert votable.colnames == Table.read(tmp_path / "t.ecsv").colnames == names
+    assert "the column Δ is called delta_2 in FITS" in capfd.readouterr().err
 
 
 def test_numbers_that_files_write_for_nothing_are_nobodys(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ REACHED = {
     "preprocessing.triplets.containers.stacks:_list_npz": "stamps, npz",
     "preprocessing.triplets.containers.stacks:_list_parquet": "stamps, parquet",
     "preprocessing.triplets.containers.stacks:_read_parquet": "stamps, parquet",
+    "preprocessing.triplets.containers.stacks:_read_npz": "stamps, npz",
     "preprocessing.triplets.containers.arrow_tables:_arrow_table": "stamps, Arrow",
     "table_files:read_parquet": "predictions",
     "tables:_astropy": "table, ECSV",
@@ -169,6 +170,7 @@ OWN = {
     "preprocessing.roman.export": "frames of a store",
     "preprocessing.roman.report": "a table of the store",
     "preprocessing.simulated_sky": "writes",
+    "preprocessing.triplets.containers.arrow_tables:columns_of_bytes": "asked of tables in which no stamps were found",
     "run": "run folders; tests/run damages them",
 }
 

@@ -50,7 +50,11 @@ SETTINGS = {
         "98": "of validation that the threshold of the density keeps, a setting",
         ".872": "0.025^(1/27), Clopper and Pearson's closed form",
     },
-    "docs/surveys.md": {"2.23": "1 / .4487, the variance of a median of three"},
+    "docs/surveys.md": {
+        "2.23": "1 / .4487, the variance of a median of three",
+        "0.05": "the shortest wavelength of a description, a bound",
+        "0.005": "the smallest pixel of a description, a bound",
+    },
     "docs/splits.md": {
         "0.9": "the smallest zoom of a copy, a setting",
         "1.1": "the largest, a setting",

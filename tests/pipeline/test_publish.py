@@ -16,7 +16,7 @@ from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.index import write_index
-from astrid_ml.pipeline.publish import Finished, describe, link_frames, publish, write_tables
+from astrid_ml.pipeline.publish import Finished, describe, link_frames, publish, with_units, write_tables
 from astrid_ml.pipeline.units import do_unit, make_jobs
 
 
@@ -129,3 +129,20 @@ def test_side_tables_are_joined_in_the_order_of_the_units(tmp_path: Path) -> Non
     write_tables(folders, tmp_path)
     assert pd.read_parquet(tmp_path / "truth.parquet")["unit"].tolist() == ["0", "1"]
     assert json.loads((folders[0] / "unit.json").read_text())["records"] == 2
+
+
+@pytest.mark.parametrize(("counts", "said"), [
+    ({"read_ztf": 3}, "DN"),
+    ({"read_ztf": 2, "read_rubin": 1}, "DN (ztf); nJy (rubin)"),
+    ({"read_ztf": 1, "read_winter": 2}, "DN"),
+    ({"read_ztf": 2, "read_roman": 1}, "any"),  # of Roman's nobody says it
+    ({"read_ztf": 4}, "DN"),  # a repeat was left out
+])  # fmt: skip
+def test_the_unit_of_stamps_is_that_of_those_that_are_there(counts: dict[str, int], said: str) -> None:
+    units = {"read_ztf": "DN", "read_rubin": "nJy", "read_winter": "DN"}
+    described = {"arrays": {"stamps": {"unit": "any", "axes": "y, x"}}, "units": {"stamps": "any"}, "unit_of": units}
+    found = with_units(described, {**counts, "samples": 3})
+    assert found["units"]["stamps"] == found["arrays"]["stamps"]["unit"] == said
+    assert set(found["unit_of"]) <= set(counts) and described["units"] == {"stamps": "any"}
+    others = with_units({"unit_of": {"simulated": "electrons", "others": "theirs"}}, {"simulated": 1, "samples": 3})
+    assert others["units"]["stamps"] == "electrons (simulated); theirs (others)"

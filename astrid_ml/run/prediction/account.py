@@ -68,6 +68,11 @@ class PredictionAccount:
         if number:
             self.dropped[AGAIN] += number
 
+    def tell_apart(self, number: int) -> None:
+        """Count samples that got an id of their own, because a different one of another unit has theirs."""
+        if number:
+            self.counts["ids_told_apart"] += number
+
     def in_words(self) -> str:
         """Why nothing was scored."""
         return in_words(self._reasons())

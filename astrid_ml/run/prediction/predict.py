@@ -13,6 +13,7 @@ from astrid_ml import __version__
 from astrid_ml.checkpoint.predictions import MEANING, METADATA, WHY_NULL
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.column_kinds import cast_table, settled_types
+from astrid_ml.contracts.by_part import identity_of
 from astrid_ml.contracts.left_out import left_out_units
 from astrid_ml.contracts.pipeline import Drop, Unit
 from astrid_ml.described.formats import write_formats_of
@@ -109,8 +110,9 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
     if results is None:
         return _of_share(place, [part.name for part in parts])
     files = {part.name: PartFiles(folder, part.item.mark) for part in parts}
-    joining = _joined(units, dict(zip(files, results, strict=True)), files, folder / "predictions.parquet")
-    write_formats_of(folder / "predictions.parquet", MEANING.meaning, place.formats)
+    target, given = folder / "predictions.parquet", dict(zip(files, results, strict=True))
+    joining = _joined(units, given, files, target, identity_of(reader.pipeline))
+    write_formats_of(target, MEANING.meaning, place.formats)
     joining.extremes.draw(folder / "contact_sheet.png", tuple(reader.pipeline.describe().get("channels", ())))
     report = {**_of_model(scoring, record, reader), **joining.account.summary()}
     report["domain"]["words"] = said(report["domain"], scoring.allow_outside, record.calibrated)
@@ -173,9 +175,11 @@ class Joining:
     def _add(self, unit: Unit, result: dict[str, Any], files: PartFiles) -> None:
         import pyarrow as pa
 
-        rows, again = 0, list[Drop]()
+        rows, again, names = 0, list[Drop](), dict[str, str]()
         if result["scored"]:
-            table, again = self.repeats.without(cast_table(read_part(files.scores), self.types))
+            read = cast_table(read_part(files.scores), self.types)
+            names = self.repeats.own_names(read)
+            table, again = self.repeats.without(read)
             rows = len(table)
             try:
                 if rows:
@@ -185,6 +189,7 @@ class Joining:
                 return
         self.account.add(result)
         self.account.repeat(len(again))
+        self.account.tell_apart(len({*names.values()} - {drop.id for drop in again}))
         self.account.scored += rows
         drops = [with_counts(read_part(files.drops).to_pandas())] if result["dropped"] else []
         drops += [table_of(again, unit.id)] if again else []
@@ -193,17 +198,24 @@ class Joining:
             self.drops.write(table)
         if files.pictures.is_file():
             pictures = read_part(files.pictures).to_pandas()
+            pictures["id"] = pictures["id"].replace(names)
             self.extremes.merge(pictures[~pictures["id"].isin([drop.id for drop in again])])
 
 
-def _joined(units: Sequence[Unit], given: Mapping[str, Result], files: Mapping[str, PartFiles], path: Path) -> Joining:
+def _joined(
+    units: Sequence[Unit],
+    given: Mapping[str, Result],
+    files: Mapping[str, PartFiles],
+    path: Path,
+    identity: Sequence[str],
+) -> Joining:
     """Write all rows in the order of the plan, and account for every unit.
 
     Raises:
         UserError: there are none.
     """
     scored = [name for name, result in given.items() if isinstance(result, dict) and result["scored"]]
-    repeats = Repeats.among(files[name].scores for name in scored)
+    repeats = Repeats.among((files[name].scores for name in scored), identity)
     types = settled_types([(name, files[name].scores) for name in scored], empty=True)  # a score needs none of them
     left_out = DropsFile(path.with_name("drops.parquet"))
     with TableWriter(path, METADATA, GROUP, MEANING) as writer, left_out as drops:

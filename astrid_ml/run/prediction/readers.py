@@ -104,7 +104,7 @@ def choose_reader(
     known = domains()
     order = [wanted] if reader_of(wanted) != "auto" else [own_domain, *(name for name in known if name != own_domain)]
     given = given or GivenValues()
-    reasons, others = [], []
+    reasons, others, refused = [], [], dict[str, UserError]()
     for domain in order:
         node = own if domain == own_domain else preprocessing_of(domain)
         pipeline = build(given.put(node, domain == own_domain), trust)
@@ -114,6 +114,7 @@ def choose_reader(
             raise
         except UserError as error:
             reasons.append(f"{domain}: {error.got}")
+            refused[domain] = error
             continue
         if units and reads and kind_of_samples(pipeline) not in reads:
             others.append(f"the reader {domain} takes such files for {kind_of_samples(pipeline)}")
@@ -124,12 +125,8 @@ def choose_reader(
             return Reader(domain, pipeline, units, tuple(raw))
         reasons.append(f"{domain}: found nothing")
     nothing = none_in(raw)
-    if others:
-        raise UserError(
-            f"raw files of {' or '.join(reads)}, which this checkpoint scores",
-            f"{', '.join(map(found, raw[:3]))}; {' or '.join(others)}",
-            "give a checkpoint that was trained on such samples, or other files",
-        )
+    if others or len(order) == 1:
+        _refuse(refused.get(order[0]), others, raw, reads)
     raise UserError(
         "raw files that one of the readers knows",
         "; ".join([nothing, *(reason for reason in reasons if not _says_nothing(reason, nothing))])[:600],
@@ -137,6 +134,22 @@ def choose_reader(
         if reader_of(wanted) == "auto"
         else "leave out reader=, and the kind of the files is found",
     )
+
+
+def _refuse(mine: UserError | None, others: Sequence[str], raw: Sequence[Path], reads: Sequence[str]) -> None:
+    """Say why the checkpoint's own reader, or the one that was named, refused its files; else who reads them.
+
+    Raises:
+        UserError: where there is something to say.
+    """
+    if mine is not None and not _says_nothing(f": {mine.got}", none_in(raw)):
+        raise UserError(mine.expected, "; ".join([mine.got, *others]), mine.fix) from mine
+    if others:
+        raise UserError(
+            f"raw files of {' or '.join(reads)}, which this checkpoint scores",
+            f"{', '.join(map(found, raw[:3]))}; {' or '.join(others)}",
+            "give a checkpoint that was trained on such samples, or other files",
+        )
 
 
 def with_value(node: Any, field: str, value: Any) -> Any:

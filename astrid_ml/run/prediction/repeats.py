@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from astrid_ml.contracts.by_part import kinds_of, told_apart
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.errors import UserError
 from astrid_ml.run.prediction.scoring import AGAIN
@@ -26,24 +27,46 @@ class Repeats:
     Args:
         suspects: hashes that several units have, sorted; no other id can be met twice.
         met: of these, the ids so far, each with the place where it stands.
+        identity: columns by which samples of one id are told apart.
+        names: what such a sample is -> the id of its own.
     """
 
     suspects: npt.NDArray[np.uint64]
     met: dict[str, str] = field(default_factory=dict)
+    identity: tuple[str, ...] = ()
+    names: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
-    def among(tables: Iterable[Path]) -> Repeats:
+    def among(tables: Iterable[Path], identity: Sequence[str] = ()) -> Repeats:
         """Look at the ids of all units; eight bytes of each are kept for the moment.
 
         Args:
             tables: files with the column ``id``.
+            identity: columns by which samples of one id are told apart.
         """
-        hashes = [np.unique(_hashed(read_part(path, ["id"])["id"].to_pandas())) for path in tables]
+        paths = list(tables)
+        hashes = [np.unique(_hashed(read_part(path, ["id"])["id"].to_pandas())) for path in paths]
         if not hashes:
             return Repeats(np.empty(0, dtype=np.uint64))
         every = np.concatenate(hashes)
         every.sort()
-        return Repeats(np.unique(every[1:][every[1:] == every[:-1]]))
+        suspects = np.unique(every[1:][every[1:] == every[:-1]])
+        if not identity or not len(suspects):
+            return Repeats(suspects)
+        found = [_suspected(read_part(path), suspects, identity) for path in paths]
+        rows = pd.concat(found, ignore_index=True)
+        own = told_apart(rows, identity)
+        changed = own != rows["id"]
+        names = dict(zip(kinds_of(rows, identity)[changed], own[changed], strict=True))
+        return Repeats(suspects, identity=tuple(identity), names=names)
+
+    def own_names(self, table: pa.Table) -> dict[str, str]:
+        """Id -> id of its own, of those of a unit's samples whose id a different sample of another unit has."""
+        if not self.names:
+            return {}
+        rows = _suspected(table, self.suspects, self.identity)
+        own = kinds_of(rows, self.identity).map(self.names)
+        return dict(zip(rows["id"][own.notna()], own.dropna(), strict=True))
 
     def without(self, table: pa.Table) -> tuple[pa.Table, list[Drop]]:
         """A unit's rows without those of samples that an earlier unit had, and a drop for each of these.
@@ -51,10 +74,16 @@ class Repeats:
         Args:
             table: with the columns ``id`` and ``source``; a sample may have several rows.
         """
+        import pyarrow as pa
+
         if not len(self.suspects):
             return table, []
         ids = table["id"].to_pandas().astype(str)
-        own = ~ids.duplicated() & np.isin(_hashed(ids), self.suspects)
+        if names := self.own_names(table):
+            ids = ids.map(names).fillna(ids)
+            place = table.column_names.index("id")
+            table = table.set_column(place, "id", pa.array(ids, table.schema.field("id").type))
+        own = ~ids.duplicated() & (np.isin(_hashed(ids), self.suspects) | ids.isin(list(self.names.values())))
         places = dict(zip(ids[own], table["source"].to_pandas()[own].astype(str), strict=True))
         again = {name: place for name, place in places.items() if name in self.met}
         self.met = places | self.met
@@ -62,6 +91,13 @@ class Repeats:
             return table, []
         drops = [Drop(name, AGAIN, f"{place}; the first: {self.met[name]}") for name, place in again.items()]
         return table.filter((~ids.isin(list(again))).to_numpy()), drops
+
+
+def _suspected(table: pa.Table, suspects: npt.NDArray[np.uint64], identity: Sequence[str]) -> pd.DataFrame:
+    """A unit's rows whose id several units have: ``id`` and the columns of ``identity`` that it has."""
+    known = [name for name in ("id", *identity) if name in table.column_names]
+    rows: pd.DataFrame = table.select(known).to_pandas()
+    return rows[np.isin(_hashed(rows["id"].astype(str)), suspects)].assign(id=lambda some: some["id"].astype(str))
 
 
 def _hashed(ids: pd.Series) -> npt.NDArray[np.uint64]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from astrid_ml.build import build
 from astrid_ml.contracts.by_part import counted as reasons_of
-from astrid_ml.contracts.by_part import without_repeats
+from astrid_ml.contracts.by_part import identity_of, told_apart, without_repeats
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, SampleSource, Unit
 from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import fingerprint
@@ -154,7 +154,10 @@ class ScoreUnit:
         with threadpool_limits(1):
             writer = MemoryUnitWriter(self.pipeline.describe())
             process(self.pipeline, item.unit, writer, 0)
-            source, repeated = once_each(writer.source())
+            source: SampleSource = writer.source()
+            if renamed := name_apart(source, identity_of(self.pipeline)):
+                writer.count("ids_told_apart", renamed)
+            source, repeated = once_each(source)
             contradicted = against_sky(model.record, source)
             simulated = simulated_files(item.unit.inputs)
             scored = scores_of(model, judge, source, item.unit.id)
@@ -203,6 +206,24 @@ def with_domain(
     found = domain_of(model, source, rows, simulated, other_sky)
     places = pd.Series(rows, index=source.index["id"].astype(str))
     return beside(scored, found, places.loc[scored["id"].astype(str)].to_numpy())
+
+
+def name_apart(source: SampleSource, identity: Sequence[str]) -> int:
+    """Give different samples of a unit that have one id an id of each; see :func:`told_apart`.
+
+    Args:
+        source: of the unit; its index is changed.
+        identity: columns by which they are told apart.
+
+    Returns:
+        How many have got one.
+    """
+    before = source.index["id"].astype(str)
+    own = told_apart(source.index, identity)
+    if (own == before).all():
+        return 0
+    source.index = source.index.assign(id=own)
+    return int(own[own != before].nunique())
 
 
 def once_each(source: SampleSource) -> tuple[SampleSource, list[Drop]]:

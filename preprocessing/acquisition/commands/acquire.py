@@ -14,6 +14,7 @@ from astrid_ml.files import whole, write_json, write_text
 from astrid_ml.preprocessing.acquisition.data_set import Acquisition
 from astrid_ml.preprocessing.acquisition.report.account import AcquisitionAccount, account_of
 from astrid_ml.preprocessing.acquisition.report.page import acquisition_page
+from astrid_ml.preprocessing.acquisition.stages.alerts import alerts_account, bring_alerts
 from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign, distinct
 from astrid_ml.preprocessing.acquisition.stages.making import forget_pixels
 from astrid_ml.preprocessing.acquisition.stages.run import Order, Stage, refuse_early, run_stages, stages_of
@@ -64,7 +65,11 @@ class AcquireCommand:
             if not self.skip_completed:
                 forget_pixels(campaign, targets.targets(), stages)
             run_stages(campaign, stages, self.order, self.skip_completed)
+            if asked.brokers and "download" in stages:
+                bring_alerts(campaign, targets.targets())
             account = account_of(campaign, targets.targets())
+            if asked.brokers:
+                account.report["alerts"] = alerts_account(campaign, targets.targets())
         if "report" in stages:
             self._report(account, folder)
         return self._summary(account, stages)
@@ -105,6 +110,8 @@ class AcquireCommand:
                 "triplets_real": report["triplets"]["real"],
                 "triplets_bogus": report["triplets"]["bogus"],
             }
+        if "alerts" in report:
+            said["alerts"] = report["alerts"]["counts"].get("packets", 0)
         return said | {"stages": ", ".join(stages), "failed": account.failed, "output_dir": self.output_dir}
 
 

@@ -12,8 +12,9 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.archives.archive import Observation
 from astrid_ml.preprocessing.acquisition.archives.footprints import coverage, overlap
-from astrid_ml.preprocessing.acquisition.pairs.windows import EITHER, REFERENCE, SCIENCE, LightWindows
+from astrid_ml.preprocessing.acquisition.pairs.windows import EITHER, REFERENCE, SCIENCE, LightWindows, moving_role
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.preprocessing.acquisition.targets.moving import MovingTarget
 from astrid_ml.types import Count, NonNegative, Share
 
 KEPT = "kept"
@@ -26,7 +27,7 @@ class PlannedPair:
     Args:
         target: name.
         ra, dec: of the target, degrees.
-        discovered: MJD; None where nothing was.
+        discovered: MJD; of a moving object the time of its place; None where nothing was.
         mission, filter: of both.
         archive: of both, unless pairs across archives were asked for: that of the science image.
         science, reference: ids of the observations.
@@ -91,10 +92,11 @@ class TargetPlan:
         if not self.observations:
             return "no archive has an image"
         roles = {role for role, _ in self.roles.values()}
+        moves = isinstance(self.target, MovingTarget)
         if not roles & {SCIENCE, EITHER}:
-            return "no image within its light curve"
+            return "no image of the time when it was there" if moves else "no image within its light curve"
         if not roles & {REFERENCE, EITHER}:
-            return "no image without its light"
+            return "no image without it there" if moves else "no image without its light"
         if not self.pairs:
             return "science and reference images of different missions or filters"
         return Counter(pair.reason for pair in self.pairs).most_common(1)[0][0]
@@ -161,7 +163,7 @@ class ChoosePairs:
             observations: of any archives.
         """
         known = {one.id: one for one in observations}
-        roles = {one.id: self.windows.role(one, target.discovered) for one in known.values()}
+        roles = {one.id: self._role(target, one) for one in known.values()}
         groups: dict[tuple[str, str], list[Observation]] = defaultdict(list)
         for one in known.values():
             groups[("", "") if self.allow_mixed else (one.mission, one.filter)].append(one)
@@ -171,6 +173,11 @@ class ChoosePairs:
             both = [self._pair(target, s, r, held) for s, r in _combined(group, roles)]
             pairs += [self._with_overlap(target, pair, known) for pair in self._ranked(both)]
         return TargetPlan(target, known, roles, tuple(pairs))
+
+    def _role(self, target: Target, one: Observation) -> tuple[str | None, str]:
+        if isinstance(target, MovingTarget):
+            return moving_role(one, target)
+        return self.windows.role(one, target.discovered)
 
     def _pair(
         self, target: Target, science: Observation, reference: Observation, held: Mapping[str, float | None]

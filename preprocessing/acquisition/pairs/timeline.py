@@ -8,6 +8,7 @@ from pathlib import Path
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.acquisition.pairs.choose import TargetPlan
 from astrid_ml.preprocessing.acquisition.pairs.windows import EITHER, REFERENCE, SCIENCE
+from astrid_ml.preprocessing.acquisition.targets.moving import MovingTarget
 
 # Told apart without colours too: by their marks.
 LOOKS: Mapping[str | None, tuple[str, str, str]] = {
@@ -51,7 +52,8 @@ def draw_timeline(plan: TargetPlan, path: Path) -> bool:
         ]
         axes.plot([pair.science_mjd, pair.reference_mjd], heights, color="#bbbbbb", linewidth=0.8, zorder=1)
     if plan.target.discovered is not None:
-        axes.axvline(plan.target.discovered, color="black", linestyle="--", linewidth=1, label="discovery")
+        word = "its time" if isinstance(plan.target, MovingTarget) else "discovery"
+        axes.axvline(plan.target.discovered, color="black", linestyle="--", linewidth=1, label=word)
     axes.set_yticks(range(len(rows)), [f"{mission} {filter}" for mission, filter in rows], parse_math=False)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("MJD (days)")

@@ -1,4 +1,4 @@
-"""When an image shows a supernova and when it does not, by its date of discovery."""
+"""When an image shows a target and when it does not: by a date of discovery, or by where a moving object was."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.archives.archive import Observation
+from astrid_ml.preprocessing.acquisition.targets.moving import MovingTarget
 from astrid_ml.types import NonNegative
 
 SCIENCE, REFERENCE, EITHER = "science", "reference", "either"
@@ -62,3 +63,31 @@ class LightWindows:
         if start >= discovered + self.fade:
             return None, "too faint to be looked for, too bright for a reference"
         return None, "a sum of exposures with and without its light"
+
+
+def moving_role(observation: Observation, target: MovingTarget) -> tuple[str | None, str]:
+    """What an observation is good for, of an object that is at a place for a moment.
+
+    Args:
+        observation: of an archive.
+        target: the object at one time.
+
+    Returns:
+        science where it was taken at that time, reference where the object was not there in any part of it; and why.
+
+    Example:
+        >>> target = MovingTarget("Ceres 60000.25", 1.0, 2.0, 60000.25, tolerance=0.001, there=((60000.2, 60000.3),))
+        >>> days = {"then": 60000.2505, "later": 60000.27, "next night": 60001.25}
+        >>> seen = [Observation("mast", "ps1", "r", name, 1.0, 2.0, day, day) for name, day in days.items()]
+        >>> [moving_role(one, target)[0] for one in seen]
+        ['science', None, 'reference']
+    """
+    start, end = observation.start, observation.end
+    if start is None or end is None or target.discovered is None:
+        return None, "the archive says no date"
+    if abs((start + end) / 2 - target.discovered) <= target.tolerance:
+        long = end - start > target.trail
+        return (None, "so long an exposure that it trails") if long else (SCIENCE, "taken when it was there")
+    if any(start <= last and end >= first for first, last in target.there):
+        return None, "another time, perhaps with it at the same place"
+    return REFERENCE, "without it there"

@@ -33,7 +33,10 @@ class AcquisitionAccount:
     def failed(self) -> int:
         """What should be tried again: archives that did not answer, files that did not come, pairs that failed."""
         again = self.report["download"]["files_to_be_tried_again"] + self.report["query"]["files_not_named"]
-        return int(len(self.report["query"]["targets_failed"]) + again + self.report["difference"]["pairs_failed"])
+        alerts = len(self.report["alerts"]["failed"]) if "alerts" in self.report else 0
+        return int(
+            len(self.report["query"]["targets_failed"]) + again + self.report["difference"]["pairs_failed"] + alerts
+        )
 
 
 def account_of(campaign: Campaign, targets: Sequence[Target]) -> AcquisitionAccount:

@@ -38,6 +38,8 @@ def acquisition_page(account: AcquisitionAccount, name: str) -> str:
         "Quality control": _control(account),
         "Labels": [views.facts(report["triplets"]["counts"], "What became of epochs, candidates and triplets.")],
     }
+    if "alerts" in report:
+        parts["Alerts of brokers"] = [views.facts(report["alerts"]["counts"], "What became of objects and detections.")]
     sections = [SectionView(title, "pieces", {"pieces": pieces}) for title, pieces in parts.items() if pieces]
     return comparison_page("acquire", f"Data set {name}", name, words, sections)
 

@@ -26,7 +26,9 @@ from astrid_ml.progress import bar
 from astrid_ml.types import Count, Filled, InUnits, Length, NonNegative, Positive, Range, Whole
 
 OBSERVATIONS, CATALOGUE, KNOWN, TRUTH = "observations.csv", "supernovae.csv", "known.csv", "truth.csv"
+MOVING = "moving.csv"
 FILES = "files"
+PLACES = ("name", "mjd", "ra", "dec")  # of moving.csv
 REFERENCES = (Night(-420.0), Night(800.0))
 FADED = Night(250.0, 3.0)  # too faint to be looked for, too bright for a reference
 
@@ -37,7 +39,8 @@ class SimulateArchive:
 
     Every fourth supernova has science images of one mission and references of another alone: no pair. The others have
     a mission with both, every second one of them science images of a further mission too. ``supernovae.csv`` also holds
-    a row without a date, ``known.csv`` the variable stars, asteroids and vanished sources of the fields.
+    a row without a date, ``known.csv`` the variable stars, asteroids and vanished sources of the fields;
+    ``moving.csv`` the places of the asteroids in each science image.
 
     Args:
         n: supernovae.
@@ -83,9 +86,9 @@ class SimulateArchive:
         return self.n * (self.nights + 2) * int(self.shape[0]) * int(self.shape[1]) * 2
 
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
-        """Write ``files/``, ``observations.csv``, ``supernovae.csv``, ``known.csv`` and ``truth.csv``."""
+        """Write ``files/``, ``observations.csv``, ``supernovae.csv``, ``known.csv``, ``moving.csv``, ``truth.csv``."""
         (output_dir / FILES).mkdir(parents=True, exist_ok=True)
-        observed, known, truth, catalogue = [], [], [], []
+        observed, known, truth, catalogue, moving = [], [], [], [], []
         for number in bar(range(self.n), "simulating"):
             rng = np.random.default_rng([seed, number])
             place = (float(rng.uniform(0, 360)), float(np.degrees(np.arcsin(rng.uniform(-0.85, 0.85)))))
@@ -99,12 +102,15 @@ class SimulateArchive:
                     one = _written(made, output_dir, name)
                     observed.append(one)
                     known += _known(made, place)
+                    moving += _moving(made, f"{name} {mission.name}")
                     truth += _true(made, place, name, str(one["id"]))
         catalogue.append({**catalogue[0], "name": "SN 1999zz", "discoverydate": ""})
-        tables = {OBSERVATIONS: observed, CATALOGUE: catalogue, KNOWN: known, TRUTH: truth}
+        tables = {OBSERVATIONS: observed, CATALOGUE: catalogue, KNOWN: known, TRUTH: truth, MOVING: moving}
         for file, rows in tables.items():
             with whole(output_dir / file) as part:
-                pd.DataFrame(rows).drop_duplicates().to_csv(part, index=False)
+                pd.DataFrame(rows, columns=PLACES if file == MOVING else None).drop_duplicates().to_csv(
+                    part, index=False
+                )
         size = sum(int(one["bytes"]) for one in observed)
         return {"supernovae": self.n, "images": len(observed), "bytes": size, "seed": seed}
 
@@ -196,6 +202,18 @@ def _known(made: FieldImage, place: tuple[float, float]) -> list[dict[str, Any]]
             night = made.exposure.mjd if row["kind"] == "moving" else None
             rows.append({"ra": round(row["ra"], 6), "dec": round(row["dec"], 6), "kind": row["kind"], "mjd": night})
     return rows
+
+
+def _moving(made: FieldImage, field: str) -> list[dict[str, Any]]:
+    """Where the asteroids of a field are in a science image; each stands still while the field is observed."""
+    changes = made.changes
+    there = changes[(changes["kind"] == "moving") & (changes["flux"] > 0)]
+    return [
+        {"name": f"{field} asteroid {number}", "mjd": made.exposure.mjd, "ra": round(ra, 6), "dec": round(dec, 6)}
+        for number, ra, dec in zip(
+            there["object_id"].tolist(), there["ra"].tolist(), there["dec"].tolist(), strict=True
+        )
+    ]
 
 
 def _true(made: FieldImage, place: tuple[float, float], name: str, image: str) -> list[dict[str, Any]]:

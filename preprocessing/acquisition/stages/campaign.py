@@ -13,6 +13,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.fingerprint import file_hash, fingerprint
+from astrid_ml.preprocessing.acquisition.archives.alerce import Broker
 from astrid_ml.preprocessing.acquisition.archives.archive import Archive, Observation
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.data_set import Acquisition, OpenedArchives
@@ -21,6 +22,7 @@ from astrid_ml.preprocessing.acquisition.stages.groups import groups_of
 from astrid_ml.preprocessing.acquisition.stages.kept import KeptRecords, digest
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target, TargetList
 from astrid_ml.preprocessing.acquisition.targets.file_names import plain
+from astrid_ml.preprocessing.acquisition.targets.moving import MovingTarget
 from astrid_ml.preprocessing.acquisition.triplets.known import KnownSources
 from astrid_ml.preprocessing.acquisition.triplets.label import LabelTriplets
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
@@ -100,8 +102,13 @@ class Campaign:
             places = rows[["ra", "dec"]].to_numpy(dtype=float)
             frames = [one["frames"] for one in said]
             names = rows["name"].astype(str).tolist()
-            self.found_groups.update(groups_of(names, places, frames, self.data_set.labels.together))
+            self.found_groups.update(groups_of(names, places, frames, self.data_set.labels.together, self.objects()))
         return self.found_groups
+
+    def objects(self) -> Mapping[str, str]:
+        """Target -> the moving object that it is a place of."""
+        moving = self.targets.moving.items()
+        return {name: target.object for name, target in moving if isinstance(target, MovingTarget)}
 
     def others(self) -> pd.DataFrame:
         """Places of all usable rows of the catalogue, chosen or not: each may shine in an image of another."""
@@ -121,6 +128,7 @@ class Campaign:
             "organize": fingerprint(data_set.pairs),
             "difference": fingerprint(self.pipeline, data_set.control),
             "triplets": fingerprint(*rules, size),
+            "alerts": fingerprint({name: self._said_of(one) for name, one in self.asked.brokers.items()}),
         }
 
     def mark(self, stage: str, target: Target) -> str:
@@ -129,11 +137,15 @@ class Campaign:
         return digest(asdict(target), before, self.surroundings(target) if stage == "triplets" else None)
 
     def surroundings(self, target: Target) -> list[Any]:
-        """What other targets mean for the labels of one: its group, and which of the catalogue shine near it."""
+        """What other targets mean for the labels of one: its group, and what shines or moves near it."""
         near = KnownSources(self.others()).around(target.ra, target.dec, NEAR).rows
-        return [self.groups()[target.name], near.to_numpy(dtype=float).tolist()]
+        said = [self.groups()[target.name], near.to_numpy(dtype=float).tolist()]
+        tracks = self.targets.tracks
+        if tracks is None:
+            return said
+        return [*said, KnownSources(tracks).around(target.ra, target.dec, NEAR).rows.to_numpy().tolist()]
 
-    def _said_of(self, archive: Archive) -> Any:
+    def _said_of(self, archive: Archive | Broker) -> Any:
         """An archive's settings, but for how it is asked and on which port a simulated one listens."""
         if not is_dataclass(archive):
             return type(archive).__qualname__

@@ -14,18 +14,23 @@ LEAST, MOST = 1e-4, 60.0  # degrees around a target in which others are looked f
 
 
 def groups_of(
-    names: Sequence[str], places: Array, frames: Sequence[Mapping[str, str]], together: float
+    names: Sequence[str],
+    places: Array,
+    frames: Sequence[Mapping[str, str]],
+    together: float,
+    objects: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Each target -> the first one that it is linked with, over any number of steps.
+    """Each target -> the first one that it is linked with, over any number of steps; of a moving object its name.
 
     Two are linked where the archive has one frame for both, where one lies in a frame of the other, or within
-    ``together`` of each other.
+    ``together`` of each other, or where they are one object at two times.
 
     Args:
         names: of the targets.
         places: ra, dec in degrees (ICRS), (n, 2).
         frames: of the chosen pairs of each: archive and id -> footprint (STC-S).
         together: degrees.
+        objects: target -> the moving object that it is a place of.
 
     Example:
         >>> wide = {"mast/a": "CIRCLE ICRS 10 0 0.8"}
@@ -36,18 +41,24 @@ def groups_of(
     from scipy.sparse.csgraph import connected_components
 
     n = len(names)
-    links = [*_of_one_frame(frames), *_near(places, frames, together)]
+    own = [(objects or {}).get(name, name) for name in names]
+    links = [*_of_one_frame(frames), *_near(places, frames, together), *_of_one_object(own)]
     one, other = (np.array([link[k] for link in links], dtype=int) for k in (0, 1))
     _, which = connected_components(coo_matrix((np.ones(len(one)), (one, other)), shape=(n, n)), directed=False)
     first: dict[int, int] = {}
     for number, component in enumerate(which.tolist()):
         first.setdefault(component, number)
-    return {name: names[first[component]] for name, component in zip(names, which.tolist(), strict=True)}
+    return {name: own[first[component]] for name, component in zip(names, which.tolist(), strict=True)}
 
 
 def _of_one_frame(frames: Sequence[Mapping[str, str]]) -> list[tuple[int, int]]:
     seen: dict[str, int] = {}
     return [(number, seen.setdefault(frame, number)) for number, some in enumerate(frames) for frame in some]
+
+
+def _of_one_object(own: Sequence[str]) -> list[tuple[int, int]]:
+    seen: dict[str, int] = {}
+    return [(number, seen.setdefault(name, number)) for number, name in enumerate(own)]
 
 
 def _near(places: Array, frames: Sequence[Mapping[str, str]], together: float) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -148,7 +148,8 @@ def _labelled(campaign: Campaign, target: Target, group: str, control: Sequence[
 
 def _known(campaign: Campaign) -> KnownSources:
     """Known sources of the whole data set, read once."""
-    return _read_known(campaign.data_set.labels.known, tuple(map(tuple, campaign.others().to_numpy(float).tolist())))
+    places = tuple(map(tuple, campaign.others().to_numpy(float).tolist()))
+    return replace(_read_known(campaign.data_set.labels.known, places), tracks=campaign.targets.tracks)
 
 
 @lru_cache(maxsize=1)

@@ -53,6 +53,8 @@ class TargetList:
         dropped: (row of the file's data, from 1; reason) of those that cannot be used.
         left_out: reason -> rows that can be used and were not chosen.
         all_places: ra, dec (deg) of all rows that can be used, chosen or not; None where all were chosen.
+        moving: name -> the target, of those that are there for a moment.
+        tracks: object, mjd, ra, dec (deg) of all known places of moving objects; None without any.
     """
 
     rows: pd.DataFrame
@@ -60,6 +62,8 @@ class TargetList:
     dropped: tuple[tuple[int, str], ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     all_places: pd.DataFrame | None = None
+    moving: Mapping[str, Target] = field(default_factory=dict)
+    tracks: pd.DataFrame | None = None
 
     @property
     def everything(self) -> pd.DataFrame:
@@ -72,7 +76,7 @@ class TargetList:
     def targets(self) -> list[Target]:
         """The targets, one by one, in the catalogue's order."""
         return [
-            Target(name, ra, dec, _known(discovered), kind, host, _known(mag))
+            self.moving.get(name) or Target(name, ra, dec, _known(discovered), kind, host, _known(mag))
             for name, ra, dec, discovered, kind, host, mag in zip(
                 *(self.rows[column].tolist() for column in ("name", "ra", "dec", "discovered", "type", "host", "mag")),
                 strict=True,
@@ -88,7 +92,9 @@ class TargetList:
         rows = pd.concat([self.rows, other.rows], ignore_index=True)
         left_out = Counter(self.left_out) + Counter(other.left_out)
         places = pd.concat([self.everything, other.everything], ignore_index=True)
-        return TargetList(rows, self.read + other.read, (*self.dropped, *other.dropped), dict(left_out), places)
+        tracks = self.tracks if other.tracks is None else other.tracks
+        dropped, moving = (*self.dropped, *other.dropped), {**self.moving, **other.moving}
+        return TargetList(rows, self.read + other.read, dropped, dict(left_out), places, moving, tracks)
 
     def account(self) -> dict[str, Any]:
         """The first steps of the funnel: rows read, unusable by reason, left out by reason, kept."""
@@ -152,7 +158,7 @@ def _typed(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Columns of one type each, and for each row why it cannot be used (the first reason), or nothing."""
     where = SkyTable(str(path), "catalogue")
-    names = _texts(table, roles, "name")
+    names = texts_of(table, roles, "name")
     ra, no_ra = coordinates_of(where, table[roles["ra"]], units.get(roles["ra"], ""), "ra")
     dec, no_dec = coordinates_of(where, table[roles["dec"]], units.get(roles["dec"], ""), "dec")
     discovered, no_date = dates_of(table[roles["discovered"]])
@@ -163,10 +169,10 @@ def _typed(
             "dec": dec,
             "discovered": discovered,
             "year": years_of(discovered),
-            "type": _texts(table, roles, "type"),
-            "host": _texts(table, roles, "host"),
-            "mag": _numbers(table, roles, "mag"),
-            "redshift": _numbers(table, roles, "redshift"),
+            "type": texts_of(table, roles, "type"),
+            "host": texts_of(table, roles, "host"),
+            "mag": numbers_of(table, roles, "mag"),
+            "redshift": numbers_of(table, roles, "redshift"),
         }
     )
     repeated = names.duplicated().to_numpy(dtype=bool)
@@ -177,13 +183,15 @@ def _typed(
     return rows, reasons
 
 
-def _texts(table: pd.DataFrame, roles: Mapping[str, str], role: str) -> pd.Series[Any]:
+def texts_of(table: pd.DataFrame, roles: Mapping[str, str], role: str) -> pd.Series[Any]:
+    """The column of a role without blanks around its texts; empty texts where there is none."""
     if role not in roles:
         return pd.Series("", index=range(len(table)), dtype="string")
     return table[roles[role]].astype("string").fillna("").str.strip().reset_index(drop=True)
 
 
-def _numbers(table: pd.DataFrame, roles: Mapping[str, str], role: str) -> Any:
+def numbers_of(table: pd.DataFrame, roles: Mapping[str, str], role: str) -> Any:
+    """The column of a role as numbers (n,), NaN for marks of what nobody knows and where there is none."""
     if role not in roles:
         return np.full(len(table), np.nan)
     numbers = pd.to_numeric(table[roles[role]], errors="coerce").to_numpy(dtype=float, na_value=np.nan)

@@ -18,16 +18,19 @@ DATE = re.compile(
     r"(?:(\.\d+)|[T ]+(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d*)?))?)?\s*(?:Z|UTC?|\+00:?00)?",
     re.IGNORECASE,
 )
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+NAMED = re.compile(rf"(?<=\d[-/. ])({'|'.join(MONTHS)})[a-z]*\.?(?=[-/. ]\d)", re.IGNORECASE)  # 2024-Jan-01 of JPL
 COARSE = re.compile(r"(\d{4})(?:[-/]\d{1,2})?")  # a year or a month: no epoch can be told to lie before it
 MJDS, JDS = (10_000.0, 110_000.0), (2_400_000.5, 2_510_000.5)
 
 
-def dates_of(values: pd.Series[Any]) -> tuple[Floats, list[str]]:
+def dates_of(values: pd.Series[Any], what: str = "discovery date") -> tuple[Floats, list[str]]:
     """Dates as MJD, and why a row has none.
 
     Args:
         values: ISO dates with any of ``-``, ``/``, ``.``, with times of day or fractions of a day; MJD and JD; or
-            what pandas reads as dates.
+            what pandas reads as dates. Months may be names (``2024-Jan-01``).
+        what: they are, for the reasons.
 
     Returns:
         (n,) MJD, UTC, NaN where there is none; for each row a reason, empty where there is a date.
@@ -47,19 +50,20 @@ def dates_of(values: pd.Series[Any]) -> tuple[Floats, list[str]]:
     known: dict[str, tuple[float, str]] = {}
     for cell in cells:
         if cell not in known:
-            known[cell] = _date(cell)
+            known[cell] = _date(cell, what)
     return np.asarray([known[cell][0] for cell in cells], dtype=float), [known[cell][1] for cell in cells]
 
 
-def _date(text: str) -> tuple[float, str]:
+def _date(text: str, what: str) -> tuple[float, str]:
     if text.casefold() in ("", "nan", "nat", "none", "null", "--", "0000-00-00"):
-        return np.nan, "no discovery date"
-    wrong = f"the discovery date is no day: {text[:40]!r}"
+        return np.nan, f"no {what}"
+    wrong = f"the {what} is no day: {text[:40]!r}"
+    text = NAMED.sub(lambda name: f"{MONTHS.index(name[1].casefold()) + 1:02d}", text)
     found = DATE.fullmatch(text)
     if found is not None and (found[2] or len(found[1] + found[3] + found[4]) == 8):
         year, month, day = int(found[1]), int(found[3]), int(found[4])
         if len(found[1]) < 3:  # 01/02/14 is one of three days, 14-01-21 of any century
-            return np.nan, f"the year of the discovery date has not four digits: {text[:40]!r}"
+            return np.nan, f"the year of the {what} has not four digits: {text[:40]!r}"
         fraction = float(found[5] or 0)
         hour, minute, second = int(found[6] or 0), int(found[7] or 0), float(found[8] or 0)
         try:
@@ -70,7 +74,7 @@ def _date(text: str) -> tuple[float, str]:
             return np.nan, wrong
         return ordinal - DAY_ZERO + fraction + (hour + minute / 60 + second / 3600) / 24, ""
     if COARSE.fullmatch(text):
-        return np.nan, "the discovery date says no day"
+        return np.nan, f"the {what} says no day"
     try:
         number = float(text)
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,21 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 REQUIRED = ("name", "ra", "dec", "discovered")
 
 
-def roles_of(path: Path, names: Iterable[str], given: Mapping[str, str | None]) -> dict[str, str]:
+def roles_of(
+    path: Path,
+    names: Iterable[str],
+    given: Mapping[str, str | None],
+    roles: Mapping[str, tuple[str, ...]] = ROLES,
+    required: Sequence[str] = REQUIRED,
+) -> dict[str, str]:
     """Which column plays which role.
 
     Args:
         path: of the catalogue, for messages.
         names: its columns.
         given: role -> column that the user names; None where the names above are looked for.
+        roles: each with its usual names.
+        required: roles without which it is no such table.
 
     Raises:
         UserError: no column of a role that is needed, or a column that is named and not there.
@@ -57,7 +65,7 @@ def roles_of(path: Path, names: Iterable[str], given: Mapping[str, str | None]) 
     there = [str(name) for name in names]
     small = {name.strip().casefold(): name for name in reversed(there)}
     out = {}
-    for role, usual in ROLES.items():
+    for role, usual in roles.items():
         wanted = given.get(role)
         if wanted is not None:
             if wanted not in there:
@@ -68,10 +76,10 @@ def roles_of(path: Path, names: Iterable[str], given: Mapping[str, str | None]) 
             found = next((small[name] for name in usual if name in small), None)
             if found is not None:
                 out[role] = found
-    absent = [role for role in REQUIRED if role not in out]
+    absent = [role for role in required if role not in out]
     if absent:
         raise UserError(
-            f"a catalogue with columns of {', '.join(REQUIRED)}",
+            f"a catalogue with columns of {', '.join(required)}",
             f"{path} without {', '.join(absent)} (it has {', '.join(there[:12]) or 'no column'})",
             "name its columns (columns of the catalogue), or give another table",
         )

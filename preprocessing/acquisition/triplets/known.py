@@ -10,12 +10,11 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.acquisition.targets.tracks import SAME_NIGHT, places_at
 from astrid_ml.preprocessing.differencing.epochs.forced import Epoch
 from astrid_ml.sky import separation, unit_vectors
 from astrid_ml.tables import read_table
 from astrid_ml.types import Array, Floats
-
-SAME_NIGHT = 0.1  # days in which a moving object stays where a table says
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,7 @@ class KnownSources:
 
     Args:
         rows: ra, dec (degrees, ICRS), kind, mjd (of a moving object's place; NaN holds always).
+        tracks: object, mjd, ra, dec of lists of moving objects; None without any.
 
     Example:
         >>> rows = pd.DataFrame({"ra": [10.0], "dec": [0.0], "kind": ["variable"], "mjd": [np.nan]})
@@ -32,6 +32,7 @@ class KnownSources:
     """
 
     rows: pd.DataFrame
+    tracks: pd.DataFrame | None = None
 
     def around(self, ra: float, dec: float, radius: float) -> KnownSources:
         """Those within ``radius`` degrees of a place."""
@@ -50,7 +51,11 @@ class KnownSources:
             radius: px.
         """
         kinds: Array = np.full(len(x), "", dtype=object)
-        inside = self.around(*_extent(epoch)).rows
+        extent = _extent(epoch)
+        inside = self.around(*extent).rows
+        if self.tracks is not None:
+            moving = KnownSources(places_at(self.tracks, epoch.mjd)).around(*extent).rows
+            inside = pd.concat([inside, moving], ignore_index=True)
         moved = (inside["mjd"] - epoch.mjd).abs() > SAME_NIGHT
         rows = inside[~moved.to_numpy(dtype=bool)]
         if not len(rows) or not len(x):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import numpy as np
@@ -105,7 +105,7 @@ def label_supernova(
         if rules.sky and shines:
             sky.append(_blank(pair, rules.sky, known, group, size))
     if epochs and not real:
-        counts["supernovae without a real triplet"] += 1
+        counts["targets without a real triplet"] += 1
     rows, stamps = _joined(real, size)
     if len(rows):
         sound = _judged(rows["id"], stamps, rules, counts) != SPOILT
@@ -169,7 +169,9 @@ def _clean(
         near = away <= rules.apart * pair.fwhm
     counts["candidates: near the supernova"] += int(near.sum())
     others = known.rows[(known.rows["ra"] != target.ra) | (known.rows["dec"] != target.dec)]
-    kinds = KnownSources(others.reset_index(drop=True)).kinds_at(pair.epoch, x, y, rules.known_radius * pair.fwhm)
+    kinds = replace(known, rows=others.reset_index(drop=True)).kinds_at(
+        pair.epoch, x, y, rules.known_radius * pair.fwhm
+    )
     kinds[near] = ""
     counts.update(f"candidates: {kind}" for kind in kinds if kind)
     kept: pd.DataFrame = table[~near & (kinds == "")].reset_index(drop=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 EXACT = 2**53  # beyond, neighbouring whole numbers are one float
 LOST_DIGITS = "as a float: numbers of 17 digits and more do not survive it; write integers or texts"
-_MANTISSA = re.compile(r"[-+]?\d(?:\.\d*)?[eE]\+?\d+")
-_WHOLE = re.compile(r"([-+]?\d+)\.0*")
+_MANTISSA = re.compile(r"[-+]?\d(?:\.\d*)?[eE]\+?(?:1[5-9]|[2-9]\d|\d{3,})|[-+]?\d{16,}\.\d*")  # 1e5 may be a name
+_WHOLE = re.compile(r"([-+]?\d{1,15})\.0*")
 
 
 def exact_text(value: Any) -> str | None:

@@ -33,6 +33,7 @@ from astrid_ml.types import Floats
 
 BLOCK = 2000  # alerts that are held as they come
 SATURATED, DETECTED = 1024, 4096
+EXACT = 2**53  # from here on floats have not all whole numbers
 SOURCES = ("diaSource", "prvDiaSources", "prvDiaForcedSources")
 # Names of a measurement's fields, in the newer and the older schema.
 _FIELDS = {
@@ -51,6 +52,10 @@ _STATIC = {
     **{f"hostgal_mag_{band}": f"HOSTGAL_MAG_{band}" for band in "ugrizY"},
     **{f"hostgal_magerr_{band}": f"HOSTGAL_MAGERR_{band}" for band in "ugrizY"},
 }  # fmt: skip
+
+
+class LostDigitsError(ValueError):
+    """Identifiers that a table has kept as floats."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def read_alerts(
                 own.add(scaled, about.assign(survey=dialect.survey or None))
                 given |= dialect.zero_point is None
         except (pa.ArrowException, OSError, EOFError, ValueError) as error:
-            account.fail(path.name, why_damaged(error))
+            account.fail(path.name, str(error) if isinstance(error, LostDigitsError) else why_damaged(error))
             continue
         gathered.merge(own)
         account.counts[BY_GIVEN] += int(given)
@@ -230,8 +235,15 @@ def numeric(values: Any) -> Floats:
 
 
 def identifiers(values: Any) -> list[str]:
-    """Identifiers as text; empty where there is none."""
-    return ["" if value is None else str(int(value)) for value in listed(values)]
+    """Identifiers as text; empty where there is none.
+
+    Raises:
+        LostDigitsError: floats that have lost digits: another object may have the same.
+    """
+    plain = listed(values)
+    if any(isinstance(value, float) and abs(value) >= EXACT for value in plain):
+        raise LostDigitsError("identifiers as floats, which do not survive it: save them as whole numbers")
+    return ["" if value is None or value != value else str(int(value)) for value in plain]
 
 
 def listed(values: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import gzip
 import io
 from collections import Counter
@@ -16,13 +17,16 @@ from made.messages import rubin_packet
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.alerts.fields.angles import degrees_of
+from astrid_ml.preprocessing.alerts.fields.keys import first_of, values_of
 from astrid_ml.preprocessing.alerts.fields.numbers import measured
 from astrid_ml.preprocessing.alerts.fields.times import UNKNOWN_DAY, mjd_of
-from astrid_ml.preprocessing.alerts.packet import PacketError, possible, read_packet
+from astrid_ml.preprocessing.alerts.fields.unsaid import absent_key, unsaid
+from astrid_ml.preprocessing.alerts.packet import PacketError, packet_record, possible, read_packet
 from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts
 from astrid_ml.preprocessing.alerts.samples import TEXTS, UnitSamples
 from astrid_ml.preprocessing.surveys.describe import survey_of
 from astrid_ml.preprocessing.surveys.registry import surveys_of
+from astrid_ml.preprocessing.surveys.survey import PacketKeys
 
 MINE = {
     "name": "MyScope",
@@ -226,3 +230,77 @@ def test_stamps_of_another_size_than_described_are_not_called_cut() -> None:
 def test_nothing_said_is_nothing() -> None:
     assert degrees_of(None, "ra") is None and measured(None) is None and measured(-999) is None
     assert mjd_of("2023-02-25", "mjd") == (UNKNOWN_DAY, False)
+
+
+def counted(packet: dict[str, Any], described: Any = None) -> tuple[dict[str, Any], Counter[str]]:
+    account = Counter[str]()
+    return read_packet(packet, surveys_of(described), account)[0], +account
+
+
+@pytest.mark.parametrize(("band", "name"), [("g", "g"), ("ztf_r", "r"), ("I", "i"), (None, None), ("clear", "unknown")])
+def test_the_filter_of_a_database_is_a_name(make_packet: Any, band: str | None, name: str | None) -> None:
+    assert counted(make_packet(1, fid=None, band=band))[0]["filter"] == name
+
+
+@pytest.mark.parametrize(("said", "sign"), [(True, 1), (False, -1)])
+def test_rubins_sign_in_a_database_whose_flux_is_absolute(said: bool, sign: int) -> None:
+    packet = rubin_packet(3)
+    packet["diaSource"] = {**packet["diaSource"], "psfFlux": 500.0, "snr": 8.0, "isdiffpos": said}
+    del packet["diaSource"]["isNegative"]
+    record, account = counted(packet)
+    assert record["sign"] == sign and "signs_that_only_flux_or_snr_tells" not in account
+    np.testing.assert_array_equal(read_packet(packet)[1][2], sign * read_packet(rubin_packet(3))[1][2])
+    del packet["diaSource"]["isdiffpos"]
+    record, account = counted(packet)
+    assert record["sign"] == 1 and account["signs_that_only_flux_or_snr_tells"] == 1
+
+
+def of_mine(event: dict[str, Any], ztf: dict[str, Any], **fields: Any) -> tuple[dict[str, Any], Counter[str]]:
+    """What is read of a packet of ``MyScope`` whose description says some things more."""
+    cutouts = {key: value for key, value in ztf.items() if key.startswith("cutout")}
+    said: dict[str, Any] = dict(MINE)
+    said["bands"] = {"w": {"aliases": ["white"]}}
+    said["packet"] = said["packet"] | {"keys": said["packet"]["keys"] | fields}
+    whole = {"mjd": 6e4, "dec": 2.0, "sn": -9.0, **event}
+    return counted({"candid": 1, "scope": 1, "event": whole, **cutouts}, [said])
+
+
+def test_a_key_that_no_packet_has_is_refused_or_counted(make_packet: Any) -> None:
+    ztf = make_packet(1)
+    with pytest.raises(
+        PacketError, match=r"no event.alpha, where the description of MyScope has ra: event has mjd, dec"
+    ):
+        of_mine({"ra": 1.0}, ztf, ra=["event.alpha"])
+    with pytest.raises(PacketError, match=r"no event.decl, .* has dec: did you mean dec"):
+        of_mine({"ra": 1.0}, ztf, dec=["event.decl"])
+    record, account = of_mine({"ra": None}, ztf)
+    assert record["ra"] is None and account["packets_without_ra_at_event.ra"] == 1
+    _, account = of_mine({"ra": 1.0, "band": "blue"}, ztf, filter=["event.band"], object=["event.name"])
+    assert account["filters_that_myscope_is_not_described_with"] == 1
+    assert account["packets_without_object_at_event.name"] == 1
+    record, account = of_mine(
+        {"ra": 1.0, "band": "white", "name": "a"}, ztf, filter=["event.band"], object=["event.name"]
+    )
+    assert record["filter"] == "w" and account == {"signs_that_only_flux_or_snr_tells": 1}
+
+
+def test_a_time_of_hundreds_of_digits_is_none(make_packet: Any) -> None:
+    record, wrong = possible(read_packet(make_packet(1, jd=10**400))[0])
+    assert record["mjd"] is None and wrong == ["mjd"]
+
+
+def test_the_first_field_that_holds_something_counts() -> None:
+    keys = PacketKeys({"id": ("candid", "inner.candid", "_id")})
+    assert first_of({"candid": None, "inner": {"candid": ""}, "_id": 5}, keys, "id") == 5
+    assert list(values_of({"candid": 0, "inner": "no record", "_id": 5}, keys, "id")) == [("candid", 0), ("_id", 5)]
+    assert first_of({}, keys, "id") is None and first_of({"candid": 1}, keys, "time") is None
+
+
+def test_packets_of_packaged_surveys_may_lack_what_own_ones_may_not(make_packet: Any) -> None:
+    packet, ztf = make_packet(1), surveys_of().named("ztf")
+    del packet["candidate"]["ra"], packet["candidate"]["isdiffpos"]
+    assert absent_key(packet, ztf) == ""
+    assert unsaid(packet, packet_record(packet, ztf), ztf) == {"packets_without_ra_at_candidate.ra": 1}
+    own = dataclasses.replace(ztf, pixel_scale=2.0)
+    assert absent_key(packet, own).startswith("no candidate.ra, where the description of ZTF has ra: ")
+    assert absent_key({**packet, "candidate": {}}, own) == ""  # cutouts alone

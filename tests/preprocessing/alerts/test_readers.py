@@ -226,7 +226,7 @@ def test_a_damaged_header_never_ends_in_anything_but_a_reason(make_packet: Any) 
             read_stamp(content.replace(missing, b"COMMEN"))
 
 
-@pytest.mark.parametrize(("field", "value"), [("jd", "abc"), ("ra", [1.0]), ("fid", "x"), ("drb", {}), ("jd", 10**400)])
+@pytest.mark.parametrize(("field", "value"), [("jd", "abc"), ("ra", [1.0]), ("fid", []), ("drb", {}), ("ra", 10**400)])
 def test_a_value_of_the_wrong_type_drops_its_packet_alone(field: str, value: Any, make_packet: Any) -> None:
     with pytest.raises(PacketError, match="cannot be read"):
         read_packet(make_packet(1, **{field: value}))

@@ -187,3 +187,45 @@ def test_a_survey_that_was_given_is_not_put_on_anothers_file() -> None:
 def test_bits_of_a_mask_as_one_number() -> None:
     assert MaskBits(bits={"dead": 0, "hot": 3, "cosmic ray": 4}, bad=("dead", "hot")).value == 9
     assert MaskBits(bits={"dead": 0}).value is None
+
+
+@pytest.mark.parametrize(("said", "words"), [
+    ({"bands": {"w": {"wavelength": 600}}}, "bands.w.wavelength in mine from 0.05 to 30 um.*600 nm are 0.6"),
+    ({"bands": {"w": {"wavelength": 6000.0}}}, "6000 Angstrom 0.6"),
+    ({"bands": {"w": {"wavelength": 6e-7}}}, "from 0.05 to 30 um"),
+    ({"pixel_scale": 1.9e-4}, "pixel_scale in mine from 0.005 to 120 arcsec.*0.00019 deg are 0.684"),
+    ({"stamp": {"size": 9, "pixel_scale": 400.0}}, "stamp.pixel_scale in mine.*400 mas 0.4"),
+])  # fmt: skip
+def test_values_in_another_unit_are_refused(said: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match="(?s)" + words):
+        survey_of(LEAST | said, "mine")
+
+
+@pytest.mark.parametrize(("said", "words"), [
+    ({"mission": "ztf"}, "ztf of MyScope and of ZTF"),
+    ({"aliases": ["ZTF"]}, "ztf of MyScope and of ZTF"),
+    ({"aliases": ["P48"]}, "p48 of MyScope and of ZTF"),
+    ({"name": "Pan-STARRS", "aliases": ["panstarrs"]}, "panstarrs of Pan-STARRS and of"),
+])  # fmt: skip
+def test_a_name_of_another_survey_is_refused(said: dict[str, Any], words: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(LEAST | said))
+    for ask in (lambda: surveys_of(str(path)), lambda: settled(None, [tmp_path]), lambda: settled("ztf", [tmp_path])):
+        with pytest.raises(UserError, match=words):
+            ask()
+
+
+def test_two_files_of_one_mission_and_one_that_takes_the_place_of_a_packaged_one(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(LEAST | {"name": "ZTF", "mission": "ztf", "pixel_scale": 2.0}))
+    assert surveys_of(settled(None, [tmp_path])).named("ztf").pixel_scale == 2.0
+    (tmp_path / "b.yaml").write_text(yaml.safe_dump(LEAST | {"name": "ZTF", "mission": "ztf"}))
+    with pytest.raises(UserError, match=r"ztf in a.yaml and in b.yaml"):
+        settled(None, [tmp_path])
+
+
+def test_a_publisher_of_two_surveys_is_that_of_the_one_that_was_named(tmp_path: Path) -> None:
+    deep = LEAST | PACKETS | {"recognise": {"publishers": ["ztf"]}}
+    packet = {"publisher": "ZTF"}
+    found = surveys_of([deep]).of_packet(packet, [])
+    assert found.survey is None and found.by == "ZTF and MyScope both claim it"
+    assert surveys_of(deep).of_packet(packet, []).survey == survey_of(deep, "deep")

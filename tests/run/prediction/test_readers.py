@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import fastavro
+import numpy as np
 import pytest
 from made.alerts import SCHEMA, make_packet
 
@@ -68,6 +69,23 @@ def test_samples_of_another_kind_than_the_checkpoints_are_named(alerts: Path) ->
             choose_reader(reader, "lightcurves", node, [alerts], [], ("lightcurves",))
     node = {"datamodule": {"_target_": "astrid_ml.datamodules.ramps.RampDataModule"}}
     assert kinds_read(node) == ("ramps",) and kinds_read({}) == ()
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels", "reason"),
+    [
+        ((4, 3, 31, 31), 3, "3 rows in a.csv beside 4 stamps"),
+        ((1, 4, 3, 31, 31), 0, r"one array of shape \(1, 4, 3, 31, 31\)"),
+    ],
+)
+def test_why_the_own_reader_refused_its_files_comes_before_who_else_reads_them(
+    shape: tuple[int, ...], labels: int, reason: str, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=shape).astype("f4"))
+    if labels:
+        (tmp_path / "a.csv").write_text("candid,label\n" + "".join(f"{n},{n % 2}\n" for n in range(labels)))
+    with pytest.raises(UserError, match=rf"got {reason}.*; the reader ramps takes such files for ramps. To fix it: "):
+        choose_reader("auto", "triplets", preprocessing_of("triplets"), [tmp_path], [], ("stamps",))
 
 
 def test_a_missing_path_and_an_unknown_reader_are_named(tmp_path: Path) -> None:

@@ -131,6 +131,21 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     assert [drop["object_id"] for drop in account.dropped] == ["3"]
 
 
+def test_identifiers_that_a_table_made_floats(tmp_path: Path) -> None:
+    rows = alerts(ELASTICC, HOST)
+    for row in rows:
+        row["diaSource"] = row["diaSource"] | {"diaObjectId": float(row["diaSource"]["diaObjectId"] or np.nan)}
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    assert read(tmp_path)[0].objects["object_id"].tolist() == ["7"]
+    rows[1]["diaSource"]["diaObjectId"] = 169298433216610349.0
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    account = Account()
+    assert not list(read_alerts([tmp_path / "a.parquet"], account))
+    assert [lost["reason"] for lost in account.failed] == [
+        "identifiers as floats, which do not survive it: save them as whole numbers"
+    ]
+
+
 def test_a_dialect_is_known_by_the_names_of_its_fields() -> None:
     assert dialect_of({"diaSource": {"psfFlux"}}) == Dialect("LSST")
     assert dialect_of({"diaSource": {"psFlux", "ccdVisitId"}}) == Dialect("LSST")  # Rubin's schemas up to 4
