@@ -52,7 +52,9 @@ class SweepWanted:
             raise UserError("words in train= that a sweep does not set itself", wrong[0], f"leave out {wrong[0]}")
         both = sorted(names & {parameter.name for parameter in self.sweep.read_space().parameters})
         if both:
-            raise UserError("keys that are fixed in train= or varied in sweep.space", f"{both[0]} in both", "choose one")
+            raise UserError(
+                "keys that are fixed in train= or varied in sweep.space", f"{both[0]} in both", "choose one"
+            )
 
 
 def run_sweep(wanted: SweepWanted) -> dict[str, Any]:

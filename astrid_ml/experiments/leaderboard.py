@@ -1,4 +1,4 @@
-"""What the trials of a sweep gave: a table ordered by validation, the best one as an experiment, importances, a page."""
+"""What the trials of a sweep gave: a table ordered by validation, the best as an experiment, importances, a page."""
 
 from __future__ import annotations
 

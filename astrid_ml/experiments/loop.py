@@ -110,7 +110,9 @@ class Trials:
         else:
             said = last_words(folder)
             if code == MISTAKE and not self.study.any_complete():
-                raise UserError(f"a training that can begin (trial {trial.number})", said, f"see {folder / 'trial.log'}")
+                raise UserError(
+                    f"a training that can begin (trial {trial.number})", said, f"see {folder / 'trial.log'}"
+                )
             self.study.tell(trial, None, said)
 
     def _watch(self, trial: Any, folder: Path, over: threading.Event) -> None:
@@ -128,4 +130,3 @@ class Trials:
                     if trial.should_prune():
                         (folder / PRUNED).touch()
                         return
-

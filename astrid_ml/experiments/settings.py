@@ -71,7 +71,9 @@ class Sweep:
             raise UserError("a first objective val/... where a pruner ends trials early", got, "put val/... first")
         if self.pruner != "none" and len(self.objectives) > 1:
             got = f"{self.pruner} with {len(self.objectives)}"
-            raise UserError("one objective where a pruner ends trials early", got, "leave out the others, or pruner=none")
+            raise UserError(
+                "one objective where a pruner ends trials early", got, "leave out the others, or pruner=none"
+            )
         for point in self.enqueue:
             self.read_space().point(point)
 
@@ -82,7 +84,9 @@ class Sweep:
     def identity(self) -> dict[str, Any]:
         """What decides the points that are tried; budgets may change between two calls."""
         return {
-            "space": [vars(parameter) | {"choices": list(parameter.choices)} for parameter in self.read_space().parameters],
+            "space": [
+                vars(parameter) | {"choices": list(parameter.choices)} for parameter in self.read_space().parameters
+            ],
             "objectives": [vars(objective) for objective in self.objectives],
             "sampler": self.sampler,
             "pruner": [self.pruner, self.warmup],

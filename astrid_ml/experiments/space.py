@@ -13,6 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
 
 Value = float | int | str | bool | None
+_PLAIN = re.compile(r"[A-Za-z_][\w.-]*")  # a text that Hydra reads as it stands
 _NAME = re.compile(r"[A-Za-z_][\w./@-]*")
 _KEYS = ("low", "high", "log", "step")
 _FIX = "write {low: 1e-4, high: 1e-2, log: true}, or a list of values"
@@ -88,9 +89,8 @@ class Parameter:
         Args:
             value: one of its values.
         """
-        if isinstance(value, str):
-            return f"{self.name}={value}" if re.fullmatch(r"[\w.-]+", value) else f"{self.name}={json.dumps(value)}"
-        return f"{self.name}={'null' if value is None else str(value).lower() if isinstance(value, bool) else value!r}"
+        plain = isinstance(value, str) and _PLAIN.fullmatch(value)
+        return f"{self.name}={value if plain else json.dumps(value)}"
 
     def holds(self, value: Value) -> bool:
         """Whether it may take this value."""

@@ -101,10 +101,13 @@ class SweepStudy:
         """
         import optuna
 
-        values = None if metrics is None else [metrics.get(objective.metric) for objective in self.sweep.objectives]
-        if values is not None and not all(isinstance(value, int | float) and value == value for value in values):
-            absent = [o.metric for o, value in zip(self.sweep.objectives, values, strict=True) if value is None]
-            values, reason = None, f"it has no {', '.join(absent) or 'number'}"
+        values: list[float] | None = None
+        if metrics is not None:
+            found = {objective.metric: metrics.get(objective.metric) for objective in self.sweep.objectives}
+            values = [float(value) for value in found.values() if isinstance(value, int | float) and value == value]
+            if len(values) < len(found):
+                absent = [name for name, value in found.items() if value is None or value != value]
+                values, reason = None, f"it has no {', '.join(absent)}"
         if reason:
             trial.set_user_attr(_REASON, reason)
         state = optuna.trial.TrialState.COMPLETE

@@ -39,7 +39,8 @@ def test_each_value_lies_inside_and_optuna_takes_it(said: Any) -> None:
 def test_equal_shares_are_equal_parts() -> None:
     assert Counter(Parameter("k", ("a", "b", "c", "d")).at(x) for x in SHARES) == dict.fromkeys("abcd", 500)
     assert Counter(Parameter("k", low=1, high=4).at(x) for x in SHARES) == dict.fromkeys((1, 2, 3, 4), 500)
-    logs = np.log10([Parameter("k", low=1e-4, high=1.0, log=True).at(x) for x in SHARES])
+    values: list[Any] = [Parameter("k", low=1e-4, high=1.0, log=True).at(x) for x in SHARES]
+    logs = np.log10(values)
     np.testing.assert_allclose(np.histogram(logs, 4, (-4, 0))[0], 500, atol=1)
     ends = {Parameter("k", low=1, high=50, log=True).at(x) for x in (0.0, 0.9999999)}
     assert ends == {1, 50}
