@@ -13,10 +13,9 @@ from astrid_ml.experiments.leaderboard import experiment_of, leaderboard, write_
 from astrid_ml.experiments.loop import Trials
 from astrid_ml.experiments.settings import Sweep
 from astrid_ml.experiments.study import SweepStudy
-from astrid_ml.pipeline.lock import Lock
 from astrid_ml.places import check_place
 
-OWN = ("paths.run_dir", "experiment", "hydra.", "-m", "--multirun")
+OWN = ("paths.run_dir", "hydra.", "-m", "--multirun")
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,6 @@ class SweepWanted:
     """What is asked of ``astrid sweep``.
 
     Args:
-        experiment: that is trained.
         training: words of ``astrid train`` that all trials share.
         output_dir: gets the trials and what is found.
         sweep: space, objectives, sampler, pruner, budget.
@@ -34,7 +32,6 @@ class SweepWanted:
         groups: names of groups of options at the top.
     """
 
-    experiment: str
     training: Sequence[str]
     output_dir: Path
     sweep: Sweep
@@ -49,12 +46,10 @@ class SweepWanted:
         names = {word.lstrip("+~").partition("=")[0] for word in self.training}
         wrong = sorted(name for name in names if name.startswith(OWN))
         if wrong:
-            raise UserError("words in train= that a sweep does not set itself", wrong[0], f"leave out {wrong[0]}")
+            raise UserError("words of a training that a sweep does not set itself", wrong[0], f"leave out {wrong[0]}")
         both = sorted(names & {parameter.name for parameter in self.sweep.read_space().parameters})
         if both:
-            raise UserError(
-                "keys that are fixed in train= or varied in sweep.space", f"{both[0]} in both", "choose one"
-            )
+            raise UserError("keys that are typed or varied in sweep.space", f"{both[0]}, which is both", "choose one")
 
 
 def run_sweep(wanted: SweepWanted) -> dict[str, Any]:
@@ -72,13 +67,12 @@ def run_sweep(wanted: SweepWanted) -> dict[str, Any]:
     folder = wanted.output_dir
     check_place(folder, "output_dir")
     folder.mkdir(parents=True, exist_ok=True)
-    training = [f"experiment={wanted.experiment}", *wanted.training]
-    with Lock(folder / ".lock", f"the sweep {folder}", guards=folder):
-        study = SweepStudy(folder, wanted.sweep, training)
-        try:
-            Trials(study, folder, training, wanted.executor, wanted.workers).run()
-        finally:
-            words = write_results(study, folder, wanted.experiment, _best(wanted, study))
+    training = list(wanted.training)
+    study = SweepStudy(folder, wanted.sweep, training)
+    try:
+        Trials(study, folder, training, wanted.executor, wanted.workers).run()
+    finally:
+        words = write_results(study, folder, _experiment(training), _best(wanted, study))
     failed = sum(trial.state.name == "FAIL" for trial in study.study.get_trials(deepcopy=False))
     return {"result": " ".join(words), "report": str(folder / "sweep.html"), "failed": failed}
 
@@ -91,6 +85,13 @@ def _best(wanted: SweepWanted, study: SweepStudy) -> str | None:
     row = table.iloc[0].to_dict()
     number = int(row["trial"])
     params = study.study.get_trials(deepcopy=False)[number].params
-    words = wanted.rewrite([*wanted.training, *study.space.words(params)])
-    about = f"Trial {number} of a sweep of {wanted.experiment}, the best by {wanted.sweep.objectives[0].metric}."
-    return experiment_of(wanted.experiment, words, wanted.groups, about)
+    given = [word for word in wanted.training if not word.startswith("experiment=")]
+    words = wanted.rewrite([*given, *study.space.words(params)])
+    name = _experiment(wanted.training)
+    about = f"Trial {number} of a sweep of {name}, the best by {wanted.sweep.objectives[0].metric}."
+    return experiment_of(name, words, wanted.groups, about)
+
+
+def _experiment(training: Sequence[str]) -> str:
+    """The experiment among the words of a training; ``train`` where there is none."""
+    return next((word.partition("=")[2] for word in training if word.startswith("experiment=")), "train")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from collections.abc import Sequence
@@ -13,13 +12,14 @@ import pandas as pd
 import yaml
 
 from astrid_ml.experiments.loop import TRIALS
+from astrid_ml.experiments.space import Parameter
 from astrid_ml.experiments.study import SweepStudy
 from astrid_ml.experiments.trial import outcome
 from astrid_ml.files import whole, write_text
 from astrid_ml.report import views
-from astrid_ml.report.names import fixed
+from astrid_ml.report.names import fixed, show
 from astrid_ml.report.pages import comparison_page
-from astrid_ml.report.views import FigureView, SectionView, View
+from astrid_ml.report.views import SectionView, View
 
 TEST = "test/"
 LEAST = 4  # finished trials, from which importances say something
@@ -62,9 +62,12 @@ def leaderboard(study: SweepStudy, folder: Path) -> pd.DataFrame:
 
 
 def _test_of(study: SweepStudy) -> list[str]:
-    """Metrics of the test set beside those of validation."""
-    names = [o.metric.removeprefix("val/") for o in study.sweep.objectives if o.metric.startswith("val/")]
-    return [f"{TEST}{name}{end}" for name in names for end in ("", "_low", "_high")]
+    """Metrics of the test set beside those of validation, with the ends of their intervals."""
+    return [f"{name}{end}" for name in _beside(study) for end in ("", "_low", "_high")]
+
+
+def _beside(study: SweepStudy) -> list[str]:
+    return [f"{TEST}{o.metric.removeprefix('val/')}" for o in study.sweep.objectives if o.metric.startswith("val/")]
 
 
 def experiment_of(experiment: str, words: Sequence[str], groups: Sequence[str], about: str) -> str:
@@ -76,7 +79,7 @@ def experiment_of(experiment: str, words: Sequence[str], groups: Sequence[str], 
         groups: names of the groups that there are at the top.
         about: a line of comment.
     """
-    defaults: list[Any] = [f"/experiment/{experiment}@_global_"]
+    defaults: list[Any] = [] if experiment == "train" else [f"/experiment/{experiment}@_global_"]
     values: dict[str, Any] = {}
     for word in words:
         key, _, text = word.lstrip("+").partition("=")
@@ -149,53 +152,85 @@ def sentences(study: SweepStudy, table: pd.DataFrame) -> list[str]:
     out = [f"{len(table)} trials: {shown or 'none'}."]
     if "complete" in counts:
         row, first = table.iloc[0], study.sweep.objectives[0]
-        how = ", ".join(f"{parameter.name}={row[parameter.name]}" for parameter in study.space.parameters)
+        params = study.study.get_trials(deepcopy=False)[int(row["trial"])].params
+        how = ", ".join(
+            parameter.word(params[parameter.name])
+            if parameter.choices
+            else f"{parameter.name}={show(row[parameter.name])}"
+            for parameter in study.space.parameters
+        )
         out.append(f"Best by {first.metric}: {fixed(float(row[first.metric]))}, trial {row['trial']} ({how}).")
         out.append("The test set ordered nothing: it is judged once, by the trial that was chosen on validation.")
     return out
 
 
 def _page(study: SweepStudy, table: pd.DataFrame, name: str, words: Sequence[str]) -> str:
-    shown = table.drop(columns=["run_dir"]).rename(columns={"reason": "why not"})
-    numbers = [o.metric for o in study.sweep.objectives] + _test_of(study)
-    for column in numbers:
-        shown[column] = [fixed(value) for value in pd.to_numeric(shown[column], errors="coerce")]
-    ranked = "Ordered by validation. The columns test/... are beside it and ordered nothing."
+    shown = table[["trial", "state"]].copy()
+    for parameter in study.space.parameters:
+        shown[parameter.name] = [show(value) for value in table[parameter.name]]
+    for objective in study.sweep.objectives:
+        shown[objective.metric] = _numbers(table[objective.metric])
+    for metric in _beside(study):
+        ends = zip(_numbers(table[f"{metric}_low"]), _numbers(table[f"{metric}_high"]), strict=True)
+        shown[metric] = _numbers(table[metric])
+        shown["95 % interval" if "95 % interval" not in shown else f"of {metric}"] = [
+            f"{low} to {high}" if low and high else "" for low, high in ends
+        ]
+    shown["why not"] = table["reason"].fillna("").astype(str)
+    ranked = "Ordered by validation. What was measured on the test set stands beside it and ordered nothing."
     sections = [SectionView("Leaderboard", "pieces", {"pieces": [views.table(shown, ranked, css="sortable")]})]
     pieces: list[View] = []
     if shares := importances(study):
         part = pd.DataFrame({"parameter": list(shares), "share of the spread": [fixed(v) for v in shares.values()]})
         pieces.append(views.table(part, f"fANOVA of {study.sweep.objectives[0].metric}; of few trials it is a hint."))
     if (table["state"] == "complete").sum() > 1:
-        pieces.append(FigureView("Each finished trial, by each parameter.", source=_slices(study, table)))
+        pieces.append(views.picture(_slices(study, table), "Each finished trial, by each parameter.", css=""))
     if pieces:
         sections.append(SectionView("What mattered", "pieces", {"pieces": pieces}))
     return comparison_page("sweep", f"Sweep of {name}", f"Sweep of {name}", words, sections)
 
 
-def _slices(study: SweepStudy, table: pd.DataFrame) -> str:
-    """The first objective against each parameter, as a ``data:`` address."""
+def _numbers(values: pd.Series) -> list[str]:
+    """With three decimals; empty where there is none."""
+    return [fixed(value) if math.isfinite(value) else "" for value in pd.to_numeric(values, errors="coerce")]
+
+
+def _slices(study: SweepStudy, table: pd.DataFrame) -> bytes:
+    """The first objective against each parameter, as a PNG."""
     from matplotlib.figure import Figure
 
     done, metric = table[table["state"] == "complete"], study.sweep.objectives[0].metric
     parameters = study.space.parameters
     columns = min(len(parameters), 3)
     rows = math.ceil(len(parameters) / columns)
-    figure = Figure(figsize=(3.6 * columns, 2.9 * rows), layout="constrained")
+    figure = Figure(figsize=(9.0, 2.6 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for axes, parameter in zip(panels, parameters, strict=False):
-        values = done[parameter.name]
-        at = values.astype(str) if parameter.choices else values.astype(float)
-        axes.scatter(at, done[metric].astype(float), s=18, color="#2b6cb0", alpha=0.8)
-        if parameter.log:
-            axes.set_xscale("log")
-        axes.set_xlabel(parameter.name)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
+        _panel(axes, parameter, done[parameter.name].tolist(), done[metric].astype(float).tolist())
     for axes in panels[len(parameters) :]:
         axes.set_visible(False)
     for axes in panels[::columns]:
         axes.set_ylabel(metric)
     with io.BytesIO() as stream:
-        figure.savefig(stream, format="png", dpi=110)
-        return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+        figure.savefig(stream, format="png", dpi=110, transparent=True)
+        return stream.getvalue()
+
+
+def _panel(axes: Any, parameter: Parameter, values: Sequence[Any], found: Sequence[float]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    if parameter.choices:
+        names = [show(choice) for choice in parameter.choices]
+        axes.scatter([names.index(show(value)) for value in values], found, s=18, color="#2b6cb0", alpha=0.8)
+        axes.set_xticks(range(len(names)), names)
+        axes.set_xlim(-0.5, len(names) - 0.5)
+    else:
+        axes.scatter([float(value) for value in values], found, s=18, color="#2b6cb0", alpha=0.8)
+        if parameter.log:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=6))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(parameter.name)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)

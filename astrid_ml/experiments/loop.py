@@ -116,17 +116,24 @@ class Trials:
             self.study.tell(trial, None, said)
 
     def _watch(self, trial: Any, folder: Path, over: threading.Event) -> None:
-        """Tell the pruner of each epoch; end the training where it says so."""
-        if self.study.sweep.pruner == "none":
-            return
-        metric, told = self.study.sweep.objectives[0].metric, set[int]()
-        while not over.wait(LOOK):
-            for epoch, values in sorted(epochs_of(folder).items()):
-                if epoch in told or metric not in values:
-                    continue
-                told.add(epoch)
-                with self._lock:
-                    trial.report(values[metric], epoch)
-                    if trial.should_prune():
-                        (folder / PRUNED).touch()
-                        return
+        """Tell the pruner of each epoch, the last ones too; end the training where it says so."""
+        told = set[int]()
+        while self.study.sweep.pruner != "none":
+            ended = over.wait(LOOK)
+            if self._hopeless(trial, folder, told) and not ended:
+                (folder / PRUNED).touch()
+                return
+            if ended:
+                return
+
+    def _hopeless(self, trial: Any, folder: Path, told: set[int]) -> bool:
+        """Tell of epochs that are new; whether the pruner would end the trial."""
+        metric, hopeless = self.study.sweep.objectives[0].metric, False
+        for epoch, values in sorted(epochs_of(folder).items()):
+            if epoch in told or metric not in values:
+                continue
+            told.add(epoch)
+            with self._lock:
+                trial.report(values[metric], epoch)
+                hopeless = hopeless or trial.should_prune()
+        return hopeless

@@ -30,7 +30,8 @@ def share(kind: str, seed: int, number: int, dimensions: int) -> Floats:
         return np.random.default_rng([seed, number]).random(dimensions)
     from scipy.stats.qmc import Sobol
 
-    drawn: Floats = Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed)).fast_forward(number).random(1)[0]
+    points = Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
+    drawn: Floats = (points.fast_forward(number) if number else points).random(1)[0]
     return drawn
 
 
