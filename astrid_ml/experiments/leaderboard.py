@@ -22,6 +22,7 @@ from astrid_ml.report.pages import comparison_page
 from astrid_ml.report.views import SectionView, View
 
 TEST = "test/"
+BEST = "best"  # a folder of options of its own: those of trials are no options
 LEAST = 4  # finished trials, from which importances say something
 
 
@@ -71,7 +72,7 @@ def _beside(study: SweepStudy) -> list[str]:
 
 
 def experiment_of(experiment: str, words: Sequence[str], groups: Sequence[str], about: str) -> str:
-    """An experiment file that sets what words set: ``astrid train --config-dir=SWEEP experiment=best``.
+    """An experiment file that sets what words set: ``astrid train --config-dir=SWEEP/best experiment=best``.
 
     Args:
         experiment: that it is made from.
@@ -115,7 +116,7 @@ def importances(study: SweepStudy) -> dict[str, float]:
 
 
 def write_results(study: SweepStudy, folder: Path, name: str, best: str | None) -> list[str]:
-    """Write ``leaderboard.parquet`` and ``.csv``, ``sweep.html`` and, where a trial is best, ``experiment/best.yaml``.
+    """Write ``leaderboard.parquet`` and ``.csv``, ``sweep.html`` and, where a trial is best, ``best/experiment/best.yaml``.
 
     Args:
         study: of the sweep.
@@ -132,8 +133,9 @@ def write_results(study: SweepStudy, folder: Path, name: str, best: str | None) 
     with whole(folder / "leaderboard.csv") as part:
         table.to_csv(part, index=False)
     if best is not None:
-        (folder / "experiment").mkdir(exist_ok=True)
-        write_text(folder / "experiment" / "best.yaml", best)
+        place = folder / BEST / "experiment"
+        place.mkdir(parents=True, exist_ok=True)
+        write_text(place / "best.yaml", best)
     words = sentences(study, table)
     write_text(folder / "sweep.html", _page(study, table, name, words))
     return words

@@ -14,12 +14,16 @@ import pandas as pd
 import pytest
 import yaml
 
+from astrid_ml.build import build, plain
+from astrid_ml.cli.sweep import words_of_training
 from astrid_ml.commands.sweep import SweepWanted, run_sweep
+from astrid_ml.config import compose, option_names
 from astrid_ml.errors import UserError
 from astrid_ml.executors.local import Serial
 from astrid_ml.experiments import loop
 from astrid_ml.experiments.leaderboard import experiment_of
 from astrid_ml.experiments.settings import Objective, Sweep
+from astrid_ml.experiments.study import STORAGE
 from astrid_ml.experiments.trial import INTERRUPTED, LOG, PRUNED, STOP, Wanted, epochs_of, last_words, outcome
 
 SPACE = {"optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True}, "preprocessing/subtract": ["zogy", "kernel"]}
@@ -93,7 +97,7 @@ def test_trials_are_ordered_by_validation_and_the_best_is_an_experiment(training
     assert sorted(trainings.done) == list(range(6)) and table["val/aucpr"].is_monotonic_decreasing
     assert not table["test/aucpr"].is_monotonic_decreasing  # the worst on test is the best on validation here
     assert f"Best by val/aucpr: {table['val/aucpr'][0]:.3f}, trial {table['trial'][0]}" in told["result"]
-    best = yaml.safe_load((tmp_path / "experiment" / "best.yaml").read_text())
+    best = yaml.safe_load((tmp_path / "best" / "experiment" / "best.yaml").read_text())
     slot = "override /preprocessing/differencing/subtract@preprocessing.subtract"
     assert best["defaults"] == [
         "/experiment/E@_global_", {"override /logger": "none"}, {slot: table["preprocessing/subtract"][0]}, "_self_",
@@ -174,7 +178,7 @@ def test_another_sweep_in_the_folder_is_refused_with_what_differs(trainings: Tra
         swept(tmp_path, seed=2)
     with pytest.raises(UserError, match=r"another one \(train differ\)"):
         swept(tmp_path, training=("experiment=F",))
-    (tmp_path / "study.journal").write_text("{]\n{]\n")
+    (tmp_path / STORAGE).write_text("{]\n{]\n")
     with pytest.raises(UserError, match="a journal of trials that can be read"):
         swept(tmp_path)
 
@@ -195,6 +199,18 @@ def test_what_a_trial_left_is_read_whatever_it_is(tmp_path: Path) -> None:
     (tmp_path / LOG).write_bytes(b"\xff\nepoch   1  a nan  val/x 1.5e-3\nepoch 2  \n")
     assert outcome(tmp_path) is None
     assert epochs_of(tmp_path)[1]["val/x"] == 1.5e-3 and epochs_of(tmp_path)[2] == {}
+
+
+@pytest.mark.parametrize("name", option_names(Path(__file__).resolve().parents[2] / "conf" / "sweep"))
+def test_each_packaged_sweep_is_one(name: str) -> None:
+    sweep = build(plain(compose("sweep", [f"sweep={name}", "output_dir=out", "paths.sweep_dir=s"]))["sweep"])
+    assert isinstance(sweep, Sweep) and sweep.read_space().parameters
+
+
+def test_a_training_gets_what_is_not_the_sweeps_own() -> None:
+    typed = ["sweep", "experiment=E", "output_dir=O", "sweep.trials=3", "+trainer.x=1", "workers=2"]
+    words = words_of_training([*typed, "executor@trials_on=dask", "executor=serial", "sweep=mine"])
+    assert words == ["experiment=E", "+trainer.x=1", "executor=serial"]
 
 
 def test_an_experiment_of_no_experiment_has_its_words_alone() -> None:

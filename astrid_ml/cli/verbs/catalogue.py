@@ -79,7 +79,7 @@ BUILT_IN = (
     ),
     Verb(
         "sweep",
-        "verbs.sweep",
+        "sweep",
         "sweep",
         "many trainings of one experiment, ordered by validation",
         "experiment=realbogus_triplets sweep=default output_dir=sweep",
