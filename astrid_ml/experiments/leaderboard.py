@@ -116,7 +116,7 @@ def importances(study: SweepStudy) -> dict[str, float]:
 
 
 def write_results(study: SweepStudy, folder: Path, name: str, best: str | None) -> list[str]:
-    """Write ``leaderboard.parquet`` and ``.csv``, ``sweep.html`` and, where a trial is best, ``best/experiment/best.yaml``.
+    """Write ``leaderboard.parquet`` and ``.csv``, ``sweep.html`` and, of the best trial, ``best/experiment/best.yaml``.
 
     Args:
         study: of the sweep.
