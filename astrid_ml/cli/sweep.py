@@ -1,11 +1,21 @@
-"""At the end of a multirun: the table of its jobs, ``sweep.parquet`` and ``sweep.html``."""
+"""``astrid sweep``; and the end of a multirun (``-m``): the table of its jobs."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
+
+from astrid_ml.build import build, plain
+from astrid_ml.cli.verbs.domain import print_summary
+from astrid_ml.cli.verbs.train import first as first_of_training
+from astrid_ml.progress import waiting
+from astrid_ml.start import importing
+
+OWN = ("output_dir", "workers", "sweep", "executor@trials_on", "trials_on")  # what a training does not take
 
 
 class SweepCallback(Callback):
@@ -26,3 +36,45 @@ class SweepCallback(Callback):
         failed = int((jobs["status"] != "done").sum())
         print(f"sweep: {len(jobs)} jobs, {failed} failed -> {table}, {page}")
         report_failures(failed)
+
+
+def first(tree: Mapping[str, Any]) -> None:
+    """Refuse what a training refuses before its libraries are imported."""
+    first_of_training(tree)
+
+
+def check(cfg: Any) -> None:
+    """Refuse parts that do not go together, before there are data."""
+    from astrid_ml.run.parts import check_parts
+
+    check_parts(plain(cfg))
+
+
+def command(cfg: Any) -> int:
+    """Train many times, and order by validation: ``astrid sweep experiment=E sweep=NAME output_dir=S``."""
+    with importing(), waiting("loading libraries"):
+        from astrid_ml.cli.given import configuration_of
+        from astrid_ml.cli.overrides import rewrite
+        from astrid_ml.commands.sweep import SweepWanted, run_sweep
+
+    tree = plain(cfg)
+    words = words_of_training(sys.argv[1:])
+    conf = configuration_of(words)
+    wanted = SweepWanted(
+        words,
+        Path(tree["output_dir"]),
+        build(tree["sweep"]),
+        build(tree["trials_on"]),
+        int(tree["workers"]),
+        lambda given: rewrite(given, "train", conf),
+        [path.name for path in conf.glob("*") if path.is_dir()],
+    )
+    told = run_sweep(wanted)
+    print_summary(told)
+    return 1 if told["failed"] else 0
+
+
+def words_of_training(typed: list[str]) -> list[str]:
+    """What was typed, less the verb and what is the sweep's own."""
+    given = typed[1:] if typed[:1] == ["sweep"] else typed
+    return [word for word in given if word.lstrip("+~").partition("=")[0].partition(".")[0] not in OWN]

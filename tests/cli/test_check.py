@@ -130,7 +130,7 @@ def test_null_leaves_a_group_out(group: str, capsys: pytest.CaptureFixture[str])
 
 CONF = conf_folder()
 GIVEN = {"format": "npz", "runs": ["given"], "variant": "d6_m7", "catalogues": ["given"], "what": "model"}
-NO_OPTIONS = ("experiment", "task", "frame", "acquisition")
+NO_OPTIONS = ("experiment", "task", "frame", "acquisition", "sweep")
 BESIDE = {  # options that need another one than the default
     **{f"channels=frames_{name}": "datamodule=frames" for name in ("asinh", "sigma", "zscale")},
     "datamodule=frames": "channels=frames_asinh",
@@ -150,6 +150,7 @@ PACKAGED = [
     *[("predict", f"task={name}") for name in option_names(CONF / "task")],
     *[("simulate", f"what={name}") for name in option_names(CONF / "simulate")],
     *[("acquire", f"acquisition={name}") for name in option_names(CONF / "acquisition")],
+    *[("sweep", f"sweep={name}") for name in option_names(CONF / "sweep")],
     *[("train", option) for option in options(CONF) if not option.startswith(NO_OPTIONS)],
     *[
         ("train", f"preprocessing={pipeline} {option}")

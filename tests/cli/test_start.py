@@ -52,6 +52,7 @@ ABSENT = {
     "score-ramps": TORCH - {"torch"} | PICTURES | {"scipy.ndimage", "scipy.stats"},
     "send": TORCH | PICTURES | SKY | {"scipy"},
     "simulate": TORCH | PICTURES | SKY | {"scipy"},
+    "sweep": {"photutils", "mlcroissant", "wandb", "tensorboard", "reproject", "optuna"},
     "train": {"photutils", "mlcroissant", "sklearn", "wandb", "tensorboard", "reproject"},
 }
 # Those that take longest to begin are asked with the slow tests.
@@ -70,6 +71,7 @@ SLOW = {
     "recalibrate",
     "recover",
     "score-ramps",
+    "sweep",
     "train",
 }
 WORDS = {
@@ -101,6 +103,7 @@ WORDS = {
     "recover": "input=a.csv output_dir=out",
     "score-ramps": "input=. output_dir=out",
     "simulate": "what=triplets simulate.n=20 output_dir=out",
+    "sweep": "experiment=realbogus_triplets simulate.n=240 output_dir=out",
     "train": "experiment=realbogus_triplets simulate.n=240",
 }
 # Ends the process where the work of a verb would begin, and names what is imported by then.

@@ -25,7 +25,7 @@ OPTIONS = sorted(
     for path in CONF.rglob("*.yaml")
     if path.parent != CONF
     and not path.stem.startswith("_")
-    and path.relative_to(CONF).parts[0] not in ("experiment", "task", "frame", "acquisition")
+    and path.relative_to(CONF).parts[0] not in ("experiment", "task", "frame", "acquisition", "sweep")
     and path.parent.name not in EXPOSURES
 )
 

@@ -145,6 +145,7 @@ OWN = {
     "dataset.exported": "writes",
     "described.columns": "its own list of columns",
     "described.formats": "writes",
+    "experiments.leaderboard:experiment_of": "words of its own command",
     "found": "says what stands at a path, of files that were refused already",
     "identity": "its own list of fields",
     "hdf5:look_at_hdf5": "runs in a process beside; tests/ground/test_apart.py",

@@ -77,6 +77,13 @@ BUILT_IN = (
         "trained on each mission, filter or field, tested on all",
         "experiment=realbogus_triplets column=mission output_dir=matrix",
     ),
+    Verb(
+        "sweep",
+        "sweep",
+        "sweep",
+        "many trainings of one experiment, ordered by validation",
+        "experiment=realbogus_triplets sweep=default output_dir=sweep",
+    ),
     Verb("publish", "shards", "publish", "join what commands with shard=i/n have done", "input=DIR"),
     Verb("doctor", "verbs.doctor", "doctor", "versions, devices, extras, write access: what could be wrong here", ""),
 )

@@ -1,0 +1,1 @@
+"""Experiments over many trainings: what is tried, in which order, and what became of it."""
