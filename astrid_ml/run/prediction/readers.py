@@ -142,13 +142,16 @@ def _refuse(mine: UserError | None, others: Sequence[str], raw: Sequence[Path], 
     Raises:
         UserError: where there is something to say.
     """
-    if mine is not None and not _says_nothing(f": {mine.got}", none_in(raw)):
-        raise UserError(mine.expected, "; ".join([mine.got, *others]), mine.fix) from mine
+    own = mine if mine is not None and not _says_nothing(f": {mine.got}", none_in(raw)) else None
+    if own is not None and not others:
+        raise own
     if others:
+        kinds = " or ".join(reads)
         raise UserError(
-            f"raw files of {' or '.join(reads)}, which this checkpoint scores",
-            f"{', '.join(map(found, raw[:3]))}; {' or '.join(others)}",
-            "give a checkpoint that was trained on such samples, or other files",
+            f"raw files of {kinds}, which this checkpoint scores" + (f": {own.expected}" if own else ""),
+            "; ".join([", ".join(map(found, raw[:3])), *([own.got] if own else []), " or ".join(others)]),
+            (f"if they hold {kinds}, {own.fix}; " if own else "")
+            + "give a checkpoint that was trained on such samples, or other files",
         )
 
 
