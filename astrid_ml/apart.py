@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-SECONDS, SECONDS_PER_MB = 60.0, 1.0  # that a look may take
+SECONDS, SECONDS_PER_MB = 30.0, 1.0  # that a look may take; that of a small file takes milliseconds
 IDLE = 30.0  # seconds after which the process ends that nobody asks
 MB = 1e6
 _SERVE = "from astrid_ml.apart import serve; serve()"

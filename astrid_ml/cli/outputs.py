@@ -21,9 +21,11 @@ from astrid_ml.places import check_place
 
 RECORD = NOT_DATA
 # What may differ when the same command is typed again, wherever it stands: where results go, and who works.
-FREE = {"output_dir", "executor", "device", "trust", "hydra", "num_workers"}
-# The same of a command's own keys: which part of the whole is done, and in what order.
-_OWN_FREE = {"stage", "order", "dry_run", "skip_completed", "retry_absent"}
+FREE = {"output_dir", "executor", "trials_on", "device", "trust", "hydra", "num_workers"}
+# The same of a command's own keys: which part of the whole is done, how much of it, and in what order.
+_OWN_FREE = {
+    "stage", "order", "dry_run", "skip_completed", "retry_absent", "workers", "sweep.trials", "sweep.minutes",
+}  # fmt: skip
 # Keys whose change makes again what depends on it, in the same folder: a download is too dear to be begun anew.
 _REMADE, _PLAYED = "acquisition.", "acquisition.play."
 # Keys that choose a part of one whole: several commands, at once or one after the other, fill one folder.
@@ -221,6 +223,8 @@ def decides(name: str) -> bool:
     (True, False)
     >>> decides("command.align.order"), decides("command.order")
     (True, False)
+    >>> decides("sweep.sampler"), decides("sweep.trials"), decides("trials_on.limits.seconds")
+    (True, False, False)
     >>> decides("acquisition.play.simulate.n"), decides("acquisition.labels.ratio")
     (True, False)
     """

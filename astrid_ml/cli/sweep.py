@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 
 from astrid_ml.build import build, plain
+from astrid_ml.cli.verbs import train as training
 from astrid_ml.cli.verbs.domain import print_summary
-from astrid_ml.cli.verbs.train import first as first_of_training
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
 
@@ -38,16 +37,7 @@ class SweepCallback(Callback):
         report_failures(failed)
 
 
-def first(tree: Mapping[str, Any]) -> None:
-    """Refuse what a training refuses before its libraries are imported."""
-    first_of_training(tree)
-
-
-def check(cfg: Any) -> None:
-    """Refuse parts that do not go together, before there are data."""
-    from astrid_ml.run.parts import check_parts
-
-    check_parts(plain(cfg))
+first, check = training.first, training.check  # of all that a training refuses
 
 
 def command(cfg: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import Any
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
-from astrid_ml.experiments.leaderboard import experiment_of, leaderboard, write_results
+from astrid_ml.experiments.leaderboard import BEST, experiment_of, leaderboard, write_results
 from astrid_ml.experiments.loop import Trials
 from astrid_ml.experiments.settings import Sweep
 from astrid_ml.experiments.study import SweepStudy
+from astrid_ml.option_files import yaml_files
 from astrid_ml.places import check_place
 
 OWN = ("paths.run_dir", "hydra.", "-m", "--multirun")
@@ -43,7 +45,11 @@ class SweepWanted:
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise UserError("workers of 1 or more", str(self.workers), "for instance workers=2")
-        names = {word.lstrip("+~").partition("=")[0] for word in self.training}
+        deleted = next((word for word in self.training if word.startswith("~")), None)
+        if deleted is not None:
+            fix = "set a value: an experiment file, as the best trial becomes, cannot take a key away"
+            raise UserError("words of a training that set something", deleted, fix)
+        names = {word.lstrip("+").partition("=")[0] for word in self.training}
         wrong = sorted(name for name in names if name.startswith(OWN))
         if wrong:
             raise UserError("words of a training that a sweep does not set itself", wrong[0], f"leave out {wrong[0]}")
@@ -73,6 +79,7 @@ def run_sweep(wanted: SweepWanted) -> dict[str, Any]:
         Trials(study, folder, training, wanted.executor, wanted.workers).run()
     finally:
         words = write_results(study, folder, _experiment(training), _best(wanted, study))
+    _keep_options(wanted.training, folder / BEST)
     failed = sum(trial.state.name == "FAIL" for trial in study.study.get_trials(deepcopy=False))
     return {"result": " ".join(words), "report": str(folder / "sweep.html"), "failed": failed}
 
@@ -85,11 +92,22 @@ def _best(wanted: SweepWanted, study: SweepStudy) -> str | None:
     row = table.iloc[0].to_dict()
     number = int(row["trial"])
     params = study.study.get_trials(deepcopy=False)[number].params
-    given = [word for word in wanted.training if not word.startswith("experiment=")]
+    given = [word for word in wanted.training if not word.startswith(("experiment=", "-"))]
     words = wanted.rewrite([*given, *study.space.words(params)])
     name = _experiment(wanted.training)
     about = f"Trial {number} of a sweep of {name}, the best by {wanted.sweep.objectives[0].metric}."
     return experiment_of(name, words, wanted.groups, about)
+
+
+def _keep_options(training: Sequence[str], best: Path) -> None:
+    """Copy the options of ``--config-dir`` beside the best trial's experiment, which may name them."""
+    said = [word.partition("=")[2] for word in training if word.startswith("--config-dir=")]
+    for source in map(Path, said if best.is_dir() else ()):
+        for file in yaml_files(source):
+            place = best / file.relative_to(source)
+            if not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, place)
 
 
 def _experiment(training: Sequence[str]) -> str:

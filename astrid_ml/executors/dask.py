@@ -266,29 +266,28 @@ def _on_this_machine(workers: int) -> Iterator[DaskPool]:
         yield DaskPool(client, "the cluster on this machine")
 
 
-def _begun(workers: int, scratch: str) -> Any:
+def _begun(workers: int, scratch: str, again: bool = True) -> Any:
     """A cluster whose workers have started; one more is tried where one of them was ended meanwhile."""
     from distributed import LocalCluster
 
-    for last in (False, True):
-        try:
-            return LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=None,
-                memory_limit=0,  # ours holds
-                local_directory=scratch,
-                silence_logs=SILENT,
-            )
-        except (RuntimeError, OSError, TimeoutError) as error:
-            if last:
-                raise UserError(
-                    f"{workers} worker processes of dask that start on this machine",
-                    str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
-                    "give fewer (executor.workers=1), see that memory is free, or choose executor=processes",
-                ) from error
-    raise AssertionError
+    try:
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,  # ours holds
+            local_directory=scratch,
+            silence_logs=SILENT,
+        )
+    except (RuntimeError, OSError, TimeoutError) as error:
+        if again:
+            return _begun(workers, scratch, again=False)
+        raise UserError(
+            f"{workers} worker processes of dask that start on this machine",
+            str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
+            "give fewer (executor.workers=1), see that memory is free, or choose executor=processes",
+        ) from error
 
 
 def _start_tracker() -> None:

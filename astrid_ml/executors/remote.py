@@ -140,7 +140,8 @@ def do_chunk(chunk: Chunk, rest: bool = False) -> Generator[tuple[int, float, An
             seconds, result = (0.0, value) if isinstance(value, Exception) else value
             yield place, seconds, result
     finally:
-        RESTING.end_later()
+        if idle is not None:
+            RESTING.end_later()
 
 
 def _refuse_other_versions(wanted: dict[str, str]) -> None:

@@ -162,7 +162,7 @@ def sentences(study: SweepStudy, table: pd.DataFrame) -> list[str]:
             for parameter in study.space.parameters
         )
         out.append(f"Best by {first.metric}: {fixed(float(row[first.metric]))}, trial {row['trial']} ({how}).")
-        out.append("The test set ordered nothing: it is judged once, by the trial that was chosen on validation.")
+        out.append("What was measured on the test set ordered nothing: to choose by it would spend it.")
     return out
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from own_cluster import own_cluster
 
 from astrid_ml.cli.main import run
 from astrid_ml.errors import UserError
@@ -110,23 +110,11 @@ def test_a_cluster_without_workers_says_so_and_is_given_up(
 @pytest.mark.slow
 def test_a_scheduler_that_is_killed_costs_nothing_that_was_done(work: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(with_dask, "ANSWER", 3.0)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address, quiet = f"tcp://127.0.0.1:{port}", {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    begin = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]
-    scheduler = subprocess.Popen([*begin, "--no-dashboard"], **quiet)  # type: ignore[call-overload]
-    begin = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny"]
-    worker = subprocess.Popen([*begin, "--no-dashboard"], **quiet)  # type: ignore[call-overload]
-    try:
+    with own_cluster("--no-nanny") as (address, scheduler):
         monkeypatch.setattr(Dask, "map", killing(Dask.map, scheduler))
         with pytest.raises(UserError, match="a cluster that stays") as refused:
             done(work, Dask(address=address, limits=Limits(backoff=0.1)), 20.0)
         assert "type the same command again" in refused.value.fix
-    finally:
-        for process in (worker, scheduler):
-            process.kill()
-            process.wait()
     assert Path("tried").read_text().startswith("a")
     assert [result["name"] for result in done(work, Serial(), 0.0)] == ["a", "b", "c"]
     assert Path("tried").read_text().count("a") == 1

@@ -6,8 +6,6 @@ import gc
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -16,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from own_cluster import own_cluster
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors import dask as with_dask
@@ -217,17 +216,7 @@ def test_a_scheduler_that_is_stopped_is_told_of_and_given_up(
 ) -> None:
     for name, value in {"EVERY": 0.5, "TOLD": 1.0, "SILENCE": 3.0}.items():
         monkeypatch.setattr(dask_answers, name, value)
-    monkeypatch.setattr(with_dask, "ANSWER", 2.0)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    words = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]
-    scheduler = subprocess.Popen([*words, "--no-dashboard"], **quiet)  # type: ignore[call-overload]
-    words = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny"]
-    worker = subprocess.Popen([*words, "--no-dashboard"], **quiet)  # type: ignore[call-overload]
-    try:
+    with own_cluster("--no-nanny") as (address, scheduler):
         monkeypatch.setattr(with_dask, "ANSWER", 30.0)  # both are starting
         results = Dask(address=address, limits=Limits(backoff=0.1)).map(slow, range(200))
         assert next(results) == (0, 0)
@@ -235,10 +224,6 @@ def test_a_scheduler_that_is_stopped_is_told_of_and_given_up(
         monkeypatch.setattr(with_dask, "ANSWER", 2.0)
         with pytest.raises(UserError, match=r"a cluster that stays until the work is done.*has not answered for 3 s"):
             list(results)
-    finally:
-        for process in (worker, scheduler):
-            process.kill()
-            process.wait()
     assert f"the cluster at {address} does not answer; waiting 3 s" in capfd.readouterr().err
 
 
@@ -246,23 +231,11 @@ def test_workers_without_the_package_are_refused_by_name(tmp_path: Path, monkeyp
     older = tmp_path / "older" / "astrid_ml"
     older.mkdir(parents=True)
     (older / "__init__.py").write_text('__version__ = "0.0.1"\n')
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address, quiet = f"tcp://127.0.0.1:{port}", {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    words = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]
-    scheduler = subprocess.Popen([*words, "--no-dashboard"], **quiet)  # type: ignore[call-overload]
-    words = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
+    monkeypatch.setattr(with_dask, "ANSWER", 30.0)
     path = {**os.environ, "PYTHONPATH": str(older.parent)}
-    worker = subprocess.Popen(words, cwd=tmp_path, env=path, **quiet)  # type: ignore[call-overload]
-    try:
-        monkeypatch.setattr(with_dask, "ANSWER", 30.0)
-        with pytest.raises(UserError, match=r"workers that have astrid_ml.*none, or an older one, on tcp://127.0.0.1"):
-            list(Dask(address=address).map(slow, range(3)))
-    finally:
-        for process in (worker, scheduler):
-            process.terminate()
-            process.wait(20)
+    said = r"workers that have astrid_ml.*none, or an older one, on tcp://127.0.0.1"
+    with own_cluster(cwd=tmp_path, env=path) as (address, _), pytest.raises(UserError, match=said):
+        list(Dask(address=address).map(slow, range(3)))
 
 
 def slow(item: int) -> int:

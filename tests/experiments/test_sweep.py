@@ -184,11 +184,24 @@ def test_another_sweep_in_the_folder_is_refused_with_what_differs(trainings: Tra
 
 
 def test_words_that_are_not_a_trainings_own_are_refused(tmp_path: Path) -> None:
-    for words, got in ((["paths.run_dir=x"], r"paths\.run_dir"), (["optimizer.lr=1"], r"optimizer\.lr, which is both")):
+    for words, got in (
+        (["paths.run_dir=x"], r"paths\.run_dir"),
+        (["optimizer.lr=1"], r"optimizer\.lr, which is both"),
+        (["~scheduler"], "~scheduler"),
+    ):
         with pytest.raises(UserError, match=got):
             swept(tmp_path, training=words)
     with pytest.raises(UserError, match="workers of 1 or more"):
         swept(tmp_path, workers=0)
+
+
+def test_options_of_the_users_own_stand_beside_the_best(trainings: Trainings, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "loss").mkdir(parents=True)
+    (tmp_path / "mine" / "loss" / "own.yaml").write_text("_target_: x\n")
+    swept(tmp_path / "out", training=("experiment=E", f"--config-dir={tmp_path / 'mine'}"), trials=1)
+    best = tmp_path / "out" / "best"
+    assert (best / "loss" / "own.yaml").read_text() == "_target_: x\n"
+    assert sorted(yaml.safe_load((best / "experiment" / "best.yaml").read_text())) == ["defaults", "optimizer"]
 
 
 def test_what_a_trial_left_is_read_whatever_it_is(tmp_path: Path) -> None:

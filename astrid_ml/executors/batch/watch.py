@@ -15,7 +15,10 @@ from astrid_ml.printable import printable
 PAUSE = 0.2  # seconds between two looks at the results
 ASKED = 10.0  # seconds between two questions to SLURM
 TOLD, LOST = 60.0, 300.0  # seconds in which SLURM knows nothing of a job: then it is said, then the job counts as lost
-LIVE = frozenset("READY PENDING RUNNING REQUEUED COMPLETING PREEMPTED SUSPENDED CONFIGURING RESIZING".split())
+LIVE = frozenset(
+    "READY PENDING RUNNING REQUEUED REQUEUE_HOLD REQUEUE_FED SPECIAL_EXIT RESV_DEL_HOLD COMPLETING CONFIGURING "
+    "PREEMPTED RESIZING SIGNALING STAGE_OUT STOPPED SUSPENDED".split()
+)
 BY_WORK = frozenset(("TIMEOUT", "OUT_OF_MEMORY"))  # ends of jobs that what they did may have brought
 
 
