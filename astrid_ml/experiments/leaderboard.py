@@ -219,8 +219,6 @@ def _slices(study: SweepStudy, table: pd.DataFrame) -> bytes:
 
 
 def _panel(axes: Any, parameter: Parameter, values: Sequence[Any], found: Sequence[float]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     if parameter.choices:
         names = [show(choice) for choice in parameter.choices]
         axes.scatter([names.index(show(value)) for value in values], found, s=18, color="#2b6cb0", alpha=0.8)
@@ -229,10 +227,13 @@ def _panel(axes: Any, parameter: Parameter, values: Sequence[Any], found: Sequen
     else:
         axes.scatter([float(value) for value in values], found, s=18, color="#2b6cb0", alpha=0.8)
         if parameter.log:
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=6))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.set(xscale="log", xlim=(parameter.low / 1.1, parameter.high * 1.1))
+            decades = range(math.floor(math.log10(parameter.low)), math.ceil(math.log10(parameter.high)) + 1)
+            ticks = [digit * 10.0**power for power in decades for digit in (1, 3)]
+            ticks = [tick for tick in ticks if parameter.low <= tick <= parameter.high]
+            ticks = ticks if len(ticks) > 1 else [parameter.low, parameter.high]
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.set_xticks([], minor=True)
     axes.set_xlabel(parameter.name)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
