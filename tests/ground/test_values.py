@@ -109,7 +109,7 @@ def test_every_field_of_ours_can_be_read_and_takes_its_own_default() -> None:
 FREE = {
     "pad_value", "zero_point", "mapping", "threshold", "sharplo", "sharphi", "spike_angles", "mag", "magnitudes",
     "rtn_fit_quality_threshold", "nonlinearity", "group_times", "fields", "mag_limit", "shift", "rotation", "even_odd",
-    "positive", "ext",
+    "positive", "ext", "enqueue",
 }  # fmt: skip
 
 
