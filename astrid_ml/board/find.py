@@ -83,7 +83,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Found:
+class RunFolders:
     """All that was found.
 
     Args:
@@ -95,7 +95,7 @@ class Found:
     folders: list[tuple[Path, str, str]] = field(default_factory=list)
 
 
-def look(places: Sequence[str | Path]) -> Found:
+def look(places: Sequence[str | Path]) -> RunFolders:
     """Walk through folders. A run's own folder is not walked: what lies in it is the run's.
 
     Links to folders inside are not followed, hidden folders and boards are passed over.
@@ -106,7 +106,7 @@ def look(places: Sequence[str | Path]) -> Found:
     Raises:
         UserError: a place is no folder.
     """
-    out = Found()
+    out = RunFolders()
     seen: set[Path] = set()
     for place in map(Path, places):
         if not place.is_dir():

@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.board.find import ROWS, Found, Run
-from astrid_ml.board.tasks import Task, by_mission, columns, measured, number, task_of
+from astrid_ml.board.find import ROWS, Run, RunFolders
+from astrid_ml.board.tasks import JudgedTask, by_mission, columns, measured, number, task_of
 
 # Where things stand and how they are shown says nothing of what a run computes.
 FREE = (
@@ -25,7 +25,7 @@ TAIL = 20_000  # bytes of a log that are looked at for the last epoch
 JOULES_A_WATT_HOUR = 3600.0
 
 
-def board_of(found: Found, runs: Sequence[Run], watts: float | None) -> dict[str, Any]:
+def board_of(found: RunFolders, runs: Sequence[Run], watts: float | None) -> dict[str, Any]:
     """All that the page of the board shows of the runs but curves and pairs.
 
     Args:
@@ -33,7 +33,7 @@ def board_of(found: Found, runs: Sequence[Run], watts: float | None) -> dict[str
         runs: as read.
         watts: of one busy core, for the estimate of energy; None for no estimate.
     """
-    parts: dict[Task, list[Run]] = {}
+    parts: dict[JudgedTask, list[Run]] = {}
     for run in runs:
         if run.status != "broken":
             parts.setdefault(task_of(run), []).append(run)
@@ -59,7 +59,7 @@ def board_of(found: Found, runs: Sequence[Run], watts: float | None) -> dict[str
     return {"tasks": tasks, "runs": rows, "broken": broken}
 
 
-def row(run: Run, task: Task, metrics: Sequence[str], keys: Sequence[str], watts: float | None) -> dict[str, Any]:
+def row(run: Run, task: JudgedTask, metrics: Sequence[str], keys: Sequence[str], watts: float | None) -> dict[str, Any]:
     """One run as the page takes it.
 
     Args:
@@ -103,7 +103,7 @@ def row(run: Run, task: Task, metrics: Sequence[str], keys: Sequence[str], watts
     }
 
 
-def rank(rows: list[dict[str, Any]], task: Task) -> None:
+def rank(rows: list[dict[str, Any]], task: JudgedTask) -> None:
     """Put a letter of the samples that each run was validated on, and its rank by validation among those of the letter.
 
     Args:

@@ -16,7 +16,7 @@ ENDS = ("_low", "_high")
 JUDGES = {
     "BinaryJudge": ("real or bogus", "aucpr"),
     "HierarchicalJudge": ("tree of classes", "leaf/macro_f1/64d"),
-    "VoxelJudge": ("anomalies in ramps", "aucpr_mean"),
+    "VoxelJudge": ("anomalies by voxel", "aucpr_mean"),
 }
 LOWER = re.compile(r"(^|[/_])(nll|brier|ece|loss|fpr|fnr|rmse|mae|mse)([_/]|$)")  # metrics of which less is better
 MOST = 36  # metrics of a task that may be chosen as columns
@@ -24,7 +24,7 @@ SHARE = 0.25  # of its runs that must have one
 
 
 @dataclass(frozen=True)
-class Task:
+class JudgedTask:
     """What runs of one table share.
 
     Args:
@@ -41,7 +41,7 @@ class Task:
         return bool(LOWER.search(self.headline))
 
 
-def task_of(run: Run) -> Task:
+def task_of(run: Run) -> JudgedTask:
     """By the judge of its configuration; where there is none, by its metrics."""
     judge = str(run.config.get("evaluation._target_") or "").rpartition(".")[2]
     title, headline = JUDGES.get(judge, ("", ""))
@@ -58,7 +58,7 @@ def task_of(run: Run) -> Task:
     if not headline:
         with_ends = [base(name) for name in run.metrics if f"{name}_low" in run.metrics]
         headline = next(iter(with_ends), next((base(name) for name in run.metrics), ""))
-    return Task(title or judge or run.text("dataset", "domain") or "not known", headline)
+    return JudgedTask(title or judge or run.text("dataset", "domain") or "not known", headline)
 
 
 def base(name: str) -> str:
@@ -78,7 +78,7 @@ def number(value: Any) -> float | None:
     return float(f"{value:.5g}")
 
 
-def columns(runs: list[Run], task: Task) -> list[str]:
+def columns(runs: list[Run], task: JudgedTask) -> list[str]:
     """Metrics that may be shown beside the headline: known ones first, none of a single class, mission or window."""
     count: dict[str, int] = {}
     for run in runs:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from made.runs import small_run
 
-from astrid_ml.board.find import Found, Run, look, read_run
+from astrid_ml.board.find import Run, RunFolders, look, read_run
 from astrid_ml.board.table import board_of, cost_of, group_of, last_epoch, letter, progress, shown, varied
-from astrid_ml.board.tasks import Task, base, by_mission, columns, number, task_of
+from astrid_ml.board.tasks import JudgedTask, base, by_mission, columns, number, task_of
 
 
 def runs_of(folder: Path, *given: dict[str, Any]) -> list[Run]:
@@ -25,7 +25,7 @@ def with_config(run: Run, **values: Any) -> Run:
 
 def test_runs_are_ranked_by_validation_within_their_samples(tmp_path: Path) -> None:
     runs = runs_of(tmp_path, {"lr": 0.001}, {"lr": 0.003}, {"lr": 0.002, "split": {"name": "group", "hash": "other"}})
-    board = board_of(Found(), runs, None)
+    board = board_of(RunFolders(), runs, None)
     rows = {row["folder"]: row for row in board["runs"]}
     assert [(rows[n]["set"], rows[n]["rank"], rows[n]["of"]) for n in "012"] == [("A", 2, 2), ("A", 1, 2), ("B", 1, 1)]
     assert rows["1"]["v"] == pytest.approx([0.81, 0.71, 0.91]) and rows["1"]["t"][0] == pytest.approx(0.76)
@@ -35,7 +35,7 @@ def test_runs_are_ranked_by_validation_within_their_samples(tmp_path: Path) -> N
 def test_equal_scores_share_a_rank_and_a_run_without_validation_has_none(tmp_path: Path) -> None:
     runs = runs_of(tmp_path, {"lr": 0.001}, {"lr": 0.001}, {"lr": 0.0005}, {"lr": 0.002})
     runs[3] = dataclasses.replace(runs[3], metrics={k: v for k, v in runs[3].metrics.items() if k.startswith("test")})
-    rows = board_of(Found(), runs, None)["runs"]
+    rows = board_of(RunFolders(), runs, None)["runs"]
     assert [row["rank"] for row in rows] == [1, 1, 3, None]
 
 
@@ -45,14 +45,14 @@ def test_tasks_are_never_in_one_ranking(tmp_path: Path) -> None:
     rare = with_config(run, evaluation__evaluation__positive=0)
     own = with_config(run, evaluation___target_="mine.Judge")
     titles = {task_of(one) for one in (run, tree, rare, own)}
-    assert len(titles) == 4 and Task("real or bogus", "aucpr") in titles
-    assert task_of(own) == Task("Judge", "aucpr") and task_of(tree).headline == "leaf/macro_aucpr/64d"
+    assert len(titles) == 4 and JudgedTask("real or bogus", "aucpr") in titles
+    assert task_of(own) == JudgedTask("Judge", "aucpr") and task_of(tree).headline == "leaf/macro_aucpr/64d"
     nothing = dataclasses.replace(run, config={}, metrics={}, record={})
-    assert task_of(nothing) == Task("not known", "")
+    assert task_of(nothing) == JudgedTask("not known", "")
     ramps = dataclasses.replace(nothing, metrics={"test/aucpr_mean": 0.5})
-    assert task_of(ramps) == Task("anomalies in ramps", "aucpr_mean")
-    assert Task("", "loss").lower and Task("", "leaf/nll/64d").lower and not Task("", "aucpr").lower
-    board = board_of(Found(), [run, tree, rare], None)
+    assert task_of(ramps) == JudgedTask("anomalies by voxel", "aucpr_mean")
+    assert JudgedTask("", "loss").lower and JudgedTask("", "leaf/nll/64d").lower and not JudgedTask("", "aucpr").lower
+    board = board_of(RunFolders(), [run, tree, rare], None)
     assert len(board["tasks"]) == 3 and sorted(row["task"] for row in board["runs"]) == [0, 1, 2]
 
 
@@ -117,10 +117,10 @@ def test_missions_are_broken_down_and_a_held_out_one_is_its_own(tmp_path: Path) 
 def test_columns_are_known_metrics_first_and_none_of_one_class_or_mission() -> None:
     names = ("test/f1", "val/odd", "test/odd", "val/aucpr", "val/aucpr/ztf", "val/recall_low", "val/recall", "val/none")
     run = Run(Path(), "run", "done", metrics={**dict.fromkeys(names, 0.5), "val/none": None})
-    assert columns([run], Task("t", "aucpr")) == ["recall", "f1", "odd"]
+    assert columns([run], JudgedTask("t", "aucpr")) == ["recall", "f1", "odd"]
     tree = ("val/leaf/nll/64d", "val/leaf/nll/8d", "val/leaf/aucpr_SN/64d", "val/leaf/macro_f1/64d", "val/n")
     run = dataclasses.replace(run, metrics=dict.fromkeys(tree, 0.5))
-    assert columns([run], Task("t", "leaf/macro_f1/64d")) == ["leaf/nll/64d"]
+    assert columns([run], JudgedTask("t", "leaf/macro_f1/64d")) == ["leaf/nll/64d"]
     assert base("val/a/b") == "a/b" and base("cost") == "cost"
 
 
@@ -134,7 +134,7 @@ def test_a_record_may_hold_anything_in_any_place(key: str, tmp_path: Path) -> No
     for k, value in enumerate(ODD):
         small_run(tmp_path / str(k), **{key: value})
     runs = [read_run(path) for path in look([tmp_path]).runs]
-    board = board_of(Found(), runs, 15.0)
+    board = board_of(RunFolders(), runs, 15.0)
     assert len(board["runs"]) == len(ODD)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from astrid_ml.board.find import Found, look
+from astrid_ml.board.find import RunFolders, look
 from astrid_ml.board.library import check_library
 from astrid_ml.board.serve import HOST, Server, watch
 from astrid_ml.board.site import Known, Site, open_folder, state, write_site
@@ -47,7 +47,7 @@ class BoardCommand:
         """
         check_library()
         found = look(self.runs)
-        if found == Found() and not self.serve:
+        if found == RunFolders() and not self.serve:
             raise UserError("runs=[DIR,...] with runs below", none_in(list(self.runs)), "name folders of runs")
         folder = Path(self.output_dir)
         open_folder(folder)
