@@ -17,6 +17,7 @@ FREE = (
     "paths", "logger", "dry_run", "executor", "hydra", "trust", "name", "dataset", "trainer.enable",
     "trainer.log_every",
 )  # fmt: skip
+MANY = 4  # values: more of them are no more worth
 KEYS = 40  # varied keys that are shown
 LONGEST = 120  # characters of a value
 COST = ("wall_seconds", "fit_seconds", "forward_seconds", "cpu_seconds", "peak_anonymous_mb")
@@ -132,7 +133,7 @@ def letter(place: int) -> str:
 def varied(runs: Sequence[Run]) -> list[str]:
     """Keys whose values differ between runs that have a configuration; of keys that always vary together one.
 
-    Keys of all runs come first, then those that lie near the root; classes and seeds last.
+    Keys of all runs come first, then those of many values, then those near the root; classes and seeds last.
 
     Args:
         runs: of one task.
@@ -151,8 +152,11 @@ def varied(runs: Sequence[Run]) -> list[str]:
         if len(set(values)) > 1:
             together.setdefault(values, key)
 
-    def order(key: str) -> tuple[bool, bool, int, int, str]:
-        return key.rpartition(".")[2] == "seed", key.endswith("_target_"), -count[key], key.count("."), key
+    distinct = {key: len(set(values)) for values, key in together.items()}
+
+    def order(key: str) -> tuple[bool, bool, int, int, int, str]:
+        ends = key.rpartition(".")[2]
+        return ends == "seed", ends == "_target_", -count[key], -min(distinct[key], MANY), key.count("."), key
 
     return sorted(together.values(), key=order)[:KEYS]
 

@@ -31,7 +31,7 @@ const astridBoard = (() => {
   const number = (x, digits = 4) => x === null || x === undefined ? '' : Math.abs(x) >= 1000 ? Math.round(x).toLocaleString('en')
     : String(Number(x.toPrecision(digits)));
   const three = (x) => x === null || x === undefined ? '' : x !== 0 && Math.abs(x) < 0.0005 ? x.toExponential(1) : x.toFixed(3);
-  const name = (row) => row.folder && row.folder !== row.name ? `${row.name} · ${row.folder}` : row.name;
+  const name = (row) => row.folder && row.folder !== row.name ? `${row.folder} · ${row.name}` : row.name;
 
   const put = (key, value) => {
     held.set(key, value);
@@ -143,7 +143,7 @@ const astridBoard = (() => {
     const [middle, low, high] = row[fold];
     const spread = row[`${fold}s`];
     if (middle === null) return '';
-    const beside = spread ? `± ${three(spread[0])} over ${spread[1]} seeds` : low !== null ? `${three(low)} to ${three(high)}` : '';
+    const beside = spread ? `± ${three(spread[0])} over ${spread[1]} seeds` : low !== null && high !== null ? `${three(low)} to ${three(high)}` : '';
     return beside ? [three(middle), el('br'), el('small', {}, beside)] : [three(middle)];
   };
   const cell = (row, column) => {

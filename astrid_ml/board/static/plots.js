@@ -58,7 +58,7 @@
     if (!some.length || !chosen.length) { at('parallel').replaceChildren(); return; }
     const columns = [...chosen.map((key) => `k:${key}`), which];
     const axes = columns.map((column) => axis(column === which ? metric(which) : B.title(column), some.map((row) => B.value(row, column))));
-    const short = (text) => { const last = text.replace(/\._target_$/, '').split('.').slice(-2).join('.'); return last.length > 17 ? `…${last.slice(-16)}` : last; };
+    const short = (text) => { const last = text.replace(/\._target_$/, '').split('.').slice(-2).join('.'); return last.length > 19 ? `…${last.slice(-18)}` : last; };
     const lines = some.flatMap((row) => axes.map((one, place) => ({ id: row.id, run: B.name(row), x: place, y: one.of(B.value(row, columns[place])), m: row[which][0],
       picked: B.state.picked.has(row.id) })).filter((point) => point.y !== null && point.y !== undefined));
     const marks = axes.flatMap((one, place) => one.marks.map(([y, text]) => ({ x: place, y, text })));
@@ -90,7 +90,7 @@
     const points = some.map((row, k) => ({ id: row.id, run: B.name(row), x: values[k], m: row[which][0], low: row[which][1], high: row[which][2], set: row.set || '', picked: B.state.picked.has(row.id) }));
     const sets = [...new Set(points.map((point) => point.set))].sort();
     const x = { field: 'x', type: numbers ? 'quantitative' : 'nominal', title, axis: numbers ? { tickCount: 5, labelFlush: false } : { labelAngle: values.some((text) => String(text).length > 9) ? -35 : 0, labelLimit: 130 },
-      ...(numbers ? { scale: { type: logarithmic(values) ? 'log' : 'linear', zero: false, nice: true, padding: few ? 60 : 10 } } : {}) };
+      ...(numbers ? { scale: logarithmic(values) ? { type: 'log', nice: false, padding: 14 } : { zero: false, nice: true, padding: few ? 60 : 10 } } : {}) };
     const y = { field: 'm', type: 'quantitative', title: metric(which), scale: { zero: false, padding: 10 } };
     const colour = { field: 'set', type: 'nominal', title: 'samples', scale: { domain: sets.slice(0, 8), range: COLOURS }, legend: sets.length > 1 ? { orient: 'top' } : null };
     const layer = [{ mark: { type: 'point', filled: true, size: 55, opacity: 0.75, cursor: 'pointer' }, encoding: { x, y, color: colour,
