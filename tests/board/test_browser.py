@@ -207,7 +207,7 @@ def test_plots_are_drawn_of_the_runs_that_the_leaderboard_shows(site: Path, driv
         told.trouble = document.getElementById('trouble').textContent;
         """,
     )
-    assert told["points"] == 12 and told["lines"] == 12 and told["trouble"] == ""
+    assert told["points"] == 12 and told["lines"] == 13 and told["trouble"] == ""
     assert {"ztf", "ps1"} <= set(told["heat"])
 
 

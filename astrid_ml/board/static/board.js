@@ -146,7 +146,8 @@ const astridBoard = (() => {
     const beside = spread ? `± ${three(spread[0])} over ${spread[1]} seeds` : low !== null && high !== null ? `${three(low)} to ${three(high)}` : '';
     return beside ? [three(middle), el('br'), el('small', {}, beside)] : [three(middle)];
   };
-  const cell = (row, column) => {
+  const cell = (row, column) => { const made = cellOf(row, column); made.dataset.name = title(column); return made; }; // for print
+  const cellOf = (row, column) => {
     if (column === 'v' || column === 't') return el('td', { class: 'n' }, ...spanned(row, column));
     if (column === 'rank') return el('td', { class: 'n' }, ...row.rank ? [`${row.set} ${row.rank}`, el('small', {}, ` of ${row.of}`)] : []);
     if (column === 'status') return el('td', { title: row.reason }, ...progress(row));

@@ -8,9 +8,13 @@
     ['roc', 'ROC', 'false positive rate', 'recall', 'linear', { type: 'log', domain: [1e-4, 1], clamp: true, nice: false }],
     ['reliability', 'Reliability', 'predicted probability', 'observed share', 'linear', {}],
   ];
-  const tableOf = (caption, heads, lines) => el('div', { class: 'scroll', tabindex: '0' }, el('table', { class: 'wide' }, el('caption', {}, el('span', {}, caption)),
+  const tableOf = (caption, heads, lines) => el('div', { class: 'scroll', tabindex: '0' }, el('table', { class: heads.length > 5 ? 'wide' : '' }, el('caption', {}, el('span', {}, caption)),
     el('thead', {}, el('tr', {}, ...heads.map((head) => el('th', { scope: 'col' }, head)))),
-    el('tbody', {}, ...lines.map((line) => el('tr', {}, ...line.map((cell, k) => cell instanceof HTMLElement && cell.tagName === 'TD' ? cell : el(k ? 'td' : 'th', k ? {} : { scope: 'row' }, cell)))))));
+    el('tbody', {}, ...lines.map((line) => el('tr', {}, ...line.map((cell, k) => {
+      const made = cell instanceof HTMLElement && cell.tagName === 'TD' ? cell : el(k ? 'td' : 'th', k ? {} : { scope: 'row' }, cell);
+      if (k) made.dataset.name = heads[k] instanceof HTMLElement ? heads[k].textContent : heads[k]; // for print
+      return made;
+    }))))));
   let turn = 0;
 
   const overlay = (id, [kind, , xTitle, yTitle, interpolate, scale], runs, details) => {
@@ -96,8 +100,8 @@
     try { details = await Promise.all(runs.map((row) => B.load(`run/${row.id}`, `data/runs/${row.id}.js`))); } catch (error) { B.trouble(error); return; }
     if (mineTurn !== turn) return;
     const taken = new Map();
-    runs.forEach((row) => { const text = B.name(row); taken.set(text, (taken.get(text) || 0) + 1); });
-    B.label = (row) => (taken.get(B.name(row)) || 1) > 1 ? `${B.name(row)} (${row.id.slice(0, 4)})` : B.name(row);
+    B.board.runs.forEach((row) => taken.set(row.folder, (taken.get(row.folder) || 0) + 1));
+    B.label = (row) => taken.get(row.folder) > 1 ? `${row.path.split('/').slice(-2).join('/')} (${row.id.slice(0, 4)})` : row.folder;
     B.tagged = (row) => el('span', {}, el('i', { class: 'swatch', style: `background:${B.COLOURS[runs.indexOf(row)]}` }), B.label(row));
     const list = el('ul', { style: 'list-style:none;padding-left:0' }, ...runs.map((row) => el('li', {}, B.tagged(row), ' ', row.report ? el('a', { href: row.report }, 'report') : null, ' ',
       el('button', { type: 'button', onclick: () => B.pick(row.id), 'aria-label': `leave out ${B.name(row)}` }, 'leave out'))));
