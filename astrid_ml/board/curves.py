@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from astrid_ml.board.find import Run
-from astrid_ml.board.table import shown, started
+from astrid_ml.board.table import shown
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.calibration import reliability
 from astrid_ml.metrics.binary import UndefinedError, pr_curve, roc_curve
 from astrid_ml.table_files import read_parquet
+from astrid_ml.tracking.lineage import lineage_of
 
 POINTS = 160  # of a curve
 BINS = 10
 COLUMNS = ("label", "score", "probability")
-SHOWN_VERSIONS = ("astrid-ml", "torch", "numpy", "python")
 
 
 def detail_of(run: Run) -> dict[str, Any]:
@@ -71,24 +70,9 @@ def lineage(run: Run) -> dict[str, str]:
     Args:
         run: as read.
     """
-    versions = run.at("versions")
-    known = versions if isinstance(versions, Mapping) else {}
-    counts = run.at("dataset", "counts", "samples")
-    seeds = run.at("seeds")
-    out = {
-        "folder": str(run.path),
-        "identity": run.text("identity"),
-        "dataset": run.text("dataset", "path"),
-        "fingerprint of the dataset": run.text("dataset", "fingerprint"),
-        "samples": f"{counts:,}" if isinstance(counts, int) else "",
-        "split": " ".join(filter(None, (run.text("split", "name"), run.text("split", "hash")))),
-        "seeds": ", ".join(f"{k}={v}" for k, v in seeds.items() if v is not None) if isinstance(seeds, Mapping) else "",
-        "code": ", ".join(f"{name} {known[name]}" for name in SHOWN_VERSIONS if isinstance(known.get(name), str)),
-        "machine": " ".join(filter(None, (run.text("environment", "system"), run.text("environment", "accelerator")))),
-        "began": started(run).replace("T", " "),
-        "parent": parent_of(run),
-        "typed": " ".join(map(str, run.at("overrides") or [])) if isinstance(run.at("overrides"), list) else "",
-    }
+    typed = run.at("overrides")
+    out = {"folder": str(run.path), **lineage_of(run.record), "parent": parent_of(run)}
+    out["typed"] = " ".join(map(str, typed)) if isinstance(typed, list) else ""
     return {name: text for name, text in out.items() if text}
 
 

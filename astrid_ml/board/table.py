@@ -11,6 +11,7 @@ from typing import Any
 
 from astrid_ml.board.find import ROWS, Run, RunFolders
 from astrid_ml.board.tasks import JudgedTask, by_mission, columns, measured, number, task_of
+from astrid_ml.tracking.lineage import began
 
 # Where things stand and how they are shown says nothing of what a run computes.
 FREE = (
@@ -92,7 +93,7 @@ def row(run: Run, task: JudgedTask, metrics: Sequence[str], keys: Sequence[str],
         "group": group_of(run),
         "missions": sorted(by_mission(run)),
         "by": by_mission(run),
-        "started": started(run),
+        "started": began(run.at("stages")),
         "stage": stage,
         "epoch": epoch,
         "epochs": epochs,
@@ -194,14 +195,6 @@ def cost_of(run: Run, watts: float | None) -> dict[str, float | None]:
     if energy is None and watts is not None and out["cpu_seconds"] is not None:
         energy = number(out["cpu_seconds"] * watts / JOULES_A_WATT_HOUR)
     return out | {"energy_wh": energy}
-
-
-def started(run: Run) -> str:
-    """When its first stage began, UTC; empty where nothing says so."""
-    stages = run.at("stages")
-    first = stages[0] if isinstance(stages, list) and stages else None
-    said = first.get("started") if isinstance(first, Mapping) else None
-    return said[:19] if isinstance(said, str) else ""
 
 
 def progress(run: Run) -> tuple[str, int | None, int | None]:
