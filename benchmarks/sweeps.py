@@ -2,8 +2,8 @@
 
 python benchmarks/sweeps.py trials=20 kills=5 seed=1 work=FOLDER
 
-With random search the two leaderboards are to be equal; with TPE and pruning no trial may be lost or done twice. The best
-of the first is trained as an experiment and is to get its score. About 20 minutes on two cores.
+With random search the two leaderboards are to be equal; with TPE and pruning no trial may be lost or done twice. The
+best of the first is trained as an experiment and is to get its score. About 20 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def killed(work: Path, name: str, search: str, moments: Sequence[float]) -> int:
 def leaderboard(work: Path, name: str) -> pd.DataFrame:
     """What decides the order: trials, parameters, states, validation and test; no times."""
     table = pd.read_parquet(work / name / "leaderboard.parquet")
-    return table[[column for column in table if not column.startswith("cost/")]]
+    return table[[column for column in map(str, table) if not column.startswith("cost/")]]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -103,8 +103,8 @@ def main(arguments: Sequence[str]) -> int:
             faults.append(f"{name}: trials that have not ended well: {states}")
         print(f"{name}: killed {kills} times, {len(table)} trials: {states}", flush=True)
     best, run = quiet.iloc[0], work / "best"
-    subprocess.run([*ASTRID, "train", f"--config-dir={work / 'quiet' / 'best'}", "experiment=best",
-                    f"paths.run_dir={run}", f"paths.data={work / 'data'}"], check=True, capture_output=True)  # fmt: skip
+    words = ["experiment=best", f"paths.run_dir={run}", f"paths.data={work / 'data'}"]
+    subprocess.run([*ASTRID, "train", f"--config-dir={work / 'quiet/best'}", *words], check=True, capture_output=True)
     again = json.loads((run / "metrics.json").read_text())["val/aucpr"]
     print(f"best: val/aucpr {best['val/aucpr']:.6f}, trained as an experiment {again:.6f}")
     if again != best["val/aucpr"]:
