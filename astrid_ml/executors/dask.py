@@ -22,7 +22,7 @@ from astrid_ml.executors.batch.gone import GoneError
 from astrid_ml.executors.batch.slurm import need_options, need_programs
 from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.cores import cores
-from astrid_ml.executors.dask_answers import Scheduler, in_time
+from astrid_ml.executors.dask_answers import Scheduler, in_time, losing_unseen
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.remote import Chunk, Spread, do_chunk, need_package
 from astrid_ml.interrupts import starting_children
@@ -258,7 +258,7 @@ def _on_this_machine(workers: int) -> Iterator[DaskPool]:
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="astrid-dask-", ignore_cleanup_errors=True))
         _start_tracker()
-        with starting_children():  # Ctrl-C is ours to hear, not the workers'
+        with starting_children(), losing_unseen():  # Ctrl-C is ours to hear, not the workers'
             cluster = _begun(workers, scratch)
         stack.callback(_closed, cluster)
         client = Client(cluster, timeout=ANSWER, set_as_default=False)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from astrid_ml.executors.batch.gone import GoneError
@@ -16,6 +16,7 @@ from astrid_ml.executors.batch.gone import GoneError
 EVERY = 0.5  # seconds between an answer and the next question
 TOLD = 10.0  # seconds without an answer after which it is said
 SILENCE = 60.0  # seconds without an answer after which a scheduler is given up
+UNSEEN = 60.0  # seconds without a sign of life after which a worker is lost; it is noticed after twice that at most
 
 
 class Scheduler:
@@ -61,6 +62,13 @@ class Scheduler:
             return 0
 
         return asyncio.run_coroutine_threadsafe(threads(), self.client.loop.asyncio_loop)
+
+
+def losing_unseen() -> AbstractContextManager[Any]:
+    """A scheduler that begins inside gives up workers that are stopped, or whose machine is; dask waits ten minutes."""
+    import dask
+
+    return dask.config.set({"distributed.scheduler.worker-ttl": f"{UNSEEN}s"})
 
 
 def in_time(do: Callable[[], Any], seconds: float) -> Any:

@@ -82,8 +82,8 @@ def explained(error: OSError, store: Path) -> Exception:
     where = error.filename if isinstance(error.filename, str | os.PathLike) else None
     place = Path(os.fspath(where)) if where is not None else store
     if error.errno in ROOM:
-        fix = "free space or set paths.data to another disk, and run again: finished units are kept"
-        return UserError("room on the disk for the prepared dataset", f"{store}: {words}", fix)
+        fix = "free space, or choose a folder on another disk, and run again: what is finished is kept"
+        return UserError("room on the disk for what is made", f"{store}: {words}", fix)
     if error.errno in LOST:
         fix = "see whether the disk or the mount answers, and run again: finished units are kept"
         return UserError("disks and mounts that answer until all is read and written", f"{place}: {words}", fix)
@@ -93,7 +93,7 @@ def explained(error: OSError, store: Path) -> Exception:
     if error.errno in RIGHTS and where is not None and not _below(where, store) and not _below(store, place):
         return UserError("raw files that can be read", f"{place}: {words}", "change its rights, or name other files")
     if error.errno in RIGHTS:
-        return UserError("a store that can be written", f"{store}: {words}", "set paths.data to a folder of yours")
+        return UserError("a folder that can be written", f"{store}: {words}", "choose one of yours")
     if error.errno == errno.ENOENT and where is not None and not _below(where, store):
         fix = "see whether the mount is there, leave the files in place, and run again: finished units are kept"
         return UserError("raw files that stay until all are read", f"{place}: {words}", fix)

@@ -24,7 +24,7 @@ from astrid_ml.preprocessing.acquisition.simulate.server import ArchiveServer, r
 from astrid_ml.preprocessing.acquisition.targets.catalogue import TargetList, read_targets
 from astrid_ml.preprocessing.acquisition.targets.fields import FIELDS, targets_of_fields
 from astrid_ml.preprocessing.acquisition.targets.moving import MovingList
-from astrid_ml.preprocessing.acquisition.targets.selection import SelectTargets
+from astrid_ml.preprocessing.acquisition.targets.selection import SelectTargets, one_each
 from astrid_ml.preprocessing.acquisition.triplets.label import LabelTriplets
 from astrid_ml.types import Count, Existing, NonNegative, Seed, Whole
 
@@ -164,7 +164,7 @@ class Acquisition:
             raise UserError("a catalogue of targets, named fields or a list of moving objects", "none", fix)
         parts = [targets_of_fields(self.fields)] if self.fields else []
         if path is not None:
-            parts.append(self.select(read_targets(path, {**self.columns})))
+            parts.append(one_each(self.select(read_targets(path, {**self.columns}))))
         if self.moving.table is not None:
             parts.append(self.moving.read())
         return reduce(TargetList.joined, parts)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from astrid_ml.preprocessing.acquisition.archives.archive import Archive, Observation, Product, Search
@@ -16,43 +16,40 @@ from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.progress import Progress
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is to be downloaded, and why the rest is not.
+def account_of_plans(plans: Iterable[TargetPlan], failed: Mapping[str, str]) -> dict[str, Any]:
+    """The funnel from targets to pairs, with reasons; images and their bytes, where archives say them.
+
+    ``images_found`` of what was asked for around the targets, ``images_wanted`` of kept pairs.
 
     Args:
-        targets: plans of those that were asked for.
-        failed: (name of a target, why an archive did not answer).
+        plans: of the targets that were asked for, one after the other: none is held.
+        failed: name of a target -> why an archive did not answer.
     """
-
-    targets: tuple[TargetPlan, ...]
-    failed: tuple[tuple[str, str], ...] = field(default=())
-
-    def account(self) -> dict[str, Any]:
-        """The funnel from targets to pairs, with reasons; images and their bytes, where archives say them.
-
-        ``images_found`` of what was asked for around the targets, ``images_wanted`` of kept pairs.
-        """
-        found = {one.id: one for plan in self.targets for one in plan.observations.values()}
-        wanted = {
-            one: plan.observations[one]
-            for plan in self.targets
-            for pair in plan.kept
-            for one in (pair.science, pair.reference)
-        }
-        none = Counter(plan.why_none for plan in self.targets if plan.why_none)
-        return {
-            "targets": len(self.targets),
-            "targets_failed": dict(self.failed),
-            "targets_with_images": sum(bool(plan.observations) for plan in self.targets),
-            "targets_with_pairs": sum(bool(plan.kept) for plan in self.targets),
-            "targets_without_by_reason": dict(sorted(none.items())),
-            "pairs": sum(len(plan.pairs) for plan in self.targets),
-            "pairs_by_reason": dict(sorted(Counter(p.reason for plan in self.targets for p in plan.pairs).items())),
-            "pairs_by_mission": dict(sorted(Counter(p.mission for plan in self.targets for p in plan.kept).items())),
-            "images_found": amount([asdict(one) for one in found.values()]),
-            "images_wanted": amount([asdict(one) for one in wanted.values()]),
-        }
+    found, wanted = dict[str, int | None](), dict[str, int | None]()
+    counts, none, reasons, missions = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+    for plan in plans:
+        found |= {one.id: one.bytes for one in plan.observations.values()}
+        kept = plan.kept
+        ids = (one for pair in kept for one in (pair.science, pair.reference))
+        wanted |= {one: plan.observations[one].bytes for one in ids}
+        if plan.why_none:
+            none[plan.why_none] += 1
+        counts.update(targets=1, images=bool(plan.observations), chosen=bool(kept), unlisted=plan.unlisted)
+        reasons.update(pair.reason for pair in plan.pairs)
+        missions.update(pair.mission for pair in kept)
+    return {
+        "targets": counts["targets"],
+        "targets_failed": dict(failed),
+        "targets_with_images": counts["images"],
+        "targets_with_pairs": counts["chosen"],
+        "targets_without_by_reason": dict(sorted(none.items())),
+        "pairs": reasons.total(),
+        "pairs_not_listed": counts["unlisted"],
+        "pairs_by_reason": dict(sorted(reasons.items())),
+        "pairs_by_mission": dict(sorted(missions.items())),
+        "images_found": amount([{"bytes": size} for size in found.values()]),
+        "images_wanted": amount([{"bytes": size} for size in wanted.values()]),
+    }
 
 
 def amount(observations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

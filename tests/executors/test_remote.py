@@ -16,7 +16,7 @@ from toy_units import ToyUnits
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors import dask as with_dask
-from astrid_ml.executors import remote
+from astrid_ml.executors import dask_answers, remote
 from astrid_ml.executors.contract import Executor, OverLimitError, WorkerDiedError
 from astrid_ml.executors.dask import Dask
 from astrid_ml.executors.limits import Limits
@@ -68,6 +68,16 @@ def kill_once(item: tuple[str, int]) -> int:
     return number
 
 
+def stop_once(item: tuple[str, int]) -> int:
+    """Stop, the first time, the worker that has started this process: it keeps its connections and says nothing."""
+    mark, number = item
+    if number == 3 and not Path(mark).exists():
+        Path(mark).touch()
+        os.kill(os.getppid(), signal.SIGSTOP)
+        time.sleep(40)
+    return number
+
+
 def kill_always(item: int) -> int:
     if item == 1:
         os.kill(os.getppid(), signal.SIGKILL)
@@ -93,6 +103,17 @@ def test_a_worker_that_is_killed_costs_nothing(name: str, tmp_path: Path, monkey
     items = [(str(tmp_path / "mark"), number) for number in range(6)]
     done = dict(EXECUTORS[name](QUICK).map(kill_once, items))
     assert done == {number: number for number in range(6)} and (tmp_path / "mark").exists()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_stopped_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dask_answers, "UNSEEN", 4.0)
+    items = [(str(tmp_path / "mark"), number) for number in range(6)]
+    began = time.monotonic()
+    done = dict(Dask(workers=1, limits=Limits(seconds=60, backoff=0.1)).map(stop_once, items))
+    assert done == {number: number for number in range(6)} and (tmp_path / "mark").exists()
+    assert time.monotonic() - began < 40  # not when the work's own time is over
 
 
 @pytest.mark.slow

@@ -32,6 +32,7 @@ class PlayedArchive:
         asked: requests by path.
         ranges: (path, first byte asked for).
         drips: path -> seconds for which its body goes on after its content, without a length.
+        drop: bytes of it at a time.
         most: requests at the same time.
         validators: whether files have an ETag.
         delay: seconds before each answer.
@@ -45,6 +46,7 @@ class PlayedArchive:
     ranges: list[tuple[str, int]] = field(default_factory=list)
     redirects: dict[str, str] = field(default_factory=dict)
     drips: dict[str, float] = field(default_factory=dict)
+    drop: int = 5000
     most: int = 0
     validators: bool = True
     delay: float = 0.0
@@ -146,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            self.wfile.write(b"." * 5000)
+            self.wfile.write(b"." * self.archive.drop)
             time.sleep(0.02)
 
     def _begin(self, status: int, headers: dict[str, str]) -> None:

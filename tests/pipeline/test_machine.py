@@ -90,7 +90,7 @@ def prepared(raw: Path, executor: Executor | None = None, max_failed: float = 0.
         (errno.ENODEV, "disks and mounts that answer"),
         (errno.ENOTCONN, "disks and mounts that answer"),
         (errno.EMFILE, "files that can be opened"),
-        (errno.EROFS, "a store that can be written"),
+        (errno.EROFS, "a folder that can be written"),
     ],
 )
 def test_the_machines_errors_stop_the_run_in_three_parts_and_keep_what_is_done(
@@ -151,7 +151,7 @@ def test_a_right_that_a_raw_file_lacks_is_the_files_and_one_that_the_store_lacks
     raw_file, unit = (OSError(errno.EACCES, "no", str(tmp_path / name)) for name in ("raw/a", "store/units/u"))
     assert machine_fault(raw_file, store) is None and machine_fault(unit, store) is unit
     assert "raw files that can be read" in str(explained(raw_file, store))
-    assert "a store that can be written" in str(explained(unit, store))
+    assert "a folder that can be written" in str(explained(unit, store))
     assert "raw files that stay" in str(explained(OSError(errno.ENOENT, "gone", str(tmp_path / "raw/a")), store))
     assert "read and written" in str(explained(OSError(errno.ELOOP, "loop", str(store)), store))
     bare = OSError("a library's own words")

@@ -32,7 +32,7 @@ class Observation:
         depth: limiting magnitude, as the archive says it; None where it says none.
         footprint: STC-S of its edge (``POLYGON ICRS ...``, ``CIRCLE ICRS ra dec radius``), degrees; empty if unknown.
         instrument: as the archive writes it.
-        bytes: of its image, where the search says it; None else.
+        bytes: of its image, where the search says it; None else, and for 0 or less, which no image has.
         url: of the image itself, where the search says it; empty else.
         key: the archive's own number, by which products are asked for; empty where the id does.
 
@@ -72,6 +72,12 @@ class Observation:
             raise ArchiveError("times of an exposure, MJD", f"{self.start} to {self.end}", REPORT)
         if not (-360 <= self.ra <= 360 and -90 <= self.dec <= 90):
             raise ArchiveError("a place on the sky", f"ra {self.ra}, dec {self.dec}", REPORT)
+        object.__setattr__(self, "bytes", _size(self.bytes))
+
+
+def _size(said: int | None) -> int | None:
+    """Bytes of an image as an archive says them; None where it says none, or a number that stands for none."""
+    return None if said is None or said <= 0 else int(said)
 
 
 def _is_number(value: object) -> bool:
@@ -86,7 +92,7 @@ class Product:
         observation: its id.
         name: of the file.
         url: where it is fetched.
-        bytes: that it has, as the archive says; None where it says none.
+        bytes: that it has, as the archive says; None where it says none, and for 0 or less.
         checksum: ``md5:...`` or ``sha256:...``; empty where the archive gives none.
         lasts: whether the address does; one that was made on request is asked for again when it is needed.
         mirrors: further addresses of the same bytes, asked where the first one fails: https, or ``s3://bucket/key`` of
@@ -107,6 +113,7 @@ class Product:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mirrors", tuple(map(str, self.mirrors)))
+        object.__setattr__(self, "bytes", _size(self.bytes))
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -148,6 +155,9 @@ class Search:
     def __post_init__(self) -> None:
         if not 0 < self.radius <= 10:
             raise UserError("a radius of 0 to 10 degrees", str(self.radius), "a tenth of a degree holds most images")
+        if self.first is not None and self.last is not None and self.first > self.last:
+            got = f"first={self.first:g} and last={self.last:g}"
+            raise UserError("search.first before search.last, MJD", got, "exchange them, or leave one out")
         object.__setattr__(self, "missions", tuple(map(canonical, self.missions)))
 
     def wants(self, observation: Observation) -> bool:

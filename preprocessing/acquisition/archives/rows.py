@@ -14,7 +14,9 @@ from astrid_ml.printable import printable
 
 Made = TypeVar("Made")
 Row = TypeVar("Row")
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, ArithmeticError)
+UNREADABLE = (
+    ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, ArithmeticError, RecursionError,
+)  # fmt: skip
 _LOG = logging.getLogger(__name__)
 
 

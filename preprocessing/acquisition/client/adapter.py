@@ -15,16 +15,18 @@ from urllib.parse import urlsplit
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
-from requests.exceptions import ChunkedEncodingError, ConnectionError, ContentDecodingError, Timeout
+from requests.exceptions import ConnectionError, Timeout
 from urllib3 import HTTPResponse
 
 from astrid_ml.preprocessing.acquisition.client.answers import Answer, KeptAnswers
+from astrid_ml.preprocessing.acquisition.client.coding import BROKEN as BROKEN_BODY
+from astrid_ml.preprocessing.acquisition.client.coding import as_they_come
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError, HostError
 from astrid_ml.preprocessing.acquisition.client.pace import HostPace, asked_to_wait, pause
 from astrid_ml.printable import printable
 
 PASSING = (429, 500, 502, 503, 504)  # another attempt may succeed
-BROKEN = (ChunkedEncodingError, ConnectionError, ContentDecodingError, Timeout)
+BROKEN = (*BROKEN_BODY, ConnectionError, Timeout)
 _OF_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")  # the body is decoded already
 LARGEST = 1 << 28  # bytes of an answer that is not a file
 
@@ -161,13 +163,13 @@ def _is_final(answer: Answer) -> bool:
 
 
 def _read(response: Response, url: str, until: float) -> Answer:
-    """The whole body; requests raises where it is shorter than it was said to be.
+    """The whole body; urllib3 raises where it is shorter than it was said to be.
 
     Raises:
         ArchiveError: it is too long, or takes too long.
     """
     parts, size = [], 0
-    for part in response.iter_content(1 << 16):
+    for part in as_they_come(response, 1 << 16, decode=True):
         parts.append(part)
         size += len(part)
         if size > LARGEST or time.monotonic() > until:

@@ -45,6 +45,18 @@ def _is_zipped(url: str, response: Response) -> bool:
     return any(part.lower().endswith(".gz") for one in paths for part in (one.path, one.query))
 
 
+def as_they_come(response: Response, size: int, decode: bool) -> Iterator[bytes]:
+    """Bytes of a body as soon as some are there: who waits for whole pieces never looks at the time of a slow server.
+
+    Args:
+        response: whose body is not read yet.
+        size: bytes of a piece at most.
+        decode: unpack what came packed.
+    """
+    while piece := response.raw.read1(size, decode_content=decode):
+        yield piece
+
+
 def pieces_of(response: Response, coding: str, size: int) -> Iterator[bytes]:
     """The body in pieces of at most ``size`` bytes, however much a piece unpacks to.
 
@@ -53,7 +65,7 @@ def pieces_of(response: Response, coding: str, size: int) -> Iterator[bytes]:
         coding: of :func:`coding_of`.
         size: bytes.
     """
-    raw = response.raw.stream(size, decode_content=False)
+    raw = as_they_come(response, size, decode=False)
     if not coding:
         yield from raw
         return

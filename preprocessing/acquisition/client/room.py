@@ -71,5 +71,9 @@ class DiskRoom:
     def _refuse_full(self, needed: int) -> None:
         free = shutil.disk_usage(self.folder).free
         if free - needed < self.keep_free:
-            wanted = f"{(needed + self.keep_free) / 1e9:.2f} GB free at {self.folder}"
-            raise UserError(wanted, f"{free / 1e9:.2f} GB", "make room, or choose fewer targets: what has come is kept")
+            wanted = f"{_amount(needed + self.keep_free)} free at {self.folder}"
+            raise UserError(wanted, _amount(free), "make room, or choose fewer targets: what has come is kept")
+
+
+def _amount(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

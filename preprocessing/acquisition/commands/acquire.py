@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from astrid_ml.preprocessing.acquisition.data_set import Acquisition
 from astrid_ml.preprocessing.acquisition.report.account import AcquisitionAccount, account_of
 from astrid_ml.preprocessing.acquisition.report.page import acquisition_page
 from astrid_ml.preprocessing.acquisition.stages.alerts import alerts_account, bring_alerts
-from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign, distinct
+from astrid_ml.preprocessing.acquisition.stages.campaign import RECORDS, Campaign, distinct
 from astrid_ml.preprocessing.acquisition.stages.making import forget_pixels
-from astrid_ml.preprocessing.acquisition.stages.run import Order, Stage, refuse_early, run_stages, stages_of
+from astrid_ml.preprocessing.acquisition.stages.run import Order, Stage, left_to_do, refuse_early, run_stages, stages_of
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.table_files import write_table
+
+SHOWN = 5  # reasons that are printed
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,12 @@ class AcquireCommand:
             if asked.brokers and "download" in stages:
                 bring_alerts(campaign, targets.targets())
             account = account_of(campaign, targets.targets())
+            left = {} if self.dry_run else left_to_do(campaign)
             if asked.brokers:
-                account.report["alerts"] = alerts_account(campaign, targets.targets())
+                account.add_alerts(alerts_account(campaign, targets.targets()))
         if "report" in stages:
             self._report(account, folder)
-        return self._summary(account, stages)
+        return self._summary(account, stages, left)
 
     def _executor(self) -> Executor | None:
         """Images of an archive that is simulated here need no process that guards this one."""
@@ -90,7 +94,7 @@ class AcquireCommand:
                 plain.to_csv(part, index=False)
         write_text(folder / "report.html", acquisition_page(account, self.name))
 
-    def _summary(self, account: AcquisitionAccount, stages: list[str]) -> dict[str, Any]:
+    def _summary(self, account: AcquisitionAccount, stages: list[str], left: dict[str, int]) -> dict[str, Any]:
         report = account.report
         wanted = report["query"]["images_wanted"]
         said: dict[str, Any] = {
@@ -112,7 +116,20 @@ class AcquireCommand:
             }
         if "alerts" in report:
             said["alerts"] = report["alerts"]["counts"].get("packets", 0)
-        return said | {"stages": ", ".join(stages), "failed": account.failed, "output_dir": self.output_dir}
+        said |= {"stages": ", ".join(stages)}
+        if left:
+            said["left_to_do"] = ", ".join(f"{stage} of {count} targets" for stage, count in left.items())
+        said["failed"] = account.failed
+        if account.failed:
+            said["failed_because"] = _in_words(account.why_failed, self.output_dir)
+        return said | {"output_dir": self.output_dir}
+
+
+def _in_words(reasons: Counter[str], folder: str) -> list[str]:
+    """The commonest reasons, and where all stand."""
+    told = [f"{count} x {reason}" for reason, count in reasons.most_common(SHOWN)]
+    more = len(reasons) - len(told)
+    return [*told, f"and {more} other reasons: see {folder}/{RECORDS}"] if more else told
 
 
 def _in_a_cell(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ from astrid_ml.preprocessing.acquisition.targets.moving import MovingTarget
 from astrid_ml.types import Count, NonNegative, Share
 
 KEPT = "kept"
+_KINDS = {"str": "string", "float": "float64", "float | None": "float64", "int": "int64", "bool": "bool"}  # of columns
+LISTED = 2_000  # pairs of a target, mission and filter beyond which science images meet the best references alone
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,15 @@ class TargetPlan:
         target: that was asked for.
         observations: all that were found, by id.
         roles: id -> (science, reference, either or None; why).
-        pairs: all, best first within a mission and filter.
+        pairs: all, best first within a mission and filter; of very many images those with the best references.
+        unlisted: pairs with other references.
     """
 
     target: Target
     observations: Mapping[str, Observation]
     roles: Mapping[str, tuple[str | None, str]]
     pairs: tuple[PlannedPair, ...]
+    unlisted: int = 0
 
     @property
     def kept(self) -> tuple[PlannedPair, ...]:
@@ -169,10 +173,22 @@ class ChoosePairs:
             groups[("", "") if self.allow_mixed else (one.mission, one.filter)].append(one)
         held = {one.id: coverage(one.footprint, target.ra, target.dec, self.surroundings) for one in known.values()}
         pairs: list[PlannedPair] = []
+        unlisted = 0
         for _, group in sorted(groups.items()):
-            both = [self._pair(target, s, r, held) for s, r in _combined(group, roles)]
+            best_first = sorted(group, key=lambda one: self._worth(one, held[one.id]))
+            combined, beyond = _combined(best_first, roles)
+            both = [self._pair(target, s, r, held) for s, r in combined]
             pairs += [self._with_overlap(target, pair, known) for pair in self._ranked(both)]
-        return TargetPlan(target, known, roles, tuple(pairs))
+            unlisted += beyond
+        return TargetPlan(target, known, roles, tuple(pairs), unlisted)
+
+    def _worth(self, one: Observation, held: float | None) -> tuple[bool, float, float, str]:
+        """Best first, by what an image is worth in any pair."""
+        useless = (held is not None and held < self.least_coverage) or (
+            one.exposure is not None and one.exposure < self.least_exposure
+        )
+        noise = _variance(one)
+        return (useless, -(0.0 if held is None else round(held, 1)), np.inf if noise is None else noise, one.id)
 
     def _role(self, target: Target, one: Observation) -> tuple[str | None, str]:
         if isinstance(target, MovingTarget):
@@ -243,15 +259,27 @@ def _overlap(target: Target, science: Observation, reference: Observation) -> fl
 
 def _combined(
     group: Sequence[Observation], roles: Mapping[str, tuple[str | None, str]]
-) -> list[tuple[Observation, Observation]]:
-    """Science and reference; where nothing was discovered each two epochs once, the deeper one as the reference."""
-    science = [one for one in group if roles[one.id][0] == SCIENCE]
-    reference = [one for one in group if roles[one.id][0] == REFERENCE]
-    out = [(s, r) for s in science for r in reference]
-    either = sorted(
-        (one for one in group if roles[one.id][0] == EITHER), key=lambda one: (_variance(one) or np.inf, one.id)
-    )
-    return out + [(later, deep) for n, deep in enumerate(either) for later in either[n + 1 :]]
+) -> tuple[list[tuple[Observation, Observation]], int]:
+    """Science and reference; where nothing was discovered each two epochs once, the better one as the reference.
+
+    Args:
+        group: of one mission and filter, best first.
+        roles: of each.
+
+    Returns:
+        The pairs, and how many there are with references beyond the best.
+    """
+    by_role = {role: [one for one in group if roles[one.id][0] == role] for role in (SCIENCE, REFERENCE, EITHER)}
+    science, reference, either = by_role[SCIENCE], by_role[REFERENCE], by_role[EITHER]
+    out = [(s, r) for r in reference[: _at_most(len(science))] for s in science]
+    out += [(later, deep) for n, deep in enumerate(either[: _at_most(len(either))]) for later in either[n + 1 :]]
+    every = len(science) * len(reference) + len(either) * (len(either) - 1) // 2
+    return out, every - len(out)
+
+
+def _at_most(science: int) -> int:
+    """References that each of so many science images meets."""
+    return max(1, LISTED // max(1, science))
 
 
 def _variance(one: Observation) -> float | None:
@@ -286,5 +314,6 @@ def pairs_table(plans: Sequence[TargetPlan]) -> pd.DataFrame:
     Args:
         plans: of the targets.
     """
-    names = list(PlannedPair.__dataclass_fields__)
-    return pd.DataFrame([asdict(pair) for plan in plans for pair in plan.pairs], columns=names)
+    rows = [vars(pair) for plan in plans for pair in plan.pairs]
+    kinds = {name: _KINDS[str(field.type)] for name, field in PlannedPair.__dataclass_fields__.items()}
+    return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=kind) for name, kind in kinds.items()})

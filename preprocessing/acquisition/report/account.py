@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from astrid_ml.preprocessing.acquisition.plan import Plan
+from astrid_ml.preprocessing.acquisition.plan import account_of_plans
 from astrid_ml.preprocessing.acquisition.stages.campaign import STAGES, Campaign
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.preprocessing.acquisition.targets.file_names import plain
@@ -22,21 +22,28 @@ class AcquisitionAccount:
         summary: content of ``processing_summary.json``: the figures of each pair, by object.
         control: the record of each pair.
         objects: name, ra, dec and how far each target came.
+        why_failed: reason -> how many of those that should be tried again failed by it.
     """
 
     report: dict[str, Any]
     summary: dict[str, Any]
     control: list[dict[str, Any]]
     objects: list[dict[str, Any]]
+    why_failed: Counter[str]
 
     @property
     def failed(self) -> int:
         """What should be tried again: archives that did not answer, files that did not come, pairs that failed."""
-        again = self.report["download"]["files_to_be_tried_again"] + self.report["query"]["files_not_named"]
-        alerts = len(self.report["alerts"]["failed"]) if "alerts" in self.report else 0
-        return int(
-            len(self.report["query"]["targets_failed"]) + again + self.report["difference"]["pairs_failed"] + alerts
-        )
+        return self.why_failed.total()
+
+    def add_alerts(self, said: dict[str, Any]) -> None:
+        """Take in what became of the packets of brokers.
+
+        Args:
+            said: of :func:`alerts_account`.
+        """
+        self.report["alerts"] = said
+        self.why_failed.update(_kind(why) for why in said["failed"].values())
 
 
 def account_of(campaign: Campaign, targets: Sequence[Target]) -> AcquisitionAccount:
@@ -47,10 +54,8 @@ def account_of(campaign: Campaign, targets: Sequence[Target]) -> AcquisitionAcco
         targets: all.
     """
     said = {stage: _records(campaign, stage, targets) for stage in STAGES[:-1]}
-    plans = [plan for target in targets if (plan := campaign.plan(target)) is not None]
-    campaign.plans.clear()
-    lost = tuple((name, record["failed"]) for name, record in said["query"].items() if record["failed"])
-    planned = Plan(tuple(plans), lost).account()
+    lost = {name: record["failed"] for name, record in said["query"].items() if record["failed"]}
+    planned = account_of_plans(campaign.each_plan(targets), lost)
     control = [record for one in said["difference"].values() for record in one["control"]]
     report = {
         "catalogue": campaign.targets.account(),
@@ -67,7 +72,24 @@ def account_of(campaign: Campaign, targets: Sequence[Target]) -> AcquisitionAcco
         "filtering": _filtering(planned, said),
     }
     summary = {name: one["pairs"] for name, one in said["difference"].items()}
-    return AcquisitionAccount(report, summary, control, [_object(target, said) for target in targets])
+    objects = [_object(target, said) for target in targets]
+    return AcquisitionAccount(report, summary, control, objects, _why_failed(said))
+
+
+def _why_failed(said: Mapping[str, Mapping[str, dict[str, Any]]]) -> Counter[str]:
+    """Reasons of all that should be tried again; of files each once, whichever targets need it."""
+    files = {
+        name: why
+        for stage in ("filter", "download")
+        for one in said[stage].values()
+        for name, why in one["failed"].items()
+        if name not in one["absent"]
+    }
+    pairs = [
+        pair["failed"] for one in said["difference"].values() for pair in one["pairs"].values() if "failed" in pair
+    ]
+    silent = [one["failed"] for one in said["query"].values() if one["failed"]]
+    return Counter(_kind(why) for why in (*silent, *files.values(), *pairs))
 
 
 def _records(campaign: Campaign, stage: str, targets: Sequence[Target]) -> dict[str, dict[str, Any]]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import Any
 
-import pandas as pd
-
 from astrid_ml.files import whole
-from astrid_ml.preprocessing.acquisition.pairs.choose import PlannedPair, TargetPlan
+from astrid_ml.preprocessing.acquisition.pairs.choose import TargetPlan, pairs_table
 from astrid_ml.preprocessing.acquisition.pairs.timeline import draw_timeline
 from astrid_ml.preprocessing.acquisition.plan import amount, products_of, search_targets
 from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign
@@ -18,7 +16,7 @@ from astrid_ml.preprocessing.acquisition.stages.kept import digest
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.preprocessing.acquisition.targets.file_names import plain
 from astrid_ml.progress import Progress
-from astrid_ml.table_files import write_table
+from astrid_ml.table_files import TableWriter
 
 
 def query(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
@@ -125,12 +123,11 @@ def write_pairs(campaign: Campaign, targets: Sequence[Target]) -> None:
         campaign: of which they are.
         targets: all.
     """
-    rows: list[dict[str, Any]] = []
-    for target in targets:
-        plan = campaign.plan(target)
-        rows += [] if plan is None else [asdict(pair) for pair in plan.pairs]
-        campaign.forget_plan(target)
-    table = pd.DataFrame(rows, columns=[one.name for one in fields(PlannedPair)])
-    write_table(table, campaign.folder / "pairs.parquet")
-    with whole(campaign.folder / "pairs.csv") as part:
-        table.to_csv(part, index=False)
+    with whole(campaign.folder / "pairs.csv") as part, TableWriter(campaign.folder / "pairs.parquet") as writer:
+        first = pairs_table([])
+        first.to_csv(part, index=False)
+        writer.write(first)
+        for plan in campaign.each_plan(targets):
+            table = pairs_table([plan])
+            table.to_csv(part, index=False, header=False, mode="a")
+            writer.write(table)

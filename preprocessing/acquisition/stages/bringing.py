@@ -9,11 +9,11 @@ from typing import Any
 
 from astrid_ml.preprocessing.acquisition.archives.archive import Product
 from astrid_ml.preprocessing.acquisition.files.bring import BringFiles, Brought, place_of
-from astrid_ml.preprocessing.acquisition.files.organise import lay_out, write_manifest
+from astrid_ml.preprocessing.acquisition.files.organise import SIDES, lay_out, write_manifest
 from astrid_ml.preprocessing.acquisition.plan import products_of
 from astrid_ml.preprocessing.acquisition.stages.asking import again
 from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign
-from astrid_ml.preprocessing.acquisition.stages.kept import digest
+from astrid_ml.preprocessing.acquisition.stages.kept import changed, digest, sizes_of
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.preprocessing.acquisition.targets.file_names import plain
 
@@ -41,13 +41,12 @@ def download(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
             continue
         mark, name = digest(before["products"], before["failed"]), plain(target.name)
         said = kept.get(name, mark)
-        if (
-            said is not None
-            and not again(said["failed"], said["absent"], campaign)
-            and all((campaign.folder / p).is_file() for p in said["files"].values())
-        ):
+        damaged = [] if said is None else changed(said, campaign.folder)
+        if said is not None and not again(said["failed"], said["absent"], campaign) and not damaged:
             done.add(target.name)
             continue
+        for path in damaged:
+            path.unlink(missing_ok=True)
         todo.append((target, mark, _products(campaign, target, before["products"])))
     products = [product for _, _, some in todo for product in some.values()]
     brought = _bring(campaign, products) if products else Brought()
@@ -56,6 +55,7 @@ def download(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
         failed = {one: brought.failed[p] for one, p in some.items() if p in brought.failed}
         absent = sorted(one for one, p in some.items() if p in brought.absent)
         content = {"files": {one: path.as_posix() for one, path in files.items()}, "failed": failed, "absent": absent}
+        content["sizes"] = sizes_of({campaign.folder / path for path in files.values()}, campaign.folder)
         kept.keep(plain(target.name), mark, content)
         done |= set() if set(failed) - set(absent) else {target.name}
     return done
@@ -102,15 +102,13 @@ def organize(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
         chosen = [asdict(pair) for pair in plan.kept]
         mark, name, folder = digest(before, chosen), plain(target.name), campaign.folder
         said = kept.get(name, mark)
-        laid = said is not None and all(
-            (folder / row[s]).is_file() for row in said["rows"] for s in ("science", "reference")
-        )
-        if not laid:
+        if said is None or changed(said, folder):
             files = {one: Path(folder, path) for one, path in before["files"].items()}
             # A record is gone where a killed run left links: the files are the same.
             made = lay_out(plan, files, before["failed"], folder)
             lost = [{"science": pair.science, "reference": pair.reference, "why": why} for pair, why in made.incomplete]
-            kept.keep(name, mark, {"rows": [*made.rows], "incomplete": lost})
+            sizes = sizes_of({folder / row[side] for row in made.rows for side in SIDES}, folder)
+            kept.keep(name, mark, {"rows": [*made.rows], "incomplete": lost, "sizes": sizes})
         done.add(target.name)
     return done
 

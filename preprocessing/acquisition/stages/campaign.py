@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +93,18 @@ class Campaign:
     def forget_plan(self, target: Target) -> None:
         """Let go of a plan: those of a large catalogue would fill the memory."""
         self.plans.pop(target.name, None)
+
+    def each_plan(self, targets: Sequence[Target]) -> Iterator[TargetPlan]:
+        """The plans of targets, one at a time.
+
+        Args:
+            targets: of the catalogue; of those that were not asked for there is none.
+        """
+        for target in targets:
+            plan = self.plan(target)
+            self.forget_plan(target)
+            if plan is not None:
+                yield plan
 
     def groups(self) -> Mapping[str, str]:
         """Target -> the first one of those that share its images, by the frames of all chosen pairs."""

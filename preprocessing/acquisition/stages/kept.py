@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,27 @@ def digest(*values: Any) -> str:
     (True, False)
     """
     return hashlib.sha256(json_text(values, None, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def sizes_of(paths: Iterable[Path], folder: Path) -> dict[str, int]:
+    """Path below a folder -> bytes: what a record says of the files that were made.
+
+    Args:
+        paths: of files that are there.
+        folder: of the run.
+    """
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(paths)}
+
+
+def changed(record: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Files of a record that are not there any more, or have another size; earlier versions noted none.
+
+    Args:
+        record: of a stage.
+        folder: of the run.
+    """
+    paths = {folder / name: size for name, size in record.get("sizes", {}).items()}
+    return [path for path, size in paths.items() if not path.is_file() or path.stat().st_size != size]
 
 
 @dataclass(frozen=True)

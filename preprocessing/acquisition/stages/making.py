@@ -15,7 +15,7 @@ from astrid_ml.executors.local import Serial
 from astrid_ml.pipeline.parts import PARTS, in_short
 from astrid_ml.preprocessing.acquisition.control.pair import control_pair
 from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign
-from astrid_ml.preprocessing.acquisition.stages.kept import digest
+from astrid_ml.preprocessing.acquisition.stages.kept import changed, digest, sizes_of
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.preprocessing.acquisition.targets.file_names import plain
 from astrid_ml.preprocessing.acquisition.triplets.known import KnownSources, read_known
@@ -51,9 +51,14 @@ def difference(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
             progress.step()
             said = {str(row["name"]): _said(results[str(row["name"])], campaign.folder) for row in before["rows"]}
             mark = digest(before["rows"], said, campaign.settings["difference"])
-            if kept.get(plain(name), mark) is None:
+            there = kept.get(plain(name), mark)
+            if there is None or changed(there, campaign.folder):
                 control = [_controlled(campaign, row, said[str(row["name"])]) for row in before["rows"]]
-                kept.keep(plain(name), mark, {"pairs": said, "control": control})
+                made = (
+                    campaign.folder / DIFFERENCES / pair for pair, figures in said.items() if "failed" not in figures
+                )
+                sizes = sizes_of((path for folder in made for path in folder.iterdir()), campaign.folder)
+                kept.keep(plain(name), mark, {"pairs": said, "control": control, "sizes": sizes})
     failed = {name for name, result in results.items() if isinstance(result, Exception)}
     return {
         name for name, before in known.items() if not failed.intersection(str(row["name"]) for row in before["rows"])
@@ -118,7 +123,7 @@ def triplets(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
             of_target = [asdict(target), campaign.settings["triplets"], campaign.surroundings(target)]
             mark, name = digest(before, *of_target), plain(target.name)
             said = kept.get(name, mark)
-            if said is None or not all((campaign.folder / file).is_file() for file in said["files"]):
+            if said is None or changed(said, campaign.folder):
                 remove_files(campaign, name)
                 kept.keep(name, mark, _labelled(campaign, target, groups[target.name], before["control"]))
             done.add(target.name)
@@ -141,6 +146,7 @@ def _labelled(campaign: Campaign, target: Target, group: str, control: Sequence[
     missions = Counter(made.rows["mission"].astype(str)) if len(made.rows) else Counter[str]()
     return {
         "files": [path.relative_to(folder).as_posix() for path in files],
+        "sizes": sizes_of(files, folder),
         "counts": counts,
         "missions": dict(sorted(missions.items())),
     }

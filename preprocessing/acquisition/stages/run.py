@@ -13,9 +13,11 @@ from astrid_ml.files import write_json
 from astrid_ml.preprocessing.acquisition.stages.asking import choose, query, write_pairs
 from astrid_ml.preprocessing.acquisition.stages.bringing import download, join_manifest, organize
 from astrid_ml.preprocessing.acquisition.stages.campaign import RECORDS, STAGES, Campaign
+from astrid_ml.preprocessing.acquisition.stages.kept import changed
 from astrid_ml.preprocessing.acquisition.stages.making import difference, remove_stale, triplets
 from astrid_ml.preprocessing.acquisition.stages.memory import forget_images, return_large_blocks
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.preprocessing.acquisition.targets.file_names import plain
 
 Stage = Literal["all", "query", "filter", "download", "organize", "difference", "triplets", "report"]
 Order = Literal["per_object", "per_stage"]
@@ -111,13 +113,14 @@ def run_stages(campaign: Campaign, stages: Sequence[str], order: Order, skip_com
         for done in progress.stages.values():
             for stage in work:
                 done.pop(stage, None)
+    lost = {target.name: _lost(campaign, target, work, progress) for target in targets}
     if order == "per_object":
         # Groups of targets that share frames are known when the pairs of all are: tables come first, then images.
         for start in range(0, len(targets), TABLES_AT_ONCE):
             some = targets[start : start + TABLES_AT_ONCE]
             for stage in work:
                 if stage in ASKING:
-                    _do(campaign, stage, some, progress)
+                    _do(campaign, stage, some, progress, lost)
             progress.write(targets)
             for target in some:
                 campaign.forget_plan(target)
@@ -125,13 +128,13 @@ def run_stages(campaign: Campaign, stages: Sequence[str], order: Order, skip_com
         for target in targets:
             for stage in work:
                 if stage not in ASKING:
-                    _do(campaign, stage, [target], progress)
+                    _do(campaign, stage, [target], progress, lost)
                     forget_images()
             progress.write(targets)
             campaign.forget_plan(target)
     else:
         for stage in work:
-            _do(campaign, stage, targets, progress)
+            _do(campaign, stage, targets, progress, lost)
             progress.write(targets)
     if "triplets" in work:
         remove_stale(campaign, targets)
@@ -141,10 +144,43 @@ def run_stages(campaign: Campaign, stages: Sequence[str], order: Order, skip_com
         join_manifest(campaign, targets)
 
 
-def _do(campaign: Campaign, stage: str, targets: Sequence[Target], progress: PipelineProgress) -> None:
+def left_to_do(campaign: Campaign) -> dict[str, int]:
+    """Stage -> targets of which it is not done, or was done with other settings.
+
+    Args:
+        campaign: with its targets.
+    """
+    progress, targets = PipelineProgress.read(campaign.folder / PROGRESS), campaign.targets.targets()
+    counts = {
+        stage: len(progress.left(stage, {target.name: campaign.mark(stage, target) for target in targets}))
+        for stage in WORK
+    }
+    return {stage: count for stage, count in counts.items() if count}
+
+
+def _lost(campaign: Campaign, target: Target, work: Sequence[str], progress: PipelineProgress) -> set[str]:
+    """Stages that are done, and whose files were removed or cut short since, as far as anything still needs them.
+
+    What was subtracted may go when its triplets are there: it is made again when they are to be made again.
+    """
+    done, lost, needed = progress.stages.get(target.name, {}), set[str](), True
+    for stage in reversed(work):
+        if done.get(stage) != campaign.mark(stage, target):
+            needed = True
+        elif needed:
+            record = campaign.records(stage).get(plain(target.name))
+            needed = record is None or bool(changed(record, campaign.folder))
+            lost |= {stage} if needed else set()
+    return lost
+
+
+def _do(
+    campaign: Campaign, stage: str, targets: Sequence[Target], progress: PipelineProgress, lost: Mapping[str, set[str]]
+) -> None:
     marks = {target.name: campaign.mark(stage, target) for target in targets}
     asked_again = campaign.retry_absent and stage in ("filter", "download")
     left = set(marks) if asked_again else progress.left(stage, marks)
+    left |= {name for name in marks if stage in lost.get(name, ())}
     if left:
         done = WORK[stage](campaign, [target for target in targets if target.name in left])
         progress.add(stage, {name: mark for name, mark in marks.items() if name in left}, done)

@@ -123,7 +123,7 @@ def read_targets(path: Path | str, columns: Mapping[str, str | None] | None = No
             none of the usual names.
 
     Raises:
-        UserError: nothing there, no table, a column that is not there.
+        UserError: nothing there, no table, no row, a column that is not there.
 
     Example:
         >>> import tempfile
@@ -145,11 +145,13 @@ def read_targets(path: Path | str, columns: Mapping[str, str | None] | None = No
         table, split = read.rows, read.dropped
         units = {name: meaning.unit for name, meaning in read.meanings.items()}
     size = len(table) + len(split)
+    if not size:
+        raise UserError("a catalogue with at least one row", f"{path}, which has none", "check that it is whole")
     numbers = np.setdiff1d(np.arange(1, size + 1), [row for row, _ in split])
     roles = roles_of(path, table.columns, columns or {})
     rows, reasons = _typed(path, table, roles, units)
     wrong = [(int(number), reason) for number, reason in zip(numbers, reasons, strict=True) if reason]
-    kept = rows[[not reason for reason in reasons]].reset_index(drop=True)
+    kept = rows[np.array([not reason for reason in reasons], dtype=bool)].reset_index(drop=True)
     return TargetList(kept, size, tuple(sorted([*split, *wrong])))
 
 

@@ -105,7 +105,7 @@ class MovingList:
         """Targets, one for each row that can be used; the others are counted with their reasons.
 
         Raises:
-            UserError: nothing there, no table, a column that is not there, a unit that is none of a rate.
+            UserError: nothing there, no table, no row, a column that is not there, a unit that is none of a rate.
         """
         if self.table is None:
             return TargetList(pd.DataFrame(), 0)
@@ -113,6 +113,8 @@ class MovingList:
         if not path.is_file():
             raise UserError("a list of moving objects", found(path), "check the path")
         read = read_table(path, {})
+        if not len(read.rows) + len(read.dropped):
+            raise UserError("a list with at least one row", f"{path}, which has none", "check that it is whole")
         said = {name: meaning.unit for name, meaning in read.meanings.items()}
         roles = roles_of(path, read.rows.columns, self.columns, MOVING_ROLES, REQUIRED)
         rows, reasons = self._typed(path, read.rows, roles, said)
@@ -123,7 +125,7 @@ class MovingList:
         size = len(rows) + len(read.dropped)
         numbers = np.setdiff1d(np.arange(1, size + 1), [row for row, _ in read.dropped])
         wrong = [(int(number), reason) for number, reason in zip(numbers, reasons, strict=True) if reason]
-        kept = rows[[not reason for reason in reasons]].reset_index(drop=True)
+        kept = rows[np.array([not reason for reason in reasons], dtype=bool)].reset_index(drop=True)
         return TargetList(
             kept,
             size,

@@ -56,13 +56,16 @@ def roles_of(
         required: roles without which it is no such table.
 
     Raises:
-        UserError: no column of a role that is needed, or a column that is named and not there.
+        UserError: no column of a role that is needed, a role that is none, or a column that is named and not there.
 
     Example:
         >>> roles_of(Path("t.csv"), ["Name", "RA", "DEC", "Discovery Date (UT)"], {})["discovered"]
         'Discovery Date (UT)'
     """
     there = [str(name) for name in names]
+    unknown = sorted(set(given) - set(roles))
+    if unknown:
+        raise UserError(f"columns of {', '.join(roles)}", f"one of {unknown[0]}", "name the role as it is called here")
     small = {name.strip().casefold(): name for name in reversed(there)}
     out = {}
     for role, usual in roles.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,10 +11,13 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import TargetList
+from astrid_ml.sky import SkyStrips
 from astrid_ml.types import Count, Range
 
 Latitude = Annotated[float, Range(0.0, 90.0)]
 Magnitude = Annotated[float, Range(-40.0, 60.0)]
+SAME_PLACE = 2.0  # arcsec
+SAME_TIME = 30.0  # days
 Year = Annotated[int, Range(0, 9999)]
 
 
@@ -110,6 +113,34 @@ class SelectTargets:
         if self.galactic_latitude is not None:
             latitude = pd.Series(galactic_latitude(rows["ra"], rows["dec"]), index=rows.index)
             yield "near the Galactic plane", latitude.abs() >= self.galactic_latitude
+
+
+def one_each(targets: TargetList) -> TargetList:
+    """Leave out rows of an object that an earlier row has under another name: its pixels would count twice.
+
+    Rows are of one object within 2 arcsec whose discoveries are not more than 30 days apart, or unknown in either:
+    supernovae of one galaxy whose catalogue gives them its centre are years apart.
+
+    Args:
+        targets: of a catalogue.
+
+    Example:
+        >>> rows = pd.DataFrame({"name": ["SN 2007a", "2007A", "2012x"], "discovered": [54100.0, 54101.0, 56000.0]})
+        >>> one_each(TargetList(rows.assign(ra=10.0, dec=-5.0), 3)).rows["name"].tolist()
+        ['SN 2007a', '2012x']
+    """
+    rows = targets.rows
+    places, days = rows[["ra", "dec"]].to_numpy(dtype=float), rows["discovered"].to_numpy(dtype=float)
+    first, second, _ = SkyStrips(places, SAME_PLACE).pairs(places)
+    far = np.abs(days[first] - days[second]) > SAME_TIME  # a date that nobody knows is not far from any
+    later = np.unique(np.maximum(first, second)[(first != second) & ~far])
+    if not len(later):
+        return targets
+    left_out = {**targets.left_out, "an object of an earlier row under another name": len(later)}
+    return replace(
+        targets, rows=rows.drop(index=rows.index[later]).reset_index(drop=True), left_out=left_out,
+        all_places=targets.everything,
+    )  # fmt: skip
 
 
 def _kind(text: str) -> str:

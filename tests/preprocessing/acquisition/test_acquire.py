@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,44 @@ def test_what_is_lost_is_made_again(whole: Path, lost: str) -> None:
     assert products(whole) == before
 
 
+def cut_short(folder: Path, pattern: str) -> None:
+    path = sorted(folder.glob(pattern))[0]
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def without_triplets(folder: Path) -> None:
+    discard(folder / "training_triplets")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        [without_triplets],
+        [partial(cut_short, pattern="training_triplets/*.npy")],
+        [partial(cut_short, pattern="training_triplets/*.parquet"), partial(cut_short, pattern="records/triplets/*")],
+        [without_triplets, partial(cut_short, pattern="difference_images/*/difference.fits")],
+        [without_triplets, lambda folder: discard(folder / "difference_images")],
+        [without_triplets, lambda folder: discard(folder / "difference_images"),
+         partial(cut_short, pattern="fits_downloads/*/*.fits*")],
+    ],
+)  # fmt: skip
+def test_what_is_lost_of_what_is_done_is_made_again(whole: Path, damage: list[Callable[[Path], None]]) -> None:
+    before = products(whole)
+    for hurt in damage:
+        hurt(whole)
+    assert products(whole) != before
+    summary = small(whole).run()
+    assert summary["failed"] == 0 and products(whole) == before
+
+
+def test_what_was_subtracted_may_go_when_its_triplets_are_there(whole: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    discard(copy / "difference_images")
+    small(copy).run()
+    assert not (copy / "difference_images").exists()
+
+
 def test_labels_alone_are_made_again(whole: Path) -> None:
     before = products(whole)
     summary = small(whole, stage="triplets", skip_completed=False).run()
@@ -200,6 +239,18 @@ def test_a_half_that_does_not_come_makes_its_pairs_incomplete(
     assert report["organize"]["pairs_incomplete"] == 2
     assert report["organize"]["pairs_complete"] == 4
     assert summary["failed"] == failed
+
+
+def test_stages_that_other_settings_left_behind_are_told(whole: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    assert "left_to_do" not in small(copy).run()
+    fewer = small(copy, stage="filter")
+    pairs = replace(fewer.acquisition.pairs, each_filter=1)
+    one = replace(fewer, acquisition=replace(fewer.acquisition, pairs=pairs))
+    for stage in ("filter", "triplets", "report"):
+        assert "download of" in replace(one, stage=stage).run()["left_to_do"]
+    assert "left_to_do" not in replace(one, stage="all").run()
 
 
 def test_a_row_that_changes_begins_anew(tmp_path: Path) -> None:

@@ -154,10 +154,11 @@ def test_a_redirect_to_another_scheme_is_refused(place: str, played: PlayedArchi
         client_of().get(f"{played.url}/q")
 
 
-def test_an_answer_without_an_end_is_left(played: PlayedArchive, client_of: Clients) -> None:
+@pytest.mark.parametrize("drop", [2, 5000])
+def test_an_answer_without_an_end_is_left(drop: int, played: PlayedArchive, client_of: Clients) -> None:
     """A body that drips for ever: the deadline ends it, not the pause between two pieces."""
     played.pages["/q"] = page
-    played.drips["/q"] = 100.0
+    played.drips["/q"], played.drop = 100.0, drop
     begun = time.monotonic()
     with pytest.raises(ArchiveError, match="no end"):
         client_of(deadline=0.4).get(f"{played.url}/q")

@@ -17,11 +17,13 @@ import pytest
 from made.archive_server import Clients, PlayedArchive
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.acquisition.archives.archive import Observation, Product
 from astrid_ml.preprocessing.acquisition.client.coding import pieces_of
 from astrid_ml.preprocessing.acquisition.client.download import PIECE, fetch, part_of
 from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError, CorruptError, HostError
 from astrid_ml.preprocessing.acquisition.client.room import DiskRoom
 from astrid_ml.preprocessing.acquisition.client.whole_fits import refuse_no_fits
+from astrid_ml.preprocessing.acquisition.files.bring import BringFiles
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -213,8 +215,22 @@ def test_a_file_without_length_or_end_stops_at_what_was_promised(
     played.drips["/a.fits"] = 100.0
     with pytest.raises(CorruptError, match="got more"):
         fetch(client_of(tries=1), f"{played.url}/a.fits", tmp_path / "a.fits", len(image))
-    with pytest.raises(ArchiveError, match="time is over"):
-        fetch(client_of(deadline=0.4), f"{played.url}/a.fits", tmp_path / "b.fits")
+    for played.drop in (2, 5000):
+        begun = time.monotonic()
+        with pytest.raises(ArchiveError, match="time is over"):
+            fetch(client_of(deadline=0.4), f"{played.url}/a.fits", tmp_path / "b.fits")
+        assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("size", [0, -1, None])
+def test_a_size_that_stands_for_none_is_none(
+    size: int | None, played: PlayedArchive, client_of: Clients, image: bytes, tmp_path: Path
+) -> None:
+    played.files["/a.fits"] = image
+    product = Product("one", "a.fits", f"{played.url}/a.fits", bytes=size)
+    assert product.bytes is None and Observation("own", "ztf", "r", "a", 1.0, 2.0, bytes=size).bytes is None
+    done = BringFiles(client_of(), keep_free=0)([product], tmp_path)
+    assert done.files[product].read_bytes() == image and not done.failed
 
 
 def test_a_file_that_came_twice_counts_once(

@@ -19,9 +19,9 @@ from astrid_ml.preprocessing.acquisition.archives.archive import Observation, Pr
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.files.bring import BringFiles, place_of
 from astrid_ml.preprocessing.acquisition.files.organise import LaidOut, lay_out, write_manifest
-from astrid_ml.preprocessing.acquisition.pairs.choose import ChoosePairs
+from astrid_ml.preprocessing.acquisition.pairs.choose import ChoosePairs, TargetPlan
 from astrid_ml.preprocessing.acquisition.pairs.timeline import draw_timeline
-from astrid_ml.preprocessing.acquisition.plan import Plan, products_of, search_targets
+from astrid_ml.preprocessing.acquisition.plan import account_of_plans, products_of, search_targets
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.preprocessing.acquisition.targets.file_names import plain, short_digest
 from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs
@@ -52,15 +52,14 @@ class Shelf:
         return [Product(observation.id, name, f"{self.server}/{name}")]
 
 
-def planned(shelf: Shelf, targets: Sequence[Target], choose: ChoosePairs | None = None) -> Plan:
+def planned(shelf: Shelf, targets: Sequence[Target], choose: ChoosePairs | None = None) -> list[TargetPlan]:
     answers = [*search_targets(targets, [shelf], Search())]
-    plans = tuple((choose or ChoosePairs())(one, found) for one, found in answers if not isinstance(found, str))
-    return Plan(plans, tuple((one.name, found) for one, found in answers if isinstance(found, str)))
+    return [(choose or ChoosePairs())(one, found) for one, found in answers if not isinstance(found, str)]
 
 
-def organised(plan: Plan, shelf: Shelf, folder: Path) -> tuple[LaidOut, list[Product]]:
+def organised(plans: Sequence[TargetPlan], shelf: Shelf, folder: Path) -> tuple[LaidOut, list[Product]]:
     """Names of the files asked for, files brought, pairs of the first target laid out."""
-    (one, *_) = plan.targets
+    one = plans[0]
     named = products_of(one, [shelf])
     brought = shelf.bring(list(named.files.values()), folder / "raw")
     files = {name: brought.files[product] for name, product in named.files.items() if product in brought.files}
@@ -75,11 +74,11 @@ def test_from_targets_to_a_manifest(played: PlayedArchive, client_of: Clients, i
     played.faults["/r1.fits"] = ["die", 503]
     bring = BringFiles(client_of())
     shelf = Shelf(bring, played.url)
-    plan = planned(shelf, [SN, OTHER])
-    account = plan.account()
+    plans = planned(shelf, [SN, OTHER])
+    account = account_of_plans(plans, {"2014xx": "silence"})
     assert (account["targets"], account["targets_with_pairs"], list(account["targets_failed"])) == (1, 1, ["2014xx"])
     assert account["images_wanted"] == {"images": 3, "bytes": 3000}
-    laid, there = organised(plan, shelf, tmp_path)
+    laid, there = organised(plans, shelf, tmp_path)
     (pair,) = find_pairs([tmp_path / "out"])
     assert pair.name == "2014J_ztf_r_in_s1_in_r1" and pair.science["filter"] == "r"
     (raw,) = (tmp_path / "raw").glob("in_s1-*/s1.fits")
@@ -92,9 +91,9 @@ def test_from_targets_to_a_manifest(played: PlayedArchive, client_of: Clients, i
     assert (again.bytes, again.before, dict(played.asked)) == (0, 2, asked)
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     del played.files["/r1.fits"]  # it is there already
-    organised(plan, shelf, tmp_path)
+    organised(plans, shelf, tmp_path)
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
-    assert draw_timeline(plan.targets[0], tmp_path / "2014J.png") and (tmp_path / "2014J.png").stat().st_size > 9000
+    assert draw_timeline(plans[0], tmp_path / "2014J.png") and (tmp_path / "2014J.png").stat().st_size > 9000
 
 
 def test_a_manifest_that_lies_there_twice_is_one(tmp_path: Path) -> None:
@@ -108,8 +107,8 @@ def test_a_manifest_that_lies_there_twice_is_one(tmp_path: Path) -> None:
 
 
 def test_nothing_complete_writes_no_manifest(played: PlayedArchive, client_of: Clients, tmp_path: Path) -> None:
-    plan = planned(Shelf(BringFiles(client_of()), played.url), [SN])
-    laid = lay_out(plan.targets[0], {}, {}, tmp_path)
+    (plan,) = planned(Shelf(BringFiles(client_of()), played.url), [SN])
+    laid = lay_out(plan, {}, {}, tmp_path)
     assert write_manifest(laid.rows, tmp_path) is None and len(laid.incomplete) == 2 and not list(tmp_path.iterdir())
     empty = ChoosePairs()(SN, [])
     assert not draw_timeline(empty, tmp_path / "a.png")

@@ -116,3 +116,16 @@ def test_rules_that_cannot_be(rules: dict[str, Any]) -> None:
     for windows in ({"fade": 400.0}, {"rise": -1.0}):
         with pytest.raises(UserError):
             LightWindows(**windows)
+
+
+@pytest.mark.parametrize("discovered", [56678.0, None])
+def test_of_very_many_images_each_meets_the_best_references(discovered: float | None) -> None:
+    """20,000 epochs are 10^8 pairs: each science image stands in the table, and the best pairs are the same."""
+    some = [seen(f"s{n:05d}", 10 + n / 500, exposure=100.0 + n % 7) for n in range(10_000)]
+    some += [seen(f"r{n:05d}", -100 - n / 100, exposure=200.0 + n) for n in range(10_000)]
+    target = Target("2014J", SN.ra, SN.dec, discovered)
+    plan = ChoosePairs(each_filter=3)(target, some)
+    assert len(plan.pairs) < 2e4 and len(plan.pairs) + plan.unlisted == (1e8 if discovered else 20_000 * 19_999 / 2)
+    assert {pair.reference for pair in plan.kept} == {"r09999"} and len(plan.kept) == 3
+    if discovered:
+        assert len({pair.science for pair in plan.pairs}) == 10_000

@@ -15,6 +15,7 @@ from made.archive_server import PlayedArchive, serving
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.archives.archive import Search
+from astrid_ml.preprocessing.acquisition.archives.rows import reading_answer
 from astrid_ml.preprocessing.acquisition.archives.served import ServedArchive
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.client.download import fetch
@@ -124,12 +125,14 @@ def test_a_file_that_is_gone_is_absent(archive: Path, tmp_path: Path) -> None:
     assert done.absent == {product}
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"observations": 3}', b'{"observations": [{"strange": 1}]}'])
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"[" * 100_000, b"[]", b'{"observations": 3}', b'{"observations": [{"strange": 1}]}']
+)
 def test_another_answer_than_a_table_is_the_archives_fault(body: bytes) -> None:
     played = PlayedArchive(pages={"/observations": lambda *_: (200, {}, body)})
     with serving(played):
         client = ArchiveClient(hosts={played.host: 1000.0}, tries=1)
-        with pytest.raises(ArchiveError):
+        with pytest.raises(ArchiveError), reading_answer("served"):
             ServedArchive(client, played.url).search(Target("a", 1.0, 2.0, 56000.0), Search(0.1))
 
 

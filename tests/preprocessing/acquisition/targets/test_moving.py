@@ -210,3 +210,14 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path) -> None:
     table.write(tmp_path / "wrong.ecsv")
     with pytest.raises(UserError, match="column rate"):
         MovingList(str(tmp_path / "wrong.ecsv")).read()
+
+
+@pytest.mark.parametrize("rows", ["", "a,x,y,z\n"])
+def test_a_list_without_a_usable_row_is_told_or_counted(rows: str, tmp_path: Path) -> None:
+    path = tmp_path / "moving.csv"
+    path.write_text(f"name,ra,dec,mjd\n{rows}")
+    if not rows:
+        with pytest.raises(UserError, match="at least one row"):
+            MovingList(str(path)).read()
+    else:
+        assert len(MovingList(str(path)).read()) == 0

@@ -19,7 +19,7 @@ from astrid_ml.preprocessing.acquisition.targets.catalogue import read_targets
 from astrid_ml.preprocessing.acquisition.targets.dates import dates_of
 from astrid_ml.preprocessing.acquisition.targets.notations import coordinates_of
 from astrid_ml.preprocessing.acquisition.targets.origins import roles_of
-from astrid_ml.preprocessing.acquisition.targets.selection import SelectTargets, galactic_latitude
+from astrid_ml.preprocessing.acquisition.targets.selection import SelectTargets, galactic_latitude, one_each
 
 ROWS = {
     "name": ["2014J", "2011fe", "2005ai"],
@@ -236,3 +236,44 @@ def test_the_compiled_catalogue(real_data: Path) -> None:
     joined = [text.replace(" ", "", 1) if text[1] == " " else text for text in declinations]
     expected = SkyCoord(["0 0 0"] * len(cells), joined, unit=("hourangle", "deg")).dec.deg
     assert np.allclose(found, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".ecsv", ".parquet", ".json"])
+@pytest.mark.parametrize("row", ["none", "damaged"])
+def test_a_catalogue_without_a_usable_row_is_told(ending: str, row: str, tmp_path: Path) -> None:
+    path = tmp_path / f"sne{ending}"
+    table = pd.DataFrame({"name": ["a"], "ra": ["x"], "dec": ["y"], "discoverydate": ["?"]})
+    table = table.iloc[: 0 if row == "none" else 1]
+    if ending == ".json":
+        path.write_text(json.dumps({} if row == "none" else {"a": {"ra": [{"value": "x"}], "dec": [{"value": "y"}]}}))
+    elif ending == ".csv":
+        table.to_csv(path, index=False)
+    elif ending == ".parquet":
+        table.to_parquet(path)
+    else:
+        Table.from_pandas(table.astype(object)).write(path)
+    with pytest.raises(UserError, match=r"at least one row|that the selection leaves|events of the Open Supernova"):
+        SelectTargets()(read_targets(path))
+
+
+def test_a_role_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "sne.csv"
+    path.write_text("name,ra,dec,discoverydate,type\na,10,20,2014-01-01,Ia\n")
+    with pytest.raises(UserError, match=r"columns of name, .* got one of discoverd"):
+        read_targets(path, {"discoverd": "type"})
+
+
+@pytest.mark.parametrize(
+    ("away", "days", "left"), [(0.0, 1.0, 1), (1.9, 20.0, 1), (2.1, 0.0, 2), (0.0, 400.0, 2), (0.0, np.nan, 1)]
+)
+def test_one_object_under_two_names_is_one_target(away: float, days: float, left: int, tmp_path: Path) -> None:
+    path = tmp_path / "sne.csv"
+    date = "" if np.isnan(days) else Time(56000.0 + days, format="mjd").isot
+    rows = [f"SN 2007a,10.0,-60.0,{Time(56000.0, format='mjd').isot}", f"SNLS-07x,10.0,{-60 + away / 3600},{date}"]
+    path.write_text("\n".join(["name,ra,dec,discoverydate", *rows]) + "\n")
+    found = one_each(read_targets(path))
+    if not date:  # a row without a date is not usable in a catalogue of transients
+        assert len(found) == 1 and not found.left_out
+        return
+    assert len(found) == left and found.rows["name"][0] == "SN 2007a"
+    assert sum(found.left_out.values()) == 2 - left and len(found.everything) == 2
