@@ -77,7 +77,9 @@
     const lines = metrics.flatMap((metric, k) => ['val', 'test'].map((fold, f) => [`${fold}/${metric}`, ...runs.map((row) => B.number(row.m[k][f]))])).filter(([, ...cells]) => cells.some(Boolean));
     const head = B.board.tasks[runs[0].task].headline;
     const spanned = (triple) => triple[0] === null ? '' : `${B.three(triple[0])}${triple[1] === null ? '' : ` (${B.three(triple[1])} to ${B.three(triple[2])})`}`;
-    return [tableOf('Metrics, with 95 % intervals of the headline.', ['', ...runs.map((row) => B.tagged(row))], [[`val/${head}`, ...runs.map((row) => spanned(row.v))], [`test/${head}`, ...runs.map((row) => spanned(row.t))], ...lines])];
+    const heads = () => ['', ...runs.map((row) => B.tagged(row))];
+    return [tableOf('The metric that orders, with 95 % intervals.', heads(), [[`val/${head}`, ...runs.map((row) => spanned(row.v))], [`test/${head}`, ...runs.map((row) => spanned(row.t))]]),
+      el('details', {}, el('summary', {}, `${lines.length} more metrics`), tableOf('Without intervals, which stand in the reports.', heads(), lines))];
   };
   const samples = async (runs) => {
     const place = at('disagreed');
@@ -105,14 +107,15 @@
     B.tagged = (row) => el('span', {}, el('i', { class: 'swatch', style: `background:${B.COLOURS[runs.indexOf(row)]}` }), B.label(row));
     const list = el('ul', { style: 'list-style:none;padding-left:0' }, ...runs.map((row) => el('li', {}, B.tagged(row), ' ', row.report ? el('a', { href: row.report }, 'report') : null, ' ',
       el('button', { type: 'button', onclick: () => B.pick(row.id), 'aria-label': `leave out ${B.name(row)}` }, 'leave out'))));
+    const some = details.some((one) => Object.keys(one.curves).length);
     const why = [...new Set(details.map((one) => one.why).filter(Boolean))];
     at('picked').replaceChildren(
       all.length > MOST ? el('p', { class: 'soft' }, `${all.length} are chosen; the first ${MOST} stand side by side.`) : '', list,
-      el('div', { class: 'grid2' }, ...CURVES.map(([kind, title]) => el('div', {}, el('h3', {}, title), el('div', { class: 'plot', id: `curve-${kind}` })))),
-      why.length && why.length < runs.length + 1 ? el('p', { class: 'soft' }, `Without curves: ${why.join('; ')}.`) : '',
+      some ? el('div', { class: 'grid2' }, ...CURVES.map(([kind, title]) => el('div', {}, el('h3', {}, title), el('div', { class: 'plot', id: `curve-${kind}` })))) : '',
+      why.length ? el('p', { class: 'soft' }, `${some ? 'Some have no curves' : 'None has curves'}: ${why.join('; ')}.`) : '',
       el('h3', {}, 'Differences'), ...differences(runs), el('h3', {}, 'What changed between them'), ...changed(runs, details), el('h3', {}, 'Metrics'), ...numbers(runs),
       el('h3', {}, 'Origins'), ...origins(runs, details), el('h3', {}, 'Samples that runs disagree on'), el('div', { id: 'disagreed' }));
-    CURVES.forEach((curve) => overlay(`curve-${curve[0]}`, curve, runs, details));
+    if (some) CURVES.forEach((curve) => overlay(`curve-${curve[0]}`, curve, runs, details));
     samples(runs).catch(B.trouble);
   };
   B.later.chosen = draw;

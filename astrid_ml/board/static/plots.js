@@ -86,10 +86,11 @@
     if (!some.length) { at(id).replaceChildren(); return; }
     const values = some.map((row) => B.value(row, column));
     const numbers = values.every((x) => typeof x === 'number');
+    const whole = numbers && values.every(Number.isInteger) && new Set(values).size <= 12;
     const few = numbers && new Set(values).size === 1;
     const points = some.map((row, k) => ({ id: row.id, run: B.name(row), x: values[k], m: row[which][0], low: row[which][1], high: row[which][2], set: row.set || '', picked: B.state.picked.has(row.id) }));
     const sets = [...new Set(points.map((point) => point.set))].sort();
-    const x = { field: 'x', type: numbers ? 'quantitative' : 'nominal', title, axis: numbers ? { tickCount: 5, labelFlush: false } : { labelAngle: values.some((text) => String(text).length > 9) ? -35 : 0, labelLimit: 130 },
+    const x = { field: 'x', type: numbers ? 'quantitative' : 'nominal', title, axis: whole ? { values: [...new Set(values)], format: 'd' } : numbers ? { tickCount: 5, labelFlush: false } : { labelAngle: values.some((text) => String(text).length > 9) ? -35 : 0, labelLimit: 130 },
       ...(numbers ? { scale: logarithmic(values) ? { type: 'log', nice: false, padding: 14 } : { zero: false, nice: true, padding: few ? 60 : 10 } } : {}) };
     const y = { field: 'm', type: 'quantitative', title: metric(which), scale: { zero: false, padding: 10 } };
     const colour = { field: 'set', type: 'nominal', title: 'samples', scale: { domain: sets.slice(0, 8), range: COLOURS }, legend: sets.length > 1 ? { orient: 'top' } : null };
