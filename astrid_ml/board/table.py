@@ -79,7 +79,7 @@ def row(run: Run, task: JudgedTask, metrics: Sequence[str], keys: Sequence[str],
     return {
         "id": run.key,
         "name": run.text("name") or run.path.name,
-        "folder": run.path.name,
+        "folder": called(run.path),
         "path": str(run.path),
         "kind": run.kind,
         "status": run.status,
@@ -103,6 +103,16 @@ def row(run: Run, task: JudgedTask, metrics: Sequence[str], keys: Sequence[str],
         "k": [shown(run.config.get(key), key) for key in keys],
         "cost": cost_of(run, watts),
     }
+
+
+def called(path: Path) -> str:
+    """A run's folder by the name that tells it apart: ``7/run`` of a sweep's trials, ``lrs/3`` of a multirun's jobs.
+
+    Args:
+        path: of the folder.
+    """
+    plain = path.name == "run" or path.name.isdigit()
+    return f"{path.parent.name}/{path.name}" if plain and path.parent.name else path.name
 
 
 def rank(rows: list[dict[str, Any]], task: JudgedTask) -> None:

@@ -10,7 +10,7 @@ import pytest
 from made.runs import small_run
 
 from astrid_ml.board.find import Run, RunFolders, look, read_run
-from astrid_ml.board.table import board_of, cost_of, group_of, last_epoch, letter, progress, shown, varied
+from astrid_ml.board.table import board_of, called, cost_of, group_of, last_epoch, letter, progress, shown, varied
 from astrid_ml.board.tasks import JudgedTask, base, by_mission, columns, number, task_of
 
 
@@ -26,7 +26,7 @@ def with_config(run: Run, **values: Any) -> Run:
 def test_runs_are_ranked_by_validation_within_their_samples(tmp_path: Path) -> None:
     runs = runs_of(tmp_path, {"lr": 0.001}, {"lr": 0.003}, {"lr": 0.002, "split": {"name": "group", "hash": "other"}})
     board = board_of(RunFolders(), runs, None)
-    rows = {row["folder"]: row for row in board["runs"]}
+    rows = {Path(row["path"]).name: row for row in board["runs"]}
     assert [(rows[n]["set"], rows[n]["rank"], rows[n]["of"]) for n in "012"] == [("A", 2, 2), ("A", 1, 2), ("B", 1, 1)]
     assert rows["1"]["v"] == pytest.approx([0.81, 0.71, 0.91]) and rows["1"]["t"][0] == pytest.approx(0.76)
     assert board["tasks"][0]["headline"] == "aucpr" and not board["tasks"][0]["lower"]
@@ -105,6 +105,11 @@ def test_progress_is_the_last_epoch_of_the_log(tmp_path: Path) -> None:
         log.write_text(content)
         assert last_epoch(log) is None
     assert last_epoch(tmp_path) is None
+
+
+def test_a_folder_is_called_by_what_tells_it_apart() -> None:
+    names = ("a/honest", "sweep/trials/7/run", "a/lrs/3", "3")
+    assert [called(Path(name)) for name in names] == ["honest", "7/run", "lrs/3", "3"]
 
 
 def test_missions_are_broken_down_and_a_held_out_one_is_its_own(tmp_path: Path) -> None:

@@ -95,7 +95,8 @@
   };
   const draw = async () => {
     const mineTurn = ++turn;
-    const all = B.board.runs.filter((row) => B.state.picked.has(row.id));
+    const place = (row) => row.rank ? row.place + row.rank / 1e6 : Infinity; // by validation, as in the leaderboard
+    const all = B.board.runs.filter((row) => B.state.picked.has(row.id)).sort((a, b) => a.task - b.task || (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
     const runs = all.slice(0, MOST);
     if (!runs.length) { at('picked').replaceChildren(el('p', { class: 'soft' }, 'Tick runs in the leaderboard, or click a mark of a plot: their curves, differences, configurations and origins stand here.')); return; }
     let details;
