@@ -37,9 +37,9 @@ def curves_of(run: Run) -> tuple[dict[str, list[list[float]]], str]:
     Args:
         run: as read.
     """
-    if not run.predictions.is_file():
-        return {}, "no predictions of test samples"
     try:
+        if not run.predictions.is_file():
+            return {}, "no predictions of test samples"
         table = read_parquet(run.predictions, COLUMNS)
     except (ValueError, OSError) as error:
         return {}, f"{run.predictions.name}: {' '.join(str(error).split())[:200]}"

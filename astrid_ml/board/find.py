@@ -23,6 +23,7 @@ TEST = Path("predictions") / "test.parquet"  # of a run; an evaluation keeps its
 EVALUATED = Path("predictions.parquet")
 ROWS = Path("csv") / "metrics.csv"
 SITE = "board.json"  # what the board leaves in its own folder
+DATASET = "dataset.json"
 LARGEST = 4_000_000  # bytes of a configuration: a larger one is none of ours
 DEEPEST = 40  # levels of a configuration
 # By which a folder that holds runs is known -> (its kind, its page).
@@ -89,16 +90,18 @@ class RunFolders:
     Args:
         runs: folders of runs and of evaluations.
         folders: (folder, kind, name of its page) of what holds runs: sweeps, matrices, comparisons of splits.
+        unread: (folder, why it cannot be looked into).
     """
 
     runs: list[Path] = field(default_factory=list)
     folders: list[tuple[Path, str, str]] = field(default_factory=list)
+    unread: list[tuple[Path, str]] = field(default_factory=list)
 
 
 def look(places: Sequence[str | Path]) -> RunFolders:
     """Walk through folders. A run's own folder is not walked: what lies in it is the run's.
 
-    Links to folders inside are not followed, hidden folders and boards are passed over.
+    Links to folders inside are not followed; hidden folders, boards and prepared datasets are passed over.
 
     Args:
         places: folders that the user named.
@@ -111,9 +114,13 @@ def look(places: Sequence[str | Path]) -> RunFolders:
     for place in map(Path, places):
         if not place.is_dir():
             raise UserError("runs=[DIR,...], folders that exist", found(place), "check the path")
-        for folder, below, files in os.walk(place.resolve()):
+
+        def note(error: OSError) -> None:
+            out.unread.append((Path(os.fsdecode(error.filename)), error.strerror or type(error).__name__))
+
+        for folder, below, files in os.walk(place.resolve(), onerror=note):
             path, names = Path(folder), set(files)
-            if path in seen or SITE in names:
+            if path in seen or SITE in names or DATASET in names:
                 below.clear()
                 continue
             seen.add(path)
@@ -159,10 +166,11 @@ def read_run(path: Path) -> Run:
         record, metrics = _note(path / RECORD), _note(path / METRICS)
         kind = "evaluation" if "checkpoint" in (record or {}) and not (path / CONFIG).is_file() else "run"
         tree = configuration(path, record or {}, kind)
+        config = flat(tree)
+        status, reason = _status(path, record, metrics)
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         return Run(path, "run", "broken", _words(error))
-    status, reason = _status(path, record, metrics, kind)
-    return Run(path, kind, status, reason, record or {}, metrics or {}, flat(tree), tree)
+    return Run(path, kind, status, reason, record or {}, metrics or {}, config, tree)
 
 
 def configuration(path: Path, record: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -217,7 +225,7 @@ def _of_evaluation(path: Path, record: Mapping[str, Any]) -> Path | None:
     return next((name for name in reversed(known) if name.is_file()), None)
 
 
-def _status(path: Path, record: Any, metrics: Any, kind: str) -> tuple[str, str]:
+def _status(path: Path, record: Any, metrics: Any) -> tuple[str, str]:
     lock = path / LOCK
     alive = lock.exists() and not left_by_the_dead(lock)
     said = (record or {}).get("status")
@@ -256,7 +264,7 @@ def _words(error: Exception) -> str:
     """A reason in one line."""
     if isinstance(error, yaml.YAMLError):
         return f"{CONFIG} is no YAML: {' '.join(str(error).split())[:200]}"
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__)[:300]
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)[:300]
 
 
 @cache

@@ -70,16 +70,18 @@ class Server:
         self._thread.join()
 
 
-def watch(state: Callable[[], Any], build: Callable[[], None], stop: threading.Event, seconds: float) -> None:
+def watch(
+    last: Any, state: Callable[[], Any], build: Callable[[], None], stop: threading.Event, seconds: float
+) -> None:
     """Build again at each change, until told to stop.
 
     Args:
+        last: the state before the first build: what has changed during a build is built at the next look.
         state: what changes when runs change.
         build: builds.
         stop: ends it.
         seconds: between two looks.
     """
-    last = state()
     while not stop.wait(seconds):
         now = state()
         if now != last:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -75,7 +76,7 @@ def open_folder(folder: Path) -> None:
 def state(places: Sequence[str]) -> tuple[Any, ...]:
     """What changes when a run appears, goes or changes."""
     found = look(places)
-    return tuple((path, signature(path)) for path in found.runs), tuple(found.folders)
+    return tuple((path, signature(path)) for path in found.runs), tuple(found.folders), tuple(found.unread)
 
 
 def write_site(site: Site, known: Known) -> dict[str, Any]:
@@ -165,15 +166,20 @@ def report_of(run: Run, folder: Path) -> str | None:
     try:
         there = source.stat()
         if there.st_dev != folder.stat().st_dev:
-            return Path(os.path.relpath(source, folder)).as_posix()
+            return address(source, folder)
         if target.exists():
             if target.stat().st_ino == there.st_ino:
                 return f"{REPORTS}/{target.name}"
             target.unlink()
         link(source, target)
-    except FileNotFoundError:
+    except OSError:  # there is none, or nobody may read it
         return None
     return f"{REPORTS}/{target.name}"
+
+
+def address(path: Path, folder: Path) -> str:
+    """The way from a page in a folder to a file, as a link takes it."""
+    return quote(os.fsencode(Path(os.path.relpath(path, folder.resolve())).as_posix()))
 
 
 def matrix_of(path: Path) -> list[dict[str, Any]]:
@@ -225,7 +231,7 @@ def _detail(run: Run, known: Known) -> str:
 
 def _folder(site: Path, path: Path, kind: str, page_name: str) -> dict[str, Any]:
     shown = path / page_name
-    href = Path(os.path.relpath(shown, site)).as_posix() if shown.is_file() else None
+    href = address(shown, site) if shown.is_file() else None
     return {"kind": kind, "name": path.name, "path": str(path), "page": href}
 
 

@@ -19,6 +19,7 @@ FREE = (
     "trainer.log_every",
 )  # fmt: skip
 MANY = 4  # values: more of them are no more worth
+DATA = ("dataset", "paths.raw")  # which say what was computed on
 KEYS = 40  # varied keys that are shown
 LONGEST = 120  # characters of a value
 COST = ("wall_seconds", "fit_seconds", "forward_seconds", "cpu_seconds", "peak_anonymous_mb")
@@ -52,6 +53,10 @@ def board_of(found: RunFolders, runs: Sequence[Run], watts: float | None) -> dic
         {"id": run.key, "name": run.path.name, "path": str(run.path), "reason": run.reason}
         for run in runs
         if run.status == "broken"
+    ]
+    broken += [
+        {"id": "", "name": path.name, "path": str(path), "reason": f"it cannot be looked into: {why}"}
+        for path, why in found.unread
     ]
     sweeps = {path: kind for path, kind, _ in found.folders}
     by_key = {run.key: run for run in runs}
@@ -175,7 +180,9 @@ def varied(runs: Sequence[Run]) -> list[str]:
 def group_of(run: Run) -> str:
     """The same for runs that differ in seeds alone; empty without a configuration."""
     kept = {
-        key: value for key, value in run.config.items() if not key.startswith(FREE) and key.rpartition(".")[2] != "seed"
+        key: value
+        for key, value in run.config.items()
+        if key in DATA or (not key.startswith(FREE) and key.rpartition(".")[2] != "seed")
     }
     text = json.dumps(kept, sort_keys=True, default=str)
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:10] if kept else ""

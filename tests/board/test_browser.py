@@ -280,3 +280,21 @@ def test_two_hundred_runs_of_every_domain(
     seen = visit(folder / "index.html")
     assert seen.requests == set() and seen.console == []
     assert seen.dom.count('role="tab"') == 3
+    told = drive(
+        folder,
+        """
+        told.tabs = all('[role=tab]').map((tab) => tab.textContent);
+        const order = cells('rank').map((text) => text.split(' ')[0]);
+        told.sets = order.every((letter, k) => !k || order[k - 1] <= letter);
+        search('run-0004 run-0008'); told.none = names().length;
+        search('triplets'); told.triplets = names().length;
+        sort('k:optimizer.lr'); told.lr = cells('k:optimizer.lr').map(Number);
+        rows().slice(0, 3).forEach(tick);
+        await drawn('curve-pr', 'curve-roc');
+        told.lines = all('#curve-pr svg .mark-line path').length;
+        told.report = document.querySelector('#table tbody a').getAttribute('href');
+        all('[role=tab]')[1].click(); told.others = names().length;
+        """,
+    )
+    assert told["sets"] and told["none"] == 0 and told["triplets"] >= 50 and told["lines"] == 3 and told["others"] >= 50
+    assert told["lr"] == sorted(told["lr"]) and (folder / told["report"]).is_file()

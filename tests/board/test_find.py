@@ -6,12 +6,14 @@ import json
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from made.runs import small_run, write
 
 from astrid_ml.board.find import flat, is_run, look, read_run, signature
+from astrid_ml.board.table import board_of
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.lock import Lock
 
@@ -31,6 +33,37 @@ def test_runs_sweeps_and_matrices_are_found_at_any_depth_and_a_run_is_not_walked
     assert [str(path.relative_to(tmp_path)) for path in found.runs] == ["a/run", "sweep/trials/0/run"]
     assert [(path.name, kind) for path, kind, _ in found.folders] == [("matrix", "matrix"), ("sweep", "sweep")]
     assert look([tmp_path / "a" / "run"]).runs == [tmp_path / "a" / "run"]
+
+
+def test_prepared_data_are_passed_over_and_a_closed_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_run(tmp_path / "run")
+    small_run(tmp_path / "data" / "within")
+    (tmp_path / "data" / "dataset.json").write_text("{}")
+    (tmp_path / "closed").mkdir()
+    plain = os.scandir
+
+    def scandir(place: str) -> Any:
+        if str(place).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return plain(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = look([tmp_path])
+    assert [path.name for path in found.runs] == ["run"]
+    assert found.unread == [(tmp_path / "closed", "Permission denied")]
+    assert board_of(found, [], None)["broken"][0]["reason"] == "it cannot be looked into: Permission denied"
+
+
+def test_a_run_that_may_not_be_read_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = small_run(tmp_path / "run")
+
+    def closed(*_: Any, **__: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", closed)
+    assert (read_run(run).status, read_run(run).reason) == ("broken", "Permission denied")
 
 
 def test_a_place_that_is_no_folder_is_refused(tmp_path: Path) -> None:

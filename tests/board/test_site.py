@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import threading
-import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes, urljoin
 
 import pytest
 from made.runs import small_run
@@ -113,6 +118,29 @@ def test_a_report_that_was_written_again_is_linked_again(built: Site) -> None:
     assert [row["report"] for row in handed(built.folder / "data" / "board.js")["runs"]].count(None) == 1
 
 
+@pytest.mark.parametrize("name", ["a#b?c%20 d", "\u00e9\u03b1", os.fsdecode(b"\xff\xfe")])
+def test_names_of_folders_may_be_anything(name: str, built: Site) -> None:
+    place = Path(built.places[0]) / name
+    small_run(place / "run")
+    (place / "matrix.json").write_text("{}")
+    (place / "matrix.html").write_text("the matrix")
+    write_site(built, Known())
+    board = handed(built.folder / "data" / "board.js")
+    [found] = board["folders"]
+    way = urljoin(f"{built.folder.as_uri()}/", found["page"]).removeprefix("file://")
+    assert Path(os.fsdecode(unquote_to_bytes(way))).read_text() == "the matrix"
+    assert len(board["runs"]) == 3 and "run" in {row["folder"].rpartition("/")[2] for row in board["runs"]}
+
+
+def test_a_report_that_may_not_be_linked_costs_its_link(built: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(of_site, "link", closed)
+    write_site(built, Known())
+    assert [row["report"] for row in handed(built.folder / "data" / "board.js")["runs"]] == [None, None]
+
+
 def test_a_matrix_is_the_mean_over_seeds(tmp_path: Path) -> None:
     cells = [
         {"trained": "ztf", "tested": "ps1", "seed": seed, "adapt": adapt, "name": "AUCPR", "value": value}
@@ -183,8 +211,30 @@ def test_a_port_that_is_taken_is_refused(server: Server, built: Site) -> None:
         BoardCommand([built.places[0]], str(built.folder), serve=True, port=port).run()
 
 
-def test_the_watch_builds_at_each_change_and_ends() -> None:
-    stop, done = threading.Event(), []
+def test_it_is_served_until_it_is_interrupted(built: Site, tmp_path: Path) -> None:
+    words = ["board", f"runs=[{built.places[0]}]", f"output_dir={tmp_path / 'live'}", "serve=true", "port=0"]
+    command = [sys.executable, "-u", "-m", "astrid_ml", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        end = threading.Timer(90, process.kill)  # a line that never comes ends the test, and does not hang it
+        end.start()
+        try:
+            told = (re.search(r"http://127.0.0.1:\d+/", line) for line in process.stdout)
+            address = next(found[0] for found in told if found)
+            small_run(Path(built.places[0]) / "late", seed=7)
+            assert next(line for line in process.stdout if "3 done" in line)
+            with urllib.request.urlopen(f"{address}data/board.js", timeout=10) as answer:
+                assert b'"folder":"late"' in answer.read()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) in (0, 130)
+        finally:
+            end.cancel()
+            process.kill()
+    assert json.loads((tmp_path / "live" / "board.json").read_text())["runs"] == {"done": 3}
+
+
+def test_the_watch_builds_at_each_change_since_before_the_first_build() -> None:
+    stop, done = threading.Event(), list[int]()
     values = iter([1, 1, 2, 2, 3])
 
     def now() -> int:
@@ -193,5 +243,5 @@ def test_the_watch_builds_at_each_change_and_ends() -> None:
             stop.set()
         return value or 3
 
-    watch(now, lambda: done.append(time.monotonic()), stop, 0.001)
-    assert len(done) == 2
+    watch(0, now, lambda: done.append(1), stop, 0.001)
+    assert len(done) == 3

@@ -59,7 +59,10 @@ def test_tasks_are_never_in_one_ranking(tmp_path: Path) -> None:
 def test_runs_that_differ_in_seeds_alone_are_one_group(tmp_path: Path) -> None:
     one, two, other = runs_of(tmp_path, {"seed": 1}, {"seed": 2}, {"lr": 0.003})
     assert group_of(one) == group_of(two) != group_of(other)
-    assert group_of(with_config(one, split__seed=4)) == group_of(one) == group_of(with_config(one, dataset="elsewhere"))
+    assert group_of(with_config(one, split__seed=4)) == group_of(one) == group_of(with_config(one, paths__run_dir="x"))
+    assert (
+        group_of(with_config(one, dataset="other")) != group_of(one) != group_of(with_config(one, paths__raw="other"))
+    )
     assert group_of(dataclasses.replace(one, config={})) == ""
 
 

@@ -66,7 +66,7 @@ def small_run(folder: Path, seed: int = 1, lr: float = 0.001, samples: int = 120
         "optimizer": {"lr": lr},
         "trainer": {"max_epochs": 4},
         "model": {"network": {"_target_": "models.braai.network.BraaiVGG6"}},
-        "paths": {"run_dir": str(folder)},
+        "paths": {"run_dir": str(folder).encode("utf-8", "replace").decode()},
         "evaluation": judge,
     }
     content = {

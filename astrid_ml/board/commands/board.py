@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,12 +53,13 @@ class BoardCommand:
         folder = Path(self.output_dir)
         open_folder(folder)
         site, known = Site(self.runs, folder, self.compared, self.watts, self.serve), Known()
+        before = _now(self.runs)
         told = write_site(site, known)
         if self.serve:
-            self._serve(site, known)
+            self._serve(site, known, before)
         return told
 
-    def _serve(self, site: Site, known: Known) -> None:
+    def _serve(self, site: Site, known: Known, before: Any) -> None:
         try:
             server = Server(site.folder, self.port)
         except OSError as error:
@@ -65,12 +67,23 @@ class BoardCommand:
             raise UserError("port=N, one that is free", got, "set another port, or port=0 for any") from error
         say(f"board: {server.address} (Ctrl-C ends it)")
         try:
-            watch(lambda: state(self.runs), lambda: _again(site, known), threading.Event(), EVERY)
+            watch(before, lambda: _now(self.runs), lambda: _again(site, known), threading.Event(), EVERY)
         except KeyboardInterrupt:
             say("board: ended; the site stays in its folder")
         finally:
             server.close()
 
 
+def _now(runs: Sequence[str]) -> Any:
+    """What changes when runs change; a folder that is gone for a while ends nothing."""
+    try:
+        return state(runs)
+    except (UserError, OSError) as error:
+        return str(error)
+
+
 def _again(site: Site, known: Known) -> None:
-    say(f"board: {write_site(site, known)['runs']}")
+    try:
+        say(f"board: {write_site(site, known)['runs']}")
+    except (UserError, OSError) as error:
+        say(f"board: not built again: {error}")

@@ -98,7 +98,7 @@ const astridBoard = (() => {
   const grouped = (rows) => {
     const parts = new Map();
     rows.forEach((row) => {
-      const key = row.group && row.status === 'done' ? `${row.group}|${row.kind}|${row.print && row.data ? '' : row.id}` : row.id;
+      const key = row.group && row.status === 'done' ? `${row.group}|${row.kind}` : row.id;
       parts.set(key, [...(parts.get(key) || []), row]);
     });
     return [...parts.values()].map((some) => {
