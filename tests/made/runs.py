@@ -43,7 +43,8 @@ def small_run(folder: Path, seed: int = 1, lr: float = 0.001, samples: int = 120
     table = pd.DataFrame({"id": [f"s{k}" for k in range(samples)], "group_id": [f"g{k // 2}" for k in range(samples)]})
     table = table.assign(mission="ztf", score=score, probability=score, label=label)
     (folder / "predictions").mkdir(parents=True)
-    table.to_parquet(folder / "predictions" / "test.parquet", index=False)
+    with (folder / "predictions" / "test.parquet").open("wb") as stream:  # pyarrow opens no name that is not UTF-8
+        table.to_parquet(stream, index=False)
     value = 0.5 + 100 * lr + 0.01 * seed
     metrics = {
         f"{fold}/{name}{end}": value + shift - 0.05 * (fold == "test")
