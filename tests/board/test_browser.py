@@ -266,9 +266,7 @@ def test_a_page_that_is_served_shows_what_is_new(tmp_path: Path, chromium: str) 
 
 
 @pytest.mark.slow
-def test_two_hundred_runs_of_every_domain(
-    tmp_path: Path, browse: Callable[..., str], visit: Callable[[Path], Any]
-) -> None:
+def test_two_hundred_runs_of_every_domain(tmp_path: Path, drive: Drive, visit: Callable[[Path], Any]) -> None:
     trained = train_each(tmp_path / "trained")
     copies(trained, tmp_path / "copies", 200)
     shutil.rmtree(tmp_path / "copies" / "run-0003" / "predictions")

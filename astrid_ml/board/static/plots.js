@@ -3,6 +3,7 @@
   const B = astridBoard;
   const { el, at } = B;
   const PICKED = { key: null, cost: null, axes: null };
+  const dark = matchMedia('(prefers-color-scheme: dark)'); // the best is what stands out from the paper
   const AXES = 7; // of the parallel coordinates at first
   const CONFIG = { background: null, font: 'ui-sans-serif, system-ui, "Segoe UI", sans-serif', view: { stroke: null },
     axis: { labelColor: 'var(--soft)', titleColor: 'var(--ink)', titleFontWeight: 'normal', gridColor: 'var(--rule)', domainColor: 'var(--soft)', tickColor: 'var(--soft)', labelFontSize: 12, titleFontSize: 13 },
@@ -69,7 +70,7 @@
       { data: { values: axes.map((_, place) => ({ x: place, low: 0, high: 1 })) }, mark: { type: 'rule', color: 'var(--soft)' }, encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' } } },
       { data: { values: lines }, mark: { type: 'line', interpolate: 'monotone', cursor: 'pointer' }, params: [{ name: 'over', select: { type: 'point', on: 'pointerover', clear: 'pointerout', fields: ['id'] } }],
         encoding: { x, y, detail: { field: 'id' }, tooltip: [{ field: 'run' }, { field: 'm', title: metric(which), format: '.3f' }],
-          color: { field: 'm', type: 'quantitative', title: metric(which), scale: { scheme: 'viridis', reverse: !B.task().lower }, legend: { gradientLength: 160, orient: 'bottom', direction: 'horizontal', titleOrient: 'left' } },
+          color: { field: 'm', type: 'quantitative', title: metric(which), scale: { scheme: { name: 'viridis', extent: dark.matches ? [0.25, 1] : [0, 0.92] }, reverse: B.task().lower === dark.matches }, legend: { gradientLength: 160, orient: 'bottom', direction: 'horizontal', titleOrient: 'left' } },
           strokeWidth: { condition: [{ param: 'over', empty: false, value: 4 }, { test: 'datum.picked', value: 3.5 }], value: 1.4 },
           opacity: { condition: [{ param: 'over', empty: false, value: 1 }, { test: 'datum.picked', value: 1 }], value: some.length > 150 ? 0.3 : 0.65 } } },
       { data: { values: marks }, mark: { type: 'text', align: 'left', dx: 5, fontSize: 11.5, stroke: 'var(--paper)', strokeWidth: 3, color: 'var(--paper)', aria: false }, encoding: { x, y, text: { field: 'text' } } },
@@ -153,6 +154,7 @@
   let timer = 0;
   const draw = () => { Object.keys(PARTS).forEach((id) => dirty.add(id)); clearTimeout(timer); timer = setTimeout(now, 60); };
   Object.keys(PARTS).forEach((id) => watcher.observe(at(id)));
+  dark.addEventListener('change', draw);
   addEventListener('beforeprint', () => { Object.keys(PARTS).forEach((id) => visible.add(id)); now(); });
   B.later.plots = draw;
   Object.assign(B, { show, width, COLOURS });
