@@ -55,7 +55,7 @@
     const title = part && part.title ? `${part.title} of the row less that of the column, on the ${part.samples.toLocaleString('en')} test samples that both have, with paired 95 % intervals by group. Bold: the interval leaves 0 out. Nothing is corrected for the number of pairs.`
       : 'No pair of these runs was compared.';
     const out = [tableOf(title, ['', ...runs.map((row) => B.tagged(row))], lines)];
-    if (pairs.some(([why]) => why && why.startsWith('not computed'))) {
+    if (B.board.tasks[runs[0].task].headline === 'aucpr' && pairs.some(([why]) => why && why.startsWith('not computed'))) {
       out.push(el('p', { class: 'soft' }, 'The board compares the best runs of each set of samples. These too are compared by: '), el('pre', {}, `astrid compare runs='[${runs.map((row) => `"${row.path}"`).join(',')}]' output_dir=compare`));
     }
     return out;
