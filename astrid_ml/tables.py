@@ -234,10 +234,29 @@ def _with_index(table: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
+def _plain(table: Any) -> Any:
+    """Places on the sky as columns of degrees (ICRS), times as MJD (UTC): the other columns are left as they are."""
+    from astropy.coordinates import SkyCoord
+    from astropy.time import Time
+    from astropy.units import deg
+
+    for name in table.colnames:
+        column = table[name]
+        if isinstance(column, SkyCoord):
+            at, place = table.colnames.index(name), column.icrs
+            ours = ("ra", "dec") if not {"ra", "dec"} & set(table.colnames) else (f"{name}.ra", f"{name}.dec")
+            table.remove_column(name)
+            table.add_columns([place.ra.deg * deg, place.dec.deg * deg], [at, at], list(ours))
+        elif isinstance(column, Time):
+            table[name] = column.utc.mjd
+            table[name].description = "MJD, UTC"
+    return table
+
+
 def _astropy(path: Path, form: str) -> tuple[pd.DataFrame, dict[str, ColumnMeaning]]:
     from astropy.table import Table
 
-    table: Table = Table.read(path, format=form)
+    table: Table = _plain(Table.read(path, format=form))
     flat = [name for name in table.colnames if table[name].ndim == 1]  # a data frame has no columns of arrays
     for name in flat:
         if table[name].dtype.kind == "S":
@@ -259,7 +278,8 @@ def _csv(
     if re.fullmatch(r'"[^"]*"', header.strip()) and first + 1 < len(lines) and _delimiter(lines[first + 1]):
         first, header = first + 1, lines[first + 1]  # a title, as TNS writes the time of its export
     before = lines[first - 1].lstrip("# ") if first else ""
-    if required and not _names_in(header, required) and _names_in(before, required):
+    named = _names_in(before, required) and not _names_in(header, required) if required else _heads(before, header)
+    if named:
         header, first = before, first - 1  # the header is itself a comment: `# ra dec`
     delimiter = _delimiter(header)
     meanings, skipped = _ruled(lines[first : first + 3], delimiter)
@@ -285,6 +305,16 @@ def _csv(
         frame = pd.read_csv(io.StringIO(good), **{**options, "sep": ","}).assign(_row=numbers)
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])
     return frame, meanings, bad
+
+
+def _heads(comment: str, row: str) -> bool:
+    """Whether a comment names the columns of the row below it: as many names, where that row holds numbers."""
+    pattern = _pattern(_delimiter(row))
+    names, values = ([cell.strip() for cell in re.split(pattern, line.strip())] for line in (comment, row))
+    numbers = [
+        [bool(re.fullmatch(r"[-+]?[.\d]+(?:[eE][-+]?\d+)?", cell)) for cell in cells] for cells in (names, values)
+    ]
+    return len(names) == len(values) > 1 and all(names) and any(numbers[1]) and not any(numbers[0])
 
 
 def _ruled(lines: list[str], delimiter: str | None) -> tuple[dict[str, ColumnMeaning], int]:
