@@ -40,6 +40,7 @@ HOUSE = (
     "column_kinds",
     "described",
     "walk",
+    "csv_text",
     "tables",
     "crossmatch",
     "ranks",

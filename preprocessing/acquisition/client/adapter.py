@@ -18,12 +18,12 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectionError, Timeout
 from urllib3 import HTTPResponse
 
-from astrid_ml.preprocessing.acquisition.client import stop
 from astrid_ml.preprocessing.acquisition.client.answers import Answer, KeptAnswers
 from astrid_ml.preprocessing.acquisition.client.coding import BROKEN as BROKEN_BODY
 from astrid_ml.preprocessing.acquisition.client.coding import as_they_come
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError, HostError
 from astrid_ml.preprocessing.acquisition.client.pace import UNANSWERED, HostPace, asked_to_wait, pause
+from astrid_ml.preprocessing.acquisition.client.stop import rest
 from astrid_ml.printable import printable
 
 PASSING = (429, 500, 502, 503, 504)  # another attempt may succeed
@@ -120,7 +120,7 @@ class PoliteAdapter(HTTPAdapter):
                 said += f", {self.patience.deadline:g} s are over"
                 break
             if attempt + 1 < self.patience.tries:
-                stop.wait(wait)
+                rest(wait)
         pace.unanswered += 1
         got = f"{said} of {printable(host)} after {attempt + 1} tries"
         raise ArchiveError("an answer of the archive", got, "try again later: what was done is kept")

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from urllib3.exceptions import HTTPError
 
-from astrid_ml.preprocessing.acquisition.client import stop
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
+from astrid_ml.preprocessing.acquisition.client.stop import rest
 from astrid_ml.printable import printable
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def as_they_come(response: Response, size: int, decode: bool) -> Iterator[bytes]
         decode: unpack what came packed.
     """
     while piece := response.raw.read1(size, decode_content=decode):
-        stop.wait(0)
+        rest(0)
         yield piece
 
 

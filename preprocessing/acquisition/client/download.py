@@ -15,12 +15,12 @@ from weakref import WeakValueDictionary
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import move, read_note, write_json
-from astrid_ml.preprocessing.acquisition.client import stop
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient, answered
 from astrid_ml.preprocessing.acquisition.client.coding import BROKEN, coding_of, pieces_of
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError, CorruptError
 from astrid_ml.preprocessing.acquisition.client.pace import pause
 from astrid_ml.preprocessing.acquisition.client.room import DiskRoom
+from astrid_ml.preprocessing.acquisition.client.stop import rest
 from astrid_ml.preprocessing.acquisition.client.whole_fits import refuse_no_fits
 from astrid_ml.printable import printable
 
@@ -133,7 +133,7 @@ def _fetch(
     until = time.monotonic() + client.deadline
     for attempt in range(client.tries):
         if failed is not None:
-            stop.wait(pause(attempt - 1, client.first_wait, client.longest_wait))
+            rest(pause(attempt - 1, client.first_wait, client.longest_wait))
         try:
             _bring(client, url, part, promise, Course(until, room, told))
             promise.refuse_other(part)

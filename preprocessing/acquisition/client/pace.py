@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 
-from astrid_ml.preprocessing.acquisition.client.stop import wait
+from astrid_ml.preprocessing.acquisition.client.stop import rest
 
 UNANSWERED = 16  # requests in a row after which a host counts as one that nobody reaches
 
@@ -35,7 +35,7 @@ class HostPace:
                 now = time.monotonic()
                 begin = max(now, self._next)
                 self._next = begin + self._pause
-            wait(max(0.0, begin - now))
+            rest(max(0.0, begin - now))
             yield
 
     def hold(self, seconds: float) -> None:

@@ -33,7 +33,7 @@ def asking_threads(at_once: int) -> Iterator[ThreadPoolExecutor]:
         threads.shutdown(cancel_futures=True)
 
 
-def wait(seconds: float) -> None:
+def rest(seconds: float) -> None:
     """Do nothing for so long.
 
     Args:
