@@ -15,6 +15,7 @@ from astrid_ml.crossmatch.epochs import epochs_of
 from astrid_ml.crossmatch.join import columns_beside, joined_pairs
 from astrid_ml.crossmatch.match import SkyPairs, match_places
 from astrid_ml.crossmatch.places import Given, SkyPlaces, places_of
+from astrid_ml.dataset.data_card import index_meaning
 from astrid_ml.dataset.derived import add_columns
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.described.columns import ColumnMeaning, TableMeaning
@@ -140,8 +141,9 @@ class CrossmatchCommand:
     def _input(self) -> tuple[pd.DataFrame, Mapping[str, ColumnMeaning], SkyPlaces]:
         """The rows, what is known of their columns, and their places with times."""
         if self.dataset is not None:
-            index = PreparedDataset(self.dataset).index.reset_index(drop=True)
-            described = TableMeaning("candidates")
+            dataset = PreparedDataset(self.dataset)
+            index = dataset.index.reset_index(drop=True)
+            described = index_meaning(dataset.meta, index.columns)
             meanings: Mapping[str, ColumnMeaning] = {name: described.column(name) for name in map(str, index.columns)}
             rows, path = index, self.dataset
         else:
