@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
 from astrid_ml.hdf5 import text_of
 from astrid_ml.inflating import Held, SwollenError
@@ -29,6 +28,7 @@ from astrid_ml.preprocessing.triplets.containers.class_labels import said_beside
 from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, read_stack, stacks_in
+from astrid_ml.preprocessing.triplets.containers.units import units_in
 from astrid_ml.preprocessing.triplets.joined import (
     Files,
     by_ids,
@@ -250,12 +250,12 @@ def _opened(
         raise ValueError(f"{found.container.name} cannot be read ({in_words(error)[:80]})") from error
     if found.table is None:
         roles = columns_of(inner, dict(columns), found.container.name)
-        inner = in_degrees(inner, roles, _units_in(found.container), position_unit, found.container.name)
+        inner = in_degrees(inner, roles, units_in(found.container, stacks), position_unit, found.container.name)
         refuse_lost_digits(inner, roles, found.container.name)
         refuse_repeated(inner, roles, found.container.name)
         return OpenedSet(layout, inner, roles, {})
     own_roles = columns_of(inner, {}, found.container.name)
-    inner = in_degrees(inner, own_roles, _units_in(found.container), position_unit, found.container.name)
+    inner = in_degrees(inner, own_roles, units_in(found.container, stacks), position_unit, found.container.name)
     rows, roles, lost = _rows_of(found.table, columns, position_unit, found.table.stat().st_mtime_ns)
     rows, lost, roles = rows.copy(), dict(lost), dict(roles)
     files = Files(found.container.name, found.table.name)
@@ -287,13 +287,6 @@ def _opened(
 def _rows_of(table: Path, columns: tuple[tuple[str, str], ...], position_unit: str | None, _: int) -> Rows:
     """A table that many containers may share, read once."""
     return read_rows(table, dict(columns), position_unit)
-
-
-def _units_in(container: Path) -> dict[str, str]:
-    """The units that a container says of its columns."""
-    if container.suffix.lower() not in (".parquet", ".pq"):
-        return {}
-    return {name: meaning.unit for name, meaning in meanings_in(container).items()}
 
 
 def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:
