@@ -16,6 +16,7 @@ from astrid_ml.nearest import nearest
 from astrid_ml.preprocessing.alerts.fields.names import lost_digits
 from astrid_ml.preprocessing.alerts.fields.times import mjd_of
 from astrid_ml.preprocessing.alerts.packet import RANGES, sign_of
+from astrid_ml.preprocessing.triplets.containers.one_hot import with_one_hot
 from astrid_ml.tables import SUFFIXES, read_table
 
 # Role -> the names that tables give it, best first.
@@ -140,14 +141,16 @@ def read_rows(
     Raises:
         UserError: it is no table, lacks a column that was named, or has positions of which nobody can tell the unit.
     """
-    roles = columns_of(read_table(path, {}).rows, given, path.name)
+    first, given = with_one_hot(read_table(path, {}).rows, given, path.name)
+    roles = columns_of(first, given, path.name)
     asked = {roles[role]: "text" for role in ("id", "group", "file") if role in roles}
     read = read_table(path, {}, asked)
     refuse_lost_digits(read.rows, roles, path.name)
     lost = {row - 1: reason for row, reason in read.dropped}
     total = len(read.rows) + len(lost)
     places = [row for row in range(total) if row not in lost]
-    rows = read.rows.set_index(pd.Index(places)).reindex(range(total)) if lost else read.rows
+    rows, _ = with_one_hot(read.rows, given, path.name)
+    rows = rows.set_index(pd.Index(places)).reindex(range(total)) if lost else rows
     if "id" in roles:
         empty = rows[roles["id"]].isna()
         lost |= {int(row): f"{roles['id']} is empty" for row in np.flatnonzero(empty) if int(row) not in lost}

@@ -26,6 +26,7 @@ from astrid_ml.preprocessing.triplets.columns import (
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table, columns_of_bytes
 from astrid_ml.preprocessing.triplets.containers.class_labels import said_beside, with_class_names
 from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
+from astrid_ml.preprocessing.triplets.containers.one_hot import with_one_hot
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.containers.units import units_in
@@ -249,7 +250,8 @@ def _opened(
     except Exception as error:  # pyarrow and pandas have many
         raise ValueError(f"{found.container.name} cannot be read ({in_words(error)[:80]})") from error
     if found.table is None:
-        roles = columns_of(inner, dict(columns), found.container.name)
+        inner, given = with_one_hot(inner, dict(columns), found.container.name)
+        roles = columns_of(inner, given, found.container.name)
         inner = in_degrees(inner, roles, units_in(found.container, stacks), position_unit, found.container.name)
         refuse_lost_digits(inner, roles, found.container.name)
         refuse_repeated(inner, roles, found.container.name)
@@ -279,6 +281,7 @@ def _opened(
     refuse_repeated(rows, roles, found.table.name)
     refuse_other_labels(inner, rows, roles.get("label"), files)
     whole = pd.concat([rows, inner[[name for name in inner.columns if name not in rows]]], axis=1)
+    whole, roles = with_one_hot(whole, roles, found.table.name)
     joined = "" if join is None else f"{join.own} of {found.container.name} = {join.given} of {found.table.name}"
     return OpenedSet(layout, whole, columns_of(whole, roles, found.table.name), lost, joined)
 

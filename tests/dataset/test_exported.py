@@ -121,7 +121,9 @@ def test_units_and_meanings_stand_in_what_is_exported(dataset: PreparedDataset, 
             assert drb in file["drb"].attrs["description"] if drb else "drb" not in file
         with np.load(out / "npz" / "stamps.npz") as arrays:
             said = json.loads(arrays["columns"].item())
-        assert said["stamps"]["unit"] == unit and said["ra"]["unit"] == "deg" and "1 real" in said["label"]["description"]
+        assert (
+            said["stamps"]["unit"] == unit and said["ra"]["unit"] == "deg" and "1 real" in said["label"]["description"]
+        )
         assert drb in said.get("drb", {}).get("description", "")
         for path in (out / "parquet" / "stamps.parquet", *(out / "hats").rglob("Npix=*.parquet")):
             table = pd.read_parquet(path)
