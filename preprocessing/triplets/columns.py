@@ -55,6 +55,7 @@ OWN = (
     "stamp_w",
     "n_nan",
     "peak_snr",
+    "peak_sent",
     "label_source",
 )
 

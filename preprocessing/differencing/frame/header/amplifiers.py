@@ -11,7 +11,6 @@ from astrid_ml.preprocessing.surveys.survey import Survey
 # Keys that name the amplifier, the chip or the detector of an image.
 NAMED = ("CCDAMP", "AMPNAME", "AMPID", "AMP", "AMPLIFIER", "EXTNAME", "CCDNAME", "DETECTOR", "CHIP", "CCDNUM", "CCD",
          "CCD_ID", "DETNAM", "IMAGEID")  # fmt: skip
-EVERY = "all"  # what descriptions call detectors that are alike
 
 
 def of_amplifiers(
@@ -28,9 +27,8 @@ def of_amplifiers(
     """
     if survey is None or not facts:
         return None
-    folded = {name.casefold(): number for name, number in facts.items()}
-    key, names = _named(said, folded)
-    found = [folded[name] for name in names]
+    key, names = _named(said, {name.casefold(): name for name in facts})
+    found = [facts[name] for name in names]
     what = (
         f"{'the lowest' if lowest else 'the mean'} of its amplifiers" if len({*found}) > 1 else "that of the detector"
     )
@@ -39,12 +37,17 @@ def of_amplifiers(
     return min(found) if lowest else math.fsum(found) / len(found)
 
 
-def _named(said: Said, folded: Mapping[str, float]) -> tuple[str, list[str]]:
-    """The key that names amplifiers of a description, and these; no key, and all, where none does."""
+def _named(said: Said, known: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The key that names amplifiers of a description, and these; no key, and all, where none does.
+
+    Args:
+        said: the header.
+        known: names in small letters -> as the description has them.
+    """
     for key in NAMED:
         text = str(said.header.get(key, "")).strip().casefold()
-        if text in folded:
-            return key, [text]
-        if len(text) > 1 and set(text) <= set(folded):
-            return key, sorted(set(text))
-    return "", sorted(folded)
+        if text in known:
+            return key, [known[text]]
+        if len(text) > 1 and set(text) <= set(known):
+            return key, [known[letter] for letter in sorted(set(text))]
+    return "", list(known.values())

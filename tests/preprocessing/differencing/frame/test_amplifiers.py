@@ -60,7 +60,7 @@ def test_a_description_says_it_by_amplifier(
 
 
 def test_what_was_taken_is_said() -> None:
-    assert read({"CCDAMP": "B"}).account.assumed["gain"] == "that of b (CCDAMP), as the description of MyScope says"
+    assert read({"CCDAMP": "b"}).account.assumed["gain"] == "that of B (CCDAMP), as the description of MyScope says"
     said = read({}).account.assumed
     assert said["saturation"].startswith("the lowest of its amplifiers") and said["gain"].startswith("the mean of")
     whole = read({"NCOMBINE": 4}, {"read_noise": {"all": 5.0}})
