@@ -68,8 +68,9 @@ def columns_said(columns: Mapping[str, str | list[str]]) -> dict[str, str]:
     """
     several = [role for role, column in columns.items() if not isinstance(column, str) and role != "label"]
     if several:
-        got = f"{several[0]}={list(columns[several[0]])}"
-        raise UserError("one column for each role but the label", got, "name one")
+        role, named = several[0], list(columns[several[0]])
+        fix = f"name one: preprocessing.columns.{role}={named[0] if named else 'COLUMN'}"
+        raise UserError("one column for each role but the label", f"{role}={named}", fix)
     return {role: said if isinstance(said, str) else BETWEEN.join(map(str, said)) for role, said in columns.items()}
 
 

@@ -49,6 +49,7 @@ def test_columns_of_classes_are_the_label(
 ) -> None:
     index = prepared(tmp_path, one_hot(prefix, kind), form)
     assert index["label"].tolist() == CLASSES
+    assert not {f"{prefix}{name}" for name in set(CLASSES)} & set(index)  # they would tell a baseline the label
     assert f"label = {prefix}star,{prefix}galaxy,{prefix}bogus" in capsys.readouterr().err
 
 
