@@ -249,15 +249,13 @@ def _opened(
         raise
     except Exception as error:  # pyarrow and pandas have many
         raise ValueError(f"{found.container.name} cannot be read ({in_words(error)[:80]})") from error
-    if found.table is None:
-        inner, given = with_one_hot(inner, dict(columns), found.container.name)
-        roles = columns_of(inner, given, found.container.name)
-        inner = in_degrees(inner, roles, units_in(found.container, stacks), position_unit, found.container.name)
-        refuse_lost_digits(inner, roles, found.container.name)
-        refuse_repeated(inner, roles, found.container.name)
-        return OpenedSet(layout, inner, roles, {})
-    own_roles = columns_of(inner, {}, found.container.name)
+    inner, given = with_one_hot(inner, dict(columns) if found.table is None else {}, found.container.name)
+    own_roles = columns_of(inner, given, found.container.name)
     inner = in_degrees(inner, own_roles, units_in(found.container, stacks), position_unit, found.container.name)
+    if found.table is None:
+        refuse_lost_digits(inner, own_roles, found.container.name)
+        refuse_repeated(inner, own_roles, found.container.name)
+        return OpenedSet(layout, inner, own_roles, {})
     rows, roles, lost = _rows_of(found.table, columns, position_unit, found.table.stat().st_mtime_ns)
     rows, lost, roles = rows.copy(), dict(lost), dict(roles)
     files = Files(found.container.name, found.table.name)
@@ -281,7 +279,7 @@ def _opened(
     refuse_repeated(rows, roles, found.table.name)
     refuse_other_labels(inner, rows, roles.get("label"), files)
     whole = pd.concat([rows, inner[[name for name in inner.columns if name not in rows]]], axis=1)
-    whole, roles = with_one_hot(whole, roles, found.table.name)
+    roles = {**given, **roles}  # a label of the container, where the table has none
     joined = "" if join is None else f"{join.own} of {found.container.name} = {join.given} of {found.table.name}"
     return OpenedSet(layout, whole, columns_of(whole, roles, found.table.name), lost, joined)
 

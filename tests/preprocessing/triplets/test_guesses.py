@@ -17,6 +17,8 @@ from made.strangers import N, stamps, table
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.preprocessing.triplets.containers.stacks import stacks_in
+from astrid_ml.preprocessing.triplets.containers.units import units_in
 from astrid_ml.preprocessing.triplets.normalised import UNDONE, normalised_as
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 
@@ -66,6 +68,8 @@ def test_the_unit_that_a_container_says_is_read(tmp_path: Path, form: str, unit:
             for name, values in _sky(unit).items():
                 file[name] = values
                 file[name].attrs["units"] = said[name]["unit"]
+    path = tmp_path / f"a.{form}"
+    assert units_in(path, stacks_in(path)) == {name: about["unit"] for name, about in said.items()}
     _same_sky(_index(tmp_path))
 
 

@@ -53,6 +53,17 @@ def test_columns_of_classes_are_the_label(
     assert f"label = {prefix}star,{prefix}galaxy,{prefix}bogus" in capsys.readouterr().err
 
 
+def test_columns_of_classes_in_the_container_beside_a_table(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    classes = {name: one_hot()[name].to_numpy() for name in ("star", "galaxy", "bogus")}
+    np.savez(raw / "a.npz", allow_pickle=False, stamps=stamps(), **classes)
+    for table_of_others, expected in ((one_hot()[["candid", "ra", "dec"]], CLASSES), (table(), [1, 1, 0, 0, 1, 1])):
+        table_of_others.to_csv(raw / "a.csv", index=False)
+        done = prepare_dataset(TripletsPipeline(), [raw], tmp_path / "store", name="x", progress=False)
+        assert pd.read_parquet(done.path / "index.parquet")["label"].tolist() == expected
+
+
 def test_real_and_bogus_are_1_and_0_and_a_third_class_is_none_of_them(tmp_path: Path) -> None:
     real = pd.Series([1, 0, 1, 0, 0, 1])
     rows = table().drop(columns="label")
