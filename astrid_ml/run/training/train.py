@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def _train(
             return {"run_dir": str(folder), "summary": []}
         validation, test = pooled(rounds)
         joined = join_rounds(dataset, judge, rounds, (validation, test), marks, log)
-        results, metrics = evaluated(judge, validation, test, marks, log, plan)
+        results, metrics = evaluated(judge, validation, test, marks, log, plan, dataset.meta.get("description", {}))
         report = marks.find("report", metrics=metrics)
         if report is None:
             results = results or evaluate_folds(judge, validation, test, plan)
@@ -117,7 +117,13 @@ def _train(
 
 
 def evaluated(
-    judge: Judge, validation: pd.DataFrame, test: pd.DataFrame, marks: Marks, log: StageLog, plan: SplitPlan
+    judge: Judge,
+    validation: pd.DataFrame,
+    test: pd.DataFrame,
+    marks: Marks,
+    log: StageLog,
+    plan: SplitPlan,
+    description: Mapping[str, Any],
 ) -> tuple[dict[str, EvaluationResult] | None, str]:
     """Evaluate and write the predictions, unless that is done; the results (None if not computed now), their digest."""
     digest = table_digest(pd.concat([validation, test]))
@@ -134,7 +140,7 @@ def evaluated(
             if len(table):
                 files.append(path)
                 if not marks.holds("evaluate", path):
-                    write_predictions(table.assign(set=fold), path)
+                    write_predictions(table.assign(set=fold), path, description=description)
     marks.leave(stage, files)
     return results, stage.outputs["metrics"]
 
