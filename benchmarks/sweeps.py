@@ -44,8 +44,8 @@ ASTRID = (sys.executable, "-m", "astrid_ml")
 
 def begin(work: Path, name: str, search: str) -> subprocess.Popen[bytes]:
     """Start a sweep, the leader of its own processes."""
-    words = [*ASTRID, "sweep", f"--config-dir={work / 'options'}", f"sweep={search}", *WORDS, f"paths.data={work / 'data'}",
-             "workers=2", f"output_dir={work / name}"]  # fmt: skip
+    places = [f"--config-dir={work / 'options'}", f"paths.data={work / 'data'}", f"output_dir={work / name}"]
+    words = [*ASTRID, "sweep", f"sweep={search}", *WORDS, "workers=2", *places]
     with (work / f"{name}.log").open("ab") as log:
         return subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
