@@ -73,6 +73,7 @@ HOUSE = (
     "experiments",
     "board",
     "run",
+    "referee",
     "commands",
     "api",
     "plugins",
