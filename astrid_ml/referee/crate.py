@@ -126,7 +126,7 @@ class Listed:
     sources: str
 
 
-def read_metadata(folder: Path) -> Listed:
+def listed_in(folder: Path) -> Listed:
     """The list of files of a bundle.
 
     Raises:

@@ -20,15 +20,15 @@ from astrid_ml.devices import device_of, full_precision
 from astrid_ml.errors import UserError
 from astrid_ml.referee.numbers import TOLERANCE, in_rounds
 from astrid_ml.referee.opened import Bundle, plainly
-from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, WITHOUT_DATA, Found, compare, compare_tables
+from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, WITHOUT_DATA, Compared, compare, compare_tables
 from astrid_ml.run.stages import StageLog
 from astrid_ml.run.training.rounds import RoundWork, predictions, told
 from astrid_ml.run.training.train import joined_tables
 from astrid_ml.splits.plan import index_for, planned_for_training
 
 OF_NETWORKS = 1e-4  # of scores: another processor sums in another order, in single precision
-NEEDS = Found(WITHOUT_DATA, "give dataset=PREPARED, the dataset of the run")
-Check = Callable[[], Found]
+NEEDS = Compared(WITHOUT_DATA, "give dataset=PREPARED, the dataset of the run")
+Check = Callable[[], Compared]
 
 
 class DataAgain:
@@ -62,32 +62,32 @@ class DataAgain:
         assert self.dataset is not None
         return self.dataset
 
-    def data(self) -> Found:
+    def data(self) -> Compared:
         """Fingerprint, descriptions, and the content of every file against the bundle's digests."""
         dataset, bundle = self._there, self.bundle
         found = compare(bundle.record["dataset"]["fingerprint"], dataset.fingerprint, what="fingerprint")
         for name in ("dataset.json", "digests.json", "croissant.json"):
             own = dataset.path / name
             if not own.is_file():
-                found = found.also(Found(UNKNOWN, f"the dataset has no {name}"))
+                found = found.also(Compared(UNKNOWN, f"the dataset has no {name}"))
             elif own.read_bytes() != bundle.file(f"dataset/{name}").read_bytes():
-                found = found.also(Found(DIFFERENT, f"another {name} than the dataset's"))
+                found = found.also(Compared(DIFFERENT, f"another {name} than the dataset's"))
         wrong = [name for name, said in dataset.digests.items() if not _holds(dataset.path / name, said)]
         if wrong:
-            return Found(DIFFERENT, f"{len(wrong)} files of the dataset are damaged: {', '.join(wrong[:3])}")
-        return found.also(Found(EQUAL, f"{len(dataset.digests)} files of the dataset"))
+            return Compared(DIFFERENT, f"{len(wrong)} files of the dataset are damaged: {', '.join(wrong[:3])}")
+        return found.also(Compared(EQUAL, f"{len(dataset.digests)} files of the dataset"))
 
     @cached_property
     def _plan(self) -> Any:
         split = build(self.bundle.config["split"], self.bundle.trust)
         return planned_for_training(split, index_for(split, self._there))
 
-    def split(self) -> Found:
+    def split(self) -> Compared:
         """Hash and account."""
         try:
             plan = self._plan
         except UserError as error:
-            return Found(UNKNOWN, f"it cannot be made here: expected {error.expected}; got {error.got}")
+            return Compared(UNKNOWN, f"it cannot be made here: expected {error.expected}; got {error.got}")
         said = self.bundle.record["split"]
         own = {
             "name": plan.name,
@@ -98,7 +98,7 @@ class DataAgain:
         found = compare({name: said[name] for name in own}, plainly(own), what="values of the split")
         return found.also(compare(self.bundle.plan.hash, plan.hash, what="hash of the tables in the bundle"))
 
-    def audit(self) -> Found:
+    def audit(self) -> Compared:
         """All findings, and how far metadata alone get."""
         bundle = self.bundle
         audit = build(bundle.config["audit"], bundle.trust)
@@ -106,9 +106,9 @@ class DataAgain:
         result = (audit if mode == "off" else replace(audit, mode="warn")).run(self._there, bundle.plan).to_plain()
         return compare(bundle.record["audit"], plainly({**result, "mode": mode}), TOLERANCE, "values of the audit")
 
-    def scores(self) -> Found:
+    def scores(self) -> Compared:
         """Every column of the predictions, by the networks in the bundle from the samples of the dataset."""
-        bundle, found = self.bundle, Found(EQUAL, "")
+        bundle, found = self.bundle, Compared(EQUAL, "")
         folds: dict[str, list[pd.DataFrame]] = {"val": [], "test": []}
         for number in range(bundle.rounds):
             model = load_model(bundle.file(bundle.place(number)), bundle.trust, device=self.device)
@@ -131,9 +131,9 @@ class DataAgain:
             tables = {fold: predictions(model.task, data, dataset, fold) for fold in ("val", "test")}
             return {fold: told(work, model.record, model.task, data, table) for fold, table in tables.items()}
 
-    def _statistics(self) -> Found:
+    def _statistics(self) -> Compared:
         """What normalises the inputs, fitted again on each training fold."""
-        bundle, found = self.bundle, Found(EQUAL, "statistics of the training folds")
+        bundle, found = self.bundle, Compared(EQUAL, "statistics of the training folds")
         for number, (record, _) in enumerate(bundle.checkpoints):
             data = build(bundle.config["datamodule"], bundle.trust)
             data.attach(self._there, bundle.plan.rounds[number], seed=int(bundle.config["seed"]))

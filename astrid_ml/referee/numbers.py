@@ -13,7 +13,7 @@ from astrid_ml import __version__
 from astrid_ml.build import build
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.referee.opened import Bundle, plainly
-from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Found, compare, compare_tables
+from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Compared, compare, compare_tables
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.model_card import card_text
 from astrid_ml.report.write import report_page
@@ -22,7 +22,7 @@ from astrid_ml.run.training.publish import metrics_of, repeat_command, without_l
 from astrid_ml.run.training.train import evaluate_folds, joined_tables
 
 TOLERANCE = 1e-6  # of numbers from the same predictions: another version of a library may round elsewhere
-Check = Callable[[], Found]
+Check = Callable[[], Compared]
 _SECTION = re.compile(r'<section>\n<h2 id="([^"]*)">.*?\n</section>', re.DOTALL)
 NOT_FROM_NUMBERS = ("samples", "training")  # sections of pictures and of the epochs, which are not in a bundle
 
@@ -60,7 +60,7 @@ class Numbers:
         """``metrics.json``, made again."""
         return metrics_of(self.results, self.bundle.record["dataset"]["counts"])
 
-    def rows(self) -> Found:
+    def rows(self) -> Compared:
         """The ids of predictions against the split."""
         bundle, total = self.bundle, 0
         said = {(row["round"], row["fold"]): row for row in bundle.record["split"]["counts"]}
@@ -74,20 +74,20 @@ class Numbers:
                 counts = said[(number, fold)]
                 whole = counts["samples"] == counts["labelled"]
                 if strange:
-                    return Found(DIFFERENT, f"{len(strange)} samples that are not in {fold} of round {number}")
+                    return Compared(DIFFERENT, f"{len(strange)} samples that are not in {fold} of round {number}")
                 if each.nunique() > 1:
-                    return Found(DIFFERENT, f"samples with {each.min()} and with {each.max()} rows in {fold}")
+                    return Compared(DIFFERENT, f"samples with {each.min()} and with {each.max()} rows in {fold}")
                 if (whole and len(each) != len(inside)) or len(each) > counts["labelled"]:
-                    return Found(DIFFERENT, f"{len(each)} of {counts['labelled']} samples of {fold}, round {number}")
+                    return Compared(DIFFERENT, f"{len(each)} of {counts['labelled']} samples of {fold}, round {number}")
                 total += len(ids)
         sets = {str(name) for fold in ("val", "test") for name in bundle.predictions[fold].get("round", [])}
         if len(sets) > bundle.rounds:
-            return Found(DIFFERENT, f"predictions of {len(sets)} rounds, and the run has {bundle.rounds}")
-        return Found(EQUAL, f"{total:,} rows")
+            return Compared(DIFFERENT, f"predictions of {len(sets)} rounds, and the run has {bundle.rounds}")
+        return Compared(EQUAL, f"{total:,} rows")
 
-    def calibration(self) -> Found:
+    def calibration(self) -> Compared:
         """Fitted on the validation predictions of each round; of all folds on what no member saw."""
-        bundle, found = self.bundle, Found(EQUAL, "")
+        bundle, found = self.bundle, Compared(EQUAL, "")
         members = []
         for number, (record, _) in enumerate(bundle.checkpoints):
             fitted = bundle.judge.fit(bundle.of_round("val", number))
@@ -103,7 +103,7 @@ class Numbers:
         own = {name: value for name, value in without_long_lists(shown).items() if name in told}
         return found.also(compare(told, plainly(own), 0.0, "values of the calibration in run.json"))
 
-    def decisions(self) -> Found:
+    def decisions(self) -> Compared:
         """The scores judged again by the calibration in the checkpoint."""
         bundle = self.bundle
         folds: dict[str, list[pd.DataFrame]] = {"val": [], "test": []}
@@ -111,16 +111,16 @@ class Numbers:
             for fold, parts in folds.items():
                 table = bundle.of_round(fold, number)
                 parts.append(applied(bundle, table, record.calibration) if len(table) else table)
-        found = Found(EQUAL, "")
+        found = Compared(EQUAL, "")
         for fold, made in zip(folds, joined_tables(folds["val"], folds["test"]), strict=True):
             said = bundle.predictions[fold]
             if len(said):
                 found = found.also(compare_tables(in_rounds(said), made, TOLERANCE))
         return found
 
-    def labels(self) -> Found:
+    def labels(self) -> Compared:
         """Of real and bogus the share in each fold, which the checkpoint carries."""
-        bundle, found = self.bundle, Found(UNKNOWN, "networks of more than two classes carry no shares")
+        bundle, found = self.bundle, Compared(UNKNOWN, "networks of more than two classes carry no shares")
         for number, (record, _) in enumerate(bundle.checkpoints):
             tables = {fold: bundle.of_round(fold, number) for fold in ("val", "test")}
             known = {fold: share for fold, share in (record.prevalence or {}).items() if fold in tables}
@@ -129,7 +129,7 @@ class Numbers:
                 found = found.also(compare({fold: known[fold] for fold in own}, own, TOLERANCE, "shares of positives"))
         return found
 
-    def metrics(self) -> Found:
+    def metrics(self) -> Compared:
         """Each name of ``metrics.json``."""
         return compare(self.bundle.metrics, plainly(self.computed), TOLERANCE, "metrics and ends of intervals")
 
@@ -148,29 +148,33 @@ class Numbers:
             cross=datamodule.report_tables(),
         )
 
-    def report(self) -> Found:
+    def report(self) -> Compared:
         """The page by its sections; those of pictures and epochs are left out."""
         said = self.bundle.file("report.html").read_text(encoding="utf-8")
         if self._other_version:
-            return Found(UNKNOWN, f"made by astrid_ml {self._version}, and read by {__version__}: pages may differ")
+            return Compared(UNKNOWN, f"made by astrid_ml {self._version}, and read by {__version__}: pages may differ")
         one, other = sections(said), sections(report_page(self.content))
         skipped = [name for name in NOT_FROM_NUMBERS if name in one]
         for name in skipped:
             del one[name]
         wrong = [name or "the head" for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
         if wrong:
-            return Found(DIFFERENT, f"other sections than the numbers make: {', '.join(wrong)}")
+            return Compared(DIFFERENT, f"other sections than the numbers make: {', '.join(wrong)}")
         left = f"; {' and '.join(skipped)} are not made from numbers" if skipped else ""
-        return Found(EQUAL, f"{len(one)} sections{left}")
+        return Compared(EQUAL, f"{len(one)} sections{left}")
 
-    def card(self) -> Found:
+    def card(self) -> Compared:
         """Both files of the card."""
         if self._other_version:
-            return Found(UNKNOWN, f"made by astrid_ml {self._version}, and read by {__version__}: texts may differ")
+            return Compared(UNKNOWN, f"made by astrid_ml {self._version}, and read by {__version__}: texts may differ")
         made = card_text(self.content)
         said = {name: self.bundle.file(name).read_text(encoding="utf-8") for name in made}
         wrong = [name for name in made if said[name] != made[name]]
-        return Found(DIFFERENT, f"another text in {', '.join(wrong)}") if wrong else Found(EQUAL, f"{len(made)} files")
+        return (
+            Compared(DIFFERENT, f"another text in {', '.join(wrong)}")
+            if wrong
+            else Compared(EQUAL, f"{len(made)} files")
+        )
 
     @property
     def _version(self) -> str:

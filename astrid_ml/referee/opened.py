@@ -21,8 +21,8 @@ from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.files import json_text
 from astrid_ml.identity import current, without_gone
-from astrid_ml.referee.crate import Listed, files_in, read_metadata, refuse_large, small_note
-from astrid_ml.referee.verdicts import AbsentError
+from astrid_ml.referee.crate import Listed, files_in, listed_in, refuse_large, small_note
+from astrid_ml.referee.verdicts import PartAbsentError
 from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.table_files import read_parquet
 
@@ -39,7 +39,7 @@ class Bundle:
 
     Raises:
         UserError: a part is damaged, or not of the kind that a run leaves.
-        AbsentError: the bundle has no such part.
+        PartAbsentError: the bundle has no such part.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ class Bundle:
     @cached_property
     def listed(self) -> Listed:
         """What its metadata say."""
-        return read_metadata(self.folder)
+        return listed_in(self.folder)
 
     @cached_property
     def files(self) -> dict[str, Path]:
@@ -58,7 +58,7 @@ class Bundle:
     def file(self, name: str) -> Path:
         """One of its files."""
         if name not in self.files:
-            raise AbsentError(name)
+            raise PartAbsentError(name)
         return self.files[name]
 
     def mapping(self, name: str) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Bundle:
         """The split, with what the record says of it."""
         names = sorted(name for name in self.files if name.startswith("splits/"))
         if not names:
-            raise AbsentError("splits/")
+            raise PartAbsentError("splits/")
         names.sort(key=lambda name: int(name.rpartition("_")[2].removesuffix(".parquet")) if "_" in name else 0)
         said = self.record["split"]
         return SplitPlan(str(said["name"]), [read_parquet(self.files[name]) for name in names], said["account"])
@@ -159,7 +159,7 @@ class Bundle:
         """The outputs of a stage as the record has them: of the last of that name and round."""
         found = [stage for stage in self.record["stages"] if (stage["name"], stage["round"]) == (name, number)]
         if not found:
-            raise AbsentError(f"stage {name} of round {number} in run.json")
+            raise PartAbsentError(f"stage {name} of round {number} in run.json")
         return dict(found[-1]["outputs"])
 
 

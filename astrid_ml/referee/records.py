@@ -16,13 +16,13 @@ from astrid_ml.fingerprint import file_hash
 from astrid_ml.identity import lasting
 from astrid_ml.referee.crate import METADATA, sized, sources_digest
 from astrid_ml.referee.opened import Bundle, plainly
-from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, AbsentError, Found, compare
+from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Compared, PartAbsentError, compare
 from astrid_ml.run.environment import run_identity
 from astrid_ml.run.training.rounds import PREDICTION_NODES
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.plan import fault_of_round
 
-Check = Callable[[], Found]
+Check = Callable[[], Compared]
 
 
 def record_checks(bundle: Bundle, digest: str | None) -> list[tuple[str, str, Check]]:
@@ -44,7 +44,7 @@ def record_checks(bundle: Bundle, digest: str | None) -> list[tuple[str, str, Ch
     ]
 
 
-def files(bundle: Bundle) -> Found:
+def files(bundle: Bundle) -> Compared:
     """The list against the folder, and against what the record says that the run left."""
     said, there = dict(bundle.listed.files), {name: sized(path) for name, path in bundle.files.items()}
     wrong = [f"{name} is not listed" for name in there if name not in said]
@@ -53,43 +53,43 @@ def files(bundle: Bundle) -> Found:
     wanted = ["config.yaml", "run.json", "metrics.json", "predictions/val.parquet", *map(bundle.place, _rounds(bundle))]
     wrong += [f"{name} belongs to every run" for name in wanted if name not in there and name not in said]
     if wrong:
-        return Found(DIFFERENT, "; ".join(wrong[:8]))
+        return Compared(DIFFERENT, "; ".join(wrong[:8]))
     less = f"; the author says that these are missing: {', '.join(bundle.listed.missing)}"
-    return Found(EQUAL, f"{len(there)} files{less if bundle.listed.missing else ''}")
+    return Compared(EQUAL, f"{len(there)} files{less if bundle.listed.missing else ''}")
 
 
 def _rounds(bundle: Bundle) -> range:
     try:
         return range(bundle.rounds)
-    except (AbsentError, UserError, LookupError, TypeError, ValueError):
+    except (PartAbsentError, UserError, LookupError, TypeError, ValueError):
         return range(0)
 
 
-def published(bundle: Bundle, digest: str | None) -> Found:
+def published(bundle: Bundle, digest: str | None) -> Compared:
     """The SHA-256 of the metadata, which holds those of all files."""
     if digest is None:
-        return Found(UNKNOWN, "no digest was given (digest=SHA256, as the author printed it)")
+        return Compared(UNKNOWN, "no digest was given (digest=SHA256, as the author printed it)")
     own = file_hash(bundle.folder / METADATA)
     return compare(digest.strip().lower(), own, what="digest")
 
 
-def code(bundle: Bundle) -> Found:
+def code(bundle: Bundle) -> Compared:
     """Other versions prove nothing, but they are why numbers may differ."""
     said, own = dict(bundle.record["versions"]), versions()
     listed = bundle.file("constraints.txt").read_text(encoding="utf-8").splitlines()[1:]
     for line in listed:
         name, _, version = line.partition("==")
         if str(said.get(name, "")).partition("+")[0] != version:
-            return Found(DIFFERENT, f"constraints.txt has {line}, the record {said.get(name)}")
+            return Compared(DIFFERENT, f"constraints.txt has {line}, the record {said.get(name)}")
     other = [f"{name} {said.get(name)}, here {own.get(name)}" for name in said if said.get(name) != own.get(name)]
     if other:
-        return Found(UNKNOWN, f"judged by other versions: {'; '.join(other)}")
+        return Compared(UNKNOWN, f"judged by other versions: {'; '.join(other)}")
     if bundle.listed.sources != sources_digest():
-        return Found(UNKNOWN, "the same versions, but other sources of astrid_ml than those that made the bundle")
-    return Found(EQUAL, f"{len(said)} versions, and the sources of astrid_ml")
+        return Compared(UNKNOWN, "the same versions, but other sources of astrid_ml than those that made the bundle")
+    return Compared(EQUAL, f"{len(said)} versions, and the sources of astrid_ml")
 
 
-def identity(bundle: Bundle) -> Found:
+def identity(bundle: Bundle) -> Compared:
     """What the configuration decides, hashed; and its seeds and its name, which the record repeats."""
     config, record = bundle.config, bundle.record
     seeds = {
@@ -104,9 +104,9 @@ def identity(bundle: Bundle) -> Found:
     return found.also(compare(prepared, [record["identity"]], what="identity in the stages"))
 
 
-def checkpoint(bundle: Bundle) -> Found:
+def checkpoint(bundle: Bundle) -> Compared:
     """Weights, split, data and configuration of every network."""
-    found = Found(EQUAL, f"networks: {bundle.rounds}")
+    found = Compared(EQUAL, f"networks: {bundle.rounds}")
     for number, (record, weights) in enumerate(bundle.checkpoints):
         said = bundle.stage("fit", number) | bundle.stage("calibrate", number)
         own = {"weights": digest_of(dict(weights)), "calibration": digest_of(record.calibration)}
@@ -120,7 +120,7 @@ def checkpoint(bundle: Bundle) -> Found:
     return found
 
 
-def _of_run(bundle: Bundle, record: Record, where: str) -> Found:
+def _of_run(bundle: Bundle, record: Record, where: str) -> Compared:
     """Whether a checkpoint's record is of this run."""
     said = {
         "dataset": bundle.record["dataset"]["fingerprint"],
@@ -143,7 +143,7 @@ def _bare(nodes: dict[str, Any]) -> Any:
     return lasting({name: node for name, node in nodes.items() if node is not None})
 
 
-def dataset(bundle: Bundle) -> Found:
+def dataset(bundle: Bundle) -> Compared:
     """The fingerprint wherever it stands, and the digests of the dataset's files."""
     said = bundle.record["dataset"]["fingerprint"]
     places = {f"round {number}": record.dataset_fingerprint for number, (record, _) in enumerate(bundle.checkpoints)}
@@ -159,23 +159,23 @@ def dataset(bundle: Bundle) -> Found:
     return found.also(_described(bundle, {name: digest for name, (_, digest) in digests.items()}))
 
 
-def _described(bundle: Bundle, digests: dict[str, str]) -> Found:
+def _described(bundle: Bundle, digests: dict[str, str]) -> Compared:
     """Croissant's digests of files that the dataset has digests of."""
     content = bundle.mapping("dataset/croissant.json")
     listed = [part for part in content["distribution"] if part.get("contentUrl") in digests]
     said = {part["contentUrl"]: part.get("sha256") for part in listed}
     found = compare(said, {name: digests[name] for name in said}, what="digests in Croissant")
     known = bundle.record["dataset"]["fingerprint"] in str(content.get("description"))
-    return found if known else found.also(Found(DIFFERENT, "Croissant does not name the dataset's fingerprint"))
+    return found if known else found.also(Compared(DIFFERENT, "Croissant does not name the dataset's fingerprint"))
 
 
-def split(bundle: Bundle) -> Found:
+def split(bundle: Bundle) -> Compared:
     """Hash, and which samples each network learned from and was tested on."""
     plan, found = bundle.plan, compare(bundle.record["split"]["hash"], bundle.plan.hash, what="hash of the split")
     for number, (table, (record, _)) in enumerate(zip(plan.rounds, bundle.checkpoints, strict=True)):
         fault = fault_of_round(table, table["id"].astype(str).drop_duplicates())
         if fault is not None:
-            return Found(DIFFERENT, f"round {number}: expected {fault[0]}; got {fault[1]}")
+            return Compared(DIFFERENT, f"round {number}: expected {fault[0]}; got {fault[1]}")
         if record.digest is None:
             continue
         learned = table["id"][table["fold"].isin(("train", "val"))]
@@ -186,7 +186,7 @@ def split(bundle: Bundle) -> Found:
         ):
             apart = np.setxor1d(hashes(ids).numpy(), known.numpy())
             if len(apart):
-                return Found(DIFFERENT, f"round {number}: the network was {name} {len(apart)} other samples")
+                return Compared(DIFFERENT, f"round {number}: the network was {name} {len(apart)} other samples")
         said = [row for row in bundle.record["split"]["counts"] if row["round"] == number]
         counts = {row["fold"]: row["samples"] for row in said}
         own = {fold: int((table["fold"] == fold).sum()) for fold in counts}
@@ -194,7 +194,7 @@ def split(bundle: Bundle) -> Found:
     return found
 
 
-def groups(bundle: Bundle) -> Found:
+def groups(bundle: Bundle) -> Compared:
     """Groups of the test fold that a network learned from, by the hashes in it; leaks that the audit told are known."""
     audit = bundle.record["audit"]
     told = any(finding["kind"] in ("shared group", "shared id") for finding in audit["findings"])
@@ -202,16 +202,16 @@ def groups(bundle: Bundle) -> Found:
     for number, (record, _) in enumerate(bundle.checkpoints):
         test, val = bundle.of_round("test", number), bundle.of_round("val", number)
         if not len(test):
-            return Found(UNKNOWN, "the run had no test fold")
+            return Compared(UNKNOWN, "the run had no test fold")
         if record.digest is None:
-            return Found(UNKNOWN, f"the network of round {number} does not say what it learned from")
+            return Compared(UNKNOWN, f"the network of round {number} does not say what it learned from")
         names = test["group_id"].astype(str).drop_duplicates()
         both = np.isin(hashes(names).numpy(), record.digest.groups.numpy())
         both |= names.isin(val["group_id"].astype(str)).to_numpy()
         crossing, tested = crossing + int(both.sum()), tested + len(names)
     words = f"{crossing} of {tested} groups of the test fold were learned from"
     if audit["mode"] == "off" and crossing:
-        return Found(UNKNOWN, f"{words}; the run's audit was off and says nothing")
+        return Compared(UNKNOWN, f"{words}; the run's audit was off and says nothing")
     if bool(crossing) != told:
-        return Found(DIFFERENT, words if crossing else "the run's audit tells of shared groups that are not there")
-    return Found(EQUAL, f"{words}, as the audit says" if told else f"{tested} groups of the test fold")
+        return Compared(DIFFERENT, words if crossing else "the run's audit tells of shared groups that are not there")
+    return Compared(EQUAL, f"{words}, as the audit says" if told else f"{tested} groups of the test fold")

@@ -37,7 +37,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Found:
+class Compared:
     """The answer of one check.
 
     Args:
@@ -45,23 +45,23 @@ class Found:
         words: what was compared, or what differs.
 
     Example:
-        >>> Found(EQUAL, "3 numbers").also(Found(DIFFERENT, "the seed"))
-        Found(verdict='different', words='the seed')
+        >>> Compared(EQUAL, "3 numbers").also(Compared(DIFFERENT, "the seed"))
+        Compared(verdict='different', words='the seed')
     """
 
     verdict: str
     words: str
 
-    def also(self, other: Found) -> Found:
+    def also(self, other: Compared) -> Compared:
         """Both: the graver verdict, with the words of that part."""
         ranks = [ORDER.index(UNKNOWN if part.verdict == WITHOUT_DATA else part.verdict) for part in (self, other)]
         if ranks[0] == ranks[1]:
             parts = dict.fromkeys(part for words in (self.words, other.words) for part in words.split("; ") if part)
-            return Found(self.verdict, "; ".join(parts))
+            return Compared(self.verdict, "; ".join(parts))
         return self if ranks[0] > ranks[1] else other
 
 
-class AbsentError(Exception):
+class PartAbsentError(Exception):
     """A part that the bundle does not have.
 
     Args:
@@ -72,7 +72,7 @@ class AbsentError(Exception):
         super().__init__(f"the bundle has no {name}")
 
 
-def judged(name: str, what: str, check: Callable[[], Found]) -> Item:
+def judged(name: str, what: str, check: Callable[[], Compared]) -> Item:
     """Run one check; what cannot be read or computed from the bundle differs from what a run leaves.
 
     Args:
@@ -82,18 +82,18 @@ def judged(name: str, what: str, check: Callable[[], Found]) -> Item:
     """
     try:
         found = check()
-    except AbsentError as absent:
-        found = Found(UNKNOWN, str(absent))
+    except PartAbsentError as absent:
+        found = Compared(UNKNOWN, str(absent))
     except UserError as error:
-        found = Found(DIFFERENT, f"expected {error.expected}; got {error.got}")
+        found = Compared(DIFFERENT, f"expected {error.expected}; got {error.got}")
     except (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RecursionError, RuntimeError,
             TypeError, ValueError) as error:  # fmt: skip
         # A stranger's table of any columns and values: which of them fails is told, and no traceback.
-        found = Found(DIFFERENT, f"cannot be computed from this bundle: {type(error).__name__}: {error}"[:300])
+        found = Compared(DIFFERENT, f"cannot be computed from this bundle: {type(error).__name__}: {error}"[:300])
     return Item(name, what, found.verdict, found.words)
 
 
-def compare(said: Any, made: Any, tolerance: float = 0.0, what: str = "values", where: str = "") -> Found:
+def compare(said: Any, made: Any, tolerance: float = 0.0, what: str = "values", where: str = "") -> Compared:
     """Two trees of plain containers.
 
     Args:
@@ -105,9 +105,9 @@ def compare(said: Any, made: Any, tolerance: float = 0.0, what: str = "values", 
 
     Example:
         >>> compare({"a": 1.0, "b": [2]}, {"a": 1.0 + 1e-9, "b": [2]}, 1e-6)
-        Found(verdict='within tolerance', words='2 values, the largest difference 1e-09 (a)')
+        Compared(verdict='within tolerance', words='2 values, the largest difference 1e-09 (a)')
         >>> compare({"a": 1.0}, {"a": 0.5})
-        Found(verdict='different', words='1 of 1 values: a is 1.0, computed 0.5')
+        Compared(verdict='different', words='1 of 1 values: a is 1.0, computed 0.5')
     """
     one, other = (dict(_leaves(tree)) for tree in (said, made))
     worst, at, wrong = 0.0, "", []
@@ -121,10 +121,10 @@ def compare(said: Any, made: Any, tolerance: float = 0.0, what: str = "values", 
             worst, at = apart, name
     if wrong:
         more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        return Found(DIFFERENT, f"{where}{len(wrong)} of {len(names)} {what}: {'; '.join(wrong[:SHOWN])}{more}")
+        return Compared(DIFFERENT, f"{where}{len(wrong)} of {len(names)} {what}: {'; '.join(wrong[:SHOWN])}{more}")
     if worst:
-        return Found(NEAR, f"{len(names)} {what}, the largest difference {worst:.2g} ({at})")
-    return Found(EQUAL, f"{len(names)} {what}")
+        return Compared(NEAR, f"{len(names)} {what}, the largest difference {worst:.2g} ({at})")
+    return Compared(EQUAL, f"{len(names)} {what}")
 
 
 class _Absent:
@@ -136,7 +136,7 @@ _ABSENT = _Absent()
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -159,7 +159,7 @@ def _apart(a: Any, b: Any) -> float:
     return abs(a - b) / max(1.0, abs(a), abs(b)) if math.isfinite(a) and math.isfinite(b) else math.inf
 
 
-def compare_tables(said: pd.DataFrame, made: pd.DataFrame, tolerance: float, skip: Sequence[str] = ()) -> Found:
+def compare_tables(said: pd.DataFrame, made: pd.DataFrame, tolerance: float, skip: Sequence[str] = ()) -> Compared:
     """Two tables of predictions, row by row.
 
     Args:
@@ -169,9 +169,9 @@ def compare_tables(said: pd.DataFrame, made: pd.DataFrame, tolerance: float, ski
         skip: columns that are not compared.
     """
     if len(said) != len(made):
-        return Found(DIFFERENT, f"{len(said):,} rows, computed {len(made):,}")
+        return Compared(DIFFERENT, f"{len(said):,} rows, computed {len(made):,}")
     if len(said) and not (said["id"].astype(str).to_numpy() == made["id"].astype(str).to_numpy()).all():
-        return Found(DIFFERENT, "the rows are of other samples, or in another order")
+        return Compared(DIFFERENT, "the rows are of other samples, or in another order")
     wrong, worst, where = [], 0.0, ""
     columns = [name for name in dict.fromkeys([*said.columns, *made.columns]) if name not in skip]
     for name in columns:
@@ -190,9 +190,9 @@ def compare_tables(said: pd.DataFrame, made: pd.DataFrame, tolerance: float, ski
             worst, where = float(apart.max()), name
     if wrong:
         more = f" and {len(wrong) - SHOWN} columns more" if len(wrong) > SHOWN else ""
-        return Found(DIFFERENT, f"{'; '.join(wrong[:SHOWN])}{more}")
+        return Compared(DIFFERENT, f"{'; '.join(wrong[:SHOWN])}{more}")
     size = f"{len(said):,} rows, {len(columns)} columns"
-    return Found(NEAR, f"{size}, the largest difference {worst:.2g} ({where})") if worst else Found(EQUAL, size)
+    return Compared(NEAR, f"{size}, the largest difference {worst:.2g} ({where})") if worst else Compared(EQUAL, size)
 
 
 def _columns_apart(a: pd.Series, b: pd.Series) -> Array:

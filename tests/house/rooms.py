@@ -138,5 +138,6 @@ INSIDE = {
     ),
     "evaluation": ("tree",),
     "run": ("folder", "versions", "raw", "prepare", "pictures", "headline", "prediction", "training", "comparison"),
+    "referee": ("crate", "verdicts", "opened", "records", "numbers", "data", "page", "commands"),
     "cli": ("verbs", "overrides", "compose", "help", "sweep", "main"),
 }
