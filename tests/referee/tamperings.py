@@ -93,7 +93,8 @@ def _score(folder: Path, _: Honest) -> None:
         return cell[::-1] if np.ndim(cell) else 1 - cell
 
     def changed(table: pd.DataFrame) -> pd.DataFrame:
-        return first_changed(table, score_columns(table)[-1], flipped)
+        out: pd.DataFrame = first_changed(table, score_columns(table)[-1], flipped)
+        return out
 
     of_table(folder, changed)
 
@@ -106,7 +107,8 @@ def _relabelled(table: pd.DataFrame) -> pd.DataFrame:
     """The first one of another class."""
     others = [value for value in table["label"].unique() if value != table["label"].iloc[0]]
     other = others[0]
-    return first_changed(table, "label", lambda _: other)
+    out: pd.DataFrame = first_changed(table, "label", lambda _: other)
+    return out
 
 
 def _label_and_numbers(folder: Path, _: Honest) -> None:
