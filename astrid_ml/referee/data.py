@@ -14,6 +14,7 @@ from astrid_ml.build import build
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import LoadedModel, load_model
 from astrid_ml.contracts.columns import columns_of
+from astrid_ml.contracts.programs import FitsItself
 from astrid_ml.dataset.digests import digest_of_file
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.devices import device_of, full_precision
@@ -111,8 +112,12 @@ class DataAgain:
         bundle, found = self.bundle, Compared(EQUAL, "")
         folds: dict[str, list[pd.DataFrame]] = {"val": [], "test": []}
         for number in range(bundle.rounds):
-            model = load_model(bundle.file(bundle.place(number)), bundle.trust, device=self.device)
-            for fold, table in self._of_round(model, number).items():
+            try:
+                model = load_model(bundle.file(bundle.place(number)), bundle.trust, device=self.device)
+                tables = self._of_round(model, number)
+            except UserError as error:  # what is damaged is told by the item checkpoint
+                return Compared(UNKNOWN, f"the networks cannot score here: expected {error.expected}; got {error.got}")
+            for fold, table in tables.items():
                 folds[fold].append(table)
         for fold, made in zip(folds, joined_tables(folds["val"], folds["test"]), strict=True):
             said = bundle.predictions[fold]
@@ -126,6 +131,8 @@ class DataAgain:
         data = build(bundle.config["datamodule"], bundle.trust)
         data.attach(dataset, bundle.plan.rounds[number], seed=int(bundle.config["seed"]))
         data.load_statistics(model.record.statistics)
+        if isinstance(model.task, FitsItself):
+            model.task.prepare_for(data)
         work = RoundWork(bundle.config, dataset, bundle.plan, number, bundle.judge, StageLog())
         with full_precision(self.device):
             tables = {fold: predictions(model.task, data, dataset, fold) for fold in ("val", "test")}

@@ -129,6 +129,7 @@ INSIDE = {
         "weights",
         "losses",
         "braai",
+        "external",
         "fusion",
         "lightcurves",
         "unet3d",
