@@ -30,7 +30,7 @@ class Estimator:
         absent = [name for name in ("fit", "predict_proba") if not callable(getattr(estimator, name, None))]
         if absent:
             got = f"{type(estimator).__name__} without {' and '.join(absent)}"
-            fix = "let the function at model.program.estimator._target_ return such an object"
+            fix = "let the function at model.program.estimator return such an object"
             raise UserError("an estimator with fit(X, y) and predict_proba(X)", got, fix)
 
     def digest(self) -> bytes:

@@ -153,7 +153,12 @@ def test_damaged_files_and_files_that_name_others_are_refused(tmp_path: Path) ->
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of an estimator of scikit-learn over folds."""
-    words = ["model=external_estimator", f"model.program.estimator._target_={HERE}", f"trust=[{HERE}]", "split=kfold"]
+    words = [
+        "model=external_estimator",
+        f"model.program.estimator={{_target_: {HERE}}}",
+        f"trust=[{HERE}]",
+        "split=kfold",
+    ]
     return trained(tmp_path_factory.mktemp("estimator") / "run", *words)
 
 
