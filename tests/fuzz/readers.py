@@ -126,6 +126,7 @@ REACHED = {
     "preprocessing.triplets.containers.stacks:_read_parquet": "stamps, parquet",
     "preprocessing.triplets.containers.stacks:_read_npz": "stamps, npz",
     "preprocessing.triplets.containers.arrow_tables:_arrow_table": "stamps, Arrow",
+    "referee.opened:written": "bundle, configuration",
     "table_files:read_parquet": "predictions",
     "tables:_astropy": "table, ECSV",
     "tables:_csv": "table, CSV",
@@ -172,6 +173,8 @@ OWN = {
     "preprocessing.roman.report": "a table of the store",
     "preprocessing.simulated_sky": "writes",
     "preprocessing.triplets.containers.arrow_tables:columns_of_bytes": "asked of tables in which no stamps were found",
+    "referee.commands.bundle": "run folders; tests/referee damages them",
+    "referee.opened:plainly": "what it wrote a line before",
     "run": "run folders; tests/run damages them",
 }
 

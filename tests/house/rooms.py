@@ -74,6 +74,7 @@ HOUSE = (
     "experiments",
     "board",
     "run",
+    "referee",
     "commands",
     "api",
     "plugins",
@@ -129,6 +130,7 @@ INSIDE = {
         "weights",
         "losses",
         "braai",
+        "external",
         "fusion",
         "lightcurves",
         "unet3d",
@@ -138,5 +140,6 @@ INSIDE = {
     ),
     "evaluation": ("tree",),
     "run": ("folder", "versions", "raw", "prepare", "pictures", "headline", "prediction", "training", "comparison"),
+    "referee": ("crate", "verdicts", "opened", "records", "numbers", "data", "page", "commands"),
     "cli": ("verbs", "overrides", "compose", "help", "sweep", "main"),
 }

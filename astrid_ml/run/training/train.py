@@ -147,9 +147,19 @@ def evaluated(
 
 def pooled(rounds: Sequence[Round]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions of all rounds: each sample of a k-fold split is tested by the one model that never saw it."""
-    validation = pd.concat([done.validation.assign(round=i) for i, done in enumerate(rounds)], ignore_index=True)
-    tests = [done.test.assign(round=i) for i, done in enumerate(rounds) if len(done.test)]
-    test = pd.concat(tests, ignore_index=True) if tests else pd.DataFrame()
+    return joined_tables([done.validation for done in rounds], [done.test for done in rounds])
+
+
+def joined_tables(
+    validations: Sequence[pd.DataFrame], tests: Sequence[pd.DataFrame]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predictions of each round as two tables; where one round has no probabilities, none has."""
+    validation, test = (
+        pd.concat([part.assign(round=i) for i, part in enumerate(parts) if len(part)], ignore_index=True)
+        if any(len(part) for part in parts)
+        else pd.DataFrame()
+        for parts in (validations, tests)
+    )
     left = uncalibrated(validation) | uncalibrated(test)
     if left:  # a mixture of probabilities and nulls is neither
         validation, test = (table.assign(probability=np.nan) if len(table) else table for table in (validation, test))
