@@ -12,7 +12,8 @@ from astropy.io import fits
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, REFERENCE_PIXEL, SATURATED
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp, recognise
-from astrid_ml.preprocessing.ramps.readers.cube import build_ramp, read_extensions, read_fits_cube, read_npy
+from astrid_ml.preprocessing.ramps.readers.build import Found, build_ramp
+from astrid_ml.preprocessing.ramps.readers.cube import read_extensions, read_fits_cube, read_npy
 from astrid_ml.preprocessing.ramps.readers.jwst import read_jwst
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.ramps.readers.wfc3 import is_wfc3_ima, read_wfc3
@@ -209,21 +210,12 @@ def test_extensions_of_two_shapes_are_not_reads_of_one_ramp(tmp_path: Path) -> N
 def test_bits_of_reference_pixels_make_the_border_where_no_width_is_given() -> None:
     bits = np.zeros((20, 24), np.uint32)
     bits[:3] = REFERENCE_PIXEL
-    given = build_ramp(Path("a.fits"), CUBE[None], {}, KNOWN, None, bits).reference
+    given = build_ramp(Found(Path("a.fits"), CUBE[None], {}, pixel_dq=bits), KNOWN).reference
     assert given is not None
     assert np.unique(np.flatnonzero(given.any(axis=1))).tolist() == [0, 1, 2]
-    wide = build_ramp(Path("a.fits"), CUBE[None], {"REFPIX": 4}, KNOWN, None, bits).reference
+    wide = build_ramp(Found(Path("a.fits"), CUBE[None], {"REFPIX": 4}, pixel_dq=bits), KNOWN).reference
     assert wide is not None
     assert wide.sum() == 20 * 24 - 12 * 16
-
-
-def test_reads_of_a_group_come_from_the_header_first() -> None:
-    for header, expected in (({"NFRAMES": 8}, 8), ({"NREADS": 4}, 4), ({}, 2)):
-        options = RampOptions(gain=2.0, read_noise=12.0, group_time=10.0, unit="DN", reads_per_group=2)
-        assert (
-            build_ramp(Path("a.fits"), CUBE[None], header, options, None, None).reads_per_group.tolist()
-            == [expected] * 4
-        )
 
 
 def jwst(path: Path, size: int, primary: dict[str, Any] | None = None, **images: Any) -> Path:
@@ -252,8 +244,8 @@ def test_the_mean_time_of_a_jwst_group_is_that_of_its_own_reads(tmp_path: Path) 
     assert read_jwst(path, JWST).group_times.tolist() == [4.0, 14.0, 24.0]
     fits.delval(path, "TFRAME")  # five frames a group of 10 s
     assert read_jwst(path, JWST).group_times.tolist() == [4.0, 14.0, 24.0]
-    own = RampOptions(gain=1.6, read_noise=11.0, group_times=(1.0, 5.0, 6.0))
-    assert read_jwst(path, own).group_times.tolist() == [1.0, 5.0, 6.0]
+    own = RampOptions(gain=1.6, read_noise=11.0, group_times=(3.0, 9.0, 20.0))
+    assert read_jwst(path, own).group_times.tolist() == [3.0, 9.0, 20.0]
 
 
 def test_a_jwst_full_frame_has_four_reference_pixels_and_a_subarray_none(tmp_path: Path) -> None:
