@@ -26,7 +26,7 @@ FALLEN = 3.0  # read noises that a mean ramp falls by where it is called falling
 
 
 @dataclass(frozen=True)
-class Found:
+class RawRamp:
     """What a file holds.
 
     Args:
@@ -54,7 +54,7 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def build_ramp(found: Found, options: RampOptions) -> Ramp:
+def build_ramp(found: RawRamp, options: RampOptions) -> Ramp:
     """The ramp.
 
     Raises:

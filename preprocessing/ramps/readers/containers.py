@@ -16,7 +16,7 @@ from astrid_ml.hdf5 import array_of, arrays_of, open_hdf5, parts_of
 from astrid_ml.inflating import refuse_swollen
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.stored import spooled
-from astrid_ml.preprocessing.ramps.readers.build import Found, build_ramp
+from astrid_ml.preprocessing.ramps.readers.build import RawRamp, build_ramp
 from astrid_ml.preprocessing.ramps.readers.cube import ordered
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.readable import reading
@@ -156,7 +156,7 @@ def _built(path: Path, data: Array, said: Mapping[str, Any], options: RampOption
     if isinstance(groups, np.ndarray):
         taken["group_times"] = tuple(groups.astype(float).reshape(-1).tolist())
     full = replace(options, **{key: _of_kind(key, value, path) for key, value in taken.items()})
-    return build_ramp(Found(path, ordered(data, path, options), header, own=maps), full)
+    return build_ramp(RawRamp(path, ordered(data, path, options), header, own=maps), full)
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from astrid_ml.fits_headers import open_checked
 from astrid_ml.preprocessing.ramps.ramp.axes import in_time_order, refuse_wrong_axes
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.stored import Decoding, spooled
-from astrid_ml.preprocessing.ramps.readers.build import Found, build_ramp
+from astrid_ml.preprocessing.ramps.readers.build import RawRamp, build_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.types import Array
 
@@ -36,7 +36,7 @@ def read_fits_cube(path: Path, options: RampOptions) -> Ramp:
         data = ordered(raw, path, options, header.get("NGROUPS"))
         dq = group_bits(path, hdus, data.shape)
         pixel_dq = bits_of(hdus, "PIXELDQ", data.shape[2:])
-    return build_ramp(Found(path, data, header, decoding, dq, pixel_dq), options)
+    return build_ramp(RawRamp(path, data, header, decoding, dq, pixel_dq), options)
 
 
 def read_npy(path: Path, options: RampOptions) -> Ramp:
@@ -51,7 +51,7 @@ def read_npy(path: Path, options: RampOptions) -> Ramp:
         size = " x ".join(map(str, array.shape))
         got = f"{path.name}, an array of {size} with a table beside it, as stamps have"
         raise UserError("a ramp", got, "give stamps to astrid predict without task=ramps")
-    return build_ramp(Found(path, ordered(array, path, options), {}), options)
+    return build_ramp(RawRamp(path, ordered(array, path, options), {}), options)
 
 
 def read_extensions(path: Path, options: RampOptions) -> Ramp:
@@ -67,7 +67,7 @@ def read_extensions(path: Path, options: RampOptions) -> Ramp:
             f"shapes {sorted(map(str, shapes))}",
             "choose another preprocessing.load.format=",
         )
-    return build_ramp(Found(path, np.stack(frames)[None], header), options)
+    return build_ramp(RawRamp(path, np.stack(frames)[None], header), options)
 
 
 def _cube_hdu(hdus: Any, path: Path) -> tuple[dict[str, Any], int]:

@@ -14,7 +14,7 @@ from astrid_ml.fits_headers import open_checked
 from astrid_ml.found import found
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.stored import Stored, spooled
-from astrid_ml.preprocessing.ramps.readers.build import Found, build_ramp
+from astrid_ml.preprocessing.ramps.readers.build import RawRamp, build_ramp
 from astrid_ml.preprocessing.ramps.readers.cube import image_of
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.readable import reading
@@ -75,7 +75,7 @@ def read_folder(path: Path, options: RampOptions) -> Ramp:
     data = spooled((_frame(file) for file in files), (len(files), *shape), sample.dtype)
     first.pop("NGROUPS", None)
     note = f"{len(files)} files in the order of {by}, {files[0].name} first"
-    return build_ramp(Found(path, data[None], first, notes=(note,)), options)
+    return build_ramp(RawRamp(path, data[None], first, notes=(note,)), options)
 
 
 def _image(hdus: Any, path: Path) -> int:

@@ -13,7 +13,7 @@ from astrid_ml.fits_headers import open_checked
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.stored import Decoding
-from astrid_ml.preprocessing.ramps.readers.build import Found, build_ramp
+from astrid_ml.preprocessing.ramps.readers.build import RawRamp, build_ramp
 from astrid_ml.preprocessing.ramps.readers.cube import bits_of, group_bits, image_of
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.surveys.registry import survey_named
@@ -58,7 +58,7 @@ def read_jwst(path: Path, options: RampOptions) -> Ramp:
     shape = (raw.shape[2] if kept is None else len(kept), raw.shape[3])
     full = shape == (2048, 2048) and header.get("INSTRUME") != "MIRI" and not _marks_reference(pixel_dq)
     border = (survey_named("jwst").detector.border or 0) if full else 0
-    return build_ramp(Found(path, raw, header, decoding, dq, pixel_dq, border=border, notes=tuple(notes)), options)
+    return build_ramp(RawRamp(path, raw, header, decoding, dq, pixel_dq, border=border, notes=tuple(notes)), options)
 
 
 def _marks_reference(pixel_dq: Array | None) -> bool:

@@ -11,7 +11,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.readers.asdf_files import RomanFile, read_roman
-from astrid_ml.preprocessing.ramps.readers.build import Found, build_ramp
+from astrid_ml.preprocessing.ramps.readers.build import RawRamp, build_ramp
 from astrid_ml.preprocessing.ramps.readers.options import FRAMES, RampOptions, number
 
 FULL, BORDER = 4096, 4  # px: a whole detector, and its reference pixels on each side
@@ -37,7 +37,7 @@ def read_roman_l1(path: Path, options: RampOptions) -> Ramp:
     header.setdefault("TELESCOP", "ROMAN")
     sampling, notes = _sampling(file, header, options, len(data))
     border = BORDER if data.shape[1:] == (FULL, FULL) else 0
-    found = Found(path, data[None], header, dq=dq, pixel_dq=pixel_dq, sampling=sampling, border=border, notes=notes)
+    found = RawRamp(path, data[None], header, dq=dq, pixel_dq=pixel_dq, sampling=sampling, border=border, notes=notes)
     return build_ramp(found, options)
 
 

@@ -13,7 +13,7 @@ from astrid_ml.fits_headers import open_checked
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
-from astrid_ml.preprocessing.ramps.readers.build import Found, build_ramp
+from astrid_ml.preprocessing.ramps.readers.build import RawRamp, build_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.surveys.registry import survey_named
 
@@ -73,7 +73,7 @@ def read_wfc3(path: Path, options: RampOptions) -> Ramp:
     own_times = options.group_times is not None or options.read_pattern is not None
     sampling = None if own_times else ReadTimes.single(times[order])
     border = HST.detector.border or 0
-    return build_ramp(Found(path, data, header, dq=quality[None], sampling=sampling, own=own, border=border), plain)
+    return build_ramp(RawRamp(path, data, header, dq=quality[None], sampling=sampling, own=own, border=border), plain)
 
 
 def _unit(unit: str, options: RampOptions, path: Path) -> str:

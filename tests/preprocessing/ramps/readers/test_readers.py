@@ -12,7 +12,7 @@ from astropy.io import fits
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, REFERENCE_PIXEL, SATURATED
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp, recognise
-from astrid_ml.preprocessing.ramps.readers.build import Found, build_ramp
+from astrid_ml.preprocessing.ramps.readers.build import RawRamp, build_ramp
 from astrid_ml.preprocessing.ramps.readers.cube import read_extensions, read_fits_cube, read_npy
 from astrid_ml.preprocessing.ramps.readers.jwst import read_jwst
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
@@ -210,10 +210,10 @@ def test_extensions_of_two_shapes_are_not_reads_of_one_ramp(tmp_path: Path) -> N
 def test_bits_of_reference_pixels_make_the_border_where_no_width_is_given() -> None:
     bits = np.zeros((20, 24), np.uint32)
     bits[:3] = REFERENCE_PIXEL
-    given = build_ramp(Found(Path("a.fits"), CUBE[None], {}, pixel_dq=bits), KNOWN).reference
+    given = build_ramp(RawRamp(Path("a.fits"), CUBE[None], {}, pixel_dq=bits), KNOWN).reference
     assert given is not None
     assert np.unique(np.flatnonzero(given.any(axis=1))).tolist() == [0, 1, 2]
-    wide = build_ramp(Found(Path("a.fits"), CUBE[None], {"REFPIX": 4}, pixel_dq=bits), KNOWN).reference
+    wide = build_ramp(RawRamp(Path("a.fits"), CUBE[None], {"REFPIX": 4}, pixel_dq=bits), KNOWN).reference
     assert wide is not None
     assert wide.sum() == 20 * 24 - 12 * 16
 
