@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -64,24 +63,21 @@ def read_npz(path: Path, options: RampOptions) -> Ramp:
     Raises:
         UserError: none or several cubes, a damaged file, or anything that a cube of a FITS file is refused for.
     """
-    try:
-        with reading(path, "an npz file"), zipfile.ZipFile(path) as archive:
-            members = {one.filename.removesuffix(".npy"): one for one in archive.infolist()}
-            for key, one in members.items():
-                refuse_swollen(key[:60], one.file_size, max(1, one.compress_size))
-            heads = {key: _head(archive, one) for key, one in members.items() if one.filename.endswith(".npy")}
-            name = _cube_of({key: shape for key, (shape, _) in heads.items()}, path, options)
-            said = {
-                key.casefold(): _value(archive, members[key])
-                for key in heads
-                if key.casefold() in SAID and members[key].file_size <= MOST_BESIDE
-            }
-            shape, kind = heads[name]
-            if kind.kind not in "iuf":
-                raise UserError("a cube of real numbers", f"{kind} in {path.name}", "write it as float32 or integers")
-            data = spooled(_planes(archive, members[name], shape, kind), shape, kind)
-    except zlib.error as error:
-        raise UserError("a whole npz file", f"damaged npz: {path}", "copy or make it again") from error
+    with reading(path, "an npz file"), zipfile.ZipFile(path) as archive:
+        members = {one.filename.removesuffix(".npy"): one for one in archive.infolist()}
+        for key, one in members.items():
+            refuse_swollen(key[:60], one.file_size, max(1, one.compress_size))
+        heads = {key: _head(archive, one) for key, one in members.items() if one.filename.endswith(".npy")}
+        name = _cube_of({key: shape for key, (shape, _) in heads.items()}, path, options)
+        said = {
+            key.casefold(): _value(archive, members[key])
+            for key in heads
+            if key.casefold() in SAID and members[key].file_size <= MOST_BESIDE
+        }
+        shape, kind = heads[name]
+        if kind.kind not in "iuf":
+            raise UserError("a cube of real numbers", f"{kind} in {path.name}", "write it as float32 or integers")
+        data = spooled(_planes(archive, members[name], shape, kind), shape, kind)
     return _built(path, data, said, options)
 
 

@@ -393,3 +393,34 @@ def test_a_cube_of_no_real_numbers_is_refused(kind: Any, said: str, tmp_path: Pa
     np.save(tmp_path / "a.npy", np.ones((6, 8, 8), kind))
     with pytest.raises(UserError, match=f"a cube of real numbers; got {said} in a.npy"):
         read_ramp(tmp_path / "a.npy", RampOptions(gain=1.0, read_noise=5.0, group_time=3.0, unit="DN"))
+
+
+def write_raw(path: Path, **cards: Any) -> Path:
+    """WFC3's raw file: counts since the reset, the last read first; ERR, DQ, SAMP and TIME are headers only."""
+    primary = fits.PrimaryHDU()
+    primary.header.update({"TELESCOP": "HST", "INSTRUME": "WFC3", "DETECTOR": "IR", "FILTER": "F160W", "CCDGAIN": 2.5})
+    primary.header.update({f"{key}{q}": 0.0 for key in ("READNSE", "ATODGN") for q in "ABCD"} | cards)
+    hdus = [primary]
+    for version, read in enumerate((4, 3, 2, 1, 0), start=1):
+        for name in ("SCI", "ERR", "DQ", "SAMP", "TIME"):
+            data = np.full((30, 30), 11000 + 40 * read, np.uint16) if name == "SCI" else None
+            hdu = fits.ImageHDU(data, name=name, ver=version)
+            hdu.header.update({"BUNIT": "COUNTS", "SAMPTIME": (0.0, 2.932, 27.933, 52.933, 77.934)[read]})
+            hdus.append(hdu)
+    fits.HDUList(hdus).writeto(path)
+    return path
+
+
+def test_a_raw_file_of_wfc3_in_counts(tmp_path: Path) -> None:
+    """SPARS25. Its gains and noises are zeros, which calwf3 fills in: they are to be given, and CCDGAIN is none."""
+    path = write_raw(tmp_path / "x_raw.fits")
+    for given, key in ((RampOptions(read_noise=14.0), "ATODGNA"), (RampOptions(gain=2.4), "READNSEA")):
+        with pytest.raises(UserError, match=rf"{key} to .*zeros as in raw files"):
+            read_ramp(path, given)
+    ramp = read_ramp(path, RampOptions(gain=2.4, read_noise=20.0, read_noise_is_cds=True))
+    np.testing.assert_allclose(ramp.group_times, [0.0, 2.932, 27.933, 52.933, 77.934])
+    np.testing.assert_allclose(ramp.data[0, :, 9, 9], 11000 + 40.0 * np.arange(5))
+    assert (ramp.unit, ramp.gain, ramp.detector, ramp.filter) == ("DN", 2.4, "WFC3/IR", "F160W")
+    assert ramp.read_noise == pytest.approx(20 / np.sqrt(2)) and ramp.reference is not None
+    filled = {f"{key}{q}": value for key, value in (("READNSE", 20.0), ("ATODGN", 2.3)) for q in "ABCD"}
+    assert read_ramp(write_raw(tmp_path / "y_raw.fits", **filled)).gain == pytest.approx(2.3)
