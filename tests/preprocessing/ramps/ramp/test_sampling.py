@@ -15,7 +15,7 @@ from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.types import Floats
 
 ROMAN = ReadTimes.of_pattern([[1], [2, 3], [5, 6, 7], [12, 13, 14, 15, 16, 17], [30]], 3.04)
-DEEP8 = ReadTimes.about(10.73677 * (4.5 + 20 * np.arange(5)), 8, 10.73677)
+DEEP8 = ReadTimes.about([10.73677 * (4.5 + 20 * k) for k in range(5)], 8, 10.73677)
 UNEVEN = ReadTimes(((0.5,), (1.0, 1.7, 4.0), (9.0, 9.5), (20.0, 31.0, 31.5, 60.0)))
 
 
@@ -35,7 +35,7 @@ def of_single_reads(read: ReadTimes, rate: float, noise: float) -> Floats:
 @pytest.mark.parametrize("read", [ROMAN, DEEP8, UNEVEN], ids=["roman", "deep8", "uneven"])
 @pytest.mark.parametrize(("rate", "noise"), [(20.0, 5.0), (0.0, 12.0), (400.0, 1e-3)])
 def test_the_covariance_of_groups_is_that_of_their_reads(read: ReadTimes, rate: float, noise: float) -> None:
-    """Robberto 2010 and Casertano 2022 sum the same: neighbours share read noise and, where reads are averaged, photons."""
+    """As Robberto 2010 and Casertano 2022: neighbours share read noise and, where reads are averaged, photons."""
     wanted = of_single_reads(read, rate, noise)
     diagonal, beside = Sampling.of(read).covariance(torch.tensor([rate]).double(), torch.tensor([noise]).double())
     np.testing.assert_allclose(diagonal[:, 0], np.diag(wanted), rtol=1e-10)
@@ -95,7 +95,8 @@ def test_averaged_groups_with_gaps_show_no_steps_of_their_own(name: str) -> None
             level = level + random.poisson(20.0 * frame, level.shape)
             reads += [level + random.normal(0, 12.0, level.shape)] if place < averaged else []
         data[0, group] = np.mean(reads, axis=0)
-    read = ReadTimes.about(frame * ((averaged + 1) / 2 + (averaged + dropped) * np.arange(n)), averaged, frame)
+    means = [frame * ((averaged + 1) / 2 + (averaged + dropped) * k) for k in range(n)]
+    read = ReadTimes.about(means, averaged, frame)
     found = process(Exposure(Ramp(data, read, "e-", 1.0, 12.0), Processing(reference=None)))
     assert len(found.jumps) <= 2
     pull = (found.features["slope"] - 20.0) / np.sqrt(found.features["slope_variance"])

@@ -44,7 +44,14 @@ def test_a_cube_of_hdf5_equals_what_h5py_reads(tmp_path: Path, how: dict[str, An
 
 def test_maps_and_times_beside_the_cube(tmp_path: Path) -> None:
     times = [1.0, 3.0, 7.0, 20.0, 21.0]
-    parts = {"reads": CUBE, "other": CUBE[:, :3], "gain": GAIN, "read_noise": 9.0, "group_times": times, "unit": "DN"}
+    parts: dict[str, Any] = {
+        "reads": CUBE,
+        "other": CUBE[:, :3],
+        "gain": GAIN,
+        "read_noise": 9.0,
+        "group_times": times,
+        "unit": "DN",
+    }
     for path in (hdf5(tmp_path / "a.hdf5", **parts), tmp_path / "a.npz"):
         if path.suffix == ".npz":
             np.savez(path, **parts)
@@ -74,7 +81,7 @@ def test_several_cubes_are_refused_until_one_is_named(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="an array three of 3 or 4 axes"):
             read(place, RampOptions(array="three"))
     np.savez(tmp_path / "flat.npz", one=CUBE[0])
-    with pytest.raises(UserError, match="one array of 3 or 4 axes; got 0 in flat.npz"):
+    with pytest.raises(UserError, match=r"one array of 3 or 4 axes; got 0 in flat\.npz"):
         read_npz(tmp_path / "flat.npz", KNOWN)
 
 
@@ -122,7 +129,10 @@ def test_damaged_and_swollen_files_are_told_of(tmp_path: Path) -> None:
         (tmp_path / "b.npz").write_bytes(whole[:end])
         with pytest.raises(UserError, match=r"b\.npz"):
             read_ramp(tmp_path / "b.npz", KNOWN)
-    with zipfile.ZipFile(tmp_path / "c.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("data.npy", "w") as out:
+    with (
+        zipfile.ZipFile(tmp_path / "c.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("data.npy", "w") as out,
+    ):
         np.lib.format.write_array_header_1_0(out, {"descr": "<u2", "fortran_order": False, "shape": (300, 1000, 1000)})
         for _ in range(300):
             out.write(bytes(2_000_000))

@@ -89,7 +89,9 @@ def test_pixels_of_irs2_are_those_that_the_pipeline_keeps(tmp_path: Path, detect
     data = np.zeros((1, 3, 3200, 2048), np.int16)
     data[:, :, science] = (np.arange(2048) % 1000)[:, None]
     data[:, :, ~science] = -1
-    path = write(tmp_path / "irs2_uncal.fits", data, {"INSTRUME": "NIRSPEC", "DETECTOR": detector, "READPATT": "NRSIRS2RAPID"})
+    path = write(
+        tmp_path / "irs2_uncal.fits", data, {"INSTRUME": "NIRSPEC", "DETECTOR": detector, "READPATT": "NRSIRS2RAPID"}
+    )
     ramp = read_ramp(path, RampOptions(gain=1.0, read_noise=6.0, polarity="normal"))
     assert ramp.shape == (1, 3, 2048, 2048)
     column = ramp.electrons(0, slice(None), slice(5, 6))[1, :, 0]

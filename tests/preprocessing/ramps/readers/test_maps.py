@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from astrid_ml.build import conf_folder
+from astrid_ml.cli.overrides import rewrite
+from astrid_ml.config import compose
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.exposure.dq import lost_bits
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
@@ -45,11 +48,11 @@ def cube_at(folder: Path, data: Array = CUBE, **cards: Any) -> Path:
     return path
 
 
-def uncal_at(folder: Path, data: Array = CUBE, **cards: Any) -> Path:
+def uncal_at(folder: Path, day: str = "2024-01-01", **cards: Any) -> Path:
     primary = fits.PrimaryHDU()
-    primary.header.update(CARDS | {"NGROUPS": 6, "NINTS": 1} | cards)
+    primary.header.update(CARDS | {"NGROUPS": 6, "NINTS": 1, "DATE-OBS": day} | cards)
     path = folder / "jw_uncal.fits"
-    fits.HDUList([primary, fits.ImageHDU(data[None], name="SCI")]).writeto(path, overwrite=True)
+    fits.HDUList([primary, fits.ImageHDU(CUBE[None], name="SCI")]).writeto(path, overwrite=True)
     return path
 
 
@@ -68,7 +71,7 @@ def test_a_map_stands_wherever_a_number_does(tmp_path: Path) -> None:
     np.testing.assert_array_equal(ramp.noise(slice(1, 4), slice(None)), NOISE[1:4])
     bits = lost_bits(Exposure(ramp), 0, slice(2, 6))
     full = (bits & SATURATED) != 0
-    assert np.array_equal(full, np.maximum.accumulate(CUBE >= np.nan_to_num(limit, nan=np.inf), axis=0)[:, 2:6])
+    assert np.array_equal(full, np.maximum.accumulate(np.nan_to_num(limit, nan=np.inf) <= CUBE, axis=0)[:, 2:6])
     reads = next(Exposure(ramp, Processing(reference=None)).strips(0)).reads
     assert np.array_equal(np.isnan(reads[:, 2:6]), full)
 
@@ -211,13 +214,13 @@ def cache(folder: Path) -> Path:
 
 def test_reference_files_of_a_folder_by_what_they_are_of(tmp_path: Path) -> None:
     crds = str(cache(tmp_path / "crds"))
-    ramp = read_ramp(uncal_at(tmp_path, READPATT="RAPID", **{"DATE-OBS": "2022-07-01"}), RampOptions(crds=crds))
+    ramp = read_ramp(uncal_at(tmp_path, READPATT="RAPID", day="2022-07-01"), RampOptions(crds=crds))
     np.testing.assert_allclose(ramp.gain, GAIN)
     np.testing.assert_allclose(ramp.read_noise, NOISE * GAIN / 2**0.5, rtol=1e-6)
     assert ramp.linearity is not None
     np.testing.assert_allclose(ramp.linearity.bias, GAIN * 100)
     assert "gain of jwst_nircam_gain_0001.fits" in ramp.notes
-    later = read_ramp(uncal_at(tmp_path, READPATT="RAPID", **{"DATE-OBS": "2024-07-01"}), RampOptions(crds=crds))
+    later = read_ramp(uncal_at(tmp_path, READPATT="RAPID", day="2024-07-01"), RampOptions(crds=crds))
     np.testing.assert_allclose(later.gain, GAIN * 3)
     own = read_ramp(uncal_at(tmp_path, READPATT="RAPID"), RampOptions(crds=crds, gain=1.5))
     assert own.gain == 1.5
@@ -256,5 +259,21 @@ def test_what_is_no_map_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="COEFFS of three axes"):
         detector_maps(replace(SAID, linearity=two, superbias=0.0), {}, "DN", (H, W), {})
     (tmp_path / "half.fits").write_bytes(Path(two).read_bytes()[:4000])
-    with pytest.raises(UserError, match="half.fits"):
+    with pytest.raises(UserError, match=r"half\.fits"):
         read_map(tmp_path / "half.fits", "gain")
+
+
+def test_what_is_typed_is_a_number_or_a_path(tmp_path: Path) -> None:
+    """Numbers stay numbers; a path may hold what the configuration's language reads otherwise."""
+    odd = map_at(tmp_path / "gain (1)=x,y.fits", GAIN)
+    words = [
+        f"preprocessing.load.gain={odd}",
+        "preprocessing.load.read_noise=12",
+        "preprocessing.load.saturation=6.5e4",
+    ]
+    cfg = compose("predict", rewrite(["task=ramps", *words], "predict", conf_folder()))
+    load = cfg.preprocessing.load
+    assert (load.gain, load.read_noise, load.saturation) == (odd, 12, 6.5e4)
+    pattern = ["preprocessing.load.read_pattern=[[1],[2,3]]", "preprocessing.load.gain=.5"]
+    load = compose("predict", rewrite(["task=ramps", *pattern], "predict", conf_folder())).preprocessing.load
+    assert list(load.read_pattern) == [[1], [2, 3]] and load.gain == 0.5

@@ -14,7 +14,7 @@ from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.readers.build import mean_fall
-from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.preprocessing.ramps.readers.options import Polarity, RampOptions
 from astrid_ml.types import Array
 
 KNOWN = RampOptions(unit="DN", gain=2.0, read_noise=12.0, group_time=10.0)
@@ -38,7 +38,7 @@ def read(tmp_path: Path, data: Array, options: RampOptions) -> Ramp:
 
 @pytest.mark.parametrize("said", ["inverted", "auto"])
 @pytest.mark.parametrize("kind", [np.float32, np.uint16])
-def test_a_ramp_that_was_turned_over_is_the_same_exposure(tmp_path: Path, said: str, kind: type) -> None:
+def test_a_ramp_that_was_turned_over_is_the_same_exposure(tmp_path: Path, said: Polarity, kind: type) -> None:
     data = cube(10.0)
     options = replace(KNOWN, saturation=29000.0)
     right = process(Exposure(read(tmp_path, data, options), PLAIN))

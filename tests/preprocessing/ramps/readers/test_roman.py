@@ -148,7 +148,7 @@ def test_a_file_that_was_cut_is_told_of(tmp_path: Path) -> None:
     content = path.read_bytes()
     for end in (4, 200, content.index(b"\n...") + 2, content.index(b"\xd3BLK") + 20, content.index(b"\xd3BLK") + 900):
         path.write_bytes(content[:end])
-        with pytest.raises(UserError, match="a.asdf"):
+        with pytest.raises(UserError, match=r"a\.asdf"):
             read_ramp(path, KNOWN)
 
 
