@@ -49,7 +49,7 @@ class RampsPipeline:
     undecided_sigma: NonNegative = 2.0
     group_by: str = "exposure"
     domain: ClassVar[str] = "ramps"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if self.group_by not in ("exposure", "detector"):

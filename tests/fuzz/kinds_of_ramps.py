@@ -109,6 +109,12 @@ def make_hdf5(folder: Path) -> Path:
     return folder / "a.h5"
 
 
+def make_gzip(folder: Path) -> Path:
+    header = fits.Header({"BUNIT": "DN", "TGROUP": 10.0, "GAIN": 2.0, "READNOIS": 10.0})
+    fits.PrimaryHDU(reads().astype("u2"), header).writeto(folder / "a.fits.gz")
+    return folder / "a.fits.gz"
+
+
 def make_npz(folder: Path) -> Path:
     np.savez_compressed(folder / "a.npz", data=reads(), gain=2.0, unit="DN")
     return folder / "a.npz"
@@ -185,6 +191,7 @@ KINDS = (
     FileKind("ramp's events", make_events, truth),
     FileKind("ramp, HDF5", make_hdf5, ramp_of),
     FileKind("ramp, npz", make_npz, ramp_of),
+    FileKind("ramp, FITS.gz", make_gzip, ramp_of),
     FileKind("ramp, Roman ASDF", make_roman, ramp_of),
     FileKind("ramp, a read a file", make_folder, lambda place: ramp_of(place, "folder")),
     FileKind("ramp's gain, FITS", make_map, with_map("gain")),

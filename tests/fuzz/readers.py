@@ -113,6 +113,7 @@ REACHED = {
     "preprocessing.ramps.readers.containers:_planes": "ramp, npz",
     "preprocessing.ramps.readers.containers:read_npz": "ramp, npz",
     "preprocessing.ramps.readers.crds:_fitting": "ramp's gain, CRDS",
+    "preprocessing.ramps.readers.cube:_inflated": "ramp, FITS.gz",
     "preprocessing.ramps.readers.cube:image_of": "ramp, FITS cube",
     "preprocessing.ramps.readers.cube:read_extensions": "ramp, a read an HDU",
     "preprocessing.ramps.readers.cube:read_fits_cube": "ramp, FITS cube",

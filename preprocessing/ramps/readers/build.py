@@ -170,21 +170,22 @@ def turned(ramp: Ramp, note: str) -> Ramp:
 def mean_fall(ramp: Ramp) -> float:
     """By how much the median pixel falls from the first third of the groups to the last, e-; 0 where it does not.
 
-    A few rows of the first integration are looked at, without reference pixels.
+    A few rows of the first integration are looked at. What reference pixels fall by is the electronics' drift.
     """
     _, n_groups, n_rows, n_cols = ramp.shape
-    third = max(1, n_groups // 3)
-    falls = []
+    third, stride = max(1, n_groups // 3), max(1, n_cols // (8 * SAMPLED))
+    falls, drifts = [], []
     for row in np.unique(np.linspace(0, n_rows - 1, min(SAMPLED, n_rows)).astype(int)).tolist():
-        part = ramp.electrons(0, slice(row, row + 1), slice(None))[:, 0, :: max(1, n_cols // (8 * SAMPLED))]
-        use = np.isfinite(part).all(axis=0)
-        if ramp.reference is not None:
-            use &= ~ramp.reference[row, :: max(1, n_cols // (8 * SAMPLED))]
-        falls.append(part[:third, use].mean(0) - part[-third:, use].mean(0))
-    fall = np.concatenate(falls)
+        part = ramp.electrons(0, slice(row, row + 1), slice(None))[:, 0]
+        fallen = part[:third].mean(0) - part[-third:].mean(0)
+        known = np.isfinite(part).all(axis=0)
+        dark = np.zeros(n_cols, bool) if ramp.reference is None else ramp.reference[row]
+        falls.append(fallen[::stride][(known & ~dark)[::stride]])
+        drifts.append(fallen[known & dark])
+    fall, drift = np.concatenate(falls), np.concatenate(drifts)
     if len(fall) < 2 * SAMPLED:
         return 0.0
-    middle = float(np.median(fall))
+    middle = float(np.median(fall)) - (float(np.median(drift)) if len(drift) else 0.0)
     error = 1.25 * float(robust_sigma(fall)) / len(fall) ** 0.5
     noise = float(np.nanmedian(ramp.read_noise))
     return middle if middle > max(5 * error, FALLEN * noise) else 0.0

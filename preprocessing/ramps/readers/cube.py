@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from astropy.io import fits
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array
 from astrid_ml.fits_headers import open_checked
+from astrid_ml.inflating import is_gzip
 from astrid_ml.preprocessing.ramps.ramp.axes import in_time_order, refuse_wrong_axes
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.stored import Decoding, spooled
@@ -20,7 +22,7 @@ from astrid_ml.preprocessing.ramps.readers.build import RawRamp, build_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.types import Array
 
-PACKED = (".gz", ".bz2", ".xz", ".Z", ".zip")
+ARCHIVED = (".bz2", ".xz", ".Z", ".zip")
 
 
 def read_fits_cube(path: Path, options: RampOptions) -> Ramp:
@@ -98,17 +100,29 @@ def image_of(path: Path, hdus: Any, index: int) -> tuple[Array, Decoding]:
     """
     hdu = hdus[index]
     header = hdu.header
-    if isinstance(hdu, fits.CompImageHDU) or path.suffix in PACKED:
-        shape = tuple(hdu.shape)
-        planes = spooled(_planes(hdu), (int(np.prod(shape[:-2])), *shape[-2:]), _kind(hdu))
-        return planes.reshape(shape), Decoding()
+    shape = tuple(hdu.shape)
+    flat = (int(np.prod(shape[:-2])), *shape[-2:])
+    if path.suffix in ARCHIVED:
+        return np.asarray(hdu.data), Decoding()
+    if isinstance(hdu, fits.CompImageHDU):
+        return spooled(_planes(hdu), flat, _kind(hdu)).reshape(shape), Decoding()
     kinds = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
     scale, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
     blank = header.get("BLANK") if header["BITPIX"] > 0 else None
-    shape = tuple(header[f"NAXIS{i}"] for i in range(header["NAXIS"], 0, -1))
-    offset = int(hdu.fileinfo()["datLoc"])
-    mapped = np.memmap(path, dtype=kinds[header["BITPIX"]], mode="r", offset=offset, shape=shape)
-    return mapped, Decoding(scale, zero, blank if isinstance(blank, int) else None)
+    decoding = Decoding(scale, zero, blank if isinstance(blank, int) else None)
+    kind, offset = np.dtype(kinds[header["BITPIX"]]), int(hdu.fileinfo()["datLoc"])
+    if is_gzip(path):
+        return spooled(_inflated(path, offset, flat, kind), flat, kind).reshape(shape), decoding
+    return np.memmap(path, dtype=kind, mode="r", offset=offset, shape=shape), decoding
+
+
+def _inflated(path: Path, offset: int, shape: tuple[int, ...], kind: np.dtype[Any]) -> Iterator[Array]:
+    """Planes of a gzip file, of which no more is inflated than was checked when it was opened."""
+    size = int(np.prod(shape[1:])) * kind.itemsize
+    with gzip.open(path) as stream:
+        stream.seek(offset)
+        for _ in range(shape[0]):
+            yield np.frombuffer(stream.read(size), kind).reshape(shape[1:])
 
 
 def _planes(hdu: Any) -> Iterator[Array]:
@@ -148,7 +162,7 @@ def group_bits(path: Path, hdus: Any, shape: tuple[int, ...]) -> Array | None:
         return None
     hdu = hdus["GROUPDQ"]
     plain = hdu.is_image and hdu.header.get("NAXIS", 0) in (3, 4) and not isinstance(hdu, fits.CompImageHDU)
-    if plain and path.suffix not in PACKED and hdu.header["BITPIX"] == 8:
+    if plain and path.suffix not in ARCHIVED and hdu.header["BITPIX"] == 8:
         bits, _ = image_of(path, hdus, hdus.index_of("GROUPDQ"))
         _refuse_other_shape("GROUPDQ", bits.shape, shape)
         return np.broadcast_to(bits, shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -72,6 +72,9 @@ class RampOptions:
     polarity: Polarity | None = None
     array: str | None = None
     order: str | None = None
+    former_defaults: ClassVar[Mapping[str, int]] = {
+        "reads_per_group": 1
+    }  # tiles are the same, so are their fingerprints
 
     @property
     def files(self) -> tuple[Path, ...]:

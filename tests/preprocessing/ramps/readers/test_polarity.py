@@ -76,3 +76,14 @@ def test_stars_and_rays_do_not_decide(tmp_path: Path) -> None:
     data = cube(0.1)
     data[:, :10] -= 100.0 * np.arange(10, dtype=np.float32)[:, None, None]
     assert not read(tmp_path, data, KNOWN).inverted
+
+
+def test_a_drift_that_reference_pixels_show_too_is_no_polarity(tmp_path: Path) -> None:
+    """Raw darks drift by many read noises until the reference pixels are subtracted."""
+    data = cube(0.01) - 15.0 * np.arange(10, dtype=np.float32)[:, None, None]
+    with pytest.raises(UserError, match="falls"):
+        read(tmp_path, data, KNOWN)
+    assert not read(tmp_path, data, replace(KNOWN, border=4)).inverted
+    bright = 65535 - cube(10.0)
+    bright[:, :4], bright[:, -4:], bright[:, :, :4], bright[:, :, -4:] = 9000.0, 9000.0, 9000.0, 9000.0
+    assert read(tmp_path, bright, replace(KNOWN, border=4, polarity="auto")).inverted

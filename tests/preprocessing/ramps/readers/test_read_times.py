@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from astrid_ml.errors import UserError
+from astrid_ml.fingerprint import fingerprint
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.ramps.readers.read_times import read_times
 
@@ -100,3 +101,8 @@ def test_rounded_keywords_are_no_contradiction() -> None:
     groups = times(header)
     assert [len(group) for group in groups] == [8] * N
     np.testing.assert_allclose(np.mean(groups, axis=1), 48.315465 + 214.7354 * np.arange(N))
+
+
+def test_what_was_prepared_by_the_former_default_is_found_again() -> None:
+    assert fingerprint(RampOptions()) == fingerprint(RampOptions(reads_per_group=1))
+    assert fingerprint(RampOptions()) != fingerprint(RampOptions(reads_per_group=2))

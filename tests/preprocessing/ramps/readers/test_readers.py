@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -424,3 +425,10 @@ def test_a_raw_file_of_wfc3_in_counts(tmp_path: Path) -> None:
     assert ramp.read_noise == pytest.approx(20 / np.sqrt(2)) and ramp.reference is not None
     filled = {f"{key}{q}": value for key, value in (("READNSE", 20.0), ("ATODGN", 2.3)) for q in "ABCD"}
     assert read_ramp(write_raw(tmp_path / "y_raw.fits", **filled)).gain == pytest.approx(2.3)
+
+
+def test_a_gzip_file_without_its_ending_is_one(tmp_path: Path) -> None:
+    cube = np.random.default_rng(0).integers(0, 60000, (4, 20, 24)).astype(np.uint16)
+    fits.PrimaryHDU(cube).writeto(tmp_path / "a.fits.gz")
+    (tmp_path / "a.fits.gz").rename(tmp_path / "a.fits")
+    assert np.array_equal(read_ramp(tmp_path / "a.fits", replace(OWN, polarity="normal")).data[0], cube)
