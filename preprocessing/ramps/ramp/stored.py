@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -111,8 +112,20 @@ def spooled(planes: Iterable[Array], shape: tuple[int, ...], kind: Any) -> Array
         out: Array = np.empty(shape, kind)
     else:
         with tempfile.TemporaryFile() as file:
-            file.truncate(size)
+            _reserve(file.fileno(), size)
             out = np.memmap(file, kind, "r+", shape=shape)
     for place, plane in enumerate(planes):
         out[place] = plane
     return out
+
+
+def _reserve(file: int, size: int) -> None:
+    """Room of a file, taken now: a disk that is full while a mapped page is written ends the process.
+
+    Raises:
+        OSError: the disk has not so much.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.truncate(file, size)

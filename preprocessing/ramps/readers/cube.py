@@ -178,7 +178,7 @@ def ordered(data: Array, path: Path, options: RampOptions, n_groups: Any = None)
     """To (n_ints, n_groups, n_rows, n_cols).
 
     Args:
-        data: of three or four axes; of four the order is as above.
+        data: of three or four axes; of four the first counts the integrations.
         path: of the file.
         options: whose ``axes`` say the order.
         n_groups: as the header says it.
@@ -191,9 +191,8 @@ def ordered(data: Array, path: Path, options: RampOptions, n_groups: Any = None)
         raise UserError("a cube of real numbers", f"{kind} in {path.name}", "write it as float32 or integers")
     if data.ndim not in (3, 4):
         raise UserError("a cube of 3 or 4 axes", f"{data.ndim} axes in {path.name}", "give a ramp, not an image")
-    if data.ndim == 4:
-        return data
     if options.axes == "auto":
         refuse_wrong_axes(data.shape, path.name, n_groups if isinstance(n_groups, int) else None)
-        return data[None]
-    return in_time_order(data, options.axes)[None]
+    else:
+        data = in_time_order(data, options.axes)
+    return data if data.ndim == 4 else data[None]

@@ -41,3 +41,12 @@ def test_the_number_of_groups_in_a_header_decides() -> None:
 def test_axes_are_a_permutation() -> None:
     with pytest.raises(UserError, match="a permutation of t, y, x"):
         in_time_order(np.zeros((3, 4, 5)), "txx")
+
+
+def test_of_four_axes_the_last_three_are_looked_at() -> None:
+    for shape in ((2, 12, 24, 24), (2, 50, 32, 2048), (2, 50, 64, 32), (1, 24, 24, 24)):
+        refuse_wrong_axes(shape, "a.fits")
+    with pytest.raises(UserError, match=r"\(n_ints, n_rows, n_cols, n_groups\) with 12 groups.*axes=yxt"):
+        refuse_wrong_axes((2, 24, 24, 12), "a.fits")
+    cube = np.arange(2 * 3 * 4 * 5).reshape(2, 4, 5, 3)
+    assert np.array_equal(in_time_order(cube, "yxt"), np.moveaxis(cube, 3, 1))
