@@ -72,6 +72,10 @@ FITS = Due(
     "a FITS file", example="FILE.fits", wrong=(TORCH, *TABLES, *ARRAYS, *PICTURES, "an HDF5 file"),
     endings=(".fits", ".fits.gz", ".fits.fz", ".fit", ".fts"),
 )  # fmt: skip
+MAP = Due(
+    "a map of a detector (FITS, npy, ASDF)", example="MAP.fits", wrong=(TORCH, *TABLES, *PICTURES, "an HDF5 file"),
+    endings=(".fits", ".fits.gz", ".npy", ".asdf"),
+)  # fmt: skip
 TABLE = Due(
     "a table in CSV, ECSV, VOTable, FITS or parquet", example="TABLE.csv", wrong=(TORCH, *IMAGES, *ARRAYS, *PICTURES),
     endings=(".csv", ".parquet", ".ecsv", ".vot", ".fits"),
@@ -107,6 +111,7 @@ _SAID = (
     (re.compile(r"file.*\b(checkpoint|ckpt)"), CHECKPOINT),
     (re.compile(r"file: a table of any kind, or a FITS image"), SENT),
     (re.compile(r"file: (a )?FITS"), FITS),
+    (re.compile(r"file: a map\b"), MAP),
     (re.compile(r"file.*\bKeras"), KERAS),
     (re.compile(r"file.*\bONNX"), ONNX),
     (re.compile(r"file: (parquet|objects\.parquet)"), PARQUET),
