@@ -30,7 +30,8 @@ def canonical(value: Any, complete: bool = False) -> Any:
     """A JSON-able form that says everything that decides the output's bytes.
 
     A field that was added to a class, with a default, leaves the form of everything made without it as it was: it is
-    listed only where it is not at its default. A changed default therefore needs a new ``version``.
+    listed only where it is not at its default. A changed default therefore needs a new ``version``, but where None has
+    come in place of a value that gives the same: ``former_defaults`` of the class, by the field's name, says which.
 
     Raises:
         TypeError: a value whose content cannot be told (its default repr holds an address).
@@ -59,12 +60,12 @@ def canonical(value: Any, complete: bool = False) -> Any:
 
 def _fields(value: Any, always: frozenset[str] | None, complete: bool) -> dict[str, Any]:
     """The fields that decide the bytes; ``always`` holds those that an old class lists in any case."""
-    out = {}
+    out, former = {}, getattr(type(value), "former_defaults", {})
     for item in dataclasses.fields(value):
         content = canonical(getattr(value, item.name), complete)
         listed = complete if always is None else item.name in always
         if listed or content != _default(item, complete):
-            out[item.name] = content
+            out[item.name] = former.get(item.name) if content is None else content
     return out
 
 

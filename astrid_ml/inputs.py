@@ -72,12 +72,17 @@ FITS = Due(
     "a FITS file", example="FILE.fits", wrong=(TORCH, *TABLES, *ARRAYS, *PICTURES, "an HDF5 file"),
     endings=(".fits", ".fits.gz", ".fits.fz", ".fit", ".fts"),
 )  # fmt: skip
+MAP = Due(
+    "a map of a detector (FITS, npy, ASDF)", example="MAP.fits", wrong=(TORCH, *TABLES, *PICTURES, "an HDF5 file"),
+    endings=(".fits", ".fits.gz", ".npy", ".asdf"),
+)  # fmt: skip
 TABLE = Due(
     "a table in CSV, ECSV, VOTable, FITS or parquet", example="TABLE.csv", wrong=(TORCH, *IMAGES, *ARRAYS, *PICTURES),
     endings=(".csv", ".parquet", ".ecsv", ".vot", ".fits"),
 )  # fmt: skip
 PARQUET = Due("a parquet table", example="TABLE.parquet", only="a parquet table", endings=(".parquet",))
 KERAS = Due("Keras weights in HDF5", example="FILE.h5", only="an HDF5 file", endings=(".h5", ".hdf5"))
+ONNX = Due("a network in ONNX", example="FILE.onnx", wrong=(TORCH, *IMAGES, *TABLES, *PICTURES), endings=(".onnx",))
 SENT = Due("a table or a FITS image", example="TABLE.parquet", wrong=(TORCH, *PICTURES, "a JSON text", *ARRAYS))
 ANYTHING = Due("that exists", "FILE_OR_FOLDER", "FOLDER")
 WALKED = Due("that exists and holds data", "FILE_OR_FOLDER", "FOLDER", wrong=(TORCH, *PICTURES))
@@ -106,7 +111,9 @@ _SAID = (
     (re.compile(r"file.*\b(checkpoint|ckpt)"), CHECKPOINT),
     (re.compile(r"file: a table of any kind, or a FITS image"), SENT),
     (re.compile(r"file: (a )?FITS"), FITS),
+    (re.compile(r"file: a map\b"), MAP),
     (re.compile(r"file.*\bKeras"), KERAS),
+    (re.compile(r"file.*\bONNX"), ONNX),
     (re.compile(r"file: (parquet|objects\.parquet)"), PARQUET),
     (re.compile(r"file"), TABLE),
     (re.compile(r"folder"), Due("that exists", "FOLDER", "FOLDER")),

@@ -194,6 +194,6 @@ def _chosen(defaults: Any) -> Iterator[tuple[str, str]]:
 
 def _trusts(node: Any) -> bool:
     if isinstance(node, Mapping):
-        own = any(str(key) == "trust" and value not in ([], None, "${trust}") for key, value in node.items())
+        own = any(str(key) == "trust" and value not in ([], None, "[]", "${trust}") for key, value in node.items())
         return own or any(_trusts(value) for value in node.values())
     return isinstance(node, list) and any(_trusts(value) for value in node)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
+from astrid_ml.csv_text import TEXT, read_csv_text
 from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
@@ -26,14 +24,10 @@ from astrid_ml.readable import in_words, of_fits
 if TYPE_CHECKING:
     from astropy.table import Table
 
-# The first of these that splits the header best is the delimiter; white space if none does.
-DELIMITERS = (",", ";", "\t", "|")
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".ecsv", ".vot", ".votable", ".xml", ".fits", ".fit", ".parquet", ".pq")
 KINDS = "CSV, ECSV, VOTable, FITS or parquet"
-TEXT, NUMBER, DEGREES = "text", "number", "deg"
+NUMBER, DEGREES = "number", "deg"
 LIMITS = {"ra": (-360.0, 720.0), "dec": (-90.0, 90.0)}  # of places on the sky, deg; right ascensions go round
-# What tables write where a number is unknown.
-NOTHING = ("", "nan", "NaN", "NAN", "-nan", "NA", "N/A", "n/a", "null", "NULL", "None", "none", "--", "<NA>", "masked")
 
 
 @dataclass(frozen=True)
@@ -215,7 +209,7 @@ def _read(
             raise UserError(f"a table in {KINDS}", f"{path}, a JSON text", "give the table that lies beside it")
         if start.startswith(b"# %ECSV"):
             return *_astropy(path, "ascii.ecsv"), []
-        return _csv(read_inflated(path).decode("utf-8-sig"), asked, required)
+        return read_csv_text(read_inflated(path).decode("utf-8-sig"), asked, required)
     except UserError:
         raise
     except pd.errors.EmptyDataError as error:
@@ -234,10 +228,29 @@ def _with_index(table: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
+def _plain(table: Any) -> Any:
+    """Places on the sky as columns of degrees (ICRS), times as MJD (UTC): the other columns are left as they are."""
+    from astropy.coordinates import SkyCoord
+    from astropy.time import Time
+    from astropy.units import deg
+
+    for name in table.colnames:
+        column = table[name]
+        if isinstance(column, SkyCoord):
+            at, place = table.colnames.index(name), column.icrs
+            ours = ("ra", "dec") if not {"ra", "dec"} & set(table.colnames) else (f"{name}.ra", f"{name}.dec")
+            table.remove_column(name)
+            table.add_columns([place.ra.deg * deg, place.dec.deg * deg], [at, at], list(ours))
+        elif isinstance(column, Time):
+            table[name] = column.utc.mjd
+            table[name].description = "MJD, UTC"
+    return table
+
+
 def _astropy(path: Path, form: str) -> tuple[pd.DataFrame, dict[str, ColumnMeaning]]:
     from astropy.table import Table
 
-    table: Table = Table.read(path, format=form)
+    table: Table = _plain(Table.read(path, format=form))
     flat = [name for name in table.colnames if table[name].ndim == 1]  # a data frame has no columns of arrays
     for name in flat:
         if table[name].dtype.kind == "S":
@@ -248,87 +261,3 @@ def _astropy(path: Path, form: str) -> tuple[pd.DataFrame, dict[str, ColumnMeani
         unit = "" if column.unit is None else column.unit.to_string()
         meanings[name] = ColumnMeaning(unit, str(column.description or ""), str(column.meta.get("ucd") or ""))
     return table[flat].to_pandas(), meanings
-
-
-def _csv(
-    text: str, asked: Mapping[str, str], required: Collection[str]
-) -> tuple[pd.DataFrame, dict[str, ColumnMeaning], list[tuple[int, str]]]:
-    lines = text.splitlines(keepends=True)
-    first = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
-    header = lines[first] if first < len(lines) else ""
-    if re.fullmatch(r'"[^"]*"', header.strip()) and first + 1 < len(lines) and _delimiter(lines[first + 1]):
-        first, header = first + 1, lines[first + 1]  # a title, as TNS writes the time of its export
-    before = lines[first - 1].lstrip("# ") if first else ""
-    if required and not _names_in(header, required) and _names_in(before, required):
-        header, first = before, first - 1  # the header is itself a comment: `# ra dec`
-    delimiter = _delimiter(header)
-    meanings, skipped = _ruled(lines[first : first + 3], delimiter)
-    body = header + "".join(lines[first + 1 + skipped :])
-    texts = {name.lower() for name, kind in asked.items() if kind == TEXT}
-    names = [name.strip().strip("\"'") for name in re.split(_pattern(delimiter), header.strip())]
-    numbers_of = [name for name in names if name.lower() not in texts]
-    options: dict[str, Any] = {
-        "sep": delimiter or r"\s+",
-        "skipinitialspace": True,
-        "dtype": {name: str for name in names if name.lower() in texts},
-        # An object may be called NA: only columns of numbers have words for nothing.
-        "keep_default_na": False,
-        "na_values": {name: list(NOTHING) for name in numbers_of},
-    }
-    try:
-        frame = pd.read_csv(io.StringIO(body), **options)
-    except pd.errors.ParserError:
-        frame = pd.DataFrame(index=["a row with too many values"])
-    bad: list[tuple[int, str]] = []
-    if not isinstance(frame.index, pd.RangeIndex):  # a row has more values than the header: split row by row
-        good, numbers, bad = _split(body, delimiter)
-        frame = pd.read_csv(io.StringIO(good), **{**options, "sep": ","}).assign(_row=numbers)
-    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
-    return frame, meanings, bad
-
-
-def _ruled(lines: list[str], delimiter: str | None) -> tuple[dict[str, ColumnMeaning], int]:
-    """Units, and how many lines stand between header and data: VizieR writes a line of units and one of dashes."""
-    rows = [[cell.strip().strip("\"'") for cell in re.split(_pattern(delimiter), line.strip("\r\n"))] for line in lines]
-    dashes = [any(len(cell) > 2 for cell in row) and all(set(cell) <= {"-"} for cell in row) for row in rows]
-    if delimiter == "|" and len(lines) > 1 and re.fullmatch(r"\|?-{3,}[-+|]*\s*", lines[1]):
-        return {}, 1  # psql writes ----+---- below a header of a | b
-    if len(rows) > 1 and dashes[1]:
-        return {}, 1
-    if len(rows) < 3 or not dashes[2] or any(re.fullmatch(r"[-+.\d]+(?:[eE][-+]?\d+)?", cell) for cell in rows[1]):
-        return {}, 0
-    return {name: ColumnMeaning(unit) for name, unit in zip(rows[0], rows[1], strict=False) if unit}, 2
-
-
-def _split(body: str, delimiter: str | None) -> tuple[str, list[int], list[tuple[int, str]]]:
-    """Rows of the header's length as CSV, their numbers, and the others with the reason."""
-    rows = list(csv.reader(io.StringIO(body), delimiter=delimiter or " ", skipinitialspace=True))
-    rows = [row for row in rows if row]
-    width = len(rows[0])
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(rows[0])
-    numbers, bad = [], []
-    for number, row in enumerate(rows[1:], 1):
-        if len(row) > width:
-            bad.append((number, f"{len(row)} values for {width} columns"))
-        else:
-            writer.writerow(row)
-            numbers.append(number)
-    return out.getvalue(), numbers, bad
-
-
-def _names_in(line: str, names: Collection[str]) -> bool:
-    found = {part.strip("\"'").lower() for part in re.split(r"[,;\t|\s]+", line.strip())}
-    return {name.lower() for name in names} <= found
-
-
-def _delimiter(header: str) -> str | None:
-    """The delimiter of a header line; None for white space."""
-    counts = {mark: header.count(mark) for mark in DELIMITERS}
-    best = max(counts, key=lambda mark: counts[mark])
-    return best if counts[best] else None
-
-
-def _pattern(delimiter: str | None) -> str:
-    return re.escape(delimiter) if delimiter else r"\s+"

@@ -152,6 +152,24 @@ def takes_text(target: str, name: str, several: bool = False) -> bool:
     return is_text(_hint_of(target, name), several)
 
 
+def takes_number(target: str, name: str) -> bool:
+    """Whether a class's field or argument takes a number, perhaps beside a text.
+
+    >>> takes_number("astrid_ml.splits.options.GroupSplit", "test")
+    True
+    """
+    return _is_number(_hint_of(target, name))
+
+
+def _is_number(hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin is Annotated:
+        return _is_number(typing.get_args(hint)[0])
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_number(part) for part in typing.get_args(hint))
+    return hint in (int, float)
+
+
 def may_be_text(target: str, name: str) -> bool:
     """Whether a field or argument takes text, or does not say what it takes.
 

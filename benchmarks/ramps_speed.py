@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
@@ -73,7 +74,7 @@ def main() -> None:
     data = exposure()
     reads, noise = torch.from_numpy(data), torch.full((SIZE, SIZE), NOISE)
     dq = torch.zeros((1, *data.shape), dtype=torch.uint8)
-    sampling = Sampling(torch.arange(1, GROUPS + 1).double(), torch.ones(GROUPS).double())
+    sampling = Sampling.of(ReadTimes.single([float(k) for k in range(1, GROUPS + 1)]))
     runs: dict[str, Callable[[], Any]] = {
         "two-point": lambda: TwoPoint()(reads[None], dq, noise)[0].numpy(),
         "likelihood steps": lambda: StepDetector()(reads, noise, sampling),

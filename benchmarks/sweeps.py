@@ -44,8 +44,8 @@ ASTRID = (sys.executable, "-m", "astrid_ml")
 
 def begin(work: Path, name: str, search: str) -> subprocess.Popen[bytes]:
     """Start a sweep, the leader of its own processes."""
-    words = [*ASTRID, "sweep", f"--config-dir={work}", f"sweep={search}", *WORDS, f"paths.data={work / 'data'}",
-             "workers=2", f"output_dir={work / name}"]  # fmt: skip
+    places = [f"--config-dir={work / 'options'}", f"paths.data={work / 'data'}", f"output_dir={work / name}"]
+    words = [*ASTRID, "sweep", f"sweep={search}", *WORDS, "workers=2", *places]
     with (work / f"{name}.log").open("ab") as log:
         return subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
@@ -84,11 +84,11 @@ def main(arguments: Sequence[str]) -> int:
     """Print what was found; 1 where anything was lost, done twice or differs."""
     given = {"trials": "20", "kills": "5", "seed": "1", "work": ""} | dict(word.split("=", 1) for word in arguments)
     work = Path(given["work"] or tempfile.mkdtemp(prefix="sweeps-")).resolve()
-    (work / "sweep").mkdir(parents=True, exist_ok=True)
+    (work / "options/sweep").mkdir(parents=True, exist_ok=True)
     trials, count, luck = int(given["trials"]), int(given["kills"]), random.Random(int(given["seed"]))
     for search, pruner in (("random", "none"), ("tpe", "median")):
         text = SPACE.format(sampler=search, pruner=pruner, trials=trials)
-        (work / "sweep" / f"{search}.yaml").write_text(text)
+        (work / "options/sweep" / f"{search}.yaml").write_text(text)
     seconds = undisturbed(work, "quiet", "random")
     quiet, faults = leaderboard(work, "quiet"), []
     for name, search in (("killed", "random"), ("tpe", "tpe")):

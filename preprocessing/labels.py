@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from astrid_ml.contracts.by_part import TOLD_FROM
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.nearest import nearest
@@ -42,6 +43,27 @@ def _refuse_codes(labels: pd.Series) -> None:
         other = next(word for word in words if word != "1")
         fix = f"say which is real, for instance label=column label.column=label 'label.mapping={{{other}:0,1:1}}'"
         raise UserError("labels 0 (bogus) and 1 (real), or names of classes", f"{words[0]} and {words[1]}", fix)
+
+
+def _refuse_shared(index: pd.DataFrame, given: pd.Index) -> None:
+    """Refuse labels for an id that different samples had: which of them is meant the table does not say.
+
+    Args:
+        index: of the samples, which have ids of their own by now.
+        given: ids of the labels.
+
+    Raises:
+        UserError: says how the samples are called.
+    """
+    if TOLD_FROM not in index:
+        return
+    wanted = set(map(str, given)) - set(index["id"].astype(str))
+    shared = index[index[TOLD_FROM].isin(wanted)]
+    if len(shared):
+        first = shared[TOLD_FROM].iloc[0]
+        names = ", ".join(shared["id"].astype(str)[shared[TOLD_FROM] == first].iloc[:4])
+        got = f"{shared[TOLD_FROM].nunique()} ids that different samples have: {first} is {names}"
+        raise UserError("labels whose ids mean one sample each", got, "write these ids so, or leave the rows out")
 
 
 @dataclass(frozen=True)
@@ -105,13 +127,14 @@ class TableLabel:
     @property
     def columns(self) -> tuple[str, ...]:
         """What it looks at."""
-        return ()
+        return (TOLD_FROM,)
 
     def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Join on the id as text; samples without a row stay unlabelled and are counted.
 
         Raises:
-            UserError: a column is missing, an id has two different labels, or nothing matches.
+            UserError: a column is missing, an id has two different labels or is that of several different samples, or
+                nothing matches.
         """
         table = self._read()
         clash = table.groupby(self.id_column)[self.label_column].nunique()
@@ -121,6 +144,7 @@ class TableLabel:
                 "one label for each id", f"{int((clash > 1).sum())} ids with two ({names})", "fix the table"
             )
         labels = table.drop_duplicates(self.id_column).set_index(self.id_column)[self.label_column]
+        _refuse_shared(index, labels.index)
         out = index.copy()
         out["label"] = out["id"].astype(str).map(labels)
         matched = int(out["label"].notna().sum())

@@ -13,6 +13,7 @@ import torch
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.contracts.programs import FitsItself
 from astrid_ml.contracts.scoring import JoinsMembers, JudgesMembers, ModelData, ModelTask
 from astrid_ml.errors import UserError
 from astrid_ml.types import Ints
@@ -71,6 +72,8 @@ def can_join(task: ModelTask, judge: Any) -> str:
         task: of a fold.
         judge: of the run.
     """
+    if isinstance(task, FitsItself):
+        return "a program that is not ours is in no checkpoint"
     for part, ability, method in ((task, JoinsMembers, "predict_members"), (judge, JudgesMembers, "fit_members")):
         if not isinstance(part, ability):
             return f"{type(part).__name__} has no {method}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.checkpoint.schema import SCHEMA
-from astrid_ml.described.columns import TableMeaning
+from astrid_ml.described.columns import OURS, ColumnMeaning, TableMeaning, has_others
 from astrid_ml.described.formats import write_formats
-from astrid_ml.described.parquet import ParquetMeaning
+from astrid_ml.described.parquet import ParquetMeaning, with_meaning
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.table_files import TableWriter, read_parquet
@@ -23,13 +25,39 @@ FIRST = (
 )
 TEXTS = ("mission", "threshold_on", "prediction_set", "outside_because", "set", "source")
 METADATA = {"astrid.schema": str(SCHEMA)}
-MEANING = ParquetMeaning(TableMeaning("predictions"))
+ADDED = (*FIRST, "label", "round", "baseline_column", "baseline_column_name", "baseline_trees")  # none of the index
 # Why a column may be null, for the report.
 WHY_NULL = {
     "prediction_set": "the checkpoint knows too few objects of these missions, or holds no sets",
     "in_domain": "the checkpoint holds no domain of validity",
     "set": "raw files belong to no set of a split",
 }
+
+
+@dataclass(frozen=True)
+class PredictionsMeaning:
+    """What a table of predictions says of its columns; a column that somebody's own table brought means what they say.
+
+    Args:
+        description: of the dataset or of the reader: whether it has samples of others.
+    """
+
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, columns: Sequence[str]) -> TableMeaning:
+        """The meaning of a table with these columns."""
+        own: dict[str, ColumnMeaning] = {}
+        if has_others(self.description):
+            own = {name: ColumnMeaning() for name in columns if name not in (*OURS, *ADDED)}
+        return TableMeaning("predictions", own=own)
+
+    def schema(self, schema: Any) -> Any:
+        """The schema (of pyarrow) with its metadata."""
+        return with_meaning(schema, self.of(schema.names))
+
+    def text_lengths(self, lengths: Mapping[str, int]) -> dict[str, str]:
+        """See :class:`ParquetMeaning`."""
+        return ParquetMeaning(TableMeaning()).text_lengths(lengths)
 
 
 def ordered(table: pd.DataFrame) -> pd.DataFrame:
@@ -48,18 +76,22 @@ def reasons(table: pd.DataFrame) -> dict[str, str]:
     return {name: why for name, why in WHY_NULL.items() if name not in table or bool(table[name].isna().all())}
 
 
-def write_predictions(table: pd.DataFrame, path: Path, formats: Sequence[str] = ()) -> None:
+def write_predictions(
+    table: pd.DataFrame, path: Path, formats: Sequence[str] = (), description: Mapping[str, Any] | None = None
+) -> None:
     """Write a whole table of predictions; makes its folder.
 
     Args:
         table: of any columns.
         path: of the parquet file.
         formats: written beside it.
+        description: of the dataset whose samples they are.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TableWriter(path, METADATA, describes=MEANING) as writer:
-        writer.write(ordered(table))
-    write_formats(ordered(table), path, MEANING.meaning, formats)
+    rows, meaning = ordered(table), PredictionsMeaning(description or {})
+    with TableWriter(path, METADATA, describes=meaning) as writer:
+        writer.write(rows)
+    write_formats(rows, path, meaning.of(list(map(str, rows.columns))), formats)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from astrid_ml.typed_values import ELEMENT, elements_of, parses, quote, refuse_r
 
 # A value that Hydra reads as the text that it is; numbers are not among them.
 _WORD = re.compile(r"^[A-Za-z_][\w./:-]*$")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 # What Hydra reads as something else than the name of an option.
 _NO_TEXT = re.compile(r"[-+.\d][\d.eE+-]*|true|false|nan|[-+]?inf|[{('\"].*", re.IGNORECASE | re.DOTALL)
 # What users of other programs type where paths.run_dir is due.
@@ -114,6 +115,8 @@ class _Rewriter:
             return self._places(key, value)
         if _WORD.match(value) or not self.keys.is_text(key):
             return value
+        if _NUMBER.fullmatch(value) and self.keys.takes_number(key):
+            return value  # a number, or the path of a map
         refuse_reference(key, value)
         return value if self.sweeps and parses(f"{key}={value}") else quote(value, self._many(key, value))
 

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.crossmatch.catalogue import SkyCatalogue, catalogue_names, open_catalogue
-from astrid_ml.crossmatch.epochs import epochs_of
+from astrid_ml.crossmatch.epochs import times_of
 from astrid_ml.crossmatch.join import columns_beside, joined_pairs
 from astrid_ml.crossmatch.match import SkyPairs, match_places
 from astrid_ml.crossmatch.places import Given, SkyPlaces, places_of
+from astrid_ml.dataset.data_card import index_meaning
 from astrid_ml.dataset.derived import add_columns
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.described.columns import ColumnMeaning, TableMeaning
@@ -41,7 +42,7 @@ class CrossmatchCommand:
         catalogues: tables (CSV, ECSV, VOTable, FITS, parquet) or HATS folders; each is called by its file's name.
         output_dir: gets ``matches.parquet`` (a row for each row of the input), or with ``matches=all`` a table of pairs
             for each catalogue, and ``report.json``; with ``dataset`` a dataset in ``dataset/``.
-        input: a table with positions, and where known their errors (ra_err, dec_err) and times (mjd).
+        input: a table with positions, and where known their errors (ra_err, dec_err) and times (mjd, jd, dates).
         dataset: a prepared dataset instead; its samples get the columns.
         radius: arcsec.
         catalogue_radius: by catalogue, where another is better.
@@ -92,6 +93,7 @@ class CrossmatchCommand:
         self._refuse_unknown(names)
         rows, meanings, places = self._input()
         report: dict[str, Any] = {"rows": len(rows), "without_position": _unplaced(places)}
+        report["columns_read"] = list(places.used)
         said, found = list(places.assumed), {}
         for path, name in zip(self.catalogues, names, strict=True):
             catalogue = open_catalogue(Path(path), name, self._given(name), places, self._radius(name))
@@ -140,8 +142,9 @@ class CrossmatchCommand:
     def _input(self) -> tuple[pd.DataFrame, Mapping[str, ColumnMeaning], SkyPlaces]:
         """The rows, what is known of their columns, and their places with times."""
         if self.dataset is not None:
-            index = PreparedDataset(self.dataset).index.reset_index(drop=True)
-            described = TableMeaning("candidates")
+            dataset = PreparedDataset(self.dataset)
+            index = dataset.index.reset_index(drop=True)
+            described = index_meaning(dataset.meta, index.columns)
             meanings: Mapping[str, ColumnMeaning] = {name: described.column(name) for name in map(str, index.columns)}
             rows, path = index, self.dataset
         else:
@@ -153,11 +156,12 @@ class CrossmatchCommand:
             rows, meanings = read.rows, read.meanings
         names = tuple(map(str, rows.columns))
         places = places_of(path, INPUT, names, meanings, lambda wanted: rows[list(wanted)], self._given(INPUT))
-        epoch = places.epoch if INPUT in self.epoch else None
-        if epoch is None and "mjd" in rows:
-            epoch = epochs_of(path, INPUT, rows["mjd"])
+        times, epoch = (
+            (f"epoch.{INPUT}", places.epoch) if INPUT in self.epoch else times_of(path, INPUT, rows, meanings)
+        )
+        used = places.used if times is None else (*places.used, times)
         # Samples do not move: what moves are the catalogue's objects, to the time of the sample.
-        return rows, meanings, SkyPlaces(places.sky, places.error, None, epoch, places.used, places.assumed)
+        return rows, meanings, SkyPlaces(places.sky, places.error, None, epoch, used, places.assumed)
 
     def _given(self, name: str) -> Given:
         return Given(
@@ -238,7 +242,7 @@ def _say_what_stands_still(name: str, known: SkyPlaces, places: SkyPlaces) -> No
     if known.epoch is None or not np.isfinite(known.epoch).any():
         missing.append(f"the catalogue has no epoch (epoch.{name}=2016.0)")
     if places.epoch is None or not np.isfinite(places.epoch).any():
-        missing.append(f"the input has no mjd (or epoch.{INPUT}=2020.5)")
+        missing.append(f"the input has no mjd, jd or date (or epoch.{INPUT}=2020.5)")
     if missing:
         say(f"note: proper motions of {name} are not applied: {' and '.join(missing)}")
         return

@@ -82,7 +82,8 @@ class RecalibrateCommand:
         folder = Path(self.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         save_model(folder / "recalibrated.ckpt", _weights(model), record)
-        write_predictions(after.assign(set="test"), folder / "predictions.parquet", ())
+        about = dataset.meta.get("description")
+        write_predictions(after.assign(set="test"), folder / "predictions.parquet", description=about)
         told = evaluation_record(model, dataset, account, time.perf_counter() - started, folder)
         told |= {"domain_of_validity": {"trained_on": in_words(record.validity), "share_inside": None, "words": MADE}}
         told |= {"calibration": {name: value for name, value in record.calibration.items() if name not in NOT_SHOWN}}

@@ -76,6 +76,9 @@ class TellsApart(Protocol):
     identity: ClassVar[tuple[str, ...]]  # columns of the index: samples of one id that differ in one are different
 
 
+TOLD_FROM = "told_apart_from"  # a column of the index: the id of a sample that was told apart, null of all others
+
+
 def identity_of(pipeline: Any) -> tuple[str, ...]:
     """The columns by which a pipeline tells samples of one id apart; none where it does not."""
     return tuple(pipeline.identity) if isinstance(pipeline, TellsApart) else ()
@@ -92,7 +95,8 @@ def kinds_of(table: pd.DataFrame, identity: Sequence[str]) -> pd.Series[str]:
 def told_apart(table: pd.DataFrame, identity: Sequence[str]) -> pd.Series[str]:
     """The ids of a table; those that different samples have become an id of each: ``mission:id``, ``mission:id:2``.
 
-    None of them keeps the id: a label for it would otherwise go to one that nobody chose.
+    None of them keeps the id: a label for it would otherwise go to one that nobody chose. A sample whose group nobody
+    knows (null, or its own id) is the one that is like it in all else, if there is but one.
 
     Args:
         table: with ``id``, and the columns of ``identity`` as far as they are known.
@@ -107,7 +111,7 @@ def told_apart(table: pd.DataFrame, identity: Sequence[str]) -> pd.Series[str]:
     again = table[ids.duplicated(keep=False)] if identity else table[:0]
     if again.empty:
         return ids
-    kinds = kinds_of(again, identity)
+    kinds = kinds_of(_with_groups(again, identity), identity)
     different = kinds.groupby(ids[again.index]).transform("nunique") > 1
     names: dict[str, str] = {}
     taken = set[str]()
@@ -118,6 +122,17 @@ def told_apart(table: pd.DataFrame, identity: Sequence[str]) -> pd.Series[str]:
             names[kind] = next(name for name in tried if name not in taken)
             taken.add(names[kind])
     return ids.where(~ids.index.isin(different.index[different]), kinds.map(names).reindex(ids.index))
+
+
+def _with_groups(table: pd.DataFrame, identity: Sequence[str]) -> pd.DataFrame:
+    """A table in which rows without a group have that of the rows that are like them, where these have one."""
+    if "group_id" not in identity or "group_id" not in table:
+        return table
+    ids, groups = table["id"].astype(str), table["group_id"].astype("string")
+    groups = groups.mask(groups == ids)
+    alike = kinds_of(table, [name for name in identity if name != "group_id"])
+    known = groups.groupby(alike)
+    return table.assign(group_id=groups.fillna(known.transform("first").where(known.transform("nunique") == 1)))
 
 
 def said_of(drop: Drop) -> dict[str, Any]:

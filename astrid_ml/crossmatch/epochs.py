@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.crossmatch.marks import is_mark
+from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.errors import UserError
 from astrid_ml.types import Floats
 
@@ -16,6 +18,12 @@ YEARS, MJDS, JDS = (1800.0, 2200.0), (5_000.0, 110_000.0), (2_405_000.0, 2_510_0
 JD_ZERO = 2_400_000.5  # of MJD
 BESSELIAN = (2_415_020.31352, 365.242198781)  # JD of B1900.0, days of a tropical year: Lieske 1979, A&A 73, 282
 MJD_ZERO = pd.Timestamp("1858-11-17", tz="UTC")
+
+# Names of the time of a row, compared in small letters; the first that holds one counts. Those of the second line may
+# be something else: what holds no time there is passed over.
+TIMES = ("mjd", "jd", "obsmjd", "mjd_obs", "mjdobs", "mjd-obs", "obsjd", "midpointmjdtai", "hjd", "bjd")
+PERHAPS = ("ref_epoch", "epoch", "date_obs", "date-obs", "dateobs", "obsdate", "obs_date", "date")
+OF_TIME = "time.epoch"  # the UCD
 
 
 def julian_years(mjd: Any) -> Floats:
@@ -54,6 +62,41 @@ def epochs_of(path: str, name: str, values: pd.Series[Any]) -> Floats:
             f"correct the table, or give one epoch for all rows: epoch.{name}=2016.0",
         )
     return out
+
+
+def times_of(
+    path: str, name: str, rows: pd.DataFrame, meanings: Mapping[str, ColumnMeaning]
+) -> tuple[str | None, Floats | None]:
+    """The column that says when each row was observed, and its epochs in Julian years; neither where none does.
+
+    Args:
+        path: of the table.
+        name: of it, as keys call it.
+        rows: of the table.
+        meanings: what it says of its columns.
+
+    Raises:
+        UserError: a column that is called as a time holds none.
+
+    Example:
+        >>> table = pd.DataFrame({"id": ["a"], "jd": [2457389.0]})
+        >>> column, years = times_of("mine.csv", "input", table, {})
+        >>> column, years.round(6).tolist()
+        ('jd', [2016.0])
+    """
+    folded = {str(column).lower(): str(column) for column in reversed(rows.columns)}
+    said = [column for column in map(str, rows.columns) if meanings.get(column, ColumnMeaning()).ucd == OF_TIME]
+    sure = [folded[word] for word in TIMES if word in folded] + (said if len(said) == 1 else [])
+    for column in dict.fromkeys([*sure, *(folded[word] for word in PERHAPS if word in folded)]):
+        try:
+            years = epochs_of(path, name, rows[column])
+        except UserError:
+            if column in sure:
+                raise
+            continue
+        if np.isfinite(years).any():
+            return column, years
+    return None, None
 
 
 def _numbers(values: pd.Series[Any]) -> Floats:

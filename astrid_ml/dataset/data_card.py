@@ -13,15 +13,10 @@ import numpy as np
 from astrid_ml.dataset.prepared import FRAMES, PreparedDataset, said_of_partial
 from astrid_ml.dataset.sample_tables import SampleTable
 from astrid_ml.days import FIRST, LAST
-from astrid_ml.described.columns import ColumnMeaning, TableMeaning, printable_ascii
+from astrid_ml.described.columns import OURS, ColumnMeaning, TableMeaning, has_others, printable_ascii
 
 MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 NOT_STATED = "not stated by the pipeline"
-# Columns that mean the same in a table of others, whose own names mean what they say.
-OURS = (
-    "id", "group_id", "mission", "survey", "filter", "ra", "dec", "mjd", "sign", "peak_snr", "stamp_h", "stamp_w",
-    "n_nan", "pixel_scale", "source", "label_source", "array", "row",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,7 +72,7 @@ def index_meaning(meta: Mapping[str, Any], columns: Iterable[Any]) -> TableMeani
         columns: of the index.
     """
     own: dict[str, ColumnMeaning] = {}
-    if "others" in meta.get("description", {}).get("unit_of", {}):
+    if has_others(meta.get("description", {})):
         own = {str(name): ColumnMeaning() for name in columns if str(name) not in OURS}
     own["label"] = ColumnMeaning("", printable_ascii(label_words(meta)), "meta.code.class")
     return TableMeaning("index", own=own)

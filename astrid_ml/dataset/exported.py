@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +25,7 @@ BATCH = 512  # samples that are held at a time
 MOST_ROWS = 50_000  # of a tile of HATS
 DEEPEST, FINEST = 12, 29  # orders of its tiles, and of the column _healpix_29
 USUAL = "stamps"  # the kind of array that is exported unless another is named
+MEANINGS = "columns"  # the array of npz that says what the others mean
 _PLACES = ("array", "row")  # columns that say where a sample lies in the dataset
 
 
@@ -85,7 +87,7 @@ def renamed(dataset: PreparedDataset, kind: str) -> dict[str, str]:
         dataset: that is exported.
         kind: of array.
     """
-    reserved = {kind, USUAL, "channels", "file", "_healpix_29", *dataset.channels}
+    reserved = {kind, USUAL, "channels", MEANINGS, "file", "_healpix_29", *dataset.channels}
     taken = {str(name) for name in dataset.index}
     out = {}
     for name in (str(name) for name in dataset.index if str(name) in reserved):
@@ -131,14 +133,18 @@ def units_of(part: SameSize) -> list[str]:
 
 
 def write_npz(part: SameSize, path: Path) -> int:
-    """``stamps`` (n, channels, h, w) and an array for each column; the stamps go to the disk piece by piece."""
+    """``stamps`` (n, channels, h, w) and an array for each column; the stamps go to the disk piece by piece.
+
+    ``columns`` is one text, JSON: column -> unit, description, UCD, as npz has no place for them.
+    """
     with whole(path) as draft, zipfile.ZipFile(draft, "w") as archive:
         with archive.open("stamps.npy", "w", force_zip64=True) as member:
             header = {"descr": "<f4", "fortran_order": False, "shape": (len(part.rows), *part.shape)}
             np.lib.format.write_array_header_1_0(member, header)
             for _, arrays in part.batches():
                 member.write(np.ascontiguousarray(arrays, dtype="<f4").tobytes())
-        for name, values in {**_plain(part.table), "channels": np.array(part.dataset.channels)}.items():
+        more = {"channels": np.array(part.dataset.channels), MEANINGS: np.array(_meanings_as_text(part))}
+        for name, values in {**_plain(part.table), **more}.items():
             with archive.open(f"{name}.npy", "w") as member:
                 np.lib.format.write_array(member, values, allow_pickle=False)
     return 1
@@ -155,12 +161,24 @@ def write_hdf5(part: SameSize, path: Path) -> int:
         for where, arrays in part.batches():
             stamps[where] = arrays
         meaning = meaning_of(part)
-        _describe(stamps, replace(meaning.column(part.dataset.channels[0]), description="Stamps: channel, y, x"))
+        _describe(stamps, _of_stamps(part, meaning))
         for name, values in _plain(part.table).items():
             kind = h5py.string_dtype() if values.dtype.kind == "U" else values.dtype
             given = values.astype(object) if values.dtype.kind == "U" else values
             _describe(file.create_dataset(name, data=given, dtype=kind), meaning.column(name))
     return 1
+
+
+def _of_stamps(part: SameSize, meaning: TableMeaning) -> ColumnMeaning:
+    return replace(meaning.column(part.dataset.channels[0]), description="Stamps: channel, y, x")
+
+
+def _meanings_as_text(part: SameSize) -> str:
+    """JSON: column -> what is known of its unit, description and UCD."""
+    meaning = meaning_of(part)
+    known = {str(name): meaning.column(str(name)) for name in part.table} | {USUAL: _of_stamps(part, meaning)}
+    said = {name: {key: text for key, text in asdict(one).items() if text} for name, one in known.items()}
+    return json.dumps({name: one for name, one in said.items() if one})
 
 
 def _describe(dataset: Any, meaning: ColumnMeaning) -> None:

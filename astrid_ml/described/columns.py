@@ -19,6 +19,16 @@ SPELLINGS = {
     "count/s": "ct / s", "cps": "ct / s", "electrons/s": "electron / s", "electron/s": "electron / s",
     "e-/s": "electron / s", "e/s": "electron / s", "njy": "nJy", "ujy": "uJy", "mjy": "mJy", "jy": "Jy",
 }  # fmt: skip
+# Columns that mean the same in a table of others, whose own names mean what they say.
+OURS = (
+    "id", "group_id", "mission", "survey", "filter", "ra", "dec", "mjd", "sign", "peak_snr", "stamp_h", "stamp_w",
+    "n_nan", "pixel_scale", "source", "label_source", "array", "row",
+)  # fmt: skip
+
+
+def has_others(description: Mapping[str, Any]) -> bool:
+    """Whether samples are somebody's own, with columns of their table: what a pipeline or a dataset says of itself."""
+    return "others" in description.get("unit_of", {})
 
 
 @dataclass(frozen=True)

@@ -313,7 +313,7 @@ def _start_tracker() -> None:
 def _slurm_jobs(told: Dask) -> Iterator[DaskPool]:
     from distributed import Client
 
-    with slurm_jobs(told.options, told.workers, told.limits.retries) as jobs:
+    with losing_unseen(), slurm_jobs(told.options, told.workers, told.limits.retries) as jobs:
         client = Client(jobs.cluster, timeout=ANSWER, set_as_default=False)
         try:
             print(f"waiting for the first of {told.workers} SLURM jobs", file=sys.stderr, flush=True)

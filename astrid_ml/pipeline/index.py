@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.column_kinds import settled_types, with_types
-from astrid_ml.contracts.by_part import FinalisesParts, LabelsByColumn, identity_of, told_apart
+from astrid_ml.contracts.by_part import TOLD_FROM, FinalisesParts, LabelsByColumn, identity_of, told_apart
 from astrid_ml.contracts.columns import Columns
 from astrid_ml.contracts.pipeline import Completes, DomainPipeline, Drop, Labeller
 from astrid_ml.dataset import index_file
@@ -78,7 +78,7 @@ def write_index(
     index = pd.concat(filled, ignore_index=True)
     own = told_apart(index, identity_of(pipeline))
     renamed = set(own[own != index["id"].astype(str)])
-    index, dropped = finalised(pipeline, index.assign(id=own) if renamed else index)
+    index, dropped = finalised(pipeline, _named_apart(index, own) if renamed else index)
     account: dict[str, Any] = {"source": "none"}
     if labeller is not None:
         index, account = labelled(labeller, index)
@@ -86,6 +86,12 @@ def write_index(
         index["label"] = pd.array([pd.NA] * len(index), dtype="Int8")
     write_pages(index, path)
     return MadeIndex(index, dropped, account, len(renamed))
+
+
+def _named_apart(index: pd.DataFrame, own: pd.Series[str]) -> pd.DataFrame:
+    """Rows with ids of their own, and what those were that another sample has too."""
+    before = index["id"].astype("string")
+    return index.assign(**{"id": own, TOLD_FROM: before.where(before != own)})
 
 
 def needed_of(labeller: Labeller | None) -> tuple[str, ...]:
@@ -151,10 +157,9 @@ class _Parts:
     def _finalised(self) -> Iterator[pd.DataFrame]:
         """The index in pieces, without labels."""
         for start, part in self._blocks(self.parts.columns):
-            inside = self.own[(self.own.index >= start) & (self.own.index < start + len(part))]
-            if len(inside):
-                part["id"] = part["id"].astype(object)
-                part.loc[inside.index, "id"] = inside
+            if len(self.own):
+                inside = self.own[(self.own.index >= start) & (self.own.index < start + len(part))]
+                part = _named_apart(part, inside.reindex(part.index).fillna(part["id"].astype(str)))
             rows = part.reset_index(drop=True)
             kept, dropped = finalised_part(self.pipeline, rows, self.repeated[start : start + len(part)])
             self.dropped += dropped

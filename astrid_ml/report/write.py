@@ -26,8 +26,13 @@ SECTIONS = (
 
 def write_report(path: Path, report: RunReport) -> None:
     """One self-contained page; it asks the network for nothing."""
+    write_text(path, report_page(report))
+
+
+def report_page(report: RunReport) -> str:
+    """The text of that page."""
     sections = [made for section in SECTIONS if (made := section(report)) is not None]
-    write_text(path, page("report.html", sections=sections, **sections_head.head(report)))
+    return page("report.html", sections=sections, **sections_head.head(report))
 
 
 def write_model_card(folder: Path, report: RunReport) -> None:

@@ -15,6 +15,7 @@ from astrid_ml.config import domains
 from astrid_ml.contracts.batches import MakesBatches
 from astrid_ml.contracts.check import ContractError, called, check_part
 from astrid_ml.contracts.pipeline import DomainPipeline, Labeller, Makes
+from astrid_ml.contracts.programs import FitsItself
 from astrid_ml.contracts.scoring import (
     HasExample,
     HasPurpose,
@@ -272,6 +273,10 @@ def check_batch(task: Any, datamodule: object, judge: object = None) -> None:
     Raises:
         UserError: the network does not take it, or what it gives is not what its contract says.
     """
+    if isinstance(task, FitsItself):
+        if isinstance(datamodule, HasExample):
+            task.try_on(datamodule.example())
+        return  # it has no weights and no loss
     check_task(task)
     if isinstance(datamodule, HasExample) and isinstance(task, Task):
         try_batch(task, datamodule.example(), datamodule, judge)

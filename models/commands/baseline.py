@@ -79,7 +79,9 @@ class BaselineCommand:
             parts.append(fitted[0])
             accounts.append(fitted[1])
         baseline = pd.concat(parts, ignore_index=True)
-        write_predictions(baseline.assign(set="test"), output / "predictions.parquet")
+        write_predictions(
+            baseline.assign(set="test"), output / "predictions.parquet", (), dataset.meta.get("description")
+        )
         network = read_predictions(folder / "predictions" / "test.parquet")
         network = network[network["days"].isin(datamodule.windows)]
         compared = compare_trees(judge.tree, network, baseline, Bootstrap(self.replicates, self.seed))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from astrid_ml.preprocessing.acquisition.archives.archive import Archive, Observation, Product, Search
 from astrid_ml.preprocessing.acquisition.archives.rows import reading_answer
 from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError
+from astrid_ml.preprocessing.acquisition.client.stop import asking_threads
 from astrid_ml.preprocessing.acquisition.pairs.choose import TargetPlan
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.progress import Progress
@@ -90,7 +90,7 @@ def search_targets(
             return f"{archive.name}: expected {error.expected}; got {error.got}"
         return found
 
-    with Progress("asking archives", len(targets), unit="target") as progress, ThreadPoolExecutor(at_once) as threads:
+    with Progress("asking archives", len(targets), unit="target") as progress, asking_threads(at_once) as threads:
         for target, found in zip(targets, threads.map(search, targets), strict=True):
             progress.step()
             yield target, found

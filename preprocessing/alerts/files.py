@@ -28,7 +28,7 @@ Packets = Iterator[dict[str, Any] | PacketFileError]
 AVRO_OR_JSON = (".avro", ".json", ".jsonl", ".ndjson")
 LOOSE = tuple(name + ending for name in AVRO_OR_JSON for ending in ("", *ENDINGS))
 PARQUET = (".parquet", ".pq")
-FITS = (".fits", ".fits.gz", ".fit")
+FITS = (".fits", ".fits.gz", ".fits.fz", ".fit")
 TARS = (".tar.gz", ".tgz", ".tar", ".tar.zst", ".tar.bz2", ".tar.xz")
 # Kinds in which alerts travel and that nobody reads: said, never passed over in silence.
 UNREAD = (".bson", ".msgpack", ".pb", ".pickle", ".pkl", ".voe", ".xml", ".zip", ".7z", ".lz4")

@@ -55,9 +55,9 @@ class AlertsPipeline:
     domain: ClassVar[str] = "alerts"
     makes: ClassVar[str] = "stamps"
     # A survey's number is not another's, and some surveys only number the packets of a file. The highest pixel of the
-    # difference stamp tells stamps apart, however the packet was packed.
-    identity: ClassVar[tuple[str, ...]] = ("mission", "group_id", "peak_snr")
-    version: ClassVar[int] = 5
+    # difference stamp as it was sent tells stamps apart, however the packet was packed and whether it says its sign.
+    identity: ClassVar[tuple[str, ...]] = ("mission", "group_id", "peak_sent")
+    version: ClassVar[int] = 6
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """Units in a stable order; reads names and parquet footers only.

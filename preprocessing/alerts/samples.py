@@ -17,7 +17,7 @@ from astrid_ml.preprocessing.alerts.planes import PlanesOfCutouts
 from astrid_ml.preprocessing.stamps import FADED, NAN_PIXELS, ONE_VALUE, extremes_snr, faded_at_centre, flat_channels
 from astrid_ml.preprocessing.surveys.survey import StampConvention
 from astrid_ml.printable import encodable
-from astrid_ml.types import Array, Floats32, Ints
+from astrid_ml.types import Floats32, Ints
 
 IMPOSSIBLE = "impossible_values_of_"  # a count of those that became null, by column
 FLOATS = ("mjd", "ra", "dec", "snr", "reliability", *NUMBERS)
@@ -50,6 +50,7 @@ class UnitSamples:
         account: of what became null when the packets were read.
         records, stamps, planes: of each.
         upright: whether the survey's convention makes its difference stamp positive at the centre.
+        turned: whether its difference stamp was turned over when it was read.
     """
 
     writer: UnitWriter
@@ -58,6 +59,7 @@ class UnitSamples:
     stamps: list[Floats32] = field(default_factory=list)
     planes: list[dict[str, Floats32]] = field(default_factory=list)
     upright: list[bool] = field(default_factory=list)
+    turned: list[bool] = field(default_factory=list)
 
     def add(
         self, record: dict[str, Any], images: Floats32, extra: PlanesOfCutouts, stamp: StampConvention | None
@@ -91,6 +93,7 @@ class UnitSamples:
         self.stamps.append(images)
         self.planes.append(extra.planes)
         self.upright.append(negative == "positive" or (negative == "negative" and record["sign"] is not None))
+        self.turned.append(negative == "negative" and record["sign"] == -1)
 
     def write(self) -> None:
         """UnitSamples of one shape and kind together, in the order in which they came; then what was counted."""
@@ -108,8 +111,9 @@ class UnitSamples:
     def _write(self, rows: list[int]) -> None:
         stacked = np.stack([self.stamps[row] for row in rows])
         highest, lowest = extremes_snr(stacked[:, 2])
-        table = table_of([self.records[row] for row in rows]).assign(peak_snr=highest)
-        upright: Array = np.array([self.upright[row] for row in rows])
+        turned, upright = (np.array([flags[row] for row in rows]) for flags in (self.turned, self.upright))
+        table = table_of([self.records[row] for row in rows])
+        table = table.assign(peak_snr=highest, peak_sent=np.where(turned, -lowest, highest))
         self.account[FADED] += int((faded_at_centre(highest, lowest) & upright).sum())
         extra = {name: np.stack([self.planes[row][name] for row in rows]) for name in self.planes[rows[0]]}
         self.writer.add(table, {"stamps": stacked, **extra})

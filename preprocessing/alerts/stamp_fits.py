@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from isal import isal_zlib  # zlib, twice as fast: it is a third of what reading a packet costs
 
-from astrid_ml.fits_headers import check_units
+from astrid_ml.fits_headers import TooLargeFitsError, check_units
 from astrid_ml.types import Floats32
 
 MOST_BYTES = 64 * 2**20  # of a cutout when it is inflated
@@ -118,8 +118,10 @@ def open_fits(fits: bytes) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            check_units(io.BytesIO(fits), len(fits))
+            check_units(io.BytesIO(fits), len(fits), most=MOST_BYTES)
             return astropy_fits.open(io.BytesIO(fits), ignore_missing_simple=True, memmap=False)
+        except TooLargeFitsError as error:  # a compressed image of few bytes may be
+            raise StampError(f"an image that takes more than {MOST_BYTES} bytes") from error
         except DAMAGE as error:
             raise StampError("no FITS file") from error
 

@@ -18,11 +18,10 @@ from astrid_ml.preprocessing.ramps.judge.truth import read_steps
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrection
-from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
+from astrid_ml.preprocessing.ramps.readers.auto import exposures_in, files_of, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.readable import quiet
 from astrid_ml.types import Bits, Count, Floats32, InUnits, Mask, NonNegative, Positive
-from astrid_ml.walk import walk
 
 IGNORE = 255  # voxels whose class cannot be decided
 
@@ -64,13 +63,14 @@ class RampsPipeline:
         """
         units = []
         for place in raw:
-            for path in walk(place, is_ramp_file):
-                name = path.name if place.is_file() else str(path.relative_to(place))
-                truth = _truth_of(path)
-                inputs = (path, truth) if truth.is_file() else (path,)
-                units.append(Unit(name, inputs, bytes_needed=2 * path.stat().st_size))
+            for path in exposures_in(str(place), self.load):
+                name = path.name if path == place else str(path.relative_to(place))
+                truth, files = _truth_of(path), files_of(path)
+                inputs = (*files, *((truth,) if truth.is_file() else ()), *self.load.files)
+                size = sum(file.stat().st_size for file in files)
+                units.append(Unit(name, inputs, bytes_needed=2 * size))
         if not units:
-            raise UserError("FITS or .npy files with ramps", none_in(raw), "make some: astrid simulate what=ramps")
+            raise UserError("files with ramps", none_in(raw), "make some: astrid simulate what=ramps")
         return units
 
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
@@ -79,10 +79,11 @@ class RampsPipeline:
             self._tiles(unit, writer)
 
     def _tiles(self, unit: Unit, writer: UnitWriter) -> None:
-        ramp = read_ramp(unit.inputs[0], self.load)
+        path = unit.inputs[0].parent if self.load.format == "folder" else unit.inputs[0]
+        ramp = read_ramp(path, self.load)
         for integration in range(ramp.shape[0]):
             cube = self._corrected(ramp, integration)
-            codes = self._codes(_truth_of(unit.inputs[0]), ramp, integration)
+            codes = self._codes(_truth_of(path), ramp, integration)
             codes[np.isnan(cube)] = IGNORE
             for y in self._starts(ramp.shape[2]):
                 for x in self._starts(ramp.shape[3]):

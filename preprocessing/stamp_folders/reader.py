@@ -21,6 +21,7 @@ from astrid_ml.preprocessing.stamps import CHANNELS
 from astrid_ml.preprocessing.triplets.columns import columns_of, read_rows
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table
 from astrid_ml.preprocessing.triplets.containers.class_labels import with_class_names
+from astrid_ml.preprocessing.triplets.containers.one_hot import with_one_hot
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.preprocessing.triplets.containers.stacks import TABLES, read_stack, stacks_in
 from astrid_ml.preprocessing.triplets.layout import canonical_channel
@@ -200,8 +201,8 @@ def _flat_columns(path: Path) -> pd.DataFrame:
 
 def _rows(part: _Stamps, shard: str) -> pd.DataFrame:
     """The index of one array's stamps."""
-    rows, count = part.rows, len(part.stamps)
-    roles = columns_of(rows, {}, part.name)
+    rows, said = with_one_hot(part.rows, {}, part.name)
+    roles, count = columns_of(rows, said, part.name), len(part.stamps)
     numbers = pd.Series(range(count)).astype(str)
     ids = rows[roles["id"]].astype(str) if "id" in roles else part.name + "#" + numbers
     out = pd.DataFrame({"id": ids.reset_index(drop=True), "array": shard, "row": range(count), "file": part.name})

@@ -16,6 +16,7 @@ from astrid_ml.nearest import nearest
 from astrid_ml.preprocessing.alerts.fields.names import lost_digits
 from astrid_ml.preprocessing.alerts.fields.times import mjd_of
 from astrid_ml.preprocessing.alerts.packet import RANGES, sign_of
+from astrid_ml.preprocessing.triplets.containers.one_hot import BETWEEN, with_one_hot
 from astrid_ml.tables import SUFFIXES, read_table
 
 # Role -> the names that tables give it, best first.
@@ -43,19 +44,8 @@ SOME_REPEATED = 0.1  # of the rows: fewer are samples that were given twice, and
 UNKNOWN = ("-999", "-999.0", "-9999", "-9999.0", "")  # how tables say that they do not know
 JD_ZERO = 2400000.5  # of MJD; no MJD is as large
 EXPORTED = ("sign", "peak_snr", "stamp_h", "stamp_w")  # columns that tell a table of ours
-OWN = (
-    "array",
-    "row",
-    "image",
-    "sky",
-    "normalised",
-    "source",
-    "stamp_h",
-    "stamp_w",
-    "n_nan",
-    "peak_snr",
-    "label_source",
-)
+OWN = ("array", "row", "image", "sky", "normalised", "source", "stamp_h", "stamp_w", "n_nan", "peak_snr", "peak_sent",
+       "label_source")  # fmt: skip
 
 
 def is_table(path: Path) -> bool:
@@ -140,14 +130,16 @@ def read_rows(
     Raises:
         UserError: it is no table, lacks a column that was named, or has positions of which nobody can tell the unit.
     """
-    roles = columns_of(read_table(path, {}).rows, given, path.name)
+    first, given = with_one_hot(read_table(path, {}).rows, given, path.name)
+    roles = columns_of(first, given, path.name)
     asked = {roles[role]: "text" for role in ("id", "group", "file") if role in roles}
     read = read_table(path, {}, asked)
     refuse_lost_digits(read.rows, roles, path.name)
     lost = {row - 1: reason for row, reason in read.dropped}
     total = len(read.rows) + len(lost)
     places = [row for row in range(total) if row not in lost]
-    rows = read.rows.set_index(pd.Index(places)).reindex(range(total)) if lost else read.rows
+    rows, _ = with_one_hot(read.rows, given, path.name)
+    rows = rows.set_index(pd.Index(places)).reindex(range(total)) if lost else rows
     if "id" in roles:
         empty = rows[roles["id"]].isna()
         lost |= {int(row): f"{roles['id']} is empty" for row in np.flatnonzero(empty) if int(row) not in lost}
@@ -210,7 +202,8 @@ def records_of(rows: pd.DataFrame, roles: Mapping[str, str], stem: str, first: i
         out["sign"] = signs
     if "label" in roles:
         out["label"] = _labels(rows[roles["label"]])
-    taken = {*out.columns, *roles.values(), *OWN, "filter", "mission", "label"}
+    labels = roles.get("label", "").split(BETWEEN)  # what the label was made of tells it
+    taken = {*out.columns, *roles.values(), *labels, *OWN, "filter", "mission", "label"}
     for name in rows.columns:
         if name not in taken and str(name).isidentifier() and _is_plain(rows[name]):
             out[str(name)] = rows[name]

@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.fingerprint import relative
+from astrid_ml.preprocessing.alerts.stamp_files import is_stamp_file
 from astrid_ml.preprocessing.alerts.stamp_fits import DAMAGE, StampError, open_fits, read_stamp, unpacked
 from astrid_ml.preprocessing.stamps import CHANNELS
 from astrid_ml.preprocessing.triplets.layout import canonical_channel
 from astrid_ml.types import Floats32
 
-ENDINGS = (".fits", ".fits.gz", ".fit", ".fts")
+ENDINGS = (".fits", ".fits.gz", ".fits.fz", ".fit", ".fts")
 LARGEST = 2**20  # bytes
 _BEHIND = re.compile(r"(.+)[_.-]([A-Za-z]+)")
 _BEFORE = re.compile(r"([A-Za-z]+)[_.-](.+)")
@@ -51,14 +53,18 @@ def files_of(rows: pd.DataFrame, roles: Mapping[str, str], folder: Path) -> list
     return None
 
 
-def _of_channels(folder: Path) -> dict[str, dict[str, Path]]:
-    """Files of a channel each, by id and channel: ``ID_sci.fits``, ``sci-ID.fits``, ``science/ID.fits``."""
+def _of_channels(folder: Path, files: Sequence[Path] | None = None) -> dict[str, dict[str, Path]]:
+    """Files of a channel each, by id and channel: ``ID_sci.fits``, ``sci-ID.fits``, ``science/ID.fits``.
+
+    Args:
+        folder: in which, or in whose folders, they lie.
+        files: that are looked at; None for all that are there.
+    """
     found: dict[str, dict[str, Path]] = {}
-    for path in sorted([*folder.glob("*.f*"), *folder.glob("*/*.f*")]):
-        ending = next((end for end in ENDINGS if path.name.lower().endswith(end)), None)
-        if ending is None:
+    for path in sorted([*folder.glob("*.f*"), *folder.glob("*/*.f*")]) if files is None else files:
+        stem = called(path)
+        if stem is None:
             continue
-        stem = path.name[: -len(ending)]
         told = [(stem, path.parent.name)] if path.parent != folder else []
         told += [(match[1], match[2]) for match in [_BEHIND.fullmatch(stem)] if match]
         told += [(match[2], match[1]) for match in [_BEFORE.fullmatch(stem)] if match]
@@ -70,6 +76,47 @@ def _of_channels(folder: Path) -> dict[str, dict[str, Path]]:
     return found
 
 
+def called(path: Path) -> str | None:
+    """The name of a FITS file without its ending; None for a file of another kind.
+
+    >>> called(Path("science/SN1.fits.fz")), called(Path("a.FITS")), called(Path("a.npy"))
+    ('SN1', 'a', None)
+    """
+    ending = next((end for end in ENDINGS if path.name.lower().endswith(end)), None)
+    return None if ending is None else path.name[: -len(ending)]
+
+
+def by_channel(paths: Sequence[Path], raw: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
+    """Small FITS files of a channel each that no table names: id, by their names -> science, reference, difference.
+
+    Where a folder has the three files of one sample at least, its others count too: the file that one lacks is named
+    by where the folder would have it. Ids that several folders have begin with the folder's name.
+
+    Args:
+        paths: of files of any kind; frames are too large to be looked at.
+        raw: the folders that the user named.
+    """
+    small = [path for path in paths if called(path) and path.stat().st_size <= LARGEST and not is_stamp_file(path)]
+    below: dict[Path, list[Path]] = {}
+    for path in sorted(small):
+        for folder in (path.parent, path.parent.parent):
+            below.setdefault(folder, []).append(path)
+    taken, found = set[Path](), list[tuple[Path, str, tuple[Path, ...]]]()
+    for folder in sorted(below, key=lambda folder: (-len(folder.parts), folder)):
+        apart = _of_channels(folder, [path for path in below[folder] if path not in taken])
+        if any(set(parts) == set(CHANNELS) for parts in apart.values()):
+            taken.update(path for parts in apart.values() for path in parts.values())
+            absent = {name: folder / name for name in CHANNELS}
+            found += [(folder, name, tuple((absent | parts)[channel] for channel in CHANNELS))
+                      for name, parts in apart.items()]  # fmt: skip
+    counts = Counter(name for _, name, _ in found)
+    out = {}
+    for folder, name, parts in sorted(found, key=lambda one: one[:2]):
+        place = relative(folder, raw)
+        out[name if counts[name] == 1 or place == "." else f"{place}/{name}"] = parts
+    return out
+
+
 def told_of(paths: Sequence[Path], channels: Sequence[str]) -> str:
     """How the files of a row are read, for the user to confirm.
 
@@ -78,7 +125,9 @@ def told_of(paths: Sequence[Path], channels: Sequence[str]) -> str:
         channels: order of the planes in one file, where its extensions do not name them.
     """
     if len(paths) > 1:
-        return f"{', '.join(path.name for path in paths)} as {', '.join(CHANNELS)}"
+        alike = len({path.name for path in paths}) == 1  # names of folders tell them
+        shown = [f"{path.parent.name}/{path.name}" if alike else path.name for path in paths]
+        return f"{', '.join(shown)} as {', '.join(CHANNELS)}"
     named = paths[0].is_file() and set(CHANNELS) <= named_planes(paths[0])
     return f"{paths[0].name} with {'extensions by their names' if named else 'planes ' + ', '.join(channels)}"
 

@@ -22,11 +22,13 @@ from astrid_ml.missions import canonical
 from astrid_ml.preprocessing.stamps import CHANNELS, peak_snr, why_blank
 from astrid_ml.preprocessing.surveys.registry import Described, Surveys, surveys_of
 from astrid_ml.preprocessing.triplets.columns import check_roles, read_rows
-from astrid_ml.preprocessing.triplets.fits_rows import stand_alone, told_of
+from astrid_ml.preprocessing.triplets.containers.one_hot import columns_said
+from astrid_ml.preprocessing.triplets.fits_rows import by_channel, called, stand_alone, told_of
 from astrid_ml.preprocessing.triplets.layout import check_words
 from astrid_ml.preprocessing.triplets.sets import Reading, StampSet, containers_below, open_set, pair, refuse_bytes
 from astrid_ml.preprocessing.triplets.strangers import (
     FitsSet,
+    channel_files,
     check_order,
     check_order_of_files,
     fits_sets,
@@ -60,7 +62,8 @@ class TripletsPipeline:
         channels: their order in the array, or in a FITS file; None: as the file names it, else the usual one.
         stack: name of the array in its container, or the names of three: science, reference, difference.
         table: file, where several tables lie beside the stamps.
-        columns: role (id, group, label, ra, dec, mjd, jd, filter, mission, file; row, the stamp's number) -> column.
+        columns: role (id, group, label, ra, dec, mjd, jd, filter, mission, file; row, the stamp's number) -> column;
+            of the label several, one for each class.
         rows_per_unit: stamps in a unit.
         position_unit: of numbers of right ascension and declination, where no table says it; ``hourangle`` is that of
             right ascensions. None: degrees, unless they may be something else.
@@ -72,7 +75,7 @@ class TripletsPipeline:
     channels: Annotated[tuple[str, ...] | list[str], Filled()] | None = None
     stack: str | list[str] | None = None
     table: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str | list[str]] = field(default_factory=dict)
     rows_per_unit: Count = 4000
     position_unit: Literal["deg", "hourangle", "rad"] | None = None
     survey: Described = None
@@ -82,14 +85,14 @@ class TripletsPipeline:
 
     def __post_init__(self) -> None:
         check_words(self.axes, self.channels)
-        check_roles(self.columns)
+        check_roles(columns_said(self.columns))
 
     @property
     def said(self) -> Reading:
         """What was said of somebody's stamps, by a layout's name and by single keys; these go first."""
         named = NAMED.get(self.layout, {})
         stack = (self.stack,) if isinstance(self.stack, str) else tuple(self.stack or ())
-        columns = {**named.get("columns", {}), **self.columns}
+        columns = {**named.get("columns", {}), **columns_said(self.columns)}
         table = None if self.table is None else Path(self.table)
         channels = None if self.channels is None else tuple(self.channels)
         return Reading(self.axes or named.get("axes"), channels, stack, table, columns, self.position_unit)
@@ -158,10 +161,11 @@ class TripletsPipeline:
         if not containers:
             for named in fits_sets(tables, said):
                 units += self._fits_of(named, raw)
-            alone = stand_alone([] if units else sorted(walk(raw)))
-            for table in tables if alone else ():
+            files = [] if units else sorted(walk(raw))
+            alone, apart = stand_alone(files), by_channel(files, raw)
+            for table in tables if alone or apart else ():
                 _say(f"{relative(table, raw)} is not read: no FITS file is named in it, or called by its ids")
-            units += self._alone(alone, raw)
+            units += [*self._alone(alone, raw), *self._by_channel(apart, raw)]
         if wrong and not units:
             raise wrong[0][1]
         return units + [Unit(relative(path, raw), (), missing=(f"a layout ({error.got})",)) for path, error in wrong]
@@ -205,6 +209,18 @@ class TripletsPipeline:
             some = tuple(files[first : first + self.rows_per_unit])
             yield Unit(f"{relative(some[0], raw)}#{first}", some, {"kind": "alone"})
 
+    def _by_channel(self, apart: Mapping[str, tuple[Path, ...]], raw: Sequence[Path]) -> Iterator[Unit]:
+        names = list(apart)
+        if names:
+            words = told_of(next(parts for parts in apart.values() if all(map(Path.is_file, parts))), CHANNELS)
+            _say(f"{len(names)} samples of a file a channel, such as {words}; no table: ids are the files' names")
+        for first in range(0, len(names), self.rows_per_unit):
+            some = names[first : first + self.rows_per_unit]
+            inputs = [path for name in some for path in apart[name] if path.is_file()]
+            lacks = [[path.name if not path.is_file() else "" for path in apart[name]] for name in some]
+            told = {"kind": "by channel", "ids": some, "lacks": lacks}
+            yield Unit(f"{relative(inputs[0], raw)}#{first}", tuple(inputs), told)
+
     def process(self, unit: Unit, writer: UnitWriter, seed: int) -> None:
         """Copy the stamps; measure the peak S/N of the difference.
 
@@ -217,7 +233,12 @@ class TripletsPipeline:
             return
         if kind == "alone":
             for path, where in places_of(unit.id, unit.inputs).items():
-                write_fits(FitsSet(None, ((path,),)), self.said, (0, 1), writer, self.surveys, where)
+                alone = FitsSet(None, ((path,),), (str(called(path)),))
+                write_fits(alone, self.said, (0, 1), writer, self.surveys, where)
+            return
+        if kind == "by channel":
+            for alone, where in channel_files(unit):
+                write_fits(alone, self.said, (0, 1), writer, self.surveys, where)
             return
         run = (int(unit.parameters["first"]), int(unit.parameters["past"]))
         place = unit.id.rpartition("#")[0]

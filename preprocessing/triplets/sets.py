@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
 from astrid_ml.hdf5 import text_of
 from astrid_ml.inflating import Held, SwollenError
@@ -27,8 +26,10 @@ from astrid_ml.preprocessing.triplets.columns import (
 from astrid_ml.preprocessing.triplets.containers.arrow_tables import arrow_table, columns_of_bytes
 from astrid_ml.preprocessing.triplets.containers.class_labels import said_beside, with_class_names
 from astrid_ml.preprocessing.triplets.containers.grouped import ID, OF_EACH
+from astrid_ml.preprocessing.triplets.containers.one_hot import with_one_hot
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.preprocessing.triplets.containers.stacks import CONTAINERS, TABLES, read_stack, stacks_in
+from astrid_ml.preprocessing.triplets.containers.units import units_in
 from astrid_ml.preprocessing.triplets.joined import (
     Files,
     by_ids,
@@ -248,14 +249,13 @@ def _opened(
         raise
     except Exception as error:  # pyarrow and pandas have many
         raise ValueError(f"{found.container.name} cannot be read ({in_words(error)[:80]})") from error
+    inner, given = with_one_hot(inner, dict(columns) if found.table is None else {}, found.container.name)
+    own_roles = columns_of(inner, given, found.container.name)
+    inner = in_degrees(inner, own_roles, units_in(found.container, stacks), position_unit, found.container.name)
     if found.table is None:
-        roles = columns_of(inner, dict(columns), found.container.name)
-        inner = in_degrees(inner, roles, _units_in(found.container), position_unit, found.container.name)
-        refuse_lost_digits(inner, roles, found.container.name)
-        refuse_repeated(inner, roles, found.container.name)
-        return OpenedSet(layout, inner, roles, {})
-    own_roles = columns_of(inner, {}, found.container.name)
-    inner = in_degrees(inner, own_roles, _units_in(found.container), position_unit, found.container.name)
+        refuse_lost_digits(inner, own_roles, found.container.name)
+        refuse_repeated(inner, own_roles, found.container.name)
+        return OpenedSet(layout, inner, own_roles, {})
     rows, roles, lost = _rows_of(found.table, columns, position_unit, found.table.stat().st_mtime_ns)
     rows, lost, roles = rows.copy(), dict(lost), dict(roles)
     files = Files(found.container.name, found.table.name)
@@ -279,6 +279,7 @@ def _opened(
     refuse_repeated(rows, roles, found.table.name)
     refuse_other_labels(inner, rows, roles.get("label"), files)
     whole = pd.concat([rows, inner[[name for name in inner.columns if name not in rows]]], axis=1)
+    roles = {**given, **roles}  # a label of the container, where the table has none
     joined = "" if join is None else f"{join.own} of {found.container.name} = {join.given} of {found.table.name}"
     return OpenedSet(layout, whole, columns_of(whole, roles, found.table.name), lost, joined)
 
@@ -287,13 +288,6 @@ def _opened(
 def _rows_of(table: Path, columns: tuple[tuple[str, str], ...], position_unit: str | None, _: int) -> Rows:
     """A table that many containers may share, read once."""
     return read_rows(table, dict(columns), position_unit)
-
-
-def _units_in(container: Path) -> dict[str, str]:
-    """The units that a container says of its columns."""
-    if container.suffix.lower() not in (".parquet", ".pq"):
-        return {}
-    return {name: meaning.unit for name, meaning in meanings_in(container).items()}
 
 
 def _inner(path: Path, stacks: Sequence[Stack], layout: Layout) -> pd.DataFrame:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from astrid_ml.contracts.pipeline import UnitWriter
+from astrid_ml.contracts.pipeline import Unit, UnitWriter
 from astrid_ml.errors import UserError
+from astrid_ml.fingerprint import places_of
 from astrid_ml.preprocessing.alerts.stamp_fits import StampError
 from astrid_ml.preprocessing.stamps import (
     CHANNELS,
@@ -45,7 +45,6 @@ from astrid_ml.preprocessing.triplets.whose import contradictions, surveys_of_ro
 from astrid_ml.printable import printable
 from astrid_ml.types import Array, Floats32, Mask
 
-ENDING = r"\.(?:fits(?:\.gz)?|fit|fts)$"  # of a file that is called by its sample's id
 LOOKED_AT = 64  # stamps that are held against the order of channels that was guessed
 _SKY = {"kept": "included", "subtracted": "subtracted"}
 
@@ -55,12 +54,14 @@ class FitsSet:
     """FITS files of samples.
 
     Args:
-        table: of the samples, that names them; None where they stand alone, each called by its id.
+        table: of the samples, that names them; None where they stand alone.
         files: of each row.
+        ids: of each row, where there is no table.
     """
 
     table: Path | None
     files: tuple[tuple[Path, ...], ...]
+    ids: tuple[str, ...] = ()
 
 
 def fits_sets(tables: Sequence[Path], said: Reading) -> list[FitsSet]:
@@ -77,6 +78,15 @@ def fits_sets(tables: Sequence[Path], said: Reading) -> list[FitsSet]:
         if files is not None and any(path.is_file() for row in files for path in row):
             out.append(FitsSet(table, tuple(files)))
     return out
+
+
+def channel_files(unit: Unit) -> Iterator[tuple[FitsSet, str]]:
+    """The files of each sample of a unit, and where the first of them stands."""
+    places, inputs = places_of(unit.id, unit.inputs), iter(unit.inputs)
+    for name, lacks in zip(unit.parameters["ids"], unit.parameters["lacks"], strict=True):
+        parts = [Path(lacking) if lacking else next(inputs) for lacking in lacks]
+        where = next(places[path] for path, lacking in zip(parts, lacks, strict=True) if not lacking)
+        yield FitsSet(None, (tuple(parts),), (name,)), where
 
 
 _UNWRITTEN = "nothing of it is stored: the chunks of zarr are absent, or hold the fill value alone"
@@ -204,8 +214,7 @@ def write_fits(
 ) -> None:
     """Samples of some rows of FITS files, of a table or alone; those of one size together. See :func:`write_rows`."""
     if found.table is None:
-        names = [re.sub(ENDING, "", paths[0].name, flags=re.IGNORECASE) for paths in found.files]
-        rows, roles, lost = pd.DataFrame({"id": pd.array(names, "string")}), {"id": "id"}, dict[int, str]()
+        rows, roles, lost = pd.DataFrame({"id": pd.array(found.ids, "string")}), {"id": "id"}, dict[int, str]()
     else:
         rows, roles, lost = read_rows(found.table, said.columns, said.position_unit)
     records = records_of(rows, roles, str(Path(place).with_suffix("")), 0)

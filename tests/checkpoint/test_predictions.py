@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from astropy.table import Table
 
 from astrid_ml.checkpoint.predictions import FIRST, ordered, read_predictions, reasons, write_predictions
 from astrid_ml.errors import UserError
@@ -24,6 +25,18 @@ def test_the_columns_that_people_rely_on_come_first_and_the_file_says_its_schema
     assert list(read.columns) == [*FIRST, "snr"]
     assert read["id"].tolist() == ["1", "2"] and read["set"].tolist() == ["test", "test"]
     assert read["in_domain"].isna().all() and read["probability"].isna().all()
+
+
+def test_a_column_of_samples_of_others_means_what_they_say(tmp_path: Path) -> None:
+    rows = table().assign(mag=21.0, ra=3.0, baseline_trees=0.5)
+    for others in (False, True):
+        about = {"unit_of": {"others" if others else "simulated": "electrons"}}
+        write_predictions(rows, tmp_path / "p.parquet", ["votable"], about)
+        units = pd.read_parquet(tmp_path / "p.parquet").attrs["units"]
+        assert units.get("mag", "") == ("" if others else "mag") and units["ra"] == "deg"
+        read = Table.read(tmp_path / "p.vot")
+        assert read["score"].description and read["baseline_trees"].description
+        assert bool(read["snr"].description) is not others
 
 
 def test_schema_1_is_read(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from astropy.time import Time
 
-from astrid_ml.crossmatch.epochs import epochs_of, julian_years
+from astrid_ml.crossmatch.epochs import epochs_of, julian_years, times_of
+from astrid_ml.described.columns import ColumnMeaning
 from astrid_ml.errors import UserError
 
 
@@ -48,3 +49,32 @@ def test_what_is_not_known_is_nothing_and_what_is_no_epoch_is_refused() -> None:
     for wrong in ([16.0], ["J16"], ["2016-99-99"], [1e9], ["summer", None]):
         with pytest.raises(UserError, match=r"row 1.*epoch\.cat=2016\.0"):
             years(wrong)
+
+
+MJD = 60_000.25
+YEAR = 2000.0 + (MJD - 51_544.5) / 365.25
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("mjd", MJD), ("MJD", MJD), ("jd", MJD + 2_400_000.5), ("obsJD", MJD + 2_400_000.5), ("mjd_obs", str(MJD)),
+        ("midpointMjdTai", MJD), ("DATE-OBS", "2023-02-25T06:00:00"), ("ref_epoch", YEAR), ("epoch", f"J{YEAR}"),
+    ],
+)  # fmt: skip
+def test_the_time_of_each_row(column: str, value: Any) -> None:
+    rows = pd.DataFrame({"ra": [1.0, 2.0], column: [value, None]})
+    found, years = times_of("t.csv", "input", rows, {})
+    assert found == column and years is not None
+    np.testing.assert_allclose(years, [YEAR, np.nan], atol=1e-6)
+
+
+def test_which_of_several_times_counts() -> None:
+    rows = pd.DataFrame({"epoch": ["first", "second"], "mjd": [None, None], "jd": [MJD + 2_400_000.5] * 2, "t": MJD})
+    assert times_of("t.csv", "input", rows, {})[0] == "jd"
+    assert times_of("t.csv", "input", rows[["epoch"]], {}) == (None, None)  # no time, and it need not be one
+    told = {"t": ColumnMeaning("d", "", "time.epoch")}
+    assert times_of("t.csv", "input", rows[["epoch", "t"]], told)[0] == "t"
+    assert times_of("t.csv", "input", rows[["t"]], {}) == (None, None)
+    with pytest.raises(UserError, match=r"jd of t\.csv"):
+        times_of("t.csv", "input", pd.DataFrame({"jd": ["noon"]}), {})

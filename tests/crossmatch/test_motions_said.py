@@ -25,7 +25,7 @@ def said(folder: Path, capfd: pytest.CaptureFixture[str], more: dict[str, float]
     ("more", "mjd", "lacking"),
     [
         ({}, 60_000.0, "the catalogue has no epoch (epoch.gaia=2016.0)"),
-        ({"gaia": 2016.0}, np.nan, "the input has no mjd (or epoch.input=2020.5)"),
+        ({"gaia": 2016.0}, np.nan, "the input has no mjd, jd or date (or epoch.input=2020.5)"),
         ({}, np.nan, "(epoch.gaia=2016.0) and the input has no mjd"),
     ],
 )
@@ -45,12 +45,13 @@ def test_motions_that_count_or_are_none_say_nothing(tmp_path: Path, capfd: pytes
     assert "proper motions" not in said(tmp_path, capfd, {}, 60_000.0, np.nan)
 
 
+@pytest.mark.parametrize(("column", "zero"), [("mjd", 0.0), ("jd", 2_400_000.5), ("obsjd", 2_400_000.5)])
 def test_rows_without_a_motion_an_epoch_or_a_time_are_counted_and_said(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], column: str, zero: float
 ) -> None:
     """Each row lies 1 arcsec from where its star was in 2016, which moves by 1 arcsec / yr: it is met in 2017."""
-    mjd = 51544.5 + 17 * 365.25
-    rows = pd.DataFrame({"ra": np.arange(4) + 1 / 3600, "dec": 0.0, "mjd": [mjd, mjd, mjd, np.nan]})
+    time = 51544.5 + 17 * 365.25 + zero
+    rows = pd.DataFrame({"ra": np.arange(4) + 1 / 3600, "dec": 0.0, column: [time, time, time, np.nan]})
     stars = pd.DataFrame({"ra": np.arange(4.0), "dec": 0.0, "pmra": 1000.0, "pmdec": 0.0, "ref_epoch": 2016.0})
     stars.loc[1, "pmra"], stars.loc[2, "ref_epoch"] = np.nan, np.nan
     rows.to_csv(tmp_path / "mine.csv", index=False)
@@ -59,7 +60,9 @@ def test_rows_without_a_motion_an_epoch_or_a_time_are_counted_and_said(
     CrossmatchCommand([str(tmp_path / "gaia.csv")], str(out), input=str(tmp_path / "mine.csv"), radius=0.5).run()
     found = pd.read_parquet(out / "matches.parquet")
     assert found["gaia_matched"].tolist() == [True, False, False, False]
-    report = json.loads((out / "report.json").read_text())["gaia"]
+    whole = json.loads((out / "report.json").read_text())
+    report = whole["gaia"]
+    assert whole["columns_read"] == ["ra", "dec", column]
     assert [report[key] for key in ("without_proper_motion", "without_epoch", "rows_without_time")] == [1, 1, 1]
     lines = [line for line in capfd.readouterr().err.splitlines() if "matched unmoved" in line]
     assert lines == [

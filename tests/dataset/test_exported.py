@@ -119,6 +119,12 @@ def test_units_and_meanings_stand_in_what_is_exported(dataset: PreparedDataset, 
             assert file["stamps"].attrs["unit"] == unit and file["ra"].attrs["unit"] == "deg"
             assert "1 real, 0 bogus" in file["label"].attrs["description"]
             assert drb in file["drb"].attrs["description"] if drb else "drb" not in file
+        with np.load(out / "npz" / "stamps.npz") as arrays:
+            said = json.loads(arrays["columns"].item())
+        assert (
+            said["stamps"]["unit"] == unit and said["ra"]["unit"] == "deg" and "1 real" in said["label"]["description"]
+        )
+        assert drb in said.get("drb", {}).get("description", "")
         for path in (out / "parquet" / "stamps.parquet", *(out / "hats").rglob("Npix=*.parquet")):
             table = pd.read_parquet(path)
             assert table.attrs["units"] | {"ra": "deg", "science": unit, "peak_snr": ""} == table.attrs["units"] | {
@@ -148,7 +154,7 @@ def test_a_table_of_others_keeps_its_own_words(dataset: PreparedDataset, tmp_pat
 def test_columns_called_as_something_of_the_export_are_kept(
     form: Form, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    names = ("channels", "file", "science", "science_")
+    names = ("channels", "columns", "file", "science", "science_")
     table = pd.DataFrame({"id": list("abcdefghi"), "ra": 10.0, "dec": 5.0} | {name: np.arange(9) for name in names})
     table.to_csv(tmp_path / "s.csv", index=False)
     np.save(tmp_path / "s.npy", np.random.default_rng(1).normal(size=(9, 3, 15, 15)))

@@ -24,6 +24,7 @@ from kind import SAID, Counts, FileKind, through
 from kinds_of_curves import KINDS as CURVES
 from kinds_of_images import KINDS as IMAGES
 from kinds_of_packets import KINDS as PACKETS
+from kinds_of_ramps import KINDS as RAMPS
 from kinds_of_records import KINDS as RECORDS
 from kinds_of_records import table
 from kinds_of_stamps import KINDS as STAMPS
@@ -281,6 +282,7 @@ KINDS = {
         FileKind("table, parquet", make_parquet, table),
         FileKind("table, ECSV", make_ecsv, table),
         *IMAGES,
+        *RAMPS,
         *CURVES,
         *RECORDS,
     )

@@ -1,4 +1,4 @@
-"""Images and ramps: what single commands read beside the frames of a pair, and the job folders of RAPID."""
+"""Images: what single commands read beside the frames of a pair, and the job folders of RAPID."""
 
 from __future__ import annotations
 
@@ -146,90 +146,6 @@ def associated(place: Path) -> Counts:
     return whole(1 + int(AssociateCommand(str(place), str(out)).run()["candidates"]))
 
 
-def ramp_of(place: Path, form: str = "auto") -> Counts:
-    """An exposure read and processed."""
-    from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
-    from astrid_ml.preprocessing.ramps.readers.options import RampOptions
-
-    out = place.parent / "out"
-    shutil.rmtree(out, ignore_errors=True)
-    exposure = next(place.parent.glob("*_patches.h5"), place)
-    load = RampOptions(
-        format=form, unit="DN" if form == "extensions" else None, gain=2.0, read_noise=10.0, group_time=5.0
-    )
-    done = PredictRamps(str(exposure), str(out), load=load).run()
-    return {"samples": int(done["exposures"]), "dropped": 0, "failed": int(done["failed"])}
-
-
-def make_ima(folder: Path) -> Path:
-    """WFC3's intermediate file: five extensions a read, the last read first."""
-    random = np.random.default_rng(1)
-    primary = fits.PrimaryHDU()
-    primary.header.update({"TELESCOP": "HST", "INSTRUME": "WFC3", "DETECTOR": "IR", "EXPSTART": 5e4, "EXPEND": 5e4})
-    primary.header.update({f"READNSE{quadrant}": 20.0 for quadrant in "ABCD"})
-    hdus: list[fits.hdu.base.ExtensionHDU] = [primary]
-    for version in range(1, 6):
-        rate = random.normal(30, 2, (32, 32)).astype(np.float32)
-        quality = np.zeros((32, 32), np.int16)
-        for name, data in (("SCI", rate), ("ERR", rate), ("DQ", quality), ("SAMP", None), ("TIME", None)):
-            hdu = fits.ImageHDU(data, name=name, ver=version)
-            hdu.header["BUNIT"] = "ELECTRONS/S" if name == "SCI" else "SECONDS"
-            if name == "SCI":
-                hdu.header["SAMPTIME"] = 2.5 * (5 - version)
-            hdus.append(hdu)
-    fits.HDUList(hdus).writeto(folder / "a_ima.fits")
-    return folder / "a_ima.fits"
-
-
-def make_extensions(folder: Path) -> Path:
-    """One read in each HDU."""
-    cube = np.random.default_rng(1).normal(1000, 5, (6, 24, 24)).cumsum(0).astype(np.float32)
-    fits.HDUList([fits.PrimaryHDU(cube[0]), *(fits.ImageHDU(read) for read in cube[1:])]).writeto(folder / "a.fits")
-    return folder / "a.fits"
-
-
-def simulated_ramp(folder: Path) -> Path:
-    """An exposure with its truth, and with its HDF5 patches."""
-    from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
-
-    SimulateRamps(
-        gain_library={"d_1": 2.0}, n=1, num_baseline_exposures=0, image_shape=(48, 48), num_frames=8, exp_time=400.0,
-        cosmic_ray_per_exp_range=(5, 5), rtn_per_exp_range=(1, 1), snowballs_per_exp_range=(0, 0), patch_size=(32, 32),
-        overlap=16, write_patches=True,
-    ).run(folder, 3)  # fmt: skip
-    return next(folder.rglob("*_patches.h5"))
-
-
-def make_patches_json(folder: Path) -> Path:
-    return next((simulated_ramp(folder).parent / "metadata").rglob("*.json"))
-
-
-def patches(place: Path) -> Counts:
-    """Patches, whichever of their files is the changed one."""
-    folder = place.parent if place.suffix == ".h5" else place.parents[2]
-    return ramp_of(next(folder.glob("*_patches.h5")))
-
-
-def make_truth(folder: Path) -> Path:
-    simulated_ramp(folder)
-    return next(folder.rglob("*_truth.npz"))
-
-
-def make_events(folder: Path) -> Path:
-    simulated_ramp(folder)
-    return next(folder.rglob("*_events.parquet"))
-
-
-def truth(place: Path) -> Counts:
-    """What the simulator wrote beside an exposure."""
-    from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs
-
-    stem = place.name.rsplit("_", 1)[0]
-    read = Truth.read(place.with_name(f"{stem}.fits"))
-    match_snowballs(read, [])
-    return whole(len(read.jumps))
-
-
 def roman_file(pattern: str) -> Callable[[Path], Path]:
     """A maker of one job folder that returns a file of it."""
 
@@ -282,12 +198,6 @@ KINDS = (
     FileKind("manifest of pairs", make_manifest, manifest),
     FileKind("difference image", make_difference, forced),
     FileKind("candidates", make_candidates, associated),
-    FileKind("ramp, WFC3 IMA", make_ima, ramp_of),
-    FileKind("ramp, a read an HDU", make_extensions, lambda place: ramp_of(place, "extensions")),
-    FileKind("ramp, HDF5 patches", simulated_ramp, patches),
-    FileKind("patches, metadata", make_patches_json, patches),
-    FileKind("ramp's truth, npz", make_truth, truth),
-    FileKind("ramp's events", make_events, truth),
     FileKind("Roman, image", roman_file("bkg_subbed_science_image.fits"), roman),
     FileKind("Roman, catalogue", roman_file("*psfcat*"), roman),
     FileKind("Roman, injections", roman_file("*_inject.txt"), roman),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 from astropy.table import Table
 from kind import Counts, FileKind, whole
 
@@ -223,7 +224,44 @@ def sent(place: Path) -> Counts:
     return whole(1)
 
 
+def bundle_file(name: str) -> Callable[[Path], Path]:
+    """A maker of a bundle, as far as a referee reads it before networks are asked, that returns one of its files."""
+
+    def make(folder: Path) -> Path:
+        from made.bundles import sealed
+        from made.untrained import untrained
+
+        from astrid_ml.files import write_json, write_text
+        from astrid_ml.referee.crate import METADATA
+        from astrid_ml.run.environment import run_identity
+
+        work = folder.parent / f"{folder.name} run"
+        work.mkdir()
+        made = untrained(work)
+        write_text(folder / "config.yaml", yaml.safe_dump(made.config))
+        seeds = {"seed": made.config["seed"], "data.seed": made.config["data"]["seed"]}
+        record = {"name": made.config["name"], "identity": run_identity(made.config), "stages": [], "versions": {}}
+        record |= {"seeds": seeds, "split": {"name": "group", "counts": [], "account": {}, "hash": ""}}
+        write_json(folder / "run.json", record)
+        write_json(folder / METADATA, {"@graph": []})
+        sealed(folder)
+        shutil.rmtree(work)
+        return folder / name
+
+    return make
+
+
+def judged_bundle(place: Path) -> Counts:
+    """All items of a bundle; what is damaged is said of each of them."""
+    from astrid_ml.referee.commands.referee import referee
+
+    return whole(len(referee(place.parent)))
+
+
 KINDS = (
+    FileKind("bundle, metadata", bundle_file("ro-crate-metadata.json"), judged_bundle),
+    FileKind("bundle, record", bundle_file("run.json"), judged_bundle),
+    FileKind("bundle, configuration", bundle_file("config.yaml"), judged_bundle),
     FileKind("catalogue, parquet", make_catalogue, catalogue),
     FileKind("sent, FITS", astropy_table("a.fits", "fits"), sent),
     FileKind("table, CSV.gz", make_zipped_csv, table),

@@ -30,6 +30,10 @@ def test_ordinary_options_pass(text: str, tmp_path: Path) -> None:
     assert fault(tmp_path, text) == ""
 
 
+def test_what_loggers_write_of_a_run_trusts_nobody(tmp_path: Path) -> None:
+    assert not fault(tmp_path, "trust: '[]'\na: 1\n") and not fault(tmp_path, "trust: []\n")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -11,6 +11,7 @@ import pytest
 from astropy import units
 from astropy.table import Table
 
+from astrid_ml.csv_text import read_csv_text
 from astrid_ml.errors import UserError
 from astrid_ml.tables import read_table
 
@@ -184,3 +185,20 @@ def test_a_json_text_is_called_so(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "quality.json").write_bytes(content)
     with pytest.raises(UserError, match="a JSON text"):
         read_table(tmp_path / "quality.json", ASKED)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("# id, snr\na,5\nb,6\n", ["id", "snr"]),
+        ("#id snr\na 5\nb 6\n", ["id", "snr"]),
+        ("# made in 2014, by hand\nid,snr\na,5\n", ["id", "snr"]),
+        ("# 3 4\n1 2\n", ["1", "2"]),
+        ("# id,\na,5\n", ["a", "5"]),
+        ("# id,snr,x\na,5\n", ["a", "5"]),
+        ("# id,name\na,b\n", ["a", "b"]),
+    ],
+)
+def test_a_comment_names_columns_where_it_stands_above_numbers(text: str, names: list[str]) -> None:
+    rows, _, bad = read_csv_text(text, {}, ())
+    assert list(rows.columns) == names and not bad

@@ -75,7 +75,7 @@ def mongo(value: Any) -> Any:
         return {"$binary": {"base64": base64.b64encode(value).decode(), "subType": "00"}}
     if isinstance(value, float):
         return {"$numberDouble": repr(value)}
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         return {"$numberLong": str(value)}
     return {key: mongo(part) for key, part in value.items()} if isinstance(value, dict) else value
 

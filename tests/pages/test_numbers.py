@@ -44,6 +44,11 @@ SETTINGS = {
         "15": "the width of a class, a setting",
         "95": LEVEL,
     },
+    "docs/referee.md": {
+        "1.1": "a version of RO-Crate",
+        "1e-6": "the tolerance of numbers, a setting",
+        "1e-4": "the tolerance of scores, a setting",
+    },
     "docs/report.md": {
         "99.9": "arithmetic of one in a thousand",
         "95": LEVEL,

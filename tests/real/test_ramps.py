@@ -34,7 +34,7 @@ def test_the_cosmic_ray_of_calwf3_is_found(real_data: Path) -> None:
     assert ramp.reference is not None
     reads[:, torch.from_numpy(ramp.reference)] = torch.nan
     noise = torch.from_numpy(ramp.noise(whole, whole))
-    sampling = Sampling(torch.from_numpy(ramp.group_times), torch.from_numpy(ramp.reads_per_group).double())
+    sampling = Sampling.of(ramp.sampling)
     steps = StepDetector()(reads, noise, sampling)
     places = set(zip(steps.group.tolist(), steps.y.tolist(), steps.x.tolist(), strict=True))
     assert (3, 18, 225) in places

@@ -78,6 +78,12 @@ class Key:
 
         return bool(self.target) and takes_text(self.target, self.name.rpartition(".")[2], several=True)
 
+    def takes_number(self) -> bool:
+        """Whether the class's field takes a number."""
+        from astrid_ml.written import takes_number  # numpy with it
+
+        return bool(self.target) and takes_number(self.target, self.name.rpartition(".")[2])
+
     def is_text(self) -> bool:
         """Whether the class's field takes text."""
         from astrid_ml.run.settings import PLAIN_NODES  # numpy with it: help and the first word need neither
@@ -131,6 +137,10 @@ class Keys:
             key for key in typed if not (isinstance(key.value, str) and _REFERENCE.match(key.value)) or key.is_text()
         ]
         return bool(own) and all(key.is_text() for key in own)
+
+    def takes_number(self, name: str) -> bool:
+        """Whether a class that gets a key takes a number."""
+        return any(key.takes_number() for key in (*self[name], *self._users.get(name, ())))
 
     def takes_list(self, name: str) -> bool:
         """Whether a key takes several texts: by its comment (*files*, *folders*) or by the class that gets it."""

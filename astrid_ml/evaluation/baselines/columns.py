@@ -30,6 +30,7 @@ NAMES = (
         "tile",
         "ambiguous",
         "pixel_scale",
+        "peak_sent",  # peak_snr again, but for the sign that a survey sends
     ),
 )
 WORDS = (

@@ -15,7 +15,6 @@ from typing import Any
 from astrid_ml.errors import UserError
 from astrid_ml.executors.batch.gone import GoneError
 from astrid_ml.executors.batch.slurm import ASKING, SUBMITTING, UP, SilentError, answer_of, refused
-from astrid_ml.executors.dask_answers import losing_unseen
 from astrid_ml.files import write_text
 from astrid_ml.temporaries import forget_orphans, temporary_for
 
@@ -50,8 +49,7 @@ def slurm_jobs(options: Mapping[str, Any], workers: int, retries: int) -> Iterat
             "worker_extra_args": ["--dashboard-address", NOBODY, "--no-dashboard"], **options,
         }  # fmt: skip
         try:
-            with losing_unseen():
-                cluster = SLURMCluster(**given)
+            cluster = SLURMCluster(**given)
         except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
             raise refused("executor.options that dask-jobqueue takes", error) from error
         stack.callback(_closed, cluster)

@@ -88,7 +88,7 @@ def seen_by(task: object, data: Any, source: SampleSource, rows: Ints, ask: bool
     if not isinstance(network, torch.nn.Module) or not len(rows):
         return Seen()
     network.eval()
-    device = next(network.parameters()).device
+    device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
     known: list[Floats] = []
     looks: list[Floats] = []
     empty: list[Mask] = []

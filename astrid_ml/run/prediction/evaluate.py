@@ -85,7 +85,7 @@ def evaluate(
     shown = without_outside(predictions, allowed).assign(set="test")
     result = judge.evaluate(shown if isinstance(judge, BinaryJudge) else predictions)
     output_dir.mkdir(parents=True, exist_ok=True)
-    write_predictions(shown, output_dir / "predictions.parquet", formats)
+    write_predictions(shown, output_dir / "predictions.parquet", formats, dataset.meta.get("description"))
     record = evaluation_record(model, dataset, account, time.perf_counter() - started, output_dir)
     record |= {"domain_of_validity": domain_record(model.record, counted(predictions), allowed, own)}
     record |= {"calibration": {name: value for name, value in fitted.items() if name not in NOT_SHOWN}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml import __version__
-from astrid_ml.checkpoint.predictions import MEANING, METADATA, WHY_NULL
+from astrid_ml.checkpoint.predictions import METADATA, WHY_NULL, PredictionsMeaning
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.column_kinds import cast_table, settled_types
-from astrid_ml.contracts.by_part import identity_of
+from astrid_ml.contracts.by_part import TOLD_FROM, identity_of
 from astrid_ml.contracts.left_out import left_out_units
 from astrid_ml.contracts.pipeline import Drop, Unit
 from astrid_ml.described.formats import write_formats_of
@@ -23,6 +24,7 @@ from astrid_ml.files import write_json
 from astrid_ml.fingerprint import file_hash, fingerprint
 from astrid_ml.identity import lasting
 from astrid_ml.pipeline.parts import PARTS, Part, do_parts, forget_other_parts, in_short, mark_of
+from astrid_ml.pipeline.publish import with_units
 from astrid_ml.pipeline.shards import Share, failed_of_shares
 from astrid_ml.pipeline.streams import chunked
 from astrid_ml.pipeline.units import portable
@@ -32,7 +34,7 @@ from astrid_ml.run.prediction.domain import said
 from astrid_ml.run.prediction.drops import DropsFile, table_of, with_counts
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.readers import Reader
-from astrid_ml.run.prediction.repeats import Repeats, read_part
+from astrid_ml.run.prediction.repeats import Repeats, ids_before, read_part
 from astrid_ml.run.prediction.scoring import PartFiles, ScoreUnit, Scoring, UnitToScore, UnscorableError
 from astrid_ml.table_files import TableWriter
 from astrid_ml.validity.domain import is_measured
@@ -78,6 +80,8 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
         UserError: nothing could be scored; the checkpoint cannot be loaded; the machine failed; or shares are joined
             that are not all done.
     """
+    import pyarrow.parquet as pq
+
     folder = place.folder
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,8 +115,10 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
         return _of_share(place, [part.name for part in parts])
     files = {part.name: PartFiles(folder, part.item.mark) for part in parts}
     target, given = folder / "predictions.parquet", dict(zip(files, results, strict=True))
-    joining = _joined(units, given, files, target, identity_of(reader.pipeline))
-    write_formats_of(target, MEANING.meaning, place.formats)
+    meaning = _meaning(reader, results)
+    joining = _joined(units, given, files, target, identity_of(reader.pipeline), meaning)
+    if place.formats:
+        write_formats_of(target, meaning.of(pq.read_schema(target).names), place.formats)
     joining.extremes.draw(folder / "contact_sheet.png", tuple(reader.pipeline.describe().get("channels", ())))
     report = {**_of_model(scoring, record, reader), **joining.account.summary()}
     report["domain"]["words"] = said(report["domain"], scoring.allow_outside, record.calibrated)
@@ -175,11 +181,13 @@ class Joining:
     def _add(self, unit: Unit, result: dict[str, Any], files: PartFiles) -> None:
         import pyarrow as pa
 
-        rows, again, names = 0, list[Drop](), dict[str, str]()
+        rows, again, names, told = 0, list[Drop](), dict[str, str](), set[str]()
         if result["scored"]:
             read = cast_table(read_part(files.scores), self.types)
-            names = self.repeats.own_names(read)
+            ids = read["id"].to_pandas().astype(str)
+            told, names = set(ids[ids != ids_before(read)]), self.repeats.own_names(read)
             table, again = self.repeats.without(read)
+            table = table.select([name for name in table.column_names if name != TOLD_FROM])
             rows = len(table)
             try:
                 if rows:
@@ -189,7 +197,8 @@ class Joining:
                 return
         self.account.add(result)
         self.account.repeat(len(again))
-        self.account.tell_apart(len({*names.values()} - {drop.id for drop in again}))
+        apart = {new for old, new in names.items() if old not in told}  # the unit counted those itself
+        self.account.tell_apart(len(apart - {drop.id for drop in again}))
         self.account.scored += rows
         drops = [with_counts(read_part(files.drops).to_pandas())] if result["dropped"] else []
         drops += [table_of(again, unit.id)] if again else []
@@ -208,6 +217,7 @@ def _joined(
     files: Mapping[str, PartFiles],
     path: Path,
     identity: Sequence[str],
+    meaning: PredictionsMeaning,
 ) -> Joining:
     """Write all rows in the order of the plan, and account for every unit.
 
@@ -218,7 +228,7 @@ def _joined(
     repeats = Repeats.among((files[name].scores for name in scored), identity)
     types = settled_types([(name, files[name].scores) for name in scored], empty=True)  # a score needs none of them
     left_out = DropsFile(path.with_name("drops.parquet"))
-    with TableWriter(path, METADATA, GROUP, MEANING) as writer, left_out as drops:
+    with TableWriter(path, METADATA, GROUP, meaning) as writer, left_out as drops:
         joining = Joining(writer, drops, repeats, types)
         for unit in units:
             joining.add(unit, given.get(unit.id), files.get(unit.id, PartFiles(path.parent, "")))
@@ -232,6 +242,15 @@ def _joined(
                 joining.account.mend("see the reasons; give files of a kind that the checkpoint can read"),
             )
     return joining
+
+
+def _meaning(reader: Reader, results: Sequence[Result | None]) -> PredictionsMeaning:
+    """What the columns mean: of somebody's own samples their columns are theirs."""
+    counts: Counter[str] = Counter()
+    for result in results:
+        if isinstance(result, dict):
+            counts.update({**result["counts"], "samples": result["scored"]})
+    return PredictionsMeaning(with_units(reader.pipeline.describe(), counts))
 
 
 def _of_model(scoring: Scoring, record: Record, reader: Reader) -> dict[str, Any]:

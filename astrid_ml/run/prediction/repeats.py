@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from astrid_ml.contracts.by_part import kinds_of, told_apart
+from astrid_ml.contracts.by_part import TOLD_FROM, kinds_of, told_apart
 from astrid_ml.contracts.pipeline import Drop
 from astrid_ml.errors import UserError
 from astrid_ml.run.prediction.scoring import AGAIN
@@ -45,7 +45,7 @@ class Repeats:
             identity: columns by which samples of one id are told apart.
         """
         paths = list(tables)
-        hashes = [np.unique(_hashed(read_part(path, ["id"])["id"].to_pandas())) for path in paths]
+        hashes = [np.unique(_hashed(ids_before(read_part(path, ["id", TOLD_FROM])))) for path in paths]
         if not hashes:
             return Repeats(np.empty(0, dtype=np.uint64))
         every = np.concatenate(hashes)
@@ -53,7 +53,8 @@ class Repeats:
         suspects = np.unique(every[1:][every[1:] == every[:-1]])
         if not identity or not len(suspects):
             return Repeats(suspects)
-        found = [_suspected(read_part(path), suspects, identity) for path in paths]
+        known = ["id", TOLD_FROM, *identity]
+        found = [_suspected(read_part(path, known), suspects, identity) for path in paths]
         rows = pd.concat(found, ignore_index=True)
         own = told_apart(rows, identity)
         changed = own != rows["id"]
@@ -65,8 +66,8 @@ class Repeats:
         if not self.names:
             return {}
         rows = _suspected(table, self.suspects, self.identity)
-        own = kinds_of(rows, self.identity).map(self.names)
-        return dict(zip(rows["id"][own.notna()], own.dropna(), strict=True))
+        own = kinds_of(rows, self.identity).map(self.names).dropna()
+        return dict(zip(table["id"].to_pandas().astype(str)[own.index], own, strict=True))
 
     def without(self, table: pa.Table) -> tuple[pa.Table, list[Drop]]:
         """A unit's rows without those of samples that an earlier unit had, and a drop for each of these.
@@ -95,9 +96,18 @@ class Repeats:
 
 def _suspected(table: pa.Table, suspects: npt.NDArray[np.uint64], identity: Sequence[str]) -> pd.DataFrame:
     """A unit's rows whose id several units have: ``id`` and the columns of ``identity`` that it has."""
-    known = [name for name in ("id", *identity) if name in table.column_names]
-    rows: pd.DataFrame = table.select(known).to_pandas()
-    return rows[np.isin(_hashed(rows["id"].astype(str)), suspects)].assign(id=lambda some: some["id"].astype(str))
+    ids = ids_before(table)
+    known = {name: table[name].to_pandas() for name in identity if name in table.column_names}
+    return pd.DataFrame({"id": ids, **known})[np.isin(_hashed(ids), suspects)]
+
+
+def ids_before(table: pa.Table) -> pd.Series[str]:
+    """The ids of a unit's rows, of those that it told apart what they were before."""
+    ids: pd.Series[str] = table["id"].to_pandas().astype(str)
+    if TOLD_FROM in table.column_names:
+        before: pd.Series[str] = table[TOLD_FROM].to_pandas()
+        ids = before.where(before.notna(), ids).astype(str)
+    return ids
 
 
 def _hashed(ids: pd.Series) -> npt.NDArray[np.uint64]:
@@ -109,7 +119,7 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
     Args:
         path: the file.
-        columns: that are read; None for all.
+        columns: that are read, as far as it has them; None for all.
 
     Raises:
         UserError: it is damaged.
@@ -118,7 +128,8 @@ def read_part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path, columns=None if columns is None else list(columns), page_checksum_verification=True)
+        named = None if columns is None else [name for name in pq.read_schema(path).names if name in columns]
+        return pq.read_table(path, columns=named, page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
         fix = "run the same command again: its unit is scored again"
         raise UserError("parts as they were written", f"{path}, which is damaged", fix) from error

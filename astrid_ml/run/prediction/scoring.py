@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.build import build
+from astrid_ml.contracts.by_part import TOLD_FROM, identity_of, told_apart, without_repeats
 from astrid_ml.contracts.by_part import counted as reasons_of
-from astrid_ml.contracts.by_part import identity_of, told_apart, without_repeats
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, SampleSource, Unit
 from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import fingerprint
@@ -222,7 +222,7 @@ def name_apart(source: SampleSource, identity: Sequence[str]) -> int:
     own = told_apart(source.index, identity)
     if (own == before).all():
         return 0
-    source.index = source.index.assign(id=own)
+    source.index = source.index.assign(**{"id": own, TOLD_FROM: before.where(before != own)})
     return int(own[own != before].nunique())
 
 

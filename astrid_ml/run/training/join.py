@@ -124,15 +124,26 @@ def calibration_of_members(
     task = rounds[0].task
     if why := can_join(task, judge):
         return {}, why
-    on, unseen = ("validation", validation) if test.empty else ("out-of-fold predictions", test)
     try:
-        fitted: dict[str, Any] = judge.fit_members(of_each, unseen)
+        return fit_joined(judge, of_each, validation, test), ""
     except UserError as error:
         return {}, f"expected {error.expected}, got {error.got}"
+
+
+def fit_joined(
+    judge: Any, of_each: Sequence[dict[str, Any]], validation: pd.DataFrame, test: pd.DataFrame
+) -> dict[str, Any]:
+    """The calibration of the networks of all rounds as one, with the samples on which it was chosen.
+
+    Raises:
+        UserError: these samples cannot choose a threshold.
+    """
+    on, unseen = ("validation", validation) if test.empty else ("out-of-fold predictions", test)
+    fitted: dict[str, Any] = judge.fit_members(of_each, unseen)
     fitted["chosen_on"] = f"{on} of the members"
     if isinstance(fitted.get("rule"), str):
         fitted["rule"] = fitted["rule"].replace("on validation", f"on {on} of the members")
-    return fitted, ""
+    return fitted
 
 
 def members_as_one(

@@ -91,11 +91,7 @@ def publish(run: Publication, marks: Marks, results: str) -> Mark:
     Returns:
         The mark of the report, with ``record`` (``run.json``), ``metrics`` and ``summary`` (lines for the terminal).
     """
-    metrics: dict[str, Any] = {}
-    for fold, result in run.results.items():
-        put_end_to_end(result, run.dataset.meta["counts"])
-        metrics |= result.flat(fold)
-    metrics |= found_in_data(run.dataset.meta["counts"])
+    metrics = metrics_of(run.results, run.dataset.meta["counts"])
     record = run_record(run)
     with run.log.stage("report", metrics=results) as stage:
         report = run_report(run, record)
@@ -109,6 +105,20 @@ def publish(run: Publication, marks: Marks, results: str) -> Mark:
     plain = json.loads(json_text(kept))  # as it will be read again: numbers that are not finite are null
     marks.leave(stage, files, plain)
     return Mark(stage, {}, plain)
+
+
+def metrics_of(results: dict[str, EvaluationResult], counts: dict[str, Any]) -> dict[str, Any]:
+    """The content of ``metrics.json``; each result gets its end-to-end completeness.
+
+    Args:
+        results: of each fold.
+        counts: of the dataset.
+    """
+    metrics: dict[str, Any] = {}
+    for fold, result in results.items():
+        put_end_to_end(result, counts)
+        metrics |= result.flat(fold)
+    return metrics | found_in_data(counts)
 
 
 def found_in_data(counts: dict[str, Any]) -> dict[str, float]:
@@ -152,7 +162,7 @@ def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
         results,
         history,
         samples,
-        repeat_command(run),
+        repeat_command(run.config, run.overrides),
         audit_pictures=leak_pictures(run),
         config=run.config,
         cross=datamodule.report_tables(),
@@ -175,9 +185,9 @@ def leak_pictures(run: Publication, most: int = 6) -> list[SamplePicture]:
     return out[: 2 * most]
 
 
-def repeat_command(run: Publication) -> str:
+def repeat_command(config: dict[str, Any], typed: list[str]) -> str:
     """What to type to run it again."""
-    overrides = run.overrides or [f"experiment={run.config['name']}"]
+    overrides = typed or [f"experiment={config['name']}"]
     return "astrid train " + " ".join(shlex.quote(text) for text in overrides)
 
 
@@ -248,7 +258,11 @@ def calibration_shown(run: Publication) -> dict[str, Any]:
     if run.joined is not None and run.joined["checkpoint"]:
         return dict(run.joined["calibration"])
     first = run.rounds[0].record
-    calibration = first.calibration if first is not None else {}
+    return without_long_lists(first.calibration if first is not None else {})
+
+
+def without_long_lists(calibration: dict[str, Any]) -> dict[str, Any]:
+    """A calibration as ``run.json`` shows it."""
     short = calibration.get("kind") in ("temperature", "beta")
     hidden = ("counts",) if short else ("counts", "parameters")
     return {name: value for name, value in calibration.items() if name not in hidden}

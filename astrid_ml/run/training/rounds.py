@@ -17,6 +17,7 @@ from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import save_model
 from astrid_ml.checkpoint.record import ChannelRecord, Record, TrainingDigest
 from astrid_ml.contracts.columns import columns_of, rows_of
+from astrid_ml.contracts.programs import FitsItself
 from astrid_ml.contracts.scoring import HasExample, HasPurpose, ModelData, ModelTask
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
@@ -26,7 +27,7 @@ from astrid_ml.run.prediction.baselines import fit_baselines, with_baselines
 from astrid_ml.run.prediction.domain import beside, domain_of_rows, fit_validity, simulated_of
 from astrid_ml.run.prediction.sky import sky_of
 from astrid_ml.run.stages import Stage, StageLog, table_digest
-from astrid_ml.run.training.fit import fit
+from astrid_ml.run.training.fit import FitOutcome, fit
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
 from astrid_ml.run.trial import try_first_batch
 from astrid_ml.run.versions import versions
@@ -162,9 +163,20 @@ def trained(
         print(f"fit is done again: its weights in {checkpoints} are lost or damaged", file=sys.stderr)
     with work.log.stage("fit", work.number, **inputs) as stage:
         config, data = work.config, f"{work.dataset.fingerprint} {work.plan.hash}"
-        outcome = fit(
-            task, datamodule, config["trainer"], config["callbacks"], loggers, marks.folder, int(config["seed"]), data
-        )
+        if isinstance(task, FitsItself):
+            task.fit_fold(datamodule)
+            outcome = FitOutcome(task.state_dict(), pd.DataFrame(), None, work.writes)
+        else:
+            outcome = fit(
+                task,
+                datamodule,
+                config["trainer"],
+                config["callbacks"],
+                loggers,
+                marks.folder,
+                int(config["seed"]),
+                data,
+            )
         stage.outputs["weights"] = digest_of(dict(outcome.state_dict))
     if not outcome.is_global_zero:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def _train(
             return {"run_dir": str(folder), "summary": []}
         validation, test = pooled(rounds)
         joined = join_rounds(dataset, judge, rounds, (validation, test), marks, log)
-        results, metrics = evaluated(judge, validation, test, marks, log, plan)
+        results, metrics = evaluated(judge, validation, test, marks, log, plan, dataset.meta.get("description", {}))
         report = marks.find("report", metrics=metrics)
         if report is None:
             results = results or evaluate_folds(judge, validation, test, plan)
@@ -117,7 +117,13 @@ def _train(
 
 
 def evaluated(
-    judge: Judge, validation: pd.DataFrame, test: pd.DataFrame, marks: Marks, log: StageLog, plan: SplitPlan
+    judge: Judge,
+    validation: pd.DataFrame,
+    test: pd.DataFrame,
+    marks: Marks,
+    log: StageLog,
+    plan: SplitPlan,
+    description: Mapping[str, Any],
 ) -> tuple[dict[str, EvaluationResult] | None, str]:
     """Evaluate and write the predictions, unless that is done; the results (None if not computed now), their digest."""
     digest = table_digest(pd.concat([validation, test]))
@@ -134,16 +140,26 @@ def evaluated(
             if len(table):
                 files.append(path)
                 if not marks.holds("evaluate", path):
-                    write_predictions(table.assign(set=fold), path)
+                    write_predictions(table.assign(set=fold), path, description=description)
     marks.leave(stage, files)
     return results, stage.outputs["metrics"]
 
 
 def pooled(rounds: Sequence[Round]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions of all rounds: each sample of a k-fold split is tested by the one model that never saw it."""
-    validation = pd.concat([done.validation.assign(round=i) for i, done in enumerate(rounds)], ignore_index=True)
-    tests = [done.test.assign(round=i) for i, done in enumerate(rounds) if len(done.test)]
-    test = pd.concat(tests, ignore_index=True) if tests else pd.DataFrame()
+    return joined_tables([done.validation for done in rounds], [done.test for done in rounds])
+
+
+def joined_tables(
+    validations: Sequence[pd.DataFrame], tests: Sequence[pd.DataFrame]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predictions of each round as two tables; where one round has no probabilities, none has."""
+    validation, test = (
+        pd.concat([part.assign(round=i) for i, part in enumerate(parts) if len(part)], ignore_index=True)
+        if any(len(part) for part in parts)
+        else pd.DataFrame()
+        for parts in (validations, tests)
+    )
     left = uncalibrated(validation) | uncalibrated(test)
     if left:  # a mixture of probabilities and nulls is neither
         validation, test = (table.assign(probability=np.nan) if len(table) else table for table in (validation, test))

@@ -23,6 +23,7 @@ OBJECT = re.compile(r"ZTF\d{2}[a-z]{7}")
 CANDID = re.compile(r"\d{9,20}")
 KINDS = ("science", "template", "difference")
 MJD_ZERO = 2_400_000.5
+JDS = (2_458_000.0, 2_480_000.0)  # since the first light of ZTF, in 2017
 NUMBERS = ("magpsf", "sigmapsf", "diffmaglim", "rb", "drb")
 
 
@@ -108,6 +109,9 @@ class AlerceBroker:
         counts["detections that cannot be read"] += len(rows) - len(packets)
         stamped = [one for one in packets if one.pop("has_stamp")]
         counts["detections without stamps"] += len(packets) - len(stamped)
+        once = list({one["candid"]: one for one in stamped}.values())
+        counts["detections that stand there twice"] += len(stamped) - len(once)
+        stamped = once
         brightest = sorted(stamped, key=lambda one: (_magnitude(one), one["candid"]))[: self.each]
         counts["detections beyond the brightest"] += len(stamped) - len(brightest)
         return sorted(brightest, key=lambda one: (one["candidate"]["jd"], one["candid"]))
@@ -142,7 +146,8 @@ def _packet(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
         "isdiffpos": None if sign is None else "t" if sign > 0 else "f",
         **{key: finite(row.get(key)) for key in NUMBERS},
     }
-    if any(finite(candidate[key]) is None for key in ("jd", "ra", "dec")):
+    jd, ra, dec = (finite(candidate[key]) for key in ("jd", "ra", "dec"))
+    if jd is None or ra is None or dec is None or not (JDS[0] < jd < JDS[1] and 0 <= ra <= 360 and abs(dec) <= 90):
         raise ArchiveError("a time and a place", repr(candidate)[:60], REPORT)
     stamped = row.get("has_stamp") is not False
     return {"objectId": name, "candid": int(candid), "candidate": candidate, "has_stamp": stamped}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from astrid_ml.missions import canonical
@@ -13,6 +13,8 @@ from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 
+FIELDS = {one.name for one in fields(Observation)} - {"archive"}
+
 
 @dataclass(frozen=True)
 class ServedArchive:
@@ -20,8 +22,8 @@ class ServedArchive:
 
     ``/observations?ra=&dec=&radius=`` (degrees), with ``mission=`` and ``filter=`` (names with commas between them)
     and ``first=``, ``last=`` (MJD) where they are asked for, gives ``{"observations": [...]}``, each with the fields of
-    :class:`Observation` but for ``archive``, ``url`` and ``key``. ``/products?id=`` gives ``{"products": [...]}`` with
-    name, path below the server, bytes, checksum and mirrors, the best first.
+    :class:`Observation` but for ``archive``, ``url`` and ``key``; others are passed over. ``/products?id=`` gives
+    ``{"products": [...]}`` with name, path below the server, bytes, checksum and mirrors, the best first.
 
     Args:
         client: how it is asked.
@@ -83,7 +85,8 @@ class ServedArchive:
             raise ArchiveError("files with name and path", repr(error), "look at its answer") from error
 
     def _observation(self, row: Mapping[str, Any]) -> Observation:
-        said = {name: value for name, value in row.items() if value is not None}  # null says nothing
+        # null says nothing, and further fields are the archive's own
+        said = {name: value for name, value in row.items() if value is not None and name in FIELDS}
         one = Observation(archive=self.name, **said)
         return replace(one, mission=canonical(one.mission))
 

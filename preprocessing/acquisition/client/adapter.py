@@ -22,7 +22,8 @@ from astrid_ml.preprocessing.acquisition.client.answers import Answer, KeptAnswe
 from astrid_ml.preprocessing.acquisition.client.coding import BROKEN as BROKEN_BODY
 from astrid_ml.preprocessing.acquisition.client.coding import as_they_come
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError, HostError
-from astrid_ml.preprocessing.acquisition.client.pace import HostPace, asked_to_wait, pause
+from astrid_ml.preprocessing.acquisition.client.pace import UNANSWERED, HostPace, asked_to_wait, pause
+from astrid_ml.preprocessing.acquisition.client.stop import rest
 from astrid_ml.printable import printable
 
 PASSING = (429, 500, 502, 503, 504)  # another attempt may succeed
@@ -85,12 +86,17 @@ class PoliteAdapter(HTTPAdapter):
         settings["timeout"] = (self.patience.connect, self.patience.read)
         names = ("timeout", "verify", "cert", "proxies")
         settings = {**dict(zip(names, args, strict=False)), **settings}
+        pace = self.paces[host]
+        if pace.unanswered >= UNANSWERED:
+            got = f"no answer of {printable(host)} to the {UNANSWERED} requests before"
+            raise ArchiveError("a host that can be reached", got, "run it again when it answers: what was done is kept")
         said, until = "no answer", time.monotonic() + self.patience.deadline
         for attempt in range(self.patience.tries):
             wait = pause(attempt, self.patience.first_wait, self.patience.longest_wait)
             try:
-                with self.paces[host].turn():
+                with pace.turn():
                     response = super().send(request, stream=True, **settings)
+                    pace.unanswered = 0
                     if response.is_redirect or response.status_code in PASSING:
                         response.close()  # nothing in it is worth reading, and it may have no end
                         answer = Answer(response.status_code, dict(response.headers), b"", url)
@@ -109,12 +115,13 @@ class PoliteAdapter(HTTPAdapter):
                 asked = asked_to_wait(answer.headers.get("Retry-After"))
                 if asked is not None:
                     wait = min(max(wait, asked), self.patience.longest_wait)
-                    self.paces[host].hold(wait)
+                    pace.hold(wait)
             if time.monotonic() + wait > until:
                 said += f", {self.patience.deadline:g} s are over"
                 break
             if attempt + 1 < self.patience.tries:
-                time.sleep(wait)
+                rest(wait)
+        pace.unanswered += 1
         got = f"{said} of {printable(host)} after {attempt + 1} tries"
         raise ArchiveError("an answer of the archive", got, "try again later: what was done is kept")
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from urllib3.exceptions import HTTPError
 
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
+from astrid_ml.preprocessing.acquisition.client.stop import rest
 from astrid_ml.printable import printable
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def as_they_come(response: Response, size: int, decode: bool) -> Iterator[bytes]
         decode: unpack what came packed.
     """
     while piece := response.raw.read1(size, decode_content=decode):
+        rest(0)
         yield piece
 
 

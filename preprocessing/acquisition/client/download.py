@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+from weakref import WeakValueDictionary
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import move, read_note, write_json
@@ -18,6 +20,7 @@ from astrid_ml.preprocessing.acquisition.client.coding import BROKEN, coding_of,
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError, CorruptError
 from astrid_ml.preprocessing.acquisition.client.pace import pause
 from astrid_ml.preprocessing.acquisition.client.room import DiskRoom
+from astrid_ml.preprocessing.acquisition.client.stop import rest
 from astrid_ml.preprocessing.acquisition.client.whole_fits import refuse_no_fits
 from astrid_ml.printable import printable
 
@@ -99,15 +102,38 @@ def fetch(
         HostError: a host that is not allowed, of the address or of a redirect.
         UserError: no room.
     """
-    if path.is_file():
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    promise, part = Promise(size, checksum), part_of(path)
+    place = _place(path.absolute())
+    with place.held:
+        if not path.is_file():
+            _fetch(client, url, path, Promise(size, checksum), room, told)
+
+
+class _Place:
+    """Of a file: two threads that want it bring it once."""
+
+    def __init__(self) -> None:
+        self.held = threading.Lock()
+
+
+_PLACES: WeakValueDictionary[Path, _Place] = WeakValueDictionary()  # as long as a thread is there
+_LOCK = threading.Lock()
+
+
+def _place(path: Path) -> _Place:
+    with _LOCK:
+        return _PLACES.setdefault(path, _Place())
+
+
+def _fetch(
+    client: ArchiveClient, url: str, path: Path, promise: Promise, room: DiskRoom | None, told: Told | None
+) -> None:
+    part = part_of(path)
     failed: ArchiveError | None = None
     until = time.monotonic() + client.deadline
     for attempt in range(client.tries):
         if failed is not None:
-            time.sleep(pause(attempt - 1, client.first_wait, client.longest_wait))
+            rest(pause(attempt - 1, client.first_wait, client.longest_wait))
         try:
             _bring(client, url, part, promise, Course(until, room, told))
             promise.refuse_other(part)

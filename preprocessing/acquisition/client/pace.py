@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 
+from astrid_ml.preprocessing.acquisition.client.stop import rest
+
+UNANSWERED = 16  # requests in a row after which a host counts as one that nobody reaches
+
 
 class HostPace:
     """Requests to one host: so many a second, so many at once.
@@ -21,6 +25,7 @@ class HostPace:
     def __init__(self, rate: float, at_once: int) -> None:
         self._pause, self._places = 1.0 / rate, threading.BoundedSemaphore(at_once)
         self._lock, self._next = threading.Lock(), 0.0
+        self.unanswered = 0  # requests in a row that got no answer with all their tries
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -30,7 +35,7 @@ class HostPace:
                 now = time.monotonic()
                 begin = max(now, self._next)
                 self._next = begin + self._pause
-            time.sleep(max(0.0, begin - now))
+            rest(max(0.0, begin - now))
             yield
 
     def hold(self, seconds: float) -> None:

@@ -114,6 +114,11 @@ class AcquireCommand:
                 "triplets_real": report["triplets"]["real"],
                 "triplets_bogus": report["triplets"]["bogus"],
             }
+            counts = report["triplets"]["counts"]
+            by_hand = len(self.acquisition.labels.spoilt.by_hand())
+            unused = by_hand - counts.get("kept by hand", 0) - counts.get("rejected by hand", 0)
+            if unused > 0 and "triplets" in stages:
+                said["hand_list"] = f"{unused} of {by_hand} ids are of no candidate"
         if "alerts" in report:
             said["alerts"] = report["alerts"]["counts"].get("packets", 0)
         said |= {"stages": ", ".join(stages)}

@@ -15,6 +15,8 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 from astrid_ml.types import Positive, Share
 
+ENDS = ("first", "last")
+SAME_TIME = 1.5  # days between a header's time and its archive's: days are rounded, and local ones
 REQUIRED = ("mission", "filter", "mjd")
 
 
@@ -88,7 +90,11 @@ class ControlPair:
             "filter": image.filter or told["filter"],
             "mjd": told["mjd"] if image.mjd is None else image.mjd,
         }
-        return said, [f"{side} {reason}" for reason in self._of_frame(said, told["mission"])]
+        wrong = [
+            *self._of_frame(said, told["mission"]),
+            *_of_time(image.mjd, *(row.get(f"{side}_{end}_mjd") for end in ENDS)),
+        ]
+        return said, [f"{side} {reason}" for reason in wrong]
 
     def _of_frame(self, said: Mapping[str, Any], mission: str | None) -> list[str]:
         wrong = []
@@ -104,6 +110,13 @@ class ControlPair:
         if said["mission"] != mission and mission is not None:
             wrong.append(f"cross-reference: of {said['mission']}, and its archive says {mission}")
         return wrong
+
+
+def _of_time(mjd: float | None, first: float | None, last: float | None) -> list[str]:
+    """Whether a file was taken when its archive says: on that the windows of light rest by which it was chosen."""
+    if mjd is None or first is None or last is None or first - SAME_TIME <= mjd <= last + SAME_TIME:
+        return []
+    return [f"cross-reference: taken at MJD {mjd:.1f}, and its archive says {first:.1f} to {last:.1f}"]
 
 
 def _told(side: str, row: Mapping[str, Any]) -> dict[str, Any]:

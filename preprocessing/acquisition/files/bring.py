@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.client.download import Told, fetch, part_of
 from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError
 from astrid_ml.preprocessing.acquisition.client.room import DiskRoom
+from astrid_ml.preprocessing.acquisition.client.stop import asking_threads
 from astrid_ml.preprocessing.acquisition.targets.file_names import plain, short_digest
 from astrid_ml.progress import Progress
 
@@ -98,36 +99,33 @@ class BringFiles:
         absent: set[Product] = set()
         with (
             Progress("downloading", max(1, sum(size or 0 for size in sizes.values())), unit="B") as progress,
-            ThreadPoolExecutor(self.at_once, "bringing") as threads,
+            asking_threads(self.at_once) as threads,
         ):
             waiting = iter(missing)
             running: dict[Future[None], Product] = {}
-            try:
-                while True:
-                    for product in waiting:
-                        told = progress.step if product.bytes is not None else None
-                        work = threads.submit(
-                            _fetch,
-                            self.client,
-                            product,
-                            places[product],
-                            room,
-                            told,
-                        )
-                        running[work] = product
-                        if len(running) >= self.at_once:
-                            break
-                    if not running:
+            while True:
+                for product in waiting:
+                    told = progress.step if product.bytes is not None else None
+                    work = threads.submit(
+                        _fetch,
+                        self.client,
+                        product,
+                        places[product],
+                        room,
+                        told,
+                    )
+                    running[work] = product
+                    if len(running) >= self.at_once:
                         break
-                    for work in wait(running, return_when=FIRST_COMPLETED).done:
-                        product = running.pop(work)
-                        try:
-                            work.result()
-                        except ArchiveError as error:
-                            absent |= {product} if isinstance(error, AbsentError) else set()
-                            failed[product] = f"expected {error.expected}; got {error.got}"
-            finally:
-                threads.shutdown(cancel_futures=True)
+                if not running:
+                    break
+                for work in wait(running, return_when=FIRST_COMPLETED).done:
+                    product = running.pop(work)
+                    try:
+                        work.result()
+                    except ArchiveError as error:
+                        absent |= {product} if isinstance(error, AbsentError) else set()
+                        failed[product] = f"expected {error.expected}; got {error.got}"
         files = {product: path for product, path in places.items() if product not in failed}
         return Brought(files, failed, room.taken, len(there), frozenset(absent))
 

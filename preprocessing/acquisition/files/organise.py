@@ -126,6 +126,7 @@ def _row(pair: PlannedPair, plan: TargetPlan, placed: Mapping[str, Path], folder
     """A line of the manifest."""
     other = plan.observations[pair.reference]
     mixed = (other.mission, other.filter) != (pair.mission, pair.filter)
+    sides = {"science": plan.observations[pair.science], "reference": other}
     said = {"mission": other.mission, "filter": other.filter, "mjd": pair.reference_mjd} if mixed else {}
     return {
         **{side: placed[side].relative_to(folder).as_posix() for side in SIDES},
@@ -137,6 +138,8 @@ def _row(pair: PlannedPair, plan: TargetPlan, placed: Mapping[str, Path], folder
         "discovered_mjd": pair.discovered,
         "science_observation": pair.science,
         "reference_observation": pair.reference,
+        **{f"{side}_first_mjd": one.start for side, one in sides.items()},
+        **{f"{side}_last_mjd": one.end for side, one in sides.items()},
         "separation_days": pair.separation,
         "coverage": pair.coverage,
         "overlap": pair.overlap,

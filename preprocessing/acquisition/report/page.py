@@ -14,6 +14,7 @@ from astrid_ml.report.svg import Line, plot
 from astrid_ml.report.views import SectionView, View
 
 STATES = {"real triplets": ("a", False), "subtracted": ("b", False), "complete pairs": ("c", False)}
+SHOWN = 200  # targets in the table
 STATES |= {"images": ("d", True), "nothing": ("ref", True)}
 
 
@@ -32,7 +33,7 @@ def acquisition_page(account: AcquisitionAccount, name: str) -> str:
     ]
     parts: dict[str, list[View]] = {
         "From the catalogue to triplets": [_funnel(report), *_reasons(report)],
-        "Sky": [_sky(account)],
+        "Sky": [_sky(account), _targets(account)],
         "Missions": [_missions(report)],
         "Choosing pairs before the download": [_filtering(report["filtering"])],
         "Quality control": _control(account),
@@ -91,6 +92,13 @@ def _sky(account: AcquisitionAccount) -> View:
     title = "Targets on the sky, by how far they came"
     svg = plot(lines, "right ascension (degrees)", "declination (degrees)", title, (0.0, 360.0), (-90.0, 90.0))
     return views.figure(svg, f"{title}.")
+
+
+def _targets(account: AcquisitionAccount) -> View:
+    """How far each target came, those without triplets first: they are what somebody looks for."""
+    rows = sorted(account.objects, key=lambda one: one["state"] == "real triplets")
+    shown = [{"target": one["name"], "came to": one["state"]} for one in rows[:SHOWN]]
+    return views.table(pd.DataFrame(shown), f"How far each target came ({len(shown):,} of {len(rows):,}).", css="short")
 
 
 def _missions(report: Mapping[str, Any]) -> View:

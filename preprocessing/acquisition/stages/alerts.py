@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from astrid_ml.files import whole
 from astrid_ml.preprocessing.acquisition.archives.alerce import NUMBERS, Broker
 from astrid_ml.preprocessing.acquisition.archives.rows import reading_answer
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
+from astrid_ml.preprocessing.acquisition.client.stop import asking_threads
 from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign
 from astrid_ml.preprocessing.acquisition.stages.kept import digest
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
@@ -55,7 +55,7 @@ def bring_alerts(campaign: Campaign, targets: Sequence[Target]) -> None:
     asked, brokers = transients(targets), campaign.asked.brokers
     with (
         Progress("asking brokers", len(asked), unit="target", wanted=len(asked) > 1) as progress,
-        ThreadPoolExecutor(campaign.data_set.at_once) as threads,
+        asking_threads(campaign.data_set.at_once) as threads,
     ):
         for _ in threads.map(lambda one: _bring(campaign, brokers, one), asked):
             progress.step()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import Any
 
 from astrid_ml.files import whole
+from astrid_ml.preprocessing.acquisition.client.stop import asking_threads
 from astrid_ml.preprocessing.acquisition.pairs.choose import TargetPlan, pairs_table
 from astrid_ml.preprocessing.acquisition.pairs.timeline import draw_timeline
 from astrid_ml.preprocessing.acquisition.plan import amount, products_of, search_targets
@@ -92,7 +92,7 @@ def choose(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
 
     with (
         Progress("choosing pairs", len(todo), unit="target", wanted=len(todo) > 1) as progress,
-        ThreadPoolExecutor(campaign.data_set.at_once) as threads,
+        asking_threads(campaign.data_set.at_once) as threads,
     ):
         for (target, plan, mark), named in zip(todo, threads.map(found, todo), strict=True):
             progress.step()

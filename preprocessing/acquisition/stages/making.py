@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.executors.local import Serial
+from astrid_ml.fingerprint import file_hash
 from astrid_ml.pipeline.parts import PARTS, in_short
 from astrid_ml.preprocessing.acquisition.control.pair import control_pair
 from astrid_ml.preprocessing.acquisition.stages.campaign import Campaign
@@ -124,7 +125,6 @@ def triplets(campaign: Campaign, targets: Sequence[Target]) -> set[str]:
             mark, name = digest(before, *of_target), plain(target.name)
             said = kept.get(name, mark)
             if said is None or changed(said, campaign.folder):
-                remove_files(campaign, name)
                 kept.keep(name, mark, _labelled(campaign, target, groups[target.name], before["control"]))
             done.add(target.name)
     return done
@@ -139,6 +139,7 @@ def _labelled(campaign: Campaign, target: Target, group: str, control: Sequence[
     )
     made = label_supernova(target, group, pairs, rules, _known(campaign), campaign.pipeline.cutout.size)
     made.counts["pairs that failed the control"] += len(control) - len(passed)
+    remove_files(campaign, plain(target.name))  # not before others are made
     files = write_labelled(made, plain(target.name), folder) + write_extras(
         made, pairs, rules, plain(target.name), folder
     )
@@ -155,11 +156,13 @@ def _labelled(campaign: Campaign, target: Target, group: str, control: Sequence[
 def _known(campaign: Campaign) -> KnownSources:
     """Known sources of the whole data set, read once."""
     places = tuple(map(tuple, campaign.others().to_numpy(float).tolist()))
-    return replace(_read_known(campaign.data_set.labels.known, places), tracks=campaign.targets.tracks)
+    path = campaign.data_set.labels.known
+    content = None if path is None else file_hash(Path(path))
+    return replace(_read_known(path, content, places), tracks=campaign.targets.tracks)
 
 
 @lru_cache(maxsize=1)
-def _read_known(path: str | None, others: tuple[tuple[float, float], ...]) -> KnownSources:
+def _read_known(path: str | None, content: str | None, others: tuple[tuple[float, float], ...]) -> KnownSources:
     import pandas as pd
 
     return read_known(path, pd.DataFrame(list(others), columns=["ra", "dec"]))

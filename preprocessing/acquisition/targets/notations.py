@@ -74,6 +74,11 @@ def coordinates_of(where: SkyTable, values: pd.Series[Any], unit: str, axis: str
 
 
 def _plain(text: str) -> str:
-    first = text.split(",")[0] if text.count(",") != 1 or re.search("[:.]", text) else text.replace(",", ".")
+    """The first of several values, a decimal comma as a point; ``148,92,5`` is neither, and stays as it is."""
+    parts = text.split(",")
+    if len(parts) == 2 and not re.search("[:.]", text):
+        first = text.replace(",", ".")
+    else:
+        first = text if len(parts) > 2 and all(part.strip("+- ").isdigit() for part in parts) else parts[0]
     first = first.strip().replace("−", "-").replace("–", "-")
     return re.sub(r"^([+-])\s+", r"\1", first)

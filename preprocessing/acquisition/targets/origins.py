@@ -134,4 +134,6 @@ def _value(content: Any) -> str | None:
     first = content[0] if isinstance(content, list) and content else content
     if isinstance(first, Mapping):
         first = first.get("value")
+    if isinstance(first, list) and first:
+        first = first[0]  # [["09:55:42.14", "hours"]], as its interface answers
     return None if first is None or isinstance(first, list | Mapping) else str(first)

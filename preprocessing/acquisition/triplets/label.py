@@ -21,6 +21,7 @@ from astrid_ml.types import Array, Existing, NonNegative, Positive, Range, Whole
 
 KEPT, SPOILT = "kept", "spoilt"
 BAND = ("mission", "filter")
+Side = Annotated[int, Range(0, 4096)]
 AT_ONCE = 256  # candidates whose stamps are looked at together
 
 
@@ -50,7 +51,7 @@ class LabelTriplets:
     known_radius: Positive = 1.5
     together: NonNegative = 0.5
     sky: Whole = 0
-    pictures: Whole = 0
+    pictures: Side = 0
     position_masks: bool = False
     spoilt: SpoiltTriplets = field(default_factory=SpoiltTriplets)
 

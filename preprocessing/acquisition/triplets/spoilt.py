@@ -56,15 +56,18 @@ class SpoiltTriplets:
         """id -> keep or reject.
 
         Raises:
-            UserError: a table without these columns, or another verdict.
+            UserError: a table without these columns, another verdict, or two for one id.
         """
         if self.hand_list is None:
             return {}
         rows = read_table(Path(self.hand_list), {"id": "text", "verdict": "text"}).rows
-        said = {
-            str(name): str(verdict).strip().lower() for name, verdict in zip(rows["id"], rows["verdict"], strict=True)
-        }
-        strange = [f"{name}: {verdict}" for name, verdict in said.items() if verdict not in VERDICTS]
+        both = [(str(n), str(verdict).strip().lower()) for n, verdict in zip(rows["id"], rows["verdict"], strict=True)]
+        said = dict(both)
+        strange = [f"{name}: {verdict}" for name, verdict in both if verdict not in VERDICTS]
+        twice = [name for name, verdict in both if said[name] != verdict]
+        if twice and not strange:
+            got = f"keep and reject for {twice[0]}"
+            raise UserError(f"one verdict for each id in {self.hand_list}", got, "leave out one of the two")
         if strange:
             raise UserError(f"verdicts keep or reject in {self.hand_list}", strange[0], "write one of the two")
         return said

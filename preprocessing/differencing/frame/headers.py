@@ -20,10 +20,9 @@ from astrid_ml.preprocessing.differencing.frame.header.gains import (
 from astrid_ml.preprocessing.differencing.frame.header.said import HeaderAccount, Said
 from astrid_ml.preprocessing.differencing.frame.header.times import mid_exposure
 from astrid_ml.preprocessing.differencing.frame.header.units import pixel_unit
+from astrid_ml.preprocessing.differencing.frame.saturation import saturation_of
 from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
 from astrid_ml.preprocessing.surveys.survey import FluxConvention, Survey
-
-SATURATION = ("SATURATE", "SATURATA", "SATURATB", "SATURVAL", "SATLEVEL", "CELL.SATURATION", "SATUR_LV", "SATLEV")
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,6 @@ def read_calibration(
         said.give_up("unit", f"{text} is no unit of light")
     band = filter_of(said, survey, name)
     mjd, time_ref = mid_exposure(said, exposure.seconds, survey.time if survey else None)
-    keys = survey.header if survey else None
     detector = detector_gain(said, survey, unit)
     flux = survey.flux if survey else FluxConvention()
     combined = combination_of(said, flux, exposure)
@@ -103,7 +101,7 @@ def read_calibration(
         mjd=mjd,
         time_ref=time_ref,
         exposure_time=exposure.seconds,
-        saturation=said.numbers("saturation", (*(keys.saturation if keys else ()), *SATURATION), lowest=True),
+        saturation=saturation_of(said, survey, unit, is_rate(unit, flux), combined),
         unit=text,
         survey=survey,
         account=said.account,

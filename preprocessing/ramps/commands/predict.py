@@ -36,14 +36,13 @@ from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import SUFFIX as PATCHES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
-from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, read_ramp
+from astrid_ml.preprocessing.ramps.readers.auto import exposures_in, files_of, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.readable import quiet
 from astrid_ml.reasons import told
 from astrid_ml.types import Existing
-from astrid_ml.walk import walk
 
-FORM = 1  # of what is written: raised when the same exposure and settings give something else
+FORM = 2  # of what is written: raised when the same exposure and settings give something else
 LAST = "detections.json"  # of an exposure's folder
 MOST_TOLD = 10  # exposures that failed, of which the terminal says why
 
@@ -91,7 +90,7 @@ class PredictRamps:
         output.mkdir(parents=True, exist_ok=True)
         results = do_parts(
             self._exposure,
-            [Part(name, (path, name), (path,)) for path, name in zip(files, self._names(files), strict=True)],
+            [self._part(path, name) for path, name in zip(files, self._names(files), strict=True)],
             output,
             settings=self._settings(),
             executor=self.executor or Serial(),
@@ -114,6 +113,9 @@ class PredictRamps:
             summary["failed_files"] = list(told(lines, MOST_TOLD, str(output / "report.json")))
         return summary | ({"warnings": warned} if warned else {})
 
+    def _part(self, path: Path, name: str) -> Part:
+        return Part(name, (path, name), (*files_of(path), *self.load.files))
+
     def _settings(self) -> list[Any]:
         """What decides the results of all exposures."""
         network = None if self.ckpt_path is None else [file_hash(Path(self.ckpt_path)), self.windows, self.precision]
@@ -130,9 +132,9 @@ class PredictRamps:
         return [f"{name}-exposure" if name.casefold() in (PARTS, SHARDS) else name for name in names]
 
     def _files(self) -> list[Path]:
-        files = walk(self.input, is_ramp_file)
+        files = exposures_in(self.input, self.load)
         if not files:
-            raise UserError("input with FITS or .npy ramps", none_in(self.input), "check the path")
+            raise UserError("input with ramps", none_in(self.input), "check the path")
         return files
 
     def _exposure(self, given: tuple[Path, str]) -> tuple[dict[str, Any], list[Path]]:
@@ -172,6 +174,7 @@ class PredictRamps:
             "jumps": len(processed.jumps),
             "events": kinds,
             **processed.counts,
+            **({"notes": list(ramp.notes)} if ramp.notes else {}),
             **({"warning": warning} if warning else {}),
         }
 

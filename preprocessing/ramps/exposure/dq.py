@@ -37,11 +37,11 @@ def lost_bits(exposure: Exposure, integration: int, rows: slice) -> Bits:
     reads = np.asarray(ramp.data[integration, :, rows])
     given = np.zeros(reads.shape, np.uint32) if ramp.dq is None else np.asarray(ramp.dq[integration, :, rows])
     full = (given & SATURATED) != 0
-    limit = exposure.saturation_dn
+    limit = exposure.saturation_electrons(rows)
     if limit is not None:
-        scale = np.asarray(ramp.gain, np.float32)
-        in_electrons = 1.0 if ramp.unit == "DN" else (scale if scale.ndim == 0 else scale[rows])
-        full |= reads >= limit * in_electrons
+        gain = np.asarray(ramp.gain, np.float32)
+        scale = np.float32(1.0) if ramp.unit == "e-" else gain if gain.ndim == 0 else gain[rows]
+        full |= reads * scale >= limit
     # A saturated pixel stays so to the end of the integration.
     full = np.maximum.accumulate(full, axis=0)
     bits = np.where(full, SATURATED, 0).astype(np.uint8)

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Annotated
 
 import numpy as np
-import torch
 
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
@@ -75,10 +74,8 @@ class Exposure:
 
     @cached_property
     def sampling(self) -> Sampling:
-        """Times and reads for the fits; reads of a group are taken as evenly spaced, without gaps."""
-        reads = torch.from_numpy(self.ramp.reads_per_group).double()
-        frame = self.ramp.frame_time or float(np.mean(self.ramp.steps)) / float(reads.max())
-        return Sampling(torch.from_numpy(np.asarray(self.ramp.group_times, np.float64)), reads, frame)
+        """Times and reads for the fits."""
+        return Sampling.of(self.ramp.sampling)
 
     @cached_property
     def gain(self) -> float:
@@ -90,11 +87,17 @@ class Exposure:
         """Mean time between groups, s."""
         return float(np.mean(self.ramp.steps))
 
-    @property
-    def saturation_dn(self) -> float | None:
-        """Reads at or above it are saturated, DN; None where nobody knows."""
-        limit = self.settings.saturation_dn
-        return self.ramp.saturation_dn if limit is None else limit
+    def saturation_electrons(self, rows: slice) -> float | Floats32 | None:
+        """Reads at or above it are saturated, e-, a number or (h, n_cols); None where nobody knows."""
+        own, ramp = self.settings.saturation_dn, self.ramp
+        limit = ramp.saturation_dn if own is None else -own if ramp.inverted else own
+        if limit is None:
+            return None
+        both = (np.asarray(part, np.float32) for part in (limit, ramp.gain))
+        level, gain = (part if part.ndim == 0 else part[rows] for part in both)
+        # A pixel whose limit nobody knows is never held against one.
+        found: Floats32 = np.nan_to_num(level * gain, nan=np.inf)
+        return found
 
     @cached_property
     def masked_groups(self) -> int:
@@ -121,13 +124,15 @@ class Exposure:
         """Corrected reads of an integration, strip by strip."""
         ramp, settings = self.ramp, self.settings
         levels = settings.reference.measure(ramp, integration) if settings.reference else None
-        limit, gain = self.saturation_dn, np.asarray(ramp.gain, np.float32)
         for rows in self.rows():
             reads = ramp.electrons(integration, rows, slice(None))
+            limit = self.saturation_electrons(rows)
             if limit is not None:
-                scale = gain if gain.ndim == 0 else gain[rows]
-                reads[np.maximum.accumulate(reads >= limit * scale, axis=0)] = np.nan
+                reads[np.maximum.accumulate(reads >= limit, axis=0)] = np.nan
             reads = levels.subtract(reads, rows) if levels is not None else reads
+            if ramp.linearity is not None:
+                gain = np.asarray(ramp.gain, np.float32)
+                reads = ramp.linearity.applied(reads, gain if gain.ndim == 0 else gain[rows], rows)
             # The first read that can be used is the zero: a pixel whose first read is lost is not lost with it.
             zero = reads[0].copy()
             if np.isnan(zero).any():

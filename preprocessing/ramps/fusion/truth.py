@@ -16,6 +16,7 @@ from astrid_ml.preprocessing.ramps.fusion.fusion import UNDECIDED
 from astrid_ml.preprocessing.ramps.fusion.windows import VoxelScorer
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.types import Array, Bits, Floats, Floats32, Ints
 
 NEEDED = ("read_noise", "group_time", "gain", "y", "x", "integration")  # columns of an index that can be fused
@@ -117,11 +118,10 @@ def tile_evidence(tiles: pd.DataFrame, cube: Floats32, codes: Bits, score: Voxel
     noise = float(first.read_noise)
     ramp = Ramp(
         data=(cube * np.float32(noise))[None],
-        group_times=np.arange(1, len(cube) + 1, dtype=np.float64) * float(first.group_time),
+        sampling=ReadTimes.single([float(first.group_time) * k for k in range(1, len(cube) + 1)]),
         unit="e-",
         gain=float(first.gain),
         read_noise=noise,
-        reads_per_group=np.ones(len(cube), np.int64),
     )
     table = EvidenceSearch()(process(Exposure(ramp, Processing(reference=None))), ramp.data, score)
     group, y, x = np.nonzero(codes)

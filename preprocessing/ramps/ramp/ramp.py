@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.codes import UNUSABLE
+from astrid_ml.preprocessing.ramps.ramp.linearity import Linearity
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.types import Array, Floats, Floats32, Ints, Mask
 
 UNITS = ("DN", "e-")
@@ -21,30 +23,31 @@ class Ramp:
     """One exposure, read up the ramp. Rates (DN/s, e-/s) are turned into DN and e- by the readers.
 
     Args:
-        data: accumulated signal, (n_ints, n_groups, n_rows, n_cols); may be a memory map.
-        group_times: mean time of each group's reads since the reset, s, (n_groups,), rising.
+        data: accumulated signal, (n_ints, n_groups, n_rows, n_cols); an array, a memory map, or what is sliced as one
+            (``stored``).
+        sampling: times of all reads of each group.
         unit: ``DN`` or ``e-``.
         gain: e-/DN, a number or an (n_rows, n_cols) map; 1 where the unit is e-.
         read_noise: noise of ONE read in e- (not CDS, which is sqrt(2) larger), a number or a map.
-        reads_per_group: reads averaged into each group, (n_groups,).
-        dq: data-quality bits as in stcal, uint32, (n_ints, n_groups, n_rows, n_cols), or None.
+        dq: data-quality bits as in stcal, whole numbers, (n_ints, n_groups, n_rows, n_cols), or None.
         pixel_dq: bits that hold for all groups, uint32, (n_rows, n_cols), or None.
         reference: True at reference pixels, (n_rows, n_cols), or None where there are none.
         name: the exposure's name, used for output files.
         file: the file it was read from; None for one that was made in memory.
         mission, detector, filter: as the header writes them; None where unknown.
         mjd: mid-exposure as the header has it; None where unknown.
-        saturation_dn: reads at or above it are saturated, DN; None where the header does not say.
-        frame_time: seconds between the reads of a group; None where reads fill a group evenly.
+        saturation_dn: reads at or above it are saturated, DN, a number or a map; None where nobody says.
+        linearity: turns reads into those of a linear detector; None where they are, or nobody knows.
+        inverted: the detector's signal fell and was turned over: ``data`` and ``saturation_dn`` are of the other sign.
+        notes: what the reader decided, for the report.
     """
 
     data: Array
-    group_times: Floats
+    sampling: ReadTimes
     unit: str
     gain: float | Floats32
     read_noise: float | Floats32
-    reads_per_group: Ints
-    dq: npt.NDArray[np.uint32] | None = None
+    dq: Array | None = None
     pixel_dq: npt.NDArray[np.uint32] | None = None
     reference: Mask | None = None
     name: str = "exposure"
@@ -53,8 +56,10 @@ class Ramp:
     detector: str | None = None
     filter: str | None = None
     mjd: float | None = None
-    saturation_dn: float | None = None
-    frame_time: float | None = None
+    saturation_dn: float | Floats32 | None = None
+    linearity: Linearity | None = None
+    inverted: bool = False
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_shapes(self)
@@ -74,6 +79,16 @@ class Ramp:
         return a, b, c, d
 
     @property
+    def group_times(self) -> Floats:
+        """Mean time of each group's reads since the reset, s, (n_groups,)."""
+        return self.sampling.mean
+
+    @property
+    def reads_per_group(self) -> Ints:
+        """Reads averaged into each group, (n_groups,)."""
+        return self.sampling.reads
+
+    @property
     def steps(self) -> Floats:
         """Seconds between the groups, (n_groups - 1,)."""
         return np.diff(self.group_times)
@@ -91,7 +106,7 @@ class Ramp:
             gain = np.asarray(self.gain, np.float32)
             out *= gain if gain.ndim == 0 else gain[rows, columns]
         if self.dq is not None:
-            out[(self.dq[integration, :, rows, columns] & UNUSABLE) != 0] = np.nan
+            out[(np.asarray(self.dq[integration, :, rows, columns]) & UNUSABLE) != 0] = np.nan
         if self.pixel_dq is not None:
             out[:, (self.pixel_dq[rows, columns] & UNUSABLE) != 0] = np.nan
         return out
@@ -120,52 +135,16 @@ def _check_shapes(ramp: Ramp) -> None:
         raise UserError(
             "at least 3 groups", f"{n_groups} groups", "two groups have one difference: a jump cannot be told from flux"
         )
-    if len(ramp.group_times) != n_groups or len(ramp.reads_per_group) != n_groups:
+    if len(ramp.sampling.groups) != n_groups:
         raise UserError(
-            f"a time and a number of reads for each of {n_groups} groups",
-            f"{len(ramp.group_times)} times, {len(ramp.reads_per_group)} numbers of reads",
-            "give one value a group",
+            f"times of the reads of {n_groups} groups",
+            f"those of {len(ramp.sampling.groups)}",
+            "give one time a group (preprocessing.load.group_times), or a read_pattern of all groups",
         )
-    if not np.all(np.isfinite(ramp.group_times)) or np.any(np.diff(ramp.group_times) <= 0):
-        raise UserError(
-            "group times in seconds that rise",
-            np.array2string(np.asarray(ramp.group_times), threshold=8),
-            "if the last read comes first, reverse the reads; else give group_times",
-        )
-    for what, extra in (("dq", ramp.dq),):
-        if extra is not None and extra.shape != ramp.data.shape:
-            raise UserError(f"{what} of the data's shape {ramp.data.shape}", f"{extra.shape}", "give matching arrays")
-
-
-def refuse_wrong_axes(shape: tuple[int, ...], what: str) -> None:
-    """Refuse a cube whose time axis is evidently not the first.
-
-    Args:
-        shape: (n_groups, n_rows, n_cols) as it should be.
-        what: the file's name for the message.
-
-    Raises:
-        UserError: the last (or middle) axis is much shorter than the first, with the guess which axis is time.
-    """
-    if len(shape) != 3:
-        return
-    a, b, c = shape
-    if c < a and c < b and a >= 4 * c and b >= 4 * c:
-        raise UserError(
-            "a cube (n_groups, n_rows, n_cols)",
-            f"{what} of shape {shape}, which looks like (n_rows, n_cols, n_groups) with {c} groups",
-            "give preprocessing.load.axes=yxt if that guess is right, or tyx to keep the order as it is",
-        )
-    if b < a and b < c and a >= 4 * b and c >= 4 * b:
-        raise UserError(
-            "a cube (n_groups, n_rows, n_cols)",
-            f"{what} of shape {shape}, which looks like (n_rows, n_groups, n_cols) with {b} groups",
-            "give preprocessing.load.axes=ytx if that guess is right, or tyx to keep the order as it is",
-        )
-
-
-def in_time_order(cube: Array, axes: str) -> Array:
-    """Move the axes named by ``axes`` (a permutation of ``t``, ``y``, ``x``) to (t, y, x)."""
-    if sorted(axes) != ["t", "x", "y"]:
-        raise UserError("axes as a permutation of t, y, x", axes, "write for instance preprocessing.load.axes=tyx")
-    return cube if axes == "tyx" else np.transpose(cube, [axes.index(name) for name in "tyx"])
+    if ramp.dq is not None and ramp.dq.shape != ramp.data.shape:
+        raise UserError(f"dq of the data's shape {ramp.data.shape}", f"{ramp.dq.shape}", "give matching arrays")
+    maps = {"gain": ramp.gain, "read noise": ramp.read_noise, "saturation": ramp.saturation_dn}
+    for what, value in maps.items():
+        if isinstance(value, np.ndarray) and value.ndim and value.shape != ramp.data.shape[2:]:
+            shape = "{} x {}".format(*ramp.data.shape[2:])
+            raise UserError(f"a map of the {what} of {shape} pixels", f"{value.shape}", "give that of this detector")

@@ -4,43 +4,83 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from astrid_ml.errors import UserError
-from astrid_ml.types import Count, Floats, InUnits, Mask, NonNegative, Positive, Whole
+from astrid_ml.types import Count, Existing, InUnits, Mask, NonNegative, Positive, Whole
+
+STEPS = ("TGROUP", "GROUPTIM")  # keywords of the time between groups
+FRAMES = ("TFRAME", "FRMTIME", "FRAMTIME")  # and of that between frames
+Pattern = Sequence[Sequence[Count]]
+Polarity = Literal["normal", "inverted", "auto"]
 
 
 @dataclass(frozen=True)
 class RampOptions:
     """Values for what a header does not say; a value given here wins over the header.
 
+    A map stands wherever a number does: a 2-D image (FITS, ``.npy``, ASDF) of the detector or of this part of it.
+
     Args:
-        format: auto, cube, jwst, wfc3, npy, patches (HDF5), or extensions (one read in each HDU; by explicit choice
-            only).
-        axes: order of a cube's axes: ``tyx``; ``auto`` refuses an order that looks wrong.
+        format: auto, cube, jwst, wfc3, roman, npy, npz, hdf5, patches (HDF5), and by explicit choice only: extensions
+            (one read in each HDU), folder (one read in each file).
+        axes: order of a cube's axes: ``tyx``, ``yxt``, ``ytx``; ``auto`` takes time as the first axis, and refuses
+            what looks otherwise or could be otherwise.
         unit: DN, e-, DN/s, e-/s or None (from BUNIT).
         gain: e-/DN or None (from the header).
         read_noise: noise of one read in e- or None (from the header).
         read_noise_is_cds: the given ``read_noise`` is that of a difference of two reads, sqrt(2) larger.
+        saturation: reads at or above it are saturated, DN, or None (from the header).
+        superbias: zero level of each pixel, DN, where ``linearity`` counts from.
+        linearity: a FITS file whose COEFFS (n, n_rows, n_cols) make the reads linear, as JWST's, or None.
+        mask: a FITS file whose DQ marks pixels that are not to be used, as JWST's with its DQ_DEF, or None.
+        crds: folder of JWST reference files, searched by the names in the header, else by detector and read pattern.
         group_time: seconds between groups or None (from the header).
-        group_times: time of every group in s or None.
-        reads_per_group: reads averaged into each group, where the header is silent.
+        group_times: mean time of every group in s or None.
+        frame_time: seconds between the frames that groups are made of, or None (from the header).
+        reads_per_group: frames averaged into each group, or None (from the header; where it says nothing, one).
+        group_gap: frames dropped between groups, or None (from the header).
+        read_pattern: numbers of the frames of each group, from 1, as Roman lists them: [[1],[2,3],[4,5,6,7]].
         border: width of the reference-pixel border in pixels or None (from the header, else no border).
+        polarity: ``normal``: signal rises; ``inverted``: it falls, and is turned over; ``auto``: as the mean ramp
+            goes; None: as ``normal``, and a mean ramp that falls is refused.
+        array: name of the cube in an HDF5 or npz file that holds several.
+        order: keyword that puts the files of ``format=folder`` in order; None: the number in their names.
     """
 
     format: str = "auto"
     axes: str = "auto"
     unit: str | None = None
-    gain: Annotated[Positive, InUnits("e-/DN")] | None = None
-    read_noise: Annotated[NonNegative, InUnits("e-")] | None = None
+    gain: Annotated[Positive, InUnits("e-/DN")] | Existing | None = None
+    read_noise: Annotated[NonNegative, InUnits("e-")] | Existing | None = None
     read_noise_is_cds: bool = False
+    saturation: Annotated[Positive, InUnits("DN")] | Existing | None = None
+    superbias: Annotated[NonNegative, InUnits("DN")] | Existing | None = None
+    linearity: Existing | None = None
+    mask: Existing | None = None
+    crds: str | None = None
     group_time: Annotated[Positive, InUnits("s")] | None = None
     group_times: Annotated[Sequence[float], InUnits("s")] | None = None
-    reads_per_group: Count = 1
+    frame_time: Annotated[Positive, InUnits("s")] | None = None
+    reads_per_group: Count | None = None
+    group_gap: Whole | None = None
+    read_pattern: Pattern | None = None
     border: Annotated[Whole, InUnits("px")] | None = None
+    polarity: Polarity | None = None
+    array: str | None = None
+    order: str | None = None
+    former_defaults: ClassVar[Mapping[str, int]] = {
+        "reads_per_group": 1
+    }  # tiles are the same, so are their fingerprints
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Maps and reference files that are named."""
+        named = (self.gain, self.read_noise, self.saturation, self.superbias, self.linearity, self.mask)
+        return tuple(Path(one).expanduser() for one in named if isinstance(one, str))
 
 
 def first_of(header: Mapping[str, Any], keys: Sequence[str]) -> Any:
@@ -73,22 +113,6 @@ def number(given: float | None, header: Mapping[str, Any], keys: Sequence[str], 
         raise UserError(what, f"{named} = {str(value)[:40]!r}", f"give preprocessing.load.{key}=VALUE") from error
 
 
-def read_noise_of(options: RampOptions, header: Mapping[str, Any]) -> float:
-    """Noise of one read in e-. ``READNOIS``, ``RDNOISE`` and ``RON`` are taken as one read's."""
-    value = number(options.read_noise, header, ("READNOIS", "RDNOISE", "RON"), "the read noise in e-", "read_noise")
-    cds = options.read_noise_is_cds and options.read_noise is not None
-    return value / float(np.sqrt(2.0)) if cds else value
-
-
-def times_of(options: RampOptions, header: Mapping[str, Any], n_groups: int) -> Floats:
-    """Times of the groups in s: given one by one, or from the time between groups."""
-    if options.group_times is not None:
-        return np.asarray(options.group_times, dtype=np.float64)
-    keys = ("TGROUP", "GROUPTIM", "FRAMTIME", "TFRAME")
-    step = number(options.group_time, header, keys, "the time between groups in s", "group_time")
-    return np.arange(1, n_groups + 1, dtype=np.float64) * step
-
-
 def unit_of(given: str | None, header: Mapping[str, Any]) -> tuple[str, bool]:
     """(``DN`` or ``e-``, whether the file holds a rate per second).
 
@@ -115,23 +139,3 @@ def border_mask(n_rows: int, n_cols: int, width: int) -> Mask | None:
     mask = np.ones((n_rows, n_cols), dtype=bool)
     mask[width:-width, width:-width] = False
     return mask
-
-
-def bits_of(hdus: Any, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint32] | None:
-    """Data-quality bits of an extension, broadcast to ``shape``; None where it is not there or holds no pixels.
-
-    A constant extension may have no pixels but PIXVALUE.
-
-    Raises:
-        UserError: pixels of another shape.
-    """
-    if name not in hdus:
-        return None
-    data = hdus[name].data
-    if data is None or np.size(data) == 0:
-        constant = int(hdus[name].header.get("PIXVALUE", 0))
-        return np.full(shape, constant, np.uint32) if constant else None
-    bits = np.asarray(data).astype(np.uint32)
-    if bits.shape[-min(bits.ndim, len(shape)) :] != shape[-min(bits.ndim, len(shape)) :]:
-        raise UserError(f"{name} of the data's shape {shape}", str(bits.shape), "leave the extension out, or fix it")
-    return np.broadcast_to(bits, shape)

@@ -10,7 +10,7 @@ import numpy as np
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import SUFFIX, Patches
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
-from astrid_ml.preprocessing.ramps.readers.cube import build_ramp
+from astrid_ml.preprocessing.ramps.readers.build import RawRamp, build_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 
 LARGEST = 2 * 2**30  # bytes put together in memory
@@ -34,5 +34,5 @@ def read_patches(path: Path, options: RampOptions) -> Ramp:
     noise = float(np.hypot(known["read_noise"], known.get("gaussian_noise", 0.0)))
     header = {"BUNIT": "DN", "GAIN": known["gain"], "READNOIS": noise}
     detector = path.name.removesuffix(SUFFIX).rsplit("_", 2)[0]
-    ramp = build_ramp(path, patches.assemble()[None], header, options, None, None)
+    ramp = build_ramp(RawRamp(path, patches.assemble()[None], header), options)
     return replace(ramp, name=path.name.removesuffix(SUFFIX), detector=detector)

@@ -1,7 +1,8 @@
-"""HST WFC3/IR intermediate (IMA) files: five extensions a read, the last read first."""
+"""HST WFC3/IR intermediate (IMA) and raw files: five extensions a read, the last read first."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import open_checked
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
-from astrid_ml.preprocessing.ramps.readers.options import RampOptions, border_mask
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
+from astrid_ml.preprocessing.ramps.readers.build import RawRamp, build_ramp
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.surveys.registry import survey_named
 
 HST = survey_named("hst")
@@ -30,18 +33,20 @@ def is_wfc3_ima(header: Any) -> bool:
 
 
 def read_wfc3(path: Path, options: RampOptions) -> Ramp:
-    """Read an IMA file: accumulated electrons are SCI x TIME, EXTVER 1 is the LAST read.
+    """Read an IMA or a raw file: EXTVER 1 is the LAST read; of rates accumulated signal is SCI x TIME.
 
-    The read noise in the header (READNSEA to D) is that of a difference of two reads; one read has 1/sqrt(2) of it.
+    Times are SAMPTIME of each read. The read noise in the header (READNSEA to D) is that of a difference of two reads;
+    one read has 1/sqrt(2) of it. Raw files hold gains and noises only as zeros: they are to be given.
 
     Raises:
-        UserError: no SCI extensions, a unit that is not a rate or counts of electrons, times that do not rise.
+        UserError: no SCI extensions, a unit that is not a rate or counts of electrons, times that do not rise, gain or
+            noise missing.
     """
     with open_checked(path) as hdus:
         header = dict(hdus[0].header)
         versions = sorted((hdu.ver for hdu in hdus if hdu.name == "SCI"), reverse=True)
         if not versions:
-            raise UserError(f"SCI extensions in {path.name}", "none", "give the _ima.fits file, not _raw or _flt")
+            raise UserError(f"SCI extensions in {path.name}", "none", "give the _ima.fits or the _raw.fits file")
         times = np.array([_time(hdus, version) for version in versions])
         order = np.argsort(times, kind="stable")
         shape = next((hdus["SCI", v].data.shape for v in versions if hdus["SCI", v].data is not None), None)
@@ -51,34 +56,37 @@ def read_wfc3(path: Path, options: RampOptions) -> Ramp:
         quality = np.stack([_quality(hdus, versions[i], shape) for i in order])
         unit = str(hdus["SCI", versions[0]].header.get("BUNIT", "")).strip().upper()
     data = np.stack(reads)[None].astype(np.float32)
-    electrons = _in_electrons(unit, options, path)
-    n_groups, n_rows, n_cols = data.shape[1:]
-    border = (HST.detector.border or 0) if options.border is None else options.border
-    return Ramp(
-        data=data,
-        group_times=times[order],
-        unit="e-" if electrons else "DN",
-        gain=1.0 if electrons else _mean_gain(header, options),
-        read_noise=_one_read_noise(header, options),
-        reads_per_group=np.ones(n_groups, dtype=np.int64),
-        dq=quality[None],
-        reference=border_mask(n_rows, n_cols, border),
-        name=path.name.split(".")[0],
-        file=path,
-        mission=header.get("TELESCOP", "HST"),
-        detector="WFC3/IR",
-        filter=header.get("FILTER"),
-        mjd=(header["EXPSTART"] + header["EXPEND"]) / 2 if {"EXPSTART", "EXPEND"} <= set(header) else None,
-    )
+    unit = _unit(unit, options, path)
+    own = {"gain": _mean(header, "ATODGN"), "read_noise": _one_read_noise(header)}
+    for key, name, given in (("gain", "ATODGN", options.gain), ("read_noise", "READNSE", options.read_noise)):
+        if own[key] is None and given is None and (key, unit) != ("gain", "e-"):
+            fix = f"give preprocessing.load.{key}=VALUE"
+            raise UserError(f"{name}A to {name}D above 0", f"none in {path.name}, or zeros as in raw files", fix)
+    said = ("EXPSTART", "EXPEND")
+    if all(isinstance(header.get(key), int | float) for key in said):
+        header["EXPMID"] = sum(header[key] for key in said) / 2
+    header |= {"DETECTOR": "WFC3/IR", "BUNIT": unit}
+    header.setdefault("TELESCOP", "HST")
+    for key in ("GAIN", "CCDGAIN", "READNOIS", "SATURATE"):  # CCDGAIN is what was commanded, not e-/DN
+        header.pop(key, None)
+    plain = replace(options, unit=None)
+    own_times = options.group_times is not None or options.read_pattern is not None
+    sampling = None if own_times else ReadTimes.single(times[order])
+    border = HST.detector.border or 0
+    return build_ramp(RawRamp(path, data, header, dq=quality[None], sampling=sampling, own=own, border=border), plain)
 
 
-def _in_electrons(unit: str, options: RampOptions, path: Path) -> bool:
-    """Whether the signal is in electrons, not in counts; the user's word wins."""
+def _unit(unit: str, options: RampOptions, path: Path) -> str:
+    """DN or e-; the user's word wins. Rates are accumulated already.
+
+    Raises:
+        UserError: neither electrons nor counts.
+    """
     said = (options.unit or unit).upper().removesuffix("/S")
     if said in ("E-", "ELECTRON", "ELECTRONS"):
-        return True
+        return "e-"
     if said in ("DN", "COUNT", "COUNTS"):
-        return False
+        return "DN"
     raise UserError(
         "BUNIT of ELECTRONS or COUNTS, or their rates",
         f"{unit or 'none'} in {path.name}",
@@ -86,24 +94,18 @@ def _in_electrons(unit: str, options: RampOptions, path: Path) -> bool:
     )
 
 
-def _mean_gain(header: dict[str, Any], options: RampOptions) -> float:
-    """The user's gain, or the mean of the four amplifiers', e-/DN."""
-    values = [header.get(f"ATODGN{quadrant}") for quadrant in "ABCD"]
-    if options.gain is not None:
-        return options.gain
-    if any(value is None for value in values):
-        raise UserError("ATODGNA to ATODGND, the gains in e-/DN", "none", "give preprocessing.load.gain=VALUE")
+def _mean(header: dict[str, Any], key: str) -> float | None:
+    """Mean over the four amplifiers; None where one is not there, or 0 as in raw files."""
+    values = [header.get(f"{key}{quadrant}") for quadrant in "ABCD"]
+    if not all(isinstance(value, int | float) and value > 0 for value in values):
+        return None
     return float(np.mean([float(value) for value in values if value is not None]))
 
 
-def _one_read_noise(header: dict[str, Any], options: RampOptions) -> float:
-    if options.read_noise is not None:
-        return options.read_noise / float(np.sqrt(2)) if options.read_noise_is_cds else options.read_noise
-    values = [header.get(f"READNSE{q}") for q in "ABCD"]
-    if any(value is None for value in values):
-        raise UserError("READNSEA to READNSED", "none", "give preprocessing.load.read_noise=VALUE")
-    mean = float(np.mean([float(value) for value in values if value is not None]))
-    return mean / float(np.sqrt(2)) if HST.detector.read_noise_of == "difference" else mean
+def _one_read_noise(header: dict[str, Any]) -> float | None:
+    """e-."""
+    mean = _mean(header, "READNSE")
+    return mean / float(np.sqrt(2)) if mean is not None and HST.detector.read_noise_of == "difference" else mean
 
 
 def _time(hdus: Any, version: int) -> float:

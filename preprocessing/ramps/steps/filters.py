@@ -45,9 +45,9 @@ def class_of(ratio: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=1024)
-def filters(times: tuple[float, ...], reads: tuple[float, ...], frame_time: float, number: int) -> Filters:
-    """The filters of class ``number`` for groups read at ``times`` (s)."""
-    sampling = Sampling(torch.tensor(times).double(), torch.tensor(reads).double(), frame_time)
+def filters(key: tuple[tuple[float, ...], ...], number: int) -> Filters:
+    """The filters of class ``number`` for the sampling of this ``key``."""
+    sampling = Sampling(*(torch.tensor(part, dtype=torch.float64) for part in key))
     spacing = sampling.spacing.numpy()
     step = float(np.mean(spacing))
     r = _LOWEST * CLASS_RATIO**number if number > 0 else 0.0

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -26,25 +28,31 @@ class Sampling:
     Args:
         times: mean time of each group's reads, s, (n_groups,), float64.
         reads: reads averaged into each group, (n_groups,), float64.
-        frame_time: time between the reads of one group, s; of no effect with one read a group.
+        tau: variance-weighted time of each group, s, (n_groups,), float64.
     """
 
     times: Tensor
     reads: Tensor
-    frame_time: float = 0.0
+    tau: Tensor
+
+    @staticmethod
+    def of(read: ReadTimes) -> Sampling:
+        """That of the times of all reads."""
+        return Sampling(*(torch.from_numpy(part).double() for part in (read.mean, read.reads, read.weighted)))
+
+    @property
+    def key(self) -> tuple[tuple[float, ...], ...]:
+        """The same as numbers that a cache can remember."""
+        return tuple(tuple(part.tolist()) for part in (self.times, self.reads, self.tau))
 
     @property
     def spacing(self) -> Tensor:
         """Time between groups, s, (n_groups - 1,)."""
         return torch.diff(self.times)
 
-    def tau(self) -> Tensor:
-        """Variance-weighted time sum_j (2 (N - j) + 1) t_j / N^2 for evenly spaced reads, (n_groups,)."""
-        return self.times - self.frame_time * (self.reads.square() - 1) / (6 * self.reads)
-
     def terms(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(read, photon) factors of the variance (m,) and (read, photon) factors of the covariance (m - 1,)."""
-        tau, inverse = self.tau(), 1.0 / self.reads
+        tau, inverse = self.tau, 1.0 / self.reads
         read = inverse[:-1] + inverse[1:]
         photon = tau[:-1] + tau[1:] - 2 * self.times[:-1]
         return read, photon, -inverse[1:-1], self.times[1:-1] - tau[1:-1]

@@ -166,14 +166,14 @@ class StepDetector:
         finite = reads.sum(0).isfinite()
         number = torch.where(finite, class_of(ratio.nan_to_num(0.0)), -1)
         out.peak[~finite] = torch.inf  # always fitted exactly
-        key = (tuple(sampling.times.tolist()), tuple(sampling.reads.tolist()), sampling.frame_time)
-        out.size[:] = noise * filters(*key, 0).amplitude_sigma
+        key = sampling.key
+        out.size[:] = noise * filters(key, 0).amplitude_sigma
         classes = torch.unique(number).tolist()
         for value in classes:
             if value < 0:
                 continue
             where: Tensor | slice = slice(None) if len(classes) == 1 else (number == value).nonzero()[:, 0]
-            bank = filters(*key, int(value))
+            bank = filters(key, int(value))
             filtered = bank.matrix.to(reads) @ (reads[:, where] - base[where])
             lowest, highest = torch.aminmax(filtered[:-1], dim=0)
             out.rise[where] = highest / noise[where]

@@ -101,8 +101,9 @@ def _path(reads: Tensor, amplitude: Tensor, rate: Tensor, state: Tensor, noise: 
     """Most likely sequence of states (Viterbi) with Gaussian reads about two levels."""
     flat = reads - rate * sampling.times.to(reads)[:, None]
     low = (flat - state * amplitude).mean(0)
-    deviation = (flat - low) / noise
-    step = amplitude / noise
+    each = noise / sampling.reads.to(reads).sqrt()[:, None]  # a group is the mean of its reads
+    deviation = (flat - low) / each
+    step = amplitude / each
     cost = 0.5 * torch.stack([deviation.square(), (deviation - step).square()])  # (2, n_groups, n)
     change = float(torch.log(torch.tensor((1 - _SWITCH) / _SWITCH)))
     best = cost[:, 0]

@@ -33,7 +33,8 @@ def temporal_features(
     """
     since = (sampling.times - sampling.times[0]).to(reads)[:, None, None]
     excess = reads - reads[0] - steps.rate.nan_to_num(0.0) * since
-    raised = excess > sigmas * noise * 2**0.5
+    inverse = 1.0 / sampling.reads.to(reads)  # the noise of a mean of reads
+    raised = excess > sigmas * noise * (inverse + inverse[0]).sqrt()[:, None, None]
     ever = raised.any(0)
     first = torch.where(ever, raised.to(torch.uint8).argmax(0), -1)
     count = excess.isfinite().sum(0).clamp(min=1)

@@ -28,7 +28,7 @@ def catalogue(n: int = 1200, seed: int = 0) -> pd.DataFrame:
     "name",
     ["label", "is_real", "truth_mag", "truth_snr", "match_distance", "injected", "ra", "dec", "x", "mjd", "jd",
      "candid", "objectId", "drb", "rb", "braai_score", "reliability", "class_code", "SIM_REDSHIFT",
-     "host_id", "field", "rcid", "logit", "pixel_scale"],
+     "host_id", "field", "rcid", "logit", "pixel_scale", "peak_sent"],
 )  # fmt: skip
 def test_what_a_model_should_not_know_is_no_column(name: str) -> None:
     table = catalogue(50).assign(**{name: np.arange(50) % 2 + 0.5})

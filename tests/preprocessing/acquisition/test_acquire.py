@@ -198,6 +198,26 @@ def test_what_was_subtracted_may_go_when_its_triplets_are_there(whole: Path, tmp
     assert not (copy / "difference_images").exists()
 
 
+def test_labels_that_cannot_be_made_leave_those_that_are_there(whole: Path, tmp_path: Path) -> None:
+    copy, table = tmp_path / "copy", tmp_path / "known.csv"
+    shutil.copytree(whole, copy)
+    before = products(copy)
+    data_set = small(copy).acquisition
+    hand = tmp_path / "hand.csv"
+    hand.write_text("id,verdict\nnone of these,reject\n")
+    spoilt = replace(data_set.labels.spoilt, hand_list=str(hand))
+    labels = replace(data_set.labels, spoilt=spoilt)
+    command = replace(small(copy), acquisition=replace(data_set, labels=labels))
+    assert command.run()["hand_list"] == "1 of 1 ids are of no candidate"
+    table.write_text("ra,dec,kind\n,,variable\n")
+    labels = replace(data_set.labels, known=str(table))
+    with pytest.raises(UserError):
+        replace(small(copy), acquisition=replace(data_set, labels=labels)).run()
+    assert {name: content for name, content in products(copy).items() if name.startswith("training")} == {
+        name: content for name, content in before.items() if name.startswith("training")
+    }
+
+
 def test_labels_alone_are_made_again(whole: Path) -> None:
     before = products(whole)
     summary = small(whole, stage="triplets", skip_completed=False).run()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from concurrent.futures import Future
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.acquisition.client.adapter import PASSING, allowed_host
 from astrid_ml.preprocessing.acquisition.client.answers import Answer, KeptAnswers
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
+from astrid_ml.preprocessing.acquisition.client.download import fetch
 from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError, HostError
-from astrid_ml.preprocessing.acquisition.client.pace import HostPace, asked_to_wait, pause
+from astrid_ml.preprocessing.acquisition.client.pace import UNANSWERED, HostPace, asked_to_wait, pause
+from astrid_ml.preprocessing.acquisition.client.stop import StoppedError, asking_threads
 
 
 def page(method: str, query: dict[str, list[str]], body: str) -> Reply:
@@ -188,3 +191,50 @@ def test_what_an_archive_does_not_give_is_not_asked_for_twice(
     with pytest.raises(AbsentError, match=f"HTTP {status}.*retry_absent"):
         client_of().get(f"{played.url}/q")
     assert played.asked["/q"] == 1
+
+
+def test_threads_end_soon_where_the_command_is_stopped(
+    played: PlayedArchive, client_of: Clients, tmp_path: Path
+) -> None:
+    """Ctrl-C beside a server that drips for ever, and one that never answers: nobody waits for either."""
+    played.pages["/a.fits"], played.drips["/a.fits"], played.drop = page, 60.0, 2
+    client = client_of(deadline=60.0, first_wait=30.0, longest_wait=30.0)
+    begun = time.monotonic()
+    played.faults["/q"] = [503] * 9
+    work: list[Future[object]] = []
+    with suppress(KeyboardInterrupt), asking_threads(2) as threads:
+        work.append(threads.submit(fetch, client, f"{played.url}/a.fits", tmp_path / "a.fits"))
+        work.append(threads.submit(client.get, f"{played.url}/q"))
+        time.sleep(0.5)
+        raise KeyboardInterrupt
+    assert time.monotonic() - begun < 5
+    assert [type(one.exception()) for one in work] == [StoppedError] * 2
+
+
+def test_a_host_that_nobody_reaches_is_asked_no_more(client_of: Clients) -> None:
+    client = client_of(tries=1, first_wait=0.0, hosts={"127.0.0.1:9": 1000.0})
+    for _ in range(UNANSWERED):
+        with pytest.raises(ArchiveError, match="after 1 tries"):
+            client.get("http://127.0.0.1:9/q")
+    with pytest.raises(ArchiveError, match="a host that can be reached"):
+        client.get("http://127.0.0.1:9/q")
+
+
+def test_a_host_that_is_busy_is_one_that_answers(played: PlayedArchive, client_of: Clients) -> None:
+    played.faults["/q"] = [503] * (UNANSWERED + 1)
+    played.pages["/q"] = page
+    client = client_of(tries=1)
+    for _ in range(UNANSWERED + 1):
+        with pytest.raises(ArchiveError, match="HTTP 503"):
+            client.get(f"{played.url}/q")
+    assert client.get(f"{played.url}/q").status_code == 200
+
+
+def test_two_threads_that_want_one_file_bring_it_once(
+    played: PlayedArchive, client_of: Clients, image: bytes, tmp_path: Path
+) -> None:
+    played.files["/a.fits"], played.delay, client = image, 0.1, client_of()
+    with asking_threads(8) as threads:
+        done = [threads.submit(fetch, client, f"{played.url}/a.fits", tmp_path / "a.fits") for _ in range(8)]
+    assert [one.exception() for one in done] == [None] * 8
+    assert played.asked["/a.fits"] == 1 and (tmp_path / "a.fits").read_bytes() == image

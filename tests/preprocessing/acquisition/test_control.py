@@ -124,3 +124,18 @@ def test_a_mixed_reference_is_compared_with_its_own_mission(tmp_path: Path) -> N
     write(tmp_path / "z.fits")
     wrong = control_pair(own | {"reference": "z.fits"}, tmp_path, SOUND, ControlPair(allow_mixed=True), LoadFits())
     assert wrong["reasons"] == ["reference cross-reference: of ztf, and its archive says sdss"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "passes"),
+    [(58000.0, 58000.0, True), (57000.0, 59000.0, True), (58001.2, 58002.0, True), (57300.0, 57300.1, False)],
+)
+def test_a_file_of_another_time_than_its_archive_says(first: float, last: float, passes: bool, tmp_path: Path) -> None:
+    write(tmp_path / "s.fits")
+    write(tmp_path / "r.fits")
+    row: dict[str, Any] = {"name": "a", "object": "SN", "mission": "ztf", "science": "s.fits", "reference": "r.fits"}
+    row |= {"science_first_mjd": first, "science_last_mjd": last}
+    said = control_pair(row, tmp_path, SOUND, ControlPair(), LoadFits())
+    assert (said["verdict"] == "pass") is passes
+    assert passes or said["reasons"] == ["science cross-reference: taken at MJD 58000.0, and its archive says "
+                                         f"{first:.1f} to {last:.1f}"]  # fmt: skip

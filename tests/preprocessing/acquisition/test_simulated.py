@@ -153,3 +153,12 @@ def test_a_server_of_no_archive_is_refused(tmp_path: Path) -> None:
 
 def test_a_night_without_the_supernova_is_a_reference() -> None:
     assert Night(-400.0).snr is None
+
+
+def test_fields_that_nobody_asked_for_are_passed_over() -> None:
+    row = {"mission": "swift", "filter": "B", "id": "a", "ra": 1.0, "dec": 2.0, "zzz": 7, "archive": "other"}
+    played = PlayedArchive(pages={"/observations": lambda *_: (200, {}, json.dumps({"observations": [row]}).encode())})
+    with serving(played):
+        client = ArchiveClient(hosts={played.host: 1000.0}, tries=1)
+        (one,) = ServedArchive(client, played.url).search(Target("a", 1.0, 2.0, 56000.0), Search(0.1))
+    assert (one.archive, one.id) == ("served", "a")

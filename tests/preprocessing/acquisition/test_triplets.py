@@ -281,3 +281,12 @@ def test_masks_and_pictures_are_drawn_where_they_are_asked_for(tmp_path: Path) -
     assert (rows.mean(), columns.mean()) == pytest.approx((64, 64))
     assert (tmp_path / "pictures" / "one.png").stat().st_size > 1000
     assert np.load(tmp_path / "training_triplets" / "SN_triplets.npy").shape == made.stamps.shape
+
+
+def test_two_verdicts_for_one_id_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "hand.csv"
+    path.write_text("id,verdict\na,keep\nb,keep\na,keep\n")
+    assert SpoiltTriplets(hand_list=str(path)).by_hand() == {"a": "keep", "b": "keep"}
+    path.write_text("id,verdict\na,keep\na,Reject\n")
+    with pytest.raises(UserError, match="keep and reject for a"):
+        SpoiltTriplets(hand_list=str(path)).by_hand()

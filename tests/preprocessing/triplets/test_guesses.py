@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,8 @@ from made.strangers import N, stamps, table
 
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.preprocessing.triplets.containers.stacks import stacks_in
+from astrid_ml.preprocessing.triplets.containers.units import units_in
 from astrid_ml.preprocessing.triplets.normalised import UNDONE, normalised_as
 from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
 
@@ -49,6 +53,29 @@ def test_the_unit_of_a_table_is_read(tmp_path: Path, form: str, unit: str) -> No
     if (form, unit) == ("fits", "hourangle"):
         rows["ra"].unit = "h"  # FITS has no other word for it
     rows.write(tmp_path / f"a.{form}", **({"format": "votable"} if form == "vot" else {}))
+    _same_sky(_index(tmp_path))
+
+
+@pytest.mark.parametrize("form", ["npz", "h5"])
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_unit_that_a_container_says_is_read(tmp_path: Path, form: str, unit: str) -> None:
+    said = {"ra": {"unit": unit}, "dec": {"unit": "deg" if unit == "hourangle" else unit}}
+    if form == "npz":
+        np.savez(tmp_path / "a.npz", stamps=stamps(), columns=np.array(json.dumps(said)), **_sky(unit))
+    else:
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file["stamps"] = stamps()
+            for name, values in _sky(unit).items():
+                file[name] = values
+                file[name].attrs["units"] = said[name]["unit"]
+    path = tmp_path / f"a.{form}"
+    assert units_in(path, stacks_in(path)) == {name: about["unit"] for name, about in said.items()}
+    _same_sky(_index(tmp_path))
+
+
+@pytest.mark.parametrize("own", ["no json", "[1]", '{"ra": 3}', ["a", "b"], 5])
+def test_an_array_called_columns_that_says_nothing_is_no_unit(tmp_path: Path, own: Any) -> None:
+    np.savez(tmp_path / "a.npz", stamps=stamps(), columns=np.array(own), ra=RA, dec=DEC)
     _same_sky(_index(tmp_path))
 
 

@@ -190,9 +190,13 @@ def test_fits_stamps_that_are_not_there_are_dropped(tmp_path: Path) -> None:
     assert len(index) == 4
     reasons = [drop.reason for drop in writer.drops]
     assert reasons[0] == "no file 1_ref.fits" and len(reasons) == 2
-    FORMS["fits_cubes"](tmp_path)
+    alone, _, writer = read(tmp_path / "stamps")  # without the table, the names of the files are the ids
+    assert alone["id"].tolist() == ["0", "3", "4", "5"] and [drop.id for drop in writer.drops] == ["1", "2"]
+    (tmp_path / "cubes").mkdir()
+    FORMS["fits_cubes"](tmp_path / "cubes")
+    (tmp_path / "cubes" / "table.csv").unlink()
     with pytest.raises(UserError):
-        read(tmp_path / "stamps")
+        read(tmp_path / "cubes")
 
 
 def test_what_normalised_them_is_recognised() -> None:

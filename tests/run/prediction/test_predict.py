@@ -16,11 +16,15 @@ from made.untrained import Untrained, untrained
 
 from astrid_ml.checkpoint.load import read_record
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
+from astrid_ml.described.columns import ColumnMeaning
+from astrid_ml.described.parquet import meanings_in
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Processes, Serial
 from astrid_ml.pipeline.shards import Share, share_of
 from astrid_ml.pipeline.writer import MemoryUnitWriter
+from astrid_ml.preprocessing.triplets.pipeline import TripletsPipeline
+from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
 from astrid_ml.run.prediction.account import PredictionAccount
 from astrid_ml.run.prediction.drops import NamedDrops, table_of, with_counts
 from astrid_ml.run.prediction.predict import Workplace, predict_files
@@ -89,6 +93,25 @@ def test_every_record_is_accounted_for(made: Untrained, tmp_path: Path) -> None:
     ]
     assert report["counts"] == {"read": 9}
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == report
+
+
+def test_columns_of_somebody_s_own_table_are_not_described_as_ours(made: Untrained, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    (tmp_path / "raw").mkdir()
+    np.save(tmp_path / "raw" / "triplets.npy", random.normal(size=(3, 3, 63, 63)).astype(np.float32))
+    theirs = {"id": ["a", "b", "c"], "ra": [1.0, 2.0, 3.0], "mag": 21.0, "distnr": 3.0, "mjd": 6e4, "x": 5.0}
+    pd.DataFrame(theirs).to_csv(tmp_path / "raw" / "candidates.csv", index=False)
+    pipeline = TripletsPipeline()
+    found = Reader("triplets", pipeline, pipeline.plan([tmp_path / "raw"]), (tmp_path / "raw",))
+    predicted(made, found, tmp_path / "out")
+    said = meanings_in(tmp_path / "out" / "predictions.parquet")
+    assert [said[name] for name in ("mag", "distnr", "x")] == [ColumnMeaning()] * 3
+    assert (said["ra"].unit, said["mjd"].unit) == ("deg", "d") and said["score"].description and said["peak_snr"].ucd
+    (tmp_path / "simulated").mkdir()
+    SimulateTriplets(n=3, missions=("ztf",)).run(tmp_path / "simulated", seed=2)
+    ours = Reader("triplets", pipeline, pipeline.plan([tmp_path / "simulated"]), (tmp_path / "simulated",))
+    predicted(made, ours, tmp_path / "known")
+    assert meanings_in(tmp_path / "known" / "predictions.parquet")["snr"].description.startswith("Significance")
 
 
 def test_units_score_alike_one_by_one_and_together(made: Untrained, tmp_path: Path) -> None:

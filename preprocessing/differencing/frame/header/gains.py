@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from astrid_ml.preprocessing.differencing.frame.header.amplifiers import of_amplifiers
 from astrid_ml.preprocessing.differencing.frame.header.comments import (
     is_in_counts,
     is_inverse,
@@ -74,9 +75,8 @@ def detector_gain(said: Said, survey: Survey | None, unit: PixelUnit) -> float |
     if gain and is_inverse(said.words_beside("gain")):
         said.account.read["gain"] += ", in counts an electron"
         gain = 1 / gain
-    if gain is None and survey is not None and survey.detector.gain:
-        gain = math.fsum(survey.detector.gain.values()) / len(survey.detector.gain)
-        said.assume("gain", f"that of the detector, as the description of {survey.name} says")
+    if gain is None and survey is not None:
+        gain = of_amplifiers(said, "gain", survey, survey.detector.gain)
     if gain is not None and gain > 0:
         _doubt_offset(said, gain)
         return gain
@@ -236,11 +236,14 @@ def read_noise_of(said: Said, survey: Survey | None, detector: float | None, com
     the electrons a count and their sum N times the counts: the variance of either is that of N reads.
     """
     keys = survey.header.read_noise if survey else ()
-    found = said.numbers("read_noise", (*keys, *READ_NOISE))
+    found, by = said.numbers("read_noise", (*keys, *READ_NOISE)), ""
+    if found is None and survey is not None:
+        found = of_amplifiers(said, "read_noise", survey, survey.detector.read_noise)
+        by = said.account.assumed.get("read_noise", "")
     if found is None:
         said.absent("read_noise", "no key holds it; it is taken as 0")
         return None
-    if is_in_counts(said.words_beside("read_noise")):
+    if not by and is_in_counts(said.words_beside("read_noise")):
         if detector is None:
             said.give_up("read_noise", f"{said.account.read['read_noise']} is in counts, and the gain is not known")
             return None
@@ -248,6 +251,8 @@ def read_noise_of(said: Said, survey: Survey | None, detector: float | None, com
         found *= detector
     if combined.reads == 1:
         return found
-    said.account.read["read_noise"] += f" x sqrt of {combined.key}"
-    said.assume("read_noise", f"that of one read, of which the frame is worth {combined.reads:.4g}")
+    said.account.read["read_noise"] = (
+        f"{said.account.read.get('read_noise', 'the description')} x sqrt of {combined.key}"
+    )
+    said.assume("read_noise", f"that of one read, of which the frame is worth {combined.reads:.4g}", also=bool(by))
     return found * math.sqrt(combined.reads)

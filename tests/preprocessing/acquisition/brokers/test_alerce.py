@@ -240,3 +240,13 @@ def test_packets_of_targets_that_are_not_chosen_any_more_go(run: Run) -> None:
 def test_fields_and_moving_objects_have_no_alerts_of_their_own() -> None:
     some = [Target("M101", *PLACE), MovingTarget("Ceres 60000.25", *PLACE, 60000.25), Target("SN", *PLACE, 58849.0)]
     assert [one.name for one in transients(some)] == ["SN"]
+
+
+def test_detections_twice_and_impossible_ones_are_counted(run: Run) -> None:
+    rows = run.alerce.rows[NAME]
+    wrong = [row(1096181531115015101, 1, ra=500.0), row(1096181531115015102, 1, mjd=2458849.5), row(7, 1)]
+    run.alerce.rows[NAME] = [*rows, rows[0], *wrong]
+    run()
+    counts = run.report["counts"]
+    assert counts["detections that stand there twice"] == 1 and counts["detections that cannot be read"] == 3
+    assert counts["packets"] == len(CANDIDS[NAME]) + len(CANDIDS[OTHER])

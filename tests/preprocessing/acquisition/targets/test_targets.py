@@ -252,7 +252,7 @@ def test_a_catalogue_without_a_usable_row_is_told(ending: str, row: str, tmp_pat
         table.to_parquet(path)
     else:
         Table.from_pandas(table.astype(object)).write(path)
-    with pytest.raises(UserError, match=r"at least one row|that the selection leaves|events of the Open Supernova"):
+    with pytest.raises(UserError, match=r"at least one row|that the selection leaves|events? of|columns of name"):
         SelectTargets()(read_targets(path))
 
 
@@ -277,3 +277,35 @@ def test_one_object_under_two_names_is_one_target(away: float, days: float, left
         return
     assert len(found) == left and found.rows["name"][0] == "SN 2007a"
     assert sum(found.left_out.values()) == 2 - left and len(found.everything) == 2
+
+
+@pytest.mark.parametrize("head", ["#name,ra,dec,discoverydate", "# name, ra, dec, discoverydate"])
+def test_names_of_columns_in_a_comment(head: str, tmp_path: Path) -> None:
+    path = tmp_path / "sne.csv"
+    path.write_text(f"# of TOPCAT\n{head}\n2014J,148.92,69.67,2014-01-21\n2011fe,210.77,54.27,2011-08-24\n")
+    assert [one.name for one in read_targets(path).targets()] == ["2014J", "2011fe"]
+
+
+def test_places_and_times_of_astropy(tmp_path: Path) -> None:
+    path = tmp_path / "sne.ecsv"
+    places = SkyCoord([148.92, 210.77], [69.67, 54.27], unit="deg", frame="icrs").galactic
+    table = Table({"name": ["2014J", "2011fe"], "place": places, "discovered": Time([56678.25, 55797.0], format="mjd")})
+    table["discovered"] = table["discovered"].tt  # a scale that is not UTC
+    table.write(path)
+    first, second = read_targets(path).targets()
+    assert (first.ra, first.dec, second.ra) == pytest.approx((148.92, 69.67, 210.77))
+    assert (first.discovered, second.discovered) == pytest.approx((56678.25, 55797.0), abs=1e-8)
+
+
+def test_json_as_the_interface_of_the_catalogue_answers(tmp_path: Path) -> None:
+    path = tmp_path / "sn.json"
+    event = {"ra": [["09:55:42.14", "hours"]], "dec": [["+69:40:25.9", "degrees"]], "discoverdate": [["2014/01/21"]]}
+    path.write_text(json.dumps({"SN2014J": event}))
+    (one,) = read_targets(path).targets()
+    assert (one.ra, one.dec, one.discovered) == pytest.approx((148.92558, 69.67386, 56678.0), abs=1e-4)
+
+
+@pytest.mark.parametrize("text", ["148,92,5", "1,2,3,4"])
+def test_a_number_of_many_commas_is_none(text: str) -> None:
+    degrees, why = coordinates_of(SkyTable("a.csv", "a"), pd.Series([text, "148,925"]), "", "ra")
+    assert np.isnan(degrees[0]) and "cannot be read" in why[0] and degrees[1] == pytest.approx(148.925)

@@ -138,7 +138,7 @@ def test_user_mistakes(predicted: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the checkpoint of a run"):
         PredictRamps(str(raw), str(tmp_path), ckpt_path="best.ckpt").run()
     (tmp_path / "none").mkdir()
-    with pytest.raises(UserError, match="input with FITS"):
+    with pytest.raises(UserError, match="input with ramps"):
         PredictRamps(str(tmp_path / "none"), str(tmp_path)).run()
     np.save(tmp_path / "full.npy", np.full((5, 20, 20), 65535, np.float32))
     load = RampOptions(unit="DN", gain=1.0, read_noise=10.0, group_time=1.0)

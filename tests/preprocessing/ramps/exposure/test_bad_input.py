@@ -18,6 +18,7 @@ from astrid_ml.preprocessing.ramps.exposure import exposure as strips_module
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions, border_mask
 from astrid_ml.types import Floats
@@ -31,7 +32,7 @@ def ramp_of(times: Floats, seed: int = 0) -> Ramp:
     flux = np.cumsum(random.poisson(RATE * np.diff(times, prepend=0.0), (SIZE, SIZE, len(times))), axis=2)
     data = (flux + random.normal(0, NOISE, flux.shape)).astype(np.float32).transpose(2, 0, 1)[None].copy()
     data[0, 4:, 5, 6] += 400.0
-    return Ramp(data, times, "e-", 1.0, NOISE, np.ones(len(times), dtype=np.int64))
+    return Ramp(data, ReadTimes.single(times), "e-", 1.0, NOISE)
 
 
 def even(n: int) -> Floats:
@@ -95,7 +96,7 @@ def test_values_that_no_detector_has(card: str, what: str, value: float, tmp_pat
     data = np.zeros((1, 5, 9, 9), np.float32)
     given: dict[str, Any] = {"gain": 2.0, "read_noise": 9.0, what.replace(" ", "_"): value}
     with pytest.raises(UserError, match=rf"{what} \(e-[^)]*\) above 0 and up to 1e\+06"):
-        Ramp(data=data, group_times=np.arange(5.0), unit="DN", reads_per_group=np.ones(5, np.int64), **given)
+        Ramp(data=data, sampling=ReadTimes.single(np.arange(5.0)), unit="DN", **given)
     path = tmp_path / "cube.fits"
     if math.isfinite(value):
         cards = {"GAIN": 2.0, "READNOIS": 9.0, "TGROUP": 5.0, "BUNIT": "DN", card: value}
@@ -152,7 +153,7 @@ def test_unequal_group_times() -> None:
     assert found.features["slope"].mean() == pytest.approx(RATE, abs=0.05)
     assert (4, 5, 6) in list(zip(found.jumps.group, found.jumps.y, found.jumps.x, strict=True))
     assert len(found.jumps) <= 3
-    wrong = process(Exposure(replace(ramp, group_times=even(10)), Processing()))
+    wrong = process(Exposure(replace(ramp, sampling=ReadTimes.single(even(10))), Processing()))
     assert len(wrong.jumps) > SIZE * SIZE
 
 

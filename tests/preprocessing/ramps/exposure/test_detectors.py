@@ -14,6 +14,7 @@ from astrid_ml.preprocessing.ramps.exposure.snowballs import ellipse, find_snowb
 from astrid_ml.preprocessing.ramps.exposure.strip import StripDetector
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrection
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.readers.options import border_mask
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
@@ -24,7 +25,7 @@ NOISE, N = 10.0, 60
 
 
 def sampling(n_groups: int = N) -> Sampling:
-    return Sampling(torch.arange(1, n_groups + 1).double(), torch.ones(n_groups).double())
+    return Sampling.of(ReadTimes.single(np.arange(1.0, n_groups + 1)))
 
 
 def test_two_state_fit_recovers_states_and_amplitude() -> None:
@@ -107,13 +108,12 @@ def test_reference_pixels_remove_drifts_of_channels_rows_and_parity() -> None:
     row = 25.0 * np.sin(np.arange(h) / 40.0)[None, :, None] * np.arange(n)[:, None, None]
     data = (channel + parity + row + random.normal(0, 1.0, (n, h, w))).astype(np.float32)[None]
     times = np.arange(1.0, n + 1)
-    ones = np.ones(n, dtype=np.int64)
-    ramp = Ramp(data, times, "e-", 1.0, 1.0, ones, reference=border_mask(h, w, 4))
+    ramp = Ramp(data, ReadTimes.single(times), "e-", 1.0, 1.0, reference=border_mask(h, w, 4))
     reads = ReferenceCorrection(row_window=9).measure(ramp, 0).subtract(data[0].copy(), slice(0, h))
     difference = np.diff(reads[:, 4:-4, 4:-4], axis=0)
     assert np.diff(data[0], axis=0).std() > 15
     assert difference.std() == pytest.approx(np.sqrt(2), rel=0.12)
-    none = Ramp(data, times, "e-", 1.0, 1.0, ones)
+    none = Ramp(data, ReadTimes.single(times), "e-", 1.0, 1.0)
     np.testing.assert_array_equal(ReferenceCorrection().measure(none, 0).subtract(data[0].copy(), slice(0, h)), data[0])
 
 
@@ -123,7 +123,7 @@ def drifting(seed: int = 1, h: int = 96, w: int = 128, n: int = 8) -> Ramp:
     channel = np.repeat(random.normal(0, 30, (n, 1, 2)).cumsum(0), w // 2, axis=2)
     row = 5.0 * np.sin(np.arange(h) / 40.0)[None, :, None] * np.arange(n)[:, None, None]
     data = (channel + row + random.normal(0, 1.0, (n, h, w))).astype(np.float32)[None]
-    return Ramp(data, np.arange(1.0, n + 1), "e-", 1.0, 1.0, np.ones(n, dtype=np.int64), reference=border_mask(h, w, 4))
+    return Ramp(data, ReadTimes.single(np.arange(1.0, n + 1)), "e-", 1.0, 1.0, reference=border_mask(h, w, 4))
 
 
 HURT = {

@@ -13,6 +13,7 @@ from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.readers.options import border_mask
 
 N, SIZE = 24, 70
@@ -38,11 +39,10 @@ def ramp() -> Ramp:
     pixel_dq[60, 61] = DO_NOT_USE | 1024
     return Ramp(
         data,
-        500.0 * np.arange(1, N + 1, dtype=np.float64),
+        ReadTimes.single(500.0 * np.arange(1, N + 1, dtype=np.float64)),
         "e-",
         1.0,
         4.0,
-        np.ones(N, dtype=np.int64),
         dq,
         pixel_dq,
         border_mask(SIZE, SIZE, 4),
@@ -93,6 +93,6 @@ def test_the_file(ramp: Ramp, tmp_path: Path) -> None:
 
 
 def test_saturation_in_electrons_uses_the_gain(ramp: Ramp) -> None:
-    in_dn = Ramp(ramp.data / 2, ramp.group_times, "DN", 2.0, 4.0, ramp.reads_per_group, saturation_dn=30500.0)
+    in_dn = Ramp(ramp.data / 2, ramp.sampling, "DN", 2.0, 4.0, saturation_dn=30500.0)
     bits = group_dq(process(Exposure(in_dn, Processing())), 0, WHOLE)
     assert np.flatnonzero(bits[:, 30, 31] & SATURATED)[0] == 18

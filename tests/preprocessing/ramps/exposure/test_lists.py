@@ -26,11 +26,10 @@ from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 
 # Eight groups, 10 s apart, of 2 e-/DN.
-RAMP = Ramp(
-    np.zeros((2, 8, 20, 22), np.float32), 10.0 * np.arange(1.0, 9.0), "DN", 2.0, 10.0, np.ones(8, dtype=np.int64)
-)
+RAMP = Ramp(np.zeros((2, 8, 20, 22), np.float32), ReadTimes.single(10.0 * np.arange(1.0, 9.0)), "DN", 2.0, 10.0)
 
 
 def jump(group: int, y: int, x: int, amplitude: float, kind: int = COSMIC_RAY, **more: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 
 N, SIZE = 12, 16
 
@@ -21,7 +22,7 @@ def processed() -> Processed:
     data[1, 4:, 6, 7] += 400.0
     data[:, :, 9, 9] = np.nan
     times = 100.0 * np.arange(1, N + 1, dtype=np.float64)
-    ramp = Ramp(data, times, "e-", 1.0, 5.0, np.ones(N, dtype=np.int64))
+    ramp = Ramp(data, ReadTimes.single(times), "e-", 1.0, 5.0)
     return process(Exposure(ramp, Processing(reference=None)))
 
 

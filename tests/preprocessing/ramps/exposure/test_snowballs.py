@@ -13,6 +13,7 @@ from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball, find_snowballs, fit_disc
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.types import Mask
 
 SIZE, N = 90, 20
@@ -99,8 +100,7 @@ def two_integrations(step: float) -> tuple[Ramp, Mask]:
     data[1, :, r <= 7] += (400.0 * (1 - np.exp(-np.arange(N) / 1.5))).astype(np.float32)
     data[1, 15:, 40, 50] += 800.0
     times = np.float64(step) * np.arange(1, N + 1, dtype=np.float64)
-    ones = np.ones(N, dtype=np.int64)
-    return Ramp(data, times, "e-", 1.0, 5.0, ones, saturation_dn=60000.0), r <= 7
+    return Ramp(data, ReadTimes.single(times), "e-", 1.0, 5.0, saturation_dn=60000.0), r <= 7
 
 
 def test_the_core_is_masked_in_the_next_integration() -> None:

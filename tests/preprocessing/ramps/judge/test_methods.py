@@ -21,6 +21,7 @@ from astrid_ml.preprocessing.ramps.judge.methods import (
 from astrid_ml.preprocessing.ramps.judge.truth import Truth
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.readers.options import border_mask
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
@@ -45,7 +46,7 @@ def truth() -> Truth:
 
 def exposure(data: Floats32, reference: Mask | None = None, twopoint: TwoPoint | None = None) -> Exposure:
     times = 100.0 * np.arange(1, data.shape[1] + 1, dtype=np.float64)
-    ramp = Ramp(data, times, "e-", 1.0, NOISE, np.ones(data.shape[1], dtype=np.int64), reference=reference)
+    ramp = Ramp(data, ReadTimes.single(times), "e-", 1.0, NOISE, reference=reference)
     return Exposure(ramp, Processing(reference=None, twopoint=twopoint))
 
 

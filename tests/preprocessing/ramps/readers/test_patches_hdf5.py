@@ -17,6 +17,7 @@ from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.ramp.codes import SNOWBALL
 from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import Patches, patch_starts, write_patches
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.ramps.readers.patches import LARGEST, read_patches
@@ -117,8 +118,8 @@ def test_one_metadata_file_for_all_exposures(folder: Path, tmp_path: Path) -> No
 
 
 def test_several_integrations_are_refused(tmp_path: Path) -> None:
-    times, reads = np.arange(1.0, 5.0), np.ones(4, np.int64)
-    two = Ramp(np.zeros((2, 4, 8, 8), np.float32), times, "DN", 1.0, 1.0, reads)
+    times = np.arange(1.0, 5.0)
+    two = Ramp(np.zeros((2, 4, 8, 8), np.float32), ReadTimes.single(times), "DN", 1.0, 1.0)
     with pytest.raises(UserError, match="one integration"):
         write_patches(two, tmp_path, (8, 8), 0)
     with pytest.raises(UserError, match="num_integrations=1"):
@@ -132,8 +133,7 @@ def patches_of(ramp: Ramp, folder: Path, **parameters: float) -> Path:
 def test_the_reader_gives_back_a_ramp_with_all_its_noise(tmp_path: Path) -> None:
     """Patches are what a ramp gains since its first read; two noises of a read are one."""
     data = np.random.default_rng(0).normal(5000, 100, (1, 5, 12, 14)).astype(np.float32)
-    reads = np.ones(5, np.int64)
-    written = Ramp(data, np.arange(1.0, 6.0), "DN", 1.5, 12.0, reads, name="d_7_events_0003", detector="d_7")
+    written = Ramp(data, ReadTimes.single(np.arange(1.0, 6.0)), "DN", 1.5, 12.0, name="d_7_events_0003", detector="d_7")
     ramp = read_patches(patches_of(written, tmp_path, gaussian_noise=5.0), RampOptions(group_time=20.0))
     np.testing.assert_array_equal(ramp.data, data - data[:, :1])
     assert (ramp.name, ramp.detector, ramp.unit, ramp.gain) == ("d_7_events_0003", "d_7", "DN", 1.5)
@@ -144,7 +144,7 @@ def test_the_reader_gives_back_a_ramp_with_all_its_noise(tmp_path: Path) -> None
 def test_patches_of_electrons_are_written_in_dn(tmp_path: Path) -> None:
     data = np.zeros((1, 4, 8, 8), np.float32)
     data[0, 2:, 3, 4] = 90.0
-    written = Ramp(data, np.arange(1.0, 5.0), "e-", 1.5, 12.0, np.ones(4, np.int64), name="d_7_events_0003")
+    written = Ramp(data, ReadTimes.single(np.arange(1.0, 5.0)), "e-", 1.5, 12.0, name="d_7_events_0003")
     ramp = read_patches(patches_of(written, tmp_path), RampOptions(group_time=20.0))
     assert ramp.data[0, :, 3, 4].tolist() == [0.0, 0.0, 60.0, 60.0]
     np.testing.assert_allclose(ramp.electrons(0, slice(3, 4), slice(4, 5))[:, 0, 0], data[0, :, 3, 4])
@@ -157,7 +157,7 @@ def test_the_time_between_groups_is_the_users_to_give(folder: Path) -> None:
 
 def test_an_exposure_too_large_for_memory_is_refused_with_the_way_round(tmp_path: Path) -> None:
     """Two small patches at the corners of a large frame: only what they would be together counts."""
-    written = Ramp(np.zeros((1, 4, 8, 8), np.float32), np.arange(1.0, 5.0), "DN", 1.5, 12.0, np.ones(4, np.int64))
+    written = Ramp(np.zeros((1, 4, 8, 8), np.float32), ReadTimes.single(np.arange(1.0, 5.0)), "DN", 1.5, 12.0)
     path = patches_of(written, tmp_path)
     beside = next(tmp_path.glob("metadata/*/*.json"))
     metadata = json.loads(beside.read_text())

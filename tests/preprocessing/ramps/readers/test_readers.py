@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from astropy.io import fits
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, REFERENCE_PIXEL, SATURATED
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp, recognise
-from astrid_ml.preprocessing.ramps.readers.cube import build_ramp, read_extensions, read_fits_cube, read_npy
+from astrid_ml.preprocessing.ramps.readers.build import RawRamp, build_ramp
+from astrid_ml.preprocessing.ramps.readers.cube import read_extensions, read_fits_cube, read_npy
 from astrid_ml.preprocessing.ramps.readers.jwst import read_jwst
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.ramps.readers.wfc3 import is_wfc3_ima, read_wfc3
@@ -209,21 +211,12 @@ def test_extensions_of_two_shapes_are_not_reads_of_one_ramp(tmp_path: Path) -> N
 def test_bits_of_reference_pixels_make_the_border_where_no_width_is_given() -> None:
     bits = np.zeros((20, 24), np.uint32)
     bits[:3] = REFERENCE_PIXEL
-    given = build_ramp(Path("a.fits"), CUBE[None], {}, KNOWN, None, bits).reference
+    given = build_ramp(RawRamp(Path("a.fits"), CUBE[None], {}, pixel_dq=bits), KNOWN).reference
     assert given is not None
     assert np.unique(np.flatnonzero(given.any(axis=1))).tolist() == [0, 1, 2]
-    wide = build_ramp(Path("a.fits"), CUBE[None], {"REFPIX": 4}, KNOWN, None, bits).reference
+    wide = build_ramp(RawRamp(Path("a.fits"), CUBE[None], {"REFPIX": 4}, pixel_dq=bits), KNOWN).reference
     assert wide is not None
     assert wide.sum() == 20 * 24 - 12 * 16
-
-
-def test_reads_of_a_group_come_from_the_header_first() -> None:
-    for header, expected in (({"NFRAMES": 8}, 8), ({"NREADS": 4}, 4), ({}, 2)):
-        options = RampOptions(gain=2.0, read_noise=12.0, group_time=10.0, unit="DN", reads_per_group=2)
-        assert (
-            build_ramp(Path("a.fits"), CUBE[None], header, options, None, None).reads_per_group.tolist()
-            == [expected] * 4
-        )
 
 
 def jwst(path: Path, size: int, primary: dict[str, Any] | None = None, **images: Any) -> Path:
@@ -252,8 +245,8 @@ def test_the_mean_time_of_a_jwst_group_is_that_of_its_own_reads(tmp_path: Path) 
     assert read_jwst(path, JWST).group_times.tolist() == [4.0, 14.0, 24.0]
     fits.delval(path, "TFRAME")  # five frames a group of 10 s
     assert read_jwst(path, JWST).group_times.tolist() == [4.0, 14.0, 24.0]
-    own = RampOptions(gain=1.6, read_noise=11.0, group_times=(1.0, 5.0, 6.0))
-    assert read_jwst(path, own).group_times.tolist() == [1.0, 5.0, 6.0]
+    own = RampOptions(gain=1.6, read_noise=11.0, group_times=(3.0, 9.0, 20.0))
+    assert read_jwst(path, own).group_times.tolist() == [3.0, 9.0, 20.0]
 
 
 def test_a_jwst_full_frame_has_four_reference_pixels_and_a_subarray_none(tmp_path: Path) -> None:
@@ -401,3 +394,41 @@ def test_a_cube_of_no_real_numbers_is_refused(kind: Any, said: str, tmp_path: Pa
     np.save(tmp_path / "a.npy", np.ones((6, 8, 8), kind))
     with pytest.raises(UserError, match=f"a cube of real numbers; got {said} in a.npy"):
         read_ramp(tmp_path / "a.npy", RampOptions(gain=1.0, read_noise=5.0, group_time=3.0, unit="DN"))
+
+
+def write_raw(path: Path, **cards: Any) -> Path:
+    """WFC3's raw file: counts since the reset, the last read first; ERR, DQ, SAMP and TIME are headers only."""
+    primary = fits.PrimaryHDU()
+    primary.header.update({"TELESCOP": "HST", "INSTRUME": "WFC3", "DETECTOR": "IR", "FILTER": "F160W", "CCDGAIN": 2.5})
+    primary.header.update({f"{key}{q}": 0.0 for key in ("READNSE", "ATODGN") for q in "ABCD"} | cards)
+    hdus = [primary]
+    for version, read in enumerate((4, 3, 2, 1, 0), start=1):
+        for name in ("SCI", "ERR", "DQ", "SAMP", "TIME"):
+            data = np.full((30, 30), 11000 + 40 * read, np.uint16) if name == "SCI" else None
+            hdu = fits.ImageHDU(data, name=name, ver=version)
+            hdu.header.update({"BUNIT": "COUNTS", "SAMPTIME": (0.0, 2.932, 27.933, 52.933, 77.934)[read]})
+            hdus.append(hdu)
+    fits.HDUList(hdus).writeto(path)
+    return path
+
+
+def test_a_raw_file_of_wfc3_in_counts(tmp_path: Path) -> None:
+    """SPARS25. Its gains and noises are zeros, which calwf3 fills in: they are to be given, and CCDGAIN is none."""
+    path = write_raw(tmp_path / "x_raw.fits")
+    for given, key in ((RampOptions(read_noise=14.0), "ATODGNA"), (RampOptions(gain=2.4), "READNSEA")):
+        with pytest.raises(UserError, match=rf"{key} to .*zeros as in raw files"):
+            read_ramp(path, given)
+    ramp = read_ramp(path, RampOptions(gain=2.4, read_noise=20.0, read_noise_is_cds=True))
+    np.testing.assert_allclose(ramp.group_times, [0.0, 2.932, 27.933, 52.933, 77.934])
+    np.testing.assert_allclose(ramp.data[0, :, 9, 9], 11000 + 40.0 * np.arange(5))
+    assert (ramp.unit, ramp.gain, ramp.detector, ramp.filter) == ("DN", 2.4, "WFC3/IR", "F160W")
+    assert ramp.read_noise == pytest.approx(20 / np.sqrt(2)) and ramp.reference is not None
+    filled = {f"{key}{q}": value for key, value in (("READNSE", 20.0), ("ATODGN", 2.3)) for q in "ABCD"}
+    assert read_ramp(write_raw(tmp_path / "y_raw.fits", **filled)).gain == pytest.approx(2.3)
+
+
+def test_a_gzip_file_without_its_ending_is_one(tmp_path: Path) -> None:
+    cube = np.random.default_rng(0).integers(0, 60000, (4, 20, 24)).astype(np.uint16)
+    fits.PrimaryHDU(cube).writeto(tmp_path / "a.fits.gz")
+    (tmp_path / "a.fits.gz").rename(tmp_path / "a.fits")
+    assert np.array_equal(read_ramp(tmp_path / "a.fits", replace(OWN, polarity="normal")).data[0], cube)

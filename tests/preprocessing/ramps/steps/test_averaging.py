@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.steps.averaging import Density, FoundSteps, average_rate
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, fit_steps
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector, Steps
@@ -14,7 +15,7 @@ NOISE, RATE = 12.0, 2.0
 
 
 def sampling(n_groups: int) -> Sampling:
-    return Sampling(torch.arange(1, n_groups + 1).double(), torch.ones(n_groups).double())
+    return Sampling.of(ReadTimes.single([float(k) for k in range(1, n_groups + 1)]))
 
 
 def quiet(n_groups: int, size: int, seed: int) -> torch.Tensor:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.steps.filters import filters
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, fit_steps, solve_tridiagonal
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
@@ -15,7 +16,7 @@ NOISE = 12.0
 
 
 def sampling(n_groups: int) -> Sampling:
-    return Sampling(torch.arange(1, n_groups + 1).double(), torch.ones(n_groups).double())
+    return Sampling.of(ReadTimes.single([float(k) for k in range(1, n_groups + 1)]))
 
 
 def ramps(n_groups: int, size: int, rate: float, seed: int) -> torch.Tensor:
@@ -44,8 +45,7 @@ def test_covariance_of_averaged_reads_equals_simulated_noise() -> None:
     reads = np.cumsum(random.poisson(20.0, (200_000, 12)), axis=1) + random.normal(0, 5.0, (200_000, 12))
     groups = np.stack([reads[:, np.array(group) - 1].mean(1) for group in pattern], 1)
     measured = np.cov(np.diff(groups, axis=1).T)
-    times = torch.tensor([float(np.mean(group)) for group in pattern]).double()
-    model = Sampling(times, torch.tensor([float(len(group)) for group in pattern]).double(), 1.0)
+    model = Sampling.of(ReadTimes.of_pattern(pattern, 1.0))
     alpha, beta = model.covariance(torch.tensor([20.0]).double(), torch.tensor([5.0]).double())
     np.testing.assert_allclose(alpha[:, 0], np.diag(measured), rtol=0.02)
     np.testing.assert_allclose(beta[:, 0], np.diag(measured, 1), atol=0.02 * float(alpha.mean()))
@@ -88,7 +88,7 @@ def test_filter_bank_equals_the_exact_fit_at_its_class() -> None:
     n, number = 12, 60
     rate = 1e-4 * 1.15**number * NOISE**2
     reads = ramps(n, 4, rate, 4).flatten(1)
-    bank = filters(tuple(sampling(n).times.tolist()), (1.0,) * n, 0.0, number)
+    bank = filters(sampling(n).key, number)
     fit = fit_steps(
         torch.diff(reads.double(), dim=0),
         torch.ones(n - 1, 16, dtype=torch.bool),

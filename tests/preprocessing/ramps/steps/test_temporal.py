@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector, Steps
 from astrid_ml.preprocessing.ramps.steps.temporal import temporal_features
@@ -15,7 +16,7 @@ from astrid_ml.types import Floats32
 N, NOISE, RATE = 10, 5.0, 2.0
 # Read at uneven times: the features must not take the groups for seconds.
 TIMES = torch.tensor([10.0, 20, 30, 40, 50, 70, 80, 90, 100, 130], dtype=torch.float64)
-SAMPLING = Sampling(TIMES, torch.ones(N, dtype=torch.float64))
+SAMPLING = Sampling.of(ReadTimes.single(TIMES.tolist()))
 
 
 def steps_of(shape: tuple[int, int], jumps: list[tuple[int, int, int, float, float]]) -> Steps:

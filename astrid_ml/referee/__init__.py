@@ -1,0 +1,1 @@
+"""A run as a bundle that a referee can check, and the checks."""

@@ -1,0 +1,96 @@
+"""``astrid referee``: a bundle judged item by item."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml.errors import UserError
+from astrid_ml.files import write_json, write_text
+from astrid_ml.progress import waiting
+from astrid_ml.ranks import say
+from astrid_ml.referee.data import DataAgain
+from astrid_ml.referee.numbers import Numbers
+from astrid_ml.referee.opened import Bundle
+from astrid_ml.referee.page import referee_page
+from astrid_ml.referee.records import record_checks
+from astrid_ml.referee.verdicts import DIFFERENT, Item, judged
+
+
+@dataclass(frozen=True)
+class RefereeCommand:
+    """Compute again what a bundle says.
+
+    Args:
+        input: the bundle.
+        output_dir: gets ``referee.json``, ``referee.csv``, ``referee.html``.
+        dataset: the prepared dataset of the run; None checks what needs none.
+        digest: SHA-256 of the bundle's metadata, as its author published it.
+        device: where networks compute.
+        trust: classes outside this project that the bundle's configuration may name.
+    """
+
+    input: str
+    output_dir: str
+    dataset: str | None = None
+    digest: str | None = None
+    device: str = "cpu"
+    trust: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        given = self.digest
+        if given is not None and (len(given.strip()) != 64 or set(given.strip().lower()) - set("0123456789abcdef")):
+            raise UserError("digest=SHA256, 64 letters and digits", repr(given)[:80], "copy what astrid bundle printed")
+
+    def run(self) -> dict[str, Any]:
+        """Judge and write.
+
+        Returns:
+            Each item with its verdict; ``failed`` counts those that differ.
+
+        Raises:
+            UserError: there is no bundle.
+        """
+        items = referee(Path(self.input), self.dataset, self.digest, self.device, self.trust)
+        counts = Counter(item.verdict for item in items)
+        folder = Path(self.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [asdict(item) for item in items]
+        write_json(folder / "referee.json", {"input": self.input, "verdicts": counts, "items": rows})
+        write_text(folder / "referee.csv", pd.DataFrame(rows).to_csv(index=False))
+        write_text(folder / "referee.html", referee_page(Path(self.input).name, items))
+        told = {item.name: f"{item.verdict}: {item.found}" for item in items}
+        verdict = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+        return {**told, "verdict": verdict, "page": str(folder / "referee.html"), "failed": counts[DIFFERENT]}
+
+
+def referee(
+    folder: Path, dataset: str | None = None, digest: str | None = None, device: str = "cpu", trust: Sequence[str] = ()
+) -> list[Item]:
+    """Judge a bundle.
+
+    Args:
+        folder: the bundle.
+        dataset: the prepared dataset of its run.
+        digest: of its metadata.
+        device: where networks compute.
+        trust: classes outside this project that its configuration may name.
+
+    Raises:
+        UserError: there is no bundle, or no dataset at the place that was given.
+    """
+    bundle = Bundle(folder, trust)
+    _ = bundle.listed, bundle.files  # what is no bundle at all is refused, not judged
+    again = DataAgain(bundle, dataset, device)
+    checks = [*record_checks(bundle, digest), *Numbers(bundle).checks(), *again.checks()]
+    items = []
+    for name, what, check in checks:
+        with waiting(name):
+            items.append(judged(name, what, check))
+        say(f"{name}: {items[-1].verdict}")
+    return items

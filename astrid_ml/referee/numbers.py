@@ -1,0 +1,206 @@
+"""What is computed again from the predictions alone: calibration, decisions, metrics, report and model card."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml import __version__
+from astrid_ml.build import build
+from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.referee.opened import Bundle, plainly
+from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Compared, compare, compare_tables
+from astrid_ml.report.content import RunReport
+from astrid_ml.report.model_card import card_text
+from astrid_ml.report.write import report_page
+from astrid_ml.run.training.join import fit_joined
+from astrid_ml.run.training.publish import metrics_of, repeat_command, without_long_lists
+from astrid_ml.run.training.train import evaluate_folds, joined_tables
+
+TOLERANCE = 1e-6  # of numbers from the same predictions: another version of a library may round elsewhere
+Check = Callable[[], Compared]
+_SECTION = re.compile(r'<section>\n<h2 id="([^"]*)">.*?\n</section>', re.DOTALL)
+NOT_FROM_NUMBERS = ("samples", "training")  # sections of pictures and of the epochs, which are not in a bundle
+
+
+class Numbers:
+    """A bundle's numbers, computed again.
+
+    Args:
+        bundle: that is judged.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+
+    def checks(self) -> list[tuple[str, str, Check]]:
+        """(name, what, check) of each."""
+        return [
+            ("rows", "one prediction for each sample of a fold, no more and no less", self.rows),
+            ("calibration", "calibration, threshold and sets, fitted again on validation", self.calibration),
+            ("decisions", "probabilities and decisions, applied again to the scores", self.decisions),
+            ("labels", "shares of positives that the networks remember", self.labels),
+            ("metrics", "all metrics with their intervals, from the predictions", self.metrics),
+            ("report", "the sections of report.html, made again", self.report),
+            ("card", "the model card, made again", self.card),
+        ]
+
+    @cached_property
+    def results(self) -> dict[str, EvaluationResult]:
+        """The evaluation of each fold."""
+        tables = self.bundle.predictions
+        return evaluate_folds(self.bundle.judge, tables["val"], tables["test"], self.bundle.plan)
+
+    @cached_property
+    def computed(self) -> dict[str, Any]:
+        """``metrics.json``, made again."""
+        return metrics_of(self.results, self.bundle.record["dataset"]["counts"])
+
+    def rows(self) -> Compared:
+        """The ids of predictions against the split."""
+        bundle, total = self.bundle, 0
+        said = {(row["round"], row["fold"]): row for row in bundle.record["split"]["counts"]}
+        for number, table in enumerate(bundle.plan.rounds):
+            for fold in ("val", "test"):
+                predictions = bundle.of_round(fold, number)
+                ids = predictions["id"].astype(str) if len(predictions) else pd.Series([], dtype=str)
+                inside = set(table["id"][table["fold"] == fold].astype(str))
+                strange = set(ids) - inside
+                each = ids.value_counts()
+                counts = said[(number, fold)]
+                whole = counts["samples"] == counts["labelled"]
+                if strange:
+                    return Compared(DIFFERENT, f"{len(strange)} samples that are not in {fold} of round {number}")
+                if each.nunique() > 1:
+                    return Compared(DIFFERENT, f"samples with {each.min()} and with {each.max()} rows in {fold}")
+                if (whole and len(each) != len(inside)) or len(each) > counts["labelled"]:
+                    return Compared(DIFFERENT, f"{len(each)} of {counts['labelled']} samples of {fold}, round {number}")
+                total += len(ids)
+        sets = {str(name) for fold in ("val", "test") for name in bundle.predictions[fold].get("round", [])}
+        if len(sets) > bundle.rounds:
+            return Compared(DIFFERENT, f"predictions of {len(sets)} rounds, and the run has {bundle.rounds}")
+        return Compared(EQUAL, f"{total:,} rows")
+
+    def calibration(self) -> Compared:
+        """Fitted on the validation predictions of each round; of all folds on what no member saw."""
+        bundle, found = self.bundle, Compared(EQUAL, "")
+        members = []
+        for number, (record, _) in enumerate(bundle.checkpoints):
+            fitted = bundle.judge.fit(bundle.of_round("val", number))
+            members.append(record.calibration)
+            said, made = plainly(record.calibration), plainly(fitted)
+            found = found.also(compare(said, made, TOLERANCE, "values", f"round {number}: "))
+        shown = members[0]
+        if bundle.joined is not None:
+            shown, tables = bundle.joined[0].calibration, bundle.predictions
+            fitted = fit_joined(bundle.judge, members, tables["val"], tables["test"])
+            found = found.also(compare(plainly(shown), plainly(fitted), TOLERANCE, "values of the joined calibration"))
+        told = self.bundle.record["calibration"]
+        own = {name: value for name, value in without_long_lists(shown).items() if name in told}
+        return found.also(compare(told, plainly(own), 0.0, "values of the calibration in run.json"))
+
+    def decisions(self) -> Compared:
+        """The scores judged again by the calibration in the checkpoint."""
+        bundle = self.bundle
+        folds: dict[str, list[pd.DataFrame]] = {"val": [], "test": []}
+        for number, (record, _) in enumerate(bundle.checkpoints):
+            for fold, parts in folds.items():
+                table = bundle.of_round(fold, number)
+                parts.append(applied(bundle, table, record.calibration) if len(table) else table)
+        found = Compared(EQUAL, "")
+        for fold, made in zip(folds, joined_tables(folds["val"], folds["test"]), strict=True):
+            said = bundle.predictions[fold]
+            if len(said):
+                found = found.also(compare_tables(in_rounds(said), made, TOLERANCE))
+        return found
+
+    def labels(self) -> Compared:
+        """Of real and bogus the share in each fold, which the checkpoint carries."""
+        bundle, found = self.bundle, Compared(UNKNOWN, "networks of more than two classes carry no shares")
+        for number, (record, _) in enumerate(bundle.checkpoints):
+            tables = {fold: bundle.of_round(fold, number) for fold in ("val", "test")}
+            known = {fold: share for fold, share in (record.prevalence or {}).items() if fold in tables}
+            own = {fold: float(pd.to_numeric(tables[fold]["label"]).mean()) for fold in known if len(tables[fold])}
+            if own:
+                found = found.also(compare({fold: known[fold] for fold in own}, own, TOLERANCE, "shares of positives"))
+        return found
+
+    def metrics(self) -> Compared:
+        """Each name of ``metrics.json``."""
+        return compare(self.bundle.metrics, plainly(self.computed), TOLERANCE, "metrics and ends of intervals")
+
+    @cached_property
+    def content(self) -> RunReport:
+        """The report that the record and the recomputed results make, without pictures of samples."""
+        bundle = self.bundle
+        _ = self.computed  # puts the end-to-end completeness into the results
+        datamodule = build(bundle.config["datamodule"], bundle.trust)
+        return RunReport(
+            str(bundle.config["name"]),
+            bundle.record,
+            {fold: self.results[fold] for fold in ("test", "val") if fold in self.results},
+            repeat=repeat_command(bundle.config, list(bundle.record.get("overrides") or [])),
+            config=bundle.written,
+            cross=datamodule.report_tables(),
+        )
+
+    def report(self) -> Compared:
+        """The page by its sections; those of pictures and epochs are left out."""
+        said = self.bundle.file("report.html").read_text(encoding="utf-8")
+        if self._other_version:
+            return Compared(UNKNOWN, f"made by astrid_ml {self._version}, and read by {__version__}: pages may differ")
+        one, other = sections(said), sections(report_page(self.content))
+        skipped = [name for name in NOT_FROM_NUMBERS if name in one]
+        for name in skipped:
+            del one[name]
+        wrong = [name or "the head" for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
+        if wrong:
+            return Compared(DIFFERENT, f"other sections than the numbers make: {', '.join(wrong)}")
+        left = f"; {' and '.join(skipped)} are not made from numbers" if skipped else ""
+        return Compared(EQUAL, f"{len(one)} sections{left}")
+
+    def card(self) -> Compared:
+        """Both files of the card."""
+        if self._other_version:
+            return Compared(UNKNOWN, f"made by astrid_ml {self._version}, and read by {__version__}: texts may differ")
+        made = card_text(self.content)
+        said = {name: self.bundle.file(name).read_text(encoding="utf-8") for name in made}
+        wrong = [name for name in made if said[name] != made[name]]
+        return (
+            Compared(DIFFERENT, f"another text in {', '.join(wrong)}")
+            if wrong
+            else Compared(EQUAL, f"{len(made)} files")
+        )
+
+    @property
+    def _version(self) -> str:
+        return str(self.bundle.record["versions"].get("astrid-ml"))
+
+    @property
+    def _other_version(self) -> bool:
+        return self._version != __version__
+
+
+def in_rounds(table: pd.DataFrame) -> pd.DataFrame:
+    """Predictions in the order in which a run joins its rounds."""
+    return table.sort_values("round", kind="stable", ignore_index=True)
+
+
+def applied(bundle: Bundle, table: pd.DataFrame, calibration: dict[str, Any]) -> pd.DataFrame:
+    """Judged again; a column that is added again takes the place of the old one."""
+    made = bundle.judge.apply(table, calibration)
+    return made.loc[:, ~made.columns.duplicated(keep="last")]
+
+
+def sections(page: str) -> dict[str, str]:
+    """The parts of a report: what stands around the sections under an empty name, and each section by its anchor.
+
+    Links to sections that are not compared stand in the head, so the list of links is left out.
+    """
+    parts = {found[1]: found[0] for found in _SECTION.finditer(page)}
+    around = re.sub(r"(<a href=\"#[a-z0-9-]*\">[^<]*</a>\s*)+", "", _SECTION.sub("", page))
+    return {"": "\n".join(line for line in around.splitlines() if line.strip()), **parts}

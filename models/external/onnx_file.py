@@ -1,0 +1,80 @@
+"""A network in a file of ONNX, run by onnxruntime."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import expit
+
+from astrid_ml.errors import UserError
+from astrid_ml.found import found
+from astrid_ml.types import Floats32
+
+EXTRA = "pip install 'astrid-ml[onnx]' -c constraints.txt"
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """A network that was trained elsewhere. Nothing of it is fitted here.
+
+    It is data, not code: its operators are those of onnxruntime.
+
+    Args:
+        file: the ``.onnx`` file, with one input for images and, where the datamodule has features, a second one.
+        layout: of the images that it takes: ``NCHW``, or ``NHWC`` of networks from TensorFlow.
+        gives: ``probability`` in [0, 1], or the ``logit``; of two columns the second counts.
+    """
+
+    file: str
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    gives: Literal["probability", "logit"] = "probability"
+
+    @cached_property
+    def _content(self) -> bytes:
+        path = Path(self.file)
+        if not path.is_file():
+            raise UserError("model.program.file=FILE.onnx", found(path), "give the file of the network")
+        return path.read_bytes()
+
+    def digest(self) -> bytes:
+        """SHA-256 of the file."""
+        return hashlib.sha256(self._content).digest()
+
+    @cached_property
+    def _session(self) -> Any:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise UserError("the extra onnx for a network in a file of ONNX", "no onnxruntime", EXTRA) from error
+        try:
+            # From its bytes: a file that names others beside it (external data) is refused, whatever it names.
+            return onnxruntime.InferenceSession(self._content, providers=["CPUExecutionProvider"])
+        except Exception as error:  # a damaged file fails in whatever way its bytes lead to
+            got = f"{self.file}, which onnxruntime refuses: {str(error).splitlines()[0][:160]}"
+            raise UserError("a whole network in one file of ONNX", got, "export it again") from error
+
+    def scores(self, images: Floats32, features: Floats32 | None) -> Any:
+        """See :class:`astrid_ml.contracts.programs.Program`."""
+        asked = self._session.get_inputs()
+        values = [images if self.layout == "NCHW" else np.ascontiguousarray(images.transpose(0, 2, 3, 1))]
+        values += [] if features is None else [features]
+        if len(asked) != len(values):
+            got = f"{len(asked)} in {self.file}: {', '.join(part.name for part in asked)}"
+            raise UserError(f"a network with {len(values)} input(s)", got, "export it with these inputs")
+        try:
+            answer = self._session.run(None, {part.name: value for part, value in zip(asked, values, strict=True)})[0]
+        except Exception as error:  # onnxruntime's word for other shapes
+            shapes = ", ".join(str(value.shape) for value in values)
+            fix = "set channels= and channels.size= to what it was trained on, or model.program.layout=NHWC"
+            got = f"{self.file}, which refuses {shapes}: {str(error).splitlines()[0][:160]}"
+            raise UserError("a network that takes the stamps of the datamodule", got, fix) from error
+        out = np.asarray(answer, dtype=np.float64).reshape(len(images), -1)
+        if out.shape[1] not in (1, 2):
+            got = f"{out.shape[1]} from {self.file}"
+            raise UserError("a network with one number a sample, or two", got, "export its probability")
+        return expit(out[:, -1]) if self.gives == "logit" else out[:, -1]

@@ -1,0 +1,114 @@
+"""Each tampering of the published list is told where it can be told, in each domain where it can be done."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from made.bundles import Honest, honest
+
+from astrid_ml.fingerprint import file_hash
+from astrid_ml.referee.commands.referee import RefereeCommand, referee
+from astrid_ml.referee.crate import METADATA
+from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, WITHOUT_DATA
+
+from .tamperings import ALL, TAMPERINGS, Tampering, tampered
+
+PAGE = Path(__file__).parents[2] / "docs" / "referee.md"
+OTHERS = [pytest.param(domain, marks=pytest.mark.slow) for domain in ALL if domain != "triplets"]
+# One for each item, by the quickest: the whole list is asked with the slow tests.
+QUICK = {t.told or t.with_data: t.what for t in reversed(TAMPERINGS) if "triplets" in t.domains}
+NOBODY = "-"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Honest]:
+    return {}
+
+
+@pytest.fixture
+def bundles(made: dict[str, Honest], tmp_path_factory: pytest.TempPathFactory) -> Bundles:
+    return Bundles(made, tmp_path_factory)
+
+
+class Bundles:
+    """Made when they are first asked for.
+
+    Args:
+        made: those of this module.
+        places: for folders.
+    """
+
+    def __init__(self, made: dict[str, Honest], places: pytest.TempPathFactory) -> None:
+        self.made, self.places = made, places
+
+    def of(self, domain: str) -> Honest:
+        """The honest bundle of a domain."""
+        if domain not in self.made:
+            self.made[domain] = honest(domain, self.places.mktemp("runs"))
+        return self.made[domain]
+
+
+@pytest.mark.parametrize("domain", ["triplets", *OTHERS])
+def test_an_honest_bundle_is_bit_equal(domain: str, bundles: Bundles, tmp_path: Path) -> None:
+    honest = bundles.of(domain)
+    digest = file_hash(honest.bundle / METADATA)
+    told = {item.name: item.verdict for item in referee(honest.bundle, str(honest.dataset), digest)}
+    unknown = {"labels"} if domain == "light curves" else set()
+    assert {name for name, verdict in told.items() if verdict != EQUAL} == unknown
+    assert len(told) == 19
+    without = {item.name: item.verdict for item in referee(honest.bundle)}
+    needs = {"data", "split again", "audit again", "scores again"}
+    assert {name for name, verdict in without.items() if verdict == WITHOUT_DATA} == needs
+    assert without["digest"] == UNKNOWN
+    assert DIFFERENT not in without.values()
+
+
+def cases() -> list[object]:
+    out: list[object] = []
+    for tampering in TAMPERINGS:
+        for domain in tampering.domains:
+            quick = domain == "triplets" and tampering.what in QUICK.values()
+            marks = [] if quick else [pytest.mark.slow]
+            out.append(pytest.param(tampering, domain, marks=marks, id=f"{domain}: {tampering.what}"))
+    return out
+
+
+@pytest.mark.parametrize(("tampering", "domain"), cases())
+def test_a_tampering_is_told(tampering: Tampering, domain: str, bundles: Bundles, tmp_path: Path) -> None:
+    honest = bundles.of(domain)
+    folder = tampered(tampering, honest, tmp_path / "bundle")
+    published = file_hash(honest.bundle / METADATA)
+    without = {item.name for item in referee(folder, digest=published) if item.verdict == DIFFERENT}
+    assert (tampering.told in without) if tampering.told else without <= {"digest"}
+    assert ("digest" in without) == tampering.listed, "what is changed after the author published the digest is told"
+    if not tampering.told:
+        found = {item.name for item in referee(folder, str(honest.dataset)) if item.verdict == DIFFERENT}
+        assert (tampering.with_data in found) if tampering.with_data else not found
+
+
+def test_the_list_on_the_page_is_this_one() -> None:
+    rows = re.findall(r"^\| (.+) \| (.+) \| (.+) \| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    head = rows.index(("what was done", "told without the dataset", "told with it", "tried on"))
+    listed = rows[head + 1 : head + 1 + len(TAMPERINGS)]
+    assert listed == [row_of(tampering) for tampering in TAMPERINGS]
+    assert len(TAMPERINGS) >= 20
+
+
+def row_of(tampering: Tampering) -> tuple[str, str, str, str]:
+    """A row of the page."""
+    without = f"`{tampering.told}`" if tampering.told else NOBODY
+    found = f"`{tampering.with_data}`" if tampering.with_data else without
+    tried = "all" if tampering.domains == ALL else ", ".join(tampering.domains)
+    return tampering.what, without, found, tried
+
+
+def test_the_command_ends_with_1_where_something_differs(bundles: Bundles, tmp_path: Path) -> None:
+    honest = bundles.of("triplets")
+    metric = next(t for t in TAMPERINGS if t.told == "metrics")
+    folder = tampered(metric, honest, tmp_path / "bundle")
+    told = RefereeCommand(str(folder), str(tmp_path / "out")).run()
+    assert told["failed"] == 1 and told["metrics"].startswith(DIFFERENT)
+    assert "Different: metrics." in (tmp_path / "out" / "referee.html").read_text()
+    assert len((tmp_path / "out" / "referee.csv").read_text().splitlines()) == 20
