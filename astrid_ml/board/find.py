@@ -24,6 +24,7 @@ EVALUATED = Path("predictions.parquet")
 ROWS = Path("csv") / "metrics.csv"
 SITE = "board.json"  # what the board leaves in its own folder
 DATASET = "dataset.json"
+CRATE = "ro-crate-metadata.json"
 LARGEST = 4_000_000  # bytes of a configuration: a larger one is none of ours
 DEEPEST = 40  # levels of a configuration
 # By which a folder that holds runs is known -> (its kind, its page).
@@ -32,6 +33,8 @@ FOLDERS = {
     "sweep.parquet": ("sweep", "sweep.html"),
     "matrix.json": ("matrix", "matrix.html"),
     "benchmark_splits.json": ("splits", "benchmark_splits.html"),
+    "referee.json": ("referee", "referee.html"),
+    CRATE: ("bundle", "report.html"),  # holds a copy of its run, which is no run of its own
 }
 SIGNED = (RECORD, METRICS, CONFIG, PAGE, str(TEST), str(EVALUATED), str(ROWS), LOCK)
 
@@ -89,7 +92,7 @@ class RunFolders:
 
     Args:
         runs: folders of runs and of evaluations.
-        folders: (folder, kind, name of its page) of what holds runs: sweeps, matrices, comparisons of splits.
+        folders: (folder, kind, name of its page) of what is made of runs: sweeps, matrices, bundles and others.
         unread: (folder, why it cannot be looked into).
     """
 
@@ -124,12 +127,12 @@ def look(places: Sequence[str | Path]) -> RunFolders:
                 below.clear()
                 continue
             seen.add(path)
-            if is_run(path, names, below):
+            if CRATE not in names and is_run(path, names, below):
                 out.runs.append(path)
                 below.clear()
                 continue
             out.folders.extend((path, kind, page) for mark, (kind, page) in FOLDERS.items() if mark in names)
-            below[:] = sorted(name for name in below if not name.startswith("."))
+            below[:] = [] if CRATE in names else sorted(name for name in below if not name.startswith("."))
     out.runs.sort()
     out.folders.sort()
     return out

@@ -28,10 +28,13 @@ def test_runs_sweeps_and_matrices_are_found_at_any_depth_and_a_run_is_not_walked
     (tmp_path / "sweep" / "leaderboard.parquet").write_bytes(b"")
     (tmp_path / "matrix").mkdir()
     (tmp_path / "matrix" / "matrix.json").write_text("{}")
+    crate = small_run(tmp_path / "zip") / "ro-crate-metadata.json"
+    crate.write_text("{}")
     (tmp_path / "circle").symlink_to(tmp_path)
     found = look([tmp_path, tmp_path / "a"])
     assert [str(path.relative_to(tmp_path)) for path in found.runs] == ["a/run", "sweep/trials/0/run"]
-    assert [(path.name, kind) for path, kind, _ in found.folders] == [("matrix", "matrix"), ("sweep", "sweep")]
+    kinds = [(path.name, kind) for path, kind, _ in found.folders]
+    assert kinds == [("matrix", "matrix"), ("sweep", "sweep"), ("zip", "bundle")]
     assert look([tmp_path / "a" / "run"]).runs == [tmp_path / "a" / "run"]
 
 
