@@ -27,7 +27,7 @@ MISTAKES = (UserError, ValueError, OSError, KeyError, TypeError, IndexError, Att
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedRuns:
     """The best few runs of one set of samples.
 
     Args:
@@ -63,7 +63,7 @@ def best_of(rows: Sequence[Mapping[str, Any]], most: int) -> dict[tuple[int, str
     return {key: [row["id"] for row in some] for key, some in best.items() if len(some) > 1}
 
 
-def compare(runs: Sequence[Run], draw: bool = True) -> Compared:
+def compare(runs: Sequence[Run], draw: bool = True) -> ComparedRuns:
     """Compare runs on the test samples that all of them have.
 
     Args:
@@ -79,14 +79,14 @@ def compare(runs: Sequence[Run], draw: bool = True) -> Compared:
             why[run.key] = f"{run.path.name}: {_words(error)}"
     tables, samples = _common(tables)
     if len(tables) < 2 or not samples:
-        return Compared(why=why | ({"": "no test sample that all of them have"} if len(tables) > 1 else {}))
+        return ComparedRuns(why=why | ({"": "no test sample that all of them have"} if len(tables) > 1 else {}))
     disagreed, words = disagreements(tables, runs if draw else [])
     try:
         judge = _built(runs[0], "evaluation")
         title = judge.ranking(next(iter(tables.values()))).name if isinstance(judge, ComparesRankings) else ""
     except MISTAKES as error:
         why[""] = f"its judge cannot be made: {_words(error)}"
-        return Compared("", samples, {}, why, disagreed, words)
+        return ComparedRuns("", samples, {}, why, disagreed, words)
     differences: dict[str, list[float | None]] = {}
     for a, b in combinations(tables, 2) if title else ():
         try:
@@ -97,7 +97,7 @@ def compare(runs: Sequence[Run], draw: bool = True) -> Compared:
                 differences[f"{a}|{b}"] = [number(v) for v in (found.value, found.low, found.high)]
         except MISTAKES as error:
             why[f"{a}|{b}"] = _words(error)
-    return Compared(title, samples, differences, why, disagreed, words)
+    return ComparedRuns(title, samples, differences, why, disagreed, words)
 
 
 def _built(run: Run, part: str) -> Any:

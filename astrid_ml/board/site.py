@@ -17,7 +17,7 @@ import pandas as pd
 from astrid_ml.board.curves import detail_of
 from astrid_ml.board.find import PAGE, SITE, Run, look, read_run, signature
 from astrid_ml.board.library import library, named
-from astrid_ml.board.pairs import Compared, best_of, compare
+from astrid_ml.board.pairs import ComparedRuns, best_of, compare
 from astrid_ml.board.table import board_of
 from astrid_ml.board.tasks import number
 from astrid_ml.files import finite, link, read_note, write_json, write_text
@@ -43,7 +43,7 @@ class Known:
 
     runs: dict[Path, tuple[Any, Run]] = field(default_factory=dict)
     details: dict[str, tuple[Any, str]] = field(default_factory=dict)
-    pairs: dict[str, Compared] = field(default_factory=dict)
+    pairs: dict[str, ComparedRuns] = field(default_factory=dict)
     written: dict[Path, str] = field(default_factory=dict)
 
 
@@ -206,7 +206,7 @@ def _known_run(path: Path, known: Known) -> Run:
     return known.runs[path][1]
 
 
-def _pairs(board: Mapping[str, Any], by_key: Mapping[str, Run], most: int, known: Known) -> dict[str, Compared]:
+def _pairs(board: Mapping[str, Any], by_key: Mapping[str, Run], most: int, known: Known) -> dict[str, ComparedRuns]:
     out, kept = {}, {}
     for place, ((task, letter), keys) in enumerate([*best_of(board["runs"], most).items()][:SETS]):
         runs = [by_key[key] for key in keys]
@@ -217,7 +217,7 @@ def _pairs(board: Mapping[str, Any], by_key: Mapping[str, Run], most: int, known
     return out
 
 
-def _told(part: Compared) -> dict[str, Any]:
+def _told(part: ComparedRuns) -> dict[str, Any]:
     return {"title": part.title, "samples": part.samples, "differences": part.differences, "why": part.why}
 
 
