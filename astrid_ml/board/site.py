@@ -193,7 +193,8 @@ def matrix_of(path: Path) -> list[dict[str, Any]]:
             {"y": f"trained on {row['trained']}", "x": str(row["tested"]), "v": number(row["mean"])}
             for row in mean.to_dict("records")
         ]
-        title = f"{path.name}: {plain['name'].iloc[0]} by {content['column']}, {int(mean['count'].max())} seeds"
+        seeds = int(mean["count"].max())
+        title = f"{path.name}: {plain['name'].iloc[0]} by {content['column']}, {seeds} seed{'s' * (seeds != 1)}"
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return []
     return [{"title": title, "cells": rows}]
