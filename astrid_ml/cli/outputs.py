@@ -25,6 +25,7 @@ FREE = {"output_dir", "executor", "trials_on", "device", "trust", "hydra", "num_
 # The same of a command's own keys: which part of the whole is done, how much of it, and in what order.
 _OWN_FREE = {
     "stage", "order", "dry_run", "skip_completed", "retry_absent", "workers", "sweep.trials", "sweep.minutes",
+    "serve", "port", "compared", "watts",
 }  # fmt: skip
 # Keys whose change makes again what depends on it, in the same folder: a download is too dear to be begun anew.
 _REMADE, _PLAYED = "acquisition.", "acquisition.play."

@@ -62,6 +62,27 @@ def comparison_page(verb: str, title: str, heading: str, words: Sequence[str], s
     )
 
 
+def board_page(places: Sequence[str], lede: str, library: str, live: bool) -> str:
+    """The page of the board, which draws what the scripts beside it hold.
+
+    Args:
+        places: folders of runs.
+        lede: how many there are.
+        library: that draws, for the foot of the page.
+        live: whether it looks for news.
+    """
+    named = ", ".join(places)
+    return page(
+        "board.html",
+        title=f"Board of {named}",
+        kicker="astrid_ml board",
+        heading=f"Runs in {named}",
+        lede=lede,
+        library=library,
+        live=live,
+    )
+
+
 def render(template: str, **content: Any) -> str:
     """Fill one template, with plain data: texts, numbers, views."""
     return environment().get_template(template).render(**content)

@@ -1,4 +1,4 @@
-"""The end of a run, mirrored into each tracker: the same names, configuration, figures and table of metrics."""
+"""The end of a run, mirrored into each tracker: the same names, configuration, lineage, figures and metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astrid_ml.files import whole
+from astrid_ml.files import whole, write_json
 from astrid_ml.tracking.loggers import SafeLogger
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("metric", "value", "why undefined")
 TABLE = "metrics_table"
+LONGEST_TAG = 5000  # characters that MLflow keeps
 
 
 def mirror(
@@ -22,20 +23,23 @@ def mirror(
     config: Mapping[str, Any],
     metrics: Mapping[str, Any],
     figures: Mapping[str, Callable[[], Figure]],
+    lineage: Mapping[str, str],
 ) -> None:
-    """Log the configuration, every defined metric, the table of all metrics and the figures; close the trackers.
+    """Log configuration, lineage, every defined metric, the table of all metrics and the figures; close the trackers.
 
     Args:
         loggers: from :func:`build_loggers`.
         config: the run's configuration, flattened with dots.
         metrics: the content of ``metrics.json``.
         figures: title -> a function that draws.
+        lineage: of :func:`astrid_ml.tracking.lineage.lineage_of`.
     """
     flat = dict(flatten(config))
     numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
     drawn = draw_all(figures) if loggers else {}
     for logger in loggers:
         logger.attempt(lambda logger=logger: put_numbers(logger, flat, fitting(logger.kind, numbers)))  # type: ignore[misc]
+        logger.attempt(lambda logger=logger: put_lineage(logger, lineage))  # type: ignore[misc]
         logger.attempt(lambda logger=logger: put_table(logger, table_of(metrics)))  # type: ignore[misc]
         for title, figure in drawn.items():
             logger.attempt(lambda title=title, figure=figure, logger=logger: put_figure(logger, title, figure))  # type: ignore[misc]
@@ -93,6 +97,22 @@ def fitting(kind: str, numbers: Mapping[str, float]) -> dict[str, float]:
     if kind != "mlflow":
         return dict(numbers)
     return {"".join(c if c.isalnum() or c in "_-./ " else "_" for c in name): value for name, value in numbers.items()}
+
+
+def put_lineage(logger: SafeLogger, lineage: Mapping[str, str]) -> None:
+    """Where the run comes from, under ``lineage``, in the tracker's own form."""
+    experiment: Any = getattr(logger.inner, "experiment", None)
+    if logger.kind == "csv":
+        write_json(_csv_folder(logger) / "lineage.json", dict(lineage))
+    elif logger.kind == "tensorboard":
+        lines = ["what | value", "--- | ---", *(f"{name} | {text}" for name, text in lineage.items())]
+        experiment.add_text("lineage", "\n".join(lines))
+    elif logger.kind == "wandb":
+        experiment.config.update({"lineage": dict(lineage)}, allow_val_change=True)
+    elif logger.kind == "mlflow":
+        inner: Any = logger.inner
+        for name, text in lineage.items():
+            experiment.set_tag(inner.run_id, f"lineage.{name}", text[:LONGEST_TAG])
 
 
 def put_table(logger: SafeLogger, rows: Sequence[tuple[str, float | None, str]]) -> None:

@@ -22,6 +22,7 @@ from astrid_ml.tracking.loggers import SafeLogger, build_loggers
 from astrid_ml.tracking.mirror import mirror
 
 CONFIG = {"name": "toy", "optimizer": {"lr": 0.1}, "model": {"layers": [1, 2]}, "label": None, "seed": 3}
+LINEAGE = {"fingerprint of the dataset": "f00d" * 16, "split": "group beef", "code": "astrid-ml 0.1.0, torch 2.13.0"}
 METRICS = {
     "test/aucpr": 0.75,
     "test/aucpr_low": 0.5,
@@ -75,7 +76,7 @@ def tracked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[SafeLogger]]:
             options: dict[str, Any] = {"enable_checkpointing": False, "enable_model_summary": False}
             options |= {"enable_progress_bar": False, "log_every_n_steps": 1, "accelerator": "cpu"}
             Trainer(max_epochs=3, logger=loggers, default_root_dir=str(folder), **options).fit(Line(), data)
-            mirror(loggers, CONFIG, METRICS, {"test precision-recall": figure})
+            mirror(loggers, CONFIG, METRICS, {"test precision-recall": figure}, LINEAGE)
         return loggers
 
     return run

@@ -23,6 +23,7 @@ Run = Callable[..., list[SafeLogger]]
 CONFIG = {"name": "toy", "optimizer": {"lr": 0.1}, "model": {"layers": [1, 2]}, "label": None, "seed": 3}
 FINAL = {"test/aucpr": 0.75, "test/aucpr_low": 0.5, "test/aucpr_high": 0.875, "test/aucpr/ZTF": 0.625}
 TITLE = "test precision-recall"
+LINEAGE = {"fingerprint of the dataset": "f00d" * 16, "split": "group beef", "code": "astrid-ml 0.1.0, torch 2.13.0"}
 
 
 def csv_holds(folder: Path) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def csv_holds(folder: Path) -> dict[str, Any]:
         "config": {k: str(v) for k, v in yaml.safe_load((folder / "hparams.yaml").read_text()).items()},
         "undefined": str(table["why undefined"].to_dict()["test/mcc"]),
         "figures": [path.stem for path in (folder / "figures").iterdir()],
+        "lineage": json.loads((folder / "lineage.json").read_text()),
     }
 
 
@@ -47,12 +49,14 @@ def tensorboard_holds(folder: Path) -> dict[str, Any]:
     )
     assert len(started.session_start_info.hparams) == len(flatten(CONFIG))
     text = events.Tensors("metrics_table/text_summary")[0].tensor_proto.string_val[0].decode()
+    lineage = events.Tensors("lineage/text_summary")[0].tensor_proto.string_val[0].decode()
     return {
         "loss": [event.value for event in events.Scalars("train/loss")],
         "final": {name: events.Scalars(name)[-1].value for name in FINAL},
         "config": {k: str(v) for k, v in yaml.safe_load((folder / "hparams.yaml").read_text()).items()},
         "undefined": next(line for line in text.splitlines() if "test/mcc" in line).split(" | ")[2],
         "figures": [tag.removeprefix("figures/") for tag in events.Tags()["images"]],
+        "lineage": dict(line.split(" | ") for line in lineage.splitlines()[2:]),
     }
 
 
@@ -80,9 +84,10 @@ def wandb_holds(folder: Path) -> dict[str, Any]:
     return {
         "loss": history["train/loss"],
         "final": {name: history[name][-1] for name in FINAL},
-        "config": {name: str(value) for name, value in config.items() if not name.startswith("_wandb")},
+        "config": {name: str(value) for name, value in config.items() if not name.startswith(("_wandb", "lineage"))},
         "undefined": rows["test/mcc"],
         "figures": sorted({name.split("/")[1] for name in history if name.startswith("figures/")}),
+        "lineage": config["lineage"],
     }
 
 
@@ -103,6 +108,7 @@ def mlflow_holds(store: Path) -> dict[str, Any]:
         "config": dict(run.data.params),
         "undefined": rows["test/mcc"],
         "figures": [Path(item.path).stem for item in client.list_artifacts(run.info.run_id, "figures")],
+        "lineage": {k.removeprefix("lineage."): v for k, v in run.data.tags.items() if k.startswith("lineage.")},
     }
 
 
@@ -124,6 +130,7 @@ def test_all_trackers_hold_the_same(tmp_path: Path, tracked: Run) -> None:
         assert content["config"] == held["csv"]["config"], kind
         assert content["undefined"] == "its denominator is zero", kind
         assert content["figures"] == [TITLE], kind
+        assert content["lineage"] == LINEAGE, kind
 
 
 def test_two_jobs_of_a_sweep_share_no_run(tmp_path: Path, tracked: Run) -> None:
@@ -172,7 +179,7 @@ def test_a_figure_that_cannot_be_drawn_costs_only_itself(
         raise ValueError("nothing to draw")
 
     loggers = tracked(tmp_path, ["csv"])
-    mirror(loggers, {}, {"test/aucpr": 0.5}, {"bad": bad})
+    mirror(loggers, {}, {"test/aucpr": 0.5}, {"bad": bad}, {})
     assert loggers[0].broken == ""
     assert "no figure 'bad'" in capsys.readouterr().err
 

@@ -23,6 +23,7 @@ EXTRAS = {
     "sweep": ["hydra-joblib-launcher", "hydra-submitit-launcher", "optuna"],
     "scale": ["distributed", "dask-jobqueue", "submitit", "cryptography"],
     "archives": ["astroquery"],
+    "board": ["vl-convert-python"],
     "onnx": ["onnxruntime"],
     "dev": ["pytest", "pytest-xdist", "mypy", "ruff"],
 }

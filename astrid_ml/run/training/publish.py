@@ -36,6 +36,7 @@ from astrid_ml.splits.folds import places_in
 from astrid_ml.splits.plan import SplitPlan
 from astrid_ml.stats import wilson
 from astrid_ml.tracking.figures import tracker_figures
+from astrid_ml.tracking.lineage import lineage_of
 from astrid_ml.tracking.mirror import mirror
 
 END_TO_END = "end_to_end_completeness"
@@ -97,7 +98,7 @@ def publish(run: Publication, marks: Marks, results: str) -> Mark:
         write_report(run.folder / "report.html", report)
         write_model_card(run.folder, report)
         stage.outputs["metrics"] = digest_of(metrics)
-    mirror(run.loggers, run.config, metrics, tracker_figures(run.results))
+    mirror(run.loggers, run.config, metrics, tracker_figures(run.results), lineage_of(record))
     describe_dataset(run)
     kept = {"record": record | {"stages": run.log.plain()}, "metrics": metrics, "summary": summary(run, record, report)}
     files = [run.folder / name for name in ("report.html", "model_card.md", "model_card.json")]
