@@ -135,15 +135,18 @@ class Numbers:
         """Each name of ``metrics.json``."""
         return compare(self.bundle.metrics, plainly(self.computed), TOLERANCE, "metrics and ends of intervals")
 
-    def record(self) -> Compared:
-        """What the record says in words, and how many samples lie where the first network is valid."""
-        remarks = {fold: [*result.alarms, *result.remarks] for fold, result in self.results.items()}
-        found = compare(self.bundle.record["remarks"], plainly(remarks), what="remarks")
+    @cached_property
+    def words(self) -> dict[str, Any]:
+        """What the record says in words, and how many samples lie where the first network is valid; made again."""
         tables, (first, _) = self.bundle.predictions, self.bundle.checkpoints[0]
         table = tables["test"] if len(tables["test"]) else tables["val"]
-        domain = domain_record(first, counted(table), own=True)
-        said = self.bundle.record["domain_of_validity"]
-        return found.also(compare(said, plainly(domain), TOLERANCE, "values of the domain of validity"))
+        remarks = {fold: [*result.alarms, *result.remarks] for fold, result in self.results.items()}
+        return {"remarks": remarks, "domain_of_validity": domain_record(first, counted(table), own=True)}
+
+    def record(self) -> Compared:
+        """Both, against ``run.json``."""
+        said = {name: self.bundle.record[name] for name in self.words}
+        return compare(said, plainly(self.words), TOLERANCE, "remarks and values of the domain of validity")
 
     @cached_property
     def content(self) -> RunReport:

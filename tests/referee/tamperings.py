@@ -26,6 +26,7 @@ from made.bundles import (
     of_json,
     of_table,
     of_text,
+    pages_again,
     replace_config,
     score_columns,
     sealed,
@@ -266,7 +267,7 @@ def _remark(folder: Path, _: Honest) -> None:
         record["domain_of_validity"] = dict(record["domain_of_validity"] or {}, words="")
 
     of_json(folder, "run.json", silenced)
-    numbers_again(folder)
+    pages_again(folder)
 
 
 def _second_section(folder: Path, _: Honest) -> None:
