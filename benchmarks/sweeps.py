@@ -23,7 +23,7 @@ import pandas as pd
 
 SPACE = """_target_: astrid_ml.experiments.settings.Sweep
 space:
-  preprocessing/differencing/subtract: [zogy, kernel, none]
+  preprocessing/differencing/subtract: [zogy, kernel, gaussian]
   optimizer.lr: {{low: 3.0e-4, high: 1.0e-2, log: true}}
   model.network.hidden: [16, 32, 64]
 objectives:

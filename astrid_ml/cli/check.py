@@ -69,7 +69,8 @@ def check_written(cfg: Any, declared: Callable[[str], list[Key]]) -> dict[str, A
     refuse(unread(raw, declared), declared)
     refuse(of_plain_nodes(raw, resolved), declared)
     tree = current(resolved, registry(), tuple(resolved.get("trust") or ()))
-    refuse((wrong for wrong in _as_written(raw, tree, "") if NAMED not in wrong.accepts), declared)
+    wrong = _as_written(raw, tree, "")
+    refuse((one for one in wrong if NAMED not in one.accepts or not isinstance(one.value, str)), declared)
     return resolved
 
 

@@ -11,6 +11,8 @@ from hydra.experimental.callback import Callback
 from astrid_ml.build import build, plain
 from astrid_ml.cli.verbs import train as training
 from astrid_ml.cli.verbs.domain import print_summary
+from astrid_ml.config import option_names
+from astrid_ml.layers import Folder
 from astrid_ml.progress import waiting
 from astrid_ml.start import importing
 
@@ -58,10 +60,24 @@ def command(cfg: Any) -> int:
         int(tree["workers"]),
         lambda given: rewrite(given, "train", conf),
         [path.name for path in conf.glob("*") if path.is_dir()],
+        lambda name: options_of(name, conf),
     )
     told = run_sweep(wanted)
     print_summary(told)
     return 1 if told["failed"] else 0
+
+
+def options_of(name: str, conf: Folder) -> list[str] | None:
+    """The options of a group; None where a key is none. ``preprocessing/subtract`` is that of the domain.
+
+    Args:
+        name: as it stands in a space.
+        conf: the folder of the configuration.
+    """
+    group = name.partition("@")[0].lstrip("/")
+    first, _, rest = group.partition("/")
+    folders = [conf / group] if (conf / group).is_dir() else [*conf.glob(f"{first}/*/{rest}")] if rest else []
+    return sorted({option for folder in folders for option in option_names(folder)}) if folders else None
 
 
 def words_of_training(typed: list[str]) -> list[str]:

@@ -32,6 +32,7 @@ class SweepWanted:
         workers: how many there are at a time.
         rewrite: words as they are typed -> as Hydra takes them, for the experiment file of the best.
         groups: names of groups of options at the top.
+        options: of a group; None of what is no group.
     """
 
     training: Sequence[str]
@@ -41,6 +42,7 @@ class SweepWanted:
     workers: int
     rewrite: Callable[[Sequence[str]], list[str]]
     groups: Sequence[str]
+    options: Callable[[str], Sequence[str] | None] = lambda name: None
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -56,6 +58,12 @@ class SweepWanted:
         both = sorted(names & {parameter.name for parameter in self.sweep.read_space().parameters})
         if both:
             raise UserError("keys that are typed or varied in sweep.space", f"{both[0]}, which is both", "choose one")
+        for parameter in self.sweep.read_space().parameters:
+            there = self.options(parameter.name)
+            strange = [str(choice) for choice in parameter.choices if there is not None and choice not in there]
+            if there is not None and (strange or not parameter.choices):
+                got = ", ".join(strange) or "a range"
+                raise UserError(f"sweep.space.{parameter.name} of {', '.join(there)}", got, "choose among them")
 
 
 def run_sweep(wanted: SweepWanted) -> dict[str, Any]:

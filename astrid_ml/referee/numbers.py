@@ -17,13 +17,14 @@ from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Compared, comp
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.model_card import card_text
 from astrid_ml.report.write import report_page
+from astrid_ml.run.prediction.domain import counted, domain_record
 from astrid_ml.run.training.join import fit_joined
 from astrid_ml.run.training.publish import metrics_of, repeat_command, without_long_lists
 from astrid_ml.run.training.train import evaluate_folds, joined_tables
 
 TOLERANCE = 1e-6  # of numbers from the same predictions: another version of a library may round elsewhere
 Check = Callable[[], Compared]
-_SECTION = re.compile(r'<section>\n<h2 id="([^"]*)">.*?\n</section>', re.DOTALL)
+_SECTION = re.compile(r'<section>\n<h2 id="([^"]*)">([^<]*)</h2>.*?\n</section>', re.DOTALL)
 NOT_FROM_NUMBERS = ("samples", "training")  # sections of pictures and of the epochs, which are not in a bundle
 
 
@@ -45,6 +46,7 @@ class Numbers:
             ("decisions", "probabilities and decisions, applied again to the scores", self.decisions),
             ("labels", "shares of positives that the networks remember", self.labels),
             ("metrics", "all metrics with their intervals, from the predictions", self.metrics),
+            ("record", "remarks and domain of validity in run.json, from predictions and networks", self.record),
             ("report", "the sections of report.html, made again", self.report),
             ("card", "the model card, made again", self.card),
         ]
@@ -134,6 +136,19 @@ class Numbers:
         return compare(self.bundle.metrics, plainly(self.computed), TOLERANCE, "metrics and ends of intervals")
 
     @cached_property
+    def words(self) -> dict[str, Any]:
+        """What the record says in words, and how many samples lie where the first network is valid; made again."""
+        tables, (first, _) = self.bundle.predictions, self.bundle.checkpoints[0]
+        table = tables["test"] if len(tables["test"]) else tables["val"]
+        remarks = {fold: [*result.alarms, *result.remarks] for fold, result in self.results.items()}
+        return {"remarks": remarks, "domain_of_validity": domain_record(first, counted(table), own=True)}
+
+    def record(self) -> Compared:
+        """Both, against ``run.json``."""
+        said = {name: self.bundle.record[name] for name in self.words}
+        return compare(said, plainly(self.words), TOLERANCE, "remarks and values of the domain of validity")
+
+    @cached_property
     def content(self) -> RunReport:
         """The report that the record and the recomputed results make, without pictures of samples."""
         bundle = self.bundle
@@ -199,8 +214,11 @@ def applied(bundle: Bundle, table: pd.DataFrame, calibration: dict[str, Any]) ->
 def sections(page: str) -> dict[str, str]:
     """The parts of a report: what stands around the sections under an empty name, and each section by its anchor.
 
-    Links to sections that are not compared stand in the head, so the list of links is left out.
+    Links to sections that the page has are left out of the rest: a page has more of them where it has pictures.
     """
-    parts = {found[1]: found[0] for found in _SECTION.finditer(page)}
-    around = re.sub(r"(<a href=\"#[a-z0-9-]*\">[^<]*</a>\s*)+", "", _SECTION.sub("", page))
-    return {"": "\n".join(line for line in around.splitlines() if line.strip()), **parts}
+    parts: dict[str, str] = {}
+    around = _SECTION.sub("", page)
+    for found in _SECTION.finditer(page):
+        parts[found[1]] = parts.get(found[1], "") + found[0]
+        around = around.replace(f'<a href="#{found[1]}">{found[2]}</a>', "")
+    return {"": "\n".join(" ".join(line.split()) for line in around.splitlines() if line.strip()), **parts}

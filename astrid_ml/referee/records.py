@@ -18,6 +18,7 @@ from astrid_ml.referee.crate import METADATA, sized, sources_digest
 from astrid_ml.referee.opened import Bundle, plainly
 from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Compared, PartAbsentError, compare
 from astrid_ml.run.environment import run_identity
+from astrid_ml.run.prediction.domain import simulated_of
 from astrid_ml.run.training.rounds import PREDICTION_NODES
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.plan import fault_of_round
@@ -152,8 +153,10 @@ def dataset(bundle: Bundle) -> Compared:
     found = compare(dict.fromkeys(places, said), places, what="fingerprints of the dataset")
     meta = bundle.meta
     found = found.also(compare(said, meta.get("fingerprint"), what="fingerprint in dataset.json"))
-    counts = {name: bundle.record["dataset"].get(name) for name in ("counts", "domain", "drops_by_reason")}
-    found = found.also(compare(counts, {name: meta.get(name) for name in counts}, what="counts of dataset.json"))
+    counts = {name: bundle.record["dataset"].get(name) for name in ("counts", "domain", "drops_by_reason", "failed")}
+    counts |= {"labels": bundle.record.get("labels"), "simulated": bundle.record["dataset"].get("simulated")}
+    own = {name: meta.get(name) for name in counts} | {"simulated": simulated_of(meta)}
+    found = found.also(compare(counts, own, what="counts and labels of dataset.json"))
     bundle.file(f"dataset/{FILE}")
     digests = read_digests(bundle.folder / "dataset", meta)
     return found.also(_described(bundle, {name: digest for name, (_, digest) in digests.items()}))

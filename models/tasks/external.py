@@ -99,7 +99,7 @@ class ExternalTask(Task):
             raise UserError("a program that can score without its training fold", got, fix)
         if not self._fitted:
             self.fit_fold(self._data)
-        if bytes(self.digest.numpy()) != self.program.digest():
+        if bytes(self.digest.cpu().numpy()) != self.program.digest():
             fix = "put the file of the run back, or begin in another paths.run_dir"
             raise UserError("the program with which the run began", "another file (by its SHA-256)", fix)
         parts = [

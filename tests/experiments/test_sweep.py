@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from astrid_ml.build import build, plain
-from astrid_ml.cli.sweep import words_of_training
+from astrid_ml.build import build, conf_folder, plain
+from astrid_ml.cli.sweep import options_of, words_of_training
 from astrid_ml.commands.sweep import SweepWanted, run_sweep
 from astrid_ml.config import compose, option_names
 from astrid_ml.errors import UserError
@@ -230,3 +230,25 @@ def test_an_experiment_of_no_experiment_has_its_words_alone() -> None:
     text = experiment_of("train", ["split=time", "+new.key='a b'"], ["split"], "about")
     tree = {"defaults": [{"override /split": "time"}, "_self_"], "new": {"key": "a b"}}
     assert text.startswith("# @package _global_\n# about\n") and yaml.safe_load(text) == tree
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("preprocessing/subtract", ["zogy", "none"], "got none"),
+        ("preprocessing/differencing/subtract", ["zogy", "kernle"], "got kernle"),
+        ("loss", ["bce", "focale"], "got focale"),
+        ("loss", {"low": 0.1, "high": 1.0}, "got a range"),
+    ],
+)
+def test_options_that_a_group_does_not_have_are_refused_before_any_training(
+    name: str, values: Any, said: str, tmp_path: Path
+) -> None:
+    sweep, conf = Sweep(space={name: values}), conf_folder()
+    with pytest.raises(UserError, match=said):
+        SweepWanted([], tmp_path, sweep, Serial(), 1, list, [], lambda group: options_of(group, conf))
+
+
+def test_options_of_a_group_and_of_a_key() -> None:
+    assert options_of("preprocessing/subtract", conf_folder()) == ["auto", "direct", "gaussian", "kernel", "zogy"]
+    assert options_of("optimizer.lr", conf_folder()) is None and options_of("no/such", conf_folder()) is None

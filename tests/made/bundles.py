@@ -141,9 +141,16 @@ def stages(folder: Path, name: str, **outputs: str) -> None:
 
 
 def numbers_again(folder: Path) -> None:
-    """Metrics, report and card as the predictions that lie there now make them."""
+    """Metrics, what the record says of them, report and card as the predictions that lie there now make them."""
     numbers = Numbers(Bundle(folder))
     write_json(folder / "metrics.json", plainly(numbers.computed))
+    of_json(folder, "run.json", lambda record: record.update(numbers.words))
+    pages_again(folder)
+
+
+def pages_again(folder: Path) -> None:
+    """Report and card as record and predictions make them."""
+    numbers = Numbers(Bundle(folder))
     write_text(folder / "report.html", report_page(numbers.content))
     for name, text in card_text(numbers.content).items():
         write_text(folder / name, text)

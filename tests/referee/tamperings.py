@@ -26,6 +26,7 @@ from made.bundles import (
     of_json,
     of_table,
     of_text,
+    pages_again,
     replace_config,
     score_columns,
     sealed,
@@ -260,6 +261,30 @@ def _made_up(folder: Path, _: Honest) -> None:
     judged_again(folder, better)
 
 
+def _remark(folder: Path, _: Honest) -> None:
+    def silenced(record: dict[str, Any]) -> None:
+        record["remarks"] = {fold: said[1:] for fold, said in record["remarks"].items()}
+        record["domain_of_validity"] = dict(record["domain_of_validity"] or {}, words="")
+
+    of_json(folder, "run.json", silenced)
+    pages_again(folder)
+
+
+def _second_section(folder: Path, _: Honest) -> None:
+    of_text(folder, "report.html", lambda text: text.replace("<section>", f"{MORE}<section>", 1))
+
+
+MORE = '<section>\n<h2 id="numbers">Numbers</h2>\nAUCPR 0.999\n</section>\n'
+
+
+def _labels_of_record(folder: Path, _: Honest) -> None:
+    def other(record: dict[str, Any]) -> None:
+        record["labels"] = {**(record["labels"] or {}), "source": "experts"}
+
+    of_json(folder, "run.json", other)
+    numbers_again(folder)
+
+
 def _audit(folder: Path, _: Honest) -> None:
     def cleaned(record: dict[str, Any]) -> None:
         record["audit"]["checked"] = [*record["audit"]["checked"], "everything"]
@@ -272,6 +297,7 @@ TAMPERINGS = (
     Tampering("a metric in metrics.json is raised", _metric, "metrics"),
     Tampering("an interval in metrics.json is narrowed", _narrowed, "metrics", domains=TABLES),
     Tampering("a number or a sentence in report.html is changed", _page, "report"),
+    Tampering("a section of another content stands in report.html too", _second_section, "report"),
     Tampering("a heading of the model card is softened", _card, "card"),
     Tampering("a score of the test fold is changed", _score, "metrics"),
     Tampering("a label of the test fold is changed", _label, "metrics", domains=TABLES),
@@ -295,6 +321,8 @@ TAMPERINGS = (
     Tampering("the record names another version of the code", _version, "checkpoint"),
     Tampering("the same, and the network's record follows", _version_everywhere, "", ""),
     Tampering("Croissant's account of biases is changed", _croissant, "", "data"),
+    Tampering("remarks are taken out of the record, and report and card follow", _remark, "record"),
+    Tampering("the record says other of the labels, and report and card follow", _labels_of_record, "dataset"),
     Tampering("the audit says that it checked more", _audit, "", "audit again"),
     Tampering("a file is added, and the metadata stay", _added, "files", listed=False),
     Tampering("the predictions of validation are removed", _removed, "files"),

@@ -97,7 +97,7 @@ def test_names_that_lead_out_of_the_folder_are_no_files_of_it(tmp_path: Path) ->
 def test_a_bundle_of_nothing_is_judged_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / METADATA).write_text(metadata_text(FACTS, {}))
     told = {item.name: item.verdict for item in referee(tmp_path)}
-    assert told["files"] == DIFFERENT and told["metrics"] == UNKNOWN and len(told) == 19
+    assert told["files"] == DIFFERENT and told["metrics"] == UNKNOWN and len(told) == 20
 
 
 @pytest.mark.parametrize(
@@ -151,6 +151,10 @@ def test_constraints_are_what_pip_reads() -> None:
 
 def test_a_report_is_compared_by_its_sections() -> None:
     page = "\n".join(["<head>", '<a href="#a">A</a>', *_section("a", "1"), *_section("b"), "end"])
+    assert "0.9" in sections(page.replace("A</a>", "AUCPR 0.9</a>"))[""], (
+        "a link of other words is no link to a section"
+    )
+    assert sections(page + "\n" + "\n".join(_section("a", "2")))["a"].count("<section>") == 2
     found = sections(page)
     assert set(found) == {"", "a", "b"} and "1" in found["a"] and found[""] == "<head>\nend"
 

@@ -57,7 +57,7 @@ def test_an_honest_bundle_is_bit_equal(domain: str, bundles: Bundles, tmp_path: 
     told = {item.name: item.verdict for item in referee(honest.bundle, str(honest.dataset), digest)}
     unknown = {"labels"} if domain == "light curves" else set()
     assert {name for name, verdict in told.items() if verdict != EQUAL} == unknown
-    assert len(told) == 19
+    assert len(told) == 20
     without = {item.name: item.verdict for item in referee(honest.bundle)}
     needs = {"data", "split again", "audit again", "scores again"}
     assert {name for name, verdict in without.items() if verdict == WITHOUT_DATA} == needs
@@ -111,4 +111,4 @@ def test_the_command_ends_with_1_where_something_differs(bundles: Bundles, tmp_p
     told = RefereeCommand(str(folder), str(tmp_path / "out")).run()
     assert told["failed"] == 1 and told["metrics"].startswith(DIFFERENT)
     assert "Different: metrics." in (tmp_path / "out" / "referee.html").read_text()
-    assert len((tmp_path / "out" / "referee.csv").read_text().splitlines()) == 20
+    assert len((tmp_path / "out" / "referee.csv").read_text().splitlines()) == 21

@@ -109,20 +109,20 @@ def fetch(
             _fetch(client, url, path, Promise(size, checksum), room, told)
 
 
-class _Place:
+class _OnePath:
     """Of a file: two threads that want it bring it once."""
 
     def __init__(self) -> None:
         self.held = threading.Lock()
 
 
-_PLACES: WeakValueDictionary[Path, _Place] = WeakValueDictionary()  # as long as a thread is there
+_PLACES: WeakValueDictionary[Path, _OnePath] = WeakValueDictionary()  # as long as a thread is there
 _LOCK = threading.Lock()
 
 
-def _place(path: Path) -> _Place:
+def _place(path: Path) -> _OnePath:
     with _LOCK:
-        return _PLACES.setdefault(path, _Place())
+        return _PLACES.setdefault(path, _OnePath())
 
 
 def _fetch(

@@ -68,11 +68,9 @@ class Stored:
             places = (*key[:2], how.rows[key[2]], key[3])
         part = np.asarray(self._taken(places))
         lost = None if how.blank is None else part == how.blank
-        out = part.astype(np.float32)
-        if how.scale != 1.0:
-            out *= np.float32(how.scale)
-        if how.zero:
-            out += np.float32(how.zero)
+        # Integers of 32 bits that stand for unsigned ones are larger than float32 counts in ones.
+        wide = np.float64 if part.dtype.itemsize > 2 else np.float32
+        out = (part.astype(wide) * wide(how.scale) + wide(how.zero)).astype(np.float32)
         if lost is not None:
             out[lost] = np.nan
         if how.factors is not None:

@@ -6,6 +6,7 @@ and what a node declares is held against the block that it names before anything
 
 from __future__ import annotations
 
+import reprlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,12 +100,12 @@ class RomanFile:
     def _declared(self, node: Mapping[str, Any], name: str) -> tuple[tuple[int, ...], np.dtype[Any], Block]:
         source, offset = node["source"], node.get("offset", 0)
         if isinstance(source, bool) or not isinstance(source, int) or not -1 <= source < len(self.blocks):
-            got = f"roman.{name} in {str(source)[:60]!r}, which is no block of {self.path.name}"
+            got = f"roman.{name} in {brief(source)}, which is no block of {self.path.name}"
             raise UserError("an array that stands in its own file", got, "write the arrays into the file")
         shape = node.get("shape", [])
         whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in [*shape, offset])
         if node.get("datatype") not in KINDS or "strides" in node or not whole:
-            got = f"roman.{name} of {str(node.get('datatype'))[:40]} and shape {str(shape)[:60]}"
+            got = f"roman.{name} of {brief(node.get('datatype'))} and shape {brief(shape)}"
             raise UserError("an array of numbers in the order of its axes", got, "write the file again")
         kind = np.dtype(node["datatype"]).newbyteorder(">" if node.get("byteorder") == "big" else "<")
         block = self.blocks[source]
@@ -126,6 +127,13 @@ class RomanFile:
         if out.shape != shape or out.dtype != kind:
             raise UserError(f"a whole ASDF file ({self.path.name})", f"roman.{name} of {out.shape}", "fetch it again")
         return out
+
+
+def brief(value: Any) -> str:
+    """A value of a tree in a few words: lists that hold each other may be without end."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxlist, short.maxdict, short.maxstring = 2, 4, 2, 60
+    return short.repr(value)
 
 
 def is_asdf(path: Path) -> bool:

@@ -10,11 +10,12 @@ import numpy as np
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
-from astrid_ml.preprocessing.ramps.readers.asdf_files import RomanFile, read_roman
+from astrid_ml.preprocessing.ramps.readers.asdf_files import RomanFile, brief, read_roman
 from astrid_ml.preprocessing.ramps.readers.build import RawRamp, build_ramp
 from astrid_ml.preprocessing.ramps.readers.options import FRAMES, RampOptions, number
 
 FULL, BORDER = 4096, 4  # px: a whole detector, and its reference pixels on each side
+MOST_READS = 100_000  # frames of an exposure: a day of them is 28,000
 
 
 def read_roman_l1(path: Path, options: RampOptions) -> Ramp:
@@ -49,10 +50,13 @@ def _sampling(
         return None, ()
     pattern: Any = file.get("meta", "exposure", "read_pattern")
     lists = isinstance(pattern, list) and all(isinstance(group, list) for group in pattern)
+    if lists and sum(map(len, pattern)) > MOST_READS:
+        got = f"more than {MOST_READS} frames in {file.path.name}"
+        raise UserError("a read pattern of an exposure", got, "give preprocessing.load.read_pattern")
     if not lists or not all(isinstance(read, int) and read > 0 for group in pattern for read in group):
         raise UserError(
             "roman.meta.exposure.read_pattern, the frames of each resultant",
-            f"{str(pattern)[:60]} in {file.path.name}",
+            f"{brief(pattern)} in {file.path.name}",
             "give preprocessing.load.read_pattern=[[1],[2,3],...]",
         )
     notes: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy.io import fits
 
@@ -204,3 +205,13 @@ def test_a_cube_larger_than_memory_is_read_in_strips(tmp_path: Path, monkeypatch
     assert Mapped.largest < ramp.data.nbytes / 4
     assert np.load(tmp_path / "cube.npy", mmap_mode="r").shape == ramp.shape
     assert found.jumps.group.tolist() == whole.jumps.group.tolist() == [4]
+
+
+def test_an_exposure_of_zeros_has_no_steps(tmp_path: Path) -> None:
+    for name, data in (("a.npy", np.zeros((8, 16, 16), np.float32)), ("b.npy", np.full((8, 16, 16), 7, np.uint16))):
+        np.save(tmp_path / name, data)
+        done = PredictRamps(
+            str(tmp_path / name), str(tmp_path / f"out {name}"), RampOptions(unit="e-", read_noise=10.0, group_time=5.0)
+        ).run()
+        assert (done["exposures"], done["failed"]) == (1, 0)
+        assert pd.read_parquet(tmp_path / f"out {name}" / name[0] / "jumps.parquet").empty

@@ -162,3 +162,19 @@ def test_jumps_are_found_behind_a_reference_pixel_that_is_nan() -> None:
     assert ((found["y"] == 50) & (found["x"] == 60) & (found["group"] == 6)).any()
     assert processed.counts["reference_values_unusable"] == 1
     assert processed.counts["pixels_unusable"] == int(hurt.reference.sum() if hurt.reference is not None else 0)
+
+
+def test_states_of_averaged_groups_are_told_by_the_noise_of_the_mean() -> None:
+    """Steps of 2.5 read noises in groups of 9 reads are 7.5 of a group's own noise: a visit of one group is one."""
+    n, pixels, size = 40, 60, 2.5 * NOISE
+    generator = torch.Generator().manual_seed(3)
+    state = torch.zeros(n, pixels, dtype=torch.bool)
+    state[5:15] = state[20] = state[30:36] = True
+    start = (state * size).clone()
+    start[20] = 0.0  # the steps have missed it
+    reads = state * size + NOISE / 3 * torch.randn(n, pixels, generator=generator)
+    read = ReadTimes.of_pattern([range(10 * k + 1, 10 * k + 10) for k in range(n)], 1.0)
+    fit = fit_two_states(reads, start, torch.full((pixels,), NOISE), torch.zeros(pixels), Sampling.of(read))
+    assert float((fit.state == state).double().mean()) > 0.998
+    assert float(fit.state[20].double().mean()) > 0.95
+    assert float(fit.amplitude.mean()) == pytest.approx(size, rel=0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,15 @@ def test_unsigned_integers_are_read_strip_by_strip(tmp_path: Path, monkeypatch: 
     assert reads.shape == cube.shape
     raw = ramp.data
     assert isinstance(raw, Stored) and isinstance(raw.raw, np.memmap)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.uint32, np.int16, np.int32, np.float32, np.float64])
+def test_small_numbers_of_every_kind_are_exact(tmp_path: Path, kind: type) -> None:
+    """Unsigned integers of 32 bits are stored about -2147483648, where float32 counts in 128s."""
+    cube = np.random.default_rng(2).integers(0, 30000, (4, 20, 24)).astype(kind)
+    fits.PrimaryHDU(cube).writeto(tmp_path / "a.fits")
+    options = RampOptions(unit="DN", gain=1.0, read_noise=10.0, group_time=5.0, polarity="normal")
+    ramp = read_ramp(tmp_path / "a.fits", options)
+    np.testing.assert_array_equal(ramp.electrons(0, slice(None), slice(None)), cube.astype(np.float32))
+    turned = read_ramp(tmp_path / "a.fits", replace(options, polarity="inverted"))
+    np.testing.assert_array_equal(turned.electrons(0, slice(None), slice(None)), -cube.astype(np.float32))

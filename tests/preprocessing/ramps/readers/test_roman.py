@@ -177,3 +177,31 @@ def test_the_order_of_bytes_is_that_of_the_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.asdf", content)
     found: Array = read_roman(path).array("data")
     assert np.array_equal(found, DATA) and found.dtype == np.dtype(">u2")
+
+
+@pytest.mark.parametrize("place", ["beside", "pattern", "shape", "text"])
+def test_lists_that_hold_each_other_cost_nothing(tmp_path: Path, place: str) -> None:
+    """Ten lists of ten lists, nine deep, are a hundred bytes a level and 10^10 numbers."""
+    content = write(tmp_path / "a.asdf", tree()).read_bytes()
+    lines = [b"l0: &l0 [1,1,1,1,1,1,1,1,1,1]"]
+    lines += [b"l%d: &l%d [%s]" % (k, k, b",".join([b"*l%d" % (k - 1)] * 10)) for k in range(1, 10)]
+    start = content.index(b"roman:")
+    content = content[:start] + b"\n".join(lines) + b"\n" + content[start:]
+    if place == "pattern":
+        begin, end = content.index(b"read_pattern:"), content.index(b"    instrument:")
+        content = content[:begin] + b"read_pattern: *l9\n" + content[end:]
+    content = content.replace(b"shape: [4, 12, 16]", b"shape: *l9") if place == "shape" else content
+    content = content.replace(b"telescope: ROMAN", b"telescope: &a [*a]") if place == "text" else content
+    (tmp_path / "a.asdf").write_bytes(content)
+    if place in ("beside", "text"):
+        assert np.array_equal(read_ramp(tmp_path / "a.asdf", KNOWN).data[0], DATA)
+        return
+    with pytest.raises(UserError, match=r"read_pattern|in the order of its axes") as told:
+        read_ramp(tmp_path / "a.asdf", KNOWN)
+    assert len(str(told.value)) < 400
+
+
+def test_a_pattern_without_end_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.asdf", tree(read_pattern=[list(range(1, 30_000))] * 4))
+    with pytest.raises(UserError, match="more than 100000 frames"):
+        read_ramp(path, KNOWN)

@@ -105,3 +105,15 @@ def test_with_the_detectors_own_steps_maps_and_jumps_agree() -> None:
     assert found["slope"] == pytest.approx(RATE, abs=5 * float(np.sqrt(found["slope_variance"].max())))
     assert {values.dtype for values in found.values()} == {np.dtype(np.float32)}
     assert {values.shape for values in found.values()} == {(1, 3)}
+
+
+def test_a_group_of_more_reads_is_raised_by_less() -> None:
+    """The noise of a mean of N reads is NOISE / sqrt(N); here 1 and 4 against 16 reads, at five sigmas."""
+    groups = [[1], [2, 3, 4, 5], list(range(6, 22)), list(range(22, 38))]
+    sampling = Sampling.of(ReadTimes.of_pattern(groups, 1.0))
+    limit = 5.0 * NOISE * (1.0 + 1.0 / 16) ** 0.5
+    for excess, raised in ((limit - 0.1, 0.0), (limit + 0.1, 2.0)):
+        reads = (RATE * (sampling.times - sampling.times[0])).float()[:, None, None].clone()
+        reads[2:] += excess
+        found = temporal_features(reads, torch.full((1, 1), NOISE), sampling, steps_of((1, 1), []), sigmas=5.0)
+        assert float(found["persistence_count"][0, 0]) == raised
