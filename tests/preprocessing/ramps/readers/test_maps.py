@@ -277,3 +277,13 @@ def test_what_is_typed_is_a_number_or_a_path(tmp_path: Path) -> None:
     pattern = ["preprocessing.load.read_pattern=[[1],[2,3]]", "preprocessing.load.gain=.5"]
     load = compose("predict", rewrite(["task=ramps", *pattern], "predict", conf_folder())).preprocessing.load
     assert list(load.read_pattern) == [[1], [2, 3]] and load.gain == 0.5
+
+
+def test_a_noise_in_dn_of_a_ramp_in_electrons_needs_a_gain(tmp_path: Path) -> None:
+    noise = map_at(tmp_path / "n.fits", NOISE, {"BUNIT": "DN"})
+    said = RampOptions(unit="e-", read_noise=noise, group_time=5.0)
+    with pytest.raises(UserError, match=r"which makes e- of a noise in DN.*load\.gain"):
+        read_ramp(cube_at(tmp_path), said)
+    ramp = read_ramp(cube_at(tmp_path), replace(said, gain=2.0))
+    np.testing.assert_allclose(ramp.read_noise, NOISE * 2)
+    assert ramp.gain == 1.0
