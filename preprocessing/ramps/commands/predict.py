@@ -36,7 +36,7 @@ from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import SUFFIX as PATCHES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
-from astrid_ml.preprocessing.ramps.readers.auto import exposures_in, files_of, read_ramp
+from astrid_ml.preprocessing.ramps.readers.auto import exposures_in, files_of, maps_of, read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.readable import quiet
 from astrid_ml.reasons import told
@@ -114,12 +114,12 @@ class PredictRamps:
         return summary | ({"warnings": warned} if warned else {})
 
     def _part(self, path: Path, name: str) -> Part:
-        return Part(name, (path, name), (*files_of(path), *self.load.files))
+        return Part(name, (path, name), files_of(path))
 
     def _settings(self) -> list[Any]:
         """What decides the results of all exposures."""
         network = None if self.ckpt_path is None else [file_hash(Path(self.ckpt_path)), self.windows, self.precision]
-        return ["ramps", FORM, self.load, self.processing, network, list(formats_of(self.format))]
+        return ["ramps", FORM, self.load, self.processing, network, list(formats_of(self.format)), *maps_of(self.load)]
 
     def _names(self, files: Sequence[Path]) -> list[str]:
         """A folder for each file: what readers name it by, and where several have one name, one that tells them apart.

@@ -23,7 +23,7 @@ from astrid_ml.preprocessing.ramps.exposure.exposure import Processing
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.judge.methods import own_thresholds
 from astrid_ml.preprocessing.ramps.judge.summary import Comparison
-from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file
+from astrid_ml.preprocessing.ramps.readers.auto import is_ramp_file, maps_of
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.types import Count, Device, Existing, Level, Seed
 from astrid_ml.walk import walk
@@ -136,7 +136,7 @@ class ScoreRampsCommand:
     def _settings(self) -> list[Any]:
         """What decides the claims on all exposures."""
         network = None if self.ckpt_path is None else [file_hash(Path(self.ckpt_path)), self.precision]
-        return ["score-ramps", FORM, self.load, self.processing, self.windows, network]
+        return ["score-ramps", FORM, self.load, self.processing, self.windows, network, *maps_of(self.load)]
 
     def _files(self) -> list[Path]:
         """Every exposure: one without its truth is named, unless none has any."""

@@ -69,8 +69,10 @@ class Stored:
         part = np.asarray(self._taken(places))
         lost = None if how.blank is None else part == how.blank
         # Integers of 32 bits that stand for unsigned ones are larger than float32 counts in ones.
-        wide = np.float64 if part.dtype.itemsize > 2 else np.float32
-        out = (part.astype(wide) * wide(how.scale) + wide(how.zero)).astype(np.float32)
+        values: Array = part.astype(np.float64 if part.dtype.itemsize > 2 else np.float32)
+        values *= how.scale
+        values += how.zero
+        out: Floats32 = values.astype(np.float32)
         if lost is not None:
             out[lost] = np.nan
         if how.factors is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from astrid_ml.errors import UserError
+from astrid_ml.fingerprint import file_hash
 from astrid_ml.fits_headers import open_checked
 from astrid_ml.found import found
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
@@ -98,6 +100,15 @@ def exposures_in(places: str | Sequence[str], options: RampOptions) -> list[Path
         return walk(places, is_ramp_file)
     several = [places] if isinstance(places, str) else places
     return folders_of_frames([Path(place).expanduser() for place in several])
+
+
+def maps_of(options: RampOptions) -> list[list[Any]]:
+    """What decides the results of all exposures beside the options: digests of maps, names and sizes of references."""
+    out: list[list[Any]] = [[path.name, file_hash(path)] for path in options.files if path.is_file()]
+    if options.crds is not None:
+        place = Path(options.crds).expanduser()
+        out += [[path.name, path.stat().st_size] for path in sorted(place.rglob("jwst_*.fits"))]
+    return out
 
 
 def files_of(exposure: Path) -> tuple[Path, ...]:

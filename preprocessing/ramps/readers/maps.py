@@ -66,10 +66,10 @@ def detector_maps(
     files = {} if options.crds is None else reference_files(Path(options.crds), header)
     notes = [f"{kind} of {path.name}" for kind, path in files.items()]
     place = _Place(shape, header)
-    gain: float | Floats32 = 1.0
-    if unit == "DN":
-        given = _first(options.gain, files.get("gain"), own.get("gain"))
-        gain = place.value(given, "gain") if given is not None else number(None, header, GAIN_KEYS, *_GAIN)
+    given = _first(options.gain, files.get("gain"), own.get("gain"))
+    gain = None if given is None else place.value(given, "gain")
+    if gain is None and (unit == "DN" or first_of(header, GAIN_KEYS) is not None):
+        gain = number(None, header, GAIN_KEYS, "the gain in e-/DN", "gain")
     noise, said = _read_noise(options, header, place, gain, (files.get("readnoise"), own.get("read_noise")))
     saturation = _first(options.saturation, files.get("saturation"), own.get("saturation"))
     limit = first_of(header, ("SATURATE",)) if saturation is None else place.value(saturation, "saturation")
@@ -77,7 +77,7 @@ def detector_maps(
         limit = number(None, {"SATURATE": limit}, ("SATURATE",), "the limit of saturation in DN", "saturation")
     mask = _first(options.mask, files.get("mask"))
     return Maps(
-        gain=gain,
+        gain=gain if unit == "DN" and gain is not None else 1.0,
         read_noise=noise,
         saturation=limit,
         linearity=_linearity(options, header, place, files),
@@ -86,15 +86,16 @@ def detector_maps(
     )
 
 
-_GAIN = ("the gain in e-/DN", "gain")
-
-
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
 def _read_noise(
-    options: RampOptions, header: Mapping[str, Any], place: _Place, gain: float | Floats32, other: tuple[Any, Any]
+    options: RampOptions,
+    header: Mapping[str, Any],
+    place: _Place,
+    gain: float | Floats32 | None,
+    other: tuple[Any, Any],
 ) -> tuple[float | Floats32, tuple[str, ...]]:
     """Noise of one read in e-. ``READNOIS``, ``RDNOISE`` and ``RON`` are taken as one read's; a file says its own.
 
@@ -112,7 +113,10 @@ def _read_noise(
     cds = of_jwst or options.read_noise_is_cds
     said = f"read noise of {Path(given).name}: of {'a difference of two reads' if cds else 'one read'}"
     said += ", in DN" if in_dn else ", in e-"
-    factor = (gain if in_dn else 1.0) / (np.sqrt(np.float32(2)) if cds else np.float32(1))
+    if in_dn and gain is None:
+        fix = "give preprocessing.load.gain, or a map of noise in e- that says so by BUNIT"
+        raise UserError("the gain, which makes e- of a noise in DN", f"a ramp in e-, noise of {Path(given).name}", fix)
+    factor = (gain if in_dn and gain is not None else 1.0) / (np.sqrt(np.float32(2)) if cds else np.float32(1))
     return (values * factor).astype(np.float32), (said,)
 
 

@@ -16,6 +16,7 @@ from astrid_ml.preprocessing.ramps.ramp import stored as stored_module
 from astrid_ml.preprocessing.ramps.ramp.stored import Decoding, Stored, spooled, stored
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
+from astrid_ml.types import Array
 
 RAW = np.random.default_rng(0).integers(-32768, 32767, (2, 5, 12, 14)).astype(">i2")
 KEYS: list[Any] = [
@@ -82,7 +83,7 @@ def test_unsigned_integers_are_read_strip_by_strip(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("kind", [np.uint16, np.uint32, np.int16, np.int32, np.float32, np.float64])
 def test_small_numbers_of_every_kind_are_exact(tmp_path: Path, kind: type) -> None:
     """Unsigned integers of 32 bits are stored about -2147483648, where float32 counts in 128s."""
-    cube = np.random.default_rng(2).integers(0, 30000, (4, 20, 24)).astype(kind)
+    cube: Array = np.random.default_rng(2).integers(0, 30000, (4, 20, 24)).astype(kind)
     fits.PrimaryHDU(cube).writeto(tmp_path / "a.fits")
     options = RampOptions(unit="DN", gain=1.0, read_noise=10.0, group_time=5.0, polarity="normal")
     ramp = read_ramp(tmp_path / "a.fits", options)

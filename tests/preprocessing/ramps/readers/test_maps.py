@@ -14,11 +14,12 @@ from astrid_ml.build import conf_folder
 from astrid_ml.cli.overrides import rewrite
 from astrid_ml.config import compose
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
 from astrid_ml.preprocessing.ramps.exposure.dq import lost_bits
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, NO_GAIN_VALUE, REFERENCE_PIXEL, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.linearity import Linearity
-from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
+from astrid_ml.preprocessing.ramps.readers.auto import maps_of, read_ramp
 from astrid_ml.preprocessing.ramps.readers.crds import reference_files
 from astrid_ml.preprocessing.ramps.readers.maps import detector_maps, read_map
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
@@ -277,3 +278,34 @@ def test_what_is_typed_is_a_number_or_a_path(tmp_path: Path) -> None:
     pattern = ["preprocessing.load.read_pattern=[[1],[2,3]]", "preprocessing.load.gain=.5"]
     load = compose("predict", rewrite(["task=ramps", *pattern], "predict", conf_folder())).preprocessing.load
     assert list(load.read_pattern) == [[1], [2, 3]] and load.gain == 0.5
+
+
+def test_a_noise_in_dn_of_a_ramp_in_electrons_needs_a_gain(tmp_path: Path) -> None:
+    noise = map_at(tmp_path / "n.fits", NOISE, {"BUNIT": "DN"})
+    said = RampOptions(unit="e-", read_noise=noise, group_time=5.0)
+    with pytest.raises(UserError, match=r"which makes e- of a noise in DN.*load\.gain"):
+        read_ramp(cube_at(tmp_path), said)
+    ramp = read_ramp(cube_at(tmp_path), replace(said, gain=2.0))
+    np.testing.assert_allclose(ramp.read_noise, NOISE * 2)
+    assert ramp.gain == 1.0
+
+
+def test_a_map_that_has_changed_is_read_again(tmp_path: Path) -> None:
+    """An exposure is kept while its file, the settings, and the maps and reference files are as they were."""
+    gain = tmp_path / "gain.npy"
+    np.save(gain, GAIN)
+    refs = cache(tmp_path / "refs")
+    said = replace(SAID, gain=str(gain), crds=str(refs), linearity=None, polarity="normal")
+    cube = cube_at(tmp_path, S_LINEAR="COMPLETE")
+
+    def slope() -> float:
+        PredictRamps(str(cube), str(tmp_path / "out"), said).run()
+        with np.load(tmp_path / "out" / "ramp" / "ramp_temporal.npz") as maps:
+            return float(np.nanmedian(maps["slope"]))
+
+    first, before = slope(), maps_of(said)
+    assert slope() == first and maps_of(said) == before
+    np.save(gain, GAIN * 2)
+    assert slope() == pytest.approx(2 * first, rel=0.05)
+    (refs / "jwst_nircam_mask_0001.fits").write_bytes(b"")
+    assert len(maps_of(said)) == len(before) + 1
