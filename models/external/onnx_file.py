@@ -15,7 +15,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.types import Floats32
 
-EXTRA = "pip install 'astrid-ml[onnx]' -c constraints.txt"
+EXTRA = "pip install 'astrid-ml[export]' -c constraints.txt"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class OnnxFile:
         try:
             import onnxruntime
         except ImportError as error:
-            raise UserError("the extra onnx for a network in a file of ONNX", "no onnxruntime", EXTRA) from error
+            raise UserError("the extra export for a network in a file of ONNX", "no onnxruntime", EXTRA) from error
         try:
             # From its bytes: a file that names others beside it (external data) is refused, whatever it names.
             return onnxruntime.InferenceSession(self._content, providers=["CPUExecutionProvider"])

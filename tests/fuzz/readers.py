@@ -138,11 +138,12 @@ REACHED = {
     "preprocessing.triplets.containers.stacks:_list_parquet": "stamps, parquet",
     "preprocessing.triplets.containers.stacks:_read_parquet": "stamps, parquet",
     "preprocessing.triplets.containers.stacks:_read_npz": "stamps, npz",
+    "preprocessing.triplets.containers.units:_of_npz": "stamps, npz",
     "preprocessing.triplets.containers.arrow_tables:_arrow_table": "stamps, Arrow",
     "referee.opened:written": "bundle, configuration",
     "table_files:read_parquet": "predictions",
     "tables:_astropy": "table, ECSV",
-    "tables:_csv": "table, CSV",
+    "csv_text:read_csv_text": "table, CSV",
     "tables:_read": "table, CSV",
     "taxonomy:load_taxonomy": "tree of classes",
 }

@@ -24,7 +24,7 @@ EXTRAS = {
     "scale": ["distributed", "dask-jobqueue", "submitit", "cryptography"],
     "archives": ["astroquery"],
     "board": ["vl-convert-python"],
-    "onnx": ["onnxruntime"],
+    "export": ["onnxruntime"],
     "dev": ["pytest", "pytest-xdist", "mypy", "ruff"],
 }
 
