@@ -30,12 +30,16 @@ class Filters:
         read_term: the slope's variance is s^2 (read_term + r photon_term), in 1/s^2.
         photon_term: see ``read_term``.
         amplitude_sigma: standard deviation of a step's size, in read noises, at a typical difference.
+        known: (m, m + 1) float32; signed significances where the rate is known to be 0.
+        known_slope: what a rate of 1 / s takes from each of those, (m, 1) float32.
     """
 
     matrix: Tensor
     read_term: float
     photon_term: float
     amplitude_sigma: float
+    known: Tensor
+    known_slope: Tensor
 
 
 def class_of(ratio: Tensor) -> Tensor:
@@ -64,7 +68,10 @@ def filters(key: tuple[tuple[float, ...], ...], number: int) -> Filters:
     to_reads[np.arange(m), np.arange(m)], to_reads[np.arange(m), np.arange(m) + 1] = -1.0, 1.0
     matrix = torch.from_numpy((stacked @ to_reads).astype(np.float32))
     size = float(np.median(1.0 / np.sqrt(np.maximum(free, 1e-300))))
-    return Filters(matrix, float(slope @ read @ slope), float(slope @ photon @ slope) / step, size)
+    own = np.sqrt(np.diag(inverse))[:, None]
+    known = torch.from_numpy((inverse / own @ to_reads).astype(np.float32))
+    known_slope = torch.from_numpy((weight[:, None] / own).astype(np.float32))
+    return Filters(matrix, float(slope @ read @ slope), float(slope @ photon @ slope) / step, size, known, known_slope)
 
 
 def _matrices(sampling: Sampling) -> tuple[Floats, Floats]:

@@ -6,7 +6,7 @@ Its products are the jumps and what people want from them: the count-rate image 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.steps.averaging import Density, FoundSteps, averaged_rates, doubtful
 from astrid_ml.preprocessing.ramps.steps.filters import class_of, filters
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, StepFit, fit_steps
+from astrid_ml.preprocessing.ramps.steps.prior import Believed, RatePrior, believed_steps, neighbours_prior
 from astrid_ml.types import Count, InUnits, Positive, Share
 
 _BLOCK = 8192  # pixels fitted at once: some tens of values for each of their groups
@@ -82,6 +83,8 @@ class StepDetector:
         max_jumps: jumps looked for in one pixel.
         average: share of the probability from which a further step that is not certain counts in the cleaned slope
             (see ``averaging``); 0 takes the slope of the fit with the found steps alone.
+        prior: what is known of a pixel's rate beforehand: nothing, so that rises and falls weigh alike (``none``), or
+            what its neighbours tell (``neighbours``; see ``prior``), by which few groups tell much more.
         screen: share of ``threshold`` at which the filter bank hands a pixel to the exact fit.
         chunk: pixels filtered at once (their reads should fit in the cache).
     """
@@ -90,6 +93,7 @@ class StepDetector:
     retest: bool = True
     max_jumps: Count = 64
     average: Share = 0.02
+    prior: Literal["none", "neighbours"] = "none"
     screen: Share = 0.93
     chunk: Annotated[Count, InUnits("px")] = 8192
 
@@ -110,16 +114,20 @@ class StepDetector:
         flat, sigma = reads.reshape(n_groups, -1), noise.reshape(-1)
         screened = self._screen(flat, sigma, sampling)
         rate, variance = screened.rate, screened.variance
-        chosen = (screened.peak > self.screen * self.threshold).nonzero()[:, 0]
+        peak, prior = screened.peak, None
+        if self.prior == "neighbours":
+            prior = neighbours_prior(rate.reshape(h, w), variance.reshape(h, w))
+            peak = torch.maximum(peak, self._known_peak(flat, sigma, sampling, prior.mean.to(sigma)))
+        chosen = (peak > self.screen * self.threshold).nonzero()[:, 0]
         blocks = torch.split(chosen, _BLOCK) if len(chosen) else ()
-        parts = [self._exact(flat, sigma, sampling, part) for part in blocks]
+        parts = [self._exact(flat, sigma, sampling, part, prior) for part in blocks]
         chi2 = torch.full_like(rate, torch.nan)
         jumps: list[Tensor] = []
         for part, fit, found in parts:
             rate[part], variance[part] = fit.rate.to(rate), fit.rate_variance.to(rate)
             chi2[part] = (fit.chi2 / fit.degrees.clamp(min=1)).to(rate)
             jumps.append(found)
-        empty = torch.empty(0, 4, dtype=torch.float64, device=reads.device)
+        empty = torch.empty(0, 5, dtype=torch.float64, device=reads.device)
         table = torch.cat([empty, *jumps])
         place = table[:, 1].long()
         order = torch.argsort(place * n_groups + table[:, 0].long())
@@ -132,7 +140,7 @@ class StepDetector:
             y=place // w,
             x=place % w,
             amplitude=table[:, 2].float(),
-            snr=table[:, 3].float(),
+            snr=table[:, 4].float(),
             rate=rate.reshape(h, w),
             rate_variance=variance.reshape(h, w),
             chi2=chi2.reshape(h, w),
@@ -183,10 +191,23 @@ class StepDetector:
             photon = ratio[where].clamp(min=0) * bank.photon_term
             out.variance[where] = noise[where].square() * (bank.read_term + photon)
 
+    def _known_peak(self, reads: Tensor, noise: Tensor, sampling: Sampling, rate: Tensor) -> Tensor:
+        """The largest significance of a rise were the rate that of the neighbours, (n,); unusable pixels have none."""
+        base, step, key = reads[0].clone(), float(sampling.spacing.mean()), sampling.key
+        out = torch.zeros_like(noise)
+        number = class_of(rate.clamp(min=0) * step / noise.square())
+        for value in torch.unique(number).tolist():
+            bank = filters(key, int(value))
+            for where in torch.split((number == value).nonzero()[:, 0], self.chunk):
+                filtered = bank.known.to(reads) @ (reads[:, where] - base[where])
+                filtered -= bank.known_slope.to(reads) * rate[where]
+                out[where] = filtered.amax(0) / noise[where]
+        return out.nan_to_num(0.0)
+
     def _exact(
-        self, reads: Tensor, noise: Tensor, sampling: Sampling, chosen: Tensor
+        self, reads: Tensor, noise: Tensor, sampling: Sampling, chosen: Tensor, prior: RatePrior | None
     ) -> tuple[Tensor, StepFit, Tensor]:
-        """Fit the chosen pixels exactly; (pixels, last fit, table of group, pixel, amplitude, snr)."""
+        """Fit the chosen pixels exactly; (pixels, last fit, table of group, pixel, amplitude, own snr, snr)."""
         difference = torch.diff(reads[:, chosen].double(), dim=0)
         used = difference.isfinite()
         sigma = noise[chosen].double()
@@ -196,19 +217,27 @@ class StepDetector:
         found: list[Tensor] = []
         state = [fit.rate, fit.rate_variance, fit.chi2, fit.degrees]
         for _ in range(self.max_jumps if self.retest else 1):
-            snr, at = fit.snr.abs().max(0)
+            if prior is None:
+                tested = Believed(fit.snr, fit.amplitude)
+            else:
+                part = prior.part(chosen[active])
+                tested = believed_steps(difference[:, active], used[:, active], sampling, sigma[active], part)
+            snr, at = tested.snr.abs().max(0)
             hit = snr > self.threshold
             if not bool(hit.any()):
                 break
             active, at = active[hit], at[hit]
             row = torch.arange(len(hit), device=reads.device)[hit]
-            found.append(torch.stack([at + 1.0, active.double(), fit.amplitude[at, row], fit.snr[at, row]], 1))
+            size, sure = tested.amplitude[at, row], tested.snr[at, row]
+            found.append(torch.stack([at + 1.0, active.double(), size, sure, sure], 1))
             used[at, active] = False
             fit = self._refit(difference[:, active], used[:, active], sampling, sigma[active])
             for whole, new in zip(state, (fit.rate, fit.rate_variance, fit.chi2, fit.degrees), strict=True):
                 whole[active] = new
-        table = torch.cat(found) if found else torch.empty(0, 4, dtype=torch.float64, device=reads.device)
+        table = torch.cat(found) if found else torch.empty(0, 5, dtype=torch.float64, device=reads.device)
         table = _final_sizes(table, difference, used, sampling, sigma, state[0])
+        if prior is None:
+            table[:, 4] = table[:, 3]
         table[:, 1] = chosen[table[:, 1].long()].double()
         last = replace(fit, rate=state[0], rate_variance=state[1], chi2=state[2], degrees=state[3])
         return chosen, last, table
@@ -228,7 +257,7 @@ class StepDetector:
 def _final_sizes(
     table: Tensor, difference: Tensor, used: Tensor, sampling: Sampling, noise: Tensor, rate: Tensor
 ) -> Tensor:
-    """Replace each jump's size by its value in the joint fit of all jumps of its pixel.
+    """Replace each jump's size, and its significance by its own ramp, by those in the joint fit of all its pixel's.
 
     A jump's size was fitted while later-found jumps still stood in the data. Putting one difference back with all
     others still out gives the joint fit's value.
@@ -240,6 +269,7 @@ def _final_sizes(
     columns = torch.arange(len(pixel), device=table.device)
     again[at, columns] = True
     fit = fit_steps(difference[:, pixel], again, sampling, noise[pixel], rate[pixel].nan_to_num(0.0))
-    out = table.clone()
-    out[:, 2], out[:, 3] = fit.amplitude[at, columns], fit.snr[at, columns]
+    out, testable = table.clone(), fit.amplitude_sigma[at, columns].isfinite()
+    out[:, 2] = torch.where(testable, fit.amplitude[at, columns], table[:, 2])
+    out[:, 3] = torch.where(testable, fit.snr[at, columns], 0.0)
     return out
