@@ -49,12 +49,14 @@ class Strip:
 
     Args:
         rows: which, with a start and a stop.
+        inner: those of them that the strip answers for, counted from its first; the others are their neighbours.
         reads: e- above the first usable read, (n_groups, h, n_cols); NaN unusable. The receiver may write into it.
         noise: of one read, e-, (h, n_cols).
         lost: values of the reference pixels of the whole integration that are no finite numbers.
     """
 
     rows: slice
+    inner: slice
     reads: Floats32
     noise: Floats32
     lost: int = 0
@@ -120,11 +122,17 @@ class Exposure:
         for start in range(0, n_rows, height):
             yield slice(start, min(start + height, n_rows))
 
-    def strips(self, integration: int) -> Iterator[Strip]:
-        """Corrected reads of an integration, strip by strip."""
+    def strips(self, integration: int, margin: int = 0) -> Iterator[Strip]:
+        """Corrected reads of an integration, strip by strip.
+
+        Args:
+            integration: from 0.
+            margin: rows of neighbours above and below each strip, where there are any.
+        """
         ramp, settings = self.ramp, self.settings
         levels = settings.reference.measure(ramp, integration) if settings.reference else None
-        for rows in self.rows():
+        for own in self.rows():
+            rows = slice(max(0, own.start - margin), min(ramp.shape[2], own.stop + margin))
             reads = ramp.electrons(integration, rows, slice(None))
             limit = self.saturation_electrons(rows)
             if limit is not None:
@@ -141,7 +149,8 @@ class Exposure:
             reads -= zero
             for power, coefficient in enumerate(settings.nonlinearity, start=2):
                 reads += np.float32(coefficient) * reads**power
-            yield Strip(rows, reads, ramp.noise(rows, slice(None)), levels.lost if levels is not None else 0)
+            inner = slice(own.start - rows.start, own.stop - rows.start)
+            yield Strip(rows, inner, reads, ramp.noise(rows, slice(None)), levels.lost if levels is not None else 0)
 
 
 def first_lost(reads: Floats32) -> Ints:

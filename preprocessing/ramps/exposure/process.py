@@ -62,17 +62,19 @@ def _integration(exposure: Exposure, integration: int, target: Any, before: list
     lost = 0
     telegraph: list[pd.DataFrame] = []
     maps: list[dict[str, Floats32]] = []
-    for strip in exposure.strips(integration):
-        rows, reads, lost = strip.rows, strip.reads, strip.lost
+    for strip in exposure.strips(integration, settings.steps.margin):
+        rows, reads, inner, lost = strip.rows, strip.reads, strip.inner, strip.lost
+        own = slice(rows.start + inner.start, rows.start + inner.stop)
         if target is not None:
-            target[integration, :, rows] = reads
+            target[integration, :, own] = reads[:, inner]
         if ramp.reference is not None:
             reads[:, ramp.reference[rows]] = np.nan
         reads[: exposure.masked_groups, persisting[rows]] = np.nan
-        first_saturated[rows] = first_lost(reads)
-        result = detector(torch.from_numpy(reads), torch.from_numpy(strip.noise), exposure.sampling, exposure.gain)
-        jumps.append(result.jumps.assign(y=result.jumps.y + rows.start))
-        telegraph.append(result.telegraph.assign(y=result.telegraph.y + rows.start))
+        first_saturated[own] = first_lost(reads[:, inner])
+        noise = torch.from_numpy(strip.noise)
+        result = detector(torch.from_numpy(reads), noise, exposure.sampling, exposure.gain).within(inner)
+        jumps.append(result.jumps.assign(y=result.jumps.y + own.start))
+        telegraph.append(result.telegraph.assign(y=result.telegraph.y + own.start))
         maps.append(result.features)
     table = pd.concat(jumps, ignore_index=True)
     balls = find_snowballs(first_saturated, table, exposure.gain, settings.config, integration)

@@ -34,6 +34,16 @@ class StripResult:
     telegraph: pd.DataFrame
     features: dict[str, Floats32]
 
+    def within(self, rows: slice) -> StripResult:
+        """What some of its rows gave, counted from the first of these."""
+
+        def some(table: pd.DataFrame) -> pd.DataFrame:
+            inside: pd.DataFrame = table[(table.y >= rows.start) & (table.y < rows.stop)]
+            return inside.assign(y=inside.y - rows.start).reset_index(drop=True)
+
+        maps = {name: image[rows] for name, image in self.features.items()}
+        return StripResult(some(self.jumps), some(self.telegraph), maps)
+
 
 @dataclass(frozen=True)
 class StripDetector:
@@ -59,6 +69,7 @@ class StripDetector:
                 "x": found.x.numpy(),
                 "amplitude": found.amplitude.numpy(),
                 "snr": found.snr.numpy(),
+                "by_neighbours": found.by_neighbours.numpy(),
             }
         )
         telegraph, two_state = self._telegraph(reads, noise, sampling, found, jumps, gain)
@@ -67,7 +78,9 @@ class StripDetector:
         jumps["type"] = np.where(is_telegraph, TELEGRAPH_NOISE, COSMIC_RAY).astype(np.uint8)
         # A lone fall is no cosmic ray; it stays out of the list unless its pixel is telegraph noise.
         jumps = jumps[is_telegraph | (jumps.amplitude > 0)].reset_index(drop=True)
-        jumps["found_by"] = self._found_by(jumps, reads, noise, sampling, gain)
+        by_neighbours = jumps.pop("by_neighbours").to_numpy(dtype=bool)
+        found_by = self._found_by(jumps, reads, noise, sampling, gain)
+        jumps["found_by"] = np.where(by_neighbours & (found_by == "likelihood"), "neighbours", found_by)
         features = temporal_features(reads, noise, sampling, found, self.config.sigma_threshold)
         return StripResult(jumps, telegraph, features | two_state)
 

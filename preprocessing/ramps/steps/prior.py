@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,11 +57,11 @@ def neighbours_prior(rate: Tensor, variance: Tensor) -> RatePrior:
         rate: of each pixel by its own ramp, e-/s, (h, w); NaN where nobody knows.
         variance: of it, (h, w).
     """
-    around = torch.stack(_shifted(rate.double()))
-    known = around.isfinite().sum(0)
-    middle = around.nanmedian(0).values
-    scatter = _ROBUST * (around - middle).abs().nanmedian(0).values
-    noise = torch.stack(_shifted(variance.double())).nanmedian(0).values.sqrt()
+    around = _around(rate)
+    known, middle = _medians(around)
+    scatter = _ROBUST * _medians((around - middle[..., None]).abs())[1].double()
+    noise = _medians(_around(variance))[1].double().sqrt()
+    middle = middle.double()
     own = (scatter.square() - noise.square()).clamp(min=0)  # rates differ by so much
     first = (own + _MEDIAN * torch.maximum(scatter, noise).square() / known.clamp(min=1)).sqrt()
     second = NEAR * torch.maximum(first, noise)
@@ -71,11 +72,22 @@ def neighbours_prior(rate: Tensor, variance: Tensor) -> RatePrior:
     return RatePrior(mean.reshape(-1), sigma.reshape(len(WEIGHTS), -1), torch.tensor(WEIGHTS).to(mean))
 
 
-def _shifted(image: Tensor) -> list[Tensor]:
-    """The image as each neighbour sees it; NaN beyond its edges."""
-    h, w = image.shape
-    wide = torch.nn.functional.pad(image, (REACH,) * 4, value=torch.nan)
-    return [wide[REACH + dy : REACH + dy + h, REACH + dx : REACH + dx + w] for dy, dx in _OFFSETS]
+def _around(image: Tensor) -> Tensor:
+    """The neighbours of each pixel, (h, w, k) float32; NaN beyond the edges."""
+    wide = torch.nn.functional.pad(image.float(), (REACH,) * 4, value=torch.nan)
+    side = 2 * REACH + 1
+    windows = wide.unfold(0, side, 1).unfold(1, side, 1)
+    rows, columns = (torch.tensor(part) + REACH for part in zip(*_OFFSETS, strict=True))
+    return windows[..., rows, columns]
+
+
+def _medians(values: Tensor) -> tuple[Tensor, Tensor]:
+    """How many of the last axis are known, and the lower one of the two in their middle; NaN of none."""
+    known = values.isfinite().sum(-1)
+    # numpy sorts short rows ten times as fast as torch; both put what is not known last.
+    ordered = torch.from_numpy(np.sort(values.numpy(), axis=-1)) if values.device.type == "cpu" else values.sort(-1)[0]
+    at = ((known - 1) // 2).clamp(min=0)[..., None]
+    return known, ordered.gather(-1, at)[..., 0]
 
 
 @dataclass(frozen=True)

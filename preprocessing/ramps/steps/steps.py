@@ -15,7 +15,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.steps.averaging import Density, FoundSteps, averaged_rates, doubtful
 from astrid_ml.preprocessing.ramps.steps.filters import class_of, filters
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, StepFit, fit_steps
-from astrid_ml.preprocessing.ramps.steps.prior import Believed, RatePrior, believed_steps, neighbours_prior
+from astrid_ml.preprocessing.ramps.steps.prior import REACH, Believed, RatePrior, believed_steps, neighbours_prior
 from astrid_ml.types import Count, InUnits, Positive, Share
 
 _BLOCK = 8192  # pixels fitted at once: some tens of values for each of their groups
@@ -31,6 +31,7 @@ class Steps:
         x: column in the tile, (k,).
         amplitude: e-, signed, (k,).
         snr: signed significance, (k,).
+        by_neighbours: whether their pixel's ramp alone would not have told of them, (k,) bool.
         rate: count rate around the jumps, averaged over further ones that may be there, e-/s, (h, w); NaN where no two
             neighbouring groups can be used.
         rate_variance: its variance with the spread of what was averaged, (e-/s)^2, (h, w).
@@ -43,6 +44,7 @@ class Steps:
     x: Tensor
     amplitude: Tensor
     snr: Tensor
+    by_neighbours: Tensor
     rate: Tensor
     rate_variance: Tensor
     chi2: Tensor
@@ -97,6 +99,11 @@ class StepDetector:
     screen: Share = 0.93
     chunk: Annotated[Count, InUnits("px")] = 8192
 
+    @property
+    def margin(self) -> int:
+        """Rows around a strip that it needs to know."""
+        return REACH if self.prior == "neighbours" else 0
+
     def __call__(self, reads: Tensor, noise: Tensor, sampling: Sampling) -> Steps:
         """Find steps in one integration.
 
@@ -141,6 +148,7 @@ class StepDetector:
             x=place % w,
             amplitude=table[:, 2].float(),
             snr=table[:, 4].float(),
+            by_neighbours=(table[:, 3].abs() <= self.threshold) & (table[:, 4].abs() > self.threshold),
             rate=rate.reshape(h, w),
             rate_variance=variance.reshape(h, w),
             chi2=chi2.reshape(h, w),

@@ -70,10 +70,10 @@ def test_the_prior_of_neighbours_is_their_median_and_scatter() -> None:
     near = (offsets**2).sum(0)
     around = rate[y + offsets[0], x + offsets[1]][(near > 0) & (near <= REACH**2 + 1)]
     middle = np.sort(around)[(len(around) - 1) // 2]
-    assert float(mean[y, x]) == pytest.approx(middle) and len(around) == 36
+    assert float(mean[y, x]) == pytest.approx(middle, rel=1e-6) and len(around) == 36
     scatter = 1.4826 * np.sort(np.abs(around - middle))[(len(around) - 1) // 2]
     own = max(scatter**2 - 0.25, 0.0)
-    assert float(sigma[0, y, x]) == pytest.approx(math.sqrt(own + math.pi / 2 * max(scatter, 0.5) ** 2 / 36))
+    assert float(sigma[0, y, x]) == pytest.approx(math.sqrt(own + math.pi / 2 * max(scatter, 0.5) ** 2 / 36), rel=1e-5)
     assert float(mean[3, 4]) < 7  # a pixel's own rate tells nothing of itself
     assert bool(torch.isfinite(prior.mean).all()) and bool((sigma[2] >= 100).all())
 
