@@ -25,6 +25,7 @@ from astrid_ml.moved import MOVED
 from astrid_ml.nearest import nearest
 
 _TARGET = re.compile(r"""_target_:\s*["']?([A-Za-z_][\w.]*)""")
+_COMMENT = re.compile(r"(?:^|\s)#.*$", re.MULTILINE)  # what it names is an example
 
 
 def conf_folder() -> Path:
@@ -45,7 +46,7 @@ def registry() -> frozenset[str]:
     """Every ``_target_`` that the packaged configuration names, and those that plugins name in their own packages."""
     found: set[str] = set(plugin_classes())
     for path in sorted(conf_folder().rglob("*.yaml")):
-        found.update(_TARGET.findall(path.read_text(encoding="utf-8")))
+        found.update(_TARGET.findall(_COMMENT.sub("", path.read_text(encoding="utf-8"))))
     return frozenset(found)
 
 

@@ -94,6 +94,11 @@ def test_words_say_what_is_accepted(hint: Any, words: str) -> None:
 OURS = sorted(target for target in registry() if target.startswith("astrid_ml."))
 
 
+def test_every_name_that_may_be_built_is_one() -> None:
+    """Not those of comments, whose examples are nobody's."""
+    assert all(callable(resolve(target)) for target in registry())
+
+
 def test_every_field_of_ours_can_be_read_and_takes_its_own_default() -> None:
     wrong = []
     for target in OURS:
