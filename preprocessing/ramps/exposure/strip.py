@@ -78,17 +78,16 @@ class StripDetector:
         jumps["type"] = np.where(is_telegraph, TELEGRAPH_NOISE, COSMIC_RAY).astype(np.uint8)
         # A lone fall is no cosmic ray; it stays out of the list unless its pixel is telegraph noise.
         jumps = jumps[is_telegraph | (jumps.amplitude > 0)].reset_index(drop=True)
-        by_neighbours = jumps.pop("by_neighbours").to_numpy(dtype=bool)
-        found_by = self._found_by(jumps, reads, noise, sampling, gain)
-        jumps["found_by"] = np.where(by_neighbours & (found_by == "likelihood"), "neighbours", found_by)
+        jumps["found_by"] = self._found_by(jumps, reads, noise, sampling, gain)
+        jumps = jumps.drop(columns="by_neighbours")
         features = temporal_features(reads, noise, sampling, found, self.config.sigma_threshold)
         return StripResult(jumps, telegraph, features | two_state)
 
     def _found_by(
         self, jumps: pd.DataFrame, reads: Tensor, noise: Tensor, sampling: Sampling, gain: float
     ) -> npt.NDArray[np.object_]:
-        """``likelihood``, and ``+rules`` where the two-point difference agrees and the step is large enough."""
-        names = np.full(len(jumps), "likelihood", dtype=object)
+        """``likelihood``, or ``neighbours`` where a ramp alone would not tell; ``+rules`` where two points agree."""
+        names = np.where(jumps.by_neighbours, "neighbours", "likelihood").astype(object)
         if self.twopoint is None or jumps.empty:
             return names
         # The rules look only at pixels with jumps: those are the only ones whose answer is used.
@@ -108,7 +107,7 @@ class StripDetector:
         flags, _ = plain(series, dq, noise[y, x][None], spacing, reads_each)
         agreed = flags[0, torch.tensor(jumps.group.to_numpy()), 0, torch.arange(len(jumps))].numpy() != 0
         agreed &= jumps.amplitude.abs().to_numpy() >= self.config.cosmic_ray_min_step * gain
-        names[agreed] = "likelihood+rules"
+        names[agreed] = names[agreed] + "+rules"  # and the step is large enough
         return names
 
     def _telegraph(

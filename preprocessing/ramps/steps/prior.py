@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, fit_steps, solve_tridiagonal
+from astrid_ml.stats import MAD_TO_SIGMA
 
 REACH = 3  # rows and columns around a pixel in which its neighbours lie
 _OFFSETS = [
@@ -24,7 +25,6 @@ _OFFSETS = [
     if 0 < dy * dy + dx * dx <= REACH * REACH + 1
 ]
 _LEAST = 8  # neighbours with a rate, below which they tell nothing
-_ROBUST = 1.4826  # standard deviations in a median absolute deviation of Gaussian noise
 _MEDIAN = math.pi / 2  # variance of a median over that of a mean
 WEIGHTS = (0.9, 0.07, 0.03)  # the neighbours' rate; one near it; any
 NEAR, ANY = 5.0, 100.0  # widths of the second part, in those of the first; of the third, e-/s beside ten rates
@@ -57,10 +57,10 @@ def neighbours_prior(rate: Tensor, variance: Tensor) -> RatePrior:
         rate: of each pixel by its own ramp, e-/s, (h, w); NaN where nobody knows.
         variance: of it, (h, w).
     """
-    around = _around(rate)
-    known, middle = _medians(around)
-    scatter = _ROBUST * _medians((around - middle[..., None]).abs())[1].double()
-    noise = _medians(_around(variance))[1].double().sqrt()
+    around, known = _around(rate), _known(rate)
+    middle = _median(around, known)
+    scatter = MAD_TO_SIGMA * _median((around - middle[..., None]).abs_(), known).double()
+    noise = _median(_around(variance), known).double().sqrt()
     middle = middle.double()
     own = (scatter.square() - noise.square()).clamp(min=0)  # rates differ by so much
     first = (own + _MEDIAN * torch.maximum(scatter, noise).square() / known.clamp(min=1)).sqrt()
@@ -81,13 +81,19 @@ def _around(image: Tensor) -> Tensor:
     return windows[..., rows, columns]
 
 
-def _medians(values: Tensor) -> tuple[Tensor, Tensor]:
-    """How many of the last axis are known, and the lower one of the two in their middle; NaN of none."""
-    known = values.isfinite().sum(-1)
+def _known(image: Tensor) -> Tensor:
+    """How many neighbours have a value, (h, w)."""
+    kernel = torch.zeros(1, 1, 2 * REACH + 1, 2 * REACH + 1, device=image.device)
+    for dy, dx in _OFFSETS:
+        kernel[0, 0, dy + REACH, dx + REACH] = 1.0
+    return torch.nn.functional.conv2d(image.isfinite().float()[None, None], kernel, padding=REACH)[0, 0].round().long()
+
+
+def _median(values: Tensor, known: Tensor) -> Tensor:
+    """The lower one of the two in the middle of the last axis, of which so many are known; NaN of none."""
     # numpy sorts short rows ten times as fast as torch; both put what is not known last.
     ordered = torch.from_numpy(np.sort(values.numpy(), axis=-1)) if values.device.type == "cpu" else values.sort(-1)[0]
-    at = ((known - 1) // 2).clamp(min=0)[..., None]
-    return known, ordered.gather(-1, at)[..., 0]
+    return ordered.gather(-1, ((known - 1) // 2).clamp(min=0)[..., None])[..., 0]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions, border_mask
+from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.types import Floats
 
 NOISE, RATE, SIZE = 10.0, 3.0, 24
@@ -205,6 +206,27 @@ def test_a_cube_larger_than_memory_is_read_in_strips(tmp_path: Path, monkeypatch
     assert Mapped.largest < ramp.data.nbytes / 4
     assert np.load(tmp_path / "cube.npy", mmap_mode="r").shape == ramp.shape
     assert found.jumps.group.tolist() == whole.jumps.group.tolist() == [4]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_steps_that_neighbours_tell_are_those_of_the_whole_exposure(
+    rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strips know the rows around them, whatever their height."""
+    ramp = ramp_of(even(5), seed=3)
+    random = np.random.default_rng(4)
+    hit = random.random((SIZE, SIZE)) < 0.1
+    ramp.data[0, 2:, hit] += 8 * NOISE
+    settings = Processing(steps=StepDetector(prior="neighbours"))
+    whole = process(Exposure(ramp, settings), tmp_path / "whole.npy")
+    monkeypatch.setattr(strips_module, "STRIP_BYTES", rows * 5 * SIZE * 4)
+    found = process(Exposure(ramp, settings), tmp_path / "cube.npy")
+    columns = ["group", "y", "x", "amplitude", "snr", "found_by"]
+    pd.testing.assert_frame_equal(found.jumps[columns], whole.jumps[columns], rtol=1e-4)
+    assert len(whole.jumps) > 0.6 * hit.sum()
+    assert whole.jumps.found_by.str.startswith("neighbours").any()
+    assert np.array_equal(np.load(tmp_path / "cube.npy"), np.load(tmp_path / "whole.npy"))
+    assert found.features["slope"].shape == whole.features["slope"].shape
 
 
 def test_an_exposure_of_zeros_has_no_steps(tmp_path: Path) -> None:
