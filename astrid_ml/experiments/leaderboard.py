@@ -50,7 +50,8 @@ def leaderboard(study: SweepStudy, folder: Path) -> pd.DataFrame:
             "run_dir": f"{TRIALS}/{trial.number}/run",
         }
         row |= {parameter.name: trial.params.get(parameter.name) for parameter in study.space.parameters}
-        row |= {objective.metric: metrics.get(objective.metric) for objective in objectives}
+        known = trial.values or [None] * len(objectives)  # where somebody has removed its run
+        row |= {one.metric: metrics.get(one.metric, value) for one, value in zip(objectives, known, strict=True)}
         row |= {name: metrics.get(name) for name in _test_of(study)}
         rows.append(row)
     table = pd.DataFrame(rows)

@@ -45,6 +45,7 @@ class SweepStudy:
                 load_if_exists=True,
             )
             known = self.study.user_attrs.get(_IDENTITY)
+            self.study.get_trials(deepcopy=False)  # a line that is damaged is told here
         except (ValueError, KeyError, AssertionError, TypeError) as error:
             raise UserError(
                 "a journal of trials that can be read", f"{path}: {error}", "choose another output_dir"

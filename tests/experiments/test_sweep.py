@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -252,3 +253,22 @@ def test_options_that_a_group_does_not_have_are_refused_before_any_training(
 def test_options_of_a_group_and_of_a_key() -> None:
     assert options_of("preprocessing/subtract", conf_folder()) == ["auto", "direct", "gaussian", "kernel", "zogy"]
     assert options_of("optimizer.lr", conf_folder()) is None and options_of("no/such", conf_folder()) is None
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[: len(text) // 2] + "\n", lambda text: "{\n" + text, lambda text: "7\n"]
+)
+def test_a_damaged_journal_is_told(damage: Any, trainings: Trainings, tmp_path: Path) -> None:
+    swept(tmp_path, trials=3)
+    path = tmp_path / STORAGE
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(UserError, match="a journal of trials that can be read"):
+        swept(tmp_path, trials=3)
+
+
+def test_the_runs_of_trials_may_be_removed(trainings: Trainings, tmp_path: Path) -> None:
+    told, before = swept(tmp_path, trials=3), board(tmp_path)
+    for number in range(3):
+        shutil.rmtree(tmp_path / "trials" / str(number))
+    assert swept(tmp_path, trials=3)["result"] == told["result"]
+    pd.testing.assert_series_equal(board(tmp_path)["val/aucpr"], before["val/aucpr"])
