@@ -102,6 +102,8 @@ class Trials:
 
     def _tell(self, trial: Any, folder: Path, code: int, metrics: Any) -> None:
         if metrics is not None:
+            if not self.study.any_complete():
+                self.study.refuse_absent(metrics)
             self.study.tell(trial, metrics)
         elif (folder / PRUNED).is_file():
             self.study.tell(trial, None, pruned=True)

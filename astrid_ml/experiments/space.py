@@ -157,7 +157,9 @@ def _parameter(name: str, said: Any) -> Parameter:
         raise UserError("names of keys or groups in sweep.space", repr(name), "for instance optimizer.lr")
     if isinstance(said, Mapping):
         return _range(name, said)
-    if not isinstance(said, Sequence) or isinstance(said, str) or not said:
+    if isinstance(said, Sequence) and not said:
+        raise UserError(f"values of sweep.space.{name}", "an empty list", _FIX)
+    if not isinstance(said, Sequence) or isinstance(said, str):
         raise UserError(f"values of sweep.space.{name}", repr(said), _FIX)
     if not all(value is None or isinstance(value, str | bool | int | float) for value in said):
         raise UserError(f"values of sweep.space.{name} that are numbers, texts, true, false or null", repr(said), _FIX)

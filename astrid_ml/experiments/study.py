@@ -10,6 +10,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.remote import need_package
 from astrid_ml.experiments.sampling import pruner, sampler
 from astrid_ml.experiments.settings import Sweep
+from astrid_ml.nearest import nearest
 
 STORAGE = "study.journal"
 _IDENTITY, _REASON = "identity", "reason"
@@ -85,6 +86,22 @@ class SweepStudy:
 
         complete = optuna.trial.TrialState.COMPLETE
         return any(trial.state == complete for trial in self.study.get_trials(deepcopy=False))
+
+    def refuse_absent(self, metrics: Mapping[str, Any]) -> None:
+        """Refuse objectives of which no training says anything, at the first that has ended.
+
+        Args:
+            metrics: of a trial.
+
+        Raises:
+            UserError: names such a one, and what there is.
+        """
+        for objective in self.sweep.objectives:
+            if objective.metric not in metrics:
+                family = objective.metric.partition("/")[0]
+                there = [name for name in metrics if name.startswith(f"{family}/") and not name.endswith("/why")]
+                fix = nearest(objective.metric, there) or f"for instance {', '.join(sorted(there)[:8])}"
+                raise UserError("sweep.objectives that this training measures", objective.metric, fix)
 
     def ask(self) -> Any:
         """The next trial, with a value for every parameter."""

@@ -272,3 +272,11 @@ def test_the_runs_of_trials_may_be_removed(trainings: Trainings, tmp_path: Path)
         shutil.rmtree(tmp_path / "trials" / str(number))
     assert swept(tmp_path, trials=3)["result"] == told["result"]
     pd.testing.assert_series_equal(board(tmp_path)["val/aucpr"], before["val/aucpr"])
+
+
+def test_an_objective_that_no_training_measures_ends_the_sweep_at_its_first(
+    trainings: Trainings, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"got val/aucprr.*val/aucpr"):
+        swept(tmp_path, objectives=(Objective("val/aucprr"),))
+    assert trainings.done == [0]
