@@ -192,6 +192,7 @@ def test_a_fitted_program_stays_with_its_run(fitted: Path) -> None:
         model.score(dataset_of(fitted), np.arange(3, dtype=np.int64))
 
 
+@pytest.mark.slow
 def test_a_referee_fits_it_again_where_it_trusts_it(fitted: Path, tmp_path: Path) -> None:
     bundle_run(fitted, tmp_path / "bundle")
     data = str(dataset_of(fitted).path)

@@ -151,7 +151,13 @@ def test_a_rerun_asks_nobody_and_leaves_the_bytes(whole: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    "lost", ["records/download", "source_fits", "pipeline_progress.json", "difference_images/parts"]
+    "lost",
+    [
+        "source_fits",
+        "pipeline_progress.json",
+        pytest.param("records/download", marks=pytest.mark.slow),
+        pytest.param("difference_images/parts", marks=pytest.mark.slow),
+    ],
 )
 def test_what_is_lost_is_made_again(whole: Path, lost: str) -> None:
     before = products(whole)
@@ -169,6 +175,10 @@ def without_triplets(folder: Path) -> None:
     discard(folder / "training_triplets")
 
 
+def without_differences(folder: Path) -> None:
+    discard(folder / "difference_images")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -176,11 +186,13 @@ def without_triplets(folder: Path) -> None:
         [partial(cut_short, pattern="training_triplets/*.npy")],
         [partial(cut_short, pattern="training_triplets/*.parquet"), partial(cut_short, pattern="records/triplets/*")],
         [without_triplets, partial(cut_short, pattern="difference_images/*/difference.fits")],
-        [without_triplets, lambda folder: discard(folder / "difference_images")],
-        [without_triplets, lambda folder: discard(folder / "difference_images"),
-         partial(cut_short, pattern="fits_downloads/*/*.fits*")],
+        pytest.param([without_triplets, without_differences], marks=pytest.mark.slow),
+        pytest.param(
+            [without_triplets, without_differences, partial(cut_short, pattern="fits_downloads/*/*.fits*")],
+            marks=pytest.mark.slow,
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_lost_of_what_is_done_is_made_again(whole: Path, damage: list[Callable[[Path], None]]) -> None:
     before = products(whole)
     for hurt in damage:
